@@ -1,0 +1,1 @@
+//! A loopback RTSP camera that loops clips, and misbehaves on demand.

@@ -1,0 +1,1 @@
+//! How the product is measured: floors, peers and scorers.

@@ -1,0 +1,1 @@
+//! The brain of the roadside box: tracking, calibration, observations, rules.

@@ -1,0 +1,1 @@
+//! Detections from pictures, through ONNX Runtime; the store of installed models.

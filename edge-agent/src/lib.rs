@@ -1,0 +1,1 @@
+//! The roadside box: from camera to signed, explained events.

@@ -1,0 +1,1 @@
+//! OpenCV where it earns its place: homographies from surveyed points, and annotated stills.

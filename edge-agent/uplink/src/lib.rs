@@ -1,0 +1,1 @@
+//! Outbox, evidence store and uplink: nothing that happened is forgotten before the centre has it.

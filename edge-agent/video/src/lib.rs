@@ -1,0 +1,1 @@
+//! Pictures from cameras and clips, through GStreamer.

@@ -1,0 +1,183 @@
+//! What a detector saw in one picture.
+
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::NormBox;
+use crate::time::{EventTime, TimeQuality};
+
+/// What a thing is, in the program's own words; a model's class map leads here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // the words are their own meaning
+pub enum ObjectClass {
+    Person,
+    Bicycle,
+    Motorcycle,
+    Car,
+    Bus,
+    Truck,
+    Train,
+    Animal,
+    TrafficLight,
+    Helmet,
+    NoHelmet,
+    Plate,
+    Face,
+    Phone,
+    SeatBelt,
+    NoSeatBelt,
+    Fire,
+    Smoke,
+    /// A thing for which there is no word here yet.
+    #[serde(other)]
+    Other,
+}
+
+impl ObjectClass {
+    /// The word as written in configuration and on events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Bicycle => "bicycle",
+            Self::Motorcycle => "motorcycle",
+            Self::Car => "car",
+            Self::Bus => "bus",
+            Self::Truck => "truck",
+            Self::Train => "train",
+            Self::Animal => "animal",
+            Self::TrafficLight => "traffic_light",
+            Self::Helmet => "helmet",
+            Self::NoHelmet => "no_helmet",
+            Self::Plate => "plate",
+            Self::Face => "face",
+            Self::Phone => "phone",
+            Self::SeatBelt => "seat_belt",
+            Self::NoSeatBelt => "no_seat_belt",
+            Self::Fire => "fire",
+            Self::Smoke => "smoke",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether it is something that drives on a carriageway.
+    pub const fn is_vehicle(self) -> bool {
+        matches!(
+            self,
+            Self::Bicycle | Self::Motorcycle | Self::Car | Self::Bus | Self::Truck
+        )
+    }
+}
+
+impl core::fmt::Display for ObjectClass {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing in one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// What it is.
+    pub class: ObjectClass,
+    /// The model's confidence, 0 to 1.
+    pub score: f64,
+    /// Where it is.
+    #[serde(rename = "box")]
+    pub bounds: NormBox,
+}
+
+/// Everything the detector saw in one picture of one camera.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detections {
+    /// Number of the frame since the stream or clip began, counting dropped ones.
+    pub frame: u64,
+    /// When the picture was taken.
+    pub time: EventTime,
+    /// Which clock said so.
+    pub time_quality: TimeQuality,
+    /// Picture width over height as displayed, so that directions and
+    /// distances in normalised coordinates can be made true.
+    pub aspect: f64,
+    /// What was seen, in any order.
+    pub items: Vec<Detection>,
+}
+
+impl Detections {
+    /// Rounds scores and edges to what is recorded (10⁻⁵ of the picture, a
+    /// fiftieth of a pixel at 1080p) and puts them in canonical order.
+    ///
+    /// The detector's shell calls this once, so that a live scene and a replay
+    /// of its recording start from the same bytes.
+    pub fn canonical(mut self) -> Self {
+        let round = |value: f64| crate::units::rounded(value, 5);
+        self.aspect = round(self.aspect);
+        self.items.retain(|d| {
+            let b = d.bounds;
+            [d.score, b.x, b.y, b.width, b.height]
+                .iter()
+                .all(|v| v.is_finite())
+                && b.width > 0.0
+                && b.height > 0.0
+        });
+        for item in &mut self.items {
+            item.score = round(item.score);
+            let edges: [f64; 4] = item.bounds.into();
+            item.bounds = edges.map(round).into();
+        }
+        self.items.sort_by(|a, b| {
+            b.score
+                .total_cmp(&a.score)
+                .then_with(|| a.class.cmp(&b.class))
+                .then_with(|| a.bounds.x.total_cmp(&b.bounds.x))
+                .then_with(|| a.bounds.y.total_cmp(&b.bounds.y))
+                .then_with(|| a.bounds.width.total_cmp(&b.bounds.width))
+                .then_with(|| a.bounds.height.total_cmp(&b.bounds.height))
+        });
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_of_the_future_reads_as_other() {
+        let class: ObjectClass = serde_json::from_str("\"hoverboard\"").unwrap();
+        assert_eq!(class, ObjectClass::Other);
+        for class in [
+            ObjectClass::Person,
+            ObjectClass::NoSeatBelt,
+            ObjectClass::TrafficLight,
+        ] {
+            assert_eq!(
+                serde_json::to_string(&class).unwrap(),
+                format!("\"{class}\"")
+            );
+        }
+    }
+
+    #[test]
+    fn canonical_form_drops_nonsense_and_forgets_the_order() {
+        let seen = |score, x| Detection {
+            class: ObjectClass::Car,
+            score,
+            bounds: [x, 0.1, 0.1, 0.1].into(),
+        };
+        let frame = |items| Detections {
+            frame: 1,
+            time: EventTime::EPOCH,
+            time_quality: TimeQuality::Media,
+            aspect: 16.0 / 9.0,
+            items,
+        };
+        let one = frame(vec![
+            seen(0.5, 0.123_456_789),
+            seen(f64::NAN, 0.2),
+            seen(0.9, 0.3),
+        ]);
+        let two = frame(vec![seen(0.9, 0.3), seen(0.5, 0.123_456_789)]);
+        assert_eq!(one.canonical(), two.clone().canonical());
+        assert_eq!(two.canonical().items[1].bounds.x, 0.12346);
+    }
+}
