@@ -1,0 +1,339 @@
+//! The map from the picture to the ground, from surveyed points.
+//!
+//! OpenCV's calib3d does the estimation (linear solution, then
+//! Levenberg–Marquardt on the error in metres, RANSAC when asked). Around it
+//! stand three things it leaves to the caller: it narrows every coordinate to
+//! 32 bits, in which a UTM northing is only good for a quarter of a metre, so
+//! both sides are centred and scaled first and the result is refined once more
+//! in 64 bits; it returns a matrix for degenerate points, so `survey` refuses
+//! them; and it does not mind a horizon between the points, so that is refused
+//! afterwards.
+//!
+//! Lens distortion is not modelled: where it matters the residuals show it.
+
+use opencv::core::{self, Mat, MatTraitConst, Point2d, Vector};
+use opencv::{calib3d, prelude::MatTraitConstManual};
+use protocol::Point;
+use protocol::units::Metres;
+
+use crate::single_threaded;
+use crate::survey::{CalibrationError, Survey, check, check_spread, isotropic};
+
+/// Maps places in the picture to metres on the ground.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Homography {
+    /// Rows of the matrix that takes `(x, y, 1)` in the normalised picture to
+    /// metres times a third coordinate.
+    ///
+    /// Scaled so that the third coordinate is 1 at the middle of the surveyed
+    /// points, positive in front of the camera, zero on the horizon.
+    pub matrix: [[f64; 3]; 3],
+    /// Root mean square of the distances in `per_point_m`, over the points used.
+    ///
+    /// Zero by construction when [`redundancy`](Self::redundancy) is 0: four
+    /// points fit exactly, also when one was measured wrongly.
+    pub residual_m: Metres,
+    /// For every surveyed point the distance between its measured and its
+    /// mapped place on the ground, in metres; infinite for a point that was
+    /// not used and maps behind the camera.
+    pub per_point_m: Vec<f64>,
+    /// Which points were used; all, unless the robust fit set some aside.
+    pub used: Vec<bool>,
+}
+
+impl Homography {
+    /// Measurements beyond those needed: 0 means that the residual proves nothing.
+    pub fn redundancy(&self) -> usize {
+        let used = self.used.iter().filter(|used| **used).count();
+        (2 * used).saturating_sub(8)
+    }
+
+    /// The place on the ground in metres, or nothing at and above the horizon.
+    pub fn to_ground(&self, image: Point) -> Option<[f64; 2]> {
+        let [x, y, w] = self.matrix.map(|[a, b, c]| a * image.x + b * image.y + c);
+        (w > 0.0).then(|| [x / w, y / w])
+    }
+}
+
+/// Least squares over all points; `aspect` is the displayed picture's width divided by its height.
+///
+/// Refuses fewer than four points, points outside the picture, coinciding or
+/// collinear points, and a fit whose horizon runs through the points.
+pub fn estimate_homography(points: &[Survey], aspect: f64) -> Result<Homography, CalibrationError> {
+    check(points, aspect)?;
+    fit(points, aspect, &vec![true; points.len()])
+}
+
+/// As [`estimate_homography`], after setting aside the points that disagree by more than `tolerance` (RANSAC).
+///
+/// For a survey with blunders, such as points read off a map. With four points
+/// there is nothing to set aside and it is the same as the plain fit.
+pub fn estimate_homography_robust(
+    points: &[Survey],
+    aspect: f64,
+    tolerance: Metres,
+) -> Result<Homography, CalibrationError> {
+    check(points, aspect)?;
+    let Metres(tolerance_m) = tolerance;
+    if !(tolerance_m.is_finite() && tolerance_m > 0.0) {
+        return Err(CalibrationError::Tolerance { tolerance_m });
+    }
+    let mut used = vec![true; points.len()];
+    if points.len() > 4 {
+        let frame = Frame::around(points, aspect);
+        let mut mask = Mat::default();
+        frame
+            .find(
+                points,
+                calib3d::RANSAC,
+                tolerance_m / frame.ground.scale,
+                &mut mask,
+            )
+            .map_err(|source| opencv_failed(points, source))?;
+        let agrees = mask.data_bytes().unwrap_or_default();
+        for (point, used) in used.iter_mut().enumerate() {
+            *used = agrees.get(point).is_some_and(|agrees| *agrees != 0);
+        }
+        let agree = used.iter().filter(|used| **used).count();
+        // Any four points agree with each other; only a fifth confirms them.
+        if agree < 5 {
+            return Err(CalibrationError::NoAgreement {
+                agree,
+                of: points.len(),
+                tolerance_m,
+            });
+        }
+        check_spread(&chosen(points, &used), aspect)?;
+    }
+    fit(points, aspect, &used)
+}
+
+fn opencv_failed(points: &[Survey], source: opencv::Error) -> CalibrationError {
+    CalibrationError::OpenCv {
+        points: points.len(),
+        source,
+    }
+}
+
+fn chosen(points: &[Survey], used: &[bool]) -> Vec<Survey> {
+    points
+        .iter()
+        .zip(used)
+        .filter_map(|(point, used)| used.then_some(*point))
+        .collect()
+}
+
+fn fit(points: &[Survey], aspect: f64, used: &[bool]) -> Result<Homography, CalibrationError> {
+    let chosen = chosen(points, used);
+    let frame = Frame::around(&chosen, aspect);
+    let rough = frame
+        .find(&chosen, 0, 0.0, &mut core::no_array())
+        .map_err(|source| opencv_failed(&chosen, source))?;
+    let refined = frame
+        .refine(rough, &chosen)
+        .map_err(|source| opencv_failed(&chosen, source))?;
+    let matrix = frame.leave(refined);
+
+    // The third coordinate is one over the distance from the horizon, as a
+    // share of that at the middle. A thousandth is a thousand times as far.
+    let behind: Vec<usize> = (0..points.len())
+        .filter(|&point| {
+            let Point { x, y } = points[point].image;
+            let [a, b, c] = matrix[2];
+            let w = a * x + b * y + c;
+            used[point] && (w.is_nan() || w < 1e-3)
+        })
+        .collect();
+    if !behind.is_empty() {
+        return Err(CalibrationError::AcrossHorizon { points: behind });
+    }
+
+    let mut homography = Homography {
+        matrix,
+        residual_m: Metres(0.0),
+        per_point_m: Vec::new(),
+        used: used.to_vec(),
+    };
+    homography.per_point_m = points
+        .iter()
+        .map(|point| match homography.to_ground(point.image) {
+            Some([x, y]) => (x - point.ground[0]).hypot(y - point.ground[1]),
+            None => f64::INFINITY,
+        })
+        .collect();
+    let squares: f64 = homography
+        .per_point_m
+        .iter()
+        .zip(used)
+        .filter_map(|(m, used)| used.then_some(m * m))
+        .sum();
+    homography.residual_m = Metres((squares / chosen.len() as f64).sqrt());
+    Ok(homography)
+}
+
+/// Middle and mean extent of some places; inside, they are of the order of 1.
+struct Scaling {
+    middle: [f64; 2],
+    scale: f64,
+}
+
+impl Scaling {
+    fn of(places: &[[f64; 2]]) -> Self {
+        let count = places.len() as f64;
+        let middle = [0, 1].map(|axis| places.iter().map(|p| p[axis]).sum::<f64>() / count);
+        let mean = places
+            .iter()
+            .map(|p| (p[0] - middle[0]).hypot(p[1] - middle[1]))
+            .sum::<f64>()
+            / count;
+        Self {
+            middle,
+            // Hartley's choice: the typical point is then at (1, 1).
+            scale: mean / std::f64::consts::SQRT_2,
+        }
+    }
+
+    fn enter(&self, place: [f64; 2]) -> Point2d {
+        Point2d::new(
+            (place[0] - self.middle[0]) / self.scale,
+            (place[1] - self.middle[1]) / self.scale,
+        )
+    }
+}
+
+/// The well-conditioned frame in which the estimation happens.
+struct Frame {
+    aspect: f64,
+    picture: Scaling,
+    ground: Scaling,
+}
+
+type Matrix = [[f64; 3]; 3];
+
+impl Frame {
+    fn around(points: &[Survey], aspect: f64) -> Self {
+        let picture: Vec<_> = points.iter().map(|p| isotropic(p.image, aspect)).collect();
+        let ground: Vec<_> = points.iter().map(|p| p.ground).collect();
+        Self {
+            aspect,
+            picture: Scaling::of(&picture),
+            ground: Scaling::of(&ground),
+        }
+    }
+
+    fn enter(&self, point: &Survey) -> (Point2d, Point2d) {
+        (
+            self.picture.enter(isotropic(point.image, self.aspect)),
+            self.ground.enter(point.ground),
+        )
+    }
+
+    fn find(
+        &self,
+        points: &[Survey],
+        method: i32,
+        tolerance: f64,
+        mask: &mut impl core::ToOutputArray,
+    ) -> opencv::Result<Matrix> {
+        single_threaded()?;
+        let (from, to): (Vector<Point2d>, Vector<Point2d>) =
+            points.iter().map(|point| self.enter(point)).unzip();
+        let found = calib3d::find_homography(&from, &to, mask, method, tolerance)?;
+        if found.empty() {
+            return Err(opencv::Error::new(
+                core::StsNoConv,
+                "findHomography returned no matrix",
+            ));
+        }
+        let mut matrix = [[0.0; 3]; 3];
+        for (row, values) in (0..).zip(&mut matrix) {
+            for (column, value) in (0..).zip(values) {
+                *value = *found.at_2d::<f64>(row, column)?;
+            }
+        }
+        Ok(matrix)
+    }
+
+    /// Gauss–Newton on the error on the ground, in 64 bits.
+    ///
+    /// The last entry stays at 1: it belongs to the middle of the points,
+    /// which is never on the horizon of a fit that is accepted.
+    fn refine(&self, rough: Matrix, points: &[Survey]) -> opencv::Result<Matrix> {
+        const STEPS: usize = 8;
+        let pairs: Vec<_> = points.iter().map(|point| self.enter(point)).collect();
+        let rows = 2 * i32::try_from(pairs.len())?;
+        let mut best = rough;
+        let mut error = squared_error(&best, &pairs);
+        for _ in 0..STEPS {
+            let mut slopes = Vec::with_capacity(pairs.len() * 16);
+            let mut misses = Vec::with_capacity(pairs.len() * 2);
+            for (from, to) in &pairs {
+                let (x, y, w) = apply(&best, *from);
+                let (u, v) = (from.x / w, from.y / w);
+                slopes.extend([u, v, 1.0 / w, 0.0, 0.0, 0.0, -u * x, -v * x]);
+                slopes.extend([0.0, 0.0, 0.0, u, v, 1.0 / w, -u * y, -v * y]);
+                misses.extend([to.x - x, to.y - y]);
+            }
+            let slopes = Mat::new_rows_cols_with_data(rows, 8, &slopes)?;
+            let misses = Mat::new_rows_cols_with_data(rows, 1, &misses)?;
+            let mut step = Mat::default();
+            if !core::solve(&slopes, &misses, &mut step, core::DECOMP_SVD)? {
+                break;
+            }
+            let mut next = best;
+            for (entry, change) in next.as_flattened_mut().iter_mut().zip(step.data_typed()?) {
+                *entry += change;
+            }
+            let next_error = squared_error(&next, &pairs);
+            // NaN compares false, so a step into nonsense ends it too.
+            if !(next_error < error) {
+                break;
+            }
+            (best, error) = (next, next_error);
+        }
+        Ok(best)
+    }
+
+    /// Back to the normalised picture and to metres.
+    fn leave(&self, inner: Matrix) -> Matrix {
+        let Scaling { middle, scale } = &self.picture;
+        let enter = [
+            [self.aspect / scale, 0.0, -middle[0] / scale],
+            [0.0, 1.0 / scale, -middle[1] / scale],
+            [0.0, 0.0, 1.0],
+        ];
+        let Scaling { middle, scale } = &self.ground;
+        let leave = [
+            [*scale, 0.0, middle[0]],
+            [0.0, *scale, middle[1]],
+            [0.0, 0.0, 1.0],
+        ];
+        product(&leave, &product(&inner, &enter))
+    }
+}
+
+/// The mapped place, and the third coordinate it was divided by.
+fn apply(matrix: &Matrix, at: Point2d) -> (f64, f64, f64) {
+    let [x, y, w] = matrix.map(|[a, b, c]| a * at.x + b * at.y + c);
+    (x / w, y / w, w)
+}
+
+fn squared_error(matrix: &Matrix, pairs: &[(Point2d, Point2d)]) -> f64 {
+    pairs
+        .iter()
+        .map(|(from, to)| {
+            let (x, y, _) = apply(matrix, *from);
+            (x - to.x).powi(2) + (y - to.y).powi(2)
+        })
+        .sum()
+}
+
+fn product(a: &Matrix, b: &Matrix) -> Matrix {
+    let mut out = [[0.0; 3]; 3];
+    for (row, values) in out.iter_mut().enumerate() {
+        for (column, value) in values.iter_mut().enumerate() {
+            *value = (0..3).map(|k| a[row][k] * b[k][column]).sum();
+        }
+    }
+    out
+}

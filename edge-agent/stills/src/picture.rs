@@ -1,0 +1,121 @@
+//! A picture in memory: made from a decoded frame or blank, drawn upon, encoded.
+//!
+//! The bytes are a plain `Vec` that OpenCV borrows while it works, so the
+//! annotated clip and the JPEG come from the same buffer and nothing is unsafe.
+
+use opencv::core::{Mat, Vec3b, Vector};
+use opencv::imgcodecs;
+use opencv::prelude::VectorToVec;
+
+use crate::overlay::Overlay;
+use crate::planes::I420Planes;
+use crate::{StillError, draw, single_threaded};
+
+/// Longest side of a still, in pixels.
+pub const MAX_SIDE: u32 = 16_384;
+/// Largest area of a still, in pixels: twice an 8K camera's.
+pub const MAX_PIXELS: u64 = 1 << 26;
+/// Blue, green and red of the canvas for a camera that has no picture: dark, so that drawings stand out.
+pub const BACKDROP: [u8; 3] = [46, 40, 36];
+
+/// Pixels of 8-bit blue, green and red, rows from the top, without padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    bgr: Vec<u8>,
+}
+
+impl Picture {
+    /// From a decoded frame.
+    pub fn from_i420(planes: &I420Planes<'_>) -> Result<Self, StillError> {
+        let mut picture = Self::allocate(planes.width, planes.height)?;
+        planes.check()?;
+        single_threaded()
+            .and_then(|()| planes.fill(&mut picture.bgr))
+            .map_err(|source| picture.opencv_failed("convert the frame of", source))?;
+        Ok(picture)
+    }
+
+    /// Of one colour (blue, green, red); [`BACKDROP`] suits schematic pictures of simulated cameras.
+    pub fn blank(width: u32, height: u32, bgr: [u8; 3]) -> Result<Self, StillError> {
+        let mut picture = Self::allocate(width, height)?;
+        for pixel in picture.bgr.chunks_exact_mut(3) {
+            pixel.copy_from_slice(&bgr);
+        }
+        Ok(picture)
+    }
+
+    fn allocate(width: u32, height: u32) -> Result<Self, StillError> {
+        let fits = (1..=MAX_SIDE).contains(&width)
+            && (1..=MAX_SIDE).contains(&height)
+            && u64::from(width) * u64::from(height) <= MAX_PIXELS;
+        if !fits {
+            return Err(StillError::Size { width, height });
+        }
+        Ok(Self {
+            width,
+            height,
+            bgr: vec![0; width as usize * height as usize * 3],
+        })
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Blue, green and red of every pixel, rows from the top.
+    pub fn bgr(&self) -> &[u8] {
+        &self.bgr
+    }
+
+    /// Draws `overlay` on the picture.
+    ///
+    /// Whatever lies outside is clipped; a shape with a coordinate that is not
+    /// a number is left out, because it has no place.
+    pub fn draw(&mut self, overlay: &Overlay) -> Result<(), StillError> {
+        single_threaded()
+            .and_then(|()| draw::draw(self.width, self.height, &mut self.bgr, overlay))
+            .map_err(|source| self.opencv_failed("draw on", source))
+    }
+
+    /// As a baseline JPEG; `quality` from 1 to 100, values outside are taken as the nearest.
+    pub fn jpeg(&self, quality: u8) -> Result<Vec<u8>, StillError> {
+        single_threaded()
+            .and_then(|()| self.encode(quality))
+            .map_err(|source| self.opencv_failed("encode", source))
+    }
+
+    fn encode(&self, quality: u8) -> opencv::Result<Vec<u8>> {
+        let mat = Mat::new_rows_cols_with_bytes::<Vec3b>(
+            i32::try_from(self.height)?,
+            i32::try_from(self.width)?,
+            &self.bgr,
+        )?;
+        let quality = i32::from(quality.clamp(1, 100));
+        let settings = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, quality]);
+        let mut bytes = Vector::new();
+        if !imgcodecs::imencode(".jpg", &mat, &mut bytes, &settings)? {
+            return Err(opencv::Error::new(
+                opencv::core::StsError,
+                "imencode wrote nothing",
+            ));
+        }
+        Ok(bytes.to_vec())
+    }
+
+    fn opencv_failed(&self, doing: &'static str, source: opencv::Error) -> StillError {
+        StillError::OpenCv {
+            doing,
+            width: self.width,
+            height: self.height,
+            source,
+        }
+    }
+}
