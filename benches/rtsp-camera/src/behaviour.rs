@@ -1,0 +1,75 @@
+//! The faults of real cameras, to be switched on from outside.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What goes wrong, and when, counted from the first picture each client gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// Send nothing more, but keep the connection open.
+    pub stall_after: Option<Duration>,
+    /// Send the same picture again and again.
+    pub freeze_after: Option<Duration>,
+    /// End the stream properly (RTCP BYE).
+    pub end_after: Option<Duration>,
+}
+
+/// Faults of one mount, now; all clients see a change at once.
+#[derive(Debug, Default)]
+pub struct Behaviour {
+    stalled: AtomicBool,
+    frozen: AtomicBool,
+    ended: AtomicBool,
+    corrupt_every: AtomicU64,
+    clock_error_ms: AtomicI64,
+}
+
+impl Behaviour {
+    /// Stops or resumes sending while staying connected.
+    pub fn stall(&self, on: bool) {
+        self.stalled.store(on, Ordering::Relaxed);
+    }
+
+    /// Repeats the last key picture, or goes on with the clip.
+    pub fn freeze(&self, on: bool) {
+        self.frozen.store(on, Ordering::Relaxed);
+    }
+
+    /// Ends every running stream, and every new one as soon as it starts.
+    pub fn end(&self, on: bool) {
+        self.ended.store(on, Ordering::Relaxed);
+    }
+
+    /// Scrambles every `n`th picture that is not a key picture; 0 scrambles none.
+    pub fn corrupt_every(&self, n: u64) {
+        self.corrupt_every.store(n, Ordering::Relaxed);
+    }
+
+    /// Lets the camera's clock, as its RTCP sender reports tell it, be wrong by this much (ms).
+    pub fn clock_error_ms(&self, error: i64) {
+        self.clock_error_ms.store(error, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_corrupt(&self, picture: u64) -> bool {
+        match self.corrupt_every.load(Ordering::Relaxed) {
+            0 => false,
+            n => picture.is_multiple_of(n),
+        }
+    }
+
+    pub(crate) fn clock_error(&self) -> i64 {
+        self.clock_error_ms.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,156 @@
+//! Sends access units to one client's media at the pace of a camera.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use crate::behaviour::{Behaviour, Script};
+use crate::clip::{AccessUnit, Clip};
+
+/// How often a sleeping feeder looks whether it shall stop.
+const TICK: Duration = Duration::from_millis(20);
+/// Later than this, the camera goes on from now instead of catching up in a burst.
+const LATE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+pub(crate) struct Feeder {
+    pub source: gst_app::AppSrc,
+    pub playlist: Arc<[Clip]>,
+    pub script: Script,
+    pub behaviour: Arc<Behaviour>,
+    /// Set when the client has gone.
+    pub is_over: Arc<AtomicBool>,
+}
+
+/// The client has gone, or the stream has been ended.
+struct Over;
+
+impl Feeder {
+    pub(crate) fn run(self) {
+        if self.feed().is_err() {
+            tracing::debug!("client gone; feeder ends");
+        }
+    }
+
+    fn feed(&self) -> Result<(), Over> {
+        let start = self.wait_for_clock()?;
+        let mut round = start;
+        let mut picture = 0_u64;
+        let mut last_key: Option<&AccessUnit> = None;
+        for clip in self.playlist.iter().cycle() {
+            self.source.set_caps(Some(&clip.caps));
+            for unit in clip.units.iter() {
+                if unit.is_key {
+                    last_key = Some(unit);
+                }
+                round += self.wait_until(start, round + unit.send_at)?;
+                let due = round + unit.send_at;
+                picture += 1;
+                let buffer = match last_key {
+                    // Key pictures only: each repetition decodes to the same pixels.
+                    Some(key) if self.is_frozen(start, due) => stamped(key, due, due),
+                    _ if !unit.is_key && self.behaviour.is_corrupt(picture) => {
+                        scrambled(unit, round + unit.show_at, due)
+                    }
+                    _ => stamped(unit, round + unit.show_at, due),
+                };
+                self.source.push_buffer(buffer).map_err(|_| Over)?;
+            }
+            round += clip.length;
+        }
+        Ok(())
+    }
+
+    fn wait_for_clock(&self) -> Result<gst::ClockTime, Over> {
+        loop {
+            self.leave_if_over()?;
+            if let Some(now) = self.source.current_running_time() {
+                return Ok(now);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Waits for an instant; returns by how much the clip must be shifted,
+    /// because the camera was stalled or the machine too slow meanwhile.
+    fn wait_until(
+        &self,
+        start: gst::ClockTime,
+        due: gst::ClockTime,
+    ) -> Result<gst::ClockTime, Over> {
+        loop {
+            self.leave_if_over()?;
+            let now = self.wait_for_clock()?;
+            let age = Duration::from(now.saturating_sub(start));
+            if self.behaviour.is_ended() || reached(self.script.end_after, age) {
+                // Refused only when the client has gone, which is the same end.
+                self.source.end_of_stream().map_err(|_| Over)?;
+                return Err(Over);
+            }
+            if self.behaviour.is_stalled() || reached(self.script.stall_after, age) {
+                std::thread::sleep(TICK);
+            } else if now < due {
+                std::thread::sleep(Duration::from(due - now).min(TICK));
+            } else if now > due + LATE {
+                return Ok(now - due);
+            } else {
+                return Ok(gst::ClockTime::ZERO);
+            }
+        }
+    }
+
+    fn leave_if_over(&self) -> Result<(), Over> {
+        if self.is_over.load(Ordering::Relaxed) {
+            Err(Over)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_frozen(&self, start: gst::ClockTime, now: gst::ClockTime) -> bool {
+        self.behaviour.is_frozen() || reached(self.script.freeze_after, (now - start).into())
+    }
+}
+
+fn reached(limit: Option<Duration>, age: Duration) -> bool {
+    limit.is_some_and(|limit| age >= limit)
+}
+
+/// The unit with new times; the bytes are shared, not copied.
+fn stamped(unit: &AccessUnit, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::Buffer {
+    with_times(unit.buffer.copy(), pts, dts)
+}
+
+fn scrambled(unit: &AccessUnit, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::Buffer {
+    let bytes = unit.buffer.map_readable().map(|map| {
+        let mut bytes = map.to_vec();
+        // The start code and the header stay: a lost header is a lost packet,
+        // which is another fault.
+        for byte in bytes.iter_mut().skip(16) {
+            *byte ^= 0x5a;
+        }
+        bytes
+    });
+    match bytes {
+        Ok(bytes) => {
+            let mut buffer = gst::Buffer::from_mut_slice(bytes);
+            if let Some(buffer) = buffer.get_mut() {
+                buffer.set_flags(unit.buffer.flags());
+            }
+            with_times(buffer, pts, dts)
+        }
+        Err(_) => stamped(unit, pts, dts),
+    }
+}
+
+fn with_times(mut buffer: gst::Buffer, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::Buffer {
+    {
+        let buffer = buffer.make_mut();
+        buffer.set_pts(pts);
+        buffer.set_dts(dts);
+    }
+    buffer
+}

@@ -1,0 +1,315 @@
+//! The RTSP server around the mounts.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_rtsp as gst_rtsp;
+use gstreamer_rtsp_server as gst_server;
+use gstreamer_rtsp_server::prelude::*;
+
+use crate::behaviour::{Behaviour, Script};
+use crate::clip::Clip;
+use crate::feeder::Feeder;
+use crate::reports;
+
+/// One stream address.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// The path in the URL, without a slash.
+    pub name: String,
+    /// Played one after the other, then again from the first. All of one codec;
+    /// sizes may differ (then the picture changes in mid-stream).
+    pub playlist: Vec<Clip>,
+    /// What goes wrong by itself.
+    pub script: Script,
+}
+
+impl Mount {
+    /// A mount that loops one clip and behaves.
+    pub fn new(name: &str, clip: Clip) -> Self {
+        Self {
+            name: name.to_owned(),
+            playlist: vec![clip],
+            script: Script::default(),
+        }
+    }
+}
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct CameraSettings {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// User and password, asked for by digest authentication.
+    pub login: Option<(String, String)>,
+    /// Time between RTCP sender reports. Real cameras take about 5 s.
+    pub report_interval: Duration,
+    /// What to serve.
+    pub mounts: Vec<Mount>,
+}
+
+impl CameraSettings {
+    /// Loopback, a free port, no password, reports twice a second.
+    pub fn loopback(mounts: Vec<Mount>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            login: None,
+            report_interval: Duration::from_millis(500),
+            mounts,
+        }
+    }
+}
+
+/// A running camera; dropping it closes every connection and frees the port.
+#[derive(Debug)]
+pub struct Camera {
+    address: SocketAddr,
+    server: gst_server::RTSPServer,
+    context: glib::MainContext,
+    main_loop: glib::MainLoop,
+    thread: Option<JoinHandle<()>>,
+    behaviours: BTreeMap<String, Arc<Behaviour>>,
+    is_refusing: Arc<AtomicBool>,
+}
+
+/// The role that a client has once its password was right.
+const VIEWER: &str = "viewer";
+
+impl Camera {
+    /// Starts serving; the address is bound when this returns.
+    pub fn start(settings: CameraSettings) -> anyhow::Result<Self> {
+        gst::init().context("GStreamer does not start; is it installed?")?;
+        ensure!(
+            !settings.mounts.is_empty(),
+            "a camera needs a mount; name one with --mount NAME=CLIP"
+        );
+        let server = gst_server::RTSPServer::new();
+        server.set_address(&settings.listen.ip().to_string());
+        server.set_service(&settings.listen.port().to_string());
+        if let Some((user, password)) = &settings.login {
+            server.set_auth(Some(&digest_only(user, password)));
+        }
+
+        let is_refusing = Arc::new(AtomicBool::new(false));
+        let refusing = Arc::clone(&is_refusing);
+        server.connect_client_connected(move |_, client| {
+            if refusing.load(Ordering::Relaxed) {
+                client.close();
+            }
+        });
+
+        let points = server.mount_points().context("a server has mount points")?;
+        let mut behaviours = BTreeMap::new();
+        for mount in settings.mounts {
+            let name = mount.name.clone();
+            ensure!(
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)),
+                "mount `{name}`: use letters, digits, `-`, `_` and `.` only"
+            );
+            let behaviour = Arc::new(Behaviour::default());
+            if behaviours
+                .insert(name.clone(), Arc::clone(&behaviour))
+                .is_some()
+            {
+                bail!("mount `{name}` is there twice; name each once");
+            }
+            let factory = factory(mount, settings.report_interval, &behaviour)?;
+            if settings.login.is_some() {
+                factory.add_role_from_structure(
+                    &gst::Structure::builder(VIEWER)
+                        .field("media.factory.access", true)
+                        .field("media.factory.construct", true)
+                        .build(),
+                );
+            }
+            points.add_factory(&format!("/{name}"), factory);
+        }
+
+        // A context and a thread of its own: many cameras live in one process.
+        let context = glib::MainContext::new();
+        let source = server
+            .attach(Some(&context))
+            .with_context(|| format!("cannot listen on {}; is the port taken?", settings.listen))?;
+        let port = u16::try_from(server.bound_port()).context("a bound port is a port number")?;
+        let main_loop = glib::MainLoop::new(Some(&context), false);
+        let thread = std::thread::Builder::new()
+            .name("rtsp-camera".to_owned())
+            .spawn({
+                let main_loop = main_loop.clone();
+                let context = context.clone();
+                let pool = server.session_pool();
+                move || {
+                    // UDP clients that vanished are found by their session's time-out only.
+                    let sweep = glib::timeout_source_new_seconds(
+                        2,
+                        None,
+                        glib::Priority::DEFAULT,
+                        move || {
+                            if let Some(pool) = &pool {
+                                pool.cleanup();
+                            }
+                            glib::ControlFlow::Continue
+                        },
+                    );
+                    sweep.attach(Some(&context));
+                    main_loop.run();
+                    sweep.destroy();
+                    // Removing the source closes the listening socket.
+                    if let Some(listener) = context.find_source_by_id(&source) {
+                        listener.destroy();
+                    }
+                }
+            })?;
+        Ok(Self {
+            address: SocketAddr::new(settings.listen.ip(), port),
+            server,
+            context,
+            main_loop,
+            thread: Some(thread),
+            behaviours,
+            is_refusing,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a mount, without user and password.
+    pub fn url(&self, mount: &str) -> String {
+        let host = match self.address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        format!("rtsp://{host}:{}/{mount}", self.address.port())
+    }
+
+    /// Mounts with their URLs, by name.
+    pub fn urls(&self) -> BTreeMap<String, String> {
+        self.behaviours
+            .keys()
+            .map(|name| (name.clone(), self.url(name)))
+            .collect()
+    }
+
+    /// The faults of a mount, to be switched while it runs.
+    pub fn behaviour(&self, mount: &str) -> Option<&Arc<Behaviour>> {
+        self.behaviours.get(mount)
+    }
+
+    /// Hangs up on every new connection, or stops doing so.
+    pub fn refuse(&self, on: bool) {
+        self.is_refusing.store(on, Ordering::Relaxed);
+    }
+
+    /// Hangs up on everybody who is connected.
+    pub fn disconnect_all(&self) {
+        self.server
+            .client_filter(Some(&mut |_, _| gst_server::RTSPFilterResult::Remove));
+    }
+
+    /// Closes every connection, frees the port and waits until all is gone.
+    pub fn stop(self) {}
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        // First no new clients, then none of the old.
+        self.is_refusing.store(true, Ordering::Relaxed);
+        self.disconnect_all();
+        // From within the loop: a quit before the loop runs would be forgotten.
+        let main_loop = self.main_loop.clone();
+        glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
+            main_loop.quit();
+            glib::ControlFlow::Break
+        })
+        .attach(Some(&self.context));
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the camera's thread panicked");
+        }
+    }
+}
+
+fn digest_only(user: &str, password: &str) -> gst_server::RTSPAuth {
+    let auth = gst_server::RTSPAuth::new();
+    auth.set_supported_methods(gst_rtsp::RTSPAuthMethod::Digest);
+    let token = gst_server::RTSPToken::builder()
+        .field("media.factory.role", VIEWER)
+        .build();
+    auth.add_digest(user, password, &token);
+    auth
+}
+
+fn factory(
+    mount: Mount,
+    report_interval: Duration,
+    behaviour: &Arc<Behaviour>,
+) -> anyhow::Result<gst_server::RTSPMediaFactory> {
+    let name = mount.name;
+    let codec = match mount.playlist.as_slice() {
+        [] => bail!("mount `{name}` has no clip"),
+        [first, rest @ ..] => {
+            ensure!(
+                rest.iter().all(|clip| clip.codec == first.codec),
+                "mount `{name}`: clips of different codecs; a stream has one"
+            );
+            first.codec
+        }
+    };
+    let factory = gst_server::RTSPMediaFactory::new();
+    factory.set_launch(codec.launch());
+    let playlist: Arc<[Clip]> = mount.playlist.into();
+    let behaviour = Arc::clone(behaviour);
+    factory.connect_media_configure(move |_, media| {
+        let reports_of = Arc::clone(&behaviour);
+        media.connect_prepared(move |media| reports::arrange(media, report_interval, &reports_of));
+
+        let Some(source) = media
+            .element()
+            .downcast::<gst::Bin>()
+            .ok()
+            .and_then(|bin| bin.by_name("source"))
+            .and_then(|source| source.downcast::<gst_app::AppSrc>().ok())
+        else {
+            tracing::error!(mount = name, "the mount's pipeline has no source");
+            return;
+        };
+        source.set_is_live(true);
+        source.set_format(gst::Format::Time);
+        source.set_caps(Some(&playlist[0].caps));
+        // Until the client plays, the stream is blocked: wait, do not hoard.
+        source.set_block(true);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        media.connect_unprepared(move |_| over.store(true, Ordering::Relaxed));
+        let feeder = Feeder {
+            source,
+            playlist: Arc::clone(&playlist),
+            script: mount.script,
+            behaviour: Arc::clone(&behaviour),
+            is_over,
+        };
+        let spawned = std::thread::Builder::new()
+            .name(format!("feed-{name}"))
+            .spawn(move || feeder.run());
+        if let Err(error) = spawned {
+            tracing::error!(mount = name, %error, "no thread for a client");
+        }
+    });
+    Ok(factory)
+}
