@@ -1,0 +1,41 @@
+//! How much of the disk the outbox may take, and what is given up first.
+//!
+//! The order of sacrifice, published so that an operator can rely on it:
+//!
+//! 1. telemetry: it is never stored at all;
+//! 2. copies of evidence that the centre already has, oldest first;
+//! 3. evidence that the centre refused for good, oldest first;
+//! 4. evidence not yet uploaded, oldest first;
+//! 5. events and evidence manifests: **never**. On a disk that is full in
+//!    spite of all that, they wait in memory and are written when they can be.
+
+use std::time::Duration;
+
+/// Limits of an outbox's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskBudget {
+    /// Bytes that the database and the evidence may take together.
+    pub max_bytes: u64,
+    /// How long a file is kept here after the centre has it.
+    pub keep_uploaded: Duration,
+    /// Events held in memory while the disk takes none; beyond that new ones are lost, counted.
+    pub max_in_memory: usize,
+}
+
+impl DiskBudget {
+    /// Copies are kept for a day, and 10,000 events in memory (some 40 MB).
+    pub const fn new(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            keep_uploaded: Duration::from_hours(24),
+            max_in_memory: 10_000,
+        }
+    }
+}
+
+impl Default for DiskBudget {
+    /// 8 GiB: at 300 KB of stills per event about 28,000 events without a network.
+    fn default() -> Self {
+        Self::new(8 << 30)
+    }
+}

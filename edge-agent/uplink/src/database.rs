@@ -1,0 +1,367 @@
+//! The SQLite file of an outbox: what it looks like, how it is opened, and
+//! what happens when it is damaged.
+//!
+//! WAL with `synchronous=FULL`: a commit that returned survives a power cut.
+//! `locking_mode=EXCLUSIVE`: two agents on one outbox would give the same
+//! sequence twice, so the second one is refused.
+//!
+//! A damaged file is never repaired in place. Its readable rows are copied to
+//! a new file under a new outbox id, and it is kept beside it for whoever
+//! wants to look.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::Envelope;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::outbox::OutboxError;
+
+const FILE: &str = "outbox.db";
+const REBUILDING: &str = "outbox.db.rebuilding";
+const REBUILT: &str = "outbox.db.rebuilt";
+/// `user_version` of the schema below.
+const SCHEMA_VERSION: i64 = 1;
+
+// AUTOINCREMENT: a sequence is never given twice, even after every row is
+// gone. `sequence` has no gaps because nothing but `insert` adds rows and a
+// rolled-back insert also rolls back its counter.
+const SCHEMA: &str = "
+    CREATE TABLE identity (outbox TEXT NOT NULL);
+    CREATE TABLE outbox (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        topic    TEXT NOT NULL,
+        envelope TEXT NOT NULL
+    );
+    CREATE TABLE evidence (
+        place      INTEGER PRIMARY KEY AUTOINCREMENT,
+        sha256     TEXT NOT NULL UNIQUE,
+        length     INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        state      TEXT NOT NULL CHECK (state IN ('waiting', 'uploaded', 'refused')),
+        settled_us INTEGER
+    );
+    CREATE INDEX evidence_by_state ON evidence (state, place);
+";
+
+/// An open, sound outbox file.
+pub(crate) struct Database {
+    pub(crate) connection: Connection,
+    /// Which outbox this is.
+    pub(crate) id: Uuid,
+}
+
+/// What was saved from a damaged file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Salvage {
+    /// Where the damaged file is now.
+    pub(crate) aside: PathBuf,
+    /// Messages copied from it.
+    pub(crate) rows: u64,
+}
+
+/// A message as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) topic: String,
+    pub(crate) envelope: String,
+}
+
+impl Database {
+    /// Opens the file in `dir`, makes it when there is none, replaces it when it is damaged.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<Salvage>), OutboxError> {
+        let path = dir.join(FILE);
+        let mut salvage = None;
+        if dir.join(REBUILT).exists() {
+            // The last process died between finishing a replacement and using it.
+            salvage = Some(finish_replacement(dir, 0)?);
+        }
+        match Self::open_sound(&path) {
+            Ok(database) => Ok((database, salvage)),
+            Err(error) if is_damage(&error) => {
+                tracing::error!(file = %path.display(), %error, "the outbox file is damaged; copying what is readable");
+                let salvage = replace(dir)?;
+                let database = Self::open_sound(&path).map_err(|e| OutboxError::of(&path, e))?;
+                Ok((database, Some(salvage)))
+            }
+            Err(error) => Err(OutboxError::of(&path, error)),
+        }
+    }
+
+    fn open_sound(path: &Path) -> rusqlite::Result<Self> {
+        let mut connection = Connection::open(path)?;
+        // Long enough for a predecessor that is just being stopped.
+        connection.busy_timeout(Duration::from_secs(2))?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        match version {
+            0 => {
+                let id = random_uuid();
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(SCHEMA)?;
+                transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+                transaction.commit()?;
+                return Ok(Self { connection, id });
+            }
+            SCHEMA_VERSION => {}
+            newer => return Err(fault(ErrorCode::SchemaChanged, format!("schema {newer}"))),
+        }
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
+        if verdict != "ok" {
+            return Err(fault(ErrorCode::DatabaseCorrupt, verdict));
+        }
+        let id = connection
+            .query_row("SELECT outbox FROM identity", [], |r| r.get::<_, String>(0))
+            .optional()?
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| fault(ErrorCode::DatabaseCorrupt, "no outbox id".to_owned()))?;
+        Ok(Self { connection, id })
+    }
+
+    /// Appends in one transaction; the highest sequence given is on the disk when this returns.
+    pub(crate) fn insert<'a>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'a Stored>,
+    ) -> rusqlite::Result<u64> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut insert =
+                transaction.prepare("INSERT INTO outbox (topic, envelope) VALUES (?1, ?2)")?;
+            for message in messages {
+                insert.execute(params![message.topic, message.envelope])?;
+            }
+        }
+        let last = transaction.last_insert_rowid();
+        transaction.commit()?;
+        Ok(last.cast_unsigned())
+    }
+
+    /// The lowest sequence still held (one above the last when none is), and
+    /// the last one ever given (0 when none was).
+    pub(crate) fn span(&self) -> rusqlite::Result<(u64, u64)> {
+        let last: i64 = self
+            .connection
+            .query_row(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'",
+                [],
+                |r| r.get(0),
+            )
+            .optional()?
+            .unwrap_or(0);
+        let floor: Option<i64> =
+            self.connection
+                .query_row("SELECT min(sequence) FROM outbox", [], |r| r.get(0))?;
+        let last = last.cast_unsigned();
+        Ok((floor.map_or(last + 1, i64::cast_unsigned), last))
+    }
+
+    /// Messages from `from` on, at most `limit`.
+    pub(crate) fn read(&self, from: u64, limit: usize) -> rusqlite::Result<Vec<(u64, Stored)>> {
+        let mut select = self.connection.prepare(
+            "SELECT sequence, topic, envelope FROM outbox WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2",
+        )?;
+        let rows = select.query_map(
+            params![signed(from), i64::try_from(limit).unwrap_or(i64::MAX)],
+            read_row,
+        )?;
+        rows.collect()
+    }
+
+    /// Forgets everything up to `through`; how many rows that were.
+    pub(crate) fn delete_through(&self, through: u64) -> rusqlite::Result<u64> {
+        let rows = self
+            .connection
+            .execute("DELETE FROM outbox WHERE sequence <= ?1", [signed(through)])?;
+        Ok(rows as u64)
+    }
+
+    /// Forgets one message.
+    pub(crate) fn delete(&self, sequence: u64) -> rusqlite::Result<()> {
+        self.connection
+            .execute("DELETE FROM outbox WHERE sequence = ?1", [signed(sequence)])?;
+        Ok(())
+    }
+
+    /// Gives the waiting messages the sequences 1, 2, … of a new outbox.
+    pub(crate) fn renumber(&mut self) -> rusqlite::Result<()> {
+        let (floor, _) = self.span()?;
+        let id = random_uuid();
+        let transaction = self.connection.transaction()?;
+        // By way of the negative numbers, so that no two rows meet on the way.
+        transaction.execute("UPDATE outbox SET sequence = -sequence", [])?;
+        transaction.execute(
+            "UPDATE outbox SET sequence = -sequence - ?1",
+            [signed(floor - 1)],
+        )?;
+        transaction.execute(
+            "UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(sequence), 0) FROM outbox) WHERE name = 'outbox'",
+            [],
+        )?;
+        transaction.execute("UPDATE identity SET outbox = ?1", [id.to_string()])?;
+        transaction.commit()?;
+        self.id = id;
+        Ok(())
+    }
+
+    /// Bytes of the file that hold something.
+    pub(crate) fn bytes(&self) -> rusqlite::Result<u64> {
+        let number = |pragma| {
+            self.connection
+                .pragma_query_value(None, pragma, |r| r.get::<_, i64>(0))
+        };
+        let used = number("page_count")? - number("freelist_count")?;
+        Ok((used * number("page_size")?).max(0).cast_unsigned())
+    }
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(u64, Stored)> {
+    // Lossy: one row with a flipped bit must not hide the rows around it. It
+    // is found out when it is parsed.
+    let text = |column| {
+        let bytes = row.get_ref(column)?.as_bytes()?;
+        Ok::<_, rusqlite::Error>(String::from_utf8_lossy(bytes).into_owned())
+    };
+    Ok((
+        row.get::<_, i64>(0)?.cast_unsigned(),
+        Stored {
+            topic: text(1)?,
+            envelope: text(2)?,
+        },
+    ))
+}
+
+/// SQLite's integers are signed; no outbox lives for 2^63 messages.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn fault(code: ErrorCode, message: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error {
+            code,
+            extended_code: 0,
+        },
+        Some(message),
+    )
+}
+
+/// Whether the file itself is at fault, so that only another one helps.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    ) || matches!(
+        error,
+        // A page of something else where a row should be.
+        rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+    )
+}
+
+// UUID version 4 (RFC 9562 § 5.4).
+fn random_uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
+}
+
+/// Writes the replacement completely before the damaged file is touched, so
+/// that a crash or a full disk in the middle loses nothing that was readable.
+fn replace(dir: &Path) -> Result<Salvage, OutboxError> {
+    let rebuilding = dir.join(REBUILDING);
+    for leftover in with_companions(&rebuilding) {
+        remove_if_there(&leftover)?;
+    }
+    let saved = readable_rows(&dir.join(FILE));
+    let rows = saved.len() as u64;
+    {
+        let refused = |e| OutboxError::of(&rebuilding, e);
+        let mut database = Database::open_sound(&rebuilding).map_err(refused)?;
+        if rows > 0 {
+            database.insert(&saved).map_err(refused)?;
+        }
+        // Closing the only connection moves the log into the file.
+        database
+            .connection
+            .close()
+            .map_err(|(_, e)| OutboxError::of(&rebuilding, e))?;
+    }
+    rename(&rebuilding, &dir.join(REBUILT))?;
+    finish_replacement(dir, rows)
+}
+
+fn finish_replacement(dir: &Path, rows: u64) -> Result<Salvage, OutboxError> {
+    let file = dir.join(FILE);
+    let aside = dir.join(format!("{FILE}.damaged-{}", clock::now().as_micros()));
+    for (from, to) in with_companions(&file)
+        .into_iter()
+        .zip(with_companions(&aside))
+    {
+        if from.exists() {
+            rename(&from, &to)?;
+        }
+    }
+    rename(&dir.join(REBUILT), &file)?;
+    crate::evidence::sync_dir(dir).map_err(|e| OutboxError::file(dir, e))?;
+    Ok(Salvage { aside, rows })
+}
+
+/// The file itself, its log and its index.
+fn with_companions(file: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), OutboxError> {
+    fs::rename(from, to).map_err(|e| OutboxError::file(from, e))
+}
+
+fn remove_if_there(file: &Path) -> Result<(), OutboxError> {
+    match fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(OutboxError::file(file, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Rows that can still be read, in order. Reading stops at the first broken
+/// page, so it is done once from each end.
+fn readable_rows(path: &Path) -> Vec<Stored> {
+    let Ok(connection) = Connection::open(path) else {
+        return Vec::new();
+    };
+    let read = |sql: &str, beyond: Option<u64>| -> Vec<(u64, Stored)> {
+        let Ok(mut select) = connection.prepare(sql) else {
+            return Vec::new();
+        };
+        let Ok(rows) = select.query_map([], read_row) else {
+            return Vec::new();
+        };
+        rows.map_while(Result::ok)
+            .take_while(|(sequence, _)| beyond.is_none_or(|seen| *sequence > seen))
+            .collect()
+    };
+    let mut rows = read(
+        "SELECT sequence, topic, envelope FROM outbox ORDER BY sequence",
+        None,
+    );
+    let seen = rows.last().map(|(sequence, _)| *sequence);
+    let mut tail = read(
+        "SELECT sequence, topic, envelope FROM outbox ORDER BY sequence DESC",
+        seen.or(Some(0)),
+    );
+    tail.reverse();
+    rows.append(&mut tail);
+    rows.into_iter()
+        .map(|(_, stored)| stored)
+        .filter(|stored| serde_json::from_str::<Envelope<&RawValue>>(&stored.envelope).is_ok())
+        .collect()
+}

@@ -1,0 +1,391 @@
+//! The life of one connection: subscribe, say that we are here, send what the
+//! outbox holds, take receipts.
+//!
+//! Two halves run side by side and never wait for each other: [`receive`] does
+//! nothing but poll the client and leave what it got in an [`Exchange`];
+//! [`send`] does the rest, with every touch of the disk on a blocking thread.
+//! The first half that ends, ends the connection.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use protocol::status::BoxStatus;
+use protocol::{EventTime, Receipt, topic};
+use tokio::sync::Notify;
+
+use crate::connection::{Busy, Client, Events, Failure, Happening};
+use crate::outbox::{OutboxError, ReceiptOutcome};
+use crate::uplink::Shared;
+use crate::window::Window;
+use crate::{clock, envelope};
+
+/// Messages read from the disk at a time.
+const BATCH: u64 = 64;
+/// Outboxes whose receipts are remembered at a time: ours, and those this box had before.
+const OUTBOXES: usize = 16;
+/// How often the box's trouble is asked for.
+const TROUBLE: Duration = Duration::from_secs(1);
+/// How often time-outs are looked at when nothing happens.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What one half leaves for the other.
+pub(crate) struct Exchange {
+    progress: Notify,
+    connected: AtomicBool,
+    /// Largest packet that the broker takes; 0 when it did not say.
+    largest: AtomicU64,
+    acknowledged: AtomicU64,
+    receipts: Mutex<Vec<Receipt>>,
+}
+
+impl Exchange {
+    pub(crate) fn new() -> Self {
+        Self {
+            progress: Notify::new(),
+            connected: AtomicBool::new(false),
+            largest: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            receipts: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::SeqCst)
+    }
+
+    /// Only the newest receipt of an outbox matters: it speaks for all before it.
+    fn leave_receipt(&self, receipt: Receipt) {
+        let mut waiting = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = waiting.iter_mut().find(|r| r.outbox == receipt.outbox) {
+            if old.through <= receipt.through {
+                *old = receipt;
+            }
+        } else if waiting.len() < OUTBOXES {
+            waiting.push(receipt);
+        }
+    }
+
+    fn take_receipts(&self) -> Vec<Receipt> {
+        std::mem::take(&mut *self.receipts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Polls the client until it fails.
+pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &Shared) -> Failure {
+    let receipts = topic::receipt(&shared.settings.site, &shared.settings.box_id);
+    let mut own_subscription = true;
+    loop {
+        match events.next().await {
+            Err(failure) => return failure,
+            Ok(Happening::Connected { largest }) => {
+                exchange
+                    .largest
+                    .store(u64::from(largest.unwrap_or(0)), Ordering::SeqCst);
+                exchange.connected.store(true, Ordering::SeqCst);
+            }
+            Ok(Happening::Acknowledged) => {
+                exchange.acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(Happening::NotTaken { reason }) => {
+                exchange.acknowledged.fetch_add(1, Ordering::SeqCst);
+                shared.note(format!(
+                    "the broker does not pass on what this box publishes ({reason}); allow it `ngatu/v1/{}/{}/#`",
+                    shared.settings.site, shared.settings.box_id
+                ));
+            }
+            Ok(Happening::Subscribed { granted }) => {
+                if std::mem::take(&mut own_subscription) && granted.contains(&false) {
+                    shared.note(format!(
+                        "the broker refuses the subscription to {receipts}; allow it, or nothing is ever receipted"
+                    ));
+                } else if granted.contains(&false) {
+                    shared.note(
+                        "the broker refuses the subscription to a signal topic; allow it to this box"
+                            .to_owned(),
+                    );
+                }
+            }
+            Ok(Happening::Message { topic, payload }) if topic == receipts => {
+                match serde_json::from_slice::<Receipt>(&payload) {
+                    Ok(receipt) => exchange.leave_receipt(receipt),
+                    Err(error) => {
+                        shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!(%error, bytes = payload.len(), "a receipt cannot be read; ignored");
+                    }
+                }
+            }
+            Ok(Happening::Message { topic, payload }) => shared.hand_out_signal(topic, payload),
+            Ok(Happening::Other) => continue,
+        }
+        exchange.progress.notify_one();
+    }
+}
+
+/// Sends until the connection is found dead or the uplink stops.
+pub(crate) async fn send(client: &Client, exchange: &Exchange, shared: &Arc<Shared>) -> Failure {
+    while !exchange.is_connected() {
+        exchange.progress.notified().await;
+    }
+    let mut sender = Sender {
+        client,
+        exchange,
+        shared,
+        published: 0,
+        seen_acknowledged: 0,
+        alive: Instant::now(),
+    };
+    match sender.run().await {
+        Ok(()) => Failure::passing("stopped"),
+        Err(failure) => failure,
+    }
+}
+
+struct Sender<'a> {
+    client: &'a Client,
+    exchange: &'a Exchange,
+    shared: &'a Arc<Shared>,
+    /// Publishes handed to the client in this connection.
+    published: u64,
+    seen_acknowledged: u64,
+    /// When the broker last acknowledged something, or there was nothing to acknowledge.
+    alive: Instant,
+}
+
+impl Sender<'_> {
+    async fn run(&mut self) -> Result<(), Failure> {
+        let shared = self.shared;
+        let settings = &shared.settings;
+        let since = clock::now();
+        self.subscribe(&topic::receipt(&settings.site, &settings.box_id))
+            .await?;
+        for signal in &settings.signal_topics {
+            self.subscribe(signal).await?;
+        }
+        let mut said = self.box_status(true, since).await?;
+        let mut said_at = Instant::now();
+        self.publish_box(&said).await?;
+        shared.connected(since);
+
+        let mut window = self.fresh_window().await?;
+        let mut statuses_sent = std::collections::BTreeMap::new();
+        loop {
+            for receipt in self.exchange.take_receipts() {
+                self.take_receipt(receipt, &mut window).await?;
+            }
+            for (camera, version, status) in shared.newer_statuses(&statuses_sent) {
+                let topic = topic::camera_state(&status.site, &status.box_id, &status.camera);
+                let payload = json(&envelope::of_camera_status(&status, clock::now()))?;
+                self.publish(&topic, true, &payload).await?;
+                statuses_sent.insert(camera, version);
+            }
+            if said_at.elapsed() > TROUBLE {
+                said_at = Instant::now();
+                let status = self.box_status(true, since).await?;
+                if status.trouble != said.trouble {
+                    self.publish_box(&status).await?;
+                    said = status;
+                }
+            }
+            if window.rewind_if_overdue(Instant::now()) {
+                shared.counters.rewinds.fetch_add(1, Ordering::Relaxed);
+                shared.note(
+                    "the broker takes messages but no receipt comes from the centre; check that the centre runs and is connected to the same broker"
+                        .to_owned(),
+                );
+            }
+            let sent_some = self.send_batch(&mut window).await?;
+            if shared.is_draining() {
+                let shared = Arc::clone(shared);
+                let is_idle = window.is_idle();
+                if on_disk(move || Ok(shared.is_drained(is_idle))).await? {
+                    return self.say_goodbye(since).await;
+                }
+            }
+            if !sent_some {
+                self.rest().await?;
+            }
+        }
+    }
+
+    async fn fresh_window(&self) -> Result<Window, Failure> {
+        let outbox = self.shared.outbox.clone();
+        let floor = on_disk(move || outbox.floor()).await?;
+        let pace = &self.shared.settings.pace;
+        Ok(Window::new(
+            floor,
+            pace.window,
+            pace.receipt,
+            Instant::now(),
+        ))
+    }
+
+    async fn take_receipt(&self, receipt: Receipt, window: &mut Window) -> Result<(), Failure> {
+        let counters = &self.shared.counters;
+        counters.receipts.fetch_add(1, Ordering::Relaxed);
+        let outbox = self.shared.outbox.clone();
+        match on_disk(move || outbox.take_receipt(&receipt)).await {
+            Ok(ReceiptOutcome::Taken { through, .. }) => {
+                window.receipted(through, Instant::now());
+                counters.receipted_through.store(through, Ordering::Relaxed);
+                self.shared.receipts_came();
+            }
+            Ok(ReceiptOutcome::Stranger) => {
+                counters.stranger_receipts.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(outbox = %receipt.outbox, "receipt for another outbox of this box; ignored");
+            }
+            Ok(ReceiptOutcome::NotSent) => {}
+            Ok(ReceiptOutcome::Renumbered) => {
+                counters.receipted_through.store(0, Ordering::Relaxed);
+                *window = self.fresh_window().await?;
+            }
+            // For example a full disk that cannot even delete: the next receipt says the same again.
+            Err(failure) => self.shared.note(failure.reason),
+        }
+        Ok(())
+    }
+
+    /// Sends what the window has room for; whether there was something.
+    async fn send_batch(&mut self, window: &mut Window) -> Result<bool, Failure> {
+        let (first, room) = window.room();
+        if room == 0 {
+            return Ok(false);
+        }
+        let outbox = self.shared.outbox.clone();
+        let limit = usize::try_from(room.min(BATCH)).unwrap_or(usize::MAX);
+        let batch = match on_disk(move || outbox.batch(first, limit)).await {
+            Ok(batch) => batch,
+            Err(failure) => {
+                self.shared.note(failure.reason);
+                return Ok(false);
+            }
+        };
+        let mut sent_some = false;
+        for message in batch.into_messages() {
+            let sequence = match message {
+                Ok(message) => {
+                    self.send_message(&message.topic, &message.payload).await?;
+                    message.sequence
+                }
+                Err((sequence, error)) => {
+                    self.shared.note(format!(
+                        "message {sequence} of the outbox cannot be read: {error}; check the disk"
+                    ));
+                    let outbox = self.shared.outbox.clone();
+                    if on_disk(move || outbox.set_aside_unreadable(sequence)).await? {
+                        window.receipted(sequence, Instant::now());
+                    }
+                    sequence
+                }
+            };
+            let counters = &self.shared.counters;
+            counters.sent.fetch_add(1, Ordering::Relaxed);
+            if window.sent(sequence, Instant::now()) {
+                counters.resent.fetch_add(1, Ordering::Relaxed);
+            }
+            self.shared.outbox.mark_sent(sequence);
+            sent_some = true;
+        }
+        Ok(sent_some)
+    }
+
+    async fn send_message(&mut self, topic: &str, payload: &[u8]) -> Result<(), Failure> {
+        let largest = self.exchange.largest.load(Ordering::SeqCst);
+        // Room for the topic and the fixed header; the client would end the connection.
+        let size = (payload.len() + topic.len() + 64) as u64;
+        if largest > 0 && size > largest {
+            self.shared.note(format!(
+                "the broker takes packets of at most {largest} bytes and one message needs {size}; raise its limit (mosquitto: `max_packet_size`)"
+            ));
+            return Ok(());
+        }
+        self.publish(topic, false, payload).await
+    }
+
+    async fn publish(&mut self, topic: &str, retain: bool, payload: &[u8]) -> Result<(), Failure> {
+        while let Err(Busy) = self.client.publish(topic, retain, payload) {
+            self.rest().await?;
+        }
+        if self.published == self.exchange.acknowledged.load(Ordering::SeqCst) {
+            self.alive = Instant::now();
+        }
+        self.published += 1;
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, topic: &str) -> Result<(), Failure> {
+        while let Err(Busy) = self.client.subscribe(topic) {
+            self.rest().await?;
+        }
+        Ok(())
+    }
+
+    async fn box_status(&self, online: bool, since: EventTime) -> Result<BoxStatus, Failure> {
+        let shared = Arc::clone(self.shared);
+        on_disk(move || Ok(shared.box_status(online, since))).await
+    }
+
+    async fn publish_box(&mut self, status: &BoxStatus) -> Result<(), Failure> {
+        let topic = topic::box_state(&status.site, &status.box_id);
+        let payload = json(&envelope::of_box_status(status, clock::now()))?;
+        self.publish(&topic, true, &payload).await
+    }
+
+    /// Says that we are gone on purpose; the broker then drops the last will.
+    async fn say_goodbye(&mut self, since: EventTime) -> Result<(), Failure> {
+        let status = self.box_status(false, since).await?;
+        self.publish_box(&status).await?;
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.exchange.acknowledged.load(Ordering::SeqCst) < self.published
+            && Instant::now() < deadline
+        {
+            self.rest().await?;
+        }
+        if self.client.disconnect().is_ok() {
+            // The receiving half ends when the broker closes; do not wait for a dead one.
+            tokio::time::sleep(TICK).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for something to do, and finds out whether the connection still lives.
+    async fn rest(&mut self) -> Result<(), Failure> {
+        tokio::select! {
+            () = self.exchange.progress.notified() => {}
+            () = self.shared.outbox.appended() => {}
+            () = self.shared.nudged() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+        let acknowledged = self.exchange.acknowledged.load(Ordering::SeqCst);
+        if acknowledged != self.seen_acknowledged || acknowledged >= self.published {
+            self.seen_acknowledged = acknowledged;
+            self.alive = Instant::now();
+        } else if self.alive.elapsed() > self.shared.settings.pace.acknowledgement {
+            self.shared
+                .counters
+                .watchdog
+                .fetch_add(1, Ordering::Relaxed);
+            return Err(Failure::passing(format!(
+                "no acknowledgement for {} s although {} are due; connecting anew",
+                self.shared.settings.pace.acknowledgement.as_secs(),
+                self.published - acknowledged
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value)
+        .map_err(|e| Failure::passing(format!("a status cannot be written: {e}")))
+}
+
+/// Runs `work` where waiting for a disk keeps nobody else waiting.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|e| Failure::passing(e.to_string())),
+        Err(error) => Err(Failure::passing(format!("the disk worker failed: {error}"))),
+    }
+}

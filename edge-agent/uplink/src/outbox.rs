@@ -1,0 +1,674 @@
+//! What happened and the centre does not have yet.
+//!
+//! [`Outbox::append_event`] has put the event on the disk when it returns, in
+//! a sequence without gaps. Only the centre's receipt for *this* outbox
+//! deletes it. When the disk takes nothing more, evidence is given up in the
+//! order of [`crate::budget`], and if that does not help the event waits in
+//! memory, is written as soon as it can be, and the trouble is reported.
+//!
+//! It is cheap to clone and safe to share: one SQLite connection behind one
+//! lock. A call waits for a disk sync, some milliseconds on an SSD and up to a
+//! few hundred on a tired SD card; do not call it from a decoder's thread.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use protocol::envelope::{Delivery, MAX_ENVELOPE_BYTES};
+use protocol::event::Words;
+use protocol::evidence::EvidenceRole;
+use protocol::{
+    BoxId, CameraId, Digest, Envelope, Event, EventTime, EvidenceItem, EvidenceManifest, Receipt,
+    SiteId, topic,
+};
+use rusqlite::ErrorCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::budget::DiskBudget;
+use crate::database::{self, Database, Stored};
+use crate::{envelope, evidence};
+
+mod files;
+
+pub(crate) use files::Upload;
+
+/// Room left in the largest envelope for what is added at sending.
+const DELIVERY_BYTES: usize = 512;
+/// Messages from memory written in one transaction.
+const CHUNK: usize = 256;
+/// Evidence given up at a time when the disk is full: enough for some hundred events.
+const RELIEF_BYTES: u64 = 1 << 20;
+
+/// Why something could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The folder or a file in it could not be used.
+    #[error(
+        "outbox {path}: {source}; check that the folder exists, is writable and not on a failing disk"
+    )]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// SQLite failed in a way that no other variant names.
+    #[error("outbox {path}: {source}; check the disk (`dmesg`, `df`), then start the agent again")]
+    Database {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "outbox {path} is in use; another edge-agent runs on it, stop that one or give this one its own folder"
+    )]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The file was written by a later version.
+    #[error(
+        "outbox {path} was written by a newer edge-agent ({found}); install that version, or move the file away"
+    )]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// What it says of itself.
+        found: String,
+    },
+    /// The disk takes nothing more.
+    #[error("outbox {path}: the disk is full and no evidence is left to give up; free some space. {}", if *.kept { "the event waits in memory and will be written when there is room" } else { "nothing was stored" })]
+    DiskFull {
+        /// Which.
+        path: PathBuf,
+        /// Whether it was kept in memory; then do not append it again.
+        kept: bool,
+    },
+    /// The disk failed, and the event waits in memory.
+    #[error(
+        "outbox {path}: {source}; the event waits in memory and will be written when the disk answers again, check it (`dmesg`)"
+    )]
+    Waiting {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Memory is full as well.
+    #[error(
+        "outbox {path}: the disk takes nothing and {held} events already wait in memory; this event is lost, free some space now"
+    )]
+    Lost {
+        /// Which.
+        path: PathBuf,
+        /// How many wait.
+        held: usize,
+    },
+    /// The message would be refused by the centre.
+    #[error(
+        "message {id} has {bytes} bytes and the centre takes at most {MAX_ENVELOPE_BYTES}; shorten the rule's paths or facts"
+    )]
+    TooLarge {
+        /// Envelope id.
+        id: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The message could not be read by the centre.
+    #[error(
+        "message {id} cannot be read back: {source}; a number in it is not finite, report the rule that made it"
+    )]
+    Unreadable {
+        /// Envelope id.
+        id: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A file of evidence is larger than the whole budget.
+    #[error(
+        "evidence of {bytes} bytes does not fit the outbox's budget of {budget} bytes; raise the budget or shorten the clip"
+    )]
+    OverBudget {
+        /// Its size.
+        bytes: u64,
+        /// [`DiskBudget::max_bytes`].
+        budget: u64,
+    },
+}
+
+impl OutboxError {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse { path },
+            Some(ErrorCode::DiskFull) => Self::DiskFull { path, kept: false },
+            Some(ErrorCode::SchemaChanged) => Self::Newer {
+                path,
+                found: source.to_string(),
+            },
+            _ => Self::Database { path, source },
+        }
+    }
+}
+
+/// What an outbox holds and has done, for metrics and health pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxStatus {
+    /// Which outbox.
+    pub id: Uuid,
+    /// Messages on the disk that the centre has not receipted.
+    pub waiting: u64,
+    /// Events in memory because the disk takes none.
+    pub in_memory: u64,
+    /// The last sequence given; 0 for none.
+    pub last_sequence: u64,
+    /// Files not yet at the centre.
+    pub evidence_waiting: u64,
+    /// Files that the centre refused for good.
+    pub evidence_refused: u64,
+    /// Bytes of evidence on the disk, uploaded copies included.
+    pub evidence_bytes: u64,
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Files given up before they were uploaded, since the start.
+    pub evidence_sacrificed: u64,
+    /// Events lost because disk and memory were full, since the start.
+    pub events_lost: u64,
+    /// Messages deleted on the centre's receipt, since the start.
+    pub receipted: u64,
+    /// Receipts not believed, since the start.
+    pub receipts_refused: u64,
+}
+
+/// What a receipt did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptOutcome {
+    /// Everything up to `through` is deleted; this many rows were.
+    Taken {
+        /// As in the receipt.
+        through: u64,
+        /// Rows that were still there.
+        deleted: u64,
+    },
+    /// It is for another outbox; ignored.
+    Stranger,
+    /// It speaks of messages that were not sent; refused.
+    NotSent,
+    /// It speaks of messages that this outbox never had: the file was replaced
+    /// by an old copy. What waits was given a new outbox id and new sequences.
+    Renumbered,
+}
+
+/// Messages to send, and what to write on them.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    outbox: Uuid,
+    floor: u64,
+    messages: Vec<(u64, Stored)>,
+}
+
+/// One message ready to publish.
+pub(crate) struct Outgoing {
+    pub(crate) sequence: u64,
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Batch {
+    /// The messages with their delivery written in.
+    pub(crate) fn into_messages(
+        self,
+    ) -> impl Iterator<Item = Result<Outgoing, (u64, serde_json::Error)>> {
+        let Self {
+            outbox,
+            floor,
+            messages,
+        } = self;
+        messages.into_iter().map(move |(sequence, stored)| {
+            let delivery = Delivery {
+                outbox,
+                sequence,
+                sequencefloor: floor,
+            };
+            let payload = envelope::seal(&stored.envelope, delivery).map_err(|e| (sequence, e))?;
+            Ok(Outgoing {
+                sequence,
+                topic: stored.topic,
+                payload,
+            })
+        })
+    }
+}
+
+/// See the [module](self).
+#[derive(Clone)]
+pub struct Outbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    budget: DiskBudget,
+    state: Mutex<State>,
+    /// Rung for the link after each append.
+    appended: Notify,
+    /// Rung for the uploader after each new file.
+    stored: Condvar,
+    /// Highest sequence that may have left this box.
+    sent: AtomicU64,
+}
+
+struct State {
+    database: Database,
+    /// Events that the disk did not take yet, oldest first.
+    in_memory: VecDeque<Stored>,
+    evidence_bytes: u64,
+    evidence_sacrificed: u64,
+    events_lost: u64,
+    receipted: u64,
+    receipts_refused: u64,
+    renumbered: bool,
+    /// What a damaged file became, until the next start.
+    damaged: Option<database::Salvage>,
+}
+
+impl Outbox {
+    /// Opens the outbox in `dir`, and makes both when they are not there.
+    ///
+    /// A damaged database is set aside and replaced; see [`Self::trouble`].
+    pub fn open(dir: &Path, budget: DiskBudget) -> Result<Self, OutboxError> {
+        std::fs::create_dir_all(dir).map_err(|e| OutboxError::file(dir, e))?;
+        let (database, damaged) = Database::open(dir)?;
+        let outbox = Self {
+            inner: Arc::new(Inner {
+                dir: dir.to_owned(),
+                budget,
+                // What is there may have been sent by an earlier process.
+                sent: AtomicU64::new(database.span().map_err(|e| OutboxError::of(dir, e))?.1),
+                state: Mutex::new(State {
+                    database,
+                    in_memory: VecDeque::new(),
+                    evidence_bytes: 0,
+                    evidence_sacrificed: 0,
+                    events_lost: 0,
+                    receipted: 0,
+                    receipts_refused: 0,
+                    renumbered: false,
+                    damaged: damaged.clone(),
+                }),
+                appended: Notify::new(),
+                stored: Condvar::new(),
+            }),
+        };
+        if let Some(damaged) = damaged {
+            tracing::error!(aside = %damaged.aside.display(), rows = damaged.rows, "the damaged outbox file was set aside and a new one made; messages copied from it will be sent again");
+        }
+        outbox.reconcile_evidence()?;
+        Ok(outbox)
+    }
+
+    /// Stores an event; its sequence. It is on the disk when this returns.
+    pub fn append_event(&self, event: &Event, observed: EventTime) -> Result<u64, OutboxError> {
+        let topic = topic::event(&event.site, &event.box_id, &event.camera);
+        self.append::<_, Event>(topic, &envelope::of_event(event, observed))
+    }
+
+    /// Stores which files belong to an event; its sequence.
+    pub fn append_evidence(
+        &self,
+        camera: (&SiteId, &BoxId, &CameraId),
+        manifest: &EvidenceManifest,
+        observed: EventTime,
+    ) -> Result<u64, OutboxError> {
+        let topic = topic::event(camera.0, camera.1, camera.2);
+        self.append::<_, EvidenceManifest>(
+            topic,
+            &envelope::of_evidence(camera, manifest, observed),
+        )
+    }
+
+    /// Stores a file of evidence and queues it for upload.
+    pub fn put_evidence(
+        &self,
+        bytes: &[u8],
+        role: EvidenceRole,
+        media_type: &str,
+        captured: EventTime,
+    ) -> Result<EvidenceItem, OutboxError> {
+        let sha256 = evidence::digest_of(bytes);
+        self.store_file(&sha256, bytes, media_type)?;
+        Ok(EvidenceItem {
+            role,
+            sha256,
+            length: bytes.len() as u64,
+            media_type: media_type.to_owned(),
+            captured,
+        })
+    }
+
+    /// Messages that the centre has not receipted, those in memory included.
+    pub fn waiting(&self) -> u64 {
+        let status = self.status();
+        status.waiting + status.in_memory
+    }
+
+    /// Which outbox this is.
+    pub fn id(&self) -> Uuid {
+        self.lock().database.id
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Numbers for metrics. A number that cannot be read is 0.
+    pub fn status(&self) -> OutboxStatus {
+        let state = self.lock();
+        let (floor, last) = state.database.span().unwrap_or((1, 0));
+        let count = |wanted| state.database.files_in(wanted).unwrap_or(0);
+        OutboxStatus {
+            id: state.database.id,
+            waiting: (last + 1).saturating_sub(floor),
+            in_memory: state.in_memory.len() as u64,
+            last_sequence: last,
+            evidence_waiting: count("waiting"),
+            evidence_refused: count("refused"),
+            evidence_bytes: state.evidence_bytes,
+            database_bytes: state.database.bytes().unwrap_or(0),
+            evidence_sacrificed: state.evidence_sacrificed,
+            events_lost: state.events_lost,
+            receipted: state.receipted,
+            receipts_refused: state.receipts_refused,
+        }
+    }
+
+    /// What somebody must mend, worst first; `None` when all is well.
+    pub fn trouble(&self) -> Option<Words> {
+        let state = self.lock();
+        if state.events_lost > 0 {
+            let n = state.events_lost;
+            return Some(Words::new(
+                format!("Đĩa và bộ nhớ đều đầy: đã mất {n} sự kiện; hãy giải phóng đĩa ngay"),
+                format!("disk and memory are full: {n} events are lost; free disk space now"),
+            ));
+        }
+        if !state.in_memory.is_empty() {
+            let n = state.in_memory.len();
+            return Some(Words::new(
+                format!("Đĩa đầy: {n} sự kiện chỉ còn trong bộ nhớ; hãy giải phóng đĩa"),
+                format!("the disk is full: {n} events are only in memory; free disk space"),
+            ));
+        }
+        if state.evidence_sacrificed > 0 {
+            let n = state.evidence_sacrificed;
+            return Some(Words::new(
+                format!(
+                    "Thiếu chỗ trên đĩa: đã bỏ {n} tệp bằng chứng chưa gửi; hãy kiểm tra mạng và dung lượng đĩa"
+                ),
+                format!(
+                    "short of disk: {n} files of evidence were given up before upload; check the network and the disk budget"
+                ),
+            ));
+        }
+        state.damaged.as_ref().map(|damaged| {
+            let (file, rows) = (damaged.aside.display(), damaged.rows);
+            Words::new(
+                format!("Tệp hộp thư đi bị hỏng, đã chuyển sang {file}, cứu được {rows} tin; hãy kiểm tra đĩa"),
+                format!("the outbox file was damaged and is now {file}; {rows} messages were saved; check the disk"),
+            )
+        })
+    }
+
+    /// Takes the centre's word that it has everything up to `receipt.through`.
+    pub fn take_receipt(&self, receipt: &Receipt) -> Result<ReceiptOutcome, OutboxError> {
+        let mut state = self.lock();
+        if receipt.outbox != state.database.id {
+            return Ok(ReceiptOutcome::Stranger);
+        }
+        let (_, last) = self.named(state.database.span())?;
+        if receipt.through > last {
+            state.receipts_refused += 1;
+            tracing::error!(
+                through = receipt.through,
+                last,
+                "the centre has messages of this outbox that it never held: the file was replaced by an older copy, or the disk forgot a write"
+            );
+            // Once per start: a centre that is simply wrong must not make us send everything for ever.
+            if std::mem::replace(&mut state.renumbered, true) {
+                return Ok(ReceiptOutcome::NotSent);
+            }
+            self.named(state.database.renumber())?;
+            self.inner.sent.store(0, Ordering::SeqCst);
+            return Ok(ReceiptOutcome::Renumbered);
+        }
+        let sent = self.inner.sent.load(Ordering::SeqCst);
+        if receipt.through > sent {
+            state.receipts_refused += 1;
+            tracing::warn!(
+                through = receipt.through,
+                sent,
+                "receipt for messages that were not sent; refused, they will be sent"
+            );
+            return Ok(ReceiptOutcome::NotSent);
+        }
+        let deleted = self.named(state.database.delete_through(receipt.through))?;
+        state.receipted += deleted;
+        // The freed pages may be what waiting events need.
+        if deleted > 0 && !state.in_memory.is_empty() && self.write_in_memory(&mut state).is_ok() {
+            self.inner.appended.notify_one();
+        }
+        Ok(ReceiptOutcome::Taken {
+            through: receipt.through,
+            deleted,
+        })
+    }
+
+    /// Tries again to write what waits in memory; whether nothing waits there now.
+    pub fn retry_in_memory(&self) -> bool {
+        let mut state = self.lock();
+        if state.in_memory.is_empty() {
+            return true;
+        }
+        match self.write_in_memory(&mut state) {
+            Ok(_) => {
+                tracing::info!(
+                    "the disk takes events again; all that waited in memory are written"
+                );
+                self.inner.appended.notify_one();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Messages from `from` on, at most `limit`.
+    pub(crate) fn batch(&self, from: u64, limit: usize) -> Result<Batch, OutboxError> {
+        let state = self.lock();
+        let (floor, _) = self.named(state.database.span())?;
+        Ok(Batch {
+            outbox: state.database.id,
+            floor,
+            messages: self.named(state.database.read(from.max(floor), limit))?,
+        })
+    }
+
+    /// The lowest sequence still held, or the next one to be given.
+    pub(crate) fn floor(&self) -> Result<u64, OutboxError> {
+        self.named(self.lock().database.span())
+            .map(|(floor, _)| floor)
+    }
+
+    /// Remembers that everything up to `sequence` may have left the box.
+    pub(crate) fn mark_sent(&self, sequence: u64) {
+        self.inner.sent.fetch_max(sequence, Ordering::SeqCst);
+    }
+
+    /// Moves a message that cannot be read out of the way, into
+    /// `unreadable/` beside the database. Only the lowest one: the centre
+    /// accepts a hole below `sequencefloor`, and none above.
+    pub(crate) fn set_aside_unreadable(&self, sequence: u64) -> Result<bool, OutboxError> {
+        let state = self.lock();
+        let (floor, _) = self.named(state.database.span())?;
+        if sequence != floor {
+            return Ok(false);
+        }
+        let folder = self.inner.dir.join("unreadable");
+        let file = folder.join(format!("{}-{sequence}", state.database.id));
+        for (_, stored) in self.named(state.database.read(sequence, 1))? {
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&file, stored.envelope))
+                .map_err(|e| OutboxError::file(&file, e))?;
+        }
+        self.named(state.database.delete(sequence))?;
+        tracing::error!(file = %file.display(), sequence, "a message of the outbox could not be read and was set aside; check the disk");
+        Ok(true)
+    }
+
+    /// Returns when something was appended since the last call.
+    pub(crate) async fn appended(&self) {
+        self.inner.appended.notified().await;
+    }
+
+    fn append<T: Serialize, Read: DeserializeOwned>(
+        &self,
+        topic: String,
+        envelope: &Envelope<T>,
+    ) -> Result<u64, OutboxError> {
+        let unreadable = |source| OutboxError::Unreadable {
+            id: envelope.id.clone(),
+            source,
+        };
+        let text = serde_json::to_string(envelope).map_err(unreadable)?;
+        if text.len() + DELIVERY_BYTES > MAX_ENVELOPE_BYTES {
+            return Err(OutboxError::TooLarge {
+                id: envelope.id.clone(),
+                bytes: text.len(),
+            });
+        }
+        // JSON writes a number that is not finite as `null`, which the centre
+        // cannot read; found here it is one lost event, found there it would
+        // be one that is sent again for ever.
+        serde_json::from_str::<Envelope<Read>>(&text).map_err(unreadable)?;
+
+        let mut state = self.lock();
+        if state.in_memory.len() >= self.inner.budget.max_in_memory {
+            // One more chance before it is lost.
+            if self.write_in_memory(&mut state).is_err() {
+                state.events_lost += 1;
+                return Err(OutboxError::Lost {
+                    path: self.inner.dir.clone(),
+                    held: state.in_memory.len(),
+                });
+            }
+        }
+        state.in_memory.push_back(Stored {
+            topic,
+            envelope: text,
+        });
+        let sequence = self.write_in_memory(&mut state)?;
+        drop(state);
+        self.inner.appended.notify_one();
+        Ok(sequence)
+    }
+
+    /// Writes everything in memory, oldest first; the last sequence given.
+    fn write_in_memory(&self, state: &mut State) -> Result<u64, OutboxError> {
+        self.keep_budget(state, 0);
+        let mut last = 0;
+        let mut rebuilt = false;
+        while !state.in_memory.is_empty() {
+            let chunk = state.in_memory.len().min(CHUNK);
+            match state.database.insert(state.in_memory.iter().take(chunk)) {
+                Ok(sequence) => {
+                    last = sequence;
+                    state.in_memory.drain(..chunk);
+                }
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                    if self.sacrifice(state, RELIEF_BYTES) == 0 {
+                        return Err(OutboxError::DiskFull {
+                            path: self.inner.dir.clone(),
+                            kept: true,
+                        });
+                    }
+                }
+                Err(error) if database::is_damage(&error) && !rebuilt => {
+                    rebuilt = true;
+                    self.replace_damaged(state)?;
+                }
+                Err(source) => {
+                    return Err(OutboxError::Waiting {
+                        path: self.inner.dir.clone(),
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    /// The file went bad under a running agent: the same as finding it so at the start.
+    fn replace_damaged(&self, state: &mut State) -> Result<(), OutboxError> {
+        // An empty database in memory stands in while the file is closed.
+        let path = &self.inner.dir;
+        let stand_in =
+            rusqlite::Connection::open_in_memory().map_err(|e| OutboxError::of(path, e))?;
+        let damaged = std::mem::replace(&mut state.database.connection, stand_in);
+        drop(damaged);
+        let (database, salvage) = Database::open(path)?;
+        self.inner.sent.store(
+            database.span().map_err(|e| OutboxError::of(path, e))?.1,
+            Ordering::SeqCst,
+        );
+        state.database = database;
+        state.damaged = salvage.or(state.damaged.take());
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere cannot leave SQLite half-written; go on.
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn named<T>(&self, result: rusqlite::Result<T>) -> Result<T, OutboxError> {
+        result.map_err(|e| OutboxError::of(&self.inner.dir, e))
+    }
+
+    fn file_path(&self, digest: &Digest) -> PathBuf {
+        evidence::path_of(&self.inner.dir, digest)
+    }
+
+    /// Waits for a new file, or `patience`.
+    pub(crate) fn wait_for_file(&self, patience: Duration) {
+        let state = self.lock();
+        drop(
+            self.inner
+                .stored
+                .wait_timeout(state, patience)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    /// Wakes everything that waits for a file, for shutdown.
+    pub(crate) fn wake_uploaders(&self) {
+        self.inner.stored.notify_all();
+    }
+}

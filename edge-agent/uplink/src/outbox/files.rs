@@ -1,0 +1,324 @@
+//! The evidence side of an outbox: the upload queue, the budget, and who is
+//! given up first ([`crate::budget`]).
+
+use std::collections::BTreeSet;
+use std::io;
+
+use protocol::{Digest, EventTime};
+use rusqlite::{OptionalExtension, params};
+
+use super::{Outbox, OutboxError, RELIEF_BYTES, State};
+use crate::database::{Database, signed};
+use crate::{clock, evidence};
+
+/// A file that the centre does not have yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upload {
+    pub(crate) digest: Digest,
+    pub(crate) media_type: String,
+}
+
+impl Database {
+    pub(super) fn files_in(&self, state: &str) -> rusqlite::Result<u64> {
+        self.connection
+            .query_row(
+                "SELECT count(*) FROM evidence WHERE state = ?1",
+                [state],
+                |r| r.get::<_, i64>(0),
+            )
+            .map(i64::cast_unsigned)
+    }
+
+    fn queue_file(&self, digest: &Digest, length: u64, media_type: &str) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "INSERT INTO evidence (sha256, length, media_type, state) VALUES (?1, ?2, ?3, 'waiting')
+             ON CONFLICT (sha256) DO NOTHING",
+            params![digest.to_string(), signed(length), media_type],
+        )?;
+        Ok(())
+    }
+
+    fn forget_file(&self, digest: &str) -> rusqlite::Result<()> {
+        self.connection
+            .execute("DELETE FROM evidence WHERE sha256 = ?1", [digest])?;
+        Ok(())
+    }
+}
+
+impl Outbox {
+    /// Makes the queue agree with the files: a crash between the two leaves
+    /// either a file without a row or, after a sacrifice, a row without a file.
+    pub(super) fn reconcile_evidence(&self) -> Result<(), OutboxError> {
+        let dir = &self.inner.dir;
+        let found = evidence::scan(dir).map_err(|e| OutboxError::file(dir, e))?;
+        let mut state = self.lock();
+        let rows: BTreeSet<String> = {
+            let mut select = self.named(
+                state
+                    .database
+                    .connection
+                    .prepare("SELECT sha256 FROM evidence"),
+            )?;
+            let rows = self.named(select.query_map([], |r| r.get(0)))?;
+            self.named(rows.collect())?
+        };
+        let mut files = BTreeSet::new();
+        let (mut queued, mut bytes) = (0_u64, 0_u64);
+        let transaction = self.named(state.database.connection.unchecked_transaction())?;
+        for (digest, length) in found {
+            bytes += length;
+            let name = digest.to_string();
+            if !rows.contains(&name) {
+                queued += 1;
+                let media_type = evidence::media_type_of(&self.file_path(&digest));
+                self.named(state.database.queue_file(&digest, length, media_type))?;
+            }
+            files.insert(name);
+        }
+        let missing: Vec<&String> = rows.difference(&files).collect();
+        for name in &missing {
+            self.named(state.database.forget_file(name))?;
+        }
+        if queued > 0 || !missing.is_empty() {
+            tracing::warn!(
+                queued,
+                missing = missing.len(),
+                "the upload queue was mended after a crash"
+            );
+        }
+        self.named(transaction.commit())?;
+        state.evidence_bytes = bytes;
+        Ok(())
+    }
+
+    pub(super) fn store_file(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        media_type: &str,
+    ) -> Result<(), OutboxError> {
+        let length = bytes.len() as u64;
+        let budget = self.inner.budget.max_bytes;
+        if length > budget {
+            return Err(OutboxError::OverBudget {
+                bytes: length,
+                budget,
+            });
+        }
+        self.keep_budget(&mut self.lock(), length);
+        let path = self.file_path(digest);
+        let full = || OutboxError::DiskFull {
+            path: path.clone(),
+            kept: false,
+        };
+        // The lock is not held during the sync, so events are not kept waiting by a clip.
+        let is_new = loop {
+            match evidence::write(&self.inner.dir, digest, bytes) {
+                Ok(is_new) => break is_new,
+                Err(e) if is_full(&e) => {
+                    if self.sacrifice(&mut self.lock(), length.max(RELIEF_BYTES)) == 0 {
+                        return Err(full());
+                    }
+                }
+                Err(e) => return Err(OutboxError::file(&path, e)),
+            }
+        };
+        let mut state = self.lock();
+        if is_new {
+            state.evidence_bytes += length;
+        }
+        while let Err(error) = state.database.queue_file(digest, length, media_type) {
+            let error = OutboxError::of(&self.inner.dir, error);
+            let is_relieved = matches!(error, OutboxError::DiskFull { .. })
+                && self.sacrifice(&mut state, RELIEF_BYTES) > 0;
+            if !is_relieved {
+                // Without a row nobody would upload it; its space helps more.
+                if is_new && std::fs::remove_file(&path).is_ok() {
+                    state.evidence_bytes = state.evidence_bytes.saturating_sub(length);
+                }
+                return Err(error);
+            }
+        }
+        drop(state);
+        self.inner.stored.notify_one();
+        Ok(())
+    }
+
+    /// Gives up evidence until the folder and `coming` more bytes are within the budget.
+    pub(super) fn keep_budget(&self, state: &mut State, coming: u64) {
+        let used = state.evidence_bytes + state.database.bytes().unwrap_or(0) + coming;
+        let over = used.saturating_sub(self.inner.budget.max_bytes);
+        if over > 0 && state.evidence_bytes > 0 {
+            self.sacrifice(state, over);
+        }
+    }
+
+    /// Deletes evidence in the published order until `wanted` bytes are free; how many became so.
+    pub(super) fn sacrifice(&self, state: &mut State, wanted: u64) -> u64 {
+        let candidates = candidates(&state.database).unwrap_or_default();
+        let (mut freed, mut given_up) = (0, 0);
+        let mut names = Vec::new();
+        for candidate in candidates {
+            if freed >= wanted {
+                break;
+            }
+            let Ok(digest) = candidate.name.parse::<Digest>() else {
+                continue;
+            };
+            // The file first: on a full disk deleting the row can fail, and a
+            // row without a file is mended at upload or at the next start.
+            match std::fs::remove_file(self.file_path(&digest)) {
+                Ok(()) => {
+                    freed += candidate.length;
+                    given_up += u64::from(candidate.is_waiting);
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(file = candidate.name, %error, "cannot delete evidence to make room");
+                    continue;
+                }
+            }
+            names.push(candidate.name);
+        }
+        for name in &names {
+            if let Err(error) = state.database.forget_file(name) {
+                tracing::debug!(file = name, %error, "row of a deleted file stays for now");
+                break;
+            }
+        }
+        state.evidence_bytes = state.evidence_bytes.saturating_sub(freed);
+        state.evidence_sacrificed += given_up;
+        if freed > 0 {
+            tracing::warn!(
+                files = names.len(),
+                not_uploaded = given_up,
+                freed_bytes = freed,
+                "evidence was deleted to make room; check the disk and the network"
+            );
+        }
+        freed
+    }
+
+    /// Files to upload, oldest first.
+    pub(crate) fn uploads(&self, limit: usize) -> Result<Vec<Upload>, OutboxError> {
+        let state = self.lock();
+        let read = || {
+            let mut select = state.database.connection.prepare(
+                "SELECT sha256, media_type FROM evidence WHERE state = 'waiting' ORDER BY place LIMIT ?1",
+            )?;
+            let rows = select.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |r| {
+                Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        Ok(self
+            .named(read())?
+            .into_iter()
+            .filter_map(|(name, media_type)| {
+                let digest = name.parse().ok()?;
+                Some(Upload { digest, media_type })
+            })
+            .collect())
+    }
+
+    /// The bytes of a file; `None` when it is gone, an error of kind
+    /// `InvalidData` when it is no longer what its name says.
+    pub(crate) fn read_file(&self, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
+        match std::fs::read(self.file_path(digest)) {
+            Ok(bytes) if evidence::digest_of(&bytes) == *digest => Ok(Some(bytes)),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The file is gone: there is nothing to upload.
+    pub(crate) fn forget(&self, digest: &Digest) -> Result<(), OutboxError> {
+        self.named(self.lock().database.forget_file(&digest.to_string()))
+    }
+
+    /// The centre has it. The copy stays for [`crate::DiskBudget::keep_uploaded`].
+    pub(crate) fn mark_uploaded(&self, digest: &Digest) -> Result<(), OutboxError> {
+        self.settle(digest, "uploaded")
+    }
+
+    /// The centre will never take it, or it is damaged.
+    pub(crate) fn mark_refused(&self, digest: &Digest) -> Result<(), OutboxError> {
+        self.settle(digest, "refused")
+    }
+
+    fn settle(&self, digest: &Digest, word: &str) -> Result<(), OutboxError> {
+        let state = self.lock();
+        self.named(state.database.connection.execute(
+            "UPDATE evidence SET state = ?2, settled_us = ?3 WHERE sha256 = ?1",
+            params![digest.to_string(), word, clock::now().as_micros()],
+        ))?;
+        Ok(())
+    }
+
+    /// Deletes copies that the centre has had for long enough; how many.
+    pub(crate) fn expire(&self, now: EventTime) -> Result<u64, OutboxError> {
+        let mut state = self.lock();
+        let keep = i64::try_from(self.inner.budget.keep_uploaded.as_micros()).unwrap_or(i64::MAX);
+        let before = now.as_micros().saturating_sub(keep);
+        let mut expired = 0;
+        loop {
+            let next = self.named(
+                state
+                    .database
+                    .connection
+                    .query_row(
+                        "SELECT sha256, length FROM evidence WHERE state = 'uploaded' AND settled_us <= ?1 LIMIT 1",
+                        [before],
+                        |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?)),
+                    )
+                    .optional(),
+            )?;
+            let Some((name, length)) = next else {
+                return Ok(expired);
+            };
+            if let Ok(digest) = name.parse() {
+                match std::fs::remove_file(self.file_path(&digest)) {
+                    Ok(()) => {
+                        state.evidence_bytes = state
+                            .evidence_bytes
+                            .saturating_sub(length.max(0).cast_unsigned());
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(OutboxError::file(&self.file_path(&digest), e)),
+                }
+            }
+            self.named(state.database.forget_file(&name))?;
+            expired += 1;
+        }
+    }
+}
+
+struct Candidate {
+    name: String,
+    length: u64,
+    is_waiting: bool,
+}
+
+/// Every file, in the published order of sacrifice.
+fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
+    let mut select = database.connection.prepare(
+        "SELECT sha256, length, state FROM evidence
+         ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END, place",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok(Candidate {
+            name: row.get(0)?,
+            length: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
+            is_waiting: row.get::<_, String>(2)? == "waiting",
+        })
+    })?;
+    rows.collect()
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

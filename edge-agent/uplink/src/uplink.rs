@@ -1,0 +1,513 @@
+//! Carries an outbox to the centre, for as long as it takes.
+//!
+//! One thread keeps a connection to the broker and makes a new one, with
+//! back-off and jitter, whenever it ends; two more upload evidence. None of
+//! them is needed for an event to be safe, so nothing here can fail the agent:
+//! what goes wrong is a [`UplinkStatus`] with words that say what to do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use protocol::event::Words;
+use protocol::status::{BoxStatus, CameraStatus};
+use protocol::{CameraId, EventTime, topic};
+use rustls::ClientConfig;
+use tokio::sync::Notify;
+
+use crate::backoff::Backoff;
+use crate::connection::{self, FailureKind, Hello, Version};
+use crate::link::{self, Exchange};
+use crate::outbox::{Outbox, OutboxStatus};
+use crate::settings::{Broker, UplinkError, UplinkSettings};
+use crate::trust::Trust;
+use crate::upload::Uploader;
+use crate::{clock, envelope};
+
+/// Signals that wait to be taken, at most; a lamp's older readings are of no use.
+const SIGNALS: usize = 1024;
+/// Uploads at a time: one slow clip must not hold up every still.
+const UPLOADERS: usize = 2;
+/// A broker that refuses us is not asked more often than this.
+const REFUSED_SHORTEST: Duration = Duration::from_secs(5);
+
+/// How the uplink is doing, for metrics and health pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UplinkStatus {
+    /// Whether the broker has us.
+    pub connected: bool,
+    /// MQTT version of the last connection.
+    pub mqtt: Option<&'static str>,
+    /// Since when it is connected.
+    pub since: Option<EventTime>,
+    /// What last went wrong with broker or receipts, and what to do; `None` once receipts come again.
+    pub last_error: Option<String>,
+    /// What last went wrong with uploads, and what to do; `None` once one works again.
+    pub last_upload_error: Option<String>,
+    /// Messages that the centre has not receipted.
+    pub waiting: u64,
+    /// Everything up to this sequence is at the centre, as far as this process was told.
+    pub receipted_through: u64,
+    /// Files not yet at the centre.
+    pub uploads_waiting: u64,
+    /// Files uploaded since the start.
+    pub uploads_done: u64,
+    /// Failed attempts to upload since the start.
+    pub uploads_failed: u64,
+    /// Connections made since the start.
+    pub connections: u64,
+    /// Connections that failed or ended since the start.
+    pub failures: u64,
+    /// Connections given up by the watchdog since the start.
+    pub watchdog: u64,
+    /// Messages sent since the start, resends included.
+    pub sent: u64,
+    /// Messages sent more than once within a connection.
+    pub resent: u64,
+    /// Times that receipts were overdue and sending began again from the lowest.
+    pub rewinds: u64,
+    /// Receipts received since the start.
+    pub receipts: u64,
+    /// Of those, for another outbox.
+    pub stranger_receipts: u64,
+    /// Messages from the broker that could not be read.
+    pub unreadable: u64,
+    /// Signals that nobody took in time.
+    pub signals_dropped: u64,
+    /// The outbox's own numbers.
+    pub outbox: OutboxStatus,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) connections: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) watchdog: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    pub(crate) resent: AtomicU64,
+    pub(crate) rewinds: AtomicU64,
+    pub(crate) receipts: AtomicU64,
+    pub(crate) receipted_through: AtomicU64,
+    pub(crate) stranger_receipts: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
+    pub(crate) signals_dropped: AtomicU64,
+    pub(crate) uploads_done: AtomicU64,
+    pub(crate) uploads_failed: AtomicU64,
+}
+
+/// What the threads of one uplink share.
+pub(crate) struct Shared {
+    pub(crate) settings: UplinkSettings,
+    pub(crate) outbox: Outbox,
+    pub(crate) counters: Counters,
+    told: Mutex<Told>,
+    cameras: Mutex<BTreeMap<CameraId, (u64, CameraStatus)>>,
+    signals: Sender<(String, Vec<u8>)>,
+    nudge: Notify,
+    stopping: AtomicBool,
+    /// Until when a stop may wait for receipts.
+    drain_until: Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Told {
+    connected_since: Option<EventTime>,
+    mqtt: Option<&'static str>,
+    last_error: Option<String>,
+    last_upload_error: Option<String>,
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what went wrong; logs it when it is new.
+    pub(crate) fn note(&self, error: String) {
+        let mut told = self.told();
+        if told.last_error.as_ref() != Some(&error) {
+            tracing::warn!(broker = %self.settings.url, "{error}");
+            told.last_error = Some(error);
+        }
+    }
+
+    /// The same for uploads; `None` when one worked.
+    pub(crate) fn note_upload(&self, error: Option<String>) {
+        let mut told = self.told();
+        if told.last_upload_error != error {
+            if let Some(error) = &error {
+                tracing::warn!(centre = %self.settings.evidence_url, "{error}");
+            } else {
+                tracing::info!("evidence is uploaded again");
+            }
+            told.last_upload_error = error;
+        }
+    }
+
+    pub(crate) fn connected(&self, since: EventTime) {
+        let mut told = self.told();
+        tracing::info!(broker = %self.settings.url, mqtt = told.mqtt, "connected");
+        told.connected_since = Some(since);
+        told.last_error = None;
+        self.counters.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Receipts come: whatever was wrong no longer is.
+    pub(crate) fn receipts_came(&self) {
+        self.told().last_error = None;
+    }
+
+    pub(crate) fn box_status(&self, online: bool, since: EventTime) -> BoxStatus {
+        let trouble = self.outbox.trouble().or_else(|| {
+            self.told().last_upload_error.clone().map(|error| {
+                Words::new(
+                    format!("Không gửi được bằng chứng: {error}"),
+                    format!("evidence cannot be uploaded: {error}"),
+                )
+            })
+        });
+        BoxStatus {
+            site: self.settings.site.clone(),
+            box_id: self.settings.box_id.clone(),
+            online,
+            version: self.settings.version.clone(),
+            at: since,
+            outbox_waiting: self.outbox.waiting(),
+            trouble,
+        }
+    }
+
+    /// Statuses newer than those sent in this connection.
+    pub(crate) fn newer_statuses(
+        &self,
+        sent: &BTreeMap<CameraId, u64>,
+    ) -> Vec<(CameraId, u64, CameraStatus)> {
+        self.cameras
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|(camera, (version, _))| sent.get(camera) != Some(version))
+            .map(|(camera, (version, status))| (camera.clone(), *version, status.clone()))
+            .collect()
+    }
+
+    pub(crate) fn hand_out_signal(&self, topic: String, payload: Vec<u8>) {
+        match self.signals.try_send((topic, payload)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.counters
+                    .signals_dropped
+                    .fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) async fn nudged(&self) {
+        self.nudge.notified().await;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    fn drain_until(&self) -> Option<Instant> {
+        *self
+            .drain_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a stop was asked for.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain_until().is_some()
+    }
+
+    /// Whether a stop was asked for and there is nothing left to wait for, or no time.
+    pub(crate) fn is_drained(&self, nothing_under_way: bool) -> bool {
+        let Some(until) = self.drain_until() else {
+            return false;
+        };
+        let nothing_left = nothing_under_way
+            && self.outbox.waiting() == 0
+            && (self.settings.evidence_url.is_empty()
+                || self.outbox.status().evidence_waiting == 0);
+        nothing_left || Instant::now() >= until
+    }
+
+    fn stop_at(&self, until: Instant) {
+        *self
+            .drain_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(until);
+        self.nudge.notify_one();
+    }
+
+    fn stop_now(&self) {
+        self.stop_at(Instant::now());
+        self.stopping.store(true, Ordering::SeqCst);
+        self.outbox.wake_uploaders();
+    }
+}
+
+/// See the [module](self).
+pub struct Uplink {
+    shared: Arc<Shared>,
+    signals: Receiver<(String, Vec<u8>)>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Uplink {
+    /// Starts the threads. A broker that is not there is not an error; wrong
+    /// settings and unreadable files are.
+    pub fn start(settings: UplinkSettings, outbox: Outbox) -> Result<Self, UplinkError> {
+        let broker = settings.broker()?;
+        let evidence = settings.evidence_base()?;
+        let needs_trust = broker.is_tls || settings.evidence_url.starts_with("https");
+        let trust = if needs_trust {
+            Some(Trust::load(&settings)?)
+        } else {
+            None
+        };
+        let tls = match &trust {
+            Some(trust) if broker.is_tls => Some(trust.for_mqtt()?),
+            _ => None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(4)
+            .thread_name("uplink-disk")
+            .build()
+            .map_err(UplinkError::Start)?;
+        let (sender, signals) = crossbeam_channel::bounded(SIGNALS);
+        let shared = Arc::new(Shared {
+            settings,
+            outbox,
+            counters: Counters::default(),
+            told: Mutex::default(),
+            cameras: Mutex::default(),
+            signals: sender,
+            nudge: Notify::new(),
+            stopping: AtomicBool::new(false),
+            drain_until: Mutex::new(None),
+        });
+        let mut uplink = Self {
+            shared: Arc::clone(&shared),
+            signals,
+            threads: Vec::new(),
+        };
+        let mqtt = Arc::clone(&shared);
+        uplink.spawn("uplink", move || {
+            runtime.block_on(keep_connected(&mqtt, &broker, tls));
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        })?;
+        if let Some(base) = evidence {
+            let uploader = Arc::new(Uploader::new(shared, base, trust.as_ref()));
+            for number in 0..UPLOADERS {
+                let uploader = Arc::clone(&uploader);
+                uplink.spawn(&format!("evidence-{number}"), move || uploader.run())?;
+            }
+        }
+        Ok(uplink)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), UplinkError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+            .map_err(UplinkError::Start)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Publishes a camera's status, retained. The latest is kept and published
+    /// again after a reconnection; one that could not be sent is replaced.
+    pub fn publish_camera_status(&self, status: CameraStatus) {
+        let mut cameras = self
+            .shared
+            .cameras
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let version = cameras.get(&status.camera).map_or(1, |(v, _)| v + 1);
+        cameras.insert(status.camera.clone(), (version, status));
+        drop(cameras);
+        self.shared.nudge.notify_one();
+    }
+
+    /// Messages on [`UplinkSettings::signal_topics`]: topic and payload.
+    pub fn signals(&self) -> &Receiver<(String, Vec<u8>)> {
+        &self.signals
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> UplinkStatus {
+        let outbox = self.shared.outbox.status();
+        let told = self.shared.told();
+        let counters = &self.shared.counters;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        UplinkStatus {
+            connected: told.connected_since.is_some(),
+            mqtt: told.mqtt,
+            since: told.connected_since,
+            last_error: told.last_error.clone(),
+            last_upload_error: told.last_upload_error.clone(),
+            waiting: outbox.waiting + outbox.in_memory,
+            receipted_through: count(&counters.receipted_through),
+            uploads_waiting: outbox.evidence_waiting,
+            uploads_done: count(&counters.uploads_done),
+            uploads_failed: count(&counters.uploads_failed),
+            connections: count(&counters.connections),
+            failures: count(&counters.failures),
+            watchdog: count(&counters.watchdog),
+            sent: count(&counters.sent),
+            resent: count(&counters.resent),
+            rewinds: count(&counters.rewinds),
+            receipts: count(&counters.receipts),
+            stranger_receipts: count(&counters.stranger_receipts),
+            unreadable: count(&counters.unreadable),
+            signals_dropped: count(&counters.signals_dropped),
+            outbox,
+        }
+    }
+
+    /// Waits at most `drain` until the centre has everything, says goodbye and ends.
+    /// What is left stays in the outbox for the next start.
+    pub fn stop(mut self, drain: Duration) {
+        let until = Instant::now() + drain;
+        self.shared.stop_at(until);
+        // Without a connection the MQTT thread waits for one until the time is up.
+        if let Some(mqtt) = (!self.threads.is_empty()).then(|| self.threads.remove(0)) {
+            join(mqtt);
+        }
+        // `drop` stops the uploads.
+    }
+}
+
+impl Drop for Uplink {
+    fn drop(&mut self) {
+        self.shared.stop_now();
+        for thread in self.threads.drain(..) {
+            // An upload in progress cannot be called back; it ends with its
+            // time-out, and half an upload does no harm at the centre.
+            let deadline = Instant::now() + Duration::from_secs(2);
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if thread.is_finished() {
+                join(thread);
+            }
+        }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if thread.join().is_err() {
+        tracing::error!(
+            thread = name,
+            "a thread of the uplink panicked; please report this"
+        );
+    }
+}
+
+/// Connects, and connects again, until stopped.
+async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<ClientConfig>>) {
+    let pace = shared.settings.pace;
+    let mut backoff = Backoff::new(pace.reconnect_shortest, pace.reconnect_longest);
+    let mut version = Version::V5;
+    let relief = tokio::spawn(write_what_waits(Arc::clone(shared)));
+    loop {
+        shared.told().mqtt = Some(version.as_str());
+        let exchange = Exchange::new();
+        let failure = {
+            let (client, mut events) = connection::open(
+                version,
+                Hello {
+                    settings: &shared.settings,
+                    broker,
+                    tls: tls.clone(),
+                    client_id: client_id(&shared.settings),
+                    will: last_will(shared),
+                },
+            );
+            tokio::select! {
+                failure = link::receive(&mut events, &exchange, shared) => failure,
+                failure = link::send(&client, &exchange, shared) => failure,
+                () = give_up_when_stopped(shared, &exchange) => connection::Failure::passing("stopped"),
+            }
+        };
+        shared.told().connected_since = None;
+        if shared
+            .drain_until()
+            .is_some_and(|until| Instant::now() >= until)
+            || shared.is_stopping()
+        {
+            break;
+        }
+        if shared.drain_until().is_some() && exchange.is_connected() && shared.outbox.waiting() == 0
+        {
+            break;
+        }
+        shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+        shared.note(failure.reason);
+        if exchange.is_connected() {
+            backoff.reset();
+        } else if failure.kind == FailureKind::PerhapsVersion {
+            version = version.other();
+        }
+        let mut delay = backoff.next();
+        if failure.kind == FailureKind::Refused {
+            delay = delay.max(REFUSED_SHORTEST.min(pace.reconnect_longest));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = give_up_when_stopped(shared, &exchange) => break,
+        }
+    }
+    relief.abort();
+}
+
+/// Ends when a stop was asked for and, without a connection, its time is up.
+async fn give_up_when_stopped(shared: &Shared, exchange: &Exchange) {
+    loop {
+        let is_over = shared.drain_until().is_some_and(|until| {
+            // A connection gets a moment more for its goodbye.
+            let grace = if exchange.is_connected() { 3 } else { 0 };
+            Instant::now() >= until + Duration::from_secs(grace)
+        });
+        if is_over {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Writes events that wait in memory as soon as the disk takes them.
+async fn write_what_waits(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let outbox = shared.outbox.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || outbox.retry_in_memory()).await {
+            tracing::error!(%error, "the disk worker failed");
+        }
+    }
+}
+
+pub(crate) fn client_id(settings: &UplinkSettings) -> String {
+    format!("ngatu-{}-{}", settings.site, settings.box_id)
+}
+
+fn last_will(shared: &Shared) -> Option<(String, Vec<u8>)> {
+    let now = clock::now();
+    let mut status = shared.box_status(false, now);
+    // Whatever ails the box now need not when it vanishes.
+    status.trouble = None;
+    let payload = serde_json::to_vec(&envelope::of_box_status(&status, now)).ok()?;
+    Some((topic::box_state(&status.site, &status.box_id), payload))
+}

@@ -1,0 +1,287 @@
+//! Evidence to the centre: `PUT /api/v1/evidence/<sha256>`, one file at a time
+//! per thread, apart from the events so that a clip never delays one.
+//!
+//! A file leaves the queue when the centre has it (200, 201, 204) or will
+//! never take it (too large; or it says three times that the hash differs
+//! while ours is right). Anything else is tried again later, the least tried
+//! first, so one file that upsets the centre does not block the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use protocol::Digest;
+use ureq::Agent;
+
+use crate::backoff::Backoff;
+use crate::clock;
+use crate::outbox::{Outbox, OutboxError, Upload};
+use crate::settings::UplinkSettings;
+use crate::trust::Trust;
+use crate::uplink::Shared;
+
+/// Refusals of a file that is sound here before it is given up.
+const REFUSALS: u32 = 3;
+/// Files looked at when choosing the next.
+const CHOICE: usize = 64;
+/// How often expired copies are looked for.
+const EXPIRY: Duration = Duration::from_mins(1);
+
+/// Uploads from one outbox; shared by its threads.
+pub(crate) struct Uploader {
+    shared: Arc<Shared>,
+    agent: Agent,
+    base: String,
+    desk: Mutex<Desk>,
+}
+
+struct Desk {
+    in_hand: BTreeSet<Digest>,
+    attempts: BTreeMap<Digest, u32>,
+    refusals: BTreeMap<Digest, u32>,
+    backoff: Backoff,
+    not_before: Instant,
+    expired_at: Option<Instant>,
+}
+
+/// What the centre said to one file.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Has,
+    HashDiffers(u16),
+    Never(u16),
+    NotNow(String),
+}
+
+impl Uploader {
+    pub(crate) fn new(shared: Arc<Shared>, base: String, trust: Option<&Trust>) -> Self {
+        let pace = shared.settings.pace;
+        Self {
+            agent: agent(trust, pace.connect, Duration::from_mins(10)),
+            base,
+            desk: Mutex::new(Desk {
+                in_hand: BTreeSet::new(),
+                attempts: BTreeMap::new(),
+                refusals: BTreeMap::new(),
+                backoff: Backoff::new(pace.upload_shortest, pace.upload_longest),
+                not_before: Instant::now(),
+                expired_at: None,
+            }),
+            shared,
+        }
+    }
+
+    /// Uploads until the uplink stops.
+    pub(crate) fn run(&self) {
+        while !self.shared.is_stopping() {
+            self.expire();
+            let worked = match self.take() {
+                Ok(Some(upload)) => {
+                    let result = self.upload(&upload);
+                    self.desk().in_hand.remove(&upload.digest);
+                    result.map(|()| true)
+                }
+                Ok(None) => Ok(false),
+                Err(error) => Err(error),
+            };
+            match worked {
+                Ok(true) => {}
+                Ok(false) => self.shared.outbox.wait_for_file(Duration::from_millis(250)),
+                Err(error) => {
+                    self.shared.note_upload(Some(error.to_string()));
+                    self.shared.outbox.wait_for_file(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// The next file that nobody uploads yet, the least tried first.
+    fn take(&self) -> Result<Option<Upload>, OutboxError> {
+        if self.desk().not_before > Instant::now() {
+            return Ok(None);
+        }
+        let waiting = self.shared.outbox.uploads(CHOICE)?;
+        let mut desk = self.desk();
+        let next = waiting
+            .into_iter()
+            .filter(|upload| !desk.in_hand.contains(&upload.digest))
+            .min_by_key(|upload| desk.attempts.get(&upload.digest).copied().unwrap_or(0));
+        if let Some(upload) = &next {
+            desk.in_hand.insert(upload.digest);
+        }
+        Ok(next)
+    }
+
+    fn upload(&self, upload: &Upload) -> Result<(), OutboxError> {
+        let outbox: &Outbox = &self.shared.outbox;
+        let digest = &upload.digest;
+        let bytes = match outbox.read_file(digest) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                tracing::warn!(file = %digest, "evidence is gone from the disk; not uploaded");
+                return outbox.forget(digest);
+            }
+            Err(e) if e.kind() == ErrorKind::InvalidData => {
+                tracing::error!(file = %digest, "evidence on the disk no longer has the hash of its name; not uploaded, check the disk");
+                return outbox.mark_refused(digest);
+            }
+            Err(error) => {
+                self.failed(digest, format!("{digest}: {error}; check the disk"));
+                return Ok(());
+            }
+        };
+        match self.put(digest, &upload.media_type, &bytes) {
+            Answer::Has => {
+                outbox.mark_uploaded(digest)?;
+                self.succeeded(digest);
+            }
+            Answer::HashDiffers(status) => {
+                let refusals = {
+                    let mut desk = self.desk();
+                    let refusals = desk.refusals.entry(*digest).or_default();
+                    *refusals += 1;
+                    *refusals
+                };
+                if refusals < REFUSALS {
+                    self.failed(digest, format!("the centre says {status} to {digest}, as if it had been damaged on the way; trying again"));
+                } else {
+                    tracing::error!(file = %digest, status, "the centre keeps refusing evidence that is sound here; given up, look for a proxy that changes uploads");
+                    outbox.mark_refused(digest)?;
+                    self.desk().refusals.remove(digest);
+                }
+            }
+            Answer::Never(status) => {
+                tracing::error!(file = %digest, status, bytes = bytes.len(), "the centre does not take evidence of this size; given up, raise its limit or shorten the clips");
+                outbox.mark_refused(digest)?;
+            }
+            Answer::NotNow(reason) => self.failed(digest, reason),
+        }
+        Ok(())
+    }
+
+    fn put(&self, digest: &Digest, media_type: &str, bytes: &[u8]) -> Answer {
+        let mut request = self
+            .agent
+            .put(format!("{}/{digest}", self.base))
+            .content_type(media_type);
+        if let Some(bearer) = bearer(&self.shared.settings) {
+            request = request.header("Authorization", bearer);
+        }
+        match request.send(bytes) {
+            Ok(response) => answer(response.status().as_u16()),
+            Err(error) => Answer::NotNow(format!(
+                "{error}; check that the centre runs and can be reached"
+            )),
+        }
+    }
+
+    fn succeeded(&self, digest: &Digest) {
+        let mut desk = self.desk();
+        desk.backoff.reset();
+        desk.not_before = Instant::now();
+        desk.attempts.remove(digest);
+        desk.refusals.remove(digest);
+        drop(desk);
+        self.shared
+            .counters
+            .uploads_done
+            .fetch_add(1, Ordering::Relaxed);
+        self.shared.note_upload(None);
+    }
+
+    fn failed(&self, digest: &Digest, reason: String) {
+        let mut desk = self.desk();
+        *desk.attempts.entry(*digest).or_default() += 1;
+        let delay = desk.backoff.next();
+        desk.not_before = Instant::now() + delay;
+        drop(desk);
+        self.shared
+            .counters
+            .uploads_failed
+            .fetch_add(1, Ordering::Relaxed);
+        self.shared.note_upload(Some(reason));
+    }
+
+    fn expire(&self) {
+        let mut desk = self.desk();
+        if desk.expired_at.is_some_and(|at| at.elapsed() < EXPIRY) {
+            return;
+        }
+        desk.expired_at = Some(Instant::now());
+        drop(desk);
+        match self.shared.outbox.expire(clock::now()) {
+            Ok(0) => {}
+            Ok(files) => tracing::debug!(files, "copies of uploaded evidence deleted"),
+            Err(error) => tracing::warn!(%error, "cannot delete copies of uploaded evidence"),
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer(status: u16) -> Answer {
+    match status {
+        200 | 201 | 204 => Answer::Has,
+        400 | 409 | 422 => Answer::HashDiffers(status),
+        413 => Answer::Never(status),
+        _ => Answer::NotNow(advice(status)),
+    }
+}
+
+/// What an unexpected status means to the operator.
+pub(crate) fn advice(status: u16) -> String {
+    match status {
+        401 | 403 => format!("the centre refuses the token ({status}); correct `evidence_token`"),
+        404 | 405 => {
+            format!("nothing takes evidence at this address ({status}); correct `evidence_url`")
+        }
+        429 => "the centre is busy (429); trying again".to_owned(),
+        500..=599 => format!("the centre failed ({status}); trying again, see its log"),
+        _ => format!("the centre answered {status}; check `evidence_url`"),
+    }
+}
+
+pub(crate) fn bearer(settings: &UplinkSettings) -> Option<String> {
+    let token = settings.evidence_token.as_ref()?;
+    Some(format!("Bearer {token}"))
+}
+
+/// An HTTP client that follows no redirect with a token in its hand.
+pub(crate) fn agent(trust: Option<&Trust>, connect: Duration, body: Duration) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_resolve(Some(connect))
+        .timeout_connect(Some(connect))
+        .timeout_send_body(Some(body))
+        .timeout_recv_response(Some(connect.max(Duration::from_secs(1)) * 3))
+        .timeout_recv_body(Some(connect))
+        .max_idle_age(Duration::from_secs(10));
+    if let Some(trust) = trust {
+        config = config.tls_config(trust.for_https());
+    }
+    config.build().new_agent()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_final_answer_takes_a_file_from_the_queue() {
+        for status in [200, 201, 204] {
+            assert_eq!(answer(status), Answer::Has);
+        }
+        for status in [400, 409, 422] {
+            assert_eq!(answer(status), Answer::HashDiffers(status));
+        }
+        assert_eq!(answer(413), Answer::Never(413));
+        for status in [301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
+            assert!(matches!(answer(status), Answer::NotNow(_)), "{status}");
+        }
+    }
+}
