@@ -1,0 +1,512 @@
+//! From a decoded picture to a network's input in one pass, and back.
+//!
+//! Scaling, colour conversion, normalising and padding happen together, row by
+//! row of the *output*: two source rows are blended into a row buffer, the
+//! columns that are needed are picked and blended from it, and the colours go
+//! straight into the tensor. Nothing of the size of a picture is stored on the
+//! way, nothing is allocated, and each loop runs over plain slices so that the
+//! compiler turns it into vector instructions.
+//!
+//! Bilinear with pixel centres, as OpenCV's `INTER_LINEAR`, because the networks
+//! were trained on that. Chroma is taken to lie in the middle of its four
+//! pixels; the quarter pixel by which MPEG-2 video differs is not visible to a
+//! detector.
+
+use protocol::NormBox;
+
+use crate::manifest::{Colour, Fit, Input, Layout};
+use crate::picture::{self, ColourMatrix, ColourRange, I420View, PictureError};
+
+/// The plan for pictures of one size into one network's input.
+#[derive(Clone, Debug)]
+pub struct Letterbox {
+    picture: (u32, u32),
+    width: usize,
+    height: usize,
+    layout: Layout,
+    /// Where in the input the picture lies.
+    content: Content,
+    /// Red, green and blue: where they go and how they are normalised.
+    channels: [Channel; 3],
+    luma: Taps,
+    chroma: Taps,
+    rows: Rows,
+}
+
+/// A rectangle of the input, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Content {
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+}
+
+/// tensor value = pixel · `scale` + `offset`
+#[derive(Clone, Copy, Debug)]
+struct Channel {
+    place: usize,
+    scale: f32,
+    offset: f32,
+    pad: f32,
+}
+
+/// Where the samples of one plane come from.
+#[derive(Clone, Debug)]
+struct Taps {
+    columns: Vec<Column>,
+    rows: Vec<Row>,
+}
+
+/// An output column is `first · row[at] + second · row[at + 1]`.
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    at: u32,
+    first: f32,
+    second: f32,
+}
+
+/// An output row is `((256 − weight) · plane[first] + weight · plane[second]) / 256`.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    first: usize,
+    second: usize,
+    weight: u16,
+}
+
+/// Room for one row at each step of the pass.
+#[derive(Clone, Debug)]
+struct Rows {
+    /// Two source rows blended, times 256; one element longer than the plane is wide.
+    blended_luma: Vec<u16>,
+    blended_chroma: Vec<u16>,
+    y: Vec<f32>,
+    u: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Letterbox {
+    /// Plans for pictures of `width` × `height` pixels.
+    pub fn new(width: u32, height: u32, input: &Input) -> Result<Self, PictureError> {
+        picture::check_size(width, height)?;
+        let (input_width, input_height) = (input.width as usize, input.height as usize);
+        let content = place(width as usize, height as usize, input);
+        let (chroma_width, chroma_height) =
+            (width.div_ceil(2) as usize, height.div_ceil(2) as usize);
+        let (width_scale, height_scale) = (
+            f64::from(width) / content.width as f64,
+            f64::from(height) / content.height as f64,
+        );
+        let taps = |plane_width: usize, plane_height: usize, subsampling: f64| Taps {
+            columns: columns(content.width, plane_width, width_scale / subsampling),
+            rows: rows(content.height, plane_height, height_scale / subsampling),
+        };
+        Ok(Self {
+            picture: (width, height),
+            width: input_width,
+            height: input_height,
+            layout: input.layout,
+            content,
+            channels: channels(input),
+            luma: taps(width as usize, height as usize, 1.0),
+            chroma: taps(chroma_width, chroma_height, 2.0),
+            rows: Rows {
+                blended_luma: vec![0; width as usize + 1],
+                blended_chroma: vec![0; chroma_width + 1],
+                y: vec![0.0; content.width],
+                u: vec![0.0; content.width],
+                v: vec![0.0; content.width],
+            },
+        })
+    }
+
+    /// Whether the plan is for pictures of this size.
+    pub fn fits(&self, picture: &I420View<'_>) -> bool {
+        self.picture == (picture.width, picture.height)
+    }
+
+    /// Writes every number of the input tensor, padding included.
+    ///
+    /// `tensor` is contiguous in the layout of the manifest and
+    /// [`Input::len`] long.
+    pub fn fill(&mut self, picture: &I420View<'_>, tensor: &mut [f32]) -> Result<(), PictureError> {
+        if !self.fits(picture) {
+            return Err(PictureError::Planned {
+                planned_width: self.picture.0,
+                planned_height: self.picture.1,
+                width: picture.width,
+                height: picture.height,
+            });
+        }
+        picture.check()?;
+        let needed = 3 * self.width * self.height;
+        if tensor.len() != needed {
+            return Err(PictureError::Buffer {
+                found: tensor.len(),
+                needed,
+            });
+        }
+
+        self.pad(tensor);
+        let colours = Colours::new(picture.matrix, picture.range);
+        for row in 0..self.content.height {
+            self.sample_row(picture, row);
+            self.write_row(&colours, row, tensor);
+        }
+        Ok(())
+    }
+
+    /// From a rectangle in the input's pixels (left, top, right, bottom) to
+    /// fractions of the picture.
+    ///
+    /// `None` for a rectangle that is not one or that lies outside the picture.
+    /// Edges are held within one picture's size of the picture: further out no
+    /// network knows anything.
+    pub fn to_picture(&self, edges: [f32; 4]) -> Option<NormBox> {
+        let [left, top, right, bottom] = edges.map(f64::from);
+        if ![left, top, right, bottom].iter().all(|v| v.is_finite()) {
+            return None;
+        }
+        let (content_width, content_height) =
+            (self.content.width as f64, self.content.height as f64);
+        let horizontal = |x: f64| ((x - self.content.x as f64) / content_width).clamp(-1.0, 2.0);
+        let vertical = |y: f64| ((y - self.content.y as f64) / content_height).clamp(-1.0, 2.0);
+        let (x, y) = (horizontal(left), vertical(top));
+        let bounds = NormBox {
+            x,
+            y,
+            width: horizontal(right) - x,
+            height: vertical(bottom) - y,
+        };
+        let touches =
+            bounds.x < 1.0 && bounds.y < 1.0 && bounds.right() > 0.0 && bounds.bottom() > 0.0;
+        (bounds.width > 0.0 && bounds.height > 0.0 && touches).then_some(bounds)
+    }
+
+    /// From fractions of the picture to the input's pixels (left, top, right, bottom).
+    #[allow(clippy::cast_possible_truncation)] // f64 → f32 is what the tensor holds
+    pub fn to_input(&self, bounds: &NormBox) -> [f32; 4] {
+        let (content_width, content_height) =
+            (self.content.width as f64, self.content.height as f64);
+        let horizontal = |x: f64| (x * content_width + self.content.x as f64) as f32;
+        let vertical = |y: f64| (y * content_height + self.content.y as f64) as f32;
+        [
+            horizontal(bounds.x),
+            vertical(bounds.y),
+            horizontal(bounds.right()),
+            vertical(bounds.bottom()),
+        ]
+    }
+
+    /// Fills what the picture does not cover.
+    fn pad(&self, tensor: &mut [f32]) {
+        let Content {
+            x,
+            y,
+            width,
+            height,
+        } = self.content;
+        if width == self.width && height == self.height {
+            return;
+        }
+        match self.layout {
+            Layout::Nchw => {
+                let plane_length = self.width * self.height;
+                for channel in &self.channels {
+                    let plane = &mut tensor[channel.place * plane_length..][..plane_length];
+                    for (row, line) in plane.chunks_exact_mut(self.width).enumerate() {
+                        if (y..y + height).contains(&row) {
+                            line[..x].fill(channel.pad);
+                            line[x + width..].fill(channel.pad);
+                        } else {
+                            line.fill(channel.pad);
+                        }
+                    }
+                }
+            }
+            Layout::Nhwc => {
+                let mut pixel = [0.0; 3];
+                for channel in &self.channels {
+                    pixel[channel.place] = channel.pad;
+                }
+                for (row, line) in tensor.chunks_exact_mut(3 * self.width).enumerate() {
+                    let (before, rest) = line.split_at_mut(3 * x);
+                    let (inside, after) = rest.split_at_mut(3 * width);
+                    let covered = (y..y + height).contains(&row);
+                    for part in [Some(before), Some(after), (!covered).then_some(inside)]
+                        .into_iter()
+                        .flatten()
+                    {
+                        part.as_chunks_mut::<3>().0.fill(pixel);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Samples all three planes for one row of the content.
+    fn sample_row(&mut self, picture: &I420View<'_>, row: usize) {
+        let Rows {
+            blended_luma,
+            blended_chroma,
+            y,
+            u,
+            v,
+        } = &mut self.rows;
+        sample(
+            picture.y,
+            picture.y_stride,
+            &self.luma,
+            row,
+            blended_luma,
+            y,
+        );
+        sample(
+            picture.u,
+            picture.u_stride,
+            &self.chroma,
+            row,
+            blended_chroma,
+            u,
+        );
+        sample(
+            picture.v,
+            picture.v_stride,
+            &self.chroma,
+            row,
+            blended_chroma,
+            v,
+        );
+    }
+
+    /// Converts the sampled row and writes it where it belongs.
+    fn write_row(&self, colours: &Colours, row: usize, tensor: &mut [f32]) {
+        let Content { x, y, width, .. } = self.content;
+        let start = (y + row) * self.width + x;
+        let samples = (&self.rows.y[..], &self.rows.u[..], &self.rows.v[..]);
+        match self.layout {
+            Layout::Nchw => {
+                let (first, rest) = tensor.split_at_mut(self.width * self.height);
+                let (second, third) = rest.split_at_mut(self.width * self.height);
+                let mut planes =
+                    [first, second, third].map(|plane| &mut plane[start..start + width]);
+                // Red, green, blue for RGB; blue, green, red for BGR.
+                if self.channels[0].place == 2 {
+                    planes.reverse();
+                }
+                let [red, green, blue] = planes;
+                colours.write_planes(samples, self.channels, (red, green, blue));
+            }
+            Layout::Nhwc => {
+                let pixels = tensor[3 * start..3 * (start + width)]
+                    .as_chunks_mut::<3>()
+                    .0;
+                colours.write_pixels(samples, self.channels, pixels);
+            }
+        }
+    }
+}
+
+/// Where the picture lies in the input.
+fn place(width: usize, height: usize, input: &Input) -> Content {
+    let (full_width, full_height) = (input.width as usize, input.height as usize);
+    if input.fit == Fit::Stretch {
+        return Content {
+            x: 0,
+            y: 0,
+            width: full_width,
+            height: full_height,
+        };
+    }
+    // The tighter side fills the input. Whole numbers: 1920×1080 into 416 is
+    // 416×234 on every machine. Rounded down, as the networks' authors do.
+    let (content_width, content_height) = if full_width * height <= full_height * width {
+        (full_width, (height * full_width / width).max(1))
+    } else {
+        ((width * full_height / height).max(1), full_height)
+    };
+    let (x, y) = match input.fit {
+        Fit::LetterboxCentred => (
+            (full_width - content_width) / 2,
+            (full_height - content_height) / 2,
+        ),
+        Fit::LetterboxTopLeft | Fit::Stretch => (0, 0),
+    };
+    Content {
+        x,
+        y,
+        width: content_width,
+        height: content_height,
+    }
+}
+
+fn channels(input: &Input) -> [Channel; 3] {
+    let places = match input.colour {
+        Colour::Rgb => [0, 1, 2],
+        Colour::Bgr => [2, 1, 0],
+    };
+    places.map(|place| {
+        let (mean, std) = (input.mean[place], input.std[place]);
+        Channel {
+            place,
+            scale: 1.0 / std,
+            offset: -mean / std,
+            pad: (input.pad[place] - mean) / std,
+        }
+    })
+}
+
+/// Position in the source of output sample `index`: pixel centres meet pixel
+/// centres, and beyond the edge the edge goes on.
+fn source_position(index: usize, length: usize, scale: f64) -> (usize, f64) {
+    let last = (length - 1) as f64;
+    let position = ((index as f64 + 0.5) * scale - 0.5).clamp(0.0, last);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ position < length
+    let at = position as usize;
+    (at, position - at as f64)
+}
+
+fn columns(count: usize, length: usize, scale: f64) -> Vec<Column> {
+    (0..count)
+        .map(|index| {
+            let (at, fraction) = source_position(index, length, scale);
+            #[allow(clippy::cast_possible_truncation)] // at < MAX_SIDE; weights are 0 to 1
+            Column {
+                at: at as u32,
+                // The row buffer holds 256 times the value.
+                first: ((1.0 - fraction) / 256.0) as f32,
+                second: (fraction / 256.0) as f32,
+            }
+        })
+        .collect()
+}
+
+fn rows(count: usize, length: usize, scale: f64) -> Vec<Row> {
+    (0..count)
+        .map(|index| {
+            let (first, fraction) = source_position(index, length, scale);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 256
+            let weight = (fraction * 256.0).round() as u16;
+            Row {
+                first,
+                second: (first + 1).min(length - 1),
+                weight,
+            }
+        })
+        .collect()
+}
+
+/// One output row of one plane. Blending whole source rows costs little, since
+/// it vectorises; picking columns out of one row then needs half the loads.
+#[allow(clippy::too_many_arguments)] // one inner step, called three times just above
+fn sample(
+    plane: &[u8],
+    stride: usize,
+    taps: &Taps,
+    row: usize,
+    blended: &mut [u16],
+    out: &mut [f32],
+) {
+    let Row {
+        first,
+        second,
+        weight,
+    } = taps.rows[row];
+    let width = blended.len() - 1;
+    let upper = &plane[first * stride..][..width];
+    let lower = &plane[second * stride..][..width];
+    // 255 · 256 fits 16 bits, so eight or sixteen columns go at once.
+    let (upper_weight, lower_weight) = (256 - weight, weight);
+    for ((sum, upper), lower) in blended.iter_mut().zip(upper).zip(lower) {
+        *sum = u16::from(*upper) * upper_weight + u16::from(*lower) * lower_weight;
+    }
+    // Beyond the right edge the edge goes on; `columns` may look one further.
+    blended[width] = blended[width - 1];
+    for (out, column) in out.iter_mut().zip(&taps.columns) {
+        let at = column.at as usize;
+        let pair = &blended[at..at + 2];
+        *out = f32::from(pair[0]) * column.first + f32::from(pair[1]) * column.second;
+    }
+}
+
+/// Y′CbCr → R′G′B′ (ITU-R BT.601-7 § 2.5, BT.709-6 § 3), pixels 0 to 255.
+struct Colours {
+    black: f32,
+    luma: f32,
+    red_v: f32,
+    green_u: f32,
+    green_v: f32,
+    blue_u: f32,
+}
+
+impl Colours {
+    #[allow(clippy::cast_possible_truncation)] // coefficients near 1
+    fn new(matrix: ColourMatrix, range: ColourRange) -> Self {
+        let (red, blue) = match matrix {
+            ColourMatrix::Bt601 => (0.299, 0.114),
+            ColourMatrix::Bt709 => (0.2126, 0.0722),
+        };
+        let green = 1.0 - red - blue;
+        let (black, luma, chroma) = match range {
+            ColourRange::Limited => (16.0, 255.0 / 219.0, 255.0 / 224.0),
+            ColourRange::Full => (0.0, 1.0, 1.0),
+        };
+        let (red_v, blue_u): (f64, f64) = (2.0 * (1.0 - red), 2.0 * (1.0 - blue));
+        Self {
+            black,
+            luma: luma as f32,
+            red_v: (red_v * chroma) as f32,
+            green_u: (-blue / green * blue_u * chroma) as f32,
+            green_v: (-red / green * red_v * chroma) as f32,
+            blue_u: (blue_u * chroma) as f32,
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // the loops around it vectorise only with it inside
+    fn convert(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
+        let (y, u, v) = ((y - self.black) * self.luma, u - 128.0, v - 128.0);
+        [
+            y + self.red_v * v,
+            y + self.green_u * u + self.green_v * v,
+            y + self.blue_u * u,
+        ]
+        .map(|value| value.clamp(0.0, 255.0))
+    }
+
+    fn write_planes(
+        &self,
+        (luma, cb, cr): (&[f32], &[f32], &[f32]),
+        channels: [Channel; 3],
+        (red, green, blue): (&mut [f32], &mut [f32], &mut [f32]),
+    ) {
+        // Equal lengths, said once, take the bounds checks out of the loop.
+        let length = luma.len();
+        let (cb, cr) = (&cb[..length], &cr[..length]);
+        let (red, green, blue) = (
+            &mut red[..length],
+            &mut green[..length],
+            &mut blue[..length],
+        );
+        for i in 0..length {
+            let colour = self.convert(luma[i], cb[i], cr[i]);
+            red[i] = colour[0] * channels[0].scale + channels[0].offset;
+            green[i] = colour[1] * channels[1].scale + channels[1].offset;
+            blue[i] = colour[2] * channels[2].scale + channels[2].offset;
+        }
+    }
+
+    fn write_pixels(
+        &self,
+        (luma, cb, cr): (&[f32], &[f32], &[f32]),
+        channels: [Channel; 3],
+        pixels: &mut [[f32; 3]],
+    ) {
+        for (((pixel, y), u), v) in pixels.iter_mut().zip(luma).zip(cb).zip(cr) {
+            let colour = self.convert(*y, *u, *v);
+            for (channel, value) in channels.iter().zip(colour) {
+                pixel[channel.place] = value * channel.scale + channel.offset;
+            }
+        }
+    }
+}
