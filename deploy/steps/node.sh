@@ -18,8 +18,8 @@ _node_usable() {
 }
 
 node_ready() {
-  # Ours last on PATH: a newer one of the user's wins.
-  [[ ! -x $_node_dir/bin/node ]] || _node_usable || PATH=$_node_dir/bin:$PATH
+  # Ours first: it is there only where the machine's own would not do.
+  [[ ! -x $_node_dir/bin/node || $PATH == "$_node_dir/bin:"* ]] || PATH=$_node_dir/bin:$PATH
   _node_usable
 }
 
