@@ -1,1 +1,27 @@
 //! Detections from pictures, through ONNX Runtime; the store of installed models.
+//!
+//! [`Runtime`] finds and loads the shared library once per process.
+//! [`ModelStore`] knows which models are described and which lie on this
+//! machine, and takes new ones in after checking them. [`Detector`] is one
+//! model at work: a decoded picture in, detections out.
+//!
+//! What a network's pixels and numbers mean is not here but in the crate
+//! `models`, which needs no runtime.
+//!
+//! This crate refuses to run a file whose SHA-256 is not its manifest's, and to
+//! guess: a runtime or a model that is named but is not there is an error, not
+//! a reason to take another.
+
+mod digest;
+
+mod places;
+
+mod runtime;
+
+mod store;
+
+mod detector;
+
+pub use detector::{Detector, DetectorError, DetectorSettings};
+pub use runtime::{Runtime, RuntimeError};
+pub use store::{Installed, ManifestFault, ModelState, ModelStore, StoreError, Verification};

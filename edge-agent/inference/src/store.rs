@@ -1,0 +1,419 @@
+//! Which models are described, and which lie on this machine.
+//!
+//! A store is a list of folders, searched in order. A model lies in
+//! `<folder>/<model>/<file>`. Its manifest comes from the catalogue that is
+//! compiled in, or from `<folder>/<model>/model.toml`, which comes first: so a
+//! model of one's own, or the catalogue's with other thresholds, needs no new
+//! program.
+//!
+//! A file counts as installed only when its SHA-256 is its manifest's.
+
+mod install;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use models::{Manifest, ManifestError, ModelId, Task};
+use protocol::Digest;
+
+use crate::{digest, places};
+
+/// A list of folders, as `PATH` has it.
+const VARIABLE: &str = "NGATU_MODELS";
+/// Where packages and administrators put models.
+const SYSTEM_FOLDERS: [&str; 2] = ["/var/lib/ngatu/models", "/usr/share/ngatu/models"];
+
+/// What goes wrong with models, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A name that nobody described.
+    #[error(
+        "there is no model called {model}; known are {known}. For one of your own, write <models folder>/{model}/model.toml"
+    )]
+    Unknown {
+        /// The name.
+        model: ModelId,
+        /// The names that there are.
+        known: String,
+    },
+    /// Described, but not on this machine.
+    #[error("model {model} is not installed (looked in {}). {}", places::listed(searched), obtain.trim())]
+    Missing {
+        /// Which.
+        model: ModelId,
+        /// The folders that were looked into.
+        searched: Vec<PathBuf>,
+        /// The manifest's word on how to get it.
+        obtain: String,
+    },
+    /// A `model.toml` in a store that cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestFault),
+    /// A file that is not the one the manifest describes.
+    #[error("model {model}: {what} {why}; {next}")]
+    Differs {
+        /// Which.
+        model: ModelId,
+        /// The file or the address.
+        what: String,
+        /// In what it differs.
+        why: String,
+        /// What to do.
+        next: String,
+    },
+    /// No detector at all.
+    #[error(
+        "no detector is installed (looked in {}){refused}; run `make setup`, or `edge-agent models list` to see how to get one",
+        places::listed(searched)
+    )]
+    NoDetector {
+        /// The folders that were looked into.
+        searched: Vec<PathBuf>,
+        /// Those that lie there but are refused, with the reason, each after "; ".
+        refused: String,
+    },
+    /// The source of an installation cannot be read.
+    #[error("model {model}: cannot get {from}: {message}; {next}")]
+    Source {
+        /// Which.
+        model: ModelId,
+        /// File or address.
+        from: String,
+        /// What went wrong.
+        message: String,
+        /// What to do.
+        next: String,
+    },
+    /// A folder or file of the store cannot be read or written.
+    #[error("{}: {source}; check its owner, permissions and free space, or set {VARIABLE} to a folder of yours", path.display())]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store has no folders.
+    #[error("no folder for models is known; set {VARIABLE}")]
+    NoFolder,
+}
+
+/// A `model.toml` in a store that cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{}: {fault}", path.display())]
+pub struct ManifestFault {
+    /// The manifest.
+    pub path: PathBuf,
+    /// What is wrong with it; for one that cannot be read, in words.
+    pub fault: ManifestError,
+}
+
+/// A model and whether it is here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelState {
+    /// What it is.
+    pub manifest: Manifest,
+    /// Whether it is here.
+    pub state: Installed,
+}
+
+/// Whether a model is on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// Its file, checked just now.
+    Installed(PathBuf),
+    /// No file.
+    Missing,
+    /// A file or manifest that may not be used, and why.
+    Refused(String),
+}
+
+/// What [`ModelStore::verify`] found out about one model.
+#[derive(Debug)]
+pub struct Verification {
+    /// Which.
+    pub model: ModelId,
+    /// Its file, or what is wrong.
+    pub result: Result<PathBuf, StoreError>,
+}
+
+/// The models of this machine.
+#[derive(Debug)]
+pub struct ModelStore {
+    folders: Vec<PathBuf>,
+    /// By name; the folder's manifest before the catalogue's.
+    described: BTreeMap<ModelId, Result<Manifest, ManifestFault>>,
+    faults: Vec<ManifestFault>,
+}
+
+impl ModelStore {
+    /// Reads the manifests of the catalogue and of the folders, of which the
+    /// first has precedence. Folders that do not exist are no fault.
+    pub fn open(folders: Vec<PathBuf>) -> Result<Self, StoreError> {
+        if folders.is_empty() {
+            return Err(StoreError::NoFolder);
+        }
+        let mut store = Self {
+            described: models::catalogue()
+                .into_iter()
+                .filter_map(|manifest| {
+                    // A test keeps the catalogue sound; there is nobody to tell here.
+                    let manifest = manifest.ok()?;
+                    Some((manifest.id.clone(), Ok(manifest)))
+                })
+                .collect(),
+            folders: Vec::new(),
+            faults: Vec::new(),
+        };
+        // Backwards, so that an earlier folder's word is the last.
+        for folder in folders.iter().rev() {
+            store.read_manifests(folder)?;
+        }
+        store.faults.reverse();
+        store.folders = folders;
+        Ok(store)
+    }
+
+    /// The folders of this machine: those in the variable `NGATU_MODELS` if it
+    /// is set, else `.local/models` above the current folder and above the
+    /// program, the system's, and the user's own.
+    pub fn default_dirs() -> Vec<PathBuf> {
+        if let Some(list) = std::env::var_os(VARIABLE).filter(|list| !list.is_empty()) {
+            return std::env::split_paths(&list)
+                .filter(|path| !path.as_os_str().is_empty())
+                .collect();
+        }
+        let mut folders = places::local("models");
+        folders.extend(SYSTEM_FOLDERS.map(PathBuf::from));
+        let user = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+        folders.extend(
+            user.filter(|path| path.is_absolute())
+                .map(|data| data.join("ngatu/models")),
+        );
+        folders
+    }
+
+    /// The folders, the first first.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// Every model that is described, in order of preference, its file checked.
+    pub fn list(&self) -> Vec<ModelState> {
+        self.manifests()
+            .into_iter()
+            .map(|manifest| ModelState {
+                state: match self.look_for(manifest) {
+                    Ok(path) => Installed::Installed(path),
+                    Err(StoreError::Missing { .. }) => Installed::Missing,
+                    Err(refusal) => Installed::Refused(refusal.to_string()),
+                },
+                manifest: manifest.clone(),
+            })
+            .collect()
+    }
+
+    /// Manifests in the folders that cannot be used; such a model is refused,
+    /// even when the catalogue knows another manifest by that name.
+    pub fn faults(&self) -> &[ManifestFault] {
+        &self.faults
+    }
+
+    /// A model by name, its file checked.
+    pub fn find(&self, id: &ModelId) -> Result<(Manifest, PathBuf), StoreError> {
+        let manifest = self.manifest(id)?;
+        Ok((manifest.clone(), self.look_for(manifest)?))
+    }
+
+    /// The installed detector that comes first by rank.
+    pub fn best_detector(&self) -> Result<(Manifest, PathBuf), StoreError> {
+        let mut refused = String::new();
+        for manifest in self.manifests() {
+            if manifest.task != Task::Detection {
+                continue;
+            }
+            match self.look_for(manifest) {
+                Ok(path) => return Ok((manifest.clone(), path)),
+                Err(StoreError::Missing { .. }) => {}
+                Err(refusal) => {
+                    tracing::warn!(model = %manifest.id, "a better detector is refused: {refusal}");
+                    refused.push_str("; ");
+                    refused.push_str(&refusal.to_string());
+                }
+            }
+        }
+        for fault in &self.faults {
+            refused.push_str("; ");
+            refused.push_str(&fault.to_string());
+        }
+        Err(StoreError::NoDetector {
+            searched: self.folders.clone(),
+            refused,
+        })
+    }
+
+    /// Checks one model, or with `None` every one that is installed or refused.
+    pub fn verify(&self, id: Option<&ModelId>) -> Vec<Verification> {
+        let one = |model: &ModelId| Verification {
+            model: model.clone(),
+            result: self.find(model).map(|(_, path)| path),
+        };
+        match id {
+            Some(id) => vec![one(id)],
+            None => self
+                .described
+                .keys()
+                .map(one)
+                .filter(|v| !matches!(v.result, Err(StoreError::Missing { .. })))
+                .collect(),
+        }
+    }
+
+    /// Fetches a model's file from `from`, a path or an http(s) address, checks
+    /// it, and puts it into the first folder that can be written.
+    ///
+    /// `progress` is told the bytes so far and, when known, how many there will
+    /// be. Nothing of a failed installation stays behind.
+    pub fn install(
+        &self,
+        id: &ModelId,
+        from: &str,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<PathBuf, StoreError> {
+        install::install(self.manifest(id)?, &self.folders, from, progress)
+    }
+
+    fn manifests(&self) -> Vec<&Manifest> {
+        let mut manifests: Vec<_> = self
+            .described
+            .values()
+            .filter_map(|m| m.as_ref().ok())
+            .collect();
+        manifests.sort_by_key(|manifest| (manifest.rank, &manifest.id));
+        manifests
+    }
+
+    fn manifest(&self, id: &ModelId) -> Result<&Manifest, StoreError> {
+        match self.described.get(id) {
+            Some(Ok(manifest)) => Ok(manifest),
+            Some(Err(fault)) => Err(fault.clone().into()),
+            None => Err(StoreError::Unknown {
+                model: id.clone(),
+                known: self
+                    .described
+                    .keys()
+                    .map(ModelId::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    fn read_manifests(&mut self, folder: &Path) -> Result<(), StoreError> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => {
+                return Err(StoreError::Io {
+                    path: folder.to_owned(),
+                    source,
+                });
+            }
+        };
+        let mut paths: Vec<_> = entries
+            .filter_map(|e| Some(e.ok()?.path().join("model.toml")))
+            .collect();
+        paths.sort();
+        for path in paths.into_iter().filter(|path| path.is_file()) {
+            let name = path
+                .parent()
+                .and_then(Path::file_name)
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
+            let fault = |fault| ManifestFault {
+                path: path.clone(),
+                fault,
+            };
+            let manifest = std::fs::read_to_string(&path)
+                .map_err(|error| ManifestError::Toml {
+                    line: 1,
+                    message: error.to_string(),
+                })
+                .and_then(|text| Manifest::parse(&text)?.expect_folder(name))
+                .map_err(fault);
+            if let Err(fault) = &manifest {
+                tracing::warn!("{fault}");
+                self.faults.push(fault.clone());
+            }
+            // A folder with a name that no model can have is a fault, but shadows nothing.
+            if let Ok(id) = ModelId::new(name) {
+                self.described.insert(id, manifest);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first good file of a model; the first bad one's fault if there is no good one.
+    fn look_for(&self, manifest: &Manifest) -> Result<PathBuf, StoreError> {
+        let mut first_fault = None;
+        for folder in &self.folders {
+            let path = folder.join(manifest.id.as_str()).join(&manifest.file);
+            if !path.is_file() {
+                continue;
+            }
+            match check_file(manifest, &path) {
+                Ok(()) => return Ok(path),
+                Err(fault) => first_fault = first_fault.or(Some(fault)),
+            }
+        }
+        Err(first_fault.unwrap_or_else(|| StoreError::Missing {
+            model: manifest.id.clone(),
+            searched: self.folders.clone(),
+            obtain: manifest.obtain.clone(),
+        }))
+    }
+}
+
+fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
+    let io = |source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let length = path.metadata().map_err(io)?.len();
+    // Before hashing: a wrong length says what is wrong.
+    let why = wrong_length(manifest, length);
+    let why = match why {
+        Some(why) => Some(why),
+        None => wrong_digest(manifest, digest::of_file(path).map_err(io)?),
+    };
+    why.map_or(Ok(()), |why| {
+        Err(StoreError::Differs {
+            model: manifest.id.clone(),
+            what: path.display().to_string(),
+            why,
+            next: format!(
+                "install it again: `edge-agent models install {} --from FILE|URL`",
+                manifest.id
+            ),
+        })
+    })
+}
+
+fn wrong_length(manifest: &Manifest, found: u64) -> Option<String> {
+    let expected = manifest.size_bytes?;
+    match found.cmp(&expected) {
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Less => Some(format!(
+            "has {found} of {expected} bytes, so it is cut or another file"
+        )),
+        std::cmp::Ordering::Greater => Some(format!(
+            "has more than {expected} bytes, so it is another file"
+        )),
+    }
+}
+
+fn wrong_digest(manifest: &Manifest, found: Digest) -> Option<String> {
+    let expected = manifest.sha256;
+    (found != expected).then(|| format!("has sha256 {found}, its manifest says {expected}"))
+}

@@ -1,0 +1,213 @@
+//! Taking a model in: fetch, check, and only then give it its name.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use models::Manifest;
+
+use super::{StoreError, wrong_digest, wrong_length};
+use crate::digest::{self, CopyError};
+
+/// Without a length in the manifest: more than any model for a box has, less
+/// than would fill its disk.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(15);
+/// A server that sends nothing for so long will not send the rest.
+const SILENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn install(
+    manifest: &Manifest,
+    folders: &[PathBuf],
+    from: &str,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<PathBuf, StoreError> {
+    let (mut source, announced) = open(manifest, from)?;
+    let mut partial = Partial::create(manifest, folders)?;
+    let limit = manifest.size_bytes.unwrap_or(MAX_BYTES);
+    let total = manifest.size_bytes.or(announced);
+    progress(0, total);
+    let fetched = digest::copy(&mut source, &mut partial.file, limit, &mut |length| {
+        progress(length, total);
+    });
+    let why = match fetched {
+        Ok((found, length)) => {
+            wrong_length(manifest, length).or_else(|| wrong_digest(manifest, found))
+        }
+        Err(CopyError::TooLong) => Some(format!(
+            "has more than {limit} bytes, so it is another file"
+        )),
+        Err(CopyError::Write(source)) => return Err(partial.io(source)),
+        Err(CopyError::Read(error)) => {
+            return Err(unreachable(
+                manifest,
+                from,
+                &error,
+                "nothing was installed; try again",
+            ));
+        }
+    };
+    if let Some(why) = why {
+        return Err(StoreError::Differs {
+            model: manifest.id.clone(),
+            what: format!("what came from {from}"),
+            why: why + partial.what_it_looks_like(),
+            next: format!("nothing was installed. {}", manifest.obtain.trim()),
+        });
+    }
+    partial.give_name(&manifest.file)
+}
+
+fn unreachable(
+    manifest: &Manifest,
+    from: &str,
+    error: &dyn std::fmt::Display,
+    next: &str,
+) -> StoreError {
+    StoreError::Source {
+        model: manifest.id.clone(),
+        from: from.to_owned(),
+        message: error.to_string(),
+        next: next.to_owned(),
+    }
+}
+
+/// The bytes, and how many there will be if the source says so.
+fn open(manifest: &Manifest, from: &str) -> Result<(Box<dyn Read>, Option<u64>), StoreError> {
+    let is_address = ["http://", "https://"]
+        .iter()
+        .any(|scheme| from.starts_with(scheme));
+    if is_address {
+        let agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(SILENCE))
+            .timeout_per_read(Some(SILENCE))
+            .user_agent(concat!("ngatu-edge-agent/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        let response = agent.get(from).call().map_err(|error| {
+            unreachable(
+                manifest,
+                from,
+                &error,
+                "check the address and the network, or download the file elsewhere and give its path",
+            )
+        })?;
+        let body = response.into_body();
+        let length = body.content_length();
+        return Ok((Box::new(body.into_reader()), length));
+    }
+    let next = "check the path; a download is given as http:// or https://";
+    let path = Path::new(from);
+    if path.is_dir() {
+        let error = format!(
+            "it is a folder; name the file in it, for example {}",
+            path.join(&manifest.file).display()
+        );
+        return Err(unreachable(manifest, from, &error, next));
+    }
+    let failed = |error: io::Error| unreachable(manifest, from, &error, next);
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    Ok((Box::new(file), Some(length)))
+}
+
+/// A file without a name of its own yet; goes away unless it gets one.
+struct Partial {
+    file: File,
+    path: PathBuf,
+    named: bool,
+}
+
+impl Partial {
+    /// In the first folder that lets us: beside its final place, so that the
+    /// renaming is atomic.
+    fn create(manifest: &Manifest, folders: &[PathBuf]) -> Result<Self, StoreError> {
+        let mut first_fault = None;
+        for folder in folders {
+            let folder = folder.join(manifest.id.as_str());
+            // The process id keeps two installations at once apart.
+            let path = folder.join(format!(".{}.{}.part", manifest.file, std::process::id()));
+            let created = fs::create_dir_all(&folder).and_then(|()| {
+                File::options()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(&path)
+            });
+            match created {
+                Ok(file) => {
+                    return Ok(Self {
+                        file,
+                        path,
+                        named: false,
+                    });
+                }
+                Err(source) => {
+                    first_fault = first_fault.or(Some(StoreError::Io {
+                        path: folder,
+                        source,
+                    }));
+                }
+            }
+        }
+        Err(first_fault.unwrap_or(StoreError::NoFolder))
+    }
+
+    fn io(&self, source: io::Error) -> StoreError {
+        StoreError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    /// Power may fail at any time; after this the file is there, whole, or not at all.
+    fn give_name(mut self, name: &str) -> Result<PathBuf, StoreError> {
+        let path = self.path.with_file_name(name);
+        let named = self
+            .file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.path, &path))
+            .and_then(|()| {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                File::open(folder)?.sync_all()
+            });
+        match named {
+            Ok(()) => {
+                self.named = true;
+                Ok(path)
+            }
+            Err(source) => Err(self.io(source)),
+        }
+    }
+
+    /// What people get most often instead of a model, from the first bytes.
+    fn what_it_looks_like(&self) -> &'static str {
+        let mut beginning = [0; 64];
+        let read = File::open(&self.path)
+            .and_then(|mut file| file.read(&mut beginning))
+            .unwrap_or(0);
+        let text = String::from_utf8_lossy(&beginning[..read])
+            .trim_start()
+            .to_ascii_lowercase();
+        if text.starts_with("<!doctype") || text.starts_with("<html") {
+            " (it is a web page: use the address of the file itself)"
+        } else if text.starts_with("version https://git-lfs") {
+            " (it is a Git LFS pointer: fetch the file it points to)"
+        } else {
+            ""
+        }
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.named
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), "an unfinished download stays behind: {error}");
+        }
+    }
+}
