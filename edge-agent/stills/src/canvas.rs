@@ -19,6 +19,13 @@ pub(crate) struct Paint {
     pub(crate) opacity: f64,
 }
 
+impl Paint {
+    /// `opacity` is 0 to 1.
+    pub(crate) const fn new(bgr: [u8; 3], opacity: f64) -> Self {
+        Self { bgr, opacity }
+    }
+}
+
 /// The picture being drawn upon.
 pub(crate) struct Canvas<'a> {
     /// The whole picture, in pixels.

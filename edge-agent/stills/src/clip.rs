@@ -159,3 +159,84 @@ pub(crate) fn polygon(spots: &[Spot], area: &Area) -> Vec<Spot> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AREA: Area = Area {
+        left: 0.0,
+        top: 0.0,
+        right: 10.0,
+        bottom: 10.0,
+    };
+
+    fn spot(x: f64, y: f64) -> Spot {
+        Spot { x, y }
+    }
+
+    #[test]
+    fn a_segment_keeps_its_direction_when_cut() {
+        let cases = [
+            ((2.0, 2.0), (8.0, 8.0), Some(((2.0, 2.0), (8.0, 8.0)))),
+            ((-10.0, 5.0), (20.0, 5.0), Some(((0.0, 5.0), (10.0, 5.0)))),
+            ((-5.0, 0.0), (5.0, 10.0), Some(((0.0, 5.0), (5.0, 10.0)))),
+            ((-5.0, 5.0), (5.0, 25.0), None),
+            ((-5.0, -1.0), (15.0, -1.0), None),
+            ((3.0, 3.0), (3.0, 3.0), Some(((3.0, 3.0), (3.0, 3.0)))),
+            ((11.0, 3.0), (11.0, 3.0), None),
+        ];
+        for ((x0, y0), (x1, y1), expected) in cases {
+            let cut = segment(spot(x0, y0), spot(x1, y1), &AREA);
+            assert_eq!(cut.map(|(a, b)| ((a.x, a.y), (b.x, b.y))), expected);
+        }
+    }
+
+    #[test]
+    fn a_polygon_around_the_picture_becomes_the_picture() {
+        let around = [
+            spot(-1e9, -1e9),
+            spot(1e9, -1e9),
+            spot(1e9, 1e9),
+            spot(-1e9, 1e9),
+        ];
+        let cut = polygon(&around, &AREA);
+        assert_eq!(Area::around(&cut), Some(AREA));
+        assert!(
+            polygon(
+                &[spot(20.0, 20.0), spot(30.0, 20.0), spot(30.0, 30.0)],
+                &AREA
+            )
+            .is_empty()
+        );
+        assert!(polygon(&[], &AREA).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_a_number_has_no_place() {
+        assert_eq!(
+            to_pixels(Point { x: 0.5, y: 0.25 }, &AREA),
+            Some(spot(5.0, 2.5))
+        );
+        assert_eq!(
+            to_pixels(
+                Point {
+                    x: f64::NAN,
+                    y: 0.0
+                },
+                &AREA
+            ),
+            None
+        );
+        assert_eq!(
+            to_pixels(
+                Point {
+                    x: 0.0,
+                    y: f64::INFINITY
+                },
+                &AREA
+            ),
+            None
+        );
+    }
+}

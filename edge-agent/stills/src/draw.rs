@@ -13,7 +13,7 @@ use crate::labels::Placer;
 use crate::overlay::{Emphasis, Overlay, OverlayBox};
 use crate::text::{TextLine, Weight};
 
-const INK: [u8; 3] = [24, 20, 18];
+pub(crate) const INK: [u8; 3] = [24, 20, 18];
 const PAPER: [u8; 3] = [250, 250, 250];
 const AMBER: [u8; 3] = [7, 181, 242];
 
@@ -103,14 +103,11 @@ impl Artist<'_> {
         thickness: f64,
         bgr: [u8; 3],
     ) -> opencv::Result<()> {
-        let bed = Paint {
-            bgr: INK,
-            opacity: 0.5,
-        };
+        let bed = Paint::new(INK, 0.5);
         self.canvas
             .stroke(spots, closed, thickness + 2.0 * self.unit.max(1.0), bed)?;
         self.canvas
-            .stroke(spots, closed, thickness, Paint { bgr, opacity: 1.0 })
+            .stroke(spots, closed, thickness, Paint::new(bgr, 1.0))
     }
 
     fn zone(&mut self, corners: &[Point], label: &str, emphasis: Emphasis) -> opencv::Result<()> {
@@ -123,13 +120,13 @@ impl Artist<'_> {
         } else {
             0.14
         };
-        self.canvas.fill(&spots, Paint { bgr, opacity })?;
+        self.canvas.fill(&spots, Paint::new(bgr, opacity))?;
         self.lay(&spots, true, 1.6 * self.unit, bgr)?;
 
         let seen = clip::polygon(&spots, &self.canvas.area);
         let line = self.word(label);
         let size = self.plate(&line);
-        let middle = Area::around(&seen).map_or(0.0, |area| (area.left + area.right) / 2.0);
+        let middle = Area::around(&seen).map_or(0.0, |area| f64::midpoint(area.left, area.right));
         let mut wishes: Vec<Spot> = seen
             .iter()
             .flat_map(|spot| {
@@ -165,8 +162,8 @@ impl Artist<'_> {
 
         let length = (to.x - from.x).hypot(to.y - from.y);
         let middle = Spot {
-            x: (from.x + to.x) / 2.0,
-            y: (from.y + to.y) / 2.0,
+            x: f64::midpoint(from.x, to.x),
+            y: f64::midpoint(from.y, to.y),
         };
         if length >= 1.0 {
             let along = Spot {
@@ -225,14 +222,14 @@ impl Artist<'_> {
                 at(length - head - grow, -head * 0.6 - grow),
             ]
         };
-        self.canvas.fill(
-            &tip(self.unit.max(1.0)),
-            Paint {
-                bgr: INK,
-                opacity: 0.5,
-            },
-        )?;
-        self.canvas.fill(&tip(0.0), Paint { bgr, opacity: 1.0 })
+        self.canvas
+            .fill(&tip(self.unit.max(1.0)), Paint::new(INK, 0.5))?;
+        self.canvas.fill(&tip(0.0), Paint::new(bgr, 1.0))?;
+        // A label on the arrow would hide which way the rule looks.
+        if let Some(head) = Area::around(&tip(self.unit)) {
+            self.placer.take(head);
+        }
+        Ok(())
     }
 
     fn path(&mut self, path: &[Point], emphasis: Emphasis) -> opencv::Result<()> {
@@ -247,21 +244,15 @@ impl Artist<'_> {
             } else {
                 2.0
             };
-        let bed = Paint {
-            bgr: INK,
-            opacity: 0.45,
-        };
-        let paint = Paint {
-            bgr: emphasis.bgr(),
-            opacity: 1.0,
-        };
+        let bed = Paint::new(INK, 0.45);
+        let paint = Paint::new(emphasis.bgr(), 1.0);
         self.canvas
             .stroke_fading(&spots, thickness + 2.0 * self.unit.max(1.0), bed)?;
         self.canvas.stroke_fading(&spots, thickness, paint)?;
         if let Some(newest) = spots.last() {
-            for (radius, paint) in [(1.5, bed), (1.0, paint)] {
+            for (radius, paint) in [(1.3, bed), (1.0, paint)] {
                 self.canvas
-                    .fill(&disc(*newest, radius * 1.4 * thickness), paint)?;
+                    .fill(&disc(*newest, radius * 1.9 * thickness), paint)?;
             }
         }
         Ok(())
@@ -282,6 +273,11 @@ impl Artist<'_> {
         else {
             return Ok(());
         };
+        // To the middles of pixels, where an upright line is crisp.
+        let [from, to] = [from, to].map(|at| Spot {
+            x: at.x.floor() + 0.5,
+            y: at.y.floor() + 0.5,
+        });
         let Some(area) = Area::around(&[from, to]) else {
             return Ok(());
         };
@@ -355,14 +351,12 @@ impl Artist<'_> {
         let [x, y] = self.pad();
         for (word, area) in placed.into_iter().rev() {
             let (plate, letters) = match word.style {
-                LabelStyle::Plate(bgr) => (Paint { bgr, opacity: 0.94 }, INK),
-                LabelStyle::Veil(bgr) => (
-                    Paint {
-                        bgr: INK,
-                        opacity: 0.66,
-                    },
-                    bgr,
-                ),
+                LabelStyle::Plate(bgr) => (Paint::new(bgr, 0.94), INK),
+                LabelStyle::Veil(bgr) => {
+                    // Vermilion alone is too dark to read on a veil.
+                    let light = bgr.map(|channel| channel + (255 - channel) / 3);
+                    (Paint::new(INK, 0.66), light)
+                }
             };
             self.canvas.fill_area(&area, plate);
             self.canvas
@@ -403,13 +397,7 @@ impl Artist<'_> {
         let height = fit as f64 * step + 2.0 * y;
         let panel = Area::new(0.0, picture.bottom - height, widest + 2.0 * x, height);
         self.placer.take(panel);
-        self.canvas.fill_area(
-            &panel,
-            Paint {
-                bgr: INK,
-                opacity: 0.72,
-            },
-        );
+        self.canvas.fill_area(&panel, Paint::new(INK, 0.72));
         for (nth, line) in lines.iter().enumerate() {
             let top = panel.top + y + nth as f64 * step;
             self.canvas.write(line, x, top, PAPER);
@@ -429,18 +417,9 @@ impl Artist<'_> {
         let strip = Area::new(0.0, band.bottom, picture.width(), 0.4 * self.text);
         self.placer
             .take(Area::new(0.0, 0.0, picture.width(), strip.bottom));
-        let amber = Paint {
-            bgr: AMBER,
-            opacity: 1.0,
-        };
+        let amber = Paint::new(AMBER, 1.0);
         self.canvas.fill_area(&band, amber);
-        self.canvas.fill_area(
-            &strip,
-            Paint {
-                bgr: INK,
-                opacity: 1.0,
-            },
-        );
+        self.canvas.fill_area(&strip, Paint::new(INK, 1.0));
         let step = 2.4 * strip.height();
         let mut x = -step;
         while x < strip.right {

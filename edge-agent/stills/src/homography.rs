@@ -48,6 +48,20 @@ impl Homography {
         (2 * used).saturating_sub(8)
     }
 
+    /// Whether the ground's frame is left-handed as seen from above.
+    ///
+    /// Distances and speeds are right, but headings and left and right are
+    /// not. Most often the survey lists northing before easting, as VN-2000
+    /// sheets do: exchange the two numbers of every point. With four points it
+    /// may also be that two of them are swapped.
+    pub fn is_mirrored(&self) -> bool {
+        let [a, b, c] = self.matrix;
+        let determinant = a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
+            + a[2] * (b[0] * c[1] - b[1] * c[0]);
+        // The picture's y grows downwards, so a right-handed ground turns the other way round.
+        determinant > 0.0
+    }
+
     /// The place on the ground in metres, or nothing at and above the horizon.
     pub fn to_ground(&self, image: Point) -> Option<[f64; 2]> {
         let [x, y, w] = self.matrix.map(|[a, b, c]| a * image.x + b * image.y + c);
@@ -268,11 +282,12 @@ impl Frame {
             let mut slopes = Vec::with_capacity(pairs.len() * 16);
             let mut misses = Vec::with_capacity(pairs.len() * 2);
             for (from, to) in &pairs {
-                let (x, y, w) = apply(&best, *from);
-                let (u, v) = (from.x / w, from.y / w);
-                slopes.extend([u, v, 1.0 / w, 0.0, 0.0, 0.0, -u * x, -v * x]);
-                slopes.extend([0.0, 0.0, 0.0, u, v, 1.0 / w, -u * y, -v * y]);
-                misses.extend([to.x - x, to.y - y]);
+                let (at, w) = apply(&best, *from);
+                // The slopes of `at` by the first eight entries.
+                let [u, v, one] = [from.x / w, from.y / w, 1.0 / w];
+                slopes.extend([u, v, one, 0.0, 0.0, 0.0, -u * at.x, -v * at.x]);
+                slopes.extend([0.0, 0.0, 0.0, u, v, one, -u * at.y, -v * at.y]);
+                misses.extend([to.x - at.x, to.y - at.y]);
             }
             let slopes = Mat::new_rows_cols_with_data(rows, 8, &slopes)?;
             let misses = Mat::new_rows_cols_with_data(rows, 1, &misses)?;
@@ -286,10 +301,11 @@ impl Frame {
             }
             let next_error = squared_error(&next, &pairs);
             // NaN compares false, so a step into nonsense ends it too.
-            if !(next_error < error) {
+            if next_error < error {
+                (best, error) = (next, next_error);
+            } else {
                 break;
             }
-            (best, error) = (next, next_error);
         }
         Ok(best)
     }
@@ -313,17 +329,17 @@ impl Frame {
 }
 
 /// The mapped place, and the third coordinate it was divided by.
-fn apply(matrix: &Matrix, at: Point2d) -> (f64, f64, f64) {
+fn apply(matrix: &Matrix, at: Point2d) -> (Point2d, f64) {
     let [x, y, w] = matrix.map(|[a, b, c]| a * at.x + b * at.y + c);
-    (x / w, y / w, w)
+    (Point2d::new(x / w, y / w), w)
 }
 
 fn squared_error(matrix: &Matrix, pairs: &[(Point2d, Point2d)]) -> f64 {
     pairs
         .iter()
         .map(|(from, to)| {
-            let (x, y, _) = apply(matrix, *from);
-            (x - to.x).powi(2) + (y - to.y).powi(2)
+            let (at, _) = apply(matrix, *from);
+            (at.x - to.x).powi(2) + (at.y - to.y).powi(2)
         })
         .sum()
 }

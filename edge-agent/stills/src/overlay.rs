@@ -72,3 +72,60 @@ impl Overlay {
         self.lines.push((from, to, label, emphasis));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Emphasis; 3] = [Emphasis::Accused, Emphasis::Context, Emphasis::Zone];
+
+    /// Red, green and blue in linear light.
+    fn light(bgr: [u8; 3]) -> [f64; 3] {
+        let [blue, green, red] = bgr.map(|byte| {
+            let value = f64::from(byte) / 255.0;
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        [red, green, blue]
+    }
+
+    #[test]
+    fn readers_who_confuse_red_and_green_tell_the_colours_apart() {
+        // Viénot, Brettel and Mollon 1999: what is left of red and green, and
+        // how much of their difference shows as blue.
+        for (name, share, leak) in [
+            ("protan", 0.112_38, 0.004_01),
+            ("deutan", 0.292_75, -0.022_34),
+        ] {
+            let seen = |emphasis: Emphasis| {
+                let [red, green, blue] = light(emphasis.bgr());
+                let yellow = share * red + (1.0 - share) * green;
+                [yellow, blue + leak * (red - green)]
+            };
+            for (nth, a) in ALL.into_iter().enumerate() {
+                for b in &ALL[..nth] {
+                    let ([y1, b1], [y2, b2]) = (seen(a), seen(*b));
+                    let apart = (y1 - y2).hypot(b1 - b2);
+                    assert!(apart > 0.4, "{name}: {a:?} and {b:?} are {apart} apart");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dark_letters_on_every_colour_are_readable() {
+        let luminance = |bgr| {
+            let [red, green, blue] = light(bgr);
+            0.2126 * red + 0.7152 * green + 0.0722 * blue
+        };
+        for emphasis in ALL {
+            let contrast =
+                (luminance(emphasis.bgr()) + 0.05) / (luminance(crate::draw::INK) + 0.05);
+            // WCAG 2.2, 1.4.3.
+            assert!(contrast >= 4.5, "{emphasis:?}: {contrast}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ pub struct Survey {
     /// Where it is seen, as fractions of the picture's width and height.
     pub image: Point,
     /// Where it is on the ground, in metres; any flat frame will do (a tape
-    /// along the kerb, UTM or VN-2000 coordinates).
+    /// along the kerb, UTM or VN-2000 coordinates), east before north.
     pub ground: [f64; 2],
 }
 
@@ -162,7 +162,7 @@ const SAME_IN_PICTURE: f64 = 0.0008;
 /// Two measurements closer than this are one place, in metres: a survey is not better than a centimetre.
 const SAME_ON_GROUND_M: f64 = 0.01;
 /// Points within this share of their extent from a line are on the line: what a
-/// careful click in a picture is good for.
+/// careful click in a picture is good for, and a tape over a kerb.
 const ON_LINE: f64 = 0.01;
 /// No flat frame on this planet has larger coordinates, in metres.
 const EARTH_M: f64 = 1e8;
@@ -232,26 +232,28 @@ fn coinciding(places: &[[f64; 2]], same: f64) -> Option<(usize, usize)> {
 /// That is exactly when no four points are in general position: with two or
 /// more off every line, two of them and two on the line always are.
 fn in_line(places: &[[f64; 2]]) -> Option<Vec<usize>> {
-    let pairs = || (1..places.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
-    let extent = pairs()
-        .map(|(a, b)| distance(places[a], places[b]))
-        .fold(0.0, f64::max);
-    pairs().find_map(|(a, b)| {
-        let along = distance(places[a], places[b]);
-        // A short base would swing the line; the longest pair on it is tried as well.
-        if along < extent * 0.1 {
-            return None;
-        }
-        let on: Vec<usize> = (0..places.len())
-            .filter(|&point| {
-                let [ux, uy] = [places[b][0] - places[a][0], places[b][1] - places[a][1]];
-                let [vx, vy] = [
-                    places[point][0] - places[a][0],
-                    places[point][1] - places[a][1],
-                ];
-                (ux * vy - uy * vx).abs() / along <= ON_LINE * extent
-            })
-            .collect();
-        (on.len() + 1 >= places.len()).then_some(on)
+    let all = 0..places.len();
+    let without = |aside: Option<usize>| all.clone().filter(move |&p| Some(p) != aside).collect();
+    std::iter::once(None)
+        .chain(all.clone().map(Some))
+        .map(without)
+        .find(|points: &Vec<usize>| is_line(places, points))
+}
+
+/// Whether `points` are as good as on the line through the two of them that are farthest apart.
+fn is_line(places: &[[f64; 2]], points: &[usize]) -> bool {
+    let pairs = points
+        .iter()
+        .enumerate()
+        .flat_map(|(nth, a)| points[..nth].iter().map(|b| (places[*a], places[*b])));
+    let Some((a, b)) = pairs.max_by(|(a, b), (c, d)| distance(*a, *b).total_cmp(&distance(*c, *d)))
+    else {
+        return true;
+    };
+    let extent = distance(a, b);
+    points.iter().all(|&point| {
+        let [ux, uy] = [b[0] - a[0], b[1] - a[1]];
+        let [vx, vy] = [places[point][0] - a[0], places[point][1] - a[1]];
+        (ux * vy - uy * vx).abs() <= ON_LINE * extent * extent
     })
 }

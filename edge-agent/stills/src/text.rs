@@ -130,7 +130,7 @@ mod tests {
     fn vietnamese() -> impl Iterator<Item = char> {
         let vowels = "aăâeêioôơuưy";
         let tones = ["", "\u{300}", "\u{301}", "\u{303}", "\u{309}", "\u{323}"];
-        let toned: Vec<char> = vowels
+        let lower: Vec<char> = vowels
             .chars()
             .flat_map(|v| {
                 tones
@@ -139,7 +139,7 @@ mod tests {
             })
             .map(|s| s.chars().next().unwrap())
             .collect();
-        toned
+        lower
             .into_iter()
             .chain(['đ'])
             .chain('a'..='z')
