@@ -10,6 +10,9 @@
 //! is an error that names the points, never a matrix with a warning. And it
 //! decides nothing: what is drawn in a still was decided by a rule, and the
 //! event lists the numbers.
+//!
+//! Reading order: `survey` → `homography`; `planes` → `picture` → `overlay` →
+//! `draw` → `canvas`, `labels`, `text`, `clip`.
 
 mod canvas;
 mod clip;

@@ -299,11 +299,17 @@ fn letters_with_marks_are_not_letters_without() {
 
 #[test]
 fn a_zone_reaching_far_outside_covers_the_picture() {
-    let picture = drawn(&Overlay {
-        zones: vec![(square(-1e9, -1e9, 2e9), String::new(), Emphasis::Accused)],
-        ..Overlay::default()
-    });
-    assert_eq!(touched(&picture, ALL), 1.0);
+    for far in [3.0, 1e9, 8e307] {
+        let picture = drawn(&Overlay {
+            zones: vec![(
+                square(-far, -far, 2.0 * far),
+                String::new(),
+                Emphasis::Accused,
+            )],
+            ..Overlay::default()
+        });
+        assert_eq!(touched(&picture, ALL), 1.0, "{far}");
+    }
 }
 
 #[test]
