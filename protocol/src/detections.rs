@@ -109,7 +109,6 @@ impl Detections {
     /// The detector's shell calls this once, so that a live scene and a replay
     /// of its recording start from the same bytes.
     #[must_use]
-    #[must_use]
     pub fn canonical(mut self) -> Self {
         let round = |value: f64| crate::units::rounded(value, 5);
         self.aspect = round(self.aspect);
