@@ -11,7 +11,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use protocol::Envelope;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -24,6 +23,11 @@ use crate::outbox::OutboxError;
 const FILE: &str = "outbox.db";
 const REBUILDING: &str = "outbox.db.rebuilding";
 const REBUILT: &str = "outbox.db.rebuilt";
+/// How long to wait for another process to let go of the file, milliseconds.
+const BUSY_MS: i64 = 2000;
+/// Pages in the log before it is moved into the file: 1 MB instead of the
+/// usual 4, because on a full disk the log competes with what it protects.
+const LOG_PAGES: i64 = 256;
 /// `user_version` of the schema below.
 const SCHEMA_VERSION: i64 = 1;
 
@@ -95,10 +99,12 @@ impl Database {
     fn open_sound(path: &Path) -> rusqlite::Result<Self> {
         let mut connection = Connection::open(path)?;
         // Long enough for a predecessor that is just being stopped.
-        connection.busy_timeout(Duration::from_secs(2))?;
+        // As a pragma: the library's own function needs SQLite 3.44, Debian 12 has 3.40.
+        connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
         match version {
             0 => {
@@ -141,6 +147,13 @@ impl Database {
         let last = transaction.last_insert_rowid();
         transaction.commit()?;
         Ok(last.cast_unsigned())
+    }
+
+    /// Moves the log into the file, so that its space can be used again.
+    pub(crate) fn recycle_log(&self) -> bool {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |r| r.get::<_, i64>(0))
+            .is_ok_and(|is_busy| is_busy == 0)
     }
 
     /// The lowest sequence still held (one above the last when none is), and

@@ -591,7 +591,7 @@ impl Outbox {
     fn write_in_memory(&self, state: &mut State) -> Result<u64, OutboxError> {
         self.keep_budget(state, 0);
         let mut last = 0;
-        let mut rebuilt = false;
+        let (mut rebuilt, mut recycled) = (false, false);
         while !state.in_memory.is_empty() {
             let chunk = state.in_memory.len().min(CHUNK);
             match state.database.insert(state.in_memory.iter().take(chunk)) {
@@ -600,7 +600,10 @@ impl Outbox {
                     state.in_memory.drain(..chunk);
                 }
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-                    if self.sacrifice(state, RELIEF_BYTES) == 0 {
+                    let is_relieved = self.sacrifice(state, RELIEF_BYTES) > 0
+                        || !std::mem::replace(&mut recycled, true)
+                            && state.database.recycle_log();
+                    if !is_relieved {
                         return Err(OutboxError::DiskFull {
                             path: self.inner.dir.clone(),
                             kept: true,
@@ -672,3 +675,6 @@ impl Outbox {
         self.inner.stored.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;
