@@ -1,1 +1,37 @@
 //! The brain of the roadside box: tracking, calibration, observations, rules.
+//!
+//! Pure and sans-IO: [`Scene::handle`] takes an [`Input`] and appends
+//! [`Output`]s; no clock, no random number, no file, no thread. The same inputs
+//! give byte-identical events on any machine, for ever. It refuses to guess:
+//! what nobody watched is no dwell, what no lamp said is no red light, what has
+//! no calibration has no metres.
+//!
+//! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
+//! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
+//! [`rules`].
+
+pub mod input;
+pub mod scene;
+
+pub mod config;
+
+pub mod geometry;
+
+pub mod tracker;
+
+pub mod calibration;
+pub mod observation;
+
+pub mod crossing;
+pub mod signals;
+
+pub mod rules;
+
+pub use calibration::Calibration;
+pub use config::{
+    Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, Zone,
+};
+pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
+pub use rules::{RuleEntry, catalogue as rule_catalogue};
+pub use scene::{Identity, Scene, TrackView};
+pub use tracker::TrackerConfig;

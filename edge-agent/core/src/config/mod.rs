@@ -1,0 +1,231 @@
+//! A camera's scene as its technician wrote it: zones, lines, signals, tracker and rules.
+//!
+//! Reading never stops at the first mistake: every fault is found at once,
+//! each with its path in the camera's table and what to write instead. Unknown
+//! keys are refused, because a misspelt `min_dwel_s` that silently means the
+//! default is a rule that does something else than its author believes.
+
+mod places;
+mod reader;
+
+use std::fmt;
+
+use protocol::event::{Severity, Words};
+use protocol::id::SignalGroupId;
+use protocol::units::Seconds;
+use protocol::{NormBox, Point, RuleId, ZoneId};
+
+pub use reader::{Number, Section};
+pub(crate) use reader::{listed, nearest};
+
+use crate::rules::{self, Places, Rule};
+use crate::tracker::TrackerConfig;
+
+/// Something wrong in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, relative to the camera's table: `rule[2].min_dwell_s`.
+    pub path: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at a place.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// An area of the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    /// Its name in rules and on events.
+    pub id: ZoneId,
+    /// As people call it.
+    pub name: Option<String>,
+    /// Its corners in order; the last is joined to the first.
+    pub points: Vec<Point>,
+}
+
+/// A directed line across the picture, for example a stop line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Its name in rules and on events.
+    pub id: ZoneId,
+    /// As people call it.
+    pub name: Option<String>,
+    /// One end.
+    pub from: Point,
+    /// The other end.
+    pub to: Point,
+    /// A point on the side where forward crossings end up.
+    pub towards: Point,
+}
+
+/// How the lamps of a signal head are arranged, red first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LampLayout {
+    /// Red on top.
+    Vertical,
+    /// Red on the left.
+    Horizontal,
+}
+
+/// A signal head in the picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lamp {
+    /// Where its lamps are, all of them and nothing else.
+    pub region: NormBox,
+    /// How they are arranged.
+    pub layout: LampLayout,
+}
+
+/// A controller that publishes the state of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MqttSignal {
+    /// The topic, without wildcards.
+    pub topic: String,
+}
+
+/// Lamps that always show the same phase, and who says what they show.
+///
+/// Readings may also come with recorded inputs, so a group with neither lamp
+/// nor topic is allowed when it says `recorded = true`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalGroup {
+    /// Its name in rules.
+    pub group: SignalGroupId,
+    /// Read from the picture.
+    pub lamp: Option<Lamp>,
+    /// Read from a controller.
+    pub mqtt: Option<MqttSignal>,
+    /// Readings come with recorded inputs only.
+    pub recorded: bool,
+    /// A reading older than this counts for nothing.
+    pub stale_after_s: Seconds,
+    /// Readings below this confidence count as "cannot tell", 0 to 1.
+    pub min_confidence: f64,
+    /// Over how long the majority of lamp readings is taken.
+    pub majority_window_s: Seconds,
+}
+
+/// One kind of rule at one place with its parameters.
+#[derive(Clone, Debug)]
+pub struct RuleConfig {
+    /// Its name on events.
+    pub id: RuleId,
+    /// Which kind, as in [`rules::catalogue`].
+    pub kind: &'static str,
+    /// What its events are called.
+    pub title: Words,
+    /// How much its events matter.
+    pub severity: Severity,
+    /// The zone or line that it watches.
+    pub place: Option<ZoneId>,
+    /// The rule itself, before it has seen anything.
+    pub(crate) rule: Box<dyn Rule>,
+}
+
+/// A camera's scene.
+#[derive(Clone, Debug, Default)]
+pub struct SceneConfig {
+    /// Areas.
+    pub zones: Vec<Zone>,
+    /// Directed lines.
+    pub lines: Vec<Line>,
+    /// Signal groups.
+    pub signals: Vec<SignalGroup>,
+    /// How road users are followed.
+    pub tracker: TrackerConfig,
+    /// What is watched for.
+    pub rules: Vec<RuleConfig>,
+}
+
+impl SceneConfig {
+    /// The keys of a camera's table that belong to the scene; the others are the shell's.
+    pub const KEYS: &'static [&'static str] = &["zone", "line", "signal", "tracker", "rule"];
+
+    /// Reads the scene's part of a camera's table.
+    ///
+    /// Returns what could be understood together with every fault. Only a
+    /// configuration without faults is meant to be run.
+    pub fn from_table(table: &toml::Table) -> (Self, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let mut config = Self::default();
+        let mut camera = Section::new(table, "", &mut faults);
+        camera.each_table("zone", |section| {
+            let zone = places::zone(section);
+            config.zones.extend(zone);
+        });
+        camera.each_table("line", |section| {
+            let line = places::line(section);
+            config.lines.extend(line);
+        });
+        camera.each_table("signal", |section| {
+            let signal = places::signal(section);
+            config.signals.extend(signal);
+        });
+        if let Some(mut section) = camera.table("tracker") {
+            config.tracker = TrackerConfig::read(&mut section);
+            section.finish();
+        }
+        camera.each_table("rule", |section| {
+            let places = Places {
+                table,
+                zones: &config.zones,
+                lines: &config.lines,
+                signals: &config.signals,
+            };
+            config.rules.extend(rules::read(section, &places));
+        });
+        unique(table, "zone", "id", &mut faults);
+        unique(table, "line", "id", &mut faults);
+        unique(table, "signal", "group", &mut faults);
+        unique(table, "rule", "id", &mut faults);
+        // Events name zones and lines in one field, so they share their names.
+        for (index, line) in config.lines.iter().enumerate() {
+            if config.zones.iter().any(|zone| zone.id == line.id) {
+                faults.push(Fault::new(
+                    format!("line[{index}].id"),
+                    format!(
+                        "`{}` is a zone already; zones and lines share their names, choose another",
+                        line.id
+                    ),
+                ));
+            }
+        }
+        (config, faults)
+    }
+}
+
+/// Complains of every name that was given before, also on entries that are
+/// otherwise faulty.
+fn unique(table: &toml::Table, list: &str, key: &str, faults: &mut Vec<Fault>) {
+    let entries = table.get(list).and_then(toml::Value::as_array);
+    let mut seen: Vec<&str> = Vec::new();
+    for (index, entry) in entries.into_iter().flatten().enumerate() {
+        let Some(name) = entry.get(key).and_then(toml::Value::as_str) else {
+            continue;
+        };
+        match seen.iter().position(|earlier| *earlier == name) {
+            Some(first) => faults.push(Fault::new(
+                format!("{list}[{index}].{key}"),
+                format!("`{name}` is taken by {list}[{first}]; choose another"),
+            )),
+            None => {}
+        }
+        seen.push(name);
+    }
+}

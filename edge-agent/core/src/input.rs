@@ -1,0 +1,102 @@
+//! Everything that a scene may ever see, and everything that it may ever say.
+//!
+//! One [`Input`] per line of JSON is the recording format: the same lines give
+//! the same [`Output`]s on any machine, for ever. Whoever wants a clock, a
+//! random number or a file in the core adds a variant here instead.
+
+use protocol::event::FrameTime;
+use protocol::{Detections, Event, EventId, EventTime, SignalReading};
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened outside, in the order in which the scene is to see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// A picture was looked at.
+    Detections(Detections),
+    /// A signal group was read.
+    Signal(SignalReading),
+    /// For a while nobody looked, or the clock was moved.
+    Gap(Gap),
+    /// Time has passed without a picture; signals may go stale.
+    Tick(EventTime),
+    /// The stream is over: whatever is going on ends here.
+    End(EventTime),
+}
+
+/// A stretch of time of which nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The last instant before it.
+    pub from: EventTime,
+    /// The first instant after it; earlier than `from` when a clock was set back.
+    pub to: EventTime,
+    /// Why nobody looked.
+    pub reason: GapReason,
+}
+
+/// Why there is a [`Gap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The stream was lost and came back.
+    StreamLost,
+    /// The stream went on, but its picture stood still.
+    Frozen,
+    /// The clock of the source jumped.
+    ClockStep,
+    /// Pictures came faster than they could be looked at, for long.
+    Overload,
+    /// The stream's picture changed its size or shape.
+    PictureChanged,
+    /// A word that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a scene has to say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// A rule's finding; goes to the outbox at once.
+    Event(Event),
+    /// A wish for pictures of an event; never holds the event up.
+    Evidence(EvidenceRequest),
+}
+
+/// Which pictures prove an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceRequest {
+    /// Whose.
+    pub event: EventId,
+    /// The frames, oldest first; the last is the one of [`Event::decided`].
+    pub at: Vec<FrameTime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn a_recording_is_one_short_line_per_input() {
+        let at = EventTime::from_micros(1_500_000);
+        let lines: Vec<String> = [
+            Input::Tick(at),
+            Input::Gap(Gap {
+                from: EventTime::EPOCH,
+                to: at,
+                reason: GapReason::StreamLost,
+            }),
+            Input::End(at),
+        ]
+        .iter()
+        .map(|input| serde_json::to_string(input).unwrap())
+        .collect();
+        expect![[r#"
+            {"tick":"1970-01-01T00:00:01.500000Z"}
+            {"gap":{"from":"1970-01-01T00:00:00.000000Z","to":"1970-01-01T00:00:01.500000Z","reason":"stream_lost"}}
+            {"end":"1970-01-01T00:00:01.500000Z"}"#]]
+        .assert_eq(&lines.join("\n"));
+    }
+}

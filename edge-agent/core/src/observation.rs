@@ -1,0 +1,327 @@
+//! What the rules get to see of a frame: each road user with its place, its
+//! motion and, where the camera is calibrated, both in metres.
+//!
+//! Without a calibration lengths are counted in heights of the road user's own
+//! box, which follow perspective without knowing it. Every length says in
+//! which [`Basis`] it was measured, and so does every explanation.
+
+use std::collections::VecDeque;
+
+use protocol::event::{Actor, FrameTime};
+use protocol::units::{KmPerHour, rounded};
+use protocol::{NormBox, ObjectClass, Point, TrackId};
+
+use crate::calibration::Ground;
+use crate::geometry::Vector;
+use crate::signals::SignalBoard;
+use crate::tracker::{Group, Spot, Track};
+
+/// In what a length was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Metres on the ground.
+    Ground,
+    /// Heights of the road user's box in the picture.
+    Picture,
+}
+
+impl Basis {
+    /// The unit of lengths.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Ground => "m",
+            Self::Picture => "box heights",
+        }
+    }
+
+    /// The word among an event's facts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ground => "ground",
+            Self::Picture => "picture",
+        }
+    }
+
+    /// Ends a Vietnamese label.
+    pub const fn vi(self) -> &'static str {
+        match self {
+            Self::Ground => "đo trên mặt đường",
+            Self::Picture => "đo trong ảnh, theo chiều cao khung",
+        }
+    }
+
+    /// Ends an English label.
+    pub const fn en(self) -> &'static str {
+        match self {
+            Self::Ground => "measured on the ground",
+            Self::Picture => "measured in the picture, in box heights",
+        }
+    }
+}
+
+/// A threshold for a length in either basis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Length {
+    /// On the ground.
+    pub metres: f64,
+    /// In the picture.
+    pub heights: f64,
+}
+
+impl Length {
+    /// The threshold for lengths of this basis.
+    pub const fn of(self, basis: Basis) -> f64 {
+        match basis {
+            Basis::Ground => self.metres,
+            Basis::Picture => self.heights,
+        }
+    }
+}
+
+/// The way from one spot to another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Way {
+    /// In what it was measured.
+    pub basis: Basis,
+    /// Direction and length, in metres or box heights.
+    pub vector: Vector,
+}
+
+impl Spot {
+    /// The way from here to `later`, on the ground if both are on it.
+    pub fn way_to(&self, later: &Self) -> Way {
+        if let (Some(from), Some(to)) = (self.ground, later.ground) {
+            return Way {
+                basis: Basis::Ground,
+                vector: to - from,
+            };
+        }
+        let height = f64::midpoint(self.height, later.height).max(1e-6);
+        Way {
+            basis: Basis::Picture,
+            vector: (later.iso - self.iso) * (1.0 / height),
+        }
+    }
+}
+
+/// How a road user has moved over the last second or so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Motion {
+    /// Metres per second on the ground, where calibrated.
+    pub ground: Option<Vector>,
+    /// Box heights per second in the picture.
+    pub picture: Vector,
+}
+
+impl Motion {
+    /// Speed on the ground.
+    pub fn ground_speed(&self) -> Option<KmPerHour> {
+        self.ground
+            .map(|v| KmPerHour::from_metres_per_second(v.length()))
+    }
+
+    /// The slope of a straight line through the recent spots (least squares),
+    /// which the jitter of single boxes moves little.
+    pub fn of(trail: &VecDeque<Spot>, now: &Spot) -> Option<Self> {
+        let recent = || {
+            trail
+                .iter()
+                .rev()
+                .filter(|spot| spot.at.time < now.at.time)
+                .take_while(|spot| now.at.time.since(spot.at.time).0 <= OVER_S)
+                .chain(std::iter::once(now))
+        };
+        let (mut n, mut t_sum, mut oldest) = (0.0, 0.0, 0.0_f64);
+        let (mut place, mut on_ground, mut height) =
+            (Vector::default(), Some(Vector::default()), 0.0);
+        for spot in recent() {
+            let t = spot.at.time.since(now.at.time).0;
+            n += 1.0;
+            t_sum += t;
+            oldest = oldest.min(t);
+            place = place + spot.iso;
+            height += spot.height;
+            on_ground = on_ground.zip(spot.ground).map(|(sum, g)| sum + g);
+        }
+        if -oldest < LEAST_S {
+            return None;
+        }
+        let t_mean = t_sum / n;
+        let mut spread = 0.0;
+        let (mut slope, mut ground_slope) = (Vector::default(), Vector::default());
+        for spot in recent() {
+            let t = spot.at.time.since(now.at.time).0 - t_mean;
+            spread += t * t;
+            slope = slope + spot.iso * t;
+            ground_slope = ground_slope + spot.ground.unwrap_or_default() * t;
+        }
+        let height = (height / n).max(1e-6);
+        Some(Self {
+            ground: on_ground.map(|_| ground_slope * (1.0 / spread)),
+            picture: slope * (1.0 / (spread * height)),
+        })
+    }
+}
+
+/// Motion is taken over at most this, s.
+const OVER_S: f64 = 1.2;
+/// And over at least this, s.
+const LEAST_S: f64 = 0.35;
+
+/// A confirmed road user at a frame that shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// Who.
+    pub track: TrackId,
+    /// What it is, by vote.
+    pub class: ObjectClass,
+    /// Which classes it might be confused with.
+    pub group: Group,
+    /// Mean score of the votes for `class`.
+    pub score: f64,
+    /// Its box.
+    pub bounds: NormBox,
+    /// Where it touches the ground.
+    pub spot: Spot,
+    /// How it moves; unknown for the first moments.
+    pub motion: Option<Motion>,
+    /// Whether it is a person on a two-wheeler.
+    pub is_rider: bool,
+    index: usize,
+}
+
+impl Observation {
+    /// Observes every confirmed track that this frame shows.
+    pub(crate) fn collect(
+        tracks: &[Track],
+        at: FrameTime,
+        sight: &Sight<'_>,
+        into: &mut Vec<Self>,
+    ) {
+        into.clear();
+        for (index, track) in tracks.iter().enumerate() {
+            if !track.is_confirmed || track.seen != at {
+                continue;
+            }
+            let spot = sight.spot(track.foot(), track.bounds.height, at);
+            into.push(Self {
+                track: track.id,
+                class: track.class(),
+                group: track.group(),
+                score: track.score(),
+                bounds: track.bounds,
+                spot,
+                motion: Motion::of(track.trail(), &spot),
+                is_rider: track.is_rider(),
+                index,
+            });
+        }
+    }
+}
+
+/// How places in the picture become spots.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    /// Width over height of the picture.
+    pub aspect: f64,
+    /// The calibration, if there is one.
+    pub ground: Option<&'a Ground>,
+}
+
+impl Sight<'_> {
+    /// The spot of a contact point.
+    pub fn spot(&self, foot: Point, height: f64, at: FrameTime) -> Spot {
+        Spot {
+            at,
+            foot,
+            iso: Vector::isotropic(foot, self.aspect),
+            ground: self.ground.and_then(|ground| ground.to_ground(foot)),
+            height,
+        }
+    }
+}
+
+/// One frame, as the rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameView<'a> {
+    /// Which frame, and when.
+    pub at: FrameTime,
+    /// For how long the scene has been watched, s: stands still through gaps.
+    pub watched: f64,
+    /// Every confirmed road user that this frame shows, in order of track.
+    pub users: &'a [Observation],
+    /// The signal groups.
+    pub signals: &'a SignalBoard,
+    /// How places become spots.
+    pub sight: Sight<'a>,
+    pub(crate) tracks: &'a [Track],
+}
+
+impl<'a> FrameView<'a> {
+    /// Where a road user was before.
+    pub fn trail(&self, user: &Observation) -> &'a VecDeque<Spot> {
+        self.tracks[user.index].trail()
+    }
+
+    /// The observation of a track at this frame.
+    pub fn find(&self, track: TrackId) -> Option<&'a Observation> {
+        self.users
+            .binary_search_by(|user| user.track.cmp(&track))
+            .ok()
+            .map(|index| &self.users[index])
+    }
+
+    /// A road user as it is put on an event.
+    pub fn actor(&self, user: &Observation) -> Actor {
+        let edges: [f64; 4] = user.bounds.into();
+        Actor {
+            track: user.track,
+            class: user.class,
+            score: rounded(user.score, 3),
+            bounds: edges.map(|edge| rounded(edge, 5)).into(),
+            path: self.tracks[user.index].path().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::EventTime;
+    use protocol::units::Seconds;
+
+    fn spot(t: f64, x: f64) -> Spot {
+        Spot {
+            at: FrameTime {
+                frame: 0,
+                time: EventTime::EPOCH + Seconds(t),
+            },
+            foot: Point { x, y: 0.5 },
+            iso: Vector::new(x, 0.5),
+            ground: Some(Vector::new(100.0 * x, 0.0)),
+            height: 0.1,
+        }
+    }
+
+    #[test]
+    fn motion_is_the_slope_of_the_last_second() {
+        let trail: VecDeque<Spot> = [
+            // Long ago it went the other way.
+            spot(0.0, 0.9),
+            spot(1.0, 0.2),
+            spot(1.2, 0.22),
+            spot(1.4, 0.24),
+            spot(1.6, 0.26),
+        ]
+        .into();
+        let motion = Motion::of(&trail, &spot(1.8, 0.28)).unwrap();
+        assert!((motion.picture.x - 1.0).abs() < 1e-9);
+        assert!((motion.ground_speed().unwrap().0 - 36.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn motion_of_a_moment_is_unknown() {
+        assert_eq!(Motion::of(&[spot(0.0, 0.1)].into(), &spot(0.2, 0.2)), None);
+        assert_eq!(Motion::of(&VecDeque::new(), &spot(0.2, 0.2)), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! The life of an event: raised once, brought up to date, ended.
+
+use std::collections::BTreeMap;
+
+use protocol::event::{Actor, EventKind, FrameTime, Phase, Value};
+use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
+
+use crate::config::RuleConfig;
+use crate::input::{EvidenceRequest, Output};
+use crate::scene::Identity;
+
+/// Everything that a rule found out when its last predicate became true.
+#[derive(Clone, Debug)]
+pub struct Onset {
+    /// Whose act it is: makes the event's id, with the rule and the onset.
+    pub subject: TrackId,
+    /// When it began.
+    pub onset: EventTime,
+    /// The frame that decided it.
+    pub decided: FrameTime,
+    /// When it was over, if it was over as soon as it began.
+    pub ended: Option<EventTime>,
+    /// Who did it.
+    pub actors: Vec<Actor>,
+    /// Numbers for people and statistics.
+    pub facts: BTreeMap<String, Value>,
+    /// Everything that had to be true.
+    pub explanation: Vec<Predicate>,
+    /// Frames that show it, besides `decided`.
+    pub evidence: Vec<FrameTime>,
+}
+
+/// Why an event is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The road user was seen to leave or to stop doing it.
+    Left,
+    /// The road user was not seen any more.
+    LostFromView,
+    /// The stream ended.
+    StreamEnded,
+    /// The clock was set back, so nothing before can be followed up.
+    ClockStep,
+}
+
+impl EndReason {
+    /// The word among an event's facts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::LostFromView => "lost_from_view",
+            Self::StreamEnded => "stream_ended",
+            Self::ClockStep => "clock_step",
+        }
+    }
+}
+
+/// Where a rule's findings go.
+#[derive(Debug)]
+pub struct Reporter<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) rule: &'a RuleConfig,
+    pub(crate) time_quality: TimeQuality,
+    pub(crate) out: &'a mut Vec<Output>,
+}
+
+impl Reporter<'_> {
+    /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
+    pub fn raise(&mut self, onset: Onset) -> Case {
+        let identity = self.identity;
+        let id = EventId::derive(
+            (&identity.site, &identity.box_id, &identity.camera),
+            &self.rule.id,
+            &onset.subject,
+            onset.onset,
+        );
+        let event = Event {
+            id,
+            revision: 1,
+            phase: Phase::Start,
+            kind: EventKind(self.rule.kind.to_owned()),
+            rule: self.rule.id.clone(),
+            site: identity.site.clone(),
+            box_id: identity.box_id.clone(),
+            camera: identity.camera.clone(),
+            place: identity.place.clone(),
+            simulated: identity.simulated,
+            severity: self.rule.severity,
+            title: self.rule.title.clone(),
+            onset: onset.onset,
+            decided: onset.decided,
+            ended: onset.ended,
+            time_quality: self.time_quality,
+            zone: self.rule.place.clone(),
+            actors: onset.actors,
+            facts: onset.facts,
+            explanation: onset.explanation,
+            provenance: identity.provenance.clone(),
+        };
+        let mut at = onset.evidence;
+        at.push(onset.decided);
+        // Ordered, each once, and none from after the decision.
+        at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
+        at.dedup();
+        at.retain(|frame| frame.time <= onset.decided.time);
+        self.out.push(Output::Event(event.clone()));
+        self.out
+            .push(Output::Evidence(EvidenceRequest { event: id, at }));
+        Case(Box::new(event))
+    }
+}
+
+/// An event that goes on.
+#[derive(Clone, Debug)]
+pub struct Case(Box<Event>);
+
+impl Case {
+    /// Publishes changed facts.
+    pub fn update(&mut self, facts: BTreeMap<String, Value>, report: &mut Reporter<'_>) {
+        self.0.revision = self.0.revision.saturating_add(1);
+        self.0.phase = Phase::Update;
+        self.0.facts.extend(facts);
+        report.out.push(Output::Event((*self.0).clone()));
+    }
+
+    /// Publishes that it is over.
+    pub fn close(
+        mut self,
+        ended: EventTime,
+        reason: EndReason,
+        facts: BTreeMap<String, Value>,
+        report: &mut Reporter<'_>,
+    ) {
+        self.0.revision = self.0.revision.saturating_add(1);
+        self.0.phase = Phase::End;
+        // The end is the last instant that was seen, which for something that
+        // was decided while out of sight may lie before the decision.
+        self.0.ended = Some(ended.max(self.0.onset));
+        self.0.facts.extend(facts);
+        self.0
+            .facts
+            .insert("end_reason".to_owned(), reason.as_str().into());
+        report.out.push(Output::Event(*self.0));
+    }
+}

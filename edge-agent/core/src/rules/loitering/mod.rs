@@ -1,0 +1,153 @@
+//! Loitering: somebody who stays in a zone, moving or not.
+//!
+//! **Sees** persons (or other classes) whose contact point is in `zone`, for
+//! `min_dwell_s` of watched time. Stepping out for up to `max_exit_s` pauses
+//! the dwell. **Needs** nothing but the zone. **Errs** where two people of one
+//! height change places within a second behind something: their dwells are
+//! then exchanged; and where a crowd hides somebody for longer than
+//! `max_exit_s`: the dwell starts again.
+
+use protocol::event::{Comparison, Severity};
+use protocol::{EventTime, ObjectClass, TrackId, ZoneId};
+
+use super::explain::{self, Span};
+use super::params::place_of;
+use super::presence::{Stay, Stays};
+use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use crate::config::Zone;
+use crate::geometry::polygon_contains;
+use crate::observation::{FrameView, Observation};
+
+pub(super) const ENTRY: RuleEntry = RuleEntry {
+    kind: "loitering",
+    title: ("Lảng vảng trong khu vực", "Loitering"),
+    summary: (
+        "Người ở trong vùng lâu hơn mức cho phép, kể cả khi ra ngoài một lát",
+        "Somebody stays in a zone for longer than allowed, short exits included",
+    ),
+    severity: Severity::Minor,
+    params: &[
+        Param::new("zone", Form::Zone, "where"),
+        Param::number(
+            "min_dwell_s",
+            (60.0, "s"),
+            (1.0, 86_400.0),
+            "how long somebody must have been in the zone",
+        ),
+        Param::number(
+            "max_exit_s",
+            (5.0, "s"),
+            (0.0, 600.0),
+            "an absence of up to this pauses the dwell; a longer one ends it",
+        ),
+        Param::new(
+            "classes",
+            Form::Classes(&[ObjectClass::Person]),
+            "who is concerned; people on two-wheelers never are",
+        ),
+    ],
+    read,
+};
+
+#[derive(Clone, Debug)]
+struct Loitering {
+    zone: Zone,
+    min_dwell_s: f64,
+    classes: Vec<ObjectClass>,
+    stays: Stays,
+}
+
+fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
+    let zone = params.zone("zone");
+    let min_dwell_s = params.number("min_dwell_s");
+    let max_exit_s = params.number("max_exit_s");
+    let classes = params.classes("classes");
+    Some(Box::new(Loitering {
+        zone: zone?,
+        min_dwell_s,
+        classes: classes?,
+        stays: Stays::new(max_exit_s),
+    }))
+}
+
+impl Loitering {
+    fn raise(
+        &self,
+        stay: &Stay,
+        user: &Observation,
+        frame: &FrameView<'_>,
+        report: &mut Reporter<'_>,
+    ) -> Case {
+        let span = Span::new(stay.entered.at, frame.at);
+        let explanation = vec![
+            explain::number(
+                explain::name("dwell", "Thời gian ở trong vùng", "Time in the zone"),
+                (stay.dwell, Comparison::AtLeast, self.min_dwell_s),
+                "s",
+                span,
+            ),
+            explain::is(
+                explain::name(
+                    "in_zone",
+                    "Điểm chạm đất nằm trong vùng",
+                    "Contact point in the zone",
+                ),
+                true,
+                true,
+                Span::at(frame.at),
+            ),
+        ];
+        report.raise(Onset {
+            subject: stay.subject,
+            onset: stay.entered.at.time,
+            decided: frame.at,
+            ended: None,
+            actors: vec![frame.actor(user)],
+            facts: explain::facts([
+                ("dwell_s", stay.dwell.into()),
+                ("absent_s", stay.absent.into()),
+                ("class", user.class.as_str().into()),
+            ]),
+            explanation,
+            evidence: vec![stay.entered.at],
+        })
+    }
+}
+
+impl Rule for Loitering {
+    fn place(&self) -> Option<&ZoneId> {
+        place_of(&self.zone)
+    }
+
+    fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let mut stays = std::mem::replace(&mut self.stays, Stays::new(0.0));
+        stays.expire(frame, report);
+        stays.update(frame, |user| {
+            (self.classes.contains(&user.class) && !user.is_rider)
+                .then(|| polygon_contains(&self.zone.points, user.spot.foot))
+        });
+        stays.raise(frame, self.min_dwell_s, |stay, user| {
+            Some(self.raise(stay, user, frame, report))
+        });
+        self.stays = stays;
+    }
+
+    fn forget(&mut self, track: TrackId, _report: &mut Reporter<'_>) {
+        self.stays.forget(track);
+    }
+
+    fn end(&mut self, _at: EventTime, reason: EndReason, report: &mut Reporter<'_>) {
+        self.stays.end(reason, report);
+    }
+
+    fn remembered(&self) -> usize {
+        self.stays.remembered()
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! A rule's own keys: described once, in a table that is the documentation,
+//! the reader and the source of defaults.
+
+use protocol::event::{Severity, Words};
+use protocol::id::SignalGroupId;
+use protocol::{ObjectClass, Point, ZoneId};
+
+use crate::config::{Line, Number, Section, SignalGroup, Zone, listed, nearest};
+
+/// One key of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    /// As written in configuration, with its unit.
+    pub key: &'static str,
+    /// What may stand there.
+    pub form: Form,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// What may stand at a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// A number with unit, default and range.
+    Number(Number),
+    /// The id of a zone; must be given.
+    Zone,
+    /// Ids of zones; none by default.
+    Zones,
+    /// The id of a line; must be given.
+    Line,
+    /// A signal group; must be given.
+    Signal,
+    /// A direction of travel, `[[x, y], [x, y]]` from → to; must be given.
+    Direction,
+    /// Classes of road users, with the default.
+    Classes(&'static [ObjectClass]),
+}
+
+impl Param {
+    /// A number.
+    pub const fn number(
+        key: &'static str,
+        (default, unit): (f64, &'static str),
+        (min, max): (f64, f64),
+        meaning: &'static str,
+    ) -> Self {
+        let form = Form::Number(Number {
+            unit,
+            default,
+            min,
+            max,
+        });
+        Self { key, form, meaning }
+    }
+
+    /// Anything else.
+    pub const fn new(key: &'static str, form: Form, meaning: &'static str) -> Self {
+        Self { key, form, meaning }
+    }
+}
+
+/// Road users with an engine.
+pub(crate) const MOTOR_VEHICLES: &[ObjectClass] = &[
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+    ObjectClass::Bus,
+    ObjectClass::Truck,
+];
+
+/// What a rule may name: the camera's places that were read without fault,
+/// and the names of all that were written.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'p> {
+    /// The camera's table.
+    pub table: &'p toml::Table,
+    /// Areas.
+    pub zones: &'p [Zone],
+    /// Directed lines.
+    pub lines: &'p [Line],
+    /// Signal groups.
+    pub signals: &'p [SignalGroup],
+}
+
+impl Places<'_> {
+    /// Whether an entry of this name was written, right or wrong. A rule that
+    /// names a faulty zone is not at fault itself.
+    fn is_written(&self, list: &str, key: &str, name: &str) -> bool {
+        self.table
+            .get(list)
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
+            .any(|entry| entry.get(key).and_then(toml::Value::as_str) == Some(name))
+    }
+}
+
+/// A `[[rule]]` while its own keys are being read.
+#[derive(Debug)]
+pub struct Params<'s, 't> {
+    section: &'s mut Section<'t>,
+    table: &'static [Param],
+    places: &'s Places<'s>,
+}
+
+impl<'s, 't> Params<'s, 't> {
+    pub(super) fn new(
+        section: &'s mut Section<'t>,
+        table: &'static [Param],
+        places: &'s Places<'s>,
+    ) -> Self {
+        for param in table {
+            section.expect(param.key);
+        }
+        Self {
+            section,
+            table,
+            places,
+        }
+    }
+
+    fn form(&self, key: &str) -> Form {
+        self.table
+            .iter()
+            .find(|param| param.key == key)
+            .map(|param| param.form)
+            .expect("a rule reads the keys of its own table only")
+    }
+
+    /// A number, within its range or the default.
+    pub fn number(&mut self, key: &'static str) -> f64 {
+        match self.form(key) {
+            Form::Number(number) => self.section.number(key, number),
+            _ => 0.0,
+        }
+    }
+
+    /// The zone named at a key.
+    pub fn zone(&mut self, key: &'static str) -> Option<Zone> {
+        let name = self.section.required_text(key, "carriageway")?;
+        self.find_zone(key, name)
+    }
+
+    /// The zones named at a key.
+    pub fn zones(&mut self, key: &'static str) -> Option<Vec<Zone>> {
+        let names = self.section.texts(key)?;
+        names
+            .into_iter()
+            .map(|name| self.find_zone(key, name))
+            .collect()
+    }
+
+    fn find_zone(&mut self, key: &'static str, name: &str) -> Option<Zone> {
+        let found = self.places.zones.iter().find(|z| z.id.as_str() == name);
+        if found.is_none() && !self.places.is_written("zone", "id", name) {
+            let known: Vec<&str> = self.places.zones.iter().map(|z| z.id.as_str()).collect();
+            self.section.fault(key, unknown("zone", name, &known));
+        }
+        found.cloned()
+    }
+
+    /// The line named at a key.
+    pub fn line(&mut self, key: &'static str) -> Option<Line> {
+        let name = self.section.required_text(key, "stop-line")?;
+        let found = self.places.lines.iter().find(|l| l.id.as_str() == name);
+        if found.is_none() && !self.places.is_written("line", "id", name) {
+            let known: Vec<&str> = self.places.lines.iter().map(|l| l.id.as_str()).collect();
+            self.section.fault(key, unknown("line", name, &known));
+        }
+        found.cloned()
+    }
+
+    /// The signal group named at a key.
+    pub fn signal(&mut self, key: &'static str) -> Option<SignalGroupId> {
+        let name = self.section.required_text(key, "north")?;
+        let mut signals = self.places.signals.iter();
+        let found = signals.find(|s| s.group.as_str() == name);
+        if found.is_none() && !self.places.is_written("signal", "group", name) {
+            let known: Vec<&str> = self
+                .places
+                .signals
+                .iter()
+                .map(|s| s.group.as_str())
+                .collect();
+            self.section
+                .fault(key, unknown("signal group", name, &known));
+        }
+        found.map(|signal| signal.group.clone())
+    }
+
+    /// Two points: from → to.
+    pub fn direction(&mut self, key: &'static str) -> Option<(Point, Point)> {
+        if !self.section.require(key, "[[0.5, 0.9], [0.5, 0.4]]") {
+            return None;
+        }
+        let points = self.section.points(key)?;
+        let &[from, to] = points.as_slice() else {
+            self.section.fault(
+                key,
+                format!("has {} points; write two, from → to", points.len()),
+            );
+            return None;
+        };
+        if (from.x - to.x).abs() + (from.y - to.y).abs() < 0.01 {
+            self.section
+                .fault(key, "leads nowhere; move its two points apart");
+            return None;
+        }
+        Some((from, to))
+    }
+
+    /// Classes of road users, or the default.
+    pub fn classes(&mut self, key: &'static str) -> Option<Vec<ObjectClass>> {
+        let Form::Classes(default) = self.form(key) else {
+            return None;
+        };
+        if !self.section.has(key) {
+            return Some(default.to_vec());
+        }
+        let names = self.section.texts(key)?;
+        if names.is_empty() {
+            self.section
+                .fault(key, "is empty; leave it out for the default");
+            return None;
+        }
+        let known = ROAD_USERS.map(ObjectClass::as_str);
+        let mut classes = Vec::new();
+        for name in names {
+            match ROAD_USERS.iter().find(|class| class.as_str() == name) {
+                Some(class) => classes.push(*class),
+                None => {
+                    self.section
+                        .fault(key, unknown("class of road user", name, &known));
+                    return None;
+                }
+            }
+        }
+        Some(classes)
+    }
+}
+
+/// What may be named as a road user.
+const ROAD_USERS: [ObjectClass; 8] = [
+    ObjectClass::Person,
+    ObjectClass::Bicycle,
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+    ObjectClass::Bus,
+    ObjectClass::Truck,
+    ObjectClass::Train,
+    ObjectClass::Animal,
+];
+
+/// `there is no zone X` with the nearest, or with all there are.
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let name: String = name.chars().take(80).collect();
+    match nearest(&name, known) {
+        Some(near) => format!(
+            "there is no {what} `{name}`; did you mean `{near}`? known are {}",
+            listed(known)
+        ),
+        None if known.is_empty() => format!("there is no {what} `{name}`, and no other; add one"),
+        None => format!("there is no {what} `{name}`; known are {}", listed(known)),
+    }
+}
+
+/// `title = "..."` for both languages, or `title = { vi = "...", en = "..." }`.
+pub(super) fn title(section: &mut Section<'_>, default: (&str, &str)) -> Words {
+    let default = super::words(default);
+    match section.value("title") {
+        None => default,
+        Some(toml::Value::Table(_)) => section.table("title").map_or(default, |mut both| {
+            let vi = both.required_text("vi", "Xe dừng trên làn đường");
+            let en = both.required_text("en", "Stopped vehicle");
+            let title = Words::new(vi.unwrap_or_default(), en.unwrap_or_default());
+            both.finish();
+            title
+        }),
+        Some(_) => section
+            .text("title")
+            .map_or(default, |text| Words::new(text, text)),
+    }
+}
+
+/// `severity = "info" | "minor" | "major" | "critical"`.
+pub(super) fn severity(section: &mut Section<'_>, default: Severity) -> Severity {
+    match section.text("severity") {
+        None => default,
+        Some("info") => Severity::Info,
+        Some("minor") => Severity::Minor,
+        Some("major") => Severity::Major,
+        Some("critical") => Severity::Critical,
+        Some(other) => {
+            let known = ["info", "minor", "major", "critical"];
+            section.fault("severity", unknown("severity", other, &known));
+            default
+        }
+    }
+}
+
+/// A zone's id as a reference for an event.
+pub(super) fn place_of(zone: &Zone) -> Option<&ZoneId> {
+    Some(&zone.id)
+}

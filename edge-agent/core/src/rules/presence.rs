@@ -1,0 +1,218 @@
+//! How long somebody has been in a zone, through short absences and changed ids.
+//!
+//! Only watched time with the road user in the zone counts. An absence of up to
+//! a tolerance pauses the stay; a longer one ends it. When a tracker loses
+//! somebody and finds the same body again under a new id, the stay goes on:
+//! whoever was a loiterer a second ago still is.
+
+use std::collections::BTreeSet;
+
+use protocol::TrackId;
+
+use super::{Case, EndReason, Reporter, explain};
+use crate::observation::{Basis, FrameView, Observation};
+use crate::tracker::Spot;
+
+/// Somebody in a zone.
+#[derive(Clone, Debug)]
+pub(super) struct Stay {
+    /// Who it is now.
+    pub(super) holder: TrackId,
+    /// Who it was when it came: names the event.
+    pub(super) subject: TrackId,
+    /// Where and when it came in.
+    pub(super) entered: Spot,
+    /// The last sighting in the zone.
+    pub(super) last_inside: Spot,
+    /// Watched seconds in the zone.
+    pub(super) dwell: f64,
+    /// Seconds of absence that were forgiven.
+    pub(super) absent: f64,
+    last_seen: Spot,
+    /// Watched time of the last sighting in the zone.
+    inside_at: f64,
+    was_inside: bool,
+    case: Option<Case>,
+}
+
+impl Stay {
+    /// Seconds of dwell that may pass unseen between two sightings.
+    const UNSEEN_S: f64 = 2.0;
+
+    fn new(user: &Observation, watched: f64) -> Self {
+        Self {
+            holder: user.track,
+            subject: user.track,
+            entered: user.spot,
+            last_inside: user.spot,
+            dwell: 0.0,
+            absent: 0.0,
+            last_seen: user.spot,
+            inside_at: watched,
+            was_inside: true,
+            case: None,
+        }
+    }
+
+    fn take(&mut self, user: &Observation, inside: bool, watched: f64) {
+        self.last_seen = user.spot;
+        if inside {
+            let passed = watched - self.inside_at;
+            if self.was_inside && passed <= Self::UNSEEN_S {
+                self.dwell += passed;
+            } else {
+                self.absent += passed;
+            }
+            self.last_inside = user.spot;
+            self.inside_at = watched;
+        }
+        self.was_inside = inside;
+    }
+
+    /// Whether somebody new may be who held this stay: near, and as tall.
+    fn may_be(&self, user: &Observation) -> Option<f64> {
+        let way = self.last_seen.way_to(&user.spot);
+        let unseen = user.spot.at.time.since(self.last_seen.at.time).0;
+        let (near, per_second) = match way.basis {
+            Basis::Ground => (1.0, 2.0),
+            Basis::Picture => (0.6, 1.2),
+        };
+        let ratio = user.spot.height / self.last_seen.height.max(1e-6);
+        let distance = way.vector.length();
+        ((0.67..=1.5).contains(&ratio) && distance <= near + per_second * unseen)
+            .then_some(distance)
+    }
+}
+
+/// Everybody in a zone.
+#[derive(Clone, Debug)]
+pub(super) struct Stays {
+    tolerance_s: f64,
+    stays: Vec<Stay>,
+    /// Tracks that were part of an event: none has a second one.
+    raised: BTreeSet<TrackId>,
+}
+
+/// More than a tracker follows at once; further ones wait.
+const MOST_STAYS: usize = 2 * crate::tracker::MOST_TRACKS;
+
+impl Stays {
+    pub(super) fn new(tolerance_s: f64) -> Self {
+        Self {
+            tolerance_s,
+            stays: Vec::new(),
+            raised: BTreeSet::new(),
+        }
+    }
+
+    /// Brings every stay to this frame. `inside` says `None` for whom the rule
+    /// does not concern.
+    pub(super) fn update(
+        &mut self,
+        frame: &FrameView<'_>,
+        inside: impl Fn(&Observation) -> Option<bool>,
+    ) {
+        for user in frame.users {
+            let Some(is_inside) = inside(user) else {
+                continue;
+            };
+            let held = self.stays.iter().position(|s| s.holder == user.track);
+            let index = held.or_else(|| (is_inside).then(|| self.admit(user, frame))?);
+            if let Some(index) = index {
+                self.stays[index].take(user, is_inside, frame.watched);
+            }
+        }
+    }
+
+    /// Finds the stay that somebody new in the zone goes on with, or starts one.
+    fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) -> Option<usize> {
+        let mut nearest: Option<(f64, usize)> = None;
+        for (index, stay) in self.stays.iter().enumerate() {
+            if frame.find(stay.holder).is_some() {
+                continue;
+            }
+            if let Some(distance) = stay.may_be(user)
+                && nearest.is_none_or(|(least, _)| distance < least)
+            {
+                nearest = Some((distance, index));
+            }
+        }
+        if let Some((_, index)) = nearest {
+            let stay = &mut self.stays[index];
+            stay.holder = user.track;
+            if stay.case.is_some() {
+                self.raised.insert(user.track);
+            }
+            return Some(index);
+        }
+        if self.raised.contains(&user.track) || self.stays.len() >= MOST_STAYS {
+            return None;
+        }
+        self.stays.push(Stay::new(user, frame.watched));
+        Some(self.stays.len() - 1)
+    }
+
+    /// Calls `raise` for every stay of at least `least_s` seconds whose holder
+    /// this frame shows in the zone and that has no event yet.
+    pub(super) fn raise(
+        &mut self,
+        frame: &FrameView<'_>,
+        least_s: f64,
+        mut raise: impl FnMut(&Stay, &Observation) -> Option<Case>,
+    ) {
+        for stay in &mut self.stays {
+            let is_due = stay.case.is_none()
+                && stay.was_inside
+                && stay.dwell >= least_s
+                && !self.raised.contains(&stay.holder);
+            if !is_due {
+                continue;
+            }
+            if let Some(user) = frame.find(stay.holder)
+                && let Some(case) = raise(stay, user)
+            {
+                stay.case = Some(case);
+                self.raised.insert(stay.holder);
+            }
+        }
+    }
+
+    /// Ends the stays of those who have been away for longer than the tolerance.
+    pub(super) fn expire(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let tolerance = self.tolerance_s;
+        self.stays.retain_mut(|stay| {
+            let stays = frame.watched - stay.inside_at <= tolerance;
+            if !stays {
+                let reason = if stay.was_inside {
+                    EndReason::LostFromView
+                } else {
+                    EndReason::Left
+                };
+                close(stay, reason, report);
+            }
+            stays
+        });
+    }
+
+    pub(super) fn forget(&mut self, track: TrackId) {
+        self.raised.remove(&track);
+    }
+
+    pub(super) fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
+        for mut stay in self.stays.drain(..) {
+            close(&mut stay, reason, report);
+        }
+        self.raised.clear();
+    }
+
+    pub(super) fn remembered(&self) -> usize {
+        self.stays.len() + self.raised.len()
+    }
+}
+
+fn close(stay: &mut Stay, reason: EndReason, report: &mut Reporter<'_>) {
+    if let Some(case) = stay.case.take() {
+        let facts = explain::facts([("dwell_s", stay.dwell.into())]);
+        case.close(stay.last_inside.at.time, reason, facts, report);
+    }
+}

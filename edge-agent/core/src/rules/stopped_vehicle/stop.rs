@@ -1,0 +1,286 @@
+//! Places where a vehicle stands, whoever the tracker thinks it is.
+
+use std::collections::BTreeSet;
+
+use protocol::TrackId;
+
+use super::super::{Case, EndReason, Reporter, explain};
+use crate::geometry::IsoBox;
+use crate::observation::{Basis, FrameView, Length, Observation};
+use crate::tracker::{Group, Spot};
+
+/// A vehicle that stood this long has a place; before, the place moves with it, s.
+const SETTLED_S: f64 = 3.0;
+/// Standing may pass unseen between two sightings for this long, s.
+const UNSEEN_S: f64 = 2.0;
+/// A vehicle that was seen to leave its place is given this long to turn out
+/// to be another one whose id jumped, s.
+const LEFT_S: f64 = 2.0;
+/// A box outside its place for less than this is jitter, s.
+const OUTSIDE_S: f64 = 0.6;
+/// Sightings that make the mean of a place; then it stays where it is.
+const MEAN_OF: f64 = 12.0;
+/// Least overlap of a box with the one that stood there.
+const SAME_PLACE: f64 = 0.4;
+/// Places remembered at most.
+const MOST_STOPS: usize = 2 * crate::tracker::MOST_TRACKS;
+
+/// A place where a vehicle stands, or stood a moment ago.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    holder: TrackId,
+    subject: TrackId,
+    group: Group,
+    began: Spot,
+    /// Mean of the first sightings.
+    anchor: Spot,
+    mean_of: f64,
+    bounds: IsoBox,
+    dwell: f64,
+    hidden: f64,
+    farthest: f64,
+    basis: Basis,
+    /// The last sighting at the place.
+    last: Spot,
+    /// Watched time of that.
+    last_watched: f64,
+    /// Watched time since which the holder has been seen elsewhere.
+    outside_since: Option<f64>,
+    case: Option<Case>,
+    updated_at_dwell: f64,
+}
+
+impl Stop {
+    fn new(user: &Observation, watched: f64, aspect: f64) -> Self {
+        Self {
+            holder: user.track,
+            subject: user.track,
+            group: user.group,
+            began: user.spot,
+            anchor: user.spot,
+            mean_of: 1.0,
+            bounds: IsoBox::new(&user.bounds, aspect),
+            dwell: 0.0,
+            hidden: 0.0,
+            farthest: 0.0,
+            basis: user.spot.way_to(&user.spot).basis,
+            last: user.spot,
+            last_watched: watched,
+            outside_since: None,
+            case: None,
+            updated_at_dwell: 0.0,
+        }
+    }
+
+    pub(super) fn holder(&self) -> TrackId {
+        self.holder
+    }
+
+    pub(super) fn subject(&self) -> TrackId {
+        self.subject
+    }
+
+    pub(super) fn began(&self) -> &Spot {
+        &self.began
+    }
+
+    pub(super) fn dwell(&self) -> f64 {
+        self.dwell
+    }
+
+    pub(super) fn hidden(&self) -> f64 {
+        self.hidden
+    }
+
+    pub(super) fn farthest(&self) -> (Basis, f64) {
+        (self.basis, self.farthest)
+    }
+
+    pub(super) fn raised(&mut self, case: Case) {
+        self.case = Some(case);
+        self.updated_at_dwell = self.dwell;
+    }
+
+    pub(super) fn bring_up_to_date(&mut self, every_s: f64, report: &mut Reporter<'_>) {
+        if let Some(case) = &mut self.case
+            && self.dwell - self.updated_at_dwell >= every_s
+        {
+            self.updated_at_dwell = self.dwell;
+            let facts = explain::facts([
+                ("dwell_s", self.dwell.into()),
+                ("hidden_s", self.hidden.into()),
+            ]);
+            case.update(facts, report);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.dwell >= SETTLED_S
+    }
+
+    /// The holder was seen: is it still here?
+    fn see(&mut self, user: &Observation, frame: &FrameView<'_>, radius: Length) {
+        let way = self.anchor.way_to(&user.spot);
+        let distance = way.vector.length();
+        if distance > radius.of(way.basis) {
+            if self.is_settled() {
+                self.outside_since.get_or_insert(frame.watched);
+            } else {
+                *self = Self::new(user, frame.watched, frame.sight.aspect);
+            }
+            return;
+        }
+        let passed = frame.watched - self.last_watched;
+        if passed <= UNSEEN_S {
+            self.dwell += passed;
+        } else {
+            self.hidden += passed;
+        }
+        self.outside_since = None;
+        self.basis = way.basis;
+        self.farthest = self.farthest.max(distance);
+        self.last = user.spot;
+        self.last_watched = frame.watched;
+        if self.mean_of < MEAN_OF {
+            self.mean_of += 1.0;
+            let share = 1.0 / self.mean_of;
+            let mean = |old: f64, new: f64| old + (new - old) * share;
+            let foot = protocol::Point {
+                x: mean(self.anchor.foot.x, user.spot.foot.x),
+                y: mean(self.anchor.foot.y, user.spot.foot.y),
+            };
+            let height = mean(self.anchor.height, user.spot.height);
+            self.anchor = frame.sight.spot(foot, height, self.anchor.at);
+            self.bounds = IsoBox::new(&user.bounds, frame.sight.aspect);
+        }
+    }
+
+    /// Whether a vehicle that nobody holds a place for stands exactly here.
+    fn fits(&self, user: &Observation, aspect: f64, radius: Length) -> bool {
+        let way = self.anchor.way_to(&user.spot);
+        user.group == self.group
+            && way.vector.length() <= radius.of(way.basis)
+            && self.bounds.iou(&IsoBox::new(&user.bounds, aspect)) >= SAME_PLACE
+    }
+
+    fn close(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
+        if let Some(case) = self.case.take() {
+            let facts = explain::facts([
+                ("dwell_s", self.dwell.into()),
+                ("hidden_s", self.hidden.into()),
+            ]);
+            case.close(self.last.at.time, reason, facts, report);
+        }
+    }
+}
+
+/// All places of a zone.
+#[derive(Clone, Debug)]
+pub(super) struct Stops {
+    radius: Length,
+    keep_s: f64,
+    pub(super) list: Vec<Stop>,
+    /// Tracks that were part of an event: none has a second one.
+    pub(super) raised: BTreeSet<TrackId>,
+}
+
+impl Stops {
+    pub(super) fn new(radius: Length, keep_s: f64) -> Self {
+        Self {
+            radius,
+            keep_s,
+            list: Vec::new(),
+            raised: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn radius(&self) -> Length {
+        self.radius
+    }
+
+    /// Brings every place to what its holder does at this frame.
+    pub(super) fn follow(&mut self, frame: &FrameView<'_>) {
+        for stop in &mut self.list {
+            if let Some(user) = frame.find(stop.holder) {
+                stop.see(user, frame, self.radius);
+            }
+        }
+    }
+
+    /// Finds the place of a vehicle that holds none, or makes one.
+    pub(super) fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) {
+        let has_place = self
+            .list
+            .iter()
+            .any(|stop| stop.holder == user.track && stop.outside_since.is_none());
+        if has_place {
+            return;
+        }
+        let (aspect, radius) = (frame.sight.aspect, self.radius);
+        let free = self.list.iter().position(|stop| {
+            let is_free = stop.outside_since.is_some() || frame.find(stop.holder).is_none();
+            is_free
+                && stop.is_settled()
+                && stop.holder != user.track
+                && stop.fits(user, aspect, radius)
+        });
+        if let Some(index) = free {
+            // The place that this vehicle had begun to make elsewhere is no more.
+            let stop = &mut self.list[index];
+            stop.holder = user.track;
+            if stop.case.is_some() {
+                self.raised.insert(user.track);
+            }
+            stop.see(user, frame, radius);
+            return;
+        }
+        // Somebody just seen leaving gets a new place once it is clear of the old one.
+        let left_for = self
+            .list
+            .iter()
+            .filter(|stop| stop.holder == user.track)
+            .filter_map(|stop| stop.outside_since)
+            .map(|since| frame.watched - since)
+            .fold(f64::INFINITY, f64::min);
+        if left_for >= OUTSIDE_S && self.list.len() < MOST_STOPS {
+            self.list.push(Stop::new(user, frame.watched, aspect));
+        }
+    }
+
+    /// Gives up places that were left, or where nobody was seen for too long.
+    pub(super) fn expire(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let keep_s = self.keep_s;
+        self.list.retain_mut(|stop| {
+            let unseen = frame.watched - stop.last_watched;
+            let left = stop
+                .outside_since
+                .is_some_and(|since| frame.watched - since > LEFT_S);
+            let keep = if stop.is_settled() {
+                keep_s.max(UNSEEN_S)
+            } else {
+                UNSEEN_S
+            };
+            if left {
+                stop.close(EndReason::Left, report);
+            } else if unseen > keep {
+                stop.close(EndReason::LostFromView, report);
+            }
+            !left && unseen <= keep
+        });
+    }
+
+    /// Whether a place is due for an event that its holder has not had.
+    pub(super) fn may_raise(&self, stop: &Stop, least_s: f64) -> bool {
+        stop.case.is_none()
+            && stop.dwell >= least_s
+            && stop.outside_since.is_none()
+            && !self.raised.contains(&stop.holder)
+    }
+
+    pub(super) fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
+        for mut stop in self.list.drain(..) {
+            stop.close(reason, report);
+        }
+        self.raised.clear();
+    }
+}

@@ -1,0 +1,412 @@
+//! Wrong way: a vehicle that drives against its lane, for long enough and far enough.
+//!
+//! **Sees** vehicles whose contact point is in `zone` and whose course over the
+//! last second is more than `min_angle_deg` off `direction`, for
+//! `min_duration_s` and `min_distance`. Course and progress are chords, not
+//! instants: a box that jitters or the arc of a U-turn has no long chord
+//! against the lane. Standing pauses; turning back ends it. **Needs** the
+//! lane's direction; with calibration distances are metres on the ground,
+//! without it heights of the vehicle's box. **Errs** where a vehicle reverses
+//! faster than `min_speed`; and in a zone shorter than `min_distance`, where
+//! it never fires.
+
+use std::collections::BTreeMap;
+
+use protocol::event::{Comparison, FrameTime, Severity, Value};
+use protocol::units::rounded;
+use protocol::{EventTime, ObjectClass, Point, TrackId, ZoneId};
+
+use super::explain::{self, Span};
+use super::params::{MOTOR_VEHICLES, place_of};
+use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use crate::config::Zone;
+use crate::geometry::{Vector, polygon_contains};
+use crate::observation::{Basis, FrameView, Length, Observation, Way};
+use crate::tracker::Spot;
+
+pub(super) const ENTRY: RuleEntry = RuleEntry {
+    kind: "wrong_way",
+    title: ("Đi ngược chiều", "Wrong-way driving"),
+    summary: (
+        "Xe chạy ngược hướng làn đường đủ lâu và đủ xa",
+        "A vehicle drives against its lane for long enough and far enough",
+    ),
+    severity: Severity::Critical,
+    params: &[
+        Param::new("zone", Form::Zone, "the lane or carriageway"),
+        Param::new(
+            "direction",
+            Form::Direction,
+            "the way that traffic goes there, from one point to another",
+        ),
+        Param::number(
+            "min_angle_deg",
+            (120.0, "°"),
+            (90.0, 179.0),
+            "how far off the direction a course must be",
+        ),
+        Param::number(
+            "min_duration_s",
+            (2.0, "s"),
+            (0.0, 600.0),
+            "how long it must have gone against the direction",
+        ),
+        Param::number(
+            "min_distance_m",
+            (10.0, "m"),
+            (0.5, 1_000.0),
+            "how far it must have gone against the direction (calibrated cameras)",
+        ),
+        Param::number(
+            "min_distance_heights",
+            (3.0, "box heights"),
+            (0.2, 100.0),
+            "how far it must have gone against the direction (without calibration)",
+        ),
+        Param::number(
+            "min_speed_kmh",
+            (5.0, "km/h"),
+            (0.0, 100.0),
+            "slower is reversing, not driving (calibrated cameras)",
+        ),
+        Param::number(
+            "min_speed_heights_per_s",
+            (0.4, "box heights per s"),
+            (0.0, 50.0),
+            "slower is reversing, not driving (without calibration)",
+        ),
+        Param::new("classes", Form::Classes(MOTOR_VEHICLES), "which vehicles"),
+    ],
+    read,
+};
+
+/// A course is taken over this long, s …
+const CHORD_S: f64 = 0.8;
+/// … or over what there is, if that is at least this, s.
+const SHORTEST_CHORD_S: f64 = 0.35;
+/// A shorter chord has no course: the vehicle stands.
+const STANDING: Length = Length {
+    metres: 0.5,
+    heights: 0.15,
+};
+/// Courses that do not fit for up to this long are flicker, s.
+const FLICKER_S: f64 = 0.6;
+/// Who has not driven against the lane for this long does it no more, s.
+const OVER_S: f64 = 3.0;
+
+#[derive(Clone, Debug)]
+struct WrongWay {
+    zone: Zone,
+    direction: (Point, Point),
+    min_angle_deg: f64,
+    min_duration_s: f64,
+    min_distance: Length,
+    min_speed_kmh: f64,
+    min_speed_heights_per_s: f64,
+    classes: Vec<ObjectClass>,
+    drives: BTreeMap<TrackId, Drive>,
+}
+
+/// What one vehicle does with respect to the lane.
+#[derive(Clone, Debug, Default)]
+struct Drive {
+    against: Option<Against>,
+    case: Option<(Case, Spot)>,
+    raised: bool,
+}
+
+/// A stretch driven against the lane.
+#[derive(Clone, Copy, Debug)]
+struct Against {
+    start: Spot,
+    /// The last frame whose course was against the lane.
+    last: Spot,
+    last_watched: f64,
+    /// Watched seconds with a course against the lane.
+    driven_s: f64,
+    least_angle: f64,
+}
+
+fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
+    let zone = params.zone("zone");
+    let direction = params.direction("direction");
+    let classes = params.classes("classes");
+    let min_angle_deg = params.number("min_angle_deg");
+    let min_duration_s = params.number("min_duration_s");
+    let min_distance = Length {
+        metres: params.number("min_distance_m"),
+        heights: params.number("min_distance_heights"),
+    };
+    let min_speed_kmh = params.number("min_speed_kmh");
+    let min_speed_heights_per_s = params.number("min_speed_heights_per_s");
+    Some(Box::new(WrongWay {
+        zone: zone?,
+        direction: direction?,
+        min_angle_deg,
+        min_duration_s,
+        min_distance,
+        min_speed_kmh,
+        min_speed_heights_per_s,
+        classes: classes?,
+        drives: BTreeMap::new(),
+    }))
+}
+
+/// The lane's direction as a unit vector in either basis.
+#[derive(Clone, Copy)]
+struct Lane {
+    picture: Option<Vector>,
+    ground: Option<Vector>,
+}
+
+impl Lane {
+    fn along(&self, basis: Basis) -> Option<Vector> {
+        match basis {
+            Basis::Ground => self.ground,
+            Basis::Picture => self.picture,
+        }
+    }
+}
+
+impl WrongWay {
+    fn lane(&self, frame: &FrameView<'_>) -> Lane {
+        let spot = |point| frame.sight.spot(point, 1.0, frame.at);
+        let (from, to) = (spot(self.direction.0), spot(self.direction.1));
+        Lane {
+            picture: (to.iso - from.iso).unit(),
+            ground: from
+                .ground
+                .zip(to.ground)
+                .and_then(|(from, to)| (to - from).unit()),
+        }
+    }
+
+    /// Follows one vehicle by one frame.
+    fn follow(&self, drive: &mut Drive, user: &Observation, lane: &Lane, frame: &FrameView<'_>) {
+        let is_inside = polygon_contains(&self.zone.points, user.spot.foot);
+        let course = chord(frame, user).map(|(from, way)| (from, angle(&way, lane), way));
+        let against = drive.against.as_mut();
+        match course {
+            // Nothing can be said of a track's first moments.
+            None => {}
+            Some((_, _, way)) if is_inside && way.vector.length() < STANDING.of(way.basis) => {
+                // It stands: neither driving on nor turning back.
+                if let Some(against) = against {
+                    against.last_watched = frame.watched;
+                }
+            }
+            Some((from, Some(angle), _)) if is_inside && angle > self.min_angle_deg => {
+                let stretch = drive.against.get_or_insert_with(|| {
+                    let start = if polygon_contains(&self.zone.points, from.foot) {
+                        from
+                    } else {
+                        user.spot
+                    };
+                    Against {
+                        start,
+                        last: user.spot,
+                        last_watched: frame.watched,
+                        driven_s: user.spot.at.time.since(start.at.time).0.clamp(0.0, CHORD_S),
+                        least_angle: angle,
+                    }
+                });
+                let passed = frame.watched - stretch.last_watched;
+                stretch.driven_s += passed.clamp(0.0, OVER_S);
+                stretch.last = user.spot;
+                stretch.last_watched = frame.watched;
+                stretch.least_angle = stretch.least_angle.min(angle);
+            }
+            Some(_) => {
+                if against.is_some_and(|a| frame.watched - a.last_watched > FLICKER_S) {
+                    drive.against = None;
+                }
+            }
+        }
+    }
+
+    /// The event, if every predicate holds.
+    fn judge(
+        &self,
+        against: &Against,
+        user: &Observation,
+        lane: &Lane,
+        frame: &FrameView<'_>,
+    ) -> Option<Onset> {
+        let way = against.start.way_to(&user.spot);
+        let along = lane.along(way.basis)?;
+        // Progress against the lane, so that weaving adds nothing.
+        let distance = -along.dot(way.vector);
+        let overall = along.angle_degrees(way.vector);
+        let pace = distance / against.driven_s.max(1e-3);
+        let (speed, least_speed, speed_unit) = match way.basis {
+            Basis::Ground => (pace * 3.6, self.min_speed_kmh, "km/h"),
+            Basis::Picture => (pace, self.min_speed_heights_per_s, "box heights per s"),
+        };
+        let span = Span::new(against.start.at, frame.at);
+        let basis = way.basis;
+        let explanation = vec![
+            explain::number(
+                (
+                    "heading_off_lane",
+                    format!("Góc lệch so với hướng làn ({})", basis.vi()),
+                    format!("Heading off the lane's direction ({})", basis.en()),
+                ),
+                (
+                    overall.min(against.least_angle),
+                    Comparison::MoreThan,
+                    self.min_angle_deg,
+                ),
+                "°",
+                span,
+            ),
+            explain::number(
+                explain::name(
+                    "against_lane_for",
+                    "Thời gian chạy ngược chiều",
+                    "Time driven against the lane",
+                ),
+                (against.driven_s, Comparison::AtLeast, self.min_duration_s),
+                "s",
+                span,
+            ),
+            explain::number(
+                (
+                    "against_lane_distance",
+                    format!("Quãng đường chạy ngược chiều ({})", basis.vi()),
+                    format!("Distance driven against the lane ({})", basis.en()),
+                ),
+                (distance, Comparison::AtLeast, self.min_distance.of(basis)),
+                basis.unit(),
+                span,
+            ),
+            explain::number(
+                (
+                    "mean_speed",
+                    format!("Tốc độ trung bình ({})", basis.vi()),
+                    format!("Mean speed ({})", basis.en()),
+                ),
+                (speed, Comparison::AtLeast, least_speed),
+                speed_unit,
+                span,
+            ),
+        ];
+        if !explanation.iter().all(|predicate| predicate.holds) {
+            return None;
+        }
+        let mut facts = explain::facts([
+            ("class", user.class.as_str().into()),
+            ("basis", basis.as_str().into()),
+            ("against_lane_s", against.driven_s.into()),
+        ]);
+        if basis == Basis::Ground {
+            facts.insert("distance_m".to_owned(), Value::from(distance));
+            facts.insert("speed_kmh".to_owned(), Value::from(rounded(speed, 1)));
+        }
+        Some(Onset {
+            subject: user.track,
+            onset: against.start.at.time,
+            decided: frame.at,
+            ended: None,
+            actors: vec![frame.actor(user)],
+            facts,
+            explanation,
+            evidence: evidence(against.start.at),
+        })
+    }
+}
+
+fn evidence(start: FrameTime) -> Vec<FrameTime> {
+    vec![start]
+}
+
+/// The way of the last second, from where it began.
+fn chord(frame: &FrameView<'_>, user: &Observation) -> Option<(Spot, Way)> {
+    let now = user.spot.at.time;
+    let mut from = None;
+    for spot in frame.trail(user).iter().rev() {
+        let age = now.since(spot.at.time).0;
+        // A spot from before a hole says nothing of the last second.
+        if age > CHORD_S + SHORTEST_CHORD_S {
+            break;
+        }
+        if age >= SHORTEST_CHORD_S {
+            from = Some(*spot);
+        }
+        if age >= CHORD_S {
+            break;
+        }
+    }
+    from.map(|from| (from, from.way_to(&user.spot)))
+}
+
+fn angle(way: &Way, lane: &Lane) -> Option<f64> {
+    lane.along(way.basis)
+        .map(|along| along.angle_degrees(way.vector))
+}
+
+impl Rule for WrongWay {
+    fn place(&self) -> Option<&ZoneId> {
+        place_of(&self.zone)
+    }
+
+    fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let lane = self.lane(frame);
+        let mut drives = std::mem::take(&mut self.drives);
+        for user in frame.users {
+            if !self.classes.contains(&user.class) {
+                continue;
+            }
+            let drive = drives.entry(user.track).or_default();
+            self.follow(drive, user, &lane, frame);
+            if let Some(against) = &drive.against
+                && !drive.raised
+                && against.last.at == frame.at
+                && let Some(onset) = self.judge(against, user, &lane, frame)
+            {
+                drive.raised = true;
+                drive.case = Some((report.raise(onset), against.last));
+            }
+            if let (Some((_, last)), Some(against)) = (&mut drive.case, &drive.against) {
+                *last = against.last;
+            }
+            let is_over = drive
+                .case
+                .as_ref()
+                .is_some_and(|(_, last)| frame.at.time.since(last.at.time).0 > OVER_S);
+            if is_over && let Some((case, last)) = drive.case.take() {
+                case.close(last.at.time, EndReason::Left, BTreeMap::new(), report);
+            }
+        }
+        self.drives = drives;
+    }
+
+    fn forget(&mut self, track: TrackId, report: &mut Reporter<'_>) {
+        if let Some((case, last)) = self.drives.remove(&track).and_then(|drive| drive.case) {
+            case.close(
+                last.at.time,
+                EndReason::LostFromView,
+                BTreeMap::new(),
+                report,
+            );
+        }
+    }
+
+    fn end(&mut self, _at: EventTime, reason: EndReason, report: &mut Reporter<'_>) {
+        for (_, drive) in std::mem::take(&mut self.drives) {
+            if let Some((case, last)) = drive.case {
+                case.close(last.at.time, reason, BTreeMap::new(), report);
+            }
+        }
+    }
+
+    fn remembered(&self) -> usize {
+        self.drives.len()
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

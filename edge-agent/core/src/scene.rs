@@ -1,0 +1,420 @@
+//! One camera's scene: inputs in, events out, nothing else.
+//!
+//! Sans-IO: [`Scene::handle`] is the only way in and the only way out, in
+//! production, replay and test. Whatever the inputs are, in whatever order,
+//! it answers; time that runs backwards or stands still is dealt with here so
+//! that no rule has to.
+
+use protocol::event::{FrameTime, Place, Provenance};
+use protocol::id::SignalGroupId;
+use protocol::units::{KmPerHour, rounded};
+use protocol::{
+    BoxId, CameraId, Detections, EventTime, NormBox, ObjectClass, Point, SignalReading,
+    SignalState, SiteId, TimeQuality, TrackId,
+};
+
+use crate::calibration::{Calibration, Ground};
+use crate::config::{Fault, SceneConfig};
+use crate::input::{Gap, Input, Output};
+use crate::observation::{FrameView, Motion, Observation, Sight};
+use crate::rules::{EndReason, Reporter, Rule};
+use crate::signals::SignalBoard;
+use crate::tracker::{Moment, Track, Tracker};
+
+/// Whose scene it is and by what its events are made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Installation.
+    pub site: SiteId,
+    /// Box.
+    pub box_id: BoxId,
+    /// Camera.
+    pub camera: CameraId,
+    /// Where the camera stands.
+    pub place: Option<Place>,
+    /// Whether it is a simulation.
+    pub simulated: bool,
+    /// Versions and hashes.
+    pub provenance: Provenance,
+}
+
+/// What was refused, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Frames that were not later than the one before.
+    pub frames_out_of_order: u64,
+    /// Detections with numbers that no picture has.
+    pub detections_out_of_range: u64,
+    /// Signal readings from too far ahead of the pictures.
+    pub signals_from_the_future: u64,
+}
+
+/// Frames farther apart than this were not watched in between, announced or not, s.
+const HOLE_S: f64 = 2.0;
+/// A frame this much earlier than the one before is out of order; more, and
+/// the clock was set back, s.
+const OUT_OF_ORDER_S: f64 = 1.0;
+/// A signal reading this far ahead of the pictures has a wrong clock, s.
+const FUTURE_S: f64 = 10.0;
+
+/// The scene of one camera.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    identity: Identity,
+    config: SceneConfig,
+    ground: Option<Ground>,
+    tracker: Tracker,
+    signals: SignalBoard,
+    rules: Vec<Box<dyn Rule>>,
+    observations: Vec<Observation>,
+    /// The latest instant heard of.
+    clock: Option<EventTime>,
+    /// The last frame.
+    frame: Option<FrameTime>,
+    aspect: f64,
+    time_quality: TimeQuality,
+    watched_us: i64,
+    /// Announced gaps since the last frame.
+    unwatched_us: i64,
+    refused: Refused,
+}
+
+impl Scene {
+    /// A scene that has seen nothing yet.
+    pub fn new(
+        identity: Identity,
+        config: SceneConfig,
+        calibration: Option<Calibration>,
+    ) -> Result<Self, Vec<Fault>> {
+        let ground = calibration
+            .map(|calibration| Ground::new(&calibration))
+            .transpose()
+            .map_err(|fault| vec![fault])?;
+        Ok(Self {
+            identity,
+            ground,
+            tracker: Tracker::new(config.tracker),
+            signals: SignalBoard::new(&config.signals),
+            rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
+            observations: Vec::new(),
+            clock: None,
+            frame: None,
+            aspect: 16.0 / 9.0,
+            time_quality: TimeQuality::Unknown,
+            watched_us: 0,
+            unwatched_us: 0,
+            refused: Refused::default(),
+            config,
+        })
+    }
+
+    /// Takes one input and appends what there is to say.
+    pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Detections(detections) => self.look(detections, out),
+            Input::Signal(reading) => self.read_signal(&reading),
+            Input::Gap(gap) => self.pause(gap, out),
+            Input::Tick(at) => self.pass_time(at, out),
+            Input::End(at) => self.finish(at, out),
+        }
+    }
+
+    /// The road users that are followed now, in order of birth.
+    pub fn tracks(&self) -> impl Iterator<Item = TrackView<'_>> {
+        let frame = self.frame;
+        let sight = self.sight();
+        self.tracker
+            .tracks()
+            .iter()
+            .filter(|track| track.is_confirmed)
+            .map(move |track| {
+                let spot = sight.spot(track.foot(), track.bounds.height, track.seen);
+                let motion = Motion::of(track.trail(), &spot);
+                TrackView {
+                    id: track.id,
+                    class: track.class(),
+                    score: track.score(),
+                    bounds: track.bounds,
+                    ground_speed: motion
+                        .and_then(|motion| motion.ground_speed())
+                        .map(|speed| KmPerHour(rounded(speed.0, 1))),
+                    is_stationary: track.is_stationary(),
+                    is_seen: Some(track.seen) == frame,
+                    track,
+                }
+            })
+    }
+
+    /// What every signal group shows now.
+    pub fn signals(&self) -> impl Iterator<Item = (&SignalGroupId, SignalState)> {
+        self.signals.all(self.clock.unwrap_or_default())
+    }
+
+    /// What the technician wrote.
+    pub fn config(&self) -> &SceneConfig {
+        &self.config
+    }
+
+    /// What was refused so far.
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
+    /// How many things tracker and rules remember, for the test that this stays bounded.
+    pub fn remembered(&self) -> usize {
+        self.tracker.tracks().len()
+            + self
+                .rules
+                .iter()
+                .map(|rule| rule.remembered())
+                .sum::<usize>()
+    }
+
+    fn sight(&self) -> Sight<'_> {
+        Sight {
+            aspect: self.aspect,
+            ground: self.ground.as_ref(),
+        }
+    }
+
+    fn look(&mut self, detections: Detections, out: &mut Vec<Output>) {
+        let sent = detections.items.len();
+        let mut detections = detections.canonical();
+        // A box far outside its picture is a fault of the detector's decoding.
+        detections.items.retain(|item| {
+            let edges: [f64; 4] = item.bounds.into();
+            edges.iter().all(|edge| edge.abs() <= 4.0) && (0.0..=1.0).contains(&item.score)
+        });
+        self.refused.detections_out_of_range += (sent - detections.items.len()) as u64;
+        if !self.begin_frame(&detections, out) {
+            return;
+        }
+        let moment = self.moment(FrameTime {
+            frame: detections.frame,
+            time: detections.time,
+        });
+        let given_up = self.tracker.step(&moment, &detections.items).to_vec();
+        self.judge(&moment, &given_up, out);
+    }
+
+    /// Sets the clocks to a frame. `false`: the frame is out of order.
+    fn begin_frame(&mut self, detections: &Detections, out: &mut Vec<Output>) -> bool {
+        let now = detections.time;
+        if let Some(last) = self.frame {
+            let passed = now.since(last.time).0;
+            if passed <= 0.0 && passed >= -OUT_OF_ORDER_S {
+                self.refused.frames_out_of_order += 1;
+                return false;
+            }
+            if passed < 0.0 {
+                self.restart(now, out);
+            }
+        }
+        if self.clock.is_none() {
+            self.signals
+                .forget_after(now + protocol::units::Seconds(FUTURE_S));
+        }
+        if let Some(last) = self.frame {
+            let passed = now.as_micros() - last.time.as_micros();
+            let watched = passed - self.unwatched_us.clamp(0, passed);
+            if (watched as f64) <= HOLE_S * 1e6 {
+                self.watched_us += watched;
+            }
+        }
+        self.unwatched_us = 0;
+        self.clock = self.clock.max(Some(now));
+        self.frame = Some(FrameTime {
+            frame: detections.frame,
+            time: now,
+        });
+        self.time_quality = detections.time_quality;
+        if (0.1..=10.0).contains(&detections.aspect) {
+            self.aspect = detections.aspect;
+        }
+        true
+    }
+
+    fn moment(&self, at: FrameTime) -> Moment {
+        Moment {
+            at,
+            watched: self.watched_us as f64 / 1e6,
+            aspect: self.aspect,
+        }
+    }
+
+    /// Lets the rules see what the tracker made of a frame.
+    fn judge(&mut self, moment: &Moment, given_up: &[TrackId], out: &mut Vec<Output>) {
+        let sight = Sight {
+            aspect: self.aspect,
+            ground: self.ground.as_ref(),
+        };
+        for track in self.tracker.tracks_mut() {
+            if track.seen == moment.at {
+                let spot = sight.spot(track.foot(), track.bounds.height, moment.at);
+                track.note(spot);
+            }
+        }
+        let tracks: &[Track] = self.tracker.tracks();
+        Observation::collect(tracks, moment.at, &sight, &mut self.observations);
+        let frame = FrameView {
+            at: moment.at,
+            watched: moment.watched,
+            users: &self.observations,
+            signals: &self.signals,
+            sight,
+            tracks,
+        };
+        for (rule, config) in self.rules.iter_mut().zip(&self.config.rules) {
+            let mut report = Reporter {
+                identity: &self.identity,
+                rule: config,
+                time_quality: self.time_quality,
+                out,
+            };
+            for track in given_up {
+                rule.forget(*track, &mut report);
+            }
+            rule.frame(&frame, &mut report);
+        }
+    }
+
+    fn read_signal(&mut self, reading: &SignalReading) {
+        if let Some(clock) = self.clock
+            && reading.time.since(clock).0 > FUTURE_S
+        {
+            self.refused.signals_from_the_future += 1;
+            return;
+        }
+        self.signals.read(reading);
+    }
+
+    fn pause(&mut self, gap: Gap, out: &mut Vec<Output>) {
+        let Some(last) = self.frame else {
+            return;
+        };
+        if gap.to < last.time {
+            self.restart(gap.to, out);
+            return;
+        }
+        // Only what lies after the last frame is not yet accounted for.
+        let from = gap.from.max(last.time);
+        let length = gap.to.as_micros() - from.as_micros();
+        self.unwatched_us = self.unwatched_us.saturating_add(length.max(0));
+    }
+
+    fn pass_time(&mut self, at: EventTime, out: &mut Vec<Output>) {
+        // A tick says that time passes, not that anybody watched.
+        if self.clock.is_some_and(|clock| at <= clock) {
+            return;
+        }
+        self.clock = Some(at);
+        let Some(last) = self.frame else {
+            return;
+        };
+        let moment = self.moment(FrameTime {
+            frame: last.frame,
+            time: at,
+        });
+        let given_up = self.tracker.pass_time(&moment).to_vec();
+        self.each_rule(out, |rule, report| {
+            for track in &given_up {
+                rule.forget(*track, report);
+            }
+        });
+    }
+
+    /// The clock was set back to `now`: what was seen before cannot be followed up.
+    fn restart(&mut self, now: EventTime, out: &mut Vec<Output>) {
+        let last = self.frame.map_or(now, |frame| frame.time);
+        self.each_rule(out, |rule, report| {
+            rule.end(last, EndReason::ClockStep, report);
+        });
+        self.tracker.restart();
+        self.signals.forget();
+        self.frame = None;
+        self.clock = Some(now);
+        self.unwatched_us = 0;
+    }
+
+    fn finish(&mut self, at: EventTime, out: &mut Vec<Output>) {
+        let last = self.frame.map_or(at, |frame| frame.time.max(at));
+        self.each_rule(out, |rule, report| {
+            rule.end(last, EndReason::StreamEnded, report);
+        });
+        // Pictures may follow, of the next clip or the next connection, and
+        // their clock may start anew.
+        self.tracker.restart();
+        self.signals.forget();
+        self.frame = None;
+        self.clock = None;
+        self.unwatched_us = 0;
+    }
+
+    fn each_rule(
+        &mut self,
+        out: &mut Vec<Output>,
+        mut act: impl FnMut(&mut Box<dyn Rule>, &mut Reporter<'_>),
+    ) {
+        for (rule, config) in self.rules.iter_mut().zip(&self.config.rules) {
+            let mut report = Reporter {
+                identity: &self.identity,
+                rule: config,
+                time_quality: self.time_quality,
+                out,
+            };
+            act(rule, &mut report);
+        }
+    }
+}
+
+/// A road user that is followed, for drawing.
+#[derive(Clone, Copy, Debug)]
+pub struct TrackView<'a> {
+    /// Who.
+    pub id: TrackId,
+    /// What, by vote.
+    pub class: ObjectClass,
+    /// Mean score of the votes for `class`.
+    pub score: f64,
+    /// Where it was last seen.
+    pub bounds: NormBox,
+    /// Over the last second, where calibrated.
+    pub ground_speed: Option<KmPerHour>,
+    /// Whether it keeps its place.
+    pub is_stationary: bool,
+    /// Whether the last frame showed it.
+    pub is_seen: bool,
+    track: &'a Track,
+}
+
+impl TrackView<'_> {
+    /// Its ground contact points, oldest first, about every fifth of a second.
+    pub fn path(&self) -> impl Iterator<Item = Point> + '_ {
+        self.track.path()
+    }
+}
+
+#[cfg(test)]
+impl Scene {
+    /// Looks at a frame in which every detection says whose it is, so that a
+    /// rule's test does not depend on the tracker.
+    pub(crate) fn look_given(
+        &mut self,
+        detections: &Detections,
+        whose: &[u16],
+        out: &mut Vec<Output>,
+    ) {
+        if !self.begin_frame(detections, out) {
+            return;
+        }
+        let moment = self.moment(FrameTime {
+            frame: detections.frame,
+            time: detections.time,
+        });
+        let given_up = self
+            .tracker
+            .step_given(&moment, &detections.items, whose)
+            .to_vec();
+        self.judge(&moment, &given_up, out);
+    }
+}

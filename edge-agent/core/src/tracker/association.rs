@@ -1,0 +1,139 @@
+//! How well a detection fits a track: overlap first, and what to do without any.
+//!
+//! A gain is positive for a possible pair, greater for a better one. Classes
+//! that detectors confuse with each other may pair (a van is called car, then
+//! truck); a person and a car may not.
+
+use protocol::{NormBox, ObjectClass};
+
+use crate::geometry::IsoBox;
+
+/// One detection of this frame, ready to be matched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sighting {
+    pub(super) class: ObjectClass,
+    pub(super) score: f64,
+    pub(super) bounds: NormBox,
+    pub(super) iso: IsoBox,
+    pub(super) taken: bool,
+}
+
+/// Classes within a group are one kind of road user seen differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// On foot, and most riders as detectors see them.
+    Person,
+    /// Bicycles and motorcycles.
+    TwoWheeler,
+    /// Cars, buses and trucks.
+    FourWheeler,
+    /// Everything else, each class for itself.
+    Only(ObjectClass),
+}
+
+impl Group {
+    /// The group of a class.
+    pub fn of(class: ObjectClass) -> Self {
+        match class {
+            ObjectClass::Person => Self::Person,
+            ObjectClass::Bicycle | ObjectClass::Motorcycle => Self::TwoWheeler,
+            ObjectClass::Car | ObjectClass::Bus | ObjectClass::Truck => Self::FourWheeler,
+            other => Self::Only(other),
+        }
+    }
+
+    /// How far it may have moved between two frames, in its own heights per second.
+    fn reach_per_second(self) -> f64 {
+        match self {
+            // 1.7 m tall, running.
+            Self::Person => 3.0,
+            // 1.5 m tall at 60 km/h, seen from the side.
+            Self::TwoWheeler | Self::FourWheeler => 11.0,
+            Self::Only(_) => 5.0,
+        }
+    }
+}
+
+/// Gain by overlap, in (0, 1 − `least`]; 0 below `least`.
+pub(super) fn by_overlap(predicted: &IsoBox, seen: &IsoBox, least: f64) -> f64 {
+    let iou = predicted.iou(seen);
+    if iou < least { 0.0 } else { iou - least + EDGE }
+}
+
+/// A pair exactly at its limit is possible.
+const EDGE: f64 = 1e-6;
+/// By how much boxes grow on each side when nothing overlapped (buffered IoU, Yang et al. 2023).
+const BUFFER: f64 = 0.4;
+const LEAST_BUFFERED: f64 = 0.05;
+/// Sizes that differ more are different things.
+const SIZE_RATIO: f64 = 1.7;
+/// Nothing is looked for farther away than this, in box heights.
+const FARTHEST: f64 = 3.0;
+
+/// Gain where boxes did not overlap: small fast objects at low frame rates.
+///
+/// A track that knows its velocity is looked for around its prediction. One
+/// that does not (`known` false) may have gone anywhere within its reach.
+pub(super) fn by_distance(
+    predicted: &IsoBox,
+    seen: &IsoBox,
+    group: Group,
+    known: bool,
+    dt: f64,
+) -> f64 {
+    let ratio = predicted.height / seen.height;
+    if !(1.0 / SIZE_RATIO..=SIZE_RATIO).contains(&ratio) {
+        return 0.0;
+    }
+    let buffered = predicted.grown(BUFFER).iou(&seen.grown(BUFFER));
+    let overlap = if buffered < LEAST_BUFFERED {
+        0.0
+    } else {
+        buffered
+    };
+    if known {
+        return overlap;
+    }
+    let height = f64::midpoint(predicted.height, seen.height);
+    let distance = (predicted.centre - seen.centre).length() / height;
+    let reach = (0.5 + group.reach_per_second() * dt).min(FARTHEST);
+    let nearness = (1.0 - distance / reach).max(0.0);
+    // Less than any overlap of the same quality: only when nothing better is there.
+    overlap.max(nearness / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Vector;
+
+    fn at(x: f64) -> IsoBox {
+        IsoBox {
+            centre: Vector::new(x, 0.5),
+            width: 0.05,
+            height: 0.05,
+        }
+    }
+
+    #[test]
+    fn a_new_track_is_found_within_the_reach_of_its_kind() {
+        // Five pictures a second, a car's box two heights on: no overlap at all.
+        let gain = |group| by_distance(&at(0.5), &at(0.6), group, false, 0.2);
+        assert!(gain(Group::FourWheeler) > 0.0);
+        assert_eq!(gain(Group::Person), 0.0);
+    }
+
+    #[test]
+    fn a_track_with_a_velocity_is_found_near_its_prediction_only() {
+        let gain = |x| by_distance(&at(0.5), &at(x), Group::FourWheeler, true, 0.2);
+        assert!(gain(0.56) > 0.0);
+        assert_eq!(gain(0.6), 0.0);
+    }
+
+    #[test]
+    fn a_box_of_another_size_is_somebody_else() {
+        let mut big = at(0.5);
+        big.height = 0.1;
+        assert_eq!(by_distance(&at(0.5), &big, Group::Person, false, 0.2), 0.0);
+    }
+}

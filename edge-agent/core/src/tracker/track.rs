@@ -1,0 +1,262 @@
+//! One road user over time: its box, its class by vote, its trail.
+
+use std::collections::VecDeque;
+
+use protocol::event::FrameTime;
+use protocol::units::rounded;
+use protocol::{NormBox, ObjectClass, Point, TrackId};
+
+use super::association::{Group, Sighting};
+use super::kalman::BoxFilter;
+use crate::geometry::{IsoBox, Vector};
+
+/// Where a track was at one frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spot {
+    /// When.
+    pub at: FrameTime,
+    /// Ground contact point in the picture.
+    pub foot: Point,
+    /// The same in the isotropic picture.
+    pub iso: Vector,
+    /// The same on the ground, in metres, where calibrated.
+    pub ground: Option<Vector>,
+    /// Height of the box, in picture heights.
+    pub height: f64,
+}
+
+/// Time between two points of a trail; with [`MOST_POINTS`] this reaches back 12 s.
+const TRAIL_STEP_S: f64 = 0.2;
+const MOST_POINTS: usize = 64;
+
+/// A road user that the tracker follows.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// Its name, for ever.
+    pub id: TrackId,
+    /// Whether it was seen often enough to be believed.
+    pub is_confirmed: bool,
+    /// Its box by the filter, at the frame of `seen`.
+    pub bounds: NormBox,
+    /// The last frame that showed it.
+    pub seen: FrameTime,
+    /// Frames that showed it.
+    pub hits: u32,
+    /// Frames in a row that did not.
+    pub misses: u32,
+    pub(super) filter: BoxFilter,
+    pub(super) last_seen_box: IsoBox,
+    /// Watched time at the last sighting, see [`super::Moment`].
+    pub(super) seen_watched: f64,
+    pub(super) first: FrameTime,
+    votes: Votes,
+    trail: VecDeque<Spot>,
+    riding: Riding,
+}
+
+impl Track {
+    pub(super) fn new(id: TrackId, sighting: &Sighting, at: FrameTime, watched: f64) -> Self {
+        let mut votes = Votes::default();
+        votes.add(sighting.class, sighting.score);
+        Self {
+            id,
+            is_confirmed: false,
+            bounds: sighting.bounds,
+            seen: at,
+            hits: 1,
+            misses: 0,
+            filter: BoxFilter::new(&sighting.iso),
+            last_seen_box: sighting.iso,
+            seen_watched: watched,
+            first: at,
+            votes,
+            trail: VecDeque::new(),
+            riding: Riding::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, sighting: &Sighting, at: FrameTime, watched: f64, aspect: f64) {
+        self.filter.correct(&sighting.iso);
+        self.last_seen_box = sighting.iso;
+        self.bounds = self.filter.bounds().normalised(aspect);
+        self.seen = at;
+        self.seen_watched = watched;
+        self.hits = self.hits.saturating_add(1);
+        self.misses = 0;
+        self.votes.add(sighting.class, sighting.score);
+    }
+
+    /// What it is, by vote.
+    pub fn class(&self) -> ObjectClass {
+        self.votes.winner().0
+    }
+
+    /// Mean score of the detections that voted for [`Track::class`].
+    pub fn score(&self) -> f64 {
+        self.votes.winner().1
+    }
+
+    /// Its kind of road user.
+    pub fn group(&self) -> Group {
+        Group::of(self.class())
+    }
+
+    /// Ground contact point in the picture.
+    pub fn foot(&self) -> Point {
+        self.bounds.foot()
+    }
+
+    /// Where it was, oldest first, about every fifth of a second.
+    pub fn trail(&self) -> &VecDeque<Spot> {
+        &self.trail
+    }
+
+    /// The trail as published: rounded, oldest first, at most 64 points.
+    pub fn path(&self) -> impl Iterator<Item = Point> + '_ {
+        self.trail.iter().map(|point| Point {
+            x: rounded(point.foot.x, 4),
+            y: rounded(point.foot.y, 4),
+        })
+    }
+
+    /// Notes where it is now.
+    pub(crate) fn note(&mut self, point: Spot) {
+        let due = self
+            .trail
+            .back()
+            .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
+        if due {
+            if self.trail.len() == MOST_POINTS {
+                self.trail.pop_front();
+            }
+            self.trail.push_back(point);
+        }
+    }
+
+    /// Notes whether it sat on a two-wheeler at this frame.
+    pub(crate) fn note_riding(&mut self, riding: bool) {
+        self.riding.add(riding);
+    }
+
+    /// Whether this person rides: on a two-wheeler in a good part of the frames that showed both.
+    pub fn is_rider(&self) -> bool {
+        self.riding.is_rider()
+    }
+
+    /// Whether it has kept its place for the last seconds that it was seen.
+    pub fn is_stationary(&self) -> bool {
+        let Some(newest) = self.trail.back() else {
+            return false;
+        };
+        let reference = self
+            .trail
+            .iter()
+            .rev()
+            .find(|point| newest.at.time.since(point.at.time).0 >= STILL_OVER_S);
+        reference.is_some_and(|old| {
+            let height = newest.height.max(old.height).max(1e-6);
+            (newest.iso - old.iso).length() <= STILL_HEIGHTS * height
+        })
+    }
+}
+
+/// Stationary: within a fifth of its height over this time.
+const STILL_OVER_S: f64 = 1.5;
+const STILL_HEIGHTS: f64 = 0.2;
+
+/// Which class a track's detections had, weighted by score.
+#[derive(Clone, Debug, Default)]
+struct Votes {
+    /// Class, sum of scores, number. In order of class, so a tie is settled the same everywhere.
+    ballots: Vec<(ObjectClass, f64, f64)>,
+}
+
+/// With this many votes the older ones lose weight, so a track can change its mind.
+const MOST_VOTES: f64 = 400.0;
+
+impl Votes {
+    fn add(&mut self, class: ObjectClass, score: f64) {
+        match self.ballots.binary_search_by(|(c, ..)| c.cmp(&class)) {
+            Ok(index) => {
+                let (_, sum, count) = &mut self.ballots[index];
+                *sum += score;
+                *count += 1.0;
+            }
+            Err(index) => self.ballots.insert(index, (class, score, 1.0)),
+        }
+        if self.ballots.iter().map(|(.., count)| count).sum::<f64>() > MOST_VOTES {
+            for (_, sum, count) in &mut self.ballots {
+                *sum /= 2.0;
+                *count /= 2.0;
+            }
+        }
+    }
+
+    fn winner(&self) -> (ObjectClass, f64) {
+        let mut best = (ObjectClass::Other, 0.0, 1.0);
+        for &(class, sum, count) in &self.ballots {
+            if sum > best.1 {
+                best = (class, sum, count);
+            }
+        }
+        (best.0, best.1 / best.2)
+    }
+}
+
+/// How often a person sat on a two-wheeler.
+#[derive(Clone, Copy, Debug, Default)]
+struct Riding {
+    on: f64,
+    of: f64,
+}
+
+/// About four seconds at 15 frames a second.
+const MOST_LOOKS: f64 = 60.0;
+/// The motorcycle under a rider is often missed, so less than half of the looks is enough.
+const RIDER_SHARE: f64 = 0.3;
+
+impl Riding {
+    fn add(&mut self, riding: bool) {
+        self.on += f64::from(u8::from(riding));
+        self.of += 1.0;
+        if self.of > MOST_LOOKS {
+            self.on /= 2.0;
+            self.of /= 2.0;
+        }
+    }
+
+    fn is_rider(self) -> bool {
+        self.of > 0.0 && self.on >= RIDER_SHARE * self.of
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_van_that_flips_between_car_and_truck_is_what_it_mostly_was() {
+        let mut votes = Votes::default();
+        for (class, score) in [
+            (ObjectClass::Truck, 0.9),
+            (ObjectClass::Car, 0.6),
+            (ObjectClass::Car, 0.7),
+        ] {
+            votes.add(class, score);
+        }
+        assert_eq!(votes.winner().0, ObjectClass::Car);
+        assert!((votes.winner().1 - 0.65).abs() < 1e-12);
+    }
+
+    #[test]
+    fn votes_of_long_ago_fade() {
+        let mut votes = Votes::default();
+        for _ in 0..100_000 {
+            votes.add(ObjectClass::Truck, 0.5);
+        }
+        for _ in 0..450 {
+            votes.add(ObjectClass::Bus, 0.5);
+        }
+        assert_eq!(votes.winner().0, ObjectClass::Bus);
+    }
+}
