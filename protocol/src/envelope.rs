@@ -76,7 +76,6 @@ mod decimal_text {
     use serde::Deserialize;
 
     #[allow(clippy::trivially_copy_pass_by_ref)] // the signature is serde's
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
     pub(super) fn serialize<S: serde::Serializer>(value: &u64, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(value)
     }
