@@ -329,6 +329,7 @@ fn failure_v5(error: v5::ConnectionError) -> Failure {
                     .to_owned(),
             kind: FailureKind::PerhapsVersion,
         },
+        E::MqttState(StateError::Deserialization(v5::mqttbytes::Error::Io(error))) => of_io(&error),
         E::MqttState(StateError::ServerDisconnect {
             reason_code: Bye::SessionTakenOver,
             ..
@@ -359,7 +360,11 @@ fn failure_v311(error: rumqttc::ConnectionError) -> Failure {
         E::ConnectionRefused(code) => Failure::passing(format!(
             "it answered {code:?} to the connection; see the broker's log"
         )),
-        E::Io(error) | E::MqttState(StateError::Io(error)) => of_io(&error),
+        E::Io(error)
+        | E::MqttState(
+            StateError::Io(error)
+            | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(error)),
+        ) => of_io(&error),
         E::Tls(error) => of_tls(&error),
         E::NetworkTimeout => Failure {
             reason:
@@ -379,6 +384,11 @@ fn of_protocol(error: &dyn std::fmt::Display) -> Failure {
 }
 
 fn of_io(error: &std::io::Error) -> Failure {
+    // In TLS 1.3 a refused certificate of ours comes after the handshake.
+    let inner = error.get_ref().and_then(|e| e.downcast_ref());
+    if let Some(error) = inner.map(|e: &rustls::Error| e) {
+        return untrusted(error);
+    }
     let advice = match error.kind() {
         ErrorKind::ConnectionRefused => "check that the broker runs and listens on this port",
         ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
@@ -401,13 +411,14 @@ fn of_io(error: &std::io::Error) -> Failure {
 }
 
 fn of_tls(error: &rumqttc::TlsError) -> Failure {
-    // rustls reports a failed handshake as `InvalidData`; anything else is the network's.
-    if let rumqttc::TlsError::Io(io) = error
-        && io.kind() != ErrorKind::InvalidData
-    {
-        return of_io(io);
+    match error {
+        rumqttc::TlsError::Io(error) => of_io(error),
+        other => untrusted(other),
     }
+}
+
+fn untrusted(error: &dyn std::fmt::Display) -> Failure {
     Failure::refused(format!(
-        "tls: {error}; check `ca_file`, the name in the broker's certificate and the box's clock"
+        "tls: {error}; check `ca_file`, the name in the broker's certificate, `cert_file` and the box's clock"
     ))
 }

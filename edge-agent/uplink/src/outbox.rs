@@ -601,8 +601,7 @@ impl Outbox {
                 }
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
                     let is_relieved = self.sacrifice(state, RELIEF_BYTES) > 0
-                        || !std::mem::replace(&mut recycled, true)
-                            && state.database.recycle_log();
+                        || !std::mem::replace(&mut recycled, true) && state.database.recycle_log();
                     if !is_relieved {
                         return Err(OutboxError::DiskFull {
                             path: self.inner.dir.clone(),

@@ -1,0 +1,102 @@
+//! A mosquitto of our own, on a port of its own, that dies with the test.
+
+use std::fmt::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::until;
+
+pub(crate) struct Mosquitto {
+    dir: tempfile::TempDir,
+    pub(crate) port: u16,
+    child: Option<Child>,
+}
+
+impl Mosquitto {
+    /// Lets everybody in.
+    pub(crate) fn start() -> Self {
+        Self::with("allow_anonymous true\n")
+    }
+
+    /// With further lines of configuration; `DIR` in them is its folder.
+    pub(crate) fn with(lines: &str) -> Self {
+        let mut broker = Self::prepare(lines);
+        broker.run();
+        broker
+    }
+
+    /// Not running yet.
+    pub(crate) fn prepare(lines: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut config = format!("listener {port} 127.0.0.1\npersistence false\n");
+        // Started as root it would become a user who may not read our files.
+        writeln!(config, "user root").unwrap();
+        config.push_str(&lines.replace("DIR", &dir.path().display().to_string()));
+        std::fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
+        Self {
+            dir,
+            port,
+            child: None,
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn run(&mut self) {
+        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+            .into_iter()
+            .find(|path| std::path::Path::new(path).exists())
+            .unwrap_or("mosquitto");
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(self.dir.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto starts; install it with `apt-get install mosquitto`");
+        self.child = Some(child);
+        let port = self.port;
+        until("mosquitto listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// `STOP`: connections stay open and nothing moves. `CONT` ends it.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago; mosquitto cannot choose one itself.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port()
+}

@@ -1,0 +1,63 @@
+//! Delivery from one end to the other with real parts: a real mosquitto, real
+//! processes that are killed, a centre that receipts as the real one does.
+
+mod broker;
+mod centre;
+mod evidence;
+mod kill;
+mod mqtt;
+mod probe;
+mod samples;
+mod tls;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use edge_uplink::{DiskBudget, Outbox, Pace, Uplink, UplinkSettings};
+
+/// Patience that makes a test quick.
+fn hasty() -> Pace {
+    Pace {
+        reconnect_shortest: Duration::from_millis(20),
+        reconnect_longest: Duration::from_millis(200),
+        connect: Duration::from_secs(2),
+        acknowledgement: Duration::from_secs(2),
+        receipt: Duration::from_millis(700),
+        upload_shortest: Duration::from_millis(10),
+        upload_longest: Duration::from_millis(100),
+        ..Pace::default()
+    }
+}
+
+fn settings(url: &str) -> UplinkSettings {
+    let mut settings = UplinkSettings::new(url, samples::site(), samples::box_id());
+    settings.pace = hasty();
+    settings.version = "1.2.3".to_owned();
+    settings
+}
+
+fn open(dir: &Path) -> Outbox {
+    Outbox::open(dir, DiskBudget::new(1 << 30)).unwrap()
+}
+
+fn start(settings: UplinkSettings, outbox: &Outbox) -> Uplink {
+    Uplink::start(settings, outbox.clone()).unwrap()
+}
+
+fn append(outbox: &Outbox, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        outbox
+            .append_event(&samples::event(number), samples::at(number))
+            .unwrap();
+    }
+}
+
+/// Waits for a condition; `what` says what did not come true in time.
+#[track_caller]
+fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !is_true() {
+        assert!(Instant::now() < deadline, "not within 40 s: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

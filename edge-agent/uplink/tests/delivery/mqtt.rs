@@ -1,0 +1,371 @@
+//! Events over a real broker, and everything that can go wrong with it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use protocol::status::{CameraHealth, CameraStatus};
+use protocol::{Receipt, topic};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::broker::Mosquitto;
+use crate::centre::Centre;
+use crate::samples::{at, box_id, camera, event, site};
+use crate::{append, open, settings, start, until};
+
+fn camera_status(frames_received: u64) -> CameraStatus {
+    CameraStatus {
+        site: site(),
+        box_id: box_id(),
+        camera: camera(),
+        name: "Ngã tư Sở".to_owned(),
+        place: None,
+        simulated: false,
+        health: CameraHealth::Watching,
+        reason: None,
+        since: at(1),
+        at: at(2),
+        retries: 0,
+        frames_received,
+        frames_analysed: 0,
+        frames_dropped: 0,
+        analysed_fps: 5.0,
+        time_quality: None,
+        model: None,
+    }
+}
+
+fn box_topic() -> String {
+    topic::box_state(&site(), &box_id())
+}
+
+fn camera_topic() -> String {
+    topic::camera_state(&site(), &box_id(), &camera())
+}
+
+#[test]
+fn events_reach_the_centre_and_leave_the_outbox_on_its_receipt() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=5);
+    let uplink = start(settings(&broker.url()), &outbox);
+    append(&outbox, 6..=300);
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(300), 300);
+    let status = uplink.status();
+    assert!(status.connected);
+    assert_eq!(status.mqtt, Some("5"));
+    assert_eq!(status.last_error, None);
+    assert_eq!(
+        (
+            status.receipted_through,
+            status.resent,
+            status.outbox.receipted
+        ),
+        (300, 0, 300)
+    );
+    assert!(centre.state_is(&box_topic(), "/data/online", &json!(true)));
+
+    uplink.stop(Duration::from_secs(5));
+    until("the box says goodbye", || {
+        centre.state_is(&box_topic(), "/data/online", &json!(false))
+    });
+}
+
+#[test]
+fn a_broker_killed_three_times_in_the_stream_loses_nothing() {
+    let mut broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let uplink = start(settings(&broker.url()), &outbox);
+    for round in 0..3 {
+        append(&outbox, round * 400 + 1..=round * 400 + 200);
+        until("the stream flows", || {
+            uplink.status().sent > round * 400 + 50
+        });
+        broker.kill();
+        append(&outbox, round * 400 + 201..=round * 400 + 400);
+        broker.run();
+    }
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(1200), 1200);
+    assert!(uplink.status().connections >= 4, "{:?}", uplink.status());
+    let dir_is_used = open_again_has_no_rows(dir.path(), uplink, outbox);
+    assert!(dir_is_used);
+}
+
+fn open_again_has_no_rows(
+    dir: &std::path::Path,
+    uplink: edge_uplink::Uplink,
+    outbox: edge_uplink::Outbox,
+) -> bool {
+    uplink.stop(Duration::ZERO);
+    drop(outbox);
+    open(dir).waiting() == 0
+}
+
+#[test]
+fn a_broker_that_is_not_there_yet_is_waited_for() {
+    let mut broker = Mosquitto::prepare("allow_anonymous true\n");
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let uplink = start(settings(&broker.url()), &outbox);
+    append(&outbox, 1..=20);
+    until("several attempts failed", || uplink.status().failures >= 3);
+    let status = uplink.status();
+    assert!(!status.connected);
+    assert_eq!(status.waiting, 20);
+    let error = status.last_error.unwrap();
+    assert!(error.contains("check that the broker runs"), "{error}");
+
+    let centre = Centre::on_later(broker.port);
+    broker.run();
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(20), 20);
+}
+
+#[test]
+fn a_wrong_password_is_named_and_the_events_wait() {
+    let broker = Mosquitto::prepare("allow_anonymous false\npassword_file DIR/users\n");
+    let made = std::process::Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(broker.file("users"))
+        .args(["box", "right"])
+        .status();
+    assert!(
+        made.is_ok_and(|s| s.success()),
+        "mosquitto_passwd comes with mosquitto"
+    );
+    let mut broker = broker;
+    broker.run();
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=3);
+    let mut wrong = settings(&broker.url());
+    (wrong.user, wrong.password) = (Some("box".to_owned()), Some("wrong".to_owned()));
+    let uplink = start(wrong.clone(), &outbox);
+    until("the refusal is known", || {
+        let error = uplink.status().last_error.unwrap_or_default();
+        error.contains("correct `user` and `password`") || error.contains("may not connect")
+    });
+    uplink.stop(Duration::ZERO);
+    assert_eq!(outbox.waiting(), 3);
+
+    let mut right = wrong;
+    right.password = Some("right".to_owned());
+    let uplink = start(right, &outbox);
+    until("all is sent", || uplink.status().sent >= 3);
+    assert!(uplink.status().connected);
+}
+
+#[test]
+fn without_receipts_rows_stay_and_are_sent_again_without_a_storm() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    centre.receipts.store(false, Ordering::SeqCst);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let mut pacing = settings(&broker.url());
+    pacing.pace.window = 100;
+    let uplink = start(pacing, &outbox);
+    append(&outbox, 1..=250);
+    until("it was sent again twice", || uplink.status().rewinds >= 2);
+    let status = uplink.status();
+    assert_eq!(status.waiting, 250);
+    assert!(
+        status.sent <= 100 + 16 * 3,
+        "{} messages for a window of 100",
+        status.sent
+    );
+    assert!(status.resent > 0);
+    let error = status.last_error.unwrap();
+    assert!(
+        error.contains("no receipt comes from the centre"),
+        "{error}"
+    );
+    assert_eq!(centre.has(250), 100, "the window holds the rest back");
+
+    centre.receipts.store(true, Ordering::SeqCst);
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(250), 250);
+    assert_eq!(uplink.status().last_error, None);
+}
+
+#[test]
+fn receipts_of_strangers_duplicates_and_nonsense_change_nothing() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    centre.receipts.store(false, Ordering::SeqCst);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let uplink = start(settings(&broker.url()), &outbox);
+    append(&outbox, 1..=10);
+    until("all is at the centre", || centre.has(10) == 10);
+
+    let receipt = |outbox, through| Receipt {
+        outbox,
+        through,
+        at: at(0),
+    };
+    centre.send_receipt(&receipt(Uuid::from_u128(7), 10));
+    centre.publish(&topic::receipt(&site(), &box_id()), b"not JSON");
+    centre.publish(&topic::receipt(&site(), &box_id()), &[0xff; 4000]);
+    until("all three are counted", || {
+        let status = uplink.status();
+        status.stranger_receipts == 1 && status.unreadable == 2
+    });
+    assert_eq!(outbox.waiting(), 10);
+
+    for through in [4, 4, 2, 4] {
+        centre.send_receipt(&receipt(outbox.id(), through));
+    }
+    until("the first four are gone", || outbox.waiting() == 6);
+    centre.send_receipt(&receipt(outbox.id(), 10));
+    until("the outbox is empty", || outbox.waiting() == 0);
+}
+
+#[test]
+fn a_frozen_broker_is_given_up_by_the_watchdog() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let uplink = start(settings(&broker.url()), &outbox);
+    until("it is connected", || uplink.status().connected);
+    broker.signal("STOP");
+    append(&outbox, 1..=500);
+    until("the watchdog bit", || uplink.status().watchdog >= 1);
+    broker.signal("CONT");
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(500), 500);
+}
+
+#[test]
+fn camera_states_are_retained_and_come_back_after_a_broker_lost_them() {
+    let mut broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let uplink = start(settings(&broker.url()), &outbox);
+    uplink.publish_camera_status(camera_status(1));
+    uplink.publish_camera_status(camera_status(2));
+    let newest = || centre.state_is(&camera_topic(), "/data/frames_received", &json!(2));
+    until("the newest state arrives", newest);
+
+    // Retained: a centre that comes later sees it at once.
+    drop(centre);
+    let centre = Centre::on(broker.port);
+    let newest = || centre.state_is(&camera_topic(), "/data/frames_received", &json!(2));
+    until("a later centre sees it", newest);
+
+    broker.kill();
+    centre.forget_states();
+    broker.run();
+    until("the box publishes it again", || {
+        centre.state_is(&camera_topic(), "/data/frames_received", &json!(2))
+            && centre.state_is(&box_topic(), "/data/online", &json!(true))
+    });
+    assert!(uplink.status().connected);
+}
+
+#[test]
+fn signals_on_the_same_broker_are_handed_out() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let mut listening = settings(&broker.url());
+    listening.signal_topics = vec!["city/lights/+".to_owned()];
+    let uplink = start(listening, &outbox);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let signal = loop {
+        centre.publish("city/lights/north", b"red");
+        if let Ok(signal) = uplink.signals().recv_timeout(Duration::from_millis(100)) {
+            break signal;
+        }
+        assert!(Instant::now() < deadline, "no signal in 20 s");
+    };
+    assert_eq!(signal, ("city/lights/north".to_owned(), b"red".to_vec()));
+}
+
+/// A broker with a limit must not be able to stop what is within it, nor to
+/// make us give up what is not.
+#[test]
+fn a_message_over_the_brokers_limit_is_named_and_waits() {
+    let broker = Mosquitto::with("allow_anonymous true\nmax_packet_size 20000\n");
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=2);
+    let mut long = event(3);
+    long.title.en = "x".repeat(30_000);
+    outbox.append_event(&long, at(3)).unwrap();
+    append(&outbox, 4..=5);
+    let uplink = start(settings(&broker.url()), &outbox);
+    until("the rest arrives", || centre.has(5) == 4);
+    until("the limit is named", || {
+        let error = uplink.status().last_error.unwrap_or_default();
+        error.contains("max_packet_size") || error.contains("no receipt")
+    });
+    until("what is below it is receipted", || outbox.waiting() == 3);
+    assert_eq!(uplink.status().connections, 1, "the connection holds");
+}
+
+/// Speaks like a broker from before MQTT 5, in front of a real one.
+fn old_fashioned(target: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let mut head = [0; 16];
+            let Ok(read) = client.read(&mut head) else {
+                continue;
+            };
+            // Fixed header, length, "MQTT" with its length, protocol level.
+            let level = head[..read]
+                .windows(5)
+                .find(|w| w.starts_with(b"MQTT"))
+                .map(|w| w[4]);
+            if level != Some(4) {
+                drop(client.write_all(&[0x20, 2, 0, 1]));
+                continue;
+            }
+            let mut server = TcpStream::connect(("127.0.0.1", target)).unwrap();
+            server.write_all(&head[..read]).unwrap();
+            let (mut client_in, mut server_in) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || {
+                drop(std::io::copy(&mut client_in, &mut server));
+                drop(server.shutdown(Shutdown::Both));
+            });
+            std::thread::spawn(move || {
+                drop(std::io::copy(&mut server_in, &mut client));
+                drop(client.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_broker_that_only_knows_3_1_1_is_spoken_to_in_3_1_1() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=100);
+    let mut long = event(101);
+    long.title.en = "x".repeat(200_000);
+    outbox.append_event(&long, at(101)).unwrap();
+    let old = old_fashioned(broker.port);
+    let uplink = start(settings(&format!("mqtt://127.0.0.1:{old}")), &outbox);
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(101), 101);
+    assert_eq!(uplink.status().mqtt, Some("3.1.1"));
+}
