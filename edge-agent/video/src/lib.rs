@@ -1,1 +1,31 @@
 //! Pictures from cameras and clips, through GStreamer.
+//!
+//! Two sources give the same [`Frame`]: a [`CameraStream`] (live RTSP; keeps
+//! the newest frame, counts what it drops, comes back by itself) and a
+//! [`ClipReader`] (recorded; every frame in order, none dropped, as fast as the
+//! machine allows). A frame is I420, the decoders' own format, mapped and never
+//! copied; other formats are converted on the way, only when they occur. The
+//! decoder is chosen by GStreamer's rank at run time, so a box with a hardware
+//! decoder uses it and one without does not care.
+//!
+//! Time is set here and nowhere else: see [`stream::clock`].
+//!
+//! Refused here: drawing, resizing and colour conversion to RGB (the letterbox
+//! of `models` does that in one pass), sound, and any text from configuration
+//! inside a GStreamer launch line.
+//!
+//! Reading order: [`frame`] → [`elements`] → [`decoder`] → [`stream`] →
+//! [`clip`].
+
+pub mod clip;
+mod decoder;
+pub mod elements;
+pub mod frame;
+pub mod stream;
+
+pub use clip::{ClipError, ClipInfo, ClipReader, ClipWriter};
+pub use elements::{VideoError, init};
+pub use frame::Frame;
+pub use stream::{
+    CameraStream, LossReason, Notice, Probe, RtspSettings, StreamCounters, Transport, probe,
+};

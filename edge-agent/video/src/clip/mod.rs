@@ -1,0 +1,15 @@
+//! Recorded clips: read frame by frame, and written with drawings on top.
+//!
+//! Reading order: [`reader`] → [`media_time`] → [`pictures`] (a folder of
+//! stills) → [`writer`].
+
+mod error;
+pub mod media_time;
+pub mod pictures;
+pub mod reader;
+mod streams;
+pub mod writer;
+
+pub use error::ClipError;
+pub use reader::{ClipInfo, ClipReader};
+pub use writer::ClipWriter;

@@ -1,0 +1,437 @@
+//! When a live picture was taken.
+//!
+//! GStreamer gives each picture a time of its own (PTS) that starts near 0 with
+//! each connection; its intervals are the camera's. A [`Timeline`] finds the
+//! offset from there to UTC, in one of two ways:
+//!
+//! * **RTCP.** Sender reports tell which UTC instant the camera gives to a
+//!   picture. Believed while the camera's clock is within `max_difference` of
+//!   this box's; cameras lie (no NTP, a wrong zone, the year 1970).
+//! * **Arrival.** This box's clock when the packet came, corrected: of the
+//!   last seconds the packet with the least delay sets the offset, so that
+//!   jitter of the network does not become jitter of speed.
+//!
+//! A change of the offset is taken up slowly, at 2 % of media time, so that no
+//! speed is wrong by more; a change of more than half a second is a step and is
+//! told ([`Stamp::step_from`]). Between steps times always increase.
+//!
+//! It errs by the network's delay with arrival time, and by the camera's
+//! clock with RTCP. It reads no clock itself; [`Now`] comes from outside.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use protocol::{EventTime, TimeQuality};
+
+/// Both clocks of this box at one instant (µs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// A clock that is never set; any origin.
+    pub monotonic: i64,
+    /// UTC since 1970, as the host believes.
+    pub wall: i64,
+}
+
+/// A picture's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// When it was taken.
+    pub time: EventTime,
+    /// Which clock said so.
+    pub quality: TimeQuality,
+    /// The time of the picture before, if time has jumped since.
+    pub step_from: Option<EventTime>,
+}
+
+/// From media time to UTC, for one stream over all its connections. All in µs.
+#[derive(Debug)]
+pub struct Timeline {
+    max_difference: i64,
+    /// Media time and the camera's UTC of the last packets.
+    reported: VecDeque<(i64, i64)>,
+    delay: LeastDelay,
+    wall_minus_monotonic: i64,
+    believes_camera: bool,
+    applied: Option<Applied>,
+    last: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Applied {
+    /// UTC − media time.
+    offset: i64,
+    /// Media time of the picture it was last used for.
+    at: i64,
+}
+
+/// More than this is a step, less is slewed.
+const STEP: i64 = 500_000;
+/// Offset changes by at most one part in so many of media time: 2 %.
+const SLEW: i64 = 50;
+/// While the slew is further away than this, the time is not the camera's yet.
+const CONVERGED: i64 = 100_000;
+/// Pictures in flight between the network and the decoder's output.
+const REPORTED: usize = 64;
+
+impl Timeline {
+    /// Believes the camera's clock within `max_difference` of the host's.
+    pub fn new(max_difference: Duration) -> Self {
+        Self {
+            max_difference: i64::try_from(max_difference.as_micros()).unwrap_or(i64::MAX),
+            reported: VecDeque::with_capacity(REPORTED),
+            delay: LeastDelay::default(),
+            wall_minus_monotonic: 0,
+            believes_camera: false,
+            applied: None,
+            last: None,
+        }
+    }
+
+    /// A new connection: media time starts again, UTC goes on.
+    pub fn reconnect(&mut self) {
+        self.reported.clear();
+        self.delay = LeastDelay::default();
+        self.believes_camera = false;
+        self.applied = None;
+    }
+
+    /// The first packet of a picture has arrived; `reported` is the camera's UTC for it.
+    pub fn packet(&mut self, media: i64, reported: Option<i64>, now: Now) {
+        self.wall_minus_monotonic = now.wall.saturating_sub(now.monotonic);
+        self.delay
+            .add(now.monotonic.saturating_sub(media), now.monotonic);
+        if let Some(reported) = reported {
+            if self.reported.len() == REPORTED {
+                self.reported.pop_front();
+            }
+            self.reported.push_back((media, reported));
+        }
+    }
+
+    /// The time of a decoded picture. `now` stands in while no packet is known.
+    pub fn stamp(&mut self, media: i64, now: Now) -> Stamp {
+        let (target, quality) = self.target(media, now);
+        let mut step_from = None;
+        let offset = match self.applied {
+            Some(applied) => {
+                let change = target - applied.offset;
+                if change.abs() > STEP {
+                    step_from = self.last;
+                    target
+                } else {
+                    let most = (media - applied.at).max(0) / SLEW;
+                    applied.offset + change.clamp(-most, most)
+                }
+            }
+            None => match self.last {
+                // Clocks that disagree a little across a reconnect: go on from the last.
+                Some(last) if (1 - STEP..=0).contains(&(media.saturating_add(target) - last)) => {
+                    last + 1 - media
+                }
+                Some(last) if media.saturating_add(target) <= last => {
+                    step_from = self.last;
+                    target
+                }
+                _ => target,
+            },
+        };
+        self.applied = Some(Applied { offset, at: media });
+        let mut time = EventTime::from_micros(media.saturating_add(offset)).as_micros();
+        if let (Some(last), None) = (self.last, step_from) {
+            time = time.max(last + 1);
+        }
+        self.last = Some(time);
+        let is_settled = (target - offset).abs() <= CONVERGED;
+        Stamp {
+            time: EventTime::from_micros(time),
+            quality: if is_settled {
+                quality
+            } else {
+                TimeQuality::Arrival
+            },
+            step_from: step_from.map(EventTime::from_micros),
+        }
+    }
+
+    /// The offset that would be right, and whose it is.
+    fn target(&mut self, media: i64, now: Now) -> (i64, TimeQuality) {
+        let arrival = match self.delay.least() {
+            Some(delay) => delay.saturating_add(self.wall_minus_monotonic),
+            None => now.wall.saturating_sub(media),
+        };
+        let exact = self.reported.iter().rev().find(|(pts, _)| *pts == media);
+        let Some((pts, utc)) = exact.or(self.reported.back()) else {
+            return (arrival, TimeQuality::Arrival);
+        };
+        let camera = utc.saturating_sub(*pts);
+        // Once believed, half as much again: a camera at the limit must not
+        // make time jump to and fro.
+        let limit = if self.believes_camera {
+            self.max_difference.saturating_add(self.max_difference / 2)
+        } else {
+            self.max_difference
+        };
+        self.believes_camera = arrival.saturating_sub(camera).saturating_abs() <= limit;
+        if self.believes_camera {
+            (camera, TimeQuality::Rtcp)
+        } else {
+            (arrival, TimeQuality::Arrival)
+        }
+    }
+}
+
+/// Least of (arrival − media time) over the last 5 to 10 s.
+#[derive(Debug, Default)]
+struct LeastDelay {
+    current: Option<i64>,
+    previous: Option<i64>,
+    began: i64,
+}
+
+const WINDOW: i64 = 5_000_000;
+
+impl LeastDelay {
+    fn add(&mut self, delay: i64, now: i64) {
+        match self.current {
+            None => {
+                self.began = now;
+                self.current = Some(delay);
+            }
+            Some(least) if now - self.began < WINDOW => self.current = Some(least.min(delay)),
+            Some(least) => {
+                self.previous = Some(least);
+                self.current = Some(delay);
+                self.began = now;
+            }
+        }
+    }
+
+    fn least(&self) -> Option<i64> {
+        match (self.current, self.previous) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2026-11-18T11:06:40Z, and a monotonic clock of another origin.
+    const UTC: i64 = 1_795_000_000_000_000;
+    const MONOTONIC: i64 = 77_000_000;
+    const PICTURE: i64 = 40_000;
+
+    fn timeline() -> Timeline {
+        Timeline::new(Duration::from_secs(1))
+    }
+
+    /// A camera of 25 pictures per second: each arrives `delay` µs after it was taken.
+    struct Camera {
+        clock_error: i64,
+        reports_from: i64,
+        host_error: i64,
+        delay: fn(i64) -> i64,
+    }
+
+    const GOOD: Camera = Camera {
+        clock_error: 0,
+        reports_from: 50,
+        host_error: 0,
+        delay: |_| 30_000,
+    };
+
+    impl Camera {
+        fn picture(&self, timeline: &mut Timeline, n: i64) -> Stamp {
+            let media = n * PICTURE;
+            let taken = UTC + media;
+            let arrived = media + (self.delay)(n);
+            let now = Now {
+                monotonic: MONOTONIC + arrived,
+                wall: UTC + arrived + self.host_error,
+            };
+            let reported = (n >= self.reports_from).then_some(taken + self.clock_error);
+            timeline.packet(media, reported, now);
+            timeline.stamp(media, now)
+        }
+
+        /// Times after the true one (µs), with quality, of all pictures.
+        fn errors(&self, timeline: &mut Timeline, pictures: i64) -> Vec<(i64, TimeQuality)> {
+            (0..pictures)
+                .map(|n| {
+                    let stamp = self.picture(timeline, n);
+                    (stamp.time.as_micros() - UTC - n * PICTURE, stamp.quality)
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn sender_reports_replace_arrival_without_a_jump() {
+        let errors = GOOD.errors(&mut timeline(), 150);
+        assert_eq!(errors[0], (30_000, TimeQuality::Arrival));
+        assert_eq!(errors[49], (30_000, TimeQuality::Arrival));
+        assert_eq!(errors[50], (29_200, TimeQuality::Rtcp));
+        assert_eq!(errors[149], (0, TimeQuality::Rtcp));
+        assert!(
+            errors
+                .windows(2)
+                .all(|w| (w[1].0 - w[0].0).abs() <= PICTURE / 50)
+        );
+    }
+
+    #[test]
+    fn jitter_of_the_network_does_not_reach_the_times() {
+        let camera = Camera {
+            reports_from: i64::MAX,
+            delay: |n| 30_000 + n % 7 * 9_000,
+            ..GOOD
+        };
+        let errors = camera.errors(&mut timeline(), 300);
+        assert!(
+            errors.iter().all(|e| *e == (30_000, TimeQuality::Arrival)),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn a_camera_that_lies_is_not_believed() {
+        for clock_error in [-UTC, -7 * 3_600_000_000, 1_500_000, 60_000_000] {
+            let camera = Camera {
+                clock_error,
+                ..GOOD
+            };
+            let errors = camera.errors(&mut timeline(), 150);
+            assert_eq!(errors[149], (30_000, TimeQuality::Arrival), "{clock_error}");
+        }
+    }
+
+    #[test]
+    fn a_camera_at_the_limit_is_not_believed_by_turns() {
+        let mut timeline = timeline();
+        let near = Camera {
+            clock_error: -900_000,
+            reports_from: 0,
+            ..GOOD
+        };
+        near.errors(&mut timeline, 10);
+        let over = Camera {
+            clock_error: -1_100_000,
+            reports_from: 0,
+            ..GOOD
+        };
+        let qualities: Vec<_> = (10..60)
+            .map(|n| over.picture(&mut timeline, n).quality)
+            .collect();
+        assert!(
+            qualities.iter().skip(20).all(|q| *q == TimeQuality::Rtcp),
+            "{qualities:?}"
+        );
+    }
+
+    #[test]
+    fn a_stepped_host_clock_is_told_once_and_times_go_on_from_there() {
+        for host_error in [10_000_000, -10_000_000] {
+            let mut timeline = timeline();
+            let camera = Camera {
+                reports_from: i64::MAX,
+                ..GOOD
+            };
+            camera.errors(&mut timeline, 100);
+            let stepped = Camera {
+                host_error,
+                ..camera
+            };
+            let stamps: Vec<_> = (100..200)
+                .map(|n| stepped.picture(&mut timeline, n))
+                .collect();
+            let before = UTC + 99 * PICTURE + 30_000;
+            assert_eq!(stamps[0].step_from, Some(EventTime::from_micros(before)));
+            assert_eq!(stamps[0].time.as_micros(), before + PICTURE + host_error);
+            assert!(stamps[1..].iter().all(|s| s.step_from.is_none()));
+        }
+    }
+
+    #[test]
+    fn a_reconnect_is_no_step_and_never_goes_back() {
+        let mut timeline = timeline();
+        let first = Camera {
+            clock_error: 200_000,
+            reports_from: 0,
+            ..GOOD
+        };
+        let last = (0..50)
+            .map(|n| first.picture(&mut timeline, n))
+            .last()
+            .unwrap();
+        timeline.reconnect();
+        // At once, and now without reports: by arrival it would be earlier.
+        let now = |n: i64| Now {
+            monotonic: MONOTONIC + (50 + n) * PICTURE,
+            wall: UTC + (50 + n) * PICTURE,
+        };
+        let mut before = last.time;
+        for n in 0..10 {
+            timeline.packet(n * PICTURE, None, now(n));
+            let stamp = timeline.stamp(n * PICTURE, now(n));
+            assert_eq!(stamp.step_from, None);
+            assert!(stamp.time > before, "{stamp:?} after {before}");
+            if n > 0 {
+                // Intervals stay true within the slew.
+                let interval = stamp.time.as_micros() - before.as_micros();
+                assert!((interval - PICTURE).abs() <= PICTURE / 50, "{interval}");
+            }
+            before = stamp.time;
+        }
+    }
+
+    #[test]
+    fn a_picture_without_any_packet_takes_the_hosts_time() {
+        let now = Now {
+            monotonic: MONOTONIC,
+            wall: UTC,
+        };
+        let stamp = timeline().stamp(5, now);
+        assert_eq!(stamp.time.as_micros(), UTC);
+        assert_eq!(stamp.quality, TimeQuality::Arrival);
+    }
+
+    proptest! {
+        /// Whatever a camera and a network do: time goes back only with a word about it.
+        #[test]
+        fn times_increase_between_steps(
+            pictures in proptest::collection::vec(
+                (-5_000_000..5_000_000_i64, 0..2_000_000_i64,
+                 proptest::option::of(any::<i64>()), 0..40_u8),
+                1..200,
+            ),
+        ) {
+            let mut timeline = timeline();
+            let mut last: Option<EventTime> = None;
+            let mut media = 0_i64;
+            let mut mono = MONOTONIC;
+            for (step, wait, reported, action) in pictures {
+                if action == 0 {
+                    timeline.reconnect();
+                    media = 0;
+                }
+                media += step;
+                mono += wait;
+                let now = Now { monotonic: mono, wall: UTC + mono };
+                if action % 3 != 1 {
+                    timeline.packet(media, reported, now);
+                }
+                let stamp = timeline.stamp(media, now);
+                if let Some(last) = last {
+                    match stamp.step_from {
+                        Some(from) => prop_assert_eq!(from, last),
+                        None => prop_assert!(stamp.time > last),
+                    }
+                }
+                last = Some(stamp.time);
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! From GStreamer's errors to a reason and what to do about it.
+
+use gstreamer as gst;
+use gstreamer::glib;
+
+use super::notice::LossReason;
+use super::settings::RtspSettings;
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    pub(super) reason: LossReason,
+    /// The words of the layer below, where they help.
+    pub(super) detail: Option<String>,
+}
+
+impl Loss {
+    pub(super) fn new(reason: LossReason) -> Self {
+        Self {
+            reason,
+            detail: None,
+        }
+    }
+
+    pub(super) fn with_detail(reason: LossReason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: Some(detail.into()),
+        }
+    }
+
+    /// From an error on the bus.
+    pub(super) fn of_error(error: &gst::message::Error) -> Self {
+        let status = error
+            .details()
+            .and_then(|details| details.get::<u32>("rtsp-status-code").ok());
+        let debug = error.debug().unwrap_or_default();
+        let cause = error.error();
+        Self {
+            reason: reason(status, &cause, &debug),
+            detail: Some(cause.message().to_owned()),
+        }
+    }
+
+    /// What failed, on which camera, and the next step.
+    pub(super) fn message(&self, camera: &str, settings: &RtspSettings) -> String {
+        let host = settings.host();
+        let text = match self.reason {
+            LossReason::Refused => format!(
+                "{host} refuses the connection; check the port, and whether RTSP is switched on in the camera"
+            ),
+            LossReason::NotFound => format!(
+                "{host} has no stream at this path; take the path from the camera's manual or its ONVIF profile"
+            ),
+            LossReason::Unauthorised => format!(
+                "{host} rejects the user or the password; correct both, then wait, some cameras lock an account for minutes"
+            ),
+            LossReason::TimedOut => {
+                format!("{host} does not answer; check power, network and address")
+            }
+            LossReason::Silent => format!(
+                "{host} sends no picture for {} s; check its power and the network, and restart the camera if this repeats",
+                settings.silent_after.as_secs_f64()
+            ),
+            LossReason::Closed => format!(
+                "{host} closed the stream; if this repeats, look for a limit of sessions in the camera"
+            ),
+            LossReason::Decode => format!(
+                "{host} sends data that no picture can be made of; check for packet loss, use TCP, or choose H.264 in the camera"
+            ),
+            LossReason::Unsupported => format!(
+                "{host} sends what cannot be read here; choose H.264, H.265 or MJPEG in the camera"
+            ),
+            LossReason::BadAddress => {
+                "the URL cannot be used; write rtsp://host[:port]/path".to_owned()
+            }
+            LossReason::Failed => format!("{host} cannot be read; see the log for details"),
+        };
+        match &self.detail {
+            Some(detail) => format!("camera {camera}: {text} ({})", detail.trim_end_matches('.')),
+            None => format!("camera {camera}: {text}"),
+        }
+    }
+}
+
+fn reason(status: Option<u32>, cause: &glib::Error, debug: &str) -> LossReason {
+    match status {
+        Some(401 | 403 | 407) => return LossReason::Unauthorised,
+        Some(404 | 410) => return LossReason::NotFound,
+        Some(408) => return LossReason::TimedOut,
+        Some(415 | 461) => return LossReason::Unsupported,
+        _ => {}
+    }
+    let says = |word: &str| debug.contains(word);
+    match cause.kind::<gst::ResourceError>() {
+        Some(gst::ResourceError::NotAuthorized) => return LossReason::Unauthorised,
+        Some(gst::ResourceError::NotFound) if !says("resolve") => return LossReason::NotFound,
+        _ => {}
+    }
+    // rtspsrc packs the socket's error into text only.
+    if says("Connection refused") {
+        LossReason::Refused
+    } else if says("timed out") || says("Timeout") || says("unreachable") || says("No route") {
+        LossReason::TimedOut
+    } else if cause.is::<gst::StreamError>() && (says("decod") || says("Decod")) {
+        LossReason::Decode
+    } else if matches!(
+        cause.kind::<gst::StreamError>(),
+        Some(gst::StreamError::CodecNotFound | gst::StreamError::WrongType)
+    ) {
+        LossReason::Unsupported
+    } else {
+        LossReason::Failed
+    }
+}

@@ -1,0 +1,134 @@
+//! What a stream tells besides its frames.
+
+use std::time::Duration;
+
+use protocol::{EventTime, TimeQuality};
+use serde::Serialize;
+
+/// Why there are no pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossReason {
+    /// The host is there, but nobody listens on the port.
+    Refused,
+    /// The address is right, but the path is not.
+    NotFound,
+    /// The user or the password is wrong, or is not allowed.
+    Unauthorised,
+    /// No answer in time.
+    TimedOut,
+    /// Connected, but nothing comes.
+    Silent,
+    /// The camera ended the stream or the connection.
+    Closed,
+    /// Packets come, but no picture can be made of them.
+    Decode,
+    /// The camera sends a codec that cannot be read here.
+    Unsupported,
+    /// The URL is not one.
+    BadAddress,
+    /// Anything else; the message has the words of the layer that failed.
+    Failed,
+}
+
+impl LossReason {
+    /// The word, as a metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NotFound => "not_found",
+            Self::Unauthorised => "unauthorised",
+            Self::TimedOut => "timed_out",
+            Self::Silent => "silent",
+            Self::Closed => "closed",
+            Self::Decode => "decode",
+            Self::Unsupported => "unsupported",
+            Self::BadAddress => "bad_address",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Something the operator, or the scene, should know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// Trying for the `attempt`th time since the start, from 1.
+    Connecting {
+        /// From 1.
+        attempt: u64,
+    },
+    /// The first picture of a connection is there.
+    Connected {
+        /// As people call it, for example `H.264`.
+        codec: String,
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// No pictures any more, or still none. Ends a [`Frozen`](Self::Frozen).
+    Lost {
+        /// Which kind of fault.
+        reason: LossReason,
+        /// What failed and what to do.
+        message: String,
+        /// When the next attempt is made.
+        retry_in: Duration,
+    },
+    /// Pictures come, but always the same one.
+    Frozen {
+        /// Time of the first of them.
+        since: EventTime,
+    },
+    /// The picture moves again.
+    Thawed,
+    /// The stream's time has jumped: what lies between is not known.
+    ///
+    /// Forward (`to` > `from`) or back (`to` < `from`); frames go on from `to`.
+    ClockStep {
+        /// Time of the last frame before.
+        from: EventTime,
+        /// Time of the first frame after.
+        to: EventTime,
+    },
+    /// Another clock is now behind the frames' times.
+    TimeQualityChanged(TimeQuality),
+    /// The picture has another size than before.
+    PictureChanged {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+}
+
+/// Counts since the stream was started, over all connections.
+///
+/// `received` = `analysed` + all `dropped_*` except `dropped_backlog`, + 1 if
+/// a frame is waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StreamCounters {
+    /// Decoded pictures.
+    pub received: u64,
+    /// Frames taken.
+    pub analysed: u64,
+    /// A newer frame came before this one was taken.
+    pub dropped_overwritten: u64,
+    /// More than `analysed_fps`.
+    pub dropped_rate: u64,
+    /// The decoder said that the picture is damaged.
+    pub dropped_corrupt: u64,
+    /// Encoded pictures skipped because decoding could not keep up.
+    pub dropped_backlog: u64,
+    /// Encoded pictures of which the decoder made none, or a damaged one.
+    pub decode_errors: u64,
+    /// Connections tried after the first.
+    pub reconnects: u64,
+}
+
+impl StreamCounters {
+    /// Frames not looked at, all reasons together.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped_overwritten + self.dropped_rate + self.dropped_corrupt + self.dropped_backlog
+    }
+}

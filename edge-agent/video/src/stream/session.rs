@@ -1,0 +1,522 @@
+//! One connection to one camera: its pipeline, from rtspsrc to the slot.
+//!
+//! `rtspsrc ! depayloader ! parser ! queue ! decoder ! videoconvert ! appsink`,
+//! built element by element: address and password are properties, never text
+//! of a launch line. The queue never drops by itself, because a missing encoded
+//! picture spoils all until the next key picture; when decoding cannot keep up
+//! it is a probe that drops, up to the next key picture, and counts.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use protocol::TimeQuality;
+
+use super::clock::{Now, Timeline};
+use super::loss::Loss;
+use super::notice::{LossReason, Notice};
+use super::pace::Pace;
+use super::settings::{RtspSettings, Transport};
+use super::slot::{Slot, count};
+use super::stillness::{Change, Luma, Stillness};
+use crate::decoder::{NoDecoder, codec_name, make_decoder, to_i420};
+use crate::elements::make;
+use crate::frame::{Frame, Label};
+
+/// What outlives a connection.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) timeline: Timeline,
+    pub(super) pace: Pace,
+    pub(super) stillness: Stillness,
+    quality: Option<TimeQuality>,
+    size: Option<(u32, u32)>,
+    origin: Instant,
+}
+
+impl Memory {
+    pub(super) fn new(settings: &RtspSettings) -> Self {
+        Self {
+            timeline: Timeline::new(settings.max_clock_difference),
+            pace: Pace::new(settings.analysed_fps),
+            stillness: Stillness::new(settings.frozen_after, settings.frozen_tolerance),
+            quality: None,
+            size: None,
+            origin: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+        Now {
+            monotonic: micros(self.origin.elapsed()),
+            wall: match SystemTime::now().duration_since(UNIX_EPOCH) {
+                Ok(since) => micros(since),
+                Err(before) => -micros(before.duration()),
+            },
+        }
+    }
+}
+
+/// Shared by the callbacks of one connection.
+struct Wiring {
+    slot: Arc<Slot>,
+    memory: Arc<Mutex<Memory>>,
+    progress: Arc<Progress>,
+}
+
+/// What the watchdog looks at.
+#[derive(Debug)]
+pub(super) struct Progress {
+    began: Instant,
+    /// ms since `began`, + 1; 0 = never.
+    packet: AtomicU64,
+    picture: AtomicU64,
+    /// A fault found by a callback, for the supervisor.
+    fault: Mutex<Option<Loss>>,
+    decoder: Mutex<Option<String>>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            packet: AtomicU64::new(0),
+            picture: AtomicU64::new(0),
+            fault: Mutex::new(None),
+            decoder: Mutex::new(None),
+        }
+    }
+
+    fn mark(&self, what: &AtomicU64) {
+        let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        what.store(ms + 1, Ordering::Relaxed);
+    }
+
+    fn age(&self, what: &AtomicU64) -> Option<std::time::Duration> {
+        let ms = what.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(
+            self.began
+                .elapsed()
+                .saturating_sub(std::time::Duration::from_millis(ms)),
+        )
+    }
+
+    /// Since the last packet with pictures; none has come if absent.
+    pub(super) fn packet_age(&self) -> Option<std::time::Duration> {
+        self.age(&self.packet)
+    }
+
+    /// Since the last decoded picture; none has come if absent.
+    pub(super) fn picture_age(&self) -> Option<std::time::Duration> {
+        self.age(&self.picture)
+    }
+
+    /// Since the connection was begun.
+    pub(super) fn age_of_connection(&self) -> std::time::Duration {
+        self.began.elapsed()
+    }
+
+    pub(super) fn take_fault(&self) -> Option<Loss> {
+        locked(&self.fault).take()
+    }
+
+    /// The factory that decodes, once it is known.
+    pub(super) fn decoder(&self) -> Option<String> {
+        locked(&self.decoder).clone()
+    }
+}
+
+/// A running connection; dropping it hangs up.
+#[derive(Debug)]
+pub(super) struct Session {
+    pipeline: gst::Pipeline,
+    pub(super) bus: gst::Bus,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// More encoded pictures than this before the decoder: it cannot keep up.
+const BACKLOG: u32 = 50;
+/// Less than this: decoding goes on with the next key picture.
+const CAUGHT_UP: u32 = 4;
+/// From 1900 (NTP) to 1970, in seconds.
+const NTP_TO_UNIX: u64 = 2_208_988_800;
+
+impl Session {
+    pub(super) fn start(
+        settings: &RtspSettings,
+        slot: &Arc<Slot>,
+        memory: &Arc<Mutex<Memory>>,
+        rejected: &BTreeSet<String>,
+    ) -> Result<Self, Loss> {
+        let failed = |error: glib::BoolError| Loss::with_detail(LossReason::Failed, error.message);
+        {
+            let mut memory = locked(memory);
+            memory.timeline.reconnect();
+            memory.pace.restart();
+            memory.stillness.restart();
+        }
+        let pipeline = gst::Pipeline::new();
+        let source = source(settings).map_err(failed)?;
+        pipeline.add(&source).map_err(failed)?;
+        let progress = Arc::new(Progress::new());
+        let wiring = Arc::new(Wiring {
+            slot: Arc::clone(slot),
+            memory: Arc::clone(memory),
+            progress: Arc::clone(&progress),
+        });
+        select_first_video(&source);
+        let weak = pipeline.downgrade();
+        let rejected = rejected.clone();
+        source.connect_pad_added(move |_, pad| {
+            let Some(pipeline) = weak.upgrade() else {
+                return;
+            };
+            if let Err(loss) = attach(&pipeline, pad, &wiring, &rejected) {
+                locked(&wiring.progress.fault).get_or_insert(loss);
+            }
+        });
+        let bus = pipeline
+            .bus()
+            .ok_or_else(|| Loss::new(LossReason::Failed))?;
+        let session = Self {
+            pipeline,
+            bus,
+            progress,
+        };
+        session
+            .pipeline
+            .set_state(gst::State::Playing)
+            .map_err(|_| Loss::new(LossReason::Failed))?;
+        Ok(session)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!("a camera's pipeline does not stop cleanly");
+        }
+        // Messages hold elements, which hold the pipeline.
+        self.bus.set_flushing(true);
+    }
+}
+
+fn source(settings: &RtspSettings) -> Result<gst::Element, glib::BoolError> {
+    let source = make("rtspsrc")?;
+    source.set_property("location", &settings.url);
+    if let Some(user) = &settings.user {
+        source.set_property("user-id", user);
+    }
+    if let Some(password) = &settings.password {
+        source.set_property("user-pw", password);
+    }
+    source.set_property("latency", settings.latency_ms);
+    source.set_property("drop-on-latency", true);
+    source.set_property("add-reference-timestamp-meta", true);
+    source.set_property("do-retransmission", false);
+    source.set_property_from_str(
+        "protocols",
+        match settings.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+            Transport::Auto => "udp+tcp",
+        },
+    );
+    let within = u64::try_from(settings.connect_within.as_micros()).unwrap_or(u64::MAX);
+    source.set_property("tcp-timeout", within);
+    Ok(source)
+}
+
+/// Sound and metadata are not even asked for.
+fn select_first_video(source: &gst::Element) {
+    let selected = AtomicI64::new(-1);
+    source.connect("select-stream", false, move |values| {
+        let number = values.get(1).and_then(|v| v.get::<u32>().ok());
+        let caps = values.get(2).and_then(|v| v.get::<gst::Caps>().ok());
+        let is_video = caps.is_some_and(|caps| {
+            caps.structure(0)
+                .and_then(|s| s.get::<&str>("media").ok())
+                .is_some_and(|media| media == "video")
+        });
+        let number = i64::from(number.unwrap_or(0));
+        // Asked about again after a fall-back to TCP: the same answer.
+        let is_ours = is_video
+            && match selected.compare_exchange(-1, number, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => true,
+                Err(first) => first == number,
+            };
+        Some(is_ours.to_value())
+    });
+}
+
+/// Depayloader, parser and format of an RTP encoding.
+fn handlers(encoding: &str) -> Option<(&'static str, Option<&'static str>, gst::Caps)> {
+    let stream = |name: &str| gst::Caps::builder(name).field("alignment", "au").build();
+    match encoding {
+        "H264" => Some(("rtph264depay", Some("h264parse"), stream("video/x-h264"))),
+        "H265" => Some(("rtph265depay", Some("h265parse"), stream("video/x-h265"))),
+        "JPEG" => Some((
+            "rtpjpegdepay",
+            None,
+            gst::Caps::new_empty_simple("image/jpeg"),
+        )),
+        _ => None,
+    }
+}
+
+fn attach(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    wiring: &Arc<Wiring>,
+    rejected: &BTreeSet<String>,
+) -> Result<(), Loss> {
+    let failed = |error: glib::BoolError| Loss::with_detail(LossReason::Failed, error.message);
+    let rtp = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let encoding = rtp
+        .structure(0)
+        .and_then(|s| s.get::<String>("encoding-name").ok())
+        .unwrap_or_default();
+    let (depayloader, parser, format) = handlers(&encoding)
+        .ok_or_else(|| Loss::with_detail(LossReason::Unsupported, format!("RTP {encoding}")))?;
+    // One thread: two cost a tenth more per picture, and there are many cameras.
+    let decoder = make_decoder(&format, 1, rejected).map_err(|NoDecoder { codec }| {
+        Loss::with_detail(
+            LossReason::Unsupported,
+            format!("no decoder for {codec} here; {}", NoDecoder::REMEDY),
+        )
+    })?;
+    *locked(&wiring.progress.decoder) = decoder.factory().map(|f| f.name().to_string());
+
+    let depayloader = make(depayloader).map_err(failed)?;
+    let queue = make("queue").map_err(failed)?;
+    for limit in ["max-size-buffers", "max-size-bytes"] {
+        queue.set_property(limit, 0_u32);
+    }
+    queue.set_property("max-size-time", 0_u64);
+    let sink = gst_app::AppSink::builder()
+        .sync(false)
+        .async_(false)
+        .qos(false)
+        .max_buffers(1)
+        .drop(true)
+        .build();
+    let mut chain = vec![depayloader];
+    if let Some(parser) = parser {
+        chain.push(make(parser).map_err(failed)?);
+    }
+    chain.extend([queue.clone(), decoder.clone()]);
+    chain.extend(to_i420().map_err(failed)?);
+    chain.push(sink.clone().upcast());
+
+    watch_packets(pad, wiring);
+    guard_backlog(&queue, wiring);
+    watch_decoder(&decoder, wiring);
+    let codec = codec_name(&format);
+    let on_sample = Arc::clone(wiring);
+    let shown = AtomicBool::new(false);
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                let is_first = !shown.swap(true, Ordering::Relaxed);
+                on_sample.deliver(&sample, is_first.then_some(codec.as_str()));
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build(),
+    );
+
+    pipeline.add_many(&chain).map_err(failed)?;
+    gst::Element::link_many(&chain).map_err(failed)?;
+    for element in chain.iter().rev() {
+        element.sync_state_with_parent().map_err(failed)?;
+    }
+    let input = chain[0]
+        .static_pad("sink")
+        .ok_or_else(|| Loss::new(LossReason::Failed))?;
+    pad.link(&input)
+        .map(|_| ())
+        .map_err(|error| Loss::with_detail(LossReason::Failed, error.to_string()))
+}
+
+/// Times of arrival, and the camera's clock once its first sender report came.
+///
+/// Read here and not at the sink: each packet has the meta after the first
+/// report, whatever decoder or converter loses it later.
+fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>) {
+    let wiring = Arc::clone(wiring);
+    let previous = AtomicI64::new(i64::MIN);
+    let on_packet = move |buffer: &gst::BufferRef| {
+        wiring.progress.mark(&wiring.progress.packet);
+        let Some(media) = buffer.pts().map(micros) else {
+            return;
+        };
+        // One picture is many packets; the first is the least delayed.
+        if previous.swap(media, Ordering::Relaxed) == media {
+            return;
+        }
+        let mut memory = locked(&wiring.memory);
+        let now = memory.now();
+        memory.timeline.packet(media, reported(buffer), now);
+    };
+    pad.add_probe(
+        gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+        move |_, info| {
+            match &info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) => on_packet(buffer),
+                Some(gst::PadProbeData::BufferList(list)) => list.iter().for_each(&on_packet),
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        },
+    );
+}
+
+/// The camera's UTC for a packet (µs).
+fn reported(buffer: &gst::BufferRef) -> Option<i64> {
+    buffer
+        .iter_meta::<gst::ReferenceTimestampMeta>()
+        .find(|meta| {
+            meta.reference()
+                .structure(0)
+                .is_some_and(|s| s.name() == "timestamp/x-ntp")
+        })
+        .map(|meta| micros(meta.timestamp()) - micros(gst::ClockTime::from_seconds(NTP_TO_UNIX)))
+}
+
+fn guard_backlog(queue: &gst::Element, wiring: &Arc<Wiring>) {
+    let Some(pad) = queue.static_pad("sink") else {
+        return;
+    };
+    let wiring = Arc::clone(wiring);
+    let weak = queue.downgrade();
+    let is_skipping = AtomicBool::new(false);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let (Some(queue), Some(buffer)) = (weak.upgrade(), info.buffer()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let waiting = queue.property::<u32>("current-level-buffers");
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let mut skips = is_skipping.load(Ordering::Relaxed);
+        if waiting >= BACKLOG {
+            skips = true;
+        } else if skips && is_key && waiting <= CAUGHT_UP {
+            skips = false;
+        }
+        is_skipping.store(skips, Ordering::Relaxed);
+        if skips {
+            count(&wiring.slot.counts.dropped_backlog);
+            gst::PadProbeReturn::Drop
+        } else {
+            gst::PadProbeReturn::Ok
+        }
+    });
+}
+
+/// Counts what comes out, and drops what need not be converted.
+fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>) {
+    let Some(pad) = decoder.static_pad("src") else {
+        return;
+    };
+    let wiring = Arc::clone(wiring);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let counts = &wiring.slot.counts;
+        count(&counts.received);
+        // A grey picture with moving shreds is worse than none.
+        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            count(&counts.decode_errors);
+            count(&counts.dropped_corrupt);
+            return gst::PadProbeReturn::Drop;
+        }
+        wiring.progress.mark(&wiring.progress.picture);
+        if let Some(pts) = buffer.pts()
+            && !locked(&wiring.memory).pace.keeps(micros(pts))
+        {
+            count(&counts.dropped_rate);
+            return gst::PadProbeReturn::Drop;
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+impl Wiring {
+    /// A picture that shall be looked at; `codec` with the first of a connection.
+    fn deliver(&self, sample: &gst::Sample, codec: Option<&str>) {
+        let mut memory = locked(&self.memory);
+        let now = memory.now();
+        let media = sample
+            .buffer()
+            .and_then(gst::BufferRef::pts)
+            .map_or(now.monotonic, micros);
+        let stamp = memory.timeline.stamp(media, now);
+        let counts = &self.slot.counts;
+        // No queue between decoder and here: the count is this picture's.
+        let number = counts.received.load(Ordering::Relaxed).saturating_sub(1)
+            + counts.dropped_backlog.load(Ordering::Relaxed);
+        let label = Label {
+            number,
+            time: stamp.time,
+            time_quality: stamp.quality,
+        };
+        let Some(frame) = Frame::of_sample(sample, &label) else {
+            count(&counts.decode_errors);
+            count(&counts.dropped_corrupt);
+            return;
+        };
+        let size = (frame.width, frame.height);
+        let is_resized = memory.size.replace(size).is_some_and(|old| old != size);
+        if let Some(codec) = codec {
+            self.slot.notify(Notice::Connected {
+                codec: codec.to_owned(),
+                width: frame.width,
+                height: frame.height,
+            });
+        }
+        if is_resized {
+            self.slot.notify(Notice::PictureChanged {
+                width: frame.width,
+                height: frame.height,
+            });
+        }
+        if let Some(from) = stamp.step_from {
+            memory.stillness.restart();
+            self.slot.notify(Notice::ClockStep {
+                from,
+                to: stamp.time,
+            });
+        }
+        if memory.quality.replace(stamp.quality) != Some(stamp.quality) {
+            self.slot.notify(Notice::TimeQualityChanged(stamp.quality));
+        }
+        let luma = Luma {
+            bytes: frame.y(),
+            stride: frame.y_stride(),
+            width: frame.width as usize,
+            height: frame.height as usize,
+        };
+        match memory.stillness.look(frame.time, luma) {
+            Some(Change::Frozen(since)) => self.slot.notify(Notice::Frozen { since }),
+            Some(Change::Thawed) => self.slot.notify(Notice::Thawed),
+            None => {}
+        }
+        drop(memory);
+        self.slot.put(frame);
+    }
+}
+
+fn micros(time: gst::ClockTime) -> i64 {
+    i64::try_from(time.useconds()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panicking thread left is still a count or a time.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,138 @@
+//! What GStreamer's threads and the supervisor hand to the reader: the newest
+//! frame, notices and counts.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::notice::{Notice, StreamCounters};
+use crate::frame::Frame;
+
+/// Notices kept for a reader that is busy.
+const NOTICES: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) name: String,
+    newest: Mutex<Option<Frame>>,
+    notices: Sender<Notice>,
+    /// To drop the oldest when nobody reads.
+    unread: Receiver<Notice>,
+    wake: Sender<()>,
+    pub(super) counts: Counts,
+    pub(super) is_stopping: AtomicBool,
+}
+
+/// [`StreamCounters`] as the threads count them.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) received: AtomicU64,
+    pub(super) analysed: AtomicU64,
+    pub(super) dropped_overwritten: AtomicU64,
+    pub(super) dropped_rate: AtomicU64,
+    pub(super) dropped_corrupt: AtomicU64,
+    pub(super) dropped_backlog: AtomicU64,
+    pub(super) decode_errors: AtomicU64,
+    pub(super) reconnects: AtomicU64,
+}
+
+/// Adds one.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Slot {
+    pub(super) fn new(name: &str, wake: Sender<()>) -> (Self, Receiver<Notice>) {
+        let (notices, unread) = bounded(NOTICES);
+        let slot = Self {
+            name: name.to_owned(),
+            newest: Mutex::new(None),
+            notices,
+            unread: unread.clone(),
+            wake,
+            counts: Counts::default(),
+            is_stopping: AtomicBool::new(false),
+        };
+        (slot, unread)
+    }
+
+    /// Puts a frame in; one that was still there has been overwritten.
+    pub(super) fn put(&self, frame: Frame) {
+        // The old frame is freed after the lock is: unmapping is not ours to wait for.
+        let old = self.newest().replace(frame);
+        if old.is_some() {
+            count(&self.counts.dropped_overwritten);
+        }
+        self.wake();
+    }
+
+    pub(super) fn take(&self) -> Option<Frame> {
+        let frame = self.newest().take();
+        if frame.is_some() {
+            count(&self.counts.analysed);
+        }
+        frame
+    }
+
+    pub(super) fn notify(&self, notice: Notice) {
+        match &notice {
+            Notice::Lost {
+                reason,
+                message,
+                retry_in,
+            } => tracing::warn!(
+                camera = %self.name, reason = reason.as_str(), retry_s = retry_in.as_secs_f64(), "{message}"
+            ),
+            notice => tracing::info!(camera = %self.name, ?notice, "stream"),
+        }
+        let mut notice = notice;
+        // The newest word counts; a reader that is 256 behind reads the status anyway.
+        while let Err(full) = self.notices.try_send(notice) {
+            notice = full.into_inner();
+            self.unread.try_recv().ok();
+        }
+        self.wake();
+    }
+
+    pub(super) fn counters(&self) -> StreamCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &self.counts;
+        StreamCounters {
+            received: read(&counts.received),
+            analysed: read(&counts.analysed),
+            dropped_overwritten: read(&counts.dropped_overwritten),
+            dropped_rate: read(&counts.dropped_rate),
+            dropped_corrupt: read(&counts.dropped_corrupt),
+            dropped_backlog: read(&counts.dropped_backlog),
+            decode_errors: read(&counts.decode_errors),
+            reconnects: read(&counts.reconnects),
+        }
+    }
+
+    fn wake(&self) {
+        // Full: the reader has been woken already. Gone: nobody to wake.
+        self.wake.try_send(()).ok();
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<Frame>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_sleeps_finds_the_newest_notices() {
+        let (wake, _woken) = bounded(1);
+        let (slot, notices) = Slot::new("gate", wake);
+        for attempt in 0..NOTICES as u64 + 10 {
+            slot.notify(Notice::Connecting { attempt });
+        }
+        let read: Vec<Notice> = notices.try_iter().collect();
+        assert_eq!(read.len(), NOTICES);
+        assert_eq!(read[0], Notice::Connecting { attempt: 10 });
+    }
+}

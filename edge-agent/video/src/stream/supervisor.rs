@@ -1,0 +1,153 @@
+//! Connects, watches, waits, and connects again, until told to stop.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::backoff::Backoff;
+use super::loss::Loss;
+use super::notice::{LossReason, Notice};
+use super::session::{Memory, Session};
+use super::settings::RtspSettings;
+use super::slot::{Slot, count};
+
+/// How often the watchdog looks.
+const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// Pictures for so long: the connection was good, and the back-off starts again.
+const GOOD: Duration = Duration::from_secs(5);
+/// A camera with a "smart" codec sends a key picture every 10 s or more; until
+/// the first one nothing can be decoded, and that is no fault.
+const FIRST_KEY_WITHIN: Duration = Duration::from_secs(20);
+
+enum End {
+    Stopped,
+    Lost(Loss),
+}
+
+/// Watches a camera until `stop` is closed.
+pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>) {
+    let memory = Arc::new(Mutex::new(Memory::new(settings)));
+    let mut backoff = Backoff::default();
+    let mut rejected = BTreeSet::new();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        if attempt > 1 {
+            count(&slot.counts.reconnects);
+        }
+        slot.notify(Notice::Connecting { attempt });
+        let loss = match connection(slot, settings, &memory, &mut rejected, &mut backoff) {
+            End::Stopped => return,
+            End::Lost(loss) => loss,
+        };
+        let retry_in = backoff.next(settings, loss.reason, fastrand::f64());
+        slot.notify(Notice::Lost {
+            reason: loss.reason,
+            message: loss.message(&slot.name, settings),
+            retry_in,
+        });
+        // Nothing is ever sent: it ends early only when the other side is dropped.
+        if stop.recv_timeout(retry_in) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+/// One connection from beginning to end.
+fn connection(
+    slot: &Arc<Slot>,
+    settings: &RtspSettings,
+    memory: &Arc<Mutex<Memory>>,
+    rejected: &mut BTreeSet<String>,
+    backoff: &mut Backoff,
+) -> End {
+    if let Some(fault) = settings.url_fault() {
+        return End::Lost(Loss::with_detail(LossReason::BadAddress, fault));
+    }
+    let session = match Session::start(settings, slot, memory, rejected) {
+        Ok(session) => session,
+        Err(loss) => return End::Lost(loss),
+    };
+    let end = watch(slot, settings, &session);
+    let had_pictures = session.progress.picture_age().is_some();
+    if had_pictures && session.progress.age_of_connection() >= GOOD {
+        backoff.reset();
+    }
+    if let End::Lost(loss) = &end
+        && loss.reason == LossReason::Decode
+        && !had_pictures
+        && let Some(decoder) = session.progress.decoder()
+    {
+        tracing::warn!(camera = %slot.name, decoder, "decoder gives no picture; another is tried next");
+        rejected.insert(decoder);
+    }
+    end
+}
+
+fn watch(slot: &Arc<Slot>, settings: &RtspSettings, session: &Session) -> End {
+    loop {
+        if slot.is_stopping.load(Ordering::Relaxed) {
+            return End::Stopped;
+        }
+        if let Some(loss) = session.progress.take_fault() {
+            return End::Lost(loss);
+        }
+        if let Some(message) = session.bus.timed_pop(TICK)
+            && let Some(loss) = heard(slot, session, &message)
+        {
+            return End::Lost(loss);
+        }
+        if let Some(loss) = overdue(settings, session) {
+            return End::Lost(loss);
+        }
+    }
+}
+
+/// What a message on the bus means; most mean nothing.
+fn heard(slot: &Slot, session: &Session, message: &gst::Message) -> Option<Loss> {
+    match message.view() {
+        // A camera has no end: an end of stream is a hang-up.
+        gst::MessageView::Eos(_) => Some(Loss::new(LossReason::Closed)),
+        gst::MessageView::Error(error) => {
+            tracing::debug!(camera = %slot.name, error = %error.error(), debug = ?error.debug(), "pipeline");
+            let mut loss = Loss::of_error(error);
+            let is_decoder = error
+                .src()
+                .and_then(|source| source.downcast_ref::<gst::Element>())
+                .and_then(ElementExt::factory)
+                .is_some_and(|f| Some(f.name().as_str()) == session.progress.decoder().as_deref());
+            if is_decoder {
+                loss.reason = LossReason::Decode;
+            } else if loss.reason == LossReason::Failed && session.progress.picture_age().is_some()
+            {
+                // It did work: the connection broke, whatever the words.
+                loss.reason = LossReason::Closed;
+            }
+            Some(loss)
+        }
+        _ => None,
+    }
+}
+
+/// The watchdog: rtspsrc itself never notices a camera that says nothing.
+fn overdue(settings: &RtspSettings, session: &Session) -> Option<Loss> {
+    let progress = &session.progress;
+    let (packet, picture) = (progress.packet_age(), progress.picture_age());
+    match (packet, picture) {
+        (None, _) => {
+            let limit = settings.connect_within.max(settings.silent_after);
+            (progress.age_of_connection() > limit).then(|| Loss::new(LossReason::TimedOut))
+        }
+        (Some(packet), _) if packet > settings.silent_after => Some(Loss::new(LossReason::Silent)),
+        (Some(_), Some(picture)) => (picture > settings.silent_after.max(FIRST_KEY_WITHIN))
+            .then(|| Loss::new(LossReason::Decode)),
+        (Some(_), None) => (progress.age_of_connection()
+            > settings.connect_within + FIRST_KEY_WITHIN)
+            .then(|| Loss::new(LossReason::Decode)),
+    }
+}
