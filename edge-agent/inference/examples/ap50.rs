@@ -46,10 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let per_picture = started.elapsed().as_secs_f64() * 1000.0 / pictures.max(1) as f64;
     let labels =
         average_precision::read_labels(&std::fs::read_to_string(labels)?, seen.width, seen.height);
-    let score = average_precision::score(&seen.frames, &labels, high);
+    let people = average_precision::score(&seen.frames, &labels, high);
     println!(
         "{pictures} pictures, {per_picture:.1} ms each (wall, reading included)\nperson AP50 {:.3}; at score {high}: precision {:.3}, recall {:.3}",
-        score.ap50, score.precision, score.recall
+        people.ap50, people.precision, people.recall
     );
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use protocol::{Detection, NormBox, ObjectClass};
 
 /// Labelled boxes by frame number, from 1, in fractions of the picture.
-pub type Labels = BTreeMap<u64, Vec<NormBox>>;
+pub(crate) type Labels = BTreeMap<u64, Vec<NormBox>>;
 
-/// Reads `frame,id,left,top,width,height,flag,…` in pixels from 1; lines whose
-/// flag is 0 are not to be counted.
-pub fn read_labels(text: &str, width: u32, height: u32) -> Labels {
+/// Reads `frame,id,left,top,width,height,…` in pixels from 1. Every label
+/// counts, also those flagged as hard to see, as in the published figures.
+pub(crate) fn read_labels(text: &str, width: u32, height: u32) -> Labels {
     let (width, height) = (f64::from(width), f64::from(height));
     let mut labels = Labels::new();
     for line in text.lines() {
@@ -17,12 +17,9 @@ pub fn read_labels(text: &str, width: u32, height: u32) -> Labels {
             .split(',')
             .map_while(|field| field.trim().parse().ok())
             .collect();
-        let [frame, _, left, top, box_width, box_height, flag, ..] = numbers[..] else {
+        let [frame, _, left, top, box_width, box_height, ..] = numbers[..] else {
             continue;
         };
-        if flag == 0.0 {
-            continue;
-        }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         // whole numbers in the file
         labels.entry(frame as u64).or_default().push(NormBox {
@@ -37,17 +34,17 @@ pub fn read_labels(text: &str, width: u32, height: u32) -> Labels {
 
 /// How well detections match labels.
 #[derive(Clone, Copy, Debug)]
-pub struct Score {
+pub(crate) struct Score {
     /// Area under precision over recall, at IoU ≥ 0.5.
-    pub ap50: f64,
+    pub(crate) ap50: f64,
     /// Precision of the detections at or above the model's high threshold.
-    pub precision: f64,
+    pub(crate) precision: f64,
     /// Recall of the same.
-    pub recall: f64,
+    pub(crate) recall: f64,
 }
 
 /// Scores the people among `seen`, by frame; frames that are not in `seen` do not count.
-pub fn score(seen: &BTreeMap<u64, Vec<Detection>>, labels: &Labels, high: f64) -> Score {
+pub(crate) fn score(seen: &BTreeMap<u64, Vec<Detection>>, labels: &Labels, high: f64) -> Score {
     let mut claims: Vec<(u64, &Detection)> = seen
         .iter()
         .flat_map(|(frame, detections)| detections.iter().map(move |d| (*frame, d)))

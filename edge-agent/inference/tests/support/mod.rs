@@ -1,9 +1,9 @@
 //! What the accuracy test and the `ap50` example share: pictures from a pipe,
 //! and how well detections match labels.
 
-pub mod average_precision;
+pub(crate) mod average_precision;
 
-pub mod y4m;
+pub(crate) mod y4m;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,17 +12,17 @@ use edge_inference::Detector;
 use protocol::Detection;
 
 /// What a detector saw in a clip.
-pub struct Seen {
+pub(crate) struct Seen {
     /// Of the pictures, in pixels.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Of the pictures, in pixels.
-    pub height: u32,
+    pub(crate) height: u32,
     /// By frame number, from 1, as labels count.
-    pub frames: BTreeMap<u64, Vec<Detection>>,
+    pub(crate) frames: BTreeMap<u64, Vec<Detection>>,
 }
 
 /// Looks at every `step`th picture of a y4m stream.
-pub fn detect_all(
+pub(crate) fn detect_all(
     detector: &mut Detector,
     stream: impl Read,
     step: u64,

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use models::{ColourMatrix, ColourRange, I420View};
 
 /// Reads pictures one after another into one buffer.
-pub struct Reader<R> {
+pub(crate) struct Reader<R> {
     stream: BufReader<R>,
     width: u32,
     height: u32,
@@ -17,7 +17,7 @@ fn invalid(message: impl Into<String>) -> io::Error {
 }
 
 impl<R: Read> Reader<R> {
-    pub fn new(stream: R) -> io::Result<Self> {
+    pub(crate) fn new(stream: R) -> io::Result<Self> {
         let mut stream = BufReader::with_capacity(1 << 20, stream);
         let mut header = String::new();
         stream.read_line(&mut header)?;
@@ -27,7 +27,7 @@ impl<R: Read> Reader<R> {
                 "the stream is not YUV4MPEG2; pipe `ffmpeg -pix_fmt yuv420p -f yuv4mpegpipe -`",
             ));
         }
-        let (mut width, mut height) = (0, 0);
+        let (mut width, mut height) = (0_u32, 0_u32);
         for word in words {
             let (key, value) = word.split_at(1);
             match key {
@@ -49,12 +49,12 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    pub fn size(&self) -> (u32, u32) {
+    pub(crate) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
     /// The next picture; `None` at the end.
-    pub fn next_picture(&mut self) -> io::Result<Option<I420View<'_>>> {
+    pub(crate) fn next_picture(&mut self) -> io::Result<Option<I420View<'_>>> {
         let mut header = Vec::new();
         self.stream.read_until(b'\n', &mut header)?;
         if header.is_empty() {
