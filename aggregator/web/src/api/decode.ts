@@ -1,0 +1,284 @@
+/**
+ * Reads what the centre sent into the types of `types.ts`, once, at the edge.
+ *
+ * A missing optional becomes null, an unknown word the most careful known one
+ * (an unknown severity is shown as major: better looked at than overlooked),
+ * and an item without an identity is refused as null so that the caller leaves
+ * it out instead of showing something nobody can open.
+ */
+
+import type {
+  Actor,
+  AlertDetail,
+  AlertPage,
+  AlertState,
+  AlertSummary,
+  BoxStatus,
+  CameraHealth,
+  CameraStatus,
+  Comparison,
+  EventDetail,
+  EvidenceItem,
+  EvidenceRole,
+  FrameTime,
+  HistoryEntry,
+  KindCount,
+  MachineState,
+  Place,
+  Predicate,
+  Severity,
+  TimeQuality,
+  Value,
+  Words,
+} from "./types.ts";
+
+type Fields = Record<string, unknown>;
+
+const fields = (input: unknown): Fields =>
+  typeof input === "object" && input !== null && !Array.isArray(input) ? (input as Fields) : {};
+const list = (input: unknown): unknown[] => (Array.isArray(input) ? input : []);
+const text = (input: unknown): string => (typeof input === "string" ? input : "");
+const textOrNull = (input: unknown): string | null => (typeof input === "string" && input !== "" ? input : null);
+const number = (input: unknown): number => (typeof input === "number" && Number.isFinite(input) ? input : 0);
+const numberOrNull = (input: unknown): number | null =>
+  typeof input === "number" && Number.isFinite(input) ? input : null;
+const present = <T>(item: T | null): item is T => item !== null;
+
+function word<T extends string>(input: unknown, known: readonly T[], otherwise: T): T {
+  return known.find((candidate) => candidate === input) ?? otherwise;
+}
+
+function words(input: unknown): Words | null {
+  if (typeof input === "string" && input !== "") return { vi: input, en: input };
+  const { vi, en } = fields(input);
+  const either = textOrNull(vi) ?? textOrNull(en);
+  return either === null ? null : { vi: textOrNull(vi) ?? either, en: textOrNull(en) ?? either };
+}
+
+function value(input: unknown): Value {
+  return typeof input === "boolean" || typeof input === "number" || typeof input === "string"
+    ? input
+    : JSON.stringify(input ?? null);
+}
+
+function place(input: unknown): Place | null {
+  if (typeof input === "string") return input === "" ? null : { name: input, latitude: null, longitude: null };
+  const { name, latitude, longitude } = fields(input);
+  const named = textOrNull(name);
+  return named === null ? null : { name: named, latitude: numberOrNull(latitude), longitude: numberOrNull(longitude) };
+}
+
+function frameTime(input: unknown): FrameTime | null {
+  const { frame, time } = fields(input);
+  const at = textOrNull(time);
+  return at === null ? null : { frame: number(frame), time: at };
+}
+
+/** Only addresses on the centre itself: what a box wrote must not make the browser call elsewhere. */
+function ownAddress(input: unknown): string | null {
+  const address = textOrNull(input);
+  return address !== null && /^\/(?![/\\])/.test(address) ? address : null;
+}
+
+export function alertSummary(input: unknown): AlertSummary | null {
+  const item = fields(input);
+  const id = textOrNull(item["id"]);
+  const occurred = textOrNull(item["occurred_at"]);
+  if (id === null || occurred === null) return null;
+  const kind = text(item["kind"]);
+  const camera = text(item["camera"]);
+  return {
+    id,
+    kind,
+    severity: word<Severity>(item["severity"], ["critical", "major", "minor", "info"], "major"),
+    title: words(item["title"]) ?? { vi: kind, en: kind },
+    site: text(item["site"]),
+    box: text(item["box"]),
+    camera,
+    camera_name: textOrNull(item["camera_name"]) ?? camera,
+    place: place(item["place"]),
+    occurred_at: occurred,
+    decided_at: textOrNull(item["decided_at"]),
+    received_at: textOrNull(item["received_at"]),
+    ended_at: textOrNull(item["ended_at"]),
+    state: word<AlertState>(item["state"], ["new", "acknowledged", "resolved"], "new"),
+    machine: word<MachineState>(item["machine"], ["raised", "updated", "cleared"], "raised"),
+    revision: number(item["revision"]),
+    simulated: item["simulated"] === true,
+    zone: textOrNull(item["zone"]),
+    still_url: ownAddress(item["still_url"]),
+    still_clean_url: ownAddress(item["still_clean_url"]),
+    change: number(item["change"]),
+  };
+}
+
+export function alertPage(input: unknown): AlertPage {
+  const { items, next } = fields(input);
+  return { items: list(items).map(alertSummary).filter(present), next: textOrNull(next) };
+}
+
+function predicate(input: unknown): Predicate {
+  const item = fields(input);
+  const name = text(item["name"]);
+  return {
+    name,
+    label: words(item["label"]) ?? { vi: name, en: name },
+    value: value(item["value"]),
+    comparison: word<Comparison>(item["comparison"], [">=", ">", "<=", "<", "="], "="),
+    threshold: value(item["threshold"]),
+    margin: numberOrNull(item["margin"]),
+    unit: text(item["unit"]),
+    holds: item["holds"] !== false,
+    first: frameTime(item["first"]),
+    last: frameTime(item["last"]),
+  };
+}
+
+function actor(input: unknown): Actor {
+  const item = fields(input);
+  const edges = list(item["box"]).map(numberOrNull).filter(present);
+  const [x, y, width, height] = edges;
+  return {
+    track: text(item["track"]),
+    class: textOrNull(item["class"]) ?? "other",
+    score: number(item["score"]),
+    bounds:
+      x === undefined || y === undefined || width === undefined || height === undefined
+        ? null
+        : [x, y, width, height],
+  };
+}
+
+const timeQuality = (input: unknown): TimeQuality =>
+  word<TimeQuality>(input, ["rtcp", "arrival", "media", "unknown"], "unknown");
+
+function eventDetail(input: unknown): EventDetail {
+  const item = fields(input);
+  const made = fields(item["provenance"]);
+  return {
+    rule: text(item["rule"]),
+    phase: text(item["phase"]),
+    decided: frameTime(item["decided"]),
+    time_quality: timeQuality(item["time_quality"]),
+    actors: list(item["actors"]).map(actor),
+    facts: Object.entries(fields(item["facts"])).map(([key, fact]) => [key, value(fact)]),
+    explanation: list(item["explanation"]).map(predicate),
+    provenance: {
+      agent: text(made["agent"]),
+      configuration: textOrNull(made["configuration"]),
+      calibration: textOrNull(made["calibration"]),
+      model: textOrNull(made["model"]),
+      model_digest: textOrNull(made["model_digest"]),
+    },
+  };
+}
+
+function evidenceItem(input: unknown): EvidenceItem | null {
+  const item = fields(input);
+  const sha256 = textOrNull(item["sha256"]);
+  if (sha256 === null) return null;
+  return {
+    role: word<EvidenceRole>(item["role"], ["still_clean", "still_annotated", "clip", "other"], "other"),
+    sha256,
+    length: number(item["length"]),
+    media_type: text(item["media_type"]),
+    captured: textOrNull(item["captured"]),
+    available: item["available"] === true,
+    url: ownAddress(item["url"]),
+  };
+}
+
+function historyEntry(input: unknown): HistoryEntry | null {
+  const item = fields(input);
+  const at = textOrNull(item["at"]);
+  if (at === null) return null;
+  return {
+    at,
+    actor: text(item["actor"]),
+    action: text(item["action"]),
+    from: textOrNull(item["from"]),
+    to: textOrNull(item["to"]),
+    reason: textOrNull(item["reason"]),
+    note: textOrNull(item["note"]),
+  };
+}
+
+export function alertDetail(input: unknown): AlertDetail | null {
+  const summary = alertSummary(input);
+  if (summary === null) return null;
+  const { event, evidence, history } = fields(input);
+  return {
+    ...summary,
+    event: eventDetail(event),
+    evidence: list(evidence).map(evidenceItem).filter(present),
+    history: list(history).map(historyEntry).filter(present),
+  };
+}
+
+export function cameraStatus(input: unknown): CameraStatus | null {
+  const item = fields(input);
+  const camera = textOrNull(item["camera"]);
+  if (camera === null) return null;
+  const online = item["box_online"];
+  return {
+    site: text(item["site"]),
+    box: text(item["box"]),
+    camera,
+    name: textOrNull(item["name"]) ?? camera,
+    place: place(item["place"]),
+    simulated: item["simulated"] === true,
+    health: word<CameraHealth>(
+      item["health"],
+      ["connecting", "watching", "degraded", "lost", "stopped", "unknown"],
+      "unknown",
+    ),
+    reason: words(item["reason"]),
+    since: textOrNull(item["since"]),
+    at: textOrNull(item["at"]),
+    retries: number(item["retries"]),
+    frames_received: number(item["frames_received"]),
+    frames_analysed: number(item["frames_analysed"]),
+    frames_dropped: number(item["frames_dropped"]),
+    analysed_fps: number(item["analysed_fps"]),
+    time_quality: item["time_quality"] == null ? null : timeQuality(item["time_quality"]),
+    model: textOrNull(item["model"]),
+    box_online: typeof online === "boolean" ? online : null,
+    heard_at: textOrNull(item["received_at"]) ?? textOrNull(item["at"]),
+  };
+}
+
+export function boxStatus(input: unknown): BoxStatus | null {
+  const item = fields(input);
+  const box = textOrNull(item["box"]);
+  if (box === null) return null;
+  return {
+    site: text(item["site"]),
+    box,
+    online: item["online"] === true,
+    version: text(item["version"]),
+    at: textOrNull(item["at"]),
+    outbox_waiting: number(item["outbox_waiting"]),
+    trouble: words(item["trouble"]),
+  };
+}
+
+export function cameraList(input: unknown): { cameras: CameraStatus[]; boxes: BoxStatus[] } {
+  const { items, boxes } = fields(input);
+  return {
+    cameras: list(items).map(cameraStatus).filter(present),
+    boxes: list(boxes).map(boxStatus).filter(present),
+  };
+}
+
+/** One row per kind, whether the centre counts per kind or per kind and state. */
+export function kindCounts(input: unknown): KindCount[] {
+  const totals = new Map<string, number>();
+  for (const row of list(fields(input)["items"]).map(fields)) {
+    const kind = textOrNull(row["kind"]);
+    if (kind === null) continue;
+    const perState = Object.values(fields(row["states"] ?? row["counts"])).map(number);
+    const count = numberOrNull(row["count"]) ?? numberOrNull(row["total"]) ?? perState.reduce((a, b) => a + b, 0);
+    totals.set(kind, (totals.get(kind) ?? 0) + count);
+  }
+  return [...totals].map(([kind, count]) => ({ kind, count })).sort((a, b) => a.kind.localeCompare(b.kind));
+}

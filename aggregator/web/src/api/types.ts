@@ -1,0 +1,194 @@
+/**
+ * The words of the aggregator's REST contract, as the screen understands them.
+ *
+ * They mirror the `protocol` crate. Words that a newer centre may add (a kind,
+ * a severity, a health) are read by `decode.ts`, so that one unknown word never
+ * blanks the list.
+ */
+
+/** What a person decided about an alert. */
+export type AlertState = "new" | "acknowledged" | "resolved";
+export const ALERT_STATES: readonly AlertState[] = ["new", "acknowledged", "resolved"];
+
+/** How soon somebody should look, most urgent first. */
+export type Severity = "critical" | "major" | "minor" | "info";
+export const SEVERITIES: readonly Severity[] = ["critical", "major", "minor", "info"];
+
+/** What the machine says, apart from what people decided. */
+export type MachineState = "raised" | "updated" | "cleared";
+
+/** Why a case was closed; the centre refuses any other word. */
+export type ResolveReason = "confirmed" | "false_alarm" | "unverifiable" | "duplicate" | "test";
+export const RESOLVE_REASONS: readonly ResolveReason[] = [
+  "confirmed",
+  "false_alarm",
+  "unverifiable",
+  "duplicate",
+  "test",
+];
+
+export type TimeQuality = "rtcp" | "arrival" | "media" | "unknown";
+export type CameraHealth = "connecting" | "watching" | "degraded" | "lost" | "stopped" | "unknown";
+export type EvidenceRole = "still_clean" | "still_annotated" | "clip" | "other";
+export type Comparison = ">=" | ">" | "<=" | "<" | "=";
+
+/** RFC 3339, UTC, six decimals: text order is time order. */
+export type Instant = string;
+/** A flag, a number or a word, as the rule wrote it. */
+export type Value = boolean | number | string;
+
+export interface Words {
+  vi: string;
+  en: string;
+}
+
+export interface Place {
+  name: string;
+  latitude: number | null;
+  longitude: number | null;
+}
+
+export interface AlertSummary {
+  id: string;
+  kind: string;
+  severity: Severity;
+  title: Words;
+  site: string;
+  box: string;
+  camera: string;
+  camera_name: string;
+  place: Place | null;
+  /** Onset. */
+  occurred_at: Instant;
+  decided_at: Instant | null;
+  received_at: Instant | null;
+  ended_at: Instant | null;
+  state: AlertState;
+  machine: MachineState;
+  revision: number;
+  simulated: boolean;
+  zone: string | null;
+  still_url: string | null;
+  still_clean_url: string | null;
+  /** Number of the change that made this version; a higher one is newer. */
+  change: number;
+}
+
+export interface FrameTime {
+  frame: number;
+  time: Instant;
+}
+
+export interface Predicate {
+  name: string;
+  label: Words;
+  value: Value;
+  comparison: Comparison;
+  threshold: Value;
+  /** Signed; positive is on the side of the event. Null for words. */
+  margin: number | null;
+  unit: string;
+  holds: boolean;
+  first: FrameTime | null;
+  last: FrameTime | null;
+}
+
+export interface Actor {
+  track: string;
+  class: string;
+  score: number;
+  /** Left, top, width, height as fractions of the picture. */
+  bounds: [number, number, number, number] | null;
+}
+
+export interface Provenance {
+  agent: string;
+  configuration: string | null;
+  calibration: string | null;
+  model: string | null;
+  model_digest: string | null;
+}
+
+/** What of the event the screen shows beyond the summary. */
+export interface EventDetail {
+  rule: string;
+  phase: string;
+  decided: FrameTime | null;
+  time_quality: TimeQuality;
+  actors: Actor[];
+  facts: [key: string, value: Value][];
+  explanation: Predicate[];
+  provenance: Provenance;
+}
+
+export interface EvidenceItem {
+  role: EvidenceRole;
+  sha256: string;
+  length: number;
+  media_type: string;
+  captured: Instant | null;
+  /** Whether the file itself has arrived at the centre. */
+  available: boolean;
+  url: string | null;
+}
+
+export interface HistoryEntry {
+  at: Instant;
+  actor: string;
+  action: string;
+  from: string | null;
+  to: string | null;
+  reason: string | null;
+  note: string | null;
+}
+
+export interface AlertDetail extends AlertSummary {
+  event: EventDetail;
+  evidence: EvidenceItem[];
+  history: HistoryEntry[];
+}
+
+export interface AlertPage {
+  items: AlertSummary[];
+  next: string | null;
+}
+
+export interface CameraStatus {
+  site: string;
+  box: string;
+  camera: string;
+  name: string;
+  place: Place | null;
+  simulated: boolean;
+  health: CameraHealth;
+  reason: Words | null;
+  since: Instant | null;
+  at: Instant | null;
+  retries: number;
+  frames_received: number;
+  frames_analysed: number;
+  frames_dropped: number;
+  analysed_fps: number;
+  time_quality: TimeQuality | null;
+  model: string | null;
+  /** Null when the centre has not heard of the box itself. */
+  box_online: boolean | null;
+  /** When this status reached the centre, by the centre's clock; the box's own time where it is not told. */
+  heard_at: Instant | null;
+}
+
+export interface BoxStatus {
+  site: string;
+  box: string;
+  online: boolean;
+  version: string;
+  at: Instant | null;
+  outbox_waiting: number;
+  trouble: Words | null;
+}
+
+/** How many alerts of a kind the centre holds. */
+export interface KindCount {
+  kind: string;
+  count: number;
+}

@@ -1,0 +1,276 @@
+// The browser tests against the mock server: the operator's errand, then what
+// a real centre does too rarely to wait for (lines that break, refusals,
+// colleagues who are faster, thousands of alerts).
+//
+// Skipped, with a word about it, where there is no Chromium; set
+// NGATU_BROWSER_REQUIRED=1 to fail instead.
+
+import { access } from "node:fs/promises";
+import { startMock } from "../mock-server.mjs";
+import { CHROMIUM, startBrowser, watch, watchPolicy } from "./chromium.mjs";
+import { check, operate } from "./operator.mjs";
+
+const STEP = { timeout: 15_000 };
+const row = (id) => `li[data-alert="${id}"]`;
+const state = (id, word) => `[data-alert-open="${id}"][data-state="${word}"]`;
+
+/** Each gets a fresh page on a fresh mock. `expected`: complaints of the browser that are the point of the test. */
+const TESTS = {
+  "a new alert appears by itself, is counted, and the count goes when it is opened": async ({ page, mock }) => {
+    const { id } = mock.raise("wrong_way");
+    await page.waitForSelector(`${row(id)}.is-unseen`, STEP);
+    await page.waitForSelector("[data-unseen='1']", STEP);
+    check((await page.title()).startsWith("(1) "), `the title does not count: ${await page.title()}`);
+    check((await page.locator("li[data-alert]").first().getAttribute("data-alert")) === id, "the newest alert is not on top");
+    await page.click(`${row(id)} a`);
+    await page.waitForSelector("[data-unseen]", { state: "detached", ...STEP });
+  },
+
+  "a simulated alert says so in the list and over its picture": async ({ page, mock }) => {
+    let alert;
+    do alert = mock.raise("red_light");
+    while (!alert.simulated);
+    await page.waitForSelector(`${row(alert.id)} .simulated`, STEP);
+    await page.click(`${row(alert.id)} a`);
+    await page.waitForSelector(".hazard", STEP);
+    check((await page.innerText(".hazard")).startsWith("MÔ PHỎNG / SIMULATED"), "the warning is not in both languages");
+    await page.check("input[name=hide-simulated]");
+    await page.waitForSelector(row(alert.id), { state: "attached", ...STEP }); // it is being read
+    check(page.url().includes("simulated=false"), `the address does not say so: ${page.url()}`);
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(row(alert.id), { state: "detached", ...STEP });
+  },
+
+  "a kind the screen has never heard of is shown by its own title": async ({ page, mock }) => {
+    const { id, title } = mock.raise("blocked_drain");
+    await page.waitForSelector(row(id), STEP);
+    check((await page.innerText(`${row(id)} .row-title`)).includes(title.vi), "the title is missing");
+    await page.click(".menu:has-text('Loại')");
+    await page.waitForSelector(`.popup:popover-open label:has-text('${title.vi}')`, STEP);
+  },
+
+  "filters are in the address, narrow the list, and survive a reload": async ({ page }) => {
+    await page.click(".filters .severity-critical");
+    await page.waitForURL(/severity=critical/, STEP);
+    await page.waitForFunction(() => {
+      const rows = [...document.querySelectorAll("li[data-alert]")];
+      return rows.length > 0 && rows.every((each) => each.classList.contains("edge-critical"));
+    }, null, STEP);
+    await page.reload();
+    await page.waitForSelector(".filters .severity-critical[aria-pressed=true]", STEP);
+    await page.waitForSelector("li.edge-critical", STEP);
+    await page.goto(`${new URL("/", page.url())}?kind=never_heard_of`);
+    await page.waitForSelector(".notice", STEP);
+    await page.click(".notice button");
+    await page.waitForSelector("li[data-alert]", STEP);
+  },
+
+  "the line breaks and comes back: nothing between is missed": async ({ page, mock }) => {
+    mock.faults.streamDown = true;
+    mock.cutStreams();
+    await page.waitForSelector("[data-connection=reconnecting]", STEP);
+    const { id } = mock.raise("loitering");
+    await page.waitForSelector("[data-connection=stale]", { timeout: 20_000 });
+    check(/\d\d:\d\d:\d\d/.test(await page.innerText("[data-connection=stale]")), "it does not say since when");
+    check((await page.locator(row(id)).count()) === 0, "the mock told of the alert though its line was down");
+    mock.faults.streamDown = false;
+    await page.click("[data-connection] button");
+    await page.waitForSelector("[data-connection=live]", STEP);
+    await page.waitForSelector(row(id), STEP);
+  },
+
+  "a refusal is shown in the centre's words and the state goes back": async ({ page, mock }) => {
+    const { id } = mock.raise();
+    await page.click(`${row(id)} a`, STEP);
+    await page.fill("input[name=actor]", "An");
+    mock.faults.refuseDecisions = true;
+    await page.click("[data-action=acknowledge]");
+    await page.waitForSelector(".fault:has-text('the disk under the data directory is full')", STEP);
+    await page.waitForSelector(state(id, "new"), STEP);
+    mock.faults.refuseDecisions = false;
+    await page.locator("h2").first().click();
+    await page.keyboard.press("a");
+    await page.waitForSelector(state(id, "acknowledged"), STEP);
+  },
+
+  "a colleague was faster: the screen says so and shows what they did": async ({ page, mock }) => {
+    const { id } = mock.raise();
+    await page.click(`${row(id)} a`, STEP);
+    await page.waitForSelector(state(id, "new"), STEP);
+    await page.fill("input[name=actor]", "An");
+    mock.faults.streamDown = true;
+    mock.cutStreams();
+    await page.waitForSelector("[data-connection=reconnecting]", STEP);
+    mock.acknowledgeElsewhere(id);
+    await page.click("[data-action=acknowledge]");
+    await page.waitForSelector(".fault:has-text('Có người vừa xử lý')", STEP);
+    await page.waitForSelector(state(id, "acknowledged"), STEP);
+    await page.waitForSelector(".history :text('Trần Hoa')", STEP);
+  },
+
+  "the keys walk the list, help opens and closes, and typing is left alone": async ({ page }) => {
+    await page.waitForSelector("li[data-alert]", STEP);
+    const ids = await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((each) => each.dataset.alert));
+    const open = (id) => page.waitForSelector(`[data-alert-open="${id}"]`, STEP);
+    await page.keyboard.press("j");
+    await open(ids[0]);
+    await page.keyboard.press("j");
+    await open(ids[1]);
+    await page.keyboard.press("k");
+    await open(ids[0]);
+    await page.keyboard.press("?");
+    await page.waitForSelector("dialog[open]", STEP);
+    await page.keyboard.press("j");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("dialog[open]", { state: "detached", ...STEP });
+    await open(ids[0]);
+    await page.fill("input[name=actor]", "");
+    await page.locator("input[name=actor]").pressSequentially("jark");
+    check((await page.inputValue("input[name=actor]")) === "jark", "shortcuts ate what was typed");
+    await open(ids[0]);
+    await page.goBack();
+    await page.waitForSelector(".overview", STEP);
+  },
+
+  "the picture zooms by wheel, keys and buttons, and fits again": async ({ page, mock }) => {
+    let alert;
+    do alert = mock.raise();
+    while (alert.still_url === null);
+    await page.click(`${row(alert.id)} a`, STEP);
+    await page.waitForFunction(() => document.querySelector(".zoom img")?.naturalWidth > 0, null, STEP);
+    await page.hover(".zoom");
+    await page.mouse.wheel(0, -400);
+    await page.waitForSelector(".zoom.is-close", STEP);
+    await page.focus(".zoom");
+    await page.keyboard.press("0");
+    await page.waitForSelector(".zoom:not(.is-close)", STEP);
+    await page.keyboard.press("+");
+    await page.waitForSelector(".zoom.is-close", STEP);
+    await page.hover(".actors li");
+    await page.waitForSelector(".highlight", STEP);
+  },
+
+  "a box that goes away makes its cameras silent at once": async ({ page, mock }) => {
+    await page.keyboard.press("v");
+    await page.waitForSelector("[data-camera=nguyen-trai-01] [data-watch=watching]", STEP);
+    mock.setBox("b-thanh-xuan", false);
+    await page.waitForSelector("[data-camera=nguyen-trai-01] [data-watch=silent]", STEP);
+    await page.waitForSelector("nav .blind", STEP);
+    mock.setBox("b-thanh-xuan", true);
+    await page.waitForSelector("[data-camera=nguyen-trai-01] [data-watch=watching]", STEP);
+  },
+
+  "what cannot be found or read is said, not left blank": async ({ page, mock }) => {
+    await page.goto(`${mock.url}/?alert=00000000-0000-5000-a000-000000000000`);
+    await page.waitForSelector(".open-pane .notice", STEP);
+    check((await page.innerText(".open-pane .notice")).includes("Không có cảnh báo này"), "a missing alert is not said to be missing");
+  },
+
+  "theme and time zone are choices that last": async ({ page }) => {
+    await page.click("button[aria-label='Cài đặt']");
+    await page.click(".popup:popover-open label:has-text('Sáng')");
+    await page.click(".popup:popover-open label:has-text('UTC')");
+    await page.reload();
+    await page.waitForSelector(":root[data-theme=light]", STEP);
+    await page.waitForSelector("li[data-alert] .offset:has-text('UTC+00:00')", STEP);
+  },
+};
+
+/** Complaints that these tests provoke on purpose: the answers they ask the mock to refuse. */
+const PROVOKED = [
+  /^(503|409|404) (GET|POST) /,
+  /status of (503|409|404)/,
+  /ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/,
+];
+
+async function thousands() {
+  const mock = await startMock({ alerts: 3_000 });
+  const browser = await startBrowser();
+  const faults = [];
+  try {
+    const page = browser.context.pages()[0];
+    watch(page, "thousands", faults);
+    await page.goto(mock.url);
+    await page.waitForSelector("li[data-alert]", STEP);
+    for (let rows = 0; rows < 1_000; ) {
+      await page.evaluate(() => document.getElementById("list").scrollTo(0, 1e9));
+      await page.waitForFunction((had) => document.querySelectorAll("li[data-alert]").length > had, rows, STEP);
+      rows = await page.locator("li[data-alert]").count();
+    }
+    const started = Date.now();
+    const { id } = mock.raise();
+    await page.waitForSelector(row(id), { state: "attached", ...STEP });
+    const took = Date.now() - started;
+    check(took < 1_500, `with 1000 rows a new alert took ${took} ms to appear`);
+    check(faults.length === 0, faults.join("\n"));
+    return `a new alert among 1000 rows appears after ${took} ms`;
+  } finally {
+    await browser.close();
+    await mock.close();
+  }
+}
+
+async function main() {
+  try {
+    await access(CHROMIUM);
+  } catch {
+    const required = process.env.NGATU_BROWSER_REQUIRED === "1";
+    console.error(`browser tests: ${required ? "FAILED" : "skipped"}: there is no ${CHROMIUM}; install Debian's package chromium, or set NGATU_CHROMIUM`);
+    process.exit(required ? 1 : 0);
+  }
+  const failures = [];
+  const report = async (name, run) => {
+    const started = Date.now();
+    try {
+      const said = await run();
+      console.log(`✔ ${name}${said ? ` (${said})` : ""} ${Date.now() - started} ms`);
+    } catch (error) {
+      failures.push(name);
+      console.error(`✖ ${name}\n    ${error.message.replaceAll("\n", "\n    ")}`);
+    }
+  };
+
+  await report("the operator's errand", async () => {
+    const mock = await startMock();
+    try {
+      await operate(mock.url, { screenshots: process.env.NGATU_SCREENSHOTS || null, waitMs: 20_000, log: () => {} });
+    } finally {
+      await mock.close();
+    }
+  });
+
+  const browser = await startBrowser();
+  await watchPolicy(browser.context);
+  try {
+    for (const [name, test] of Object.entries(TESTS)) {
+      await report(name, async () => {
+        const mock = await startMock();
+        const page = await browser.context.newPage();
+        const faults = [];
+        const closing = watch(page, "page", faults, PROVOKED);
+        try {
+          await page.goto(`${mock.url}/?lang=vi`);
+          await page.waitForSelector("[data-connection=live]", STEP);
+          await page.waitForSelector("li[data-alert]", STEP);
+          await test({ page, mock });
+          check(faults.length === 0, `the browser complained:\n${faults.join("\n")}`);
+        } finally {
+          closing();
+          await page.close();
+          await mock.close();
+        }
+      });
+    }
+  } finally {
+    await browser.close();
+  }
+  await report("thousands of alerts stay fast", thousands);
+
+  if (failures.length > 0) {
+    console.error(`browser tests: ${failures.length} FAILED`);
+    process.exit(1);
+  }
+  console.log("browser tests: passed");
+}
+
+await main();
