@@ -1,0 +1,271 @@
+//! Evidence in and out, by SHA-256.
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use protocol::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::Api;
+use super::problem::Problem;
+use crate::clock;
+use crate::evidence::MEDIA_TYPES;
+use crate::store::EvidenceFile;
+
+/// Stores a file, once. Repeating it does no harm.
+#[utoipa::path(
+    put, path = "/api/v1/evidence/{sha256}", tag = "evidence", operation_id = "storeEvidence",
+    params(
+        ("sha256" = String, Path, description = "SHA-256 of the body, 64 hex digits"),
+        ("Authorization" = Option<String>, Header, description = "`Bearer <token>`, where the centre asks for one"),
+    ),
+    request_body(content = String, description = "The file itself, with its media type", content_type = "image/jpeg"),
+    responses(
+        (status = 200, description = "It was here already"),
+        (status = 201, description = "It is stored"),
+        (status = 401, description = "The token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Its media type is not taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The body has another SHA-256", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not take it", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn put(
+    State(api): State<Api>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    authorise(&api, request.headers())?;
+    let sha256 = digest(name)?;
+    let media_type = media_type(request.headers())?;
+    if api.store.file(sha256).await?.is_some() {
+        return Ok(StatusCode::OK);
+    }
+    // The file may be here without its row, if the program was killed between.
+    let length = match api.evidence.length(sha256).await? {
+        Some(length) => length,
+        None => {
+            api.evidence
+                .put(sha256, request.into_body().into_data_stream())
+                .await?
+        }
+    };
+    api.store
+        .file_stored(EvidenceFile {
+            sha256,
+            length,
+            media_type,
+            stored_at: clock::now(),
+        })
+        .await?;
+    api.metrics.evidence_files.inc();
+    api.metrics.evidence_bytes.inc_by(length);
+    Ok(StatusCode::CREATED)
+}
+
+/// Whether a file is here.
+#[utoipa::path(
+    head, path = "/api/v1/evidence/{sha256}", tag = "evidence", operation_id = "probeEvidence",
+    params(("sha256" = String, Path, description = "64 hex digits")),
+    responses((status = 200, description = "It is"), (status = 404, description = "It is not"))
+)]
+pub(super) async fn head(
+    State(api): State<Api>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let file = find(&api, digest(name)?).await?;
+    let mut response = StatusCode::OK.into_response();
+    describe(response.headers_mut(), &file, file.length);
+    Ok(response)
+}
+
+/// A file, whole or one range of bytes of it.
+#[utoipa::path(
+    get, path = "/api/v1/evidence/{sha256}", tag = "evidence", operation_id = "readEvidence",
+    params(
+        ("sha256" = String, Path, description = "64 hex digits"),
+        ("Range" = Option<String>, Header, description = "`bytes=FIRST-LAST`"),
+    ),
+    responses(
+        (status = 200, description = "The file", content_type = "image/jpeg"),
+        (status = 206, description = "The part that was asked for"),
+        (status = 304, description = "The caller has it"),
+        (status = 404, description = "It is not here (yet)", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "There is no such part"),
+    )
+)]
+pub(super) async fn get(
+    State(api): State<Api>,
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let file = find(&api, digest(name)?).await?;
+    let etag = format!("\"{}\"", file.sha256);
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == etag.as_bytes())
+    {
+        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    }
+    let asked = headers
+        .get(header::RANGE)
+        .and_then(|range| range.to_str().ok())
+        .map_or(Part::Whole, |range| part(range, file.length));
+    let range = match asked {
+        Part::Whole => None,
+        Part::Range(range) => Some(range),
+        Part::Missing => {
+            let whole = format!("bytes */{}", file.length);
+            let headers = [(header::CONTENT_RANGE, whole)];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
+        }
+    };
+    let length = range.as_ref().map_or(file.length, |r| r.end - r.start);
+    let stream = api
+        .evidence
+        .get(file.sha256, range.clone())
+        .await?
+        .ok_or_else(|| absent(file.sha256))?;
+    let mut response = Body::from_stream(stream).into_response();
+    describe(response.headers_mut(), &file, length);
+    if let Some(range) = range {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let part = format!("bytes {}-{}/{}", range.start, range.end - 1, file.length);
+        if let Ok(part) = HeaderValue::try_from(part) {
+            response.headers_mut().insert(header::CONTENT_RANGE, part);
+        }
+    }
+    Ok(response)
+}
+
+async fn find(api: &Api, sha256: Digest) -> Result<EvidenceFile, Problem> {
+    api.store.file(sha256).await?.ok_or_else(|| absent(sha256))
+}
+
+fn absent(sha256: Digest) -> Problem {
+    Problem::not_found(format!(
+        "file {sha256} is not here; its box may still be uploading it"
+    ))
+}
+
+/// Which part of a file is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    /// All of it; also for what we do not do: several ranges, other units.
+    Whole,
+    /// These bytes, the end exclusive.
+    Range(Range<u64>),
+    /// One that the file does not have.
+    Missing,
+}
+
+/// Reads a `Range` header.
+fn part(range: &str, length: u64) -> Part {
+    let Some((first, last)) = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
+    else {
+        return Part::Whole;
+    };
+    let range = match (first.parse::<u64>().ok(), last.parse::<u64>().ok()) {
+        (Some(first), None) if last.is_empty() => first..length,
+        (Some(first), Some(last)) => first..last.saturating_add(1).min(length),
+        (None, Some(count)) if first.is_empty() => length.saturating_sub(count)..length,
+        _ => return Part::Whole,
+    };
+    if range.is_empty() {
+        Part::Missing
+    } else {
+        Part::Range(range)
+    }
+}
+
+/// What a browser must know of a file. The content never changes, so it may be kept.
+fn describe(headers: &mut HeaderMap, file: &EvidenceFile, length: u64) {
+    let mut set = |name, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, &file.media_type);
+    set(header::CONTENT_LENGTH, &length.to_string());
+    set(header::ETAG, &format!("\"{}\"", file.sha256));
+    set(header::ACCEPT_RANGES, "bytes");
+    set(
+        header::CACHE_CONTROL,
+        "private, max-age=31536000, immutable",
+    );
+    if file.media_type == "application/octet-stream" {
+        set(header::CONTENT_DISPOSITION, "attachment");
+    }
+}
+
+fn digest(name: Result<Path<String>, PathRejection>) -> Result<Digest, Problem> {
+    let Path(name) = name.map_err(|error| Problem::bad_request(error.body_text()))?;
+    name.parse()
+        .map_err(|error: protocol::evidence::NotADigest| Problem::bad_request(error.to_string()))
+}
+
+fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
+    let said = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("application/octet-stream");
+    let bare = said.split(';').next().unwrap_or(said).trim();
+    MEDIA_TYPES
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(bare))
+        .map(|known| (*known).to_owned())
+        .ok_or_else(|| {
+            Problem::unsupported_media_type(format!(
+                "`{bare:.60}` is not stored here; there are {}",
+                MEDIA_TYPES.join(", ")
+            ))
+        })
+}
+
+fn authorise(api: &Api, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(expected) = api.evidence_token else {
+        return Ok(());
+    };
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    // Hashes are compared, so how long it takes tells nothing of the token.
+    if Sha256::digest(given.as_bytes())[..] == expected.0 {
+        Ok(())
+    } else {
+        Err(Problem::unauthorised(
+            "send `Authorization: Bearer <token>` with the token of this centre's \
+             `http.evidence_token_file`",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, part};
+
+    #[test]
+    fn one_range_is_understood_and_others_are_ignored() {
+        for (text, expected) in [
+            ("bytes=0-9", Part::Range(0..10)),
+            ("bytes=90-", Part::Range(90..100)),
+            ("bytes=90-1000", Part::Range(90..100)),
+            ("bytes=-10", Part::Range(90..100)),
+            ("bytes=100-", Part::Missing),
+            ("bytes=9-3", Part::Missing),
+            ("bytes=0-1,5-6", Part::Whole),
+            ("lines=1-2", Part::Whole),
+            ("bytes=a-b", Part::Whole),
+        ] {
+            assert_eq!(part(text, 100), expected, "{text}");
+        }
+    }
+}

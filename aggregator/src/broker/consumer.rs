@@ -1,0 +1,251 @@
+//! Takes messages from the broker and acknowledges them after their commit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::topic;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::publisher::Receipts;
+use super::{Backoff, Link};
+use crate::clock;
+use crate::health::Health;
+use crate::inbox::{self, Judged, Limits};
+use crate::metrics::Metrics;
+use crate::stopping::Stopping;
+use crate::store::{Committed, Done, Job, Store};
+
+/// How long the last commits and acknowledgements may take at the end.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) struct Consumer {
+    pub(super) link: Link,
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Health,
+    pub(super) limits: Limits,
+    pub(super) receipts: Arc<Receipts>,
+}
+
+impl Consumer {
+    pub(super) async fn run(self, mut stopping: Stopping) {
+        let mut backoff = Backoff::new();
+        while !stopping.is_said() {
+            let (why, was_connected) = self.connection(stopping.clone()).await;
+            let Some(why) = why else { return };
+            if was_connected {
+                backoff.reset();
+            }
+            let wait = backoff.next();
+            let told = format!("broker {}: {why}", self.link.address);
+            if self.health.broker_lost(told) {
+                tracing::warn!(broker = %self.link.address, why, "no broker; trying again until it works");
+            } else {
+                tracing::debug!(broker = %self.link.address, why, "still no broker");
+            }
+            let _stop = timeout(wait, stopping.said()).await.is_ok();
+        }
+    }
+
+    /// One connection, from first to last; why it ended (`None`: because we
+    /// are stopping) and whether it ever worked.
+    async fn connection(&self, mut stopping: Stopping) -> (Option<String>, bool) {
+        let (client, mut events) = AsyncClient::new(self.link.options("in"), 256);
+        let (arrive, arrivals) = mpsc::unbounded_channel();
+        let mut desk = tokio::spawn(
+            Desk {
+                client: client.clone(),
+                store: self.store.clone(),
+                limits: self.limits,
+                receipts: Arc::clone(&self.receipts),
+            }
+            .run(arrivals),
+        );
+        let mut was_connected = false;
+        let why = loop {
+            let event = tokio::select! {
+                event = events.poll() => event,
+                () = stopping.said() => break None,
+            };
+            match event {
+                Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                    if ack.code != ConnectReturnCode::Success {
+                        break Some(format!("it refuses us: {:?}", ack.code));
+                    }
+                    self.metrics.broker_connections.inc();
+                    // The queue of a new client is empty, so this never waits.
+                    if let Err(error) = client.try_subscribe_many(self.filters()) {
+                        break Some(format!("cannot subscribe: {error}"));
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                    let is_granted = ack
+                        .return_codes
+                        .iter()
+                        .all(|code| matches!(code, SubscribeReasonCode::Success(_)));
+                    if !is_granted {
+                        break Some(
+                            "it refuses our subscriptions; allow this user to read ngatu/v1/# \
+                             and to share it"
+                                .to_owned(),
+                        );
+                    }
+                    was_connected = true;
+                    self.health.broker_works();
+                    tracing::info!(broker = %self.link.address, "taking messages from the broker");
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    // Never waits: a broker has at most our Receive Maximum on the way.
+                    if arrive.send(publish).is_err() {
+                        break Some("the inbox is closed".to_owned());
+                    }
+                }
+                Ok(Event::Incoming(Packet::Disconnect(bye))) => {
+                    break Some(format!("it sent us away: {:?}", bye.reason_code));
+                }
+                Ok(_) => {}
+                Err(error) => break Some(explain(&error)),
+            }
+        };
+        drop(arrive);
+        if why.is_none() {
+            leave(&mut events, &mut desk, &client).await;
+        }
+        desk.abort();
+        (why, was_connected)
+    }
+
+    fn filters(&self) -> [Filter; 2] {
+        // Events are shared among the copies of the centre; a state is
+        // retained, which a shared subscription does not get, and concerns all.
+        let shared = format!("$share/{}/{}", self.link.group, topic::ALL_EVENTS);
+        [
+            Filter::new(shared, QoS::AtLeastOnce),
+            Filter::new(topic::ALL_STATES, QoS::AtLeastOnce),
+        ]
+    }
+}
+
+/// Lets the last commits be acknowledged, then says good-bye.
+async fn leave(
+    events: &mut EventLoop,
+    desk: &mut tokio::task::JoinHandle<()>,
+    client: &AsyncClient,
+) {
+    let farewell = async {
+        loop {
+            tokio::select! {
+                // What comes now is not acknowledged; others will get it.
+                event = events.poll() => if event.is_err() { return },
+                _ = &mut *desk => break,
+            }
+        }
+        if client.try_disconnect().is_ok() {
+            while events.poll().await.is_ok() {}
+        }
+    };
+    if timeout(DRAIN_WITHIN, farewell).await.is_err() {
+        tracing::warn!(
+            "the broker took too long to say good-bye; it will send some messages again"
+        );
+    }
+}
+
+/// Hands messages to the store and acknowledges them, apart from the loop.
+struct Desk {
+    client: AsyncClient,
+    store: Store,
+    limits: Limits,
+    receipts: Arc<Receipts>,
+}
+
+impl Desk {
+    /// Works until no more can arrive and everything is acknowledged.
+    async fn run(self, mut arrivals: mpsc::UnboundedReceiver<Publish>) {
+        let (news, mut committed) = mpsc::unbounded_channel();
+        let mut waiting: HashMap<u64, Publish> = HashMap::new();
+        let mut last_tag = 0;
+        let mut is_open = true;
+        while is_open || !waiting.is_empty() {
+            tokio::select! {
+                biased;
+                Some(committed) = committed.recv() => {
+                    if !self.answer(&committed, &mut waiting).await {
+                        return;
+                    }
+                }
+                arrival = arrivals.recv(), if is_open => match arrival {
+                    Some(publish) => {
+                        last_tag += 1;
+                        let done = Done { to: news.clone(), tag: last_tag };
+                        if !self.take(publish, done, &mut waiting).await {
+                            return;
+                        }
+                    }
+                    None => is_open = false,
+                },
+            }
+        }
+    }
+
+    /// Hands one message to the store; `false` when there is no going on.
+    async fn take(
+        &self,
+        publish: Publish,
+        done: Done,
+        waiting: &mut HashMap<u64, Publish>,
+    ) -> bool {
+        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+        let payload: Bytes = publish.payload.clone();
+        let tag = done.tag;
+        let job = match inbox::judge(&topic, &payload, clock::now(), self.limits) {
+            Judged::Letter(letter) => Job::Letter(letter, Some(done)),
+            Judged::Dead(dead) => {
+                tracing::warn!(
+                    topic = %dead.topic.escape_debug(),
+                    reason = dead.reason.as_str(),
+                    detail = %dead.detail.escape_debug(),
+                    "a message could not be taken; it is kept as a dead letter"
+                );
+                Job::Dead(dead, Some(done))
+            }
+            Judged::Nothing => return self.client.ack(&publish).await.is_ok(),
+        };
+        waiting.insert(tag, publish);
+        self.store.submit(job).await.is_ok()
+    }
+
+    /// Acknowledges one committed message; `false` when the connection is gone.
+    async fn answer(&self, committed: &Committed, waiting: &mut HashMap<u64, Publish>) -> bool {
+        if let Some((site, box_id, receipt)) = &committed.receipt {
+            self.receipts.put(site.clone(), box_id.clone(), *receipt);
+        }
+        match waiting.remove(&committed.tag) {
+            Some(publish) => self.client.ack(&publish).await.is_ok(),
+            None => true,
+        }
+    }
+}
+
+/// What an operator can do about an error of the connection.
+fn explain(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::Io(io) => format!("{io}; is it running, and is the address right?"),
+        ConnectionError::Timeout(_) => "no answer in time; is a firewall in between?".to_owned(),
+        ConnectionError::Tls(tls) => {
+            format!(
+                "TLS: {tls}; do broker.ca_file and the name in the address fit its certificate?"
+            )
+        }
+        ConnectionError::ConnectionRefused(code) => {
+            format!("it refuses us: {code:?}; look at broker.user and broker.password_file")
+        }
+        other => other.to_string(),
+    }
+}

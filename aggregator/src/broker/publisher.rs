@@ -1,0 +1,175 @@
+//! Sends receipts over the broker.
+//!
+//! Receipts are cumulative, so of each outbox only the newest waits: however
+//! long the broker is away, no more wait than there are outboxes. One that gets
+//! lost is made again when its box sends again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use protocol::{BoxId, Receipt, SiteId, topic};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{AsyncClient, Event};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{Backoff, Link};
+use crate::stopping::Stopping;
+
+/// How long the last receipts may take at the end.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Receipts that wait to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    waiting: Mutex<BTreeMap<(SiteId, BoxId, Uuid), Receipt>>,
+    bell: Notify,
+}
+
+impl Receipts {
+    /// Leaves a receipt to be sent; an older one of the same outbox is forgotten.
+    pub(super) fn put(&self, site: SiteId, box_id: BoxId, receipt: Receipt) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((site, box_id, receipt.outbox), receipt);
+        self.bell.notify_one();
+    }
+
+    fn take(&self) -> Option<((SiteId, BoxId), Receipt)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let ((site, box_id, _), receipt) = waiting.pop_first()?;
+        Some(((site, box_id), receipt))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+}
+
+/// Sends until `stopping` turns true, then what still waits.
+pub(super) async fn run(link: Link, receipts: Arc<Receipts>, mut stopping: Stopping) {
+    let mut backoff = Backoff::new();
+    while !stopping.is_said() {
+        if connection(&link, &receipts, stopping.clone()).await {
+            backoff.reset();
+        }
+        let wait = backoff.next();
+        let _stop = timeout(wait, stopping.said()).await.is_ok();
+    }
+}
+
+/// One connection; whether it ever worked.
+async fn connection(link: &Link, receipts: &Arc<Receipts>, mut stopping: Stopping) -> bool {
+    let (client, mut events) = AsyncClient::new(link.options("out"), 64);
+    let mut was_connected = false;
+    let mut sender = None;
+    let mut unanswered = 0_usize;
+    loop {
+        let event = tokio::select! {
+            event = events.poll() => event,
+            () = stopping.said() => break,
+        };
+        match event {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                was_connected = true;
+                let (receipts, client) = (Arc::clone(receipts), client.clone());
+                sender = Some(Abort(tokio::spawn(send(receipts, client))));
+            }
+            Ok(Event::Incoming(Packet::PubAck(_))) => unanswered = unanswered.saturating_sub(1),
+            Ok(Event::Outgoing(rumqttc::Outgoing::Publish(_))) => unanswered += 1,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "receipts wait for the broker");
+                return was_connected;
+            }
+        }
+    }
+    let farewell = async {
+        // The consumer commits its last messages meanwhile.
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        let mut quiet = 0;
+        while quiet < 10 {
+            tokio::select! {
+                event = events.poll() => match event {
+                    Ok(Event::Incoming(Packet::PubAck(_))) => unanswered = unanswered.saturating_sub(1),
+                    Ok(Event::Outgoing(rumqttc::Outgoing::Publish(_))) => unanswered += 1,
+                    Ok(_) => {}
+                    Err(_) => return,
+                },
+                _ = look.tick() => {
+                    quiet = if receipts.is_empty() && unanswered == 0 { quiet + 1 } else { 0 };
+                }
+            }
+        }
+        if client.try_disconnect().is_ok() {
+            while events.poll().await.is_ok() {}
+        }
+    };
+    if was_connected && timeout(DRAIN_WITHIN, farewell).await.is_err() {
+        tracing::warn!("the last receipts could not be sent; their boxes send again and get them");
+    }
+    drop(sender);
+    was_connected
+}
+
+/// Feeds the client; waits for it, which the loop must not.
+async fn send(receipts: Arc<Receipts>, client: AsyncClient) {
+    loop {
+        while let Some(((site, box_id), receipt)) = receipts.take() {
+            let payload = match serde_json::to_vec(&receipt) {
+                Ok(payload) => payload,
+                Err(error) => {
+                    tracing::error!(%error, "a receipt could not be written");
+                    continue;
+                }
+            };
+            let topic = topic::receipt(&site, &box_id);
+            if client
+                .publish(topic, QoS::AtLeastOnce, false, payload)
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+        receipts.bell.notified().await;
+    }
+}
+
+/// Ends a task when dropped.
+struct Abort(tokio::task::JoinHandle<()>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::EventTime;
+
+    #[test]
+    fn only_the_newest_receipt_of_an_outbox_waits() {
+        let receipts = Receipts::default();
+        let (site, box_id) = (SiteId::new("s").unwrap(), BoxId::new("b").unwrap());
+        for through in 1..=3 {
+            let receipt = Receipt {
+                outbox: Uuid::nil(),
+                through,
+                at: EventTime::EPOCH,
+            };
+            receipts.put(site.clone(), box_id.clone(), receipt);
+        }
+        assert_eq!(receipts.take().unwrap().1.through, 3);
+        assert!(receipts.take().is_none());
+    }
+}

@@ -1,0 +1,360 @@
+//! The configuration: a TOML file, and flags that overrule it.
+//!
+//! Unknown keys are refused with their line, because a misspelt key that is
+//! ignored is a setting that the operator believes in.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use protocol::Digest;
+use serde::Deserialize;
+
+use crate::frontdoor::{Passwords, parse_name};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder of the database and the evidence.
+    pub data_dir: PathBuf,
+    /// The API and the screen.
+    pub http: Http,
+    /// The front door. Left out, it is open on loopback unless there is a broker.
+    pub mqtt: Option<Mqtt>,
+    /// A broker that boxes use instead of the front door, or as well.
+    pub broker: Option<Broker>,
+    /// How messages are taken in.
+    pub inbox: Inbox,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("ngatu-centre"),
+            http: Http::default(),
+            mqtt: None,
+            broker: None,
+            inbox: Inbox::default(),
+        }
+    }
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Names under which browsers may come, besides `localhost` and addresses.
+    pub hosts: Vec<String>,
+    /// File with the token that an upload of evidence needs.
+    pub evidence_token_file: Option<PathBuf>,
+    /// Largest file of evidence, in MiB.
+    pub max_evidence_mb: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8080),
+            hosts: Vec::new(),
+            evidence_token_file: None,
+            max_evidence_mb: 64,
+        }
+    }
+}
+
+/// `[mqtt]`: the front door.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mqtt {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Most clients at a time.
+    pub max_connections: usize,
+    /// TLS.
+    pub tls: Option<Tls>,
+    /// `"<site>.<box>" = "<SHA-256 of its password>"`.
+    pub passwords: Passwords,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            listen: loopback(1883),
+            max_connections: 10_000,
+            tls: None,
+            passwords: Passwords::new(),
+        }
+    }
+}
+
+impl Mqtt {
+    /// Whether whoever comes in has proven which box they are.
+    pub fn asks_for_proof(&self) -> bool {
+        !self.passwords.is_empty()
+            || self
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.client_ca_file.is_some())
+    }
+}
+
+/// `[mqtt.tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate of the centre, PEM, with intermediates.
+    pub cert_file: PathBuf,
+    /// Its key, PEM.
+    pub key_file: PathBuf,
+    /// Authority of the boxes' certificates; with it, a box needs one, and is
+    /// who its common name `<site>.<box>` says.
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// `[broker]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    /// `mqtt://HOST[:PORT]` or `mqtts://HOST[:PORT]`.
+    pub url: String,
+    /// User name.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// File with the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Authority of the broker's certificate; the system's when left out.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate for the broker.
+    #[serde(default)]
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// Name of the shared subscription: copies of the centre with the same
+    /// name share the events.
+    #[serde(default = "default_group")]
+    pub group: String,
+}
+
+fn default_group() -> String {
+    "ngatu".to_owned()
+}
+
+impl Broker {
+    /// A broker with nothing but an address.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            user: None,
+            password_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            group: default_group(),
+        }
+    }
+}
+
+/// `[inbox]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inbox {
+    /// How far ahead of the centre's clock a capture time may be, in seconds.
+    pub future_tolerance_s: f64,
+    /// Most dead letters kept.
+    pub dead_letters: u32,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self {
+            future_tolerance_s: 3600.0,
+            dead_letters: 10_000,
+        }
+    }
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration {file}: {source}; give the path of a file that this user can read", file = file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not understood.
+    #[error("configuration {file}: {fault}", file = file.display())]
+    NotUnderstood {
+        /// Which.
+        file: PathBuf,
+        /// Where and why.
+        fault: String,
+    },
+    /// The settings make no sense.
+    #[error("{0}")]
+    Senseless(String),
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error: toml::de::Error| ConfigError::NotUnderstood {
+            file: file.to_owned(),
+            fault: error.to_string().trim_end().to_owned(),
+        })
+    }
+
+    /// Checks what no type can; all faults at once.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut faults = Vec::new();
+        let tolerance = self.inbox.future_tolerance_s;
+        if !(tolerance.is_finite() && tolerance >= 0.0) {
+            faults.push("inbox.future_tolerance_s must be 0 or more seconds".to_owned());
+        }
+        if self.inbox.dead_letters == 0 {
+            faults.push(
+                "inbox.dead_letters must be at least 1, or faults cannot be found".to_owned(),
+            );
+        }
+        if self.http.max_evidence_mb == 0 {
+            faults.push("http.max_evidence_mb must be at least 1".to_owned());
+        }
+        if let Some(mqtt) = &self.mqtt {
+            if mqtt.max_connections == 0 {
+                faults.push("mqtt.max_connections must be at least 1".to_owned());
+            }
+            for name in mqtt.passwords.keys() {
+                if parse_name(name).is_none() {
+                    faults.push(format!(
+                        "mqtt.passwords: `{name}` is no box; write \"<site>.<box>\""
+                    ));
+                }
+            }
+        }
+        if let Some(broker) = &self.broker {
+            if broker.cert_file.is_some() != broker.key_file.is_some() {
+                faults.push("broker.cert_file and broker.key_file belong together".to_owned());
+            }
+            if broker.group.is_empty() || broker.group.contains(['/', '+', '#', '$']) {
+                faults.push("broker.group must be a word without `/`, `+`, `#` and `$`".to_owned());
+            }
+            if let Err(fault) = crate::broker::Address::parse(&broker.url) {
+                faults.push(fault);
+            }
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Senseless(faults.join("\n")))
+        }
+    }
+
+    /// Which front door to open: the configured one; the default one when
+    /// there is no broker either.
+    pub fn front_door(&self) -> Option<Mqtt> {
+        match (&self.mqtt, &self.broker) {
+            (Some(mqtt), _) => Some(mqtt.clone()),
+            (None, None) => Some(Mqtt::default()),
+            (None, Some(_)) => None,
+        }
+    }
+}
+
+/// Reads a secret: the first line of a file.
+pub fn secret(file: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() {
+        return Err(ConfigError::NotUnderstood {
+            file: file.to_owned(),
+            fault: "its first line is empty; the secret must stand there".to_owned(),
+        });
+    }
+    Ok(line.to_owned())
+}
+
+/// The hash by which a secret is compared.
+pub fn hash(secret: &str) -> Digest {
+    use sha2::{Digest as _, Sha256};
+    Digest(Sha256::digest(secret.as_bytes()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("centre.toml");
+        std::fs::write(&file, text).unwrap();
+        let config = Config::read(&file).map_err(|error| error.to_string())?;
+        config.check().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = read("data_dir = \"/tmp/x\"\n\n[http]\nlisten = \"127.0.0.1:0\"\nport = 80\n")
+            .unwrap_err();
+        assert!(error.contains("line 5"), "{error}");
+        assert!(error.contains("unknown field `port`"), "{error}");
+        assert!(error.contains("listen"), "known keys are named: {error}");
+    }
+
+    #[test]
+    fn all_senseless_settings_are_told_at_once() {
+        let error = read(
+            "[http]\nmax_evidence_mb = 0\n[mqtt]\nmax_connections = 0\n\
+             [broker]\nurl = \"http://x\"\ncert_file = \"c\"\n",
+        )
+        .unwrap_err();
+        for part in [
+            "http.max_evidence_mb",
+            "mqtt.max_connections",
+            "belong together",
+            "mqtt://",
+        ] {
+            assert!(error.contains(part), "{part} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn the_front_door_is_open_unless_a_broker_takes_its_place() {
+        let door = |text: &str| read(text).unwrap().front_door().map(|door| door.listen);
+        assert_eq!(door(""), Some(loopback(1883)));
+        assert_eq!(door("[broker]\nurl = \"mqtt://b\"\n"), None);
+        assert_eq!(
+            door("[mqtt]\nlisten = \"0.0.0.0:2883\"\n[broker]\nurl = \"mqtt://b\"\n"),
+            Some("0.0.0.0:2883".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_secret_is_the_first_line_and_never_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "s3cret \nmore\n").unwrap();
+        assert_eq!(secret(&file).unwrap(), "s3cret");
+        std::fs::write(&file, "\n").unwrap();
+        assert!(secret(&file).is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! Where the pictures and clips are.
+//!
+//! Files are stored under their SHA-256 and never change, so storing is safe to
+//! repeat and a name is a proof. [`object_store`] holds them: a local folder
+//! now, a bucket where there is one. A file is visible only once it is whole
+//! and its hash is right; what was half received leaves nothing behind.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Location;
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use protocol::Digest;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+/// Uploads at a time; each holds a few megabytes.
+const UPLOADS: usize = 32;
+
+/// Bytes handed to the object store at a time.
+const PART: usize = 1024 * 1024;
+
+/// Media types that may be stored. No HTML and no SVG: the file is served from
+/// the same origin as the operator's screen.
+pub const MEDIA_TYPES: [&str; 8] = [
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/avif",
+    "video/mp4",
+    "video/x-matroska",
+    "video/webm",
+    "application/octet-stream",
+];
+
+/// Why a file was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// It is longer than allowed.
+    #[error(
+        "the file is longer than {0} bytes; raise `http.max_evidence_mb` or send a shorter clip"
+    )]
+    TooLarge(u64),
+    /// The bytes are not those of the name.
+    #[error(
+        "the bytes have the SHA-256 {found}, the address says {expected}; the file changed on the way or at its source, send it again"
+    )]
+    WrongHash {
+        /// By the address.
+        expected: Digest,
+        /// By the bytes.
+        found: Digest,
+    },
+    /// The sender stopped in the middle.
+    #[error("the upload broke off: {0}; send it again")]
+    BrokenOff(String),
+    /// The store refused.
+    #[error("evidence store: {0}; look at free disk space and at the rights on the data folder")]
+    Store(#[from] object_store::Error),
+}
+
+/// The evidence store; clones share it.
+#[derive(Clone)]
+pub struct Evidence {
+    objects: Arc<dyn ObjectStore>,
+    turns: Arc<Semaphore>,
+    largest: u64,
+}
+
+impl Evidence {
+    /// Opens (or makes) a folder. `largest` is in bytes.
+    pub fn in_folder(folder: &Path, largest: u64) -> Result<Self, EvidenceError> {
+        let io = |source| object_store::Error::Generic {
+            store: "folder",
+            source: Box::new(source),
+        };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        sweep(folder);
+        let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+        Ok(Self {
+            objects: Arc::new(objects),
+            turns: Arc::new(Semaphore::new(UPLOADS)),
+            largest,
+        })
+    }
+
+    /// Stores a file while it comes in, if its hash is right; returns its length.
+    pub async fn put<E: std::fmt::Display>(
+        &self,
+        sha256: Digest,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<u64, EvidenceError> {
+        let _turn = self.turns.acquire().await;
+        let location = location(sha256);
+        let upload = self.objects.put_multipart(&location).await?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        let received = receive(&mut upload, &mut body, self.largest).await;
+        let verdict = received.and_then(|(length, found)| {
+            if found == sha256 {
+                Ok(length)
+            } else {
+                Err(EvidenceError::WrongHash {
+                    expected: sha256,
+                    found,
+                })
+            }
+        });
+        match verdict {
+            Ok(length) => {
+                upload.finish().await?;
+                Ok(length)
+            }
+            Err(error) => {
+                if let Err(error) = upload.abort().await {
+                    tracing::warn!(%error, "half an upload is left in the evidence store");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A stored file, piece by piece; `None` when it is not there. `range` is
+    /// in bytes, its end exclusive.
+    pub async fn get(
+        &self,
+        sha256: Digest,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<Option<impl Stream<Item = object_store::Result<Bytes>> + use<>>, EvidenceError>
+    {
+        let options = object_store::GetOptions {
+            range: range.map(object_store::GetRange::Bounded),
+            ..Default::default()
+        };
+        match self.objects.get_opts(&location(sha256), options).await {
+            Ok(found) => Ok(Some(found.into_stream())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Length of a stored file; `None` when it is not there.
+    pub async fn length(&self, sha256: Digest) -> Result<Option<u64>, EvidenceError> {
+        match self.objects.head(&location(sha256)).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Reads all of `body` into `upload`; its length and hash.
+async fn receive<E: std::fmt::Display>(
+    upload: &mut WriteMultipart,
+    body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    largest: u64,
+) -> Result<(u64, Digest), EvidenceError> {
+    let (mut hash, mut length) = (Sha256::new(), 0_u64);
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| EvidenceError::BrokenOff(error.to_string()))?;
+        length += piece.len() as u64;
+        if length > largest {
+            return Err(EvidenceError::TooLarge(largest));
+        }
+        hash.update(&piece);
+        upload.wait_for_capacity(2).await?;
+        upload.write(&piece);
+    }
+    Ok((length, Digest(hash.finalize().into())))
+}
+
+/// Two levels, so that no folder gets millions of entries.
+fn location(sha256: Digest) -> Location {
+    let name = sha256.to_string();
+    Location::from_iter([&name[..2], &name[2..]])
+}
+
+/// Removes what uploads left behind when the program was killed. The local
+/// store writes to `<name>#<number>` and renames when whole.
+fn sweep(folder: &Path) {
+    let files = |folder: &Path| {
+        std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+    };
+    for file in files(folder).flat_map(|entry| files(&entry.path())) {
+        if file.file_name().to_string_lossy().contains('#')
+            && let Err(error) = std::fs::remove_file(file.path())
+        {
+            tracing::warn!(file = %file.path().display(), %error, "half an upload cannot be removed");
+        }
+    }
+}

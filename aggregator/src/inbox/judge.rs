@@ -1,0 +1,211 @@
+//! Reads one message and decides whether it can be taken.
+//!
+//! Pure: the clock's reading comes in as `received`. It runs on the task of the
+//! connection, so that parsing uses every core and the one writer only writes.
+
+use bytes::Bytes;
+use protocol::envelope::{
+    BOX_STATUS_TYPE, CAMERA_STATUS_TYPE, Delivery, EVENT_TYPE, EVIDENCE_TYPE, Envelope,
+    MAX_ENVELOPE_BYTES, SPEC_VERSION,
+};
+use protocol::topic::Upward;
+use protocol::units::Seconds;
+use protocol::{BoxId, CameraId, EventTime, SiteId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::letter::{Content, DeadLetter, Judged, Letter, Reason};
+
+/// What [`judge`] holds a message against.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How far ahead of the centre's clock a capture time may be.
+    pub future_tolerance: Seconds,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A box whose clock is an hour wrong is a box with a wrong time zone:
+        // its times are evidence of nothing.
+        Self {
+            future_tolerance: Seconds(3600.0),
+        }
+    }
+}
+
+/// Why a message is dead: the reason and what exactly.
+struct Fault(Reason, String);
+
+/// Decides what a message published on `topic` is.
+pub fn judge(topic: &str, payload: &Bytes, received: EventTime, limits: Limits) -> Judged {
+    let upward = Upward::parse(topic);
+    if payload.is_empty() && !matches!(upward, Some(Upward::Event(..)) | None) {
+        return Judged::Nothing;
+    }
+    let owner = upward.as_ref().map(|upward| {
+        let (site, box_id, _) = owner(upward);
+        (site.clone(), box_id.clone())
+    });
+    let letter = upward
+        .ok_or_else(|| {
+            Fault(
+                Reason::UnknownTopic,
+                "no box publishes on this topic; see the table in protocol/src/topic.rs".to_owned(),
+            )
+        })
+        .and_then(|upward| read(&upward, payload, received, limits));
+    match letter {
+        Ok(letter) => Judged::Letter(Box::new(letter)),
+        Err(Fault(reason, detail)) => Judged::Dead(Box::new(DeadLetter {
+            topic: topic.chars().take(256).collect(),
+            owner,
+            reason,
+            detail,
+            head: payload.slice(..payload.len().min(DeadLetter::HEAD)),
+            length: payload.len(),
+            delivery: salvage(payload),
+            received,
+        })),
+    }
+}
+
+fn owner(upward: &Upward) -> (&SiteId, &BoxId, Option<&CameraId>) {
+    match upward {
+        Upward::Event(site, box_id, camera) | Upward::CameraState(site, box_id, camera) => {
+            (site, box_id, Some(camera))
+        }
+        Upward::BoxState(site, box_id) => (site, box_id, None),
+    }
+}
+
+fn read(
+    upward: &Upward,
+    payload: &Bytes,
+    received: EventTime,
+    limits: Limits,
+) -> Result<Letter, Fault> {
+    if payload.len() > MAX_ENVELOPE_BYTES {
+        let detail = format!(
+            "{} bytes; an envelope has at most {MAX_ENVELOPE_BYTES}",
+            payload.len()
+        );
+        return Err(Fault(Reason::TooLarge, detail));
+    }
+    let envelope: Envelope<&RawValue> = serde_json::from_slice(payload).map_err(|error| {
+        let reason = match serde_json::from_slice::<serde::de::IgnoredAny>(payload) {
+            Ok(_) => Reason::NotAnEnvelope,
+            Err(_) => Reason::NotJson,
+        };
+        Fault(reason, error.to_string())
+    })?;
+    if envelope.specversion != SPEC_VERSION {
+        let detail = format!("specversion is {:.20}, not 1.0", envelope.specversion);
+        return Err(Fault(Reason::NotAnEnvelope, detail));
+    }
+    let (site, box_id, camera) = owner(upward);
+    let source = camera.map_or_else(
+        || format!("/{site}/{box_id}"),
+        |camera| format!("/{site}/{box_id}/{camera}"),
+    );
+    if envelope.source != source {
+        let detail = format!(
+            "source is {:.200}; on this topic it is {source}",
+            envelope.source
+        );
+        return Err(Fault(Reason::WrongSource, detail));
+    }
+    let content = content(upward, &envelope)?;
+    if let Some(latest) = latest_capture(&content, envelope.time)
+        && latest > received + limits.future_tolerance
+    {
+        let detail = format!(
+            "captured at {latest}, {:.0} s after it arrived; set the clock of the box or camera",
+            latest.since(received).0
+        );
+        return Err(Fault(Reason::FromTheFuture, detail));
+    }
+    Ok(Letter {
+        site: site.clone(),
+        box_id: box_id.clone(),
+        source,
+        id: envelope.id,
+        delivery: envelope.delivery.filter(is_possible),
+        content,
+        body: payload.clone(),
+        received,
+    })
+}
+
+fn content(upward: &Upward, envelope: &Envelope<&RawValue>) -> Result<Content, Fault> {
+    let content = match (upward, envelope.kind.as_str()) {
+        (Upward::Event(..), EVENT_TYPE) => Content::Event(data(envelope)?),
+        (Upward::Event(_, _, camera), EVIDENCE_TYPE) => {
+            Content::Evidence(camera.clone(), data(envelope)?)
+        }
+        (Upward::CameraState(..), CAMERA_STATUS_TYPE) => Content::Camera(data(envelope)?),
+        (Upward::BoxState(..), BOX_STATUS_TYPE) => Content::Box(data(envelope)?),
+        (_, kind) => {
+            let detail =
+                format!("type {kind:.100} is not known here; is the centre older than the box?");
+            return Err(Fault(Reason::UnknownType, detail));
+        }
+    };
+    let (site, box_id, camera) = owner(upward);
+    let agrees = match &content {
+        Content::Event(event) => {
+            (&event.site, &event.box_id, Some(&event.camera)) == (site, box_id, camera)
+        }
+        Content::Camera(status) => {
+            (&status.site, &status.box_id, Some(&status.camera)) == (site, box_id, camera)
+        }
+        Content::Box(status) => (&status.site, &status.box_id) == (site, box_id),
+        Content::Evidence(..) => true,
+    };
+    if agrees {
+        Ok(content)
+    } else {
+        let detail = "the content names another site, box or camera than the topic".to_owned();
+        Err(Fault(Reason::WrongSource, detail))
+    }
+}
+
+fn data<T: DeserializeOwned>(envelope: &Envelope<&RawValue>) -> Result<T, Fault> {
+    serde_json::from_str(envelope.data.get())
+        .map_err(|error| Fault(Reason::WrongContent, format!("data: {error}")))
+}
+
+/// The latest instant that a thing claims to have been seen at; `None` for a
+/// status, which is worth showing whatever the box's clock says.
+fn latest_capture(content: &Content, time: EventTime) -> Option<EventTime> {
+    match content {
+        Content::Event(event) => Some(
+            time.max(event.onset)
+                .max(event.decided.time)
+                .max(event.ended.unwrap_or(event.onset)),
+        ),
+        Content::Evidence(..) => Some(time),
+        Content::Camera(_) | Content::Box(_) => None,
+    }
+}
+
+/// The delivery of a message that is otherwise unreadable, so that its box can go on.
+fn salvage(payload: &[u8]) -> Option<Delivery> {
+    #[derive(Deserialize)]
+    struct OnlyDelivery {
+        #[serde(flatten)]
+        delivery: Delivery,
+    }
+    serde_json::from_slice::<OnlyDelivery>(payload)
+        .ok()
+        .map(|only| only.delivery)
+        .filter(is_possible)
+}
+
+/// Sequences start at 1, the floor is at most the sequence, and both must fit
+/// the database's integers.
+fn is_possible(delivery: &Delivery) -> bool {
+    delivery.sequence >= 1
+        && delivery.sequencefloor <= delivery.sequence
+        && i64::try_from(delivery.sequence).is_ok()
+}

@@ -1,0 +1,247 @@
+//! `aggregator`: the centre as a program.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aggregator::api;
+use aggregator::centre::Centre;
+use aggregator::config::{Broker, Config, ConfigError};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The centre of Ngã Tư: takes in what roadside boxes see, and shows it to people.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  aggregator run
+      API and screen on http://127.0.0.1:8080, boxes on mqtt://127.0.0.1:1883,
+      data in ./ngatu-centre
+  aggregator run --broker mqtt://broker.example:1883
+      the same behind an MQTT broker; the front door stays closed
+  aggregator check --config centre.toml
+      say what is wrong with a configuration, without starting anything
+  aggregator openapi > openapi.json
+      the description of the API
+
+Exit codes: 0 stopped as asked, 1 could not start or go on, 2 wrong command line
+or configuration.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the centre until SIGINT (Ctrl-C) or SIGTERM
+    #[command(long_about = RUN)]
+    Run(Run),
+    /// Say what is wrong with a configuration, and start nothing
+    Check(Settings),
+    /// Print the description of the API (OpenAPI 3.1, JSON)
+    Openapi,
+}
+
+const RUN: &str = "\
+Run the centre until SIGINT (Ctrl-C) or SIGTERM.
+
+Boxes reach it in one of two ways:
+  - the front door (--mqtt), an MQTT 5 and 3.1.1 server of its own: nothing to
+    install, and a message is acknowledged only once it is on disk;
+  - an MQTT broker (--broker), which boxes use as well.
+
+On the first signal it lets nobody in, answers what it has been sent, commits
+it, closes the database and ends; on the second it ends at once (nothing that
+was acknowledged is lost even then).";
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    settings: Settings,
+    /// Write {"http":"ADDR","mqtt":"ADDR"|null} to this file once it serves
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// How to write the log
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Args)]
+struct Settings {
+    /// Configuration (TOML); the flags below overrule it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the database and the evidence [default: ngatu-centre]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of the API and the screen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Address of the front door [default: 127.0.0.1:1883, none with --broker]
+    #[arg(long, value_name = "ADDR")]
+    mqtt: Option<SocketAddr>,
+    /// Broker to take messages from: mqtt://HOST:PORT or mqtts://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+}
+
+impl Settings {
+    /// The file's settings with the flags over them.
+    fn read(self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(file) => Config::read(file)?,
+            None => Config::default(),
+        };
+        if let Some(data_dir) = self.data_dir {
+            config.data_dir = data_dir;
+        }
+        if let Some(http) = self.http {
+            config.http.listen = http;
+        }
+        if let Some(mqtt) = self.mqtt {
+            config.mqtt.get_or_insert_default().listen = mqtt;
+        }
+        if let Some(url) = self.broker {
+            match &mut config.broker {
+                Some(broker) => broker.url = url,
+                none => *none = Some(Broker::at(url)),
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line, for machines
+    Json,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run_centre(run),
+        Command::Check(settings) => match settings.read() {
+            Ok(config) => {
+                println!(
+                    "the configuration is in order: data in {}, http on {}, {}",
+                    config.data_dir.display(),
+                    config.http.listen,
+                    ways_in(&config),
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(2, &error),
+        },
+        Command::Openapi => match api::openapi().to_pretty_json() {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(1, &error),
+        },
+    }
+}
+
+fn ways_in(config: &Config) -> String {
+    let door = config
+        .front_door()
+        .map(|door| format!("front door on {}", door.listen));
+    let broker = config
+        .broker
+        .as_ref()
+        .map(|broker| format!("broker {}", broker.url));
+    [door, broker]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("aggregator: {error}");
+    ExitCode::from(code)
+}
+
+fn run_centre(run: Run) -> ExitCode {
+    let config = match run.settings.read() {
+        Ok(config) => config,
+        Err(error) => return fail(2, &error),
+    };
+    log(run.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let code = runtime.block_on(serve(config, run.ready_file));
+    // A thread that still waits for a name server must not hold us up.
+    runtime.shutdown_background();
+    code
+}
+
+fn log(format: LogFormat) {
+    // RUST_LOG as everywhere; what we say at `info` an operator may care about.
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+async fn serve(config: Config, ready_file: Option<PathBuf>) -> ExitCode {
+    let signals = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        return fail(1, &"cannot listen for signals");
+    };
+    let centre = match Centre::start(&config).await {
+        Ok(centre) => centre,
+        Err(error) => return fail(1, &error),
+    };
+    tracing::info!(
+        http = %format!("http://{}", centre.http),
+        mqtt = centre.mqtt.map(|mqtt| mqtt.to_string()),
+        data_dir = %config.data_dir.display(),
+        "the centre serves"
+    );
+    if let Some(file) = &ready_file
+        && let Err(error) = centre.write_ready_file(file)
+    {
+        centre.stop().await;
+        return fail(1, &error);
+    }
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping; a second signal ends at once");
+    let code = tokio::select! {
+        () = centre.stop() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => fail(1, &"ended at once"),
+        _ = terminate.recv() => fail(1, &"ended at once"),
+    };
+    if let Some(file) = ready_file
+        && let Err(error) = std::fs::remove_file(&file)
+    {
+        tracing::debug!(file = %file.display(), %error, "the ready file is gone already");
+    }
+    tracing::info!("stopped");
+    code
+}

@@ -1,0 +1,386 @@
+//! What one message does to the tables, inside a transaction.
+
+use protocol::event::Severity;
+use protocol::status::{BoxStatus, CameraStatus};
+use protocol::{CameraId, Event, EventId, EvidenceManifest, Phase};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::Whose;
+use super::progress::{self, Progress};
+use super::writer::Outcome;
+use crate::alert::{MachineState, State};
+use crate::inbox::{Content, DeadLetter, Letter};
+
+/// The number that the next change gets; taken over by the writer at commit.
+pub(super) struct Numbers {
+    last: i64,
+}
+
+impl Numbers {
+    pub(super) fn after(last: i64) -> Self {
+        Self { last }
+    }
+
+    pub(super) fn next(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(super) fn last(&self) -> i64 {
+        self.last
+    }
+}
+
+/// What a message did.
+pub(super) struct Applied {
+    pub(super) outcome: Outcome,
+    pub(super) progress: Option<Progress>,
+}
+
+/// Takes a letter in, once.
+pub(super) fn letter(
+    tx: &Transaction<'_>,
+    letter: &Letter,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<Applied> {
+    let now = letter.received.as_micros();
+    // A status is a state, not an event: it has no place in an outbox, and the
+    // last one wins however often it comes.
+    let is_new = match &letter.content {
+        Content::Camera(status) => camera(tx, status, now, numbers)?,
+        Content::Box(status) => self::status(tx, status, now, numbers)?,
+        Content::Event(event) => unseen(tx, letter)? && self::event(tx, event, letter, numbers)?,
+        Content::Evidence(camera, manifest) => {
+            unseen(tx, letter)? && evidence(tx, (letter, camera), manifest, numbers)?
+        }
+    };
+    let progress = letter
+        .delivery
+        .map(|delivery| progress::note(tx, (&letter.site, &letter.box_id), &delivery, now))
+        .transpose()?;
+    let outcome = if is_new {
+        Outcome::Taken
+    } else {
+        Outcome::Duplicate
+    };
+    Ok(Applied { outcome, progress })
+}
+
+/// Keeps a dead letter, and lets its box go on.
+pub(super) fn dead(
+    tx: &Transaction<'_>,
+    dead: &DeadLetter,
+    keep: u32,
+) -> rusqlite::Result<Applied> {
+    let now = dead.received.as_micros();
+    let owner = dead.owner.as_ref();
+    tx.prepare_cached(
+        "INSERT INTO dead_letters (received_at, topic, site, box, reason, detail, length, head)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        now,
+        dead.topic,
+        owner.map(|(site, _)| site.as_str()),
+        owner.map(|(_, box_id)| box_id.as_str()),
+        dead.reason.as_str(),
+        dead.detail,
+        i64::try_from(dead.length).unwrap_or(i64::MAX),
+        dead.head.as_ref(),
+    ])?;
+    tx.prepare_cached("DELETE FROM dead_letters WHERE entry <= ?1")?
+        .execute([tx.last_insert_rowid() - i64::from(keep)])?;
+    let progress = match (owner, &dead.delivery) {
+        (Some((site, box_id)), Some(delivery)) => {
+            Some(progress::note(tx, (site, box_id), delivery, now)?)
+        }
+        _ => None,
+    };
+    Ok(Applied {
+        outcome: Outcome::Dead(dead.reason),
+        progress,
+    })
+}
+
+/// Notes that a message has come; `false` when it had come before.
+fn unseen(tx: &Transaction<'_>, letter: &Letter) -> rusqlite::Result<bool> {
+    let rows = tx
+        .prepare_cached("INSERT OR IGNORE INTO inbox VALUES (?1, ?2, ?3)")?
+        .execute(params![
+            letter.source,
+            letter.id,
+            letter.received.as_micros()
+        ])?;
+    Ok(rows == 1)
+}
+
+/// Raises or updates an alert; `false` for a revision that says nothing new.
+fn event(
+    tx: &Transaction<'_>,
+    event: &Event,
+    letter: &Letter,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<bool> {
+    let now = letter.received.as_micros();
+    let id = event.id.0.as_bytes().as_slice();
+    let kept = tx
+        .prepare_cached("INSERT OR IGNORE INTO alert_bodies VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id, event.revision, now, letter.body.as_ref()])?;
+    let known: Option<(u32, String)> = tx
+        .prepare_cached("SELECT revision, machine FROM alerts WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if kept == 0
+        || known
+            .as_ref()
+            .is_some_and(|(revision, _)| *revision >= event.revision)
+    {
+        return Ok(false);
+    }
+    let machine = match (event.phase, &known) {
+        (Phase::End, _) => MachineState::Cleared,
+        (Phase::Start, None) => MachineState::Raised,
+        (Phase::Start | Phase::Update, _) => MachineState::Updated,
+    };
+    let place = event.place.as_ref().map(json).transpose()?;
+    tx.prepare_cached(
+        "INSERT INTO alerts VALUES
+            (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+         ON CONFLICT (id) DO UPDATE SET
+            kind = excluded.kind, severity = excluded.severity,
+            title_vi = excluded.title_vi, title_en = excluded.title_en,
+            zone = excluded.zone, place = excluded.place,
+            occurred_at = excluded.occurred_at, decided_at = excluded.decided_at,
+            ended_at = excluded.ended_at, machine = excluded.machine,
+            revision = excluded.revision, simulated = excluded.simulated,
+            change = excluded.change",
+    )?
+    .execute(params![
+        id,
+        event.kind.0,
+        severity(event.severity),
+        event.title.vi,
+        event.title.en,
+        event.site.as_str(),
+        event.box_id.as_str(),
+        event.camera.as_str(),
+        event.zone.as_ref().map(protocol::ZoneId::as_str),
+        place,
+        event.onset.as_micros(),
+        event.decided.time.as_micros(),
+        event.ended.map(protocol::EventTime::as_micros),
+        now,
+        State::New.as_str(),
+        machine.as_str(),
+        event.revision,
+        event.simulated,
+        numbers.next(),
+    ])?;
+    tx.prepare_cached(
+        "INSERT INTO alert_history (alert, at, actor, action, from_state, to_state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?4)",
+    )?
+    .execute(params![
+        id,
+        now,
+        format!("{}/{}", event.site, event.box_id),
+        machine.as_str(),
+        known.map(|(_, machine)| machine),
+    ])?;
+    Ok(true)
+}
+
+const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Minor => "minor",
+        Severity::Major => "major",
+        Severity::Critical => "critical",
+    }
+}
+
+/// Joins files to an alert, which may come later.
+fn evidence(
+    tx: &Transaction<'_>,
+    (letter, camera): (&Letter, &CameraId),
+    manifest: &EvidenceManifest,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<bool> {
+    let owner: Option<(String, String, String)> = tx
+        .prepare_cached("SELECT site, box, camera FROM alerts WHERE id = ?1")?
+        .query_row([manifest.event.0.as_bytes().as_slice()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let expected = (
+        letter.site.as_str(),
+        letter.box_id.as_str(),
+        camera.as_str(),
+    );
+    let is_foreign = owner.as_ref().is_some_and(|(site, box_id, camera)| {
+        (site.as_str(), box_id.as_str(), camera.as_str()) != expected
+    });
+    if is_foreign {
+        // Nobody may add pictures to the accusation of another camera.
+        return Ok(false);
+    }
+    let mut added = 0;
+    for item in &manifest.items {
+        added += tx
+            .prepare_cached("INSERT OR IGNORE INTO evidence_items VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                manifest.event.0.as_bytes().as_slice(),
+                role(item.role)?,
+                item.sha256.0.as_slice(),
+                i64::try_from(item.length).unwrap_or(i64::MAX),
+                item.media_type,
+                item.captured.as_micros(),
+            ])?;
+    }
+    if added > 0 && owner.is_some() {
+        touch(tx, manifest.event, numbers)?;
+    }
+    Ok(added > 0)
+}
+
+/// The role's own word, as `protocol` writes it.
+fn role(role: protocol::evidence::EvidenceRole) -> rusqlite::Result<String> {
+    json(&role).map(|text| text.trim_matches('"').to_owned())
+}
+
+/// Gives an alert a new change number, because what the operator sees is different.
+pub(super) fn touch(
+    tx: &Transaction<'_>,
+    alert: EventId,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE alerts SET change = ?2 WHERE id = ?1")?
+        .execute(params![alert.0.as_bytes().as_slice(), numbers.next()])?;
+    Ok(())
+}
+
+/// Replaces what is known of a camera; `false` when it said the same again.
+fn camera(
+    tx: &Transaction<'_>,
+    status: &CameraStatus,
+    now: i64,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<bool> {
+    let rows = tx
+        .prepare_cached(
+            "INSERT INTO cameras VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (site, box, camera) DO UPDATE SET name = excluded.name, status = excluded.status,
+                received_at = excluded.received_at, change = excluded.change
+             WHERE status <> excluded.status",
+        )?
+        .execute(params![
+            status.site.as_str(),
+            status.box_id.as_str(),
+            status.camera.as_str(),
+            status.name,
+            json(status)?,
+            now,
+            numbers.next(),
+        ])?;
+    Ok(rows == 1)
+}
+
+/// Replaces what is known of a box; `false` when it said the same again.
+fn status(
+    tx: &Transaction<'_>,
+    status: &BoxStatus,
+    now: i64,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<bool> {
+    let rows = tx
+        .prepare_cached(
+            "INSERT INTO boxes VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (site, box) DO UPDATE SET online = excluded.online, status = excluded.status,
+                received_at = excluded.received_at, change = excluded.change
+             WHERE status <> excluded.status",
+        )?
+        .execute(params![
+            status.site.as_str(),
+            status.box_id.as_str(),
+            status.online,
+            json(status)?,
+            now,
+            numbers.next(),
+        ])?;
+    Ok(rows == 1)
+}
+
+/// Remembers the last will of a box that has come to the front door.
+pub(super) fn arrived(
+    tx: &Transaction<'_>,
+    ((site, box_id), connection): (&Whose, u64),
+    will: &Letter,
+) -> rusqlite::Result<()> {
+    if let Content::Box(status) = &will.content {
+        tx.prepare_cached("INSERT OR REPLACE INTO wills VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                site.as_str(),
+                box_id.as_str(),
+                connection.cast_signed(),
+                json(status)?
+            ])?;
+    }
+    Ok(())
+}
+
+/// Forgets the last will of a box that has left, after carrying it out when
+/// the box left without a word.
+pub(super) fn left(
+    tx: &Transaction<'_>,
+    ((site, box_id), connection): (&Whose, u64),
+    in_disorder: bool,
+    numbers: &mut Numbers,
+) -> rusqlite::Result<()> {
+    let will: Option<String> = tx
+        .prepare_cached(
+            "DELETE FROM wills WHERE site = ?1 AND box = ?2 AND connection = ?3 RETURNING status",
+        )?
+        .query_row(
+            params![site.as_str(), box_id.as_str(), connection.cast_signed()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match will {
+        Some(will) if in_disorder => execute_will(tx, &will, numbers),
+        _ => Ok(()),
+    }
+}
+
+/// Carries out the wills that a killed centre left behind: nobody is connected
+/// to a process that has just started.
+pub(super) fn left_behind(tx: &Transaction<'_>, numbers: &mut Numbers) -> rusqlite::Result<()> {
+    let wills: Vec<String> = tx
+        .prepare("SELECT status FROM wills")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for will in wills {
+        execute_will(tx, &will, numbers)?;
+    }
+    tx.execute("DELETE FROM wills", [])?;
+    Ok(())
+}
+
+fn execute_will(tx: &Transaction<'_>, will: &str, numbers: &mut Numbers) -> rusqlite::Result<()> {
+    // Written by `arrived` in this version's words; one from a version that
+    // spoke otherwise only delays the news until the box is heard again.
+    match serde_json::from_str::<BoxStatus>(will) {
+        Ok(will) => {
+            status(tx, &will, crate::clock::now().as_micros(), numbers)?;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a last will in the database cannot be read; skipped");
+        }
+    }
+    Ok(())
+}
+
+/// The database's text of a value.
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}

@@ -1,0 +1,341 @@
+//! What the centre remembers: one SQLite database, one writer.
+//!
+//! SQLite in WAL mode with `synchronous = FULL`: what was committed survives a
+//! power cut. All writes go through one thread that commits in batches
+//! ([`writer`]), because one fsync for 500 messages costs what one costs for
+//! one. Reads have connections of their own and never wait for the writer.
+//!
+//! [`Store`] is a plain type, not a trait: there is one implementation. The
+//! seam for PostgreSQL is this module's public surface, [`Job`] in and rows
+//! out; nothing outside it knows SQL.
+
+mod apply;
+mod changes;
+mod decide;
+mod evidence;
+mod migrate;
+mod progress;
+mod query;
+mod readers;
+mod rows;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use protocol::{Digest, EventId};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::alert::{Action, State};
+use crate::health::Health;
+use crate::inbox::{DeadLetter, Letter};
+use crate::metrics::Metrics;
+use readers::Readers;
+
+pub use changes::Change;
+pub use query::{AlertFilter, Cursor, Page};
+pub use rows::{
+    AlertDetail, AlertRow, BoxRow, CameraRow, DeadLetterRow, EvidenceFile, EvidenceRow, HistoryRow,
+    KindCount,
+};
+pub use writer::{Committed, Done, Outcome};
+
+/// How the store behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreSettings {
+    /// Most jobs in one transaction.
+    pub batch_rows: usize,
+    /// How long the writer waits for more before it commits.
+    pub batch_wait: Duration,
+    /// How long it waits before it tries a failed commit again.
+    pub retry_wait: Duration,
+    /// Most dead letters kept; the oldest go first.
+    pub dead_letters: u32,
+    /// Largest size of the database in pages of 4 KiB; `None` for the disk's.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            batch_rows: 500,
+            batch_wait: Duration::from_millis(3),
+            retry_wait: Duration::from_secs(1),
+            dead_letters: 10_000,
+            max_pages: None,
+        }
+    }
+}
+
+/// How long a connection waits for another's lock. Set by pragma, because
+/// `Connection::busy_timeout` needs a function newer than Debian 12's SQLite.
+const BUSY_MS: i64 = 5000;
+
+/// How many jobs may wait for the writer before senders wait too.
+const QUEUE: usize = 4096;
+
+/// Something for the writer to do.
+#[derive(Debug)]
+pub enum Job {
+    /// Take in a message.
+    Letter(Box<Letter>, Option<Done>),
+    /// Keep a message that cannot be taken in.
+    Dead(Box<DeadLetter>, Option<Done>),
+    /// A box has come to the front door and leaves its last will.
+    Arrived {
+        /// What it says.
+        will: Box<Letter>,
+        /// Which box.
+        whose: Whose,
+        /// By which connection.
+        connection: u64,
+    },
+    /// A box that had left a will has left the front door.
+    Left {
+        /// Which box.
+        whose: Whose,
+        /// By which connection it had come.
+        connection: u64,
+        /// Whether it left without a word, so that the will is carried out.
+        in_disorder: bool,
+    },
+    /// A person decides about an alert.
+    Decide(Decision, oneshot::Sender<Result<(), DecisionError>>),
+    /// A file is in the evidence store.
+    FileStored(EvidenceFile, oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// A box by its full name.
+pub type Whose = (protocol::SiteId, protocol::BoxId);
+
+/// What a person decides.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// About which alert.
+    pub alert: EventId,
+    /// What.
+    pub action: Action,
+    /// Who.
+    pub actor: String,
+    /// In their words.
+    pub note: Option<String>,
+    /// The change number that they saw; another one now means that they
+    /// decided about something else.
+    pub seen: Option<i64>,
+}
+
+/// Why a decision was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DecisionError {
+    /// No such alert.
+    #[error("no alert {0}; it may never have reached this centre")]
+    NotFound(EventId),
+    /// The life cycle does not allow it.
+    #[error("cannot {action} an alert that is {}; reload it to see who did what", state.as_str())]
+    WrongState {
+        /// What was to be done.
+        action: &'static str,
+        /// What it is in.
+        state: State,
+    },
+    /// It changed since the person saw it.
+    #[error("the alert is at change {now}, you saw {seen}; reload it and decide again")]
+    Changed {
+        /// What the person saw.
+        seen: i64,
+        /// What it is now.
+        now: i64,
+    },
+    /// The database did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the store could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder cannot be used.
+    #[error(
+        "data folder {folder}: {source}; make it writable for this user or name another with --data-dir"
+    )]
+    Folder {
+        /// Which.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database is from a later version of the program.
+    #[error(
+        "the database has version {found}, this program knows up to {known}; install the newer program again, or name another --data-dir"
+    )]
+    Newer {
+        /// In the file.
+        found: usize,
+        /// In the program.
+        known: usize,
+    },
+    /// The file is something else.
+    #[error(
+        "centre.db in the data folder is not a database of this program; name another --data-dir"
+    )]
+    NotOurs,
+    /// SQLite refused.
+    #[error("database: {0}; look at free disk space and at the rights on the data folder")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The writer has stopped.
+    #[error("the centre is shutting down; try again in a moment")]
+    Closed,
+}
+
+/// The database; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    readers: Arc<Readers>,
+    changes: watch::Receiver<i64>,
+}
+
+/// The writer's thread; [`Writer::join`] after the last [`Store`] is gone.
+pub struct Writer(JoinHandle<()>);
+
+impl Writer {
+    /// Waits until everything that was queued is committed and the database is closed.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            tracing::error!("the writer of the database ended in a panic; please report it");
+        }
+    }
+}
+
+impl Store {
+    /// Opens (or makes) `centre.db` in `folder` and starts the writer.
+    pub fn open(
+        folder: &Path,
+        settings: StoreSettings,
+        metrics: Arc<Metrics>,
+        health: Health,
+    ) -> Result<(Self, Writer), StoreError> {
+        let in_folder = |source| StoreError::Folder {
+            folder: folder.display().to_string(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(in_folder)?;
+        let path = folder.join("centre.db");
+        let mut connection = Connection::open(&path)?;
+        connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+        let page_size: i64 = 4096;
+        connection.pragma_update(None, "page_size", page_size)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+        connection.pragma_update(None, "cache_size", -32 * 1024)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrate::migrate(&mut connection)?;
+        if let Some(pages) = settings.max_pages {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        let readers = Arc::new(Readers::new(path));
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (announce, changes) = watch::channel(0);
+        let writer = writer::Writing::new(connection, settings, metrics, health, announce)?;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(queue))
+            .map_err(in_folder)?;
+        let store = Self {
+            jobs,
+            readers,
+            changes,
+        };
+        Ok((store, Writer(thread)))
+    }
+
+    /// Queues a job; waits while the queue is full, which is the back-pressure.
+    pub async fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Carries a decision out and waits for its commit.
+    pub async fn decide(&self, decision: Decision) -> Result<(), DecisionError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::Decide(decision, reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Notes that a file is in the evidence store and waits for the commit.
+    pub async fn file_stored(&self, file: EvidenceFile) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::FileStored(file, reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Tells the number of the newest committed change, and wakes on the next.
+    pub fn watch_changes(&self) -> watch::Receiver<i64> {
+        self.changes.clone()
+    }
+
+    /// Alerts that fit `filter`, newest first.
+    pub async fn alerts(&self, filter: AlertFilter) -> Result<Page, StoreError> {
+        self.readers
+            .read(move |connection| query::alerts(connection, &filter))
+            .await
+    }
+
+    /// One alert with everything that belongs to it.
+    pub async fn alert(&self, id: EventId) -> Result<Option<AlertDetail>, StoreError> {
+        self.readers
+            .read(move |connection| query::alert(connection, id))
+            .await
+    }
+
+    /// Every camera that ever spoke, by site, box and id.
+    pub async fn cameras(&self) -> Result<Vec<CameraRow>, StoreError> {
+        self.readers.read(query::cameras).await
+    }
+
+    /// Every box that ever spoke, by site and id.
+    pub async fn boxes(&self) -> Result<Vec<BoxRow>, StoreError> {
+        self.readers.read(query::boxes).await
+    }
+
+    /// How many alerts there are of each kind in each state.
+    pub async fn kinds(&self) -> Result<Vec<KindCount>, StoreError> {
+        self.readers.read(query::kinds).await
+    }
+
+    /// A file of evidence, if it is stored.
+    pub async fn file(&self, sha256: Digest) -> Result<Option<EvidenceFile>, StoreError> {
+        self.readers
+            .read(move |connection| evidence::file(connection, sha256))
+            .await
+    }
+
+    /// The newest dead letters, newest first.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.readers
+            .read(move |connection| query::dead_letters(connection, limit))
+            .await
+    }
+
+    /// What changed after the change `after`, oldest first, at most `limit`.
+    pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
+        self.readers
+            .read(move |connection| changes::after(connection, after, limit))
+            .await
+    }
+}
+
+/// Opens a connection that can only read.
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
