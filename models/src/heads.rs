@@ -276,6 +276,3 @@ fn accepted(score: f32, low: f32) -> Option<f32> {
     // Written so that NaN fails. Rounding in the network may exceed 1 by a hair.
     (score.is_finite() && score >= low).then(|| score.min(1.0))
 }
-
-#[cfg(test)]
-mod tests;

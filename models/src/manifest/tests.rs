@@ -38,10 +38,19 @@ fn no_licence_or_one_that_binds_is_refused_and_says_what_to_do() {
         ("licence = \"AGPL-3.0-only\"", "would bind everybody"),
         ("licence = \"GPL-2.0\"", "would bind everybody"),
         ("licence = \"CC-BY-NC-4.0\"", "`licence_accepted_by`"),
-        ("licence = \"unknown\"", "not among the known permissive ones"),
+        (
+            "licence = \"unknown\"",
+            "not among the known permissive ones",
+        ),
         // Nobody can take copyleft on himself for those who get the box later.
-        ("licence = \"AGPL-3.0-only\"\nlicence_accepted_by = \"me\"", "would bind"),
-        ("licence = \"unknown\"\nlicence_accepted_by = \" \"", "`licence_accepted_by`"),
+        (
+            "licence = \"AGPL-3.0-only\"\nlicence_accepted_by = \"me\"",
+            "would bind",
+        ),
+        (
+            "licence = \"unknown\"\nlicence_accepted_by = \" \"",
+            "`licence_accepted_by`",
+        ),
     ] {
         let message = refusal(&with("licence = \"Apache-2.0\"", licence));
         assert!(message.contains(words), "{licence}: {message}");
@@ -63,21 +72,69 @@ fn what_cannot_be_right_is_named_with_its_place() {
     for (from, to, words) in [
         ("rank = 10", "rank = 10\nrnak = 11", "unknown field `rnak`"),
         ("rank = 10", "rank = 10\nrnak = 11", "line 5:"),
-        ("rank = 10", "rank = \"first\"", "line 4: invalid type: string"),
+        (
+            "rank = 10",
+            "rank = \"first\"",
+            "line 4: invalid type: string",
+        ),
         ("rank = 10", "rank = ", "line 4:"),
-        ("id = \"yolox-nano\"", "id = \"YOLOX nano\"", "`YOLOX nano` cannot be an id"),
+        (
+            "id = \"yolox-nano\"",
+            "id = \"YOLOX nano\"",
+            "`YOLOX nano` cannot be an id",
+        ),
         ("sha256 = \"695e", "sha256 = \"xx5e", "is not a SHA-256"),
-        ("file = \"yolox_nano.onnx\"", "file = \"../yolox_nano.onnx\"", "without a folder"),
-        ("file = \"yolox_nano.onnx\"", "file = \".hidden\"", "without a folder"),
-        ("size_bytes = 3660092", "size_bytes = 0", "a model is not empty"),
+        (
+            "file = \"yolox_nano.onnx\"",
+            "file = \"../yolox_nano.onnx\"",
+            "without a folder",
+        ),
+        (
+            "file = \"yolox_nano.onnx\"",
+            "file = \".hidden\"",
+            "without a folder",
+        ),
+        (
+            "size_bytes = 3660092",
+            "size_bytes = 0",
+            "a model is not empty",
+        ),
         ("width = 416", "width = 0", "`input.width`: it is 0"),
-        ("height = 416", "height = 100000", "`input.height`: it is 100000"),
-        ("width = 416", "width = 416\nwidht = 416", "unknown field `widht`"),
-        ("std = [1.0, 1.0, 1.0]", "std = [1.0, 0.0, 1.0]", "every value must be above 0"),
-        ("mean = [0.0, 0.0, 0.0]", "mean = [nan, 0.0, 0.0]", "must be numbers"),
-        ("layout = \"nchw\"", "layout = \"nhcw\"", "unknown variant `nhcw`"),
-        ("kind = \"yolox\"", "kind = \"yolo99\"", "unknown variant `yolo99`"),
-        ("strides = [8, 16, 32]", "strides = [8, 16, 32]\nbins = 8", "unknown field `bins`"),
+        (
+            "height = 416",
+            "height = 100000",
+            "`input.height`: it is 100000",
+        ),
+        (
+            "width = 416",
+            "width = 416\nwidht = 416",
+            "unknown field `widht`",
+        ),
+        (
+            "std = [1.0, 1.0, 1.0]",
+            "std = [1.0, 0.0, 1.0]",
+            "every value must be above 0",
+        ),
+        (
+            "mean = [0.0, 0.0, 0.0]",
+            "mean = [nan, 0.0, 0.0]",
+            "must be numbers",
+        ),
+        (
+            "layout = \"nchw\"",
+            "layout = \"nhcw\"",
+            "unknown variant `nhcw`",
+        ),
+        (
+            "kind = \"yolox\"",
+            "kind = \"yolo99\"",
+            "unknown variant `yolo99`",
+        ),
+        (
+            "strides = [8, 16, 32]",
+            "strides = [8, 16, 32]\nbins = 8",
+            "unknown field `bins`",
+        ),
         ("strides = [8, 16, 32]", "strides = [0]", "powers of two"),
         ("strides = [8, 16, 32]", "strides = []", "powers of two"),
         ("low = 0.1", "low = 0.5", "low ≤ high"),
@@ -85,9 +142,17 @@ fn what_cannot_be_right_is_named_with_its_place() {
         ("nms = 0.45", "nms = 1.5", "`thresholds.nms`: it is 1.5"),
         ("count = 80", "count = 0", "`count` is 0"),
         ("count = 80", "count = 4000000000", "`count` is 4000000000"),
-        ("count = 80", "count = 20", "but the numbers go from 0 to 19"),
+        (
+            "count = 80",
+            "count = 20",
+            "but the numbers go from 0 to 19",
+        ),
         ("car = [2]", "car = [0]", "number 0 is named twice, as"),
-        ("car = [2]", "automobile = [2]", "`automobile` is not an object class"),
+        (
+            "car = [2]",
+            "automobile = [2]",
+            "`automobile` is not an object class",
+        ),
     ] {
         let message = refusal(&with(from, to));
         assert!(message.contains(words), "{to}: {message}");
