@@ -11,12 +11,12 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import * as client from "./api/client.ts";
 import { alertSummary, boxStatus, cameraStatus } from "./api/decode.ts";
-import { isAborted, problemOf, type Problem } from "./api/problem.ts";
+import { isAborted, problemOf } from "./api/problem.ts";
 import { openStream, type Connection, type News, type Stream } from "./api/stream.ts";
 import type { AlertDetail, AlertState, AlertSummary, BoxStatus, CameraStatus, KindCount } from "./api/types.ts";
 import { emptyFeed, feedAfter, type Feed } from "./alerts/feed.ts";
 import { writeFilter, type Filter } from "./alerts/filter.ts";
-import { boxKey, cameraKey } from "./cameras/watch.ts";
+import { EMPTY_FLEET, fleetAfter, type Fleet } from "./cameras/fleet.ts";
 
 const PAGE = 50;
 const LARGEST_PAGE = 200;
@@ -26,13 +26,6 @@ const GATHER_MS = 100;
 const FIRST_PAGE_AFTER_MS = 1_500;
 /** The counts per kind follow the news, but no closer than this. */
 const COUNT_AGAIN_MS = 5_000;
-
-export interface Fleet {
-  cameras: ReadonlyMap<string, CameraStatus>;
-  boxes: ReadonlyMap<string, BoxStatus>;
-  phase: "loading" | "ready" | "failed";
-  problem: Problem | null;
-}
 
 export interface Live {
   feed: Feed;
@@ -57,31 +50,9 @@ function pageQuery(filter: Filter, limit: number, cursor: string | null): URLSea
   return query;
 }
 
-const EMPTY_FLEET: Fleet = { cameras: new Map(), boxes: new Map(), phase: "loading", problem: null };
-
-interface FleetNews {
-  cameras: CameraStatus[];
-  boxes: BoxStatus[];
-}
-
-/** The newer of two statuses of one camera or box: a late snapshot must not undo fresh news. */
-function newer<T extends { at: string | null }>(known: T | undefined, heard: T): T {
-  return known === undefined || (heard.at ?? "") >= (known.at ?? "") ? heard : known;
-}
-
-function fleetWith(fleet: Fleet, { cameras, boxes }: FleetNews): Fleet {
-  const byCamera = new Map(fleet.cameras);
-  for (const camera of cameras) byCamera.set(cameraKey(camera), newer(byCamera.get(cameraKey(camera)), camera));
-  const byBox = new Map(fleet.boxes);
-  // A last will carries the time of the connection it ends, so it is not
-  // younger than the status it overrules: of boxes, the word heard last counts.
-  for (const box of boxes) byBox.set(boxKey(box), box);
-  return { ...fleet, cameras: byCamera, boxes: byBox };
-}
-
 export function useLive(filter: Filter, open: string | null): Live {
   const [feed, dispatch] = useReducer(feedAfter, filter, emptyFeed);
-  const [fleet, setFleet] = useState(EMPTY_FLEET);
+  const [fleet, tellFleet] = useReducer(fleetAfter, EMPTY_FLEET);
   const [kinds, setKinds] = useState<readonly KindCount[]>([]);
   const [connection, setConnection] = useState<Connection>({ phase: "connecting" });
   /** How often everything has been asked for; 0 while the stream is still opening. */
@@ -103,17 +74,18 @@ export function useLive(filter: Filter, open: string | null): Live {
       const news = gathered;
       gathered = [];
       const alerts: AlertSummary[] = [];
-      const heard: FleetNews = { cameras: [], boxes: [] };
+      const cameras: CameraStatus[] = [];
+      const boxes: BoxStatus[] = [];
       for (const { event, data } of news) {
         if (event === "alert") {
           const alert = alertSummary(data);
           if (alert !== null) alerts.push(alert);
         } else if (event === "camera") {
           const camera = cameraStatus(data);
-          if (camera !== null) heard.cameras.push(camera);
+          if (camera !== null) cameras.push(camera);
         } else if (event === "box") {
           const box = boxStatus(data);
-          if (box !== null) heard.boxes.push(box);
+          if (box !== null) boxes.push(box);
         }
       }
       if (alerts.length > 0) {
@@ -123,7 +95,7 @@ export function useLive(filter: Filter, open: string | null): Live {
           setCountRound((count) => count + 1);
         }, COUNT_AGAIN_MS);
       }
-      if (heard.cameras.length + heard.boxes.length > 0) setFleet((known) => fleetWith(known, heard));
+      if (cameras.length + boxes.length > 0) tellFleet({ type: "news", news: { cameras, boxes } });
     };
     const opened = openStream({
       url: client.STREAM_URL,
@@ -176,10 +148,11 @@ export function useLive(filter: Filter, open: string | null): Live {
   useEffect(() => {
     if (round === 0) return;
     const abort = new AbortController();
+    tellFleet({ type: "reload" });
     client.cameras(abort.signal).then(
-      (answer) => setFleet((known) => ({ ...fleetWith(known, answer), phase: "ready", problem: null })),
+      (list) => tellFleet({ type: "loaded", list }),
       (thrown: unknown) => {
-        if (!isAborted(thrown)) setFleet((known) => ({ ...known, phase: "failed", problem: problemOf(thrown) }));
+        if (!isAborted(thrown)) tellFleet({ type: "failed", problem: problemOf(thrown) });
       },
     );
     return () => abort.abort();

@@ -404,7 +404,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
   function stream(request, response) {
     if (faults.streamDown) return problem(response, 503, "not ready", "starting");
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
-    response.write(": hello\n\n");
+    response.write(`id: ${change}\nevent: ready\ndata: {"change":${change},"resumed":true}\n\n`);
     const write = ({ id, event, data }) => response.write(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
     const resume = Number(request.headers["last-event-id"] ?? NaN);
     if (!Number.isNaN(resume)) for (const entry of log) if (entry.id > resume) write(entry);
@@ -447,11 +447,15 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
       const alert = alerts.get(id);
       if (alert === undefined) problem(response, 404, "no such alert", `there is no alert ${id}`);
       else json(response, alert);
-    } else if (path === "/api/v1/cameras") json(response, { items: cameras });
+    } else if (path === "/api/v1/cameras") json(response, { items: cameras, boxes });
     else if (path === "/api/v1/kinds") {
       const counts = new Map();
-      for (const { kind, state } of alerts.values()) counts.set(`${kind} ${state}`, (counts.get(`${kind} ${state}`) ?? 0) + 1);
-      json(response, { items: [...counts].map(([key, n]) => ({ kind: key.split(" ")[0], state: key.split(" ")[1], count: n })) });
+      for (const { kind, state } of alerts.values()) {
+        const states = counts.get(kind) ?? {};
+        counts.set(kind, { ...states, [state]: (states[state] ?? 0) + 1 });
+      }
+      const total = (states) => Object.values(states).reduce((a, b) => a + b, 0);
+      json(response, { items: [...counts].map(([kind, states]) => ({ kind, count: total(states), states })) });
     } else if (path === "/api/v1/stream") stream(request, response);
     else if (path.startsWith("/api/v1/evidence/")) {
       const bytes = files.get(path.slice("/api/v1/evidence/".length));
@@ -467,6 +471,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
     for (const camera of cameras) {
       if (camera.box === "b-cau-giay" || camera.health === "lost") continue;
       change += 1;
+      camera.change = change;
       camera.at = camera.received_at = instant(Date.now());
       camera.frames_received += 50;
       say("camera", camera);
@@ -475,11 +480,6 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
   const rain = everyMs > 0 ? setInterval(() => raise(Date.now() - 4_000), everyMs) : null;
 
   await new Promise((done) => server.listen(port, "127.0.0.1", done));
-  // The box's last will and the like come by the stream only.
-  for (const box of boxes) {
-    change += 1;
-    say("box", box);
-  }
 
   return {
     url: `http://127.0.0.1:${server.address().port}`,
@@ -492,6 +492,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
       const box = boxes.find((each) => each.box === name);
       change += 1;
       box.online = online;
+      box.change = change;
       say("box", box);
     },
     faults,

@@ -2,7 +2,7 @@
 
 import { memo, useState, type MouseEvent } from "react";
 import type { AlertState, AlertSummary } from "../api/types.ts";
-import { inLanguage, isKnownKind } from "../i18n/language.ts";
+import { inLanguage, isKnownKind, translated } from "../i18n/language.ts";
 import { useWords } from "../i18n/words.tsx";
 import { SeverityIcon, SimulatedMark, StateMark } from "../ui/marks.tsx";
 import { Age, Moment } from "../ui/moments.tsx";
@@ -26,6 +26,8 @@ export const AlertRow = memo(function AlertRow(props: AlertRowProps) {
     onOpen(alert.id);
   };
   const where = [alert.camera_name, alert.place?.name].filter((part) => part !== undefined && part !== "");
+  const title = inLanguage(alert.title, language);
+  const kind = isKnownKind(t, alert.kind) ? translated(t.kinds, alert.kind) : alert.kind;
   const classes = ["row", `edge-${alert.severity}`, `row-${state}`];
   if (isUnseen) classes.push("is-unseen");
   if (alert.simulated) classes.push("is-simulated");
@@ -39,14 +41,13 @@ export const AlertRow = memo(function AlertRow(props: AlertRowProps) {
               <SeverityIcon severity={alert.severity} />
               {t.severities[alert.severity]}
             </span>
-            <span className={isKnownKind(t, alert.kind) ? "kind" : "kind kind-code"}>
-              {isKnownKind(t, alert.kind) ? t.kinds[alert.kind as keyof typeof t.kinds] : alert.kind}
-            </span>
+            {/* Where the title is the kind's name, saying it twice only makes the row slower to read. */}
+            {kind !== title && <span className={isKnownKind(t, alert.kind) ? "kind" : "kind kind-code"}>{kind}</span>}
           </span>
           <span className="row-middle">
             <span className="row-title">
               {isUnseen && <span className="dot" aria-hidden="true" />}
-              {inLanguage(alert.title, language)}
+              {title}
             </span>
             <StateMark state={state} isPending={isPending} />
           </span>

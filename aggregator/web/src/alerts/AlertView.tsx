@@ -72,6 +72,8 @@ function Loaded({ alert, live, onClose, accept, reload }: LoadedProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   const state = shownState(live.feed, alert);
   const isPending = live.feed.pending.has(alert.id);
+  const title = inLanguage(alert.title, language);
+  const kind = kindName(alert.kind, alert, t, language);
 
   // Where the detail takes the list's place (narrow windows), a reader must learn that it did.
   useEffect(() => {
@@ -87,13 +89,13 @@ function Loaded({ alert, live, onClose, accept, reload }: LoadedProps) {
       <header className={`alert-head edge-${alert.severity}`}>
         <div className="alert-marks">
           <SeverityMark severity={alert.severity} />
-          <span className="kind">{kindName(alert.kind, alert, t, language)}</span>
+          {kind !== title && <span className="kind">{kind}</span>}
           <StateMark state={state} isPending={isPending} />
           <span className="machine">{t.machine[alert.machine]}</span>
           {alert.simulated && <SimulatedMark />}
         </div>
         <h2 ref={heading} tabIndex={-1}>
-          {inLanguage(alert.title, language)}
+          {title}
         </h2>
         <p className="alert-where">
           {[...new Set([alert.camera_name, alert.place?.name])].filter((part) => part !== undefined).join(" · ")}

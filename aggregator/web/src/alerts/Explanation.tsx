@@ -42,7 +42,7 @@ export function Explanation({ predicates }: { predicates: readonly Predicate[] }
               </td>
               <td data-label={t.threshold} className="number">
                 <span>
-                  <abbr title={t.comparisons[predicate.comparison]}>{COMPARISON_SIGNS[predicate.comparison]}</abbr>{" "}
+                  <abbr title={t.comparisons[predicate.comparison]}>{COMPARISON_SIGNS[predicate.comparison]}</abbr>{"\u00a0"}
                   {valueText(predicate.threshold, predicate.unit, language, t)}
                 </span>
               </td>

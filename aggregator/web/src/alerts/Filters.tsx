@@ -1,7 +1,7 @@
 /** The filter bar: severities and states as switches, kinds and cameras as lists to tick. */
 
 import { ALERT_STATES, SEVERITIES, type AlertSummary, type KindCount } from "../api/types.ts";
-import type { Fleet } from "../live.ts";
+import type { Fleet } from "../cameras/fleet.ts";
 import { kindName } from "../i18n/language.ts";
 import { useWords } from "../i18n/words.tsx";
 import { SeverityIcon } from "../ui/marks.tsx";

@@ -244,6 +244,7 @@ export function cameraStatus(input: unknown): CameraStatus | null {
     model: textOrNull(item["model"]),
     box_online: typeof online === "boolean" ? online : null,
     heard_at: textOrNull(item["received_at"]) ?? textOrNull(item["at"]),
+    change: number(item["change"]),
   };
 }
 
@@ -259,6 +260,7 @@ export function boxStatus(input: unknown): BoxStatus | null {
     at: textOrNull(item["at"]),
     outbox_waiting: number(item["outbox_waiting"]),
     trouble: words(item["trouble"]),
+    change: number(item["change"]),
   };
 }
 

@@ -175,6 +175,8 @@ export interface CameraStatus {
   box_online: boolean | null;
   /** When this status reached the centre, by the centre's clock; the box's own time where it is not told. */
   heard_at: Instant | null;
+  /** Number of its last change; a higher one is newer. */
+  change: number;
 }
 
 export interface BoxStatus {
@@ -185,6 +187,8 @@ export interface BoxStatus {
   at: Instant | null;
   outbox_waiting: number;
   trouble: Words | null;
+  /** Number of its last change; a higher one is newer. */
+  change: number;
 }
 
 /** How many alerts of a kind the centre holds. */

@@ -151,7 +151,7 @@ function CameraCard({ camera, href, onAlerts }: { camera: WatchedCamera; href: s
         <div className="wide">
           <dt>{t.lastSeen}</dt>
           <dd>
-            {status.heard_at === null ? "–" : <><Moment at={status.heard_at} /> <Age at={status.heard_at} /></>}
+            {status.heard_at === null ? "–" : <><Moment at={status.heard_at} withOffset={false} /> <Age at={status.heard_at} /></>}
           </dd>
         </div>
         <div className="wide">

@@ -26,9 +26,10 @@ const camera = (changes: Partial<CameraStatus> = {}): CameraStatus => ({
   model: null,
   box_online: true,
   heard_at: ago(1_000),
+  change: 1,
   ...changes,
 });
-const box = (online: boolean): BoxStatus => ({ site: "s", box: "b", online, version: "", at: null, outbox_waiting: 0, trouble: null });
+const box = (online: boolean): BoxStatus => ({ site: "s", box: "b", online, version: "", at: null, outbox_waiting: 0, trouble: null, change: 1 });
 
 test("a camera whose last word was 'watching' is silent once its box is gone or the word is old", () => {
   assert.equal(watchOf(camera(), box(true), NOW), "watching");

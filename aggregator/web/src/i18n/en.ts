@@ -61,7 +61,7 @@ export const en: Dictionary = {
 
   severities: { critical: "Critical", major: "Major", minor: "Minor", info: "Info" },
   states: { new: "New", acknowledged: "Acknowledged", resolved: "Resolved" },
-  machine: { raised: "Just raised", updated: "Going on", cleared: "Over" },
+  machine: { raised: "Machine: raised", updated: "Machine: going on", cleared: "Machine: over" },
   kinds: {
     red_light: "Red light",
     wrong_way: "Wrong way",

@@ -59,7 +59,7 @@ export const vi: Dictionary = {
 
   severities: { critical: "Nguy cấp", major: "Nghiêm trọng", minor: "Nhẹ", info: "Thông tin" },
   states: { new: "Mới", acknowledged: "Đã nhận", resolved: "Đã xử lý" },
-  machine: { raised: "Vừa phát hiện", updated: "Đang diễn ra", cleared: "Đã kết thúc" },
+  machine: { raised: "Máy: đã phát hiện", updated: "Máy: đang diễn ra", cleared: "Máy: đã kết thúc" },
   kinds: {
     red_light: "Vượt đèn đỏ",
     wrong_way: "Đi ngược chiều",

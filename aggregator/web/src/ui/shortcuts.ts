@@ -4,10 +4,10 @@ import { useEffect, useRef } from "react";
 
 type Shortcuts = Partial<Record<string, () => void>>;
 
-/** Whether a key meant for the page may be taken here: not while typing, choosing or in a dialog. */
+/** Whether a key meant for the page may be taken here: not while typing, choosing, or under a dialog or menu. */
 export function isFree(event: KeyboardEvent): boolean {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
-  if (document.querySelector("dialog[open]") !== null) return false;
+  if (document.querySelector("dialog[open], :popover-open") !== null) return false;
   const target = event.target;
   if (!(target instanceof HTMLElement)) return true;
   return !target.isContentEditable && target.closest("input:not([type=checkbox]), textarea, select") === null;
