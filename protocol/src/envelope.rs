@@ -19,6 +19,14 @@ pub const EVIDENCE_TYPE: &str = "vn.ngatu.evidence.v1";
 pub const CAMERA_STATUS_TYPE: &str = "vn.ngatu.camera-status.v1";
 /// `type` of a [`crate::status::BoxStatus`].
 pub const BOX_STATUS_TYPE: &str = "vn.ngatu.box-status.v1";
+/// `dataschema` of an [`crate::Event`]; the schema is `protocol/schema/event.v1.json`.
+pub const EVENT_SCHEMA: &str = "urn:ngatu:schema:event:1";
+/// `dataschema` of an [`crate::EvidenceManifest`].
+pub const EVIDENCE_SCHEMA: &str = "urn:ngatu:schema:evidence-manifest:1";
+/// `dataschema` of a [`crate::status::CameraStatus`].
+pub const CAMERA_STATUS_SCHEMA: &str = "urn:ngatu:schema:camera-status:1";
+/// `dataschema` of a [`crate::status::BoxStatus`].
+pub const BOX_STATUS_SCHEMA: &str = "urn:ngatu:schema:box-status:1";
 /// Largest envelope that the centre takes, in bytes.
 pub const MAX_ENVELOPE_BYTES: usize = 256 * 1024;
 

@@ -321,7 +321,10 @@ fn failure_v5(error: v5::ConnectionError) -> Failure {
                 "it answered {code:?} to the connection; see the broker's log"
             )),
         },
-        E::Io(error) | E::MqttState(StateError::Io(error)) => of_io(&error),
+        E::Io(error)
+        | E::MqttState(
+            StateError::Io(error) | StateError::Deserialization(v5::mqttbytes::Error::Io(error)),
+        ) => of_io(&error),
         E::Tls(error) => of_tls(&error),
         E::Timeout(_) => Failure {
             reason:
@@ -329,7 +332,6 @@ fn failure_v5(error: v5::ConnectionError) -> Failure {
                     .to_owned(),
             kind: FailureKind::PerhapsVersion,
         },
-        E::MqttState(StateError::Deserialization(v5::mqttbytes::Error::Io(error))) => of_io(&error),
         E::MqttState(StateError::ServerDisconnect {
             reason_code: Bye::SessionTakenOver,
             ..

@@ -2,7 +2,8 @@
 //! is a function of its content, so a resend or a replay has the same.
 
 use protocol::envelope::{
-    BOX_STATUS_TYPE, CAMERA_STATUS_TYPE, Delivery, EVENT_TYPE, EVIDENCE_TYPE, SPEC_VERSION,
+    BOX_STATUS_SCHEMA, BOX_STATUS_TYPE, CAMERA_STATUS_SCHEMA, CAMERA_STATUS_TYPE, Delivery,
+    EVENT_SCHEMA, EVENT_TYPE, EVIDENCE_SCHEMA, EVIDENCE_TYPE, SPEC_VERSION,
 };
 use protocol::status::{BoxStatus, CameraStatus};
 use protocol::{
@@ -10,15 +11,6 @@ use protocol::{
 };
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-
-/// `dataschema` of an [`Event`]; the schema is `protocol/schema/event.v1.json`.
-pub const EVENT_SCHEMA: &str = "urn:ngatu:schema:event:1";
-/// `dataschema` of an [`EvidenceManifest`].
-pub const EVIDENCE_SCHEMA: &str = "urn:ngatu:schema:evidence-manifest:1";
-/// `dataschema` of a [`CameraStatus`].
-pub const CAMERA_STATUS_SCHEMA: &str = "urn:ngatu:schema:camera-status:1";
-/// `dataschema` of a [`BoxStatus`].
-pub const BOX_STATUS_SCHEMA: &str = "urn:ngatu:schema:box-status:1";
 
 /// An event in its envelope; `<event id>.<revision>`.
 pub fn of_event(event: &Event, observed: EventTime) -> Envelope<&Event> {
@@ -124,6 +116,41 @@ pub(crate) fn seal(stored: &str, delivery: Delivery) -> Result<Vec<u8>, serde_js
 mod tests {
     use super::*;
     use uuid::Uuid;
+
+    fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> Envelope<T> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../protocol/tests/wire/v1/");
+        let text = std::fs::read_to_string(format!("{folder}{name}.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The fixtures are what the centre is tested with; this is what a box sends.
+    #[test]
+    fn content_is_put_into_the_envelopes_of_the_wire_fixtures() {
+        fn check<T: serde::Serialize>(made: &Envelope<&T>, fixture: &Envelope<T>) {
+            let mut fixture = serde_json::to_value(fixture).unwrap();
+            for name in ["outbox", "sequence", "sequencefloor"] {
+                fixture.as_object_mut().unwrap().remove(name);
+            }
+            assert_eq!(serde_json::to_value(made).unwrap(), fixture);
+        }
+        for name in [
+            "event-stopped-vehicle-2-update",
+            "event-red-light-simulated",
+        ] {
+            let sent: Envelope<Event> = fixture(name);
+            check(&of_event(&sent.data, sent.observedtime), &sent);
+        }
+        let sent: Envelope<EvidenceManifest> = fixture("evidence-manifest");
+        let camera: Envelope<Event> = fixture("event-wrong-way");
+        let camera = (&camera.data.site, &camera.data.box_id, &camera.data.camera);
+        check(&of_evidence(camera, &sent.data, sent.observedtime), &sent);
+        let sent: Envelope<CameraStatus> = fixture("camera-status-lost");
+        check(&of_camera_status(&sent.data, sent.observedtime), &sent);
+        for name in ["box-status-online", "box-status-last-will"] {
+            let sent: Envelope<BoxStatus> = fixture(name);
+            check(&of_box_status(&sent.data, sent.observedtime), &sent);
+        }
+    }
 
     #[test]
     fn sealing_adds_the_delivery_and_leaves_the_content_byte_for_byte() {

@@ -166,7 +166,7 @@ mod tests {
                         arrived.insert(sequence);
                     }
                 }
-                let through = (1..).take_while(|s| arrived.contains(s)).last().unwrap_or(0);
+                let through = (1..=messages).take_while(|s| arrived.contains(s)).last().unwrap_or(0);
                 window.receipted(through, now);
                 if through == messages {
                     break;

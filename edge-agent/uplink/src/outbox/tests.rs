@@ -437,7 +437,7 @@ fn over_budget_the_oldest_evidence_goes_first_and_copies_before_the_rest() {
     let still = |n: u8| {
         outbox
             .put_evidence(
-                &[n; 200_000],
+                &vec![n; 200_000],
                 EvidenceRole::StillClean,
                 "image/jpeg",
                 at(u64::from(n)),
@@ -571,7 +571,12 @@ fn on_a_disk_that_is_really_full_evidence_makes_room_for_events() {
     let outbox = Outbox::open(disk.0.path(), BUDGET).unwrap();
     for n in 0..40_u8 {
         outbox
-            .put_evidence(&[n; 100_000], EvidenceRole::StillClean, "image/jpeg", at(1))
+            .put_evidence(
+                &vec![n; 100_000],
+                EvidenceRole::StillClean,
+                "image/jpeg",
+                at(1),
+            )
             .unwrap();
     }
     assert!(

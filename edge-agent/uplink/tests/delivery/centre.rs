@@ -143,33 +143,32 @@ fn publish_receipt(client: &Client, receipt: &Receipt) {
 
 impl Received {
     fn take(&mut self, topic: &str, payload: &[u8]) -> Option<Receipt> {
-        match Upward::parse(topic)? {
-            Upward::Event(..) => {
-                let envelope: Envelope<serde_json::Value> =
-                    serde_json::from_slice(payload).expect("an envelope");
-                let Delivery {
-                    outbox,
-                    sequence,
-                    sequencefloor,
-                } = envelope.delivery.expect("events are counted");
-                *self.messages.entry(envelope.id).or_default() += 1;
-                let floor = self.floors.entry(outbox).or_default();
-                *floor = sequencefloor.max(*floor);
-                let seen = self.sequences.entry(outbox).or_default();
-                seen.insert(sequence);
-                let through = (*floor..).find(|s| !seen.contains(s))? - 1;
-                Some(Receipt {
-                    outbox,
-                    through,
-                    at: EventTime::EPOCH,
-                })
-            }
-            _ => {
-                let state = serde_json::from_slice(payload).expect("JSON");
-                self.states.insert(topic.to_owned(), state);
-                None
-            }
+        if !matches!(Upward::parse(topic)?, Upward::Event(..)) {
+            let state = serde_json::from_slice(payload).expect("JSON");
+            self.states.insert(topic.to_owned(), state);
+            return None;
         }
+        let envelope: Envelope<serde_json::Value> =
+            serde_json::from_slice(payload).expect("an envelope");
+        let Delivery {
+            outbox,
+            sequence,
+            sequencefloor,
+        } = envelope.delivery.expect("events are counted");
+        *self.messages.entry(envelope.id).or_default() += 1;
+        let floor = self.floors.entry(outbox).or_default();
+        *floor = sequencefloor.max(*floor);
+        let seen = self.sequences.entry(outbox).or_default();
+        seen.insert(sequence);
+        let mut next = *floor;
+        while seen.contains(&next) {
+            next += 1;
+        }
+        Some(Receipt {
+            outbox,
+            through: next - 1,
+            at: EventTime::EPOCH,
+        })
     }
 }
 
