@@ -1,1 +1,25 @@
-//! The roadside box: from camera to signed, explained events.
+//! The roadside box: from camera to explained events at the centre.
+//!
+//! The shell around [`edge_core`], which is the brain: here are the command
+//! line, the configuration, the threads, and the way of a frame:
+//! `edge_video::Frame` → [`perception`] → [`edge_core::Input`] → scene →
+//! event → outbox and [`stills`] → uplink.
+//!
+//! Reading order: [`config`] → [`perception`] and [`lamp`] → [`scene_setup`] →
+//! [`replay`] → [`live`] → [`check`] → [`cli`].
+
+mod annotate;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod controller;
+pub mod lamp;
+pub mod live;
+pub mod models_command;
+pub mod perception;
+pub mod recording;
+pub mod replay;
+pub mod scene_setup;
+pub mod stills;
+pub mod summary;
+pub mod uplink_settings;

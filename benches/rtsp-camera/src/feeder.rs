@@ -43,15 +43,16 @@ impl Feeder {
         for clip in self.playlist.iter().cycle() {
             self.source.set_caps(Some(&clip.caps));
             for unit in clip.units.iter() {
-                if unit.is_key {
-                    last_key = Some(unit);
-                }
                 round += self.wait_until(start, round + unit.send_at)?;
                 let due = round + unit.send_at;
+                let is_frozen = self.is_frozen(start, due);
+                if unit.is_key && !is_frozen {
+                    last_key = Some(unit);
+                }
                 picture += 1;
                 let buffer = match last_key {
                     // Key pictures only: each repetition decodes to the same pixels.
-                    Some(key) if self.is_frozen(start, due) => stamped(key, due, due),
+                    Some(key) if is_frozen => stamped(key, due, due),
                     _ if !unit.is_key && self.behaviour.is_corrupt(picture) => {
                         scrambled(unit, round + unit.show_at, due)
                     }

@@ -100,12 +100,9 @@ impl Camera {
         }
 
         let is_refusing = Arc::new(AtomicBool::new(false));
-        let refusing = Arc::clone(&is_refusing);
-        server.connect_client_connected(move |_, client| {
-            if refusing.load(Ordering::Relaxed) {
-                client.close();
-            }
-        });
+        // A context and a thread of its own: many cameras live in one process.
+        let context = glib::MainContext::new();
+        hang_up_when(&is_refusing, &server, &context);
 
         let points = server.mount_points().context("a server has mount points")?;
         let mut behaviours = BTreeMap::new();
@@ -137,8 +134,6 @@ impl Camera {
             points.add_factory(&format!("/{name}"), factory);
         }
 
-        // A context and a thread of its own: many cameras live in one process.
-        let context = glib::MainContext::new();
         let source = server
             .attach(Some(&context))
             .with_context(|| format!("cannot listen on {}; is the port taken?", settings.listen))?;
@@ -243,6 +238,35 @@ impl Drop for Camera {
             tracing::error!("the camera's thread panicked");
         }
     }
+}
+
+fn hang_up_when(
+    is_refusing: &Arc<AtomicBool>,
+    server: &gst_server::RTSPServer,
+    context: &glib::MainContext,
+) {
+    let is_refusing = Arc::clone(is_refusing);
+    let context = context.clone();
+    server.connect_client_connected(move |server, client| {
+        if !is_refusing.load(Ordering::Relaxed) {
+            return;
+        }
+        // Later: while this runs the client is not yet attached to its socket.
+        let (server, client) = (server.downgrade(), client.downgrade());
+        glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
+            if let (Some(server), Some(client)) = (server.upgrade(), client.upgrade()) {
+                server.client_filter(Some(&mut |_, other| {
+                    if *other == client {
+                        gst_server::RTSPFilterResult::Remove
+                    } else {
+                        gst_server::RTSPFilterResult::Keep
+                    }
+                }));
+            }
+            glib::ControlFlow::Break
+        })
+        .attach(Some(&context));
+    });
 }
 
 fn digest_only(user: &str, password: &str) -> gst_server::RTSPAuth {

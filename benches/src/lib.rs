@@ -1,1 +1,0 @@
-//! How the product is measured: floors, peers and scorers.

@@ -1,0 +1,327 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use edge_core::rules::Form;
+use protocol::id::ModelId;
+use protocol::{CameraId, EventTime};
+
+use crate::check::CheckScope;
+use crate::config::{AgentConfig, DetectorConfig};
+use crate::live::StopFlag;
+use crate::replay::ReplayRequest;
+use crate::{check, live, models_command, replay};
+
+/// Exit code when the command did not do its job.
+const FAILED: u8 = 1;
+/// Exit code when the configuration or the command line is faulty.
+const FAULTY: u8 = 2;
+
+/// The roadside box: watches cameras, finds violations and incidents, explains
+/// each with its numbers, and delivers them to the centre.
+#[derive(Debug, Parser)]
+#[command(
+    name = "edge-agent",
+    version,
+    after_help = "Begin with a recorded clip:\n  edge-agent replay my-street.mp4 --config camera.toml --annotate seen.mp4\n\
+                  then check and run the box:\n  edge-agent check box.toml\n  edge-agent run box.toml\n\n\
+                  Exit codes: 0 done, 1 failed, 2 faulty command line or configuration."
+)]
+pub struct Cli {
+    /// What to log, for example `info`, `debug`, `edge_video=debug`.
+    #[arg(long, global = true, env = "NGATU_LOG", default_value = "info,ort=warn")]
+    log: String,
+    /// How to log: text for people, json for collectors.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the cameras of CONFIG until told to stop.
+    Run {
+        /// The box's configuration.
+        config: PathBuf,
+    },
+    /// Say what the box would have said about a recorded clip.
+    Replay(ReplayArgs),
+    /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
+    Check(CheckArgs),
+    /// List, install and verify models.
+    Models {
+        /// Folders of installed models, instead of the usual ones.
+        #[arg(long = "models-dir", global = true)]
+        models_dirs: Vec<PathBuf>,
+        /// Take the folders from this configuration.
+        #[arg(long, global = true)]
+        config: Option<PathBuf>,
+        #[command(subcommand)]
+        command: ModelsCommand,
+    },
+    /// List the rules, what each watches for, and its keys.
+    Rules,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// A clip in any container and codec that GStreamer decodes, or a
+    /// recording of inputs (.jsonl, .jsonl.gz).
+    clip: PathBuf,
+    /// Configuration with the camera's zones, lines and rules.
+    #[arg(long)]
+    config: PathBuf,
+    /// Which of its cameras; needed when there are several.
+    #[arg(long)]
+    camera: Option<CameraId>,
+    /// Write events here, as JSON lines, instead of to standard output.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Write the clip with tracks, zones and a coordinate grid drawn in.
+    #[arg(long, value_name = "OUT.mp4")]
+    annotate: Option<PathBuf>,
+    /// Write what the rules were given, to replay it later without pictures.
+    #[arg(long, value_name = "FILE.jsonl.gz")]
+    record_inputs: Option<PathBuf>,
+    /// The instant of the clip's first frame (RFC 3339).
+    #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
+    start: EventTime,
+    /// Frames to look at per second of the clip, at most; all of them otherwise.
+    #[arg(long, value_name = "FPS")]
+    analysed_fps: Option<f64>,
+    /// No progress, no table.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The box's configuration.
+    config: PathBuf,
+    /// Only this camera.
+    #[arg(long)]
+    camera: Option<CameraId>,
+    /// Only read the file; connect to nothing.
+    #[arg(long)]
+    offline: bool,
+    /// Longest wait for each part, seconds.
+    #[arg(long, default_value_t = 10, value_name = "S")]
+    timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsCommand {
+    /// Which models there are, which are installed, and how to obtain the others.
+    List,
+    /// Install a model of the catalogue from a file or URL; its hash is checked.
+    Install {
+        /// Its name in `models list`.
+        model: ModelId,
+        /// A file, or an http(s) URL.
+        #[arg(long, value_name = "FILE|URL")]
+        from: String,
+    },
+    /// Hash the installed models and compare with their manifests.
+    Verify {
+        /// Only this one.
+        model: Option<ModelId>,
+    },
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn execute(self, stop: &StopFlag) -> ExitCode {
+        match self.command {
+            Command::Run { config } => run(&config, stop),
+            Command::Replay(args) => replay(args, stop),
+            Command::Check(args) => check(args),
+            Command::Models {
+                models_dirs,
+                config,
+                command,
+            } => models(models_dirs, config, command),
+            Command::Rules => {
+                rules();
+                ExitCode::SUCCESS
+            }
+        }
+    }
+
+    /// Where log lines go and which; standard error, so that output stays clean.
+    pub fn start_logging(&self) -> anyhow::Result<()> {
+        use std::io::IsTerminal as _;
+        let filter = tracing_subscriber::EnvFilter::try_new(&self.log)
+            .map_err(|error| anyhow::anyhow!("--log {}: {error}", self.log))?;
+        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colours);
+        let started = match self.log_format {
+            LogFormat::Text => lines.try_init(),
+            LogFormat::Json => lines.json().try_init(),
+        };
+        started.map_err(|error| anyhow::anyhow!("logging: {error}"))
+    }
+}
+
+fn run(config: &std::path::Path, stop: &StopFlag) -> ExitCode {
+    let config = match AgentConfig::load(config) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(FAULTY);
+        }
+    };
+    if config.cameras.is_empty() {
+        eprintln!("{}: there is no [[camera]]; add one", config.file.display());
+        return ExitCode::from(FAULTY);
+    }
+    finish(live::run(&config, stop))
+}
+
+fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
+    if let Err(faults) = AgentConfig::load(&args.config) {
+        eprintln!("{faults}");
+        return ExitCode::from(FAULTY);
+    }
+    let quiet = args.quiet;
+    let request = ReplayRequest {
+        clip: args.clip,
+        config: args.config,
+        camera: args.camera,
+        events: args.events,
+        annotate: args.annotate,
+        record_inputs: args.record_inputs,
+        start: args.start,
+        analysed_fps: args.analysed_fps,
+        quiet,
+    };
+    match replay::replay(&request, stop) {
+        Ok(outcome) => {
+            for warning in &outcome.warnings {
+                eprintln!("warning: {warning}");
+            }
+            if !quiet {
+                let table = outcome.summary.table();
+                if !table.is_empty() {
+                    eprintln!("{table}");
+                }
+                eprintln!(
+                    "{} event(s) in {} frames",
+                    outcome.summary.total(),
+                    outcome.frames
+                );
+            }
+            if outcome.frames == 0 {
+                ExitCode::from(FAILED)
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+        Err(error) => finish(Err(error)),
+    }
+}
+
+fn check(args: CheckArgs) -> ExitCode {
+    let scope = CheckScope {
+        offline: args.offline,
+        camera: args.camera,
+        timeout: Duration::from_secs(args.timeout),
+    };
+    match check::check(&args.config, &scope) {
+        Ok(findings) if check::print(&findings) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(FAILED),
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::from(FAULTY)
+        }
+    }
+}
+
+fn models(models_dirs: Vec<PathBuf>, config: Option<PathBuf>, command: ModelsCommand) -> ExitCode {
+    let detector = match config.as_deref().map(AgentConfig::load) {
+        None => DetectorConfig {
+            models_dirs,
+            ..DetectorConfig::default()
+        },
+        Some(Ok(config)) => config.detector,
+        Some(Err(faults)) => {
+            eprintln!("{faults}");
+            return ExitCode::from(FAULTY);
+        }
+    };
+    let store = match models_command::store(&detector) {
+        Ok(store) => store,
+        Err(error) => return finish(Err(error.into())),
+    };
+    match command {
+        ModelsCommand::List => {
+            models_command::list(&store);
+            ExitCode::SUCCESS
+        }
+        ModelsCommand::Install { model, from } => {
+            let installed = models_command::install(&store, &model, &from);
+            if let Ok(path) = &installed {
+                println!("{model} is installed: {}", path.display());
+            }
+            finish(installed.map(drop))
+        }
+        ModelsCommand::Verify { model } => finish(models_command::verify(&store, model.as_ref())),
+    }
+}
+
+fn rules() {
+    for rule in edge_core::rule_catalogue() {
+        let (vietnamese, english) = rule.summary;
+        println!("{}\n    {vietnamese}\n    {english}", rule.kind);
+        for param in rule.params {
+            println!(
+                "    {:<24} {}  ({})",
+                param.key,
+                param.meaning,
+                form_in_words(param.form)
+            );
+        }
+    }
+}
+
+/// What may be written for a rule's key.
+fn form_in_words(form: Form) -> String {
+    match form {
+        Form::Number(number) => format!(
+            "{} {}; {} to {}",
+            number.default, number.unit, number.min, number.max
+        ),
+        Form::Zone => "id of a zone; needed".to_owned(),
+        Form::Zones => "ids of zones; none".to_owned(),
+        Form::Line => "id of a line; needed".to_owned(),
+        Form::Signal => "signal group; needed".to_owned(),
+        Form::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
+        Form::Classes(classes) => classes
+            .iter()
+            .map(|class| class.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

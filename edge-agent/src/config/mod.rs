@@ -1,0 +1,307 @@
+//! The box's configuration: one TOML file, read strictly, all faults at once.
+//!
+//! Unknown keys are refused: a misspelt `min_dwell_s` that silently fell back
+//! to its default would fine the wrong people. What a camera's rules may say is
+//! edge-core's business ([`edge_core::SceneConfig`]); lines are added here.
+
+mod camera;
+mod faults;
+mod locate;
+mod password;
+mod section;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::id::{BoxId, ModelId, SiteId};
+use serde::Deserialize;
+use toml::Table;
+
+pub use camera::{
+    CalibrationConfig, CameraConfig, RecordingConfig, RtspConfig, SourceConfig, SurveyedPoint,
+};
+pub use faults::{ConfigFault, ConfigFaults};
+
+/// A configuration that has been checked as far as text can be.
+#[derive(Debug)]
+pub struct AgentConfig {
+    /// Where it was read from.
+    pub file: PathBuf,
+    /// Who this box is.
+    pub identity: BoxIdentity,
+    /// Where it keeps what must survive.
+    pub store: StoreConfig,
+    /// Where events go; without it they stay in the outbox.
+    pub uplink: Option<UplinkConfig>,
+    /// What looks at the pictures.
+    pub detector: DetectorConfig,
+    /// Where numbers about the box can be read.
+    pub metrics: Option<MetricsConfig>,
+    /// What it watches.
+    pub cameras: Vec<CameraConfig>,
+}
+
+/// `[box]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct BoxIdentity {
+    /// The installation it belongs to.
+    pub site: SiteId,
+    /// Its own name, unique within the site.
+    pub id: BoxId,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct StoreConfig {
+    /// Folder of the outbox and the evidence.
+    #[serde(default = "default_store_dir")]
+    pub dir: PathBuf,
+    /// Room that evidence may take before the oldest is given up. MiB.
+    #[serde(default = "default_budget_mib")]
+    pub budget_mib: u64,
+    /// How long uploaded evidence stays on the box. Hours.
+    #[serde(default = "default_keep_evidence_h")]
+    pub keep_evidence_h: u32,
+}
+
+fn default_store_dir() -> PathBuf {
+    PathBuf::from("/var/lib/ngatu/edge")
+}
+fn default_budget_mib() -> u64 {
+    4096
+}
+fn default_keep_evidence_h() -> u32 {
+    24
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            dir: default_store_dir(),
+            budget_mib: default_budget_mib(),
+            keep_evidence_h: default_keep_evidence_h(),
+        }
+    }
+}
+
+impl StoreConfig {
+    /// The same for the outbox.
+    pub fn disk_budget(&self) -> edge_uplink::DiskBudget {
+        edge_uplink::DiskBudget {
+            max_bytes: self.budget_mib.saturating_mul(1024 * 1024),
+            keep_uploaded: Duration::from_secs(u64::from(self.keep_evidence_h) * 3600),
+            ..edge_uplink::DiskBudget::default()
+        }
+    }
+}
+
+/// `[uplink]`
+#[derive(Clone, Deserialize)]
+pub struct UplinkConfig {
+    /// `mqtt://HOST:PORT` or `mqtts://HOST:PORT`, a broker's or the centre's own.
+    pub url: String,
+    /// `http(s)://HOST:PORT` of the centre, where evidence is put.
+    pub evidence_url: String,
+    /// MQTT user name.
+    pub user: Option<String>,
+    /// MQTT password; `password_file` or `password_env` instead is better.
+    password: Option<String>,
+    password_file: Option<PathBuf>,
+    password_env: Option<String>,
+    /// PEM file of the authorities that sign the broker's and the centre's certificates.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of this box's certificate.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub key_file: Option<PathBuf>,
+    /// File that holds the bearer token for evidence.
+    pub evidence_token_file: Option<PathBuf>,
+}
+
+impl UplinkConfig {
+    /// The MQTT password, or why it cannot be had.
+    pub fn password(&self) -> Result<Option<String>, String> {
+        password::reveal(&self.password, &self.password_file, &self.password_env)
+    }
+}
+
+impl std::fmt::Debug for UplinkConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "uplink to {} and {}", self.url, self.evidence_url)
+    }
+}
+
+/// `[detector]`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct DetectorConfig {
+    /// A model of `edge-agent models list`; left out, the best one installed.
+    pub model: Option<ModelId>,
+    /// Threads of one inference. One per core is rarely faster than one.
+    pub threads: Option<usize>,
+    /// The ONNX Runtime library, where it is not in one of the usual places.
+    pub onnxruntime: Option<PathBuf>,
+    /// Folders of installed models, instead of the usual ones.
+    #[serde(default)]
+    pub models_dirs: Vec<PathBuf>,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct MetricsConfig {
+    /// Address for `/metrics` and `/healthz`, for example `127.0.0.1:9101`.
+    pub listen: std::net::SocketAddr,
+}
+
+/// The top level.
+const SECTIONS: [&str; 6] = ["box", "store", "uplink", "detector", "metrics", "camera"];
+
+impl AgentConfig {
+    /// Reads `file`.
+    pub fn load(file: &Path) -> Result<Self, ConfigFaults> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| ConfigFaults::whole_file(file, format!("cannot be read: {e}")))?;
+        Self::parse(&text, file)
+    }
+
+    /// Reads `text`; `file` is for messages, and relative paths start at its folder.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigFaults> {
+        let document = toml_edit::Document::parse(text).map_err(|error| {
+            let line = error.span().map(|span| locate::line_at(text, span.start));
+            let message = format!("not TOML: {}", error.message());
+            let fault = ConfigFault {
+                line,
+                path: String::new(),
+                message,
+            };
+            ConfigFaults {
+                file: file.to_owned(),
+                faults: vec![fault],
+            }
+        })?;
+        let table: Table = text
+            .parse()
+            .map_err(|e| ConfigFaults::whole_file(file, format!("not TOML: {e}")))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let mut faults = Vec::new();
+        let config = read_all(&table, file, folder, &mut faults);
+        for fault in &mut faults {
+            fault.line = locate::line_of(&document, &fault.path);
+        }
+        // Stable: what has no line (a missing section) comes first.
+        faults.sort_by_key(|fault| fault.line);
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(ConfigFaults {
+                file: file.to_owned(),
+                faults,
+            }),
+        }
+    }
+}
+
+fn read_all(
+    table: &Table,
+    file: &Path,
+    folder: &Path,
+    faults: &mut Vec<ConfigFault>,
+) -> Option<AgentConfig> {
+    let fault = |path: &str, message: String| ConfigFault {
+        line: None,
+        path: path.to_owned(),
+        message,
+    };
+    for key in table.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
+        let message = format!("no such section; there are {}", SECTIONS.join(", "));
+        faults.push(fault(key, message));
+    }
+    let part = |name: &str, faults: &mut Vec<ConfigFault>| match table.get(name) {
+        None => None,
+        Some(toml::Value::Table(table)) => Some(table.clone()),
+        Some(_) => {
+            faults.push(fault(name, format!("this is a section; write [{name}]")));
+            None
+        }
+    };
+    let identity = match part("box", faults) {
+        Some(table) => section::read::<BoxIdentity>(&table, "box", faults),
+        None => {
+            faults.push(fault(
+                "box",
+                "the section [box] with `site` and `id` is missing".into(),
+            ));
+            None
+        }
+    };
+    let mut store = match part("store", faults) {
+        Some(table) => section::read(&table, "store", faults).unwrap_or_default(),
+        None => StoreConfig::default(),
+    };
+    store.dir = folder.join(&store.dir);
+    let uplink = part("uplink", faults)
+        .and_then(|table| section::read::<UplinkConfig>(&table, "uplink", faults))
+        .map(|uplink| checked_uplink(uplink, folder, faults));
+    let mut detector: DetectorConfig = part("detector", faults)
+        .and_then(|table| section::read(&table, "detector", faults))
+        .unwrap_or_default();
+    detector.onnxruntime = detector.onnxruntime.map(|path| folder.join(path));
+    for dir in &mut detector.models_dirs {
+        *dir = folder.join(&dir);
+    }
+    let metrics =
+        part("metrics", faults).and_then(|table| section::read(&table, "metrics", faults));
+    let cameras = camera::read_cameras(table, folder, faults);
+    Some(AgentConfig {
+        file: file.to_owned(),
+        identity: identity?,
+        store,
+        uplink,
+        detector,
+        metrics,
+        cameras,
+    })
+}
+
+fn checked_uplink(
+    mut uplink: UplinkConfig,
+    folder: &Path,
+    faults: &mut Vec<ConfigFault>,
+) -> UplinkConfig {
+    let mut refuse = |path: &str, message: String| {
+        faults.push(ConfigFault {
+            line: None,
+            path: path.to_owned(),
+            message,
+        });
+    };
+    if !uplink.url.starts_with("mqtt://") && !uplink.url.starts_with("mqtts://") {
+        let message = format!(
+            "`{}` is not mqtt://HOST:PORT or mqtts://HOST:PORT",
+            uplink.url
+        );
+        refuse("uplink.url", message);
+    }
+    let evidence = &uplink.evidence_url;
+    if !evidence.starts_with("http://") && !evidence.starts_with("https://") {
+        let message = format!("`{evidence}` is not http://HOST:PORT or https://HOST:PORT");
+        refuse("uplink.evidence_url", message);
+    }
+    if uplink.cert_file.is_some() != uplink.key_file.is_some() {
+        refuse(
+            "uplink",
+            "cert_file and key_file belong together; give both or none".into(),
+        );
+    }
+    for file in [
+        &mut uplink.ca_file,
+        &mut uplink.cert_file,
+        &mut uplink.key_file,
+        &mut uplink.evidence_token_file,
+        &mut uplink.password_file,
+    ] {
+        *file = file.take().map(|path| folder.join(path));
+    }
+    if let Err(message) = uplink.password() {
+        refuse("uplink", message);
+    }
+    uplink
+}

@@ -1,0 +1,228 @@
+//! What is known of one camera at any moment, shared between its threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use edge_video::{CameraStream, StreamCounters};
+use protocol::event::Words;
+use protocol::status::{CameraHealth, CameraStatus};
+use protocol::{EventTime, TimeQuality};
+
+use crate::config::{AgentConfig, CameraConfig};
+use crate::scene_setup::DetectorIdentity;
+
+/// Window of [`CameraStatus::analysed_fps`], seconds.
+const FPS_WINDOW_S: f64 = 10.0;
+
+/// A camera's health and counters.
+pub(crate) struct CameraState {
+    fixed: CameraStatus,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    stream: Weak<CameraStream>,
+    /// Counters of the stream when it was last seen, so that they survive it.
+    counters: StreamCounters,
+    health: Option<(CameraHealth, Option<Words>, EventTime)>,
+    analysed: u64,
+    analysed_at: VecDeque<EventTime>,
+    dropped_busy: u64,
+    dropped_failed: u64,
+    time_quality: Option<TimeQuality>,
+    events: BTreeMap<String, u64>,
+}
+
+/// Frames that were not looked at, by reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drops {
+    /// A newer frame came before the detector was free.
+    pub(crate) overwritten: u64,
+    /// More frames than `analysed_fps` asks for.
+    pub(crate) rate: u64,
+    /// The scene had not finished earlier ones.
+    pub(crate) scene_busy: u64,
+    /// The detector failed on it.
+    pub(crate) inference: u64,
+    /// The decoder marked it as damaged.
+    pub(crate) corrupt: u64,
+    /// The decoder was behind.
+    pub(crate) backlog: u64,
+}
+
+impl Drops {
+    fn total(self) -> u64 {
+        self.overwritten
+            + self.rate
+            + self.scene_busy
+            + self.inference
+            + self.corrupt
+            + self.backlog
+    }
+}
+
+impl CameraState {
+    pub(crate) fn new(
+        config: &AgentConfig,
+        camera: &CameraConfig,
+        detector: Option<&DetectorIdentity>,
+    ) -> Self {
+        let at = super::now();
+        let fixed = CameraStatus {
+            site: config.identity.site.clone(),
+            box_id: config.identity.id.clone(),
+            camera: camera.id.clone(),
+            name: camera.name.clone(),
+            place: camera.place.clone(),
+            simulated: camera.simulated,
+            health: CameraHealth::Connecting,
+            reason: None,
+            since: at,
+            at,
+            retries: 0,
+            frames_received: 0,
+            frames_analysed: 0,
+            frames_dropped: 0,
+            analysed_fps: 0.0,
+            time_quality: None,
+            model: detector.map(|d| d.model.clone()),
+        };
+        Self {
+            fixed,
+            inner: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Counters stay true after another thread's panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream whose counters count.
+    pub(crate) fn attach(&self, stream: &Arc<CameraStream>) {
+        self.lock().stream = Arc::downgrade(stream);
+    }
+
+    /// Keeps the last counters of a stream that is about to end.
+    pub(crate) fn detach(&self) {
+        let mut inner = self.lock();
+        inner.refresh();
+        inner.stream = Weak::new();
+    }
+
+    /// Sets the health; true when it changed.
+    pub(crate) fn set_health(&self, health: CameraHealth, reason: Option<Words>) -> bool {
+        let mut inner = self.lock();
+        let is_new = inner
+            .health
+            .as_ref()
+            .is_none_or(|(old, old_reason, _)| *old != health || *old_reason != reason);
+        if is_new {
+            inner.health = Some((health, reason, super::now()));
+        }
+        is_new
+    }
+
+    /// The health as last set.
+    pub(crate) fn health(&self) -> CameraHealth {
+        self.lock()
+            .health
+            .as_ref()
+            .map_or(CameraHealth::Connecting, |(health, ..)| *health)
+    }
+
+    /// A frame reached the rules.
+    pub(crate) fn count_analysed(&self, quality: TimeQuality) {
+        let now = super::now();
+        let mut inner = self.lock();
+        inner.analysed += 1;
+        inner.time_quality = Some(quality);
+        inner.analysed_at.push_back(now);
+        while inner
+            .analysed_at
+            .front()
+            .is_some_and(|first| now.since(*first).0 > FPS_WINDOW_S)
+        {
+            inner.analysed_at.pop_front();
+        }
+    }
+
+    /// A frame was looked at in vain, because the scene is behind.
+    pub(crate) fn count_dropped_busy(&self) {
+        self.lock().dropped_busy += 1;
+    }
+
+    /// The detector failed on a frame.
+    pub(crate) fn count_dropped_failed(&self) {
+        self.lock().dropped_failed += 1;
+    }
+
+    /// A new event of `kind`.
+    pub(crate) fn count_event(&self, kind: &str) {
+        *self.lock().events.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Events so far, by kind.
+    pub(crate) fn events(&self) -> BTreeMap<String, u64> {
+        self.lock().events.clone()
+    }
+
+    /// Drops so far, by reason, and decoder errors.
+    pub(crate) fn drops(&self) -> (Drops, u64) {
+        let mut inner = self.lock();
+        inner.refresh();
+        (inner.drops(), inner.counters.decode_errors)
+    }
+
+    /// Everything, for the wire.
+    pub(crate) fn status(&self) -> CameraStatus {
+        let now = super::now();
+        let mut inner = self.lock();
+        inner.refresh();
+        let (health, reason, since) =
+            inner
+                .health
+                .clone()
+                .unwrap_or((CameraHealth::Connecting, None, self.fixed.since));
+        let recent = inner
+            .analysed_at
+            .iter()
+            .filter(|at| now.since(**at).0 <= FPS_WINDOW_S)
+            .count();
+        let window = now.since(self.fixed.since).0.clamp(1.0, FPS_WINDOW_S);
+        CameraStatus {
+            health,
+            reason,
+            since,
+            at: now,
+            retries: inner.counters.reconnects,
+            // A recording has no stream: what was analysed is what was received.
+            frames_received: inner.counters.received.max(inner.analysed),
+            frames_analysed: inner.analysed,
+            frames_dropped: inner.drops().total(),
+            analysed_fps: protocol::units::rounded(recent as f64 / window, 1),
+            time_quality: inner.time_quality,
+            ..self.fixed.clone()
+        }
+    }
+}
+
+impl Inner {
+    fn refresh(&mut self) {
+        if let Some(stream) = self.stream.upgrade() {
+            self.counters = stream.counters();
+        }
+    }
+
+    fn drops(&self) -> Drops {
+        Drops {
+            overwritten: self.counters.dropped_overwritten,
+            rate: self.counters.dropped_rate,
+            scene_busy: self.dropped_busy,
+            inference: self.dropped_failed,
+            corrupt: self.counters.dropped_corrupt,
+            backlog: self.counters.dropped_backlog,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A recording as a camera: plays recorded inputs in real time.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, TrySendError};
+use edge_core::Input;
+use protocol::CameraId;
+
+use super::{CameraState, StopFlag, Work, now};
+use crate::config::RecordingConfig;
+use crate::recording::{RecordingError, RecordingReader, shifted, time_of};
+
+/// Pause between two rounds, so that no track lives through the seam. s.
+const BETWEEN_ROUNDS_S: f64 = 5.0;
+
+/// Reads the recording and starts playing it.
+pub(super) fn start(
+    camera: &CameraId,
+    config: &RecordingConfig,
+    work: Sender<Work>,
+    state: Arc<CameraState>,
+    stop: StopFlag,
+) -> anyhow::Result<JoinHandle<()>> {
+    let inputs = RecordingReader::open(&config.recording)?.read_all()?;
+    let repeat = config.repeat;
+    let name = camera.clone();
+    Ok(std::thread::Builder::new()
+        .name(format!("player-{camera}"))
+        .spawn(move || {
+            loop {
+                if !play(&inputs, &work, &state, &stop) {
+                    return;
+                }
+                if !repeat {
+                    tracing::info!(camera = %name, "recording has ended");
+                    return;
+                }
+                if !sleep(Duration::from_secs_f64(BETWEEN_ROUNDS_S), &stop) {
+                    return;
+                }
+            }
+        })?)
+}
+
+/// One round; false when it is time to stop.
+fn play(inputs: &[Input], work: &Sender<Work>, state: &CameraState, stop: &StopFlag) -> bool {
+    let (Some(first), started_at, started) = (inputs.first().map(time_of), now(), Instant::now())
+    else {
+        return false;
+    };
+    let shift = started_at.as_micros() - first.as_micros();
+    for input in inputs {
+        let due = Duration::try_from_secs_f64(time_of(input).since(first).0).unwrap_or_default();
+        if !sleep(due.saturating_sub(started.elapsed()), stop) {
+            return false;
+        }
+        let one = Work {
+            inputs: vec![shifted(input.clone(), shift)],
+            frame: None,
+        };
+        match work.try_send(one) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => state.count_dropped_busy(),
+            Err(TrySendError::Disconnected(_)) => return false,
+        }
+    }
+    true
+}
+
+/// Waits; false when it is time to stop.
+fn sleep(duration: Duration, stop: &StopFlag) -> bool {
+    let until = Instant::now() + duration;
+    loop {
+        if stop.is_set() {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+}
+
+/// Whether a recording can be played at all, for `check`.
+pub(crate) fn probe(config: &RecordingConfig) -> Result<usize, RecordingError> {
+    RecordingReader::open(&config.recording)?
+        .read_all()
+        .map(|inputs| inputs.len())
+}

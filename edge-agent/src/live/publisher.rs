@@ -1,0 +1,85 @@
+//! From a scene's outputs to the outbox: the event at once, its stills after.
+
+use std::sync::Arc;
+
+use edge_core::SceneConfig;
+use edge_uplink::{Outbox, Uplink};
+use protocol::evidence::EvidenceManifest;
+use protocol::status::CameraStatus;
+use protocol::{Event, EventTime};
+
+use crate::config::CameraConfig;
+use crate::stills::{self, Canvas};
+
+/// Where a camera's events and stills go.
+pub(super) struct Publisher {
+    scene: SceneConfig,
+    outbox: Outbox,
+    uplink: Option<Arc<Uplink>>,
+}
+
+impl Publisher {
+    pub(super) fn new(camera: &CameraConfig, outbox: Outbox, uplink: Option<Arc<Uplink>>) -> Self {
+        Self {
+            scene: camera.scene.clone(),
+            outbox,
+            uplink,
+        }
+    }
+
+    /// Durable when it returns, or kept in memory and said.
+    pub(super) fn event(&self, event: &Event) {
+        match self.outbox.append_event(event, super::now()) {
+            Ok(sequence) => tracing::info!(
+                camera = %event.camera, kind = %event.kind, rule = %event.rule, id = %event.id,
+                revision = event.revision, phase = ?event.phase, sequence, "event"
+            ),
+            Err(error) => tracing::error!(
+                camera = %event.camera, kind = %event.kind, id = %event.id, %error,
+                "event is not on disk yet"
+            ),
+        }
+    }
+
+    /// Draws, stores and announces the stills of `event`.
+    pub(super) fn stills(&self, event: &Event, canvas: &Canvas<'_>, captured: EventTime) {
+        let stills = match stills::draw(event, &self.scene, canvas) {
+            Ok(stills) => stills,
+            Err(error) => {
+                tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no stills");
+                return;
+            }
+        };
+        let mut items = Vec::new();
+        for still in stills {
+            match self
+                .outbox
+                .put_evidence(&still.jpeg, still.role, "image/jpeg", captured)
+            {
+                Ok(item) => items.push(item),
+                Err(error) => tracing::error!(
+                    camera = %event.camera, id = %event.id, role = ?still.role, %error,
+                    "still could not be stored"
+                ),
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        let manifest = EvidenceManifest {
+            event: event.id,
+            items,
+        };
+        let whose = (&event.site, &event.box_id, &event.camera);
+        if let Err(error) = self.outbox.append_evidence(whose, &manifest, super::now()) {
+            tracing::error!(camera = %event.camera, id = %event.id, %error, "stills are not announced");
+        }
+    }
+
+    /// Says how the camera is.
+    pub(super) fn status(&self, status: CameraStatus) {
+        if let Some(uplink) = &self.uplink {
+            uplink.publish_camera_status(status);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `edge-agent`: see `edge-agent --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use edge_agent::cli::Cli;
+use edge_agent::live::StopFlag;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = cli.start_logging() {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(2);
+    }
+    // Several crates speak TLS; they all take the process-wide provider.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("TLS provider was already chosen");
+    }
+    let stop = StopFlag::default();
+    let flag = stop.clone();
+    let mut asked = false;
+    let handler = move || {
+        if std::mem::replace(&mut asked, true) {
+            // Asked twice: somebody is in a hurry, and the outbox survives anything.
+            std::process::exit(130);
+        }
+        flag.set();
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("error: cannot listen for Ctrl-C and SIGTERM: {error}");
+        return ExitCode::FAILURE;
+    }
+    cli.execute(&stop)
+}

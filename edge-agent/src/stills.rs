@@ -1,0 +1,218 @@
+//! The two stills of an event: as the camera gave it, and with the proof drawn in.
+
+use edge_core::SceneConfig;
+use edge_video::Frame;
+use protocol::Event;
+use protocol::evidence::EvidenceRole;
+
+/// What a still is drawn on.
+pub enum Canvas<'a> {
+    /// The picture of the camera.
+    Frame(&'a Frame),
+    /// There is no picture (a recording of detections): a schematic of this
+    /// aspect ratio with every box that the scene knew of.
+    Schematic {
+        /// Width over height.
+        aspect: f64,
+        /// All road users at that moment: place, and words to write beside it.
+        road_users: Vec<(protocol::NormBox, String)>,
+    },
+}
+
+/// One JPEG.
+pub struct Still {
+    /// Which of the two.
+    pub role: EvidenceRole,
+    /// `image/jpeg` bytes.
+    pub jpeg: Vec<u8>,
+}
+
+/// Why there is no still.
+#[derive(Debug, thiserror::Error)]
+pub enum StillError {
+    /// Built without the feature `cv`.
+    #[error("this agent was built without OpenCV (feature `cv`) and draws no stills")]
+    #[cfg_attr(feature = "cv", allow(dead_code))]
+    NotBuilt,
+    /// OpenCV refused.
+    #[error("cannot make a still: {0}")]
+    Drawing(String),
+}
+
+/// Draws the stills of `event`.
+#[cfg(feature = "cv")]
+pub fn draw(
+    event: &Event,
+    scene: &SceneConfig,
+    canvas: &Canvas<'_>,
+) -> Result<Vec<Still>, StillError> {
+    drawing::draw(event, scene, canvas).map_err(|error| StillError::Drawing(error.to_string()))
+}
+
+/// Says that there are none.
+#[cfg(not(feature = "cv"))]
+pub fn draw(_: &Event, _: &SceneConfig, _: &Canvas<'_>) -> Result<Vec<Still>, StillError> {
+    Err(StillError::NotBuilt)
+}
+
+#[cfg(feature = "cv")]
+pub(crate) mod drawing {
+    use edge_core::SceneConfig;
+    use edge_stills::{Emphasis, I420Planes, Overlay, OverlayBox, Picture, StillError};
+    use edge_video::Frame;
+    use protocol::Event;
+    use protocol::event::Value;
+    use protocol::evidence::EvidenceRole;
+
+    use super::{Canvas, Still};
+
+    /// Quality of evidence JPEGs: plates stay legible, a 1080p still is about 400 kB.
+    const JPEG_QUALITY: u8 = 90;
+    /// Height of a schematic still, pixels.
+    const SCHEMATIC_HEIGHT: f64 = 720.0;
+
+    /// The frame's pixels.
+    pub(crate) fn picture(frame: &Frame) -> Result<Picture, StillError> {
+        Picture::from_i420(&I420Planes {
+            width: frame.width,
+            height: frame.height,
+            y: frame.y(),
+            y_stride: frame.y_stride(),
+            u: frame.u(),
+            u_stride: frame.u_stride(),
+            v: frame.v(),
+            v_stride: frame.v_stride(),
+            bt709: frame.is_bt709(),
+            full_range: frame.is_full_range(),
+        })
+    }
+
+    pub(super) fn draw(
+        event: &Event,
+        scene: &SceneConfig,
+        canvas: &Canvas<'_>,
+    ) -> Result<Vec<Still>, StillError> {
+        let mut picture = match canvas {
+            Canvas::Frame(frame) => picture(frame)?,
+            Canvas::Schematic { aspect, road_users } => schematic(*aspect, road_users, scene)?,
+        };
+        let clean = picture.jpeg(JPEG_QUALITY)?;
+        picture.draw(&overlay(event, scene))?;
+        let annotated = picture.jpeg(JPEG_QUALITY)?;
+        Ok(vec![
+            Still {
+                role: EvidenceRole::StillClean,
+                jpeg: clean,
+            },
+            Still {
+                role: EvidenceRole::StillAnnotated,
+                jpeg: annotated,
+            },
+        ])
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // aspect is checked
+    fn schematic(
+        aspect: f64,
+        road_users: &[(protocol::NormBox, String)],
+        scene: &SceneConfig,
+    ) -> Result<Picture, StillError> {
+        let width = (SCHEMATIC_HEIGHT * aspect).clamp(64.0, 4096.0) as u32;
+        let mut picture = Picture::blank(width, SCHEMATIC_HEIGHT as u32, edge_stills::BACKDROP)?;
+        let mut overlay = geometry(scene, None);
+        overlay.boxes = road_users
+            .iter()
+            .map(|(bounds, label)| OverlayBox {
+                bounds: *bounds,
+                label: label.clone(),
+                emphasis: Emphasis::Context,
+            })
+            .collect();
+        picture.draw(&overlay)?;
+        Ok(picture)
+    }
+
+    /// Zones and lines; the one that `event` concerns stands out.
+    pub(crate) fn geometry(scene: &SceneConfig, event: Option<&Event>) -> Overlay {
+        let concerned = event.and_then(|event| event.zone.as_ref());
+        let emphasis = |id| {
+            if concerned == Some(id) {
+                Emphasis::Accused
+            } else {
+                Emphasis::Zone
+            }
+        };
+        let shown = |id| event.is_none() || concerned == Some(id);
+        let mut overlay = Overlay {
+            zones: scene
+                .zones
+                .iter()
+                .filter(|zone| shown(&zone.id))
+                .map(|zone| (zone.points.clone(), zone.id.to_string(), emphasis(&zone.id)))
+                .collect(),
+            ..Overlay::default()
+        };
+        for line in scene.lines.iter().filter(|line| shown(&line.id)) {
+            let label = line.id.to_string();
+            overlay.add_line(
+                [line.from, line.to],
+                line.towards,
+                label,
+                emphasis(&line.id),
+            );
+        }
+        overlay
+    }
+
+    fn overlay(event: &Event, scene: &SceneConfig) -> Overlay {
+        let mut overlay = geometry(scene, Some(event));
+        for actor in &event.actors {
+            overlay.boxes.push(OverlayBox {
+                bounds: actor.bounds,
+                label: format!("{} {:.0} %", actor.class, actor.score * 100.0),
+                emphasis: Emphasis::Accused,
+            });
+            overlay.paths.push((actor.path.clone(), Emphasis::Accused));
+        }
+        let place = event.place.as_ref().map_or("", |place| place.name.as_str());
+        overlay
+            .caption
+            .push(format!("{} · {}", event.title.vi, event.title.en));
+        overlay.caption.push(format!(
+            "{} ({:?}) · {} {} {place}",
+            event.decided.time, event.time_quality, event.site, event.camera
+        ));
+        overlay.caption.extend(event.explanation.iter().map(|p| {
+            format!(
+                "{}: {} {} {} {}",
+                p.label.vi,
+                text(&p.value),
+                comparison(p.comparison),
+                text(&p.threshold),
+                p.unit
+            )
+        }));
+        overlay.banner = event.simulated.then(|| "MÔ PHỎNG · SIMULATION".to_owned());
+        overlay
+    }
+
+    fn text(value: &Value) -> String {
+        match value {
+            Value::Flag(true) => "có".to_owned(),
+            Value::Flag(false) => "không".to_owned(),
+            Value::Number(number) => format!("{number}"),
+            Value::Text(text) => text.clone(),
+        }
+    }
+
+    fn comparison(comparison: protocol::event::Comparison) -> &'static str {
+        use protocol::event::Comparison;
+        match comparison {
+            Comparison::AtLeast => "≥",
+            Comparison::MoreThan => ">",
+            Comparison::AtMost => "≤",
+            Comparison::LessThan => "<",
+            Comparison::Is => "=",
+        }
+    }
+}
