@@ -182,6 +182,7 @@ impl IsoBox {
     }
 
     /// The box grown by a fraction of its own size on every side.
+    #[must_use]
     pub fn grown(&self, by: f64) -> Self {
         Self {
             centre: self.centre,

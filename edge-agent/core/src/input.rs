@@ -57,6 +57,7 @@ pub enum GapReason {
 /// What a scene has to say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // both are rare, and taken apart at once
 pub enum Output {
     /// A rule's finding; goes to the outbox at once.
     Event(Event),

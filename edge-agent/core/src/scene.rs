@@ -115,7 +115,7 @@ impl Scene {
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => self.pause(gap, out),
             Input::Tick(at) => self.pass_time(at, out),
-            Input::End(at) => self.finish(at, out),
+            Input::End(_) => self.finish(out),
         }
     }
 
@@ -202,7 +202,7 @@ impl Scene {
         let now = detections.time;
         if let Some(last) = self.frame {
             let passed = now.since(last.time).0;
-            if passed <= 0.0 && passed >= -OUT_OF_ORDER_S {
+            if (-OUT_OF_ORDER_S..=0.0).contains(&passed) {
                 self.refused.frames_out_of_order += 1;
                 return false;
             }
@@ -325,9 +325,8 @@ impl Scene {
 
     /// The clock was set back to `now`: what was seen before cannot be followed up.
     fn restart(&mut self, now: EventTime, out: &mut Vec<Output>) {
-        let last = self.frame.map_or(now, |frame| frame.time);
         self.each_rule(out, |rule, report| {
-            rule.end(last, EndReason::ClockStep, report);
+            rule.end(EndReason::ClockStep, report);
         });
         self.tracker.restart();
         self.signals.forget();
@@ -336,10 +335,9 @@ impl Scene {
         self.unwatched_us = 0;
     }
 
-    fn finish(&mut self, at: EventTime, out: &mut Vec<Output>) {
-        let last = self.frame.map_or(at, |frame| frame.time.max(at));
+    fn finish(&mut self, out: &mut Vec<Output>) {
         self.each_rule(out, |rule, report| {
-            rule.end(last, EndReason::StreamEnded, report);
+            rule.end(EndReason::StreamEnded, report);
         });
         // Pictures may follow, of the next clip or the next connection, and
         // their clock may start anew.

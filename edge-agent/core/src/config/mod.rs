@@ -195,14 +195,12 @@ impl SceneConfig {
         unique(table, "signal", "group", &mut faults);
         unique(table, "rule", "id", &mut faults);
         // Events name zones and lines in one field, so they share their names.
-        for (index, line) in config.lines.iter().enumerate() {
-            if config.zones.iter().any(|zone| zone.id == line.id) {
+        let zones = names(table, "zone", "id");
+        for (index, line) in names(table, "line", "id") {
+            if zones.iter().any(|(_, zone)| *zone == line) {
                 faults.push(Fault::new(
                     format!("line[{index}].id"),
-                    format!(
-                        "`{}` is a zone already; zones and lines share their names, choose another",
-                        line.id
-                    ),
+                    format!("`{line}` is a zone already; zones and lines share their names, choose another"),
                 ));
             }
         }
@@ -210,22 +208,29 @@ impl SceneConfig {
     }
 }
 
-/// Complains of every name that was given before, also on entries that are
-/// otherwise faulty.
-fn unique(table: &toml::Table, list: &str, key: &str, faults: &mut Vec<Fault>) {
+/// The names in a list of tables, with their places, of faulty entries too.
+fn names<'t>(table: &'t toml::Table, list: &str, key: &str) -> Vec<(usize, &'t str)> {
     let entries = table.get(list).and_then(toml::Value::as_array);
-    let mut seen: Vec<&str> = Vec::new();
-    for (index, entry) in entries.into_iter().flatten().enumerate() {
-        let Some(name) = entry.get(key).and_then(toml::Value::as_str) else {
-            continue;
-        };
-        match seen.iter().position(|earlier| *earlier == name) {
-            Some(first) => faults.push(Fault::new(
+    entries
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter_map(|(index, entry)| Some((index, entry.get(key)?.as_str()?)))
+        .collect()
+}
+
+/// Complains of every name that was given before.
+fn unique(table: &toml::Table, list: &str, key: &str, faults: &mut Vec<Fault>) {
+    let names = names(table, list, key);
+    for (position, (index, name)) in names.iter().enumerate() {
+        if let Some((first, _)) = names[..position].iter().find(|(_, other)| other == name) {
+            faults.push(Fault::new(
                 format!("{list}[{index}].{key}"),
                 format!("`{name}` is taken by {list}[{first}]; choose another"),
-            )),
-            None => {}
+            ));
         }
-        seen.push(name);
     }
 }
+
+#[cfg(test)]
+mod tests;

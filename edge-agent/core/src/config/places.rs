@@ -161,17 +161,24 @@ pub(super) fn signal(section: &mut Section<'_>) -> Option<SignalGroup> {
 
 fn read_lamp(section: &mut Section<'_>) -> Option<Lamp> {
     let layout = match section.text("layout") {
-        None => LampLayout::Vertical,
-        Some("vertical") => LampLayout::Vertical,
-        Some("horizontal") => LampLayout::Horizontal,
+        None | Some("vertical") => Some(LampLayout::Vertical),
+        Some("horizontal") => Some(LampLayout::Horizontal),
         Some(other) => {
             section.fault(
                 "layout",
                 format!("`{other}` is not known; write \"vertical\" or \"horizontal\""),
             );
-            return None;
+            None
         }
     };
+    let region = read_region(section);
+    Some(Lamp {
+        region: region?,
+        layout: layout?,
+    })
+}
+
+fn read_region(section: &mut Section<'_>) -> Option<NormBox> {
     let wanted = "[left, top, width, height] as fractions of the picture, for example \
                   [0.62, 0.10, 0.02, 0.08]";
     if !section.require("region", "[0.62, 0.10, 0.02, 0.08]") {
@@ -190,7 +197,7 @@ fn read_lamp(section: &mut Section<'_>) -> Option<Lamp> {
         );
         return None;
     }
-    Some(Lamp { region, layout })
+    Some(region)
 }
 
 fn read_mqtt(section: &mut Section<'_>) -> Option<MqttSignal> {

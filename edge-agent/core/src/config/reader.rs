@@ -104,13 +104,11 @@ impl<'a> Section<'a> {
     /// Text, if it is there.
     pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
         let value = self.value(key)?;
-        match value.as_str() {
-            Some(text) => Some(text),
-            None => {
-                self.fault(key, format!("is {}; write text in quotes", form(value)));
-                None
-            }
+        let text = value.as_str();
+        if text.is_none() {
+            self.fault(key, format!("is {}; write text in quotes", form(value)));
         }
+        text
     }
 
     /// Text that must be there.
@@ -169,7 +167,7 @@ impl<'a> Section<'a> {
         let of_unit = if unit.is_empty() {
             String::new()
         } else {
-            format!(" of {unit}")
+            format!(" in {unit}")
         };
         let Some(read) = as_number(value) else {
             self.fault(
@@ -257,13 +255,11 @@ impl<'a> Section<'a> {
     pub fn table(&mut self, key: &'static str) -> Option<Section<'_>> {
         let value = self.value(key)?;
         let path = self.path_of(key);
-        match value.as_table() {
-            Some(table) => Some(Section::new(table, path, self.faults)),
-            None => {
-                self.fault(key, format!("is {}; write a table", form(value)));
-                None
-            }
-        }
+        let Some(table) = value.as_table() else {
+            self.fault(key, format!("is {}; write a table", form(value)));
+            return None;
+        };
+        Some(Section::new(table, path, self.faults))
     }
 
     /// Calls `read` with every table of a list, and checks each for unknown keys.
@@ -308,11 +304,10 @@ impl<'a> Section<'a> {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
-            let mut message = "is not a key here".to_owned();
-            match nearest(key, &self.known) {
-                Some(known) => message.push_str(&format!("; did you mean `{known}`?")),
-                None => message.push_str(&format!("; known are {}", listed(&self.known))),
-            }
+            let message = match nearest(key, &self.known) {
+                Some(known) => format!("is not a key here; did you mean `{known}`?"),
+                None => format!("is not a key here; known are {}", listed(&self.known)),
+            };
             let path = self.path_of(key);
             self.faults.push(Fault::new(path, message));
         }

@@ -19,7 +19,7 @@ mod wrong_way;
 use std::fmt::Debug;
 
 use protocol::event::{Severity, Words};
-use protocol::{EventTime, RuleId, TrackId, ZoneId};
+use protocol::{RuleId, TrackId, ZoneId};
 
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
@@ -71,7 +71,7 @@ pub trait Rule: Debug + Send + Sync {
 
     /// Nothing will follow on what was seen so far: the stream ended or its
     /// clock was set back. Whatever goes on ends, and the rule is as new.
-    fn end(&mut self, at: EventTime, reason: EndReason, report: &mut Reporter<'_>);
+    fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>);
 
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;

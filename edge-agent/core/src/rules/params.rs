@@ -3,7 +3,7 @@
 
 use protocol::event::{Severity, Words};
 use protocol::id::SignalGroupId;
-use protocol::{ObjectClass, Point, ZoneId};
+use protocol::{ObjectClass, Point};
 
 use crate::config::{Line, Number, Section, SignalGroup, Zone, listed, nearest};
 
@@ -226,14 +226,12 @@ impl<'s, 't> Params<'s, 't> {
         let known = ROAD_USERS.map(ObjectClass::as_str);
         let mut classes = Vec::new();
         for name in names {
-            match ROAD_USERS.iter().find(|class| class.as_str() == name) {
-                Some(class) => classes.push(*class),
-                None => {
-                    self.section
-                        .fault(key, unknown("class of road user", name, &known));
-                    return None;
-                }
-            }
+            let Some(class) = ROAD_USERS.iter().find(|class| class.as_str() == name) else {
+                self.section
+                    .fault(key, unknown("class of road user", name, &known));
+                return None;
+            };
+            classes.push(*class);
         }
         Some(classes)
     }
@@ -296,9 +294,4 @@ pub(super) fn severity(section: &mut Section<'_>, default: Severity) -> Severity
             default
         }
     }
-}
-
-/// A zone's id as a reference for an event.
-pub(super) fn place_of(zone: &Zone) -> Option<&ZoneId> {
-    Some(&zone.id)
 }

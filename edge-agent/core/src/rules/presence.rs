@@ -88,7 +88,7 @@ impl Stay {
 #[derive(Clone, Debug)]
 pub(super) struct Stays {
     tolerance_s: f64,
-    stays: Vec<Stay>,
+    list: Vec<Stay>,
     /// Tracks that were part of an event: none has a second one.
     raised: BTreeSet<TrackId>,
 }
@@ -100,7 +100,7 @@ impl Stays {
     pub(super) fn new(tolerance_s: f64) -> Self {
         Self {
             tolerance_s,
-            stays: Vec::new(),
+            list: Vec::new(),
             raised: BTreeSet::new(),
         }
     }
@@ -116,10 +116,10 @@ impl Stays {
             let Some(is_inside) = inside(user) else {
                 continue;
             };
-            let held = self.stays.iter().position(|s| s.holder == user.track);
+            let held = self.list.iter().position(|s| s.holder == user.track);
             let index = held.or_else(|| (is_inside).then(|| self.admit(user, frame))?);
             if let Some(index) = index {
-                self.stays[index].take(user, is_inside, frame.watched);
+                self.list[index].take(user, is_inside, frame.watched);
             }
         }
     }
@@ -127,7 +127,7 @@ impl Stays {
     /// Finds the stay that somebody new in the zone goes on with, or starts one.
     fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) -> Option<usize> {
         let mut nearest: Option<(f64, usize)> = None;
-        for (index, stay) in self.stays.iter().enumerate() {
+        for (index, stay) in self.list.iter().enumerate() {
             if frame.find(stay.holder).is_some() {
                 continue;
             }
@@ -138,18 +138,18 @@ impl Stays {
             }
         }
         if let Some((_, index)) = nearest {
-            let stay = &mut self.stays[index];
+            let stay = &mut self.list[index];
             stay.holder = user.track;
             if stay.case.is_some() {
                 self.raised.insert(user.track);
             }
             return Some(index);
         }
-        if self.raised.contains(&user.track) || self.stays.len() >= MOST_STAYS {
+        if self.raised.contains(&user.track) || self.list.len() >= MOST_STAYS {
             return None;
         }
-        self.stays.push(Stay::new(user, frame.watched));
-        Some(self.stays.len() - 1)
+        self.list.push(Stay::new(user, frame.watched));
+        Some(self.list.len() - 1)
     }
 
     /// Calls `raise` for every stay of at least `least_s` seconds whose holder
@@ -160,7 +160,7 @@ impl Stays {
         least_s: f64,
         mut raise: impl FnMut(&Stay, &Observation) -> Option<Case>,
     ) {
-        for stay in &mut self.stays {
+        for stay in &mut self.list {
             let is_due = stay.case.is_none()
                 && stay.was_inside
                 && stay.dwell >= least_s
@@ -180,7 +180,7 @@ impl Stays {
     /// Ends the stays of those who have been away for longer than the tolerance.
     pub(super) fn expire(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         let tolerance = self.tolerance_s;
-        self.stays.retain_mut(|stay| {
+        self.list.retain_mut(|stay| {
             let stays = frame.watched - stay.inside_at <= tolerance;
             if !stays {
                 let reason = if stay.was_inside {
@@ -199,14 +199,14 @@ impl Stays {
     }
 
     pub(super) fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
-        for mut stay in self.stays.drain(..) {
+        for mut stay in self.list.drain(..) {
             close(&mut stay, reason, report);
         }
         self.raised.clear();
     }
 
     pub(super) fn remembered(&self) -> usize {
-        self.stays.len() + self.raised.len()
+        self.list.len() + self.raised.len()
     }
 }
 

@@ -1,1 +1,346 @@
+//! A little language for what happens in front of a camera, for rules' tests.
+//!
+//! The camera looks straight down on 100 m × 50 m: `at x,y` is in metres from
+//! the top left corner, (x/100, y/50) in the picture. Road users go straight
+//! and evenly from one line to their next, seen ten times a second.
+//!
+//! ```text
+//! 0.0 car#1 at 2.0,40.0      first sighting, or on the way to here
+//! 3.0 car#1 hides            not seen from here on, until its next `at`
+//! 4.0 car#1 is #7            the same body, from now on under another id
+//! 1.0 signal red             the group `main` says so five times a second,
+//! 9.0 signal silent          until it says nothing any more
+//! 5.0 gap 8.0                nobody watches from 5.0 to 8.0
+//! ```
 
+use std::fmt::Write;
+
+use expect_test::Expect;
+use protocol::event::{Phase, Provenance};
+use protocol::id::SignalGroupId;
+use protocol::signal::SignalSource;
+use protocol::units::{Metres, Seconds};
+use protocol::{
+    BoxId, CameraId, Detection, Detections, Event, EventTime, NormBox, ObjectClass, SignalReading,
+    SignalState, SiteId, TimeQuality,
+};
+
+use crate::calibration::Calibration;
+use crate::config::SceneConfig;
+use crate::input::{Gap, GapReason, Input, Output};
+use crate::scene::{Identity, Scene};
+
+/// Zone `road` is x from 10 to 90 and y from 10 to 40; line `stop` runs along
+/// x = 50 and forwards is to the right; lanes lead to the right.
+pub(crate) const PLACES: &str = r#"
+    [[zone]]
+    id = "road"
+    points = [[0.1, 0.2], [0.9, 0.2], [0.9, 0.8], [0.1, 0.8]]
+    [[zone]]
+    id = "zebra"
+    points = [[0.3, 0.2], [0.4, 0.2], [0.4, 0.8], [0.3, 0.8]]
+    [[line]]
+    id = "stop"
+    from = [0.5, 0.2]
+    to = [0.5, 0.8]
+    towards = [0.6, 0.5]
+    [[signal]]
+    group = "main"
+    mqtt = { topic = "junction/main" }
+"#;
+
+pub(crate) fn identity() -> Identity {
+    Identity {
+        site: SiteId::new("test").unwrap(),
+        box_id: BoxId::new("box").unwrap(),
+        camera: CameraId::new("camera").unwrap(),
+        place: None,
+        simulated: false,
+        provenance: Provenance::default(),
+    }
+}
+
+pub(crate) fn scene(rule: &str, calibrated: bool) -> Scene {
+    let table: toml::Table = format!("{PLACES}\n[[rule]]\nid = \"r\"\n{rule}")
+        .parse()
+        .unwrap();
+    let (config, faults) = SceneConfig::from_table(&table);
+    assert_eq!(faults, []);
+    let calibration = calibrated.then_some(Calibration {
+        image_to_ground: [[100.0, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 1.0]],
+        residual_m: Metres(0.1),
+        points: 4,
+    });
+    Scene::new(identity(), config, calibration).unwrap()
+}
+
+/// Runs a story on a calibrated camera and compares what is said.
+pub(crate) fn check(rule: &str, story: &str, expected: &Expect) {
+    expected.assert_eq(&told(&play(&mut scene(rule, true), story)));
+}
+
+/// The same without a calibration.
+pub(crate) fn check_uncalibrated(rule: &str, story: &str, expected: &Expect) {
+    expected.assert_eq(&told(&play(&mut scene(rule, false), story)));
+}
+
+/// Frames per second of every story.
+const FPS: u32 = 10;
+
+#[derive(Debug)]
+struct Body {
+    name: String,
+    class: ObjectClass,
+    /// Time, place, and whether it is seen on the way from here.
+    way: Vec<(f64, (f64, f64), bool)>,
+    /// From when on under which id.
+    ids: Vec<(f64, u16)>,
+}
+
+impl Body {
+    fn at(&self, t: f64) -> Option<(f64, f64)> {
+        let next = self.way.iter().position(|(time, ..)| *time > t + 1e-9);
+        match next {
+            Some(0) => None,
+            Some(next) => {
+                let (from, a, seen) = self.way[next - 1];
+                let (to, b, _) = self.way[next];
+                let part = (t - from) / (to - from);
+                seen.then_some((a.0 + (b.0 - a.0) * part, a.1 + (b.1 - a.1) * part))
+            }
+            None => {
+                let (last, place, seen) = self.way[self.way.len() - 1];
+                (seen && t < last + 1e-9).then_some(place)
+            }
+        }
+    }
+
+    fn id(&self, t: f64) -> u16 {
+        let since = |(from, _): &&(f64, u16)| *from <= t + 1e-9;
+        self.ids.iter().rfind(since).unwrap().1
+    }
+
+    /// Width and height of the box, metres.
+    fn size(&self) -> (f64, f64) {
+        match self.class {
+            ObjectClass::Person => (0.6, 1.7),
+            ObjectClass::Motorcycle => (1.8, 1.4),
+            _ => (4.0, 2.0),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Story {
+    bodies: Vec<Body>,
+    signals: Vec<(f64, Option<SignalState>)>,
+    gaps: Vec<(f64, f64)>,
+    length: f64,
+}
+
+fn read(story: &str) -> Story {
+    let mut read = Story::default();
+    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let t: f64 = words[0].parse().unwrap();
+        read.length = read.length.max(t);
+        match (words[1], words[2]) {
+            ("signal", state) => read.signals.push((
+                t,
+                (state != "silent")
+                    .then(|| serde_json::from_value(state.to_owned().into()).unwrap()),
+            )),
+            ("gap", until) => {
+                let until: f64 = until.parse().unwrap();
+                read.length = read.length.max(until);
+                read.gaps.push((t, until));
+            }
+            (name, what) => {
+                let (class, id) = name.split_once('#').unwrap();
+                let known = read.bodies.iter().position(|body| body.name == name);
+                let index = known.unwrap_or_else(|| {
+                    read.bodies.push(Body {
+                        name: name.to_owned(),
+                        class: serde_json::from_value(class.to_owned().into()).unwrap(),
+                        way: Vec::new(),
+                        ids: vec![(t, id.parse().unwrap())],
+                    });
+                    read.bodies.len() - 1
+                });
+                let body = &mut read.bodies[index];
+                match what {
+                    "at" => {
+                        let (x, y) = words[3].split_once(',').unwrap();
+                        body.way
+                            .push((t, (x.parse().unwrap(), y.parse().unwrap()), true));
+                    }
+                    "hides" => {
+                        let place = body.way[body.way.len() - 1].1;
+                        body.way.push((t, place, false));
+                    }
+                    "is" => body
+                        .ids
+                        .push((t, words[3].trim_start_matches('#').parse().unwrap())),
+                    other => panic!("`{other}` is no word of this language"),
+                }
+            }
+        }
+    }
+    read
+}
+
+fn instant(t: f64) -> EventTime {
+    EventTime::EPOCH + Seconds(t)
+}
+
+/// Plays a story to its end and half a second more, then ends the stream.
+pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
+    let story = read(story);
+    let mut out = Vec::new();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of a story
+    let ticks = (story.length * f64::from(FPS)).round() as u32 + FPS / 2;
+    let mut gaps = story.gaps.iter();
+    let mut next_gap = gaps.next();
+    for tick in 0..=ticks {
+        let t = f64::from(tick) / f64::from(FPS);
+        if tick % 2 == 0 {
+            let now = story.signals.iter().rfind(|(from, _)| *from <= t + 1e-9);
+            if let Some((_, Some(state))) = now {
+                let reading = SignalReading {
+                    group: SignalGroupId::new("main").unwrap(),
+                    state: *state,
+                    time: instant(t),
+                    confidence: 1.0,
+                    source: SignalSource::Mqtt,
+                };
+                scene.handle(Input::Signal(reading), &mut out);
+            }
+        }
+        if let Some(&(from, to)) = next_gap
+            && t > from
+        {
+            if t < to - 1e-9 {
+                continue;
+            }
+            let gap = Gap {
+                from: instant(from),
+                to: instant(to),
+                reason: GapReason::StreamLost,
+            };
+            scene.handle(Input::Gap(gap), &mut out);
+            next_gap = gaps.next();
+        }
+        let (frame, whose) = frame(&story.bodies, t, u64::from(tick));
+        scene.look_given(&frame, &whose, &mut out);
+    }
+    scene.handle(
+        Input::End(instant(f64::from(ticks) / f64::from(FPS))),
+        &mut out,
+    );
+    out
+}
+
+fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
+    let (mut items, mut whose) = (Vec::new(), Vec::new());
+    for body in bodies {
+        if let Some((x, y)) = body.at(t) {
+            let (width, height) = body.size();
+            items.push(Detection {
+                class: body.class,
+                score: 0.9,
+                bounds: NormBox {
+                    x: (x - width / 2.0) / 100.0,
+                    y: (y - height) / 50.0,
+                    width: width / 100.0,
+                    height: height / 50.0,
+                },
+            });
+            whose.push(body.id(t));
+        }
+    }
+    let frame = Detections {
+        frame: number,
+        time: instant(t),
+        time_quality: TimeQuality::Media,
+        aspect: 2.0,
+        items,
+    };
+    (frame, whose)
+}
+
+pub(crate) fn events(out: &[Output]) -> impl Iterator<Item = &Event> {
+    out.iter().filter_map(|output| match output {
+        Output::Event(event) => Some(event),
+        Output::Evidence(_) => None,
+    })
+}
+
+/// Every event in a few lines.
+pub(crate) fn told(out: &[Output]) -> String {
+    let seconds = |time: EventTime| time.since(EventTime::EPOCH).0;
+    let mut text = String::new();
+    for output in out {
+        match output {
+            Output::Event(event) => {
+                let phase = match event.phase {
+                    Phase::Start => "starts",
+                    Phase::Update => "goes on",
+                    Phase::End => "is over",
+                };
+                let actor = &event.actors[0];
+                write!(
+                    text,
+                    "{} {phase} (revision {}): {}#{} since {:.1}",
+                    event.kind,
+                    event.revision,
+                    actor.class,
+                    actor.track.rank,
+                    seconds(event.onset)
+                )
+                .unwrap();
+                if let Some(ended) = event.ended {
+                    write!(text, " until {:.1}", seconds(ended)).unwrap();
+                }
+                if event.phase == Phase::Start {
+                    writeln!(text, ", decided at {:.1}", seconds(event.decided.time)).unwrap();
+                    for p in &event.explanation {
+                        assert!(p.holds, "an event lists what holds: {p:?}");
+                        let json = |v| serde_json::to_string(v).unwrap();
+                        let (value, threshold) = (json(&p.value), json(&p.threshold));
+                        let comparison = serde_json::to_value(p.comparison).unwrap();
+                        let comparison = comparison.as_str().unwrap();
+                        let line = format!(
+                            "    {}: {value} {comparison} {threshold} {} [{:.1} to {:.1}]",
+                            p.name,
+                            p.unit,
+                            seconds(p.first.time),
+                            seconds(p.last.time)
+                        );
+                        writeln!(text, "{}", line.replace("  [", " [")).unwrap();
+                    }
+                } else {
+                    let facts: Vec<String> = event
+                        .facts
+                        .iter()
+                        .filter(|(key, _)| {
+                            ["dwell_s", "hidden_s", "end_reason"].contains(&key.as_str())
+                        })
+                        .map(|(key, value)| {
+                            format!("{key} {}", serde_json::to_string(value).unwrap())
+                        })
+                        .collect();
+                    writeln!(text, ", {}", facts.join(", ")).unwrap();
+                }
+            }
+            Output::Evidence(wish) => {
+                let at: Vec<String> = wish
+                    .at
+                    .iter()
+                    .map(|frame| format!("{:.1}", seconds(frame.time)))
+                    .collect();
+                writeln!(text, "    pictures of {}", at.join(", ")).unwrap();
+            }
+        }
+    }
+    text
+}

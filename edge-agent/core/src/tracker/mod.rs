@@ -143,6 +143,11 @@ const SLOW_CONFIRM_S: f64 = 1.0;
 /// A parked track must have been followed this long to be kept long.
 const PARKED_LIFE_S: f64 = 3.0;
 
+/// The same through a hole in the stream: after this long somebody else may stand there, s.
+const PARKED_UNSEEN_S: f64 = 120.0;
+/// Pictures farther apart than this are no longer the next picture, s.
+const LONGEST_STEP_S: f64 = 2.0;
+
 /// All tracks of a camera.
 #[derive(Clone, Debug, Default)]
 pub struct Tracker {
@@ -185,6 +190,10 @@ impl Tracker {
     /// Takes the detections of a frame, in canonical order. Returns the
     /// confirmed tracks that were given up, in order of id.
     pub fn step(&mut self, moment: &Moment, detections: &[Detection]) -> &[TrackId] {
+        self.lost.clear();
+        // Whoever was last seen before a hole must not lend its name to what
+        // stands there after it.
+        self.bury(moment, LONGEST_STEP_S);
         let dt = self.begin(moment);
         self.collect(detections, moment.aspect);
         let was_seen = |track: &Track| moment.at.time.since(track.seen.time).0 <= DOUBTFUL_WITHIN_S;
@@ -232,13 +241,14 @@ impl Tracker {
         );
         self.give_birth(moment);
         riders::note(&mut self.tracks, moment.aspect);
-        self.bury(moment);
+        self.bury(moment, 0.0);
         &self.lost
     }
 
     /// Drops what would not be believed after so long, without a picture.
     pub fn pass_time(&mut self, moment: &Moment) -> &[TrackId] {
-        self.bury(moment);
+        self.lost.clear();
+        self.bury(moment, LONGEST_STEP_S);
         &self.lost
     }
 
@@ -375,29 +385,74 @@ impl Tracker {
         }
     }
 
-    /// Gives up what has not been seen for too long.
-    fn bury(&mut self, moment: &Moment) {
-        self.lost.clear();
+    /// Gives up what has not been seen for too long, and for at least `least_s`.
+    fn bury(&mut self, moment: &Moment, least_s: f64) {
         let config = &self.config;
         let lost = &mut self.lost;
         self.tracks.retain(|track| {
-            if track.misses == 0 && track.seen == moment.at {
-                return true;
-            }
-            let keep = if !track.is_confirmed {
-                // One missed frame is forgiven: small things flicker.
-                track.misses <= 1 && moment.at.time.since(track.seen.time).0 <= config.keep_lost_s
-            } else {
+            let unseen = moment.at.time.since(track.seen.time).0;
+            let recent = unseen <= config.keep_lost_s.max(least_s);
+            let keep = if track.is_confirmed {
                 let life = track.seen.time.since(track.first.time).0;
-                let parked = life >= PARKED_LIFE_S && track.is_stationary();
-                moment.at.time.since(track.seen.time).0 <= config.keep_lost_s
-                    || (parked && moment.watched - track.seen_watched <= config.keep_parked_s)
+                let may_stay = moment.watched - track.seen_watched <= config.keep_parked_s;
+                recent
+                    || (unseen <= PARKED_UNSEEN_S
+                        && may_stay
+                        && life >= PARKED_LIFE_S
+                        && track.is_stationary())
+            } else {
+                // One missed frame is forgiven: small things flicker.
+                track.misses <= 1 && recent
             };
+            let keep = keep || track.seen == moment.at;
             if !keep && track.is_confirmed {
                 lost.push(track.id);
             }
             keep
         });
+    }
+}
+
+#[cfg(test)]
+impl Tracker {
+    /// A step in which `whose[i]` says to which rank the i-th detection belongs,
+    /// so that a rule's test chooses which ids swap and when. Believed at once.
+    pub(crate) fn step_given(
+        &mut self,
+        moment: &Moment,
+        detections: &[Detection],
+        whose: &[u16],
+    ) -> &[TrackId] {
+        self.lost.clear();
+        self.bury(moment, LONGEST_STEP_S);
+        let _dt = self.begin(moment);
+        self.collect(detections, moment.aspect);
+        for (index, &rank) in whose.iter().enumerate() {
+            let sighting = Sighting {
+                class: detections[index].class,
+                score: detections[index].score,
+                bounds: detections[index].bounds,
+                iso: IsoBox::new(&detections[index].bounds, moment.aspect),
+                taken: true,
+            };
+            if let Some(track) = self.tracks.iter_mut().find(|track| track.id.rank == rank) {
+                // Where the test says, not where a filter would have it.
+                track.filter = kalman::BoxFilter::new(&sighting.iso);
+                track.take(&sighting, moment.at, moment.watched, moment.aspect);
+            } else {
+                let id = TrackId {
+                    born: moment.at.time,
+                    rank,
+                };
+                let mut track = Track::new(id, &sighting, moment.at, moment.watched);
+                track.is_confirmed = true;
+                self.tracks.push(track);
+                self.tracks.sort_by_key(|track| track.id);
+            }
+        }
+        riders::note(&mut self.tracks, moment.aspect);
+        self.bury(moment, 0.0);
+        &self.lost
     }
 }
 

@@ -1,1 +1,206 @@
+use super::*;
+use proptest::prelude::*;
+use protocol::units::Seconds;
+use protocol::{EventTime, NormBox, ObjectClass};
 
+const ASPECT: f64 = 16.0 / 9.0;
+
+fn moment(t: f64) -> Moment {
+    Moment {
+        at: FrameTime {
+            frame: 0,
+            time: EventTime::EPOCH + Seconds(t),
+        },
+        watched: t,
+        aspect: ASPECT,
+    }
+}
+
+fn seen(class: ObjectClass, score: f64, (x, y): (f64, f64)) -> Detection {
+    Detection {
+        class,
+        score,
+        bounds: NormBox {
+            x,
+            y,
+            width: 0.06,
+            height: 0.08,
+        },
+    }
+}
+
+fn car(x: f64) -> Detection {
+    seen(ObjectClass::Car, 0.9, (x, 0.5))
+}
+
+/// Runs frames at a rate; every frame is what `at(t)` gives.
+fn run(
+    tracker: &mut Tracker,
+    fps: f64,
+    (from, to): (f64, f64),
+    at: impl Fn(f64) -> Vec<Detection>,
+) {
+    for t in (0_u32..).map(|frame| from + f64::from(frame) / fps) {
+        if t > to - 1e-9 {
+            break;
+        }
+        tracker.step(&moment(t), &at(t));
+    }
+}
+
+fn confirmed(tracker: &Tracker) -> Vec<TrackId> {
+    tracker
+        .tracks()
+        .iter()
+        .filter(|track| track.is_confirmed)
+        .map(|track| track.id)
+        .collect()
+}
+
+#[test]
+fn one_car_is_one_track_at_any_frame_rate() {
+    for fps in [2.0, 3.0, 5.0, 10.0, 30.0] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        // Two and a half box heights a second: no overlap at 2 and 3 fps.
+        run(&mut tracker, fps, (0.0, 5.0), |t| vec![car(0.1 + 0.11 * t)]);
+        assert_eq!(tracker.tracks().len(), 1, "{fps} fps");
+        assert_eq!(tracker.tracks()[0].id.born, EventTime::EPOCH, "{fps} fps");
+    }
+}
+
+#[test]
+fn a_flicker_of_one_frame_is_never_believed() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    tracker.step(&moment(0.0), &[car(0.3)]);
+    tracker.step(&moment(0.1), &[]);
+    tracker.step(&moment(0.2), &[]);
+    assert!(tracker.tracks().is_empty());
+}
+
+#[test]
+fn a_doubtful_detection_keeps_a_track_and_never_starts_one() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let doubtful = |x| seen(ObjectClass::Car, 0.2, (x, 0.5));
+    run(&mut tracker, 10.0, (0.0, 1.0), |_| vec![doubtful(0.8)]);
+    assert!(tracker.tracks().is_empty());
+    run(&mut tracker, 10.0, (1.0, 2.0), |_| vec![car(0.3)]);
+    run(&mut tracker, 10.0, (2.0, 6.0), |_| vec![doubtful(0.3)]);
+    assert_eq!(tracker.tracks().len(), 1);
+    assert_eq!(tracker.tracks()[0].hits, 50);
+}
+
+#[test]
+fn two_cars_that_pass_each_other_keep_their_names() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let at = |t: f64| {
+        vec![
+            seen(ObjectClass::Car, 0.9, (0.1 + 0.1 * t, 0.50)),
+            seen(ObjectClass::Car, 0.8, (0.9 - 0.1 * t, 0.53)),
+        ]
+    };
+    run(&mut tracker, 10.0, (0.0, 0.5), at);
+    let before = confirmed(&tracker);
+    run(&mut tracker, 10.0, (0.5, 8.0), at);
+    assert_eq!(confirmed(&tracker), before);
+    let first = &tracker.tracks()[0];
+    assert!(
+        first.bounds.x > 0.8,
+        "the first went to the right: {first:?}"
+    );
+}
+
+#[test]
+fn a_moving_car_is_found_again_behind_a_pole_and_forgotten_after_two_seconds() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let at = |t: f64| vec![car(0.1 + 0.05 * t)];
+    run(&mut tracker, 10.0, (0.0, 2.0), at);
+    let name = confirmed(&tracker);
+    run(&mut tracker, 10.0, (2.0, 2.8), |_| vec![]);
+    run(&mut tracker, 10.0, (2.8, 4.0), at);
+    assert_eq!(confirmed(&tracker), name);
+    run(&mut tracker, 10.0, (4.0, 6.3), |_| vec![]);
+    assert_eq!(confirmed(&tracker), []);
+}
+
+#[test]
+fn a_van_that_flips_between_car_and_truck_is_one_vehicle() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (0.0, 3.0), |t| {
+        let class = if ((t * 10.0).round() / 3.0).fract() == 0.0 {
+            ObjectClass::Truck
+        } else {
+            ObjectClass::Car
+        };
+        vec![seen(class, 0.8, (0.2 + 0.02 * t, 0.5))]
+    });
+    assert_eq!(tracker.tracks().len(), 1);
+    assert_eq!(tracker.tracks()[0].class(), ObjectClass::Car);
+}
+
+#[test]
+fn one_van_seen_as_car_and_as_truck_at_once_is_one_vehicle() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (0.0, 1.0), |_| {
+        vec![car(0.3), seen(ObjectClass::Truck, 0.7, (0.301, 0.501))]
+    });
+    assert_eq!(tracker.tracks().len(), 1);
+}
+
+#[test]
+fn a_person_never_goes_on_as_a_car() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (0.0, 1.0), |_| {
+        vec![seen(ObjectClass::Person, 0.9, (0.3, 0.5))]
+    });
+    run(&mut tracker, 10.0, (1.0, 2.0), |_| vec![car(0.3)]);
+    assert_eq!(confirmed(&tracker).len(), 2);
+}
+
+#[test]
+fn the_picture_may_change_its_shape_without_changing_who_is_who() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (0.0, 1.0), |t| {
+        vec![car(0.2 + 0.02 * t)]
+    });
+    let name = confirmed(&tracker);
+    for frame in 10..20 {
+        let t = f64::from(frame) / 10.0;
+        let mut moment = moment(t);
+        moment.aspect = 4.0 / 3.0;
+        tracker.step(&moment, &[car(0.2 + 0.02 * t)]);
+    }
+    assert_eq!(confirmed(&tracker), name);
+}
+
+#[test]
+fn no_name_is_given_twice_when_the_clock_is_set_back() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (0.0, 1.0), |_| vec![car(0.3), car(0.6)]);
+    let before = confirmed(&tracker);
+    tracker.restart();
+    run(&mut tracker, 10.0, (0.0, 1.0), |_| vec![car(0.3), car(0.6)]);
+    let after = confirmed(&tracker);
+    assert_eq!(after.len(), 2);
+    assert!(before.iter().all(|id| !after.contains(id)));
+}
+
+proptest! {
+    /// However many there are and however they flicker, memory has a bound.
+    #[test]
+    fn tracks_are_bounded(seeds in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64), 700)) {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        for frame in 0..4_u32 {
+            let detections: Vec<Detection> = seeds
+                .iter()
+                .map(|&(x, y, score)| Detection {
+                    class: ObjectClass::Car,
+                    score,
+                    bounds: NormBox { x, y, width: 0.01, height: 0.01 },
+                })
+                .collect();
+            tracker.step(&moment(f64::from(frame) / 10.0), &detections);
+            prop_assert!(tracker.tracks().len() <= MOST_TRACKS);
+            prop_assert!(tracker.tracks().windows(2).all(|pair| pair[0].id < pair[1].id));
+        }
+    }
+}

@@ -8,10 +8,9 @@
 //! `max_exit_s`: the dwell starts again.
 
 use protocol::event::{Comparison, Severity};
-use protocol::{EventTime, ObjectClass, TrackId, ZoneId};
+use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
-use super::params::place_of;
 use super::presence::{Stay, Stays};
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
@@ -116,7 +115,7 @@ impl Loitering {
 
 impl Rule for Loitering {
     fn place(&self) -> Option<&ZoneId> {
-        place_of(&self.zone)
+        Some(&self.zone.id)
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
@@ -136,7 +135,7 @@ impl Rule for Loitering {
         self.stays.forget(track);
     }
 
-    fn end(&mut self, _at: EventTime, reason: EndReason, report: &mut Reporter<'_>) {
+    fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
         self.stays.end(reason, report);
     }
 

@@ -10,10 +10,9 @@
 //! point is then too high in the picture.
 
 use protocol::event::{Comparison, Severity, Value};
-use protocol::{EventTime, ObjectClass, TrackId, ZoneId};
+use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
-use super::params::place_of;
 use super::presence::{Stay, Stays};
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
@@ -183,7 +182,7 @@ impl PedestrianOnCarriageway {
 
 impl Rule for PedestrianOnCarriageway {
     fn place(&self) -> Option<&ZoneId> {
-        place_of(&self.zone)
+        Some(&self.zone.id)
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
@@ -202,7 +201,7 @@ impl Rule for PedestrianOnCarriageway {
         self.stays.forget(track);
     }
 
-    fn end(&mut self, _at: EventTime, reason: EndReason, report: &mut Reporter<'_>) {
+    fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
         self.stays.end(reason, report);
     }
 

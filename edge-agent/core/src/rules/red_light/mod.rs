@@ -308,7 +308,7 @@ impl Rule for RedLight {
         self.approaches.remove(&track);
     }
 
-    fn end(&mut self, _at: EventTime, _reason: EndReason, _report: &mut Reporter<'_>) {
+    fn end(&mut self, _reason: EndReason, _report: &mut Reporter<'_>) {
         self.approaches.clear();
     }
 

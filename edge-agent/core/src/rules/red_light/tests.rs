@@ -1,1 +1,262 @@
+use std::fmt::Write;
 
+use expect_test::expect;
+use proptest::prelude::*;
+
+use crate::rules::testing::{check, check_uncalibrated, events, play, scene};
+
+const RULE: &str = r#"
+    kind = "red_light"
+    line = "stop"
+    signal = "main"
+"#;
+
+#[test]
+fn over_the_line_on_red_and_on_into_the_junction() {
+    check(
+        RULE,
+        "
+        0.0 signal green
+        0.0 car#1 at 12.0,30.0
+        2.0 signal red
+        5.0 car#1 at 62.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): car#1 since 3.8 until 4.3, decided at 4.3
+                signal_at_crossing: "red" = "red" [3.7 to 3.9]
+                red_for_at_crossing: 1.8 >= 0.5 s [3.7 to 3.9]
+                behind_line_on_red: 0.5 > 0.1 box heights [3.7 to 3.7]
+                travel_beyond_line: 5.0 >= 5.0 m [3.9 to 4.3]
+                signal_during_travel: "red" = "red" [3.9 to 4.3]
+                pictures of 3.7, 3.9, 4.3
+        "#]],
+    );
+}
+
+#[test]
+fn without_calibration_the_travel_is_in_box_heights() {
+    check_uncalibrated(
+        RULE,
+        "
+        0.0 signal red
+        0.0 car#1 at 42.0,30.0
+        4.0 car#1 at 62.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): car#1 since 1.6 until 2.2, decided at 2.2
+                signal_at_crossing: "red" = "red" [1.5 to 1.7]
+                red_for_at_crossing: 1.6 >= 0.5 s [1.5 to 1.7]
+                behind_line_on_red: 0.25 > 0.1 box heights [1.5 to 1.5]
+                travel_beyond_line: 1.5 >= 1.5 box heights [1.7 to 2.2]
+                signal_during_travel: "red" = "red" [1.7 to 2.2]
+                pictures of 1.5, 1.7, 2.2
+        "#]],
+    );
+}
+
+/// Stories that must stay without an accusation, each with its reason: who …
+const INNOCENT: &[(&str, &str)] = &[
+    (
+        "crosses on green",
+        "0.0 signal green
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses on amber",
+        "0.0 signal amber
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses within the grace after red began",
+        "0.0 signal amber
+         0.0 car#1 at 42.0,30.0
+         1.8 signal red
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses while the signal is silent",
+        "0.0 signal red
+         0.0 signal silent
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses when the last word of red is stale",
+        "0.0 signal red
+         0.5 signal silent
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "stood on the line when red began, and goes on",
+        "0.0 signal green
+         0.0 car#1 at 42.0,30.0
+         2.0 car#1 at 50.1,30.0
+         3.0 signal red
+         6.0 car#1 at 50.1,30.0
+         8.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "was beyond the line from the first sighting on",
+        "0.0 signal red
+         2.0 car#1 at 51.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "was born on the line",
+        "0.0 signal red
+         2.0 car#1 at 50.1,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "stops just beyond the line",
+        "0.0 signal red
+         0.0 car#1 at 42.0,30.0
+         2.0 car#1 at 52.0,30.0
+         20.0 car#1 at 52.0,30.0",
+    ),
+    (
+        "stops beyond the line and goes on when it is green",
+        "0.0 signal red
+         0.0 car#1 at 42.0,30.0
+         2.0 car#1 at 52.0,30.0
+         6.0 car#1 at 52.0,30.0
+         6.0 signal green
+         8.0 car#1 at 70.0,30.0",
+    ),
+    (
+        "creeps over the line and back again",
+        "0.0 signal red
+         0.0 car#1 at 42.0,30.0
+         2.0 car#1 at 52.0,30.0
+         4.0 car#1 at 45.0,30.0
+         9.0 car#1 at 45.0,30.0",
+    ),
+    (
+        "comes out of the junction over the line",
+        "0.0 signal red
+         0.0 car#1 at 70.0,30.0
+         4.0 car#1 at 30.0,30.0",
+    ),
+    (
+        "passes beside the end of the line",
+        "0.0 signal red
+         0.0 car#1 at 42.0,45.0
+         4.0 car#1 at 62.0,45.0",
+    ),
+    (
+        "waits while its id jumps to a car of the cross traffic",
+        "0.0 signal red
+         0.0 car#1 at 48.0,30.0
+         2.0 car#2 at 58.0,12.0
+         3.0 car#2 at 58.0,24.0
+         3.0 car#1 is #2
+         3.0 car#2 is #1
+         4.5 car#2 at 58.0,40.0
+         4.5 car#1 at 48.0,30.0",
+    ),
+    (
+        "is on foot",
+        "0.0 signal red
+         0.0 person#1 at 42.0,30.0
+         4.0 person#1 at 62.0,30.0",
+    ),
+];
+
+#[test]
+fn the_innocent_are_not_accused() {
+    for (who, story) in INNOCENT {
+        for calibrated in [true, false] {
+            let out = play(&mut scene(RULE, calibrated), story);
+            assert_eq!(
+                events(&out).count(),
+                0,
+                "accused although it {who} (calibrated: {calibrated})"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waits_at_red_and_then_drives_on_red_is_accused() {
+    check(
+        RULE,
+        "
+        0.0 signal red
+        0.0 motorcycle#1 at 40.0,30.0
+        2.0 motorcycle#1 at 49.0,30.0
+        6.0 motorcycle#1 at 49.0,30.0
+        8.0 motorcycle#1 at 62.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): motorcycle#1 since 6.2 until 7.0, decided at 7.0
+                signal_at_crossing: "red" = "red" [6.1 to 6.2]
+                red_for_at_crossing: 6.154 >= 0.5 s [6.1 to 6.2]
+                behind_line_on_red: 0.25 > 0.1 box heights [6.1 to 6.1]
+                travel_beyond_line: 5.5 >= 5.0 m [6.2 to 7.0]
+                signal_during_travel: "red" = "red" [6.2 to 7.0]
+                pictures of 6.1, 6.2, 7.0
+        "#]],
+    );
+}
+
+#[test]
+fn one_lost_word_of_the_controller_is_no_new_red() {
+    // 0.8 s of silence is not stale; red has gone on since 0.0.
+    check(
+        RULE,
+        "
+        0.0 signal red
+        2.2 signal silent
+        3.0 signal red
+        0.0 car#1 at 30.0,30.0
+        4.0 car#1 at 62.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): car#1 since 2.5 until 3.2, decided at 3.2
+                signal_at_crossing: "red" = "red" [2.4 to 2.6]
+                red_for_at_crossing: 2.5 >= 0.5 s [2.4 to 2.6]
+                behind_line_on_red: 0.4 > 0.1 box heights [2.4 to 2.4]
+                travel_beyond_line: 5.6 >= 5.0 m [2.6 to 3.2]
+                signal_during_travel: "red" = "red" [2.6 to 3.2]
+                pictures of 2.4, 2.6, 3.2
+        "#]],
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// A car that stands at the line, wherever its box jitters, is nothing.
+    #[test]
+    fn standing_at_the_line_is_never_an_accusation(
+        place in 47.0..52.0_f64,
+        jitter in prop::collection::vec(-0.18..0.18_f64, 40..120),
+    ) {
+        let mut story = "0.0 signal red\n".to_owned();
+        for (tick, offset) in jitter.iter().enumerate() {
+            let t = tick as f64 / 10.0;
+            writeln!(story, "{t:.1} car#1 at {:.3},30.0", place + offset).unwrap();
+        }
+        let out = play(&mut scene(RULE, true), &story);
+        prop_assert_eq!(events(&out).count(), 0);
+    }
+
+    /// However it jitters on its way, who drives through is accused exactly once.
+    #[test]
+    fn driving_through_is_accused_once(
+        speed in 5.0..20.0_f64,
+        jitter in prop::collection::vec(-0.1..0.1_f64, 60),
+    ) {
+        let mut story = "0.0 signal red\n".to_owned();
+        for (tick, offset) in jitter.iter().enumerate() {
+            let t = tick as f64 / 10.0;
+            let x = 30.0 + speed * t + offset;
+            writeln!(story, "{t:.1} car#1 at {x:.3},30.0").unwrap();
+        }
+        let out = play(&mut scene(RULE, true), &story);
+        prop_assert_eq!(events(&out).count(), 1);
+    }
+}

@@ -15,11 +15,11 @@
 mod stop;
 
 use protocol::event::{Comparison, Severity};
-use protocol::{EventTime, ObjectClass, TrackId, ZoneId};
+use protocol::{ObjectClass, TrackId, ZoneId};
 
 use self::stop::{Stop, Stops};
 use super::explain::{self, Span};
-use super::params::{MOTOR_VEHICLES, place_of};
+use super::params::MOTOR_VEHICLES;
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
 use crate::geometry::polygon_contains;
@@ -156,10 +156,11 @@ impl StoppedVehicle {
 
 impl Rule for StoppedVehicle {
     fn place(&self) -> Option<&ZoneId> {
-        place_of(&self.zone)
+        Some(&self.zone.id)
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        self.stops.expire(frame, report);
         self.stops.follow(frame);
         for user in frame.users {
             let concerned = self.classes.contains(&user.class)
@@ -168,7 +169,6 @@ impl Rule for StoppedVehicle {
                 self.stops.admit(user, frame);
             }
         }
-        self.stops.expire(frame, report);
         let mut stops = std::mem::take(&mut self.stops.list);
         for stop in &mut stops {
             let Some(user) = frame.find(stop.holder()) else {
@@ -189,7 +189,7 @@ impl Rule for StoppedVehicle {
         self.stops.raised.remove(&track);
     }
 
-    fn end(&mut self, _at: EventTime, reason: EndReason, report: &mut Reporter<'_>) {
+    fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
         self.stops.end(reason, report);
     }
 

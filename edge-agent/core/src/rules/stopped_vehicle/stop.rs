@@ -22,6 +22,9 @@ const OUTSIDE_S: f64 = 0.6;
 const MEAN_OF: f64 = 12.0;
 /// Least overlap of a box with the one that stood there.
 const SAME_PLACE: f64 = 0.4;
+/// A place is forgotten after a hole in the stream of this length: another
+/// vehicle may have taken it while nobody watched, s.
+const HOLE_S: f64 = 120.0;
 /// Places remembered at most.
 const MOST_STOPS: usize = 2 * crate::tracker::MOST_TRACKS;
 
@@ -115,7 +118,7 @@ impl Stop {
     }
 
     fn is_settled(&self) -> bool {
-        self.dwell >= SETTLED_S
+        self.dwell >= SETTLED_S || self.case.is_some()
     }
 
     /// The holder was seen: is it still here?
@@ -209,29 +212,29 @@ impl Stops {
 
     /// Finds the place of a vehicle that holds none, or makes one.
     pub(super) fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) {
-        let has_place = self
-            .list
-            .iter()
-            .any(|stop| stop.holder == user.track && stop.outside_since.is_none());
-        if has_place {
+        let (aspect, radius) = (frame.sight.aspect, self.radius);
+        let holds = |stop: &Stop| stop.holder == user.track && stop.outside_since.is_none();
+        if self.list.iter().any(|s| holds(s) && s.is_settled()) {
             return;
         }
-        let (aspect, radius) = (frame.sight.aspect, self.radius);
         let free = self.list.iter().position(|stop| {
             let is_free = stop.outside_since.is_some() || frame.find(stop.holder).is_none();
-            is_free
-                && stop.is_settled()
-                && stop.holder != user.track
-                && stop.fits(user, aspect, radius)
+            let is_own = stop.holder == user.track;
+            is_free && stop.is_settled() && !is_own && stop.fits(user, aspect, radius)
         });
         if let Some(index) = free {
-            // The place that this vehicle had begun to make elsewhere is no more.
             let stop = &mut self.list[index];
             stop.holder = user.track;
             if stop.case.is_some() {
                 self.raised.insert(user.track);
             }
             stop.see(user, frame, radius);
+            // What this id had begun elsewhere was another body's.
+            self.list
+                .retain(|s| s.holder != user.track || s.is_settled());
+            return;
+        }
+        if self.list.iter().any(holds) {
             return;
         }
         // Somebody just seen leaving gets a new place once it is clear of the old one.
@@ -260,12 +263,14 @@ impl Stops {
             } else {
                 UNSEEN_S
             };
+            let hole = frame.at.time.since(stop.last.at.time).0 - unseen;
+            let lost = unseen > keep || hole > HOLE_S;
             if left {
                 stop.close(EndReason::Left, report);
-            } else if unseen > keep {
+            } else if lost {
                 stop.close(EndReason::LostFromView, report);
             }
-            !left && unseen <= keep
+            !left && !lost
         });
     }
 

@@ -1,1 +1,211 @@
+use expect_test::expect;
 
+use crate::rules::testing::{check, check_uncalibrated};
+
+const RULE: &str = r#"
+    kind = "stopped_vehicle"
+    zone = "road"
+    min_dwell_s = 10.0
+    keep_s = 30.0
+    update_every_s = 15.0
+"#;
+
+#[test]
+fn a_car_that_stops_is_an_event_and_its_leaving_ends_it() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 12.0,30.0
+        3.0 car#1 at 40.0,30.0
+        20.0 car#1 at 40.0,30.0
+        23.0 car#1 at 70.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 2.8, decided at 12.8
+                dwell: 10.0 >= 10.0 s [2.8 to 12.8]
+                displacement: 1.4 <= 2.0 m [2.8 to 12.8]
+                in_zone: true = true [12.8 to 12.8]
+                pictures of 2.8, 12.8
+            stopped_vehicle is over (revision 2): car#1 since 2.8 until 20.1, dwell_s 17.3, end_reason "left", hidden_s 0.0
+        "#]],
+    );
+}
+
+#[test]
+fn a_long_stop_is_brought_up_to_date() {
+    check(
+        RULE,
+        "
+        0.0 truck#1 at 40.0,30.0
+        45.0 truck#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): truck#1 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 10.0]
+                in_zone: true = true [10.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle goes on (revision 2): truck#1 since 0.0, dwell_s 25.0, hidden_s 0.0
+            stopped_vehicle goes on (revision 3): truck#1 since 0.0, dwell_s 40.0, hidden_s 0.0
+            stopped_vehicle is over (revision 4): truck#1 since 0.0 until 45.0, dwell_s 45.0, end_reason "stream_ended", hidden_s 0.0
+        "#]],
+    );
+}
+
+#[test]
+fn without_calibration_the_radius_is_in_box_heights() {
+    check_uncalibrated(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        12.0 car#1 at 40.3,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.118 <= 0.35 box heights [0.0 to 10.0]
+                in_zone: true = true [10.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle is over (revision 2): car#1 since 0.0 until 12.0, dwell_s 12.0, end_reason "stream_ended", hidden_s 0.0
+        "#]],
+    );
+}
+
+#[test]
+fn a_gap_in_the_stream_pauses_the_dwell() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        6.0 gap 16.0
+        19.0 car#1 at 40.0,30.0
+        ",
+        &expect![[""]],
+    );
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        6.0 gap 16.0
+        22.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 20.0
+                dwell: 10.0 >= 10.0 s [0.0 to 20.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 20.0]
+                in_zone: true = true [20.0 to 20.0]
+                pictures of 0.0, 20.0
+            stopped_vehicle is over (revision 2): car#1 since 0.0 until 22.0, dwell_s 12.0, end_reason "stream_ended", hidden_s 0.0
+        "#]],
+    );
+}
+
+#[test]
+fn time_hidden_behind_a_bus_is_not_dwell_but_does_not_start_it_anew() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        6.0 car#1 hides
+        14.0 car#1 at 40.0,30.0
+        14.0 car#1 is #2
+        19.5 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#2 since 0.0, decided at 18.1
+                dwell: 10.0 >= 10.0 s [0.0 to 18.1]
+                displacement: 0.0 <= 2.0 m [0.0 to 18.1]
+                in_zone: true = true [18.1 to 18.1]
+                pictures of 0.0, 18.1
+            stopped_vehicle is over (revision 2): car#2 since 0.0 until 19.5, dwell_s 11.4, end_reason "stream_ended", hidden_s 8.1
+        "#]],
+    );
+}
+
+#[test]
+fn an_id_that_jumps_to_a_passing_car_leaves_the_dwell_at_its_place() {
+    // At 8.0 the standing car's id goes on with a passing one, and the
+    // standing car gets the passing one's.
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        7.0 car#2 at 30.0,33.0
+        8.0 car#2 at 40.0,33.0
+        8.0 car#1 is #2
+        8.0 car#2 is #1
+        10.0 car#2 at 60.0,33.0
+        13.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#2 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 10.0]
+                in_zone: true = true [10.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle is over (revision 2): car#2 since 0.0 until 13.0, dwell_s 13.0, end_reason "stream_ended", hidden_s 0.0
+        "#]],
+    );
+}
+
+#[test]
+fn a_parked_car_whose_id_changes_all_night_is_one_event() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        12.0 car#1 is #2
+        20.0 car#1 hides
+        24.0 car#1 at 40.0,30.0
+        24.0 car#1 is #3
+        30.0 car#1 is #4
+        31.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 10.0]
+                in_zone: true = true [10.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle goes on (revision 2): car#1 since 0.0, dwell_s 25.0, hidden_s 4.1
+            stopped_vehicle is over (revision 3): car#1 since 0.0 until 31.0, dwell_s 26.9, end_reason "stream_ended", hidden_s 4.1
+        "#]],
+    );
+}
+
+#[test]
+fn slow_traffic_people_and_cars_beside_the_zone_are_nothing() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 20.0,30.0
+        0.0 person#2 at 40.0,30.0
+        0.0 car#3 at 40.0,45.0
+        30.0 car#1 at 45.0,30.0
+        30.0 person#2 at 40.0,30.0
+        30.0 car#3 at 40.0,45.0
+        ",
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn a_second_stop_of_the_same_track_is_not_a_second_event() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 30.0,30.0
+        12.0 car#1 at 30.0,30.0
+        15.0 car#1 at 60.0,30.0
+        40.0 car#1 at 60.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 10.0]
+                in_zone: true = true [10.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle is over (revision 2): car#1 since 0.0 until 12.2, dwell_s 12.2, end_reason "left", hidden_s 0.0
+        "#]],
+    );
+}

@@ -12,12 +12,12 @@
 
 use std::collections::BTreeMap;
 
-use protocol::event::{Comparison, FrameTime, Severity, Value};
+use protocol::event::{Comparison, Severity, Value};
 use protocol::units::rounded;
-use protocol::{EventTime, ObjectClass, Point, TrackId, ZoneId};
+use protocol::{ObjectClass, Point, TrackId, ZoneId};
 
 use super::explain::{self, Span};
-use super::params::{MOTOR_VEHICLES, place_of};
+use super::params::MOTOR_VEHICLES;
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
 use crate::geometry::{Vector, polygon_contains};
@@ -184,18 +184,19 @@ impl WrongWay {
     /// Follows one vehicle by one frame.
     fn follow(&self, drive: &mut Drive, user: &Observation, lane: &Lane, frame: &FrameView<'_>) {
         let is_inside = polygon_contains(&self.zone.points, user.spot.foot);
-        let course = chord(frame, user).map(|(from, way)| (from, angle(&way, lane), way));
+        // Nothing can be said of a track's first moments.
+        let Some((from, way)) = chord(frame, user) else {
+            return;
+        };
         let against = drive.against.as_mut();
-        match course {
-            // Nothing can be said of a track's first moments.
-            None => {}
-            Some((_, _, way)) if is_inside && way.vector.length() < STANDING.of(way.basis) => {
+        match angle(&way, lane) {
+            _ if is_inside && way.vector.length() < STANDING.of(way.basis) => {
                 // It stands: neither driving on nor turning back.
                 if let Some(against) = against {
                     against.last_watched = frame.watched;
                 }
             }
-            Some((from, Some(angle), _)) if is_inside && angle > self.min_angle_deg => {
+            Some(angle) if is_inside && angle > self.min_angle_deg => {
                 let stretch = drive.against.get_or_insert_with(|| {
                     let start = if polygon_contains(&self.zone.points, from.foot) {
                         from
@@ -216,11 +217,10 @@ impl WrongWay {
                 stretch.last_watched = frame.watched;
                 stretch.least_angle = stretch.least_angle.min(angle);
             }
-            Some(_) => {
-                if against.is_some_and(|a| frame.watched - a.last_watched > FLICKER_S) {
-                    drive.against = None;
-                }
+            _ if against.is_some_and(|a| frame.watched - a.last_watched > FLICKER_S) => {
+                drive.against = None;
             }
+            _ => {}
         }
     }
 
@@ -310,13 +310,9 @@ impl WrongWay {
             actors: vec![frame.actor(user)],
             facts,
             explanation,
-            evidence: evidence(against.start.at),
+            evidence: vec![against.start.at],
         })
     }
-}
-
-fn evidence(start: FrameTime) -> Vec<FrameTime> {
-    vec![start]
 }
 
 /// The way of the last second, from where it began.
@@ -346,7 +342,7 @@ fn angle(way: &Way, lane: &Lane) -> Option<f64> {
 
 impl Rule for WrongWay {
     fn place(&self) -> Option<&ZoneId> {
-        place_of(&self.zone)
+        Some(&self.zone.id)
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
@@ -391,7 +387,7 @@ impl Rule for WrongWay {
         }
     }
 
-    fn end(&mut self, _at: EventTime, reason: EndReason, report: &mut Reporter<'_>) {
+    fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
         for (_, drive) in std::mem::take(&mut self.drives) {
             if let Some((case, last)) = drive.case {
                 case.close(last.at.time, reason, BTreeMap::new(), report);

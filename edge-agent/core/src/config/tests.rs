@@ -1,0 +1,279 @@
+use std::fmt::Write;
+
+use super::*;
+use expect_test::{Expect, expect};
+
+fn faults(toml: &str) -> String {
+    let table: toml::Table = toml.parse().unwrap();
+    let (_, faults) = SceneConfig::from_table(&table);
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+fn check(toml: &str, expected: &Expect) {
+    expected.assert_eq(&faults(toml));
+}
+
+const GOOD: &str = r#"
+    [[zone]]
+    id = "lane"
+    name = "Làn ngoài"
+    points = [[0.1, 0.5], [0.9, 0.5], [0.9, 0.9], [0, 1]]
+
+    [[line]]
+    id = "stop"
+    from = [0.1, 0.6]
+    to = [0.9, 0.6]
+    towards = [0.5, 0.4]
+
+    [[signal]]
+    group = "north"
+    lamp = { region = [0.62, 0.1, 0.02, 0.08], layout = "vertical" }
+
+    [[signal]]
+    group = "east"
+    mqtt = { topic = "junction/12/east" }
+    stale_after_s = 2
+
+    [tracker]
+    keep_lost_s = 3.0
+
+    [[rule]]
+    id = "red"
+    kind = "red_light"
+    line = "stop"
+    signal = "north"
+    title = { vi = "Vượt đèn", en = "Ran the light" }
+    severity = "critical"
+
+    [[rule]]
+    id = "parked"
+    kind = "stopped_vehicle"
+    zone = "lane"
+    min_dwell_s = 30
+    classes = ["car", "truck"]
+    title = "Chỗ cấm đỗ"
+"#;
+
+#[test]
+fn a_good_scene_has_no_faults_and_its_defaults() {
+    let (config, faults) = SceneConfig::from_table(&GOOD.parse().unwrap());
+    assert_eq!(faults, []);
+    assert_eq!(config.zones[0].points[3], Point { x: 0.0, y: 1.0 });
+    assert_eq!(config.signals[0].stale_after_s, Seconds(1.5));
+    assert_eq!(config.signals[1].stale_after_s, Seconds(2.0));
+    assert_eq!(config.tracker.keep_lost_s, 3.0);
+    assert_eq!(
+        config.tracker.high_score,
+        TrackerConfig::default().high_score
+    );
+    let [red, parked] = config.rules.as_slice() else {
+        panic!("two rules");
+    };
+    assert_eq!(red.severity, Severity::Critical);
+    assert_eq!(red.title.en, "Ran the light");
+    assert_eq!(red.place.as_ref().unwrap().as_str(), "stop");
+    assert_eq!(parked.severity, Severity::Major);
+    assert_eq!(parked.title.vi, parked.title.en);
+}
+
+#[test]
+fn an_empty_scene_is_a_scene() {
+    let (config, faults) = SceneConfig::from_table(&toml::Table::new());
+    assert_eq!(faults, []);
+    assert!(config.rules.is_empty());
+}
+
+#[test]
+fn every_fault_is_found_at_once() {
+    check(
+        r#"
+        [[zone]]
+        id = "lane"
+        points = [[0.1, 0.5], [0.9, 0.5]]
+        [[zone]]
+        id = "bow-tie"
+        points = [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]
+        [[zone]]
+        id = "pixels"
+        points = [[0.1, 0.5], [640, 360], [0.9, 0.9]]
+        [[zone]]
+        id = "lane"
+        points = [[0.1, 0.5], [0.9, 0.5], [0.9, 0.9]]
+        colour = "red"
+        [[zone]]
+        id = "Làn"
+        points = "everywhere"
+        [[line]]
+        id = "lane"
+        from = [0.1, 0.6]
+        to = [0.9, 0.6]
+        towards = [0.5, 0.6]
+        [[signal]]
+        group = "north"
+        [[signal]]
+        group = "south"
+        lamp = { region = [0.9, 0.9, 0.2, 0.2], layout = "round" }
+        mqtt = { topic = "a/#" }
+        [tracker]
+        high_score = 0.3
+        low_score = 0.5
+        keep_lost = 2
+        [[rule]]
+        id = "r1"
+        kind = "stoped_vehicle"
+        anything = 1
+        [[rule]]
+        id = "r2"
+        kind = "stopped_vehicle"
+        zone = "lame"
+        min_dwell_ms = 5000
+        [[rule]]
+        id = "r2"
+        kind = "wrong_way"
+        zone = "lane"
+        direction = [[0.5, 0.5], [0.5, 0.5]]
+        min_distance_m = -3
+        min_duration_s = "2 s"
+        classes = ["lorry"]
+        severity = "high"
+        [[rule]]
+        id = "r3"
+        kind = "red_light"
+        line = "stop"
+        signal = "north"
+        [[rule]]
+        kind = "loitering"
+        "#,
+        &expect![[r#"
+            zone[0].points: has 2; a zone needs at least 3 points (for a line use [[line]])
+            zone[1].points: the edge after point 0 crosses the edge after point 2 (counted from 0); list the corners in order around the zone
+            zone[2].points[1]: [640, 360] is outside the picture; write fractions of its width and height from 0 to 1, not pixels
+            zone[3].colour: is not a key here; known are `id`, `name`, `points`
+            zone[4].id: `Làn` cannot be an id; use 1 to 64 of a-z, 0-9, `-` and `_`, starting with a letter or digit
+            zone[4].points: is the text "everywhere"; write a list of [x, y]
+            line[0].towards: is on the line; give a point beyond it, on the side where a forward crossing ends up
+            signal[0]: has no source; give `lamp = { region = [x, y, width, height], layout = "vertical" }` or `mqtt = { topic = "..." }`, or `recorded = true` when its readings come with recorded inputs
+            signal[1].lamp.layout: `round` is not known; write "vertical" or "horizontal"
+            signal[1].lamp.region: is empty or reaches outside the picture; write [left, top, width, height] as fractions of the picture, for example [0.62, 0.10, 0.02, 0.08]
+            signal[1].mqtt.topic: must be one topic without wildcards, for example junction/12/signal/north
+            tracker.low_score: is above high_score (0.3); write a smaller number
+            tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
+            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `loitering`, `pedestrian_on_carriageway`, `red_light`, `stopped_vehicle`, `wrong_way`
+            rule[1].zone: there is no zone `lame`; did you mean `lane`? known are `lane`
+            rule[1].min_dwell_ms: is not a key here; did you mean `min_dwell_s`?
+            rule[2].severity: there is no severity `high`; known are `info`, `minor`, `major`, `critical`
+            rule[2].direction: leads nowhere; move its two points apart
+            rule[2].classes: there is no class of road user `lorry`; known are `person`, `bicycle`, `motorcycle`, `car`, `bus`, `truck`, `train`, `animal`
+            rule[2].min_duration_s: is the text "2 s"; write a number in s without its unit, for example 2
+            rule[2].min_distance_m: is -3; write a number in m from 0.5 to 1000
+            rule[3].line: there is no line `stop`, and no other; add one
+            rule[4].id: is missing; write for example `id = "no-stopping"`
+            rule[4].zone: is missing; write for example `zone = "carriageway"`
+            zone[3].id: `lane` is taken by zone[0]; choose another
+            rule[2].id: `r2` is taken by rule[1]; choose another
+            line[0].id: `lane` is a zone already; zones and lines share their names, choose another"#]],
+    );
+}
+
+#[test]
+fn a_rule_that_names_a_faulty_zone_is_not_at_fault_itself() {
+    check(
+        r#"
+        [[zone]]
+        id = "lane"
+        points = [[0.1, 0.5], [0.9, 0.5]]
+        [[rule]]
+        id = "r"
+        kind = "loitering"
+        zone = "lane"
+        "#,
+        &expect!["zone[0].points: has 2; a zone needs at least 3 points (for a line use [[line]])"],
+    );
+}
+
+#[test]
+fn values_of_the_wrong_form_are_named() {
+    check(
+        r#"
+        zone = "lane"
+        tracker = 3
+        line = [1]
+        [[rule]]
+        id = 7
+        kind = true
+        "#,
+        &expect![[r#"
+            zone: is the text "lane"; write one [[zone]] for each
+            line[0]: is the number 1; write one [[line]] for each
+            tracker: is the number 3; write a table
+            rule[0].id: is the number 7; write text in quotes
+            rule[0].kind: is true; write text in quotes"#]],
+    );
+}
+
+#[test]
+fn the_catalogue_says_what_every_key_means() {
+    let mut text = String::new();
+    for entry in crate::rule_catalogue() {
+        let (kind, severity, summary) = (entry.kind, entry.severity, entry.summary.1);
+        writeln!(text, "{kind} ({severity:?}): {summary}").unwrap();
+        assert!(!entry.title.0.is_empty() && !entry.summary.0.is_empty());
+        for param in entry.params {
+            let form = match param.form {
+                crate::rules::Form::Number(n) => {
+                    // A number carries its unit in its key.
+                    assert!(param.key.contains('_'), "{} has no unit", param.key);
+                    assert!((n.min..=n.max).contains(&n.default));
+                    format!("{} {} ({} to {})", n.default, n.unit, n.min, n.max)
+                }
+                crate::rules::Form::Classes(default) => {
+                    let names: Vec<&str> = default.iter().map(|c| c.as_str()).collect();
+                    names.join(", ")
+                }
+                other => format!("{other:?}").to_lowercase(),
+            };
+            writeln!(text, "    {}: {form}; {}", param.key, param.meaning).unwrap();
+        }
+    }
+    expect![["
+        loitering (Minor): Somebody stays in a zone for longer than allowed, short exits included
+            zone: zone; where
+            min_dwell_s: 60 s (1 to 86400); how long somebody must have been in the zone
+            max_exit_s: 5 s (0 to 600); an absence of up to this pauses the dwell; a longer one ends it
+            classes: person; who is concerned; people on two-wheelers never are
+        pedestrian_on_carriageway (Major): A person on foot, not a rider, stands or walks where only vehicles belong
+            zone: zone; the carriageway
+            except_zones: zones; where people may be all the same, for example a zebra
+            min_duration_s: 2 s (0 to 3600); how long somebody must have been there
+            max_exit_s: 1 s (0 to 60); an absence of up to this pauses the duration; a longer one ends it
+            max_speed_kmh: 12 km/h (1 to 60); who is faster is no pedestrian (calibrated cameras)
+            max_speed_heights_per_s: 2 box heights per s (0.1 to 20); who is faster is no pedestrian (without calibration)
+        red_light (Major): A vehicle crosses the stop line on red and drives on into the junction
+            line: line; the stop line; forward is into the junction
+            signal: signal; the signal group that governs this movement
+            grace_s: 0.5 s (0 to 10); for how long it must have been red at the crossing
+            min_travel_m: 5 m (0.5 to 100); how far beyond the line it must drive (calibrated cameras)
+            min_travel_heights: 1.5 box heights (0.2 to 20); how far beyond the line it must drive (without calibration)
+            max_travel_s: 10 s (1 to 120); within what time it must have driven so far
+            classes: motorcycle, car, bus, truck; which vehicles
+        stopped_vehicle (Major): A vehicle stands still in a zone for longer than allowed, through occlusion
+            zone: zone; where
+            min_dwell_s: 60 s (1 to 86400); how long it must have been seen to stand; 10 suits an expressway, 60 a city lane
+            radius_m: 2 m (0.2 to 20); it stands while it stays within this (calibrated cameras)
+            radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
+            keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+            classes: motorcycle, car, bus, truck; which vehicles
+        wrong_way (Critical): A vehicle drives against its lane for long enough and far enough
+            zone: zone; the lane or carriageway
+            direction: direction; the way that traffic goes there, from one point to another
+            min_angle_deg: 120 ° (90 to 179); how far off the direction a course must be
+            min_duration_s: 2 s (0 to 600); how long it must have gone against the direction
+            min_distance_m: 10 m (0.5 to 1000); how far it must have gone against the direction (calibrated cameras)
+            min_distance_heights: 3 box heights (0.2 to 100); how far it must have gone against the direction (without calibration)
+            min_speed_kmh: 5 km/h (0 to 100); slower is reversing, not driving (calibrated cameras)
+            min_speed_heights_per_s: 0.4 box heights per s (0 to 50); slower is reversing, not driving (without calibration)
+            classes: motorcycle, car, bus, truck; which vehicles
+    "]].assert_eq(&text);
+}

@@ -1,0 +1,365 @@
+//! What must hold for any input, in any order: replay equals live, no panic,
+//! one onset per track and rule, bounded memory.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // a test reads its data from files
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use edge_core::{Gap, GapReason, Input, Output};
+use proptest::prelude::*;
+use protocol::event::Phase;
+use protocol::id::SignalGroupId;
+use protocol::signal::SignalSource;
+use protocol::units::Seconds;
+use protocol::{
+    Detection, Detections, Event, EventTime, NormBox, ObjectClass, SignalReading, SignalState,
+    TimeQuality,
+};
+use support::{case, lines, play, scene};
+
+/// All five kinds with thresholds so low that a few seconds are enough.
+const EAGER: &str = r#"
+    zone = [{ id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] }]
+    line = [{ id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] }]
+    signal = [{ group = "g", recorded = true, stale_after_s = 5.0 }]
+    rule = [
+        { id = "a", kind = "stopped_vehicle", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0 },
+        { id = "b", kind = "loitering", zone = "z", min_dwell_s = 1.0, max_exit_s = 1.0 },
+        { id = "c", kind = "pedestrian_on_carriageway", zone = "z", min_duration_s = 0.5 },
+        { id = "d", kind = "wrong_way", zone = "z", direction = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.5 },
+        { id = "e", kind = "red_light", line = "l", signal = "g", grace_s = 0.1, min_travel_heights = 0.3 },
+    ]
+"#;
+
+fn at(t: f64) -> EventTime {
+    EventTime::EPOCH + Seconds(t)
+}
+
+fn frame(number: u64, t: f64, items: Vec<Detection>) -> Input {
+    Input::Detections(Detections {
+        frame: number,
+        time: at(t),
+        time_quality: TimeQuality::Media,
+        aspect: 16.0 / 9.0,
+        items,
+    })
+}
+
+fn red(t: f64) -> Input {
+    Input::Signal(SignalReading {
+        group: SignalGroupId::new("g").unwrap(),
+        state: SignalState::Red,
+        time: at(t),
+        confidence: 1.0,
+        source: SignalSource::Recording,
+    })
+}
+
+/// Road users that wander, vanish, flicker and change their class.
+fn traffic() -> impl Strategy<Value = Vec<Input>> {
+    let step = (
+        -0.03..0.03_f64,
+        -0.02..0.02_f64,
+        0.0..1.0_f64,
+        prop_oneof![
+            8 => Just(None),
+            1 => Just(Some(ObjectClass::Truck)),
+            1 => Just(Some(ObjectClass::Motorcycle))
+        ],
+    );
+    let start = (
+        0.1..0.9_f64,
+        0.3..0.9_f64,
+        prop_oneof![
+            Just(ObjectClass::Car),
+            Just(ObjectClass::Person),
+            Just(ObjectClass::Motorcycle)
+        ],
+        -0.03..0.03_f64,
+    );
+    let walker = (start, prop::collection::vec(step, 60));
+    let disturbance = prop::collection::vec((0_usize..60, 0_u8..5, -3.0..30.0_f64), 0..4);
+    (prop::collection::vec(walker, 1..6), disturbance).prop_map(|(walkers, disturbances)| {
+        let mut inputs = Vec::new();
+        let mut places: Vec<(f64, f64)> = walkers.iter().map(|((x, y, ..), _)| (*x, *y)).collect();
+        let mut now = 0.0;
+        for tick in 0..60 {
+            now += 0.1;
+            for (_, kind, by) in disturbances.iter().filter(|(when, ..)| *when == tick) {
+                match kind {
+                    0 => now += by,
+                    1 => inputs.push(Input::End(at(now))),
+                    2 => inputs.push(Input::Tick(at(now + by))),
+                    _ => {
+                        inputs.push(Input::Gap(Gap {
+                            from: at(now),
+                            to: at(now + by),
+                            reason: GapReason::StreamLost,
+                        }));
+                        now += by;
+                    }
+                }
+            }
+            let mut items = Vec::new();
+            for ((_, _, class, drift), steps) in &walkers {
+                let place = &mut places[items.len().min(walkers.len() - 1)];
+                let (dx, dy, chance, other) = steps[tick];
+                place.0 = (place.0 + dx / 3.0 + drift).clamp(0.0, 0.95);
+                place.1 = (place.1 + dy / 3.0).clamp(0.0, 0.85);
+                let score = if chance < 0.1 {
+                    0.05
+                } else {
+                    0.2 + 0.8 * chance
+                };
+                items.push(Detection {
+                    class: other.unwrap_or(*class),
+                    score,
+                    bounds: NormBox {
+                        x: place.0,
+                        y: place.1,
+                        width: 0.06,
+                        height: 0.12,
+                    },
+                });
+            }
+            inputs.push(red(now));
+            inputs.push(frame(tick as u64, now, items));
+        }
+        inputs
+    })
+}
+
+fn starts(out: &[Output]) -> impl Iterator<Item = &Event> {
+    out.iter().filter_map(|output| match output {
+        Output::Event(event) if event.phase == Phase::Start => Some(event),
+        _ => None,
+    })
+}
+
+fn shuffled(inputs: &[Input], seed: usize) -> Vec<Input> {
+    let mut inputs = inputs.to_vec();
+    for (index, input) in inputs.iter_mut().enumerate() {
+        if let Input::Detections(frame) = input
+            && !frame.items.is_empty()
+        {
+            let turn = (seed + index) % frame.items.len();
+            frame.items.rotate_left(turn);
+            if (seed + index).is_multiple_of(2) {
+                frame.items.reverse();
+            }
+        }
+    }
+    inputs
+}
+
+#[test]
+fn the_order_of_detections_within_a_frame_changes_nothing() {
+    for name in ["junction", "restless_camera"] {
+        let (scene, inputs) = case(name);
+        let expected = lines(&play(scene.clone(), &inputs));
+        for seed in 1..4 {
+            let out = lines(&play(scene.clone(), &shuffled(&inputs, seed)));
+            assert_eq!(out, expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_scene_cut_in_two_at_any_input_goes_on_the_same() {
+    let (scene, inputs) = case("restless_camera");
+    let expected = lines(&play(scene.clone(), &inputs));
+    for cut in (0..inputs.len()).step_by(7) {
+        let mut first = scene.clone();
+        let mut out = Vec::new();
+        for input in &inputs[..cut] {
+            first.handle(input.clone(), &mut out);
+        }
+        out.extend(play(first.clone(), &inputs[cut..]));
+        assert_eq!(lines(&out), expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn frames_that_come_twice_or_late_are_refused_and_counted() {
+    let (mut scene, inputs) = case("restless_camera");
+    let mut out = Vec::new();
+    for input in inputs {
+        scene.handle(input, &mut out);
+    }
+    assert_eq!(scene.refused().frames_out_of_order, 2);
+}
+
+#[test]
+fn a_signal_from_the_future_is_refused_and_blocks_nothing() {
+    let mut scene = scene(EAGER);
+    let mut out = Vec::new();
+    scene.handle(red(1e9), &mut out);
+    scene.handle(frame(0, 1.0, Vec::new()), &mut out);
+    scene.handle(red(5e9), &mut out);
+    scene.handle(red(1.0), &mut out);
+    let shown: Vec<SignalState> = scene.signals().map(|(_, state)| state).collect();
+    assert_eq!(shown, [SignalState::Red]);
+    assert_eq!(scene.refused().signals_from_the_future, 1);
+}
+
+#[test]
+fn memory_is_flat_under_flapping_detections() {
+    let mut scene = scene(EAGER);
+    let mut out = Vec::new();
+    let mut most = 0;
+    // A weak generator is enough to scatter boxes, and the same everywhere.
+    let mut state = 1_u32;
+    let mut chance = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1_u32 << 24)
+    };
+    for number in 0..20_000_u32 {
+        let items = (0..20)
+            .map(|_| Detection {
+                class: [ObjectClass::Car, ObjectClass::Person][usize::from(chance() < 0.5)],
+                score: 0.3 + 0.7 * chance(),
+                bounds: NormBox {
+                    x: chance() * 0.9,
+                    y: chance() * 0.9,
+                    width: 0.05,
+                    height: 0.05,
+                },
+            })
+            .collect();
+        scene.handle(
+            frame(number.into(), f64::from(number) / 10.0, items),
+            &mut out,
+        );
+        scene.handle(red(f64::from(number) / 10.0), &mut out);
+        out.clear();
+        most = most.max(scene.remembered());
+    }
+    assert!(most > 20, "the test exercises nothing: {most}");
+    assert!(most < 3_000, "remembers {most} things");
+    // And it is as ready as at the beginning.
+    scene.handle(Input::End(at(2_000.0)), &mut out);
+    assert_eq!(scene.remembered(), 0);
+}
+
+/// Anything at all: extreme times, boxes and numbers.
+fn anything() -> impl Strategy<Value = Input> {
+    let time = prop_oneof![
+        any::<i64>().prop_map(EventTime::from_micros),
+        (-5_000_000_i64..20_000_000).prop_map(EventTime::from_micros),
+    ];
+    let number = prop_oneof![
+        4 => -0.2..1.2_f64,
+        1 => any::<f64>(),
+        1 => Just(0.0),
+        1 => Just(1e300),
+    ];
+    let class = prop_oneof![
+        Just(ObjectClass::Car),
+        Just(ObjectClass::Person),
+        Just(ObjectClass::Motorcycle),
+        Just(ObjectClass::Other),
+    ];
+    let item = (class, number.clone(), prop::array::uniform4(number.clone())).prop_map(
+        |(class, score, edges)| Detection {
+            class,
+            score,
+            bounds: edges.into(),
+        },
+    );
+    let state = prop_oneof![
+        Just(SignalState::Red),
+        Just(SignalState::Green),
+        Just(SignalState::Unknown)
+    ];
+    let source = prop_oneof![Just(SignalSource::Lamp), Just(SignalSource::Recording)];
+    prop_oneof![
+        6 => (any::<u64>(), time.clone(), number.clone(), prop::collection::vec(item, 0..12)).prop_map(
+            |(frame, time, aspect, items)| Input::Detections(Detections {
+                frame, time, time_quality: TimeQuality::Arrival, aspect, items,
+            })
+        ),
+        2 => (state, time.clone(), number, source).prop_map(|(state, time, confidence, source)| {
+            Input::Signal(SignalReading {
+                group: SignalGroupId::new("g").unwrap(), state, time, confidence, source,
+            })
+        }),
+        1 => (time.clone(), time.clone()).prop_map(|(from, to)| {
+            Input::Gap(Gap { from, to, reason: GapReason::Frozen })
+        }),
+        1 => time.clone().prop_map(Input::Tick),
+        1 => time.prop_map(Input::End),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_input_makes_it_panic_or_write_what_is_not_json(
+        inputs in prop::collection::vec(anything(), 0..80)
+    ) {
+        let mut scene = scene(EAGER);
+        let mut out = Vec::new();
+        for input in inputs {
+            scene.handle(input, &mut out);
+            prop_assert!(scene.tracks().all(|track| track.path().count() <= 64));
+        }
+        for line in lines(&out).lines() {
+            // A number that is not finite would be `null` here and fail there.
+            let read: Output = serde_json::from_str(line).unwrap();
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn a_track_has_at_most_one_onset_per_rule(inputs in traffic()) {
+        let out = play(scene(EAGER), &inputs);
+        let mut onsets = BTreeMap::new();
+        for event in starts(&out) {
+            for actor in &event.actors {
+                let count = onsets.entry((event.rule.clone(), actor.track)).or_insert(0);
+                *count += 1;
+                prop_assert_eq!(*count, 1, "{} {}", event.rule, actor.track);
+            }
+        }
+    }
+
+    #[test]
+    fn revisions_count_up_and_nothing_follows_an_end(inputs in traffic()) {
+        let mut inputs = inputs;
+        inputs.push(Input::End(at(1e4)));
+        let out = play(scene(EAGER), &inputs);
+        let mut known: BTreeMap<_, (u32, Phase)> = BTreeMap::new();
+        for output in &out {
+            let Output::Event(event) = output else { continue };
+            match known.insert(event.id, (event.revision, event.phase)) {
+                None => prop_assert_eq!((event.revision, event.phase), (1, Phase::Start)),
+                Some((revision, phase)) => {
+                    prop_assert_eq!(event.revision, revision + 1);
+                    prop_assert_ne!(phase, Phase::End);
+                }
+            }
+        }
+        for output in &out {
+            if let Output::Event(event) = output {
+                // What has a duration was ended; a red light is over at once.
+                let over = known[&event.id].1 == Phase::End || event.rule.as_str() == "e";
+                prop_assert!(over, "{} never ended", event.rule);
+            }
+        }
+    }
+
+    #[test]
+    fn a_recording_and_any_order_within_frames_give_the_same_bytes(
+        inputs in traffic(), seed in 0_usize..100
+    ) {
+        let live = lines(&play(scene(EAGER), &inputs));
+        let recorded: Vec<Input> = inputs
+            .iter()
+            .map(|input| serde_json::to_string(input).unwrap())
+            .map(|line| serde_json::from_str(&line).unwrap())
+            .collect();
+        prop_assert_eq!(&lines(&play(scene(EAGER), &shuffled(&recorded, seed))), &live);
+    }
+}
