@@ -6,7 +6,7 @@ _packages_run=(
   # to build
   ca-certificates gcc g++ libc6-dev make pkg-config clang libclang-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
-  libopencv-dev libsqlite3-dev
+  libopencv-dev
   # to run: RTSP and parsers, H.264/H.265 decoders, muxers
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
