@@ -13,7 +13,7 @@
 //! that could not be sent is replaced by the next one.
 //!
 //! Reading order: [`budget`] → [`outbox`] → [`envelope`] → [`settings`] →
-//! [`window`] → [`uplink`] → [`probe`].
+//! `window` → [`mod@uplink`] → [`mod@probe`].
 
 pub mod budget;
 mod clock;
