@@ -128,9 +128,9 @@ fn stamped(unit: &AccessUnit, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::
 fn scrambled(unit: &AccessUnit, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::Buffer {
     let bytes = unit.buffer.map_readable().map(|map| {
         let mut bytes = map.to_vec();
-        // The start code and the header stay: a lost header is a lost packet,
-        // which is another fault.
-        for byte in bytes.iter_mut().skip(16) {
+        // What the payloader needs to find the picture stays; the rest is noise.
+        let kept = after_start_codes(&bytes).unwrap_or(bytes.len() / 2);
+        for byte in bytes.iter_mut().skip(kept) {
             *byte ^= 0x5a;
         }
         bytes
@@ -145,6 +145,15 @@ fn scrambled(unit: &AccessUnit, pts: gst::ClockTime, dts: gst::ClockTime) -> gst
         }
         Err(_) => stamped(unit, pts, dts),
     }
+}
+
+/// Where the slice header begins: behind the last start code of the first
+/// bytes and the two bytes that name the unit.
+fn after_start_codes(bytes: &[u8]) -> Option<usize> {
+    let head = &bytes[..bytes.len().min(64)];
+    head.windows(3)
+        .rposition(|window| window == [0, 0, 1])
+        .map(|at| at + 5)
 }
 
 fn with_times(mut buffer: gst::Buffer, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::Buffer {

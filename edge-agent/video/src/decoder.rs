@@ -76,12 +76,12 @@ fn started(factory: &gst::ElementFactory, threads: i32) -> Option<gst::Element> 
     if is_int("max-threads") {
         decoder.set_property("max-threads", threads);
     }
-    if decoder.set_state(gst::State::Ready).is_err() {
+    let is_ready = decoder.set_state(gst::State::Ready).is_ok();
+    decoder.set_state(gst::State::Null).ok();
+    if !is_ready {
         tracing::warn!(decoder = %factory.name(), "decoder does not start; trying the next");
-        decoder.set_state(gst::State::Null).ok();
-        return None;
     }
-    Some(decoder)
+    is_ready.then_some(decoder)
 }
 
 /// The converter to I420, which lets I420 pass untouched, and the filter behind it.
@@ -150,9 +150,7 @@ mod tests {
         let format = caps("video/x-h264,stream-format=byte-stream,alignment=au");
         let name = |rejected: &BTreeSet<String>| {
             let decoder = make_decoder(&format, 1, rejected).unwrap();
-            let name = decoder.factory().unwrap().name().to_string();
-            decoder.set_state(gst::State::Null).unwrap();
-            name
+            decoder.factory().unwrap().name().to_string()
         };
         let best = name(&BTreeSet::new());
         let mut rejected = BTreeSet::from([best.clone()]);

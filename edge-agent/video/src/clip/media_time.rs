@@ -26,7 +26,7 @@ impl MediaTime {
     pub fn new(start: EventTime, fps: f64, counts_only: bool) -> Self {
         #[allow(clippy::cast_possible_truncation)] // `as` saturates
         let nominal = if fps.is_finite() && fps > 0.0 {
-            ((1e6 / fps).round() as i64).max(1)
+            ((1e6 / fps).round() as i64).clamp(1, 3_600_000_000)
         } else {
             40_000
         };
@@ -58,13 +58,10 @@ impl MediaTime {
             }
             (None, _) => None,
         };
-        let at = match own.filter(|own| *own > last) {
-            Some(own) => own,
-            None => {
-                self.mended += u64::from(!self.counts_only);
-                last.saturating_add(self.nominal)
-            }
-        };
+        let at = own.filter(|own| *own > last).unwrap_or_else(|| {
+            self.mended += u64::from(!self.counts_only);
+            last.saturating_add(self.nominal)
+        });
         self.last = Some(at);
         EventTime::from_micros(self.start.as_micros().saturating_add(at))
     }

@@ -25,7 +25,7 @@ pub(super) fn listed(folder: &Path) -> Result<Vec<PathBuf>, ClipError> {
         }
     }
     // One format per stream: the first one's. The rest are something else.
-    pictures.sort_by(|a, b| natural(a).cmp(&natural(b)));
+    pictures.sort_by_cached_key(|path| natural(path));
     let first = pictures.first().and_then(|path| kind(path));
     pictures.retain(|path| kind(path) == first);
     if pictures.is_empty() {

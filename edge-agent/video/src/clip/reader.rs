@@ -90,6 +90,12 @@ impl ClipReader {
         if metadata.is_dir() {
             return Err(ClipError::Folder(path.to_owned()));
         }
+        if metadata.is_file() && metadata.len() == 0 {
+            return Err(ClipError::NotMedia {
+                path: path.to_owned(),
+                detail: "the file is empty".to_owned(),
+            });
+        }
         // GStreamer would only say "not found" of a file that is not ours to read.
         std::fs::File::open(path).map_err(|source| ClipError::Unreadable {
             path: path.to_owned(),
@@ -99,16 +105,13 @@ impl ClipReader {
         let sink = sink();
         let streams =
             Streams::of_file(&pipeline, path, &sink).map_err(|fault| fault_error(path, fault))?;
-        let first = Opening {
-            path,
-            pipeline: &pipeline,
-            sink: &sink,
-            streams: &streams,
+        Opening {
+            path: path.to_owned(),
+            pipeline,
+            sink,
+            streams,
         }
-        .first();
-        let container = lock(&streams.container).clone();
-        let codec = lock(&streams.codec).clone().unwrap_or_default();
-        Self::opened(path, pipeline, sink, first, codec, container, start)
+        .reader(start)
     }
 
     /// Opens a folder of JPEG or PNG pictures as a clip of `fps` pictures per second.
@@ -143,89 +146,22 @@ impl ClipReader {
                 source,
             })?;
         let streams = Arc::new(Streams::default());
-        let codec = codec_name(&caps);
-        *lock(&streams.codec) = Some(codec.clone());
-        let first = Opening {
-            path: folder,
-            pipeline: &pipeline,
-            sink: &sink,
-            streams: &streams,
+        streams.is_attached.store(true, Ordering::Release);
+        *lock(&streams.codec) = Some(codec_name(&caps));
+        *lock(&streams.container) = Some("folder of pictures".to_owned());
+        let mut reader = Opening {
+            path: folder.to_owned(),
+            pipeline,
+            sink,
+            streams,
         }
-        .first();
-        let container = Some("folder of pictures".to_owned());
-        let mut reader = Self::opened(folder, pipeline, sink, first, codec, container, start)?;
+        .reader(start)?;
         reader.promised = Some(promised);
         reader.info.frames_estimate = Some(promised);
         reader.info.fps = Some(fps);
         reader.info.duration = Some(Seconds(promised as f64 / fps));
         reader.time = MediaTime::new(start, fps, false);
         Ok(reader)
-    }
-
-    fn opened(
-        path: &Path,
-        pipeline: gst::Pipeline,
-        sink: gst_app::AppSink,
-        first: Result<gst::Sample, ClipError>,
-        codec: String,
-        container: Option<String>,
-        start: EventTime,
-    ) -> Result<Self, ClipError> {
-        let stopped = |error| {
-            pipeline.set_state(gst::State::Null).ok();
-            error
-        };
-        let no_frames = |detail: &str| ClipError::NoFrames {
-            path: path.to_owned(),
-            detail: detail.to_owned(),
-        };
-        let first = first.map_err(stopped)?;
-        let bus = pipeline.bus().ok_or_else(|| stopped(no_frames("no bus")))?;
-        let format = first
-            .caps()
-            .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())
-            .ok_or_else(|| stopped(no_frames("no format")))?;
-        let fps = Some(format.fps())
-            .filter(|rate| rate.numer() > 0 && rate.denom() > 0)
-            .map(|rate| f64::from(rate.numer()) / f64::from(rate.denom()));
-        let duration = container
-            .as_ref()
-            .and_then(|_| pipeline.query_duration::<gst::ClockTime>())
-            .map(|duration| Seconds(duration.seconds_f64()));
-        let mut warnings = Vec::new();
-        let is_bare = container.is_none();
-        if is_bare {
-            warnings.push(format!(
-                "a bare {codec} stream has no times; its pictures are counted at {} per second",
-                fps.unwrap_or(USUAL_FPS)
-            ));
-        }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
-        let frames_estimate = duration
-            .zip(fps)
-            .map(|(duration, fps)| (duration.0 * fps).round() as u64);
-        Ok(Self {
-            info: ClipInfo {
-                duration,
-                frames_estimate,
-                fps,
-                width: format.width(),
-                height: format.height(),
-                codec,
-                container: container.unwrap_or_else(|| "bare stream".to_owned()),
-            },
-            path: path.to_owned(),
-            time: MediaTime::new(start, fps.unwrap_or(USUAL_FPS), is_bare),
-            pipeline,
-            bus,
-            sink,
-            pending: Some(first),
-            given: 0,
-            corrupt: 0,
-            promised: None,
-            has_ended: false,
-            warnings,
-        })
     }
 
     /// What is known of the clip.
@@ -333,6 +269,21 @@ impl Drop for ClipReader {
     }
 }
 
+/// Whether the first chunk of an AVI announces more than the file has.
+///
+/// The demuxer mends its index in silence; nothing else tells that it is cut.
+fn is_cut_avi(path: &Path) -> bool {
+    let mut head = [0; 12];
+    let is_read = std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head))
+        .is_ok();
+    let announced = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])) + 8;
+    is_read
+        && head.starts_with(b"RIFF")
+        && head.ends_with(b"AVI ")
+        && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() < announced)
+}
+
 fn sink() -> gst_app::AppSink {
     gst_app::AppSink::builder()
         .sync(false)
@@ -383,6 +334,11 @@ fn wait(path: &Path, sink: &gst_app::AppSink, bus: &gst::Bus) -> Result<Next, Cl
 
 fn error_on(bus: &gst::Bus) -> Option<(String, Instant)> {
     let message = bus.pop_filtered(&[gst::MessageType::Error])?;
+    said(&message)
+}
+
+/// The words of an error message, and when they were read.
+fn said(message: &gst::MessageRef) -> Option<(String, Instant)> {
     match message.view() {
         gst::MessageView::Error(error) => Some((
             error.error().message().trim_end_matches('.').to_owned(),
@@ -392,64 +348,131 @@ fn error_on(bus: &gst::Bus) -> Option<(String, Instant)> {
     }
 }
 
-/// A pipeline on its way to the first picture.
-struct Opening<'a> {
-    path: &'a Path,
-    pipeline: &'a gst::Pipeline,
-    sink: &'a gst_app::AppSink,
-    streams: &'a Streams,
+/// A pipeline on its way to the first picture; it stops if it does not get there.
+struct Opening {
+    path: PathBuf,
+    pipeline: gst::Pipeline,
+    sink: gst_app::AppSink,
+    streams: Arc<Streams>,
 }
 
-impl Opening<'_> {
-    fn first(&self) -> Result<gst::Sample, ClipError> {
-        let path = self.path.to_owned();
-        let Some(bus) = self.pipeline.bus() else {
-            return Err(self.not_started());
-        };
+impl Opening {
+    fn reader(self, start: EventTime) -> Result<ClipReader, ClipError> {
+        self.first_then(start).inspect_err(|_| {
+            self.pipeline.set_state(gst::State::Null).ok();
+        })
+    }
+
+    fn first_then(&self, start: EventTime) -> Result<ClipReader, ClipError> {
+        let bus = self.pipeline.bus().ok_or_else(|| self.not_started())?;
+        let first = self.first(&bus)?;
+        let codec = lock(&self.streams.codec).clone().unwrap_or_default();
+        let container = lock(&self.streams.container).clone();
+        let format = first
+            .caps()
+            .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())
+            .ok_or_else(|| ClipError::NoFrames {
+                path: self.path.clone(),
+                detail: "the decoder names no format".to_owned(),
+            })?;
+        let fps = Some(format.fps())
+            .filter(|rate| rate.numer() > 0 && rate.denom() > 0)
+            .map(|rate| f64::from(rate.numer()) / f64::from(rate.denom()));
+        let mut warnings = Vec::new();
+        let is_bare = container.is_none();
+        if is_bare {
+            warnings.push(format!(
+                "a bare {codec} stream has no times; its pictures are counted at {} per second",
+                fps.unwrap_or(USUAL_FPS)
+            ));
+        }
+        if is_cut_avi(&self.path) {
+            warnings.push("the file ended before its announced length; it is truncated".to_owned());
+        }
+        let duration = Some(&self.pipeline)
+            .filter(|_| !is_bare)
+            .and_then(|pipeline| pipeline.query_duration::<gst::ClockTime>())
+            .map(|duration| Seconds(duration.seconds_f64()));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
+        let frames_estimate = duration
+            .zip(fps)
+            .map(|(duration, fps)| (duration.0 * fps).round() as u64);
+        Ok(ClipReader {
+            info: ClipInfo {
+                duration,
+                frames_estimate,
+                fps,
+                width: format.width(),
+                height: format.height(),
+                codec,
+                container: container.unwrap_or_else(|| "bare stream".to_owned()),
+            },
+            path: self.path.clone(),
+            time: MediaTime::new(start, fps.unwrap_or(USUAL_FPS), is_bare),
+            pipeline: self.pipeline.clone(),
+            bus,
+            sink: self.sink.clone(),
+            pending: Some(first),
+            given: 0,
+            corrupt: 0,
+            promised: None,
+            has_ended: false,
+            warnings,
+        })
+    }
+
+    fn first(&self, bus: &gst::Bus) -> Result<gst::Sample, ClipError> {
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             return Err(self.not_started());
         }
         let began = Instant::now();
         let mut failed: Option<(String, Instant)> = None;
         loop {
-            let is_read = lock(&self.streams.codec).is_some();
+            let is_read = self.streams.is_attached.load(Ordering::Acquire);
             if is_read && let Some(sample) = self.sink.try_pull_sample(POLL) {
                 return Ok(sample);
             }
             if let Some(fault) = lock(&self.streams.fault).take() {
-                return Err(fault_error(self.path, fault));
+                return Err(fault_error(&self.path, fault));
             }
-            failed = failed.or_else(|| error_on(&bus));
-            let has_ended = is_read && self.sink.is_eos();
+            // One look for both: looking for one kind throws the other away.
+            let patience = if is_read { gst::ClockTime::ZERO } else { POLL };
+            let mut has_ended = is_read && self.sink.is_eos();
+            if let Some(message) =
+                bus.timed_pop_filtered(patience, &[gst::MessageType::Eos, gst::MessageType::Error])
+            {
+                match said(&message) {
+                    Some(error) => failed = failed.or(Some(error)),
+                    None => has_ended = true,
+                }
+            }
+            let is_complete = self.streams.is_complete.load(Ordering::Acquire);
             let is_given_up = failed
                 .as_ref()
                 .is_some_and(|(_, since)| !is_read || since.elapsed() > DRAIN);
-            if has_ended || is_given_up {
-                let detail = failed.map_or_else(|| "the stream is empty".to_owned(), |(d, _)| d);
-                return Err(match (is_read, lock(&self.streams.container).is_some()) {
-                    (true, _) => ClipError::NoFrames { path, detail },
-                    _ => ClipError::NotMedia { path, detail },
-                });
+            if is_given_up || (is_read && has_ended) {
+                return Err(self.no_picture(is_read, failed.map(|(detail, _)| detail)));
             }
-            if !is_read {
-                if self.streams.is_complete.load(Ordering::Acquire)
-                    && lock(&self.streams.codec).is_none()
-                {
-                    return Err(ClipError::NoVideo(path));
-                }
-                if bus
-                    .timed_pop_filtered(POLL, &[gst::MessageType::Eos])
-                    .is_some()
-                {
-                    return Err(ClipError::NoVideo(path));
-                }
+            // Asked last: the stream may have come meanwhile.
+            if (has_ended || is_complete) && lock(&self.streams.codec).is_none() {
+                return Err(ClipError::NoVideo(self.path.clone()));
             }
             if began.elapsed() > PATIENCE {
                 return Err(ClipError::Stalled {
-                    path,
+                    path: self.path.clone(),
                     waited_s: PATIENCE.as_secs(),
                 });
             }
+        }
+    }
+
+    fn no_picture(&self, is_read: bool, detail: Option<String>) -> ClipError {
+        let path = self.path.clone();
+        let detail = detail.unwrap_or_else(|| "the stream is empty".to_owned());
+        if is_read {
+            ClipError::NoFrames { path, detail }
+        } else {
+            ClipError::NotMedia { path, detail }
         }
     }
 
@@ -457,7 +480,7 @@ impl Opening<'_> {
     fn not_started(&self) -> ClipError {
         let said = self.pipeline.bus().and_then(|bus| error_on(&bus));
         ClipError::Pipeline {
-            path: self.path.to_owned(),
+            path: self.path.clone(),
             detail: said.map_or_else(|| "the pipeline does not start".to_owned(), |(d, _)| d),
         }
     }

@@ -19,6 +19,9 @@ pub(super) struct Streams {
     pub(super) codec: Mutex<Option<String>>,
     pub(super) container: Mutex<Option<String>>,
     pub(super) fault: Mutex<Option<StreamFault>>,
+    /// The video stream runs into the sink. Until then the sink, not yet
+    /// started, would claim to be at its end.
+    pub(super) is_attached: AtomicBool,
     /// All streams are known.
     pub(super) is_complete: AtomicBool,
 }
@@ -149,8 +152,9 @@ impl Streams {
             .static_pad("sink")
             .ok_or_else(|| StreamFault::Pipeline("an element without input".to_owned()))?;
         pad.link(&input)
-            .map(|_| ())
-            .map_err(|error| StreamFault::Pipeline(error.to_string()))
+            .map_err(|error| StreamFault::Pipeline(error.to_string()))?;
+        self.is_attached.store(true, Ordering::Release);
+        Ok(())
     }
 }
 

@@ -34,6 +34,8 @@ const ENCODERS: &[(&str, &[(&str, &str)])] = &[
             ("pass", "qual"),
             ("quantizer", "23"),
             ("key-int-max", "50"),
+            // Reordering would need an edit list, and clips the last picture.
+            ("bframes", "0"),
         ],
     ),
     ("openh264enc", &[("bitrate", "4000000"), ("gop-size", "50")]),
@@ -237,10 +239,11 @@ fn encoder() -> Result<gst::Element, ClipError> {
             }
         }
         // A hardware encoder without its device fails here.
-        if encoder.set_state(gst::State::Ready).is_ok() {
+        let is_ready = encoder.set_state(gst::State::Ready).is_ok();
+        encoder.set_state(gst::State::Null).ok();
+        if is_ready {
             return Ok(encoder);
         }
-        encoder.set_state(gst::State::Null).ok();
     }
     Err(ClipError::NoEncoder)
 }

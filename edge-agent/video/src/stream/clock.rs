@@ -318,7 +318,7 @@ mod tests {
         };
         near.errors(&mut timeline, 10);
         let over = Camera {
-            clock_error: -1_100_000,
+            clock_error: -990_000,
             reports_from: 0,
             ..GOOD
         };

@@ -6,6 +6,14 @@ use gstreamer::glib;
 use super::notice::LossReason;
 use super::settings::RtspSettings;
 
+/// For one look at the port; a camera in the same town answers in a tenth of it.
+const LOOK_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+fn has_port(host: &str) -> bool {
+    host.rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}
+
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
@@ -39,6 +47,34 @@ impl Loss {
         Self {
             reason: reason(status, &cause, &debug),
             detail: Some(cause.message().to_owned()),
+        }
+    }
+
+    /// Asks the network itself why there was no connection: rtspsrc says of a
+    /// closed port, a dead host and an unknown name only that it failed.
+    pub(super) fn of_no_connection(settings: &RtspSettings) -> Option<Self> {
+        use std::io::ErrorKind;
+        use std::net::{TcpStream, ToSocketAddrs as _};
+        let host = settings.host();
+        let socket = if has_port(host) {
+            host.to_owned()
+        } else {
+            format!("{host}:{}", settings.usual_port())
+        };
+        let found = socket.to_socket_addrs();
+        let Ok(mut addresses) = found else {
+            return Some(Self::with_detail(
+                LossReason::TimedOut,
+                "the host name is not known; check it and the name server",
+            ));
+        };
+        let address = addresses.next()?;
+        match TcpStream::connect_timeout(&address, LOOK_WITHIN) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                Some(Self::new(LossReason::Refused))
+            }
+            Err(error) => Some(Self::with_detail(LossReason::TimedOut, error.to_string())),
+            Ok(_) => None,
         }
     }
 
@@ -97,10 +133,8 @@ fn reason(status: Option<u32>, cause: &glib::Error, debug: &str) -> LossReason {
         Some(gst::ResourceError::NotFound) if !says("resolve") => return LossReason::NotFound,
         _ => {}
     }
-    // rtspsrc packs the socket's error into text only.
-    if says("Connection refused") {
-        LossReason::Refused
-    } else if says("timed out") || says("Timeout") || says("unreachable") || says("No route") {
+    // rtspsrc packs the rest into text.
+    if says("timed out") || says("Timeout") || says("unreachable") || says("No route") {
         LossReason::TimedOut
     } else if cause.is::<gst::StreamError>() && (says("decod") || says("Decod")) {
         LossReason::Decode

@@ -6,10 +6,11 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → [`clock`] → [`pace`] →
-//! [`stillness`] → `slot` → `session` (one connection) → `supervisor` (all of them).
+//! [`stillness`] → [`ledger`] → `slot` → `session` (one connection) → `supervisor` (all of them).
 
 mod backoff;
 pub mod clock;
+pub mod ledger;
 mod loss;
 pub mod notice;
 pub mod pace;

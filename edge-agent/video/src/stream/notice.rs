@@ -120,8 +120,12 @@ pub struct StreamCounters {
     pub dropped_corrupt: u64,
     /// Encoded pictures skipped because decoding could not keep up.
     pub dropped_backlog: u64,
-    /// Encoded pictures of which the decoder made none, or a damaged one.
+    /// Encoded pictures of which the decoder made none, or one that it calls
+    /// damaged. Decoders hide small damage and call it nothing.
     pub decode_errors: u64,
+    /// Places where packets were lost on the way; pictures may be damaged from
+    /// there to the next key picture.
+    pub packet_gaps: u64,
     /// Connections tried after the first.
     pub reconnects: u64,
 }

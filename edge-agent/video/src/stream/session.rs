@@ -18,6 +18,7 @@ use gstreamer_app as gst_app;
 use protocol::TimeQuality;
 
 use super::clock::{Now, Timeline};
+use super::ledger::Ledger;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
 use super::pace::Pace;
@@ -352,7 +353,11 @@ fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>) {
     let wiring = Arc::clone(wiring);
     let previous = AtomicI64::new(i64::MIN);
     let on_packet = move |buffer: &gst::BufferRef| {
+        let is_first = wiring.progress.packet_age().is_none();
         wiring.progress.mark(&wiring.progress.packet);
+        if !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT) {
+            count(&wiring.slot.counts.packet_gaps);
+        }
         let Some(media) = buffer.pts().map(micros) else {
             return;
         };
@@ -418,36 +423,60 @@ fn guard_backlog(queue: &gst::Element, wiring: &Arc<Wiring>) {
     });
 }
 
-/// Counts what comes out, and drops what need not be converted.
+/// Counts what goes in and comes out, and drops what need not be converted.
 fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>) {
-    let Some(pad) = decoder.static_pad("src") else {
+    let (Some(input), Some(output)) = (decoder.static_pad("sink"), decoder.static_pad("src"))
+    else {
         return;
     };
-    let wiring = Arc::clone(wiring);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let Some(buffer) = info.buffer() else {
-            return gst::PadProbeReturn::Ok;
-        };
-        let counts = &wiring.slot.counts;
-        count(&counts.received);
-        // A grey picture with moving shreds is worse than none.
-        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
-            count(&counts.decode_errors);
-            count(&counts.dropped_corrupt);
-            return gst::PadProbeReturn::Drop;
-        }
-        wiring.progress.mark(&wiring.progress.picture);
-        if let Some(pts) = buffer.pts()
-            && !locked(&wiring.memory).pace.keeps(micros(pts))
-        {
-            count(&counts.dropped_rate);
-            return gst::PadProbeReturn::Drop;
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let before = (Arc::clone(wiring), Arc::clone(&ledger));
+    input.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
+            let (wiring, ledger) = &before;
+            let lost = locked(ledger).encoded(micros(pts));
+            wiring.count_lost(lost);
         }
         gst::PadProbeReturn::Ok
+    });
+    let wiring = Arc::clone(wiring);
+    output.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        match info.buffer() {
+            Some(buffer) if !wiring.keeps(buffer, &ledger) => gst::PadProbeReturn::Drop,
+            _ => gst::PadProbeReturn::Ok,
+        }
     });
 }
 
 impl Wiring {
+    fn count_lost(&self, pictures: u64) {
+        let errors = &self.slot.counts.decode_errors;
+        errors.fetch_add(pictures, Ordering::Relaxed);
+    }
+
+    /// Counts a decoded picture; whether it goes on to the reader.
+    fn keeps(&self, buffer: &gst::BufferRef, ledger: &Mutex<Ledger>) -> bool {
+        let counts = &self.slot.counts;
+        count(&counts.received);
+        let media = buffer.pts().map(micros);
+        if let Some(media) = media {
+            let lost = locked(ledger).decoded(media);
+            self.count_lost(lost);
+        }
+        // A grey picture with moving shreds is worse than none.
+        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            count(&counts.decode_errors);
+            count(&counts.dropped_corrupt);
+            return false;
+        }
+        self.progress.mark(&self.progress.picture);
+        let is_wanted = media.is_none_or(|media| locked(&self.memory).pace.keeps(media));
+        if !is_wanted {
+            count(&counts.dropped_rate);
+        }
+        is_wanted
+    }
+
     /// A picture that shall be looked at; `codec` with the first of a connection.
     fn deliver(&self, sample: &gst::Sample, codec: Option<&str>) {
         let mut memory = locked(&self.memory);

@@ -86,6 +86,13 @@ impl RtspSettings {
             .map_or(authority, |(_, host)| host)
     }
 
+    /// The port of a URL that names none.
+    pub(crate) fn usual_port(&self) -> u16 {
+        let is_secure =
+            self.url.len() > 5 && self.url.as_bytes()[..5].eq_ignore_ascii_case(b"rtsps");
+        if is_secure { 322 } else { 554 }
+    }
+
     /// What is wrong with the URL, if anything.
     pub(crate) fn url_fault(&self) -> Option<&'static str> {
         let Some((scheme, _)) = self.url.split_once("://") else {

@@ -34,6 +34,7 @@ pub(super) struct Counts {
     pub(super) dropped_corrupt: AtomicU64,
     pub(super) dropped_backlog: AtomicU64,
     pub(super) decode_errors: AtomicU64,
+    pub(super) packet_gaps: AtomicU64,
     pub(super) reconnects: AtomicU64,
 }
 
@@ -106,6 +107,7 @@ impl Slot {
             dropped_corrupt: read(&counts.dropped_corrupt),
             dropped_backlog: read(&counts.dropped_backlog),
             decode_errors: read(&counts.decode_errors),
+            packet_gaps: read(&counts.packet_gaps),
             reconnects: read(&counts.reconnects),
         }
     }

@@ -73,10 +73,18 @@ fn connection(
         Ok(session) => session,
         Err(loss) => return End::Lost(loss),
     };
-    let end = watch(slot, settings, &session);
+    let mut end = watch(slot, settings, &session);
     let had_pictures = session.progress.picture_age().is_some();
     if had_pictures && session.progress.age_of_connection() >= GOOD {
         backoff.reset();
+    }
+    let had_packets = session.progress.packet_age().is_some();
+    if let End::Lost(loss) = &mut end
+        && loss.reason == LossReason::Failed
+        && !had_packets
+        && let Some(found) = Loss::of_no_connection(settings)
+    {
+        *loss = found;
     }
     if let End::Lost(loss) = &end
         && loss.reason == LossReason::Decode
@@ -116,11 +124,7 @@ fn heard(slot: &Slot, session: &Session, message: &gst::Message) -> Option<Loss>
         gst::MessageView::Error(error) => {
             tracing::debug!(camera = %slot.name, error = %error.error(), debug = ?error.debug(), "pipeline");
             let mut loss = Loss::of_error(error);
-            let is_decoder = error
-                .src()
-                .and_then(|source| source.downcast_ref::<gst::Element>())
-                .and_then(ElementExt::factory)
-                .is_some_and(|f| Some(f.name().as_str()) == session.progress.decoder().as_deref());
+            let is_decoder = is_from_decoder(message, session);
             if is_decoder {
                 loss.reason = LossReason::Decode;
             } else if loss.reason == LossReason::Failed && session.progress.picture_age().is_some()
@@ -132,6 +136,14 @@ fn heard(slot: &Slot, session: &Session, message: &gst::Message) -> Option<Loss>
         }
         _ => None,
     }
+}
+
+fn is_from_decoder(message: &gst::Message, session: &Session) -> bool {
+    message
+        .src()
+        .and_then(|source| source.downcast_ref::<gst::Element>())
+        .and_then(ElementExt::factory)
+        .is_some_and(|f| Some(f.name().as_str()) == session.progress.decoder().as_deref())
 }
 
 /// The watchdog: rtspsrc itself never notices a camera that says nothing.
