@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # here, root, local_dir, log, scratch and target come from deploy/setup
-# Debian packages: compilers, GStreamer with its plugins, OpenCV, SQLite, ffmpeg.
+# Debian packages: compilers, GStreamer with its plugins, OpenCV, ffmpeg.
 
 _packages_run=(
   # to build
