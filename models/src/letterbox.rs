@@ -12,10 +12,17 @@
 //! pixels; the quarter pixel by which MPEG-2 video differs is not visible to a
 //! detector.
 
+mod colours;
+
+mod sampling;
+
 use protocol::NormBox;
 
-use crate::manifest::{Colour, Fit, Input, Layout};
-use crate::picture::{self, ColourMatrix, ColourRange, I420View, PictureError};
+use crate::manifest::{Fit, Input, Layout};
+use crate::picture::{self, I420View, PictureError};
+
+use colours::{Channel, Colours};
+use sampling::{Taps, sample};
 
 /// The plan for pictures of one size into one network's input.
 #[derive(Clone, Debug)]
@@ -42,47 +49,15 @@ struct Content {
     height: usize,
 }
 
-/// tensor value = pixel · `scale` + `offset`
-#[derive(Clone, Copy, Debug)]
-struct Channel {
-    place: usize,
-    scale: f32,
-    offset: f32,
-    pad: f32,
-}
-
-/// Where the samples of one plane come from.
-#[derive(Clone, Debug)]
-struct Taps {
-    columns: Vec<Column>,
-    rows: Vec<Row>,
-}
-
-/// An output column is `first · row[at] + second · row[at + 1]`.
-#[derive(Clone, Copy, Debug)]
-struct Column {
-    at: u32,
-    first: f32,
-    second: f32,
-}
-
-/// An output row is `((256 − weight) · plane[first] + weight · plane[second]) / 256`.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    first: usize,
-    second: usize,
-    weight: u16,
-}
-
 /// Room for one row at each step of the pass.
 #[derive(Clone, Debug)]
 struct Rows {
     /// Two source rows blended, times 256; one element longer than the plane is wide.
     blended_luma: Vec<u16>,
     blended_chroma: Vec<u16>,
-    y: Vec<f32>,
-    u: Vec<f32>,
-    v: Vec<f32>,
+    y: Vec<i32>,
+    u: Vec<i32>,
+    v: Vec<i32>,
 }
 
 impl Letterbox {
@@ -98,8 +73,8 @@ impl Letterbox {
             f64::from(height) / content.height as f64,
         );
         let taps = |plane_width: usize, plane_height: usize, subsampling: f64| Taps {
-            columns: columns(content.width, plane_width, width_scale / subsampling),
-            rows: rows(content.height, plane_height, height_scale / subsampling),
+            columns: sampling::columns(content.width, plane_width, width_scale / subsampling),
+            rows: sampling::rows(content.height, plane_height, height_scale / subsampling),
         };
         Ok(Self {
             picture: (width, height),
@@ -107,15 +82,15 @@ impl Letterbox {
             height: input_height,
             layout: input.layout,
             content,
-            channels: channels(input),
+            channels: colours::channels(input),
             luma: taps(width as usize, height as usize, 1.0),
             chroma: taps(chroma_width, chroma_height, 2.0),
             rows: Rows {
                 blended_luma: vec![0; width as usize + 1],
                 blended_chroma: vec![0; chroma_width + 1],
-                y: vec![0.0; content.width],
-                u: vec![0.0; content.width],
-                v: vec![0.0; content.width],
+                y: vec![0; content.width],
+                u: vec![0; content.width],
+                v: vec![0; content.width],
             },
         })
     }
@@ -337,176 +312,5 @@ fn place(width: usize, height: usize, input: &Input) -> Content {
         y,
         width: content_width,
         height: content_height,
-    }
-}
-
-fn channels(input: &Input) -> [Channel; 3] {
-    let places = match input.colour {
-        Colour::Rgb => [0, 1, 2],
-        Colour::Bgr => [2, 1, 0],
-    };
-    places.map(|place| {
-        let (mean, std) = (input.mean[place], input.std[place]);
-        Channel {
-            place,
-            scale: 1.0 / std,
-            offset: -mean / std,
-            pad: (input.pad[place] - mean) / std,
-        }
-    })
-}
-
-/// Position in the source of output sample `index`: pixel centres meet pixel
-/// centres, and beyond the edge the edge goes on.
-fn source_position(index: usize, length: usize, scale: f64) -> (usize, f64) {
-    let last = (length - 1) as f64;
-    let position = ((index as f64 + 0.5) * scale - 0.5).clamp(0.0, last);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ position < length
-    let at = position as usize;
-    (at, position - at as f64)
-}
-
-fn columns(count: usize, length: usize, scale: f64) -> Vec<Column> {
-    (0..count)
-        .map(|index| {
-            let (at, fraction) = source_position(index, length, scale);
-            #[allow(clippy::cast_possible_truncation)] // at < MAX_SIDE; weights are 0 to 1
-            Column {
-                at: at as u32,
-                // The row buffer holds 256 times the value.
-                first: ((1.0 - fraction) / 256.0) as f32,
-                second: (fraction / 256.0) as f32,
-            }
-        })
-        .collect()
-}
-
-fn rows(count: usize, length: usize, scale: f64) -> Vec<Row> {
-    (0..count)
-        .map(|index| {
-            let (first, fraction) = source_position(index, length, scale);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 256
-            let weight = (fraction * 256.0).round() as u16;
-            Row {
-                first,
-                second: (first + 1).min(length - 1),
-                weight,
-            }
-        })
-        .collect()
-}
-
-/// One output row of one plane. Blending whole source rows costs little, since
-/// it vectorises; picking columns out of one row then needs half the loads.
-#[allow(clippy::too_many_arguments)] // one inner step, called three times just above
-fn sample(
-    plane: &[u8],
-    stride: usize,
-    taps: &Taps,
-    row: usize,
-    blended: &mut [u16],
-    out: &mut [f32],
-) {
-    let Row {
-        first,
-        second,
-        weight,
-    } = taps.rows[row];
-    let width = blended.len() - 1;
-    let upper = &plane[first * stride..][..width];
-    let lower = &plane[second * stride..][..width];
-    // 255 · 256 fits 16 bits, so eight or sixteen columns go at once.
-    let (upper_weight, lower_weight) = (256 - weight, weight);
-    for ((sum, upper), lower) in blended.iter_mut().zip(upper).zip(lower) {
-        *sum = u16::from(*upper) * upper_weight + u16::from(*lower) * lower_weight;
-    }
-    // Beyond the right edge the edge goes on; `columns` may look one further.
-    blended[width] = blended[width - 1];
-    for (out, column) in out.iter_mut().zip(&taps.columns) {
-        let at = column.at as usize;
-        let pair = &blended[at..at + 2];
-        *out = f32::from(pair[0]) * column.first + f32::from(pair[1]) * column.second;
-    }
-}
-
-/// Y′CbCr → R′G′B′ (ITU-R BT.601-7 § 2.5, BT.709-6 § 3), pixels 0 to 255.
-struct Colours {
-    black: f32,
-    luma: f32,
-    red_v: f32,
-    green_u: f32,
-    green_v: f32,
-    blue_u: f32,
-}
-
-impl Colours {
-    #[allow(clippy::cast_possible_truncation)] // coefficients near 1
-    fn new(matrix: ColourMatrix, range: ColourRange) -> Self {
-        let (red, blue) = match matrix {
-            ColourMatrix::Bt601 => (0.299, 0.114),
-            ColourMatrix::Bt709 => (0.2126, 0.0722),
-        };
-        let green = 1.0 - red - blue;
-        let (black, luma, chroma) = match range {
-            ColourRange::Limited => (16.0, 255.0 / 219.0, 255.0 / 224.0),
-            ColourRange::Full => (0.0, 1.0, 1.0),
-        };
-        let (red_v, blue_u): (f64, f64) = (2.0 * (1.0 - red), 2.0 * (1.0 - blue));
-        Self {
-            black,
-            luma: luma as f32,
-            red_v: (red_v * chroma) as f32,
-            green_u: (-blue / green * blue_u * chroma) as f32,
-            green_v: (-red / green * red_v * chroma) as f32,
-            blue_u: (blue_u * chroma) as f32,
-        }
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // the loops around it vectorise only with it inside
-    fn convert(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
-        let (y, u, v) = ((y - self.black) * self.luma, u - 128.0, v - 128.0);
-        [
-            y + self.red_v * v,
-            y + self.green_u * u + self.green_v * v,
-            y + self.blue_u * u,
-        ]
-        .map(|value| value.clamp(0.0, 255.0))
-    }
-
-    fn write_planes(
-        &self,
-        (luma, cb, cr): (&[f32], &[f32], &[f32]),
-        channels: [Channel; 3],
-        (red, green, blue): (&mut [f32], &mut [f32], &mut [f32]),
-    ) {
-        // Equal lengths, said once, take the bounds checks out of the loop.
-        let length = luma.len();
-        let (cb, cr) = (&cb[..length], &cr[..length]);
-        let (red, green, blue) = (
-            &mut red[..length],
-            &mut green[..length],
-            &mut blue[..length],
-        );
-        for i in 0..length {
-            let colour = self.convert(luma[i], cb[i], cr[i]);
-            red[i] = colour[0] * channels[0].scale + channels[0].offset;
-            green[i] = colour[1] * channels[1].scale + channels[1].offset;
-            blue[i] = colour[2] * channels[2].scale + channels[2].offset;
-        }
-    }
-
-    fn write_pixels(
-        &self,
-        (luma, cb, cr): (&[f32], &[f32], &[f32]),
-        channels: [Channel; 3],
-        pixels: &mut [[f32; 3]],
-    ) {
-        for (((pixel, y), u), v) in pixels.iter_mut().zip(luma).zip(cb).zip(cr) {
-            let colour = self.convert(*y, *u, *v);
-            for (channel, value) in channels.iter().zip(colour) {
-                pixel[channel.place] = value * channel.scale + channel.offset;
-            }
-        }
     }
 }

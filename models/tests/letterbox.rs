@@ -102,7 +102,8 @@ impl Picture {
 
     fn rgb(&self, x: f64, y: f64) -> [f64; 3] {
         let luma = self.sample(0, x, y);
-        let (half_x, half_y) = ((x + 0.5) / 2.0 - 0.5, (y + 0.5) / 2.0 - 0.5);
+        // Chroma lies in the middle of its four pixels.
+        let (half_x, half_y) = (x / 2.0 - 0.25, y / 2.0 - 0.25);
         let (cb, cr) = (
             self.sample(1, half_x, half_y) - 128.0,
             self.sample(2, half_x, half_y) - 128.0,

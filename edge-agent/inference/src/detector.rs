@@ -1,9 +1,9 @@
 //! One model at work.
 //!
-//! One session per detector and one detector per worker thread: a session's
-//! `run` is exclusive. One thread inside by default, without spinning: a box
-//! has more cameras than cores, and two threads per picture cost more processor
-//! time than they save (measured, see docs/design).
+//! One session per detector and one detector per worker thread, because a
+//! session's `run` is exclusive. One thread inside by default, without spinning:
+//! a box has more cameras than cores, and a second thread made a picture of
+//! 320 × 320 cost 38 ms of processor time instead of 34 (with spinning: 70).
 
 use std::path::{Path, PathBuf};
 
