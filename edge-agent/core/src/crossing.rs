@@ -5,7 +5,8 @@
 //! definitely behind to definitely beyond (or back) on a way that meets the
 //! line between its ends. Flicker and standing on the line stay within the
 //! band and are nothing; a track born beyond the line has crossed nothing; a
-//! leap that no road user can make (an id that changed bodies) starts afresh.
+//! leap that no road user can make (an id that changed bodies) starts afresh,
+//! and so does who was out of sight: a crossing must be seen.
 
 use protocol::units::Seconds;
 use protocol::{EventTime, Point};
@@ -22,6 +23,8 @@ const LEAP_HEIGHTS: f64 = 0.8;
 const LEAP_HEIGHTS_PER_S: f64 = 14.0;
 /// Neither does it change its size by more between sightings.
 const LEAP_SIZE: f64 = 1.6;
+/// Who was out of sight for longer has not been seen to cross, s.
+const UNSEEN_S: f64 = 1.5;
 /// Between sightings closer than this the instant of crossing is interpolated, s.
 const INTERPOLATED_S: f64 = 0.5;
 
@@ -110,7 +113,8 @@ impl Crossing {
     pub fn observe(&mut self, gate: &Gate, spot: &Spot) -> Option<Crossed> {
         let beyond = gate.beyond(spot);
         if let Some((previous, before)) = self.previous {
-            if is_leap(&previous, spot) {
+            let unseen = spot.at.time.since(previous.at.time).0;
+            if unseen > UNSEEN_S || is_leap(&previous, spot) {
                 *self = Self::default();
             } else if (before < 0.0) != (beyond < 0.0) {
                 self.on_line = Some(change_of_sides((&previous, before), (spot, beyond)));

@@ -168,7 +168,7 @@ const OVER_S: f64 = 1.2;
 /// And over at least this, s.
 const LEAST_S: f64 = 0.35;
 
-/// A confirmed road user at a frame that shows it.
+/// A confirmed road user at a frame that shows it and where it touches the ground.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// Who.
@@ -191,7 +191,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Observes every confirmed track that this frame shows.
+    /// Observes every confirmed track whose contact with the ground this frame shows.
     pub(crate) fn collect(
         tracks: &[Track],
         at: FrameTime,
@@ -200,7 +200,7 @@ impl Observation {
     ) {
         into.clear();
         for (index, track) in tracks.iter().enumerate() {
-            if !track.is_confirmed || track.seen != at {
+            if !track.is_confirmed || track.seen != at || !track.is_grounded() {
                 continue;
             }
             let spot = sight.spot(track.foot(), track.bounds.height, at);

@@ -249,7 +249,7 @@ impl Scene {
             ground: self.ground.as_ref(),
         };
         for track in self.tracker.tracks_mut() {
-            if track.seen == moment.at {
+            if track.seen == moment.at && track.is_grounded() {
                 let spot = sight.spot(track.foot(), track.bounds.height, moment.at);
                 track.note(spot);
             }

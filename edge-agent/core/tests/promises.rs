@@ -203,6 +203,56 @@ fn a_signal_from_the_future_is_refused_and_blocks_nothing() {
     assert_eq!(scene.refused().signals_from_the_future, 1);
 }
 
+/// A motorbike waits at a stop line on red, and a car that pulls up in front of
+/// the camera hides its wheels. Its box loses height from below, so that its
+/// lower edge rises over the line and on: in scored scenes that was an accusation.
+#[test]
+fn a_waiting_motorbike_that_is_covered_from_below_has_not_driven_on() {
+    let mut scene = scene(
+        r#"
+        line = [{ id = "l", from = [0.2, 0.5], to = [0.8, 0.5], towards = [0.5, 0.3] }]
+        signal = [{ group = "g", recorded = true }]
+        rule = [{ id = "e", kind = "red_light", line = "l", signal = "g", min_travel_heights = 0.5 }]
+        "#,
+    );
+    let mut out = Vec::new();
+    for tick in 0..80_u32 {
+        let t = f64::from(tick) / 10.0;
+        let hidden = 0.004 * f64::from(tick.saturating_sub(30).min(20));
+        let motorbike = Detection {
+            class: ObjectClass::Motorcycle,
+            score: 0.8,
+            bounds: NormBox {
+                x: 0.5,
+                y: 0.43,
+                width: 0.03,
+                height: 0.1 - hidden,
+            },
+        };
+        scene.handle(red(t), &mut out);
+        scene.handle(frame(tick.into(), t, vec![motorbike]), &mut out);
+    }
+    assert_eq!(starts(&out).count(), 0);
+    // The same lower edge, but of a motorbike that grows smaller as it goes, is an offence.
+    for tick in 0..80_u32 {
+        let t = 20.0 + f64::from(tick) / 10.0;
+        let scale = 1.0 - 0.008 * f64::from(tick.saturating_sub(30));
+        let motorbike = Detection {
+            class: ObjectClass::Motorcycle,
+            score: 0.8,
+            bounds: NormBox {
+                x: 0.5,
+                y: 0.1 + 0.34 * scale,
+                width: 0.03 * scale,
+                height: 0.1 * scale,
+            },
+        };
+        scene.handle(red(t), &mut out);
+        scene.handle(frame((100 + tick).into(), t, vec![motorbike]), &mut out);
+    }
+    assert_eq!(starts(&out).count(), 1);
+}
+
 #[test]
 fn memory_is_flat_under_flapping_detections() {
     let mut scene = scene(EAGER);

@@ -55,6 +55,13 @@ fn far_apart_sightings_give_the_earliest_instant() {
 }
 
 #[test]
+fn a_crossing_that_nobody_saw_is_none() {
+    let (gate, mut crossing) = (gate(), Crossing::default());
+    assert_eq!(crossing.observe(&gate, &spot(1.0, 0.4, 0.5)), None);
+    assert_eq!(crossing.observe(&gate, &spot(2.6, 0.6, 0.5)), None);
+}
+
+#[test]
 fn there_and_back_is_one_crossing_each_way() {
     let directions: Vec<Direction> = crossings(&[0.4, 0.45, 0.55, 0.6, 0.55, 0.45, 0.4])
         .iter()

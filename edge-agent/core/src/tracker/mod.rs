@@ -14,6 +14,7 @@ mod assignment;
 mod association;
 mod kalman;
 mod riders;
+mod stature;
 mod track;
 
 use protocol::event::FrameTime;
@@ -270,6 +271,7 @@ impl Tracker {
         for track in &mut self.tracks {
             if reshaped {
                 track.filter.stretch(stretch);
+                track.stature.stretch(stretch);
                 track.last_seen_box = IsoBox {
                     centre: crate::geometry::Vector::new(
                         track.last_seen_box.centre.x * stretch,

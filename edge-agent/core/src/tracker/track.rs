@@ -8,6 +8,7 @@ use protocol::{NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
 use super::kalman::BoxFilter;
+use super::stature::Stature;
 use crate::geometry::{IsoBox, Vector};
 
 /// Where a track was at one frame.
@@ -46,6 +47,7 @@ pub struct Track {
     pub misses: u32,
     pub(super) filter: BoxFilter,
     pub(super) last_seen_box: IsoBox,
+    pub(super) stature: Stature,
     /// Watched time at the last sighting, see [`super::Moment`].
     pub(super) seen_watched: f64,
     pub(super) first: FrameTime,
@@ -67,6 +69,7 @@ impl Track {
             misses: 0,
             filter: BoxFilter::new(&sighting.iso),
             last_seen_box: sighting.iso,
+            stature: Stature::new(sighting.iso.width, sighting.iso.height),
             seen_watched: watched,
             first: at,
             votes,
@@ -77,6 +80,9 @@ impl Track {
 
     pub(super) fn take(&mut self, sighting: &Sighting, at: FrameTime, watched: f64, aspect: f64) {
         self.filter.correct(&sighting.iso);
+        let since_seen = at.time.since(self.seen.time).0;
+        self.stature
+            .see(sighting.iso.width, sighting.iso.height, since_seen);
         self.last_seen_box = sighting.iso;
         self.bounds = self.filter.bounds().normalised(aspect);
         self.seen = at;
@@ -104,6 +110,11 @@ impl Track {
     /// Ground contact point in the picture.
     pub fn foot(&self) -> Point {
         self.bounds.foot()
+    }
+
+    /// Whether the last frame that showed it also showed where it touches the ground.
+    pub fn is_grounded(&self) -> bool {
+        !self.stature.is_cut()
     }
 
     /// Where it was, oldest first, about every fifth of a second.

@@ -1,13 +1,15 @@
 //! Wrong way: a vehicle that drives against its lane, for long enough and far enough.
 //!
-//! **Sees** vehicles whose contact point is in `zone` and whose course over the
+//! **Sees** vehicles of whose lower edge the middle half is in `zone` and whose course over the
 //! last second is more than `min_angle_deg` off `direction`, for
 //! `min_duration_s` and `min_distance`. Course and progress are chords, not
 //! instants: a box that jitters or the arc of a U-turn has no long chord
 //! against the lane. Standing pauses; turning back ends it. **Needs** the
 //! lane's direction; with calibration distances are metres on the ground,
 //! without it heights of the vehicle's box. **Errs** where a vehicle reverses
-//! faster than `min_speed`; and in a zone shorter than `min_distance`, where
+//! faster than `min_speed`; where a long vehicle of the neighbouring lane is
+//! seen at such a slant that its box stands in this one (leave a strip between
+//! the zone and that lane); and in a zone shorter than `min_distance`, where
 //! it never fires.
 
 use std::collections::BTreeMap;
@@ -181,9 +183,22 @@ impl WrongWay {
         }
     }
 
+    /// Whether the middle half of its lower edge is in the zone. Seen at a
+    /// slant, a bus of the opposite lane has one point of it here, not all.
+    fn is_inside(&self, user: &Observation) -> bool {
+        let (foot, quarter) = (user.spot.foot, user.bounds.width / 4.0);
+        [-quarter, 0.0, quarter].iter().all(|offset| {
+            let point = Point {
+                x: foot.x + offset,
+                y: foot.y,
+            };
+            polygon_contains(&self.zone.points, point)
+        })
+    }
+
     /// Follows one vehicle by one frame.
     fn follow(&self, drive: &mut Drive, user: &Observation, lane: &Lane, frame: &FrameView<'_>) {
-        let is_inside = polygon_contains(&self.zone.points, user.spot.foot);
+        let is_inside = self.is_inside(user);
         // Nothing can be said of a track's first moments.
         let Some((from, way)) = chord(frame, user) else {
             return;
