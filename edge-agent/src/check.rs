@@ -103,10 +103,14 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
                         .map_err(|error| error.to_string())
                 }),
         };
-        findings.push(Finding {
-            part: format!("camera {}", camera.id),
-            outcome,
+        let part = format!("camera {}", camera.id);
+        // The stream's own words name the camera again.
+        let outcome = outcome.map_err(|reason| {
+            reason
+                .strip_prefix(&format!("{part}: "))
+                .map_or(reason.clone(), str::to_owned)
         });
+        findings.push(Finding { part, outcome });
     }
     findings.extend(uplink(&config, scope.timeout));
     Ok(findings)

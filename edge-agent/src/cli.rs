@@ -1,6 +1,6 @@
 //! The words of the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,7 +32,12 @@ const FAULTY: u8 = 2;
 )]
 pub struct Cli {
     /// What to log, for example `info`, `debug`, `edge_video=debug`.
-    #[arg(long, global = true, env = "NGATU_LOG", default_value = "info,ort=warn")]
+    #[arg(
+        long,
+        global = true,
+        env = "NGATU_LOG",
+        default_value = "info,ort=warn"
+    )]
     log: String,
     /// How to log: text for people, json for collectors.
     #[arg(long, global = true, value_enum, default_value = "text")]
@@ -149,7 +154,7 @@ impl Cli {
                 models_dirs,
                 config,
                 command,
-            } => models(models_dirs, config, command),
+            } => models(models_dirs, config.as_deref(), command),
             Command::Rules => {
                 rules();
                 ExitCode::SUCCESS
@@ -175,7 +180,7 @@ impl Cli {
     }
 }
 
-fn run(config: &std::path::Path, stop: &StopFlag) -> ExitCode {
+fn run(config: &Path, stop: &StopFlag) -> ExitCode {
     let config = match AgentConfig::load(config) {
         Ok(config) => config,
         Err(faults) => {
@@ -249,8 +254,8 @@ fn check(args: CheckArgs) -> ExitCode {
     }
 }
 
-fn models(models_dirs: Vec<PathBuf>, config: Option<PathBuf>, command: ModelsCommand) -> ExitCode {
-    let detector = match config.as_deref().map(AgentConfig::load) {
+fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsCommand) -> ExitCode {
+    let detector = match config.map(AgentConfig::load) {
         None => DetectorConfig {
             models_dirs,
             ..DetectorConfig::default()

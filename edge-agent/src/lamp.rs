@@ -27,6 +27,12 @@ const LIT_CONTRAST: f64 = 0.18;
 /// Chroma below this is white or grey: no opinion on colour. 8-bit units.
 const COLOURLESS: f64 = 10.0;
 
+/// What a lamp's contrast in luma is worth: at the same light, red has a luma
+/// of about 0.3, amber 0.7, green 0.6 of white (BT.601 weights, LED spectra).
+const RED_GAIN: f64 = 1.8;
+const AMBER_GAIN: f64 = 1.0;
+const GREEN_GAIN: f64 = 1.1;
+
 /// Directions of the lamps' colours in the (Cb, Cr) plane. Signal colours of
 /// CIE S 004: red about 620 nm, yellow 590 nm, green 500–510 nm (blueish);
 /// LED and incandescent green differ, so green has two.
@@ -56,9 +62,9 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
     all.sort_unstable();
     let housing = f64::from(all[all.len() / 4]);
     let [red, amber, green] = [
-        lit_score(&thirds[0], housing, &RED),
-        lit_score(&thirds[1], housing, &AMBER),
-        lit_score(&thirds[2], housing, &GREEN),
+        RED_GAIN * lit_score(&thirds[0], housing, &RED),
+        AMBER_GAIN * lit_score(&thirds[1], housing, &AMBER),
+        GREEN_GAIN * lit_score(&thirds[2], housing, &GREEN),
     ];
     judge(red, amber, green)
 }
@@ -94,7 +100,7 @@ fn judge(red: f64, amber: f64, green: f64) -> LampReading {
     }
 }
 
-/// Contrast of the brightest fifth against the housing, 0 to 1, held down
+/// Contrast of the brightest fifth against the housing, a fraction of full scale, held down
 /// where its colour is not the lamp's.
 fn lit_score(pixels: &[[u8; 3]], housing: f64, colours: &[[f64; 2]]) -> f64 {
     let mut brightest: Vec<&[u8; 3]> = pixels.iter().collect();

@@ -47,12 +47,16 @@ pub enum RecordingError {
 
 /// Whether `path` is a recording by its name.
 pub fn is_recording(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    name.ends_with(".jsonl") || name.ends_with(".jsonl.gz")
+    let has_extension = |path: &Path, extension: &str| {
+        path.extension()
+            .is_some_and(|found| found.eq_ignore_ascii_case(extension))
+    };
+    let inner = if has_extension(path, "gz") {
+        path.with_extension("")
+    } else {
+        path.to_owned()
+    };
+    has_extension(&inner, "jsonl")
 }
 
 /// Reads a recording, line by line.
@@ -211,7 +215,7 @@ pub fn time_of(input: &Input) -> EventTime {
 /// The same input `shift_us` microseconds later, for playing a recording now.
 pub fn shifted(mut input: Input, shift_us: i64) -> Input {
     let shift = |time: &mut EventTime| {
-        *time = EventTime::from_micros(time.as_micros().saturating_add(shift_us))
+        *time = EventTime::from_micros(time.as_micros().saturating_add(shift_us));
     };
     match &mut input {
         Input::Detections(detections) => shift(&mut detections.time),

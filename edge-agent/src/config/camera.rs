@@ -77,7 +77,11 @@ pub struct RtspConfig {
 impl RtspConfig {
     /// The camera's password, or why it cannot be had.
     pub fn password(&self) -> Result<Option<String>, String> {
-        password::reveal(&self.password, &self.password_file, &self.password_env)
+        password::reveal(
+            self.password.as_deref(),
+            self.password_file.as_deref(),
+            self.password_env.as_deref(),
+        )
     }
 }
 
@@ -328,13 +332,10 @@ fn read_source(
         });
         None
     };
-    let table = match value {
-        Some(toml::Value::Table(table)) => table,
-        _ => {
-            let message = "where do the pictures come from? write source = { rtsp = \"rtsp://…\" } \
-                           or source = { recording = \"FILE\" }";
-            return refuse(at.to_owned(), message.to_owned());
-        }
+    let Some(toml::Value::Table(table)) = value else {
+        let message = "where do the pictures come from? write source = { rtsp = \"rtsp://…\" } \
+                       or source = { recording = \"FILE\" }";
+        return refuse(at.to_owned(), message.to_owned());
     };
     match (table.contains_key("rtsp"), table.contains_key("recording")) {
         (true, false) => {

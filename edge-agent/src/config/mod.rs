@@ -121,7 +121,11 @@ pub struct UplinkConfig {
 impl UplinkConfig {
     /// The MQTT password, or why it cannot be had.
     pub fn password(&self) -> Result<Option<String>, String> {
-        password::reveal(&self.password, &self.password_file, &self.password_env)
+        password::reveal(
+            self.password.as_deref(),
+            self.password_file.as_deref(),
+            self.password_env.as_deref(),
+        )
     }
 }
 
@@ -222,16 +226,12 @@ fn read_all(
             None
         }
     };
-    let identity = match part("box", faults) {
-        Some(table) => section::read::<BoxIdentity>(&table, "box", faults),
-        None => {
-            faults.push(fault(
-                "box",
-                "the section [box] with `site` and `id` is missing".into(),
-            ));
-            None
-        }
-    };
+    let identity =
+        part("box", faults).and_then(|table| section::read::<BoxIdentity>(&table, "box", faults));
+    if !table.contains_key("box") {
+        let message = "the section [box] with `site` and `id` is missing".to_owned();
+        faults.push(fault("box", message));
+    }
     let mut store = match part("store", faults) {
         Some(table) => section::read(&table, "store", faults).unwrap_or_default(),
         None => StoreConfig::default(),

@@ -1,19 +1,19 @@
 //! A password, said in one of three ways. A file or the environment is better
 //! than the configuration itself, which gets copied and sent by mail.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The password itself, `None` when none is given, or why it cannot be had.
 ///
 /// Line ends after the password in a file do not count.
 pub(super) fn reveal(
-    password: &Option<String>,
-    file: &Option<PathBuf>,
-    variable: &Option<String>,
+    password: Option<&str>,
+    file: Option<&Path>,
+    variable: Option<&str>,
 ) -> Result<Option<String>, String> {
     match (password, file, variable) {
         (None, None, None) => Ok(None),
-        (Some(password), None, None) => Ok(Some(password.clone())),
+        (Some(password), None, None) => Ok(Some(password.to_owned())),
         (None, Some(file), None) => std::fs::read_to_string(file)
             .map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
             .map_err(|e| format!("cannot read password_file {}: {e}", file.display())),

@@ -43,7 +43,8 @@ pub(super) fn read<T: DeserializeOwned>(
             .filter(|path| path != ".")
             .unwrap_or_default();
         let message = error.to_string();
-        let message = message.trim();
+        // The lines after the first repeat the key, which we have.
+        let message = message.lines().next().unwrap_or_default();
         let root = path.split(['.', '[']).next().unwrap_or_default().to_owned();
         // A key that was taken out because it was wrong is not also missing.
         let is_consequence = taken_out
@@ -52,9 +53,8 @@ pub(super) fn read<T: DeserializeOwned>(
         if !is_consequence {
             push(faults, join(at, &path), message);
         }
-        if rest.remove(&root).is_none() {
-            return None; // a needed key is missing: nothing more can be read
-        }
+        // Nothing to take out: a needed key is missing, and no more can be read.
+        rest.remove(&root)?;
         taken_out.push(root);
     }
 }
@@ -79,7 +79,7 @@ fn indexed(path: &str) -> String {
             continue; // an Option in between
         }
         if part.parse::<usize>().is_ok() {
-            text.push_str(&format!("[{part}]"));
+            text.extend(["[", part, "]"]);
         } else {
             if !text.is_empty() {
                 text.push('.');
@@ -128,10 +128,11 @@ mod tests {
             read.is_some(),
             faults.iter().all(|f| f.message.starts_with("no such key"))
         );
-        faults
+        let lines: Vec<String> = faults
             .iter()
             .map(|f| format!("{}: {}\n", f.path, f.message))
-            .collect()
+            .collect();
+        lines.concat()
     }
 
     #[test]
@@ -140,7 +141,11 @@ mod tests {
         assert_eq!(
             faults("name = 3\ncount = -1\nratio = 'x'\nnmae = 1\nlist = [{x = 1.0, y = 2}]"),
             "\
-x
+top.count: invalid value: integer `-1`, expected u32
+top.list[0].y: no such key here; correct its name or take it out
+top.name: invalid type: integer `3`, expected a string
+top.nmae: no such key here; correct its name or take it out
+top.ratio: invalid type: string \"x\", expected f64
 "
         );
     }

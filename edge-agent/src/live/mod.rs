@@ -95,15 +95,14 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     if needs_detector {
         edge_video::init()?;
     }
-    let uplink = match uplink_settings::settings(config)? {
-        Some(settings) => Some(Arc::new(Uplink::start(settings, outbox.clone())?)),
-        None => {
-            tracing::warn!(
-                "no [uplink] in the configuration; events stay in the outbox until there is one"
-            );
-            None
-        }
-    };
+    let uplink = uplink_settings::settings(config)?
+        .map(|settings| Uplink::start(settings, outbox.clone()).map(Arc::new))
+        .transpose()?;
+    if uplink.is_none() {
+        tracing::warn!(
+            "no [uplink] in the configuration; events stay in the outbox until there is one"
+        );
+    }
     let result = watch(config, detector, &outbox, uplink.as_ref(), stop);
     if let Some(uplink) = uplink.and_then(Arc::into_inner) {
         uplink.stop(DRAIN);
@@ -193,7 +192,7 @@ fn watch(
             .iter()
             .map(|(id, camera)| (id.clone(), camera.readings.clone()))
             .collect();
-        signal_routes::start(&config.cameras, scenes, uplink.signals(), stop.clone())
+        signal_routes::start(&config.cameras, &scenes, uplink.signals(), stop.clone())
     });
     tracing::info!(cameras = config.cameras.len(), "watching");
     match detector {
@@ -216,9 +215,10 @@ fn shut_down(
     for (camera, stream, work, state) in streams {
         drop(work);
         state.detach();
-        match Arc::try_unwrap(stream) {
-            Ok(stream) => stream.stop(),
-            Err(_) => tracing::warn!(camera = %camera.id, "stream is still in use; not closed"),
+        if let Some(stream) = Arc::into_inner(stream) {
+            stream.stop();
+        } else {
+            tracing::warn!(camera = %camera.id, "stream is still in use; not closed");
         }
     }
     let join = |thread: JoinHandle<()>, what: &str| {

@@ -89,10 +89,14 @@ impl Room {
                     Ok(work) => self.take(work),
                     Err(_) => break,
                 },
-                recv(notices) -> notice => match notice {
-                    Ok(notice) => self.heed(notice),
-                    // The stream is gone; what is still in `work` comes first.
-                    Err(_) => { self.drain(); break }
+                recv(notices) -> notice => {
+                    if let Ok(notice) = notice {
+                        self.heed(notice)
+                    } else {
+                        // The stream is gone; what is still in `work` comes first.
+                        self.drain();
+                        break;
+                    }
                 },
                 recv(readings) -> reading => {
                     if let Ok(reading) = reading {
@@ -174,7 +178,7 @@ impl Room {
         ) {
             Ok(scene) => (self.scene, self.aspect) = (scene, aspect),
             Err(error) => {
-                tracing::error!(camera = %setup.config.id, %error, "keeping the first calibration")
+                tracing::error!(camera = %setup.config.id, %error, "keeping the first calibration");
             }
         }
     }

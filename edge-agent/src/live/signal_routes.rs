@@ -30,7 +30,7 @@ pub(crate) fn topics(cameras: &[CameraConfig]) -> Vec<String> {
 /// Hands messages on until told to stop.
 pub(super) fn start(
     cameras: &[CameraConfig],
-    scenes: BTreeMap<CameraId, Sender<SignalReading>>,
+    scenes: &BTreeMap<CameraId, Sender<SignalReading>>,
     messages: &Receiver<(String, Vec<u8>)>,
     stop: StopFlag,
 ) -> anyhow::Result<JoinHandle<()>> {
