@@ -1,0 +1,192 @@
+//! The main job, end to end, on real input: a clip over real RTSP, a real
+//! detector, real MQTT, the real centre, its API, and the operator's screen in
+//! a real browser.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use support::{Camera, Centre, Mosquitto, eventually, installed, repository, start_agent};
+
+/// A box that watches `camera_url` for people on the road of `vtest`.
+fn write_config(dir: &Path, camera_url: &str, mqtt: &str, http: &str) -> std::path::PathBuf {
+    let config = dir.join("box.toml");
+    let text = format!(
+        r#"
+[box]
+site = "test"
+id = "box-1"
+
+[store]
+dir = "store"
+
+[uplink]
+url = "{mqtt}"
+evidence_url = "{http}"
+
+[[camera]]
+id = "campus"
+name = "Campus"
+place = {{ name = "Đường nội bộ", latitude = 21.0, longitude = 105.8 }}
+source = {{ rtsp = "{camera_url}" }}
+analysed_fps = 5.0
+
+[[camera.zone]]
+id = "road"
+points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
+
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+"#
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+fn alert_with_still(centre: &Centre) -> Value {
+    eventually("an alert with its stills at the centre", || {
+        let page = centre.get("/api/v1/alerts?kind=pedestrian_on_carriageway");
+        page["items"]
+            .as_array()?
+            .iter()
+            .find(|alert| alert["still_url"].is_string())
+            .cloned()
+    })
+}
+
+/// The still is a JPEG and is what its hash says.
+fn assert_evidence(centre: &Centre, alert: &Value) {
+    let id = alert["id"].as_str().unwrap();
+    let detail = eventually("both stills of the alert", || {
+        let detail = centre.get(&format!("/api/v1/alerts/{id}"));
+        let available = detail["evidence"]
+            .as_array()?
+            .iter()
+            .filter(|item| item["available"] == true)
+            .count();
+        (available >= 2).then_some(detail)
+    });
+    for item in detail["evidence"].as_array().unwrap() {
+        let bytes = centre.get_bytes(item["url"].as_str().unwrap());
+        assert_eq!(&bytes[..2], [0xff, 0xd8], "not a JPEG");
+        let hash = protocol::Digest(Sha256::digest(&bytes).into()).to_string();
+        assert_eq!(item["sha256"], Value::String(hash));
+        assert_eq!(item["length"], json!(bytes.len()));
+    }
+    let explanation = detail["event"]["explanation"].as_array().unwrap();
+    assert!(!explanation.is_empty());
+    for predicate in explanation {
+        assert_eq!(predicate["holds"], true, "{predicate}");
+        assert!(predicate["first"]["frame"].is_u64() && predicate["last"]["time"].is_string());
+    }
+    assert_eq!(
+        detail["event"]["provenance"]["model_digest"]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
+}
+
+#[test]
+fn a_person_on_the_road_is_an_alert_with_a_still_on_the_screen_and_can_be_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let centre = Centre::start(dir.path(), None);
+    let camera = Camera::start(dir.path(), &installed("clips/vtest.mp4"), "127.0.0.1:0");
+    let mqtt = centre.mqtt.clone().unwrap();
+    let config = write_config(dir.path(), &camera.url, &mqtt, &centre.http);
+    let agent = start_agent(dir.path(), &config);
+
+    let alert = alert_with_still(&centre);
+    assert_evidence(&centre, &alert);
+    let cameras = centre.get("/api/v1/cameras");
+    assert_eq!(cameras["items"][0]["health"], "watching", "{cameras}");
+
+    let shots = dir.path().join("screens");
+    std::fs::create_dir(&shots).unwrap();
+    let web = repository().join("aggregator/web");
+    let browser = Command::new("node")
+        .arg("tests/browser/operator.mjs")
+        .current_dir(&web)
+        .env("NGATU_URL", &centre.http)
+        .env("NGATU_SCREENSHOTS", &shots)
+        .output()
+        .expect("node is not installed; run `make setup` first");
+    assert!(
+        browser.status.success(),
+        "the browser test failed:\n{}{}",
+        String::from_utf8_lossy(&browser.stdout),
+        String::from_utf8_lossy(&browser.stderr)
+    );
+    let acknowledged = centre
+        .alerts()
+        .into_iter()
+        .filter(|alert| alert["state"] != "new")
+        .count();
+    assert!(acknowledged >= 1, "the browser has acknowledged nothing");
+
+    assert_eq!(agent.terminate(), Some(0));
+    let boxes = eventually("the box to be shown offline", || {
+        let cameras = centre.get("/api/v1/cameras");
+        (cameras["items"][0]["box_online"] == false).then_some(cameras)
+    });
+    assert_eq!(boxes["items"][0]["health"], "stopped");
+    assert_eq!(centre.process.terminate(), Some(0));
+}
+
+#[test]
+fn the_same_goes_through_a_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Mosquitto::start(dir.path());
+    let centre = Centre::start(dir.path(), Some(&broker.url));
+    let camera = Camera::start(dir.path(), &installed("clips/vtest.mp4"), "127.0.0.1:0");
+    let config = write_config(dir.path(), &camera.url, &broker.url, &centre.http);
+    let _agent = start_agent(dir.path(), &config);
+    let alert = alert_with_still(&centre);
+    assert_evidence(&centre, &alert);
+}
+
+#[test]
+fn a_camera_that_dies_and_returns_is_seen_as_lost_and_watched_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let centre = Centre::start(dir.path(), None);
+    let clip = installed("clips/vtest.mp4");
+    let mut camera = Camera::start(dir.path(), &clip, "127.0.0.1:0");
+    let address = camera
+        .url
+        .trim_start_matches("rtsp://")
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let mqtt = centre.mqtt.clone().unwrap();
+    let config = write_config(dir.path(), &camera.url, &mqtt, &centre.http);
+    let _agent = start_agent(dir.path(), &config);
+    let health = |wanted: &str| {
+        eventually(&format!("the camera to be {wanted}"), || {
+            let cameras = centre.get("/api/v1/cameras");
+            let camera = cameras["items"].as_array()?.first()?.clone();
+            (camera["health"] == wanted).then_some(camera)
+        })
+    };
+    health("watching");
+    camera.process.kill();
+    let lost = health("lost");
+    assert!(
+        lost["reason"]["en"]
+            .as_str()
+            .is_some_and(|reason| !reason.is_empty()),
+        "{lost}"
+    );
+    drop(camera);
+    let _again = Camera::start(dir.path(), &clip, &address);
+    let back = health("watching");
+    assert!(back["retries"].as_u64().unwrap() >= 1, "{back}");
+}

@@ -1,0 +1,200 @@
+//! Promise 2: any process killed at any time, and every event that the agent
+//! stored reaches the centre exactly once in effect.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use support::{Centre, Mosquitto, Process, eventually, free_port, start_agent, stored_events};
+
+/// Kills per test. The long run is a loop around this.
+const ROUNDS: u32 = 8;
+
+/// Pedestrians that step onto the road, one every 400 ms, for two minutes: a
+/// recording of our own, so that events come steadily and cheaply.
+fn write_recording(dir: &Path) -> PathBuf {
+    let path = dir.join("walkers.inputs.jsonl");
+    let mut text = String::new();
+    for frame in 0..1200_u32 {
+        let time = f64::from(frame) / 10.0;
+        let walkers: Vec<String> = (0..300)
+            .filter_map(|walker| {
+                let age = time - f64::from(walker) * 0.4;
+                let lane = f64::from(walker % 10);
+                (0.0..3.5).contains(&age).then(|| {
+                    format!(
+                        r#"{{"class":"person","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
+                        0.05 + lane * 0.09,
+                        0.2 + age * 0.12
+                    )
+                })
+            })
+            .collect();
+        writeln!(
+            text,
+            r#"{{"detections":{{"frame":{frame},"time":"1970-01-01T00:{:02}:{:09.6}Z","time_quality":"media","aspect":1.7778,"items":[{}]}}}}"#,
+            frame / 600,
+            time % 60.0,
+            walkers.join(",")
+        )
+        .unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn write_config(dir: &Path, mqtt: &str, http: &str) -> PathBuf {
+    write_recording(dir);
+    let config = dir.join("box.toml");
+    let text = format!(
+        r#"
+[box]
+site = "test"
+id = "box-1"
+[store]
+dir = "store"
+[uplink]
+url = "{mqtt}"
+evidence_url = "{http}"
+[[camera]]
+id = "walkers"
+source = {{ recording = "walkers.inputs.jsonl", loop = true }}
+simulated = true
+[[camera.zone]]
+id = "road"
+points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+min_duration_s = 1.0
+"#
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+/// Waits for `more` events beyond those stored so far.
+fn await_more_events(dir: &Path, more: usize) {
+    let before = stored_events(dir).len();
+    eventually("more events", || {
+        (stored_events(dir).len() >= before + more).then_some(())
+    });
+}
+
+/// A random wait within a round, from a printed seed, so that kills fall anywhere.
+fn pause(seed: &mut u64) {
+    // xorshift64: enough to scatter kills, and the seed repeats them.
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    let until = Instant::now() + Duration::from_millis(*seed % 900);
+    while Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn seed() -> u64 {
+    let seed = std::env::var("NGATU_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 0x9e37_79b9 + 1);
+    println!("NGATU_SEED={seed} repeats this");
+    seed
+}
+
+/// Everything stored is at the centre, nothing else is, nothing twice.
+///
+/// An agent that was killed between the commit and its log line has stored an
+/// event without saying so: at most one for each of its `kills`.
+fn assert_all_arrived_once(dir: &Path, centre: &Centre, agent: Process, kills: usize) {
+    assert_eq!(agent.terminate(), Some(0));
+    let stored: BTreeSet<String> = stored_events(dir).into_iter().collect();
+    assert!(
+        stored.len() > 10,
+        "only {} events; the test shows nothing",
+        stored.len()
+    );
+    // Once more, to send what was left when it was told to stop.
+    let agent = start_agent(dir, &dir.join("box.toml"));
+    let arrived = eventually("every stored event at the centre", || {
+        let alerts = centre.alerts();
+        let ids: Vec<String> = alerts
+            .iter()
+            .map(|alert| alert["id"].as_str().unwrap().to_owned())
+            .collect();
+        let distinct: BTreeSet<String> = ids.iter().cloned().collect();
+        assert_eq!(ids.len(), distinct.len(), "an event is there twice");
+        stored.is_subset(&distinct).then_some(distinct)
+    });
+    drop(agent);
+    let all: BTreeSet<String> = stored_events(dir).into_iter().collect();
+    let strangers: Vec<&String> = arrived.difference(&all).collect();
+    assert!(
+        strangers.len() <= kills,
+        "events at the centre that no agent stored: {strangers:?}"
+    );
+}
+
+#[test]
+fn killing_the_agent_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let centre = Centre::start(dir.path(), None);
+    let mqtt = centre.mqtt.clone().unwrap();
+    let config = write_config(dir.path(), &mqtt, &centre.http);
+    let mut seed = seed();
+    let mut agent = start_agent(dir.path(), &config);
+    for _ in 0..ROUNDS {
+        await_more_events(dir.path(), 1);
+        pause(&mut seed);
+        agent.kill();
+        agent = start_agent(dir.path(), &config);
+    }
+    await_more_events(dir.path(), 3);
+    assert_all_arrived_once(dir.path(), &centre, agent, ROUNDS as usize);
+}
+
+#[test]
+fn killing_the_centre_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (http, mqtt) = (free_port(), free_port());
+    let (http, mqtt) = (format!("127.0.0.1:{http}"), format!("127.0.0.1:{mqtt}"));
+    let mut centre = Centre::start_at(dir.path(), None, &http, &mqtt);
+    let config = write_config(
+        dir.path(),
+        &format!("mqtt://{mqtt}"),
+        &format!("http://{http}"),
+    );
+    let mut seed = seed();
+    let agent = start_agent(dir.path(), &config);
+    for _ in 0..ROUNDS {
+        await_more_events(dir.path(), 2);
+        pause(&mut seed);
+        centre.process.kill();
+        await_more_events(dir.path(), 1);
+        centre = Centre::start_at(dir.path(), None, &http, &mqtt);
+    }
+    assert_all_arrived_once(dir.path(), &centre, agent, 0);
+}
+
+#[test]
+fn killing_the_broker_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut broker = Mosquitto::start(dir.path());
+    let centre = Centre::start(dir.path(), Some(&broker.url));
+    let config = write_config(dir.path(), &broker.url.clone(), &centre.http);
+    let mut seed = seed();
+    let agent = start_agent(dir.path(), &config);
+    for _ in 0..ROUNDS {
+        await_more_events(dir.path(), 2);
+        pause(&mut seed);
+        broker.kill_and_restart();
+    }
+    await_more_events(dir.path(), 2);
+    assert_all_arrived_once(dir.path(), &centre, agent, 0);
+}
