@@ -81,6 +81,9 @@ pub struct Clip {
 /// Longest time to parse a clip; only a broken demuxer needs it.
 const PARSE_LIMIT: Duration = Duration::from_mins(1);
 
+/// Longest time to find the stream: parsebin loses the first error of a demuxer.
+const FIND_LIMIT: Duration = Duration::from_secs(5);
+
 impl Clip {
     /// Reads and parses a clip of any container; nothing is decoded.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
@@ -115,6 +118,9 @@ struct Found {
     codec: Option<ClipCodec>,
     /// A stream that is there but that no camera sends.
     other: Option<String>,
+    /// The stream has ended. The pipeline's own word for it may never come:
+    /// a sink added while the pipeline runs can end before it plays.
+    has_ended: bool,
     samples: Vec<gst::Sample>,
 }
 
@@ -143,7 +149,7 @@ fn parse(path: &Path) -> anyhow::Result<(ClipCodec, Vec<gst::Sample>)> {
     let outcome = pipeline
         .set_state(gst::State::Playing)
         .map_err(anyhow::Error::from)
-        .and_then(|_| run_to_end(&bus));
+        .and_then(|_| run_to_end(&bus, &found));
     pipeline.set_state(gst::State::Null)?;
 
     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,10 +167,20 @@ fn parse(path: &Path) -> anyhow::Result<(ClipCodec, Vec<gst::Sample>)> {
     }
 }
 
-fn run_to_end(bus: &gst::Bus) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PARSE_LIMIT;
-    while Instant::now() < deadline {
-        let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(200)) else {
+fn run_to_end(bus: &gst::Bus, found: &Mutex<Found>) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < PARSE_LIMIT {
+        let (is_found, has_ended) = {
+            let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            (found.codec.is_some(), found.has_ended)
+        };
+        if has_ended {
+            return Ok(());
+        }
+        if !is_found && began.elapsed() > FIND_LIMIT {
+            bail!("nothing in it can be read");
+        }
+        let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(20)) else {
             continue;
         };
         match message.view() {
@@ -205,10 +221,15 @@ fn attach(
     state.codec = Some(codec);
 
     let samples = Arc::clone(found);
+    let end = Arc::clone(found);
     let sink = gst_app::AppSink::builder()
         .sync(false)
+        .async_(false)
         .callbacks(
             gst_app::AppSinkCallbacks::builder()
+                .eos(move |_| {
+                    end.lock().unwrap_or_else(PoisonError::into_inner).has_ended = true;
+                })
                 .new_sample(move |sink| {
                     let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                     samples

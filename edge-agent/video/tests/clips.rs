@@ -308,7 +308,7 @@ fn what_is_no_clip_is_refused_with_its_name_and_the_reason() {
         &sound,
     );
     let random: Vec<u8> = (0..50_000_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[1])
         .collect();
     for (path, reason) in [
         (folder.path().join("gone.mp4"), "no such file"),

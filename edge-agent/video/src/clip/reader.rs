@@ -65,6 +65,8 @@ const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// After an error, for pictures still in the decoder.
 const DRAIN: Duration = Duration::from_millis(500);
+/// Nothing moves for so long while opening: nothing ever will.
+const IDLE: Duration = Duration::from_secs(2);
 /// What a stream without a rate is taken for.
 const USUAL_FPS: f64 = 25.0;
 
@@ -391,7 +393,7 @@ impl Opening {
         }
         let duration = Some(&self.pipeline)
             .filter(|_| !is_bare)
-            .and_then(|pipeline| pipeline.query_duration::<gst::ClockTime>())
+            .and_then(ElementExtManual::query_duration::<gst::ClockTime>)
             .map(|duration| Seconds(duration.seconds_f64()));
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
         let frames_estimate = duration
@@ -426,6 +428,7 @@ impl Opening {
             return Err(self.not_started());
         }
         let began = Instant::now();
+        let mut moved = began;
         let mut failed: Option<(String, Instant)> = None;
         loop {
             let is_read = self.streams.is_attached.load(Ordering::Acquire);
@@ -445,6 +448,11 @@ impl Opening {
                     Some(error) => failed = failed.or(Some(error)),
                     None => has_ended = true,
                 }
+            }
+            if is_read || !self.streams.is_idle() {
+                moved = Instant::now();
+            } else if moved.elapsed() > IDLE {
+                failed.get_or_insert_with(|| ("nothing in it can be read".to_owned(), moved));
             }
             let is_complete = self.streams.is_complete.load(Ordering::Acquire);
             let is_given_up = failed

@@ -24,6 +24,8 @@ pub(super) struct Streams {
     pub(super) is_attached: AtomicBool,
     /// All streams are known.
     pub(super) is_complete: AtomicBool,
+    /// Pads that may be what drives the file through.
+    drives: Mutex<Vec<glib::WeakRef<gst::Pad>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +61,10 @@ impl Streams {
         source.link(&parsebin)?;
 
         let seen = Arc::clone(&streams);
+        seen.note_drives(&source);
         if let Some(bin) = parsebin.downcast_ref::<gst::Bin>() {
             bin.connect_element_added(move |_, element| {
+                seen.note_drives(element);
                 if let Some(factory) = element.factory() {
                     seen.note_container(&factory);
                 }
@@ -80,6 +84,22 @@ impl Streams {
             }
         });
         Ok(streams)
+    }
+
+    fn note_drives(&self, element: &gst::Element) {
+        lock(&self.drives).extend(element.pads().iter().map(ObjectExt::downgrade));
+    }
+
+    /// Whether nothing moves any more.
+    ///
+    /// An error that a demuxer posts at once is lost: parsebin holds back
+    /// messages of an element while it is being plugged in. What remains to be
+    /// seen of the error is that no thread runs.
+    pub(super) fn is_idle(&self) -> bool {
+        !lock(&self.drives)
+            .iter()
+            .filter_map(glib::WeakRef::upgrade)
+            .any(|pad| pad.task_state() == gst::TaskState::Started)
     }
 
     fn note_container(&self, factory: &gst::ElementFactory) {

@@ -110,7 +110,9 @@ impl Loss {
             LossReason::BadAddress => {
                 "the URL cannot be used; write rtsp://host[:port]/path".to_owned()
             }
-            LossReason::Failed => format!("{host} cannot be read; see the log for details"),
+            LossReason::Failed => format!(
+                "{host} answers but cannot be read; check that it speaks RTSP on this port, and its limit of sessions"
+            ),
         };
         match &self.detail {
             Some(detail) => format!("camera {camera}: {text} ({})", detail.trim_end_matches('.')),

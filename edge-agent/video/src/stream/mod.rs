@@ -6,8 +6,9 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → [`clock`] → [`pace`] →
-//! [`stillness`] → [`ledger`] → `slot` → `session` (one connection) → `supervisor` (all of them).
+//! [`stillness`] → [`backlog`] → [`ledger`] → `slot` → `session` (one connection) → `supervisor` (all of them).
 
+pub mod backlog;
 mod backoff;
 pub mod clock;
 pub mod ledger;

@@ -17,6 +17,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use protocol::TimeQuality;
 
+use super::backlog::Backlog;
 use super::clock::{Now, Timeline};
 use super::ledger::Ledger;
 use super::loss::Loss;
@@ -141,10 +142,6 @@ pub(super) struct Session {
     pub(super) progress: Arc<Progress>,
 }
 
-/// More encoded pictures than this before the decoder: it cannot keep up.
-const BACKLOG: u32 = 50;
-/// Less than this: decoding goes on with the next key picture.
-const CAUGHT_UP: u32 = 4;
 /// From 1900 (NTP) to 1970, in seconds.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
@@ -218,7 +215,9 @@ fn source(settings: &RtspSettings) -> Result<gst::Element, glib::BoolError> {
         source.set_property("user-pw", password);
     }
     source.set_property("latency", settings.latency_ms);
-    source.set_property("drop-on-latency", true);
+    // Off: many cameras begin with a burst, the last key picture and all since,
+    // and this would drop just the key picture. Our own queue takes the burst.
+    source.set_property("drop-on-latency", false);
     source.set_property("add-reference-timestamp-meta", true);
     source.set_property("do-retransmission", false);
     source.set_property_from_str(
@@ -400,21 +399,14 @@ fn guard_backlog(queue: &gst::Element, wiring: &Arc<Wiring>) {
     };
     let wiring = Arc::clone(wiring);
     let weak = queue.downgrade();
-    let is_skipping = AtomicBool::new(false);
+    let backlog = Mutex::new(Backlog::default());
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let (Some(queue), Some(buffer)) = (weak.upgrade(), info.buffer()) else {
             return gst::PadProbeReturn::Ok;
         };
         let waiting = queue.property::<u32>("current-level-buffers");
         let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        let mut skips = is_skipping.load(Ordering::Relaxed);
-        if waiting >= BACKLOG {
-            skips = true;
-        } else if skips && is_key && waiting <= CAUGHT_UP {
-            skips = false;
-        }
-        is_skipping.store(skips, Ordering::Relaxed);
-        if skips {
+        if locked(&backlog).skips(waiting, is_key) {
             count(&wiring.slot.counts.dropped_backlog);
             gst::PadProbeReturn::Drop
         } else {
@@ -431,12 +423,10 @@ fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>) {
     };
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let before = (Arc::clone(wiring), Arc::clone(&ledger));
-    input.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
-            let (wiring, ledger) = &before;
-            let lost = locked(ledger).encoded(micros(pts));
-            wiring.count_lost(lost);
-        }
+    input.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let (wiring, ledger) = &before;
+        let lost = locked(ledger).encoded();
+        wiring.count_lost(lost);
         gst::PadProbeReturn::Ok
     });
     let wiring = Arc::clone(wiring);
@@ -459,10 +449,8 @@ impl Wiring {
         let counts = &self.slot.counts;
         count(&counts.received);
         let media = buffer.pts().map(micros);
-        if let Some(media) = media {
-            let lost = locked(ledger).decoded(media);
-            self.count_lost(lost);
-        }
+        let lost = locked(ledger).decoded();
+        self.count_lost(lost);
         // A grey picture with moving shreds is worse than none.
         if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             count(&counts.decode_errors);
