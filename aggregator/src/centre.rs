@@ -2,8 +2,8 @@
 //!
 //! Stopping, in order: nobody new is let in; clients of the front door and the
 //! broker's consumer get the answers to what they have sent; browsers' streams
-//! end; then the last hold on the store goes, the writer commits what is
-//! queued, and the database is closed.
+//! end; then the writer commits what is queued and closes the database. Each
+//! step has a time limit: what is not committed by then the boxes still have.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use protocol::units::Seconds;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::api::{self, Api, Newsroom};
 use crate::broker::{self, BrokerError};
@@ -26,6 +27,9 @@ use crate::metrics::Metrics;
 use crate::stopping::{Stop, Stopping};
 use crate::store::{Store, StoreError, StoreSettings, Writer};
 use crate::tls::{self, TlsError};
+
+/// How long a part may take to wind up at the end.
+const PARTS_WITHIN: Duration = Duration::from_secs(12);
 
 /// How long open requests may take at the end.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(5);
@@ -177,13 +181,21 @@ impl Centre {
     pub async fn stop(self) {
         self.health.stopping();
         self.stop.say();
-        for part in self.parts {
-            if let Err(error) = part.await {
-                tracing::error!(%error, "a part of the centre failed; please report it");
+        for mut part in self.parts {
+            match timeout(PARTS_WITHIN, &mut part).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a part of the centre failed; please report it");
+                }
+                Err(_) => {
+                    // The database takes nothing, or a client nothing more.
+                    tracing::warn!("a part of the centre does not end and is cut off");
+                    part.abort();
+                }
             }
         }
         let writer = self.writer;
-        if tokio::task::spawn_blocking(move || writer.join())
+        if tokio::task::spawn_blocking(move || writer.finish())
             .await
             .is_err()
         {

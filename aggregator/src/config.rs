@@ -349,6 +349,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_the_documentation_is_understood() {
+        let page = include_str!("../../docs/design/centre.md");
+        let example = page
+            .split("```toml\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .unwrap();
+        let config = read(example).unwrap();
+        assert!(config.front_door().unwrap().asks_for_proof());
+    }
+
+    #[test]
     fn a_secret_is_the_first_line_and_never_empty() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");

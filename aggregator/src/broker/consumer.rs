@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use protocol::topic;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::publisher::Receipts;
 use super::{Backoff, Link};
 use crate::clock;
 use crate::health::Health;
-use crate::inbox::{self, Judged, Limits};
+use crate::inbox::{self, Complaints, Judged, Limits};
 use crate::metrics::Metrics;
 use crate::stopping::Stopping;
-use crate::store::{Committed, Done, Job, Store};
+use crate::store::{Committed, Done, Job, Store, StoreError};
 
 /// How long the last commits and acknowledgements may take at the end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -36,8 +36,11 @@ pub(super) struct Consumer {
 impl Consumer {
     pub(super) async fn run(self, mut stopping: Stopping) {
         let mut backoff = Backoff::new();
+        // Of this connection, and of earlier ones whose last commits are slow.
+        let mut desks = JoinSet::new();
         while !stopping.is_said() {
-            let (why, was_connected) = self.connection(stopping.clone()).await;
+            while desks.try_join_next().is_some() {}
+            let (why, was_connected) = self.connection(&mut desks, stopping.clone()).await;
             let Some(why) = why else { return };
             if was_connected {
                 backoff.reset();
@@ -55,18 +58,22 @@ impl Consumer {
 
     /// One connection, from first to last; why it ended (`None`: because we
     /// are stopping) and whether it ever worked.
-    async fn connection(&self, mut stopping: Stopping) -> (Option<String>, bool) {
+    async fn connection(
+        &self,
+        desks: &mut JoinSet<()>,
+        mut stopping: Stopping,
+    ) -> (Option<String>, bool) {
         let (client, mut events) = AsyncClient::new(self.link.options("in"), 256);
         let (arrive, arrivals) = mpsc::unbounded_channel();
-        let mut desk = tokio::spawn(
-            Desk {
-                client: client.clone(),
-                store: self.store.clone(),
-                limits: self.limits,
-                receipts: Arc::clone(&self.receipts),
-            }
-            .run(arrivals),
-        );
+        let desk = Desk {
+            client: client.clone(),
+            store: self.store.clone(),
+            limits: self.limits,
+            receipts: Arc::clone(&self.receipts),
+            complaints: Complaints::default(),
+            waiting: HashMap::new(),
+        };
+        desks.spawn(desk.run(arrivals));
         let mut was_connected = false;
         let why = loop {
             let event = tokio::select! {
@@ -115,9 +122,8 @@ impl Consumer {
         };
         drop(arrive);
         if why.is_none() {
-            leave(&mut events, &mut desk, &client).await;
+            leave(&mut events, desks, &client).await;
         }
-        desk.abort();
         (why, was_connected)
     }
 
@@ -133,17 +139,13 @@ impl Consumer {
 }
 
 /// Lets the last commits be acknowledged, then says good-bye.
-async fn leave(
-    events: &mut EventLoop,
-    desk: &mut tokio::task::JoinHandle<()>,
-    client: &AsyncClient,
-) {
+async fn leave(events: &mut EventLoop, desks: &mut JoinSet<()>, client: &AsyncClient) {
     let farewell = async {
         loop {
             tokio::select! {
                 // What comes now is not acknowledged; others will get it.
                 event = events.poll() => if event.is_err() { return },
-                _ = &mut *desk => break,
+                ended = desks.join_next() => if ended.is_none() { break },
             }
         }
         if client.try_disconnect().is_ok() {
@@ -163,28 +165,26 @@ struct Desk {
     store: Store,
     limits: Limits,
     receipts: Arc<Receipts>,
+    complaints: Complaints,
+    waiting: HashMap<u64, Publish>,
 }
 
 impl Desk {
-    /// Works until no more can arrive and everything is acknowledged.
-    async fn run(self, mut arrivals: mpsc::UnboundedReceiver<Publish>) {
+    /// Works until no more can arrive and everything is committed, also after
+    /// the connection is gone: its receipts go out by the publisher.
+    async fn run(mut self, mut arrivals: mpsc::UnboundedReceiver<Publish>) {
         let (news, mut committed) = mpsc::unbounded_channel();
-        let mut waiting: HashMap<u64, Publish> = HashMap::new();
         let mut last_tag = 0;
         let mut is_open = true;
-        while is_open || !waiting.is_empty() {
+        while is_open || !self.waiting.is_empty() {
             tokio::select! {
                 biased;
-                Some(committed) = committed.recv() => {
-                    if !self.answer(&committed, &mut waiting).await {
-                        return;
-                    }
-                }
+                Some(committed) = committed.recv() => self.answer(committed).await,
                 arrival = arrivals.recv(), if is_open => match arrival {
                     Some(publish) => {
                         last_tag += 1;
                         let done = Done { to: news.clone(), tag: last_tag };
-                        if !self.take(publish, done, &mut waiting).await {
+                        if self.take(publish, done).await.is_err() {
                             return;
                         }
                     }
@@ -194,41 +194,40 @@ impl Desk {
         }
     }
 
-    /// Hands one message to the store; `false` when there is no going on.
-    async fn take(
-        &self,
-        publish: Publish,
-        done: Done,
-        waiting: &mut HashMap<u64, Publish>,
-    ) -> bool {
+    /// Hands one message to the store; an error when that is closed.
+    async fn take(&mut self, publish: Publish, done: Done) -> Result<(), StoreError> {
         let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        let payload: Bytes = publish.payload.clone();
         let tag = done.tag;
-        let job = match inbox::judge(&topic, &payload, clock::now(), self.limits) {
+        let job = match inbox::judge(&topic, &publish.payload, clock::now(), self.limits) {
             Judged::Letter(letter) => Job::Letter(letter, Some(done)),
             Judged::Dead(dead) => {
-                tracing::warn!(
-                    topic = %dead.topic.escape_debug(),
-                    reason = dead.reason.as_str(),
-                    detail = %dead.detail.escape_debug(),
-                    "a message could not be taken; it is kept as a dead letter"
-                );
+                self.complaints.about(&dead);
                 Job::Dead(dead, Some(done))
             }
-            Judged::Nothing => return self.client.ack(&publish).await.is_ok(),
+            Judged::Nothing => {
+                self.acknowledge(&publish).await;
+                return Ok(());
+            }
         };
-        waiting.insert(tag, publish);
-        self.store.submit(job).await.is_ok()
+        self.waiting.insert(tag, publish);
+        self.store.submit(job).await
     }
 
-    /// Acknowledges one committed message; `false` when the connection is gone.
-    async fn answer(&self, committed: &Committed, waiting: &mut HashMap<u64, Publish>) -> bool {
-        if let Some((site, box_id, receipt)) = &committed.receipt {
-            self.receipts.put(site.clone(), box_id.clone(), *receipt);
+    /// Passes on what a commit promises.
+    async fn answer(&mut self, committed: Committed) {
+        if let Some((site, box_id, receipt)) = committed.receipt {
+            self.receipts.put(site, box_id, receipt);
         }
-        match waiting.remove(&committed.tag) {
-            Some(publish) => self.client.ack(&publish).await.is_ok(),
-            None => true,
+        if let Some(publish) = self.waiting.remove(&committed.tag) {
+            self.acknowledge(&publish).await;
+        }
+    }
+
+    /// Acknowledges a message. Where the connection is gone the broker will
+    /// send it again, and it will be a duplicate.
+    async fn acknowledge(&self, publish: &Publish) {
+        if self.client.ack(publish).await.is_err() {
+            tracing::trace!("an acknowledgement was too late");
         }
     }
 }

@@ -379,7 +379,15 @@ fn to_v5(packet: Outgoing) -> v5p::Packet {
         }
         Outgoing::Disconnect(refusal) => {
             use v5p::DisconnectReasonCode as Code;
-            v5p::Packet::Disconnect(v5p::Disconnect::new(match refusal {
+            // With a property, because rumqttc's reader wants the properties that
+            // MQTT 5 § 3.14.2.2 allows to leave out, and would not see the reason.
+            let properties = Some(v5p::DisconnectProperties {
+                session_expiry_interval: None,
+                reason_string: Some(refusal.as_str().to_owned()),
+                user_properties: Vec::new(),
+                server_reference: None,
+            });
+            let reason_code = match refusal {
                 Refusal::Malformed => Code::MalformedPacket,
                 Refusal::Version | Refusal::Protocol => Code::ProtocolError,
                 Refusal::NotAuthorised | Refusal::BadCredentials => Code::NotAuthorized,
@@ -390,7 +398,11 @@ fn to_v5(packet: Outgoing) -> v5p::Packet {
                 Refusal::KeepAlive => Code::KeepAliveTimeout,
                 Refusal::TakenOver => Code::SessionTakenOver,
                 Refusal::ShuttingDown => Code::ServerShuttingDown,
-            }))
+            };
+            v5p::Packet::Disconnect(v5p::Disconnect {
+                reason_code,
+                properties,
+            })
         }
     }
 }

@@ -17,7 +17,7 @@ use super::identity::Identity;
 use super::registry::Presence;
 use super::{Door, MAX_PACKET};
 use crate::clock;
-use crate::inbox::{self, Judged};
+use crate::inbox::{self, Complaints, Judged};
 use crate::store::{Committed, Done, Job, Whose};
 
 /// How long a client may take for its CONNECT.
@@ -62,6 +62,8 @@ struct Session {
     listens: bool,
     /// Newest receipt of each outbox that the client has not been sent.
     receipts: BTreeMap<Uuid, (SiteId, BoxId, Receipt)>,
+    /// What was already said in the log about the client's messages.
+    complaints: Complaints,
     /// Which will this connection left with the store.
     will: Option<(Whose, u64)>,
 }
@@ -213,6 +215,7 @@ async fn admit(
         unacknowledged: 0,
         listens: false,
         receipts: BTreeMap::new(),
+        complaints: Complaints::default(),
         will: None,
     };
     if let Some(will) = will {
@@ -341,12 +344,7 @@ impl Session {
         let job = match judged {
             Judged::Letter(letter) => Job::Letter(letter, done),
             Judged::Dead(dead) => {
-                tracing::warn!(
-                    topic = %dead.topic.escape_debug(),
-                    reason = dead.reason.as_str(),
-                    detail = %dead.detail.escape_debug(),
-                    "a message could not be taken; it is kept as a dead letter"
-                );
+                self.complaints.about(&dead);
                 Job::Dead(dead, done)
             }
             Judged::Nothing => {
@@ -447,7 +445,10 @@ impl Session {
                 connection,
                 in_disorder,
             };
-            if self.door.store.submit(left).await.is_err() {
+            // A store that takes nothing must not hold us: the will then stays
+            // in the database and is carried out at the next start.
+            let submitted = timeout(DRAIN_WITHIN, self.door.store.submit(left)).await;
+            if !matches!(submitted, Ok(Ok(()))) {
                 tracing::debug!("a will is left for the next start");
             }
         }

@@ -209,3 +209,80 @@ fn is_possible(delivery: &Delivery) -> bool {
         && delivery.sequencefloor <= delivery.sequence
         && i64::try_from(delivery.sequence).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOPIC: &str = "ngatu/v1/hanoi/b1/-/state";
+    const STATUS: &str = r#"{"specversion":"1.0","id":"1","source":"/hanoi/b1",
+        "type":"vn.ngatu.box-status.v1","time":"2999-01-01T00:00:00Z",
+        "datacontenttype":"application/json","dataschema":"urn:x",
+        "observedtime":"2026-01-01T00:00:00Z","clockquality":"arrival","extra":1,
+        "data":{"site":"hanoi","box":"b1","online":true,"version":"9","at":"2026-01-01T00:00:00Z"}}"#;
+
+    fn word(topic: &str, payload: &[u8]) -> String {
+        let payload = Bytes::copy_from_slice(payload);
+        match judge(topic, &payload, EventTime::EPOCH, Limits::default()) {
+            Judged::Letter(letter) => letter.content.name().to_owned(),
+            Judged::Dead(dead) => dead.reason.as_str().to_owned(),
+            Judged::Nothing => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_message_is_what_its_topic_and_type_say() {
+        for (topic, payload, expected) in [
+            // A box whose clock is wrong is worth showing; unknown fields are ignored.
+            (TOPIC, STATUS, "box_status"),
+            ("ngatu/v1/hanoi/b1/c1/state", STATUS, "wrong_source"),
+            ("ngatu/v1/hanoi/b2/-/state", STATUS, "wrong_source"),
+            (TOPIC, "", "nothing"),
+            ("ngatu/v1/hanoi/b1/c1/event", "", "not_json"),
+            (TOPIC, "{}", "not_an_envelope"),
+            (TOPIC, "[", "not_json"),
+            ("weather", "{}", "unknown_topic"),
+        ] {
+            assert_eq!(
+                word(topic, payload.as_bytes()),
+                expected,
+                "{topic} {payload}"
+            );
+        }
+        let other = STATUS.replace("\"hanoi\",\"box\":\"b1\"", "\"hanoi\",\"box\":\"b2\"");
+        assert_eq!(word(TOPIC, other.as_bytes()), "wrong_source");
+        let later = STATUS.replace("\"1.0\"", "\"2.0\"");
+        assert_eq!(word(TOPIC, later.as_bytes()), "not_an_envelope");
+    }
+
+    #[test]
+    fn impossible_deliveries_are_not_receipted() {
+        for (sequence, floor) in [("0", "0"), ("1", "2"), ("18446744073709551615", "1")] {
+            let payload = format!(
+                "{{\"outbox\":\"00000000-0000-0000-0000-000000000001\",\
+                 \"sequence\":\"{sequence}\",\"sequencefloor\":\"{floor}\"}}"
+            );
+            assert_eq!(salvage(payload.as_bytes()), None, "{payload}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            topic in ".{0,60}", bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            word(&topic, &bytes);
+            word(TOPIC, &bytes);
+        }
+
+        #[test]
+        fn a_message_with_wrong_bytes_in_it_never_panics(at in 0..STATUS.len(), wrong: u8, cut in 0..STATUS.len()) {
+            let mut bytes = STATUS.as_bytes().to_vec();
+            bytes[at] = wrong;
+            word(TOPIC, &bytes);
+            bytes.truncate(cut);
+            word(TOPIC, &bytes);
+        }
+    }
+}

@@ -5,8 +5,10 @@
 //! engineer, with the reason. Both are committed and both are receipted: a box
 //! must never be stuck behind one message that the centre cannot read.
 
+mod complaints;
 mod judge;
 mod letter;
 
+pub use complaints::Complaints;
 pub use judge::{Limits, judge};
 pub use letter::{Content, DeadLetter, Judged, Letter, Reason};

@@ -206,30 +206,24 @@ fn evidence(
     manifest: &EvidenceManifest,
     numbers: &mut Numbers,
 ) -> rusqlite::Result<bool> {
-    let owner: Option<(String, String, String)> = tx
-        .prepare_cached("SELECT site, box, camera FROM alerts WHERE id = ?1")?
-        .query_row([manifest.event.0.as_bytes().as_slice()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let expected = (
+    let alert = manifest.event.0.as_bytes().as_slice();
+    let (site, box_id, camera) = (
         letter.site.as_str(),
         letter.box_id.as_str(),
         camera.as_str(),
     );
-    let is_foreign = owner.as_ref().is_some_and(|(site, box_id, camera)| {
-        (site.as_str(), box_id.as_str(), camera.as_str()) != expected
-    });
-    if is_foreign {
-        // Nobody may add pictures to the accusation of another camera.
-        return Ok(false);
-    }
     let mut added = 0;
     for item in &manifest.items {
         added += tx
-            .prepare_cached("INSERT OR IGNORE INTO evidence_items VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT OR IGNORE INTO evidence_items
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
             .execute(params![
-                manifest.event.0.as_bytes().as_slice(),
+                alert,
+                site,
+                box_id,
+                camera,
                 role(item.role)?,
                 item.sha256.0.as_slice(),
                 i64::try_from(item.length).unwrap_or(i64::MAX),
@@ -237,7 +231,13 @@ fn evidence(
                 item.captured.as_micros(),
             ])?;
     }
-    if added > 0 && owner.is_some() {
+    let is_theirs: bool = tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM alerts
+             WHERE id = ?1 AND site = ?2 AND box = ?3 AND camera = ?4)",
+        )?
+        .query_row(params![alert, site, box_id, camera], |row| row.get(0))?;
+    if added > 0 && is_theirs {
         touch(tx, manifest.event, numbers)?;
     }
     Ok(added > 0)

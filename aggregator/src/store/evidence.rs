@@ -27,8 +27,10 @@ pub(super) fn stored(
     }
     let alerts: Vec<[u8; 16]> = tx
         .prepare_cached(
-            "SELECT DISTINCT alerts.id FROM evidence_items
-             JOIN alerts ON alerts.id = evidence_items.alert WHERE sha256 = ?1",
+            "SELECT DISTINCT a.id FROM evidence_items i
+             JOIN alerts a ON (a.id, a.site, a.box, a.camera)
+                = (i.alert, i.site, i.box, i.camera)
+             WHERE i.sha256 = ?1",
         )?
         .query_map([sha256], |row| row.get(0))?
         .collect::<Result<_, _>>()?;

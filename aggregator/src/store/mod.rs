@@ -33,6 +33,7 @@ use crate::alert::{Action, State};
 use crate::health::Health;
 use crate::inbox::{DeadLetter, Letter};
 use crate::metrics::Metrics;
+use crate::stopping::Stop;
 use readers::Readers;
 
 pub use changes::Change;
@@ -185,6 +186,11 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("database: {0}; look at free disk space and at the rights on the data folder")]
     Sqlite(#[from] rusqlite::Error),
+    /// The system gives no thread.
+    #[error(
+        "cannot start the writer of the database: {0}; is a limit of threads or open files reached?"
+    )]
+    Thread(std::io::Error),
     /// The writer has stopped.
     #[error("the centre is shutting down; try again in a moment")]
     Closed,
@@ -198,13 +204,18 @@ pub struct Store {
     changes: watch::Receiver<i64>,
 }
 
-/// The writer's thread; [`Writer::join`] after the last [`Store`] is gone.
-pub struct Writer(JoinHandle<()>);
+/// The writer's thread.
+pub struct Writer {
+    thread: JoinHandle<()>,
+    stop: Stop,
+}
 
 impl Writer {
-    /// Waits until everything that was queued is committed and the database is closed.
-    pub fn join(self) {
-        if self.0.join().is_err() {
+    /// Takes nothing more, commits everything that was queued and closes the
+    /// database. Blocks until that is done.
+    pub fn finish(self) {
+        self.stop.say();
+        if self.thread.join().is_err() {
             tracing::error!("the writer of the database ended in a panic; please report it");
         }
     }
@@ -241,16 +252,21 @@ impl Store {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (announce, changes) = watch::channel(0);
         let writer = writer::Writing::new(connection, settings, metrics, health, announce)?;
+        let (stop, stopping) = Stop::new();
+        let waiting = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(StoreError::Thread)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run(queue))
-            .map_err(in_folder)?;
+            .spawn(move || writer.run(&waiting, queue, stopping))
+            .map_err(StoreError::Thread)?;
         let store = Self {
             jobs,
             readers,
             changes,
         };
-        Ok((store, Writer(thread)))
+        Ok((store, Writer { thread, stop }))
     }
 
     /// Queues a job; waits while the queue is full, which is the back-pressure.

@@ -57,9 +57,11 @@ const ALERT: &str = "
         c.name, a.place, a.zone, a.occurred_at, a.decided_at, a.ended_at, a.received_at,
         a.state, a.machine, a.revision, a.simulated, a.change,
         (SELECT i.sha256 FROM evidence_items i JOIN evidence_files f ON f.sha256 = i.sha256
-            WHERE i.alert = a.id AND i.role = 'still_annotated' ORDER BY i.captured LIMIT 1),
+            WHERE (i.alert, i.site, i.box, i.camera) = (a.id, a.site, a.box, a.camera)
+                AND i.role = 'still_annotated' ORDER BY i.captured LIMIT 1),
         (SELECT i.sha256 FROM evidence_items i JOIN evidence_files f ON f.sha256 = i.sha256
-            WHERE i.alert = a.id AND i.role = 'still_clean' ORDER BY i.captured LIMIT 1)
+            WHERE (i.alert, i.site, i.box, i.camera) = (a.id, a.site, a.box, a.camera)
+                AND i.role = 'still_clean' ORDER BY i.captured LIMIT 1)
     FROM alerts a
     LEFT JOIN cameras c ON c.site = a.site AND c.box = a.box AND c.camera = a.camera";
 
@@ -190,7 +192,10 @@ pub(super) fn alert(connection: &Connection, id: EventId) -> rusqlite::Result<Op
     let evidence = connection
         .prepare_cached(
             "SELECT i.role, i.sha256, i.length, i.media_type, i.captured, f.sha256 IS NOT NULL
-             FROM evidence_items i LEFT JOIN evidence_files f ON f.sha256 = i.sha256
+             FROM evidence_items i
+             JOIN alerts a ON (a.id, a.site, a.box, a.camera)
+                = (i.alert, i.site, i.box, i.camera)
+             LEFT JOIN evidence_files f ON f.sha256 = i.sha256
              WHERE i.alert = ?1 ORDER BY i.captured, i.role, i.sha256",
         )?
         .query_map([id], |row| {

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use protocol::{BoxId, EventTime, Receipt, SiteId};
 use rusqlite::{Connection, ErrorCode, Transaction};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -23,6 +24,7 @@ use crate::clock;
 use crate::health::Health;
 use crate::inbox::{DeadLetter, Reason};
 use crate::metrics::Metrics;
+use crate::stopping::Stopping;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,33 +104,34 @@ impl Writing {
         })
     }
 
-    /// Works until every [`super::Store`] is gone and the queue is empty.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        // A clock for `timeout`; nothing else runs on it.
-        let waiting = match tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-        {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                self.health.store_failed(&error.to_string());
-                return;
-            }
-        };
+    /// Works until it is told to stop and the queue is empty. `waiting` is a
+    /// clock for the writer's time limits; nothing else runs on it.
+    pub(super) fn run(
+        mut self,
+        waiting: &Runtime,
+        mut queue: mpsc::Receiver<Job>,
+        mut stopping: Stopping,
+    ) {
         let mut jobs = Vec::with_capacity(self.settings.batch_rows);
-        while waiting.block_on(gather(&mut queue, &mut jobs, self.settings)) {
-            while !jobs.is_empty() {
-                if let Err(error) = self.commit(&mut jobs) {
-                    self.trouble(&error, &mut jobs);
-                    let is_closed = waiting.block_on(pause(&mut queue, &mut jobs, self.settings));
-                    if is_closed {
-                        tracing::error!(
-                            messages = jobs.len(),
-                            "shutting down with messages that could not be committed; \
-                             their boxes still have them"
-                        );
-                        return;
-                    }
+        let mut is_failing = false;
+        while waiting.block_on(gather(&mut queue, &mut jobs, self.settings, &mut stopping)) {
+            // While it fails it is tried even with nothing to do, or nobody
+            // would learn that the disk works again.
+            while !jobs.is_empty() || is_failing {
+                is_failing = match self.commit(&mut jobs) {
+                    Ok(()) => false,
+                    Err(error) => self.trouble(&error, &mut jobs),
+                };
+                if is_failing && stopping.is_said() {
+                    tracing::error!(
+                        messages = jobs.len() + queue.len(),
+                        "stopping with messages that could not be committed; \
+                         their boxes still have them"
+                    );
+                    return;
+                }
+                if is_failing {
+                    waiting.block_on(pause(&mut queue, &mut jobs, self.settings));
                 }
             }
         }
@@ -154,12 +157,13 @@ impl Writing {
         let rows = jobs.len();
         self.last_change = numbers.last();
         self.health.store_works();
-        batch.tell(jobs, decided);
+        // Whoever hears of the commit must find it on the stream and counted.
         self.announce.send_replace(self.last_change);
         self.metrics.committed(rows, begun.elapsed());
-        for (content, outcome, received) in batch.outcomes {
-            self.metrics.message(content, outcome, received);
+        for (content, outcome, received) in &batch.outcomes {
+            self.metrics.message(content, *outcome, *received);
         }
+        batch.tell(jobs, decided);
         if batch.beyond_recovery > 0 {
             tracing::warn!(
                 messages = batch.beyond_recovery,
@@ -171,25 +175,13 @@ impl Writing {
         Ok(())
     }
 
-    /// Answers people with the error and keeps the messages; sorts out a
-    /// message that the database will never take.
-    fn trouble(&mut self, error: &rusqlite::Error, jobs: &mut Vec<Job>) {
-        if is_about_the_row(error) {
-            if let [only] = jobs.as_mut_slice() {
-                bury(only, error);
-                return;
-            }
-            // One of them is to blame: one transaction each finds out which.
-            for job in std::mem::take(jobs) {
-                let mut single = vec![job];
-                if let Err(error) = self.commit(&mut single) {
-                    if let ([only], true) = (single.as_mut_slice(), is_about_the_row(&error)) {
-                        bury(only, &error);
-                    }
-                    jobs.append(&mut single);
-                }
-            }
-            return;
+    /// Deals with a failed commit; `true` when it is to be tried again later.
+    ///
+    /// A message that the database will never take is sorted out. For all
+    /// else the disk is at fault: people are told, messages wait.
+    fn trouble(&mut self, error: &rusqlite::Error, jobs: &mut Vec<Job>) -> bool {
+        if is_about_the_row(error) && self.sort_out(jobs) {
+            return false;
         }
         if self.health.store_failed(&error.to_string()) {
             tracing::error!(
@@ -200,15 +192,42 @@ impl Writing {
         }
         self.metrics.failed_commits.inc();
         for job in std::mem::take(jobs) {
-            match job {
-                Job::Decide(_, reply) => {
-                    answer(reply, Err(StoreError::Sqlite(copy(error)).into()));
-                }
-                Job::FileStored(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)))),
-                kept => jobs.push(kept),
-            }
+            jobs.extend(tell_people(job, error));
         }
+        true
     }
+
+    /// Commits one job at a time, which finds out the one to blame; `true`
+    /// when all are dealt with.
+    fn sort_out(&mut self, jobs: &mut Vec<Job>) -> bool {
+        for job in std::mem::take(jobs) {
+            let mut single = vec![job];
+            if let Err(error) = self.commit(&mut single)
+                && is_about_the_row(&error)
+            {
+                single = single
+                    .into_iter()
+                    .filter_map(|job| tell_people(job, &error))
+                    .map(|job| bury(job, &error))
+                    .collect();
+                if self.commit(&mut single).is_err() {
+                    tracing::error!("the database refuses a message even as a dead letter");
+                }
+            }
+            jobs.append(&mut single);
+        }
+        jobs.is_empty()
+    }
+}
+
+/// Answers a person whose job failed; the jobs of boxes come back.
+fn tell_people(job: Job, error: &rusqlite::Error) -> Option<Job> {
+    match job {
+        Job::Decide(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)).into())),
+        Job::FileStored(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)))),
+        kept => return Some(kept),
+    }
+    None
 }
 
 /// Waits for the first job and then a little for more; `false` when there will be none.
@@ -216,10 +235,20 @@ async fn gather(
     queue: &mut mpsc::Receiver<Job>,
     jobs: &mut Vec<Job>,
     settings: StoreSettings,
+    stopping: &mut Stopping,
 ) -> bool {
     let rows = settings.batch_rows;
-    if queue.recv_many(jobs, rows).await == 0 {
-        return false;
+    loop {
+        let is_open = !queue.is_closed();
+        tokio::select! {
+            biased;
+            count = queue.recv_many(jobs, rows) => match count {
+                0 => return false,
+                _ => break,
+            },
+            // Nobody can queue more; what is queued still comes.
+            () = stopping.said(), if is_open => queue.close(),
+        }
     }
     let until = tokio::time::Instant::now() + settings.batch_wait;
     while jobs.len() < rows {
@@ -231,27 +260,18 @@ async fn gather(
     true
 }
 
-/// Waits before the next try, letting people in meanwhile so that they get an
-/// answer; `true` when everybody else is gone.
-async fn pause(
-    queue: &mut mpsc::Receiver<Job>,
-    jobs: &mut Vec<Job>,
-    settings: StoreSettings,
-) -> bool {
+/// Waits before the next try, taking more in meanwhile so that people get their
+/// answer with it.
+async fn pause(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, settings: StoreSettings) {
     let until = tokio::time::Instant::now() + settings.retry_wait;
-    if jobs.is_empty() {
-        // Only people were waiting, and they have been answered.
-        return false;
-    }
     while jobs.len() < settings.batch_rows {
         match tokio::time::timeout_at(until, queue.recv()).await {
             Ok(Some(job)) => jobs.push(job),
-            Ok(None) => return true,
-            Err(_) => return false,
+            Ok(None) => break,
+            Err(_) => return,
         }
     }
     tokio::time::sleep_until(until).await;
-    queue.is_closed() && queue.is_empty()
 }
 
 /// Writes down the last change number of the transaction.
@@ -389,24 +409,22 @@ fn is_about_the_row(error: &rusqlite::Error) -> bool {
 }
 
 /// Turns a letter that the database will never take into a dead letter.
-fn bury(job: &mut Job, error: &rusqlite::Error) {
-    let (dead, done) = match job {
-        Job::Letter(letter, done) => (
-            DeadLetter {
-                topic: letter.source.clone(),
-                owner: Some((letter.site.clone(), letter.box_id.clone())),
-                reason: Reason::RefusedByStore,
-                detail: error.to_string(),
-                head: letter.body.slice(..letter.body.len().min(DeadLetter::HEAD)),
-                length: letter.body.len(),
-                delivery: letter.delivery,
-                received: letter.received,
-            },
-            done.take(),
-        ),
-        _ => return,
+fn bury(job: Job, error: &rusqlite::Error) -> Job {
+    let Job::Letter(letter, done) = job else {
+        return job;
     };
-    *job = Job::Dead(Box::new(dead), done);
+    let head = letter.body.slice(..letter.body.len().min(DeadLetter::HEAD));
+    let dead = DeadLetter {
+        topic: letter.source,
+        owner: Some((letter.site, letter.box_id)),
+        reason: Reason::RefusedByStore,
+        detail: error.to_string(),
+        head,
+        length: letter.body.len(),
+        delivery: letter.delivery,
+        received: letter.received,
+    };
+    Job::Dead(Box::new(dead), done)
 }
 
 /// The same error again, for several listeners.

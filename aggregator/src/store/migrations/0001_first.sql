@@ -59,15 +59,19 @@ CREATE TABLE alert_history (
 ) STRICT;
 CREATE INDEX alert_history_by_alert ON alert_history (alert, entry);
 
--- Which files belong to an alert. May be here before the alert is.
+-- Which files belong to an alert. May be here before the alert is. Who said so
+-- is kept: nobody may add pictures to the accusation of another camera.
 CREATE TABLE evidence_items (
     alert      BLOB    NOT NULL,
+    site       TEXT    NOT NULL,
+    box        TEXT    NOT NULL,
+    camera     TEXT    NOT NULL,
     role       TEXT    NOT NULL,
     sha256     BLOB    NOT NULL,
     length     INTEGER NOT NULL,
     media_type TEXT    NOT NULL,
     captured   INTEGER NOT NULL,
-    PRIMARY KEY (alert, role, sha256)
+    PRIMARY KEY (alert, site, box, camera, role, sha256)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX evidence_items_by_file ON evidence_items (sha256);
 

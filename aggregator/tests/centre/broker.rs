@@ -1,0 +1,311 @@
+//! Behind a real broker: mosquitto, which is killed, and a centre, which is killed too.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rumqttc::v5::mqttbytes::v5::Packet;
+
+use crate::support::{Heard, Line, Process, a_box, eventually};
+
+/// A mosquitto of our own.
+struct Mosquitto {
+    child: Child,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Mosquitto {
+    /// `None` where it is not installed (Debian package `mosquitto`).
+    fn start(folder: &Path) -> Option<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        Self::at(folder, address)
+    }
+
+    fn at(folder: &Path, address: SocketAddr) -> Option<Self> {
+        Self::with(folder, address, "")
+    }
+
+    fn with(folder: &Path, address: SocketAddr, more: &str) -> Option<Self> {
+        let program = [
+            "/usr/sbin/mosquitto",
+            "/usr/local/sbin/mosquitto",
+            "/usr/bin/mosquitto",
+        ]
+        .into_iter()
+        .find(|program| Path::new(program).exists());
+        let Some(program) = program else {
+            eprintln!("mosquitto is not installed; this test has nothing to test with");
+            return None;
+        };
+        let file = folder.join("mosquitto.conf");
+        let settings = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\n\
+             max_queued_messages 0\n{more}",
+            address.port()
+        );
+        std::fs::write(&file, settings).unwrap();
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("mosquitto listens", || TcpStream::connect(address).ok());
+        Some(Self {
+            child,
+            address,
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn url(&self) -> String {
+        format!("mqtt://{}", self.address)
+    }
+
+    fn kill_and_restart(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        *self = Self::at(&self.folder.clone(), self.address).unwrap();
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn is_ready(centre: &Process) -> bool {
+    centre.api().get("/readyz").status == 200
+}
+
+#[test]
+fn events_and_states_come_over_a_broker_and_receipts_go_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = Mosquitto::start(folder.path()) else {
+        return;
+    };
+    let speaker = a_box("b1", 1);
+    // Retained before the centre is there: it must hear of it all the same.
+    let mut line = Line::connected(broker.address, "box", None);
+    let mut state = rumqttc::v5::mqttbytes::v5::Publish::new(
+        speaker.state_topic(),
+        rumqttc::v5::mqttbytes::QoS::AtLeastOnce,
+        speaker.status(true),
+        None,
+    );
+    (state.pkid, state.retain) = (9, true);
+    line.say(&Packet::Publish(state));
+    line.acknowledged(9);
+    let centre = Process::start(folder.path(), &["--broker", &broker.url()]);
+    assert_eq!(centre.mqtt, None, "the front door stays closed");
+    eventually("ready", || is_ready(&centre).then_some(()));
+    eventually("the retained state", || {
+        (speaker.is_online(centre.api()) == Some(true)).then_some(())
+    });
+    line.subscribe(&speaker.receipt_topic());
+    for n in 1..=3 {
+        line.publish(
+            &speaker.event_topic(),
+            n,
+            speaker.letter(n.into(), n.into()),
+        );
+    }
+    line.publish(&speaker.event_topic(), 4, "not JSON at all");
+    while line.receipt().through < 3 {}
+    assert_eq!(centre.api().alerts().len(), 3);
+    eventually("the dead letter", || {
+        let dead = centre
+            .api()
+            .metric("aggregator_dead_letters_total{reason=\"not_json\"}");
+        (dead == 1.0).then_some(())
+    });
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_said_once_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let url = format!("mqtt://{address}");
+    let centre = Process::start(folder.path(), &["--broker", &url]);
+    let reasons = eventually("it says why", || {
+        let answer = centre.api().get("/readyz");
+        let text = answer.json()["reasons"].to_string();
+        text.contains("refused").then_some(text)
+    });
+    assert!(reasons.contains(&url), "which broker: {reasons}");
+    // Long enough for several tries.
+    let until = Instant::now() + Duration::from_secs(2);
+    eventually("several tries", || (Instant::now() > until).then_some(()));
+    let log = std::fs::read_to_string(&centre.log).unwrap();
+    assert_eq!(log.matches("no broker").count(), 1, "{log}");
+    assert!(log.contains("is it running"), "what to do: {log}");
+    let Some(_broker) = Mosquitto::at(folder.path(), address) else {
+        return;
+    };
+    eventually("ready", || is_ready(&centre).then_some(()));
+}
+
+/// Sends what has no receipt until all has one, over whatever happens meanwhile.
+struct Sender {
+    to: SocketAddr,
+    through: u64,
+    last: u64,
+}
+
+impl Sender {
+    /// One connection; gives up when it hears nothing for a while.
+    fn attempt(&mut self) {
+        let speaker = a_box("b1", 1);
+        let Ok(socket) = TcpStream::connect(self.to) else {
+            return;
+        };
+        drop(socket);
+        let mut line = Line::open(self.to);
+        line.say(&crate::support::connect("box", None));
+        let subscribe = {
+            use rumqttc::v5::mqttbytes::v5::{Filter, Subscribe};
+            let filter = Filter::new(
+                speaker.receipt_topic(),
+                rumqttc::v5::mqttbytes::QoS::AtMostOnce,
+            );
+            let mut subscribe = Subscribe::new(filter, None);
+            subscribe.pkid = 1;
+            Packet::Subscribe(subscribe)
+        };
+        line.say(&subscribe);
+        for n in self.through + 1..=self.last.min(self.through + 200) {
+            let pkid = u16::try_from(n - self.through).unwrap();
+            line.publish(&speaker.event_topic(), pkid, speaker.letter(n, n));
+        }
+        let mut quiet = Instant::now() + Duration::from_millis(700);
+        while Instant::now() < quiet {
+            match line.hear_now() {
+                Some(Heard::Packet(Packet::Publish(publish))) => {
+                    let receipt: protocol::Receipt =
+                        serde_json::from_slice(&publish.payload).unwrap();
+                    self.through = self.through.max(receipt.through);
+                    if self.through == self.last {
+                        return;
+                    }
+                    quiet = Instant::now() + Duration::from_millis(300);
+                }
+                Some(Heard::Packet(_)) | None => {}
+                Some(Heard::Closed) => return,
+            }
+        }
+    }
+}
+
+#[test]
+fn every_event_arrives_once_although_broker_and_centre_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut broker) = Mosquitto::start(folder.path()) else {
+        return;
+    };
+    let url = broker.url();
+    let mut centre = Process::start(folder.path(), &["--broker", &url]);
+    let mut sender = Sender {
+        to: broker.address,
+        through: 0,
+        last: 1500,
+    };
+    let mut round = 0;
+    let until = Instant::now() + Duration::from_mins(1);
+    while sender.through < sender.last {
+        assert!(
+            Instant::now() < until,
+            "receipted only through {}",
+            sender.through
+        );
+        sender.attempt();
+        round += 1;
+        match round {
+            2 | 5 => broker.kill_and_restart(),
+            3 | 6 => {
+                centre.kill();
+                centre = Process::start(folder.path(), &["--broker", &url]);
+            }
+            _ => {}
+        }
+    }
+    assert!(round > 6, "the faults must have been in between");
+    let alerts = centre.api().alerts();
+    let ids: BTreeSet<&str> = alerts
+        .iter()
+        .map(|alert| alert["id"].as_str().unwrap())
+        .collect();
+    assert_eq!((alerts.len(), ids.len()), (1500, 1500));
+}
+
+#[test]
+fn a_broker_with_tls_and_certificates_is_spoken_to() {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "authority");
+    let authority = params.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(params, authority_key);
+    let issue = |name: &str, names: Vec<String>| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        (
+            write(&format!("{name}.pem"), &certificate.pem()),
+            write(&format!("{name}.key"), &key.serialize_pem()),
+        )
+    };
+    let ca_file = write("ca.pem", &authority.pem());
+    let (server, server_key) = issue("broker", vec!["localhost".to_owned()]);
+    let (client, client_key) = issue("centre", Vec::new());
+    let more = format!(
+        "cafile {ca_file}\ncertfile {server}\nkeyfile {server_key}\n\
+         require_certificate true\nuser root\n"
+    );
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let Some(_broker) = Mosquitto::with(folder.path(), address, &more) else {
+        return;
+    };
+    let config = |identity: &str| {
+        write(
+            "centre.toml",
+            &format!(
+                "[broker]\nurl = \"mqtts://localhost:{}\"\nca_file = \"{ca_file}\"\n{identity}",
+                address.port()
+            ),
+        )
+    };
+    let file = config("");
+    let centre = Process::start(folder.path(), &["--config", &file]);
+    eventually("it says that the broker does not want it", || {
+        let reasons = centre.api().get("/readyz").json()["reasons"].to_string();
+        reasons.contains("mqtts://localhost").then_some(())
+    });
+    drop(centre);
+    let file = config(&format!(
+        "cert_file = \"{client}\"\nkey_file = \"{client_key}\"\n"
+    ));
+    let centre = Process::start(folder.path(), &["--config", &file]);
+    eventually("ready", || is_ready(&centre).then_some(()));
+}

@@ -1,0 +1,238 @@
+//! Evidence: stored by hash, joined by event, whichever comes first.
+
+use protocol::evidence::{EvidenceItem, EvidenceRole};
+use protocol::{Digest, EvidenceManifest};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{Line, Running, a_box, eventually, noon};
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+fn path(bytes: &[u8]) -> String {
+    format!("/api/v1/evidence/{}", digest(bytes))
+}
+
+const JPEG: [(&str, &str); 1] = [("content-type", "image/jpeg")];
+
+#[test]
+fn file_manifest_and_event_meet_in_any_order() {
+    // 0 = event, 1 = manifest, 2 = file.
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let centre = Running::start();
+        let speaker = a_box("b1", 1);
+        let event = speaker.event(1);
+        let picture = b"a picture".to_vec();
+        let manifest = EvidenceManifest {
+            event: event.id,
+            items: vec![EvidenceItem {
+                role: EvidenceRole::StillAnnotated,
+                sha256: digest(&picture),
+                length: picture.len() as u64,
+                media_type: "image/jpeg".to_owned(),
+                captured: noon(),
+            }],
+        };
+        let mut line = Line::connected(centre.mqtt, "box", None);
+        for (place, what) in (1..).zip(order) {
+            match what {
+                0 => line.publish(&speaker.event_topic(), 1, speaker.letter_of(&event, place)),
+                1 => line.publish(
+                    &speaker.event_topic(),
+                    1,
+                    speaker.manifest(&manifest, place),
+                ),
+                _ => {
+                    assert_eq!(
+                        centre.api().put(&path(&picture), &JPEG, &picture).status,
+                        201
+                    );
+                    continue;
+                }
+            }
+            line.acknowledged(1);
+        }
+        let alert = centre
+            .api()
+            .get(&format!("/api/v1/alerts/{}", event.id))
+            .json();
+        assert_eq!(alert["still_url"], path(&picture).as_str(), "{order:?}");
+        assert_eq!(alert["still_clean_url"], serde_json::Value::Null);
+        assert_eq!(alert["evidence"][0]["role"], "still_annotated");
+        assert_eq!(alert["evidence"][0]["available"], true);
+        assert_eq!(centre.api().get(&path(&picture)).body, picture);
+    }
+}
+
+#[test]
+fn a_picture_that_has_not_arrived_is_announced_but_not_shown() {
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let event = speaker.event(1);
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![EvidenceItem {
+            role: EvidenceRole::StillClean,
+            sha256: digest(b"later"),
+            length: 5,
+            media_type: "image/jpeg".to_owned(),
+            captured: noon(),
+        }],
+    };
+    let mut line = Line::connected(centre.mqtt, "box", None);
+    line.publish(&speaker.event_topic(), 1, speaker.letter_of(&event, 1));
+    line.publish(&speaker.event_topic(), 2, speaker.manifest(&manifest, 2));
+    line.acknowledged(2);
+    let alert = || {
+        centre
+            .api()
+            .get(&format!("/api/v1/alerts/{}", event.id))
+            .json()
+    };
+    let before = alert();
+    assert_eq!(before["still_clean_url"], serde_json::Value::Null);
+    assert_eq!(before["evidence"][0]["available"], false);
+    centre.api().put(&path(b"later"), &JPEG, b"later");
+    let after = alert();
+    assert_eq!(after["still_clean_url"], path(b"later").as_str());
+    assert!(
+        after["change"].as_i64() > before["change"].as_i64(),
+        "the screen must hear of it"
+    );
+}
+
+#[test]
+fn another_camera_cannot_add_pictures_to_an_alert() {
+    let centre = Running::start();
+    let (accuser, other) = (a_box("b1", 1), a_box("b2", 2));
+    let event = accuser.event(1);
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![EvidenceItem {
+            role: EvidenceRole::StillClean,
+            sha256: digest(b"forged"),
+            length: 6,
+            media_type: "image/jpeg".to_owned(),
+            captured: noon(),
+        }],
+    };
+    // Before and after the event it is about.
+    let mut line = Line::connected(centre.mqtt, "other", None);
+    line.publish(&other.event_topic(), 1, other.manifest(&manifest, 1));
+    line.acknowledged(1);
+    let mut honest = Line::connected(centre.mqtt, "honest", None);
+    honest.publish(&accuser.event_topic(), 1, accuser.letter_of(&event, 1));
+    honest.acknowledged(1);
+    let mut again = manifest.clone();
+    again.items[0].role = EvidenceRole::StillAnnotated;
+    let letter = String::from_utf8(other.manifest(&again, 2)).unwrap();
+    let letter = letter.replacen(".evidence", ".evidence.2", 1);
+    line.publish(&other.event_topic(), 2, letter);
+    line.acknowledged(2);
+    let alert = centre
+        .api()
+        .get(&format!("/api/v1/alerts/{}", event.id))
+        .json();
+    assert_eq!(alert["evidence"], serde_json::json!([]));
+}
+
+#[test]
+fn storing_is_safe_to_repeat_and_faults_are_named() {
+    let centre = Running::with(|config| config.http.max_evidence_mb = 1);
+    let api = centre.api();
+    let bytes = b"bytes".to_vec();
+    assert_eq!(api.head(&path(&bytes)).status, 404);
+    assert_eq!(api.put(&path(&bytes), &JPEG, &bytes).status, 201);
+    assert_eq!(api.put(&path(&bytes), &JPEG, &bytes).status, 200);
+    let head = api.head(&path(&bytes));
+    assert_eq!((head.status, head.header("content-length")), (200, "5"));
+    assert_eq!(head.header("content-type"), "image/jpeg");
+    let large = vec![0; 2 * 1024 * 1024];
+    let html = [("content-type", "text/html")];
+    for (answer, status, word) in [
+        (api.put(&path(b"other"), &JPEG, &bytes), 422, "wrong-hash"),
+        (
+            api.put("/api/v1/evidence/12", &JPEG, &bytes),
+            400,
+            "bad-request",
+        ),
+        (
+            api.put(&path(b"page"), &html, b"page"),
+            415,
+            "unsupported-media-type",
+        ),
+        (api.put(&path(&large), &JPEG, &large), 413, "too-large"),
+        (api.get(&path(b"other")), 404, "not-found"),
+    ] {
+        let problem = answer.json();
+        assert_eq!(answer.status, status, "{problem}");
+        assert_eq!(problem["type"], format!("urn:ngatu:problem:{word}"));
+    }
+    let left = walk(&centre.folder.path().join("evidence"));
+    assert_eq!(left, 1, "refused uploads leave nothing behind");
+    let part = api.get_with(&path(&bytes), &[("range", "bytes=1-3")]);
+    assert_eq!((part.status, part.body.as_slice()), (206, &b"yte"[..]));
+    assert_eq!(part.header("content-range"), "bytes 1-3/5");
+    let none = api.get_with(&path(&bytes), &[("range", "bytes=9-")]);
+    assert_eq!(
+        (none.status, none.header("content-range")),
+        (416, "bytes */5")
+    );
+}
+
+fn walk(folder: &std::path::Path) -> usize {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path) } else { 1 }
+        })
+        .sum()
+}
+
+#[test]
+fn an_upload_that_breaks_off_leaves_nothing_and_can_be_repeated() {
+    use std::io::Write;
+    let centre = Running::start();
+    let bytes = vec![7; 3 * 1024 * 1024];
+    let mut socket = std::net::TcpStream::connect(centre.http).unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+        path(&bytes),
+        centre.http,
+        bytes.len()
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(&bytes[..2 * 1024 * 1024]).unwrap();
+    drop(socket);
+    let folder = centre.folder.path().join("evidence");
+    eventually("the half is gone", || (walk(&folder) == 0).then_some(()));
+    assert_eq!(centre.api().put(&path(&bytes), &JPEG, &bytes).status, 201);
+}
+
+#[test]
+fn an_upload_needs_the_token_where_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let centre = Running::with(|config| config.http.evidence_token_file = Some(file));
+    let put = |authorization: &str| {
+        let headers = [
+            ("content-type", "image/jpeg"),
+            ("authorization", authorization),
+        ];
+        centre.api().put(&path(b"x"), &headers, b"x").status
+    };
+    assert_eq!(put("Bearer wrong"), 401);
+    assert_eq!(put("s3cret"), 401);
+    assert_eq!(centre.api().put(&path(b"x"), &JPEG, b"x").status, 401);
+    assert_eq!(put("Bearer s3cret"), 201);
+}
