@@ -65,10 +65,14 @@ impl Feeder {
         Ok(())
     }
 
+    /// The pipeline's time, once it plays. Before that the clock may be there
+    /// already but not the base time, and the answer is days in the future.
     fn wait_for_clock(&self) -> Result<gst::ClockTime, Over> {
         loop {
             self.leave_if_over()?;
-            if let Some(now) = self.source.current_running_time() {
+            if self.source.current_state() == gst::State::Playing
+                && let Some(now) = self.source.current_running_time()
+            {
                 return Ok(now);
             }
             std::thread::sleep(TICK);

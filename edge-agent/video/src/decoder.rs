@@ -112,6 +112,8 @@ pub(crate) fn codec_name(caps: &gst::CapsRef) -> String {
         "image/png" => "PNG".to_owned(),
         "video/x-msmpeg" => format!("MS-MPEG-4 v{}", version("msmpegversion") % 10),
         "video/mpeg" => format!("MPEG-{} video", version("mpegversion")),
+        // The same bits under another name.
+        "video/x-divx" if version("divxversion") == 3 => "MS-MPEG-4 v3".to_owned(),
         "video/x-divx" => format!("DivX {}", version("divxversion")),
         "video/x-wmv" => format!("WMV {}", version("wmvversion")),
         "video/x-xvid" => "Xvid".to_owned(),
@@ -137,6 +139,7 @@ mod tests {
         for (text, name) in [
             ("video/x-h264", "H.264"),
             ("video/x-msmpeg,msmpegversion=43", "MS-MPEG-4 v3"),
+            ("video/x-divx,divxversion=3", "MS-MPEG-4 v3"),
             ("video/mpeg,mpegversion=4", "MPEG-4 video"),
             ("video/x-rare", "video/x-rare"),
         ] {

@@ -36,7 +36,7 @@ fn gate(pattern: TestPattern) -> Camera {
 fn settings(url: &str) -> RtspSettings {
     RtspSettings {
         connect_within: Duration::from_secs(5),
-        silent_after: Duration::from_secs(1),
+        silent_after: Duration::from_secs(4),
         frozen_after: Duration::from_secs(1),
         retry_first: Duration::from_millis(50),
         retry_most: Duration::from_millis(200),
@@ -374,6 +374,7 @@ fn a_stream_that_stalls_is_silent_and_tried_again() {
         }]);
         let reader = Reader::start(RtspSettings {
             transport,
+            silent_after: Duration::from_secs(1),
             ..settings(&camera.url("gate"))
         });
         reader.connected();
