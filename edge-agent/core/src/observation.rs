@@ -185,8 +185,10 @@ pub struct Observation {
     pub spot: Spot,
     /// How it moves; unknown for the first moments.
     pub motion: Option<Motion>,
-    /// Whether it is a person on a two-wheeler.
+    /// Whether it is a person on a two-wheeler, by a vote over its recent life.
     pub is_rider: bool,
+    /// The same in this frame alone; `None` where it shows no two-wheeler at all.
+    pub rides_now: Option<bool>,
     index: usize,
 }
 
@@ -213,6 +215,7 @@ impl Observation {
                 spot,
                 motion: Motion::of(track.trail(), &spot),
                 is_rider: track.is_rider(),
+                rides_now: track.rides_now(),
                 index,
             });
         }

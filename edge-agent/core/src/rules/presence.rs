@@ -4,6 +4,11 @@
 //! a tolerance pauses the stay; a longer one ends it. When a tracker loses
 //! somebody and finds the same body again under a new id, the stay goes on:
 //! whoever was a loiterer a second ago still is.
+//!
+//! Nobody is accused of being on foot who sat on a two-wheeler during the stay
+//! itself. The vote over a track's whole life cannot say so: where a tracker
+//! goes on with a rider under the name of somebody who walked past, that vote
+//! is still the walker's.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +16,7 @@ use protocol::TrackId;
 
 use super::{Case, EndReason, Reporter, explain};
 use crate::observation::{Basis, FrameView, Observation};
-use crate::tracker::Spot;
+use crate::tracker::{Riding, Spot};
 
 /// Somebody in a zone.
 #[derive(Clone, Debug)]
@@ -32,6 +37,8 @@ pub(super) struct Stay {
     /// Watched time of the last sighting in the zone.
     inside_at: f64,
     was_inside: bool,
+    /// The looks of this stay.
+    riding: Riding,
     case: Option<Case>,
 }
 
@@ -50,6 +57,7 @@ impl Stay {
             last_seen: user.spot,
             inside_at: watched,
             was_inside: true,
+            riding: Riding::default(),
             case: None,
         }
     }
@@ -65,8 +73,14 @@ impl Stay {
             }
             self.last_inside = user.spot;
             self.inside_at = watched;
+            self.riding.add(user.rides_now);
         }
         self.was_inside = inside;
+    }
+
+    /// Whether it rode a two-wheeler during this stay.
+    pub(super) fn is_rider(&self) -> bool {
+        self.riding.is_rider()
     }
 
     /// Whether somebody new may be who held this stay: near, and as tall.
@@ -152,8 +166,8 @@ impl Stays {
         Some(self.list.len() - 1)
     }
 
-    /// Calls `raise` for every stay of at least `least_s` seconds whose holder
-    /// this frame shows in the zone and that has no event yet.
+    /// Calls `raise` for every stay on foot of at least `least_s` seconds whose
+    /// holder this frame shows in the zone and that has no event yet.
     pub(super) fn raise(
         &mut self,
         frame: &FrameView<'_>,
@@ -164,6 +178,7 @@ impl Stays {
             let is_due = stay.case.is_none()
                 && stay.was_inside
                 && stay.dwell >= least_s
+                && !stay.is_rider()
                 && !self.raised.contains(&stay.holder);
             if !is_due {
                 continue;

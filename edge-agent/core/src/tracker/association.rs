@@ -6,6 +6,7 @@
 
 use protocol::{NormBox, ObjectClass};
 
+use super::kalman::BoxFilter;
 use crate::geometry::IsoBox;
 
 /// One detection of this frame, ready to be matched.
@@ -67,20 +68,25 @@ const BUFFER: f64 = 0.4;
 const LEAST_BUFFERED: f64 = 0.05;
 /// Sizes that differ more are different things.
 const SIZE_RATIO: f64 = 1.7;
+/// One true position in a hundred is farther from its prediction: χ² with two degrees of freedom.
+const MOST_SURPRISE: f64 = 9.21;
 /// Nothing is looked for farther away than this, in box heights.
 const FARTHEST: f64 = 3.0;
 
 /// Gain where boxes did not overlap: small fast objects at low frame rates.
 ///
-/// A track that knows its velocity is looked for around its prediction. One
-/// that does not (`known` false) may have gone anywhere within its reach.
+/// A track that knows its velocity is looked for around its prediction, as far
+/// as its motion so far makes credible: who stood still until a moment ago has
+/// not leapt onto the passer-by beside it, even if nothing else is left to
+/// match. One that does not (`known` false) may have gone anywhere within its reach.
 pub(super) fn by_distance(
-    predicted: &IsoBox,
+    filter: &BoxFilter,
     seen: &IsoBox,
     group: Group,
     known: bool,
     dt: f64,
 ) -> f64 {
+    let predicted = filter.bounds();
     let ratio = predicted.height / seen.height;
     if !(1.0 / SIZE_RATIO..=SIZE_RATIO).contains(&ratio) {
         return 0.0;
@@ -92,7 +98,8 @@ pub(super) fn by_distance(
         buffered
     };
     if known {
-        return overlap;
+        let is_credible = filter.surprise(seen) <= MOST_SURPRISE;
+        return if is_credible { overlap } else { 0.0 };
     }
     let height = f64::midpoint(predicted.height, seen.height);
     let distance = (predicted.centre - seen.centre).length() / height;
@@ -115,25 +122,51 @@ mod tests {
         }
     }
 
+    /// A filter after one sighting and `dt` seconds.
+    fn after(dt: f64) -> BoxFilter {
+        let mut filter = BoxFilter::new(&at(0.5));
+        filter.predict(dt, false);
+        filter
+    }
+
     #[test]
     fn a_new_track_is_found_within_the_reach_of_its_kind() {
         // Five pictures a second, a car's box two heights on: no overlap at all.
-        let gain = |group| by_distance(&at(0.5), &at(0.6), group, false, 0.2);
+        let gain = |group| by_distance(&after(0.2), &at(0.6), group, false, 0.2);
         assert!(gain(Group::FourWheeler) > 0.0);
         assert_eq!(gain(Group::Person), 0.0);
     }
 
     #[test]
     fn a_track_with_a_velocity_is_found_near_its_prediction_only() {
-        let gain = |x| by_distance(&at(0.5), &at(x), Group::FourWheeler, true, 0.2);
+        let gain = |x| by_distance(&after(0.2), &at(x), Group::FourWheeler, true, 0.2);
         assert!(gain(0.56) > 0.0);
         assert_eq!(gain(0.6), 0.0);
+    }
+
+    #[test]
+    fn who_stood_still_has_not_leapt_a_box_further_and_who_was_gone_for_long_may_have() {
+        let mut filter = after(0.0);
+        for _ in 0..30 {
+            filter.predict(0.1, false);
+            filter.correct(&at(0.5));
+        }
+        let gain = |filter: &BoxFilter| by_distance(filter, &at(0.56), Group::Person, true, 0.2);
+        filter.predict(0.2, false);
+        assert_eq!(gain(&filter), 0.0);
+        for _ in 0..10 {
+            filter.predict(0.1, true);
+        }
+        assert!(gain(&filter) > 0.0);
     }
 
     #[test]
     fn a_box_of_another_size_is_somebody_else() {
         let mut big = at(0.5);
         big.height = 0.1;
-        assert_eq!(by_distance(&at(0.5), &big, Group::Person, false, 0.2), 0.0);
+        assert_eq!(
+            by_distance(&after(0.2), &big, Group::Person, false, 0.2),
+            0.0
+        );
     }
 }

@@ -102,6 +102,17 @@ impl BoxFilter {
         }
     }
 
+    /// How far a box's centre is from where it is believed to be, measured by
+    /// how well that is known: the squared Mahalanobis distance, two degrees of freedom.
+    pub(super) fn surprise(&self, seen: &IsoBox) -> f64 {
+        let deviation = MEASUREMENT * self.height.value.max(seen.height);
+        let of = |axis: &Axis, measured: f64| {
+            let off = measured - axis.value;
+            off * off / (axis.p_value + deviation * deviation)
+        };
+        of(&self.x, seen.centre.x) + of(&self.y, seen.centre.y)
+    }
+
     /// Picture heights per second.
     #[cfg(test)]
     pub(super) fn velocity(&self) -> Vector {

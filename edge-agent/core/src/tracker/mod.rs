@@ -21,6 +21,7 @@ use protocol::event::FrameTime;
 use protocol::{Detection, TrackId};
 
 pub use association::Group;
+pub(crate) use riders::Riding;
 pub use track::{Spot, Track};
 
 use crate::config::{Number, Section};
@@ -232,7 +233,7 @@ impl Tracker {
             |track, sighting| {
                 let since_seen = moment.at.time.since(track.seen.time).0.max(dt);
                 by_distance(
-                    &track.filter.bounds(),
+                    &track.filter,
                     &sighting.iso,
                     Group::of(sighting.class),
                     track.hits >= VELOCITY_HITS,

@@ -2,6 +2,10 @@
 //!
 //! Detectors see a rider as a person and, if at all, the motorcycle under it as
 //! a second object. A rider is no pedestrian, however long it stays.
+//!
+//! One look proves little, so looks are put to the vote. Whoever accuses takes
+//! its own vote over the time of the accusation: the life of a track is the
+//! wrong jury where the tracker went on with somebody else under one name.
 
 use super::Track;
 use super::association::Group;
@@ -22,16 +26,43 @@ pub(super) fn note(tracks: &mut [Track], aspect: f64) {
             .iter()
             .filter(|t| t.misses == 0 && t.group() == Group::TwoWheeler)
             .map(|t| IsoBox::new(&t.bounds, aspect));
-        let mut any = false;
-        let mut riding = false;
-        for wheels in mount {
-            any = true;
-            riding |= sits_on(&bounds, &wheels);
-        }
         // Where no two-wheeler is seen at all, nothing is learnt: it may have been missed.
-        if any {
-            tracks[index].note_riding(riding);
+        let look = mount
+            .map(|wheels| sits_on(&bounds, &wheels))
+            .reduce(|a, b| a || b);
+        tracks[index].note_riding(look);
+    }
+}
+
+/// In how many looks a person sat on a two-wheeler.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Riding {
+    on: f64,
+    of: f64,
+}
+
+/// About four seconds at 15 frames a second.
+const MOST_LOOKS: f64 = 60.0;
+/// The motorcycle under a rider is often missed, so less than half of the looks is enough.
+const RIDER_SHARE: f64 = 0.3;
+
+impl Riding {
+    /// Takes what one frame showed; `None` is no vote.
+    pub(crate) fn add(&mut self, look: Option<bool>) {
+        let Some(on) = look else {
+            return;
+        };
+        self.on += f64::from(u8::from(on));
+        self.of += 1.0;
+        if self.of > MOST_LOOKS {
+            self.on /= 2.0;
+            self.of /= 2.0;
         }
+    }
+
+    /// Whether so many looks showed it riding that it is believed.
+    pub(crate) fn is_rider(self) -> bool {
+        self.of > 0.0 && self.on >= RIDER_SHARE * self.of
     }
 }
 
@@ -70,5 +101,19 @@ mod tests {
         assert!(sits_on(&at(0.50, 0.77, 0.04, 0.13), &motorcycle));
         assert!(!sits_on(&at(0.55, 0.80, 0.04, 0.14), &motorcycle));
         assert!(!sits_on(&at(0.50, 0.86, 0.04, 0.14), &motorcycle));
+    }
+
+    #[test]
+    fn a_rider_whose_machine_is_often_missed_still_rides_and_who_passes_one_does_not() {
+        let vote = |looks: &[Option<bool>]| {
+            let mut riding = Riding::default();
+            for look in looks {
+                riding.add(*look);
+            }
+            riding.is_rider()
+        };
+        assert!(vote(&[Some(true), Some(false), None, Some(false)]));
+        assert!(!vote(&[Some(false), Some(true), Some(false), Some(false)]));
+        assert!(!vote(&[None, None]));
     }
 }

@@ -123,6 +123,42 @@ fn a_moving_car_is_found_again_behind_a_pole_and_forgotten_after_two_seconds() {
 }
 
 #[test]
+fn a_rider_at_the_stop_line_does_not_leave_with_who_walks_past_and_nobody_takes_its_place() {
+    // A rider waits among others; somebody walks behind the queue, hidden for a
+    // second and a half, and appears beside the rider in a frame that misses it.
+    let rider = || Detection {
+        class: ObjectClass::Person,
+        score: 0.7,
+        bounds: [0.578, 0.425, 0.024, 0.08].into(),
+    };
+    let walker = |t: f64| Detection {
+        class: ObjectClass::Person,
+        score: 0.6,
+        bounds: [0.6065 - 0.03 * (t - 70.8), 0.38, 0.015, 0.077].into(),
+    };
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (60.0, 65.0), |_| vec![rider()]);
+    run(&mut tracker, 10.0, (65.0, 70.85), |t| {
+        vec![rider(), walker(t)]
+    });
+    let [of_rider, of_walker] = confirmed(&tracker)[..] else {
+        panic!("two persons: {:?}", tracker.tracks());
+    };
+    run(&mut tracker, 10.0, (70.9, 72.05), |_| vec![rider()]);
+    run(&mut tracker, 10.0, (72.1, 72.25), |_| vec![]);
+    run(&mut tracker, 10.0, (72.3, 72.35), |t| vec![walker(t)]);
+    run(&mut tracker, 10.0, (72.4, 74.0), |t| {
+        vec![rider(), walker(t)]
+    });
+    let of_box = |seen: &Detection| {
+        let near = |track: &&Track| track.bounds.iou(&seen.bounds) > 0.5;
+        tracker.tracks().iter().find(near).map(|track| track.id)
+    };
+    assert_eq!(of_box(&rider()), Some(of_rider));
+    assert_eq!(of_box(&walker(73.9)), Some(of_walker));
+}
+
+#[test]
 fn a_van_that_flips_between_car_and_truck_is_one_vehicle() {
     let mut tracker = Tracker::new(TrackerConfig::default());
     run(&mut tracker, 10.0, (0.0, 3.0), |t| {

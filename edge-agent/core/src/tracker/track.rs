@@ -8,6 +8,7 @@ use protocol::{NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
 use super::kalman::BoxFilter;
+use super::riders::Riding;
 use super::stature::Stature;
 use crate::geometry::{IsoBox, Vector};
 
@@ -53,6 +54,7 @@ pub struct Track {
     pub(super) first: FrameTime,
     votes: Votes,
     trail: VecDeque<Spot>,
+    rides_now: Option<bool>,
     riding: Riding,
 }
 
@@ -74,6 +76,7 @@ impl Track {
             first: at,
             votes,
             trail: VecDeque::new(),
+            rides_now: None,
             riding: Riding::default(),
         }
     }
@@ -144,9 +147,16 @@ impl Track {
         }
     }
 
-    /// Notes whether it sat on a two-wheeler at this frame.
-    pub(crate) fn note_riding(&mut self, riding: bool) {
-        self.riding.add(riding);
+    /// Notes whether it sat on a two-wheeler at this frame; `None`: nothing to be learnt from it.
+    pub(super) fn note_riding(&mut self, look: Option<bool>) {
+        self.rides_now = look;
+        self.riding.add(look);
+    }
+
+    /// Whether the last frame that showed it showed it on a two-wheeler;
+    /// `None` where that frame showed no two-wheeler at all.
+    pub(crate) fn rides_now(&self) -> Option<bool> {
+        self.rides_now
     }
 
     /// Whether this person rides: on a two-wheeler in a good part of the frames that showed both.
@@ -211,33 +221,6 @@ impl Votes {
             }
         }
         (best.0, best.1 / best.2)
-    }
-}
-
-/// How often a person sat on a two-wheeler.
-#[derive(Clone, Copy, Debug, Default)]
-struct Riding {
-    on: f64,
-    of: f64,
-}
-
-/// About four seconds at 15 frames a second.
-const MOST_LOOKS: f64 = 60.0;
-/// The motorcycle under a rider is often missed, so less than half of the looks is enough.
-const RIDER_SHARE: f64 = 0.3;
-
-impl Riding {
-    fn add(&mut self, riding: bool) {
-        self.on += f64::from(u8::from(riding));
-        self.of += 1.0;
-        if self.of > MOST_LOOKS {
-            self.on /= 2.0;
-            self.of /= 2.0;
-        }
-    }
-
-    fn is_rider(self) -> bool {
-        self.of > 0.0 && self.on >= RIDER_SHARE * self.of
     }
 }
 

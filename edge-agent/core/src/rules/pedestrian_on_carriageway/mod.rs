@@ -2,7 +2,8 @@
 //!
 //! **Sees** persons whose contact point is in `zone` and in none of
 //! `except_zones` (a zebra, say) for `min_duration_s`, at a walking or running
-//! pace. **Not** riders: a person on a two-wheeler, and a person faster than
+//! pace. **Not** riders: a person on a two-wheeler, judged over the track's life
+//! and over the very stay that it would be accused of, and a person faster than
 //! `max_speed` (a rider whose machine the detector missed). **Needs** the zone;
 //! without calibration speed is counted in box heights. **Errs** where a rider
 //! whose machine is never detected stands still: that looks like a pedestrian;
@@ -144,7 +145,7 @@ impl PedestrianOnCarriageway {
             ),
             explain::is(
                 explain::name("is_rider", "Đang đi xe hai bánh", "Rides a two-wheeler"),
-                user.is_rider,
+                stay.is_rider(),
                 false,
                 span,
             ),

@@ -62,6 +62,30 @@ fn a_rider_is_no_pedestrian_however_long_it_waits() {
 }
 
 #[test]
+fn a_waiting_rider_is_not_accused_under_the_name_of_who_walked_past() {
+    // #3 walks behind the queue and disappears, and the tracker goes on with the
+    // rider of #1 under that name (`03` is a second body with the same id). For
+    // seconds the looks at the walker outvote those at the rider; the stay knows better.
+    check(
+        RULE,
+        "
+        0.0 motorcycle#1 at 50.0,30.0
+        0.0 person#3 at 60.0,6.0
+        10.0 person#3 at 50.2,8.0
+        10.0 person#3 hides
+        11.5 person#03 at 50.0,29.8
+        12.0 person#03 hides
+        12.6 person#03 at 50.0,29.8
+        13.0 person#03 hides
+        13.5 person#03 at 50.0,29.8
+        18.0 motorcycle#1 at 50.0,30.0
+        18.0 person#03 at 50.0,29.8
+        ",
+        &expect![[""]],
+    );
+}
+
+#[test]
 fn a_rider_whose_machine_was_missed_is_too_fast_for_a_pedestrian() {
     check(
         RULE,
