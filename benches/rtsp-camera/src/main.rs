@@ -75,7 +75,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write seconds, for example 2.5".to_owned())
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            // One line: what failed, on which clip, what to do.
+            eprintln!("rtsp-camera: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
