@@ -74,7 +74,7 @@ pub struct Mqtt {
     pub max_connections: usize,
     /// TLS.
     pub tls: Option<Tls>,
-    /// `"<site>.<box>" = "<SHA-256 of its password>"`.
+    /// `"<site>/<box>" = "<SHA-256 of its password>"`.
     pub passwords: Passwords,
 }
 
@@ -109,7 +109,7 @@ pub struct Tls {
     /// Its key, PEM.
     pub key_file: PathBuf,
     /// Authority of the boxes' certificates; with it, a box needs one, and is
-    /// who its common name `<site>.<box>` says.
+    /// who its common name `<site>/<box>` says.
     #[serde(default)]
     pub client_ca_file: Option<PathBuf>,
 }
@@ -242,7 +242,7 @@ impl Config {
             for name in mqtt.passwords.keys() {
                 if parse_name(name).is_none() {
                     faults.push(format!(
-                        "mqtt.passwords: `{name}` is no box; write \"<site>.<box>\""
+                        "mqtt.passwords: `{name}` is no box; write \"<site>/<box>\""
                     ));
                 }
             }

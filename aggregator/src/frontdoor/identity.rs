@@ -1,7 +1,9 @@
 //! Which box a client speaks for.
 //!
-//! - A **client certificate** proves it: its common name is `<site>.<box>`.
-//! - So does a **user name** `<site>.<box>` with the password that the
+//! - A **client certificate** proves it: its common name is `<site>/<box>`, as
+//!   in the access list of a mosquitto (`pattern … ngatu/v1/%u/…`), so that one
+//!   certificate opens both; `<site>.<box>` where a `/` is not wanted.
+//! - So does a **user name** of that form with the password that the
 //!   configuration has for it.
 //! - Where neither is configured nothing is proven, and a client id would
 //!   prove no more than a topic does: the connection is then bound to the first
@@ -18,15 +20,15 @@ use sha2::{Digest as _, Sha256};
 use super::codec::{Connect, Refusal};
 use crate::store::Whose;
 
-/// `<site>.<box>` → SHA-256 of its password.
+/// `<site>/<box>` → SHA-256 of its password.
 ///
 /// A plain hash is enough for a secret that a machine made (`openssl rand -hex
 /// 32`); the configuration's documentation says so.
 pub type Passwords = BTreeMap<String, Digest>;
 
-/// Reads `<site>.<box>`.
+/// Reads `<site>/<box>` or `<site>.<box>`; neither sign can be in an id.
 pub fn parse_name(name: &str) -> Option<Whose> {
-    let (site, box_id) = name.split_once('.')?;
+    let (site, box_id) = name.split_once(['/', '.'])?;
     Some((SiteId::new(site).ok()?, BoxId::new(box_id).ok()?))
 }
 
@@ -140,9 +142,11 @@ mod tests {
     fn a_proven_box_speaks_only_for_itself() {
         let by_certificate =
             Identity::establish(Some("hanoi.b1"), &connect(None, ""), &Passwords::new());
+        let by_other_sign =
+            Identity::establish(Some("hanoi/b1"), &connect(None, ""), &Passwords::new());
         let by_password =
             Identity::establish(None, &connect(Some("hanoi.b1"), "secret"), &passwords());
-        for identity in [by_certificate, by_password] {
+        for identity in [by_certificate, by_other_sign, by_password] {
             let mut identity = identity.unwrap();
             assert_eq!(identity.may_publish("ngatu/v1/hanoi/b1/c1/event"), Ok(()));
             assert_eq!(
