@@ -2,7 +2,7 @@
 //!
 //! SQLite in WAL mode with `synchronous = FULL`: what was committed survives a
 //! power cut. All writes go through one thread that commits in batches
-//! ([`writer`]), because one fsync for 500 messages costs what one costs for
+//! (`writer.rs`), because one fsync for 500 messages costs what one costs for
 //! one. Reads have connections of their own and never wait for the writer.
 //!
 //! [`Store`] is a plain type, not a trait: there is one implementation. The
