@@ -50,6 +50,7 @@ pub fn look(
         time: frame.time,
         time_quality: frame.time_quality,
         aspect: frame.aspect,
+        believed_from: detector.manifest().thresholds.high,
         items: detector.detect(&picture)?,
     };
     inputs.push(Input::Detections(detections.canonical()));

@@ -98,13 +98,27 @@ pub struct Detections {
     /// Picture width over height as displayed, so that directions and
     /// distances in normalised coordinates can be made true.
     pub aspect: f64,
+    /// From this score on the detector's word alone is believed: the model
+    /// manifest's `thresholds.high`. Detectors mean different things by 0.4, so
+    /// it travels with what they saw, and a replay believes what live believed.
+    #[serde(default = "believed_from_by_default")]
+    pub believed_from: f64,
     /// What was seen, in any order.
     pub items: Vec<Detection>,
 }
 
+/// What recordings without [`Detections::believed_from`] were judged by.
+const BELIEVED_FROM: f64 = 0.45;
+
+const fn believed_from_by_default() -> f64 {
+    BELIEVED_FROM
+}
+
 impl Detections {
     /// Rounds scores and edges to what is recorded (10⁻⁵ of the picture, a
-    /// fiftieth of a pixel at 1080p) and puts them in canonical order.
+    /// fiftieth of a pixel at 1080p) and puts them in canonical order. A
+    /// `believed_from` that is no number becomes the default, one outside 0 to
+    /// 1 the nearest bound.
     ///
     /// The detector's shell calls this once, so that a live scene and a replay
     /// of its recording start from the same bytes.
@@ -112,6 +126,11 @@ impl Detections {
     pub fn canonical(mut self) -> Self {
         let round = |value: f64| crate::units::rounded(value, 5);
         self.aspect = round(self.aspect);
+        self.believed_from = if self.believed_from.is_nan() {
+            BELIEVED_FROM
+        } else {
+            round(self.believed_from.clamp(0.0, 1.0))
+        };
         self.items.retain(|d| {
             let b = d.bounds;
             [d.score, b.x, b.y, b.width, b.height]
@@ -170,6 +189,7 @@ mod tests {
             time: EventTime::EPOCH,
             time_quality: TimeQuality::Media,
             aspect: 16.0 / 9.0,
+            believed_from: 0.3,
             items,
         };
         let one = frame(vec![
@@ -180,5 +200,35 @@ mod tests {
         let two = frame(vec![seen(0.9, 0.3), seen(0.5, 0.123_456_789)]);
         assert_eq!(one.canonical(), two.clone().canonical());
         assert_eq!(two.canonical().items[1].bounds.x, 0.12346);
+    }
+
+    #[test]
+    fn what_a_detector_is_believed_from_is_a_score_in_canonical_form() {
+        for (said, canonical) in [
+            (0.35, 0.35),
+            (0.333_333_333, 0.33333),
+            (-1.0, 0.0),
+            (f64::INFINITY, 1.0),
+            (f64::NAN, 0.45),
+        ] {
+            let frame = Detections {
+                frame: 1,
+                time: EventTime::EPOCH,
+                time_quality: TimeQuality::Media,
+                aspect: 1.5,
+                believed_from: said,
+                items: Vec::new(),
+            };
+            assert_eq!(frame.canonical().believed_from, canonical, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_recording_from_before_detectors_said_so_reads_as_it_was_judged() {
+        let line = r#"{"frame":0,"time":"1970-01-01T00:00:00Z","time_quality":"media","aspect":1.5,"items":[]}"#;
+        let frame: Detections = serde_json::from_str(line).unwrap();
+        assert_eq!(frame.believed_from, 0.45);
+        let text = serde_json::to_string(&frame).unwrap();
+        assert!(text.contains(r#""believed_from":0.45"#), "{text}");
     }
 }

@@ -193,7 +193,10 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
-        let given_up = self.tracker.step(&moment, &detections.items).to_vec();
+        let given_up = self
+            .tracker
+            .step(&moment, detections.believed_from, &detections.items)
+            .to_vec();
         self.judge(&moment, &given_up, out);
     }
 

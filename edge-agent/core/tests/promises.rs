@@ -42,6 +42,7 @@ fn frame(number: u64, t: f64, items: Vec<Detection>) -> Input {
         time: at(t),
         time_quality: TimeQuality::Media,
         aspect: 16.0 / 9.0,
+        believed_from: 0.45,
         items,
     })
 }
@@ -324,9 +325,9 @@ fn anything() -> impl Strategy<Value = Input> {
     ];
     let source = prop_oneof![Just(SignalSource::Lamp), Just(SignalSource::Recording)];
     prop_oneof![
-        6 => (any::<u64>(), time.clone(), number.clone(), prop::collection::vec(item, 0..12)).prop_map(
-            |(frame, time, aspect, items)| Input::Detections(Detections {
-                frame, time, time_quality: TimeQuality::Arrival, aspect, items,
+        6 => (any::<u64>(), time.clone(), number.clone(), number.clone(), prop::collection::vec(item, 0..12)).prop_map(
+            |(frame, time, aspect, believed_from, items)| Input::Detections(Detections {
+                frame, time, time_quality: TimeQuality::Arrival, aspect, believed_from, items,
             })
         ),
         2 => (state, time.clone(), number, source).prop_map(|(state, time, confidence, source)| {

@@ -63,10 +63,7 @@ fn a_good_scene_has_no_faults_and_its_defaults() {
     assert_eq!(config.signals[0].stale_after_s, Seconds(1.5));
     assert_eq!(config.signals[1].stale_after_s, Seconds(2.0));
     assert_eq!(config.tracker.keep_lost_s, 3.0);
-    assert_eq!(
-        config.tracker.high_score,
-        TrackerConfig::default().high_score
-    );
+    assert_eq!(config.tracker.high_score, None);
     let [red, parked] = config.rules.as_slice() else {
         panic!("two rules");
     };

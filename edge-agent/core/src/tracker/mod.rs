@@ -2,7 +2,8 @@
 //!
 //! Two-stage association after ByteTrack: confident detections find their
 //! tracks first, then tracks that found none may take a doubtful detection
-//! (half hidden, blurred), which can never start a track. Motion is a Kalman
+//! (half hidden, blurred), which can never start a track. Which are confident
+//! the detector says with every picture ([`TrackerConfig`]). Motion is a Kalman
 //! filter in the isotropic picture with true time intervals, so 2 and 30 frames
 //! a second and holes in the stream need no other parameters. What overlapped
 //! nothing is then looked for by distance: small fast things at low rates.
@@ -12,6 +13,7 @@
 
 mod assignment;
 mod association;
+mod config;
 mod kalman;
 mod riders;
 mod stature;
@@ -21,102 +23,17 @@ use protocol::event::FrameTime;
 use protocol::{Detection, TrackId};
 
 pub use association::Group;
+pub use config::TrackerConfig;
 pub(crate) use riders::Riding;
 pub use track::{Spot, Track};
 
-use crate::config::{Number, Section};
 use crate::geometry::IsoBox;
 use assignment::Assignment;
 use association::{Sighting, by_distance, by_overlap};
+use config::Scores;
 
 /// More road users than any camera shows at once; further ones wait.
 pub const MOST_TRACKS: usize = 512;
-
-/// How road users are followed; `[tracker]` in a camera's table.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrackerConfig {
-    /// From this score on a detection is believed.
-    pub high_score: f64,
-    /// Below this score a detection is not looked at.
-    pub low_score: f64,
-    /// From this score on a detection may start a track.
-    pub birth_score: f64,
-    /// How many frames must show a road user before rules see it.
-    pub confirm_hits: u32,
-    /// How long a road user that was moving is kept unseen, s.
-    pub keep_lost_s: f64,
-    /// How long one that stood still is kept unseen, s of watched time.
-    pub keep_parked_s: f64,
-}
-
-impl Default for TrackerConfig {
-    fn default() -> Self {
-        Self {
-            high_score: 0.45,
-            low_score: 0.1,
-            birth_score: 0.45,
-            confirm_hits: 3,
-            keep_lost_s: 2.0,
-            keep_parked_s: 20.0,
-        }
-    }
-}
-
-impl TrackerConfig {
-    /// Reads `[tracker]`.
-    pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        let default = Self::default();
-        let score = |default| Number {
-            unit: "",
-            default,
-            min: 0.0,
-            max: 1.0,
-        };
-        let seconds = |default| Number {
-            unit: "s",
-            default,
-            min: 0.0,
-            max: 600.0,
-        };
-        let high_score = section.number("high_score", score(default.high_score));
-        let low_score = section.number("low_score", score(default.low_score.min(high_score)));
-        if low_score > high_score {
-            section.fault(
-                "low_score",
-                format!("is above high_score ({high_score}); write a smaller number"),
-            );
-        }
-        let birth = section.number("birth_score", score(default.birth_score.max(high_score)));
-        if birth < high_score {
-            section.fault(
-                "birth_score",
-                format!("is below high_score ({high_score}); write a greater number"),
-            );
-        }
-        let hits = section.number(
-            "confirm_hits",
-            Number {
-                unit: "frames",
-                default: f64::from(default.confirm_hits),
-                min: 1.0,
-                max: 100.0,
-            },
-        );
-        if hits.fract() != 0.0 {
-            section.fault("confirm_hits", "must be a whole number of frames");
-        }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 1 to 100
-        let confirm_hits = hits as u32;
-        Self {
-            high_score,
-            low_score,
-            birth_score: birth,
-            confirm_hits,
-            keep_lost_s: section.number("keep_lost_s", seconds(default.keep_lost_s)),
-            keep_parked_s: section.number("keep_parked_s", seconds(default.keep_parked_s)),
-        }
-    }
-}
 
 /// When a step of the tracker happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -189,17 +106,23 @@ impl Tracker {
         &mut self.tracks
     }
 
-    /// Takes the detections of a frame, in canonical order. Returns the
-    /// confirmed tracks that were given up, in order of id.
-    pub fn step(&mut self, moment: &Moment, detections: &[Detection]) -> &[TrackId] {
+    /// Takes the detections of a frame, in canonical order, of a detector whose
+    /// word is believed from the score `believed_from` on. Returns the confirmed
+    /// tracks that were given up, in order of id.
+    pub fn step(
+        &mut self,
+        moment: &Moment,
+        believed_from: f64,
+        detections: &[Detection],
+    ) -> &[TrackId] {
         self.lost.clear();
+        let Scores { high, birth } = self.config.scores(believed_from);
         // Whoever was last seen before a hole must not lend its name to what
         // stands there after it.
         self.bury(moment, LONGEST_STEP_S);
         let dt = self.begin(moment);
         self.collect(detections, moment.aspect);
         let was_seen = |track: &Track| moment.at.time.since(track.seen.time).0 <= DOUBTFUL_WITHIN_S;
-        let high = self.config.high_score;
         self.associate(
             moment,
             |track| track.is_confirmed,
@@ -241,7 +164,7 @@ impl Tracker {
                 )
             },
         );
-        self.give_birth(moment);
+        self.give_birth(moment, birth);
         riders::note(&mut self.tracks, moment.aspect);
         self.bury(moment, 0.0);
         &self.lost
@@ -368,10 +291,10 @@ impl Tracker {
         }
     }
 
-    fn give_birth(&mut self, moment: &Moment) {
+    fn give_birth(&mut self, moment: &Moment, from_score: f64) {
         let mut rank = self.first_rank;
         for sighting in &self.sightings {
-            let is_new = !sighting.taken && sighting.score >= self.config.birth_score;
+            let is_new = !sighting.taken && sighting.score >= from_score;
             if !is_new || self.tracks.len() >= MOST_TRACKS {
                 continue;
             }

@@ -4,6 +4,7 @@ use protocol::units::Seconds;
 use protocol::{EventTime, NormBox, ObjectClass};
 
 const ASPECT: f64 = 16.0 / 9.0;
+const BELIEVED_FROM: f64 = 0.45;
 
 fn moment(t: f64) -> Moment {
     Moment {
@@ -44,7 +45,7 @@ fn run(
         if t > to - 1e-9 {
             break;
         }
-        tracker.step(&moment(t), &at(t));
+        tracker.step(&moment(t), BELIEVED_FROM, &at(t));
     }
 }
 
@@ -71,9 +72,9 @@ fn one_car_is_one_track_at_any_frame_rate() {
 #[test]
 fn a_flicker_of_one_frame_is_never_believed() {
     let mut tracker = Tracker::new(TrackerConfig::default());
-    tracker.step(&moment(0.0), &[car(0.3)]);
-    tracker.step(&moment(0.1), &[]);
-    tracker.step(&moment(0.2), &[]);
+    tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);
+    tracker.step(&moment(0.1), BELIEVED_FROM, &[]);
+    tracker.step(&moment(0.2), BELIEVED_FROM, &[]);
     assert!(tracker.tracks().is_empty());
 }
 
@@ -87,6 +88,19 @@ fn a_doubtful_detection_keeps_a_track_and_never_starts_one() {
     run(&mut tracker, 10.0, (2.0, 6.0), |_| vec![doubtful(0.3)]);
     assert_eq!(tracker.tracks().len(), 1);
     assert_eq!(tracker.tracks()[0].hits, 50);
+}
+
+#[test]
+fn how_much_a_score_is_worth_is_the_detectors_to_say() {
+    let faint = |x| seen(ObjectClass::Car, 0.35, (x, 0.5));
+    for (believed_from, tracks) in [(0.3, 1), (0.35, 1), (0.4, 0)] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        for frame in 0..10 {
+            let t = f64::from(frame) / 10.0;
+            tracker.step(&moment(t), believed_from, &[faint(0.3 + 0.02 * t)]);
+        }
+        assert_eq!(confirmed(&tracker).len(), tracks, "{believed_from}");
+    }
 }
 
 #[test]
@@ -203,7 +217,7 @@ fn the_picture_may_change_its_shape_without_changing_who_is_who() {
         let t = f64::from(frame) / 10.0;
         let mut moment = moment(t);
         moment.aspect = 4.0 / 3.0;
-        tracker.step(&moment, &[car(0.2 + 0.02 * t)]);
+        tracker.step(&moment, BELIEVED_FROM, &[car(0.2 + 0.02 * t)]);
     }
     assert_eq!(confirmed(&tracker), name);
 }
@@ -234,7 +248,7 @@ proptest! {
                     bounds: NormBox { x, y, width: 0.01, height: 0.01 },
                 })
                 .collect();
-            tracker.step(&moment(f64::from(frame) / 10.0), &detections);
+            tracker.step(&moment(f64::from(frame) / 10.0), BELIEVED_FROM, &detections);
             prop_assert!(tracker.tracks().len() <= MOST_TRACKS);
             prop_assert!(tracker.tracks().windows(2).all(|pair| pair[0].id < pair[1].id));
         }
