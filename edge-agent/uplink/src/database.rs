@@ -52,6 +52,11 @@ const SCHEMA: &str = "
     CREATE INDEX evidence_by_state ON evidence (state, place);
 ";
 
+/// Whether `dir` holds an outbox, also one whose replacement was interrupted.
+pub(crate) fn is_in(dir: &Path) -> bool {
+    dir.join(FILE).exists() || dir.join(REBUILT).exists()
+}
+
 /// An open, sound outbox file.
 pub(crate) struct Database {
     pub(crate) connection: Connection,

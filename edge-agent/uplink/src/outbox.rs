@@ -288,6 +288,11 @@ struct State {
 }
 
 impl Outbox {
+    /// Whether there is an outbox in `dir`. Only looks: makes nothing, opens nothing.
+    pub fn is_in(dir: &Path) -> bool {
+        database::is_in(dir)
+    }
+
     /// Opens the outbox in `dir`, and makes both when they are not there.
     ///
     /// A damaged database is set aside and replaced; see [`Self::trouble`].

@@ -148,7 +148,9 @@ fn an_outbox_restored_from_an_old_copy_becomes_a_new_one() {
 #[test]
 fn a_second_agent_on_the_same_outbox_is_refused() {
     let dir = tempfile::tempdir().unwrap();
+    assert!(!Outbox::is_in(dir.path()));
     let _first = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert!(Outbox::is_in(dir.path()));
     let error = Outbox::open(dir.path(), BUDGET).err().unwrap();
     assert!(matches!(error, OutboxError::InUse { .. }), "{error}");
 }
