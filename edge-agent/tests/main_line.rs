@@ -169,16 +169,9 @@ fn a_camera_that_dies_and_returns_is_seen_as_lost_and_watched_again() {
     let mqtt = centre.mqtt.clone().unwrap();
     let config = write_config(dir.path(), &camera.url, &mqtt, &centre.http);
     let _agent = start_agent(dir.path(), &config);
-    let health = |wanted: &str| {
-        eventually(&format!("the camera to be {wanted}"), || {
-            let cameras = centre.get("/api/v1/cameras");
-            let camera = cameras["items"].as_array()?.first()?.clone();
-            (camera["health"] == wanted).then_some(camera)
-        })
-    };
-    health("watching");
+    health(&centre, "campus", "watching");
     camera.process.kill();
-    let lost = health("lost");
+    let lost = health(&centre, "campus", "lost");
     assert!(
         lost["reason"]["en"]
             .as_str()
@@ -187,6 +180,120 @@ fn a_camera_that_dies_and_returns_is_seen_as_lost_and_watched_again() {
     );
     drop(camera);
     let _again = Camera::start(dir.path(), &clip, &address);
-    let back = health("watching");
+    let back = health(&centre, "campus", "watching");
     assert!(back["retries"].as_u64().unwrap() >= 1, "{back}");
+}
+
+/// A box whose cameras are `cameras`, and nothing else of note.
+fn write_cameras(dir: &Path, centre: &Centre, cameras: &str) -> std::path::PathBuf {
+    let config = dir.join("box.toml");
+    let mqtt = centre.mqtt.as_deref().unwrap();
+    let text = format!(
+        "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n[uplink]\nurl = \"{mqtt}\"\n\
+         evidence_url = \"{}\"\n{cameras}",
+        centre.http
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+/// Waits until `camera` is `wanted`, and gives its status.
+fn health(centre: &Centre, camera: &str, wanted: &str) -> Value {
+    eventually(&format!("camera {camera} to be {wanted}"), || {
+        let cameras = centre.get("/api/v1/cameras");
+        let cameras = cameras["items"].as_array()?;
+        cameras
+            .iter()
+            .find(|item| item["camera"] == camera && item["health"] == wanted)
+            .cloned()
+    })
+}
+
+#[test]
+fn a_frozen_picture_is_said_and_accuses_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let centre = Centre::start(dir.path(), None);
+    let clip = installed("clips/vtest.mp4");
+    // Two people and two parked vehicles are in the very first pictures.
+    let camera = Camera::start_with(
+        dir.path(),
+        &clip,
+        "127.0.0.1:0",
+        &["--freeze-after-s", "1.5"],
+    );
+    let config = write_cameras(
+        dir.path(),
+        &centre,
+        &format!(
+            r#"
+[[camera]]
+id = "campus"
+source = {{ rtsp = "{}", frozen_after_s = 3.0 }}
+analysed_fps = 5.0
+[[camera.zone]]
+id = "all"
+points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[camera.rule]]
+id = "waiting"
+kind = "loitering"
+zone = "all"
+min_dwell_s = 7.0
+[[camera.rule]]
+id = "standing"
+kind = "stopped_vehicle"
+zone = "all"
+min_dwell_s = 7.0
+"#,
+            camera.url
+        ),
+    );
+    let _agent = start_agent(dir.path(), &config);
+    let frozen = health(&centre, "campus", "degraded");
+    assert!(
+        frozen["reason"]["en"]
+            .as_str()
+            .unwrap()
+            .contains("does not change"),
+        "{frozen}"
+    );
+    // Long enough for every dwell above, had it been believed.
+    let since = std::time::Instant::now();
+    eventually("eight seconds of the frozen picture", || {
+        (since.elapsed().as_secs() >= 8).then_some(())
+    });
+    assert_eq!(health(&centre, "campus", "degraded")["health"], "degraded");
+    assert!(centre.alerts().is_empty(), "{:?}", centre.alerts());
+}
+
+#[test]
+fn a_camera_that_cannot_be_started_says_why_and_the_others_watch() {
+    let dir = tempfile::tempdir().unwrap();
+    let centre = Centre::start(dir.path(), None);
+    let junction = repository().join("deploy/demo/junction.inputs.jsonl.gz");
+    let config = write_cameras(
+        dir.path(),
+        &centre,
+        &format!(
+            r#"
+[[camera]]
+id = "good"
+source = {{ recording = "{}" }}
+[[camera]]
+id = "bad"
+source = {{ recording = "nowhere.jsonl" }}
+"#,
+            junction.display()
+        ),
+    );
+    let agent = start_agent(dir.path(), &config);
+    let bad = health(&centre, "bad", "lost");
+    assert!(
+        bad["reason"]["en"]
+            .as_str()
+            .unwrap()
+            .contains("nowhere.jsonl"),
+        "{bad}"
+    );
+    health(&centre, "good", "watching");
+    assert_eq!(agent.terminate(), Some(0));
 }

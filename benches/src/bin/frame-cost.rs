@@ -84,7 +84,7 @@ fn infer(cli: &Cli) -> anyhow::Result<()> {
         }
     }
     let runtime = Runtime::load(None)?;
-    let store = ModelStore::open(ModelStore::default_dirs());
+    let store = ModelStore::open(ModelStore::default_dirs())?;
     let (manifest, file) = match &cli.model {
         Some(model) => store.find(model)?,
         None => store.best_detector()?,
@@ -112,8 +112,16 @@ fn view(frame: &Frame) -> I420View<'_> {
         u_stride: frame.u_stride(),
         v: frame.v(),
         v_stride: frame.v_stride(),
-        matrix: if frame.is_bt709() { ColourMatrix::Bt709 } else { ColourMatrix::Bt601 },
-        range: if frame.is_full_range() { ColourRange::Full } else { ColourRange::Limited },
+        matrix: if frame.is_bt709() {
+            ColourMatrix::Bt709
+        } else {
+            ColourMatrix::Bt601
+        },
+        range: if frame.is_full_range() {
+            ColourRange::Full
+        } else {
+            ColourRange::Limited
+        },
     }
 }
 
@@ -134,7 +142,10 @@ fn child(command: &mut Command) -> anyhow::Result<(f64, String)> {
         bail!("{command:?} failed: {}", output.status);
     }
     let spent = cpu_seconds(UsageWho::RUSAGE_CHILDREN)? - before;
-    Ok((spent, String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+    Ok((
+        spent,
+        String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    ))
 }
 
 /// Least CPU seconds of each stage so far.
@@ -147,9 +158,15 @@ struct Floors {
 
 fn compare(cli: &Cli) -> anyhow::Result<()> {
     let own = std::env::current_exe()?;
-    let agent = cli.agent.clone().unwrap_or_else(|| own.with_file_name("edge-agent"));
+    let agent = cli
+        .agent
+        .clone()
+        .unwrap_or_else(|| own.with_file_name("edge-agent"));
     if !agent.exists() {
-        bail!("{} is not built; run `cargo build --release -p edge-agent`", agent.display());
+        bail!(
+            "{} is not built; run `cargo build --release -p edge-agent`",
+            agent.display()
+        );
     }
     let folder = std::env::temp_dir().join(format!("frame-cost-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -162,15 +179,27 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
     let clip = shortened(cli, folder, cli.frames)?;
     let one = shortened(cli, folder, 1)?;
     let config = folder.join("camera.toml");
-    let model = cli.model.as_ref().map(|id| format!("model = \"{id}\"\n")).unwrap_or_default();
+    let model = cli
+        .model
+        .as_ref()
+        .map(|id| format!("model = \"{id}\"\n"))
+        .unwrap_or_default();
     std::fs::write(&config, format!("{CONFIG}\n[detector]\n{model}"))?;
     let most = f64::INFINITY;
-    let mut least = Floors { decode: most, infer: most, whole: most, start: most };
+    let mut least = Floors {
+        decode: most,
+        infer: most,
+        whole: most,
+        start: most,
+    };
     let mut model = String::new();
     for round in 1..=cli.rounds {
-        let mut stage = |name: &str, clip: &Path| {
+        let stage = |name: &str, clip: &Path| {
             let mut command = Command::new(own);
-            command.arg("--clip").arg(clip).args(["--frames", &cli.frames.to_string()]);
+            command
+                .arg("--clip")
+                .arg(clip)
+                .args(["--frames", &cli.frames.to_string()]);
             if let Some(model) = &cli.model {
                 command.args(["--model", model.as_str()]);
             }
@@ -184,7 +213,11 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
         least.decode = least.decode.min(stage("decode", &clip)?.0);
         let (_, printed) = stage("infer", &clip)?;
         let mut words = printed.split(' ');
-        let spent: f64 = words.next().unwrap_or_default().parse().context("stage infer")?;
+        let spent: f64 = words
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .context("stage infer")?;
         least.infer = least.infer.min(spent);
         model = words.next_back().unwrap_or_default().to_owned();
         least.whole = least.whole.min(whole(&clip)?.0);
@@ -195,7 +228,12 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
     let (a, b) = (per_frame(least.decode), per_frame(least.infer));
     // The one-frame run is start-up plus one frame.
     let c = (least.whole - least.start) * 1000.0 / (cli.frames - 1).max(1) as f64;
-    println!("clip {}, {} frames, model {model}, CPU ms per frame, least of {} rounds", cli.clip.display(), cli.frames, cli.rounds);
+    println!(
+        "clip {}, {} frames, model {model}, CPU ms per frame, least of {} rounds",
+        cli.clip.display(),
+        cli.frames,
+        cli.rounds
+    );
     println!("(a) decode alone      {a:8.3}");
     println!("(b) inference alone   {b:8.3}");
     println!("(c) the whole agent   {c:8.3}");
@@ -207,8 +245,12 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
 fn shortened(cli: &Cli, folder: &Path, frames: u64) -> anyhow::Result<PathBuf> {
     let path = folder.join(format!("{frames}.mp4"));
     let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-nostdin", "-y", "-i"]).arg(&cli.clip);
-    command.args(["-frames:v", &frames.to_string(), "-c", "copy", "-an"]).arg(&path);
+    command
+        .args(["-v", "error", "-nostdin", "-y", "-i"])
+        .arg(&cli.clip);
+    command
+        .args(["-frames:v", &frames.to_string(), "-c", "copy", "-an"])
+        .arg(&path);
     child(&mut command)?;
     Ok(path)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use edge_video::{CameraStream, StreamCounters};
 use protocol::event::Words;
 use protocol::status::{CameraHealth, CameraStatus};
-use protocol::{EventTime, TimeQuality};
+use protocol::{CameraId, EventTime, TimeQuality};
 
 use crate::config::{AgentConfig, CameraConfig};
 use crate::scene_setup::DetectorIdentity;
@@ -30,6 +30,8 @@ struct Inner {
     analysed_at: VecDeque<EventTime>,
     dropped_busy: u64,
     dropped_failed: u64,
+    failed_in_a_row: u64,
+    dropped_frozen: u64,
     time_quality: Option<TimeQuality>,
     events: BTreeMap<String, u64>,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Drops {
     pub(crate) scene_busy: u64,
     /// The detector failed on it.
     pub(crate) inference: u64,
+    /// The picture had been the same for too long.
+    pub(crate) frozen: u64,
     /// The decoder marked it as damaged.
     pub(crate) corrupt: u64,
     /// The decoder was behind.
@@ -57,6 +61,7 @@ impl Drops {
             + self.rate
             + self.scene_busy
             + self.inference
+            + self.frozen
             + self.corrupt
             + self.backlog
     }
@@ -92,6 +97,11 @@ impl CameraState {
             fixed,
             inner: Mutex::default(),
         }
+    }
+
+    /// Whose state it is.
+    pub(crate) fn camera(&self) -> &CameraId {
+        &self.fixed.camera
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -137,6 +147,7 @@ impl CameraState {
         let now = super::now();
         let mut inner = self.lock();
         inner.analysed += 1;
+        inner.failed_in_a_row = 0;
         inner.time_quality = Some(quality);
         inner.analysed_at.push_back(now);
         while inner
@@ -153,9 +164,17 @@ impl CameraState {
         self.lock().dropped_busy += 1;
     }
 
-    /// The detector failed on a frame.
-    pub(crate) fn count_dropped_failed(&self) {
-        self.lock().dropped_failed += 1;
+    /// The detector failed on a frame; how many in a row it has failed on.
+    pub(crate) fn count_dropped_failed(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.dropped_failed += 1;
+        inner.failed_in_a_row += 1;
+        inner.failed_in_a_row
+    }
+
+    /// A frame of a frozen picture was not shown to the rules.
+    pub(crate) fn count_dropped_frozen(&self) {
+        self.lock().dropped_frozen += 1;
     }
 
     /// A new event of `kind`.
@@ -221,6 +240,7 @@ impl Inner {
             rate: self.counters.dropped_rate,
             scene_busy: self.dropped_busy,
             inference: self.dropped_failed,
+            frozen: self.dropped_frozen,
             corrupt: self.counters.dropped_corrupt,
             backlog: self.counters.dropped_backlog,
         }

@@ -7,6 +7,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use edge_inference::Detector;
 use edge_video::CameraStream;
 
+use protocol::event::Words;
+use protocol::status::CameraHealth;
+
 use super::{CameraState, StopFlag, Work};
 use crate::config::CameraConfig;
 use crate::perception;
@@ -53,15 +56,26 @@ fn serve(detector: &mut Detector, (camera, stream, work, state): &Feed) -> bool 
         }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => state.count_dropped_busy(),
-            Err(TrySendError::Disconnected(_)) => {
-                tracing::error!(camera = %camera.id, "scene has ended; restart the agent");
-                state.count_dropped_failed();
-            }
+            Err(TrySendError::Disconnected(_)) => scene_is_gone(camera, state),
         },
         Err(error) => {
-            state.count_dropped_failed();
-            tracing::error!(camera = %camera.id, frame = frame.number, %error, "detector failed on a frame");
+            // Once for a row of them: a model that fails does so on every frame.
+            if state.count_dropped_failed() == 1 {
+                tracing::error!(camera = %camera.id, frame = frame.number, %error, "detector failed on a frame");
+            }
         }
     }
     true
+}
+
+/// The scene thread has ended, which only a fault of ours can do.
+fn scene_is_gone(camera: &CameraConfig, state: &CameraState) {
+    state.count_dropped_failed();
+    let reason = Words::new(
+        "Bộ phân tích của camera đã dừng; khởi động lại hộp",
+        "the camera's scene has ended; restart the agent and report its log",
+    );
+    if state.set_health(CameraHealth::Lost, Some(reason)) {
+        tracing::error!(camera = %camera.id, "the camera's scene has ended; restart the agent");
+    }
 }

@@ -225,6 +225,7 @@ impl Reading {
                 ("rate", drops.rate),
                 ("scene_busy", drops.scene_busy),
                 ("inference", drops.inference),
+                ("frozen", drops.frozen),
                 ("corrupt", drops.corrupt),
                 ("backlog", drops.backlog),
             ]

@@ -12,6 +12,7 @@
 
 mod camera_state;
 mod inference;
+mod load;
 mod metrics;
 mod player;
 mod publisher;
@@ -21,18 +22,20 @@ mod signal_routes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use edge_core::Input;
 use edge_inference::Detector;
 use edge_uplink::{Outbox, Uplink};
 use edge_video::{CameraStream, Frame};
+use protocol::event::Words;
+use protocol::status::CameraHealth;
 use protocol::{CameraId, EventTime, SignalReading};
 
-use crate::config::{AgentConfig, SourceConfig};
+use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
@@ -115,8 +118,25 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
 struct Running {
     work: Sender<Work>,
     readings: Sender<SignalReading>,
-    state: Arc<CameraState>,
     thread: JoinHandle<()>,
+}
+
+/// What all cameras are started with.
+struct Surroundings<'a> {
+    config: &'a AgentConfig,
+    detector: Option<DetectorIdentity>,
+    outbox: &'a Outbox,
+    uplink: Option<&'a Arc<Uplink>>,
+    wake: Sender<()>,
+    stop: &'a StopFlag,
+}
+
+/// Everything that runs and must be stopped.
+#[derive(Default)]
+struct Cameras {
+    running: BTreeMap<CameraId, Running>,
+    feeds: Vec<inference::Feed>,
+    players: Vec<JoinHandle<()>>,
 }
 
 fn watch(
@@ -126,130 +146,197 @@ fn watch(
     uplink: Option<&Arc<Uplink>>,
     stop: &StopFlag,
 ) -> anyhow::Result<()> {
-    let detector_identity = detector.as_ref().map(|detector| DetectorIdentity {
+    let identity = detector.as_ref().map(|detector| DetectorIdentity {
         model: detector.manifest().id.clone(),
         digest: detector.manifest().sha256,
     });
-    let (wake, woken) = bounded(1);
-    let mut running: BTreeMap<CameraId, Running> = BTreeMap::new();
-    let mut streams = Vec::new();
-    let mut players = Vec::new();
-    for camera in &config.cameras {
-        let state = Arc::new(CameraState::new(config, camera, detector_identity.as_ref()));
-        let (work_in, work_out) = bounded(SCENE_QUEUE);
-        let (readings_in, readings_out) = bounded(READINGS_QUEUE);
-        let stream = match &camera.source {
-            SourceConfig::Rtsp(rtsp) => {
-                let settings = rtsp.stream_settings(camera.analysed_fps)?;
-                let stream = CameraStream::start(camera.id.as_str(), settings, wake.clone());
-                Some(Arc::new(stream))
-            }
-            SourceConfig::Recording(recording) => {
-                players.push(player::start(
-                    &camera.id,
-                    recording,
-                    work_in.clone(),
-                    Arc::clone(&state),
-                    stop.clone(),
-                )?);
-                None
-            }
-        };
-        let scene = scene_thread::SceneThread {
-            config: camera.clone(),
-            box_identity: config.identity.clone(),
-            detector: detector_identity.clone(),
-            notices: stream.as_ref().map(|stream| stream.notices().clone()),
-            work: work_out,
-            readings: readings_out,
-            state: Arc::clone(&state),
-            publisher: publisher::Publisher::new(camera, outbox.clone(), uplink.cloned()),
-        };
-        let thread = scene.start()?;
-        if let Some(stream) = stream {
-            state.attach(&stream);
-            streams.push((camera.clone(), stream, work_in.clone(), Arc::clone(&state)));
-        }
-        let running_camera = Running {
-            work: work_in,
-            readings: readings_in,
-            state,
-            thread,
-        };
-        running.insert(camera.id.clone(), running_camera);
-    }
-    let states: Vec<Arc<CameraState>> = running
-        .values()
-        .map(|camera| Arc::clone(&camera.state))
+    let states: Vec<Arc<CameraState>> = config
+        .cameras
+        .iter()
+        .map(|camera| Arc::new(CameraState::new(config, camera, identity.as_ref())))
         .collect();
     let metrics = config
         .metrics
         .as_ref()
-        .map(|metrics| metrics::serve(metrics.listen, states, outbox.clone(), uplink.cloned()))
+        .map(|metrics| {
+            metrics::serve(
+                metrics.listen,
+                states.clone(),
+                outbox.clone(),
+                uplink.cloned(),
+            )
+        })
         .transpose()?;
-    let routes = uplink.map(|uplink| {
-        let scenes = running
-            .iter()
-            .map(|(id, camera)| (id.clone(), camera.readings.clone()))
-            .collect();
-        signal_routes::start(&config.cameras, &scenes, uplink.signals(), stop.clone())
-    });
-    tracing::info!(cameras = config.cameras.len(), "watching");
-    match detector {
-        Some(detector) => inference::run(detector, &streams, &woken, stop),
-        None => wait(&woken, stop),
-    }
-    shut_down(streams, players, running, routes.transpose()?, metrics);
-    Ok(())
-}
-
-/// Senders are dropped, receivers drain.
-fn shut_down(
-    streams: Vec<inference::Feed>,
-    players: Vec<JoinHandle<()>>,
-    running: BTreeMap<CameraId, Running>,
-    routes: Option<JoinHandle<()>>,
-    metrics: Option<metrics::Server>,
-) {
-    tracing::info!("stopping");
-    for (camera, stream, work, state) in streams {
-        drop(work);
-        state.detach();
-        if let Some(stream) = Arc::into_inner(stream) {
-            stream.stop();
-        } else {
-            tracing::warn!(camera = %camera.id, "stream is still in use; not closed");
-        }
-    }
-    let join = |thread: JoinHandle<()>, what: &str| {
-        if thread.join().is_err() {
-            tracing::error!(
-                what,
-                "thread ended by a panic; please report this with the log"
-            );
-        }
+    let (wake, woken) = bounded(1);
+    let surroundings = Surroundings {
+        config,
+        detector: identity,
+        outbox,
+        uplink,
+        wake,
+        stop,
     };
-    for player in players {
-        join(player, "player");
+    let mut cameras = Cameras::default();
+    for (camera, state) in config.cameras.iter().zip(&states) {
+        if let Err(error) = cameras.start(camera, state, &surroundings) {
+            // The others can still watch; this one says why it does not.
+            tracing::error!(camera = %camera.id, "not started: {error:#}");
+            let reason = Words::new(
+                "Không khởi động được camera; xem nhật ký và chạy edge-agent check",
+                format!("not started: {error:#}; mend it and restart the agent"),
+            );
+            state.set_health(CameraHealth::Lost, Some(reason));
+        }
     }
+    if cameras.running.is_empty() {
+        bail!("no camera could be started; `edge-agent check` says what to mend");
+    }
+    let routes = uplink
+        .map(|uplink| {
+            let scenes = cameras
+                .running
+                .iter()
+                .map(|(id, camera)| (id.clone(), camera.readings.clone()))
+                .collect();
+            signal_routes::start(&config.cameras, &scenes, uplink.signals(), stop.clone())
+        })
+        .transpose()?;
+    let lame: Vec<&Arc<CameraState>> = states
+        .iter()
+        .filter(|state| !cameras.running.contains_key(state.camera()))
+        .collect();
+    tracing::info!(cameras = cameras.running.len(), "watching");
+    thread::scope(|scope| {
+        scope.spawn(|| keep_saying(&lame, uplink, stop));
+        match detector {
+            Some(detector) => inference::run(detector, &cameras.feeds, &woken, stop),
+            None => wait(&woken, stop),
+        }
+    });
+    cameras.shut_down();
     if let Some(routes) = routes {
         join(routes, "signal routes");
     }
-    for (
-        camera,
-        Running {
-            work,
-            readings,
-            thread,
-            ..
-        },
-    ) in running
-    {
-        drop((work, readings));
-        join(thread, camera.as_str());
-    }
     if let Some(metrics) = metrics {
         metrics.stop();
+    }
+    Ok(())
+}
+
+/// The status of cameras that have no scene thread to say it.
+fn keep_saying(lame: &[&Arc<CameraState>], uplink: Option<&Arc<Uplink>>, stop: &StopFlag) {
+    let (Some(uplink), false) = (uplink, lame.is_empty()) else {
+        return;
+    };
+    let mut due = Instant::now();
+    while !stop.is_set() {
+        if Instant::now() >= due {
+            for state in lame {
+                uplink.publish_camera_status(state.status());
+            }
+            due += scene_thread::STATUS_EVERY;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+impl Cameras {
+    fn start(
+        &mut self,
+        camera: &CameraConfig,
+        state: &Arc<CameraState>,
+        around: &Surroundings<'_>,
+    ) -> anyhow::Result<()> {
+        let (work_in, work_out) = bounded(SCENE_QUEUE);
+        let (readings_in, readings_out) = bounded(READINGS_QUEUE);
+        // What can fail without leaving anything behind comes first.
+        let settings = match &camera.source {
+            SourceConfig::Rtsp(rtsp) => Some(rtsp.stream_settings(camera.analysed_fps)?),
+            SourceConfig::Recording(_) => None,
+        };
+        let recorded = match &camera.source {
+            SourceConfig::Recording(recording) => Some(player::load(recording)?),
+            SourceConfig::Rtsp(_) => None,
+        };
+        let publisher =
+            publisher::Publisher::new(camera, around.outbox.clone(), around.uplink.cloned());
+        let mut scene = scene_thread::SceneThread {
+            config: camera.clone(),
+            box_identity: around.config.identity.clone(),
+            // A recording was made by a detector that is not known here.
+            detector: around.detector.clone().filter(|_| settings.is_some()),
+            notices: None,
+            work: work_out,
+            readings: readings_out,
+            state: Arc::clone(state),
+            publisher,
+        };
+        scene.check()?;
+        if let Some(settings) = settings {
+            let stream = Arc::new(CameraStream::start(
+                camera.id.as_str(),
+                settings,
+                around.wake.clone(),
+            ));
+            scene.notices = Some(stream.notices().clone());
+            state.attach(&stream);
+            self.feeds
+                .push((camera.clone(), stream, work_in.clone(), Arc::clone(state)));
+        }
+        let thread = scene.start()?;
+        if let Some(recorded) = recorded {
+            let to = player::Stage {
+                work: work_in.clone(),
+                state: Arc::clone(state),
+                stop: around.stop.clone(),
+            };
+            self.players.push(player::start(&camera.id, recorded, to)?);
+        }
+        let running = Running {
+            work: work_in,
+            readings: readings_in,
+            thread,
+        };
+        self.running.insert(camera.id.clone(), running);
+        Ok(())
+    }
+
+    /// Senders are dropped, receivers drain.
+    fn shut_down(self) {
+        tracing::info!("stopping");
+        for (camera, stream, work, state) in self.feeds {
+            drop(work);
+            state.detach();
+            if let Some(stream) = Arc::into_inner(stream) {
+                stream.stop();
+            } else {
+                tracing::warn!(camera = %camera.id, "stream is still in use; not closed");
+            }
+        }
+        for player in self.players {
+            join(player, "player");
+        }
+        for (
+            camera,
+            Running {
+                work,
+                readings,
+                thread,
+            },
+        ) in self.running
+        {
+            drop((work, readings));
+            join(thread, camera.as_str());
+        }
+    }
+}
+
+fn join(thread: JoinHandle<()>, what: &str) {
+    if thread.join().is_err() {
+        tracing::error!(
+            what,
+            "thread ended by a panic; please report this with the log"
+        );
     }
 }
 

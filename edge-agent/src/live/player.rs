@@ -15,25 +15,41 @@ use crate::recording::{RecordingError, RecordingReader, shifted, time_of};
 /// Pause between two rounds, so that no track lives through the seam. s.
 const BETWEEN_ROUNDS_S: f64 = 5.0;
 
-/// Reads the recording and starts playing it.
+/// A recording in memory.
+pub(super) struct Recorded {
+    inputs: Vec<Input>,
+    repeat: bool,
+}
+
+/// Where a recording is played.
+pub(super) struct Stage {
+    pub(super) work: Sender<Work>,
+    pub(super) state: Arc<CameraState>,
+    pub(super) stop: StopFlag,
+}
+
+/// Reads a recording.
+pub(super) fn load(config: &RecordingConfig) -> Result<Recorded, RecordingError> {
+    let inputs = RecordingReader::open(&config.recording)?.read_all()?;
+    Ok(Recorded {
+        inputs,
+        repeat: config.repeat,
+    })
+}
+
+/// Starts playing.
 pub(super) fn start(
     camera: &CameraId,
-    config: &RecordingConfig,
-    work: Sender<Work>,
-    state: Arc<CameraState>,
-    stop: StopFlag,
-) -> anyhow::Result<JoinHandle<()>> {
-    let inputs = RecordingReader::open(&config.recording)?.read_all()?;
-    let repeat = config.repeat;
+    recorded: Recorded,
+    to: Stage,
+) -> std::io::Result<JoinHandle<()>> {
     let name = camera.clone();
-    Ok(std::thread::Builder::new()
+    let Stage { work, state, stop } = to;
+    std::thread::Builder::new()
         .name(format!("player-{camera}"))
         .spawn(move || {
-            loop {
-                if !play(&inputs, &work, &state, &stop) {
-                    return;
-                }
-                if !repeat {
+            while play(&recorded.inputs, &work, &state, &stop) {
+                if !recorded.repeat {
                     tracing::info!(camera = %name, "recording has ended");
                     return;
                 }
@@ -41,7 +57,7 @@ pub(super) fn start(
                     return;
                 }
             }
-        })?)
+        })
 }
 
 /// One round; false when it is time to stop.

@@ -11,16 +11,20 @@ use edge_core::{Gap, GapReason, Input, Output, Scene};
 use edge_video::{Frame, LossReason, Notice};
 use protocol::event::Words;
 use protocol::status::CameraHealth;
+use protocol::units::Seconds;
 use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
 
+use super::load::Load;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig, SourceConfig};
-use crate::scene_setup::{self, DetectorIdentity};
+use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 use crate::stills::Canvas;
 
 /// How often a camera's status is sent when nothing changes.
-const STATUS_EVERY: Duration = Duration::from_secs(10);
+pub(super) const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// A tick is this far behind the true time.
+const TICK_BEHIND_S: f64 = 5.0;
 /// Picture proportions until the first frame has told the true ones.
 const USUAL_ASPECT: f64 = 16.0 / 9.0;
 
@@ -37,29 +41,45 @@ pub(super) struct SceneThread {
 }
 
 impl SceneThread {
-    /// Makes the scene, so that a faulty one stops the start, and starts the thread.
+    /// Whether a scene can be made at all; its faults belong before the start.
+    pub(super) fn check(&self) -> Result<(), SceneSetupError> {
+        self.scene(self.first_aspect()).map(drop)
+    }
+
+    /// Makes the scene and starts the thread.
     pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
-        let aspect = match &self.config.source {
-            SourceConfig::Recording(recording) => recording.aspect,
-            SourceConfig::Rtsp(_) => USUAL_ASPECT,
-        };
-        let detector = match &self.config.source {
-            SourceConfig::Rtsp(_) => self.detector.as_ref(),
-            SourceConfig::Recording(_) => None,
-        };
-        let scene = scene_setup::scene(&self.box_identity, &self.config, detector, aspect)?;
+        let aspect = self.first_aspect();
+        let scene = self.scene(aspect)?;
         let name = format!("scene-{}", self.config.id);
         let room = Room {
             scene,
             aspect,
             last: None,
-            lost_since: None,
+            interruption: None,
+            frozen: false,
             outputs: Vec::new(),
+            load: Load::new(&self.state.status()),
             setup: self,
         };
         Ok(std::thread::Builder::new()
             .name(name)
             .spawn(move || room.live())?)
+    }
+
+    fn scene(&self, aspect: f64) -> Result<Scene, SceneSetupError> {
+        scene_setup::scene(
+            &self.box_identity,
+            &self.config,
+            self.detector.as_ref(),
+            aspect,
+        )
+    }
+
+    fn first_aspect(&self) -> f64 {
+        match &self.config.source {
+            SourceConfig::Recording(recording) => recording.aspect,
+            SourceConfig::Rtsp(_) => USUAL_ASPECT,
+        }
     }
 }
 
@@ -68,11 +88,15 @@ struct Room {
     setup: SceneThread,
     scene: Scene,
     aspect: f64,
-    /// Time of the newest frame that the scene has seen.
-    last: Option<EventTime>,
-    /// Set while nothing comes, so that the return is announced as a gap.
-    lost_since: Option<(EventTime, GapReason)>,
+    /// The newest frame that the scene has seen, and when it saw it.
+    last: Option<(EventTime, Instant)>,
+    /// Since when the scene is not being shown the road, and why; announced as
+    /// a gap when it is again.
+    interruption: Option<(EventTime, GapReason)>,
+    /// Between `Notice::Frozen` and `Thawed`: frames come, but show nothing new.
+    frozen: bool,
     outputs: Vec<Output>,
+    load: Load,
 }
 
 impl Room {
@@ -80,55 +104,79 @@ impl Room {
         let notices = self.setup.notices.clone().unwrap_or_else(never);
         let work = self.setup.work.clone();
         let readings = self.setup.readings.clone();
-        let status = tick(Duration::from_secs(1));
+        let second = tick(Duration::from_secs(1));
         let mut sent = Instant::now();
         self.send_status();
         loop {
             let changed = select! {
                 recv(work) -> message => match message {
-                    Ok(work) => self.take(work),
+                    Ok(work) => self.catch_up(&notices) | self.take(work),
                     Err(_) => break,
                 },
-                recv(notices) -> notice => {
-                    if let Ok(notice) = notice {
-                        self.heed(notice)
-                    } else {
-                        // The stream is gone; what is still in `work` comes first.
-                        self.drain();
-                        break;
-                    }
+                recv(notices) -> notice => match notice {
+                    Ok(notice) => self.heed(notice),
+                    Err(_) => break,
                 },
-                recv(readings) -> reading => {
-                    if let Ok(reading) = reading {
+                recv(readings) -> reading => match reading {
+                    Ok(reading) => {
                         self.handle(Input::Signal(reading), None);
                         false
-                    } else {
-                        break
                     }
+                    Err(_) => break,
                 },
-                recv(status) -> _ => sent.elapsed() >= STATUS_EVERY,
+                recv(second) -> _ => self.pass_time() | (sent.elapsed() >= STATUS_EVERY),
             };
             if changed {
                 self.send_status();
                 sent = Instant::now();
             }
         }
-        if let Some(last) = self.last {
+        // A sender is gone: the box stops. What was already seen comes first.
+        for work in work.try_iter() {
+            self.take(work);
+        }
+        if let Some((last, _)) = self.last {
             self.handle(Input::End(last), None);
         }
         self.setup.state.set_health(CameraHealth::Stopped, None);
         self.send_status();
     }
 
-    fn drain(&mut self) {
-        let work = self.setup.work.clone();
-        for work in work.try_iter() {
-            self.take(work);
-        }
+    /// Notices that were given before the frame at hand.
+    fn catch_up(&mut self, notices: &Receiver<Notice>) -> bool {
+        notices
+            .try_iter()
+            .fold(false, |changed, notice| changed | self.heed(notice))
     }
 
     fn send_status(&self) {
         self.setup.publisher.status(self.setup.state.status());
+    }
+
+    /// Once a second. True when the camera's status changed.
+    fn pass_time(&mut self) -> bool {
+        if let Some((last, seen)) = self.last {
+            // Cases go on or end while nothing is seen, too. Behind the true
+            // time, so that a late frame is never before its tick.
+            let unseen = seen.elapsed().as_secs_f64() - TICK_BEHIND_S;
+            if unseen > 0.0 {
+                self.handle(Input::Tick(last + Seconds(unseen)), None);
+            }
+        }
+        let status = self.setup.state.status();
+        let verdict = self.load.judge(&status);
+        match (verdict, status.health) {
+            (Some(reason), CameraHealth::Watching) => {
+                tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
+                self.setup
+                    .state
+                    .set_health(CameraHealth::Degraded, Some(reason))
+            }
+            (None, CameraHealth::Degraded) if !self.frozen => {
+                self.setup.state.set_health(CameraHealth::Watching, None)
+            }
+            _ => false,
+        }
     }
 
     /// True when the camera's status changed.
@@ -136,30 +184,36 @@ impl Room {
         let mut changed = false;
         for input in work.inputs {
             if let Input::Detections(detections) = &input {
+                if self.frozen {
+                    self.setup.state.count_dropped_frozen();
+                    continue;
+                }
                 let (time, quality, aspect) =
                     (detections.time, detections.time_quality, detections.aspect);
                 self.fit(aspect);
-                if let Some((since, reason)) = self.lost_since.take() {
-                    let from = self.last.unwrap_or(since).min(time);
-                    self.handle(
-                        Input::Gap(Gap {
-                            from,
-                            to: time,
-                            reason,
-                        }),
-                        None,
-                    );
+                let is_connected = self.setup.state.health() != CameraHealth::Lost;
+                // A frame that was under way when the stream was lost ends nothing.
+                if let Some((from, reason)) = self.interruption.take_if(|_| is_connected) {
+                    let gap = Gap {
+                        from: from.min(time),
+                        to: time,
+                        reason,
+                    };
+                    self.handle(Input::Gap(gap), None);
                 }
-                self.last = Some(time);
+                self.last = Some((time, Instant::now()));
                 self.setup.state.count_analysed(quality);
-                // A frozen picture still brings frames; only `Thawed` clears that.
-                if self.setup.state.health() != CameraHealth::Degraded {
+                if self.setup.state.health() == CameraHealth::Connecting {
                     changed |= self.setup.state.set_health(CameraHealth::Watching, None);
                 }
             }
             self.handle(input, work.frame.as_ref());
         }
         changed
+    }
+
+    fn interrupt(&mut self, since: EventTime, reason: GapReason) {
+        self.interruption.get_or_insert((since, reason));
     }
 
     /// Makes the scene anew when the picture's proportions are not what the
@@ -169,16 +223,10 @@ impl Room {
         if !is_calibrated || self.last.is_some() || (aspect - self.aspect).abs() < 1e-3 {
             return;
         }
-        let setup = &self.setup;
-        match scene_setup::scene(
-            &setup.box_identity,
-            &setup.config,
-            setup.detector.as_ref(),
-            aspect,
-        ) {
+        match self.setup.scene(aspect) {
             Ok(scene) => (self.scene, self.aspect) = (scene, aspect),
             Err(error) => {
-                tracing::error!(camera = %setup.config.id, %error, "keeping the first calibration");
+                tracing::error!(camera = %self.setup.config.id, %error, "keeping the first calibration");
             }
         }
     }
@@ -221,61 +269,69 @@ impl Room {
         }
     }
 
-    /// True when the camera's status changed.
+    /// True when the camera's status changed. The stream has logged the notice.
     fn heed(&mut self, notice: Notice) -> bool {
-        let camera = &self.setup.config.id;
-        let state = &self.setup.state;
+        let state = Arc::clone(&self.setup.state);
         match notice {
-            Notice::Connecting { attempt } => {
-                tracing::debug!(%camera, attempt, "connecting");
-                // The reason of the last loss stays readable while we try again.
+            // The reason of the last loss stays readable while we try again.
+            Notice::Connecting { .. } => {
                 state.health() != CameraHealth::Lost
                     && state.set_health(CameraHealth::Connecting, None)
             }
-            Notice::Connected {
-                codec,
-                width,
-                height,
-            } => {
-                tracing::info!(%camera, codec, width, height, "connected");
+            Notice::Connected { .. } => {
+                self.frozen = false;
                 state.set_health(CameraHealth::Watching, None)
             }
             Notice::Lost {
-                reason,
-                message,
-                retry_in,
+                reason, message, ..
             } => {
-                tracing::warn!(%camera, ?reason, retry_in_ms = retry_in.as_millis(), "{message}");
-                let at = self.last.unwrap_or_else(super::now);
-                self.lost_since.get_or_insert((at, GapReason::StreamLost));
+                let since = self.last.map_or_else(super::now, |(last, _)| last);
+                self.interrupt(since, GapReason::StreamLost);
+                self.frozen = false;
                 let words = Words::new(loss_in_vietnamese(reason), message);
                 state.set_health(CameraHealth::Lost, Some(words))
             }
-            Notice::Frozen { since } => {
-                tracing::warn!(%camera, %since, "the picture does not change");
-                state.set_health(
-                    CameraHealth::Degraded,
-                    Some(Words::new(
-                        "Hình ảnh đứng yên; kiểm tra máy ảnh và đầu ghi",
-                        "the picture does not change; check the camera and its recorder",
-                    )),
-                )
+            Notice::Frozen { since } => self.freeze(since),
+            Notice::Thawed => {
+                self.frozen = false;
+                state.set_health(CameraHealth::Watching, None)
             }
-            Notice::Thawed => state.set_health(CameraHealth::Watching, None),
-            Notice::ClockStep { from, to } => {
-                tracing::warn!(%camera, %from, %to, "the clock stepped");
-                self.lost_since.get_or_insert((from, GapReason::ClockStep));
+            Notice::ClockStep { from, .. } => {
+                self.interrupt(from, GapReason::ClockStep);
                 false
             }
-            Notice::TimeQualityChanged(quality) => {
-                tracing::info!(%camera, ?quality, "clock of the pictures");
+            Notice::PictureChanged { .. } => {
+                let since = self.last.map_or_else(super::now, |(last, _)| last);
+                self.interrupt(since, GapReason::PictureChanged);
                 false
             }
-            Notice::PictureChanged { width, height } => {
-                tracing::info!(%camera, width, height, "picture size changed");
-                false
-            }
+            Notice::TimeQualityChanged(_) => false,
         }
+    }
+
+    /// What was "seen" since `since` was one picture shown again and again: the
+    /// scene is told at once, so that no dwell is made of it, and sees no more.
+    fn freeze(&mut self, since: EventTime) -> bool {
+        if let Some((last, _)) = self.last {
+            let from = since.min(last);
+            self.handle(
+                Input::Gap(Gap {
+                    from,
+                    to: last,
+                    reason: GapReason::Frozen,
+                }),
+                None,
+            );
+            self.interrupt(last, GapReason::Frozen);
+        }
+        self.frozen = true;
+        self.setup.state.set_health(
+            CameraHealth::Degraded,
+            Some(Words::new(
+                "Hình ảnh đứng yên; kiểm tra máy ảnh và đầu ghi",
+                "the picture does not change; check the camera and its recorder",
+            )),
+        )
     }
 }
 

@@ -247,6 +247,11 @@ pub struct Camera {
 
 impl Camera {
     pub fn start(dir: &Path, clip: &Path, listen: &str) -> Self {
+        Self::start_with(dir, clip, listen, &[])
+    }
+
+    /// With more arguments, for one that misbehaves.
+    pub fn start_with(dir: &Path, clip: &Path, listen: &str, more: &[&str]) -> Self {
         let ready = dir.join("camera.json");
         if ready.exists() {
             std::fs::remove_file(&ready).unwrap();
@@ -256,7 +261,7 @@ impl Camera {
         command
             .arg("--mount")
             .arg(format!("clip={}", clip.display()));
-        command.arg("--ready-file").arg(&ready);
+        command.arg("--ready-file").arg(&ready).args(more);
         let mut process = Process::start(command, dir.join("camera.log"));
         let ready: Value = eventually("the camera to be ready", || {
             assert!(

@@ -537,9 +537,15 @@ fn a_probe_tells_what_a_camera_shows_or_what_to_do() {
     let camera = gate(TestPattern::default());
     let shown = probe("gate", &settings(&camera.url("gate")), PATIENCE).unwrap();
     assert_eq!(
-        (shown.codec.as_str(), shown.width, shown.height),
-        ("H.264", 320, 240)
+        (
+            shown.codec.as_str(),
+            shown.frame.width,
+            shown.frame.height,
+            shown.frame.y().len() >= 320 * 240
+        ),
+        ("H.264", 320, 240, true)
     );
+    assert!(shown.first_picture_after <= PATIENCE);
     let (reason, _) = probe("gate", &settings(&camera.url("other")), PATIENCE).unwrap_err();
     assert_eq!(reason, LossReason::NotFound);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -5,58 +5,68 @@ use std::time::{Duration, Instant};
 use super::CameraStream;
 use super::notice::{LossReason, Notice};
 use super::settings::RtspSettings;
+use crate::frame::Frame;
 
 /// What a camera showed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Probe {
-    /// As people call it.
+    /// As people call it, for example `H.264`.
     pub codec: String,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
+    /// The first picture.
+    pub frame: Frame,
     /// From the first packet out to the first picture in.
     pub first_picture_after: Duration,
 }
 
 /// Connects, waits for one picture, hangs up; the error says what to do.
+///
+/// The first refusal is the answer: more tries would say the same, and cameras
+/// lock an account that knocks too often. Needs [`init`](crate::init) first.
 pub fn probe(
     name: &str,
     settings: &RtspSettings,
     within: Duration,
 ) -> Result<Probe, (LossReason, String)> {
     let began = Instant::now();
-    let (wake, _woken) = crossbeam_channel::bounded(1);
+    // A limit beyond what the clock can tell is no limit.
+    let deadline = began.checked_add(within);
+    let (wake, woken) = crossbeam_channel::bounded(1);
     let stream = CameraStream::start(name, settings.clone(), wake);
-    let deadline = began + within;
+    let (mut codec, mut first) = (None, None);
     loop {
-        match stream.notices().recv_deadline(deadline) {
-            Ok(Notice::Connected {
-                codec,
-                width,
-                height,
-            }) => {
-                return Ok(Probe {
-                    codec,
-                    width,
-                    height,
-                    first_picture_after: began.elapsed(),
-                });
+        for notice in stream.notices().try_iter() {
+            match notice {
+                Notice::Connected { codec: name, .. } => codec = Some(name),
+                Notice::Lost {
+                    reason, message, ..
+                } => return Err((reason, message)),
+                _ => {}
             }
-            Ok(Notice::Lost {
-                reason, message, ..
-            }) => return Err((reason, message)),
-            Ok(_) => {}
-            Err(_) => {
-                let host = settings.host();
-                return Err((
-                    LossReason::TimedOut,
-                    format!(
-                        "camera {name}: no picture from {host} within {} s; check power, network and address",
-                        within.as_secs_f64()
-                    ),
-                ));
-            }
+        }
+        if first.is_none() {
+            first = stream.take_newest().map(|frame| (frame, began.elapsed()));
+        }
+        if let (Some(codec), Some((frame, first_picture_after))) = (&codec, &first) {
+            return Ok(Probe {
+                codec: String::clone(codec),
+                frame: Frame::clone(frame),
+                first_picture_after: *first_picture_after,
+            });
+        }
+        // Whatever came since the look above has left a word in `woken`.
+        let is_awake = match deadline {
+            Some(deadline) => woken.recv_deadline(deadline).is_ok(),
+            None => woken.recv().is_ok(),
+        };
+        if !is_awake {
+            let host = settings.host();
+            return Err((
+                LossReason::TimedOut,
+                format!(
+                    "camera {name}: no picture from {host} within {} s; check power, network and address",
+                    within.as_secs_f64()
+                ),
+            ));
         }
     }
 }

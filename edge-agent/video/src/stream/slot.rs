@@ -77,16 +77,7 @@ impl Slot {
     }
 
     pub(super) fn notify(&self, notice: Notice) {
-        match &notice {
-            Notice::Lost {
-                reason,
-                message,
-                retry_in,
-            } => tracing::warn!(
-                camera = %self.name, reason = reason.as_str(), retry_s = retry_in.as_secs_f64(), "{message}"
-            ),
-            notice => tracing::info!(camera = %self.name, ?notice, "stream"),
-        }
+        self.log(&notice);
         let mut notice = notice;
         // The newest word counts; a reader that is 256 behind reads the status anyway.
         while let Err(full) = self.notices.try_send(notice) {
@@ -94,6 +85,44 @@ impl Slot {
             self.unread.try_recv().ok();
         }
         self.wake();
+    }
+
+    /// The only place where a stream's fortunes are logged.
+    fn log(&self, notice: &Notice) {
+        let camera = self.name.as_str();
+        match notice {
+            Notice::Lost {
+                reason,
+                message,
+                retry_in,
+            } => tracing::warn!(
+                camera,
+                reason = reason.as_str(),
+                retry_s = retry_in.as_secs_f64(),
+                "{message}"
+            ),
+            Notice::Connecting { attempt } => tracing::debug!(camera, attempt, "connecting"),
+            Notice::Connected {
+                codec,
+                width,
+                height,
+            } => {
+                tracing::info!(camera, codec, width, height, "connected");
+            }
+            Notice::Frozen { since } => {
+                tracing::warn!(camera, %since, "the picture does not change; check the camera");
+            }
+            Notice::Thawed => tracing::info!(camera, "the picture changes again"),
+            Notice::ClockStep { from, to } => {
+                tracing::warn!(camera, %from, %to, "the clock of the pictures stepped; check NTP");
+            }
+            Notice::TimeQualityChanged(quality) => {
+                tracing::info!(camera, ?quality, "clock of the pictures");
+            }
+            Notice::PictureChanged { width, height } => {
+                tracing::info!(camera, width, height, "the picture has another size");
+            }
+        }
     }
 
     pub(super) fn counters(&self) -> StreamCounters {

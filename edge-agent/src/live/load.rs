@@ -1,0 +1,129 @@
+//! Whether enough of a camera's frames are looked at.
+//!
+//! Dropping frames is how a live box keeps up, and is counted. Below two frames
+//! a second, though, a tracker no longer knows one motorbike from the next, and
+//! a camera that is watched like that must not look healthy.
+
+use std::collections::VecDeque;
+
+use protocol::EventTime;
+use protocol::event::Words;
+use protocol::status::CameraStatus;
+
+/// Least frames per second that rules can be judged on.
+const LEAST_FPS: f64 = 2.0;
+/// Over how long it is judged. s.
+const WINDOW_S: f64 = 15.0;
+
+/// Received and analysed frames over the last seconds.
+pub(super) struct Load {
+    looks: VecDeque<(EventTime, u64, u64)>,
+}
+
+impl Load {
+    pub(super) fn new(status: &CameraStatus) -> Self {
+        Self {
+            looks: VecDeque::from([look(status)]),
+        }
+    }
+
+    /// To be asked about once a second; what is wrong, if anything.
+    pub(super) fn judge(&mut self, status: &CameraStatus) -> Option<Words> {
+        let now = look(status);
+        self.looks.push_back(now);
+        while self
+            .looks
+            .get(1)
+            .is_some_and(|(at, ..)| now.0.since(*at).0 >= WINDOW_S)
+        {
+            self.looks.pop_front();
+        }
+        let (first, received, analysed) = *self.looks.front()?;
+        let seconds = now.0.since(first).0;
+        if seconds < WINDOW_S {
+            return None;
+        }
+        let per_second = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+        let (received, analysed) = (per_second(now.1, received), per_second(now.2, analysed));
+        // A camera that gives so few itself is as its owner set it.
+        if analysed >= LEAST_FPS || received < LEAST_FPS || received < 1.5 * analysed {
+            return None;
+        }
+        Some(Words::new(
+            format!(
+                "Quá tải: chỉ xem được {analysed:.1} trên {received:.1} hình mỗi giây; giảm số camera hoặc chọn mô hình nhẹ hơn"
+            ),
+            format!(
+                "overloaded: {analysed:.1} of {received:.1} frames a second are looked at; use fewer cameras on this box or a lighter model"
+            ),
+        ))
+    }
+}
+
+fn look(status: &CameraStatus) -> (EventTime, u64, u64) {
+    (status.at, status.frames_received, status.frames_analysed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::status::CameraHealth;
+    use protocol::{BoxId, CameraId, SiteId};
+
+    fn status(second: i64, received: u64, analysed: u64) -> CameraStatus {
+        let at = EventTime::from_micros(second * 1_000_000);
+        CameraStatus {
+            site: SiteId::new("s").unwrap(),
+            box_id: BoxId::new("b").unwrap(),
+            camera: CameraId::new("c").unwrap(),
+            name: String::new(),
+            place: None,
+            simulated: false,
+            health: CameraHealth::Watching,
+            reason: None,
+            since: at,
+            at,
+            retries: 0,
+            frames_received: received,
+            frames_analysed: analysed,
+            frames_dropped: 0,
+            analysed_fps: 0.0,
+            time_quality: None,
+            model: None,
+        }
+    }
+
+    fn verdict_after_a_minute(received_fps: u64, analysed_per_10_s: u64) -> Option<Words> {
+        let mut load = Load::new(&status(0, 0, 0));
+        (1..=60)
+            .map(|second| {
+                let analysed = second * analysed_per_10_s / 10;
+                load.judge(&status(
+                    second.cast_signed(),
+                    second * received_fps,
+                    analysed,
+                ))
+            })
+            .last()
+            .flatten()
+    }
+
+    #[test]
+    fn too_few_looks_are_an_overload_and_a_slow_camera_is_not() {
+        for (received_fps, analysed_per_10_s, is_overload) in [
+            (25, 0, true),
+            (25, 15, true),
+            (25, 50, false),
+            (25, 250, false),
+            (1, 10, false),
+            (0, 0, false),
+        ] {
+            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s);
+            assert_eq!(
+                verdict.is_some(),
+                is_overload,
+                "{received_fps} {analysed_per_10_s} {verdict:?}"
+            );
+        }
+    }
+}
