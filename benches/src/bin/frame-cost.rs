@@ -219,7 +219,7 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
             .parse()
             .context("stage infer")?;
         least.infer = least.infer.min(spent);
-        model = words.next_back().unwrap_or_default().to_owned();
+        words.next_back().unwrap_or_default().clone_into(&mut model);
         least.whole = least.whole.min(whole(&clip)?.0);
         least.start = least.start.min(whole(&one)?.0);
         eprintln!("round {round} of {}", cli.rounds);
