@@ -17,8 +17,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::clock;
 use crate::outbox::OutboxError;
+use crate::{clock, ledger};
 
 const FILE: &str = "outbox.db";
 const REBUILDING: &str = "outbox.db.rebuilding";
@@ -28,8 +28,8 @@ const BUSY_MS: i64 = 2000;
 /// Pages in the log before it is moved into the file: 1 MB instead of the
 /// usual 4, because on a full disk the log competes with what it protects.
 const LOG_PAGES: i64 = 256;
-/// `user_version` of the schema below.
-const SCHEMA_VERSION: i64 = 1;
+/// `user_version` of the schema below and in [`ledger`]. Version 1 was without the latter.
+const SCHEMA_VERSION: i64 = 2;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
 // gone. `sequence` has no gaps because nothing but `insert` adds rows and a
@@ -80,6 +80,13 @@ pub(crate) struct Stored {
     pub(crate) envelope: String,
 }
 
+/// A message to be stored, and what it changes in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) stored: Stored,
+    pub(crate) entries: Vec<ledger::Entry>,
+}
+
 impl Database {
     /// Opens the file in `dir`, makes it when there is none, replaces it when it is damaged.
     pub(crate) fn open(dir: &Path) -> Result<(Self, Option<Salvage>), OutboxError> {
@@ -116,10 +123,17 @@ impl Database {
                 let id = random_uuid();
                 let transaction = connection.transaction()?;
                 transaction.execute_batch(SCHEMA)?;
+                transaction.execute_batch(ledger::SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
                 return Ok(Self { connection, id });
+            }
+            1 => {
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(ledger::SCHEMA)?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+                transaction.commit()?;
             }
             SCHEMA_VERSION => {}
             newer => return Err(fault(ErrorCode::SchemaChanged, format!("schema {newer}"))),
@@ -136,22 +150,40 @@ impl Database {
         Ok(Self { connection, id })
     }
 
-    /// Appends in one transaction; the highest sequence given is on the disk when this returns.
+    /// Appends in one transaction, with what the messages change in the
+    /// ledger; the highest sequence given is on the disk when this returns.
     pub(crate) fn insert<'a>(
         &mut self,
-        messages: impl IntoIterator<Item = &'a Stored>,
+        messages: impl IntoIterator<Item = &'a Message>,
     ) -> rusqlite::Result<u64> {
         let transaction = self.connection.transaction()?;
+        let mut last = 0;
         {
             let mut insert =
                 transaction.prepare("INSERT INTO outbox (topic, envelope) VALUES (?1, ?2)")?;
-            for message in messages {
-                insert.execute(params![message.topic, message.envelope])?;
+            for Message { stored, entries } in messages {
+                insert.execute(params![stored.topic, stored.envelope])?;
+                last = transaction.last_insert_rowid();
+                ledger::write(&transaction, entries, &stored.envelope)?;
             }
         }
-        let last = transaction.last_insert_rowid();
         transaction.commit()?;
         Ok(last.cast_unsigned())
+    }
+
+    /// Fills a new file with what could be read of a damaged one.
+    fn restore(&mut self, saved: &Saved) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        for (entry, envelope) in &saved.ledger {
+            ledger::write(&transaction, std::slice::from_ref(entry), envelope)?;
+        }
+        for Stored { topic, envelope } in &saved.messages {
+            transaction.execute(
+                "INSERT INTO outbox (topic, envelope) VALUES (?1, ?2)",
+                params![topic, envelope],
+            )?;
+        }
+        transaction.commit()
     }
 
     /// Moves the log into the file, so that its space can be used again.
@@ -297,13 +329,11 @@ fn replace(dir: &Path) -> Result<Salvage, OutboxError> {
         remove_if_there(&leftover)?;
     }
     let saved = readable_rows(&dir.join(FILE));
-    let rows = saved.len() as u64;
+    let rows = saved.messages.len() as u64;
     {
         let refused = |e| OutboxError::of(&rebuilding, e);
         let mut database = Database::open_sound(&rebuilding).map_err(refused)?;
-        if rows > 0 {
-            database.insert(&saved).map_err(refused)?;
-        }
+        database.restore(&saved).map_err(refused)?;
         // Closing the only connection moves the log into the file.
         database
             .connection
@@ -350,11 +380,18 @@ fn remove_if_there(file: &Path) -> Result<(), OutboxError> {
     }
 }
 
+/// What can still be read of a damaged file.
+#[derive(Default)]
+struct Saved {
+    messages: Vec<Stored>,
+    ledger: Vec<(ledger::Entry, String)>,
+}
+
 /// Rows that can still be read, in order. Reading stops at the first broken
-/// page, so it is done once from each end.
-fn readable_rows(path: &Path) -> Vec<Stored> {
+/// page, so the messages are read once from each end.
+fn readable_rows(path: &Path) -> Saved {
     let Ok(connection) = Connection::open(path) else {
-        return Vec::new();
+        return Saved::default();
     };
     let read = |sql: &str, beyond: Option<u64>| -> Vec<(u64, Stored)> {
         let Ok(mut select) = connection.prepare(sql) else {
@@ -378,8 +415,13 @@ fn readable_rows(path: &Path) -> Vec<Stored> {
     );
     tail.reverse();
     rows.append(&mut tail);
-    rows.into_iter()
+    let messages = rows
+        .into_iter()
         .map(|(_, stored)| stored)
         .filter(|stored| serde_json::from_str::<Envelope<&RawValue>>(&stored.envelope).is_ok())
-        .collect()
+        .collect();
+    Saved {
+        messages,
+        ledger: ledger::salvage(&connection),
+    }
 }

@@ -20,6 +20,7 @@ mod clock;
 mod database;
 pub mod envelope;
 mod evidence;
+mod ledger;
 pub mod outbox;
 
 mod backoff;
@@ -33,6 +34,7 @@ mod upload;
 mod window;
 
 pub use budget::DiskBudget;
+pub use ledger::EvidenceDue;
 pub use outbox::{Outbox, OutboxError, OutboxStatus};
 pub use probe::{ProbeReport, probe};
 pub use settings::{Pace, UplinkError, UplinkSettings};

@@ -11,7 +11,6 @@
 //! few hundred on a tired SD card; do not call it from a decoder's thread.
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,11 +30,15 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::budget::DiskBudget;
-use crate::database::{self, Database, Stored};
+use crate::database::{self, Database, Message, Stored};
+use crate::ledger::{self, Entry};
 use crate::{envelope, evidence};
 
+mod error;
 mod files;
+mod owed;
 
+pub use error::OutboxError;
 pub(crate) use files::Upload;
 
 /// Room left in the largest envelope for what is added at sending.
@@ -44,127 +47,6 @@ const DELIVERY_BYTES: usize = 512;
 const CHUNK: usize = 256;
 /// Evidence given up at a time when the disk is full: enough for some hundred events.
 const RELIEF_BYTES: u64 = 1 << 20;
-
-/// Why something could not be stored.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboxError {
-    /// The folder or a file in it could not be used.
-    #[error(
-        "outbox {path}: {source}; check that the folder exists, is writable and not on a failing disk"
-    )]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// SQLite failed in a way that no other variant names.
-    #[error("outbox {path}: {source}; check the disk (`dmesg`, `df`), then start the agent again")]
-    Database {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: rusqlite::Error,
-    },
-    /// Another process has it.
-    #[error(
-        "outbox {path} is in use; another edge-agent runs on it, stop that one or give this one its own folder"
-    )]
-    InUse {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The file was written by a later version.
-    #[error(
-        "outbox {path} was written by a newer edge-agent ({found}); install that version, or move the file away"
-    )]
-    Newer {
-        /// Which.
-        path: PathBuf,
-        /// What it says of itself.
-        found: String,
-    },
-    /// The disk takes nothing more.
-    #[error("outbox {path}: the disk is full and no evidence is left to give up; free some space. {}", if *.kept { "the event waits in memory and will be written when there is room" } else { "nothing was stored" })]
-    DiskFull {
-        /// Which.
-        path: PathBuf,
-        /// Whether it was kept in memory; then do not append it again.
-        kept: bool,
-    },
-    /// The disk failed, and the event waits in memory.
-    #[error(
-        "outbox {path}: {source}; the event waits in memory and will be written when the disk answers again, check it (`dmesg`)"
-    )]
-    Waiting {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: rusqlite::Error,
-    },
-    /// Memory is full as well.
-    #[error(
-        "outbox {path}: the disk takes nothing and {held} events already wait in memory; this event is lost, free some space now"
-    )]
-    Lost {
-        /// Which.
-        path: PathBuf,
-        /// How many wait.
-        held: usize,
-    },
-    /// The message would be refused by the centre.
-    #[error(
-        "message {id} has {bytes} bytes and the centre takes at most {MAX_ENVELOPE_BYTES}; shorten the rule's paths or facts"
-    )]
-    TooLarge {
-        /// Envelope id.
-        id: String,
-        /// Its size.
-        bytes: usize,
-    },
-    /// The message could not be read by the centre.
-    #[error(
-        "message {id} cannot be read back: {source}; a number in it is not finite, report the rule that made it"
-    )]
-    Unreadable {
-        /// Envelope id.
-        id: String,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// A file of evidence is larger than the whole budget.
-    #[error(
-        "evidence of {bytes} bytes does not fit the outbox's budget of {budget} bytes; raise the budget or shorten the clip"
-    )]
-    OverBudget {
-        /// Its size.
-        bytes: u64,
-        /// [`DiskBudget::max_bytes`].
-        budget: u64,
-    },
-}
-
-impl OutboxError {
-    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
-        Self::File {
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse { path },
-            Some(ErrorCode::DiskFull) => Self::DiskFull { path, kept: false },
-            Some(ErrorCode::SchemaChanged) => Self::Newer {
-                path,
-                found: source.to_string(),
-            },
-            _ => Self::Database { path, source },
-        }
-    }
-}
 
 /// What an outbox holds and has done, for metrics and health pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -276,7 +158,7 @@ struct Inner {
 struct State {
     database: Database,
     /// Events that the disk did not take yet, oldest first.
-    in_memory: VecDeque<Stored>,
+    in_memory: VecDeque<Message>,
     evidence_bytes: u64,
     evidence_sacrificed: u64,
     events_lost: u64,
@@ -327,10 +209,12 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Stores an event; its sequence. It is on the disk when this returns.
+    /// Stores an event; its sequence. It is on the disk when this returns, and
+    /// so is whether it goes on ([`Self::open_events`]).
     pub fn append_event(&self, event: &Event, observed: EventTime) -> Result<u64, OutboxError> {
         let topic = topic::event(&event.site, &event.box_id, &event.camera);
-        self.append::<_, Event>(topic, &envelope::of_event(event, observed))
+        let entries = ledger::entries_of(event);
+        self.append::<_, Event>(topic, &envelope::of_event(event, observed), entries)
     }
 
     /// Stores which files belong to an event; its sequence.
@@ -344,6 +228,7 @@ impl Outbox {
         self.append::<_, EvidenceManifest>(
             topic,
             &envelope::of_evidence(camera, manifest, observed),
+            vec![Entry::Settle(manifest.event)],
         )
     }
 
@@ -554,6 +439,7 @@ impl Outbox {
         &self,
         topic: String,
         envelope: &Envelope<T>,
+        entries: Vec<Entry>,
     ) -> Result<u64, OutboxError> {
         let unreadable = |source| OutboxError::Unreadable {
             id: envelope.id.clone(),
@@ -582,9 +468,12 @@ impl Outbox {
                 });
             }
         }
-        state.in_memory.push_back(Stored {
-            topic,
-            envelope: text,
+        state.in_memory.push_back(Message {
+            stored: Stored {
+                topic,
+                envelope: text,
+            },
+            entries,
         });
         let sequence = self.write_in_memory(&mut state)?;
         drop(state);

@@ -8,12 +8,12 @@ use std::process::Command;
 use super::*;
 
 #[path = "../../tests/delivery/samples.rs"]
-mod samples;
+pub(super) mod samples;
 use samples::{at, box_id, camera, envelope_id, event, site};
 
-const BUDGET: DiskBudget = DiskBudget::new(1 << 30);
+pub(super) const BUDGET: DiskBudget = DiskBudget::new(1 << 30);
 
-fn receipt(outbox: &Outbox, through: u64) -> Receipt {
+pub(super) fn receipt(outbox: &Outbox, through: u64) -> Receipt {
     Receipt {
         outbox: outbox.id(),
         through,
@@ -358,7 +358,7 @@ fn a_row_that_cannot_be_read_goes_aside_when_it_is_the_lowest() {
     assert_eq!(fs::read_to_string(kept).unwrap(), "{\"half");
 }
 
-fn limit_pages(outbox: &Outbox, pages: i64) {
+pub(super) fn limit_pages(outbox: &Outbox, pages: i64) {
     outbox
         .lock()
         .database

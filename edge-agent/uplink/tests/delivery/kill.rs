@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::broker::Mosquitto;
 use crate::centre::Centre;
-use crate::samples::{box_id, event, site};
+use crate::samples::{at, box_id, camera, event, site};
 use crate::{append, open, settings, start, until};
 
 const DIR: &str = "NGATU_TEST_OUTBOX";
@@ -137,6 +137,92 @@ fn what_was_appended_survives_kill_9_of_the_agent() {
     until("the outbox is empty", || outbox.waiting() == 0);
     assert_eq!(centre.has(appended + 1), appended + 1, "seed {seed}");
     uplink.stop(Duration::ZERO);
+}
+
+/// Appends for ever: an event begins, its still is announced, it ends.
+fn thorough_victim(dir: &str) {
+    let outbox = open(dir.as_ref());
+    let mut out = std::io::stdout();
+    let first = outbox.status().last_sequence / 3 + 1;
+    for number in first.. {
+        let (event, whose) = (event(number), (&site(), &box_id(), &camera()));
+        outbox.append_event(&event, event.onset).unwrap();
+        let manifest = protocol::EvidenceManifest {
+            event: event.id,
+            items: Vec::new(),
+        };
+        outbox
+            .append_evidence(whose, &manifest, event.onset)
+            .unwrap();
+        outbox.append_event(&end(number), event.onset).unwrap();
+        writeln!(out, "\n{DONE}{number}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn end(number: u64) -> protocol::Event {
+    let event = event(number);
+    protocol::Event {
+        revision: 2,
+        phase: protocol::Phase::End,
+        ended: Some(event.decided.time),
+        ..event
+    }
+}
+
+/// A message and what it changes in the ledger are one write: after any
+/// `kill -9` the last message alone tells what is still owed.
+#[test]
+fn kill_9_between_an_event_and_its_end_leaves_exactly_that_event_open() {
+    if let Ok(dir) = std::env::var(DIR) {
+        return thorough_victim(&dir);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..10 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "kill::kill_9_between_an_event_and_its_end_leaves_exactly_that_event_open",
+                "--nocapture",
+            ])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let is_appending = lines.any(|line| line.is_ok_and(|line| line.starts_with(DONE)));
+        assert!(is_appending, "round {round}: the victim appends");
+        std::thread::sleep(Duration::from_micros(fastrand::u64(0..20_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let outbox = open(dir.path());
+        let last = outbox.status().last_sequence;
+        let number = last.div_ceil(3);
+        let open: Vec<_> = outbox.open_events().unwrap();
+        seen.insert(last % 3);
+        match last % 3 {
+            0 => assert_eq!(open, [], "round {round}, sequence {last}"),
+            _ => assert_eq!(open, [event(number)], "round {round}, sequence {last}"),
+        }
+        // What a new process does: it settles what the dead one owed.
+        if last % 3 == 1 {
+            let manifest = protocol::EvidenceManifest {
+                event: event(number).id,
+                items: Vec::new(),
+            };
+            outbox
+                .append_evidence((&site(), &box_id(), &camera()), &manifest, at(0))
+                .unwrap();
+        }
+        if !last.is_multiple_of(3) {
+            outbox.append_event(&end(number), at(0)).unwrap();
+        }
+        assert_eq!(outbox.open_events().unwrap(), []);
+    }
+    eprintln!("killed after each of: {seen:?}");
 }
 
 /// Of the first `count` events, how many the centre has.

@@ -1,0 +1,73 @@
+//! What this box still owes the centre, those messages included that wait in
+//! memory because the disk takes none.
+
+use protocol::{Event, EventId};
+
+use super::{Outbox, OutboxError, State};
+use crate::ledger::{self, Entry, Open};
+
+/// Rows handed out at a time.
+const MOST: usize = 1000;
+
+impl Outbox {
+    /// Events that were begun or brought up to date, but not ended, as they
+    /// were told last: oldest first, at most 1000 at a time.
+    ///
+    /// At a start these are what the process before did not live to end.
+    /// Publish the next revision of each with [`protocol::Phase::End`]: it
+    /// leaves this list in the transaction that stores it, so that a crash in
+    /// between neither forgets an event nor ends it twice.
+    pub fn open_events(&self) -> Result<Vec<Event>, OutboxError> {
+        let state = self.lock();
+        let mut open = self.named(ledger::open_events(&state.database.connection, MOST))?;
+        for (entry, envelope) in in_memory(&state) {
+            match entry {
+                Entry::Open { event, revision } => {
+                    let newer = Open {
+                        event: *event,
+                        revision: *revision,
+                        envelope: envelope.to_owned(),
+                    };
+                    match open.iter_mut().find(|open| open.event == *event) {
+                        Some(open) if open.revision <= *revision => *open = newer,
+                        Some(_) => {}
+                        None => open.push(newer),
+                    }
+                }
+                Entry::Close(event) => open.retain(|open| open.event != *event),
+                Entry::Owe(_) | Entry::Settle(_) => {}
+            }
+        }
+        let mut events = Vec::with_capacity(open.len().min(MOST));
+        for open in open.into_iter().take(MOST) {
+            match open.content() {
+                Ok(event) => events.push(event),
+                Err(error) => {
+                    tracing::error!(event = %open.event, %error, "an event that was not ended cannot be read back, so it stays open at the centre; resolve it there and check this box's disk");
+                    self.forget_open(&state, open.event)?;
+                }
+            }
+        }
+        Ok(events)
+    }
+
+    /// It would only stand before the readable ones for ever.
+    fn forget_open(&self, state: &State, event: EventId) -> Result<(), OutboxError> {
+        self.named(ledger::write(
+            &state.database.connection,
+            &[Entry::Close(event)],
+            "",
+        ))
+    }
+}
+
+/// What the messages in memory change, oldest first, each with its envelope.
+fn in_memory(state: &State) -> impl Iterator<Item = (&Entry, &str)> {
+    state.in_memory.iter().flat_map(|message| {
+        let envelope = message.stored.envelope.as_str();
+        message.entries.iter().map(move |entry| (entry, envelope))
+    })
+}
+
+#[cfg(test)]
+mod tests;

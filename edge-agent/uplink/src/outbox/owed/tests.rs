@@ -1,0 +1,190 @@
+//! Who is still open and what is still due, by every way there and back.
+//! Under `kill -9` in `tests/delivery/kill.rs`.
+
+use std::fs;
+
+use proptest::prelude::*;
+use protocol::Phase;
+
+use super::super::tests::samples::{at, event};
+use super::super::tests::{BUDGET, limit_pages, receipt};
+use super::*;
+
+fn revised(number: u64, revision: u32, phase: Phase) -> Event {
+    Event {
+        revision,
+        phase,
+        ended: (phase == Phase::End).then(|| at(number + 60)),
+        ..event(number)
+    }
+}
+
+fn append(outbox: &Outbox, event: &Event) {
+    outbox.append_event(event, at(0)).unwrap();
+}
+
+/// The open events: number of the sample, and revision.
+fn open(outbox: &Outbox) -> Vec<(u64, u32)> {
+    let number = |of: &Event| (1..100).find(|n| event(*n).id == of.id).unwrap();
+    let events = outbox.open_events().unwrap();
+    events.iter().map(|e| (number(e), e.revision)).collect()
+}
+
+#[test]
+fn what_was_begun_and_not_ended_is_known_after_a_restart_and_after_the_receipt() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let mut momentary = revised(4, 1, Phase::Start);
+    momentary.ended = Some(momentary.onset);
+    let told = revised(3, 2, Phase::Update);
+    for event in [
+        &revised(1, 1, Phase::Start),
+        &revised(2, 1, Phase::Start),
+        &revised(3, 1, Phase::Start),
+        &momentary,
+        &told,
+        &revised(2, 2, Phase::End),
+    ] {
+        append(&outbox, event);
+    }
+    outbox.mark_sent(6);
+    outbox.take_receipt(&receipt(&outbox, 6)).unwrap();
+    drop(outbox);
+
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert_eq!(outbox.waiting(), 0);
+    assert_eq!(open(&outbox), [(1, 1), (3, 2)]);
+    assert_eq!(outbox.open_events().unwrap()[1], told);
+    append(&outbox, &revised(1, 2, Phase::End));
+    drop(outbox);
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert_eq!(open(&outbox), [(3, 2)], "ended once");
+}
+
+#[test]
+fn an_older_revision_that_comes_late_does_not_hide_the_newer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, &revised(1, 3, Phase::Update));
+    append(&outbox, &revised(1, 2, Phase::Update));
+    assert_eq!(open(&outbox), [(1, 3)]);
+}
+
+#[test]
+fn at_most_a_thousand_are_handed_out_and_ending_them_brings_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    // Past the disk syncs of 1001 appends.
+    outbox
+        .lock()
+        .database
+        .connection
+        .execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO open_event (event, revision, envelope)
+             SELECT printf('00000000-0000-0000-0000-%012d', i), 1, '{' FROM n",
+            [],
+        )
+        .unwrap();
+    append(&outbox, &revised(1, 1, Phase::Start));
+    // Those cannot be read; they are given up rather than handed out for ever.
+    assert_eq!(open(&outbox), []);
+    assert_eq!(open(&outbox), [(1, 1)]);
+}
+
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, &revised(1, 1, Phase::Start));
+    drop(outbox);
+    let file = rusqlite::Connection::open(dir.path().join("outbox.db")).unwrap();
+    file.execute_batch("DROP TABLE open_event; DROP TABLE evidence_due; PRAGMA user_version = 1")
+        .unwrap();
+    drop(file);
+
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert_eq!((outbox.waiting(), open(&outbox)), (1, vec![]));
+    append(&outbox, &revised(2, 1, Phase::Start));
+    assert_eq!(open(&outbox), [(2, 1)]);
+}
+
+#[test]
+fn a_damaged_file_does_not_forget_who_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, &revised(1, 1, Phase::Start));
+    append(&outbox, &revised(2, 1, Phase::Start));
+    for number in 3..60 {
+        append(&outbox, &revised(number, 2, Phase::End));
+    }
+    drop(outbox);
+    let file = dir.path().join("outbox.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert!(outbox.trouble().unwrap().en.contains("damaged"));
+    assert_eq!(open(&outbox), [(1, 1), (2, 1)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// On the disk, in memory because the disk is full, and written from there
+    /// later: who is open is always what was told last.
+    #[test]
+    fn memory_and_disk_together_say_the_same_as_a_disk_that_is_never_full(
+        told in proptest::collection::vec((1_u64..6, 0_u8..3), 1..24),
+        full_from in 0_usize..24,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+        let mut expected: Vec<(u64, u32)> = Vec::new();
+        let mut revision = 0;
+        for (index, (number, what)) in told.into_iter().enumerate() {
+            if index == full_from {
+                outbox.lock().database.connection.pragma_update(None, "query_only", true).unwrap();
+            }
+            revision += 1;
+            let phase = [Phase::Start, Phase::Update, Phase::End][usize::from(what)];
+            let result = outbox.append_event(&revised(number, revision, phase), at(0));
+            prop_assert_eq!(result.is_err(), index >= full_from);
+            match expected.iter_mut().find(|(n, _)| *n == number) {
+                _ if phase == Phase::End => expected.retain(|(n, _)| *n != number),
+                Some(known) => known.1 = revision,
+                None => expected.push((number, revision)),
+            }
+            prop_assert_eq!(open(&outbox), expected.clone());
+        }
+        outbox.lock().database.connection.pragma_update(None, "query_only", false).unwrap();
+        prop_assert!(outbox.retry_in_memory());
+        prop_assert_eq!(open(&outbox), expected.clone());
+        drop(outbox);
+        let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+        prop_assert_eq!(open(&outbox), expected);
+    }
+}
+
+#[test]
+fn what_a_full_disk_keeps_in_memory_counts_as_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, &revised(1, 1, Phase::Start));
+    limit_pages(&outbox, 1);
+    let mut number = 1;
+    while outbox
+        .append_event(&revised(number + 1, 1, Phase::Start), at(0))
+        .is_ok()
+    {
+        number += 1;
+    }
+    outbox
+        .append_event(&revised(1, 2, Phase::End), at(0))
+        .unwrap_err();
+    assert_eq!(outbox.status().in_memory, 2);
+    let expected: Vec<_> = (2..=number + 1).map(|n| (n, 1)).collect();
+    assert_eq!(open(&outbox), expected);
+}
