@@ -2,26 +2,28 @@
 //! edge-core's. What rules may say is [`SceneConfig`]'s business.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use edge_core::SceneConfig;
-use edge_video::Transport;
+use protocol::Digest;
 use protocol::event::Place;
 use protocol::id::CameraId;
-use protocol::{Digest, Point};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Table;
 
+use super::calibration::CalibrationConfig;
 use super::faults::ConfigFault;
-use super::{password, section};
+use super::section;
+use super::source::{SourceConfig, read_source, without_credentials};
 
 /// One `[[camera]]`.
 #[derive(Clone, Debug)]
 pub struct CameraConfig {
     /// Its name on the wire.
     pub id: CameraId,
+    /// Its key in the file, for example `camera[0]`.
+    pub path: String,
     /// Its name for people.
     pub name: String,
     /// Where it stands.
@@ -36,128 +38,8 @@ pub struct CameraConfig {
     pub calibration: Option<CalibrationConfig>,
     /// Zones, lines, signals, rules.
     pub scene: SceneConfig,
-    /// SHA-256 of this camera's table, written on every event.
+    /// SHA-256 of this camera's table without its credentials, written on every event.
     pub digest: Digest,
-}
-
-/// `camera.source`
-#[derive(Clone, Debug)]
-pub enum SourceConfig {
-    /// A network camera.
-    Rtsp(RtspConfig),
-    /// A recording of what edge-core was given, played in real time.
-    Recording(RecordingConfig),
-}
-
-/// `source = { rtsp = "…" }`
-#[derive(Clone, Deserialize)]
-pub struct RtspConfig {
-    /// `rtsp://HOST[:PORT]/PATH`
-    pub rtsp: String,
-    /// User name, where the camera asks for one.
-    pub user: Option<String>,
-    /// Its password; `password_file` or `password_env` instead is better.
-    password: Option<String>,
-    password_file: Option<PathBuf>,
-    password_env: Option<String>,
-    /// How packets travel.
-    #[serde(default)]
-    pub transport: Transport,
-    /// Jitter buffer. ms.
-    #[serde(default = "default_latency_ms")]
-    pub latency_ms: u32,
-    /// After this long without a picture the connection is made anew. s.
-    #[serde(default = "default_silent_after_s")]
-    pub silent_after_s: f64,
-    /// After this long of the same picture the camera is called frozen; 0 never. s.
-    #[serde(default = "default_frozen_after_s")]
-    pub frozen_after_s: f64,
-}
-
-impl RtspConfig {
-    /// The camera's password, or why it cannot be had.
-    pub fn password(&self) -> Result<Option<String>, String> {
-        password::reveal(
-            self.password.as_deref(),
-            self.password_file.as_deref(),
-            self.password_env.as_deref(),
-        )
-    }
-}
-
-impl RtspConfig {
-    /// What the stream is started with.
-    pub fn stream_settings(
-        &self,
-        analysed_fps: Option<f64>,
-    ) -> anyhow::Result<edge_video::RtspSettings> {
-        Ok(edge_video::RtspSettings {
-            user: self.user.clone(),
-            password: self
-                .password()
-                .map_err(|reason| anyhow::anyhow!("{reason}"))?,
-            transport: self.transport,
-            latency_ms: self.latency_ms,
-            silent_after: duration(self.silent_after_s),
-            frozen_after: duration(self.frozen_after_s),
-            analysed_fps,
-            ..edge_video::RtspSettings::new(&self.rtsp)
-        })
-    }
-}
-
-impl std::fmt::Debug for RtspConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} over {:?}", self.rtsp, self.transport)
-    }
-}
-
-fn default_latency_ms() -> u32 {
-    100
-}
-fn default_silent_after_s() -> f64 {
-    5.0
-}
-fn default_frozen_after_s() -> f64 {
-    20.0
-}
-
-/// `source = { recording = "…" }`
-#[derive(Clone, Debug, Deserialize)]
-pub struct RecordingConfig {
-    /// JSON lines of [`edge_core::Input`], or the same compressed as `.gz`.
-    pub recording: PathBuf,
-    /// Whether it starts again at its end.
-    #[serde(default, rename = "loop")]
-    pub repeat: bool,
-    /// Width over height of the pictures drawn for stills.
-    #[serde(default = "default_aspect")]
-    pub aspect: f64,
-}
-
-fn default_aspect() -> f64 {
-    16.0 / 9.0
-}
-
-/// `[camera.calibration]`
-#[derive(Clone, Debug, Deserialize)]
-pub struct CalibrationConfig {
-    /// Surveyed points, four or more.
-    #[serde(default)]
-    pub points: Vec<SurveyedPoint>,
-    /// Or the matrix itself: normalised picture coordinates to metres, row by row.
-    pub image_to_ground: Option<[[f64; 3]; 3]>,
-    /// Root mean square of the residuals that belong to `image_to_ground`. m.
-    pub residual_m: Option<f64>,
-}
-
-/// A point that was measured in the picture and on the ground.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct SurveyedPoint {
-    /// In the picture, fractions of width and height.
-    pub image: Point,
-    /// On the ground, metres from any origin, x to the right of y.
-    pub ground: [f64; 2],
 }
 
 /// The keys of `[[camera]]` that are not edge-core's.
@@ -280,28 +162,13 @@ fn read_camera(
             );
         }
     }
-    if let Some(calibration) = &keys.calibration {
-        match (calibration.points.len(), &calibration.image_to_ground) {
-            (0, None) => refuse(
-                "calibration",
-                "give four or more `points` or an `image_to_ground` matrix",
-            ),
-            (1.., Some(_)) => {
-                refuse(
-                    "calibration",
-                    "give `points` or `image_to_ground`, not both",
-                );
-            }
-            (1..=3, None) => {
-                refuse(
-                    "calibration.points",
-                    "four or more surveyed points are needed",
-                );
-            }
-            _ => {}
-        }
+    if let Some(calibration) = &keys.calibration
+        && let Some((key, message)) = calibration.fault()
+    {
+        refuse(key, message);
     }
     Some(CameraConfig {
+        path: at.to_owned(),
         name: keys.name.unwrap_or_else(|| keys.id.to_string()),
         id: keys.id,
         place: keys.place.map(|place| Place {
@@ -314,80 +181,57 @@ fn read_camera(
         analysed_fps: keys.analysed_fps,
         calibration: keys.calibration,
         scene,
-        digest: Digest(Sha256::digest(table.to_string()).into()),
+        digest: digest_of(table),
     })
 }
 
-fn read_source(
-    value: Option<&toml::Value>,
-    at: &str,
-    folder: &Path,
-    faults: &mut Vec<ConfigFault>,
-) -> Option<SourceConfig> {
-    let mut refuse = |path: String, message: String| {
-        faults.push(ConfigFault {
-            line: None,
-            path,
-            message,
-        });
-        None
-    };
-    let Some(toml::Value::Table(table)) = value else {
-        let message = "where do the pictures come from? write source = { rtsp = \"rtsp://…\" } \
-                       or source = { recording = \"FILE\" }";
-        return refuse(at.to_owned(), message.to_owned());
-    };
-    match (table.contains_key("rtsp"), table.contains_key("recording")) {
-        (true, false) => {
-            let mut rtsp: RtspConfig = section::read(table, at, faults)?;
-            let mut refuse = |key: &str, message: String| {
-                faults.push(ConfigFault {
-                    line: None,
-                    path: format!("{at}.{key}"),
-                    message,
-                });
-            };
-            if !rtsp.rtsp.starts_with("rtsp://") && !rtsp.rtsp.starts_with("rtsps://") {
-                refuse(
-                    "rtsp",
-                    format!("`{}` is not rtsp://HOST[:PORT]/PATH", rtsp.rtsp),
-                );
-            }
-            if !(rtsp.silent_after_s >= 0.5 && rtsp.silent_after_s <= 3600.0) {
-                refuse("silent_after_s", "between 0.5 and 3600 seconds".into());
-            }
-            if !(rtsp.frozen_after_s >= 0.0 && rtsp.frozen_after_s <= 86_400.0) {
-                refuse(
-                    "frozen_after_s",
-                    "between 0 (never) and 86400 seconds".into(),
-                );
-            }
-            rtsp.password_file = rtsp.password_file.map(|path| folder.join(path));
-            if let Err(message) = rtsp.password() {
-                refuse("", message);
-            }
-            Some(SourceConfig::Rtsp(rtsp))
-        }
-        (false, true) => {
-            let mut recording: RecordingConfig = section::read(table, at, faults)?;
-            recording.recording = folder.join(recording.recording);
-            if !(recording.aspect > 0.1 && recording.aspect < 10.0) {
-                faults.push(ConfigFault {
-                    line: None,
-                    path: format!("{at}.aspect"),
-                    message: "width over height of the picture, for example 1.7778".into(),
-                });
-            }
-            Some(SourceConfig::Recording(recording))
-        }
-        _ => refuse(
-            at.to_owned(),
-            "give one of `rtsp` and `recording`".to_owned(),
-        ),
+/// What an event's judgement rests on: the table without its credentials.
+///
+/// The digest is published, and a password of eight letters hashed together with
+/// text that anybody can read off the events would be guessed within hours.
+fn digest_of(table: &Table) -> Digest {
+    let mut table = table.clone();
+    if let Some(toml::Value::Table(source)) = table.get_mut("source") {
+        without_credentials(source);
+    }
+    Digest(Sha256::digest(table.to_string()).into())
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::super::AgentConfig;
+    use super::*;
+
+    /// The camera with these keys beside its id; all faults as text.
+    pub(in super::super) fn camera(keys: &str) -> Result<CameraConfig, String> {
+        let text = format!("[box]\nsite = 's'\nid = 'b'\n[[camera]]\nid = 'c'\n{keys}\n");
+        AgentConfig::parse(&text, Path::new("box.toml"))
+            .map(|mut config| config.cameras.remove(0))
+            .map_err(|faults| faults.to_string())
     }
 }
 
-/// Seconds of configuration as a duration; checked above to be sane.
-fn duration(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+#[cfg(test)]
+mod tests {
+    use super::testing::camera;
+
+    #[test]
+    fn the_digest_on_events_tells_nothing_about_credentials() {
+        let digest = |keys: &str| camera(keys).unwrap().digest;
+        let plain = digest("source = { rtsp = 'rtsp://h/x?password=1&channel=2' }");
+        for same in [
+            "source = { rtsp = 'rtsp://root:hunter2@h/x?password=2&channel=2' }",
+            "source = { rtsp = 'rtsp://h/x?password=&channel=2', user = 'a', password = 'b' }",
+            "source = { rtsp = 'rtsp://h/x?password=1&channel=2', user = 'a', password_env = 'PATH' }",
+        ] {
+            assert_eq!(digest(same), plain, "{same}");
+        }
+        for other in [
+            "source = { rtsp = 'rtsp://h/x?password=1&channel=3' }",
+            "source = { rtsp = 'rtsp://other/x?password=1&channel=2' }",
+            "source = { rtsp = 'rtsp://h/x?password=1&channel=2' }\nsimulated = true",
+        ] {
+            assert_ne!(digest(other), plain, "{other}");
+        }
+    }
 }

@@ -4,11 +4,14 @@
 //! to its default would fine the wrong people. What a camera's rules may say is
 //! edge-core's business ([`edge_core::SceneConfig`]); lines are added here.
 
+mod address;
+mod calibration;
 mod camera;
 mod faults;
 mod locate;
 mod password;
 mod section;
+mod source;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,10 +20,11 @@ use protocol::id::{BoxId, ModelId, SiteId};
 use serde::Deserialize;
 use toml::Table;
 
-pub use camera::{
-    CalibrationConfig, CameraConfig, RecordingConfig, RtspConfig, SourceConfig, SurveyedPoint,
-};
+pub use address::redacted;
+pub use calibration::{CalibrationConfig, SurveyedPoint};
+pub use camera::CameraConfig;
 pub use faults::{ConfigFault, ConfigFaults};
+pub use source::{RecordingConfig, RtspConfig, SourceConfig};
 
 /// A configuration that has been checked as far as text can be.
 #[derive(Debug)]
@@ -131,7 +135,8 @@ impl UplinkConfig {
 
 impl std::fmt::Debug for UplinkConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "uplink to {} and {}", self.url, self.evidence_url)
+        let (url, evidence) = (redacted(&self.url), redacted(&self.evidence_url));
+        write!(f, "uplink to {url} and {evidence}")
     }
 }
 
@@ -160,6 +165,22 @@ pub struct MetricsConfig {
 const SECTIONS: [&str; 6] = ["box", "store", "uplink", "detector", "metrics", "camera"];
 
 impl AgentConfig {
+    /// A fault of `camera` that showed only when its parts were put together:
+    /// `path` is relative to the camera's table. The line is read from the file
+    /// again; `None` when that has changed meanwhile.
+    pub fn camera_fault(&self, camera: &CameraConfig, path: &str, message: &str) -> ConfigFault {
+        let path = section::join(&camera.path, path);
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let line = toml_edit::Document::parse(text.as_str())
+            .ok()
+            .and_then(|document| locate::line_of(&document, &path));
+        ConfigFault {
+            line,
+            path,
+            message: message.to_owned(),
+        }
+    }
+
     /// Reads `file`.
     pub fn load(file: &Path) -> Result<Self, ConfigFaults> {
         let text = std::fs::read_to_string(file)
@@ -184,7 +205,10 @@ impl AgentConfig {
         })?;
         let table: Table = text
             .parse()
-            .map_err(|e| ConfigFaults::whole_file(file, format!("not TOML: {e}")))?;
+            // Not the error itself: it quotes the line, which may hold a password.
+            .map_err(|e: toml::de::Error| {
+                ConfigFaults::whole_file(file, format!("not TOML: {}", e.message()))
+            })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let mut faults = Vec::new();
         let config = read_all(&table, file, folder, &mut faults);
@@ -273,16 +297,23 @@ fn checked_uplink(
             message,
         });
     };
-    if !uplink.url.starts_with("mqtt://") && !uplink.url.starts_with("mqtts://") {
-        let message = format!(
-            "`{}` is not mqtt://HOST:PORT or mqtts://HOST:PORT",
-            uplink.url
-        );
+    let (url, evidence) = (&uplink.url, &uplink.evidence_url);
+    if url.contains('@') {
+        let message = "user and password do not belong into the address, which is written to logs; \
+                       give them as `user` and `password_file`";
+        refuse("uplink.url", message.to_owned());
+    } else if !url.starts_with("mqtt://") && !url.starts_with("mqtts://") {
+        let shown = redacted(url);
+        let message = format!("`{shown}` is not mqtt://HOST:PORT or mqtts://HOST:PORT");
         refuse("uplink.url", message);
     }
-    let evidence = &uplink.evidence_url;
-    if !evidence.starts_with("http://") && !evidence.starts_with("https://") {
-        let message = format!("`{evidence}` is not http://HOST:PORT or https://HOST:PORT");
+    if evidence.contains(['@', '?', '#']) {
+        let message = "a password or token does not belong into the address, which is written to \
+                       logs; write https://HOST:PORT and give the token as `evidence_token_file`";
+        refuse("uplink.evidence_url", message.to_owned());
+    } else if !evidence.starts_with("http://") && !evidence.starts_with("https://") {
+        let shown = redacted(evidence);
+        let message = format!("`{shown}` is not http://HOST:PORT or https://HOST:PORT");
         refuse("uplink.evidence_url", message);
     }
     if uplink.cert_file.is_some() != uplink.key_file.is_some() {

@@ -45,6 +45,11 @@ pub(super) fn read<T: DeserializeOwned>(
         let message = error.to_string();
         // The lines after the first repeat the key, which we have.
         let message = message.lines().next().unwrap_or_default();
+        // serde quotes the value that it does not like.
+        let message = match path.rsplit('.').next() {
+            Some("password") => "a password is text in quotes; better, give `password_file`",
+            _ => message,
+        };
         let root = path.split(['.', '[']).next().unwrap_or_default().to_owned();
         // A key that was taken out because it was wrong is not also missing.
         let is_consequence = taken_out
@@ -112,6 +117,7 @@ mod tests {
         ratio: f64,
         #[serde(default)]
         list: Vec<Inner>,
+        password: Option<String>,
     }
 
     #[derive(Debug, serde::Deserialize)]
@@ -147,6 +153,14 @@ top.name: invalid type: integer `3`, expected a string
 top.nmae: no such key here; correct its name or take it out
 top.ratio: invalid type: string \"x\", expected f64
 "
+        );
+    }
+
+    #[test]
+    fn a_password_of_the_wrong_type_is_not_repeated() {
+        assert_eq!(
+            faults("name = 'a'\ncount = 1\npassword = 12345"),
+            "top.password: a password is text in quotes; better, give `password_file`\n"
         );
     }
 }
