@@ -32,6 +32,8 @@ pub fn of_event(event: &Event, observed: EventTime) -> Envelope<&Event> {
 
 /// A manifest in its envelope; `<event id>.evidence.<12 hex digits of its files' hashes>`.
 ///
+/// Without items it says that the event has no evidence and will get none.
+///
 /// Its time is the earliest picture's, or `observed` when it lists none. The
 /// clock of that time stands on the event, not on the manifest.
 pub fn of_evidence<'a>(

@@ -1,10 +1,10 @@
 //! What this box still owes the centre, those messages included that wait in
 //! memory because the disk takes none.
 
-use protocol::{Event, EventId};
+use protocol::{BoxId, CameraId, Event, EventId, EventTime, EvidenceManifest, SiteId};
 
 use super::{Outbox, OutboxError, State};
-use crate::ledger::{self, Entry, Open};
+use crate::ledger::{self, Entry, EvidenceDue, Open};
 
 /// Rows handed out at a time.
 const MOST: usize = 1000;
@@ -49,6 +49,39 @@ impl Outbox {
             }
         }
         Ok(events)
+    }
+
+    /// Events that were raised and whose evidence was neither announced nor
+    /// given up: oldest first, at most 1000 at a time.
+    ///
+    /// At a start these are stills that nobody will draw any more, because the
+    /// picture was lost with the process; [`Self::give_up_evidence`] of each.
+    pub fn evidence_outstanding(&self) -> Result<Vec<EvidenceDue>, OutboxError> {
+        let state = self.lock();
+        let mut due = self.named(ledger::evidence_due(&state.database.connection, MOST))?;
+        for (entry, _) in in_memory(&state) {
+            match entry {
+                Entry::Owe(new) if due.iter().all(|one| one.event != new.event) => {
+                    due.push(new.clone());
+                }
+                Entry::Settle(event) => due.retain(|one| one.event != *event),
+                Entry::Owe(_) | Entry::Open { .. } | Entry::Close(_) => {}
+            }
+        }
+        due.truncate(MOST);
+        Ok(due)
+    }
+
+    /// Says that an event has no evidence and will get none: a manifest
+    /// without items; its sequence. Said twice it is one message at the centre.
+    pub fn give_up_evidence(
+        &self,
+        camera: (&SiteId, &BoxId, &CameraId),
+        event: EventId,
+        observed: EventTime,
+    ) -> Result<u64, OutboxError> {
+        let items = Vec::new();
+        self.append_evidence(camera, &EvidenceManifest { event, items }, observed)
     }
 
     /// It would only stand before the readable ones for ever.

@@ -6,7 +6,9 @@ use std::fs;
 use proptest::prelude::*;
 use protocol::Phase;
 
-use super::super::tests::samples::{at, event};
+use protocol::evidence::EvidenceRole;
+
+use super::super::tests::samples::{at, box_id, camera, event, site};
 use super::super::tests::{BUDGET, limit_pages, receipt};
 use super::*;
 
@@ -128,6 +130,124 @@ fn a_damaged_file_does_not_forget_who_is_open() {
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     assert!(outbox.trouble().unwrap().en.contains("damaged"));
     assert_eq!(open(&outbox), [(1, 1), (2, 1)]);
+}
+
+fn manifest_of(number: u64, items: Vec<protocol::EvidenceItem>) -> EvidenceManifest {
+    let event = event(number).id;
+    EvidenceManifest { event, items }
+}
+
+#[test]
+fn evidence_that_a_crash_prevented_is_known_and_given_up_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let (site, box_id, camera) = (site(), box_id(), camera());
+    let whose = (&site, &box_id, &camera);
+    for number in 1..=3 {
+        append(&outbox, &revised(number, 1, Phase::Start));
+    }
+    // Later revisions have the stills of the first.
+    append(&outbox, &revised(4, 2, Phase::Update));
+    append(&outbox, &revised(1, 2, Phase::End));
+    let still = outbox
+        .put_evidence(b"still", EvidenceRole::StillClean, "image/jpeg", at(1))
+        .unwrap();
+    outbox
+        .append_evidence(whose, &manifest_of(2, vec![still]), at(2))
+        .unwrap();
+    let last = outbox.status().last_sequence;
+    outbox.mark_sent(last);
+    outbox.take_receipt(&receipt(&outbox, last)).unwrap();
+    drop(outbox);
+
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let due = |number| EvidenceDue {
+        event: event(number).id,
+        site: site.clone(),
+        box_id: box_id.clone(),
+        camera: camera.clone(),
+    };
+    assert_eq!(outbox.evidence_outstanding().unwrap(), [due(1), due(3)]);
+    for due in outbox.evidence_outstanding().unwrap() {
+        let whose = (&due.site, &due.box_id, &due.camera);
+        outbox.give_up_evidence(whose, due.event, at(3)).unwrap();
+    }
+    assert_eq!(outbox.evidence_outstanding().unwrap(), []);
+    drop(outbox);
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert_eq!(outbox.evidence_outstanding().unwrap(), []);
+
+    // What the centre gets, by the protocol's own schema of a manifest.
+    let sent: Vec<_> = outbox.batch(1, 10).unwrap().into_messages().collect();
+    let envelopes: Vec<protocol::Envelope<EvidenceManifest>> = sent
+        .into_iter()
+        .map(|message| serde_json::from_slice(&message.ok().unwrap().payload).unwrap())
+        .collect();
+    assert_eq!(envelopes[0].data, manifest_of(1, vec![]));
+    assert_eq!(envelopes[1].data, manifest_of(3, vec![]));
+    assert_ne!(envelopes[0].id, envelopes[1].id);
+}
+
+#[test]
+fn evidence_given_up_twice_is_one_message_to_the_centre_and_differs_from_real_evidence() {
+    let (site, box_id, camera) = (site(), box_id(), camera());
+    let whose = (&site, &box_id, &camera);
+    let id = |manifest: &EvidenceManifest, observed| {
+        crate::envelope::of_evidence(whose, manifest, observed).id
+    };
+    let none = manifest_of(1, vec![]);
+    assert_eq!(id(&none, at(1)), id(&none, at(9)));
+    let item = protocol::EvidenceItem {
+        role: EvidenceRole::StillClean,
+        sha256: protocol::Digest([1; 32]),
+        length: 1,
+        media_type: "image/jpeg".to_owned(),
+        captured: at(1),
+    };
+    assert_ne!(id(&none, at(1)), id(&manifest_of(1, vec![item]), at(1)));
+}
+
+#[test]
+fn evidence_due_survives_a_full_and_a_damaged_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let (site, box_id, camera) = (site(), box_id(), camera());
+    append(&outbox, &revised(1, 1, Phase::Start));
+    append(&outbox, &revised(2, 1, Phase::Start));
+    let is_full = |yes: bool| {
+        let connection = &outbox.lock().database.connection;
+        connection.pragma_update(None, "query_only", yes).unwrap();
+    };
+    is_full(true);
+    outbox
+        .append_event(&revised(3, 1, Phase::Start), at(0))
+        .unwrap_err();
+    outbox
+        .give_up_evidence((&site, &box_id, &camera), event(1).id, at(0))
+        .unwrap_err();
+    let due = |outbox: &Outbox| -> Vec<EventId> {
+        let due = outbox.evidence_outstanding().unwrap();
+        due.into_iter().map(|due| due.event).collect()
+    };
+    let expected = [event(2).id, event(3).id];
+    assert_eq!(due(&outbox), expected);
+    is_full(false);
+    assert!(outbox.retry_in_memory());
+    assert_eq!(due(&outbox), expected);
+
+    // Enough behind them that the last page is not theirs.
+    for number in 4..60 {
+        append(&outbox, &revised(number, 2, Phase::End));
+    }
+    drop(outbox);
+    let file = dir.path().join("outbox.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert!(outbox.trouble().unwrap().en.contains("damaged"));
+    assert_eq!(due(&outbox), expected);
 }
 
 proptest! {
