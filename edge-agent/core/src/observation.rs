@@ -274,6 +274,24 @@ impl<'a> FrameView<'a> {
             .map(|index| &self.users[index])
     }
 
+    /// Whether this frame shows a track at all, be its contact with the ground
+    /// in sight or not.
+    pub fn shows(&self, track: TrackId) -> bool {
+        self.tracks
+            .binary_search_by(|known| known.id.cmp(&track))
+            .is_ok_and(|index| self.tracks[index].seen == self.at)
+    }
+
+    /// The first frame that showed a road user.
+    pub fn first_seen(&self, user: &Observation) -> FrameTime {
+        self.tracks[user.index].first
+    }
+
+    /// The part of a road user's votes, by score, that say one of `classes`: 0 to 1.
+    pub fn vote_share(&self, user: &Observation, classes: &[ObjectClass]) -> f64 {
+        self.tracks[user.index].vote_share(classes)
+    }
+
     /// A road user as it is put on an event.
     pub fn actor(&self, user: &Observation) -> Actor {
         let edges: [f64; 4] = user.bounds.into();

@@ -1,8 +1,10 @@
 //! Predicates in numbers and words, so that every accusation explains itself.
 
-use protocol::Predicate;
 use protocol::event::{Comparison, FrameTime, Value, Words};
 use protocol::units::rounded;
+use protocol::{ObjectClass, Predicate};
+
+use crate::observation::{FrameView, Observation};
 
 /// The frames that a value speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,51 @@ pub fn is<V: Into<Value>>((name, vi, en): Name<'_>, value: V, wanted: V, span: S
         first: span.first,
         last: span.last,
     }
+}
+
+/// A road user's class decides whether it can be guilty at all, so at least
+/// this part of the votes must say a class concerned.
+const LEAST_CLASS_SHARE: f64 = 0.5;
+
+/// That a road user is of a class concerned, and how much of the vote says so.
+pub fn of_class(
+    user: &Observation,
+    classes: &[ObjectClass],
+    frame: &FrameView<'_>,
+) -> [Predicate; 2] {
+    let span = Span::new(frame.first_seen(user), frame.at);
+    let wanted: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
+    let mut class = is(
+        name(
+            "class",
+            "Loại đối tượng theo đa số khung hình (một trong các loại bị xét)",
+            "Class by vote (one of those concerned)",
+        ),
+        user.class.as_str().to_owned(),
+        wanted.join(", "),
+        span,
+    );
+    class.holds = classes.contains(&user.class);
+    let share = number(
+        name(
+            "class_share",
+            "Tỷ lệ phiếu cho các loại bị xét",
+            "Share of the votes for the classes concerned",
+        ),
+        (
+            frame.vote_share(user, classes),
+            Comparison::AtLeast,
+            LEAST_CLASS_SHARE,
+        ),
+        "",
+        span,
+    );
+    [class, share]
+}
+
+/// Whether everything holds, so that the event may be raised.
+pub fn all_hold(explanation: &[Predicate]) -> bool {
+    explanation.iter().all(|predicate| predicate.holds)
 }
 
 /// A name with labels from constants.

@@ -51,7 +51,8 @@ pub struct Track {
     pub(super) stature: Stature,
     /// Watched time at the last sighting, see [`super::Moment`].
     pub(super) seen_watched: f64,
-    pub(super) first: FrameTime,
+    /// The first frame that showed it.
+    pub(crate) first: FrameTime,
     votes: Votes,
     trail: VecDeque<Spot>,
     rides_now: Option<bool>,
@@ -103,6 +104,11 @@ impl Track {
     /// Mean score of the detections that voted for [`Track::class`].
     pub fn score(&self) -> f64 {
         self.votes.winner().1
+    }
+
+    /// The part of its votes, by score, that say one of `classes`: 0 to 1.
+    pub(crate) fn vote_share(&self, classes: &[ObjectClass]) -> f64 {
+        self.votes.share(classes)
     }
 
     /// Its kind of road user.
@@ -222,6 +228,12 @@ impl Votes {
         }
         (best.0, best.1 / best.2)
     }
+
+    fn share(&self, classes: &[ObjectClass]) -> f64 {
+        let all: f64 = self.ballots.iter().map(|(_, sum, _)| sum).sum();
+        let ours = self.ballots.iter().filter(|(c, ..)| classes.contains(c));
+        ours.map(|(_, sum, _)| sum).sum::<f64>() / all.max(1e-9)
+    }
 }
 
 #[cfg(test)]
@@ -240,6 +252,13 @@ mod tests {
         }
         assert_eq!(votes.winner().0, ObjectClass::Car);
         assert!((votes.winner().1 - 0.65).abs() < 1e-12);
+        for (classes, share) in [
+            (&[ObjectClass::Car][..], 1.3 / 2.2),
+            (&[ObjectClass::Truck, ObjectClass::Car], 1.0),
+            (&[ObjectClass::Person], 0.0),
+        ] {
+            assert!((votes.share(classes) - share).abs() < 1e-12, "{classes:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Stopped vehicle: one that stays within `radius` for `min_dwell_s`.
 //!
-//! **Sees** vehicles whose contact point is in `zone`. The dwell belongs to the
-//! *place*: when the tracker loses a standing vehicle behind a bus and finds it
+//! **Sees** vehicles whose contact point is in `zone`: at the decision, and in
+//! nine tenths of the looks that the dwell is made of. Outside the zone, as
+//! outside the radius, there is no dwell but for the flicker of a box; who
+//! stays outside has left. The dwell belongs to the *place*: when the tracker loses a standing vehicle behind a bus and finds it
 //! again under another id, or another vehicle's id jumps onto it, the dwell
 //! goes on and no second event is raised. Time is the camera's; time that
 //! nobody watched, and time in which the vehicle was hidden, pauses the dwell
@@ -70,6 +72,10 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     read,
 };
 
+/// Least part of the dwell's looks that must show the contact point in the
+/// zone: who stands on its edge is not in it.
+const LEAST_INSIDE: f64 = 0.9;
+
 #[derive(Clone, Debug)]
 struct StoppedVehicle {
     zone: Zone,
@@ -105,10 +111,10 @@ impl StoppedVehicle {
         user: &Observation,
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
-    ) -> Case {
+    ) -> Option<Case> {
         let (basis, farthest) = stop.farthest();
         let span = Span::new(stop.began().at, frame.at);
-        let explanation = vec![
+        let mut explanation = vec![
             explain::number(
                 explain::name("dwell", "Thời gian đứng yên", "Time standing still"),
                 (stop.dwell(), Comparison::AtLeast, self.min_dwell_s),
@@ -125,18 +131,32 @@ impl StoppedVehicle {
                 basis.unit(),
                 span,
             ),
-            explain::is(
+            explain::number(
                 explain::name(
                     "in_zone",
-                    "Điểm chạm đất nằm trong vùng",
-                    "Contact point in the zone",
+                    "Tỷ lệ lần nhìn có điểm chạm đất trong vùng",
+                    "Share of the looks with the contact point in the zone",
                 ),
-                true,
+                (stop.share_inside(), Comparison::AtLeast, LEAST_INSIDE),
+                "",
+                span,
+            ),
+            explain::is(
+                explain::name(
+                    "in_zone_at_decision",
+                    "Điểm chạm đất nằm trong vùng khi kết luận",
+                    "Contact point in the zone at the decision",
+                ),
+                self.is_in_zone(user),
                 true,
                 Span::at(frame.at),
             ),
         ];
-        report.raise(Onset {
+        explanation.extend(explain::of_class(user, &self.classes, frame));
+        if !explain::all_hold(&explanation) {
+            return None;
+        }
+        Some(report.raise(Onset {
             subject: stop.subject(),
             onset: stop.began().at.time,
             decided: frame.at,
@@ -150,7 +170,11 @@ impl StoppedVehicle {
             ]),
             explanation,
             evidence: vec![stop.began().at],
-        })
+        }))
+    }
+
+    fn is_in_zone(&self, user: &Observation) -> bool {
+        polygon_contains(&self.zone.points, user.spot.foot)
     }
 }
 
@@ -161,11 +185,11 @@ impl Rule for StoppedVehicle {
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         self.stops.expire(frame, report);
-        self.stops.follow(frame);
+        let zone = &self.zone.points;
+        self.stops
+            .follow(frame, |user| polygon_contains(zone, user.spot.foot));
         for user in frame.users {
-            let concerned = self.classes.contains(&user.class)
-                && polygon_contains(&self.zone.points, user.spot.foot);
-            if concerned {
+            if self.classes.contains(&user.class) && self.is_in_zone(user) {
                 self.stops.admit(user, frame);
             }
         }
@@ -175,9 +199,10 @@ impl Rule for StoppedVehicle {
                 continue;
             };
             if self.stops.may_raise(stop, self.min_dwell_s) {
-                let case = self.raise(stop, user, frame, report);
-                self.stops.raised.insert(user.track);
-                stop.raised(case);
+                if let Some(case) = self.raise(stop, user, frame, report) {
+                    self.stops.raised.insert(user.track);
+                    stop.raised(case);
+                }
             } else if self.update_every_s > 0.0 {
                 stop.bring_up_to_date(self.update_every_s, report);
             }

@@ -13,10 +13,10 @@ use crate::tracker::{Group, Spot};
 const SETTLED_S: f64 = 3.0;
 /// Standing may pass unseen between two sightings for this long, s.
 const UNSEEN_S: f64 = 2.0;
-/// A vehicle that was seen to leave its place is given this long to turn out
-/// to be another one whose id jumped, s.
+/// A vehicle that was seen to leave its place or the zone is given this long
+/// to come back, or to turn out to be another one whose id jumped, s.
 const LEFT_S: f64 = 2.0;
-/// A box outside its place for less than this is jitter, s.
+/// A box outside its place or its zone for less than this is jitter, s.
 const OUTSIDE_S: f64 = 0.6;
 /// Sightings that make the mean of a place; then it stays where it is.
 const MEAN_OF: f64 = 12.0;
@@ -43,11 +43,18 @@ pub(super) struct Stop {
     hidden: f64,
     farthest: f64,
     basis: Basis,
-    /// The last sighting at the place.
+    /// Looks that the dwell is made of, and those of them that showed the
+    /// contact point in the zone.
+    looks: f64,
+    looks_inside: f64,
+    /// Looks since the contact point left the zone: part of the dwell if it
+    /// comes back at once.
+    looks_astray: f64,
+    /// The last sighting at the place and in the zone.
     last: Spot,
     /// Watched time of that.
     last_watched: f64,
-    /// Watched time since which the holder has been seen elsewhere.
+    /// Watched time since which the holder has been seen elsewhere or outside the zone.
     outside_since: Option<f64>,
     case: Option<Case>,
     updated_at_dwell: f64,
@@ -67,6 +74,9 @@ impl Stop {
             hidden: 0.0,
             farthest: 0.0,
             basis: user.spot.way_to(&user.spot).basis,
+            looks: 1.0,
+            looks_inside: 1.0,
+            looks_astray: 0.0,
             last: user.spot,
             last_watched: watched,
             outside_since: None,
@@ -99,6 +109,11 @@ impl Stop {
         (self.basis, self.farthest)
     }
 
+    /// The part of the dwell's looks that showed the contact point in the zone.
+    pub(super) fn share_inside(&self) -> f64 {
+        self.looks_inside / self.looks
+    }
+
     pub(super) fn raised(&mut self, case: Case) {
         self.case = Some(case);
         self.updated_at_dwell = self.dwell;
@@ -121,25 +136,34 @@ impl Stop {
         self.dwell >= SETTLED_S || self.case.is_some()
     }
 
-    /// The holder was seen: is it still here?
-    fn see(&mut self, user: &Observation, frame: &FrameView<'_>, radius: Length) {
+    /// The holder was seen, with its contact point in the zone or not: is it still here?
+    fn see(&mut self, user: &Observation, is_in_zone: bool, frame: &FrameView<'_>, radius: Length) {
         let way = self.anchor.way_to(&user.spot);
         let distance = way.vector.length();
-        if distance > radius.of(way.basis) {
-            if self.is_settled() {
-                self.outside_since.get_or_insert(frame.watched);
-            } else {
-                *self = Self::new(user, frame.watched, frame.sight.aspect);
-            }
+        let is_near = distance <= radius.of(way.basis);
+        if is_in_zone && !is_near && !self.is_settled() {
+            *self = Self::new(user, frame.watched, frame.sight.aspect);
+            return;
+        }
+        if !is_in_zone || !is_near {
+            self.outside_since.get_or_insert(frame.watched);
+            self.looks_astray += 1.0;
             return;
         }
         let passed = frame.watched - self.last_watched;
-        if passed <= UNSEEN_S {
+        if self.outside_since.take().is_none() {
+            if passed <= UNSEEN_S {
+                self.dwell += passed;
+            } else {
+                self.hidden += passed;
+            }
+        } else if passed <= OUTSIDE_S {
             self.dwell += passed;
-        } else {
-            self.hidden += passed;
+            self.looks += self.looks_astray;
         }
-        self.outside_since = None;
+        self.looks_astray = 0.0;
+        self.looks += 1.0;
+        self.looks_inside += 1.0;
         self.basis = way.basis;
         self.farthest = self.farthest.max(distance);
         self.last = user.spot;
@@ -202,15 +226,19 @@ impl Stops {
     }
 
     /// Brings every place to what its holder does at this frame.
-    pub(super) fn follow(&mut self, frame: &FrameView<'_>) {
+    pub(super) fn follow(
+        &mut self,
+        frame: &FrameView<'_>,
+        is_in_zone: impl Fn(&Observation) -> bool,
+    ) {
         for stop in &mut self.list {
             if let Some(user) = frame.find(stop.holder) {
-                stop.see(user, frame, self.radius);
+                stop.see(user, is_in_zone(user), frame, self.radius);
             }
         }
     }
 
-    /// Finds the place of a vehicle that holds none, or makes one.
+    /// Finds the place of a vehicle in the zone that holds none, or makes one.
     pub(super) fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) {
         let (aspect, radius) = (frame.sight.aspect, self.radius);
         let holds = |stop: &Stop| stop.holder == user.track && stop.outside_since.is_none();
@@ -228,7 +256,9 @@ impl Stops {
             if stop.case.is_some() {
                 self.raised.insert(user.track);
             }
-            stop.see(user, frame, radius);
+            stop.outside_since = None;
+            stop.looks_astray = 0.0;
+            stop.see(user, true, frame, radius);
             // What this id had begun elsewhere was another body's.
             self.list
                 .retain(|s| s.holder != user.track || s.is_settled());

@@ -1,6 +1,8 @@
+use std::fmt::Write;
+
 use expect_test::expect;
 
-use crate::rules::testing::{check, check_uncalibrated};
+use crate::rules::testing::{check, check_uncalibrated, events, play, scene};
 
 const RULE: &str = r#"
     kind = "stopped_vehicle"
@@ -24,7 +26,10 @@ fn a_car_that_stops_is_an_event_and_its_leaving_ends_it() {
             stopped_vehicle starts (revision 1): car#1 since 2.8, decided at 12.8
                 dwell: 10.0 >= 10.0 s [2.8 to 12.8]
                 displacement: 1.4 <= 2.0 m [2.8 to 12.8]
-                in_zone: true = true [12.8 to 12.8]
+                in_zone: 1.0 >= 0.9 [2.8 to 12.8]
+                in_zone_at_decision: true = true [12.8 to 12.8]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 12.8]
+                class_share: 1.0 >= 0.5 [0.0 to 12.8]
                 pictures of 2.8, 12.8
             stopped_vehicle is over (revision 2): car#1 since 2.8 until 20.1, dwell_s 17.3, end_reason "left", hidden_s 0.0
         "#]],
@@ -43,7 +48,10 @@ fn a_long_stop_is_brought_up_to_date() {
             stopped_vehicle starts (revision 1): truck#1 since 0.0, decided at 10.0
                 dwell: 10.0 >= 10.0 s [0.0 to 10.0]
                 displacement: 0.0 <= 2.0 m [0.0 to 10.0]
-                in_zone: true = true [10.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "truck" = "motorcycle, car, bus, truck" [0.0 to 10.0]
+                class_share: 1.0 >= 0.5 [0.0 to 10.0]
                 pictures of 0.0, 10.0
             stopped_vehicle goes on (revision 2): truck#1 since 0.0, dwell_s 25.0, hidden_s 0.0
             stopped_vehicle goes on (revision 3): truck#1 since 0.0, dwell_s 40.0, hidden_s 0.0
@@ -64,7 +72,10 @@ fn without_calibration_the_radius_is_in_box_heights() {
             stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
                 dwell: 10.0 >= 10.0 s [0.0 to 10.0]
                 displacement: 0.118 <= 0.35 box heights [0.0 to 10.0]
-                in_zone: true = true [10.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 10.0]
+                class_share: 1.0 >= 0.5 [0.0 to 10.0]
                 pictures of 0.0, 10.0
             stopped_vehicle is over (revision 2): car#1 since 0.0 until 12.0, dwell_s 12.0, end_reason "stream_ended", hidden_s 0.0
         "#]],
@@ -93,7 +104,10 @@ fn a_gap_in_the_stream_pauses_the_dwell() {
             stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 20.0
                 dwell: 10.0 >= 10.0 s [0.0 to 20.0]
                 displacement: 0.0 <= 2.0 m [0.0 to 20.0]
-                in_zone: true = true [20.0 to 20.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 20.0]
+                in_zone_at_decision: true = true [20.0 to 20.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 20.0]
+                class_share: 1.0 >= 0.5 [0.0 to 20.0]
                 pictures of 0.0, 20.0
             stopped_vehicle is over (revision 2): car#1 since 0.0 until 22.0, dwell_s 12.0, end_reason "stream_ended", hidden_s 0.0
         "#]],
@@ -115,7 +129,10 @@ fn time_hidden_behind_a_bus_is_not_dwell_but_does_not_start_it_anew() {
             stopped_vehicle starts (revision 1): car#2 since 0.0, decided at 18.1
                 dwell: 10.0 >= 10.0 s [0.0 to 18.1]
                 displacement: 0.0 <= 2.0 m [0.0 to 18.1]
-                in_zone: true = true [18.1 to 18.1]
+                in_zone: 1.0 >= 0.9 [0.0 to 18.1]
+                in_zone_at_decision: true = true [18.1 to 18.1]
+                class: "car" = "motorcycle, car, bus, truck" [14.0 to 18.1]
+                class_share: 1.0 >= 0.5 [14.0 to 18.1]
                 pictures of 0.0, 18.1
             stopped_vehicle is over (revision 2): car#2 since 0.0 until 19.5, dwell_s 11.4, end_reason "stream_ended", hidden_s 8.1
         "#]],
@@ -141,7 +158,10 @@ fn an_id_that_jumps_to_a_passing_car_leaves_the_dwell_at_its_place() {
             stopped_vehicle starts (revision 1): car#2 since 0.0, decided at 10.0
                 dwell: 10.0 >= 10.0 s [0.0 to 10.0]
                 displacement: 0.0 <= 2.0 m [0.0 to 10.0]
-                in_zone: true = true [10.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "car" = "motorcycle, car, bus, truck" [7.0 to 10.0]
+                class_share: 1.0 >= 0.5 [7.0 to 10.0]
                 pictures of 0.0, 10.0
             stopped_vehicle is over (revision 2): car#2 since 0.0 until 13.0, dwell_s 13.0, end_reason "stream_ended", hidden_s 0.0
         "#]],
@@ -165,7 +185,10 @@ fn a_parked_car_whose_id_changes_all_night_is_one_event() {
             stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
                 dwell: 10.0 >= 10.0 s [0.0 to 10.0]
                 displacement: 0.0 <= 2.0 m [0.0 to 10.0]
-                in_zone: true = true [10.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 10.0]
+                class_share: 1.0 >= 0.5 [0.0 to 10.0]
                 pictures of 0.0, 10.0
             stopped_vehicle goes on (revision 2): car#1 since 0.0, dwell_s 25.0, hidden_s 4.1
             stopped_vehicle is over (revision 3): car#1 since 0.0 until 31.0, dwell_s 26.9, end_reason "stream_ended", hidden_s 4.1
@@ -203,9 +226,69 @@ fn a_second_stop_of_the_same_track_is_not_a_second_event() {
             stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
                 dwell: 10.0 >= 10.0 s [0.0 to 10.0]
                 displacement: 0.0 <= 2.0 m [0.0 to 10.0]
-                in_zone: true = true [10.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 10.0]
+                class_share: 1.0 >= 0.5 [0.0 to 10.0]
                 pictures of 0.0, 10.0
             stopped_vehicle is over (revision 2): car#1 since 0.0 until 12.2, dwell_s 12.2, end_reason "left", hidden_s 0.0
         "#]],
     );
+}
+
+/// The lower edge of its box was in the zone for half a second as it pulled up;
+/// then it stood 0.4 m beside the zone, well within the radius, and was accused.
+#[test]
+fn a_car_that_rolls_out_of_the_zone_and_stands_beside_it_is_nothing() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,39.8
+        0.5 car#1 at 40.0,39.8
+        0.6 car#1 at 40.0,40.4
+        30.0 car#1 at 40.0,40.4
+        ",
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn who_rolls_out_of_the_zone_after_a_long_stop_has_left() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,39.0
+        12.0 car#1 at 40.0,39.0
+        12.5 car#1 at 40.0,40.5
+        40.0 car#1 at 40.0,40.5
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 10.0]
+                class_share: 1.0 >= 0.5 [0.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle is over (revision 2): car#1 since 0.0 until 12.3, dwell_s 12.3, end_reason "left", hidden_s 0.0
+        "#]],
+    );
+}
+
+#[test]
+fn a_box_that_jitters_on_the_edge_of_the_zone_stands_in_it_only_if_it_mostly_does() {
+    for (outside_of_10, accused) in [(1, true), (5, false)] {
+        let mut story = String::new();
+        for tick in 0..150_u32 {
+            let y = if tick % 10 < outside_of_10 {
+                40.2
+            } else {
+                39.8
+            };
+            writeln!(story, "{:.1} car#1 at 40.0,{y}", f64::from(tick) / 10.0).unwrap();
+        }
+        let out = play(&mut scene(RULE, true), &story);
+        assert_eq!(events(&out).count() > 0, accused, "{outside_of_10} of 10");
+    }
 }
