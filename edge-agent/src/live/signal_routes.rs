@@ -1,16 +1,24 @@
 //! Signal controllers' messages from the broker to the scenes that watch them.
+//!
+//! While the broker is gone the lamps may change unheard, so every group that
+//! a controller speaks for is unknown from that instant on.
 
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{RecvTimeoutError, Sender};
+use edge_uplink::{SignalMessage, SignalNotice, Signals};
 use protocol::id::SignalGroupId;
-use protocol::{CameraId, SignalReading};
+use protocol::signal::SignalSource;
+use protocol::{CameraId, EventTime, SignalReading, SignalState};
 
 use super::{StopFlag, now};
 use crate::config::CameraConfig;
-use crate::controller;
+use crate::controller::{self, ControllerFault};
+
+/// How long a busy scene is waited for with news that it must not miss.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A topic's listeners: a signal group of a camera's scene.
 type Routes = BTreeMap<String, Vec<(CameraId, SignalGroupId, Sender<SignalReading>)>>;
@@ -31,7 +39,7 @@ pub(crate) fn topics(cameras: &[CameraConfig]) -> Vec<String> {
 pub(super) fn start(
     cameras: &[CameraConfig],
     scenes: &BTreeMap<CameraId, Sender<SignalReading>>,
-    messages: &Receiver<(String, Vec<u8>)>,
+    signals: &Signals,
     stop: StopFlag,
 ) -> anyhow::Result<JoinHandle<()>> {
     let mut routes = Routes::new();
@@ -43,13 +51,16 @@ pub(super) fn start(
             }
         }
     }
-    let messages = messages.clone();
+    let signals = signals.clone();
     Ok(std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             while !stop.is_set() {
-                match messages.recv_timeout(Duration::from_millis(100)) {
-                    Ok((topic, payload)) => hand_on(&routes, &topic, &payload),
+                match signals.recv_timeout(Duration::from_millis(100)) {
+                    Ok(SignalNotice::Message(message)) => {
+                        count(&signals, hand_on(&routes, &message, now()));
+                    }
+                    Ok(SignalNotice::BrokerLost) => all_unknown(&routes, now()),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -57,9 +68,12 @@ pub(super) fn start(
         })?)
 }
 
-fn hand_on(routes: &Routes, topic: &str, payload: &[u8]) {
+/// Hands one message to its listeners; why one of them refused it, if so.
+fn hand_on(routes: &Routes, message: &SignalMessage, now: EventTime) -> Option<ControllerFault> {
+    let topic = &message.topic;
+    let mut refused = None;
     for (camera, group, scene) in routes.get(topic).into_iter().flatten() {
-        match controller::read(payload, group, now()) {
+        match controller::read(&message.payload, message.is_retained, group, now) {
             Ok(Some(reading)) => {
                 // A lost reading becomes a stale signal, on which nobody is accused.
                 if scene.try_send(reading).is_err() {
@@ -67,7 +81,99 @@ fn hand_on(routes: &Routes, topic: &str, payload: &[u8]) {
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%camera, %group, topic, %error, "signal message refused"),
+            Err(error) => {
+                tracing::warn!(%camera, %group, topic, %error, "signal message refused");
+                refused = Some(error);
+            }
         }
+    }
+    refused
+}
+
+/// Once per message, however many groups listen to its topic.
+fn count(signals: &Signals, refused: Option<ControllerFault>) {
+    match refused {
+        None => {}
+        Some(ControllerFault::UndatedRetained) => signals.count_undated(),
+        Some(_) => signals.count_refused(),
+    }
+}
+
+/// Tells every scene that its controllers' last word no longer counts.
+fn all_unknown(routes: &Routes, now: EventTime) {
+    tracing::warn!(
+        "the broker is gone; signals that controllers report are unknown until they report again"
+    );
+    for (camera, group, scene) in routes.values().flatten() {
+        let reading = SignalReading {
+            group: group.clone(),
+            state: SignalState::Unknown,
+            time: now,
+            confidence: 1.0,
+            source: SignalSource::Mqtt,
+        };
+        if scene.send_timeout(reading, PATIENCE).is_err() {
+            tracing::warn!(%camera, %group, "scene is behind; its signal becomes unknown only when it is stale");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::{Receiver, bounded};
+
+    const NOW: EventTime = EventTime::from_micros(10_000_000);
+
+    /// Two groups on one topic and a third on its own.
+    fn routes() -> (Routes, Receiver<SignalReading>) {
+        let (scene, readings) = bounded(8);
+        let listener = |group: &str| {
+            let camera = CameraId::new("cam-1").unwrap();
+            (camera, SignalGroupId::new(group).unwrap(), scene.clone())
+        };
+        let routes = Routes::from([
+            ("j/1".to_owned(), vec![listener("north"), listener("south")]),
+            ("j/2".to_owned(), vec![listener("east")]),
+        ]);
+        (routes, readings)
+    }
+
+    fn message(payload: &str, is_retained: bool) -> SignalMessage {
+        SignalMessage {
+            topic: "j/1".to_owned(),
+            payload: payload.as_bytes().to_vec(),
+            is_retained,
+        }
+    }
+
+    #[test]
+    fn a_message_reaches_the_groups_of_its_topic_and_a_kept_one_without_time_reaches_nobody() {
+        let (routes, readings) = routes();
+        assert_eq!(
+            hand_on(&routes, &message(r#"{"state":"red"}"#, false), NOW),
+            None
+        );
+        let groups: Vec<_> = readings.try_iter().map(|r| r.group.to_string()).collect();
+        assert_eq!(groups, ["north", "south"]);
+        assert_eq!(
+            hand_on(&routes, &message(r#"{"state":"red"}"#, true), NOW),
+            Some(ControllerFault::UndatedRetained)
+        );
+        assert_eq!(readings.try_iter().count(), 0);
+    }
+
+    /// A red that outlived its broker would accuse everybody who drives on green.
+    #[test]
+    fn when_the_broker_is_gone_every_controllers_group_is_unknown_from_then_on() {
+        let (routes, readings) = routes();
+        all_unknown(&routes, NOW);
+        let said: Vec<_> = readings.try_iter().collect();
+        let groups: Vec<_> = said.iter().map(|r| r.group.to_string()).collect();
+        assert_eq!(groups, ["north", "south", "east"]);
+        assert!(said.iter().all(|reading| {
+            (reading.state, reading.time, reading.source)
+                == (SignalState::Unknown, NOW, SignalSource::Mqtt)
+        }));
     }
 }

@@ -58,7 +58,12 @@ pub(crate) enum Happening {
     /// It answered a subscription; whether each filter was granted.
     Subscribed { granted: Vec<bool> },
     /// A message.
-    Message { topic: String, payload: Vec<u8> },
+    Message {
+        topic: String,
+        payload: Vec<u8>,
+        /// Whether the broker had kept it.
+        is_retained: bool,
+    },
     /// Something of no interest.
     Other,
 }
@@ -274,6 +279,7 @@ fn from_v5(packet: v5::mqttbytes::v5::Packet) -> Happening {
         Packet::Publish(publish) => Happening::Message {
             topic: String::from_utf8_lossy(&publish.topic).into_owned(),
             payload: publish.payload.to_vec(),
+            is_retained: publish.retain,
         },
         _ => Happening::Other,
     }
@@ -294,6 +300,7 @@ fn from_v311(packet: rumqttc::Packet) -> Happening {
         Packet::Publish(publish) => Happening::Message {
             topic: publish.topic,
             payload: publish.payload.to_vec(),
+            is_retained: publish.retain,
         },
         _ => Happening::Other,
     }

@@ -13,7 +13,7 @@
 //! that could not be sent is replaced by the next one.
 //!
 //! Reading order: [`budget`] → [`outbox`] → [`envelope`] → [`settings`] →
-//! `window` → [`mod@uplink`] → [`mod@probe`].
+//! `window` → [`mod@uplink`] → [`signals`] → [`mod@probe`].
 
 pub mod budget;
 mod clock;
@@ -28,6 +28,7 @@ mod connection;
 mod link;
 pub mod probe;
 pub mod settings;
+pub mod signals;
 mod trust;
 pub mod uplink;
 mod upload;
@@ -38,4 +39,5 @@ pub use ledger::EvidenceDue;
 pub use outbox::{Outbox, OutboxError, OutboxStatus};
 pub use probe::{ProbeReport, probe};
 pub use settings::{Pace, UplinkError, UplinkSettings};
+pub use signals::{SignalMessage, SignalNotice, Signals};
 pub use uplink::{Uplink, UplinkStatus};

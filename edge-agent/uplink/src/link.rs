@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::connection::{Busy, Client, Events, Failure, Happening};
 use crate::outbox::{OutboxError, ReceiptOutcome};
+use crate::signals::SignalMessage;
 use crate::uplink::Shared;
 use crate::window::Window;
 use crate::{clock, envelope};
@@ -106,7 +107,7 @@ pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &S
                     );
                 }
             }
-            Ok(Happening::Message { topic, payload }) if topic == receipts => {
+            Ok(Happening::Message { topic, payload, .. }) if topic == receipts => {
                 match serde_json::from_slice::<Receipt>(&payload) {
                     Ok(receipt) => exchange.leave_receipt(receipt),
                     Err(error) => {
@@ -115,7 +116,15 @@ pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &S
                     }
                 }
             }
-            Ok(Happening::Message { topic, payload }) => shared.hand_out_signal(topic, payload),
+            Ok(Happening::Message {
+                topic,
+                payload,
+                is_retained,
+            }) => shared.signals.message(SignalMessage {
+                topic,
+                payload,
+                is_retained,
+            }),
             Ok(Happening::Other) => continue,
         }
         exchange.progress.notify_one();

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
 use protocol::event::Words;
 use protocol::status::{BoxStatus, CameraStatus};
 use protocol::{CameraId, EventTime, topic};
@@ -23,12 +22,11 @@ use crate::connection::{self, FailureKind, Hello, Version};
 use crate::link::{self, Exchange};
 use crate::outbox::{Outbox, OutboxStatus};
 use crate::settings::{Broker, UplinkError, UplinkSettings};
+use crate::signals::{self, Signals};
 use crate::trust::Trust;
 use crate::upload::Uploader;
 use crate::{clock, envelope};
 
-/// Signals that wait to be taken, at most; a lamp's older readings are of no use.
-const SIGNALS: usize = 1024;
 /// Uploads at a time: one slow clip must not hold up every still.
 const UPLOADERS: usize = 2;
 /// A broker that refuses us is not asked more often than this.
@@ -75,8 +73,12 @@ pub struct UplinkStatus {
     pub stranger_receipts: u64,
     /// Messages from the broker that could not be read.
     pub unreadable: u64,
-    /// Signals that nobody took in time.
+    /// Signal messages that nobody took in time.
     pub signals_dropped: u64,
+    /// Signal messages that their reader refused ([`Signals::count_refused`]).
+    pub signals_refused: u64,
+    /// Retained signal messages refused for having no time of their own ([`Signals::count_undated`]).
+    pub signals_undated: u64,
     /// The outbox's own numbers.
     pub outbox: OutboxStatus,
 }
@@ -93,7 +95,6 @@ pub(crate) struct Counters {
     pub(crate) receipted_through: AtomicU64,
     pub(crate) stranger_receipts: AtomicU64,
     pub(crate) unreadable: AtomicU64,
-    pub(crate) signals_dropped: AtomicU64,
     pub(crate) uploads_done: AtomicU64,
     pub(crate) uploads_failed: AtomicU64,
 }
@@ -105,7 +106,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     told: Mutex<Told>,
     cameras: Mutex<BTreeMap<CameraId, (u64, CameraStatus)>>,
-    signals: Sender<(String, Vec<u8>)>,
+    pub(crate) signals: signals::Outlet,
     nudge: Notify,
     stopping: AtomicBool,
     /// Until when a stop may wait for receipts.
@@ -194,17 +195,6 @@ impl Shared {
             .collect()
     }
 
-    pub(crate) fn hand_out_signal(&self, topic: String, payload: Vec<u8>) {
-        match self.signals.try_send((topic, payload)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.counters
-                    .signals_dropped
-                    .fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
     pub(crate) async fn nudged(&self) {
         self.nudge.notified().await;
     }
@@ -255,7 +245,7 @@ impl Shared {
 /// See the [module](self).
 pub struct Uplink {
     shared: Arc<Shared>,
-    signals: Receiver<(String, Vec<u8>)>,
+    signals: Signals,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -281,14 +271,14 @@ impl Uplink {
             .thread_name("uplink-disk")
             .build()
             .map_err(UplinkError::Start)?;
-        let (sender, signals) = crossbeam_channel::bounded(SIGNALS);
+        let (outlet, signals) = signals::channel();
         let shared = Arc::new(Shared {
             settings,
             outbox,
             counters: Counters::default(),
             told: Mutex::default(),
             cameras: Mutex::default(),
-            signals: sender,
+            signals: outlet,
             nudge: Notify::new(),
             stopping: AtomicBool::new(false),
             drain_until: Mutex::new(None),
@@ -340,8 +330,8 @@ impl Uplink {
         self.shared.nudge.notify_one();
     }
 
-    /// Messages on [`UplinkSettings::signal_topics`]: topic and payload.
-    pub fn signals(&self) -> &Receiver<(String, Vec<u8>)> {
+    /// Messages on [`UplinkSettings::signal_topics`], and when they can no longer come.
+    pub fn signals(&self) -> &Signals {
         &self.signals
     }
 
@@ -350,6 +340,7 @@ impl Uplink {
         let outbox = self.shared.outbox.status();
         let told = self.shared.told();
         let counters = &self.shared.counters;
+        let signals = self.shared.signals.counts();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         UplinkStatus {
             connected: told.connected_since.is_some(),
@@ -371,7 +362,9 @@ impl Uplink {
             receipts: count(&counters.receipts),
             stranger_receipts: count(&counters.stranger_receipts),
             unreadable: count(&counters.unreadable),
-            signals_dropped: count(&counters.signals_dropped),
+            signals_dropped: signals.dropped,
+            signals_refused: signals.refused,
+            signals_undated: signals.undated,
             outbox,
         }
     }
@@ -443,6 +436,9 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
             }
         };
         shared.told().connected_since = None;
+        if exchange.is_connected() {
+            shared.signals.broker_lost();
+        }
         if shared
             .drain_until()
             .is_some_and(|until| Instant::now() >= until)

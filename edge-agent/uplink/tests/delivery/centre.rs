@@ -125,6 +125,13 @@ impl Centre {
             .unwrap();
     }
 
+    /// Publishes something that the broker is to keep.
+    pub(crate) fn publish_retained(&self, topic: &str, payload: &[u8]) {
+        self.client
+            .publish(topic, QoS::AtLeastOnce, true, payload.to_vec())
+            .unwrap();
+    }
+
     pub(crate) fn send_receipt(&self, receipt: &Receipt) {
         publish_receipt(&self.client, receipt);
     }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use edge_uplink::{SignalMessage, SignalNotice};
 use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{Receipt, topic};
 use serde_json::json;
@@ -290,7 +291,52 @@ fn signals_on_the_same_broker_are_handed_out() {
         }
         assert!(Instant::now() < deadline, "no signal in 20 s");
     };
-    assert_eq!(signal, ("city/lights/north".to_owned(), b"red".to_vec()));
+    let said = SignalMessage {
+        topic: "city/lights/north".to_owned(),
+        payload: b"red".to_vec(),
+        is_retained: false,
+    };
+    assert_eq!(signal, SignalNotice::Message(said));
+}
+
+/// What a broker kept may be from yesterday, and after it is gone nothing is
+/// certain any more; whoever reads the lamps is told both, in each version.
+#[test]
+fn a_retained_signal_is_marked_and_the_loss_of_the_broker_is_told() {
+    for speaks_v5 in [true, false] {
+        let mut broker = Mosquitto::start();
+        let centre = Centre::on(broker.port);
+        centre.publish_retained("city/lights/north", b"red");
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = open(dir.path());
+        let port = if speaks_v5 {
+            broker.port
+        } else {
+            old_fashioned(broker.port)
+        };
+        let mut listening = settings(&format!("mqtt://127.0.0.1:{port}"));
+        listening.signal_topics = vec!["city/lights/+".to_owned()];
+        let uplink = start(listening, &outbox);
+        let next = || uplink.signals().recv_timeout(Duration::from_secs(20));
+        let kept = SignalMessage {
+            topic: "city/lights/north".to_owned(),
+            payload: b"red".to_vec(),
+            is_retained: true,
+        };
+        assert_eq!(next(), Ok(SignalNotice::Message(kept)), "v5: {speaks_v5}");
+        centre.publish("city/lights/north", b"green");
+        let said = SignalMessage {
+            topic: "city/lights/north".to_owned(),
+            payload: b"green".to_vec(),
+            is_retained: false,
+        };
+        assert_eq!(next(), Ok(SignalNotice::Message(said)), "v5: {speaks_v5}");
+        broker.kill();
+        assert_eq!(next(), Ok(SignalNotice::BrokerLost), "v5: {speaks_v5}");
+        until("several attempts failed", || uplink.status().failures >= 3);
+        let more = uplink.signals().recv_timeout(Duration::ZERO);
+        assert!(more.is_err(), "told once, not at each attempt: {more:?}");
+    }
 }
 
 /// A broker with a limit must not be able to stop what is within it, nor to
