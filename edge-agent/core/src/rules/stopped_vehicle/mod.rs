@@ -10,10 +10,16 @@
 //! instead of extending it, because nobody saw the vehicle stay.
 //!
 //! **Needs** nothing but the zone; with calibration the radius is in metres.
-//! **Errs** where a vehicle leaves unseen and one of its kind takes the very
-//! same place within `keep_s`; and in a queue, whose vehicles also stand: give
-//! zones before traffic lights a `min_dwell_s` longer than the red phase.
+//! In a queue each vehicle has its own dwell: a place is handed on only when its
+//! vehicle was out of sight or its id leapt away, and only to who was suddenly
+//! there, never to who was seen to drive up (see `handover`).
+//! **Errs** where a vehicle leaves unseen and one of its kind is first seen in
+//! the very same place within `keep_s`: they are taken for one; and where a
+//! vehicle that passes slowly and closely carries a standing one's id off: its
+//! dwell begins again. A queue stands, too: give zones before traffic lights a
+//! `min_dwell_s` longer than the red phase.
 
+mod handover;
 mod stop;
 
 use protocol::event::{Comparison, Severity};

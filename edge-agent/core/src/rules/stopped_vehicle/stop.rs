@@ -1,10 +1,13 @@
 //! Places where a vehicle stands, whoever the tracker thinks it is.
+//!
+//! A place outlives a name, not a vehicle: see [`handover`].
 
 use std::collections::BTreeSet;
 
-use protocol::TrackId;
+use protocol::{EventTime, TrackId};
 
 use super::super::{Case, EndReason, Reporter, explain};
+use super::handover;
 use crate::geometry::IsoBox;
 use crate::observation::{Basis, FrameView, Length, Observation};
 use crate::tracker::{Group, Spot};
@@ -18,6 +21,8 @@ const UNSEEN_S: f64 = 2.0;
 const LEFT_S: f64 = 2.0;
 /// A box outside its place or its zone for less than this is jitter, s.
 const OUTSIDE_S: f64 = 0.6;
+/// A filter takes this long to follow a name that leapt, s.
+const LEAP_TAKES_S: f64 = 0.5;
 /// Sightings that make the mean of a place; then it stays where it is.
 const MEAN_OF: f64 = 12.0;
 /// Least overlap of a box with the one that stood there.
@@ -56,6 +61,11 @@ pub(super) struct Stop {
     last_watched: f64,
     /// Watched time since which the holder has been seen elsewhere or outside the zone.
     outside_since: Option<f64>,
+    /// Whether it got there by a leap.
+    left_by_leap: bool,
+    /// The last sighting of the holder anywhere, and watched time of its last leap.
+    newest: Spot,
+    leapt: Option<f64>,
     case: Option<Case>,
     updated_at_dwell: f64,
 }
@@ -80,6 +90,9 @@ impl Stop {
             last: user.spot,
             last_watched: watched,
             outside_since: None,
+            left_by_leap: false,
+            newest: user.spot,
+            leapt: None,
             case: None,
             updated_at_dwell: 0.0,
         }
@@ -138,6 +151,10 @@ impl Stop {
 
     /// The holder was seen, with its contact point in the zone or not: is it still here?
     fn see(&mut self, user: &Observation, is_in_zone: bool, frame: &FrameView<'_>, radius: Length) {
+        if handover::is_leap(&self.newest, self.newest.iso, &user.spot) {
+            self.leapt = Some(frame.watched);
+        }
+        self.newest = user.spot;
         let way = self.anchor.way_to(&user.spot);
         let distance = way.vector.length();
         let is_near = distance <= radius.of(way.basis);
@@ -146,7 +163,12 @@ impl Stop {
             return;
         }
         if !is_in_zone || !is_near {
-            self.outside_since.get_or_insert(frame.watched);
+            if self.outside_since.is_none() {
+                self.outside_since = Some(frame.watched);
+                self.left_by_leap = self
+                    .leapt
+                    .is_some_and(|leapt| frame.watched - leapt <= LEAP_TAKES_S);
+            }
             self.looks_astray += 1.0;
             return;
         }
@@ -182,12 +204,45 @@ impl Stop {
         }
     }
 
-    /// Whether a vehicle that nobody holds a place for stands exactly here.
+    /// Whether its vehicle may be here under another name: nobody sees the
+    /// holder, or the holder's name leapt away. Whoever was seen to drive off
+    /// has taken its dwell along.
+    fn is_free(&self, frame: &FrameView<'_>) -> bool {
+        match self.outside_since {
+            Some(_) => self.left_by_leap,
+            None => !frame.shows(self.holder),
+        }
+    }
+
+    /// Whether a vehicle stands exactly here.
     fn fits(&self, user: &Observation, aspect: f64, radius: Length) -> bool {
-        let way = self.anchor.way_to(&user.spot);
         user.group == self.group
-            && way.vector.length() <= radius.of(way.basis)
+            && self.is_at(&user.spot, radius)
             && self.bounds.iou(&IsoBox::new(&user.bounds, aspect)) >= SAME_PLACE
+    }
+
+    fn is_at(&self, spot: &Spot, radius: Length) -> bool {
+        let way = self.anchor.way_to(spot);
+        way.vector.length() <= radius.of(way.basis)
+    }
+
+    /// Goes on under another name, which was first seen here at `since`.
+    fn hand_over(&mut self, user: &Observation, since: EventTime, frame: &FrameView<'_>) {
+        self.holder = user.track;
+        self.outside_since = None;
+        self.left_by_leap = false;
+        self.looks_astray = 0.0;
+        self.newest = user.spot;
+        self.leapt = None;
+        // Until then nobody saw it stand.
+        let watched = frame.watched - frame.at.time.since(since).0;
+        let passed = (watched - self.last_watched).max(0.0);
+        if passed <= UNSEEN_S {
+            self.dwell += passed;
+        } else {
+            self.hidden += passed;
+        }
+        self.last_watched += passed;
     }
 
     fn close(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
@@ -245,19 +300,22 @@ impl Stops {
         if self.list.iter().any(|s| holds(s) && s.is_settled()) {
             return;
         }
-        let free = self.list.iter().position(|stop| {
-            let is_free = stop.outside_since.is_some() || frame.find(stop.holder).is_none();
+        let free = self.list.iter().enumerate().find_map(|(index, stop)| {
             let is_own = stop.holder == user.track;
-            is_free && stop.is_settled() && !is_own && stop.fits(user, aspect, radius)
+            let fits = !is_own && stop.is_settled() && stop.fits(user, aspect, radius);
+            if !fits || !stop.is_free(frame) {
+                return None;
+            }
+            let is_here = |spot: &Spot| stop.is_at(spot, radius);
+            let since = handover::appeared(frame.trail(user), &user.spot, is_here)?;
+            (since > stop.last.at.time).then_some((index, since))
         });
-        if let Some(index) = free {
+        if let Some((index, since)) = free {
             let stop = &mut self.list[index];
-            stop.holder = user.track;
             if stop.case.is_some() {
                 self.raised.insert(user.track);
             }
-            stop.outside_since = None;
-            stop.looks_astray = 0.0;
+            stop.hand_over(user, since, frame);
             stop.see(user, true, frame, radius);
             // What this id had begun elsewhere was another body's.
             self.list

@@ -292,3 +292,45 @@ fn a_box_that_jitters_on_the_edge_of_the_zone_stands_in_it_only_if_it_mostly_doe
         assert_eq!(events(&out).count() > 0, accused, "{outside_of_10} of 10");
     }
 }
+
+/// Motorbikes that each stand for 7 s at the head of a queue and drive off, while
+/// the next one moves up at once: together they stood for 70 s, and the third
+/// was accused of 20.
+#[test]
+fn in_a_queue_that_moves_up_each_vehicle_has_its_own_dwell() {
+    for (gap, calibrated) in [(0.8, false), (1.4, false), (2.2, true), (3.0, true)] {
+        let mut story = String::new();
+        for bike in 0..10_u32 {
+            // It stands at each place of the queue in turn.
+            for step in 0..=bike.min(3) {
+                let place = f64::from(bike.min(3) - step);
+                let from = 8.0 * f64::from(bike.saturating_sub(3) + step);
+                let x = 60.0 - gap * place;
+                writeln!(story, "{from:.1} motorcycle#{bike} at {x},30.0").unwrap();
+                writeln!(story, "{:.1} motorcycle#{bike} at {x},30.0", from + 7.0).unwrap();
+            }
+            let off = 8.0 * f64::from(bike + 1);
+            writeln!(story, "{off:.1} motorcycle#{bike} at {},30.0", 60.0 + gap).unwrap();
+            writeln!(story, "{:.1} motorcycle#{bike} at 88.0,30.0", off + 4.0).unwrap();
+        }
+        let out = play(&mut scene(RULE, calibrated), &story);
+        assert_eq!(events(&out).count(), 0, "{gap} m apart");
+    }
+}
+
+/// The head of the queue leaves behind a bus, and the next one has moved up when
+/// the bus is gone.
+#[test]
+fn who_was_seen_to_drive_up_does_not_go_on_with_the_dwell_of_who_left_unseen() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 60.0,30.0
+        8.0 car#1 hides
+        6.0 car#2 at 52.0,30.0
+        10.0 car#2 at 60.0,30.0
+        17.0 car#2 at 60.0,30.0
+        ",
+        &expect![[""]],
+    );
+}
