@@ -1,9 +1,13 @@
 //! How long somebody has been in a zone, through short absences and changed ids.
 //!
-//! Only watched time with the road user in the zone counts. An absence of up to
-//! a tolerance pauses the stay; a longer one ends it. When a tracker loses
-//! somebody and finds the same body again under a new id, the stay goes on:
-//! whoever was a loiterer a second ago still is.
+//! Only watched time with the road user in the zone counts. An absence of the
+//! same track of up to a tolerance pauses the stay; a longer one ends it. When a
+//! tracker loses somebody and finds the same body again under a new id, the stay
+//! goes on: whoever was a loiterer a second ago still is. Nobody is charged with
+//! another's time, so a stay is handed on only where little else is possible: to
+//! a track born within [`HANDED_ON_WITHIN_S`] after the holder vanished in the
+//! zone, as tall, and no farther off than it can have walked. Each hand-over is
+//! kept, for the explanation.
 //!
 //! Nobody is accused of being on foot who sat on a two-wheeler during the stay
 //! itself. The vote over a track's whole life cannot say so: where a tracker
@@ -13,10 +17,28 @@
 use std::collections::BTreeSet;
 
 use protocol::TrackId;
+use protocol::event::FrameTime;
 
 use super::{Case, EndReason, Reporter, explain};
 use crate::observation::{Basis, FrameView, Observation};
 use crate::tracker::{Riding, Spot};
+
+/// A tracker that loses somebody behind a pole has found it again within this
+/// time, s. Later, somebody else may have come by.
+const HANDED_ON_WITHIN_S: f64 = 1.2;
+/// Hand-overs kept by name; further ones are counted.
+const MOST_HAND_OVERS: usize = 8;
+
+/// A stay went on under another id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct HandOver {
+    /// Whose it was.
+    pub(super) from: TrackId,
+    /// The last frame that showed that one.
+    pub(super) vanished: FrameTime,
+    /// The first frame that showed the new one.
+    pub(super) appeared: FrameTime,
+}
 
 /// Somebody in a zone.
 #[derive(Clone, Debug)]
@@ -33,6 +55,10 @@ pub(super) struct Stay {
     pub(super) dwell: f64,
     /// Seconds of absence that were forgiven.
     pub(super) absent: f64,
+    /// How often it went on under another id.
+    pub(super) times_handed_over: u32,
+    /// The latest of these.
+    pub(super) hand_overs: Vec<HandOver>,
     last_seen: Spot,
     /// Watched time of the last sighting in the zone.
     inside_at: f64,
@@ -54,6 +80,8 @@ impl Stay {
             last_inside: user.spot,
             dwell: 0.0,
             absent: 0.0,
+            times_handed_over: 0,
+            hand_overs: Vec::new(),
             last_seen: user.spot,
             inside_at: watched,
             was_inside: true,
@@ -83,18 +111,40 @@ impl Stay {
         self.riding.is_rider()
     }
 
-    /// Whether somebody new may be who held this stay: near, and as tall.
-    fn may_be(&self, user: &Observation) -> Option<f64> {
-        let way = self.last_seen.way_to(&user.spot);
-        let unseen = user.spot.at.time.since(self.last_seen.at.time).0;
+    /// How far from where the holder vanished somebody new was first seen, if it
+    /// can be nobody else: the holder was in the zone and is not seen any more,
+    /// and the new one was born a moment later, near, and as tall.
+    fn may_be(&self, user: &Observation, frame: &FrameView<'_>) -> Option<f64> {
+        if !self.was_inside || frame.shows(self.holder) {
+            return None;
+        }
+        let first = frame.trail(user).front().unwrap_or(&user.spot);
+        let born = user.track.born;
+        let unseen = first.at.time.since(self.last_seen.at.time).0;
+        let is_next = born > self.last_seen.at.time && unseen <= HANDED_ON_WITHIN_S;
+        let way = self.last_seen.way_to(first);
+        // At a walk, and a little for where within a box the feet are found.
         let (near, per_second) = match way.basis {
-            Basis::Ground => (1.0, 2.0),
-            Basis::Picture => (0.6, 1.2),
+            Basis::Ground => (0.5, 1.5),
+            Basis::Picture => (0.3, 0.9),
         };
-        let ratio = user.spot.height / self.last_seen.height.max(1e-6);
+        let ratio = first.height / self.last_seen.height.max(1e-6);
         let distance = way.vector.length();
-        ((0.67..=1.5).contains(&ratio) && distance <= near + per_second * unseen)
+        (is_next && (0.75..=1.33).contains(&ratio) && distance <= near + per_second * unseen)
             .then_some(distance)
+    }
+
+    fn hand_over(&mut self, user: &Observation, frame: &FrameView<'_>) {
+        if self.hand_overs.len() == MOST_HAND_OVERS {
+            self.hand_overs.remove(0);
+        }
+        self.hand_overs.push(HandOver {
+            from: self.holder,
+            vanished: self.last_seen.at,
+            appeared: frame.first_seen(user),
+        });
+        self.times_handed_over = self.times_handed_over.saturating_add(1);
+        self.holder = user.track;
     }
 }
 
@@ -142,10 +192,7 @@ impl Stays {
     fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) -> Option<usize> {
         let mut nearest: Option<(f64, usize)> = None;
         for (index, stay) in self.list.iter().enumerate() {
-            if frame.find(stay.holder).is_some() {
-                continue;
-            }
-            if let Some(distance) = stay.may_be(user)
+            if let Some(distance) = stay.may_be(user, frame)
                 && nearest.is_none_or(|(least, _)| distance < least)
             {
                 nearest = Some((distance, index));
@@ -153,7 +200,7 @@ impl Stays {
         }
         if let Some((_, index)) = nearest {
             let stay = &mut self.list[index];
-            stay.holder = user.track;
+            stay.hand_over(user, frame);
             if stay.case.is_some() {
                 self.raised.insert(user.track);
             }

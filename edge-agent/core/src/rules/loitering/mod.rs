@@ -1,11 +1,17 @@
 //! Loitering: somebody who stays in a zone, moving or not.
 //!
 //! **Sees** persons (or other classes) whose contact point is in `zone`, for
-//! `min_dwell_s` of watched time. Stepping out for up to `max_exit_s` pauses
-//! the dwell. **Needs** nothing but the zone. **Errs** where two people of one
-//! height change places within a second behind something: their dwells are
-//! then exchanged; and where a crowd hides somebody for longer than
-//! `max_exit_s`: the dwell starts again.
+//! `min_dwell_s` of watched time. Stepping out or being hidden for up to
+//! `max_exit_s` pauses the dwell of a track that comes back under its own id. A
+//! new id goes on with a dwell only where it was born within 1.2 s after the old
+//! one vanished *inside* the zone, no farther than a walk from there, and as
+//! tall; each such hand-over is among the facts, and more than one for every
+//! 15 s of dwell is no accusation, because nobody could say whose dwell it is.
+//! **Needs** nothing but the zone. **Errs** where somebody vanishes in the zone
+//! (behind a pole, in a crowd) and somebody else of that height comes out there
+//! within 1.2 s: the second is charged with the first one's time, which the
+//! hand-over shows; and where somebody is hidden until the tracker forgets the
+//! id: the dwell starts again.
 
 use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
@@ -37,7 +43,7 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             "max_exit_s",
             (5.0, "s"),
             (0.0, 600.0),
-            "an absence of up to this pauses the dwell; a longer one ends it",
+            "an absence of the same track of up to this pauses the dwell; a longer one ends it",
         ),
         Param::new(
             "classes",
@@ -47,6 +53,9 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     ],
     read,
 };
+
+/// Time in the zone for each change of id that may be forgiven, s.
+const DWELL_PER_HAND_OVER_S: f64 = 15.0;
 
 #[derive(Clone, Debug)]
 struct Loitering {
@@ -76,9 +85,10 @@ impl Loitering {
         user: &Observation,
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
-    ) -> Case {
+    ) -> Option<Case> {
         let span = Span::new(stay.entered.at, frame.at);
-        let explanation = vec![
+        let handed_over = stay.hand_overs.first().zip(stay.hand_overs.last());
+        let mut explanation = vec![
             explain::number(
                 explain::name("dwell", "Thời gian ở trong vùng", "Time in the zone"),
                 (stay.dwell, Comparison::AtLeast, self.min_dwell_s),
@@ -91,25 +101,56 @@ impl Loitering {
                     "Điểm chạm đất nằm trong vùng",
                     "Contact point in the zone",
                 ),
-                true,
+                polygon_contains(&self.zone.points, user.spot.foot),
                 true,
                 Span::at(frame.at),
             ),
+            explain::number(
+                explain::name(
+                    "hand_overs",
+                    "Số lần đổi mã đối tượng (tối đa một lần mỗi 15 giây)",
+                    "Changes of track id (at most one for every 15 s)",
+                ),
+                (
+                    f64::from(stay.times_handed_over),
+                    Comparison::AtMost,
+                    (stay.dwell / DWELL_PER_HAND_OVER_S).floor(),
+                ),
+                "",
+                handed_over.map_or(span, |(first, last)| {
+                    Span::new(first.vanished, last.appeared)
+                }),
+            ),
         ];
-        report.raise(Onset {
+        explanation.extend(explain::of_class(user, &self.classes, frame));
+        if !explain::all_hold(&explanation) {
+            return None;
+        }
+        let mut facts = explain::facts([
+            ("dwell_s", stay.dwell.into()),
+            ("absent_s", stay.absent.into()),
+            ("class", user.class.as_str().into()),
+        ]);
+        if !stay.hand_overs.is_empty() {
+            let former = stay.hand_overs.iter().map(|one| one.from.to_string());
+            let former: Vec<String> = former.collect();
+            facts.insert("former_tracks".to_owned(), former.join(", ").into());
+        }
+        // Where the id changed, a person has to see that the body did not.
+        let mut evidence = vec![stay.entered.at];
+        if let Some(last) = stay.hand_overs.last() {
+            evidence.extend([last.vanished, last.appeared]);
+        }
+        Some(report.raise(Onset {
             subject: stay.subject,
             onset: stay.entered.at.time,
             decided: frame.at,
             ended: None,
             actors: vec![frame.actor(user)],
-            facts: explain::facts([
-                ("dwell_s", stay.dwell.into()),
-                ("absent_s", stay.absent.into()),
-                ("class", user.class.as_str().into()),
-            ]),
+            facts,
             explanation,
-            evidence: vec![stay.entered.at],
-        })
+            evidence,
+        }))
     }
 }
 
@@ -126,7 +167,7 @@ impl Rule for Loitering {
                 .then(|| polygon_contains(&self.zone.points, user.spot.foot))
         });
         stays.raise(frame, self.min_dwell_s, |stay, user| {
-            Some(self.raise(stay, user, frame, report))
+            self.raise(stay, user, frame, report)
         });
         self.stays = stays;
     }
