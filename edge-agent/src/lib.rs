@@ -13,6 +13,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod controller;
+mod draft;
 pub mod lamp;
 pub mod live;
 pub mod models_command;

@@ -1,28 +1,58 @@
 //! Recorded inputs of a scene: JSON lines of [`edge_core::Input`], plain or `.gz`.
 //!
 //! The same file serves replay (as fast as possible, byte-identical events)
-//! and a simulated camera (in real time, again and again).
+//! and a simulated camera (in real time, again and again). Replay reads line by
+//! line, whatever the length; a camera keeps the whole recording in memory, so
+//! there a recording of more than 512 MiB of text is refused.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use edge_core::Input;
 use protocol::EventTime;
 
+use crate::draft::{self, Draft};
+
 /// Longest line that is read. A frame with a thousand objects has 100 kB.
 const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why a recording cannot be read.
+/// Most text that is kept for playing: some hours of a busy junction.
+const MAX_KEPT_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Why a recording cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// The file itself.
-    #[error("recording {path}: {error}")]
+    #[error("recording {path}: {error}; {}", next_step(error))]
     File {
         /// Which file.
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// It could not be written.
+    #[error(
+        "recording {path} cannot be written: {error}; check that its folder exists, may be \
+         written by you and has room"
+    )]
+    NotWritten {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Too long to be kept in memory.
+    #[error(
+        "recording {path} has more than {} MiB of text, too much to play as a camera; record a \
+         shorter clip (`edge-agent replay` reads recordings of any length)",
+        limit / (1024 * 1024)
+    )]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+        /// Bytes that are allowed.
+        limit: u64,
     },
     /// A line that is not an input.
     #[error(
@@ -45,18 +75,39 @@ pub enum RecordingError {
     },
 }
 
-/// Whether `path` is a recording by its name.
+/// What somebody with this file can do about it.
+fn next_step(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "correct the path, or make it with `edge-agent replay CLIP --record-inputs FILE`"
+        }
+        ErrorKind::PermissionDenied => "let the agent's user read it",
+        ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => {
+            "it is cut, damaged or not what its name says; copy or make it again"
+        }
+        _ => "check that it is a file and that its disk is sound",
+    }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Whether `path` is a recording by its name; also an unfinished one, `.part`.
 pub fn is_recording(path: &Path) -> bool {
-    let has_extension = |path: &Path, extension: &str| {
-        path.extension()
-            .is_some_and(|found| found.eq_ignore_ascii_case(extension))
-    };
-    let inner = if has_extension(path, "gz") {
+    let path = draft::without_part(path);
+    let inner = if has_extension(&path, "gz") {
         path.with_extension("")
     } else {
-        path.to_owned()
+        path
     };
     has_extension(&inner, "jsonl")
+}
+
+fn is_compressed(path: &Path) -> bool {
+    has_extension(&draft::without_part(path), "gz")
 }
 
 /// Reads a recording, line by line.
@@ -64,6 +115,8 @@ pub struct RecordingReader {
     path: PathBuf,
     lines: Box<dyn BufRead + Send>,
     line: usize,
+    /// Text read so far, decompressed.
+    bytes: u64,
     text: String,
 }
 
@@ -74,10 +127,7 @@ impl RecordingReader {
             path: path.to_owned(),
             error,
         })?;
-        let is_compressed = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-        let lines: Box<dyn BufRead + Send> = if is_compressed {
+        let lines: Box<dyn BufRead + Send> = if is_compressed(path) {
             Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
         } else {
             Box::new(BufReader::new(file))
@@ -86,6 +136,7 @@ impl RecordingReader {
             path: path.to_owned(),
             lines,
             line: 0,
+            bytes: 0,
             text: String::new(),
         })
     }
@@ -105,100 +156,135 @@ impl RecordingReader {
             if read == 0 {
                 return Ok(None);
             }
+            self.bytes += read as u64;
+            if read == MAX_LINE_BYTES && !self.text.ends_with('\n') {
+                let limit = MAX_LINE_BYTES / (1024 * 1024);
+                return Err(self.not_an_input(format!("it has more than {limit} MiB")));
+            }
             let text = self.text.trim();
             if text.is_empty() {
                 continue;
             }
             return serde_json::from_str(text)
                 .map(Some)
-                .map_err(|error| RecordingError::Line {
-                    path: self.path.clone(),
-                    line: self.line,
-                    reason: error.to_string(),
-                });
+                .map_err(|error| self.not_an_input(error.to_string()));
         }
     }
 
-    /// Everything that is left.
-    pub fn read_all(mut self) -> Result<Vec<Input>, RecordingError> {
-        let mut inputs = Vec::new();
-        while let Some(input) = self.next_input()? {
-            inputs.push(input);
+    fn not_an_input(&self, reason: String) -> RecordingError {
+        RecordingError::Line {
+            path: self.path.clone(),
+            line: self.line,
+            reason,
         }
-        if inputs
-            .iter()
-            .any(|input| matches!(input, Input::Detections(_)))
-        {
-            Ok(inputs)
+    }
+
+    /// Everything that is left, for playing: at most 512 MiB of text.
+    pub fn read_all(self) -> Result<Vec<Input>, RecordingError> {
+        let mut inputs = Vec::new();
+        self.each(MAX_KEPT_BYTES, |input| inputs.push(input))?;
+        Ok(inputs)
+    }
+
+    /// How many inputs [`read_all`](Self::read_all) would give, or its error;
+    /// keeps none of them.
+    pub fn count(self) -> Result<usize, RecordingError> {
+        let mut inputs = 0;
+        self.each(MAX_KEPT_BYTES, |_| inputs += 1)?;
+        Ok(inputs)
+    }
+
+    fn each(mut self, limit: u64, mut take: impl FnMut(Input)) -> Result<(), RecordingError> {
+        let mut has_detections = false;
+        while let Some(input) = self.next_input()? {
+            if self.bytes > limit {
+                let path = self.path;
+                return Err(RecordingError::TooLong { path, limit });
+            }
+            has_detections |= matches!(input, Input::Detections(_));
+            take(input);
+        }
+        if has_detections {
+            Ok(())
         } else {
             Err(RecordingError::Empty { path: self.path })
         }
     }
 }
 
-/// Writes a recording; compressed when the name ends in `.gz`.
+/// Writes a recording; compressed when the name ends in `.gz`. It has its name
+/// only after [`finish`](Self::finish), and is called `NAME.part` until then.
 pub struct RecordingWriter {
     path: PathBuf,
+    draft: Draft,
     sink: Sink,
 }
 
 enum Sink {
-    Plain(std::io::BufWriter<File>),
-    Compressed(flate2::write::GzEncoder<std::io::BufWriter<File>>),
+    Plain(BufWriter<File>),
+    Compressed(flate2::write::GzEncoder<BufWriter<File>>),
+}
+
+impl Sink {
+    fn end(self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(mut sink) => sink.flush(),
+            Self::Compressed(sink) => sink.finish().and_then(|mut sink| sink.flush()),
+        }
+    }
 }
 
 impl RecordingWriter {
-    /// Makes or empties `path`.
+    /// Starts the recording that is to be called `path`.
     pub fn create(path: &Path) -> Result<Self, RecordingError> {
-        let fault = |error| RecordingError::File {
-            path: path.to_owned(),
-            error,
-        };
-        let file = std::io::BufWriter::new(File::create(path).map_err(fault)?);
-        let is_compressed = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-        let sink = if is_compressed {
-            Sink::Compressed(flate2::write::GzEncoder::new(
-                file,
-                flate2::Compression::default(),
-            ))
+        let (draft, file) = Draft::create(path).map_err(|error| not_written(path, error))?;
+        let file = BufWriter::new(file);
+        let sink = if is_compressed(path) {
+            let level = flate2::Compression::default();
+            Sink::Compressed(flate2::write::GzEncoder::new(file, level))
         } else {
             Sink::Plain(file)
         };
         Ok(Self {
             path: path.to_owned(),
+            draft,
             sink,
         })
     }
 
     /// Adds one input.
     pub fn write(&mut self, input: &Input) -> Result<(), RecordingError> {
-        let mut line = serde_json::to_vec(input)
-            .map_err(std::io::Error::from)
-            .map_err(|error| RecordingError::File {
-                path: self.path.clone(),
-                error,
-            })?;
-        line.push(b'\n');
-        let written = match &mut self.sink {
-            Sink::Plain(sink) => sink.write_all(&line),
-            Sink::Compressed(sink) => sink.write_all(&line),
-        };
-        written.map_err(|error| RecordingError::File {
-            path: self.path.clone(),
-            error,
-        })
+        let line = serde_json::to_vec(input).map_err(std::io::Error::from);
+        let written = line.and_then(|mut line| {
+            line.push(b'\n');
+            match &mut self.sink {
+                Sink::Plain(sink) => sink.write_all(&line),
+                Sink::Compressed(sink) => sink.write_all(&line),
+            }
+        });
+        written.map_err(|error| not_written(&self.path, error))
     }
 
-    /// Writes what is still in memory.
+    /// All is written: the recording gets its name.
     pub fn finish(self) -> Result<(), RecordingError> {
-        let path = self.path;
-        let finished = match self.sink {
-            Sink::Plain(mut sink) => sink.flush(),
-            Sink::Compressed(sink) => sink.finish().and_then(|mut sink| sink.flush()),
-        };
-        finished.map_err(|error| RecordingError::File { path, error })
+        let Self { path, draft, sink } = self;
+        sink.end()
+            .and_then(|()| draft.keep())
+            .map_err(|error| not_written(&path, error))
+    }
+
+    /// Not all was written: what was stays readable as `NAME.part`; where that is.
+    pub fn leave_unfinished(self) -> Result<PathBuf, RecordingError> {
+        let Self { path, draft, sink } = self;
+        sink.end().map_err(|error| not_written(&path, error))?;
+        Ok(draft.leave())
+    }
+}
+
+fn not_written(path: &Path, error: std::io::Error) -> RecordingError {
+    RecordingError::NotWritten {
+        path: path.to_owned(),
+        error,
     }
 }
 
@@ -227,4 +313,114 @@ pub fn shifted(mut input: Input, shift_us: i64) -> Input {
         Input::Tick(time) | Input::End(time) => shift(time),
     }
     input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detections(micros: i64) -> Input {
+        let line = format!(
+            r#"{{"detections":{{"frame":{micros},"time":"{}","time_quality":"media","aspect":1.5,"items":[]}}}}"#,
+            EventTime::from_micros(micros)
+        );
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn gz(path: &Path, chunk: &[u8], times: usize) {
+        let mut sink =
+            flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
+        for _ in 0..times {
+            sink.write_all(chunk).unwrap();
+        }
+        sink.finish().unwrap();
+    }
+
+    #[test]
+    fn a_recording_has_its_name_once_it_is_whole_and_can_be_read_before() {
+        for name in ["r.jsonl", "r.jsonl.gz"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(name);
+            let inputs = [detections(1), Input::End(EventTime::from_micros(2))];
+            let write = || {
+                let mut writer = RecordingWriter::create(&path).unwrap();
+                for input in &inputs {
+                    writer.write(input).unwrap();
+                }
+                writer
+            };
+            let part = write().leave_unfinished().unwrap();
+            assert!(!path.exists() && is_recording(&part), "{}", part.display());
+            let read = RecordingReader::open(&part).unwrap().read_all().unwrap();
+            assert_eq!(format!("{read:?}"), format!("{inputs:?}"));
+
+            write().finish().unwrap();
+            assert!(!part.exists());
+            assert_eq!(RecordingReader::open(&path).unwrap().count().unwrap(), 2);
+        }
+    }
+
+    #[test]
+    fn a_recording_that_does_not_fit_is_refused_while_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let line = serde_json::to_string(&detections(1)).unwrap() + "\n";
+        std::fs::write(&path, line.repeat(10)).unwrap();
+        let read = |limit| {
+            let mut taken = 0;
+            let outcome = RecordingReader::open(&path)
+                .unwrap()
+                .each(limit, |_| taken += 1);
+            (outcome.map_err(|error| error.to_string()), taken)
+        };
+        let length = line.len() as u64;
+        assert_eq!(read(10 * length), (Ok(()), 10));
+        let (outcome, taken) = read(4 * length);
+        assert_eq!(taken, 4);
+        assert!(outcome.unwrap_err().contains("record a shorter clip"));
+    }
+
+    #[test]
+    fn a_small_file_that_unpacks_to_a_huge_line_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bomb.jsonl.gz");
+        gz(&path, "[".repeat(1 << 20).as_bytes(), 64);
+        assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
+        let error = RecordingReader::open(&path).unwrap().count().unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("line 1") && text.contains("more than 4 MiB"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_comes_with_the_next_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let cut = dir.path().join("cut.jsonl.gz");
+        let line = serde_json::to_vec(&detections(1)).unwrap();
+        gz(&cut, &line, 1);
+        let bytes = std::fs::read(&cut).unwrap();
+        std::fs::write(&cut, &bytes[..bytes.len() - 12]).unwrap();
+        let plain = dir.path().join("plain.jsonl.gz");
+        std::fs::write(&plain, &line).unwrap();
+        let binary = dir.path().join("binary.jsonl");
+        std::fs::write(&binary, [0xff, 0xfe, b'\n']).unwrap();
+        for (path, step) in [
+            (dir.path().join("nowhere.jsonl"), "correct the path"),
+            (cut, "it is cut, damaged"),
+            (plain, "it is cut, damaged"),
+            (binary, "it is cut, damaged"),
+            (dir.path().to_owned(), "check that it is a file"),
+        ] {
+            let error = RecordingReader::open(&path)
+                .and_then(RecordingReader::count)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(step), "{}: {error}", path.display());
+        }
+        let nowhere = dir.path().join("no/where.jsonl");
+        let error = RecordingWriter::create(&nowhere).map(drop).unwrap_err();
+        assert!(error.to_string().contains("its folder exists"), "{error}");
+    }
 }

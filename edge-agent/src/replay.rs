@@ -4,8 +4,9 @@
 //! to standard output (or a file) as JSON lines; words for people to standard
 //! error, so that a pipe gets nothing but events.
 
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+mod outputs;
+
+use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -19,10 +20,11 @@ use protocol::{CameraId, EventTime};
 
 use crate::config::{AgentConfig, BoxIdentity, CameraConfig};
 use crate::live::StopFlag;
-use crate::recording::{RecordingReader, RecordingWriter, is_recording};
+use crate::recording::{RecordingError, RecordingReader, RecordingWriter, is_recording};
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
+use outputs::{EventLines, leave, refuse_collisions};
 
 /// What to replay, and what to make of it.
 #[derive(Debug)]
@@ -58,48 +60,76 @@ pub struct ReplayOutcome {
     pub warnings: Vec<String>,
 }
 
+/// What one pass over a clip or recording gave.
+struct Pass {
+    frames: u64,
+    warnings: Vec<String>,
+    /// Whether it came to the end, and was not told to stop before.
+    is_whole: bool,
+}
+
 /// Replays.
+///
+/// Files appear under their names when all went well; otherwise what came until
+/// then stays beside, as `NAME.part`.
 pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<ReplayOutcome> {
     let config = AgentConfig::load(&request.config)?;
     let camera = choose_camera(&config, request.camera.as_ref())?;
-    let mut events: Box<dyn Write> = match &request.events {
-        Some(path) => Box::new(BufWriter::new(
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
-        )),
-        None => Box::new(BufWriter::new(std::io::stdout())),
-    };
+    refuse_collisions(request)?;
+    if is_recording(&request.clip) && request.annotate.is_some() {
+        bail!("a recording of inputs has no pictures; --annotate needs the clip itself");
+    }
+    let mut events = EventLines::create(request.events.as_deref())?;
     let mut recorder = request
         .record_inputs
         .as_deref()
         .map(RecordingWriter::create)
         .transpose()?;
     let mut sink = Sink {
-        events: &mut events,
+        events: events.lines(),
         recorder: recorder.as_mut(),
         summary: Summary::default(),
         outputs: Vec::new(),
     };
-    let (frames, warnings) = if is_recording(&request.clip) {
-        if request.annotate.is_some() {
-            bail!("a recording of inputs has no pictures; --annotate needs the clip itself");
-        }
-        (
-            replay_recording(request, &config.identity, camera, &mut sink, stop)?,
-            Vec::new(),
-        )
+    let pass = if is_recording(&request.clip) {
+        replay_recording(request, &config.identity, camera, &mut sink, stop)
     } else {
-        replay_clip(request, &config, camera, &mut sink, stop)?
+        replay_clip(request, &config, camera, &mut sink, stop)
     };
-    let summary = std::mem::take(&mut sink.summary);
-    events.flush().context("cannot write the events")?;
-    if let Some(recorder) = recorder {
-        recorder.finish()?;
+    let summary = sink.summary;
+    match pass {
+        Ok(Pass {
+            frames,
+            warnings,
+            is_whole: true,
+        }) => {
+            events.finish()?;
+            recorder.map(RecordingWriter::finish).transpose()?;
+            Ok(ReplayOutcome {
+                summary,
+                frames,
+                warnings,
+            })
+        }
+        Ok(Pass {
+            frames,
+            mut warnings,
+            is_whole: false,
+        }) => {
+            let left = leave(events, recorder)?;
+            warnings.push(format!("stopped before the end{left}"));
+            Ok(ReplayOutcome {
+                summary,
+                frames,
+                warnings,
+            })
+        }
+        // The first fault is the one to mend; a second one would hide it.
+        Err(error) => match leave(events, recorder) {
+            Ok(left) if !left.is_empty() => Err(error.context(format!("failed{left}"))),
+            _ => Err(error),
+        },
     }
-    Ok(ReplayOutcome {
-        summary,
-        frames,
-        warnings,
-    })
 }
 
 fn choose_camera<'a>(
@@ -161,13 +191,15 @@ fn replay_recording(
     camera: &CameraConfig,
     sink: &mut Sink<'_>,
     stop: &StopFlag,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Pass> {
     let mut reader = RecordingReader::open(&request.clip)?;
     let mut scene: Option<Scene> = None;
     let mut waiting = Vec::new();
     let mut frames = 0;
+    let mut is_whole = true;
     while let Some(input) = reader.next_input()? {
         if stop.is_set() {
+            is_whole = false;
             break;
         }
         // The first frame tells the proportions that a calibration needs.
@@ -184,7 +216,16 @@ fn replay_recording(
             None => waiting.push(input),
         }
     }
-    Ok(frames)
+    let mut warnings = Vec::new();
+    if frames == 0 && is_whole {
+        let path = request.clip.clone();
+        warnings.push(RecordingError::Empty { path }.to_string());
+    }
+    Ok(Pass {
+        frames,
+        warnings,
+        is_whole,
+    })
 }
 
 fn replay_clip(
@@ -193,7 +234,7 @@ fn replay_clip(
     camera: &CameraConfig,
     sink: &mut Sink<'_>,
     stop: &StopFlag,
-) -> anyhow::Result<(u64, Vec<String>)> {
+) -> anyhow::Result<Pass> {
     edge_video::init()?;
     let mut clip = ClipReader::open(&request.clip, request.start)?;
     let info = clip.info().clone();
@@ -222,9 +263,10 @@ fn replay_clip(
         .map(|path| crate::annotate::Annotator::create(path, &info))
         .transpose()?;
     let mut scene: Option<Scene> = None;
-    let (mut frames, mut last) = (0, None);
+    let (mut frames, mut last, mut is_whole) = (0, None, true);
     while let Some(frame) = clip.next_frame()? {
         if stop.is_set() {
+            is_whole = false;
             break;
         }
         if !pace.keeps(frame.time.as_micros()) {
@@ -259,13 +301,17 @@ fn replay_clip(
     }
     progress.finish();
     let mut warnings = clip.warnings().to_vec();
-    if frames == 0 && !stop.is_set() {
+    if frames == 0 && is_whole {
         warnings.push(format!(
             "{} gave no pictures at all",
             request.clip.display()
         ));
     }
-    Ok((frames, warnings))
+    Ok(Pass {
+        frames,
+        warnings,
+        is_whole,
+    })
 }
 
 fn analyse(

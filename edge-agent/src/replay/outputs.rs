@@ -1,0 +1,120 @@
+//! The files that a replay writes: none of them over what it reads, each under
+//! its name only when the replay came to its end.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::ReplayRequest;
+use crate::draft::{self, Draft};
+use crate::recording::RecordingWriter;
+
+/// Closes unfinished files; where they are, in words.
+pub(super) fn leave(
+    events: EventLines,
+    recorder: Option<RecordingWriter>,
+) -> anyhow::Result<String> {
+    let left = [
+        events.leave_unfinished()?,
+        recorder
+            .map(RecordingWriter::leave_unfinished)
+            .transpose()?,
+    ];
+    let left: Vec<String> = left
+        .iter()
+        .flatten()
+        .map(|path| path.display().to_string())
+        .collect();
+    Ok(if left.is_empty() {
+        String::new()
+    } else {
+        format!("; what came so far is in {}", left.join(" and "))
+    })
+}
+
+/// Events as JSON lines, on standard output or in a file of their own.
+pub(super) struct EventLines {
+    lines: Box<dyn Write>,
+    file: Option<(Draft, PathBuf)>,
+}
+
+impl EventLines {
+    pub(super) fn create(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else {
+            let lines = Box::new(BufWriter::new(std::io::stdout()));
+            return Ok(Self { lines, file: None });
+        };
+        let (draft, file) =
+            Draft::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self {
+            lines: Box::new(BufWriter::new(file)),
+            file: Some((draft, path.to_owned())),
+        })
+    }
+
+    pub(super) fn lines(&mut self) -> &mut dyn Write {
+        &mut *self.lines
+    }
+
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+        self.lines.flush().context("cannot write the events")?;
+        match self.file {
+            Some((draft, path)) => draft
+                .keep()
+                .with_context(|| format!("cannot write {}", path.display())),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the file is; `None` for standard output.
+    fn leave_unfinished(mut self) -> anyhow::Result<Option<PathBuf>> {
+        self.lines.flush().context("cannot write the events")?;
+        Ok(self.file.map(|(draft, _)| draft.leave()))
+    }
+}
+
+/// Refuses to write over what is read, and two things into one file.
+pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
+    let mut taken = vec![
+        ("the clip", place_of(&request.clip)),
+        ("--config", place_of(&request.config)),
+    ];
+    let outputs = [
+        ("--events", &request.events),
+        ("--annotate", &request.annotate),
+        ("--record-inputs", &request.record_inputs),
+    ];
+    for (option, path) in outputs {
+        let Some(path) = path.as_deref().filter(|path| !draft::is_stream(path)) else {
+            continue;
+        };
+        // The draft beside it is written as well.
+        let place = place_of(path);
+        for place in [draft::part_of(&place), place] {
+            if let Some((other, _)) = taken.iter().find(|(_, used)| *used == place) {
+                bail!(
+                    "{option} {} would overwrite {other}; give another name",
+                    path.display()
+                );
+            }
+            taken.push((option, place));
+        }
+    }
+    Ok(())
+}
+
+/// Where `path` truly is, whether or not it is there yet.
+fn place_of(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?))
+    };
+    std::fs::canonicalize(path)
+        .ok()
+        .or_else(in_folder)
+        .unwrap_or_else(|| path.to_owned())
+}
