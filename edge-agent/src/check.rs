@@ -3,25 +3,46 @@
 //! Text first, all faults at once with key and line; then every part is tried
 //! for real, each within a time limit, and each failure says what to do.
 
+mod cameras;
+mod store;
+
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::bounded;
-use edge_uplink::Outbox;
-use edge_video::{CameraStream, Frame, Notice};
+use edge_uplink::UplinkError;
 use protocol::CameraId;
 
-use crate::config::{AgentConfig, CameraConfig, ConfigFaults, RtspConfig, SourceConfig};
-use crate::{live, models_command, perception, scene_setup, uplink_settings};
+use crate::config::{AgentConfig, CameraConfig, ConfigFaults, SourceConfig, redacted};
+use crate::{models_command, uplink_settings};
 
 /// What was tried, and how it went.
 #[derive(Debug)]
 pub struct Finding {
     /// Which part: `camera gate-1`, `model`, `uplink` …
     pub part: String,
-    /// What is good, or what is wrong and what to do.
-    pub outcome: Result<String, String>,
+    /// How it went.
+    pub outcome: Outcome,
+}
+
+/// How a part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Good, and what it is.
+    Good(String),
+    /// It works, but somebody should know this.
+    Noted(String),
+    /// What is wrong and what to do.
+    Failed(String),
+}
+
+impl Outcome {
+    fn of<E: std::fmt::Display>(result: Result<impl Into<String>, E>) -> Self {
+        match result {
+            Ok(detail) => Self::Good(detail.into()),
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 /// How far to go.
@@ -56,20 +77,17 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     }
     let mut findings = vec![Finding {
         part: "configuration".to_owned(),
-        outcome: Ok(format!("{} camera(s)", config.cameras.len())),
+        outcome: Outcome::Good(format!("{} camera(s)", config.cameras.len())),
     }];
     if scope.offline {
-        findings.extend(cameras.iter().map(|camera| {
-            Finding {
-                part: format!("camera {}", camera.id),
-                outcome: scene_setup::scene(&config.identity, camera, None, 16.0 / 9.0)
-                    .map(|_| format!("{} rule(s)", camera.scene.rules.len()))
-                    .map_err(|error| error.to_string()),
-            }
-        }));
+        findings.extend(
+            cameras
+                .iter()
+                .map(|camera| cameras::text_only(&config, camera)),
+        );
         return Ok(findings);
     }
-    findings.push(store(&config));
+    findings.push(store::look(&config.store));
     let needs_detector = cameras
         .iter()
         .any(|c| matches!(c.source, SourceConfig::Rtsp(_)));
@@ -79,170 +97,71 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.push(Finding {
             part: "model".to_owned(),
             outcome: match &loaded {
-                Ok(loaded) => Ok(format!(
+                Ok(loaded) => Outcome::Good(format!(
                     "{} ({}) on {}",
                     loaded.manifest().id,
                     loaded.manifest().licence,
                     loaded.provider()
                 )),
-                Err(error) => Err(format!("{error:#}")),
+                Err(error) => Outcome::Failed(format!("{error:#}")),
             },
         });
         detector = loaded.ok();
     }
-    for camera in cameras {
-        let outcome = match &camera.source {
-            SourceConfig::Rtsp(rtsp) => {
-                live_camera(&config, camera, rtsp, detector.as_mut(), scope)
-            }
-            SourceConfig::Recording(recording) => live::probe_recording(recording)
-                .map_err(|error| error.to_string())
-                .and_then(|inputs| {
-                    scene_setup::scene(&config.identity, camera, None, recording.aspect)
-                        .map(|_| format!("recording of {inputs} inputs"))
-                        .map_err(|error| error.to_string())
-                }),
-        };
-        let part = format!("camera {}", camera.id);
-        // The stream's own words name the camera again.
-        let outcome = outcome.map_err(|reason| {
-            reason
-                .strip_prefix(&format!("{part}: "))
-                .map_or(reason.clone(), str::to_owned)
-        });
-        findings.push(Finding { part, outcome });
-    }
+    findings.extend(cameras::look(
+        &config,
+        &cameras,
+        detector.as_mut(),
+        scope.timeout,
+    ));
     findings.extend(uplink(&config, scope.timeout));
     Ok(findings)
 }
 
-fn store(config: &AgentConfig) -> Finding {
-    Finding {
-        part: format!("store {}", config.store.dir.display()),
-        outcome: Outbox::open(&config.store.dir, config.store.disk_budget())
-            .map(|outbox| format!("{} message(s) waiting for the centre", outbox.waiting()))
-            .map_err(|error| error.to_string()),
-    }
-}
-
-fn live_camera(
-    config: &AgentConfig,
-    camera: &CameraConfig,
-    rtsp: &RtspConfig,
-    detector: Option<&mut edge_inference::Detector>,
-    scope: &CheckScope,
-) -> Result<String, String> {
-    edge_video::init().map_err(|error| error.to_string())?;
-    let settings = rtsp
-        .stream_settings(None)
-        .map_err(|error| error.to_string())?;
-    let (wake, woken) = bounded(1);
-    let stream = CameraStream::start(camera.id.as_str(), settings, wake);
-    let first = first_frame(&stream, &woken, scope.timeout);
-    stream.stop();
-    let (frame, codec) = first?;
-    let scene = scene_setup::scene(&config.identity, camera, None, frame.aspect)
-        .map_err(|error| error.to_string())?;
-    let seen = match detector {
-        Some(detector) => {
-            let inputs = perception::look(detector, &frame, scene.config())
-                .map_err(|error| format!("pictures come, but: {error}"))?;
-            let detections = inputs.iter().find_map(|input| match input {
-                edge_core::Input::Detections(detections) => Some(detections.items.len()),
-                _ => None,
-            });
-            format!(", {} things seen", detections.unwrap_or_default())
-        }
-        None => String::new(),
-    };
-    let calibrated = match &camera.calibration {
-        Some(calibration) => scene_setup::calibrate(calibration, frame.aspect)
-            .map(|c| format!(", calibrated within {:.2} m", c.residual_m.0))?,
-        None => String::new(),
-    };
-    Ok(format!(
-        "{}×{} {codec}{seen}{calibrated}, {} rule(s)",
-        frame.width,
-        frame.height,
-        camera.scene.rules.len()
-    ))
-}
-
-/// The first picture and its codec, or why there is none.
-fn first_frame(
-    stream: &CameraStream,
-    woken: &crossbeam_channel::Receiver<()>,
-    timeout: Duration,
-) -> Result<(Frame, String), String> {
-    let deadline = Instant::now() + timeout;
-    let mut codec = String::new();
-    let mut last_word = None;
-    loop {
-        for notice in stream.notices().try_iter() {
-            match notice {
-                Notice::Connected { codec: name, .. } => codec = name,
-                Notice::Lost { message, .. } => last_word = Some(message),
-                _ => {}
-            }
-        }
-        if let Some(frame) = stream.take_newest() {
-            return Ok((frame, codec));
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        // One clear refusal is enough; more tries would say the same.
-        if left.is_zero() || last_word.is_some() {
-            return Err(last_word.unwrap_or_else(|| {
-                format!(
-                    "no picture within {} s; check power, network and address, or allow more \
-                     time with --timeout",
-                    timeout.as_secs()
-                )
-            }));
-        }
-        // Woken by a frame or a notice; the limit only bounds one turn.
-        let _woken = woken.recv_timeout(left.min(Duration::from_millis(100)));
-    }
-}
-
 fn uplink(config: &AgentConfig, timeout: Duration) -> Vec<Finding> {
     let Some(uplink) = &config.uplink else {
-        let outcome = Err("there is no [uplink]; events would stay on this box".to_owned());
+        let note = "there is no [uplink]; events stay on this box until there is one";
         return vec![Finding {
             part: "uplink".to_owned(),
-            outcome,
+            outcome: Outcome::Noted(note.to_owned()),
         }];
     };
     let (broker, evidence) = (
-        format!("uplink {}", uplink.url),
-        format!("evidence {}", uplink.evidence_url),
+        format!("uplink {}", redacted(&uplink.url)),
+        format!("evidence {}", redacted(&uplink.evidence_url)),
     );
     let probed = uplink_settings::settings(config)
         .map_err(|error| format!("{error:#}"))
         .and_then(|settings| settings.ok_or_else(|| "there is no [uplink]".to_owned()))
-        .and_then(|settings| {
-            edge_uplink::probe(&settings, timeout).map_err(|error| error.to_string())
-        });
+        .and_then(|settings| edge_uplink::probe(&settings, timeout).map_err(reason_of));
     match probed {
         Ok(report) => vec![
             Finding {
                 part: broker,
-                outcome: report
-                    .broker
-                    .map(str::to_owned)
-                    .map_err(|error| error.to_string()),
+                outcome: Outcome::of(report.broker.map_err(reason_of)),
             },
             Finding {
                 part: evidence,
-                outcome: report
-                    .evidence
-                    .map(|()| "takes evidence".to_owned())
-                    .map_err(|error| error.to_string()),
+                outcome: Outcome::of(
+                    report
+                        .evidence
+                        .map(|()| "takes evidence")
+                        .map_err(reason_of),
+                ),
             },
         ],
         Err(reason) => vec![Finding {
             part: broker,
-            outcome: Err(reason),
+            outcome: Outcome::Failed(reason),
         }],
+    }
+}
+
+/// The error without the address that the finding already names.
+fn reason_of(error: UplinkError) -> String {
+    match error {
+        UplinkError::Broker { reason, .. } | UplinkError::Evidence { reason, .. } => reason,
+        error => error.to_string(),
     }
 }
 
@@ -257,14 +176,18 @@ pub fn print(findings: &[Finding]) -> bool {
         }
     };
     for finding in findings {
-        match &finding.outcome {
-            Ok(detail) => println!("{}  {}: {detail}", paint("32", "ok    "), finding.part),
-            Err(reason) => println!("{}  {}: {reason}", paint("31", "FAILED"), finding.part),
-        }
+        let (word, detail) = match &finding.outcome {
+            Outcome::Good(detail) => (paint("32", "ok    "), detail),
+            Outcome::Noted(detail) => (paint("33", "note  "), detail),
+            Outcome::Failed(reason) => (paint("31", "FAILED"), reason),
+        };
+        // More lines stand under the first.
+        let detail = detail.replace('\n', "\n        ");
+        println!("{word}  {}: {detail}", finding.part);
     }
     let failed = findings
         .iter()
-        .filter(|finding| finding.outcome.is_err())
+        .filter(|finding| matches!(finding.outcome, Outcome::Failed(_)))
         .count();
     if failed > 0 {
         println!("{failed} of {} parts need attention", findings.len());

@@ -9,7 +9,7 @@ use edge_inference::{Detector, DetectorSettings, Installed, ModelStore, Runtime,
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::id::ModelId;
 
-use crate::config::DetectorConfig;
+use crate::config::{DetectorConfig, redacted};
 
 /// Columns of a table that goes to a file or a pipe.
 const WIDTH_WITHOUT_TERMINAL: u16 = 120;
@@ -86,7 +86,8 @@ pub fn install(store: &ModelStore, model: &ModelId, from: &str) -> anyhow::Resul
         ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes} {bytes_per_sec}")
             .context("progress template")?;
     bar.set_style(style);
-    bar.set_message(format!("{model} from {from}"));
+    // A download address may carry a token.
+    bar.set_message(format!("{model} from {}", redacted(from)));
     let path = store.install(model, from, &mut |done, total| {
         if let Some(total) = total {
             bar.set_length(total);

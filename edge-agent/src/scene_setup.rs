@@ -1,6 +1,6 @@
 //! A scene from a camera's configuration: identity, calibration, rules.
 
-use edge_core::{Calibration, Identity, Scene};
+use edge_core::{Calibration, Fault, Identity, Scene};
 use protocol::Digest;
 use protocol::event::Provenance;
 use protocol::units::Metres;
@@ -17,25 +17,31 @@ pub struct DetectorIdentity {
     pub digest: Digest,
 }
 
-/// Why a camera cannot have a scene.
+/// Why a camera cannot have a scene: all that is wrong with its rules and calibration.
 #[derive(Debug, thiserror::Error)]
-pub enum SceneSetupError {
-    /// The surveyed points do not make a calibration.
-    #[error("camera {camera}: calibration: {reason}")]
-    Calibration {
-        /// Which camera.
-        camera: protocol::CameraId,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-    /// The rules do not fit the calibration or each other.
-    #[error("camera {camera}: {faults}")]
-    Rules {
-        /// Which camera.
-        camera: protocol::CameraId,
-        /// All that is wrong.
-        faults: String,
-    },
+#[error("camera {camera}: {}", in_one_line(faults))]
+pub struct SceneSetupError {
+    /// Which camera.
+    pub camera: protocol::CameraId,
+    /// Keys relative to the camera's table, and what to do.
+    pub faults: Vec<Fault>,
+}
+
+fn in_one_line(faults: &[Fault]) -> String {
+    let faults: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.path, fault.message))
+        .collect();
+    faults.join("; ")
+}
+
+/// A camera's calibration, and what speaks against trusting it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibrated {
+    /// What rules measure by.
+    pub calibration: Calibration,
+    /// For people; empty when nothing does.
+    pub doubts: Vec<String>,
 }
 
 /// Makes the scene of `camera`.
@@ -47,15 +53,17 @@ pub fn scene(
     detector: Option<&DetectorIdentity>,
     aspect: f64,
 ) -> Result<Scene, SceneSetupError> {
+    let failed = |faults| SceneSetupError {
+        camera: camera.id.clone(),
+        faults,
+    };
     let calibration = camera
         .calibration
         .as_ref()
         .map(|config| calibrate(config, aspect))
         .transpose()
-        .map_err(|reason| SceneSetupError::Calibration {
-            camera: camera.id.clone(),
-            reason,
-        })?;
+        .map_err(|fault| failed(vec![fault]))?
+        .map(|calibrated| calibrated.calibration);
     let provenance = Provenance {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         configuration: Some(camera.digest),
@@ -71,32 +79,30 @@ pub fn scene(
         simulated: camera.simulated,
         provenance,
     };
-    Scene::new(identity, camera.scene.clone(), calibration).map_err(|faults| {
-        let faults: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("{}: {}", fault.path, fault.message))
-            .collect();
-        SceneSetupError::Rules {
-            camera: camera.id.clone(),
-            faults: faults.join("; "),
-        }
-    })
+    Scene::new(identity, camera.scene.clone(), calibration).map_err(failed)
 }
 
-/// The calibration that a camera's table describes.
-pub fn calibrate(config: &CalibrationConfig, aspect: f64) -> Result<Calibration, String> {
-    match config.image_to_ground {
-        Some(image_to_ground) => Ok(Calibration {
-            image_to_ground,
-            residual_m: Metres(config.residual_m.unwrap_or_default()),
-            points: 0,
+/// The calibration that a camera's table describes, or the key that hinders it.
+pub fn calibrate(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fault> {
+    match (config.image_to_ground, config.residual_m) {
+        (Some(image_to_ground), Some(residual_m)) => Ok(Calibrated {
+            calibration: Calibration {
+                image_to_ground,
+                residual_m: Metres(residual_m),
+                points: 0,
+            },
+            doubts: Vec::new(),
         }),
-        None => from_points(config, aspect),
+        (Some(_), None) => Err(Fault::new(
+            "calibration.residual_m",
+            "is missing; without it nobody knows how good `image_to_ground` is",
+        )),
+        (None, _) => from_points(config, aspect),
     }
 }
 
 #[cfg(feature = "cv")]
-fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibration, String> {
+fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fault> {
     let points: Vec<edge_stills::Survey> = config
         .points
         .iter()
@@ -105,28 +111,121 @@ fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibration, S
             ground: point.ground,
         })
         .collect();
-    let homography =
-        edge_stills::estimate_homography(&points, aspect).map_err(|error| error.to_string())?;
-    Ok(Calibration {
-        image_to_ground: homography.matrix,
-        residual_m: homography.residual_m,
-        points: points.len(),
+    let homography = edge_stills::estimate_homography(&points, aspect)
+        .map_err(|error| Fault::new("calibration.points", error.to_string()))?;
+    let mut doubts = Vec::new();
+    if homography.redundancy() == 0 {
+        doubts.push(
+            "four points fit exactly, also when one was measured wrongly; survey a fifth"
+                .to_owned(),
+        );
+    }
+    if homography.is_mirrored() {
+        doubts.push(
+            "the ground is mirrored, so left and right are exchanged; write east before north in \
+             `ground`, or look for two points that are swapped"
+                .to_owned(),
+        );
+    }
+    Ok(Calibrated {
+        calibration: Calibration {
+            image_to_ground: homography.matrix,
+            residual_m: homography.residual_m,
+            points: points.len(),
+        },
+        doubts,
     })
 }
 
 #[cfg(not(feature = "cv"))]
-fn from_points(_: &CalibrationConfig, _: f64) -> Result<Calibration, String> {
-    Err(
+fn from_points(_: &CalibrationConfig, _: f64) -> Result<Calibrated, Fault> {
+    Err(Fault::new(
+        "calibration.points",
         "this agent was built without OpenCV (feature `cv`) and cannot estimate a homography \
-         from points; give `image_to_ground` instead, or install the full build"
-            .to_owned(),
-    )
+         from points; give `image_to_ground` instead, or install the full build",
+    ))
 }
 
+/// What events say that they were measured by: the matrix and how good it is.
 fn digest_of(calibration: &Calibration) -> Digest {
     let mut hash = Sha256::new();
     for value in calibration.image_to_ground.iter().flatten() {
         hash.update(value.to_le_bytes());
     }
+    hash.update(calibration.residual_m.0.to_le_bytes());
+    hash.update((calibration.points as u64).to_le_bytes());
     Digest(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calibration_of_another_quality_has_another_digest() {
+        let one = Calibration {
+            image_to_ground: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            residual_m: Metres(0.1),
+            points: 6,
+        };
+        let worse = Calibration {
+            residual_m: Metres(0.2),
+            ..one
+        };
+        let (moved, fewer) = (
+            Calibration {
+                image_to_ground: [[1.0, 0.0, 0.1], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+                ..one
+            },
+            Calibration { points: 5, ..one },
+        );
+        for other in [worse, moved, fewer] {
+            assert_ne!(digest_of(&other), digest_of(&one), "{other:?}");
+        }
+    }
+
+    #[cfg(feature = "cv")]
+    #[test]
+    fn doubts_about_a_survey_are_told() {
+        let survey = |points: &[([f64; 2], [f64; 2])]| CalibrationConfig {
+            points: points
+                .iter()
+                .map(|(image, ground)| crate::config::SurveyedPoint {
+                    image: protocol::Point {
+                        x: image[0],
+                        y: image[1],
+                    },
+                    ground: *ground,
+                })
+                .collect(),
+            image_to_ground: None,
+            residual_m: None,
+        };
+        let doubts = |points: &[([f64; 2], [f64; 2])]| {
+            calibrate(&survey(points), 16.0 / 9.0).unwrap().doubts
+        };
+        let five = [
+            ([0.2, 0.9], [0.0, 0.0]),
+            ([0.8, 0.9], [6.0, 0.0]),
+            ([0.8, 0.3], [6.0, 12.0]),
+            ([0.2, 0.3], [0.0, 12.0]),
+            ([0.5, 0.6], [3.0, 6.0]),
+        ];
+        assert_eq!(doubts(&five), Vec::<String>::new());
+        let exact = doubts(&five[..4]);
+        assert!(
+            exact.len() == 1 && exact[0].contains("survey a fifth"),
+            "{exact:?}"
+        );
+        let northing_first = five.map(|(image, [x, y])| (image, [y, x]));
+        let mirrored = doubts(&northing_first);
+        assert!(
+            mirrored.len() == 1 && mirrored[0].contains("mirrored"),
+            "{mirrored:?}"
+        );
+
+        let line = five.map(|(image, [x, _])| (image, [x, 0.0]));
+        let fault = calibrate(&survey(&line), 16.0 / 9.0).unwrap_err();
+        assert_eq!(fault.path, "calibration.points");
+    }
 }

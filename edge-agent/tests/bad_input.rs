@@ -93,10 +93,234 @@ fn missing_sections_are_asked_for() {
     );
 }
 
+#[test]
+fn calibrations_and_addresses_that_cannot_be_meant_are_refused() {
+    faults(
+        &format!(
+            r#"{BOX}
+[uplink]
+url = "mqtt://me:hunter2@centre"
+evidence_url = "https://centre?token=hunter2"
+
+[[camera]]
+id = "gate"
+source = {{ rtsp = "rtsp://root:hun/ter2@gate/x", password = 12345 }}
+[camera.calibration]
+image_to_ground = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+[[camera]]
+id = "yard"
+source = {{ rtsp = "http://root:hunter2@yard/x" }}
+"#
+        ),
+        &expect![[r#"
+            box.toml:6: uplink.url: user and password do not belong into the address, which is written to logs; give them as `user` and `password_file`
+            box.toml:7: uplink.evidence_url: a password or token does not belong into the address, which is written to logs; write https://HOST:PORT and give the token as `evidence_token_file`
+            box.toml:11: camera[0].source.password: a password is text in quotes; better, give `password_file`
+            box.toml:12: camera[0].calibration.residual_m: is missing; how far, in metres, does `image_to_ground` put surveyed points from where they are (root mean square)?
+            box.toml:17: camera[1].source.rtsp: `http://yard/x` is not rtsp://HOST[:PORT]/PATH
+        "#]],
+    );
+}
+
+/// `check --offline` of one camera with these keys: its line and those below.
+fn offline(camera: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{BOX}\n[[camera]]\nid = \"c\"\nsource = {{ rtsp = \"rtsp://127.0.0.1/x\" }}\n{camera}"
+    );
+    let file = write(dir.path(), "box.toml", &text);
+    let (_, stdout, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+    assert!(stderr.is_empty(), "{stderr}");
+    stdout.replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn a_survey_that_proves_nothing_is_told_with_its_line() {
+    let points = |fifth: &str, [x, y]: [usize; 2]| {
+        let ground = [[0, 0], [6, 0], [6, 12], [0, 12]].map(|p| format!("[{}, {}]", p[x], p[y]));
+        format!(
+            "[camera.calibration]\npoints = [\n{{ image = [0.2, 0.9], ground = {} }},\n\
+             {{ image = [0.8, 0.9], ground = {} }},\n{{ image = [0.8, 0.3], ground = {} }},\n\
+             {{ image = [0.2, 0.3], ground = {} }},\n{fifth}]\n",
+            ground[0], ground[1], ground[2], ground[3]
+        )
+    };
+    let fifth = "{ image = [0.5, 0.6], ground = [3, 6] },\n";
+    expect![[r#"
+        ok      configuration: 1 camera(s)
+        ok      camera c: calibrated within 0.00 m, 0 rule(s)
+    "#]]
+    .assert_eq(&offline(&points(fifth, [0, 1])));
+    expect![[r#"
+        ok      configuration: 1 camera(s)
+        note    camera c: calibrated within 0.00 m, 0 rule(s)
+                box.toml:9: camera[0].calibration.points: four points fit exactly, also when one was measured wrongly; survey a fifth
+                box.toml:9: camera[0].calibration.points: the ground is mirrored, so left and right are exchanged; write east before north in `ground`, or look for two points that are swapped
+    "#]]
+    .assert_eq(&offline(&points("", [1, 0])));
+    let in_a_line = offline(&points("", [0, 0]));
+    assert!(
+        in_a_line.contains("FAILED  camera c: box.toml:9: camera[0].calibration.points: "),
+        "{in_a_line}"
+    );
+}
+
+/// A recording of `seconds` in which nothing is seen.
+fn recording(seconds: u64) -> String {
+    (0..seconds)
+        .map(|second| {
+            format!(
+                "{{\"detections\":{{\"frame\":{second},\"time\":\"2026-01-01T00:00:{second:02}Z\",\
+                 \"time_quality\":\"media\",\"aspect\":1.5,\"items\":[]}}}}\n"
+            )
+        })
+        .collect()
+}
+
+/// A configuration that has a camera for a replay.
+fn for_replay(dir: &Path) -> PathBuf {
+    let camera = "[[camera]]\nid = \"c\"\nsource = { rtsp = \"rtsp://127.0.0.1/x\" }\n";
+    write(dir, "box.toml", &format!("{BOX}{camera}"))
+}
+
+#[test]
+fn a_replay_writes_over_nothing_that_it_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let config = for_replay(dir.path());
+    let config = config.to_str().unwrap();
+    let clip = write(dir.path(), "clip.jsonl", &recording(3));
+    let clip = clip.to_str().unwrap();
+    write(dir.path(), "clip.jsonl.part", "");
+    std::os::unix::fs::symlink(clip, at("link.jsonl")).unwrap();
+    std::fs::create_dir(at("sub")).unwrap();
+    let around = at("sub/../clip.jsonl");
+    let (link, events) = (at("link.jsonl"), at("events.jsonl"));
+    let before = (std::fs::read(clip).unwrap(), std::fs::read(config).unwrap());
+    for (clip, options) in [
+        (clip, vec!["--record-inputs", clip]),
+        (clip, vec!["--record-inputs", &around]),
+        (clip, vec!["--record-inputs", &link]),
+        (&link, vec!["--record-inputs", clip]),
+        (clip, vec!["--events", clip]),
+        (clip, vec!["--events", config]),
+        (clip, vec!["--events", &events, "--record-inputs", &events]),
+        // Its draft would lie on the clip.
+        (&at("clip.jsonl.part"), vec!["--record-inputs", clip]),
+    ] {
+        let mut arguments = vec!["replay", clip, "--config", config];
+        arguments.extend(&options);
+        let (code, _, stderr) = agent(&arguments);
+        assert_eq!(code, Some(1), "{options:?}: {stderr}");
+        assert!(
+            stderr.contains("would overwrite") && stderr.contains("give another name"),
+            "{options:?}: {stderr}"
+        );
+        let after = (
+            std::fs::read(dir.path().join("clip.jsonl")).unwrap(),
+            std::fs::read(config).unwrap(),
+        );
+        assert_eq!(after, before, "{options:?}");
+        assert!(!Path::new(&events).exists());
+    }
+}
+
+#[test]
+fn what_was_recorded_before_a_fault_is_kept_aside_and_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let config = for_replay(dir.path());
+    let config = config.to_str().unwrap();
+    let clip = write(
+        dir.path(),
+        "clip.jsonl",
+        &format!("{}nonsense\n", recording(3)),
+    );
+    let (inputs, events) = (at("inputs.jsonl.gz"), at("events.jsonl"));
+    std::fs::write(&events, "from an earlier replay").unwrap();
+    let (code, _, stderr) = agent(&[
+        "replay",
+        clip.to_str().unwrap(),
+        "--config",
+        config,
+        "--record-inputs",
+        &inputs,
+        "--events",
+        &events,
+    ]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("line 4") && stderr.contains("inputs.jsonl.gz.part"),
+        "{stderr}"
+    );
+    assert!(!Path::new(&inputs).exists() && Path::new(&at("events.jsonl.part")).exists());
+    assert_eq!(
+        std::fs::read_to_string(&events).unwrap(),
+        "from an earlier replay"
+    );
+    let (code, _, stderr) = agent(&["replay", &at("inputs.jsonl.gz.part"), "--config", config]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("in 3 frames"), "{stderr}");
+}
+
+#[test]
+fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let config = for_replay(dir.path());
+    let config = config.to_str().unwrap();
+    // A recording that comes for as long as the test writes.
+    let clip = at("clip.jsonl");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&clip)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let inputs = at("inputs.jsonl.gz");
+    let mut command = Command::new(support::binary("edge-agent"));
+    command.args([
+        "replay",
+        &clip,
+        "--config",
+        config,
+        "--record-inputs",
+        &inputs,
+    ]);
+    let mut replay = support::Process::start(command, dir.path().join("replay.log"));
+    // Opens when the other side does; by then it listens for signals.
+    let mut lines = std::fs::File::options().write(true).open(&clip).unwrap();
+    lines.write_all(recording(5).as_bytes()).unwrap();
+    let more = std::thread::spawn(move || {
+        // Until nobody reads any more.
+        let deadline = std::time::Instant::now() + support::PATIENCE;
+        while std::time::Instant::now() < deadline
+            && lines.write_all(recording(1).as_bytes()).is_ok()
+        {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+    assert!(replay.is_running());
+    let log = dir.path().join("replay.log");
+    assert_eq!(replay.terminate(), Some(0));
+    more.join().unwrap();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("stopped before the end; what came so far is in")
+            && log.contains("inputs.jsonl.gz.part"),
+        "{log}"
+    );
+    assert!(!Path::new(&inputs).exists());
+    let (code, _, stderr) = agent(&["replay", &at("inputs.jsonl.gz.part"), "--config", config]);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
 fn replay(clip: &Path) -> (Option<i32>, String, String) {
     let dir = tempfile::tempdir().unwrap();
-    let camera = "[[camera]]\nid = \"c\"\nsource = { rtsp = \"rtsp://127.0.0.1/x\" }\n";
-    let config = write(dir.path(), "box.toml", &format!("{BOX}{camera}"));
+    let config = for_replay(dir.path());
     agent(&[
         "replay",
         clip.to_str().unwrap(),
@@ -309,25 +533,134 @@ source = {{ recording = "nowhere.jsonl" }}
 }
 
 #[test]
-fn a_camera_that_hangs_is_reported_within_the_time_limit() {
+fn cameras_that_hang_are_reported_within_the_time_limit_all_at_once() {
     let dir = tempfile::tempdir().unwrap();
     // Accepts, and never says a word.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = deaf.local_addr().unwrap();
+    let cameras: String = (0..16)
+        .map(|number| {
+            format!(
+                "[[camera]]\nid = \"deaf-{number}\"\nsource = {{ rtsp = \"rtsp://{address}/x\" }}\n"
+            )
+        })
+        .collect();
+    let text = format!("{BOX}[store]\ndir = \"store\"\n{cameras}");
+    let config = write(dir.path(), "box.toml", &text);
+    let started = std::time::Instant::now();
+    let (code, stdout, _) = agent(&["check", "--timeout", "3", config.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    for number in 0..16 {
+        assert!(
+            stdout.contains(&format!("FAILED  camera deaf-{number}: no picture from")),
+            "{stdout}"
+        );
+    }
+    // One after the other they would take 48.
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(40),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_check_beside_the_running_agent_is_content_and_before_it_leaves_no_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "clip.jsonl", &recording(3));
     let config = write(
         dir.path(),
         "box.toml",
         &format!(
-            "{BOX}[store]\ndir = \"store\"\n[[camera]]\nid = \"deaf\"\nsource = {{ rtsp = \"rtsp://{}/x\" }}\n",
-            deaf.local_addr().unwrap()
+            "{BOX}[store]\ndir = \"store\"\nbudget_mib = 1\n[[camera]]\nid = \"c\"\n\
+             source = {{ recording = \"clip.jsonl\", loop = true }}\n"
         ),
     );
-    let started = std::time::Instant::now();
-    let (code, stdout, _) = agent(&["check", "--timeout", "3", config.to_str().unwrap()]);
-    assert_eq!(code, Some(1));
-    assert!(stdout.contains("FAILED  camera deaf"), "{stdout}");
+    let check = || agent(&["check", config.to_str().unwrap()]);
+    let (code, stdout, stderr) = check();
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
     assert!(
-        started.elapsed() < std::time::Duration::from_secs(30),
-        "{:?}",
-        started.elapsed()
+        stdout.contains("empty, can be written")
+            && stdout.contains("ok      camera c: recording of 3 inputs")
+            && stdout.contains("note    uplink: there is no [uplink]"),
+        "{stdout}"
     );
+    let store = dir.path().join("store");
+    assert!(!store.exists(), "check has made {}", store.display());
+
+    let running = support::start_agent(dir.path(), &config);
+    support::eventually("the agent to watch", || {
+        running.log_text().contains("\"watching\"").then_some(())
+    });
+    let (code, stdout, stderr) = check();
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("in use by the edge-agent that runs here"),
+        "{stdout}"
+    );
+    assert_eq!(running.terminate(), Some(0));
+    let (_, stdout, _) = check();
+    assert!(
+        stdout.contains("message(s) waiting for the centre"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn no_command_ever_prints_a_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = write(dir.path(), "clip.jsonl", &recording(3));
+    let port = support::free_port();
+    write(dir.path(), "secret", "hunter2-file\n");
+    let config = write(
+        dir.path(),
+        "box.toml",
+        &format!(
+            r#"{BOX}
+[store]
+dir = "store"
+[uplink]
+url = "mqtt://127.0.0.1:{port}"
+evidence_url = "http://127.0.0.1:{port}"
+user = "me"
+password = "hunter2"
+evidence_token_file = "secret"
+[[camera]]
+id = "in-the-address"
+source = {{ rtsp = "rtsp://root:hunter2@127.0.0.1:{port}/x?password=hunter2" }}
+[[camera]]
+id = "beside-it"
+source = {{ rtsp = "rtsp://127.0.0.1:{port}/x", user = "root", password = "hunter2" }}
+[[camera]]
+id = "in-a-file"
+source = {{ rtsp = "rtsp://127.0.0.1:{port}/x", user = "root", password_file = "secret" }}
+"#
+        ),
+    );
+    let config = config.to_str().unwrap();
+    let (code, stdout, stderr) = agent(&["--log", "trace", "check", "--timeout", "3", config]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(stdout.contains("FAILED  camera in-the-address"), "{stdout}");
+    let mut said = stdout + &stderr;
+
+    let clip = clip.to_str().unwrap();
+    let replay = ["replay", clip, "--config", config, "--camera", "beside-it"];
+    let (code, stdout, stderr) = agent(&[&["--log", "trace"], &replay[..]].concat());
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    said += &(stdout + &stderr);
+
+    let mut command = Command::new(support::binary("edge-agent"));
+    command.args(["--log", "trace", "run", config]);
+    command.current_dir(support::repository());
+    let running = support::Process::start(command, dir.path().join("agent.log"));
+    for camera in ["in-the-address", "beside-it", "in-a-file"] {
+        support::eventually("each camera to be refused", || {
+            let refused = format!("camera {camera}: 127.0.0.1:{port} refuses");
+            running.log_text().contains(&refused).then_some(())
+        });
+    }
+    assert_eq!(running.terminate(), Some(0));
+    said += &std::fs::read_to_string(dir.path().join("agent.log")).unwrap();
+    let leak = said.lines().find(|line| line.contains("hunter2"));
+    assert_eq!(leak, None);
 }

@@ -131,7 +131,7 @@ fn read_camera(
     }));
     let keys: Option<CameraKeys> = section::read(&shell_table, at, faults);
     let source = read_source(table.get("source"), &format!("{at}.source"), folder, faults);
-    let (keys, source) = (keys?, source?);
+    let keys = keys?;
     let mut refuse = |key: &str, message: &str| {
         faults.push(ConfigFault {
             line: None,
@@ -177,7 +177,7 @@ fn read_camera(
             longitude: place.longitude,
         }),
         simulated: keys.simulated,
-        source,
+        source: source?,
         analysed_fps: keys.analysed_fps,
         calibration: keys.calibration,
         scene,

@@ -20,6 +20,16 @@ pub enum SourceConfig {
     Recording(RecordingConfig),
 }
 
+impl SourceConfig {
+    /// Width over height of the pictures, as far as it is known before the first one.
+    pub fn expected_aspect(&self) -> f64 {
+        match self {
+            Self::Rtsp(_) => default_aspect(),
+            Self::Recording(recording) => recording.aspect,
+        }
+    }
+}
+
 /// `source = { rtsp = "…" }`
 #[derive(Clone, Deserialize)]
 pub struct RtspConfig {

@@ -39,7 +39,6 @@ use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
-pub(crate) use player::probe as probe_recording;
 pub(crate) use signal_routes::topics as signal_topics;
 
 /// Work for a scene that is not yet done; more means that the scene thread is

@@ -99,10 +99,3 @@ fn sleep(duration: Duration, stop: &StopFlag) -> bool {
         std::thread::sleep(left.min(Duration::from_millis(50)));
     }
 }
-
-/// Whether a recording can be played at all, for `check`.
-pub(crate) fn probe(config: &RecordingConfig) -> Result<usize, RecordingError> {
-    RecordingReader::open(&config.recording)?
-        .read_all()
-        .map(|inputs| inputs.len())
-}

@@ -1,0 +1,224 @@
+//! Each camera: does it show something, is it seen, do its rules hold together?
+//!
+//! Cameras are asked several at a time, because most of the wait is for those
+//! that do not answer; the detector then looks at their pictures one by one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use edge_inference::Detector;
+use edge_video::Probe;
+
+use super::{Finding, Outcome};
+use crate::config::{AgentConfig, CameraConfig, ConfigFaults, RtspConfig, SourceConfig};
+use crate::recording::RecordingReader;
+use crate::{perception, scene_setup};
+
+/// Cameras asked at a time. Each opens a connection and a decoder.
+const AT_A_TIME: usize = 8;
+
+/// What can be said of a camera without asking it.
+pub(super) fn text_only(config: &AgentConfig, camera: &CameraConfig) -> Finding {
+    let aspect = camera.source.expected_aspect();
+    finding(camera, &[], scene(config, camera, aspect))
+}
+
+/// Asks every camera.
+pub(super) fn look(
+    config: &AgentConfig,
+    cameras: &[&CameraConfig],
+    mut detector: Option<&mut Detector>,
+    timeout: Duration,
+) -> Vec<Finding> {
+    let mut probes = probe_all(cameras, timeout);
+    cameras
+        .iter()
+        .enumerate()
+        .map(|(index, camera)| match &camera.source {
+            SourceConfig::Rtsp(_) => {
+                let probe = probes.remove(&index).unwrap_or_else(|| {
+                    Err("was not tried; please report this with the log".to_owned())
+                });
+                watched(config, camera, probe, detector.as_deref_mut())
+            }
+            SourceConfig::Recording(recording) => {
+                let played = RecordingReader::open(&recording.recording)
+                    .and_then(RecordingReader::count)
+                    .map(|inputs| format!("recording of {inputs} inputs"))
+                    .map_err(|error| error.to_string());
+                finding(camera, &[played], scene(config, camera, recording.aspect))
+            }
+        })
+        .collect()
+}
+
+/// The first picture of each network camera, or why there is none, by index.
+fn probe_all(
+    cameras: &[&CameraConfig],
+    timeout: Duration,
+) -> BTreeMap<usize, Result<Probe, String>> {
+    let network: Vec<(usize, &CameraConfig, &RtspConfig)> = cameras
+        .iter()
+        .enumerate()
+        .filter_map(|(index, camera)| match &camera.source {
+            SourceConfig::Rtsp(rtsp) => Some((index, *camera, rtsp)),
+            SourceConfig::Recording(_) => None,
+        })
+        .collect();
+    if network.is_empty() {
+        return BTreeMap::new();
+    }
+    if let Err(error) = edge_video::init() {
+        let fault = |(index, _, _): &(usize, _, _)| (*index, Err(error.to_string()));
+        return network.iter().map(fault).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let probe_some = || {
+        let mut probes = Vec::new();
+        while let Some((index, camera, rtsp)) = network.get(next.fetch_add(1, Ordering::Relaxed)) {
+            probes.push((*index, probe(camera, rtsp, timeout)));
+        }
+        probes
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_A_TIME.min(network.len()))
+            .map(|_| scope.spawn(probe_some))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_default())
+            .collect()
+    })
+}
+
+fn probe(camera: &CameraConfig, rtsp: &RtspConfig, timeout: Duration) -> Result<Probe, String> {
+    let settings = rtsp
+        .stream_settings(None)
+        .map_err(|error| error.to_string())?;
+    edge_video::probe(camera.id.as_str(), &settings, timeout).map_err(|(_, message)| {
+        // The stream names the camera in its log lines; the finding has named it already.
+        message
+            .strip_prefix(&format!("camera {}: ", camera.id))
+            .map(str::to_owned)
+            .unwrap_or(message)
+    })
+}
+
+fn watched(
+    config: &AgentConfig,
+    camera: &CameraConfig,
+    probe: Result<Probe, String>,
+    detector: Option<&mut Detector>,
+) -> Finding {
+    let probe = match probe {
+        Ok(probe) => probe,
+        // Its rules may be wrong as well.
+        Err(reason) => {
+            return finding(
+                camera,
+                &[Err(reason)],
+                scene(config, camera, camera.source.expected_aspect()),
+            );
+        }
+    };
+    let frame = &probe.frame;
+    let shown = format!("{}×{} {}", frame.width, frame.height, probe.codec);
+    let seen = detector.map(|detector| {
+        perception::look(detector, frame, &camera.scene)
+            .map(|inputs| {
+                let things = inputs.iter().find_map(|input| match input {
+                    edge_core::Input::Detections(detections) => Some(detections.items.len()),
+                    _ => None,
+                });
+                format!("{} things seen", things.unwrap_or_default())
+            })
+            .map_err(|error| format!("pictures come, but: {error}"))
+    });
+    let looks: Vec<_> = std::iter::once(Ok(shown)).chain(seen).collect();
+    finding(camera, &looks, scene(config, camera, frame.aspect))
+}
+
+/// What a scene would be made of.
+struct SceneWords {
+    /// Calibration and rules.
+    good: Vec<String>,
+    /// What speaks against the calibration.
+    doubts: Vec<String>,
+}
+
+/// Makes the scene as `run` would; `Err` has file, line and key of each fault.
+fn scene(config: &AgentConfig, camera: &CameraConfig, aspect: f64) -> Result<SceneWords, String> {
+    let in_the_file = |faults: &[edge_core::Fault]| {
+        let faults = faults
+            .iter()
+            .map(|fault| config.camera_fault(camera, &fault.path, &fault.message))
+            .collect();
+        let file = config.file.clone();
+        ConfigFaults { file, faults }.to_string()
+    };
+    scene_setup::scene(&config.identity, camera, None, aspect)
+        .map_err(|error| in_the_file(&error.faults))?;
+    let calibrated = camera
+        .calibration
+        .as_ref()
+        .map(|calibration| scene_setup::calibrate(calibration, aspect))
+        .transpose()
+        .map_err(|fault| in_the_file(&[fault]))?;
+    let mut words = SceneWords {
+        good: Vec::new(),
+        doubts: Vec::new(),
+    };
+    if let Some(calibrated) = calibrated {
+        let residual = calibrated.calibration.residual_m.0;
+        words
+            .good
+            .push(format!("calibrated within {residual:.2} m"));
+        let doubt = |doubt| {
+            let fault = config.camera_fault(camera, "calibration.points", doubt);
+            let file = config.file.clone();
+            let faults = vec![fault];
+            ConfigFaults { file, faults }.to_string()
+        };
+        words.doubts = calibrated.doubts.iter().map(|d| doubt(d)).collect();
+    }
+    words
+        .good
+        .push(format!("{} rule(s)", camera.scene.rules.len()));
+    Ok(words)
+}
+
+/// All that is wrong, else all that is doubtful below what is good.
+fn finding(
+    camera: &CameraConfig,
+    looks: &[Result<String, String>],
+    scene: Result<SceneWords, String>,
+) -> Finding {
+    let mut good = Vec::new();
+    let mut wrong = Vec::new();
+    for look in looks {
+        match look {
+            Ok(words) => good.push(words.clone()),
+            Err(reason) => wrong.push(reason.clone()),
+        }
+    }
+    let mut doubts = Vec::new();
+    match scene {
+        Ok(words) => {
+            good.extend(words.good);
+            doubts = words.doubts;
+        }
+        Err(faults) => wrong.push(faults),
+    }
+    let good = good.join(", ");
+    Finding {
+        part: format!("camera {}", camera.id),
+        outcome: if !wrong.is_empty() {
+            Outcome::Failed(wrong.join("\n"))
+        } else if doubts.is_empty() {
+            Outcome::Good(good)
+        } else {
+            Outcome::Noted(format!("{good}\n{}", doubts.join("\n")))
+        },
+    }
+}
