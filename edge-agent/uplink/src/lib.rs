@@ -28,6 +28,7 @@ mod connection;
 mod link;
 pub mod probe;
 pub mod settings;
+mod shorten;
 pub mod signals;
 mod trust;
 pub mod uplink;

@@ -15,12 +15,15 @@ use protocol::{EventTime, Receipt, topic};
 use tokio::sync::Notify;
 
 use crate::connection::{Busy, Client, Events, Failure, Happening};
-use crate::outbox::{OutboxError, ReceiptOutcome};
+use crate::outbox::{OutboxError, Outgoing, ReceiptOutcome};
+use crate::shorten::shorten;
 use crate::signals::SignalMessage;
 use crate::uplink::Shared;
 use crate::window::Window;
 use crate::{clock, envelope};
 
+/// Around topic and payload of a packet: header, lengths, packet id; generously.
+const PACKET_BYTES: usize = 64;
 /// Messages read from the disk at a time.
 const BATCH: u64 = 64;
 /// Outboxes whose receipts are remembered at a time: ours, and those this box had before.
@@ -174,7 +177,7 @@ impl Sender<'_> {
         let mut said = self.box_status(true, since).await?;
         let mut said_at = Instant::now();
         self.publish_box(&said).await?;
-        shared.connected(since);
+        shared.connected(since, self.largest());
 
         let mut window = self.fresh_window().await?;
         let mut statuses_sent = std::collections::BTreeMap::new();
@@ -185,7 +188,7 @@ impl Sender<'_> {
             for (camera, version, status) in shared.newer_statuses(&statuses_sent) {
                 let topic = topic::camera_state(&status.site, &status.box_id, &status.camera);
                 let payload = json(&envelope::of_camera_status(&status, clock::now()))?;
-                self.publish(&topic, true, &payload).await?;
+                self.publish_state(&topic, &payload).await?;
                 statuses_sent.insert(camera, version);
             }
             if said_at.elapsed() > TROUBLE {
@@ -273,17 +276,17 @@ impl Sender<'_> {
         for message in batch.into_messages() {
             let sequence = match message {
                 Ok(message) => {
-                    self.send_message(&message.topic, &message.payload).await?;
-                    message.sequence
+                    let sequence = message.sequence;
+                    if !self.send_message(message).await? {
+                        self.pass_over(sequence, window).await?;
+                    }
+                    sequence
                 }
                 Err((sequence, error)) => {
                     self.shared.note(format!(
                         "message {sequence} of the outbox cannot be read: {error}; check the disk"
                     ));
-                    let outbox = self.shared.outbox.clone();
-                    if on_disk(move || outbox.set_aside_unreadable(sequence)).await? {
-                        window.receipted(sequence, Instant::now());
-                    }
+                    self.pass_over(sequence, window).await?;
                     sequence
                 }
             };
@@ -298,17 +301,73 @@ impl Sender<'_> {
         Ok(sent_some)
     }
 
-    async fn send_message(&mut self, topic: &str, payload: &[u8]) -> Result<(), Failure> {
-        let largest = self.exchange.largest.load(Ordering::SeqCst);
-        // Room for the topic and the fixed header; the client would end the connection.
-        let size = (payload.len() + topic.len() + 64) as u64;
-        if largest > 0 && size > largest {
-            self.shared.note(format!(
-                "the broker takes packets of at most {largest} bytes and one message needs {size}; raise its limit (mosquitto: `max_packet_size`)"
-            ));
+    /// Sends a message, with less in it if the broker does not take it whole;
+    /// `false` when it takes it in no form.
+    async fn send_message(&mut self, message: Outgoing) -> Result<bool, Failure> {
+        let Outgoing {
+            sequence,
+            topic,
+            payload,
+        } = message;
+        let room = self.room(&topic);
+        if payload.len() <= room {
+            self.publish(&topic, false, &payload).await?;
+            return Ok(true);
+        }
+        let (needed, largest) = (payload.len() + PACKET_BYTES + topic.len(), self.largest());
+        let Some(short) = shorten(&payload, room) else {
+            self.shared.too_large(sequence, needed, largest);
+            return Ok(false);
+        };
+        if self.shared.shortened(sequence, needed, largest) {
+            let outbox = self.shared.outbox.clone();
+            if let Err(failure) = on_disk(move || outbox.keep_whole(sequence)).await {
+                tracing::warn!(
+                    sequence,
+                    reason = failure.reason,
+                    "the whole message is not kept"
+                );
+            }
+        }
+        self.publish(&topic, false, &short).await?;
+        Ok(true)
+    }
+
+    /// A message that cannot be sent: out of the way when it is the lowest,
+    /// until then it is come back to like one that got lost.
+    async fn pass_over(&self, sequence: u64, window: &mut Window) -> Result<(), Failure> {
+        let outbox = self.shared.outbox.clone();
+        if on_disk(move || outbox.set_aside(sequence)).await? {
+            window.receipted(sequence, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Largest packet that the broker takes.
+    fn largest(&self) -> usize {
+        match self.exchange.largest.load(Ordering::SeqCst) {
+            0 => usize::MAX,
+            largest => usize::try_from(largest).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Room for a payload on this topic; with more the client would end the connection.
+    fn room(&self, topic: &str) -> usize {
+        self.largest().saturating_sub(topic.len() + PACKET_BYTES)
+    }
+
+    /// Publishes a state. One that the broker does not take is not worth the connection.
+    async fn publish_state(&mut self, topic: &str, payload: &[u8]) -> Result<(), Failure> {
+        if payload.len() > self.room(topic) {
+            tracing::warn!(
+                topic,
+                bytes = payload.len(),
+                limit = self.largest(),
+                "a state is larger than the broker takes and is not published; raise its limit (mosquitto: `max_packet_size`)"
+            );
             return Ok(());
         }
-        self.publish(topic, false, payload).await
+        self.publish(topic, true, payload).await
     }
 
     async fn publish(&mut self, topic: &str, retain: bool, payload: &[u8]) -> Result<(), Failure> {
@@ -337,7 +396,7 @@ impl Sender<'_> {
     async fn publish_box(&mut self, status: &BoxStatus) -> Result<(), Failure> {
         let topic = topic::box_state(&status.site, &status.box_id);
         let payload = json(&envelope::of_box_status(status, clock::now()))?;
-        self.publish(&topic, true, &payload).await
+        self.publish_state(&topic, &payload).await
     }
 
     /// Says that we are gone on purpose; the broker then drops the last will.

@@ -45,6 +45,10 @@ pub(crate) use files::Upload;
 const DELIVERY_BYTES: usize = 512;
 /// Messages from memory written in one transaction.
 const CHUNK: usize = 256;
+/// Where messages go that cannot be sent, or not in full.
+const UNSENDABLE: &str = "unsendable";
+/// Whole copies kept there of messages that were sent with less in them.
+const MOST_KEPT: usize = 200;
 /// Evidence given up at a time when the disk is full: enough for some hundred events.
 const RELIEF_BYTES: u64 = 1 << 20;
 
@@ -75,6 +79,8 @@ pub struct OutboxStatus {
     pub receipted: u64,
     /// Receipts not believed, since the start.
     pub receipts_refused: u64,
+    /// Messages that cannot be sent in any form, now in `unsendable/`, since the start.
+    pub set_aside: u64,
 }
 
 /// What a receipt did.
@@ -164,6 +170,7 @@ struct State {
     events_lost: u64,
     receipted: u64,
     receipts_refused: u64,
+    set_aside: u64,
     renumbered: bool,
     /// What a damaged file became, until the next start.
     damaged: Option<database::Salvage>,
@@ -195,6 +202,7 @@ impl Outbox {
                     events_lost: 0,
                     receipted: 0,
                     receipts_refused: 0,
+                    set_aside: 0,
                     renumbered: false,
                     damaged: damaged.clone(),
                 }),
@@ -285,6 +293,7 @@ impl Outbox {
             events_lost: state.events_lost,
             receipted: state.receipted,
             receipts_refused: state.receipts_refused,
+            set_aside: state.set_aside,
         }
     }
 
@@ -409,25 +418,46 @@ impl Outbox {
         self.inner.sent.fetch_max(sequence, Ordering::SeqCst);
     }
 
-    /// Moves a message that cannot be read out of the way, into
-    /// `unreadable/` beside the database. Only the lowest one: the centre
-    /// accepts a hole below `sequencefloor`, and none above.
-    pub(crate) fn set_aside_unreadable(&self, sequence: u64) -> Result<bool, OutboxError> {
-        let state = self.lock();
+    /// Moves a message that cannot be sent out of the way, into `unsendable/`
+    /// beside the database. Only the lowest one: the centre accepts a hole
+    /// below `sequencefloor`, and none above.
+    pub(crate) fn set_aside(&self, sequence: u64) -> Result<bool, OutboxError> {
+        let mut state = self.lock();
         let (floor, _) = self.named(state.database.span())?;
         if sequence != floor {
             return Ok(false);
         }
-        let folder = self.inner.dir.join("unreadable");
+        let file = self.aside(&state, sequence)?;
+        self.named(state.database.delete(sequence))?;
+        state.set_aside += 1;
+        tracing::error!(file = %file.display(), sequence, "a message of the outbox could not be sent and was set aside");
+        Ok(true)
+    }
+
+    /// Copies a message that is sent with less in it to where those that
+    /// cannot be sent go; once, and not without end.
+    pub(crate) fn keep_whole(&self, sequence: u64) -> Result<(), OutboxError> {
+        let state = self.lock();
+        let folder = self.inner.dir.join(UNSENDABLE);
+        let kept = std::fs::read_dir(&folder).map_or(0, Iterator::count);
+        if kept < MOST_KEPT {
+            self.aside(&state, sequence)?;
+        }
+        Ok(())
+    }
+
+    fn aside(&self, state: &State, sequence: u64) -> Result<PathBuf, OutboxError> {
+        let folder = self.inner.dir.join(UNSENDABLE);
         let file = folder.join(format!("{}-{sequence}", state.database.id));
-        for (_, stored) in self.named(state.database.read(sequence, 1))? {
+        if let Some((found, stored)) = self.named(state.database.read(sequence, 1))?.pop()
+            && found == sequence
+            && !file.exists()
+        {
             std::fs::create_dir_all(&folder)
                 .and_then(|()| std::fs::write(&file, stored.envelope))
                 .map_err(|e| OutboxError::file(&file, e))?;
         }
-        self.named(state.database.delete(sequence))?;
-        tracing::error!(file = %file.display(), sequence, "a message of the outbox could not be read and was set aside; check the disk");
-        Ok(true)
+        Ok(file)
     }
 
     /// Returns when something was appended since the last call.
@@ -571,3 +601,5 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::samples;

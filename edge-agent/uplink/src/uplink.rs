@@ -71,8 +71,12 @@ pub struct UplinkStatus {
     pub receipts: u64,
     /// Of those, for another outbox.
     pub stranger_receipts: u64,
-    /// Messages from the broker that could not be read.
+    /// Receipts from the broker that could not be read.
     pub unreadable: u64,
+    /// Messages sent with less in them because the broker takes no larger ones.
+    pub shortened: u64,
+    /// Messages that were larger than the broker takes in any form, and not sent.
+    pub too_large: u64,
     /// Signal messages that nobody took in time.
     pub signals_dropped: u64,
     /// Signal messages that their reader refused ([`Signals::count_refused`]).
@@ -95,6 +99,10 @@ pub(crate) struct Counters {
     pub(crate) receipted_through: AtomicU64,
     pub(crate) stranger_receipts: AtomicU64,
     pub(crate) unreadable: AtomicU64,
+    pub(crate) shortened: AtomicU64,
+    pub(crate) too_large: AtomicU64,
+    /// Highest sequence counted in one of these two, so that a resend counts once.
+    limited_through: AtomicU64,
     pub(crate) uploads_done: AtomicU64,
     pub(crate) uploads_failed: AtomicU64,
 }
@@ -119,6 +127,8 @@ struct Told {
     mqtt: Option<&'static str>,
     last_error: Option<String>,
     last_upload_error: Option<String>,
+    /// The broker's limit and the largest packet that was above it.
+    limited: Option<(usize, usize)>,
 }
 
 impl Shared {
@@ -148,8 +158,10 @@ impl Shared {
         }
     }
 
-    pub(crate) fn connected(&self, since: EventTime) {
+    pub(crate) fn connected(&self, since: EventTime, largest: usize) {
         let mut told = self.told();
+        // Somebody raised the limit.
+        told.limited = told.limited.filter(|(_, needed)| *needed > largest);
         tracing::info!(broker = %self.settings.url, mqtt = told.mqtt, "connected");
         told.connected_since = Some(since);
         told.last_error = None;
@@ -161,15 +173,59 @@ impl Shared {
         self.told().last_error = None;
     }
 
+    /// A message went out with less in it; whether that is new.
+    pub(crate) fn shortened(&self, sequence: u64, needed: usize, largest: usize) -> bool {
+        let is_new = self.limited(sequence, needed, largest);
+        if is_new {
+            self.counters.shortened.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(broker = %self.settings.url, sequence, bytes = needed, limit = largest, "a message is larger than the broker takes and was sent with less in it; raise the broker's limit (mosquitto: `max_packet_size`)");
+        }
+        is_new
+    }
+
+    /// A message could not go out in any form.
+    pub(crate) fn too_large(&self, sequence: u64, needed: usize, largest: usize) {
+        if self.limited(sequence, needed, largest) {
+            self.counters.too_large.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(broker = %self.settings.url, sequence, bytes = needed, limit = largest, "a message is larger than the broker takes in any form and is not sent; raise the broker's limit (mosquitto: `max_packet_size`)");
+        }
+    }
+
+    fn limited(&self, sequence: u64, needed: usize, largest: usize) -> bool {
+        let mut told = self.told();
+        let needed = told.limited.map_or(needed, |(_, most)| most.max(needed));
+        told.limited = Some((largest, needed));
+        self.counters
+            .limited_through
+            .fetch_max(sequence, Ordering::Relaxed)
+            < sequence
+    }
+
+    /// What somebody must mend, worst first.
+    fn trouble(&self) -> Option<Words> {
+        if let Some(trouble) = self.outbox.trouble() {
+            return Some(trouble);
+        }
+        let told = self.told();
+        if let Some((largest, needed)) = told.limited {
+            return Some(Words::new(
+                format!(
+                    "Máy chủ MQTT chỉ nhận gói tối đa {largest} byte, có tin cần {needed}: tin bị rút gọn; hãy tăng giới hạn (mosquitto: `max_packet_size`)"
+                ),
+                format!(
+                    "the broker takes packets of at most {largest} bytes and a message needs {needed}: messages arrive incomplete; raise its limit (mosquitto: `max_packet_size`)"
+                ),
+            ));
+        }
+        told.last_upload_error.as_ref().map(|error| {
+            Words::new(
+                format!("Không gửi được bằng chứng: {error}"),
+                format!("evidence cannot be uploaded: {error}"),
+            )
+        })
+    }
+
     pub(crate) fn box_status(&self, online: bool, since: EventTime) -> BoxStatus {
-        let trouble = self.outbox.trouble().or_else(|| {
-            self.told().last_upload_error.clone().map(|error| {
-                Words::new(
-                    format!("Không gửi được bằng chứng: {error}"),
-                    format!("evidence cannot be uploaded: {error}"),
-                )
-            })
-        });
         BoxStatus {
             site: self.settings.site.clone(),
             box_id: self.settings.box_id.clone(),
@@ -177,7 +233,7 @@ impl Shared {
             version: self.settings.version.clone(),
             at: since,
             outbox_waiting: self.outbox.waiting(),
-            trouble,
+            trouble: self.trouble(),
         }
     }
 
@@ -362,6 +418,8 @@ impl Uplink {
             receipts: count(&counters.receipts),
             stranger_receipts: count(&counters.stranger_receipts),
             unreadable: count(&counters.unreadable),
+            shortened: count(&counters.shortened),
+            too_large: count(&counters.too_large),
             signals_dropped: signals.dropped,
             signals_refused: signals.refused,
             signals_undated: signals.undated,

@@ -8,7 +8,7 @@ use std::process::Command;
 use super::*;
 
 #[path = "../../tests/delivery/samples.rs"]
-pub(super) mod samples;
+pub(crate) mod samples;
 use samples::{at, box_id, camera, envelope_id, event, site};
 
 pub(super) const BUDGET: DiskBudget = DiskBudget::new(1 << 30);
@@ -346,14 +346,14 @@ fn a_row_that_cannot_be_read_goes_aside_when_it_is_the_lowest() {
             [],
         )
         .unwrap();
-    assert!(!outbox.set_aside_unreadable(2).unwrap(), "1 is still there");
+    assert!(!outbox.set_aside(2).unwrap(), "1 is still there");
     outbox.mark_sent(3);
     outbox.take_receipt(&receipt(&outbox, 1)).unwrap();
-    assert!(outbox.set_aside_unreadable(2).unwrap());
+    assert!(outbox.set_aside(2).unwrap());
     assert_eq!(held(&outbox), [(3, 3, envelope_id(3))]);
     let kept = dir
         .path()
-        .join("unreadable")
+        .join("unsendable")
         .join(format!("{}-2", outbox.id()));
     assert_eq!(fs::read_to_string(kept).unwrap(), "{\"half");
 }

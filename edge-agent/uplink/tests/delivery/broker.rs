@@ -28,18 +28,23 @@ impl Mosquitto {
 
     /// Not running yet.
     pub(crate) fn prepare(lines: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let broker = Self {
+            dir: tempfile::tempdir().unwrap(),
+            port: free_port(),
+            child: None,
+        };
+        broker.reconfigure(lines);
+        broker
+    }
+
+    /// With other lines from its next start on.
+    pub(crate) fn reconfigure(&self, lines: &str) {
+        let (dir, port) = (self.dir.path(), self.port);
         let mut config = format!("listener {port} 127.0.0.1\npersistence false\n");
         // Started as root it would become a user who may not read our files.
         writeln!(config, "user root").unwrap();
-        config.push_str(&lines.replace("DIR", &dir.path().display().to_string()));
-        std::fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
-        Self {
-            dir,
-            port,
-            child: None,
-        }
+        config.push_str(&lines.replace("DIR", &dir.display().to_string()));
+        std::fs::write(dir.join("mosquitto.conf"), config).unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -19,6 +19,8 @@ use uuid::Uuid;
 pub(crate) struct Received {
     /// Envelope id → how often it came.
     pub(crate) messages: BTreeMap<String, u32>,
+    /// Envelope id → the whole message.
+    pub(crate) bodies: BTreeMap<String, serde_json::Value>,
     /// Topic → the last state.
     pub(crate) states: BTreeMap<String, serde_json::Value>,
     sequences: BTreeMap<Uuid, BTreeSet<u64>>,
@@ -162,6 +164,8 @@ impl Received {
             sequence,
             sequencefloor,
         } = envelope.delivery.expect("events are counted");
+        let body = serde_json::from_slice(payload).expect("JSON");
+        self.bodies.insert(envelope.id.clone(), body);
         *self.messages.entry(envelope.id).or_default() += 1;
         let floor = self.floors.entry(outbox).or_default();
         *floor = sequencefloor.max(*floor);

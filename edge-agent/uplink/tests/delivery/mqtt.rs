@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::broker::Mosquitto;
 use crate::centre::Centre;
-use crate::samples::{at, box_id, camera, event, site};
+use crate::samples::{at, box_id, camera, envelope_id, event, site};
 use crate::{append, open, settings, start, until};
 
 fn camera_status(frames_received: u64) -> CameraStatus {
@@ -339,27 +339,91 @@ fn a_retained_signal_is_marked_and_the_loss_of_the_broker_is_told() {
     }
 }
 
-/// A broker with a limit must not be able to stop what is within it, nor to
-/// make us give up what is not.
+/// A message over the broker's limit once muted the box: it was never sent,
+/// the centre receipted up to it and no further, and the window filled.
 #[test]
-fn a_message_over_the_brokers_limit_is_named_and_waits() {
-    let broker = Mosquitto::with("allow_anonymous true\nmax_packet_size 20000\n");
+fn a_message_over_the_brokers_limit_arrives_with_less_in_it_and_holds_nothing_up() {
+    // An event without its path is within it, one with it is not.
+    let whole = event(3);
+    let whole = edge_uplink::envelope::of_event(&whole, at(3));
+    let limit = serde_json::to_vec(&whole).unwrap().len();
+    let mut broker = Mosquitto::with(&format!("allow_anonymous true\nmax_packet_size {limit}\n"));
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let mut small = event(1);
+    small.actors[0].path.clear();
+    outbox.append_event(&small, at(1)).unwrap();
+    let mut long = event(2);
+    long.title.en = "x".repeat(30_000);
+    outbox.append_event(&long, at(2)).unwrap();
+    append(&outbox, 3..=3);
+    let mut pacing = settings(&broker.url());
+    // Less than what comes after: one that is stuck would be noticed.
+    pacing.pace.window = 4;
+    let uplink = start(pacing, &outbox);
+    append(&outbox, 4..=20);
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(20), 20);
+    let status = uplink.status();
+    assert_eq!((status.shortened, status.too_large), (19, 0));
+    assert_eq!((status.rewinds, status.connections), (0, 1), "{status:?}");
+
+    let fact = |number: u64| {
+        let received = centre.received.lock().unwrap();
+        received.bodies[&envelope_id(number)]
+            .pointer("/data/facts/left_out")
+            .cloned()
+    };
+    assert_eq!(fact(1), None);
+    let all = "paths, actors, facts, explanation, texts";
+    assert_eq!(fact(2), Some(json!(all)));
+    assert_eq!(fact(3), Some(json!("paths")));
+    let whole = std::fs::read_dir(dir.path().join("unsendable")).unwrap();
+    assert_eq!(whole.count(), 19, "a technician finds them whole");
+
+    let trouble = |centre: &Centre| {
+        let received = centre.received.lock().unwrap();
+        let state = received.states.get(&box_topic())?;
+        Some(state.pointer("/data/trouble/en")?.as_str()?.to_owned())
+    };
+    until("the operator is told", || {
+        trouble(&centre).is_some_and(|trouble| trouble.contains("max_packet_size"))
+    });
+    // Raised as told: whole again, and no longer a trouble.
+    broker.kill();
+    broker.reconfigure("allow_anonymous true\n");
+    broker.run();
+    append(&outbox, 21..=21);
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(fact(21), None);
+    until("the operator is told", || trouble(&centre).is_none());
+}
+
+/// Below the smallest form of an event there is nothing left to leave out.
+#[test]
+fn a_message_that_fits_in_no_form_is_set_aside_and_the_rest_goes_on() {
+    let broker = Mosquitto::with("allow_anonymous true\nmax_packet_size 1400\n");
     let centre = Centre::on(broker.port);
     let dir = tempfile::tempdir().unwrap();
     let outbox = open(dir.path());
     append(&outbox, 1..=2);
-    let mut long = event(3);
-    long.title.en = "x".repeat(30_000);
-    outbox.append_event(&long, at(3)).unwrap();
-    append(&outbox, 4..=5);
+    // A kind is never left out: without it the centre knows nothing.
+    let mut endless = event(3);
+    endless.kind.0 = "x".repeat(2000);
+    outbox.append_event(&endless, at(3)).unwrap();
+    append(&outbox, 4..=6);
     let uplink = start(settings(&broker.url()), &outbox);
-    until("the rest arrives", || centre.has(5) == 4);
-    until("the limit is named", || {
-        let error = uplink.status().last_error.unwrap_or_default();
-        error.contains("max_packet_size") || error.contains("no receipt")
-    });
-    until("what is below it is receipted", || outbox.waiting() == 3);
-    assert_eq!(uplink.status().connections, 1, "the connection holds");
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(6), 5);
+    let status = uplink.status();
+    assert_eq!((status.too_large, status.outbox.set_aside), (1, 1));
+    assert_eq!(status.connections, 1, "the connection holds");
+    let aside = dir
+        .path()
+        .join("unsendable")
+        .join(format!("{}-3", outbox.id()));
+    assert!(aside.exists());
 }
 
 /// Speaks like a broker from before MQTT 5, in front of a real one.
