@@ -4,9 +4,11 @@
 //! last second is more than `min_angle_deg` off `direction`, for
 //! `min_duration_s` and `min_distance`. Course and progress are chords, not
 //! instants: a box that jitters or the arc of a U-turn has no long chord
-//! against the lane. Standing pauses; turning back ends it. **Needs** the
-//! lane's direction; with calibration distances are metres on the ground,
-//! without it heights of the vehicle's box. **Errs** where a vehicle reverses
+//! against the lane. Standing pauses; turning back ends it. Time in which the
+//! vehicle was not seen, but for a flicker, is not driven against the lane: it
+//! is reported apart (`hidden_s`) and makes the mean speed smaller. **Needs** the
+//! lane's direction and two pictures a second; with calibration distances are
+//! metres on the ground, without it heights of the vehicle's box. **Errs** where a vehicle reverses
 //! faster than `min_speed`; where a long vehicle of the neighbouring lane is
 //! seen at such a slant that its box stands in this one (leave a strip between
 //! the zone and that lane); and in a zone shorter than `min_distance`, where
@@ -91,8 +93,10 @@ const STANDING: Length = Length {
     metres: 0.5,
     heights: 0.15,
 };
-/// Courses that do not fit for up to this long are flicker, s.
+/// Courses that do not fit, or no sighting, for up to this long are flicker, s.
 const FLICKER_S: f64 = 0.6;
+/// Least part of the looks of the stretch that must show it in the zone.
+const LEAST_INSIDE: f64 = 0.8;
 /// Who has not driven against the lane for this long does it no more, s.
 const OVER_S: f64 = 3.0;
 
@@ -126,7 +130,32 @@ struct Against {
     last_watched: f64,
     /// Watched seconds with a course against the lane.
     driven_s: f64,
+    /// Seconds of which nobody saw the course.
+    hidden_s: f64,
     least_angle: f64,
+    /// Looks at the vehicle since then, those that showed it in the zone, and
+    /// those since the last that showed it against the lane.
+    looks: f64,
+    looks_inside: f64,
+    looks_astray: f64,
+}
+
+impl Against {
+    /// It was seen against the lane again, in the zone.
+    fn go_on(&mut self, user: &Observation, watched: f64, angle: f64) {
+        let passed = (watched - self.last_watched).max(0.0);
+        if passed <= FLICKER_S {
+            self.driven_s += passed;
+        } else {
+            self.hidden_s += passed;
+        }
+        self.last = user.spot;
+        self.last_watched = watched;
+        self.least_angle = self.least_angle.min(angle);
+        self.looks += 1.0 + self.looks_astray;
+        self.looks_inside += 1.0;
+        self.looks_astray = 0.0;
+    }
 }
 
 fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
@@ -212,30 +241,54 @@ impl WrongWay {
                 }
             }
             Some(angle) if is_inside && angle > self.min_angle_deg => {
-                let stretch = drive.against.get_or_insert_with(|| {
-                    let start = if polygon_contains(&self.zone.points, from.foot) {
-                        from
-                    } else {
-                        user.spot
-                    };
-                    Against {
-                        start,
-                        last: user.spot,
-                        last_watched: frame.watched,
-                        driven_s: user.spot.at.time.since(start.at.time).0.clamp(0.0, CHORD_S),
-                        least_angle: angle,
+                drive
+                    .against
+                    .get_or_insert_with(|| self.begin(user, from, frame))
+                    .go_on(user, frame.watched, angle);
+            }
+            _ => {
+                if let Some(against) = against {
+                    against.looks_astray += 1.0;
+                    if frame.watched - against.last_watched > FLICKER_S {
+                        drive.against = None;
                     }
-                });
-                let passed = frame.watched - stretch.last_watched;
-                stretch.driven_s += passed.clamp(0.0, OVER_S);
-                stretch.last = user.spot;
-                stretch.last_watched = frame.watched;
-                stretch.least_angle = stretch.least_angle.min(angle);
+                }
             }
-            _ if against.is_some_and(|a| frame.watched - a.last_watched > FLICKER_S) => {
-                drive.against = None;
+        }
+    }
+
+    /// A stretch that began with the chord by which it was noticed, if that lies in the zone.
+    fn begin(&self, user: &Observation, from: Spot, frame: &FrameView<'_>) -> Against {
+        let is_inside = |spot: &Spot| polygon_contains(&self.zone.points, spot.foot);
+        let start = if is_inside(&from) { from } else { user.spot };
+        let (mut driven_s, mut hidden_s, mut looks, mut looks_inside) = (0.0, 0.0, 0.0, 0.0);
+        let mut last = start;
+        let since_start = |spot: &&Spot| (start.at.time..user.spot.at.time).contains(&spot.at.time);
+        let seen = frame.trail(user).iter().filter(since_start);
+        for spot in seen.chain(std::iter::once(&user.spot)) {
+            let passed = spot.at.time.since(last.at.time).0;
+            if passed <= FLICKER_S {
+                driven_s += passed;
+            } else {
+                hidden_s += passed;
             }
-            _ => {}
+            last = *spot;
+            // `user` itself is counted when the stretch goes on.
+            if spot.at != user.spot.at {
+                looks += 1.0;
+                looks_inside += f64::from(u8::from(is_inside(spot)));
+            }
+        }
+        Against {
+            start,
+            last: user.spot,
+            last_watched: frame.watched,
+            driven_s,
+            hidden_s,
+            least_angle: f64::INFINITY,
+            looks,
+            looks_inside,
+            looks_astray: 0.0,
         }
     }
 
@@ -252,14 +305,14 @@ impl WrongWay {
         // Progress against the lane, so that weaving adds nothing.
         let distance = -along.dot(way.vector);
         let overall = along.angle_degrees(way.vector);
-        let pace = distance / against.driven_s.max(1e-3);
+        let pace = distance / (against.driven_s + against.hidden_s).max(1e-3);
         let (speed, least_speed, speed_unit) = match way.basis {
             Basis::Ground => (pace * 3.6, self.min_speed_kmh, "km/h"),
             Basis::Picture => (pace, self.min_speed_heights_per_s, "box heights per s"),
         };
         let span = Span::new(against.start.at, frame.at);
         let basis = way.basis;
-        let explanation = vec![
+        let mut explanation = vec![
             explain::number(
                 (
                     "heading_off_lane",
@@ -304,14 +357,30 @@ impl WrongWay {
                 speed_unit,
                 span,
             ),
+            explain::number(
+                explain::name(
+                    "in_zone",
+                    "Tỷ lệ lần nhìn thấy xe nằm trong làn",
+                    "Share of the looks with the vehicle in the zone",
+                ),
+                (
+                    against.looks_inside / against.looks.max(1.0),
+                    Comparison::AtLeast,
+                    LEAST_INSIDE,
+                ),
+                "",
+                span,
+            ),
         ];
-        if !explanation.iter().all(|predicate| predicate.holds) {
+        explanation.extend(explain::of_class(user, &self.classes, frame));
+        if !explain::all_hold(&explanation) {
             return None;
         }
         let mut facts = explain::facts([
             ("class", user.class.as_str().into()),
             ("basis", basis.as_str().into()),
             ("against_lane_s", against.driven_s.into()),
+            ("hidden_s", against.hidden_s.into()),
         ]);
         if basis == Basis::Ground {
             facts.insert("distance_m".to_owned(), Value::from(distance));
