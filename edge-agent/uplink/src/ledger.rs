@@ -176,6 +176,18 @@ pub(crate) fn evidence_due(
     Ok(rows.map_while(Result::ok).flatten().collect())
 }
 
+/// How many events go on, and of how many the evidence is due.
+pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    connection.query_row(
+        "SELECT (SELECT count(*) FROM open_event), (SELECT count(*) FROM evidence_due)",
+        [],
+        |row| {
+            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok((count(0)?, count(1)?))
+        },
+    )
+}
+
 fn parsed(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<EventId>> {
     let text: String = row.get(column)?;
     Ok(text.parse().ok())

@@ -81,6 +81,15 @@ pub struct OutboxStatus {
     pub receipts_refused: u64,
     /// Messages that cannot be sent in any form, now in `unsendable/`, since the start.
     pub set_aside: u64,
+    /// Messages refused at [`Outbox::append_event`] or [`Outbox::append_evidence`]
+    /// because the centre could not take them, since the start.
+    pub messages_refused: u64,
+    /// Files that were gone from the disk when it was their turn, since the start.
+    pub evidence_missing: u64,
+    /// Events on the disk that go on.
+    pub open_events: u64,
+    /// Events on the disk whose evidence is neither announced nor given up.
+    pub evidence_due: u64,
 }
 
 /// What a receipt did.
@@ -171,6 +180,8 @@ struct State {
     receipted: u64,
     receipts_refused: u64,
     set_aside: u64,
+    messages_refused: u64,
+    evidence_missing: u64,
     renumbered: bool,
     /// What a damaged file became, until the next start.
     damaged: Option<database::Salvage>,
@@ -203,6 +214,8 @@ impl Outbox {
                     receipted: 0,
                     receipts_refused: 0,
                     set_aside: 0,
+                    messages_refused: 0,
+                    evidence_missing: 0,
                     renumbered: false,
                     damaged: damaged.clone(),
                 }),
@@ -280,6 +293,8 @@ impl Outbox {
         let state = self.lock();
         let (floor, last) = state.database.span().unwrap_or((1, 0));
         let count = |wanted| state.database.files_in(wanted).unwrap_or(0);
+        let (open_events, evidence_due) =
+            ledger::counts(&state.database.connection).unwrap_or_default();
         OutboxStatus {
             id: state.database.id,
             waiting: (last + 1).saturating_sub(floor),
@@ -294,6 +309,10 @@ impl Outbox {
             receipted: state.receipted,
             receipts_refused: state.receipts_refused,
             set_aside: state.set_aside,
+            messages_refused: state.messages_refused,
+            evidence_missing: state.evidence_missing,
+            open_events,
+            evidence_due,
         }
     }
 
@@ -471,22 +490,8 @@ impl Outbox {
         envelope: &Envelope<T>,
         entries: Vec<Entry>,
     ) -> Result<u64, OutboxError> {
-        let unreadable = |source| OutboxError::Unreadable {
-            id: envelope.id.clone(),
-            source,
-        };
-        let text = serde_json::to_string(envelope).map_err(unreadable)?;
-        if text.len() + DELIVERY_BYTES > MAX_ENVELOPE_BYTES {
-            return Err(OutboxError::TooLarge {
-                id: envelope.id.clone(),
-                bytes: text.len(),
-            });
-        }
-        // JSON writes a number that is not finite as `null`, which the centre
-        // cannot read; found here it is one lost event, found there it would
-        // be one that is sent again for ever.
-        serde_json::from_str::<Envelope<Read>>(&text).map_err(unreadable)?;
-
+        let text = Self::written::<_, Read>(envelope)
+            .inspect_err(|_| self.lock().messages_refused += 1)?;
         let mut state = self.lock();
         if state.in_memory.len() >= self.inner.budget.max_in_memory {
             // One more chance before it is lost.
@@ -509,6 +514,28 @@ impl Outbox {
         drop(state);
         self.inner.appended.notify_one();
         Ok(sequence)
+    }
+
+    /// The envelope as text that the centre can take.
+    fn written<T: Serialize, Read: DeserializeOwned>(
+        envelope: &Envelope<T>,
+    ) -> Result<String, OutboxError> {
+        let unreadable = |source| OutboxError::Unreadable {
+            id: envelope.id.clone(),
+            source,
+        };
+        let text = serde_json::to_string(envelope).map_err(unreadable)?;
+        if text.len() + DELIVERY_BYTES > MAX_ENVELOPE_BYTES {
+            return Err(OutboxError::TooLarge {
+                id: envelope.id.clone(),
+                bytes: text.len(),
+            });
+        }
+        // JSON writes a number that is not finite as `null`, which the centre
+        // cannot read; found here it is one lost event, found there it would
+        // be one that is sent again for ever.
+        serde_json::from_str::<Envelope<Read>>(&text).map_err(unreadable)?;
+        Ok(text)
     }
 
     /// Writes everything in memory, oldest first; the last sequence given.

@@ -234,7 +234,10 @@ impl Outbox {
 
     /// The file is gone: there is nothing to upload.
     pub(crate) fn forget(&self, digest: &Digest) -> Result<(), OutboxError> {
-        self.named(self.lock().database.forget_file(&digest.to_string()))
+        let mut state = self.lock();
+        self.named(state.database.forget_file(&digest.to_string()))?;
+        state.evidence_missing += 1;
+        Ok(())
     }
 
     /// The centre has it. The copy stays for [`crate::DiskBudget::keep_uploaded`].

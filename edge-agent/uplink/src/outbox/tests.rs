@@ -182,6 +182,9 @@ fn what_the_centre_could_not_take_is_refused_at_once() {
     let error = outbox.append_event(&broken, at(1)).unwrap_err();
     assert!(matches!(error, OutboxError::Unreadable { .. }), "{error}");
     assert_eq!(outbox.append_event(&event(1), at(1)).unwrap(), 1);
+    let status = outbox.status();
+    assert_eq!(status.messages_refused, 2);
+    assert_eq!((status.open_events, status.evidence_due), (1, 1));
 }
 
 #[test]

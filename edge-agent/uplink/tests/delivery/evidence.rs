@@ -274,6 +274,25 @@ fn a_refused_token_waits_for_the_operator_and_says_so() {
 }
 
 #[test]
+fn a_file_that_is_gone_is_counted_and_holds_nothing_up() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let name = put(&outbox, b"gone").to_string();
+    std::fs::remove_file(dir.path().join("evidence").join(&name[..2]).join(&name)).unwrap();
+    put(&outbox, b"there");
+    let uplink = uploading(&server, &outbox);
+    until("the queue is empty", || {
+        uplink.status().uploads_waiting == 0
+    });
+    let status = uplink.status();
+    assert_eq!(
+        (status.outbox.evidence_missing, status.uploads_done),
+        (1, 1)
+    );
+}
+
+#[test]
 fn a_file_that_rotted_on_the_disk_is_not_uploaded() {
     let server = Server::start();
     let dir = tempfile::tempdir().unwrap();
