@@ -132,6 +132,16 @@ fn assert_all_arrived_once(dir: &Path, centre: &Centre, agent: Process, kills: u
         assert_eq!(ids.len(), distinct.len(), "an event is there twice");
         stored.is_subset(&distinct).then_some(distinct)
     });
+    // What a killed agent had begun is ended by the next one.
+    let ids = stored.clone();
+    eventually("the end of every event", || {
+        ids.iter()
+            .all(|id| {
+                let alert = centre.get(&format!("/api/v1/alerts/{id}"));
+                alert["machine"] == "cleared"
+            })
+            .then_some(())
+    });
     drop(agent);
     let all: BTreeSet<String> = stored_events(dir).into_iter().collect();
     let strangers: Vec<&String> = arrived.difference(&all).collect();

@@ -32,6 +32,7 @@ struct Inner {
     dropped_failed: u64,
     failed_in_a_row: u64,
     dropped_frozen: u64,
+    without_stills: u64,
     time_quality: Option<TimeQuality>,
     events: BTreeMap<String, u64>,
 }
@@ -175,6 +176,16 @@ impl CameraState {
     /// A frame of a frozen picture was not shown to the rules.
     pub(crate) fn count_dropped_frozen(&self) {
         self.lock().dropped_frozen += 1;
+    }
+
+    /// An event for which no still could be made or stored.
+    pub(crate) fn count_without_stills(&self) {
+        self.lock().without_stills += 1;
+    }
+
+    /// Events without stills so far.
+    pub(crate) fn without_stills(&self) -> u64 {
+        self.lock().without_stills
     }
 
     /// A new event of `kind`.

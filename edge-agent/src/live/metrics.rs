@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use edge_uplink::{Outbox, Uplink};
+use edge_uplink::{Outbox, OutboxStatus, Uplink, UplinkStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text::encode};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -161,11 +161,16 @@ impl Collector for Reading {
                 self.decode_errors(),
             ),
             ("edge_events", "Events, by kind", self.events()),
+            (
+                "edge_events_without_stills",
+                "Events for which no still could be made or stored",
+                self.per_camera(|camera| vec![(Vec::new(), camera.without_stills() as f64)]),
+            ),
         ];
         for (name, help, samples) in counters {
             write(&mut encoder, name, help, &samples, ConstCounter::new)?;
         }
-        let mut gauges = vec![
+        let gauges = [
             (
                 "edge_camera_watching",
                 "1 while the camera is watched",
@@ -176,30 +181,174 @@ impl Collector for Reading {
                 "Frames analysed per second over the last 10 s",
                 of_camera(|s| s.analysed_fps),
             ),
-            (
-                "edge_outbox_waiting",
-                "Messages that the centre has not receipted",
-                vec![(Vec::new(), sources.outbox.waiting() as f64)],
-            ),
         ];
-        if let Some(uplink) = &sources.uplink {
-            let status = uplink.status();
-            gauges.push((
-                "edge_uplink_connected",
-                "1 while the uplink is connected",
-                vec![(Vec::new(), f64::from(u8::from(status.connected)))],
-            ));
-            gauges.push((
-                "edge_uploads_waiting",
-                "Evidence files not yet uploaded",
-                vec![(Vec::new(), status.uploads_waiting as f64)],
-            ));
-        }
         for (name, help, samples) in gauges {
             write(&mut encoder, name, help, &samples, ConstGauge::new)?;
         }
-        Ok(())
+        delivery(&mut encoder, &sources.outbox.status())?;
+        match &sources.uplink {
+            Some(uplink) => connection(&mut encoder, &uplink.status()),
+            None => Ok(()),
+        }
     }
+}
+
+/// One number that belongs to no camera.
+fn one(value: u64) -> [Sample; 1] {
+    [(Vec::new(), value as f64)]
+}
+
+fn delivery(encoder: &mut DescriptorEncoder<'_>, outbox: &OutboxStatus) -> std::fmt::Result {
+    for (name, help, value) in [
+        (
+            "edge_outbox_waiting",
+            "Messages that the centre has not receipted",
+            outbox.waiting,
+        ),
+        (
+            "edge_outbox_in_memory",
+            "Events in memory because the disk takes none",
+            outbox.in_memory,
+        ),
+        (
+            "edge_outbox_bytes",
+            "Size of the outbox database",
+            outbox.database_bytes,
+        ),
+        (
+            "edge_evidence_bytes",
+            "Size of the evidence on this box",
+            outbox.evidence_bytes,
+        ),
+        (
+            "edge_evidence_waiting",
+            "Evidence files not yet uploaded",
+            outbox.evidence_waiting,
+        ),
+        (
+            "edge_evidence_refused",
+            "Evidence files that the centre refused for good",
+            outbox.evidence_refused,
+        ),
+    ] {
+        write(encoder, name, help, &one(value), ConstGauge::new)?;
+    }
+    for (name, help, value) in [
+        (
+            "edge_events_lost",
+            "Events lost because disk and memory were full",
+            outbox.events_lost,
+        ),
+        (
+            "edge_evidence_sacrificed",
+            "Evidence files given up for room before they were uploaded",
+            outbox.evidence_sacrificed,
+        ),
+        (
+            "edge_messages_receipted",
+            "Messages that the centre has receipted",
+            outbox.receipted,
+        ),
+        (
+            "edge_messages_set_aside",
+            "Messages that cannot be sent in any form",
+            outbox.set_aside,
+        ),
+        (
+            "edge_receipts_refused",
+            "Receipts that were not believed",
+            outbox.receipts_refused,
+        ),
+    ] {
+        write(encoder, name, help, &one(value), ConstCounter::new)?;
+    }
+    Ok(())
+}
+
+fn connection(encoder: &mut DescriptorEncoder<'_>, uplink: &UplinkStatus) -> std::fmt::Result {
+    let connected = one(u64::from(uplink.connected));
+    write(
+        encoder,
+        "edge_uplink_connected",
+        "1 while the uplink is connected",
+        &connected,
+        ConstGauge::new,
+    )?;
+    for (name, help, value) in [
+        (
+            "edge_uplink_connections",
+            "Connections made",
+            uplink.connections,
+        ),
+        (
+            "edge_uplink_failures",
+            "Connections that failed or ended",
+            uplink.failures,
+        ),
+        (
+            "edge_uplink_watchdog",
+            "Connections given up because nothing moved",
+            uplink.watchdog,
+        ),
+        (
+            "edge_messages_sent",
+            "Messages sent, resends included",
+            uplink.sent,
+        ),
+        (
+            "edge_messages_resent",
+            "Messages sent again within a connection",
+            uplink.resent,
+        ),
+        (
+            "edge_messages_shortened",
+            "Messages sent with less in them, for the broker's packet limit",
+            uplink.shortened,
+        ),
+        (
+            "edge_messages_too_large",
+            "Messages larger than the broker takes in any form",
+            uplink.too_large,
+        ),
+        (
+            "edge_receipts_overdue",
+            "Times that receipts were overdue and sending began again",
+            uplink.rewinds,
+        ),
+        (
+            "edge_receipts_unreadable",
+            "Receipts that could not be read",
+            uplink.unreadable,
+        ),
+        (
+            "edge_uploads",
+            "Evidence files uploaded",
+            uplink.uploads_done,
+        ),
+        (
+            "edge_upload_failures",
+            "Attempts to upload that failed",
+            uplink.uploads_failed,
+        ),
+        (
+            "edge_signals_dropped",
+            "Signal messages that nobody took in time",
+            uplink.signals_dropped,
+        ),
+        (
+            "edge_signals_refused",
+            "Signal messages that were malformed, too large or from another time",
+            uplink.signals_refused,
+        ),
+        (
+            "edge_signals_undated",
+            "Retained signal messages without a time of their own",
+            uplink.signals_undated,
+        ),
+    ] {
+        write(encoder, name, help, &one(value), ConstCounter::new)?;
+    }
+    Ok(())
 }
 
 impl Reading {

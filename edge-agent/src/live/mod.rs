@@ -16,6 +16,7 @@ mod load;
 mod metrics;
 mod player;
 mod publisher;
+mod recovery;
 mod scene_thread;
 mod signal_routes;
 
@@ -87,6 +88,7 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     let outbox = Outbox::open(&config.store.dir, config.store.disk_budget()).context(
         "the outbox could not be opened; nothing would survive a restart, so nothing is started",
     )?;
+    recovery::settle(&outbox);
     let needs_detector = config
         .cameras
         .iter()
@@ -257,8 +259,12 @@ impl Cameras {
             SourceConfig::Recording(recording) => Some(player::load(recording)?),
             SourceConfig::Rtsp(_) => None,
         };
-        let publisher =
-            publisher::Publisher::new(camera, around.outbox.clone(), around.uplink.cloned());
+        let publisher = publisher::Publisher {
+            scene: camera.scene.clone(),
+            outbox: around.outbox.clone(),
+            uplink: around.uplink.cloned(),
+            state: Arc::clone(state),
+        };
         let mut scene = scene_thread::SceneThread {
             config: camera.clone(),
             box_identity: around.config.identity.clone(),

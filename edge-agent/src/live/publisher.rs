@@ -8,25 +8,18 @@ use protocol::evidence::EvidenceManifest;
 use protocol::status::CameraStatus;
 use protocol::{Event, EventTime};
 
-use crate::config::CameraConfig;
+use super::CameraState;
 use crate::stills::{self, Canvas};
 
 /// Where a camera's events and stills go.
 pub(super) struct Publisher {
-    scene: SceneConfig,
-    outbox: Outbox,
-    uplink: Option<Arc<Uplink>>,
+    pub(super) scene: SceneConfig,
+    pub(super) outbox: Outbox,
+    pub(super) uplink: Option<Arc<Uplink>>,
+    pub(super) state: Arc<CameraState>,
 }
 
 impl Publisher {
-    pub(super) fn new(camera: &CameraConfig, outbox: Outbox, uplink: Option<Arc<Uplink>>) -> Self {
-        Self {
-            scene: camera.scene.clone(),
-            outbox,
-            uplink,
-        }
-    }
-
     /// Durable when it returns, or kept in memory and said.
     pub(super) fn event(&self, event: &Event) {
         match self.outbox.append_event(event, super::now()) {
@@ -47,7 +40,7 @@ impl Publisher {
             Ok(stills) => stills,
             Err(error) => {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no stills");
-                return;
+                return self.give_up(event);
             }
         };
         let mut items = Vec::new();
@@ -64,7 +57,7 @@ impl Publisher {
             }
         }
         if items.is_empty() {
-            return;
+            return self.give_up(event);
         }
         let manifest = EvidenceManifest {
             event: event.id,
@@ -73,6 +66,15 @@ impl Publisher {
         let whose = (&event.site, &event.box_id, &event.camera);
         if let Err(error) = self.outbox.append_evidence(whose, &manifest, super::now()) {
             tracing::error!(camera = %event.camera, id = %event.id, %error, "stills are not announced");
+        }
+    }
+
+    /// Tells the centre that no stills will come.
+    fn give_up(&self, event: &Event) {
+        self.state.count_without_stills();
+        let whose = (&event.site, &event.box_id, &event.camera);
+        if let Err(error) = self.outbox.give_up_evidence(whose, event.id, super::now()) {
+            tracing::error!(camera = %event.camera, id = %event.id, %error, "that there are no stills is not announced");
         }
     }
 
