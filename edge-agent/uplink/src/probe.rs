@@ -9,7 +9,7 @@ use std::time::Duration;
 use protocol::{Digest, topic};
 
 use crate::connection::{self, FailureKind, Happening, Hello, Version};
-use crate::settings::{UplinkError, UplinkSettings};
+use crate::settings::{UplinkError, UplinkSettings, without_user_info};
 use crate::trust::Trust;
 use crate::upload;
 
@@ -116,9 +116,9 @@ fn ask_for_evidence(
     trust: Option<&Trust>,
     timeout: Duration,
 ) -> Result<(), UplinkError> {
-    let fault = |reason| UplinkError::Evidence {
-        url: settings.evidence_url.clone(),
-        reason,
+    let fault = |reason: String| UplinkError::Evidence {
+        url: without_user_info(&settings.evidence_url),
+        reason: settings.redacted(&reason),
     };
     let agent = upload::agent(trust, timeout, timeout);
     // 404 is as good as 200: the address exists and the token is taken.

@@ -77,11 +77,42 @@ impl UplinkSettings {
                 Ok(Some(format!("{base}/api/v1/evidence")))
             }
             _ => Err(UplinkError::Url {
-                url: self.evidence_url.clone(),
+                url: without_user_info(&self.evidence_url),
                 expected: "http://HOST[:PORT] or https://HOST[:PORT]",
             }),
         }
     }
+
+    /// A text for people, without the user info of the evidence address: an
+    /// error of the HTTP client may repeat the address.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        match user_info(&self.evidence_url) {
+            Some(secret) if !secret.is_empty() => text.replace(&format!("{secret}@"), "…@"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// An address as it may be shown: `https://me:secret@host` is `https://…@host`.
+pub fn without_user_info(url: &str) -> String {
+    let (scheme, rest) = split_scheme(url);
+    rest.rsplit_once('@')
+        .map_or_else(|| url.to_owned(), |(_, host)| format!("{scheme}…@{host}"))
+}
+
+/// What stands before the `@`. The last one counts: a password that was not
+/// percent-encoded may have any character in it, and showing too little of an
+/// odd address is better than showing a secret.
+fn user_info(url: &str) -> Option<&str> {
+    split_scheme(url)
+        .1
+        .rsplit_once('@')
+        .map(|(secret, _)| secret)
+}
+
+/// `https://` and the rest.
+fn split_scheme(url: &str) -> (&str, &str) {
+    url.split_at(url.find("://").map_or(0, |colon| colon + 3))
 }
 
 // By hand, so that no secret reaches a log.
@@ -89,13 +120,13 @@ impl fmt::Debug for UplinkSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "…");
         f.debug_struct("UplinkSettings")
-            .field("url", &self.url)
+            .field("url", &without_user_info(&self.url))
             .field("user", &self.user)
             .field("password", &hidden(&self.password))
             .field("ca_file", &self.ca_file)
             .field("cert_file", &self.cert_file)
             .field("key_file", &self.key_file)
-            .field("evidence_url", &self.evidence_url)
+            .field("evidence_url", &without_user_info(&self.evidence_url))
             .field("evidence_token", &hidden(&self.evidence_token))
             .field("site", &self.site)
             .field("box_id", &self.box_id)
@@ -207,11 +238,7 @@ pub(crate) struct Broker {
 impl Broker {
     fn parse(url: &str) -> Result<Self, UplinkError> {
         let fault = |expected| UplinkError::Url {
-            // A password written into the address must not reach a log.
-            url: url
-                .rsplit_once('@')
-                .map_or(url, |(_, host)| host)
-                .to_owned(),
+            url: without_user_info(url),
             expected,
         };
         let wanted = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]";
@@ -306,6 +333,36 @@ mod tests {
         settings.password = Some("secret".to_owned());
         settings.evidence_token = Some("secret".to_owned());
         assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn user_info_of_an_address_is_never_shown() {
+        for (url, shown) in [
+            ("https://me:secret@c:1/x", "https://…@c:1/x"),
+            ("https://secret@c", "https://…@c"),
+            ("https://me:secret/@secret@c", "https://…@c"),
+            ("me:secret@c", "…@c"),
+            ("https://@c", "https://…@c"),
+            ("https://h@c", "https://…@c"),
+            ("https://c/x", "https://c/x"),
+            ("", ""),
+        ] {
+            assert_eq!(without_user_info(url), shown);
+        }
+        let mut settings = UplinkSettings::new(
+            "mqtt://me:secret@b",
+            SiteId::new("s").unwrap(),
+            BoxId::new("b").unwrap(),
+        );
+        settings.evidence_url = "ftp://me:secret@c".to_owned();
+        let error = settings.evidence_base().unwrap_err().to_string();
+        assert!(error.contains("`ftp://…@c`"), "{error}");
+        for shown in [
+            format!("{settings:?}"),
+            settings.redacted("bad uri ftp://me:secret@c/x"),
+        ] {
+            assert!(!shown.contains("secret"), "{shown}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 use crate::connection::{self, FailureKind, Hello, Version};
 use crate::link::{self, Exchange};
 use crate::outbox::{Outbox, OutboxStatus};
-use crate::settings::{Broker, UplinkError, UplinkSettings};
+use crate::settings::{Broker, UplinkError, UplinkSettings, without_user_info};
 use crate::signals::{self, Signals};
 use crate::trust::Trust;
 use crate::upload::Uploader;
@@ -147,10 +147,12 @@ impl Shared {
 
     /// The same for uploads; `None` when one worked.
     pub(crate) fn note_upload(&self, error: Option<String>) {
+        let error = error.map(|error| self.settings.redacted(&error));
         let mut told = self.told();
         if told.last_upload_error != error {
             if let Some(error) = &error {
-                tracing::warn!(centre = %self.settings.evidence_url, "{error}");
+                let centre = without_user_info(&self.settings.evidence_url);
+                tracing::warn!(centre, "{error}");
             } else {
                 tracing::info!("evidence is uploaded again");
             }

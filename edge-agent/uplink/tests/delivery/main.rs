@@ -10,6 +10,7 @@ mod kill;
 mod mqtt;
 mod probe;
 mod samples;
+mod secrets;
 mod tls;
 
 use std::path::Path;
