@@ -8,7 +8,7 @@ use protocol::envelope::{
     BOX_STATUS_TYPE, CAMERA_STATUS_TYPE, Delivery, EVENT_TYPE, EVIDENCE_TYPE, Envelope,
     MAX_ENVELOPE_BYTES, SPEC_VERSION,
 };
-use protocol::topic::Upward;
+use protocol::topic::{PREFIX, Upward};
 use protocol::units::Seconds;
 use protocol::{BoxId, CameraId, EventTime, SiteId};
 use serde::Deserialize;
@@ -34,6 +34,18 @@ impl Default for Limits {
     }
 }
 
+/// Highest sequence that is taken. No outbox gets there by counting, and below
+/// it nothing that is done with sequences can overflow.
+pub const HIGHEST_SEQUENCE: u64 = (1 << 62) - 1;
+
+/// The box whose branch of topics `topic` is in, whatever it is about.
+pub fn box_named_by(topic: &str) -> Option<(SiteId, BoxId)> {
+    let rest = topic.strip_prefix(PREFIX)?.strip_prefix('/')?;
+    let mut levels = rest.split('/');
+    let (site, box_id, _) = (levels.next()?, levels.next()?, levels.next()?);
+    Some((SiteId::new(site).ok()?, BoxId::new(box_id).ok()?))
+}
+
 /// Why a message is dead: the reason and what exactly.
 struct Fault(Reason, String);
 
@@ -43,15 +55,11 @@ pub fn judge(topic: &str, payload: &Bytes, received: EventTime, limits: Limits) 
     if payload.is_empty() && !matches!(upward, Some(Upward::Event(..)) | None) {
         return Judged::Nothing;
     }
-    let owner = upward.as_ref().map(|upward| {
-        let (site, box_id, _) = owner(upward);
-        (site.clone(), box_id.clone())
-    });
     let letter = upward
         .ok_or_else(|| {
             Fault(
                 Reason::UnknownTopic,
-                "no box publishes on this topic; see the table in protocol/src/topic.rs".to_owned(),
+                "this version knows no such topic; is the centre older than the box?".to_owned(),
             )
         })
         .and_then(|upward| read(&upward, payload, received, limits));
@@ -59,11 +67,10 @@ pub fn judge(topic: &str, payload: &Bytes, received: EventTime, limits: Limits) 
         Ok(letter) => Judged::Letter(Box::new(letter)),
         Err(Fault(reason, detail)) => Judged::Dead(Box::new(DeadLetter {
             topic: topic.chars().take(256).collect(),
-            owner,
+            owner: box_named_by(topic),
             reason,
             detail,
-            head: payload.slice(..payload.len().min(DeadLetter::HEAD)),
-            length: payload.len(),
+            body: payload.clone(),
             delivery: salvage(payload),
             received,
         })),
@@ -115,6 +122,16 @@ fn read(
         );
         return Err(Fault(Reason::WrongSource, detail));
     }
+    if let Some(delivery) = envelope.delivery
+        && !is_possible(&delivery)
+    {
+        let detail = format!(
+            "sequence {} with sequencefloor {}; a sequence is from 1 to {HIGHEST_SEQUENCE} and \
+             not below its floor. It is not receipted",
+            delivery.sequence, delivery.sequencefloor
+        );
+        return Err(Fault(Reason::NotAnEnvelope, detail));
+    }
     let content = content(upward, &envelope)?;
     if let Some(latest) = latest_capture(&content, envelope.time)
         && latest > received + limits.future_tolerance
@@ -130,7 +147,7 @@ fn read(
         box_id: box_id.clone(),
         source,
         id: envelope.id,
-        delivery: envelope.delivery.filter(is_possible),
+        delivery: envelope.delivery,
         content,
         body: payload.clone(),
         received,
@@ -202,12 +219,11 @@ fn salvage(payload: &[u8]) -> Option<Delivery> {
         .filter(is_possible)
 }
 
-/// Sequences start at 1, the floor is at most the sequence, and both must fit
-/// the database's integers.
+/// Sequences start at 1 and end where no outbox gets, and the floor is at most
+/// the sequence. What is not so must not move a receipt.
 fn is_possible(delivery: &Delivery) -> bool {
-    delivery.sequence >= 1
+    (1..=HIGHEST_SEQUENCE).contains(&delivery.sequence)
         && delivery.sequencefloor <= delivery.sequence
-        && i64::try_from(delivery.sequence).is_ok()
 }
 
 #[cfg(test)]
@@ -258,12 +274,25 @@ mod tests {
 
     #[test]
     fn impossible_deliveries_are_not_receipted() {
-        for (sequence, floor) in [("0", "0"), ("1", "2"), ("18446744073709551615", "1")] {
+        for (sequence, floor) in [
+            ("0", "0"),
+            ("1", "2"),
+            ("4611686018427387904", "1"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("18446744073709551615", "1"),
+        ] {
             let payload = format!(
                 "{{\"outbox\":\"00000000-0000-0000-0000-000000000001\",\
                  \"sequence\":\"{sequence}\",\"sequencefloor\":\"{floor}\"}}"
             );
             assert_eq!(salvage(payload.as_bytes()), None, "{payload}");
+            let delivery = &payload[1..payload.len() - 1];
+            let status = STATUS.replacen('{', &format!("{{{delivery},"), 1);
+            assert_eq!(
+                word(TOPIC, status.as_bytes()),
+                "not_an_envelope",
+                "{status}"
+            );
         }
     }
 

@@ -1,9 +1,9 @@
 //! The two things that a message can be: a letter, or a dead letter.
 
 use bytes::Bytes;
-use protocol::envelope::Delivery;
+use protocol::envelope::{Delivery, MAX_ENVELOPE_BYTES};
 use protocol::status::{BoxStatus, CameraStatus};
-use protocol::{BoxId, CameraId, Event, EventTime, EvidenceManifest, SiteId};
+use protocol::{BoxId, CameraId, Event, EventTime, EvidenceManifest, SiteId, topic};
 
 /// What a message turned out to be.
 #[derive(Debug)]
@@ -35,6 +35,32 @@ pub struct Letter {
     pub body: Bytes,
     /// When it came, by the centre's clock.
     pub received: EventTime,
+}
+
+impl Letter {
+    /// Where it was published.
+    pub fn topic(&self) -> String {
+        let (site, box_id) = (&self.site, &self.box_id);
+        match &self.content {
+            Content::Event(event) => topic::event(site, box_id, &event.camera),
+            Content::Evidence(camera, _) => topic::event(site, box_id, camera),
+            Content::Camera(status) => topic::camera_state(site, box_id, &status.camera),
+            Content::Box(_) => topic::box_state(site, box_id),
+        }
+    }
+
+    /// The dead letter that it becomes when the store cannot take it.
+    pub fn refused(&self, reason: Reason, detail: String) -> DeadLetter {
+        DeadLetter {
+            topic: self.topic(),
+            owner: Some((self.site.clone(), self.box_id.clone())),
+            reason,
+            detail,
+            body: self.body.clone(),
+            delivery: self.delivery,
+            received: self.received,
+        }
+    }
 }
 
 /// What a [`Letter`] says.
@@ -99,6 +125,20 @@ impl Reason {
         Self::RefusedByStore,
     ];
 
+    /// Whether what is wrong may be with this centre or with the hour, and not
+    /// with the message: a box that is newer than the centre says things that
+    /// only the next version of the centre understands.
+    pub const fn may_be_mended(self) -> bool {
+        match self {
+            Self::UnknownType
+            | Self::WrongContent
+            | Self::FromTheFuture
+            | Self::UnknownTopic
+            | Self::RefusedByStore => true,
+            Self::NotJson | Self::TooLarge | Self::NotAnEnvelope | Self::WrongSource => false,
+        }
+    }
+
     /// The word in the database, in metrics and in logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -126,10 +166,9 @@ pub struct DeadLetter {
     pub reason: Reason,
     /// What exactly is wrong.
     pub detail: String,
-    /// Its beginning, at most [`DeadLetter::HEAD`] bytes.
-    pub head: Bytes,
-    /// Its whole length in bytes.
-    pub length: usize,
+    /// The bytes as received; what is kept of them is for
+    /// [`DeadLetter::head`] and [`DeadLetter::may_be_mended`] to say.
+    pub body: Bytes,
     /// Its place in the outbox, where that much could be read.
     pub delivery: Option<Delivery>,
     /// When it came, by the centre's clock.
@@ -137,6 +176,17 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// How much of a dead letter is kept, in bytes.
+    /// How much of every dead letter is kept for the engineer, in bytes.
     pub const HEAD: usize = 4096;
+
+    /// Its beginning.
+    pub fn head(&self) -> &[u8] {
+        &self.body[..self.body.len().min(Self::HEAD)]
+    }
+
+    /// Whether a newer centre, a later hour or a healed database may take it,
+    /// so that the whole of it is kept and judged again.
+    pub fn may_be_mended(&self) -> bool {
+        self.reason.may_be_mended() && self.body.len() <= MAX_ENVELOPE_BYTES
+    }
 }

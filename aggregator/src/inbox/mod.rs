@@ -10,5 +10,5 @@ mod judge;
 mod letter;
 
 pub use complaints::Complaints;
-pub use judge::{Limits, judge};
+pub use judge::{HIGHEST_SEQUENCE, Limits, box_named_by, judge};
 pub use letter::{Content, DeadLetter, Judged, Letter, Reason};

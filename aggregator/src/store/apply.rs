@@ -5,11 +5,11 @@ use protocol::status::{BoxStatus, CameraStatus};
 use protocol::{CameraId, Event, EventId, EvidenceManifest, Phase};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::Whose;
 use super::progress::{self, Progress};
 use super::writer::Outcome;
+use super::{StoreSettings, Whose};
 use crate::alert::{MachineState, State};
-use crate::inbox::{Content, DeadLetter, Letter};
+use crate::inbox::{Content, DeadLetter, Letter, Reason};
 
 /// The number that the next change gets; taken over by the writer at commit.
 pub(super) struct Numbers {
@@ -42,6 +42,7 @@ pub(super) fn letter(
     tx: &Transaction<'_>,
     letter: &Letter,
     numbers: &mut Numbers,
+    settings: &StoreSettings,
 ) -> rusqlite::Result<Applied> {
     let now = letter.received.as_micros();
     // A status is a state, not an event: it has no place in an outbox, and the
@@ -49,9 +50,18 @@ pub(super) fn letter(
     let is_new = match &letter.content {
         Content::Camera(status) => camera(tx, status, now, numbers)?,
         Content::Box(status) => self::status(tx, status, now, numbers)?,
-        Content::Event(event) => unseen(tx, letter)? && self::event(tx, event, letter, numbers)?,
+        Content::Event(_) | Content::Evidence(..) if !unseen(tx, letter)? => false,
+        Content::Event(event) => {
+            if let Some(theirs) = of_another(tx, letter, event.id, &event.camera)? {
+                return dead(tx, &theirs, settings);
+            }
+            self::event(tx, event, letter, numbers)?
+        }
         Content::Evidence(camera, manifest) => {
-            unseen(tx, letter)? && evidence(tx, (letter, camera), manifest, numbers)?
+            if let Some(theirs) = of_another(tx, letter, manifest.event, camera)? {
+                return dead(tx, &theirs, settings);
+            }
+            evidence(tx, (letter, camera), manifest, numbers)?
         }
     };
     let progress = letter
@@ -66,11 +76,36 @@ pub(super) fn letter(
     Ok(Applied { outcome, progress })
 }
 
+/// The dead letter that a letter is when its alert is that of another camera:
+/// nobody may rewrite another's accusation, nor add pictures to it.
+fn of_another(
+    tx: &Transaction<'_>,
+    letter: &Letter,
+    alert: EventId,
+    camera: &CameraId,
+) -> rusqlite::Result<Option<DeadLetter>> {
+    let owner: Option<(String, String, String)> = tx
+        .prepare_cached("SELECT site, box, camera FROM alerts WHERE id = ?1")?
+        .query_row([alert.0.as_bytes().as_slice()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    Ok(owner.and_then(|(site, box_id, its_camera)| {
+        let is_theirs = site == letter.site.as_str()
+            && box_id == letter.box_id.as_str()
+            && its_camera == camera.as_str();
+        (!is_theirs).then(|| {
+            let detail = format!("alert {alert} is of /{site}/{box_id}/{its_camera}; not changed");
+            letter.refused(Reason::WrongSource, detail)
+        })
+    }))
+}
+
 /// Keeps a dead letter, and lets its box go on.
 pub(super) fn dead(
     tx: &Transaction<'_>,
     dead: &DeadLetter,
-    keep: u32,
+    settings: &StoreSettings,
 ) -> rusqlite::Result<Applied> {
     let now = dead.received.as_micros();
     let owner = dead.owner.as_ref();
@@ -85,11 +120,11 @@ pub(super) fn dead(
         owner.map(|(_, box_id)| box_id.as_str()),
         dead.reason.as_str(),
         dead.detail,
-        i64::try_from(dead.length).unwrap_or(i64::MAX),
-        dead.head.as_ref(),
+        i64::try_from(dead.body.len()).unwrap_or(i64::MAX),
+        dead.head(),
     ])?;
     tx.prepare_cached("DELETE FROM dead_letters WHERE entry <= ?1")?
-        .execute([tx.last_insert_rowid() - i64::from(keep)])?;
+        .execute([tx.last_insert_rowid() - i64::from(settings.dead_letters)])?;
     let progress = match (owner, &dead.delivery) {
         (Some((site, box_id)), Some(delivery)) => {
             Some(progress::note(tx, (site, box_id), delivery, now)?)

@@ -13,6 +13,7 @@ mod apply;
 mod changes;
 mod decide;
 mod evidence;
+mod lock;
 mod migrate;
 mod progress;
 mod query;
@@ -26,7 +27,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use protocol::{Digest, EventId};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::{Action, State};
@@ -34,6 +35,7 @@ use crate::health::Health;
 use crate::inbox::{DeadLetter, Letter};
 use crate::metrics::Metrics;
 use crate::stopping::Stop;
+use lock::FolderLock;
 use readers::Readers;
 
 pub use changes::Change;
@@ -168,6 +170,24 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The data folder's name is that of something else.
+    #[error("data folder {0} is a file; name a folder with --data-dir")]
+    NotAFolder(String),
+    /// Two centres on one database would lose each other's messages.
+    #[error(
+        "another aggregator runs on data folder {0}; stop it or give this one its own --data-dir"
+    )]
+    InUse(String),
+    /// The file is not SQLite's at all.
+    #[error(
+        "{0} is not the centre's database; move it away, or name another folder with --data-dir"
+    )]
+    NotADatabase(String),
+    /// The file was SQLite's and is damaged.
+    #[error(
+        "{0} is damaged; put its last backup in its place, or move it away to begin a new one"
+    )]
+    Damaged(String),
     /// The database is from a later version of the program.
     #[error(
         "the database has version {found}, this program knows up to {known}; install the newer program again, or name another --data-dir"
@@ -229,29 +249,14 @@ impl Store {
         metrics: Arc<Metrics>,
         health: Health,
     ) -> Result<(Self, Writer), StoreError> {
-        let in_folder = |source| StoreError::Folder {
-            folder: folder.display().to_string(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(in_folder)?;
+        let lock = FolderLock::take(folder)?;
         let path = folder.join("centre.db");
-        let mut connection = Connection::open(&path)?;
-        connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
-        let page_size: i64 = 4096;
-        connection.pragma_update(None, "page_size", page_size)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-        connection.pragma_update(None, "cache_size", -32 * 1024)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        migrate::migrate(&mut connection)?;
-        if let Some(pages) = settings.max_pages {
-            connection.pragma_update(None, "max_page_count", pages)?;
-        }
+        let connection =
+            open_writer(&path, settings.max_pages).map_err(|error| explain(error, &path))?;
         let readers = Arc::new(Readers::new(path));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (announce, changes) = watch::channel(0);
-        let writer = writer::Writing::new(connection, settings, metrics, health, announce)?;
+        let writer = writer::Writing::new((connection, lock), settings, metrics, health, announce)?;
         let (stop, stopping) = Stop::new();
         let waiting = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -291,6 +296,14 @@ impl Store {
     /// Tells the number of the newest committed change, and wakes on the next.
     pub fn watch_changes(&self) -> watch::Receiver<i64> {
         self.changes.clone()
+    }
+
+    /// Waits until the writer has ended: as asked by [`Writer::finish`], or
+    /// because it failed, after which nothing is taken in any more.
+    pub async fn ended(&self) {
+        // The writer holds the other end, and lets go of it however it ends.
+        let mut changes = self.changes.clone();
+        while changes.changed().await.is_ok() {}
     }
 
     /// Alerts that fit `filter`, newest first.
@@ -341,6 +354,36 @@ impl Store {
         self.readers
             .read(move |connection| changes::after(connection, after, limit))
             .await
+    }
+}
+
+/// Opens the connection that writes, and brings the database to today's shape.
+fn open_writer(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    let page_size: i64 = 4096;
+    connection.pragma_update(None, "page_size", page_size)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.pragma_update(None, "cache_size", -32 * 1024)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate::migrate(&mut connection)?;
+    if let Some(pages) = max_pages {
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(connection)
+}
+
+/// Names the file where it and not the disk is at fault.
+fn explain(error: StoreError, path: &Path) -> StoreError {
+    match &error {
+        StoreError::Sqlite(sqlite) => match sqlite.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => StoreError::NotADatabase(path.display().to_string()),
+            Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged(path.display().to_string()),
+            _ => error,
+        },
+        _ => error,
     }
 }
 

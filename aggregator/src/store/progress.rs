@@ -44,7 +44,7 @@ pub(super) fn note(
                      WHERE site = ?1 AND box = ?2 AND outbox = ?3 AND sequence <= ?4",
                 )?
                 .query_row(params![site, box_id, outbox, below_floor], |row| row.get(0))?;
-            below_floor - through - here
+            below_floor.saturating_sub(through).saturating_sub(here)
         }
         // The first word of a box to a new database: what it sent to an older
         // one is that one's.
@@ -52,7 +52,8 @@ pub(super) fn note(
     };
     let mut through = before.max(below_floor);
     let sequence = signed(delivery.sequence);
-    if sequence == through + 1 {
+    // Saturating: a database of an earlier version may hold the last number there is.
+    if sequence == through.saturating_add(1) {
         through = sequence;
     } else if sequence > through {
         tx.prepare_cached("INSERT OR IGNORE INTO outbox_ahead VALUES (?1, ?2, ?3, ?4)")?
@@ -87,7 +88,7 @@ fn absorb(
         let mut rows = early.query(params![site, box_id, outbox])?;
         while let Some(row) = rows.next()? {
             let sequence: i64 = row.get(0)?;
-            if sequence > through + 1 {
+            if sequence > through.saturating_add(1) {
                 break;
             }
             through = through.max(sequence);
@@ -100,7 +101,7 @@ fn absorb(
     Ok(through)
 }
 
-/// The inbox has checked that sequences fit.
+/// The inbox refuses sequences that do not fit (`inbox::HIGHEST_SEQUENCE`).
 fn signed(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }

@@ -12,17 +12,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::{BoxId, EventTime, Receipt, SiteId};
-use rusqlite::{Connection, ErrorCode, Transaction};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::apply::{self, Applied, Numbers};
+use super::lock::FolderLock;
 use super::{DecisionError, Job, StoreError, StoreSettings, decide, evidence};
 use crate::clock;
 use crate::health::Health;
-use crate::inbox::{DeadLetter, Reason};
+use crate::inbox::Reason;
 use crate::metrics::Metrics;
 use crate::stopping::Stopping;
 
@@ -74,33 +75,31 @@ pub(super) struct Writing {
     metrics: Arc<Metrics>,
     health: Health,
     announce: watch::Sender<i64>,
-    last_change: i64,
+    /// Last, so that the folder is given up after the database is closed.
+    _lock: FolderLock,
 }
 
 impl Writing {
     pub(super) fn new(
-        mut connection: Connection,
+        (mut connection, lock): (Connection, FolderLock),
         settings: StoreSettings,
         metrics: Arc<Metrics>,
         health: Health,
         announce: watch::Sender<i64>,
     ) -> Result<Self, StoreError> {
-        let last: i64 =
-            connection.query_row("SELECT value FROM change_counter", [], |row| row.get(0))?;
-        let mut numbers = Numbers::after(last);
-        let tx = connection.transaction()?;
+        let tx = begin(&mut connection)?;
+        let mut numbers = last_number(&tx)?;
         apply::left_behind(&tx, &mut numbers)?;
         close(&tx, &numbers)?;
         tx.commit()?;
-        let last_change = numbers.last();
-        announce.send_replace(last_change);
+        announce.send_replace(numbers.last());
         Ok(Self {
             connection,
             settings,
             metrics,
             health,
             announce,
-            last_change,
+            _lock: lock,
         })
     }
 
@@ -143,10 +142,10 @@ impl Writing {
     /// Commits everything in `jobs` and tells the news, or leaves `jobs` as it was.
     fn commit(&mut self, jobs: &mut Vec<Job>) -> Result<(), rusqlite::Error> {
         let begun = Instant::now();
-        let mut numbers = Numbers::after(self.last_change);
         let mut batch = Batch::default();
         let mut decided = BTreeMap::new();
-        let tx = self.connection.transaction()?;
+        let tx = begin(&mut self.connection)?;
+        let mut numbers = last_number(&tx)?;
         for (index, job) in jobs.iter().enumerate() {
             if let Some(result) = batch.apply(&tx, job, &mut numbers, self.settings)? {
                 decided.insert(index, result);
@@ -155,10 +154,9 @@ impl Writing {
         close(&tx, &numbers)?;
         tx.commit()?;
         let rows = jobs.len();
-        self.last_change = numbers.last();
         self.health.store_works();
         // Whoever hears of the commit must find it on the stream and counted.
-        self.announce.send_replace(self.last_change);
+        self.announce.send_replace(numbers.last());
         self.metrics.committed(rows, begun.elapsed());
         for (content, outcome, received) in &batch.outcomes {
             self.metrics.message(content, *outcome, *received);
@@ -274,6 +272,26 @@ async fn pause(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, settings: S
     tokio::time::sleep_until(until).await;
 }
 
+/// Begins a transaction that will write: nobody else can between its reading
+/// and its writing.
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Where the change numbers are. Whatever happened to the counter (a restored
+/// copy, somebody's tool), a number that is in use is never given out again.
+fn last_number(tx: &Transaction<'_>) -> rusqlite::Result<Numbers> {
+    tx.prepare_cached(
+        "SELECT max(value,
+            ifnull((SELECT max(change) FROM alerts), 0),
+            ifnull((SELECT max(change) FROM cameras), 0),
+            ifnull((SELECT max(change) FROM boxes), 0))
+         FROM change_counter",
+    )?
+    .query_row([], |row| row.get(0))
+    .map(Numbers::after)
+}
+
 /// Writes down the last change number of the transaction.
 fn close(tx: &Transaction<'_>, numbers: &Numbers) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE change_counter SET value = ?1")?
@@ -293,14 +311,14 @@ impl Batch {
         let now = || clock::now().as_micros();
         match job {
             Job::Letter(letter, done) => {
-                let applied = apply::letter(tx, letter, numbers)?;
+                let applied = apply::letter(tx, letter, numbers, &settings)?;
                 let key = (&letter.site, &letter.box_id, letter.delivery);
                 self.note(&applied, Some(key), done.is_some());
                 self.outcomes
                     .push((letter.content.name(), applied.outcome, letter.received));
             }
             Job::Dead(letter, done) => {
-                let applied = apply::dead(tx, letter, settings.dead_letters)?;
+                let applied = apply::dead(tx, letter, &settings)?;
                 let key = letter
                     .owner
                     .as_ref()
@@ -396,6 +414,13 @@ fn answer<T>(reply: oneshot::Sender<T>, result: T) {
 /// Whether the row is at fault and not the disk.
 fn is_about_the_row(error: &rusqlite::Error) -> bool {
     match error {
+        // Numbering is ours: a message is not to blame for a number given twice.
+        rusqlite::Error::SqliteFailure(failure, Some(text))
+            if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+                && text.ends_with(".change") =>
+        {
+            false
+        }
         rusqlite::Error::SqliteFailure(failure, _) => matches!(
             failure.code,
             ErrorCode::ConstraintViolation
@@ -413,17 +438,7 @@ fn bury(job: Job, error: &rusqlite::Error) -> Job {
     let Job::Letter(letter, done) = job else {
         return job;
     };
-    let head = letter.body.slice(..letter.body.len().min(DeadLetter::HEAD));
-    let dead = DeadLetter {
-        topic: letter.source,
-        owner: Some((letter.site, letter.box_id)),
-        reason: Reason::RefusedByStore,
-        detail: error.to_string(),
-        head,
-        length: letter.body.len(),
-        delivery: letter.delivery,
-        received: letter.received,
-    };
+    let dead = letter.refused(Reason::RefusedByStore, error.to_string());
     Job::Dead(Box::new(dead), done)
 }
 
