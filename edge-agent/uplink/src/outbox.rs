@@ -17,7 +17,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use protocol::envelope::{Delivery, MAX_ENVELOPE_BYTES};
-use protocol::event::Words;
 use protocol::evidence::EvidenceRole;
 use protocol::{
     BoxId, CameraId, Digest, Envelope, Event, EventTime, EvidenceItem, EvidenceManifest, Receipt,
@@ -37,6 +36,7 @@ use crate::{envelope, evidence};
 mod error;
 mod files;
 mod owed;
+mod trouble;
 
 pub use error::OutboxError;
 pub(crate) use files::Upload;
@@ -183,6 +183,8 @@ struct State {
     messages_refused: u64,
     evidence_missing: u64,
     renumbered: bool,
+    /// What is wanting now.
+    shortage: trouble::Shortage,
     /// What a damaged file became, until the next start.
     damaged: Option<database::Salvage>,
 }
@@ -217,6 +219,7 @@ impl Outbox {
                     messages_refused: 0,
                     evidence_missing: 0,
                     renumbered: false,
+                    shortage: trouble::Shortage::default(),
                     damaged: damaged.clone(),
                 }),
                 appended: Notify::new(),
@@ -314,43 +317,6 @@ impl Outbox {
             open_events,
             evidence_due,
         }
-    }
-
-    /// What somebody must mend, worst first; `None` when all is well.
-    pub fn trouble(&self) -> Option<Words> {
-        let state = self.lock();
-        if state.events_lost > 0 {
-            let n = state.events_lost;
-            return Some(Words::new(
-                format!("Đĩa và bộ nhớ đều đầy: đã mất {n} sự kiện; hãy giải phóng đĩa ngay"),
-                format!("disk and memory are full: {n} events are lost; free disk space now"),
-            ));
-        }
-        if !state.in_memory.is_empty() {
-            let n = state.in_memory.len();
-            return Some(Words::new(
-                format!("Đĩa đầy: {n} sự kiện chỉ còn trong bộ nhớ; hãy giải phóng đĩa"),
-                format!("the disk is full: {n} events are only in memory; free disk space"),
-            ));
-        }
-        if state.evidence_sacrificed > 0 {
-            let n = state.evidence_sacrificed;
-            return Some(Words::new(
-                format!(
-                    "Thiếu chỗ trên đĩa: đã bỏ {n} tệp bằng chứng chưa gửi; hãy kiểm tra mạng và dung lượng đĩa"
-                ),
-                format!(
-                    "short of disk: {n} files of evidence were given up before upload; check the network and the disk budget"
-                ),
-            ));
-        }
-        state.damaged.as_ref().map(|damaged| {
-            let (file, rows) = (damaged.aside.display(), damaged.rows);
-            Words::new(
-                format!("Tệp hộp thư đi bị hỏng, đã chuyển sang {file}, cứu được {rows} tin; hãy kiểm tra đĩa"),
-                format!("the outbox file was damaged and is now {file}; {rows} messages were saved; check the disk"),
-            )
-        })
     }
 
     /// Takes the centre's word that it has everything up to `receipt.through`.
@@ -497,6 +463,7 @@ impl Outbox {
             // One more chance before it is lost.
             if self.write_in_memory(&mut state).is_err() {
                 state.events_lost += 1;
+                state.shortage.lost_event();
                 return Err(OutboxError::Lost {
                     path: self.inner.dir.clone(),
                     held: state.in_memory.len(),
@@ -543,6 +510,8 @@ impl Outbox {
         self.keep_budget(state, 0);
         let mut last = 0;
         let (mut rebuilt, mut recycled) = (false, false);
+        let waiting = state.in_memory.iter();
+        let bytes: usize = waiting.map(|message| message.stored.envelope.len()).sum();
         while !state.in_memory.is_empty() {
             let chunk = state.in_memory.len().min(CHUNK);
             match state.database.insert(state.in_memory.iter().take(chunk)) {
@@ -572,6 +541,7 @@ impl Outbox {
                 }
             }
         }
+        state.shortage.wrote_all(bytes as u64);
         Ok(last)
     }
 

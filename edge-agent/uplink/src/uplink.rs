@@ -154,7 +154,7 @@ impl Shared {
                 let centre = without_user_info(&self.settings.evidence_url);
                 tracing::warn!(centre, "{error}");
             } else {
-                tracing::info!("evidence is uploaded again");
+                tracing::info!("no upload of evidence fails any more");
             }
             told.last_upload_error = error;
         }

@@ -103,6 +103,10 @@ impl Uploader {
             return Ok(None);
         }
         let waiting = self.shared.outbox.uploads(CHOICE)?;
+        if waiting.is_empty() {
+            // What could not be uploaded was given up since: nothing fails any more.
+            self.shared.note_upload(None);
+        }
         let mut desk = self.desk();
         let next = waiting
             .into_iter()

@@ -126,6 +126,7 @@ impl Outbox {
         let mut state = self.lock();
         if is_new {
             state.evidence_bytes += length;
+            state.shortage.stored(length);
         }
         while let Err(error) = state.database.queue_file(digest, length, media_type) {
             let error = OutboxError::of(&self.inner.dir, error);
@@ -188,6 +189,7 @@ impl Outbox {
         }
         state.evidence_bytes = state.evidence_bytes.saturating_sub(freed);
         state.evidence_sacrificed += given_up;
+        state.shortage.sacrificed(given_up);
         if freed > 0 {
             tracing::warn!(
                 files = names.len(),
@@ -251,11 +253,14 @@ impl Outbox {
     }
 
     fn settle(&self, digest: &Digest, word: &str) -> Result<(), OutboxError> {
-        let state = self.lock();
+        let mut state = self.lock();
         self.named(state.database.connection.execute(
             "UPDATE evidence SET state = ?2, settled_us = ?3 WHERE sha256 = ?1",
             params![digest.to_string(), word, clock::now().as_micros()],
         ))?;
+        if self.named(state.database.files_in("waiting"))? == 0 {
+            state.shortage.uploaded_all();
+        }
         Ok(())
     }
 

@@ -433,6 +433,67 @@ fn when_memory_is_full_too_the_loss_is_told_and_counted() {
     assert_eq!(status.in_memory, 3);
     assert_eq!(status.events_lost, errors.len() as u64 - 3);
     assert!(outbox.trouble().unwrap().en.contains("lost"));
+
+    // With room again the loss is history: a counter, and no more a trouble.
+    limit_pages(&outbox, 1_000_000);
+    assert!(outbox.retry_in_memory());
+    assert_eq!(outbox.trouble(), None);
+    assert_eq!(outbox.status().events_lost, errors.len() as u64 - 3);
+}
+
+#[test]
+fn evidence_given_up_is_a_trouble_until_there_is_room_or_nothing_left_to_lose() {
+    // `count` more stills of 200 kB, each with content of its own.
+    let store = |outbox: &Outbox, from: u8, count: u8| -> Vec<Digest> {
+        (from..from + count)
+            .map(|n| {
+                outbox
+                    .put_evidence(
+                        &vec![n; 200_000],
+                        EvidenceRole::StillClean,
+                        "image/jpeg",
+                        at(1),
+                    )
+                    .unwrap()
+                    .sha256
+            })
+            .collect()
+    };
+    let is_short = |outbox: &Outbox| {
+        let trouble = outbox.trouble();
+        trouble.is_some_and(|trouble| trouble.en.contains("given up"))
+    };
+
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), DiskBudget::new(1 << 20)).unwrap();
+    let stored = store(&outbox, 0, 8);
+    assert!(is_short(&outbox));
+    let (last, rest) = stored.split_last().unwrap();
+    for digest in rest {
+        outbox.mark_uploaded(digest).unwrap();
+    }
+    assert!(is_short(&outbox), "one could still be lost");
+    outbox.mark_uploaded(last).unwrap();
+    assert!(!is_short(&outbox), "the centre has all that is left");
+    assert!(outbox.status().evidence_sacrificed > 0);
+
+    // At the limit without a network it is a trouble for as long as that lasts.
+    for n in 0..40 {
+        store(&outbox, 10 + n, 1);
+        assert!(n < 6 || is_short(&outbox), "still {n}");
+    }
+    drop(outbox);
+
+    // Short for a moment only: somebody else freed the disk.
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    store(&outbox, 0, 2);
+    assert!(outbox.sacrifice(&mut outbox.lock(), 1) > 0);
+    assert!(is_short(&outbox));
+    store(&outbox, 2, 20);
+    assert!(is_short(&outbox), "4 MB are not yet room");
+    store(&outbox, 22, 1);
+    assert!(!is_short(&outbox));
 }
 
 #[test]

@@ -292,6 +292,22 @@ fn a_file_that_is_gone_is_counted_and_holds_nothing_up() {
     );
 }
 
+/// The one file that upset the centre was given up; nothing is wrong any more.
+#[test]
+fn an_upload_error_is_over_when_nothing_is_left_to_upload() {
+    let server = Server::start();
+    server.with(|shelf| shelf.answer_to = BTreeMap::from([(1, 422)]));
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    put(&outbox, &[1; 100]);
+    let uplink = uploading(&server, &outbox);
+    until("it is told", || uplink.status().last_upload_error.is_some());
+    until("it is given up", || {
+        uplink.status().outbox.evidence_refused == 1
+    });
+    until("it is over", || uplink.status().last_upload_error.is_none());
+}
+
 #[test]
 fn a_file_that_rotted_on_the_disk_is_not_uploaded() {
     let server = Server::start();
