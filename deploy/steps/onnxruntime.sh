@@ -30,11 +30,21 @@ onnxruntime_ready() {
   fi
 }
 
+onnxruntime_advice() {
+  if [[ -n ${NGATU_ONNXRUNTIME-} ]]; then
+    echo 'name the libonnxruntime.so itself, or unset the variable to have one fetched'
+  elif [[ -z ${_onnxruntime_sha256[$(uname -m)]-} ]]; then
+    echo 'install ONNX Runtime 1.24 or newer yourself and set NGATU_ONNXRUNTIME to its libonnxruntime.so'
+  else
+    echo "deploy/setup $target"
+  fi
+}
+
 onnxruntime_install() {
   [[ -z ${NGATU_ONNXRUNTIME-} ]] || fail "NGATU_ONNXRUNTIME names $NGATU_ONNXRUNTIME, which is not a file" \
-    'name the libonnxruntime.so itself, or unset the variable to have one fetched'
+    "$(onnxruntime_advice)"
   [[ -n ${_onnxruntime_sha256[$(uname -m)]-} ]] || fail "no ONNX Runtime is known here for $(uname -m)" \
-    'install ONNX Runtime 1.24 or newer yourself and set NGATU_ONNXRUNTIME to its libonnxruntime.so'
+    "$(onnxruntime_advice)"
   logged "fetching ONNX Runtime $_onnxruntime_version" "$log" fetch_wheel "$here/runtime-requirements.txt" "$scratch" ||
     fail 'the ONNX Runtime wheel could not be fetched, or its hash differs' \
       'check the network, then run this again; or set NGATU_ONNXRUNTIME to a libonnxruntime.so that you have'

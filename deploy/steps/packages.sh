@@ -31,14 +31,24 @@ packages_ready() {
   command -v dpkg-query >/dev/null && [[ -z $(_packages_missing) ]]
 }
 
+packages_advice() {
+  local missing
+  missing=$(_packages_missing | paste -sd' ')
+  if ! command -v apt-get >/dev/null; then
+    echo 'use Debian 12, or install by its own means what stands in deploy/steps/packages.sh'
+  elif ((EUID == 0)) || command -v sudo >/dev/null; then
+    echo "deploy/setup $target, which installs: $missing"
+  else
+    echo "as root: apt-get install --no-install-recommends $missing"
+  fi
+}
+
 packages_install() {
   local missing as_root=()
-  command -v apt-get >/dev/null || fail 'this machine has no apt-get' \
-    "use Debian 12, or install by its own means what stands in deploy/steps/packages.sh"
+  command -v apt-get >/dev/null || fail 'this machine has no apt-get' "$(packages_advice)"
   readarray -t missing < <(_packages_missing)
   if ((EUID != 0)); then
-    command -v sudo >/dev/null || fail "${#missing[@]} packages are missing and you are not root" \
-      "as root: apt-get install --no-install-recommends ${missing[*]}"
+    command -v sudo >/dev/null || fail "${#missing[@]} packages are missing and you are not root" "$(packages_advice)"
     say_note "sudo may ask for your password, to install: ${missing[*]}"
     sudo -v || fail 'sudo refused' "as root: apt-get install --no-install-recommends ${missing[*]}"
     as_root=(sudo)
