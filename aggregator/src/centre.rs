@@ -4,6 +4,10 @@
 //! broker's consumer get the answers to what they have sent; browsers' streams
 //! end; then the writer commits what is queued and closes the database. Each
 //! step has a time limit: what is not committed by then the boxes still have.
+//!
+//! While it runs every part is watched. None of them has a reason to end before
+//! it is told to, so one that does takes the program with it: half a centre that
+//! looks ready loses more than a restart does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,28 +15,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use protocol::units::Seconds;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::api::{self, Api, Newsroom};
+use crate::api::{self, Api, Newsroom, ServerSettings};
 use crate::broker::{self, BrokerError};
 use crate::config::{self, Config, ConfigError};
-use crate::evidence::{Evidence, EvidenceError};
+use crate::evidence::{Evidence, EvidenceError, UploadLimits};
 use crate::frontdoor::{self, DoorSettings};
 use crate::health::Health;
 use crate::inbox::Limits;
 use crate::metrics::Metrics;
-use crate::stopping::{Stop, Stopping};
+use crate::stopping::Stop;
 use crate::store::{Store, StoreError, StoreSettings, Writer};
 use crate::tls::{self, TlsError};
 
 /// How long a part may take to wind up at the end.
 const PARTS_WITHIN: Duration = Duration::from_secs(12);
 
-/// How long open requests may take at the end.
-const REQUESTS_WITHIN: Duration = Duration::from_secs(5);
+/// What the writer of the database is called among the parts.
+const WRITER: &str = "the writer of the database";
 
 /// Why the centre cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +82,22 @@ pub enum StartError {
     },
 }
 
+/// A part that ended although nobody told it to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{part} has ended by itself ({how}); the centre stops so that it can be started anew")]
+pub struct PartEnded {
+    /// Which.
+    pub part: &'static str,
+    /// How: a panic's words, or that it returned.
+    pub how: String,
+}
+
+/// A task of the centre.
+struct Part {
+    name: &'static str,
+    task: JoinHandle<()>,
+}
+
 /// A running centre.
 pub struct Centre {
     /// Where the API is.
@@ -84,7 +106,7 @@ pub struct Centre {
     pub mqtt: Option<SocketAddr>,
     stop: Stop,
     health: Health,
-    parts: Vec<JoinHandle<()>>,
+    parts: Vec<Part>,
     writer: Writer,
 }
 
@@ -100,6 +122,9 @@ impl Centre {
         store_settings: StoreSettings,
     ) -> Result<Self, StartError> {
         config.check()?;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         let (stop, stopping) = Stop::new();
         let (metrics, health) = (Arc::new(Metrics::default()), Health::default());
         let limits = Limits {
@@ -136,36 +161,54 @@ impl Centre {
             Arc::clone(&metrics),
             health.clone(),
         )?;
+        let mut parts = vec![Part {
+            name: WRITER,
+            task: tokio::spawn(closed(store.watch_changes())),
+        }];
+        let idle = Duration::from_secs_f64(config.http.idle_s);
         let evidence = Evidence::in_folder(
             &config.data_dir.join("evidence"),
-            config.http.max_evidence_mb * 1024 * 1024,
+            UploadLimits {
+                largest: config.http.max_evidence_mb * 1024 * 1024,
+                idle,
+            },
         )?;
+        let (newsroom, telling) = Newsroom::open(store.clone(), stopping.clone());
         let api = Api {
-            newsroom: Newsroom::open(store.clone(), stopping.clone()),
+            newsroom,
             store: store.clone(),
             evidence,
             metrics: Arc::clone(&metrics),
             health: health.clone(),
             evidence_token: token.as_deref().map(config::hash),
             hosts: config.http.hosts.clone().into(),
+            idle,
             stopping: stopping.clone(),
         };
         let http_address = address(&http, config.http.listen);
-        let mut parts = vec![tokio::spawn(serve_http(http, api, stopping.clone()))];
+        let server = ServerSettings {
+            connections: config.http.max_connections,
+            head_within: idle,
+        };
+        let serving = tokio::spawn(api::serve(http, api, server, stopping.clone()));
+        for (name, task) in [("the stream", telling), ("the HTTP server", serving)] {
+            parts.push(Part { name, task });
+        }
         let mut mqtt_address = None;
         if let (Some(front), Some((settings, mqtt))) = (front, door) {
             mqtt_address = Some(address(&front, mqtt.listen));
             let shared = (store.clone(), Arc::clone(&metrics));
-            parts.push(tokio::spawn(frontdoor::serve(
-                front,
-                settings,
-                shared,
-                stopping.clone(),
-            )));
+            parts.push(Part {
+                name: "the front door",
+                task: tokio::spawn(frontdoor::serve(front, settings, shared, stopping.clone())),
+            });
         }
         if let Some(link) = link {
             let shared = (store, metrics, health.clone());
-            parts.extend(broker::start(link, shared, limits, &stopping));
+            let tasks = broker::start(link, shared, limits, &stopping);
+            let names = ["the broker's consumer", "the broker's publisher"];
+            let both = names.into_iter().zip(tasks);
+            parts.extend(both.map(|(name, task)| Part { name, task }));
         }
         Ok(Self {
             http: http_address,
@@ -177,23 +220,45 @@ impl Centre {
         })
     }
 
+    /// Waits until a part ends that was not told to; from then on the centre
+    /// is not ready. What is left is to [`Centre::stop`] it.
+    pub async fn part_ended(&mut self) -> PartEnded {
+        let tasks = self.parts.iter_mut().map(|part| &mut part.task);
+        let (ended, index, _) = select_all(tasks).await;
+        let part = self.parts.swap_remove(index).name;
+        let how = match ended {
+            Ok(()) => "it returned".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let ended = PartEnded { part, how };
+        self.health.part_ended(ended.to_string());
+        ended
+    }
+
     /// Stops everything, in order, and returns when the database is closed.
     pub async fn stop(self) {
         self.health.stopping();
         self.stop.say();
-        for mut part in self.parts {
-            match timeout(PARTS_WITHIN, &mut part).await {
+        let (writers, parts): (Vec<Part>, Vec<Part>) =
+            self.parts.into_iter().partition(|part| part.name == WRITER);
+        for Part { name, mut task } in parts {
+            match timeout(PARTS_WITHIN, &mut task).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "a part of the centre failed; please report it");
+                    tracing::error!(part = name, %error, "a part of the centre failed; please report it");
                 }
                 Err(_) => {
                     // The database takes nothing, or a client nothing more.
-                    tracing::warn!("a part of the centre does not end and is cut off");
-                    part.abort();
+                    tracing::warn!(
+                        part = name,
+                        "a part of the centre does not end and is cut off"
+                    );
+                    task.abort();
                 }
             }
         }
+        // Only a watch on the thread that is closed below.
+        drop(writers);
         let writer = self.writer;
         if tokio::task::spawn_blocking(move || writer.finish())
             .await
@@ -223,13 +288,6 @@ impl Centre {
 }
 
 fn door_settings(mqtt: &config::Mqtt, limits: Limits) -> Result<DoorSettings, StartError> {
-    if !mqtt.listen.ip().is_loopback() && !mqtt.asks_for_proof() {
-        tracing::warn!(
-            listen = %mqtt.listen,
-            "the front door is open to other machines and nobody proves which box they are; \
-             set mqtt.tls.client_ca_file or [mqtt.passwords]"
-        );
-    }
     let tls = match &mqtt.tls {
         Some(files) => Some(tls::acceptor(
             &files.cert_file,
@@ -266,19 +324,66 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-async fn serve_http(listener: TcpListener, api: Api, stopping: Stopping) {
-    let wait = |mut stopping: Stopping| async move { stopping.said().await };
-    let server = axum::serve(listener, api::router(api))
-        .with_graceful_shutdown(wait(stopping.clone()))
-        .into_future();
-    let deadline = async {
-        wait(stopping).await;
-        tokio::time::sleep(REQUESTS_WITHIN).await;
-    };
-    tokio::select! {
-        ended = server => if let Err(error) = ended {
-            tracing::error!(%error, "the HTTP server failed");
-        },
-        () = deadline => tracing::warn!("some requests were still open and are cut off"),
+/// Ends when whoever tells the changes is gone: the writer's thread, however it ended.
+async fn closed(mut changes: watch::Receiver<i64>) {
+    while changes.changed().await.is_ok() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn started(folder: &Path) -> Centre {
+        let mut config = Config {
+            data_dir: folder.to_owned(),
+            mqtt: Some(config::Mqtt::default()),
+            ..Config::default()
+        };
+        config.http.listen.set_port(0);
+        if let Some(mqtt) = &mut config.mqtt {
+            mqtt.listen.set_port(0);
+        }
+        Centre::start(&config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_is_named_and_the_centre_is_not_ready() {
+        for name in ["the HTTP server", "the front door", "the stream"] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut centre = started(folder.path()).await;
+            assert_eq!(centre.health.reasons(), Vec::<String>::new());
+            let part = centre.parts.iter_mut().find(|part| part.name == name);
+            let part = part.unwrap();
+            part.task.abort();
+            part.task = tokio::spawn(async { panic!("a defect") });
+            let ended = centre.part_ended().await;
+            assert_eq!(ended.part, name);
+            assert!(ended.how.contains("panicked"), "{ended}");
+            assert_eq!(centre.health.reasons(), [ended.to_string()]);
+            // The rest still winds up, and the database is closed.
+            centre.stop().await;
+            assert!(!folder.path().join("centre.db-wal").exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_writer_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, writer) = Store::open(
+            folder.path(),
+            StoreSettings::default(),
+            Arc::default(),
+            Health::default(),
+        )
+        .unwrap();
+        let watch = tokio::spawn(closed(store.watch_changes()));
+        assert!(!watch.is_finished());
+        tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .unwrap();
+        timeout(Duration::from_secs(20), watch)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }

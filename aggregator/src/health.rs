@@ -10,6 +10,7 @@ pub struct Health(Arc<Mutex<Troubles>>);
 struct Troubles {
     store: Option<String>,
     broker: Option<String>,
+    part: Option<String>,
     stopping: bool,
 }
 
@@ -46,6 +47,12 @@ impl Health {
         self.troubles().broker = None;
     }
 
+    /// A part of the program has ended that should not have; it does not come
+    /// back without a restart.
+    pub fn part_ended(&self, why: String) {
+        self.troubles().part.get_or_insert(why);
+    }
+
     /// The program is about to end.
     pub fn stopping(&self) {
         self.troubles().stopping = true;
@@ -54,7 +61,7 @@ impl Health {
     /// Everything that is wrong; empty when ready.
     pub fn reasons(&self) -> Vec<String> {
         let troubles = self.troubles();
-        let mut reasons: Vec<String> = [&troubles.store, &troubles.broker]
+        let mut reasons: Vec<String> = [&troubles.part, &troubles.store, &troubles.broker]
             .into_iter()
             .flatten()
             .cloned()

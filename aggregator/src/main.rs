@@ -23,7 +23,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   aggregator run
-      API and screen on http://127.0.0.1:8080, boxes on mqtt://127.0.0.1:1883,
+      API and screen on http://127.0.0.1:8800, boxes on mqtt://127.0.0.1:1883,
       data in ./ngatu-centre
   aggregator run --broker mqtt://broker.example:1883
       the same behind an MQTT broker; the front door stays closed
@@ -40,7 +40,7 @@ enum Command {
     /// Run the centre until SIGINT (Ctrl-C) or SIGTERM
     #[command(long_about = RUN)]
     Run(Run),
-    /// Say what is wrong with a configuration, and start nothing
+    /// Say what is wrong with a configuration and the files that it names, and start nothing
     Check(Settings),
     /// Print the description of the API (OpenAPI 3.1, JSON)
     Openapi,
@@ -78,7 +78,7 @@ struct Settings {
     /// Folder of the database and the evidence [default: ngatu-centre]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Address of the API and the screen; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// Address of the API and the screen; port 0 takes a free one [default: 127.0.0.1:8800]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
     /// Address of the front door [default: 127.0.0.1:1883, none with --broker]
@@ -127,8 +127,14 @@ enum LogFormat {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run_centre(run),
-        Command::Check(settings) => match settings.read() {
+        Command::Check(settings) => match settings.read().and_then(|config| {
+            config.check_machine()?;
+            Ok(config)
+        }) {
             Ok(config) => {
+                for warning in config.warnings() {
+                    eprintln!("aggregator: warning: {warning}");
+                }
                 println!(
                     "the configuration is in order: data in {}, http on {}, {}",
                     config.data_dir.display(),
@@ -211,7 +217,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> ExitCode {
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
         return fail(1, &"cannot listen for signals");
     };
-    let centre = match Centre::start(&config).await {
+    let mut centre = match Centre::start(&config).await {
         Ok(centre) => centre,
         Err(error) => return fail(1, &error),
     };
@@ -227,13 +233,17 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> ExitCode {
         centre.stop().await;
         return fail(1, &error);
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let asked = tokio::select! {
+        _ = interrupt.recv() => ExitCode::SUCCESS,
+        _ = terminate.recv() => ExitCode::SUCCESS,
+        ended = centre.part_ended() => {
+            tracing::error!("{ended}. Please report it");
+            ExitCode::FAILURE
+        }
+    };
     tracing::info!("stopping; a second signal ends at once");
     let code = tokio::select! {
-        () = centre.stop() => ExitCode::SUCCESS,
+        () = centre.stop() => asked,
         _ = interrupt.recv() => fail(1, &"ended at once"),
         _ = terminate.recv() => fail(1, &"ended at once"),
     };

@@ -48,6 +48,10 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections made with the broker.
     pub broker_connections: Counter,
+    /// HTTP connections now.
+    pub http_connections: Gauge,
+    /// HTTP connections turned away because all places were taken.
+    pub http_refused: Counter,
     /// Browsers on the stream.
     pub stream_clients: Gauge,
     /// Files of evidence taken in.
@@ -73,6 +77,8 @@ impl Default for Metrics {
             beyond_recovery: Counter::default(),
             connections: Gauge::default(),
             broker_connections: Counter::default(),
+            http_connections: Gauge::default(),
+            http_refused: Counter::default(),
             stream_clients: Gauge::default(),
             evidence_files: Counter::default(),
             evidence_bytes: Counter::default(),
@@ -160,6 +166,16 @@ impl Metrics {
             "broker_connections",
             "Connections made with the broker",
             self.broker_connections.clone(),
+        );
+        r.register(
+            "http_connections",
+            "HTTP connections now",
+            self.http_connections.clone(),
+        );
+        r.register(
+            "http_refused",
+            "HTTP connections turned away because all places were taken",
+            self.http_refused.clone(),
         );
         r.register(
             "stream_clients",

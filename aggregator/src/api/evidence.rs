@@ -42,18 +42,17 @@ pub(super) async fn put(
     authorise(&api, request.headers())?;
     let sha256 = digest(name)?;
     let media_type = media_type(request.headers())?;
-    if api.store.file(sha256).await?.is_some() {
+    if let Some(file) = api.store.file(sha256).await?
+        && is_here(&api, &file).await?
+    {
         return Ok(StatusCode::OK);
     }
-    // The file may be here without its row, if the program was killed between.
-    let length = match api.evidence.length(sha256).await? {
-        Some(length) => length,
-        None => {
-            api.evidence
-                .put(sha256, request.into_body().into_data_stream())
-                .await?
-        }
-    };
+    // Also for a file without its row, or a row without its file: after this
+    // both are there, and the bytes are the ones of the name.
+    let length = api
+        .evidence
+        .put(sha256, request.into_body().into_data_stream())
+        .await?;
     api.store
         .file_stored(EvidenceFile {
             sha256,
@@ -143,7 +142,27 @@ pub(super) async fn get(
 }
 
 async fn find(api: &Api, sha256: Digest) -> Result<EvidenceFile, Problem> {
-    api.store.file(sha256).await?.ok_or_else(|| absent(sha256))
+    match api.store.file(sha256).await? {
+        Some(file) if is_here(api, &file).await? => Ok(file),
+        _ => Err(absent(sha256)),
+    }
+}
+
+/// Whether the file that the database knows is really there, whole. Somebody
+/// may have removed it, or restored the database without the folder: its box
+/// must not be told to forget what nobody has.
+async fn is_here(api: &Api, file: &EvidenceFile) -> Result<bool, Problem> {
+    let found = api.evidence.length(file.sha256).await?;
+    let is_here = found == Some(file.length);
+    if !is_here {
+        tracing::warn!(
+            sha256 = %file.sha256,
+            expected = file.length,
+            found,
+            "a stored file of evidence is missing or damaged; it is taken again if its box sends it"
+        );
+    }
+    Ok(is_here)
 }
 
 fn absent(sha256: Digest) -> Problem {

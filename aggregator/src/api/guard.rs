@@ -9,10 +9,12 @@
 
 use std::net::IpAddr;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tower_http::timeout::TimeoutBody;
 
 use super::Api;
 use super::problem::Problem;
@@ -62,6 +64,16 @@ pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) 
             Problem::forbidden(detail).into_response()
         }
     }
+}
+
+/// Gives up on a small body that stops coming. Evidence has its own rule, by pace.
+pub(super) async fn patience(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let request = if request.method() == Method::POST {
+        request.map(|body| Body::new(TimeoutBody::new(api.idle, Box::pin(body))))
+    } else {
+        request
+    };
+    next.run(request).await
 }
 
 fn judge(method: &Method, uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> Result<(), String> {

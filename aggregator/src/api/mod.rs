@@ -11,10 +11,12 @@ mod guard;
 mod probes;
 mod problem;
 mod screen;
+mod server;
 mod stream;
 pub mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -33,6 +35,7 @@ use crate::stopping::Stopping;
 use crate::store::Store;
 
 pub use problem::Problem;
+pub use server::{ServerSettings, serve};
 pub use stream::Newsroom;
 
 /// Largest body of a request other than an upload of evidence, in bytes.
@@ -55,6 +58,8 @@ pub struct Api {
     pub evidence_token: Option<Digest>,
     /// Names under which browsers may come; addresses and `localhost` always may.
     pub hosts: Arc<[String]>,
+    /// How long a caller may be silent in the middle of a request.
+    pub idle: Duration,
     /// Turns true when the program is about to end.
     pub stopping: Stopping,
 }
@@ -114,6 +119,7 @@ pub fn router(api: Api) -> Router {
         .fallback(screen::page)
         .method_not_allowed_fallback(screen::wrong_method)
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(api.clone(), guard::patience))
         .layer(
             CompressionLayer::new()
                 .gzip(true)

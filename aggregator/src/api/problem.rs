@@ -86,6 +86,16 @@ impl Problem {
         )
     }
 
+    /// The body is larger than is taken here.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "the body is too large",
+            detail,
+        )
+    }
+
     /// The method does not exist at this address.
     pub fn method_not_allowed(detail: impl Into<String>) -> Self {
         Self::new(
@@ -152,12 +162,7 @@ impl From<EvidenceError> for Problem {
     fn from(error: EvidenceError) -> Self {
         let detail = error.to_string();
         match error {
-            EvidenceError::TooLarge(_) => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "the file is too large",
-                detail,
-            ),
+            EvidenceError::TooLarge(_) => Self::too_large(detail),
             EvidenceError::WrongHash { .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "wrong-hash",
@@ -165,6 +170,18 @@ impl From<EvidenceError> for Problem {
                 detail,
             ),
             EvidenceError::BrokenOff(_) => Self::bad_request(detail),
+            EvidenceError::Stalled(_) => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "stalled",
+                "the request came too slowly",
+                detail,
+            ),
+            EvidenceError::Busy => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the centre cannot do this now",
+                detail,
+            ),
             EvidenceError::Store(error) => {
                 tracing::error!(%error, "the evidence store failed");
                 Self::new(

@@ -15,6 +15,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 
 use super::Api;
 use super::problem::Problem;
@@ -71,13 +72,14 @@ fn items(changes: Vec<Change>) -> Vec<Arc<Item>> {
 pub struct Newsroom(broadcast::Sender<Arc<Item>>);
 
 impl Newsroom {
-    /// Starts telling what is committed from now on, until `stopping` turns true.
-    pub fn open(store: Store, mut stopping: Stopping) -> Self {
+    /// Starts telling what is committed from now on, until `stopping` turns
+    /// true; the task that tells it, to be watched.
+    pub fn open(store: Store, mut stopping: Stopping) -> (Self, JoinHandle<()>) {
         let (news, _) = broadcast::channel(BACKLOG);
         let room = Self(news.clone());
         let mut commits = store.watch_changes();
         let mut last = *commits.borrow();
-        tokio::spawn(async move {
+        let telling = tokio::spawn(async move {
             loop {
                 tokio::select! {
                     () = stopping.said() => return,
@@ -108,7 +110,7 @@ impl Newsroom {
                 }
             }
         });
-        room
+        (room, telling)
     }
 }
 

@@ -3,10 +3,12 @@
 //! Files are stored under their SHA-256 and never change, so storing is safe to
 //! repeat and a name is a proof. [`object_store`] holds them: a local folder
 //! now, a bucket where there is one. A file is visible only once it is whole
-//! and its hash is right; what was half received leaves nothing behind.
+//! and its hash is right; what was half received leaves nothing behind. An upload
+//! that no longer moves is ended, or a few dead lines would hold every place.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -16,12 +18,17 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Uploads at a time; each holds a few megabytes.
 const UPLOADS: usize = 32;
 
 /// Bytes handed to the object store at a time.
 const PART: usize = 1024 * 1024;
+
+/// Bytes that must come within each idle time, or a drop now and then would
+/// hold a place as long as silence does. Even GPRS brings twenty times it.
+const PACE: u64 = 4 * 1024;
 
 /// Media types that may be stored. No HTML and no SVG: the file is served from
 /// the same origin as the operator's screen.
@@ -57,6 +64,15 @@ pub enum EvidenceError {
     /// The sender stopped in the middle.
     #[error("the upload broke off: {0}; send it again")]
     BrokenOff(String),
+    /// The sender is there and sends nothing, or next to nothing.
+    #[error(
+        "less than {PACE} bytes came in {within} s; look at the line of the box, and send the file again",
+        within = .0.as_secs_f64()
+    )]
+    Stalled(Duration),
+    /// All places are taken by other uploads.
+    #[error("{UPLOADS} uploads are under way already; send the file again later")]
+    Busy,
     /// The store refused.
     #[error("evidence store: {0}; look at free disk space and at the rights on the data folder")]
     Store(#[from] object_store::Error),
@@ -67,12 +83,21 @@ pub enum EvidenceError {
 pub struct Evidence {
     objects: Arc<dyn ObjectStore>,
     turns: Arc<Semaphore>,
-    largest: u64,
+    limits: UploadLimits,
+}
+
+/// What one upload may take.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadLimits {
+    /// Most bytes of a file.
+    pub largest: u64,
+    /// How long nothing may come before the upload is ended.
+    pub idle: Duration,
 }
 
 impl Evidence {
-    /// Opens (or makes) a folder. `largest` is in bytes.
-    pub fn in_folder(folder: &Path, largest: u64) -> Result<Self, EvidenceError> {
+    /// Opens (or makes) a folder.
+    pub fn in_folder(folder: &Path, limits: UploadLimits) -> Result<Self, EvidenceError> {
         let io = |source| object_store::Error::Generic {
             store: "folder",
             source: Box::new(source),
@@ -83,7 +108,7 @@ impl Evidence {
         Ok(Self {
             objects: Arc::new(objects),
             turns: Arc::new(Semaphore::new(UPLOADS)),
-            largest,
+            limits,
         })
     }
 
@@ -93,11 +118,13 @@ impl Evidence {
         sha256: Digest,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<u64, EvidenceError> {
-        let _turn = self.turns.acquire().await;
+        let _turn = timeout(self.limits.idle, self.turns.acquire())
+            .await
+            .map_err(|_| EvidenceError::Busy)?;
         let location = location(sha256);
         let upload = self.objects.put_multipart(&location).await?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        let received = receive(&mut upload, &mut body, self.largest).await;
+        let received = receive(&mut upload, &mut body, self.limits).await;
         let verdict = received.and_then(|(length, found)| {
             if found == sha256 {
                 Ok(length)
@@ -155,10 +182,15 @@ impl Evidence {
 async fn receive<E: std::fmt::Display>(
     upload: &mut WriteMultipart,
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
-    largest: u64,
+    limits: UploadLimits,
 ) -> Result<(u64, Digest), EvidenceError> {
+    let UploadLimits { largest, idle } = limits;
     let (mut hash, mut length) = (Sha256::new(), 0_u64);
-    while let Some(piece) = body.next().await {
+    let (mut until, mut enough) = (Instant::now() + idle, PACE);
+    while let Some(piece) = timeout_at(until, body.next())
+        .await
+        .map_err(|_| EvidenceError::Stalled(idle))?
+    {
         let piece = piece.map_err(|error| EvidenceError::BrokenOff(error.to_string()))?;
         length += piece.len() as u64;
         if length > largest {
@@ -167,6 +199,10 @@ async fn receive<E: std::fmt::Display>(
         hash.update(&piece);
         upload.wait_for_capacity(2).await?;
         upload.write(&piece);
+        if length >= enough {
+            // Only now: a slow disk of ours is not the sender's fault.
+            (until, enough) = (Instant::now() + idle, length + PACE);
+        }
     }
     Ok((length, Digest(hash.finalize().into())))
 }
