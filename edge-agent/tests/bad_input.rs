@@ -2,6 +2,7 @@
 //! message that names the thing and the next step; nothing ends in a panic.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+#![allow(clippy::needless_raw_string_hashes)] // expect-test writes them
 
 mod support;
 
@@ -168,14 +169,15 @@ fn a_survey_that_proves_nothing_is_told_with_its_line() {
 
 /// A recording of `seconds` in which nothing is seen.
 fn recording(seconds: u64) -> String {
-    (0..seconds)
+    let lines: Vec<String> = (0..seconds)
         .map(|second| {
             format!(
                 "{{\"detections\":{{\"frame\":{second},\"time\":\"2026-01-01T00:00:{second:02}Z\",\
                  \"time_quality\":\"media\",\"aspect\":1.5,\"items\":[]}}}}\n"
             )
         })
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 /// A configuration that has a camera for a replay.
@@ -293,7 +295,10 @@ fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
     let mut replay = support::Process::start(command, dir.path().join("replay.log"));
     // Opens when the other side does; by then it listens for signals.
     let mut lines = std::fs::File::options().write(true).open(&clip).unwrap();
-    lines.write_all(recording(5).as_bytes()).unwrap();
+    // More than a pipe holds: when all is written, some has been replayed.
+    let begun = recording(60).repeat(40);
+    assert!(begun.len() > 128 * 1024);
+    lines.write_all(begun.as_bytes()).unwrap();
     let more = std::thread::spawn(move || {
         // Until nobody reads any more.
         let deadline = std::time::Instant::now() + support::PATIENCE;
@@ -316,6 +321,7 @@ fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
     assert!(!Path::new(&inputs).exists());
     let (code, _, stderr) = agent(&["replay", &at("inputs.jsonl.gz.part"), "--config", config]);
     assert_eq!(code, Some(0), "{stderr}");
+    assert!(!stderr.contains(" 0 frames"), "{stderr}");
 }
 
 fn replay(clip: &Path) -> (Option<i32>, String, String) {
@@ -538,14 +544,14 @@ fn cameras_that_hang_are_reported_within_the_time_limit_all_at_once() {
     // Accepts, and never says a word.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = deaf.local_addr().unwrap();
-    let cameras: String = (0..16)
+    let cameras: Vec<String> = (0..16)
         .map(|number| {
             format!(
                 "[[camera]]\nid = \"deaf-{number}\"\nsource = {{ rtsp = \"rtsp://{address}/x\" }}\n"
             )
         })
         .collect();
-    let text = format!("{BOX}[store]\ndir = \"store\"\n{cameras}");
+    let text = format!("{BOX}[store]\ndir = \"store\"\n{}", cameras.concat());
     let config = write(dir.path(), "box.toml", &text);
     let started = std::time::Instant::now();
     let (code, stdout, _) = agent(&["check", "--timeout", "3", config.to_str().unwrap()]);
