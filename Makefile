@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 # Node.js that deploy/setup brought where the machine has none; rustup's place where a login shell did not add it.
 export PATH := $(CURDIR)/.local/node/bin:$(PATH):$(HOME)/.cargo/bin
 
+# Every script here: those that are run and those that are only sourced.
+SCRIPTS = $(shell grep -rlE '^\#(!.*bash| shellcheck shell=bash)$$' .ci deploy)
+
 WEB := aggregator/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name tests \) -prune -o -type f -print 2>/dev/null)
 
@@ -36,10 +39,10 @@ check: web ## what a reviewer would run first: formatting, lints, documentation,
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; cargo deny check advisories || echo 'advisories: not checked, or found; see above (the list comes from the network)'; else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny --locked)'; fi
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/suite deploy/setup deploy/say.sh deploy/steps/*.sh deploy/demo/run; else echo 'skipped: shellcheck is not installed (apt-get install shellcheck)'; fi
+	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck is not installed (apt-get install shellcheck)'; fi
 	python3 deploy/demo/simulate_junction.py --check
 
-bench: setup ## CPU time per frame of decode, of inference and of the whole agent on one clip
+bench: setup ## CPU time per frame of decode, of inference and of the whole agent. BENCH='--clip FILE --frames N --rounds N --model ID'
 	@cargo build --release --locked -p edge-agent -p benches
 	@target/release/frame-cost $(BENCH)
 

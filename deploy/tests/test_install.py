@@ -1,0 +1,102 @@
+"""Examples and systemd units as an operator meets them: the programs take them, and the steps that they name can be followed.
+
+Needs the programs (`make build`).
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "deploy" / "example"
+PROGRAMS = Path(os.environ.get("NGATU_PROGRAMS", ROOT / "target" / "debug"))
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+def run(program, *arguments, **environment):
+    return subprocess.run([PROGRAMS / program, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=30)
+
+
+def uncommented(text):
+    """The file with its suggested settings in force: a comment that is a setting or a section, not a sentence."""
+    return re.sub(r"(?m)^# (?=\[[a-z.]+\]|\"?[a-z/0-9_-]+\"? = )", "", text)
+
+
+class ExampleTest(unittest.TestCase):
+    def test_the_agent_takes_every_configuration_of_a_box(self):
+        boxes = [file for file in EXAMPLES.glob("*.toml") if file.name != "aggregator.toml"]
+        self.assertGreaterEqual(len(boxes), 3)
+        for file in boxes:
+            with self.subTest(file.name):
+                checked = run("edge-agent", "check", "--offline", file, GATE_PASSWORD="secret")
+                self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_the_centre_takes_its_configuration(self):
+        checked = run("aggregator", "check", "--config", EXAMPLES / "aggregator.toml")
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        self.assertIn("http on 127.0.0.1:8800, front door on 127.0.0.1:1883", checked.stdout)
+
+    def test_the_centre_knows_every_setting_that_its_configuration_suggests(self):
+        text = uncommented((EXAMPLES / "aggregator.toml").read_text())
+        text = text.replace("…64 hexadecimal digits…", "ab" * 32)
+        self.assertIn("client_ca_file", tomllib.loads(text)["mqtt"]["tls"])
+        self.assertIn("hosts", tomllib.loads(text)["http"])
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "aggregator.toml")
+            file.write_text(text)
+            checked = run("aggregator", "check", "--config", file)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_a_live_box_needs_nothing_but_its_camera(self):
+        live = tomllib.loads((EXAMPLES / "live.toml").read_text())
+        self.assertEqual(len(live["camera"]), 1)
+        self.assertNotIn("password_env", live["camera"][0]["source"])
+        self.assertFalse(Path(live["store"]["dir"]).is_absolute())
+        centre = tomllib.loads((EXAMPLES / "aggregator.toml").read_text())
+        self.assertEqual(live["uplink"]["url"], f"mqtt://{centre['mqtt']['listen']}")
+        self.assertEqual(live["uplink"]["evidence_url"], f"http://{centre['http']['listen']}")
+
+
+class UnitTest(unittest.TestCase):
+    def test_the_steps_of_a_unit_bring_all_that_it_names(self):
+        self.assertEqual(len(UNITS), 2)
+        for unit in UNITS:
+            with self.subTest(unit.name), tempfile.TemporaryDirectory() as folder:
+                machine = Path(folder)
+                for existing in ("usr/bin", "etc/systemd/system", "var/lib"):
+                    (machine / existing).mkdir(parents=True)
+                text = unit.read_text()
+                steps = re.findall(r"(?m)^#   (install .*)$", text)
+                self.assertGreaterEqual(len(steps), 5)
+                for step in steps:
+                    self.follow(step, machine)
+                for place in re.findall(r"(?:^Documentation=| )file://(\S+)|(?:=| )(/(?:usr|etc|opt)/\S+)", text[text.index("[Unit]") :]):
+                    named = machine / (place[0] or place[1]).lstrip("/")
+                    self.assertTrue(named.is_file(), f"{unit.name} names {named.relative_to(machine)}, which no step installs")
+
+    def follow(self, step, machine):
+        words, given = shlex.split(step), []
+        while words:
+            word = words.pop(0)
+            if word in ("-o", "-g"):
+                words.pop(0)  # the user of the machine is not made here
+            elif word.startswith("target/release/"):
+                given.append(PROGRAMS / Path(word).name)
+            elif word.startswith(".local/") and not (ROOT / word).exists():
+                # Set-up left it where it was: NGATU_ONNXRUNTIME, NGATU_MODELS.
+                stand_in = machine / Path(word).name
+                stand_in.touch()
+                given.append(str(stand_in))
+            else:
+                given.append(f"{machine}{word}" if word.startswith("/") else word)
+        followed = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        self.assertEqual(followed.returncode, 0, f"{step}: {followed.stderr}")
+
+
+if __name__ == "__main__":
+    unittest.main()
