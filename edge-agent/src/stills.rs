@@ -61,6 +61,7 @@ pub(crate) mod drawing {
     use edge_stills::{Emphasis, I420Planes, Overlay, OverlayBox, Picture, StillError};
     use edge_video::Frame;
     use protocol::Event;
+    use protocol::TimeQuality;
     use protocol::event::Value;
     use protocol::evidence::EvidenceRole;
 
@@ -179,8 +180,11 @@ pub(crate) mod drawing {
             .caption
             .push(format!("{} · {}", event.title.vi, event.title.en));
         overlay.caption.push(format!(
-            "{} ({:?}) · {} {} {place}",
-            event.decided.time, event.time_quality, event.site, event.camera
+            "{} ({}) · {} {} {place}",
+            event.decided.time,
+            clock(event.time_quality),
+            event.site,
+            event.camera
         ));
         overlay.caption.extend(event.explanation.iter().map(|p| {
             format!(
@@ -194,6 +198,15 @@ pub(crate) mod drawing {
         }));
         overlay.banner = event.simulated.then(|| "MÔ PHỎNG · SIMULATION".to_owned());
         overlay
+    }
+
+    fn clock(quality: TimeQuality) -> &'static str {
+        match quality {
+            TimeQuality::Rtcp => "đồng hồ camera",
+            TimeQuality::Arrival => "giờ nhận hình",
+            TimeQuality::Media => "giờ đoạn phim",
+            TimeQuality::Unknown => "không rõ giờ",
+        }
     }
 
     fn text(value: &Value) -> String {

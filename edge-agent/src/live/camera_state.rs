@@ -8,7 +8,7 @@ use protocol::event::Words;
 use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{CameraId, EventTime, TimeQuality};
 
-use crate::config::{AgentConfig, CameraConfig};
+use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::scene_setup::DetectorIdentity;
 
 /// Window of [`CameraStatus::analysed_fps`], seconds.
@@ -92,7 +92,10 @@ impl CameraState {
             frames_dropped: 0,
             analysed_fps: 0.0,
             time_quality: None,
-            model: detector.map(|d| d.model.clone()),
+            // A recording was made by a detector that is not known here.
+            model: detector
+                .filter(|_| matches!(camera.source, SourceConfig::Rtsp(_)))
+                .map(|d| d.model.clone()),
         };
         Self {
             fixed,
