@@ -336,11 +336,7 @@ mod tests {
     fn a_password_in_the_place_of_its_hash_is_not_repeated() {
         let error = read("[mqtt.passwords]\n\"hanoi/box-1\" = \"correct horse\"\n").unwrap_err();
         assert!(error.contains("is no SHA-256"), "{error}");
-        let said = error
-            .lines()
-            .filter(|line| !line.contains(" | "))
-            .collect::<String>();
-        assert!(!said.contains("correct horse"), "{error}");
+        assert!(!error.contains("correct horse"), "{error}");
     }
 
     #[test]

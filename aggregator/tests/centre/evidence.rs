@@ -236,3 +236,145 @@ fn an_upload_needs_the_token_where_there_is_one() {
     assert_eq!(centre.api().put(&path(b"x"), &JPEG, b"x").status, 401);
     assert_eq!(put("Bearer s3cret"), 201);
 }
+
+/// Where a file is on disk.
+fn stored(centre: &Running, bytes: &[u8]) -> std::path::PathBuf {
+    let name = digest(bytes).to_string();
+    let folder = centre.folder.path().join("evidence");
+    folder.join(&name[..2]).join(&name[2..])
+}
+
+#[test]
+fn a_stored_file_that_is_gone_or_cut_short_is_not_here_and_is_taken_again() {
+    let centre = Running::start();
+    let api = centre.api();
+    let bytes = b"a picture".to_vec();
+    let path = path(&bytes);
+    let file = stored(&centre, &bytes);
+    let damages: [(&str, fn(&std::path::Path)); 3] = [
+        ("gone", |file| std::fs::remove_file(file).unwrap()),
+        ("cut short", |file| std::fs::write(file, "a pic").unwrap()),
+        ("empty", |file| std::fs::write(file, "").unwrap()),
+    ];
+    assert_eq!(api.put(&path, &JPEG, &bytes).status, 201);
+    for (how, damage) in damages {
+        damage(&file);
+        assert_eq!(api.head(&path).status, 404, "{how}");
+        let missing = api.get(&path);
+        assert_eq!(missing.status, 404, "{how}");
+        assert_eq!(missing.json()["type"], "urn:ngatu:problem:not-found");
+        assert_eq!(api.put(&path, &JPEG, &bytes).status, 201, "{how}");
+        assert_eq!(api.put(&path, &JPEG, &bytes).status, 200, "{how}");
+        assert_eq!(api.head(&path).status, 200, "{how}");
+        assert_eq!(api.get(&path).body, bytes, "{how}");
+    }
+}
+
+/// Begins a request and stops talking in the middle.
+fn stalled(centre: &Running, text: &str) -> std::net::TcpStream {
+    use std::io::Write;
+    let mut socket = std::net::TcpStream::connect(centre.http).unwrap();
+    socket
+        .set_read_timeout(Some(crate::support::DEADLINE))
+        .unwrap();
+    socket.write_all(text.as_bytes()).unwrap();
+    socket
+}
+
+/// Everything that comes until the other side hangs up.
+fn rest(mut socket: std::net::TcpStream) -> String {
+    use std::io::Read;
+    let mut answer = Vec::new();
+    // A reset after the answer is an end as well.
+    drop(socket.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn uploads_that_stall_lose_their_place() {
+    let centre = Running::with(|config| config.http.idle_s = 0.5);
+    let begun = |n: u8| {
+        let text = format!(
+            "PUT {} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/jpeg\r\n\
+             Connection: close\r\nContent-Length: 100000\r\n\r\nthe beginning",
+            path(&[n]),
+            centre.http
+        );
+        stalled(&centre, &text)
+    };
+    // One more than there are places.
+    let sockets: Vec<_> = (0..33).map(begun).collect();
+    for socket in sockets {
+        let answer = rest(socket);
+        assert!(
+            answer.starts_with("HTTP/1.1 408 ") || answer.starts_with("HTTP/1.1 503 "),
+            "{answer}"
+        );
+    }
+    let bytes = b"of a box that works";
+    assert_eq!(centre.api().put(&path(bytes), &JPEG, bytes).status, 201);
+    let left = walk(&centre.folder.path().join("evidence"));
+    assert_eq!(left, 1, "what stalled leaves nothing behind");
+}
+
+#[test]
+fn a_slow_upload_that_moves_is_taken() {
+    use std::io::Write;
+    let centre = Running::with(|config| config.http.idle_s = 1.0);
+    let bytes = vec![5; 40 * 1024];
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/jpeg\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n",
+        path(&bytes),
+        centre.http,
+        bytes.len()
+    );
+    let mut socket = stalled(&centre, &head);
+    // Longer in all than the idle time, never as long without a piece.
+    for piece in bytes.chunks(8 * 1024) {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        socket.write_all(piece).unwrap();
+    }
+    let answer = rest(socket);
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+}
+
+#[test]
+fn connections_are_limited_and_silent_ones_are_closed() {
+    let centre = Running::with(|config| {
+        config.http.max_connections = 2;
+        config.http.idle_s = 0.5;
+    });
+    let half = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+    let silent = [stalled(&centre, half), stalled(&centre, "")];
+    // Taken at once or turned away, but never kept.
+    let third = rest(stalled(
+        &centre,
+        &format!("{half}Connection: close\r\n\r\n"),
+    ));
+    assert!(!third.contains("200 OK"), "there were two places: {third}");
+    for socket in silent {
+        let answer = rest(socket);
+        assert!(!answer.contains("200"), "{answer}");
+    }
+    eventually("a place", || {
+        let text = format!("{half}Connection: close\r\n\r\n");
+        rest(stalled(&centre, &text))
+            .contains("200 OK")
+            .then_some(())
+    });
+    assert!(centre.api().metric("aggregator_http_refused_total") >= 1.0);
+}
+
+#[test]
+fn a_decision_that_stops_coming_is_given_up() {
+    let centre = Running::with(|config| config.http.idle_s = 0.5);
+    let text = format!(
+        "POST /api/v1/alerts/00000000-0000-0000-0000-000000000000/acknowledge HTTP/1.1\r\n\
+         Host: {}\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: 20\r\n\r\n{{\"actor\"",
+        centre.http
+    );
+    let answer = rest(stalled(&centre, &text));
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}

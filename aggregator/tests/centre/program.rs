@@ -59,6 +59,39 @@ fn a_wrong_configuration_ends_with_2_and_a_place() {
 }
 
 #[test]
+fn check_looks_at_what_the_configuration_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("centre.toml");
+    let text = format!(
+        "data_dir = \"{0}\"\n[http]\nlisten = \"0.0.0.0:8800\"\n\
+         evidence_token_file = \"/nowhere/token\"\n\
+         [mqtt.tls]\ncert_file = \"{0}\"\nkey_file = \"{0}\"\n",
+        file.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let ended = run(&["check", "--config", file.to_str().unwrap()]);
+    let said = text_of(&ended);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    for part in ["data_dir: ", "is no folder", "/nowhere/token", "mqtt.tls: "] {
+        assert!(said.contains(part), "{part} is missing in: {said}");
+    }
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let ended = run(&["check", "--data-dir", data, "--http", "0.0.0.0:8800"]);
+    let said = text_of(&ended);
+    assert!(ended.status.success(), "{said}");
+    assert!(
+        said.contains("warning: the API listens on 0.0.0.0:8800"),
+        "{said}"
+    );
+    assert!(!std::path::Path::new(data).exists(), "it only looked");
+}
+
+fn text_of(ended: &Output) -> String {
+    text(&ended.stderr)
+}
+
+#[test]
 fn what_stands_in_the_way_of_starting_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
