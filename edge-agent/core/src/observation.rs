@@ -249,7 +249,8 @@ impl Sight<'_> {
 pub struct FrameView<'a> {
     /// Which frame, and when.
     pub at: FrameTime,
-    /// For how long the scene has been watched, s: stands still through gaps.
+    /// For how long the scene has been watched, s: stands still through gaps,
+    /// and goes back when a picture is found to have been frozen.
     pub watched: f64,
     /// Every confirmed road user that this frame shows, in order of track.
     pub users: &'a [Observation],

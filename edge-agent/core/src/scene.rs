@@ -15,7 +15,7 @@ use protocol::{
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
-use crate::input::{Gap, Input, Output};
+use crate::input::{Gap, GapReason, Input, Output};
 use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
@@ -76,6 +76,8 @@ pub struct Scene {
     watched_us: i64,
     /// Announced gaps since the last frame.
     unwatched_us: i64,
+    /// Until when watched time was taken back, because the picture had frozen.
+    taken_back: Option<EventTime>,
     refused: Refused,
 }
 
@@ -103,6 +105,7 @@ impl Scene {
             time_quality: TimeQuality::Unknown,
             watched_us: 0,
             unwatched_us: 0,
+            taken_back: None,
             refused: Refused::default(),
             config,
         })
@@ -295,14 +298,34 @@ impl Scene {
         let Some(last) = self.frame else {
             return;
         };
-        if gap.to < last.time {
+        if gap.reason == GapReason::Frozen && gap.from <= gap.to {
+            self.take_back(&gap, last.time);
+        } else if gap.to < last.time {
             self.restart(gap.to, out);
             return;
+        }
+        for rule in &mut self.rules {
+            rule.interrupt(&gap);
         }
         // Only what lies after the last frame is not yet accounted for.
         let from = gap.from.max(last.time);
         let length = gap.to.as_micros() - from.as_micros();
         self.unwatched_us = self.unwatched_us.saturating_add(length.max(0));
+    }
+
+    /// That a picture has frozen is found out late. Until then its copies were
+    /// handled as looks: their time was not watched after all, and what their
+    /// lamps said was said once.
+    fn take_back(&mut self, gap: &Gap, last: EventTime) {
+        let from = self
+            .taken_back
+            .map_or(gap.from, |until| gap.from.max(until));
+        let to = gap.to.min(last);
+        let credited = to.as_micros().saturating_sub(from.as_micros()).max(0);
+        // At most, because there may have been gaps within; never too little.
+        self.watched_us = self.watched_us.saturating_sub(credited).max(0);
+        self.taken_back = self.taken_back.max(Some(to));
+        self.signals.forget_lamps();
     }
 
     fn pass_time(&mut self, at: EventTime, out: &mut Vec<Output>) {
@@ -336,6 +359,7 @@ impl Scene {
         self.frame = None;
         self.clock = Some(now);
         self.unwatched_us = 0;
+        self.taken_back = None;
     }
 
     fn finish(&mut self, out: &mut Vec<Output>) {
@@ -349,6 +373,7 @@ impl Scene {
         self.frame = None;
         self.clock = None;
         self.unwatched_us = 0;
+        self.taken_back = None;
     }
 
     fn each_rule(

@@ -22,6 +22,19 @@ pub struct Showing {
     pub state: SignalState,
     /// When it began.
     pub since: EventTime,
+    /// Whose word it is: the lamps' where they can be read, because they are
+    /// seen by the camera's own clock; `None` for unknown.
+    pub source: Option<SignalSource>,
+}
+
+impl Showing {
+    fn unknown(instant: EventTime) -> Self {
+        Self {
+            state: SignalState::Unknown,
+            since: instant,
+            source: None,
+        }
+    }
 }
 
 /// All signal groups of a scene.
@@ -71,8 +84,10 @@ impl SignalBoard {
         };
         match reading.source {
             SignalSource::Lamp => group.lamp.look(reading.time, state, config),
-            SignalSource::Mqtt | SignalSource::Recording => {
-                group.controller.settle(reading.time, state, config);
+            source @ (SignalSource::Mqtt | SignalSource::Recording) => {
+                group
+                    .controller
+                    .settle(reading.time, (state, source), config);
             }
         }
     }
@@ -82,13 +97,7 @@ impl SignalBoard {
         self.groups
             .iter()
             .find(|g| g.config.group == *group)
-            .map_or(
-                Showing {
-                    state: SignalState::Unknown,
-                    since: instant,
-                },
-                |g| g.at(instant),
-            )
+            .map_or_else(|| Showing::unknown(instant), |g| g.at(instant))
     }
 
     /// Every group with what it shows at an instant.
@@ -109,6 +118,13 @@ impl SignalBoard {
         }
     }
 
+    /// Forgets what was read from pictures: they were all the same one.
+    pub fn forget_lamps(&mut self) {
+        for group in &mut self.groups {
+            group.lamp = Source::default();
+        }
+    }
+
     /// Forgets readings from after an instant, which came from a wrong clock.
     pub fn forget_after(&mut self, instant: EventTime) {
         for group in &mut self.groups {
@@ -124,10 +140,6 @@ impl SignalBoard {
 impl Group {
     fn at(&self, instant: EventTime) -> Showing {
         let bridge = self.config.majority_window_s;
-        let unknown = Showing {
-            state: SignalState::Unknown,
-            since: instant,
-        };
         match (
             self.lamp.at(instant, bridge),
             self.controller.at(instant, bridge),
@@ -135,8 +147,9 @@ impl Group {
             (Some(lamp), Some(controller)) if lamp.state == controller.state => Showing {
                 state: lamp.state,
                 since: lamp.since.max(controller.since),
+                source: lamp.source,
             },
-            (Some(_), Some(_)) | (None, None) => unknown,
+            (Some(_), Some(_)) | (None, None) => Showing::unknown(instant),
             (Some(one), None) | (None, Some(one)) => one,
         }
     }
@@ -161,6 +174,7 @@ struct Source {
 #[derive(Clone, Copy, Debug)]
 struct Phase {
     state: SignalState,
+    source: SignalSource,
     from: EventTime,
     until: EventTime,
 }
@@ -190,7 +204,7 @@ impl Source {
         } else {
             settled
         };
-        self.settle(at, said, config);
+        self.settle(at, (said, SignalSource::Lamp), config);
     }
 
     /// The state of more than half of the looks, if there are at least two.
@@ -209,14 +223,19 @@ impl Source {
     }
 
     /// Takes a state as it is from an instant on.
-    fn settle(&mut self, at: EventTime, state: SignalState, config: &SignalGroup) {
+    fn settle(
+        &mut self,
+        at: EventTime,
+        (state, source): (SignalState, SignalSource),
+        config: &SignalGroup,
+    ) {
         if self.newest.is_some_and(|newest| at < newest) {
             return;
         }
         self.newest = Some(at);
         let until = at + config.stale_after_s;
         if let Some(last) = self.phases.back_mut() {
-            if last.state == state && at <= last.until {
+            if last.state == state && last.source == source && at <= last.until {
                 last.until = until;
                 return;
             }
@@ -227,6 +246,7 @@ impl Source {
         }
         self.phases.push_back(Phase {
             state,
+            source,
             from: at,
             until,
         });
@@ -244,7 +264,7 @@ impl Source {
         if phase.state == SignalState::Unknown || instant > phase.until {
             return None;
         }
-        let mut since = phase.from;
+        let (mut since, mut source) = (phase.from, phase.source);
         for earlier in self.phases.iter().take(index).rev() {
             if earlier.state == SignalState::Unknown {
                 continue;
@@ -254,10 +274,15 @@ impl Source {
                 break;
             }
             since = earlier.from;
+            // Of a recording and a controller, the one whose clock is its own.
+            if earlier.source == SignalSource::Mqtt {
+                source = SignalSource::Mqtt;
+            }
         }
         Some(Showing {
             state: phase.state,
             since,
+            source: Some(source),
         })
     }
 }

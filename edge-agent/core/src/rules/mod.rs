@@ -25,6 +25,7 @@ pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
 
 use crate::config::{RuleConfig, Section};
+use crate::input::Gap;
 use crate::observation::FrameView;
 
 /// Every kind of rule, in alphabetical order.
@@ -65,6 +66,11 @@ pub trait Rule: Debug + Send + Sync {
 
     /// A frame was looked at.
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>);
+
+    /// A stretch of time turned out to be unwatched. [`FrameView::watched`] has
+    /// taken back what was counted of it; a rule that remembers where somebody
+    /// was in a frozen picture forgets that.
+    fn interrupt(&mut self, _gap: &Gap) {}
 
     /// A track was given up, before the frame at which that was found. Its id never comes back.
     fn forget(&mut self, track: TrackId, report: &mut Reporter<'_>);

@@ -106,6 +106,14 @@ impl Stay {
         self.was_inside = inside;
     }
 
+    /// Gives back what was credited later than this watched time, because the
+    /// picture turned out to have been frozen.
+    fn give_back(&mut self, watched: f64) {
+        let credited = (self.inside_at - watched).max(0.0);
+        self.dwell = (self.dwell - credited).max(0.0);
+        self.inside_at -= credited;
+    }
+
     /// Whether it rode a two-wheeler during this stay.
     pub(super) fn is_rider(&self) -> bool {
         self.riding.is_rider()
@@ -243,6 +251,7 @@ impl Stays {
     pub(super) fn expire(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         let tolerance = self.tolerance_s;
         self.list.retain_mut(|stay| {
+            stay.give_back(frame.watched);
             let stays = frame.watched - stay.inside_at <= tolerance;
             if !stays {
                 let reason = if stay.was_inside {

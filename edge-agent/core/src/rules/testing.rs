@@ -11,6 +11,10 @@
 //! 1.0 signal red             the group `main` says so five times a second,
 //! 9.0 signal silent          until it says nothing any more
 //! 5.0 gap 8.0                nobody watches from 5.0 to 8.0
+//! 5.0 frozen 8.0             from 5.0 on the picture of 5.0 comes again and again,
+//!                            which is noticed at 8.0
+//! 0.0 clock rtcp             of what quality the pictures' times are (else `media`)
+//! 0.0 source lamp            who reads the signals (else `mqtt`)
 //! ```
 
 use std::fmt::Write;
@@ -135,6 +139,9 @@ struct Story {
     bodies: Vec<Body>,
     signals: Vec<(f64, Option<SignalState>)>,
     gaps: Vec<(f64, f64)>,
+    frozen: Vec<(f64, f64)>,
+    clocks: Vec<(f64, TimeQuality)>,
+    source: Option<SignalSource>,
     length: f64,
 }
 
@@ -145,23 +152,24 @@ fn read(story: &str) -> Story {
         let t: f64 = words[0].parse().unwrap();
         read.length = read.length.max(t);
         match (words[1], words[2]) {
-            ("signal", state) => read.signals.push((
-                t,
-                (state != "silent")
-                    .then(|| serde_json::from_value(state.to_owned().into()).unwrap()),
-            )),
+            ("signal", state) => read
+                .signals
+                .push((t, (state != "silent").then(|| word(state)))),
             ("gap", until) => {
                 let until: f64 = until.parse().unwrap();
                 read.length = read.length.max(until);
                 read.gaps.push((t, until));
             }
+            ("frozen", until) => read.frozen.push((t, until.parse().unwrap())),
+            ("clock", quality) => read.clocks.push((t, word(quality))),
+            ("source", source) => read.source = Some(word(source)),
             (name, what) => {
                 let (class, id) = name.split_once('#').unwrap();
                 let known = read.bodies.iter().position(|body| body.name == name);
                 let index = known.unwrap_or_else(|| {
                     read.bodies.push(Body {
                         name: name.to_owned(),
-                        class: serde_json::from_value(class.to_owned().into()).unwrap(),
+                        class: word(class),
                         way: Vec::new(),
                         ids: vec![(t, id.parse().unwrap())],
                     });
@@ -189,6 +197,11 @@ fn read(story: &str) -> Story {
     read
 }
 
+/// A value by its word on the wire.
+fn word<T: serde::de::DeserializeOwned>(word: &str) -> T {
+    serde_json::from_value(word.to_owned().into()).unwrap()
+}
+
 fn instant(t: f64) -> EventTime {
     EventTime::EPOCH + Seconds(t)
 }
@@ -211,7 +224,7 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
                     state: *state,
                     time: instant(t),
                     confidence: 1.0,
-                    source: SignalSource::Mqtt,
+                    source: story.source.unwrap_or(SignalSource::Mqtt),
                 };
                 scene.handle(Input::Signal(reading), &mut out);
             }
@@ -230,8 +243,23 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
             scene.handle(Input::Gap(gap), &mut out);
             next_gap = gaps.next();
         }
-        let (frame, whose) = frame(&story.bodies, t, u64::from(tick));
+        let frozen = story.frozen.iter().find(|(from, to)| *from < t && t <= *to);
+        let shown = frozen.map_or(t, |(from, _)| *from);
+        let (mut frame, whose) = frame(&story.bodies, shown, u64::from(tick));
+        frame.time = instant(t);
+        let clock = story.clocks.iter().rfind(|(from, _)| *from <= t + 1e-9);
+        frame.time_quality = clock.map_or(TimeQuality::Media, |(_, quality)| *quality);
         scene.look_given(&frame, &whose, &mut out);
+        if let Some((from, to)) = frozen
+            && (t - to).abs() < 1e-9
+        {
+            let gap = Gap {
+                from: instant(*from),
+                to: instant(t),
+                reason: GapReason::Frozen,
+            };
+            scene.handle(Input::Gap(gap), &mut out);
+        }
     }
     scene.handle(
         Input::End(instant(f64::from(ticks) / f64::from(FPS))),

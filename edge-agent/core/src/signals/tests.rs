@@ -67,6 +67,27 @@ fn a_controllers_word_counts_at_once_and_goes_stale() {
 }
 
 #[test]
+fn who_says_so_is_known_and_the_lamps_word_comes_first() {
+    let mut board = board();
+    let says = |board: &SignalBoard, t| board.at(&group(), at(t)).source;
+    assert_eq!(says(&board, 0.0), None);
+    keep_saying(
+        &mut board,
+        SignalSource::Recording,
+        (0, 1),
+        SignalState::Red,
+    );
+    assert_eq!(says(&board, 0.9), Some(SignalSource::Recording));
+    keep_saying(&mut board, FromMqtt, (1, 6), SignalState::Red);
+    assert_eq!(says(&board, 3.0), Some(FromMqtt));
+    keep_saying(&mut board, FromLamp, (4, 6), SignalState::Red);
+    assert_eq!(says(&board, 5.5), Some(FromLamp));
+    // They contradict each other.
+    say(&mut board, FromMqtt, 6.0, SignalState::Green);
+    assert_eq!(says(&board, 6.0), None);
+}
+
+#[test]
 fn the_past_can_be_asked_for() {
     let mut board = board();
     keep_saying(&mut board, FromMqtt, (0, 3), SignalState::Green);

@@ -226,3 +226,16 @@ fn a_name_that_changes_all_the_time_is_nobodys_dwell() {
     story += "33.0 person#1 at 30.0,30.0";
     check(RULE, &story, &expect![[""]]);
 }
+
+#[test]
+fn the_time_of_a_frozen_picture_is_taken_back() {
+    check(
+        RULE,
+        "
+        0.0 person#1 at 30.0,30.0
+        10.0 frozen 19.0
+        26.0 person#1 at 30.0,30.0
+        ",
+        &expect![[""]],
+    );
+}

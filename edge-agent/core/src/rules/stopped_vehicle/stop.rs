@@ -204,6 +204,14 @@ impl Stop {
         }
     }
 
+    /// Gives back what was credited later than this watched time, because the
+    /// picture turned out to have been frozen.
+    fn give_back(&mut self, watched: f64) {
+        let credited = (self.last_watched - watched).max(0.0);
+        self.dwell = (self.dwell - credited).max(0.0);
+        self.last_watched -= credited;
+    }
+
     /// Whether its vehicle may be here under another name: nobody sees the
     /// holder, or the holder's name leapt away. Whoever was seen to drive off
     /// has taken its dwell along.
@@ -342,6 +350,7 @@ impl Stops {
     pub(super) fn expire(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         let keep_s = self.keep_s;
         self.list.retain_mut(|stop| {
+            stop.give_back(frame.watched);
             let unseen = frame.watched - stop.last_watched;
             let left = stop
                 .outside_since

@@ -334,3 +334,53 @@ fn who_was_seen_to_drive_up_does_not_go_on_with_the_dwell_of_who_left_unseen() {
         &expect![[""]],
     );
 }
+
+/// A camera sends one picture again and again, which is noticed after 3.5 s. For
+/// that time the car "stood"; nobody knows whether it did.
+#[test]
+fn the_time_of_a_frozen_picture_is_taken_back() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        6.0 frozen 9.5
+        15.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 13.5
+                dwell: 10.0 >= 10.0 s [0.0 to 13.5]
+                displacement: 0.0 <= 2.0 m [0.0 to 13.5]
+                in_zone: 1.0 >= 0.9 [0.0 to 13.5]
+                in_zone_at_decision: true = true [13.5 to 13.5]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 13.5]
+                class_share: 1.0 >= 0.5 [0.0 to 13.5]
+                pictures of 0.0, 13.5
+            stopped_vehicle is over (revision 2): car#1 since 0.0 until 15.0, dwell_s 11.5, end_reason "stream_ended", hidden_s 0.0
+        "#]],
+    );
+}
+
+/// What is not known yet cannot be taken back: an event that a frozen picture's
+/// time completed stands, with a dwell that is put right afterwards.
+#[test]
+fn an_event_raised_before_the_freeze_was_noticed_stands_and_its_dwell_is_put_right() {
+    check(
+        RULE,
+        "
+        0.0 car#1 at 40.0,30.0
+        6.0 frozen 11.0
+        15.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            stopped_vehicle starts (revision 1): car#1 since 0.0, decided at 10.0
+                dwell: 10.0 >= 10.0 s [0.0 to 10.0]
+                displacement: 0.0 <= 2.0 m [0.0 to 10.0]
+                in_zone: 1.0 >= 0.9 [0.0 to 10.0]
+                in_zone_at_decision: true = true [10.0 to 10.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 10.0]
+                class_share: 1.0 >= 0.5 [0.0 to 10.0]
+                pictures of 0.0, 10.0
+            stopped_vehicle is over (revision 2): car#1 since 0.0 until 15.0, dwell_s 10.0, end_reason "stream_ended", hidden_s 0.0
+        "#]],
+    );
+}

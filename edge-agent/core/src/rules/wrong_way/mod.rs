@@ -143,9 +143,10 @@ struct Against {
 impl Against {
     /// It was seen against the lane again, in the zone.
     fn go_on(&mut self, user: &Observation, watched: f64, angle: f64) {
-        let passed = (watched - self.last_watched).max(0.0);
+        // Negative when a frozen picture's time is taken back.
+        let passed = watched - self.last_watched;
         if passed <= FLICKER_S {
-            self.driven_s += passed;
+            self.driven_s = (self.driven_s + passed).max(0.0);
         } else {
             self.hidden_s += passed;
         }
