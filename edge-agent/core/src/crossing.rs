@@ -88,6 +88,13 @@ impl Gate {
     pub fn beyond(&self, spot: &Spot) -> f64 {
         self.normal.dot(spot.iso - self.origin) / spot.height.max(1e-6)
     }
+
+    /// How far forwards the way between two spots leads at a right angle to the
+    /// line, in their mean box height.
+    pub fn travel(&self, from: &Spot, to: &Spot) -> f64 {
+        let height = f64::midpoint(from.height, to.height).max(1e-6);
+        self.normal.dot(to.iso - from.iso) / height
+    }
 }
 
 /// One road user and one line.

@@ -237,7 +237,7 @@ fn the_catalogue_says_what_every_key_means() {
         loitering (Minor): Somebody stays in a zone for longer than allowed, short exits included
             zone: zone; where
             min_dwell_s: 60 s (1 to 86400); how long somebody must have been in the zone
-            max_exit_s: 5 s (0 to 600); an absence of up to this pauses the dwell; a longer one ends it
+            max_exit_s: 5 s (0 to 600); an absence of the same track of up to this pauses the dwell; a longer one ends it
             classes: person; who is concerned; people on two-wheelers never are
         pedestrian_on_carriageway (Major): A person on foot, not a rider, stands or walks where only vehicles belong
             zone: zone; the carriageway
@@ -253,6 +253,7 @@ fn the_catalogue_says_what_every_key_means() {
             min_travel_m: 5 m (0.5 to 100); how far beyond the line it must drive (calibrated cameras)
             min_travel_heights: 1.5 box heights (0.2 to 20); how far beyond the line it must drive (without calibration)
             max_travel_s: 10 s (1 to 120); within what time it must have driven so far
+            clock_margin_s: 1 s (0 to 10); how far the clocks of controller and camera may differ; unless written, 0 where the signal is read from the lamps or recorded, and no accusation where a controller's word meets pictures that are not timed by RTCP
             classes: motorcycle, car, bus, truck; which vehicles
         stopped_vehicle (Major): A vehicle stands still in a zone for longer than allowed, through occlusion
             zone: zone; where

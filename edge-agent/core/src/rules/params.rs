@@ -135,6 +135,11 @@ impl<'s, 't> Params<'s, 't> {
         }
     }
 
+    /// Whether a key was written, for a default that depends on what is seen.
+    pub fn is_written(&self, key: &'static str) -> bool {
+        self.section.has(key)
+    }
+
     /// The zone named at a key.
     pub fn zone(&mut self, key: &'static str) -> Option<Zone> {
         let name = self.section.required_text(key, "carriageway")?;

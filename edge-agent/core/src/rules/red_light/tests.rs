@@ -25,9 +25,12 @@ fn over_the_line_on_red_and_on_into_the_junction() {
             red_light starts (revision 1): car#1 since 3.8 until 4.3, decided at 4.3
                 signal_at_crossing: "red" = "red" [3.7 to 3.9]
                 red_for_at_crossing: 1.8 >= 0.5 s [3.7 to 3.9]
+                clock_margin: 0.5 >= 0.0 s [3.7 to 4.3]
                 behind_line_on_red: 0.5 > 0.1 box heights [3.7 to 3.7]
                 travel_beyond_line: 5.0 >= 5.0 m [3.9 to 4.3]
                 signal_during_travel: "red" = "red" [3.9 to 4.3]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 4.3]
+                class_share: 1.0 >= 0.5 [0.0 to 4.3]
                 pictures of 3.7, 3.9, 4.3
         "#]],
     );
@@ -46,9 +49,12 @@ fn without_calibration_the_travel_is_in_box_heights() {
             red_light starts (revision 1): car#1 since 1.6 until 2.2, decided at 2.2
                 signal_at_crossing: "red" = "red" [1.5 to 1.7]
                 red_for_at_crossing: 1.6 >= 0.5 s [1.5 to 1.7]
+                clock_margin: 0.6 >= 0.0 s [1.5 to 2.2]
                 behind_line_on_red: 0.25 > 0.1 box heights [1.5 to 1.5]
                 travel_beyond_line: 1.5 >= 1.5 box heights [1.7 to 2.2]
                 signal_during_travel: "red" = "red" [1.7 to 2.2]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.2]
+                class_share: 1.0 >= 0.5 [0.0 to 2.2]
                 pictures of 1.5, 1.7, 2.2
         "#]],
     );
@@ -158,6 +164,65 @@ const INNOCENT: &[(&str, &str)] = &[
          4.5 car#1 at 48.0,30.0",
     ),
     (
+        "creeps over the line and turns along it",
+        "0.0 signal red
+         0.0 car#1 at 44.0,12.0
+         2.0 car#1 at 51.5,12.0
+         6.0 car#1 at 52.5,38.0",
+    ),
+    (
+        "crosses on green while the camera shows an old picture of it waiting on red",
+        "0.0 signal red
+         3.0 frozen 8.0
+         3.1 signal green
+         7.0 signal red
+         0.0 car#1 at 48.0,30.0
+         3.0 car#1 at 48.0,30.0
+         8.0 car#1 at 51.0,30.0
+         9.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses just after a frozen picture, whose lamps said red all the time",
+        "0.0 source lamp
+         0.0 signal red
+         3.0 frozen 8.0
+         0.0 car#1 at 48.0,30.0
+         8.0 car#1 at 48.0,30.0
+         8.5 car#1 at 52.0,30.0
+         9.5 car#1 at 66.0,30.0",
+    ),
+    (
+        "was seen by a camera whose clock nobody knows",
+        "0.0 clock arrival
+         0.0 signal red
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "was seen by a camera whose clock was not known at the crossing",
+        "0.0 clock unknown
+         1.8 clock rtcp
+         0.0 signal red
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses so soon after red that the clocks' difference may be why",
+        "0.0 clock rtcp
+         0.0 signal green
+         0.4 signal red
+         0.0 car#1 at 42.0,30.0
+         4.0 car#1 at 62.0,30.0",
+    ),
+    (
+        "crosses so soon before green that the clocks' difference may be why",
+        "0.0 clock rtcp
+         0.0 signal red
+         2.4 signal green
+         0.0 car#1 at 30.0,30.0
+         3.0 car#1 at 70.0,30.0",
+    ),
+    (
         "is on foot",
         "0.0 signal red
          0.0 person#1 at 42.0,30.0
@@ -194,9 +259,12 @@ fn who_waits_at_red_and_then_drives_on_red_is_accused() {
             red_light starts (revision 1): motorcycle#1 since 6.2 until 7.0, decided at 7.0
                 signal_at_crossing: "red" = "red" [6.1 to 6.2]
                 red_for_at_crossing: 6.154 >= 0.5 s [6.1 to 6.2]
+                clock_margin: 0.846 >= 0.0 s [6.1 to 7.0]
                 behind_line_on_red: 0.25 > 0.1 box heights [6.1 to 6.1]
                 travel_beyond_line: 5.5 >= 5.0 m [6.2 to 7.0]
                 signal_during_travel: "red" = "red" [6.2 to 7.0]
+                class: "motorcycle" = "motorcycle, car, bus, truck" [0.0 to 7.0]
+                class_share: 1.0 >= 0.5 [0.0 to 7.0]
                 pictures of 6.1, 6.2, 7.0
         "#]],
     );
@@ -218,10 +286,93 @@ fn one_lost_word_of_the_controller_is_no_new_red() {
             red_light starts (revision 1): car#1 since 2.5 until 3.2, decided at 3.2
                 signal_at_crossing: "red" = "red" [2.4 to 2.6]
                 red_for_at_crossing: 2.5 >= 0.5 s [2.4 to 2.6]
+                clock_margin: 0.7 >= 0.0 s [2.4 to 3.2]
                 behind_line_on_red: 0.4 > 0.1 box heights [2.4 to 2.4]
                 travel_beyond_line: 5.6 >= 5.0 m [2.6 to 3.2]
                 signal_during_travel: "red" = "red" [2.6 to 3.2]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 3.2]
+                class_share: 1.0 >= 0.5 [0.0 to 3.2]
                 pictures of 2.4, 2.6, 3.2
+        "#]],
+    );
+}
+
+const MARGIN: &str = r#"
+    kind = "red_light"
+    line = "stop"
+    signal = "main"
+    clock_margin_s = 1.5
+"#;
+
+#[test]
+fn between_two_clocks_it_must_have_been_red_for_longer_before_and_after() {
+    check(
+        RULE,
+        "
+        0.0 clock rtcp
+        0.0 signal red
+        0.0 car#1 at 30.0,30.0
+        4.0 car#1 at 70.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): car#1 since 2.0 until 3.0, decided at 3.0
+                signal_at_crossing: "red" = "red" [1.9 to 2.1]
+                red_for_at_crossing: 2.0 >= 0.5 s [1.9 to 2.1]
+                clock_margin: 1.0 >= 1.0 s [1.9 to 3.0]
+                behind_line_on_red: 0.5 > 0.1 box heights [1.9 to 1.9]
+                travel_beyond_line: 10.0 >= 5.0 m [2.1 to 3.0]
+                signal_during_travel: "red" = "red" [2.1 to 3.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 3.0]
+                class_share: 1.0 >= 0.5 [0.0 to 3.0]
+                pictures of 1.9, 2.1, 3.0
+        "#]],
+    );
+    // A technician measured how far the clocks may differ.
+    check(
+        MARGIN,
+        "
+        0.0 clock arrival
+        0.0 signal red
+        0.0 car#1 at 30.0,30.0
+        4.0 car#1 at 70.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): car#1 since 2.0 until 3.5, decided at 3.5
+                signal_at_crossing: "red" = "red" [1.9 to 2.1]
+                red_for_at_crossing: 2.0 >= 0.5 s [1.9 to 2.1]
+                clock_margin: 1.5 >= 1.5 s [1.9 to 3.5]
+                behind_line_on_red: 0.5 > 0.1 box heights [1.9 to 1.9]
+                travel_beyond_line: 15.0 >= 5.0 m [2.1 to 3.5]
+                signal_during_travel: "red" = "red" [2.1 to 3.5]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 3.5]
+                class_share: 1.0 >= 0.5 [0.0 to 3.5]
+                pictures of 1.9, 2.1, 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn lamps_are_seen_by_the_cameras_own_clock_whatever_that_is() {
+    check(
+        RULE,
+        "
+        0.0 clock arrival
+        0.0 source lamp
+        0.0 signal red
+        0.0 car#1 at 30.0,30.0
+        4.0 car#1 at 70.0,30.0
+        ",
+        &expect![[r#"
+            red_light starts (revision 1): car#1 since 2.0 until 2.5, decided at 2.5
+                signal_at_crossing: "red" = "red" [1.9 to 2.1]
+                red_for_at_crossing: 1.8 >= 0.5 s [1.9 to 2.1]
+                clock_margin: 0.5 >= 0.0 s [1.9 to 2.5]
+                behind_line_on_red: 0.5 > 0.1 box heights [1.9 to 1.9]
+                travel_beyond_line: 5.0 >= 5.0 m [2.1 to 2.5]
+                signal_during_travel: "red" = "red" [2.1 to 2.5]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.5]
+                class_share: 1.0 >= 0.5 [0.0 to 2.5]
+                pictures of 1.9, 2.1, 2.5
         "#]],
     );
 }
