@@ -116,10 +116,11 @@ fn vtest_gives_the_same_events_as_ever() {
     // From the video on, the promise is the same events within some frames:
     // the runtime's arithmetic differs between processors.
     let found = outline(&from_video);
-    let text: String = found
+    let lines: Vec<String> = found
         .iter()
         .map(|(rule, at)| format!("{rule} {at:.1}\n"))
         .collect();
+    let text = lines.concat();
     let golden = repository().join("edge-agent/tests/golden/vtest.events.txt");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         expect_file![golden].assert_eq(&text);

@@ -278,7 +278,7 @@ impl Room {
                 state.health() != CameraHealth::Lost
                     && state.set_health(CameraHealth::Connecting, None)
             }
-            Notice::Connected { .. } => {
+            Notice::Connected { .. } | Notice::Thawed => {
                 self.frozen = false;
                 state.set_health(CameraHealth::Watching, None)
             }
@@ -292,10 +292,6 @@ impl Room {
                 state.set_health(CameraHealth::Lost, Some(words))
             }
             Notice::Frozen { since } => self.freeze(since),
-            Notice::Thawed => {
-                self.frozen = false;
-                state.set_health(CameraHealth::Watching, None)
-            }
             Notice::ClockStep { from, .. } => {
                 self.interrupt(from, GapReason::ClockStep);
                 false

@@ -58,7 +58,7 @@ pub(super) fn start(
             while !stop.is_set() {
                 match signals.recv_timeout(Duration::from_millis(100)) {
                     Ok(SignalNotice::Message(message)) => {
-                        count(&signals, hand_on(&routes, &message, now()));
+                        count(&signals, hand_on(&routes, &message, now()).as_ref());
                     }
                     Ok(SignalNotice::BrokerLost) => all_unknown(&routes, now()),
                     Err(RecvTimeoutError::Timeout) => {}
@@ -91,7 +91,7 @@ fn hand_on(routes: &Routes, message: &SignalMessage, now: EventTime) -> Option<C
 }
 
 /// Once per message, however many groups listen to its topic.
-fn count(signals: &Signals, refused: Option<ControllerFault>) {
+fn count(signals: &Signals, refused: Option<&ControllerFault>) {
     match refused {
         None => {}
         Some(ControllerFault::UndatedRetained) => signals.count_undated(),
