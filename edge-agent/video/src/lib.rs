@@ -14,7 +14,7 @@
 //! of `models` does that in one pass), sound, and any text from configuration
 //! inside a GStreamer launch line.
 //!
-//! Reading order: [`frame`] → [`elements`] → [`decoder`] → [`stream`] →
+//! Reading order: [`frame`] → [`elements`] → `decoder` → [`stream`] →
 //! [`clip`].
 
 pub mod clip;
