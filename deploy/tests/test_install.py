@@ -48,7 +48,11 @@ class ExampleTest(unittest.TestCase):
         self.assertIn("hosts", tomllib.loads(text)["http"])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "aggregator.toml")
-            file.write_text(text)
+            file.write_text(text.replace("/etc/ngatu/", f"{folder}/"))
+            Path(folder, "evidence-token").write_text("ab" * 32)
+            made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=centre.example"]
+            subprocess.run([*made, "-keyout", "centre.key", "-out", "centre.pem"], cwd=folder, check=True, capture_output=True, timeout=30)
+            Path(folder, "boxes-ca.pem").write_text(Path(folder, "centre.pem").read_text())
             checked = run("aggregator", "check", "--config", file)
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
