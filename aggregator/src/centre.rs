@@ -18,7 +18,6 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use protocol::units::Seconds;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -153,6 +152,7 @@ impl Centre {
         };
         let store_settings = StoreSettings {
             dead_letters: config.inbox.dead_letters,
+            limits,
             ..store_settings
         };
         let (store, writer) = Store::open(
@@ -163,7 +163,7 @@ impl Centre {
         )?;
         let mut parts = vec![Part {
             name: WRITER,
-            task: tokio::spawn(closed(store.watch_changes())),
+            task: tokio::spawn(ended(store.clone())),
         }];
         let idle = Duration::from_secs_f64(config.http.idle_s);
         let evidence = Evidence::in_folder(
@@ -324,9 +324,9 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// Ends when whoever tells the changes is gone: the writer's thread, however it ended.
-async fn closed(mut changes: watch::Receiver<i64>) {
-    while changes.changed().await.is_ok() {}
+/// Ends with the writer's thread, however that ended.
+async fn ended(store: Store) {
+    store.ended().await;
 }
 
 #[cfg(test)]
@@ -376,7 +376,7 @@ mod tests {
             Health::default(),
         )
         .unwrap();
-        let watch = tokio::spawn(closed(store.watch_changes()));
+        let watch = tokio::spawn(ended(store));
         assert!(!watch.is_finished());
         tokio::task::spawn_blocking(move || writer.finish())
             .await

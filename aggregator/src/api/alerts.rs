@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::EventId;
 
-use super::Api;
 use super::filter::{self, AlertQuery};
 use super::problem::Problem;
 use super::view::{Acknowledge, AlertPage, AlertView, Resolve};
+use super::{Api, BODY};
 use crate::alert::Action;
 use crate::store::Decision;
 
@@ -41,6 +41,7 @@ pub(super) async fn list(
     params(("id" = String, Path, description = "The alert's id")),
     responses(
         (status = 200, description = "The alert; its `ETag` is its change number", body = AlertView),
+        (status = 400, description = "The id is not text", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -67,7 +68,6 @@ pub(super) async fn detail(
         (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is not new", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database does not take it", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn acknowledge(
@@ -97,7 +97,6 @@ pub(super) async fn acknowledge(
         (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is not acknowledged", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database does not take it", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn resolve(
@@ -193,6 +192,11 @@ fn unreadable(error: &JsonRejection) -> Problem {
     match error {
         JsonRejection::MissingJsonContentType(_) => {
             Problem::unsupported_media_type("send `Content-Type: application/json`")
+        }
+        JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::too_large(format!(
+                "a decision has at most {BODY} bytes; shorten the note"
+            ))
         }
         other => Problem::bad_request(other.body_text()),
     }

@@ -23,15 +23,16 @@ use crate::store::EvidenceFile;
         ("sha256" = String, Path, description = "SHA-256 of the body, 64 hex digits"),
         ("Authorization" = Option<String>, Header, description = "`Bearer <token>`, where the centre asks for one"),
     ),
-    request_body(content = String, description = "The file itself, with its media type", content_type = "image/jpeg"),
+    request_body(content = Vec<u8>, description = "The file itself, with its media type", content_type = "image/jpeg"),
     responses(
         (status = 200, description = "It was here already"),
         (status = 201, description = "It is stored"),
+        (status = 400, description = "The address is no SHA-256, or the upload broke off", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The token is missing or wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Its media type is not taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The body has another SHA-256", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not take it", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put(
@@ -70,7 +71,11 @@ pub(super) async fn put(
 #[utoipa::path(
     head, path = "/api/v1/evidence/{sha256}", tag = "evidence", operation_id = "probeEvidence",
     params(("sha256" = String, Path, description = "64 hex digits")),
-    responses((status = 200, description = "It is"), (status = 404, description = "It is not"))
+    responses(
+        (status = 200, description = "It is, whole"),
+        (status = 400, description = "The address is no SHA-256"),
+        (status = 404, description = "It is not"),
+    )
 )]
 pub(super) async fn head(
     State(api): State<Api>,
@@ -90,9 +95,10 @@ pub(super) async fn head(
         ("Range" = Option<String>, Header, description = "`bytes=FIRST-LAST`"),
     ),
     responses(
-        (status = 200, description = "The file", content_type = "image/jpeg"),
+        (status = 200, description = "The file, with the media type that it was stored with"),
         (status = 206, description = "The part that was asked for"),
         (status = 304, description = "The caller has it"),
+        (status = 400, description = "The address is no SHA-256", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "It is not here (yet)", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "There is no such part"),
     )

@@ -4,12 +4,14 @@
 //! described in `/api/openapi.json`, made from the handlers themselves.
 
 mod alerts;
+mod description;
 mod evidence;
 mod filter;
 mod fleet;
 mod guard;
 mod probes;
 mod problem;
+mod schema;
 mod screen;
 mod server;
 mod stream;
@@ -99,12 +101,13 @@ fn routes() -> OpenApiRouter<Api> {
 
 /// The description of the API, OpenAPI 3.1.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    description::complete(routes().into_openapi())
 }
 
 /// Everything that is served over HTTP.
 pub fn router(api: Api) -> Router {
     let (router, description) = routes().split_for_parts();
+    let description = description::complete(description);
     // A stream must not wait in a compressor; pictures do not get smaller.
     let compressible = SizeAbove::new(1024)
         .and(NotForContentType::SSE)

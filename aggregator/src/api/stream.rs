@@ -14,8 +14,10 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
+use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::problem::Problem;
@@ -38,18 +40,69 @@ struct Item {
     data: String,
 }
 
+/// What the stream says: `event:` is `event`, `data:` is `data`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+pub(super) enum StreamEvent {
+    /// Said first: where the stream stands.
+    Ready(Ready),
+    /// An alert, as it is now.
+    Alert(Box<AlertSummary>),
+    /// A camera, as it is now.
+    Camera(Box<CameraView>),
+    /// A box, as it is now.
+    Box(Box<BoxView>),
+}
+
+/// Where the stream stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// Number of the newest change.
+    change: i64,
+    /// Whether nothing is missing before what follows; if not, load the lists again.
+    resumed: bool,
+}
+
+impl StreamEvent {
+    /// What stands after `event:`.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ready(_) => "ready",
+            Self::Alert(_) => "alert",
+            Self::Camera(_) => "camera",
+            Self::Box(_) => "box",
+        }
+    }
+
+    /// What stands after `data:`.
+    fn data(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Ready(ready) => serde_json::to_string(ready),
+            Self::Alert(alert) => serde_json::to_string(alert),
+            Self::Camera(camera) => serde_json::to_string(camera),
+            Self::Box(view) => serde_json::to_string(view),
+        }
+    }
+}
+
+impl From<Change> for StreamEvent {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Alert(row) => Self::Alert(Box::new((*row).into())),
+            Change::Camera(row) => Self::Camera(Box::new((*row).into())),
+            Change::Box(row) => Self::Box(Box::new((*row).into())),
+        }
+    }
+}
+
 impl Item {
     fn of(change: Change) -> Result<Self, serde_json::Error> {
         let number = change.number();
-        let (event, data) = match change {
-            Change::Alert(row) => ("alert", serde_json::to_string(&AlertSummary::from(*row))?),
-            Change::Camera(row) => ("camera", serde_json::to_string(&CameraView::from(*row))?),
-            Change::Box(row) => ("box", serde_json::to_string(&BoxView::from(*row))?),
-        };
+        let event = StreamEvent::from(change);
         Ok(Self {
             number,
-            event,
-            data,
+            event: event.name(),
+            data: event.data()?,
         })
     }
 }
@@ -188,7 +241,7 @@ impl Reader {
         ("after" = Option<i64>, Query, description = "The same, for callers that cannot set headers"),
     ),
     responses(
-        (status = 200, description = "Events without end", content_type = "text/event-stream", body = AlertSummary),
+        (status = 200, description = "Events without end", content_type = "text/event-stream", body = StreamEvent),
         (status = 400, description = "The number is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -202,13 +255,14 @@ pub(super) async fn stream(
     let news = api.newsroom.0.subscribe();
     let newest = *api.store.watch_changes().borrow();
     let known = after.filter(|after| (0..=newest).contains(after));
+    let ready = StreamEvent::Ready(Ready {
+        change: newest,
+        resumed: after.is_none() || known.is_some(),
+    });
     let greeting = Event::default()
         .id(known.unwrap_or(newest).to_string())
-        .event("ready")
-        .data(format!(
-            "{{\"change\":{newest},\"resumed\":{}}}",
-            after.is_none() || known.is_some()
-        ));
+        .event(ready.name())
+        .data(ready.data().unwrap_or_default());
     let reader = Reader {
         news,
         last: known.unwrap_or(newest),
@@ -271,5 +325,34 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.stream_clients.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use utoipa::PartialSchema;
+
+    use super::{Ready, StreamEvent};
+
+    #[test]
+    fn events_are_described_by_the_names_that_are_sent() {
+        let ready = StreamEvent::Ready(Ready {
+            change: 7,
+            resumed: true,
+        });
+        let written = serde_json::to_value(&ready).unwrap();
+        assert_eq!(written["event"], ready.name());
+        let data: Value = serde_json::from_str(&ready.data().unwrap()).unwrap();
+        assert_eq!(written["data"], data);
+
+        let schema = serde_json::to_value(StreamEvent::schema()).unwrap();
+        let names: Vec<&Value> = schema["oneOf"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one["properties"]["event"]["enum"][0])
+            .collect();
+        assert_eq!(names, ["ready", "alert", "camera", "box"]);
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::schema::{BoxStatusSchema, CameraStatusSchema};
 use crate::alert::{MachineState, Resolution, State};
 use crate::store::{AlertDetail, AlertRow, BoxRow, CameraRow, EvidenceRow, HistoryRow};
 
@@ -282,7 +283,7 @@ pub struct Resolve {
 pub struct CameraView {
     /// As the camera's box says.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = CameraStatusSchema)]
     pub status: CameraStatus,
     /// Whether its box is connected; without it the rest is history.
     pub box_online: bool,
@@ -309,7 +310,7 @@ impl From<CameraRow> for CameraView {
 pub struct BoxView {
     /// As the box says.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = BoxStatusSchema)]
     pub status: BoxStatus,
     /// When the centre heard it.
     #[schema(value_type = String, format = DateTime)]

@@ -7,11 +7,13 @@
 
 mod api;
 mod broker;
+mod contract;
 mod disk;
 mod evidence;
 mod frontdoor;
 mod kill;
 mod program;
+mod second_chance;
 mod store;
 mod stream;
 mod support;

@@ -1,0 +1,218 @@
+//! The protocol's types as the description of the API shows them.
+//!
+//! `protocol` knows nothing of OpenAPI, which is for this program alone. These
+//! are its twins for the description, and never hold a value; a test holds them
+//! against what the real ones write.
+
+use utoipa::ToSchema;
+
+use super::view::{PlaceView, WordsView};
+
+/// What a camera's box says of it (`protocol::status::CameraStatus`).
+#[derive(ToSchema)]
+#[allow(dead_code)] // described, never made
+pub(super) struct CameraStatusSchema {
+    /// Installation.
+    site: String,
+    /// Box.
+    #[schema(rename = "box")]
+    box_id: String,
+    /// Camera.
+    camera: String,
+    /// As people call it.
+    name: String,
+    /// Where it stands.
+    #[schema(nullable = false)]
+    place: Option<PlaceView>,
+    /// Whether it is a simulation; left out when not.
+    #[schema(required = false)]
+    simulated: bool,
+    /// Whether it is watching.
+    health: CameraHealthSchema,
+    /// Why not, and what to do.
+    #[schema(nullable = false)]
+    reason: Option<WordsView>,
+    /// Since when `health` is what it is.
+    #[schema(format = DateTime)]
+    since: String,
+    /// When this was written.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Reconnections since the box started.
+    retries: u64,
+    /// Frames received since the box started.
+    frames_received: u64,
+    /// Frames given to the rules since the box started.
+    frames_analysed: u64,
+    /// Frames not looked at, all reasons together.
+    frames_dropped: u64,
+    /// Frames analysed per second, over the last ten seconds.
+    analysed_fps: f64,
+    /// Clock of the last frame.
+    #[schema(nullable = false)]
+    time_quality: Option<TimeQualitySchema>,
+    /// The detector at work.
+    #[schema(nullable = false)]
+    model: Option<String>,
+}
+
+/// Whether a camera is watching.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code)] // described, never made
+pub(super) enum CameraHealthSchema {
+    /// Trying for the first time, or again.
+    Connecting,
+    /// Frames come and are looked at.
+    Watching,
+    /// Frames come, but something is wrong with them.
+    Degraded,
+    /// No frames.
+    Lost,
+    /// Not running, on purpose.
+    Stopped,
+    /// A word of a later version.
+    Unknown,
+}
+
+/// Which clock a time came from, best first.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code)] // described, never made
+pub(super) enum TimeQualitySchema {
+    /// The camera's own.
+    Rtcp,
+    /// The box's, when the picture arrived.
+    Arrival,
+    /// Media time of a recorded clip.
+    Media,
+    /// A word of a later version.
+    Unknown,
+}
+
+/// What a box or its last will says (`protocol::status::BoxStatus`).
+#[derive(ToSchema)]
+#[allow(dead_code)] // described, never made
+pub(super) struct BoxStatusSchema {
+    /// Installation.
+    site: String,
+    /// Box.
+    #[schema(rename = "box")]
+    box_id: String,
+    /// Whether it is connected.
+    online: bool,
+    /// Version of the agent.
+    version: String,
+    /// When this connection was made.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Messages not yet receipted by the centre.
+    outbox_waiting: u64,
+    /// Something the operator of the box must mend.
+    #[schema(nullable = false)]
+    trouble: Option<WordsView>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use protocol::event::{Place, Words};
+    use protocol::id::ModelId;
+    use protocol::status::{BoxStatus, CameraHealth, CameraStatus};
+    use protocol::{BoxId, CameraId, EventTime, SiteId, TimeQuality};
+    use serde_json::Value;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    fn keys(value: &Value) -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    fn described<T: PartialSchema>() -> Value {
+        serde_json::to_value(T::schema()).unwrap()
+    }
+
+    fn camera() -> CameraStatus {
+        CameraStatus {
+            site: SiteId::new("hanoi").unwrap(),
+            box_id: BoxId::new("b1").unwrap(),
+            camera: CameraId::new("c1").unwrap(),
+            name: "C1".to_owned(),
+            place: Some(Place {
+                name: "Ngã tư Sở".to_owned(),
+                latitude: None,
+                longitude: None,
+            }),
+            simulated: true,
+            health: CameraHealth::Watching,
+            reason: Some(Words::new("a", "b")),
+            since: EventTime::from_micros(0),
+            at: EventTime::from_micros(0),
+            retries: 0,
+            frames_received: 0,
+            frames_analysed: 0,
+            frames_dropped: 0,
+            analysed_fps: 0.0,
+            time_quality: Some(TimeQuality::Rtcp),
+            model: Some(ModelId::new("yolox-nano").unwrap()),
+        }
+    }
+
+    #[test]
+    fn statuses_are_described_as_they_are_written() {
+        let status = BoxStatus {
+            site: SiteId::new("hanoi").unwrap(),
+            box_id: BoxId::new("b1").unwrap(),
+            online: true,
+            version: "1".to_owned(),
+            at: EventTime::from_micros(0),
+            outbox_waiting: 0,
+            trouble: Some(Words::new("a", "b")),
+        };
+        for (written, described) in [
+            (
+                serde_json::to_value(camera()),
+                described::<CameraStatusSchema>(),
+            ),
+            (serde_json::to_value(status), described::<BoxStatusSchema>()),
+        ] {
+            assert_eq!(keys(&written.unwrap()), keys(&described["properties"]));
+        }
+        // What may be left out is not required.
+        let mut bare = camera();
+        (bare.place, bare.reason, bare.time_quality, bare.model) = (None, None, None, None);
+        bare.simulated = false;
+        let bare = keys(&serde_json::to_value(bare).unwrap());
+        let required: BTreeSet<String> =
+            serde_json::from_value(described::<CameraStatusSchema>()["required"].clone()).unwrap();
+        assert_eq!(bare, required);
+    }
+
+    #[test]
+    fn words_are_described_as_they_are_written() {
+        let health = [
+            CameraHealth::Connecting,
+            CameraHealth::Watching,
+            CameraHealth::Degraded,
+            CameraHealth::Lost,
+            CameraHealth::Stopped,
+            CameraHealth::Unknown,
+        ];
+        let quality = [
+            TimeQuality::Rtcp,
+            TimeQuality::Arrival,
+            TimeQuality::Media,
+            TimeQuality::Unknown,
+        ];
+        assert_eq!(
+            serde_json::to_value(health).unwrap(),
+            described::<CameraHealthSchema>()["enum"]
+        );
+        assert_eq!(
+            serde_json::to_value(quality).unwrap(),
+            described::<TimeQualitySchema>()["enum"]
+        );
+    }
+}
