@@ -44,6 +44,10 @@ pub struct Metrics {
     pub failed_commits: Counter,
     /// Messages that boxes hold receipts for and this database never saw.
     pub beyond_recovery: Counter,
+    /// Messages taken in that could not be taken when they came.
+    pub second_chances: Counter,
+    /// Messages set aside for a second chance that had to make room.
+    pub set_aside_dropped: Counter,
     /// Clients of the front door.
     pub connections: Gauge,
     /// Connections made with the broker.
@@ -75,6 +79,8 @@ impl Default for Metrics {
             lag_seconds: Histogram::new(doubling(0.01, 20)),
             failed_commits: Counter::default(),
             beyond_recovery: Counter::default(),
+            second_chances: Counter::default(),
+            set_aside_dropped: Counter::default(),
             connections: Gauge::default(),
             broker_connections: Counter::default(),
             http_connections: Gauge::default(),
@@ -156,6 +162,16 @@ impl Metrics {
             "messages_beyond_recovery",
             "Messages that boxes hold receipts for and this database never saw",
             self.beyond_recovery.clone(),
+        );
+        r.register(
+            "second_chances",
+            "Messages taken in that could not be taken when they came",
+            self.second_chances.clone(),
+        );
+        r.register(
+            "set_aside_dropped",
+            "Messages set aside for a second chance that had to make room",
+            self.set_aside_dropped.clone(),
         );
         r.register(
             "frontdoor_connections",

@@ -66,6 +66,8 @@ struct Session {
     complaints: Complaints,
     /// Which will this connection left with the store.
     will: Option<(Whose, u64)>,
+    /// Its place among the clients, given up at the very end.
+    presence: Presence,
 }
 
 /// Serves one client. `common_name` is that of its verified certificate.
@@ -88,14 +90,7 @@ where
         }
     };
     let keep_alive = granted_keep_alive(connect.keep_alive);
-    let (mut session, presence, left) = match admit(
-        &door,
-        version,
-        &connect,
-        common_name.as_deref(),
-    )
-    .await
-    {
+    let (mut session, left) = match admit(&door, version, &connect, common_name.as_deref()).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             tracing::warn!(
@@ -114,7 +109,6 @@ where
     });
     let end = session.run(&mut socket, &mut input, left).await;
     session.wind_up(&mut socket, end).await;
-    drop(presence);
 }
 
 /// Tells a stranger why not, as far as its version has words for it.
@@ -171,7 +165,7 @@ async fn admit(
     version: Version,
     connect: &Connect,
     common_name: Option<&str>,
-) -> Result<(Session, Presence, oneshot::Receiver<()>), Refusal> {
+) -> Result<(Session, oneshot::Receiver<()>), Refusal> {
     let mut identity = Identity::establish(common_name, connect, &door.passwords)?;
     let proven = identity.whose().cloned();
     let will = match &connect.will {
@@ -193,7 +187,10 @@ async fn admit(
     } else {
         connect.client_id.clone()
     };
-    let (presence, left, took_over) = door.registry.enter((proven, client_id)).await;
+    let (presence, left, took_over) = door
+        .registry
+        .enter((proven, client_id), identity.whose())
+        .await;
     if took_over {
         door.metrics.refused(Refusal::TakenOver.as_str());
         tracing::info!(
@@ -217,20 +214,22 @@ async fn admit(
         receipts: BTreeMap::new(),
         complaints: Complaints::default(),
         will: None,
+        presence,
     };
     if let Some(will) = will {
         let whose = (will.site.clone(), will.box_id.clone());
-        session.will = Some((whose.clone(), presence.serial()));
+        let connection = session.presence.serial();
+        session.will = Some((whose.clone(), connection));
         door.store
             .submit(Job::Arrived {
                 will,
                 whose,
-                connection: presence.serial(),
+                connection,
             })
             .await
             .map_err(|_| Refusal::ShuttingDown)?;
     }
-    Ok((session, presence, left))
+    Ok((session, left))
 }
 
 impl Session {
@@ -304,6 +303,7 @@ impl Session {
                         .iter()
                         .map(|filter| self.identity.may_subscribe(filter))
                         .collect();
+                    self.presence.speaks_for(self.identity.whose());
                     self.listens |= granted.contains(&true);
                     self.say(Outgoing::SubAck(pkid, granted));
                     self.send_receipts();
@@ -331,6 +331,7 @@ impl Session {
             self.unacknowledged += 1;
         }
         self.identity.may_publish(&publish.topic)?;
+        self.presence.speaks_for(self.identity.whose());
         let done = Some(Done {
             to: self.news.clone(),
             tag: u64::from(publish.pkid),
@@ -443,7 +444,8 @@ impl Session {
             let left = Job::Left {
                 whose,
                 connection,
-                in_disorder,
+                // A box that has come again is not gone, whatever the old line says.
+                in_disorder: in_disorder && !self.presence.has_successor(),
             };
             // A store that takes nothing must not hold us: the will then stays
             // in the database and is carried out at the next start.

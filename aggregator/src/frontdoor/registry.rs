@@ -1,18 +1,22 @@
 //! Who is connected, by client id, so that a second connection of the same
 //! client ends the first (MQTT 5 § 3.1.4): a box whose line died comes back
-//! long before the centre's side of the old connection notices.
+//! long before the centre's side of the old connection notices. And by box, so
+//! that the last will of an old connection says nothing of a box that has come
+//! back under another client id.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+
+use crate::store::Whose;
 
 /// How long a newcomer waits for the old connection to be wound up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A proven box cannot throw out another by taking its client id.
-type Key = (Option<crate::store::Whose>, String);
+type Key = (Option<Whose>, String);
 
 #[derive(Debug, Default)]
 pub(super) struct Registry {
@@ -23,6 +27,8 @@ pub(super) struct Registry {
 struct Entries {
     last: u64,
     by_client: HashMap<Key, Entry>,
+    /// The connections of each box, by serial.
+    by_box: BTreeMap<Whose, BTreeSet<u64>>,
 }
 
 #[derive(Debug)]
@@ -38,21 +44,29 @@ pub(super) struct Presence {
     registry: Arc<Registry>,
     key: Key,
     serial: u64,
+    /// Which box it speaks for, once that is known.
+    whose: Option<Whose>,
     /// Dropped with the rest: the successor's `gone` then ends.
     _gone: oneshot::Sender<()>,
 }
 
 impl Registry {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the place of `key`, after its holder, if any, has been wound up.
-    /// The receiver ends when somebody else takes it.
+    /// The receiver ends when somebody else takes it. `whose` is the box, where
+    /// the client has named it already.
     pub(super) async fn enter(
         self: &Arc<Self>,
         key: Key,
+        whose: Option<&Whose>,
     ) -> (Presence, oneshot::Receiver<()>, bool) {
         let (leave, left) = oneshot::channel();
         let (present, gone) = oneshot::channel();
         let (serial, former) = {
-            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut entries = self.entries();
             entries.last += 1;
             let serial = entries.last;
             let entry = Entry {
@@ -62,16 +76,18 @@ impl Registry {
             };
             (serial, entries.by_client.insert(key.clone(), entry))
         };
-        let presence = Presence {
+        let mut presence = Presence {
             registry: Arc::clone(self),
             key,
             serial,
+            whose: None,
             _gone: present,
         };
+        presence.speaks_for(whose);
         let took_over = former.is_some();
         if let Some(former) = former {
             let _already_leaving = former.leave.send(()).is_err();
-            // Its will must be carried out before this one's "online".
+            // Its will must be settled before this one's "online".
             let _ended = tokio::time::timeout(PATIENCE, former.gone).await.is_ok();
         }
         (presence, left, took_over)
@@ -83,15 +99,39 @@ impl Presence {
     pub(super) fn serial(&self) -> u64 {
         self.serial
     }
+
+    /// Notes which box the connection speaks for, as soon as that is known.
+    pub(super) fn speaks_for(&mut self, whose: Option<&Whose>) {
+        if let (None, Some(whose)) = (&self.whose, whose) {
+            let mut entries = self.registry.entries();
+            let connections = entries.by_box.entry(whose.clone()).or_default();
+            connections.insert(self.serial);
+            drop(entries);
+            self.whose = Some(whose.clone());
+        }
+    }
+
+    /// Whether the box has come again since, by another connection.
+    pub(super) fn has_successor(&self) -> bool {
+        let entries = self.registry.entries();
+        self.whose
+            .as_ref()
+            .and_then(|whose| entries.by_box.get(whose)?.last())
+            .is_some_and(|newest| *newest > self.serial)
+    }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let mut entries = self
-            .registry
-            .entries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.registry.entries();
+        if let Some(whose) = &self.whose
+            && let Some(connections) = entries.by_box.get_mut(whose)
+        {
+            connections.remove(&self.serial);
+            if connections.is_empty() {
+                entries.by_box.remove(whose);
+            }
+        }
         if entries
             .by_client
             .get(&self.key)

@@ -47,7 +47,22 @@ pub fn box_named_by(topic: &str) -> Option<(SiteId, BoxId)> {
 }
 
 /// Why a message is dead: the reason and what exactly.
-struct Fault(Reason, String);
+struct Fault {
+    reason: Reason,
+    detail: String,
+    /// From when on it is not from the future any more.
+    due: Option<EventTime>,
+}
+
+impl Fault {
+    fn new(reason: Reason, detail: String) -> Self {
+        Self {
+            reason,
+            detail,
+            due: None,
+        }
+    }
+}
 
 /// Decides what a message published on `topic` is.
 pub fn judge(topic: &str, payload: &Bytes, received: EventTime, limits: Limits) -> Judged {
@@ -57,7 +72,7 @@ pub fn judge(topic: &str, payload: &Bytes, received: EventTime, limits: Limits) 
     }
     let letter = upward
         .ok_or_else(|| {
-            Fault(
+            Fault::new(
                 Reason::UnknownTopic,
                 "this version knows no such topic; is the centre older than the box?".to_owned(),
             )
@@ -65,12 +80,17 @@ pub fn judge(topic: &str, payload: &Bytes, received: EventTime, limits: Limits) 
         .and_then(|upward| read(&upward, payload, received, limits));
     match letter {
         Ok(letter) => Judged::Letter(Box::new(letter)),
-        Err(Fault(reason, detail)) => Judged::Dead(Box::new(DeadLetter {
+        Err(Fault {
+            reason,
+            detail,
+            due,
+        }) => Judged::Dead(Box::new(DeadLetter {
             topic: topic.chars().take(256).collect(),
             owner: box_named_by(topic),
             reason,
             detail,
             body: payload.clone(),
+            due,
             delivery: salvage(payload),
             received,
         })),
@@ -97,18 +117,18 @@ fn read(
             "{} bytes; an envelope has at most {MAX_ENVELOPE_BYTES}",
             payload.len()
         );
-        return Err(Fault(Reason::TooLarge, detail));
+        return Err(Fault::new(Reason::TooLarge, detail));
     }
     let envelope: Envelope<&RawValue> = serde_json::from_slice(payload).map_err(|error| {
         let reason = match serde_json::from_slice::<serde::de::IgnoredAny>(payload) {
             Ok(_) => Reason::NotAnEnvelope,
             Err(_) => Reason::NotJson,
         };
-        Fault(reason, error.to_string())
+        Fault::new(reason, error.to_string())
     })?;
     if envelope.specversion != SPEC_VERSION {
         let detail = format!("specversion is {:.20}, not 1.0", envelope.specversion);
-        return Err(Fault(Reason::NotAnEnvelope, detail));
+        return Err(Fault::new(Reason::NotAnEnvelope, detail));
     }
     let (site, box_id, camera) = owner(upward);
     let source = camera.map_or_else(
@@ -120,7 +140,7 @@ fn read(
             "source is {:.200}; on this topic it is {source}",
             envelope.source
         );
-        return Err(Fault(Reason::WrongSource, detail));
+        return Err(Fault::new(Reason::WrongSource, detail));
     }
     if let Some(delivery) = envelope.delivery
         && !is_possible(&delivery)
@@ -130,7 +150,7 @@ fn read(
              not below its floor. It is not receipted",
             delivery.sequence, delivery.sequencefloor
         );
-        return Err(Fault(Reason::NotAnEnvelope, detail));
+        return Err(Fault::new(Reason::NotAnEnvelope, detail));
     }
     let content = content(upward, &envelope)?;
     if let Some(latest) = latest_capture(&content, envelope.time)
@@ -140,7 +160,10 @@ fn read(
             "captured at {latest}, {:.0} s after it arrived; set the clock of the box or camera",
             latest.since(received).0
         );
-        return Err(Fault(Reason::FromTheFuture, detail));
+        return Err(Fault {
+            due: Some(latest + Seconds(-limits.future_tolerance.0)),
+            ..Fault::new(Reason::FromTheFuture, detail)
+        });
     }
     Ok(Letter {
         site: site.clone(),
@@ -165,7 +188,7 @@ fn content(upward: &Upward, envelope: &Envelope<&RawValue>) -> Result<Content, F
         (_, kind) => {
             let detail =
                 format!("type {kind:.100} is not known here; is the centre older than the box?");
-            return Err(Fault(Reason::UnknownType, detail));
+            return Err(Fault::new(Reason::UnknownType, detail));
         }
     };
     let (site, box_id, camera) = owner(upward);
@@ -183,13 +206,13 @@ fn content(upward: &Upward, envelope: &Envelope<&RawValue>) -> Result<Content, F
         Ok(content)
     } else {
         let detail = "the content names another site, box or camera than the topic".to_owned();
-        Err(Fault(Reason::WrongSource, detail))
+        Err(Fault::new(Reason::WrongSource, detail))
     }
 }
 
 fn data<T: DeserializeOwned>(envelope: &Envelope<&RawValue>) -> Result<T, Fault> {
     serde_json::from_str(envelope.data.get())
-        .map_err(|error| Fault(Reason::WrongContent, format!("data: {error}")))
+        .map_err(|error| Fault::new(Reason::WrongContent, format!("data: {error}")))
 }
 
 /// The latest instant that a thing claims to have been seen at; `None` for a

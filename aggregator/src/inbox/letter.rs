@@ -57,6 +57,7 @@ impl Letter {
             reason,
             detail,
             body: self.body.clone(),
+            due: None,
             delivery: self.delivery,
             received: self.received,
         }
@@ -169,6 +170,8 @@ pub struct DeadLetter {
     /// The bytes as received; what is kept of them is for
     /// [`DeadLetter::head`] and [`DeadLetter::may_be_mended`] to say.
     pub body: Bytes,
+    /// From when on it is not from the future any more, where that is the reason.
+    pub due: Option<EventTime>,
     /// Its place in the outbox, where that much could be read.
     pub delivery: Option<Delivery>,
     /// When it came, by the centre's clock.
@@ -185,8 +188,11 @@ impl DeadLetter {
     }
 
     /// Whether a newer centre, a later hour or a healed database may take it,
-    /// so that the whole of it is kept and judged again.
+    /// so that the whole of it is kept and judged again. Never a state: the
+    /// next one says more than the last.
     pub fn may_be_mended(&self) -> bool {
-        self.reason.may_be_mended() && self.body.len() <= MAX_ENVELOPE_BYTES
+        self.reason.may_be_mended()
+            && self.body.len() <= MAX_ENVELOPE_BYTES
+            && !self.topic.ends_with("/state")
     }
 }

@@ -6,6 +6,7 @@ use protocol::{CameraId, Event, EventId, EvidenceManifest, Phase};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::progress::{self, Progress};
+use super::set_aside;
 use super::writer::Outcome;
 use super::{StoreSettings, Whose};
 use crate::alert::{MachineState, State};
@@ -35,6 +36,8 @@ impl Numbers {
 pub(super) struct Applied {
     pub(super) outcome: Outcome,
     pub(super) progress: Option<Progress>,
+    /// How many messages set aside had to go for this one.
+    pub(super) dropped: u64,
 }
 
 /// Takes a letter in, once.
@@ -73,7 +76,11 @@ pub(super) fn letter(
     } else {
         Outcome::Duplicate
     };
-    Ok(Applied { outcome, progress })
+    Ok(Applied {
+        outcome,
+        progress,
+        dropped: 0,
+    })
 }
 
 /// The dead letter that a letter is when its alert is that of another camera:
@@ -125,6 +132,7 @@ pub(super) fn dead(
     ])?;
     tx.prepare_cached("DELETE FROM dead_letters WHERE entry <= ?1")?
         .execute([tx.last_insert_rowid() - i64::from(settings.dead_letters)])?;
+    let dropped = set_aside::keep(tx, dead, settings)?;
     let progress = match (owner, &dead.delivery) {
         (Some((site, box_id)), Some(delivery)) => {
             Some(progress::note(tx, (site, box_id), delivery, now)?)
@@ -134,6 +142,7 @@ pub(super) fn dead(
     Ok(Applied {
         outcome: Outcome::Dead(dead.reason),
         progress,
+        dropped,
     })
 }
 

@@ -9,7 +9,10 @@ use super::StoreError;
 
 /// Every step, in order; the version is how many were taken. Never edit a
 /// published one: add the next.
-const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_set_aside.sql"),
+];
 
 /// Marks a file as ours (`PRAGMA application_id`): "NGTU".
 const APPLICATION_ID: i32 = 0x4e47_5455;

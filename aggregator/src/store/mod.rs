@@ -19,6 +19,7 @@ mod progress;
 mod query;
 mod readers;
 mod rows;
+mod set_aside;
 mod writer;
 
 use std::path::Path;
@@ -32,7 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::{Action, State};
 use crate::health::Health;
-use crate::inbox::{DeadLetter, Letter};
+use crate::inbox::{DeadLetter, Letter, Limits};
 use crate::metrics::Metrics;
 use crate::stopping::Stop;
 use lock::FolderLock;
@@ -57,6 +58,11 @@ pub struct StoreSettings {
     pub retry_wait: Duration,
     /// Most dead letters kept; the oldest go first.
     pub dead_letters: u32,
+    /// Most bytes of dead letters that may be mended, which are kept whole; the
+    /// oldest go first.
+    pub set_aside_bytes: u64,
+    /// What those are held against when they get their second chance.
+    pub limits: Limits,
     /// Largest size of the database in pages of 4 KiB; `None` for the disk's.
     pub max_pages: Option<u32>,
 }
@@ -68,6 +74,8 @@ impl Default for StoreSettings {
             batch_wait: Duration::from_millis(3),
             retry_wait: Duration::from_secs(1),
             dead_letters: 10_000,
+            set_aside_bytes: 256 * 1024 * 1024,
+            limits: Limits::default(),
             max_pages: None,
         }
     }
@@ -104,6 +112,13 @@ pub enum Job {
         connection: u64,
         /// Whether it left without a word, so that the will is carried out.
         in_disorder: bool,
+    },
+    /// Take in a message that could not be taken when it came.
+    SecondChance {
+        /// Where it is set aside.
+        entry: i64,
+        /// What it is now.
+        letter: Box<Letter>,
     },
     /// A person decides about an alert.
     Decide(Decision, oneshot::Sender<Result<(), DecisionError>>),
@@ -184,9 +199,7 @@ pub enum StoreError {
     )]
     NotADatabase(String),
     /// The file was SQLite's and is damaged.
-    #[error(
-        "{0} is damaged; put its last backup in its place, or move it away to begin a new one"
-    )]
+    #[error("{0} is damaged; put its last backup in its place, or move it away to begin a new one")]
     Damaged(String),
     /// The database is from a later version of the program.
     #[error(

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::{BoxId, EventTime, Receipt, SiteId};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::apply::{self, Applied, Numbers};
 use super::lock::FolderLock;
+use super::set_aside::{self, Found, Which};
 use super::{DecisionError, Job, StoreError, StoreSettings, decide, evidence};
 use crate::clock;
 use crate::health::Health;
@@ -59,6 +60,9 @@ pub struct Done {
     pub tag: u64,
 }
 
+/// How often it is looked whether the time of a message from the future has come.
+const SECOND_CHANCES_EVERY: Duration = Duration::from_secs(60);
+
 type OutboxKey = (SiteId, BoxId, Uuid);
 
 /// What a batch has done so far.
@@ -67,6 +71,8 @@ struct Batch {
     through: BTreeMap<OutboxKey, (u64, usize)>,
     outcomes: Vec<(&'static str, Outcome, EventTime)>,
     beyond_recovery: u64,
+    second_chances: u64,
+    dropped: u64,
 }
 
 pub(super) struct Writing {
@@ -113,6 +119,8 @@ impl Writing {
     ) {
         let mut jobs = Vec::with_capacity(self.settings.batch_rows);
         let mut is_failing = false;
+        self.second_chances(Which::All, &stopping);
+        let mut chances = Instant::now();
         while waiting.block_on(gather(&mut queue, &mut jobs, self.settings, &mut stopping)) {
             // While it fails it is tried even with nothing to do, or nobody
             // would learn that the disk works again.
@@ -133,9 +141,50 @@ impl Writing {
                     waiting.block_on(pause(&mut queue, &mut jobs, self.settings));
                 }
             }
+            if chances.elapsed() >= SECOND_CHANCES_EVERY {
+                self.second_chances(Which::Due, &stopping);
+                chances = Instant::now();
+            }
         }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the database did not close cleanly; it recovers at the next start");
+        }
+    }
+
+    /// Takes in what was set aside and can be taken now. What fails stays where
+    /// it is, for the next time.
+    fn second_chances(&mut self, which: Which, stopping: &Stopping) {
+        let mut after = 0;
+        while !stopping.is_said() {
+            let found = set_aside::next(
+                &self.connection,
+                (which, after),
+                clock::now(),
+                &self.settings,
+            );
+            let (mut jobs, last) = match found {
+                Ok(Found { jobs, last }) => (jobs, last),
+                Err(error) => {
+                    tracing::warn!(%error, "messages set aside cannot be read; they wait for the next start");
+                    return;
+                }
+            };
+            let Some(last) = last else { return };
+            after = last;
+            if jobs.is_empty() {
+                continue;
+            }
+            let offered = jobs.len();
+            if let Err(error) = self.commit(&mut jobs)
+                && !(is_about_the_row(&error) && self.sort_out(&mut jobs))
+            {
+                tracing::warn!(%error, "messages set aside cannot be taken in yet");
+                return;
+            }
+            tracing::info!(
+                messages = offered,
+                "messages that could not be taken when they came got their second chance"
+            );
         }
     }
 
@@ -162,6 +211,15 @@ impl Writing {
             self.metrics.message(content, *outcome, *received);
         }
         batch.tell(jobs, decided);
+        self.metrics.second_chances.inc_by(batch.second_chances);
+        if batch.dropped > 0 {
+            tracing::warn!(
+                messages = batch.dropped,
+                "too much is set aside that this centre cannot take; the oldest are lost. \
+                 Is it older than its boxes?"
+            );
+            self.metrics.set_aside_dropped.inc_by(batch.dropped);
+        }
         if batch.beyond_recovery > 0 {
             tracing::warn!(
                 messages = batch.beyond_recovery,
@@ -206,7 +264,7 @@ impl Writing {
                 single = single
                     .into_iter()
                     .filter_map(|job| tell_people(job, &error))
-                    .map(|job| bury(job, &error))
+                    .filter_map(|job| bury(job, &error))
                     .collect();
                 if self.commit(&mut single).is_err() {
                     tracing::error!("the database refuses a message even as a dead letter");
@@ -236,6 +294,7 @@ async fn gather(
     stopping: &mut Stopping,
 ) -> bool {
     let rows = settings.batch_rows;
+    let mut nothing_came = std::pin::pin!(tokio::time::sleep(SECOND_CHANCES_EVERY));
     loop {
         let is_open = !queue.is_closed();
         tokio::select! {
@@ -244,6 +303,8 @@ async fn gather(
                 0 => return false,
                 _ => break,
             },
+            // To see whether the time of something set aside has come.
+            () = &mut nothing_came => return true,
             // Nobody can queue more; what is queued still comes.
             () = stopping.said(), if is_open => queue.close(),
         }
@@ -323,9 +384,15 @@ impl Batch {
                     .owner
                     .as_ref()
                     .map(|(site, box_id)| (site, box_id, letter.delivery));
+                self.dropped += applied.dropped;
                 self.note(&applied, key, done.is_some());
                 self.outcomes
                     .push(("unknown", applied.outcome, letter.received));
+            }
+            Job::SecondChance { entry, letter } => {
+                let applied = apply::letter(tx, letter, numbers, &settings)?;
+                set_aside::done(tx, *entry)?;
+                self.second_chances += u64::from(applied.outcome == Outcome::Taken);
             }
             Job::Arrived {
                 will,
@@ -400,7 +467,7 @@ impl Batch {
                     answer(reply, decided.remove(&index).unwrap_or(Ok(())));
                 }
                 Job::FileStored(_, reply) => answer(reply, Ok(())),
-                Job::Arrived { .. } | Job::Left { .. } => {}
+                Job::SecondChance { .. } | Job::Arrived { .. } | Job::Left { .. } => {}
             }
         }
     }
@@ -433,13 +500,16 @@ fn is_about_the_row(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Turns a letter that the database will never take into a dead letter.
-fn bury(job: Job, error: &rusqlite::Error) -> Job {
-    let Job::Letter(letter, done) = job else {
-        return job;
+/// Turns a letter that the database will never take into a dead letter; one
+/// that was set aside stays there.
+fn bury(job: Job, error: &rusqlite::Error) -> Option<Job> {
+    let (letter, done) = match job {
+        Job::Letter(letter, done) => (letter, done),
+        Job::SecondChance { .. } => return None,
+        other => return Some(other),
     };
     let dead = letter.refused(Reason::RefusedByStore, error.to_string());
-    Job::Dead(Box::new(dead), done)
+    Some(Job::Dead(Box::new(dead), done))
 }
 
 /// The same error again, for several listeners.

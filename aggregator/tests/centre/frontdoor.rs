@@ -346,7 +346,7 @@ fn the_last_will_is_carried_out_when_the_line_goes_and_not_after_a_good_bye() {
         "who says good-bye speaks for itself"
     );
 
-    // Taken over: the old line's will comes before the new one's word.
+    // Taken over: the old line's will says nothing of a box that is back.
     let mut old = come("box");
     let new = come("box");
     assert_eq!(old.ended(), Some(0x8e), "session taken over");
@@ -536,4 +536,94 @@ fn no_bytes_from_a_stranger_hurt_the_others() {
         serde_json::to_vec(&letter).unwrap(),
     );
     good.acknowledged(2);
+}
+
+#[test]
+fn the_last_will_of_an_old_line_says_nothing_of_a_box_that_is_back() {
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let will = || Some((speaker.state_topic(), speaker.status(false)));
+    let say_online = |line: &mut Line| {
+        line.publish(&speaker.state_topic(), 1, speaker.status(true));
+        line.acknowledged(1);
+    };
+    // Another client id, with a will of its own or without one.
+    for (name, newer_will) in [("with", will()), ("without", None)] {
+        let mut old = Line::connected(centre.mqtt, "old", will());
+        say_online(&mut old);
+        let mut newer = Line::connected(centre.mqtt, name, newer_will);
+        say_online(&mut newer);
+        drop(old);
+        eventually("the old line is gone", || {
+            (centre.api().metric("aggregator_frontdoor_connections") == 1.0).then_some(())
+        });
+        // Whatever the old line left with the store was before this.
+        newer.publish(&speaker.event_topic(), 2, speaker.letter(1, 1));
+        newer.acknowledged(2);
+        assert_eq!(speaker.is_online(centre.api()), Some(true), "{name}");
+        drop(newer);
+        eventually("the newer line is gone", || {
+            (centre.api().metric("aggregator_frontdoor_connections") == 0.0).then_some(())
+        });
+    }
+    // And the newest one's counts.
+    let mut last = Line::connected(centre.mqtt, "last", will());
+    say_online(&mut last);
+    drop(last);
+    eventually("the will", || {
+        (speaker.is_online(centre.api()) == Some(false)).then_some(())
+    });
+}
+
+#[test]
+fn a_topic_of_a_newer_box_is_set_aside_and_the_box_goes_on() {
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let mut line = Line::connected(centre.mqtt, "box", None);
+    line.subscribe(&speaker.receipt_topic());
+    line.publish("ngatu/v1/hanoi/b1/c1/telemetry", 1, "{}");
+    line.acknowledged(1);
+    line.publish("ngatu/v1/hanoi/b1/c1/clip", 2, speaker.letter(1, 1));
+    assert_eq!(line.receipt().through, 1, "it has a place in the outbox");
+    line.publish(&speaker.event_topic(), 3, speaker.letter(2, 2));
+    assert_eq!(line.receipt().through, 2, "the connection is still there");
+    let kept = centre.api().get("/api/v1/dead-letters").json();
+    for (letter, topic) in [(0, "clip"), (1, "telemetry")] {
+        let letter = &kept["items"][letter];
+        assert_eq!(letter["reason"], "unknown_topic");
+        assert!(letter["topic"].as_str().unwrap().ends_with(topic));
+    }
+    // Another's branch is none of its business.
+    line.publish("ngatu/v1/hanoi/b2/c1/telemetry", 4, "{}");
+    assert_eq!(line.ended(), Some(0x87));
+}
+
+#[test]
+fn a_sequence_beyond_counting_is_a_dead_letter_without_a_receipt() {
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let mut line = Line::connected(centre.mqtt, "box", None);
+    line.subscribe(&speaker.receipt_topic());
+    let at = |n: u64, sequence: &str, floor: &str| {
+        let mut letter: Value = serde_json::from_slice(&speaker.letter(n, n)).unwrap();
+        letter["sequence"] = json!(sequence);
+        letter["sequencefloor"] = json!(floor);
+        letter.to_string()
+    };
+    let (last, first_refused) = ("9223372036854775807", "4611686018427387904");
+    for (pkid, sequence, floor) in [
+        (1, last, last),
+        (2, last, "1"),
+        (3, first_refused, first_refused),
+    ] {
+        line.publish(&speaker.event_topic(), pkid, at(9, sequence, floor));
+        line.acknowledged(pkid);
+    }
+    line.publish(&speaker.event_topic(), 4, speaker.letter(1, 1));
+    assert_eq!(line.receipt().through, 1, "no receipt ran ahead");
+    let highest = "4611686018427387903";
+    line.publish(&speaker.event_topic(), 5, at(2, highest, highest));
+    assert_eq!(line.receipt().through, 4_611_686_018_427_387_903);
+    assert_eq!(centre.api().get("/readyz").status, 200);
+    assert_eq!(centre.api().alerts().len(), 2);
 }

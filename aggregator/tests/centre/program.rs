@@ -117,6 +117,60 @@ fn what_stands_in_the_way_of_starting_is_named() {
     let said = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains("--data-dir"), "{said}");
+    assert!(said.contains("is a file"), "{said}");
+}
+
+#[test]
+fn a_database_that_is_none_is_named_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("centre.db");
+    let letter = "Dear diary, ".repeat(1000);
+    std::fs::write(&file, &letter).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let ended = run(&[
+        "run",
+        "--data-dir",
+        folder,
+        "--http",
+        "127.0.0.1:0",
+        "--mqtt",
+        "127.0.0.1:0",
+    ]);
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("centre.db is not the centre's database"),
+        "{said}"
+    );
+    assert!(said.contains("move it away"), "{said}");
+    assert!(!said.contains("disk space"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), letter);
+}
+
+#[test]
+fn a_data_folder_has_one_centre_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Process::start(folder.path(), &["--mqtt", "127.0.0.1:0"]);
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let second = [
+        "run",
+        "--data-dir",
+        data,
+        "--http",
+        "127.0.0.1:0",
+        "--mqtt",
+        "127.0.0.1:0",
+    ];
+    let ended = run(&second);
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("another aggregator runs on"), "{said}");
+    assert!(said.contains(data) && said.contains("--data-dir"), "{said}");
+    // A centre that was killed leaves nothing that somebody would have to remove.
+    first.kill();
+    let next = Process::start(folder.path(), &["--mqtt", "127.0.0.1:0"]);
+    assert_eq!(next.api().get("/readyz").status, 200);
 }
 
 #[test]

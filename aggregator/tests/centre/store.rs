@@ -10,29 +10,33 @@ use aggregator::health::Health;
 use aggregator::inbox::{Judged, Limits, Reason, judge};
 use aggregator::metrics::Metrics;
 use aggregator::store::{AlertFilter, Committed, Done, Job, Outcome, Store, StoreSettings, Writer};
-use protocol::{Event, Phase};
+use protocol::evidence::{EvidenceItem, EvidenceRole};
+use protocol::{Digest, Event, EventTime, EvidenceManifest, Phase};
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use crate::support::{DEADLINE, Speaker, a_box, eventually};
+use crate::support::{DEADLINE, Speaker, a_box, eventually, noon};
 
-struct Bench {
-    store: Store,
+pub(crate) struct Bench {
+    pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
     health: Health,
     news: UnboundedSender<Committed>,
     committed: UnboundedReceiver<Committed>,
-    runtime: tokio::runtime::Runtime,
-    _writer: Writer,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    writer: Writer,
 }
 
 impl Bench {
-    fn new(folder: &Path, settings: StoreSettings) -> Self {
+    pub(crate) fn new(folder: &Path, settings: StoreSettings) -> Self {
         let health = Health::default();
         let metrics = Arc::new(Metrics::default());
-        let (store, writer) = Store::open(folder, settings, metrics, health.clone()).unwrap();
+        let opened = Store::open(folder, settings, Arc::clone(&metrics), health.clone());
+        let (store, writer) = opened.unwrap();
         let (news, committed) = mpsc::unbounded_channel();
         Self {
             store,
+            metrics,
             health,
             news,
             committed,
@@ -40,28 +44,38 @@ impl Bench {
                 .enable_all()
                 .build()
                 .unwrap(),
-            _writer: writer,
+            writer,
         }
     }
 
     fn submit(&self, speaker: &Speaker, letter: &[u8]) {
-        let letter = letter.to_vec().into();
-        let judged = judge(
-            &speaker.event_topic(),
-            &letter,
-            clock::now(),
-            Limits::default(),
-        );
-        let Judged::Letter(letter) = judged else {
-            panic!("{judged:?}")
-        };
-        let done = Done {
+        let judged = judged(speaker, letter, clock::now());
+        assert!(matches!(judged, Judged::Letter(_)), "{judged:?}");
+        self.hand_over(judged);
+    }
+
+    fn hand_over(&self, judged: Judged) {
+        let done = Some(Done {
             to: self.news.clone(),
             tag: 0,
+        });
+        let job = match judged {
+            Judged::Letter(letter) => Job::Letter(letter, done),
+            Judged::Dead(dead) => Job::Dead(dead, done),
+            Judged::Nothing => panic!("nothing to hand over"),
         };
-        self.runtime
-            .block_on(self.store.submit(Job::Letter(letter, Some(done))))
-            .unwrap();
+        self.runtime.block_on(self.store.submit(job)).unwrap();
+    }
+
+    /// Hands over what was judged and waits for its commit.
+    pub(crate) fn take_judged(&mut self, judged: Judged) -> Committed {
+        self.hand_over(judged);
+        self.committed()
+    }
+
+    /// Ends the writer, as the program does.
+    pub(crate) fn close(self) {
+        self.writer.finish();
     }
 
     fn committed(&mut self) -> Committed {
@@ -72,12 +86,12 @@ impl Bench {
     }
 
     /// Submits one and waits for its commit.
-    fn take(&mut self, speaker: &Speaker, letter: &[u8]) -> Committed {
+    pub(crate) fn take(&mut self, speaker: &Speaker, letter: &[u8]) -> Committed {
         self.submit(speaker, letter);
         self.committed()
     }
 
-    fn alerts(&self) -> Vec<aggregator::store::AlertRow> {
+    pub(crate) fn alerts(&self) -> Vec<aggregator::store::AlertRow> {
         let filter = AlertFilter {
             limit: 1000,
             ..AlertFilter::default()
@@ -87,7 +101,13 @@ impl Bench {
     }
 }
 
-fn revised(event: &Event, revision: u32, phase: Phase) -> Event {
+/// What the inbox says of a letter that came at `received`.
+pub(crate) fn judged(speaker: &Speaker, letter: &[u8], received: EventTime) -> Judged {
+    let letter = letter.to_vec().into();
+    judge(&speaker.event_topic(), &letter, received, Limits::default())
+}
+
+pub(crate) fn revised(event: &Event, revision: u32, phase: Phase) -> Event {
     let mut event = event.clone();
     (event.revision, event.phase) = (revision, phase);
     event.title.en = format!("revision {revision}");
@@ -224,4 +244,132 @@ fn a_row_that_is_refused_becomes_a_dead_letter_and_holds_nobody_up() {
     assert_eq!(last.2.through, 5, "the box goes on");
     assert_eq!(bench.alerts().len(), 4);
     assert!(bench.health.reasons().is_empty(), "the disk is well");
+}
+
+#[test]
+fn nobody_rewrites_the_alert_of_another_camera_nor_adds_pictures_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), StoreSettings::default());
+    let owner = a_box("b1", 1);
+    let event = owner.event(1);
+    bench.take(&owner, &owner.letter_of(&event, 1));
+    let (of_alert, before) = (event.id, bench.alerts()[0].change);
+    let other_box = a_box("b2", 2);
+    let mut other_camera = owner.clone();
+    other_camera.camera = protocol::CameraId::new("c9").unwrap();
+    for (stranger, first) in [(other_box, 1), (other_camera, 2)] {
+        let mut forged = revised(&event, 7, Phase::Update);
+        (forged.box_id, forged.camera) = (stranger.box_id.clone(), stranger.camera.clone());
+        let manifest = EvidenceManifest {
+            event: of_alert,
+            items: vec![EvidenceItem {
+                role: EvidenceRole::StillAnnotated,
+                sha256: Digest([7; 32]),
+                length: 1,
+                media_type: "image/jpeg".to_owned(),
+                captured: noon(),
+            }],
+        };
+        let letters = [
+            stranger.letter_of(&forged, first),
+            stranger.manifest(&manifest, first + 1),
+        ];
+        for (sequence, letter) in (first..).zip(letters) {
+            let committed = bench.take(&stranger, &letter);
+            assert_eq!(committed.outcome, Outcome::Dead(Reason::WrongSource));
+            let through = committed.receipt.unwrap().2.through;
+            assert_eq!(through, sequence, "its box goes on");
+            let again = bench.take(&stranger, &letter);
+            assert_eq!(
+                again.outcome,
+                Outcome::Duplicate,
+                "one dead letter is enough"
+            );
+        }
+    }
+    let detail = bench.runtime.block_on(bench.store.alert(of_alert));
+    let detail = detail.unwrap().unwrap();
+    assert_eq!(detail.row.change, before, "nothing changed");
+    assert_eq!(detail.row.title.en, event.title.en);
+    assert_eq!(detail.row.revision, 1);
+    assert_eq!(detail.history.len(), 1);
+    assert!(detail.evidence.is_empty());
+    let dead = bench
+        .runtime
+        .block_on(bench.store.dead_letters(10))
+        .unwrap();
+    assert_eq!(dead.len(), 4);
+    assert!(
+        dead[0].detail.contains("/hanoi/b1/c1"),
+        "{}",
+        dead[0].detail
+    );
+    // And its own box still may.
+    let update = owner.letter_of(&revised(&event, 2, Phase::Update), 4);
+    assert_eq!(bench.take(&owner, &update).outcome, Outcome::Taken);
+}
+
+#[test]
+fn an_outbox_at_the_end_of_all_numbers_does_not_end_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), StoreSettings::default());
+    let speaker = a_box("b1", 1);
+    bench.take(&speaker, &speaker.letter(1, 1));
+    // As an earlier version let it happen.
+    Connection::open(folder.path().join("centre.db"))
+        .unwrap()
+        .execute_batch(
+            "UPDATE outboxes SET through = 9223372036854775807;
+             INSERT INTO outbox_ahead SELECT site, box, outbox, through FROM outboxes;",
+        )
+        .unwrap();
+    for n in [2, 3] {
+        let committed = bench.take(&speaker, &speaker.letter(n, n));
+        assert_eq!(committed.outcome, Outcome::Taken);
+    }
+    assert_eq!(bench.alerts().len(), 3);
+}
+
+#[test]
+fn a_change_number_that_is_in_use_is_never_given_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), StoreSettings::default());
+    let speaker = a_box("b1", 1);
+    for n in 1..=3 {
+        bench.take(&speaker, &speaker.letter(n, n));
+    }
+    Connection::open(folder.path().join("centre.db"))
+        .unwrap()
+        .execute("UPDATE change_counter SET value = 1", [])
+        .unwrap();
+    let committed = bench.take(&speaker, &speaker.letter(4, 4));
+    assert_eq!(
+        committed.outcome,
+        Outcome::Taken,
+        "not refused as a bad row"
+    );
+    let mut changes: Vec<i64> = bench.alerts().iter().map(|alert| alert.change).collect();
+    changes.sort_unstable();
+    assert_eq!(changes, [1, 2, 3, 4]);
+}
+
+#[test]
+fn the_end_of_the_writer_can_be_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), StoreSettings::default());
+    let speaker = a_box("b1", 1);
+    bench.take(&speaker, &speaker.letter(1, 1));
+    let store = bench.store.clone();
+    let early = bench
+        .runtime
+        .block_on(async { tokio::time::timeout(Duration::ZERO, store.ended()).await });
+    assert!(early.is_err(), "it still works");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    bench.close();
+    runtime
+        .block_on(async { tokio::time::timeout(DEADLINE, store.ended()).await })
+        .unwrap();
 }
