@@ -68,6 +68,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_database_of_the_first_version_holds_is_still_there_after_every_step() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO dead_letters VALUES (1, 0, 't', 's', 'b', 'not_json', '', 2, x'7b')",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let count = |table: &str| -> i64 {
+            let query = format!("SELECT count(*) FROM {table}");
+            connection.query_row(&query, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count("dead_letters"), count("set_aside")), (1, 0));
+        let version: i64 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(usize::try_from(version).unwrap(), STEPS.len());
+    }
+
+    #[test]
     fn a_database_of_a_later_version_or_of_another_program_is_refused() {
         let mut later = Connection::open_in_memory().unwrap();
         migrate(&mut later).unwrap();

@@ -61,7 +61,7 @@ pub struct Done {
 }
 
 /// How often it is looked whether the time of a message from the future has come.
-const SECOND_CHANCES_EVERY: Duration = Duration::from_secs(60);
+const SECOND_CHANCES_EVERY: Duration = Duration::from_mins(1);
 
 type OutboxKey = (SiteId, BoxId, Uuid);
 
