@@ -138,7 +138,12 @@ fn uplink(config: &AgentConfig, timeout: Duration) -> Vec<Finding> {
         Ok(report) => vec![
             Finding {
                 part: broker,
-                outcome: Outcome::of(report.broker.map_err(reason_of)),
+                outcome: Outcome::of(
+                    report
+                        .broker
+                        .map(|version| format!("MQTT {version}"))
+                        .map_err(reason_of),
+                ),
             },
             Finding {
                 part: evidence,

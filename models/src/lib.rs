@@ -10,7 +10,7 @@
 //! Pure: no runtime, no files, no clock. So a head is tested on a saved tensor,
 //! without the network it belongs to.
 //!
-//! Reading order: [`manifest`] and [`licence`] → [`catalogue`] → [`picture`] →
+//! Reading order: [`manifest`] and [`licence`] → [`catalogue`](mod@catalogue) → [`picture`] →
 //! [`letterbox`] → [`heads`] → [`nms`].
 //!
 //! A new model for a known head is a new folder under `models/catalog/`; a new

@@ -152,7 +152,7 @@ pub(super) fn read_source(
             let mut refuse = |key: &str, message: String| {
                 faults.push(ConfigFault {
                     line: None,
-                    path: format!("{at}.{key}"),
+                    path: section::join(at, key),
                     message,
                 });
             };

@@ -1,4 +1,4 @@
-//! What is watched for. A rule is one folder here and one line in [`CATALOGUE`].
+//! What is watched for. A rule is one folder here and one line in `CATALOGUE`.
 //!
 //! A rule sees [`FrameView`]s and reports through a [`Reporter`]; it knows
 //! nothing of boxes, brokers or other rules. It is silent where it cannot

@@ -100,7 +100,7 @@ pub enum OutboxError {
     OverBudget {
         /// Its size.
         bytes: u64,
-        /// [`DiskBudget::max_bytes`].
+        /// [`max_bytes`](crate::DiskBudget::max_bytes).
         budget: u64,
     },
 }
