@@ -90,7 +90,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// The file's settings with the flags over them.
+    /// The file's settings with the flags over them, not yet checked.
     fn read(self) -> Result<Config, ConfigError> {
         let mut config = match &self.config {
             Some(file) => Config::read(file)?,
@@ -111,7 +111,6 @@ impl Settings {
                 none => *none = Some(Broker::at(url)),
             }
         }
-        config.check()?;
         Ok(config)
     }
 }
@@ -176,7 +175,10 @@ fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 fn run_centre(run: Run) -> ExitCode {
-    let config = match run.settings.read() {
+    let config = match run.settings.read().and_then(|config| {
+        config.check()?;
+        Ok(config)
+    }) {
         Ok(config) => config,
         Err(error) => return fail(2, &error),
     };

@@ -10,6 +10,7 @@ use super::view::{PlaceView, WordsView};
 
 /// What a camera's box says of it (`protocol::status::CameraStatus`).
 #[derive(ToSchema)]
+#[schema(as = CameraStatus)]
 #[allow(dead_code)] // described, never made
 pub(super) struct CameraStatusSchema {
     /// Installation.
@@ -58,7 +59,7 @@ pub(super) struct CameraStatusSchema {
 
 /// Whether a camera is watching.
 #[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[schema(as = CameraHealth, rename_all = "snake_case")]
 #[allow(dead_code)] // described, never made
 pub(super) enum CameraHealthSchema {
     /// Trying for the first time, or again.
@@ -77,7 +78,7 @@ pub(super) enum CameraHealthSchema {
 
 /// Which clock a time came from, best first.
 #[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[schema(as = TimeQuality, rename_all = "snake_case")]
 #[allow(dead_code)] // described, never made
 pub(super) enum TimeQualitySchema {
     /// The camera's own.
@@ -92,6 +93,7 @@ pub(super) enum TimeQualitySchema {
 
 /// What a box or its last will says (`protocol::status::BoxStatus`).
 #[derive(ToSchema)]
+#[schema(as = BoxStatus)]
 #[allow(dead_code)] // described, never made
 pub(super) struct BoxStatusSchema {
     /// Installation.

@@ -31,7 +31,7 @@ const REQUESTS_WITHIN: Duration = Duration::from_secs(5);
 const ASKED_AFTER: Duration = Duration::from_secs(30);
 
 /// How long what was sent may stay unread or unanswered.
-const UNREAD_FOR: Duration = Duration::from_secs(60);
+const UNREAD_FOR: Duration = Duration::from_mins(1);
 
 /// What strangers may hold on to.
 #[derive(Clone, Copy, Debug)]

@@ -40,7 +40,7 @@ fn within<T: PartialOrd + std::fmt::Display>(
 impl Config {
     /// Checks the settings by themselves; all faults at once.
     pub fn check(&self) -> Result<(), ConfigError> {
-        told(self.faults())
+        told(&self.faults())
     }
 
     /// Checks the settings and what they name on this machine: folders,
@@ -48,7 +48,7 @@ impl Config {
     pub fn check_machine(&self) -> Result<(), ConfigError> {
         let mut faults = self.faults();
         faults.extend(self.machine_faults());
-        told(faults)
+        told(&faults)
     }
 
     fn faults(&self) -> Vec<String> {
@@ -174,7 +174,7 @@ impl Config {
     }
 }
 
-fn told(faults: Vec<String>) -> Result<(), ConfigError> {
+fn told(faults: &[String]) -> Result<(), ConfigError> {
     if faults.is_empty() {
         Ok(())
     } else {

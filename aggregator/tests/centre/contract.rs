@@ -210,8 +210,8 @@ fn what_is_listed_and_streamed_is_described_with_its_fields() {
     let description: Value = serde_json::from_str(&description).unwrap();
     let schemas = &description["components"]["schemas"];
     for (name, field) in [
-        ("CameraStatusSchema", "frames_analysed"),
-        ("BoxStatusSchema", "outbox_waiting"),
+        ("CameraStatus", "frames_analysed"),
+        ("BoxStatus", "outbox_waiting"),
         ("Ready", "resumed"),
     ] {
         assert!(
@@ -221,7 +221,7 @@ fn what_is_listed_and_streamed_is_described_with_its_fields() {
     }
     for name in ["CameraView", "BoxView"] {
         let view = schemas[name].to_string();
-        assert!(view.contains("StatusSchema"), "{name}: {view}");
+        assert!(view.contains("Status\""), "{name}: {view}");
     }
     let stream = &description["paths"]["/api/v1/stream"]["get"]["responses"]["200"];
     let stream = &stream["content"]["text/event-stream"]["schema"]["$ref"];

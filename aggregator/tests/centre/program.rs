@@ -65,14 +65,21 @@ fn check_looks_at_what_the_configuration_names() {
     let text = format!(
         "data_dir = \"{0}\"\n[http]\nlisten = \"0.0.0.0:8800\"\n\
          evidence_token_file = \"/nowhere/token\"\n\
-         [mqtt.tls]\ncert_file = \"{0}\"\nkey_file = \"{0}\"\n",
+         [mqtt.tls]\ncert_file = \"{0}\"\nkey_file = \"{0}\"\n\
+         [inbox]\ndead_letters = 0\n",
         file.display()
     );
     std::fs::write(&file, text).unwrap();
     let ended = run(&["check", "--config", file.to_str().unwrap()]);
     let said = text_of(&ended);
     assert_eq!(ended.status.code(), Some(2), "{said}");
-    for part in ["data_dir: ", "is no folder", "/nowhere/token", "mqtt.tls: "] {
+    for part in [
+        "data_dir: ",
+        "is no folder",
+        "/nowhere/token",
+        "mqtt.tls: ",
+        "inbox.dead_letters",
+    ] {
         assert!(said.contains(part), "{part} is missing in: {said}");
     }
     let data = folder.path().join("data");
