@@ -10,7 +10,7 @@
 //! It refuses what cameras do not send (only H.264, H.265 and MJPEG), has no
 //! sound, and binds to loopback unless told otherwise.
 //!
-//! Reading order: [`clip`] → [`behaviour`] → [`feeder`] → [`server`] →
+//! Reading order: [`clip`] → [`behaviour`] → `feeder` → [`server`] →
 //! [`pattern`] (test clips made on the spot).
 
 pub mod behaviour;
