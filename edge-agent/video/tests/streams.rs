@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use edge_video::{
     CameraStream, Frame, LossReason, Notice, RtspSettings, StreamCounters, Transport, probe,
 };
+use gstreamer as gst;
+use gstreamer::prelude::*;
 use protocol::TimeQuality;
 use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Mount, Script, TestPattern};
 
@@ -455,9 +457,19 @@ fn quality_becomes(reader: &Reader, quality: TimeQuality) {
     });
 }
 
+/// Over both transports at once: each waits for reports.
+fn over_both_transports(test: impl Fn(Transport) + Sync) {
+    std::thread::scope(|scope| {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let test = &test;
+            scope.spawn(move || test(transport));
+        }
+    });
+}
+
 #[test]
 fn sender_reports_set_the_time_unless_the_camera_lies() {
-    for transport in [Transport::Tcp, Transport::Udp] {
+    over_both_transports(|transport| {
         let camera = gate(TestPattern::default());
         let behaviour = camera.behaviour("gate").unwrap();
         let reader = Reader::start(RtspSettings {
@@ -479,7 +491,76 @@ fn sender_reports_set_the_time_unless_the_camera_lies() {
         assert!((-0.1..2.0).contains(&age), "{age} s old");
         behaviour.clock_error_ms(0);
         quality_becomes(&reader, TimeQuality::Rtcp);
-    }
+    });
+}
+
+/// A clip with two B pictures between its references, as recorders make them.
+fn clip_with_b_pictures() -> Option<Clip> {
+    edge_video::init().unwrap();
+    gst::ElementFactory::find("x264enc")?;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let pipeline = gst::parse::launch(
+        "videotestsrc num-buffers=100 horizontal-speed=4 ! \
+         video/x-raw,format=I420,width=320,height=240,framerate=25/1 ! \
+         x264enc speed-preset=veryfast bframes=2 b-adapt=false key-int-max=25 \
+         sliced-threads=false ! h264parse ! mp4mux ! filesink name=file",
+    )
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    let file = pipeline.by_name("file").unwrap();
+    file.set_property("location", &path);
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let end = pipeline.bus().unwrap().timed_pop_filtered(
+        gst::ClockTime::from_seconds(30),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+    Some(Clip::load(&path).unwrap())
+}
+
+#[test]
+fn b_pictures_keep_to_one_clock_and_to_their_intervals() {
+    let Some(clip) = clip_with_b_pictures() else {
+        return;
+    };
+    over_both_transports(|transport| {
+        let camera = serve(vec![Mount::new("gate", clip.clone())]);
+        let reader = Reader::start(RtspSettings {
+            transport,
+            ..settings(&camera.url("gate"))
+        });
+        let mut last: Option<Frame> = None;
+        let mut after_report = 0;
+        let deadline = Instant::now() + PATIENCE;
+        while after_report < 100 {
+            assert!(Instant::now() < deadline, "RTCP only {after_report} times");
+            let frame = reader.frame();
+            // Neighbours only: a frame missed by a busy machine says nothing.
+            if let Some(last) = last.filter(|last| last.number + 1 == frame.number) {
+                let interval = frame.time.since(last.time).0;
+                assert!((0.035..0.045).contains(&interval), "{interval} s");
+            }
+            after_report += usize::from(frame.time_quality == TimeQuality::Rtcp);
+            last = Some(frame);
+        }
+        let qualities: Vec<_> = reader
+            .stream
+            .notices()
+            .try_iter()
+            .filter_map(|notice| match notice {
+                Notice::TimeQualityChanged(quality) => Some(quality),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            qualities,
+            [TimeQuality::Arrival, TimeQuality::Rtcp],
+            "{transport:?}"
+        );
+    });
 }
 
 #[test]

@@ -6,10 +6,14 @@
 //!
 //! * **RTCP.** Sender reports tell which UTC instant the camera gives to a
 //!   picture. Believed while the camera's clock is within `max_difference` of
-//!   this box's; cameras lie (no NTP, a wrong zone, the year 1970).
+//!   this box's; cameras lie (no NTP, a wrong zone, the year 1970). Belief is
+//!   slow to come and slow to go (`trust.rs`), so that times keep to one clock.
 //! * **Arrival.** This box's clock when the packet came, corrected: of the
 //!   last seconds the packet with the least delay sets the offset, so that
 //!   jitter of the network does not become jitter of speed.
+//!
+//! Media time must be the camera's RTP time and nothing else: a media time that
+//! something before has bent to arrivals is already a mixture of the two clocks.
 //!
 //! A change of the offset is taken up slowly, at 2 % of media time, so that no
 //! speed is wrong by more; a change of more than half a second is a step and is
@@ -18,10 +22,11 @@
 //! It errs by the network's delay with arrival time, and by the camera's
 //! clock with RTCP. It reads no clock itself; [`Now`] comes from outside.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use protocol::{EventTime, TimeQuality};
+
+use super::trust::CameraClock;
 
 /// Both clocks of this box at one instant (µs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +51,13 @@ pub struct Stamp {
 /// From media time to UTC, for one stream over all its connections. All in µs.
 #[derive(Debug)]
 pub struct Timeline {
-    max_difference: i64,
-    /// Media time and the camera's UTC of the last packets.
-    reported: VecDeque<(i64, i64)>,
+    camera: CameraClock,
     delay: LeastDelay,
     wall_minus_monotonic: i64,
-    believes_camera: bool,
+    /// The latest media time of any packet.
+    latest: Option<i64>,
+    /// Times have reached the camera's clock since it was believed.
+    is_settled: bool,
     applied: Option<Applied>,
     last: Option<i64>,
 }
@@ -70,18 +76,18 @@ const STEP: i64 = 500_000;
 const SLEW: i64 = 50;
 /// While the slew is further away than this, the time is not the camera's yet.
 const CONVERGED: i64 = 100_000;
-/// Pictures in flight between the network and the decoder's output.
-const REPORTED: usize = 64;
+/// Media time so far back is no reordered picture: the camera has begun anew.
+const RESTART: i64 = 2_000_000;
 
 impl Timeline {
     /// Believes the camera's clock within `max_difference` of the host's.
     pub fn new(max_difference: Duration) -> Self {
         Self {
-            max_difference: i64::try_from(max_difference.as_micros()).unwrap_or(i64::MAX),
-            reported: VecDeque::with_capacity(REPORTED),
+            camera: CameraClock::new(i64::try_from(max_difference.as_micros()).unwrap_or(i64::MAX)),
             delay: LeastDelay::default(),
             wall_minus_monotonic: 0,
-            believes_camera: false,
+            latest: None,
+            is_settled: false,
             applied: None,
             last: None,
         }
@@ -89,22 +95,35 @@ impl Timeline {
 
     /// A new connection: media time starts again, UTC goes on.
     pub fn reconnect(&mut self) {
-        self.reported.clear();
-        self.delay = LeastDelay::default();
-        self.believes_camera = false;
+        self.restart();
         self.applied = None;
     }
 
+    /// What was learnt about media time holds no more.
+    fn restart(&mut self) {
+        self.camera.restart();
+        self.delay = LeastDelay::default();
+        self.latest = None;
+        self.is_settled = false;
+    }
+
     /// The first packet of a picture has arrived; `reported` is the camera's UTC for it.
+    ///
+    /// In the order of arrival, which with B pictures is not that of media time.
     pub fn packet(&mut self, media: i64, reported: Option<i64>, now: Now) {
+        if self
+            .latest
+            .is_some_and(|latest| media < latest.saturating_sub(RESTART))
+        {
+            self.restart();
+        }
+        self.latest = self.latest.max(Some(media));
         self.wall_minus_monotonic = now.wall.saturating_sub(now.monotonic);
         self.delay
             .add(now.monotonic.saturating_sub(media), now.monotonic);
-        if let Some(reported) = reported {
-            if self.reported.len() == REPORTED {
-                self.reported.pop_front();
-            }
-            self.reported.push_back((media, reported));
+        if let (Some(reported), Some(arrival)) = (reported, self.arrival()) {
+            self.camera
+                .said(reported.saturating_sub(media), arrival, now.monotonic);
         }
     }
 
@@ -114,8 +133,8 @@ impl Timeline {
         let mut step_from = None;
         let offset = match self.applied {
             Some(applied) => {
-                let change = target - applied.offset;
-                if change.abs() > STEP {
+                let change = target.saturating_sub(applied.offset);
+                if change.saturating_abs() > STEP {
                     step_from = self.last;
                     target
                 } else {
@@ -141,11 +160,14 @@ impl Timeline {
             time = time.max(last + 1);
         }
         self.last = Some(time);
-        let is_settled = (target - offset).abs() <= CONVERGED;
+        // Once reached, the camera's clock stays the times' clock while it is
+        // believed: a report that corrects it is slewed to, not a change of clock.
+        self.is_settled = quality == TimeQuality::Rtcp
+            && (self.is_settled || target.saturating_sub(offset).saturating_abs() <= CONVERGED);
         Stamp {
             time: EventTime::from_micros(time),
-            quality: if is_settled {
-                quality
+            quality: if self.is_settled {
+                TimeQuality::Rtcp
             } else {
                 TimeQuality::Arrival
             },
@@ -154,29 +176,21 @@ impl Timeline {
     }
 
     /// The offset that would be right, and whose it is.
-    fn target(&mut self, media: i64, now: Now) -> (i64, TimeQuality) {
-        let arrival = match self.delay.least() {
-            Some(delay) => delay.saturating_add(self.wall_minus_monotonic),
-            None => now.wall.saturating_sub(media),
-        };
-        let exact = self.reported.iter().rev().find(|(pts, _)| *pts == media);
-        let Some((pts, utc)) = exact.or(self.reported.back()) else {
-            return (arrival, TimeQuality::Arrival);
-        };
-        let camera = utc.saturating_sub(*pts);
-        // Once believed, half as much again: a camera at the limit must not
-        // make time jump to and fro.
-        let limit = if self.believes_camera {
-            self.max_difference.saturating_add(self.max_difference / 2)
-        } else {
-            self.max_difference
-        };
-        self.believes_camera = arrival.saturating_sub(camera).saturating_abs() <= limit;
-        if self.believes_camera {
-            (camera, TimeQuality::Rtcp)
-        } else {
-            (arrival, TimeQuality::Arrival)
+    fn target(&self, media: i64, now: Now) -> (i64, TimeQuality) {
+        match self.camera.offset() {
+            Some(offset) => (offset, TimeQuality::Rtcp),
+            None => (
+                self.arrival()
+                    .unwrap_or_else(|| now.wall.saturating_sub(media)),
+                TimeQuality::Arrival,
+            ),
         }
+    }
+
+    /// UTC − media time by the arrival of packets, once one has come.
+    fn arrival(&self) -> Option<i64> {
+        let delay = self.delay.least()?;
+        Some(delay.saturating_add(self.wall_minus_monotonic))
     }
 }
 
@@ -223,6 +237,8 @@ mod tests {
     const UTC: i64 = 1_795_000_000_000_000;
     const MONOTONIC: i64 = 77_000_000;
     const PICTURE: i64 = 40_000;
+    /// Pictures from the first report until the camera is believed.
+    const BELIEF: usize = 75;
 
     fn timeline() -> Timeline {
         Timeline::new(Duration::from_secs(1))
@@ -270,11 +286,12 @@ mod tests {
 
     #[test]
     fn sender_reports_replace_arrival_without_a_jump() {
-        let errors = GOOD.errors(&mut timeline(), 150);
+        let errors = GOOD.errors(&mut timeline(), 250);
+        let believed = 50 + BELIEF;
         assert_eq!(errors[0], (30_000, TimeQuality::Arrival));
-        assert_eq!(errors[49], (30_000, TimeQuality::Arrival));
-        assert_eq!(errors[50], (29_200, TimeQuality::Rtcp));
-        assert_eq!(errors[149], (0, TimeQuality::Rtcp));
+        assert_eq!(errors[believed - 1], (30_000, TimeQuality::Arrival));
+        assert_eq!(errors[believed], (29_200, TimeQuality::Rtcp));
+        assert_eq!(errors[249], (0, TimeQuality::Rtcp));
         assert!(
             errors
                 .windows(2)
@@ -303,8 +320,8 @@ mod tests {
                 clock_error,
                 ..GOOD
             };
-            let errors = camera.errors(&mut timeline(), 150);
-            assert_eq!(errors[149], (30_000, TimeQuality::Arrival), "{clock_error}");
+            let errors = camera.errors(&mut timeline(), 250);
+            assert_eq!(errors[249], (30_000, TimeQuality::Arrival), "{clock_error}");
         }
     }
 
@@ -316,13 +333,13 @@ mod tests {
             reports_from: 0,
             ..GOOD
         };
-        near.errors(&mut timeline, 10);
+        near.errors(&mut timeline, 100);
         let over = Camera {
             clock_error: -990_000,
             reports_from: 0,
             ..GOOD
         };
-        let qualities: Vec<_> = (10..60)
+        let qualities: Vec<_> = (100..300)
             .map(|n| over.picture(&mut timeline, n).quality)
             .collect();
         assert!(
@@ -362,15 +379,15 @@ mod tests {
             reports_from: 0,
             ..GOOD
         };
-        let last = (0..50)
+        let last = (0..150)
             .map(|n| first.picture(&mut timeline, n))
             .last()
             .unwrap();
         timeline.reconnect();
         // At once, and now without reports: by arrival it would be earlier.
         let now = |n: i64| Now {
-            monotonic: MONOTONIC + (50 + n) * PICTURE,
-            wall: UTC + (50 + n) * PICTURE,
+            monotonic: MONOTONIC + (150 + n) * PICTURE,
+            wall: UTC + (150 + n) * PICTURE,
         };
         let mut before = last.time;
         for n in 0..10 {
@@ -384,6 +401,67 @@ mod tests {
                 assert!((interval - PICTURE).abs() <= PICTURE / 50, "{interval}");
             }
             before = stamp.time;
+        }
+    }
+
+    /// Sent I P B B P B B …, shown I B B P …: each P comes before the two B pictures it
+    /// follows in time, with up to 90 ms of jitter, and is decoded later.
+    #[test]
+    fn reordered_pictures_and_jitter_keep_to_one_clock() {
+        let shown = |sent: i64| match sent {
+            0 => 0,
+            n if n % 3 == 1 => n + 2,
+            n => n - 1,
+        };
+        for reports_from in [0, 50] {
+            let mut timeline = timeline();
+            let mut stamps: Vec<Stamp> = Vec::new();
+            for sent in 0..1_000 {
+                let media = shown(sent) * PICTURE;
+                // Sent when encoded, which is after the last picture it needs.
+                let arrived = sent * PICTURE + 2 * PICTURE + sent * 7 % 10 * 9_000;
+                let now = Now {
+                    monotonic: MONOTONIC + arrived,
+                    wall: UTC + arrived,
+                };
+                let reported = (sent >= reports_from).then_some(UTC + media);
+                timeline.packet(media, reported, now);
+                if sent >= 3 {
+                    stamps.push(timeline.stamp((sent - 3) * PICTURE, now));
+                }
+            }
+            let changes = stamps
+                .windows(2)
+                .filter(|w| w[0].quality != w[1].quality)
+                .count();
+            assert_eq!(changes, 1, "reports from {reports_from}");
+            assert_eq!(stamps[200].quality, TimeQuality::Rtcp);
+            assert!(stamps.iter().all(|stamp| stamp.step_from.is_none()));
+            for pair in stamps.windows(2) {
+                let interval = pair[1].time.as_micros() - pair[0].time.as_micros();
+                // The first seconds may still find a lesser delay.
+                assert!((interval - PICTURE).abs() <= PICTURE / 50, "{interval}");
+            }
+            let last = stamps[996].time.as_micros();
+            assert_eq!(last, UTC + 996 * PICTURE);
+        }
+    }
+
+    #[test]
+    fn media_time_that_begins_anew_is_no_standstill() {
+        let mut timeline = timeline();
+        let last = (0..200).map(|n| GOOD.picture(&mut timeline, n)).last();
+        assert!(last.is_some());
+        for n in 0..200 {
+            let arrived = (200 + n) * PICTURE;
+            let now = Now {
+                monotonic: MONOTONIC + arrived,
+                wall: UTC + arrived,
+            };
+            timeline.packet(n * PICTURE, Some(UTC + arrived), now);
+            let stamp = timeline.stamp(n * PICTURE, now);
+            let error = stamp.time.as_micros() - UTC - arrived;
+            assert!(error.abs() <= 1_000, "{error} µs at {n}");
         }
     }
 

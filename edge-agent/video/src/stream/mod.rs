@@ -21,6 +21,7 @@ pub mod settings;
 mod slot;
 pub mod stillness;
 mod supervisor;
+mod trust;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

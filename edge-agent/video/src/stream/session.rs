@@ -219,6 +219,11 @@ fn source(settings: &RtspSettings) -> Result<gst::Element, glib::BoolError> {
     // and this would drop just the key picture. Our own queue takes the burst.
     source.set_property("drop-on-latency", false);
     source.set_property("add-reference-timestamp-meta", true);
+    // RTP time as it is. Every other mode bends the times of pictures to the
+    // arrival of their packets, and takes the early sending of pictures that B
+    // pictures refer to for jitter: times then wander by 100 ms and out of order.
+    // Arrival, drift and jitter are the business of `clock.rs`.
+    source.set_property_from_str("buffer-mode", "none");
     source.set_property("do-retransmission", false);
     source.set_property_from_str(
         "protocols",

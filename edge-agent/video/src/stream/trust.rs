@@ -1,0 +1,153 @@
+//! Whether a camera's own clock is believed, and what it says.
+//!
+//! Each packet after a sender report carries the camera's UTC; less the media
+//! time, that is an offset, the same for all packets in whatever order their
+//! pictures are shown. The middle one of the last offsets counts, so that a
+//! single mangled time moves nothing. It is judged against the offset by
+//! arrival; but the judgement changes only after it has been contradicted for
+//! [`SUSTAINED`] without a break: times that change clock several times a
+//! second are worse than either clock. Meanwhile what was believed last holds.
+//!
+//! All times in µs.
+
+use std::collections::VecDeque;
+
+/// So long must the camera's clock agree to be believed, and disagree to be
+/// believed no more.
+pub(super) const SUSTAINED: i64 = 3_000_000;
+/// Offsets of which the middle one counts: half a second of most cameras.
+const SAMPLES: usize = 15;
+
+/// The clock of one camera in one connection.
+#[derive(Debug)]
+pub(super) struct CameraClock {
+    max_difference: i64,
+    /// UTC − media time, as the last packets said.
+    offsets: VecDeque<i64>,
+    /// The offset in force while the camera is believed.
+    believed: Option<i64>,
+    /// Monotonic time since which the judgement has been contradicted.
+    contradicted_since: Option<i64>,
+}
+
+impl CameraClock {
+    /// Believable within `max_difference` of the offset by arrival.
+    pub(super) fn new(max_difference: i64) -> Self {
+        Self {
+            max_difference,
+            offsets: VecDeque::with_capacity(SAMPLES),
+            believed: None,
+            contradicted_since: None,
+        }
+    }
+
+    /// Forgets what was said: media time has started again.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.max_difference);
+    }
+
+    /// A packet said `offset` at `monotonic`, when by arrival it would be `arrival`.
+    pub(super) fn said(&mut self, offset: i64, arrival: i64, monotonic: i64) {
+        if self.offsets.len() == SAMPLES {
+            self.offsets.pop_front();
+        }
+        self.offsets.push_back(offset);
+        let middle = self.middle(offset);
+        // Once believed, half as much again: a camera at the limit must not
+        // make time jump to and fro.
+        let limit = match self.believed {
+            Some(_) => self.max_difference.saturating_add(self.max_difference / 2),
+            None => self.max_difference,
+        };
+        let agrees = arrival.saturating_sub(middle).saturating_abs() <= limit;
+        if agrees == self.believed.is_some() {
+            self.contradicted_since = None;
+        } else {
+            let since = *self.contradicted_since.get_or_insert(monotonic);
+            if monotonic.saturating_sub(since) < SUSTAINED {
+                return;
+            }
+            self.contradicted_since = None;
+        }
+        self.believed = agrees.then_some(middle);
+    }
+
+    /// UTC − media time by the camera's clock, while that is believed.
+    pub(super) fn offset(&self) -> Option<i64> {
+        self.believed
+    }
+
+    fn middle(&self, otherwise: i64) -> i64 {
+        let mut sorted: Vec<i64> = self.offsets.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied().unwrap_or(otherwise)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURE: i64 = 40_000;
+    const LIMIT: i64 = 1_000_000;
+
+    /// Says `offset(n)` for picture n, and whether it was believed after each.
+    fn beliefs(clock: &mut CameraClock, pictures: i64, offset: impl Fn(i64) -> i64) -> Vec<bool> {
+        (0..pictures)
+            .map(|n| {
+                clock.said(offset(n), 0, n * PICTURE);
+                clock.offset().is_some()
+            })
+            .collect()
+    }
+
+    fn believed() -> CameraClock {
+        let mut clock = CameraClock::new(LIMIT);
+        clock.said(0, 0, -SUSTAINED);
+        clock.said(0, 0, 0);
+        assert_eq!(clock.offset(), Some(0));
+        clock
+    }
+
+    #[test]
+    fn belief_comes_once_after_sustained_agreement() {
+        let beliefs = beliefs(&mut CameraClock::new(LIMIT), 200, |_| 20_000);
+        let first = usize::try_from(SUSTAINED / PICTURE).unwrap_or(usize::MAX);
+        assert_eq!(beliefs.iter().position(|b| *b), Some(first));
+        assert!(beliefs[first..].iter().all(|b| *b));
+    }
+
+    #[test]
+    fn single_mangled_times_move_nothing() {
+        let mut clock = believed();
+        for n in 0..200 {
+            let offset = if n % 4 == 3 { 60_000_000 } else { 0 };
+            clock.said(offset, 0, n * PICTURE);
+            assert_eq!(clock.offset(), Some(0), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_lie_shorter_than_sustained_is_sat_out_and_a_longer_one_is_not() {
+        // Less what the middle lags behind.
+        let brief = SUSTAINED / PICTURE - 20;
+        let lying = |until: i64| move |n: i64| if n < until { 2 * LIMIT } else { 0 };
+        let mut clock = believed();
+        assert!(beliefs(&mut clock, 200, lying(brief)).iter().all(|b| *b));
+        assert_eq!(clock.offset(), Some(0));
+
+        let mut clock = believed();
+        let long = beliefs(&mut clock, 300, lying(150));
+        let changes = long.windows(2).filter(|w| w[0] != w[1]).count();
+        assert_eq!(changes, 2, "{long:?}");
+        assert!(!long[149] && long[299]);
+    }
+
+    #[test]
+    fn a_camera_that_agrees_by_turns_is_not_believed() {
+        let beliefs = beliefs(&mut CameraClock::new(LIMIT), 1_000, |n| {
+            n / 50 % 2 * 3 * LIMIT
+        });
+        assert!(beliefs.iter().all(|b| !b), "{beliefs:?}");
+    }
+}
