@@ -12,7 +12,9 @@ DEPLOY = Path(__file__).resolve().parents[1]
 
 
 def setup(*arguments, **environment):
-    return subprocess.run([DEPLOY / "setup", *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+    """Set-up as a user starts it: what the suite exports for other tests is not passed on."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("NGATU_")}
+    return subprocess.run([DEPLOY / "setup", *arguments], env=clean | environment, capture_output=True, text=True, timeout=60)
 
 
 class SetupTest(unittest.TestCase):
