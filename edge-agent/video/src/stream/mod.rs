@@ -16,6 +16,7 @@ mod loss;
 pub mod notice;
 pub mod pace;
 mod probe;
+mod rtp_time;
 mod session;
 pub mod settings;
 mod slot;

@@ -7,6 +7,7 @@
 //! it is a probe that drops, up to the next key picture, and counts.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -23,6 +24,7 @@ use super::ledger::Ledger;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
 use super::pace::Pace;
+use super::rtp_time::{RtpTime, timestamp};
 use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
 use super::stillness::{Change, Luma, Stillness};
@@ -219,11 +221,6 @@ fn source(settings: &RtspSettings) -> Result<gst::Element, glib::BoolError> {
     // and this would drop just the key picture. Our own queue takes the burst.
     source.set_property("drop-on-latency", false);
     source.set_property("add-reference-timestamp-meta", true);
-    // RTP time as it is. Every other mode bends the times of pictures to the
-    // arrival of their packets, and takes the early sending of pictures that B
-    // pictures refer to for jitter: times then wander by 100 ms and out of order.
-    // Arrival, drift and jitter are the business of `clock.rs`.
-    source.set_property_from_str("buffer-mode", "none");
     source.set_property("do-retransmission", false);
     source.set_property_from_str(
         "protocols",
@@ -319,7 +316,11 @@ fn attach(
     chain.extend(to_i420().map_err(failed)?);
     chain.push(sink.clone().upcast());
 
-    watch_packets(pad, wiring);
+    let rate = rtp
+        .structure(0)
+        .and_then(|s| s.get::<i32>("clock-rate").ok())
+        .unwrap_or_default();
+    watch_packets(pad, wiring, RtpTime::new(rate));
     guard_backlog(&queue, wiring);
     watch_decoder(&decoder, wiring);
     let codec = codec_name(&format);
@@ -349,22 +350,35 @@ fn attach(
         .map_err(|error| Loss::with_detail(LossReason::Failed, error.to_string()))
 }
 
-/// Times of arrival, and the camera's clock once its first sender report came.
+/// Media time, times of arrival, and the camera's clock once its first sender report came.
 ///
 /// Read here and not at the sink: each packet has the meta after the first
 /// report, whatever decoder or converter loses it later.
-fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>) {
+fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpTime) {
     let wiring = Arc::clone(wiring);
+    let rtp_time = Mutex::new(rtp_time);
     let previous = AtomicI64::new(i64::MIN);
-    let on_packet = move |buffer: &gst::BufferRef| {
+    let on_packet = move |buffer: &mut gst::BufferRef| {
         let is_first = wiring.progress.packet_age().is_none();
         wiring.progress.mark(&wiring.progress.packet);
         if !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT) {
             count(&wiring.slot.counts.packet_gaps);
         }
-        let Some(media) = buffer.pts().map(micros) else {
+        let Some(first) = buffer.pts() else {
             return;
         };
+        // A packet without a header is the depayloader's to refuse.
+        let written = buffer
+            .map_readable()
+            .ok()
+            .and_then(|bytes| timestamp(&bytes));
+        let media = written.map_or(first, |written| {
+            let first = i64::try_from(first.nseconds()).unwrap_or(i64::MAX);
+            let nanos = locked(&rtp_time).media(written, first);
+            gst::ClockTime::from_nseconds(nanos.unsigned_abs())
+        });
+        buffer.set_pts(media);
+        let media = micros(media);
         // One picture is many packets; the first is the least delayed.
         if previous.swap(media, Ordering::Relaxed) == media {
             return;
@@ -376,9 +390,14 @@ fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>) {
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
-            match &info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => on_packet(buffer),
-                Some(gst::PadProbeData::BufferList(list)) => list.iter().for_each(&on_packet),
+            match &mut info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) => on_packet(buffer.make_mut()),
+                Some(gst::PadProbeData::BufferList(list)) => {
+                    list.make_mut().foreach_mut(|mut buffer, _| {
+                        on_packet(buffer.make_mut());
+                        ControlFlow::Continue(Some(buffer))
+                    });
+                }
                 _ => {}
             }
             gst::PadProbeReturn::Ok
