@@ -7,8 +7,8 @@
 //! flatter another; the stages take turns over several rounds and the least
 //! figure of each counts, because noise only ever adds.
 //!
-//! Start-up (loading runtime and model, about 0.1 s) is measured on a run over
-//! no frames and subtracted from (b) and (c).
+//! Start-up is left out of all three alike: (a) and (c) are the difference to a
+//! run over one frame, and (b) is timed after the model is loaded.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -151,9 +151,10 @@ fn child(command: &mut Command) -> anyhow::Result<(f64, String)> {
 /// Least CPU seconds of each stage so far.
 struct Floors {
     decode: f64,
+    decode_start: f64,
     infer: f64,
     whole: f64,
-    start: f64,
+    whole_start: f64,
 }
 
 fn compare(cli: &Cli) -> anyhow::Result<()> {
@@ -188,9 +189,10 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
     let most = f64::INFINITY;
     let mut least = Floors {
         decode: most,
+        decode_start: most,
         infer: most,
         whole: most,
-        start: most,
+        whole_start: most,
     };
     let mut model = String::new();
     for round in 1..=cli.rounds {
@@ -211,6 +213,7 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
             child(command.arg("--config").arg(&config).arg("--quiet"))
         };
         least.decode = least.decode.min(stage("decode", &clip)?.0);
+        least.decode_start = least.decode_start.min(stage("decode", &one)?.0);
         let (_, printed) = stage("infer", &clip)?;
         let mut words = printed.split(' ');
         let spent: f64 = words
@@ -221,13 +224,14 @@ fn rounds(cli: &Cli, own: &Path, agent: &Path, folder: &Path) -> anyhow::Result<
         least.infer = least.infer.min(spent);
         words.next_back().unwrap_or_default().clone_into(&mut model);
         least.whole = least.whole.min(whole(&clip)?.0);
-        least.start = least.start.min(whole(&one)?.0);
+        least.whole_start = least.whole_start.min(whole(&one)?.0);
         eprintln!("round {round} of {}", cli.rounds);
     }
-    let per_frame = |seconds: f64| seconds * 1000.0 / cli.frames as f64;
-    let (a, b) = (per_frame(least.decode), per_frame(least.infer));
     // The one-frame run is start-up plus one frame.
-    let c = (least.whole - least.start) * 1000.0 / (cli.frames - 1).max(1) as f64;
+    let beyond_start = |all: f64, one: f64| (all - one) * 1000.0 / (cli.frames - 1).max(1) as f64;
+    let a = beyond_start(least.decode, least.decode_start);
+    let b = least.infer * 1000.0 / cli.frames as f64;
+    let c = beyond_start(least.whole, least.whole_start);
     println!(
         "clip {}, {} frames, model {model}, CPU ms per frame, least of {} rounds",
         cli.clip.display(),

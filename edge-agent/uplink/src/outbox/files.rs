@@ -183,7 +183,7 @@ impl Outbox {
         }
         for name in &names {
             if let Err(error) = state.database.forget_file(name) {
-                tracing::debug!(file = name, %error, "row of a deleted file stays for now");
+                tracing::debug!(file = name, %error, "row of a deleted file stays until the next start");
                 break;
             }
         }
