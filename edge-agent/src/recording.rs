@@ -294,6 +294,7 @@ pub fn time_of(input: &Input) -> EventTime {
         Input::Detections(detections) => detections.time,
         Input::Signal(reading) => reading.time,
         Input::Gap(gap) => gap.to,
+        Input::Health(health) => health.time,
         Input::Tick(time) | Input::End(time) => *time,
     }
 }
@@ -309,6 +310,10 @@ pub fn shifted(mut input: Input, shift_us: i64) -> Input {
         Input::Gap(gap) => {
             shift(&mut gap.from);
             shift(&mut gap.to);
+        }
+        Input::Health(health) => {
+            shift(&mut health.time);
+            shift(&mut health.since);
         }
         Input::Tick(time) | Input::End(time) => shift(time),
     }

@@ -8,7 +8,7 @@
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
 //! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
-//! [`rules`].
+//! [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
 pub mod scene;
@@ -23,15 +23,23 @@ pub mod calibration;
 pub mod observation;
 
 pub mod crossing;
+pub mod health;
+pub mod schedule;
 pub mod signals;
 
 pub mod rules;
+
+pub mod coverage;
+pub mod near_miss;
 
 pub use calibration::Calibration;
 pub use config::{
     Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, Zone,
 };
+pub use coverage::{CoverageHour, Unwatched};
+pub use health::{Condition, Health};
 pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
+pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
 pub use scene::{Identity, Scene, TrackView};
 pub use tracker::TrackerConfig;

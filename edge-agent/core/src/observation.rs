@@ -13,6 +13,7 @@ use protocol::{NormBox, ObjectClass, Point, TrackId};
 
 use crate::calibration::Ground;
 use crate::geometry::Vector;
+use crate::health::Health;
 use crate::signals::SignalBoard;
 use crate::tracker::{Group, Spot, Track};
 
@@ -249,8 +250,9 @@ impl Sight<'_> {
 pub struct FrameView<'a> {
     /// Which frame, and when.
     pub at: FrameTime,
-    /// For how long the scene has been watched, s: stands still through gaps,
-    /// and goes back when a picture is found to have been frozen.
+    /// For how long the rule has been watching, s: stands still through gaps,
+    /// outside its hours and while it is suspended, and goes back when a
+    /// picture is found to have been frozen.
     pub watched: f64,
     /// Every confirmed road user that this frame shows, in order of track.
     pub users: &'a [Observation],
@@ -258,6 +260,9 @@ pub struct FrameView<'a> {
     pub signals: &'a SignalBoard,
     /// How places become spots.
     pub sight: Sight<'a>,
+    /// What the picture is good for. Rules that judge by places are not asked
+    /// while it is not well.
+    pub health: Health,
     pub(crate) tracks: &'a [Track],
 }
 

@@ -15,7 +15,10 @@ use protocol::{
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
+use crate::coverage::{Account, Unwatched};
+use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
+use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
@@ -78,7 +81,30 @@ pub struct Scene {
     unwatched_us: i64,
     /// Until when watched time was taken back, because the picture had frozen.
     taken_back: Option<EventTime>,
+    health: Health,
+    /// Of each rule, in their order.
+    shifts: Vec<Shift>,
+    account: Account,
+    /// Where near misses are asked for.
+    near: Option<NearMisses>,
     refused: Refused,
+}
+
+/// Whether a rule is at work, and its own count of watched time.
+#[derive(Clone, Debug, Default)]
+struct Shift {
+    /// Watched time of the scene in which the rule was not at work, µs.
+    off_us: i64,
+    /// Since when it is not at work, and why.
+    off: Option<(EventTime, Unwatched)>,
+    /// Why it could not have found anything at the last frame.
+    blind: Option<Unwatched>,
+}
+
+impl Shift {
+    fn verdict(&self) -> Option<Unwatched> {
+        self.off.map(|(_, why)| why).or(self.blind)
+    }
 }
 
 impl Scene {
@@ -106,9 +132,18 @@ impl Scene {
             watched_us: 0,
             unwatched_us: 0,
             taken_back: None,
+            health: Health::default(),
+            shifts: vec![Shift::default(); config.rules.len()],
+            account: Account::new(config.rules.len()),
+            near: None,
             refused: Refused::default(),
             config,
         })
+    }
+
+    /// From now on also says what nearly was an event.
+    pub fn tell_near_misses(&mut self) {
+        self.near.get_or_insert_default();
     }
 
     /// Takes one input and appends what there is to say.
@@ -117,6 +152,7 @@ impl Scene {
             Input::Detections(detections) => self.look(detections, out),
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => self.pause(gap, out),
+            Input::Health(health) => self.health = health,
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
@@ -223,9 +259,18 @@ impl Scene {
         if let Some(last) = self.frame {
             let passed = now.as_micros() - last.time.as_micros();
             let watched = passed - self.unwatched_us.clamp(0, passed);
-            if (watched as f64) <= HOLE_S * 1e6 {
+            let is_hole = (watched as f64) > HOLE_S * 1e6;
+            if !is_hole {
                 self.watched_us += watched;
+                for shift in &mut self.shifts {
+                    if shift.off.is_some() {
+                        shift.off_us += watched;
+                    }
+                }
             }
+            self.account_for(now, is_hole.then_some(Unwatched::NoPicture), out);
+        } else {
+            self.account_for(now, Some(Unwatched::NoPicture), out);
         }
         self.unwatched_us = 0;
         self.clock = self.clock.max(Some(now));
@@ -268,20 +313,84 @@ impl Scene {
             users: &self.observations,
             signals: &self.signals,
             sight,
+            health: self.health,
             tracks,
         };
-        for (rule, config) in self.rules.iter_mut().zip(&self.config.rules) {
+        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
             let mut report = Reporter {
                 identity: &self.identity,
                 rule: config,
                 time_quality: self.time_quality,
                 out,
+                index,
+                near: self.near.as_mut(),
             };
             for track in given_up {
                 rule.forget(*track, &mut report);
             }
+            let shift = &mut self.shifts[index];
+            let off = if !config.schedule.is_on(moment.at.time) {
+                Some(Unwatched::OffSchedule)
+            } else if rule.needs_well_picture() && !self.health.condition.is_well() {
+                Some(self.health.condition.into())
+            } else {
+                None
+            };
+            match (off, shift.off) {
+                (Some(Unwatched::OffSchedule), None) => {
+                    rule.end(EndReason::OffSchedule, &mut report);
+                }
+                (None, Some((from, _))) => rule.interrupt(&Gap {
+                    from,
+                    to: moment.at.time,
+                    reason: GapReason::Unfit,
+                }),
+                _ => {}
+            }
+            shift.off = off.map(|why| (shift.off.map_or(moment.at.time, |(from, _)| from), why));
+            if off.is_some() {
+                continue;
+            }
+            let watched_us = (self.watched_us - shift.off_us).max(0);
+            let frame = FrameView {
+                watched: watched_us as f64 / 1e6,
+                ..frame
+            };
             rule.frame(&frame, &mut report);
+            shift.blind = rule.blind(&frame);
         }
+        self.tell_nearest(given_up, out);
+    }
+
+    /// Accounts for the time until `now`: for `why` where nobody watched, else
+    /// for what each rule said of itself.
+    fn account_for(&mut self, now: EventTime, why: Option<Unwatched>, out: &mut Vec<Output>) {
+        let (shifts, rules) = (&self.shifts, &self.config.rules);
+        self.account.pass(
+            now,
+            |rule| why.or_else(|| shifts[rule].verdict()),
+            |rule, tally| out.push(Output::Coverage(tally.of(&rules[rule]))),
+        );
+    }
+
+    /// Says what was nearly an event of road users that are gone.
+    fn tell_nearest(&mut self, gone: &[TrackId], out: &mut Vec<Output>) {
+        if let Some(near) = &mut self.near {
+            for track in gone {
+                let misses = near.take(*track, self.rules.len());
+                out.extend(misses.into_iter().map(Output::NearMiss));
+            }
+        }
+    }
+
+    /// Ends the accounts: nothing will follow on what was seen so far.
+    fn settle(&mut self, out: &mut Vec<Output>) {
+        if let Some(near) = &mut self.near {
+            out.extend(near.take_all().into_iter().map(Output::NearMiss));
+        }
+        let rules = &self.config.rules;
+        self.account
+            .finish(|rule, tally| out.push(Output::Coverage(tally.of(&rules[rule]))));
     }
 
     fn read_signal(&mut self, reading: &SignalReading) {
@@ -307,6 +416,10 @@ impl Scene {
         for rule in &mut self.rules {
             rule.interrupt(&gap);
         }
+        if gap.to > last.time {
+            self.account_for(gap.from.max(last.time), None, out);
+            self.account_for(gap.to, Some(gap.reason.into()), out);
+        }
         // Only what lies after the last frame is not yet accounted for.
         let from = gap.from.max(last.time);
         let length = gap.to.as_micros() - from.as_micros();
@@ -324,6 +437,7 @@ impl Scene {
         let credited = to.as_micros().saturating_sub(from.as_micros()).max(0);
         // At most, because there may have been gaps within; never too little.
         self.watched_us = self.watched_us.saturating_sub(credited).max(0);
+        self.account.take_back(credited, Unwatched::Frozen);
         self.taken_back = self.taken_back.max(Some(to));
         self.signals.forget_lamps();
     }
@@ -347,6 +461,7 @@ impl Scene {
                 rule.forget(*track, report);
             }
         });
+        self.tell_nearest(&given_up, out);
     }
 
     /// The clock was set back to `now`: what was seen before cannot be followed up.
@@ -354,6 +469,7 @@ impl Scene {
         self.each_rule(out, |rule, report| {
             rule.end(EndReason::ClockStep, report);
         });
+        self.settle(out);
         self.tracker.restart();
         self.signals.forget();
         self.frame = None;
@@ -366,6 +482,7 @@ impl Scene {
         self.each_rule(out, |rule, report| {
             rule.end(EndReason::StreamEnded, report);
         });
+        self.settle(out);
         // Pictures may follow, of the next clip or the next connection, and
         // their clock may start anew.
         self.tracker.restart();
@@ -381,12 +498,14 @@ impl Scene {
         out: &mut Vec<Output>,
         mut act: impl FnMut(&mut Box<dyn Rule>, &mut Reporter<'_>),
     ) {
-        for (rule, config) in self.rules.iter_mut().zip(&self.config.rules) {
+        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
             let mut report = Reporter {
                 identity: &self.identity,
                 rule: config,
                 time_quality: self.time_quality,
                 out,
+                index,
+                near: self.near.as_mut(),
             };
             act(rule, &mut report);
         }

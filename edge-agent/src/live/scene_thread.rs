@@ -252,6 +252,7 @@ impl Room {
                     let canvas = frame.map_or_else(|| self.schematic(), Canvas::Frame);
                     self.setup.publisher.stills(event, &canvas, captured);
                 }
+                Output::NearMiss(_) | Output::Coverage(_) => {}
             }
         }
     }

@@ -19,6 +19,7 @@ pub use reader::{Number, Section};
 pub(crate) use reader::{listed, nearest};
 
 use crate::rules::{self, Places, Rule};
+use crate::schedule::Schedule;
 use crate::tracker::TrackerConfig;
 
 /// Something wrong in a configuration.
@@ -134,6 +135,8 @@ pub struct RuleConfig {
     pub severity: Severity,
     /// The zone or line that it watches.
     pub place: Option<ZoneId>,
+    /// When it is on.
+    pub schedule: Schedule,
     /// The rule itself, before it has seen anything.
     pub(crate) rule: Box<dyn Rule>,
 }
@@ -151,11 +154,20 @@ pub struct SceneConfig {
     pub tracker: TrackerConfig,
     /// What is watched for.
     pub rules: Vec<RuleConfig>,
+    /// Local time minus UTC, minutes; rules' hours are local.
+    pub utc_offset_min: i64,
 }
 
 impl SceneConfig {
     /// The keys of a camera's table that belong to the scene; the others are the shell's.
-    pub const KEYS: &'static [&'static str] = &["zone", "line", "signal", "tracker", "rule"];
+    pub const KEYS: &'static [&'static str] = &[
+        "zone",
+        "line",
+        "signal",
+        "tracker",
+        "rule",
+        "utc_offset_min",
+    ];
 
     /// Reads the scene's part of a camera's table.
     ///
@@ -181,8 +193,11 @@ impl SceneConfig {
             config.tracker = TrackerConfig::read(&mut section);
             section.finish();
         }
+        config.utc_offset_min = places::utc_offset(&mut camera);
+        let utc_offset_min = config.utc_offset_min;
         camera.each_table("rule", |section| {
             let places = Places {
+                utc_offset_min,
                 table,
                 zones: &config.zones,
                 lines: &config.lines,

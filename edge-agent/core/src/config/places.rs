@@ -213,3 +213,22 @@ fn read_mqtt(section: &mut Section<'_>) -> Option<MqttSignal> {
         topic: topic.to_owned(),
     })
 }
+
+/// `utc_offset_min`: local time minus UTC; 420 where it is absent, which is Vietnam all the year.
+pub(super) fn utc_offset(camera: &mut Section<'_>) -> i64 {
+    let minutes = camera.number(
+        "utc_offset_min",
+        Number {
+            unit: "min",
+            default: 420.0,
+            min: -720.0,
+            max: 840.0,
+        },
+    );
+    if minutes.fract() != 0.0 {
+        camera.fault("utc_offset_min", "must be a whole number of minutes");
+    }
+    #[allow(clippy::cast_possible_truncation)] // within a day
+    let minutes = minutes as i64;
+    minutes
+}

@@ -7,6 +7,7 @@ use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
 
 use crate::config::RuleConfig;
 use crate::input::{EvidenceRequest, Output};
+use crate::near_miss::{NearMiss, NearMisses};
 use crate::scene::Identity;
 
 /// Everything that a rule found out when its last predicate became true.
@@ -41,6 +42,8 @@ pub enum EndReason {
     StreamEnded,
     /// The clock was set back, so nothing before can be followed up.
     ClockStep,
+    /// The hours of the rule are over.
+    OffSchedule,
 }
 
 impl EndReason {
@@ -51,6 +54,7 @@ impl EndReason {
             Self::LostFromView => "lost_from_view",
             Self::StreamEnded => "stream_ended",
             Self::ClockStep => "clock_step",
+            Self::OffSchedule => "off_schedule",
         }
     }
 }
@@ -62,12 +66,49 @@ pub struct Reporter<'a> {
     pub(crate) rule: &'a RuleConfig,
     pub(crate) time_quality: TimeQuality,
     pub(crate) out: &'a mut Vec<Output>,
+    /// Which rule of the scene.
+    pub(crate) index: usize,
+    /// Where near misses are asked for.
+    pub(crate) near: Option<&'a mut NearMisses>,
 }
 
 impl Reporter<'_> {
+    /// Whether near misses are asked for, so that a list of predicates is
+    /// wanted also where the rule knows already that one of them fails.
+    pub fn wants_near_misses(&self) -> bool {
+        self.near.is_some()
+    }
+
+    /// Publishes a new event if every predicate holds; otherwise remembers how
+    /// near it came, where near misses are asked for.
+    pub fn decide(&mut self, onset: Onset) -> Option<Case> {
+        if super::explain::all_hold(&onset.explanation) {
+            return Some(self.raise(onset));
+        }
+        if let Some(near) = self.near.as_deref_mut() {
+            let failed = onset.explanation.iter().filter(|p| !p.holds);
+            let miss = NearMiss {
+                rule: self.rule.id.clone(),
+                kind: EventKind(self.rule.kind.to_owned()),
+                zone: self.rule.place.clone(),
+                subject: onset.subject,
+                onset: onset.onset,
+                nearest: onset.decided,
+                failed: failed.map(|p| p.name.clone()).collect(),
+                actors: onset.actors,
+                explanation: onset.explanation,
+            };
+            near.keep(self.index, miss);
+        }
+        None
+    }
+
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
     pub fn raise(&mut self, onset: Onset) -> Case {
         let identity = self.identity;
+        if let Some(near) = self.near.as_deref_mut() {
+            near.drop(self.index, onset.subject);
+        }
         let id = EventId::derive(
             (&identity.site, &identity.box_id, &identity.camera),
             &self.rule.id,

@@ -19,14 +19,16 @@ mod wrong_way;
 use std::fmt::Debug;
 
 use protocol::event::{Severity, Words};
-use protocol::{RuleId, TrackId, ZoneId};
+use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
 
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
 
 use crate::config::{RuleConfig, Section};
+use crate::coverage::Unwatched;
 use crate::input::Gap;
 use crate::observation::FrameView;
+use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
@@ -53,7 +55,12 @@ pub struct RuleEntry {
     pub summary: (&'static str, &'static str),
     /// How much its events matter when the configuration does not say.
     pub severity: Severity,
-    /// Its keys, besides `id`, `kind`, `title` and `severity`.
+    /// What it sees, what it needs and how it errs: the `README.md` of its folder.
+    pub guide: &'static str,
+    /// Classes that it cannot do without and that the usual detector of road
+    /// users does not give; `check` says which model would.
+    pub needs: &'static [ObjectClass],
+    /// Its keys, besides `id`, `kind`, `title`, `severity`, `hours` and `days`.
     pub params: &'static [Param],
     /// Reads its keys; `None` when one of them is faulty.
     read: fn(&mut Params<'_, '_>) -> Option<Box<dyn Rule>>,
@@ -78,6 +85,18 @@ pub trait Rule: Debug + Send + Sync {
     /// Nothing will follow on what was seen so far: the stream ended or its
     /// clock was set back. Whatever goes on ends, and the rule is as new.
     fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>);
+
+    /// Why it could not have found anything at this frame, for coverage: the
+    /// signal is unknown, there is no calibration …
+    fn blind(&self, _frame: &FrameView<'_>) -> Option<Unwatched> {
+        None
+    }
+
+    /// Whether it judges by places in the picture, so that it is suspended
+    /// while the picture is not well. Rules about the camera itself are not.
+    fn needs_well_picture(&self) -> bool {
+        true
+    }
 
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;
@@ -108,6 +127,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
     };
     let title = params::title(section, entry.title);
     let severity = params::severity(section, entry.severity);
+    let schedule = Schedule::read(section, places.utc_offset_min);
     let mut params = Params::new(section, entry.params, places);
     let rule = (entry.read)(&mut params);
     let (id, rule) = (id?, rule?);
@@ -120,6 +140,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         title,
         severity,
         place: rule.place().cloned(),
+        schedule,
         rule,
     })
 }

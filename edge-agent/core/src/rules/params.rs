@@ -80,6 +80,8 @@ pub struct Places<'p> {
     pub lines: &'p [Line],
     /// Signal groups.
     pub signals: &'p [SignalGroup],
+    /// Local time minus UTC, minutes.
+    pub utc_offset_min: i64,
 }
 
 impl Places<'_> {

@@ -300,7 +300,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
 pub(crate) fn events(out: &[Output]) -> impl Iterator<Item = &Event> {
     out.iter().filter_map(|output| match output {
         Output::Event(event) => Some(event),
-        Output::Evidence(_) => None,
+        Output::Evidence(_) | Output::NearMiss(_) | Output::Coverage(_) => None,
     })
 }
 
@@ -369,6 +369,7 @@ pub(crate) fn told(out: &[Output]) -> String {
                     .collect();
                 writeln!(text, "    pictures of {}", at.join(", ")).unwrap();
             }
+            Output::NearMiss(_) | Output::Coverage(_) => {}
         }
     }
     text

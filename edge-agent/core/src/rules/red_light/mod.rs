@@ -1,25 +1,4 @@
-//! Red light: a vehicle that crosses the stop line on red and drives on.
-//!
-//! **Sees** vehicles whose contact point crosses `line` forwards while `signal`
-//! has shown red for at least `grace_s`, that were behind the line after red
-//! began, and that then travel `min_travel` beyond it while it is still red.
-//! **Never accuses** on amber, on green, or on a signal that is unknown, stale
-//! or contradictory at any moment from the crossing to the decision; nor who
-//! stood on or beyond the line when red began; nor who stops just beyond it
-//! (that is another offence) or drives along it: travel counts at a right angle
-//! to the line only. **Needs** the signal group of *this* movement: a permitted
-//! turn on its own arrow is a line and a group of its own.
-//!
-//! **Two clocks.** Lamps are read from the pictures, and a recording's readings
-//! are on its media time: one clock. A controller's message carries the
-//! controller's clock, and a picture the camera's or, worse, the instant when it
-//! arrived. Then it must have been red for `clock_margin_s` longer before the
-//! crossing, and for as long after it, so that no shift within the margin makes
-//! the crossing legal. Without pictures timed by RTCP nobody knows the shift,
-//! and nobody is accused unless `clock_margin_s` is written: somebody measured it.
-//!
-//! **Errs** where the contact point is hidden at the line, where it then misses; and on
-//! vehicles with a right of way, which a person must recognise.
+#![doc = include_str!("README.md")]
 
 use std::collections::BTreeMap;
 
@@ -50,6 +29,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         "A vehicle crosses the stop line on red and drives on into the junction",
     ),
     severity: Severity::Major,
+    guide: include_str!("README.md"),
+    needs: &[],
     params: &[
         Param::new(
             "line",

@@ -1,23 +1,4 @@
-//! Stopped vehicle: one that stays within `radius` for `min_dwell_s`.
-//!
-//! **Sees** vehicles whose contact point is in `zone`: at the decision, and in
-//! nine tenths of the looks that the dwell is made of. Outside the zone, as
-//! outside the radius, there is no dwell but for the flicker of a box; who
-//! stays outside has left. The dwell belongs to the *place*: when the tracker loses a standing vehicle behind a bus and finds it
-//! again under another id, or another vehicle's id jumps onto it, the dwell
-//! goes on and no second event is raised. Time is the camera's; time that
-//! nobody watched, and time in which the vehicle was hidden, pauses the dwell
-//! instead of extending it, because nobody saw the vehicle stay.
-//!
-//! **Needs** nothing but the zone; with calibration the radius is in metres.
-//! In a queue each vehicle has its own dwell: a place is handed on only when its
-//! vehicle was out of sight or its id leapt away, and only to who was suddenly
-//! there, never to who was seen to drive up (see `handover`).
-//! **Errs** where a vehicle leaves unseen and one of its kind is first seen in
-//! the very same place within `keep_s`: they are taken for one; and where a
-//! vehicle that passes slowly and closely carries a standing one's id off: its
-//! dwell begins again. A queue stands, too: give zones before traffic lights a
-//! `min_dwell_s` longer than the red phase.
+#![doc = include_str!("README.md")]
 
 mod handover;
 mod stop;
@@ -41,6 +22,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         "A vehicle stands still in a zone for longer than allowed, through occlusion",
     ),
     severity: Severity::Major,
+    guide: include_str!("README.md"),
+    needs: &[],
     params: &[
         Param::new("zone", Form::Zone, "where"),
         Param::number(

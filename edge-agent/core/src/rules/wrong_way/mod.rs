@@ -1,18 +1,4 @@
-//! Wrong way: a vehicle that drives against its lane, for long enough and far enough.
-//!
-//! **Sees** vehicles of whose lower edge the middle half is in `zone` and whose course over the
-//! last second is more than `min_angle_deg` off `direction`, for
-//! `min_duration_s` and `min_distance`. Course and progress are chords, not
-//! instants: a box that jitters or the arc of a U-turn has no long chord
-//! against the lane. Standing pauses; turning back ends it. Time in which the
-//! vehicle was not seen, but for a flicker, is not driven against the lane: it
-//! is reported apart (`hidden_s`) and makes the mean speed smaller. **Needs** the
-//! lane's direction and two pictures a second; with calibration distances are
-//! metres on the ground, without it heights of the vehicle's box. **Errs** where a vehicle reverses
-//! faster than `min_speed`; where a long vehicle of the neighbouring lane is
-//! seen at such a slant that its box stands in this one (leave a strip between
-//! the zone and that lane); and in a zone shorter than `min_distance`, where
-//! it never fires.
+#![doc = include_str!("README.md")]
 
 use std::collections::BTreeMap;
 
@@ -36,6 +22,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         "A vehicle drives against its lane for long enough and far enough",
     ),
     severity: Severity::Critical,
+    guide: include_str!("README.md"),
+    needs: &[],
     params: &[
         Param::new("zone", Form::Zone, "the lane or carriageway"),
         Param::new(
