@@ -94,8 +94,8 @@ impl Scene {
             .map_err(|fault| vec![fault])?;
         Ok(Self {
             identity,
+            tracker: Tracker::new(config.tracker).on_ground(ground.clone()),
             ground,
-            tracker: Tracker::new(config.tracker),
             signals: SignalBoard::new(&config.signals),
             rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
             observations: Vec::new(),
@@ -196,6 +196,9 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
+        if let Some(motion) = &detections.camera_motion {
+            self.tracker.follow_camera(motion);
+        }
         let given_up = self
             .tracker
             .step(&moment, detections.believed_from, &detections.items)
