@@ -33,5 +33,5 @@ pub use config::{
 };
 pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
-pub use scene::{Identity, Scene, TrackView};
+pub use scene::{Identity, ResumeError, Scene, SceneState, TrackView};
 pub use tracker::TrackerConfig;

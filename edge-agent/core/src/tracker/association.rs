@@ -69,7 +69,7 @@ pub(super) fn by_overlap(expected: &IsoBox, seen: &IsoBox, least: f64) -> f64 {
     if iou < least {
         return 0.0;
     }
-    (iou - least + EDGE) * expected.height_iou(seen)
+    (iou - least + EDGE) * expected.height_iou(seen).sqrt()
 }
 
 /// A gain after a doubt, never so small that a possible pair becomes impossible.

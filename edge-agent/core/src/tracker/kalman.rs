@@ -30,7 +30,7 @@ const FIRST_GROWTH: f64 = 0.3;
 const GROWTH_ACCELERATION: f64 = 0.1;
 /// An unseen object's velocity falls to 1/e in this time: it is more likely to
 /// have slowed down behind what hides it than to have flown out of the picture.
-const UNSEEN_DECAY_S: f64 = 1.5;
+const UNSEEN_DECAY_S: f64 = 2.0;
 
 /// One coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
