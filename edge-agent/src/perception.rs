@@ -51,6 +51,7 @@ pub fn look(
         time_quality: frame.time_quality,
         aspect: frame.aspect,
         believed_from: detector.manifest().thresholds.high,
+        camera_motion: None,
         items: detector.detect(&picture)?,
     };
     inputs.push(Input::Detections(detections.canonical()));

@@ -22,7 +22,7 @@ pub mod time;
 pub mod topic;
 pub mod units;
 
-pub use detections::{Detection, Detections, ObjectClass};
+pub use detections::{CameraMotion, Detection, Detections, ObjectClass};
 pub use envelope::Envelope;
 pub use event::{Event, EventKind, Phase, Predicate, Severity};
 pub use evidence::{Digest, EvidenceItem, EvidenceManifest};

@@ -140,6 +140,7 @@ impl Sequence {
                 time_quality: TimeQuality::Media,
                 aspect: width / height,
                 believed_from,
+                camera_motion: None,
                 items: Vec::new(),
             })
             .collect();

@@ -41,5 +41,5 @@ pub use health::{Condition, Health};
 pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
-pub use scene::{Identity, Scene, TrackView};
+pub use scene::{Identity, ResumeError, Scene, SceneState, TrackView};
 pub use tracker::TrackerConfig;

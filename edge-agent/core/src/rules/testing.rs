@@ -292,6 +292,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
         time_quality: TimeQuality::Media,
         aspect: 2.0,
         believed_from: 0.45,
+        camera_motion: None,
         items,
     };
     (frame, whose)

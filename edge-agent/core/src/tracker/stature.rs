@@ -52,6 +52,12 @@ impl Stature {
         self.is_cut
     }
 
+    /// Follows a camera that zooms.
+    pub(super) fn scale(&mut self, factor: f64) {
+        self.width *= factor;
+        self.height *= factor;
+    }
+
     /// Follows a change of the picture's shape.
     pub(super) fn stretch(&mut self, factor: f64) {
         self.width *= factor;
