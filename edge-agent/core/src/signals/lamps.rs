@@ -135,7 +135,7 @@ impl LampWatch {
         } else if trusted != SignalState::Unknown {
             self.run_on(at, trusted);
         }
-        let verdict = self.judge(at, trusted, config);
+        let verdict = self.judge(at, config);
         let is_lit = !matches!(trusted, SignalState::Unknown | SignalState::Dark);
         let is_unknown = verdict.state == SignalState::Unknown;
         Some((
@@ -160,7 +160,7 @@ impl LampWatch {
         self.looks.push_back(look);
     }
 
-    fn judge(&mut self, at: EventTime, look: SignalState, config: &SignalGroup) -> Verdict {
+    fn judge(&mut self, at: EventTime, config: &SignalGroup) -> Verdict {
         if let Some(flashing) = self.flashing(at) {
             self.believed = None;
             return Verdict::now(flashing, at);
@@ -168,9 +168,10 @@ impl LampWatch {
         let unknown = Verdict::now(SignalState::Unknown, at);
         let settled = self.majority().unwrap_or(SignalState::Unknown);
         // A fresh look that says something else than the majority is either
-        // noise or the start of the next phase. Until it is clear which, say
-        // nothing: green must stop an accusation at once.
-        let is_contradicted = look != SignalState::Unknown && look != settled;
+        // noise or the start of the next phase. Until a later one tells which,
+        // say nothing: green must stop an accusation at once.
+        let mut looks = self.looks.iter().rev().map(|look| look.state);
+        let is_contradicted = looks.find(|state| *state != SignalState::Unknown) != Some(settled);
         if settled == SignalState::Unknown || is_contradicted {
             return unknown;
         }

@@ -6,7 +6,11 @@ use protocol::signal::SignalSource::{Lamp as FromLamp, Mqtt as FromMqtt};
 use protocol::units::Seconds;
 
 fn board() -> SignalBoard {
-    SignalBoard::new(&[SignalGroup {
+    SignalBoard::new(&[config()])
+}
+
+fn config() -> SignalGroup {
+    SignalGroup {
         group: group(),
         lamp: Some(Lamp {
             region: NormBox::from([0.1, 0.1, 0.1, 0.1]),
@@ -25,7 +29,7 @@ fn board() -> SignalBoard {
         },
         min_confidence: 0.6,
         majority_window_s: Seconds(1.0),
-    }])
+    }
 }
 
 fn group() -> SignalGroupId {
@@ -233,3 +237,5 @@ proptest! {
         prop_assert!(board.groups[0].watch.remembered() <= lamps::MOST_REMEMBERED);
     }
 }
+
+mod sequences;
