@@ -14,7 +14,6 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 mod draft;
-pub mod lamp;
 pub mod live;
 pub mod models_command;
 pub mod perception;

@@ -91,7 +91,7 @@ struct Movement {
     #[serde(rename = "signalGroup", alias = "signal_group")]
     signal_group: Option<Name>,
     #[serde(rename = "movementName", alias = "movement_name")]
-    movement_name: Option<Name>,
+    name: Option<Name>,
     state: Option<StateWord>,
     #[serde(rename = "eventState", alias = "event_state")]
     event_state: Option<StateWord>,
@@ -306,7 +306,7 @@ impl Movement {
     }
 
     fn is_nameless(&self) -> bool {
-        self.group.is_none() && self.signal_group.is_none() && self.movement_name.is_none()
+        self.group.is_none() && self.signal_group.is_none() && self.name.is_none()
     }
 
     fn is_of(&self, wanted: &Wanted<'_>) -> bool {
@@ -324,7 +324,7 @@ impl Movement {
             None => {
                 is_named(&self.group)
                     || is_named(&self.signal_group)
-                    || is_named(&self.movement_name)
+                    || is_named(&self.name)
             }
         }
     }

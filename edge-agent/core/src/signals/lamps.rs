@@ -365,11 +365,10 @@ fn may_follow(before: SignalState, after: SignalState, config: &SignalGroup) -> 
         .as_ref()
         .is_none_or(|lamp| lamp.lamps.contains(&LampColour::Amber));
     match (before, after) {
-        (Green, Amber) | (Amber, Red) | (Red, Green | RedAmber) | (RedAmber, Green) => true,
         // Heads of two lamps, as for arrows and people on foot.
         (Green, Red) => !has_amber,
-        // Switched on, or an arrow that comes and goes.
-        (Dark, _) | (_, Dark) => true,
-        _ => false,
+        // A dark one was switched on, or is an arrow that comes and goes.
+        (Green, Amber) | (Amber, Red) | (Red, Green | RedAmber) | (RedAmber, Green) => true,
+        _ => [before, after].contains(&Dark),
     }
 }
