@@ -31,15 +31,15 @@ pub enum ControllerFault {
     #[error("signal message of {0} bytes; at most {MAX_MESSAGE_BYTES} are read")]
     TooLarge(usize),
     /// Not what is written above.
-    #[error("signal message is not in a form of docs/signals.md: {0}; correct the controller's gateway")]
+    #[error(
+        "signal message is not in a form of docs/signals.md: {0}; correct the controller's gateway"
+    )]
     Malformed(String),
     /// JSON, but not understood.
     #[error(transparent)]
     NotUnderstood(#[from] SpatFault),
     /// From the future: from a clock that cannot be believed.
-    #[error(
-        "signal message is {0:.1} s ahead of this box's clock; synchronise both with NTP"
-    )]
+    #[error("signal message is {0:.1} s ahead of this box's clock; synchronise both with NTP")]
     ClockAhead(f64),
     /// From the past, and so was every message of the last minute.
     #[error(
@@ -74,11 +74,14 @@ impl Promptness {
             return Err(ControllerFault::ClockAhead(-late));
         }
         // Our own clock may have been set back.
-        self.recent.retain(|(at, _)| {
-            (0.0..=PROMPT_WITHIN_S).contains(&arrived.since(*at).0)
-        });
+        self.recent
+            .retain(|(at, _)| (0.0..=PROMPT_WITHIN_S).contains(&arrived.since(*at).0));
         // Whatever is later and no prompter vouches for longer.
-        while self.recent.back().is_some_and(|(_, earlier)| *earlier >= late) {
+        while self
+            .recent
+            .back()
+            .is_some_and(|(_, earlier)| *earlier >= late)
+        {
             self.recent.pop_back();
         }
         if self.recent.len() == MOST_MESSAGES {

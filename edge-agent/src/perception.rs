@@ -10,7 +10,6 @@ use models::{ColourMatrix, ColourRange, I420View};
 use protocol::Detections;
 use protocol::signal::{SignalReading, SignalSource};
 
-
 /// The planes of a frame, as the models crate reads them.
 pub fn view(frame: &Frame) -> I420View<'_> {
     I420View {

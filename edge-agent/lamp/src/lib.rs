@@ -57,6 +57,8 @@ const PLACE_SPREAD: f64 = 0.42;
 /// What no opinion on colour is worth: below one half, so that position alone
 /// is not believed by a group with the usual `min_confidence`.
 const NO_COLOUR: f64 = 0.3;
+/// What yellow is worth for an overexposed red lamp.
+const YELLOW_RED: f64 = 0.5;
 /// What colour and place must be worth at least.
 const FOREIGN_COLOUR: f64 = 0.3;
 const FOREIGN_PLACE: f64 = 0.15;
@@ -78,10 +80,18 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
     if strongest < LIT {
         return not_lit(&patch, strongest, is_whole);
     }
-    let lit: Vec<&Light> = lights
+    let mut lit: Vec<&Light> = lights
         .iter()
         .filter(|light| light.strength >= FAINT * strongest)
         .collect();
+    // The sun on a visor, or sky between the lamps: beside a coloured light,
+    // what has no colour is none of them.
+    if lit.iter().any(|light| light.hue.is_some()) {
+        lit.retain(|light| light.hue.is_some());
+    }
+    if lit.iter().any(|light| !light.is_streak()) {
+        lit.retain(|light| !light.is_streak());
+    }
     let seen: Option<Vec<Seen>> = lit.iter().map(|light| see(light, lamp)).collect();
     // Light on the glass raises everything; what is left of the contrast counts.
     let veil = ((0.25 + BRIGHTEST_HOUSING - patch.housing) / 0.25).clamp(0.0, 1.0);
@@ -143,7 +153,9 @@ fn see(light: &Light, lamp: &Lamp) -> Option<Seen> {
         .enumerate()
         .map(|(index, colour)| {
             let off = (light.place - (index as f64 + 0.5) * pitch) / (PLACE_SPREAD * pitch);
-            let by_colour = light.hue.map_or(NO_COLOUR, |hue| likelihood(*colour, hue));
+            let by_colour = light
+                .hue
+                .map_or(NO_COLOUR, |hue| suits(*colour, hue, light));
             (libm::exp(-0.5 * off * off), by_colour, *colour)
         })
         .collect();
@@ -163,6 +175,17 @@ fn see(light: &Light, lamp: &Lamp) -> Option<Seen> {
         colour,
         confidence: agreement * lead * contrast * light.roundness(),
     })
+}
+
+/// How well a light's hue suits a lamp, 0 to 1: an overexposed red one may
+/// look as yellow as amber, and then its place tells.
+fn suits(colour: LampColour, hue: f64, light: &Light) -> f64 {
+    let plain = likelihood(colour, hue);
+    if colour == LampColour::Red && light.is_overexposed {
+        plain.max(YELLOW_RED * likelihood(LampColour::Amber, hue))
+    } else {
+        plain
+    }
 }
 
 /// How well a hue in degrees suits a lamp's colour, 0 to 1.

@@ -7,6 +7,8 @@ use crate::patch::Patch;
 const COLOURED: f64 = 0.25;
 /// Part of a light that must be coloured: the halo of an overexposed lamp is small.
 const COLOURED_PART: f64 = 0.08;
+/// Part of a light that has clipped when it is overexposed.
+const OVEREXPOSED: f64 = 0.3;
 /// How much of the colour must point the same way.
 const ONE_HUE: f64 = 0.6;
 /// A lamp's light falls off towards the sides; beyond this ratio of side to
@@ -17,6 +19,9 @@ const ROUND: f64 = 0.75;
 /// Longest light, in distances between lamps. More is a surface, or bloom that
 /// has swallowed the neighbours.
 const LONGEST: f64 = 1.7;
+/// Shortest light, likewise: lenses take two thirds of the distance, and half
+/// of one still shows when the camera shakes.
+const SHORTEST: f64 = 0.33;
 
 /// Something bright.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +32,12 @@ pub(crate) struct Light {
     pub(crate) strength: f64,
     /// In degrees, 0 to 360; `None` where it has no colour, or several.
     pub(crate) hue: Option<f64>,
+    /// Whether much of it has clipped, so that red may look yellow.
+    pub(crate) is_overexposed: bool,
     /// Brightness at the darker side of the region as a part of that in the middle.
     flatness: f64,
     is_too_long: bool,
+    is_too_short: bool,
     /// It is a narrow strip at an end of the region.
     is_at_end: bool,
 }
@@ -38,6 +46,11 @@ impl Light {
     /// Whether it goes on beyond the region, so that it is no lamp.
     pub(crate) fn is_flat(&self) -> bool {
         self.flatness > FLAT || self.is_too_long
+    }
+
+    /// Whether it is the edge of something, as the sun draws on a visor, and not a disc.
+    pub(crate) fn is_streak(&self) -> bool {
+        self.is_too_short
     }
 
     /// Whether it is street or sky that seeps in past the end of the housing.
@@ -106,47 +119,77 @@ fn measure(patch: &Patch, profile: &[f64], (from, to): (usize, usize), spacing: 
         .sum();
     let strength = profile[from..to].iter().copied().fold(0.0, f64::max);
     let length = (to - from) as f64 / rows;
+    let (hue, is_overexposed) = hue(patch, (from, to), strength);
     Light {
         place: moment / weight / rows,
         strength,
-        hue: hue(patch, (from, to), strength),
+        hue,
+        is_overexposed,
         flatness: flatness(patch, (from, to)),
         is_at_end: (from == 0 || to == profile.len()) && length < spacing / 2.0,
+        is_too_short: length < SHORTEST * spacing,
         is_too_long: spacing < 1.0 && length > LONGEST * spacing,
     }
 }
 
-/// The hue of what is coloured in and around a light. The core of an
-/// overexposed lamp has clipped and tells nothing.
-fn hue(patch: &Patch, (from, to): (usize, usize), strength: f64) -> Option<f64> {
+/// The hue of what is coloured in and around a light, and whether much of it
+/// has clipped. What has not clipped is asked first: the halo of an
+/// overexposed red lamp is red still when its core is yellow.
+fn hue(patch: &Patch, (from, to): (usize, usize), strength: f64) -> (Option<f64>, bool) {
     let margin = (to - from) / 4;
     let rows = &patch.rows[from.saturating_sub(margin)..(to + margin).min(patch.rows.len())];
-    let (mut all, mut coloured, mut sum) = (0.0, 0.0, [0.0, 0.0]);
+    let (mut all, mut clipped) = (0.0, 0.0);
+    let (mut halo, mut whole) = (Tint::default(), Tint::default());
     for sample in rows.iter().flatten() {
         let above = sample.value - patch.housing;
         if above < 0.15 * strength {
             continue;
         }
         all += above;
+        if sample.is_clipped {
+            clipped += above;
+        }
         let chroma = length(sample.chroma);
-        if chroma < COLOURED * sample.value || sample.is_clipped {
+        if chroma < COLOURED * sample.value {
             continue;
         }
-        coloured += above * chroma;
-        for (total, part) in sum.iter_mut().zip(sample.chroma) {
+        whole.add(above, chroma, sample.chroma);
+        if !sample.is_clipped {
+            halo.add(above, chroma, sample.chroma);
+        }
+    }
+    let hue = halo.hue(all).or_else(|| whole.hue(all));
+    (hue, clipped > OVEREXPOSED * all)
+}
+
+/// Colour that adds up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tint {
+    coloured: f64,
+    sum: [f64; 2],
+}
+
+impl Tint {
+    fn add(&mut self, above: f64, chroma: f64, vector: [f64; 2]) {
+        self.coloured += above * chroma;
+        for (total, part) in self.sum.iter_mut().zip(vector) {
             *total += above * part;
         }
     }
-    let is_coloured = coloured >= COLOURED_PART * COLOURED * all && coloured > 0.0;
-    if !is_coloured || length(sum) < ONE_HUE * coloured {
-        return None;
+
+    /// In degrees, if enough of `all` is coloured and most of that alike.
+    fn hue(&self, all: f64) -> Option<f64> {
+        let is_coloured = self.coloured >= COLOURED_PART * COLOURED * all && self.coloured > 0.0;
+        if !is_coloured || length(self.sum) < ONE_HUE * self.coloured {
+            return None;
+        }
+        let degrees = libm::atan2(self.sum[1], self.sum[0]).to_degrees();
+        Some(if degrees < 0.0 {
+            degrees + 360.0
+        } else {
+            degrees
+        })
     }
-    let degrees = libm::atan2(sum[1], sum[0]).to_degrees();
-    Some(if degrees < 0.0 {
-        degrees + 360.0
-    } else {
-        degrees
-    })
 }
 
 fn length([a, b]: [f64; 2]) -> f64 {

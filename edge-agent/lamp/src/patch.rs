@@ -7,7 +7,7 @@ use models::{ColourMatrix, ColourRange, I420View};
 const SMALLEST_REGION_PX: usize = 6;
 /// Samples along either side at most: a region of any size costs the same.
 const MOST_SAMPLES: usize = 96;
-/// A channel above this has clipped, and its pixel's hue is not the lamp's.
+/// A channel above this has clipped: the others go on rising, and red turns yellow.
 const CLIPPED: f64 = 0.97;
 
 /// One sample. Red, green and blue from 0 to 1.
@@ -137,7 +137,7 @@ impl Colours {
                 red - f64::midpoint(green, blue),
                 0.75_f64.sqrt() * (green - blue),
             ],
-            is_clipped: value >= CLIPPED && red.min(green).min(blue) > 0.5,
+            is_clipped: value >= CLIPPED,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use edge_uplink::{SignalMessage, SignalNotice, Signals};
+use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
 use protocol::{CameraId, EventTime, SignalReading, SignalState};
 
@@ -82,7 +83,11 @@ pub(super) fn start(
 }
 
 /// Hands one message to its listeners; why one of them refused it, if so.
-fn hand_on(routes: &mut Routes, message: &SignalMessage, now: EventTime) -> Option<ControllerFault> {
+fn hand_on(
+    routes: &mut Routes,
+    message: &SignalMessage,
+    now: EventTime,
+) -> Option<ControllerFault> {
     let topic = &message.topic;
     let mut refused = None;
     let arrival = Arrival {
@@ -108,6 +113,11 @@ fn hand_on(routes: &mut Routes, message: &SignalMessage, now: EventTime) -> Opti
             Err(error) => {
                 tracing::warn!(%camera, %group, topic, %error, "signal message refused");
                 refused = Some(error);
+                // The lamps may have changed, and whoever publishes on change
+                // only does not say so twice.
+                if !message.is_retained && scene.try_send(unknown(group, now)).is_err() {
+                    tracing::warn!(%camera, %group, "scene is behind; its signal becomes unknown only when it is stale");
+                }
             }
         }
     }
@@ -130,16 +140,21 @@ fn all_unknown(routes: &Routes, now: EventTime) {
     );
     for listener in routes.values().flatten() {
         let (camera, group) = (&listener.camera, &listener.named.group);
-        let reading = SignalReading {
-            group: group.clone(),
-            state: SignalState::Unknown,
-            time: now,
-            confidence: 1.0,
-            source: SignalSource::Mqtt,
-        };
+        let reading = unknown(group, now);
         if listener.scene.send_timeout(reading, PATIENCE).is_err() {
             tracing::warn!(%camera, %group, "scene is behind; its signal becomes unknown only when it is stale");
         }
+    }
+}
+
+/// That a controller's last word no longer counts.
+fn unknown(group: &SignalGroupId, now: EventTime) -> SignalReading {
+    SignalReading {
+        group: group.clone(),
+        state: SignalState::Unknown,
+        time: now,
+        confidence: 1.0,
+        source: SignalSource::Mqtt,
     }
 }
 
@@ -147,24 +162,21 @@ fn all_unknown(routes: &Routes, now: EventTime) {
 mod tests {
     use super::*;
     use crossbeam_channel::{Receiver, bounded};
-    use protocol::id::SignalGroupId;
 
     const NOW: EventTime = EventTime::from_micros(10_000_000);
 
     /// Two groups on one topic and a third on its own.
     fn routes() -> (Routes, Receiver<SignalReading>) {
         let (scene, readings) = bounded(8);
-        let listener = |group: &str| {
-            Listener {
-                camera: CameraId::new("cam-1").unwrap(),
-                named: Named {
-                    group: SignalGroupId::new(group).unwrap(),
-                    signal_group: None,
-                    intersection: None,
-                },
-                promptness: Promptness::default(),
-                scene: scene.clone(),
-            }
+        let listener = |group: &str| Listener {
+            camera: CameraId::new("cam-1").unwrap(),
+            named: Named {
+                group: SignalGroupId::new(group).unwrap(),
+                signal_group: None,
+                intersection: None,
+            },
+            promptness: Promptness::default(),
+            scene: scene.clone(),
         };
         let routes = Routes::from([
             ("j/1".to_owned(), vec![listener("north"), listener("south")]),
@@ -195,6 +207,17 @@ mod tests {
             Some(ControllerFault::UndatedRetained)
         );
         assert_eq!(readings.try_iter().count(), 0);
+    }
+
+    /// Of a message that cannot be read nobody knows whether it said green.
+    #[test]
+    fn after_a_message_that_cannot_be_read_its_groups_are_unknown() {
+        for payload in ["what?", r#"{"state":"red","time":"1970-01-01T01:00:00Z"}"#] {
+            let (mut routes, readings) = routes();
+            assert!(hand_on(&mut routes, &message(payload, false), NOW).is_some());
+            let said: Vec<_> = readings.try_iter().map(|r| (r.state, r.time)).collect();
+            assert_eq!(said, [(SignalState::Unknown, NOW); 2], "{payload}");
+        }
     }
 
     /// A red that outlived its broker would accuse everybody who drives on green.
