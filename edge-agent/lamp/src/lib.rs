@@ -57,8 +57,10 @@ const PLACE_SPREAD: f64 = 0.42;
 /// What no opinion on colour is worth: below one half, so that position alone
 /// is not believed by a group with the usual `min_confidence`.
 const NO_COLOUR: f64 = 0.3;
+/// Beside a light with colour, one with less than this part of it is a reflection.
+const PALE: f64 = 0.5;
 /// What yellow is worth for an overexposed red lamp.
-const YELLOW_RED: f64 = 0.5;
+const YELLOW_RED: f64 = 0.7;
 /// What colour and place must be worth at least.
 const FOREIGN_COLOUR: f64 = 0.3;
 const FOREIGN_PLACE: f64 = 0.15;
@@ -85,12 +87,13 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
         .filter(|light| light.strength >= FAINT * strongest)
         .collect();
     // The sun on a visor, or sky between the lamps: beside a coloured light,
-    // what has no colour is none of them.
-    if lit.iter().any(|light| light.hue.is_some()) {
-        lit.retain(|light| light.hue.is_some());
-    }
+    // what is pale is none of them.
+    let strongest_colour = lit.iter().map(|light| light.saturation).fold(0.0, f64::max);
+    lit.retain(|light| light.saturation >= PALE * strongest_colour);
     if lit.iter().any(|light| !light.is_streak()) {
         lit.retain(|light| !light.is_streak());
+    }
+        eprintln!("{:?} {lights:?}", patch.housing);
     }
     let seen: Option<Vec<Seen>> = lit.iter().map(|light| see(light, lamp)).collect();
     // Light on the glass raises everything; what is left of the contrast counts.

@@ -32,6 +32,8 @@ pub(crate) struct Light {
     pub(crate) strength: f64,
     /// In degrees, 0 to 360; `None` where it has no colour, or several.
     pub(crate) hue: Option<f64>,
+    /// How much of it is coloured and how deeply, 0 to 1.
+    pub(crate) saturation: f64,
     /// Whether much of it has clipped, so that red may look yellow.
     pub(crate) is_overexposed: bool,
     /// Brightness at the darker side of the region as a part of that in the middle.
@@ -119,11 +121,12 @@ fn measure(patch: &Patch, profile: &[f64], (from, to): (usize, usize), spacing: 
         .sum();
     let strength = profile[from..to].iter().copied().fold(0.0, f64::max);
     let length = (to - from) as f64 / rows;
-    let (hue, is_overexposed) = hue(patch, (from, to), strength);
+    let (hue, saturation, is_overexposed) = colour(patch, (from, to), strength);
     Light {
         place: moment / weight / rows,
         strength,
         hue,
+        saturation,
         is_overexposed,
         flatness: flatness(patch, (from, to)),
         is_at_end: (from == 0 || to == profile.len()) && length < spacing / 2.0,
@@ -132,10 +135,10 @@ fn measure(patch: &Patch, profile: &[f64], (from, to): (usize, usize), spacing: 
     }
 }
 
-/// The hue of what is coloured in and around a light, and whether much of it
-/// has clipped. What has not clipped is asked first: the halo of an
+/// The hue of what is coloured in and around a light, how coloured it is, and
+/// whether much of it has clipped. What has not clipped is asked first: the halo of an
 /// overexposed red lamp is red still when its core is yellow.
-fn hue(patch: &Patch, (from, to): (usize, usize), strength: f64) -> (Option<f64>, bool) {
+fn colour(patch: &Patch, (from, to): (usize, usize), strength: f64) -> (Option<f64>, f64, bool) {
     let margin = (to - from) / 4;
     let rows = &patch.rows[from.saturating_sub(margin)..(to + margin).min(patch.rows.len())];
     let (mut all, mut clipped) = (0.0, 0.0);
@@ -159,7 +162,8 @@ fn hue(patch: &Patch, (from, to): (usize, usize), strength: f64) -> (Option<f64>
         }
     }
     let hue = halo.hue(all).or_else(|| whole.hue(all));
-    (hue, clipped > OVEREXPOSED * all)
+    let saturation = if all > 0.0 { whole.coloured / all } else { 0.0 };
+    (hue, saturation, clipped > OVEREXPOSED * all)
 }
 
 /// Colour that adds up.
