@@ -35,7 +35,7 @@ pub mod near_miss;
 pub use calibration::Calibration;
 pub use config::{
     Fault, Lamp, LampColour, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup,
-    StaleAfter, Zone,
+    SignalUse, StaleAfter, Zone,
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};

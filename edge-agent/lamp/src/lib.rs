@@ -93,8 +93,6 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
     if lit.iter().any(|light| !light.is_streak()) {
         lit.retain(|light| !light.is_streak());
     }
-        eprintln!("{:?} {lights:?}", patch.housing);
-    }
     let seen: Option<Vec<Seen>> = lit.iter().map(|light| see(light, lamp)).collect();
     // Light on the glass raises everything; what is left of the contrast counts.
     let veil = ((0.25 + BRIGHTEST_HOUSING - patch.housing) / 0.25).clamp(0.0, 1.0);

@@ -162,6 +162,18 @@ pub struct SignalGroup {
     pub majority_window_s: Seconds,
 }
 
+/// That a rule judges by a signal group, for whoever explains what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalUse {
+    /// The rule's id, as written.
+    pub rule: String,
+    /// The group's name, as written.
+    pub group: String,
+    /// Whether its technician says how far the clocks of controller and camera
+    /// may differ.
+    pub has_clock_margin: bool,
+}
+
 /// One kind of rule at one place with its parameters.
 #[derive(Clone, Debug)]
 pub struct RuleConfig {
@@ -196,6 +208,8 @@ pub struct SceneConfig {
     pub rules: Vec<RuleConfig>,
     /// Local time minus UTC, minutes; rules' hours are local.
     pub utc_offset_min: i64,
+    /// Which rules judge by which signal groups.
+    pub signal_uses: Vec<SignalUse>,
 }
 
 impl SceneConfig {
@@ -245,6 +259,7 @@ impl SceneConfig {
             };
             config.rules.extend(rules::read(section, &places));
         });
+        config.signal_uses = signal_uses(table);
         unique(table, "zone", "id", &mut faults);
         unique(table, "line", "id", &mut faults);
         unique(table, "signal", "group", &mut faults);
@@ -261,6 +276,18 @@ impl SceneConfig {
         }
         (config, faults)
     }
+}
+
+fn signal_uses(table: &toml::Table) -> Vec<SignalUse> {
+    let rules = table.get("rule").and_then(toml::Value::as_array);
+    let use_of = |rule: &toml::Value| {
+        Some(SignalUse {
+            rule: rule.get("id")?.as_str()?.to_owned(),
+            group: rule.get("signal")?.as_str()?.to_owned(),
+            has_clock_margin: rule.get("clock_margin_s").is_some(),
+        })
+    };
+    rules.into_iter().flatten().filter_map(use_of).collect()
 }
 
 /// The names in a list of tables, with their places, of faulty entries too.

@@ -305,6 +305,12 @@ fn a_signal_group_says_where_its_lamps_are_and_how_its_controller_calls_it() {
     );
     assert_eq!(lamps(east_right), [LampColour::Red, LampColour::Green]);
     assert_eq!(lamps(arrow), [LampColour::Green]);
+    let uses = SignalUse {
+        rule: "red".to_owned(),
+        group: "north".to_owned(),
+        has_clock_margin: false,
+    };
+    assert_eq!(config.signal_uses, [uses]);
     let mqtt = east_right.mqtt.as_ref().unwrap();
     assert_eq!(
         (mqtt.signal_group, mqtt.intersection),
