@@ -321,11 +321,7 @@ impl Movement {
                 Some(Name::Word(given)) => *given == number.to_string(),
                 Some(Name::Other(_)) | None => false,
             },
-            None => {
-                is_named(&self.group)
-                    || is_named(&self.signal_group)
-                    || is_named(&self.name)
-            }
+            None => is_named(&self.group) || is_named(&self.signal_group) || is_named(&self.name),
         }
     }
 
