@@ -5,7 +5,7 @@
 //! `edge_video::Frame` → [`perception`] → [`edge_core::Input`] → scene →
 //! event → outbox and [`stills`] → uplink.
 //!
-//! Reading order: [`config`] → [`perception`] and [`lamp`] → [`scene_setup`] →
+//! Reading order: [`config`] → [`perception`] → [`scene_setup`] →
 //! [`replay`] → [`live`] → [`check`] → [`cli`].
 
 mod annotate;
@@ -14,7 +14,6 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 mod draft;
-pub mod lamp;
 pub mod live;
 pub mod models_command;
 pub mod perception;

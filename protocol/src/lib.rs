@@ -6,7 +6,7 @@
 //! a newer box); configuration, which is not here, refuses them.
 //!
 //! Reading order: [`time`] and [`units`] → [`id`] → [`geometry`] →
-//! [`detections`] and [`signal`] → [`event`] → [`evidence`] → [`status`] →
+//! [`detections`], [`signal`] and [`spat`] → [`event`] → [`evidence`] → [`status`] →
 //! [`envelope`] → [`receipt`] → [`topic`].
 
 pub mod detections;
@@ -17,6 +17,7 @@ pub mod geometry;
 pub mod id;
 pub mod receipt;
 pub mod signal;
+pub mod spat;
 pub mod status;
 pub mod time;
 pub mod topic;

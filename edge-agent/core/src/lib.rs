@@ -34,7 +34,8 @@ pub mod near_miss;
 
 pub use calibration::Calibration;
 pub use config::{
-    Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, Zone,
+    Fault, Lamp, LampColour, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup,
+    SignalUse, StaleAfter, Zone,
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};

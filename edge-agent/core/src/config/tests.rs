@@ -35,6 +35,17 @@ const GOOD: &str = r#"
     mqtt = { topic = "junction/12/east" }
     stale_after_s = 2
 
+    # Numbered by a SPaT controller that publishes only on change, with lamps
+    # of two colours, and each source with its own limit.
+    [[signal]]
+    group = "east-right"
+    lamp = { region = [0.7, 0.1, 0.04, 0.02], layout = "horizontal", lamps = ["red", "green"], stale_after_s = 0.8 }
+    mqtt = { topic = "junction/12", signal_group = 3, intersection = 1209, stale_after_s = 90 }
+
+    [[signal]]
+    group = "north-right"
+    lamp = { region = [0.8, 0.1, 0.02, 0.03], layout = "arrow" }
+
     [tracker]
     keep_lost_s = 3.0
 
@@ -60,8 +71,8 @@ fn a_good_scene_has_no_faults_and_its_defaults() {
     let (config, faults) = SceneConfig::from_table(&GOOD.parse().unwrap());
     assert_eq!(faults, []);
     assert_eq!(config.zones[0].points[3], Point { x: 0.0, y: 1.0 });
-    assert_eq!(config.signals[0].stale_after_s, Seconds(1.5));
-    assert_eq!(config.signals[1].stale_after_s, Seconds(2.0));
+    assert_eq!(config.signals[0].stale_after.lamp, Seconds(1.5));
+    assert_eq!(config.signals[1].stale_after.controller, Seconds(2.0));
     assert_eq!(config.tracker.keep_lost_s, 3.0);
     assert_eq!(config.tracker.high_score, None);
     let [red, parked] = config.rules.as_slice() else {
@@ -111,7 +122,10 @@ fn every_fault_is_found_at_once() {
         [[signal]]
         group = "south"
         lamp = { region = [0.9, 0.9, 0.2, 0.2], layout = "round" }
-        mqtt = { topic = "a/#" }
+        mqtt = { topic = "a/#", signal_group = 1.5 }
+        [[signal]]
+        group = "west"
+        lamp = { region = [0.1, 0.1, 0.02, 0.02], layout = "arrow", lamps = ["red", "green"] }
         [tracker]
         high_score = 0.3
         low_score = 0.5
@@ -151,9 +165,11 @@ fn every_fault_is_found_at_once() {
             zone[4].points: is the text "everywhere"; write a list of [x, y]
             line[0].towards: is on the line; give a point beyond it, on the side where a forward crossing ends up
             signal[0]: has no source; give `lamp = { region = [x, y, width, height], layout = "vertical" }` or `mqtt = { topic = "..." }`, or `recorded = true` when its readings come with recorded inputs
-            signal[1].lamp.layout: `round` is not known; write "vertical" or "horizontal"
+            signal[1].lamp.layout: `round` is not known; write "vertical", "horizontal" or, for a green arrow of its own, "arrow"
             signal[1].lamp.region: is empty or reaches outside the picture; write [left, top, width, height] as fractions of the picture, for example [0.62, 0.10, 0.02, 0.08]
+            signal[1].mqtt.signal_group: is 1.5; write a whole number
             signal[1].mqtt.topic: must be one topic without wildcards, for example junction/12/signal/north
+            signal[2].lamp.lamps: must be the colours of the lamps from the top or the left, each once, for example ["red", "amber", "green"] or ["red", "green"]; an "arrow" has one
             tracker.low_score: is above high_score (0.3); write a smaller number
             tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
             rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `loitering`, `pedestrian_on_carriageway`, `red_light`, `stopped_vehicle`, `wrong_way`
@@ -274,4 +290,37 @@ fn the_catalogue_says_what_every_key_means() {
             min_speed_heights_per_s: 0.4 box heights per s (0 to 50); slower is reversing, not driving (without calibration)
             classes: motorcycle, car, bus, truck; which vehicles
     "]].assert_eq(&text);
+}
+
+#[test]
+fn a_signal_group_says_where_its_lamps_are_and_how_its_controller_calls_it() {
+    let (config, _) = SceneConfig::from_table(&GOOD.parse().unwrap());
+    let [north, _, east_right, arrow] = config.signals.as_slice() else {
+        panic!("four groups");
+    };
+    let lamps = |group: &SignalGroup| group.lamp.clone().unwrap().lamps;
+    assert_eq!(
+        lamps(north),
+        [LampColour::Red, LampColour::Amber, LampColour::Green]
+    );
+    assert_eq!(lamps(east_right), [LampColour::Red, LampColour::Green]);
+    assert_eq!(lamps(arrow), [LampColour::Green]);
+    let uses = SignalUse {
+        rule: "red".to_owned(),
+        group: "north".to_owned(),
+        has_clock_margin: false,
+    };
+    assert_eq!(config.signal_uses, [uses]);
+    let mqtt = east_right.mqtt.as_ref().unwrap();
+    assert_eq!(
+        (mqtt.signal_group, mqtt.intersection),
+        (Some(3), Some(1209))
+    );
+    assert_eq!(
+        east_right.stale_after,
+        StaleAfter {
+            lamp: Seconds(0.8),
+            controller: Seconds(90.0)
+        }
+    );
 }
