@@ -11,6 +11,8 @@ use super::kalman::BoxFilter;
 use super::riders::Riding;
 use super::stature::Stature;
 use crate::geometry::{IsoBox, Vector};
+use crate::observation::{Motion, Sight};
+use crate::stance::{self, Size, Stance};
 
 /// Where a track was at one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +32,9 @@ pub struct Spot {
 /// Time between two points of a trail; with [`MOST_POINTS`] this reaches back 12 s.
 const TRAIL_STEP_S: f64 = 0.2;
 const MOST_POINTS: usize = 64;
+
+/// A box that comes this close to the picture's edge may go on beyond it.
+const AT_EDGE: f64 = 0.003;
 
 /// A road user that the tracker follows.
 #[derive(Clone, Debug)]
@@ -57,6 +62,8 @@ pub struct Track {
     trail: VecDeque<Spot>,
     rides_now: Option<bool>,
     riding: Riding,
+    /// Unit vector on the ground, of when it was last seen to move.
+    heading: Option<Vector>,
 }
 
 impl Track {
@@ -79,6 +86,7 @@ impl Track {
             trail: VecDeque::new(),
             rides_now: None,
             riding: Riding::default(),
+            heading: None,
         }
     }
 
@@ -139,6 +147,27 @@ impl Track {
         })
     }
 
+    /// The way it headed when it was last seen to move.
+    pub(crate) fn heading(&self) -> Option<Vector> {
+        self.heading
+    }
+
+    /// How long and wide it is, by its votes.
+    pub(crate) fn size(&self) -> Option<Size> {
+        Size::voted(|class| self.votes.share(&[class]))
+    }
+
+    /// What it covers of the road, if its box shows all of it.
+    pub(crate) fn stance(&self, sight: &Sight<'_>) -> Option<Stance> {
+        let is_cut = self.bounds.x <= AT_EDGE
+            || self.bounds.right() >= 1.0 - AT_EDGE
+            || self.bounds.bottom() >= 1.0 - AT_EDGE;
+        if is_cut {
+            return None;
+        }
+        Stance::fit(sight.ground?, self.foot(), self.heading?, self.size()?)
+    }
+
     /// Notes where it is now.
     pub(crate) fn note(&mut self, point: Spot) {
         let due = self
@@ -146,6 +175,8 @@ impl Track {
             .back()
             .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
         if due {
+            self.heading =
+                stance::heading(Motion::of(&self.trail, &point).as_ref()).or(self.heading);
             if self.trail.len() == MOST_POINTS {
                 self.trail.pop_front();
             }
