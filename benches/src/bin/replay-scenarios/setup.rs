@@ -31,8 +31,12 @@ pub(crate) struct Subject {
     pub(crate) leg: Option<String>,
 }
 
+/// Who may be on a carriageway, one way only.
+const WHEELS: [&str; 5] = ["bicycle", "motorcycle", "car", "bus", "truck"];
 /// How far before and beyond the stop line a U-turn is looked for, m.
 const TURNING_SPACE_M: f64 = 30.0;
+/// The shortest grace that is usual after the beginning of red, s.
+const GRACE_S: f64 = 0.3;
 /// Where a stop line's forward side is, m beyond it.
 const BEYOND_M: f64 = 3.0;
 
@@ -94,10 +98,19 @@ fn watch_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World
     let place = [("line", text(&line)), ("signal", text(&group))];
     let red = [
         ("min_travel_m", scene.threshold("red_light", "enter_m")),
-        ("grace_s", scene.threshold("red_light", "grace_s")),
+        (
+            "grace_s",
+            scene.threshold("red_light", "grace_s").or(Some(GRACE_S)),
+        ),
     ];
     setup.rule("red_light", &name, &subject, &place, &red);
-    let hold = [("min_dwell_s", scene.threshold("stop_line", "hold_s"))];
+    let hold = [
+        ("min_dwell_s", scene.threshold("stop_line", "hold_s")),
+        (
+            "grace_s",
+            scene.threshold("stop_line", "grace_s").or(Some(GRACE_S)),
+        ),
+    ];
     setup.rule("stop_line", &name, &subject, &place, &hold);
 }
 
@@ -185,7 +198,11 @@ fn watch_zone(
                 ("min_duration_s", limit("wrong_way", "min_s")),
                 ("min_distance_m", limit("wrong_way", "min_m")),
             ];
-            let place = [place, ("direction", along)];
+            let place = [
+                place,
+                ("direction", along),
+                ("classes", texts(WHEELS.into_iter())),
+            ];
             setup.rule("wrong_way", piece, &subject, &place, &limits);
         }
         "lane_use" => {

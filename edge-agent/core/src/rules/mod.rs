@@ -9,6 +9,7 @@ mod case;
 pub mod explain;
 mod params;
 mod presence;
+mod red_crossing;
 
 mod loitering;
 mod pedestrian_on_carriageway;
