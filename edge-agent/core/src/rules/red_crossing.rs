@@ -13,7 +13,7 @@ use super::explain::{self, Span};
 use super::{Form, Param, Params};
 use crate::config::Line;
 use crate::coverage::Unwatched;
-use crate::crossing::{BAND_HEIGHTS, Crossed, Crossing, Direction, Gate};
+use crate::crossing::{Crossed, Crossing, Direction, Gate};
 use crate::geometry::Vector;
 use crate::observation::{Basis, FrameView, Observation};
 use crate::signals::Showing;
@@ -331,7 +331,11 @@ impl StopLine {
                         Basis::Picture.en()
                     ),
                 ),
-                (crossed.before_heights, Comparison::MoreThan, BAND_HEIGHTS),
+                (
+                    crossed.before_heights,
+                    Comparison::MoreThan,
+                    crossed.least_before_heights,
+                ),
                 Basis::Picture.unit(),
                 Span::at(run.behind.at),
             ),

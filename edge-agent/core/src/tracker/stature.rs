@@ -7,12 +7,52 @@
 //! any camera. So a box that is lower than it was, and not narrower, stands on
 //! nothing that is seen, and its contact point is nowhere.
 
-/// How big a road user has been lately.
+//!
+//! A part of that is seen sooner in the edges: of who drives away the upper
+//! edge rises too, or the box gets narrower; of who is covered from below only
+//! the lower edge rises. That is asked of the mean of a few looks, because
+//! single boxes jitter, and it is remembered for as long as the upper edge
+//! stays: a queue stands for a whole red phase.
+
+use crate::geometry::IsoBox;
+
+/// How big a road user has been lately, and where its box.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stature {
     width: f64,
     height: f64,
+    /// Over the last looks.
+    now: Edges,
+    /// Over the last second or so.
+    lately: Edges,
     is_cut: bool,
+}
+
+/// Where a box ends.
+#[derive(Clone, Copy, Debug)]
+struct Edges {
+    top: f64,
+    bottom: f64,
+    middle: f64,
+    width: f64,
+}
+
+impl Edges {
+    fn of(bounds: &IsoBox) -> Self {
+        Self {
+            top: bounds.centre.y - bounds.height / 2.0,
+            bottom: bounds.centre.y + bounds.height / 2.0,
+            middle: bounds.centre.x,
+            width: bounds.width,
+        }
+    }
+
+    fn follow(&mut self, seen: &Self, share: f64) {
+        self.top += share * (seen.top - self.top);
+        self.bottom += share * (seen.bottom - self.bottom);
+        self.middle += share * (seen.middle - self.middle);
+        self.width += share * (seen.width - self.width);
+    }
 }
 
 /// Lower than this part of what it was …
@@ -23,28 +63,61 @@ const SHAPE: f64 = 0.78;
 const FOLLOWS_S: f64 = 0.7;
 /// The same while it looks cut off: in the end it may be a vehicle that turned.
 const FOLLOWS_CUT_S: f64 = 8.0;
+/// Over this time single looks are averaged, s.
+const NOW_S: f64 = 0.2;
+/// The lower edge rose by more than this part of the height …
+const ROSE: f64 = 0.1;
+/// … and the upper one by less than this part of that: even of a bus seen from
+/// a high pole the upper edge rises by a quarter …
+const WITH_TOP: f64 = 0.2;
+/// … and the box got narrower, and moved aside, by less than this part of it.
+const WITH_SIDES: f64 = 0.5;
+/// How long that may last at most, about, s.
+const FOLLOWS_STILL_S: f64 = 30.0;
+
+fn share(dt: f64, time: f64) -> f64 {
+    1.0 - libm::exp(-dt.max(0.0) / time)
+}
 
 impl Stature {
-    pub(super) fn new(width: f64, height: f64) -> Self {
+    pub(super) fn new(bounds: &IsoBox) -> Self {
         Self {
-            width,
-            height,
+            width: bounds.width,
+            height: bounds.height,
+            now: Edges::of(bounds),
+            lately: Edges::of(bounds),
             is_cut: false,
         }
     }
 
-    /// Takes the size of a detection `dt` seconds after the one before.
-    pub(super) fn see(&mut self, width: f64, height: f64, dt: f64) {
-        let (lower, narrower) = (height / self.height, width / self.width);
-        self.is_cut = lower < LOWER && lower < SHAPE * narrower;
-        let time = if self.is_cut {
-            FOLLOWS_CUT_S
+    /// Takes the box of a detection `dt` seconds after the one before.
+    pub(super) fn see(&mut self, bounds: &IsoBox, dt: f64) {
+        let (lower, narrower) = (bounds.height / self.height, bounds.width / self.width);
+        let is_low = lower < LOWER && lower < SHAPE * narrower;
+        let time = if is_low { FOLLOWS_CUT_S } else { FOLLOWS_S };
+        self.width += share(dt, time) * (bounds.width - self.width);
+        self.height += share(dt, time) * (bounds.height - self.height);
+
+        self.now.follow(&Edges::of(bounds), share(dt, NOW_S));
+        let only_below = self.rose_only_from_below();
+        let time = if only_below {
+            FOLLOWS_STILL_S
         } else {
             FOLLOWS_S
         };
-        let share = 1.0 - libm::exp(-dt.max(0.0) / time);
-        self.width += share * (width - self.width);
-        self.height += share * (height - self.height);
+        let now = self.now;
+        self.lately.follow(&now, share(dt, time));
+        self.is_cut = is_low || only_below;
+    }
+
+    fn rose_only_from_below(&self) -> bool {
+        let (lately, now) = (&self.lately, &self.now);
+        let rose = lately.bottom - now.bottom;
+        let height = (lately.bottom - lately.top).max(1e-9);
+        rose > ROSE * height
+            && lately.top - now.top < WITH_TOP * rose
+            && (lately.middle - now.middle).abs() < WITH_SIDES * rose
+            && 1.0 - now.width / lately.width.max(1e-9) < WITH_SIDES * rose / height
     }
 
     /// Whether the last detection was cut off from below.
@@ -55,19 +128,32 @@ impl Stature {
     /// Follows a change of the picture's shape.
     pub(super) fn stretch(&mut self, factor: f64) {
         self.width *= factor;
+        for edges in [&mut self.now, &mut self.lately] {
+            edges.middle *= factor;
+            edges.width *= factor;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Vector;
 
-    /// Sizes seen ten times a second; how many of them were taken for cut off.
-    fn cut(sizes: impl Iterator<Item = (f64, f64)>) -> usize {
-        let mut stature = Stature::new(0.05, 0.1);
-        sizes
-            .filter(|&(width, height)| {
-                stature.see(width, height, 0.1);
+    fn bounds(x: f64, top: f64, width: f64, height: f64) -> IsoBox {
+        IsoBox {
+            centre: Vector::new(x, top + height / 2.0),
+            width,
+            height,
+        }
+    }
+
+    /// Boxes seen ten times a second; how many of them were taken for cut off.
+    fn cut(boxes: impl Iterator<Item = IsoBox>) -> usize {
+        let mut stature = Stature::new(&bounds(0.5, 0.4, 0.05, 0.1));
+        boxes
+            .filter(|seen| {
+                stature.see(seen, 0.1);
                 stature.is_cut()
             })
             .count()
@@ -78,21 +164,39 @@ mod tests {
         for speed in [1.0, 5.0, 15.0, 30.0] {
             let receding = (1..40).map(|tick| {
                 let scale = 20.0 / (20.0 + speed * f64::from(tick) / 10.0);
-                (0.05 * scale, 0.1 * scale)
+                // The horizon is at a quarter of the picture.
+                bounds(0.5, 0.25 + 0.15 * scale, 0.05 * scale, 0.1 * scale)
             });
             assert_eq!(cut(receding), 0, "{speed} m/s");
         }
     }
 
     #[test]
+    fn a_bus_as_high_as_the_camera_that_drives_away_is_not_covered() {
+        let receding = (1..40).map(|tick| {
+            let scale = 20.0 / (20.0 + f64::from(tick));
+            bounds(0.5, 0.4, 0.05 * scale, 0.1 * scale)
+        });
+        assert_eq!(cut(receding), 0);
+    }
+
+    #[test]
     fn who_is_covered_from_below_does_not() {
-        let covered = (0..20).map(|tick| (0.05, 0.1 - 0.004 * f64::from(tick.min(12))));
+        let covered =
+            (0..20).map(|tick| bounds(0.5, 0.4, 0.05, 0.1 - 0.004 * f64::from(tick.min(12))));
         assert!(cut(covered) >= 12);
     }
 
     #[test]
+    fn a_fifth_that_is_covered_for_a_red_phase_is_covered_for_all_of_it() {
+        let stands = (0..20).map(|_| bounds(0.5, 0.4, 0.05, 0.1));
+        let covered = (0..150).map(|_| bounds(0.5, 0.401, 0.049, 0.08));
+        assert!(cut(stands.chain(covered)) >= 145);
+    }
+
+    #[test]
     fn who_turns_its_side_is_not_covered() {
-        let turning = (0..20).map(|tick| (0.05 + 0.004 * f64::from(tick), 0.1));
+        let turning = (0..20).map(|tick| bounds(0.5, 0.4, 0.05 + 0.004 * f64::from(tick), 0.1));
         assert_eq!(cut(turning), 0);
     }
 }

@@ -79,7 +79,7 @@ impl Track {
             misses: 0,
             filter: BoxFilter::new(&sighting.iso),
             last_seen_box: sighting.iso,
-            stature: Stature::new(sighting.iso.width, sighting.iso.height),
+            stature: Stature::new(&sighting.iso),
             seen_watched: watched,
             first: at,
             votes,
@@ -93,8 +93,7 @@ impl Track {
     pub(super) fn take(&mut self, sighting: &Sighting, at: FrameTime, watched: f64, aspect: f64) {
         self.filter.correct(&sighting.iso);
         let since_seen = at.time.since(self.seen.time).0;
-        self.stature
-            .see(sighting.iso.width, sighting.iso.height, since_seen);
+        self.stature.see(&sighting.iso, since_seen);
         self.last_seen_box = sighting.iso;
         self.bounds = self.filter.bounds().normalised(aspect);
         self.seen = at;

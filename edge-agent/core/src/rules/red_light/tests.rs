@@ -284,15 +284,15 @@ fn one_lost_word_of_the_controller_is_no_new_red() {
         ",
         &expect![[r#"
             red_light starts (revision 1): car#1 since 2.2 until 2.9, decided at 2.9
-                signal_at_crossing: "red" = "red" [2.1 to 2.3]
-                red_for_at_crossing: 2.219 >= 0.5 s [2.1 to 2.3]
-                clock_margin: 0.681 >= 0.0 s [2.1 to 2.9]
-                behind_line_on_red: 0.475 > 0.1 box heights [2.1 to 2.1]
+                signal_at_crossing: "red" = "red" [2.2 to 2.3]
+                red_for_at_crossing: 2.219 >= 0.5 s [2.2 to 2.3]
+                clock_margin: 0.681 >= 0.0 s [2.2 to 2.9]
+                behind_line_on_red: 0.075 > 0.03 box heights [2.2 to 2.2]
                 travel_beyond_line: 5.45 >= 5.0 m [2.3 to 2.9]
                 signal_during_travel: "red" = "red" [2.3 to 2.9]
                 class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.9]
                 class_share: 1.0 >= 0.5 [0.0 to 2.9]
-                pictures of 2.1, 2.3, 2.9
+                pictures of 2.2, 2.3, 2.9
         "#]],
     );
 }
