@@ -26,6 +26,8 @@ pub(super) struct Stature {
     /// Over the last second or so.
     lately: Edges,
     is_cut: bool,
+    /// Whether the side of the picture cut off the last box.
+    at_side: bool,
 }
 
 /// Where a box ends.
@@ -55,6 +57,8 @@ impl Edges {
     }
 }
 
+/// This close to the side of the picture a box ends there, and not its road user.
+const SIDE: f64 = 0.006;
 /// Lower than this part of what it was …
 const LOWER: f64 = 0.85;
 /// … and by this much more so than narrower: cut off from below.
@@ -87,11 +91,24 @@ impl Stature {
             now: Edges::of(bounds),
             lately: Edges::of(bounds),
             is_cut: false,
+            at_side: false,
         }
     }
 
-    /// Takes the box of a detection `dt` seconds after the one before.
-    pub(super) fn see(&mut self, bounds: &IsoBox, dt: f64) {
+    /// Takes the box of a detection `dt` seconds after the one before, in a
+    /// picture of this aspect.
+    pub(super) fn see(&mut self, bounds: &IsoBox, dt: f64, aspect: f64) {
+        // Who drives into the picture grows wider as it recedes, and would seem
+        // covered from below: nothing is learnt from a box that a side cuts off.
+        let half = bounds.width / 2.0;
+        let at_side = bounds.centre.x - half < SIDE || bounds.centre.x + half > aspect - SIDE;
+        if at_side || self.at_side {
+            *self = Self {
+                at_side,
+                ..Self::new(bounds)
+            };
+            return;
+        }
         let (lower, narrower) = (bounds.height / self.height, bounds.width / self.width);
         let is_low = lower < LOWER && lower < SHAPE * narrower;
         let time = if is_low { FOLLOWS_CUT_S } else { FOLLOWS_S };
@@ -153,7 +170,7 @@ mod tests {
         let mut stature = Stature::new(&bounds(0.5, 0.4, 0.05, 0.1));
         boxes
             .filter(|seen| {
-                stature.see(seen, 0.1);
+                stature.see(seen, 0.1, 1.5);
                 stature.is_cut()
             })
             .count()
@@ -169,6 +186,18 @@ mod tests {
             });
             assert_eq!(cut(receding), 0, "{speed} m/s");
         }
+    }
+
+    #[test]
+    fn who_drives_into_the_picture_from_its_side_stands_on_the_ground() {
+        let coming = (1..40).map(|tick| {
+            let scale = 20.0 / (20.0 + f64::from(tick));
+            let (x, width) = (0.02 * f64::from(tick), 0.4 * scale);
+            let left = (x - width / 2.0).max(0.0);
+            let right = x + width / 2.0;
+            bounds(f64::midpoint(left, right), 0.3, right - left, 0.2 * scale)
+        });
+        assert_eq!(cut(coming), 0);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Track {
     pub(super) fn take(&mut self, sighting: &Sighting, at: FrameTime, watched: f64, aspect: f64) {
         self.filter.correct(&sighting.iso);
         let since_seen = at.time.since(self.seen.time).0;
-        self.stature.see(&sighting.iso, since_seen);
+        self.stature.see(&sighting.iso, since_seen, aspect);
         self.last_seen_box = sighting.iso;
         self.bounds = self.filter.bounds().normalised(aspect);
         self.seen = at;
