@@ -21,7 +21,7 @@ use protocol::{ObjectClass, Point};
 
 use crate::calibration::Ground;
 use crate::geometry::Vector;
-use crate::observation::{Motion, Sight};
+use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::tracker::Spot;
 
 /// Slower than this a direction of motion is mostly jitter, m/s.
@@ -169,6 +169,61 @@ impl Sight<'_> {
     pub fn front(&self, spot: &Spot, heading: Vector, size: Size) -> Option<Spot> {
         let stance = Stance::fit(self.ground?, spot.foot, heading, size)?;
         self.spot_on_ground(stance.front(), spot.height, spot.at)
+    }
+}
+
+impl FrameView<'_> {
+    /// Where a road user's front is: what crosses a line first. Its contact
+    /// point where there are no metres, or of what is no vehicle. `facing` is
+    /// where one that was never seen to move is taken to face. `None`: that
+    /// cannot be said now, because the picture's edge cuts its box.
+    pub fn front(&self, user: &Observation, facing: Option<Vector>) -> Option<Spot> {
+        if let Some(stance) = user.stance {
+            return self
+                .sight
+                .spot_on_ground(stance.front(), user.spot.height, user.spot.at);
+        }
+        if self.is_placeless(user) {
+            return None;
+        }
+        self.front_at(&user.spot, user, facing)
+    }
+
+    /// The same for an earlier sighting, as it heads now.
+    pub fn front_at(
+        &self,
+        spot: &Spot,
+        user: &Observation,
+        facing: Option<Vector>,
+    ) -> Option<Spot> {
+        match (
+            self.sight.ground,
+            self.heading(user).or(facing),
+            self.size(user),
+        ) {
+            (Some(_), Some(heading), Some(size)) => self.sight.front(spot, heading, size),
+            _ => Some(*spot),
+        }
+    }
+
+    /// Where in the picture the middle of what a road user covers of the road
+    /// is: what lies in a lane. Its contact point where there are no metres;
+    /// `None` as for [`FrameView::front`].
+    pub fn middle(&self, user: &Observation) -> Option<Point> {
+        match (user.stance, self.sight.ground) {
+            (Some(stance), Some(ground)) => ground.to_image(stance.centre),
+            _ if self.is_placeless(user) => None,
+            _ => Some(user.spot.foot),
+        }
+    }
+
+    /// Whether a vehicle of known heading has no place now: its box is cut by
+    /// the picture's edge, or lies where metres end.
+    fn is_placeless(&self, user: &Observation) -> bool {
+        self.sight.ground.is_some()
+            && user.stance.is_none()
+            && self.heading(user).is_some()
+            && self.size(user).is_some()
     }
 }
 

@@ -170,21 +170,13 @@ impl StopLine {
             // The sightings from before the track was believed count too.
             let mut approach = Approach::default();
             for spot in frame.trail(user).iter().filter(|s| s.at != frame.at) {
-                if let Some(front) = front(spot, user, view, frame) {
+                if let Some(front) = frame.front_at(spot, user, view.normal) {
                     self.see(&mut approach, &front, view, frame);
                 }
             }
             approach
         });
-        let front = if let Some(stance) = user.stance {
-            frame
-                .sight
-                .spot_on_ground(stance.front(), user.spot.height, user.spot.at)
-        } else if is_placeless(user, frame) {
-            None
-        } else {
-            front(&user.spot, user, view, frame)
-        }?;
+        let front = frame.front(user, view.normal)?;
         self.see(approach, &front, view, frame);
         Some(front)
     }
@@ -354,20 +346,5 @@ impl StopLine {
             SignalState::Red.as_str(),
             Span::new(run.crossed.after.at, now),
         )
-    }
-}
-
-/// Whether a vehicle of known heading has no place now: its box is cut by the
-/// picture's edge, or lies where metres end.
-fn is_placeless(user: &Observation, frame: &FrameView<'_>) -> bool {
-    frame.sight.ground.is_some() && frame.heading(user).is_some() && frame.size(user).is_some()
-}
-
-/// Where the front was when the contact point was at `spot`.
-fn front(spot: &Spot, user: &Observation, view: &View, frame: &FrameView<'_>) -> Option<Spot> {
-    let heading = frame.heading(user).or(view.normal);
-    match (frame.sight.ground, heading, frame.size(user)) {
-        (Some(_), Some(heading), Some(size)) => frame.sight.front(spot, heading, size),
-        _ => Some(*spot),
     }
 }
