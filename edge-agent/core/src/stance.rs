@@ -133,6 +133,13 @@ impl Stance {
         self.centre + self.heading * (self.size.length / 2.0)
     }
 
+    /// Three places across its middle: it, and both ends of this part of its width.
+    pub fn across(&self, part: f64) -> [Vector; 3] {
+        let side = Vector::new(-self.heading.y, self.heading.x);
+        let half = side * (part * self.size.width / 2.0);
+        [self.centre, self.centre + half, self.centre - half]
+    }
+
     /// Its four corners.
     pub fn corners(&self) -> [Vector; 4] {
         let along = self.heading * (self.size.length / 2.0);

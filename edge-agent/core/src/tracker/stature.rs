@@ -25,7 +25,10 @@ pub(super) struct Stature {
     now: Edges,
     /// Over the last second or so.
     lately: Edges,
-    is_cut: bool,
+    /// Whether its lower edge alone has risen.
+    is_covered: bool,
+    /// Whether it is lower than it was, and not narrower.
+    is_low: bool,
     /// Whether the side of the picture cut off the last box.
     at_side: bool,
 }
@@ -35,8 +38,8 @@ pub(super) struct Stature {
 struct Edges {
     top: f64,
     bottom: f64,
-    middle: f64,
-    width: f64,
+    left: f64,
+    right: f64,
 }
 
 impl Edges {
@@ -44,16 +47,24 @@ impl Edges {
         Self {
             top: bounds.centre.y - bounds.height / 2.0,
             bottom: bounds.centre.y + bounds.height / 2.0,
-            middle: bounds.centre.x,
-            width: bounds.width,
+            left: bounds.centre.x - bounds.width / 2.0,
+            right: bounds.centre.x + bounds.width / 2.0,
         }
     }
 
     fn follow(&mut self, seen: &Self, share: f64) {
         self.top += share * (seen.top - self.top);
         self.bottom += share * (seen.bottom - self.bottom);
-        self.middle += share * (seen.middle - self.middle);
-        self.width += share * (seen.width - self.width);
+        self.left += share * (seen.left - self.left);
+        self.right += share * (seen.right - self.right);
+    }
+
+    fn width(&self) -> f64 {
+        (self.right - self.left).max(1e-9)
+    }
+
+    fn height(&self) -> f64 {
+        (self.bottom - self.top).max(1e-9)
     }
 }
 
@@ -74,8 +85,21 @@ const ROSE: f64 = 0.1;
 /// … and the upper one by less than this part of that: even of a bus seen from
 /// a high pole the upper edge rises by a quarter …
 const WITH_TOP: f64 = 0.2;
-/// … and the box got narrower, and moved aside, by less than this part of it.
+/// … and one side of it stayed, give or take this part of it, and the box got
+/// narrower by less than this part of it: covered from below …
 const WITH_SIDES: f64 = 0.5;
+/// … or by more than this: covered from below and from one side.
+const SIDE_TOO: f64 = 1.5;
+/// It is covered until the lower edge is back, give or take this part of the height …
+const BACK: f64 = 0.05;
+/// … or the upper edge has moved by this part of it …
+const TOP_MOVED: f64 = 0.1;
+/// … or both sides have by this part.
+const SIDES_MOVED: f64 = 0.3;
+/// A box that was cut off stays so until it is higher than this part of what it was …
+const LOWER_STILL: f64 = 0.92;
+/// … or has its shape again.
+const SHAPE_STILL: f64 = 0.88;
 /// How long that may last at most, about, s.
 const FOLLOWS_STILL_S: f64 = 30.0;
 
@@ -90,7 +114,8 @@ impl Stature {
             height: bounds.height,
             now: Edges::of(bounds),
             lately: Edges::of(bounds),
-            is_cut: false,
+            is_covered: false,
+            is_low: false,
             at_side: false,
         }
     }
@@ -109,45 +134,65 @@ impl Stature {
             };
             return;
         }
-        let (lower, narrower) = (bounds.height / self.height, bounds.width / self.width);
-        let is_low = lower < LOWER && lower < SHAPE * narrower;
-        let time = if is_low { FOLLOWS_CUT_S } else { FOLLOWS_S };
-        self.width += share(dt, time) * (bounds.width - self.width);
-        self.height += share(dt, time) * (bounds.height - self.height);
-
         self.now.follow(&Edges::of(bounds), share(dt, NOW_S));
-        let only_below = self.rose_only_from_below();
-        let time = if only_below {
-            FOLLOWS_STILL_S
-        } else {
-            FOLLOWS_S
+        self.is_low = self.is_low(bounds);
+        self.is_covered = self.is_covered();
+        let time = match (self.is_covered, self.is_low) {
+            (true, _) => FOLLOWS_STILL_S,
+            (_, true) => FOLLOWS_CUT_S,
+            _ => FOLLOWS_S,
         };
+        let share = share(dt, time);
+        self.width += share * (bounds.width - self.width);
+        self.height += share * (bounds.height - self.height);
         let now = self.now;
-        self.lately.follow(&now, share(dt, time));
-        self.is_cut = is_low || only_below;
+        self.lately.follow(&now, share);
     }
 
-    fn rose_only_from_below(&self) -> bool {
+    fn is_low(&self, bounds: &IsoBox) -> bool {
+        let is_low = |height: f64, width: f64, lower: f64, shape: f64| {
+            let (less_high, narrower) = (height / self.height, width / self.width);
+            less_high < lower && less_high < shape * narrower
+        };
+        is_low(bounds.height, bounds.width, LOWER, SHAPE)
+            || (self.is_low
+                && is_low(
+                    self.now.height(),
+                    self.now.width(),
+                    LOWER_STILL,
+                    SHAPE_STILL,
+                ))
+    }
+
+    fn is_covered(&self) -> bool {
         let (lately, now) = (&self.lately, &self.now);
-        let rose = lately.bottom - now.bottom;
-        let height = (lately.bottom - lately.top).max(1e-9);
-        rose > ROSE * height
-            && lately.top - now.top < WITH_TOP * rose
-            && (lately.middle - now.middle).abs() < WITH_SIDES * rose
-            && 1.0 - now.width / lately.width.max(1e-9) < WITH_SIDES * rose / height
+        let (height, rose) = (lately.height(), lately.bottom - now.bottom);
+        let top = lately.top - now.top;
+        let side = (lately.left - now.left)
+            .abs()
+            .min((lately.right - now.right).abs());
+        if self.is_covered || self.is_low {
+            return rose > BACK * height
+                && top.abs() < TOP_MOVED * height
+                && side < SIDES_MOVED * height;
+        }
+        let narrower = 1.0 - now.width() / lately.width();
+        let from_below = side < WITH_SIDES * rose && narrower < WITH_SIDES * rose / height;
+        let from_a_side_too = narrower > SIDE_TOO * rose / height;
+        rose > ROSE * height && top < WITH_TOP * rose && (from_below || from_a_side_too)
     }
 
     /// Whether the last detection was cut off from below.
     pub(super) fn is_cut(&self) -> bool {
-        self.is_cut
+        self.is_covered || self.is_low
     }
 
     /// Follows a change of the picture's shape.
     pub(super) fn stretch(&mut self, factor: f64) {
         self.width *= factor;
         for edges in [&mut self.now, &mut self.lately] {
-            edges.middle *= factor;
-            edges.width *= factor;
+            edges.left *= factor;
+            edges.right *= factor;
         }
     }
 }

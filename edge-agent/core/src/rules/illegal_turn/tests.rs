@@ -71,5 +71,6 @@ fn in_by_one_arm_and_out_by_a_forbidden_one() {
             class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.5]
             class_share: 1.0 >= 0.5 [0.0 to 5.5]
             pictures of 1.9, 2.0, 5.4, 5.5
-    "#]].assert_eq(&told(&out));
+    "#]]
+    .assert_eq(&told(&out));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::event::{Comparison, FrameTime, Severity};
-use protocol::{ObjectClass, Point, TrackId, ZoneId};
+use protocol::{EventTime, ObjectClass, Point, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
@@ -57,6 +57,12 @@ const LEAP_DEG: f64 = 75.0;
 const BEGINS_DEG: f64 = 20.0;
 /// Outside, or not seen, for up to this long is flicker, s.
 const FLICKER_S: f64 = 1.5;
+/// No vehicle pulls more to the side when it turns, m/s²: tyres hold 0.8 g.
+const MOST_PULL: f64 = 8.0;
+/// How far it goes is measured from looks this far apart, s.
+const SAMPLE_S: f64 = 0.2;
+/// A heading is that of the motion in the last so many seconds.
+const HEADING_OVER_S: f64 = 1.3;
 /// In the picture a slower motion has no heading, box heights per second.
 const LEAST_PACE: f64 = 0.5;
 
@@ -73,6 +79,9 @@ struct IllegalUturn {
 #[derive(Clone, Debug, Default)]
 struct Vehicle {
     turn: Option<Turn>,
+    last: Option<Spot>,
+    /// When it last leapt, from one body to another.
+    leapt: Option<EventTime>,
     raised: bool,
 }
 
@@ -86,6 +95,9 @@ struct Turn {
     heading: Vector,
     /// Signed change of the heading since then, °.
     turned: f64,
+    /// How far it went since it began to turn, m or box heights, by way of `sample`.
+    went: f64,
+    sample: Spot,
     /// The last frame at which it was not yet turning.
     began: FrameTime,
     /// About half-way.
@@ -140,6 +152,8 @@ impl Turn {
             came: heading,
             heading,
             turned: 0.0,
+            went: 0.0,
+            sample: spot,
             began: now,
             half: now,
             last: spot,
@@ -156,6 +170,11 @@ impl Turn {
         self.heading = heading;
         if self.turned.abs() < BEGINS_DEG {
             self.began = now;
+            self.went = 0.0;
+            self.sample = spot;
+        } else if now.time.since(self.sample.at.time).0 >= SAMPLE_S {
+            self.went += self.sample.way_to(&spot).vector.length();
+            self.sample = spot;
         }
         if self.turned.abs() < 90.0 {
             self.half = now;
@@ -172,10 +191,7 @@ impl IllegalUturn {
         user: &Observation,
         frame: &FrameView<'_>,
     ) -> Option<Turn> {
-        let lasts = |turn: &Turn| {
-            frame.at.time.since(turn.last.at.time).0 <= FLICKER_S
-                && !is_leap(&turn.last, &user.spot)
-        };
+        let lasts = |turn: &Turn| frame.at.time.since(turn.last.at.time).0 <= FLICKER_S;
         let is_inside = frame
             .middle(user)
             .is_some_and(|middle| polygon_contains(&self.zone.points, middle));
@@ -229,6 +245,22 @@ impl IllegalUturn {
                 span,
             ),
         ];
+        if basis == Basis::Ground {
+            // Of an id that went from one body to another that came the other
+            // way, the heading turns at full speed.
+            let seconds = took.max(0.1);
+            let pull = turn.turned.abs().to_radians() / seconds * turn.went / seconds;
+            explanation.push(explain::number(
+                explain::name(
+                    "sideways_acceleration",
+                    "Gia tốc ngang trung bình khi quay",
+                    "Mean sideways acceleration in the turn",
+                ),
+                (pull, Comparison::AtMost, MOST_PULL),
+                "m/s²",
+                span,
+            ));
+        }
         if let Some(off) = self.came_off(turn, frame) {
             explanation.push(explain::number(
                 (
@@ -290,7 +322,22 @@ impl Rule for IllegalUturn {
                 continue;
             }
             let vehicle = vehicles.entry(user.track).or_default();
-            vehicle.turn = self.follow(vehicle.turn, user, frame);
+            if vehicle
+                .last
+                .replace(user.spot)
+                .is_some_and(|last| is_leap(&last, &user.spot))
+            {
+                vehicle.leapt = Some(frame.at.time);
+            }
+            // Until then its heading mixes both bodies.
+            let is_mixed = vehicle
+                .leapt
+                .is_some_and(|leapt| frame.at.time.since(leapt).0 < HEADING_OVER_S);
+            vehicle.turn = if is_mixed {
+                None
+            } else {
+                self.follow(vehicle.turn, user, frame)
+            };
             let Some(turn) = &vehicle.turn else {
                 continue;
             };

@@ -75,16 +75,24 @@ const TURNS: &str = "
 
 #[test]
 fn who_turns_back_is_accused_once() {
-    check(RULE, TURNS, &expect![[r#"
-        illegal_uturn starts (revision 1): car#1 since 3.7 until 5.6, decided at 5.6
-            turned: 160.301 >= 150.0 ° [3.7 to 5.6]
-            turn_took: 1.9 <= 30.0 s [3.7 to 5.6]
-            came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
-            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.6]
-            class_share: 1.0 >= 0.5 [0.0 to 5.6]
-            pictures of 3.7, 4.5, 5.6
-    "#]]);
-    check_uncalibrated(RULE, TURNS, &expect![[r#"
+    check(
+        RULE,
+        TURNS,
+        &expect![[r#"
+            illegal_uturn starts (revision 1): car#1 since 3.7 until 7.4, decided at 7.4
+                turned: 180.0 >= 150.0 ° [3.7 to 7.4]
+                turn_took: 3.7 <= 30.0 s [3.7 to 7.4]
+                sideways_acceleration: 7.904 <= 8.0 m/s² [3.7 to 7.4]
+                came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 7.4]
+                class_share: 1.0 >= 0.5 [0.0 to 7.4]
+                pictures of 3.7, 4.5, 7.4
+        "#]],
+    );
+    check_uncalibrated(
+        RULE,
+        TURNS,
+        &expect![[r#"
         illegal_uturn starts (revision 1): car#1 since 3.6 until 5.5, decided at 5.5
             turned: 158.686 >= 150.0 ° [3.6 to 5.5]
             turn_took: 1.9 <= 30.0 s [3.6 to 5.5]
@@ -92,7 +100,8 @@ fn who_turns_back_is_accused_once() {
             class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.5]
             class_share: 1.0 >= 0.5 [0.0 to 5.5]
             pictures of 3.6, 4.5, 5.5
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

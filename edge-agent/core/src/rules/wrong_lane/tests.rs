@@ -55,7 +55,10 @@ fn for_long_and_far_enough_in_a_lane_of_others() {
         6.0 motorcycle#1 at 62.0,30.0
         8.0 motorcycle#1 at 62.0,48.0
         ";
-    check(RULE, story, &expect![[r#"
+    check(
+        RULE,
+        story,
+        &expect![[r#"
         wrong_lane starts (revision 1): motorcycle#1 since 0.8, decided at 2.4
             in_lane_for: 1.6 >= 1.5 s [0.8 to 2.4]
             travel_in_lane: 16.0 >= 15.0 m [0.8 to 2.4]
@@ -64,8 +67,12 @@ fn for_long_and_far_enough_in_a_lane_of_others() {
             class_share: 1.0 >= 0.5 [0.0 to 2.4]
             pictures of 0.8, 2.4
         wrong_lane is over (revision 2): motorcycle#1 since 0.8 until 7.2, end_reason "left"
-    "#]]);
-    check_uncalibrated(RULE, story, &expect![[r#"
+    "#]],
+    );
+    check_uncalibrated(
+        RULE,
+        story,
+        &expect![[r#"
         wrong_lane starts (revision 1): motorcycle#1 since 0.8, decided at 2.4
             in_lane_for: 1.6 >= 1.5 s [0.8 to 2.4]
             travel_in_lane: 11.429 >= 4.0 box heights [0.8 to 2.4]
@@ -74,5 +81,6 @@ fn for_long_and_far_enough_in_a_lane_of_others() {
             class_share: 1.0 >= 0.5 [0.0 to 2.4]
             pictures of 0.8, 2.4
         wrong_lane is over (revision 2): motorcycle#1 since 0.8 until 7.1, end_reason "left"
-    "#]]);
+    "#]],
+    );
 }

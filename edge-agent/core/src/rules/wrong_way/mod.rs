@@ -201,14 +201,16 @@ impl WrongWay {
         }
     }
 
-    /// Whether the middle of what it covers of the road is in the zone; where
-    /// that cannot be said, the middle half of its lower edge. Seen at a slant,
-    /// a bus of the opposite lane has one point of it here, not all.
+    /// Whether the middle half of what it covers of the road, from side to
+    /// side, is in the zone; where that cannot be said, the middle half of its
+    /// lower edge. Seen at a slant, a bus of the opposite lane has one point of
+    /// that here, not all.
     fn is_inside(&self, user: &Observation, frame: &FrameView<'_>) -> bool {
-        if user.stance.is_some()
-            && let Some(middle) = frame.middle(user)
-        {
-            return polygon_contains(&self.zone.points, middle);
+        if let (Some(stance), Some(ground)) = (user.stance, frame.sight.ground) {
+            return stance.across(0.5).iter().all(|place| {
+                let point = ground.to_image(*place);
+                point.is_some_and(|point| polygon_contains(&self.zone.points, point))
+            });
         }
         let (foot, quarter) = (user.spot.foot, user.bounds.width / 4.0);
         [-quarter, 0.0, quarter].iter().all(|offset| {

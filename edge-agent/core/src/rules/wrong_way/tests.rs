@@ -199,20 +199,9 @@ fn time_that_nobody_saw_is_not_driven_against_the_lane() {
 fn who_is_mostly_beside_the_zone_is_not_in_it() {
     let mut story = String::new();
     for tick in 0..60_u32 {
-        let y = if tick % 3 == 0 { 39.8 } else { 40.3 };
+        let y = if tick % 3 == 0 { 40.7 } else { 41.2 };
         let x = 85.0 - 0.8 * f64::from(tick);
         writeln!(story, "{:.1} car#1 at {x},{y}", f64::from(tick) / 10.0).unwrap();
     }
-    check(RULE, &story, &expect![[r#"
-        wrong_way starts (revision 1): car#1 since 0.0, decided at 2.0
-            heading_off_lane: 171.119 > 120.0 ° [0.0 to 2.0]
-            against_lane_for: 2.0 >= 2.0 s [0.0 to 2.0]
-            against_lane_distance: 16.0 >= 10.0 m [0.0 to 2.0]
-            mean_speed: 28.8 >= 5.0 km/h [0.0 to 2.0]
-            in_zone: 0.947 >= 0.8 [0.0 to 2.0]
-            class: "car" = "bicycle, motorcycle, car, bus, truck" [0.0 to 2.0]
-            class_share: 1.0 >= 0.5 [0.0 to 2.0]
-            pictures of 0.0, 2.0
-        wrong_way is over (revision 2): car#1 since 0.0 until 5.9, end_reason "stream_ended", hidden_s 0.0
-    "#]]);
+    check(RULE, &story, &expect![[""]]);
 }
