@@ -21,6 +21,7 @@ pub mod tracker;
 
 pub mod calibration;
 pub mod observation;
+pub mod stance;
 
 pub mod crossing;
 pub mod health;

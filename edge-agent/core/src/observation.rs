@@ -15,6 +15,7 @@ use crate::calibration::Ground;
 use crate::geometry::Vector;
 use crate::health::Health;
 use crate::signals::SignalBoard;
+use crate::stance::{Size, Stance};
 use crate::tracker::{Group, RiderCount, Spot, Track};
 
 /// In what a length was measured.
@@ -186,6 +187,8 @@ pub struct Observation {
     pub spot: Spot,
     /// How it moves; unknown for the first moments.
     pub motion: Option<Motion>,
+    /// What it covers of the road; of vehicles that were seen to move, where calibrated.
+    pub stance: Option<Stance>,
     /// Whether it is a person on a two-wheeler, by a vote over its recent life.
     pub is_rider: bool,
     /// The same in this frame alone; `None` where it shows no two-wheeler at all.
@@ -220,6 +223,7 @@ impl Observation {
                 bounds: track.bounds,
                 spot,
                 motion: Motion::of(track.trail(), &spot),
+                stance: track.stance(sight),
                 is_rider: track.is_rider(),
                 rides_now: track.rides_now(),
                 mount: track.mount(),
@@ -293,6 +297,16 @@ impl<'a> FrameView<'a> {
         self.tracks
             .binary_search_by(|known| known.id.cmp(&track))
             .is_ok_and(|index| self.tracks[index].seen == self.at)
+    }
+
+    /// The way a vehicle headed when it was last seen to move, on the ground.
+    pub fn heading(&self, user: &Observation) -> Option<Vector> {
+        self.tracks[user.index].heading()
+    }
+
+    /// How long and wide a road user is, by its votes; `None` for what is no vehicle.
+    pub fn size(&self, user: &Observation) -> Option<Size> {
+        self.tracks[user.index].size()
     }
 
     /// The first frame that showed a road user.

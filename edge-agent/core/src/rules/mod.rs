@@ -9,11 +9,16 @@ mod case;
 pub mod explain;
 mod params;
 mod presence;
+mod red_crossing;
 
+mod illegal_turn;
+mod illegal_uturn;
 mod loitering;
 mod pedestrian_on_carriageway;
 mod red_light;
+mod stop_line;
 mod stopped_vehicle;
+mod wrong_lane;
 mod wrong_way;
 
 use std::fmt::Debug;
@@ -32,10 +37,14 @@ use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
+    illegal_turn::ENTRY,
+    illegal_uturn::ENTRY,
     loitering::ENTRY,
     pedestrian_on_carriageway::ENTRY,
     red_light::ENTRY,
+    stop_line::ENTRY,
     stopped_vehicle::ENTRY,
+    wrong_lane::ENTRY,
     wrong_way::ENTRY,
 ];
 

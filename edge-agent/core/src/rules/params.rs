@@ -68,6 +68,15 @@ pub(crate) const MOTOR_VEHICLES: &[ObjectClass] = &[
     ObjectClass::Truck,
 ];
 
+/// Everything that drives, with an engine or without.
+pub(crate) const WHEELS: &[ObjectClass] = &[
+    ObjectClass::Bicycle,
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+    ObjectClass::Bus,
+    ObjectClass::Truck,
+];
+
 /// What a rule may name: the camera's places that were read without fault,
 /// and the names of all that were written.
 #[derive(Clone, Copy, Debug)]

@@ -78,6 +78,11 @@ pub(crate) fn scene(rule: &str, calibrated: bool) -> Scene {
     Scene::new(identity(), config, calibration).unwrap()
 }
 
+/// Plays a story on a calibrated camera that has further places.
+pub(crate) fn play_with(places: &str, rule: &str, story: &str) -> Vec<Output> {
+    play(&mut scene(&format!("{rule}\n{places}"), true), story)
+}
+
 /// Runs a story on a calibrated camera and compares what is said.
 pub(crate) fn check(rule: &str, story: &str, expected: &Expect) {
     expected.assert_eq(&told(&play(&mut scene(rule, true), story)));

@@ -14,6 +14,8 @@ use super::stature::Stature;
 use super::{Moment, VELOCITY_HITS};
 use crate::calibration::Ground;
 use crate::geometry::{IsoBox, Vector};
+use crate::observation::{Motion, Sight};
+use crate::stance::{self, Size, Stance};
 
 /// Where a track was at one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +35,9 @@ pub struct Spot {
 /// Time between two points of a trail; with [`MOST_POINTS`] this reaches back 12 s.
 const TRAIL_STEP_S: f64 = 0.2;
 const MOST_POINTS: usize = 64;
+
+/// A box that comes this close to the picture's edge may go on beyond it.
+const AT_EDGE: f64 = 0.003;
 
 /// A road user that the tracker follows.
 #[derive(Clone, Debug)]
@@ -71,6 +76,8 @@ pub struct Track {
     mount: Mount,
     pub(super) riders_now: u8,
     riders: Riders,
+    /// Unit vector on the ground, of when it was last seen to move.
+    heading: Option<Vector>,
 }
 
 impl Track {
@@ -91,7 +98,7 @@ impl Track {
             last_seen_box: sighting.iso,
             last_score: sighting.score,
             evidence: sighting.score,
-            stature: Stature::new(sighting.iso.width, sighting.iso.height),
+            stature: Stature::new(&sighting.iso),
             seen_watched: watched,
             first: at,
             votes,
@@ -101,6 +108,7 @@ impl Track {
             mount: Mount::default(),
             riders_now: 0,
             riders: Riders::default(),
+            heading: None,
         }
     }
 
@@ -112,8 +120,7 @@ impl Track {
         } = *moment;
         self.filter.correct(&sighting.iso, sighting.score);
         let since_seen = at.time.since(self.seen.time).0;
-        self.stature
-            .see(sighting.iso.width, sighting.iso.height, since_seen);
+        self.stature.see(&sighting.iso, since_seen, aspect);
         self.last_seen_box = sighting.iso;
         self.last_score = sighting.score;
         self.evidence += sighting.score;
@@ -225,6 +232,27 @@ impl Track {
         })
     }
 
+    /// The way it headed when it was last seen to move.
+    pub(crate) fn heading(&self) -> Option<Vector> {
+        self.heading
+    }
+
+    /// How long and wide it is, by its votes.
+    pub(crate) fn size(&self) -> Option<Size> {
+        Size::voted(|class| self.votes.share(&[class]))
+    }
+
+    /// What it covers of the road, if its box shows all of it.
+    pub(crate) fn stance(&self, sight: &Sight<'_>) -> Option<Stance> {
+        let is_cut = self.bounds.x <= AT_EDGE
+            || self.bounds.right() >= 1.0 - AT_EDGE
+            || self.bounds.bottom() >= 1.0 - AT_EDGE;
+        if is_cut {
+            return None;
+        }
+        Stance::fit(sight.ground?, self.foot(), self.heading?, self.size()?)
+    }
+
     /// Notes where it is now.
     pub(crate) fn note(&mut self, point: Spot) {
         let due = self
@@ -232,6 +260,8 @@ impl Track {
             .back()
             .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
         if due {
+            self.heading =
+                stance::heading(Motion::of(&self.trail, &point).as_ref()).or(self.heading);
             if self.trail.len() == MOST_POINTS {
                 self.trail.pop_front();
             }
