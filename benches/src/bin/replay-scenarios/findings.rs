@@ -1,0 +1,70 @@
+//! What the scene said, as the scorer wants it.
+
+use std::collections::BTreeMap;
+
+use edge_core::Output;
+use protocol::event::{Phase, Value as Fact};
+use protocol::{Event, EventTime, NormBox};
+use serde_json::{Value, json};
+
+use crate::setup::Setup;
+use crate::words;
+
+/// The scorer's two files, line by line, and how many of each kind there were.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) events: Vec<Value>,
+    pub(crate) speeds: Vec<Value>,
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+impl Findings {
+    /// Takes what a scene said.
+    pub(crate) fn take(&mut self, output: &Output, setup: &Setup, image: [f64; 2]) {
+        match output {
+            Output::Event(event) if event.phase == Phase::Start => {
+                self.events.push(line(event, setup, image));
+                let kind = words::scorers_kind(&event.kind.0).to_owned();
+                *self.counts.entry(kind).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn line(event: &Event, setup: &Setup, image: [f64; 2]) -> Value {
+    let mut line = json!({
+        "type": words::scorers_kind(&event.kind.0),
+        "t": seconds(event.decided.time),
+    });
+    if let Some(actor) = event.actors.first() {
+        line["box"] = pixels(&actor.bounds, image);
+        line["track"] = actor.track.to_string().into();
+    }
+    let subject = setup.subjects.get(event.rule.as_str());
+    if let Some(zone) = subject.and_then(|subject| subject.zone.as_ref()) {
+        line["zone"] = zone.as_str().into();
+    }
+    if let Some(leg) = subject.and_then(|subject| subject.leg.as_ref()) {
+        line["leg"] = leg.as_str().into();
+    }
+    if let Some(Fact::Number(speed)) = event.facts.get("speed_kmh") {
+        line["speed_kmh"] = (*speed).into();
+    }
+    line["onset"] = seconds(event.onset).into();
+    line
+}
+
+fn seconds(time: EventTime) -> f64 {
+    (time.since(EventTime::EPOCH).0 * 1e3).round() / 1e3
+}
+
+fn pixels(bounds: &NormBox, [width, height]: [f64; 2]) -> Value {
+    let pixel = |v: f64, size: f64| (v * size * 100.0).round() / 100.0;
+    json!([
+        pixel(bounds.x, width),
+        pixel(bounds.y, height),
+        pixel(bounds.width, width),
+        pixel(bounds.height, height)
+    ])
+}
