@@ -7,7 +7,7 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
+//! [`calibration`] and [`observation`] → [`signals`], [`crossing`] and [`queue`] →
 //! [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
@@ -24,6 +24,7 @@ pub mod observation;
 
 pub mod crossing;
 pub mod health;
+pub mod queue;
 pub mod schedule;
 pub mod signals;
 
@@ -34,7 +35,7 @@ pub mod near_miss;
 
 pub use calibration::Calibration;
 pub use config::{
-    Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, Zone,
+    Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, StopLine, Zone,
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};

@@ -14,6 +14,7 @@ use protocol::{NormBox, ObjectClass, Point, TrackId};
 use crate::calibration::Ground;
 use crate::geometry::Vector;
 use crate::health::Health;
+use crate::queue::Queues;
 use crate::signals::SignalBoard;
 use crate::tracker::{Group, Spot, Track};
 
@@ -233,6 +234,38 @@ pub struct Sight<'a> {
 }
 
 impl Sight<'_> {
+    /// How far a spot is from the nearest edge of a polygon of the picture: on
+    /// the ground where edge and spot are on it, else in the spot's box heights.
+    pub fn distance_to(&self, polygon: &[Point], spot: &Spot) -> (Basis, f64) {
+        let corners = polygon.iter();
+        let edges = corners.clone().zip(corners.cycle().skip(1));
+        let on_ground = spot.ground.zip(self.ground).and_then(|(here, ground)| {
+            edges.clone().try_fold(f64::INFINITY, |least, (a, b)| {
+                let edge = (ground.to_ground(*a)?, ground.to_ground(*b)?);
+                Some(least.min(here.distance_to_segment(edge)))
+            })
+        });
+        if let Some(metres) = on_ground {
+            return (Basis::Ground, metres);
+        }
+        let isotropic = |p: &Point| Vector::isotropic(*p, self.aspect);
+        let least = edges
+            .map(|(a, b)| spot.iso.distance_to_segment((isotropic(a), isotropic(b))))
+            .fold(f64::INFINITY, f64::min);
+        (Basis::Picture, least / spot.height.max(1e-6))
+    }
+
+    /// The area of a polygon of the picture on the ground, m²; `None` where it
+    /// reaches up to the horizon or nothing is calibrated.
+    pub fn ground_area(&self, polygon: &[Point]) -> Option<f64> {
+        let ground = self.ground?;
+        let corners: Option<Vec<Vector>> = polygon.iter().map(|p| ground.to_ground(*p)).collect();
+        let corners = corners?;
+        let next = corners.iter().cycle().skip(1);
+        let twice: f64 = corners.iter().zip(next).map(|(a, b)| a.cross(*b)).sum();
+        Some(twice.abs() / 2.0)
+    }
+
     /// The spot of a contact point.
     pub fn spot(&self, foot: Point, height: f64, at: FrameTime) -> Spot {
         Spot {
@@ -260,6 +293,8 @@ pub struct FrameView<'a> {
     pub signals: &'a SignalBoard,
     /// How places become spots.
     pub sight: Sight<'a>,
+    /// Who stands in a queue or waits before a red light.
+    pub queue: &'a Queues,
     /// What the picture is good for. Rules that judge by places are not asked
     /// while it is not well.
     pub health: Health,

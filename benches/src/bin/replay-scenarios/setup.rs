@@ -47,6 +47,9 @@ pub(crate) fn setup(scene: &SceneFile, world: &World) -> Setup {
     for leg in &scene.watch_approaches {
         watch_approach(&mut setup, scene, leg, world);
     }
+    for leg in scene.approaches.keys() {
+        describe_approach(&mut setup, scene, leg, world);
+    }
     for leg in &scene.no_uturn {
         watch_turns(&mut setup, scene, leg, world);
     }
@@ -99,6 +102,21 @@ fn watch_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World
     setup.rule("red_light", &name, &subject, &place, &red);
     let hold = [("min_dwell_s", scene.threshold("stop_line", "hold_s"))];
     setup.rule("stop_line", &name, &subject, &place, &hold);
+}
+
+/// The stop line of an approach at which no rule watches, so that who waits there is known to wait.
+fn describe_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World) {
+    let is_watched = scene.watch_approaches.iter().any(|watched| watched == leg);
+    let Some(approach) = scene.approaches.get(leg).filter(|_| !is_watched) else {
+        return;
+    };
+    let line = format!("stop-line-{}", words::id(leg));
+    if setup.line(&line, approach.stop_line, approach.heading, world) {
+        let group = words::id(&approach.signal);
+        setup.signal(&group);
+        let entry = [("line", text(&line)), ("signal", text(&group))];
+        setup.push("approach", table(entry));
+    }
 }
 
 /// U-turns of who comes from an approach.
@@ -214,6 +232,9 @@ fn watch_zone(
                 ("min_vehicles", limit("congestion", "min_veh")),
                 ("min_count", limit("congestion", "min_veh")),
                 ("max_speed_kmh", limit("congestion", "v_kmh")),
+                // A scenario counts slow vehicles, whatever the others do.
+                ("max_mean_speed_kmh", Some(300.0)),
+                ("min_occupancy", limit("congestion", "occupancy").or(Some(0.0))),
                 ("min_duration_s", limit("congestion", "hold_s")),
             ];
             setup.rule("congestion", piece, &subject, &[place], &limits);
@@ -249,7 +270,7 @@ fn watch_zone(
     }
 }
 
-/// Stopping and parking: one rule for those who may stop somewhere, and one for all others.
+/// Stopping and parking, with those who may stop somewhere.
 fn watch_stopping(
     setup: &mut Setup,
     scene: &SceneFile,
@@ -261,40 +282,25 @@ fn watch_stopping(
         zone: Some(zone.id.clone()),
         leg: None,
     };
-    let vehicles = ["motorcycle", "car", "bus", "truck"];
-    let allowed_in = |class: &str| -> Vec<&str> {
-        let may = |zone: &Zone| {
-            zone.cls
-                .iter()
-                .any(|name| words::class(name).as_str() == class)
-        };
-        let zones = exempt.iter().filter(|(_, zone)| may(zone));
-        zones
-            .flat_map(|(ids, _)| ids.iter().map(String::as_str))
-            .collect()
-    };
-    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
-    for class in vehicles {
-        let zones = allowed_in(class);
-        match groups.iter_mut().find(|(_, known)| *known == zones) {
-            Some((classes, _)) => classes.push(class),
-            None => groups.push((vec![class], zones)),
-        }
+    let may_stop: Vec<&str> = exempt
+        .first()
+        .map(|(_, zone)| zone.cls.iter().map(|name| words::class(name).as_str()))
+        .into_iter()
+        .flatten()
+        .collect();
+    if exempt.iter().any(|(_, other)| other.cls != exempt[0].1.cls) {
+        setup.note("places where different classes may stop are taken for one".to_owned());
     }
-    for (index, (classes, zones)) in groups.into_iter().enumerate() {
-        let name = format!("{piece}-{}", index + 1);
-        let mut place = vec![
-            ("zone", text(piece)),
-            ("classes", texts(classes.into_iter())),
-        ];
-        if !zones.is_empty() {
-            place.push(("except_zones", texts(zones.iter().copied())));
-            place.push(("exempt_zones", texts(zones.into_iter())));
-        }
-        for kind in ["illegal_stop", "illegal_parking"] {
-            let limits = [("min_dwell_s", scene.threshold(kind, "hold_s"))];
-            setup.rule(kind, &name, &subject, &place, &limits);
-        }
+    let zones = exempt.iter().flat_map(|(ids, _)| ids);
+    let zones: Vec<&str> = zones.map(String::as_str).collect();
+    let mut place = vec![("zone", text(piece))];
+    if !zones.is_empty() && !may_stop.is_empty() {
+        place.push(("exempt_zones", texts(zones.into_iter())));
+        place.push(("exempt_classes", texts(may_stop.into_iter())));
+    }
+    for kind in ["illegal_stop", "illegal_parking"] {
+        let limits = [("min_dwell_s", scene.threshold(kind, "hold_s"))];
+        setup.rule(kind, piece, &subject, &place, &limits);
     }
 }
 
