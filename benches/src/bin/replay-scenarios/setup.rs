@@ -33,6 +33,8 @@ pub(crate) struct Subject {
 
 /// How far before and beyond the stop line a U-turn is looked for, m.
 const TURNING_SPACE_M: f64 = 30.0;
+/// Shorter lines are not drawn, in parts of the picture.
+const LEAST_DRAWN: f64 = 0.03;
 /// Where a stop line's forward side is, m beyond it.
 const BEYOND_M: f64 = 3.0;
 
@@ -111,7 +113,18 @@ fn describe_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &Wo
         return;
     };
     let line = format!("stop-line-{}", words::id(leg));
-    if setup.line(&line, approach.stop_line, approach.heading, world) {
+    // Far off, a line is a speck that no technician would draw.
+    let [a, b] = approach.stop_line;
+    let (sin, cos) = approach.heading.sin_cos();
+    let middle = centre(&[a, b]);
+    let beyond = world.project([middle[0] + BEYOND_M * cos, middle[1] + BEYOND_M * sin]);
+    let is_drawn = world.line(a, b).zip(beyond).is_some_and(|((a, b), p)| {
+        let along = [b[0] - a[0], b[1] - a[1]];
+        let length = along[0].hypot(along[1]).max(1e-9);
+        let away = (along[0] * (p[1] - a[1]) - along[1] * (p[0] - a[0])).abs() / length;
+        length > LEAST_DRAWN && away > LEAST_DRAWN / 4.0
+    });
+    if is_drawn && setup.line(&line, approach.stop_line, approach.heading, world) {
         let group = words::id(&approach.signal);
         setup.signal(&group);
         let entry = [("line", text(&line)), ("signal", text(&group))];

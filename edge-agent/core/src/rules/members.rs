@@ -41,7 +41,7 @@ impl Members {
         is_concerned: impl Fn(&Observation) -> bool,
     ) {
         for user in frame.users {
-            if !is_concerned(user) || !polygon_contains(zone, user.spot.foot) {
+            if !is_concerned(user) || !polygon_contains(zone, frame.stand(user)) {
                 self.list.remove(&user.track);
                 continue;
             }

@@ -21,7 +21,7 @@ const THROWN_DEG: f64 = 60.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Jolt {
     pub(super) basis: Basis,
-    /// m/s², or box heights per s².
+    /// At least, given how uncertain places are: m/s², or box heights per s².
     pub(super) deceleration: f64,
     /// m/s, or box heights per s.
     pub(super) before: f64,
@@ -31,8 +31,10 @@ pub(super) struct Jolt {
     pub(super) is_thrown: bool,
 }
 
-/// The jolt in the middle of the newest places of a trail.
-pub(super) fn newest(trail: &VecDeque<Spot>) -> Option<Jolt> {
+/// The jolt in the middle of the newest places of a trail, of a body whose
+/// place is uncertain by `blur` (m, or box heights). Uncertainty speaks for the
+/// gentler braking.
+pub(super) fn newest(trail: &VecDeque<Spot>, blur: f64) -> Option<Jolt> {
     let newest = trail.len().checked_sub(1)?;
     let (a, b, c) = (
         &trail[newest.checked_sub(2 * STEPS)?],
@@ -67,7 +69,9 @@ pub(super) fn newest(trail: &VecDeque<Spot>) -> Option<Jolt> {
     let is_thrown = v2.length() > 0.3 * before && v1.angle_degrees(v2) > THROWN_DEG;
     Some(Jolt {
         basis: way1.basis,
-        deceleration: (before - v2.length()) / (0.5 * (t1 + t2)),
+        // The second difference of three places.
+        deceleration: (before - v2.length()) / (0.5 * (t1 + t2))
+            - libm::sqrt(6.0) * blur / (t1 * t2),
         before,
         course: (b.iso - a.iso).unit()?,
         is_thrown,
@@ -98,19 +102,19 @@ mod tests {
 
     #[test]
     fn a_sudden_stop_is_beyond_tyres_and_a_firm_one_is_not() {
-        let sudden = newest(&trail(&[0.0, 2.0, 4.0, 6.0, 6.0, 6.0, 6.0])).unwrap();
+        let sudden = newest(&trail(&[0.0, 2.0, 4.0, 6.0, 6.0, 6.0, 6.0]), 0.1).unwrap();
         assert!(sudden.deceleration > 15.0, "{sudden:?}");
         // 10 m/s, then braking at 4.5 m/s².
-        let firm = newest(&trail(&[0.0, 2.0, 4.0, 6.0, 7.91, 9.64, 11.19])).unwrap();
+        let firm = newest(&trail(&[0.0, 2.0, 4.0, 6.0, 7.91, 9.64, 11.19]), 0.0).unwrap();
         assert!(firm.deceleration < 4.6, "{firm:?}");
     }
 
     #[test]
     fn too_little_too_slow_and_another_body_are_no_jolt() {
-        assert_eq!(newest(&trail(&[0.0, 2.0, 4.0])), None);
-        assert_eq!(newest(&trail(&[0.0, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3])), None);
+        assert_eq!(newest(&trail(&[0.0, 2.0, 4.0]), 0.1), None);
+        assert_eq!(newest(&trail(&[0.0, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3]), 0.1), None);
         let mut other = trail(&[0.0, 2.0, 4.0, 6.0, 6.0, 6.0, 6.0]);
         other[6].height = 0.1;
-        assert_eq!(newest(&other), None);
+        assert_eq!(newest(&other, 0.1), None);
     }
 }

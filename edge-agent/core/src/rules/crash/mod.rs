@@ -5,14 +5,14 @@ mod jolt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::event::{Comparison, FrameTime, Severity, Value};
-use protocol::{ObjectClass, TrackId, ZoneId};
+use protocol::{ObjectClass, Point, TrackId, ZoneId};
 
 use self::jolt::Jolt;
 use super::explain::{self, Span};
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
 use crate::geometry::{IsoBox, polygon_contains};
-use crate::observation::{Basis, FrameView, Observation};
+use crate::observation::{Basis, FrameView, Observation, half_size};
 use crate::tracker::{Group, Spot};
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -57,6 +57,8 @@ const NEAR: (f64, f64) = (12.0, 4.0);
 const HIDDEN_S: f64 = 4.0;
 /// Courses that differ by more cross, degrees.
 const CROSSING_DEG: f64 = 35.0;
+/// Its place must have been seen until this long ago, s.
+const SEEN_BEFORE_S: f64 = 1.0;
 /// A box this much wider than high is of somebody who lies.
 const LIES: f64 = 1.3;
 /// Near misses are told from this part of the score.
@@ -67,6 +69,8 @@ const NEAR_SCORE: f64 = 0.7;
 struct Vehicle {
     class: ObjectClass,
     spot: Spot,
+    /// Where in the picture it stands.
+    stand: Point,
     bounds: IsoBox,
     jolt: Option<Jolt>,
     /// Watched time and frame of the jolt.
@@ -76,6 +80,8 @@ struct Vehicle {
     rests_since: Option<f64>,
     rested_at: FrameTime,
     seen: f64,
+    /// Watched time since which nobody sees where it touches the ground.
+    covered_since: Option<f64>,
 }
 
 /// The score and its parts, each 0 to 1.
@@ -139,16 +145,6 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     }))
 }
 
-/// Half the usual length and width of a class, m.
-fn half_size(class: ObjectClass) -> (f64, f64) {
-    match class {
-        ObjectClass::Bus => (5.5, 1.25),
-        ObjectClass::Truck => (3.5, 1.2),
-        ObjectClass::Motorcycle | ObjectClass::Bicycle => (1.0, 0.4),
-        _ => (2.2, 0.9),
-    }
-}
-
 impl Crash {
     fn note(&mut self, frame: &FrameView<'_>) {
         let watched = frame.watched;
@@ -160,6 +156,7 @@ impl Crash {
             let vehicle = self.vehicles.entry(user.track).or_insert_with(|| Vehicle {
                 class: user.class,
                 spot: user.spot,
+                stand: user.spot.foot,
                 bounds,
                 jolt: None,
                 jolted: (watched, frame.at),
@@ -167,11 +164,22 @@ impl Crash {
                 rests_since: None,
                 rested_at: frame.at,
                 seen: watched,
+                covered_since: None,
             });
             vehicle.class = user.class;
             vehicle.spot = user.spot;
+            vehicle.stand = frame.stand(user);
             vehicle.bounds = bounds;
             vehicle.seen = watched;
+            if frame.is_covered(user) {
+                vehicle.covered_since.get_or_insert(watched);
+            } else {
+                vehicle.covered_since = None;
+            }
+            // Who is covered by what it ran into was seen until then.
+            let was_seen = vehicle
+                .covered_since
+                .is_none_or(|since| watched - since < SEEN_BEFORE_S);
             let trail = frame.trail(user);
             if let Some(newest) = trail.back()
                 && newest.at.time > vehicle.noted.time
@@ -179,7 +187,12 @@ impl Crash {
                 vehicle.noted = newest.at;
                 let is_old = !(0.0..=RECENT_S).contains(&(watched - vehicle.jolted.0))
                     && vehicle.rests_since.is_none();
-                if let Some(jolt) = jolt::newest(trail)
+                let blur = match user.spot.ground {
+                    Some(_) => frame.sight.blur(&user.spot).unwrap_or(f64::MAX),
+                    None => 0.02,
+                };
+                if let Some(jolt) = jolt::newest(trail, blur)
+                    && was_seen
                     && (is_old
                         || vehicle
                             .jolt
@@ -230,7 +243,7 @@ impl Crash {
         let contact = match way.basis {
             Basis::Ground => {
                 let extent = |v: &Vehicle, jolt: Option<Jolt>| {
-                    let (length, width) = half_size(v.class);
+                    let (length, width) = half_size(v.class).unwrap_or((1.0, 0.5));
                     // Along its course where that is known, else half-way.
                     let along = jolt.map_or(0.7, |jolt| {
                         let between = b.spot.iso - a.spot.iso;
@@ -308,6 +321,16 @@ impl Crash {
                 "s",
                 span,
             ),
+            explain::number(
+                explain::name(
+                    "contact",
+                    "Mức độ sát nhau (0: cách xa, 1: chạm)",
+                    "How close they stand (0: apart, 1: touching)",
+                ),
+                (score.contact, Comparison::MoreThan, 0.0),
+                "",
+                Span::at(frame.at),
+            ),
             explain::is(
                 explain::name(
                     "in_zone",
@@ -361,7 +384,7 @@ impl Crash {
     }
 
     fn is_in_zone(&self, vehicle: &Vehicle) -> bool {
-        polygon_contains(&self.zone.points, vehicle.spot.foot)
+        polygon_contains(&self.zone.points, vehicle.stand)
     }
 
     fn follow(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {

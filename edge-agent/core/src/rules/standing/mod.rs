@@ -168,8 +168,7 @@ impl Watch {
     }
 
     fn is_in_zone(&self, user: &Observation, frame: &FrameView<'_>) -> bool {
-        let foot = user.spot.foot;
-        if polygon_contains(&self.zone.points, foot) {
+        if polygon_contains(&self.zone.points, frame.stand(user)) {
             return true;
         }
         self.beyond.is_some_and(|beyond| {
@@ -183,8 +182,8 @@ impl Watch {
     /// Whether it may stand where it is: the share of its votes for classes that may.
     fn exempt_share(&self, user: &Observation, frame: &FrameView<'_>) -> f64 {
         let Exempt { zones, classes } = &self.exempt;
-        let foot = user.spot.foot;
-        let is_there = |zones: &[Zone]| zones.iter().any(|z| polygon_contains(&z.points, foot));
+        let stand = frame.stand(user);
+        let is_there = |zones: &[Zone]| zones.iter().any(|z| polygon_contains(&z.points, stand));
         match (zones.is_empty(), classes.is_empty()) {
             (true, true) => 0.0,
             (false, true) => f64::from(u8::from(is_there(zones))),
@@ -238,8 +237,8 @@ impl Watch {
             explain::number(
                 explain::name(
                     "in_zone",
-                    "Tỷ lệ lần nhìn có điểm chạm đất trong vùng",
-                    "Share of the looks with the contact point in the zone",
+                    "Tỷ lệ lần nhìn có vị trí đứng trong vùng",
+                    "Share of the looks with the place where it stands in the zone",
                 ),
                 (stop.share_inside(), Comparison::AtLeast, LEAST_INSIDE),
                 "",
@@ -248,8 +247,8 @@ impl Watch {
             explain::is(
                 explain::name(
                     "in_zone_at_decision",
-                    "Điểm chạm đất nằm trong vùng khi kết luận",
-                    "Contact point in the zone at the decision",
+                    "Vị trí đứng nằm trong vùng khi kết luận",
+                    "The place where it stands in the zone at the decision",
                 ),
                 self.is_in_zone(user, frame),
                 true,
@@ -358,7 +357,7 @@ impl Rule for Watch {
         self.stops.expire(frame, report);
         if self.beyond.is_some() {
             for user in frame.users {
-                if polygon_contains(&self.zone.points, user.spot.foot) {
+                if polygon_contains(&self.zone.points, frame.stand(user)) {
                     self.been_inside.insert(user.track);
                 }
             }
@@ -367,7 +366,11 @@ impl Rule for Watch {
         let mut stops = std::mem::replace(&mut self.stops, nobody);
         stops.follow(frame, |user| self.look(user, frame));
         for user in frame.users {
-            if self.classes.contains(&user.class) && self.is_in_zone(user, frame) {
+            // Where it stands must be seen at least once.
+            if self.classes.contains(&user.class)
+                && self.is_in_zone(user, frame)
+                && !frame.is_covered(user)
+            {
                 stops.admit(user, self.look(user, frame), frame);
             }
         }

@@ -20,6 +20,8 @@ const UNSEEN_S: f64 = 2.0;
 /// A vehicle that was seen to leave its place or the zone is given this long
 /// to come back, or to turn out to be another one whose id jumped, s.
 const LEFT_S: f64 = 2.0;
+/// No vehicle moves up to where another one stood sooner after that one left, s.
+const PASSES_S: f64 = 0.5;
 /// A box outside its place or its zone for less than this is jitter, s.
 const OUTSIDE_S: f64 = 0.6;
 /// A filter takes this long to follow a name that leapt, s.
@@ -375,29 +377,49 @@ impl Stops {
     pub(super) fn admit(&mut self, user: &Observation, look: Look, frame: &FrameView<'_>) {
         let (aspect, radius) = (frame.sight.aspect, self.radius);
         let holds = |stop: &Stop| stop.holder == user.track && stop.outside_since.is_none();
-        if self.list.iter().any(|s| holds(s) && s.is_settled()) {
-            return;
-        }
+        let is_settled = self.list.iter().any(|s| holds(s) && s.is_settled());
+        let has_case = self.list.iter().any(|s| holds(s) && s.case.is_some());
         let free = self.list.iter().enumerate().find_map(|(index, stop)| {
             let is_own = stop.holder == user.track;
             let fits = !is_own && stop.is_settled() && stop.fits(user, aspect, radius);
-            if !fits || !stop.is_free(frame) {
+            if !fits {
                 return None;
             }
             let is_here = |spot: &Spot| stop.is_at(spot, radius);
-            let since = handover::appeared(frame.trail(user), &user.spot, is_here)?;
+            let trail = frame.trail(user);
+            // Somebody was accused here and seems to have driven off, but this
+            // one was here before that: two bodies have no room in one place,
+            // so a passing one has carried the name away. Nobody is accused twice.
+            if let Some(left) = stop.outside_since
+                && stop.case.is_some()
+                && !has_case
+            {
+                let since = handover::here_since(trail, &user.spot, is_here);
+                let left_s_ago = frame.watched - left;
+                let here_for = frame.at.time.since(since).0;
+                return (here_for >= left_s_ago - PASSES_S).then_some((index, since));
+            }
+            if is_settled || !stop.is_free(frame) {
+                return None;
+            }
+            let since = handover::appeared(trail, &user.spot, is_here)?;
             (since > stop.last.at.time).then_some((index, since))
         });
         if let Some((index, since)) = free {
-            let stop = &mut self.list[index];
+            let mut stop = self.list.remove(index);
+            // What this id had begun elsewhere was another body's, and what it
+            // began here is part of the stop it goes on with.
+            self.list
+                .retain(|s| s.holder != user.track || (s.is_settled() && !holds(s)));
             if stop.case.is_some() {
                 self.raised.insert(user.track);
             }
             stop.hand_over(user, since, frame);
             stop.see(user, look, frame, radius);
-            // What this id had begun elsewhere was another body's.
-            self.list
-                .retain(|s| s.holder != user.track || s.is_settled());
+            self.list.insert(index.min(self.list.len()), stop);
+            return;
+        }
+        if is_settled {
             return;
         }
         if self.list.iter().any(holds) {
