@@ -341,24 +341,29 @@ impl<'a> FrameView<'a> {
     /// The lower edge of a box is the *nearest* corner of a vehicle, which for
     /// one that is seen obliquely is half a lane beside it and in another zone.
     pub fn stand(&self, user: &Observation) -> Point {
+        let ground = self.sight.ground.zip(self.middle(user));
+        ground
+            .and_then(|(ground, middle)| ground.to_image(middle))
+            .unwrap_or(user.spot.foot)
+    }
+
+    /// The middle of a vehicle's footprint on the ground, where calibrated.
+    pub fn middle(&self, user: &Observation) -> Option<Vector> {
+        let ground = self.sight.ground?;
+        let near = user.spot.ground?;
+        let (half_length, half_width) = half_size(user.class)?;
         let foot = user.spot.foot;
-        let middle = || {
-            let ground = self.sight.ground?;
-            let near = user.spot.ground?;
-            let (half_length, half_width) = half_size(user.class)?;
-            let above = Point {
-                x: foot.x,
-                y: foot.y - 0.25 * user.bounds.height.clamp(0.004, 0.2),
-            };
-            let away = (ground.to_ground(above)? - near).unit()?;
-            let course = self.queue.course(user.track).and_then(|c| c.ground);
-            // How far its body reaches towards the camera.
-            let reach = course.map_or(f64::midpoint(half_length, half_width), |course| {
-                half_length * course.dot(away).abs() + half_width * course.cross(away).abs()
-            });
-            ground.to_image(near + away * reach)
+        let above = Point {
+            x: foot.x,
+            y: foot.y - 0.25 * user.bounds.height.clamp(0.004, 0.2),
         };
-        middle().unwrap_or(foot)
+        let away = (ground.to_ground(above)? - near).unit()?;
+        let course = self.queue.course(user.track).and_then(|c| c.ground);
+        // How far its body reaches towards the camera.
+        let reach = course.map_or(f64::midpoint(half_length, half_width), |course| {
+            half_length * course.dot(away).abs() + half_width * course.cross(away).abs()
+        });
+        Some(near + away * reach)
     }
 
     /// Whether something nearer covers the lower edge of a road user's box, so

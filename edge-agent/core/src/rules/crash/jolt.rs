@@ -6,10 +6,8 @@ use crate::geometry::Vector;
 use crate::observation::Basis;
 use crate::tracker::Spot;
 
-/// Places of a trail (a fifth of a second apart) on either side of the instant.
-const STEPS: usize = 3;
-/// The two sides together span between these, s; else pictures were missing.
-const SPAN_S: (f64, f64) = (0.9, 2.0);
+/// The places before and after are at least and at most this far away, s.
+const SIDE_S: (f64, f64) = (0.55, 1.2);
 /// A body does not change its size by more within that time: the name changed bodies.
 const SAME_SIZE: f64 = 1.35;
 /// It was under way before: m/s, box heights per second.
@@ -35,17 +33,15 @@ pub(super) struct Jolt {
 /// place is uncertain by `blur` (m, or box heights). Uncertainty speaks for the
 /// gentler braking.
 pub(super) fn newest(trail: &VecDeque<Spot>, blur: f64) -> Option<Jolt> {
-    let newest = trail.len().checked_sub(1)?;
-    let (a, b, c) = (
-        &trail[newest.checked_sub(2 * STEPS)?],
-        &trail[newest - STEPS],
-        &trail[newest],
-    );
-    let (t1, t2) = (b.at.time.since(a.at.time).0, c.at.time.since(b.at.time).0);
-    let is_even = (0.5..=2.0).contains(&(t1 / t2.max(1e-3)));
-    if !(SPAN_S.0..=SPAN_S.1).contains(&(t1 + t2)) || !is_even {
-        return None;
-    }
+    let c = trail.back()?;
+    let earlier = |than: &Spot| {
+        let apart = |spot: &Spot| than.at.time.since(spot.at.time).0;
+        let spot = trail.iter().rev().find(|spot| apart(spot) >= SIDE_S.0)?;
+        let apart = apart(spot);
+        (apart <= SIDE_S.1).then_some((spot, apart))
+    };
+    let (b, t2) = earlier(c)?;
+    let (a, t1) = earlier(b)?;
     let same_size = |p: &Spot, q: &Spot| {
         let ratio = p.height / q.height.max(1e-6);
         (1.0 / SAME_SIZE..=SAME_SIZE).contains(&ratio)

@@ -5,13 +5,14 @@ mod jolt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::event::{Comparison, FrameTime, Severity, Value};
+use protocol::units::rounded;
 use protocol::{ObjectClass, Point, TrackId, ZoneId};
 
 use self::jolt::Jolt;
 use super::explain::{self, Span};
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
-use crate::geometry::{IsoBox, polygon_contains};
+use crate::geometry::{IsoBox, Vector, polygon_contains};
 use crate::observation::{Basis, FrameView, Observation, half_size};
 use crate::tracker::{Group, Spot};
 
@@ -67,10 +68,14 @@ const NEAR_SCORE: f64 = 0.7;
 /// What is known of a vehicle.
 #[derive(Clone, Debug)]
 struct Vehicle {
+    track: TrackId,
     class: ObjectClass,
     spot: Spot,
-    /// Where in the picture it stands.
+    /// Where in the picture it stands, and on the ground.
     stand: Point,
+    middle: Option<Vector>,
+    /// How uncertain that is, m.
+    blur: f64,
     bounds: IsoBox,
     jolt: Option<Jolt>,
     /// Watched time and frame of the jolt.
@@ -102,6 +107,29 @@ impl Score {
             + 0.15 * self.broken_course
             + 0.40 * self.rider_down;
         sum.min(1.0)
+    }
+
+    /// The predicate's name, with all that makes the score.
+    fn name(&self) -> explain::Name<'static> {
+        let [d, c, t, b, r] = [
+            self.deceleration,
+            self.contact,
+            self.together,
+            self.broken_course,
+            self.rider_down,
+        ]
+        .map(|part| rounded(part, 2));
+        (
+            "score",
+            format!(
+                "Điểm va chạm: 0,45 × phanh gấp {d} + 0,25 × sát nhau {c} + 0,15 × dừng cùng lúc \
+                 {t} + 0,15 × lệch hướng {b} + 0,40 × người ngã {r}"
+            ),
+            format!(
+                "Crash score: 0.45 × deceleration {d} + 0.25 × contact {c} + 0.15 × at rest \
+                 together {t} + 0.15 × broken course {b} + 0.40 × somebody lies {r}"
+            ),
+        )
     }
 }
 
@@ -154,9 +182,12 @@ impl Crash {
             }
             let bounds = IsoBox::new(&user.bounds, frame.sight.aspect);
             let vehicle = self.vehicles.entry(user.track).or_insert_with(|| Vehicle {
+                track: user.track,
                 class: user.class,
                 spot: user.spot,
                 stand: user.spot.foot,
+                middle: None,
+                blur: 0.0,
                 bounds,
                 jolt: None,
                 jolted: (watched, frame.at),
@@ -169,6 +200,8 @@ impl Crash {
             vehicle.class = user.class;
             vehicle.spot = user.spot;
             vehicle.stand = frame.stand(user);
+            vehicle.middle = frame.middle(user);
+            vehicle.blur = frame.sight.blur(&user.spot).unwrap_or(0.0);
             vehicle.bounds = bounds;
             vehicle.seen = watched;
             if frame.is_covered(user) {
@@ -188,7 +221,7 @@ impl Crash {
                 let is_old = !(0.0..=RECENT_S).contains(&(watched - vehicle.jolted.0))
                     && vehicle.rests_since.is_none();
                 let blur = match user.spot.ground {
-                    Some(_) => frame.sight.blur(&user.spot).unwrap_or(f64::MAX),
+                    Some(_) => vehicle.blur,
                     None => 0.02,
                 };
                 if let Some(jolt) = jolt::newest(trail, blur)
@@ -239,28 +272,26 @@ impl Crash {
                 Basis::Picture => ramp(jolt.deceleration, (3.0, 7.0)),
             })
         };
-        let way = a.spot.way_to(&b.spot);
-        let contact = match way.basis {
-            Basis::Ground => {
-                let extent = |v: &Vehicle, jolt: Option<Jolt>| {
-                    let (length, width) = half_size(v.class).unwrap_or((1.0, 0.5));
-                    // Along its course where that is known, else half-way.
-                    let along = jolt.map_or(0.7, |jolt| {
-                        let between = b.spot.iso - a.spot.iso;
-                        let degrees = jolt.course.angle_degrees(between);
-                        libm::fabs(libm::cos(degrees.to_radians()))
-                    });
-                    width + (length - width) * along
-                };
-                let gap = way.vector.length() - extent(a, jolt_a) - extent(b, jolt_b);
-                ramp(gap, (2.0, 0.0))
-            }
-            Basis::Picture => {
-                let smaller = (a.bounds.width * a.bounds.height)
-                    .min(b.bounds.width * b.bounds.height)
-                    .max(1e-12);
-                ramp(a.bounds.overlap(&b.bounds) / smaller, (0.0, 0.15))
-            }
+        let contact = if let (Some(from), Some(to)) = (a.middle, b.middle) {
+            let between = to - from;
+            let extent = |v: &Vehicle| {
+                let (length, width) = half_size(v.class).unwrap_or((1.0, 0.5));
+                // Along its course where that is known, else half-way.
+                let along = frame
+                    .queue
+                    .course(v.track)
+                    .and_then(|course| course.ground?.dot(between.unit()?).abs().into())
+                    .unwrap_or(0.7);
+                width + (length - width) * along
+            };
+            let blur = libm::sqrt(a.blur * a.blur + b.blur * b.blur);
+            let gap = between.length() - extent(a) - extent(b) + blur;
+            ramp(gap, (2.0, 0.0))
+        } else {
+            let smaller = (a.bounds.width * a.bounds.height)
+                .min(b.bounds.width * b.bounds.height)
+                .max(1e-12);
+            ramp(a.bounds.overlap(&b.bounds) / smaller, (0.0, 0.15))
         };
         let apart = match (a.rests_since, b.rests_since) {
             (Some(a), Some(b)) => (a - b).abs(),
@@ -302,11 +333,7 @@ impl Crash {
         };
         let explanation = vec![
             explain::number(
-                explain::name(
-                    "score",
-                    "Điểm va chạm (tổng có trọng số của các dấu hiệu)",
-                    "Crash score (weighted sum of what speaks for one)",
-                ),
+                score.name(),
                 (score.total(), Comparison::AtLeast, self.min_score),
                 "",
                 span,
