@@ -330,6 +330,7 @@ impl Traffic {
             time_quality: TimeQuality::Media,
             aspect: 16.0 / 9.0,
             believed_from: 0.45,
+            camera_motion: None,
             items,
         }));
         inputs

@@ -45,6 +45,18 @@ impl Vector {
         self.x * other.y - self.y * other.x
     }
 
+    /// The distance from the nearest point of a segment.
+    pub fn distance_to_segment(self, (a, b): (Self, Self)) -> f64 {
+        let along = b - a;
+        let squared = along.dot(along);
+        let part = if squared > 0.0 {
+            ((self - a).dot(along) / squared).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        (self - (a + along * part)).length()
+    }
+
     /// The same direction with length 1; `None` for no direction.
     pub fn unit(self) -> Option<Self> {
         let length = self.length();

@@ -7,7 +7,7 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
+//! [`calibration`] and [`observation`] → [`signals`], [`crossing`] and [`queue`] →
 //! [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
@@ -25,6 +25,7 @@ pub mod stance;
 
 pub mod crossing;
 pub mod health;
+pub mod queue;
 pub mod schedule;
 pub mod signals;
 
@@ -36,7 +37,7 @@ pub mod near_miss;
 pub use calibration::Calibration;
 pub use config::{
     Fault, Lamp, LampColour, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup,
-    SignalUse, StaleAfter, Zone,
+    SignalUse, StaleAfter, StopLine, Zone,
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};

@@ -22,6 +22,7 @@ use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Motion, Observation, Sight};
+use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
 use crate::tracker::{Moment, Track, Tracker, TrackerState};
@@ -97,6 +98,7 @@ pub struct Scene {
     ground: Option<Ground>,
     tracker: Tracker,
     signals: SignalBoard,
+    queues: Queues,
     rules: Vec<Box<dyn Rule>>,
     observations: Vec<Observation>,
     /// The latest instant heard of.
@@ -152,6 +154,7 @@ impl Scene {
             tracker: Tracker::new(config.tracker).on_ground(ground.clone()),
             ground,
             signals: SignalBoard::new(&config.signals),
+            queues: Queues::new(config.stop_lines.clone()),
             rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
             observations: Vec::new(),
             clock: None,
@@ -253,6 +256,7 @@ impl Scene {
     /// How many things tracker and rules remember, for the test that this stays bounded.
     pub fn remembered(&self) -> usize {
         self.tracker.tracks().len()
+            + self.queues.remembered()
             + self
                 .rules
                 .iter()
@@ -361,12 +365,15 @@ impl Scene {
         }
         let tracks: &[Track] = self.tracker.tracks();
         Observation::collect(tracks, moment.at, &sight, &mut self.observations);
+        self.queues
+            .update(moment, &self.observations, tracks, &self.signals, &sight);
         let frame = FrameView {
             at: moment.at,
             watched: moment.watched,
             users: &self.observations,
             signals: &self.signals,
             sight,
+            queue: &self.queues,
             health: self.health,
             tracks,
         };
@@ -526,6 +533,7 @@ impl Scene {
         self.settle(out);
         self.tracker.restart();
         self.signals.forget();
+        self.queues.forget();
         self.frame = None;
         self.clock = Some(now);
         self.unwatched_us = 0;
@@ -541,6 +549,7 @@ impl Scene {
         // their clock may start anew.
         self.tracker.restart();
         self.signals.forget();
+        self.queues.forget();
         self.frame = None;
         self.clock = None;
         self.unwatched_us = 0;

@@ -75,6 +75,9 @@ fn line(event: &Event, setup: &Setup, image: [f64; 2]) -> Value {
         line["speed_kmh"] = (*speed).into();
     }
     line["onset"] = seconds(event.onset).into();
+    line["facts"] = json!(event.facts);
+    let tracks = event.actors.iter().map(|actor| actor.track.to_string());
+    line["tracks"] = json!(tracks.collect::<Vec<String>>());
     line
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Subject {
 const WHEELS: [&str; 5] = ["bicycle", "motorcycle", "car", "bus", "truck"];
 /// How far before and beyond the stop line a U-turn is looked for, m.
 const TURNING_SPACE_M: f64 = 30.0;
+/// Shorter lines are not drawn, in parts of the picture.
+const LEAST_DRAWN: f64 = 0.03;
 /// The shortest grace that is usual after the beginning of red, s.
 const GRACE_S: f64 = 0.3;
 /// Where a stop line's forward side is, m beyond it.
@@ -50,6 +52,9 @@ pub(crate) fn setup(scene: &SceneFile, world: &World) -> Setup {
         .collect();
     for leg in &scene.watch_approaches {
         watch_approach(&mut setup, scene, leg, world);
+    }
+    for leg in scene.approaches.keys() {
+        describe_approach(&mut setup, scene, leg, world);
     }
     for leg in &scene.no_uturn {
         watch_turns(&mut setup, scene, leg, world);
@@ -112,6 +117,32 @@ fn watch_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World
         ),
     ];
     setup.rule("stop_line", &name, &subject, &place, &hold);
+}
+
+/// The stop line of an approach at which no rule watches, so that who waits there is known to wait.
+fn describe_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World) {
+    let is_watched = scene.watch_approaches.iter().any(|watched| watched == leg);
+    let Some(approach) = scene.approaches.get(leg).filter(|_| !is_watched) else {
+        return;
+    };
+    let line = format!("stop-line-{}", words::id(leg));
+    // Far off, a line is a speck that no technician would draw.
+    let [a, b] = approach.stop_line;
+    let (sin, cos) = approach.heading.sin_cos();
+    let middle = centre(&[a, b]);
+    let beyond = world.project([middle[0] + BEYOND_M * cos, middle[1] + BEYOND_M * sin]);
+    let is_drawn = world.line(a, b).zip(beyond).is_some_and(|((a, b), p)| {
+        let along = [b[0] - a[0], b[1] - a[1]];
+        let length = along[0].hypot(along[1]).max(1e-9);
+        let away = (along[0] * (p[1] - a[1]) - along[1] * (p[0] - a[0])).abs() / length;
+        length > LEAST_DRAWN && away > LEAST_DRAWN / 4.0
+    });
+    if is_drawn && setup.line(&line, approach.stop_line, approach.heading, world) {
+        let group = words::id(&approach.signal);
+        setup.signal(&group);
+        let entry = [("line", text(&line)), ("signal", text(&group))];
+        setup.push("approach", table(entry));
+    }
 }
 
 /// U-turns of who comes from an approach.
@@ -231,6 +262,12 @@ fn watch_zone(
                 ("min_vehicles", limit("congestion", "min_veh")),
                 ("min_count", limit("congestion", "min_veh")),
                 ("max_speed_kmh", limit("congestion", "v_kmh")),
+                // A scenario counts slow vehicles, whatever the others do.
+                ("max_mean_speed_kmh", Some(300.0)),
+                (
+                    "min_occupancy",
+                    limit("congestion", "occupancy").or(Some(0.0)),
+                ),
                 ("min_duration_s", limit("congestion", "hold_s")),
             ];
             setup.rule("congestion", piece, &subject, &[place], &limits);
@@ -266,7 +303,7 @@ fn watch_zone(
     }
 }
 
-/// Stopping and parking: one rule for those who may stop somewhere, and one for all others.
+/// Stopping and parking, with those who may stop somewhere.
 fn watch_stopping(
     setup: &mut Setup,
     scene: &SceneFile,
@@ -278,40 +315,25 @@ fn watch_stopping(
         zone: Some(zone.id.clone()),
         leg: None,
     };
-    let vehicles = ["motorcycle", "car", "bus", "truck"];
-    let allowed_in = |class: &str| -> Vec<&str> {
-        let may = |zone: &Zone| {
-            zone.cls
-                .iter()
-                .any(|name| words::class(name).as_str() == class)
-        };
-        let zones = exempt.iter().filter(|(_, zone)| may(zone));
-        zones
-            .flat_map(|(ids, _)| ids.iter().map(String::as_str))
-            .collect()
-    };
-    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
-    for class in vehicles {
-        let zones = allowed_in(class);
-        match groups.iter_mut().find(|(_, known)| *known == zones) {
-            Some((classes, _)) => classes.push(class),
-            None => groups.push((vec![class], zones)),
-        }
+    let may_stop: Vec<&str> = exempt
+        .first()
+        .map(|(_, zone)| zone.cls.iter().map(|name| words::class(name).as_str()))
+        .into_iter()
+        .flatten()
+        .collect();
+    if exempt.iter().any(|(_, other)| other.cls != exempt[0].1.cls) {
+        setup.note("places where different classes may stop are taken for one".to_owned());
     }
-    for (index, (classes, zones)) in groups.into_iter().enumerate() {
-        let name = format!("{piece}-{}", index + 1);
-        let mut place = vec![
-            ("zone", text(piece)),
-            ("classes", texts(classes.into_iter())),
-        ];
-        if !zones.is_empty() {
-            place.push(("except_zones", texts(zones.iter().copied())));
-            place.push(("exempt_zones", texts(zones.into_iter())));
-        }
-        for kind in ["illegal_stop", "illegal_parking"] {
-            let limits = [("min_dwell_s", scene.threshold(kind, "hold_s"))];
-            setup.rule(kind, &name, &subject, &place, &limits);
-        }
+    let zones = exempt.iter().flat_map(|(ids, _)| ids);
+    let zones: Vec<&str> = zones.map(String::as_str).collect();
+    let mut place = vec![("zone", text(piece))];
+    if !zones.is_empty() && !may_stop.is_empty() {
+        place.push(("exempt_zones", texts(zones.into_iter())));
+        place.push(("exempt_classes", texts(may_stop.into_iter())));
+    }
+    for kind in ["illegal_stop", "illegal_parking"] {
+        let limits = [("min_dwell_s", scene.threshold(kind, "hold_s"))];
+        setup.rule(kind, piece, &subject, &place, &limits);
     }
 }
 

@@ -174,6 +174,15 @@ pub struct SignalUse {
     pub has_clock_margin: bool,
 }
 
+/// A stop line, and the signal that vehicles before it wait for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StopLine {
+    /// Where.
+    pub line: Line,
+    /// For what.
+    pub signal: SignalGroupId,
+}
+
 /// One kind of rule at one place with its parameters.
 #[derive(Clone, Debug)]
 pub struct RuleConfig {
@@ -202,6 +211,9 @@ pub struct SceneConfig {
     pub lines: Vec<Line>,
     /// Signal groups.
     pub signals: Vec<SignalGroup>,
+    /// Where vehicles wait for a signal: every `[[approach]]`, and every line
+    /// that a rule names together with a signal.
+    pub stop_lines: Vec<StopLine>,
     /// How road users are followed.
     pub tracker: TrackerConfig,
     /// What is watched for.
@@ -218,6 +230,7 @@ impl SceneConfig {
         "zone",
         "line",
         "signal",
+        "approach",
         "tracker",
         "rule",
         "utc_offset_min",
@@ -249,6 +262,16 @@ impl SceneConfig {
         }
         config.utc_offset_min = places::utc_offset(&mut camera);
         let utc_offset_min = config.utc_offset_min;
+        camera.each_table("approach", |section| {
+            let places = Places {
+                utc_offset_min,
+                table,
+                zones: &config.zones,
+                lines: &config.lines,
+                signals: &config.signals,
+            };
+            config.stop_lines.extend(rules::approach(section, &places));
+        });
         camera.each_table("rule", |section| {
             let places = Places {
                 utc_offset_min,
@@ -258,6 +281,10 @@ impl SceneConfig {
                 signals: &config.signals,
             };
             config.rules.extend(rules::read(section, &places));
+            let stop_line = rules::stop_line(section, &places);
+            config
+                .stop_lines
+                .extend(stop_line.filter(|line| !config.stop_lines.contains(line)));
         });
         config.signal_uses = signal_uses(table);
         unique(table, "zone", "id", &mut faults);

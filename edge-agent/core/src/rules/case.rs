@@ -103,6 +103,16 @@ impl Reporter<'_> {
         None
     }
 
+    /// Tells at once what nearly was an event of a subject that is no road
+    /// user, because no tracker will say that it is gone.
+    pub fn tell_near_miss(&mut self, subject: TrackId) {
+        let miss = self
+            .near
+            .as_deref_mut()
+            .and_then(|near| near.take_of(self.index, subject));
+        self.out.extend(miss.map(Output::NearMiss));
+    }
+
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
     pub fn raise(&mut self, onset: Onset) -> Case {
         let identity = self.identity;

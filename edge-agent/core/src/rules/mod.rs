@@ -6,15 +6,27 @@
 //! on a track's first moments. How to add one: `docs/design/rules.md`.
 
 mod case;
+mod episode;
 pub mod explain;
+mod members;
 mod params;
 mod presence;
 mod red_crossing;
+mod standing;
 
+mod blocking_junction;
+mod congestion;
+mod crash;
+mod crowd;
+mod debris;
+mod illegal_parking;
+mod illegal_stop;
 mod illegal_turn;
 mod illegal_uturn;
+mod intrusion;
 mod loitering;
 mod pedestrian_on_carriageway;
+mod queue;
 mod red_light;
 mod stop_line;
 mod stopped_vehicle;
@@ -29,7 +41,7 @@ use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
 
-use crate::config::{RuleConfig, Section};
+use crate::config::{RuleConfig, Section, StopLine};
 use crate::coverage::Unwatched;
 use crate::input::Gap;
 use crate::observation::FrameView;
@@ -37,10 +49,19 @@ use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
+    blocking_junction::ENTRY,
+    congestion::ENTRY,
+    crash::ENTRY,
+    crowd::ENTRY,
+    debris::ENTRY,
+    illegal_parking::ENTRY,
+    illegal_stop::ENTRY,
     illegal_turn::ENTRY,
     illegal_uturn::ENTRY,
+    intrusion::ENTRY,
     loitering::ENTRY,
     pedestrian_on_carriageway::ENTRY,
+    queue::ENTRY,
     red_light::ENTRY,
     stop_line::ENTRY,
     stopped_vehicle::ENTRY,
@@ -151,6 +172,37 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         place: rule.place().cloned(),
         schedule,
         rule,
+    })
+}
+
+/// The keys of an `[[approach]]`.
+const APPROACH: &[Param] = &[
+    Param::new("line", Form::Line, "the stop line"),
+    Param::new("signal", Form::Signal, "what vehicles before it wait for"),
+];
+
+/// Reads one `[[approach]]`.
+pub(crate) fn approach(section: &mut Section<'_>, places: &Places<'_>) -> Option<StopLine> {
+    let mut params = Params::new(section, APPROACH, places);
+    let line = params.line("line");
+    let signal = params.signal("signal");
+    Some(StopLine {
+        line: line?,
+        signal: signal?,
+    })
+}
+
+/// The stop line of a rule that names a line and a signal, if both were understood.
+pub(crate) fn stop_line(section: &mut Section<'_>, places: &Places<'_>) -> Option<StopLine> {
+    let (line, signal) = (section.peek("line")?, section.peek("signal")?);
+    Some(StopLine {
+        line: places.lines.iter().find(|l| l.id.as_str() == line)?.clone(),
+        signal: places
+            .signals
+            .iter()
+            .find(|s| s.group.as_str() == signal)?
+            .group
+            .clone(),
     })
 }
 

@@ -322,14 +322,19 @@ pub(crate) fn told(out: &[Output]) -> String {
                     Phase::Update => "goes on",
                     Phase::End => "is over",
                 };
-                let actor = &event.actors[0];
+                let actors = event.actors.iter();
+                let actors = actors.map(|actor| format!("{}#{}", actor.class, actor.track.rank));
+                let actors: Vec<String> = actors.collect();
+                let who = if actors.is_empty() {
+                    "nobody in particular".to_owned()
+                } else {
+                    actors.join(" and ")
+                };
                 write!(
                     text,
-                    "{} {phase} (revision {}): {}#{} since {:.1}",
+                    "{} {phase} (revision {}): {who} since {:.1}",
                     event.kind,
                     event.revision,
-                    actor.class,
-                    actor.track.rank,
                     seconds(event.onset)
                 )
                 .unwrap();
