@@ -176,7 +176,7 @@ impl Sequence {
         for shown in result {
             let id = ids.partition_point(|id| *id < shown.track) + 1;
             let b = shown.bounds;
-            let _ = writeln!(
+            writeln!(
                 text,
                 "{},{id},{:.2},{:.2},{:.2},{:.2},{:.4},{},-1,-1",
                 shown.frame + 1,
@@ -186,7 +186,8 @@ impl Sequence {
                 b.height * self.height,
                 shown.score,
                 mot_class(shown.class),
-            );
+            )
+            .expect("a String takes whatever is written");
         }
         text
     }

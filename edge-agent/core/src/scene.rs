@@ -151,7 +151,7 @@ impl Scene {
             .map_err(|fault| vec![fault])?;
         Ok(Self {
             identity,
-            tracker: Tracker::new(config.tracker).on_ground(ground.clone()),
+            tracker: Tracker::new(config.tracker).on_ground(ground),
             ground,
             signals: SignalBoard::new(&config.signals),
             queues: Queues::new(config.stop_lines.clone()),

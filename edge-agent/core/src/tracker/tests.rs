@@ -55,9 +55,12 @@ fn run_noted(tracker: &mut Tracker, (from, to): (f64, f64), at: impl Fn(f64) -> 
         aspect: ASPECT,
         ground: None,
     };
-    for tick in 0..((to - from) * 10.0).round() as u32 {
-        let moment = moment(from + f64::from(tick) / 10.0);
-        let mut items = at(from + f64::from(tick) / 10.0);
+    for t in (0_u32..).map(|tick| from + f64::from(tick) / 10.0) {
+        if t > to - 1e-9 {
+            break;
+        }
+        let moment = moment(t);
+        let mut items = at(t);
         items.sort_by(|a, b| b.score.total_cmp(&a.score));
         tracker.step(&moment, BELIEVED_FROM, &items);
         for track in tracker.tracks_mut() {
@@ -437,7 +440,7 @@ fn a_damaged_state_is_left_out_track_by_track() {
 #[test]
 fn a_camera_that_shakes_and_says_so_loses_nobody() {
     // The picture jumps by more than a person's width.
-    let shake = |frame: u32| if frame % 2 == 0 { 0.0 } else { 0.12 };
+    let shake = |frame: u32| if frame.is_multiple_of(2) { 0.0 } else { 0.12 };
     let person = |frame: u32, x: f64| Detection {
         class: ObjectClass::Person,
         score: 0.9,
