@@ -25,6 +25,7 @@ const SHORTEST: f64 = 0.33;
 
 /// Something bright.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // four measurements, each of its own
 pub(crate) struct Light {
     /// Its middle along the region, 0 to 1.
     pub(crate) place: f64,
