@@ -35,8 +35,9 @@ pub(crate) struct Subject {
 const WHEELS: [&str; 5] = ["bicycle", "motorcycle", "car", "bus", "truck"];
 /// How far before and beyond the stop line a U-turn is looked for, m.
 const TURNING_SPACE_M: f64 = 30.0;
-/// The shortest grace that is usual after the beginning of red, s.
-const GRACE_S: f64 = 0.3;
+/// The scenarios know no grace after the beginning of red; this is what the
+/// instant of a crossing may be wrong by, s.
+const GRACE_S: f64 = 0.1;
 /// Where a stop line's forward side is, m beyond it.
 const BEYOND_M: f64 = 3.0;
 

@@ -9,9 +9,8 @@ use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
 use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
-use crate::crossing::is_leap;
 use crate::geometry::{Vector, polygon_contains};
-use crate::observation::{Basis, FrameView, Observation};
+use crate::observation::{Basis, FrameView, Length, Observation};
 use crate::tracker::Spot;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -57,8 +56,19 @@ const LEAP_DEG: f64 = 75.0;
 const BEGINS_DEG: f64 = 20.0;
 /// Outside, or not seen, for up to this long is flicker, s.
 const FLICKER_S: f64 = 1.5;
-/// No vehicle pulls more to the side when it turns, m/s²: tyres hold 0.8 g.
-const MOST_PULL: f64 = 8.0;
+/// No vehicle pulls more to the side when it turns, m/s²: tyres hold 0.8 g, and
+/// half as much again is for the coarse beginning and end of what is measured.
+const MOST_PULL: f64 = 12.0;
+/// An id that leaps farther between looks went from one body to another.
+const LEAP: Length = Length {
+    metres: 4.0,
+    heights: 1.5,
+};
+/// And so much more per second.
+const LEAP_PER_S: Length = Length {
+    metres: 30.0,
+    heights: 14.0,
+};
 /// How far it goes is measured from looks this far apart, s.
 const SAMPLE_S: f64 = 0.2;
 /// A heading is that of the motion in the last so many seconds.
@@ -131,6 +141,12 @@ fn heading(user: &Observation, frame: &FrameView<'_>) -> Option<(Basis, Vector)>
     }
     let pace = user.motion?.picture;
     (pace.length() >= LEAST_PACE).then_some((Basis::Picture, pace.unit()?))
+}
+
+fn is_leap(from: &Spot, to: &Spot) -> bool {
+    let way = from.way_to(to);
+    let passed = to.at.time.since(from.at.time).0.max(0.0);
+    way.vector.length() > LEAP.of(way.basis) + LEAP_PER_S.of(way.basis) * passed
 }
 
 /// By how much `to` is turned from `from`, ±180°.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::event::{Comparison, Severity};
-use protocol::{EventTime, ObjectClass, TrackId, ZoneId};
+use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
@@ -87,8 +87,6 @@ struct Vehicle {
 /// Standing beyond the line.
 #[derive(Clone, Copy, Debug)]
 struct Stand {
-    /// Of which crossing.
-    crossed: EventTime,
     /// Where its front was at first.
     place: Spot,
     /// Watched seconds.
@@ -120,10 +118,10 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
 
 impl BeyondStopLine {
     /// Follows how long it stands where it is.
-    fn stand(&self, stand: Option<Stand>, run: &Run, front: &Spot, watched: f64) -> Stand {
+    fn stand(&self, stand: Option<Stand>, front: &Spot, watched: f64) -> Stand {
         let stays = |stand: &Stand| {
             let way = stand.place.way_to(front);
-            stand.crossed == run.crossed.at && way.vector.length() <= self.radius.of(way.basis)
+            way.vector.length() <= self.radius.of(way.basis)
         };
         match stand.filter(stays) {
             Some(stand) => {
@@ -137,7 +135,6 @@ impl BeyondStopLine {
                 }
             }
             None => Stand {
-                crossed: run.crossed.at,
                 place: *front,
                 stood_s: 0.0,
                 watched,
@@ -210,15 +207,17 @@ impl Rule for BeyondStopLine {
             let front = self
                 .stop_line
                 .follow(&mut vehicle.approach, user, &view, frame);
-            let run = vehicle.approach.as_ref().and_then(|approach| approach.run);
-            let (Some(run), Some(front)) = (run, front) else {
-                if run.is_none() {
-                    vehicle.stand = None;
-                }
+            let Some(front) = front else {
                 continue;
             };
-            let stand = self.stand(vehicle.stand, &run, &front, frame.watched);
+            let mut stand = self.stand(vehicle.stand, &front, frame.watched);
             vehicle.stand = Some(stand);
+            let Some(run) = vehicle.approach.as_ref().and_then(|approach| approach.run) else {
+                continue;
+            };
+            // Not what it stood before it was over the line.
+            let beyond_s = frame.at.time.since(run.crossed.at).0;
+            stand.stood_s = stand.stood_s.min(beyond_s);
             let is_near = stand.stood_s >= self.min_dwell_s || report.wants_near_misses();
             if !vehicle.raised
                 && self.classes.contains(&user.class)
