@@ -142,12 +142,12 @@ impl Edges {
         }
     }
 
-    /// How much of the way of the lower edge the upper edge went, or both sides.
+    /// How much of the way of the lower edge the upper edge went, or both sides; 1 for all.
     fn moved_as_a_whole(&self, later: &Self) -> f64 {
         let way = |a: f64, b: f64| (a - b).abs();
         let sides = way(self.left, later.left).min(way(self.right, later.right));
         let moved = way(self.top, later.top).max(sides);
-        moved / way(self.bottom, later.bottom).max(1e-4)
+        (moved / way(self.bottom, later.bottom).max(1e-4)).min(1.0)
     }
 }
 

@@ -47,6 +47,19 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             "it stands while it stays within this (without calibration)",
         ),
         Param::number(
+            "min_beyond_m",
+            (0.7, "m"),
+            (0.0, 10.0),
+            "who stands less far beyond the line may be a shorter vehicle that stands before it \
+             (calibrated cameras)",
+        ),
+        Param::number(
+            "min_beyond_heights",
+            (0.1, "box heights"),
+            (0.0, 5.0),
+            "who stands less far beyond the line may not be beyond it (without calibration)",
+        ),
+        Param::number(
             "max_beyond_m",
             (5.0, "m"),
             (0.5, 30.0),
@@ -72,6 +85,7 @@ struct BeyondStopLine {
     stop_line: StopLine,
     min_dwell_s: f64,
     radius: Length,
+    min_beyond: Length,
     max_beyond: Length,
     classes: Vec<ObjectClass>,
     vehicles: BTreeMap<TrackId, Vehicle>,
@@ -102,6 +116,10 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         metres: params.number("radius_m"),
         heights: params.number("radius_heights"),
     };
+    let min_beyond = Length {
+        metres: params.number("min_beyond_m"),
+        heights: params.number("min_beyond_heights"),
+    };
     let max_beyond = Length {
         metres: params.number("max_beyond_m"),
         heights: params.number("max_beyond_heights"),
@@ -110,6 +128,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         stop_line: stop_line?,
         min_dwell_s,
         radius,
+        min_beyond,
         max_beyond,
         classes: classes?,
         vehicles: BTreeMap::new(),
@@ -169,6 +188,16 @@ impl BeyondStopLine {
                 format!("Distance beyond the stop line ({})", basis.en()),
             ),
             (beyond, Comparison::AtMost, self.max_beyond.of(basis)),
+            basis.unit(),
+            stood,
+        ));
+        explanation.push(explain::number(
+            (
+                "surely_beyond_line",
+                format!("Khoảng cách quá vạch đủ chắc chắn ({})", basis.vi()),
+                format!("Far enough beyond the line to be sure ({})", basis.en()),
+            ),
+            (beyond, Comparison::AtLeast, self.min_beyond.of(basis)),
             basis.unit(),
             stood,
         ));
