@@ -43,6 +43,18 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             (1.0, 600.0),
             "within what time from the beginning of the turn",
         ),
+        Param::number(
+            "min_back_m",
+            (3.0, "m"),
+            (0.0, 100.0),
+            "how far it must have gone back since it was half-way (calibrated cameras)",
+        ),
+        Param::number(
+            "min_back_heights",
+            (0.7, "box heights"),
+            (0.0, 20.0),
+            "how far it must have gone back since it was half-way (without calibration)",
+        ),
         Param::new("classes", Form::Classes(MOTOR_VEHICLES), "which vehicles"),
     ],
     read,
@@ -82,6 +94,7 @@ struct IllegalUturn {
     from: Option<(Point, Point)>,
     min_turn_deg: f64,
     max_turn_s: f64,
+    min_back: Length,
     classes: Vec<ObjectClass>,
     vehicles: BTreeMap<TrackId, Vehicle>,
 }
@@ -111,7 +124,7 @@ struct Turn {
     /// The last frame at which it was not yet turning.
     began: FrameTime,
     /// About half-way.
-    half: FrameTime,
+    half: Spot,
     last: Spot,
 }
 
@@ -121,6 +134,10 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     let classes = params.classes("classes");
     let min_turn_deg = params.number("min_turn_deg");
     let max_turn_s = params.number("max_turn_s");
+    let min_back = Length {
+        metres: params.number("min_back_m"),
+        heights: params.number("min_back_heights"),
+    };
     Some(Box::new(IllegalUturn {
         zone: zone?,
         from: match from {
@@ -129,6 +146,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         },
         min_turn_deg,
         max_turn_s,
+        min_back,
         classes: classes?,
         vehicles: BTreeMap::new(),
     }))
@@ -171,7 +189,7 @@ impl Turn {
             went: 0.0,
             sample: spot,
             began: now,
-            half: now,
+            half: spot,
             last: spot,
         }
     }
@@ -193,7 +211,7 @@ impl Turn {
             self.sample = spot;
         }
         if self.turned.abs() < 90.0 {
-            self.half = now;
+            self.half = spot;
         }
         self.last = spot;
         self
@@ -261,6 +279,23 @@ impl IllegalUturn {
                 span,
             ),
         ];
+        let way = turn.half.way_to(&user.spot);
+        if way.basis == basis {
+            explanation.push(explain::number(
+                (
+                    "drove_back",
+                    format!("Quãng đường đi ngược lại ({})", basis.vi()),
+                    format!("Went back ({})", basis.en()),
+                ),
+                (
+                    -turn.came.dot(way.vector),
+                    Comparison::AtLeast,
+                    self.min_back.of(basis),
+                ),
+                basis.unit(),
+                Span::new(turn.half.at, frame.at),
+            ));
+        }
         if basis == Basis::Ground {
             // Of an id that went from one body to another that came the other
             // way, the heading turns at full speed.
@@ -303,7 +338,7 @@ impl IllegalUturn {
             ]),
             explanation,
             // Coming, half-way, going back.
-            evidence: vec![turn.began, turn.half],
+            evidence: vec![turn.began, turn.half.at],
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         ),
         Param::number(
             "radius_m",
-            (0.8, "m"),
+            (1.0, "m"),
             (0.2, 5.0),
             "it stands while it stays within this (calibrated cameras)",
         ),
