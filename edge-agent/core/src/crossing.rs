@@ -199,7 +199,7 @@ impl Crossing {
 }
 
 /// Whether no road user can have come from the one to the other: the id changed bodies.
-pub(crate) fn is_leap(from: &Spot, to: &Spot) -> bool {
+fn is_leap(from: &Spot, to: &Spot) -> bool {
     let height = f64::midpoint(from.height, to.height).max(1e-6);
     let dt = to.at.time.since(from.at.time).0.max(0.0);
     let ratio = to.height / from.height.max(1e-6);

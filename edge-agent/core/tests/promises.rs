@@ -18,10 +18,13 @@ use protocol::{
 };
 use support::{case, lines, play, scene};
 
-/// All five kinds with thresholds so low that a few seconds are enough.
+/// Kinds with thresholds so low that a few seconds are enough.
 const EAGER: &str = r#"
     zone = [{ id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] }]
-    line = [{ id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] }]
+    line = [
+        { id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] },
+        { id = "m", from = [0.0, 0.5], to = [1.0, 0.5], towards = [0.5, 0.6] },
+    ]
     signal = [{ group = "g", recorded = true, stale_after_s = 5.0 }]
     rule = [
         { id = "a", kind = "stopped_vehicle", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0 },
@@ -29,6 +32,10 @@ const EAGER: &str = r#"
         { id = "c", kind = "pedestrian_on_carriageway", zone = "z", min_duration_s = 0.5 },
         { id = "d", kind = "wrong_way", zone = "z", direction = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.5 },
         { id = "e", kind = "red_light", line = "l", signal = "g", grace_s = 0.1, min_travel_heights = 0.3 },
+        { id = "f", kind = "stop_line", line = "l", signal = "g", grace_s = 0.1, min_dwell_s = 0.3, radius_heights = 1.0, min_beyond_heights = 0.0 },
+        { id = "h", kind = "wrong_lane", zone = "z", classes = ["car", "motorcycle"], min_duration_s = 0.5, min_travel_heights = 0.0 },
+        { id = "i", kind = "illegal_uturn", zone = "z", min_turn_deg = 90.0, min_back_heights = 0.0 },
+        { id = "k", kind = "illegal_turn", entry_line = "l", exit_line = "m" },
     ]
 "#;
 

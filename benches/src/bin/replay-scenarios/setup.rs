@@ -37,8 +37,9 @@ const WHEELS: [&str; 5] = ["bicycle", "motorcycle", "car", "bus", "truck"];
 const TURNING_SPACE_M: f64 = 30.0;
 /// Shorter lines are not drawn, in parts of the picture.
 const LEAST_DRAWN: f64 = 0.03;
-/// The shortest grace that is usual after the beginning of red, s.
-const GRACE_S: f64 = 0.3;
+/// The scenarios know no grace after the beginning of red; this is what the
+/// instant of a crossing may be wrong by, s.
+const GRACE_S: f64 = 0.1;
 /// Where a stop line's forward side is, m beyond it.
 const BEYOND_M: f64 = 3.0;
 

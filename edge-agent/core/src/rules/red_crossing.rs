@@ -90,9 +90,65 @@ pub(super) struct Approach {
     crossing: Crossing,
     /// The last sighting definitely behind the line, with the instant since
     /// which it was red then.
-    behind_on_red: Option<(Spot, EventTime)>,
+    behind_on_red: Option<Behind>,
+    /// Where its box ended at the last looks, on average, and when that was.
+    edges: Option<(Edges, EventTime)>,
     /// A crossing on red; over when it is not red any more.
     pub(super) run: Option<Run>,
+}
+
+/// A sighting definitely behind the line on red.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    spot: Spot,
+    red_since: EventTime,
+    /// Unknown of sightings from before the track was believed.
+    edges: Option<Edges>,
+}
+
+/// Where a box ends in the isotropic picture.
+#[derive(Clone, Copy, Debug)]
+struct Edges {
+    top: f64,
+    bottom: f64,
+    left: f64,
+    right: f64,
+}
+
+/// Over this time edges are averaged, s.
+const EDGES_OVER_S: f64 = 0.4;
+/// When the lower edge of a box moves, another must move by this part of that
+/// at least. It is a quarter for a bus that leaves a camera on a high pole, and
+/// nothing for what is covered from below.
+const AS_A_WHOLE: f64 = 0.2;
+
+impl Edges {
+    fn of(user: &Observation, aspect: f64) -> Self {
+        Self {
+            top: user.bounds.y,
+            bottom: user.bounds.bottom(),
+            left: user.bounds.x * aspect,
+            right: user.bounds.right() * aspect,
+        }
+    }
+
+    fn towards(self, other: &Self, share: f64) -> Self {
+        let mix = |a: f64, b: f64| a + share * (b - a);
+        Self {
+            top: mix(self.top, other.top),
+            bottom: mix(self.bottom, other.bottom),
+            left: mix(self.left, other.left),
+            right: mix(self.right, other.right),
+        }
+    }
+
+    /// How much of the way of the lower edge the upper edge went, or both sides; 1 for all.
+    fn moved_as_a_whole(&self, later: &Self) -> f64 {
+        let way = |a: f64, b: f64| (a - b).abs();
+        let sides = way(self.left, later.left).min(way(self.right, later.right));
+        let moved = way(self.top, later.top).max(sides);
+        (moved / way(self.bottom, later.bottom).max(1e-4)).min(1.0)
+    }
 }
 
 /// A crossing on red.
@@ -101,7 +157,9 @@ pub(super) struct Run {
     pub(super) crossed: Crossed,
     on_line: Spot,
     red_since: EventTime,
-    behind: Spot,
+    behind: Behind,
+    /// How much of the way of the lower edge the rest of the box went since `behind`.
+    as_a_whole: Option<f64>,
     at_crossing: SignalState,
     /// At the newest sighting; a run is over when it is not red.
     during: SignalState,
@@ -177,7 +235,17 @@ impl StopLine {
             approach
         });
         let front = frame.front(user, view.normal)?;
+        let edges = Edges::of(user, frame.sight.aspect);
+        let edges = approach.edges.map_or(edges, |(lately, at)| {
+            let passed = frame.at.time.since(at).0.max(0.0);
+            lately.towards(&edges, 1.0 - libm::exp(-passed / EDGES_OVER_S))
+        });
+        approach.edges = Some((edges, frame.at.time));
         self.see(approach, &front, view, frame);
+        if let Some(run) = &mut approach.run {
+            let behind = run.behind.edges;
+            run.as_a_whole = behind.map(|behind| behind.moved_as_a_whole(&edges));
+        }
         Some(front)
     }
 
@@ -193,7 +261,12 @@ impl StopLine {
             }
         }
         if approach.crossing.behind().is_some_and(|b| b.at == spot.at) {
-            approach.behind_on_red = (now.state == SignalState::Red).then_some((*spot, now.since));
+            let edges = approach.edges.filter(|(_, at)| *at == spot.at.time);
+            approach.behind_on_red = (now.state == SignalState::Red).then_some(Behind {
+                spot: *spot,
+                red_since: now.since,
+                edges: edges.map(|(edges, _)| edges),
+            });
         }
         approach.run = approach
             .run
@@ -216,17 +289,17 @@ impl StopLine {
     fn run(
         &self,
         crossed: Crossed,
-        behind: Option<(Spot, EventTime)>,
+        behind: Option<Behind>,
         clock: TimeQuality,
         frame: &FrameView<'_>,
     ) -> Option<Run> {
         let at_crossing = frame.signals.at(&self.signal, crossed.at);
         let margin = self.clock_margin.of(at_crossing.source?, clock)?;
-        let (behind, red_then) = behind?;
+        let behind = behind?;
         let is_case = at_crossing.state == SignalState::Red
             && crossed.at.since(at_crossing.since).0 - margin >= self.grace_s
             // Behind the line in this very red phase.
-            && red_then == at_crossing.since;
+            && behind.red_since == at_crossing.since;
         is_case.then(|| Run {
             crossed,
             on_line: frame.sight.spot(
@@ -239,6 +312,7 @@ impl StopLine {
             ),
             red_since: at_crossing.since,
             behind,
+            as_a_whole: None,
             at_crossing: at_crossing.state,
             during: at_crossing.state,
             margin,
@@ -276,7 +350,20 @@ impl StopLine {
         let red_for = run.red_for();
         let at_line = Span::new(crossed.before.at, crossed.after.at);
         let red = SignalState::Red.as_str();
-        vec![
+        let as_a_whole = run.as_a_whole.map(|part| {
+            explain::number(
+                explain::name(
+                    "moved_as_a_whole",
+                    "Mép trên hoặc hai bên khung đi theo mép dưới (không phải bị che từ dưới)",
+                    "Upper edge or both sides of the box moved with the lower edge (it was not \
+                     covered from below), as part of its way",
+                ),
+                (part, Comparison::AtLeast, AS_A_WHOLE),
+                "",
+                Span::new(run.behind.spot.at, now),
+            )
+        });
+        let at_the_line = [
             explain::is(
                 explain::name(
                     "signal_at_crossing",
@@ -329,9 +416,10 @@ impl StopLine {
                     crossed.least_before_heights,
                 ),
                 Basis::Picture.unit(),
-                Span::at(run.behind.at),
+                Span::at(run.behind.spot.at),
             ),
-        ]
+        ];
+        at_the_line.into_iter().chain(as_a_whole).collect()
     }
 
     /// What the signal showed since the crossing.

@@ -74,6 +74,8 @@ const SIDE: f64 = 0.006;
 const LOWER: f64 = 0.85;
 /// … and by this much more so than narrower: cut off from below.
 const SHAPE: f64 = 0.78;
+/// Who gets wider by more than this turns its side, and is not covered.
+const WIDER: f64 = 1.2;
 /// A stature follows what is seen in this time, s: a car that recedes halves in about two.
 const FOLLOWS_S: f64 = 0.7;
 /// The same while it looks cut off: in the end it may be a vehicle that turned.
@@ -152,7 +154,7 @@ impl Stature {
     fn is_low(&self, bounds: &IsoBox) -> bool {
         let is_low = |height: f64, width: f64, lower: f64, shape: f64| {
             let (less_high, narrower) = (height / self.height, width / self.width);
-            less_high < lower && less_high < shape * narrower
+            less_high < lower && less_high < shape * narrower && narrower < WIDER
         };
         is_low(bounds.height, bounds.width, LOWER, SHAPE)
             || (self.is_low
@@ -174,6 +176,7 @@ impl Stature {
         if self.is_covered || self.is_low {
             return rose > BACK * height
                 && top.abs() < TOP_MOVED * height
+                && now.width() < WIDER * lately.width()
                 && side < SIDES_MOVED * height;
         }
         let narrower = 1.0 - now.width() / lately.width();
@@ -276,7 +279,13 @@ mod tests {
 
     #[test]
     fn who_turns_its_side_is_not_covered() {
-        let turning = (0..20).map(|tick| bounds(0.5, 0.4, 0.05 + 0.004 * f64::from(tick), 0.1));
-        assert_eq!(cut(turning), 0);
+        // Seen from behind and above its length adds to its height, from the side to its width.
+        for lower in [0.0, 0.0015] {
+            let turning = (0..20).map(|tick| {
+                let part = f64::from(tick);
+                bounds(0.5, 0.4, 0.05 + 0.004 * part, 0.1 - lower * part)
+            });
+            assert_eq!(cut(turning), 0, "{lower}");
+        }
     }
 }

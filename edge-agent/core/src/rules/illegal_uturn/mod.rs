@@ -9,9 +9,8 @@ use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
 use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
-use crate::crossing::is_leap;
 use crate::geometry::{Vector, polygon_contains};
-use crate::observation::{Basis, FrameView, Observation};
+use crate::observation::{Basis, FrameView, Length, Observation};
 use crate::tracker::Spot;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -44,6 +43,18 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             (1.0, 600.0),
             "within what time from the beginning of the turn",
         ),
+        Param::number(
+            "min_back_m",
+            (3.0, "m"),
+            (0.0, 100.0),
+            "how far it must have gone back since it was half-way (calibrated cameras)",
+        ),
+        Param::number(
+            "min_back_heights",
+            (0.7, "box heights"),
+            (0.0, 20.0),
+            "how far it must have gone back since it was half-way (without calibration)",
+        ),
         Param::new("classes", Form::Classes(MOTOR_VEHICLES), "which vehicles"),
     ],
     read,
@@ -57,8 +68,19 @@ const LEAP_DEG: f64 = 75.0;
 const BEGINS_DEG: f64 = 20.0;
 /// Outside, or not seen, for up to this long is flicker, s.
 const FLICKER_S: f64 = 1.5;
-/// No vehicle pulls more to the side when it turns, m/s²: tyres hold 0.8 g.
-const MOST_PULL: f64 = 8.0;
+/// No vehicle pulls more to the side when it turns, m/s²: tyres hold 0.8 g, and
+/// half as much again is for the coarse beginning and end of what is measured.
+const MOST_PULL: f64 = 12.0;
+/// An id that leaps farther between looks went from one body to another.
+const LEAP: Length = Length {
+    metres: 4.0,
+    heights: 1.5,
+};
+/// And so much more per second.
+const LEAP_PER_S: Length = Length {
+    metres: 30.0,
+    heights: 14.0,
+};
 /// How far it goes is measured from looks this far apart, s.
 const SAMPLE_S: f64 = 0.2;
 /// A heading is that of the motion in the last so many seconds.
@@ -72,6 +94,7 @@ struct IllegalUturn {
     from: Option<(Point, Point)>,
     min_turn_deg: f64,
     max_turn_s: f64,
+    min_back: Length,
     classes: Vec<ObjectClass>,
     vehicles: BTreeMap<TrackId, Vehicle>,
 }
@@ -101,7 +124,7 @@ struct Turn {
     /// The last frame at which it was not yet turning.
     began: FrameTime,
     /// About half-way.
-    half: FrameTime,
+    half: Spot,
     last: Spot,
 }
 
@@ -111,6 +134,10 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     let classes = params.classes("classes");
     let min_turn_deg = params.number("min_turn_deg");
     let max_turn_s = params.number("max_turn_s");
+    let min_back = Length {
+        metres: params.number("min_back_m"),
+        heights: params.number("min_back_heights"),
+    };
     Some(Box::new(IllegalUturn {
         zone: zone?,
         from: match from {
@@ -119,6 +146,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         },
         min_turn_deg,
         max_turn_s,
+        min_back,
         classes: classes?,
         vehicles: BTreeMap::new(),
     }))
@@ -131,6 +159,12 @@ fn heading(user: &Observation, frame: &FrameView<'_>) -> Option<(Basis, Vector)>
     }
     let pace = user.motion?.picture;
     (pace.length() >= LEAST_PACE).then_some((Basis::Picture, pace.unit()?))
+}
+
+fn is_leap(from: &Spot, to: &Spot) -> bool {
+    let way = from.way_to(to);
+    let passed = to.at.time.since(from.at.time).0.max(0.0);
+    way.vector.length() > LEAP.of(way.basis) + LEAP_PER_S.of(way.basis) * passed
 }
 
 /// By how much `to` is turned from `from`, ±180°.
@@ -155,7 +189,7 @@ impl Turn {
             went: 0.0,
             sample: spot,
             began: now,
-            half: now,
+            half: spot,
             last: spot,
         }
     }
@@ -177,7 +211,7 @@ impl Turn {
             self.sample = spot;
         }
         if self.turned.abs() < 90.0 {
-            self.half = now;
+            self.half = spot;
         }
         self.last = spot;
         self
@@ -245,6 +279,23 @@ impl IllegalUturn {
                 span,
             ),
         ];
+        let way = turn.half.way_to(&user.spot);
+        if way.basis == basis {
+            explanation.push(explain::number(
+                (
+                    "drove_back",
+                    format!("Quãng đường đi ngược lại ({})", basis.vi()),
+                    format!("Went back ({})", basis.en()),
+                ),
+                (
+                    -turn.came.dot(way.vector),
+                    Comparison::AtLeast,
+                    self.min_back.of(basis),
+                ),
+                basis.unit(),
+                Span::new(turn.half.at, frame.at),
+            ));
+        }
         if basis == Basis::Ground {
             // Of an id that went from one body to another that came the other
             // way, the heading turns at full speed.
@@ -287,7 +338,7 @@ impl IllegalUturn {
             ]),
             explanation,
             // Coming, half-way, going back.
-            evidence: vec![turn.began, turn.half],
+            evidence: vec![turn.began, turn.half.at],
         }
     }
 

@@ -79,14 +79,14 @@ fn who_turns_back_is_accused_once() {
         RULE,
         TURNS,
         &expect![[r#"
-            illegal_uturn starts (revision 1): car#1 since 3.7 until 7.4, decided at 7.4
-                turned: 180.0 >= 150.0 ° [3.7 to 7.4]
-                turn_took: 3.7 <= 30.0 s [3.7 to 7.4]
-                sideways_acceleration: 7.904 <= 8.0 m/s² [3.7 to 7.4]
+            illegal_uturn starts (revision 1): car#1 since 3.7 until 6.0, decided at 6.0
+                turned: 176.241 >= 150.0 ° [3.7 to 6.0]
+                turn_took: 2.3 <= 30.0 s [3.7 to 6.0]
+                sideways_acceleration: 11.888 <= 12.0 m/s² [3.7 to 6.0]
                 came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
-                class: "car" = "motorcycle, car, bus, truck" [0.0 to 7.4]
-                class_share: 1.0 >= 0.5 [0.0 to 7.4]
-                pictures of 3.7, 4.5, 7.4
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 6.0]
+                class_share: 1.0 >= 0.5 [0.0 to 6.0]
+                pictures of 3.7, 4.5, 6.0
         "#]],
     );
     check_uncalibrated(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::event::{Comparison, Severity};
-use protocol::{EventTime, ObjectClass, TrackId, ZoneId};
+use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
@@ -36,7 +36,7 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         ),
         Param::number(
             "radius_m",
-            (0.8, "m"),
+            (1.0, "m"),
             (0.2, 5.0),
             "it stands while it stays within this (calibrated cameras)",
         ),
@@ -45,6 +45,19 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             (0.15, "box heights"),
             (0.05, 1.0),
             "it stands while it stays within this (without calibration)",
+        ),
+        Param::number(
+            "min_beyond_m",
+            (0.7, "m"),
+            (0.0, 10.0),
+            "who stands less far beyond the line may be a shorter vehicle that stands before it \
+             (calibrated cameras)",
+        ),
+        Param::number(
+            "min_beyond_heights",
+            (0.1, "box heights"),
+            (0.0, 5.0),
+            "who stands less far beyond the line may not be beyond it (without calibration)",
         ),
         Param::number(
             "max_beyond_m",
@@ -72,6 +85,7 @@ struct BeyondStopLine {
     stop_line: StopLine,
     min_dwell_s: f64,
     radius: Length,
+    min_beyond: Length,
     max_beyond: Length,
     classes: Vec<ObjectClass>,
     vehicles: BTreeMap<TrackId, Vehicle>,
@@ -87,8 +101,6 @@ struct Vehicle {
 /// Standing beyond the line.
 #[derive(Clone, Copy, Debug)]
 struct Stand {
-    /// Of which crossing.
-    crossed: EventTime,
     /// Where its front was at first.
     place: Spot,
     /// Watched seconds.
@@ -104,6 +116,10 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         metres: params.number("radius_m"),
         heights: params.number("radius_heights"),
     };
+    let min_beyond = Length {
+        metres: params.number("min_beyond_m"),
+        heights: params.number("min_beyond_heights"),
+    };
     let max_beyond = Length {
         metres: params.number("max_beyond_m"),
         heights: params.number("max_beyond_heights"),
@@ -112,6 +128,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         stop_line: stop_line?,
         min_dwell_s,
         radius,
+        min_beyond,
         max_beyond,
         classes: classes?,
         vehicles: BTreeMap::new(),
@@ -120,10 +137,10 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
 
 impl BeyondStopLine {
     /// Follows how long it stands where it is.
-    fn stand(&self, stand: Option<Stand>, run: &Run, front: &Spot, watched: f64) -> Stand {
+    fn stand(&self, stand: Option<Stand>, front: &Spot, watched: f64) -> Stand {
         let stays = |stand: &Stand| {
             let way = stand.place.way_to(front);
-            stand.crossed == run.crossed.at && way.vector.length() <= self.radius.of(way.basis)
+            way.vector.length() <= self.radius.of(way.basis)
         };
         match stand.filter(stays) {
             Some(stand) => {
@@ -137,7 +154,6 @@ impl BeyondStopLine {
                 }
             }
             None => Stand {
-                crossed: run.crossed.at,
                 place: *front,
                 stood_s: 0.0,
                 watched,
@@ -172,6 +188,16 @@ impl BeyondStopLine {
                 format!("Distance beyond the stop line ({})", basis.en()),
             ),
             (beyond, Comparison::AtMost, self.max_beyond.of(basis)),
+            basis.unit(),
+            stood,
+        ));
+        explanation.push(explain::number(
+            (
+                "surely_beyond_line",
+                format!("Khoảng cách quá vạch đủ chắc chắn ({})", basis.vi()),
+                format!("Far enough beyond the line to be sure ({})", basis.en()),
+            ),
+            (beyond, Comparison::AtLeast, self.min_beyond.of(basis)),
             basis.unit(),
             stood,
         ));
@@ -210,15 +236,17 @@ impl Rule for BeyondStopLine {
             let front = self
                 .stop_line
                 .follow(&mut vehicle.approach, user, &view, frame);
-            let run = vehicle.approach.as_ref().and_then(|approach| approach.run);
-            let (Some(run), Some(front)) = (run, front) else {
-                if run.is_none() {
-                    vehicle.stand = None;
-                }
+            let Some(front) = front else {
                 continue;
             };
-            let stand = self.stand(vehicle.stand, &run, &front, frame.watched);
+            let mut stand = self.stand(vehicle.stand, &front, frame.watched);
             vehicle.stand = Some(stand);
+            let Some(run) = vehicle.approach.as_ref().and_then(|approach| approach.run) else {
+                continue;
+            };
+            // Not what it stood before it was over the line.
+            let beyond_s = frame.at.time.since(run.crossed.at).0;
+            stand.stood_s = stand.stood_s.min(beyond_s);
             let is_near = stand.stood_s >= self.min_dwell_s || report.wants_near_misses();
             if !vehicle.raised
                 && self.classes.contains(&user.class)
