@@ -312,6 +312,7 @@ fn form_in_words(form: Form) -> String {
         Form::Zones => "ids of zones; none".to_owned(),
         Form::Line => "id of a line; needed".to_owned(),
         Form::Signal => "signal group; needed".to_owned(),
+        Form::Flag => "true or false; false".to_owned(),
         Form::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
         Form::Classes(classes) => classes
             .iter()

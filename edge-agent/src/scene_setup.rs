@@ -90,6 +90,7 @@ pub fn calibrate(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, 
                 image_to_ground,
                 residual_m: Metres(residual_m),
                 points: 0,
+                ..Calibration::default()
             },
             doubts: Vec::new(),
         }),
@@ -132,6 +133,7 @@ fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fa
             image_to_ground: homography.matrix,
             residual_m: homography.residual_m,
             points: points.len(),
+            ..Calibration::default()
         },
         doubts,
     })
@@ -167,6 +169,7 @@ mod tests {
             image_to_ground: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
             residual_m: Metres(0.1),
             points: 6,
+            ..Calibration::default()
         };
         let worse = Calibration {
             residual_m: Metres(0.2),

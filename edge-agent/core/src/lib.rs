@@ -7,7 +7,7 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
+//! [`calibration`] and [`observation`] → [`signals`], [`crossing`] and [`speed`] →
 //! [`rules`].
 
 pub mod input;
@@ -25,13 +25,15 @@ pub mod observation;
 pub mod crossing;
 pub mod signals;
 
+pub mod speed;
+
 pub mod rules;
 
 pub use calibration::Calibration;
 pub use config::{
     Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, Zone,
 };
-pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
+pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
 pub use scene::{Identity, Scene, TrackView};
 pub use tracker::TrackerConfig;

@@ -18,10 +18,13 @@ use protocol::{
 };
 use support::{case, lines, play, scene};
 
-/// All five kinds with thresholds so low that a few seconds are enough.
+/// All kinds with thresholds so low that a few seconds are enough.
 const EAGER: &str = r#"
     zone = [{ id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] }]
-    line = [{ id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] }]
+    line = [
+        { id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] },
+        { id = "m", from = [0.6, 0.0], to = [0.6, 1.0], towards = [0.7, 0.5] },
+    ]
     signal = [{ group = "g", recorded = true, stale_after_s = 5.0 }]
     rule = [
         { id = "a", kind = "stopped_vehicle", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0 },
@@ -29,6 +32,7 @@ const EAGER: &str = r#"
         { id = "c", kind = "pedestrian_on_carriageway", zone = "z", min_duration_s = 0.5 },
         { id = "d", kind = "wrong_way", zone = "z", direction = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.5 },
         { id = "e", kind = "red_light", line = "l", signal = "g", grace_s = 0.1, min_travel_heights = 0.3 },
+        { id = "f", kind = "speeding", entry_line = "l", exit_line = "m", limit_kmh = 5.0, tolerance_kmh = 0.0, report_all = true },
     ]
 "#;
 

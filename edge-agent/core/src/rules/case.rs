@@ -6,7 +6,7 @@ use protocol::event::{Actor, EventKind, FrameTime, Phase, Value};
 use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
 
 use crate::config::RuleConfig;
-use crate::input::{EvidenceRequest, Output};
+use crate::input::{EvidenceRequest, Output, SpeedMeasured};
 use crate::scene::Identity;
 
 /// Everything that a rule found out when its last predicate became true.
@@ -65,6 +65,11 @@ pub struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
+    /// Puts out a measured speed, whoever drove it and however fast.
+    pub fn speed(&mut self, measured: SpeedMeasured) {
+        self.out.push(Output::Speed(measured));
+    }
+
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
     pub fn raise(&mut self, onset: Onset) -> Case {
         let identity = self.identity;

@@ -13,6 +13,7 @@ mod presence;
 mod loitering;
 mod pedestrian_on_carriageway;
 mod red_light;
+mod speeding;
 mod stopped_vehicle;
 mod wrong_way;
 
@@ -26,13 +27,14 @@ pub use params::{Form, Param, Params, Places};
 
 use crate::config::{RuleConfig, Section};
 use crate::input::Gap;
-use crate::observation::FrameView;
+use crate::observation::{FrameView, Sight};
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
     loitering::ENTRY,
     pedestrian_on_carriageway::ENTRY,
     red_light::ENTRY,
+    speeding::ENTRY,
     stopped_vehicle::ENTRY,
     wrong_way::ENTRY,
 ];
@@ -81,6 +83,12 @@ pub trait Rule: Debug + Send + Sync {
 
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;
+
+    /// Why it cannot work with this camera's calibration and what to do about
+    /// it; `None` where it can.
+    fn doubt(&self, _sight: &Sight<'_>) -> Option<String> {
+        None
+    }
 
     /// A copy. `Clone` cannot be asked of a `dyn Rule`.
     fn boxed(&self) -> Box<dyn Rule>;

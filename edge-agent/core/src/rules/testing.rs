@@ -74,6 +74,7 @@ pub(crate) fn scene(rule: &str, calibrated: bool) -> Scene {
         image_to_ground: [[100.0, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 1.0]],
         residual_m: Metres(0.1),
         points: 4,
+        ..Calibration::default()
     });
     Scene::new(identity(), config, calibration).unwrap()
 }
@@ -300,7 +301,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
 pub(crate) fn events(out: &[Output]) -> impl Iterator<Item = &Event> {
     out.iter().filter_map(|output| match output {
         Output::Event(event) => Some(event),
-        Output::Evidence(_) => None,
+        Output::Evidence(_) | Output::Speed(_) => None,
     })
 }
 
@@ -360,6 +361,16 @@ pub(crate) fn told(out: &[Output]) -> String {
                         .collect();
                     writeln!(text, ", {}", facts.join(", ")).unwrap();
                 }
+            }
+            Output::Speed(measured) => {
+                let (low, high) = (measured.low_kmh, measured.high_kmh);
+                let track = &measured.track;
+                writeln!(
+                    text,
+                    "speed of {}#{}: {:.1} km/h ({low:.1} to {high:.1})",
+                    measured.class, track.rank, measured.speed_kmh
+                )
+                .unwrap();
             }
             Output::Evidence(wish) => {
                 let at: Vec<String> = wish

@@ -7,18 +7,26 @@
 //! any camera. So a box that is lower than it was, and not narrower, stands on
 //! nothing that is seen, and its contact point is nowhere.
 
+use protocol::NormBox;
+
 /// How big a road user has been lately.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stature {
     width: f64,
     height: f64,
     is_cut: bool,
+    /// The last detection's.
+    seen: (f64, f64),
+    /// Whether it was cut off by the side of the picture so far.
+    unlearnt: bool,
 }
 
 /// Lower than this part of what it was …
 const LOWER: f64 = 0.85;
 /// … and by this much more so than narrower: cut off from below.
 const SHAPE: f64 = 0.78;
+/// This close to the side of the picture a box ends there, and not its road user.
+const BORDER: f64 = 0.004;
 /// A stature follows what is seen in this time, s: a car that recedes halves in about two.
 const FOLLOWS_S: f64 = 0.7;
 /// The same while it looks cut off: in the end it may be a vehicle that turned.
@@ -30,11 +38,14 @@ impl Stature {
             width,
             height,
             is_cut: false,
+            seen: (width, height),
+            unlearnt: false,
         }
     }
 
     /// Takes the size of a detection `dt` seconds after the one before.
     pub(super) fn see(&mut self, width: f64, height: f64, dt: f64) {
+        self.seen = (width, height);
         let (lower, narrower) = (height / self.height, width / self.width);
         self.is_cut = lower < LOWER && lower < SHAPE * narrower;
         let time = if self.is_cut {
@@ -47,6 +58,19 @@ impl Stature {
         self.height += share * (height - self.height);
     }
 
+    /// A box that the side of the picture cuts off is narrower than its road
+    /// user: who drives into the picture grows wider as it recedes, and would
+    /// seem covered from below for seconds. Nothing is learnt from such a box.
+    pub(super) fn mind_the_border(&mut self, bounds: &NormBox) {
+        let at_side = bounds.x < BORDER || bounds.right() > 1.0 - BORDER;
+        if at_side {
+            self.unlearnt = true;
+        } else if core::mem::take(&mut self.unlearnt) {
+            (self.width, self.height) = self.seen;
+            self.is_cut = bounds.bottom() > 1.0 - BORDER;
+        }
+    }
+
     /// Whether the last detection was cut off from below.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
@@ -55,6 +79,7 @@ impl Stature {
     /// Follows a change of the picture's shape.
     pub(super) fn stretch(&mut self, factor: f64) {
         self.width *= factor;
+        self.seen.0 *= factor;
     }
 }
 

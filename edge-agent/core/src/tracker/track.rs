@@ -72,7 +72,11 @@ impl Track {
             misses: 0,
             filter: BoxFilter::new(&sighting.iso),
             last_seen_box: sighting.iso,
-            stature: Stature::new(sighting.iso.width, sighting.iso.height),
+            stature: {
+                let mut stature = Stature::new(sighting.iso.width, sighting.iso.height);
+                stature.mind_the_border(&sighting.bounds);
+                stature
+            },
             seen_watched: watched,
             first: at,
             votes,
@@ -87,6 +91,7 @@ impl Track {
         let since_seen = at.time.since(self.seen.time).0;
         self.stature
             .see(sighting.iso.width, sighting.iso.height, since_seen);
+        self.stature.mind_the_border(&sighting.bounds);
         self.last_seen_box = sighting.iso;
         self.bounds = self.filter.bounds().normalised(aspect);
         self.seen = at;
@@ -94,6 +99,11 @@ impl Track {
         self.hits = self.hits.saturating_add(1);
         self.misses = 0;
         self.votes.add(sighting.class, sighting.score);
+    }
+
+    /// The box of its last detection, unfiltered.
+    pub(crate) fn detected(&self, aspect: f64) -> NormBox {
+        self.last_seen_box.normalised(aspect)
     }
 
     /// What it is, by vote.
