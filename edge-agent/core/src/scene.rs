@@ -14,7 +14,7 @@ use protocol::{
 };
 
 use crate::calibration::{Calibration, Ground};
-use crate::config::{Fault, RuleConfig, SceneConfig};
+use crate::config::{Fault, SceneConfig};
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::rules::{EndReason, Reporter, Rule};
@@ -156,15 +156,6 @@ impl Scene {
     /// What the technician wrote.
     pub fn config(&self) -> &SceneConfig {
         &self.config
-    }
-
-    /// What speaks against rules with this camera's calibration, by rule.
-    pub fn doubts(&self) -> impl Iterator<Item = (&RuleConfig, String)> {
-        let sight = self.sight();
-        self.config
-            .rules
-            .iter()
-            .filter_map(move |rule| Some((rule, rule.rule.doubt(&sight)?)))
     }
 
     /// What was refused so far.

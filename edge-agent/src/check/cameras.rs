@@ -169,6 +169,7 @@ fn scene(config: &AgentConfig, camera: &CameraConfig, aspect: f64) -> Result<Sce
         good: Vec::new(),
         doubts: Vec::new(),
     };
+    let calibration = calibrated.as_ref().map(|c| c.calibration);
     if let Some(calibrated) = calibrated {
         let residual = calibrated.calibration.residual_m.0;
         words
@@ -181,6 +182,16 @@ fn scene(config: &AgentConfig, camera: &CameraConfig, aspect: f64) -> Result<Sce
             ConfigFaults { file, faults }.to_string()
         };
         words.doubts = calibrated.doubts.iter().map(|d| doubt(d)).collect();
+    }
+    let outlooks = camera
+        .scene
+        .outlooks(calibration.as_ref(), aspect)
+        .map_err(|fault| in_the_file(&[fault]))?;
+    for (rule, outlook) in outlooks {
+        match outlook {
+            Ok(good) => words.good.push(format!("rule {rule}: {good}")),
+            Err(doubt) => words.doubts.push(format!("rule {rule} {doubt}")),
+        }
     }
     words
         .good

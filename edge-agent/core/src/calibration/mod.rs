@@ -65,6 +65,20 @@ fn is_first_version(version: &u32) -> bool {
     *version == 1
 }
 
+impl Calibration {
+    /// Whether the ground's frame is left-handed as seen from above: distances
+    /// and speeds are right, but left and right are exchanged. Most often the
+    /// survey lists northing before easting.
+    pub fn is_mirrored(&self) -> bool {
+        let [a, b, c] = self.image_to_ground;
+        let determinant = a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
+            + a[2] * (b[0] * c[1] - b[1] * c[0]);
+        let weight = row_dot(&c, 0.5, 1.0);
+        // The picture's y grows downwards, so a right-handed ground turns the other way round.
+        determinant * weight > 0.0
+    }
+}
+
 impl Default for Calibration {
     /// Ten metres to the picture, seen from straight above, of which nothing is known.
     fn default() -> Self {

@@ -18,6 +18,8 @@ use protocol::{NormBox, Point, RuleId, ZoneId};
 pub use reader::{Number, Section};
 pub(crate) use reader::{listed, nearest};
 
+use crate::calibration::{Calibration, Ground};
+use crate::observation::Sight;
 use crate::rules::{self, Places, Rule};
 use crate::tracker::TrackerConfig;
 
@@ -205,6 +207,25 @@ impl SceneConfig {
             }
         }
         (config, faults)
+    }
+}
+
+impl SceneConfig {
+    /// What the rules that measure will be good for with a calibration, or why
+    /// they cannot measure and what to do about it; `aspect` is the picture's
+    /// width over its height.
+    pub fn outlooks(
+        &self,
+        calibration: Option<&Calibration>,
+        aspect: f64,
+    ) -> Result<Vec<(RuleId, Result<String, String>)>, Fault> {
+        let ground = calibration.map(Ground::new).transpose()?;
+        let sight = Sight {
+            aspect,
+            ground: ground.as_ref(),
+        };
+        let of = |rule: &RuleConfig| Some((rule.id.clone(), rule.rule.outlook(&sight)?));
+        Ok(self.rules.iter().filter_map(of).collect())
     }
 }
 

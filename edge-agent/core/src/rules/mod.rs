@@ -84,9 +84,10 @@ pub trait Rule: Debug + Send + Sync {
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;
 
-    /// Why it cannot work with this camera's calibration and what to do about
-    /// it; `None` where it can.
-    fn doubt(&self, _sight: &Sight<'_>) -> Option<String> {
+    /// What its measurements are good for with this camera's calibration, or
+    /// why it cannot measure and what to do about that; `None` for a rule
+    /// that does not depend on it.
+    fn outlook(&self, _sight: &Sight<'_>) -> Option<Result<String, String>> {
         None
     }
 

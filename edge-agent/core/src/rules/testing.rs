@@ -64,18 +64,23 @@ pub(crate) fn identity() -> Identity {
     }
 }
 
+/// The calibration of the camera that looks straight down.
+pub(crate) fn overhead() -> Calibration {
+    Calibration {
+        image_to_ground: [[100.0, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 1.0]],
+        residual_m: Metres(0.1),
+        points: 4,
+        ..Calibration::default()
+    }
+}
+
 pub(crate) fn scene(rule: &str, calibrated: bool) -> Scene {
     let table: toml::Table = format!("{PLACES}\n[[rule]]\nid = \"r\"\n{rule}")
         .parse()
         .unwrap();
     let (config, faults) = SceneConfig::from_table(&table);
     assert_eq!(faults, []);
-    let calibration = calibrated.then_some(Calibration {
-        image_to_ground: [[100.0, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 1.0]],
-        residual_m: Metres(0.1),
-        points: 4,
-        ..Calibration::default()
-    });
+    let calibration = calibrated.then(overhead);
     Scene::new(identity(), config, calibration).unwrap()
 }
 

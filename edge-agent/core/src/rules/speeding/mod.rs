@@ -288,6 +288,59 @@ impl Speeding {
         })
     }
 
+    /// What the gate is good for.
+    fn prospect(&self, site: &Site) -> String {
+        let stretch = &site.stretch;
+        let by_calibration = (stretch.length_m, stretch.length_sigma_m);
+        let (length, sigma) = match self.surveyed {
+            Some(tape) if tape.1 < by_calibration.1 => tape,
+            _ => by_calibration,
+        };
+        let limit = self.limits.others;
+        let off = limit * 2.0 * sigma / length;
+        let camera = site.camera.map_or_else(
+            || "of unknown height, so intervals are wider".to_owned(),
+            |camera| format!("{:.1} m above the road", camera.height_m),
+        );
+        format!(
+            "gate of {length:.1} m, known within {:.1} %: a true {limit:.0} km/h reads {:.1} to \
+             {:.1}, besides the jitter of boxes; camera {camera}",
+            200.0 * sigma / length,
+            limit - off,
+            limit + off,
+        )
+    }
+
+    /// Why nothing is measured, and what to do.
+    fn reason(&self, doubt: Doubt) -> String {
+        let most = self.quality.max_length_error * 100.0;
+        match doubt {
+            Doubt::Uncalibrated => {
+                "measures nothing, because the camera is not calibrated; run `edge-agent calibrate`"
+                    .to_owned()
+            }
+            Doubt::Residual(residual) => format!(
+                "measures nothing, because the calibration's residual is {residual:.2} m and \
+                 max_residual_m is {:.2}; survey again, or look for a mistyped point",
+                self.quality.max_residual_m
+            ),
+            Doubt::NoStretch => "measures nothing, because its lines bound no stretch of road: \
+                 they reach above the horizon, are not parallel, or are less than a metre apart; \
+                 draw both across the road, 15 m apart or more"
+                .to_owned(),
+            Doubt::Length { part } => format!(
+                "measures nothing, because the length of its gate is in doubt by {:.1} % and \
+                 max_length_error is {most:.1} %; survey points near both lines, move the lines \
+                 apart, or measure the gate with a tape and write `length_m`",
+                part * 100.0
+            ),
+            Doubt::Tape { metres } => format!(
+                "measures nothing, because its length_m and the calibration, which says \
+                 {metres:.2} m, differ by more than {most:.1} %; measure both again"
+            ),
+        }
+    }
+
     /// Measures a passage, if it is one.
     fn measure(
         &self,
@@ -535,32 +588,10 @@ impl Rule for Speeding {
         self.passages.len()
     }
 
-    fn doubt(&self, sight: &Sight<'_>) -> Option<String> {
-        let most = self.quality.max_length_error * 100.0;
-        Some(match self.survey(sight).err()? {
-            Doubt::Uncalibrated => {
-                "measures nothing, because the camera is not calibrated; run `edge-agent calibrate`"
-                    .to_owned()
-            }
-            Doubt::Residual(residual) => format!(
-                "measures nothing, because the calibration's residual is {residual:.2} m and \
-                 max_residual_m is {:.2}; survey again, or look for a mistyped point",
-                self.quality.max_residual_m
-            ),
-            Doubt::NoStretch => "measures nothing, because its lines bound no stretch of road: \
-                 they reach above the horizon, are not parallel, or are less than a metre apart; \
-                 draw both across the road, 15 m apart or more"
-                .to_owned(),
-            Doubt::Length { part } => format!(
-                "measures nothing, because the length of its gate is in doubt by {:.1} % and \
-                 max_length_error is {most:.1} %; survey points near both lines, move the lines \
-                 apart, or measure the gate with a tape and write `length_m`",
-                part * 100.0
-            ),
-            Doubt::Tape { metres } => format!(
-                "measures nothing, because its length_m and the calibration, which says \
-                 {metres:.2} m, differ by more than {most:.1} %; measure both again"
-            ),
+    fn outlook(&self, sight: &Sight<'_>) -> Option<Result<String, String>> {
+        Some(match self.survey(sight) {
+            Ok(site) => Ok(self.prospect(&site)),
+            Err(doubt) => Err(self.reason(doubt)),
         })
     }
 

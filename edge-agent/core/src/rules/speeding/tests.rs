@@ -1,6 +1,7 @@
 use expect_test::expect;
 
-use crate::rules::testing::{check, check_uncalibrated, events, play, scene};
+use crate::config::SceneConfig;
+use crate::rules::testing::{PLACES, check, check_uncalibrated, events, overhead, play, scene};
 
 /// The gate leads from x = 20 to x = 80 over the whole road.
 const RULE: &str = r#"
@@ -157,12 +158,20 @@ fn limits_and_bands_go_by_class() {
 
 #[test]
 fn a_doubtful_calibration_measures_nothing_and_says_why() {
-    let doubt = |rule: &str, calibrated| {
-        let scene = scene(rule, calibrated);
-        let doubts: Vec<String> = scene.doubts().map(|(_, doubt)| doubt).collect();
-        doubts.join("; ")
+    let outlook = |rule: &str, calibrated: bool| {
+        let text = format!("{PLACES}\n[[rule]]\nid = \"r\"\n{rule}");
+        let (config, faults) = SceneConfig::from_table(&text.parse().unwrap());
+        assert_eq!(faults, []);
+        let calibration = calibrated.then(overhead);
+        let mut outlooks = config.outlooks(calibration.as_ref(), 2.0).unwrap();
+        outlooks.pop().unwrap().1
     };
-    assert_eq!(doubt(RULE, true), "");
+    let doubt = |rule, calibrated| outlook(rule, calibrated).unwrap_err();
+    let good = outlook(RULE, true).unwrap();
+    assert!(
+        good.starts_with("gate of 60.0 m, known within 0.3 %"),
+        "{good}"
+    );
     assert!(doubt(RULE, false).contains("is not calibrated"));
     let strict = RULE.replace("report_all = true", "max_residual_m = 0.05");
     assert!(doubt(&strict, true).contains("residual is 0.10 m"));
