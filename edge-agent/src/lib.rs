@@ -6,9 +6,10 @@
 //! event → outbox and [`stills`] → uplink.
 //!
 //! Reading order: [`config`] → [`perception`] → [`scene_setup`] →
-//! [`replay`] → [`live`] → [`check`] → [`cli`].
+//! [`replay`] → [`live`] → [`calibrate`] → [`check`] → [`cli`].
 
 mod annotate;
+pub mod calibrate;
 pub mod check;
 pub mod cli;
 pub mod config;

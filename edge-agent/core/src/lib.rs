@@ -7,8 +7,8 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`], [`crossing`] and [`queue`] →
-//! [`rules`] → [`coverage`] and [`near_miss`].
+//! [`calibration`] and [`observation`] → [`signals`], [`crossing`], [`queue`] and
+//! [`speed`] → [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
 pub mod scene;
@@ -29,6 +29,8 @@ pub mod queue;
 pub mod schedule;
 pub mod signals;
 
+pub mod speed;
+
 pub mod rules;
 
 pub mod coverage;
@@ -41,7 +43,7 @@ pub use config::{
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};
-pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
+pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
 pub use scene::{Identity, ResumeError, Scene, SceneState, TrackView};

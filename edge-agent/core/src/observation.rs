@@ -395,6 +395,12 @@ impl<'a> FrameView<'a> {
         })
     }
 
+    /// A road user's box as the detector gave it, before any filter: what
+    /// measures must not lag behind.
+    pub fn detected(&self, user: &Observation) -> NormBox {
+        self.tracks[user.index].detected(self.sight.aspect)
+    }
+
     /// The observation of a track at this frame.
     pub fn find(&self, track: TrackId) -> Option<&'a Observation> {
         self.users

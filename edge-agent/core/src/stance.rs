@@ -237,7 +237,7 @@ impl FrameView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::tests::pole_camera;
+    use crate::calibration::tests::plane::pole_camera;
     use proptest::prelude::*;
 
     fn ground() -> Ground {

@@ -18,12 +18,13 @@ use protocol::{
 };
 use support::{case, lines, play, scene};
 
-/// Kinds with thresholds so low that a few seconds are enough.
+/// All kinds with thresholds so low that a few seconds are enough.
 const EAGER: &str = r#"
     zone = [{ id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] }]
     line = [
         { id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] },
         { id = "m", from = [0.0, 0.5], to = [1.0, 0.5], towards = [0.5, 0.6] },
+        { id = "n", from = [0.6, 0.0], to = [0.6, 1.0], towards = [0.7, 0.5] },
     ]
     signal = [{ group = "g", recorded = true, stale_after_s = 5.0 }]
     rule = [
@@ -36,6 +37,7 @@ const EAGER: &str = r#"
         { id = "h", kind = "wrong_lane", zone = "z", classes = ["car", "motorcycle"], min_duration_s = 0.5, min_travel_heights = 0.0 },
         { id = "i", kind = "illegal_uturn", zone = "z", min_turn_deg = 90.0, min_back_heights = 0.0 },
         { id = "k", kind = "illegal_turn", entry_line = "l", exit_line = "m" },
+        { id = "sp", kind = "speeding", entry_line = "l", exit_line = "n", limit_kmh = 5.0, tolerance_kmh = 0.0, report_all = true },
     ]
 "#;
 

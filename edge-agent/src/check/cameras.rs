@@ -184,6 +184,7 @@ fn scene(
         signals: Vec::new(),
         doubts: Vec::new(),
     };
+    let calibration = calibrated.as_ref().map(|c| c.calibration);
     if let Some(calibrated) = calibrated {
         let residual = calibrated.calibration.residual_m.0;
         words
@@ -196,6 +197,16 @@ fn scene(
             ConfigFaults { file, faults }.to_string()
         };
         words.doubts = calibrated.doubts.iter().map(|d| doubt(d)).collect();
+    }
+    let outlooks = camera
+        .scene
+        .outlooks(calibration.as_ref(), aspect)
+        .map_err(|fault| in_the_file(&[fault]))?;
+    for (rule, outlook) in outlooks {
+        match outlook {
+            Ok(good) => words.good.push(format!("rule {rule}: {good}")),
+            Err(doubt) => words.doubts.push(format!("rule {rule} {doubt}")),
+        }
     }
     words
         .good

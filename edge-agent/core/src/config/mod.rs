@@ -19,6 +19,8 @@ use protocol::{NormBox, Point, RuleId, ZoneId};
 pub use reader::{Number, Section};
 pub(crate) use reader::{listed, nearest};
 
+use crate::calibration::{Calibration, Ground};
+use crate::observation::Sight;
 use crate::rules::{self, Places, Rule};
 use crate::schedule::Schedule;
 use crate::tracker::TrackerConfig;
@@ -315,6 +317,25 @@ fn signal_uses(table: &toml::Table) -> Vec<SignalUse> {
         })
     };
     rules.into_iter().flatten().filter_map(use_of).collect()
+}
+
+impl SceneConfig {
+    /// What the rules that measure will be good for with a calibration, or why
+    /// they cannot measure and what to do about it; `aspect` is the picture's
+    /// width over its height.
+    pub fn outlooks(
+        &self,
+        calibration: Option<&Calibration>,
+        aspect: f64,
+    ) -> Result<Vec<(RuleId, Result<String, String>)>, Fault> {
+        let ground = calibration.map(Ground::new).transpose()?;
+        let sight = Sight {
+            aspect,
+            ground: ground.as_ref(),
+        };
+        let of = |rule: &RuleConfig| Some((rule.id.clone(), rule.rule.outlook(&sight)?));
+        Ok(self.rules.iter().filter_map(of).collect())
+    }
 }
 
 /// The names in a list of tables, with their places, of faulty entries too.

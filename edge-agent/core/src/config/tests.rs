@@ -172,7 +172,7 @@ fn every_fault_is_found_at_once() {
             signal[2].lamp.lamps: must be the colours of the lamps from the top or the left, each once, for example ["red", "amber", "green"] or ["red", "green"]; an "arrow" has one
             tracker.low_score: is above high_score (0.3); write a smaller number
             tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
-            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `loitering`, `pedestrian_on_carriageway`, `red_light`, `stopped_vehicle`, `wrong_way`
+            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `loitering`, `pedestrian_on_carriageway`, `red_light`, `speeding`, `stopped_vehicle`, `wrong_way`
             rule[1].zone: there is no zone `lame`; did you mean `lane`? known are `lane`
             rule[1].min_dwell_ms: is not a key here; did you mean `min_dwell_s`?
             rule[2].severity: there is no severity `high`; known are `info`, `minor`, `major`, `critical`
@@ -270,6 +270,24 @@ fn the_catalogue_says_what_every_key_means() {
             min_travel_heights: 1.5 box heights (0.2 to 20); how far beyond the line it must drive (without calibration)
             max_travel_s: 10 s (1 to 120); within what time it must have driven so far
             clock_margin_s: 1 s (0 to 10); how far the clocks of controller and camera may differ; unless written, 0 where the signal is read from the lamps or recorded, and no accusation where a controller's word meets pictures that are not timed by RTCP
+            classes: motorcycle, car, bus, truck; which vehicles
+        speeding (Major): A vehicle's mean speed between two lines is above the limit beyond doubt
+            entry_line: line; where the gate begins, across the road
+            exit_line: line; where it ends; traffic from entry to exit is measured
+            limit_kmh: 50 km/h (5 to 150); the speed that is allowed
+            limit_motorcycle_kmh: 50 km/h (5 to 150); the same for motorcycles; unless written, limit_kmh
+            limit_bus_kmh: 50 km/h (5 to 150); the same for buses; unless written, limit_kmh
+            limit_truck_kmh: 50 km/h (5 to 150); the same for trucks; unless written, limit_kmh
+            tolerance_kmh: 5 km/h (0 to 50); by how much the lower end of the interval must be over the limit
+            length_m: 0 m (0 to 1000); the gate's length by a tape along the road; 0: by the calibration
+            length_sigma_m: 0.05 m (0.001 to 5); what the tape is good for (standard deviation)
+            contact_height_m: 0.15 m (0 to 1); up to how high above the road the lower edge of a box may hang (a bumper)
+            min_looks: 6  (3 to 1000); fewer looks are no measurement
+            min_way: 0.6  (0.2 to 1); part of the gate in which the vehicle must have been followed
+            max_misfit: 0.15  (0.01 to 1); most that boxes may deviate from an evenly driven vehicle's, as a part of the box
+            max_residual_m: 0.5 m (0.01 to 5); with a larger residual of the calibration nothing is measured
+            max_length_error: 0.05  (0.001 to 0.5); most that the gate's length may be in doubt (two standard deviations), and that tape and calibration may differ, as a part of it
+            report_all: flag; whether every measured speed is put out, for statistics
             classes: motorcycle, car, bus, truck; which vehicles
         stopped_vehicle (Major): A vehicle stands still in a zone for longer than allowed, through occlusion
             zone: zone; where

@@ -124,7 +124,7 @@ impl OnRoad {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::tests::pole_camera;
+    use crate::calibration::tests::plane::pole_camera;
 
     /// A car's box, `metres` along the road that leads away from the camera.
     fn at(ground: &Ground, metres: f64) -> IsoBox {

@@ -189,6 +189,11 @@ impl Track {
         }
     }
 
+    /// The box of its last detection, unfiltered.
+    pub(crate) fn detected(&self, aspect: f64) -> NormBox {
+        self.last_seen_box.normalised(aspect)
+    }
+
     /// What it is, by vote.
     pub fn class(&self) -> ObjectClass {
         self.votes.winner().0
