@@ -33,15 +33,15 @@ pub(super) fn note(tracks: &mut [Track], aspect: f64) {
         }
         if !shows_wheels {
             // Nothing is learnt: the machine may have been missed.
-            tracks[index].note_riding(None);
+            tracks[index].note_riding(None, None);
             continue;
         }
         let mount = mount_of(&tracks[index], tracks, aspect);
         if let Some(mount) = mount {
             tracks[mount].riders_now = tracks[mount].riders_now.saturating_add(1);
         }
-        let look = mount.map(|mount| tracks[mount].id);
-        tracks[index].note_riding(Some(look));
+        let name = mount.map(|mount| tracks[mount].id);
+        tracks[index].note_riding(Some(name.is_some()), name);
     }
     if shows_wheels {
         for track in tracks {

@@ -159,11 +159,12 @@ impl Track {
         }
     }
 
-    /// Notes on which two-wheeler it sat at this frame, if on any; `None`: nothing to be learnt from it.
-    pub(super) fn note_riding(&mut self, look: Option<Option<TrackId>>) {
-        self.rides_now = look.map(|mount| mount.is_some());
-        self.riding.add(self.rides_now);
-        if let Some(mount) = look.flatten() {
+    /// Notes whether it sat on a two-wheeler at this frame and on which;
+    /// `None`: nothing to be learnt from it.
+    pub(super) fn note_riding(&mut self, look: Option<bool>, mount: Option<TrackId>) {
+        self.rides_now = look;
+        self.riding.add(look);
+        if let Some(mount) = mount {
             self.mount.add(mount);
         }
     }
