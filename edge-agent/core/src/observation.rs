@@ -15,7 +15,7 @@ use crate::calibration::Ground;
 use crate::geometry::Vector;
 use crate::health::Health;
 use crate::signals::SignalBoard;
-use crate::tracker::{Group, Spot, Track};
+use crate::tracker::{Group, RiderCount, Spot, Track};
 
 /// In what a length was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +190,11 @@ pub struct Observation {
     pub is_rider: bool,
     /// The same in this frame alone; `None` where it shows no two-wheeler at all.
     pub rides_now: Option<bool>,
+    /// The two-wheeler that this person rides, by a vote over its recent life:
+    /// the two are one road user.
+    pub mount: Option<TrackId>,
+    /// How many ride it, where it is a two-wheeler; by a vote over its recent life.
+    pub riders: RiderCount,
     index: usize,
 }
 
@@ -217,6 +222,8 @@ impl Observation {
                 motion: Motion::of(track.trail(), &spot),
                 is_rider: track.is_rider(),
                 rides_now: track.rides_now(),
+                mount: track.mount(),
+                riders: track.riders(),
                 index,
             });
         }
@@ -296,6 +303,12 @@ impl<'a> FrameView<'a> {
     /// The part of a road user's votes, by score, that say one of `classes`: 0 to 1.
     pub fn vote_share(&self, user: &Observation, classes: &[ObjectClass]) -> f64 {
         self.tracks[user.index].vote_share(classes)
+    }
+
+    /// The part of the recent looks at a two-wheeler that showed at least so
+    /// many riders on it, 0 to 1.
+    pub fn riders_share(&self, user: &Observation, at_least: u8) -> f64 {
+        self.tracks[user.index].riders_share(at_least)
     }
 
     /// A road user as it is put on an event.

@@ -24,6 +24,7 @@ use protocol::{Detection, TrackId};
 
 pub use association::Group;
 pub use config::TrackerConfig;
+pub use riders::RiderCount;
 pub(crate) use riders::Riding;
 pub use track::{Spot, Track};
 

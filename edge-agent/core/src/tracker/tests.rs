@@ -234,6 +234,53 @@ fn no_name_is_given_twice_when_the_clock_is_set_back() {
     assert!(before.iter().all(|id| !after.contains(id)));
 }
 
+#[test]
+fn a_motorcycle_and_its_riders_are_one_road_user() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let person = |x, y| Detection {
+        class: ObjectClass::Person,
+        score: 0.8,
+        bounds: NormBox {
+            x,
+            y,
+            width: 0.03,
+            height: 0.14,
+        },
+    };
+    run(&mut tracker, 10.0, (0.0, 2.0), |t| {
+        let x = 0.2 + 0.05 * t;
+        let mut seen = vec![
+            Detection {
+                class: ObjectClass::Motorcycle,
+                score: 0.9,
+                bounds: NormBox {
+                    x,
+                    y: 0.5,
+                    width: 0.08,
+                    height: 0.12,
+                },
+            },
+            person(x + 0.01, 0.45),
+            // Who walks along the kerb.
+            person(0.7, 0.5),
+        ];
+        // The pillion is hidden in every third picture.
+        if (t * 10.0).round() % 3.0 != 0.0 {
+            seen.push(person(x + 0.045, 0.44));
+        }
+        seen
+    });
+    let of = |group| tracker.tracks().iter().filter(move |t| t.group() == group);
+    let motorcycle = of(Group::TwoWheeler).next().unwrap();
+    assert_eq!(motorcycle.riders().count, 2);
+    assert_eq!(motorcycle.riders().looks, 20);
+    assert_eq!(motorcycle.mount(), None);
+    let mounts: Vec<_> = of(Group::Person).map(Track::mount).collect();
+    assert_eq!(mounts.len(), 3);
+    assert_eq!(mounts.iter().flatten().count(), 2);
+    assert!(mounts.iter().flatten().all(|id| *id == motorcycle.id));
+}
+
 proptest! {
     /// However many there are and however they flicker, memory has a bound.
     #[test]

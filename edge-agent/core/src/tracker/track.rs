@@ -8,7 +8,7 @@ use protocol::{NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
 use super::kalman::BoxFilter;
-use super::riders::Riding;
+use super::riders::{Mount, RiderCount, Riders, Riding};
 use super::stature::Stature;
 use crate::geometry::{IsoBox, Vector};
 
@@ -57,6 +57,9 @@ pub struct Track {
     trail: VecDeque<Spot>,
     rides_now: Option<bool>,
     riding: Riding,
+    mount: Mount,
+    pub(super) riders_now: u8,
+    riders: Riders,
 }
 
 impl Track {
@@ -79,6 +82,9 @@ impl Track {
             trail: VecDeque::new(),
             rides_now: None,
             riding: Riding::default(),
+            mount: Mount::default(),
+            riders_now: 0,
+            riders: Riders::default(),
         }
     }
 
@@ -153,10 +159,34 @@ impl Track {
         }
     }
 
-    /// Notes whether it sat on a two-wheeler at this frame; `None`: nothing to be learnt from it.
-    pub(super) fn note_riding(&mut self, look: Option<bool>) {
+    /// Notes whether it sat on a two-wheeler at this frame and on which;
+    /// `None`: nothing to be learnt from it.
+    pub(super) fn note_riding(&mut self, look: Option<bool>, mount: Option<TrackId>) {
         self.rides_now = look;
         self.riding.add(look);
+        if let Some(mount) = mount {
+            self.mount.add(mount);
+        }
+    }
+
+    /// Counts its riders of this frame.
+    pub(super) fn note_riders(&mut self) {
+        self.riders.add(self.riders_now);
+    }
+
+    /// How many ride it, where it is a two-wheeler.
+    pub fn riders(&self) -> RiderCount {
+        self.riders.count()
+    }
+
+    /// The part of the recent looks that showed at least so many on it, 0 to 1.
+    pub(crate) fn riders_share(&self, at_least: u8) -> f64 {
+        self.riders.share_of(at_least)
+    }
+
+    /// The two-wheeler that this person rides.
+    pub fn mount(&self) -> Option<TrackId> {
+        self.mount.leader().filter(|_| self.is_rider())
     }
 
     /// Whether the last frame that showed it showed it on a two-wheeler;
