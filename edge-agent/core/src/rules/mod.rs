@@ -7,12 +7,20 @@
 
 mod case;
 pub mod explain;
+mod groups;
 mod params;
 mod presence;
+mod stretch;
 
+mod custom;
+mod emergency_lane;
 mod loitering;
+mod no_entry;
+mod pedestrian_crossing;
 mod pedestrian_on_carriageway;
 mod red_light;
+mod sidewalk_driving;
+mod solid_line;
 mod stopped_vehicle;
 mod wrong_way;
 
@@ -20,6 +28,9 @@ use std::fmt::Debug;
 
 use protocol::event::{Severity, Words};
 use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
+
+pub use custom::{Fact, Sort, Subject, facts, facts_table};
+pub use groups::RuleGroup;
 
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
@@ -32,9 +43,15 @@ use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
+    custom::ENTRY,
+    emergency_lane::ENTRY,
     loitering::ENTRY,
+    no_entry::ENTRY,
+    pedestrian_crossing::ENTRY,
     pedestrian_on_carriageway::ENTRY,
     red_light::ENTRY,
+    sidewalk_driving::ENTRY,
+    solid_line::ENTRY,
     stopped_vehicle::ENTRY,
     wrong_way::ENTRY,
 ];

@@ -316,14 +316,15 @@ pub(crate) fn told(out: &[Output]) -> String {
                     Phase::Update => "goes on",
                     Phase::End => "is over",
                 };
-                let actor = &event.actors[0];
+                let actor = event.actors.first().map_or_else(
+                    || "nobody".to_owned(),
+                    |actor| format!("{}#{}", actor.class, actor.track.rank),
+                );
                 write!(
                     text,
-                    "{} {phase} (revision {}): {}#{} since {:.1}",
+                    "{} {phase} (revision {}): {actor} since {:.1}",
                     event.kind,
                     event.revision,
-                    actor.class,
-                    actor.track.rank,
                     seconds(event.onset)
                 )
                 .unwrap();
