@@ -124,8 +124,7 @@ impl Drives {
     /// stretch goes on, `decide` may make a case of it.
     pub(super) fn follow(
         &mut self,
-        user: &Observation,
-        fits: bool,
+        (user, fits): (&Observation, bool),
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
         decide: impl FnOnce(&Stretch, &mut Reporter<'_>) -> Option<Case>,

@@ -1,23 +1,18 @@
 //! From the text of a condition to a [`Condition`], with every fault on the way.
 //!
-//! The text is CEL, read by the parser of the `cel` crate. What CEL leaves to
-//! run time is decided here: which names there are, their types, their units
+//! What CEL leaves to run time is decided here: which names there are, their types, their units
 //! and their ranges. Of CEL's operators those are taken whose cost is plain;
 //! there are no functions, no loops (`exists`, `map` …), no regular
 //! expressions and no division, so nothing can fail or run long.
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo, operators};
-use cel::parser::Parser;
 use protocol::id::SignalGroupId;
 
 use super::condition::{Amount, Condition, Conjunct, Relation, Slot, Source, Truth};
 use super::facts::{Fact, SIGNAL_WORDS, Sort, Subject, facts};
+use super::syntax::{self, call, is_signal, relation};
 use crate::config::{SignalGroup, listed, nearest};
 
-/// Longest text of a condition, bytes.
-const LONGEST: usize = 500;
-/// Deepest brackets.
-const DEEPEST: usize = 10;
 /// Most operators, facts and literals.
 const MOST_NODES: usize = 80;
 
@@ -30,26 +25,7 @@ pub(super) struct Scope<'s> {
 
 /// Reads a condition; the faults say where and what to do.
 pub(super) fn check(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<String>> {
-    before_parsing(text).map_err(|fault| vec![fault])?;
-    let (root, places) = match Parser::new().parse_with_source_info(text) {
-        Ok(parsed) => parsed,
-        Err(errors) => {
-            // Further errors are mostly consequences of the first.
-            let first = errors.errors.first();
-            return Err(vec![first.map_or_else(
-                || "cannot be read as a condition".to_owned(),
-                |error| {
-                    let message = error.msg.trim_start_matches("Syntax error: ");
-                    let message = message.split(" expecting ").next().unwrap_or(message);
-                    format!(
-                        "cannot be read from character {} on: {message}; write for example \
-                         \"class == 'truck' && speed_kmh > 30.0\"",
-                        error.pos.1
-                    )
-                },
-            )]);
-        }
-    };
+    let (root, places) = syntax::parse(text).map_err(|fault| vec![fault])?;
     let mut checker = Checker {
         text,
         scope,
@@ -78,40 +54,6 @@ pub(super) fn check(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Strin
     } else {
         Err(checker.faults)
     }
-}
-
-/// Bounds the parser's work before it begins.
-fn before_parsing(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err("is empty; write for example \"speed_kmh > 30.0\"".to_owned());
-    }
-    if text.len() > LONGEST {
-        return Err(format!(
-            "has {} characters; use at most {LONGEST}, or two rules",
-            text.len()
-        ));
-    }
-    let is_fit = |c: &char| c.is_ascii_graphic() || matches!(c, ' ' | '\n' | '\r' | '\t');
-    if let Some(other) = text.chars().find(|c| !is_fit(c)) {
-        return Err(format!(
-            "has the character {other:?}; conditions are written in plain ASCII, people's words \
-             go into `title`"
-        ));
-    }
-    let mut depth = 0_usize;
-    for c in text.chars() {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return Err(format!(
-                "has brackets within brackets more than {DEEPEST} deep; write it flatter"
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The unit of a number: what is written as a number goes with every unit.
@@ -162,7 +104,7 @@ struct Checker<'c> {
 impl Checker<'_> {
     /// Notes a fault of a part of the text.
     fn fault<T>(&mut self, part: &IdedExpr, message: impl AsRef<str>) -> Option<T> {
-        let (start, stop) = self.span(part);
+        let (start, stop) = syntax::span(self.text, &self.places, part);
         let text = self.text.get(start..stop).unwrap_or_default();
         self.faults.push(format!(
             "at character {}, `{text}`: {}",
@@ -170,27 +112,6 @@ impl Checker<'_> {
             message.as_ref()
         ));
         None
-    }
-
-    /// From where to where in the text a part goes, without its own brackets.
-    fn span(&self, part: &IdedExpr) -> (usize, usize) {
-        let own = self.places.offset_for(part.id);
-        let own = own.map_or((usize::MAX, 0), |(a, b)| (a as usize, b as usize + 1));
-        let (mut start, mut stop) = parts(part)
-            .into_iter()
-            .map(|part| self.span(part))
-            .fold(own, |all, one| (all.0.min(one.0), all.1.max(one.1)));
-        // The parser places a selection at its dot, and a call at its bracket.
-        match &part.expr {
-            Expr::Select(select) => stop += select.field.len(),
-            Expr::Call(call)
-                if self.text[..start.min(self.text.len())].ends_with(&call.func_name) =>
-            {
-                start -= call.func_name.len();
-            }
-            _ => {}
-        }
-        (start.min(self.text.len()), stop.min(self.text.len()))
     }
 
     fn source(&mut self, source: Source) -> Slot {
@@ -210,7 +131,7 @@ impl Checker<'_> {
             return;
         }
         if let Some(truth) = self.truth(expr) {
-            let (start, stop) = self.span(expr);
+            let (start, stop) = syntax::span(self.text, &self.places, expr);
             let text = self.text.get(start..stop).unwrap_or_default();
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             into.push(Conjunct { truth, text });
@@ -585,46 +506,5 @@ impl Checker<'_> {
                 )
             }
         }
-    }
-}
-
-fn relation(function: &str) -> Option<Relation> {
-    Some(match function {
-        operators::LESS => Relation::Less,
-        operators::LESS_EQUALS => Relation::AtMost,
-        operators::GREATER => Relation::More,
-        operators::GREATER_EQUALS => Relation::AtLeast,
-        operators::EQUALS => Relation::Equal,
-        operators::NOT_EQUALS => Relation::Unequal,
-        _ => return None,
-    })
-}
-
-/// An operator or function of no object, with its arguments. A method has its
-/// object before them, so that no operator has that shape.
-fn call(expr: &IdedExpr) -> Option<(&str, &[IdedExpr])> {
-    match &expr.expr {
-        Expr::Call(call) if call.target.is_none() => Some((&call.func_name, &call.args)),
-        _ => None,
-    }
-}
-
-fn is_signal(expr: &IdedExpr) -> bool {
-    matches!(&expr.expr, Expr::Ident(name) if name == "signal")
-}
-
-/// The parts of which an expression is made.
-fn parts(expr: &IdedExpr) -> Vec<&IdedExpr> {
-    match &expr.expr {
-        Expr::Call(call) => call
-            .target
-            .as_deref()
-            .into_iter()
-            .chain(&call.args)
-            .collect(),
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Select(select) => vec![&select.operand],
-        Expr::Comprehension(comprehension) => vec![&comprehension.iter_range],
-        _ => Vec::new(),
     }
 }

@@ -271,12 +271,12 @@ impl Condition {
             Truth::Compare(Amount::Literal(number), relation, Amount::Fact(slot)) => {
                 self.compared((*slot, relation.mirrored(), *number), values, span)
             }
-            Truth::Fact(slot) => self.known(*slot, true, values, span),
+            Truth::Fact(slot) => Some(self.known(*slot, true, values, span)),
             Truth::Not(part) => match part.as_ref() {
-                Truth::Fact(slot) => self.known(*slot, false, values, span),
+                Truth::Fact(slot) => Some(self.known(*slot, false, values, span)),
                 _ => None,
             },
-            Truth::AmongWords(slot, words) => self.word(*slot, words, values, span),
+            Truth::AmongWords(slot, words) => Some(self.word(*slot, words, values, span)),
             _ => None,
         };
         found.unwrap_or_else(|| {
@@ -324,27 +324,27 @@ impl Condition {
         })
     }
 
-    fn known(&self, slot: Slot, wanted: bool, values: &[Known], span: Span) -> Option<Predicate> {
+    fn known(&self, slot: Slot, wanted: bool, values: &[Known], span: Span) -> Predicate {
         let key = self.sources[slot.0].key();
         let name = self.name(slot, &key);
-        Some(match values[slot.0] {
+        match values[slot.0] {
             Known::Truth(truth) => explain::is(name, truth, wanted, span),
             _ => unknown(name, if wanted { "true" } else { "false" }, span),
-        })
+        }
     }
 
-    fn word(&self, slot: Slot, words: &[&str], values: &[Known], span: Span) -> Option<Predicate> {
+    fn word(&self, slot: Slot, words: &[&str], values: &[Known], span: Span) -> Predicate {
         let key = self.sources[slot.0].key();
         let name = self.name(slot, &key);
         let wanted = words.join(", ");
-        Some(match values[slot.0] {
+        match values[slot.0] {
             Known::Word(word) => {
                 let mut predicate = explain::is(name, word.to_owned(), wanted, span);
                 predicate.holds = words.contains(&word);
                 predicate
             }
             _ => unknown(name, &wanted, span),
-        })
+        }
     }
 }
 

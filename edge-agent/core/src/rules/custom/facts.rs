@@ -472,7 +472,7 @@ pub fn facts_table() -> String {
             _ => "zone",
         };
         let sort = match fact.sort {
-            Sort::Number { unit, min, max } if unit.is_empty() => format!("{min} to {max}"),
+            Sort::Number { unit: "", min, max } => format!("{min} to {max}"),
             Sort::Number { unit, min, max } => format!("{min} to {max} {unit}"),
             Sort::Truth => "true, false".to_owned(),
             Sort::Word(words) => quoted(words),

@@ -4,6 +4,7 @@ mod check;
 mod condition;
 mod facts;
 mod holding;
+mod syntax;
 mod zone_look;
 
 use std::collections::BTreeMap;
@@ -356,7 +357,8 @@ impl Rule for Custom {
     }
 
     fn remembered(&self) -> usize {
-        self.tracks.len() + self.dwells.len()
+        let whole = usize::from(self.whole.since.is_some());
+        self.tracks.len() + self.dwells.len() + whole
     }
 
     fn boxed(&self) -> Box<dyn Rule> {

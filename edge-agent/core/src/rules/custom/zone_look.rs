@@ -144,7 +144,7 @@ pub(super) struct Dwells(BTreeMap<TrackId, Dwell>);
 
 #[derive(Clone, Copy, Debug)]
 struct Dwell {
-    dwell_s: f64,
+    so_far_s: f64,
     /// Watched time of the last look, and of the last that showed it inside.
     looked: f64,
     inside: f64,
@@ -158,7 +158,7 @@ impl Dwells {
             let is_inside = polygon_contains(&zone.points, user.spot.foot);
             if is_inside {
                 let dwell = self.0.entry(user.track).or_insert(Dwell {
-                    dwell_s: 0.0,
+                    so_far_s: 0.0,
                     looked: now,
                     inside: now,
                     was_inside: true,
@@ -166,10 +166,10 @@ impl Dwells {
                 // Negative when a frozen picture's time is taken back.
                 let passed = now - dwell.looked;
                 if dwell.was_inside && passed <= UNSEEN_S {
-                    dwell.dwell_s = (dwell.dwell_s + passed).max(0.0);
+                    dwell.so_far_s = (dwell.so_far_s + passed).max(0.0);
                 }
                 *dwell = Dwell {
-                    dwell_s: dwell.dwell_s,
+                    so_far_s: dwell.so_far_s,
                     looked: now,
                     inside: now,
                     was_inside: true,
@@ -185,7 +185,7 @@ impl Dwells {
     }
 
     pub(super) fn of(&self, track: TrackId) -> f64 {
-        self.0.get(&track).map_or(0.0, |dwell| dwell.dwell_s)
+        self.0.get(&track).map_or(0.0, |dwell| dwell.so_far_s)
     }
 
     pub(super) fn forget(&mut self, track: TrackId) {

@@ -199,7 +199,7 @@ impl Rule for EmergencyLane {
             let is_driving =
                 stretch::pace_now(user).is_some_and(|(basis, pace)| pace > self.least_pace(basis));
             let fits = is_driving && stretch::stands_in(&self.zone, user);
-            drives.follow(user, fits, frame, report, |stretch, report| {
+            drives.follow((user, fits), frame, report, |stretch, report| {
                 let is_due = stretch.driven_s >= self.min_duration_s || report.wants_near_misses();
                 let onset = is_due.then(|| self.onset(stretch, user, frame)).flatten();
                 onset.and_then(|onset| report.decide(onset))

@@ -13,8 +13,36 @@ fn driving_on_the_shoulder_is_told() {
         0.0 car#1 at 5.0,30.0
         8.0 car#1 at 85.0,30.0
         ";
-    check(RULE, story, &expect![[""]]);
-    check_uncalibrated(RULE, story, &expect![[""]]);
+    check(
+        RULE,
+        story,
+        &expect![[r#"
+        emergency_lane starts (revision 1): car#1 since 0.6, decided at 3.6
+            on_shoulder_for: 3.0 >= 3.0 s [0.6 to 3.6]
+            mean_speed: 36.0 > 20.0 km/h [0.6 to 3.6]
+            speed_kept: 1.0 >= 0.8 [3.6 to 3.6]
+            in_zone: 1.0 >= 0.8 [0.6 to 3.6]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 3.6]
+            class_share: 1.0 >= 0.5 [0.0 to 3.6]
+            pictures of 0.6, 3.6
+        emergency_lane is over (revision 2): car#1 since 0.6 until 8.0, end_reason "stream_ended", hidden_s 0.0
+    "#]],
+    );
+    check_uncalibrated(
+        RULE,
+        story,
+        &expect![[r#"
+        emergency_lane starts (revision 1): car#1 since 0.6, decided at 3.6
+            on_shoulder_for: 3.0 >= 3.0 s [0.6 to 3.6]
+            mean_speed: 5.0 > 2.5 box heights per s [0.6 to 3.6]
+            speed_kept: 1.0 >= 0.8 [3.6 to 3.6]
+            in_zone: 1.0 >= 0.8 [0.6 to 3.6]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 3.6]
+            class_share: 1.0 >= 0.5 [0.0 to 3.6]
+            pictures of 0.6, 3.6
+        emergency_lane is over (revision 2): car#1 since 0.6 until 8.0, end_reason "stream_ended", hidden_s 0.0
+    "#]],
+    );
 }
 
 #[test]
@@ -27,7 +55,17 @@ fn somebody_who_braked_and_then_drives_on_is_told_later() {
         2.0 car#1 at 30.0,30.0
         8.0 car#1 at 80.0,30.0
         ",
-        &expect![[""]],
+        &expect![[r#"
+            emergency_lane starts (revision 1): car#1 since 0.4, decided at 4.0
+                on_shoulder_for: 3.6 >= 3.0 s [0.4 to 4.0]
+                mean_speed: 35.667 > 20.0 km/h [0.4 to 4.0]
+                speed_kept: 0.833 >= 0.8 [4.0 to 4.0]
+                in_zone: 1.0 >= 0.8 [0.4 to 4.0]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 4.0]
+                class_share: 1.0 >= 0.5 [0.0 to 4.0]
+                pictures of 0.4, 4.0
+            emergency_lane is over (revision 2): car#1 since 0.4 until 8.0, end_reason "stream_ended", hidden_s 0.0
+        "#]],
     );
 }
 

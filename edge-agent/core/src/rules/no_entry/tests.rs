@@ -17,8 +17,36 @@ fn a_truck_that_drives_in_is_told_once_and_ends_with_leaving() {
         10.0 truck#1 at 38.0,25.0
         12.0 truck#1 at 38.0,25.0
         ";
-    check(RULE, story, &expect![[""]]);
-    check_uncalibrated(RULE, story, &expect![[""]]);
+    check(
+        RULE,
+        story,
+        &expect![[r#"
+        no_entry starts (revision 1): truck#1 since 3.4, decided at 4.6
+            outside_before: 0.2 > 0.1 box heights [3.2 to 3.2]
+            inside_now: 1.9 > 0.1 box heights [4.6 to 4.6]
+            inside_for: 1.2 >= 1.0 s [3.4 to 4.6]
+            way_in: 4.2 >= 4.0 m [3.2 to 4.6]
+            class: "truck" = "truck" [0.0 to 4.6]
+            class_share: 1.0 >= 0.5 [0.0 to 4.6]
+            pictures of 3.2, 3.4, 4.6
+        no_entry is over (revision 2): truck#1 since 3.4 until 6.3, end_reason "left"
+    "#]],
+    );
+    check_uncalibrated(
+        RULE,
+        story,
+        &expect![[r#"
+        no_entry starts (revision 1): truck#1 since 3.4, decided at 4.4
+            outside_before: 0.2 > 0.1 box heights [3.2 to 3.2]
+            inside_now: 1.6 > 0.1 box heights [4.4 to 4.4]
+            inside_for: 1.0 >= 1.0 s [3.4 to 4.4]
+            way_in: 1.8 >= 1.5 box heights [3.2 to 4.4]
+            class: "truck" = "truck" [0.0 to 4.4]
+            class_share: 1.0 >= 0.5 [0.0 to 4.4]
+            pictures of 3.2, 3.4, 4.4
+        no_entry is over (revision 2): truck#1 since 3.4 until 6.3, end_reason "left"
+    "#]],
+    );
 }
 
 /// Stories in which nobody may be accused: who …

@@ -19,8 +19,54 @@ fn riding_along_the_sidewalk_is_told_either_way_and_ends_with_leaving_it() {
         0.0 motorcycle#2 at 33.0,39.0
         4.0 motorcycle#2 at 33.0,20.0
         ";
-    check(RULE, story, &expect![[""]]);
-    check_uncalibrated(RULE, story, &expect![[""]]);
+    check(
+        RULE,
+        story,
+        &expect![[r#"
+        sidewalk_driving starts (revision 1): motorcycle#2 since 0.4, decided at 2.4
+            on_sidewalk_for: 2.0 >= 2.0 s [0.4 to 2.4]
+            along_sidewalk: 9.5 >= 5.0 m [0.4 to 2.4]
+            mean_speed: 17.1 >= 6.0 km/h [0.4 to 2.4]
+            in_zone: 1.0 >= 0.8 [0.4 to 2.4]
+            class: "motorcycle" = "motorcycle, car, bus, truck" [0.0 to 2.4]
+            class_share: 1.0 >= 0.5 [0.0 to 2.4]
+            pictures of 0.4, 2.4
+        sidewalk_driving starts (revision 1): motorcycle#1 since 1.7, decided at 3.7
+            on_sidewalk_for: 2.0 >= 2.0 s [1.7 to 3.7]
+            along_sidewalk: 6.0 >= 5.0 m [1.7 to 3.7]
+            mean_speed: 10.8 >= 6.0 km/h [1.7 to 3.7]
+            in_zone: 1.0 >= 0.8 [1.7 to 3.7]
+            class: "motorcycle" = "motorcycle, car, bus, truck" [0.0 to 3.7]
+            class_share: 1.0 >= 0.5 [0.0 to 3.7]
+            pictures of 1.7, 3.7
+        sidewalk_driving is over (revision 2): motorcycle#2 since 0.4 until 4.0, end_reason "lost_from_view", hidden_s 0.0
+        sidewalk_driving is over (revision 2): motorcycle#1 since 1.7 until 8.7, end_reason "left", hidden_s 0.0
+    "#]],
+    );
+    check_uncalibrated(
+        RULE,
+        story,
+        &expect![[r#"
+        sidewalk_driving starts (revision 1): motorcycle#2 since 0.4, decided at 2.4
+            on_sidewalk_for: 2.0 >= 2.0 s [0.4 to 2.4]
+            along_sidewalk: 6.786 >= 3.0 box heights [0.4 to 2.4]
+            mean_speed: 3.393 >= 1.0 box heights per s [0.4 to 2.4]
+            in_zone: 1.0 >= 0.8 [0.4 to 2.4]
+            class: "motorcycle" = "motorcycle, car, bus, truck" [0.0 to 2.4]
+            class_share: 1.0 >= 0.5 [0.0 to 2.4]
+            pictures of 0.4, 2.4
+        sidewalk_driving starts (revision 1): motorcycle#1 since 1.7, decided at 3.7
+            on_sidewalk_for: 2.0 >= 2.0 s [1.7 to 3.7]
+            along_sidewalk: 4.286 >= 3.0 box heights [1.7 to 3.7]
+            mean_speed: 2.143 >= 1.0 box heights per s [1.7 to 3.7]
+            in_zone: 1.0 >= 0.8 [1.7 to 3.7]
+            class: "motorcycle" = "motorcycle, car, bus, truck" [0.0 to 3.7]
+            class_share: 1.0 >= 0.5 [0.0 to 3.7]
+            pictures of 1.7, 3.7
+        sidewalk_driving is over (revision 2): motorcycle#2 since 0.4 until 4.0, end_reason "lost_from_view", hidden_s 0.0
+        sidewalk_driving is over (revision 2): motorcycle#1 since 1.7 until 8.7, end_reason "left", hidden_s 0.0
+    "#]],
+    );
 }
 
 /// Stories in which nobody may be accused: who …
