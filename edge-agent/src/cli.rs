@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use edge_core::rules::Form;
 use protocol::id::ModelId;
 use protocol::{CameraId, EventTime};
 
@@ -14,7 +13,7 @@ use crate::check::CheckScope;
 use crate::config::{AgentConfig, DetectorConfig};
 use crate::live::StopFlag;
 use crate::replay::ReplayRequest;
-use crate::{calibrate, check, live, models_command, replay};
+use crate::{calibrate, check, live, models_command, replay, rules_command};
 
 /// Exit code when the command did not do its job.
 const FAILED: u8 = 1;
@@ -78,8 +77,11 @@ enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
-    /// List the rules, what each watches for, and its keys.
-    Rules,
+    /// List the kinds of rules, or tell all about one of them.
+    Rules {
+        /// Print its guide (what it sees, needs, and how it errs) and its keys.
+        kind: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -217,10 +219,7 @@ impl Cli {
                 config,
                 command,
             } => models(models_dirs, config.as_deref(), command),
-            Command::Rules => {
-                rules();
-                ExitCode::SUCCESS
-            }
+            Command::Rules { kind } => finish(rules_command::tell(kind.as_deref())),
         }
     }
 
@@ -357,42 +356,6 @@ fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsComma
             finish(installed.map(drop))
         }
         ModelsCommand::Verify { model } => finish(models_command::verify(&store, model.as_ref())),
-    }
-}
-
-fn rules() {
-    for rule in edge_core::rule_catalogue() {
-        let (vietnamese, english) = rule.summary;
-        println!("{}\n    {vietnamese}\n    {english}", rule.kind);
-        for param in rule.params {
-            println!(
-                "    {:<24} {}  ({})",
-                param.key,
-                param.meaning,
-                form_in_words(param.form)
-            );
-        }
-    }
-}
-
-/// What may be written for a rule's key.
-fn form_in_words(form: Form) -> String {
-    match form {
-        Form::Number(number) => format!(
-            "{} {}; {} to {}",
-            number.default, number.unit, number.min, number.max
-        ),
-        Form::Zone => "id of a zone; needed".to_owned(),
-        Form::Zones => "ids of zones; none".to_owned(),
-        Form::Line => "id of a line; needed".to_owned(),
-        Form::Signal => "signal group; needed".to_owned(),
-        Form::Flag => "true or false; false".to_owned(),
-        Form::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
-        Form::Classes(classes) => classes
-            .iter()
-            .map(|class| class.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod models_command;
 pub mod perception;
 pub mod recording;
 pub mod replay;
+pub mod rules_command;
 pub mod scene_setup;
 pub mod stills;
 pub mod summary;

@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use edge_core::{Gap, GapReason, Input, Output};
+use edge_core::{Condition, Gap, GapReason, Health, Input, Output};
 use proptest::prelude::*;
 use protocol::event::Phase;
 use protocol::id::SignalGroupId;
@@ -18,9 +18,12 @@ use protocol::{
 };
 use support::{case, lines, play, scene};
 
-/// All kinds with thresholds so low that a few seconds are enough.
+/// Every kind with thresholds so low that a few seconds are enough.
 const EAGER: &str = r#"
-    zone = [{ id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] }]
+    zone = [
+        { id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] },
+        { id = "h", points = [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]] },
+    ]
     line = [
         { id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] },
         { id = "m", from = [0.0, 0.5], to = [1.0, 0.5], towards = [0.5, 0.6] },
@@ -38,6 +41,15 @@ const EAGER: &str = r#"
         { id = "i", kind = "illegal_uturn", zone = "z", min_turn_deg = 90.0, min_back_heights = 0.0 },
         { id = "k", kind = "illegal_turn", entry_line = "l", exit_line = "m" },
         { id = "sp", kind = "speeding", entry_line = "l", exit_line = "n", limit_kmh = 5.0, tolerance_kmh = 0.0, report_all = true },
+        { id = "custom-track", kind = "custom", zone = "z", when = "(class == 'car' || x > 0.5) && signal.g == 'red' && age_s > 0.5", for_s = 0.3 },
+        { id = "custom-zone", kind = "custom", subject = "zone", zone = "h", when = "count >= 1 && longest_dwell_s > 0.3 && occupancy < 0.9", for_s = 0.3, release_s = 0.3 },
+        { id = "custom-health", kind = "custom", subject = "zone", zone = "z", when = "health != 'well' && minute < 30", for_s = 0.2 },
+        { id = "emergency", kind = "emergency_lane", zone = "z", min_duration_s = 1.0, min_speed_heights_per_s = 0.2, min_speed_kept_share = 0.2 },
+        { id = "entry", kind = "no_entry", zone = "h", min_duration_s = 0.2, min_distance_heights = 0.3, hours = ["07:00-24:00"] },
+        { id = "crossing", kind = "pedestrian_crossing", zone = "z", signal = "g", min_duration_s = 0.5, min_distance_heights = 0.2 },
+        { id = "sidewalk", kind = "sidewalk_driving", zone = "z", along = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.2, min_speed_heights_per_s = 0.1 },
+        { id = "solid", kind = "solid_line", lines = ["l"], min_lateral_heights = 0.3 },
+        { id = "shift", kind = "custom", zone = "z", when = "in_zone", for_s = 0.2, hours = ["06:59-07:00", "07:01-07:02"] },
     ]
 "#;
 
@@ -67,7 +79,20 @@ fn red(t: f64) -> Input {
     })
 }
 
-/// Road users that wander, vanish, flicker and change their class.
+/// A picture that is no longer, or again, what it was.
+fn health(t: f64, condition: Condition) -> Input {
+    Input::Health(Health {
+        time: at(t),
+        since: at(t),
+        condition,
+        value: None,
+        threshold: None,
+    })
+}
+
+/// Road users that wander, vanish, flicker and change their class; the picture
+/// goes bad and well again, and the hours of rules begin and end, because the
+/// recording starts some seconds before a minute is full.
 fn traffic() -> impl Strategy<Value = Vec<Input>> {
     let step = (
         -0.03..0.03_f64,
@@ -90,55 +115,65 @@ fn traffic() -> impl Strategy<Value = Vec<Input>> {
         -0.03..0.03_f64,
     );
     let walker = (start, prop::collection::vec(step, 60));
-    let disturbance = prop::collection::vec((0_usize..60, 0_u8..5, -3.0..30.0_f64), 0..4);
-    (prop::collection::vec(walker, 1..6), disturbance).prop_map(|(walkers, disturbances)| {
-        let mut inputs = Vec::new();
-        let mut places: Vec<(f64, f64)> = walkers.iter().map(|((x, y, ..), _)| (*x, *y)).collect();
-        let mut now = 0.0;
-        for tick in 0..60 {
-            now += 0.1;
-            for (_, kind, by) in disturbances.iter().filter(|(when, ..)| *when == tick) {
-                match kind {
-                    0 => now += by,
-                    1 => inputs.push(Input::End(at(now))),
-                    2 => inputs.push(Input::Tick(at(now + by))),
-                    _ => {
-                        inputs.push(Input::Gap(Gap {
-                            from: at(now),
-                            to: at(now + by),
-                            reason: GapReason::StreamLost,
-                        }));
-                        now += by;
+    let disturbance = prop::collection::vec((0_usize..60, 0_u8..8, -3.0..30.0_f64), 0..5);
+    let start_of_day = -4.0..4.0_f64;
+    (
+        prop::collection::vec(walker, 1..6),
+        disturbance,
+        start_of_day,
+    )
+        .prop_map(|(walkers, disturbances, begin)| {
+            let mut inputs = Vec::new();
+            let mut places: Vec<(f64, f64)> =
+                walkers.iter().map(|((x, y, ..), _)| (*x, *y)).collect();
+            let mut now = begin;
+            for tick in 0..60 {
+                now += 0.1;
+                for (_, kind, by) in disturbances.iter().filter(|(when, ..)| *when == tick) {
+                    match kind {
+                        0 => now += by,
+                        1 => inputs.push(Input::End(at(now))),
+                        2 => inputs.push(Input::Tick(at(now + by))),
+                        3 => inputs.push(health(now, Condition::Moved)),
+                        4 => inputs.push(health(now, Condition::Dark)),
+                        5 => inputs.push(health(now, Condition::Well)),
+                        _ => {
+                            inputs.push(Input::Gap(Gap {
+                                from: at(now),
+                                to: at(now + by),
+                                reason: GapReason::StreamLost,
+                            }));
+                            now += by;
+                        }
                     }
                 }
+                let mut items = Vec::new();
+                for ((_, _, class, drift), steps) in &walkers {
+                    let place = &mut places[items.len().min(walkers.len() - 1)];
+                    let (dx, dy, chance, other) = steps[tick];
+                    place.0 = (place.0 + dx / 3.0 + drift).clamp(0.0, 0.95);
+                    place.1 = (place.1 + dy / 3.0).clamp(0.0, 0.85);
+                    let score = if chance < 0.1 {
+                        0.05
+                    } else {
+                        0.2 + 0.8 * chance
+                    };
+                    items.push(Detection {
+                        class: other.unwrap_or(*class),
+                        score,
+                        bounds: NormBox {
+                            x: place.0,
+                            y: place.1,
+                            width: 0.06,
+                            height: 0.12,
+                        },
+                    });
+                }
+                inputs.push(red(now));
+                inputs.push(frame(tick as u64, now, items));
             }
-            let mut items = Vec::new();
-            for ((_, _, class, drift), steps) in &walkers {
-                let place = &mut places[items.len().min(walkers.len() - 1)];
-                let (dx, dy, chance, other) = steps[tick];
-                place.0 = (place.0 + dx / 3.0 + drift).clamp(0.0, 0.95);
-                place.1 = (place.1 + dy / 3.0).clamp(0.0, 0.85);
-                let score = if chance < 0.1 {
-                    0.05
-                } else {
-                    0.2 + 0.8 * chance
-                };
-                items.push(Detection {
-                    class: other.unwrap_or(*class),
-                    score,
-                    bounds: NormBox {
-                        x: place.0,
-                        y: place.1,
-                        width: 0.06,
-                        height: 0.12,
-                    },
-                });
-            }
-            inputs.push(red(now));
-            inputs.push(frame(tick as u64, now, items));
-        }
-        inputs
-    })
+            inputs
+        })
 }
 
 fn starts(out: &[Output]) -> impl Iterator<Item = &Event> {
@@ -265,6 +300,20 @@ fn a_waiting_motorbike_that_is_covered_from_below_has_not_driven_on() {
 }
 
 #[test]
+fn every_kind_is_among_the_eager() {
+    let table: toml::Table = EAGER.parse().unwrap();
+    let kinds: Vec<&str> = table["rule"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["kind"].as_str().unwrap())
+        .collect();
+    for entry in edge_core::rule_catalogue() {
+        assert!(kinds.contains(&entry.kind), "{} is missing", entry.kind);
+    }
+}
+
+#[test]
 fn memory_is_flat_under_flapping_detections() {
     let mut scene = scene(EAGER);
     let mut out = Vec::new();
@@ -297,7 +346,8 @@ fn memory_is_flat_under_flapping_detections() {
         most = most.max(scene.remembered());
     }
     assert!(most > 20, "the test exercises nothing: {most}");
-    assert!(most < 3_000, "remembers {most} things");
+    // Each kind may remember every live track once or twice.
+    assert!(most < 6_000, "remembers {most} things");
     // And it is as ready as at the beginning.
     scene.handle(Input::End(at(2_000.0)), &mut out);
     assert_eq!(scene.remembered(), 0);
@@ -348,6 +398,11 @@ fn anything() -> impl Strategy<Value = Input> {
         1 => (time.clone(), time.clone()).prop_map(|(from, to)| {
             Input::Gap(Gap { from, to, reason: GapReason::Frozen })
         }),
+        1 => (time.clone(), prop_oneof![
+            Just(Condition::Well), Just(Condition::Frozen), Just(Condition::Unknown)
+        ]).prop_map(|(time, condition)| Input::Health(Health {
+            time, since: time, condition, value: None, threshold: None,
+        })),
         1 => time.clone().prop_map(Input::Tick),
         1 => time.prop_map(Input::End),
     ]
@@ -404,11 +459,39 @@ proptest! {
         }
         for output in &out {
             if let Output::Event(event) = output {
-                // What has a duration was ended; a red light is over at once.
-                let over = known[&event.id].1 == Phase::End || event.rule.as_str() == "e";
+                // What has a duration was ended; a crossing is over at once.
+                let at_once = ["e", "solid", "crossing"].contains(&event.rule.as_str());
+                let over = known[&event.id].1 == Phase::End || at_once;
                 prop_assert!(over, "{} never ended", event.rule);
             }
         }
+    }
+
+    /// Whoever feeds a scene may stop anywhere and go on with a copy of it.
+    #[test]
+    fn any_chunks_of_the_input_give_the_same_events(
+        (first, second) in (traffic(), traffic()),
+        cuts in prop::collection::vec(0_usize..200, 0..4)
+    ) {
+        let mut inputs = first;
+        inputs.push(Input::End(at(100.0)));
+        inputs.extend(second);
+        inputs.push(Input::End(at(200.0)));
+        let whole = lines(&play(scene(EAGER), &inputs));
+
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % inputs.len()).collect();
+        cuts.sort_unstable();
+        let (mut chunked, mut so_far, mut from) = (String::new(), scene(EAGER), 0);
+        for cut in cuts.into_iter().chain([inputs.len()]) {
+            let mut out = Vec::new();
+            for input in &inputs[from..cut] {
+                so_far.handle(input.clone(), &mut out);
+            }
+            chunked += &lines(&out);
+            from = cut;
+            so_far = so_far.clone();
+        }
+        prop_assert_eq!(&chunked, &whole);
     }
 
     #[test]

@@ -8,26 +8,34 @@
 mod case;
 mod episode;
 pub mod explain;
+mod groups;
 mod members;
 mod params;
 mod presence;
 mod red_crossing;
 mod standing;
+mod stretch;
 
 mod blocking_junction;
 mod congestion;
 mod crash;
 mod crowd;
+mod custom;
 mod debris;
+mod emergency_lane;
 mod illegal_parking;
 mod illegal_stop;
 mod illegal_turn;
 mod illegal_uturn;
 mod intrusion;
 mod loitering;
+mod no_entry;
+mod pedestrian_crossing;
 mod pedestrian_on_carriageway;
 mod queue;
 mod red_light;
+mod sidewalk_driving;
+mod solid_line;
 mod speeding;
 mod stop_line;
 mod stopped_vehicle;
@@ -38,6 +46,9 @@ use std::fmt::Debug;
 
 use protocol::event::{Severity, Words};
 use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
+
+pub use custom::{Fact, Sort, Subject, facts, facts_table};
+pub use groups::RuleGroup;
 
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
@@ -54,16 +65,22 @@ static CATALOGUE: &[RuleEntry] = &[
     congestion::ENTRY,
     crash::ENTRY,
     crowd::ENTRY,
+    custom::ENTRY,
     debris::ENTRY,
+    emergency_lane::ENTRY,
     illegal_parking::ENTRY,
     illegal_stop::ENTRY,
     illegal_turn::ENTRY,
     illegal_uturn::ENTRY,
     intrusion::ENTRY,
     loitering::ENTRY,
+    no_entry::ENTRY,
+    pedestrian_crossing::ENTRY,
     pedestrian_on_carriageway::ENTRY,
     queue::ENTRY,
     red_light::ENTRY,
+    sidewalk_driving::ENTRY,
+    solid_line::ENTRY,
     speeding::ENTRY,
     stop_line::ENTRY,
     stopped_vehicle::ENTRY,
