@@ -7,7 +7,7 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
+//! [`calibration`], [`marks`] and [`observation`] → [`signals`] and [`crossing`] →
 //! [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
@@ -20,6 +20,7 @@ pub mod geometry;
 pub mod tracker;
 
 pub mod calibration;
+pub mod marks;
 pub mod observation;
 
 pub mod crossing;

@@ -103,6 +103,11 @@ impl NearMisses {
             .collect()
     }
 
+    /// Takes what is kept of one rule about somebody.
+    pub(crate) fn take_of(&mut self, rule: usize, subject: TrackId) -> Option<NearMiss> {
+        self.kept.remove(&(rule, subject))
+    }
+
     /// Takes everything.
     pub(crate) fn take_all(&mut self) -> Vec<NearMiss> {
         std::mem::take(&mut self.kept).into_values().collect()

@@ -36,6 +36,8 @@ pub struct Onset {
 pub enum EndReason {
     /// The road user was seen to leave or to stop doing it.
     Left,
+    /// What was wrong is right again.
+    Cleared,
     /// The road user was not seen any more.
     LostFromView,
     /// The stream ended.
@@ -51,6 +53,7 @@ impl EndReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Left => "left",
+            Self::Cleared => "cleared",
             Self::LostFromView => "lost_from_view",
             Self::StreamEnded => "stream_ended",
             Self::ClockStep => "clock_step",
@@ -101,6 +104,14 @@ impl Reporter<'_> {
             near.keep(self.index, miss);
         }
         None
+    }
+
+    /// Tells what was nearly an event of a subject that is no road user and is
+    /// gone. Of road users the scene tells it.
+    pub fn tell_nearest(&mut self, subject: TrackId) {
+        let near = self.near.as_deref_mut();
+        let miss = near.and_then(|near| near.take_of(self.index, subject));
+        self.out.extend(miss.map(Output::NearMiss));
     }
 
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.

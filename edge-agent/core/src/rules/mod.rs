@@ -5,20 +5,36 @@
 //! know: no rule fires on an unknown signal, on time that nobody watched, or
 //! on a track's first moments. How to add one: `docs/design/rules.md`.
 
+mod ballot;
 mod case;
 pub mod explain;
+mod lane;
+mod pace;
 mod params;
+mod plume;
 mod presence;
 
+mod abreast;
+mod animal;
+mod camera_condition;
+mod fire;
 mod loitering;
+mod no_helmet;
+mod overtaking;
 mod pedestrian_on_carriageway;
+mod phone_use;
+mod plate_obscured;
 mod red_light;
+mod reversing;
+mod riders;
+mod seat_belt;
+mod smoke;
 mod stopped_vehicle;
 mod wrong_way;
 
 use std::fmt::Debug;
 
-use protocol::event::{Severity, Words};
+use protocol::event::{FrameTime, Severity, Words};
 use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
 
 pub use case::{Case, EndReason, Onset, Reporter};
@@ -26,15 +42,34 @@ pub use params::{Form, Param, Params, Places};
 
 use crate::config::{RuleConfig, Section};
 use crate::coverage::Unwatched;
+use crate::health::Health;
 use crate::input::Gap;
 use crate::observation::FrameView;
 use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
+    abreast::ENTRY,
+    animal::ENTRY,
+    camera_condition::BLOCKED,
+    camera_condition::DARK,
+    camera_condition::DEFOCUSED,
+    camera_condition::FROZEN,
+    camera_condition::LOST,
+    camera_condition::MOVED,
+    fire::ENTRY,
     loitering::ENTRY,
+    no_helmet::ENTRY,
+    overtaking::ENTRY,
     pedestrian_on_carriageway::ENTRY,
+    phone_use::ENTRY,
+    plate_obscured::ENTRY,
     red_light::ENTRY,
+    reversing::ENTRY,
+    riders::THREE_PLUS,
+    riders::TWO,
+    seat_belt::ENTRY,
+    smoke::ENTRY,
     stopped_vehicle::ENTRY,
     wrong_way::ENTRY,
 ];
@@ -73,6 +108,11 @@ pub trait Rule: Debug + Send + Sync {
 
     /// A frame was looked at.
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>);
+
+    /// The condition of the picture was told, or time passed without a frame:
+    /// for rules about the camera itself, which must work when no frame comes.
+    /// `now` is the last frame at the present instant.
+    fn health(&mut self, _health: &Health, _now: FrameTime, _report: &mut Reporter<'_>) {}
 
     /// A stretch of time turned out to be unwatched. [`FrameView::watched`] has
     /// taken back what was counted of it; a rule that remembers where somebody
@@ -140,6 +180,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         title,
         severity,
         place: rule.place().cloned(),
+        needs: entry.needs,
         schedule,
         rule,
     })
