@@ -18,7 +18,7 @@ pub mod lamp;
 pub mod live;
 pub mod models_command;
 pub mod perception;
-mod picture_watch;
+pub mod picture_watch;
 pub mod recording;
 pub mod replay;
 pub mod scene_setup;

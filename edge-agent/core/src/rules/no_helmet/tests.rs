@@ -137,3 +137,29 @@ fn a_frozen_picture_is_one_look() {
         &expect![[""]],
     );
 }
+
+#[test]
+fn a_detector_without_its_class_is_no_watch() {
+    use crate::coverage::Unwatched;
+    use crate::input::Output;
+    use protocol::ObjectClass as C;
+
+    let story = "
+        0.0 motorcycle#1 at 20.0,30.0
+        4.0 motorcycle#1 at 50.0,30.0
+    ";
+    for (given, reasons) in [
+        (vec![C::Person, C::Motorcycle], vec![Unwatched::NoModel]),
+        (vec![C::Person, C::Motorcycle, C::NoHelmet], vec![]),
+    ] {
+        let mut scene = crate::rules::testing::scene(RULE, true);
+        scene.expect_classes(given);
+        let out = crate::rules::testing::play(&mut scene, story);
+        let hours = out.iter().filter_map(|output| match output {
+            Output::Coverage(hour) => Some(hour),
+            _ => None,
+        });
+        let told: Vec<Unwatched> = hours.flat_map(|h| h.unwatched_s.keys().copied()).collect();
+        assert_eq!(told, reasons);
+    }
+}
