@@ -18,6 +18,7 @@ mod draft;
 pub mod live;
 pub mod models_command;
 pub mod perception;
+pub mod picture_watch;
 pub mod recording;
 pub mod replay;
 pub mod rules_command;

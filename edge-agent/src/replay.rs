@@ -20,6 +20,7 @@ use protocol::{CameraId, EventTime};
 
 use crate::config::{AgentConfig, BoxIdentity, CameraConfig};
 use crate::live::StopFlag;
+use crate::picture_watch::PictureWatch;
 use crate::recording::{RecordingError, RecordingReader, RecordingWriter, is_recording};
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
@@ -239,10 +240,7 @@ fn replay_clip(
     let mut clip = ClipReader::open(&request.clip, request.start)?;
     let info = clip.info().clone();
     let mut detector = models_command::load_detector(&config.detector)?;
-    let identity = DetectorIdentity {
-        model: detector.manifest().id.clone(),
-        digest: detector.manifest().sha256,
-    };
+    let identity = DetectorIdentity::of(detector.manifest());
     if !request.quiet {
         eprintln!(
             "{}: {}×{}, {} in {}; model {} ({})",
@@ -263,6 +261,7 @@ fn replay_clip(
         .map(|path| crate::annotate::Annotator::create(path, &info))
         .transpose()?;
     let mut scene: Option<Scene> = None;
+    let mut watch = PictureWatch::new(&camera.health);
     let (mut frames, mut last, mut is_whole) = (0, None, true);
     while let Some(frame) = clip.next_frame()? {
         if stop.is_set() {
@@ -281,6 +280,9 @@ fn replay_clip(
                 frame.aspect,
             )?),
         };
+        if let Some(health) = watch.look(&frame) {
+            sink.handle(scene, Input::Health(health))?;
+        }
         analyse(&mut detector, &frame, scene, sink)?;
         last = Some(frame.time);
         frames += 1;

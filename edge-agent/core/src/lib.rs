@@ -7,8 +7,8 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`], [`crossing`], [`queue`] and
-//! [`speed`] → [`rules`] → [`coverage`] and [`near_miss`].
+//! [`calibration`], [`marks`] and [`observation`] → [`signals`], [`crossing`], [`queue`]
+//! and [`speed`] → [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
 pub mod scene;
@@ -20,6 +20,7 @@ pub mod geometry;
 pub mod tracker;
 
 pub mod calibration;
+pub mod marks;
 pub mod observation;
 pub mod stance;
 

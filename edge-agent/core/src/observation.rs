@@ -14,6 +14,7 @@ use protocol::{NormBox, ObjectClass, Point, TrackId};
 use crate::calibration::Ground;
 use crate::geometry::Vector;
 use crate::health::Health;
+use crate::marks::Mark;
 use crate::queue::Queues;
 use crate::signals::SignalBoard;
 use crate::stance::{Size, Stance};
@@ -328,6 +329,9 @@ pub struct FrameView<'a> {
     pub watched: f64,
     /// Every confirmed road user that this frame shows, in order of track.
     pub users: &'a [Observation],
+    /// What the frame shows of road users (heads, plates, phones, belts), and
+    /// fire and smoke: most confident first.
+    pub marks: &'a [Mark],
     /// The signal groups.
     pub signals: &'a SignalBoard,
     /// How places become spots.
@@ -435,6 +439,18 @@ impl<'a> FrameView<'a> {
     /// The part of a road user's votes, by score, that say one of `classes`: 0 to 1.
     pub fn vote_share(&self, user: &Observation, classes: &[ObjectClass]) -> f64 {
         self.tracks[user.index].vote_share(classes)
+    }
+
+    /// What this frame shows of a road user; of a two-wheeler's riders, too.
+    pub fn marks_of(&self, track: TrackId) -> impl Iterator<Item = &'a Mark> {
+        self.marks
+            .iter()
+            .filter(move |mark| mark.bearer == Some(track))
+    }
+
+    /// How many persons this frame shows on a two-wheeler.
+    pub fn riders_now(&self, user: &Observation) -> u8 {
+        self.tracks[user.index].riders_now
     }
 
     /// The part of the recent looks at a two-wheeler that showed at least so

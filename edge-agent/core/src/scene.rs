@@ -20,6 +20,7 @@ use crate::config::{Fault, SceneConfig};
 use crate::coverage::{Account, Unwatched};
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
+use crate::marks::MarkBoard;
 use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::queue::Queues;
@@ -101,6 +102,9 @@ pub struct Scene {
     queues: Queues,
     rules: Vec<Box<dyn Rule>>,
     observations: Vec<Observation>,
+    marks: MarkBoard,
+    /// Which classes the detector can give; unknown is all.
+    classes: Option<Vec<ObjectClass>>,
     /// The latest instant heard of.
     clock: Option<EventTime>,
     /// The last frame.
@@ -157,6 +161,8 @@ impl Scene {
             queues: Queues::new(config.stop_lines.clone()),
             rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
             observations: Vec::new(),
+            marks: MarkBoard::default(),
+            classes: None,
             clock: None,
             frame: None,
             aspect: 16.0 / 9.0,
@@ -178,13 +184,19 @@ impl Scene {
         self.near.get_or_insert_default();
     }
 
+    /// Says which classes the detector can give. Rules that need another one
+    /// are then accounted for as not watching ([`Unwatched::NoModel`]).
+    pub fn expect_classes(&mut self, classes: impl IntoIterator<Item = ObjectClass>) {
+        self.classes = Some(classes.into_iter().collect());
+    }
+
     /// Takes one input and appends what there is to say.
     pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Detections(detections) => self.look(detections, out),
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => self.pause(gap, out),
-            Input::Health(health) => self.health = health,
+            Input::Health(health) => self.hear(health, out),
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
@@ -290,6 +302,8 @@ impl Scene {
         if let Some(motion) = &detections.camera_motion {
             self.tracker.follow_camera(motion);
         }
+        self.marks
+            .take(&mut detections.items, detections.believed_from);
         let given_up = self
             .tracker
             .step(&moment, detections.believed_from, &detections.items)
@@ -367,10 +381,12 @@ impl Scene {
         Observation::collect(tracks, moment.at, &sight, &mut self.observations);
         self.queues
             .update(moment, &self.observations, tracks, &self.signals, &sight);
+        self.marks.assign(tracks, moment.at, self.aspect);
         let frame = FrameView {
             at: moment.at,
             watched: moment.watched,
             users: &self.observations,
+            marks: self.marks.marks(),
             signals: &self.signals,
             sight,
             queue: &self.queues,
@@ -418,7 +434,15 @@ impl Scene {
                 ..frame
             };
             rule.frame(&frame, &mut report);
-            shift.blind = rule.blind(&frame);
+            let is_fed = self
+                .classes
+                .as_ref()
+                .is_none_or(|given| config.needs.iter().all(|class| given.contains(class)));
+            shift.blind = if is_fed {
+                rule.blind(&frame)
+            } else {
+                Some(Unwatched::NoModel)
+            };
         }
         self.tell_nearest(given_up, out);
     }
@@ -503,12 +527,33 @@ impl Scene {
         self.signals.forget_lamps();
     }
 
+    /// The condition of the picture was told.
+    fn hear(&mut self, health: Health, out: &mut Vec<Output>) {
+        self.health = health;
+        self.tell_health(out);
+    }
+
+    /// Rules about the camera itself hear of its health also when no frame comes.
+    fn tell_health(&mut self, out: &mut Vec<Output>) {
+        let health = self.health;
+        let now = FrameTime {
+            frame: self.frame.map_or(0, |last| last.frame),
+            time: self.clock.unwrap_or(health.time).max(health.time),
+        };
+        self.each_rule(out, |rule, report| {
+            if report.rule.schedule.is_on(now.time) {
+                rule.health(&health, now, report);
+            }
+        });
+    }
+
     fn pass_time(&mut self, at: EventTime, out: &mut Vec<Output>) {
         // A tick says that time passes, not that anybody watched.
         if self.clock.is_some_and(|clock| at <= clock) {
             return;
         }
         self.clock = Some(at);
+        self.tell_health(out);
         let Some(last) = self.frame else {
             return;
         };
@@ -603,6 +648,9 @@ impl TrackView<'_> {
 }
 
 #[cfg(test)]
+use crate::marks::is_mark;
+
+#[cfg(test)]
 impl Scene {
     /// Looks at a frame in which every detection says whose it is, so that a
     /// rule's test does not depend on the tracker.
@@ -612,6 +660,10 @@ impl Scene {
         whose: &[u16],
         out: &mut Vec<Output>,
     ) {
+        let (mut items, mut of) = (detections.items.clone(), whose.to_vec());
+        let mut kept = detections.items.iter().map(|i| !is_mark(i.class));
+        of.retain(|_| kept.next().unwrap_or(true));
+        self.marks.take(&mut items, detections.believed_from);
         if !self.begin_frame(detections, out) {
             return;
         }
@@ -619,10 +671,7 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
-        let given_up = self
-            .tracker
-            .step_given(&moment, &detections.items, whose)
-            .to_vec();
+        let given_up = self.tracker.step_given(&moment, &items, &of).to_vec();
         self.judge(&moment, &given_up, out);
     }
 }

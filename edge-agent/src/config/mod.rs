@@ -8,6 +8,7 @@ mod address;
 mod calibration;
 mod camera;
 mod faults;
+mod health;
 mod locate;
 mod password;
 mod section;
@@ -24,6 +25,7 @@ pub use address::redacted;
 pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
 pub use faults::{ConfigFault, ConfigFaults};
+pub use health::PictureHealthConfig;
 pub use source::{RecordingConfig, RtspConfig, SourceConfig};
 
 /// A configuration that has been checked as far as text can be.

@@ -147,10 +147,9 @@ fn watch(
     uplink: Option<&Arc<Uplink>>,
     stop: &StopFlag,
 ) -> anyhow::Result<()> {
-    let identity = detector.as_ref().map(|detector| DetectorIdentity {
-        model: detector.manifest().id.clone(),
-        digest: detector.manifest().sha256,
-    });
+    let identity = detector
+        .as_ref()
+        .map(|detector| DetectorIdentity::of(detector.manifest()));
     let states: Vec<Arc<CameraState>> = config
         .cameras
         .iter()

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Gap, GapReason, Input, Output, Scene};
+use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene};
 use edge_video::{Frame, LossReason, Notice};
 use protocol::event::Words;
 use protocol::status::CameraHealth;
@@ -18,6 +18,7 @@ use super::load::Load;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig, SourceConfig};
+use crate::picture_watch::{self, PictureWatch};
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 use crate::stills::Canvas;
 
@@ -57,6 +58,9 @@ impl SceneThread {
             last: None,
             interruption: None,
             frozen: false,
+            watch: PictureWatch::new(&self.config.health),
+            picture: Health::default(),
+            stream: None,
             outputs: Vec::new(),
             load: Load::new(&self.state.status()),
             setup: self,
@@ -95,6 +99,11 @@ struct Room {
     interruption: Option<(EventTime, GapReason)>,
     /// Between `Notice::Frozen` and `Thawed`: frames come, but show nothing new.
     frozen: bool,
+    watch: PictureWatch,
+    /// What the watch over the picture said last.
+    picture: Health,
+    /// What the scene was told of the stream, and when: lost or frozen.
+    stream: Option<(Health, Instant)>,
     outputs: Vec<Output>,
     load: Load,
 }
@@ -162,6 +171,10 @@ impl Room {
             if unseen > 0.0 {
                 self.handle(Input::Tick(last + Seconds(unseen)), None);
             }
+        } else if let Some((told, since)) = self.stream {
+            // A camera that never came is lost, too.
+            let passed = Seconds(since.elapsed().as_secs_f64());
+            self.handle(Input::Tick(told.time + passed), None);
         }
         let status = self.setup.state.status();
         let verdict = self.load.judge(&status);
@@ -172,9 +185,7 @@ impl Room {
                     .state
                     .set_health(CameraHealth::Degraded, Some(reason))
             }
-            (None, CameraHealth::Degraded) if !self.frozen => {
-                self.setup.state.set_health(CameraHealth::Watching, None)
-            }
+            (None, CameraHealth::Degraded) if !self.frozen => self.say_watching(),
             _ => false,
         }
     }
@@ -201,10 +212,24 @@ impl Room {
                     };
                     self.handle(Input::Gap(gap), None);
                 }
+                if self.stream.take_if(|_| is_connected).is_some() {
+                    // Whatever the picture was before, it may be still.
+                    let health = Health {
+                        time,
+                        since: self.picture.since.min(time),
+                        ..self.picture
+                    };
+                    self.handle(Input::Health(health), None);
+                }
+                if let Some(frame) = &work.frame
+                    && let Some(health) = self.watch.look(frame)
+                {
+                    changed |= self.heed_picture(health, frame);
+                }
                 self.last = Some((time, Instant::now()));
                 self.setup.state.count_analysed(quality);
                 if self.setup.state.health() == CameraHealth::Connecting {
-                    changed |= self.setup.state.set_health(CameraHealth::Watching, None);
+                    changed |= self.say_watching();
                 }
             }
             self.handle(input, work.frame.as_ref());
@@ -289,7 +314,7 @@ impl Room {
             }
             Notice::Connected { .. } | Notice::Thawed => {
                 self.frozen = false;
-                state.set_health(CameraHealth::Watching, None)
+                self.say_watching()
             }
             Notice::Lost {
                 reason, message, ..
@@ -297,6 +322,7 @@ impl Room {
                 let since = self.last.map_or_else(super::now, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
                 self.frozen = false;
+                self.tell_stream(Condition::Lost, since);
                 let words = Words::new(loss_in_vietnamese(reason), message);
                 state.set_health(CameraHealth::Lost, Some(words))
             }
@@ -311,6 +337,49 @@ impl Room {
                 false
             }
             Notice::TimeQualityChanged(_) => false,
+        }
+    }
+
+    /// Frames come; whether they are worth looking at the watch has said.
+    fn say_watching(&self) -> bool {
+        match picture_watch::words(self.picture.condition) {
+            None => self.setup.state.set_health(CameraHealth::Watching, None),
+            words => self.setup.state.set_health(CameraHealth::Degraded, words),
+        }
+    }
+
+    /// The picture's condition changed. True when the camera's status changed.
+    fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
+        let camera = &self.setup.config.id;
+        match picture_watch::words(health.condition) {
+            Some(words) => tracing::warn!(%camera, value = health.value, "{}", words.en),
+            None => tracing::info!(%camera, "the picture is well again"),
+        }
+        self.picture = health;
+        self.handle(Input::Health(health), Some(frame));
+        let is_watched = matches!(
+            self.setup.state.health(),
+            CameraHealth::Watching | CameraHealth::Degraded
+        );
+        is_watched && self.say_watching()
+    }
+
+    /// Tells the scene that the stream shows nothing new, on the clock of its frames.
+    fn tell_stream(&mut self, condition: Condition, since: EventTime) {
+        let now = self.last.map_or_else(super::now, |(last, seen)| {
+            last + Seconds(seen.elapsed().as_secs_f64())
+        });
+        let health = Health {
+            time: now.max(since),
+            since,
+            condition,
+            ..Health::default()
+        };
+        let is_told = |told: &(Health, Instant)| told.0.condition == condition;
+        // Every failed attempt is a notice of its own.
+        if !self.stream.as_ref().is_some_and(is_told) {
+            self.stream = Some((health, Instant::now()));
+            self.handle(Input::Health(health), None);
         }
     }
 
@@ -330,13 +399,9 @@ impl Room {
             self.interrupt(last, GapReason::Frozen);
         }
         self.frozen = true;
-        self.setup.state.set_health(
-            CameraHealth::Degraded,
-            Some(Words::new(
-                "Hình ảnh đứng yên; kiểm tra máy ảnh và đầu ghi",
-                "the picture does not change; check the camera and its recorder",
-            )),
-        )
+        self.tell_stream(Condition::Frozen, since);
+        let words = picture_watch::words(Condition::Frozen);
+        self.setup.state.set_health(CameraHealth::Degraded, words)
     }
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 use protocol::event::{Severity, Words};
 use protocol::id::SignalGroupId;
 use protocol::units::Seconds;
-use protocol::{NormBox, Point, RuleId, ZoneId};
+use protocol::{NormBox, ObjectClass, Point, RuleId, ZoneId};
 
 pub use reader::{Number, Section};
 pub(crate) use reader::{listed, nearest};
@@ -198,6 +198,8 @@ pub struct RuleConfig {
     pub severity: Severity,
     /// The zone or line that it watches.
     pub place: Option<ZoneId>,
+    /// Classes that it cannot do without, see [`rules::RuleEntry::needs`].
+    pub needs: &'static [ObjectClass],
     /// When it is on.
     pub schedule: Schedule,
     /// The rule itself, before it has seen anything.

@@ -36,6 +36,8 @@ pub struct Onset {
 pub enum EndReason {
     /// The road user was seen to leave or to stop doing it.
     Left,
+    /// What was wrong is right again.
+    Cleared,
     /// The road user was not seen any more.
     LostFromView,
     /// The stream ended.
@@ -51,6 +53,7 @@ impl EndReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Left => "left",
+            Self::Cleared => "cleared",
             Self::LostFromView => "lost_from_view",
             Self::StreamEnded => "stream_ended",
             Self::ClockStep => "clock_step",

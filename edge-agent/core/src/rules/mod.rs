@@ -5,24 +5,32 @@
 //! know: no rule fires on an unknown signal, on time that nobody watched, or
 //! on a track's first moments. How to add one: `docs/design/rules.md`.
 
+mod ballot;
 mod case;
 mod episode;
 pub mod explain;
 mod groups;
+mod lane;
 mod members;
+mod pace;
 mod params;
+mod plume;
 mod presence;
 mod red_crossing;
 mod standing;
 mod stretch;
 
+mod abreast;
+mod animal;
 mod blocking_junction;
+mod camera_condition;
 mod congestion;
 mod crash;
 mod crowd;
 mod custom;
 mod debris;
 mod emergency_lane;
+mod fire;
 mod illegal_parking;
 mod illegal_stop;
 mod illegal_turn;
@@ -30,11 +38,19 @@ mod illegal_uturn;
 mod intrusion;
 mod loitering;
 mod no_entry;
+mod no_helmet;
+mod overtaking;
 mod pedestrian_crossing;
 mod pedestrian_on_carriageway;
+mod phone_use;
+mod plate_obscured;
 mod queue;
 mod red_light;
+mod reversing;
+mod riders;
+mod seat_belt;
 mod sidewalk_driving;
+mod smoke;
 mod solid_line;
 mod speeding;
 mod stop_line;
@@ -44,7 +60,7 @@ mod wrong_way;
 
 use std::fmt::Debug;
 
-use protocol::event::{Severity, Words};
+use protocol::event::{FrameTime, Severity, Words};
 use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
 
 pub use custom::{Fact, Sort, Subject, facts, facts_table};
@@ -55,19 +71,29 @@ pub use params::{Form, Param, Params, Places};
 
 use crate::config::{RuleConfig, Section, StopLine};
 use crate::coverage::Unwatched;
+use crate::health::Health;
 use crate::input::Gap;
 use crate::observation::{FrameView, Sight};
 use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
+    abreast::ENTRY,
+    animal::ENTRY,
     blocking_junction::ENTRY,
+    camera_condition::BLOCKED,
+    camera_condition::DARK,
+    camera_condition::DEFOCUSED,
+    camera_condition::FROZEN,
+    camera_condition::LOST,
+    camera_condition::MOVED,
     congestion::ENTRY,
     crash::ENTRY,
     crowd::ENTRY,
     custom::ENTRY,
     debris::ENTRY,
     emergency_lane::ENTRY,
+    fire::ENTRY,
     illegal_parking::ENTRY,
     illegal_stop::ENTRY,
     illegal_turn::ENTRY,
@@ -75,11 +101,20 @@ static CATALOGUE: &[RuleEntry] = &[
     intrusion::ENTRY,
     loitering::ENTRY,
     no_entry::ENTRY,
+    no_helmet::ENTRY,
+    overtaking::ENTRY,
     pedestrian_crossing::ENTRY,
     pedestrian_on_carriageway::ENTRY,
+    phone_use::ENTRY,
+    plate_obscured::ENTRY,
     queue::ENTRY,
     red_light::ENTRY,
+    reversing::ENTRY,
+    riders::THREE_PLUS,
+    riders::TWO,
+    seat_belt::ENTRY,
     sidewalk_driving::ENTRY,
+    smoke::ENTRY,
     solid_line::ENTRY,
     speeding::ENTRY,
     stop_line::ENTRY,
@@ -122,6 +157,11 @@ pub trait Rule: Debug + Send + Sync {
 
     /// A frame was looked at.
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>);
+
+    /// The condition of the picture was told, or time passed without a frame:
+    /// for rules about the camera itself, which must work when no frame comes.
+    /// `now` is the last frame at the present instant.
+    fn health(&mut self, _health: &Health, _now: FrameTime, _report: &mut Reporter<'_>) {}
 
     /// A stretch of time turned out to be unwatched. [`FrameView::watched`] has
     /// taken back what was counted of it; a rule that remembers where somebody
@@ -196,6 +236,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         title,
         severity,
         place: rule.place().cloned(),
+        needs: entry.needs,
         schedule,
         rule,
     })

@@ -74,7 +74,7 @@ pub struct Track {
     rides_now: Option<bool>,
     riding: Riding,
     mount: Mount,
-    pub(super) riders_now: u8,
+    pub(crate) riders_now: u8,
     riders: Riders,
     /// Unit vector on the ground, of when it was last seen to move.
     heading: Option<Vector>,
