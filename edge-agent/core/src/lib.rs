@@ -8,10 +8,11 @@
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
 //! [`calibration`] and [`observation`] → [`signals`] and [`crossing`] →
-//! [`rules`] → [`coverage`] and [`near_miss`].
+//! [`rules`] → [`coverage`] and [`near_miss`]; [`state`] is for cuts of a recording.
 
 pub mod input;
 pub mod scene;
+pub mod state;
 
 pub mod config;
 
@@ -42,4 +43,5 @@ pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
 pub use scene::{Identity, Scene, TrackView};
+pub use state::SceneState;
 pub use tracker::TrackerConfig;

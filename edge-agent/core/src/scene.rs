@@ -22,6 +22,7 @@ use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
+use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
 
 /// Whose scene it is and by what its events are made.
@@ -88,23 +89,6 @@ pub struct Scene {
     /// Where near misses are asked for.
     near: Option<NearMisses>,
     refused: Refused,
-}
-
-/// Whether a rule is at work, and its own count of watched time.
-#[derive(Clone, Debug, Default)]
-struct Shift {
-    /// Watched time of the scene in which the rule was not at work, µs.
-    off_us: i64,
-    /// Since when it is not at work, and why.
-    off: Option<(EventTime, Unwatched)>,
-    /// Why it could not have found anything at the last frame.
-    blind: Option<Unwatched>,
-}
-
-impl Shift {
-    fn verdict(&self) -> Option<Unwatched> {
-        self.off.map(|(_, why)| why).or(self.blind)
-    }
 }
 
 impl Scene {
@@ -207,6 +191,52 @@ impl Scene {
                 .iter()
                 .map(|rule| rule.remembered())
                 .sum::<usize>()
+    }
+
+    /// Whether nobody is followed and no rule remembers anything, so that a new
+    /// scene that takes over the [`state`](Self::state) goes on exactly the same.
+    pub fn is_quiescent(&self) -> bool {
+        self.remembered() == 0
+    }
+
+    /// What a new scene can take over at a cut.
+    pub fn state(&self) -> SceneState {
+        SceneState {
+            clock: self.clock,
+            frame: self.frame,
+            aspect: self.aspect,
+            time_quality: self.time_quality,
+            watched_us: self.watched_us,
+            unwatched_us: self.unwatched_us,
+            taken_back: self.taken_back,
+            health: self.health,
+            shifts: self.shifts.clone(),
+            account: self.account.clone(),
+            signals: self.signals.state(),
+            ranks: self.tracker.ranks(),
+        }
+    }
+
+    /// Goes on where another scene of the same configuration was cut. Only for
+    /// a scene that has seen nothing yet.
+    pub fn resume(&mut self, state: SceneState) {
+        self.clock = state.clock;
+        self.frame = state.frame;
+        if (0.1..=10.0).contains(&state.aspect) {
+            self.aspect = state.aspect;
+        }
+        self.time_quality = state.time_quality;
+        self.watched_us = state.watched_us.max(0);
+        self.unwatched_us = state.unwatched_us.max(0);
+        self.taken_back = state.taken_back;
+        self.health = state.health;
+        // A state of another configuration accounts for other rules.
+        if state.shifts.len() == self.shifts.len() {
+            self.shifts = state.shifts;
+        }
+        self.account.resume(state.account);
+        self.signals.resume(state.signals);
+        self.tracker.resume(state.ranks);
     }
 
     fn sight(&self) -> Sight<'_> {

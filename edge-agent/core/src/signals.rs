@@ -12,6 +12,7 @@ use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
 use protocol::units::Seconds;
 use protocol::{EventTime, SignalReading, SignalState};
+use serde::{Deserialize, Serialize};
 
 use crate::config::SignalGroup;
 
@@ -110,6 +111,25 @@ impl SignalBoard {
             .map(move |g| (&g.config.group, g.at(instant).state))
     }
 
+    /// What was read, for [`resume`](Self::resume).
+    pub(crate) fn state(&self) -> BoardState {
+        BoardState(
+            self.groups
+                .iter()
+                .map(|g| (g.config.group.clone(), g.lamp.clone(), g.controller.clone()))
+                .collect(),
+        )
+    }
+
+    /// Takes over what another board of the same groups had read.
+    pub(crate) fn resume(&mut self, state: BoardState) {
+        for (name, lamp, controller) in state.0 {
+            if let Some(group) = self.groups.iter_mut().find(|g| g.config.group == name) {
+                (group.lamp, group.controller) = (lamp, controller);
+            }
+        }
+    }
+
     /// Forgets every reading: the clock was moved.
     pub fn forget(&mut self) {
         for group in &mut self.groups {
@@ -160,8 +180,12 @@ const MOST_LOOKS: usize = 64;
 /// Phases kept; at the fastest real signal this is minutes.
 const MOST_PHASES: usize = 64;
 
+/// What was read of every group, to be taken over by another board.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BoardState(Vec<(SignalGroupId, Source, Source)>);
+
 /// What one source said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Source {
     /// Recent looks, for the majority.
     looks: VecDeque<(EventTime, SignalState)>,
@@ -171,7 +195,7 @@ struct Source {
 }
 
 /// A settled state from `from` until just before `until`, if nothing else is said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Phase {
     state: SignalState,
     source: SignalSource,
