@@ -6,14 +6,16 @@
 //! event → outbox and [`stills`] → uplink.
 //!
 //! Reading order: [`config`] → [`perception`] and [`lamp`] → [`scene_setup`] →
-//! [`replay`] → [`live`] → [`check`] → [`cli`].
+//! [`replay`] and [`explain`] → [`live`] → [`check`] → [`cli`].
 
 mod annotate;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod coverage;
 mod draft;
+pub mod explain;
 pub mod lamp;
 pub mod live;
 pub mod models_command;

@@ -202,6 +202,17 @@ impl Account {
         }
     }
 
+    /// Every rule's account of the hour that runs, in their order; empty before the first frame.
+    pub(crate) fn running(&self) -> impl Iterator<Item = CoverageTally> + '_ {
+        self.hour.into_iter().flat_map(|hour| {
+            self.rules.iter().map(move |tally| CoverageTally {
+                hour,
+                watched_us: tally.watched_us,
+                unwatched_us: tally.unwatched_us.clone(),
+            })
+        })
+    }
+
     /// Goes on with an account that was saved, if it is of as many rules.
     pub(crate) fn resume(&mut self, saved: Self) {
         if saved.rules.len() == self.rules.len() {

@@ -15,7 +15,7 @@ use protocol::{
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
-use crate::coverage::{Account, Unwatched};
+use crate::coverage::{Account, CoverageHour, Unwatched};
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::near_miss::NearMisses;
@@ -176,6 +176,18 @@ impl Scene {
     /// What the technician wrote.
     pub fn config(&self) -> &SceneConfig {
         &self.config
+    }
+
+    /// Whose it is and by what its events are made.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What every rule did in the hour that runs; complete hours are told as
+    /// [`Output::Coverage`].
+    pub fn coverage_now(&self) -> impl Iterator<Item = CoverageHour> + '_ {
+        let tallies = self.account.running().zip(&self.config.rules);
+        tallies.map(|(tally, rule)| tally.of(rule))
     }
 
     /// What was refused so far.
