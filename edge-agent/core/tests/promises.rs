@@ -421,9 +421,9 @@ fn traffic_with_pauses() -> impl Strategy<Value = Vec<Input>> {
         Just(4.0_f64),
         5.0..30.0_f64,
         // Longer than anything is remembered.
-        120.0..400.0_f64,
+        120.0..180.0_f64,
     ];
-    prop::collection::vec((traffic(), pause), 1..4).prop_map(|stretches| {
+    prop::collection::vec((traffic(), pause), 1..3).prop_map(|stretches| {
         let mut inputs = Vec::new();
         let mut start = 0.0;
         for (stretch, pause) in stretches {
@@ -435,10 +435,10 @@ fn traffic_with_pauses() -> impl Strategy<Value = Vec<Input>> {
                 }
                 inputs.push(moved);
             }
-            // An empty road, looked at five times a second.
-            let looks = (pause * 5.0) as u32;
+            // An empty road, looked at twice a second.
+            let looks = (pause * 2.0) as u32;
             for look in 1..=looks {
-                let now = last + f64::from(look) / 5.0;
+                let now = last + f64::from(look) / 2.0;
                 if look % 3 == 0 {
                     inputs.push(red(now));
                 }
@@ -467,7 +467,7 @@ fn later(mut input: Input, by: f64) -> Input {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// What a recording rests on: a segment begins with a new scene, and where
     /// nobody is there and nothing is remembered, that is no difference.
