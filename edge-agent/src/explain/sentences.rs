@@ -178,7 +178,11 @@ impl Teller {
             (_, _) if value == threshold => {
                 format!("{label}: {value}, {}", say("đúng như yêu cầu", "as needed"))
             }
-            (_, _) => format!("{label}: {value}; {} {threshold}", say("cần", "needed")),
+            (_, _) if threshold.contains(", ") => {
+                let one_of = say("cần một trong", "needed: one of");
+                format!("{label}: {value}; {one_of} {threshold}")
+            }
+            (_, _) => format!("{label}: {value}; {} {threshold}", say("cần", "needed:")),
         };
         if let (Some(margin), false) = (p.margin, p.comparison == Comparison::Is) {
             let by = self.number(margin.abs());
@@ -330,7 +334,11 @@ impl Teller {
             Value::Flag(true) => self.language.pick("có", "yes").to_owned(),
             Value::Flag(false) => self.language.pick("không", "no").to_owned(),
             Value::Number(number) => self.number(*number),
-            Value::Text(text) => self.word(text).to_owned(),
+            // Also lists of words: the classes concerned.
+            Value::Text(text) => {
+                let words: Vec<&str> = text.split(", ").map(|word| self.word(word)).collect();
+                words.join(", ")
+            }
         }
     }
 
@@ -346,6 +354,11 @@ impl Teller {
             "unknown" => "không rõ",
             "picture" => "hình ảnh",
             "ground" => "mặt đất",
+            "left" => "đã rời đi",
+            "lost_from_view" => "khuất tầm nhìn",
+            "stream_ended" => "hết luồng hình",
+            "clock_step" => "đồng hồ bị chỉnh",
+            "off_schedule" => "hết giờ áp dụng",
             other => class_in_vietnamese(other),
         }
     }
