@@ -6,7 +6,7 @@
 //! event → outbox and [`stills`] → uplink.
 //!
 //! Reading order: [`config`] → [`perception`] → [`scene_setup`] →
-//! [`replay`] → [`live`] → [`calibrate`] → [`check`] → [`cli`].
+//! [`replay`] and [`explain`] → [`live`] → [`calibrate`] → [`check`] → [`cli`].
 
 mod annotate;
 pub mod calibrate;
@@ -14,7 +14,9 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod coverage;
 mod draft;
+pub mod explain;
 pub mod live;
 pub mod models_command;
 pub mod perception;

@@ -8,10 +8,12 @@
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
 //! [`calibration`], [`marks`] and [`observation`] → [`signals`], [`crossing`], [`queue`]
-//! and [`speed`] → [`rules`] → [`coverage`] and [`near_miss`].
+//! and [`speed`] → [`rules`] → [`coverage`] and [`near_miss`]; [`state`] is for restarts
+//! and cuts of a recording.
 
 pub mod input;
 pub mod scene;
+pub mod state;
 
 pub mod config;
 
@@ -47,5 +49,6 @@ pub use health::{Condition, Health};
 pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
-pub use scene::{Identity, ResumeError, Scene, SceneState, TrackView};
+pub use scene::{Identity, Scene, TrackView};
+pub use state::SceneState;
 pub use tracker::TrackerConfig;

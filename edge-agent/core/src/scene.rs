@@ -5,7 +5,6 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
-use serde::{Deserialize, Serialize};
 
 use protocol::event::{FrameTime, Place, Provenance};
 use protocol::id::SignalGroupId;
@@ -17,7 +16,7 @@ use protocol::{
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
-use crate::coverage::{Account, Unwatched};
+use crate::coverage::{Account, CoverageHour, Unwatched};
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::marks::MarkBoard;
@@ -26,7 +25,8 @@ use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
-use crate::tracker::{Moment, Track, Tracker, TrackerState};
+use crate::state::{SceneState, Shift};
+use crate::tracker::{Moment, Track, Tracker};
 
 /// Whose scene it is and by what its events are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,33 +54,6 @@ pub struct Refused {
     pub detections_out_of_range: u64,
     /// Signal readings from too far ahead of the pictures.
     pub signals_from_the_future: u64,
-}
-
-/// What a scene remembers over a restart; see [`Scene::save`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SceneState {
-    /// Of this form; another is not taken up.
-    pub version: u32,
-    /// Whose scene it is.
-    pub camera: CameraId,
-    /// Who stands where.
-    pub tracker: TrackerState,
-}
-
-impl SceneState {
-    /// The form that this program writes and reads.
-    pub const VERSION: u32 = 1;
-}
-
-/// Why a saved state is not taken up; the scene then starts with nothing in sight.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResumeError {
-    /// Written by another version.
-    #[error("the saved state has version {0}, this program reads version {expected}", expected = SceneState::VERSION)]
-    Version(u32),
-    /// Of another camera.
-    #[error("the saved state is of camera {0}")]
-    Camera(CameraId),
 }
 
 /// Frames farther apart than this were not watched in between, announced or not, s.
@@ -123,23 +96,6 @@ pub struct Scene {
     /// Where near misses are asked for.
     near: Option<NearMisses>,
     refused: Refused,
-}
-
-/// Whether a rule is at work, and its own count of watched time.
-#[derive(Clone, Debug, Default)]
-struct Shift {
-    /// Watched time of the scene in which the rule was not at work, µs.
-    off_us: i64,
-    /// Since when it is not at work, and why.
-    off: Option<(EventTime, Unwatched)>,
-    /// Why it could not have found anything at the last frame.
-    blind: Option<Unwatched>,
-}
-
-impl Shift {
-    fn verdict(&self) -> Option<Unwatched> {
-        self.off.map(|(_, why)| why).or(self.blind)
-    }
 }
 
 impl Scene {
@@ -202,28 +158,6 @@ impl Scene {
         }
     }
 
-    /// What must outlive a restart of the program: who stands where, and the
-    /// names given so far. To be taken before [`Input::End`], which forgets it.
-    pub fn save(&self) -> SceneState {
-        SceneState {
-            version: SceneState::VERSION,
-            camera: self.identity.camera.clone(),
-            tracker: self.tracker.save(),
-        }
-    }
-
-    /// Takes up what was saved, before the first input. Returns how many road
-    /// users go on under their names.
-    pub fn resume(&mut self, state: &SceneState) -> Result<usize, ResumeError> {
-        if state.version != SceneState::VERSION {
-            return Err(ResumeError::Version(state.version));
-        }
-        if state.camera != self.identity.camera {
-            return Err(ResumeError::Camera(state.camera.clone()));
-        }
-        Ok(self.tracker.resume(&state.tracker))
-    }
-
     /// The road users that are followed now, in order of birth.
     pub fn tracks(&self) -> impl Iterator<Item = TrackView<'_>> {
         let frame = self.frame;
@@ -260,6 +194,18 @@ impl Scene {
         &self.config
     }
 
+    /// Whose it is and by what its events are made.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What every rule did in the hour that runs; complete hours are told as
+    /// [`Output::Coverage`].
+    pub fn coverage_now(&self) -> impl Iterator<Item = CoverageHour> + '_ {
+        let tallies = self.account.running().zip(&self.config.rules);
+        tallies.map(|(tally, rule)| tally.of(rule))
+    }
+
     /// What was refused so far.
     pub fn refused(&self) -> Refused {
         self.refused
@@ -274,6 +220,56 @@ impl Scene {
                 .iter()
                 .map(|rule| rule.remembered())
                 .sum::<usize>()
+    }
+
+    /// Whether nobody is followed and no rule remembers anything, so that a new
+    /// scene that takes over the [`state`](Self::state) goes on exactly the same.
+    pub fn is_quiescent(&self) -> bool {
+        self.remembered() == 0
+    }
+
+    /// What a new scene can take over at a cut.
+    pub fn state(&self) -> SceneState {
+        SceneState {
+            clock: self.clock,
+            frame: self.frame,
+            aspect: self.aspect,
+            time_quality: self.time_quality,
+            watched_us: self.watched_us,
+            unwatched_us: self.unwatched_us,
+            taken_back: self.taken_back,
+            health: self.health,
+            shifts: self.shifts.clone(),
+            account: self.account.clone(),
+            signals: self.signals.state(),
+            ranks: self.tracker.ranks(),
+            tracker: self.tracker.save(),
+        }
+    }
+
+    /// Goes on where another scene of the same configuration was cut. Only for
+    /// a scene that has seen nothing yet. Returns how many parked road users go
+    /// on under their names.
+    pub fn resume(&mut self, state: SceneState) -> usize {
+        self.clock = state.clock;
+        self.frame = state.frame;
+        if (0.1..=10.0).contains(&state.aspect) {
+            self.aspect = state.aspect;
+        }
+        self.time_quality = state.time_quality;
+        self.watched_us = state.watched_us.max(0);
+        self.unwatched_us = state.unwatched_us.max(0);
+        self.taken_back = state.taken_back;
+        self.health = state.health;
+        // A state of another configuration accounts for other rules.
+        if state.shifts.len() == self.shifts.len() {
+            self.shifts = state.shifts;
+        }
+        self.account.resume(state.account);
+        self.signals.resume(state.signals);
+        let parked = self.tracker.resume(&state.tracker);
+        self.tracker.resume_ranks(state.ranks);
+        parked
     }
 
     fn sight(&self) -> Sight<'_> {

@@ -16,7 +16,7 @@ use protocol::{
     Detection, Detections, Event, EventTime, NormBox, ObjectClass, SignalReading, SignalState,
     TimeQuality,
 };
-use support::{case, lines, play, scene};
+use support::{case, lines, play, scene, successor};
 
 /// Every kind with thresholds so low that a few seconds are enough.
 const EAGER: &str = r#"
@@ -577,5 +577,120 @@ proptest! {
             .map(|line| serde_json::from_str(&line).unwrap())
             .collect();
         prop_assert_eq!(&lines(&play(scene(EAGER), &shuffled(&recorded, seed))), &live);
+    }
+}
+
+/// Stretches of traffic with pauses in which everybody leaves.
+fn traffic_with_pauses() -> impl Strategy<Value = Vec<Input>> {
+    let pause = prop_oneof![
+        Just(4.0_f64),
+        5.0..30.0_f64,
+        // Longer than anything is remembered.
+        120.0..180.0_f64,
+    ];
+    prop::collection::vec((traffic(), pause), 1..3).prop_map(|stretches| {
+        let mut inputs = Vec::new();
+        let mut start = 0.0;
+        for (stretch, pause) in stretches {
+            let mut last: f64 = start;
+            for input in stretch {
+                let moved = later(input, start);
+                if let Input::Detections(frame) = &moved {
+                    last = last.max(frame.time.since(EventTime::EPOCH).0);
+                }
+                inputs.push(moved);
+            }
+            // An empty road, looked at twice a second.
+            let looks = (pause * 2.0) as u32;
+            for look in 1..=looks {
+                let now = last + f64::from(look) / 2.0;
+                if look % 3 == 0 {
+                    inputs.push(red(now));
+                }
+                inputs.push(frame(u64::from(1000 + look), now, Vec::new()));
+            }
+            start = last + pause + 1.0;
+        }
+        inputs.push(Input::End(at(start)));
+        inputs
+    })
+}
+
+/// The same input some seconds later.
+fn later(mut input: Input, by: f64) -> Input {
+    let by = Seconds(by);
+    match &mut input {
+        Input::Detections(frame) => frame.time = frame.time + by,
+        Input::Signal(reading) => reading.time = reading.time + by,
+        Input::Gap(gap) => (gap.from, gap.to) = (gap.from + by, gap.to + by),
+        Input::Health(health) => {
+            (health.time, health.since) = (health.time + by, health.since + by);
+        }
+        Input::Tick(time) | Input::End(time) => *time = *time + by,
+    }
+    input
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// What a recording rests on: a segment begins with a new scene, and where
+    /// nobody is there and nothing is remembered, that is no difference.
+    #[test]
+    fn a_cut_at_a_quiescent_instant_changes_nothing(
+        inputs in traffic_with_pauses(), every in 1_usize..40
+    ) {
+        for near in [false, true] {
+            let mut new = scene(EAGER);
+            if near {
+                new.tell_near_misses();
+            }
+            let expected = lines(&play(new.clone(), &inputs));
+            let (mut out, mut cuts, mut since) = (Vec::new(), 0, 0);
+            let mut scene = new.clone();
+            for input in &inputs {
+                scene.handle(input.clone(), &mut out);
+                since += 1;
+                if since >= every && scene.is_quiescent() {
+                    scene = successor(&scene, &new);
+                    (cuts, since) = (cuts + 1, 0);
+                }
+            }
+            prop_assert!(cuts > 0, "never cut; the test shows nothing");
+            for (line, wanted) in lines(&out).lines().zip(expected.lines()) {
+                prop_assert_eq!(line, wanted);
+            }
+            prop_assert_eq!(lines(&out).lines().count(), expected.lines().count());
+        }
+    }
+
+    /// A cut that had to be forced: what goes on is ended, nothing is told
+    /// twice, no road user gets an id that was given before.
+    #[test]
+    fn a_forced_cut_ends_what_goes_on_and_gives_no_id_twice(
+        inputs in traffic(), cut in 1_usize..60
+    ) {
+        let new = scene(EAGER);
+        let mut scene = new.clone();
+        let mut out = Vec::new();
+        let cut = cut.min(inputs.len());
+        for input in &inputs[..cut] {
+            scene.handle(input.clone(), &mut out);
+        }
+        let before = scene.state();
+        scene.handle(Input::End(at(1e3)), &mut out);
+        let before = before.beyond_end(&scene.state());
+        let mut next = new.clone();
+        next.resume(before);
+        let mut rest = play(next, &inputs[cut..]);
+        let ids = |out: &[Output]| starts(out).map(|event| event.id).collect::<Vec<_>>();
+        let (first, second) = (ids(&out), ids(&rest));
+        prop_assert!(first.iter().all(|id| !second.contains(id)));
+        out.append(&mut rest);
+        let hours = out.iter().filter_map(|output| match output {
+            Output::Coverage(hour) => Some(hour.watched_s),
+            _ => None,
+        });
+        prop_assert!(hours.fold(0.0, f64::max) <= 3600.0);
     }
 }

@@ -12,6 +12,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use protocol::signal::SignalSource;
 use protocol::units::Seconds;
 use protocol::{EventTime, SignalState};
@@ -42,7 +44,7 @@ const SETTLING_S: f64 = 3.0;
 const HIDDEN_S: f64 = 1.0;
 
 /// One source's looks at one signal head.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct LampWatch {
     /// Recent looks, for the majority.
     looks: VecDeque<Look>,
@@ -54,14 +56,14 @@ pub(super) struct LampWatch {
     newest: Option<EventTime>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Look {
     at: EventTime,
     state: SignalState,
     weight: f64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Run {
     state: SignalState,
     from: EventTime,
@@ -87,7 +89,7 @@ impl Verdict {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Believed {
     state: SignalState,
     from: EventTime,

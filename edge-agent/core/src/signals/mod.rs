@@ -13,6 +13,7 @@ mod phases;
 use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
 use protocol::{EventTime, SignalReading, SignalState};
+use serde::{Deserialize, Serialize};
 
 use crate::config::SignalGroup;
 use lamps::LampWatch;
@@ -85,6 +86,18 @@ pub struct SignalBoard {
 #[derive(Clone, Debug)]
 struct Group {
     config: SignalGroup,
+    watch: LampWatch,
+    lamp: Phases,
+    controller: Phases,
+}
+
+/// What was read of every group, to be taken over by another board.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BoardState(Vec<GroupState>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct GroupState {
+    group: SignalGroupId,
     watch: LampWatch,
     lamp: Phases,
     controller: Phases,
@@ -209,6 +222,29 @@ impl SignalBoard {
             let state = group.at(instant).map_or(SignalState::Unknown, |s| s.state);
             (&group.config.group, state)
         })
+    }
+
+    /// What was read, for [`resume`](Self::resume).
+    pub(crate) fn state(&self) -> BoardState {
+        let state = |g: &Group| GroupState {
+            group: g.config.group.clone(),
+            watch: g.watch.clone(),
+            lamp: g.lamp.clone(),
+            controller: g.controller.clone(),
+        };
+        BoardState(self.groups.iter().map(state).collect())
+    }
+
+    /// Takes over what another board of the same groups had read.
+    pub(crate) fn resume(&mut self, state: BoardState) {
+        for read in state.0 {
+            let mut groups = self.groups.iter_mut();
+            if let Some(group) = groups.find(|g| g.config.group == read.group) {
+                group.watch = read.watch;
+                group.lamp = read.lamp;
+                group.controller = read.controller;
+            }
+        }
     }
 
     /// Forgets every reading: the clock was moved.

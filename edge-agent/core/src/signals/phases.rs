@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use protocol::signal::SignalSource;
 use protocol::units::Seconds;
 use protocol::{EventTime, SignalState};
@@ -12,14 +14,14 @@ use super::{Showing, UnknownReason};
 pub(super) const MOST_PHASES: usize = 64;
 
 /// What one source said, in order and without overlap.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Phases {
     list: VecDeque<Phase>,
     newest: Option<EventTime>,
 }
 
 /// What a source says from an instant on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Said {
     /// What is settled.
     pub(super) state: SignalState,
@@ -37,7 +39,7 @@ pub(super) struct Doubt {
 }
 
 /// Something said from `from` until just before `until`, if nothing else is said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Phase {
     said: Said,
     from: EventTime,

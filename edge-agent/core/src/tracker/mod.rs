@@ -239,6 +239,16 @@ impl Tracker {
         self.highest_rank = self.first_rank;
     }
 
+    /// The first rank that may be given now, and the highest one given so far.
+    pub(crate) fn ranks(&self) -> (u16, u16) {
+        (self.first_rank, self.highest_rank)
+    }
+
+    /// Goes on counting where another tracker of this camera had come to.
+    pub(crate) fn resume_ranks(&mut self, (first, highest): (u16, u16)) {
+        (self.first_rank, self.highest_rank) = (first, highest.max(first));
+    }
+
     /// Brings every track to this frame and counts it as unseen for now.
     fn begin(&mut self, moment: &Moment) -> f64 {
         let stretch = moment.aspect / self.aspect;
