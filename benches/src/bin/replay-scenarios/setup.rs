@@ -247,7 +247,10 @@ fn watch_zone(
                 ("max_speed_kmh", limit("congestion", "v_kmh")),
                 // A scenario counts slow vehicles, whatever the others do.
                 ("max_mean_speed_kmh", Some(300.0)),
-                ("min_occupancy", limit("congestion", "occupancy").or(Some(0.0))),
+                (
+                    "min_occupancy",
+                    limit("congestion", "occupancy").or(Some(0.0)),
+                ),
                 ("min_duration_s", limit("congestion", "hold_s")),
             ];
             setup.rule("congestion", piece, &subject, &[place], &limits);

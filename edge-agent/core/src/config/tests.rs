@@ -156,7 +156,7 @@ fn every_fault_is_found_at_once() {
             signal[1].mqtt.topic: must be one topic without wildcards, for example junction/12/signal/north
             tracker.low_score: is above high_score (0.3); write a smaller number
             tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
-            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `loitering`, `pedestrian_on_carriageway`, `red_light`, `stopped_vehicle`, `wrong_way`
+            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `blocking_junction`, `congestion`, `crash`, `crowd`, `debris`, `illegal_parking`, `illegal_stop`, `intrusion`, `loitering`, `pedestrian_on_carriageway`, `queue`, `red_light`, `stopped_vehicle`, `wrong_way`
             rule[1].zone: there is no zone `lame`; did you mean `lane`? known are `lane`
             rule[1].min_dwell_ms: is not a key here; did you mean `min_dwell_s`?
             rule[2].severity: there is no severity `high`; known are `info`, `minor`, `major`, `critical`
@@ -233,7 +233,76 @@ fn the_catalogue_says_what_every_key_means() {
             writeln!(text, "    {}: {form}; {}", param.key, param.meaning).unwrap();
         }
     }
-    expect![["
+    expect![[r#"
+        blocking_junction (Minor): A vehicle stands in the junction while cross traffic has green
+            zone: zone; the box of the junction
+            signal: signal; signal of the cross traffic
+            min_dwell_s: 5 s (1 to 3600); how long it must have been seen to stand during the cross traffic's green
+            edge_m: 5 m (0 to 50); so far beyond the edge of the box who was in it is still in the way (calibrated cameras)
+            edge_heights: 1 box heights (0 to 10); the same without calibration
+            radius_m: 2 m (0.2 to 20); it stands while it stays within this (calibrated cameras)
+            radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
+            keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+            classes: motorcycle, car, bus, truck; which vehicles
+        congestion (Minor): Traffic in a zone is slow and dense for a while
+            zone: zone; where
+            min_count: 4 vehicles (1 to 500); at least so many are slow
+            max_speed_kmh: 15 km/h (0.5 to 120); who is slower than this is slow (calibrated cameras)
+            max_mean_speed_kmh: 15 km/h (0.5 to 300); the mean speed of all vehicles in the zone is lower (calibrated cameras)
+            max_speed_heights_per_s: 0.8 box heights per s (0.05 to 20); both of these without calibration
+            min_occupancy: 0.6  (0 to 1); vehicles cover at least this part of the zone in the picture; 0: any
+            min_duration_s: 60 s (1 to 3600); for how long
+            clear_after_s: 30 s (1 to 3600); it is over when it has been better for this long
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+            classes: motorcycle, car, bus, truck; which vehicles
+        crash (Critical): Two vehicles come to rest suddenly against each other, or a rider lies down; a score for review
+            zone: zone; where
+            min_score: 0.6  (0 to 1); at least this score, see the guide
+            min_standing_s: 1.5 s (0.5 to 60); both must have stood for this long
+            clear_after_s: 10 s (1 to 3600); it is over when neither has been seen to stand for this long
+        crowd (Minor): Many people are in a zone for a while
+            zone: zone; where
+            min_count: 20 people (2 to 1000); at least so many
+            min_density_per_m2: 0 1/m² (0 to 10); or at least so many per square metre of the zone (calibrated cameras); 0: never
+            min_duration_s: 30 s (1 to 3600); for how long
+            clear_after_s: 30 s (1 to 3600); it is over when there have been fewer for this long
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+        debris (Major): An unknown thing that is no person or vehicle lies on the road
+            zone: zone; where
+            min_dwell_s: 20 s (1 to 86400); how long it must have been seen to lie there
+            radius_m: 2 m (0.2 to 20); it stands while it stays within this (calibrated cameras)
+            radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
+            keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+        illegal_parking (Minor): A vehicle is parked where parking is forbidden
+            zone: zone; where it is forbidden
+            min_dwell_s: 300 s (1 to 86400); how long it must have been seen to stand
+            exempt_zones: zones; where `exempt_classes` (or all, if none are written) may stand, for example a bus stop
+            exempt_classes: ; who may stand in `exempt_zones` (or everywhere, if none are written)
+            radius_m: 2 m (0.2 to 20); it stands while it stays within this (calibrated cameras)
+            radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
+            keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+            queue_excuses_s: 300 s (0 to 86400); for at most this long a queue or a red light explains that it stands; 0: never
+            classes: motorcycle, car, bus, truck; which vehicles
+        illegal_stop (Minor): A vehicle stops where stopping is forbidden
+            zone: zone; where it is forbidden
+            min_dwell_s: 60 s (1 to 86400); how long it must have been seen to stand
+            exempt_zones: zones; where `exempt_classes` (or all, if none are written) may stand, for example a bus stop
+            exempt_classes: ; who may stand in `exempt_zones` (or everywhere, if none are written)
+            radius_m: 2 m (0.2 to 20); it stands while it stays within this (calibrated cameras)
+            radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
+            keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+            queue_excuses_s: 300 s (0 to 86400); for at most this long a queue or a red light explains that it stands; 0: never
+            classes: motorcycle, car, bus, truck; which vehicles
+        intrusion (Major): Somebody is where nobody may be, at the hours of the rule
+            zone: zone; where nobody may be
+            except_zones: zones; parts of it where anybody may be all the same
+            min_duration_s: 1 s (0 to 3600); how long somebody must have been there
+            max_exit_s: 5 s (0 to 600); an absence of up to this pauses the duration; a longer one ends the event
+            classes: person, bicycle, motorcycle, car, bus, truck; who may not be there
         loitering (Minor): Somebody stays in a zone for longer than allowed, short exits included
             zone: zone; where
             min_dwell_s: 60 s (1 to 86400); how long somebody must have been in the zone
@@ -246,6 +315,13 @@ fn the_catalogue_says_what_every_key_means() {
             max_exit_s: 1 s (0 to 60); an absence of up to this pauses the duration; a longer one ends it
             max_speed_kmh: 12 km/h (1 to 60); who is faster is no pedestrian (calibrated cameras)
             max_speed_heights_per_s: 2 box heights per s (0.1 to 20); who is faster is no pedestrian (without calibration)
+        queue (Info): Many vehicles stand one behind the other in a zone for a while
+            zone: zone; where
+            min_count: 5 vehicles (2 to 500); at least so many stand in it
+            min_length_m: 0 m (0 to 2000); it is at least this long (calibrated cameras); 0: any
+            min_duration_s: 60 s (1 to 3600); for how long
+            clear_after_s: 30 s (1 to 3600); it is over when it has been shorter for this long
+            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
         red_light (Major): A vehicle crosses the stop line on red and drives on into the junction
             line: line; the stop line; forward is into the junction
             signal: signal; the signal group that governs this movement
@@ -262,6 +338,7 @@ fn the_catalogue_says_what_every_key_means() {
             radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
             keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
             update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
+            queue_excuses_s: 3600 s (0 to 86400); for at most this long a queue or a red light explains that it stands; 0: never
             classes: motorcycle, car, bus, truck; which vehicles
         wrong_way (Critical): A vehicle drives against its lane for long enough and far enough
             zone: zone; the lane or carriageway
@@ -273,5 +350,5 @@ fn the_catalogue_says_what_every_key_means() {
             min_speed_kmh: 5 km/h (0 to 100); slower is reversing, not driving (calibrated cameras)
             min_speed_heights_per_s: 0.4 box heights per s (0 to 50); slower is reversing, not driving (without calibration)
             classes: motorcycle, car, bus, truck; which vehicles
-    "]].assert_eq(&text);
+    "#]].assert_eq(&text);
 }

@@ -73,7 +73,9 @@ impl Episode {
             Says::No => false,
         };
         // Negative when a frozen picture's time was taken back.
-        let passed = self.said.map_or(0.0, |(_, watched)| frame.watched - watched);
+        let passed = self
+            .said
+            .map_or(0.0, |(_, watched)| frame.watched - watched);
         let held_before = self.said.is_some_and(|(said, _)| said != Says::No);
         self.said = Some((if holds { Says::Yes } else { Says::No }, frame.watched));
         if holds {
@@ -98,8 +100,8 @@ impl Episode {
             }
         }
         if let Some(case) = &mut self.case {
-            let is_due = times.update_every_s > 0.0
-                && self.held - self.updated_at >= times.update_every_s;
+            let is_due =
+                times.update_every_s > 0.0 && self.held - self.updated_at >= times.update_every_s;
             if is_due {
                 self.updated_at = self.held;
                 case.update(facts(self.held), report);

@@ -6,10 +6,10 @@
 //! on a track's first moments. How to add one: `docs/design/rules.md`.
 
 mod case;
-pub mod explain;
-mod params;
 mod episode;
+pub mod explain;
 mod members;
+mod params;
 mod presence;
 mod standing;
 

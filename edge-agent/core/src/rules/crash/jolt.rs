@@ -88,7 +88,10 @@ mod tests {
                 frame: index as u64,
                 time: EventTime::EPOCH + Seconds(index as f64 / 5.0),
             },
-            foot: Point { x: x / 100.0, y: 0.5 },
+            foot: Point {
+                x: x / 100.0,
+                y: 0.5,
+            },
             iso: Vector::new(x / 50.0, 0.5),
             ground: Some(Vector::new(*x, 0.0)),
             height: 0.05,
@@ -108,7 +111,10 @@ mod tests {
     #[test]
     fn too_little_too_slow_and_another_body_are_no_jolt() {
         assert_eq!(newest(&trail(&[0.0, 2.0, 4.0]), 0.1), None);
-        assert_eq!(newest(&trail(&[0.0, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3]), 0.1), None);
+        assert_eq!(
+            newest(&trail(&[0.0, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3]), 0.1),
+            None
+        );
         let mut other = trail(&[0.0, 2.0, 4.0, 6.0, 6.0, 6.0, 6.0]);
         other[6].height = 0.1;
         assert_eq!(newest(&other, 0.1), None);

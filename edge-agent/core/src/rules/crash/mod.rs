@@ -300,7 +300,10 @@ impl Crash {
         let crossed = jolt_a
             .zip(jolt_b)
             .is_some_and(|(a, b)| a.course.angle_degrees(b.course) > CROSSING_DEG);
-        let thrown = [jolt_a, jolt_b].into_iter().flatten().any(|jolt| jolt.is_thrown);
+        let thrown = [jolt_a, jolt_b]
+            .into_iter()
+            .flatten()
+            .any(|jolt| jolt.is_thrown);
         Score {
             deceleration: hardness(jolt_a).max(hardness(jolt_b)),
             contact,
@@ -327,7 +330,9 @@ impl Crash {
             (v.jolted.1, Some(j), Some(j.deceleration))
         });
         let span = Span::new(began, frame.at);
-        let user = [first, second].into_iter().find_map(|track| frame.find(track));
+        let user = [first, second]
+            .into_iter()
+            .find_map(|track| frame.find(track));
         let Some(user) = user else {
             return;
         };

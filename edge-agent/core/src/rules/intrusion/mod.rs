@@ -84,8 +84,10 @@ impl Intrusion {
     /// concerned once: as its vehicle.
     fn is_inside(&self, user: &Observation) -> Option<bool> {
         let two_wheelers = [ObjectClass::Motorcycle, ObjectClass::Bicycle];
-        let counts_as_vehicle =
-            user.is_rider && two_wheelers.iter().any(|class| self.classes.contains(class));
+        let counts_as_vehicle = user.is_rider
+            && two_wheelers
+                .iter()
+                .any(|class| self.classes.contains(class));
         let is_concerned = self.classes.contains(&user.class) && !counts_as_vehicle;
         is_concerned.then(|| self.contains(user))
     }

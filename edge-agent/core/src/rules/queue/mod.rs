@@ -131,10 +131,8 @@ impl Queue {
     }
 
     fn facts(&self, held: f64) -> BTreeMap<String, Value> {
-        let mut facts = explain::facts([
-            ("duration_s", held.into()),
-            ("vehicles", self.count.into()),
-        ]);
+        let mut facts =
+            explain::facts([("duration_s", held.into()), ("vehicles", self.count.into())]);
         if let Some(length) = self.length_m {
             facts.insert("length_m".to_owned(), length.into());
             facts.insert("longest_m".to_owned(), self.longest_m.into());
