@@ -4,6 +4,7 @@
 //! for real, each within a time limit, and each failure says what to do.
 
 mod cameras;
+mod signals;
 mod store;
 
 use std::io::IsTerminal as _;

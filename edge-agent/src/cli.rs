@@ -9,11 +9,12 @@ use edge_core::rules::Form;
 use protocol::id::ModelId;
 use protocol::{CameraId, EventTime};
 
+use crate::calibrate::CalibrateRequest;
 use crate::check::CheckScope;
 use crate::config::{AgentConfig, DetectorConfig};
 use crate::live::StopFlag;
 use crate::replay::ReplayRequest;
-use crate::{check, live, models_command, replay};
+use crate::{calibrate, check, live, models_command, replay};
 
 /// Exit code when the command did not do its job.
 const FAILED: u8 = 1;
@@ -27,7 +28,7 @@ const FAULTY: u8 = 2;
     name = "edge-agent",
     version,
     after_help = "Begin with a recorded clip:\n  edge-agent replay my-street.mp4 --config camera.toml --annotate seen.mp4\n\
-                  then check and run the box:\n  edge-agent check box.toml\n  edge-agent run box.toml\n\n\
+                  then calibrate the camera, check and run the box:\n  edge-agent calibrate gate.survey.toml --still gate.jpg --grid gate.grid.jpg\n  edge-agent check box.toml\n  edge-agent run box.toml\n\n\
                   Exit codes: 0 done, 1 failed, 2 faulty command line or configuration."
 )]
 pub struct Cli {
@@ -61,6 +62,9 @@ enum Command {
     },
     /// Say what the box would have said about a recorded clip.
     Replay(ReplayArgs),
+    /// Turn a survey of the road into a calibration file; see how good it is.
+    #[command(after_help = CALIBRATE_HELP)]
+    Calibrate(CalibrateArgs),
     /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
     Check(CheckArgs),
     /// List, install and verify models.
@@ -109,6 +113,63 @@ struct ReplayArgs {
     quiet: bool,
 }
 
+/// Shown below `calibrate --help`.
+const CALIBRATE_HELP: &str = "\
+A survey is a text file. Take a still of the stream that is analysed, find six or more points on
+the road that you can walk to (ends of dashes, corners of zebra bars, manholes), over the whole
+stretch to be measured, near and far, on both sides. Note their pixels, and their places on the
+road by tape (metres in any frame, east before north) or GPS:
+
+  picture = [1920, 1080]            # of the still, in pixels
+  click_sigma_px = 2                # what a click is good for
+  ground_sigma_m = 0.05             # what the tape is good for; 1.5 for a map
+  [[point]]
+  name = \"zebra, left\"
+  image = [412, 871]
+  ground = [0.0, 0.0]               # or latlon = [21.028511, 105.854212]
+
+Nobody can walk there? Known distances will do, four or more, along and across, near and far:
+
+  [[distance]]
+  name = \"lane\"
+  from = [640, 900]
+  to = [1130, 905]
+  metres = 3.5                      # sigma_m = 0.05
+
+A wide angle bends straight kerbs. Then give the lens, in pixels, as OpenCV prints it:
+
+  lens = { fx = 1180, fy = 1182, cx = 955, cy = 542, k1 = -0.31, k2 = 0.09 }
+
+Runs for --check: CSV with true_kmh,measured_kmh,low_kmh,high_kmh, or [[run]] in TOML.
+
+  edge-agent calibrate gate.survey.toml --still gate.jpg --grid gate.grid.jpg --config box.toml
+  edge-agent calibrate --check runs.csv";
+
+#[derive(Debug, Args)]
+struct CalibrateArgs {
+    /// The survey.
+    #[arg(required_unless_present = "check")]
+    survey: Option<PathBuf>,
+    /// Write the calibration here; else beside the survey, as NAME.calibration.toml.
+    #[arg(long, value_name = "FILE", requires = "survey")]
+    out: Option<PathBuf>,
+    /// A still of the camera (JPEG, PNG) to draw a metre grid on.
+    #[arg(long, value_name = "PICTURE", requires = "grid", requires = "survey")]
+    still: Option<PathBuf>,
+    /// Where the still with its grid goes (JPEG).
+    #[arg(long, value_name = "OUT.jpg", requires = "still")]
+    grid: Option<PathBuf>,
+    /// Say what is to be expected at the zones and gates of this configuration.
+    #[arg(long, requires = "survey")]
+    config: Option<PathBuf>,
+    /// Which of its cameras; needed when there are several.
+    #[arg(long, requires = "config")]
+    camera: Option<CameraId>,
+    /// Compare measured speeds with true ones (CSV or TOML).
+    #[arg(long, value_name = "RUNS")]
+    check: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 struct CheckArgs {
     /// The box's configuration.
@@ -150,6 +211,7 @@ impl Cli {
             Command::Run { config } => run(&config, stop),
             Command::Replay(args) => replay(args, stop),
             Command::Check(args) => check(args),
+            Command::Calibrate(args) => calibrate(args),
             Command::Models {
                 models_dirs,
                 config,
@@ -238,6 +300,18 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
     }
 }
 
+fn calibrate(args: CalibrateArgs) -> ExitCode {
+    finish(calibrate::calibrate(&CalibrateRequest {
+        survey: args.survey,
+        out: args.out,
+        still: args.still,
+        grid: args.grid,
+        config: args.config,
+        camera: args.camera,
+        check: args.check,
+    }))
+}
+
 fn check(args: CheckArgs) -> ExitCode {
     let scope = CheckScope {
         offline: args.offline,
@@ -312,6 +386,7 @@ fn form_in_words(form: Form) -> String {
         Form::Zones => "ids of zones; none".to_owned(),
         Form::Line => "id of a line; needed".to_owned(),
         Form::Signal => "signal group; needed".to_owned(),
+        Form::Flag => "true or false; false".to_owned(),
         Form::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
         Form::Classes(classes) => classes
             .iter()

@@ -5,16 +5,16 @@
 //! `edge_video::Frame` → [`perception`] → [`edge_core::Input`] → scene →
 //! event → outbox and [`stills`] → uplink.
 //!
-//! Reading order: [`config`] → [`perception`] and [`lamp`] → [`scene_setup`] →
-//! [`replay`] → [`live`] → [`check`] → [`cli`].
+//! Reading order: [`config`] → [`perception`] → [`scene_setup`] →
+//! [`replay`] → [`live`] → [`calibrate`] → [`check`] → [`cli`].
 
 mod annotate;
+pub mod calibrate;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod controller;
 mod draft;
-pub mod lamp;
 pub mod live;
 pub mod models_command;
 pub mod perception;

@@ -212,6 +212,21 @@ impl IsoBox {
             * span(self.centre.y, self.height, other.centre.y, other.height)
     }
 
+    /// Intersection over union of the two spans from top to bottom, 0 to 1.
+    pub fn height_iou(&self, other: &Self) -> f64 {
+        let (top, bottom) = (
+            self.centre.y - self.height / 2.0,
+            self.centre.y + self.height / 2.0,
+        );
+        let (other_top, other_bottom) = (
+            other.centre.y - other.height / 2.0,
+            other.centre.y + other.height / 2.0,
+        );
+        let shared = bottom.min(other_bottom) - top.max(other_top);
+        let all = bottom.max(other_bottom) - top.min(other_top);
+        if shared > 0.0 { shared / all } else { 0.0 }
+    }
+
     /// Intersection over union, 0 to 1.
     pub fn iou(&self, other: &Self) -> f64 {
         let shared = self.overlap(other);

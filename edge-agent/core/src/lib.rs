@@ -7,8 +7,8 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`] and [`observation`] → [`signals`], [`crossing`] and [`queue`] →
-//! [`rules`] → [`coverage`] and [`near_miss`].
+//! [`calibration`] and [`observation`] → [`signals`], [`crossing`], [`queue`] and
+//! [`speed`] → [`rules`] → [`coverage`] and [`near_miss`].
 
 pub mod input;
 pub mod scene;
@@ -21,12 +21,15 @@ pub mod tracker;
 
 pub mod calibration;
 pub mod observation;
+pub mod stance;
 
 pub mod crossing;
 pub mod health;
 pub mod queue;
 pub mod schedule;
 pub mod signals;
+
+pub mod speed;
 
 pub mod rules;
 
@@ -35,12 +38,13 @@ pub mod near_miss;
 
 pub use calibration::Calibration;
 pub use config::{
-    Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, StopLine, Zone,
+    Fault, Lamp, LampColour, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup,
+    SignalUse, StaleAfter, StopLine, Zone,
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};
-pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
+pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
-pub use scene::{Identity, Scene, TrackView};
+pub use scene::{Identity, ResumeError, Scene, SceneState, TrackView};
 pub use tracker::TrackerConfig;

@@ -16,7 +16,8 @@ use crate::geometry::Vector;
 use crate::health::Health;
 use crate::queue::Queues;
 use crate::signals::SignalBoard;
-use crate::tracker::{Group, Spot, Track};
+use crate::stance::{Size, Stance};
+use crate::tracker::{Group, RiderCount, Spot, Track};
 
 /// In what a length was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,10 +194,17 @@ pub struct Observation {
     pub spot: Spot,
     /// How it moves; unknown for the first moments.
     pub motion: Option<Motion>,
+    /// What it covers of the road; of vehicles that were seen to move, where calibrated.
+    pub stance: Option<Stance>,
     /// Whether it is a person on a two-wheeler, by a vote over its recent life.
     pub is_rider: bool,
     /// The same in this frame alone; `None` where it shows no two-wheeler at all.
     pub rides_now: Option<bool>,
+    /// The two-wheeler that this person rides, by a vote over its recent life:
+    /// the two are one road user.
+    pub mount: Option<TrackId>,
+    /// How many ride it, where it is a two-wheeler; by a vote over its recent life.
+    pub riders: RiderCount,
     index: usize,
 }
 
@@ -222,8 +230,11 @@ impl Observation {
                 bounds: track.bounds,
                 spot,
                 motion: Motion::of(track.trail(), &spot),
+                stance: track.stance(sight),
                 is_rider: track.is_rider(),
                 rides_now: track.rides_now(),
+                mount: track.mount(),
+                riders: track.riders(),
                 index,
             });
         }
@@ -341,14 +352,14 @@ impl<'a> FrameView<'a> {
     /// The lower edge of a box is the *nearest* corner of a vehicle, which for
     /// one that is seen obliquely is half a lane beside it and in another zone.
     pub fn stand(&self, user: &Observation) -> Point {
-        let ground = self.sight.ground.zip(self.middle(user));
+        let ground = self.sight.ground.zip(self.footprint(user));
         ground
             .and_then(|(ground, middle)| ground.to_image(middle))
             .unwrap_or(user.spot.foot)
     }
 
     /// The middle of a vehicle's footprint on the ground, where calibrated.
-    pub fn middle(&self, user: &Observation) -> Option<Vector> {
+    pub fn footprint(&self, user: &Observation) -> Option<Vector> {
         let ground = self.sight.ground?;
         let near = user.spot.ground?;
         let (half_length, half_width) = half_size(user.class)?;
@@ -384,6 +395,12 @@ impl<'a> FrameView<'a> {
         })
     }
 
+    /// A road user's box as the detector gave it, before any filter: what
+    /// measures must not lag behind.
+    pub fn detected(&self, user: &Observation) -> NormBox {
+        self.tracks[user.index].detected(self.sight.aspect)
+    }
+
     /// The observation of a track at this frame.
     pub fn find(&self, track: TrackId) -> Option<&'a Observation> {
         self.users
@@ -400,6 +417,16 @@ impl<'a> FrameView<'a> {
             .is_ok_and(|index| self.tracks[index].seen == self.at)
     }
 
+    /// The way a vehicle headed when it was last seen to move, on the ground.
+    pub fn heading(&self, user: &Observation) -> Option<Vector> {
+        self.tracks[user.index].heading()
+    }
+
+    /// How long and wide a road user is, by its votes; `None` for what is no vehicle.
+    pub fn size(&self, user: &Observation) -> Option<Size> {
+        self.tracks[user.index].size()
+    }
+
     /// The first frame that showed a road user.
     pub fn first_seen(&self, user: &Observation) -> FrameTime {
         self.tracks[user.index].first
@@ -408,6 +435,12 @@ impl<'a> FrameView<'a> {
     /// The part of a road user's votes, by score, that say one of `classes`: 0 to 1.
     pub fn vote_share(&self, user: &Observation, classes: &[ObjectClass]) -> f64 {
         self.tracks[user.index].vote_share(classes)
+    }
+
+    /// The part of the recent looks at a two-wheeler that showed at least so
+    /// many riders on it, 0 to 1.
+    pub fn riders_share(&self, user: &Observation, at_least: u8) -> f64 {
+        self.tracks[user.index].riders_share(at_least)
     }
 
     /// A road user as it is put on an event.

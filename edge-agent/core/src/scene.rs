@@ -5,6 +5,8 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
+use serde::{Deserialize, Serialize};
+
 use protocol::event::{FrameTime, Place, Provenance};
 use protocol::id::SignalGroupId;
 use protocol::units::{KmPerHour, rounded};
@@ -23,7 +25,7 @@ use crate::observation::{FrameView, Motion, Observation, Sight};
 use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
-use crate::tracker::{Moment, Track, Tracker};
+use crate::tracker::{Moment, Track, Tracker, TrackerState};
 
 /// Whose scene it is and by what its events are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +53,33 @@ pub struct Refused {
     pub detections_out_of_range: u64,
     /// Signal readings from too far ahead of the pictures.
     pub signals_from_the_future: u64,
+}
+
+/// What a scene remembers over a restart; see [`Scene::save`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SceneState {
+    /// Of this form; another is not taken up.
+    pub version: u32,
+    /// Whose scene it is.
+    pub camera: CameraId,
+    /// Who stands where.
+    pub tracker: TrackerState,
+}
+
+impl SceneState {
+    /// The form that this program writes and reads.
+    pub const VERSION: u32 = 1;
+}
+
+/// Why a saved state is not taken up; the scene then starts with nothing in sight.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeError {
+    /// Written by another version.
+    #[error("the saved state has version {0}, this program reads version {expected}", expected = SceneState::VERSION)]
+    Version(u32),
+    /// Of another camera.
+    #[error("the saved state is of camera {0}")]
+    Camera(CameraId),
 }
 
 /// Frames farther apart than this were not watched in between, announced or not, s.
@@ -122,8 +151,8 @@ impl Scene {
             .map_err(|fault| vec![fault])?;
         Ok(Self {
             identity,
+            tracker: Tracker::new(config.tracker).on_ground(ground),
             ground,
-            tracker: Tracker::new(config.tracker),
             signals: SignalBoard::new(&config.signals),
             queues: Queues::new(config.stop_lines.clone()),
             rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
@@ -159,6 +188,28 @@ impl Scene {
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
+    }
+
+    /// What must outlive a restart of the program: who stands where, and the
+    /// names given so far. To be taken before [`Input::End`], which forgets it.
+    pub fn save(&self) -> SceneState {
+        SceneState {
+            version: SceneState::VERSION,
+            camera: self.identity.camera.clone(),
+            tracker: self.tracker.save(),
+        }
+    }
+
+    /// Takes up what was saved, before the first input. Returns how many road
+    /// users go on under their names.
+    pub fn resume(&mut self, state: &SceneState) -> Result<usize, ResumeError> {
+        if state.version != SceneState::VERSION {
+            return Err(ResumeError::Version(state.version));
+        }
+        if state.camera != self.identity.camera {
+            return Err(ResumeError::Camera(state.camera.clone()));
+        }
+        Ok(self.tracker.resume(&state.tracker))
     }
 
     /// The road users that are followed now, in order of birth.
@@ -236,6 +287,9 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
+        if let Some(motion) = &detections.camera_motion {
+            self.tracker.follow_camera(motion);
+        }
         let given_up = self
             .tracker
             .step(&moment, detections.believed_from, &detections.items)

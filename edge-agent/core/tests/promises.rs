@@ -21,7 +21,11 @@ use support::{case, lines, play, scene};
 /// All kinds with thresholds so low that a few seconds are enough.
 const EAGER: &str = r#"
     zone = [{ id = "z", points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]] }]
-    line = [{ id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] }]
+    line = [
+        { id = "l", from = [0.5, 0.0], to = [0.5, 1.0], towards = [0.6, 0.5] },
+        { id = "m", from = [0.0, 0.5], to = [1.0, 0.5], towards = [0.5, 0.6] },
+        { id = "n", from = [0.6, 0.0], to = [0.6, 1.0], towards = [0.7, 0.5] },
+    ]
     signal = [
         { group = "g", recorded = true, stale_after_s = 5.0 },
         { group = "cross", recorded = true, stale_after_s = 5.0 },
@@ -41,6 +45,11 @@ const EAGER: &str = r#"
         { id = "s7", kind = "crowd", zone = "z", min_count = 2, min_duration_s = 1.0, clear_after_s = 1.0, update_every_s = 1.0 },
         { id = "s8", kind = "intrusion", zone = "z", min_duration_s = 0.5, max_exit_s = 1.0 },
         { id = "s9", kind = "crash", zone = "z", min_score = 0.2, min_standing_s = 0.5, clear_after_s = 1.0 },
+        { id = "f", kind = "stop_line", line = "l", signal = "g", grace_s = 0.1, min_dwell_s = 0.3, radius_heights = 1.0, min_beyond_heights = 0.0 },
+        { id = "h", kind = "wrong_lane", zone = "z", classes = ["car", "motorcycle"], min_duration_s = 0.5, min_travel_heights = 0.0 },
+        { id = "i", kind = "illegal_uturn", zone = "z", min_turn_deg = 90.0, min_back_heights = 0.0 },
+        { id = "k", kind = "illegal_turn", entry_line = "l", exit_line = "m" },
+        { id = "sp", kind = "speeding", entry_line = "l", exit_line = "n", limit_kmh = 5.0, tolerance_kmh = 0.0, report_all = true },
     ]
 "#;
 
@@ -55,6 +64,7 @@ fn frame(number: u64, t: f64, items: Vec<Detection>) -> Input {
         time_quality: TimeQuality::Media,
         aspect: 16.0 / 9.0,
         believed_from: 0.45,
+        camera_motion: None,
         items,
     })
 }
@@ -344,7 +354,7 @@ fn anything() -> impl Strategy<Value = Input> {
     prop_oneof![
         6 => (any::<u64>(), time.clone(), number.clone(), number.clone(), prop::collection::vec(item, 0..12)).prop_map(
             |(frame, time, aspect, believed_from, items)| Input::Detections(Detections {
-                frame, time, time_quality: TimeQuality::Arrival, aspect, believed_from, items,
+                frame, time, time_quality: TimeQuality::Arrival, aspect, believed_from, camera_motion: None, items,
             })
         ),
         2 => (state, time.clone(), number, source).prop_map(|(state, time, confidence, source)| {

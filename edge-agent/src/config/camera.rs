@@ -16,6 +16,7 @@ use super::calibration::CalibrationConfig;
 use super::faults::ConfigFault;
 use super::section;
 use super::source::{SourceConfig, read_source, without_credentials};
+use crate::calibrate::CalibrationFile;
 
 /// One `[[camera]]`.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ fn read_camera(
     }));
     let keys: Option<CameraKeys> = section::read(&shell_table, at, faults);
     let source = read_source(table.get("source"), &format!("{at}.source"), folder, faults);
-    let keys = keys?;
+    let mut keys = keys?;
     let mut refuse = |key: &str, message: &str| {
         faults.push(ConfigFault {
             line: None,
@@ -162,10 +163,16 @@ fn read_camera(
             );
         }
     }
-    if let Some(calibration) = &keys.calibration
-        && let Some((key, message)) = calibration.fault()
-    {
-        refuse(key, message);
+    if let Some(calibration) = &mut keys.calibration {
+        if let Some((key, message)) = calibration.fault() {
+            refuse(key, message);
+        }
+        if let Some(file) = &calibration.file {
+            match CalibrationFile::load(&folder.join(file)) {
+                Ok(file) => calibration.loaded = Some(file),
+                Err(error) => refuse("calibration.file", &format!("{error:#}")),
+            }
+        }
     }
     Some(CameraConfig {
         path: at.to_owned(),

@@ -243,6 +243,14 @@ impl Room {
                     self.setup.publisher.event(&event);
                     recent.push_back(event);
                 }
+                Output::Speed(measured) => tracing::debug!(
+                    rule = %measured.rule,
+                    class = measured.class.as_str(),
+                    kmh = measured.speed_kmh,
+                    low_kmh = measured.low_kmh,
+                    high_kmh = measured.high_kmh,
+                    "speed measured"
+                ),
                 Output::Evidence(request) => {
                     let Some(event) = recent.iter().find(|event| event.id == request.event) else {
                         tracing::error!(id = %request.event, "evidence asked for an event that was not published");

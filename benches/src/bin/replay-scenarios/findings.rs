@@ -15,6 +15,8 @@ use crate::words;
 pub(crate) struct Findings {
     pub(crate) events: Vec<Value>,
     pub(crate) speeds: Vec<Value>,
+    /// What nearly was an event, as the core tells it.
+    pub(crate) near_misses: Vec<Value>,
     pub(crate) counts: BTreeMap<String, u64>,
 }
 
@@ -27,9 +29,30 @@ impl Findings {
                 let kind = words::scorers_kind(&event.kind.0).to_owned();
                 *self.counts.entry(kind).or_default() += 1;
             }
-            _ => {}
+            Output::NearMiss(miss) => self.near_misses.extend(serde_json::to_value(miss)),
+            other => self.speeds.extend(measured(other, setup, image)),
         }
     }
+}
+
+/// A speed that was measured, legal or not.
+fn measured(output: &Output, setup: &Setup, image: [f64; 2]) -> Option<Value> {
+    let output = serde_json::to_value(output).ok()?;
+    let speed = output.get("speed")?;
+    let time: EventTime = serde_json::from_value(speed.get("at")?.get("time")?.clone()).ok()?;
+    let bounds: NormBox = serde_json::from_value(speed.get("bounds")?.clone()).ok()?;
+    let subject = setup.subjects.get(speed.get("rule")?.as_str()?)?;
+    let mut line = json!({
+        "zone": subject.zone,
+        "t": seconds(time),
+        "box": pixels(&bounds, image),
+    });
+    for key in ["speed_kmh", "low_kmh", "high_kmh", "looks", "track"] {
+        if let Some(value) = speed.get(key) {
+            line[key] = value.clone();
+        }
+    }
+    Some(line)
 }
 
 fn line(event: &Event, setup: &Setup, image: [f64; 2]) -> Value {

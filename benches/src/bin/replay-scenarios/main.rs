@@ -41,6 +41,9 @@ struct Cli {
     /// Keep each scenario's configuration and recorded inputs, for `edge-agent replay`.
     #[arg(long)]
     keep: bool,
+    /// Also write what nearly was an event, to OUT/<scenario>.near.jsonl.
+    #[arg(long)]
+    near_misses: bool,
     /// From this score on the detector's word alone is believed.
     #[arg(long, default_value_t = 0.45)]
     believed_from: f64,
@@ -113,6 +116,9 @@ fn replay(folder: &Path, name: &str, cli: &Cli) -> anyhow::Result<String> {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("its calibration is refused: {}", faults.join("; "))
     })?;
+    if cli.near_misses {
+        scene.tell_near_misses();
+    }
     let frames = scenario::frames(folder, &file, cli.believed_from)?;
     let looks = frames.len();
     let end = frames.last().map_or(0.0, |(t, _)| *t);
@@ -128,6 +134,12 @@ fn replay(folder: &Path, name: &str, cli: &Cli) -> anyhow::Result<String> {
         &cli.out.join(format!("{name}.speeds.jsonl")),
         &findings.speeds,
     )?;
+    if cli.near_misses {
+        leave(
+            &cli.out.join(format!("{name}.near.jsonl")),
+            &findings.near_misses,
+        )?;
+    }
     let mut summary = format!(
         "{name}: {looks} frames in {:.2} s ({:.0} µs each)",
         took.as_secs_f64(),

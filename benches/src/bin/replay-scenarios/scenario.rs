@@ -221,6 +221,7 @@ pub(crate) fn frames(
             time_quality: TimeQuality::Media,
             aspect: width / height,
             believed_from,
+            camera_motion: None,
             items: items.collect(),
         };
         frames.push((frame.t, Input::Detections(detections.canonical())));

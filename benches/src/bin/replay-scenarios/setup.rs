@@ -31,10 +31,15 @@ pub(crate) struct Subject {
     pub(crate) leg: Option<String>,
 }
 
+/// Who may be on a carriageway, one way only.
+const WHEELS: [&str; 5] = ["bicycle", "motorcycle", "car", "bus", "truck"];
 /// How far before and beyond the stop line a U-turn is looked for, m.
 const TURNING_SPACE_M: f64 = 30.0;
 /// Shorter lines are not drawn, in parts of the picture.
 const LEAST_DRAWN: f64 = 0.03;
+/// The scenarios know no grace after the beginning of red; this is what the
+/// instant of a crossing may be wrong by, s.
+const GRACE_S: f64 = 0.1;
 /// Where a stop line's forward side is, m beyond it.
 const BEYOND_M: f64 = 3.0;
 
@@ -99,10 +104,19 @@ fn watch_approach(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World
     let place = [("line", text(&line)), ("signal", text(&group))];
     let red = [
         ("min_travel_m", scene.threshold("red_light", "enter_m")),
-        ("grace_s", scene.threshold("red_light", "grace_s")),
+        (
+            "grace_s",
+            scene.threshold("red_light", "grace_s").or(Some(GRACE_S)),
+        ),
     ];
     setup.rule("red_light", &name, &subject, &place, &red);
-    let hold = [("min_dwell_s", scene.threshold("stop_line", "hold_s"))];
+    let hold = [
+        ("min_dwell_s", scene.threshold("stop_line", "hold_s")),
+        (
+            "grace_s",
+            scene.threshold("stop_line", "grace_s").or(Some(GRACE_S)),
+        ),
+    ];
     setup.rule("stop_line", &name, &subject, &place, &hold);
 }
 
@@ -216,7 +230,11 @@ fn watch_zone(
                 ("min_duration_s", limit("wrong_way", "min_s")),
                 ("min_distance_m", limit("wrong_way", "min_m")),
             ];
-            let place = [place, ("direction", along)];
+            let place = [
+                place,
+                ("direction", along),
+                ("classes", texts(WHEELS.into_iter())),
+            ];
             setup.rule("wrong_way", piece, &subject, &place, &limits);
         }
         "lane_use" => {

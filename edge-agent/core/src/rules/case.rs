@@ -6,7 +6,7 @@ use protocol::event::{Actor, EventKind, FrameTime, Phase, Value};
 use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
 
 use crate::config::RuleConfig;
-use crate::input::{EvidenceRequest, Output};
+use crate::input::{EvidenceRequest, Output, SpeedMeasured};
 use crate::near_miss::{NearMiss, NearMisses};
 use crate::scene::Identity;
 
@@ -111,6 +111,11 @@ impl Reporter<'_> {
             .as_deref_mut()
             .and_then(|near| near.take_of(self.index, subject));
         self.out.extend(miss.map(Output::NearMiss));
+    }
+
+    /// Puts out a measured speed, whoever drove it and however fast.
+    pub fn speed(&mut self, measured: SpeedMeasured) {
+        self.out.push(Output::Speed(measured));
     }
 
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.

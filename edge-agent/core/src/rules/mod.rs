@@ -11,6 +11,7 @@ pub mod explain;
 mod members;
 mod params;
 mod presence;
+mod red_crossing;
 mod standing;
 
 mod blocking_junction;
@@ -20,12 +21,17 @@ mod crowd;
 mod debris;
 mod illegal_parking;
 mod illegal_stop;
+mod illegal_turn;
+mod illegal_uturn;
 mod intrusion;
 mod loitering;
 mod pedestrian_on_carriageway;
 mod queue;
 mod red_light;
+mod speeding;
+mod stop_line;
 mod stopped_vehicle;
+mod wrong_lane;
 mod wrong_way;
 
 use std::fmt::Debug;
@@ -39,7 +45,7 @@ pub use params::{Form, Param, Params, Places};
 use crate::config::{RuleConfig, Section, StopLine};
 use crate::coverage::Unwatched;
 use crate::input::Gap;
-use crate::observation::FrameView;
+use crate::observation::{FrameView, Sight};
 use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
@@ -51,12 +57,17 @@ static CATALOGUE: &[RuleEntry] = &[
     debris::ENTRY,
     illegal_parking::ENTRY,
     illegal_stop::ENTRY,
+    illegal_turn::ENTRY,
+    illegal_uturn::ENTRY,
     intrusion::ENTRY,
     loitering::ENTRY,
     pedestrian_on_carriageway::ENTRY,
     queue::ENTRY,
     red_light::ENTRY,
+    speeding::ENTRY,
+    stop_line::ENTRY,
     stopped_vehicle::ENTRY,
+    wrong_lane::ENTRY,
     wrong_way::ENTRY,
 ];
 
@@ -121,6 +132,13 @@ pub trait Rule: Debug + Send + Sync {
 
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;
+
+    /// What its measurements are good for with this camera's calibration, or
+    /// why it cannot measure and what to do about that; `None` for a rule
+    /// that does not depend on it.
+    fn outlook(&self, _sight: &Sight<'_>) -> Option<Result<String, String>> {
+        None
+    }
 
     /// A copy. `Clone` cannot be asked of a `dyn Rule`.
     fn boxed(&self) -> Box<dyn Rule>;

@@ -33,6 +33,8 @@ pub enum Form {
     Signal,
     /// A direction of travel, `[[x, y], [x, y]]` from → to; must be given.
     Direction,
+    /// True or false; false by default.
+    Flag,
     /// Classes of road users, with the default.
     Classes(&'static [ObjectClass]),
 }
@@ -62,6 +64,15 @@ impl Param {
 
 /// Road users with an engine.
 pub(crate) const MOTOR_VEHICLES: &[ObjectClass] = &[
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+    ObjectClass::Bus,
+    ObjectClass::Truck,
+];
+
+/// Everything that drives, with an engine or without.
+pub(crate) const WHEELS: &[ObjectClass] = &[
+    ObjectClass::Bicycle,
     ObjectClass::Motorcycle,
     ObjectClass::Car,
     ObjectClass::Bus,
@@ -135,6 +146,16 @@ impl<'s, 't> Params<'s, 't> {
             Form::Number(number) => self.section.number(key, number),
             _ => 0.0,
         }
+    }
+
+    /// Whether a key says true.
+    pub fn flag(&mut self, key: &'static str) -> bool {
+        self.section.flag(key)
+    }
+
+    /// Complains of a key that is faulty in itself.
+    pub fn fault(&mut self, key: &'static str, message: &str) {
+        self.section.fault(key, message);
     }
 
     /// Whether a key was written, for a default that depends on what is seen.

@@ -200,7 +200,7 @@ impl Crash {
             vehicle.class = user.class;
             vehicle.spot = user.spot;
             vehicle.stand = frame.stand(user);
-            vehicle.middle = frame.middle(user);
+            vehicle.middle = frame.footprint(user);
             vehicle.blur = frame.sight.blur(&user.spot).unwrap_or(0.0);
             vehicle.bounds = bounds;
             vehicle.seen = watched;
