@@ -263,6 +263,25 @@ pub struct Sight<'a> {
 }
 
 impl Sight<'_> {
+    /// The middle of a vehicle's footprint on the ground, where calibrated,
+    /// given its course where that is known.
+    pub(crate) fn middle(&self, user: &Observation, course: Option<Vector>) -> Option<Vector> {
+        let ground = self.ground?;
+        let near = user.spot.ground?;
+        let (half_length, half_width) = half_size(user.class)?;
+        let foot = user.spot.foot;
+        let above = Point {
+            x: foot.x,
+            y: foot.y - 0.25 * user.bounds.height.clamp(0.004, 0.2),
+        };
+        let away = (ground.to_ground(above)? - near).unit()?;
+        // How far its body reaches towards the camera.
+        let reach = course.map_or(f64::midpoint(half_length, half_width), |course| {
+            half_length * course.dot(away).abs() + half_width * course.cross(away).abs()
+        });
+        Some(near + away * reach)
+    }
+
     /// What a detector's jitter of a lower edge is worth on the ground, m: a
     /// pixel far away is metres.
     pub fn blur(&self, spot: &Spot) -> Option<f64> {
@@ -364,21 +383,8 @@ impl<'a> FrameView<'a> {
 
     /// The middle of a vehicle's footprint on the ground, where calibrated.
     pub fn footprint(&self, user: &Observation) -> Option<Vector> {
-        let ground = self.sight.ground?;
-        let near = user.spot.ground?;
-        let (half_length, half_width) = half_size(user.class)?;
-        let foot = user.spot.foot;
-        let above = Point {
-            x: foot.x,
-            y: foot.y - 0.25 * user.bounds.height.clamp(0.004, 0.2),
-        };
-        let away = (ground.to_ground(above)? - near).unit()?;
         let course = self.queue.course(user.track).and_then(|c| c.ground);
-        // How far its body reaches towards the camera.
-        let reach = course.map_or(f64::midpoint(half_length, half_width), |course| {
-            half_length * course.dot(away).abs() + half_width * course.cross(away).abs()
-        });
-        Some(near + away * reach)
+        self.sight.middle(user, course)
     }
 
     /// Whether something nearer covers the lower edge of a road user's box, so

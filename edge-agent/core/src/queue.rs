@@ -15,7 +15,7 @@ use protocol::{ObjectClass, Point, SignalState, TrackId};
 
 use crate::config::StopLine;
 use crate::geometry::{Vector, polygon_contains};
-use crate::observation::{Basis, Length, Motion, Observation, Sight};
+use crate::observation::{Basis, Length, Motion, Observation, Sight, Way, half_size};
 use crate::signals::SignalBoard;
 use crate::tracker::{Group, Moment, Spot, Track};
 
@@ -40,11 +40,10 @@ const LONGER: Length = Length {
     metres: 8.0,
     heights: 2.0,
 };
-/// Half the width of a lane, across the course.
-const HALF_LANE: Length = Length {
-    metres: 1.8,
-    heights: 0.8,
-};
+/// One is in another's path when their widths meet, with this much to spare.
+const TO_SPARE_M: f64 = 0.3;
+/// The same in the picture, for any two.
+const IN_PATH_HEIGHTS: f64 = 0.8;
 /// Courses that differ by more are of different streams, degrees.
 const SAME_COURSE_DEG: f64 = 60.0;
 /// The first of those who wait stands this close to its stop line.
@@ -84,6 +83,8 @@ struct Known {
     track: TrackId,
     class: ObjectClass,
     spot: Spot,
+    /// The middle of its footprint, where calibrated.
+    middle: Option<Vector>,
     /// Unit vectors of its motion when it last moved.
     course: Option<Motion>,
     stands: bool,
@@ -91,6 +92,43 @@ struct Known {
     reason_at: f64,
     behind: Option<TrackId>,
     leads: bool,
+}
+
+impl Known {
+    /// From middle to middle where calibrated, else between contact points.
+    fn way_to(&self, other: &Self) -> Way {
+        match (self.middle, other.middle) {
+            (Some(from), Some(to)) => Way {
+                basis: Basis::Ground,
+                vector: to - from,
+            },
+            _ => self.spot.way_to(&other.spot),
+        }
+    }
+
+    /// How far beside its course another one still is in its path.
+    fn width_shared_with(&self, other: &Self) -> Length {
+        let half_width = |class| half_size(class).map_or(0.9, |(_, width)| width);
+        Length {
+            metres: half_width(self.class) + half_width(other.class) + TO_SPARE_M,
+            heights: IN_PATH_HEIGHTS,
+        }
+    }
+}
+
+/// Two that stand closer are one body under two names: this part of half their lengths.
+const ONE_BODY: f64 = 0.6;
+
+impl Known {
+    /// How far ahead another one must be to be another body: a tracker keeps
+    /// the old name of a standing vehicle for a while.
+    fn length_shared_with(&self, other: &Self) -> Length {
+        let half_length = |class| half_size(class).map_or(1.0, |(length, _)| length);
+        Length {
+            metres: ONE_BODY * (half_length(self.class) + half_length(other.class)),
+            heights: 0.3,
+        }
+    }
 }
 
 /// The queues of a scene.
@@ -176,7 +214,7 @@ impl Queues {
                 continue;
             }
             let is_still = alive(user.track).is_some_and(|index| tracks[index].is_stationary());
-            self.see(user, is_still);
+            self.see(user, is_still, sight);
         }
         let is_due = self
             .looked
@@ -187,7 +225,7 @@ impl Queues {
         }
     }
 
-    fn see(&mut self, user: &Observation, is_still: bool) {
+    fn see(&mut self, user: &Observation, is_still: bool, sight: &Sight<'_>) {
         let index = match self.find(user.track) {
             Ok(index) => index,
             Err(index) => {
@@ -195,6 +233,7 @@ impl Queues {
                     track: user.track,
                     class: user.class,
                     spot: user.spot,
+                    middle: None,
                     course: None,
                     stands: false,
                     excused_since: None,
@@ -209,6 +248,7 @@ impl Queues {
         let known = &mut self.known[index];
         known.class = user.class;
         known.spot = user.spot;
+        known.middle = sight.middle(user, known.course.and_then(|course| course.ground));
         let Some(motion) = user.motion else {
             return;
         };
@@ -275,7 +315,7 @@ impl Queues {
             if other_index == index || !other.stands {
                 continue;
             }
-            let way = own.spot.way_to(&other.spot);
+            let way = own.way_to(other);
             let ahead = match way.basis {
                 Basis::Ground => course.ground,
                 Basis::Picture => Some(course.picture),
@@ -291,8 +331,9 @@ impl Queues {
             } else {
                 0.0
             };
-            let in_reach = along > 0.3 && along <= CAR_REACH.of(way.basis) + longer;
-            let in_lane = across <= HALF_LANE.of(way.basis);
+            let in_reach = along > own.length_shared_with(other).of(way.basis)
+                && along <= CAR_REACH.of(way.basis) + longer;
+            let in_lane = across <= own.width_shared_with(other).of(way.basis);
             let same_stream = other.course.is_none_or(|theirs| {
                 theirs.picture.angle_degrees(course.picture) <= SAME_COURSE_DEG
             });

@@ -78,6 +78,7 @@ pub(super) struct Stop {
     left_by_leap: bool,
     /// The last sighting of the holder anywhere, and watched time of its last leap.
     newest: Spot,
+    newest_watched: f64,
     leapt: Option<f64>,
     case: Option<Case>,
     updated_at_dwell: f64,
@@ -109,6 +110,7 @@ impl Stop {
             outside_since: None,
             left_by_leap: false,
             newest: user.spot,
+            newest_watched: watched,
             leapt: None,
             case: None,
             updated_at_dwell: 0.0,
@@ -190,6 +192,7 @@ impl Stop {
             self.leapt = Some(frame.watched);
         }
         self.newest = user.spot;
+        self.newest_watched = frame.watched;
         let way = self.anchor.way_to(&user.spot);
         let distance = way.vector.length();
         let is_near = distance <= radius.of(way.basis);
@@ -286,6 +289,16 @@ impl Stop {
         }
     }
 
+    /// Whether somebody who was accused here was lost from view as soon as its
+    /// box left the place: not seen to drive off, but dragged along by the box
+    /// of whoever passed before it.
+    fn was_dragged_off(&self) -> bool {
+        self.case.is_some()
+            && self
+                .outside_since
+                .is_some_and(|since| self.newest_watched - since <= OUTSIDE_S)
+    }
+
     /// Whether a vehicle stands exactly here.
     fn fits(&self, user: &Observation, aspect: f64, radius: Length) -> bool {
         user.group == self.group
@@ -305,6 +318,7 @@ impl Stop {
         self.left_by_leap = false;
         self.looks_astray = 0.0;
         self.newest = user.spot;
+        self.newest_watched = frame.watched;
         self.leapt = None;
         // Until then nobody saw it stand.
         let watched = frame.watched - frame.at.time.since(since).0;
@@ -386,7 +400,9 @@ impl Stops {
             // Somebody was accused here and seems to have driven off, but this
             // one was here before that: two bodies have no room in one place,
             // so a passing one has carried the name away. Nobody is accused twice.
+            let is_dragged = stop.was_dragged_off() && !frame.shows(stop.holder);
             if let Some(left) = stop.outside_since
+                && !is_dragged
                 && stop.case.is_some()
                 && !has_case
             {
@@ -395,7 +411,7 @@ impl Stops {
                 let here_for = frame.at.time.since(since).0;
                 return (here_for >= left_s_ago - PASSES_S).then_some((index, since));
             }
-            if is_settled || !stop.is_free(frame) {
+            if is_settled || !(is_dragged || stop.is_free(frame)) {
                 return None;
             }
             // Who comes out from behind a bus bit by bit seems to drive up. It
@@ -453,7 +469,8 @@ impl Stops {
             let unseen = frame.watched - stop.last_watched;
             let left = stop
                 .outside_since
-                .is_some_and(|since| frame.watched - since > LEFT_S);
+                .is_some_and(|since| frame.watched - since > LEFT_S)
+                && !stop.was_dragged_off();
             let keep = if stop.is_settled() {
                 keep_s.max(UNSEEN_S)
             } else {
