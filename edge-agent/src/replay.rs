@@ -37,6 +37,8 @@ pub struct ReplayRequest {
     pub camera: Option<CameraId>,
     /// Where events go instead of standard output.
     pub events: Option<PathBuf>,
+    /// Where the speeds of rules with `report_all` go.
+    pub speeds: Option<PathBuf>,
     /// Where an annotated clip goes.
     pub annotate: Option<PathBuf>,
     /// Where the scene's inputs go.
@@ -80,6 +82,11 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         bail!("a recording of inputs has no pictures; --annotate needs the clip itself");
     }
     let mut events = EventLines::create(request.events.as_deref())?;
+    let mut speeds = request
+        .speeds
+        .as_deref()
+        .map(|path| EventLines::create(Some(path)))
+        .transpose()?;
     let mut recorder = request
         .record_inputs
         .as_deref()
@@ -87,6 +94,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         .transpose()?;
     let mut sink = Sink {
         events: events.lines(),
+        speeds: speeds.as_mut().map(EventLines::lines),
         recorder: recorder.as_mut(),
         summary: Summary::default(),
         outputs: Vec::new(),
@@ -104,6 +112,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
             is_whole: true,
         }) => {
             events.finish()?;
+            speeds.map(EventLines::finish).transpose()?;
             recorder.map(RecordingWriter::finish).transpose()?;
             Ok(ReplayOutcome {
                 summary,
@@ -161,6 +170,7 @@ fn choose_camera<'a>(
 /// Where a scene's inputs and outputs go during a replay.
 struct Sink<'a> {
     events: &'a mut dyn Write,
+    speeds: Option<&'a mut dyn Write>,
     recorder: Option<&'a mut RecordingWriter>,
     summary: Summary,
     outputs: Vec<Output>,
@@ -173,16 +183,26 @@ impl Sink<'_> {
         }
         scene.handle(input, &mut self.outputs);
         for output in self.outputs.drain(..) {
-            if let Output::Event(event) = output {
-                self.summary.add(&event);
-                serde_json::to_writer(&mut *self.events, &event)
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| self.events.write_all(b"\n"))
-                    .context("cannot write the events")?;
+            match output {
+                Output::Event(event) => {
+                    self.summary.add(&event);
+                    write_line(self.events, &event).context("cannot write the events")?;
+                }
+                Output::Speed(measured) => {
+                    if let Some(speeds) = &mut self.speeds {
+                        write_line(*speeds, &measured).context("cannot write the speeds")?;
+                    }
+                }
+                Output::Evidence(_) => {}
             }
         }
         Ok(())
     }
+}
+
+fn write_line(to: &mut dyn Write, value: &impl serde::Serialize) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *to, value)?;
+    to.write_all(b"\n")
 }
 
 fn replay_recording(

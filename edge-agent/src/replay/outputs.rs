@@ -82,6 +82,7 @@ pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
     ];
     let outputs = [
         ("--events", &request.events),
+        ("--speeds", &request.speeds),
         ("--annotate", &request.annotate),
         ("--record-inputs", &request.record_inputs),
     ];

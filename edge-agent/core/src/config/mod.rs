@@ -20,7 +20,7 @@ pub(crate) use reader::{listed, nearest};
 
 use crate::calibration::{Calibration, Ground};
 use crate::observation::Sight;
-use crate::rules::{self, Places, Rule};
+use crate::rules::{self, Outlook, Places, Rule};
 use crate::tracker::TrackerConfig;
 
 /// Something wrong in a configuration.
@@ -218,7 +218,7 @@ impl SceneConfig {
         &self,
         calibration: Option<&Calibration>,
         aspect: f64,
-    ) -> Result<Vec<(RuleId, Result<String, String>)>, Fault> {
+    ) -> Result<Vec<(RuleId, Outlook)>, Fault> {
         let ground = calibration.map(Ground::new).transpose()?;
         let sight = Sight {
             aspect,
