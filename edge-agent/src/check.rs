@@ -4,14 +4,18 @@
 //! for real, each within a time limit, and each failure says what to do.
 
 mod cameras;
+mod feeds;
+mod signals;
 mod store;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
+use edge_inference::ModelState;
 use edge_uplink::UplinkError;
 use protocol::CameraId;
+use protocol::id::ModelId;
 
 use crate::config::{AgentConfig, CameraConfig, ConfigFaults, SourceConfig, redacted};
 use crate::{models_command, uplink_settings};
@@ -107,6 +111,11 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
             },
         });
         detector = loaded.ok();
+        if let Some(detector) = &detector
+            && let Ok(store) = models_command::store(&config.detector)
+        {
+            findings.extend(fed(&cameras, &detector.manifest().id, &store.list()));
+        }
     }
     findings.extend(cameras::look(
         &config,
@@ -116,6 +125,22 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     ));
     findings.extend(uplink(&config, scope.timeout));
     Ok(findings)
+}
+
+/// Rules that the model in use does not feed.
+fn fed(cameras: &[&CameraConfig], in_use: &ModelId, models: &[ModelState]) -> Vec<Finding> {
+    let watched = cameras
+        .iter()
+        // What a recording holds was seen by a detector that is not known here.
+        .filter(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
+    watched
+        .map(|camera| (camera, feeds::unfed(&camera.scene, in_use, models)))
+        .filter(|(_, unfed)| !unfed.is_empty())
+        .map(|(camera, unfed)| Finding {
+            part: format!("camera {} rules", camera.id),
+            outcome: Outcome::Noted(unfed.join("\n")),
+        })
+        .collect()
 }
 
 fn uplink(config: &AgentConfig, timeout: Duration) -> Vec<Finding> {

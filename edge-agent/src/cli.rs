@@ -5,16 +5,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use edge_core::rules::Form;
 use protocol::id::ModelId;
 use protocol::{CameraId, EventTime};
 
 use crate::calibrate::CalibrateRequest;
 use crate::check::CheckScope;
-use crate::config::{AgentConfig, DetectorConfig};
+use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
+use crate::explain::ExplainRequest;
+use crate::explain::sentences::Language;
 use crate::live::StopFlag;
-use crate::replay::ReplayRequest;
-use crate::{calibrate, check, live, models_command, replay};
+use crate::replay::{ReplayRequest, ReplaySource};
+use crate::{calibrate, check, explain, live, models_command, replay, rules_command};
 
 /// Exit code when the command did not do its job.
 const FAILED: u8 = 1;
@@ -59,12 +60,16 @@ enum Command {
     Run {
         /// The box's configuration.
         config: PathBuf,
+        #[command(flatten)]
+        record: RecordArgs,
     },
-    /// Say what the box would have said about a recorded clip.
+    /// Say what the box would have said about a recorded clip or recorded inputs.
     Replay(ReplayArgs),
     /// Turn a survey of the road into a calibration file; see how good it is.
     #[command(after_help = CALIBRATE_HELP)]
     Calibrate(CalibrateArgs),
+    /// Say why there is an event, in sentences, from the recorded inputs.
+    Explain(ExplainArgs),
     /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
     Check(CheckArgs),
     /// List, install and verify models.
@@ -78,15 +83,49 @@ enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
-    /// List the rules, what each watches for, and its keys.
-    Rules,
+    /// List the kinds of rules, or tell all about one of them.
+    Rules {
+        /// Print its guide (what it sees, needs, and how it errs) and its keys.
+        kind: Option<String>,
+    },
+}
+
+/// What is kept besides events; instead of what [record] says.
+#[derive(Debug, Args)]
+struct RecordArgs {
+    /// Record everything that the rules are given, to replay it later; the
+    /// oldest is deleted for room.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Room for the recordings of all cameras, for example 2GiB.
+    #[arg(long, value_name = "SIZE")]
+    record_budget: Option<Bytes>,
+    /// Write what nearly was an event, and what was missing.
+    #[arg(long, value_name = "DIR")]
+    near_misses: Option<PathBuf>,
+    /// Write how long each rule was watching, by hour.
+    #[arg(long, value_name = "DIR")]
+    coverage: Option<PathBuf>,
+}
+
+impl RecordArgs {
+    fn apply(self, config: &mut RecordConfig) {
+        config.dir = self.record.or(config.dir.take());
+        config.budget = self.record_budget.unwrap_or(config.budget);
+        config.near_misses_dir = self.near_misses.or(config.near_misses_dir.take());
+        config.coverage_dir = self.coverage.or(config.coverage_dir.take());
+    }
 }
 
 #[derive(Debug, Args)]
 struct ReplayArgs {
     /// A clip in any container and codec that GStreamer decodes, or a
     /// recording of inputs (.jsonl, .jsonl.gz).
-    clip: PathBuf,
+    #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
+    clip: Option<PathBuf>,
+    /// A recording of inputs, or the folder that `run --record` writes.
+    #[arg(long, value_name = "FILE|DIR")]
+    inputs: Option<PathBuf>,
     /// Configuration with the camera's zones, lines and rules.
     #[arg(long)]
     config: PathBuf,
@@ -105,6 +144,12 @@ struct ReplayArgs {
     /// Write what the rules were given, to replay it later without pictures.
     #[arg(long, value_name = "FILE.jsonl.gz")]
     record_inputs: Option<PathBuf>,
+    /// Write what nearly was an event, as JSON lines.
+    #[arg(long, value_name = "FILE.jsonl")]
+    near_misses: Option<PathBuf>,
+    /// Write how long each rule was watching, by hour, as JSON lines.
+    #[arg(long, value_name = "FILE.jsonl")]
+    coverage: Option<PathBuf>,
     /// The instant of the clip's first frame (RFC 3339).
     #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
     start: EventTime,
@@ -174,6 +219,36 @@ struct CalibrateArgs {
 }
 
 #[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The event's id, or the beginning of it.
+    event: String,
+    /// A recording of inputs, or the folder that `run --record` writes.
+    #[arg(long, value_name = "FILE|DIR")]
+    inputs: PathBuf,
+    /// Configuration with the camera's zones, lines and rules.
+    #[arg(long)]
+    config: PathBuf,
+    /// Which of its cameras; needed when there are several.
+    #[arg(long)]
+    camera: Option<CameraId>,
+    /// In which language.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Language,
+    /// Also tell what else the same road users nearly did.
+    #[arg(long)]
+    near_misses: bool,
+    /// Draw who did it where: track, zone, line and box.
+    #[arg(long, value_name = "OUT.jpg")]
+    still: Option<PathBuf>,
+    /// Draw it on the picture of this clip, from which the inputs were made.
+    #[arg(long, value_name = "CLIP", requires = "still")]
+    clip: Option<PathBuf>,
+    /// The instant of the clip's first frame (RFC 3339).
+    #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
+    start: EventTime,
+}
+
+#[derive(Debug, Args)]
 struct CheckArgs {
     /// The box's configuration.
     config: PathBuf,
@@ -211,8 +286,9 @@ impl Cli {
     /// Does what was asked.
     pub fn execute(self, stop: &StopFlag) -> ExitCode {
         match self.command {
-            Command::Run { config } => run(&config, stop),
+            Command::Run { config, record } => run(&config, record, stop),
             Command::Replay(args) => replay(args, stop),
+            Command::Explain(args) => explain(args, stop),
             Command::Check(args) => check(args),
             Command::Calibrate(args) => calibrate(args),
             Command::Models {
@@ -220,10 +296,7 @@ impl Cli {
                 config,
                 command,
             } => models(models_dirs, config.as_deref(), command),
-            Command::Rules => {
-                rules();
-                ExitCode::SUCCESS
-            }
+            Command::Rules { kind } => finish(rules_command::tell(kind.as_deref())),
         }
     }
 
@@ -245,8 +318,8 @@ impl Cli {
     }
 }
 
-fn run(config: &Path, stop: &StopFlag) -> ExitCode {
-    let config = match AgentConfig::load(config) {
+fn run(config: &Path, record: RecordArgs, stop: &StopFlag) -> ExitCode {
+    let mut config = match AgentConfig::load(config) {
         Ok(config) => config,
         Err(faults) => {
             eprintln!("{faults}");
@@ -257,7 +330,27 @@ fn run(config: &Path, stop: &StopFlag) -> ExitCode {
         eprintln!("{}: there is no [[camera]]; add one", config.file.display());
         return ExitCode::from(FAULTY);
     }
+    record.apply(&mut config.record);
     finish(live::run(&config, stop))
+}
+
+fn explain(args: ExplainArgs, stop: &StopFlag) -> ExitCode {
+    if let Err(faults) = AgentConfig::load(&args.config) {
+        eprintln!("{faults}");
+        return ExitCode::from(FAULTY);
+    }
+    let request = ExplainRequest {
+        event: args.event,
+        inputs: args.inputs,
+        config: args.config,
+        camera: args.camera,
+        language: args.lang,
+        near_misses: args.near_misses,
+        still: args.still,
+        clip: args.clip,
+        start: args.start,
+    };
+    finish(explain::explain(&request, stop).map(|text| print!("{text}")))
 }
 
 fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
@@ -266,14 +359,25 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
         return ExitCode::from(FAULTY);
     }
     let quiet = args.quiet;
+    let source = match (args.inputs, args.clip) {
+        (Some(inputs), _) => ReplaySource::Inputs(inputs),
+        (None, Some(clip)) => ReplaySource::of(clip),
+        (None, None) => {
+            return finish(Err(anyhow::anyhow!(
+                "what to replay? give CLIP or --inputs"
+            )));
+        }
+    };
     let request = ReplayRequest {
-        clip: args.clip,
+        source,
         config: args.config,
         camera: args.camera,
         events: args.events,
         speeds: args.speeds,
         annotate: args.annotate,
         record_inputs: args.record_inputs,
+        near_misses: args.near_misses,
+        coverage: args.coverage,
         start: args.start,
         analysed_fps: args.analysed_fps,
         quiet,
@@ -285,8 +389,10 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
             }
             if !quiet {
                 let table = outcome.summary.table();
-                if !table.is_empty() {
-                    eprintln!("{table}");
+                for table in [table, outcome.coverage.table()] {
+                    if !table.is_empty() {
+                        eprintln!("{table}");
+                    }
                 }
                 eprintln!(
                     "{} event(s) in {} frames",
@@ -361,42 +467,6 @@ fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsComma
             finish(installed.map(drop))
         }
         ModelsCommand::Verify { model } => finish(models_command::verify(&store, model.as_ref())),
-    }
-}
-
-fn rules() {
-    for rule in edge_core::rule_catalogue() {
-        let (vietnamese, english) = rule.summary;
-        println!("{}\n    {vietnamese}\n    {english}", rule.kind);
-        for param in rule.params {
-            println!(
-                "    {:<24} {}  ({})",
-                param.key,
-                param.meaning,
-                form_in_words(param.form)
-            );
-        }
-    }
-}
-
-/// What may be written for a rule's key.
-fn form_in_words(form: Form) -> String {
-    match form {
-        Form::Number(number) => format!(
-            "{} {}; {} to {}",
-            number.default, number.unit, number.min, number.max
-        ),
-        Form::Zone => "id of a zone; needed".to_owned(),
-        Form::Zones => "ids of zones; none".to_owned(),
-        Form::Line => "id of a line; needed".to_owned(),
-        Form::Signal => "signal group; needed".to_owned(),
-        Form::Flag => "true or false; false".to_owned(),
-        Form::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
-        Form::Classes(classes) => classes
-            .iter()
-            .map(|class| class.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
     }
 }
 

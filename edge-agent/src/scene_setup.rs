@@ -2,9 +2,9 @@
 
 use edge_core::calibration::{Sigmas, SurveyedPoint, fit_points};
 use edge_core::{Calibration, Fault, Identity, Scene};
-use protocol::Digest;
 use protocol::event::Provenance;
 use protocol::units::Metres;
+use protocol::{Digest, ObjectClass};
 use sha2::{Digest as _, Sha256};
 
 use crate::calibrate::CalibrationFile;
@@ -17,6 +17,19 @@ pub struct DetectorIdentity {
     pub model: protocol::id::ModelId,
     /// SHA-256 of its file.
     pub digest: Digest,
+    /// Every class that it can give.
+    pub classes: Vec<ObjectClass>,
+}
+
+impl DetectorIdentity {
+    /// Of the detector that this manifest describes.
+    pub fn of(manifest: &models::Manifest) -> Self {
+        Self {
+            model: manifest.id.clone(),
+            digest: manifest.sha256,
+            classes: manifest.classes.named().map(|(_, class)| class).collect(),
+        }
+    }
 }
 
 /// Why a camera cannot have a scene: all that is wrong with its rules and calibration.
@@ -81,7 +94,12 @@ pub fn scene(
         simulated: camera.simulated,
         provenance,
     };
-    Scene::new(identity, camera.scene.clone(), calibration).map_err(failed)
+    let mut scene = Scene::new(identity, camera.scene.clone(), calibration).map_err(failed)?;
+    // Of a recording nobody knows which detector made it.
+    if let Some(detector) = detector {
+        scene.expect_classes(detector.classes.iter().copied());
+    }
+    Ok(scene)
 }
 
 /// The calibration that a camera's table describes, or the key that hinders it.

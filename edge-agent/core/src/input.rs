@@ -10,6 +10,10 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::coverage::CoverageHour;
+use crate::health::Health;
+use crate::near_miss::NearMiss;
+
 /// One thing that happened outside, in the order in which the scene is to see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,6 +24,8 @@ pub enum Input {
     Signal(SignalReading),
     /// For a while nobody looked, or the clock was moved.
     Gap(Gap),
+    /// What the camera's picture is good for, from now on.
+    Health(Health),
     /// Time has passed without a picture; signals may go stale.
     Tick(EventTime),
     /// The stream is over: whatever is going on ends here.
@@ -51,6 +57,10 @@ pub enum GapReason {
     Overload,
     /// The stream's picture changed its size or shape.
     PictureChanged,
+    /// The picture was not good enough to judge places by, see [`Health`].
+    Unfit,
+    /// Outside the hours of the rule.
+    OffSchedule,
     /// A word that this version does not know.
     #[serde(other)]
     Unknown,
@@ -65,6 +75,10 @@ pub enum Output {
     Event(Event),
     /// A wish for pictures of an event; never holds the event up.
     Evidence(EvidenceRequest),
+    /// What nearly was an event, where near misses are asked for.
+    NearMiss(NearMiss),
+    /// How long a rule was watching in an hour that is over.
+    Coverage(CoverageHour),
     /// A measured speed, legal or not, of a rule that was asked for all of
     /// them; for statistics on the box, not for the outbox.
     Speed(SpeedMeasured),

@@ -15,10 +15,16 @@ use protocol::{
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
+use crate::coverage::{Account, CoverageHour, Unwatched};
+use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
+use crate::marks::MarkBoard;
+use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Motion, Observation, Sight};
+use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
+use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
 
 /// Whose scene it is and by what its events are made.
@@ -65,8 +71,12 @@ pub struct Scene {
     ground: Option<Ground>,
     tracker: Tracker,
     signals: SignalBoard,
+    queues: Queues,
     rules: Vec<Box<dyn Rule>>,
     observations: Vec<Observation>,
+    marks: MarkBoard,
+    /// Which classes the detector can give; unknown is all.
+    classes: Option<Vec<ObjectClass>>,
     /// The latest instant heard of.
     clock: Option<EventTime>,
     /// The last frame.
@@ -78,6 +88,12 @@ pub struct Scene {
     unwatched_us: i64,
     /// Until when watched time was taken back, because the picture had frozen.
     taken_back: Option<EventTime>,
+    health: Health,
+    /// Of each rule, in their order.
+    shifts: Vec<Shift>,
+    account: Account,
+    /// Where near misses are asked for.
+    near: Option<NearMisses>,
     refused: Refused,
 }
 
@@ -94,11 +110,14 @@ impl Scene {
             .map_err(|fault| vec![fault])?;
         Ok(Self {
             identity,
+            tracker: Tracker::new(config.tracker).on_ground(ground),
             ground,
-            tracker: Tracker::new(config.tracker),
             signals: SignalBoard::new(&config.signals),
+            queues: Queues::new(config.stop_lines.clone()),
             rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
             observations: Vec::new(),
+            marks: MarkBoard::default(),
+            classes: None,
             clock: None,
             frame: None,
             aspect: 16.0 / 9.0,
@@ -106,9 +125,24 @@ impl Scene {
             watched_us: 0,
             unwatched_us: 0,
             taken_back: None,
+            health: Health::default(),
+            shifts: vec![Shift::default(); config.rules.len()],
+            account: Account::new(config.rules.len()),
+            near: None,
             refused: Refused::default(),
             config,
         })
+    }
+
+    /// From now on also says what nearly was an event.
+    pub fn tell_near_misses(&mut self) {
+        self.near.get_or_insert_default();
+    }
+
+    /// Says which classes the detector can give. Rules that need another one
+    /// are then accounted for as not watching ([`Unwatched::NoModel`]).
+    pub fn expect_classes(&mut self, classes: impl IntoIterator<Item = ObjectClass>) {
+        self.classes = Some(classes.into_iter().collect());
     }
 
     /// Takes one input and appends what there is to say.
@@ -117,6 +151,7 @@ impl Scene {
             Input::Detections(detections) => self.look(detections, out),
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => self.pause(gap, out),
+            Input::Health(health) => self.hear(health, out),
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
@@ -158,6 +193,18 @@ impl Scene {
         &self.config
     }
 
+    /// Whose it is and by what its events are made.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What every rule did in the hour that runs; complete hours are told as
+    /// [`Output::Coverage`].
+    pub fn coverage_now(&self) -> impl Iterator<Item = CoverageHour> + '_ {
+        let tallies = self.account.running().zip(&self.config.rules);
+        tallies.map(|(tally, rule)| tally.of(rule))
+    }
+
     /// What was refused so far.
     pub fn refused(&self) -> Refused {
         self.refused
@@ -166,11 +213,62 @@ impl Scene {
     /// How many things tracker and rules remember, for the test that this stays bounded.
     pub fn remembered(&self) -> usize {
         self.tracker.tracks().len()
+            + self.queues.remembered()
             + self
                 .rules
                 .iter()
                 .map(|rule| rule.remembered())
                 .sum::<usize>()
+    }
+
+    /// Whether nobody is followed and no rule remembers anything, so that a new
+    /// scene that takes over the [`state`](Self::state) goes on exactly the same.
+    pub fn is_quiescent(&self) -> bool {
+        self.remembered() == 0
+    }
+
+    /// What a new scene can take over at a cut.
+    pub fn state(&self) -> SceneState {
+        SceneState {
+            clock: self.clock,
+            frame: self.frame,
+            aspect: self.aspect,
+            time_quality: self.time_quality,
+            watched_us: self.watched_us,
+            unwatched_us: self.unwatched_us,
+            taken_back: self.taken_back,
+            health: self.health,
+            shifts: self.shifts.clone(),
+            account: self.account.clone(),
+            signals: self.signals.state(),
+            ranks: self.tracker.ranks(),
+            tracker: self.tracker.save(),
+        }
+    }
+
+    /// Goes on where another scene of the same configuration was cut. Only for
+    /// a scene that has seen nothing yet. Returns how many parked road users go
+    /// on under their names.
+    pub fn resume(&mut self, state: SceneState) -> usize {
+        self.clock = state.clock;
+        self.frame = state.frame;
+        if (0.1..=10.0).contains(&state.aspect) {
+            self.aspect = state.aspect;
+        }
+        self.time_quality = state.time_quality;
+        self.watched_us = state.watched_us.max(0);
+        self.unwatched_us = state.unwatched_us.max(0);
+        self.taken_back = state.taken_back;
+        self.health = state.health;
+        // A state of another configuration accounts for other rules.
+        if state.shifts.len() == self.shifts.len() {
+            self.shifts = state.shifts;
+        }
+        self.account.resume(state.account);
+        self.signals.resume(state.signals);
+        let parked = self.tracker.resume(&state.tracker);
+        self.tracker.resume_ranks(state.ranks);
+        parked
     }
 
     fn sight(&self) -> Sight<'_> {
@@ -196,6 +294,11 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
+        if let Some(motion) = &detections.camera_motion {
+            self.tracker.follow_camera(motion);
+        }
+        self.marks
+            .take(&mut detections.items, detections.believed_from);
         let given_up = self
             .tracker
             .step(&moment, detections.believed_from, &detections.items)
@@ -223,9 +326,18 @@ impl Scene {
         if let Some(last) = self.frame {
             let passed = now.as_micros() - last.time.as_micros();
             let watched = passed - self.unwatched_us.clamp(0, passed);
-            if (watched as f64) <= HOLE_S * 1e6 {
+            let is_hole = (watched as f64) > HOLE_S * 1e6;
+            if !is_hole {
                 self.watched_us += watched;
+                for shift in &mut self.shifts {
+                    if shift.off.is_some() {
+                        shift.off_us += watched;
+                    }
+                }
             }
+            self.account_for(now, is_hole.then_some(Unwatched::NoPicture), out);
+        } else {
+            self.account_for(now, Some(Unwatched::NoPicture), out);
         }
         self.unwatched_us = 0;
         self.clock = self.clock.max(Some(now));
@@ -262,26 +374,103 @@ impl Scene {
         }
         let tracks: &[Track] = self.tracker.tracks();
         Observation::collect(tracks, moment.at, &sight, &mut self.observations);
+        self.queues
+            .update(moment, &self.observations, tracks, &self.signals, &sight);
+        self.marks.assign(tracks, moment.at, self.aspect);
         let frame = FrameView {
             at: moment.at,
             watched: moment.watched,
             users: &self.observations,
+            marks: self.marks.marks(),
             signals: &self.signals,
             sight,
+            queue: &self.queues,
+            health: self.health,
             tracks,
         };
-        for (rule, config) in self.rules.iter_mut().zip(&self.config.rules) {
+        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
             let mut report = Reporter {
                 identity: &self.identity,
                 rule: config,
                 time_quality: self.time_quality,
                 out,
+                index,
+                near: self.near.as_mut(),
             };
             for track in given_up {
                 rule.forget(*track, &mut report);
             }
+            let shift = &mut self.shifts[index];
+            let off = if !config.schedule.is_on(moment.at.time) {
+                Some(Unwatched::OffSchedule)
+            } else if rule.needs_well_picture() && !self.health.condition.is_well() {
+                Some(self.health.condition.into())
+            } else {
+                None
+            };
+            match (off, shift.off) {
+                (Some(Unwatched::OffSchedule), None) => {
+                    rule.end(EndReason::OffSchedule, &mut report);
+                }
+                (None, Some((from, _))) => rule.interrupt(&Gap {
+                    from,
+                    to: moment.at.time,
+                    reason: GapReason::Unfit,
+                }),
+                _ => {}
+            }
+            shift.off = off.map(|why| (shift.off.map_or(moment.at.time, |(from, _)| from), why));
+            if off.is_some() {
+                continue;
+            }
+            let watched_us = (self.watched_us - shift.off_us).max(0);
+            let frame = FrameView {
+                watched: watched_us as f64 / 1e6,
+                ..frame
+            };
             rule.frame(&frame, &mut report);
+            let is_fed = self
+                .classes
+                .as_ref()
+                .is_none_or(|given| config.needs.iter().all(|class| given.contains(class)));
+            shift.blind = if is_fed {
+                rule.blind(&frame)
+            } else {
+                Some(Unwatched::NoModel)
+            };
         }
+        self.tell_nearest(given_up, out);
+    }
+
+    /// Accounts for the time until `now`: for `why` where nobody watched, else
+    /// for what each rule said of itself.
+    fn account_for(&mut self, now: EventTime, why: Option<Unwatched>, out: &mut Vec<Output>) {
+        let (shifts, rules) = (&self.shifts, &self.config.rules);
+        self.account.pass(
+            now,
+            |rule| why.or_else(|| shifts[rule].verdict()),
+            |rule, tally| out.push(Output::Coverage(tally.of(&rules[rule]))),
+        );
+    }
+
+    /// Says what was nearly an event of road users that are gone.
+    fn tell_nearest(&mut self, gone: &[TrackId], out: &mut Vec<Output>) {
+        if let Some(near) = &mut self.near {
+            for track in gone {
+                let misses = near.take(*track, self.rules.len());
+                out.extend(misses.into_iter().map(Output::NearMiss));
+            }
+        }
+    }
+
+    /// Ends the accounts: nothing will follow on what was seen so far.
+    fn settle(&mut self, out: &mut Vec<Output>) {
+        if let Some(near) = &mut self.near {
+            out.extend(near.take_all().into_iter().map(Output::NearMiss));
+        }
+        let rules = &self.config.rules;
+        self.account
+            .finish(|rule, tally| out.push(Output::Coverage(tally.of(&rules[rule]))));
     }
 
     fn read_signal(&mut self, reading: &SignalReading) {
@@ -307,6 +496,10 @@ impl Scene {
         for rule in &mut self.rules {
             rule.interrupt(&gap);
         }
+        if gap.to > last.time {
+            self.account_for(gap.from.max(last.time), None, out);
+            self.account_for(gap.to, Some(gap.reason.into()), out);
+        }
         // Only what lies after the last frame is not yet accounted for.
         let from = gap.from.max(last.time);
         let length = gap.to.as_micros() - from.as_micros();
@@ -324,8 +517,29 @@ impl Scene {
         let credited = to.as_micros().saturating_sub(from.as_micros()).max(0);
         // At most, because there may have been gaps within; never too little.
         self.watched_us = self.watched_us.saturating_sub(credited).max(0);
+        self.account.take_back(credited, Unwatched::Frozen);
         self.taken_back = self.taken_back.max(Some(to));
         self.signals.forget_lamps();
+    }
+
+    /// The condition of the picture was told.
+    fn hear(&mut self, health: Health, out: &mut Vec<Output>) {
+        self.health = health;
+        self.tell_health(out);
+    }
+
+    /// Rules about the camera itself hear of its health also when no frame comes.
+    fn tell_health(&mut self, out: &mut Vec<Output>) {
+        let health = self.health;
+        let now = FrameTime {
+            frame: self.frame.map_or(0, |last| last.frame),
+            time: self.clock.unwrap_or(health.time).max(health.time),
+        };
+        self.each_rule(out, |rule, report| {
+            if report.rule.schedule.is_on(now.time) {
+                rule.health(&health, now, report);
+            }
+        });
     }
 
     fn pass_time(&mut self, at: EventTime, out: &mut Vec<Output>) {
@@ -334,6 +548,7 @@ impl Scene {
             return;
         }
         self.clock = Some(at);
+        self.tell_health(out);
         let Some(last) = self.frame else {
             return;
         };
@@ -347,6 +562,7 @@ impl Scene {
                 rule.forget(*track, report);
             }
         });
+        self.tell_nearest(&given_up, out);
     }
 
     /// The clock was set back to `now`: what was seen before cannot be followed up.
@@ -354,8 +570,10 @@ impl Scene {
         self.each_rule(out, |rule, report| {
             rule.end(EndReason::ClockStep, report);
         });
+        self.settle(out);
         self.tracker.restart();
         self.signals.forget();
+        self.queues.forget();
         self.frame = None;
         self.clock = Some(now);
         self.unwatched_us = 0;
@@ -366,10 +584,12 @@ impl Scene {
         self.each_rule(out, |rule, report| {
             rule.end(EndReason::StreamEnded, report);
         });
+        self.settle(out);
         // Pictures may follow, of the next clip or the next connection, and
         // their clock may start anew.
         self.tracker.restart();
         self.signals.forget();
+        self.queues.forget();
         self.frame = None;
         self.clock = None;
         self.unwatched_us = 0;
@@ -381,12 +601,14 @@ impl Scene {
         out: &mut Vec<Output>,
         mut act: impl FnMut(&mut Box<dyn Rule>, &mut Reporter<'_>),
     ) {
-        for (rule, config) in self.rules.iter_mut().zip(&self.config.rules) {
+        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
             let mut report = Reporter {
                 identity: &self.identity,
                 rule: config,
                 time_quality: self.time_quality,
                 out,
+                index,
+                near: self.near.as_mut(),
             };
             act(rule, &mut report);
         }
@@ -421,6 +643,9 @@ impl TrackView<'_> {
 }
 
 #[cfg(test)]
+use crate::marks::is_mark;
+
+#[cfg(test)]
 impl Scene {
     /// Looks at a frame in which every detection says whose it is, so that a
     /// rule's test does not depend on the tracker.
@@ -430,6 +655,10 @@ impl Scene {
         whose: &[u16],
         out: &mut Vec<Output>,
     ) {
+        let (mut items, mut of) = (detections.items.clone(), whose.to_vec());
+        let mut kept = detections.items.iter().map(|i| !is_mark(i.class));
+        of.retain(|_| kept.next().unwrap_or(true));
+        self.marks.take(&mut items, detections.believed_from);
         if !self.begin_frame(detections, out) {
             return;
         }
@@ -437,10 +666,7 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
-        let given_up = self
-            .tracker
-            .step_given(&moment, &detections.items, whose)
-            .to_vec();
+        let given_up = self.tracker.step_given(&moment, &items, &of).to_vec();
         self.judge(&moment, &given_up, out);
     }
 }

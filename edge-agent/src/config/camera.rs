@@ -14,6 +14,7 @@ use toml::Table;
 
 use super::calibration::CalibrationConfig;
 use super::faults::ConfigFault;
+use super::health::{PictureHealthConfig, PictureHealthKeys};
 use super::section;
 use super::source::{SourceConfig, read_source, without_credentials};
 use crate::calibrate::CalibrationFile;
@@ -37,6 +38,8 @@ pub struct CameraConfig {
     pub analysed_fps: Option<f64>,
     /// From picture to ground.
     pub calibration: Option<CalibrationConfig>,
+    /// When its picture is not good enough to judge by.
+    pub health: PictureHealthConfig,
     /// Zones, lines, signals, rules.
     pub scene: SceneConfig,
     /// SHA-256 of this camera's table without its credentials, written on every event.
@@ -53,6 +56,8 @@ struct CameraKeys {
     simulated: bool,
     analysed_fps: Option<f64>,
     calibration: Option<CalibrationConfig>,
+    #[serde(default)]
+    health: PictureHealthKeys,
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,6 +179,7 @@ fn read_camera(
             }
         }
     }
+    let health = keys.health.read(&mut refuse);
     Some(CameraConfig {
         path: at.to_owned(),
         name: keys.name.unwrap_or_else(|| keys.id.to_string()),
@@ -187,6 +193,7 @@ fn read_camera(
         source: source?,
         analysed_fps: keys.analysed_fps,
         calibration: keys.calibration,
+        health,
         scene,
         digest: digest_of(table),
     })

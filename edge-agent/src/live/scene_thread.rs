@@ -7,17 +7,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Gap, GapReason, Input, Output, Scene};
+use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene};
 use edge_video::{Frame, LossReason, Notice};
 use protocol::event::Words;
 use protocol::status::CameraHealth;
 use protocol::units::Seconds;
 use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
 
+use super::diary::Diary;
 use super::load::Load;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig, SourceConfig};
+use crate::picture_watch::{self, PictureWatch};
+use crate::recording::rolling::Recorder;
+use crate::recording::{Cut, SegmentHead};
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 use crate::stills::Canvas;
 
@@ -38,6 +42,10 @@ pub(super) struct SceneThread {
     pub(super) readings: Receiver<SignalReading>,
     pub(super) state: Arc<CameraState>,
     pub(super) publisher: Publisher,
+    /// Records what the scene sees, where that is asked for.
+    pub(super) recorder: Option<Recorder>,
+    /// Where go near misses and coverage, where they are asked for.
+    pub(super) diary: Diary,
 }
 
 impl SceneThread {
@@ -57,6 +65,9 @@ impl SceneThread {
             last: None,
             interruption: None,
             frozen: false,
+            watch: PictureWatch::new(&self.config.health),
+            picture: Health::default(),
+            stream: None,
             outputs: Vec::new(),
             load: Load::new(&self.state.status()),
             setup: self,
@@ -67,12 +78,16 @@ impl SceneThread {
     }
 
     fn scene(&self, aspect: f64) -> Result<Scene, SceneSetupError> {
-        scene_setup::scene(
+        let mut scene = scene_setup::scene(
             &self.box_identity,
             &self.config,
             self.detector.as_ref(),
             aspect,
-        )
+        )?;
+        if self.diary.wants_near_misses() {
+            scene.tell_near_misses();
+        }
+        Ok(scene)
     }
 
     fn first_aspect(&self) -> f64 {
@@ -95,6 +110,11 @@ struct Room {
     interruption: Option<(EventTime, GapReason)>,
     /// Between `Notice::Frozen` and `Thawed`: frames come, but show nothing new.
     frozen: bool,
+    watch: PictureWatch,
+    /// What the watch over the picture said last.
+    picture: Health,
+    /// What the scene was told of the stream, and when: lost or frozen.
+    stream: Option<(Health, Instant)>,
     outputs: Vec<Output>,
     load: Load,
 }
@@ -138,6 +158,9 @@ impl Room {
         if let Some((last, _)) = self.last {
             self.handle(Input::End(last), None);
         }
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.finish();
+        }
         self.setup.state.set_health(CameraHealth::Stopped, None);
         self.send_status();
     }
@@ -162,6 +185,14 @@ impl Room {
             if unseen > 0.0 {
                 self.handle(Input::Tick(last + Seconds(unseen)), None);
             }
+        } else if let Some((told, since)) = self.stream {
+            // A camera that never came is lost, too.
+            let passed = Seconds(since.elapsed().as_secs_f64());
+            self.handle(Input::Tick(told.time + passed), None);
+        }
+        self.setup.state.set_coverage(self.scene.coverage_now());
+        if let Some(recorder) = &self.setup.recorder {
+            self.setup.state.set_recorder(recorder.counters());
         }
         let status = self.setup.state.status();
         let verdict = self.load.judge(&status);
@@ -172,9 +203,7 @@ impl Room {
                     .state
                     .set_health(CameraHealth::Degraded, Some(reason))
             }
-            (None, CameraHealth::Degraded) if !self.frozen => {
-                self.setup.state.set_health(CameraHealth::Watching, None)
-            }
+            (None, CameraHealth::Degraded) if !self.frozen => self.say_watching(),
             _ => false,
         }
     }
@@ -201,10 +230,24 @@ impl Room {
                     };
                     self.handle(Input::Gap(gap), None);
                 }
+                if self.stream.take_if(|_| is_connected).is_some() {
+                    // Whatever the picture was before, it may be still.
+                    let health = Health {
+                        time,
+                        since: self.picture.since.min(time),
+                        ..self.picture
+                    };
+                    self.handle(Input::Health(health), None);
+                }
+                if let Some(frame) = &work.frame
+                    && let Some(health) = self.watch.look(frame)
+                {
+                    changed |= self.heed_picture(health, frame);
+                }
                 self.last = Some((time, Instant::now()));
                 self.setup.state.count_analysed(quality);
                 if self.setup.state.health() == CameraHealth::Connecting {
-                    changed |= self.setup.state.set_health(CameraHealth::Watching, None);
+                    changed |= self.say_watching();
                 }
             }
             self.handle(input, work.frame.as_ref());
@@ -224,7 +267,11 @@ impl Room {
             return;
         }
         match self.setup.scene(aspect) {
-            Ok(scene) => (self.scene, self.aspect) = (scene, aspect),
+            Ok(mut scene) => {
+                // What signals have said until now still holds.
+                scene.resume(self.scene.state());
+                (self.scene, self.aspect) = (scene, aspect);
+            }
             Err(error) => {
                 tracing::error!(camera = %self.setup.config.id, %error, "keeping the first calibration");
             }
@@ -232,7 +279,65 @@ impl Room {
     }
 
     fn handle(&mut self, input: Input, frame: Option<&Frame>) {
+        if matches!(input, Input::Detections(_)) {
+            self.cut_if_due();
+        }
+        self.show(input, frame);
+    }
+
+    /// Ends the recording's segment where that is due, and begins the next one
+    /// with a new scene: what every replay of the segment does as well.
+    fn cut_if_due(&mut self) {
+        let recorder = self.setup.recorder.as_ref();
+        let Some(cut) = recorder.and_then(|recorder| recorder.due(&self.scene)) else {
+            return;
+        };
+        let mut state = self.scene.state();
+        if let (Cut::Calm | Cut::Forced, Some((last, _))) = (cut, self.last) {
+            if cut == Cut::Forced {
+                tracing::warn!(
+                    camera = %self.setup.config.id,
+                    "the road was never empty for as long as [record] allows; what goes on is \
+                     ended and begins anew"
+                );
+            }
+            self.show(Input::End(last), None);
+            state = state.beyond_end(&self.scene.state());
+        }
+        let mut scene = match self.setup.scene(self.aspect) {
+            Ok(scene) => scene,
+            Err(error) => {
+                tracing::error!(camera = %self.setup.config.id, %error, "recording is not cut");
+                return;
+            }
+        };
+        scene.resume(state.clone());
+        let identity = scene.identity();
+        let head = SegmentHead {
+            site: identity.site.clone(),
+            box_id: identity.box_id.clone(),
+            camera: identity.camera.clone(),
+            begun: super::now(),
+            cut,
+            aspect: self.aspect,
+            provenance: identity.provenance.clone(),
+            state,
+        };
+        self.scene = scene;
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.begin(&head);
+        }
+    }
+
+    /// Records an input, shows it to the scene, and sends on what that says.
+    fn show(&mut self, input: Input, frame: Option<&Frame>) {
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.note(&input);
+        }
         self.scene.handle(input, &mut self.outputs);
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.heard(&self.outputs);
+        }
         let mut recent: VecDeque<Event> = VecDeque::new();
         for output in std::mem::take(&mut self.outputs) {
             match output {
@@ -259,6 +364,11 @@ impl Room {
                     let captured = frame.map_or(event.decided.time, |frame| frame.time);
                     let canvas = frame.map_or_else(|| self.schematic(), Canvas::Frame);
                     self.setup.publisher.stills(event, &canvas, captured);
+                }
+                Output::NearMiss(miss) => self.setup.diary.near_miss(&miss),
+                Output::Coverage(hour) => {
+                    self.setup.state.count_coverage(&hour);
+                    self.setup.diary.coverage(&hour);
                 }
             }
         }
@@ -288,7 +398,7 @@ impl Room {
             }
             Notice::Connected { .. } | Notice::Thawed => {
                 self.frozen = false;
-                state.set_health(CameraHealth::Watching, None)
+                self.say_watching()
             }
             Notice::Lost {
                 reason, message, ..
@@ -296,6 +406,7 @@ impl Room {
                 let since = self.last.map_or_else(super::now, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
                 self.frozen = false;
+                self.tell_stream(Condition::Lost, since);
                 let words = Words::new(loss_in_vietnamese(reason), message);
                 state.set_health(CameraHealth::Lost, Some(words))
             }
@@ -310,6 +421,49 @@ impl Room {
                 false
             }
             Notice::TimeQualityChanged(_) => false,
+        }
+    }
+
+    /// Frames come; whether they are worth looking at the watch has said.
+    fn say_watching(&self) -> bool {
+        match picture_watch::words(self.picture.condition) {
+            None => self.setup.state.set_health(CameraHealth::Watching, None),
+            words => self.setup.state.set_health(CameraHealth::Degraded, words),
+        }
+    }
+
+    /// The picture's condition changed. True when the camera's status changed.
+    fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
+        let camera = &self.setup.config.id;
+        match picture_watch::words(health.condition) {
+            Some(words) => tracing::warn!(%camera, value = health.value, "{}", words.en),
+            None => tracing::info!(%camera, "the picture is well again"),
+        }
+        self.picture = health;
+        self.handle(Input::Health(health), Some(frame));
+        let is_watched = matches!(
+            self.setup.state.health(),
+            CameraHealth::Watching | CameraHealth::Degraded
+        );
+        is_watched && self.say_watching()
+    }
+
+    /// Tells the scene that the stream shows nothing new, on the clock of its frames.
+    fn tell_stream(&mut self, condition: Condition, since: EventTime) {
+        let now = self.last.map_or_else(super::now, |(last, seen)| {
+            last + Seconds(seen.elapsed().as_secs_f64())
+        });
+        let health = Health {
+            time: now.max(since),
+            since,
+            condition,
+            ..Health::default()
+        };
+        let is_told = |told: &(Health, Instant)| told.0.condition == condition;
+        // Every failed attempt is a notice of its own.
+        if !self.stream.as_ref().is_some_and(is_told) {
+            self.stream = Some((health, Instant::now()));
+            self.handle(Input::Health(health), None);
         }
     }
 
@@ -329,13 +483,9 @@ impl Room {
             self.interrupt(last, GapReason::Frozen);
         }
         self.frozen = true;
-        self.setup.state.set_health(
-            CameraHealth::Degraded,
-            Some(Words::new(
-                "Hình ảnh đứng yên; kiểm tra máy ảnh và đầu ghi",
-                "the picture does not change; check the camera and its recorder",
-            )),
-        )
+        self.tell_stream(Condition::Frozen, since);
+        let words = picture_watch::words(Condition::Frozen);
+        self.setup.state.set_health(CameraHealth::Degraded, words)
     }
 }
 

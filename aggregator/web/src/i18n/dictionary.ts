@@ -94,7 +94,15 @@ export type KnownWord =
   | "left"
   | "lost_from_view"
   | "stream_ended"
-  | "clock_step";
+  | "clock_step"
+  | "cleared"
+  | "off_schedule"
+  | "blocked"
+  | "defocused"
+  | "moved"
+  | "frozen"
+  | "dark"
+  | "lost";
 
 /** Units that are words; symbols are the same in every language. */
 export type KnownUnit = "box heights" | "box heights per s";

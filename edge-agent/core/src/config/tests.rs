@@ -1,5 +1,3 @@
-use std::fmt::Write;
-
 use super::*;
 use expect_test::{Expect, expect};
 
@@ -35,6 +33,17 @@ const GOOD: &str = r#"
     mqtt = { topic = "junction/12/east" }
     stale_after_s = 2
 
+    # Numbered by a SPaT controller that publishes only on change, with lamps
+    # of two colours, and each source with its own limit.
+    [[signal]]
+    group = "east-right"
+    lamp = { region = [0.7, 0.1, 0.04, 0.02], layout = "horizontal", lamps = ["red", "green"], stale_after_s = 0.8 }
+    mqtt = { topic = "junction/12", signal_group = 3, intersection = 1209, stale_after_s = 90 }
+
+    [[signal]]
+    group = "north-right"
+    lamp = { region = [0.8, 0.1, 0.02, 0.03], layout = "arrow" }
+
     [tracker]
     keep_lost_s = 3.0
 
@@ -60,8 +69,8 @@ fn a_good_scene_has_no_faults_and_its_defaults() {
     let (config, faults) = SceneConfig::from_table(&GOOD.parse().unwrap());
     assert_eq!(faults, []);
     assert_eq!(config.zones[0].points[3], Point { x: 0.0, y: 1.0 });
-    assert_eq!(config.signals[0].stale_after_s, Seconds(1.5));
-    assert_eq!(config.signals[1].stale_after_s, Seconds(2.0));
+    assert_eq!(config.signals[0].stale_after.lamp, Seconds(1.5));
+    assert_eq!(config.signals[1].stale_after.controller, Seconds(2.0));
     assert_eq!(config.tracker.keep_lost_s, 3.0);
     assert_eq!(config.tracker.high_score, None);
     let [red, parked] = config.rules.as_slice() else {
@@ -111,7 +120,10 @@ fn every_fault_is_found_at_once() {
         [[signal]]
         group = "south"
         lamp = { region = [0.9, 0.9, 0.2, 0.2], layout = "round" }
-        mqtt = { topic = "a/#" }
+        mqtt = { topic = "a/#", signal_group = 1.5 }
+        [[signal]]
+        group = "west"
+        lamp = { region = [0.1, 0.1, 0.02, 0.02], layout = "arrow", lamps = ["red", "green"] }
         [tracker]
         high_score = 0.3
         low_score = 0.5
@@ -151,12 +163,14 @@ fn every_fault_is_found_at_once() {
             zone[4].points: is the text "everywhere"; write a list of [x, y]
             line[0].towards: is on the line; give a point beyond it, on the side where a forward crossing ends up
             signal[0]: has no source; give `lamp = { region = [x, y, width, height], layout = "vertical" }` or `mqtt = { topic = "..." }`, or `recorded = true` when its readings come with recorded inputs
-            signal[1].lamp.layout: `round` is not known; write "vertical" or "horizontal"
+            signal[1].lamp.layout: `round` is not known; write "vertical", "horizontal" or, for a green arrow of its own, "arrow"
             signal[1].lamp.region: is empty or reaches outside the picture; write [left, top, width, height] as fractions of the picture, for example [0.62, 0.10, 0.02, 0.08]
+            signal[1].mqtt.signal_group: is 1.5; write a whole number
             signal[1].mqtt.topic: must be one topic without wildcards, for example junction/12/signal/north
+            signal[2].lamp.lamps: must be the colours of the lamps from the top or the left, each once, for example ["red", "amber", "green"] or ["red", "green"]; an "arrow" has one
             tracker.low_score: is above high_score (0.3); write a smaller number
             tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
-            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `loitering`, `pedestrian_on_carriageway`, `red_light`, `speeding`, `stopped_vehicle`, `wrong_way`
+            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `custom`, `emergency_lane`, `loitering`, `no_entry`, `pedestrian_crossing`, `pedestrian_on_carriageway`, `red_light`, `sidewalk_driving`, `solid_line`, `stopped_vehicle`, `wrong_way`
             rule[1].zone: there is no zone `lame`; did you mean `lane`? known are `lane`
             rule[1].min_dwell_ms: is not a key here; did you mean `min_dwell_s`?
             rule[2].severity: there is no severity `high`; known are `info`, `minor`, `major`, `critical`
@@ -209,87 +223,55 @@ fn values_of_the_wrong_form_are_named() {
     );
 }
 
+/// What the keys are stands in `docs/rules.md`, which a test keeps true.
 #[test]
-fn the_catalogue_says_what_every_key_means() {
-    let mut text = String::new();
+fn every_kind_has_its_words_and_every_number_its_unit_and_range() {
     for entry in crate::rule_catalogue() {
-        let (kind, severity, summary) = (entry.kind, entry.severity, entry.summary.1);
-        writeln!(text, "{kind} ({severity:?}): {summary}").unwrap();
-        assert!(!entry.title.0.is_empty() && !entry.summary.0.is_empty());
+        for (vi, en) in [entry.title, entry.summary] {
+            assert!(!vi.is_empty() && !en.is_empty(), "{}", entry.kind);
+        }
         for param in entry.params {
-            let form = match param.form {
-                crate::rules::Form::Number(n) => {
-                    // A number carries its unit in its key.
-                    assert!(param.key.contains('_'), "{} has no unit", param.key);
-                    assert!((n.min..=n.max).contains(&n.default));
-                    format!("{} {} ({} to {})", n.default, n.unit, n.min, n.max)
-                }
-                crate::rules::Form::Classes(default) => {
-                    let names: Vec<&str> = default.iter().map(|c| c.as_str()).collect();
-                    names.join(", ")
-                }
-                other => format!("{other:?}").to_lowercase(),
-            };
-            writeln!(text, "    {}: {form}; {}", param.key, param.meaning).unwrap();
+            assert!(!param.meaning.is_empty(), "{}", param.key);
+            if let crate::rules::Form::Number(number) = param.form {
+                // A number carries its unit in its key.
+                assert!(param.key.contains('_'), "{} has no unit", param.key);
+                assert!((number.min..=number.max).contains(&number.default));
+            }
         }
     }
-    expect![["
-        loitering (Minor): Somebody stays in a zone for longer than allowed, short exits included
-            zone: zone; where
-            min_dwell_s: 60 s (1 to 86400); how long somebody must have been in the zone
-            max_exit_s: 5 s (0 to 600); an absence of the same track of up to this pauses the dwell; a longer one ends it
-            classes: person; who is concerned; people on two-wheelers never are
-        pedestrian_on_carriageway (Major): A person on foot, not a rider, stands or walks where only vehicles belong
-            zone: zone; the carriageway
-            except_zones: zones; where people may be all the same, for example a zebra
-            min_duration_s: 2 s (0 to 3600); how long somebody must have been there
-            max_exit_s: 1 s (0 to 60); an absence of up to this pauses the duration; a longer one ends it
-            max_speed_kmh: 12 km/h (1 to 60); who is faster is no pedestrian (calibrated cameras)
-            max_speed_heights_per_s: 2 box heights per s (0.1 to 20); who is faster is no pedestrian (without calibration)
-        red_light (Major): A vehicle crosses the stop line on red and drives on into the junction
-            line: line; the stop line; forward is into the junction
-            signal: signal; the signal group that governs this movement
-            grace_s: 0.5 s (0 to 10); for how long it must have been red at the crossing
-            min_travel_m: 5 m (0.5 to 100); how far beyond the line it must drive (calibrated cameras)
-            min_travel_heights: 1.5 box heights (0.2 to 20); how far beyond the line it must drive (without calibration)
-            max_travel_s: 10 s (1 to 120); within what time it must have driven so far
-            clock_margin_s: 1 s (0 to 10); how far the clocks of controller and camera may differ; unless written, 0 where the signal is read from the lamps or recorded, and no accusation where a controller's word meets pictures that are not timed by RTCP
-            classes: motorcycle, car, bus, truck; which vehicles
-        speeding (Major): A vehicle's mean speed between two lines is above the limit beyond doubt
-            entry_line: line; where the gate begins, across the road
-            exit_line: line; where it ends; traffic from entry to exit is measured
-            limit_kmh: 50 km/h (5 to 150); the speed that is allowed
-            limit_motorcycle_kmh: 50 km/h (5 to 150); the same for motorcycles; unless written, limit_kmh
-            limit_bus_kmh: 50 km/h (5 to 150); the same for buses; unless written, limit_kmh
-            limit_truck_kmh: 50 km/h (5 to 150); the same for trucks; unless written, limit_kmh
-            tolerance_kmh: 5 km/h (0 to 50); by how much the lower end of the interval must be over the limit
-            length_m: 0 m (0 to 1000); the gate's length by a tape along the road; 0: by the calibration
-            length_sigma_m: 0.05 m (0.001 to 5); what the tape is good for (standard deviation)
-            contact_height_m: 0.15 m (0 to 1); up to how high above the road the lower edge of a box may hang (a bumper)
-            min_looks: 6  (3 to 1000); fewer looks are no measurement
-            min_way: 0.6  (0.2 to 1); part of the gate in which the vehicle must have been followed
-            max_misfit: 0.15  (0.01 to 1); most that boxes may deviate from an evenly driven vehicle's, as a part of the box
-            max_residual_m: 0.5 m (0.01 to 5); with a larger residual of the calibration nothing is measured
-            max_length_error: 0.05  (0.001 to 0.5); most that the gate's length may be in doubt (two standard deviations), and that tape and calibration may differ, as a part of it
-            report_all: flag; whether every measured speed is put out, for statistics
-            classes: motorcycle, car, bus, truck; which vehicles
-        stopped_vehicle (Major): A vehicle stands still in a zone for longer than allowed, through occlusion
-            zone: zone; where
-            min_dwell_s: 60 s (1 to 86400); how long it must have been seen to stand; 10 suits an expressway, 60 a city lane
-            radius_m: 2 m (0.2 to 20); it stands while it stays within this (calibrated cameras)
-            radius_heights: 0.35 box heights (0.05 to 3); it stands while it stays within this (without calibration)
-            keep_s: 60 s (0 to 3600); for how long its place is remembered while it is hidden
-            update_every_s: 60 s (0 to 86400); how often a running event is brought up to date; 0 for never
-            classes: motorcycle, car, bus, truck; which vehicles
-        wrong_way (Critical): A vehicle drives against its lane for long enough and far enough
-            zone: zone; the lane or carriageway
-            direction: direction; the way that traffic goes there, from one point to another
-            min_angle_deg: 120 ° (90 to 179); how far off the direction a course must be
-            min_duration_s: 2 s (0 to 600); how long it must have gone against the direction
-            min_distance_m: 10 m (0.5 to 1000); how far it must have gone against the direction (calibrated cameras)
-            min_distance_heights: 3 box heights (0.2 to 100); how far it must have gone against the direction (without calibration)
-            min_speed_kmh: 5 km/h (0 to 100); slower is reversing, not driving (calibrated cameras)
-            min_speed_heights_per_s: 0.4 box heights per s (0 to 50); slower is reversing, not driving (without calibration)
-            classes: motorcycle, car, bus, truck; which vehicles
-    "]].assert_eq(&text);
+    let kinds: Vec<&str> = crate::rule_catalogue().iter().map(|e| e.kind).collect();
+    assert!(kinds.is_sorted(), "not in alphabetical order: {kinds:?}");
+}
+
+#[test]
+fn a_signal_group_says_where_its_lamps_are_and_how_its_controller_calls_it() {
+    let (config, _) = SceneConfig::from_table(&GOOD.parse().unwrap());
+    let [north, _, east_right, arrow] = config.signals.as_slice() else {
+        panic!("four groups");
+    };
+    let lamps = |group: &SignalGroup| group.lamp.clone().unwrap().lamps;
+    assert_eq!(
+        lamps(north),
+        [LampColour::Red, LampColour::Amber, LampColour::Green]
+    );
+    assert_eq!(lamps(east_right), [LampColour::Red, LampColour::Green]);
+    assert_eq!(lamps(arrow), [LampColour::Green]);
+    let uses = SignalUse {
+        rule: "red".to_owned(),
+        group: "north".to_owned(),
+        has_clock_margin: false,
+    };
+    assert_eq!(config.signal_uses, [uses]);
+    let mqtt = east_right.mqtt.as_ref().unwrap();
+    assert_eq!(
+        (mqtt.signal_group, mqtt.intersection),
+        (Some(3), Some(1209))
+    );
+    assert_eq!(
+        east_right.stale_after,
+        StaleAfter {
+            lamp: Seconds(0.8),
+            controller: Seconds(90.0)
+        }
+    );
 }

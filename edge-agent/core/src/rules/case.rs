@@ -7,6 +7,7 @@ use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
 
 use crate::config::RuleConfig;
 use crate::input::{EvidenceRequest, Output, SpeedMeasured};
+use crate::near_miss::{NearMiss, NearMisses};
 use crate::scene::Identity;
 
 /// Everything that a rule found out when its last predicate became true.
@@ -35,12 +36,16 @@ pub struct Onset {
 pub enum EndReason {
     /// The road user was seen to leave or to stop doing it.
     Left,
+    /// What was wrong is right again.
+    Cleared,
     /// The road user was not seen any more.
     LostFromView,
     /// The stream ended.
     StreamEnded,
     /// The clock was set back, so nothing before can be followed up.
     ClockStep,
+    /// The hours of the rule are over.
+    OffSchedule,
 }
 
 impl EndReason {
@@ -48,9 +53,11 @@ impl EndReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Left => "left",
+            Self::Cleared => "cleared",
             Self::LostFromView => "lost_from_view",
             Self::StreamEnded => "stream_ended",
             Self::ClockStep => "clock_step",
+            Self::OffSchedule => "off_schedule",
         }
     }
 }
@@ -62,24 +69,103 @@ pub struct Reporter<'a> {
     pub(crate) rule: &'a RuleConfig,
     pub(crate) time_quality: TimeQuality,
     pub(crate) out: &'a mut Vec<Output>,
+    /// Which rule of the scene.
+    pub(crate) index: usize,
+    /// Where near misses are asked for.
+    pub(crate) near: Option<&'a mut NearMisses>,
 }
 
 impl Reporter<'_> {
+    /// Whether near misses are asked for, so that a list of predicates is
+    /// wanted also where the rule knows already that one of them fails.
+    pub fn wants_near_misses(&self) -> bool {
+        self.near.is_some()
+    }
+
+    /// Publishes a new event if every predicate holds; otherwise remembers how
+    /// near it came, where near misses are asked for.
+    pub fn decide(&mut self, onset: Onset) -> Option<Case> {
+        if super::explain::all_hold(&onset.explanation) {
+            return Some(self.raise(onset));
+        }
+        if let Some(near) = self.near.as_deref_mut() {
+            let failed = onset.explanation.iter().filter(|p| !p.holds);
+            let miss = NearMiss {
+                rule: self.rule.id.clone(),
+                kind: EventKind(self.rule.kind.to_owned()),
+                zone: self.rule.place.clone(),
+                subject: onset.subject,
+                onset: onset.onset,
+                nearest: onset.decided,
+                failed: failed.map(|p| p.name.clone()).collect(),
+                actors: onset.actors,
+                explanation: onset.explanation,
+            };
+            near.keep(self.index, miss);
+        }
+        None
+    }
+
+    /// Tells at once what nearly was an event of a subject that is no road
+    /// user, because no tracker will say that it is gone.
+    pub fn tell_near_miss(&mut self, subject: TrackId) {
+        let miss = self
+            .near
+            .as_deref_mut()
+            .and_then(|near| near.take_of(self.index, subject));
+        self.out.extend(miss.map(Output::NearMiss));
+    }
+
     /// Puts out a measured speed, whoever drove it and however fast.
     pub fn speed(&mut self, measured: SpeedMeasured) {
         self.out.push(Output::Speed(measured));
     }
 
+    /// Publishes something for statistics if every predicate holds: over as
+    /// soon as it is told, without anybody's track and without pictures, so
+    /// that nobody can be known by it. `false`: a predicate failed.
+    pub fn count(&mut self, mut onset: Onset) -> bool {
+        if !super::explain::all_hold(&onset.explanation) {
+            return false;
+        }
+        onset.actors.clear();
+        onset.ended = Some(onset.ended.unwrap_or(onset.decided.time));
+        let event = self.event(onset);
+        self.out.push(Output::Event(event));
+        true
+    }
+
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
-    pub fn raise(&mut self, onset: Onset) -> Case {
+    pub fn raise(&mut self, mut onset: Onset) -> Case {
+        let decided = onset.decided;
+        let mut at = std::mem::take(&mut onset.evidence);
+        at.push(decided);
+        // Ordered, each once, and none from after the decision.
+        at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
+        at.dedup();
+        at.retain(|frame| frame.time <= decided.time);
+        let event = self.event(onset);
+        self.out.push(Output::Event(event.clone()));
+        self.out.push(Output::Evidence(EvidenceRequest {
+            event: event.id,
+            at,
+        }));
+        Case(Box::new(event))
+    }
+
+    /// The first revision.
+    fn event(&mut self, onset: Onset) -> Event {
         let identity = self.identity;
+        if let Some(near) = self.near.as_deref_mut() {
+            near.drop(self.index, onset.subject);
+        }
         let id = EventId::derive(
             (&identity.site, &identity.box_id, &identity.camera),
             &self.rule.id,
             &onset.subject,
             onset.onset,
         );
-        let event = Event {
+        Event {
             id,
             revision: 1,
             phase: Phase::Start,
@@ -101,17 +187,7 @@ impl Reporter<'_> {
             facts: onset.facts,
             explanation: onset.explanation,
             provenance: identity.provenance.clone(),
-        };
-        let mut at = onset.evidence;
-        at.push(onset.decided);
-        // Ordered, each once, and none from after the decision.
-        at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
-        at.dedup();
-        at.retain(|frame| frame.time <= onset.decided.time);
-        self.out.push(Output::Event(event.clone()));
-        self.out
-            .push(Output::Evidence(EvidenceRequest { event: id, at }));
-        Case(Box::new(event))
+        }
     }
 }
 

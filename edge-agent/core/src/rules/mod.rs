@@ -5,37 +5,121 @@
 //! know: no rule fires on an unknown signal, on time that nobody watched, or
 //! on a track's first moments. How to add one: `docs/design/rules.md`.
 
+mod ballot;
 mod case;
+mod episode;
 pub mod explain;
+mod groups;
+mod lane;
+mod members;
+mod pace;
 mod params;
+mod plume;
 mod presence;
+mod red_crossing;
+mod standing;
+mod stretch;
 
+mod abreast;
+mod animal;
+mod blocking_junction;
+mod camera_condition;
+mod congestion;
+mod crash;
+mod crowd;
+mod custom;
+mod debris;
+mod emergency_lane;
+mod fire;
+mod illegal_parking;
+mod illegal_stop;
+mod illegal_turn;
+mod illegal_uturn;
+mod intrusion;
 mod loitering;
+mod no_entry;
+mod no_helmet;
+mod overtaking;
+mod pedestrian_crossing;
 mod pedestrian_on_carriageway;
+mod phone_use;
+mod plate_obscured;
+mod queue;
 mod red_light;
+mod reversing;
+mod riders;
+mod seat_belt;
+mod sidewalk_driving;
+mod smoke;
+mod solid_line;
 mod speeding;
+mod stop_line;
 mod stopped_vehicle;
+mod wrong_lane;
 mod wrong_way;
 
 use std::fmt::Debug;
 
-use protocol::event::{Severity, Words};
-use protocol::{RuleId, TrackId, ZoneId};
+use protocol::event::{FrameTime, Severity, Words};
+use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
+
+pub use custom::{Fact, Sort, Subject, facts, facts_table};
+pub use groups::RuleGroup;
 
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
 
-use crate::config::{RuleConfig, Section};
+use crate::config::{RuleConfig, Section, StopLine};
+use crate::coverage::Unwatched;
+use crate::health::Health;
 use crate::input::Gap;
 use crate::observation::{FrameView, Sight};
+use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
+    abreast::ENTRY,
+    animal::ENTRY,
+    blocking_junction::ENTRY,
+    camera_condition::BLOCKED,
+    camera_condition::DARK,
+    camera_condition::DEFOCUSED,
+    camera_condition::FROZEN,
+    camera_condition::LOST,
+    camera_condition::MOVED,
+    congestion::ENTRY,
+    crash::ENTRY,
+    crowd::ENTRY,
+    custom::ENTRY,
+    debris::ENTRY,
+    emergency_lane::ENTRY,
+    fire::ENTRY,
+    illegal_parking::ENTRY,
+    illegal_stop::ENTRY,
+    illegal_turn::ENTRY,
+    illegal_uturn::ENTRY,
+    intrusion::ENTRY,
     loitering::ENTRY,
+    no_entry::ENTRY,
+    no_helmet::ENTRY,
+    overtaking::ENTRY,
+    pedestrian_crossing::ENTRY,
     pedestrian_on_carriageway::ENTRY,
+    phone_use::ENTRY,
+    plate_obscured::ENTRY,
+    queue::ENTRY,
     red_light::ENTRY,
+    reversing::ENTRY,
+    riders::THREE_PLUS,
+    riders::TWO,
+    seat_belt::ENTRY,
+    sidewalk_driving::ENTRY,
+    smoke::ENTRY,
+    solid_line::ENTRY,
     speeding::ENTRY,
+    stop_line::ENTRY,
     stopped_vehicle::ENTRY,
+    wrong_lane::ENTRY,
     wrong_way::ENTRY,
 ];
 
@@ -55,7 +139,12 @@ pub struct RuleEntry {
     pub summary: (&'static str, &'static str),
     /// How much its events matter when the configuration does not say.
     pub severity: Severity,
-    /// Its keys, besides `id`, `kind`, `title` and `severity`.
+    /// What it sees, what it needs and how it errs: the `README.md` of its folder.
+    pub guide: &'static str,
+    /// Classes that it cannot do without and that the usual detector of road
+    /// users does not give; `check` says which model would.
+    pub needs: &'static [ObjectClass],
+    /// Its keys, besides `id`, `kind`, `title`, `severity`, `hours` and `days`.
     pub params: &'static [Param],
     /// Reads its keys; `None` when one of them is faulty.
     read: fn(&mut Params<'_, '_>) -> Option<Box<dyn Rule>>,
@@ -73,6 +162,11 @@ pub trait Rule: Debug + Send + Sync {
     /// A frame was looked at.
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>);
 
+    /// The condition of the picture was told, or time passed without a frame:
+    /// for rules about the camera itself, which must work when no frame comes.
+    /// `now` is the last frame at the present instant.
+    fn health(&mut self, _health: &Health, _now: FrameTime, _report: &mut Reporter<'_>) {}
+
     /// A stretch of time turned out to be unwatched. [`FrameView::watched`] has
     /// taken back what was counted of it; a rule that remembers where somebody
     /// was in a frozen picture forgets that.
@@ -84,6 +178,18 @@ pub trait Rule: Debug + Send + Sync {
     /// Nothing will follow on what was seen so far: the stream ended or its
     /// clock was set back. Whatever goes on ends, and the rule is as new.
     fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>);
+
+    /// Why it could not have found anything at this frame, for coverage: the
+    /// signal is unknown, there is no calibration …
+    fn blind(&self, _frame: &FrameView<'_>) -> Option<Unwatched> {
+        None
+    }
+
+    /// Whether it judges by places in the picture, so that it is suspended
+    /// while the picture is not well. Rules about the camera itself are not.
+    fn needs_well_picture(&self) -> bool {
+        true
+    }
 
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;
@@ -121,6 +227,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
     };
     let title = params::title(section, entry.title);
     let severity = params::severity(section, entry.severity);
+    let schedule = Schedule::read(section, places.utc_offset_min);
     let mut params = Params::new(section, entry.params, places);
     let rule = (entry.read)(&mut params);
     let (id, rule) = (id?, rule?);
@@ -133,7 +240,40 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         title,
         severity,
         place: rule.place().cloned(),
+        needs: entry.needs,
+        schedule,
         rule,
+    })
+}
+
+/// The keys of an `[[approach]]`.
+const APPROACH: &[Param] = &[
+    Param::new("line", Form::Line, "the stop line"),
+    Param::new("signal", Form::Signal, "what vehicles before it wait for"),
+];
+
+/// Reads one `[[approach]]`.
+pub(crate) fn approach(section: &mut Section<'_>, places: &Places<'_>) -> Option<StopLine> {
+    let mut params = Params::new(section, APPROACH, places);
+    let line = params.line("line");
+    let signal = params.signal("signal");
+    Some(StopLine {
+        line: line?,
+        signal: signal?,
+    })
+}
+
+/// The stop line of a rule that names a line and a signal, if both were understood.
+pub(crate) fn stop_line(section: &mut Section<'_>, places: &Places<'_>) -> Option<StopLine> {
+    let (line, signal) = (section.peek("line")?, section.peek("signal")?);
+    Some(StopLine {
+        line: places.lines.iter().find(|l| l.id.as_str() == line)?.clone(),
+        signal: places
+            .signals
+            .iter()
+            .find(|s| s.group.as_str() == signal)?
+            .group
+            .clone(),
     })
 }
 

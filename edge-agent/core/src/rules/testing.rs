@@ -13,6 +13,12 @@
 //! 5.0 gap 8.0                nobody watches from 5.0 to 8.0
 //! 5.0 frozen 8.0             from 5.0 on the picture of 5.0 comes again and again,
 //!                            which is noticed at 8.0
+//! 1.0 car#1 shows plate      from here on it shows this mark (plate, helmet, phone …),
+//! 1.0 car#1 shows plate 0.2  with so little confidence
+//! 5.0 car#1 lacks plate      from here on it does not
+//! 2.0 fire#9 size 4.0,3.0    how large it is at this time; evenly in between
+//! 5.0 health moved           what the watch over the picture says
+//! 5.0 lost 60.0              the stream is lost, the scene is told so and sees time pass
 //! 0.0 clock rtcp             of what quality the pictures' times are (else `media`)
 //! 0.0 source lamp            who reads the signals (else `mqtt`)
 //! ```
@@ -31,6 +37,7 @@ use protocol::{
 
 use crate::calibration::Calibration;
 use crate::config::SceneConfig;
+use crate::health::{Condition, Health};
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::scene::{Identity, Scene};
 
@@ -84,6 +91,11 @@ pub(crate) fn scene(rule: &str, calibrated: bool) -> Scene {
     Scene::new(identity(), config, calibration).unwrap()
 }
 
+/// Plays a story on a calibrated camera that has further places.
+pub(crate) fn play_with(places: &str, rule: &str, story: &str) -> Vec<Output> {
+    play(&mut scene(&format!("{rule}\n{places}"), true), story)
+}
+
 /// Runs a story on a calibrated camera and compares what is said.
 pub(crate) fn check(rule: &str, story: &str, expected: &Expect) {
     expected.assert_eq(&told(&play(&mut scene(rule, true), story)));
@@ -105,6 +117,10 @@ struct Body {
     way: Vec<(f64, (f64, f64), bool)>,
     /// From when on under which id.
     ids: Vec<(f64, u16)>,
+    /// Which mark, from when on, and with what score; 0 is not at all.
+    marks: Vec<(ObjectClass, f64, f64)>,
+    /// When it is how large.
+    sizes: Vec<(f64, (f64, f64))>,
 }
 
 impl Body {
@@ -131,12 +147,69 @@ impl Body {
     }
 
     /// Width and height of the box, metres.
-    fn size(&self) -> (f64, f64) {
+    fn size(&self, t: f64) -> (f64, f64) {
+        let next = self.sizes.iter().position(|(time, _)| *time > t + 1e-9);
+        match (next, self.sizes.last()) {
+            (Some(next), _) if next > 0 => {
+                let ((from, a), (to, b)) = (self.sizes[next - 1], self.sizes[next]);
+                let part = (t - from) / (to - from);
+                return (a.0 + (b.0 - a.0) * part, a.1 + (b.1 - a.1) * part);
+            }
+            (None, Some((_, last))) => return *last,
+            _ => {}
+        }
         match self.class {
             ObjectClass::Person => (0.6, 1.7),
             ObjectClass::Motorcycle => (1.8, 1.4),
             _ => (4.0, 2.0),
         }
+    }
+}
+
+impl Body {
+    /// The marks that it shows: class, score, and the box by its middle, metres.
+    fn marks(&self, t: f64, (x, y): (f64, f64)) -> Vec<Detection> {
+        let (width, height) = self.size(t);
+        let top = y - height;
+        let mut shown: Vec<Detection> = Vec::new();
+        for &(class, from, score) in self.marks.iter().rev() {
+            if from > t + 1e-9 || shown.iter().any(|mark| mark.class == class) {
+                continue;
+            }
+            let (at, size) = match class {
+                ObjectClass::Plate => ((x, y - 0.4), (0.2 * width, 0.2)),
+                ObjectClass::Phone if self.class == ObjectClass::Person => {
+                    ((x + 0.1, top + 0.3), (0.15, 0.15))
+                }
+                ObjectClass::Phone => ((x + width / 4.0, top + 0.5), (0.15, 0.15)),
+                ObjectClass::SeatBelt | ObjectClass::NoSeatBelt => {
+                    ((x + width / 4.0, top + 0.6), (0.5, 0.5))
+                }
+                _ => ((x, top + 0.15), (0.3, 0.3)),
+            };
+            shown.push(detection(class, score, at, size));
+        }
+        shown.retain(|mark| mark.score > 0.0);
+        shown
+    }
+}
+
+/// A detection by its middle and size in metres.
+fn detection(
+    class: ObjectClass,
+    score: f64,
+    (x, y): (f64, f64),
+    (width, height): (f64, f64),
+) -> Detection {
+    Detection {
+        class,
+        score,
+        bounds: NormBox {
+            x: (x - width / 2.0) / 100.0,
+            y: (y - height / 2.0) / 50.0,
+            width: width / 100.0,
+            height: height / 50.0,
+        },
     }
 }
 
@@ -146,6 +219,8 @@ struct Story {
     signals: Vec<(f64, Option<SignalState>)>,
     gaps: Vec<(f64, f64)>,
     frozen: Vec<(f64, f64)>,
+    lost: Vec<(f64, f64)>,
+    health: Vec<(f64, Condition)>,
     clocks: Vec<(f64, TimeQuality)>,
     source: Option<SignalSource>,
     length: f64,
@@ -167,6 +242,12 @@ fn read(story: &str) -> Story {
                 read.gaps.push((t, until));
             }
             ("frozen", until) => read.frozen.push((t, until.parse().unwrap())),
+            ("lost", until) => {
+                let until: f64 = until.parse().unwrap();
+                read.length = read.length.max(until);
+                read.lost.push((t, until));
+            }
+            ("health", condition) => read.health.push((t, word(condition))),
             ("clock", quality) => read.clocks.push((t, word(quality))),
             ("source", source) => read.source = Some(word(source)),
             (name, what) => {
@@ -178,6 +259,8 @@ fn read(story: &str) -> Story {
                         class: word(class),
                         way: Vec::new(),
                         ids: vec![(t, id.parse().unwrap())],
+                        marks: Vec::new(),
+                        sizes: Vec::new(),
                     });
                     read.bodies.len() - 1
                 });
@@ -191,6 +274,16 @@ fn read(story: &str) -> Story {
                     "hides" => {
                         let place = body.way[body.way.len() - 1].1;
                         body.way.push((t, place, false));
+                    }
+                    "shows" => {
+                        let score = words.get(4).map_or(0.9, |score| score.parse().unwrap());
+                        body.marks.push((word(words[3]), t, score));
+                    }
+                    "lacks" => body.marks.push((word(words[3]), t, 0.0)),
+                    "size" => {
+                        let (width, height) = words[3].split_once(',').unwrap();
+                        let size = (width.parse().unwrap(), height.parse().unwrap());
+                        body.sizes.push((t, size));
                     }
                     "is" => body
                         .ids
@@ -249,6 +342,27 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
             scene.handle(Input::Gap(gap), &mut out);
             next_gap = gaps.next();
         }
+        if let Some((_, condition)) = story.health.iter().find(|(at, _)| (at - t).abs() < 1e-9) {
+            scene.handle(health(t, *condition), &mut out);
+        }
+        if let Some(&(from, to)) = story.lost.iter().find(|(from, to)| *from < t && t <= *to) {
+            if t - from < 1.5 / f64::from(FPS) {
+                scene.handle(health(from, Condition::Lost), &mut out);
+            }
+            if tick % FPS == 0 {
+                scene.handle(Input::Tick(instant(t)), &mut out);
+            }
+            if t < to - 1e-9 {
+                continue;
+            }
+            scene.handle(health(t, Condition::Well), &mut out);
+            let gap = Gap {
+                from: instant(from),
+                to: instant(to),
+                reason: GapReason::StreamLost,
+            };
+            scene.handle(Input::Gap(gap), &mut out);
+        }
         let frozen = story.frozen.iter().find(|(from, to)| *from < t && t <= *to);
         let shown = frozen.map_or(t, |(from, _)| *from);
         let (mut frame, whose) = frame(&story.bodies, shown, u64::from(tick));
@@ -274,22 +388,27 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
     out
 }
 
+fn health(t: f64, condition: Condition) -> Input {
+    Input::Health(Health {
+        time: instant(t),
+        since: instant(t),
+        condition,
+        ..Health::default()
+    })
+}
+
 fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
     let (mut items, mut whose) = (Vec::new(), Vec::new());
     for body in bodies {
         if let Some((x, y)) = body.at(t) {
-            let (width, height) = body.size();
-            items.push(Detection {
-                class: body.class,
-                score: 0.9,
-                bounds: NormBox {
-                    x: (x - width / 2.0) / 100.0,
-                    y: (y - height) / 50.0,
-                    width: width / 100.0,
-                    height: height / 50.0,
-                },
-            });
+            let size = body.size(t);
+            let middle = (x, y - size.1 / 2.0);
+            items.push(detection(body.class, 0.9, middle, size));
             whose.push(body.id(t));
+            for mark in body.marks(t, (x, y)) {
+                items.push(mark);
+                whose.push(0);
+            }
         }
     }
     let frame = Detections {
@@ -298,6 +417,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
         time_quality: TimeQuality::Media,
         aspect: 2.0,
         believed_from: 0.45,
+        camera_motion: None,
         items,
     };
     (frame, whose)
@@ -306,7 +426,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
 pub(crate) fn events(out: &[Output]) -> impl Iterator<Item = &Event> {
     out.iter().filter_map(|output| match output {
         Output::Event(event) => Some(event),
-        Output::Evidence(_) | Output::Speed(_) => None,
+        Output::Evidence(_) | Output::NearMiss(_) | Output::Coverage(_) | Output::Speed(_) => None,
     })
 }
 
@@ -322,14 +442,19 @@ pub(crate) fn told(out: &[Output]) -> String {
                     Phase::Update => "goes on",
                     Phase::End => "is over",
                 };
-                let actor = &event.actors[0];
+                let actors = event.actors.iter();
+                let actors = actors.map(|actor| format!("{}#{}", actor.class, actor.track.rank));
+                let actors: Vec<String> = actors.collect();
+                let who = if actors.is_empty() {
+                    "nobody in particular".to_owned()
+                } else {
+                    actors.join(" and ")
+                };
                 write!(
                     text,
-                    "{} {phase} (revision {}): {}#{} since {:.1}",
+                    "{} {phase} (revision {}): {who} since {:.1}",
                     event.kind,
                     event.revision,
-                    actor.class,
-                    actor.track.rank,
                     seconds(event.onset)
                 )
                 .unwrap();
@@ -385,6 +510,7 @@ pub(crate) fn told(out: &[Output]) -> String {
                     .collect();
                 writeln!(text, "    pictures of {}", at.join(", ")).unwrap();
             }
+            Output::NearMiss(_) | Output::Coverage(_) => {}
         }
     }
     text

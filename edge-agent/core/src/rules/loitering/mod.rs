@@ -1,17 +1,4 @@
-//! Loitering: somebody who stays in a zone, moving or not.
-//!
-//! **Sees** persons (or other classes) whose contact point is in `zone`, for
-//! `min_dwell_s` of watched time. Stepping out or being hidden for up to
-//! `max_exit_s` pauses the dwell of a track that comes back under its own id. A
-//! new id goes on with a dwell only where it was born within 1.2 s after the old
-//! one vanished *inside* the zone, no farther than a walk from there, and as
-//! tall; each such hand-over is among the facts, and more than one for every
-//! 15 s of dwell is no accusation, because nobody could say whose dwell it is.
-//! **Needs** nothing but the zone. **Errs** where somebody vanishes in the zone
-//! (behind a pole, in a crowd) and somebody else of that height comes out there
-//! within 1.2 s: the second is charged with the first one's time, which the
-//! hand-over shows; and where somebody is hidden until the tracker forgets the
-//! id: the dwell starts again.
+#![doc = include_str!("README.md")]
 
 use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
@@ -31,6 +18,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         "Somebody stays in a zone for longer than allowed, short exits included",
     ),
     severity: Severity::Minor,
+    guide: include_str!("README.md"),
+    needs: &[],
     params: &[
         Param::new("zone", Form::Zone, "where"),
         Param::number(
@@ -123,9 +112,6 @@ impl Loitering {
             ),
         ];
         explanation.extend(explain::of_class(user, &self.classes, frame));
-        if !explain::all_hold(&explanation) {
-            return None;
-        }
         let mut facts = explain::facts([
             ("dwell_s", stay.dwell.into()),
             ("absent_s", stay.absent.into()),
@@ -141,7 +127,7 @@ impl Loitering {
         if let Some(last) = stay.hand_overs.last() {
             evidence.extend([last.vanished, last.appeared]);
         }
-        Some(report.raise(Onset {
+        report.decide(Onset {
             subject: stay.subject,
             onset: stay.entered.at.time,
             decided: frame.at,
@@ -150,7 +136,7 @@ impl Loitering {
             facts,
             explanation,
             evidence,
-        }))
+        })
     }
 }
 
@@ -166,7 +152,8 @@ impl Rule for Loitering {
             (self.classes.contains(&user.class) && !user.is_rider)
                 .then(|| polygon_contains(&self.zone.points, user.spot.foot))
         });
-        stays.raise(frame, self.min_dwell_s, |stay, user| {
+        let least = (self.min_dwell_s, report.wants_near_misses());
+        stays.raise(frame, least, |stay, user| {
             self.raise(stay, user, frame, report)
         });
         self.stays = stays;

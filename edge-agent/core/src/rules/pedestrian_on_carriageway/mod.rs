@@ -1,14 +1,4 @@
-//! Pedestrian on the carriageway: a person on foot where only vehicles belong.
-//!
-//! **Sees** persons whose contact point is in `zone` and in none of
-//! `except_zones` (a zebra, say) for `min_duration_s`, at a walking or running
-//! pace. **Not** riders: a person on a two-wheeler, judged over the track's life
-//! and over the very stay that it would be accused of, and a person faster than
-//! `max_speed` (a rider whose machine the detector missed). **Needs** the zone;
-//! without calibration speed is counted in box heights. **Errs** where a rider
-//! whose machine is never detected stands still: that looks like a pedestrian;
-//! and where the feet are hidden (behind a parked car), because the contact
-//! point is then too high in the picture.
+#![doc = include_str!("README.md")]
 
 use protocol::event::{Comparison, Severity, Value};
 use protocol::{ObjectClass, TrackId, ZoneId};
@@ -31,6 +21,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         "A person on foot, not a rider, stands or walks where only vehicles belong",
     ),
     severity: Severity::Major,
+    guide: include_str!("README.md"),
+    needs: &[],
     params: &[
         Param::new("zone", Form::Zone, "the carriageway"),
         Param::new(
@@ -168,7 +160,7 @@ impl PedestrianOnCarriageway {
         if basis == Basis::Ground {
             facts.insert("speed_kmh".to_owned(), Value::from(pace));
         }
-        Some(report.raise(Onset {
+        report.decide(Onset {
             subject: stay.subject,
             onset: stay.entered.at.time,
             decided: frame.at,
@@ -177,7 +169,7 @@ impl PedestrianOnCarriageway {
             facts,
             explanation,
             evidence: vec![stay.entered.at],
-        }))
+        })
     }
 }
 
@@ -192,7 +184,8 @@ impl Rule for PedestrianOnCarriageway {
         stays.update(frame, |user| {
             (user.class == ObjectClass::Person).then(|| self.is_on_carriageway(user))
         });
-        stays.raise(frame, self.min_duration_s, |stay, user| {
+        let least = (self.min_duration_s, report.wants_near_misses());
+        stays.raise(frame, least, |stay, user| {
             self.raise(stay, user, frame, report)
         });
         self.stays = stays;

@@ -1,13 +1,4 @@
-//! Speeding: a vehicle drives through a calibrated gate faster than is allowed.
-//!
-//! **Sees** vehicles that pass from `entry_line` to `exit_line` and measures
-//! their mean speed between them, with a 95 % interval. **Accuses** only when
-//! even the lower end of that interval, less what a lower edge that hangs above
-//! the road can have added, is more than `tolerance_kmh` over the limit of the
-//! vehicle's class. **Never** without a calibration, nor with one whose
-//! residual is too large, nor on a passage with too few looks, too short a way,
-//! or boxes that no evenly driven vehicle throws. **Needs** both lines on the
-//! road, fifteen metres apart or more. **Errs**: see the guide beside this file.
+#![doc = include_str!("README.md")]
 
 mod proof;
 mod site;
@@ -37,6 +28,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
         "A vehicle's mean speed between two lines is above the limit beyond doubt",
     ),
     severity: Severity::Major,
+    guide: include_str!("README.md"),
+    needs: &[],
     params: &[
         Param::new(
             "entry_line",

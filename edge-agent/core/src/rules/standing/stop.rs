@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use protocol::event::{FrameTime, Value};
 use protocol::{EventTime, TrackId};
 
 use super::super::{Case, EndReason, Reporter, explain};
@@ -19,6 +20,8 @@ const UNSEEN_S: f64 = 2.0;
 /// A vehicle that was seen to leave its place or the zone is given this long
 /// to come back, or to turn out to be another one whose id jumped, s.
 const LEFT_S: f64 = 2.0;
+/// No vehicle moves up to where another one stood sooner after that one left, s.
+const PASSES_S: f64 = 0.5;
 /// A box outside its place or its zone for less than this is jitter, s.
 const OUTSIDE_S: f64 = 0.6;
 /// A filter takes this long to follow a name that leapt, s.
@@ -30,6 +33,10 @@ const SAME_PLACE: f64 = 0.4;
 /// A place is forgotten after a hole in the stream of this length: another
 /// vehicle may have taken it while nobody watched, s.
 const HOLE_S: f64 = 120.0;
+/// Pictures for people are at least this far apart, s.
+const STILLS_APART_S: f64 = 10.0;
+/// Pictures kept of a stop; when there are more, every second one goes.
+const MOST_STILLS: usize = 8;
 /// Places remembered at most.
 const MOST_STOPS: usize = 2 * crate::tracker::MOST_TRACKS;
 
@@ -46,6 +53,12 @@ pub(super) struct Stop {
     bounds: IsoBox,
     dwell: f64,
     hidden: f64,
+    /// Seconds that it was seen to stand with an excuse.
+    excused: f64,
+    is_excused: bool,
+    /// Frames that show it standing, at least [`STILLS_APART_S`] apart.
+    stills: Vec<FrameTime>,
+    stills_apart: f64,
     farthest: f64,
     basis: Basis,
     /// Looks that the dwell is made of, and those of them that showed the
@@ -82,6 +95,10 @@ impl Stop {
             bounds: IsoBox::new(&user.bounds, aspect),
             dwell: 0.0,
             hidden: 0.0,
+            excused: 0.0,
+            is_excused: false,
+            stills: vec![user.spot.at],
+            stills_apart: STILLS_APART_S,
             farthest: 0.0,
             basis: user.spot.way_to(&user.spot).basis,
             looks: 1.0,
@@ -114,8 +131,13 @@ impl Stop {
         self.dwell
     }
 
-    pub(super) fn hidden(&self) -> f64 {
-        self.hidden
+    /// Whether it had an excuse at the last look.
+    pub(super) fn is_excused(&self) -> bool {
+        self.is_excused
+    }
+
+    pub(super) fn stills(&self) -> &[FrameTime] {
+        &self.stills
     }
 
     pub(super) fn farthest(&self) -> (Basis, f64) {
@@ -133,24 +155,37 @@ impl Stop {
     }
 
     pub(super) fn bring_up_to_date(&mut self, every_s: f64, report: &mut Reporter<'_>) {
-        if let Some(case) = &mut self.case
-            && self.dwell - self.updated_at_dwell >= every_s
-        {
+        if self.case.is_some() && self.dwell - self.updated_at_dwell >= every_s {
             self.updated_at_dwell = self.dwell;
-            let facts = explain::facts([
-                ("dwell_s", self.dwell.into()),
-                ("hidden_s", self.hidden.into()),
-            ]);
-            case.update(facts, report);
+            let facts = self.facts();
+            if let Some(case) = &mut self.case {
+                case.update(facts, report);
+            }
         }
     }
 
-    fn is_settled(&self) -> bool {
-        self.dwell >= SETTLED_S || self.case.is_some()
+    /// How long it stood, and how much of it does not count.
+    pub(super) fn facts(&self) -> std::collections::BTreeMap<String, Value> {
+        let mut facts = explain::facts([
+            ("dwell_s", self.dwell.into()),
+            ("hidden_s", self.hidden.into()),
+        ]);
+        if self.excused > 0.0 {
+            facts.insert("excused_s".to_owned(), self.excused.into());
+        }
+        facts
     }
 
-    /// The holder was seen, with its contact point in the zone or not: is it still here?
-    fn see(&mut self, user: &Observation, is_in_zone: bool, frame: &FrameView<'_>, radius: Length) {
+    fn is_settled(&self) -> bool {
+        self.dwell + self.excused >= SETTLED_S || self.case.is_some()
+    }
+
+    /// The holder was seen: is it still here?
+    fn see(&mut self, user: &Observation, look: Look, frame: &FrameView<'_>, radius: Length) {
+        let Look {
+            is_in_zone,
+            is_excused,
+        } = look;
         if handover::is_leap(&self.newest, self.newest.iso, &user.spot) {
             self.leapt = Some(frame.watched);
         }
@@ -173,16 +208,24 @@ impl Stop {
             return;
         }
         let passed = frame.watched - self.last_watched;
+        self.is_excused = is_excused;
         if self.outside_since.take().is_none() {
-            if passed <= UNSEEN_S {
-                self.dwell += passed;
-            } else {
+            if passed > UNSEEN_S {
                 self.hidden += passed;
+            } else if is_excused {
+                self.excused += passed;
+            } else {
+                self.dwell += passed;
             }
         } else if passed <= OUTSIDE_S {
-            self.dwell += passed;
+            if is_excused {
+                self.excused += passed;
+            } else {
+                self.dwell += passed;
+            }
             self.looks += self.looks_astray;
         }
+        self.note_still(frame.at);
         self.looks_astray = 0.0;
         self.looks += 1.0;
         self.looks_inside += 1.0;
@@ -204,11 +247,32 @@ impl Stop {
         }
     }
 
+    fn note_still(&mut self, at: FrameTime) {
+        let last = self.stills.last().copied().unwrap_or(self.began.at);
+        if at.time.since(last.time).0 < self.stills_apart {
+            return;
+        }
+        self.stills.push(at);
+        if self.stills.len() > MOST_STILLS {
+            let mut index = 0;
+            self.stills.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.stills_apart *= 2.0;
+        }
+    }
+
     /// Gives back what was credited later than this watched time, because the
     /// picture turned out to have been frozen.
     fn give_back(&mut self, watched: f64) {
         let credited = (self.last_watched - watched).max(0.0);
-        self.dwell = (self.dwell - credited).max(0.0);
+        let credit = if self.is_excused {
+            &mut self.excused
+        } else {
+            &mut self.dwell
+        };
+        *credit = (*credit - credited).max(0.0);
         self.last_watched -= credited;
     }
 
@@ -245,23 +309,31 @@ impl Stop {
         // Until then nobody saw it stand.
         let watched = frame.watched - frame.at.time.since(since).0;
         let passed = (watched - self.last_watched).max(0.0);
-        if passed <= UNSEEN_S {
-            self.dwell += passed;
-        } else {
+        if passed > UNSEEN_S {
             self.hidden += passed;
+        } else if self.is_excused {
+            self.excused += passed;
+        } else {
+            self.dwell += passed;
         }
         self.last_watched += passed;
     }
 
     fn close(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
         if let Some(case) = self.case.take() {
-            let facts = explain::facts([
-                ("dwell_s", self.dwell.into()),
-                ("hidden_s", self.hidden.into()),
-            ]);
+            let facts = self.facts();
             case.close(self.last.at.time, reason, facts, report);
         }
     }
+}
+
+/// What a look at a road user says, besides where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Whether its contact point is in the zone.
+    pub(super) is_in_zone: bool,
+    /// Whether something explains that it stands, so that this is no dwell.
+    pub(super) is_excused: bool,
 }
 
 /// All places of a zone.
@@ -289,45 +361,61 @@ impl Stops {
     }
 
     /// Brings every place to what its holder does at this frame.
-    pub(super) fn follow(
-        &mut self,
-        frame: &FrameView<'_>,
-        is_in_zone: impl Fn(&Observation) -> bool,
-    ) {
+    pub(super) fn follow(&mut self, frame: &FrameView<'_>, look: impl Fn(&Observation) -> Look) {
         for stop in &mut self.list {
             if let Some(user) = frame.find(stop.holder) {
-                stop.see(user, is_in_zone(user), frame, self.radius);
+                stop.see(user, look(user), frame, self.radius);
             }
         }
     }
 
     /// Finds the place of a vehicle in the zone that holds none, or makes one.
-    pub(super) fn admit(&mut self, user: &Observation, frame: &FrameView<'_>) {
+    pub(super) fn admit(&mut self, user: &Observation, look: Look, frame: &FrameView<'_>) {
         let (aspect, radius) = (frame.sight.aspect, self.radius);
         let holds = |stop: &Stop| stop.holder == user.track && stop.outside_since.is_none();
-        if self.list.iter().any(|s| holds(s) && s.is_settled()) {
-            return;
-        }
+        let is_settled = self.list.iter().any(|s| holds(s) && s.is_settled());
+        let has_case = self.list.iter().any(|s| holds(s) && s.case.is_some());
         let free = self.list.iter().enumerate().find_map(|(index, stop)| {
             let is_own = stop.holder == user.track;
             let fits = !is_own && stop.is_settled() && stop.fits(user, aspect, radius);
-            if !fits || !stop.is_free(frame) {
+            if !fits {
                 return None;
             }
             let is_here = |spot: &Spot| stop.is_at(spot, radius);
-            let since = handover::appeared(frame.trail(user), &user.spot, is_here)?;
+            let trail = frame.trail(user);
+            // Somebody was accused here and seems to have driven off, but this
+            // one was here before that: two bodies have no room in one place,
+            // so a passing one has carried the name away. Nobody is accused twice.
+            if let Some(left) = stop.outside_since
+                && stop.case.is_some()
+                && !has_case
+            {
+                let since = handover::here_since(trail, &user.spot, is_here);
+                let left_s_ago = frame.watched - left;
+                let here_for = frame.at.time.since(since).0;
+                return (here_for >= left_s_ago - PASSES_S).then_some((index, since));
+            }
+            if is_settled || !stop.is_free(frame) {
+                return None;
+            }
+            let since = handover::appeared(trail, &user.spot, is_here)?;
             (since > stop.last.at.time).then_some((index, since))
         });
         if let Some((index, since)) = free {
-            let stop = &mut self.list[index];
+            let mut stop = self.list.remove(index);
+            // What this id had begun elsewhere was another body's, and what it
+            // began here is part of the stop it goes on with.
+            self.list
+                .retain(|s| s.holder != user.track || (s.is_settled() && !holds(s)));
             if stop.case.is_some() {
                 self.raised.insert(user.track);
             }
             stop.hand_over(user, since, frame);
-            stop.see(user, true, frame, radius);
-            // What this id had begun elsewhere was another body's.
-            self.list
-                .retain(|s| s.holder != user.track || s.is_settled());
+            stop.see(user, look, frame, radius);
+            self.list.insert(index.min(self.list.len()), stop);
+            return;
+        }
+        if is_settled {
             return;
         }
         if self.list.iter().any(holds) {

@@ -28,6 +28,19 @@ pub(super) fn is_leap(before: &Spot, expected: Vector, after: &Spot) -> bool {
     (after.iso - expected).length() / height > OFF_HEIGHTS + OFF_HEIGHTS_PER_S * passed
 }
 
+/// Since when a vehicle has been where it is now.
+pub(super) fn here_since(
+    trail: &VecDeque<Spot>,
+    now: &Spot,
+    is_here: impl Fn(&Spot) -> bool,
+) -> EventTime {
+    let before = trail.iter().rev().filter(|spot| spot.at.time < now.at.time);
+    before
+        .take_while(|spot| is_here(spot))
+        .last()
+        .map_or(now.at.time, |spot| spot.at.time)
+}
+
 /// Since when a vehicle has been where it is now, if it was suddenly there and stayed.
 pub(super) fn appeared(
     trail: &VecDeque<Spot>,

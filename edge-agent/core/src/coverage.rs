@@ -1,0 +1,338 @@
+//! When was a rule really watching, and why not?
+//!
+//! A silent camera looks like a quiet road. So every rule's time is accounted
+//! for, hour by hour: seconds in which it could have found something, and the
+//! others by reason. What nobody watched is never counted as watched.
+
+use std::collections::BTreeMap;
+
+use protocol::event::EventKind;
+use protocol::{EventTime, RuleId};
+use serde::{Deserialize, Serialize};
+
+use crate::config::RuleConfig;
+
+/// Why a rule was not watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unwatched {
+    /// The stream was lost.
+    StreamLost,
+    /// The picture stood still.
+    Frozen,
+    /// The source's clock jumped.
+    ClockStep,
+    /// Pictures came faster than they could be looked at.
+    Overload,
+    /// The picture changed its shape.
+    PictureChanged,
+    /// No picture came, and nobody said why.
+    NoPicture,
+    /// Something covers the camera.
+    Blocked,
+    /// The picture is not sharp.
+    Defocused,
+    /// The camera was turned.
+    Moved,
+    /// The picture is too dark.
+    Dark,
+    /// Outside the hours of the rule.
+    OffSchedule,
+    /// Nobody could say what the signal shows.
+    SignalUnknown,
+    /// The rule needs metres, and the camera is not calibrated, or too badly.
+    NotCalibrated,
+    /// No model gives the classes that the rule needs.
+    NoModel,
+    /// The queue state is on, and a queue stands without offence.
+    Queue,
+    /// Another reason.
+    #[serde(other)]
+    Other,
+}
+
+impl Unwatched {
+    /// The word in reports and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StreamLost => "stream_lost",
+            Self::Frozen => "frozen",
+            Self::ClockStep => "clock_step",
+            Self::Overload => "overload",
+            Self::PictureChanged => "picture_changed",
+            Self::NoPicture => "no_picture",
+            Self::Blocked => "blocked",
+            Self::Defocused => "defocused",
+            Self::Moved => "moved",
+            Self::Dark => "dark",
+            Self::OffSchedule => "off_schedule",
+            Self::SignalUnknown => "signal_unknown",
+            Self::NotCalibrated => "not_calibrated",
+            Self::NoModel => "no_model",
+            Self::Queue => "queue",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<crate::input::GapReason> for Unwatched {
+    fn from(reason: crate::input::GapReason) -> Self {
+        use crate::input::GapReason;
+        match reason {
+            GapReason::StreamLost => Self::StreamLost,
+            GapReason::Frozen => Self::Frozen,
+            GapReason::ClockStep => Self::ClockStep,
+            GapReason::Overload => Self::Overload,
+            GapReason::PictureChanged => Self::PictureChanged,
+            GapReason::OffSchedule => Self::OffSchedule,
+            GapReason::Unfit | GapReason::Unknown => Self::Other,
+        }
+    }
+}
+
+impl From<crate::health::Condition> for Unwatched {
+    fn from(condition: crate::health::Condition) -> Self {
+        use crate::health::Condition;
+        match condition {
+            Condition::Blocked => Self::Blocked,
+            Condition::Defocused => Self::Defocused,
+            Condition::Moved => Self::Moved,
+            Condition::Frozen => Self::Frozen,
+            Condition::Dark => Self::Dark,
+            Condition::Lost => Self::StreamLost,
+            Condition::Well | Condition::Unknown => Self::Other,
+        }
+    }
+}
+
+/// One rule's hour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoverageHour {
+    /// Which rule instance.
+    pub rule: RuleId,
+    /// Its kind.
+    pub kind: EventKind,
+    /// When the hour began: a whole hour of UTC.
+    pub hour: EventTime,
+    /// Seconds in which the rule was watching.
+    pub watched_s: f64,
+    /// Seconds in which it was not, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unwatched_s: BTreeMap<Unwatched, f64>,
+}
+
+const HOUR_US: i64 = 3_600_000_000;
+/// A stretch longer than this is a clock that was wrong, not a day that nobody watched, µs.
+const LONGEST_STRETCH_US: i64 = 24 * HOUR_US;
+
+/// What a stretch of time was for a rule.
+pub(crate) type Verdict = Option<Unwatched>;
+
+/// The account of every rule for the hour that runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    hour: Option<i64>,
+    rules: Vec<Tally>,
+    /// The newest instant that is accounted for.
+    until: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Tally {
+    watched_us: i64,
+    unwatched_us: BTreeMap<Unwatched, i64>,
+}
+
+impl Account {
+    pub(crate) fn new(rules: usize) -> Self {
+        Self {
+            rules: vec![Tally::default(); rules],
+            ..Self::default()
+        }
+    }
+
+    /// Accounts for the time up to `to`: `verdict` says for each rule what it
+    /// was. Calls `closed` with every rule's account of each hour that ends.
+    pub(crate) fn pass(
+        &mut self,
+        to: EventTime,
+        verdict: impl Fn(usize) -> Verdict,
+        mut closed: impl FnMut(usize, CoverageTally),
+    ) {
+        let to = to.as_micros();
+        let Some(mut from) = self.until else {
+            self.until = Some(to);
+            self.hour = Some(to.div_euclid(HOUR_US));
+            return;
+        };
+        if to <= from {
+            return;
+        }
+        self.until = Some(to);
+        if to - from > LONGEST_STRETCH_US {
+            self.close(&mut closed);
+            self.hour = Some(to.div_euclid(HOUR_US));
+            return;
+        }
+        while from < to {
+            let hour = from.div_euclid(HOUR_US);
+            if self.hour != Some(hour) {
+                self.close(&mut closed);
+                self.hour = Some(hour);
+            }
+            let end = to.min((hour + 1) * HOUR_US);
+            for (index, tally) in self.rules.iter_mut().enumerate() {
+                match verdict(index) {
+                    None => tally.watched_us += end - from,
+                    Some(reason) => *tally.unwatched_us.entry(reason).or_default() += end - from,
+                }
+            }
+            from = end;
+        }
+    }
+
+    /// Moves up to `us` of watched time of this hour to a reason: the picture had been frozen.
+    pub(crate) fn take_back(&mut self, us: i64, reason: Unwatched) {
+        for tally in &mut self.rules {
+            let moved = us.clamp(0, tally.watched_us);
+            tally.watched_us -= moved;
+            if moved > 0 {
+                *tally.unwatched_us.entry(reason).or_default() += moved;
+            }
+        }
+    }
+
+    /// Every rule's account of the hour that runs, in their order; empty before the first frame.
+    pub(crate) fn running(&self) -> impl Iterator<Item = CoverageTally> + '_ {
+        self.hour.into_iter().flat_map(|hour| {
+            self.rules.iter().map(move |tally| CoverageTally {
+                hour,
+                watched_us: tally.watched_us,
+                unwatched_us: tally.unwatched_us.clone(),
+            })
+        })
+    }
+
+    /// Goes on with an account that was saved, if it is of as many rules.
+    pub(crate) fn resume(&mut self, saved: Self) {
+        if saved.rules.len() == self.rules.len() {
+            *self = saved;
+        }
+    }
+
+    /// Forgets what was told meanwhile; the time goes on from where it was.
+    pub(crate) fn clear(&mut self) {
+        self.rules.fill_with(Tally::default);
+    }
+
+    /// Ends the hour that runs.
+    pub(crate) fn finish(&mut self, mut closed: impl FnMut(usize, CoverageTally)) {
+        self.close(&mut closed);
+        self.until = None;
+        self.hour = None;
+    }
+
+    fn close(&mut self, closed: &mut impl FnMut(usize, CoverageTally)) {
+        let Some(hour) = self.hour.take() else {
+            return;
+        };
+        for (index, tally) in self.rules.iter_mut().enumerate() {
+            let Tally {
+                watched_us,
+                unwatched_us,
+            } = std::mem::take(tally);
+            if watched_us == 0 && unwatched_us.is_empty() {
+                continue;
+            }
+            closed(
+                index,
+                CoverageTally {
+                    hour,
+                    watched_us,
+                    unwatched_us,
+                },
+            );
+        }
+    }
+}
+
+/// A rule's hour in microseconds.
+#[derive(Debug)]
+pub(crate) struct CoverageTally {
+    hour: i64,
+    watched_us: i64,
+    unwatched_us: BTreeMap<Unwatched, i64>,
+}
+
+impl CoverageTally {
+    pub(crate) fn of(self, rule: &RuleConfig) -> CoverageHour {
+        let seconds = |us: i64| protocol::units::rounded(us as f64 / 1e6, 3);
+        CoverageHour {
+            rule: rule.id.clone(),
+            kind: EventKind(rule.kind.to_owned()),
+            hour: EventTime::from_micros(self.hour * HOUR_US),
+            watched_s: seconds(self.watched_us),
+            unwatched_s: self
+                .unwatched_us
+                .into_iter()
+                .map(|(reason, us)| (reason, seconds(us)))
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::units::Seconds;
+
+    fn at(t: f64) -> EventTime {
+        EventTime::EPOCH + Seconds(t)
+    }
+
+    #[test]
+    fn every_second_is_in_exactly_one_hour_and_one_column() {
+        let mut account = Account::new(1);
+        let mut hours = Vec::new();
+        for (to, verdict) in [
+            (3000.0, None),
+            (3500.0, None),
+            (4000.0, Some(Unwatched::Dark)),
+            (11_000.0, None),
+        ] {
+            account.pass(at(to), |_| verdict, |_, tally| hours.push(tally));
+        }
+        account.take_back(50_000_000, Unwatched::Frozen);
+        account.finish(|_, tally| hours.push(tally));
+        let told: Vec<_> = hours
+            .iter()
+            .map(|tally| {
+                let by: Vec<_> = tally
+                    .unwatched_us
+                    .iter()
+                    .map(|(reason, us)| (reason.as_str(), us / 1_000_000))
+                    .collect();
+                (tally.hour, tally.watched_us / 1_000_000, by)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (0, 500, vec![("dark", 100)]),
+                (1, 3200, vec![("dark", 400)]),
+                (2, 3600, vec![]),
+                (3, 150, vec![("frozen", 50)]),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_clock_that_leaps_by_years_is_no_coverage() {
+        let mut account = Account::new(1);
+        let mut hours = 0;
+        account.pass(at(0.0), |_| None, |_, _| hours += 1);
+        account.pass(at(1e9), |_| None, |_, _| hours += 1);
+        account.finish(|_, _| hours += 1);
+        assert_eq!(hours, 0);
+    }
+}

@@ -1,0 +1,250 @@
+//! What a frame shows *of* road users: heads with and without helmets, plates,
+//! phones, seat belts. And what is no road user at all: fire, smoke, lamps.
+//!
+//! Such detections are not followed; each is given to the road user that it
+//! belongs to in this very frame. A plate is never the nearest car's: it is
+//! that of the only vehicle in which it lies, at a height where plates are. A
+//! head is a rider's when it is at the upper end of that rider's box. What
+//! might be several road users' is nobody's, because somebody would be accused
+//! of a neighbour's bare head. Rider and machine are one road user: a head
+//! that might be the driver's or the passenger's of one motorcycle is that
+//! motorcycle's.
+
+use protocol::event::FrameTime;
+use protocol::{Detection, NormBox, ObjectClass, TrackId};
+
+use crate::geometry::{IsoBox, Vector};
+use crate::tracker::{Group, Track};
+
+/// Whether detections of a class are marks, which are not followed.
+pub const fn is_mark(class: ObjectClass) -> bool {
+    use ObjectClass as C;
+    matches!(
+        class,
+        C::TrafficLight
+            | C::Helmet
+            | C::NoHelmet
+            | C::Plate
+            | C::Face
+            | C::Phone
+            | C::SeatBelt
+            | C::NoSeatBelt
+            | C::Fire
+            | C::Smoke
+    )
+}
+
+/// Something that a frame shows, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mark {
+    /// What.
+    pub class: ObjectClass,
+    /// The detector's confidence, 0 to 1.
+    pub score: f64,
+    /// Where.
+    pub bounds: NormBox,
+    /// Whether the score is enough to be believed alone
+    /// ([`protocol::Detections::believed_from`]). What is not may speak for
+    /// somebody, never against.
+    pub is_believed: bool,
+    /// The road user it belongs to: the two-wheeler for its riders. Nobody's
+    /// where it could be several road users'.
+    pub bearer: Option<TrackId>,
+    /// The person of whom it is, where that can be told apart.
+    pub person: Option<TrackId>,
+}
+
+/// The marks of a frame.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MarkBoard {
+    marks: Vec<Mark>,
+    bearers: Vec<Bearer>,
+}
+
+/// Somebody who may have marks.
+#[derive(Clone, Copy, Debug)]
+struct Bearer {
+    id: TrackId,
+    group: Group,
+    mount: Option<TrackId>,
+    bounds: IsoBox,
+}
+
+/// More marks than any picture shows; the most confident ones are kept.
+const MOST_MARKS: usize = 1024;
+
+impl MarkBoard {
+    /// Takes the marks out of what a detector saw; road users stay.
+    pub(crate) fn take(&mut self, items: &mut Vec<Detection>, believed_from: f64) {
+        self.marks.clear();
+        items.retain(|item| {
+            let is_mark = is_mark(item.class);
+            if is_mark && self.marks.len() < MOST_MARKS {
+                self.marks.push(Mark {
+                    class: item.class,
+                    score: item.score,
+                    bounds: item.bounds,
+                    is_believed: item.score >= believed_from,
+                    bearer: None,
+                    person: None,
+                });
+            }
+            !is_mark
+        });
+    }
+
+    /// Finds out whose each is, among those whom the frame shows.
+    pub(crate) fn assign(&mut self, tracks: &[Track], at: FrameTime, aspect: f64) {
+        if self.marks.is_empty() {
+            return;
+        }
+        self.bearers.clear();
+        let shown = tracks.iter().filter(|t| t.is_confirmed && t.seen == at);
+        self.bearers.extend(shown.map(|track| Bearer {
+            id: track.id,
+            group: track.group(),
+            // By vote and in this frame: who walks beside a machine has a head, too.
+            mount: track.mount().filter(|_| track.rides_now() == Some(true)),
+            bounds: IsoBox::new(&track.bounds, aspect),
+        }));
+        for mark in &mut self.marks {
+            let place = IsoBox::new(&mark.bounds, aspect);
+            let owner = owner(mark.class, &place, &self.bearers);
+            (mark.bearer, mark.person) = owner.map_or((None, None), |o| (Some(o.0), o.1));
+        }
+    }
+
+    pub(crate) fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+}
+
+/// The only road user to whom a mark may belong, and the person of it.
+fn owner(class: ObjectClass, mark: &IsoBox, all: &[Bearer]) -> Option<(TrackId, Option<TrackId>)> {
+    use ObjectClass as C;
+    let may_be = |bearer: &&Bearer| match (class, bearer.group) {
+        (C::Helmet | C::NoHelmet | C::Face, Group::Person) => is_head(mark, &bearer.bounds),
+        (C::Plate, Group::FourWheeler) => is_plate(mark, &bearer.bounds, 0.3),
+        // A motorcycle's box may end at the seat or at the rider's shoulders.
+        (C::Plate, Group::TwoWheeler) => is_plate(mark, &bearer.bounds, 0.15),
+        (C::SeatBelt | C::NoSeatBelt | C::Phone, Group::FourWheeler) => {
+            is_behind_glass(mark, &bearer.bounds)
+        }
+        (C::Phone, Group::Person) => inside(mark, &bearer.bounds) >= MOSTLY,
+        _ => false,
+    };
+    if let found @ Some(_) = only(all, all.iter().filter(may_be))? {
+        return found;
+    }
+    // A rider whom the detector did not see as a person: above the machine.
+    let is_rider = matches!(class, C::Helmet | C::NoHelmet | C::Phone);
+    let above = |b: &&Bearer| b.group == Group::TwoWheeler && is_above(mark, &b.bounds);
+    if !is_rider {
+        return None;
+    }
+    only(all, all.iter().filter(above))?
+}
+
+/// The one road user that all candidates are. The outer `None`: there are
+/// several; the inner: there is none.
+#[allow(clippy::option_option)] // two different kinds of nobody
+fn only<'b>(
+    all: &[Bearer],
+    candidates: impl Iterator<Item = &'b Bearer>,
+) -> Option<Option<(TrackId, Option<TrackId>)>> {
+    let mut found: Option<(TrackId, Option<TrackId>)> = None;
+    for bearer in candidates {
+        let is_person = bearer.group == Group::Person;
+        let person = is_person.then_some(bearer.id);
+        let root = bearer
+            .mount
+            .or_else(|| person.and_then(|_| vehicle_of(bearer, all)))
+            .unwrap_or(bearer.id);
+        found = match found {
+            None => Some((root, person)),
+            Some((known, known_person)) if known == root => {
+                // Vehicle and its driver: the driver. Two persons: either.
+                let which = match (known_person, person) {
+                    (Some(_), Some(_)) => None,
+                    (one, other) => one.or(other),
+                };
+                Some((root, which))
+            }
+            Some(_) => return None,
+        };
+    }
+    Some(found)
+}
+
+/// The car in which somebody sits: wholly within its box, and without feet on the road.
+fn vehicle_of(person: &Bearer, all: &[Bearer]) -> Option<TrackId> {
+    let mut cars = all.iter().filter(|car| {
+        let (body, seat) = (&car.bounds, &person.bounds);
+        car.group == Group::FourWheeler
+            && inside(seat, body) >= WHOLLY
+            && bottom(body) - bottom(seat) >= 0.2 * body.height
+    });
+    let first = cars.next()?;
+    cars.next().is_none().then_some(first.id)
+}
+
+/// Part of a mark that must lie in whose it is.
+const WHOLLY: f64 = 0.9;
+/// The same where boxes are drawn around what sticks out: heads, hands.
+const MOSTLY: f64 = 0.6;
+
+fn inside(mark: &IsoBox, body: &IsoBox) -> f64 {
+    mark.overlap(body) / (mark.width * mark.height).max(1e-12)
+}
+
+fn top(of: &IsoBox) -> f64 {
+    of.centre.y - of.height / 2.0
+}
+
+fn bottom(of: &IsoBox) -> f64 {
+    of.centre.y + of.height / 2.0
+}
+
+/// How far down in `body` the middle of `mark` is: 0 at the top, 1 at the bottom.
+fn depth(mark: &IsoBox, body: &IsoBox) -> f64 {
+    (mark.centre.y - top(body)) / body.height
+}
+
+fn is_beneath(mark: &IsoBox, body: &IsoBox) -> bool {
+    (mark.centre.x - body.centre.x).abs() <= body.width / 2.0
+}
+
+/// The head of somebody who stands is an eighth of the body, of a rider whose
+/// legs are hidden a quarter or more.
+fn is_head(mark: &IsoBox, body: &IsoBox) -> bool {
+    // Helmets stick out of boxes that were drawn for persons.
+    let grown = IsoBox {
+        centre: Vector::new(body.centre.x, body.centre.y - 0.075 * body.height),
+        width: body.width,
+        height: 1.15 * body.height,
+    };
+    is_beneath(mark, body)
+        && (-0.1..=0.35).contains(&depth(mark, body))
+        && (0.08..=0.5).contains(&(mark.height / body.height))
+        && inside(mark, &grown) >= MOSTLY
+}
+
+/// The head of a rider above the machine: a seated upper body is about as tall as the machine.
+fn is_above(mark: &IsoBox, machine: &IsoBox) -> bool {
+    is_beneath(mark, machine)
+        && (-1.0..=0.45).contains(&depth(mark, machine))
+        && (0.08..=0.6).contains(&(mark.height / machine.height))
+}
+
+fn is_plate(mark: &IsoBox, vehicle: &IsoBox, least_depth: f64) -> bool {
+    inside(mark, vehicle) >= WHOLLY
+        && depth(mark, vehicle) >= least_depth
+        && (0.04..=0.7).contains(&(mark.width / vehicle.width))
+}
+
+fn is_behind_glass(mark: &IsoBox, vehicle: &IsoBox) -> bool {
+    inside(mark, vehicle) >= WHOLLY && depth(mark, vehicle) <= 0.7
+}
+
+#[cfg(test)]
+mod tests;

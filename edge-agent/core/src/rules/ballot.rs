@@ -1,0 +1,185 @@
+//! K of N looks: what one picture shows of somebody proves little.
+//!
+//! Pictures that follow each other closely make the same mistake, so a look
+//! counts only [`LOOK_EVERY_S`] after the one before. The last N looks vote; a
+//! look that shows nothing either way is none. What a frozen picture showed
+//! again is given back.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::event::{Comparison, FrameTime};
+use protocol::{Predicate, TrackId};
+
+use super::explain::{self, Span};
+use super::pace::Pace;
+use crate::observation::Observation;
+
+/// Looks closer to each other than this are one look, s.
+pub(super) const LOOK_EVERY_S: f64 = 0.2;
+/// Frames do not come quite evenly, s.
+const JITTER_S: f64 = 0.02;
+
+/// What one look showed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Which frame.
+    pub(super) at: FrameTime,
+    /// Watched time, s.
+    pub(super) watched: f64,
+    /// Whether it speaks against the road user.
+    pub(super) accuses: bool,
+    /// How well it was seen: height of what was looked at, in % of the picture's.
+    pub(super) height: f64,
+    /// How many: bare heads, riders.
+    pub(super) count: u8,
+}
+
+/// The looks at one road user.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ballot {
+    looks: VecDeque<Look>,
+    raised: bool,
+    /// The fastest that it was seen, in the best basis there was.
+    pub(super) fastest: Option<Pace>,
+}
+
+impl Ballot {
+    /// The looks against it.
+    pub(super) fn against(&self) -> impl DoubleEndedIterator<Item = &Look> {
+        self.looks.iter().filter(|look| look.accuses)
+    }
+
+    pub(super) fn times_against(&self) -> usize {
+        self.against().count()
+    }
+
+    /// From the first look against it to now.
+    pub(super) fn span(&self, now: FrameTime) -> Span {
+        Span::new(self.against().next().map_or(now, |look| look.at), now)
+    }
+
+    /// The look against it that shows most.
+    pub(super) fn best(&self) -> Option<&Look> {
+        self.against().max_by(|a, b| a.height.total_cmp(&b.height))
+    }
+
+    /// What the middle one of the looks against it showed.
+    pub(super) fn median(&self, of: impl Fn(&Look) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.against().map(of).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    fn cast(&mut self, look: Look, most: usize) {
+        let is_new = self
+            .looks
+            .back()
+            .is_none_or(|last| look.watched - last.watched >= LOOK_EVERY_S - JITTER_S);
+        if !is_new {
+            return;
+        }
+        if self.looks.len() >= most.max(1) {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(look);
+    }
+}
+
+/// The looks at everybody.
+#[derive(Clone, Debug)]
+pub(super) struct Ballots {
+    /// How many looks must speak against somebody …
+    least: f64,
+    /// … of the last so many.
+    of: usize,
+    list: BTreeMap<TrackId, Ballot>,
+}
+
+impl Ballots {
+    /// `least` of `of` looks.
+    pub(super) fn new(least: f64, of: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // held within a range
+        let of = of.max(least).clamp(1.0, 240.0).round() as usize;
+        Self {
+            least: least.max(1.0).round(),
+            of,
+            list: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what a frame showed of somebody; `None`: nothing either way.
+    /// Whether this frame may decide: it speaks against somebody of whom there
+    /// was no event yet, and enough looks do, or near misses are wanted.
+    pub(super) fn cast(
+        &mut self,
+        user: &Observation,
+        watched: f64,
+        look: Option<Look>,
+        wants_near_misses: bool,
+    ) -> bool {
+        let ballot = match look {
+            Some(_) => self.list.entry(user.track).or_default(),
+            None => match self.list.get_mut(&user.track) {
+                Some(known) => known,
+                None => return false,
+            },
+        };
+        let is_late = |look: &Look| look.watched > watched;
+        while ballot.looks.back().is_some_and(is_late) {
+            ballot.looks.pop_back();
+        }
+        ballot.fastest = Pace::faster(ballot.fastest, Pace::of(user));
+        let Some(look) = look else {
+            return false;
+        };
+        ballot.cast(look, self.of);
+        !ballot.raised
+            && look.accuses
+            && (wants_near_misses || ballot.times_against() as f64 >= self.least)
+    }
+
+    /// The looks at somebody.
+    pub(super) fn of(&self, track: TrackId) -> Option<&Ballot> {
+        self.list.get(&track)
+    }
+
+    /// There is an event now, and there will be no other.
+    pub(super) fn mark_raised(&mut self, track: TrackId) {
+        if let Some(ballot) = self.list.get_mut(&track) {
+            ballot.raised = true;
+        }
+    }
+
+    /// That enough looks speak against it.
+    pub(super) fn explain(&self, ballot: &Ballot, now: FrameTime, what: (&str, &str)) -> Predicate {
+        explain::number(
+            (
+                "looks_against",
+                format!(
+                    "Số lần nhìn thấy {} (trong {} lần gần nhất)",
+                    what.0, self.of
+                ),
+                format!("Looks that showed {} (of the last {})", what.1, self.of),
+            ),
+            (
+                ballot.times_against() as f64,
+                Comparison::AtLeast,
+                self.least,
+            ),
+            "",
+            ballot.span(now),
+        )
+    }
+
+    pub(super) fn forget(&mut self, track: TrackId) {
+        self.list.remove(&track);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    pub(super) fn remembered(&self) -> usize {
+        self.list.len()
+    }
+}

@@ -1,0 +1,138 @@
+use expect_test::expect;
+use protocol::EventTime;
+use protocol::units::Seconds;
+
+use crate::health::{Condition, Health};
+use crate::input::Input;
+use crate::rules::testing::{check, events, play, scene, told};
+
+#[test]
+fn a_camera_that_was_turned_and_turned_back() {
+    check(
+        r#"kind = "camera_moved""#,
+        "
+        0.0 car#1 at 20.0,30.0
+        2.0 health moved
+        6.0 health well
+        9.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            camera_moved starts (revision 1): nobody since 2.0, decided at 2.0
+                condition: "moved" = "moved" [2.0 to 2.0]
+                lasts: 0.0 >= 0.0 s [2.0 to 2.0]
+                pictures of 2.0
+            camera_moved is over (revision 2): nobody since 2.0 until 6.0, end_reason "cleared"
+        "#]],
+    );
+}
+
+#[test]
+fn a_lost_camera_is_told_while_no_frame_comes() {
+    check(
+        r#"kind = "camera_lost""#,
+        "
+        0.0 car#1 at 20.0,30.0
+        3.0 car#1 at 22.0,30.0
+        3.0 lost 50.0
+        52.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            camera_lost starts (revision 1): nobody since 3.0, decided at 33.0
+                condition: "lost" = "lost" [3.0 to 33.0]
+                lasts: 30.0 >= 30.0 s [3.0 to 33.0]
+                pictures of 33.0
+            camera_lost is over (revision 2): nobody since 3.0 until 50.0, end_reason "cleared"
+        "#]],
+    );
+}
+
+#[test]
+fn silent_stories() {
+    for (kind, story) in [
+        // Back before anybody needs to come.
+        (
+            "camera_lost",
+            "0.0 car#1 at 20.0,30.0\n3.0 lost 20.0\n22.0 car#1 at 40.0,30.0",
+        ),
+        // Another condition is another rule's.
+        ("camera_dark", "2.0 health moved\n9.0 car#1 at 40.0,30.0"),
+    ] {
+        let rule = format!("kind = \"{kind}\"");
+        check(&rule, story, &expect![[""]]);
+    }
+}
+
+#[test]
+fn one_condition_after_another_ends_the_first() {
+    let story = "
+        0.0 car#1 at 20.0,30.0
+        2.0 health defocused
+        6.0 health blocked
+        9.0 car#1 at 40.0,30.0
+    ";
+    check(
+        r#"kind = "camera_defocused""#,
+        story,
+        &expect![[r#"
+        camera_defocused starts (revision 1): nobody since 2.0, decided at 2.0
+            condition: "defocused" = "defocused" [2.0 to 2.0]
+            lasts: 0.0 >= 0.0 s [2.0 to 2.0]
+            pictures of 2.0
+        camera_defocused is over (revision 2): nobody since 2.0 until 6.0, end_reason "cleared"
+    "#]],
+    );
+}
+
+#[test]
+fn what_goes_on_after_the_stream_ended_is_a_new_event() {
+    let mut scene = scene(r#"kind = "camera_blocked""#, false);
+    let mut out = Vec::new();
+    let at = |t| EventTime::EPOCH + Seconds(t);
+    let blocked = |t, since| {
+        Input::Health(Health {
+            time: at(t),
+            since: at(since),
+            condition: Condition::Blocked,
+            value: Some(0.9),
+            threshold: Some(0.7),
+        })
+    };
+    for input in [
+        blocked(3.0, 1.0),
+        Input::End(at(4.0)),
+        blocked(5.0, 1.0),
+        Input::Tick(at(6.0)),
+    ] {
+        scene.handle(input, &mut out);
+    }
+    let ids: std::collections::BTreeSet<_> = events(&out).map(|event| event.id).collect();
+    assert_eq!(ids.len(), 2);
+    expect![[r#"
+        camera_blocked starts (revision 1): nobody since 1.0, decided at 3.0
+            condition: "blocked" = "blocked" [1.0 to 3.0]
+            lasts: 2.0 >= 0.0 s [1.0 to 3.0]
+            lost_detail: 0.9 >= 0.7 [1.0 to 3.0]
+            pictures of 3.0
+        camera_blocked is over (revision 2): nobody since 1.0 until 3.0, end_reason "stream_ended"
+        camera_blocked starts (revision 1): nobody since 3.0, decided at 5.0
+            condition: "blocked" = "blocked" [3.0 to 5.0]
+            lasts: 2.0 >= 0.0 s [3.0 to 5.0]
+            lost_detail: 0.9 >= 0.7 [3.0 to 5.0]
+            pictures of 5.0
+    "#]]
+    .assert_eq(&told(&out));
+}
+
+#[test]
+fn coverage_of_the_rule_goes_on_while_the_picture_is_bad() {
+    let story = "
+        0.0 car#1 at 20.0,30.0
+        2.0 health moved
+        9.0 car#1 at 40.0,30.0
+    ";
+    let out = play(&mut scene(r#"kind = "camera_moved""#, false), story);
+    let unwatched = out.iter().any(|output| {
+        matches!(output, crate::input::Output::Coverage(hour) if !hour.unwatched_s.is_empty())
+    });
+    assert!(!unwatched, "{out:?}");
+}

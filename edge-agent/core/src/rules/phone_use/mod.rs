@@ -1,0 +1,217 @@
+#![doc = include_str!("README.md")]
+
+use protocol::event::{Comparison, Severity};
+use protocol::{ObjectClass, TrackId, ZoneId};
+
+use super::ballot::{Ballot, Ballots, Look};
+use super::explain;
+use super::pace::LeastPace;
+use super::params::MOTOR_VEHICLES;
+use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use crate::marks::Mark;
+use crate::observation::{FrameView, Observation};
+use crate::tracker::Group;
+
+pub(super) const ENTRY: RuleEntry = RuleEntry {
+    kind: "phone_use",
+    title: ("Dùng điện thoại khi lái xe", "Phone in the driver's hand"),
+    summary: (
+        "Người lái xe đang chạy cầm điện thoại, để người xem xét",
+        "The driver of a moving vehicle holds a phone, for a person to review",
+    ),
+    severity: Severity::Info,
+    guide: include_str!("README.md"),
+    needs: &[ObjectClass::Phone],
+    params: &[
+        Param::number(
+            "min_looks",
+            (5.0, ""),
+            (1.0, 100.0),
+            "how many looks must show a phone in the driver's hand …",
+        ),
+        Param::number(
+            "of_looks",
+            (10.0, ""),
+            (1.0, 240.0),
+            "… of so many last ones; looks are 0.2 s apart",
+        ),
+        Param::number(
+            "min_height_pct",
+            (10.0, "% of the picture's height"),
+            (0.1, 100.0),
+            "drivers of smaller vehicles are not looked at",
+        ),
+        Param::number(
+            "min_speed_kmh",
+            (5.0, "km/h"),
+            (0.0, 100.0),
+            "slower, or slower a moment ago, is standing (calibrated cameras)",
+        ),
+        Param::number(
+            "min_speed_heights_per_s",
+            (0.3, "box heights per s"),
+            (0.0, 50.0),
+            "slower, or slower a moment ago, is standing (without calibration)",
+        ),
+        Param::new("classes", Form::Classes(MOTOR_VEHICLES), "which vehicles"),
+    ],
+    read,
+};
+
+/// A phone at the handlebar lies lower in a rider's box than one in the hand.
+const HANDS_ABOVE: f64 = 0.5;
+
+#[derive(Clone, Debug)]
+struct PhoneUse {
+    min_height_pct: f64,
+    least_pace: LeastPace,
+    classes: Vec<ObjectClass>,
+    ballots: Ballots,
+}
+
+fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
+    let (min_looks, of_looks) = (params.number("min_looks"), params.number("of_looks"));
+    let min_height_pct = params.number("min_height_pct");
+    let least_pace = LeastPace::read(params);
+    let classes = params.classes("classes");
+    Some(Box::new(PhoneUse {
+        min_height_pct,
+        least_pace,
+        classes: classes?,
+        ballots: Ballots::new(min_looks, of_looks),
+    }))
+}
+
+/// Whether a phone is where the driver's hands are.
+fn is_drivers(phone: &Mark, user: &Observation, frame: &FrameView<'_>) -> bool {
+    let place = phone.bounds.centre();
+    if user.group == Group::FourWheeler {
+        // Coming towards us, who sits at the left of the car is at the right of its box.
+        let towards_us = user.motion.is_some_and(|motion| motion.picture.y > 0.0);
+        return towards_us && place.x >= user.bounds.centre().x;
+    }
+    let body = phone.person.and_then(|person| frame.find(person));
+    body.is_some_and(|rider| place.y <= rider.bounds.y + HANDS_ABOVE * rider.bounds.height)
+}
+
+impl PhoneUse {
+    fn judge(&self, ballot: &Ballot, user: &Observation, frame: &FrameView<'_>) -> Onset {
+        let span = ballot.span(frame.at);
+        let mut explanation = vec![
+            self.ballots.explain(
+                ballot,
+                frame.at,
+                (
+                    "điện thoại trên tay người lái khi xe đang chạy",
+                    "a phone in the driver's hand while driving",
+                ),
+            ),
+            explain::number(
+                explain::name(
+                    "height",
+                    "Chiều cao xe trong ảnh (trung vị)",
+                    "Height of the vehicle in the picture (median)",
+                ),
+                (
+                    ballot.median(|look| look.height),
+                    Comparison::AtLeast,
+                    self.min_height_pct,
+                ),
+                "%",
+                span,
+            ),
+            self.least_pace.explain(ballot.fastest, span),
+        ];
+        if user.group == Group::TwoWheeler {
+            explanation.push(explain::number(
+                explain::name(
+                    "riders",
+                    "Số người trên xe (người ngồi sau được dùng điện thoại)",
+                    "Riders on it (a passenger may use a phone)",
+                ),
+                (f64::from(user.riders.count), Comparison::AtMost, 1.0),
+                "",
+                span,
+            ));
+        }
+        explanation.extend(explain::of_class(user, &self.classes, frame));
+        let facts = explain::facts([
+            ("class", user.class.as_str().into()),
+            (
+                "review",
+                "a wallet, a cigarette packet or a phone in its holder looks the same".into(),
+            ),
+        ]);
+        Onset {
+            subject: user.track,
+            onset: span.first.time,
+            decided: frame.at,
+            ended: Some(frame.at.time),
+            actors: vec![frame.actor(user)],
+            facts,
+            explanation,
+            evidence: std::iter::once(span.first)
+                .chain(ballot.best().map(|look| look.at))
+                .collect(),
+        }
+    }
+}
+
+impl Rule for PhoneUse {
+    fn place(&self) -> Option<&ZoneId> {
+        None
+    }
+
+    fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        for user in frame.users {
+            let height = 100.0 * user.bounds.height;
+            if !self.classes.contains(&user.class) || height < self.min_height_pct {
+                continue;
+            }
+            let has_phone = frame.marks_of(user.track).any(|mark| {
+                mark.class == ObjectClass::Phone
+                    && mark.is_believed
+                    && is_drivers(mark, user, frame)
+            });
+            // Who stands may use it: such a look speaks for nobody and against nobody.
+            let drives = self.least_pace.is_reached(super::pace::Pace::of(user));
+            let look = drives.then_some(Look {
+                at: frame.at,
+                watched: frame.watched,
+                accuses: has_phone,
+                height,
+                count: 1,
+            });
+            let wants = report.wants_near_misses();
+            if !self.ballots.cast(user, frame.watched, look, wants) {
+                continue;
+            }
+            let Some(ballot) = self.ballots.of(user.track) else {
+                continue;
+            };
+            let onset = self.judge(ballot, user, frame);
+            if report.decide(onset).is_some() {
+                self.ballots.mark_raised(user.track);
+            }
+        }
+    }
+
+    fn forget(&mut self, track: TrackId, _report: &mut Reporter<'_>) {
+        self.ballots.forget(track);
+    }
+
+    fn end(&mut self, _reason: EndReason, _report: &mut Reporter<'_>) {
+        self.ballots.clear();
+    }
+
+    fn remembered(&self) -> usize {
+        self.ballots.remembered()
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+//! Fire and smoke: something without a body that stays where it is and grows.
+//!
+//! A plume is followed by place: what is seen in a frame and overlaps the place
+//! where it was is the same. Headlights move on, a lamp and a cloud do not grow,
+//! a detector's fancy does not last. So it must have been seen for several
+//! seconds, in most looks of the first half of that time and of the second, and
+//! be larger at the end than at the beginning. It has no track: its subject is
+//! the instant of the first look that showed it, and its rank among the plumes
+//! that began in that look.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::event::{Actor, Comparison, FrameTime};
+use protocol::units::rounded;
+use protocol::{NormBox, ObjectClass, Point, TrackId, ZoneId};
+
+use super::explain::{self, Span};
+use super::{Case, EndReason, Onset, Params, Reporter, Rule};
+use crate::config::Zone;
+use crate::geometry::{IsoBox, polygon_contains};
+use crate::marks::Mark;
+use crate::observation::FrameView;
+
+/// Looks closer to each other are one, s.
+const LOOK_EVERY_S: f64 = 0.2;
+/// Frames do not come quite evenly, s.
+const JITTER_S: f64 = 0.02;
+/// Looks that are remembered of a plume: 24 s of them.
+const MOST_LOOKS: usize = 120;
+/// Plumes at once; the picture of a camera shows fewer.
+const MOST_PLUMES: u16 = 32;
+/// What overlaps a plume by this part of the smaller box is the plume.
+const SAME_PLACE: f64 = 0.3;
+/// Part of the looks of each half that must show it.
+const LEAST_SEEN: f64 = 0.6;
+
+/// One rule about fire or smoke.
+#[derive(Clone, Debug)]
+pub(super) struct Plumes {
+    class: ObjectClass,
+    zones: Vec<Zone>,
+    min_duration_s: f64,
+    min_growth_pct: f64,
+    min_size_pct: f64,
+    clear_after_s: f64,
+    list: Vec<Plume>,
+    /// The first rank for plumes that begin now: the clock may have been set
+    /// back, and no subject comes again.
+    first_rank: u16,
+}
+
+#[derive(Clone, Debug)]
+struct Plume {
+    subject: TrackId,
+    onset: FrameTime,
+    bounds: NormBox,
+    score: f64,
+    /// Every look since the onset, also those that did not show it.
+    looks: VecDeque<Look>,
+    /// Watched time of the last look that showed it.
+    shown: f64,
+    shown_at: FrameTime,
+    case: Option<Case>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    watched: f64,
+    /// Part of the picture that it covered, %; `None` when it was not seen.
+    size: Option<f64>,
+}
+
+impl Plumes {
+    /// Reads the keys that both kinds have.
+    pub(super) fn read(params: &mut Params<'_, '_>, class: ObjectClass) -> Option<Box<dyn Rule>> {
+        let zones = params.zones("zones");
+        let min_duration_s = params.number("min_duration_s");
+        let min_growth_pct = params.number("min_growth_pct");
+        let min_size_pct = params.number("min_size_pct");
+        let clear_after_s = params.number("clear_after_s");
+        Some(Box::new(Self {
+            class,
+            zones: zones?,
+            min_duration_s,
+            min_growth_pct,
+            min_size_pct,
+            clear_after_s,
+            list: Vec::new(),
+            first_rank: 0,
+        }))
+    }
+
+    fn concerns(&self, mark: &Mark) -> bool {
+        let foot = mark.bounds.foot();
+        let is_there = |at: Point| {
+            let mut zones = self.zones.iter();
+            self.zones.is_empty() || zones.any(|zone| polygon_contains(&zone.points, at))
+        };
+        mark.class == self.class
+            && 100.0 * mark.bounds.area() >= self.min_size_pct
+            && (is_there(foot) || is_there(mark.bounds.centre()))
+    }
+
+    /// Takes what a frame shows; plumes that it does not show were looked at in vain.
+    fn take(&mut self, frame: &FrameView<'_>) {
+        let aspect = frame.sight.aspect;
+        let mut shown: Vec<Option<NormBox>> = vec![None; self.list.len()];
+        let mut new: Vec<&Mark> = Vec::new();
+        for mark in frame.marks {
+            if !self.concerns(mark) {
+                continue;
+            }
+            let known = self
+                .list
+                .iter()
+                .position(|plume| is_same(&plume.bounds, &mark.bounds, aspect));
+            match known {
+                // A doubtful detection may go on with a plume, not begin one.
+                Some(index) => {
+                    let plume = &mut self.list[index];
+                    plume.score = plume.score.max(mark.score);
+                    let all = shown[index].map_or(mark.bounds, |b| around(&b, &mark.bounds));
+                    shown[index] = Some(all);
+                }
+                None if mark.is_believed => new.push(mark),
+                None => {}
+            }
+        }
+        for (plume, shown) in self.list.iter_mut().zip(shown) {
+            plume.look(frame, shown);
+        }
+        for mark in new {
+            let is_full = self.list.len() >= usize::from(MOST_PLUMES);
+            let is_known = |plume: &Plume| is_same(&plume.bounds, &mark.bounds, aspect);
+            if is_full || self.list.iter().any(is_known) {
+                continue;
+            }
+            let born = frame.at.time;
+            let rank = self.list.iter().filter(|p| p.subject.born == born).count();
+            let mut plume = Plume {
+                subject: TrackId {
+                    born,
+                    rank: self
+                        .first_rank
+                        .wrapping_add(u16::try_from(rank).unwrap_or(0)),
+                },
+                onset: frame.at,
+                bounds: mark.bounds,
+                score: mark.score,
+                looks: VecDeque::new(),
+                shown: frame.watched,
+                shown_at: frame.at,
+                case: None,
+            };
+            plume.look(frame, Some(mark.bounds));
+            self.list.push(plume);
+        }
+    }
+
+    fn judge(&self, plume: &Plume, frame: &FrameView<'_>) -> Onset {
+        let span = Span::new(plume.onset, frame.at);
+        let measured = plume.measure();
+        let explanation = vec![
+            explain::number(
+                explain::name("lasts", "Thời gian nhìn thấy", "Time for which it was seen"),
+                (measured.lasts, Comparison::AtLeast, self.min_duration_s),
+                "s",
+                span,
+            ),
+            explain::number(
+                explain::name(
+                    "seen_share",
+                    "Tỷ lệ lần nhìn thấy, ở nửa kém hơn trong hai nửa thời gian",
+                    "Share of the looks that showed it, in the worse half of the time",
+                ),
+                (measured.seen, Comparison::AtLeast, LEAST_SEEN),
+                "",
+                span,
+            ),
+            explain::number(
+                explain::name(
+                    "growth",
+                    "Lớn thêm so với lúc đầu",
+                    "How much larger it is than at the beginning",
+                ),
+                (measured.growth, Comparison::AtLeast, self.min_growth_pct),
+                "%",
+                span,
+            ),
+            explain::number(
+                explain::name(
+                    "size",
+                    "Phần của hình ảnh bị che phủ",
+                    "Part of the picture that it covers",
+                ),
+                (measured.size, Comparison::AtLeast, self.min_size_pct),
+                "%",
+                span,
+            ),
+        ];
+        let edges: [f64; 4] = plume.bounds.into();
+        Onset {
+            subject: plume.subject,
+            onset: plume.onset.time,
+            decided: frame.at,
+            ended: None,
+            actors: vec![Actor {
+                track: plume.subject,
+                class: self.class,
+                score: rounded(plume.score, 3),
+                bounds: edges.map(|edge| rounded(edge, 5)).into(),
+                path: Vec::new(),
+            }],
+            facts: explain::facts([
+                ("size_pct", measured.size.into()),
+                ("growth_pct", measured.growth.into()),
+            ]),
+            explanation,
+            evidence: vec![plume.onset],
+        }
+    }
+}
+
+/// A plume in numbers.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    lasts: f64,
+    /// In the worse half.
+    seen: f64,
+    growth: f64,
+    size: f64,
+}
+
+impl Plume {
+    fn look(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>) {
+        while self
+            .looks
+            .back()
+            .is_some_and(|look| look.watched > frame.watched)
+        {
+            self.looks.pop_back();
+        }
+        self.shown = self.shown.min(frame.watched);
+        if let Some(bounds) = shown {
+            self.bounds = bounds;
+            self.shown = frame.watched;
+            self.shown_at = frame.at;
+        }
+        let size = shown.map(|bounds| 100.0 * bounds.area());
+        let last = self.looks.back_mut();
+        if let Some(last) = last
+            && frame.watched - last.watched < LOOK_EVERY_S - JITTER_S
+        {
+            // The same look, if it did not show it yet.
+            last.size = last.size.or(size);
+            return;
+        }
+        if self.looks.len() == MOST_LOOKS {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(Look {
+            watched: frame.watched,
+            size,
+        });
+    }
+
+    fn measure(&self) -> Measured {
+        let looks: Vec<&Look> = self.looks.iter().collect();
+        let share = |looks: &[&Look]| {
+            let seen = looks.iter().filter(|look| look.size.is_some()).count();
+            seen as f64 / (looks.len() as f64).max(1.0)
+        };
+        let (early, late) = looks.split_at(looks.len() / 2);
+        let seen: Vec<(&Look, f64)> = looks
+            .iter()
+            .filter_map(|look| Some((*look, look.size?)))
+            .collect();
+        // The means of the first and the last third: boxes of fire flicker.
+        let third = seen.len().div_ceil(3);
+        let mean = |part: &[(&Look, f64)]| {
+            part.iter().map(|(_, size)| size).sum::<f64>() / (part.len() as f64).max(1.0)
+        };
+        let (first, last) = (mean(&seen[..third]), mean(&seen[seen.len() - third..]));
+        let lasts = match (seen.first(), seen.last()) {
+            (Some((first, _)), Some((last, _))) => last.watched - first.watched,
+            _ => 0.0,
+        };
+        Measured {
+            lasts,
+            seen: share(early).min(share(late)),
+            growth: 100.0 * (last / first.max(1e-9) - 1.0),
+            size: last,
+        }
+    }
+}
+
+fn is_same(one: &NormBox, other: &NormBox, aspect: f64) -> bool {
+    let (a, b) = (IsoBox::new(one, aspect), IsoBox::new(other, aspect));
+    let smaller = (a.width * a.height).min(b.width * b.height);
+    a.overlap(&b) >= SAME_PLACE * smaller
+}
+
+/// The box around two boxes.
+fn around(a: &NormBox, b: &NormBox) -> NormBox {
+    let (x, y) = (a.x.min(b.x), a.y.min(b.y));
+    NormBox {
+        x,
+        y,
+        width: a.right().max(b.right()) - x,
+        height: a.bottom().max(b.bottom()) - y,
+    }
+}
+
+impl Rule for Plumes {
+    fn place(&self) -> Option<&ZoneId> {
+        match self.zones.as_slice() {
+            [one] => Some(&one.id),
+            _ => None,
+        }
+    }
+
+    fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        self.take(frame);
+        for index in 0..self.list.len() {
+            let plume = &self.list[index];
+            let is_shown = plume.shown_at == frame.at;
+            let lasts = frame.watched - plume.looks.front().map_or(0.0, |look| look.watched);
+            let is_due = lasts >= self.min_duration_s || report.wants_near_misses();
+            if plume.case.is_none() && is_shown && is_due {
+                let onset = self.judge(plume, frame);
+                self.list[index].case = report.decide(onset);
+            }
+        }
+        // What was never an event is forgotten soon, so that its share is of its own time.
+        let clear_after_s = self.clear_after_s;
+        self.list.retain_mut(|plume| {
+            let unseen = frame.watched - plume.shown;
+            let stays = match plume.case {
+                Some(_) => unseen <= clear_after_s,
+                None => unseen <= UNSEEN_S,
+            };
+            if !stays {
+                match plume.case.take() {
+                    Some(case) => {
+                        let seen_at = plume.shown_at.time;
+                        case.close(seen_at, EndReason::Cleared, BTreeMap::new(), report);
+                    }
+                    None => report.tell_near_miss(plume.subject),
+                }
+            }
+            stays
+        });
+    }
+
+    fn forget(&mut self, _track: TrackId, _report: &mut Reporter<'_>) {}
+
+    fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
+        self.first_rank = self.first_rank.wrapping_add(MOST_PLUMES);
+        for plume in std::mem::take(&mut self.list) {
+            if let Some(case) = plume.case {
+                case.close(plume.shown_at.time, reason, BTreeMap::new(), report);
+            }
+        }
+    }
+
+    fn remembered(&self) -> usize {
+        self.list.len()
+    }
+
+    fn boxed(&self) -> Box<dyn Rule> {
+        Box::new(self.clone())
+    }
+}
+
+/// Something that may become a plume is given up when it was not seen for this long, s.
+const UNSEEN_S: f64 = 2.0;
