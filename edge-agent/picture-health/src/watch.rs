@@ -7,7 +7,7 @@ use protocol::EventTime;
 use protocol::units::rounded;
 
 use crate::features::{CELLS, Features};
-use crate::reference::{LIGHTS, Reference, light};
+use crate::reference::{LEARN_S, LIGHTS, Reference, light};
 use crate::shift;
 use crate::thumbnail::{HEIGHT, Thumbnail};
 
@@ -48,8 +48,6 @@ const LOOK_EVERY_S: f64 = 0.5;
 const OVER_S: f32 = 4.0;
 /// Looks farther apart are not one story, s.
 const HOLE_S: f64 = 10.0;
-/// A reference younger than this is not judged by, s.
-const LEARN_S: f32 = 60.0;
 /// Part of the looks that must agree.
 const MOST: f64 = 0.8;
 /// Part of the span that must be covered by looks.
@@ -78,8 +76,8 @@ const RECOGNISED: f32 = 0.45;
 const BETTER: f32 = 0.12;
 /// Shifts that differ more are not the same, points of the thumbnail.
 const SAME_SHIFT: f32 = 2.0;
-/// Nothing is recognised below this …
-const STRANGE: f32 = 0.15;
+/// Nothing is recognised below this part of what usually agrees …
+const STRANGE: f32 = 0.35;
 /// … where usually at least this agrees.
 const USUAL: f32 = 0.4;
 
@@ -307,13 +305,14 @@ impl Watch {
             });
         }
         // A view in which nothing is recognised, in a light in which it always was.
-        let is_strange = own.is_some_and(|own| own.agreement >= USUAL)
-            && found.agreement
-                < if self.condition.is_well() {
-                    STRANGE
-                } else {
-                    RECOGNISED
-                };
+        let is_strange = own.is_some_and(|own| {
+            let most = if self.condition.is_well() {
+                STRANGE * own.agreement
+            } else {
+                RECOGNISED
+            };
+            own.agreement >= USUAL && found.agreement < most
+        });
         is_strange.then_some(Verdict {
             condition: Condition::Moved,
             value: f64::INFINITY,
