@@ -5,6 +5,7 @@
 
 mod cameras;
 mod feeds;
+mod signals;
 mod store;
 
 use std::io::IsTerminal as _;

@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use edge_core::rules::Form;
 use protocol::id::ModelId;
 use protocol::{CameraId, EventTime};
 
+use crate::calibrate::CalibrateRequest;
 use crate::check::CheckScope;
-use crate::config::{AgentConfig, DetectorConfig};
+use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
+use crate::explain::ExplainRequest;
+use crate::explain::sentences::Language;
 use crate::live::StopFlag;
-use crate::replay::ReplayRequest;
-use crate::{check, live, models_command, replay};
+use crate::replay::{ReplayRequest, ReplaySource};
+use crate::{calibrate, check, explain, live, models_command, replay, rules_command};
 
 /// Exit code when the command did not do its job.
 const FAILED: u8 = 1;
@@ -27,7 +29,7 @@ const FAULTY: u8 = 2;
     name = "edge-agent",
     version,
     after_help = "Begin with a recorded clip:\n  edge-agent replay my-street.mp4 --config camera.toml --annotate seen.mp4\n\
-                  then check and run the box:\n  edge-agent check box.toml\n  edge-agent run box.toml\n\n\
+                  then calibrate the camera, check and run the box:\n  edge-agent calibrate gate.survey.toml --still gate.jpg --grid gate.grid.jpg\n  edge-agent check box.toml\n  edge-agent run box.toml\n\n\
                   Exit codes: 0 done, 1 failed, 2 faulty command line or configuration."
 )]
 pub struct Cli {
@@ -58,9 +60,16 @@ enum Command {
     Run {
         /// The box's configuration.
         config: PathBuf,
+        #[command(flatten)]
+        record: RecordArgs,
     },
-    /// Say what the box would have said about a recorded clip.
+    /// Say what the box would have said about a recorded clip or recorded inputs.
     Replay(ReplayArgs),
+    /// Turn a survey of the road into a calibration file; see how good it is.
+    #[command(after_help = CALIBRATE_HELP)]
+    Calibrate(CalibrateArgs),
+    /// Say why there is an event, in sentences, from the recorded inputs.
+    Explain(ExplainArgs),
     /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
     Check(CheckArgs),
     /// List, install and verify models.
@@ -74,15 +83,49 @@ enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
-    /// List the rules, what each watches for, and its keys.
-    Rules,
+    /// List the kinds of rules, or tell all about one of them.
+    Rules {
+        /// Print its guide (what it sees, needs, and how it errs) and its keys.
+        kind: Option<String>,
+    },
+}
+
+/// What is kept besides events; instead of what [record] says.
+#[derive(Debug, Args)]
+struct RecordArgs {
+    /// Record everything that the rules are given, to replay it later; the
+    /// oldest is deleted for room.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Room for the recordings of all cameras, for example 2GiB.
+    #[arg(long, value_name = "SIZE")]
+    record_budget: Option<Bytes>,
+    /// Write what nearly was an event, and what was missing.
+    #[arg(long, value_name = "DIR")]
+    near_misses: Option<PathBuf>,
+    /// Write how long each rule was watching, by hour.
+    #[arg(long, value_name = "DIR")]
+    coverage: Option<PathBuf>,
+}
+
+impl RecordArgs {
+    fn apply(self, config: &mut RecordConfig) {
+        config.dir = self.record.or(config.dir.take());
+        config.budget = self.record_budget.unwrap_or(config.budget);
+        config.near_misses_dir = self.near_misses.or(config.near_misses_dir.take());
+        config.coverage_dir = self.coverage.or(config.coverage_dir.take());
+    }
 }
 
 #[derive(Debug, Args)]
 struct ReplayArgs {
     /// A clip in any container and codec that GStreamer decodes, or a
     /// recording of inputs (.jsonl, .jsonl.gz).
-    clip: PathBuf,
+    #[arg(required_unless_present = "inputs", conflicts_with = "inputs")]
+    clip: Option<PathBuf>,
+    /// A recording of inputs, or the folder that `run --record` writes.
+    #[arg(long, value_name = "FILE|DIR")]
+    inputs: Option<PathBuf>,
     /// Configuration with the camera's zones, lines and rules.
     #[arg(long)]
     config: PathBuf,
@@ -98,6 +141,12 @@ struct ReplayArgs {
     /// Write what the rules were given, to replay it later without pictures.
     #[arg(long, value_name = "FILE.jsonl.gz")]
     record_inputs: Option<PathBuf>,
+    /// Write what nearly was an event, as JSON lines.
+    #[arg(long, value_name = "FILE.jsonl")]
+    near_misses: Option<PathBuf>,
+    /// Write how long each rule was watching, by hour, as JSON lines.
+    #[arg(long, value_name = "FILE.jsonl")]
+    coverage: Option<PathBuf>,
     /// The instant of the clip's first frame (RFC 3339).
     #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
     start: EventTime,
@@ -107,6 +156,93 @@ struct ReplayArgs {
     /// No progress, no table.
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// Shown below `calibrate --help`.
+const CALIBRATE_HELP: &str = "\
+A survey is a text file. Take a still of the stream that is analysed, find six or more points on
+the road that you can walk to (ends of dashes, corners of zebra bars, manholes), over the whole
+stretch to be measured, near and far, on both sides. Note their pixels, and their places on the
+road by tape (metres in any frame, east before north) or GPS:
+
+  picture = [1920, 1080]            # of the still, in pixels
+  click_sigma_px = 2                # what a click is good for
+  ground_sigma_m = 0.05             # what the tape is good for; 1.5 for a map
+  [[point]]
+  name = \"zebra, left\"
+  image = [412, 871]
+  ground = [0.0, 0.0]               # or latlon = [21.028511, 105.854212]
+
+Nobody can walk there? Known distances will do, four or more, along and across, near and far:
+
+  [[distance]]
+  name = \"lane\"
+  from = [640, 900]
+  to = [1130, 905]
+  metres = 3.5                      # sigma_m = 0.05
+
+A wide angle bends straight kerbs. Then give the lens, in pixels, as OpenCV prints it:
+
+  lens = { fx = 1180, fy = 1182, cx = 955, cy = 542, k1 = -0.31, k2 = 0.09 }
+
+Runs for --check: CSV with true_kmh,measured_kmh,low_kmh,high_kmh, or [[run]] in TOML.
+
+  edge-agent calibrate gate.survey.toml --still gate.jpg --grid gate.grid.jpg --config box.toml
+  edge-agent calibrate --check runs.csv";
+
+#[derive(Debug, Args)]
+struct CalibrateArgs {
+    /// The survey.
+    #[arg(required_unless_present = "check")]
+    survey: Option<PathBuf>,
+    /// Write the calibration here; else beside the survey, as NAME.calibration.toml.
+    #[arg(long, value_name = "FILE", requires = "survey")]
+    out: Option<PathBuf>,
+    /// A still of the camera (JPEG, PNG) to draw a metre grid on.
+    #[arg(long, value_name = "PICTURE", requires = "grid", requires = "survey")]
+    still: Option<PathBuf>,
+    /// Where the still with its grid goes (JPEG).
+    #[arg(long, value_name = "OUT.jpg", requires = "still")]
+    grid: Option<PathBuf>,
+    /// Say what is to be expected at the zones and gates of this configuration.
+    #[arg(long, requires = "survey")]
+    config: Option<PathBuf>,
+    /// Which of its cameras; needed when there are several.
+    #[arg(long, requires = "config")]
+    camera: Option<CameraId>,
+    /// Compare measured speeds with true ones (CSV or TOML).
+    #[arg(long, value_name = "RUNS")]
+    check: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The event's id, or the beginning of it.
+    event: String,
+    /// A recording of inputs, or the folder that `run --record` writes.
+    #[arg(long, value_name = "FILE|DIR")]
+    inputs: PathBuf,
+    /// Configuration with the camera's zones, lines and rules.
+    #[arg(long)]
+    config: PathBuf,
+    /// Which of its cameras; needed when there are several.
+    #[arg(long)]
+    camera: Option<CameraId>,
+    /// In which language.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Language,
+    /// Also tell what else the same road users nearly did.
+    #[arg(long)]
+    near_misses: bool,
+    /// Draw who did it where: track, zone, line and box.
+    #[arg(long, value_name = "OUT.jpg")]
+    still: Option<PathBuf>,
+    /// Draw it on the picture of this clip, from which the inputs were made.
+    #[arg(long, value_name = "CLIP", requires = "still")]
+    clip: Option<PathBuf>,
+    /// The instant of the clip's first frame (RFC 3339).
+    #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
+    start: EventTime,
 }
 
 #[derive(Debug, Args)]
@@ -147,18 +283,17 @@ impl Cli {
     /// Does what was asked.
     pub fn execute(self, stop: &StopFlag) -> ExitCode {
         match self.command {
-            Command::Run { config } => run(&config, stop),
+            Command::Run { config, record } => run(&config, record, stop),
             Command::Replay(args) => replay(args, stop),
+            Command::Explain(args) => explain(args, stop),
             Command::Check(args) => check(args),
+            Command::Calibrate(args) => calibrate(args),
             Command::Models {
                 models_dirs,
                 config,
                 command,
             } => models(models_dirs, config.as_deref(), command),
-            Command::Rules => {
-                rules();
-                ExitCode::SUCCESS
-            }
+            Command::Rules { kind } => finish(rules_command::tell(kind.as_deref())),
         }
     }
 
@@ -180,8 +315,8 @@ impl Cli {
     }
 }
 
-fn run(config: &Path, stop: &StopFlag) -> ExitCode {
-    let config = match AgentConfig::load(config) {
+fn run(config: &Path, record: RecordArgs, stop: &StopFlag) -> ExitCode {
+    let mut config = match AgentConfig::load(config) {
         Ok(config) => config,
         Err(faults) => {
             eprintln!("{faults}");
@@ -192,7 +327,27 @@ fn run(config: &Path, stop: &StopFlag) -> ExitCode {
         eprintln!("{}: there is no [[camera]]; add one", config.file.display());
         return ExitCode::from(FAULTY);
     }
+    record.apply(&mut config.record);
     finish(live::run(&config, stop))
+}
+
+fn explain(args: ExplainArgs, stop: &StopFlag) -> ExitCode {
+    if let Err(faults) = AgentConfig::load(&args.config) {
+        eprintln!("{faults}");
+        return ExitCode::from(FAULTY);
+    }
+    let request = ExplainRequest {
+        event: args.event,
+        inputs: args.inputs,
+        config: args.config,
+        camera: args.camera,
+        language: args.lang,
+        near_misses: args.near_misses,
+        still: args.still,
+        clip: args.clip,
+        start: args.start,
+    };
+    finish(explain::explain(&request, stop).map(|text| print!("{text}")))
 }
 
 fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
@@ -201,13 +356,24 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
         return ExitCode::from(FAULTY);
     }
     let quiet = args.quiet;
+    let source = match (args.inputs, args.clip) {
+        (Some(inputs), _) => ReplaySource::Inputs(inputs),
+        (None, Some(clip)) => ReplaySource::of(clip),
+        (None, None) => {
+            return finish(Err(anyhow::anyhow!(
+                "what to replay? give CLIP or --inputs"
+            )));
+        }
+    };
     let request = ReplayRequest {
-        clip: args.clip,
+        source,
         config: args.config,
         camera: args.camera,
         events: args.events,
         annotate: args.annotate,
         record_inputs: args.record_inputs,
+        near_misses: args.near_misses,
+        coverage: args.coverage,
         start: args.start,
         analysed_fps: args.analysed_fps,
         quiet,
@@ -219,8 +385,10 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
             }
             if !quiet {
                 let table = outcome.summary.table();
-                if !table.is_empty() {
-                    eprintln!("{table}");
+                for table in [table, outcome.coverage.table()] {
+                    if !table.is_empty() {
+                        eprintln!("{table}");
+                    }
                 }
                 eprintln!(
                     "{} event(s) in {} frames",
@@ -236,6 +404,18 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
         }
         Err(error) => finish(Err(error)),
     }
+}
+
+fn calibrate(args: CalibrateArgs) -> ExitCode {
+    finish(calibrate::calibrate(&CalibrateRequest {
+        survey: args.survey,
+        out: args.out,
+        still: args.still,
+        grid: args.grid,
+        config: args.config,
+        camera: args.camera,
+        check: args.check,
+    }))
 }
 
 fn check(args: CheckArgs) -> ExitCode {
@@ -283,41 +463,6 @@ fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsComma
             finish(installed.map(drop))
         }
         ModelsCommand::Verify { model } => finish(models_command::verify(&store, model.as_ref())),
-    }
-}
-
-fn rules() {
-    for rule in edge_core::rule_catalogue() {
-        let (vietnamese, english) = rule.summary;
-        println!("{}\n    {vietnamese}\n    {english}", rule.kind);
-        for param in rule.params {
-            println!(
-                "    {:<24} {}  ({})",
-                param.key,
-                param.meaning,
-                form_in_words(param.form)
-            );
-        }
-    }
-}
-
-/// What may be written for a rule's key.
-fn form_in_words(form: Form) -> String {
-    match form {
-        Form::Number(number) => format!(
-            "{} {}; {} to {}",
-            number.default, number.unit, number.min, number.max
-        ),
-        Form::Zone => "id of a zone; needed".to_owned(),
-        Form::Zones => "ids of zones; none".to_owned(),
-        Form::Line => "id of a line; needed".to_owned(),
-        Form::Signal => "signal group; needed".to_owned(),
-        Form::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
-        Form::Classes(classes) => classes
-            .iter()
-            .map(|class| class.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
     }
 }
 

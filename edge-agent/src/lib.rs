@@ -5,22 +5,25 @@
 //! `edge_video::Frame` → [`perception`] → [`edge_core::Input`] → scene →
 //! event → outbox and [`stills`] → uplink.
 //!
-//! Reading order: [`config`] → [`perception`] and [`lamp`] → [`scene_setup`] →
-//! [`replay`] → [`live`] → [`check`] → [`cli`].
+//! Reading order: [`config`] → [`perception`] → [`scene_setup`] →
+//! [`replay`] and [`explain`] → [`live`] → [`calibrate`] → [`check`] → [`cli`].
 
 mod annotate;
+pub mod calibrate;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod coverage;
 mod draft;
-pub mod lamp;
+pub mod explain;
 pub mod live;
 pub mod models_command;
 pub mod perception;
 pub mod picture_watch;
 pub mod recording;
 pub mod replay;
+pub mod rules_command;
 pub mod scene_setup;
 pub mod stills;
 pub mod summary;

@@ -10,8 +10,6 @@ use models::{ColourMatrix, ColourRange, I420View};
 use protocol::Detections;
 use protocol::signal::{SignalReading, SignalSource};
 
-use crate::lamp;
-
 /// The planes of a frame, as the models crate reads them.
 pub fn view(frame: &Frame) -> I420View<'_> {
     I420View {
@@ -51,6 +49,7 @@ pub fn look(
         time_quality: frame.time_quality,
         aspect: frame.aspect,
         believed_from: detector.manifest().thresholds.high,
+        camera_motion: None,
         items: detector.detect(&picture)?,
     };
     inputs.push(Input::Detections(detections.canonical()));
@@ -64,7 +63,7 @@ fn lamps<'a>(
 ) -> impl Iterator<Item = Input> + 'a {
     scene.signals.iter().filter_map(move |signal| {
         let lamp = signal.lamp.as_ref()?;
-        let reading = lamp::read(picture, lamp);
+        let reading = edge_lamp::read(picture, lamp);
         Some(Input::Signal(SignalReading {
             group: signal.group.clone(),
             state: reading.state,

@@ -5,6 +5,9 @@
 //! line, whatever the length; a camera keeps the whole recording in memory, so
 //! there a recording of more than 512 MiB of text is refused.
 
+pub mod rolling;
+pub mod segment;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use edge_core::Input;
 use protocol::EventTime;
 
 use crate::draft::{self, Draft};
+pub use segment::{Cut, SegmentHead, series};
 
 /// Longest line that is read. A frame with a thousand objects has 100 kB.
 const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
@@ -67,6 +71,14 @@ pub enum RecordingError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder of several cameras, or of none.
+    #[error("{path} is not the recordings of one camera; {}", which(names))]
+    Which {
+        /// Which folder.
+        path: PathBuf,
+        /// Cameras that have recordings in it.
+        names: Vec<String>,
+    },
     /// Nothing in it.
     #[error("recording {path} has no detections in it; there is nothing to play")]
     Empty {
@@ -90,6 +102,15 @@ fn next_step(error: &std::io::Error) -> &'static str {
     }
 }
 
+fn which(names: &[String]) -> String {
+    if names.is_empty() {
+        return "there are no .jsonl or .jsonl.gz files in it; give the folder that \
+                `edge-agent run --record` writes, or a file"
+            .to_owned();
+    }
+    format!("add --camera, one of: {}", names.join(", "))
+}
+
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension()
         .is_some_and(|found| found.eq_ignore_ascii_case(extension))
@@ -110,6 +131,15 @@ fn is_compressed(path: &Path) -> bool {
     has_extension(&draft::without_part(path), "gz")
 }
 
+/// A line of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A segment begins: a new scene goes on with its state.
+    Segment(Box<SegmentHead>),
+    /// The scene saw this.
+    Input(Input),
+}
+
 /// Reads a recording, line by line.
 pub struct RecordingReader {
     path: PathBuf,
@@ -118,6 +148,9 @@ pub struct RecordingReader {
     /// Text read so far, decompressed.
     bytes: u64,
     text: String,
+    /// Whether it is a segment, which a power cut may have left without its end.
+    is_segment: bool,
+    is_cut: bool,
 }
 
 impl RecordingReader {
@@ -138,11 +171,51 @@ impl RecordingReader {
             line: 0,
             bytes: 0,
             text: String::new(),
+            is_segment: false,
+            is_cut: false,
         })
     }
 
-    /// The next input; `None` at the end.
+    /// Whether a segment was found to have no proper end: the agent was killed
+    /// while it wrote. What was read until then is whole.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// The next input, in whatever segment; `None` at the end.
     pub fn next_input(&mut self) -> Result<Option<Input>, RecordingError> {
+        loop {
+            match self.next_entry()? {
+                Some(Entry::Input(input)) => return Ok(Some(input)),
+                Some(Entry::Segment(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next line; `None` at the end.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, RecordingError> {
+        match self.read_entry() {
+            Ok(entry) => Ok(entry),
+            Err(RecordingError::File { error, .. })
+                if self.is_segment && error.kind() == std::io::ErrorKind::UnexpectedEof =>
+            {
+                self.is_cut = true;
+                Ok(None)
+            }
+            // A plain file: its last line has no end.
+            Err(RecordingError::Line { .. }) if self.is_segment && !self.text.ends_with('\n') => {
+                self.is_cut = true;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_entry(&mut self) -> Result<Option<Entry>, RecordingError> {
+        if self.is_cut {
+            return Ok(None);
+        }
         loop {
             self.text.clear();
             self.line += 1;
@@ -165,7 +238,13 @@ impl RecordingReader {
             if text.is_empty() {
                 continue;
             }
-            return serde_json::from_str(text)
+            let entry = if text.starts_with(segment::MARK) {
+                self.is_segment = true;
+                SegmentHead::parse(text).map(|head| Entry::Segment(Box::new(head)))
+            } else {
+                serde_json::from_str(text).map(Entry::Input)
+            };
+            return entry
                 .map(Some)
                 .map_err(|error| self.not_an_input(error.to_string()));
         }

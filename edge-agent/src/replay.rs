@@ -4,10 +4,11 @@
 //! to standard output (or a file) as JSON lines; words for people to standard
 //! error, so that a pipe gets nothing but events.
 
+mod inputs;
 mod outputs;
 
-use std::io::{IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -18,20 +19,49 @@ use edge_video::{ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::{CameraId, EventTime};
 
-use crate::config::{AgentConfig, BoxIdentity, CameraConfig};
+use crate::config::{AgentConfig, CameraConfig};
+use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
 use crate::picture_watch::PictureWatch;
+use crate::recording::is_recording;
 use crate::recording::{RecordingError, RecordingReader, RecordingWriter, is_recording};
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
-use outputs::{EventLines, leave, refuse_collisions};
+pub(crate) use inputs::{Player, choose_camera};
+use outputs::{Files, refuse_collisions};
+
+/// What is replayed.
+#[derive(Clone, Debug)]
+pub enum ReplaySource {
+    /// Pictures.
+    Clip(PathBuf),
+    /// A recording of inputs, or a folder of them as `run --record` writes it.
+    Inputs(PathBuf),
+}
+
+impl ReplaySource {
+    /// A clip, or a recording of inputs by its name (`.jsonl`, `.jsonl.gz`).
+    pub fn of(path: PathBuf) -> Self {
+        if is_recording(&path) {
+            Self::Inputs(path)
+        } else {
+            Self::Clip(path)
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        let (Self::Clip(path) | Self::Inputs(path)) = self;
+        path
+    }
+}
 
 /// What to replay, and what to make of it.
 #[derive(Debug)]
 pub struct ReplayRequest {
-    /// A clip, or a recording of inputs (`.jsonl`, `.jsonl.gz`).
-    pub clip: PathBuf,
+    /// What is replayed.
+    pub source: ReplaySource,
     /// Configuration with the camera's zones and rules.
     pub config: PathBuf,
     /// Which camera of it.
@@ -42,6 +72,10 @@ pub struct ReplayRequest {
     pub annotate: Option<PathBuf>,
     /// Where the scene's inputs go.
     pub record_inputs: Option<PathBuf>,
+    /// Where goes what nearly was an event.
+    pub near_misses: Option<PathBuf>,
+    /// Where goes how long each rule was watching, by hour.
+    pub coverage: Option<PathBuf>,
     /// The instant of the clip's first frame.
     pub start: EventTime,
     /// Frames to look at per second of media time, at most.
@@ -55,6 +89,8 @@ pub struct ReplayRequest {
 pub struct ReplayOutcome {
     /// Events by rule.
     pub summary: Summary,
+    /// How long each rule was watching.
+    pub coverage: CoverageTable,
     /// Frames looked at.
     pub frames: u64,
     /// What was wrong with the clip.
@@ -75,153 +111,138 @@ struct Pass {
 /// then stays beside, as `NAME.part`.
 pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<ReplayOutcome> {
     let config = AgentConfig::load(&request.config)?;
-    let camera = choose_camera(&config, request.camera.as_ref())?;
     refuse_collisions(request)?;
-    if is_recording(&request.clip) && request.annotate.is_some() {
+    if matches!(request.source, ReplaySource::Inputs(_)) && request.annotate.is_some() {
         bail!("a recording of inputs has no pictures; --annotate needs the clip itself");
     }
-    let mut events = EventLines::create(request.events.as_deref())?;
-    let mut recorder = request
-        .record_inputs
-        .as_deref()
-        .map(RecordingWriter::create)
-        .transpose()?;
     let mut sink = Sink {
-        events: events.lines(),
-        recorder: recorder.as_mut(),
+        files: Files::create(request)?,
         summary: Summary::default(),
+        coverage: CoverageTable::default(),
         outputs: Vec::new(),
     };
-    let pass = if is_recording(&request.clip) {
-        replay_recording(request, &config.identity, camera, &mut sink, stop)
-    } else {
-        replay_clip(request, &config, camera, &mut sink, stop)
+    let pass = match &request.source {
+        ReplaySource::Inputs(path) => {
+            replay_inputs(path, request.camera.as_ref(), &config, &mut sink, stop)
+        }
+        ReplaySource::Clip(path) => choose_camera(&config, request.camera.as_ref())
+            .and_then(|camera| replay_clip(path, request, &config, camera, &mut sink, stop)),
     };
-    let summary = sink.summary;
+    let Sink {
+        files,
+        summary,
+        coverage,
+        ..
+    } = sink;
     match pass {
         Ok(Pass {
             frames,
-            warnings,
-            is_whole: true,
-        }) => {
-            events.finish()?;
-            recorder.map(RecordingWriter::finish).transpose()?;
-            Ok(ReplayOutcome {
-                summary,
-                frames,
-                warnings,
-            })
-        }
-        Ok(Pass {
-            frames,
             mut warnings,
-            is_whole: false,
+            is_whole,
         }) => {
-            let left = leave(events, recorder)?;
-            warnings.push(format!("stopped before the end{left}"));
+            if is_whole {
+                files.finish()?;
+            } else {
+                let left = files.leave()?;
+                warnings.push(format!("stopped before the end{left}"));
+            }
             Ok(ReplayOutcome {
                 summary,
+                coverage,
                 frames,
                 warnings,
             })
         }
         // The first fault is the one to mend; a second one would hide it.
-        Err(error) => match leave(events, recorder) {
+        Err(error) => match files.leave() {
             Ok(left) if !left.is_empty() => Err(error.context(format!("failed{left}"))),
             _ => Err(error),
         },
     }
 }
 
-fn choose_camera<'a>(
-    config: &'a AgentConfig,
-    wanted: Option<&CameraId>,
-) -> anyhow::Result<&'a CameraConfig> {
-    let names = || {
-        config
-            .cameras
-            .iter()
-            .map(|c| c.id.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    match (wanted, config.cameras.as_slice()) {
-        (_, []) => bail!("{} has no [[camera]]", config.file.display()),
-        (None, [only]) => Ok(only),
-        (None, _) => bail!(
-            "which camera's zones and rules? add --camera, one of: {}",
-            names()
-        ),
-        (Some(id), cameras) => cameras
-            .iter()
-            .find(|camera| camera.id == *id)
-            .with_context(|| format!("there is no camera `{id}`; there are: {}", names())),
-    }
-}
-
 /// Where a scene's inputs and outputs go during a replay.
-struct Sink<'a> {
-    events: &'a mut dyn Write,
-    recorder: Option<&'a mut RecordingWriter>,
+struct Sink {
+    files: Files,
     summary: Summary,
+    coverage: CoverageTable,
     outputs: Vec<Output>,
 }
 
-impl Sink<'_> {
+impl Sink {
     fn handle(&mut self, scene: &mut Scene, input: Input) -> anyhow::Result<()> {
-        if let Some(recorder) = &mut self.recorder {
+        if let Some(recorder) = &mut self.files.recorder {
             recorder.write(&input)?;
         }
         scene.handle(input, &mut self.outputs);
+        self.tell()
+    }
+
+    /// Whether scenes are to say what nearly was an event.
+    fn prepare(&self, scene: &mut Scene) {
+        if self.files.near_misses.is_some() {
+            scene.tell_near_misses();
+        }
+    }
+
+    /// No more is coming of this scene: what it has not accounted for yet.
+    fn leave(&mut self, scene: &Scene) -> anyhow::Result<()> {
+        self.outputs
+            .extend(scene.coverage_now().map(Output::Coverage));
+        self.tell()
+    }
+
+    fn tell(&mut self) -> anyhow::Result<()> {
         for output in self.outputs.drain(..) {
-            if let Output::Event(event) = output {
-                self.summary.add(&event);
-                serde_json::to_writer(&mut *self.events, &event)
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| self.events.write_all(b"\n"))
-                    .context("cannot write the events")?;
+            match output {
+                Output::Event(event) => {
+                    self.summary.add(&event);
+                    self.files.events.write(&event)?;
+                }
+                Output::NearMiss(miss) => {
+                    if let Some(lines) = &mut self.files.near_misses {
+                        lines.write(&miss)?;
+                    }
+                }
+                Output::Coverage(hour) => {
+                    self.coverage.add(&hour);
+                    if let Some(lines) = &mut self.files.coverage {
+                        lines.write(&hour)?;
+                    }
+                }
+                Output::Evidence(_) => {}
             }
         }
         Ok(())
     }
 }
 
-fn replay_recording(
-    request: &ReplayRequest,
-    identity: &BoxIdentity,
-    camera: &CameraConfig,
-    sink: &mut Sink<'_>,
+fn replay_inputs(
+    path: &Path,
+    camera: Option<&CameraId>,
+    config: &AgentConfig,
+    sink: &mut Sink,
     stop: &StopFlag,
 ) -> anyhow::Result<Pass> {
-    let mut reader = RecordingReader::open(&request.clip)?;
-    let mut scene: Option<Scene> = None;
-    let mut waiting = Vec::new();
-    let mut frames = 0;
+    let mut player = Player::open(path, config, camera)?;
     let mut is_whole = true;
-    while let Some(input) = reader.next_input()? {
-        if stop.is_set() {
-            is_whole = false;
+    while let Some(scene) = player.next_scene()? {
+        sink.prepare(scene);
+        while let Some((scene, input)) = player.next_input()? {
+            if stop.is_set() {
+                is_whole = false;
+                break;
+            }
+            sink.handle(scene, input)?;
+        }
+        if let Some(scene) = player.scene().filter(|_| !player.is_continued()) {
+            sink.leave(scene)?;
+        }
+        if !is_whole {
             break;
         }
-        // The first frame tells the proportions that a calibration needs.
-        if let (None, Input::Detections(detections)) = (&scene, &input) {
-            let made = scene_setup::scene(identity, camera, None, detections.aspect)?;
-            let made = scene.insert(made);
-            for earlier in waiting.drain(..) {
-                sink.handle(made, earlier)?;
-            }
-        }
-        frames += u64::from(matches!(input, Input::Detections(_)));
-        match &mut scene {
-            Some(scene) => sink.handle(scene, input)?,
-            None => waiting.push(input),
-        }
     }
-    let mut warnings = Vec::new();
-    if frames == 0 && is_whole {
-        let path = request.clip.clone();
-        warnings.push(RecordingError::Empty { path }.to_string());
-    }
+    let (frames, warnings) = player.finish(is_whole);
     Ok(Pass {
         frames,
         warnings,
@@ -230,21 +251,22 @@ fn replay_recording(
 }
 
 fn replay_clip(
+    path: &Path,
     request: &ReplayRequest,
     config: &AgentConfig,
     camera: &CameraConfig,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink,
     stop: &StopFlag,
 ) -> anyhow::Result<Pass> {
     edge_video::init()?;
-    let mut clip = ClipReader::open(&request.clip, request.start)?;
+    let mut clip = ClipReader::open(path, request.start)?;
     let info = clip.info().clone();
     let mut detector = models_command::load_detector(&config.detector)?;
     let identity = DetectorIdentity::of(detector.manifest());
     if !request.quiet {
         eprintln!(
             "{}: {}×{}, {} in {}; model {} ({})",
-            request.clip.display(),
+            path.display(),
             info.width,
             info.height,
             info.codec,
@@ -273,12 +295,12 @@ fn replay_clip(
         }
         let scene = match &mut scene {
             Some(scene) => scene,
-            None => scene.insert(scene_setup::scene(
-                &config.identity,
-                camera,
-                Some(&identity),
-                frame.aspect,
-            )?),
+            None => {
+                let mut made =
+                    scene_setup::scene(&config.identity, camera, Some(&identity), frame.aspect)?;
+                sink.prepare(&mut made);
+                scene.insert(made)
+            }
         };
         if let Some(health) = watch.look(&frame) {
             sink.handle(scene, Input::Health(health))?;
@@ -304,10 +326,7 @@ fn replay_clip(
     progress.finish();
     let mut warnings = clip.warnings().to_vec();
     if frames == 0 && is_whole {
-        warnings.push(format!(
-            "{} gave no pictures at all",
-            request.clip.display()
-        ));
+        warnings.push(format!("{} gave no pictures at all", path.display()));
     }
     Ok(Pass {
         frames,
@@ -320,7 +339,7 @@ fn analyse(
     detector: &mut Detector,
     frame: &Frame,
     scene: &mut Scene,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink,
 ) -> anyhow::Result<()> {
     let inputs = perception::look(detector, frame, scene.config())
         .with_context(|| format!("frame {}", frame.number))?;

@@ -1,11 +1,13 @@
 //! A scene from a camera's configuration: identity, calibration, rules.
 
+use edge_core::calibration::{Sigmas, SurveyedPoint, fit_points};
 use edge_core::{Calibration, Fault, Identity, Scene};
 use protocol::event::Provenance;
 use protocol::units::Metres;
 use protocol::{Digest, ObjectClass};
 use sha2::{Digest as _, Sha256};
 
+use crate::calibrate::CalibrationFile;
 use crate::config::{BoxIdentity, CalibrationConfig, CameraConfig};
 
 /// The detector that feeds a scene, as written on its events.
@@ -102,12 +104,16 @@ pub fn scene(
 
 /// The calibration that a camera's table describes, or the key that hinders it.
 pub fn calibrate(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fault> {
+    if let Some(file) = &config.loaded {
+        return from_file(file, aspect);
+    }
     match (config.image_to_ground, config.residual_m) {
         (Some(image_to_ground), Some(residual_m)) => Ok(Calibrated {
             calibration: Calibration {
                 image_to_ground,
                 residual_m: Metres(residual_m),
                 points: 0,
+                ..Calibration::default()
             },
             doubts: Vec::new(),
         }),
@@ -119,49 +125,79 @@ pub fn calibrate(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, 
     }
 }
 
-#[cfg(feature = "cv")]
+/// What `edge-agent calibrate` has written, for pictures of the same shape.
+fn from_file(file: &CalibrationFile, aspect: f64) -> Result<Calibrated, Fault> {
+    if (file.aspect() / aspect - 1.0).abs() > 0.01 {
+        let [width, height] = file.picture;
+        return Err(Fault::new(
+            "calibration.file",
+            format!(
+                "was made in pictures of {width} by {height}, and the camera's are {aspect:.3} times as \
+                 wide as high; calibrate in a still of the stream that is analysed"
+            ),
+        ));
+    }
+    let mut doubts = Vec::new();
+    if file.calibration.is_mirrored() {
+        doubts.push(MIRRORED.to_owned());
+    }
+    Ok(Calibrated {
+        calibration: file.calibration,
+        doubts,
+    })
+}
+
+const MIRRORED: &str = "the ground is mirrored, so left and right are exchanged; write east \
+     before north in `ground`, or look for two points that are swapped";
+
+/// A click is good for this, in picture heights: two pixels of 1080.
+const CLICK: f64 = 0.002;
+/// A place on the ground is good for this, m: a tape along the kerb.
+const TAPE_M: f64 = 0.05;
+
 fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fault> {
-    let points: Vec<edge_stills::Survey> = config
+    let fault = |message: String| Fault::new("calibration.points", message);
+    let points: Vec<SurveyedPoint> = config
         .points
         .iter()
-        .map(|point| edge_stills::Survey {
+        .map(|point| SurveyedPoint {
             image: point.image,
             ground: point.ground,
         })
         .collect();
-    let homography = edge_stills::estimate_homography(&points, aspect)
-        .map_err(|error| Fault::new("calibration.points", error.to_string()))?;
+    // OpenCV's side names the points that coincide or lie in line.
+    #[cfg(feature = "cv")]
+    {
+        let survey: Vec<edge_stills::Survey> = points
+            .iter()
+            .map(|point| edge_stills::Survey {
+                image: point.image,
+                ground: point.ground,
+            })
+            .collect();
+        edge_stills::estimate_homography(&survey, aspect)
+            .map_err(|error| fault(error.to_string()))?;
+    }
+    let sigmas = Sigmas {
+        click: CLICK,
+        ground_m: TAPE_M,
+    };
+    let fitted =
+        fit_points(&points, (aspect, None), sigmas).map_err(|error| fault(error.to_string()))?;
     let mut doubts = Vec::new();
-    if homography.redundancy() == 0 {
+    if fitted.misfit.is_none() {
         doubts.push(
             "four points fit exactly, also when one was measured wrongly; survey a fifth"
                 .to_owned(),
         );
     }
-    if homography.is_mirrored() {
-        doubts.push(
-            "the ground is mirrored, so left and right are exchanged; write east before north in \
-             `ground`, or look for two points that are swapped"
-                .to_owned(),
-        );
+    if fitted.calibration.is_mirrored() {
+        doubts.push(MIRRORED.to_owned());
     }
     Ok(Calibrated {
-        calibration: Calibration {
-            image_to_ground: homography.matrix,
-            residual_m: homography.residual_m,
-            points: points.len(),
-        },
+        calibration: fitted.calibration,
         doubts,
     })
-}
-
-#[cfg(not(feature = "cv"))]
-fn from_points(_: &CalibrationConfig, _: f64) -> Result<Calibrated, Fault> {
-    Err(Fault::new(
-        "calibration.points",
-        "this agent was built without OpenCV (feature `cv`) and cannot estimate a homography \
-         from points; give `image_to_ground` instead, or install the full build",
-    ))
 }
 
 /// What events say that they were measured by: the matrix and how good it is.
@@ -172,6 +208,21 @@ fn digest_of(calibration: &Calibration) -> Digest {
     }
     hash.update(calibration.residual_m.0.to_le_bytes());
     hash.update((calibration.points as u64).to_le_bytes());
+    // Version 1 had no more, and its digests stay what they were.
+    if let Some(lens) = &calibration.lens {
+        let lens = [
+            lens.fx, lens.fy, lens.cx, lens.cy, lens.k1, lens.k2, lens.p1, lens.p2, lens.k3,
+        ];
+        for value in lens {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    if let Some(uncertainty) = &calibration.uncertainty {
+        let at = [uncertainty.at.x, uncertainty.at.y];
+        for value in at.iter().chain(uncertainty.covariance.as_flattened()) {
+            hash.update(value.to_le_bytes());
+        }
+    }
     Digest(hash.finalize().into())
 }
 
@@ -185,6 +236,7 @@ mod tests {
             image_to_ground: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
             residual_m: Metres(0.1),
             points: 6,
+            ..Calibration::default()
         };
         let worse = Calibration {
             residual_m: Metres(0.2),
@@ -218,6 +270,8 @@ mod tests {
                 .collect(),
             image_to_ground: None,
             residual_m: None,
+            file: None,
+            loaded: None,
         };
         let doubts = |points: &[([f64; 2], [f64; 2])]| {
             calibrate(&survey(points), 16.0 / 9.0).unwrap().doubts

@@ -103,8 +103,68 @@ pub struct Detections {
     /// it travels with what they saw, and a replay believes what live believed.
     #[serde(default = "believed_from_by_default")]
     pub believed_from: f64,
+    /// How the camera itself moved since the last picture whose detections were
+    /// handed over, where the shell measures that; `None`: it stood still, or
+    /// nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera_motion: Option<CameraMotion>,
     /// What was seen, in any order.
     pub items: Vec<Detection>,
+}
+
+/// Where the points of the previous picture are in this one: a turned, scaled
+/// and shifted picture (a similarity), as a pole in the wind or a truck that
+/// shakes the bridge makes it.
+///
+/// In picture heights on both axes, from the upper left corner:
+/// `x' = a·x − b·y + shift_x` and `y' = b·x + a·y + shift_y`, where `a` and `b`
+/// are scale times cosine and sine of the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CameraMotion {
+    /// Scale times cosine of the turn; 1 for none.
+    pub a: f64,
+    /// Scale times sine of the turn, clockwise positive; 0 for none.
+    pub b: f64,
+    /// Rightwards, in picture heights.
+    pub shift_x: f64,
+    /// Downwards, in picture heights.
+    pub shift_y: f64,
+}
+
+/// No picture of the same place is magnified more than this by the next.
+const MOST_SCALE: f64 = 2.0;
+/// Farther than this, in picture heights, the next picture shows another place.
+const MOST_SHIFT: f64 = 2.0;
+
+impl CameraMotion {
+    /// A camera that stood still.
+    pub const NONE: Self = Self {
+        a: 1.0,
+        b: 0.0,
+        shift_x: 0.0,
+        shift_y: 0.0,
+    };
+
+    /// Rounded to 10⁻⁷; `None` for what is no motion between two pictures.
+    #[must_use]
+    pub fn canonical(self) -> Option<Self> {
+        let scale = self.scale();
+        let is_credible = (1.0 / MOST_SCALE..=MOST_SCALE).contains(&scale)
+            && self.shift_x.abs() <= MOST_SHIFT
+            && self.shift_y.abs() <= MOST_SHIFT;
+        let round = |value: f64| crate::units::rounded(value, 7);
+        is_credible.then(|| Self {
+            a: round(self.a),
+            b: round(self.b),
+            shift_x: round(self.shift_x),
+            shift_y: round(self.shift_y),
+        })
+    }
+
+    /// How much larger everything is than in the previous picture.
+    pub fn scale(&self) -> f64 {
+        (self.a * self.a + self.b * self.b).sqrt()
+    }
 }
 
 /// What recordings without [`Detections::believed_from`] were judged by.
@@ -118,7 +178,7 @@ impl Detections {
     /// Rounds scores and edges to what is recorded (10⁻⁵ of the picture, a
     /// fiftieth of a pixel at 1080p) and puts them in canonical order. A
     /// `believed_from` that is no number becomes the default, one outside 0 to
-    /// 1 the nearest bound.
+    /// 1 the nearest bound; a camera motion that is none is left out.
     ///
     /// The detector's shell calls this once, so that a live scene and a replay
     /// of its recording start from the same bytes.
@@ -131,6 +191,7 @@ impl Detections {
         } else {
             round(self.believed_from.clamp(0.0, 1.0))
         };
+        self.camera_motion = self.camera_motion.and_then(CameraMotion::canonical);
         self.items.retain(|d| {
             let b = d.bounds;
             [d.score, b.x, b.y, b.width, b.height]
@@ -144,7 +205,8 @@ impl Detections {
             let edges: [f64; 4] = item.bounds.into();
             item.bounds = edges.map(round).into();
         }
-        self.items.sort_by(|a, b| {
+        // What compares equal is equal; a stable sort would allocate every time.
+        self.items.sort_unstable_by(|a, b| {
             b.score
                 .total_cmp(&a.score)
                 .then_with(|| a.class.cmp(&b.class))
@@ -190,6 +252,7 @@ mod tests {
             time_quality: TimeQuality::Media,
             aspect: 16.0 / 9.0,
             believed_from: 0.3,
+            camera_motion: None,
             items,
         };
         let one = frame(vec![
@@ -217,9 +280,36 @@ mod tests {
                 time_quality: TimeQuality::Media,
                 aspect: 1.5,
                 believed_from: said,
+                camera_motion: None,
                 items: Vec::new(),
             };
             assert_eq!(frame.canonical().believed_from, canonical, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_camera_motion_is_rounded_and_one_of_no_camera_is_left_out() {
+        let motion = |a, b, shift_x, shift_y| {
+            CameraMotion {
+                a,
+                b,
+                shift_x,
+                shift_y,
+            }
+            .canonical()
+        };
+        assert_eq!(motion(1.0, 0.0, 0.0, -0.0), Some(CameraMotion::NONE));
+        let small = motion(1.000_000_04, 0.01, 0.012_345_678, 0.0).unwrap();
+        assert_eq!((small.a, small.shift_x), (1.0, 0.012_345_7));
+        for nonsense in [
+            motion(0.0, 0.0, 0.0, 0.0),
+            motion(f64::NAN, 0.0, 0.0, 0.0),
+            motion(1.0, f64::INFINITY, 0.0, 0.0),
+            motion(1e300, 1e300, 0.0, 0.0),
+            motion(1.0, 0.0, 3.0, 0.0),
+            motion(1.0, 0.0, 0.0, f64::NEG_INFINITY),
+        ] {
+            assert_eq!(nonsense, None);
         }
     }
 

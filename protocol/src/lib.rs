@@ -6,7 +6,7 @@
 //! a newer box); configuration, which is not here, refuses them.
 //!
 //! Reading order: [`time`] and [`units`] → [`id`] → [`geometry`] →
-//! [`detections`] and [`signal`] → [`event`] → [`evidence`] → [`status`] →
+//! [`detections`], [`signal`] and [`spat`] → [`event`] → [`evidence`] → [`status`] →
 //! [`envelope`] → [`receipt`] → [`topic`].
 
 pub mod detections;
@@ -17,12 +17,13 @@ pub mod geometry;
 pub mod id;
 pub mod receipt;
 pub mod signal;
+pub mod spat;
 pub mod status;
 pub mod time;
 pub mod topic;
 pub mod units;
 
-pub use detections::{Detection, Detections, ObjectClass};
+pub use detections::{CameraMotion, Detection, Detections, ObjectClass};
 pub use envelope::Envelope;
 pub use event::{Event, EventKind, Phase, Predicate, Severity};
 pub use evidence::{Digest, EvidenceItem, EvidenceManifest};

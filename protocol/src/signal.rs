@@ -6,6 +6,10 @@ use crate::id::SignalGroupId;
 use crate::time::EventTime;
 
 /// The state of one signal group.
+///
+/// An arrow is a group of its own, so `Green` of the group `north-right` means
+/// its green arrow, protected or permissive alike. All-red is no state of a
+/// group but of a junction: every group is `Red`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // the words are their own meaning
@@ -14,6 +18,8 @@ pub enum SignalState {
     RedAmber,
     Amber,
     Green,
+    /// Stop, then go when the way is clear; at a level crossing: do not go. No red phase.
+    FlashingRed,
     FlashingAmber,
     /// No lamp lit.
     Dark,
@@ -30,11 +36,24 @@ impl SignalState {
             Self::RedAmber => "red_amber",
             Self::Amber => "amber",
             Self::Green => "green",
+            Self::FlashingRed => "flashing_red",
             Self::FlashingAmber => "flashing_amber",
             Self::Dark => "dark",
             Self::Unknown => "unknown",
         }
     }
+
+    /// Every state, for tables and tests.
+    pub const ALL: [Self; 8] = [
+        Self::Red,
+        Self::RedAmber,
+        Self::Amber,
+        Self::Green,
+        Self::FlashingRed,
+        Self::FlashingAmber,
+        Self::Dark,
+        Self::Unknown,
+    ];
 }
 
 /// Where a reading came from.

@@ -129,7 +129,7 @@ const LONGEST_STRETCH_US: i64 = 24 * HOUR_US;
 pub(crate) type Verdict = Option<Unwatched>;
 
 /// The account of every rule for the hour that runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Account {
     hour: Option<i64>,
     rules: Vec<Tally>,
@@ -137,7 +137,7 @@ pub(crate) struct Account {
     until: Option<i64>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Tally {
     watched_us: i64,
     unwatched_us: BTreeMap<Unwatched, i64>,
@@ -200,6 +200,29 @@ impl Account {
                 *tally.unwatched_us.entry(reason).or_default() += moved;
             }
         }
+    }
+
+    /// Every rule's account of the hour that runs, in their order; empty before the first frame.
+    pub(crate) fn running(&self) -> impl Iterator<Item = CoverageTally> + '_ {
+        self.hour.into_iter().flat_map(|hour| {
+            self.rules.iter().map(move |tally| CoverageTally {
+                hour,
+                watched_us: tally.watched_us,
+                unwatched_us: tally.unwatched_us.clone(),
+            })
+        })
+    }
+
+    /// Goes on with an account that was saved, if it is of as many rules.
+    pub(crate) fn resume(&mut self, saved: Self) {
+        if saved.rules.len() == self.rules.len() {
+            *self = saved;
+        }
+    }
+
+    /// Forgets what was told meanwhile; the time goes on from where it was.
+    pub(crate) fn clear(&mut self) {
+        self.rules.fill_with(Tally::default);
     }
 
     /// Ends the hour that runs.

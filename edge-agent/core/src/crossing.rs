@@ -1,7 +1,9 @@
 //! Crossing a directed line, so that it cannot be miscounted.
 //!
 //! Only *definite* positions count: a contact point farther from the line than
-//! a band that scales with the road user's box. A crossing is the change from
+//! a band that scales with the road user's box, or one that has been on the
+//! same side of a narrower band at every look for a while, as of who waits
+//! just behind a stop line. A crossing is the change from
 //! definitely behind to definitely beyond (or back) on a way that meets the
 //! line between its ends. Flicker and standing on the line stay within the
 //! band and are nothing; a track born beyond the line has crossed nothing; a
@@ -17,6 +19,12 @@ use crate::tracker::Spot;
 
 /// Half the width of the band, in box heights: twice a detector's jitter.
 pub const BAND_HEIGHTS: f64 = 0.1;
+/// Half the width of the band for who stays on one side of it …
+pub const SETTLED_BAND_HEIGHTS: f64 = 0.03;
+/// … for this long, s …
+const SETTLED_S: f64 = 0.8;
+/// … and at this many looks at least.
+const SETTLED_LOOKS: u32 = 4;
 /// A road user moves at most this far between sightings, in box heights …
 const LEAP_HEIGHTS: f64 = 0.8;
 /// … and this much more per second.
@@ -51,6 +59,8 @@ pub struct Crossed {
     pub before: Spot,
     /// How far before the line that was, in box heights.
     pub before_heights: f64,
+    /// How far it had to be at least to be definite.
+    pub least_before_heights: f64,
     /// The first definite sighting after.
     pub after: Spot,
 }
@@ -97,12 +107,22 @@ impl Gate {
     }
 }
 
+/// A stay on one side of the narrower band.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    is_beyond: bool,
+    since: EventTime,
+    looks: u32,
+}
+
 /// One road user and one line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Crossing {
     previous: Option<(Spot, f64)>,
-    /// The last definite sighting: negative for behind.
-    definite: Option<(Spot, f64)>,
+    /// The last definite sighting: negative for behind; and the band that it was outside of.
+    definite: Option<(Spot, f64, f64)>,
+    /// Since when every look was on the same side of the narrower band.
+    side: Option<Side>,
     /// When and where the contact point last changed sides, definite or not.
     on_line: Option<(EventTime, Point)>,
 }
@@ -112,8 +132,8 @@ impl Crossing {
     pub fn behind(&self) -> Option<&Spot> {
         self.definite
             .as_ref()
-            .filter(|(_, beyond)| *beyond < 0.0)
-            .map(|(spot, _)| spot)
+            .filter(|(_, beyond, _)| *beyond < 0.0)
+            .map(|(spot, ..)| spot)
     }
 
     /// Takes the next sighting, in order of time.
@@ -128,10 +148,16 @@ impl Crossing {
             }
         }
         self.previous = Some((*spot, beyond));
-        if beyond.abs() <= BAND_HEIGHTS {
+        let band = if beyond.abs() > BAND_HEIGHTS {
+            self.stay(beyond, spot.at.time);
+            BAND_HEIGHTS
+        } else if self.stay(beyond, spot.at.time) {
+            SETTLED_BAND_HEIGHTS
+        } else {
             return None;
-        }
-        let (before, before_heights) = self.definite.replace((*spot, beyond))?;
+        };
+        let (before, before_heights, least_before_heights) =
+            self.definite.replace((*spot, beyond, band))?;
         if (before_heights < 0.0) == (beyond < 0.0) {
             return None;
         }
@@ -146,11 +172,33 @@ impl Crossing {
             foot,
             before,
             before_heights: before_heights.abs(),
+            least_before_heights,
             after: *spot,
         })
     }
+
+    /// Whether it has stayed on this side of the narrower band long enough.
+    fn stay(&mut self, beyond: f64, now: EventTime) -> bool {
+        if beyond.abs() <= SETTLED_BAND_HEIGHTS {
+            self.side = None;
+            return false;
+        }
+        let is_beyond = beyond > 0.0;
+        let new = Side {
+            is_beyond,
+            since: now,
+            looks: 0,
+        };
+        let side = self.side.get_or_insert(new);
+        if side.is_beyond != is_beyond {
+            *side = new;
+        }
+        side.looks = side.looks.saturating_add(1);
+        side.looks >= SETTLED_LOOKS && now.since(side.since).0 >= SETTLED_S
+    }
 }
 
+/// Whether no road user can have come from the one to the other: the id changed bodies.
 fn is_leap(from: &Spot, to: &Spot) -> bool {
     let height = f64::midpoint(from.height, to.height).max(1e-6);
     let dt = to.at.time.since(from.at.time).0.max(0.0);

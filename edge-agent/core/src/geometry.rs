@@ -45,6 +45,18 @@ impl Vector {
         self.x * other.y - self.y * other.x
     }
 
+    /// The distance from the nearest point of a segment.
+    pub fn distance_to_segment(self, (a, b): (Self, Self)) -> f64 {
+        let along = b - a;
+        let squared = along.dot(along);
+        let part = if squared > 0.0 {
+            ((self - a).dot(along) / squared).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        (self - (a + along * part)).length()
+    }
+
     /// The same direction with length 1; `None` for no direction.
     pub fn unit(self) -> Option<Self> {
         let length = self.length();
@@ -124,6 +136,24 @@ pub fn polygon_contains(polygon: &[Point], p: Point) -> bool {
     inside
 }
 
+/// How far inside the boundary of a simple polygon a point is, in picture
+/// heights; negative outside.
+pub fn distance_inside(polygon: &[Point], p: Point, aspect: f64) -> f64 {
+    let point = Vector::isotropic(p, aspect);
+    let mut nearest = f64::INFINITY;
+    for (i, a) in polygon.iter().enumerate() {
+        let a = Vector::isotropic(*a, aspect);
+        let edge = Vector::isotropic(polygon[(i + 1) % polygon.len()], aspect) - a;
+        let along = (point - a).dot(edge) / edge.dot(edge).max(1e-18);
+        nearest = nearest.min((point - a - edge * along.clamp(0.0, 1.0)).length());
+    }
+    if polygon_contains(polygon, p) {
+        nearest
+    } else {
+        -nearest
+    }
+}
+
 /// Area of a simple polygon, as a fraction of the picture.
 pub fn polygon_area(polygon: &[Point]) -> f64 {
     let mut twice = 0.0;
@@ -200,6 +230,21 @@ impl IsoBox {
             * span(self.centre.y, self.height, other.centre.y, other.height)
     }
 
+    /// Intersection over union of the two spans from top to bottom, 0 to 1.
+    pub fn height_iou(&self, other: &Self) -> f64 {
+        let (top, bottom) = (
+            self.centre.y - self.height / 2.0,
+            self.centre.y + self.height / 2.0,
+        );
+        let (other_top, other_bottom) = (
+            other.centre.y - other.height / 2.0,
+            other.centre.y + other.height / 2.0,
+        );
+        let shared = bottom.min(other_bottom) - top.max(other_top);
+        let all = bottom.max(other_bottom) - top.min(other_top);
+        if shared > 0.0 { shared / all } else { 0.0 }
+    }
+
     /// Intersection over union, 0 to 1.
     pub fn iou(&self, other: &Self) -> f64 {
         let shared = self.overlap(other);
@@ -235,6 +280,21 @@ mod tests {
         assert!((polygon_area(&l_shape) - 0.39).abs() < 1e-12);
         assert!(polygon_contains(&l_shape, [0.2, 0.8].into()));
         assert!(!polygon_contains(&l_shape, [0.8, 0.8].into()));
+    }
+
+    #[test]
+    fn the_distance_to_a_boundary_is_in_picture_heights() {
+        let zone = points(&[[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]);
+        for (p, expected) in [
+            ([0.5, 0.5], 0.25),
+            ([0.3, 0.5], 0.1),
+            ([0.2, 0.5], -0.1),
+            ([0.5, 0.9], -0.15),
+            ([0.1, 0.1], -f64::sqrt(0.3 * 0.3 + 0.15 * 0.15)),
+        ] {
+            let found = distance_inside(&zone, p.into(), 2.0);
+            assert!((found - expected).abs() < 1e-12, "{p:?} {found}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! random number or a file in the core adds a variant here instead.
 
 use protocol::event::FrameTime;
-use protocol::{Detections, Event, EventId, EventTime, SignalReading};
+use protocol::{
+    Detections, Event, EventId, EventTime, NormBox, ObjectClass, RuleId, SignalReading, TrackId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::coverage::CoverageHour;
@@ -77,6 +79,32 @@ pub enum Output {
     NearMiss(NearMiss),
     /// How long a rule was watching in an hour that is over.
     Coverage(CoverageHour),
+    /// A measured speed, legal or not, of a rule that was asked for all of
+    /// them; for statistics on the box, not for the outbox.
+    Speed(SpeedMeasured),
+}
+
+/// How fast a vehicle drove through a gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpeedMeasured {
+    /// Whose gate.
+    pub rule: RuleId,
+    /// Who.
+    pub track: TrackId,
+    /// What, by vote.
+    pub class: ObjectClass,
+    /// The last frame that showed it in the gate.
+    pub at: FrameTime,
+    /// The detector's box in that frame.
+    pub bounds: NormBox,
+    /// Mean speed over the gate.
+    pub speed_kmh: f64,
+    /// Lower end of the 95 % interval.
+    pub low_kmh: f64,
+    /// Upper end.
+    pub high_kmh: f64,
+    /// On how many looks it rests.
+    pub looks: usize,
 }
 
 /// Which pictures prove an event.

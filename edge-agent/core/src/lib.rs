@@ -7,11 +7,13 @@
 //! no calibration has no metres.
 //!
 //! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
-//! [`calibration`], [`marks`] and [`observation`] → [`signals`] and [`crossing`] →
-//! [`rules`] → [`coverage`] and [`near_miss`].
+//! [`calibration`], [`marks`] and [`observation`] → [`signals`], [`crossing`], [`queue`]
+//! and [`speed`] → [`rules`] → [`coverage`] and [`near_miss`]; [`state`] is for restarts
+//! and cuts of a recording.
 
 pub mod input;
 pub mod scene;
+pub mod state;
 
 pub mod config;
 
@@ -22,11 +24,15 @@ pub mod tracker;
 pub mod calibration;
 pub mod marks;
 pub mod observation;
+pub mod stance;
 
 pub mod crossing;
 pub mod health;
+pub mod queue;
 pub mod schedule;
 pub mod signals;
+
+pub mod speed;
 
 pub mod rules;
 
@@ -35,12 +41,14 @@ pub mod near_miss;
 
 pub use calibration::Calibration;
 pub use config::{
-    Fault, Lamp, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup, Zone,
+    Fault, Lamp, LampColour, LampLayout, Line, MqttSignal, RuleConfig, SceneConfig, SignalGroup,
+    SignalUse, StaleAfter, StopLine, Zone,
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};
-pub use input::{EvidenceRequest, Gap, GapReason, Input, Output};
+pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
 pub use scene::{Identity, Scene, TrackView};
+pub use state::SceneState;
 pub use tracker::TrackerConfig;

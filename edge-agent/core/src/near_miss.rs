@@ -103,7 +103,7 @@ impl NearMisses {
             .collect()
     }
 
-    /// Takes what is kept of one rule about somebody.
+    /// Takes what one rule kept of a subject.
     pub(crate) fn take_of(&mut self, rule: usize, subject: TrackId) -> Option<NearMiss> {
         self.kept.remove(&(rule, subject))
     }

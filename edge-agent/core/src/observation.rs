@@ -15,7 +15,9 @@ use crate::calibration::Ground;
 use crate::geometry::Vector;
 use crate::health::Health;
 use crate::marks::Mark;
+use crate::queue::Queues;
 use crate::signals::SignalBoard;
+use crate::stance::{Size, Stance};
 use crate::tracker::{Group, RiderCount, Spot, Track};
 
 /// In what a length was measured.
@@ -165,6 +167,12 @@ impl Motion {
     }
 }
 
+/// This part of a lower edge must be covered for its place to be unknown …
+const COVERED: f64 = 0.5;
+/// … by a box that reaches farther down by this part of its height.
+const COVER_EDGE: f64 = 0.1;
+/// A filtered lower edge jitters by this part of the box's height.
+const JITTER: f64 = 0.015;
 /// Motion is taken over at most this, s.
 const OVER_S: f64 = 1.2;
 /// And over at least this, s.
@@ -187,6 +195,8 @@ pub struct Observation {
     pub spot: Spot,
     /// How it moves; unknown for the first moments.
     pub motion: Option<Motion>,
+    /// What it covers of the road; of vehicles that were seen to move, where calibrated.
+    pub stance: Option<Stance>,
     /// Whether it is a person on a two-wheeler, by a vote over its recent life.
     pub is_rider: bool,
     /// The same in this frame alone; `None` where it shows no two-wheeler at all.
@@ -221,6 +231,7 @@ impl Observation {
                 bounds: track.bounds,
                 spot,
                 motion: Motion::of(track.trail(), &spot),
+                stance: track.stance(sight),
                 is_rider: track.is_rider(),
                 rides_now: track.rides_now(),
                 mount: track.mount(),
@@ -228,6 +239,17 @@ impl Observation {
                 index,
             });
         }
+    }
+}
+
+/// Half the usual length and width of a vehicle, m.
+pub(crate) fn half_size(class: ObjectClass) -> Option<(f64, f64)> {
+    match class {
+        ObjectClass::Bus => Some((5.5, 1.25)),
+        ObjectClass::Truck => Some((3.5, 1.2)),
+        ObjectClass::Car => Some((2.2, 0.9)),
+        ObjectClass::Motorcycle | ObjectClass::Bicycle => Some((1.0, 0.4)),
+        _ => None,
     }
 }
 
@@ -241,6 +263,49 @@ pub struct Sight<'a> {
 }
 
 impl Sight<'_> {
+    /// What a detector's jitter of a lower edge is worth on the ground, m: a
+    /// pixel far away is metres.
+    pub fn blur(&self, spot: &Spot) -> Option<f64> {
+        let (ground, here) = (self.ground?, spot.ground?);
+        let below = Point {
+            x: spot.foot.x,
+            y: spot.foot.y + JITTER * spot.height,
+        };
+        Some((ground.to_ground(below)? - here).length())
+    }
+
+    /// How far a spot is from the nearest edge of a polygon of the picture: on
+    /// the ground where edge and spot are on it, else in the spot's box heights.
+    pub fn distance_to(&self, polygon: &[Point], spot: &Spot) -> (Basis, f64) {
+        let corners = polygon.iter();
+        let edges = corners.clone().zip(corners.cycle().skip(1));
+        let on_ground = spot.ground.zip(self.ground).and_then(|(here, ground)| {
+            edges.clone().try_fold(f64::INFINITY, |least, (a, b)| {
+                let edge = (ground.to_ground(*a)?, ground.to_ground(*b)?);
+                Some(least.min(here.distance_to_segment(edge)))
+            })
+        });
+        if let Some(metres) = on_ground {
+            return (Basis::Ground, metres);
+        }
+        let isotropic = |p: &Point| Vector::isotropic(*p, self.aspect);
+        let least = edges
+            .map(|(a, b)| spot.iso.distance_to_segment((isotropic(a), isotropic(b))))
+            .fold(f64::INFINITY, f64::min);
+        (Basis::Picture, least / spot.height.max(1e-6))
+    }
+
+    /// The area of a polygon of the picture on the ground, m²; `None` where it
+    /// reaches up to the horizon or nothing is calibrated.
+    pub fn ground_area(&self, polygon: &[Point]) -> Option<f64> {
+        let ground = self.ground?;
+        let corners: Option<Vec<Vector>> = polygon.iter().map(|p| ground.to_ground(*p)).collect();
+        let corners = corners?;
+        let next = corners.iter().cycle().skip(1);
+        let twice: f64 = corners.iter().zip(next).map(|(a, b)| a.cross(*b)).sum();
+        Some(twice.abs() / 2.0)
+    }
+
     /// The spot of a contact point.
     pub fn spot(&self, foot: Point, height: f64, at: FrameTime) -> Spot {
         Spot {
@@ -271,6 +336,8 @@ pub struct FrameView<'a> {
     pub signals: &'a SignalBoard,
     /// How places become spots.
     pub sight: Sight<'a>,
+    /// Who stands in a queue or waits before a red light.
+    pub queue: &'a Queues,
     /// What the picture is good for. Rules that judge by places are not asked
     /// while it is not well.
     pub health: Health,
@@ -281,6 +348,61 @@ impl<'a> FrameView<'a> {
     /// Where a road user was before.
     pub fn trail(&self, user: &Observation) -> &'a VecDeque<Spot> {
         self.tracks[user.index].trail()
+    }
+
+    /// Where a vehicle stands: the middle of its footprint where calibrated,
+    /// else where it touches the ground.
+    ///
+    /// The lower edge of a box is the *nearest* corner of a vehicle, which for
+    /// one that is seen obliquely is half a lane beside it and in another zone.
+    pub fn stand(&self, user: &Observation) -> Point {
+        let ground = self.sight.ground.zip(self.footprint(user));
+        ground
+            .and_then(|(ground, middle)| ground.to_image(middle))
+            .unwrap_or(user.spot.foot)
+    }
+
+    /// The middle of a vehicle's footprint on the ground, where calibrated.
+    pub fn footprint(&self, user: &Observation) -> Option<Vector> {
+        let ground = self.sight.ground?;
+        let near = user.spot.ground?;
+        let (half_length, half_width) = half_size(user.class)?;
+        let foot = user.spot.foot;
+        let above = Point {
+            x: foot.x,
+            y: foot.y - 0.25 * user.bounds.height.clamp(0.004, 0.2),
+        };
+        let away = (ground.to_ground(above)? - near).unit()?;
+        let course = self.queue.course(user.track).and_then(|c| c.ground);
+        // How far its body reaches towards the camera.
+        let reach = course.map_or(f64::midpoint(half_length, half_width), |course| {
+            half_length * course.dot(away).abs() + half_width * course.cross(away).abs()
+        });
+        Some(near + away * reach)
+    }
+
+    /// Whether something nearer covers the lower edge of a road user's box, so
+    /// that nobody sees where it touches the ground.
+    pub fn is_covered(&self, user: &Observation) -> bool {
+        let own = &user.bounds;
+        let bottom = own.y + own.height;
+        self.users.iter().any(|other| {
+            let theirs = &other.bounds;
+            let shared = (own.x + own.width).min(theirs.x + theirs.width) - own.x.max(theirs.x);
+            // A detector's box of what is visible ends where the other begins.
+            let begins = theirs.y - COVER_EDGE * own.height;
+            let ends = theirs.y + theirs.height;
+            other.track != user.track
+                && shared >= COVERED * own.width
+                && begins < bottom
+                && ends > bottom + COVER_EDGE * own.height
+        })
+    }
+
+    /// A road user's box as the detector gave it, before any filter: what
+    /// measures must not lag behind.
+    pub fn detected(&self, user: &Observation) -> NormBox {
+        self.tracks[user.index].detected(self.sight.aspect)
     }
 
     /// The observation of a track at this frame.
@@ -297,6 +419,16 @@ impl<'a> FrameView<'a> {
         self.tracks
             .binary_search_by(|known| known.id.cmp(&track))
             .is_ok_and(|index| self.tracks[index].seen == self.at)
+    }
+
+    /// The way a vehicle headed when it was last seen to move, on the ground.
+    pub fn heading(&self, user: &Observation) -> Option<Vector> {
+        self.tracks[user.index].heading()
+    }
+
+    /// How long and wide a road user is, by its votes; `None` for what is no vehicle.
+    pub fn size(&self, user: &Observation) -> Option<Size> {
+        self.tracks[user.index].size()
     }
 
     /// The first frame that showed a road user.

@@ -5,6 +5,7 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
+
 use protocol::event::{FrameTime, Place, Provenance};
 use protocol::id::SignalGroupId;
 use protocol::units::{KmPerHour, rounded};
@@ -15,14 +16,16 @@ use protocol::{
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
-use crate::coverage::{Account, Unwatched};
+use crate::coverage::{Account, CoverageHour, Unwatched};
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::marks::MarkBoard;
 use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Motion, Observation, Sight};
+use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
+use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
 
 /// Whose scene it is and by what its events are made.
@@ -69,6 +72,7 @@ pub struct Scene {
     ground: Option<Ground>,
     tracker: Tracker,
     signals: SignalBoard,
+    queues: Queues,
     rules: Vec<Box<dyn Rule>>,
     observations: Vec<Observation>,
     marks: MarkBoard,
@@ -94,23 +98,6 @@ pub struct Scene {
     refused: Refused,
 }
 
-/// Whether a rule is at work, and its own count of watched time.
-#[derive(Clone, Debug, Default)]
-struct Shift {
-    /// Watched time of the scene in which the rule was not at work, µs.
-    off_us: i64,
-    /// Since when it is not at work, and why.
-    off: Option<(EventTime, Unwatched)>,
-    /// Why it could not have found anything at the last frame.
-    blind: Option<Unwatched>,
-}
-
-impl Shift {
-    fn verdict(&self) -> Option<Unwatched> {
-        self.off.map(|(_, why)| why).or(self.blind)
-    }
-}
-
 impl Scene {
     /// A scene that has seen nothing yet.
     pub fn new(
@@ -124,9 +111,10 @@ impl Scene {
             .map_err(|fault| vec![fault])?;
         Ok(Self {
             identity,
+            tracker: Tracker::new(config.tracker).on_ground(ground),
             ground,
-            tracker: Tracker::new(config.tracker),
             signals: SignalBoard::new(&config.signals),
+            queues: Queues::new(config.stop_lines.clone()),
             rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
             observations: Vec::new(),
             marks: MarkBoard::default(),
@@ -206,6 +194,18 @@ impl Scene {
         &self.config
     }
 
+    /// Whose it is and by what its events are made.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What every rule did in the hour that runs; complete hours are told as
+    /// [`Output::Coverage`].
+    pub fn coverage_now(&self) -> impl Iterator<Item = CoverageHour> + '_ {
+        let tallies = self.account.running().zip(&self.config.rules);
+        tallies.map(|(tally, rule)| tally.of(rule))
+    }
+
     /// What was refused so far.
     pub fn refused(&self) -> Refused {
         self.refused
@@ -214,11 +214,62 @@ impl Scene {
     /// How many things tracker and rules remember, for the test that this stays bounded.
     pub fn remembered(&self) -> usize {
         self.tracker.tracks().len()
+            + self.queues.remembered()
             + self
                 .rules
                 .iter()
                 .map(|rule| rule.remembered())
                 .sum::<usize>()
+    }
+
+    /// Whether nobody is followed and no rule remembers anything, so that a new
+    /// scene that takes over the [`state`](Self::state) goes on exactly the same.
+    pub fn is_quiescent(&self) -> bool {
+        self.remembered() == 0
+    }
+
+    /// What a new scene can take over at a cut.
+    pub fn state(&self) -> SceneState {
+        SceneState {
+            clock: self.clock,
+            frame: self.frame,
+            aspect: self.aspect,
+            time_quality: self.time_quality,
+            watched_us: self.watched_us,
+            unwatched_us: self.unwatched_us,
+            taken_back: self.taken_back,
+            health: self.health,
+            shifts: self.shifts.clone(),
+            account: self.account.clone(),
+            signals: self.signals.state(),
+            ranks: self.tracker.ranks(),
+            tracker: self.tracker.save(),
+        }
+    }
+
+    /// Goes on where another scene of the same configuration was cut. Only for
+    /// a scene that has seen nothing yet. Returns how many parked road users go
+    /// on under their names.
+    pub fn resume(&mut self, state: SceneState) -> usize {
+        self.clock = state.clock;
+        self.frame = state.frame;
+        if (0.1..=10.0).contains(&state.aspect) {
+            self.aspect = state.aspect;
+        }
+        self.time_quality = state.time_quality;
+        self.watched_us = state.watched_us.max(0);
+        self.unwatched_us = state.unwatched_us.max(0);
+        self.taken_back = state.taken_back;
+        self.health = state.health;
+        // A state of another configuration accounts for other rules.
+        if state.shifts.len() == self.shifts.len() {
+            self.shifts = state.shifts;
+        }
+        self.account.resume(state.account);
+        self.signals.resume(state.signals);
+        let parked = self.tracker.resume(&state.tracker);
+        self.tracker.resume_ranks(state.ranks);
+        parked
     }
 
     fn sight(&self) -> Sight<'_> {
@@ -244,6 +295,9 @@ impl Scene {
             frame: detections.frame,
             time: detections.time,
         });
+        if let Some(motion) = &detections.camera_motion {
+            self.tracker.follow_camera(motion);
+        }
         self.marks
             .take(&mut detections.items, detections.believed_from);
         let given_up = self
@@ -321,6 +375,8 @@ impl Scene {
         }
         let tracks: &[Track] = self.tracker.tracks();
         Observation::collect(tracks, moment.at, &sight, &mut self.observations);
+        self.queues
+            .update(moment, &self.observations, tracks, &self.signals, &sight);
         self.marks.assign(tracks, moment.at, self.aspect);
         let frame = FrameView {
             at: moment.at,
@@ -329,6 +385,7 @@ impl Scene {
             marks: self.marks.marks(),
             signals: &self.signals,
             sight,
+            queue: &self.queues,
             health: self.health,
             tracks,
         };
@@ -517,6 +574,7 @@ impl Scene {
         self.settle(out);
         self.tracker.restart();
         self.signals.forget();
+        self.queues.forget();
         self.frame = None;
         self.clock = Some(now);
         self.unwatched_us = 0;
@@ -532,6 +590,7 @@ impl Scene {
         // their clock may start anew.
         self.tracker.restart();
         self.signals.forget();
+        self.queues.forget();
         self.frame = None;
         self.clock = None;
         self.unwatched_us = 0;

@@ -9,7 +9,7 @@ use crate::config::Section;
 
 const MINUTES_PER_DAY: i64 = 24 * 60;
 /// The words for days; 1970-01-01 was a Thursday.
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(crate) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Hours and days in which a rule is on. The default is always.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,10 +65,7 @@ impl Schedule {
         if self.is_always() {
             return true;
         }
-        let minutes = at.as_micros().div_euclid(60_000_000) + self.utc_offset_min;
-        let minute = minutes.rem_euclid(MINUTES_PER_DAY);
-        let day = minutes.div_euclid(MINUTES_PER_DAY);
-        let weekday = |day: i64| usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
+        let (day, minute) = local(at, self.utc_offset_min);
         let allowed = |day| self.days.is_empty() || self.days.contains(&weekday(day));
         if self.spans.is_empty() {
             return allowed(day);
@@ -82,6 +79,20 @@ impl Schedule {
             }
         })
     }
+}
+
+/// Days since 1970 and minutes of the day, in local time.
+pub(crate) fn local(at: EventTime, utc_offset_min: i64) -> (i64, i64) {
+    let minutes = at.as_micros().div_euclid(60_000_000) + utc_offset_min;
+    (
+        minutes.div_euclid(MINUTES_PER_DAY),
+        minutes.rem_euclid(MINUTES_PER_DAY),
+    )
+}
+
+/// The place of a day among [`DAYS`].
+pub(crate) fn weekday(day: i64) -> usize {
+    usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0)
 }
 
 /// `06:30-09:00` in minutes of the day; `24:00` is the end of the day.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use edge_inference::Detector;
 use edge_video::Probe;
+use protocol::TimeQuality;
 
+use super::signals::{self, Pictures};
 use super::{Finding, Outcome};
 use crate::config::{AgentConfig, CameraConfig, ConfigFaults, RtspConfig, SourceConfig};
 use crate::recording::RecordingReader;
@@ -21,7 +23,7 @@ const AT_A_TIME: usize = 8;
 /// What can be said of a camera without asking it.
 pub(super) fn text_only(config: &AgentConfig, camera: &CameraConfig) -> Finding {
     let aspect = camera.source.expected_aspect();
-    finding(camera, &[], scene(config, camera, aspect))
+    finding(camera, &[], scene(config, camera, aspect, None))
 }
 
 /// Asks every camera.
@@ -47,7 +49,11 @@ pub(super) fn look(
                     .and_then(RecordingReader::count)
                     .map(|inputs| format!("recording of {inputs} inputs"))
                     .map_err(|error| error.to_string());
-                finding(camera, &[played], scene(config, camera, recording.aspect))
+                finding(
+                    camera,
+                    &[played],
+                    scene(config, camera, recording.aspect, None),
+                )
             }
         })
         .collect()
@@ -118,7 +124,7 @@ fn watched(
             return finding(
                 camera,
                 &[Err(reason)],
-                scene(config, camera, camera.source.expected_aspect()),
+                scene(config, camera, camera.source.expected_aspect(), None),
             );
         }
     };
@@ -136,19 +142,27 @@ fn watched(
             .map_err(|error| format!("pictures come, but: {error}"))
     });
     let looks: Vec<_> = std::iter::once(Ok(shown)).chain(seen).collect();
-    finding(camera, &looks, scene(config, camera, frame.aspect))
+    let clock = Some(frame.time_quality);
+    finding(camera, &looks, scene(config, camera, frame.aspect, clock))
 }
 
 /// What a scene would be made of.
 struct SceneWords {
     /// Calibration and rules.
     good: Vec<String>,
-    /// What speaks against the calibration.
+    /// Who says what each signal group shows.
+    signals: Vec<String>,
+    /// What speaks against the calibration or the signals.
     doubts: Vec<String>,
 }
 
 /// Makes the scene as `run` would; `Err` has file, line and key of each fault.
-fn scene(config: &AgentConfig, camera: &CameraConfig, aspect: f64) -> Result<SceneWords, String> {
+fn scene(
+    config: &AgentConfig,
+    camera: &CameraConfig,
+    aspect: f64,
+    clock: Option<TimeQuality>,
+) -> Result<SceneWords, String> {
     let in_the_file = |faults: &[edge_core::Fault]| {
         let faults = faults
             .iter()
@@ -167,8 +181,10 @@ fn scene(config: &AgentConfig, camera: &CameraConfig, aspect: f64) -> Result<Sce
         .map_err(|fault| in_the_file(&[fault]))?;
     let mut words = SceneWords {
         good: Vec::new(),
+        signals: Vec::new(),
         doubts: Vec::new(),
     };
+    let calibration = calibrated.as_ref().map(|c| c.calibration);
     if let Some(calibrated) = calibrated {
         let residual = calibrated.calibration.residual_m.0;
         words
@@ -182,9 +198,27 @@ fn scene(config: &AgentConfig, camera: &CameraConfig, aspect: f64) -> Result<Sce
         };
         words.doubts = calibrated.doubts.iter().map(|d| doubt(d)).collect();
     }
+    let outlooks = camera
+        .scene
+        .outlooks(calibration.as_ref(), aspect)
+        .map_err(|fault| in_the_file(&[fault]))?;
+    for (rule, outlook) in outlooks {
+        match outlook {
+            Ok(good) => words.good.push(format!("rule {rule}: {good}")),
+            Err(doubt) => words.doubts.push(format!("rule {rule} {doubt}")),
+        }
+    }
     words
         .good
         .push(format!("{} rule(s)", camera.scene.rules.len()));
+    let pictures = Pictures {
+        clock,
+        are_live: matches!(camera.source, SourceConfig::Rtsp(_)),
+        analysed_fps: camera.analysed_fps,
+    };
+    let (signals, doubts) = signals::words(&camera.scene, pictures);
+    words.signals = signals;
+    words.doubts.extend(doubts);
     Ok(words)
 }
 
@@ -203,14 +237,17 @@ fn finding(
         }
     }
     let mut doubts = Vec::new();
+    let mut signals = Vec::new();
     match scene {
         Ok(words) => {
             good.extend(words.good);
+            signals = words.signals;
             doubts = words.doubts;
         }
         Err(faults) => wrong.push(faults),
     }
-    let good = good.join(", ");
+    let good: Vec<String> = std::iter::once(good.join(", ")).chain(signals).collect();
+    let good = good.join("\n");
     Finding {
         part: format!("camera {}", camera.id),
         outcome: if !wrong.is_empty() {

@@ -1,11 +1,20 @@
 //! `[camera.calibration]`: surveyed points, or a homography from elsewhere.
 
+use std::path::PathBuf;
+
 use protocol::Point;
 use serde::Deserialize;
+
+use crate::calibrate::CalibrationFile;
 
 /// `[camera.calibration]`
 #[derive(Clone, Debug, Deserialize)]
 pub struct CalibrationConfig {
+    /// A file that `edge-agent calibrate` has written, beside the configuration.
+    pub file: Option<PathBuf>,
+    /// What that file holds.
+    #[serde(skip)]
+    pub loaded: Option<CalibrationFile>,
     /// Surveyed points, four or more.
     #[serde(default)]
     pub points: Vec<SurveyedPoint>,
@@ -19,10 +28,18 @@ impl CalibrationConfig {
     /// The key that is wrong or missing, and what to write.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
         const RESIDUAL: &str = "calibration.residual_m";
+        let others =
+            !self.points.is_empty() || self.image_to_ground.is_some() || self.residual_m.is_some();
         match (self.points.len(), &self.image_to_ground, self.residual_m) {
+            _ if self.file.is_some() && others => Some((
+                "calibration",
+                "give `file`, `points` or `image_to_ground`, only one of them",
+            )),
+            _ if self.file.is_some() => None,
             (0, None, _) => Some((
                 "calibration",
-                "give four or more `points` or an `image_to_ground` matrix",
+                "give the `file` that `edge-agent calibrate` wrote, four or more `points`, or an \
+                 `image_to_ground` matrix",
             )),
             (1.., Some(_), _) => Some((
                 "calibration",
@@ -69,7 +86,7 @@ mod tests {
         const MATRIX: &str = "image_to_ground = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]";
         let four = [POINT; 4].join(", ");
         for (keys, fault) in [
-            (String::new(), Some("calibration: give four")),
+            (String::new(), Some("calibration: give the `file`")),
             (
                 format!("points = [{POINT}]"),
                 Some("calibration.points: four"),

@@ -17,6 +17,7 @@ use super::faults::ConfigFault;
 use super::health::{PictureHealthConfig, PictureHealthKeys};
 use super::section;
 use super::source::{SourceConfig, read_source, without_credentials};
+use crate::calibrate::CalibrationFile;
 
 /// One `[[camera]]`.
 #[derive(Clone, Debug)]
@@ -136,7 +137,7 @@ fn read_camera(
     }));
     let keys: Option<CameraKeys> = section::read(&shell_table, at, faults);
     let source = read_source(table.get("source"), &format!("{at}.source"), folder, faults);
-    let keys = keys?;
+    let mut keys = keys?;
     let mut refuse = |key: &str, message: &str| {
         faults.push(ConfigFault {
             line: None,
@@ -167,10 +168,16 @@ fn read_camera(
             );
         }
     }
-    if let Some(calibration) = &keys.calibration
-        && let Some((key, message)) = calibration.fault()
-    {
-        refuse(key, message);
+    if let Some(calibration) = &mut keys.calibration {
+        if let Some((key, message)) = calibration.fault() {
+            refuse(key, message);
+        }
+        if let Some(file) = &calibration.file {
+            match CalibrationFile::load(&folder.join(file)) {
+                Ok(file) => calibration.loaded = Some(file),
+                Err(error) => refuse("calibration.file", &format!("{error:#}")),
+            }
+        }
     }
     let health = keys.health.read(&mut refuse);
     Some(CameraConfig {

@@ -11,6 +11,7 @@ mod faults;
 mod health;
 mod locate;
 mod password;
+mod record;
 mod section;
 mod source;
 
@@ -26,6 +27,7 @@ pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
 pub use faults::{ConfigFault, ConfigFaults};
 pub use health::PictureHealthConfig;
+pub use record::{Bytes, RecordConfig};
 pub use source::{RecordingConfig, RtspConfig, SourceConfig};
 
 /// A configuration that has been checked as far as text can be.
@@ -43,6 +45,8 @@ pub struct AgentConfig {
     pub detector: DetectorConfig,
     /// Where numbers about the box can be read.
     pub metrics: Option<MetricsConfig>,
+    /// What is kept of what the scenes saw.
+    pub record: RecordConfig,
     /// What it watches.
     pub cameras: Vec<CameraConfig>,
 }
@@ -164,7 +168,9 @@ pub struct MetricsConfig {
 }
 
 /// The top level.
-const SECTIONS: [&str; 6] = ["box", "store", "uplink", "detector", "metrics", "camera"];
+const SECTIONS: [&str; 7] = [
+    "box", "store", "uplink", "detector", "metrics", "record", "camera",
+];
 
 impl AgentConfig {
     /// A fault of `camera` that showed only when its parts were put together:
@@ -275,6 +281,10 @@ fn read_all(
     }
     let metrics =
         part("metrics", faults).and_then(|table| section::read(&table, "metrics", faults));
+    let record = part("record", faults)
+        .and_then(|table| section::read::<RecordConfig>(&table, "record", faults))
+        .unwrap_or_default()
+        .checked(folder, faults);
     let cameras = camera::read_cameras(table, folder, faults);
     Some(AgentConfig {
         file: file.to_owned(),
@@ -283,6 +293,7 @@ fn read_all(
         uplink,
         detector,
         metrics,
+        record,
         cameras,
     })
 }

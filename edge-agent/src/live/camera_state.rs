@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use edge_core::CoverageHour;
 use edge_video::{CameraStream, StreamCounters};
 use protocol::event::Words;
 use protocol::status::{CameraHealth, CameraStatus};
-use protocol::{CameraId, EventTime, TimeQuality};
+use protocol::{CameraId, EventTime, RuleId, TimeQuality};
 
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
+use crate::coverage::CoverageTable;
+use crate::recording::rolling::RecorderCounters;
 use crate::scene_setup::DetectorIdentity;
 
 /// Window of [`CameraStatus::analysed_fps`], seconds.
@@ -35,6 +38,12 @@ struct Inner {
     without_stills: u64,
     time_quality: Option<TimeQuality>,
     events: BTreeMap<String, u64>,
+    recorder: Option<RecorderCounters>,
+    /// Of complete hours, and of the hour that runs.
+    coverage: CoverageTable,
+    coverage_now: BTreeMap<RuleId, CoverageHour>,
+    /// Seconds by rule and reason (none: watched) as last told; a counter never goes back.
+    coverage_told: BTreeMap<(String, Option<&'static str>), f64>,
 }
 
 /// Frames that were not looked at, by reason.
@@ -199,6 +208,50 @@ impl CameraState {
     /// Events so far, by kind.
     pub(crate) fn events(&self) -> BTreeMap<String, u64> {
         self.lock().events.clone()
+    }
+
+    /// How the recording of inputs goes; `None` where it is not asked for.
+    pub(crate) fn recorder(&self) -> Option<RecorderCounters> {
+        self.lock().recorder
+    }
+
+    /// How the recording of inputs goes.
+    pub(crate) fn set_recorder(&self, counters: RecorderCounters) {
+        self.lock().recorder = Some(counters);
+    }
+
+    /// A rule's hour is over.
+    pub(crate) fn count_coverage(&self, hour: &CoverageHour) {
+        let mut inner = self.lock();
+        inner.coverage.add(hour);
+        inner.coverage_now.remove(&hour.rule);
+    }
+
+    /// What every rule did in the hour that runs.
+    pub(crate) fn set_coverage(&self, now: impl Iterator<Item = CoverageHour>) {
+        self.lock().coverage_now = now.map(|hour| (hour.rule.clone(), hour)).collect();
+    }
+
+    /// Seconds by rule and reason; no reason where the rule was watching.
+    pub(crate) fn coverage(&self) -> BTreeMap<(String, Option<&'static str>), f64> {
+        let mut inner = self.lock();
+        let mut table = inner.coverage.clone();
+        for hour in inner.coverage_now.values() {
+            table.add(hour);
+        }
+        for (rule, times) in table.rules() {
+            let watched = std::iter::once((None, times.watched_s));
+            let unwatched = times.unwatched_s.iter().map(|(why, s)| (Some(*why), *s));
+            for (reason, seconds) in watched.chain(unwatched) {
+                // A picture that was found to be frozen takes watched time back.
+                let told = inner
+                    .coverage_told
+                    .entry((rule.clone(), reason))
+                    .or_default();
+                *told = told.max(seconds);
+            }
+        }
+        inner.coverage_told.clone()
     }
 
     /// Drops so far, by reason, and decoder errors.

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use protocol::status::CameraHealth;
 
 use super::CameraState;
+use crate::recording::rolling::RecorderCounters;
 
 /// What there is to be read.
 struct Sources {
@@ -123,6 +124,8 @@ impl std::fmt::Debug for Reading {
 }
 
 type Sample = (Vec<(&'static str, String)>, f64);
+/// Name, help and samples of a metric.
+type Family = (&'static str, &'static str, Vec<Sample>);
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -170,6 +173,18 @@ impl Collector for Reading {
         for (name, help, samples) in counters {
             write(&mut encoder, name, help, &samples, ConstCounter::new)?;
         }
+        for (name, help, samples) in self.coverage().into_iter().chain(self.recording()) {
+            write(&mut encoder, name, help, &samples, ConstCounter::new)?;
+        }
+        let is_recording = self.of_recorders(|counters| u64::from(counters.is_recording));
+        let help = "1 while the inputs of the camera's scene are recorded";
+        write(
+            &mut encoder,
+            "edge_recording",
+            help,
+            &is_recording,
+            ConstGauge::new,
+        )?;
         let gauges = [
             (
                 "edge_camera_watching",
@@ -382,6 +397,69 @@ impl Reading {
             .map(|(reason, count)| (vec![("reason", reason.to_owned())], count as f64))
             .collect()
         })
+    }
+
+    /// Seconds by rule: watched, and not watched by reason.
+    fn coverage(&self) -> [Family; 2] {
+        let of = |is_watched: bool| {
+            self.per_camera(|camera| {
+                let seconds = camera.coverage().into_iter();
+                seconds
+                    .filter(|((_, reason), _)| reason.is_none() == is_watched)
+                    .map(|((rule, reason), seconds)| {
+                        let mut labels = vec![("rule", rule)];
+                        labels.extend(reason.map(|reason| ("reason", reason.to_owned())));
+                        (labels, seconds)
+                    })
+                    .collect()
+            })
+        };
+        [
+            (
+                "edge_rule_watched_seconds",
+                "Seconds in which the rule was watching",
+                of(true),
+            ),
+            (
+                "edge_rule_unwatched_seconds",
+                "Seconds in which the rule was not watching, by reason",
+                of(false),
+            ),
+        ]
+    }
+
+    fn of_recorders(&self, value: fn(&RecorderCounters) -> u64) -> Vec<Sample> {
+        self.per_camera(|camera| {
+            let counters = camera.recorder().into_iter();
+            counters
+                .map(|counters| (Vec::new(), value(&counters) as f64))
+                .collect()
+        })
+    }
+
+    fn recording(&self) -> [Family; 4] {
+        [
+            (
+                "edge_record_bytes",
+                "Bytes of recorded inputs written",
+                self.of_recorders(|counters| counters.bytes),
+            ),
+            (
+                "edge_record_segments",
+                "Segments of recorded inputs begun",
+                self.of_recorders(|counters| counters.segments),
+            ),
+            (
+                "edge_record_forced_cuts",
+                "Cuts of a recording that ended what went on",
+                self.of_recorders(|counters| counters.forced),
+            ),
+            (
+                "edge_record_failures",
+                "Times that inputs could not be recorded",
+                self.of_recorders(|counters| counters.failures),
+            ),
+        ]
     }
 
     fn decode_errors(&self) -> Vec<Sample> {

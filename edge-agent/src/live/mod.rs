@@ -11,6 +11,7 @@
 //! ```
 
 mod camera_state;
+mod diary;
 mod inference;
 mod load;
 mod metrics;
@@ -37,6 +38,7 @@ use protocol::status::CameraHealth;
 use protocol::{CameraId, EventTime, SignalReading};
 
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
+use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
@@ -128,6 +130,7 @@ struct Surroundings<'a> {
     detector: Option<DetectorIdentity>,
     outbox: &'a Outbox,
     uplink: Option<&'a Arc<Uplink>>,
+    record: Option<Arc<RecordStore>>,
     wake: Sender<()>,
     stop: &'a StopFlag,
 }
@@ -173,6 +176,7 @@ fn watch(
         detector: identity,
         outbox,
         uplink,
+        record: config.record.store(config.cameras.len()),
         wake,
         stop,
     };
@@ -274,6 +278,11 @@ impl Cameras {
             readings: readings_out,
             state: Arc::clone(state),
             publisher,
+            recorder: around
+                .record
+                .as_ref()
+                .map(|store| Recorder::new(Arc::clone(store), camera.id.clone())),
+            diary: diary::Diary::new(&around.config.record, &camera.id),
         };
         scene.check()?;
         if let Some(settings) = settings {

@@ -14,11 +14,14 @@ use protocol::status::CameraHealth;
 use protocol::units::Seconds;
 use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
 
+use super::diary::Diary;
 use super::load::Load;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig, SourceConfig};
 use crate::picture_watch::{self, PictureWatch};
+use crate::recording::rolling::Recorder;
+use crate::recording::{Cut, SegmentHead};
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 use crate::stills::Canvas;
 
@@ -39,6 +42,10 @@ pub(super) struct SceneThread {
     pub(super) readings: Receiver<SignalReading>,
     pub(super) state: Arc<CameraState>,
     pub(super) publisher: Publisher,
+    /// Records what the scene sees, where that is asked for.
+    pub(super) recorder: Option<Recorder>,
+    /// Where go near misses and coverage, where they are asked for.
+    pub(super) diary: Diary,
 }
 
 impl SceneThread {
@@ -71,12 +78,16 @@ impl SceneThread {
     }
 
     fn scene(&self, aspect: f64) -> Result<Scene, SceneSetupError> {
-        scene_setup::scene(
+        let mut scene = scene_setup::scene(
             &self.box_identity,
             &self.config,
             self.detector.as_ref(),
             aspect,
-        )
+        )?;
+        if self.diary.wants_near_misses() {
+            scene.tell_near_misses();
+        }
+        Ok(scene)
     }
 
     fn first_aspect(&self) -> f64 {
@@ -147,6 +158,9 @@ impl Room {
         if let Some((last, _)) = self.last {
             self.handle(Input::End(last), None);
         }
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.finish();
+        }
         self.setup.state.set_health(CameraHealth::Stopped, None);
         self.send_status();
     }
@@ -175,6 +189,10 @@ impl Room {
             // A camera that never came is lost, too.
             let passed = Seconds(since.elapsed().as_secs_f64());
             self.handle(Input::Tick(told.time + passed), None);
+        }
+        self.setup.state.set_coverage(self.scene.coverage_now());
+        if let Some(recorder) = &self.setup.recorder {
+            self.setup.state.set_recorder(recorder.counters());
         }
         let status = self.setup.state.status();
         let verdict = self.load.judge(&status);
@@ -249,7 +267,11 @@ impl Room {
             return;
         }
         match self.setup.scene(aspect) {
-            Ok(scene) => (self.scene, self.aspect) = (scene, aspect),
+            Ok(mut scene) => {
+                // What signals have said until now still holds.
+                scene.resume(self.scene.state());
+                (self.scene, self.aspect) = (scene, aspect);
+            }
             Err(error) => {
                 tracing::error!(camera = %self.setup.config.id, %error, "keeping the first calibration");
             }
@@ -257,7 +279,65 @@ impl Room {
     }
 
     fn handle(&mut self, input: Input, frame: Option<&Frame>) {
+        if matches!(input, Input::Detections(_)) {
+            self.cut_if_due();
+        }
+        self.show(input, frame);
+    }
+
+    /// Ends the recording's segment where that is due, and begins the next one
+    /// with a new scene: what every replay of the segment does as well.
+    fn cut_if_due(&mut self) {
+        let recorder = self.setup.recorder.as_ref();
+        let Some(cut) = recorder.and_then(|recorder| recorder.due(&self.scene)) else {
+            return;
+        };
+        let mut state = self.scene.state();
+        if let (Cut::Calm | Cut::Forced, Some((last, _))) = (cut, self.last) {
+            if cut == Cut::Forced {
+                tracing::warn!(
+                    camera = %self.setup.config.id,
+                    "the road was never empty for as long as [record] allows; what goes on is \
+                     ended and begins anew"
+                );
+            }
+            self.show(Input::End(last), None);
+            state = state.beyond_end(&self.scene.state());
+        }
+        let mut scene = match self.setup.scene(self.aspect) {
+            Ok(scene) => scene,
+            Err(error) => {
+                tracing::error!(camera = %self.setup.config.id, %error, "recording is not cut");
+                return;
+            }
+        };
+        scene.resume(state.clone());
+        let identity = scene.identity();
+        let head = SegmentHead {
+            site: identity.site.clone(),
+            box_id: identity.box_id.clone(),
+            camera: identity.camera.clone(),
+            begun: super::now(),
+            cut,
+            aspect: self.aspect,
+            provenance: identity.provenance.clone(),
+            state,
+        };
+        self.scene = scene;
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.begin(&head);
+        }
+    }
+
+    /// Records an input, shows it to the scene, and sends on what that says.
+    fn show(&mut self, input: Input, frame: Option<&Frame>) {
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.note(&input);
+        }
         self.scene.handle(input, &mut self.outputs);
+        if let Some(recorder) = &mut self.setup.recorder {
+            recorder.heard(&self.outputs);
+        }
         let mut recent: VecDeque<Event> = VecDeque::new();
         for output in std::mem::take(&mut self.outputs) {
             match output {
@@ -268,6 +348,14 @@ impl Room {
                     self.setup.publisher.event(&event);
                     recent.push_back(event);
                 }
+                Output::Speed(measured) => tracing::debug!(
+                    rule = %measured.rule,
+                    class = measured.class.as_str(),
+                    kmh = measured.speed_kmh,
+                    low_kmh = measured.low_kmh,
+                    high_kmh = measured.high_kmh,
+                    "speed measured"
+                ),
                 Output::Evidence(request) => {
                     let Some(event) = recent.iter().find(|event| event.id == request.event) else {
                         tracing::error!(id = %request.event, "evidence asked for an event that was not published");
@@ -277,7 +365,11 @@ impl Room {
                     let canvas = frame.map_or_else(|| self.schematic(), Canvas::Frame);
                     self.setup.publisher.stills(event, &canvas, captured);
                 }
-                Output::NearMiss(_) | Output::Coverage(_) => {}
+                Output::NearMiss(miss) => self.setup.diary.near_miss(&miss),
+                Output::Coverage(hour) => {
+                    self.setup.state.count_coverage(&hour);
+                    self.setup.diary.coverage(&hour);
+                }
             }
         }
     }

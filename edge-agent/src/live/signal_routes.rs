@@ -15,13 +15,21 @@ use protocol::{CameraId, EventTime, SignalReading, SignalState};
 
 use super::{StopFlag, now};
 use crate::config::CameraConfig;
-use crate::controller::{self, ControllerFault};
+use crate::controller::{self, Arrival, ControllerFault, Named, Promptness};
 
 /// How long a busy scene is waited for with news that it must not miss.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A topic's listeners: a signal group of a camera's scene.
-type Routes = BTreeMap<String, Vec<(CameraId, SignalGroupId, Sender<SignalReading>)>>;
+/// A topic's listeners.
+type Routes = BTreeMap<String, Vec<Listener>>;
+
+/// A signal group of a camera's scene.
+struct Listener {
+    camera: CameraId,
+    named: Named,
+    promptness: Promptness,
+    scene: Sender<SignalReading>,
+}
 
 /// Topics that `cameras` listen to.
 pub(crate) fn topics(cameras: &[CameraConfig]) -> Vec<String> {
@@ -45,9 +53,15 @@ pub(super) fn start(
     let mut routes = Routes::new();
     for camera in cameras {
         for signal in &camera.scene.signals {
-            if let (Some(mqtt), Some(scene)) = (&signal.mqtt, scenes.get(&camera.id)) {
-                let listener = (camera.id.clone(), signal.group.clone(), scene.clone());
-                routes.entry(mqtt.topic.clone()).or_default().push(listener);
+            if let (Some((topic, named)), Some(scene)) =
+                (controller::wanted(signal), scenes.get(&camera.id))
+            {
+                routes.entry(topic).or_default().push(Listener {
+                    camera: camera.id.clone(),
+                    named,
+                    promptness: Promptness::default(),
+                    scene: scene.clone(),
+                });
             }
         }
     }
@@ -58,7 +72,7 @@ pub(super) fn start(
             while !stop.is_set() {
                 match signals.recv_timeout(Duration::from_millis(100)) {
                     Ok(SignalNotice::Message(message)) => {
-                        count(&signals, hand_on(&routes, &message, now()).as_ref());
+                        count(&signals, hand_on(&mut routes, &message, now()).as_ref());
                     }
                     Ok(SignalNotice::BrokerLost) => all_unknown(&routes, now()),
                     Err(RecvTimeoutError::Timeout) => {}
@@ -69,11 +83,26 @@ pub(super) fn start(
 }
 
 /// Hands one message to its listeners; why one of them refused it, if so.
-fn hand_on(routes: &Routes, message: &SignalMessage, now: EventTime) -> Option<ControllerFault> {
+fn hand_on(
+    routes: &mut Routes,
+    message: &SignalMessage,
+    now: EventTime,
+) -> Option<ControllerFault> {
     let topic = &message.topic;
     let mut refused = None;
-    for (camera, group, scene) in routes.get(topic).into_iter().flatten() {
-        match controller::read(&message.payload, message.is_retained, group, now) {
+    let arrival = Arrival {
+        at: now,
+        is_retained: message.is_retained,
+    };
+    for listener in routes.get_mut(topic).into_iter().flatten() {
+        let Listener {
+            camera,
+            named,
+            promptness,
+            scene,
+        } = listener;
+        let group = &named.group;
+        match controller::read(&message.payload, arrival, &named.wanted(), promptness) {
             Ok(Some(reading)) => {
                 // A lost reading becomes a stale signal, on which nobody is accused.
                 if scene.try_send(reading).is_err() {
@@ -84,6 +113,11 @@ fn hand_on(routes: &Routes, message: &SignalMessage, now: EventTime) -> Option<C
             Err(error) => {
                 tracing::warn!(%camera, %group, topic, %error, "signal message refused");
                 refused = Some(error);
+                // The lamps may have changed, and whoever publishes on change
+                // only does not say so twice.
+                if !message.is_retained && scene.try_send(unknown(group, now)).is_err() {
+                    tracing::warn!(%camera, %group, "scene is behind; its signal becomes unknown only when it is stale");
+                }
             }
         }
     }
@@ -104,17 +138,23 @@ fn all_unknown(routes: &Routes, now: EventTime) {
     tracing::warn!(
         "the broker is gone; signals that controllers report are unknown until they report again"
     );
-    for (camera, group, scene) in routes.values().flatten() {
-        let reading = SignalReading {
-            group: group.clone(),
-            state: SignalState::Unknown,
-            time: now,
-            confidence: 1.0,
-            source: SignalSource::Mqtt,
-        };
-        if scene.send_timeout(reading, PATIENCE).is_err() {
+    for listener in routes.values().flatten() {
+        let (camera, group) = (&listener.camera, &listener.named.group);
+        let reading = unknown(group, now);
+        if listener.scene.send_timeout(reading, PATIENCE).is_err() {
             tracing::warn!(%camera, %group, "scene is behind; its signal becomes unknown only when it is stale");
         }
+    }
+}
+
+/// That a controller's last word no longer counts.
+fn unknown(group: &SignalGroupId, now: EventTime) -> SignalReading {
+    SignalReading {
+        group: group.clone(),
+        state: SignalState::Unknown,
+        time: now,
+        confidence: 1.0,
+        source: SignalSource::Mqtt,
     }
 }
 
@@ -128,9 +168,15 @@ mod tests {
     /// Two groups on one topic and a third on its own.
     fn routes() -> (Routes, Receiver<SignalReading>) {
         let (scene, readings) = bounded(8);
-        let listener = |group: &str| {
-            let camera = CameraId::new("cam-1").unwrap();
-            (camera, SignalGroupId::new(group).unwrap(), scene.clone())
+        let listener = |group: &str| Listener {
+            camera: CameraId::new("cam-1").unwrap(),
+            named: Named {
+                group: SignalGroupId::new(group).unwrap(),
+                signal_group: None,
+                intersection: None,
+            },
+            promptness: Promptness::default(),
+            scene: scene.clone(),
         };
         let routes = Routes::from([
             ("j/1".to_owned(), vec![listener("north"), listener("south")]),
@@ -149,18 +195,29 @@ mod tests {
 
     #[test]
     fn a_message_reaches_the_groups_of_its_topic_and_a_kept_one_without_time_reaches_nobody() {
-        let (routes, readings) = routes();
+        let (mut routes, readings) = routes();
         assert_eq!(
-            hand_on(&routes, &message(r#"{"state":"red"}"#, false), NOW),
+            hand_on(&mut routes, &message(r#"{"state":"red"}"#, false), NOW),
             None
         );
         let groups: Vec<_> = readings.try_iter().map(|r| r.group.to_string()).collect();
         assert_eq!(groups, ["north", "south"]);
         assert_eq!(
-            hand_on(&routes, &message(r#"{"state":"red"}"#, true), NOW),
+            hand_on(&mut routes, &message(r#"{"state":"red"}"#, true), NOW),
             Some(ControllerFault::UndatedRetained)
         );
         assert_eq!(readings.try_iter().count(), 0);
+    }
+
+    /// Of a message that cannot be read nobody knows whether it said green.
+    #[test]
+    fn after_a_message_that_cannot_be_read_its_groups_are_unknown() {
+        for payload in ["what?", r#"{"state":"red","time":"1970-01-01T01:00:00Z"}"#] {
+            let (mut routes, readings) = routes();
+            assert!(hand_on(&mut routes, &message(payload, false), NOW).is_some());
+            let said: Vec<_> = readings.try_iter().map(|r| (r.state, r.time)).collect();
+            assert_eq!(said, [(SignalState::Unknown, NOW); 2], "{payload}");
+        }
     }
 
     /// A red that outlived its broker would accuse everybody who drives on green.

@@ -10,30 +10,66 @@ use super::ReplayRequest;
 use crate::draft::{self, Draft};
 use crate::recording::RecordingWriter;
 
-/// Closes unfinished files; where they are, in words.
-pub(super) fn leave(
-    events: EventLines,
-    recorder: Option<RecordingWriter>,
-) -> anyhow::Result<String> {
-    let left = [
-        events.leave_unfinished()?,
-        recorder
-            .map(RecordingWriter::leave_unfinished)
-            .transpose()?,
-    ];
-    let left: Vec<String> = left
-        .iter()
-        .flatten()
-        .map(|path| path.display().to_string())
-        .collect();
-    Ok(if left.is_empty() {
-        String::new()
-    } else {
-        format!("; what came so far is in {}", left.join(" and "))
-    })
+/// Everything that a replay writes.
+pub(super) struct Files {
+    pub(super) events: EventLines,
+    pub(super) near_misses: Option<EventLines>,
+    pub(super) coverage: Option<EventLines>,
+    pub(super) recorder: Option<RecordingWriter>,
 }
 
-/// Events as JSON lines, on standard output or in a file of their own.
+impl Files {
+    pub(super) fn create(request: &ReplayRequest) -> anyhow::Result<Self> {
+        let lines = |path: &Option<PathBuf>| -> anyhow::Result<Option<EventLines>> {
+            let path = path.as_deref();
+            path.map(|path| EventLines::create(Some(path))).transpose()
+        };
+        Ok(Self {
+            events: EventLines::create(request.events.as_deref())?,
+            near_misses: lines(&request.near_misses)?,
+            coverage: lines(&request.coverage)?,
+            recorder: request
+                .record_inputs
+                .as_deref()
+                .map(RecordingWriter::create)
+                .transpose()?,
+        })
+    }
+
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        self.events.finish()?;
+        for lines in [self.near_misses, self.coverage].into_iter().flatten() {
+            lines.finish()?;
+        }
+        self.recorder.map(RecordingWriter::finish).transpose()?;
+        Ok(())
+    }
+
+    /// Closes unfinished files; where they are, in words.
+    pub(super) fn leave(self) -> anyhow::Result<String> {
+        let mut left = vec![self.events.leave_unfinished()?];
+        for lines in [self.near_misses, self.coverage].into_iter().flatten() {
+            left.push(lines.leave_unfinished()?);
+        }
+        left.push(
+            self.recorder
+                .map(RecordingWriter::leave_unfinished)
+                .transpose()?,
+        );
+        let left: Vec<String> = left
+            .iter()
+            .flatten()
+            .map(|path| path.display().to_string())
+            .collect();
+        Ok(if left.is_empty() {
+            String::new()
+        } else {
+            format!("; what came so far is in {}", left.join(" and "))
+        })
+    }
+}
+
+/// Events and the like as JSON lines, on standard output or in a file of their own.
 pub(super) struct EventLines {
     lines: Box<dyn Write>,
     file: Option<(Draft, PathBuf)>,
@@ -53,11 +89,14 @@ impl EventLines {
         })
     }
 
-    pub(super) fn lines(&mut self) -> &mut dyn Write {
-        &mut *self.lines
+    pub(super) fn write(&mut self, line: &impl serde::Serialize) -> anyhow::Result<()> {
+        serde_json::to_writer(&mut *self.lines, line)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.lines.write_all(b"\n"))
+            .context("cannot write the events")
     }
 
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    fn finish(mut self) -> anyhow::Result<()> {
         self.lines.flush().context("cannot write the events")?;
         match self.file {
             Some((draft, path)) => draft
@@ -77,13 +116,15 @@ impl EventLines {
 /// Refuses to write over what is read, and two things into one file.
 pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
     let mut taken = vec![
-        ("the clip", place_of(&request.clip)),
+        ("what is replayed", place_of(request.source.path())),
         ("--config", place_of(&request.config)),
     ];
     let outputs = [
         ("--events", &request.events),
         ("--annotate", &request.annotate),
         ("--record-inputs", &request.record_inputs),
+        ("--near-misses", &request.near_misses),
+        ("--coverage", &request.coverage),
     ];
     for (option, path) in outputs {
         let Some(path) = path.as_deref().filter(|path| !draft::is_stream(path)) else {

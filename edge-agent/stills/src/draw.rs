@@ -40,6 +40,9 @@ pub(crate) fn draw(
     for (corners, label, emphasis) in &overlay.zones {
         artist.zone(corners, label, *emphasis)?;
     }
+    for (points, label) in &overlay.grid {
+        artist.grid_line(points, label)?;
+    }
     for (from, to, label, emphasis) in &overlay.lines {
         artist.line([*from, *to], label, *emphasis)?;
     }
@@ -194,6 +197,26 @@ impl Artist<'_> {
             })
             .collect();
         self.say(line, wishes, LabelStyle::Veil(bgr), 2);
+        Ok(())
+    }
+
+    fn grid_line(&mut self, points: &[Point], label: &str) -> opencv::Result<()> {
+        let Some(spots) = self.pixels(points).filter(|spots| spots.len() > 1) else {
+            return Ok(());
+        };
+        let bgr = Emphasis::Zone.bgr();
+        let bed = Paint::new(INK, 0.35);
+        self.canvas.stroke(&spots, false, 2.0 * self.unit, bed)?;
+        let thin = Paint::new(bgr, 0.8);
+        self.canvas
+            .stroke(&spots, false, self.unit.max(0.8), thin)?;
+        let area = self.canvas.area;
+        let seen = |spot: &&Spot| {
+            (area.left..area.right).contains(&spot.x) && (area.top..area.bottom).contains(&spot.y)
+        };
+        let wishes: Vec<Spot> = spots.iter().filter(seen).copied().collect();
+        let line = self.word(label);
+        self.say(line, wishes, LabelStyle::Veil(bgr), 4);
         Ok(())
     }
 

@@ -39,6 +39,12 @@ pub enum StillError {
         /// Bytes there.
         has: usize,
     },
+    /// Bytes that are no picture.
+    #[error("is no picture that opencv can read: {source}")]
+    Unreadable {
+        /// What it said.
+        source: opencv::Error,
+    },
     /// OpenCV failed.
     #[error(
         "opencv could not {doing} a still of {width} by {height}; free some memory, then report this: {source}"

@@ -46,6 +46,9 @@ pub struct Overlay {
     /// Lines from the first point to the second, with an arrow across them
     /// that points to the right of that direction as seen in the picture.
     pub lines: Vec<(Point, Point, String, Emphasis)>,
+    /// Thin lines through points on the ground, with a label at their first
+    /// point in the picture: a metre grid.
+    pub grid: Vec<(Vec<Point>, String)>,
     /// Road users.
     pub boxes: Vec<OverlayBox>,
     /// Where road users have been, oldest point first; fades towards the oldest.

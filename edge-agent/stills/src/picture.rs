@@ -5,7 +5,7 @@
 
 use opencv::core::{Mat, Vec3b, Vector};
 use opencv::imgcodecs;
-use opencv::prelude::VectorToVec;
+use opencv::prelude::{MatTraitConst, MatTraitConstManual, VectorToVec};
 
 use crate::overlay::Overlay;
 use crate::planes::I420Planes;
@@ -34,6 +34,22 @@ impl Picture {
         single_threaded()
             .and_then(|()| planes.fill(&mut picture.bgr))
             .map_err(|source| picture.opencv_failed("convert the frame of", source))?;
+        Ok(picture)
+    }
+
+    /// From a JPEG or PNG file's bytes.
+    pub fn from_encoded(bytes: &[u8]) -> Result<Self, StillError> {
+        let unreadable = |source| StillError::Unreadable { source };
+        single_threaded().map_err(unreadable)?;
+        let encoded = Vector::<u8>::from_slice(bytes);
+        let mat = imgcodecs::imdecode(&encoded, imgcodecs::IMREAD_COLOR).map_err(unreadable)?;
+        let size = mat.size().map_err(unreadable)?;
+        let (width, height) = (size.width.unsigned_abs(), size.height.unsigned_abs());
+        let mut picture = Self::allocate(width, height)?;
+        let pixels = mat.data_typed::<Vec3b>().map_err(unreadable)?;
+        for (to, from) in picture.bgr.chunks_exact_mut(3).zip(pixels) {
+            to.copy_from_slice(&from.0);
+        }
         Ok(picture)
     }
 

@@ -7,6 +7,7 @@
 
 mod places;
 mod reader;
+mod signal_groups;
 
 use std::fmt;
 
@@ -18,6 +19,8 @@ use protocol::{NormBox, ObjectClass, Point, RuleId, ZoneId};
 pub use reader::{Number, Section};
 pub(crate) use reader::{listed, nearest};
 
+use crate::calibration::{Calibration, Ground};
+use crate::observation::Sight;
 use crate::rules::{self, Places, Rule};
 use crate::schedule::Schedule;
 use crate::tracker::TrackerConfig;
@@ -75,22 +78,46 @@ pub struct Line {
     pub towards: Point,
 }
 
-/// How the lamps of a signal head are arranged, red first.
+/// How the lamps of a signal head are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LampLayout {
-    /// Red on top.
+    /// The first lamp on top.
     Vertical,
-    /// Red on the left.
+    /// The first lamp on the left.
     Horizontal,
 }
 
+/// The light of a lamp, whatever its shape: disc, arrow, person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LampColour {
+    /// Stop.
+    Red,
+    /// Clear the junction.
+    Amber,
+    /// Go.
+    Green,
+}
+
+impl LampColour {
+    /// The word as written in configurations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+            Self::Amber => "amber",
+            Self::Green => "green",
+        }
+    }
+}
+
 /// A signal head in the picture.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lamp {
     /// Where its lamps are, all of them and nothing else.
     pub region: NormBox,
     /// How they are arranged.
     pub layout: LampLayout,
+    /// The lamps in that order, one to three. A green arrow of its own is one lamp.
+    pub lamps: Vec<LampColour>,
 }
 
 /// A controller that publishes the state of a group.
@@ -98,12 +125,27 @@ pub struct Lamp {
 pub struct MqttSignal {
     /// The topic, without wildcards.
     pub topic: String,
+    /// The group's number with the controller (`signalGroup` of SPaT); without
+    /// one, messages name the group as the configuration does.
+    pub signal_group: Option<u8>,
+    /// The junction's number with the controller, where a topic carries several.
+    pub intersection: Option<u16>,
+}
+
+/// How old a word may be before it counts for nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StaleAfter {
+    /// For looks at lamps.
+    pub lamp: Seconds,
+    /// For controllers and for recordings of unknown origin.
+    pub controller: Seconds,
 }
 
 /// Lamps that always show the same phase, and who says what they show.
 ///
-/// Readings may also come with recorded inputs, so a group with neither lamp
-/// nor topic is allowed when it says `recorded = true`.
+/// An arrow is a group of its own, per movement. Readings may also come with
+/// recorded inputs, so a group with neither lamp nor topic is allowed when it
+/// says `recorded = true`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalGroup {
     /// Its name in rules.
@@ -115,11 +157,32 @@ pub struct SignalGroup {
     /// Readings come with recorded inputs only.
     pub recorded: bool,
     /// A reading older than this counts for nothing.
-    pub stale_after_s: Seconds,
+    pub stale_after: StaleAfter,
     /// Readings below this confidence count as "cannot tell", 0 to 1.
     pub min_confidence: f64,
     /// Over how long the majority of lamp readings is taken.
     pub majority_window_s: Seconds,
+}
+
+/// That a rule judges by a signal group, for whoever explains what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalUse {
+    /// The rule's id, as written.
+    pub rule: String,
+    /// The group's name, as written.
+    pub group: String,
+    /// Whether its technician says how far the clocks of controller and camera
+    /// may differ.
+    pub has_clock_margin: bool,
+}
+
+/// A stop line, and the signal that vehicles before it wait for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StopLine {
+    /// Where.
+    pub line: Line,
+    /// For what.
+    pub signal: SignalGroupId,
 }
 
 /// One kind of rule at one place with its parameters.
@@ -152,12 +215,17 @@ pub struct SceneConfig {
     pub lines: Vec<Line>,
     /// Signal groups.
     pub signals: Vec<SignalGroup>,
+    /// Where vehicles wait for a signal: every `[[approach]]`, and every line
+    /// that a rule names together with a signal.
+    pub stop_lines: Vec<StopLine>,
     /// How road users are followed.
     pub tracker: TrackerConfig,
     /// What is watched for.
     pub rules: Vec<RuleConfig>,
     /// Local time minus UTC, minutes; rules' hours are local.
     pub utc_offset_min: i64,
+    /// Which rules judge by which signal groups.
+    pub signal_uses: Vec<SignalUse>,
 }
 
 impl SceneConfig {
@@ -166,6 +234,7 @@ impl SceneConfig {
         "zone",
         "line",
         "signal",
+        "approach",
         "tracker",
         "rule",
         "utc_offset_min",
@@ -188,7 +257,7 @@ impl SceneConfig {
             config.lines.extend(line);
         });
         camera.each_table("signal", |section| {
-            let signal = places::signal(section);
+            let signal = signal_groups::signal(section);
             config.signals.extend(signal);
         });
         if let Some(mut section) = camera.table("tracker") {
@@ -197,6 +266,16 @@ impl SceneConfig {
         }
         config.utc_offset_min = places::utc_offset(&mut camera);
         let utc_offset_min = config.utc_offset_min;
+        camera.each_table("approach", |section| {
+            let places = Places {
+                utc_offset_min,
+                table,
+                zones: &config.zones,
+                lines: &config.lines,
+                signals: &config.signals,
+            };
+            config.stop_lines.extend(rules::approach(section, &places));
+        });
         camera.each_table("rule", |section| {
             let places = Places {
                 utc_offset_min,
@@ -206,7 +285,12 @@ impl SceneConfig {
                 signals: &config.signals,
             };
             config.rules.extend(rules::read(section, &places));
+            let stop_line = rules::stop_line(section, &places);
+            config
+                .stop_lines
+                .extend(stop_line.filter(|line| !config.stop_lines.contains(line)));
         });
+        config.signal_uses = signal_uses(table);
         unique(table, "zone", "id", &mut faults);
         unique(table, "line", "id", &mut faults);
         unique(table, "signal", "group", &mut faults);
@@ -222,6 +306,37 @@ impl SceneConfig {
             }
         }
         (config, faults)
+    }
+}
+
+fn signal_uses(table: &toml::Table) -> Vec<SignalUse> {
+    let rules = table.get("rule").and_then(toml::Value::as_array);
+    let use_of = |rule: &toml::Value| {
+        Some(SignalUse {
+            rule: rule.get("id")?.as_str()?.to_owned(),
+            group: rule.get("signal")?.as_str()?.to_owned(),
+            has_clock_margin: rule.get("clock_margin_s").is_some(),
+        })
+    };
+    rules.into_iter().flatten().filter_map(use_of).collect()
+}
+
+impl SceneConfig {
+    /// What the rules that measure will be good for with a calibration, or why
+    /// they cannot measure and what to do about it; `aspect` is the picture's
+    /// width over its height.
+    pub fn outlooks(
+        &self,
+        calibration: Option<&Calibration>,
+        aspect: f64,
+    ) -> Result<Vec<(RuleId, Result<String, String>)>, Fault> {
+        let ground = calibration.map(Ground::new).transpose()?;
+        let sight = Sight {
+            aspect,
+            ground: ground.as_ref(),
+        };
+        let of = |rule: &RuleConfig| Some((rule.id.clone(), rule.rule.outlook(&sight)?));
+        Ok(self.rules.iter().filter_map(of).collect())
     }
 }
 

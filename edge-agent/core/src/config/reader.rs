@@ -76,6 +76,11 @@ impl<'a> Section<'a> {
         self.table.contains_key(key)
     }
 
+    /// The text at a key, if it is one, without asking for it.
+    pub fn peek(&self, key: &str) -> Option<&'a str> {
+        self.table.get(key).and_then(Value::as_str)
+    }
+
     /// Makes a key known without reading it.
     pub fn expect(&mut self, key: &'static str) {
         let _known: Option<&Value> = self.value(key);

@@ -1,7 +1,5 @@
-use std::fmt::Write;
-
 use super::*;
-use expect_test::{Expect, expect, expect_file};
+use expect_test::{Expect, expect};
 
 fn faults(toml: &str) -> String {
     let table: toml::Table = toml.parse().unwrap();
@@ -35,6 +33,17 @@ const GOOD: &str = r#"
     mqtt = { topic = "junction/12/east" }
     stale_after_s = 2
 
+    # Numbered by a SPaT controller that publishes only on change, with lamps
+    # of two colours, and each source with its own limit.
+    [[signal]]
+    group = "east-right"
+    lamp = { region = [0.7, 0.1, 0.04, 0.02], layout = "horizontal", lamps = ["red", "green"], stale_after_s = 0.8 }
+    mqtt = { topic = "junction/12", signal_group = 3, intersection = 1209, stale_after_s = 90 }
+
+    [[signal]]
+    group = "north-right"
+    lamp = { region = [0.8, 0.1, 0.02, 0.03], layout = "arrow" }
+
     [tracker]
     keep_lost_s = 3.0
 
@@ -60,8 +69,8 @@ fn a_good_scene_has_no_faults_and_its_defaults() {
     let (config, faults) = SceneConfig::from_table(&GOOD.parse().unwrap());
     assert_eq!(faults, []);
     assert_eq!(config.zones[0].points[3], Point { x: 0.0, y: 1.0 });
-    assert_eq!(config.signals[0].stale_after_s, Seconds(1.5));
-    assert_eq!(config.signals[1].stale_after_s, Seconds(2.0));
+    assert_eq!(config.signals[0].stale_after.lamp, Seconds(1.5));
+    assert_eq!(config.signals[1].stale_after.controller, Seconds(2.0));
     assert_eq!(config.tracker.keep_lost_s, 3.0);
     assert_eq!(config.tracker.high_score, None);
     let [red, parked] = config.rules.as_slice() else {
@@ -111,7 +120,10 @@ fn every_fault_is_found_at_once() {
         [[signal]]
         group = "south"
         lamp = { region = [0.9, 0.9, 0.2, 0.2], layout = "round" }
-        mqtt = { topic = "a/#" }
+        mqtt = { topic = "a/#", signal_group = 1.5 }
+        [[signal]]
+        group = "west"
+        lamp = { region = [0.1, 0.1, 0.02, 0.02], layout = "arrow", lamps = ["red", "green"] }
         [tracker]
         high_score = 0.3
         low_score = 0.5
@@ -151,12 +163,14 @@ fn every_fault_is_found_at_once() {
             zone[4].points: is the text "everywhere"; write a list of [x, y]
             line[0].towards: is on the line; give a point beyond it, on the side where a forward crossing ends up
             signal[0]: has no source; give `lamp = { region = [x, y, width, height], layout = "vertical" }` or `mqtt = { topic = "..." }`, or `recorded = true` when its readings come with recorded inputs
-            signal[1].lamp.layout: `round` is not known; write "vertical" or "horizontal"
+            signal[1].lamp.layout: `round` is not known; write "vertical", "horizontal" or, for a green arrow of its own, "arrow"
             signal[1].lamp.region: is empty or reaches outside the picture; write [left, top, width, height] as fractions of the picture, for example [0.62, 0.10, 0.02, 0.08]
+            signal[1].mqtt.signal_group: is 1.5; write a whole number
             signal[1].mqtt.topic: must be one topic without wildcards, for example junction/12/signal/north
+            signal[2].lamp.lamps: must be the colours of the lamps from the top or the left, each once, for example ["red", "amber", "green"] or ["red", "green"]; an "arrow" has one
             tracker.low_score: is above high_score (0.3); write a smaller number
             tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
-            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `abreast`, `animal`, `camera_blocked`, `camera_dark`, `camera_defocused`, `camera_frozen`, `camera_lost`, `camera_moved`, `fire`, `loitering`, `no_helmet`, `overtaking`, `pedestrian_on_carriageway`, `phone_use`, `plate_obscured`, `red_light`, `reversing`, `riders_three_plus`, `riders_two`, `seat_belt`, `smoke`, `stopped_vehicle`, `wrong_way`
+            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `custom`, `emergency_lane`, `loitering`, `no_entry`, `pedestrian_crossing`, `pedestrian_on_carriageway`, `red_light`, `sidewalk_driving`, `solid_line`, `stopped_vehicle`, `wrong_way`
             rule[1].zone: there is no zone `lame`; did you mean `lane`? known are `lane`
             rule[1].min_dwell_ms: is not a key here; did you mean `min_dwell_s`?
             rule[2].severity: there is no severity `high`; known are `info`, `minor`, `major`, `critical`
@@ -209,29 +223,55 @@ fn values_of_the_wrong_form_are_named() {
     );
 }
 
+/// What the keys are stands in `docs/rules.md`, which a test keeps true.
 #[test]
-fn the_catalogue_says_what_every_key_means() {
-    let mut text = String::new();
+fn every_kind_has_its_words_and_every_number_its_unit_and_range() {
     for entry in crate::rule_catalogue() {
-        let (kind, severity, summary) = (entry.kind, entry.severity, entry.summary.1);
-        writeln!(text, "{kind} ({severity:?}): {summary}").unwrap();
-        assert!(!entry.title.0.is_empty() && !entry.summary.0.is_empty());
+        for (vi, en) in [entry.title, entry.summary] {
+            assert!(!vi.is_empty() && !en.is_empty(), "{}", entry.kind);
+        }
         for param in entry.params {
-            let form = match param.form {
-                crate::rules::Form::Number(n) => {
-                    // A number carries its unit in its key.
-                    assert!(param.key.contains('_'), "{} has no unit", param.key);
-                    assert!((n.min..=n.max).contains(&n.default));
-                    format!("{} {} ({} to {})", n.default, n.unit, n.min, n.max)
-                }
-                crate::rules::Form::Classes(default) => {
-                    let names: Vec<&str> = default.iter().map(|c| c.as_str()).collect();
-                    names.join(", ")
-                }
-                other => format!("{other:?}").to_lowercase(),
-            };
-            writeln!(text, "    {}: {form}; {}", param.key, param.meaning).unwrap();
+            assert!(!param.meaning.is_empty(), "{}", param.key);
+            if let crate::rules::Form::Number(number) = param.form {
+                // A number carries its unit in its key.
+                assert!(param.key.contains('_'), "{} has no unit", param.key);
+                assert!((number.min..=number.max).contains(&number.default));
+            }
         }
     }
-    expect_file!["catalogue.txt"].assert_eq(&text);
+    let kinds: Vec<&str> = crate::rule_catalogue().iter().map(|e| e.kind).collect();
+    assert!(kinds.is_sorted(), "not in alphabetical order: {kinds:?}");
+}
+
+#[test]
+fn a_signal_group_says_where_its_lamps_are_and_how_its_controller_calls_it() {
+    let (config, _) = SceneConfig::from_table(&GOOD.parse().unwrap());
+    let [north, _, east_right, arrow] = config.signals.as_slice() else {
+        panic!("four groups");
+    };
+    let lamps = |group: &SignalGroup| group.lamp.clone().unwrap().lamps;
+    assert_eq!(
+        lamps(north),
+        [LampColour::Red, LampColour::Amber, LampColour::Green]
+    );
+    assert_eq!(lamps(east_right), [LampColour::Red, LampColour::Green]);
+    assert_eq!(lamps(arrow), [LampColour::Green]);
+    let uses = SignalUse {
+        rule: "red".to_owned(),
+        group: "north".to_owned(),
+        has_clock_margin: false,
+    };
+    assert_eq!(config.signal_uses, [uses]);
+    let mqtt = east_right.mqtt.as_ref().unwrap();
+    assert_eq!(
+        (mqtt.signal_group, mqtt.intersection),
+        (Some(3), Some(1209))
+    );
+    assert_eq!(
+        east_right.stale_after,
+        StaleAfter {
+            lamp: Seconds(0.8),
+            controller: Seconds(90.0)
+        }
+    );
 }

@@ -6,7 +6,7 @@ use protocol::event::{Actor, EventKind, FrameTime, Phase, Value};
 use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
 
 use crate::config::RuleConfig;
-use crate::input::{EvidenceRequest, Output};
+use crate::input::{EvidenceRequest, Output, SpeedMeasured};
 use crate::near_miss::{NearMiss, NearMisses};
 use crate::scene::Identity;
 
@@ -106,16 +106,55 @@ impl Reporter<'_> {
         None
     }
 
-    /// Tells what was nearly an event of a subject that is no road user and is
-    /// gone. Of road users the scene tells it.
-    pub fn tell_nearest(&mut self, subject: TrackId) {
-        let near = self.near.as_deref_mut();
-        let miss = near.and_then(|near| near.take_of(self.index, subject));
+    /// Tells at once what nearly was an event of a subject that is no road
+    /// user, because no tracker will say that it is gone.
+    pub fn tell_near_miss(&mut self, subject: TrackId) {
+        let miss = self
+            .near
+            .as_deref_mut()
+            .and_then(|near| near.take_of(self.index, subject));
         self.out.extend(miss.map(Output::NearMiss));
     }
 
+    /// Puts out a measured speed, whoever drove it and however fast.
+    pub fn speed(&mut self, measured: SpeedMeasured) {
+        self.out.push(Output::Speed(measured));
+    }
+
+    /// Publishes something for statistics if every predicate holds: over as
+    /// soon as it is told, without anybody's track and without pictures, so
+    /// that nobody can be known by it. `false`: a predicate failed.
+    pub fn count(&mut self, mut onset: Onset) -> bool {
+        if !super::explain::all_hold(&onset.explanation) {
+            return false;
+        }
+        onset.actors.clear();
+        onset.ended = Some(onset.ended.unwrap_or(onset.decided.time));
+        let event = self.event(onset);
+        self.out.push(Output::Event(event));
+        true
+    }
+
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
-    pub fn raise(&mut self, onset: Onset) -> Case {
+    pub fn raise(&mut self, mut onset: Onset) -> Case {
+        let decided = onset.decided;
+        let mut at = std::mem::take(&mut onset.evidence);
+        at.push(decided);
+        // Ordered, each once, and none from after the decision.
+        at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
+        at.dedup();
+        at.retain(|frame| frame.time <= decided.time);
+        let event = self.event(onset);
+        self.out.push(Output::Event(event.clone()));
+        self.out.push(Output::Evidence(EvidenceRequest {
+            event: event.id,
+            at,
+        }));
+        Case(Box::new(event))
+    }
+
+    /// The first revision.
+    fn event(&mut self, onset: Onset) -> Event {
         let identity = self.identity;
         if let Some(near) = self.near.as_deref_mut() {
             near.drop(self.index, onset.subject);
@@ -126,7 +165,7 @@ impl Reporter<'_> {
             &onset.subject,
             onset.onset,
         );
-        let event = Event {
+        Event {
             id,
             revision: 1,
             phase: Phase::Start,
@@ -148,17 +187,7 @@ impl Reporter<'_> {
             facts: onset.facts,
             explanation: onset.explanation,
             provenance: identity.provenance.clone(),
-        };
-        let mut at = onset.evidence;
-        at.push(onset.decided);
-        // Ordered, each once, and none from after the decision.
-        at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
-        at.dedup();
-        at.retain(|frame| frame.time <= onset.decided.time);
-        self.out.push(Output::Event(event.clone()));
-        self.out
-            .push(Output::Evidence(EvidenceRequest { event: id, at }));
-        Case(Box::new(event))
+        }
     }
 }
 

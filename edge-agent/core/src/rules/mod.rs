@@ -7,29 +7,55 @@
 
 mod ballot;
 mod case;
+mod episode;
 pub mod explain;
+mod groups;
 mod lane;
+mod members;
 mod pace;
 mod params;
 mod plume;
 mod presence;
+mod red_crossing;
+mod standing;
+mod stretch;
 
 mod abreast;
 mod animal;
+mod blocking_junction;
 mod camera_condition;
+mod congestion;
+mod crash;
+mod crowd;
+mod custom;
+mod debris;
+mod emergency_lane;
 mod fire;
+mod illegal_parking;
+mod illegal_stop;
+mod illegal_turn;
+mod illegal_uturn;
+mod intrusion;
 mod loitering;
+mod no_entry;
 mod no_helmet;
 mod overtaking;
+mod pedestrian_crossing;
 mod pedestrian_on_carriageway;
 mod phone_use;
 mod plate_obscured;
+mod queue;
 mod red_light;
 mod reversing;
 mod riders;
 mod seat_belt;
+mod sidewalk_driving;
 mod smoke;
+mod solid_line;
+mod speeding;
+mod stop_line;
 mod stopped_vehicle;
+mod wrong_lane;
 mod wrong_way;
 
 use std::fmt::Debug;
@@ -37,40 +63,63 @@ use std::fmt::Debug;
 use protocol::event::{FrameTime, Severity, Words};
 use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
 
+pub use custom::{Fact, Sort, Subject, facts, facts_table};
+pub use groups::RuleGroup;
+
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
 
-use crate::config::{RuleConfig, Section};
+use crate::config::{RuleConfig, Section, StopLine};
 use crate::coverage::Unwatched;
 use crate::health::Health;
 use crate::input::Gap;
-use crate::observation::FrameView;
+use crate::observation::{FrameView, Sight};
 use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
     abreast::ENTRY,
     animal::ENTRY,
+    blocking_junction::ENTRY,
     camera_condition::BLOCKED,
     camera_condition::DARK,
     camera_condition::DEFOCUSED,
     camera_condition::FROZEN,
     camera_condition::LOST,
     camera_condition::MOVED,
+    congestion::ENTRY,
+    crash::ENTRY,
+    crowd::ENTRY,
+    custom::ENTRY,
+    debris::ENTRY,
+    emergency_lane::ENTRY,
     fire::ENTRY,
+    illegal_parking::ENTRY,
+    illegal_stop::ENTRY,
+    illegal_turn::ENTRY,
+    illegal_uturn::ENTRY,
+    intrusion::ENTRY,
     loitering::ENTRY,
+    no_entry::ENTRY,
     no_helmet::ENTRY,
     overtaking::ENTRY,
+    pedestrian_crossing::ENTRY,
     pedestrian_on_carriageway::ENTRY,
     phone_use::ENTRY,
     plate_obscured::ENTRY,
+    queue::ENTRY,
     red_light::ENTRY,
     reversing::ENTRY,
     riders::THREE_PLUS,
     riders::TWO,
     seat_belt::ENTRY,
+    sidewalk_driving::ENTRY,
     smoke::ENTRY,
+    solid_line::ENTRY,
+    speeding::ENTRY,
+    stop_line::ENTRY,
     stopped_vehicle::ENTRY,
+    wrong_lane::ENTRY,
     wrong_way::ENTRY,
 ];
 
@@ -141,6 +190,13 @@ pub trait Rule: Debug + Send + Sync {
     /// How many things it remembers, for the test that this stays bounded.
     fn remembered(&self) -> usize;
 
+    /// What its measurements are good for with this camera's calibration, or
+    /// why it cannot measure and what to do about that; `None` for a rule
+    /// that does not depend on it.
+    fn outlook(&self, _sight: &Sight<'_>) -> Option<Result<String, String>> {
+        None
+    }
+
     /// A copy. `Clone` cannot be asked of a `dyn Rule`.
     fn boxed(&self) -> Box<dyn Rule>;
 }
@@ -183,6 +239,37 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         needs: entry.needs,
         schedule,
         rule,
+    })
+}
+
+/// The keys of an `[[approach]]`.
+const APPROACH: &[Param] = &[
+    Param::new("line", Form::Line, "the stop line"),
+    Param::new("signal", Form::Signal, "what vehicles before it wait for"),
+];
+
+/// Reads one `[[approach]]`.
+pub(crate) fn approach(section: &mut Section<'_>, places: &Places<'_>) -> Option<StopLine> {
+    let mut params = Params::new(section, APPROACH, places);
+    let line = params.line("line");
+    let signal = params.signal("signal");
+    Some(StopLine {
+        line: line?,
+        signal: signal?,
+    })
+}
+
+/// The stop line of a rule that names a line and a signal, if both were understood.
+pub(crate) fn stop_line(section: &mut Section<'_>, places: &Places<'_>) -> Option<StopLine> {
+    let (line, signal) = (section.peek("line")?, section.peek("signal")?);
+    Some(StopLine {
+        line: places.lines.iter().find(|l| l.id.as_str() == line)?.clone(),
+        signal: places
+            .signals
+            .iter()
+            .find(|s| s.group.as_str() == signal)?
+            .group
+            .clone(),
     })
 }
 

@@ -29,12 +29,52 @@ pub enum Form {
     Zones,
     /// The id of a line; must be given.
     Line,
+    /// Ids of lines; at least one.
+    Lines,
     /// A signal group; must be given.
     Signal,
+    /// A signal group, if there is one.
+    OptionalSignal,
     /// A direction of travel, `[[x, y], [x, y]]` from → to; must be given.
     Direction,
+    /// True or false; false by default.
+    Flag,
     /// Classes of road users, with the default.
     Classes(&'static [ObjectClass]),
+    /// One of these words; the first by default.
+    Word(&'static [&'static str]),
+    /// A condition, see [`facts`](super::facts); must be given.
+    Condition,
+}
+
+impl Form {
+    /// What may be written there, and what holds when nothing is: for lists of keys.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Number(number) => format!(
+                "{}{}{}; {} to {}",
+                number.default,
+                if number.unit.is_empty() { "" } else { " " },
+                number.unit,
+                number.min,
+                number.max
+            ),
+            Self::Zone => "id of a zone; needed".to_owned(),
+            Self::Zones => "ids of zones; none".to_owned(),
+            Self::Line => "id of a line; needed".to_owned(),
+            Self::Lines => "ids of lines; needed".to_owned(),
+            Self::Signal => "signal group; needed".to_owned(),
+            Self::OptionalSignal => "signal group; none".to_owned(),
+            Self::Direction => "[[x, y], [x, y]] from, to; needed".to_owned(),
+            Self::Flag => "true or false; false".to_owned(),
+            Self::Classes(classes) => {
+                let names: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
+                names.join(", ")
+            }
+            Self::Word(words) => words.join(", or "),
+            Self::Condition => "a condition; needed".to_owned(),
+        }
+    }
 }
 
 impl Param {
@@ -62,6 +102,15 @@ impl Param {
 
 /// Road users with an engine.
 pub(crate) const MOTOR_VEHICLES: &[ObjectClass] = &[
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+    ObjectClass::Bus,
+    ObjectClass::Truck,
+];
+
+/// Everything that drives, with an engine or without.
+pub(crate) const WHEELS: &[ObjectClass] = &[
+    ObjectClass::Bicycle,
     ObjectClass::Motorcycle,
     ObjectClass::Car,
     ObjectClass::Bus,
@@ -137,6 +186,11 @@ impl<'s, 't> Params<'s, 't> {
         }
     }
 
+    /// Whether a key says true.
+    pub fn flag(&mut self, key: &'static str) -> bool {
+        self.section.flag(key)
+    }
+
     /// Whether a key was written, for a default that depends on what is seen.
     pub fn is_written(&self, key: &'static str) -> bool {
         self.section.has(key)
@@ -169,6 +223,26 @@ impl<'s, 't> Params<'s, 't> {
     /// The line named at a key.
     pub fn line(&mut self, key: &'static str) -> Option<Line> {
         let name = self.section.required_text(key, "stop-line")?;
+        self.find_line(key, name)
+    }
+
+    /// The lines named at a key, at least one.
+    pub fn lines(&mut self, key: &'static str) -> Option<Vec<Line>> {
+        if !self.section.require(key, "[\"centre-line\"]") {
+            return None;
+        }
+        let names = self.section.texts(key)?;
+        if names.is_empty() {
+            self.section.fault(key, "is empty; name at least one line");
+            return None;
+        }
+        names
+            .into_iter()
+            .map(|name| self.find_line(key, name))
+            .collect()
+    }
+
+    fn find_line(&mut self, key: &'static str, name: &str) -> Option<Line> {
         let found = self.places.lines.iter().find(|l| l.id.as_str() == name);
         if found.is_none() && !self.places.is_written("line", "id", name) {
             let known: Vec<&str> = self.places.lines.iter().map(|l| l.id.as_str()).collect();
@@ -193,6 +267,49 @@ impl<'s, 't> Params<'s, 't> {
                 .fault(key, unknown("signal group", name, &known));
         }
         found.map(|signal| signal.group.clone())
+    }
+
+    /// The signal group named at a key, if the key is there. `None`: it is
+    /// there and wrong.
+    #[allow(clippy::option_option)] // absent and wrong are two things
+    pub fn optional_signal(&mut self, key: &'static str) -> Option<Option<SignalGroupId>> {
+        if self.is_written(key) {
+            self.signal(key).map(Some)
+        } else {
+            Some(None)
+        }
+    }
+
+    /// One of the words of the key's form, or the first of them.
+    pub fn word(&mut self, key: &'static str) -> Option<&'static str> {
+        let Form::Word(words) = self.form(key) else {
+            return None;
+        };
+        let default = words.first().copied();
+        if !self.section.has(key) {
+            return default;
+        }
+        let text = self.section.text(key)?;
+        let found = words.iter().find(|word| **word == text).copied();
+        if found.is_none() {
+            self.section.fault(key, unknown("choice", text, words));
+        }
+        found
+    }
+
+    /// Text that must be there.
+    pub fn text(&mut self, key: &'static str, example: &str) -> Option<&'t str> {
+        self.section.required_text(key, example)
+    }
+
+    /// Notes a fault at a key, for what only the rule can know.
+    pub fn fault(&mut self, key: &'static str, message: impl Into<String>) {
+        self.section.fault(key, message);
+    }
+
+    /// The camera's places.
+    pub fn places(&self) -> &'s Places<'s> {
+        self.places
     }
 
     /// Two points: from → to.
@@ -245,7 +362,7 @@ impl<'s, 't> Params<'s, 't> {
 }
 
 /// What may be named as a road user.
-const ROAD_USERS: [ObjectClass; 8] = [
+pub(crate) const ROAD_USERS: [ObjectClass; 8] = [
     ObjectClass::Person,
     ObjectClass::Bicycle,
     ObjectClass::Motorcycle,

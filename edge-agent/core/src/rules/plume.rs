@@ -345,7 +345,7 @@ impl Rule for Plumes {
                         let seen_at = plume.shown_at.time;
                         case.close(seen_at, EndReason::Cleared, BTreeMap::new(), report);
                     }
-                    None => report.tell_nearest(plume.subject),
+                    None => report.tell_near_miss(plume.subject),
                 }
             }
             stays

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use protocol::TrackId;
 use protocol::event::FrameTime;
 
+use super::standing::NEAR_DWELL;
 use super::{Case, EndReason, Reporter, explain};
 use crate::observation::{Basis, FrameView, Observation};
 use crate::tracker::{Riding, Spot};
@@ -160,6 +161,8 @@ impl Stay {
 #[derive(Clone, Debug)]
 pub(super) struct Stays {
     tolerance_s: f64,
+    /// Whether people on two-wheelers are of no concern.
+    on_foot: bool,
     list: Vec<Stay>,
     /// Tracks that were part of an event: none has a second one.
     raised: BTreeSet<TrackId>,
@@ -169,9 +172,19 @@ pub(super) struct Stays {
 const MOST_STAYS: usize = 2 * crate::tracker::MOST_TRACKS;
 
 impl Stays {
+    /// Of people on foot.
     pub(super) fn new(tolerance_s: f64) -> Self {
         Self {
+            on_foot: true,
+            ..Self::of_anybody(tolerance_s)
+        }
+    }
+
+    /// Of whatever moves.
+    pub(super) fn of_anybody(tolerance_s: f64) -> Self {
+        Self {
             tolerance_s,
+            on_foot: false,
             list: Vec::new(),
             raised: BTreeSet::new(),
         }
@@ -221,19 +234,26 @@ impl Stays {
         Some(self.list.len() - 1)
     }
 
-    /// Calls `raise` for every stay on foot of at least `least_s` seconds whose
-    /// holder this frame shows in the zone and that has no event yet.
+    /// Calls `raise` for every stay (on foot, where that matters) of at least
+    /// `least_s` seconds whose holder this frame shows in the zone and that has
+    /// no event yet; where near misses are asked for, also for shorter ones.
     pub(super) fn raise(
         &mut self,
         frame: &FrameView<'_>,
-        least_s: f64,
+        (least_s, wants_near_misses): (f64, bool),
         mut raise: impl FnMut(&Stay, &Observation) -> Option<Case>,
     ) {
+        let least_s = if wants_near_misses {
+            NEAR_DWELL * least_s
+        } else {
+            least_s
+        };
+        let on_foot = self.on_foot;
         for stay in &mut self.list {
             let is_due = stay.case.is_none()
                 && stay.was_inside
                 && stay.dwell >= least_s
-                && !stay.is_rider()
+                && !(on_foot && stay.is_rider())
                 && !self.raised.contains(&stay.holder);
             if !is_due {
                 continue;

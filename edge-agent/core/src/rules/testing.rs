@@ -71,18 +71,29 @@ pub(crate) fn identity() -> Identity {
     }
 }
 
+/// The calibration of the camera that looks straight down.
+pub(crate) fn overhead() -> Calibration {
+    Calibration {
+        image_to_ground: [[100.0, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 1.0]],
+        residual_m: Metres(0.1),
+        points: 4,
+        ..Calibration::default()
+    }
+}
+
 pub(crate) fn scene(rule: &str, calibrated: bool) -> Scene {
     let table: toml::Table = format!("{PLACES}\n[[rule]]\nid = \"r\"\n{rule}")
         .parse()
         .unwrap();
     let (config, faults) = SceneConfig::from_table(&table);
     assert_eq!(faults, []);
-    let calibration = calibrated.then_some(Calibration {
-        image_to_ground: [[100.0, 0.0, 0.0], [0.0, 50.0, 0.0], [0.0, 0.0, 1.0]],
-        residual_m: Metres(0.1),
-        points: 4,
-    });
+    let calibration = calibrated.then(overhead);
     Scene::new(identity(), config, calibration).unwrap()
+}
+
+/// Plays a story on a calibrated camera that has further places.
+pub(crate) fn play_with(places: &str, rule: &str, story: &str) -> Vec<Output> {
+    play(&mut scene(&format!("{rule}\n{places}"), true), story)
 }
 
 /// Runs a story on a calibrated camera and compares what is said.
@@ -406,6 +417,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
         time_quality: TimeQuality::Media,
         aspect: 2.0,
         believed_from: 0.45,
+        camera_motion: None,
         items,
     };
     (frame, whose)
@@ -414,7 +426,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
 pub(crate) fn events(out: &[Output]) -> impl Iterator<Item = &Event> {
     out.iter().filter_map(|output| match output {
         Output::Event(event) => Some(event),
-        Output::Evidence(_) | Output::NearMiss(_) | Output::Coverage(_) => None,
+        Output::Evidence(_) | Output::NearMiss(_) | Output::Coverage(_) | Output::Speed(_) => None,
     })
 }
 
@@ -430,14 +442,13 @@ pub(crate) fn told(out: &[Output]) -> String {
                     Phase::Update => "goes on",
                     Phase::End => "is over",
                 };
-                let actors: Vec<String> = event
-                    .actors
-                    .iter()
-                    .map(|actor| format!("{}#{}", actor.class, actor.track.rank))
-                    .collect();
-                let who = match actors.as_slice() {
-                    [] => "nobody".to_owned(),
-                    actors => actors.join(", "),
+                let actors = event.actors.iter();
+                let actors = actors.map(|actor| format!("{}#{}", actor.class, actor.track.rank));
+                let actors: Vec<String> = actors.collect();
+                let who = if actors.is_empty() {
+                    "nobody in particular".to_owned()
+                } else {
+                    actors.join(" and ")
                 };
                 write!(
                     text,
@@ -480,6 +491,16 @@ pub(crate) fn told(out: &[Output]) -> String {
                         .collect();
                     writeln!(text, ", {}", facts.join(", ")).unwrap();
                 }
+            }
+            Output::Speed(measured) => {
+                let (low, high) = (measured.low_kmh, measured.high_kmh);
+                let track = &measured.track;
+                writeln!(
+                    text,
+                    "speed of {}#{}: {:.1} km/h ({low:.1} to {high:.1})",
+                    measured.class, track.rank, measured.speed_kmh
+                )
+                .unwrap();
             }
             Output::Evidence(wish) => {
                 let at: Vec<String> = wish

@@ -1,24 +1,35 @@
 use super::*;
-use crate::config::{Lamp, LampLayout, MqttSignal};
+use crate::config::{Lamp, LampColour, LampLayout, MqttSignal, StaleAfter};
 use proptest::prelude::*;
 use protocol::NormBox;
 use protocol::signal::SignalSource::{Lamp as FromLamp, Mqtt as FromMqtt};
+use protocol::units::Seconds;
 
 fn board() -> SignalBoard {
-    SignalBoard::new(&[SignalGroup {
+    SignalBoard::new(&[config()])
+}
+
+fn config() -> SignalGroup {
+    SignalGroup {
         group: group(),
         lamp: Some(Lamp {
             region: NormBox::from([0.1, 0.1, 0.1, 0.1]),
             layout: LampLayout::Vertical,
+            lamps: vec![LampColour::Red, LampColour::Amber, LampColour::Green],
         }),
         mqtt: Some(MqttSignal {
             topic: "t".to_owned(),
+            signal_group: None,
+            intersection: None,
         }),
         recorded: false,
-        stale_after_s: Seconds(1.0),
+        stale_after: StaleAfter {
+            lamp: Seconds(1.0),
+            controller: Seconds(1.0),
+        },
         min_confidence: 0.6,
         majority_window_s: Seconds(1.0),
-    }])
+    }
 }
 
 fn group() -> SignalGroupId {
@@ -222,7 +233,9 @@ proptest! {
             });
             prop_assert!(said_red || fresh_red);
         }
-        prop_assert!(board.groups[0].lamp.phases.len() <= MOST_PHASES);
-        prop_assert!(board.groups[0].lamp.looks.len() <= MOST_LOOKS);
+        prop_assert!(board.groups[0].lamp.len() <= phases::MOST_PHASES);
+        prop_assert!(board.groups[0].watch.remembered() <= lamps::MOST_REMEMBERED);
     }
 }
+
+mod sequences;

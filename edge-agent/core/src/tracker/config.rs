@@ -16,7 +16,8 @@ pub struct TrackerConfig {
     /// From this score on a detection may start a track, never below
     /// `high_score`; `None`: from where the detector says.
     pub birth_score: Option<f64>,
-    /// How many frames must show a road user before rules see it.
+    /// How many frames must show a road user before rules see it; one fewer, but
+    /// two at least, where they show it clearly.
     pub confirm_hits: u32,
     /// How long a road user that was moving is kept unseen, s.
     pub keep_lost_s: f64,
@@ -32,7 +33,7 @@ impl Default for TrackerConfig {
             birth_score: None,
             confirm_hits: 3,
             keep_lost_s: 2.0,
-            keep_parked_s: 20.0,
+            keep_parked_s: 300.0,
         }
     }
 }
@@ -71,7 +72,7 @@ impl TrackerConfig {
             unit: "s",
             default,
             min: 0.0,
-            max: 600.0,
+            max: 3600.0,
         };
         let mut threshold = |key| {
             let (is_there, faults) = (section.has(key), section.fault_count());

@@ -5,8 +5,10 @@
 //! (half hidden, blurred), which can never start a track. Which are confident
 //! the detector says with every picture ([`TrackerConfig`]). Motion is a Kalman
 //! filter in the isotropic picture with true time intervals, so 2 and 30 frames
-//! a second and holes in the stream need no other parameters. What overlapped
+//! a second and holes in the stream need no other parameters; where calibrated,
+//! who is out of sight is followed on the ground as well. What overlapped
 //! nothing is then looked for by distance: small fast things at low rates.
+//! What was tried and what it brought: `docs/design/tracking.md`.
 //!
 //! Detections come in canonical order, so their order in the input changes
 //! nothing. Ids are birth time and rank. Memory is bounded by [`MOST_TRACKS`].
@@ -16,22 +18,27 @@ mod association;
 mod config;
 mod kalman;
 mod riders;
+mod road;
+mod saved;
 mod stature;
 mod track;
 
 use protocol::event::FrameTime;
-use protocol::{Detection, TrackId};
+use protocol::{CameraMotion, Detection, TrackId};
 
 pub use association::Group;
 pub use config::TrackerConfig;
 pub use riders::RiderCount;
 pub(crate) use riders::Riding;
+pub use saved::{SavedTrack, TrackerState};
 pub use track::{Spot, Track};
 
+use crate::calibration::Ground;
 use crate::geometry::IsoBox;
 use assignment::Assignment;
-use association::{Sighting, by_distance, by_overlap};
+use association::{Sighting, by_distance, by_overlap, doubted};
 use config::Scores;
+use road::Place;
 
 /// More road users than any camera shows at once; further ones wait.
 pub const MOST_TRACKS: usize = 512;
@@ -52,19 +59,33 @@ pub struct Moment {
 const LEAST_IOU: f64 = 0.15;
 /// The same for a doubtful detection, which must be where it is expected.
 const LEAST_IOU_DOUBTFUL: f64 = 0.4;
+/// The same with where a track was last seen: it may have stopped behind what hid it.
+const LEAST_IOU_RECOVERED: f64 = 0.3;
+/// It stopped there this recently, s: later somebody else may stand there.
+const RECOVERED_WITHIN_S: f64 = 1.0;
 /// A doubtful detection keeps alive only what was seen this recently, s.
 const DOUBTFUL_WITHIN_S: f64 = 0.7;
+/// Who was out of sight is the poorer candidate beside who was seen a picture ago.
+const OUT_OF_SIGHT: f64 = 0.5;
+/// What a difference in score costs, in overlap: a body half hidden in one
+/// picture is half hidden in the next, and its neighbour in front is not.
+const SCORE_JUMP: f64 = 0.6;
+/// The same for a doubtful detection, whose score has just fallen.
+const SCORE_JUMP_DOUBTFUL: f64 = 0.3;
+/// Without overlap only who was seen this recently, s, beside the last picture, is looked for.
+const NEARBY_WITHIN_S: f64 = 0.5;
 /// Two detections of one group with this overlap are one thing seen twice.
 const SAME_THING: f64 = 0.8;
 /// From this number of hits on a velocity is worth something.
 const VELOCITY_HITS: u32 = 3;
 /// A confirmed track needs this long a life where few frames make few hits.
 const SLOW_CONFIRM_S: f64 = 1.0;
-/// A parked track must have been followed this long to be kept long.
-const PARKED_LIFE_S: f64 = 3.0;
-
-/// The same through a hole in the stream: after this long somebody else may stand there, s.
-const PARKED_UNSEEN_S: f64 = 120.0;
+/// Detections of this mean score show a road user clearly.
+const CLEAR: f64 = 0.7;
+/// Through a hole in the stream a parked track is kept so long: nobody watched, s.
+const PARKED_UNSEEN_S: f64 = 300.0;
+/// Somebody else who stands and covers so much of a hidden parked track's place has taken it.
+const PLACE_TAKEN: f64 = 0.3;
 /// Pictures farther apart than this are no longer the next picture, s.
 const LONGEST_STEP_S: f64 = 2.0;
 
@@ -72,6 +93,7 @@ const LONGEST_STEP_S: f64 = 2.0;
 #[derive(Clone, Debug, Default)]
 pub struct Tracker {
     config: TrackerConfig,
+    ground: Option<Ground>,
     /// In order of id.
     tracks: Vec<Track>,
     aspect: f64,
@@ -86,6 +108,8 @@ pub struct Tracker {
     pairs: Vec<(usize, usize)>,
     assignment: Assignment,
     lost: Vec<TrackId>,
+    /// Places of those who stand in sight.
+    places: Vec<(Group, IsoBox)>,
 }
 
 impl Tracker {
@@ -95,6 +119,21 @@ impl Tracker {
             config,
             aspect: 1.0,
             ..Self::default()
+        }
+    }
+
+    /// Where the camera is calibrated: who is out of sight is followed on the
+    /// ground, and nobody leaps across it.
+    #[must_use]
+    pub fn on_ground(mut self, ground: Option<Ground>) -> Self {
+        self.ground = ground;
+        self
+    }
+
+    /// Follows the camera's own motion since the last step, before the next.
+    pub fn follow_camera(&mut self, motion: &CameraMotion) {
+        for track in &mut self.tracks {
+            track.follow_camera(motion, self.aspect);
         }
     }
 
@@ -123,45 +162,59 @@ impl Tracker {
         self.bury(moment, LONGEST_STEP_S);
         let dt = self.begin(moment);
         self.collect(detections, moment.aspect);
-        let was_seen = |track: &Track| moment.at.time.since(track.seen.time).0 <= DOUBTFUL_WITHIN_S;
+        let unseen = |track: &Track| moment.at.time.since(track.seen.time).0;
+        let was_seen = |track: &Track| unseen(track) <= DOUBTFUL_WITHIN_S;
         self.associate(
             moment,
             |track| track.is_confirmed,
             |sighting| sighting.score >= high,
             |track, sighting| {
-                let predicted = by_overlap(&track.filter.bounds(), &sighting.iso, LEAST_IOU);
-                if track.misses == 0 {
-                    return predicted;
-                }
-                // Observation-centric recovery: who comes out from behind
-                // something may not have moved as the filter believed.
-                predicted.max(by_overlap(&track.last_seen_box, &sighting.iso, LEAST_IOU))
+                let gain = doubted(
+                    by_expectation(track, sighting, LEAST_IOU),
+                    SCORE_JUMP * (sighting.score - track.last_score).abs(),
+                );
+                // Count as one miss: this picture's own.
+                let is_lost = track.misses > 1;
+                if is_lost { OUT_OF_SIGHT * gain } else { gain }
             },
         );
         self.associate(
             moment,
             |track| track.is_confirmed && was_seen(track),
             |sighting| sighting.score < high,
-            |track, sighting| by_overlap(&track.filter.bounds(), &sighting.iso, LEAST_IOU_DOUBTFUL),
+            |track, sighting| {
+                doubted(
+                    by_expectation(track, sighting, LEAST_IOU_DOUBTFUL),
+                    SCORE_JUMP_DOUBTFUL * (sighting.score - track.last_score).abs(),
+                )
+            },
         );
         self.associate(
             moment,
             |track| !track.is_confirmed,
             |sighting| sighting.score >= high,
-            |track, sighting| by_overlap(&track.filter.bounds(), &sighting.iso, LEAST_IOU),
+            |track, sighting| by_overlap(&track.expected, &sighting.iso, LEAST_IOU),
+        );
+        // Observation-centric recovery: who comes out from behind something may
+        // not have moved as the filter believed. After everybody else, so that a
+        // place left long ago does not draw in a stranger.
+        self.associate(
+            moment,
+            |track| track.is_confirmed && track.misses > 1 && unseen(track) <= RECOVERED_WITHIN_S,
+            |sighting| sighting.score >= high,
+            |track, sighting| by_overlap(&track.last_seen_box, &sighting.iso, LEAST_IOU_RECOVERED),
         );
         self.associate(
             moment,
-            |_| true,
+            |track| unseen(track) <= dt + NEARBY_WITHIN_S,
             |sighting| sighting.score >= high,
             |track, sighting| {
-                let since_seen = moment.at.time.since(track.seen.time).0.max(dt);
                 by_distance(
                     &track.filter,
                     &sighting.iso,
                     Group::of(sighting.class),
                     track.hits >= VELOCITY_HITS,
-                    since_seen,
+                    unseen(track).max(dt),
                 )
             },
         );
@@ -186,6 +239,16 @@ impl Tracker {
         self.highest_rank = self.first_rank;
     }
 
+    /// The first rank that may be given now, and the highest one given so far.
+    pub(crate) fn ranks(&self) -> (u16, u16) {
+        (self.first_rank, self.highest_rank)
+    }
+
+    /// Goes on counting where another tracker of this camera had come to.
+    pub(crate) fn resume_ranks(&mut self, (first, highest): (u16, u16)) {
+        (self.first_rank, self.highest_rank) = (first, highest.max(first));
+    }
+
     /// Brings every track to this frame and counts it as unseen for now.
     fn begin(&mut self, moment: &Moment) -> f64 {
         let stretch = moment.aspect / self.aspect;
@@ -193,6 +256,13 @@ impl Tracker {
         let dt = self.previous.map_or(0.0, |previous| {
             moment.at.time.since(previous.time).0.max(0.0)
         });
+        if self.previous.is_none() {
+            // Taken up after a restart, by a clock that has been set back since.
+            self.tracks.retain(|track| track.seen.time < moment.at.time);
+            for track in &mut self.tracks {
+                track.seen_watched = moment.watched;
+            }
+        }
         for track in &mut self.tracks {
             if reshaped {
                 track.filter.stretch(stretch);
@@ -206,8 +276,7 @@ impl Tracker {
                     ..track.last_seen_box
                 };
             }
-            track.filter.predict(dt, track.misses > 0);
-            track.misses = track.misses.saturating_add(1);
+            track.predict(dt, self.ground.as_ref(), moment.aspect);
         }
         self.aspect = moment.aspect;
         self.previous = Some(moment.at);
@@ -235,6 +304,10 @@ impl Tracker {
                     score: detection.score,
                     bounds: detection.bounds,
                     iso,
+                    place: self
+                        .ground
+                        .as_ref()
+                        .and_then(|ground| Place::of(&iso, ground, aspect)),
                     taken: false,
                 });
             }
@@ -272,10 +345,22 @@ impl Tracker {
         for (row, &t) in self.rows.iter().enumerate() {
             let track = &self.tracks[t];
             let group = track.group();
+            let since_seen = moment.at.time.since(track.seen.time).0;
+            let long_gone = since_seen > self.config.keep_lost_s.max(LONGEST_STEP_S);
             for (column, &s) in self.columns.iter().enumerate() {
                 let sighting = &self.sightings[s];
-                if Group::of(sighting.class) == group {
-                    self.assignment.allow(row, column, gain(track, sighting));
+                if Group::of(sighting.class) != group {
+                    continue;
+                }
+                let gain = gain(track, sighting);
+                let may_be = gain > 0.0
+                    && (!long_gone || track.looks_like(sighting))
+                    && match (&track.road, sighting.place) {
+                        (Some(road), Some(place)) => road.can_reach(&place, group, since_seen),
+                        _ => true,
+                    };
+                if may_be {
+                    self.assignment.allow(row, column, gain);
                 }
             }
         }
@@ -285,10 +370,13 @@ impl Tracker {
             let sighting = &mut self.sightings[self.columns[column]];
             sighting.taken = true;
             let track = &mut self.tracks[self.rows[row]];
-            track.take(sighting, moment.at, moment.watched, moment.aspect);
+            track.take(sighting, moment, self.ground.as_ref());
             let age = moment.at.time.since(track.first.time).0;
             let slow = track.hits >= 2 && age >= SLOW_CONFIRM_S && self.config.confirm_hits > 1;
-            track.is_confirmed |= track.hits >= self.config.confirm_hits || slow;
+            let clear = track.hits >= 2
+                && track.hits.saturating_add(1) >= self.config.confirm_hits
+                && track.evidence >= CLEAR * f64::from(track.hits);
+            track.is_confirmed |= track.hits >= self.config.confirm_hits || slow || clear;
         }
     }
 
@@ -305,6 +393,7 @@ impl Tracker {
             };
             let mut track = Track::new(id, sighting, moment.at, moment.watched);
             track.is_confirmed = self.config.confirm_hits <= 1;
+            track.stand_on(self.ground.as_ref(), moment.aspect);
             // Later than every other track, so the order by id is kept.
             self.tracks.push(track);
             self.highest_rank = self.highest_rank.max(rank);
@@ -314,19 +403,32 @@ impl Tracker {
 
     /// Gives up what has not been seen for too long, and for at least `least_s`.
     fn bury(&mut self, moment: &Moment, least_s: f64) {
-        let config = &self.config;
+        let keep_lost = self.config.keep_lost_s.max(least_s);
+        let keep_parked = self.config.keep_parked_s;
         let lost = &mut self.lost;
+        let places = &mut self.places;
+        let unseen = |track: &Track| moment.at.time.since(track.seen.time).0;
+        places.clear();
+        if self.tracks.iter().any(|track| unseen(track) > keep_lost) {
+            let standing = self
+                .tracks
+                .iter()
+                .filter(|track| track.seen == moment.at && track.may_be_kept());
+            places.extend(standing.map(|track| (track.group(), track.last_seen_box)));
+        }
         self.tracks.retain(|track| {
-            let unseen = moment.at.time.since(track.seen.time).0;
-            let recent = unseen <= config.keep_lost_s.max(least_s);
+            let unseen = unseen(track);
+            let recent = unseen <= keep_lost;
             let keep = if track.is_confirmed {
-                let life = track.seen.time.since(track.first.time).0;
-                let may_stay = moment.watched - track.seen_watched <= config.keep_parked_s;
+                let watched = moment.watched - track.seen_watched;
                 recent
-                    || (unseen <= PARKED_UNSEEN_S
-                        && may_stay
-                        && life >= PARKED_LIFE_S
-                        && track.is_stationary())
+                    || (watched <= keep_parked
+                        && unseen - watched <= PARKED_UNSEEN_S
+                        && track.may_be_kept()
+                        && !places.iter().any(|(group, place)| {
+                            *group == track.group()
+                                && place.iou(&track.last_seen_box) >= PLACE_TAKEN
+                        }))
             } else {
                 // One missed frame is forgiven: small things flicker.
                 track.misses <= 1 && recent
@@ -337,6 +439,15 @@ impl Tracker {
             }
             keep
         });
+    }
+}
+
+/// How well a sighting fits where a confirmed track should be.
+fn by_expectation(track: &Track, sighting: &Sighting, least: f64) -> f64 {
+    let in_picture = by_overlap(&track.expected, &sighting.iso, least);
+    match &track.expected_on_road {
+        Some(expected) => in_picture.max(by_overlap(expected, &sighting.iso, least)),
+        None => in_picture,
     }
 }
 
@@ -360,12 +471,13 @@ impl Tracker {
                 score: detections[index].score,
                 bounds: detections[index].bounds,
                 iso: IsoBox::new(&detections[index].bounds, moment.aspect),
+                place: None,
                 taken: true,
             };
             if let Some(track) = self.tracks.iter_mut().find(|track| track.id.rank == rank) {
                 // Where the test says, not where a filter would have it.
                 track.filter = kalman::BoxFilter::new(&sighting.iso);
-                track.take(&sighting, moment.at, moment.watched, moment.aspect);
+                track.take(&sighting, moment, self.ground.as_ref());
             } else {
                 let id = TrackId {
                     born: moment.at.time,

@@ -49,6 +49,29 @@ fn run(
     }
 }
 
+/// The same at ten frames a second, with the trail that a scene notes.
+fn run_noted(tracker: &mut Tracker, (from, to): (f64, f64), at: impl Fn(f64) -> Vec<Detection>) {
+    let sight = crate::observation::Sight {
+        aspect: ASPECT,
+        ground: None,
+    };
+    for t in (0_u32..).map(|tick| from + f64::from(tick) / 10.0) {
+        if t > to - 1e-9 {
+            break;
+        }
+        let moment = moment(t);
+        let mut items = at(t);
+        items.sort_by(|a, b| b.score.total_cmp(&a.score));
+        tracker.step(&moment, BELIEVED_FROM, &items);
+        for track in tracker.tracks_mut() {
+            if track.seen == moment.at {
+                let spot = sight.spot(track.foot(), track.bounds.height, moment.at);
+                track.note(spot);
+            }
+        }
+    }
+}
+
 fn confirmed(tracker: &Tracker) -> Vec<TrackId> {
     tracker
         .tracks()
@@ -279,6 +302,192 @@ fn a_motorcycle_and_its_riders_are_one_road_user() {
     assert_eq!(mounts.len(), 3);
     assert_eq!(mounts.iter().flatten().count(), 2);
     assert!(mounts.iter().flatten().all(|id| *id == motorcycle.id));
+}
+
+/// Five road users over twelve seconds: both ways, hidden for a moment, on foot, parked.
+fn street(t: f64) -> Vec<Detection> {
+    let mut users = vec![
+        seen(ObjectClass::Car, 0.9, (0.02 + 0.07 * t, 0.30)),
+        seen(ObjectClass::Car, 0.85, (0.90 - 0.06 * t, 0.42)),
+        seen(ObjectClass::Person, 0.8, (0.2 + 0.01 * t, 0.80)),
+        seen(ObjectClass::Car, 0.95, (0.6, 0.65)),
+    ];
+    // Behind a pole.
+    if !(5.0..5.7).contains(&t) {
+        users.push(seen(ObjectClass::Motorcycle, 0.75, (0.02 + 0.05 * t, 0.54)));
+    }
+    users
+}
+
+#[test]
+fn a_decimated_sequence_with_dropped_pictures_tells_of_the_same_road_users() {
+    for every in [1_u32, 2, 3, 6, 10, 15] {
+        for dropped in [0, 7, 5] {
+            let mut tracker = Tracker::new(TrackerConfig::default());
+            let mut names = std::collections::BTreeSet::new();
+            for frame in (0..360).step_by(every as usize) {
+                // The picture's own place in the sequence decides, not chance.
+                if dropped > 0 && (frame / every) % dropped == dropped - 1 {
+                    continue;
+                }
+                let t = f64::from(frame) / 30.0;
+                tracker.step(&moment(t), BELIEVED_FROM, &street(t));
+                names.extend(confirmed(&tracker));
+            }
+            assert_eq!(names.len(), 5, "every {every}th, without each {dropped}th");
+        }
+    }
+}
+
+#[test]
+fn a_parked_car_is_the_same_car_after_minutes_behind_a_bus() {
+    for (hidden_s, is_same) in [(30.0, true), (240.0, true), (400.0, false)] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        let parked = |_| vec![car(0.3)];
+        run_noted(&mut tracker, (0.0, 10.0), parked);
+        let name = confirmed(&tracker);
+        run_noted(&mut tracker, (10.0, 10.0 + hidden_s), |_| vec![]);
+        let back = 10.0 + hidden_s;
+        run_noted(&mut tracker, (back, back + 2.0), parked);
+        assert_eq!(confirmed(&tracker) == name, is_same, "{hidden_s}");
+    }
+}
+
+#[test]
+fn another_vehicle_in_a_hidden_parked_cars_place_gets_a_name_of_its_own() {
+    let sized = |class, x, width, height| Detection {
+        class,
+        score: 0.9,
+        bounds: NormBox {
+            x,
+            y: 0.58 - height,
+            width,
+            height,
+        },
+    };
+    for other in [
+        // Higher and longer, of another class, or beside the place.
+        sized(ObjectClass::Car, 0.29, 0.08, 0.12),
+        sized(ObjectClass::Truck, 0.3, 0.06, 0.08),
+        sized(ObjectClass::Car, 0.32, 0.06, 0.08),
+    ] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        run_noted(&mut tracker, (0.0, 10.0), |_| vec![car(0.3)]);
+        let name = confirmed(&tracker)[0];
+        run_noted(&mut tracker, (10.0, 40.0), |_| vec![]);
+        run_noted(&mut tracker, (40.0, 50.0), |_| vec![other]);
+        // Whoever stands there now has taken the place for good.
+        let now = confirmed(&tracker);
+        assert_eq!(now.len(), 1, "{other:?}");
+        assert_ne!(now[0], name, "{other:?}");
+    }
+}
+
+#[test]
+fn a_parked_car_keeps_its_name_through_a_restart_and_a_moving_one_does_not() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let both = |t: f64| vec![car(0.1), car(0.3 + 0.03 * t)];
+    run_noted(&mut tracker, (0.0, 10.0), both);
+    let [parked, moving] = confirmed(&tracker)[..] else {
+        panic!("two cars: {:?}", tracker.tracks());
+    };
+    let text = serde_json::to_string(&tracker.save()).unwrap();
+    let state: TrackerState = serde_json::from_str(&text).unwrap();
+    let mut after = Tracker::new(TrackerConfig::default());
+    assert_eq!(after.resume(&state), 1);
+    assert!(after.tracks()[0].is_stationary());
+    run_noted(&mut after, (40.0, 45.0), |t| both(t - 31.0));
+    let now = confirmed(&after);
+    assert_eq!(now.len(), 2);
+    assert_eq!(now[0], parked);
+    assert_ne!(now[1], moving);
+    // After an hour nobody knows who stands there.
+    let mut late = Tracker::new(TrackerConfig::default());
+    late.resume(&state);
+    run_noted(&mut late, (3600.0, 3605.0), |_| vec![car(0.1)]);
+    assert_ne!(confirmed(&late), [parked]);
+    // A clock that was set back starts anew, and gives no name twice.
+    let mut early = Tracker::new(TrackerConfig::default());
+    early.resume(&state);
+    run_noted(&mut early, (0.0, 5.0), |_| vec![car(0.1)]);
+    assert_eq!(confirmed(&early).len(), 1);
+    assert_ne!(confirmed(&early), [parked]);
+}
+
+#[test]
+fn a_damaged_state_is_left_out_track_by_track() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run_noted(&mut tracker, (0.0, 10.0), |_| vec![car(0.1), car(0.5)]);
+    let state = tracker.save();
+    assert_eq!(state.parked.len(), 2);
+    let damages: [fn(&mut SavedTrack); 5] = [
+        |track| track.bounds.width = f64::NAN,
+        |track| track.bounds.x = 1e300,
+        |track| track.score = 7.0,
+        |track| track.votes.clear(),
+        |track| track.still_s = f64::INFINITY,
+    ];
+    for damage in damages {
+        let mut state = state.clone();
+        damage(&mut state.parked[0]);
+        assert_eq!(Tracker::default().resume(&state), 1);
+    }
+    let mut flat = state;
+    flat.aspect = 0.0;
+    assert_eq!(Tracker::default().resume(&flat), 0);
+}
+
+#[test]
+fn a_camera_that_shakes_and_says_so_loses_nobody() {
+    // The picture jumps by more than a person's width.
+    let shake = |frame: u32| if frame.is_multiple_of(2) { 0.0 } else { 0.12 };
+    let person = |frame: u32, x: f64| Detection {
+        class: ObjectClass::Person,
+        score: 0.9,
+        bounds: NormBox {
+            x: x + shake(frame) / ASPECT,
+            y: 0.4,
+            width: 0.02,
+            height: 0.1,
+        },
+    };
+    let followed = |says_so: bool| {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        for frame in 0..40 {
+            if says_so && frame > 0 {
+                tracker.follow_camera(&CameraMotion {
+                    shift_x: shake(frame) - shake(frame - 1),
+                    ..CameraMotion::NONE
+                });
+            }
+            let seen = [person(frame, 0.3), person(frame, 0.3 + 0.12 / ASPECT)];
+            tracker.step(&moment(f64::from(frame) / 10.0), BELIEVED_FROM, &seen);
+        }
+        tracker.tracks().len()
+    };
+    assert_eq!(followed(true), 2);
+    assert!(followed(false) > 2, "the test exercises nothing");
+}
+
+#[test]
+fn a_turned_and_zoomed_picture_is_followed() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    run(&mut tracker, 10.0, (0.0, 2.0), |_| vec![car(0.4)]);
+    let motion = CameraMotion {
+        a: 1.2,
+        b: 0.3,
+        shift_x: 0.1,
+        shift_y: -0.2,
+    };
+    tracker.follow_camera(&motion);
+    let track = &tracker.tracks()[0];
+    let centre = track.filter.bounds().centre;
+    let (x, y) = (0.43 * ASPECT, 0.54);
+    let expected = (1.2 * x - 0.3 * y + 0.1, 0.3 * x + 1.2 * y - 0.2);
+    assert!((centre.x - expected.0).abs() < 1e-3, "{centre:?}");
+    assert!((centre.y - expected.1).abs() < 1e-3, "{centre:?}");
+    let height = track.filter.bounds().height;
+    assert!((height / 0.08 - motion.scale()).abs() < 1e-3, "{height}");
 }
 
 proptest! {

@@ -4,13 +4,18 @@ use std::collections::VecDeque;
 
 use protocol::event::FrameTime;
 use protocol::units::rounded;
-use protocol::{NormBox, ObjectClass, Point, TrackId};
+use protocol::{CameraMotion, NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
-use super::kalman::BoxFilter;
+use super::kalman::{BoxFilter, moved};
 use super::riders::{Mount, RiderCount, Riders, Riding};
+use super::road::{OnRoad, Place};
 use super::stature::Stature;
+use super::{Moment, VELOCITY_HITS};
+use crate::calibration::Ground;
 use crate::geometry::{IsoBox, Vector};
+use crate::observation::{Motion, Sight};
+use crate::stance::{self, Size, Stance};
 
 /// Where a track was at one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +36,9 @@ pub struct Spot {
 const TRAIL_STEP_S: f64 = 0.2;
 const MOST_POINTS: usize = 64;
 
+/// A box that comes this close to the picture's edge may go on beyond it.
+const AT_EDGE: f64 = 0.003;
+
 /// A road user that the tracker follows.
 #[derive(Clone, Debug)]
 pub struct Track {
@@ -47,19 +55,29 @@ pub struct Track {
     /// Frames in a row that did not.
     pub misses: u32,
     pub(super) filter: BoxFilter,
+    /// Where the filter puts it at this frame.
+    pub(super) expected: IsoBox,
+    /// Where its motion on the ground puts it, while it is out of sight.
+    pub(super) expected_on_road: Option<IsoBox>,
+    pub(super) road: Option<OnRoad>,
     pub(super) last_seen_box: IsoBox,
+    pub(super) last_score: f64,
+    /// Sum of the scores of its detections.
+    pub(super) evidence: f64,
     pub(super) stature: Stature,
     /// Watched time at the last sighting, see [`super::Moment`].
     pub(super) seen_watched: f64,
     /// The first frame that showed it.
     pub(crate) first: FrameTime,
-    votes: Votes,
+    pub(super) votes: Votes,
     trail: VecDeque<Spot>,
     rides_now: Option<bool>,
     riding: Riding,
     mount: Mount,
     pub(crate) riders_now: u8,
     riders: Riders,
+    /// Unit vector on the ground, of when it was last seen to move.
+    heading: Option<Vector>,
 }
 
 impl Track {
@@ -74,8 +92,13 @@ impl Track {
             hits: 1,
             misses: 0,
             filter: BoxFilter::new(&sighting.iso),
+            expected: sighting.iso,
+            expected_on_road: None,
+            road: None,
             last_seen_box: sighting.iso,
-            stature: Stature::new(sighting.iso.width, sighting.iso.height),
+            last_score: sighting.score,
+            evidence: sighting.score,
+            stature: Stature::new(&sighting.iso),
             seen_watched: watched,
             first: at,
             votes,
@@ -85,21 +108,90 @@ impl Track {
             mount: Mount::default(),
             riders_now: 0,
             riders: Riders::default(),
+            heading: None,
         }
     }
 
-    pub(super) fn take(&mut self, sighting: &Sighting, at: FrameTime, watched: f64, aspect: f64) {
-        self.filter.correct(&sighting.iso);
+    pub(super) fn take(&mut self, sighting: &Sighting, moment: &Moment, ground: Option<&Ground>) {
+        let Moment {
+            at,
+            watched,
+            aspect,
+        } = *moment;
+        self.filter.correct(&sighting.iso, sighting.score);
         let since_seen = at.time.since(self.seen.time).0;
-        self.stature
-            .see(sighting.iso.width, sighting.iso.height, since_seen);
+        self.stature.see(&sighting.iso, since_seen, aspect);
         self.last_seen_box = sighting.iso;
+        self.last_score = sighting.score;
+        self.evidence += sighting.score;
         self.bounds = self.filter.bounds().normalised(aspect);
         self.seen = at;
         self.seen_watched = watched;
         self.hits = self.hits.saturating_add(1);
         self.misses = 0;
         self.votes.add(sighting.class, sighting.score);
+        self.stand_on(ground, aspect);
+    }
+
+    /// Notes where on the ground it was seen, if that is in sight.
+    pub(super) fn stand_on(&mut self, ground: Option<&Ground>, aspect: f64) {
+        if let Some(ground) = ground
+            && self.is_grounded()
+            && let Some(place) = Place::of(&self.last_seen_box, ground, aspect)
+        {
+            match &mut self.road {
+                Some(road) => road.correct(place),
+                None => self.road = Some(OnRoad::new(place)),
+            }
+        }
+    }
+
+    /// Moves on by `dt` seconds and counts as unseen for now.
+    pub(super) fn predict(&mut self, dt: f64, ground: Option<&Ground>, aspect: f64) {
+        self.filter.predict(dt, self.misses > 0);
+        self.misses = self.misses.saturating_add(1);
+        self.expected = self.filter.bounds();
+        self.expected_on_road = None;
+        if let (Some(road), Some(ground)) = (&mut self.road, ground) {
+            road.predict(dt);
+            if self.misses > 1 && self.hits >= VELOCITY_HITS {
+                self.expected_on_road = road.expected(&self.last_seen_box, ground, aspect);
+            }
+        }
+    }
+
+    /// Follows the camera: the same scene, shifted, scaled and turned.
+    pub(super) fn follow_camera(&mut self, motion: &CameraMotion, aspect: f64) {
+        self.filter.follow_camera(motion);
+        let scale = motion.scale();
+        self.stature.scale(scale);
+        for seen in [&mut self.last_seen_box, &mut self.expected] {
+            *seen = IsoBox {
+                centre: moved(seen.centre, motion),
+                width: seen.width * scale,
+                height: seen.height * scale,
+            };
+        }
+        let seen = IsoBox::new(&self.bounds, aspect);
+        self.bounds = IsoBox {
+            centre: moved(seen.centre, motion),
+            width: seen.width * scale,
+            height: seen.height * scale,
+        }
+        .normalised(aspect);
+        for spot in &mut self.trail {
+            spot.iso = moved(spot.iso, motion);
+            spot.foot = Point {
+                x: spot.iso.x / aspect,
+                y: spot.iso.y,
+            };
+            spot.height *= scale;
+        }
+    }
+
+    /// The box of its last detection, unfiltered.
+    pub(crate) fn detected(&self, aspect: f64) -> NormBox {
+        self.last_seen_box.normalised(aspect)
     }
 
     /// What it is, by vote.
@@ -145,6 +237,27 @@ impl Track {
         })
     }
 
+    /// The way it headed when it was last seen to move.
+    pub(crate) fn heading(&self) -> Option<Vector> {
+        self.heading
+    }
+
+    /// How long and wide it is, by its votes.
+    pub(crate) fn size(&self) -> Option<Size> {
+        Size::voted(|class| self.votes.share(&[class]))
+    }
+
+    /// What it covers of the road, if its box shows all of it.
+    pub(crate) fn stance(&self, sight: &Sight<'_>) -> Option<Stance> {
+        let is_cut = self.bounds.x <= AT_EDGE
+            || self.bounds.right() >= 1.0 - AT_EDGE
+            || self.bounds.bottom() >= 1.0 - AT_EDGE;
+        if is_cut {
+            return None;
+        }
+        Stance::fit(sight.ground?, self.foot(), self.heading?, self.size()?)
+    }
+
     /// Notes where it is now.
     pub(crate) fn note(&mut self, point: Spot) {
         let due = self
@@ -152,6 +265,8 @@ impl Track {
             .back()
             .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
         if due {
+            self.heading =
+                stance::heading(Motion::of(&self.trail, &point).as_ref()).or(self.heading);
             if self.trail.len() == MOST_POINTS {
                 self.trail.pop_front();
             }
@@ -200,6 +315,24 @@ impl Track {
         self.riding.is_rider()
     }
 
+    /// Whether it was followed for so long, standing, that it is kept for minutes unseen.
+    pub(super) fn may_be_kept(&self) -> bool {
+        self.is_confirmed
+            && self.seen.time.since(self.first.time).0 >= PARKED_LIFE_S
+            && self.is_stationary()
+    }
+
+    /// Whether a sighting after so long may still be it and no other vehicle
+    /// that took its place: the same box, the same size, a class it had before.
+    pub(super) fn looks_like(&self, sighting: &Sighting) -> bool {
+        let (was, is) = (&self.last_seen_box, &sighting.iso);
+        let alike = |a: f64, b: f64| a <= b * SAME_SIZE && b <= a * SAME_SIZE;
+        was.iou(is) >= SAME_PLACE
+            && alike(was.width, is.width)
+            && alike(was.height, is.height)
+            && self.votes.share(&[sighting.class]) >= SAME_CLASS
+    }
+
     /// Whether it has kept its place for the last seconds that it was seen.
     pub fn is_stationary(&self) -> bool {
         let Some(newest) = self.trail.back() else {
@@ -217,19 +350,35 @@ impl Track {
     }
 }
 
+/// A parked track must have been followed this long to be kept long.
+const PARKED_LIFE_S: f64 = 3.0;
+/// Least overlap of what comes back with what was there.
+const SAME_PLACE: f64 = 0.6;
+/// Widths and heights of one vehicle differ no more than this from look to look.
+const SAME_SIZE: f64 = 1.25;
+/// A class with a smaller share of the votes is another vehicle's.
+const SAME_CLASS: f64 = 0.1;
 /// Stationary: within a fifth of its height over this time.
 const STILL_OVER_S: f64 = 1.5;
-const STILL_HEIGHTS: f64 = 0.2;
+pub(super) const STILL_HEIGHTS: f64 = 0.2;
 
 /// Which class a track's detections had, weighted by score.
 #[derive(Clone, Debug, Default)]
-struct Votes {
+pub(super) struct Votes {
     /// Class, sum of scores, number. In order of class, so a tie is settled the same everywhere.
-    ballots: Vec<(ObjectClass, f64, f64)>,
+    pub(super) ballots: Vec<(ObjectClass, f64, f64)>,
 }
 
 /// With this many votes the older ones lose weight, so a track can change its mind.
 const MOST_VOTES: f64 = 400.0;
+
+impl From<Vec<(ObjectClass, f64, f64)>> for Votes {
+    fn from(mut ballots: Vec<(ObjectClass, f64, f64)>) -> Self {
+        ballots.sort_by_key(|(class, ..)| *class);
+        ballots.dedup_by_key(|(class, ..)| *class);
+        Self { ballots }
+    }
+}
 
 impl Votes {
     fn add(&mut self, class: ObjectClass, score: f64) {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use edge_core::{Calibration, Identity, Input, Output, Scene, SceneConfig};
+use edge_core::{Calibration, Identity, Input, Output, Scene, SceneConfig, SceneState};
 use protocol::event::Provenance;
 use protocol::{BoxId, CameraId, SiteId};
 
@@ -51,6 +51,16 @@ pub(crate) fn play(mut scene: Scene, inputs: &[Input]) -> Vec<Output> {
         scene.handle(input.clone(), &mut out);
     }
     out
+}
+
+/// A new scene that goes on where `old` is cut, as a recording's next segment does.
+pub(crate) fn successor(old: &Scene, new: &Scene) -> Scene {
+    let text = serde_json::to_string(&old.state()).unwrap();
+    let state: SceneState = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&state).unwrap(), text);
+    let mut scene = new.clone();
+    scene.resume(state);
+    scene
 }
 
 /// One line of JSON for each output.

@@ -118,7 +118,8 @@ impl Rule for Animal {
             (user.class == ObjectClass::Animal)
                 .then(|| polygon_contains(&self.zone.points, user.spot.foot))
         });
-        stays.raise(frame, self.min_duration_s, |stay, user| -> Option<Case> {
+        let least = (self.min_duration_s, report.wants_near_misses());
+        stays.raise(frame, least, |stay, user| -> Option<Case> {
             report.decide(self.judge(stay, user, frame))
         });
         self.stays = stays;

@@ -112,9 +112,6 @@ impl Loitering {
             ),
         ];
         explanation.extend(explain::of_class(user, &self.classes, frame));
-        if !explain::all_hold(&explanation) {
-            return None;
-        }
         let mut facts = explain::facts([
             ("dwell_s", stay.dwell.into()),
             ("absent_s", stay.absent.into()),
@@ -130,7 +127,7 @@ impl Loitering {
         if let Some(last) = stay.hand_overs.last() {
             evidence.extend([last.vanished, last.appeared]);
         }
-        Some(report.raise(Onset {
+        report.decide(Onset {
             subject: stay.subject,
             onset: stay.entered.at.time,
             decided: frame.at,
@@ -139,7 +136,7 @@ impl Loitering {
             facts,
             explanation,
             evidence,
-        }))
+        })
     }
 }
 
@@ -155,7 +152,8 @@ impl Rule for Loitering {
             (self.classes.contains(&user.class) && !user.is_rider)
                 .then(|| polygon_contains(&self.zone.points, user.spot.foot))
         });
-        stays.raise(frame, self.min_dwell_s, |stay, user| {
+        let least = (self.min_dwell_s, report.wants_near_misses());
+        stays.raise(frame, least, |stay, user| {
             self.raise(stay, user, frame, report)
         });
         self.stays = stays;

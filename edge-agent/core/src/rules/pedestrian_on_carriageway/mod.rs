@@ -160,7 +160,7 @@ impl PedestrianOnCarriageway {
         if basis == Basis::Ground {
             facts.insert("speed_kmh".to_owned(), Value::from(pace));
         }
-        Some(report.raise(Onset {
+        report.decide(Onset {
             subject: stay.subject,
             onset: stay.entered.at.time,
             decided: frame.at,
@@ -169,7 +169,7 @@ impl PedestrianOnCarriageway {
             facts,
             explanation,
             evidence: vec![stay.entered.at],
-        }))
+        })
     }
 }
 
@@ -184,7 +184,8 @@ impl Rule for PedestrianOnCarriageway {
         stays.update(frame, |user| {
             (user.class == ObjectClass::Person).then(|| self.is_on_carriageway(user))
         });
-        stays.raise(frame, self.min_duration_s, |stay, user| {
+        let least = (self.min_duration_s, report.wants_near_misses());
+        stays.raise(frame, least, |stay, user| {
             self.raise(stay, user, frame, report)
         });
         self.stays = stays;

@@ -7,7 +7,7 @@ use protocol::units::rounded;
 use protocol::{ObjectClass, Point, TrackId, ZoneId};
 
 use super::explain::{self, Span};
-use super::params::MOTOR_VEHICLES;
+use super::params::WHEELS;
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
 use crate::geometry::{Vector, polygon_contains};
@@ -67,7 +67,7 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             (0.0, 50.0),
             "slower is reversing, not driving (without calibration)",
         ),
-        Param::new("classes", Form::Classes(MOTOR_VEHICLES), "which vehicles"),
+        Param::new("classes", Form::Classes(WHEELS), "which vehicles"),
     ],
     read,
 };
@@ -201,9 +201,17 @@ impl WrongWay {
         }
     }
 
-    /// Whether the middle half of its lower edge is in the zone. Seen at a
-    /// slant, a bus of the opposite lane has one point of it here, not all.
-    fn is_inside(&self, user: &Observation) -> bool {
+    /// Whether the middle half of what it covers of the road, from side to
+    /// side, is in the zone; where that cannot be said, the middle half of its
+    /// lower edge. Seen at a slant, a bus of the opposite lane has one point of
+    /// that here, not all.
+    fn is_inside(&self, user: &Observation, frame: &FrameView<'_>) -> bool {
+        if let (Some(stance), Some(ground)) = (user.stance, frame.sight.ground) {
+            return stance.across(0.5).iter().all(|place| {
+                let point = ground.to_image(*place);
+                point.is_some_and(|point| polygon_contains(&self.zone.points, point))
+            });
+        }
         let (foot, quarter) = (user.spot.foot, user.bounds.width / 4.0);
         [-quarter, 0.0, quarter].iter().all(|offset| {
             let point = Point {
@@ -216,7 +224,7 @@ impl WrongWay {
 
     /// Follows one vehicle by one frame.
     fn follow(&self, drive: &mut Drive, user: &Observation, lane: &Lane, frame: &FrameView<'_>) {
-        let is_inside = self.is_inside(user);
+        let is_inside = self.is_inside(user, frame);
         // Nothing can be said of a track's first moments.
         let Some((from, way)) = chord(frame, user) else {
             return;
@@ -288,6 +296,7 @@ impl WrongWay {
         user: &Observation,
         lane: &Lane,
         frame: &FrameView<'_>,
+        wants_all: bool,
     ) -> Option<Onset> {
         let way = against.start.way_to(&user.spot);
         let along = lane.along(way.basis)?;
@@ -362,7 +371,7 @@ impl WrongWay {
             ),
         ];
         explanation.extend(explain::of_class(user, &self.classes, frame));
-        if !explain::all_hold(&explanation) {
+        if !wants_all && !explain::all_hold(&explanation) {
             return None;
         }
         let mut facts = explain::facts([
@@ -430,10 +439,12 @@ impl Rule for WrongWay {
             if let Some(against) = &drive.against
                 && !drive.raised
                 && against.last.at == frame.at
-                && let Some(onset) = self.judge(against, user, &lane, frame)
+                && let Some(onset) =
+                    self.judge(against, user, &lane, frame, report.wants_near_misses())
+                && let Some(case) = report.decide(onset)
             {
                 drive.raised = true;
-                drive.case = Some((report.raise(onset), against.last));
+                drive.case = Some((case, against.last));
             }
             if let (Some((_, last)), Some(against)) = (&mut drive.case, &drive.against) {
                 *last = against.last;

@@ -1,0 +1,517 @@
+use std::fmt::Write;
+
+use cel::{Context, Program};
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::check::{Scope, check as read};
+use super::condition::Source;
+use super::facts::{Known, Sort, Subject, facts};
+use crate::config::{SceneConfig, SignalGroup};
+use crate::input::Output;
+use crate::rules::testing::{PLACES, check, check_uncalibrated, events, play, scene};
+
+fn rule(rest: &str) -> String {
+    format!("kind = \"custom\"\nzone = \"road\"\n{rest}")
+}
+
+#[test]
+fn a_fast_truck_in_the_zone_is_told_with_its_numbers() {
+    check(
+        &rule("when = \"class == 'truck' && speed_kmh > 30.0 && hour < 22\"\nfor_s = 2.0"),
+        "
+        0.0 truck#1 at 0.0,30.0
+        10.0 truck#1 at 100.0,30.0
+        0.0 truck#2 at 0.0,20.0
+        10.0 truck#2 at 50.0,20.0
+        0.0 car#3 at 0.0,25.0
+        10.0 car#3 at 100.0,25.0
+        ",
+        &expect![[r#"
+            custom starts (revision 1): truck#1 since 1.0, decided at 3.0
+                held_for: 2.0 >= 2.0 s [1.0 to 3.0]
+                in_zone: true = true [3.0 to 3.0]
+                class: "truck" = "truck" [0.0 to 3.0]
+                class_share: 1.0 >= 0.5 [0.0 to 3.0]
+                class#2: "truck" = "truck" [3.0 to 3.0]
+                speed_kmh: 36.0 > 30.0 km/h [3.0 to 3.0]
+                hour: 7.0 < 22.0 h [3.0 to 3.0]
+                pictures of 1.0, 3.0
+            custom is over (revision 2): truck#1 since 1.0 until 8.9, end_reason "left"
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_not_in_the_zone_is_not_concerned_unless_the_condition_asks() {
+    let story = "
+        0.0 car#1 at 20.0,45.0
+        3.0 car#1 at 50.0,45.0
+        ";
+    check(&rule("when = \"speed_kmh > 20.0\""), story, &expect![[""]]);
+    check(
+        &rule("when = \"!in_zone && speed_kmh > 20.0\""),
+        story,
+        &expect![[r#"
+            custom starts (revision 1): car#1 since 0.4, decided at 1.5
+                held_for: 1.1 >= 1.0 s [0.4 to 1.5]
+                in_zone: false = false [1.5 to 1.5]
+                speed_kmh: 36.0 > 20.0 km/h [1.5 to 1.5]
+                pictures of 0.4, 1.5
+            custom is over (revision 2): car#1 since 0.4 until 3.0, end_reason "stream_ended"
+        "#]],
+    );
+}
+
+#[test]
+fn short_releases_pause_and_long_ones_end() {
+    // Moving, standing for a moment, moving: 2 s of movement in all.
+    let when = rule("when = \"speed_kmh > 5.0\"\nfor_s = 2.5\nrelease_s = 2.0");
+    check(
+        &when,
+        "
+        0.0 car#1 at 20.0,30.0
+        2.0 car#1 at 30.0,30.0
+        3.5 car#1 at 30.0,30.0
+        5.5 car#1 at 40.0,30.0
+        12.0 car#1 at 40.0,30.0
+        13.0 car#1 at 50.0,30.0
+        16.0 car#1 at 70.0,30.0
+        ",
+        &expect![[r#"
+            custom starts (revision 1): car#1 since 0.4, decided at 4.0
+                held_for: 2.5 >= 2.5 s [0.4 to 4.0]
+                in_zone: true = true [4.0 to 4.0]
+                speed_kmh: 7.071 > 5.0 km/h [4.0 to 4.0]
+                pictures of 0.4, 4.0
+            custom is over (revision 2): car#1 since 0.4 until 6.2, end_reason "left"
+        "#]],
+    );
+    check(
+        &when.replace("release_s = 2.0", "release_s = 0.2"),
+        "
+        0.0 car#1 at 20.0,30.0
+        2.0 car#1 at 30.0,30.0
+        3.5 car#1 at 30.0,30.0
+        5.5 car#1 at 40.0,30.0
+        ",
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn nobody_is_accused_on_what_is_unknown() {
+    let story = "
+        0.0 truck#1 at 10.0,30.0
+        5.0 truck#1 at 80.0,30.0
+        ";
+    for when in [
+        "speed_kmh > 1.0",
+        "!(speed_kmh < 1.0)",
+        "speed_kmh != 1.0",
+        "!(speed_kmh < 1.0 && class == 'truck')",
+        "signal.main == 'red'",
+        "signal.main != 'red'",
+        "!(signal['main'] in ['red', 'amber'])",
+    ] {
+        let out = play(
+            &mut scene(&rule(&format!("when = \"{when}\"")), false),
+            story,
+        );
+        assert_eq!(events(&out).count(), 0, "{when}");
+    }
+    check_uncalibrated(
+        &rule("when = \"speed_kmh == null && (class == 'truck' || speed_kmh > 1.0)\""),
+        story,
+        &expect![[r#"
+            custom starts (revision 1): truck#1 since 0.0, decided at 1.0
+                held_for: 1.0 >= 1.0 s [0.0 to 1.0]
+                in_zone: true = true [1.0 to 1.0]
+                class: "truck" = "truck" [0.0 to 1.0]
+                class_share: 1.0 >= 0.5 [0.0 to 1.0]
+                condition: true = true [1.0 to 1.0]
+                condition#2: true = true [1.0 to 1.0]
+                pictures of 0.0, 1.0
+            custom is over (revision 2): truck#1 since 0.0 until 5.0, end_reason "stream_ended"
+        "#]],
+    );
+}
+
+#[test]
+fn a_signal_group_can_be_asked() {
+    check(
+        &rule("when = \"signal.main == 'red' && y < 0.7\""),
+        "
+        0.0 signal green
+        4.0 signal red
+        8.0 signal silent
+        0.0 car#1 at 20.0,30.0
+        12.0 car#1 at 30.0,30.0
+        ",
+        &expect![[r#"
+            custom starts (revision 1): car#1 since 4.0, decided at 5.0
+                held_for: 1.0 >= 1.0 s [4.0 to 5.0]
+                in_zone: true = true [5.0 to 5.0]
+                signal.main: "red" = "red" [5.0 to 5.0]
+                y: 0.6 < 0.7 [5.0 to 5.0]
+                pictures of 4.0, 5.0
+            custom is over (revision 2): car#1 since 4.0 until 8.8, end_reason "left"
+        "#]],
+    );
+}
+
+#[test]
+fn a_zone_has_one_event_at_a_time_and_no_actor() {
+    check(
+        &rule(
+            "subject = \"zone\"\nwhen = \"count_car >= 2 && longest_dwell_s > 3.0 && occupancy > 0.0\"\nfor_s = 2.0",
+        ),
+        "
+        0.0 car#1 at 20.0,30.0
+        8.0 car#1 at 20.0,30.0
+        1.0 car#2 at 40.0,30.0
+        8.0 car#2 at 40.0,30.0
+        8.0 car#2 hides
+        11.0 car#1 at 20.0,30.0
+        12.0 car#2 at 40.0,30.0
+        20.0 car#1 at 20.0,30.0
+        20.0 car#2 at 40.0,30.0
+        ",
+        &expect![[r#"
+            custom starts (revision 1): nobody since 3.1, decided at 5.2
+                held_for: 2.1 >= 2.0 s [3.1 to 5.2]
+                count_car: 2.0 >= 2.0 [5.2 to 5.2]
+                longest_dwell_s: 5.2 > 3.0 s [5.2 to 5.2]
+                occupancy: 0.014 > 0.0 [5.2 to 5.2]
+                pictures of 3.1, 5.2
+            custom is over (revision 2): nobody since 3.1 until 7.9, end_reason "left"
+            custom starts (revision 1): nobody since 12.0, decided at 14.0
+                held_for: 2.0 >= 2.0 s [12.0 to 14.0]
+                count_car: 2.0 >= 2.0 [14.0 to 14.0]
+                longest_dwell_s: 14.0 > 3.0 s [14.0 to 14.0]
+                occupancy: 0.014 > 0.0 [14.0 to 14.0]
+                pictures of 12.0, 14.0
+            custom is over (revision 2): nobody since 12.0 until 20.0, end_reason "stream_ended"
+        "#]],
+    );
+}
+
+#[test]
+fn mean_speed_and_riders_of_a_zone() {
+    check(
+        &rule(
+            "subject = \"zone\"\nwhen = \"mean_speed_kmh < 15.0 && count > 1\"\nclasses = [\"car\", \"motorcycle\"]",
+        ),
+        "
+        0.0 car#1 at 20.0,30.0
+        5.0 car#1 at 25.0,30.0
+        0.0 motorcycle#2 at 40.0,30.0
+        5.0 motorcycle#2 at 45.0,30.0
+        0.0 person#3 at 60.0,30.0
+        5.0 person#3 at 60.0,30.0
+        ",
+        &expect![[r#"
+            custom starts (revision 1): nobody since 0.4, decided at 1.5
+                held_for: 1.1 >= 1.0 s [0.4 to 1.5]
+                mean_speed_kmh: 3.6 < 15.0 km/h [1.5 to 1.5]
+                count: 2.0 > 1.0 [1.5 to 1.5]
+                pictures of 0.4, 1.5
+            custom is over (revision 2): nobody since 0.4 until 5.0, end_reason "stream_ended"
+        "#]],
+    );
+}
+
+#[test]
+fn time_that_nobody_watched_holds_nothing() {
+    for disturbance in ["2.0 gap 9.0", "2.0 frozen 9.0"] {
+        let story = format!(
+            "0.0 car#1 at 20.0,30.0
+             {disturbance}
+             14.0 car#1 at 20.0,30.0"
+        );
+        let out = play(
+            &mut scene(&rule("when = \"class == 'car'\"\nfor_s = 10.0"), true),
+            &story,
+        );
+        assert_eq!(events(&out).count(), 0, "{disturbance}");
+    }
+}
+
+#[test]
+fn a_near_miss_says_which_part_failed_by_how_much() {
+    let mut scene = scene(&rule("when = \"speed_kmh > 40.0 && class == 'car'\""), true);
+    scene.tell_near_misses();
+    let out = play(
+        &mut scene,
+        "
+        0.0 car#1 at 10.0,30.0
+        7.0 car#1 at 80.0,30.0
+        ",
+    );
+    let mut text = String::new();
+    for output in &out {
+        if let Output::NearMiss(miss) = output {
+            for p in miss.explanation.iter().filter(|p| !p.holds) {
+                writeln!(text, "{}: {:?} {}", p.name, p.margin, p.unit).unwrap();
+            }
+        }
+    }
+    expect![["
+        speed_kmh: Some(-4.0) km/h
+    "]]
+    .assert_eq(&text);
+}
+
+fn faults(expected: &Expect, conditions: &[(&str, &str)]) {
+    let mut text = String::new();
+    for (subject, when) in conditions {
+        let table: toml::Table = format!(
+            "{PLACES}\n[[rule]]\nid = \"r\"\nkind = \"custom\"\nzone = \"road\"\nsubject = \"{subject}\"\nwhen = \"{when}\""
+        )
+        .parse()
+        .unwrap();
+        let (_, faults) = SceneConfig::from_table(&table);
+        assert!(!faults.is_empty(), "{when} has no fault");
+        for fault in faults {
+            writeln!(text, "{fault}").unwrap();
+        }
+    }
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn what_is_wrong_with_a_condition_is_said_with_its_place_and_the_next_step() {
+    faults(
+        &expect![[r#"
+            rule[0].when: is empty; write for example "speed_kmh > 30.0"
+            rule[0].when: at character 1, `speed_ms`: there is no such fact of a track; did you mean `speed_kmh`?
+            rule[0].when: at character 1, `speed`: there is no such fact of a track; did you mean `speed_kmh`?
+            rule[0].when: at character 17, `clas`: there is no such fact of a track; did you mean `class`?
+            rule[0].when: at character 1, `count`: is a fact of a zone, and the rule is about a track; write subject = "zone" or use a fact of a track
+            rule[0].when: at character 1, `speed_kmh`: is a fact of a track, and the rule is about a zone; write subject = "track" or use a fact of a zone
+            rule[0].when: at character 1, `health`: is a fact of a zone, and the rule is about a track; write subject = "zone" or use a fact of a track
+            rule[0].when: at character 1, `class == 'lorry'`: there is no 'lorry' here; known are `person`, `bicycle`, `motorcycle`, `car`, `bus`, `truck`, `train`, `animal`
+            rule[0].when: at character 1, `class > 3`: compares a word with a plain number; only numbers are smaller or larger
+            rule[0].when: at character 1, `class == 3`: compares a word with a plain number; both must be of one type
+            rule[0].when: at character 1, `speed_kmh > 'fast'`: compares a number in km/h with a text; only numbers are smaller or larger
+            rule[0].when: at character 1, `speed_kmh > dwell_s`: puts a number in km/h with a number in s; both must have the same unit
+            rule[0].when: at character 1, `speed_kmh + dwell_s`: puts a number in km/h with a number in s; both must have the same unit
+            rule[0].when: at character 1, `speed_kmh * dwell_s`: multiplies a number in km/h by a number in s; one must be a plain number
+            rule[0].when: at character 1, `speed_kmh > 900.0`: `speed_kmh` goes from 0 to 250 km/h; write a number in that range
+            rule[0].when: at character 1, `occupancy > 60.0`: `occupancy` goes from 0 to 1; write a number in that range
+            rule[0].when: at character 14, `24`: `hour` goes from 0 to 23 h; write a number in that range
+            rule[0].when: at character 1, `speed_kmh / 2.0`: divides; multiply the other side instead
+            rule[0].when: at character 1, `speed_kmh`: is a number in km/h, not true or false; compare it with something
+            rule[0].when: at character 1, `speed_kmh`: is a number in km/h, not true or false; compare it with something
+            rule[0].when: at character 1, `class`: is a word, not true or false; compare it with something
+            rule[0].when: asks for no fact, so it is always the same; name a fact of the table in `edge-agent rules custom`
+            rule[0].when: at character 1, `in_zone ? true : false`: chooses with `?`; write it with && and ||
+            rule[0].when: at character 1, `class.matches('.*'`: is not part of conditions; compare facts with numbers and words
+            rule[0].when: at character 1, `size(class`: conditions have no function `size`; compare facts with numbers and words
+            rule[0].when: at character 1, `[1, 2].exists(`: goes through a list, which conditions cannot; use the counts of a zone
+            rule[0].when: at character 1, `signal`: needs its group; write for example signal.north
+            rule[0].when: at character 1, `signal.north`: there is no signal group `north`: known are `main`
+            rule[0].when: at character 1, `signal.main == 'pink'`: there is no 'pink' here; known are `red`, `red_amber`, `amber`, `green`, `flashing_amber`, `dark`
+            rule[0].when: at character 1, `weekday == 'sunday'`: there is no 'sunday' here; known are `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`
+            rule[0].when: cannot be read from character 19 on: mismatched input '<EOF>'; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read from character 17 on: extraneous input 'class'; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read from character 11 on: token recognition error at: '= '; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: has the character 'ố'; conditions are written in plain ASCII, people's words go into `title`
+            rule[0].when: has brackets within brackets more than 10 deep; write it flatter
+            rule[0].subject: there is no choice `bus`; known are `track`, `zone`
+        "#]],
+        &[
+            ("track", ""),
+            ("track", "speed_ms > 3.0"),
+            ("track", "speed > 30.0 && clas == 'car'"),
+            ("track", "count > 3"),
+            ("zone", "speed_kmh > 3.0"),
+            ("track", "health == 'dark'"),
+            ("track", "class == 'lorry'"),
+            ("track", "class > 3"),
+            ("track", "class == 3"),
+            ("track", "speed_kmh > 'fast'"),
+            ("track", "speed_kmh > dwell_s"),
+            ("track", "speed_kmh + dwell_s > 3.0"),
+            ("track", "speed_kmh * dwell_s > 3.0"),
+            ("track", "speed_kmh > 900.0"),
+            ("zone", "occupancy > 60.0"),
+            ("track", "hour in [22, 24]"),
+            ("track", "speed_kmh / 2.0 > 3.0"),
+            ("track", "speed_kmh"),
+            ("track", "speed_kmh && class == 'car'"),
+            ("track", "class"),
+            ("track", "true"),
+            ("track", "in_zone ? true : false"),
+            ("track", "class.matches('.*')"),
+            ("track", "size(class) > 3"),
+            ("track", "[1, 2].exists(n, n > 1)"),
+            ("track", "signal == 'red'"),
+            ("track", "signal.north == 'red'"),
+            ("track", "signal.main == 'pink'"),
+            ("track", "weekday == 'sunday'"),
+            ("track", "speed_kmh > 3.0 &&"),
+            ("track", "speed_kmh > 3.0 class"),
+            ("track", "speed_kmh = 3.0"),
+            ("track", "tốc_độ > 3.0"),
+            ("track", "((((((((((((speed_kmh > 3.0))))))))))))"),
+            ("bus", "speed_kmh > 3.0"),
+        ],
+    );
+    let long = format!("speed_kmh > {}", "1 + ".repeat(200));
+    let many = format!("hour in [{}1]", "1, ".repeat(100));
+    faults(
+        &expect![["
+            rule[0].when: has 812 characters; use at most 500, or two rules
+            rule[0].when: has more than 80 parts; split it into two rules
+        "]],
+        &[("track", long.as_str()), ("track", many.as_str())],
+    );
+}
+
+fn signals() -> Vec<SignalGroup> {
+    let table: toml::Table = PLACES.parse().unwrap();
+    SceneConfig::from_table(&table).0.signals
+}
+
+/// Conditions that the checker takes, over facts of a track.
+fn condition() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        Just("speed_kmh".to_owned()),
+        Just("dwell_s * 2.0".to_owned()),
+        Just("score".to_owned()),
+        Just("-x + 0.5".to_owned()),
+        Just("(age_s - dwell_s)".to_owned()),
+        Just("riders".to_owned()),
+    ];
+    let operator = prop::sample::select(vec!["<", "<=", ">", ">="]);
+    let threshold = prop::sample::select(vec!["0.0", "0.5", "1.0"]);
+    let comparison = (number, operator, threshold, any::<bool>()).prop_map(|(a, op, b, swap)| {
+        if swap {
+            format!("{b} {op} {a}")
+        } else {
+            format!("{a} {op} {b}")
+        }
+    });
+    let leaf = prop_oneof![
+        4 => comparison,
+        1 => Just("in_zone".to_owned()),
+        1 => Just("stationary == false".to_owned()),
+        1 => Just("class == 'car'".to_owned()),
+        1 => Just("class in ['bus', 'truck']".to_owned()),
+        1 => Just("'person' != class".to_owned()),
+        1 => Just("true".to_owned()),
+        1 => Just("speed_kmh != null".to_owned()),
+    ];
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} && {b}")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} || {b}")),
+            inner.prop_map(|a| format!("!({a})")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// The `cel` crate's interpreter is the reference. What it refuses with an
+    /// error (a comparison with null) is unknown here.
+    #[test]
+    fn a_condition_means_what_it_means_in_cel(
+        text in condition(),
+        numbers in prop::collection::vec(prop_oneof![Just(0.0), Just(0.5), Just(1.0), 0.0..2.0_f64], 8),
+        truths in prop::collection::vec(any::<bool>(), 2),
+        class in prop::sample::select(vec!["car", "bus", "person"]),
+        is_known in any::<bool>(),
+    ) {
+        let signals = signals();
+        let scope = Scope { subject: Subject::Track, signals: &signals };
+        let Ok(condition) = read(&text, scope) else {
+            // All constant, or too long.
+            return Ok(());
+        };
+        let mut values = Vec::new();
+        let mut context = Context::default();
+        for source in &condition.sources {
+            let Source::Fact(fact) = source else { continue };
+            let value = match fact.sort {
+                Sort::Number { .. } if fact.key == "speed_kmh" && !is_known => Known::Unknown,
+                Sort::Number { .. } => Known::Number(numbers[values.len() % numbers.len()]),
+                Sort::Truth => Known::Truth(truths[values.len() % truths.len()]),
+                Sort::Word(_) => Known::Word(class),
+            };
+            match value {
+                Known::Unknown => context.add_variable_from_value(fact.key, cel::Value::Null),
+                Known::Number(number) => context.add_variable_from_value(fact.key, number),
+                Known::Truth(truth) => context.add_variable_from_value(fact.key, truth),
+                Known::Word(word) => context.add_variable_from_value(fact.key, word),
+            }
+            values.push(value);
+        }
+        let reference = match Program::compile(&text).unwrap().execute(&context) {
+            Ok(cel::Value::Bool(truth)) => Some(truth),
+            Ok(other) => panic!("{text} is {other:?}"),
+            Err(_) => None,
+        };
+        prop_assert_eq!(condition.value(&values), reference, "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_checker_panic(text in "[a-z_0-9 ()&|!<>='.+*,?:/%{}\\[\\]\"\\\\-]{0,60}") {
+        let scope = Scope { subject: Subject::Zone, signals: &[] };
+        let _ignored = read(&text, scope);
+    }
+
+    #[test]
+    fn no_sentence_of_the_words_makes_the_checker_panic(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "speed_kmh", "class", "'car'", "'", "&&", "||", "!", "(", ")", "[", "]", "{", "}", "in",
+            "null", "true", "1", "1.5", "-", "+", "*", "/", "?", ":", ".", ",", "signal", "main",
+            "has", "all", "exists", "b'a'", "r'\\'", "1u", "0x", "99999999999999999999", "1e999",
+            "//", "==", "<", "@", "\\", "\"\"\"",
+        ]), 0..40)
+    ) {
+        let signals = signals();
+        let scope = Scope { subject: Subject::Track, signals: &signals };
+        let _ignored = read(&words.join(" "), scope);
+        let _ignored = read(&words.concat(), scope);
+    }
+}
+
+#[test]
+fn every_fact_has_a_name_with_its_unit_and_words_in_both_languages() {
+    for fact in facts() {
+        assert!(!fact.label.0.is_empty() && !fact.label.1.is_empty());
+        if let Sort::Number { unit, min, max } = fact.sort {
+            assert!(min < max);
+            let suffix = match unit {
+                "" => "",
+                "km/h" => "_kmh",
+                "°" => "_deg",
+                "h" => "hour",
+                "min" => "minute",
+                "s" => "_s",
+                "m" => "_m",
+                other => panic!("{other} has no suffix"),
+            };
+            assert!(fact.key.ends_with(suffix), "{} is in {unit}", fact.key);
+        }
+    }
+}
+
+#[test]
+fn a_condition_is_cheap_to_ask() {
+    // Bounded by its parts, not by what it says.
+    let text = format!("x > 0.5{}", " && speed_kmh + 1.0 > 0.0".repeat(19));
+    let scope = Scope {
+        subject: Subject::Track,
+        signals: &[],
+    };
+    let faults = read(&text, scope).err().unwrap_or_default();
+    assert!(
+        faults.iter().any(|fault| fault.contains("split it")),
+        "{faults:?}"
+    );
+}

@@ -1,0 +1,121 @@
+use expect_test::expect;
+
+use crate::rules::testing::{check, check_uncalibrated, events, play, scene};
+
+const RULE: &str = r#"
+    kind = "illegal_uturn"
+    zone = "road"
+    from = [[0.1, 0.5], [0.9, 0.5]]
+"#;
+
+const INNOCENT: &[(&str, &str)] = &[
+    (
+        "drives straight on",
+        "0.0 car#1 at 15.0,30.0
+         6.0 car#1 at 75.0,30.0",
+    ),
+    (
+        "turns off to the side",
+        "0.0 car#1 at 15.0,34.0
+         3.0 car#1 at 45.0,34.0
+         3.5 car#1 at 49.0,31.0
+         4.0 car#1 at 50.0,27.0
+         5.5 car#1 at 50.0,13.0",
+    ),
+    (
+        "comes from the other side, which may",
+        "0.0 car#1 at 75.0,20.0
+         3.0 car#1 at 45.0,20.0
+         3.5 car#1 at 41.0,23.0
+         4.0 car#1 at 40.0,27.0
+         4.5 car#1 at 41.0,31.0
+         5.0 car#1 at 45.0,34.0
+         8.0 car#1 at 75.0,34.0",
+    ),
+    (
+        "is two cars whose id changed bodies",
+        "0.0 car#1 at 15.0,34.0
+         3.0 car#1 at 45.0,34.0
+         3.1 car#1 at 46.0,20.0
+         6.0 car#1 at 15.0,20.0",
+    ),
+    (
+        "goes round on foot",
+        "0.0 person#1 at 15.0,34.0
+         3.0 person#1 at 45.0,34.0
+         4.0 person#1 at 50.0,27.0
+         5.0 person#1 at 45.0,20.0
+         8.0 person#1 at 15.0,20.0",
+    ),
+];
+
+#[test]
+fn the_innocent_are_not_accused() {
+    for (who, story) in INNOCENT {
+        for calibrated in [true, false] {
+            let out = play(&mut scene(RULE, calibrated), story);
+            assert_eq!(
+                events(&out).count(),
+                0,
+                "accused although it {who} (calibrated: {calibrated})"
+            );
+        }
+    }
+}
+
+const TURNS: &str = "
+    0.0 car#1 at 15.0,34.0
+    3.0 car#1 at 45.0,34.0
+    3.5 car#1 at 49.0,31.0
+    4.0 car#1 at 50.0,27.0
+    4.5 car#1 at 49.0,23.0
+    5.0 car#1 at 45.0,20.0
+    8.0 car#1 at 15.0,20.0
+    ";
+
+#[test]
+fn who_turns_back_is_accused_once() {
+    check(
+        RULE,
+        TURNS,
+        &expect![[r#"
+            illegal_uturn starts (revision 1): car#1 since 3.7 until 6.0, decided at 6.0
+                turned: 176.241 >= 150.0 ° [3.7 to 6.0]
+                turn_took: 2.3 <= 30.0 s [3.7 to 6.0]
+                sideways_acceleration: 11.888 <= 12.0 m/s² [3.7 to 6.0]
+                came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 6.0]
+                class_share: 1.0 >= 0.5 [0.0 to 6.0]
+                pictures of 3.7, 4.5, 6.0
+        "#]],
+    );
+    check_uncalibrated(
+        RULE,
+        TURNS,
+        &expect![[r#"
+        illegal_uturn starts (revision 1): car#1 since 3.6 until 5.5, decided at 5.5
+            turned: 158.686 >= 150.0 ° [3.6 to 5.5]
+            turn_took: 1.9 <= 30.0 s [3.6 to 5.5]
+            came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.5]
+            class_share: 1.0 >= 0.5 [0.0 to 5.5]
+            pictures of 3.6, 4.5, 5.5
+    "#]],
+    );
+}
+
+#[test]
+fn who_waits_half_way_for_oncoming_traffic_has_turned_back_all_the_same() {
+    let story = "
+        0.0 car#1 at 15.0,34.0
+        3.0 car#1 at 45.0,34.0
+        3.5 car#1 at 49.0,31.0
+        4.0 car#1 at 50.0,27.0
+        9.0 car#1 at 50.0,27.0
+        9.5 car#1 at 49.0,23.0
+        10.0 car#1 at 45.0,20.0
+        13.0 car#1 at 15.0,20.0
+        ";
+    let out = play(&mut scene(RULE, true), story);
+    assert_eq!(events(&out).count(), 1);
+}

@@ -1,0 +1,438 @@
+//! A stop line that is crossed on red: what `red_light` and `stop_line` have in common.
+//!
+//! What crosses is the front of the vehicle where the camera is calibrated
+//! ([`crate::stance`]), and its contact point otherwise. Who has not been seen
+//! to move yet is taken to face the line, which is the side that accuses later.
+
+use protocol::event::{Comparison, FrameTime};
+use protocol::id::SignalGroupId;
+use protocol::signal::SignalSource;
+use protocol::{EventTime, Point, Predicate, SignalState, TimeQuality};
+
+use super::explain::{self, Span};
+use super::{Form, Param, Params};
+use crate::config::Line;
+use crate::coverage::Unwatched;
+use crate::crossing::{Crossed, Crossing, Direction, Gate};
+use crate::geometry::Vector;
+use crate::observation::{Basis, FrameView, Observation};
+use crate::signals::Showing;
+use crate::tracker::Spot;
+
+pub(super) const LINE: Param = Param::new(
+    "line",
+    Form::Line,
+    "the stop line; forward is into the junction",
+);
+pub(super) const SIGNAL: Param = Param::new(
+    "signal",
+    Form::Signal,
+    "the signal group that governs this movement",
+);
+pub(super) const GRACE: Param = Param::number(
+    "grace_s",
+    (0.5, "s"),
+    (0.0, 10.0),
+    "for how long it must have been red at the crossing",
+);
+pub(super) const CLOCK_MARGIN: Param = Param::number(
+    "clock_margin_s",
+    (1.0, "s"),
+    (0.0, 10.0),
+    "how far the clocks of controller and camera may differ; unless written, 0 where the \
+     signal is read from the lamps or recorded, and no accusation where a controller's \
+     word meets pictures that are not timed by RTCP",
+);
+
+/// A stop line and the signal before which it holds.
+#[derive(Clone, Debug)]
+pub(super) struct StopLine {
+    pub(super) line: Line,
+    pub(super) signal: SignalGroupId,
+    grace_s: f64,
+    clock_margin: ClockMargin,
+}
+
+/// How far the clocks of signal and pictures may differ, s.
+#[derive(Clone, Copy, Debug)]
+struct ClockMargin {
+    by_default: f64,
+    /// As the technician wrote it.
+    written: Option<f64>,
+}
+
+impl ClockMargin {
+    /// For a signal's source and the clock of the pictures; `None`: nobody knows.
+    fn of(self, source: SignalSource, pictures: TimeQuality) -> Option<f64> {
+        match (source, pictures) {
+            _ if self.written.is_some() => self.written,
+            (SignalSource::Lamp | SignalSource::Recording, _) | (_, TimeQuality::Media) => {
+                Some(0.0)
+            }
+            (SignalSource::Mqtt, TimeQuality::Rtcp) => Some(self.by_default),
+            (SignalSource::Mqtt, TimeQuality::Arrival | TimeQuality::Unknown) => None,
+        }
+    }
+}
+
+/// The line at one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    gate: Gate,
+    /// Unit vector on the ground at a right angle to the line, forwards.
+    normal: Option<Vector>,
+    clock: TimeQuality,
+}
+
+/// One vehicle and the line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Approach {
+    crossing: Crossing,
+    /// The last sighting definitely behind the line, with the instant since
+    /// which it was red then.
+    behind_on_red: Option<Behind>,
+    /// Where its box ended at the last looks, on average, and when that was.
+    edges: Option<(Edges, EventTime)>,
+    /// A crossing on red; over when it is not red any more.
+    pub(super) run: Option<Run>,
+}
+
+/// A sighting definitely behind the line on red.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    spot: Spot,
+    red_since: EventTime,
+    /// Unknown of sightings from before the track was believed.
+    edges: Option<Edges>,
+}
+
+/// Where a box ends in the isotropic picture.
+#[derive(Clone, Copy, Debug)]
+struct Edges {
+    top: f64,
+    bottom: f64,
+    left: f64,
+    right: f64,
+}
+
+/// Over this time edges are averaged, s.
+const EDGES_OVER_S: f64 = 0.4;
+/// When the lower edge of a box moves, another must move by this part of that
+/// at least. It is a quarter for a bus that leaves a camera on a high pole, and
+/// nothing for what is covered from below.
+const AS_A_WHOLE: f64 = 0.2;
+
+impl Edges {
+    fn of(user: &Observation, aspect: f64) -> Self {
+        Self {
+            top: user.bounds.y,
+            bottom: user.bounds.bottom(),
+            left: user.bounds.x * aspect,
+            right: user.bounds.right() * aspect,
+        }
+    }
+
+    fn towards(self, other: &Self, share: f64) -> Self {
+        let mix = |a: f64, b: f64| a + share * (b - a);
+        Self {
+            top: mix(self.top, other.top),
+            bottom: mix(self.bottom, other.bottom),
+            left: mix(self.left, other.left),
+            right: mix(self.right, other.right),
+        }
+    }
+
+    /// How much of the way of the lower edge the upper edge went, or both sides; 1 for all.
+    fn moved_as_a_whole(&self, later: &Self) -> f64 {
+        let way = |a: f64, b: f64| (a - b).abs();
+        let sides = way(self.left, later.left).min(way(self.right, later.right));
+        let moved = way(self.top, later.top).max(sides);
+        (moved / way(self.bottom, later.bottom).max(1e-4)).min(1.0)
+    }
+}
+
+/// A crossing on red.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) crossed: Crossed,
+    on_line: Spot,
+    red_since: EventTime,
+    behind: Behind,
+    /// How much of the way of the lower edge the rest of the box went since `behind`.
+    as_a_whole: Option<f64>,
+    at_crossing: SignalState,
+    /// At the newest sighting; a run is over when it is not red.
+    during: SignalState,
+    /// By how much the clocks may differ, s, at the worst since the crossing.
+    margin: f64,
+}
+
+impl Run {
+    /// For how long it had been red when the line was crossed, s.
+    pub(super) fn red_for(&self) -> f64 {
+        self.crossed.at.since(self.red_since).0
+    }
+
+    /// How far beyond the line a spot is, at a right angle to it.
+    pub(super) fn beyond(&self, spot: &Spot, view: &View) -> (Basis, f64) {
+        let way = self.on_line.way_to(spot);
+        match (way.basis, view.normal) {
+            (Basis::Ground, Some(normal)) => (Basis::Ground, normal.dot(way.vector)),
+            _ => (Basis::Picture, view.gate.travel(&self.on_line, spot)),
+        }
+    }
+}
+
+impl StopLine {
+    /// Reads [`LINE`], [`SIGNAL`], [`GRACE`] and [`CLOCK_MARGIN`].
+    pub(super) fn read(params: &mut Params<'_, '_>) -> Option<Self> {
+        let line = params.line("line");
+        let signal = params.signal("signal");
+        let grace_s = params.number("grace_s");
+        let margin = params.number("clock_margin_s");
+        Some(Self {
+            line: line?,
+            signal: signal?,
+            grace_s,
+            clock_margin: ClockMargin {
+                by_default: margin,
+                written: params.is_written("clock_margin_s").then_some(margin),
+            },
+        })
+    }
+
+    /// The line as this frame sees it.
+    pub(super) fn view(&self, frame: &FrameView<'_>, clock: TimeQuality) -> View {
+        View {
+            gate: Gate::new(&self.line, frame.sight.aspect),
+            normal: self.ground_normal(frame),
+            clock,
+        }
+    }
+
+    /// Why no crossing on red could be found at this frame.
+    pub(super) fn blind(&self, frame: &FrameView<'_>) -> Option<Unwatched> {
+        let showing = frame.signals.at(&self.signal, frame.at.time);
+        (showing.state == SignalState::Unknown).then_some(Unwatched::SignalUnknown)
+    }
+
+    /// Follows one vehicle by one frame; where its front is now, if that can be said.
+    pub(super) fn follow(
+        &self,
+        approach: &mut Option<Approach>,
+        user: &Observation,
+        view: &View,
+        frame: &FrameView<'_>,
+    ) -> Option<Spot> {
+        let approach = approach.get_or_insert_with(|| {
+            // The sightings from before the track was believed count too.
+            let mut approach = Approach::default();
+            for spot in frame.trail(user).iter().filter(|s| s.at != frame.at) {
+                if let Some(front) = frame.front_at(spot, user, view.normal) {
+                    self.see(&mut approach, &front, view, frame);
+                }
+            }
+            approach
+        });
+        let front = frame.front(user, view.normal)?;
+        let edges = Edges::of(user, frame.sight.aspect);
+        let edges = approach.edges.map_or(edges, |(lately, at)| {
+            let passed = frame.at.time.since(at).0.max(0.0);
+            lately.towards(&edges, 1.0 - libm::exp(-passed / EDGES_OVER_S))
+        });
+        approach.edges = Some((edges, frame.at.time));
+        self.see(approach, &front, view, frame);
+        if let Some(run) = &mut approach.run {
+            let behind = run.behind.edges;
+            run.as_a_whole = behind.map(|behind| behind.moved_as_a_whole(&edges));
+        }
+        Some(front)
+    }
+
+    /// Takes one sighting of a vehicle, now or from its trail.
+    fn see(&self, approach: &mut Approach, spot: &Spot, view: &View, frame: &FrameView<'_>) {
+        let crossed = approach.crossing.observe(&view.gate, spot);
+        let now = frame.signals.at(&self.signal, spot.at.time);
+        if let Some(crossed) = crossed {
+            let behind = approach.behind_on_red.take();
+            approach.run = None;
+            if crossed.direction == Direction::Forward {
+                approach.run = self.run(crossed, behind, view.clock, frame);
+            }
+        }
+        if approach.crossing.behind().is_some_and(|b| b.at == spot.at) {
+            let edges = approach.edges.filter(|(_, at)| *at == spot.at.time);
+            approach.behind_on_red = (now.state == SignalState::Red).then_some(Behind {
+                spot: *spot,
+                red_since: now.since,
+                edges: edges.map(|(edges, _)| edges),
+            });
+        }
+        approach.run = approach
+            .run
+            .and_then(|run| self.go_on(&run, now, view.clock));
+    }
+
+    /// A run on which a vehicle was seen again. Not red any more, another red,
+    /// or nobody knows whether or when: this is no case.
+    fn go_on(&self, run: &Run, now: Showing, clock: TimeQuality) -> Option<Run> {
+        let is_same_red = now.state == SignalState::Red && now.since <= run.crossed.at;
+        let margin = self.clock_margin.of(now.source?, clock)?;
+        is_same_red.then_some(Run {
+            during: now.state,
+            margin: run.margin.max(margin),
+            ..*run
+        })
+    }
+
+    /// A crossing that may become a case.
+    fn run(
+        &self,
+        crossed: Crossed,
+        behind: Option<Behind>,
+        clock: TimeQuality,
+        frame: &FrameView<'_>,
+    ) -> Option<Run> {
+        let at_crossing = frame.signals.at(&self.signal, crossed.at);
+        let margin = self.clock_margin.of(at_crossing.source?, clock)?;
+        let behind = behind?;
+        let is_case = at_crossing.state == SignalState::Red
+            && crossed.at.since(at_crossing.since).0 - margin >= self.grace_s
+            // Behind the line in this very red phase.
+            && behind.red_since == at_crossing.since;
+        is_case.then(|| Run {
+            crossed,
+            on_line: frame.sight.spot(
+                crossed.foot,
+                f64::midpoint(crossed.before.height, crossed.after.height),
+                FrameTime {
+                    frame: crossed.after.at.frame,
+                    time: crossed.at,
+                },
+            ),
+            red_since: at_crossing.since,
+            behind,
+            as_a_whole: None,
+            at_crossing: at_crossing.state,
+            during: at_crossing.state,
+            margin,
+        })
+    }
+
+    fn ground_normal(&self, frame: &FrameView<'_>) -> Option<Vector> {
+        let ground = |point| frame.sight.spot(point, 1.0, frame.at).ground;
+        let Line {
+            from, to, towards, ..
+        } = self.line;
+        let along = ground(to)? - ground(from)?;
+        let normal = Vector::new(-along.y, along.x).unit()?;
+        // A point forwards that is close to the line, so that it is on the
+        // ground where `towards` is above the horizon.
+        let near = |a: f64, b: f64, c: f64| {
+            let middle = f64::midpoint(a, b);
+            middle + (c - middle) * 0.01
+        };
+        let forwards = ground(Point {
+            x: near(from.x, to.x, towards.x),
+            y: near(from.y, to.y, towards.y),
+        })? - ground(from)?;
+        Some(if normal.dot(forwards) < 0.0 {
+            normal * -1.0
+        } else {
+            normal
+        })
+    }
+
+    /// Signal and line in numbers, for a run up to the frame `now`.
+    pub(super) fn explain(&self, run: &Run, now: FrameTime) -> Vec<Predicate> {
+        let crossed = &run.crossed;
+        let red_after = now.time.since(crossed.at).0;
+        let red_for = run.red_for();
+        let at_line = Span::new(crossed.before.at, crossed.after.at);
+        let red = SignalState::Red.as_str();
+        let as_a_whole = run.as_a_whole.map(|part| {
+            explain::number(
+                explain::name(
+                    "moved_as_a_whole",
+                    "Mép trên hoặc hai bên khung đi theo mép dưới (không phải bị che từ dưới)",
+                    "Upper edge or both sides of the box moved with the lower edge (it was not \
+                     covered from below), as part of its way",
+                ),
+                (part, Comparison::AtLeast, AS_A_WHOLE),
+                "",
+                Span::new(run.behind.spot.at, now),
+            )
+        });
+        let at_the_line = [
+            explain::is(
+                explain::name(
+                    "signal_at_crossing",
+                    "Trạng thái đèn khi vượt vạch dừng",
+                    "Signal when the stop line was crossed",
+                ),
+                run.at_crossing.as_str(),
+                red,
+                at_line,
+            ),
+            explain::number(
+                explain::name(
+                    "red_for_at_crossing",
+                    "Đèn đã đỏ trước khi vượt vạch",
+                    "Red for, before the crossing",
+                ),
+                (red_for, Comparison::AtLeast, self.grace_s),
+                "s",
+                at_line,
+            ),
+            explain::number(
+                explain::name(
+                    "clock_margin",
+                    "Đồng hồ đèn và camera có thể lệch mà lúc vượt vẫn là đèn đỏ",
+                    "How far the clocks of signal and camera may differ and it was still red",
+                ),
+                (
+                    (red_for - self.grace_s).min(red_after),
+                    Comparison::AtLeast,
+                    run.margin,
+                ),
+                "s",
+                Span::new(crossed.before.at, now),
+            ),
+            explain::number(
+                (
+                    "behind_line_on_red",
+                    format!(
+                        "Khoảng cách trước vạch khi đèn đã đỏ ({})",
+                        Basis::Picture.vi()
+                    ),
+                    format!(
+                        "Distance behind the line while already red ({})",
+                        Basis::Picture.en()
+                    ),
+                ),
+                (
+                    crossed.before_heights,
+                    Comparison::MoreThan,
+                    crossed.least_before_heights,
+                ),
+                Basis::Picture.unit(),
+                Span::at(run.behind.spot.at),
+            ),
+        ];
+        at_the_line.into_iter().chain(as_a_whole).collect()
+    }
+
+    /// What the signal showed since the crossing.
+    pub(super) fn still_red(run: &Run, now: FrameTime) -> Predicate {
+        explain::is(
+            explain::name(
+                "signal_during_travel",
+                "Trạng thái đèn khi đi tiếp",
+                "Signal during that travel",
+            ),
+            run.during.as_str(),
+            SignalState::Red.as_str(),
+            Span::new(run.crossed.after.at, now),
+        )
+    }
+}

@@ -1,0 +1,307 @@
+//! Where a vehicle stands: the rectangle that it covers on the road, from its
+//! box, its heading and the usual size of its class.
+//!
+//! The lower edge of a box says where the *nearest* corner of a vehicle is. Of
+//! a car that is seen from behind that is its tail, four and a half metres
+//! behind the front that crosses a stop line; of one that comes towards the
+//! camera it is the front; of a bus seen at a slant the middle of the lower
+//! edge is beside the bus, in the next lane. So the rectangle is laid on the
+//! road where its picture has the same lower edge and the same middle between
+//! left and right as the box. Two numbers give a place, whatever the slant.
+//!
+//! What is assumed: the heading is that of the motion ([`LEAST_SPEED`]), kept
+//! while the vehicle stands; the length is that of the class, by its share of
+//! the votes. Half the error of the length goes into the centre and, seen from
+//! behind, all of it into the front: some decimetres for cars, a metre or two
+//! for buses and lorries. The box must show the whole vehicle: one that the
+//! picture's edge cuts has no stance.
+
+use protocol::event::FrameTime;
+use protocol::{ObjectClass, Point};
+
+use crate::calibration::Ground;
+use crate::geometry::Vector;
+use crate::observation::{FrameView, Motion, Observation, Sight};
+use crate::tracker::Spot;
+
+/// Slower than this a direction of motion is mostly jitter, m/s.
+const LEAST_SPEED: f64 = 1.4;
+/// The rectangle is laid until it moves by less, m.
+const SETTLED_M: f64 = 0.01;
+/// It settles within this many steps, or the view is too steep to say.
+const MOST_STEPS: usize = 8;
+
+/// Length and width of a vehicle, m.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Size {
+    /// From front to back.
+    pub length: f64,
+    /// From side to side.
+    pub width: f64,
+}
+
+impl Size {
+    /// What is usual on the road; `None` for what is no vehicle.
+    pub const fn usual(class: ObjectClass) -> Option<Self> {
+        let (length, width) = match class {
+            ObjectClass::Bicycle => (1.75, 0.6),
+            ObjectClass::Motorcycle => (1.95, 0.75),
+            ObjectClass::Car => (4.5, 1.8),
+            ObjectClass::Truck => (8.0, 2.4),
+            ObjectClass::Bus => (11.0, 2.5),
+            _ => return None,
+        };
+        Some(Self { length, width })
+    }
+
+    /// The mean over classes by their share of the votes, so that a van that
+    /// is now a car and now a lorry does not leap; `None` without a vehicle.
+    pub(crate) fn voted(share: impl Fn(ObjectClass) -> f64) -> Option<Self> {
+        let (mut weight, mut length, mut width) = (0.0, 0.0, 0.0);
+        for class in VEHICLES {
+            if let Some(size) = Self::usual(class) {
+                let share = share(class);
+                weight += share;
+                length += share * size.length;
+                width += share * size.width;
+            }
+        }
+        (weight > 0.5).then(|| Self {
+            length: length / weight,
+            width: width / weight,
+        })
+    }
+}
+
+const VEHICLES: [ObjectClass; 5] = [
+    ObjectClass::Bicycle,
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+    ObjectClass::Truck,
+    ObjectClass::Bus,
+];
+
+/// The rectangle that a vehicle covers on the road, in metres.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stance {
+    /// Its middle.
+    pub centre: Vector,
+    /// Unit vector towards its front.
+    pub heading: Vector,
+    /// Its sides.
+    pub size: Size,
+}
+
+impl Stance {
+    /// Lays a vehicle on the road below a box whose lower edge has its middle at `foot`.
+    pub fn fit(ground: &Ground, foot: Point, heading: Vector, size: Size) -> Option<Self> {
+        let heading = heading.unit()?;
+        let wanted = ground.to_ground(foot)?;
+        let mut stance = Self {
+            centre: wanted,
+            heading,
+            size,
+        };
+        for _ in 0..MOST_STEPS {
+            let step = wanted - ground.to_ground(stance.foot(ground)?)?;
+            stance.centre = stance.centre + step;
+            if step.length() < SETTLED_M {
+                return Some(stance);
+            }
+        }
+        None
+    }
+
+    /// The middle of the lower edge of its picture.
+    fn foot(&self, ground: &Ground) -> Option<Point> {
+        let (mut left, mut right, mut lowest) =
+            (f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for corner in self.corners() {
+            let corner = ground.to_image(corner)?;
+            left = left.min(corner.x);
+            right = right.max(corner.x);
+            lowest = lowest.max(corner.y);
+        }
+        Some(Point {
+            x: f64::midpoint(left, right),
+            y: lowest,
+        })
+    }
+
+    /// The middle of its front, which is what crosses a line.
+    pub fn front(&self) -> Vector {
+        self.centre + self.heading * (self.size.length / 2.0)
+    }
+
+    /// Three places across its middle: it, and both ends of this part of its width.
+    pub fn across(&self, part: f64) -> [Vector; 3] {
+        let side = Vector::new(-self.heading.y, self.heading.x);
+        let half = side * (part * self.size.width / 2.0);
+        [self.centre, self.centre + half, self.centre - half]
+    }
+
+    /// Its four corners.
+    pub fn corners(&self) -> [Vector; 4] {
+        let along = self.heading * (self.size.length / 2.0);
+        let across = Vector::new(-self.heading.y, self.heading.x) * (self.size.width / 2.0);
+        [
+            self.centre + along + across,
+            self.centre + along - across,
+            self.centre - along - across,
+            self.centre - along + across,
+        ]
+    }
+}
+
+/// Which way a vehicle of this motion heads; `None` while it stands or creeps.
+pub(crate) fn heading(motion: Option<&Motion>) -> Option<Vector> {
+    let velocity = motion?.ground?;
+    (velocity.length() >= LEAST_SPEED).then(|| velocity.unit())?
+}
+
+impl Sight<'_> {
+    /// A place on the ground as a spot; `None` behind the camera and without calibration.
+    pub fn spot_on_ground(&self, place: Vector, height: f64, at: FrameTime) -> Option<Spot> {
+        let foot = self.ground?.to_image(place)?;
+        Some(Spot {
+            at,
+            foot,
+            iso: Vector::isotropic(foot, self.aspect),
+            ground: Some(place),
+            height,
+        })
+    }
+
+    /// Where the front of a vehicle was when its contact point was at `spot`.
+    pub fn front(&self, spot: &Spot, heading: Vector, size: Size) -> Option<Spot> {
+        let stance = Stance::fit(self.ground?, spot.foot, heading, size)?;
+        self.spot_on_ground(stance.front(), spot.height, spot.at)
+    }
+}
+
+impl FrameView<'_> {
+    /// Where a road user's front is: what crosses a line first. Its contact
+    /// point where there are no metres, or of what is no vehicle. `facing` is
+    /// where one that was never seen to move is taken to face. `None`: that
+    /// cannot be said now, because the picture's edge cuts its box.
+    pub fn front(&self, user: &Observation, facing: Option<Vector>) -> Option<Spot> {
+        if let Some(stance) = user.stance {
+            return self
+                .sight
+                .spot_on_ground(stance.front(), user.spot.height, user.spot.at);
+        }
+        if self.is_placeless(user) {
+            return None;
+        }
+        self.front_at(&user.spot, user, facing)
+    }
+
+    /// The same for an earlier sighting, as it heads now.
+    pub fn front_at(
+        &self,
+        spot: &Spot,
+        user: &Observation,
+        facing: Option<Vector>,
+    ) -> Option<Spot> {
+        match (
+            self.sight.ground,
+            self.heading(user).or(facing),
+            self.size(user),
+        ) {
+            (Some(_), Some(heading), Some(size)) => self.sight.front(spot, heading, size),
+            _ => Some(*spot),
+        }
+    }
+
+    /// Where in the picture the middle of what a road user covers of the road
+    /// is: what lies in a lane. Its contact point where there are no metres;
+    /// `None` as for [`FrameView::front`].
+    pub fn middle(&self, user: &Observation) -> Option<Point> {
+        match (user.stance, self.sight.ground) {
+            (Some(stance), Some(ground)) => ground.to_image(stance.centre),
+            _ if self.is_placeless(user) => None,
+            _ => Some(user.spot.foot),
+        }
+    }
+
+    /// Whether a vehicle of known heading has no place now: its box is cut by
+    /// the picture's edge, or lies where metres end.
+    fn is_placeless(&self, user: &Observation) -> bool {
+        self.sight.ground.is_some()
+            && user.stance.is_none()
+            && self.heading(user).is_some()
+            && self.size(user).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::tests::plane::pole_camera;
+    use proptest::prelude::*;
+
+    fn ground() -> Ground {
+        Ground::new(&pole_camera()).unwrap()
+    }
+
+    #[test]
+    fn seen_from_behind_the_front_is_a_length_ahead_of_the_lower_edge() {
+        let ground = ground();
+        let tail = ground.to_image(Vector::new(0.0, 20.0)).unwrap();
+        let size = Size::usual(ObjectClass::Car).unwrap();
+        let stance = Stance::fit(&ground, tail, Vector::new(0.0, 1.0), size).unwrap();
+        assert!(
+            (stance.front() - Vector::new(0.0, 24.5)).length() < 0.05,
+            "{stance:?}"
+        );
+        // And one that comes towards the camera shows its front there.
+        let stance = Stance::fit(&ground, tail, Vector::new(0.0, -1.0), size).unwrap();
+        assert!(
+            (stance.front() - Vector::new(0.0, 20.0)).length() < 0.05,
+            "{stance:?}"
+        );
+    }
+
+    #[test]
+    fn who_creeps_has_no_heading() {
+        let motion = |speed: f64| Motion {
+            ground: Some(Vector::new(speed, 0.0)),
+            picture: Vector::default(),
+        };
+        assert_eq!(heading(Some(&motion(0.9))), None);
+        assert_eq!(heading(Some(&motion(9.0))), Some(Vector::new(1.0, 0.0)));
+        assert_eq!(heading(None), None);
+    }
+
+    #[test]
+    fn a_van_is_as_long_as_its_votes() {
+        let half = Size::voted(|class| match class {
+            ObjectClass::Car | ObjectClass::Truck => 0.5,
+            _ => 0.0,
+        });
+        assert!((half.unwrap().length - 6.25).abs() < 1e-9);
+        let person = |class| f64::from(u8::from(class == ObjectClass::Person));
+        assert_eq!(Size::voted(person), None);
+    }
+
+    proptest! {
+        /// Whatever stands anywhere at any slant is found where it stands.
+        #[test]
+        fn a_vehicle_is_found_below_its_own_box(
+            x in -12.0..12.0_f64, y in 18.0..70.0_f64,
+            hx in -1.0..1.0_f64, hy in -1.0..1.0_f64,
+            class in prop::sample::select(VEHICLES.to_vec()),
+        ) {
+            prop_assume!(hx.abs() + hy.abs() > 0.1);
+            let ground = ground();
+            let truth = Stance {
+                centre: Vector::new(x, y),
+                heading: Vector::new(hx, hy).unit().unwrap(),
+                size: Size::usual(class).unwrap(),
+            };
+            let foot = truth.foot(&ground).unwrap();
+            let found = Stance::fit(&ground, foot, truth.heading, truth.size).unwrap();
+            prop_assert!((found.centre - truth.centre).length() < 0.05, "{found:?}");
+        }
+    }
+}

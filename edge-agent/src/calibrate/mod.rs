@@ -1,0 +1,204 @@
+//! `calibrate`: a technician's survey becomes a calibration file.
+//!
+//! The survey is a small text file: points that were clicked in a still and
+//! measured on the road, or distances that are known. Out of it comes one file
+//! with the homography, its covariance, what every point says against it, and
+//! what positions and speeds will be good for; and a still with a metre grid,
+//! which shows a mistake at a glance. A survey from which no trustworthy plane
+//! follows is refused with the reason and what to do. `--check` compares with
+//! runs whose speed is known. The guide is `docs/calibration.md`.
+
+mod file;
+mod grid;
+mod judge;
+mod runs;
+mod survey;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use edge_core::calibration::{Camera, Fitted, Ground, fit_distances, fit_points};
+use protocol::CameraId;
+
+use crate::config::AgentConfig;
+pub use file::{CalibrationFile, Expected, Residual};
+pub use survey::{Geometry, Survey};
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct CalibrateRequest {
+    /// The survey, or, with `check`, also a calibration file.
+    pub survey: Option<PathBuf>,
+    /// Where the calibration goes; beside the survey when not given.
+    pub out: Option<PathBuf>,
+    /// A picture of the camera, to draw on.
+    pub still: Option<PathBuf>,
+    /// Where the picture with its grid goes.
+    pub grid: Option<PathBuf>,
+    /// A configuration whose zones and gates are to be judged.
+    pub config: Option<PathBuf>,
+    /// Which of its cameras.
+    pub camera: Option<CameraId>,
+    /// Measured runs.
+    pub check: Option<PathBuf>,
+}
+
+/// Does it; what is to be read goes to standard output.
+pub fn calibrate(request: &CalibrateRequest) -> anyhow::Result<()> {
+    if let Some(survey) = &request.survey {
+        from_survey(survey, request)?;
+    }
+    if let Some(check) = &request.check {
+        let runs = runs::read(check)?;
+        println!("{}", runs::report(&runs));
+    }
+    Ok(())
+}
+
+fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
+    let survey = Survey::load(path)?;
+    let fitted = fit(&survey)?;
+    let objections = judge::objections(&survey, &fitted)?;
+    if !objections.is_empty() {
+        let list: Vec<String> = objections.iter().map(|o| format!("  - {o}")).collect();
+        bail!(
+            "{}: no calibration was written:\n{}",
+            path.display(),
+            list.join("\n")
+        );
+    }
+    let mut file = CalibrationFile::new(&survey, &fitted);
+    if let Some(config) = &request.config {
+        let config = AgentConfig::load(config)?;
+        let camera = one_camera(&config, request.camera.as_ref())?;
+        file.expected = judge::expectations(&fitted.calibration, camera, survey.aspect())?;
+    }
+    let out = request
+        .out
+        .clone()
+        .unwrap_or_else(|| path.with_extension("calibration.toml"));
+    if out == path {
+        bail!(
+            "{}: would write over the survey; give another --out",
+            out.display()
+        );
+    }
+    file.write(&out)?;
+    println!("{}", describe(&survey, &fitted, &file)?);
+    println!("written: {}", out.display());
+    println!(
+        "next: write `calibration = {{ file = \"{}\" }}` into the camera's table and run `edge-agent check`",
+        out.file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    );
+    match (&request.still, &request.grid) {
+        (Some(still), Some(grid)) => {
+            grid::draw(still, grid, &survey, &fitted.calibration)?;
+            println!(
+                "grid: {}; lanes must follow it, and kerbs meet it where they were measured",
+                grid.display()
+            );
+        }
+        (None, None) => {}
+        _ => bail!(
+            "--still and --grid belong together: the picture, and where it goes with its grid"
+        ),
+    }
+    Ok(())
+}
+
+/// Fits a survey of either kind.
+fn fit(survey: &Survey) -> anyhow::Result<Fitted> {
+    let lens = (survey.aspect(), survey.lens);
+    match &survey.geometry {
+        Geometry::Points(points) => {
+            let places: Vec<_> = points.iter().map(|p| p.place).collect();
+            judge::check_points(&places, survey.aspect())?;
+            fit_points(&places, lens, survey.sigmas())
+        }
+        Geometry::Distances(distances) => {
+            let known: Vec<_> = distances.iter().map(|d| d.known).collect();
+            fit_distances(&known, lens, survey.sigmas())
+        }
+    }
+    .with_context(|| format!("{}: no calibration follows", survey.file.display()))
+}
+
+/// The camera that is meant.
+fn one_camera<'c>(
+    config: &'c AgentConfig,
+    wanted: Option<&CameraId>,
+) -> anyhow::Result<&'c crate::config::CameraConfig> {
+    let mut cameras = config
+        .cameras
+        .iter()
+        .filter(|camera| wanted.is_none_or(|wanted| camera.id == *wanted));
+    match (cameras.next(), cameras.next()) {
+        (Some(camera), None) => Ok(camera),
+        (None, _) => bail!(
+            "{}: has no such camera; see --camera",
+            config.file.display()
+        ),
+        (Some(_), Some(_)) => bail!(
+            "{}: has several cameras; say which with --camera",
+            config.file.display()
+        ),
+    }
+}
+
+/// What a technician reads on the spot.
+fn describe(survey: &Survey, fitted: &Fitted, file: &CalibrationFile) -> anyhow::Result<String> {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let calibration = &fitted.calibration;
+    writeln!(
+        text,
+        "residual {:.3} m over {} {}",
+        calibration.residual_m.0,
+        calibration.points,
+        survey.what()
+    )?;
+    for residual in &file.residual {
+        writeln!(
+            text,
+            "  {:<20} {:>7.3} m  {:>5.1} of what was to be expected",
+            residual.name, residual.metres, residual.sigmas
+        )?;
+    }
+    match fitted.misfit {
+        None => writeln!(
+            text,
+            "note: four points fit exactly, also when one was measured wrongly; survey a fifth"
+        )?,
+        Some(misfit) if misfit > 2.0 => writeln!(
+            text,
+            "note: the points fit {:.1} times worse than click and tape are said to be; intervals are wider for it",
+            misfit.sqrt()
+        )?,
+        Some(_) => {}
+    }
+    if calibration.is_mirrored() {
+        writeln!(
+            text,
+            "note: the ground is mirrored, so left and right are exchanged; write east before north"
+        )?;
+    }
+    let ground = Ground::new(calibration)?;
+    match Camera::of(&ground, survey.aspect()) {
+        Some(camera) => writeln!(
+            text,
+            "camera: {:.1} m above the road, focal length {:.0} pixels; does that look right?",
+            camera.height_m,
+            camera.focal * f64::from(survey.picture[1])
+        )?,
+        None => writeln!(
+            text,
+            "camera: its height does not follow from these points (it looks straight down, or they are poor); \
+             speeds will have wider intervals"
+        )?,
+    }
+    for expected in &file.expected {
+        writeln!(text, "  {:<20} {}", expected.place, expected.words)?;
+    }
+    Ok(text.trim_end().to_owned())
+}

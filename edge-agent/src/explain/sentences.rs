@@ -1,0 +1,458 @@
+//! An event and a near miss in sentences, in Vietnamese or English: who, what,
+//! when, where, and each predicate with its value, threshold, margin and frames.
+//!
+//! Pure: the same event gives the same text. It says what the event says and
+//! nothing that the event does not.
+
+use std::fmt::Write as _;
+
+use edge_core::NearMiss;
+use protocol::event::{Actor, Comparison, FrameTime, Phase, Value, Words};
+use protocol::units::Seconds;
+use protocol::{Event, EventTime, ObjectClass, Predicate, TimeQuality};
+
+/// In which language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    /// Vietnamese.
+    Vi,
+    /// English.
+    En,
+}
+
+impl Language {
+    fn pick<'a>(self, vi: &'a str, en: &'a str) -> &'a str {
+        match self {
+            Self::Vi => vi,
+            Self::En => en,
+        }
+    }
+
+    fn of(self, words: &Words) -> &str {
+        self.pick(&words.vi, &words.en)
+    }
+}
+
+/// Tells in a language, with times of a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Teller {
+    /// In which language.
+    pub language: Language,
+    /// Local time minus UTC, minutes.
+    pub utc_offset_min: i64,
+}
+
+impl Teller {
+    /// Why there is an event. `revisions` in their order, the first one first.
+    pub fn event(&self, revisions: &[Event]) -> String {
+        let Some(event) = revisions.first() else {
+            return String::new();
+        };
+        let say = |vi, en| self.language.pick(vi, en);
+        let mut text = format!("{}\n", self.language.of(&event.title));
+        if event.simulated {
+            let warning = say(
+                "MÔ PHỎNG: không ai được xử lý theo sự kiện này.",
+                "SIMULATION: nobody must act on this.",
+            );
+            line(&mut text, warning);
+        }
+        line(
+            &mut text,
+            &format!("{}: {}", say("Mã sự kiện", "Event"), event.id),
+        );
+        line(
+            &mut text,
+            &format!("{}: {}.", say("Ai", "Who"), self.actors(&event.actors)),
+        );
+        line(
+            &mut text,
+            &format!(
+                "{}: {} ({}, {} `{}`).",
+                say("Việc gì", "What"),
+                self.language.of(&event.title),
+                event.kind,
+                say("luật", "rule"),
+                event.rule
+            ),
+        );
+        line(&mut text, &self.when(event, revisions));
+        line(&mut text, &self.place(event));
+        let why = say(
+            "Vì sao (mọi điều dưới đây đều phải đúng, và đều đúng):",
+            "Why (each of these had to be true, and was):",
+        );
+        line(&mut text, why);
+        self.predicates(&mut text, &event.explanation);
+        let facts = revisions.last().unwrap_or(event);
+        if !facts.facts.is_empty() {
+            line(&mut text, say("Số liệu:", "Facts:"));
+            for (name, value) in &facts.facts {
+                line(&mut text, &format!("    {name} = {}", self.value(value)));
+            }
+        }
+        let made = &event.provenance;
+        let mut by = format!(
+            "{}: edge-agent {}",
+            say("Được tính bởi", "Made by"),
+            made.agent
+        );
+        for (what, digest) in [
+            (say("cấu hình", "configuration"), made.configuration),
+            (say("hiệu chuẩn", "calibration"), made.calibration),
+        ] {
+            if let Some(digest) = digest {
+                let digest = digest.to_string();
+                // Infallible: it writes into a string.
+                let _ok = write!(by, ", {what} {}…", digest.get(..12).unwrap_or(&digest));
+            }
+        }
+        if let Some(model) = &made.model {
+            let _ok = write!(by, ", {} {model}", say("mô hình", "model"));
+        }
+        line(&mut text, &format!("{by}."));
+        text
+    }
+
+    /// What nearly was an event, and what was missing.
+    pub fn near_miss(&self, miss: &NearMiss) -> String {
+        let say = |vi, en| self.language.pick(vi, en);
+        let mut text = format!(
+            "{} ({}, {} `{}`)\n",
+            say("Suýt là sự kiện", "Nearly an event"),
+            miss.kind,
+            say("luật", "rule"),
+            miss.rule
+        );
+        line(
+            &mut text,
+            &format!("{}: {}.", say("Ai", "Who"), self.actors(&miss.actors)),
+        );
+        line(
+            &mut text,
+            &format!(
+                "{}: {}; {} {}.",
+                say("Khi nào", "When"),
+                self.time(miss.onset),
+                say("gần nhất ở khung hình", "nearest at frame"),
+                self.frame(miss.nearest)
+            ),
+        );
+        line(
+            &mut text,
+            &format!(
+                "{}: {}.",
+                say("Không đạt", "What failed"),
+                miss.failed.join(", ")
+            ),
+        );
+        self.predicates(&mut text, &miss.explanation);
+        text
+    }
+
+    fn predicates(&self, text: &mut String, explanation: &[Predicate]) {
+        for (index, predicate) in explanation.iter().enumerate() {
+            line(
+                text,
+                &format!("{:>3}. {}", index + 1, self.predicate(predicate)),
+            );
+        }
+    }
+
+    /// One predicate as a sentence.
+    pub fn predicate(&self, p: &Predicate) -> String {
+        let say = |vi, en| self.language.pick(vi, en);
+        let unit = if p.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", p.unit)
+        };
+        let label = self.language.of(&p.label);
+        let value = self.value(&p.value);
+        let threshold = self.value(&p.threshold);
+        let mut text = match (&p.value, p.comparison) {
+            (Value::Number(_), comparison) => format!(
+                "{label}: {value}{unit}; {} {threshold}{unit}",
+                self.needed(comparison)
+            ),
+            (_, _) if value == threshold => {
+                format!("{label}: {value}, {}", say("đúng như yêu cầu", "as needed"))
+            }
+            (_, _) if threshold.contains(", ") => {
+                let one_of = say("cần một trong", "needed: one of");
+                format!("{label}: {value}; {one_of} {threshold}")
+            }
+            (_, _) => format!("{label}: {value}; {} {threshold}", say("cần", "needed:")),
+        };
+        if let (Some(margin), false) = (p.margin, p.comparison == Comparison::Is) {
+            let by = self.number(margin.abs());
+            let words = match (p.holds, self.language) {
+                (true, Language::En) => format!("{by}{unit} to spare"),
+                (true, Language::Vi) => format!("dư {by}{unit}"),
+                (false, Language::En) => format!("{by}{unit} missing"),
+                (false, Language::Vi) => format!("thiếu {by}{unit}"),
+            };
+            let _ok = write!(text, "; {words}");
+        }
+        if !p.holds {
+            text.push_str(say(" (KHÔNG ĐẠT)", " (FAILED)"));
+        }
+        let frames = if p.first == p.last {
+            format!("{} {}", say("khung hình", "frame"), self.frame(p.last))
+        } else {
+            let lasted = protocol::units::rounded(p.last.time.since(p.first.time).0, 3);
+            format!(
+                "{} {}–{}, {}–{} ({} s)",
+                say("khung hình", "frames"),
+                p.first.frame,
+                p.last.frame,
+                self.clock(p.first.time),
+                self.clock(p.last.time),
+                self.number(lasted)
+            )
+        };
+        format!("{text}. [{frames}]")
+    }
+
+    fn needed(&self, comparison: Comparison) -> &'static str {
+        let (vi, en) = match comparison {
+            Comparison::AtLeast => ("cần ít nhất", "needed: at least"),
+            Comparison::MoreThan => ("cần hơn", "needed: more than"),
+            Comparison::AtMost => ("cần không quá", "needed: at most"),
+            Comparison::LessThan => ("cần dưới", "needed: less than"),
+            Comparison::Is => ("cần đúng", "needed: exactly"),
+        };
+        match self.language {
+            Language::Vi => vi,
+            Language::En => en,
+        }
+    }
+
+    fn actors(&self, actors: &[Actor]) -> String {
+        let each: Vec<String> = actors
+            .iter()
+            .map(|actor| {
+                let score = self.number(protocol::units::rounded(actor.score * 100.0, 0));
+                format!(
+                    "{} ({} {score} %), {} {}",
+                    self.class(actor.class),
+                    self.language.pick("độ tin cậy", "detector's score"),
+                    self.language.pick("vết", "track"),
+                    actor.track
+                )
+            })
+            .collect();
+        if each.is_empty() {
+            return self
+                .language
+                .pick("không ai cụ thể", "nobody in particular")
+                .to_owned();
+        }
+        each.join("; ")
+    }
+
+    fn when(&self, event: &Event, revisions: &[Event]) -> String {
+        let say = |vi, en| self.language.pick(vi, en);
+        let mut text = format!(
+            "{}: {} {}; {} {}",
+            say("Khi nào", "When"),
+            say("bắt đầu", "began"),
+            self.time(event.onset),
+            say("được xác định ở khung hình", "decided at frame"),
+            self.frame(event.decided)
+        );
+        let last = revisions.last().unwrap_or(event);
+        match last.ended {
+            Some(ended) => {
+                let lasted = protocol::units::rounded(ended.since(event.onset).0, 1);
+                let _ok = write!(
+                    text,
+                    "; {} {} ({} s)",
+                    say("kết thúc", "over"),
+                    self.clock(ended),
+                    self.number(lasted)
+                );
+            }
+            None if last.phase != Phase::End => {
+                text.push_str(say(
+                    "; chưa kết thúc trong bản ghi",
+                    "; not over in the recording",
+                ));
+            }
+            None => {}
+        }
+        let _ok = write!(text, ". {}.", self.quality(event.time_quality));
+        text
+    }
+
+    fn quality(&self, quality: TimeQuality) -> &'static str {
+        let (vi, en) = match quality {
+            TimeQuality::Rtcp => ("Giờ theo đồng hồ camera", "Times are by the camera's clock"),
+            TimeQuality::Arrival => (
+                "Giờ theo lúc hình đến thiết bị",
+                "Times are those at which pictures reached the box",
+            ),
+            TimeQuality::Media => ("Giờ của đoạn phim", "Times are those of the clip"),
+            TimeQuality::Unknown => (
+                "Không rõ giờ theo đồng hồ nào",
+                "Nobody knows by which clock",
+            ),
+        };
+        match self.language {
+            Language::Vi => vi,
+            Language::En => en,
+        }
+    }
+
+    fn place(&self, event: &Event) -> String {
+        let say = |vi, en| self.language.pick(vi, en);
+        let mut text = format!("{}: ", say("Ở đâu", "Where"));
+        if let Some(place) = &event.place {
+            text.push_str(&place.name);
+            if let (Some(latitude), Some(longitude)) = (place.latitude, place.longitude) {
+                let _ok = write!(text, " ({latitude}, {longitude})");
+            }
+            text.push_str(", ");
+        }
+        let _ok = write!(
+            text,
+            "camera {}, {} {}/{}",
+            event.camera,
+            say("thiết bị", "box"),
+            event.site,
+            event.box_id
+        );
+        if let Some(zone) = &event.zone {
+            let _ok = write!(text, ", {} `{zone}`", say("vùng hoặc vạch", "zone or line"));
+        }
+        text.push('.');
+        text
+    }
+
+    fn value(&self, value: &Value) -> String {
+        match value {
+            Value::Flag(true) => self.language.pick("có", "yes").to_owned(),
+            Value::Flag(false) => self.language.pick("không", "no").to_owned(),
+            Value::Number(number) => self.number(*number),
+            // Also lists of words: the classes concerned.
+            Value::Text(text) => {
+                let words: Vec<&str> = text.split(", ").map(|word| self.word(word)).collect();
+                words.join(", ")
+            }
+        }
+    }
+
+    /// The few words of the core that are values; others are names and stay.
+    fn word<'t>(&self, text: &'t str) -> &'t str {
+        if self.language == Language::En {
+            return text;
+        }
+        match text {
+            "red" => "đỏ",
+            "amber" | "yellow" => "vàng",
+            "green" => "xanh",
+            "unknown" => "không rõ",
+            "picture" => "hình ảnh",
+            "ground" => "mặt đất",
+            "left" => "đã rời đi",
+            "lost_from_view" => "khuất tầm nhìn",
+            "stream_ended" => "hết luồng hình",
+            "clock_step" => "đồng hồ bị chỉnh",
+            "off_schedule" => "hết giờ áp dụng",
+            other => class_in_vietnamese(other),
+        }
+    }
+
+    fn class(&self, class: ObjectClass) -> &'static str {
+        match self.language {
+            Language::En => class.as_str(),
+            Language::Vi => class_in_vietnamese(class.as_str()),
+        }
+    }
+
+    fn number(&self, number: f64) -> String {
+        let text = format!("{number}");
+        match self.language {
+            Language::Vi => text.replace('.', ","),
+            Language::En => text,
+        }
+    }
+
+    fn frame(&self, at: FrameTime) -> String {
+        format!("{} ({})", at.frame, self.clock(at.time))
+    }
+
+    /// Day and time of day, with the offset.
+    fn time(&self, at: EventTime) -> String {
+        let (text, offset) = (self.local(at), self.utc_offset_min);
+        let (day, clock) = text.split_once('T').unwrap_or(("", &text));
+        let sign = if offset < 0 { '-' } else { '+' };
+        let (hours, minutes) = (offset.abs() / 60, offset.abs() % 60);
+        format!("{day} {} ({sign}{hours:02}:{minutes:02})", short(clock))
+    }
+
+    /// Time of day.
+    fn clock(&self, at: EventTime) -> String {
+        let text = self.local(at);
+        short(
+            text.split_once('T')
+                .map_or(text.as_str(), |(_, clock)| clock),
+        )
+    }
+
+    fn local(&self, at: EventTime) -> String {
+        (at + Seconds(self.utc_offset_min as f64 * 60.0)).to_string()
+    }
+}
+
+/// To the millisecond, without the zone.
+fn short(clock: &str) -> String {
+    clock.trim_end_matches('Z').chars().take(12).collect()
+}
+
+fn class_in_vietnamese(class: &str) -> &str {
+    match class {
+        "car" => "ô tô con",
+        "motorcycle" => "xe máy",
+        "bicycle" => "xe đạp",
+        "truck" => "xe tải",
+        "bus" => "xe buýt",
+        "person" => "người",
+        other => other,
+    }
+}
+
+fn line(text: &mut String, words: &str) {
+    text.push_str("  ");
+    text.push_str(words);
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    const EVENT: &str = r#"{"id":"c9d8b87e-32f2-5469-978d-0293e1c17075","revision":1,"phase":"start","kind":"red_light","rule":"red","site":"hanoi","box":"box-01","camera":"gate","place":{"name":"Ngã tư Sở","latitude":21.0034,"longitude":105.8201},"severity":"major","title":{"vi":"Vượt đèn đỏ","en":"Red-light running"},"onset":"2026-11-26T00:00:00.388741Z","decided":{"frame":5,"time":"2026-11-26T00:00:00.600000Z"},"ended":"2026-11-26T00:00:00.600000Z","time_quality":"rtcp","zone":"stop-line","actors":[{"track":"t80000000000186a0.0","class":"motorcycle","score":0.679,"box":[0.5,0.7,0.06,0.12]}],"facts":{"class":"motorcycle","red_for_s":0.289},"explanation":[{"name":"signal_at_crossing","label":{"vi":"Trạng thái đèn khi vượt vạch dừng","en":"Signal when the stop line was crossed"},"value":"red","comparison":"=","threshold":"red","holds":true,"first":{"frame":2,"time":"2026-11-26T00:00:00.300000Z"},"last":{"frame":5,"time":"2026-11-26T00:00:00.600000Z"}},{"name":"red_for_at_crossing","label":{"vi":"Đèn đã đỏ trước khi vượt vạch","en":"Red for, before the crossing"},"value":0.289,"comparison":">=","threshold":0.1,"margin":0.189,"unit":"s","holds":true,"first":{"frame":2,"time":"2026-11-26T00:00:00.300000Z"},"last":{"frame":5,"time":"2026-11-26T00:00:00.600000Z"}},{"name":"class","label":{"vi":"Loại đối tượng","en":"Class by vote"},"value":"motorcycle","comparison":"=","threshold":"car, motorcycle","holds":true,"first":{"frame":5,"time":"2026-11-26T00:00:00.600000Z"},"last":{"frame":5,"time":"2026-11-26T00:00:00.600000Z"}}],"provenance":{"agent":"0.1.0","model":"yolox-nano"}}"#;
+
+    const MISS: &str = r#"{"rule":"stopped","kind":"stopped_vehicle","zone":"road","subject":"t80000000000186a0.0","onset":"2026-11-26T00:00:00Z","nearest":{"frame":90,"time":"2026-11-26T00:00:09Z"},"actors":[],"failed":["dwell"],"explanation":[{"name":"dwell","label":{"vi":"Thời gian dừng","en":"Stood for"},"value":9.0,"comparison":">=","threshold":10.0,"margin":-1.0,"unit":"s","holds":false,"first":{"frame":0,"time":"2026-11-26T00:00:00Z"},"last":{"frame":90,"time":"2026-11-26T00:00:09Z"}}]}"#;
+
+    fn check(language: Language, event: &Expect, miss: &Expect) {
+        let teller = Teller {
+            language,
+            utc_offset_min: 420,
+        };
+        event.assert_eq(&teller.event(&[serde_json::from_str(EVENT).unwrap()]));
+        miss.assert_eq(&teller.near_miss(&serde_json::from_str(MISS).unwrap()));
+    }
+
+    #[test]
+    fn in_english() {
+        check(Language::En, &expect![""], &expect![""]);
+    }
+
+    #[test]
+    fn in_vietnamese() {
+        check(Language::Vi, &expect![""], &expect![""]);
+    }
+}

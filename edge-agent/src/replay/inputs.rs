@@ -1,0 +1,260 @@
+//! Plays recorded inputs: of a file, or of all the segments of a camera in order.
+//!
+//! A segment begins with a new scene that goes on with the state in its head,
+//! as it did live. A recording without a head (`replay --record-inputs`) is
+//! one scene from its first line to its last.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use edge_core::{Input, Scene};
+use protocol::CameraId;
+
+use crate::config::{AgentConfig, CameraConfig};
+use crate::recording::{Entry, RecordingError, RecordingReader, SegmentHead, series};
+use crate::scene_setup::{self, DetectorIdentity};
+
+/// The camera that is asked for, or the only one.
+pub(crate) fn choose_camera<'a>(
+    config: &'a AgentConfig,
+    wanted: Option<&CameraId>,
+) -> anyhow::Result<&'a CameraConfig> {
+    let names = || {
+        config
+            .cameras
+            .iter()
+            .map(|c| c.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match (wanted, config.cameras.as_slice()) {
+        (_, []) => bail!("{} has no [[camera]]", config.file.display()),
+        (None, [only]) => Ok(only),
+        (None, _) => bail!(
+            "which camera's zones and rules? add --camera, one of: {}",
+            names()
+        ),
+        (Some(id), cameras) => cameras
+            .iter()
+            .find(|camera| camera.id == *id)
+            .with_context(|| format!("there is no camera `{id}`; there are: {}", names())),
+    }
+}
+
+/// Plays a recording, scene by scene.
+pub(crate) struct Player<'a> {
+    config: &'a AgentConfig,
+    camera: &'a CameraConfig,
+    files: VecDeque<PathBuf>,
+    path: PathBuf,
+    reader: Option<RecordingReader>,
+    /// Read ahead: where the next scene begins.
+    head: Option<Box<SegmentHead>>,
+    /// Inputs that came before the scene could be made.
+    waiting: VecDeque<Input>,
+    scene: Option<Scene>,
+    frames: u64,
+    warnings: Vec<String>,
+}
+
+impl<'a> Player<'a> {
+    /// Opens a recording, or a folder of them.
+    pub(crate) fn open(
+        path: &Path,
+        config: &'a AgentConfig,
+        camera: Option<&CameraId>,
+    ) -> anyhow::Result<Self> {
+        let mut files = VecDeque::from(series(path, camera)?);
+        let path = files.pop_front().unwrap_or_else(|| path.to_owned());
+        let mut reader = RecordingReader::open(&path)?;
+        let first = reader.next_entry()?;
+        let recorded = match &first {
+            Some(Entry::Segment(head)) => Some(head.camera.clone()),
+            _ => None,
+        };
+        // A segment says itself whose it is.
+        let recorded = recorded.filter(|id| config.cameras.iter().any(|c| c.id == *id));
+        let camera = choose_camera(config, camera.or(recorded.as_ref()))?;
+        let mut player = Self {
+            config,
+            camera,
+            files,
+            path,
+            reader: Some(reader),
+            head: None,
+            waiting: VecDeque::new(),
+            scene: None,
+            frames: 0,
+            warnings: Vec::new(),
+        };
+        match first {
+            Some(Entry::Segment(head)) => player.head = Some(head),
+            Some(Entry::Input(input)) => player.waiting.push_back(input),
+            None => player.reader = None,
+        }
+        Ok(player)
+    }
+
+    /// Whose zones and rules are used.
+    pub(crate) fn camera(&self) -> &'a CameraConfig {
+        self.camera
+    }
+
+    /// The scene that is playing.
+    pub(crate) fn scene(&self) -> Option<&Scene> {
+        self.scene.as_ref()
+    }
+
+    /// Whether the next scene goes on with the accounts of the one at hand.
+    pub(crate) fn is_continued(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.is_continued())
+    }
+
+    /// Begins the next scene; `None` at the end.
+    pub(crate) fn next_scene(&mut self) -> anyhow::Result<Option<&mut Scene>> {
+        self.scene = None;
+        if self.head.is_none() && self.waiting.is_empty() {
+            match self.read()? {
+                None => return Ok(None),
+                Some(Entry::Segment(head)) => self.head = Some(head),
+                Some(Entry::Input(input)) => self.waiting.push_back(input),
+            }
+        }
+        let made = match self.head.take() {
+            Some(head) => self.resumed(*head)?,
+            None => self.unheaded()?,
+        };
+        Ok(Some(self.scene.insert(made)))
+    }
+
+    /// The next input of the scene at hand; `None` when it is over.
+    pub(crate) fn next_input(&mut self) -> anyhow::Result<Option<(&mut Scene, Input)>> {
+        let input = match self.waiting.pop_front() {
+            Some(input) => input,
+            None if self.head.is_some() => return Ok(None),
+            None => match self.read()? {
+                None => return Ok(None),
+                Some(Entry::Segment(head)) => {
+                    self.head = Some(head);
+                    return Ok(None);
+                }
+                Some(Entry::Input(input)) => input,
+            },
+        };
+        self.frames += u64::from(matches!(input, Input::Detections(_)));
+        Ok(self.scene.as_mut().map(|scene| (scene, input)))
+    }
+
+    /// Frames played, and what should be known about it.
+    pub(crate) fn finish(mut self, is_whole: bool) -> (u64, Vec<String>) {
+        if self.frames == 0 && is_whole {
+            let path = self.path.clone();
+            self.warn(RecordingError::Empty { path }.to_string());
+        }
+        (self.frames, self.warnings)
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// The next line, of whichever file.
+    fn read(&mut self) -> Result<Option<Entry>, RecordingError> {
+        loop {
+            let Some(reader) = &mut self.reader else {
+                let Some(next) = self.files.pop_front() else {
+                    return Ok(None);
+                };
+                // A folder is written to while it is read; its oldest may be gone.
+                self.reader = match RecordingReader::open(&next) {
+                    Ok(reader) => Some(reader),
+                    Err(error) => {
+                        self.warn(format!("left out: {error}"));
+                        None
+                    }
+                };
+                self.path = next;
+                continue;
+            };
+            if let Some(entry) = reader.next_entry()? {
+                return Ok(Some(entry));
+            }
+            if reader.is_cut() {
+                let path = self.path.display().to_string();
+                self.warn(format!(
+                    "{path} has no proper end: it is being written, or the agent was killed \
+                     while it wrote; it is replayed as far as it goes"
+                ));
+            }
+            self.reader = None;
+        }
+    }
+
+    /// The scene that a segment begins with.
+    fn resumed(&mut self, head: SegmentHead) -> anyhow::Result<Scene> {
+        let recorded = head.provenance;
+        let detector = match (recorded.model.clone(), recorded.model_digest) {
+            (Some(model), Some(digest)) => Some(DetectorIdentity { model, digest }),
+            _ => None,
+        };
+        let mut scene = scene_setup::scene(
+            &self.config.identity,
+            self.camera,
+            detector.as_ref(),
+            head.aspect,
+        )?;
+        let now = &scene.identity().provenance;
+        let mut differs = Vec::new();
+        if now.configuration != recorded.configuration {
+            differs.push("another configuration of the camera");
+        }
+        if now.calibration != recorded.calibration {
+            differs.push("another calibration");
+        }
+        if now.agent != recorded.agent {
+            differs.push("another version of the agent");
+        }
+        let identity = scene.identity();
+        if (&identity.site, &identity.box_id, &identity.camera)
+            != (&head.site, &head.box_id, &head.camera)
+        {
+            differs.push("another site, box or camera (so events have other ids)");
+        }
+        if !differs.is_empty() {
+            self.warn(format!(
+                "recorded with {}: events may differ from those that were published then; replay \
+                 with the configuration of that time for the same",
+                differs.join(", ")
+            ));
+        }
+        scene.resume(head.state);
+        Ok(scene)
+    }
+
+    /// The scene of a recording without a head: the first frame tells the
+    /// proportions that a calibration needs.
+    fn unheaded(&mut self) -> anyhow::Result<Scene> {
+        let aspect = loop {
+            if let Some(Input::Detections(frame)) = self.waiting.back() {
+                break frame.aspect;
+            }
+            match self.read()? {
+                Some(Entry::Input(input)) => self.waiting.push_back(input),
+                Some(Entry::Segment(head)) => {
+                    self.head = Some(head);
+                    break 16.0 / 9.0;
+                }
+                None => break 16.0 / 9.0,
+            }
+        };
+        Ok(scene_setup::scene(
+            &self.config.identity,
+            self.camera,
+            None,
+            aspect,
+        )?)
+    }
+}

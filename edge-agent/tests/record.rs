@@ -1,0 +1,307 @@
+//! Promise 1 on the real program: what `run --record` kept gives, byte for
+//! byte, the events that were published, whatever happened to the agent.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use support::{Process, agent, binary, eventually};
+
+/// Ten frames a second of walkers that step onto the road every 0.4 s, as long
+/// as `is_busy` says so, each for 3.5 s.
+fn write_recording(dir: &Path, seconds: u32, is_busy: impl Fn(f64) -> bool) {
+    let mut text = String::new();
+    for frame in 0..seconds * 10 {
+        let time = f64::from(frame) / 10.0;
+        let walkers: Vec<String> = (0..seconds * 5 / 2)
+            .filter_map(|walker| {
+                let start = f64::from(walker) * 0.4;
+                let age = time - start;
+                let lane = f64::from(walker % 10);
+                (is_busy(start) && (0.0..3.5).contains(&age)).then(|| {
+                    format!(
+                        r#"{{"class":"person","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
+                        0.05 + lane * 0.09,
+                        0.2 + age * 0.12
+                    )
+                })
+            })
+            .collect();
+        writeln!(
+            text,
+            r#"{{"detections":{{"frame":{frame},"time":"1970-01-01T00:{:02}:{:09.6}Z","time_quality":"media","aspect":1.5,"items":[{}]}}}}"#,
+            frame / 600,
+            time % 60.0,
+            walkers.join(",")
+        )
+        .unwrap();
+    }
+    std::fs::write(dir.join("walkers.inputs.jsonl"), text).unwrap();
+}
+
+fn write_config(dir: &Path, record: &str) -> PathBuf {
+    let config = dir.join("box.toml");
+    let text = format!(
+        r#"
+[box]
+site = "test"
+id = "box-1"
+[store]
+dir = "store"
+[record]
+{record}
+[[camera]]
+id = "walkers"
+source = {{ recording = "walkers.inputs.jsonl", loop = true }}
+simulated = true
+[[camera.zone]]
+id = "road"
+points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+min_duration_s = 1.0
+[[camera.rule]]
+id = "waiting"
+kind = "loitering"
+zone = "road"
+min_dwell_s = 4.0
+"#
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+fn start(dir: &Path, config: &Path, more: &[&str]) -> Process {
+    let mut command = Command::new(binary("edge-agent"));
+    command.args(["--log-format", "json", "run"]).arg(config);
+    command.args(more);
+    Process::start(command, dir.join("agent.log"))
+}
+
+/// The envelopes of all events that were made durable, in their order.
+fn published(dir: &Path) -> Vec<String> {
+    let path = std::fs::read_dir(dir.join("store"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite"))
+        .unwrap();
+    let database = rusqlite::Connection::open(path).unwrap();
+    let mut rows = database
+        .prepare("SELECT envelope FROM outbox ORDER BY sequence")
+        .unwrap();
+    let envelopes = rows.query_map([], |row| row.get(0)).unwrap();
+    envelopes
+        .map(Result::unwrap)
+        .filter(|text: &String| {
+            serde_json::from_str::<Value>(text).unwrap()["data"]["rule"].is_string()
+        })
+        // What the next start says of a killed one is no scene's word.
+        .filter(|text| !text.contains("agent_restarted"))
+        .collect()
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(dir.join("record/walkers"));
+    let mut paths: Vec<PathBuf> = folder
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn replay(inputs: &Path, config: &Path, more: &[&str]) -> (Vec<String>, String) {
+    let mut arguments = vec!["replay", "--inputs", inputs.to_str().unwrap()];
+    arguments.extend(["--config", config.to_str().unwrap()]);
+    arguments.extend(more);
+    let (code, stdout, stderr) = agent(&arguments);
+    assert_eq!(code, Some(0), "{stderr}");
+    (stdout.lines().map(str::to_owned).collect(), stderr)
+}
+
+/// Every published event is the replay's, byte for byte and in its order; which
+/// of the replay's were not published.
+fn assert_same(published: &[String], replayed: &[String]) -> Vec<String> {
+    let mut unpublished = Vec::new();
+    let mut rest = replayed.iter();
+    for envelope in published {
+        loop {
+            let line = rest
+                .next()
+                .unwrap_or_else(|| panic!("published and not replayed: {envelope}"));
+            if envelope.contains(&format!(":{line}")) {
+                break;
+            }
+            unpublished.push(line.clone());
+        }
+    }
+    unpublished.extend(rest.cloned());
+    unpublished
+}
+
+#[test]
+fn every_segment_and_all_of_them_give_what_was_published() {
+    let dir = tempfile::tempdir().unwrap();
+    // Three seconds of walkers, then an empty road.
+    write_recording(dir.path(), 24, |start| start % 12.0 < 3.0);
+    let config = write_config(dir.path(), "dir = \"record\"\nsegment_min = 0.05");
+    let near = dir.path().join("near");
+    let coverage = dir.path().join("coverage");
+    let more = [
+        "--near-misses",
+        near.to_str().unwrap(),
+        "--coverage",
+        coverage.to_str().unwrap(),
+    ];
+    let running = start(dir.path(), &config, &more);
+    eventually("four segments", || {
+        (segments(dir.path()).len() >= 4).then_some(())
+    });
+    assert_eq!(running.terminate(), Some(0));
+
+    let published = published(dir.path());
+    assert!(published.len() > 10, "only {} events", published.len());
+    let near_misses = dir.path().join("near.jsonl");
+    let hours = dir.path().join("hours.jsonl");
+    let (all, stderr) = replay(
+        &dir.path().join("record"),
+        &config,
+        &[
+            "--near-misses",
+            near_misses.to_str().unwrap(),
+            "--coverage",
+            hours.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(assert_same(&published, &all), Vec::<String>::new());
+    assert!(!stderr.contains("warning"), "{stderr}");
+    assert!(stderr.contains("not watched, by reason"), "{stderr}");
+    // Segment for segment the same, in any company.
+    let apart: Vec<String> = segments(dir.path())
+        .iter()
+        .flat_map(|segment| replay(segment, &config, &["--quiet"]).0)
+        .collect();
+    assert_eq!(apart, all);
+    // Near misses and coverage, too.
+    let diary = |folder: &Path| -> String {
+        let pages = std::fs::read_dir(folder.join("walkers")).unwrap();
+        let mut pages: Vec<PathBuf> = pages.map(|page| page.unwrap().path()).collect();
+        pages.sort();
+        pages
+            .iter()
+            .map(|page| std::fs::read_to_string(page).unwrap())
+            .collect()
+    };
+    let replayed = std::fs::read_to_string(&near_misses).unwrap();
+    assert!(
+        !replayed.is_empty() && replayed == diary(&near),
+        "{replayed}"
+    );
+    assert_eq!(std::fs::read_to_string(&hours).unwrap(), diary(&coverage));
+
+    // With another configuration the difference is said.
+    let text = std::fs::read_to_string(&config).unwrap();
+    let other = dir.path().join("other.toml");
+    std::fs::write(
+        &other,
+        text.replace("min_duration_s = 1.0", "min_duration_s = 1.5"),
+    )
+    .unwrap();
+    let (_, stderr) = replay(&dir.path().join("record"), &other, &[]);
+    assert!(stderr.contains("another configuration"), "{stderr}");
+
+    explains(dir.path(), &config, &all);
+}
+
+/// `explain` of one of these events, in both languages, with a still.
+fn explains(dir: &Path, config: &Path, events: &[String]) {
+    let event: Value = serde_json::from_str(&events[0]).unwrap();
+    let id = event["id"].as_str().unwrap();
+    let record = dir.join("record");
+    let still = dir.join("why.jpg");
+    let explain = |which: &str, more: &[&str]| {
+        let mut arguments = vec!["explain", which, "--inputs", record.to_str().unwrap()];
+        arguments.extend(["--config", config.to_str().unwrap()]);
+        arguments.extend(more);
+        agent(&arguments)
+    };
+    let (code, english, stderr) = explain(&id[..13], &["--still", still.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        english.contains(id) && english.contains("to spare"),
+        "{english}"
+    );
+    assert!(
+        english.contains("not over") || english.contains("over "),
+        "{english}"
+    );
+    assert_eq!(&std::fs::read(&still).unwrap()[..2], [0xff, 0xd8]);
+    let (code, vietnamese, _) = explain(id, &["--lang", "vi", "--near-misses"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        vietnamese.contains("Vì sao") && vietnamese.contains("người"),
+        "{vietnamese}"
+    );
+    let (code, _, stderr) = explain("ffffffff-ffff", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("there are") && stderr.contains(id),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_road_that_is_never_empty_is_cut_by_force_and_replays_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    write_recording(dir.path(), 40, |_| true);
+    let config = write_config(
+        dir.path(),
+        "dir = \"record\"\nsegment_min = 60.0\nlongest_h = 0.0015",
+    );
+    let running = start(dir.path(), &config, &[]);
+    eventually("four segments", || {
+        (segments(dir.path()).len() >= 4).then_some(())
+    });
+    assert_eq!(running.terminate(), Some(0));
+    let published = published(dir.path());
+    let (all, _) = replay(&dir.path().join("record"), &config, &[]);
+    assert_eq!(assert_same(&published, &all), Vec::<String>::new());
+    let ended = all.iter().filter(|line| line.contains("stream_ended"));
+    assert!(ended.count() >= 3, "nothing was ended by the cuts");
+}
+
+#[test]
+fn after_kill_9_everything_that_was_published_can_be_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    write_recording(dir.path(), 24, |start| start % 12.0 < 5.0);
+    let config = write_config(dir.path(), "dir = \"record\"\nsegment_min = 0.05");
+    for round in 0..3_usize {
+        let before = round * 2;
+        let mut running = start(dir.path(), &config, &[]);
+        eventually("two more events", || {
+            let stored = support::stored_events(dir.path()).len();
+            (stored > before + 2).then_some(())
+        });
+        running.kill();
+    }
+    let running = start(dir.path(), &config, &[]);
+    eventually("events of the last run", || {
+        (support::stored_events(dir.path()).len() > 9).then_some(())
+    });
+    assert_eq!(running.terminate(), Some(0));
+    let published = published(dir.path());
+    let (all, stderr) = replay(&dir.path().join("record"), &config, &[]);
+    let unpublished = assert_same(&published, &all);
+    // What a killed agent had recorded and not yet published: of one input at
+    // most, for each of its three deaths.
+    assert!(unpublished.len() <= 3 * 3, "{unpublished:?}");
+    assert!(stderr.contains("has no proper end"), "{stderr}");
+}
