@@ -89,7 +89,7 @@ fn paint(view: &View, t: f64) -> Vec<u8> {
             let (px, py) = (x as f64, y as f64);
             // The place is painted on 640 × 360.
             let (sx, sy) = (2.0 * (px + view.pan.0), 2.0 * (py + view.pan.1));
-            let (rx, ry) = (2.0 * px, 2.0 * py);
+            let (across, down) = (2.0 * px, 2.0 * py);
             let mut value = if view.elsewhere {
                 place(sy * 1.7 + 90.0, sx * 0.5, seed)
             } else {
@@ -99,7 +99,7 @@ fn paint(view: &View, t: f64) -> Vec<u8> {
                 let speed = 40.0 + 30.0 * car as f64;
                 let cx = (t * speed + 200.0 * car as f64).rem_euclid(900.0) - 100.0;
                 let cy = 190.0 + 40.0 * car as f64;
-                if (rx - cx).abs() < 40.0 && (ry - cy).abs() < 16.0 {
+                if (across - cx).abs() < 40.0 && (down - cy).abs() < 16.0 {
                     value = 0.15 + 0.7 * chance(car as i64, 0, 5);
                 }
             }

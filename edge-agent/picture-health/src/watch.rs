@@ -142,16 +142,14 @@ impl Watch {
         let now = Features::of(thumbnail);
         let passed = self.recent.as_ref().map(|(last, _)| at.since(*last).0);
         let passed = passed.filter(|passed| (0.0..=HOLE_S).contains(passed));
-        let recent = match (passed, self.recent.take()) {
-            (Some(passed), Some((_, mut features))) => {
-                features.approach(&now, (passed as f32 / OVER_S).min(1.0));
-                features
-            }
+        let before = self.recent.take();
+        let recent = if let (Some(passed), Some((_, mut features))) = (passed, before) {
+            features.approach(&now, (passed as f32 / OVER_S).min(1.0));
+            features
+        } else {
             // After a hole nothing is known of the time between.
-            _ => {
-                self.looks.clear();
-                now
-            }
+            self.looks.clear();
+            now
         };
         let verdict = self.judge(&recent, thumbnail.aspect);
         self.looks.push_back(Look { at, verdict });
@@ -282,7 +280,7 @@ impl Watch {
         aspect: f32,
     ) -> Option<Verdict> {
         let reference = own.or(last)?;
-        let least = self.threshold(Condition::Moved, self.settings.moved_shift, true);
+        let threshold = self.threshold(Condition::Moved, self.settings.moved_shift, true);
         let edges = &reference.features.edges;
         let unmoved = shift::agreement(edges, &recent.edges);
         // As well as usual: not worth a search.
@@ -297,10 +295,10 @@ impl Watch {
         let length = f64::from((across * across + down * down).sqrt());
         if found.agreement >= RECOGNISED {
             let is_better = found.agreement >= unmoved + BETTER || !self.condition.is_well();
-            return (is_better && length >= least).then_some(Verdict {
+            return (is_better && length >= threshold).then_some(Verdict {
                 condition: Condition::Moved,
                 value: length,
-                threshold: least,
+                threshold,
                 shift: Some((found.x, found.y)),
             });
         }
@@ -316,17 +314,15 @@ impl Watch {
         is_strange.then_some(Verdict {
             condition: Condition::Moved,
             value: f64::INFINITY,
-            threshold: least,
+            threshold,
             shift: None,
         })
     }
 
     /// Whether the looks of the last seconds say something else than was said.
     fn decide(&mut self, now: EventTime) -> Option<Health> {
-        let newest = self.looks.back()?.verdict;
-        let candidate = match newest {
-            None => return self.recover(now),
-            Some(verdict) => verdict,
+        let Some(candidate) = self.looks.back()?.verdict else {
+            return self.recover(now);
         };
         if candidate.condition == self.condition {
             return None;
