@@ -5,7 +5,6 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
-
 use protocol::event::{FrameTime, Place, Provenance};
 use protocol::id::SignalGroupId;
 use protocol::units::{KmPerHour, rounded};
