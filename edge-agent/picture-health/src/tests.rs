@@ -81,7 +81,7 @@ fn place(x: f64, y: f64, seed: i64) -> f64 {
 /// What the camera delivers, `t` seconds after its start.
 fn paint(view: &View, t: f64) -> Vec<u8> {
     let (width, height) = SIZE;
-    let seed = if view.elsewhere { 77 } else { 0 };
+    let painted_by = if view.elsewhere { 77 } else { 0 };
     let frame = (t * 10.0).round() as i64;
     let mut picture = vec![0.0_f64; width * height];
     for y in 0..height {
@@ -91,9 +91,9 @@ fn paint(view: &View, t: f64) -> Vec<u8> {
             let (sx, sy) = (2.0 * (px + view.pan.0), 2.0 * (py + view.pan.1));
             let (across, down) = (2.0 * px, 2.0 * py);
             let mut value = if view.elsewhere {
-                place(sy * 1.7 + 90.0, sx * 0.5, seed)
+                place(sy * 1.7 + 90.0, sx * 0.5, painted_by)
             } else {
-                place(sx, sy, seed)
+                place(sx, sy, painted_by)
             };
             for car in 0..view.cars {
                 let speed = 40.0 + 30.0 * car as f64;
