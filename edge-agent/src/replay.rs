@@ -24,7 +24,7 @@ use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
 use crate::picture_watch::PictureWatch;
 use crate::recording::is_recording;
-use crate::recording::{RecordingError, RecordingReader, RecordingWriter, is_recording};
+use crate::recording::is_recording;
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
@@ -210,7 +210,7 @@ impl Sink {
                         lines.write(&hour)?;
                     }
                 }
-                Output::Evidence(_) => {}
+                Output::Evidence(_) | Output::Speed(_) => {}
             }
         }
         Ok(())

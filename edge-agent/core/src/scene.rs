@@ -5,7 +5,6 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
-
 use protocol::event::{FrameTime, Place, Provenance};
 use protocol::id::SignalGroupId;
 use protocol::units::{KmPerHour, rounded};
@@ -194,6 +193,11 @@ impl Scene {
         &self.config
     }
 
+    /// Which classes the detector can give; unknown is all.
+    pub fn classes(&self) -> Option<&[ObjectClass]> {
+        self.classes.as_deref()
+    }
+
     /// Whose it is and by what its events are made.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -242,6 +246,7 @@ impl Scene {
             shifts: self.shifts.clone(),
             account: self.account.clone(),
             signals: self.signals.state(),
+            queues_looked: self.queues.looked(),
             ranks: self.tracker.ranks(),
             tracker: self.tracker.save(),
         }
@@ -267,6 +272,7 @@ impl Scene {
         }
         self.account.resume(state.account);
         self.signals.resume(state.signals);
+        self.queues.go_on(state.queues_looked);
         let parked = self.tracker.resume(&state.tracker);
         self.tracker.resume_ranks(state.ranks);
         parked

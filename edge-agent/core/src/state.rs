@@ -36,6 +36,9 @@ pub struct SceneState {
     pub(crate) account: Account,
     #[serde(default)]
     pub(crate) signals: BoardState,
+    /// When queues were last looked at, watched time, s.
+    #[serde(default)]
+    pub(crate) queues_looked: Option<f64>,
     /// The tracker's first and highest rank, so that no id is ever given twice.
     #[serde(default)]
     pub(crate) ranks: (u16, u16),
@@ -61,6 +64,7 @@ impl SceneState {
             shifts: Vec::new(),
             account: Account::default(),
             signals: BoardState::default(),
+            queues_looked: None,
             ranks: self.ranks,
             tracker: self.tracker,
         }
