@@ -24,7 +24,6 @@ use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
 use crate::picture_watch::PictureWatch;
 use crate::recording::is_recording;
-use crate::recording::is_recording;
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
