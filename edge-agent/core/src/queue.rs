@@ -52,6 +52,8 @@ const BEFORE_LINE: Length = Length {
     metres: 15.0,
     heights: 6.0,
 };
+/// So much of a stop line's length beside it still belongs to its lanes.
+const BESIDE: f64 = 0.15;
 /// After the one ahead has set off, or the light has changed, a driver takes up to this long, s.
 const SETS_OFF_S: f64 = 4.0;
 /// Queues are looked at this often, s.
@@ -349,8 +351,14 @@ impl StopLine {
             return false;
         }
         let (a, b) = (self.line.from, self.line.to);
-        let side = |p: Point| (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x);
-        let is_before = side(spot.foot) * side(self.line.towards) <= 0.0;
+        let Some((ahead, along)) = self.ahead_of(spot, sight) else {
+            return false;
+        };
+        let is_before = ahead >= 0.0;
+        // Who stands beside the lanes of this line waits for nothing there.
+        if !(-BESIDE..=1.0 + BESIDE).contains(&along) {
+            return false;
+        }
         let (basis, distance) = sight.distance_to(&[a, b], spot);
         // The first often stops with the front wheels over the line.
         let over = Length {
@@ -359,7 +367,35 @@ impl StopLine {
         };
         distance <= if is_before { BEFORE_LINE } else { over }.of(basis)
     }
-}
 
-#[cfg(test)]
-mod tests;
+    /// Where the way ahead, in the direction of the line's `towards`, meets the
+    /// line: how far ahead (negative: behind), and which part along the line.
+    fn ahead_of(&self, spot: &Spot, sight: &Sight<'_>) -> Option<(f64, f64)> {
+        let place = |p: Point| sight.spot(p, spot.height, spot.at);
+        let (a, b) = (place(self.line.from), place(self.line.to));
+        let towards = place(self.line.towards);
+        let from_a = |p: &Spot| a.way_to(p);
+        let (to_b, to_towards, to_spot) = (from_a(&b), from_a(&towards), from_a(spot));
+        if to_b.basis != to_towards.basis || to_b.basis != to_spot.basis {
+            return None;
+        }
+        let line = to_b.vector;
+        // Square to the line on the ground; in the picture as drawn.
+        let ahead = match to_b.basis {
+            Basis::Ground => {
+                let square = Vector::new(-line.y, line.x);
+                let forwards = square.dot(to_towards.vector);
+                square * if forwards < 0.0 { -1.0 } else { 1.0 }
+            }
+            Basis::Picture => to_towards.vector - line * 0.5,
+        };
+        let across = ahead.cross(line);
+        if across.abs() < 1e-12 {
+            return None;
+        }
+        // spot + s·ahead = a + t·line
+        let s = -to_spot.vector.cross(line) / across;
+        let t = to_spot.vector.cross(ahead) / line.cross(ahead);
+        Some((s, t))
+    }
+}

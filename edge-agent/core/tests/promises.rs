@@ -29,13 +29,25 @@ const EAGER: &str = r#"
         { id = "m", from = [0.0, 0.5], to = [1.0, 0.5], towards = [0.5, 0.6] },
         { id = "n", from = [0.6, 0.0], to = [0.6, 1.0], towards = [0.7, 0.5] },
     ]
-    signal = [{ group = "g", recorded = true, stale_after_s = 5.0 }]
+    signal = [
+        { group = "g", recorded = true, stale_after_s = 5.0 },
+        { group = "cross", recorded = true, stale_after_s = 5.0 },
+    ]
     rule = [
         { id = "a", kind = "stopped_vehicle", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0 },
         { id = "b", kind = "loitering", zone = "z", min_dwell_s = 1.0, max_exit_s = 1.0 },
         { id = "c", kind = "pedestrian_on_carriageway", zone = "z", min_duration_s = 0.5 },
         { id = "d", kind = "wrong_way", zone = "z", direction = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.5 },
         { id = "e", kind = "red_light", line = "l", signal = "g", grace_s = 0.1, min_travel_heights = 0.3 },
+        { id = "s1", kind = "illegal_stop", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0, queue_excuses_s = 1.0 },
+        { id = "s2", kind = "illegal_parking", zone = "z", min_dwell_s = 2.0, exempt_zones = ["z"], exempt_classes = ["bus"] },
+        { id = "s3", kind = "blocking_junction", zone = "z", signal = "cross", min_dwell_s = 1.0 },
+        { id = "s4", kind = "debris", zone = "z", min_dwell_s = 1.0 },
+        { id = "s5", kind = "congestion", zone = "z", min_count = 1, min_occupancy = 0.0, max_speed_heights_per_s = 5.0, min_duration_s = 1.0, clear_after_s = 1.0, update_every_s = 1.0 },
+        { id = "s6", kind = "queue", zone = "z", min_count = 2, min_duration_s = 1.0, clear_after_s = 1.0, update_every_s = 1.0 },
+        { id = "s7", kind = "crowd", zone = "z", min_count = 2, min_duration_s = 1.0, clear_after_s = 1.0, update_every_s = 1.0 },
+        { id = "s8", kind = "intrusion", zone = "z", min_duration_s = 0.5, max_exit_s = 1.0 },
+        { id = "s9", kind = "crash", zone = "z", min_score = 0.2, min_standing_s = 0.5, clear_after_s = 1.0 },
         { id = "f", kind = "stop_line", line = "l", signal = "g", grace_s = 0.1, min_dwell_s = 0.3, radius_heights = 1.0, min_beyond_heights = 0.0 },
         { id = "h", kind = "wrong_lane", zone = "z", classes = ["car", "motorcycle"], min_duration_s = 0.5, min_travel_heights = 0.0 },
         { id = "i", kind = "illegal_uturn", zone = "z", min_turn_deg = 90.0, min_back_heights = 0.0 },
@@ -88,9 +100,13 @@ fn frame(number: u64, t: f64, items: Vec<Detection>) -> Input {
 }
 
 fn red(t: f64) -> Input {
+    reading("g", SignalState::Red, t)
+}
+
+fn reading(group: &str, state: SignalState, t: f64) -> Input {
     Input::Signal(SignalReading {
-        group: SignalGroupId::new("g").unwrap(),
-        state: SignalState::Red,
+        group: SignalGroupId::new(group).unwrap(),
+        state,
         time: at(t),
         confidence: 1.0,
         source: SignalSource::Recording,
@@ -220,6 +236,7 @@ fn traffic() -> impl Strategy<Value = Vec<Input>> {
                     items.push(mark_on(&of, class));
                 }
                 inputs.push(red(now));
+                inputs.push(reading("cross", SignalState::Green, now));
                 inputs.push(frame(tick as u64, now, items));
             }
             inputs
@@ -295,7 +312,7 @@ fn a_signal_from_the_future_is_refused_and_blocks_nothing() {
     scene.handle(red(5e9), &mut out);
     scene.handle(red(1.0), &mut out);
     let shown: Vec<SignalState> = scene.signals().map(|(_, state)| state).collect();
-    assert_eq!(shown, [SignalState::Red]);
+    assert_eq!(shown, [SignalState::Red, SignalState::Unknown]);
     assert_eq!(scene.refused().signals_from_the_future, 1);
 }
 

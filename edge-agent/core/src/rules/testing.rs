@@ -39,6 +39,7 @@ use crate::calibration::Calibration;
 use crate::config::SceneConfig;
 use crate::health::{Condition, Health};
 use crate::input::{Gap, GapReason, Input, Output};
+use crate::near_miss::NearMiss;
 use crate::scene::{Identity, Scene};
 
 /// Zone `road` is x from 10 to 90 and y from 10 to 40; line `stop` runs along
@@ -428,6 +429,15 @@ pub(crate) fn events(out: &[Output]) -> impl Iterator<Item = &Event> {
         Output::Event(event) => Some(event),
         Output::Evidence(_) | Output::NearMiss(_) | Output::Coverage(_) | Output::Speed(_) => None,
     })
+}
+
+/// What nearly was an event.
+pub(crate) fn near_misses(out: &[Output]) -> Vec<&NearMiss> {
+    let misses = out.iter().filter_map(|output| match output {
+        Output::NearMiss(miss) => Some(miss),
+        _ => None,
+    });
+    misses.collect()
 }
 
 /// Every event in a few lines.

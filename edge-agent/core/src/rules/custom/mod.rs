@@ -189,7 +189,7 @@ impl Custom {
         report: &mut Reporter<'_>,
     ) {
         let mut look = ZoneLook::new(&self.zone, frame, &self.classes, &self.dwells);
-        if let Some(grid) = &mut self.grid {
+        if let Some(grid) = &self.grid {
             look.occupancy = grid.covered(&self.zone, frame, &self.classes);
         }
         let mut values = std::mem::take(&mut self.values);

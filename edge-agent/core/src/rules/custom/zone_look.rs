@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{NormBox, ObjectClass, Point, TrackId};
+use protocol::{ObjectClass, Point, TrackId};
 
 use super::facts::is_stationary;
 use crate::config::Zone;
@@ -10,8 +10,8 @@ use crate::geometry::polygon_contains;
 use crate::observation::{FrameView, Observation};
 use crate::rules::params::ROAD_USERS;
 
-/// Points on each side of the grid by which occupancy is measured.
-const GRID: u32 = 24;
+/// Points on each side of the grid by which occupancy is measured; a row fits a number.
+const GRID: usize = 24;
 /// Two sightings farther apart than this were not watched in between, s.
 const UNSEEN_S: f64 = 2.0;
 /// Who is seen outside for longer has left, s.
@@ -85,57 +85,73 @@ fn members<'f>(
     })
 }
 
-/// Points spread evenly over a zone, by which the covered part of it is measured.
-#[derive(Clone, Debug)]
+/// A grid of points over a zone, by which the covered part of it is measured.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
-    points: Vec<Point>,
-    /// Kept for its memory only.
-    boxes: Vec<NormBox>,
+    /// Left and top of the zone, and the size of a cell.
+    origin: (f64, f64),
+    cell: (f64, f64),
+    /// Which points, the middles of cells, are in the zone: a row for each number.
+    zone: [u32; GRID],
 }
 
 impl Grid {
     pub(super) fn new(zone: &Zone) -> Self {
         let axis = |pick: fn(&Point) -> f64| {
             let values = || zone.points.iter().map(pick);
-            (
-                values().fold(f64::INFINITY, f64::min),
-                values().fold(f64::NEG_INFINITY, f64::max),
-            )
+            let least = values().fold(f64::INFINITY, f64::min);
+            let most = values().fold(f64::NEG_INFINITY, f64::max);
+            (least, (most - least) / GRID as f64)
         };
-        let ((left, right), (top, bottom)) = (axis(|p| p.x), axis(|p| p.y));
-        let at = |low: f64, high: f64, step: u32| {
-            low + (high - low) * (f64::from(step) + 0.5) / f64::from(GRID)
-        };
-        let points = (0..GRID * GRID).map(|index| Point {
-            x: at(left, right, index % GRID),
-            y: at(top, bottom, index / GRID),
-        });
+        let ((left, width), (top, height)) = (axis(|p| p.x), axis(|p| p.y));
+        let mut rows = [0; GRID];
+        for (row, bits) in rows.iter_mut().enumerate() {
+            for column in 0..GRID {
+                let point = Point {
+                    x: left + (column as f64 + 0.5) * width,
+                    y: top + (row as f64 + 0.5) * height,
+                };
+                *bits |= u32::from(polygon_contains(&zone.points, point)) << column;
+            }
+        }
         Self {
-            points: points
-                .filter(|p| polygon_contains(&zone.points, *p))
-                .collect(),
-            boxes: Vec::new(),
+            origin: (left, top),
+            cell: (width, height),
+            zone: rows,
         }
     }
 
     /// The part of the zone that boxes of those in it cover.
     pub(super) fn covered(
-        &mut self,
+        &self,
         zone: &Zone,
         frame: &FrameView<'_>,
         classes: &[ObjectClass],
     ) -> f64 {
-        self.boxes.clear();
-        self.boxes
-            .extend(members(zone, frame, classes).map(|user| user.bounds));
-        let is_covered = |point: &&Point| {
-            self.boxes.iter().any(|b| {
-                (b.x..=b.right()).contains(&point.x) && (b.y..=b.bottom()).contains(&point.y)
-            })
-        };
-        let covered = self.points.iter().filter(is_covered).count();
-        covered as f64 / (self.points.len() as f64).max(1.0)
+        let mut covered = [0_u32; GRID];
+        for user in members(zone, frame, classes) {
+            let b = &user.bounds;
+            let columns = middles((b.x, b.right()), self.origin.0, self.cell.0);
+            let mask = columns.fold(0_u32, |mask, column| mask | 1 << column);
+            for row in middles((b.y, b.bottom()), self.origin.1, self.cell.1) {
+                covered[row] |= mask;
+            }
+        }
+        let count = |rows: [u32; GRID]| -> u32 { rows.iter().map(|row| row.count_ones()).sum() };
+        let mut inside = covered;
+        for (row, zone) in inside.iter_mut().zip(self.zone) {
+            *row &= zone;
+        }
+        f64::from(count(inside)) / f64::from(count(self.zone).max(1))
     }
+}
+
+/// The cells along one axis whose middles lie between two edges.
+fn middles((low, high): (f64, f64), origin: f64, cell: f64) -> std::ops::Range<usize> {
+    let at = |edge: f64| ((edge - origin) / cell.max(1e-12)).clamp(0.0, GRID as f64);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the grid
+    let rounded = |place: f64| (place + 0.5).floor() as usize;
+    rounded(at(low)).min(GRID)..rounded(at(high)).min(GRID)
 }
 
 /// For how long each road user has been in the zone, in watched time.
@@ -198,5 +214,24 @@ impl Dwells {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::middles;
+
+    #[test]
+    fn a_box_covers_the_cells_whose_middles_it_covers() {
+        for (edges, expected) in [
+            ((0.0, 0.4), 0..0),
+            ((0.0, 0.6), 0..1),
+            ((0.4, 2.6), 0..3),
+            ((0.6, 2.4), 1..2),
+            ((-5.0, 99.0), 0..24),
+            ((30.0, 40.0), 24..24),
+        ] {
+            assert_eq!(middles(edges, 0.0, 1.0), expected, "{edges:?}");
+        }
     }
 }

@@ -221,7 +221,7 @@ impl Turn {
 impl IllegalUturn {
     fn follow(
         &self,
-        turn: Option<Turn>,
+        turn: Option<&Turn>,
         user: &Observation,
         frame: &FrameView<'_>,
     ) -> Option<Turn> {
@@ -230,16 +230,16 @@ impl IllegalUturn {
             .middle(user)
             .is_some_and(|middle| polygon_contains(&self.zone.points, middle));
         if !is_inside {
-            return turn.filter(lasts);
+            return turn.filter(|turn| lasts(turn)).copied();
         }
         let Some(heading) = heading(user, frame) else {
             // It stands, for oncoming traffic perhaps.
-            return turn.filter(lasts).map(|turn| Turn {
+            return turn.filter(|turn| lasts(turn)).copied().map(|turn| Turn {
                 last: user.spot,
                 ..turn
             });
         };
-        Some(match turn.filter(lasts) {
+        Some(match turn.filter(|turn| lasts(turn)).copied() {
             Some(turn) => turn.go_on(heading, user.spot),
             None => Turn::new(heading, user.spot),
         })
@@ -334,31 +334,31 @@ impl IllegalUturn {
             facts: explain::facts([
                 ("class", user.class.as_str().into()),
                 ("basis", basis.as_str().into()),
-                ("sense", self.sense(turn, frame).into()),
+                ("sense", sense(turn, frame).into()),
             ]),
             explanation,
             // Coming, half-way, going back.
             evidence: vec![turn.began, turn.half.at],
         }
     }
+}
 
-    /// Which way round it turned, as people see it. The picture's y runs
-    /// downwards; on the ground nobody says which way the axes go, so it is
-    /// looked at in the picture there, too.
-    fn sense(&self, turn: &Turn, frame: &FrameView<'_>) -> &'static str {
-        let flipped = frame.sight.ground.is_some_and(|ground| {
-            let corner = |x, y| ground.to_ground(Point { x, y });
-            match (corner(0.45, 0.95), corner(0.55, 0.95), corner(0.5, 0.9)) {
-                (Some(a), Some(b), Some(c)) => {
-                    let (u, v) = (b - a, c - a);
-                    u.x * v.y - u.y * v.x > 0.0
-                }
-                _ => false,
+/// Which way round it turned, as people see it. The picture's y runs
+/// downwards; on the ground nobody says which way the axes go, so it is
+/// looked at in the picture there, too.
+fn sense(turn: &Turn, frame: &FrameView<'_>) -> &'static str {
+    let flipped = frame.sight.ground.is_some_and(|ground| {
+        let corner = |x, y| ground.to_ground(Point { x, y });
+        match (corner(0.45, 0.95), corner(0.55, 0.95), corner(0.5, 0.9)) {
+            (Some(left), Some(right), Some(up)) => {
+                let (across, ahead) = (right - left, up - left);
+                across.x * ahead.y - across.y * ahead.x > 0.0
             }
-        });
-        let clockwise = (turn.turned > 0.0) != (turn.basis == Basis::Ground && flipped);
-        if clockwise { "right" } else { "left" }
-    }
+            _ => false,
+        }
+    });
+    let clockwise = (turn.turned > 0.0) != (turn.basis == Basis::Ground && flipped);
+    if clockwise { "right" } else { "left" }
 }
 
 impl Rule for IllegalUturn {
@@ -387,7 +387,7 @@ impl Rule for IllegalUturn {
             vehicle.turn = if is_mixed {
                 None
             } else {
-                self.follow(vehicle.turn, user, frame)
+                self.follow(vehicle.turn.as_ref(), user, frame)
             };
             let Some(turn) = &vehicle.turn else {
                 continue;

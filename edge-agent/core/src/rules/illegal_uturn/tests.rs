@@ -82,6 +82,7 @@ fn who_turns_back_is_accused_once() {
             illegal_uturn starts (revision 1): car#1 since 3.7 until 6.0, decided at 6.0
                 turned: 176.241 >= 150.0 ° [3.7 to 6.0]
                 turn_took: 2.3 <= 30.0 s [3.7 to 6.0]
+                drove_back: 14.0 >= 3.0 m [4.5 to 6.0]
                 sideways_acceleration: 11.888 <= 12.0 m/s² [3.7 to 6.0]
                 came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
                 class: "car" = "motorcycle, car, bus, truck" [0.0 to 6.0]
@@ -93,14 +94,15 @@ fn who_turns_back_is_accused_once() {
         RULE,
         TURNS,
         &expect![[r#"
-        illegal_uturn starts (revision 1): car#1 since 3.6 until 5.5, decided at 5.5
-            turned: 158.686 >= 150.0 ° [3.6 to 5.5]
-            turn_took: 1.9 <= 30.0 s [3.6 to 5.5]
-            came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
-            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.5]
-            class_share: 1.0 >= 0.5 [0.0 to 5.5]
-            pictures of 3.6, 4.5, 5.5
-    "#]],
+            illegal_uturn starts (revision 1): car#1 since 3.6 until 5.5, decided at 5.5
+                turned: 158.686 >= 150.0 ° [3.6 to 5.5]
+                turn_took: 1.9 <= 30.0 s [3.6 to 5.5]
+                drove_back: 4.5 >= 0.7 box heights [4.5 to 5.5]
+                came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.5]
+                class_share: 1.0 >= 0.5 [0.0 to 5.5]
+                pictures of 3.6, 4.5, 5.5
+        "#]],
     );
 }
 

@@ -222,9 +222,13 @@ impl PedestrianCrossing {
 
     fn onset(&self, walk: &Walk, user: &Observation, frame: &FrameView<'_>) -> Option<Onset> {
         let start = walk.start?;
-        let (manner, wrong) = self.manner(walk, start, frame)?;
         let way = start.spot.way_to(&user.spot);
         let basis = way.basis;
+        // Whoever stands at the kerb is asked at every frame.
+        if way.vector.length() < self.min_distance.of(basis) {
+            return None;
+        }
+        let (manner, wrong) = self.manner(walk, start, frame)?;
         let span = Span::new(start.spot.at, frame.at);
         let explanation = vec![
             wrong,

@@ -398,6 +398,17 @@ impl Stops {
             if is_settled || !stop.is_free(frame) {
                 return None;
             }
+            // Who comes out from behind a bus bit by bit seems to drive up. It
+            // may be the accused, and if it is not, it is only not accused.
+            let first = trail.front().unwrap_or(&user.spot);
+            let first_off = (first.iso - stop.anchor.iso).length();
+            if stop.case.is_some()
+                && !has_case
+                && first.at.time > stop.last.at.time
+                && first_off <= stop.anchor.height
+            {
+                return Some((index, handover::here_since(trail, &user.spot, is_here)));
+            }
             let since = handover::appeared(trail, &user.spot, is_here)?;
             (since > stop.last.at.time).then_some((index, since))
         });

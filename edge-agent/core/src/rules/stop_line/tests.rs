@@ -112,19 +112,19 @@ fn one_that_waits_before_the_line_and_then_creeps_over_it() {
         12.0 car#1 at 49.5,30.0
         ",
         &expect![[r#"
-            stop_line starts (revision 1): car#1 since 6.8 until 9.8, decided at 9.8
+            stop_line starts (revision 1): car#1 since 6.8 until 9.4, decided at 9.4
                 signal_at_crossing: "red" = "red" [6.7 to 7.0]
                 red_for_at_crossing: 6.833 >= 0.5 s [6.7 to 7.0]
-                clock_margin: 2.967 >= 0.0 s [6.7 to 9.8]
+                clock_margin: 2.567 >= 0.0 s [6.7 to 9.4]
                 behind_line_on_red: 0.1 > 0.1 box heights [6.7 to 6.7]
-                moved_as_a_whole: 1.0 >= 0.2 [6.7 to 9.8]
-                stands_beyond_line_for: 2.0 >= 2.0 s [7.8 to 9.8]
-                beyond_line: 1.75 <= 5.0 m [7.8 to 9.8]
-                surely_beyond_line: 1.75 >= 0.7 m [7.8 to 9.8]
-                signal_during_travel: "red" = "red" [7.0 to 9.8]
-                class: "car" = "motorcycle, car, bus, truck" [0.0 to 9.8]
-                class_share: 1.0 >= 0.5 [0.0 to 9.8]
-                pictures of 6.7, 7.0, 7.8, 9.8
+                moved_as_a_whole: 1.0 >= 0.2 [6.7 to 9.4]
+                stands_beyond_line_for: 2.0 >= 2.0 s [7.4 to 9.4]
+                beyond_line: 1.75 <= 5.0 m [7.4 to 9.4]
+                surely_beyond_line: 1.75 >= 0.7 m [7.4 to 9.4]
+                signal_during_travel: "red" = "red" [7.0 to 9.4]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 9.4]
+                class_share: 1.0 >= 0.5 [0.0 to 9.4]
+                pictures of 6.7, 7.0, 7.4, 9.4
         "#]],
     );
 }

@@ -289,14 +289,13 @@ impl WrongWay {
         }
     }
 
-    /// The event, if every predicate holds.
+    /// The event, if the lane's direction is known in the basis of the way.
     fn judge(
         &self,
         against: &Against,
         user: &Observation,
         lane: &Lane,
         frame: &FrameView<'_>,
-        wants_all: bool,
     ) -> Option<Onset> {
         let way = against.start.way_to(&user.spot);
         let along = lane.along(way.basis)?;
@@ -371,9 +370,6 @@ impl WrongWay {
             ),
         ];
         explanation.extend(explain::of_class(user, &self.classes, frame));
-        if !wants_all && !explain::all_hold(&explanation) {
-            return None;
-        }
         let mut facts = explain::facts([
             ("class", user.class.as_str().into()),
             ("basis", basis.as_str().into()),
@@ -439,8 +435,8 @@ impl Rule for WrongWay {
             if let Some(against) = &drive.against
                 && !drive.raised
                 && against.last.at == frame.at
-                && let Some(onset) =
-                    self.judge(against, user, &lane, frame, report.wants_near_misses())
+                && (against.driven_s >= self.min_duration_s || report.wants_near_misses())
+                && let Some(onset) = self.judge(against, user, &lane, frame)
                 && let Some(case) = report.decide(onset)
             {
                 drive.raised = true;
