@@ -200,8 +200,7 @@ impl<'a> Player<'a> {
             (Some(model), Some(digest)) => Some(DetectorIdentity {
                 model,
                 digest,
-                // Its manifest may not be on this machine.
-                classes: None,
+                classes: head.classes.unwrap_or_default(),
             }),
             _ => None,
         };
