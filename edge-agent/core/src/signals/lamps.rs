@@ -287,9 +287,12 @@ impl LampWatch {
         }
         let mut runs = self.runs.iter().rev();
         let run = runs.next().filter(|run| run.state == state)?;
+        // Of the first looks at a head, any may have been misread.
+        let first = self.runs.front();
+        let is_understood = self.believed.is_some()
+            || first.is_some_and(|first| at.since(first.from).0 > LONGEST_FLASH_S);
         let follows_a_light = runs.next().is_some_and(|before| {
-            // Of the first looks at a head, any may have been misread.
-            self.believed.is_some()
+            is_understood
                 && before.state != SignalState::Dark
                 && run.from.since(before.until).0 <= LONGEST_FLASH_S
                 && state != SignalState::Dark
