@@ -77,6 +77,13 @@ impl SceneState {
     pub fn beyond_end(mut self, after: &Self) -> Self {
         self.account.clear();
         self.ranks = after.ranks;
+        // Who goes on standing is a new road user, as after any `End`: its
+        // former name has had its event.
+        self.tracker = after.tracker.clone();
+        if let (Some(clock), false) = (self.clock, self.health.condition.is_well()) {
+            // A condition that goes on is a new event, with an onset of its own.
+            self.health.since = self.health.since.max(clock);
+        }
         self
     }
 }

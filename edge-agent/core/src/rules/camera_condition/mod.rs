@@ -300,7 +300,13 @@ impl Rule for CameraCondition {
     }
 
     fn remembered(&self) -> usize {
-        usize::from(self.case.is_some())
+        // Also what outlives a case: a scene made anew would give other onsets and ids.
+        usize::from(
+            self.case.is_some()
+                || self.began.is_some()
+                || self.cut_off.is_some()
+                || self.times_cut_off > 0,
+        )
     }
 
     fn boxed(&self) -> Box<dyn Rule> {
