@@ -531,7 +531,10 @@ impl Scene {
 
     /// The condition of the picture was told.
     fn hear(&mut self, health: Health, out: &mut Vec<Output>) {
-        self.health = health;
+        self.health = Health {
+            since: health.since.min(health.time),
+            ..health
+        };
         self.tell_health(out);
     }
 

@@ -80,9 +80,12 @@ impl SceneState {
         // Who goes on standing is a new road user, as after any `End`: its
         // former name has had its event.
         self.tracker = after.tracker.clone();
-        if let (Some(clock), false) = (self.clock, self.health.condition.is_well()) {
-            // A condition that goes on is a new event, with an onset of its own.
-            self.health.since = self.health.since.max(clock);
+        // What is wrong with the picture is a new event from here on.
+        if let Some(clock) = self.clock
+            && !self.health.condition.is_well()
+        {
+            let next = EventTime::from_micros(clock.as_micros().saturating_add(1));
+            self.health.since = self.health.since.max(next);
         }
         self
     }

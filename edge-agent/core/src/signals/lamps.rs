@@ -279,8 +279,8 @@ impl LampWatch {
     }
 
     /// From when on a state is neither a flash nor a pause: it follows another
-    /// light at once, or has lasted for longer than any flash. Green needs no
-    /// proof: it excuses.
+    /// light at once, of a head that is understood already, or has lasted for
+    /// longer than any flash. Green needs no proof: it excuses.
     fn steady(&self, state: SignalState, at: EventTime) -> Option<EventTime> {
         if state == SignalState::Green {
             return Some(at);
@@ -288,7 +288,9 @@ impl LampWatch {
         let mut runs = self.runs.iter().rev();
         let run = runs.next().filter(|run| run.state == state)?;
         let follows_a_light = runs.next().is_some_and(|before| {
-            before.state != SignalState::Dark
+            // Of the first looks at a head, any may have been misread.
+            self.believed.is_some()
+                && before.state != SignalState::Dark
                 && run.from.since(before.until).0 <= LONGEST_FLASH_S
                 && state != SignalState::Dark
         });
