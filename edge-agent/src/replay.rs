@@ -216,7 +216,7 @@ impl Sink {
                         lines.write(&hour)?;
                     }
                 }
-                Output::Evidence(_) | Output::Speed(_) => {}
+                Output::Evidence(_) => {}
             }
         }
         Ok(())

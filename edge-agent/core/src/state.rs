@@ -77,6 +77,9 @@ impl SceneState {
     pub fn beyond_end(mut self, after: &Self) -> Self {
         self.account.clear();
         self.ranks = after.ranks;
+        // Who goes on standing is a new road user, as after any `End`: its
+        // former name has had its event.
+        self.tracker = after.tracker.clone();
         // What is wrong with the picture is a new event from here on.
         if let Some(clock) = self.clock
             && !self.health.condition.is_well()

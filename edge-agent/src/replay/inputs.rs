@@ -200,7 +200,7 @@ impl<'a> Player<'a> {
             (Some(model), Some(digest)) => Some(DetectorIdentity {
                 model,
                 digest,
-                classes: head.classes.unwrap_or_default(),
+                classes: head.classes,
             }),
             _ => None,
         };
