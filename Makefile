@@ -14,7 +14,7 @@ SCRIPTS = $(shell grep -rlE '^\#(!.*bash| shellcheck shell=bash)$$' .ci deploy)
 WEB := aggregator/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name tests \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup demo test check bench build web format clean
+.PHONY: help setup demo test check machines bench build web format clean
 
 help: ## this text
 	@printf 'Ngã Tư: alerts from traffic cameras, each with its proof.\n\n'
@@ -41,6 +41,9 @@ check: web ## what a reviewer would run first: formatting, lints, documentation,
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; cargo deny check advisories || echo 'advisories: not checked, or found; see above (the list comes from the network)'; else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny --locked)'; fi
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck is not installed (apt-get install shellcheck)'; fi
 	python3 deploy/demo/simulate_junction.py --check
+
+machines: ## the core's recorded cases on other processors (an old x86-64, aarch64) must give the same bytes
+	@.ci/machines
 
 bench: setup ## CPU time per frame of decode, of inference and of the whole agent. BENCH='--clip FILE --frames N --rounds N --model ID'
 	@cargo build --release --locked -p edge-agent -p benches

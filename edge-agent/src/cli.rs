@@ -135,6 +135,9 @@ struct ReplayArgs {
     /// Write events here, as JSON lines, instead of to standard output.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Write every measured speed of rules with `report_all` here, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    speeds: Option<PathBuf>,
     /// Write the clip with tracks, zones and a coordinate grid drawn in.
     #[arg(long, value_name = "OUT.mp4")]
     annotate: Option<PathBuf>,
@@ -370,6 +373,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
         config: args.config,
         camera: args.camera,
         events: args.events,
+        speeds: args.speeds,
         annotate: args.annotate,
         record_inputs: args.record_inputs,
         near_misses: args.near_misses,

@@ -24,7 +24,6 @@ use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
 use crate::picture_watch::PictureWatch;
 use crate::recording::is_recording;
-use crate::recording::{RecordingError, RecordingReader, RecordingWriter, is_recording};
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
@@ -70,6 +69,8 @@ pub struct ReplayRequest {
     pub events: Option<PathBuf>,
     /// Where an annotated clip goes.
     pub annotate: Option<PathBuf>,
+    /// Where the speeds of rules with `report_all` go.
+    pub speeds: Option<PathBuf>,
     /// Where the scene's inputs go.
     pub record_inputs: Option<PathBuf>,
     /// Where goes what nearly was an event.
@@ -198,6 +199,11 @@ impl Sink {
                 Output::Event(event) => {
                     self.summary.add(&event);
                     self.files.events.write(&event)?;
+                }
+                Output::Speed(measured) => {
+                    if let Some(lines) = &mut self.files.speeds {
+                        lines.write(&measured)?;
+                    }
                 }
                 Output::NearMiss(miss) => {
                     if let Some(lines) = &mut self.files.near_misses {

@@ -17,8 +17,8 @@ pub struct DetectorIdentity {
     pub model: protocol::id::ModelId,
     /// SHA-256 of its file.
     pub digest: Digest,
-    /// Every class that it can give.
-    pub classes: Vec<ObjectClass>,
+    /// Every class that it can give, where that is known.
+    pub classes: Option<Vec<ObjectClass>>,
 }
 
 impl DetectorIdentity {
@@ -27,7 +27,7 @@ impl DetectorIdentity {
         Self {
             model: manifest.id.clone(),
             digest: manifest.sha256,
-            classes: manifest.classes.named().map(|(_, class)| class).collect(),
+            classes: Some(manifest.classes.named().map(|(_, class)| class).collect()),
         }
     }
 }
@@ -96,8 +96,8 @@ pub fn scene(
     };
     let mut scene = Scene::new(identity, camera.scene.clone(), calibration).map_err(failed)?;
     // Of a recording nobody knows which detector made it.
-    if let Some(detector) = detector {
-        scene.expect_classes(detector.classes.iter().copied());
+    if let Some(classes) = detector.and_then(|detector| detector.classes.as_ref()) {
+        scene.expect_classes(classes.iter().copied());
     }
     Ok(scene)
 }

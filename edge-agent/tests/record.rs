@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 use support::{Process, agent, binary, eventually};
 
-/// Ten frames a second of walkers that step onto the road every 0.4 s, as long
+/// Ten frames a second of walkers and motorcycles that come onto the road every 0.4 s, as long
 /// as `is_busy` says so, each for 3.5 s.
 fn write_recording(dir: &Path, seconds: u32, is_busy: impl Fn(f64) -> bool) {
     let mut text = String::new();
@@ -23,9 +23,14 @@ fn write_recording(dir: &Path, seconds: u32, is_busy: impl Fn(f64) -> bool) {
                 let start = f64::from(walker) * 0.4;
                 let age = time - start;
                 let lane = f64::from(walker % 10);
+                let class = if walker % 3 == 0 {
+                    "motorcycle"
+                } else {
+                    "person"
+                };
                 (is_busy(start) && (0.0..3.5).contains(&age)).then(|| {
                     format!(
-                        r#"{{"class":"person","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
+                        r#"{{"class":"{class}","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
                         0.05 + lane * 0.09,
                         0.2 + age * 0.12
                     )
@@ -72,6 +77,14 @@ id = "waiting"
 kind = "loitering"
 zone = "road"
 min_dwell_s = 4.0
+# Nobody drives for so long: near misses.
+[[camera.rule]]
+id = "against"
+kind = "wrong_way"
+zone = "road"
+direction = [[0.5, 0.9], [0.5, 0.1]]
+min_duration_s = 10.0
+min_distance_heights = 1.0
 "#
     );
     std::fs::write(&config, text).unwrap();

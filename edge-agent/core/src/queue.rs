@@ -193,6 +193,16 @@ impl Queues {
         self.looked = None;
     }
 
+    /// When queues were last looked at, watched time; for a cut of the recording.
+    pub(crate) fn looked(&self) -> Option<f64> {
+        self.looked
+    }
+
+    /// Goes on looking as others did.
+    pub(crate) fn go_on(&mut self, looked: Option<f64>) {
+        self.looked = looked;
+    }
+
     fn find(&self, track: TrackId) -> Result<usize, usize> {
         self.known.binary_search_by(|known| known.track.cmp(&track))
     }

@@ -193,6 +193,11 @@ impl Scene {
         &self.config
     }
 
+    /// Which classes the detector can give; unknown is all.
+    pub fn classes(&self) -> Option<&[ObjectClass]> {
+        self.classes.as_deref()
+    }
+
     /// Whose it is and by what its events are made.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -241,6 +246,7 @@ impl Scene {
             shifts: self.shifts.clone(),
             account: self.account.clone(),
             signals: self.signals.state(),
+            queues_looked: self.queues.looked(),
             ranks: self.tracker.ranks(),
             tracker: self.tracker.save(),
         }
@@ -266,6 +272,7 @@ impl Scene {
         }
         self.account.resume(state.account);
         self.signals.resume(state.signals);
+        self.queues.go_on(state.queues_looked);
         let parked = self.tracker.resume(&state.tracker);
         self.tracker.resume_ranks(state.ranks);
         parked
@@ -524,7 +531,10 @@ impl Scene {
 
     /// The condition of the picture was told.
     fn hear(&mut self, health: Health, out: &mut Vec<Output>) {
-        self.health = health;
+        self.health = Health {
+            since: health.since.min(health.time),
+            ..health
+        };
         self.tell_health(out);
     }
 

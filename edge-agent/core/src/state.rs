@@ -36,6 +36,9 @@ pub struct SceneState {
     pub(crate) account: Account,
     #[serde(default)]
     pub(crate) signals: BoardState,
+    /// When queues were last looked at, watched time, s.
+    #[serde(default)]
+    pub(crate) queues_looked: Option<f64>,
     /// The tracker's first and highest rank, so that no id is ever given twice.
     #[serde(default)]
     pub(crate) ranks: (u16, u16),
@@ -61,6 +64,7 @@ impl SceneState {
             shifts: Vec::new(),
             account: Account::default(),
             signals: BoardState::default(),
+            queues_looked: None,
             ranks: self.ranks,
             tracker: self.tracker,
         }
@@ -73,6 +77,16 @@ impl SceneState {
     pub fn beyond_end(mut self, after: &Self) -> Self {
         self.account.clear();
         self.ranks = after.ranks;
+        // Who goes on standing is a new road user, as after any `End`: its
+        // former name has had its event.
+        self.tracker = after.tracker.clone();
+        // What is wrong with the picture is a new event from here on.
+        if let Some(clock) = self.clock
+            && !self.health.condition.is_well()
+        {
+            let next = EventTime::from_micros(clock.as_micros().saturating_add(1));
+            self.health.since = self.health.since.max(next);
+        }
         self
     }
 }

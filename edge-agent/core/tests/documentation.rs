@@ -177,9 +177,12 @@ fn the_reference_of_rules_is_that_of_the_catalogue() {
 fn guides_say_what_a_rule_sees_what_it_needs_and_how_it_errs() {
     for entry in edge_core::rule_catalogue() {
         let guide = entry.guide;
+        // Kinds that share a mechanism share a guide.
+        let title = guide.lines().next().unwrap_or_default();
         assert!(
-            guide.starts_with(&format!("# `{}`\n", entry.kind)),
-            "{guide}"
+            title.starts_with("# `") && title.contains(&format!("`{}`", entry.kind)),
+            "{}: {title}",
+            entry.kind
         );
         for part in ["**Sees**", "**Needs**", "**Errs**"] {
             assert!(guide.contains(part), "{} has no {part}", entry.kind);

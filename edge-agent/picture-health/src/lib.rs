@@ -14,6 +14,13 @@
 //!
 //! Reading order: [`Thumbnail`] → `features` → `shift` → `reference` → [`Watch`].
 
+// Luma is 0 to 255 and pictures have fewer than 2³¹ points: no cast loses anything.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 mod features;
 mod reference;
 mod shift;

@@ -3,9 +3,9 @@
 //! Day, dusk, street lamps and infrared light show the same place with other
 //! edges and another sharpness. So there is a reference for each quarter of the
 //! brightness scale. It is learnt from pictures that are well, follows them over
-//! half an hour, and stands still while they are not. Sharpness falls slower than
-//! it rises: dirt settles over weeks, and a reference that followed it within an
-//! hour would never notice.
+//! half an hour, and stands still while they are not. Its sharpness follows over
+//! a week only: dirt settles slowly, and an hour of noisy pictures must not make
+//! the clear ones after it look dull.
 
 use crate::features::Features;
 use crate::shift;
@@ -14,8 +14,10 @@ use crate::shift;
 pub(crate) const LIGHTS: usize = 4;
 /// A reference follows the picture within this, s.
 const FOLLOWS_S: f32 = 1_800.0;
-/// And a falling sharpness within this, s.
-const DULLS_S: f32 = 86_400.0;
+/// And their sharpness within this, s.
+const SHARPNESS_S: f32 = 604_800.0;
+/// A reference younger than this is not judged by, s.
+pub(crate) const LEARN_S: f32 = 60.0;
 
 /// Which kind of light a picture is taken in.
 pub(crate) fn light(features: &Features) -> usize {
@@ -51,8 +53,9 @@ impl Reference {
         self.agreement += (agreement - self.agreement) * part;
         let detail = self.features.detail;
         self.features.approach(features, part);
-        if features.detail < detail && self.learnt_s > FOLLOWS_S {
-            self.features.detail = detail + (features.detail - detail) * passed / DULLS_S;
+        if self.learnt_s > LEARN_S {
+            let step = (passed / SHARPNESS_S).min(1.0);
+            self.features.detail = detail + (features.detail - detail) * step;
         }
     }
 }

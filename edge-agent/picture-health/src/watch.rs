@@ -7,7 +7,7 @@ use protocol::EventTime;
 use protocol::units::rounded;
 
 use crate::features::{CELLS, Features};
-use crate::reference::{LIGHTS, Reference, light};
+use crate::reference::{LEARN_S, LIGHTS, Reference, light};
 use crate::shift;
 use crate::thumbnail::{HEIGHT, Thumbnail};
 
@@ -48,8 +48,6 @@ const LOOK_EVERY_S: f64 = 0.5;
 const OVER_S: f32 = 4.0;
 /// Looks farther apart are not one story, s.
 const HOLE_S: f64 = 10.0;
-/// A reference younger than this is not judged by, s.
-const LEARN_S: f32 = 60.0;
 /// Part of the looks that must agree.
 const MOST: f64 = 0.8;
 /// Part of the span that must be covered by looks.
@@ -78,8 +76,8 @@ const RECOGNISED: f32 = 0.45;
 const BETTER: f32 = 0.12;
 /// Shifts that differ more are not the same, points of the thumbnail.
 const SAME_SHIFT: f32 = 2.0;
-/// Nothing is recognised below this …
-const STRANGE: f32 = 0.15;
+/// Nothing is recognised below this part of what usually agrees …
+const STRANGE: f32 = 0.35;
 /// … where usually at least this agrees.
 const USUAL: f32 = 0.4;
 
@@ -144,16 +142,14 @@ impl Watch {
         let now = Features::of(thumbnail);
         let passed = self.recent.as_ref().map(|(last, _)| at.since(*last).0);
         let passed = passed.filter(|passed| (0.0..=HOLE_S).contains(passed));
-        let recent = match (passed, self.recent.take()) {
-            (Some(passed), Some((_, mut features))) => {
-                features.approach(&now, (passed as f32 / OVER_S).min(1.0));
-                features
-            }
+        let before = self.recent.take();
+        let recent = if let (Some(passed), Some((_, mut features))) = (passed, before) {
+            features.approach(&now, (passed as f32 / OVER_S).min(1.0));
+            features
+        } else {
             // After a hole nothing is known of the time between.
-            _ => {
-                self.looks.clear();
-                now
-            }
+            self.looks.clear();
+            now
         };
         let verdict = self.judge(&recent, thumbnail.aspect);
         self.looks.push_back(Look { at, verdict });
@@ -284,7 +280,7 @@ impl Watch {
         aspect: f32,
     ) -> Option<Verdict> {
         let reference = own.or(last)?;
-        let least = self.threshold(Condition::Moved, self.settings.moved_shift, true);
+        let threshold = self.threshold(Condition::Moved, self.settings.moved_shift, true);
         let edges = &reference.features.edges;
         let unmoved = shift::agreement(edges, &recent.edges);
         // As well as usual: not worth a search.
@@ -299,35 +295,34 @@ impl Watch {
         let length = f64::from((across * across + down * down).sqrt());
         if found.agreement >= RECOGNISED {
             let is_better = found.agreement >= unmoved + BETTER || !self.condition.is_well();
-            return (is_better && length >= least).then_some(Verdict {
+            return (is_better && length >= threshold).then_some(Verdict {
                 condition: Condition::Moved,
                 value: length,
-                threshold: least,
+                threshold,
                 shift: Some((found.x, found.y)),
             });
         }
         // A view in which nothing is recognised, in a light in which it always was.
-        let is_strange = own.is_some_and(|own| own.agreement >= USUAL)
-            && found.agreement
-                < if self.condition.is_well() {
-                    STRANGE
-                } else {
-                    RECOGNISED
-                };
+        let is_strange = own.is_some_and(|own| {
+            let most = if self.condition.is_well() {
+                STRANGE * own.agreement
+            } else {
+                RECOGNISED
+            };
+            own.agreement >= USUAL && found.agreement < most
+        });
         is_strange.then_some(Verdict {
             condition: Condition::Moved,
             value: f64::INFINITY,
-            threshold: least,
+            threshold,
             shift: None,
         })
     }
 
     /// Whether the looks of the last seconds say something else than was said.
     fn decide(&mut self, now: EventTime) -> Option<Health> {
-        let newest = self.looks.back()?.verdict;
-        let candidate = match newest {
-            None => return self.recover(now),
-            Some(verdict) => verdict,
+        let Some(candidate) = self.looks.back()?.verdict else {
+            return self.recover(now);
         };
         if candidate.condition == self.condition {
             return None;

@@ -161,7 +161,7 @@ fn describe(survey: &Survey, fitted: &Fitted, file: &CalibrationFile) -> anyhow:
     for residual in &file.residual {
         writeln!(
             text,
-            "  {:<20} {:>7.3} m  {:>5.1} of what was to be expected",
+            "  {:<20} off by {:>6.3} m, {:.1} times what was to be expected",
             residual.name, residual.metres, residual.sigmas
         )?;
     }

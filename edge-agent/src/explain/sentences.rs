@@ -448,11 +448,61 @@ mod tests {
 
     #[test]
     fn in_english() {
-        check(Language::En, &expect![""], &expect![""]);
+        check(
+            Language::En,
+            &expect![[r#"
+            Red-light running
+              Event: c9d8b87e-32f2-5469-978d-0293e1c17075
+              Who: motorcycle (detector's score 68 %), track t80000000000186a0.0.
+              What: Red-light running (red_light, rule `red`).
+              When: began 2026-11-26 07:00:00.388 (+07:00); decided at frame 5 (07:00:00.600); over 07:00:00.600 (0.2 s). Times are by the camera's clock.
+              Where: Ngã tư Sở (21.0034, 105.8201), camera gate, box hanoi/box-01, zone or line `stop-line`.
+              Why (each of these had to be true, and was):
+                1. Signal when the stop line was crossed: red, as needed. [frames 2–5, 07:00:00.300–07:00:00.600 (0.3 s)]
+                2. Red for, before the crossing: 0.289 s; needed: at least 0.1 s; 0.189 s to spare. [frames 2–5, 07:00:00.300–07:00:00.600 (0.3 s)]
+                3. Class by vote: motorcycle; needed: one of car, motorcycle. [frame 5 (07:00:00.600)]
+              Facts:
+                  class = motorcycle
+                  red_for_s = 0.289
+              Made by: edge-agent 0.1.0, model yolox-nano.
+        "#]],
+            &expect![[r#"
+            Nearly an event (stopped_vehicle, rule `stopped`)
+              Who: nobody in particular.
+              When: 2026-11-26 07:00:00.000 (+07:00); nearest at frame 90 (07:00:09.000).
+              What failed: dwell.
+                1. Stood for: 9 s; needed: at least 10 s; 1 s missing (FAILED). [frames 0–90, 07:00:00.000–07:00:09.000 (9 s)]
+        "#]],
+        );
     }
 
     #[test]
     fn in_vietnamese() {
-        check(Language::Vi, &expect![""], &expect![""]);
+        check(
+            Language::Vi,
+            &expect![[r#"
+            Vượt đèn đỏ
+              Mã sự kiện: c9d8b87e-32f2-5469-978d-0293e1c17075
+              Ai: xe máy (độ tin cậy 68 %), vết t80000000000186a0.0.
+              Việc gì: Vượt đèn đỏ (red_light, luật `red`).
+              Khi nào: bắt đầu 2026-11-26 07:00:00.388 (+07:00); được xác định ở khung hình 5 (07:00:00.600); kết thúc 07:00:00.600 (0,2 s). Giờ theo đồng hồ camera.
+              Ở đâu: Ngã tư Sở (21.0034, 105.8201), camera gate, thiết bị hanoi/box-01, vùng hoặc vạch `stop-line`.
+              Vì sao (mọi điều dưới đây đều phải đúng, và đều đúng):
+                1. Trạng thái đèn khi vượt vạch dừng: đỏ, đúng như yêu cầu. [khung hình 2–5, 07:00:00.300–07:00:00.600 (0,3 s)]
+                2. Đèn đã đỏ trước khi vượt vạch: 0,289 s; cần ít nhất 0,1 s; dư 0,189 s. [khung hình 2–5, 07:00:00.300–07:00:00.600 (0,3 s)]
+                3. Loại đối tượng: xe máy; cần một trong ô tô con, xe máy. [khung hình 5 (07:00:00.600)]
+              Số liệu:
+                  class = xe máy
+                  red_for_s = 0,289
+              Được tính bởi: edge-agent 0.1.0, mô hình yolox-nano.
+        "#]],
+            &expect![[r#"
+            Suýt là sự kiện (stopped_vehicle, luật `stopped`)
+              Ai: không ai cụ thể.
+              Khi nào: 2026-11-26 07:00:00.000 (+07:00); gần nhất ở khung hình 90 (07:00:09.000).
+              Không đạt: dwell.
+                1. Thời gian dừng: 9 s; cần ít nhất 10 s; thiếu 1 s (KHÔNG ĐẠT). [khung hình 0–90, 07:00:00.000–07:00:09.000 (9 s)]
+        "#]],
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene};
+use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene, SceneState};
 use edge_video::{Frame, LossReason, Notice};
 use protocol::event::Words;
 use protocol::status::CameraHealth;
@@ -266,27 +266,26 @@ impl Room {
         if !is_calibrated || self.last.is_some() || (aspect - self.aspect).abs() < 1e-3 {
             return;
         }
-        match self.setup.scene(aspect) {
-            Ok(mut scene) => {
-                // What signals have said until now still holds.
-                scene.resume(self.scene.state());
-                (self.scene, self.aspect) = (scene, aspect);
-            }
-            Err(error) => {
-                tracing::error!(camera = %self.setup.config.id, %error, "keeping the first calibration");
-            }
+        let mut state = self.scene.state();
+        if !self.scene.is_quiescent() {
+            // A case of the camera itself goes on; the new scene would not know of it.
+            self.show(Input::End(super::now()), None);
+            state = state.beyond_end(&self.scene.state());
         }
+        self.renew(Cut::Resumed, aspect, state);
     }
 
     fn handle(&mut self, input: Input, frame: Option<&Frame>) {
-        if matches!(input, Input::Detections(_)) {
+        // The first segment begins with the first input, the others with a frame.
+        let may_cut = matches!(input, Input::Detections(_))
+            || self.setup.recorder.as_ref().is_some_and(Recorder::is_new);
+        if may_cut {
             self.cut_if_due();
         }
         self.show(input, frame);
     }
 
-    /// Ends the recording's segment where that is due, and begins the next one
-    /// with a new scene: what every replay of the segment does as well.
+    /// Ends the recording's segment where that is due, and begins the next one.
     fn cut_if_due(&mut self) {
         let recorder = self.setup.recorder.as_ref();
         let Some(cut) = recorder.and_then(|recorder| recorder.due(&self.scene)) else {
@@ -304,14 +303,19 @@ impl Room {
             self.show(Input::End(last), None);
             state = state.beyond_end(&self.scene.state());
         }
-        let mut scene = match self.setup.scene(self.aspect) {
+        self.renew(cut, self.aspect, state);
+    }
+
+    /// Goes on with a new scene, in a new segment of the recording: what every
+    /// replay of the segment does as well.
+    fn renew(&mut self, cut: Cut, aspect: f64, state: SceneState) {
+        let mut scene = match self.setup.scene(aspect) {
             Ok(scene) => scene,
             Err(error) => {
-                tracing::error!(camera = %self.setup.config.id, %error, "recording is not cut");
+                tracing::error!(camera = %self.setup.config.id, %error, "going on with the old scene");
                 return;
             }
         };
-        scene.resume(state.clone());
         let identity = scene.identity();
         let head = SegmentHead {
             site: identity.site.clone(),
@@ -319,11 +323,13 @@ impl Room {
             camera: identity.camera.clone(),
             begun: super::now(),
             cut,
-            aspect: self.aspect,
+            aspect,
             provenance: identity.provenance.clone(),
+            classes: scene.classes().map(<[_]>::to_vec),
             state,
         };
-        self.scene = scene;
+        scene.resume(head.state.clone());
+        (self.scene, self.aspect) = (scene, aspect);
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.begin(&head);
         }

@@ -241,6 +241,11 @@ impl Recorder {
         }
     }
 
+    /// Whether nothing was recorded yet.
+    pub fn is_new(&self) -> bool {
+        self.segment.is_none() && self.fault.is_none()
+    }
+
     /// Whether the segment should end here, and how.
     pub fn due(&self, scene: &Scene) -> Option<Cut> {
         let Some(segment) = &self.segment else {
@@ -414,6 +419,7 @@ mod tests {
             cut,
             aspect: 1.5,
             provenance: identity.provenance.clone(),
+            classes: None,
             state: scene.state(),
         }
     }

@@ -1,15 +1,15 @@
 //! A segment: a part of a rolling recording that can be replayed alone.
 //!
 //! Its first line is its [`SegmentHead`]. A segment begins with a *new* scene
-//! that takes over the head's state, live as in every replay: so whatever was
+//! that takes over what the head carries, live as in every replay: so whatever was
 //! before, the same inputs give the same events.
 
 use std::path::{Path, PathBuf};
 
 use edge_core::SceneState;
-use protocol::EventTime;
 use protocol::event::Provenance;
 use protocol::id::{BoxId, CameraId, SiteId};
+use protocol::{EventTime, ObjectClass};
 use serde::{Deserialize, Serialize};
 
 use super::{RecordingError, is_recording};
@@ -23,7 +23,8 @@ pub(super) const MARK: &str = r#"{"segment":"#;
 pub enum Cut {
     /// The camera was started.
     Start,
-    /// Recording goes on after a fault; what was between is not recorded.
+    /// Recording goes on after a fault, and what was between is not recorded;
+    /// or the first frame has told the picture's true proportions.
     Resumed,
     /// Nobody was there and nothing was remembered: the cut changed nothing.
     Quiescent,
@@ -54,6 +55,9 @@ pub struct SegmentHead {
     pub aspect: f64,
     /// Versions and hashes that its events carry.
     pub provenance: Provenance,
+    /// Every class that the detector can give; unknown is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<ObjectClass>>,
     /// What the new scene takes over.
     pub state: SceneState,
 }

@@ -197,7 +197,11 @@ impl<'a> Player<'a> {
     fn resumed(&mut self, head: SegmentHead) -> anyhow::Result<Scene> {
         let recorded = head.provenance;
         let detector = match (recorded.model.clone(), recorded.model_digest) {
-            (Some(model), Some(digest)) => Some(DetectorIdentity { model, digest }),
+            (Some(model), Some(digest)) => Some(DetectorIdentity {
+                model,
+                digest,
+                classes: head.classes,
+            }),
             _ => None,
         };
         let mut scene = scene_setup::scene(

@@ -13,6 +13,7 @@ use crate::recording::RecordingWriter;
 /// Everything that a replay writes.
 pub(super) struct Files {
     pub(super) events: EventLines,
+    pub(super) speeds: Option<EventLines>,
     pub(super) near_misses: Option<EventLines>,
     pub(super) coverage: Option<EventLines>,
     pub(super) recorder: Option<RecordingWriter>,
@@ -26,6 +27,7 @@ impl Files {
         };
         Ok(Self {
             events: EventLines::create(request.events.as_deref())?,
+            speeds: lines(&request.speeds)?,
             near_misses: lines(&request.near_misses)?,
             coverage: lines(&request.coverage)?,
             recorder: request
@@ -38,7 +40,10 @@ impl Files {
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
         self.events.finish()?;
-        for lines in [self.near_misses, self.coverage].into_iter().flatten() {
+        for lines in [self.speeds, self.near_misses, self.coverage]
+            .into_iter()
+            .flatten()
+        {
             lines.finish()?;
         }
         self.recorder.map(RecordingWriter::finish).transpose()?;
@@ -48,7 +53,10 @@ impl Files {
     /// Closes unfinished files; where they are, in words.
     pub(super) fn leave(self) -> anyhow::Result<String> {
         let mut left = vec![self.events.leave_unfinished()?];
-        for lines in [self.near_misses, self.coverage].into_iter().flatten() {
+        for lines in [self.speeds, self.near_misses, self.coverage]
+            .into_iter()
+            .flatten()
+        {
             left.push(lines.leave_unfinished()?);
         }
         left.push(
@@ -121,6 +129,7 @@ pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
     ];
     let outputs = [
         ("--events", &request.events),
+        ("--speeds", &request.speeds),
         ("--annotate", &request.annotate),
         ("--record-inputs", &request.record_inputs),
         ("--near-misses", &request.near_misses),

@@ -388,6 +388,7 @@ fn wild_overlay() -> impl Strategy<Value = Overlay> {
         prop::option::of(any::<String>()),
     )
         .prop_map(|(zones, lines, boxes, paths, caption, banner)| Overlay {
+            grid: Vec::new(),
             zones,
             lines,
             boxes,

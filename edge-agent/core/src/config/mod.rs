@@ -21,7 +21,7 @@ pub(crate) use reader::{listed, nearest};
 
 use crate::calibration::{Calibration, Ground};
 use crate::observation::Sight;
-use crate::rules::{self, Places, Rule};
+use crate::rules::{self, Outlook, Places, Rule};
 use crate::schedule::Schedule;
 use crate::tracker::TrackerConfig;
 
@@ -329,7 +329,7 @@ impl SceneConfig {
         &self,
         calibration: Option<&Calibration>,
         aspect: f64,
-    ) -> Result<Vec<(RuleId, Result<String, String>)>, Fault> {
+    ) -> Result<Vec<(RuleId, Outlook)>, Fault> {
         let ground = calibration.map(Ground::new).transpose()?;
         let sight = Sight {
             aspect,

@@ -170,7 +170,7 @@ fn every_fault_is_found_at_once() {
             signal[2].lamp.lamps: must be the colours of the lamps from the top or the left, each once, for example ["red", "amber", "green"] or ["red", "green"]; an "arrow" has one
             tracker.low_score: is above high_score (0.3); write a smaller number
             tracker.keep_lost: is not a key here; did you mean `keep_lost_s`?
-            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `custom`, `emergency_lane`, `loitering`, `no_entry`, `pedestrian_crossing`, `pedestrian_on_carriageway`, `red_light`, `sidewalk_driving`, `solid_line`, `stopped_vehicle`, `wrong_way`
+            rule[0].kind: there is no kind of rule `stoped_vehicle`; did you mean `stopped_vehicle`? known are `abreast`, `animal`, `blocking_junction`, `camera_blocked`, `camera_dark`, `camera_defocused`, `camera_frozen`, `camera_lost`, `camera_moved`, `congestion`, `crash`, `crowd`, `custom`, `debris`, `emergency_lane`, `fire`, `illegal_parking`, `illegal_stop`, `illegal_turn`, `illegal_uturn`, `intrusion`, `loitering`, `no_entry`, `no_helmet`, `overtaking`, `pedestrian_crossing`, `pedestrian_on_carriageway`, `phone_use`, `plate_obscured`, `queue`, `red_light`, `reversing`, `riders_three_plus`, `riders_two`, `seat_belt`, `sidewalk_driving`, `smoke`, `solid_line`, `speeding`, `stop_line`, `stopped_vehicle`, `wrong_lane`, `wrong_way`
             rule[1].zone: there is no zone `lame`; did you mean `lane`? known are `lane`
             rule[1].min_dwell_ms: is not a key here; did you mean `min_dwell_s`?
             rule[2].severity: there is no severity `high`; known are `info`, `minor`, `major`, `critical`

@@ -150,6 +150,10 @@ pub struct RuleEntry {
     read: fn(&mut Params<'_, '_>) -> Option<Box<dyn Rule>>,
 }
 
+/// What a rule's measurements are good for, in words, or why it cannot measure
+/// and what to do about that.
+pub type Outlook = Result<String, String>;
+
 /// A rule at work on one camera.
 pub trait Rule: Debug + Send + Sync {
     /// The zone or line that it watches.
@@ -193,7 +197,7 @@ pub trait Rule: Debug + Send + Sync {
     /// What its measurements are good for with this camera's calibration, or
     /// why it cannot measure and what to do about that; `None` for a rule
     /// that does not depend on it.
-    fn outlook(&self, _sight: &Sight<'_>) -> Option<Result<String, String>> {
+    fn outlook(&self, _sight: &Sight<'_>) -> Option<Outlook> {
         None
     }
 

@@ -93,6 +93,10 @@ pub(super) struct Approach {
     behind_on_red: Option<Behind>,
     /// Where its box ended at the last looks, on average, and when that was.
     edges: Option<(Edges, EventTime)>,
+    /// How long it was taken to be when this approach began, m.
+    length: Option<f64>,
+    /// Where its front was at the last look.
+    front: Option<Spot>,
     /// A crossing on red; over when it is not red any more.
     pub(super) run: Option<Run>,
 }
@@ -122,6 +126,18 @@ const EDGES_OVER_S: f64 = 0.4;
 /// nothing for what is covered from below.
 const AS_A_WHOLE: f64 = 0.2;
 
+/// A shorter way of the lower edge than this part of the height proves nothing.
+const LEAST_WAY: f64 = 0.15;
+/// A front goes no farther between looks than this, m …
+const LEAP_M: f64 = 2.5;
+/// … and this many times what its speed says.
+const LEAP_PACE: f64 = 2.0;
+/// Sides count by this part.
+const SIDES_COUNT: f64 = 0.4;
+/// Who is longer or shorter than before by more than this was taken for
+/// something else before, or is somebody else: its front leapt.
+const OTHER_LENGTH: f64 = 1.2;
+
 impl Edges {
     fn of(user: &Observation, aspect: f64) -> Self {
         Self {
@@ -146,7 +162,9 @@ impl Edges {
     fn moved_as_a_whole(&self, later: &Self) -> f64 {
         let way = |a: f64, b: f64| (a - b).abs();
         let sides = way(self.left, later.left).min(way(self.right, later.right));
-        let moved = way(self.top, later.top).max(sides);
+        // Who drives sideways moves both sides by more than the lower edge; who
+        // is covered from below and from one side moves one, and jitters.
+        let moved = way(self.top, later.top).max(SIDES_COUNT * sides);
         (moved / way(self.bottom, later.bottom).max(1e-4)).min(1.0)
     }
 }
@@ -160,6 +178,8 @@ pub(super) struct Run {
     behind: Behind,
     /// How much of the way of the lower edge the rest of the box went since `behind`.
     as_a_whole: Option<f64>,
+    /// Where its box ended when it was first seen definitely beyond the line.
+    at_line: Option<Edges>,
     at_crossing: SignalState,
     /// At the newest sighting; a run is over when it is not red.
     during: SignalState,
@@ -224,6 +244,19 @@ impl StopLine {
         view: &View,
         frame: &FrameView<'_>,
     ) -> Option<Spot> {
+        let length = frame.size(user).map(|size| size.length);
+        let is_other = approach.as_ref().is_some_and(|known| {
+            known
+                .length
+                .zip(length)
+                .is_some_and(|(then, now)| now > OTHER_LENGTH * then || then > OTHER_LENGTH * now)
+        });
+        if frame.sight.ground.is_some() && is_other {
+            *approach = Some(Approach {
+                length,
+                ..Approach::default()
+            });
+        }
         let approach = approach.get_or_insert_with(|| {
             // The sightings from before the track was believed count too.
             let mut approach = Approach::default();
@@ -234,7 +267,19 @@ impl StopLine {
             }
             approach
         });
+        approach.length = approach.length.or(length);
         let front = frame.front(user, view.normal)?;
+        if approach
+            .front
+            .is_some_and(|last| has_leapt(&last, &front, user))
+        {
+            *approach = Approach {
+                length: approach.length,
+                edges: approach.edges,
+                ..Approach::default()
+            };
+        }
+        approach.front = Some(front);
         let edges = Edges::of(user, frame.sight.aspect);
         let edges = approach.edges.map_or(edges, |(lately, at)| {
             let passed = frame.at.time.since(at).0.max(0.0);
@@ -243,8 +288,17 @@ impl StopLine {
         approach.edges = Some((edges, frame.at.time));
         self.see(approach, &front, view, frame);
         if let Some(run) = &mut approach.run {
+            let at_line = *run.at_line.get_or_insert(edges);
             let behind = run.behind.edges;
-            run.as_a_whole = behind.map(|behind| behind.moved_as_a_whole(&edges));
+            run.as_a_whole = behind.map(|behind| {
+                let whole = behind.moved_as_a_whole(&edges);
+                // Of a short way, most is jitter.
+                if (at_line.bottom - edges.bottom).abs() > LEAST_WAY * user.bounds.height {
+                    whole.min(at_line.moved_as_a_whole(&edges))
+                } else {
+                    whole
+                }
+            });
         }
         Some(front)
     }
@@ -313,6 +367,7 @@ impl StopLine {
             red_since: at_crossing.since,
             behind,
             as_a_whole: None,
+            at_line: None,
             at_crossing: at_crossing.state,
             during: at_crossing.state,
             margin,
@@ -435,4 +490,15 @@ impl StopLine {
             Span::new(run.crossed.after.at, now),
         )
     }
+}
+
+/// Whether a front went farther than its motion explains: the box lost or won
+/// a part of the vehicle, or the id changed bodies.
+fn has_leapt(from: &Spot, to: &Spot, user: &Observation) -> bool {
+    let speed = user.motion.and_then(|motion| motion.ground);
+    let (Some(from_place), Some(to_place), Some(speed)) = (from.ground, to.ground, speed) else {
+        return false;
+    };
+    let passed = to.at.time.since(from.at.time).0.max(0.0);
+    (to_place - from_place).length() > LEAP_M + LEAP_PACE * speed.length() * passed
 }

@@ -279,16 +279,21 @@ impl LampWatch {
     }
 
     /// From when on a state is neither a flash nor a pause: it follows another
-    /// light at once, or has lasted for longer than any flash. Green needs no
-    /// proof: it excuses.
+    /// light at once, of a head that is understood already, or has lasted for
+    /// longer than any flash. Green needs no proof: it excuses.
     fn steady(&self, state: SignalState, at: EventTime) -> Option<EventTime> {
         if state == SignalState::Green {
             return Some(at);
         }
         let mut runs = self.runs.iter().rev();
         let run = runs.next().filter(|run| run.state == state)?;
+        // Of the first looks at a head, any may have been misread.
+        let first = self.runs.front();
+        let is_understood = self.believed.is_some()
+            || first.is_some_and(|first| at.since(first.from).0 > LONGEST_FLASH_S);
         let follows_a_light = runs.next().is_some_and(|before| {
-            before.state != SignalState::Dark
+            is_understood
+                && before.state != SignalState::Dark
                 && run.from.since(before.until).0 <= LONGEST_FLASH_S
                 && state != SignalState::Dark
         });

@@ -10,7 +10,7 @@
 use protocol::Point;
 
 use super::cuboid::{Cuboid, Size};
-use super::{Instrument, Look};
+use super::{Instrument, Look, Looks};
 use crate::calibration::linear::{Fit, least_squares, quadratic};
 use crate::geometry::Vector;
 
@@ -50,8 +50,11 @@ const HEADING: f64 = 0.1;
 /// Standardised residuals beyond this count for less and less (Huber).
 const OUTLIER: f64 = 2.5;
 /// Without a camera model the contact point may wander over the vehicle by
-/// about this from one end of the gate to the other, m.
-const WANDER_M: f64 = 0.5;
+/// about this part of its length from one end of the gate to the other.
+const WANDER: f64 = 0.15;
+/// Jitter persists for about this time: the picture changes little from frame
+/// to frame, and the detector errs alike. Weighs as much as so many looks, s.
+const USUAL_PERSISTENCE: (f64, f64) = (0.15, 30.0);
 /// Jitter of neighbouring looks is assumed to be alike at most so much.
 const MOST_ALIKE: f64 = 0.95;
 
@@ -86,30 +89,18 @@ struct Seen {
 /// Somebody who took longer crawled or stood; where it was at either end then
 /// says more than a smooth way between, s.
 const CRAWL_S: f64 = 12.0;
-/// The ends' places are means over this, s.
-const END_S: f64 = 1.0;
-/// And are as good as this, m: a box's lower edge on a vehicle that turns a little.
+/// The places at either end are as good as this, m: a box's lower edge on a
+/// vehicle that turns a little.
 const END_M: f64 = 0.4;
 
-/// The speed of somebody who crawled through the gate, or stood in it.
-fn crawl(instrument: &Instrument<'_>, looks: &[Look], size: Size) -> Option<Passage> {
-    let (first, last) = (looks.first()?.t, looks.last()?.t);
-    let mean = |within: &dyn Fn(f64) -> bool| {
-        let (mut way, mut time, mut count) = (0.0, 0.0, 0.0);
-        for look in looks.iter().filter(|look| within(look.t)) {
-            if let Some(along) = instrument.progress(look.edges, size) {
-                way += along;
-                time += look.t;
-                count += 1.0;
-            }
-        }
-        (count > 0.0).then(|| (way / count, time / count))
-    };
-    let (from, t_from) = mean(&|t| t <= first + END_S)?;
-    let (to, t_to) = mean(&|t| t >= last - END_S)?;
-    let duration = t_to - t_from;
+/// The speed of somebody who crawled through the gate, or stood in it: from
+/// the first look within the gate to the last.
+fn crawl(instrument: &Instrument<'_>, looks: &Looks, size: Size) -> Option<Passage> {
+    let (first, last) = looks.within?;
+    let way = instrument.progress(last.edges, size)? - instrument.progress(first.edges, size)?;
+    let duration = last.t - first.t;
     (duration > 0.0).then(|| Passage {
-        speed: (to - from) / duration,
+        speed: way / duration,
         sigma: END_M * core::f64::consts::SQRT_2 / duration,
         quantile: super::NORMAL_95,
         duration,
@@ -118,10 +109,11 @@ fn crawl(instrument: &Instrument<'_>, looks: &[Look], size: Size) -> Option<Pass
 }
 
 /// Fits a passage.
-pub(super) fn fit(instrument: &Instrument<'_>, looks: &[Look], size: Size) -> Option<Passage> {
+pub(super) fn fit(instrument: &Instrument<'_>, all: &Looks, size: Size) -> Option<Passage> {
+    let looks = all.all();
     let model = Model::new(instrument, looks, size)?;
     if model.duration > CRAWL_S {
-        return crawl(instrument, looks, size);
+        return crawl(instrument, all, size);
     }
     let start = model.start()?;
     let steps = model.steps();
@@ -153,7 +145,7 @@ pub(super) fn fit(instrument: &Instrument<'_>, looks: &[Look], size: Size) -> Op
                 })
             })
             .collect();
-        alike = Model::alikeness(&raw, &scales, &weights);
+        alike = model.alikeness(&raw, &scales, &weights);
         fit = Some(found);
     }
     let fit = fit?;
@@ -167,12 +159,13 @@ pub(super) fn fit(instrument: &Instrument<'_>, looks: &[Look], size: Size) -> Op
     let speed: f64 = slope.iter().zip(&params).map(|(s, p)| s * p).sum();
     let mut variance = quadratic(&fit.covariance, &slope, &slope);
     if instrument.camera.is_none() {
-        let wander = WANDER_M / (to - from);
+        let wander = WANDER * size.length.0 / (to - from);
         variance += wander * wander;
     }
-    // As many looks as are independent, on the edges that tell the speed.
+    // As many looks as are independent; each tells the speed by two kinds of
+    // edge at least, the lower one and the sides, whose jitter is estimated apart.
     let independent = looks.len() as f64 * (1.0 - alike) / (1.0 + alike);
-    let freedom = (independent + USUAL_WEIGHT - 2.0).max(3.0);
+    let freedom = (2.0 * independent + USUAL_WEIGHT - 2.0).max(3.0);
     let raw = model.standardised(&params)?;
     let mut squares = (0.0, 0.0);
     for (edges, seen) in raw.iter().zip(&model.seen) {
@@ -469,7 +462,7 @@ impl<'a> Model<'a> {
     }
 
     /// How alike the jitter of neighbouring looks is: its correlation, 0 to [`MOST_ALIKE`].
-    fn alikeness(raw: &[[f64; 4]], scales: &[f64; 4], weights: &[[f64; 4]]) -> f64 {
+    fn alikeness(&self, raw: &[[f64; 4]], scales: &[f64; 4], weights: &[[f64; 4]]) -> f64 {
         let (mut products, mut squares) = (0.0, 0.0);
         for e in [0, 1, 3] {
             let value = |k: usize| raw[k][e] / scales[e] * weights[k][e];
@@ -482,6 +475,9 @@ impl<'a> Model<'a> {
         // A fit takes the slow part of the jitter for motion; what is left
         // over seems less alike than it is, the more so the fewer the looks.
         let looks = raw.len() as f64;
-        (found + (1.0 + 3.0 * found.max(0.0)) / looks).clamp(0.0, MOST_ALIKE)
+        let found = found + (1.0 + 3.0 * found.max(0.0)) / looks;
+        let (time, weight) = USUAL_PERSISTENCE;
+        let usual = libm::exp(-self.duration / (looks - 1.0) / time);
+        ((looks * found + weight * usual) / (looks + weight)).clamp(0.0, MOST_ALIKE)
     }
 }

@@ -45,19 +45,25 @@ pub struct Looks {
     kept: Vec<Look>,
     stride: usize,
     pending: Vec<Look>,
+    /// The first and the last with the vehicle's middle in the gate.
+    within: Option<(Look, Look)>,
     count: usize,
 }
 
 impl Looks {
-    /// Takes a look. Times must rise.
-    pub fn take(&mut self, time: EventTime, bounds: &NormBox) {
+    /// Takes a look, at a vehicle whose middle is in the gate or near it. Times must rise.
+    pub fn take(&mut self, time: EventTime, bounds: &NormBox, is_within: bool) {
         let began = *self.began.get_or_insert(time);
         self.stride = self.stride.max(1);
         self.count += 1;
-        self.pending.push(Look {
+        let look = Look {
             t: time.since(began).0,
             edges: [bounds.x, bounds.right(), bounds.y, bounds.bottom()],
-        });
+        };
+        if is_within {
+            self.within.get_or_insert((look, look)).1 = look;
+        }
+        self.pending.push(look);
         if self.pending.len() < self.stride {
             return;
         }
@@ -267,7 +273,7 @@ impl Instrument<'_> {
 
     /// The speed of a passage; `None` where the looks do not determine it.
     pub fn measure(&self, looks: &Looks, class: ObjectClass) -> Option<Speed> {
-        let fit = fit::fit(self, looks.all(), Size::of(class))?;
+        let fit = fit::fit(self, looks, Size::of(class))?;
         let speed = fit.speed;
         // Calibration or tape: whichever knows the length of the gate better.
         let by_calibration = (self.stretch.length_m, self.stretch.length_sigma_m);

@@ -115,7 +115,8 @@ impl Passage {
             self.middle = at;
             self.way.0 = progress.max(0.0);
         }
-        self.looks.take(at.time, bounds);
+        let is_within = progress >= 0.0 && remaining >= 0.0;
+        self.looks.take(at.time, bounds, is_within);
         if progress < remaining {
             self.middle = at;
         }

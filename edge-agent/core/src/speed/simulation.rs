@@ -43,6 +43,8 @@ pub(crate) struct View {
     pub(crate) distance: f64,
     pub(crate) gate_m: f64,
     pub(crate) fps: f64,
+    /// Whether the camera's own place is known to the measurement.
+    pub(crate) has_model: bool,
 }
 
 pub(crate) const ASPECT: f64 = 16.0 / 9.0;
@@ -99,7 +101,7 @@ pub(crate) fn pass_measured_by(
     };
     let (entry, exit) = (line(-half)?, line(half)?);
     let stretch = Stretch::new(&ground, entry, exit)?;
-    let believed_camera = Camera::of(&ground, ASPECT);
+    let believed_camera = Camera::of(&ground, ASPECT).filter(|_| view.has_model);
     let usual = Size::of(vehicle.class);
     let mut draw = |(mean, sigma): (f64, f64)| mean + sigma * dice.normal().clamp(-2.0, 2.0);
     let (length, width, height) = (draw(usual.length), draw(usual.width), draw(usual.height));

@@ -12,6 +12,8 @@ struct Score {
     bias: f64,
     covered: f64,
     below: f64,
+    /// By how much a lower end was above the truth, at most.
+    worst: f64,
 }
 
 impl Score {
@@ -23,6 +25,7 @@ impl Score {
         self.bias += error;
         self.covered += is(found.low.0 <= truth && truth <= found.high.0);
         self.below += is(found.low.0 <= truth);
+        self.worst = self.worst.max(found.low.0 - truth);
     }
 
     fn means(&self) -> (f64, f64, f64, f64) {
@@ -66,17 +69,21 @@ fn view((_, yaw, pitch, gate_m): (&str, f64, f64, f64), height: f64, fps: f64) -
         distance: height / libm::tan(pitch),
         gate_m,
         fps,
+        has_model: true,
     }
 }
 
 fn vehicle(number: usize, dice: &mut Dice) -> Vehicle {
+    let speed = (10.0 + 170.0 * dice.uniform()) / 3.6;
+    // Nobody turns round in the gate.
+    let most = speed * speed / 100.0;
     Vehicle {
         class: CLASSES[number % CLASSES.len()],
-        speed: (10.0 + 170.0 * dice.uniform()) / 3.6,
-        acceleration: 0.7 * dice.normal(),
+        speed,
+        acceleration: (0.7 * dice.normal()).clamp(-most, most),
         offset: 3.0 * (dice.uniform() - 0.5),
-        // A detector by day and by night; correlated over 4 frames at 25 a second.
-        jitter: (0.01 + 0.02 * dice.uniform(), 0.05 + 0.15 * dice.uniform()),
+        // A detector by day and by night; it errs alike for a few frames.
+        jitter: (0.01 + 0.02 * dice.uniform(), 0.1 + 0.12 * dice.uniform()),
     }
 }
 
@@ -122,7 +129,10 @@ fn simulated_passages_are_measured_well_and_their_intervals_hold() {
         all.passages
     );
     assert!(mae <= 1.2 && bias.abs() < 0.2, "{all:?}");
-    assert!((0.93..0.98).contains(&covered), "{all:?}");
+    assert!((0.93..0.985).contains(&covered), "{all:?}");
+    // Nobody who keeps to the limit is accused, with the usual tolerance of 5 km/h.
+    println!("worst lower end: {:.2} km/h above the truth", all.worst);
+    assert!(all.worst < 4.0, "{all:?}");
 }
 
 /// With surveys that err as they say, calibration and all: the interval still holds.
@@ -174,6 +184,35 @@ fn a_poor_survey_widens_the_interval_as_much_as_it_must() {
     assert!(covered >= 0.93 && below >= 0.955, "{score:?}");
 }
 
+/// Where the camera's place does not follow from the calibration, the lower
+/// edge's middle is taken for a point of the vehicle. That is worse, and said so.
+#[test]
+fn without_a_camera_model_intervals_are_wider_and_hold() {
+    for seen in VIEWS {
+        let (mut score, mut width, mut dice) = (Score::default(), 0.0, Dice(5));
+        for number in 0..160 {
+            let vehicle = vehicle(number, &mut dice);
+            let view = View {
+                has_model: false,
+                ..view(seen, 7.0, 25.0)
+            };
+            if let Some((truth, found)) = pass(&view, &vehicle, &mut dice) {
+                score.add(truth, &found);
+                width += found.high.0 - found.low.0;
+            }
+        }
+        let (mae, bias, covered, below) = score.means();
+        println!(
+            "{:15} {} passages without a model: error {mae:.2}, bias {bias:+.2}, covered {covered:.3}, low end below {below:.3}, worst {:.2}, width {:.1}",
+            seen.0,
+            score.passages,
+            score.worst,
+            width / score.passages
+        );
+        assert!(covered >= 0.93 && below >= 0.95, "{seen:?} {score:?}");
+    }
+}
+
 #[test]
 fn looks_without_end_take_no_more_room() {
     let mut looks = Looks::default();
@@ -185,7 +224,11 @@ fn looks_without_end_take_no_more_room() {
             width: 0.1,
             height: 0.1,
         };
-        looks.take(EventTime::EPOCH + protocol::units::Seconds(t), &bounds);
+        looks.take(
+            EventTime::EPOCH + protocol::units::Seconds(t),
+            &bounds,
+            true,
+        );
     }
     assert_eq!(looks.count(), 100_000);
     assert!(looks.kept.len() <= MOST_LOOKS && looks.pending.len() < looks.stride);

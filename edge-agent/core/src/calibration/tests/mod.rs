@@ -13,6 +13,7 @@ const VIEW: View = View {
     distance: 26.0,
     gate_m: 20.0,
     fps: 25.0,
+    has_model: true,
 };
 const SIGMAS: Sigmas = Sigmas {
     click: 0.002,

@@ -26,15 +26,15 @@ fn three_side_by_side() {
         RULE,
         &story,
         &expect![[r#"
-        abreast starts (revision 1): motorcycle#1, motorcycle#2, motorcycle#3 since 0.4 until 5.4, decided at 5.4
-            row: 3.0 >= 3.0 [5.4 to 5.4]
-            lasts: 5.0 >= 5.0 s [0.4 to 5.4]
-            others: 0.0 <= 2.0 [5.4 to 5.4]
-            drives: 24.0 >= 8.0 km/h [5.4 to 5.4]
-            class: "motorcycle" = "motorcycle, bicycle" [0.0 to 5.4]
-            class_share: 1.0 >= 0.5 [0.0 to 5.4]
-            pictures of 0.4, 5.4
-    "#]],
+            abreast starts (revision 1): motorcycle#1 and motorcycle#2 and motorcycle#3 since 0.4 until 5.4, decided at 5.4
+                row: 3.0 >= 3.0 [5.4 to 5.4]
+                lasts: 5.0 >= 5.0 s [0.4 to 5.4]
+                others: 0.0 <= 2.0 [5.4 to 5.4]
+                drives: 24.0 >= 8.0 km/h [5.4 to 5.4]
+                class: "motorcycle" = "motorcycle, bicycle" [0.0 to 5.4]
+                class_share: 1.0 >= 0.5 [0.0 to 5.4]
+                pictures of 0.4, 5.4
+        "#]],
     );
 }
 

@@ -118,9 +118,6 @@ struct CameraCondition {
     /// When the last event ended otherwise than by recovery. What goes on then
     /// is a new event, which needs an onset of its own.
     cut_off: Option<EventTime>,
-    /// How many were cut off: where the clock is set back, an onset may come
-    /// again, an id never.
-    times_cut_off: u16,
 }
 
 #[allow(clippy::unnecessary_wraps)] // as every rule is read
@@ -132,7 +129,6 @@ fn read(params: &mut Params<'_, '_>, condition: Condition) -> Option<Box<dyn Rul
         began: None,
         heard: None,
         cut_off: None,
-        times_cut_off: 0,
     }))
 }
 
@@ -158,9 +154,11 @@ impl CameraCondition {
             .map_or(health.since, |cut| {
                 health
                     .since
-                    .max(EventTime::from_micros(cut.as_micros() + 1))
-            })
-            .min(now.time);
+                    .max(EventTime::from_micros(cut.as_micros().saturating_add(1)))
+            });
+        if since > now.time {
+            return;
+        }
         let lasts = now.time.since(since).0;
         if lasts < self.min_duration_s {
             return;
@@ -175,10 +173,12 @@ impl CameraCondition {
             facts.insert("value".to_owned(), value.into());
         }
         self.case = report.decide(Onset {
-            // There is no road user: the subject is the instant when it began.
+            // There is no road user: the subject is the instant when it began,
+            // and the frame that decided it, because where the clock is set
+            // back an instant may come again, an id never.
             subject: TrackId {
                 born: since,
-                rank: self.times_cut_off,
+                rank: u16::try_from(now.frame % (1 << 16)).unwrap_or_default(),
             },
             onset: since,
             decided: now,
@@ -294,13 +294,12 @@ impl Rule for CameraCondition {
     fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
         if let (Some(case), Some(now)) = (self.case.take(), self.heard) {
             self.cut_off = Some(now);
-            self.times_cut_off = self.times_cut_off.wrapping_add(1);
             case.close(now, reason, BTreeMap::new(), report);
         }
     }
 
     fn remembered(&self) -> usize {
-        usize::from(self.case.is_some())
+        usize::from(self.case.is_some() || self.cut_off.is_some() || self.began.is_some())
     }
 
     fn boxed(&self) -> Box<dyn Rule> {

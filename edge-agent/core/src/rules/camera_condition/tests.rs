@@ -17,11 +17,11 @@ fn a_camera_that_was_turned_and_turned_back() {
         9.0 car#1 at 40.0,30.0
         ",
         &expect![[r#"
-            camera_moved starts (revision 1): nobody since 2.0, decided at 2.0
+            camera_moved starts (revision 1): nobody in particular since 2.0, decided at 2.0
                 condition: "moved" = "moved" [2.0 to 2.0]
                 lasts: 0.0 >= 0.0 s [2.0 to 2.0]
                 pictures of 2.0
-            camera_moved is over (revision 2): nobody since 2.0 until 6.0, end_reason "cleared"
+            camera_moved is over (revision 2): nobody in particular since 2.0 until 6.0, end_reason "cleared"
         "#]],
     );
 }
@@ -37,11 +37,11 @@ fn a_lost_camera_is_told_while_no_frame_comes() {
         52.0 car#1 at 40.0,30.0
         ",
         &expect![[r#"
-            camera_lost starts (revision 1): nobody since 3.0, decided at 33.0
+            camera_lost starts (revision 1): nobody in particular since 3.0, decided at 33.0
                 condition: "lost" = "lost" [3.0 to 33.0]
                 lasts: 30.0 >= 30.0 s [3.0 to 33.0]
                 pictures of 33.0
-            camera_lost is over (revision 2): nobody since 3.0 until 50.0, end_reason "cleared"
+            camera_lost is over (revision 2): nobody in particular since 3.0 until 50.0, end_reason "cleared"
         "#]],
     );
 }
@@ -74,12 +74,12 @@ fn one_condition_after_another_ends_the_first() {
         r#"kind = "camera_defocused""#,
         story,
         &expect![[r#"
-        camera_defocused starts (revision 1): nobody since 2.0, decided at 2.0
-            condition: "defocused" = "defocused" [2.0 to 2.0]
-            lasts: 0.0 >= 0.0 s [2.0 to 2.0]
-            pictures of 2.0
-        camera_defocused is over (revision 2): nobody since 2.0 until 6.0, end_reason "cleared"
-    "#]],
+            camera_defocused starts (revision 1): nobody in particular since 2.0, decided at 2.0
+                condition: "defocused" = "defocused" [2.0 to 2.0]
+                lasts: 0.0 >= 0.0 s [2.0 to 2.0]
+                pictures of 2.0
+            camera_defocused is over (revision 2): nobody in particular since 2.0 until 6.0, end_reason "cleared"
+        "#]],
     );
 }
 
@@ -108,13 +108,13 @@ fn what_goes_on_after_the_stream_ended_is_a_new_event() {
     let ids: std::collections::BTreeSet<_> = events(&out).map(|event| event.id).collect();
     assert_eq!(ids.len(), 2);
     expect![[r#"
-        camera_blocked starts (revision 1): nobody since 1.0, decided at 3.0
+        camera_blocked starts (revision 1): nobody in particular since 1.0, decided at 3.0
             condition: "blocked" = "blocked" [1.0 to 3.0]
             lasts: 2.0 >= 0.0 s [1.0 to 3.0]
             lost_detail: 0.9 >= 0.7 [1.0 to 3.0]
             pictures of 3.0
-        camera_blocked is over (revision 2): nobody since 1.0 until 3.0, end_reason "stream_ended"
-        camera_blocked starts (revision 1): nobody since 3.0, decided at 5.0
+        camera_blocked is over (revision 2): nobody in particular since 1.0 until 3.0, end_reason "stream_ended"
+        camera_blocked starts (revision 1): nobody in particular since 3.0, decided at 5.0
             condition: "blocked" = "blocked" [3.0 to 5.0]
             lasts: 2.0 >= 0.0 s [3.0 to 5.0]
             lost_detail: 0.9 >= 0.7 [3.0 to 5.0]

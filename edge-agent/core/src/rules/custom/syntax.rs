@@ -70,7 +70,7 @@ fn before_parsing(text: &str) -> Result<(), String> {
 /// From where to where in the text a part goes, without its own brackets.
 pub(super) fn span(text: &str, places: &SourceInfo, part: &IdedExpr) -> (usize, usize) {
     let own = places.offset_for(part.id);
-    let own = own.map_or((usize::MAX, 0), |(a, b)| (a as usize, b as usize + 1));
+    let own = own.map_or((text.len(), 0), |(a, b)| (a as usize, b as usize + 1));
     let (mut start, mut stop) = parts(part)
         .into_iter()
         .map(|part| span(text, places, part))

@@ -178,20 +178,20 @@ fn a_zone_has_one_event_at_a_time_and_no_actor() {
         20.0 car#2 at 40.0,30.0
         ",
         &expect![[r#"
-            custom starts (revision 1): nobody since 3.1, decided at 5.2
+            custom starts (revision 1): nobody in particular since 3.1, decided at 5.2
                 held_for: 2.1 >= 2.0 s [3.1 to 5.2]
                 count_car: 2.0 >= 2.0 [5.2 to 5.2]
                 longest_dwell_s: 5.2 > 3.0 s [5.2 to 5.2]
                 occupancy: 0.014 > 0.0 [5.2 to 5.2]
                 pictures of 3.1, 5.2
-            custom is over (revision 2): nobody since 3.1 until 7.9, end_reason "left"
-            custom starts (revision 1): nobody since 12.0, decided at 14.0
+            custom is over (revision 2): nobody in particular since 3.1 until 7.9, end_reason "left"
+            custom starts (revision 1): nobody in particular since 12.0, decided at 14.0
                 held_for: 2.0 >= 2.0 s [12.0 to 14.0]
                 count_car: 2.0 >= 2.0 [14.0 to 14.0]
                 longest_dwell_s: 14.0 > 3.0 s [14.0 to 14.0]
                 occupancy: 0.014 > 0.0 [14.0 to 14.0]
                 pictures of 12.0, 14.0
-            custom is over (revision 2): nobody since 12.0 until 20.0, end_reason "stream_ended"
+            custom is over (revision 2): nobody in particular since 12.0 until 20.0, end_reason "stream_ended"
         "#]],
     );
 }
@@ -211,12 +211,12 @@ fn mean_speed_and_riders_of_a_zone() {
         5.0 person#3 at 60.0,30.0
         ",
         &expect![[r#"
-            custom starts (revision 1): nobody since 0.4, decided at 1.5
+            custom starts (revision 1): nobody in particular since 0.4, decided at 1.5
                 held_for: 1.1 >= 1.0 s [0.4 to 1.5]
                 mean_speed_kmh: 3.6 < 15.0 km/h [1.5 to 1.5]
                 count: 2.0 > 1.0 [1.5 to 1.5]
                 pictures of 0.4, 1.5
-            custom is over (revision 2): nobody since 0.4 until 5.0, end_reason "stream_ended"
+            custom is over (revision 2): nobody in particular since 0.4 until 5.0, end_reason "stream_ended"
         "#]],
     );
 }

@@ -17,7 +17,7 @@ fn a_bare_head_on_a_moving_motorcycle() {
         4.0 person#2 at 50.0,29.6
         ",
         &expect![[r#"
-            no_helmet starts (revision 1): motorcycle#1, person#2 since 0.0 until 0.8, decided at 0.8
+            no_helmet starts (revision 1): motorcycle#1 and person#2 since 0.0 until 0.8, decided at 0.8
                 looks_against: 5.0 >= 5.0 [0.0 to 0.8]
                 head_height: 0.6 >= 0.5 % [0.0 to 0.8]
                 drives: 27.0 >= 5.0 km/h [0.0 to 0.8]

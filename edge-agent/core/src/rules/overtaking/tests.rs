@@ -18,7 +18,7 @@ fn a_car_passes_a_lorry() {
         7.0 car#2 at 85.0,29.0
         ",
         &expect![[r#"
-            overtaking starts (revision 1): car#2, truck#1 since 1.7 until 3.4, decided at 3.4
+            overtaking starts (revision 1): car#2 and truck#1 since 1.7 until 3.4, decided at 3.4
                 was_behind: 4.5 >= 4.0 m [1.7 to 1.7]
                 is_ahead: 4.3 >= 4.0 m [3.4 to 3.4]
                 beside: 2.8 <= 4.5 m [3.4 to 3.4]

@@ -27,15 +27,15 @@ fn three_on_a_motorcycle() {
         THREE,
         &ride(20.0, 50.0, &[-0.5, 0.0, 0.5]),
         &expect![[r#"
-        riders_three_plus starts (revision 1): motorcycle#1, person#2, person#3, person#4 since 0.0 until 1.4, decided at 1.4
-            looks_against: 8.0 >= 8.0 [0.0 to 1.4]
-            riders: 3.0 >= 3.0 [0.0 to 1.4]
-            height: 2.8 >= 1.0 % [0.0 to 1.4]
-            drives: 21.6 >= 5.0 km/h [0.0 to 1.4]
-            class: "motorcycle" = "motorcycle" [0.0 to 1.4]
-            class_share: 1.0 >= 0.5 [0.0 to 1.4]
-            pictures of 0.0, 1.4
-    "#]],
+            riders_three_plus starts (revision 1): motorcycle#1 and person#2 and person#3 and person#4 since 0.0 until 1.4, decided at 1.4
+                looks_against: 8.0 >= 8.0 [0.0 to 1.4]
+                riders: 3.0 >= 3.0 [0.0 to 1.4]
+                height: 2.8 >= 1.0 % [0.0 to 1.4]
+                drives: 21.6 >= 5.0 km/h [0.0 to 1.4]
+                class: "motorcycle" = "motorcycle" [0.0 to 1.4]
+                class_share: 1.0 >= 0.5 [0.0 to 1.4]
+                pictures of 0.0, 1.4
+        "#]],
     );
 }
 
@@ -45,15 +45,15 @@ fn two_on_a_motorcycle() {
         TWO,
         &ride(20.0, 50.0, &[-0.4, 0.3]),
         &expect![[r#"
-        riders_two starts (revision 1): motorcycle#1, person#2, person#3 since 0.0 until 1.4, decided at 1.4
-            looks_against: 8.0 >= 8.0 [0.0 to 1.4]
-            riders: 2.0 = 2.0 [0.0 to 1.4]
-            height: 2.8 >= 1.0 % [0.0 to 1.4]
-            drives: 21.6 >= 5.0 km/h [0.0 to 1.4]
-            class: "motorcycle" = "motorcycle" [0.0 to 1.4]
-            class_share: 1.0 >= 0.5 [0.0 to 1.4]
-            pictures of 0.0, 1.4
-    "#]],
+            riders_two starts (revision 1): motorcycle#1 and person#2 and person#3 since 0.0 until 1.4, decided at 1.4
+                looks_against: 8.0 >= 8.0 [0.0 to 1.4]
+                riders: 2.0 = 2.0 [0.0 to 1.4]
+                height: 2.8 >= 1.0 % [0.0 to 1.4]
+                drives: 21.6 >= 5.0 km/h [0.0 to 1.4]
+                class: "motorcycle" = "motorcycle" [0.0 to 1.4]
+                class_share: 1.0 >= 0.5 [0.0 to 1.4]
+                pictures of 0.0, 1.4
+        "#]],
     );
 }
 

@@ -22,27 +22,27 @@ fn changing_lanes_over_the_marking_is_told_once() {
         RULE,
         story,
         &expect![[r#"
-        solid_line starts (revision 1): car#1 since 2.0 until 2.0, decided at 2.3
-            lateral: 2.34 > 1.75 m [1.0 to 2.3]
-            beyond_line: 0.54 >= 0.438 m [2.3 to 2.3]
-            within: 1.3 <= 6.0 s [1.0 to 2.3]
-            class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.3]
-            class_share: 1.0 >= 0.5 [0.0 to 2.3]
-            pictures of 1.0, 1.8, 2.2, 2.3
-    "#]],
+            solid_line starts (revision 1): car#1 since 2.0 until 2.0, decided at 2.3
+                lateral: 2.34 > 1.75 m [1.0 to 2.3]
+                beyond_line: 0.54 >= 0.438 m [2.3 to 2.3]
+                within: 1.3 <= 6.0 s [1.0 to 2.3]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.3]
+                class_share: 1.0 >= 0.5 [0.0 to 2.3]
+                pictures of 1.0, 1.9, 2.2, 2.3
+        "#]],
     );
     check_uncalibrated(
         RULE,
         story,
         &expect![[r#"
-        solid_line starts (revision 1): car#1 since 2.0 until 2.0, decided at 2.3
-            lateral: 1.17 > 1.0 box heights [1.0 to 2.3]
-            beyond_line: 0.27 >= 0.25 box heights [2.3 to 2.3]
-            within: 1.3 <= 6.0 s [1.0 to 2.3]
-            class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.3]
-            class_share: 1.0 >= 0.5 [0.0 to 2.3]
-            pictures of 1.0, 1.8, 2.2, 2.3
-    "#]],
+            solid_line starts (revision 1): car#1 since 2.0 until 2.0, decided at 2.3
+                lateral: 1.17 > 1.0 box heights [1.0 to 2.3]
+                beyond_line: 0.27 >= 0.25 box heights [2.3 to 2.3]
+                within: 1.3 <= 6.0 s [1.0 to 2.3]
+                class: "car" = "motorcycle, car, bus, truck" [0.0 to 2.3]
+                class_share: 1.0 >= 0.5 [0.0 to 2.3]
+                pictures of 1.0, 1.9, 2.2, 2.3
+        "#]],
     );
 }
 

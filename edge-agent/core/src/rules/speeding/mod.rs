@@ -1,20 +1,24 @@
 #![doc = include_str!("README.md")]
 
+mod proof;
+mod site;
+
 use std::collections::BTreeMap;
 
-use protocol::event::{Comparison, Severity, Value};
+use protocol::event::{Severity, Value};
 use protocol::units::rounded;
-use protocol::{ObjectClass, Predicate, TimeQuality, TrackId, ZoneId};
+use protocol::{ObjectClass, TimeQuality, TrackId, ZoneId};
 
-use super::explain::{self, Span};
+use super::explain;
 use super::params::MOTOR_VEHICLES;
-use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
-use crate::calibration::{Camera, Ground};
+use super::{EndReason, Form, Onset, Outlook, Param, Params, Reporter, Rule, RuleEntry};
+use crate::calibration::Ground;
 use crate::config::Line;
 use crate::input::{Gap, SpeedMeasured};
 use crate::observation::{FrameView, Observation, Sight};
 use crate::speed::passage::{Passage, Progress};
-use crate::speed::{Instrument, Speed, Stretch};
+use crate::speed::{Instrument, Speed};
+use site::{Doubt, Site};
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "speeding",
@@ -152,23 +156,6 @@ struct Speeding {
     passages: BTreeMap<TrackId, Passage>,
 }
 
-/// The gate on the ground and the camera over it.
-#[derive(Clone, Copy, Debug)]
-struct Site {
-    stretch: Stretch,
-    camera: Option<Camera>,
-}
-
-/// Why nothing can be measured here.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Doubt {
-    Uncalibrated,
-    Residual(f64),
-    NoStretch,
-    Length { part: f64 },
-    Tape { metres: f64 },
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     others: f64,
@@ -251,89 +238,6 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
 }
 
 impl Speeding {
-    /// The gate on the ground, or why it is not usable.
-    fn survey(&self, sight: &Sight<'_>) -> Result<Site, Doubt> {
-        let ground = sight.ground.ok_or(Doubt::Uncalibrated)?;
-        if ground.residual_m() > self.quality.max_residual_m {
-            return Err(Doubt::Residual(ground.residual_m()));
-        }
-        let ends = |line: &Line| (line.from, line.to);
-        let stretch =
-            Stretch::new(ground, ends(&self.entry), ends(&self.exit)).ok_or(Doubt::NoStretch)?;
-        let sigma = self.surveyed.map_or(stretch.length_sigma_m, |(_, tape)| {
-            tape.min(stretch.length_sigma_m)
-        });
-        let part = 2.0 * sigma / stretch.length_m;
-        if part > self.quality.max_length_error {
-            return Err(Doubt::Length { part });
-        }
-        if let Some((metres, _)) = self.surveyed
-            && (metres / stretch.length_m - 1.0).abs()
-                > self.quality.max_length_error + 2.0 * stretch.length_sigma_m / stretch.length_m
-        {
-            return Err(Doubt::Tape {
-                metres: stretch.length_m,
-            });
-        }
-        Ok(Site {
-            stretch,
-            camera: Camera::of(ground, sight.aspect),
-        })
-    }
-
-    /// What the gate is good for.
-    fn prospect(&self, site: &Site) -> String {
-        let stretch = &site.stretch;
-        let by_calibration = (stretch.length_m, stretch.length_sigma_m);
-        let (length, sigma) = match self.surveyed {
-            Some(tape) if tape.1 < by_calibration.1 => tape,
-            _ => by_calibration,
-        };
-        let limit = self.limits.others;
-        let off = limit * 2.0 * sigma / length;
-        let camera = site.camera.map_or_else(
-            || "of unknown height, so intervals are wider".to_owned(),
-            |camera| format!("{:.1} m above the road", camera.height_m),
-        );
-        format!(
-            "gate of {length:.1} m, known within {:.1} %: a true {limit:.0} km/h reads {:.1} to \
-             {:.1}, besides the jitter of boxes; camera {camera}",
-            200.0 * sigma / length,
-            limit - off,
-            limit + off,
-        )
-    }
-
-    /// Why nothing is measured, and what to do.
-    fn reason(&self, doubt: Doubt) -> String {
-        let most = self.quality.max_length_error * 100.0;
-        match doubt {
-            Doubt::Uncalibrated => {
-                "measures nothing, because the camera is not calibrated; run `edge-agent calibrate`"
-                    .to_owned()
-            }
-            Doubt::Residual(residual) => format!(
-                "measures nothing, because the calibration's residual is {residual:.2} m and \
-                 max_residual_m is {:.2}; survey again, or look for a mistyped point",
-                self.quality.max_residual_m
-            ),
-            Doubt::NoStretch => "measures nothing, because its lines bound no stretch of road: \
-                 they reach above the horizon, are not parallel, or are less than a metre apart; \
-                 draw both across the road, 15 m apart or more"
-                .to_owned(),
-            Doubt::Length { part } => format!(
-                "measures nothing, because the length of its gate is in doubt by {:.1} % and \
-                 max_length_error is {most:.1} %; survey points near both lines, move the lines \
-                 apart, or measure the gate with a tape and write `length_m`",
-                part * 100.0
-            ),
-            Doubt::Tape { metres } => format!(
-                "measures nothing, because its length_m and the calibration, which says \
-                 {metres:.2} m, differ by more than {most:.1} %; measure both again"
-            ),
-        }
-    }
-
     /// Measures a passage, if it is one.
     fn measure(
         &self,
@@ -429,74 +333,6 @@ impl Speeding {
             evidence: vec![passage.first, passage.middle],
         })
     }
-
-    fn explain(
-        &self,
-        (site, passage, speed): (&Site, &Passage, &Speed),
-        certain: f64,
-        limit: f64,
-        frame: &FrameView<'_>,
-    ) -> Vec<Predicate> {
-        let span = Span::new(passage.first, passage.last);
-        let quality = &self.quality;
-        let residual = frame.sight.ground.map_or(f64::MAX, Ground::residual_m);
-        let number = |name: (&str, &str, &str), value: (f64, Comparison, f64), unit| {
-            let (value, comparison, threshold) = value;
-            let value = (rounded(value, 3), comparison, threshold);
-            explain::number(explain::name(name.0, name.1, name.2), value, unit, span)
-        };
-        vec![
-            number(
-                (
-                    "certain_speed",
-                    "Tốc độ chắc chắn đã đạt (cận dưới của khoảng 95 %)",
-                    "Speed driven beyond doubt (lower end of the 95 % interval)",
-                ),
-                (certain, Comparison::MoreThan, limit + self.tolerance_kmh),
-                "km/h",
-            ),
-            number(
-                (
-                    "looks",
-                    "Số lần đo trong đoạn đường",
-                    "Looks within the gate",
-                ),
-                (speed.looks as f64, Comparison::AtLeast, quality.min_looks),
-                "",
-            ),
-            number(
-                (
-                    "way_followed",
-                    "Quãng đường theo dõi được trong đoạn đo",
-                    "Way over which the vehicle was followed in the gate",
-                ),
-                (
-                    passage.way_m(),
-                    Comparison::AtLeast,
-                    rounded(quality.min_way * site.stretch.length_m, 2),
-                ),
-                "m",
-            ),
-            number(
-                (
-                    "misfit",
-                    "Sai lệch của khung so với xe chạy đều (phần của khung)",
-                    "Deviation of the boxes from those of an evenly driven vehicle (part of the box)",
-                ),
-                (speed.misfit, Comparison::AtMost, quality.max_misfit),
-                "",
-            ),
-            number(
-                (
-                    "calibration_residual",
-                    "Sai số hiệu chuẩn camera",
-                    "Residual of the camera's calibration",
-                ),
-                (residual, Comparison::AtMost, quality.max_residual_m),
-                "m",
-            ),
-        ]
-    }
 }
 
 /// The height of a low camera, where the calibration does not tell it, m.
@@ -581,7 +417,7 @@ impl Rule for Speeding {
         self.passages.len()
     }
 
-    fn outlook(&self, sight: &Sight<'_>) -> Option<Result<String, String>> {
+    fn outlook(&self, sight: &Sight<'_>) -> Option<Outlook> {
         Some(match self.survey(sight) {
             Ok(site) => Ok(self.prospect(&site)),
             Err(doubt) => Err(self.reason(doubt)),

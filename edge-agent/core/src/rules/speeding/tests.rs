@@ -31,7 +31,7 @@ fn who_keeps_to_the_limit_is_measured_and_not_accused() {
         7.2 car#1 at 95.0,25.0
     ",
         &expect![["
-            speed of car#1: 45.0 km/h (44.2 to 45.8)
+            speed of car#1: 45.0 km/h (44.0 to 46.0)
         "]],
     );
 }
@@ -46,7 +46,7 @@ fn who_is_within_the_tolerance_is_not_accused() {
         6.0 car#1 at 95.2,25.0
     ",
         &expect![["
-            speed of car#1: 54.7 km/h (53.8 to 55.7)
+            speed of car#1: 54.7 km/h (53.5 to 55.9)
         "]],
     );
 }
@@ -61,9 +61,9 @@ fn who_is_too_fast_beyond_doubt_is_accused_with_numbers() {
         4.5 car#1 at 95.0,25.0
     ",
         &expect![[r#"
-            speed of car#1: 72.0 km/h (70.8 to 73.2)
+            speed of car#1: 72.0 km/h (70.4 to 73.6)
             speeding starts (revision 1): car#1 since 0.6 until 4.0, decided at 4.0
-                certain_speed: 68.1 > 55.0 km/h [0.6 to 3.7]
+                certain_speed: 67.7 > 55.0 km/h [0.6 to 3.7]
                 looks: 34.0 >= 6.0 [0.6 to 3.7]
                 way_followed: 60.0 >= 36.0 m [0.6 to 3.7]
                 misfit: 0.0 <= 0.15 [0.6 to 3.7]
