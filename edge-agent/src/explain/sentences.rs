@@ -450,7 +450,7 @@ mod tests {
     fn in_english() {
         check(
             Language::En,
-            &expect![[r#"
+            &expect![[r"
             Red-light running
               Event: c9d8b87e-32f2-5469-978d-0293e1c17075
               Who: motorcycle (detector's score 68 %), track t80000000000186a0.0.
@@ -465,14 +465,14 @@ mod tests {
                   class = motorcycle
                   red_for_s = 0.289
               Made by: edge-agent 0.1.0, model yolox-nano.
-        "#]],
-            &expect![[r#"
+        "]],
+            &expect![[r"
             Nearly an event (stopped_vehicle, rule `stopped`)
               Who: nobody in particular.
               When: 2026-11-26 07:00:00.000 (+07:00); nearest at frame 90 (07:00:09.000).
               What failed: dwell.
                 1. Stood for: 9 s; needed: at least 10 s; 1 s missing (FAILED). [frames 0–90, 07:00:00.000–07:00:09.000 (9 s)]
-        "#]],
+        "]],
         );
     }
 
@@ -480,7 +480,7 @@ mod tests {
     fn in_vietnamese() {
         check(
             Language::Vi,
-            &expect![[r#"
+            &expect![[r"
             Vượt đèn đỏ
               Mã sự kiện: c9d8b87e-32f2-5469-978d-0293e1c17075
               Ai: xe máy (độ tin cậy 68 %), vết t80000000000186a0.0.
@@ -495,14 +495,14 @@ mod tests {
                   class = xe máy
                   red_for_s = 0,289
               Được tính bởi: edge-agent 0.1.0, mô hình yolox-nano.
-        "#]],
-            &expect![[r#"
+        "]],
+            &expect![[r"
             Suýt là sự kiện (stopped_vehicle, luật `stopped`)
               Ai: không ai cụ thể.
               Khi nào: 2026-11-26 07:00:00.000 (+07:00); gần nhất ở khung hình 90 (07:00:09.000).
               Không đạt: dwell.
                 1. Thời gian dừng: 9 s; cần ít nhất 10 s; thiếu 1 s (KHÔNG ĐẠT). [khung hình 0–90, 07:00:00.000–07:00:09.000 (9 s)]
-        "#]],
+        "]],
         );
     }
 }
