@@ -211,8 +211,7 @@ impl Queues {
     pub(crate) fn update(
         &mut self,
         moment: &Moment,
-        users: &[Observation],
-        tracks: &[Track],
+        (users, tracks): (&[Observation], &[Track]),
         signals: &SignalBoard,
         sight: &Sight<'_>,
     ) {

@@ -382,7 +382,7 @@ impl Scene {
         let tracks: &[Track] = self.tracker.tracks();
         Observation::collect(tracks, moment.at, &sight, &mut self.observations);
         self.queues
-            .update(moment, &self.observations, tracks, &self.signals, &sight);
+            .update(moment, (&self.observations, tracks), &self.signals, &sight);
         self.marks.assign(tracks, moment.at, self.aspect);
         let frame = FrameView {
             at: moment.at,

@@ -21,6 +21,7 @@ const BRIDGED_S: f64 = 2.0;
 
 /// How long things must last.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_field_names)] // as the keys are written, with their unit
 pub(super) struct Times {
     /// The condition, until it is an event, s.
     pub(super) min_duration_s: f64,
@@ -61,8 +62,7 @@ impl Episode {
     /// near misses are wanted, half of that) and has none.
     pub(super) fn look(
         &mut self,
-        says: Says,
-        times: &Times,
+        (says, times): (Says, &Times),
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
         facts: impl FnOnce(f64) -> BTreeMap<String, Value>,

@@ -342,7 +342,7 @@ impl Rule for Congestion {
         }
         self.most = self.most.max(self.state.slow);
         let mut episode = std::mem::take(&mut self.episode);
-        let is_due = episode.look(says, &self.times, frame, report, |held| self.facts(held));
+        let is_due = episode.look((says, &self.times), frame, report, |held| self.facts(held));
         self.episode = episode;
         if is_due {
             self.decide(frame, report);

@@ -111,7 +111,7 @@ impl Score {
 
     /// The predicate's name, with all that makes the score.
     fn name(&self) -> explain::Name<'static> {
-        let [d, c, t, b, r] = [
+        let [braking, contact, together, course, lies] = [
             self.deceleration,
             self.contact,
             self.together,
@@ -122,12 +122,12 @@ impl Score {
         (
             "score",
             format!(
-                "Điểm va chạm: 0,45 × phanh gấp {d} + 0,25 × sát nhau {c} + 0,15 × dừng cùng lúc \
-                 {t} + 0,15 × lệch hướng {b} + 0,40 × người ngã {r}"
+                "Điểm va chạm: 0,45 × phanh gấp {braking} + 0,25 × sát nhau {contact} + 0,15 × dừng cùng lúc \
+                 {together} + 0,15 × lệch hướng {course} + 0,40 × người ngã {lies}"
             ),
             format!(
-                "Crash score: 0.45 × deceleration {d} + 0.25 × contact {c} + 0.15 × at rest \
-                 together {t} + 0.15 × broken course {b} + 0.40 × somebody lies {r}"
+                "Crash score: 0.45 × deceleration {braking} + 0.25 × contact {contact} + 0.15 × at rest \
+                 together {together} + 0.15 × broken course {course} + 0.40 × somebody lies {lies}"
             ),
         )
     }
@@ -246,78 +246,10 @@ impl Crash {
         }
     }
 
-    /// How long both have stood, if they do and are near each other.
-    fn rest_together(&self, a: &Vehicle, b: &Vehicle, watched: f64) -> Option<f64> {
-        let (since_a, since_b) = (a.rests_since?, b.rests_since?);
-        let is_hidden = |v: &Vehicle| watched - v.seen > HIDDEN_S;
-        let way = a.spot.way_to(&b.spot);
-        let near = match way.basis {
-            Basis::Ground => NEAR.0,
-            Basis::Picture => NEAR.1,
-        };
-        let fits = !is_hidden(a) && !is_hidden(b) && way.vector.length() <= near;
-        fits.then(|| (watched - since_a).min(watched - since_b))
-    }
-
-    fn score(&self, a: &Vehicle, b: &Vehicle, frame: &FrameView<'_>) -> Score {
-        let recent = |v: &Vehicle| {
-            let rests = v.rests_since.unwrap_or(frame.watched);
-            v.jolt
-                .filter(|_| (-RECENT_S..=RECENT_S).contains(&(rests - v.jolted.0)))
-        };
-        let (jolt_a, jolt_b) = (recent(a), recent(b));
-        let hardness = |jolt: Option<Jolt>| {
-            jolt.map_or(0.0, |jolt| match jolt.basis {
-                Basis::Ground => ramp(jolt.deceleration, (4.0, 9.0)),
-                Basis::Picture => ramp(jolt.deceleration, (3.0, 7.0)),
-            })
-        };
-        let contact = if let (Some(from), Some(to)) = (a.middle, b.middle) {
-            let between = to - from;
-            let extent = |v: &Vehicle| {
-                let (length, width) = half_size(v.class).unwrap_or((1.0, 0.5));
-                // Along its course where that is known, else half-way.
-                let along = frame
-                    .queue
-                    .course(v.track)
-                    .and_then(|course| course.ground?.dot(between.unit()?).abs().into())
-                    .unwrap_or(0.7);
-                width + (length - width) * along
-            };
-            let blur = libm::sqrt(a.blur * a.blur + b.blur * b.blur);
-            let gap = between.length() - extent(a) - extent(b) + blur;
-            ramp(gap, (2.0, 0.0))
-        } else {
-            let smaller = (a.bounds.width * a.bounds.height)
-                .min(b.bounds.width * b.bounds.height)
-                .max(1e-12);
-            ramp(a.bounds.overlap(&b.bounds) / smaller, (0.0, 0.15))
-        };
-        let apart = match (a.rests_since, b.rests_since) {
-            (Some(a), Some(b)) => (a - b).abs(),
-            _ => f64::INFINITY,
-        };
-        let crossed = jolt_a
-            .zip(jolt_b)
-            .is_some_and(|(a, b)| a.course.angle_degrees(b.course) > CROSSING_DEG);
-        let thrown = [jolt_a, jolt_b]
-            .into_iter()
-            .flatten()
-            .any(|jolt| jolt.is_thrown);
-        Score {
-            deceleration: hardness(jolt_a).max(hardness(jolt_b)),
-            contact,
-            together: ramp(apart, (5.0, 1.0)),
-            broken_course: f64::from(u8::from(crossed || thrown)),
-            rider_down: f64::from(u8::from(somebody_lies_near(a, b, frame))),
-        }
-    }
-
     fn decide(
         &mut self,
         (first, second): (TrackId, TrackId),
-        standing: f64,
-        score: &Score,
+        (standing, score): (f64, &Score),
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
     ) {
@@ -447,6 +379,73 @@ impl Crash {
     }
 }
 
+/// How long both have stood, if they do and are near each other.
+fn rest_together(a: &Vehicle, b: &Vehicle, watched: f64) -> Option<f64> {
+    let (since_a, since_b) = (a.rests_since?, b.rests_since?);
+    let is_hidden = |v: &Vehicle| watched - v.seen > HIDDEN_S;
+    let way = a.spot.way_to(&b.spot);
+    let near = match way.basis {
+        Basis::Ground => NEAR.0,
+        Basis::Picture => NEAR.1,
+    };
+    let fits = !is_hidden(a) && !is_hidden(b) && way.vector.length() <= near;
+    fits.then(|| (watched - since_a).min(watched - since_b))
+}
+
+fn score(a: &Vehicle, b: &Vehicle, frame: &FrameView<'_>) -> Score {
+    let recent = |v: &Vehicle| {
+        let rests = v.rests_since.unwrap_or(frame.watched);
+        v.jolt
+            .filter(|_| (-RECENT_S..=RECENT_S).contains(&(rests - v.jolted.0)))
+    };
+    let (jolt_a, jolt_b) = (recent(a), recent(b));
+    let hardness = |jolt: Option<Jolt>| {
+        jolt.map_or(0.0, |jolt| match jolt.basis {
+            Basis::Ground => ramp(jolt.deceleration, (4.0, 9.0)),
+            Basis::Picture => ramp(jolt.deceleration, (3.0, 7.0)),
+        })
+    };
+    let contact = if let (Some(from), Some(to)) = (a.middle, b.middle) {
+        let between = to - from;
+        let extent = |v: &Vehicle| {
+            let (length, width) = half_size(v.class).unwrap_or((1.0, 0.5));
+            // Along its course where that is known, else half-way.
+            let along = frame
+                .queue
+                .course(v.track)
+                .and_then(|course| course.ground?.dot(between.unit()?).abs().into())
+                .unwrap_or(0.7);
+            width + (length - width) * along
+        };
+        let blur = libm::sqrt(a.blur * a.blur + b.blur * b.blur);
+        let gap = between.length() - extent(a) - extent(b) + blur;
+        ramp(gap, (2.0, 0.0))
+    } else {
+        let smaller = (a.bounds.width * a.bounds.height)
+            .min(b.bounds.width * b.bounds.height)
+            .max(1e-12);
+        ramp(a.bounds.overlap(&b.bounds) / smaller, (0.0, 0.15))
+    };
+    let apart = match (a.rests_since, b.rests_since) {
+        (Some(a), Some(b)) => (a - b).abs(),
+        _ => f64::INFINITY,
+    };
+    let crossed = jolt_a
+        .zip(jolt_b)
+        .is_some_and(|(a, b)| a.course.angle_degrees(b.course) > CROSSING_DEG);
+    let thrown = [jolt_a, jolt_b]
+        .into_iter()
+        .flatten()
+        .any(|jolt| jolt.is_thrown);
+    Score {
+        deceleration: hardness(jolt_a).max(hardness(jolt_b)),
+        contact,
+        together: ramp(apart, (5.0, 1.0)),
+        broken_course: f64::from(u8::from(crossed || thrown)),
+        rider_down: f64::from(u8::from(somebody_lies_near(a, b, frame))),
+    }
+}
+
 /// Whether a person on foot lies within a few metres of either.
 fn somebody_lies_near(a: &Vehicle, b: &Vehicle, frame: &FrameView<'_>) -> bool {
     let lies = |user: &&Observation| {
@@ -486,7 +485,7 @@ impl Rule for Crash {
         for (index, first) in resting.iter().enumerate() {
             for second in &resting[index + 1..] {
                 let (a, b) = (&self.vehicles[first], &self.vehicles[second]);
-                let Some(standing) = self.rest_together(a, b, frame.watched) else {
+                let Some(standing) = rest_together(a, b, frame.watched) else {
                     continue;
                 };
                 let is_fresh = standing <= self.min_standing_s + RECENT_S;
@@ -496,7 +495,7 @@ impl Rule for Crash {
                 {
                     continue;
                 }
-                let score = self.score(a, b, frame);
+                let score = score(a, b, frame);
                 if score.total() >= least
                     && best
                         .as_ref()
@@ -507,7 +506,7 @@ impl Rule for Crash {
             }
         }
         if let Some((pair, standing, score)) = best {
-            self.decide(pair, standing, &score, frame, report);
+            self.decide(pair, (standing, &score), frame, report);
         }
     }
 

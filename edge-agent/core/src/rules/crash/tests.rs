@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use expect_test::expect;
 
 use crate::rules::testing::{check, events, play, scene};
@@ -39,10 +41,10 @@ fn who_brakes_and_stops_behind_another_has_not_crashed() {
     for tenth in 0..=25_u32 {
         let t = f64::from(tenth) / 10.0;
         let x = stops_at - 12.5 + 10.0 * t - 2.0 * t * t;
-        story += &format!("{:.1} car#2 at {x:.2},30.0\n", 2.0 + t);
+        writeln!(story, "{:.1} car#2 at {x:.2},30.0", 2.0 + t).unwrap();
     }
-    story += &format!("20.0 car#2 at {stops_at},30.0\n");
-    story += &format!("0.0 car#2 at {},30.0\n", stops_at - 32.5);
+    writeln!(story, "20.0 car#2 at {stops_at},30.0").unwrap();
+    writeln!(story, "0.0 car#2 at {},30.0", stops_at - 32.5).unwrap();
     // In order of time.
     let mut lines: Vec<&str> = story.lines().collect();
     let time = |line: &str| line.split(' ').next().unwrap().parse::<f64>().unwrap();

@@ -200,7 +200,7 @@ impl Rule for Queue {
         self.longest_m = self.longest_m.max(self.length_m.unwrap_or(0.0));
         let says = self.says();
         let mut episode = std::mem::take(&mut self.episode);
-        let is_due = episode.look(says, &self.times, frame, report, |held| self.facts(held));
+        let is_due = episode.look((says, &self.times), frame, report, |held| self.facts(held));
         self.episode = episode;
         if is_due {
             self.decide(frame, report);

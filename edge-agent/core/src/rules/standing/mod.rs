@@ -185,11 +185,10 @@ impl Watch {
         let stand = frame.stand(user);
         let is_there = |zones: &[Zone]| zones.iter().any(|z| polygon_contains(&z.points, stand));
         match (zones.is_empty(), classes.is_empty()) {
-            (true, true) => 0.0,
             (false, true) => f64::from(u8::from(is_there(zones))),
             (true, false) => frame.vote_share(user, classes),
             (false, false) if is_there(zones) => frame.vote_share(user, classes),
-            (false, false) => 0.0,
+            (true, true) | (false, false) => 0.0,
         }
     }
 
