@@ -42,6 +42,10 @@ const SHORTEST_PHASE_S: f64 = 1.0;
 const SETTLING_S: f64 = 3.0;
 /// When nothing could be read for as long, a phase may have been missed, s.
 const HIDDEN_S: f64 = 1.0;
+/// The first looks at a head are believed when so many …
+const CLEAR_LOOKS: usize = 3;
+/// … and this part of their weight say the same.
+const CLEAR_SHARE: f64 = 0.75;
 
 /// One source's looks at one signal head.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +57,8 @@ pub(super) struct LampWatch {
     runs: VecDeque<Run>,
     /// The phase that was last believed.
     believed: Option<Believed>,
+    /// The first look.
+    first: Option<EventTime>,
     newest: Option<EventTime>,
 }
 
@@ -109,6 +115,7 @@ impl LampWatch {
         if self.newest.is_some_and(|newest| at <= newest) {
             return None;
         }
+        self.first.get_or_insert(at);
         self.newest = Some(at);
         let is_trusted = confidence.is_finite() && confidence >= config.min_confidence;
         let trusted = if is_trusted {
@@ -178,6 +185,11 @@ impl LampWatch {
             return unknown;
         }
         match self.steady(settled, at) {
+            // Of the first looks at a head, any may have been misread: what
+            // they say is said, but nothing is concluded from it.
+            Some(_) if !self.is_understood(at) && !self.is_clear(settled) => {
+                Verdict::now(settled, at)
+            }
             Some(from) => self.believe(settled, (from, at), config),
             None => unknown,
         }
@@ -198,6 +210,25 @@ impl LampWatch {
         let half = weight_of(None) / 2.0;
         let mut states = self.looks.iter().map(|look| look.state);
         states.find(|state| weight_of(Some(*state)) > half)
+    }
+
+    /// Whether a phase was believed before, or the head has been looked at for
+    /// longer than any flash.
+    fn is_understood(&self, at: EventTime) -> bool {
+        self.believed.is_some()
+            || self
+                .first
+                .is_some_and(|first| at.since(first).0 > LONGEST_FLASH_S)
+    }
+
+    /// Whether three looks or more say the same and hardly one something else.
+    fn is_clear(&self, state: SignalState) -> bool {
+        let weight =
+            |looks: &mut dyn Iterator<Item = &Look>| -> f64 { looks.map(|look| look.weight).sum() };
+        let of = |look: &&Look| look.state == state;
+        let whole = weight(&mut self.looks.iter());
+        self.looks.iter().filter(of).count() >= CLEAR_LOOKS
+            && weight(&mut self.looks.iter().filter(of)) >= CLEAR_SHARE * whole
     }
 
     /// Notes that a look said `state`, the same as the last ones or something new.
@@ -287,10 +318,7 @@ impl LampWatch {
         }
         let mut runs = self.runs.iter().rev();
         let run = runs.next().filter(|run| run.state == state)?;
-        // Of the first looks at a head, any may have been misread.
-        let first = self.runs.front();
-        let is_understood = self.believed.is_some()
-            || first.is_some_and(|first| at.since(first.from).0 > LONGEST_FLASH_S);
+        let is_understood = self.is_understood(at);
         let follows_a_light = runs.next().is_some_and(|before| {
             is_understood
                 && before.state != SignalState::Dark
