@@ -6,6 +6,7 @@
 
 pub mod sentences;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -171,7 +172,7 @@ fn not_found(wanted: &str, events: &[Event]) -> String {
         events.len()
     );
     if let (Some(first), Some(last)) = (events.first(), events.last()) {
-        text.push_str(&format!(", from {} to {}", first.onset, last.onset));
+        let _ok = write!(text, ", from {} to {}", first.onset, last.onset);
     }
     text.push(':');
     for event in events.iter().take(MOST_LISTED) {

@@ -126,8 +126,8 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         ReplaySource::Inputs(path) => {
             replay_inputs(path, request.camera.as_ref(), &config, &mut sink, stop)
         }
-        ReplaySource::Clip(path) => choose_camera(&config, request.camera.as_ref())
-            .and_then(|camera| replay_clip(path, request, &config, camera, &mut sink, stop)),
+        ReplaySource::Clip(_) => choose_camera(&config, request.camera.as_ref())
+            .and_then(|camera| replay_clip(request, &config, camera, &mut sink, stop)),
     };
     let Sink {
         files,
@@ -257,13 +257,13 @@ fn replay_inputs(
 }
 
 fn replay_clip(
-    path: &Path,
     request: &ReplayRequest,
     config: &AgentConfig,
     camera: &CameraConfig,
     sink: &mut Sink,
     stop: &StopFlag,
 ) -> anyhow::Result<Pass> {
+    let path = request.source.path();
     edge_video::init()?;
     let mut clip = ClipReader::open(path, request.start)?;
     let info = clip.info().clone();

@@ -25,9 +25,9 @@ use super::segment::{Cut, SegmentHead};
 /// How often what was written is handed to the system when nothing happens.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How long after a fault until recording is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
+const RETRY_AFTER: Duration = Duration::from_mins(1);
 /// After this long a fault, recording begins again also where somebody is in sight.
-const RESUME_AT_LEAST: Duration = Duration::from_secs(600);
+const RESUME_AT_LEAST: Duration = Duration::from_mins(10);
 /// Room is looked after whenever this much more was written.
 const LOOK_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -184,7 +184,9 @@ impl Segment {
     fn end(self) -> std::io::Result<()> {
         let mut buffer = self.sink.finish()?;
         buffer.flush()?;
-        let counted = buffer.into_inner().map_err(|e| e.into_error())?;
+        let counted = buffer
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
         counted.file.sync_data()
     }
 }
@@ -406,7 +408,7 @@ mod tests {
     const USUAL: Limits = Limits {
         budget: 1 << 30,
         usual: Duration::ZERO,
-        longest: Duration::from_secs(3600),
+        longest: Duration::from_hours(1),
     };
 
     fn head(scene: &Scene, cut: Cut) -> SegmentHead {
@@ -531,7 +533,7 @@ mod tests {
     fn a_segment_that_grows_too_long_is_cut_at_a_calm_moment_then_at_any() {
         let dir = tempfile::tempdir().unwrap();
         let limits = Limits {
-            usual: Duration::from_secs(3600),
+            usual: Duration::from_hours(1),
             longest: Duration::from_millis(200),
             ..USUAL
         };
