@@ -299,14 +299,13 @@ fn replay_clip(
         if !pace.keeps(frame.time.as_micros()) {
             continue;
         }
-        let scene = match &mut scene {
-            Some(scene) => scene,
-            None => {
-                let mut made =
-                    scene_setup::scene(&config.identity, camera, Some(&identity), frame.aspect)?;
-                sink.prepare(&mut made);
-                scene.insert(made)
-            }
+        let scene = if let Some(scene) = &mut scene {
+            scene
+        } else {
+            let mut made =
+                scene_setup::scene(&config.identity, camera, Some(&identity), frame.aspect)?;
+            sink.prepare(&mut made);
+            scene.insert(made)
         };
         if let Some(health) = watch.look(&frame) {
             sink.handle(scene, Input::Health(health))?;

@@ -203,7 +203,7 @@ fn known_distances_do_where_nobody_can_walk() {
         ([5.0, 20.0], [5.0, 32.0]),
     ] {
         let (a, b) = (seen(from, 0.3), seen(to, -0.2));
-        let metres = (from[0] - to[0] as f64).hypot(from[1] - to[1]);
+        let metres = (from[0] - to[0]).hypot(from[1] - to[1]);
         writeln!(
             text,
             "[[distance]]\nfrom = [{:.1}, {:.1}]\nto = [{:.1}, {:.1}]\nmetres = {metres}",

@@ -8,6 +8,7 @@ use serde::Deserialize;
 /// A run whose speed is known: a car with GPS, a laser, a stop watch over a long way.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_field_names)] // keys carry their unit
 pub(super) struct Run {
     /// What it really was.
     pub true_kmh: f64,
@@ -101,7 +102,6 @@ fn from_csv(text: &str) -> anyhow::Result<Vec<Run>> {
 
 /// Error statistics, and what they mean.
 pub(super) fn report(runs: &[Run]) -> String {
-    use std::fmt::Write as _;
     let count = runs.len() as f64;
     let errors: Vec<f64> = runs
         .iter()
@@ -138,11 +138,11 @@ pub(super) fn report(runs: &[Run]) -> String {
             .filter(|(t, low, high)| low <= t && t <= high)
             .count();
         let accused = with_interval.iter().filter(|(t, low, _)| low > t).count();
-        let _ = write!(
-            text,
+        let line = format!(
             "\nintervals hold the truth in {covered} of {} runs (95 % are promised); lower end above the truth: {accused}",
             with_interval.len()
         );
+        text.push_str(&line);
     }
     let off = (scale - 1.0).abs();
     let advice = if off > 2.0 * scale_sigma && off > 0.01 {

@@ -441,9 +441,10 @@ impl Room {
     /// The picture's condition changed. True when the camera's status changed.
     fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
         let camera = &self.setup.config.id;
-        match picture_watch::words(health.condition) {
-            Some(words) => tracing::warn!(%camera, value = health.value, "{}", words.en),
-            None => tracing::info!(%camera, "the picture is well again"),
+        if let Some(words) = picture_watch::words(health.condition) {
+            tracing::warn!(%camera, value = health.value, "{}", words.en);
+        } else {
+            tracing::info!(%camera, "the picture is well again");
         }
         self.picture = health;
         self.handle(Input::Health(health), Some(frame));
