@@ -163,6 +163,34 @@ fn resident_kib() -> anyhow::Result<u64> {
         .context("the system does not say how much memory is resident")
 }
 
+/// What a well-equipped junction watches for; `ZONE` is another zone each time.
+const KINDS: [(&str, &str); 15] = [
+    ("red_light", "line = \"stop\"\nsignal = \"north\""),
+    ("stopped_vehicle", "zone = \"ZONE\"\nmin_dwell_s = 15.0"),
+    (
+        "wrong_way",
+        "zone = \"ZONE\"\ndirection = [[0.5, 0.9], [0.5, 0.3]]",
+    ),
+    ("pedestrian_on_carriageway", "zone = \"ZONE\""),
+    ("loitering", "zone = \"ZONE\"\nmin_dwell_s = 60.0"),
+    ("stop_line", "line = \"stop\"\nsignal = \"north\""),
+    (
+        "speeding",
+        "entry_line = \"stop\"\nexit_line = \"exit\"\nlimit_kmh = 50.0",
+    ),
+    ("wrong_lane", "zone = \"ZONE\"\nclasses = [\"motorcycle\"]"),
+    ("illegal_parking", "zone = \"ZONE\""),
+    ("congestion", "zone = \"ZONE\""),
+    ("crowd", "zone = \"ZONE\""),
+    ("crash", "zone = \"ZONE\""),
+    ("no_helmet", ""),
+    ("solid_line", "lines = [\"exit\"]"),
+    (
+        "custom",
+        "zone = \"ZONE\"\nwhen = \"class == 'truck' && speed_kmh > 30.0 && (hour >= 22 || hour < 5)\"\nfor_s = 1.0",
+    ),
+];
+
 /// The rules of a well-equipped camera, as many as asked for.
 fn scene(cli: &Cli) -> anyhow::Result<Scene> {
     let mut text = String::from(
@@ -195,23 +223,13 @@ fn scene(cli: &Cli) -> anyhow::Result<Scene> {
             y + 0.14
         )?;
     }
-    let kinds: [(&str, &str); 5] = [
-        ("stopped_vehicle", "min_dwell_s = 15.0"),
-        ("wrong_way", "direction = [[0.5, 0.9], [0.5, 0.3]]"),
-        ("pedestrian_on_carriageway", ""),
-        ("loitering", "min_dwell_s = 60.0"),
-        ("red_light", "line = \"stop\"\nsignal = \"north\""),
-    ];
     for rule in 0..cli.rules {
-        let (kind, keys) = kinds[rule % kinds.len()];
-        let zone = if kind == "red_light" {
-            String::new()
-        } else {
-            format!("zone = \"z{}\"", rule % cli.zones.max(1))
-        };
+        let zone = format!("z{}", rule % cli.zones.max(1));
+        let (kind, keys) = KINDS[rule % KINDS.len()];
+        let keys = keys.replace("ZONE", &zone);
         writeln!(
             text,
-            "[[rule]]\nid = \"r{rule}\"\nkind = \"{kind}\"\n{zone}\n{keys}"
+            "[[rule]]\nid = \"r{rule}\"\nkind = \"{kind}\"\n{keys}"
         )?;
     }
     let table: toml::Table = text.parse().context("the bench's own scene")?;

@@ -70,6 +70,22 @@ impl SceneState {
         }
     }
 
+    /// Whether anybody is parked.
+    pub fn has_parked(&self) -> bool {
+        !self.tracker.parked.is_empty()
+    }
+
+    /// This state with those who were parked before a restart.
+    #[must_use]
+    pub fn with_parked(mut self, before: Self) -> Self {
+        self.ranks = (
+            self.ranks.0.max(before.ranks.0),
+            self.ranks.1.max(before.ranks.1),
+        );
+        self.tracker = before.tracker;
+        self
+    }
+
     /// The state to go on with after an `End` that was given only for the sake
     /// of a cut: the clocks and signals of before it, but what the `End` has
     /// settled is not told again. `after` is the state behind the `End`.

@@ -15,6 +15,7 @@ mod diary;
 mod inference;
 mod load;
 mod metrics;
+mod parked;
 mod player;
 mod publisher;
 mod recovery;
@@ -283,6 +284,7 @@ impl Cameras {
                 .as_ref()
                 .map(|store| Recorder::new(Arc::clone(store), camera.id.clone())),
             diary: diary::Diary::new(&around.config.record, &camera.id),
+            parked: parked::ParkedFile::open(&around.config.store.dir, &camera.id),
         };
         scene.check()?;
         if let Some(settings) = settings {

@@ -16,6 +16,7 @@ use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
 
 use super::diary::Diary;
 use super::load::Load;
+use super::parked::ParkedFile;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig, SourceConfig};
@@ -46,6 +47,8 @@ pub(super) struct SceneThread {
     pub(super) recorder: Option<Recorder>,
     /// Where go near misses and coverage, where they are asked for.
     pub(super) diary: Diary,
+    /// Who was parked before the agent was started anew.
+    pub(super) parked: ParkedFile,
 }
 
 impl SceneThread {
@@ -156,6 +159,7 @@ impl Room {
             self.take(work);
         }
         if let Some((last, _)) = self.last {
+            self.setup.parked.write(self.scene.state());
             self.handle(Input::End(last), None);
         }
         if let Some(recorder) = &mut self.setup.recorder {
@@ -185,6 +189,7 @@ impl Room {
             if unseen > 0.0 {
                 self.handle(Input::Tick(last + Seconds(unseen)), None);
             }
+            self.setup.parked.keep(|| self.scene.state());
         } else if let Some((told, since)) = self.stream {
             // A camera that never came is lost, too.
             let passed = Seconds(since.elapsed().as_secs_f64());
@@ -260,10 +265,16 @@ impl Room {
     }
 
     /// Makes the scene anew when the picture's proportions are not what the
-    /// calibration was computed for. Happens once, at the first frame.
+    /// calibration was computed for, and where somebody was parked before the
+    /// agent was started anew. Happens once, at the first frame.
     fn fit(&mut self, aspect: f64) {
+        if self.last.is_some() {
+            return;
+        }
         let is_calibrated = self.setup.config.calibration.is_some();
-        if !is_calibrated || self.last.is_some() || (aspect - self.aspect).abs() < 1e-3 {
+        let is_reshaped = is_calibrated && (aspect - self.aspect).abs() >= 1e-3;
+        let parked = self.setup.parked.take();
+        if !is_reshaped && parked.is_none() {
             return;
         }
         let mut state = self.scene.state();
@@ -271,6 +282,9 @@ impl Room {
             // A case of the camera itself goes on; the new scene would not know of it.
             self.show(Input::End(super::now()), None);
             state = state.beyond_end(&self.scene.state());
+        }
+        if let Some(parked) = parked {
+            state = state.with_parked(parked);
         }
         self.renew(Cut::Resumed, aspect, state);
     }
