@@ -37,6 +37,7 @@ const EAGER: &str = r#"
         { id = "a", kind = "stopped_vehicle", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0 },
         { id = "b", kind = "loitering", zone = "z", min_dwell_s = 1.0, max_exit_s = 1.0 },
         { id = "c", kind = "pedestrian_on_carriageway", zone = "z", min_duration_s = 0.5 },
+        { id = "driver", kind = "wrong_way_driver", zone = "z", direction = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.5 },
         { id = "d", kind = "wrong_way", zone = "z", direction = [[0.1, 0.5], [0.9, 0.5]], min_duration_s = 0.5, min_distance_heights = 0.5 },
         { id = "e", kind = "red_light", line = "l", signal = "g", grace_s = 0.1, min_travel_heights = 0.3 },
         { id = "s1", kind = "illegal_stop", zone = "z", min_dwell_s = 1.0, update_every_s = 2.0, keep_s = 5.0, queue_excuses_s = 1.0 },

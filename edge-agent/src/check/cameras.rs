@@ -22,7 +22,7 @@ const AT_A_TIME: usize = 8;
 
 /// What can be said of a camera without asking it.
 pub(super) fn text_only(config: &AgentConfig, camera: &CameraConfig) -> Finding {
-    let aspect = camera.source.expected_aspect();
+    let aspect = camera.expected_aspect();
     finding(camera, &[], scene(config, camera, aspect, None))
 }
 
@@ -124,7 +124,7 @@ fn watched(
             return finding(
                 camera,
                 &[Err(reason)],
-                scene(config, camera, camera.source.expected_aspect(), None),
+                scene(config, camera, camera.expected_aspect(), None),
             );
         }
     };

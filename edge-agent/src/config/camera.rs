@@ -46,6 +46,18 @@ pub struct CameraConfig {
     pub digest: Digest,
 }
 
+impl CameraConfig {
+    /// Width over height of the pictures, as far as it is known before the first
+    /// one: as in the calibration's still, or as most cameras have it.
+    pub fn expected_aspect(&self) -> f64 {
+        let calibrated = self.calibration.as_ref().and_then(|c| c.loaded.as_ref());
+        match (&self.source, calibrated) {
+            (SourceConfig::Rtsp(_), Some(file)) => file.aspect(),
+            (source, _) => source.expected_aspect(),
+        }
+    }
+}
+
 /// The keys of `[[camera]]` that are not edge-core's.
 #[derive(Debug, Deserialize)]
 struct CameraKeys {

@@ -19,7 +19,7 @@ use super::load::Load;
 use super::parked::ParkedFile;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
-use crate::config::{BoxIdentity, CameraConfig, SourceConfig};
+use crate::config::{BoxIdentity, CameraConfig};
 use crate::picture_watch::{self, PictureWatch};
 use crate::recording::rolling::Recorder;
 use crate::recording::{Cut, SegmentHead};
@@ -30,8 +30,6 @@ use crate::stills::Canvas;
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// A tick is this far behind the true time.
 const TICK_BEHIND_S: f64 = 5.0;
-/// Picture proportions until the first frame has told the true ones.
-const USUAL_ASPECT: f64 = 16.0 / 9.0;
 
 /// All that the thread needs.
 pub(super) struct SceneThread {
@@ -70,6 +68,7 @@ impl SceneThread {
             frozen: false,
             watch: PictureWatch::new(&self.config.health),
             picture: Health::default(),
+            is_misfit: false,
             stream: None,
             outputs: Vec::new(),
             load: Load::new(&self.state.status()),
@@ -94,10 +93,7 @@ impl SceneThread {
     }
 
     fn first_aspect(&self) -> f64 {
-        match &self.config.source {
-            SourceConfig::Recording(recording) => recording.aspect,
-            SourceConfig::Rtsp(_) => USUAL_ASPECT,
-        }
+        self.config.expected_aspect()
     }
 }
 
@@ -116,6 +112,9 @@ struct Room {
     watch: PictureWatch,
     /// What the watch over the picture said last.
     picture: Health,
+    /// Whether the calibration is of pictures of another shape: no look at the
+    /// picture makes that well.
+    is_misfit: bool,
     /// What the scene was told of the stream, and when: lost or frozen.
     stream: Option<(Health, Instant)>,
     outputs: Vec<Output>,
@@ -326,7 +325,18 @@ impl Room {
         let mut scene = match self.setup.scene(aspect) {
             Ok(scene) => scene,
             Err(error) => {
-                tracing::error!(camera = %self.setup.config.id, %error, "going on with the old scene");
+                tracing::error!(
+                    camera = %self.setup.config.id, %error,
+                    "the rules are suspended, because places in these pictures are not known"
+                );
+                self.is_misfit = true;
+                self.picture = Health {
+                    time: super::now(),
+                    since: super::now(),
+                    condition: Condition::Unknown,
+                    ..Health::default()
+                };
+                self.show(Input::Health(self.picture), None);
                 return;
             }
         };
@@ -454,6 +464,9 @@ impl Room {
 
     /// The picture's condition changed. True when the camera's status changed.
     fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
+        if self.is_misfit {
+            return false;
+        }
         let camera = &self.setup.config.id;
         if let Some(words) = picture_watch::words(health.condition) {
             tracing::warn!(%camera, value = health.value, "{}", words.en);

@@ -121,6 +121,7 @@ static CATALOGUE: &[RuleEntry] = &[
     stopped_vehicle::ENTRY,
     wrong_lane::ENTRY,
     wrong_way::ENTRY,
+    wrong_way::DRIVER,
 ];
 
 /// Every kind of rule that a configuration may ask for.

@@ -29,7 +29,7 @@ use crate::geometry::Vector;
 pub const MOST_LOOKS: usize = 64;
 
 /// One look at a road user in the gate.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Look {
     /// When, in seconds since the passage's first look.
     pub t: f64,
@@ -44,7 +44,9 @@ pub struct Looks {
     /// Means of `stride` looks each.
     kept: Vec<Look>,
     stride: usize,
-    pending: Vec<Look>,
+    /// Sum and number of those that are not yet a mean: a vehicle that stands
+    /// in the gate for days must not be a list of days.
+    pending: (Look, usize),
     /// The first and the last with the vehicle's middle in the gate.
     within: Option<(Look, Look)>,
     count: usize,
@@ -63,20 +65,22 @@ impl Looks {
         if is_within {
             self.within.get_or_insert((look, look)).1 = look;
         }
-        self.pending.push(look);
-        if self.pending.len() < self.stride {
+        let (sum, pending) = &mut self.pending;
+        sum.add(&look);
+        *pending += 1;
+        if *pending < self.stride {
             return;
         }
         if self.kept.len() == MOST_LOOKS {
             let merged: Vec<Look> = self.kept.chunks(2).filter_map(mean).collect();
             self.kept = merged;
             self.stride *= 2;
-            if self.pending.len() < self.stride {
+            if self.pending.1 < self.stride {
                 return;
             }
         }
-        self.kept.extend(mean(&self.pending));
-        self.pending.clear();
+        let (sum, pending) = std::mem::take(&mut self.pending);
+        self.kept.push(sum.times(1.0 / pending as f64));
     }
 
     /// How many looks were taken.
@@ -94,23 +98,30 @@ impl Looks {
     }
 }
 
-/// The mean of consecutive looks: over a few frames a box moves evenly.
-fn mean(looks: &[Look]) -> Option<Look> {
-    if looks.is_empty() {
-        return None;
-    }
-    let part = 1.0 / looks.len() as f64;
-    let mut mean = Look {
-        t: 0.0,
-        edges: [0.0; 4],
-    };
-    for look in looks {
-        mean.t += look.t * part;
-        for (sum, edge) in mean.edges.iter_mut().zip(look.edges) {
-            *sum += edge * part;
+impl Look {
+    fn add(&mut self, other: &Self) {
+        self.t += other.t;
+        for (sum, edge) in self.edges.iter_mut().zip(other.edges) {
+            *sum += edge;
         }
     }
-    Some(mean)
+
+    fn times(mut self, factor: f64) -> Self {
+        self.t *= factor;
+        for edge in &mut self.edges {
+            *edge *= factor;
+        }
+        self
+    }
+}
+
+/// The mean of consecutive looks: over a few frames a box moves evenly.
+fn mean(looks: &[Look]) -> Option<Look> {
+    let mut sum = Look::default();
+    for look in looks {
+        sum.add(look);
+    }
+    (!looks.is_empty()).then(|| sum.times(1.0 / looks.len() as f64))
 }
 
 /// A stretch of road between two lines, on the ground.

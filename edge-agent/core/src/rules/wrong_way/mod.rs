@@ -14,6 +14,7 @@ use crate::geometry::{Vector, polygon_contains};
 use crate::observation::{Basis, FrameView, Length, Observation, Way};
 use crate::tracker::Spot;
 
+/// The violation: against a lane.
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "wrong_way",
     title: ("Đi ngược chiều", "Wrong-way driving"),
@@ -24,53 +25,67 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     severity: Severity::Critical,
     guide: include_str!("README.md"),
     needs: &[],
-    params: &[
-        Param::new("zone", Form::Zone, "the lane or carriageway"),
-        Param::new(
-            "direction",
-            Form::Direction,
-            "the way that traffic goes there, from one point to another",
-        ),
-        Param::number(
-            "min_angle_deg",
-            (120.0, "°"),
-            (90.0, 179.0),
-            "how far off the direction a course must be",
-        ),
-        Param::number(
-            "min_duration_s",
-            (2.0, "s"),
-            (0.0, 600.0),
-            "how long it must have gone against the direction",
-        ),
-        Param::number(
-            "min_distance_m",
-            (10.0, "m"),
-            (0.5, 1_000.0),
-            "how far it must have gone against the direction (calibrated cameras)",
-        ),
-        Param::number(
-            "min_distance_heights",
-            (3.0, "box heights"),
-            (0.2, 100.0),
-            "how far it must have gone against the direction (without calibration)",
-        ),
-        Param::number(
-            "min_speed_kmh",
-            (5.0, "km/h"),
-            (0.0, 100.0),
-            "slower is reversing, not driving (calibrated cameras)",
-        ),
-        Param::number(
-            "min_speed_heights_per_s",
-            (0.4, "box heights per s"),
-            (0.0, 50.0),
-            "slower is reversing, not driving (without calibration)",
-        ),
-        Param::new("classes", Form::Classes(WHEELS), "which vehicles"),
-    ],
+    params: PARAMS,
     read,
 };
+
+/// The incident: against a whole carriageway, where others are in danger
+/// within seconds.
+pub(super) const DRIVER: RuleEntry = RuleEntry {
+    kind: "wrong_way_driver",
+    title: ("Xe đi ngược chiều trên đường một chiều", "Wrong-way driver"),
+    summary: (
+        "Xe chạy ngược chiều trên phần đường xe chạy: báo ngay trong vài giây",
+        "A vehicle drives against the traffic of a carriageway: told within seconds",
+    ),
+    ..ENTRY
+};
+
+const PARAMS: &[Param] = &[
+    Param::new("zone", Form::Zone, "the lane or carriageway"),
+    Param::new(
+        "direction",
+        Form::Direction,
+        "the way that traffic goes there, from one point to another",
+    ),
+    Param::number(
+        "min_angle_deg",
+        (120.0, "°"),
+        (90.0, 179.0),
+        "how far off the direction a course must be",
+    ),
+    Param::number(
+        "min_duration_s",
+        (2.0, "s"),
+        (0.0, 600.0),
+        "how long it must have gone against the direction",
+    ),
+    Param::number(
+        "min_distance_m",
+        (10.0, "m"),
+        (0.5, 1_000.0),
+        "how far it must have gone against the direction (calibrated cameras)",
+    ),
+    Param::number(
+        "min_distance_heights",
+        (3.0, "box heights"),
+        (0.2, 100.0),
+        "how far it must have gone against the direction (without calibration)",
+    ),
+    Param::number(
+        "min_speed_kmh",
+        (5.0, "km/h"),
+        (0.0, 100.0),
+        "slower is reversing, not driving (calibrated cameras)",
+    ),
+    Param::number(
+        "min_speed_heights_per_s",
+        (0.4, "box heights per s"),
+        (0.0, 50.0),
+        "slower is reversing, not driving (without calibration)",
+    ),
+    Param::new("classes", Form::Classes(WHEELS), "which vehicles"),
+];
 
 /// A course is taken over this long, s …
 const CHORD_S: f64 = 0.8;
