@@ -467,6 +467,11 @@ impl Scene {
                 let misses = near.take(*track, self.rules.len());
                 out.extend(misses.into_iter().map(Output::NearMiss));
             }
+            // Somebody may have been judged under a name that was given up
+            // before: of an empty road everything is told.
+            if self.tracker.tracks().is_empty() {
+                out.extend(near.take_all().into_iter().map(Output::NearMiss));
+            }
         }
     }
 
