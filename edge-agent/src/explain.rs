@@ -94,8 +94,8 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Stri
             }
         }
     }
-    let (_, warnings) = player.finish(true);
-    for warning in &warnings {
+    let played = player.finish(true);
+    for warning in &played.warnings {
         eprintln!("warning: {warning}");
     }
     let case = match cases.as_slice() {
