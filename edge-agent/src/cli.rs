@@ -296,7 +296,10 @@ impl Cli {
                 config,
                 command,
             } => models(models_dirs, config.as_deref(), command),
-            Command::Rules { kind } => finish(rules_command::tell(kind.as_deref())),
+            Command::Rules { kind } => match rules_command::tell(kind.as_deref()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => faulty(&error),
+            },
         }
     }
 
@@ -335,9 +338,13 @@ fn run(config: &Path, record: RecordArgs, stop: &StopFlag) -> ExitCode {
 }
 
 fn explain(args: ExplainArgs, stop: &StopFlag) -> ExitCode {
-    if let Err(faults) = AgentConfig::load(&args.config) {
-        eprintln!("{faults}");
-        return ExitCode::from(FAULTY);
+    if let Some(code) = refused(&args.config, args.camera.as_ref()) {
+        return code;
+    }
+    if args.event.trim().is_empty() {
+        return faulty(&anyhow::anyhow!(
+            "which event? give its id, or the beginning of it"
+        ));
     }
     let request = ExplainRequest {
         event: args.event,
@@ -354,9 +361,8 @@ fn explain(args: ExplainArgs, stop: &StopFlag) -> ExitCode {
 }
 
 fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
-    if let Err(faults) = AgentConfig::load(&args.config) {
-        eprintln!("{faults}");
-        return ExitCode::from(FAULTY);
+    if let Some(code) = refused(&args.config, args.camera.as_ref()) {
+        return code;
     }
     let quiet = args.quiet;
     let source = match (args.inputs, args.clip) {
@@ -400,7 +406,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                     outcome.frames
                 );
             }
-            if outcome.frames == 0 {
+            if outcome.frames == 0 || outcome.unreadable > 0 {
                 ExitCode::from(FAILED)
             } else {
                 ExitCode::SUCCESS
@@ -468,6 +474,26 @@ fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsComma
         }
         ModelsCommand::Verify { model } => finish(models_command::verify(&store, model.as_ref())),
     }
+}
+
+/// The command line cannot be meant.
+fn faulty(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(FAULTY)
+}
+
+/// Ends here when the configuration is faulty or has no such camera.
+fn refused(config: &Path, camera: Option<&CameraId>) -> Option<ExitCode> {
+    let config = match AgentConfig::load(config) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return Some(ExitCode::from(FAULTY));
+        }
+    };
+    camera?;
+    let chosen = replay::choose_camera(&config, camera);
+    chosen.err().map(|error| faulty(&error))
 }
 
 fn finish(result: anyhow::Result<()>) -> ExitCode {

@@ -5,6 +5,7 @@
 //! the clip, otherwise on a schematic of zones, lines and boxes.
 
 pub mod sentences;
+mod words;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use anyhow::{Context as _, bail};
 use edge_core::{NearMiss, Output, Scene};
 use edge_video::{ClipReader, Frame};
 use protocol::evidence::EvidenceRole;
-use protocol::{CameraId, Event, EventTime, NormBox, Phase};
+use protocol::{CameraId, Event, EventTime, NormBox, ObjectClass, Phase};
 
 use crate::config::AgentConfig;
 use crate::live::StopFlag;
@@ -53,7 +54,7 @@ pub struct ExplainRequest {
 struct Case {
     revisions: Vec<Event>,
     /// Everybody in sight when it was decided.
-    road_users: Vec<(NormBox, String)>,
+    road_users: Vec<(NormBox, ObjectClass)>,
     aspect: f64,
 }
 
@@ -93,8 +94,8 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Stri
             }
         }
     }
-    let (_, warnings) = player.finish(true);
-    for warning in &warnings {
+    let played = player.finish(true);
+    for warning in &played.warnings {
         eprintln!("warning: {warning}");
     }
     let case = match cases.as_slice() {
@@ -120,13 +121,18 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Stri
     if request.near_misses {
         let event = &case.revisions[0];
         let of_same = |miss: &&NearMiss| event.actors.iter().any(|a| a.track == miss.subject);
-        for miss in misses.iter().filter(of_same) {
+        let mut of_same = misses.iter().filter(of_same).peekable();
+        if of_same.peek().is_none() {
+            text.push('\n');
+            text.push_str(teller.no_near_misses());
+        }
+        for miss in of_same {
             text.push('\n');
             text.push_str(&teller.near_miss(miss));
         }
     }
     if let Some(path) = &request.still {
-        draw(path, case, request, &camera.scene)?;
+        draw(path, case, request, &camera.scene, &teller)?;
     }
     Ok(text)
 }
@@ -142,7 +148,7 @@ fn take(cases: &mut Vec<Case>, event: Event, scene: &Scene, aspect: f64) {
     let road_users = scene
         .tracks()
         .filter(|track| track.is_seen)
-        .map(|track| (track.bounds, track.class.to_string()))
+        .map(|track| (track.bounds, track.class))
         .collect();
     cases.push(Case {
         revisions: vec![event],
@@ -190,6 +196,7 @@ fn draw(
     case: &Case,
     request: &ExplainRequest,
     scene: &edge_core::SceneConfig,
+    teller: &Teller,
 ) -> anyhow::Result<()> {
     let event = &case.revisions[0];
     let frame = request
@@ -201,10 +208,14 @@ fn draw(
         Some(frame) => Canvas::Frame(frame),
         None => Canvas::Schematic {
             aspect: case.aspect,
-            road_users: case.road_users.clone(),
+            road_users: case
+                .road_users
+                .iter()
+                .map(|(bounds, class)| (*bounds, teller.class(*class).to_owned()))
+                .collect(),
         },
     };
-    let stills = stills::draw(event, scene, &canvas)?;
+    let stills = stills::draw(event, scene, &canvas, teller)?;
     let still = stills
         .iter()
         .find(|still| still.role == EvidenceRole::StillAnnotated)

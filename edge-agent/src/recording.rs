@@ -28,7 +28,7 @@ const MAX_KEPT_BYTES: u64 = 512 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// The file itself.
-    #[error("recording {path}: {error}; {}", next_step(error))]
+    #[error("recording {path}: {error}; {}", next_step(path, error))]
     File {
         /// Which file.
         path: PathBuf,
@@ -60,8 +60,8 @@ pub enum RecordingError {
     },
     /// A line that is not an input.
     #[error(
-        "recording {path}, line {line}: not an input of a scene: {reason}; make it again with \
-         `edge-agent replay CLIP --record-inputs FILE`"
+        "recording {path}, line {line}: not an input of a scene: {reason}; {}",
+        again(path)
     )]
     Line {
         /// Which file.
@@ -88,9 +88,15 @@ pub enum RecordingError {
 }
 
 /// What somebody with this file can do about it.
-fn next_step(error: &std::io::Error) -> &'static str {
+fn next_step(path: &Path, error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind;
     match error.kind() {
+        ErrorKind::NotFound if is_segment_name(path) => {
+            "correct the path; or the oldest recordings were deleted for room, see [record] budget"
+        }
+        ErrorKind::NotFound if !is_recording(path) => {
+            "correct the path: a recording, or the folder that `edge-agent run --record` writes"
+        }
         ErrorKind::NotFound => {
             "correct the path, or make it with `edge-agent replay CLIP --record-inputs FILE`"
         }
@@ -100,6 +106,23 @@ fn next_step(error: &std::io::Error) -> &'static str {
         }
         _ => "check that it is a file and that its disk is sound",
     }
+}
+
+/// Where another one comes from.
+fn again(path: &Path) -> &'static str {
+    if is_segment_name(path) {
+        "it is damaged and cannot be made again; copy it anew, or replay its whole folder, which \
+         leaves damaged recordings out"
+    } else {
+        "make it again with `edge-agent replay CLIP --record-inputs FILE`"
+    }
+}
+
+/// Whether it is called as `run --record` calls its files: `00000042-20261126T…`.
+fn is_segment_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = name.split_once('-').map_or("", |(number, _)| number);
+    is_recording(path) && number.len() == 8 && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn which(names: &[String]) -> String {
@@ -176,8 +199,9 @@ impl RecordingReader {
         })
     }
 
-    /// Whether a segment was found to have no proper end: the agent was killed
-    /// while it wrote. What was read until then is whole.
+    /// Whether it was found to have no proper end: a segment of an agent that was
+    /// killed while it wrote, or a plain file whose last line is cut. What was
+    /// read until then is whole.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -203,8 +227,11 @@ impl RecordingReader {
                 self.is_cut = true;
                 Ok(None)
             }
-            // A plain file: its last line has no end.
-            Err(RecordingError::Line { .. }) if self.is_segment && !self.text.ends_with('\n') => {
+            // A plain file: its last line has no end. A file of nothing but such a
+            // line is something else.
+            Err(RecordingError::Line { .. })
+                if (self.is_segment || self.line > 1) && !self.text.ends_with('\n') =>
+            {
                 self.is_cut = true;
                 Ok(None)
             }
@@ -282,6 +309,10 @@ impl RecordingReader {
             }
             has_detections |= matches!(input, Input::Detections(_));
             take(input);
+        }
+        if self.is_cut {
+            let path = self.path.display();
+            tracing::warn!(%path, "the recording's last line is cut; it is played as far as it goes");
         }
         if has_detections {
             Ok(())
@@ -479,6 +510,28 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_whose_last_line_is_cut_is_read_as_far_as_it_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let line = serde_json::to_string(&detections(1)).unwrap() + "\n";
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let mut reader = RecordingReader::open(&path).unwrap();
+            let mut inputs = 0;
+            while let Ok(Some(_)) = reader.next_input() {
+                inputs += 1;
+            }
+            (inputs, reader.is_cut())
+        };
+        let three = line.repeat(3);
+        assert_eq!(read(&three), (3, false));
+        assert_eq!(read(three.trim_end()), (3, false));
+        assert_eq!(read(&three[..three.len() - 9]), (2, true));
+        // Nothing but a part of a line is no recording.
+        assert_eq!(read(&line[..line.len() - 9]), (0, false));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_file_comes_with_the_next_step() {
         let dir = tempfile::tempdir().unwrap();
         let cut = dir.path().join("cut.jsonl.gz");
@@ -491,7 +544,12 @@ mod tests {
         let binary = dir.path().join("binary.jsonl");
         std::fs::write(&binary, [0xff, 0xfe, b'\n']).unwrap();
         for (path, step) in [
-            (dir.path().join("nowhere.jsonl"), "correct the path"),
+            (dir.path().join("nowhere.jsonl"), "--record-inputs"),
+            (
+                dir.path().join("00000042-20261126T070000Z.inputs.jsonl.gz"),
+                "deleted for room",
+            ),
+            (dir.path().join("nowhere"), "`edge-agent run --record`"),
             (cut, "it is cut, damaged"),
             (plain, "it is cut, damaged"),
             (binary, "it is cut, damaged"),

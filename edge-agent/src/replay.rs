@@ -27,6 +27,7 @@ use crate::recording::is_recording;
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
+use inputs::Played;
 pub(crate) use inputs::{Player, choose_camera};
 use outputs::{Files, refuse_collisions};
 
@@ -96,12 +97,15 @@ pub struct ReplayOutcome {
     pub frames: u64,
     /// What was wrong with the clip.
     pub warnings: Vec<String>,
+    /// Files of a folder that could not be read, or not to their end.
+    pub unreadable: usize,
 }
 
 /// What one pass over a clip or recording gave.
 struct Pass {
     frames: u64,
     warnings: Vec<String>,
+    unreadable: usize,
     /// Whether it came to the end, and was not told to stop before.
     is_whole: bool,
 }
@@ -139,6 +143,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         Ok(Pass {
             frames,
             mut warnings,
+            unreadable,
             is_whole,
         }) => {
             if is_whole {
@@ -152,6 +157,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 coverage,
                 frames,
                 warnings,
+                unreadable,
             })
         }
         // The first fault is the one to mend; a second one would hide it.
@@ -248,10 +254,15 @@ fn replay_inputs(
             break;
         }
     }
-    let (frames, warnings) = player.finish(is_whole);
+    let Played {
+        frames,
+        warnings,
+        unreadable,
+    } = player.finish(is_whole);
     Ok(Pass {
         frames,
         warnings,
+        unreadable,
         is_whole,
     })
 }
@@ -336,6 +347,7 @@ fn replay_clip(
     Ok(Pass {
         frames,
         warnings,
+        unreadable: 0,
         is_whole,
     })
 }

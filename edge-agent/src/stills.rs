@@ -5,6 +5,8 @@ use edge_video::Frame;
 use protocol::Event;
 use protocol::evidence::EvidenceRole;
 
+use crate::explain::sentences::Teller;
+
 /// What a still is drawn on.
 pub enum Canvas<'a> {
     /// The picture of the camera.
@@ -39,19 +41,27 @@ pub enum StillError {
     Drawing(String),
 }
 
-/// Draws the stills of `event`.
+/// Draws the stills of `event`, with the words and local times of `teller`. The
+/// annotated one is higher than the picture: its legend stands below.
 #[cfg(feature = "cv")]
 pub fn draw(
     event: &Event,
     scene: &SceneConfig,
     canvas: &Canvas<'_>,
+    teller: &Teller,
 ) -> Result<Vec<Still>, StillError> {
-    drawing::draw(event, scene, canvas).map_err(|error| StillError::Drawing(error.to_string()))
+    drawing::draw(event, scene, canvas, teller)
+        .map_err(|error| StillError::Drawing(error.to_string()))
 }
 
 /// Says that there are none.
 #[cfg(not(feature = "cv"))]
-pub fn draw(_: &Event, _: &SceneConfig, _: &Canvas<'_>) -> Result<Vec<Still>, StillError> {
+pub fn draw(
+    _: &Event,
+    _: &SceneConfig,
+    _: &Canvas<'_>,
+    _: &Teller,
+) -> Result<Vec<Still>, StillError> {
     Err(StillError::NotBuilt)
 }
 
@@ -61,11 +71,9 @@ pub(crate) mod drawing {
     use edge_stills::{Emphasis, I420Planes, Overlay, OverlayBox, Picture, StillError};
     use edge_video::Frame;
     use protocol::Event;
-    use protocol::TimeQuality;
-    use protocol::event::Value;
     use protocol::evidence::EvidenceRole;
 
-    use super::{Canvas, Still};
+    use super::{Canvas, Still, Teller};
 
     /// Quality of evidence JPEGs: plates stay legible, a 1080p still is about 400 kB.
     const JPEG_QUALITY: u8 = 90;
@@ -92,13 +100,15 @@ pub(crate) mod drawing {
         event: &Event,
         scene: &SceneConfig,
         canvas: &Canvas<'_>,
+        teller: &Teller,
     ) -> Result<Vec<Still>, StillError> {
         let mut picture = match canvas {
             Canvas::Frame(frame) => picture(frame)?,
             Canvas::Schematic { aspect, road_users } => schematic(*aspect, road_users, scene)?,
         };
         let clean = picture.jpeg(JPEG_QUALITY)?;
-        picture.draw(&overlay(event, scene))?;
+        picture.draw(&overlay(event, scene, teller))?;
+        picture.add_legend(&teller.legend(event))?;
         let annotated = picture.jpeg(JPEG_QUALITY)?;
         Ok(vec![
             Still {
@@ -165,67 +175,17 @@ pub(crate) mod drawing {
         overlay
     }
 
-    fn overlay(event: &Event, scene: &SceneConfig) -> Overlay {
+    fn overlay(event: &Event, scene: &SceneConfig, teller: &Teller) -> Overlay {
         let mut overlay = geometry(scene, Some(event));
         for actor in &event.actors {
             overlay.boxes.push(OverlayBox {
                 bounds: actor.bounds,
-                label: format!("{} {:.0} %", actor.class, actor.score * 100.0),
+                label: teller.beside(actor),
                 emphasis: Emphasis::Accused,
             });
             overlay.paths.push((actor.path.clone(), Emphasis::Accused));
         }
-        let place = event.place.as_ref().map_or("", |place| place.name.as_str());
-        overlay
-            .caption
-            .push(format!("{} · {}", event.title.vi, event.title.en));
-        overlay.caption.push(format!(
-            "{} ({}) · {} {} {place}",
-            event.decided.time,
-            clock(event.time_quality),
-            event.site,
-            event.camera
-        ));
-        overlay.caption.extend(event.explanation.iter().map(|p| {
-            format!(
-                "{}: {} {} {} {}",
-                p.label.vi,
-                text(&p.value),
-                comparison(p.comparison),
-                text(&p.threshold),
-                p.unit
-            )
-        }));
         overlay.banner = event.simulated.then(|| "MÔ PHỎNG · SIMULATION".to_owned());
         overlay
-    }
-
-    fn clock(quality: TimeQuality) -> &'static str {
-        match quality {
-            TimeQuality::Rtcp => "đồng hồ camera",
-            TimeQuality::Arrival => "giờ nhận hình",
-            TimeQuality::Media => "giờ đoạn phim",
-            TimeQuality::Unknown => "không rõ giờ",
-        }
-    }
-
-    fn text(value: &Value) -> String {
-        match value {
-            Value::Flag(true) => "có".to_owned(),
-            Value::Flag(false) => "không".to_owned(),
-            Value::Number(number) => format!("{number}"),
-            Value::Text(text) => text.clone(),
-        }
-    }
-
-    fn comparison(comparison: protocol::event::Comparison) -> &'static str {
-        use protocol::event::Comparison;
-        match comparison {
-            Comparison::AtLeast => "≥",
-            Comparison::MoreThan => ">",
-            Comparison::AtMost => "≤",
-            Comparison::LessThan => "<",
-            Comparison::Is => "=",
-        }
     }
 }

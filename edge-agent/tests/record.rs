@@ -232,6 +232,38 @@ fn every_segment_and_all_of_them_give_what_was_published() {
     assert!(stderr.contains("another configuration"), "{stderr}");
 
     explains(dir.path(), &config, &all);
+    damaged(dir.path(), &config);
+}
+
+/// One damaged segment keeps none of the others from being replayed.
+fn damaged(dir: &Path, config: &Path) {
+    let segments = segments(dir);
+    let others: Vec<String> = [&segments[0], &segments[2]]
+        .iter()
+        .flat_map(|segment| replay(segment, config, &["--quiet"]).0)
+        .collect();
+    std::fs::write(&segments[1], "no longer what it was").unwrap();
+    let record = dir.join("record");
+    let (code, stdout, stderr) = agent(&[
+        "replay",
+        "--inputs",
+        record.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let name = segments[1].file_name().unwrap().to_str().unwrap();
+    assert!(
+        stderr.contains(name) && stderr.contains("left out"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("--record-inputs"), "{stderr}");
+    assert!(
+        others
+            .iter()
+            .all(|event| stdout.lines().any(|line| line == event)),
+        "{stderr}"
+    );
 }
 
 /// `explain` of one of these events, in both languages, with a still.

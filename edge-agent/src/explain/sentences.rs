@@ -11,6 +11,8 @@ use protocol::event::{Actor, Comparison, FrameTime, Phase, Value, Words};
 use protocol::units::Seconds;
 use protocol::{Event, EventTime, ObjectClass, Predicate, TimeQuality};
 
+use super::words;
+
 /// In which language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
@@ -26,6 +28,11 @@ impl Language {
             Self::Vi => vi,
             Self::En => en,
         }
+    }
+
+    /// What a class is called.
+    pub(crate) fn class(self, class: ObjectClass) -> &'static str {
+        self.pick(words::class(class.as_str()), class.as_str())
     }
 
     fn of(self, words: &Words) -> &str {
@@ -88,6 +95,10 @@ impl Teller {
         if !facts.facts.is_empty() {
             line(&mut text, say("Số liệu:", "Facts:"));
             for (name, value) in &facts.facts {
+                let name = match words::fact(name) {
+                    Some((vi, en)) => format!("{} ({name})", say(vi, en)),
+                    None => name.clone(),
+                };
                 line(&mut text, &format!("    {name} = {}", self.value(value)));
             }
         }
@@ -150,6 +161,14 @@ impl Teller {
         text
     }
 
+    /// Said when the road users of an event did nothing else nearly.
+    pub fn no_near_misses(&self) -> &'static str {
+        self.language.pick(
+            "Không có lần suýt vi phạm nào khác của đối tượng này.\n",
+            "There are no near misses of this road user.\n",
+        )
+    }
+
     fn predicates(&self, text: &mut String, explanation: &[Predicate]) {
         for (index, predicate) in explanation.iter().enumerate() {
             line(
@@ -162,11 +181,7 @@ impl Teller {
     /// One predicate as a sentence.
     pub fn predicate(&self, p: &Predicate) -> String {
         let say = |vi, en| self.language.pick(vi, en);
-        let unit = if p.unit.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", p.unit)
-        };
+        let unit = self.unit(&p.unit);
         let label = self.language.of(&p.label);
         let value = self.value(&p.value);
         let threshold = self.value(&p.threshold);
@@ -342,32 +357,61 @@ impl Teller {
         }
     }
 
-    /// The few words of the core that are values; others are names and stay.
     fn word<'t>(&self, text: &'t str) -> &'t str {
-        if self.language == Language::En {
-            return text;
-        }
-        match text {
-            "red" => "đỏ",
-            "amber" | "yellow" => "vàng",
-            "green" => "xanh",
-            "unknown" => "không rõ",
-            "picture" => "hình ảnh",
-            "ground" => "mặt đất",
-            "left" => "đã rời đi",
-            "lost_from_view" => "khuất tầm nhìn",
-            "stream_ended" => "hết luồng hình",
-            "clock_step" => "đồng hồ bị chỉnh",
-            "off_schedule" => "hết giờ áp dụng",
-            other => class_in_vietnamese(other),
+        self.language.pick(words::value(text), text)
+    }
+
+    /// With a space before it; nothing when there is none.
+    fn unit(&self, unit: &str) -> String {
+        match self.language.pick(words::unit(unit), unit) {
+            "" => String::new(),
+            unit => format!(" {unit}"),
         }
     }
 
-    fn class(&self, class: ObjectClass) -> &'static str {
-        match self.language {
-            Language::En => class.as_str(),
-            Language::Vi => class_in_vietnamese(class.as_str()),
-        }
+    /// What a class is called.
+    pub fn class(&self, class: ObjectClass) -> &'static str {
+        self.language.class(class)
+    }
+
+    /// A road user in two words, to stand beside its box.
+    pub fn beside(&self, actor: &Actor) -> String {
+        let score = self.number(protocol::units::rounded(actor.score * 100.0, 0));
+        format!("{} {score} %", self.class(actor.class))
+    }
+
+    /// The legend of a still: what, when and where, and each predicate in a line.
+    pub fn legend(&self, event: &Event) -> Vec<String> {
+        let place = event.place.as_ref().map_or("", |place| place.name.as_str());
+        let at = format!(
+            "{}. {}. {} {} {place}",
+            self.time(event.decided.time),
+            self.quality(event.time_quality),
+            event.site,
+            event.camera
+        );
+        let title = self.language.of(&event.title).to_owned();
+        let predicates = event.explanation.iter().map(|p| self.in_short(p));
+        [title, at].into_iter().chain(predicates).collect()
+    }
+
+    /// One predicate without its margin and frames.
+    fn in_short(&self, p: &Predicate) -> String {
+        let (value, threshold) = (self.value(&p.value), self.value(&p.threshold));
+        let unit = self.unit(&p.unit);
+        let label = self.language.of(&p.label);
+        let needed = match p.comparison {
+            Comparison::AtLeast => "≥",
+            Comparison::MoreThan => ">",
+            Comparison::AtMost => "≤",
+            Comparison::LessThan => "<",
+            Comparison::Is if threshold.contains(", ") => {
+                let one_of = self.language.pick("một trong", "one of");
+                return format!("{label}: {value}{unit} ({one_of} {threshold})");
+            }
+            Comparison::Is => "=",
+        };
+        format!("{label}: {value} {needed} {threshold}{unit}")
     }
 
     fn number(&self, number: f64) -> String {
@@ -410,18 +454,6 @@ fn short(clock: &str) -> String {
     clock.trim_end_matches('Z').chars().take(12).collect()
 }
 
-fn class_in_vietnamese(class: &str) -> &str {
-    match class {
-        "car" => "ô tô con",
-        "motorcycle" => "xe máy",
-        "bicycle" => "xe đạp",
-        "truck" => "xe tải",
-        "bus" => "xe buýt",
-        "person" => "người",
-        other => other,
-    }
-}
-
 fn line(text: &mut String, words: &str) {
     text.push_str("  ");
     text.push_str(words);
@@ -462,8 +494,8 @@ mod tests {
                 2. Red for, before the crossing: 0.289 s; needed: at least 0.1 s; 0.189 s to spare. [frames 2–5, 07:00:00.300–07:00:00.600 (0.3 s)]
                 3. Class by vote: motorcycle; needed: one of car, motorcycle. [frame 5 (07:00:00.600)]
               Facts:
-                  class = motorcycle
-                  red_for_s = 0.289
+                  class (class) = motorcycle
+                  red for, s (red_for_s) = 0.289
               Made by: edge-agent 0.1.0, model yolox-nano.
         "]],
             &expect![[r"
@@ -492,8 +524,8 @@ mod tests {
                 2. Đèn đã đỏ trước khi vượt vạch: 0,289 s; cần ít nhất 0,1 s; dư 0,189 s. [khung hình 2–5, 07:00:00.300–07:00:00.600 (0,3 s)]
                 3. Loại đối tượng: xe máy; cần một trong ô tô con, xe máy. [khung hình 5 (07:00:00.600)]
               Số liệu:
-                  class = xe máy
-                  red_for_s = 0,289
+                  loại đối tượng (class) = xe máy
+                  đèn đã đỏ, s (red_for_s) = 0,289
               Được tính bởi: edge-agent 0.1.0, mô hình yolox-nano.
         "]],
             &expect![[r"
@@ -504,5 +536,40 @@ mod tests {
                 1. Thời gian dừng: 9 s; cần ít nhất 10 s; thiếu 1 s (KHÔNG ĐẠT). [khung hình 0–90, 07:00:00.000–07:00:09.000 (9 s)]
         "]],
         );
+    }
+
+    #[test]
+    fn the_legend_of_a_still_speaks_one_language_and_local_time() {
+        let mut event: Event = serde_json::from_str(EVENT).unwrap();
+        event.explanation[1].unit = "box heights".into();
+        let legend = |language| {
+            let utc_offset_min = 420;
+            let teller = Teller {
+                language,
+                utc_offset_min,
+            };
+            (
+                teller.beside(&event.actors[0]),
+                teller.legend(&event).join("\n"),
+            )
+        };
+        let (beside, text) = legend(Language::Vi);
+        assert_eq!(beside, "xe máy 68 %");
+        expect![[r"
+            Vượt đèn đỏ
+            2026-11-26 07:00:00.600 (+07:00). Giờ theo đồng hồ camera. hanoi gate Ngã tư Sở
+            Trạng thái đèn khi vượt vạch dừng: đỏ = đỏ
+            Đèn đã đỏ trước khi vượt vạch: 0,289 ≥ 0,1 chiều cao khung
+            Loại đối tượng: xe máy (một trong ô tô con, xe máy)"]]
+        .assert_eq(&text);
+        let (beside, text) = legend(Language::En);
+        assert_eq!(beside, "motorcycle 68 %");
+        expect![[r"
+            Red-light running
+            2026-11-26 07:00:00.600 (+07:00). Times are by the camera's clock. hanoi gate Ngã tư Sở
+            Signal when the stop line was crossed: red = red
+            Red for, before the crossing: 0.289 ≥ 0.1 box heights
+            Class by vote: motorcycle (one of car, motorcycle)"]]
+        .assert_eq(&text);
     }
 }

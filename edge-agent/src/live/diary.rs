@@ -60,12 +60,17 @@ struct Book {
 
 impl Book {
     fn new(dir: &Path, camera: &CameraId, what: &'static str) -> Self {
-        Self {
+        let mut book = Self {
             folder: dir.join(camera.as_str()),
             what,
             page: None,
             has_failed: false,
+        };
+        // At once: who asked for it sees that it is there, or reads why not.
+        if let Err(error) = std::fs::create_dir_all(&book.folder) {
+            book.fail(&error);
         }
+        book
     }
 
     fn write(&mut self, at: EventTime, line: &impl Serialize) {
@@ -73,13 +78,17 @@ impl Book {
             Ok(()) => self.has_failed = false,
             Err(error) => {
                 self.page = None;
-                if !std::mem::replace(&mut self.has_failed, true) {
-                    tracing::error!(
-                        dir = %self.folder.display(), %error,
-                        "{} are not kept; give the disk room or correct [record]", self.what
-                    );
-                }
+                self.fail(&error);
             }
+        }
+    }
+
+    fn fail(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.has_failed, true) {
+            tracing::error!(
+                dir = %self.folder.display(), %error,
+                "{} are not kept; give the disk room or correct [record]", self.what
+            );
         }
     }
 
@@ -127,6 +136,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let camera = CameraId::new("gate").unwrap();
         let mut book = Book::new(dir.path(), &camera, "coverage");
+        assert!(dir.path().join("gate").is_dir(), "not there from the start");
         for hour in 0..24 * 40_i64 {
             let at = EventTime::from_micros(hour * 3_600_000_000);
             book.write(at, &hour);

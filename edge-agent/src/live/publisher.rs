@@ -9,6 +9,7 @@ use protocol::status::CameraStatus;
 use protocol::{Event, EventTime};
 
 use super::CameraState;
+use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas};
 
 /// Where a camera's events and stills go.
@@ -36,7 +37,12 @@ impl Publisher {
 
     /// Draws, stores and announces the stills of `event`.
     pub(super) fn stills(&self, event: &Event, canvas: &Canvas<'_>, captured: EventTime) {
-        let stills = match stills::draw(event, &self.scene, canvas) {
+        // Officers read them, and they read Vietnamese.
+        let teller = Teller {
+            language: Language::Vi,
+            utc_offset_min: self.scene.utc_offset_min,
+        };
+        let stills = match stills::draw(event, &self.scene, canvas, &teller) {
             Ok(stills) => stills,
             Err(error) => {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no stills");

@@ -409,7 +409,10 @@ impl Room {
             .scene
             .tracks()
             .filter(|track| track.is_seen)
-            .map(|track| (track.bounds, track.class.to_string()))
+            .map(|track| {
+                let class = crate::explain::sentences::Language::Vi.class(track.class);
+                (track.bounds, class.to_owned())
+            })
             .collect();
         Canvas::Schematic {
             aspect: self.aspect,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use edge_core::{Input, Scene};
-use protocol::CameraId;
+use protocol::{CameraId, EventTime};
 
 use crate::config::{AgentConfig, CameraConfig};
 use crate::recording::{Entry, RecordingError, RecordingReader, SegmentHead, series};
@@ -56,6 +56,25 @@ pub(crate) struct Player<'a> {
     scene: Option<Scene>,
     frames: u64,
     warnings: Vec<String>,
+    /// Whether there are several files, of which one that is damaged does not
+    /// keep the others from being played.
+    is_series: bool,
+    unreadable: usize,
+    /// Frames that were not later than the one before.
+    out_of_order: u64,
+    /// The latest frame, and how often one was earlier by a clock that was set back.
+    latest: Option<EventTime>,
+    set_back: u64,
+}
+
+/// What was played.
+pub(crate) struct Played {
+    /// Frames.
+    pub(crate) frames: u64,
+    /// What should be known about it.
+    pub(crate) warnings: Vec<String>,
+    /// Files that could not be read, or not to their end.
+    pub(crate) unreadable: usize,
 }
 
 impl<'a> Player<'a> {
@@ -66,9 +85,18 @@ impl<'a> Player<'a> {
         camera: Option<&CameraId>,
     ) -> anyhow::Result<Self> {
         let mut files = VecDeque::from(series(path, camera)?);
-        let path = files.pop_front().unwrap_or_else(|| path.to_owned());
-        let mut reader = RecordingReader::open(&path)?;
-        let first = reader.next_entry()?;
+        let is_series = files.len() > 1;
+        let mut warnings = Vec::new();
+        let (path, reader, first) = loop {
+            let path = files.pop_front().unwrap_or_else(|| path.to_owned());
+            let opened = RecordingReader::open(&path)
+                .and_then(|mut reader| Ok((reader.next_entry()?, reader)));
+            match opened {
+                Ok((first, reader)) => break (path, reader, first),
+                Err(error) if files.is_empty() => return Err(error.into()),
+                Err(error) => warnings.push(format!("left out: {error}")),
+            }
+        };
         let recorded = match &first {
             Some(Entry::Segment(head)) => Some(head.camera.clone()),
             _ => None,
@@ -86,7 +114,12 @@ impl<'a> Player<'a> {
             waiting: VecDeque::new(),
             scene: None,
             frames: 0,
-            warnings: Vec::new(),
+            unreadable: warnings.len(),
+            warnings,
+            is_series,
+            out_of_order: 0,
+            latest: None,
+            set_back: 0,
         };
         match first {
             Some(Entry::Segment(head)) => player.head = Some(head),
@@ -113,7 +146,7 @@ impl<'a> Player<'a> {
 
     /// Begins the next scene; `None` at the end.
     pub(crate) fn next_scene(&mut self) -> anyhow::Result<Option<&mut Scene>> {
-        self.scene = None;
+        self.account();
         if self.head.is_none() && self.waiting.is_empty() {
             match self.read()? {
                 None => return Ok(None),
@@ -142,17 +175,47 @@ impl<'a> Player<'a> {
                 Some(Entry::Input(input)) => input,
             },
         };
-        self.frames += u64::from(matches!(input, Input::Detections(_)));
+        if let Input::Detections(frame) = &input {
+            self.frames += 1;
+            let was = self.latest.replace(frame.time);
+            self.set_back += u64::from(was.is_some_and(|was| frame.time < was));
+        }
         Ok(self.scene.as_mut().map(|scene| (scene, input)))
     }
 
-    /// Frames played, and what should be known about it.
-    pub(crate) fn finish(mut self, is_whole: bool) -> (u64, Vec<String>) {
+    /// What was played; whether that is all.
+    pub(crate) fn finish(mut self, is_whole: bool) -> Played {
+        self.account();
         if self.frames == 0 && is_whole {
             let path = self.path.clone();
             self.warn(RecordingError::Empty { path }.to_string());
         }
-        (self.frames, self.warnings)
+        if self.out_of_order > 0 {
+            self.warn(format!(
+                "{} frame(s) were not later than the frame before and were left out, as the box \
+                 does; sort the recording by time if that was not meant",
+                self.out_of_order
+            ));
+        }
+        if self.set_back > 0 {
+            self.warn(format!(
+                "time went backwards {} time(s) in the recording: its lines are out of order, or \
+                 the clock was set back",
+                self.set_back
+            ));
+        }
+        Played {
+            frames: self.frames,
+            warnings: self.warnings,
+            unreadable: self.unreadable,
+        }
+    }
+
+    /// No more is coming of the scene at hand.
+    fn account(&mut self) {
+        if let Some(scene) = self.scene.take() {
+            self.out_of_order += scene.refused().frames_out_of_order;
+        }
     }
 
     fn warn(&mut self, warning: String) {
@@ -172,6 +235,12 @@ impl<'a> Player<'a> {
                 self.reader = match RecordingReader::open(&next) {
                     Ok(reader) => Some(reader),
                     Err(error) => {
+                        let is_gone = matches!(
+                            &error,
+                            RecordingError::File { error, .. }
+                                if error.kind() == std::io::ErrorKind::NotFound
+                        );
+                        self.unreadable += usize::from(!is_gone);
                         self.warn(format!("left out: {error}"));
                         None
                     }
@@ -179,14 +248,23 @@ impl<'a> Player<'a> {
                 self.path = next;
                 continue;
             };
-            if let Some(entry) = reader.next_entry()? {
-                return Ok(Some(entry));
+            match reader.next_entry() {
+                Ok(Some(entry)) => return Ok(Some(entry)),
+                Ok(None) => {}
+                // The head of the next one has all that its scene needs.
+                Err(error) if self.is_series => {
+                    self.unreadable += 1;
+                    self.warn(format!("left out from there on: {error}"));
+                    self.reader = None;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             if reader.is_cut() {
                 let path = self.path.display().to_string();
                 self.warn(format!(
-                    "{path} has no proper end: it is being written, or the agent was killed \
-                     while it wrote; it is replayed as far as it goes"
+                    "{path} has no proper end: it is being written, was cut in copying, or the \
+                     agent was killed while it wrote; it is replayed as far as it goes"
                 ));
             }
             self.reader = None;

@@ -14,11 +14,21 @@ use crate::overlay::{Emphasis, Overlay, OverlayBox};
 use crate::text::{TextLine, Weight};
 
 pub(crate) const INK: [u8; 3] = [24, 20, 18];
-const PAPER: [u8; 3] = [250, 250, 250];
+pub(crate) const PAPER: [u8; 3] = [250, 250, 250];
 const AMBER: [u8; 3] = [7, 181, 242];
 
 /// Longest path drawn: the newest points; older ones have faded anyway.
 const MAX_PATH: usize = 600;
+
+/// Size of everything: 1 where the shorter side has 720 pixels.
+pub(crate) fn unit(width: u32, height: u32) -> f64 {
+    (f64::from(width.min(height)) / 720.0).clamp(0.4, 6.0)
+}
+
+/// Height of a line of text, in pixels.
+pub(crate) fn text_height(unit: f64) -> f64 {
+    (22.0 * unit).max(13.0)
+}
 
 /// Draws on `bgr`, which holds `width` × `height` pixels.
 pub(crate) fn draw(
@@ -27,14 +37,14 @@ pub(crate) fn draw(
     bgr: &mut [u8],
     overlay: &Overlay,
 ) -> opencv::Result<()> {
-    let unit = (f64::from(width.min(height)) / 720.0).clamp(0.4, 6.0);
+    let unit = unit(width, height);
     let canvas = Canvas::new(width, height, bgr);
     let placer = Placer::new(canvas.area);
     let mut artist = Artist {
         canvas,
         placer,
         unit,
-        text: (22.0 * unit).max(13.0),
+        text: text_height(unit),
         words: Vec::new(),
     };
     for (corners, label, emphasis) in &overlay.zones {

@@ -12,7 +12,7 @@
 //! event lists the numbers.
 //!
 //! Reading order: `survey` → `homography`; `planes` → `picture` → `overlay` →
-//! `draw` → `canvas`, `labels`, `text`, `clip`.
+//! `draw` → `canvas`, `labels`, `legend`, `text`, `clip`.
 
 mod canvas;
 mod clip;
@@ -20,6 +20,7 @@ mod draw;
 mod error;
 mod homography;
 mod labels;
+mod legend;
 mod overlay;
 mod picture;
 mod planes;

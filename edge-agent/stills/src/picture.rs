@@ -9,7 +9,7 @@ use opencv::prelude::{MatTraitConst, MatTraitConstManual, VectorToVec};
 
 use crate::overlay::Overlay;
 use crate::planes::I420Planes;
-use crate::{StillError, draw, single_threaded};
+use crate::{StillError, draw, legend, single_threaded};
 
 /// Longest side of a still, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
@@ -99,6 +99,28 @@ impl Picture {
         single_threaded()
             .and_then(|()| draw::draw(self.width, self.height, &mut self.bgr, overlay))
             .map_err(|source| self.opencv_failed("draw on", source))
+    }
+
+    /// Makes the picture higher by a strip with `lines` below it, the first one in
+    /// bold; long lines are broken between words. Nothing of the picture is covered.
+    ///
+    /// Lines for which a picture may not be high enough are left out.
+    pub fn add_legend(&mut self, lines: &[String]) -> Result<(), StillError> {
+        let highest = u64::from(MAX_SIDE).min(MAX_PIXELS / u64::from(self.width));
+        let room = highest.saturating_sub(u64::from(self.height));
+        let legend = legend::Legend::new(self.width, self.height, lines, room as f64);
+        let added = legend.height();
+        if added == 0 {
+            return Ok(());
+        }
+        let top = self.height;
+        let width = self.width as usize;
+        for _ in 0..width * added as usize {
+            self.bgr.extend_from_slice(&draw::INK);
+        }
+        self.height += added;
+        legend.write(self.width, self.height, &mut self.bgr, f64::from(top));
+        Ok(())
     }
 
     /// As a baseline JPEG; `quality` from 1 to 100, values outside are taken as the nearest.

@@ -281,6 +281,39 @@ fn a_caption_of_any_length_leaves_half_of_the_picture_free() {
 }
 
 #[test]
+fn a_legend_stands_below_the_picture_and_covers_nothing_of_it() {
+    let before = drawn(&Overlay {
+        boxes: vec![user([0.3, 0.8, 0.2, 0.2], "xe máy", Emphasis::Accused)],
+        ..Overlay::default()
+    });
+    let mut after = before.clone();
+    after.add_legend(&[]).unwrap();
+    assert_eq!(after, before);
+    let with = |lines: &[String]| {
+        let mut picture = before.clone();
+        picture.add_legend(lines).unwrap();
+        assert_eq!(picture.width(), WIDTH);
+        assert!(picture.bgr().starts_with(before.bgr()));
+        let pixels = (picture.width() * picture.height() * 3) as usize;
+        assert_eq!(picture.bgr().len(), pixels);
+        picture
+    };
+    let one = with(&["Đi ngược chiều".into()]);
+    let below = &one.bgr()[before.bgr().len()..];
+    assert!(below.chunks_exact(3).any(|p| p.iter().all(|c| *c > 200)));
+    // A long line is broken, not cut.
+    let three = with(&["rất dài ".repeat(25)]);
+    assert!(
+        three.height() - HEIGHT > 2 * (one.height() - HEIGHT) - 20,
+        "{}",
+        three.height()
+    );
+    // However much there is to say, the picture can be encoded.
+    let endless = with(&vec!["dài ".repeat(400); 2000]);
+    assert!(endless.height() <= edge_stills::MAX_SIDE);
+}
+
+#[test]
 fn letters_with_marks_are_not_letters_without() {
     let write = |text: &str| {
         drawn(&Overlay {
@@ -407,6 +440,8 @@ proptest! {
     ) {
         let mut picture = Picture::blank(width, height, BACKDROP).unwrap();
         picture.draw(&overlay).unwrap();
+        let mut higher = picture.clone();
+        higher.add_legend(&overlay.caption).unwrap();
         prop_assert_eq!(picture.bgr().len(), (width * height * 3) as usize);
         // The same overlay gives the same picture: a still is evidence.
         let mut again = Picture::blank(width, height, BACKDROP).unwrap();
