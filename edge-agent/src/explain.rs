@@ -94,8 +94,8 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Stri
             }
         }
     }
-    let played = player.finish(true);
-    for warning in &played.warnings {
+    let pass = player.finish(true);
+    for warning in &pass.warnings {
         eprintln!("warning: {warning}");
     }
     let case = match cases.as_slice() {

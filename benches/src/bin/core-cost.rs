@@ -327,7 +327,7 @@ impl Traffic {
                 },
             });
         }
-        let state = if (seconds / 30.0) as u64 % 2 == 0 {
+        let state = if (seconds / 60.0).fract() < 0.5 {
             SignalState::Red
         } else {
             SignalState::Green

@@ -3,7 +3,7 @@
 //!
 //! `replay FOLDER...`: for each folder of the form of `testdata/<case>` prints every
 //! output of its `scene.toml` and `inputs.jsonl`, one JSON per line.
-#![allow(clippy::disallowed_methods)] // the files are read for the core, not by it
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the files are read for the core, not by it
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};

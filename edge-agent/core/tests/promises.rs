@@ -621,6 +621,7 @@ fn traffic_with_pauses() -> impl Strategy<Value = Vec<Input>> {
             // An empty road, looked at twice a second; whatever was wrong with
             // the picture is mended, because a condition is remembered.
             inputs.push(health(last, Condition::Well));
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds
             let looks = (pause * 2.0) as u32;
             for look in 1..=looks {
                 let now = last + f64::from(look) / 2.0;

@@ -77,8 +77,7 @@ mod tests {
     fn model(id: &str, classes: &str, state: Installed) -> ModelState {
         let mut manifest = models::catalogue()
             .into_iter()
-            .filter_map(Result::ok)
-            .next()
+            .find_map(Result::ok)
             .unwrap();
         manifest.id = ModelId::new(id).unwrap();
         manifest.classes = toml::from_str(classes).unwrap();

@@ -17,7 +17,7 @@ use crate::draft::Draft;
 /// Folder within the box's store.
 const FOLDER: &str = "parked";
 /// How often the file is written while the agent runs.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// The form that this program writes and reads.
 const VERSION: u32 = 1;
 /// A camera's parked cars are some kilobytes; more is not our file.

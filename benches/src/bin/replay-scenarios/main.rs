@@ -146,11 +146,11 @@ fn replay(folder: &Path, name: &str, cli: &Cli) -> anyhow::Result<String> {
         took.as_secs_f64() * 1e6 / f64::from(u32::try_from(looks.max(1))?)
     );
     for (kind, count) in &findings.counts {
-        let _ = write!(summary, ", {kind} {count}");
+        write!(summary, ", {kind} {count}")?;
     }
-    let _ = write!(summary, ", speeds {}", findings.speeds.len());
+    write!(summary, ", speeds {}", findings.speeds.len())?;
     for note in &setup.notes {
-        let _ = write!(summary, "\n    {note}");
+        write!(summary, "\n    {note}")?;
     }
     Ok(summary)
 }

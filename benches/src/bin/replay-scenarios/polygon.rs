@@ -8,6 +8,7 @@
 pub(crate) type P = [f64; 2];
 
 /// The pieces of a simple polygon in which `a·x + b·y + c ≥ 0`.
+#[allow(clippy::many_single_char_names)] // a, b, c as in the formula
 pub(crate) fn cut(polygon: &[P], [a, b, c]: [f64; 3]) -> Vec<Vec<P>> {
     let n = polygon.len();
     let side: Vec<f64> = polygon.iter().map(|p| a * p[0] + b * p[1] + c).collect();

@@ -202,6 +202,7 @@ fn watch_turns(setup: &mut Setup, scene: &SceneFile, leg: &str, world: &World) {
 }
 
 /// The rules of one zone.
+#[allow(clippy::too_many_arguments)] // each is another part of the scene
 fn watch_zone(
     setup: &mut Setup,
     scene: &SceneFile,
@@ -253,7 +254,7 @@ fn watch_zone(
                 "stopped_vehicle",
                 piece,
                 &subject,
-                &[place.clone()],
+                std::slice::from_ref(&place),
                 &limits,
             );
             setup.rule("crash", piece, &subject, &[place], &[]);
@@ -452,6 +453,7 @@ impl Setup {
     }
 
     /// Adds a rule with those of the keys that its kind knows.
+    #[allow(clippy::too_many_arguments)] // a rule has a kind, a name, a subject, places and limits
     fn rule(
         &mut self,
         kind: &str,
@@ -485,10 +487,10 @@ fn beside(from: P, to: P, middle: P, heading: f64, world: &World) -> P {
     let (sin, cos) = heading.sin_cos();
     let near = world.project([middle[0] + 0.05 * cos, middle[1] + 0.05 * sin]);
     let along = [to[0] - from[0], to[1] - from[1]];
-    let side = |p: P| along[0] * (p[1] - from[1]) - along[1] * (p[0] - from[0]);
-    let sign = near.map_or(1.0, |p| side(p).signum());
+    let across = |p: P| along[0] * (p[1] - from[1]) - along[1] * (p[0] - from[0]);
+    let forward = near.map_or(1.0, |p| across(p).signum());
     let length = along[0].hypot(along[1]).max(1e-9);
-    let (nx, ny) = (-along[1] / length * sign, along[0] / length * sign);
+    let (nx, ny) = (-along[1] / length * forward, along[0] / length * forward);
     let centre = centre(&[from, to]);
     [
         (centre[0] + 0.02 * nx).clamp(0.0, 1.0),

@@ -111,6 +111,7 @@ fn within(points: &[P]) -> Vec<P> {
         .collect()
 }
 
+#[allow(clippy::many_single_char_names)] // a, b, c as in `polygon::cut`
 fn shorten((from, to): (P, P), [a, b, c]: [f64; 3]) -> Option<(P, P)> {
     let side = |p: P| a * p[0] + b * p[1] + c;
     let (s, t) = (side(from), side(to));

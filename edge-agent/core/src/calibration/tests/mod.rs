@@ -96,9 +96,9 @@ fn the_covariance_is_that_of_repeated_surveys() {
         }
         let ground = Ground::new(&calibration).unwrap();
         let (found, covariance) = ground.to_ground_with_covariance(a, [0.0, 0.0]).unwrap();
-        place += (found - exact.0).y.powi(2) / covariance[1][1];
+        place += square((found - exact.0).y) / covariance[1][1];
         let (length, sigma) = ground.distance(a, b).unwrap();
-        distance += ((length - exact.1) / sigma).powi(2);
+        distance += square((length - exact.1) / sigma);
         let (_, far) = ground.to_ground_with_covariance(b, [0.0, 0.0]).unwrap();
         independent += sigma / (covariance[1][1] + far[1][1]).sqrt();
     }
@@ -219,8 +219,8 @@ fn distances_alone_give_the_plane_and_say_how_well() {
         let fitted = fit_distances(&known, (ASPECT, None), SIGMAS).unwrap();
         let ground = Ground::new(&fitted.calibration).unwrap();
         let (length, sigma) = ground.distance(a, b).unwrap();
-        squares += ((length - exact) / sigma).powi(2);
-        errors += (length / exact - 1.0).powi(2);
+        squares += square((length - exact) / sigma);
+        errors += square(length / exact - 1.0);
     }
     let (squares, errors) = (
         squares / f64::from(rounds),
@@ -281,4 +281,8 @@ fn a_lens_is_taken_out_before_the_ground_is_looked_up() {
     let ideal = straight.to_image(place).unwrap();
     assert!((seen.x - ideal.x).abs() > 0.003, "{seen:?} {ideal:?}");
     assert!((bent.to_ground(seen).unwrap() - place).length() < 1e-4);
+}
+
+fn square(value: f64) -> f64 {
+    value * value
 }

@@ -21,13 +21,13 @@ fn who_crosses_off_the_crosswalk_is_counted_once() {
         30.0 person#1 at 60.0,44.0
         60.0 person#1 at 60.0,5.0
         ",
-        &expect![[r#"
+        &expect![["
             pedestrian_crossing starts (revision 1): nobody in particular since 3.9 until 6.3, decided at 6.3
                 on_crosswalk: 0.0 <= 0.2 [3.9 to 6.3]
                 on_carriageway_for: 2.4 >= 2.0 s [3.9 to 6.3]
                 walked: 3.12 >= 3.0 m [3.9 to 6.3]
                 is_rider: false = false [3.9 to 6.3]
-        "#]],
+        "]],
     );
 }
 
@@ -41,13 +41,13 @@ fn who_steps_out_on_red_is_counted() {
         0.0 person#1 at 35.0,5.0
         30.0 person#1 at 35.0,44.0
         ",
-        &expect![[r#"
+        &expect![["
             pedestrian_crossing starts (revision 1): nobody in particular since 3.9 until 6.3, decided at 6.3
                 red_for: 1.9 >= 1.0 s [3.9 to 3.9]
                 on_carriageway_for: 2.4 >= 2.0 s [3.9 to 6.3]
                 walked: 3.12 >= 3.0 m [3.9 to 6.3]
                 is_rider: false = false [3.9 to 6.3]
-        "#]],
+        "]],
     );
 }
 
