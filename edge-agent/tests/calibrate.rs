@@ -177,7 +177,7 @@ fn degenerate_layouts_are_refused_with_the_reason_and_the_remedy() {
     far[4] = [-8.0, 160.0];
     let told = refused(&survey_of(&far));
     assert!(
-        told.contains("click 5") && told.contains("near the horizon"),
+        told.contains("`peg 4`") && told.contains("near the horizon"),
         "{told}"
     );
 
