@@ -11,6 +11,7 @@
 mod file;
 mod grid;
 mod judge;
+mod outlook;
 mod runs;
 mod survey;
 
@@ -92,7 +93,11 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
         .transpose()?;
 
     let fitted = fit(&survey)?;
-    let objections = judge::objections(&survey, &fitted)?;
+    let outlook = outlook::Outlook::of(&survey, &fitted)?;
+    let mut objections = judge::objections(&survey, &fitted)?;
+    if objections.is_empty() {
+        objections.extend(outlook.objection(&survey, &fitted)?);
+    }
     if !objections.is_empty() {
         let list: Vec<String> = objections.iter().map(|o| format!("  - {o}")).collect();
         bail!(
@@ -102,10 +107,18 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
         );
     }
     let mut file = CalibrationFile::new(&survey, &fitted);
+    file.expected.push(outlook.expected());
     if let Some(camera) = camera {
-        file.expected = judge::expectations(&fitted.calibration, camera, survey.aspect())?;
+        file.expected.extend(judge::expectations(
+            &fitted.calibration,
+            camera,
+            survey.aspect(),
+        )?);
     }
     let told = describe(&survey, &fitted, &file)?;
+    let told = outlook
+        .note()
+        .map_or_else(|| told.clone(), |note| format!("{told}\n{note}"));
     // The calibration last: a previous one stays when anything before it fails.
     if let (Some(still), Some(grid)) = (still, &request.grid) {
         still.draw(grid, &survey, &fitted.calibration)?;
