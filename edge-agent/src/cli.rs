@@ -417,7 +417,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
 }
 
 fn calibrate(args: CalibrateArgs) -> ExitCode {
-    finish(calibrate::calibrate(&CalibrateRequest {
+    let done = calibrate::calibrate(&CalibrateRequest {
         survey: args.survey,
         out: args.out,
         still: args.still,
@@ -425,7 +425,16 @@ fn calibrate(args: CalibrateArgs) -> ExitCode {
         config: args.config,
         camera: args.camera,
         check: args.check,
-    }))
+    });
+    match done {
+        Err(error)
+            if error.is::<calibrate::Faulty>() || error.is::<crate::config::ConfigFaults>() =>
+        {
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAULTY)
+        }
+        done => finish(done),
+    }
 }
 
 fn check(args: CheckArgs) -> ExitCode {

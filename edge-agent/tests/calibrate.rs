@@ -124,6 +124,10 @@ fn a_survey_becomes_one_file_that_check_and_rules_use() {
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("camera: 8."), "{stdout}");
     assert!(stdout.contains("peg 6"), "{stdout}");
+    assert!(
+        stdout.contains("speeds within") && stdout.contains("(95 %"),
+        "{stdout}"
+    );
     let written = std::fs::read_to_string(folder.path("s.calibration.toml")).unwrap();
     for part in [
         "version = 2",
@@ -177,7 +181,7 @@ fn degenerate_layouts_are_refused_with_the_reason_and_the_remedy() {
     far[4] = [-8.0, 160.0];
     let told = refused(&survey_of(&far));
     assert!(
-        told.contains("click 5") && told.contains("near the horizon"),
+        told.contains("`peg 4`") && told.contains("near the horizon"),
         "{told}"
     );
 
@@ -224,6 +228,68 @@ fn known_distances_do_where_nobody_can_walk() {
         .parse()
         .unwrap();
     assert_eq!(file["residual"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn lane_widths_alone_are_refused_because_nothing_lies_along_the_road() {
+    let mut text = "picture = [1920, 1080]\n".to_owned();
+    for y in [16.0, 20.0, 25.0, 30.0, 36.0] {
+        let (a, b) = (seen([-1.75, y], 0.0), seen([1.75, y], 0.0));
+        writeln!(
+            text,
+            "[[distance]]\nfrom = [{:.1}, {:.1}]\nto = [{:.1}, {:.1}]\nmetres = 3.5",
+            a[0], a[1], b[0], b[1]
+        )
+        .unwrap();
+    }
+    let told = refused(&text);
+    assert!(
+        told.contains("nothing was measured along the road"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_wrong_unit_is_told_by_the_camera_s_height() {
+    let centimetres = PLACES.iter().fold(survey_of(&PLACES), |text, [x, y]| {
+        text.replace(
+            &format!("ground = [{x}, {y}]"),
+            &format!("ground = [{}, {}]", x * 100.0, y * 100.0),
+        )
+    });
+    let told = refused(&centimetres);
+    assert!(told.contains("is `ground` in metres?"), "{told}");
+}
+
+#[test]
+fn a_failed_proof_and_a_faulty_file_have_their_exit_codes() {
+    let folder = Folder::new();
+    let runs = folder.with(
+        "runs.csv",
+        "\u{feff}true_kmh;measured_kmh;low_kmh;high_kmh\r\n50,0;53,0;52,1;54,0\r\n40,0;42,5;41,7;43,3\r\n60,0;63,4;62,4;64,4\r\n",
+    );
+    let (code, stdout, stderr) = agent(&["calibrate", "--check", &runs]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(
+        stdout.starts_with("FAULT: people would be accused"),
+        "{stdout}"
+    );
+    let survey = folder.with("s.toml", &survey_of(&PLACES).replace("image", "imgae"));
+    assert_eq!(agent(&["calibrate", &survey]).0, Some(2));
+    let survey = folder.with("t.toml", &survey_of(&PLACES));
+    folder.with("s.calibration.toml", "");
+    let config = folder.with("box.toml", &BOX.replace("calibration = ", "# "));
+    let (code, _, stderr) = agent(&[
+        "calibrate",
+        &survey,
+        "--config",
+        &config,
+        "--camera",
+        "nowhere",
+    ]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("--camera is one of `gate`"), "{stderr}");
+    assert!(!folder.path("t.calibration.toml").exists());
 }
 
 #[test]

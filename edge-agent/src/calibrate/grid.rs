@@ -6,33 +6,80 @@ use edge_core::Calibration;
 
 use super::Survey;
 
-/// Draws the grid and the clicks on `still` and writes `out`.
+/// A still that was read and belongs to the survey.
+pub(super) struct Still {
+    #[cfg(feature = "cv")]
+    picture: edge_stills::Picture,
+}
+
 #[cfg(feature = "cv")]
-pub(super) fn draw(
-    still: &Path,
-    out: &Path,
+impl Still {
+    /// Reads a picture.
+    pub(super) fn read(still: &Path, survey: &Survey) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+
+        let bytes =
+            std::fs::read(still).with_context(|| format!("{}: cannot be read", still.display()))?;
+        let picture = edge_stills::Picture::from_encoded(&bytes)
+            .ok()
+            .with_context(|| format!("{}: is no picture; give a JPEG or PNG", still.display()))?;
+        let aspect = f64::from(picture.width()) / f64::from(picture.height());
+        if (aspect / survey.aspect() - 1.0).abs() > 0.01 {
+            anyhow::bail!(
+                "{}: is {} by {}, and the survey was made in {} by {}; give a still of the same camera and stream",
+                still.display(),
+                picture.width(),
+                picture.height(),
+                survey.picture[0],
+                survey.picture[1]
+            );
+        }
+        Ok(Self { picture })
+    }
+
+    /// Draws the grid and the clicks and writes `out`, whole or not at all.
+    pub(super) fn draw(
+        self,
+        out: &Path,
+        survey: &Survey,
+        calibration: &Calibration,
+    ) -> anyhow::Result<()> {
+        use anyhow::Context as _;
+        use std::io::Write as _;
+
+        let jpeg = drawn(self.picture, survey, calibration)?;
+        let failed = || format!("cannot write {}", out.display());
+        let (draft, mut file) = crate::draft::Draft::create(out).with_context(failed)?;
+        file.write_all(&jpeg).with_context(failed)?;
+        draft.keep().with_context(failed)
+    }
+}
+
+#[cfg(not(feature = "cv"))]
+impl Still {
+    pub(super) fn read(still: &Path, _: &Survey) -> anyhow::Result<Self> {
+        anyhow::bail!(
+            "{}: this agent was built without OpenCV (feature `cv`) and cannot draw; install the full build",
+            still.display()
+        )
+    }
+
+    #[allow(clippy::unused_self)] // the same as with OpenCV
+    pub(super) fn draw(self, _: &Path, _: &Survey, _: &Calibration) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "cv")]
+fn drawn(
+    mut picture: edge_stills::Picture,
     survey: &Survey,
     calibration: &Calibration,
-) -> anyhow::Result<()> {
-    use anyhow::Context as _;
-    use edge_stills::{Emphasis, Overlay, OverlayBox, Picture};
+) -> anyhow::Result<Vec<u8>> {
+    use edge_stills::{Emphasis, Overlay, OverlayBox};
     use protocol::NormBox;
 
-    let bytes =
-        std::fs::read(still).with_context(|| format!("{}: cannot be read", still.display()))?;
-    let mut picture = Picture::from_encoded(&bytes)
-        .with_context(|| format!("{}: is no picture; give a JPEG or PNG", still.display()))?;
     let aspect = f64::from(picture.width()) / f64::from(picture.height());
-    if (aspect / survey.aspect() - 1.0).abs() > 0.01 {
-        anyhow::bail!(
-            "{}: is {} by {}, and the survey was made in {} by {}; give a still of the same camera and stream",
-            still.display(),
-            picture.width(),
-            picture.height(),
-            survey.picture[0],
-            survey.picture[1]
-        );
-    }
     let mark = |(point, name): (protocol::Point, String)| OverlayBox {
         bounds: NormBox {
             x: point.x - 0.004 / aspect,
@@ -59,16 +106,7 @@ pub(super) fn draw(
         ..Overlay::default()
     };
     picture.draw(&overlay)?;
-    std::fs::write(out, picture.jpeg(92)?)
-        .with_context(|| format!("cannot write {}", out.display()))
-}
-
-#[cfg(not(feature = "cv"))]
-pub(super) fn draw(still: &Path, _: &Path, _: &Survey, _: &Calibration) -> anyhow::Result<()> {
-    anyhow::bail!(
-        "{}: this agent was built without OpenCV (feature `cv`) and cannot draw; install the full build",
-        still.display()
-    )
+    Ok(picture.jpeg(92)?)
 }
 
 #[cfg(feature = "cv")]

@@ -14,25 +14,38 @@ const LEAST_SPREAD: f64 = 0.02;
 const MOST_PER_CLICK_M: f64 = 1.0;
 /// A fit so many times worse than promised has a blunder in it.
 const MOST_MISFIT: f64 = 3.0;
+/// Outside this no camera watches a road: a wrong unit, m.
+const USABLE_HEIGHT_M: (f64, f64) = (0.5, 300.0);
+/// Above this, points near the horizon are a wrong unit rather than far away, m.
+const USUAL_HEIGHT_M: f64 = 60.0;
 /// Neither is a plane with this residual usable, m.
 const MOST_RESIDUAL_M: f64 = 0.5;
 
 /// Refuses coinciding and collinear points by name, where OpenCV's checks are built in.
-pub(super) fn check_points(points: &[SurveyedPoint], aspect: f64) -> anyhow::Result<()> {
+pub(super) fn check_points(survey: &Survey, points: &[SurveyedPoint]) -> anyhow::Result<()> {
     #[cfg(feature = "cv")]
     {
-        let survey: Vec<edge_stills::Survey> = points
+        let plain: Vec<edge_stills::Survey> = points
             .iter()
             .map(|point| edge_stills::Survey {
                 image: point.image,
                 ground: point.ground,
             })
             .collect();
-        if let Err(error) = edge_stills::estimate_homography(&survey, aspect) {
-            bail!("{error} (points are counted from 0)");
+        if let Err(error) = edge_stills::estimate_homography(&plain, survey.aspect()) {
+            // It counts points from 0; people know them by name.
+            let told =
+                survey
+                    .names()
+                    .iter()
+                    .enumerate()
+                    .fold(error.to_string(), |told, (index, name)| {
+                        told.replace(&format!("point[{index}]"), &format!("`{name}`"))
+                    });
+            bail!("{told}");
         }
     }
-    let _ = (points, aspect);
+    let _ = (points, survey);
     Ok(())
 }
 
@@ -42,33 +55,32 @@ pub(super) fn objections(survey: &Survey, fitted: &Fitted) -> anyhow::Result<Vec
     let mut objections = Vec::new();
     let clicks = survey.clicks();
     let spread = hull_area(&clicks);
+    let height_m = implied_height_m(&fitted.calibration, survey.aspect());
+    let unit = match survey.geometry {
+        super::Geometry::Points(_) => "`ground`",
+        super::Geometry::Distances(_) => "`metres`",
+    };
+    let far = too_far(survey, &ground);
     if spread < LEAST_SPREAD {
         objections.push(format!(
             "all clicks lie within {:.1} % of the picture, which says nothing about the rest; \
              survey points over the whole stretch that is to be measured, near and far",
             spread * 100.0
         ));
-    }
-    let click = survey.sigmas().click;
-    for (index, point) in clicks.iter().enumerate() {
-        let above = Point {
-            x: point.x,
-            y: (point.y - click).max(0.0),
-        };
-        let worth = ground
-            .to_ground(*point)
-            .zip(ground.to_ground(above))
-            .map_or(f64::INFINITY, |(a, b)| (a - b).length());
-        if worth > MOST_PER_CLICK_M {
-            objections.push(format!(
-                "click {} ({:.0}, {:.0}) is so near the horizon that an error of {} px is {worth:.1} m on the \
-                 road; choose a nearer point",
-                index + 1,
-                point.x * f64::from(survey.picture[0]),
-                point.y * f64::from(survey.picture[1]),
-                survey.click_sigma_px,
-            ));
-        }
+    } else if let Some(height_m) = height_m.filter(|height_m| {
+        !(USABLE_HEIGHT_M.0..=USABLE_HEIGHT_M.1).contains(height_m)
+            || (*height_m > USUAL_HEIGHT_M && far.is_some())
+    }) {
+        objections.push(format!(
+            "the camera would be {} m above the road: is {unit} in metres?",
+            if height_m < 10.0 {
+                format!("{height_m:.2}")
+            } else {
+                format!("{height_m:.0}")
+            }
+        ));
+    } else if let Some(far) = far {
+        objections.push(far);
     }
     let worst = fitted
         .per_point_sigmas
@@ -88,6 +100,59 @@ pub(super) fn objections(survey: &Survey, fitted: &Fitted) -> anyhow::Result<Vec
         ));
     }
     Ok(objections)
+}
+
+/// One line about all clicks that are too near the horizon.
+fn too_far(survey: &Survey, ground: &Ground) -> Option<String> {
+    let click = survey.sigmas().click;
+    let mut names = Vec::new();
+    let mut most = 0.0_f64;
+    for (point, name) in survey.clicks().into_iter().zip(survey.click_names()) {
+        let above = Point {
+            x: point.x,
+            y: (point.y - click).max(0.0),
+        };
+        let worth = ground
+            .to_ground(point)
+            .zip(ground.to_ground(above))
+            .map_or(f64::INFINITY, |(a, b)| (a - b).length());
+        if worth > MOST_PER_CLICK_M {
+            names.push(format!("`{name}`"));
+            most = most.max(worth);
+        }
+    }
+    let first = names.len().min(3);
+    let more = match names.len() - first {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let worth = if most.is_finite() && most < 100.0 {
+        format!("{most:.1} m")
+    } else {
+        "any number of metres".to_owned()
+    };
+    (first > 0).then(|| {
+        format!(
+            "so near the horizon that a click wrong by {} px is {worth} on the road: {}{more}; \
+             choose nearer points",
+            survey.click_sigma_px,
+            names[..first].join(", ")
+        )
+    })
+}
+
+/// The camera's height, also where it is absurd because of a wrong unit.
+fn implied_height_m(calibration: &Calibration, aspect: f64) -> Option<f64> {
+    // A camera is looked for in the usual heights only, so the ground is scaled.
+    [1.0, 0.01, 100.0, 1e-4, 1e4].into_iter().find_map(|scale| {
+        let mut scaled = *calibration;
+        for value in scaled.image_to_ground[..2].iter_mut().flatten() {
+            *value *= scale;
+        }
+        scaled.uncertainty = None;
+        let ground = Ground::new(&scaled).ok()?;
+        Some(edge_core::calibration::Camera::of(&ground, aspect)?.height_m / scale)
+    })
 }
 
 /// What positions and speeds are good for at a camera's zones and gates.

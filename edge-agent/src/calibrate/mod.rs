@@ -11,6 +11,7 @@
 mod file;
 mod grid;
 mod judge;
+mod outlook;
 mod runs;
 mod survey;
 
@@ -43,22 +44,60 @@ pub struct CalibrateRequest {
     pub check: Option<PathBuf>,
 }
 
+/// A file or a command line that cannot be understood, in contrast to a survey
+/// that was understood and is not good enough.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Faulty(pub String);
+
 /// Does it; what is to be read goes to standard output.
 pub fn calibrate(request: &CalibrateRequest) -> anyhow::Result<()> {
+    // Everything is read before anything is written.
+    let runs = request.check.as_deref().map(runs::read).transpose()?;
     if let Some(survey) = &request.survey {
         from_survey(survey, request)?;
     }
-    if let Some(check) = &request.check {
-        let runs = runs::read(check)?;
-        println!("{}", runs::report(&runs));
+    if let (Some(runs), Some(file)) = (runs, &request.check) {
+        let proof = runs::report(&runs);
+        for fault in &proof.faults {
+            println!("FAULT: {fault}");
+        }
+        println!("{}", proof.text);
+        if let Some(gravest) = proof.faults.first() {
+            bail!("{}: the proof fails: {gravest}", file.display());
+        }
     }
     Ok(())
 }
 
 fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
     let survey = Survey::load(path)?;
+    let out = request
+        .out
+        .clone()
+        .unwrap_or_else(|| path.with_extension("calibration.toml"));
+    check_outputs(path, &out, request)?;
+    let config = request
+        .config
+        .as_deref()
+        .map(AgentConfig::load)
+        .transpose()?;
+    let camera = config
+        .as_ref()
+        .map(|config| one_camera(config, request.camera.as_ref()))
+        .transpose()?;
+    let still = request
+        .still
+        .as_deref()
+        .map(|still| grid::Still::read(still, &survey))
+        .transpose()?;
+
     let fitted = fit(&survey)?;
-    let objections = judge::objections(&survey, &fitted)?;
+    let outlook = outlook::Outlook::of(&survey, &fitted)?;
+    let mut objections = judge::objections(&survey, &fitted)?;
+    if objections.is_empty() {
+        objections.extend(outlook.objection(&survey, &fitted)?);
+    }
     if !objections.is_empty() {
         let list: Vec<String> = objections.iter().map(|o| format!("  - {o}")).collect();
         bail!(
@@ -68,41 +107,68 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
         );
     }
     let mut file = CalibrationFile::new(&survey, &fitted);
-    if let Some(config) = &request.config {
-        let config = AgentConfig::load(config)?;
-        let camera = one_camera(&config, request.camera.as_ref())?;
-        file.expected = judge::expectations(&fitted.calibration, camera, survey.aspect())?;
+    file.expected.push(outlook.expected());
+    if let Some(camera) = camera {
+        file.expected.extend(judge::expectations(
+            &fitted.calibration,
+            camera,
+            survey.aspect(),
+        )?);
     }
-    let out = request
-        .out
-        .clone()
-        .unwrap_or_else(|| path.with_extension("calibration.toml"));
-    if out == path {
-        bail!(
-            "{}: would write over the survey; give another --out",
-            out.display()
-        );
+    let told = describe(&survey, &fitted, &file)?;
+    let told = outlook
+        .note()
+        .map_or_else(|| told.clone(), |note| format!("{told}\n{note}"));
+    // The calibration last: a previous one stays when anything before it fails.
+    if let (Some(still), Some(grid)) = (still, &request.grid) {
+        still.draw(grid, &survey, &fitted.calibration)?;
     }
     file.write(&out)?;
-    println!("{}", describe(&survey, &fitted, &file)?);
+    println!("{told}");
     println!("written: {}", out.display());
     println!(
         "next: write `calibration = {{ file = \"{}\" }}` into the camera's table and run `edge-agent check`",
         out.file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     );
-    match (&request.still, &request.grid) {
-        (Some(still), Some(grid)) => {
-            grid::draw(still, grid, &survey, &fitted.calibration)?;
-            println!(
-                "grid: {}; lanes must follow it, and kerbs meet it where they were measured",
-                grid.display()
-            );
-        }
-        (None, None) => {}
-        _ => bail!(
+    if let Some(grid) = &request.grid {
+        println!(
+            "grid: {}; lanes must follow it, and kerbs meet it where they were measured",
+            grid.display()
+        );
+    }
+    Ok(())
+}
+
+/// Nothing that was given may be written over.
+fn check_outputs(survey: &Path, out: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
+    if request.still.is_some() != request.grid.is_some() {
+        bail!(Faulty(
             "--still and --grid belong together: the picture, and where it goes with its grid"
-        ),
+                .to_owned()
+        ));
+    }
+    let given = [
+        (Some(survey), "survey"),
+        (request.still.as_deref(), "still"),
+        (request.config.as_deref(), "configuration"),
+        (request.check.as_deref(), "runs"),
+    ];
+    for (written, option) in [(Some(out), "--out"), (request.grid.as_deref(), "--grid")] {
+        for (read, what) in given {
+            if written.is_some() && written == read {
+                bail!(Faulty(format!(
+                    "{}: would write over the {what}; give another {option}",
+                    out.display()
+                )));
+            }
+        }
+    }
+    if request.grid.as_deref() == Some(out) {
+        bail!(Faulty(format!(
+            "{}: is given for the calibration and for the grid; give another --grid",
+            out.display()
+        )));
     }
     Ok(())
 }
@@ -113,7 +179,8 @@ fn fit(survey: &Survey) -> anyhow::Result<Fitted> {
     match &survey.geometry {
         Geometry::Points(points) => {
             let places: Vec<_> = points.iter().map(|p| p.place).collect();
-            judge::check_points(&places, survey.aspect())?;
+            judge::check_points(survey, &places)
+                .with_context(|| format!("{}: no calibration follows", survey.file.display()))?;
             fit_points(&places, lens, survey.sigmas())
         }
         Geometry::Distances(distances) => {
@@ -129,20 +196,37 @@ fn one_camera<'c>(
     config: &'c AgentConfig,
     wanted: Option<&CameraId>,
 ) -> anyhow::Result<&'c crate::config::CameraConfig> {
+    let list = || {
+        let names: Vec<String> = config
+            .cameras
+            .iter()
+            .map(|c| format!("`{}`", c.id))
+            .collect();
+        names.join(", ")
+    };
     let mut cameras = config
         .cameras
         .iter()
         .filter(|camera| wanted.is_none_or(|wanted| camera.id == *wanted));
     match (cameras.next(), cameras.next()) {
         (Some(camera), None) => Ok(camera),
-        (None, _) => bail!(
-            "{}: has no such camera; see --camera",
-            config.file.display()
-        ),
-        (Some(_), Some(_)) => bail!(
-            "{}: has several cameras; say which with --camera",
-            config.file.display()
-        ),
+        (None, _) if config.cameras.is_empty() => {
+            bail!(Faulty(format!(
+                "{}: there is no [[camera]]; add one",
+                config.file.display()
+            )))
+        }
+        (None, _) => bail!(Faulty(format!(
+            "{}: has no camera `{}`; --camera is one of {}",
+            config.file.display(),
+            wanted.map(ToString::to_string).unwrap_or_default(),
+            list()
+        ))),
+        (Some(_), Some(_)) => bail!(Faulty(format!(
+            "{}: has several cameras; say which with --camera: {}",
+            config.file.display(),
+            list()
+        ))),
     }
 }
 

@@ -7,6 +7,8 @@ use edge_core::calibration::{KnownDistance, Lens, Sigmas, SurveyedPoint};
 use protocol::Point;
 use serde::Deserialize;
 
+use super::Faulty;
+
 /// A survey that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -113,12 +115,43 @@ struct DistanceKeys {
     sigma_m: Option<f64>,
 }
 
+impl LensKeys {
+    /// The calibration file has fractions, the survey pixels; who mixes them up is told in pixels.
+    fn check_pixels(&self, [width, height]: [f64; 2]) -> anyhow::Result<()> {
+        for (key, value, size) in [("fx", Some(self.fx), width), ("fy", self.fy, height)] {
+            if let Some(value) = value
+                && !(0.1 * size..=20.0 * size).contains(&value)
+            {
+                bail!(
+                    "lens.{key}: {value} is a focal length that no lens has; a survey has it in pixels of the still, \
+                     as OpenCV prints it: for {width} by {height} most are between {:.0} and {:.0}",
+                    0.4 * width,
+                    2.0 * width
+                );
+            }
+        }
+        for (key, value, size) in [("cx", self.cx, width), ("cy", self.cy, height)] {
+            if let Some(value) = value
+                && !(value > 1.0 && value <= size)
+            {
+                bail!(
+                    "lens.{key}: {value} is no principal point; a survey has it in pixels of the still, near the middle: \
+                     for {width} by {height} about {:.0}",
+                    size / 2.0
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Survey {
     /// Reads a survey; every error says where and what to write.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{}: cannot be read", path.display()))?;
-        Self::read(path, &text).with_context(|| format!("{}: is no survey", path.display()))
+            .map_err(|error| Faulty(format!("{}: cannot be read: {error}", path.display())))?;
+        Self::read(path, text.trim_start_matches('\u{feff}'))
+            .map_err(|error| Faulty(format!("{}: is no survey: {error:#}", path.display())).into())
     }
 
     fn read(path: &Path, text: &str) -> anyhow::Result<Self> {
@@ -154,6 +187,9 @@ impl Survey {
                 y: y / scale[1],
             })
         };
+        if let Some(lens) = &keys.lens {
+            lens.check_pixels(scale)?;
+        }
         let lens = keys.lens.map(|l| Lens {
             fx: l.fx / scale[0],
             fy: l.fy.unwrap_or(l.fx) / scale[1],
@@ -214,6 +250,17 @@ impl Survey {
         match &self.geometry {
             Geometry::Points(points) => points.iter().map(|p| p.name.clone()).collect(),
             Geometry::Distances(distances) => distances.iter().map(|d| d.name.clone()).collect(),
+        }
+    }
+
+    /// What people call every click of [`Survey::clicks`].
+    pub fn click_names(&self) -> Vec<String> {
+        match &self.geometry {
+            Geometry::Points(_) => self.names(),
+            Geometry::Distances(distances) => distances
+                .iter()
+                .flat_map(|d| [format!("{}, from", d.name), format!("{}, to", d.name)])
+                .collect(),
         }
     }
 
@@ -359,6 +406,10 @@ mod tests {
             (
                 "picture = [1920, 1080]\nlens = { fx = 0.8 }\n[[point]]\nimage = [5, 5]\nground = [0, 0]",
                 "no lens has",
+            ),
+            (
+                "picture = [1920, 1080]\nlens = { fx = 0 }\n[[point]]\nimage = [5, 5]\nground = [0, 0]",
+                "pixels of the still",
             ),
             (
                 "picture = [1920, 1080]\n[[distance]]\nfrom = [5, 5]\nto = [5, 6]\nmetres = 3.5",
