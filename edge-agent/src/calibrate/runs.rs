@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Run>> {
     for (index, run) in runs.iter().enumerate() {
         let is_speed = |kmh: f64| (0.0..=400.0).contains(&kmh);
         if let (Some(low), Some(high)) = (run.low_kmh, run.high_kmh)
-            && !(low <= high)
+            && (low > high || low.is_nan() || high.is_nan())
         {
             bail!(
                 "{}: run {}: its interval begins at {low} and ends at {high}; low_kmh is the smaller one",
