@@ -26,6 +26,9 @@ use crate::tracker::Spot;
 
 /// Slower than this a direction of motion is mostly jitter, m/s.
 const LEAST_SPEED: f64 = 1.4;
+/// Faster than this nobody drives in reverse, m/s: who is has turned about unseen,
+/// or never faced as was thought.
+const LEAST_SPEED_ABOUT: f64 = 2.5;
 /// The rectangle is laid until it moves by less, m.
 const SETTLED_M: f64 = 0.01;
 /// It settles within this many steps, or the view is too steep to say.
@@ -153,10 +156,22 @@ impl Stance {
     }
 }
 
-/// Which way a vehicle of this motion heads; `None` while it stands or creeps.
-pub(crate) fn heading(motion: Option<&Motion>) -> Option<Vector> {
-    let velocity = motion?.ground?;
-    (velocity.length() >= LEAST_SPEED).then(|| velocity.unit())?
+/// Which way a vehicle of this motion heads that headed as `before`; `None`
+/// of one that has only stood or crept. Who turns goes through what is between:
+/// what moves backwards all at once is in reverse or, while something drives
+/// past it, jitters, and still faces as it did.
+pub(crate) fn heading(motion: Option<&Motion>, before: Option<Vector>) -> Option<Vector> {
+    let Some(velocity) = motion.and_then(|motion| motion.ground) else {
+        return before;
+    };
+    let least = match before {
+        Some(before) if before.dot(velocity) < 0.0 => LEAST_SPEED_ABOUT,
+        _ => LEAST_SPEED,
+    };
+    if velocity.length() < least {
+        return before;
+    }
+    velocity.unit().or(before)
 }
 
 impl Sight<'_> {
@@ -268,9 +283,33 @@ mod tests {
             ground: Some(Vector::new(speed, 0.0)),
             picture: Vector::default(),
         };
-        assert_eq!(heading(Some(&motion(0.9))), None);
-        assert_eq!(heading(Some(&motion(9.0))), Some(Vector::new(1.0, 0.0)));
-        assert_eq!(heading(None), None);
+        let forwards = Some(Vector::new(1.0, 0.0));
+        assert_eq!(heading(Some(&motion(0.9)), None), None);
+        assert_eq!(heading(Some(&motion(9.0)), None), forwards);
+        assert_eq!(heading(None, None), None);
+        // It still heads as it did.
+        assert_eq!(heading(Some(&motion(-0.9)), forwards), forwards);
+        assert_eq!(heading(None, forwards), forwards);
+    }
+
+    #[test]
+    fn who_backs_up_or_jitters_still_faces_as_before() {
+        let motion = |x: f64, y: f64| Motion {
+            ground: Some(Vector::new(x, y)),
+            picture: Vector::default(),
+        };
+        let forwards = Some(Vector::new(1.0, 0.0));
+        assert_eq!(heading(Some(&motion(-2.0, 0.1)), forwards), forwards);
+        // Nobody is so fast in reverse.
+        let back = Some(Vector::new(-1.0, 0.0));
+        assert_eq!(heading(Some(&motion(-6.0, 0.0)), forwards), back);
+        // Who turns at a walk goes through every heading between.
+        let mut turned = forwards;
+        for step in 1..=10 {
+            let (sin, cos) = libm::sincos(f64::from(step) * core::f64::consts::PI / 10.0);
+            turned = heading(Some(&motion(2.0 * cos, 2.0 * sin)), turned);
+        }
+        assert!(turned.unwrap().dot(back.unwrap()) > 0.999, "{turned:?}");
     }
 
     #[test]

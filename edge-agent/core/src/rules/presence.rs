@@ -6,8 +6,9 @@
 //! goes on: whoever was a loiterer a second ago still is. Nobody is charged with
 //! another's time, so a stay is handed on only where little else is possible: to
 //! a track born within [`HANDED_ON_WITHIN_S`] after the holder vanished in the
-//! zone, as tall, and no farther off than it can have walked. Each hand-over is
-//! kept, for the explanation.
+//! zone, as tall, and no farther off than it can have walked; or, because what
+//! drives past covers the legs, with its head where that head was. Each
+//! hand-over is kept, for the explanation.
 //!
 //! Nobody is accused of being on foot who sat on a two-wheeler during the stay
 //! itself. The vote over a track's whole life cannot say so: where a tracker
@@ -21,12 +22,18 @@ use protocol::event::FrameTime;
 
 use super::standing::NEAR_DWELL;
 use super::{Case, EndReason, Reporter, explain};
+use crate::geometry::Vector;
 use crate::observation::{Basis, FrameView, Observation};
 use crate::tracker::{Riding, Spot};
 
 /// A tracker that loses somebody behind a pole has found it again within this
 /// time, s. Later, somebody else may have come by.
 const HANDED_ON_WITHIN_S: f64 = 1.2;
+/// As tall is a box of this part of the other's height …
+const AS_TALL: std::ops::RangeInclusive<f64> = 0.75..=1.33;
+/// … and this is the same person with the legs covered, before or after: head
+/// and shoulders at least are in sight.
+const COVERED: std::ops::RangeInclusive<f64> = 0.4..=2.5;
 /// Hand-overs kept by name; further ones are counted.
 const MOST_HAND_OVERS: usize = 8;
 
@@ -120,27 +127,33 @@ impl Stay {
         self.riding.is_rider()
     }
 
-    /// How far from where the holder vanished somebody new was first seen, if it
-    /// can be nobody else: the holder was in the zone and is not seen any more,
-    /// and the new one was born a moment later, near, and as tall.
+    /// How far from where the holder's head vanished that of somebody new was
+    /// first seen, in heights of the taller box, if it can be nobody else: the
+    /// holder was in the zone and is not seen any more, and the new one was born
+    /// a moment later, near, and as tall. Whose legs are covered is neither near
+    /// by its feet nor as tall, but its head is where it was.
     fn may_be(&self, user: &Observation, frame: &FrameView<'_>) -> Option<f64> {
         if !self.was_inside || frame.shows(self.holder) {
             return None;
         }
+        let last = &self.last_seen;
         let first = frame.trail(user).front().unwrap_or(&user.spot);
-        let born = user.track.born;
-        let unseen = first.at.time.since(self.last_seen.at.time).0;
-        let is_next = born > self.last_seen.at.time && unseen <= HANDED_ON_WITHIN_S;
-        let way = self.last_seen.way_to(first);
+        let unseen = first.at.time.since(last.at.time).0;
+        if user.track.born <= last.at.time || unseen > HANDED_ON_WITHIN_S {
+            return None;
+        }
+        let ratio = first.height / last.height.max(1e-6);
+        let way = last.way_to(first);
         // At a walk, and a little for where within a box the feet are found.
-        let (near, per_second) = match way.basis {
-            Basis::Ground => (0.5, 1.5),
-            Basis::Picture => (0.3, 0.9),
+        let walked = |basis| match basis {
+            Basis::Ground => 0.5 + 1.5 * unseen,
+            Basis::Picture => 0.3 + 0.9 * unseen,
         };
-        let ratio = first.height / self.last_seen.height.max(1e-6);
-        let distance = way.vector.length();
-        (is_next && (0.75..=1.33).contains(&ratio) && distance <= near + per_second * unseen)
-            .then_some(distance)
+        let head = |spot: &Spot| spot.iso - Vector::new(0.0, spot.height);
+        let heads = (head(first) - head(last)).length() / last.height.max(first.height).max(1e-6);
+        let is_near = AS_TALL.contains(&ratio) && way.vector.length() <= walked(way.basis);
+        let is_covered = COVERED.contains(&ratio) && heads <= walked(Basis::Picture);
+        (is_near || is_covered).then_some(heads)
     }
 
     fn hand_over(&mut self, user: &Observation, frame: &FrameView<'_>) {

@@ -265,8 +265,7 @@ impl Track {
             .back()
             .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
         if due {
-            self.heading =
-                stance::heading(Motion::of(&self.trail, &point).as_ref()).or(self.heading);
+            self.heading = stance::heading(Motion::of(&self.trail, &point).as_ref(), self.heading);
             if self.trail.len() == MOST_POINTS {
                 self.trail.pop_front();
             }

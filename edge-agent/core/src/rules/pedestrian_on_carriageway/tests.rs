@@ -48,6 +48,34 @@ fn without_calibration_the_pace_is_in_box_heights() {
 }
 
 #[test]
+fn whose_legs_a_passing_car_covers_is_not_accused_again() {
+    // Head and shoulders of #1 go on as #2, in a box that ends above the legs.
+    check(
+        RULE,
+        "
+        0.0 person#1 at 50.0,30.0
+        0.0 person#1 size 0.6,1.7
+        4.0 person#1 at 52.0,30.0
+        4.1 person#2 at 52.0,29.1
+        4.1 person#2 size 0.6,0.8
+        6.0 person#2 size 0.6,0.8
+        6.2 person#2 at 53.0,29.1
+        6.3 person#2 size 0.6,1.7
+        6.4 person#2 at 53.1,30.0
+        9.0 person#2 at 54.0,30.0
+        ",
+        &expect![[r#"
+            pedestrian_on_carriageway starts (revision 1): person#1 since 0.0, decided at 2.0
+                on_carriageway_for: 2.0 >= 2.0 s [0.0 to 2.0]
+                is_rider: false = false [0.0 to 2.0]
+                pace: 1.8 <= 12.0 km/h [2.0 to 2.0]
+                pictures of 0.0, 2.0
+            pedestrian_on_carriageway is over (revision 2): person#1 since 0.0 until 9.0, dwell_s 9.0, end_reason "stream_ended"
+        "#]],
+    );
+}
+
+#[test]
 fn a_rider_is_no_pedestrian_however_long_it_waits() {
     check(
         RULE,
