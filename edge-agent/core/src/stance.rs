@@ -309,7 +309,11 @@ mod tests {
             let (sin, cos) = libm::sincos(f64::from(step) * core::f64::consts::PI / 10.0);
             turned = heading(Some(&motion(2.0 * cos, 2.0 * sin)), turned);
         }
-        assert!(turned.unwrap().dot(back.unwrap()) > 0.999, "{turned:?}");
+        let backwards = Vector::new(-1.0, 0.0);
+        assert!(
+            turned.is_some_and(|turned| turned.dot(backwards) > 0.999),
+            "{turned:?}"
+        );
     }
 
     #[test]
