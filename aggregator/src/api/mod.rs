@@ -9,6 +9,7 @@ mod evidence;
 mod filter;
 mod fleet;
 mod guard;
+mod leftover;
 mod probes;
 mod problem;
 mod schema;
@@ -130,5 +131,6 @@ pub fn router(api: Api) -> Router {
         )
         .layer(from_fn_with_state(api.clone(), guard::check))
         .layer(from_fn(guard::headers))
+        .layer(from_fn_with_state(api.clone(), leftover::heard_out))
         .with_state(api)
 }

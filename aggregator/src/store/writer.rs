@@ -210,7 +210,6 @@ impl Writing {
         for (content, outcome, received) in &batch.outcomes {
             self.metrics.message(content, *outcome, *received);
         }
-        batch.tell(jobs, decided);
         self.metrics.second_chances.inc_by(batch.second_chances);
         if batch.dropped > 0 {
             tracing::warn!(
@@ -228,6 +227,7 @@ impl Writing {
             );
             self.metrics.beyond_recovery.inc_by(batch.beyond_recovery);
         }
+        batch.tell(jobs, decided);
         Ok(())
     }
 

@@ -342,6 +342,38 @@ fn a_slow_upload_that_moves_is_taken() {
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
 }
 
+/// A sender that does not look at the answer before it is through, as most
+/// clients, would otherwise see a broken pipe and send the same for ever.
+#[test]
+fn a_refusal_is_heard_by_one_who_is_still_sending() {
+    use std::io::{Read, Write};
+    let centre = Running::with(|config| config.http.max_evidence_mb = 1);
+    let bytes = vec![5; 16 * 1024 * 1024];
+    for (refused, media_type) in [("413", "image/jpeg"), ("415", "text/html")] {
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {}\r\n\r\n",
+            path(&bytes),
+            centre.http,
+            bytes.len()
+        );
+        let mut socket = stalled(&centre, &head);
+        socket.write_all(&bytes[..2 * 1024 * 1024]).unwrap();
+        // The refusal is there, and with it all that the centre had to say.
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, *format!("HTTP/1.1 {refused}").as_bytes());
+        socket.write_all(&bytes[2 * 1024 * 1024..]).unwrap();
+        // The line is as good as before.
+        let next = format!(
+            "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            centre.http
+        );
+        socket.write_all(next.as_bytes()).unwrap();
+        assert!(rest(socket).contains("HTTP/1.1 200 "), "{refused}");
+    }
+}
+
 #[test]
 fn connections_are_limited_and_silent_ones_are_closed() {
     let centre = Running::with(|config| {

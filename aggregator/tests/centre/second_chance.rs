@@ -1,6 +1,8 @@
 //! What could not be taken when it came, and may be taken later: kept whole,
 //! within a budget, and judged again at the next start.
 
+use std::sync::Arc;
+
 use aggregator::clock;
 use aggregator::inbox::{Judged, Reason};
 use aggregator::store::{Outcome, StoreSettings};
@@ -142,6 +144,7 @@ fn the_oldest_make_room_and_are_counted() {
     alerts_become(&bench, 2);
     let ids: Vec<_> = bench.alerts().iter().map(|alert| alert.id).collect();
     assert_eq!(ids, [speaker.event(5).id, speaker.event(4).id]);
-    assert_eq!(bench.metrics.second_chances.get(), 2);
+    let metrics = Arc::clone(&bench.metrics);
     bench.close();
+    assert_eq!(metrics.second_chances.get(), 2);
 }
