@@ -6,6 +6,8 @@ import { deflateSync } from "node:zlib";
 
 const WIDTH = 960;
 const HEIGHT = 540;
+/** The words below an annotated still. */
+const LEGEND = 120;
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   let c = n;
@@ -30,11 +32,12 @@ function chunk(type, body) {
 
 /** An RGB picture as PNG (RFC 2083). */
 function png(pixels) {
-  const rows = Buffer.alloc(HEIGHT * (WIDTH * 3 + 1));
-  for (let y = 0; y < HEIGHT; y += 1) pixels.copy(rows, y * (WIDTH * 3 + 1) + 1, y * WIDTH * 3, (y + 1) * WIDTH * 3);
+  const height = pixels.length / (WIDTH * 3);
+  const rows = Buffer.alloc(height * (WIDTH * 3 + 1));
+  for (let y = 0; y < height; y += 1) pixels.copy(rows, y * (WIDTH * 3 + 1) + 1, y * WIDTH * 3, (y + 1) * WIDTH * 3);
   const header = Buffer.alloc(13);
   header.writeUInt32BE(WIDTH, 0);
-  header.writeUInt32BE(HEIGHT, 4);
+  header.writeUInt32BE(height, 4);
   header.set([8, 2, 0, 0, 0], 8);
   return Buffer.concat([
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
@@ -113,9 +116,16 @@ export function paintStill({ random, isAnnotated, isNight, bounds }) {
     for (let step = 0; step < 26; step += 1) {
       box(x + width / 2 - step * 5, y + height - step * 7, 6, 6, [90, 220, 255]);
     }
-    box(0, HEIGHT - 34, 330, 34, [8, 12, 16]);
-    box(12, HEIGHT - 21, 210, 7, [230, 236, 242]);
-    box(232, HEIGHT - 21, 80, 7, [150, 165, 180]);
+    return png(Buffer.concat([pixels, legend()]));
   }
   return png(pixels);
+}
+
+/** Lines of words, as far as a glance can tell. */
+function legend() {
+  const pixels = Buffer.alloc(WIDTH * LEGEND * 3, 16);
+  for (let line = 0; line < 5; line += 1) {
+    for (let y = 14 + line * 20; y < 21 + line * 20; y += 1) pixels.fill(200, (y * WIDTH + 12) * 3, (y * WIDTH + 460 - line * 55) * 3);
+  }
+  return pixels;
 }

@@ -5,7 +5,7 @@ import type { Actor, AlertSummary } from "../api/types.ts";
 import { inLanguage } from "../i18n/language.ts";
 import { useWords } from "../i18n/words.tsx";
 import { useShortcuts } from "../ui/shortcuts.ts";
-import { FITTED, panned, zoomedAt, type ZoomView } from "../ui/zoom.ts";
+import { FITTED, panned, pictureShare, zoomedAt, type ZoomView } from "../ui/zoom.ts";
 
 type Mode = "annotated" | "clean";
 const STEP = 1.4;
@@ -29,6 +29,7 @@ export function Still({ alert, highlighted }: { alert: AlertSummary; highlighted
       ) : (
         <Zoomable
           address={address}
+          clean={addresses.clean}
           label={t.stillAlt(inLanguage(alert.title, language), alert.camera_name)}
           highlighted={highlighted}
         />
@@ -57,7 +58,30 @@ interface Spot {
   y: number;
 }
 
-function Zoomable({ address, label, highlighted }: { address: string; label: string; highlighted: Actor["bounds"] }) {
+/** Width over height of a picture that need not be shown; `null` until it is known. */
+function useAspect(address: string | null): number | null {
+  const [known, setKnown] = useState<{ address: string; aspect: number } | null>(null);
+  useEffect(() => {
+    if (address === null) return;
+    const picture = new Image();
+    picture.onload = () => setKnown({ address, aspect: picture.naturalWidth / picture.naturalHeight });
+    picture.src = address;
+    return () => {
+      picture.onload = null;
+    };
+  }, [address]);
+  return known !== null && known.address === address ? known.aspect : null;
+}
+
+interface ZoomableProps {
+  address: string;
+  /** The still without words below it, which tells where the picture ends. */
+  clean: string | null;
+  label: string;
+  highlighted: Actor["bounds"];
+}
+
+function Zoomable({ address, clean, label, highlighted }: ZoomableProps) {
   const { t } = useWords();
   const frame = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<ZoomView>(FITTED);
@@ -132,6 +156,9 @@ function Zoomable({ address, label, highlighted }: { address: string; label: str
   };
 
   const isBroken = broken === address;
+  const cleanAspect = useAspect(highlighted === null ? null : clean);
+  // Rather no frame than one around the wrong vehicle.
+  const share = address === clean ? 1 : pictureShare(aspect, cleanAspect);
   return (
     <div
       ref={frame}
@@ -168,14 +195,14 @@ function Zoomable({ address, label, highlighted }: { address: string; label: str
             onError={() => setBroken(address)}
           />
         )}
-        {highlighted !== null && !isBroken && (
+        {highlighted !== null && share !== null && !isBroken && (
           <div
             className="highlight"
             style={{
               left: `${highlighted[0] * 100}%`,
-              top: `${highlighted[1] * 100}%`,
+              top: `${highlighted[1] * share * 100}%`,
               width: `${highlighted[2] * 100}%`,
-              height: `${highlighted[3] * 100}%`,
+              height: `${highlighted[3] * share * 100}%`,
             }}
           />
         )}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CLOSEST, FITTED, panned, zoomedAt, type ZoomView } from "./zoom.ts";
+import { CLOSEST, FITTED, panned, pictureShare, zoomedAt, type ZoomView } from "./zoom.ts";
 
 /** Where a point of the picture (from its middle) stands in the frame. */
 const stands = (view: ZoomView, x: number, y: number) => [view.x + x * view.scale, view.y + y * view.scale];
@@ -34,4 +34,12 @@ test("the frame never shows anything beside the picture, however it is pulled", 
 test("zooming all the way out fits the picture exactly", () => {
   const far = zoomedAt(panned(zoomedAt(FITTED, 4, 0.3, 0.3), 0.4, 0.4), 0.01, -0.4, 0.2);
   assert.deepEqual(far, FITTED);
+});
+
+test("words below a picture take their share, and nobody guesses it", () => {
+  assert.equal(pictureShare(960 / 720, 960 / 540), 0.75);
+  assert.equal(pictureShare(16 / 9, 16 / 9), 1);
+  assert.equal(pictureShare(2, 16 / 9), 1);
+  assert.equal(pictureShare(null, 16 / 9), null);
+  assert.equal(pictureShare(16 / 9, null), null);
 });

@@ -40,3 +40,12 @@ export function zoomedAt(view: ZoomView, factor: number, pointerX: number, point
 export function panned(view: ZoomView, dx: number, dy: number): ZoomView {
   return bounded({ ...view, x: view.x + dx, y: view.y + dy });
 }
+
+/**
+ * How much of a still's height the picture itself takes: an annotated still has
+ * words below it, and both are as wide. `clean` and `annotated` are width over
+ * height; `null` as long as one of them is not known.
+ */
+export function pictureShare(annotated: number | null, clean: number | null): number | null {
+  return annotated === null || clean === null ? null : Math.min(1, annotated / clean);
+}

@@ -146,8 +146,32 @@ const TESTS = {
     await page.waitForSelector(".zoom:not(.is-close)", STEP);
     await page.keyboard.press("+");
     await page.waitForSelector(".zoom.is-close", STEP);
-    await page.hover(".actors li");
-    await page.waitForSelector(".highlight", STEP);
+  },
+
+  "the frame around a road user fits, also above the words of an annotated still": async ({ page, mock }) => {
+    let alert;
+    do alert = mock.raise();
+    while (alert.still_url === null || alert.still_clean_url === null);
+    await page.click(`${row(alert.id)} a`, STEP);
+    const detail = await (await fetch(`${mock.url}/api/v1/alerts/${alert.id}`)).json();
+    const [, top, , height] = detail.event.actors[0].box;
+    for (const [mode, share] of [
+      ["annotated", 540 / 660],
+      ["clean", 1],
+    ]) {
+      if (mode === "clean") await page.keyboard.press("c");
+      await page.waitForSelector(`.still[data-mode=${mode}]`, STEP);
+      await page.waitForFunction(() => document.querySelector(".zoom img")?.naturalWidth > 0, null, STEP);
+      await page.hover(".actors li");
+      await page.waitForSelector(".highlight", STEP);
+      const shown = await page.evaluate(() => {
+        const [frame, picture] = [".highlight", ".zoom img"].map((each) => document.querySelector(each).getBoundingClientRect());
+        return { top: (frame.top - picture.top) / picture.height, height: frame.height / picture.height };
+      });
+      const isNear = (value, wanted) => Math.abs(value - wanted) < 0.01;
+      check(isNear(shown.top, top * share) && isNear(shown.height, height * share), `${mode}: ${JSON.stringify(shown)}`);
+      await page.mouse.move(0, 0);
+    }
   },
 
   "a box that goes away makes its cameras silent at once": async ({ page, mock }) => {
