@@ -4,7 +4,7 @@ use std::fmt;
 
 use edge_core::{Condition, Health};
 use edge_video::Frame;
-use picture_health::{Thumbnail, Watch};
+use picture_health::{Memory, Thumbnail, Watch};
 use protocol::event::Words;
 
 use crate::config::PictureHealthConfig;
@@ -30,6 +30,25 @@ impl PictureWatch {
         Self {
             watch: config.watch.then(|| Watch::new(config.settings)),
         }
+    }
+
+    /// As configured, with what an earlier run has learnt of the camera.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the memory, if it was damaged.
+    pub fn remembering(config: &PictureHealthConfig, memory: &Memory) -> Result<Self, String> {
+        let watch = config
+            .watch
+            .then(|| Watch::remembering(config.settings, memory));
+        Ok(Self {
+            watch: watch.transpose()?,
+        })
+    }
+
+    /// What is to be kept for the next run, once it is of use.
+    pub fn memory(&self) -> Option<Memory> {
+        self.watch.as_ref()?.memory().filter(Memory::is_of_use)
     }
 
     /// Takes a look, if it is time for one.

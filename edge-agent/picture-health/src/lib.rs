@@ -22,11 +22,13 @@
 )]
 
 mod features;
+mod memory;
 mod reference;
 mod shift;
 mod thumbnail;
 mod watch;
 
+pub use memory::Memory;
 pub use thumbnail::Thumbnail;
 pub use watch::{Settings, Watch};
 

@@ -153,8 +153,12 @@ fn blurred(picture: &[f64], r: usize) -> Vec<f64> {
 
 /// Plays views one after the other, each for so many seconds, one look after the other.
 fn played(story: &[(View, f64)]) -> Vec<(f64, Condition)> {
-    let mut watch = Watch::new(Settings::default());
-    let (mut said, mut t) = (Vec::new(), 0.0);
+    shown(&mut Watch::new(Settings::default()), 0.0, story)
+}
+
+/// Shows views to a watch from an instant on, s.
+fn shown(watch: &mut Watch, from: f64, story: &[(View, f64)]) -> Vec<(f64, Condition)> {
+    let (mut said, mut t) = (Vec::new(), from);
     for (view, length) in story {
         let end = t + length;
         while t < end {
@@ -372,5 +376,65 @@ fn a_plane_that_is_not_as_large_as_it_says_is_no_thumbnail() {
         (usize::MAX, 640, 360),
     ] {
         assert_eq!(Thumbnail::of(&plane, stride, width, height), None);
+    }
+}
+
+/// What a watch says of `view` that was off for `off_s` after it had seen the road by day.
+fn after_a_rest(off_s: f64, view: View) -> Vec<Condition> {
+    let mut watch = Watch::new(Settings::default());
+    shown(&mut watch, 0.0, &[(DAY, 120.0)]);
+    // As a file would keep it.
+    let text = serde_json::to_string(&watch.memory().unwrap()).unwrap();
+    assert!(text.len() < 200_000, "{} bytes", text.len());
+    let memory: Memory = serde_json::from_str(&text).unwrap();
+    assert!(memory.is_of_use());
+    let mut watch = Watch::remembering(Settings::default(), &memory).unwrap();
+    let said = shown(&mut watch, 120.0 + off_s, &[(view, 90.0)]);
+    said.into_iter().map(|(_, condition)| condition).collect()
+}
+
+#[test]
+fn a_camera_that_was_turned_while_the_box_was_off_has_moved() {
+    let turned = View {
+        pan: (22.0, 0.0),
+        ..DAY
+    };
+    let elsewhere = View {
+        elsewhere: true,
+        ..DAY
+    };
+    let (night, month) = (8.0 * 3_600.0, 31.0 * 86_400.0);
+    assert_eq!(after_a_rest(night, DAY), []);
+    assert_eq!(after_a_rest(night, turned), [Condition::Moved]);
+    assert_eq!(after_a_rest(night, elsewhere), [Condition::Moved]);
+    assert_eq!(after_a_rest(month, turned), [], "too long ago to say");
+    assert_eq!(after_a_rest(-night, turned), [], "the clock was set back");
+}
+
+#[test]
+fn a_memory_that_was_damaged_is_refused_in_words() {
+    let mut watch = Watch::new(Settings::default());
+    assert_eq!(watch.memory(), None);
+    shown(&mut watch, 0.0, &[(DAY, 4.0)]);
+    let memory = watch.memory().unwrap();
+    assert!(!memory.is_of_use(), "four seconds are not enough");
+    shown(&mut watch, 4.0, &[(DAY, 90.0)]);
+    let sound = serde_json::to_value(watch.memory().unwrap()).unwrap();
+    for (pointer, wrong, said) in [
+        ("/known_light", serde_json::json!(9), "light 9"),
+        ("/lights/0/light", serde_json::json!(4), "no light 4"),
+        ("/lights/0/cells", serde_json::json!([1.0]), "another size"),
+        ("/lights/0/edges", serde_json::json!([]), "another size"),
+        (
+            "/lights/0/mean",
+            serde_json::json!(1e39),
+            "a number that is none",
+        ),
+    ] {
+        let mut memory = sound.clone();
+        *memory.pointer_mut(pointer).unwrap() = wrong;
+        let memory: Memory = serde_json::from_value(memory).unwrap();
+        let refused = Watch::remembering(Settings::default(), &memory).unwrap_err();
+        assert!(refused.contains(said), "{pointer}: {refused}");
     }
 }

@@ -7,6 +7,7 @@ use protocol::EventTime;
 use protocol::units::rounded;
 
 use crate::features::{CELLS, Features};
+use crate::memory::{GOOD_FOR_S, Memory};
 use crate::reference::{LEARN_S, LIGHTS, Reference, light};
 use crate::shift;
 use crate::thumbnail::{HEIGHT, Thumbnail};
@@ -107,6 +108,8 @@ pub struct Watch {
     recent: Option<(EventTime, Features)>,
     looks: VecDeque<Look>,
     condition: Condition,
+    /// Until when an earlier run has learnt, until the first look.
+    remembered: Option<EventTime>,
 }
 
 impl Watch {
@@ -119,7 +122,30 @@ impl Watch {
             recent: None,
             looks: VecDeque::new(),
             condition: Condition::Well,
+            remembered: None,
         }
+    }
+
+    /// Knows its camera from an earlier run: one that was turned in between is
+    /// noticed. A memory of more than 30 days is not used.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the memory, if it was damaged.
+    pub fn remembering(settings: Settings, memory: &Memory) -> Result<Self, String> {
+        Ok(Self {
+            references: memory.references()?,
+            known_light: memory.known_light,
+            remembered: Some(memory.until),
+            ..Self::new(settings)
+        })
+    }
+
+    /// What is known of the camera, to be kept for the next run; nothing before
+    /// the first look.
+    pub fn memory(&self) -> Option<Memory> {
+        let (until, _) = self.recent.as_ref()?;
+        Some(Memory::of(&self.references, self.known_light, *until))
     }
 
     /// What was said last.
@@ -138,6 +164,12 @@ impl Watch {
     pub fn look(&mut self, thumbnail: &Thumbnail, at: EventTime) -> Option<Health> {
         if !self.wants(at) {
             return None;
+        }
+        if let Some(until) = self.remembered.take()
+            && !(0.0..GOOD_FOR_S).contains(&at.since(until).0)
+        {
+            self.references = [const { None }; LIGHTS];
+            self.known_light = None;
         }
         let now = Features::of(thumbnail);
         let passed = self.recent.as_ref().map(|(last, _)| at.since(*last).0);

@@ -44,6 +44,9 @@ pub struct CameraConfig {
     pub scene: SceneConfig,
     /// SHA-256 of this camera's table without its credentials, written on every event.
     pub digest: Digest,
+    /// SHA-256 of what was drawn on the camera's picture, and of which camera it
+    /// is: while this stays, the camera must look where it looked.
+    pub geometry: Digest,
 }
 
 impl CameraConfig {
@@ -208,6 +211,7 @@ fn read_camera(
         health,
         scene,
         digest: digest_of(table),
+        geometry: geometry_of(table),
     })
 }
 
@@ -221,6 +225,24 @@ fn digest_of(table: &Table) -> Digest {
         without_credentials(source);
     }
     Digest(Sha256::digest(table.to_string()).into())
+}
+
+/// Of the keys that lie on the picture.
+fn geometry_of(table: &Table) -> Digest {
+    const DRAWN: [&str; 6] = [
+        "source",
+        "calibration",
+        "zone",
+        "line",
+        "signal",
+        "approach",
+    ];
+    let drawn = table
+        .iter()
+        .filter(|(key, _)| DRAWN.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    digest_of(&drawn)
 }
 
 #[cfg(test)]
@@ -240,6 +262,29 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use super::testing::camera;
+
+    #[test]
+    fn the_geometry_is_that_of_what_is_drawn() {
+        let geometry = |keys: &str| camera(keys).unwrap().geometry;
+        let zone = |top: f64| {
+            format!(
+                "source = {{ rtsp = 'rtsp://u:secret@h/x' }}\n[[camera.zone]]\nid = 'z'\n\
+                 points = [[0.0, {top}], [1.0, 0.2], [1.0, 1.0]]\n"
+            )
+        };
+        let plain = geometry(&zone(0.1));
+        let rule = "[[camera.rule]]\nid = 'r'\nkind = 'loitering'\nzone = 'z'\n";
+        for same in [
+            zone(0.1) + rule,
+            zone(0.1).replace("secret", "other"),
+            format!("name = 'North'\n{}", zone(0.1)),
+        ] {
+            assert_eq!(geometry(&same), plain, "{same}");
+        }
+        for other in [zone(0.11), zone(0.1).replace("/x", "/y")] {
+            assert_ne!(geometry(&other), plain, "{other}");
+        }
+    }
 
     #[test]
     fn the_digest_on_events_tells_nothing_about_credentials() {

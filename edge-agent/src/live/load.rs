@@ -18,11 +18,14 @@ const WINDOW_S: f64 = 15.0;
 /// Received and analysed frames over the last seconds.
 pub(super) struct Load {
     looks: VecDeque<(EventTime, u64, u64)>,
+    /// Frames per second that are to be looked at, where that is set.
+    asked_fps: Option<f64>,
 }
 
 impl Load {
-    pub(super) fn new(status: &CameraStatus) -> Self {
+    pub(super) fn new(status: &CameraStatus, asked_fps: Option<f64>) -> Self {
         Self {
+            asked_fps,
             looks: VecDeque::from([look(status)]),
         }
     }
@@ -48,6 +51,19 @@ impl Load {
         // A camera that gives so few itself is as its owner set it.
         if analysed >= LEAST_FPS || received < LEAST_FPS || received < 1.5 * analysed {
             return None;
+        }
+        if let Some(asked) = self.asked_fps
+            && asked < LEAST_FPS
+            && analysed >= 0.8 * asked
+        {
+            return Some(Words::new(
+                format!(
+                    "Theo cấu hình chỉ xem {asked} hình mỗi giây, quá ít để xét vi phạm; đặt analysed_fps từ {LEAST_FPS} trở lên"
+                ),
+                format!(
+                    "only {asked} frames a second are looked at, as configured; rules need {LEAST_FPS} or more: raise analysed_fps"
+                ),
+            ));
         }
         Some(Words::new(
             format!(
@@ -93,8 +109,12 @@ mod tests {
         }
     }
 
-    fn verdict_after_a_minute(received_fps: u64, analysed_per_10_s: u64) -> Option<Words> {
-        let mut load = Load::new(&status(0, 0, 0));
+    fn verdict_after_a_minute(
+        received_fps: u64,
+        analysed_per_10_s: u64,
+        asked_fps: Option<f64>,
+    ) -> Option<Words> {
+        let mut load = Load::new(&status(0, 0, 0), asked_fps);
         (1..=60)
             .map(|second| {
                 let analysed = second * analysed_per_10_s / 10;
@@ -110,19 +130,22 @@ mod tests {
 
     #[test]
     fn too_few_looks_are_an_overload_and_a_slow_camera_is_not() {
-        for (received_fps, analysed_per_10_s, is_overload) in [
-            (25, 0, true),
-            (25, 15, true),
-            (25, 50, false),
-            (25, 250, false),
-            (1, 10, false),
-            (0, 0, false),
+        for (received_fps, analysed_per_10_s, asked_fps, expected) in [
+            (25, 0, None, "overloaded"),
+            (25, 15, None, "overloaded"),
+            (25, 15, Some(5.0), "overloaded"),
+            (25, 5, Some(1.0), "overloaded"),
+            (25, 10, Some(1.0), "raise analysed_fps"),
+            (25, 50, None, ""),
+            (25, 250, None, ""),
+            (1, 10, None, ""),
+            (0, 0, None, ""),
         ] {
-            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s);
-            assert_eq!(
-                verdict.is_some(),
-                is_overload,
-                "{received_fps} {analysed_per_10_s} {verdict:?}"
+            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s, asked_fps);
+            let said = verdict.map_or(String::new(), |words| words.en);
+            assert!(
+                said.contains(expected) && said.is_empty() == expected.is_empty(),
+                "{received_fps} {analysed_per_10_s} {asked_fps:?}: {said}"
             );
         }
     }

@@ -13,9 +13,9 @@
 mod camera_state;
 mod diary;
 mod inference;
+mod kept;
 mod load;
 mod metrics;
-mod parked;
 mod player;
 mod publisher;
 mod recovery;
@@ -284,7 +284,8 @@ impl Cameras {
                 .as_ref()
                 .map(|store| Recorder::new(Arc::clone(store), camera.id.clone())),
             diary: diary::Diary::new(&around.config.record, &camera.id),
-            parked: parked::ParkedFile::open(&around.config.store.dir, &camera.id),
+            parked: kept::KeptFile::open(kept::PARKED, &around.config.store.dir, &camera.id),
+            view: kept::KeptFile::open(kept::VIEW, &around.config.store.dir, &camera.id),
         };
         scene.check()?;
         if let Some(settings) = settings {

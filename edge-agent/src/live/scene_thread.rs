@@ -15,8 +15,8 @@ use protocol::units::Seconds;
 use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
 
 use super::diary::Diary;
+use super::kept::{KeptFile, View};
 use super::load::Load;
-use super::parked::ParkedFile;
 use super::publisher::Publisher;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig};
@@ -46,7 +46,9 @@ pub(super) struct SceneThread {
     /// Where go near misses and coverage, where they are asked for.
     pub(super) diary: Diary,
     /// Who was parked before the agent was started anew.
-    pub(super) parked: ParkedFile,
+    pub(super) parked: KeptFile<SceneState>,
+    /// Where the camera looked before the agent was started anew.
+    pub(super) view: KeptFile<View>,
 }
 
 impl SceneThread {
@@ -56,7 +58,7 @@ impl SceneThread {
     }
 
     /// Makes the scene and starts the thread.
-    pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
+    pub(super) fn start(mut self) -> anyhow::Result<JoinHandle<()>> {
         let aspect = self.first_aspect();
         let scene = self.scene(aspect)?;
         let name = format!("scene-{}", self.config.id);
@@ -66,12 +68,12 @@ impl SceneThread {
             last: None,
             interruption: None,
             frozen: false,
-            watch: PictureWatch::new(&self.config.health),
+            watch: self.watch(),
             picture: Health::default(),
             is_misfit: false,
             stream: None,
             outputs: Vec::new(),
-            load: Load::new(&self.state.status()),
+            load: Load::new(&self.state.status(), self.config.analysed_fps),
             setup: self,
         };
         Ok(std::thread::Builder::new()
@@ -90,6 +92,26 @@ impl SceneThread {
             scene.tell_near_misses();
         }
         Ok(scene)
+    }
+
+    /// The watch over the picture, with what it knew when the agent stopped.
+    fn watch(&mut self) -> PictureWatch {
+        let config = &self.config;
+        let (camera, file) = (&config.id, self.view.path().to_owned());
+        let Some(view) = self.view.take() else {
+            return PictureWatch::new(&config.health);
+        };
+        if view.geometry != config.geometry {
+            tracing::info!(%camera, "its zones were drawn anew; where it looks is learnt anew");
+            return PictureWatch::new(&config.health);
+        }
+        PictureWatch::remembering(&config.health, &view.memory).unwrap_or_else(|reason| {
+            tracing::warn!(
+                %camera, file = %file.display(), reason,
+                "where the camera looked before is not known; look at its picture"
+            );
+            PictureWatch::new(&config.health)
+        })
     }
 
     fn first_aspect(&self) -> f64 {
@@ -158,7 +180,11 @@ impl Room {
             self.take(work);
         }
         if let Some((last, _)) = self.last {
-            self.setup.parked.write(self.scene.state());
+            let parked = self.scene.state().across_restart();
+            self.setup.parked.write(Some(parked));
+            let geometry = self.setup.config.geometry;
+            let view = self.watch.memory().map(|memory| View { geometry, memory });
+            self.setup.view.write(view);
             self.handle(Input::End(last), None);
         }
         if let Some(recorder) = &mut self.setup.recorder {
@@ -188,7 +214,14 @@ impl Room {
             if unseen > 0.0 {
                 self.handle(Input::Tick(last + Seconds(unseen)), None);
             }
-            self.setup.parked.keep(|| self.scene.state());
+            let (scene, watch, geometry) = (&self.scene, &self.watch, self.setup.config.geometry);
+            self.setup
+                .parked
+                .keep(|| Some(scene.state().across_restart()));
+            self.setup.view.keep(|| {
+                let memory = watch.memory()?;
+                Some(View { geometry, memory })
+            });
         } else if let Some((told, since)) = self.stream {
             // A camera that never came is lost, too.
             let passed = Seconds(since.elapsed().as_secs_f64());
@@ -272,7 +305,7 @@ impl Room {
         }
         let is_calibrated = self.setup.config.calibration.is_some();
         let is_reshaped = is_calibrated && (aspect - self.aspect).abs() >= 1e-3;
-        let parked = self.setup.parked.take();
+        let parked = self.setup.parked.take().filter(SceneState::has_parked);
         if !is_reshaped && parked.is_none() {
             return;
         }

@@ -1,58 +1,93 @@
-//! Who stands parked, kept on disk so that a restart of the agent forgets no parked car.
+//! What is known of a camera, kept on disk so that a restart of the agent forgets
+//! no parked car and does not take a camera that was turned meanwhile for a sound one.
 //!
-//! Written once a minute, because a killed agent says no goodbye, and when the
+//! Written now and then, because a killed agent says no goodbye, and when the
 //! agent stops. A file that is damaged, of another version or of another camera
-//! is said once and left aside: the camera then begins with an empty road.
+//! is said once and left aside: the camera then begins as a new one does.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use edge_core::SceneState;
-use protocol::CameraId;
+use picture_health::Memory;
+use protocol::{CameraId, Digest};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
 
-/// Folder within the box's store.
-const FOLDER: &str = "parked";
-/// How often the file is written while the agent runs.
-const EVERY: Duration = Duration::from_mins(1);
 /// The form that this program writes and reads.
 const VERSION: u32 = 1;
-/// A camera's parked cars are some kilobytes; more is not our file.
+/// What is kept is some hundred kilobytes at most; more is not our file.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
+/// A kind of thing that is kept.
+#[derive(Debug)]
+pub(super) struct Matter {
+    /// Folder within the box's store.
+    folder: &'static str,
+    /// How often it is written while the agent runs.
+    every: Duration,
+    /// What people are told when it cannot be read …
+    unknown: &'static str,
+    /// … and when it cannot be written.
+    lost: &'static str,
+}
+
+/// Who stands parked; an [`edge_core::SceneState`].
+pub(super) const PARKED: Matter = Matter {
+    folder: "parked",
+    every: Duration::from_mins(1),
+    unknown: "who was parked before is not known; the file is written anew",
+    lost: "who is parked cannot be kept for a restart; free room or let the agent write there",
+};
+
+/// How the picture usually is; a [`View`]. It changes over half an hour.
+pub(super) const VIEW: Matter = Matter {
+    folder: "view",
+    every: Duration::from_mins(10),
+    unknown: "where the camera looked before is not known: if it was turned since, nobody will \
+              be told; look at its picture. The file is written anew",
+    lost: "where the camera looks cannot be kept for a restart; free room or let the agent write \
+           there",
+};
+
+/// How a camera's picture usually is, and the zones that were drawn on it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct View {
+    /// See `CameraConfig::geometry`: new zones are drawn on a new view.
+    pub(super) geometry: Digest,
+    pub(super) memory: Memory,
+}
+
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<T> {
     version: u32,
     camera: CameraId,
-    state: SceneState,
+    state: T,
 }
 
 /// A camera's file.
 #[derive(Debug)]
-pub(super) struct ParkedFile {
+pub(super) struct KeptFile<T> {
+    matter: Matter,
     path: PathBuf,
     camera: CameraId,
     /// What was there at the start, until it is taken up.
-    found: Option<SceneState>,
+    found: Option<T>,
     due: Instant,
     /// Whether the last attempt to write failed, so that it is said once.
     failed: bool,
 }
 
-impl ParkedFile {
+impl<T: Serialize + DeserializeOwned> KeptFile<T> {
     /// Reads what an earlier run has left in the box's store.
-    pub(super) fn open(store: &Path, camera: &CameraId) -> Self {
-        let path = store.join(FOLDER).join(format!("{camera}.json"));
+    pub(super) fn open(matter: Matter, store: &Path, camera: &CameraId) -> Self {
+        let path = store.join(matter.folder).join(format!("{camera}.json"));
         let found = match read(&path, camera) {
             Ok(found) => found,
             Err(reason) => {
-                tracing::warn!(
-                    %camera, file = %path.display(), reason,
-                    "who was parked before is not known; the file is written anew"
-                );
+                tracing::warn!(%camera, file = %path.display(), reason, "{}", matter.unknown);
                 None
             }
         };
@@ -60,47 +95,51 @@ impl ParkedFile {
             path,
             camera: camera.clone(),
             found,
-            due: Instant::now() + EVERY,
+            due: Instant::now() + matter.every,
             failed: false,
+            matter,
         }
     }
 
     /// What was there at the start; once.
-    pub(super) fn take(&mut self) -> Option<SceneState> {
-        self.found.take().filter(SceneState::has_parked)
+    pub(super) fn take(&mut self) -> Option<T> {
+        self.found.take()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes, if that is due.
-    pub(super) fn keep(&mut self, state: impl FnOnce() -> SceneState) {
+    pub(super) fn keep(&mut self, state: impl FnOnce() -> Option<T>) {
         // Until it is taken up, what is on disk is better than what is known.
         if self.found.is_none() && Instant::now() >= self.due {
             self.write(state());
-            self.due = Instant::now() + EVERY;
+            self.due = Instant::now() + self.matter.every;
         }
     }
 
-    /// Writes now, unless nothing was seen since the start.
-    pub(super) fn write(&mut self, state: SceneState) {
-        if self.found.is_some() {
+    /// Writes now, unless there is nothing or what was there was not taken up.
+    pub(super) fn write(&mut self, state: Option<T>) {
+        let Some(state) = state.filter(|_| self.found.is_none()) else {
             return;
-        }
+        };
         let saved = Saved {
             version: VERSION,
             camera: self.camera.clone(),
-            state: state.across_restart(),
+            state,
         };
         let written = write(&self.path, &saved);
         if let (Err(error), false) = (&written, self.failed) {
             tracing::warn!(
-                camera = %self.camera, file = %self.path.display(), %error,
-                "who is parked cannot be kept for a restart; free room or let the agent write there"
+                camera = %self.camera, file = %self.path.display(), %error, "{}", self.matter.lost
             );
         }
         self.failed = written.is_err();
     }
 }
 
-fn write(path: &Path, saved: &Saved) -> std::io::Result<()> {
+fn write<T: Serialize>(path: &Path, saved: &Saved<T>) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -111,7 +150,7 @@ fn write(path: &Path, saved: &Saved) -> std::io::Result<()> {
 }
 
 /// What the file holds; `None` where there is none.
-fn read(path: &Path, camera: &CameraId) -> Result<Option<SceneState>, String> {
+fn read<T: DeserializeOwned>(path: &Path, camera: &CameraId) -> Result<Option<T>, String> {
     match std::fs::metadata(path) {
         Ok(about) if about.len() > MOST_BYTES => return Err("it is too large".to_owned()),
         Ok(_) => {}
@@ -119,7 +158,7 @@ fn read(path: &Path, camera: &CameraId) -> Result<Option<SceneState>, String> {
         Err(error) => return Err(error.to_string()),
     }
     let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    let saved: Saved = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let saved: Saved<T> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     if saved.version != VERSION {
         return Err(format!(
             "it has version {}, this agent reads {VERSION}",
@@ -135,6 +174,7 @@ fn read(path: &Path, camera: &CameraId) -> Result<Option<SceneState>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use edge_core::SceneState;
 
     fn state() -> SceneState {
         serde_json::from_str(
@@ -148,6 +188,10 @@ mod tests {
         .unwrap()
     }
 
+    fn parked(store: &Path, camera: &CameraId) -> KeptFile<SceneState> {
+        KeptFile::open(PARKED, store, camera)
+    }
+
     fn camera(name: &str) -> CameraId {
         CameraId::new(name).unwrap()
     }
@@ -155,19 +199,19 @@ mod tests {
     #[test]
     fn what_is_written_is_found_by_the_same_camera_only() {
         let dir = tempfile::tempdir().unwrap();
-        let mut file = ParkedFile::open(dir.path(), &camera("north"));
+        let mut file = parked(dir.path(), &camera("north"));
         assert_eq!(file.take(), None);
-        file.write(state());
-        let mut again = ParkedFile::open(dir.path(), &camera("north"));
+        file.write(Some(state()));
+        let mut again = parked(dir.path(), &camera("north"));
         // Not overwritten before it was taken up.
-        again.write(state());
+        again.write(Some(state()));
         assert_eq!(again.take(), Some(state()));
         std::fs::rename(
             dir.path().join("parked/north.json"),
             dir.path().join("parked/south.json"),
         )
         .unwrap();
-        assert_eq!(ParkedFile::open(dir.path(), &camera("south")).take(), None);
+        assert_eq!(parked(dir.path(), &camera("south")).take(), None);
     }
 
     #[test]
@@ -182,13 +226,10 @@ mod tests {
             r#"{"version":9,"camera":"north","state":{}}"#,
         ] {
             std::fs::write(&path, damage).unwrap();
-            let mut file = ParkedFile::open(dir.path(), &camera("north"));
+            let mut file = parked(dir.path(), &camera("north"));
             assert_eq!(file.take(), None, "{damage}");
-            file.write(state());
-            assert_eq!(
-                ParkedFile::open(dir.path(), &camera("north")).take(),
-                Some(state())
-            );
+            file.write(Some(state()));
+            assert_eq!(parked(dir.path(), &camera("north")).take(), Some(state()));
         }
     }
 }
