@@ -40,7 +40,7 @@ fn list() -> String {
 
 fn about(kind: &str) -> anyhow::Result<String> {
     let Some(entry) = rule_catalogue().iter().find(|entry| entry.kind == kind) else {
-        anyhow::bail!("there is no kind of rule `{kind}`; `edge-agent rules` lists them");
+        anyhow::bail!("{}", edge_core::rules::unknown_kind(kind));
     };
     let mut text = String::new();
     line(&mut text, entry.guide.trim_end());
@@ -94,6 +94,6 @@ mod tests {
     #[test]
     fn an_unknown_kind_says_where_the_known_ones_are() {
         let error = about("costum").unwrap_err().to_string();
-        assert!(error.contains("`edge-agent rules` lists them"), "{error}");
+        assert!(error.contains("did you mean `custom`?"), "{error}");
     }
 }

@@ -20,6 +20,8 @@ mod red_crossing;
 mod standing;
 mod stretch;
 
+mod kinds;
+
 mod abreast;
 mod animal;
 mod blocking_junction;
@@ -65,6 +67,7 @@ use protocol::{ObjectClass, RuleId, TrackId, ZoneId};
 
 pub use custom::{Fact, Sort, Subject, facts, facts_table};
 pub use groups::RuleGroup;
+pub use kinds::unknown_kind;
 
 pub use case::{Case, EndReason, Onset, Reporter};
 pub use params::{Form, Param, Params, Places};
@@ -216,12 +219,11 @@ impl Clone for Box<dyn Rule> {
 pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<RuleConfig> {
     let before = section.fault_count();
     let id: Option<RuleId> = section.name("id", "no-stopping");
-    let kinds: Vec<&str> = CATALOGUE.iter().map(|entry| entry.kind).collect();
     let kind = section.required_text("kind", "stopped_vehicle");
     let Some(entry) = kind.and_then(|kind| CATALOGUE.iter().find(|entry| entry.kind == kind))
     else {
         if let Some(kind) = kind {
-            section.fault("kind", params::unknown("kind of rule", kind, &kinds));
+            section.fault("kind", unknown_kind(kind));
         }
         section.ignore_the_rest();
         return None;

@@ -429,7 +429,7 @@ impl Checker<'_> {
     fn in_range(&mut self, expr: &IdedExpr, slot: Slot, number: f64) -> Option<()> {
         let Source::Fact(Fact {
             key,
-            sort: Sort::Number { unit, min, max },
+            sort: Sort::Number { unit, min, max, .. },
             ..
         }) = self.sources[slot.0]
         else {
@@ -474,6 +474,13 @@ impl Checker<'_> {
             );
         };
         self.nodes += elements.elements.len();
+        if elements.elements.is_empty() {
+            return self.fault(
+                expr,
+                "looks in an empty list, in which nothing is; name what is meant, for example \
+                 class in ['bus', 'truck']",
+            );
+        }
         match self.typed(item)? {
             Typed::Word(slot, words) => {
                 let mut wanted = Vec::new();

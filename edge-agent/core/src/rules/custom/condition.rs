@@ -73,7 +73,7 @@ pub(super) enum Relation {
 
 impl Relation {
     /// The same with its sides exchanged.
-    fn mirrored(self) -> Self {
+    pub(super) fn mirrored(self) -> Self {
         match self {
             Self::Less => Self::More,
             Self::AtMost => Self::AtLeast,
@@ -157,6 +157,15 @@ fn absorbing(parts: &[Truth], values: &[Known], absorbed_by: bool) -> Option<boo
 }
 
 impl Amount {
+    /// Its value where it asks for no fact.
+    pub(super) fn constant(&self) -> Option<f64> {
+        match self {
+            Self::Literal(number) => Some(*number),
+            Self::Negative(part) => Some(-part.constant()?),
+            _ => None,
+        }
+    }
+
     fn value(&self, values: &[Known]) -> Option<f64> {
         let of = |part: &Self| part.value(values);
         let value = match self {

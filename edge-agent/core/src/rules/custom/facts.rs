@@ -36,6 +36,8 @@ pub enum Sort {
         min: f64,
         /// The most there can be.
         max: f64,
+        /// Whether there is nothing between one whole number and the next.
+        is_whole: bool,
     },
     /// Yes or no.
     Truth,
@@ -149,7 +151,21 @@ fn number(value: Option<f64>) -> Known {
 }
 
 const fn range(unit: &'static str, min: f64, max: f64) -> Sort {
-    Sort::Number { unit, min, max }
+    Sort::Number {
+        unit,
+        min,
+        max,
+        is_whole: false,
+    }
+}
+
+const fn whole(unit: &'static str, min: f64, max: f64) -> Sort {
+    Sort::Number {
+        unit,
+        min,
+        max,
+        is_whole: true,
+    }
 }
 
 const CLASSES: [&str; ROAD_USERS.len()] = {
@@ -186,6 +202,7 @@ pub(super) const HEALTH: &str = "health";
 pub(super) const IN_ZONE: &str = "in_zone";
 pub(super) const IS_RIDER: &str = "is_rider";
 pub(super) const CLASS: &str = "class";
+pub(super) const RIDERS: &str = "riders";
 pub(super) const OCCUPANCY: &str = "occupancy";
 
 /// A day, the longest that a duration may be asked for, s.
@@ -312,64 +329,64 @@ static FACTS: &[Fact] = &[
         Read::Track(|l| Known::Truth(l.user.is_rider))
     ),
     fact!(
-        "riders",
-        range("", 0.0, 7.0),
+        RIDERS,
+        whole("", 0.0, 7.0),
         "Số người trên xe" / "Riders",
         "persons on this two-wheeler, by vote; 0 for everything else",
         Read::Track(|l| number(Some(l.user.riders.count.into())))
     ),
     fact!(
         "count",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số đối tượng trong vùng" / "Road users in the zone",
         "road users of the rule's classes in the zone; riders count as their vehicle",
         Read::Zone(|z| number(Some(z.count())))
     ),
     fact!(
         "count_person",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số người đi bộ trong vùng" / "Persons in the zone",
         "persons on foot in the zone",
         Read::Zone(|z| number(Some(z.count_of(ObjectClass::Person))))
     ),
     fact!(
         "count_bicycle",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số xe đạp trong vùng" / "Bicycles in the zone",
         "bicycles in the zone",
         Read::Zone(|z| number(Some(z.count_of(ObjectClass::Bicycle))))
     ),
     fact!(
         "count_motorcycle",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số xe máy trong vùng" / "Motorcycles in the zone",
         "motorcycles in the zone",
         Read::Zone(|z| number(Some(z.count_of(ObjectClass::Motorcycle))))
     ),
     fact!(
         "count_car",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số ô tô con trong vùng" / "Cars in the zone",
         "cars in the zone",
         Read::Zone(|z| number(Some(z.count_of(ObjectClass::Car))))
     ),
     fact!(
         "count_bus",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số xe buýt trong vùng" / "Buses in the zone",
         "buses in the zone",
         Read::Zone(|z| number(Some(z.count_of(ObjectClass::Bus))))
     ),
     fact!(
         "count_truck",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số xe tải trong vùng" / "Trucks in the zone",
         "trucks in the zone",
         Read::Zone(|z| number(Some(z.count_of(ObjectClass::Truck))))
     ),
     fact!(
         "count_stationary",
-        range("", 0.0, 1000.0),
+        whole("", 0.0, 1000.0),
         "Số đối tượng đứng yên trong vùng" / "Road users in the zone that stand still",
         "road users in the zone that kept their place over the last 1.5 s",
         Read::Zone(|z| number(Some(z.stationary())))
@@ -414,14 +431,14 @@ static FACTS: &[Fact] = &[
     ),
     fact!(
         "hour",
-        range("h", 0.0, 23.0),
+        whole("h", 0.0, 23.0),
         "Giờ địa phương" / "Local hour",
         "hour of the local day, whole",
         Read::Moment(|m| number(Some((m.minute / 60) as f64)))
     ),
     fact!(
         "minute",
-        range("min", 0.0, 59.0),
+        whole("min", 0.0, 59.0),
         "Phút" / "Minute",
         "minute of the hour, whole",
         Read::Moment(|m| number(Some((m.minute % 60) as f64)))
@@ -472,8 +489,16 @@ pub fn facts_table() -> String {
             _ => "zone",
         };
         let sort = match fact.sort {
-            Sort::Number { unit: "", min, max } => format!("{min} to {max}"),
-            Sort::Number { unit, min, max } => format!("{min} to {max} {unit}"),
+            Sort::Number {
+                unit,
+                min,
+                max,
+                is_whole,
+            } => {
+                let whole = if is_whole { "whole, " } else { "" };
+                let range = format!("{whole}{min} to {max} {unit}");
+                range.trim_end().to_owned()
+            }
             Sort::Truth => "true, false".to_owned(),
             Sort::Word(words) => quoted(words),
         };

@@ -4,6 +4,8 @@ mod check;
 mod condition;
 mod facts;
 mod holding;
+mod misread;
+mod outcomes;
 mod syntax;
 mod zone_look;
 
@@ -14,11 +16,11 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::ROAD_USERS;
-use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use super::{EndReason, Form, Onset, Outlook, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
 use crate::coverage::Unwatched;
 use crate::geometry::polygon_contains;
-use crate::observation::{FrameView, Observation};
+use crate::observation::{FrameView, Observation, Sight};
 use crate::signals::SignalBoard;
 use check::Scope;
 use condition::{Condition, Source};
@@ -80,6 +82,8 @@ struct Custom {
     whole: Holding,
     dwells: Dwells,
     grid: Option<Grid>,
+    /// What is probably not meant, for `check`.
+    doubts: Vec<String>,
     /// Kept for its memory only.
     values: Vec<Known>,
 }
@@ -103,7 +107,15 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     for fault in condition.as_ref().err().into_iter().flatten() {
         params.fault("when", fault.as_str());
     }
-    let (zone, condition) = (zone?, condition.ok()?);
+    let (condition, classes) = (condition.ok()?, classes?);
+    let doubts = match outcomes::advice(&condition, &classes) {
+        Ok(doubts) => doubts,
+        Err(fault) => {
+            params.fault("when", fault);
+            return None;
+        }
+    };
+    let zone = zone?;
     let grid = condition.asks(facts::OCCUPANCY).then(|| Grid::new(&zone));
     Some(Box::new(Custom {
         grid,
@@ -112,7 +124,8 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         condition,
         for_s,
         release_s,
-        classes: classes?,
+        classes,
+        doubts,
         utc_offset_min: params.places().utc_offset_min,
         tracks: BTreeMap::new(),
         whole: Holding::default(),
@@ -354,6 +367,29 @@ impl Rule for Custom {
 
     fn needs_well_picture(&self) -> bool {
         !self.condition.asks(facts::HEALTH)
+    }
+
+    fn outlook(&self, sight: &Sight<'_>) -> Option<Outlook> {
+        let mut doubts: Vec<String> = self
+            .doubts
+            .iter()
+            .map(|doubt| format!("when: {doubt}"))
+            .collect();
+        let is_ground = |source: &Source| matches!(source, Source::Fact(fact) if fact.needs_ground);
+        if sight.ground.is_none() && self.condition.needs(is_ground) {
+            let metres = self
+                .condition
+                .sources
+                .iter()
+                .filter(|source| is_ground(source));
+            let metres: Vec<String> = metres.map(|s| format!("`{}`", s.key())).collect();
+            doubts.push(format!(
+                "can find nothing: {} is unknown while the camera is not calibrated; calibrate it \
+                 with `edge-agent calibrate`",
+                metres.join(" or ")
+            ));
+        }
+        (!doubts.is_empty()).then(|| Err(doubts.join("; ")))
     }
 
     fn remembered(&self) -> usize {

@@ -5,6 +5,7 @@ use cel::common::ast::{Expr, IdedExpr, SourceInfo, operators};
 use cel::parser::Parser;
 
 use super::condition::Relation;
+use super::misread;
 
 /// Longest text of a condition, bytes.
 const LONGEST: usize = 500;
@@ -18,17 +19,11 @@ pub(super) fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), String> {
         .parse_with_source_info(text)
         .map_err(|errors| {
             // Further errors are mostly consequences of the first.
-            errors.errors.first().map_or_else(
-                || "cannot be read as a condition".to_owned(),
-                |error| {
-                    let message = error.msg.trim_start_matches("Syntax error: ");
-                    let message = message.split(" expecting ").next().unwrap_or(message);
-                    format!(
-                        "cannot be read from character {} on: {message}; write for example \
-                     \"class == 'truck' && speed_kmh > 30.0\"",
-                        error.pos.1
-                    )
-                },
+            let first = errors.errors.first().map(|error| error.pos);
+            let place = |at: isize| usize::try_from(at).unwrap_or(1);
+            misread::reason(
+                text,
+                first.map_or((1, 1), |(line, at)| (place(line), place(at))),
             )
         })
 }
@@ -67,13 +62,31 @@ fn before_parsing(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// From where to where in the text a part goes, without its own brackets.
+/// From where to where in the text a part goes, without brackets around it.
 pub(super) fn span(text: &str, places: &SourceInfo, part: &IdedExpr) -> (usize, usize) {
+    let (start, stop) = reach(text, places, part);
+    // The parser does not say where a bracket within is closed.
+    let mut depth = 0_i32;
+    for (at, byte) in text.bytes().enumerate().skip(start) {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        if at + 1 >= stop && depth <= 0 {
+            return (start, stop.max(at + usize::from(depth == 0)));
+        }
+    }
+    (start, stop)
+}
+
+/// From its first sign to its last that the parser has a place for.
+fn reach(text: &str, places: &SourceInfo, part: &IdedExpr) -> (usize, usize) {
     let own = places.offset_for(part.id);
     let own = own.map_or((text.len(), 0), |(a, b)| (a as usize, b as usize + 1));
     let (mut start, mut stop) = parts(part)
         .into_iter()
-        .map(|part| span(text, places, part))
+        .map(|part| reach(text, places, part))
         .fold(own, |all, one| (all.0.min(one.0), all.1.max(one.1)));
     // The parser places a selection at its dot, and a call at its bracket.
     match &part.expr {

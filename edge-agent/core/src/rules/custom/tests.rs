@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use super::check::{Scope, check as read};
 use super::condition::Source;
 use super::facts::{Known, Sort, Subject, facts};
+use super::outcomes;
 use crate::config::{SceneConfig, SignalGroup};
 use crate::input::Output;
+use crate::rules::params::ROAD_USERS;
 use crate::rules::testing::{PLACES, check, check_uncalibrated, events, play, scene};
 
 fn rule(rest: &str) -> String {
@@ -306,17 +308,30 @@ fn what_is_wrong_with_a_condition_is_said_with_its_place_and_the_next_step() {
             rule[0].when: at character 1, `class`: is a word, not true or false; compare it with something
             rule[0].when: asks for no fact, so it is always the same; name a fact of the table in `edge-agent rules custom`
             rule[0].when: at character 1, `in_zone ? true : false`: chooses with `?`; write it with && and ||
-            rule[0].when: at character 1, `class.matches('.*'`: is not part of conditions; compare facts with numbers and words
-            rule[0].when: at character 1, `size(class`: conditions have no function `size`; compare facts with numbers and words
-            rule[0].when: at character 1, `[1, 2].exists(`: goes through a list, which conditions cannot; use the counts of a zone
+            rule[0].when: at character 1, `class.matches('.*')`: is not part of conditions; compare facts with numbers and words
+            rule[0].when: at character 1, `size(class)`: conditions have no function `size`; compare facts with numbers and words
+            rule[0].when: at character 1, `[1, 2].exists(n, n > 1)`: goes through a list, which conditions cannot; use the counts of a zone
             rule[0].when: at character 1, `signal`: needs its group; write for example signal.north
             rule[0].when: at character 1, `signal.north`: there is no signal group `north`: known are `main`
             rule[0].when: at character 1, `signal.main == 'pink'`: there is no 'pink' here; known are `red`, `red_amber`, `amber`, `green`, `flashing_amber`, `dark`
             rule[0].when: at character 1, `weekday == 'sunday'`: there is no 'sunday' here; known are `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`
-            rule[0].when: cannot be read from character 19 on: mismatched input '<EOF>'; write for example "class == 'truck' && speed_kmh > 30.0"
-            rule[0].when: cannot be read from character 17 on: extraneous input 'class'; write for example "class == 'truck' && speed_kmh > 30.0"
-            rule[0].when: cannot be read from character 11 on: token recognition error at: '= '; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read to its end at character 18: something is missing after `&&`; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 17, `class`: does not belong there; between two parts stands a comparison, && or ||; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 11, `=`: write ==; write for example "class == 'truck' && speed_kmh > 30.0"
             rule[0].when: has the character 'ố'; conditions are written in plain ASCII, people's words go into `title`
+            rule[0].when: cannot be read at character 17, `and`: write &&; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 16, `&`: write &&; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 16, `&`: write &&; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read from character 10 on: the text in quotes that begins there does not end; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 1, `(`: the bracket is never closed; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 15, `)`: closes no bracket that was opened; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 23, `)`: closes no bracket that was opened; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 1, `&&`: does not belong there; something is missing before it, or it is no sign of conditions; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 5, `>`: does not belong there; something is missing before it, or it is no sign of conditions; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 3, `<>`: write !=; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 9, `;`: does not belong there; something is missing before it, or it is no sign of conditions; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: cannot be read at character 8, `,`: does not belong there; something is missing before it, or it is no sign of conditions; write for example "class == 'truck' && speed_kmh > 30.0"
+            rule[0].when: at character 1, `''`: is a text, not true or false; compare it with something
             rule[0].when: has brackets within brackets more than 10 deep; write it flatter
             rule[0].subject: there is no choice `bus`; known are `track`, `zone`
         "#]],
@@ -354,6 +369,19 @@ fn what_is_wrong_with_a_condition_is_said_with_its_place_and_the_next_step() {
             ("track", "speed_kmh > 3.0 class"),
             ("track", "speed_kmh = 3.0"),
             ("track", "tốc_độ > 3.0"),
+            ("track", "speed_kmh > 3.0 and class == 'car'"),
+            ("track", "class == 'car' &"),
+            ("track", "class == 'car' & speed_kmh > 3.0"),
+            ("track", "class == 'car"),
+            ("track", "(class == 'car' && x > 0.5"),
+            ("track", "class == 'car') && x > 0.5"),
+            ("track", "class in ['car', 'bus')"),
+            ("track", "&& x > 0.5"),
+            ("track", "x > > 0.5"),
+            ("track", "x <> 0.5"),
+            ("track", "x > 0.5 ; y > 0.5"),
+            ("track", "x > 0.5,"),
+            ("track", "''"),
             ("track", "((((((((((((speed_kmh > 3.0))))))))))))"),
             ("bus", "speed_kmh > 3.0"),
         ],
@@ -367,6 +395,138 @@ fn what_is_wrong_with_a_condition_is_said_with_its_place_and_the_next_step() {
         "]],
         &[("track", long.as_str()), ("track", many.as_str())],
     );
+}
+
+#[test]
+fn a_condition_that_can_never_be_true_is_refused() {
+    faults(
+        &expect![[r#"
+            rule[0].when: at character 1, `class in []`: looks in an empty list, in which nothing is; name what is meant, for example class in ['bus', 'truck']
+            rule[0].when: `class == 'car'` and `class == 'bus'` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `class == 'car'` and `class in ['bus', 'truck']` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `x > 0.5` and `x < 0.3` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `x > 0.5` and `!(x > 0.5)` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `speed_kmh > 250.0` is never true, whatever the facts are, so the rule would never find anything; see the words and ranges in `edge-agent rules custom`, and the rule's `classes`
+            rule[0].when: `riders == 2.5` is never true, whatever the facts are, so the rule would never find anything; see the words and ranges in `edge-agent rules custom`, and the rule's `classes`
+            rule[0].when: `riders > 2` and `riders < 3` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `class == 'car'` and `riders >= 3` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `in_zone` and `!in_zone` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `hour > 22` and `hour < 5` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `speed_kmh == null` and `speed_kmh > 3.0` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: `dwell_s - 10.0 > 86400.0` is never true, whatever the facts are, so the rule would never find anything; see the words and ranges in `edge-agent rules custom`, and the rule's `classes`
+            rule[0].when: `x + y > 2.5` is never true, whatever the facts are, so the rule would never find anything; see the words and ranges in `edge-agent rules custom`, and the rule's `classes`
+            rule[0].when: `count_car + count_bus < 0` is never true, whatever the facts are, so the rule would never find anything; see the words and ranges in `edge-agent rules custom`, and the rule's `classes`
+            rule[0].when: `signal.main == 'red'` and `signal.main == 'green'` are never true together, so the rule would never find anything; write || where one of them is enough
+            rule[0].when: its parts are never true together, so the rule would never find anything; take parts out until it can be
+        "#]],
+        &[
+            ("track", "class in []"),
+            ("track", "class == 'car' && class == 'bus'"),
+            ("track", "class == 'car' && class in ['bus', 'truck']"),
+            ("track", "x > 0.5 && x < 0.3"),
+            ("track", "x > 0.5 && !(x > 0.5)"),
+            ("track", "speed_kmh > 250.0"),
+            ("track", "riders == 2.5"),
+            ("track", "riders > 2 && riders < 3"),
+            ("track", "class == 'car' && riders >= 3"),
+            ("track", "in_zone && !in_zone"),
+            ("track", "hour > 22 && hour < 5 && x > 0.5"),
+            ("track", "speed_kmh == null && speed_kmh > 3.0"),
+            ("track", "dwell_s - 10.0 > 86400.0"),
+            ("track", "x + y > 2.5"),
+            ("zone", "count_car + count_bus < 0"),
+            ("track", "signal.main == 'red' && signal.main == 'green'"),
+            (
+                "track",
+                "x > 0.6 && (y > 0.5 || x > 0.7) && (y < 0.5 || x > 0.8) && y < 0.5 && x < 0.65",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_is_probably_not_meant_is_told_by_check() {
+    let mut text = String::new();
+    for (rest, when) in [
+        ("", "riders > 2.5"),
+        ("", "riders < 2.5"),
+        ("", "riders >= 3 || speed_kmh > 30.0"),
+        ("", "speed_kmh >= 0.0 && class == 'car'"),
+        ("", "class == 'car' || class != 'car'"),
+        ("", "speed_kmh == 30.0"),
+        ("", "dwell_s == 0.0 && age_s > 5.0"),
+        ("", "hour >= 22 || hour < 5"),
+        ("", "!(class == 'car' && class == 'bus')"),
+        ("classes = ['car']", "class == 'car' && x > 0.5"),
+        (
+            "subject = 'zone'\nclasses = ['car']",
+            "count_car > 3 && count_bus == 0",
+        ),
+        (
+            "subject = 'zone'",
+            "count_motorcycle + count_car > 40 && signal.main == 'green'",
+        ),
+        ("subject = 'zone'", "health != 'well' && minute < 30"),
+    ] {
+        let table: toml::Table = format!(
+            "{PLACES}\n[[rule]]\nid = \"r\"\n{}",
+            rule(&format!("{rest}\nwhen = \"{when}\""))
+        )
+        .parse()
+        .unwrap();
+        let (config, faults) = SceneConfig::from_table(&table);
+        assert_eq!(faults, [], "{when}");
+        writeln!(text, "{when}").unwrap();
+        for (_, outlook) in config.outlooks(None, 2.0).unwrap() {
+            writeln!(text, "    {}", outlook.unwrap_err()).unwrap();
+        }
+    }
+    expect![[r#"
+        riders > 2.5
+            when: `riders` is a whole number, so comparing it with 2.5 means `riders >= 3`; write that if it is what you mean
+        riders < 2.5
+            when: `riders` is a whole number, so comparing it with 2.5 means `riders <= 2`; write that if it is what you mean
+        riders >= 3 || speed_kmh > 30.0
+        speed_kmh >= 0.0 && class == 'car'
+            when: `speed_kmh >= 0.0` is always true wherever its facts are known, so it says nothing; take it out, or correct it; can find nothing: `speed_kmh` is unknown while the camera is not calibrated; calibrate it with `edge-agent calibrate`
+        class == 'car' || class != 'car'
+            when: `class == 'car' || class != 'car'` is always true, so it says nothing; take it out, or correct it
+        speed_kmh == 30.0
+            when: `speed_kmh` is measured and hardly ever exactly 30; write a range with >= and <=; can find nothing: `speed_kmh` is unknown while the camera is not calibrated; calibrate it with `edge-agent calibrate`
+        dwell_s == 0.0 && age_s > 5.0
+        hour >= 22 || hour < 5
+        !(class == 'car' && class == 'bus')
+            when: `!(class == 'car' && class == 'bus')` is always true, so it says nothing; take it out, or correct it
+        class == 'car' && x > 0.5
+            when: `class == 'car'` is always true, so it says nothing; take it out, or correct it
+        count_car > 3 && count_bus == 0
+            when: `count_bus == 0` is always true, so it says nothing; take it out, or correct it
+        count_motorcycle + count_car > 40 && signal.main == 'green'
+        health != 'well' && minute < 30
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn a_study_is_bounded_whatever_the_condition_asks() {
+    let groups = |n: usize| -> String {
+        let parts: Vec<String> = (0..n)
+            .map(|i| format!("(x > 0.0{i} || y < 0.9{i} || score == 0.5{i} || dwell_s > {i}.0)"))
+            .collect();
+        format!(
+            "{} && hour > 3 && minute > 5 && weekday != 'sat'",
+            parts.join(" && ")
+        )
+    };
+    let signals = signals();
+    let scope = Scope {
+        subject: Subject::Track,
+        signals: &signals,
+    };
+    for n in 1..=4 {
+        let condition = read(&groups(n), scope).unwrap();
+        let study = outcomes::study(&condition, &ROAD_USERS);
+        assert!(study.whole.can_be_true && study.whole.can_be_false);
+    }
 }
 
 fn signals() -> Vec<SignalGroup> {
@@ -458,6 +618,51 @@ proptest! {
         prop_assert_eq!(condition.value(&values), reference, "{}", text);
     }
 
+    /// Whatever a condition comes to, its study had said that it can.
+    #[test]
+    fn what_a_condition_comes_to_is_what_its_study_says_it_can(
+        text in condition(),
+        numbers in prop::collection::vec(prop_oneof![Just(0.0), Just(0.5), Just(1.0), 0.0..1.0_f64], 8),
+        riders in 0..8_u8,
+        truths in prop::collection::vec(any::<bool>(), 2),
+        class in prop::sample::select(vec!["motorcycle", "bus", "person"]),
+        is_known in any::<bool>(),
+    ) {
+        let signals = signals();
+        let scope = Scope { subject: Subject::Track, signals: &signals };
+        let Ok(condition) = read(&text, scope) else {
+            return Ok(());
+        };
+        let asks_class = condition.asks("class");
+        let mut values = Vec::new();
+        for source in &condition.sources {
+            let Source::Fact(fact) = source else { continue };
+            values.push(match fact.sort {
+                Sort::Number { .. } if fact.key == "speed_kmh" && !is_known => Known::Unknown,
+                // Only two-wheelers have riders.
+                Sort::Number { .. } if fact.key == "riders" => {
+                    let none = asks_class && class != "motorcycle";
+                    Known::Number(if none { 0.0 } else { f64::from(riders) })
+                }
+                Sort::Number { .. } => Known::Number(numbers[values.len() % numbers.len()]),
+                Sort::Truth => Known::Truth(truths[values.len() % truths.len()]),
+                Sort::Word(_) => Known::Word(class),
+            });
+        }
+        let study = outcomes::study(&condition, &ROAD_USERS);
+        let parts = condition.conjuncts.iter().zip(&study.conjuncts);
+        let whole = (condition.value(&values), study.whole);
+        let all = parts.map(|(part, can)| (part.truth.value(&values), *can));
+        for (found, can) in all.chain([whole]) {
+            let is_allowed = match found {
+                Some(true) => can.can_be_true,
+                Some(false) => can.can_be_false,
+                None => can.can_be_unknown,
+            };
+            prop_assert!(is_allowed, "{}: {:?} of {:?} at {:?}", text, found, can, values);
+        }
+    }
+
     #[test]
     fn no_text_makes_the_checker_panic(text in "[a-z_0-9 ()&|!<>='.+*,?:/%{}\\[\\]\"\\\\-]{0,60}") {
         let scope = Scope { subject: Subject::Zone, signals: &[] };
@@ -484,7 +689,7 @@ proptest! {
 fn every_fact_has_a_name_with_its_unit_and_words_in_both_languages() {
     for fact in facts() {
         assert!(!fact.label.0.is_empty() && !fact.label.1.is_empty());
-        if let Sort::Number { unit, min, max } = fact.sort {
+        if let Sort::Number { unit, min, max, .. } = fact.sort {
             assert!(min < max);
             let suffix = match unit {
                 "" => "",
