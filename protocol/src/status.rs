@@ -1,9 +1,11 @@
 //! What boxes and cameras say of themselves, retained on the broker.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Place, Words};
-use crate::id::{BoxId, CameraId, ModelId, SiteId};
+use crate::id::{BoxId, CameraId, ModelId, RuleId, SiteId};
 use crate::time::{EventTime, TimeQuality};
 
 /// Whether a camera is watching.
@@ -68,6 +70,52 @@ pub struct CameraStatus {
     /// The detector at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelId>,
+    /// How long each rule was watching since the box started, in the order of
+    /// their names; at most [`MOST_RULES_COVERED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coverage: Vec<RuleCoverage>,
+    /// Rules beyond those of `coverage`.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub coverage_left_out: u64,
+    /// How the recording of inputs goes; left out where none is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingStatus>,
+}
+
+/// Most rules whose coverage a status carries: with names as long as may be and
+/// every reason, these are some 45 kB.
+pub const MOST_RULES_COVERED: usize = 64;
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+/// How long a rule was watching since the box started. What nobody watched is
+/// not counted as watched, so a silent rule and a blind one can be told apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleCoverage {
+    /// Which rule.
+    pub rule: RuleId,
+    /// Seconds in which it was watching.
+    pub watched_s: f64,
+    /// Seconds in which it was not, by reason, for example `no_model`,
+    /// `signal_unknown`, `stream_lost`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unwatched_s: BTreeMap<String, f64>,
+}
+
+/// How the recording of a camera's inputs goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingStatus {
+    /// Whether inputs are being recorded now.
+    pub is_recording: bool,
+    /// Times that they could not be, since the box started.
+    #[serde(default)]
+    pub failures: u64,
+    /// Why not, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Words>,
 }
 
 /// One box, now. The last will is this with `online: false`.

@@ -4,6 +4,8 @@
 //! are its twins for the description, and never hold a value; a test holds them
 //! against what the real ones write.
 
+use std::collections::BTreeMap;
+
 use utoipa::ToSchema;
 
 use super::view::{PlaceView, WordsView};
@@ -55,6 +57,43 @@ pub(super) struct CameraStatusSchema {
     /// The detector at work.
     #[schema(nullable = false)]
     model: Option<String>,
+    /// How long each rule was watching since the box started; left out by older boxes.
+    #[schema(required = false)]
+    coverage: Vec<RuleCoverageSchema>,
+    /// Rules beyond those of `coverage`; left out when none.
+    #[schema(required = false)]
+    coverage_left_out: u64,
+    /// How the recording of inputs goes; left out where none is asked for.
+    #[schema(nullable = false)]
+    recording: Option<RecordingStatusSchema>,
+}
+
+/// How long a rule was watching since the box started.
+#[derive(ToSchema)]
+#[schema(as = RuleCoverage)]
+#[allow(dead_code)] // described, never made
+pub(super) struct RuleCoverageSchema {
+    /// Which rule.
+    rule: String,
+    /// Seconds in which it was watching.
+    watched_s: f64,
+    /// Seconds in which it was not, by reason; left out when none.
+    #[schema(required = false)]
+    unwatched_s: BTreeMap<String, f64>,
+}
+
+/// How the recording of a camera's inputs goes.
+#[derive(ToSchema)]
+#[schema(as = RecordingStatus)]
+#[allow(dead_code)] // described, never made
+pub(super) struct RecordingStatusSchema {
+    /// Whether inputs are being recorded now.
+    is_recording: bool,
+    /// Times that they could not be, since the box started.
+    failures: u64,
+    /// Why not, and what to do.
+    #[schema(nullable = false)]
+    reason: Option<WordsView>,
 }
 
 /// Whether a camera is watching.
@@ -121,8 +160,8 @@ mod tests {
 
     use protocol::event::{Place, Words};
     use protocol::id::ModelId;
-    use protocol::status::{BoxStatus, CameraHealth, CameraStatus};
-    use protocol::{BoxId, CameraId, EventTime, SiteId, TimeQuality};
+    use protocol::status::{BoxStatus, CameraHealth, CameraStatus, RecordingStatus, RuleCoverage};
+    use protocol::{BoxId, CameraId, EventTime, RuleId, SiteId, TimeQuality};
     use serde_json::Value;
     use utoipa::PartialSchema;
 
@@ -159,6 +198,17 @@ mod tests {
             analysed_fps: 0.0,
             time_quality: Some(TimeQuality::Rtcp),
             model: Some(ModelId::new("yolox-nano").unwrap()),
+            coverage: vec![RuleCoverage {
+                rule: RuleId::new("red").unwrap(),
+                watched_s: 1.0,
+                unwatched_s: BTreeMap::from([("no_model".to_owned(), 1.0)]),
+            }],
+            coverage_left_out: 1,
+            recording: Some(RecordingStatus {
+                is_recording: false,
+                failures: 1,
+                reason: Some(Words::new("a", "b")),
+            }),
         }
     }
 
@@ -186,6 +236,7 @@ mod tests {
         let mut bare = camera();
         (bare.place, bare.reason, bare.time_quality, bare.model) = (None, None, None, None);
         bare.simulated = false;
+        (bare.coverage, bare.coverage_left_out, bare.recording) = (Vec::new(), 0, None);
         let bare = keys(&serde_json::to_value(bare).unwrap());
         let required: BTreeSet<String> =
             serde_json::from_value(described::<CameraStatusSchema>()["required"].clone()).unwrap();

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use edge_core::CoverageHour;
 use edge_video::{CameraStream, StreamCounters};
 use protocol::event::Words;
-use protocol::status::{CameraHealth, CameraStatus};
+use protocol::status::{
+    CameraHealth, CameraStatus, MOST_RULES_COVERED, RecordingStatus, RuleCoverage,
+};
 use protocol::{CameraId, EventTime, RuleId, TimeQuality};
 
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
@@ -39,6 +41,8 @@ struct Inner {
     time_quality: Option<TimeQuality>,
     events: BTreeMap<String, u64>,
     recorder: Option<RecorderCounters>,
+    /// Why inputs are not recorded.
+    recorder_trouble: Option<Words>,
     /// Of complete hours, and of the hour that runs.
     coverage: CoverageTable,
     coverage_now: BTreeMap<RuleId, CoverageHour>,
@@ -101,10 +105,13 @@ impl CameraState {
             frames_dropped: 0,
             analysed_fps: 0.0,
             time_quality: None,
-            // A recording was made by a detector that is not known here.
+            // What a recording holds was seen by another detector.
             model: detector
                 .filter(|_| matches!(camera.source, SourceConfig::Rtsp(_)))
                 .map(|d| d.model.clone()),
+            coverage: Vec::new(),
+            coverage_left_out: 0,
+            recording: None,
         };
         Self {
             fixed,
@@ -215,9 +222,40 @@ impl CameraState {
         self.lock().recorder
     }
 
-    /// How the recording of inputs goes.
-    pub(crate) fn set_recorder(&self, counters: RecorderCounters) {
-        self.lock().recorder = Some(counters);
+    /// How the recording of inputs goes, and why it does not; true when that is news.
+    pub(crate) fn set_recorder(&self, counters: RecorderCounters, trouble: Option<&Words>) -> bool {
+        let mut inner = self.lock();
+        let was = inner.recorder.replace(counters);
+        let is_new = was.is_none_or(|was| was.is_recording != counters.is_recording)
+            || inner.recorder_trouble.as_ref() != trouble;
+        if inner.recorder_trouble.as_ref() != trouble {
+            inner.recorder_trouble = trouble.cloned();
+        }
+        is_new
+    }
+
+    /// The same for the wire.
+    fn rule_coverage(&self) -> (Vec<RuleCoverage>, u64) {
+        let mut rules: BTreeMap<String, RuleCoverage> = BTreeMap::new();
+        for ((rule, reason), seconds) in self.coverage() {
+            let Ok(id) = RuleId::new(&rule) else { continue };
+            let entry = rules.entry(rule).or_insert_with(|| RuleCoverage {
+                rule: id,
+                watched_s: 0.0,
+                unwatched_s: BTreeMap::new(),
+            });
+            let seconds = protocol::units::rounded(seconds, 1);
+            match reason {
+                None => entry.watched_s = seconds,
+                Some(reason) if seconds > 0.0 => {
+                    entry.unwatched_s.insert(reason.to_owned(), seconds);
+                }
+                Some(_) => {}
+            }
+        }
+        let left_out = rules.len().saturating_sub(MOST_RULES_COVERED) as u64;
+        let told = rules.into_values().take(MOST_RULES_COVERED).collect();
+        (told, left_out)
     }
 
     /// A rule's hour is over.
@@ -264,8 +302,14 @@ impl CameraState {
     /// Everything, for the wire.
     pub(crate) fn status(&self) -> CameraStatus {
         let now = super::now();
+        let (coverage, coverage_left_out) = self.rule_coverage();
         let mut inner = self.lock();
         inner.refresh();
+        let recording = inner.recorder.map(|counters| RecordingStatus {
+            is_recording: counters.is_recording,
+            failures: counters.failures,
+            reason: inner.recorder_trouble.clone(),
+        });
         let (health, reason, since) =
             inner
                 .health
@@ -289,6 +333,9 @@ impl CameraState {
             frames_dropped: inner.drops().total(),
             analysed_fps: protocol::units::rounded(recent as f64 / window, 1),
             time_quality: inner.time_quality,
+            coverage,
+            coverage_left_out,
+            recording,
             ..self.fixed.clone()
         }
     }
@@ -311,5 +358,73 @@ impl Inner {
             corrupt: self.counters.dropped_corrupt,
             backlog: self.counters.dropped_backlog,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use edge_core::Unwatched;
+    use protocol::event::EventKind;
+
+    use super::*;
+
+    fn state() -> CameraState {
+        let text =
+            "[box]\nsite = 's'\nid = 'b'\n[[camera]]\nid = 'c'\nsource = { rtsp = 'rtsp://h/x' }\n";
+        let config = AgentConfig::parse(text, Path::new("box.toml")).unwrap();
+        CameraState::new(&config, &config.cameras[0], None)
+    }
+
+    fn hour(rule: &str, watched_s: f64) -> CoverageHour {
+        CoverageHour {
+            rule: RuleId::new(rule).unwrap(),
+            kind: EventKind("k".to_owned()),
+            hour: EventTime::EPOCH,
+            watched_s,
+            unwatched_s: BTreeMap::from([(Unwatched::NoModel, 4.0)]),
+        }
+    }
+
+    #[test]
+    fn coverage_of_whole_hours_and_of_the_one_that_runs_is_in_the_status() {
+        let state = state();
+        assert_eq!(state.status().coverage, []);
+        state.count_coverage(&hour("red", 10.0));
+        state.set_coverage([hour("red", 2.04)].into_iter());
+        let status = state.status();
+        assert_eq!(status.coverage.len(), 1);
+        assert_eq!(status.coverage[0].watched_s, 12.0);
+        assert_eq!(status.coverage[0].unwatched_s["no_model"], 8.0);
+    }
+
+    #[test]
+    fn a_status_stays_small_however_many_rules_there_are() {
+        let state = state();
+        for rule in 0..1000 {
+            state.count_coverage(&hour(&format!("{rule:0>60}"), 10.0));
+        }
+        let status = state.status();
+        assert_eq!(status.coverage.len(), MOST_RULES_COVERED);
+        assert_eq!(status.coverage_left_out, 1000 - MOST_RULES_COVERED as u64);
+        assert!(serde_json::to_string(&status).unwrap().len() < 64 * 1024);
+    }
+
+    #[test]
+    fn a_recorder_that_fails_is_news_once_with_its_reason() {
+        let state = state();
+        let counters = |is_recording| RecorderCounters {
+            is_recording,
+            ..RecorderCounters::default()
+        };
+        let full = Words::new("đĩa đầy", "the disk is full");
+        assert!(state.set_recorder(counters(true), None));
+        assert!(!state.set_recorder(counters(true), None));
+        assert!(state.set_recorder(counters(false), Some(&full)));
+        assert!(!state.set_recorder(counters(false), Some(&full)));
+        assert_eq!(state.status().recording.unwrap().reason, Some(full));
+        assert!(state.set_recorder(counters(true), None));
+        assert_eq!(state.status().recording.unwrap().reason, None);
     }
 }

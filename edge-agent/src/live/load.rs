@@ -106,6 +106,9 @@ mod tests {
             analysed_fps: 0.0,
             time_quality: None,
             model: None,
+            coverage: Vec::new(),
+            coverage_left_out: 0,
+            recording: None,
         }
     }
 

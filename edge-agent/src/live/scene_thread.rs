@@ -190,6 +190,8 @@ impl Room {
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.finish();
         }
+        self.setup.state.set_coverage(self.scene.coverage_now());
+        self.tell_recorder();
         self.setup.state.set_health(CameraHealth::Stopped, None);
         self.send_status();
     }
@@ -228,12 +230,10 @@ impl Room {
             self.handle(Input::Tick(told.time + passed), None);
         }
         self.setup.state.set_coverage(self.scene.coverage_now());
-        if let Some(recorder) = &self.setup.recorder {
-            self.setup.state.set_recorder(recorder.counters());
-        }
+        let is_recorder_news = self.tell_recorder();
         let status = self.setup.state.status();
         let verdict = self.load.judge(&status);
-        match (verdict, status.health) {
+        let is_changed = match (verdict, status.health) {
             (Some(reason), CameraHealth::Watching) => {
                 tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
                 self.setup
@@ -242,7 +242,17 @@ impl Room {
             }
             (None, CameraHealth::Degraded) if !self.frozen => self.say_watching(),
             _ => false,
-        }
+        };
+        is_changed || is_recorder_news
+    }
+
+    /// True when recording has begun or ended since it was told last.
+    fn tell_recorder(&self) -> bool {
+        let Some(recorder) = &self.setup.recorder else {
+            return false;
+        };
+        let state = &self.setup.state;
+        state.set_recorder(recorder.counters(), recorder.trouble())
     }
 
     /// True when the camera's status changed.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use edge_core::{Input, Output, Scene};
 use flate2::write::GzEncoder;
+use protocol::event::Words;
 use protocol::id::{CameraId, EventId};
 use protocol::{EventTime, Phase};
 
@@ -213,6 +214,8 @@ pub struct Recorder {
     segment: Option<Segment>,
     /// Since when it cannot be written, and when to try again.
     fault: Option<(Instant, Instant)>,
+    /// Why it cannot be written.
+    trouble: Option<Words>,
     /// Events that go on.
     open: BTreeSet<EventId>,
     counters: RecorderCounters,
@@ -228,6 +231,7 @@ impl Recorder {
             camera,
             segment: None,
             fault: None,
+            trouble: None,
             open: BTreeSet::new(),
             counters: RecorderCounters::default(),
             earlier_bytes: 0,
@@ -241,6 +245,11 @@ impl Recorder {
             bytes: self.earlier_bytes + self.segment.as_ref().map_or(0, Segment::bytes),
             ..self.counters
         }
+    }
+
+    /// Why inputs are not recorded, and what to do; `None` when nothing is wrong.
+    pub fn trouble(&self) -> Option<&Words> {
+        self.trouble.as_ref()
     }
 
     /// Whether nothing was recorded yet.
@@ -300,6 +309,7 @@ impl Recorder {
         match made {
             Ok(segment) => {
                 tracing::debug!(camera = %self.camera, path = %segment.path.display(), cut = ?head.cut, "recording");
+                self.trouble = None;
                 if self.fault.take().is_some() {
                     tracing::info!(camera = %self.camera, "inputs are recorded again");
                 }
@@ -381,6 +391,7 @@ impl Recorder {
                  goes on, and recording is tried again every minute"
             );
         }
+        self.trouble = Some(words(error));
         self.counters.failures += 1;
         let now = Instant::now();
         let since = self.fault.map_or(now, |(since, _)| since);
@@ -392,6 +403,32 @@ impl Recorder {
         }
         self.store.lock().remove(&self.camera);
     }
+}
+
+/// For the camera's status.
+fn words(error: &std::io::Error) -> Words {
+    use std::io::ErrorKind;
+    let (vi, en, what_to_do) = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (
+            "đĩa đầy; hãy giải phóng đĩa hoặc giảm [record] budget",
+            "the disk is full".to_owned(),
+            "free disk space, or lower [record] budget",
+        ),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
+            "không có quyền ghi; hãy kiểm tra [record] dir",
+            "its folder may not be written".to_owned(),
+            "correct [record] dir, or let the agent's user write it",
+        ),
+        _ => (
+            "không ghi được; hãy kiểm tra đĩa và [record] dir",
+            error.to_string(),
+            "check the disk and [record] dir",
+        ),
+    };
+    Words::new(
+        format!("Dữ liệu đầu vào không được ghi lại: {vi}. Camera vẫn được theo dõi"),
+        format!("inputs are not recorded: {en}; {what_to_do}. Watching goes on"),
+    )
 }
 
 impl Drop for Recorder {
@@ -526,6 +563,10 @@ mod tests {
         recorder.heard(&[]);
         let counters = recorder.counters();
         assert!(!counters.is_recording && counters.failures == 1);
+        let trouble = recorder.trouble().unwrap();
+        assert!(trouble.en.contains("[record] dir"), "{}", trouble.en);
+        let full = words(&std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(full.en.contains("the disk is full"), "{}", full.en);
         assert_eq!(recorder.due(&scene), None, "tried again at once");
     }
 

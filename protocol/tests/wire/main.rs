@@ -119,7 +119,7 @@ fn with_unknown_fields(value: &Value) -> Value {
             let mut fields: serde_json::Map<_, _> = fields
                 .iter()
                 .map(|(key, value)| {
-                    let value = if key == "facts" {
+                    let value = if key == "facts" || key == "unwatched_s" {
                         value.clone()
                     } else {
                         with_unknown_fields(value)

@@ -10,7 +10,7 @@ use protocol::event::{Actor, Comparison, FrameTime, Place, Provenance, Value, Wo
 use protocol::evidence::EvidenceRole;
 use protocol::id::{ModelId, SignalGroupId};
 use protocol::signal::SignalSource;
-use protocol::status::{BoxStatus, CameraHealth, CameraStatus};
+use protocol::status::{BoxStatus, CameraHealth, CameraStatus, RecordingStatus, RuleCoverage};
 use protocol::units::Seconds;
 use protocol::{
     BoxId, CameraId, Digest, Envelope, Event, EventId, EventKind, EventTime, EvidenceItem,
@@ -43,6 +43,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
         ("evidence-manifest", evidence(8, &wrong_way)),
         ("camera-status-watching", camera_status(watching())),
         ("camera-status-lost", camera_status(lost())),
+        ("camera-status-coverage", camera_status(covered())),
         ("box-status-online", box_status(online())),
         (
             "box-status-last-will",
@@ -480,6 +481,42 @@ fn watching() -> CameraStatus {
         analysed_fps: 5.0,
         time_quality: Some(TimeQuality::Rtcp),
         model: Some(ModelId::new("yolox-nano").unwrap()),
+        coverage: Vec::new(),
+        coverage_left_out: 0,
+        recording: None,
+    }
+}
+
+/// One that tells what its rules watched, and that its disk is full.
+fn covered() -> CameraStatus {
+    let rule = |id: &str, watched_s: f64, unwatched: &[(&str, f64)]| RuleCoverage {
+        rule: RuleId::new(id).unwrap(),
+        watched_s,
+        unwatched_s: unwatched
+            .iter()
+            .map(|(reason, seconds)| ((*reason).to_owned(), *seconds))
+            .collect(),
+    };
+    CameraStatus {
+        coverage: vec![
+            rule("helmet", 0.0, &[("no_model", 58.0)]),
+            rule(
+                "red",
+                46.2,
+                &[("signal_unknown", 9.8), ("stream_lost", 2.0)],
+            ),
+            rule("stopped", 56.0, &[("stream_lost", 2.0)]),
+        ],
+        coverage_left_out: 2,
+        recording: Some(RecordingStatus {
+            is_recording: false,
+            failures: 3,
+            reason: Some(Words::new(
+                "Đĩa đầy nên không ghi được dữ liệu đầu vào; hãy giải phóng đĩa",
+                "inputs are not recorded, because the disk is full; free disk space",
+            )),
+        }),
+        ..watching()
     }
 }
 

@@ -35,6 +35,9 @@ fn camera_status(frames_received: u64) -> CameraStatus {
         analysed_fps: 5.0,
         time_quality: None,
         model: None,
+        coverage: Vec::new(),
+        coverage_left_out: 0,
+        recording: None,
     }
 }
 
