@@ -262,6 +262,42 @@ fn a_wrong_unit_is_told_by_the_camera_s_height() {
 }
 
 #[test]
+fn what_no_camera_can_see_is_refused() {
+    let mirrored = PLACES.iter().fold(survey_of(&PLACES), |text, [x, y]| {
+        text.replace(
+            &format!("ground = [{x}, {y}]"),
+            &format!("ground = [{y}, {x}]"),
+        )
+    });
+    let told = refused(&mirrored);
+    assert!(told.contains("cannot see the road from below"), "{told}");
+    // The camera of these tests hangs 8 m above the road.
+    let lower = format!("camera_height_m = 5\n{}", survey_of(&PLACES));
+    let told = refused(&lower);
+    assert!(told.contains("`camera_height_m` says 5"), "{told}");
+    let folder = Folder::new();
+    let right = format!("camera_height_m = 8.3\n{}", survey_of(&PLACES));
+    let survey = folder.with("s.toml", &right);
+    assert_eq!(agent(&["calibrate", &survey]).0, Some(0));
+}
+
+#[test]
+fn an_interval_that_ends_below_zero_is_no_run() {
+    let folder = Folder::new();
+    for row in ["30,30,-3,31", "30,30,29,401", "-30,30,29,31"] {
+        let runs =
+            format!("true_kmh,measured_kmh,low_kmh,high_kmh\n{row}\n40,40,39,41\n50,50,49,51\n");
+        let runs = folder.with("runs.csv", &runs);
+        let (code, _, stderr) = agent(&["calibrate", "--check", &runs]);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains("run 1") && stderr.contains("from 0 to 400"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
 fn a_failed_proof_and_a_faulty_file_have_their_exit_codes() {
     let folder = Folder::new();
     let runs = folder.with(

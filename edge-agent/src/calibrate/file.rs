@@ -76,6 +76,16 @@ impl CalibrationFile {
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
+        let is_survey = toml::from_str::<toml::Table>(&text).is_ok_and(|table| {
+            let has = |key: &str| table.contains_key(key);
+            has("point") || has("distance")
+        });
+        if is_survey {
+            anyhow::bail!(
+                "{0} is a survey; run `edge-agent calibrate {0}` and name the file that it writes",
+                path.display()
+            );
+        }
         toml::from_str(&text).with_context(|| {
             format!(
                 "{} is no calibration; make one with `edge-agent calibrate`",

@@ -18,6 +18,8 @@ const MOST_MISFIT: f64 = 3.0;
 const USABLE_HEIGHT_M: (f64, f64) = (0.5, 300.0);
 /// Above this, points near the horizon are a wrong unit rather than far away, m.
 const USUAL_HEIGHT_M: f64 = 60.0;
+/// A height that is wrong by more than this means that the survey is wrong.
+const MOST_HEIGHT_RATIO: f64 = 4.0 / 3.0;
 /// Neither is a plane with this residual usable, m.
 const MOST_RESIDUAL_M: f64 = 0.5;
 
@@ -82,6 +84,10 @@ pub(super) fn objections(survey: &Survey, fitted: &Fitted) -> anyhow::Result<Vec
     } else if let Some(far) = far {
         objections.push(far);
     }
+    if fitted.calibration.is_mirrored() {
+        objections.push(crate::scene_setup::MIRRORED.to_owned());
+    }
+    objections.extend(other_height(survey, &ground));
     let worst = fitted
         .per_point_sigmas
         .iter()
@@ -100,6 +106,19 @@ pub(super) fn objections(survey: &Survey, fitted: &Fitted) -> anyhow::Result<Vec
         ));
     }
     Ok(objections)
+}
+
+/// A tape or the pole's drawing says how high the camera hangs, and the survey says otherwise.
+fn other_height(survey: &Survey, ground: &Ground) -> Option<String> {
+    let known_m = survey.camera_height_m?;
+    let height_m = edge_core::calibration::Camera::of(ground, survey.aspect())?.height_m;
+    let ratio = height_m / known_m;
+    (!(1.0 / MOST_HEIGHT_RATIO..=MOST_HEIGHT_RATIO).contains(&ratio)).then(|| {
+        format!(
+            "the camera would be {height_m:.1} m above the road, and `camera_height_m` says {known_m}: \
+             measure the longest distances of the survey again, or correct `camera_height_m`"
+        )
+    })
 }
 
 /// One line about all clicks that are too near the horizon.

@@ -86,12 +86,6 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
         .as_ref()
         .map(|config| one_camera(config, request.camera.as_ref()))
         .transpose()?;
-    let still = request
-        .still
-        .as_deref()
-        .map(|still| grid::Still::read(still, &survey))
-        .transpose()?;
-
     let fitted = fit(&survey)?;
     let outlook = outlook::Outlook::of(&survey, &fitted)?;
     let mut objections = judge::objections(&survey, &fitted)?;
@@ -106,6 +100,12 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
             list.join("\n")
         );
     }
+    // A survey that is of no use is told before a still that is not there.
+    let still = request
+        .still
+        .as_deref()
+        .map(|still| grid::Still::read(still, &survey))
+        .transpose()?;
     let mut file = CalibrationFile::new(&survey, &fitted);
     file.expected.push(outlook.expected());
     if let Some(camera) = camera {
@@ -127,7 +127,8 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
     println!("{told}");
     println!("written: {}", out.display());
     println!(
-        "next: write `calibration = {{ file = \"{}\" }}` into the camera's table and run `edge-agent check`",
+        "next: below the camera's [[camera]] and above its zones, lines and rules write \
+         `calibration = {{ file = \"{0}\" }}`,\n      or after them `[camera.calibration]` and `file = \"{0}\"`; then run `edge-agent check`",
         out.file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     );
@@ -261,19 +262,18 @@ fn describe(survey: &Survey, fitted: &Fitted, file: &CalibrationFile) -> anyhow:
         )?,
         Some(_) => {}
     }
-    if calibration.is_mirrored() {
-        writeln!(
-            text,
-            "note: the ground is mirrored, so left and right are exchanged; write east before north"
-        )?;
-    }
     let ground = Ground::new(calibration)?;
     match Camera::of(&ground, survey.aspect()) {
         Some(camera) => writeln!(
             text,
-            "camera: {:.1} m above the road, focal length {:.0} pixels; does that look right?",
+            "camera: {:.1} m above the road, focal length {:.0} pixels; {}",
             camera.height_m,
-            camera.focal * f64::from(survey.picture[1])
+            camera.focal * f64::from(survey.picture[1]),
+            survey.camera_height_m.map_or_else(
+                || "does that look right? (measured, write it into the survey as camera_height_m)"
+                    .to_owned(),
+                |known| format!("camera_height_m is {known}"),
+            )
         )?,
         None => writeln!(
             text,

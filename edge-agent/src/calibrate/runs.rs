@@ -28,6 +28,11 @@ struct Runs {
     run: Vec<Run>,
 }
 
+/// Most runs that are compared.
+const MOST_RUNS: usize = 10_000;
+/// Nothing on a road is faster, km/h.
+const MOST_KMH: f64 = 400.0;
+
 const COLUMNS: &str = "true_kmh,measured_kmh,low_kmh,high_kmh";
 
 /// Reads runs from TOML (`[[run]]`) or CSV.
@@ -46,9 +51,20 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Run>> {
     }
     .map_err(|error| Faulty(format!("{}: holds no runs: {error:#}", path.display())))?;
     for (index, run) in runs.iter().enumerate() {
-        let is_speed = |kmh: f64| (0.0..=400.0).contains(&kmh);
+        let is_speed = |kmh: f64| (0.0..=MOST_KMH).contains(&kmh);
+        for (key, end) in [("low_kmh", run.low_kmh), ("high_kmh", run.high_kmh)] {
+            if let Some(kmh) = end
+                && !(0.0..=MOST_KMH).contains(&kmh)
+            {
+                bail!(
+                    "{}: run {}: {key} is {kmh}; speeds are in km/h, from 0 to {MOST_KMH}",
+                    path.display(),
+                    index + 1
+                );
+            }
+        }
         if let (Some(low), Some(high)) = (run.low_kmh, run.high_kmh)
-            && (low > high || low.is_nan() || high.is_nan())
+            && low > high
         {
             bail!(
                 "{}: run {}: its interval begins at {low} and ends at {high}; low_kmh is the smaller one",
@@ -58,11 +74,18 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Run>> {
         }
         if !(run.true_kmh > 0.0 && is_speed(run.true_kmh) && is_speed(run.measured_kmh)) {
             bail!(
-                "{}: run {}: speeds are in km/h, from 0 to 400",
+                "{}: run {}: speeds are in km/h, from 0 to {MOST_KMH}",
                 path.display(),
                 index + 1
             );
         }
+    }
+    if runs.len() > MOST_RUNS {
+        bail!(
+            "{}: has {} runs, and {MOST_RUNS} are the most; give the latest",
+            path.display(),
+            runs.len()
+        );
     }
     if runs.len() < 3 {
         bail!(

@@ -9,6 +9,11 @@ use serde::Deserialize;
 
 use super::Faulty;
 
+/// Most points, or distances: the fit's cost grows with them, its use does not.
+const MOST_MEASURED: usize = 200;
+/// Longest text of a survey, bytes.
+const MOST_BYTES: u64 = 1024 * 1024;
+
 /// A survey that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Survey {
@@ -22,6 +27,8 @@ pub struct Survey {
     pub click_sigma_px: f64,
     /// Standard deviation of a place on the ground, m.
     pub ground_sigma_m: f64,
+    /// Height of the camera above the road, where somebody has measured it, m.
+    pub camera_height_m: Option<f64>,
     /// What was measured.
     pub geometry: Geometry,
 }
@@ -61,6 +68,7 @@ struct Keys {
     click_sigma_px: f64,
     #[serde(default = "five_centimetres")]
     ground_sigma_m: f64,
+    camera_height_m: Option<f64>,
     lens: Option<LensKeys>,
     #[serde(default)]
     point: Vec<PointKeys>,
@@ -148,6 +156,13 @@ impl LensKeys {
 impl Survey {
     /// Reads a survey; every error says where and what to write.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+        if bytes > MOST_BYTES {
+            bail!(Faulty(format!(
+                "{}: is no survey: it has {bytes} bytes, and a survey has at most {MOST_BYTES}",
+                path.display()
+            )));
+        }
         let text = std::fs::read_to_string(path)
             .map_err(|error| Faulty(format!("{}: cannot be read: {error}", path.display())))?;
         Self::read(path, text.trim_start_matches('\u{feff}'))
@@ -169,6 +184,23 @@ impl Survey {
             bail!(
                 "ground_sigma_m: write what a place on the ground is good for in metres: 0.03 for a tape, 1.5 for a map"
             );
+        }
+        if let Some(height_m) = keys.camera_height_m
+            && !(0.5..=300.0).contains(&height_m)
+        {
+            bail!(
+                "camera_height_m: {height_m} m is no height of a camera above the road; measure it in metres, or leave it out"
+            );
+        }
+        for (kind, count) in [
+            ("point", keys.point.len()),
+            ("distance", keys.distance.len()),
+        ] {
+            if count > MOST_MEASURED {
+                bail!(
+                    "has {count} [[{kind}]], and {MOST_MEASURED} are the most; a dozen good ones, spread over the stretch, say as much"
+                );
+            }
         }
         let scale = [f64::from(width), f64::from(height)];
         let image = |at: String, [x, y]: [f64; 2]| {
@@ -220,6 +252,7 @@ impl Survey {
             lens,
             click_sigma_px: keys.click_sigma_px,
             ground_sigma_m: keys.ground_sigma_m,
+            camera_height_m: keys.camera_height_m,
             geometry,
         })
     }
@@ -410,6 +443,17 @@ mod tests {
             (
                 "picture = [1920, 1080]\nlens = { fx = 0 }\n[[point]]\nimage = [5, 5]\nground = [0, 0]",
                 "pixels of the still",
+            ),
+            (
+                &format!(
+                    "picture = [1920, 1080]\n{}",
+                    "[[point]]\nimage = [200, 400]\nground = [0, 0]\n".repeat(201)
+                ),
+                "200 are the most",
+            ),
+            (
+                "picture = [1920, 1080]\ncamera_height_m = -6\n[[point]]\nimage = [5, 5]\nground = [0, 0]",
+                "camera_height_m",
             ),
             (
                 "picture = [1920, 1080]\n[[distance]]\nfrom = [5, 5]\nto = [5, 6]\nmetres = 3.5",

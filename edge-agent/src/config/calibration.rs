@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use protocol::Point;
 use serde::Deserialize;
+use toml::{Table, Value};
 
 use crate::calibrate::CalibrationFile;
 
@@ -22,6 +23,40 @@ pub struct CalibrationConfig {
     pub image_to_ground: Option<[[f64; 3]; 3]>,
     /// Root mean square of the residuals that belong to `image_to_ground`. m.
     pub residual_m: Option<f64>,
+}
+
+/// Reads the short form `calibration = "FILE"` as the long one. What belongs into
+/// a file and stands in the configuration is taken out; says what to do instead.
+pub(super) fn normalise(camera: &mut Table) -> Option<&'static str> {
+    match camera.get_mut("calibration")? {
+        Value::String(file) => {
+            let file = Value::String(std::mem::take(file));
+            let long = Table::from_iter([("file".to_owned(), file)]);
+            camera.insert("calibration".to_owned(), Value::Table(long));
+            None
+        }
+        Value::Table(keys) => {
+            let has = |names: &[&str]| names.iter().any(|name| keys.contains_key(*name));
+            let fault = if has(&["calibration", "residual", "expected"]) {
+                "is what `edge-agent calibrate` wrote; leave it in its file, and write here \
+                 `calibration = { file = \"NAME.calibration.toml\" }`"
+            } else if has(&[
+                "point",
+                "distance",
+                "picture",
+                "click_sigma_px",
+                "ground_sigma_m",
+            ]) {
+                "is a survey; save it as a file of its own, run `edge-agent calibrate` on that, and \
+                 write here the file that it makes: `calibration = { file = \"NAME.calibration.toml\" }`"
+            } else {
+                return None;
+            };
+            camera.remove("calibration");
+            Some(fault)
+        }
+        _ => None,
+    }
 }
 
 impl CalibrationConfig {
@@ -79,6 +114,25 @@ pub struct SurveyedPoint {
 #[cfg(test)]
 mod tests {
     use super::super::camera::testing::camera;
+
+    #[test]
+    fn what_belongs_into_a_file_is_told_so_and_a_file_may_be_named_alone() {
+        for (keys, fault) in [
+            ("{ picture = [1920, 1080], point = [] }", "is a survey"),
+            ("{ distance = [] }", "is a survey"),
+            ("{ calibration = { version = 2 } }", "leave it in its file"),
+            (
+                "\"nowhere.toml\"",
+                "calibration.file: nowhere.toml cannot be read",
+            ),
+            ("7", "invalid type"),
+        ] {
+            let text = format!("source = {{ rtsp = 'rtsp://h/x' }}\ncalibration = {keys}");
+            let told = camera(&text).unwrap_err();
+            assert!(told.contains(fault), "{keys}: {told}");
+            assert!(told.contains("camera[0].calibration"), "{keys}: {told}");
+        }
+    }
 
     #[test]
     fn a_calibration_is_complete_and_of_one_kind() {

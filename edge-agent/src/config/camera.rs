@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Table;
 
-use super::calibration::CalibrationConfig;
+use super::calibration::{self, CalibrationConfig};
 use super::faults::ConfigFault;
 use super::health::{PictureHealthConfig, PictureHealthKeys};
 use super::section;
@@ -139,7 +139,7 @@ fn read_camera(
     folder: &Path,
     faults: &mut Vec<ConfigFault>,
 ) -> Option<CameraConfig> {
-    let (scene_table, shell_table): (Table, Table) = table
+    let (scene_table, mut shell_table): (Table, Table) = table
         .clone()
         .into_iter()
         .filter(|(key, _)| key != "source")
@@ -150,6 +150,13 @@ fn read_camera(
         path: section::join(at, &fault.path),
         message: fault.message,
     }));
+    if let Some(message) = calibration::normalise(&mut shell_table) {
+        faults.push(ConfigFault {
+            line: None,
+            path: section::join(at, "calibration"),
+            message: message.to_owned(),
+        });
+    }
     let keys: Option<CameraKeys> = section::read(&shell_table, at, faults);
     let source = read_source(table.get("source"), &format!("{at}.source"), folder, faults);
     let mut keys = keys?;
