@@ -12,10 +12,8 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
-use edge_inference::ModelState;
 use edge_uplink::UplinkError;
 use protocol::CameraId;
-use protocol::id::ModelId;
 
 use crate::config::{AgentConfig, CameraConfig, ConfigFaults, SourceConfig, redacted};
 use crate::{models_command, uplink_settings};
@@ -52,7 +50,7 @@ impl Outcome {
 /// How far to go.
 #[derive(Clone, Debug)]
 pub struct CheckScope {
-    /// Only read the file; try nothing.
+    /// Only read the file and which models are installed; try nothing.
     pub offline: bool,
     /// Only this camera.
     pub camera: Option<CameraId>,
@@ -89,6 +87,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
                 .iter()
                 .map(|camera| cameras::text_only(&config, camera)),
         );
+        findings.extend(fed(&config, &cameras));
         return Ok(findings);
     }
     findings.push(store::look(&config.store));
@@ -111,12 +110,8 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
             },
         });
         detector = loaded.ok();
-        if let Some(detector) = &detector
-            && let Ok(store) = models_command::store(&config.detector)
-        {
-            findings.extend(fed(&cameras, &detector.manifest().id, &store.list()));
-        }
     }
+    findings.extend(fed(&config, &cameras));
     findings.extend(cameras::look(
         &config,
         &cameras,
@@ -127,18 +122,19 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     Ok(findings)
 }
 
-/// Rules that the model in use does not feed.
-fn fed(cameras: &[&CameraConfig], in_use: &ModelId, models: &[ModelState]) -> Vec<Finding> {
-    let watched = cameras
+/// Rules that whoever sees for their camera does not feed.
+fn fed(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Finding> {
+    let models = models_command::store(&config.detector).map_or_else(|_| Vec::new(), |s| s.list());
+    cameras
         .iter()
-        // What a recording holds was seen by a detector that is not known here.
-        .filter(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
-    watched
-        .map(|camera| (camera, feeds::unfed(&camera.scene, in_use, models)))
-        .filter(|(_, unfed)| !unfed.is_empty())
-        .map(|(camera, unfed)| Finding {
-            part: format!("camera {} rules", camera.id),
-            outcome: Outcome::Noted(unfed.join("\n")),
+        .filter(|camera| camera.scene.rules.iter().any(|rule| !rule.needs.is_empty()))
+        .filter_map(|camera| {
+            let eyes = feeds::Eyes::of(camera, &config.detector)?;
+            let unfed = feeds::unfed(&camera.scene, &eyes, &models);
+            (!unfed.is_empty()).then(|| Finding {
+                part: format!("camera {} rules", camera.id),
+                outcome: Outcome::Noted(unfed.join("\n")),
+            })
         })
         .collect()
 }

@@ -14,6 +14,7 @@ use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
 use crate::explain::ExplainRequest;
 use crate::explain::sentences::Language;
 use crate::live::StopFlag;
+use crate::recording::RecordingError;
 use crate::replay::{ReplayRequest, ReplaySource};
 use crate::{calibrate, check, explain, live, models_command, replay, rules_command};
 
@@ -64,11 +65,13 @@ enum Command {
         record: RecordArgs,
     },
     /// Say what the box would have said about a recorded clip or recorded inputs.
+    #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArgs),
     /// Turn a survey of the road into a calibration file; see how good it is.
     #[command(after_help = CALIBRATE_HELP)]
     Calibrate(CalibrateArgs),
     /// Say why there is an event, in sentences, from the recorded inputs.
+    #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
     /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
     Check(CheckArgs),
@@ -161,6 +164,18 @@ struct ReplayArgs {
     quiet: bool,
 }
 
+/// Shown below `replay --help`.
+const REPLAY_HELP: &str = "\
+Exit codes: 0 done; 1 failed, nothing was seen, or a part of the recording is damaged (it is named,
+and the rest is replayed); 2 faulty command line or configuration, or --camera is missing where
+there are several cameras.";
+
+/// Shown below `explain --help`.
+const EXPLAIN_HELP: &str = "\
+Exit codes: 0 explained; 1 there is no such event, or a part of the recording is damaged (it is
+named, and what can be read is explained); 2 faulty command line or configuration, or --camera is
+missing where there are several cameras.";
+
 /// Shown below `calibrate --help`.
 const CALIBRATE_HELP: &str = "\
 A survey is a text file. Take a still of the stream that is analysed, find six or more points on
@@ -175,6 +190,8 @@ road by tape (metres in any frame, east before north) or GPS:
   name = \"zebra, left\"
   image = [412, 871]
   ground = [0.0, 0.0]               # or latlon = [21.028511, 105.854212]
+
+The height of the camera, where measured, is a good cross-check: camera_height_m = 6.5
 
 Nobody can walk there? Known distances will do, four or more, along and across, near and far:
 
@@ -255,7 +272,7 @@ struct CheckArgs {
     /// Only this camera.
     #[arg(long)]
     camera: Option<CameraId>,
-    /// Only read the file; connect to nothing.
+    /// Only read the file, and which models are installed; connect to nothing.
     #[arg(long)]
     offline: bool,
     /// Longest wait for each part, seconds.
@@ -357,7 +374,23 @@ fn explain(args: ExplainArgs, stop: &StopFlag) -> ExitCode {
         clip: args.clip,
         start: args.start,
     };
-    finish(explain::explain(&request, stop).map(|text| print!("{text}")))
+    match explain::explain(&request, stop) {
+        Ok(explained) => {
+            print!("{}", explained.text);
+            if explained.damage.is_empty() {
+                return ExitCode::SUCCESS;
+            }
+            for damage in &explained.damage {
+                eprintln!("error: {damage}");
+            }
+            eprintln!(
+                "error: the recording is damaged; the explanation rests on what of it can be read, \
+                 and revisions of the event may be missing"
+            );
+            ExitCode::from(FAILED)
+        }
+        Err(error) => finish(Err(error)),
+    }
 }
 
 fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
@@ -390,7 +423,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
     };
     match replay::replay(&request, stop) {
         Ok(outcome) => {
-            for warning in &outcome.warnings {
+            for warning in outcome.damage.iter().chain(&outcome.warnings) {
                 eprintln!("warning: {warning}");
             }
             if !quiet {
@@ -406,7 +439,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                     outcome.frames
                 );
             }
-            if outcome.frames == 0 || outcome.unreadable > 0 {
+            if outcome.frames == 0 || !outcome.damage.is_empty() {
                 ExitCode::from(FAILED)
             } else {
                 ExitCode::SUCCESS
@@ -502,15 +535,27 @@ fn refused(config: &Path, camera: Option<&CameraId>) -> Option<ExitCode> {
     };
     camera?;
     let chosen = replay::choose_camera(&config, camera);
-    chosen.err().map(|error| faulty(&error))
+    chosen.err().map(|error| faulty(&error.into()))
 }
 
 fn finish(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // The command line does not say which of several cameras is meant.
+        Err(error) if is_about_the_camera(&error) => faulty(&error),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn is_about_the_camera(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<replay::WhichCamera>()
+            || matches!(
+                cause.downcast_ref::<RecordingError>(),
+                Some(RecordingError::Which { .. })
+            )
+    })
 }

@@ -58,14 +58,24 @@ struct Case {
     aspect: f64,
 }
 
-/// Explains; the text.
-pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<String> {
+/// An explanation.
+#[derive(Debug)]
+pub struct Explained {
+    /// In sentences.
+    pub text: String,
+    /// Which parts of the recording cannot be read; empty when it is whole.
+    pub damage: Vec<String>,
+}
+
+/// Explains, as far as the recording can be read.
+pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Explained> {
     let wanted = request.event.to_ascii_lowercase();
     if wanted.is_empty() {
         bail!("which event? give its id, or the beginning of it");
     }
     let config = AgentConfig::load(&request.config)?;
     let mut player = Player::open(&request.inputs, &config, request.camera.as_ref())?;
+    player.endure_damage();
     let camera = player.camera();
     let mut others: Vec<Event> = Vec::new();
     let mut cases: Vec<Case> = Vec::new();
@@ -98,8 +108,14 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Stri
     for warning in &pass.warnings {
         eprintln!("warning: {warning}");
     }
+    let damage = pass.damage;
     let case = match cases.as_slice() {
         [case] => case,
+        [] if !damage.is_empty() => bail!(
+            "{}\nparts of the recording cannot be read, and it may be in one of them:\n  {}",
+            not_found(&request.event, &others),
+            damage.join("\n  ")
+        ),
         [] => bail!("{}", not_found(&request.event, &others)),
         several => {
             let ids: Vec<String> = several
@@ -134,7 +150,7 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Stri
     if let Some(path) = &request.still {
         draw(path, case, request, &camera.scene, &teller)?;
     }
-    Ok(text)
+    Ok(Explained { text, damage })
 }
 
 fn take(cases: &mut Vec<Case>, event: Event, scene: &Scene, aspect: f64) {

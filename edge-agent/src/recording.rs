@@ -1,10 +1,12 @@
-//! Recorded inputs of a scene: JSON lines of [`edge_core::Input`], plain or `.gz`.
+//! Recorded inputs of a scene: JSON lines of [`edge_core::Input`], plain or `.gz`,
+//! after a line that says which detector saw them ([`RecordingHead`]).
 //!
 //! The same file serves replay (as fast as possible, byte-identical events)
 //! and a simulated camera (in real time, again and again). Replay reads line by
 //! line, whatever the length; a camera keeps the whole recording in memory, so
 //! there a recording of more than 512 MiB of text is refused.
 
+pub mod head;
 pub mod rolling;
 pub mod segment;
 
@@ -16,6 +18,8 @@ use edge_core::Input;
 use protocol::EventTime;
 
 use crate::draft::{self, Draft};
+use crate::scene_setup::DetectorIdentity;
+pub use head::RecordingHead;
 pub use segment::{Cut, SegmentHead, series};
 
 /// Longest line that is read. A frame with a thousand objects has 100 kB.
@@ -32,6 +36,16 @@ pub enum RecordingError {
     File {
         /// Which file.
         path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// It cannot be read on from a line.
+    #[error("recording {path}, line {line}: {error}; {}", next_step(path, error))]
+    Within {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
         /// What the system says.
         error: std::io::Error,
     },
@@ -157,6 +171,8 @@ fn is_compressed(path: &Path) -> bool {
 /// A line of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
+    /// This detector saw what follows.
+    Head(RecordingHead),
     /// A segment begins: a new scene goes on with its state.
     Segment(Box<SegmentHead>),
     /// The scene saw this.
@@ -211,7 +227,7 @@ impl RecordingReader {
         loop {
             match self.next_entry()? {
                 Some(Entry::Input(input)) => return Ok(Some(input)),
-                Some(Entry::Segment(_)) => {}
+                Some(Entry::Segment(_) | Entry::Head(_)) => {}
                 None => return Ok(None),
             }
         }
@@ -221,7 +237,7 @@ impl RecordingReader {
     pub fn next_entry(&mut self) -> Result<Option<Entry>, RecordingError> {
         match self.read_entry() {
             Ok(entry) => Ok(entry),
-            Err(RecordingError::File { error, .. })
+            Err(RecordingError::Within { error, .. })
                 if self.is_segment && error.kind() == std::io::ErrorKind::UnexpectedEof =>
             {
                 self.is_cut = true;
@@ -247,12 +263,14 @@ impl RecordingReader {
             self.text.clear();
             self.line += 1;
             let mut limited = std::io::Read::take(&mut self.lines, MAX_LINE_BYTES as u64);
-            let read = limited
-                .read_line(&mut self.text)
-                .map_err(|error| RecordingError::File {
-                    path: self.path.clone(),
-                    error,
-                })?;
+            let read =
+                limited
+                    .read_line(&mut self.text)
+                    .map_err(|error| RecordingError::Within {
+                        path: self.path.clone(),
+                        line: self.line,
+                        error,
+                    })?;
             if read == 0 {
                 return Ok(None);
             }
@@ -267,13 +285,17 @@ impl RecordingReader {
             }
             let entry = if text.starts_with(segment::MARK) {
                 self.is_segment = true;
-                SegmentHead::parse(text).map(|head| Entry::Segment(Box::new(head)))
+                SegmentHead::parse(text)
+                    .map(|head| Entry::Segment(Box::new(head)))
+                    .map_err(|error| error.to_string())
+            } else if text.starts_with(head::MARK) {
+                RecordingHead::parse(text).map(Entry::Head)
             } else {
-                serde_json::from_str(text).map(Entry::Input)
+                serde_json::from_str(text)
+                    .map(Entry::Input)
+                    .map_err(|error| error.to_string())
             };
-            return entry
-                .map(Some)
-                .map_err(|error| self.not_an_input(error.to_string()));
+            return entry.map(Some).map_err(|error| self.not_an_input(error));
         }
     }
 
@@ -283,6 +305,15 @@ impl RecordingReader {
             line: self.line,
             reason,
         }
+    }
+
+    /// The detector that saw what is recorded in `path`, where its head says so.
+    pub fn detector_of(path: &Path) -> Result<Option<DetectorIdentity>, RecordingError> {
+        Ok(match Self::open(path)?.next_entry()? {
+            Some(Entry::Head(head)) => Some(head.detector()),
+            Some(Entry::Segment(head)) => head.detector(),
+            Some(Entry::Input(_)) | None => None,
+        })
     }
 
     /// Everything that is left, for playing: at most 512 MiB of text.
@@ -362,9 +393,18 @@ impl RecordingWriter {
         })
     }
 
+    /// Says first of all which detector sees what will be recorded.
+    pub fn begin(&mut self, detector: &DetectorIdentity) -> Result<(), RecordingError> {
+        self.add(RecordingHead::of(detector).line())
+    }
+
     /// Adds one input.
     pub fn write(&mut self, input: &Input) -> Result<(), RecordingError> {
-        let line = serde_json::to_vec(input).map_err(std::io::Error::from);
+        self.add(serde_json::to_vec(input))
+    }
+
+    fn add(&mut self, line: serde_json::Result<Vec<u8>>) -> Result<(), RecordingError> {
+        let line = line.map_err(std::io::Error::from);
         let written = line.and_then(|mut line| {
             line.push(b'\n');
             match &mut self.sink {

@@ -28,7 +28,7 @@ use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
 use inputs::Played;
-pub(crate) use inputs::{Player, choose_camera};
+pub(crate) use inputs::{Player, WhichCamera, choose_camera};
 use outputs::{Files, refuse_collisions};
 
 /// What is replayed.
@@ -97,15 +97,15 @@ pub struct ReplayOutcome {
     pub frames: u64,
     /// What was wrong with the clip.
     pub warnings: Vec<String>,
-    /// Files of a folder that could not be read, or not to their end.
-    pub unreadable: usize,
+    /// Files of a folder that could not be read, or not to their end, and why.
+    pub damage: Vec<String>,
 }
 
 /// What one pass over a clip or recording gave.
 struct Pass {
     frames: u64,
     warnings: Vec<String>,
-    unreadable: usize,
+    damage: Vec<String>,
     /// Whether it came to the end, and was not told to stop before.
     is_whole: bool,
 }
@@ -131,6 +131,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
             replay_inputs(path, request.camera.as_ref(), &config, &mut sink, stop)
         }
         ReplaySource::Clip(_) => choose_camera(&config, request.camera.as_ref())
+            .map_err(anyhow::Error::from)
             .and_then(|camera| replay_clip(request, &config, camera, &mut sink, stop)),
     };
     let Sink {
@@ -143,7 +144,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         Ok(Pass {
             frames,
             mut warnings,
-            unreadable,
+            damage,
             is_whole,
         }) => {
             if is_whole {
@@ -157,7 +158,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 coverage,
                 frames,
                 warnings,
-                unreadable,
+                damage,
             })
         }
         // The first fault is the one to mend; a second one would hide it.
@@ -177,6 +178,14 @@ struct Sink {
 }
 
 impl Sink {
+    /// This detector sees what will be recorded.
+    fn begin(&mut self, detector: &DetectorIdentity) -> anyhow::Result<()> {
+        if let Some(recorder) = &mut self.files.recorder {
+            recorder.begin(detector)?;
+        }
+        Ok(())
+    }
+
     fn handle(&mut self, scene: &mut Scene, input: Input) -> anyhow::Result<()> {
         if let Some(recorder) = &mut self.files.recorder {
             recorder.write(&input)?;
@@ -238,8 +247,14 @@ fn replay_inputs(
 ) -> anyhow::Result<Pass> {
     let mut player = Player::open(path, config, camera)?;
     let mut is_whole = true;
+    let mut is_begun = false;
     while let Some(scene) = player.next_scene()? {
         sink.prepare(scene);
+        if !std::mem::replace(&mut is_begun, true)
+            && let Some(detector) = player.detector()
+        {
+            sink.begin(detector)?;
+        }
         while let Some((scene, input)) = player.next_input()? {
             if stop.is_set() {
                 is_whole = false;
@@ -257,12 +272,12 @@ fn replay_inputs(
     let Played {
         frames,
         warnings,
-        unreadable,
+        damage,
     } = player.finish(is_whole);
     Ok(Pass {
         frames,
         warnings,
-        unreadable,
+        damage,
         is_whole,
     })
 }
@@ -280,6 +295,7 @@ fn replay_clip(
     let info = clip.info().clone();
     let mut detector = models_command::load_detector(&config.detector)?;
     let identity = DetectorIdentity::of(detector.manifest());
+    sink.begin(&identity)?;
     if !request.quiet {
         eprintln!(
             "{}: {}×{}, {} in {}; model {} ({})",
@@ -347,7 +363,7 @@ fn replay_clip(
     Ok(Pass {
         frames,
         warnings,
-        unreadable: 0,
+        damage: Vec::new(),
         is_whole,
     })
 }

@@ -1,5 +1,7 @@
 //! A scene from a camera's configuration: identity, calibration, rules.
 
+use std::collections::BTreeSet;
+
 use edge_core::calibration::{Sigmas, SurveyedPoint, fit_points};
 use edge_core::{Calibration, Fault, Identity, Scene};
 use protocol::event::Provenance;
@@ -11,7 +13,7 @@ use crate::calibrate::CalibrationFile;
 use crate::config::{BoxIdentity, CalibrationConfig, CameraConfig};
 
 /// The detector that feeds a scene, as written on its events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DetectorIdentity {
     /// Its name in the catalogue.
     pub model: protocol::id::ModelId,
@@ -24,10 +26,12 @@ pub struct DetectorIdentity {
 impl DetectorIdentity {
     /// Of the detector that this manifest describes.
     pub fn of(manifest: &models::Manifest) -> Self {
+        // Several of the model's numbers may mean one class.
+        let classes: BTreeSet<ObjectClass> = manifest.classes.named().map(|(_, c)| c).collect();
         Self {
             model: manifest.id.clone(),
             digest: manifest.sha256,
-            classes: Some(manifest.classes.named().map(|(_, class)| class).collect()),
+            classes: Some(classes.into_iter().collect()),
         }
     }
 }
@@ -95,7 +99,7 @@ pub fn scene(
         provenance,
     };
     let mut scene = Scene::new(identity, camera.scene.clone(), calibration).map_err(failed)?;
-    // Of a recording nobody knows which detector made it.
+    // A recording of an old agent does not say which detector made it.
     if let Some(classes) = detector.and_then(|detector| detector.classes.as_ref()) {
         scene.expect_classes(classes.iter().copied());
     }
@@ -137,18 +141,19 @@ fn from_file(file: &CalibrationFile, aspect: f64) -> Result<Calibrated, Fault> {
             ),
         ));
     }
-    let mut doubts = Vec::new();
     if file.calibration.is_mirrored() {
-        doubts.push(MIRRORED.to_owned());
+        return Err(Fault::new("calibration.file", MIRRORED));
     }
     Ok(Calibrated {
         calibration: file.calibration,
-        doubts,
+        doubts: Vec::new(),
     })
 }
 
-const MIRRORED: &str = "the ground is mirrored, so left and right are exchanged; write east \
-     before north in `ground`, or look for two points that are swapped";
+/// Why a survey is refused that is left-handed as seen from above.
+pub const MIRRORED: &str = "the ground is mirrored: points that go round clockwise in the picture go \
+     round the other way on the ground, and a camera cannot see the road from below; write east (or \
+     right) before north (or ahead) in `ground`, or look for two points that are swapped";
 
 /// A click is good for this, in picture heights: two pixels of 1080.
 const CLICK: f64 = 0.002;
@@ -184,15 +189,15 @@ fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fa
     };
     let fitted =
         fit_points(&points, (aspect, None), sigmas).map_err(|error| fault(error.to_string()))?;
+    if fitted.calibration.is_mirrored() {
+        return Err(fault(MIRRORED.to_owned()));
+    }
     let mut doubts = Vec::new();
     if fitted.misfit.is_none() {
         doubts.push(
             "four points fit exactly, also when one was measured wrongly; survey a fifth"
                 .to_owned(),
         );
-    }
-    if fitted.calibration.is_mirrored() {
-        doubts.push(MIRRORED.to_owned());
     }
     Ok(Calibrated {
         calibration: fitted.calibration,
@@ -290,11 +295,8 @@ mod tests {
             "{exact:?}"
         );
         let northing_first = five.map(|(image, [x, y])| (image, [y, x]));
-        let mirrored = doubts(&northing_first);
-        assert!(
-            mirrored.len() == 1 && mirrored[0].contains("mirrored"),
-            "{mirrored:?}"
-        );
+        let mirrored = calibrate(&survey(&northing_first), 16.0 / 9.0).unwrap_err();
+        assert!(mirrored.message.contains("mirrored"), "{mirrored:?}");
 
         let line = five.map(|(image, [x, _])| (image, [x, 0.0]));
         let fault = calibrate(&survey(&line), 16.0 / 9.0).unwrap_err();

@@ -264,6 +264,46 @@ fn damaged(dir: &Path, config: &Path) {
             .all(|event| stdout.lines().any(|line| line == event)),
         "{stderr}"
     );
+    // What is left is explained, and that it is not all is said.
+    let event: Value = serde_json::from_str(&others[0]).unwrap();
+    let id = event["id"].as_str().unwrap();
+    let (code, text, stderr) = agent(&[
+        "explain",
+        id,
+        "--inputs",
+        record.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(text.contains(id), "{text}");
+    assert!(
+        stderr.contains(name) && stderr.contains("line 1:") && stderr.contains("is damaged"),
+        "{stderr}"
+    );
+    several_cameras(dir, config);
+}
+
+/// Which of several cameras is meant is a question of the command line.
+fn several_cameras(dir: &Path, config: &Path) {
+    let record = dir.join("record");
+    let camera = std::fs::read_dir(&record).unwrap().next().unwrap().unwrap();
+    let other = record.join("yard");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::copy(&segments(dir)[0], other.join("00000001-x.inputs.jsonl.gz")).unwrap();
+    let name = camera.file_name().into_string().unwrap();
+    for command in [vec!["replay"], vec!["explain", "0"]] {
+        let mut arguments = command;
+        arguments.extend(["--inputs", record.to_str().unwrap()]);
+        arguments.extend(["--config", config.to_str().unwrap()]);
+        let (code, stdout, stderr) = agent(&arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(
+            stderr.contains("add --camera") && stderr.contains(&format!("{name}, yard")),
+            "{stderr}"
+        );
+    }
+    std::fs::remove_dir_all(&other).unwrap();
 }
 
 /// `explain` of one of these events, in both languages, with a still.

@@ -44,6 +44,9 @@ pub enum Unwatched {
     NotCalibrated,
     /// No model gives the classes that the rule needs.
     NoModel,
+    /// Nobody knows which classes the detector of a recording could give, and
+    /// nothing of the class that the rule needs was seen yet.
+    ModelUnknown,
     /// The queue state is on, and a queue stands without offence.
     Queue,
     /// Another reason.
@@ -69,6 +72,7 @@ impl Unwatched {
             Self::SignalUnknown => "signal_unknown",
             Self::NotCalibrated => "not_calibrated",
             Self::NoModel => "no_model",
+            Self::ModelUnknown => "model_unknown",
             Self::Queue => "queue",
             Self::Other => "other",
         }

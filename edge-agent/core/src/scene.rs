@@ -5,6 +5,8 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
+use std::collections::BTreeSet;
+
 use protocol::event::{FrameTime, Place, Provenance};
 use protocol::id::SignalGroupId;
 use protocol::units::{KmPerHour, rounded};
@@ -75,8 +77,10 @@ pub struct Scene {
     rules: Vec<Box<dyn Rule>>,
     observations: Vec<Observation>,
     marks: MarkBoard,
-    /// Which classes the detector can give; unknown is all.
+    /// Which classes the detector can give; `None` where nobody knows.
     classes: Option<Vec<ObjectClass>>,
+    /// Classes that it has given: what there is to go by where nobody knows.
+    given: BTreeSet<ObjectClass>,
     /// The latest instant heard of.
     clock: Option<EventTime>,
     /// The last frame.
@@ -118,6 +122,7 @@ impl Scene {
             observations: Vec::new(),
             marks: MarkBoard::default(),
             classes: None,
+            given: BTreeSet::new(),
             clock: None,
             frame: None,
             aspect: 16.0 / 9.0,
@@ -140,7 +145,9 @@ impl Scene {
     }
 
     /// Says which classes the detector can give. Rules that need another one
-    /// are then accounted for as not watching ([`Unwatched::NoModel`]).
+    /// are then accounted for as not watching ([`Unwatched::NoModel`]). Until it
+    /// is said they are so while nothing of that class was seen
+    /// ([`Unwatched::ModelUnknown`]).
     pub fn expect_classes(&mut self, classes: impl IntoIterator<Item = ObjectClass>) {
         self.classes = Some(classes.into_iter().collect());
     }
@@ -193,7 +200,7 @@ impl Scene {
         &self.config
     }
 
-    /// Which classes the detector can give; unknown is all.
+    /// Which classes the detector can give; `None` where nobody knows.
     pub fn classes(&self) -> Option<&[ObjectClass]> {
         self.classes.as_deref()
     }
@@ -248,6 +255,7 @@ impl Scene {
             signals: self.signals.state(),
             queues_looked: self.queues.looked(),
             ranks: self.tracker.ranks(),
+            given: self.given.clone(),
             tracker: self.tracker.save(),
         }
     }
@@ -272,6 +280,7 @@ impl Scene {
         }
         self.account.resume(state.account);
         self.signals.resume(state.signals);
+        self.given = state.given;
         self.queues.go_on(state.queues_looked);
         let parked = self.tracker.resume(&state.tracker);
         self.tracker.resume_ranks(state.ranks);
@@ -294,6 +303,7 @@ impl Scene {
             edges.iter().all(|edge| edge.abs() <= 4.0) && (0.0..=1.0).contains(&item.score)
         });
         self.refused.detections_out_of_range += (sent - detections.items.len()) as u64;
+        self.note_given(&detections);
         if !self.begin_frame(&detections, out) {
             return;
         }
@@ -436,17 +446,27 @@ impl Scene {
                 ..frame
             };
             rule.frame(&frame, &mut report);
-            let is_fed = self
-                .classes
-                .as_ref()
-                .is_none_or(|given| config.needs.iter().all(|class| given.contains(class)));
-            shift.blind = if is_fed {
-                rule.blind(&frame)
-            } else {
-                Some(Unwatched::NoModel)
+            let mut needs = config.needs.iter();
+            let unfed = match &self.classes {
+                Some(can) => {
+                    (!needs.all(|class| can.contains(class))).then_some(Unwatched::NoModel)
+                }
+                None => {
+                    let is_given = needs.all(|class| self.given.contains(class));
+                    (!is_given).then_some(Unwatched::ModelUnknown)
+                }
             };
+            shift.blind = unfed.or_else(|| rule.blind(&frame));
         }
         self.tell_nearest(given_up, out);
+    }
+
+    /// Where nobody knows what the detector can give, what it gave is known.
+    fn note_given(&mut self, detections: &Detections) {
+        if self.classes.is_none() {
+            let given = detections.items.iter().map(|item| item.class);
+            self.given.extend(given);
+        }
     }
 
     /// Accounts for the time until `now`: for `why` where nobody watched, else
@@ -670,6 +690,7 @@ impl Scene {
         whose: &[u16],
         out: &mut Vec<Output>,
     ) {
+        self.note_given(detections);
         let (mut items, mut of) = (detections.items.clone(), whose.to_vec());
         let mut kept = detections.items.iter().map(|i| !is_mark(i.class));
         of.retain(|_| kept.next().unwrap_or(true));

@@ -9,8 +9,10 @@
 //! A restart of the program is a longer cut: the parked keep their names, all
 //! else begins anew, see [`SceneState::across_restart`].
 
+use std::collections::BTreeSet;
+
 use protocol::event::FrameTime;
-use protocol::{EventTime, TimeQuality};
+use protocol::{EventTime, ObjectClass, TimeQuality};
 use serde::{Deserialize, Serialize};
 
 use crate::coverage::{Account, Unwatched};
@@ -42,6 +44,9 @@ pub struct SceneState {
     /// The tracker's first and highest rank, so that no id is ever given twice.
     #[serde(default)]
     pub(crate) ranks: (u16, u16),
+    /// Which classes the detector has given, where nobody knows what it can give.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) given: BTreeSet<ObjectClass>,
     /// Who is parked.
     #[serde(default)]
     pub(crate) tracker: TrackerState,
@@ -66,6 +71,7 @@ impl SceneState {
             signals: BoardState::default(),
             queues_looked: None,
             ranks: self.ranks,
+            given: BTreeSet::new(),
             tracker: self.tracker,
         }
     }

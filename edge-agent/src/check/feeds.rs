@@ -7,14 +7,64 @@ use edge_inference::{Installed, ModelState};
 use protocol::ObjectClass;
 use protocol::id::ModelId;
 
-/// One line for each rule that the model in use does not feed: what it needs,
-/// and which model would give it.
-pub(super) fn unfed(scene: &SceneConfig, in_use: &ModelId, models: &[ModelState]) -> Vec<String> {
-    let given = models
-        .iter()
-        .find(|model| model.manifest.id == *in_use)
-        .map(classes)
-        .unwrap_or_default();
+use crate::config::{CameraConfig, DetectorConfig, SourceConfig};
+use crate::models_command;
+use crate::recording::RecordingReader;
+
+/// Whose detections a camera's rules are given.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Eyes {
+    /// Of the model that `run` would take.
+    Model(ModelId),
+    /// Of none: no model is installed.
+    Nobody,
+    /// Of the detector that a recording names, with what it can give.
+    Recorded(ModelId, Vec<ObjectClass>),
+    /// Of a recording that does not say.
+    Unnamed,
+}
+
+impl Eyes {
+    /// Of a camera; `None` where its recording cannot be read, which is told elsewhere.
+    pub(super) fn of(camera: &CameraConfig, detector: &DetectorConfig) -> Option<Self> {
+        match &camera.source {
+            SourceConfig::Rtsp(_) => Some(Self::of_network_cameras(detector)),
+            SourceConfig::Recording(recording) => {
+                let recorded = RecordingReader::detector_of(&recording.recording).ok()?;
+                let named = recorded.and_then(|seen| Some((seen.model, seen.classes?)));
+                Some(named.map_or(Self::Unnamed, |(model, classes)| {
+                    Self::Recorded(model, classes)
+                }))
+            }
+        }
+    }
+
+    fn of_network_cameras(detector: &DetectorConfig) -> Self {
+        let best = || {
+            let store = models_command::store(detector).ok()?;
+            Some(store.best_detector().ok()?.0.id)
+        };
+        let chosen = detector.model.clone().or_else(best);
+        chosen.map_or(Self::Nobody, Self::Model)
+    }
+
+    fn given(&self, models: &[ModelState]) -> BTreeSet<ObjectClass> {
+        match self {
+            Self::Model(id) => models
+                .iter()
+                .find(|model| model.manifest.id == *id)
+                .map(classes)
+                .unwrap_or_default(),
+            Self::Recorded(_, classes) => classes.iter().copied().collect(),
+            Self::Nobody | Self::Unnamed => BTreeSet::new(),
+        }
+    }
+}
+
+/// One line for each rule that is not fed: what it needs, and which model would
+/// give it.
+pub(super) fn unfed(scene: &SceneConfig, eyes: &Eyes, models: &[ModelState]) -> Vec<String> {
+    let given = eyes.given(models);
     let missing = |rule: &RuleConfig| -> Vec<ObjectClass> {
         let needs = rule.needs.iter().copied();
         needs.filter(|class| !given.contains(class)).collect()
@@ -24,7 +74,7 @@ pub(super) fn unfed(scene: &SceneConfig, in_use: &ModelId, models: &[ModelState]
         .iter()
         .map(|rule| (rule, missing(rule)))
         .filter(|(_, missing)| !missing.is_empty())
-        .map(|(rule, missing)| advice(rule, &missing, in_use, models))
+        .map(|(rule, missing)| advice(rule, &missing, eyes, models))
         .collect()
 }
 
@@ -36,7 +86,7 @@ fn classes(model: &ModelState) -> BTreeSet<ObjectClass> {
 fn advice(
     rule: &RuleConfig,
     missing: &[ObjectClass],
-    in_use: &ModelId,
+    eyes: &Eyes,
     models: &[ModelState],
 ) -> String {
     let words: Vec<String> = missing.iter().map(|class| format!("`{class}`")).collect();
@@ -48,25 +98,42 @@ fn advice(
     };
     let mut candidates = models.iter().filter(gives_all);
     let is_here = |model: &&ModelState| matches!(model.state, Installed::Installed(_));
-    let what_to_do = if let Some(here) = candidates.clone().find(is_here) {
-        format!(
+    let here = candidates.clone().find(is_here);
+    let what_to_do = match (eyes, here) {
+        (Eyes::Recorded(..) | Eyes::Unnamed, Some(here)) => format!(
+            "{}, which is installed, does: record the clip again with it",
+            here.manifest.id
+        ),
+        (_, Some(here)) => format!(
             "{}, which is installed, does; set `model = \"{}\"` under [detector]",
             here.manifest.id, here.manifest.id
-        )
-    } else if let Some(known) = candidates.next() {
-        format!(
-            "no installed model gives it; {} of the catalogue does. {}",
-            known.manifest.id,
-            known.manifest.obtain.trim()
-        )
-    } else {
-        format!(
-            "no installed model gives {words} and none of the catalogue does; install one whose manifest lists it"
-        )
+        ),
+        (_, None) => match candidates.next() {
+            Some(known) => format!(
+                "no installed model gives it; {} of the catalogue does. {}",
+                known.manifest.id,
+                known.manifest.obtain.trim()
+            ),
+            None => format!(
+                "no installed model gives {words} and none of the catalogue does; install one whose manifest lists it"
+            ),
+        },
     };
-    format!(
-        "rule `{id}` ({kind}) will find nothing: it needs {words}, which {in_use} does not give; {what_to_do}"
-    )
+    let (will, why) = match eyes {
+        Eyes::Model(model) => ("will", format!("which {model} does not give")),
+        Eyes::Nobody => ("will", "and no model is installed".to_owned()),
+        Eyes::Recorded(model, _) => (
+            "will",
+            format!("which {model}, by which the recording was made, does not give"),
+        ),
+        Eyes::Unnamed => (
+            "may",
+            "and the recording does not say what its detector could give (coverage says \
+             `model_unknown` until one is seen)"
+                .to_owned(),
+        ),
+    };
+    format!("rule `{id}` ({kind}) {will} find nothing: it needs {words}, {why}; {what_to_do}")
 }
 
 #[cfg(test)]
@@ -99,7 +166,7 @@ mod tests {
         let heads = "count = 2\nhelmet = [0]\nno_helmet = [1]";
         let rules =
             scene("rule = [{ id = 'h', kind = 'no_helmet' }, { id = 'r', kind = 'riders_two' }]");
-        let in_use = ModelId::new("road").unwrap();
+        let in_use = Eyes::Model(ModelId::new("road").unwrap());
         let told = |others: &[ModelState]| {
             let mut models = vec![road.clone()];
             models.extend_from_slice(others);
@@ -134,7 +201,29 @@ mod tests {
         let heads = "count = 2\nhelmet = [0]\nno_helmet = [1]";
         let all = model("all", heads, Installed::Missing);
         let rules = scene("rule = [{ id = 'h', kind = 'no_helmet' }]");
-        let in_use = ModelId::new("all").unwrap();
+        let in_use = Eyes::Model(ModelId::new("all").unwrap());
         assert_eq!(unfed(&rules, &in_use, &[all]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_a_model_and_of_a_recording_it_is_told_as_well() {
+        let rules = scene("rule = [{ id = 'h', kind = 'no_helmet' }]");
+        let only = ModelId::new("road").unwrap();
+        for (eyes, part) in [
+            (
+                Eyes::Nobody,
+                "will find nothing: it needs `no_helmet`, and no model is installed",
+            ),
+            (
+                Eyes::Recorded(only, vec![ObjectClass::Person]),
+                "which road, by which the recording was made, does not give",
+            ),
+            (Eyes::Unnamed, "may find nothing"),
+        ] {
+            let [line] = unfed(&rules, &eyes, &[]).try_into().unwrap();
+            assert!(line.contains(part), "{line}");
+        }
+        let fed = Eyes::Recorded(ModelId::new("heads").unwrap(), vec![ObjectClass::NoHelmet]);
+        assert_eq!(unfed(&rules, &fed, &[]), Vec::<String>::new());
     }
 }

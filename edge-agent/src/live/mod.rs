@@ -272,8 +272,11 @@ impl Cameras {
         let mut scene = scene_thread::SceneThread {
             config: camera.clone(),
             box_identity: around.config.identity.clone(),
-            // A recording was made by a detector that is not known here.
-            detector: around.detector.clone().filter(|_| settings.is_some()),
+            // What a recording holds was seen by the detector that it names.
+            detector: match &recorded {
+                Some(recorded) => recorded.detector.clone(),
+                None => around.detector.clone(),
+            },
             notices: None,
             work: work_out,
             readings: readings_out,

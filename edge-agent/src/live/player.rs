@@ -11,12 +11,15 @@ use protocol::CameraId;
 use super::{CameraState, StopFlag, Work, now};
 use crate::config::RecordingConfig;
 use crate::recording::{RecordingError, RecordingReader, shifted, time_of};
+use crate::scene_setup::DetectorIdentity;
 
 /// Pause between two rounds, so that no track lives through the seam. s.
 const BETWEEN_ROUNDS_S: f64 = 5.0;
 
 /// A recording in memory.
 pub(super) struct Recorded {
+    /// Which saw it, where the recording says so.
+    pub(super) detector: Option<DetectorIdentity>,
     inputs: Vec<Input>,
     repeat: bool,
 }
@@ -32,6 +35,7 @@ pub(super) struct Stage {
 pub(super) fn load(config: &RecordingConfig) -> Result<Recorded, RecordingError> {
     let inputs = RecordingReader::open(&config.recording)?.read_all()?;
     Ok(Recorded {
+        detector: RecordingReader::detector_of(&config.recording)?,
         inputs,
         repeat: config.repeat,
     })

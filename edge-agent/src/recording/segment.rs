@@ -13,6 +13,7 @@ use protocol::{EventTime, ObjectClass};
 use serde::{Deserialize, Serialize};
 
 use super::{RecordingError, is_recording};
+use crate::scene_setup::DetectorIdentity;
 
 /// How the first line of a segment begins.
 pub(super) const MARK: &str = r#"{"segment":"#;
@@ -55,7 +56,7 @@ pub struct SegmentHead {
     pub aspect: f64,
     /// Versions and hashes that its events carry.
     pub provenance: Provenance,
-    /// Every class that the detector can give; unknown is all.
+    /// Every class that the detector can give; left out where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<ObjectClass>>,
     /// What the new scene takes over.
@@ -66,6 +67,16 @@ impl SegmentHead {
     /// Whether its scene goes on with what the one before had counted.
     pub(crate) fn is_continued(&self) -> bool {
         !matches!(self.cut, Cut::Start | Cut::Unknown)
+    }
+
+    /// The detector that saw what is recorded, where there was one.
+    pub(crate) fn detector(&self) -> Option<DetectorIdentity> {
+        let recorded = &self.provenance;
+        Some(DetectorIdentity {
+            model: recorded.model.clone()?,
+            digest: recorded.model_digest?,
+            classes: self.classes.clone(),
+        })
     }
 
     /// The line, with its end.

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
 use edge_core::{Input, Scene};
 use protocol::{CameraId, EventTime};
 
@@ -19,7 +18,7 @@ use crate::scene_setup::{self, DetectorIdentity};
 pub(crate) fn choose_camera<'a>(
     config: &'a AgentConfig,
     wanted: Option<&CameraId>,
-) -> anyhow::Result<&'a CameraConfig> {
+) -> Result<&'a CameraConfig, WhichCamera> {
     let names = || {
         config
             .cameras
@@ -28,19 +27,25 @@ pub(crate) fn choose_camera<'a>(
             .collect::<Vec<_>>()
             .join(", ")
     };
-    match (wanted, config.cameras.as_slice()) {
-        (_, []) => bail!("{} has no [[camera]]", config.file.display()),
-        (None, [only]) => Ok(only),
-        (None, _) => bail!(
+    let told = match (wanted, config.cameras.as_slice()) {
+        (_, []) => format!("{} has no [[camera]]", config.file.display()),
+        (None, [only]) => return Ok(only),
+        (None, _) => format!(
             "which camera's zones and rules? add --camera, one of: {}",
             names()
         ),
-        (Some(id), cameras) => cameras
-            .iter()
-            .find(|camera| camera.id == *id)
-            .with_context(|| format!("there is no camera `{id}`; there are: {}", names())),
-    }
+        (Some(id), cameras) => match cameras.iter().find(|camera| camera.id == *id) {
+            Some(camera) => return Ok(camera),
+            None => format!("there is no camera `{id}`; there are: {}", names()),
+        },
+    };
+    Err(WhichCamera(told))
 }
+
+/// The command line does not say which camera is meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WhichCamera(String);
 
 /// Plays a recording, scene by scene.
 pub(crate) struct Player<'a> {
@@ -54,12 +59,14 @@ pub(crate) struct Player<'a> {
     /// Inputs that came before the scene could be made.
     waiting: VecDeque<Input>,
     scene: Option<Scene>,
+    /// Which saw what is recorded, where the recording says so.
+    detector: Option<DetectorIdentity>,
     frames: u64,
     warnings: Vec<String>,
     /// Whether there are several files, of which one that is damaged does not
     /// keep the others from being played.
     is_series: bool,
-    unreadable: usize,
+    damage: Vec<String>,
     /// Frames that were not later than the one before.
     out_of_order: u64,
     /// The latest frame, and how often one was earlier by a clock that was set back.
@@ -73,8 +80,8 @@ pub(crate) struct Played {
     pub(crate) frames: u64,
     /// What should be known about it.
     pub(crate) warnings: Vec<String>,
-    /// Files that could not be read, or not to their end.
-    pub(crate) unreadable: usize,
+    /// Files that could not be read, or not to their end, and why.
+    pub(crate) damage: Vec<String>,
 }
 
 impl<'a> Player<'a> {
@@ -86,7 +93,7 @@ impl<'a> Player<'a> {
     ) -> anyhow::Result<Self> {
         let mut files = VecDeque::from(series(path, camera)?);
         let is_series = files.len() > 1;
-        let mut warnings = Vec::new();
+        let mut damage = Vec::new();
         let (path, reader, first) = loop {
             let path = files.pop_front().unwrap_or_else(|| path.to_owned());
             let opened = RecordingReader::open(&path)
@@ -94,7 +101,7 @@ impl<'a> Player<'a> {
             match opened {
                 Ok((first, reader)) => break (path, reader, first),
                 Err(error) if files.is_empty() => return Err(error.into()),
-                Err(error) => warnings.push(format!("left out: {error}")),
+                Err(error) => damage.push(format!("left out: {error}")),
             }
         };
         let recorded = match &first {
@@ -113,9 +120,10 @@ impl<'a> Player<'a> {
             head: None,
             waiting: VecDeque::new(),
             scene: None,
+            detector: None,
             frames: 0,
-            unreadable: warnings.len(),
-            warnings,
+            damage,
+            warnings: Vec::new(),
             is_series,
             out_of_order: 0,
             latest: None,
@@ -123,10 +131,17 @@ impl<'a> Player<'a> {
         };
         match first {
             Some(Entry::Segment(head)) => player.head = Some(head),
+            Some(Entry::Head(head)) => player.detector = Some(head.detector()),
             Some(Entry::Input(input)) => player.waiting.push_back(input),
             None => player.reader = None,
         }
         Ok(player)
+    }
+
+    /// From now on a damaged file is played as far as it goes, also where it is
+    /// the only one.
+    pub(crate) fn endure_damage(&mut self) {
+        self.is_series = true;
     }
 
     /// Whose zones and rules are used.
@@ -137,6 +152,11 @@ impl<'a> Player<'a> {
     /// The scene that is playing.
     pub(crate) fn scene(&self) -> Option<&Scene> {
         self.scene.as_ref()
+    }
+
+    /// Which detector saw what the scene at hand is shown, where the recording says so.
+    pub(crate) fn detector(&self) -> Option<&DetectorIdentity> {
+        self.detector.as_ref()
     }
 
     /// Whether the next scene goes on with the accounts of the one at hand.
@@ -152,6 +172,7 @@ impl<'a> Player<'a> {
                 None => return Ok(None),
                 Some(Entry::Segment(head)) => self.head = Some(head),
                 Some(Entry::Input(input)) => self.waiting.push_back(input),
+                Some(Entry::Head(_)) => {}
             }
         }
         let made = match self.head.take() {
@@ -173,6 +194,7 @@ impl<'a> Player<'a> {
                     return Ok(None);
                 }
                 Some(Entry::Input(input)) => input,
+                Some(Entry::Head(_)) => return self.next_input(),
             },
         };
         if let Input::Detections(frame) = &input {
@@ -207,7 +229,7 @@ impl<'a> Player<'a> {
         Played {
             frames: self.frames,
             warnings: self.warnings,
-            unreadable: self.unreadable,
+            damage: self.damage,
         }
     }
 
@@ -240,8 +262,12 @@ impl<'a> Player<'a> {
                             RecordingError::File { error, .. }
                                 if error.kind() == std::io::ErrorKind::NotFound
                         );
-                        self.unreadable += usize::from(!is_gone);
-                        self.warn(format!("left out: {error}"));
+                        let told = format!("left out: {error}");
+                        if is_gone {
+                            self.warn(told);
+                        } else {
+                            self.damage.push(told);
+                        }
                         None
                     }
                 };
@@ -249,12 +275,15 @@ impl<'a> Player<'a> {
                 continue;
             };
             match reader.next_entry() {
+                Ok(Some(Entry::Head(head))) => {
+                    self.detector = Some(head.detector());
+                    continue;
+                }
                 Ok(Some(entry)) => return Ok(Some(entry)),
                 Ok(None) => {}
                 // The head of the next one has all that its scene needs.
                 Err(error) if self.is_series => {
-                    self.unreadable += 1;
-                    self.warn(format!("left out from there on: {error}"));
+                    self.damage.push(format!("left out from there on: {error}"));
                     self.reader = None;
                     continue;
                 }
@@ -273,19 +302,12 @@ impl<'a> Player<'a> {
 
     /// The scene that a segment begins with.
     fn resumed(&mut self, head: SegmentHead) -> anyhow::Result<Scene> {
+        self.detector = head.detector();
         let recorded = head.provenance;
-        let detector = match (recorded.model.clone(), recorded.model_digest) {
-            (Some(model), Some(digest)) => Some(DetectorIdentity {
-                model,
-                digest,
-                classes: head.classes,
-            }),
-            _ => None,
-        };
         let mut scene = scene_setup::scene(
             &self.config.identity,
             self.camera,
-            detector.as_ref(),
+            self.detector.as_ref(),
             head.aspect,
         )?;
         let now = &scene.identity().provenance;
@@ -329,13 +351,14 @@ impl<'a> Player<'a> {
                     self.head = Some(head);
                     break 16.0 / 9.0;
                 }
+                Some(Entry::Head(_)) => {}
                 None => break 16.0 / 9.0,
             }
         };
         Ok(scene_setup::scene(
             &self.config.identity,
             self.camera,
-            None,
+            self.detector.as_ref(),
             aspect,
         )?)
     }
