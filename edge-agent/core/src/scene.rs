@@ -447,14 +447,11 @@ impl Scene {
             };
             rule.frame(&frame, &mut report);
             let mut needs = config.needs.iter();
-            let unfed = match &self.classes {
-                Some(can) => {
-                    (!needs.all(|class| can.contains(class))).then_some(Unwatched::NoModel)
-                }
-                None => {
-                    let is_given = needs.all(|class| self.given.contains(class));
-                    (!is_given).then_some(Unwatched::ModelUnknown)
-                }
+            let unfed = if let Some(can) = &self.classes {
+                (!needs.all(|class| can.contains(class))).then_some(Unwatched::NoModel)
+            } else {
+                let is_given = needs.all(|class| self.given.contains(class));
+                (!is_given).then_some(Unwatched::ModelUnknown)
             };
             shift.blind = unfed.or_else(|| rule.blind(&frame));
         }

@@ -55,7 +55,7 @@ fn meant(word: &str) -> Vec<&'static str> {
 
 /// Letters and digits only: `wrong way`, `Wrong-Way` and `wrong_way` are one word.
 fn squeezed(word: &str) -> String {
-    let letters = word.chars().filter(|c| c.is_ascii_alphanumeric());
+    let letters = word.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
