@@ -26,7 +26,8 @@ pub struct Memory {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Light {
-    light: usize,
+    /// Which quarter of the brightness scale.
+    quarter: usize,
     agreement: f32,
     learnt_s: f32,
     mean: f32,
@@ -48,7 +49,7 @@ impl Memory {
             let reference = reference.as_ref()?;
             let features = &reference.features;
             Some(Light {
-                light,
+                quarter: light,
                 agreement: reference.agreement,
                 learnt_s: reference.learnt_s,
                 mean: features.mean,
@@ -77,8 +78,8 @@ impl Memory {
         let mut references = [const { None }; LIGHTS];
         for light in &self.lights {
             let place = references
-                .get_mut(light.light)
-                .ok_or_else(|| format!("there is no light {}", light.light))?;
+                .get_mut(light.quarter)
+                .ok_or_else(|| format!("there is no light {}", light.quarter))?;
             *place = Some(light.reference()?);
         }
         match self.known_light {
@@ -106,9 +107,9 @@ impl Light {
             .chain(&self.cell_luma)
             .chain(&self.edges);
         if !all.copied().all(f32::is_finite) {
-            return Err(format!("light {} has a number that is none", self.light));
+            return Err(format!("light {} has a number that is none", self.quarter));
         }
-        let misfit = || format!("light {} is of a picture of another size", self.light);
+        let misfit = || format!("light {} is of a picture of another size", self.quarter);
         let cells = <[f32; CELLS]>::try_from(&*self.cells).map_err(|_| misfit())?;
         let cell_luma = <[f32; CELLS]>::try_from(&*self.cell_luma).map_err(|_| misfit())?;
         if self.edges.len() != WIDTH * HEIGHT {

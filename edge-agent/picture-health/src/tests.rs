@@ -422,7 +422,7 @@ fn a_memory_that_was_damaged_is_refused_in_words() {
     let sound = serde_json::to_value(watch.memory().unwrap()).unwrap();
     for (pointer, wrong, said) in [
         ("/known_light", serde_json::json!(9), "light 9"),
-        ("/lights/0/light", serde_json::json!(4), "no light 4"),
+        ("/lights/0/quarter", serde_json::json!(4), "no light 4"),
         ("/lights/0/cells", serde_json::json!([1.0]), "another size"),
         ("/lights/0/edges", serde_json::json!([]), "another size"),
         (
