@@ -34,6 +34,9 @@ const SETTLED_M: f64 = 0.01;
 /// It settles within this many steps, or the view is too steep to say.
 const MOST_STEPS: usize = 8;
 
+/// Which way is away from the camera is seen this part of a box above its lower edge.
+const VIEW_STEP: f64 = 0.25;
+
 /// Length and width of a vehicle, m.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Size {
@@ -187,6 +190,27 @@ impl Sight<'_> {
         })
     }
 
+    /// About where the middle of a vehicle is whose stance is not known, because
+    /// it was never seen to move or the picture's edge cuts its box: as far
+    /// behind its contact point, seen from the camera, as its body reaches.
+    pub(crate) fn behind(
+        &self,
+        spot: &Spot,
+        heading: Option<Vector>,
+        size: Size,
+    ) -> Option<Vector> {
+        let (ground, near) = (self.ground?, spot.ground?);
+        let above = Point {
+            x: spot.foot.x,
+            y: spot.foot.y - VIEW_STEP * spot.height.clamp(0.004, 0.2),
+        };
+        let away = (ground.to_ground(above)? - near).unit()?;
+        let (along, across) = heading.map_or((0.5, 0.5), |heading| {
+            (heading.dot(away).abs(), heading.cross(away).abs())
+        });
+        Some(near + away * ((size.length * along + size.width * across) / 2.0))
+    }
+
     /// Where the front of a vehicle was when its contact point was at `spot`.
     pub fn front(&self, spot: &Spot, heading: Vector, size: Size) -> Option<Spot> {
         let stance = Stance::fit(self.ground?, spot.foot, heading, size)?;
@@ -228,15 +252,23 @@ impl FrameView<'_> {
         }
     }
 
-    /// Where in the picture the middle of what a road user covers of the road
-    /// is: what lies in a lane. Its contact point where there are no metres;
-    /// `None` as for [`FrameView::front`].
+    /// Where in the picture a road user stands: the middle of what it covers of
+    /// the road. Its contact point where there are no metres, or of what is no
+    /// vehicle.
+    ///
+    /// The lower edge of a box is the *nearest* corner of a vehicle, which for
+    /// one that is seen obliquely is half a lane beside it and in another zone.
+    pub fn stand(&self, user: &Observation) -> Point {
+        let ground = self.sight.ground.zip(user.footprint);
+        ground
+            .and_then(|(ground, middle)| ground.to_image(middle))
+            .unwrap_or(user.spot.foot)
+    }
+
+    /// The same where it is known to less than a lane: `None` as for
+    /// [`FrameView::front`].
     pub fn middle(&self, user: &Observation) -> Option<Point> {
-        match (user.stance, self.sight.ground) {
-            (Some(stance), Some(ground)) => ground.to_image(stance.centre),
-            _ if self.is_placeless(user) => None,
-            _ => Some(user.spot.foot),
-        }
+        (!self.is_placeless(user)).then(|| self.stand(user))
     }
 
     /// Whether a vehicle of known heading has no place now: its box is cut by
