@@ -389,7 +389,12 @@ impl<'a> FrameView<'a> {
             .is_ok_and(|index| self.tracks[index].seen == self.at)
     }
 
-    /// The way a vehicle headed when it was last seen to move, on the ground.
+    /// The way a road user went when it was last seen to move, on the ground.
+    pub fn course(&self, user: &Observation) -> Option<Vector> {
+        self.tracks[user.index].course()
+    }
+
+    /// The way a vehicle faces that was seen to move, on the ground.
     pub fn heading(&self, user: &Observation) -> Option<Vector> {
         self.tracks[user.index].heading()
     }

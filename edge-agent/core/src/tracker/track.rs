@@ -76,7 +76,9 @@ pub struct Track {
     mount: Mount,
     pub(crate) riders_now: u8,
     riders: Riders,
-    /// Unit vector on the ground, of when it was last seen to move.
+    /// Unit vector on the ground: which way it went when it was last seen to move.
+    course: Option<Vector>,
+    /// Which way it faces.
     heading: Option<Vector>,
 }
 
@@ -108,6 +110,7 @@ impl Track {
             mount: Mount::default(),
             riders_now: 0,
             riders: Riders::default(),
+            course: None,
             heading: None,
         }
     }
@@ -237,7 +240,12 @@ impl Track {
         })
     }
 
-    /// The way it headed when it was last seen to move.
+    /// The way it went when it was last seen to move.
+    pub(crate) fn course(&self) -> Option<Vector> {
+        self.course
+    }
+
+    /// The way it faces, of a vehicle that was seen to move.
     pub(crate) fn heading(&self) -> Option<Vector> {
         self.heading
     }
@@ -265,7 +273,10 @@ impl Track {
             .back()
             .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
         if due {
-            self.heading = stance::heading(Motion::of(&self.trail, &point).as_ref(), self.heading);
+            self.course = stance::course(Motion::of(&self.trail, &point).as_ref(), self.course);
+            if let Some(size) = self.size() {
+                self.heading = stance::heading(&self.trail, &point, size.length, self.heading);
+            }
             if self.trail.len() == MOST_POINTS {
                 self.trail.pop_front();
             }

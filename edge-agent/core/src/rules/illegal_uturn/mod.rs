@@ -155,7 +155,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
 /// Which way a vehicle heads.
 fn heading(user: &Observation, frame: &FrameView<'_>) -> Option<(Basis, Vector)> {
     if frame.sight.ground.is_some() {
-        return frame.heading(user).map(|heading| (Basis::Ground, heading));
+        return frame.course(user).map(|course| (Basis::Ground, course));
     }
     let pace = user.motion?.picture;
     (pace.length() >= LEAST_PACE).then_some((Basis::Picture, pace.unit()?))
