@@ -7,6 +7,7 @@ use protocol::units::rounded;
 use protocol::{CameraMotion, NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
+use super::footing::Footing;
 use super::kalman::{BoxFilter, moved};
 use super::riders::{Mount, RiderCount, Riders, Riding};
 use super::road::{OnRoad, Place};
@@ -65,6 +66,7 @@ pub struct Track {
     /// Sum of the scores of its detections.
     pub(super) evidence: f64,
     pub(super) stature: Stature,
+    pub(super) footing: Footing,
     /// Watched time at the last sighting, see [`super::Moment`].
     pub(super) seen_watched: f64,
     /// The first frame that showed it.
@@ -101,6 +103,7 @@ impl Track {
             last_score: sighting.score,
             evidence: sighting.score,
             stature: Stature::new(&sighting.iso),
+            footing: Footing::default(),
             seen_watched: watched,
             first: at,
             votes,
@@ -219,7 +222,11 @@ impl Track {
 
     /// Ground contact point in the picture.
     pub fn foot(&self) -> Point {
-        self.bounds.foot()
+        let foot = self.bounds.foot();
+        Point {
+            y: self.footing.bottom().unwrap_or(foot.y),
+            ..foot
+        }
     }
 
     /// Whether the last frame that showed it also showed where it touches the ground.
