@@ -269,7 +269,7 @@ impl Sight<'_> {
         let (along, across) = heading.map_or((0.5, 0.5), |heading| {
             (heading.dot(away).abs(), heading.cross(away).abs())
         });
-        Some(near + away * ((size.length * along + size.width * across) / 2.0))
+        Some(near + away * f64::midpoint(size.length * along, size.width * across))
     }
 
     /// Where the front of a vehicle was when its contact point was at `spot`.

@@ -283,8 +283,8 @@ impl Ground {
     /// Where the ground's horizon is above or below this place of the picture, by
     /// the ideal lens; `None` where it is upright.
     pub(crate) fn horizon_at(&self, x: f64) -> Option<f64> {
-        let [a, b, c] = self.from_image[2];
-        let y = -(a * x + c) / b;
+        let row = &self.from_image[2];
+        let y = -(row[0] * x + row[2]) / row[1];
         y.is_finite().then_some(y)
     }
 

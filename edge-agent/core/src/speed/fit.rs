@@ -86,6 +86,19 @@ struct Seen {
     extent: f64,
 }
 
+/// What the residuals of a round are worth.
+#[derive(Clone, Copy)]
+struct Weighing<'a> {
+    /// Jitter of each kind of edge, in units of the expected one.
+    scales: &'a [f64; 4],
+    /// By how much more jitter counts because neighbouring looks err alike.
+    grow: f64,
+    /// Outliers count for less.
+    weights: &'a [[f64; 4]],
+    /// By how much an edge moves within the jitter of its time stamp.
+    drifts: &'a [[f64; 4]],
+}
+
 /// Somebody who took longer crawled or stood; where it was at either end then
 /// says more than a smooth way between, s.
 const CRAWL_S: f64 = 12.0;
@@ -131,8 +144,14 @@ pub(super) fn fit(instrument: &Instrument<'_>, all: &Looks, size: Size) -> Optio
         }
         .sqrt();
         let drifts = model.drifts(&params)?;
+        let weighing = Weighing {
+            scales: &scales,
+            grow,
+            weights: &weights,
+            drifts: &drifts,
+        };
         let found = least_squares(&params, &steps, (iterations, 1e-5), &mut |p, out| {
-            model.residuals(p, (&scales, grow, &weights, &drifts), out)
+            model.residuals(p, &weighing, out)
         })?;
         params.clone_from(&found.params);
         let raw = model.standardised(&params)?;
@@ -399,7 +418,12 @@ impl<'a> Model<'a> {
     fn residuals(
         &self,
         p: &[f64],
-        (scales, grow, weights, drifts): (&[f64; 4], f64, &[[f64; 4]], &[[f64; 4]]),
+        &Weighing {
+            scales,
+            grow,
+            weights,
+            drifts,
+        }: &Weighing<'_>,
         out: &mut Vec<f64>,
     ) -> bool {
         if p[LENGTH] < 0.1 || p[WIDTH] < 0.1 || p[HEIGHT] < 0.1 {

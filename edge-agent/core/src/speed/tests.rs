@@ -102,7 +102,9 @@ fn simulated_passages_are_measured_well_and_their_intervals_hold() {
                     let vehicle = vehicle(number, &mut dice);
                     let view = view(seen, height, fps);
                     if let Some((truth, found)) = pass(&view, &vehicle, &mut dice) {
-                        let band = &mut of_band[(truth / 30.0) as usize % 6];
+                        let band = [30.0, 60.0, 90.0, 120.0, 150.0];
+                        let band = band.iter().filter(|from| truth >= **from).count();
+                        let band = &mut of_band[band];
                         for score in [&mut score, &mut of_view, band, &mut all] {
                             score.add(truth, &found);
                         }
