@@ -197,6 +197,9 @@ pub struct Observation {
     pub motion: Option<Motion>,
     /// What it covers of the road; of vehicles that were seen to move, where calibrated.
     pub stance: Option<Stance>,
+    /// The middle of what it covers of the road: of its stance or, where it has
+    /// none, about. Of vehicles, where calibrated.
+    pub footprint: Option<Vector>,
     /// Whether it is a person on a two-wheeler, by a vote over its recent life.
     pub is_rider: bool,
     /// The same in this frame alone; `None` where it shows no two-wheeler at all.
@@ -223,6 +226,12 @@ impl Observation {
                 continue;
             }
             let spot = sight.spot(track.foot(), track.bounds.height, at);
+            let stance = track.stance(sight);
+            let footprint = match (stance, track.size()) {
+                (Some(stance), _) => Some(stance.centre),
+                (None, Some(size)) => sight.behind(&spot, track.heading(), size),
+                _ => None,
+            };
             into.push(Self {
                 track: track.id,
                 class: track.class(),
@@ -231,7 +240,8 @@ impl Observation {
                 bounds: track.bounds,
                 spot,
                 motion: Motion::of(track.trail(), &spot),
-                stance: track.stance(sight),
+                stance,
+                footprint,
                 is_rider: track.is_rider(),
                 rides_now: track.rides_now(),
                 mount: track.mount(),
@@ -239,17 +249,6 @@ impl Observation {
                 index,
             });
         }
-    }
-}
-
-/// Half the usual length and width of a vehicle, m.
-pub(crate) fn half_size(class: ObjectClass) -> Option<(f64, f64)> {
-    match class {
-        ObjectClass::Bus => Some((5.5, 1.25)),
-        ObjectClass::Truck => Some((3.5, 1.2)),
-        ObjectClass::Car => Some((2.2, 0.9)),
-        ObjectClass::Motorcycle | ObjectClass::Bicycle => Some((1.0, 0.4)),
-        _ => None,
     }
 }
 
@@ -263,25 +262,6 @@ pub struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    /// The middle of a vehicle's footprint on the ground, where calibrated,
-    /// given its course where that is known.
-    pub(crate) fn middle(&self, user: &Observation, course: Option<Vector>) -> Option<Vector> {
-        let ground = self.ground?;
-        let near = user.spot.ground?;
-        let (half_length, half_width) = half_size(user.class)?;
-        let foot = user.spot.foot;
-        let above = Point {
-            x: foot.x,
-            y: foot.y - 0.25 * user.bounds.height.clamp(0.004, 0.2),
-        };
-        let away = (ground.to_ground(above)? - near).unit()?;
-        // How far its body reaches towards the camera.
-        let reach = course.map_or(f64::midpoint(half_length, half_width), |course| {
-            half_length * course.dot(away).abs() + half_width * course.cross(away).abs()
-        });
-        Some(near + away * reach)
-    }
-
     /// What a detector's jitter of a lower edge is worth on the ground, m: a
     /// pixel far away is metres.
     pub fn blur(&self, spot: &Spot) -> Option<f64> {
@@ -369,24 +349,6 @@ impl<'a> FrameView<'a> {
         self.tracks[user.index].trail()
     }
 
-    /// Where a vehicle stands: the middle of its footprint where calibrated,
-    /// else where it touches the ground.
-    ///
-    /// The lower edge of a box is the *nearest* corner of a vehicle, which for
-    /// one that is seen obliquely is half a lane beside it and in another zone.
-    pub fn stand(&self, user: &Observation) -> Point {
-        let ground = self.sight.ground.zip(self.footprint(user));
-        ground
-            .and_then(|(ground, middle)| ground.to_image(middle))
-            .unwrap_or(user.spot.foot)
-    }
-
-    /// The middle of a vehicle's footprint on the ground, where calibrated.
-    pub fn footprint(&self, user: &Observation) -> Option<Vector> {
-        let course = self.queue.course(user.track).and_then(|c| c.ground);
-        self.sight.middle(user, course)
-    }
-
     /// Whether something nearer covers the lower edge of a road user's box, so
     /// that nobody sees where it touches the ground.
     pub fn is_covered(&self, user: &Observation) -> bool {
@@ -427,7 +389,12 @@ impl<'a> FrameView<'a> {
             .is_ok_and(|index| self.tracks[index].seen == self.at)
     }
 
-    /// The way a vehicle headed when it was last seen to move, on the ground.
+    /// The way a road user went when it was last seen to move, on the ground.
+    pub fn course(&self, user: &Observation) -> Option<Vector> {
+        self.tracks[user.index].course()
+    }
+
+    /// The way a vehicle faces that was seen to move, on the ground.
     pub fn heading(&self, user: &Observation) -> Option<Vector> {
         self.tracks[user.index].heading()
     }

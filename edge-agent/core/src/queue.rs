@@ -15,8 +15,9 @@ use protocol::{ObjectClass, Point, SignalState, TrackId};
 
 use crate::config::StopLine;
 use crate::geometry::{Vector, polygon_contains};
-use crate::observation::{Basis, Length, Motion, Observation, Sight, Way, half_size};
+use crate::observation::{Basis, Length, Motion, Observation, Sight, Way};
 use crate::signals::SignalBoard;
+use crate::stance::Size;
 use crate::tracker::{Group, Moment, Spot, Track};
 
 /// A vehicle slower than this stands: km/h, and box heights per second.
@@ -108,7 +109,7 @@ impl Known {
 
     /// How far beside its course another one still is in its path.
     fn width_shared_with(&self, other: &Self) -> Length {
-        let half_width = |class| half_size(class).map_or(0.9, |(_, width)| width);
+        let half_width = |class| Size::usual(class).map_or(0.9, |size| size.width / 2.0);
         Length {
             metres: half_width(self.class) + half_width(other.class) + TO_SPARE_M,
             heights: IN_PATH_HEIGHTS,
@@ -123,7 +124,7 @@ impl Known {
     /// How far ahead another one must be to be another body: a tracker keeps
     /// the old name of a standing vehicle for a while.
     fn length_shared_with(&self, other: &Self) -> Length {
-        let half_length = |class| half_size(class).map_or(1.0, |(length, _)| length);
+        let half_length = |class| Size::usual(class).map_or(1.0, |size| size.length / 2.0);
         Length {
             metres: ONE_BODY * (half_length(self.class) + half_length(other.class)),
             heights: 0.3,
@@ -223,7 +224,7 @@ impl Queues {
                 continue;
             }
             let is_still = alive(user.track).is_some_and(|index| tracks[index].is_stationary());
-            self.see(user, is_still, sight);
+            self.see(user, is_still);
         }
         let is_due = self
             .looked
@@ -234,7 +235,7 @@ impl Queues {
         }
     }
 
-    fn see(&mut self, user: &Observation, is_still: bool, sight: &Sight<'_>) {
+    fn see(&mut self, user: &Observation, is_still: bool) {
         let index = match self.find(user.track) {
             Ok(index) => index,
             Err(index) => {
@@ -257,7 +258,7 @@ impl Queues {
         let known = &mut self.known[index];
         known.class = user.class;
         known.spot = user.spot;
-        known.middle = sight.middle(user, known.course.and_then(|course| course.ground));
+        known.middle = user.footprint;
         let Some(motion) = user.motion else {
             return;
         };

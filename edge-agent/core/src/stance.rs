@@ -9,12 +9,13 @@
 //! road where its picture has the same lower edge and the same middle between
 //! left and right as the box. Two numbers give a place, whatever the slant.
 //!
-//! What is assumed: the heading is that of the motion ([`LEAST_SPEED`]), kept
-//! while the vehicle stands; the length is that of the class, by its share of
+//! What is assumed: the heading is that of the motion, kept while the vehicle stands; the length is that of the class, by its share of
 //! the votes. Half the error of the length goes into the centre and, seen from
 //! behind, all of it into the front: some decimetres for cars, a metre or two
 //! for buses and lorries. The box must show the whole vehicle: one that the
 //! picture's edge cuts has no stance.
+
+use std::collections::VecDeque;
 
 use protocol::event::FrameTime;
 use protocol::{ObjectClass, Point};
@@ -26,6 +27,15 @@ use crate::tracker::Spot;
 
 /// Slower than this a direction of motion is mostly jitter, m/s.
 const LEAST_SPEED: f64 = 1.4;
+/// Something that passes before a vehicle moves its box over it by less than
+/// this part of its length.
+const WENT_LENGTHS: f64 = 0.35;
+/// So many times as far as its spots stray from the straight way, a box does not wander.
+const WENT_STRAYS: f64 = 4.0;
+/// A heading is that of at most the last so many seconds …
+const WENT_OVER_S: f64 = 3.0;
+/// … and at least of so many.
+const WENT_LEAST_S: f64 = 0.5;
 /// Faster than this nobody drives in reverse, m/s: who is has turned about unseen,
 /// or never faced as was thought.
 const LEAST_SPEED_ABOUT: f64 = 2.5;
@@ -33,6 +43,9 @@ const LEAST_SPEED_ABOUT: f64 = 2.5;
 const SETTLED_M: f64 = 0.01;
 /// It settles within this many steps, or the view is too steep to say.
 const MOST_STEPS: usize = 8;
+
+/// Which way is away from the camera is seen this part of a box above its lower edge.
+const VIEW_STEP: f64 = 0.25;
 
 /// Length and width of a vehicle, m.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -156,22 +169,73 @@ impl Stance {
     }
 }
 
-/// Which way a vehicle of this motion heads that headed as `before`; `None`
-/// of one that has only stood or crept. Who turns goes through what is between:
-/// what moves backwards all at once is in reverse or, while something drives
-/// past it, jitters, and still faces as it did.
-pub(crate) fn heading(motion: Option<&Motion>, before: Option<Vector>) -> Option<Vector> {
-    let Some(velocity) = motion.and_then(|motion| motion.ground) else {
+/// Which way a vehicle of this length heads that headed as `before`: the way
+/// it went lately, over as short a time as it took to go a way that its box
+/// does not jitter. `None` of one that has only stood.
+///
+/// Who turns goes through what is between: what moves backwards all at once is
+/// in reverse and still faces as it did.
+pub(crate) fn heading(
+    trail: &VecDeque<Spot>,
+    now: &Spot,
+    length: f64,
+    before: Option<Vector>,
+) -> Option<Vector> {
+    let Some(velocity) = went(trail, now, length) else {
         return before;
     };
-    let least = match before {
-        Some(before) if before.dot(velocity) < 0.0 => LEAST_SPEED_ABOUT,
-        _ => LEAST_SPEED,
-    };
-    if velocity.length() < least {
-        return before;
+    match before {
+        Some(before) if before.dot(velocity) < 0.0 && velocity.length() < LEAST_SPEED_ABOUT => {
+            Some(before)
+        }
+        _ => velocity.unit().or(before),
     }
-    velocity.unit().or(before)
+}
+
+/// The velocity over the shortest of the last moments in which a vehicle
+/// surely went somewhere, m/s: a straight line through its spots is longer than
+/// a part of its length, and than they stray from it.
+fn went(trail: &VecDeque<Spot>, now: &Spot, length: f64) -> Option<Vector> {
+    let origin = now.ground?;
+    let (mut n, mut sum_t, mut sum_tt) = (1.0, 0.0, 0.0);
+    let (mut sum, mut sum_along_t, mut squares) = (Vector::default(), Vector::default(), 0.0);
+    for spot in trail.iter().rev().filter(|spot| spot.at.time < now.at.time) {
+        let t = spot.at.time.since(now.at.time).0;
+        if -t > WENT_OVER_S {
+            break;
+        }
+        let place = spot.ground? - origin;
+        n += 1.0;
+        sum_t += t;
+        sum_tt += t * t;
+        sum = sum + place;
+        sum_along_t = sum_along_t + place * t;
+        squares += place.dot(place);
+        if n < 3.0 || -t < WENT_LEAST_S {
+            continue;
+        }
+        let spread = sum_tt - sum_t * sum_t / n;
+        let slope = (sum_along_t - sum * (sum_t / n)) * (1.0 / spread);
+        let explained = slope.dot(slope) * spread;
+        let rest = (squares - sum.dot(sum) / n - explained).max(0.0);
+        let stray = (rest / (n - 2.0)).sqrt();
+        let way = slope.length() * -t;
+        if way >= WENT_LENGTHS * length && way >= WENT_STRAYS * stray {
+            return Some(slope);
+        }
+    }
+    None
+}
+
+/// Which way a road user of this motion goes that went as `before`; `None` of
+/// one that has only stood or crept. Who turns about on the spot goes through
+/// every course between, however little way there is to see how it faces.
+pub(crate) fn course(motion: Option<&Motion>, before: Option<Vector>) -> Option<Vector> {
+    let velocity = motion.and_then(|motion| motion.ground);
+    velocity
+        .filter(|velocity| velocity.length() >= LEAST_SPEED)
+        .and_then(Vector::unit)
+        .or(before)
 }
 
 impl Sight<'_> {
@@ -185,6 +249,27 @@ impl Sight<'_> {
             ground: Some(place),
             height,
         })
+    }
+
+    /// About where the middle of a vehicle is whose stance is not known, because
+    /// it was never seen to move or the picture's edge cuts its box: as far
+    /// behind its contact point, seen from the camera, as its body reaches.
+    pub(crate) fn behind(
+        &self,
+        spot: &Spot,
+        heading: Option<Vector>,
+        size: Size,
+    ) -> Option<Vector> {
+        let (ground, near) = (self.ground?, spot.ground?);
+        let above = Point {
+            x: spot.foot.x,
+            y: spot.foot.y - VIEW_STEP * spot.height.clamp(0.004, 0.2),
+        };
+        let away = (ground.to_ground(above)? - near).unit()?;
+        let (along, across) = heading.map_or((0.5, 0.5), |heading| {
+            (heading.dot(away).abs(), heading.cross(away).abs())
+        });
+        Some(near + away * f64::midpoint(size.length * along, size.width * across))
     }
 
     /// Where the front of a vehicle was when its contact point was at `spot`.
@@ -228,15 +313,23 @@ impl FrameView<'_> {
         }
     }
 
-    /// Where in the picture the middle of what a road user covers of the road
-    /// is: what lies in a lane. Its contact point where there are no metres;
-    /// `None` as for [`FrameView::front`].
+    /// Where in the picture a road user stands: the middle of what it covers of
+    /// the road. Its contact point where there are no metres, or of what is no
+    /// vehicle.
+    ///
+    /// The lower edge of a box is the *nearest* corner of a vehicle, which for
+    /// one that is seen obliquely is half a lane beside it and in another zone.
+    pub fn stand(&self, user: &Observation) -> Point {
+        let ground = self.sight.ground.zip(user.footprint);
+        ground
+            .and_then(|(ground, middle)| ground.to_image(middle))
+            .unwrap_or(user.spot.foot)
+    }
+
+    /// The same where it is known to less than a lane: `None` as for
+    /// [`FrameView::front`].
     pub fn middle(&self, user: &Observation) -> Option<Point> {
-        match (user.stance, self.sight.ground) {
-            (Some(stance), Some(ground)) => ground.to_image(stance.centre),
-            _ if self.is_placeless(user) => None,
-            _ => Some(user.spot.foot),
-        }
+        (!self.is_placeless(user)).then(|| self.stand(user))
     }
 
     /// Whether a vehicle of known heading has no place now: its box is cut by
@@ -253,7 +346,10 @@ impl FrameView<'_> {
 mod tests {
     use super::*;
     use crate::calibration::tests::plane::pole_camera;
+    use crate::speed::simulation::Dice;
     use proptest::prelude::*;
+    use protocol::EventTime;
+    use protocol::units::Seconds;
 
     fn ground() -> Ground {
         Ground::new(&pole_camera()).unwrap()
@@ -277,43 +373,121 @@ mod tests {
         );
     }
 
+    /// Spots a fifth of a second apart.
+    fn spots(places: impl IntoIterator<Item = Vector>) -> VecDeque<Spot> {
+        places
+            .into_iter()
+            .enumerate()
+            .map(|(look, place)| Spot {
+                at: FrameTime {
+                    frame: 0,
+                    time: EventTime::EPOCH + Seconds(0.2 * look as f64),
+                },
+                foot: Point { x: 0.5, y: 0.5 },
+                iso: Vector::new(0.5, 0.5),
+                ground: Some(place),
+                height: 0.1,
+            })
+            .collect()
+    }
+
+    /// How a car heads at the end of these places, and how it changed on the way.
+    fn headings(
+        places: impl IntoIterator<Item = Vector>,
+        mut before: Option<Vector>,
+    ) -> Vec<Option<Vector>> {
+        let mut trail = VecDeque::new();
+        let mut all = Vec::new();
+        for spot in spots(places) {
+            before = heading(&trail, &spot, 4.5, before);
+            trail.push_back(spot);
+            all.push(before);
+        }
+        all
+    }
+
+    const AHEAD: Vector = Vector { x: 1.0, y: 0.0 };
+
     #[test]
-    fn who_creeps_has_no_heading() {
-        let motion = |speed: f64| Motion {
-            ground: Some(Vector::new(speed, 0.0)),
-            picture: Vector::default(),
-        };
-        let forwards = Some(Vector::new(1.0, 0.0));
-        assert_eq!(heading(Some(&motion(0.9)), None), None);
-        assert_eq!(heading(Some(&motion(9.0)), None), forwards);
-        assert_eq!(heading(None, None), None);
+    fn who_creeps_heads_somewhere_when_it_has_gone_a_good_part_of_its_length() {
+        let at =
+            |speed: f64| (0..16).map(move |look| Vector::new(0.2 * speed * f64::from(look), 0.0));
+        assert_eq!(headings(at(0.3), None).last(), Some(&None));
+        assert_eq!(headings(at(0.8), None).last(), Some(&Some(AHEAD)));
+        assert_eq!(headings(at(9.0), None)[3], Some(AHEAD));
         // It still heads as it did.
-        assert_eq!(heading(Some(&motion(-0.9)), forwards), forwards);
-        assert_eq!(heading(None, forwards), forwards);
+        assert_eq!(headings(at(-0.3), Some(AHEAD)).last(), Some(&Some(AHEAD)));
+    }
+
+    /// A bus that waits far away: what drives past it moved its box by metres,
+    /// this way and that, at speeds of somebody who drives; and a rule that
+    /// counts turns of the heading saw a bus turn back that drove straight on.
+    #[test]
+    fn who_stands_while_others_drive_past_it_seldom_seems_to_turn() {
+        let mut dice = Dice(3);
+        let mut place = 0.0;
+        let jitter: Vec<Vector> = (0..3000)
+            .map(|_| {
+                place = 0.7 * place + 0.7 * dice.normal();
+                Vector::new(place, 0.3 * dice.normal())
+            })
+            .collect();
+        let mut trail = VecDeque::new();
+        let across = Some(Vector::new(0.0, 1.0));
+        let (mut heads, mut goes) = (across, across);
+        let (mut turned, mut went) = (0, 0);
+        for spot in spots(jitter) {
+            let now = heading(&trail, &spot, 11.0, heads);
+            turned += usize::from(now != heads);
+            heads = now;
+            let now = course(Motion::of(&trail, &spot).as_ref(), goes);
+            went += usize::from(now != goes);
+            goes = now;
+            trail.push_back(spot);
+            if trail.len() > 64 {
+                trail.pop_front();
+            }
+        }
+        // In ten minutes of jitter by a tenth of its length.
+        assert!(went > 500 && turned <= 50, "{went} {turned}");
     }
 
     #[test]
-    fn who_backs_up_or_jitters_still_faces_as_before() {
-        let motion = |x: f64, y: f64| Motion {
-            ground: Some(Vector::new(x, y)),
-            picture: Vector::default(),
-        };
-        let forwards = Some(Vector::new(1.0, 0.0));
-        assert_eq!(heading(Some(&motion(-2.0, 0.1)), forwards), forwards);
+    fn who_backs_up_still_faces_as_before() {
+        let back =
+            |speed: f64| (0..16).map(move |look| Vector::new(-0.2 * speed * f64::from(look), 0.0));
+        assert_eq!(headings(back(2.0), Some(AHEAD)).last(), Some(&Some(AHEAD)));
         // Nobody is so fast in reverse.
-        let back = Some(Vector::new(-1.0, 0.0));
-        assert_eq!(heading(Some(&motion(-6.0, 0.0)), forwards), back);
-        // Who turns at a walk goes through every heading between.
-        let mut turned = forwards;
-        for step in 1..=10 {
-            let (sin, cos) = libm::sincos(f64::from(step) * core::f64::consts::PI / 10.0);
-            turned = heading(Some(&motion(2.0 * cos, 2.0 * sin)), turned);
-        }
-        let backwards = Vector::new(-1.0, 0.0);
-        assert!(
-            turned.is_some_and(|turned| turned.dot(backwards) > 0.999),
-            "{turned:?}"
+        assert_eq!(
+            headings(back(6.0), Some(AHEAD)).last(),
+            Some(&Some(AHEAD * -1.0))
         );
+    }
+
+    #[test]
+    fn who_turns_about_at_a_walk_goes_through_every_heading_between() {
+        // Half a circle of four metres across, and straight back.
+        let places = (0..40).map(|look| {
+            let way = 2.0 * 0.2 * f64::from(look) - 4.0;
+            let angle = (way / 2.0).clamp(0.0, core::f64::consts::PI);
+            let (sin, cos) = libm::sincos(angle);
+            let rest = way - angle * 2.0;
+            if rest < 0.0 {
+                Vector::new(rest, 0.0)
+            } else {
+                Vector::new(
+                    2.0 * sin - rest * f64::from(u8::from(angle > 3.0)),
+                    2.0 - 2.0 * cos,
+                )
+            }
+        });
+        let all: Vec<Vector> = headings(places, Some(AHEAD))
+            .into_iter()
+            .flatten()
+            .collect();
+        assert!(all.last().unwrap().x < -0.99, "{all:?}");
+        let most = all.windows(2).map(|pair| pair[0].angle_degrees(pair[1]));
+        assert!(most.fold(0.0, f64::max) < 60.0, "{all:?}");
     }
 
     #[test]

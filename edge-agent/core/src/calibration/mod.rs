@@ -280,6 +280,14 @@ impl Ground {
         ])
     }
 
+    /// Where the ground's horizon is above or below this place of the picture, by
+    /// the ideal lens; `None` where it is upright.
+    pub(crate) fn horizon_at(&self, x: f64) -> Option<f64> {
+        let row = &self.from_image[2];
+        let y = -(row[0] * x + row[2]) / row[1];
+        y.is_finite().then_some(y)
+    }
+
     /// Where a place on the ground is in the picture; `None` behind the camera.
     pub fn to_image(&self, place: Vector) -> Option<Point> {
         let (m, x, y) = (&self.to_image, place.x, place.y);

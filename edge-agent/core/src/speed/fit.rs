@@ -86,6 +86,19 @@ struct Seen {
     extent: f64,
 }
 
+/// What the residuals of a round are worth.
+#[derive(Clone, Copy)]
+struct Weighing<'a> {
+    /// Jitter of each kind of edge, in units of the expected one.
+    scales: &'a [f64; 4],
+    /// By how much more jitter counts because neighbouring looks err alike.
+    grow: f64,
+    /// Outliers count for less.
+    weights: &'a [[f64; 4]],
+    /// By how much an edge moves within the jitter of its time stamp.
+    drifts: &'a [[f64; 4]],
+}
+
 /// Somebody who took longer crawled or stood; where it was at either end then
 /// says more than a smooth way between, s.
 const CRAWL_S: f64 = 12.0;
@@ -130,8 +143,15 @@ pub(super) fn fit(instrument: &Instrument<'_>, all: &Looks, size: Size) -> Optio
             (1.0_f64 + alike) / (1.0 - alike)
         }
         .sqrt();
+        let drifts = model.drifts(&params)?;
+        let weighing = Weighing {
+            scales: &scales,
+            grow,
+            weights: &weights,
+            drifts: &drifts,
+        };
         let found = least_squares(&params, &steps, (iterations, 1e-5), &mut |p, out| {
-            model.residuals(p, (&scales, grow, &weights), out)
+            model.residuals(p, &weighing, out)
         })?;
         params.clone_from(&found.params);
         let raw = model.standardised(&params)?;
@@ -398,7 +418,12 @@ impl<'a> Model<'a> {
     fn residuals(
         &self,
         p: &[f64],
-        (scales, grow, weights): (&[f64; 4], f64, &[[f64; 4]]),
+        &Weighing {
+            scales,
+            grow,
+            weights,
+            drifts,
+        }: &Weighing<'_>,
         out: &mut Vec<f64>,
     ) -> bool {
         if p[LENGTH] < 0.1 || p[WIDTH] < 0.1 || p[HEIGHT] < 0.1 {
@@ -407,13 +432,11 @@ impl<'a> Model<'a> {
         let Some(raw) = self.standardised(p) else {
             return false;
         };
-        for ((edges, weights), seen) in raw.iter().zip(weights).zip(&self.seen) {
+        let looks = raw.iter().zip(weights).zip(drifts).zip(&self.seen);
+        for (((edges, weights), drifts), seen) in looks {
             for e in 0..4 {
                 let mut variance = scales[e] * scales[e] * grow * grow / weights[e];
-                // A time stamp that is off moves the whole box; its part in
-                // the jitter is small, and it is counted where it matters: on
-                // fast vehicles that the picture shows large.
-                let drift = self.drift(p, seen[e].extent) / seen[e].sigma;
+                let drift = drifts[e] / seen[e].sigma;
                 variance += drift * drift;
                 out.push(edges[e] / variance.sqrt());
             }
@@ -434,11 +457,20 @@ impl<'a> Model<'a> {
         true
     }
 
-    /// By how much a box moves in the picture within the jitter of a time stamp.
-    fn drift(&self, p: &[f64], extent: f64) -> f64 {
-        let size = p[HEIGHT].max(p[WIDTH]);
-        let speed = p[SPEEDS].abs();
-        speed * self.instrument.time_sigma_s / size * extent
+    /// By how much each edge of each look moves in the picture within the
+    /// jitter of a time stamp, for a vehicle of these unknowns: across the
+    /// picture by the length of a vehicle from the side, down it by a little of
+    /// one that comes.
+    fn drifts(&self, p: &[f64]) -> Option<Vec<[f64; 4]>> {
+        let sigma = self.instrument.time_sigma_s;
+        let of = |look: &Look| {
+            let (then, later) = (
+                self.expected(p, look.t - sigma / 2.0)?,
+                self.expected(p, look.t + sigma / 2.0)?,
+            );
+            Some(core::array::from_fn(|e| later[e] - then[e]))
+        };
+        self.looks.iter().map(of).collect()
     }
 
     /// For every kind of edge, how its jitter compares with the usual.

@@ -47,6 +47,9 @@ pub(crate) struct View {
     pub(crate) has_model: bool,
 }
 
+/// What time stamps jitter by, s.
+const TIME_SIGMA_S: f64 = 0.002;
+
 pub(crate) const ASPECT: f64 = 16.0 / 9.0;
 
 /// The camera stands at the origin and looks along y.
@@ -157,9 +160,10 @@ pub(crate) fn pass_measured_by(
         if bounds.x < 0.0 || bounds.right() > 1.0 || bounds.y < 0.0 || bounds.bottom() > 1.0 {
             continue;
         }
+        let stamp = t + TIME_SIGMA_S * dice.normal();
         let at = FrameTime {
             frame: 0,
-            time: EventTime::EPOCH + Seconds(t),
+            time: EventTime::EPOCH + Seconds(stamp),
         };
         let before = passage.looks.count();
         let place = (&stretch, &ground, believed_camera.as_ref());
@@ -181,7 +185,7 @@ pub(crate) fn pass_measured_by(
         aspect: ASPECT,
         stretch: &stretch,
         surveyed: None,
-        time_sigma_s: 0.002,
+        time_sigma_s: TIME_SIGMA_S,
     };
     let speed = instrument.measure(&passage.looks, vehicle.class)?;
     Some(((last.1 - first.1) / (last.0 - first.0) * 3.6, speed))

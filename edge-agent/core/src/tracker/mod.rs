@@ -16,6 +16,7 @@
 mod assignment;
 mod association;
 mod config;
+mod footing;
 mod kalman;
 mod riders;
 mod road;
@@ -220,6 +221,7 @@ impl Tracker {
         );
         self.give_birth(moment, birth);
         riders::note(&mut self.tracks, moment.aspect);
+        footing::settle(&mut self.tracks, moment.at, self.ground.as_ref());
         self.bury(moment, 0.0);
         &self.lost
     }
@@ -490,6 +492,7 @@ impl Tracker {
             }
         }
         riders::note(&mut self.tracks, moment.aspect);
+        footing::settle(&mut self.tracks, moment.at, self.ground.as_ref());
         self.bury(moment, 0.0);
         &self.lost
     }

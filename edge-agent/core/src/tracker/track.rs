@@ -7,6 +7,7 @@ use protocol::units::rounded;
 use protocol::{CameraMotion, NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
+use super::footing::Footing;
 use super::kalman::{BoxFilter, moved};
 use super::riders::{Mount, RiderCount, Riders, Riding};
 use super::road::{OnRoad, Place};
@@ -65,6 +66,7 @@ pub struct Track {
     /// Sum of the scores of its detections.
     pub(super) evidence: f64,
     pub(super) stature: Stature,
+    pub(super) footing: Footing,
     /// Watched time at the last sighting, see [`super::Moment`].
     pub(super) seen_watched: f64,
     /// The first frame that showed it.
@@ -76,7 +78,9 @@ pub struct Track {
     mount: Mount,
     pub(crate) riders_now: u8,
     riders: Riders,
-    /// Unit vector on the ground, of when it was last seen to move.
+    /// Unit vector on the ground: which way it went when it was last seen to move.
+    course: Option<Vector>,
+    /// Which way it faces.
     heading: Option<Vector>,
 }
 
@@ -99,6 +103,7 @@ impl Track {
             last_score: sighting.score,
             evidence: sighting.score,
             stature: Stature::new(&sighting.iso),
+            footing: Footing::default(),
             seen_watched: watched,
             first: at,
             votes,
@@ -108,6 +113,7 @@ impl Track {
             mount: Mount::default(),
             riders_now: 0,
             riders: Riders::default(),
+            course: None,
             heading: None,
         }
     }
@@ -216,7 +222,11 @@ impl Track {
 
     /// Ground contact point in the picture.
     pub fn foot(&self) -> Point {
-        self.bounds.foot()
+        let foot = self.bounds.foot();
+        Point {
+            y: self.footing.bottom().unwrap_or(foot.y),
+            ..foot
+        }
     }
 
     /// Whether the last frame that showed it also showed where it touches the ground.
@@ -237,7 +247,12 @@ impl Track {
         })
     }
 
-    /// The way it headed when it was last seen to move.
+    /// The way it went when it was last seen to move.
+    pub(crate) fn course(&self) -> Option<Vector> {
+        self.course
+    }
+
+    /// The way it faces, of a vehicle that was seen to move.
     pub(crate) fn heading(&self) -> Option<Vector> {
         self.heading
     }
@@ -265,7 +280,10 @@ impl Track {
             .back()
             .is_none_or(|last| point.at.time.since(last.at.time).0 >= TRAIL_STEP_S - 1e-6);
         if due {
-            self.heading = stance::heading(Motion::of(&self.trail, &point).as_ref(), self.heading);
+            self.course = stance::course(Motion::of(&self.trail, &point).as_ref(), self.course);
+            if let Some(size) = self.size() {
+                self.heading = stance::heading(&self.trail, &point, size.length, self.heading);
+            }
             if self.trail.len() == MOST_POINTS {
                 self.trail.pop_front();
             }

@@ -13,7 +13,8 @@ use super::explain::{self, Span};
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::config::Zone;
 use crate::geometry::{IsoBox, Vector, polygon_contains};
-use crate::observation::{Basis, FrameView, Observation, half_size};
+use crate::observation::{Basis, FrameView, Observation};
+use crate::stance::Size;
 use crate::tracker::{Group, Spot};
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -200,7 +201,7 @@ impl Crash {
             vehicle.class = user.class;
             vehicle.spot = user.spot;
             vehicle.stand = frame.stand(user);
-            vehicle.middle = frame.footprint(user);
+            vehicle.middle = user.footprint;
             vehicle.blur = frame.sight.blur(&user.spot).unwrap_or(0.0);
             vehicle.bounds = bounds;
             vehicle.seen = watched;
@@ -408,7 +409,8 @@ fn score(a: &Vehicle, b: &Vehicle, frame: &FrameView<'_>) -> Score {
     let contact = if let (Some(from), Some(to)) = (a.middle, b.middle) {
         let between = to - from;
         let extent = |v: &Vehicle| {
-            let (length, width) = half_size(v.class).unwrap_or((1.0, 0.5));
+            let (length, width) = Size::usual(v.class)
+                .map_or((1.0, 0.5), |size| (size.length / 2.0, size.width / 2.0));
             // Along its course where that is known, else half-way.
             let along = frame
                 .queue

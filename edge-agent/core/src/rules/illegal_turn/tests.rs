@@ -66,8 +66,8 @@ fn in_by_one_arm_and_out_by_a_forbidden_one() {
     expect![[r#"
         illegal_turn starts (revision 1): car#1 since 2.0 until 5.5, decided at 5.5
             came_in: 0.325 > 0.1 box heights [1.9 to 2.0]
-            left: 0.314 > 0.1 box heights [5.4 to 5.5]
-            turn_took: 3.494 <= 30.0 s [1.9 to 5.5]
+            left: 0.325 > 0.1 box heights [5.4 to 5.5]
+            turn_took: 3.496 <= 30.0 s [1.9 to 5.5]
             class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.5]
             class_share: 1.0 >= 0.5 [0.0 to 5.5]
             pictures of 1.9, 2.0, 5.4, 5.5

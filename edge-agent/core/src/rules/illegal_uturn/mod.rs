@@ -64,6 +64,11 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 const COMES_WITHIN_DEG: f64 = 60.0;
 /// No vehicle turns by more between two headings a fifth of a second apart, °.
 const LEAP_DEG: f64 = 75.0;
+/// A heading is known anew this often while it moves, s. Who swings round on the
+/// spot is too slow for a moment, and may have turned by twice as much …
+const HEADED_S: f64 = 0.2;
+/// … but who has none for longer stood, and jitters.
+const STOOD_S: f64 = 1.0;
 /// Less than this is not yet turning, °.
 const BEGINS_DEG: f64 = 20.0;
 /// Outside, or not seen, for up to this long is flicker, s.
@@ -116,6 +121,8 @@ struct Turn {
     /// Its heading then.
     came: Vector,
     heading: Vector,
+    /// Since when it has been that.
+    headed: EventTime,
     /// Signed change of the heading since then, °.
     turned: f64,
     /// How far it went since it began to turn, m or box heights, by way of `sample`.
@@ -155,7 +162,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
 /// Which way a vehicle heads.
 fn heading(user: &Observation, frame: &FrameView<'_>) -> Option<(Basis, Vector)> {
     if frame.sight.ground.is_some() {
-        return frame.heading(user).map(|heading| (Basis::Ground, heading));
+        return frame.course(user).map(|course| (Basis::Ground, course));
     }
     let pace = user.motion?.picture;
     (pace.length() >= LEAST_PACE).then_some((Basis::Picture, pace.unit()?))
@@ -185,6 +192,7 @@ impl Turn {
             entered: now,
             came: heading,
             heading,
+            headed: now.time,
             turned: 0.0,
             went: 0.0,
             sample: spot,
@@ -197,11 +205,20 @@ impl Turn {
     fn go_on(mut self, (basis, heading): (Basis, Vector), spot: Spot) -> Self {
         let now = spot.at;
         let by = turn(self.heading, heading);
-        if basis != self.basis || by.abs() > LEAP_DEG {
+        let apart = now.time.since(self.headed).0 / HEADED_S;
+        let most = if apart * HEADED_S > STOOD_S {
+            LEAP_DEG
+        } else {
+            LEAP_DEG * apart.clamp(1.0, 2.0)
+        };
+        if basis != self.basis || by.abs() > most {
             return Self::new((basis, heading), spot);
         }
         self.turned += by;
-        self.heading = heading;
+        if heading != self.heading {
+            self.heading = heading;
+            self.headed = now.time;
+        }
         if self.turned.abs() < BEGINS_DEG {
             self.began = now;
             self.went = 0.0;
