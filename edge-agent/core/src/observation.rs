@@ -373,6 +373,12 @@ impl<'a> FrameView<'a> {
         self.tracks[user.index].detected(self.sight.aspect)
     }
 
+    /// Which part of the lower edge of its box another road user covers, 0 to 1;
+    /// known where the camera is calibrated.
+    pub fn covered(&self, user: &Observation) -> f64 {
+        self.tracks[user.index].covered()
+    }
+
     /// The observation of a track at this frame.
     pub fn find(&self, track: TrackId) -> Option<&'a Observation> {
         self.users

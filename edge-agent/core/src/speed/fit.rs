@@ -33,6 +33,9 @@ pub(super) struct Passage {
 const USUAL_JITTER: f64 = 0.02;
 /// The usual jitter weighs as much as this many looks.
 const USUAL_WEIGHT: f64 = 4.0;
+/// A lower edge that is wholly covered by a nearer road user is put wrong by this
+/// part of the height, towards it or away from it; see `tracker::footing`.
+const COVERED: f64 = crate::tracker::footing::PULL;
 /// No edge is better than this, in picture heights: half a pixel of 1080.
 const FINEST: f64 = 0.000_5;
 /// The upper edge is where a cuboid would have it within this part of the height.
@@ -261,7 +264,10 @@ impl<'a> Model<'a> {
             bottom > 1.0 - BORDER,
         ];
         core::array::from_fn(|edge| {
-            let jitter = (USUAL_JITTER * across[edge]).max(FINEST);
+            let mut jitter = (USUAL_JITTER * across[edge]).max(FINEST);
+            if edge == 3 {
+                jitter = libm::hypot(jitter, COVERED * look.covered * across[edge]);
+            }
             Seen {
                 place: places[edge],
                 sigma: if at_border[edge] {

@@ -35,6 +35,8 @@ pub struct Look {
     pub t: f64,
     /// Left, right, top and bottom edge of the detector's box, in the picture.
     pub edges: [f64; 4],
+    /// Which part of its lower edge another road user covers, 0 to 1.
+    pub covered: f64,
 }
 
 /// The looks of one passage through a gate, in bounded memory.
@@ -54,13 +56,14 @@ pub struct Looks {
 
 impl Looks {
     /// Takes a look, at a vehicle whose middle is in the gate or near it. Times must rise.
-    pub fn take(&mut self, time: EventTime, bounds: &NormBox, is_within: bool) {
+    pub fn take(&mut self, time: EventTime, bounds: &NormBox, covered: f64, is_within: bool) {
         let began = *self.began.get_or_insert(time);
         self.stride = self.stride.max(1);
         self.count += 1;
         let look = Look {
             t: time.since(began).0,
             edges: [bounds.x, bounds.right(), bounds.y, bounds.bottom()],
+            covered,
         };
         if is_within {
             self.within.get_or_insert((look, look)).1 = look;
@@ -101,6 +104,7 @@ impl Looks {
 impl Look {
     fn add(&mut self, other: &Self) {
         self.t += other.t;
+        self.covered += other.covered;
         for (sum, edge) in self.edges.iter_mut().zip(other.edges) {
             *sum += edge;
         }
@@ -108,6 +112,7 @@ impl Look {
 
     fn times(mut self, factor: f64) -> Self {
         self.t *= factor;
+        self.covered *= factor;
         for edge in &mut self.edges {
             *edge *= factor;
         }

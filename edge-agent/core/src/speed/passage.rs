@@ -77,7 +77,7 @@ impl Passage {
     pub(crate) fn see(
         &mut self,
         (stretch, ground, camera): (&Stretch, &Ground, Option<&Camera>),
-        (class, bounds): (ObjectClass, &NormBox),
+        (class, bounds, covered): (ObjectClass, &NormBox, f64),
         at: FrameTime,
     ) -> Progress {
         let foot = Point {
@@ -116,7 +116,7 @@ impl Passage {
             self.way.0 = progress.max(0.0);
         }
         let is_within = progress >= 0.0 && remaining >= 0.0;
-        self.looks.take(at.time, bounds, is_within);
+        self.looks.take(at.time, bounds, covered, is_within);
         if progress < remaining {
             self.middle = at;
         }

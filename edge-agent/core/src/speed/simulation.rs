@@ -167,7 +167,7 @@ pub(crate) fn pass_measured_by(
         };
         let before = passage.looks.count();
         let place = (&stretch, &ground, believed_camera.as_ref());
-        if passage.see(place, (vehicle.class, &bounds), at) == Progress::Through {
+        if passage.see(place, (vehicle.class, &bounds, 0.0), at) == Progress::Through {
             break;
         }
         if passage.looks.count() > before && way.abs() <= half {

@@ -244,6 +244,7 @@ fn looks_without_end_take_no_more_room() {
         looks.take(
             EventTime::EPOCH + protocol::units::Seconds(t),
             &bounds,
+            0.0,
             true,
         );
     }

@@ -31,6 +31,7 @@ pub(super) struct Footing {
     learnt: Option<Learnt>,
     /// While it is contested, in picture heights.
     bottom: Option<f64>,
+    covered: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,7 @@ const NEARER: f64 = 0.03;
 const WHOLE: f64 = 0.05;
 /// By this part of the height a detector puts a lower edge wrong that is wholly
 /// covered; of one that is partly covered, by as much less.
-const PULL: f64 = 0.12;
+pub(crate) const PULL: f64 = 0.12;
 /// The edge by upper edge and height is good for this part of the height: the
 /// vehicle is longer or shorter than is usual, and its heading a little off.
 const BY_HEIGHT: f64 = 0.05;
@@ -110,9 +111,15 @@ impl Footing {
         self.bottom
     }
 
+    /// Which part of the lower edge another road user covers, 0 to 1.
+    pub(super) fn covered(&self) -> f64 {
+        self.covered
+    }
+
     /// Takes the filtered box of a look, of whose lower edge such a part is covered.
     fn see(&mut self, bounds: &NormBox, lie: &Lie<'_>, covered: f64, is_whole: bool) {
         self.bottom = None;
+        self.covered = covered;
         if covered > 0.0 {
             let doubt = (PULL * covered) * (PULL * covered);
             let share = doubt / (doubt + BY_HEIGHT * BY_HEIGHT);

@@ -16,7 +16,7 @@
 mod assignment;
 mod association;
 mod config;
-mod footing;
+pub(crate) mod footing;
 mod kalman;
 mod riders;
 mod road;

@@ -229,6 +229,12 @@ impl Track {
         }
     }
 
+    /// Which part of its box's lower edge another road user covers, 0 to 1; known
+    /// where the camera is calibrated.
+    pub(crate) fn covered(&self) -> f64 {
+        self.footing.covered()
+    }
+
     /// Whether the last frame that showed it also showed where it touches the ground.
     pub fn is_grounded(&self) -> bool {
         !self.stature.is_cut()

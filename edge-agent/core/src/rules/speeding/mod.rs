@@ -377,7 +377,7 @@ impl Rule for Speeding {
                 .or_insert_with(|| Passage::new(user.track, frame.at));
             let progress = passage.see(
                 (&site.stretch, ground, site.camera.as_ref()),
-                (user.class, &bounds),
+                (user.class, &bounds, frame.covered(user)),
                 frame.at,
             );
             if progress != Progress::Through {
