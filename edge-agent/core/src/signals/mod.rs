@@ -9,6 +9,7 @@
 
 mod lamps;
 mod phases;
+mod steadiness;
 
 use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
