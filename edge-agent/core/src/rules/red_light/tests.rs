@@ -3,7 +3,7 @@ use std::fmt::Write;
 use expect_test::expect;
 use proptest::prelude::*;
 
-use crate::rules::testing::{check, check_uncalibrated, events, play, scene};
+use crate::rules::testing::{check, check_uncalibrated, events, play, scene, told};
 
 const RULE: &str = r#"
     kind = "red_light"
@@ -458,6 +458,95 @@ proptest! {
         for (tick, offset) in jitter.iter().enumerate() {
             let t = tick as f64 / 10.0;
             writeln!(story, "{t:.1} car#1 at {:.3},30.0", place + offset).unwrap();
+        }
+        let out = play(&mut scene(RULE, true), &story);
+        prop_assert_eq!(events(&out).count(), 0);
+    }
+
+    /// One look that shows it somewhere else is no accusation.
+    #[test]
+    fn one_flickered_look_is_never_an_accusation(
+        place in 44.0..49.0_f64,
+        flicker in 30.0..70.0_f64,
+        when in 5_u32..60,
+    ) {
+        let mut story = "0.0 signal red\n".to_owned();
+        for tick in 0..80 {
+            let x = if tick == when { flicker } else { place };
+            writeln!(story, "{:.1} car#1 at {x:.3},30.0", f64::from(tick) / 10.0).unwrap();
+        }
+        let out = play(&mut scene(RULE, true), &story);
+        prop_assert_eq!(events(&out).count(), 0);
+    }
+
+    /// A car waits, another crosses its way inside the junction, and their ids
+    /// are exchanged at any instants, there and back.
+    #[test]
+    fn ids_that_swap_with_the_cross_traffic_accuse_nobody(
+        place in 44.0..49.0_f64,
+        lane in 54.0..62.0_f64,
+        speed in 4.0..14.0_f64,
+        swaps in prop::collection::btree_set(5_u32..60, 1..8),
+    ) {
+        let mut story = format!(
+            "0.0 signal red\n0.0 car#1 at {place:.3},30.0\n0.0 car#2 at {lane:.3},2.0\n"
+        );
+        for (nth, tick) in swaps.iter().enumerate() {
+            let t = f64::from(*tick) / 10.0;
+            let (one, other) = if nth % 2 == 0 { (2, 1) } else { (1, 2) };
+            writeln!(story, "{t:.1} car#1 is #{one}\n{t:.1} car#2 is #{other}").unwrap();
+        }
+        writeln!(
+            story,
+            "7.0 car#1 at {place:.3},30.0\n7.0 car#2 at {lane:.3},{:.3}",
+            2.0 + 7.0 * speed.min(6.5)
+        )
+        .unwrap();
+        let out = play(&mut scene(RULE, true), &story);
+        prop_assert_eq!(events(&out).count(), 0, "{}", told(&out));
+    }
+
+    /// At some looks nobody knows whose box it is (id −1). Who drives through is
+    /// accused once at most, and who turns back before 5 m never.
+    #[test]
+    fn looks_without_an_id_accuse_nobody_twice(
+        speed in 5.0..20.0_f64,
+        turns in any::<bool>(),
+        lost in prop::collection::vec((1_u32..60, 1_u32..12), 0..6),
+    ) {
+        let mut story = "0.0 signal red\n".to_owned();
+        let mut was_seen = false;
+        for tick in 0..60_u32 {
+            let t = f64::from(tick) / 10.0;
+            let way = speed * t;
+            // Farthest 2 m beyond the line, which is 20 m off; its front is 2 m ahead.
+            let x = 30.0 + if turns { 22.0 - (22.0 - way).abs() } else { way };
+            let is_seen = !lost.iter().any(|(from, looks)| (*from..from + looks).contains(&tick));
+            if is_seen && (5.0..95.0).contains(&x) {
+                writeln!(story, "{t:.1} car#1 at {x:.3},30.0").unwrap();
+            } else if was_seen && !is_seen {
+                writeln!(story, "{t:.1} car#1 hides").unwrap();
+            }
+            was_seen = is_seen;
+        }
+        let out = play(&mut scene(RULE, true), &story);
+        let accused = events(&out).count();
+        prop_assert!(accused <= 1);
+        prop_assert!(!turns || accused == 0, "{}", told(&out));
+    }
+
+    /// A track that is born on the line or beyond was not seen behind it.
+    #[test]
+    fn who_is_born_late_is_not_accused(
+        place in 50.1..58.0_f64,
+        speed in 0.5..15.0_f64,
+        jitter in prop::collection::vec(0.0..0.1_f64, 50),
+    ) {
+        let mut story = "0.0 signal red\n".to_owned();
+        for (tick, offset) in jitter.iter().enumerate() {
+            let t = tick as f64 / 10.0;
+            let x = (place + speed * t + offset).min(97.0);
+            writeln!(story, "{t:.1} car#1 at {x:.3},30.0").unwrap();
         }
         let out = play(&mut scene(RULE, true), &story);
         prop_assert_eq!(events(&out).count(), 0);

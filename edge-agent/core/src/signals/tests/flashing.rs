@@ -203,13 +203,12 @@ fn looks() -> impl Strategy<Value = Looks> {
 
 fn flash() -> impl Strategy<Value = Flash> {
     // Often at rates that looks keep step with.
-    let hertz =
-        prop_oneof![
-            0.5_f64..2.5,
-            (1_u32..5, 1_u32..6, 2_u32..13, -0.02_f64..0.02).prop_map(|(m, n, fps, off)| {
-                (f64::from(m * fps) / f64::from(n) + off).clamp(0.5, 2.5)
-            }),
-        ];
+    let hertz = prop_oneof![
+        0.5_f64..2.5,
+        (1_u32..5, 1_u32..6, 2_u32..13, -0.02_f64..0.02).prop_map(|(m, n, fps, off)| {
+            (f64::from(m * fps) / f64::from(n) + off).clamp(0.5, 2.5)
+        }),
+    ];
     (hertz, 0.3_f64..0.8, 0.0_f64..2.0).prop_map(|(hertz, duty, offset)| Flash {
         hertz,
         duty,
