@@ -3,12 +3,12 @@
 //! Only *definite* positions count: a contact point farther from the line than
 //! a band that scales with the road user's box, or one that has been on the
 //! same side of a narrower band at every look for a while, as of who waits
-//! just behind a stop line. A crossing is the change from
-//! definitely behind to definitely beyond (or back) on a way that meets the
-//! line between its ends. Flicker and standing on the line stay within the
-//! band and are nothing; a track born beyond the line has crossed nothing; a
-//! leap that no road user can make (an id that changed bodies) starts afresh,
-//! and so does who was out of sight: a crossing must be seen.
+//! just behind a stop line. A crossing is the change from definitely behind to
+//! definitely beyond (or back) on a way that meets the line between its ends
+//! and is longer than the band is wide. Flicker and standing on the line stay
+//! within the band and are nothing; a track born beyond the line has crossed
+//! nothing; a leap that no road user can make (an id that changed bodies)
+//! starts afresh, and so does who was out of sight: a crossing must be seen.
 
 use protocol::units::Seconds;
 use protocol::{EventTime, Point};
@@ -156,9 +156,16 @@ impl Crossing {
         } else {
             return None;
         };
+        let known = self.definite;
+        let is_crossing = known.is_some_and(|(_, before, _)| (before < 0.0) != (beyond < 0.0));
+        // Over the line by less than a standing box jitters from end to end:
+        // where it was stays what is known.
+        if is_crossing && known.is_some_and(|(_, b, _)| (beyond - b).abs() <= 2.0 * BAND_HEIGHTS) {
+            return None;
+        }
         let (before, before_heights, least_before_heights) =
             self.definite.replace((*spot, beyond, band))?;
-        if (before_heights < 0.0) == (beyond < 0.0) {
+        if !is_crossing {
             return None;
         }
         let (at, foot) = self.on_line?;
