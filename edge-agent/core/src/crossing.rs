@@ -5,7 +5,7 @@
 //! same side of a narrower band at every look for a while, as of who waits
 //! just behind a stop line. A crossing is the change from definitely behind to
 //! definitely beyond (or back) on a way that meets the line between its ends
-//! and is longer than the band is wide. Flicker and standing on the line stay
+//! and leads out of the wider band on one side at least. Flicker and standing on the line stay
 //! within the band and are nothing; a track born beyond the line has crossed
 //! nothing; a leap that no road user can make (an id that changed bodies)
 //! starts afresh, and so does who was out of sight: a crossing must be seen.
@@ -158,9 +158,10 @@ impl Crossing {
         };
         let known = self.definite;
         let is_crossing = known.is_some_and(|(_, before, _)| (before < 0.0) != (beyond < 0.0));
-        // Over the line by less than a standing box jitters from end to end:
-        // where it was stays what is known.
-        if is_crossing && known.is_some_and(|(_, b, _)| (beyond - b).abs() <= 2.0 * BAND_HEIGHTS) {
+        // From just behind to just beyond is what a standing box does that is
+        // drawn a little lower for a second: where it was stays what is known.
+        let is_near = |least: f64| least < BAND_HEIGHTS;
+        if is_crossing && is_near(band) && known.is_some_and(|(.., least)| is_near(least)) {
             return None;
         }
         let (before, before_heights, least_before_heights) =
