@@ -3,12 +3,12 @@
 //! Only *definite* positions count: a contact point farther from the line than
 //! a band that scales with the road user's box, or one that has been on the
 //! same side of a narrower band at every look for a while, as of who waits
-//! just behind a stop line. A crossing is the change from definitely behind to
-//! definitely beyond (or back) on a way that meets the line between its ends
-//! and leads out of the wider band on one side at least. Flicker and standing on the line stay
-//! within the band and are nothing; a track born beyond the line has crossed
-//! nothing; a leap that no road user can make (an id that changed bodies)
-//! starts afresh, and so does who was out of sight: a crossing must be seen.
+//! just behind a stop line. A crossing is the change from
+//! definitely behind to definitely beyond (or back) on a way that meets the
+//! line between its ends. Flicker and standing on the line stay within the
+//! band and are nothing; a track born beyond the line has crossed nothing; a
+//! leap that no road user can make (an id that changed bodies) starts afresh,
+//! and so does who was out of sight: a crossing must be seen.
 
 use protocol::units::Seconds;
 use protocol::{EventTime, Point};
@@ -156,17 +156,9 @@ impl Crossing {
         } else {
             return None;
         };
-        let known = self.definite;
-        let is_crossing = known.is_some_and(|(_, before, _)| (before < 0.0) != (beyond < 0.0));
-        // From just behind to just beyond is what a standing box does that is
-        // drawn a little lower for a second: where it was stays what is known.
-        let is_near = |least: f64| least < BAND_HEIGHTS;
-        if is_crossing && is_near(band) && known.is_some_and(|(.., least)| is_near(least)) {
-            return None;
-        }
         let (before, before_heights, least_before_heights) =
             self.definite.replace((*spot, beyond, band))?;
-        if !is_crossing {
+        if (before_heights < 0.0) == (beyond < 0.0) {
             return None;
         }
         let (at, foot) = self.on_line?;

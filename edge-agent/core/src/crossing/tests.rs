@@ -81,20 +81,6 @@ fn one_flickered_frame_within_the_band_is_nothing() {
     assert_eq!(crossings(&[0.47, 0.48, 0.505, 0.48, 0.47]), []);
 }
 
-/// A box that is drawn a little lower for a second is no vehicle that moved;
-/// one that came from farther off and stays is.
-#[test]
-fn from_near_one_side_to_near_the_other_is_not_over_the_line() {
-    let near = |gap: f64| vec![0.5 + gap; 12];
-    let (behind, beyond) = (near(-0.006), near(0.006));
-    assert_eq!(crossings(&[behind.clone(), beyond.clone()].concat()), []);
-    assert_eq!(crossings(&[&behind[..], &beyond, &behind].concat()), []);
-    let came = crossings(&[&[0.47, 0.48][..], &beyond].concat());
-    assert_eq!(came.len(), 1);
-    let went = crossings(&[&behind[..], &beyond, &[0.52]].concat());
-    assert_eq!(went.len(), 1);
-}
-
 #[test]
 fn an_id_that_leaps_over_the_line_has_not_crossed_it() {
     // Three of its own heights within a tenth of a second.
@@ -131,21 +117,20 @@ proptest! {
         }
     }
 
-    /// Jitter around a standing place crosses nothing, not even if it stays on
-    /// one side for a second, and on the other for the next. It is 0.065 box
-    /// heights here, a third more than a detector's (a box that jitters by more
-    /// *and* stays where it has got to for a second has moved).
+    /// Jitter around a standing place crosses nothing. It is a detector's: 0.05
+    /// box heights from look to look, and 0.03 where it is slow, a second and a
+    /// half each time. (A box that stays farther off than that on one side for a
+    /// second and then on the other has moved.)
     #[test]
     fn standing_anywhere_crosses_nothing(
         place in 0.45..0.55_f64,
-        jitter in prop::collection::vec(-0.0064..0.0064_f64, 2..200),
+        jitter in prop::collection::vec(-1.0..1.0_f64, 2..200),
         slow in any::<bool>(),
     ) {
-        // Slow jitter stays for a second and a half where it is.
-        let every = if slow { 15 } else { 1 };
+        let (every, amplitude) = if slow { (15, 0.003) } else { (1, 0.005) };
         let xs: Vec<f64> = jitter
             .iter()
-            .flat_map(|offset| std::iter::repeat_n(place + offset, every))
+            .flat_map(|offset| std::iter::repeat_n(place + amplitude * offset, every))
             .collect();
         prop_assert_eq!(crossings(&xs), []);
     }
