@@ -150,7 +150,7 @@ proptest! {
             let t = tick as f64 / 10.0;
             x = 0.4 + speed * t + offset;
             // The first looks and the last are its own.
-            if *has_id || tick < 3 || tick > 96 {
+            if *has_id || !(3..=96).contains(&tick) {
                 longest = longest.max(t - last);
                 last = t;
                 crossed.extend(crossing.observe(&gate, &spot(t, x, 0.5)));

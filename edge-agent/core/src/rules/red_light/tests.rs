@@ -381,11 +381,12 @@ fn facts(rule: &str, calibrated: bool, story: &str) -> String {
     let out = play(&mut scene(rule, calibrated), story);
     let told: Vec<_> = events(&out).collect();
     assert_eq!(told.len(), 1);
-    told[0]
-        .facts
-        .iter()
-        .map(|(key, value)| format!("{key}: {}\n", serde_json::to_string(value).unwrap()))
-        .collect()
+    let mut text = String::new();
+    for (key, value) in &told[0].facts {
+        let value = serde_json::to_string(value).unwrap();
+        writeln!(text, "{key}: {value}").unwrap();
+    }
+    text
 }
 
 #[test]

@@ -140,8 +140,8 @@ fn how_long_it_takes_until_red_is_believed() {
         use std::fmt::Write as _;
         let worst = |before: &dyn Fn(f64) -> Vec<(SignalState, f64)>| {
             let starts = (0..20).map(|part| f64::from(part) / 20.0 / fps);
-            let late = starts.map(|start| late(fps, &before(start)));
-            late.fold(Some(0.0_f64), |worst, late| Some(worst?.max(late?)))
+            let mut late = starts.map(|start| late(fps, &before(start)));
+            late.try_fold(0.0_f64, |worst, late| Some(worst.max(late?)))
         };
         let amber = worst(&|part| vec![(Green, 10.0), (Amber, 13.0 + part)]);
         let dark = worst(&|part| vec![(Dark, 10.0 + part)]);
@@ -154,7 +154,7 @@ fn how_long_it_takes_until_red_is_believed() {
         )
         .unwrap();
     }
-    expect_test::expect![[r#"
+    expect_test::expect![[r"
         2: 0.97 s after amber, never after darkness
         3: 0.98 s after amber, never after darkness
         5: 0.79 s after amber, never after darkness
@@ -166,7 +166,7 @@ fn how_long_it_takes_until_red_is_believed() {
         20: 0.55 s after amber, 1.70 s after darkness
         25: 0.56 s after amber, 1.68 s after darkness
         30: 0.53 s after amber, 1.66 s after darkness
-    "#]]
+    "]]
     .assert_eq(&table);
 }
 
