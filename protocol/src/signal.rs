@@ -68,6 +68,17 @@ pub enum SignalSource {
     Recording,
 }
 
+impl SignalSource {
+    /// The word as written in messages and on events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lamp => "lamp",
+            Self::Mqtt => "mqtt",
+            Self::Recording => "recording",
+        }
+    }
+}
+
 /// One look at one signal group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReading {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Prints each look and each change of what edge-core makes of them, as if
-//! there were ten frames a second.
+//! there were 25 frames a second.
 
 use std::io::Read as _;
 
@@ -101,16 +101,16 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         });
         let seconds = time.since(EventTime::EPOCH).0;
         println!(
-            "{seconds:.1} {} {:.2}",
+            "{seconds:.2} {} {:.2}",
             look.state.as_str(),
             look.confidence
         );
         let shown = board.at(&group, time).state;
         if shown != said {
-            println!("{seconds:.1} now {}", shown.as_str());
+            println!("{seconds:.2} now {}", shown.as_str());
             said = shown;
         }
-        time = time + Seconds(0.1);
+        time = time + Seconds(0.04);
     }
     Ok(())
 }

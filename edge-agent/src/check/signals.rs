@@ -4,8 +4,11 @@
 use edge_core::{SceneConfig, SignalGroup};
 use protocol::TimeQuality;
 
-/// Looks a second below which a lamp that flashes twice a second may look steady.
-const LEAST_LOOKS: f64 = 5.0;
+/// Looks a second below which looks alone cannot tell steady from flashing
+/// (`docs/signals.md`, how long it takes).
+const LEAST_LOOKS: f64 = 13.0;
+/// The same where a controller says so, too.
+const LEAST_LOOKS_OF_TWO: f64 = 5.0;
 /// A staleness limit above this is one for a controller that publishes on
 /// change only, s.
 const REPEATS_WITHIN_S: f64 = 3.0;
@@ -71,12 +74,18 @@ fn describe(signal: &SignalGroup) -> String {
 fn doubts(signal: &SignalGroup, scene: &SceneConfig, pictures: Pictures) -> Vec<String> {
     let mut doubts = Vec::new();
     let group = &signal.group;
+    let least = if signal.mqtt.is_some() {
+        LEAST_LOOKS_OF_TWO
+    } else {
+        LEAST_LOOKS
+    };
     if let (Some(_), Some(fps)) = (&signal.lamp, pictures.analysed_fps)
-        && fps < LEAST_LOOKS
+        && fps < least
     {
         doubts.push(format!(
             "signal {group}: its lamps are looked at {fps} times a second, and a lamp that flashes \
-             may then look steady; set analysed_fps to {LEAST_LOOKS} or more"
+             may then look steady: after a start, and where it was seen dark, red counts for \
+             nothing until the head has shown green; set analysed_fps to {least} or more"
         ));
     }
     let limit = signal.stale_after.controller.0;

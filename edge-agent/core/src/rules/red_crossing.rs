@@ -4,7 +4,9 @@
 //! ([`crate::stance`]), and its contact point otherwise. Who has not been seen
 //! to move yet is taken to face the line, which is the side that accuses later.
 
-use protocol::event::{Comparison, FrameTime};
+use std::collections::BTreeMap;
+
+use protocol::event::{Comparison, FrameTime, Value};
 use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
 use protocol::{EventTime, Point, Predicate, SignalState, TimeQuality};
@@ -174,6 +176,10 @@ impl Edges {
 pub(super) struct Run {
     pub(super) crossed: Crossed,
     on_line: Spot,
+    /// In what distances from the line are measured, of this crossing for good.
+    pub(super) basis: Basis,
+    /// How far behind the line it was, and at least had to be.
+    behind_by: (f64, f64),
     red_since: EventTime,
     behind: Behind,
     /// How much of the way of the lower edge the rest of the box went since `behind`.
@@ -193,12 +199,39 @@ impl Run {
         self.crossed.at.since(self.red_since).0
     }
 
-    /// How far beyond the line a spot is, at a right angle to it.
-    pub(super) fn beyond(&self, spot: &Spot, view: &View) -> (Basis, f64) {
-        let way = self.on_line.way_to(spot);
-        match (way.basis, view.normal) {
-            (Basis::Ground, Some(normal)) => (Basis::Ground, normal.dot(way.vector)),
-            _ => (Basis::Picture, view.gate.travel(&self.on_line, spot)),
+    /// How far beyond the line a spot is, at a right angle to it, in the basis
+    /// of this crossing; `None` for a spot that cannot be measured in it.
+    pub(super) fn beyond(&self, spot: &Spot, view: &View) -> Option<f64> {
+        match self.basis {
+            Basis::Ground => view.metres_beyond(&self.on_line, spot),
+            Basis::Picture => Some(view.gate.travel(&self.on_line, spot)),
+        }
+    }
+}
+
+impl View {
+    /// How far beyond a spot on the line another is, at a right angle to it, m.
+    fn metres_beyond(&self, on_line: &Spot, spot: &Spot) -> Option<f64> {
+        let way = spot.ground? - on_line.ground?;
+        Some(self.normal?.dot(way))
+    }
+
+    /// In what a crossing is measured, and how far behind the line the vehicle
+    /// was and at least had to be: in metres if all of it is on the ground.
+    fn measure(&self, crossed: &Crossed, on_line: &Spot) -> (Basis, (f64, f64)) {
+        let behind = self.metres_beyond(on_line, &crossed.before);
+        let after = self.metres_beyond(on_line, &crossed.after);
+        match (behind, after) {
+            (Some(behind), Some(_)) if behind < 0.0 => {
+                // The band is one of box heights; here it is worth so many metres.
+                let height = -behind / crossed.before_heights.max(1e-6);
+                let least = crossed.least_before_heights * height;
+                (Basis::Ground, (-behind, least))
+            }
+            _ => (
+                Basis::Picture,
+                (crossed.before_heights, crossed.least_before_heights),
+            ),
         }
     }
 }
@@ -311,7 +344,7 @@ impl StopLine {
             let behind = approach.behind_on_red.take();
             approach.run = None;
             if crossed.direction == Direction::Forward {
-                approach.run = self.run(crossed, behind, view.clock, frame);
+                approach.run = self.run(crossed, behind, view, frame);
             }
         }
         if approach.crossing.behind().is_some_and(|b| b.at == spot.at) {
@@ -344,26 +377,30 @@ impl StopLine {
         &self,
         crossed: Crossed,
         behind: Option<Behind>,
-        clock: TimeQuality,
+        view: &View,
         frame: &FrameView<'_>,
     ) -> Option<Run> {
         let at_crossing = frame.signals.at(&self.signal, crossed.at);
-        let margin = self.clock_margin.of(at_crossing.source?, clock)?;
+        let margin = self.clock_margin.of(at_crossing.source?, view.clock)?;
         let behind = behind?;
         let is_case = at_crossing.state == SignalState::Red
             && crossed.at.since(at_crossing.since).0 - margin >= self.grace_s
             // Behind the line in this very red phase.
             && behind.red_since == at_crossing.since;
-        is_case.then(|| Run {
+        let on_line = frame.sight.spot(
+            crossed.foot,
+            f64::midpoint(crossed.before.height, crossed.after.height),
+            FrameTime {
+                frame: crossed.after.at.frame,
+                time: crossed.at,
+            },
+        );
+        let (basis, behind_by) = view.measure(&crossed, &on_line);
+        is_case.then_some(Run {
             crossed,
-            on_line: frame.sight.spot(
-                crossed.foot,
-                f64::midpoint(crossed.before.height, crossed.after.height),
-                FrameTime {
-                    frame: crossed.after.at.frame,
-                    time: crossed.at,
-                },
-            ),
+            on_line,
+            basis,
+            behind_by,
             red_since: at_crossing.since,
             behind,
             as_a_whole: None,
@@ -456,25 +493,52 @@ impl StopLine {
             explain::number(
                 (
                     "behind_line_on_red",
-                    format!(
-                        "Khoảng cách trước vạch khi đèn đã đỏ ({})",
-                        Basis::Picture.vi()
-                    ),
+                    format!("Khoảng cách trước vạch khi đèn đã đỏ ({})", run.basis.vi()),
                     format!(
                         "Distance behind the line while already red ({})",
-                        Basis::Picture.en()
+                        run.basis.en()
                     ),
                 ),
-                (
-                    crossed.before_heights,
-                    Comparison::MoreThan,
-                    crossed.least_before_heights,
-                ),
-                Basis::Picture.unit(),
+                (run.behind_by.0, Comparison::MoreThan, run.behind_by.1),
+                run.basis.unit(),
                 Span::at(run.behind.spot.at),
             ),
         ];
         at_the_line.into_iter().chain(as_a_whole).collect()
+    }
+
+    /// Signal and line for people who look at the stills: whose lamps, who says
+    /// what they showed and how surely, at each of the stills (by name, with
+    /// its time) the state and for how long it had been that, and where in the
+    /// picture the line was crossed.
+    pub(super) fn facts<const N: usize>(
+        &self,
+        run: &Run,
+        stills: [(&str, EventTime); N],
+        frame: &FrameView<'_>,
+    ) -> BTreeMap<String, Value> {
+        let showing = frame.signals.at(&self.signal, run.crossed.at);
+        let foot = run.crossed.foot;
+        let mut facts = explain::facts([
+            ("basis", run.basis.as_str().into()),
+            ("crossing_x", foot.x.into()),
+            ("crossing_y", foot.y.into()),
+            ("line", self.line.id.as_str().into()),
+            ("red_for_s", run.red_for().into()),
+            ("signal_at_crossing", run.at_crossing.as_str().into()),
+            ("signal_confidence", showing.confidence.into()),
+            ("signal_group", self.signal.as_str().into()),
+        ]);
+        if let Some(source) = showing.source {
+            facts.insert("signal_source".to_owned(), source.as_str().into());
+        }
+        for (name, time) in stills {
+            let showing = frame.signals.at(&self.signal, time);
+            let lasted = time.since(showing.since).0;
+            facts.insert(format!("signal_{name}"), showing.state.as_str().into());
+            facts.insert(format!("signal_for_{name}_s"), lasted.into());
+        }
+        facts
     }
 
     /// What the signal showed since the crossing.

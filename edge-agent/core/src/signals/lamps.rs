@@ -3,12 +3,14 @@
 //!
 //! Three things make a look at lamps lie. *Noise* (a reflection, a compression
 //! artefact) is outvoted by the majority of recent looks, each with the weight
-//! of its confidence. *Flashing* looks like red half of the time; a lamp that
-//! was dark just before is therefore not believed until it has been lit for
-//! longer than any flash. *Misreading* shows phases that no controller makes:
-//! red after green without amber, or a phase of half a second. These are
-//! believed only when they have lasted. Until then nobody knows, and nobody is
-//! accused on it.
+//! of its confidence. *Flashing* looks like red half of the time, and all of
+//! the time where the looks keep step with it ([`super::steadiness`]); a light
+//! that follows darkness, or the start, is therefore not believed until looks
+//! have excluded flashing, or the head has shown green: a head that works
+//! regularly has steady lights. *Misreading* shows phases that no controller
+//! makes: red after green without amber, or a phase of half a second. These
+//! are believed only when they have lasted. Until then nobody knows, and nobody
+//! is accused on it.
 
 use std::collections::VecDeque;
 
@@ -19,6 +21,7 @@ use protocol::units::Seconds;
 use protocol::{EventTime, SignalState};
 
 use super::phases::Said;
+use super::steadiness::{Of, Unbroken};
 use crate::config::{LampColour, SignalGroup};
 
 /// Looks kept for the majority; at 30 a second this is more than two seconds.
@@ -26,13 +29,22 @@ const MOST_LOOKS: usize = 64;
 /// Runs kept for flashing; two are enough for a period.
 const MOST_RUNS: usize = 8;
 
-/// Longest time for which a flashing lamp is lit or dark at a stretch, s: half a
-/// period of 0.5 Hz, and half as long again for uneven flashing and the
-/// interval between looks.
+/// Longest time for which a flashing lamp is lit or dark at a stretch, s: of
+/// 0.5 Hz and lit for half of it, and half as long again for uneven flashing
+/// and the interval between looks.
 const LONGEST_FLASH_S: f64 = 1.5;
-/// Shortest such time, s: half a period of 2 Hz less the interval between
-/// looks. What is faster is the beat of an LED with the shutter.
-const SHORTEST_FLASH_S: f64 = 0.1;
+/// Shortest period of a flash, s: 2.5 Hz, less the interval between looks. What
+/// is quicker is the beat of an LED with the shutter.
+const SHORTEST_PERIOD_S: f64 = 0.3;
+/// A dark look is noise where it stands alone after so many looks at the same
+/// light. Unless its looks keep step with it, a flash is dark at one in five;
+/// where they have kept step and fall out of it, several dark looks follow each
+/// other within five.
+const LONE_AFTER_LOOKS: u32 = 10;
+/// For how long a head may be out of sight and still be taken to work as it
+/// did, s: as long as a bus takes to pass. To start flashing just then is
+/// what no programme does.
+const OUT_OF_SIGHT_S: f64 = 10.0;
 /// Completed flashes and pauses after which a lamp is said to flash: one and a half periods.
 const FLASHES: usize = 3;
 /// No controller makes a phase, amber included, that is seen for less, s.
@@ -60,6 +72,18 @@ pub(super) struct LampWatch {
     /// The first look.
     first: Option<EventTime>,
     newest: Option<EventTime>,
+    /// Looks at some light since the last dark one.
+    #[serde(default)]
+    lit: Unbroken,
+    /// Dark looks since the last light.
+    #[serde(default)]
+    unlit: Unbroken,
+    /// The last look at some light.
+    #[serde(default)]
+    last_lit: Option<EventTime>,
+    /// Whether the head is known to work regularly, with steady lights.
+    #[serde(default)]
+    is_regular: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +101,9 @@ struct Run {
     confirmed: Option<EventTime>,
     /// Since when without as much as one dark look.
     clean_from: EventTime,
+    /// How many looks since then.
+    #[serde(default)]
+    clean_looks: u32,
     /// The last look at it.
     until: EventTime,
     looks: u32,
@@ -139,12 +166,15 @@ impl LampWatch {
         );
         // A night's dark lamp is a black spot, which may be anything; that it
         // is not lit is certain enough to doubt that it is steady.
+        let mut is_proved = false;
         if state == SignalState::Dark {
+            self.lit.end();
+            self.unlit.look(Of::Darkness, at);
             self.run_on(at, SignalState::Dark);
         } else if trusted != SignalState::Unknown {
-            self.run_on(at, trusted);
+            is_proved = self.see_light(at, trusted);
         }
-        let verdict = self.judge(at, config);
+        let verdict = self.judge(at, is_proved, config);
         let is_lit = !matches!(trusted, SignalState::Unknown | SignalState::Dark);
         let is_unknown = verdict.state == SignalState::Unknown;
         Some((
@@ -169,10 +199,63 @@ impl LampWatch {
         self.looks.push_back(look);
     }
 
-    fn judge(&mut self, at: EventTime, config: &SignalGroup) -> Verdict {
-        if let Some(flashing) = self.flashing(at) {
-            self.believed = None;
-            return Verdict::now(flashing, at);
+    /// Takes a look at a light; whether it is the one that excludes flashing.
+    fn see_light(&mut self, at: EventTime, state: SignalState) -> bool {
+        let is_after_dark = self
+            .runs
+            .back()
+            .is_some_and(|run| run.state == SignalState::Dark);
+        let ends_green = self.is_pause_of_green();
+        let was_noise = self.run_on(at, state);
+        self.unlit.end();
+        self.lit.look(Of::Light, at);
+        let was_out_of_sight = self
+            .last_lit
+            .is_none_or(|last| at.since(last).0 > OUT_OF_SIGHT_S);
+        self.last_lit = Some(at);
+        if was_out_of_sight || (is_after_dark && !was_noise && !ends_green) {
+            self.is_regular = false;
+        }
+        let is_proved = !self.is_regular && self.lit.excludes_flashing(Of::Light);
+        self.is_regular |= is_proved;
+        is_proved
+    }
+
+    /// Whether it is dark after green, for no longer than green that flashes
+    /// before it ends.
+    fn is_pause_of_green(&self) -> bool {
+        let mut runs = self.runs.iter().rev();
+        let (Some(dark), Some(before)) = (runs.next(), runs.next()) else {
+            return false;
+        };
+        dark.state == SignalState::Dark
+            && before.state == SignalState::Green
+            && dark.until.since(dark.from).0 <= LONGEST_FLASH_S
+    }
+
+    fn judge(&mut self, at: EventTime, is_proved: bool, config: &SignalGroup) -> Verdict {
+        match self.flashing(at) {
+            // Green that flashes before it ends is nothing to accuse on, and
+            // its phase all the same.
+            Some(SignalState::Green) => {
+                if let Some(green) = &mut self.believed
+                    && green.state == SignalState::Green
+                {
+                    green.until = at;
+                }
+                return Verdict::now(SignalState::Unknown, at);
+            }
+            Some(colour) => {
+                self.believed = None;
+                self.is_regular = false;
+                let flashing = match colour {
+                    SignalState::Red => SignalState::FlashingRed,
+                    SignalState::Amber => SignalState::FlashingAmber,
+                    _ => SignalState::Unknown,
+                };
+                return Verdict::now(flashing, at);
+            }
+            None => {}
         }
         let unknown = Verdict::now(SignalState::Unknown, at);
         let settled = self.majority().unwrap_or(SignalState::Unknown);
@@ -184,7 +267,7 @@ impl LampWatch {
         if settled == SignalState::Unknown || is_contradicted {
             return unknown;
         }
-        match self.steady(settled, at) {
+        match self.steady(settled, at, is_proved) {
             // Of the first looks at a head, any may have been misread: what
             // they say is said, but nothing is concluded from it.
             Some(_) if !self.is_understood(at) && !self.is_clear(settled) => {
@@ -231,17 +314,19 @@ impl LampWatch {
             && weight(&mut self.looks.iter().filter(of)) >= CLEAR_SHARE * whole
     }
 
-    /// Notes that a look said `state`, the same as the last ones or something new.
-    fn run_on(&mut self, at: EventTime, state: SignalState) {
+    /// Notes that a look said `state`, the same as the last ones or something
+    /// new; whether it showed that a dark look before it was noise.
+    fn run_on(&mut self, at: EventTime, state: SignalState) -> bool {
         let runs = self.runs.len();
         if let Some(last) = self.runs.back_mut()
             && last.state == state
             && at.since(last.until).0 <= LONGEST_FLASH_S
         {
             last.until = at;
-            last.looks += 1;
+            last.looks = last.looks.saturating_add(1);
+            last.clean_looks = last.clean_looks.saturating_add(1);
             last.confirmed = last.confirmed.or(Some(at));
-            return;
+            return false;
         }
         // One dark look between long stretches of the same light is noise.
         if runs >= 2
@@ -251,14 +336,16 @@ impl LampWatch {
             && before.state == state
             && at.since(before.until).0 <= LONGEST_FLASH_S
             && before.until.since(before.clean_from).0 >= LONGEST_FLASH_S
+            && before.clean_looks >= LONE_AFTER_LOOKS
         {
             self.runs.pop_back();
             if let Some(resumed) = self.runs.back_mut() {
                 resumed.until = at;
                 resumed.clean_from = at;
-                resumed.looks += 1;
+                resumed.clean_looks = 1;
+                resumed.looks = resumed.looks.saturating_add(1);
             }
-            return;
+            return true;
         }
         if runs == MOST_RUNS {
             self.runs.pop_front();
@@ -268,26 +355,32 @@ impl LampWatch {
             from: at,
             confirmed: None,
             clean_from: at,
+            clean_looks: 1,
             until: at,
             looks: 1,
         });
+        false
     }
 
-    /// Which lamp flashes, if one does: alternately lit and dark, each for no
-    /// longer and no shorter than a flash of 0.5 to 2 Hz.
+    /// Which colour flashes, if one does: alternately lit and dark, each for no
+    /// longer and both for no shorter than in a flash of 0.5 to 2.5 Hz.
     fn flashing(&self, at: EventTime) -> Option<SignalState> {
         let newest = self.runs.back()?;
         if at.since(newest.from).0 > LONGEST_FLASH_S || at.since(newest.until).0 > LONGEST_FLASH_S {
             return None;
         }
         let mut flashes = 0;
+        let mut later_still: Option<EventTime> = None;
         for (earlier, later) in self.runs.iter().rev().skip(1).zip(self.runs.iter().rev()) {
             let lasted = later.from.since(earlier.from).0;
             let alternates =
                 (earlier.state == SignalState::Dark) != (later.state == SignalState::Dark);
-            if !alternates || !(SHORTEST_FLASH_S..=LONGEST_FLASH_S).contains(&lasted) {
+            let is_beat =
+                later_still.is_some_and(|end| end.since(earlier.from).0 < SHORTEST_PERIOD_S);
+            if !alternates || lasted > LONGEST_FLASH_S || is_beat {
                 break;
             }
+            later_still = Some(later.from);
             flashes += 1;
         }
         if flashes < FLASHES {
@@ -301,35 +394,24 @@ impl LampWatch {
             .map(|run| run.state)
             .filter(|state| *state != SignalState::Dark);
         let colour = lit.next()?;
-        lit.all(|other| other == colour).then_some(match colour {
-            SignalState::Red => SignalState::FlashingRed,
-            SignalState::Amber => SignalState::FlashingAmber,
-            // Green that flashes before it ends is nothing to accuse on.
-            _ => SignalState::Unknown,
-        })
+        lit.all(|other| other == colour).then_some(colour)
     }
 
-    /// From when on a state is neither a flash nor a pause: it follows another
-    /// light at once, of a head that is understood already, or has lasted for
-    /// longer than any flash. Green needs no proof: it excuses.
-    fn steady(&self, state: SignalState, at: EventTime) -> Option<EventTime> {
+    /// From when on a state is neither a flash nor a pause: looks have excluded
+    /// flashing, now or before, and none has been dark since. Green needs no
+    /// proof: it excuses.
+    fn steady(&self, state: SignalState, at: EventTime, is_proved: bool) -> Option<EventTime> {
         if state == SignalState::Green {
             return Some(at);
         }
-        let mut runs = self.runs.iter().rev();
-        let run = runs.next().filter(|run| run.state == state)?;
-        let is_understood = self.is_understood(at);
-        let follows_a_light = runs.next().is_some_and(|before| {
-            is_understood
-                && before.state != SignalState::Dark
-                && run.from.since(before.until).0 <= LONGEST_FLASH_S
-                && state != SignalState::Dark
-        });
-        if follows_a_light {
-            return Some(at);
+        let run = self.runs.back().filter(|run| run.state == state)?;
+        let from_its_second_look = run.confirmed.unwrap_or(at);
+        if state == SignalState::Dark {
+            let is_no_pause = self.unlit.excludes_flashing(Of::Darkness);
+            return is_no_pause.then_some(from_its_second_look);
         }
-        let has_lasted = at.since(run.from).0 > LONGEST_FLASH_S;
-        has_lasted.then(|| run.confirmed.unwrap_or(at))
+        let from = if is_proved { from_its_second_look } else { at };
+        self.is_regular.then_some(from)
     }
 
     /// Takes a steady state for the phase unless it cannot follow the last one.
@@ -340,23 +422,30 @@ impl LampWatch {
         config: &SignalGroup,
     ) -> Verdict {
         let verdict = Verdict { state, from };
+        let run = self.runs.back().copied().filter(|run| run.state == state);
+        // A phase is as old as its looks, not as the belief in it.
+        let new = Believed {
+            state,
+            from: run.map_or(at, |run| run.from),
+            until: at,
+        };
         let Some(believed) = &mut self.believed else {
-            self.believed = Some(Believed::new(state, at));
+            self.believed = Some(new);
             return verdict;
         };
         if believed.state == state {
             believed.until = at;
+            // What shows green flashes neither red nor amber.
+            self.is_regular |= state == SignalState::Green && believed.has_lasted();
             return verdict;
         }
-        let is_short = believed.until.since(believed.from).0 < SHORTEST_PHASE_S;
-        let follows = !is_short && may_follow(believed.state, state, config);
+        let follows = believed.has_lasted() && may_follow(believed.state, state, config);
         if follows || self.was_hidden() {
-            self.believed = Some(Believed::new(state, at));
+            self.believed = Some(new);
             return verdict;
         }
-        let run = self.runs.back().filter(|run| run.state == state);
         if run.is_some_and(|run| at.since(run.clean_from).0 >= SETTLING_S) {
-            self.believed = Some(Believed::new(state, at));
+            self.believed = Some(new);
             return Verdict::now(state, at);
         }
         Verdict::now(SignalState::Unknown, at)
@@ -382,12 +471,9 @@ impl LampWatch {
 pub(super) const MOST_REMEMBERED: usize = MOST_LOOKS;
 
 impl Believed {
-    fn new(state: SignalState, at: EventTime) -> Self {
-        Self {
-            state,
-            from: at,
-            until: at,
-        }
+    /// Whether a controller can have made it.
+    fn has_lasted(&self) -> bool {
+        self.until.since(self.from).0 >= SHORTEST_PHASE_S
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod lamps;
 mod phases;
+mod steadiness;
 
 use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
@@ -20,7 +21,7 @@ use lamps::LampWatch;
 use phases::{Phases, Said};
 
 /// A state, and since when without interruption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Showing {
     /// What it is.
     pub state: SignalState,
@@ -29,6 +30,9 @@ pub struct Showing {
     /// Whose word it is: the lamps' where they can be read, because they are
     /// seen by the camera's own clock; `None` for unknown.
     pub source: Option<SignalSource>,
+    /// Mean confidence of that source's readings which bear this phase out, as
+    /// far as it has been read: 0 to 1; 0 for unknown.
+    pub confidence: f64,
 }
 
 impl Showing {
@@ -37,6 +41,7 @@ impl Showing {
             state: SignalState::Unknown,
             since: instant,
             source: None,
+            confidence: 0.0,
         }
     }
 }
@@ -141,7 +146,9 @@ impl SignalBoard {
             SignalSource::Lamp => {
                 let look = (reading.state, reading.confidence);
                 if let Some((said, from)) = watch.look(at, look, config) {
-                    lamp.settle((from, at), said, config.stale_after.lamp);
+                    let bears_out = look.0 == said.state && look.1 >= config.min_confidence;
+                    let confidence = bears_out.then_some(look.1.min(1.0));
+                    lamp.settle((from, at), (said, confidence), config.stale_after.lamp);
                 }
             }
             source @ (SignalSource::Mqtt | SignalSource::Recording) => {
@@ -157,7 +164,8 @@ impl SignalBoard {
                     hint: None,
                     source,
                 };
-                controller.settle((at, at), said, config.stale_after.controller);
+                let confidence = is_trusted.then_some(reading.confidence.min(1.0));
+                controller.settle((at, at), (said, confidence), config.stale_after.controller);
             }
         }
     }
@@ -287,6 +295,7 @@ impl Group {
                 state: lamp.state,
                 since: lamp.since.max(controller.since),
                 source: lamp.source,
+                confidence: lamp.confidence,
             }),
             (Ok(_), Ok(_)) => Err(UnknownReason::Contradiction),
             // A light that is not settled contradicts all the same: green is

@@ -31,6 +31,33 @@ pub(super) struct Said {
     pub(super) source: SignalSource,
 }
 
+/// How sure the readings were that bear something out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Sureness {
+    sum: f64,
+    readings: u32,
+}
+
+impl Sureness {
+    fn of(reading: Option<f64>) -> Self {
+        Self {
+            sum: reading.unwrap_or(0.0),
+            readings: u32::from(reading.is_some()),
+        }
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            sum: self.sum + other.sum,
+            readings: self.readings.saturating_add(other.readings),
+        }
+    }
+
+    fn mean(self) -> f64 {
+        self.sum / f64::from(self.readings.max(1))
+    }
+}
+
 /// Why a source does not know, and what it would guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Doubt {
@@ -44,6 +71,8 @@ struct Phase {
     said: Said,
     from: EventTime,
     until: EventTime,
+    #[serde(default)]
+    sureness: Sureness,
 }
 
 impl Phases {
@@ -54,10 +83,11 @@ impl Phases {
 
     /// Takes what is said at an instant, until it is stale. It holds from that
     /// instant on, or from an earlier one as far as nothing was known since.
+    /// With the confidence of the reading, if it was of what is said.
     pub(super) fn settle(
         &mut self,
         (from, at): (EventTime, EventTime),
-        said: Said,
+        (said, confidence): (Said, Option<f64>),
         stale_after: Seconds,
     ) {
         if self.newest.is_some_and(|newest| at < newest) {
@@ -70,6 +100,7 @@ impl Phases {
             && at <= last.until
         {
             last.until = until;
+            last.sureness = last.sureness.with(Sureness::of(confidence));
             return;
         }
         let mut from = from.min(at);
@@ -89,7 +120,12 @@ impl Phases {
         if self.list.len() == MOST_PHASES {
             self.list.pop_front();
         }
-        self.list.push_back(Phase { said, from, until });
+        self.list.push_back(Phase {
+            said,
+            from,
+            until,
+            sureness: Sureness::of(confidence),
+        });
     }
 
     /// What it showed at an instant, or why that is unknown. Short holes of
@@ -113,6 +149,7 @@ impl Phases {
             });
         }
         let (mut since, mut source) = (phase.from, phase.said.source);
+        let mut sureness = phase.sureness;
         for earlier in self.list.iter().take(index).rev() {
             if earlier.said.state == SignalState::Unknown {
                 continue;
@@ -122,6 +159,7 @@ impl Phases {
                 break;
             }
             since = earlier.from;
+            sureness = sureness.with(earlier.sureness);
             // Of a recording and a controller, the one whose clock is its own.
             if earlier.said.source == SignalSource::Mqtt {
                 source = SignalSource::Mqtt;
@@ -131,6 +169,7 @@ impl Phases {
             state: phase.said.state,
             since,
             source: Some(source),
+            confidence: sureness.mean(),
         })
     }
 

@@ -50,15 +50,24 @@ fn say(board: &mut SignalBoard, source: SignalSource, t: f64, state: SignalState
     });
 }
 
-/// Says something every fifth of a second.
+/// Cases of a property; `PROPTEST_CASES` asks for more.
+fn at_least(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: config.cases.max(cases),
+        ..config
+    }
+}
+
+/// Says something twenty times a second.
 fn keep_saying(
     board: &mut SignalBoard,
     source: SignalSource,
     (from, to): (u32, u32),
     state: SignalState,
 ) {
-    for tick in from * 5..to * 5 {
-        say(board, source, f64::from(tick) / 5.0, state);
+    for tick in from * 20..to * 20 {
+        say(board, source, f64::from(tick) / 20.0, state);
     }
 }
 
@@ -120,12 +129,12 @@ fn a_flickering_lamp_is_read_by_majority() {
     let mut board = board();
     keep_saying(&mut board, FromLamp, (0, 3), SignalState::Red);
     say(&mut board, FromLamp, 3.0, SignalState::Dark);
-    // At that very look nobody can tell, before and after it is red since 0.2,
+    // At that very look nobody can tell, before and after it is red since 0.05,
     // when a second look had confirmed the first.
     assert_eq!(shown(&board, 3.0).0, SignalState::Unknown);
-    say(&mut board, FromLamp, 3.2, SignalState::Red);
-    assert_eq!(shown(&board, 2.9), (SignalState::Red, 0.2));
-    assert_eq!(shown(&board, 3.2), (SignalState::Red, 0.2));
+    say(&mut board, FromLamp, 3.05, SignalState::Red);
+    assert_eq!(shown(&board, 2.9), (SignalState::Red, 0.05));
+    assert_eq!(shown(&board, 3.05), (SignalState::Red, 0.05));
 }
 
 #[test]
@@ -153,7 +162,7 @@ fn lamp_and_controller_that_contradict_each_other_are_unknown() {
     keep_saying(&mut board, FromMqtt, (2, 3), SignalState::Green);
     assert_eq!(
         shown(&board, 0.9),
-        (SignalState::Red, 0.2),
+        (SignalState::Red, 0.05),
         "the lamp alone"
     );
     assert_eq!(
@@ -238,4 +247,5 @@ proptest! {
     }
 }
 
+mod flashing;
 mod sequences;

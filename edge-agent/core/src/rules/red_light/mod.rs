@@ -8,12 +8,11 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
-use super::red_crossing::{self, Approach, Run, StopLine, View};
+use super::red_crossing::{self, Approach, Run, StopLine};
 use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::coverage::Unwatched;
 use crate::input::{Gap, GapReason};
 use crate::observation::{FrameView, Length, Observation};
-use crate::tracker::Spot;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "red_light",
@@ -90,11 +89,10 @@ impl RedLight {
     fn case(
         &self,
         run: &Run,
-        (user, front): (&Observation, &Spot),
-        view: &View,
+        (user, travelled): (&Observation, f64),
         frame: &FrameView<'_>,
     ) -> Onset {
-        let (basis, travelled) = run.beyond(front, view);
+        let basis = run.basis;
         let mut explanation = self.stop_line.explain(run, frame.at);
         explanation.push(explain::number(
             (
@@ -112,12 +110,13 @@ impl RedLight {
         explanation.push(StopLine::still_red(run, frame.at));
         explanation.extend(explain::of_class(user, &self.classes, frame));
         let crossed = &run.crossed;
-        let mut facts = explain::facts([
-            ("class", user.class.as_str().into()),
-            ("basis", basis.as_str().into()),
-            ("red_for_s", run.red_for().into()),
-            ("signal_group", self.stop_line.signal.as_str().into()),
-        ]);
+        let stills = [
+            ("before_line", crossed.before.at.time),
+            ("past_line", crossed.after.at.time),
+            ("further_on", frame.at.time),
+        ];
+        let mut facts = self.stop_line.facts(run, stills, frame);
+        facts.insert("class".to_owned(), user.class.as_str().into());
         if let Some(speed) = user.motion.and_then(|motion| motion.ground_speed()) {
             facts.insert("speed_kmh".to_owned(), Value::from(rounded(speed.0, 1)));
         }
@@ -135,9 +134,8 @@ impl RedLight {
     }
 
     /// Whether it is worth while to list every predicate.
-    fn is_near(&self, run: &Run, front: &Spot, view: &View, report: &Reporter<'_>) -> bool {
-        let (basis, travelled) = run.beyond(front, view);
-        travelled >= self.min_travel.of(basis) || report.wants_near_misses()
+    fn is_near(&self, run: &Run, travelled: f64, report: &Reporter<'_>) -> bool {
+        travelled >= self.min_travel.of(run.basis) || report.wants_near_misses()
     }
 }
 
@@ -164,10 +162,10 @@ impl Rule for RedLight {
                 approach.run = None;
             } else if !vehicle.raised
                 && self.classes.contains(&user.class)
-                && self.is_near(&run, &front, &view, report)
+                && let Some(travelled) = run.beyond(&front, &view)
+                && self.is_near(&run, travelled, report)
                 // Begun and ended at once: nothing will be added to the case.
-                && let Some(_over) =
-                    report.decide(self.case(&run, (user, &front), &view, frame))
+                && let Some(_over) = report.decide(self.case(&run, (user, travelled), frame))
             {
                 vehicle.raised = true;
                 approach.run = None;

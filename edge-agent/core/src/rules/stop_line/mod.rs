@@ -7,7 +7,7 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
-use super::red_crossing::{self, Approach, Run, StopLine, View};
+use super::red_crossing::{self, Approach, Run, StopLine};
 use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::coverage::Unwatched;
 use crate::input::{Gap, GapReason};
@@ -164,11 +164,10 @@ impl BeyondStopLine {
     fn case(
         &self,
         (run, stand): (&Run, &Stand),
-        (user, front): (&Observation, &Spot),
-        view: &View,
+        (user, beyond): (&Observation, f64),
         frame: &FrameView<'_>,
     ) -> Onset {
-        let (basis, beyond) = run.beyond(front, view);
+        let basis = run.basis;
         let stood = Span::new(stand.place.at, frame.at);
         let mut explanation = self.stop_line.explain(run, frame.at);
         explanation.push(explain::number(
@@ -203,19 +202,21 @@ impl BeyondStopLine {
         ));
         explanation.push(StopLine::still_red(run, frame.at));
         explanation.extend(explain::of_class(user, &self.classes, frame));
+        let stills = [
+            ("before_line", run.crossed.before.at.time),
+            ("past_line", run.crossed.after.at.time),
+            ("standing", frame.at.time),
+        ];
+        let mut facts = self.stop_line.facts(run, stills, frame);
+        facts.insert("class".to_owned(), user.class.as_str().into());
+        facts.insert("stood_s".to_owned(), stand.stood_s.into());
         Onset {
             subject: user.track,
             onset: run.crossed.at,
             decided: frame.at,
             ended: Some(frame.at.time),
             actors: vec![frame.actor(user)],
-            facts: explain::facts([
-                ("class", user.class.as_str().into()),
-                ("basis", basis.as_str().into()),
-                ("red_for_s", run.red_for().into()),
-                ("stood_s", stand.stood_s.into()),
-                ("signal_group", self.stop_line.signal.as_str().into()),
-            ]),
+            facts,
             explanation,
             // Before the line, past it, standing.
             evidence: vec![run.crossed.before.at, run.crossed.after.at, stand.place.at],
@@ -251,9 +252,10 @@ impl Rule for BeyondStopLine {
             if !vehicle.raised
                 && self.classes.contains(&user.class)
                 && is_near
+                && let Some(beyond) = run.beyond(&front, &view)
                 // Begun and ended at once: nothing will be added to the case.
                 && let Some(_over) =
-                    report.decide(self.case((&run, &stand), (user, &front), &view, frame))
+                    report.decide(self.case((&run, &stand), (user, beyond), frame))
             {
                 vehicle.raised = true;
             }

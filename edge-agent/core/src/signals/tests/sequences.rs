@@ -2,9 +2,9 @@
 
 use super::*;
 
-use SignalState::{Amber, Dark, FlashingAmber, FlashingRed, Green, Red, Unknown as UnknownState};
+use SignalState::{Amber, Green, Red, Unknown as UnknownState};
 
-fn look(board: &mut SignalBoard, t: f64, state: SignalState, confidence: f64) {
+pub(super) fn look(board: &mut SignalBoard, t: f64, state: SignalState, confidence: f64) {
     board.read(&SignalReading {
         group: group(),
         state,
@@ -15,7 +15,7 @@ fn look(board: &mut SignalBoard, t: f64, state: SignalState, confidence: f64) {
 }
 
 /// Looks at lamps that show each of `phases` until its end, `fps` times a second.
-fn watch(board: &mut SignalBoard, fps: f64, phases: &[(SignalState, f64)]) {
+pub(super) fn watch(board: &mut SignalBoard, fps: f64, phases: &[(SignalState, f64)]) {
     let end = phases.last().unwrap().1;
     let mut tick = 0;
     loop {
@@ -41,8 +41,11 @@ fn a_cycle_is_followed_at_any_rate_and_never_ahead_of_its_lamps() {
             (Green, 40.0),
         ];
         watch(&mut board, fps, &cycle);
+        // At first it might be a flash that the looks keep step with.
+        let is_sure = fps > 12.5;
+        let first = if is_sure { Red } else { UnknownState };
+        assert_eq!(shown(&board, 9.9).0, first, "{fps} looks a second");
         for (t, expected, onset) in [
-            (9.9, Red, 0.0),
             (15.0, Green, 10.0),
             (22.5, Amber, 20.0),
             (24.2, Red, 23.0),
@@ -73,7 +76,7 @@ fn red_after_green_without_amber_is_unknown_until_it_has_lasted() {
 #[test]
 fn a_flicker_to_green_makes_red_begin_anew_when_it_has_settled() {
     let mut board = board();
-    watch(&mut board, 10.0, &[(Red, 10.0), (Green, 10.9), (Red, 20.0)]);
+    watch(&mut board, 20.0, &[(Red, 10.0), (Green, 10.9), (Red, 20.0)]);
     assert_eq!(shown(&board, 9.9).0, Red);
     assert_eq!(shown(&board, 10.8).0, Green);
     assert_eq!(shown(&board, 11.9).0, UnknownState);
@@ -97,67 +100,19 @@ fn after_a_phase_out_of_sight_any_phase_may_follow_from_when_it_is_seen() {
 }
 
 #[test]
-fn flashing_has_a_word_of_its_own() {
-    for (lamp, expected) in [(Amber, FlashingAmber), (Red, FlashingRed)] {
-        let mut board = board();
-        let phases: Vec<_> = (0..20)
-            .map(|half| {
-                let state = if half % 2 == 0 { lamp } else { Dark };
-                (state, f64::from(half + 1) * 0.5)
-            })
-            .collect();
-        watch(&mut board, 10.0, &phases);
-        assert_eq!(shown(&board, 5.0), (expected, 1.5));
-        assert_eq!(shown(&board, 9.9), (expected, 1.5));
-    }
-}
-
-#[test]
-fn when_flashing_ends_the_steady_light_began_with_its_last_flash() {
-    let mut board = board();
-    let mut phases: Vec<_> = (0..10)
-        .map(|half| {
-            let state = if half % 2 == 0 { Dark } else { Amber };
-            (state, f64::from(half + 1) * 0.5)
-        })
-        .collect();
-    phases.extend([(Amber, 8.0), (Red, 14.0)]);
-    watch(&mut board, 10.0, &phases);
-    assert_eq!(shown(&board, 4.0).0, FlashingAmber);
-    assert_eq!(shown(&board, 7.0).0, Amber);
-    assert_eq!(shown(&board, 10.0).0, Red);
-}
-
-/// By night an unlit lamp is a black spot, which is read as dark without confidence.
-#[test]
-fn flashing_is_found_by_night_as_well() {
-    let mut board = board();
-    for tick in 0..100 {
-        let t = f64::from(tick) / 10.0;
-        if (tick / 5) % 2 == 0 {
-            look(&mut board, t, Red, 0.9);
-        } else {
-            look(&mut board, t, Dark, 0.2);
-        }
-        assert_ne!(shown(&board, t).0, Red, "at {t}");
-    }
-    assert_eq!(shown(&board, 9.9).0, FlashingRed);
-}
-
-#[test]
 fn a_confident_look_outweighs_doubtful_ones() {
     let mut board = board();
     // A reflection is read as green with little confidence, every other look.
-    for tick in 0..40 {
-        let t = f64::from(tick) / 10.0;
+    for tick in 0..80 {
+        let t = f64::from(tick) / 20.0;
         if tick % 2 == 0 {
             look(&mut board, t, Green, 0.62);
         } else {
             look(&mut board, t, Red, 1.0);
         }
     }
-    assert_eq!(shown(&board, 3.9).0, Red);
-    assert_eq!(shown(&board, 3.8).0, UnknownState, "while green is seen");
+    assert_eq!(shown(&board, 3.95).0, Red);
+    assert_eq!(shown(&board, 3.9).0, UnknownState, "while green is seen");
 }
 
 /// A look that cannot be read does not say that the green before it was noise.
@@ -166,14 +121,14 @@ fn an_unreadable_look_does_not_take_green_back() {
     let mut board = board();
     watch(
         &mut board,
-        10.0,
-        &[(Red, 5.0), (Green, 5.1), (UnknownState, 5.4)],
+        20.0,
+        &[(Red, 5.0), (Green, 5.05), (UnknownState, 5.4)],
     );
-    for t in [5.05, 5.15, 5.25, 5.35] {
+    for t in [5.02, 5.15, 5.25, 5.35] {
         assert_eq!(shown(&board, t).0, UnknownState, "at {t}");
     }
     look(&mut board, 5.4, Red, 0.9);
-    assert_eq!(shown(&board, 5.4), (Red, 0.1));
+    assert_eq!(shown(&board, 5.4), (Red, 0.05));
 }
 
 #[test]
@@ -195,7 +150,7 @@ fn each_source_goes_stale_in_its_own_time() {
     let mut config = config();
     config.stale_after.lamp = Seconds(3.0);
     let mut board = SignalBoard::new(&[config]);
-    watch(&mut board, 10.0, &[(Red, 5.0)]);
+    watch(&mut board, 20.0, &[(Red, 5.0)]);
     for tick in 0..50 {
         say(&mut board, FromMqtt, f64::from(tick) / 10.0, Red);
     }
@@ -292,40 +247,7 @@ fn any_state() -> impl Strategy<Value = SignalState> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
-    /// Whatever flashes, at whatever rate it is looked at, is never steady red.
-    #[test]
-    fn flashing_is_never_red(
-        hertz in 0.5_f64..2.0,
-        duty in 0.35_f64..0.65,
-        fps in 5.0_f64..30.0,
-        offset in 0.0_f64..2.0,
-        by_night in any::<bool>(),
-        jitter in prop::collection::vec(-0.3_f64..0.3, 400),
-    ) {
-        let mut board = board();
-        let mut flashing = 0;
-        let looks: u32 = 300;
-        for (tick, jitter) in (0..looks).zip(&jitter) {
-            let t = (f64::from(tick) + 0.5 + jitter) / fps;
-            let is_lit = ((t + offset) * hertz).fract() < duty;
-            let confidence = if !is_lit && by_night { 0.2 } else { 0.9 };
-            look(&mut board, t, if is_lit { Red } else { Dark }, confidence);
-            let state = shown(&board, t).0;
-            prop_assert!(
-                matches!(state, FlashingRed | UnknownState),
-                "{:?} at {}", state, t
-            );
-            if t > 6.0 {
-                flashing += u32::from(state == FlashingRed);
-            }
-        }
-        let late = f64::from(looks) - 6.0 * fps;
-        if fps > 10.0 && late > 60.0 {
-            prop_assert!(f64::from(flashing) > 0.8 * late, "{} of {}", flashing, late);
-        }
-    }
+    #![proptest_config(at_least(512))]
 
     /// One look in ten is misread as anything: green is never called red once it
     /// has lasted for a second, and no red is older than it is.
