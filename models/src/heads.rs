@@ -1,4 +1,4 @@
-//! Heads: from a network's numbers to detections.
+//! Heads: from a network's numbers to what is in the picture.
 //!
 //! Each head is a file here: which tensors it reads, which shapes they must
 //! have, and the formula of its authors. What all have in common is around
@@ -6,23 +6,69 @@
 //! doubles.
 //!
 //! A head trusts no number. A tensor of the wrong shape is an error that names
-//! both shapes; a score or an edge that is not finite is passed over, because
-//! one broken number in a picture is no reason to go blind.
+//! both shapes; an answer with a number that is not finite is passed over and
+//! counted, because one broken number in a picture is no reason to go blind; and
+//! when there is no other answer left, that is an error, because a camera that
+//! is blind must say so. No answer of a head depends on chance: all are sorted,
+//! equals by place.
+//!
+//! Five kinds of answers: [`detections`] (boxes; [`decode`] without the count),
+//! [`faces`], [`labels`], [`text_regions`] and [`text`].
 
 pub mod yolox;
 
 pub mod nanodet_plus;
 
+pub mod picodet;
+
 pub mod centernet;
+
+pub mod fastestdet;
+
+pub mod ssd;
+
+pub mod yolov5;
+
+pub mod yolov8;
+
+pub mod yolo_end_to_end;
+
+pub mod rtdetr;
+
+pub mod yunet;
+
+pub mod classifier;
+
+pub mod text_regions;
+
+pub mod ctc;
+
+mod answers;
+
+mod distances;
+
+mod error;
 
 mod grid;
 
-use protocol::{Detection, ObjectClass};
-use serde::{Deserialize, Serialize};
+mod kinds;
+
+mod scores;
+
+use protocol::Detection;
 
 use crate::letterbox::Letterbox;
-use crate::manifest::{ClassMap, Input, Manifest};
+use crate::manifest::Manifest;
 use crate::nms;
+
+pub use answers::{Answers, Face, Label, Symbol, TextLine, TextRegion};
+pub use ctc::{Alphabet, AlphabetError};
+pub use error::{Answer, HeadError, Shape};
+pub use kinds::Head;
+pub use scores::Activation;
+
+use answers::{Candidate, Found, Reading};
+use kinds::check_count;
 
 /// An output of a network.
 #[derive(Clone, Copy, Debug)]
@@ -35,161 +81,167 @@ pub struct TensorView<'a> {
     pub data: &'a [f32],
 }
 
-/// Outputs that are not what the manifest says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeadError {
-    /// A tensor is not there.
-    #[error(
-        "the {head} head reads output `{wanted}`, the model has {found}; correct `head` in its manifest or install the right file"
-    )]
-    Missing {
-        /// The head's kind.
-        head: &'static str,
-        /// The name in the manifest.
-        wanted: String,
-        /// The names that are there.
-        found: String,
-    },
-    /// A tensor has other dimensions.
-    #[error(
-        "the {head} head expects output `{tensor}` to be {expected}, the model gives {found}; input size, strides, class count or the file itself differ from the manifest"
-    )]
-    Shape {
-        /// The head's kind.
-        head: &'static str,
-        /// The tensor's name.
-        tensor: String,
-        /// Dimensions by the manifest.
-        expected: Shape,
-        /// Dimensions found.
-        found: Shape,
-    },
-    /// A tensor's dimensions and its numbers do not agree.
-    #[error(
-        "output `{tensor}` claims the shape {shape} but holds {found} numbers; the runtime gave a broken tensor"
-    )]
-    Length {
-        /// The tensor's name.
-        tensor: String,
-        /// What it claims.
-        shape: Shape,
-        /// How many numbers there are.
-        found: usize,
-    },
-}
-
-/// Dimensions of a tensor, printed as `[1, 3, 416, 416]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape(pub Vec<i64>);
-
-impl Shape {
-    fn of(sizes: &[usize]) -> Self {
-        // A manifest's sizes are far below; saturating keeps this total.
-        Self(
-            sizes
-                .iter()
-                .map(|size| i64::try_from(*size).unwrap_or(i64::MAX))
-                .collect(),
-        )
-    }
-}
-
-impl core::fmt::Display for Shape {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-/// Which formula turns outputs into boxes, with its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Head {
-    /// YOLOX (Ge et al. 2021).
-    Yolox(yolox::Yolox),
-    /// NanoDet-Plus (RangiLyu 2021), generalised focal loss.
-    NanodetPlus(nanodet_plus::NanodetPlus),
-    /// CenterNet (Zhou et al. 2019) with distances to the four edges.
-    Centernet(centernet::Centernet),
-}
-
-impl Head {
-    /// The kind, as written in manifests.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Yolox(_) => "yolox",
-            Self::NanodetPlus(_) => "nanodet_plus",
-            Self::Centernet(_) => "centernet",
-        }
-    }
-
-    /// The outputs that it reads, each with the dimensions that it must have.
-    pub fn expected(&self, input: &Input, classes: &ClassMap) -> Vec<(&str, Shape)> {
-        match self {
-            Self::Yolox(head) => head.expected(input, classes),
-            Self::NanodetPlus(head) => head.expected(input, classes),
-            Self::Centernet(head) => head.expected(input, classes),
-        }
-    }
-
-    /// Checks the parameters; the text says what is wrong.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Yolox(head) => grid::check_strides(&head.strides),
-            Self::NanodetPlus(head) => head.check(),
-            Self::Centernet(head) => grid::check_strides(&[head.stride]),
-        }
-    }
-}
-
-/// What a head needs to know besides its tensors.
-struct Reading<'a> {
-    input: &'a Input,
-    classes: &'a ClassMap,
-    /// Answers below this are not made.
-    low: f32,
-}
-
-/// An answer in the input's pixels, before anything is known of the picture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Candidate {
-    class: ObjectClass,
-    score: f32,
-    /// Left, top, right, bottom.
-    edges: [f32; 4],
-}
-
-/// Reads a network's outputs: everything at or above `thresholds.low`, in
-/// fractions of the picture that `letterbox` was planned for, best first.
+/// [`detections`] without the count of what was broken.
 pub fn decode(
     manifest: &Manifest,
     letterbox: &Letterbox,
     outputs: &[TensorView<'_>],
 ) -> Result<Vec<Detection>, HeadError> {
+    detections(manifest, letterbox, outputs).map(|answers| answers.found)
+}
+
+/// Boxes: everything at or above `thresholds.low`, in fractions of the picture
+/// that `letterbox` was planned for, best first, at most [`nms::MAX_CANDIDATES`].
+pub fn detections(
+    manifest: &Manifest,
+    letterbox: &Letterbox,
+    outputs: &[TensorView<'_>],
+) -> Result<Answers<Detection>, HeadError> {
+    expect(manifest, &[Answer::Detections, Answer::Faces])?;
     let tensors = select(manifest, outputs)?;
-    #[allow(clippy::cast_possible_truncation)] // scores are f32
-    let low = manifest.thresholds.low as f32;
-    let reading = Reading {
-        input: &manifest.input,
-        classes: &manifest.classes,
-        low,
+    let found = manifest.head.candidates(&reading(manifest), &tensors);
+    Ok(placed(manifest, letterbox, found)?.map(|(detection, _)| detection))
+}
+
+/// Faces with their five points, as [`detections`].
+pub fn faces(
+    manifest: &Manifest,
+    letterbox: &Letterbox,
+    outputs: &[TensorView<'_>],
+) -> Result<Answers<Face>, HeadError> {
+    let Head::Yunet(head) = &manifest.head else {
+        return Err(expect(manifest, &[Answer::Faces]).expect_err("only one head reads faces"));
     };
-    let candidates = match (&manifest.head, tensors.as_slice()) {
-        (Head::Yolox(head), [output]) => head.candidates(&reading, output),
-        (Head::NanodetPlus(head), [output]) => head.candidates(&reading, output),
-        (Head::Centernet(head), [heatmap, ltrb]) => head.candidates(&reading, heatmap, ltrb),
-        _ => unreachable!("`select` returns as many tensors as the head expects"),
-    };
-    let seen = candidates
+    let tensors = select(manifest, outputs)?;
+    let found = head.candidates(&reading(manifest), &tensors);
+    let Answers { found, mut broken } = placed(manifest, letterbox, found)?;
+    let found = found
         .into_iter()
-        .filter_map(|candidate| {
-            Some(Detection {
-                class: candidate.class,
-                score: f64::from(candidate.score),
-                bounds: letterbox.to_picture(candidate.edges)?,
+        .filter_map(|(detection, row)| {
+            let landmarks = head.landmarks((&manifest.input, letterbox), &tensors, row);
+            broken += usize::from(landmarks.is_none());
+            Some(Face {
+                class: detection.class,
+                score: detection.score,
+                bounds: detection.bounds,
+                landmarks: landmarks?,
             })
         })
         .collect();
-    Ok(nms::suppress(seen, manifest.thresholds.nms))
+    Ok(Answers { found, broken })
+}
+
+/// Classes of the whole input at or above `thresholds.low`, best first.
+pub fn labels(
+    manifest: &Manifest,
+    outputs: &[TensorView<'_>],
+) -> Result<Answers<Label>, HeadError> {
+    let Head::Classifier(head) = &manifest.head else {
+        return Err(expect(manifest, &[Answer::Labels]).expect_err("only one head reads labels"));
+    };
+    let tensors = select(manifest, outputs)?;
+    let answers = head.read(&reading(manifest), &tensors);
+    all_broken(manifest, answers.broken, manifest.classes.count())?;
+    Ok(answers)
+}
+
+/// Places of text with a score at or above `thresholds.low`, best first.
+pub fn text_regions(
+    manifest: &Manifest,
+    letterbox: &Letterbox,
+    outputs: &[TensorView<'_>],
+) -> Result<Answers<TextRegion>, HeadError> {
+    let Head::TextRegions(head) = &manifest.head else {
+        return Err(
+            expect(manifest, &[Answer::TextRegions]).expect_err("only one head reads these")
+        );
+    };
+    let tensors = select(manifest, outputs)?;
+    let answers = head.read(&reading(manifest), letterbox, &tensors);
+    all_broken(manifest, answers.broken, tensors[0].len())?;
+    Ok(answers)
+}
+
+/// The line of text in the input; no symbols when its mean confidence is below
+/// `thresholds.low` or a column of it is broken.
+pub fn text(
+    manifest: &Manifest,
+    alphabet: &Alphabet,
+    outputs: &[TensorView<'_>],
+) -> Result<TextLine, HeadError> {
+    let Head::Ctc(head) = &manifest.head else {
+        return Err(expect(manifest, &[Answer::Text]).expect_err("only one head reads text"));
+    };
+    let tensors = select(manifest, outputs)?;
+    let (line, columns) = head.read(&reading(manifest), alphabet, &tensors);
+    all_broken(manifest, line.broken, columns)?;
+    Ok(line)
+}
+
+fn reading(manifest: &Manifest) -> Reading<'_> {
+    #[allow(clippy::cast_possible_truncation)] // scores are f32
+    let low = manifest.thresholds.low as f32;
+    Reading {
+        input: &manifest.input,
+        classes: &manifest.classes,
+        low,
+    }
+}
+
+/// Candidates in the picture, doubles suppressed, each with its row in the tensors.
+fn placed(
+    manifest: &Manifest,
+    letterbox: &Letterbox,
+    found: Found,
+) -> Result<Answers<(Detection, usize)>, HeadError> {
+    all_broken(manifest, found.broken, found.total)?;
+    let placed = found
+        .candidates
+        .into_iter()
+        .filter_map(
+            |Candidate {
+                 class,
+                 score,
+                 edges,
+                 row,
+             }| {
+                let detection = Detection {
+                    class,
+                    score: f64::from(score),
+                    bounds: letterbox.to_picture(edges)?,
+                };
+                Some((detection, row))
+            },
+        )
+        .collect();
+    Ok(Answers {
+        found: nms::suppress_by(placed, manifest.thresholds.nms, |(detection, _)| detection),
+        broken: found.broken,
+    })
+}
+
+/// A network whose every answer is broken is blind.
+fn all_broken(manifest: &Manifest, broken: usize, total: usize) -> Result<(), HeadError> {
+    if total > 0 && broken >= total {
+        return Err(HeadError::NoNumbers {
+            head: manifest.head.kind(),
+            count: total,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a question that the head cannot answer.
+fn expect(manifest: &Manifest, asked: &[Answer]) -> Result<(), HeadError> {
+    let reads = manifest.head.answer();
+    if asked.contains(&reads) {
+        return Ok(());
+    }
+    Err(HeadError::Kind {
+        head: manifest.head.kind(),
+        reads,
+        asked: asked[0],
+    })
 }
 
 /// The data of each tensor that the head expects, in its order, shapes checked.
@@ -243,36 +295,4 @@ pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     } else {
         quoted.join(", ")
     }
-}
-
-/// The largest of `scores`, passing over NaN; `-inf` for none.
-///
-/// Eight running maxima, because one would make every comparison wait for the
-/// last and keep the compiler from using vector instructions.
-fn peak(scores: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    let (chunks, rest) = scores.as_chunks::<8>();
-    let mut maxima = [f32::NEG_INFINITY; 8];
-    for chunk in chunks {
-        for (maximum, score) in maxima.iter_mut().zip(chunk) {
-            *maximum = larger(*maximum, *score);
-        }
-    }
-    maxima
-        .into_iter()
-        .chain(rest.iter().copied())
-        .fold(f32::NEG_INFINITY, larger)
-}
-
-/// The best class and its score: the first of equals, NaN passed over.
-fn best_class(scores: &[f32]) -> Option<(usize, f32)> {
-    let highest = peak(scores);
-    let number = scores.iter().position(|score| *score == highest)?;
-    Some((number, highest))
-}
-
-/// A score that may be published: finite, at least `low`, at most 1.
-fn accepted(score: f32, low: f32) -> Option<f32> {
-    // Written so that NaN fails. Rounding in the network may exceed 1 by a hair.
-    (score.is_finite() && score >= low).then(|| score.min(1.0))
 }

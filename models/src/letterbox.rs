@@ -16,7 +16,7 @@ mod colours;
 
 mod sampling;
 
-use protocol::NormBox;
+use protocol::{NormBox, Point};
 
 use crate::manifest::{Fit, Input, Layout};
 use crate::picture::{self, I420View, PictureError};
@@ -156,6 +156,16 @@ impl Letterbox {
         let touches =
             bounds.x < 1.0 && bounds.y < 1.0 && bounds.right() > 0.0 && bounds.bottom() > 0.0;
         (bounds.width > 0.0 && bounds.height > 0.0 && touches).then_some(bounds)
+    }
+
+    /// From a point in the input's pixels to fractions of the picture, held
+    /// within one picture's size of the picture.
+    pub fn point_to_picture(&self, [x, y]: [f32; 2]) -> Point {
+        let (width, height) = (self.content.width as f64, self.content.height as f64);
+        Point {
+            x: ((f64::from(x) - self.content.x as f64) / width).clamp(-1.0, 2.0),
+            y: ((f64::from(y) - self.content.y as f64) / height).clamp(-1.0, 2.0),
+        }
     }
 
     /// From fractions of the picture to the input's pixels (left, top, right, bottom).

@@ -4,7 +4,7 @@
 //! it is called and hashes to, under which licence, which pixels it wants and
 //! what its numbers mean. Whoever runs the file (ONNX Runtime, in
 //! `edge-inference`) fills its input with a [`Letterbox`], and hands its output
-//! to [`decode`], which answers in the program's own words and in fractions of
+//! to [`heads`], which answer in the program's own words and in fractions of
 //! the picture.
 //!
 //! Pure: no runtime, no files, no clock. So a head is tested on a saved tensor,

@@ -10,7 +10,7 @@ use protocol::id::ModelId;
 use protocol::{Digest, ObjectClass};
 use serde::{Deserialize, Serialize};
 
-use crate::heads::Head;
+use crate::heads::{Answer, Head};
 use crate::licence::{self, Verdict};
 
 /// A manifest that cannot be used, and what to change in it.
@@ -91,7 +91,8 @@ pub struct Manifest {
     pub input: Input,
     /// What comes out.
     pub head: Head,
-    /// What its class numbers mean.
+    /// What its class numbers mean; left out by networks that know no classes.
+    #[serde(default, skip_serializing_if = "ClassMap::is_empty")]
     pub classes: ClassMap,
     /// Which of its answers count.
     pub thresholds: Thresholds,
@@ -103,6 +104,27 @@ pub struct Manifest {
 pub enum Task {
     /// Road users and things in a whole picture.
     Detection,
+    /// Faces, to be made unrecognisable.
+    Faces,
+    /// What kind a thing or a picture is.
+    Classification,
+    /// Where in a picture something is written.
+    TextDetection,
+    /// What is written in a line.
+    TextRecognition,
+}
+
+impl Task {
+    /// What a head for it must answer.
+    const fn answer(self) -> Answer {
+        match self {
+            Self::Detection => Answer::Detections,
+            Self::Faces => Answer::Faces,
+            Self::Classification => Answer::Labels,
+            Self::TextDetection => Answer::TextRegions,
+            Self::TextRecognition => Answer::Text,
+        }
+    }
 }
 
 /// The tensor that goes in, and how a picture becomes it.
@@ -173,7 +195,8 @@ pub struct Thresholds {
     pub low: f64,
     /// From here on a detection may begin a track.
     pub high: f64,
-    /// Of two of one class that overlap (intersection over union) more than this, the better stays.
+    /// Of two of one class that overlap (intersection over union) more than this, the better stays;
+    /// 1: both, for networks that give no doubles, and for answers that are no boxes.
     pub nms: f64,
 }
 
@@ -181,7 +204,7 @@ pub struct Thresholds {
 ///
 /// In TOML a table: `count`, and for each word the numbers that mean it.
 /// Numbers that no word names are dropped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenClassMap", into = "WrittenClassMap")]
 pub struct ClassMap {
     words: Vec<Option<ObjectClass>>,
@@ -198,6 +221,11 @@ impl ClassMap {
     /// How many classes the network tells apart, dropped ones included.
     pub fn count(&self) -> usize {
         self.words.len()
+    }
+
+    /// Whether the network knows no classes.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
     }
 
     /// The word for a class number; `None` when it is dropped.
@@ -346,8 +374,18 @@ impl Manifest {
         }
         self.input.check()?;
         self.thresholds.check()?;
+        let (wanted, reads) = (self.task.answer(), self.head.answer());
+        if wanted != reads {
+            return Err(ManifestError::value(
+                "task",
+                format!(
+                    "it asks for {wanted}, but head `{}` reads {reads}; one of them is wrong",
+                    self.head.kind()
+                ),
+            ));
+        }
         self.head
-            .check()
+            .check(&self.classes)
             .map_err(|message| ManifestError::value("head", message))
     }
 }

@@ -26,17 +26,29 @@ pub(crate) fn canonical_order(a: &Detection, b: &Detection) -> Ordering {
 
 /// Keeps, best first, every detection that no better one of its class overlaps
 /// by more than `max_iou` (intersection over union, 0 to 1).
-pub fn suppress(mut candidates: Vec<Detection>, max_iou: f64) -> Vec<Detection> {
+pub fn suppress(candidates: Vec<Detection>, max_iou: f64) -> Vec<Detection> {
+    suppress_by(candidates, max_iou, |detection| detection)
+}
+
+/// [`suppress`] for answers that are more than a detection.
+pub(crate) fn suppress_by<T>(
+    mut candidates: Vec<T>,
+    max_iou: f64,
+    of: impl Fn(&T) -> &Detection,
+) -> Vec<T> {
+    let order = |a: &T, b: &T| canonical_order(of(a), of(b));
     if candidates.len() > MAX_CANDIDATES {
-        candidates.select_nth_unstable_by(MAX_CANDIDATES, canonical_order);
+        candidates.select_nth_unstable_by(MAX_CANDIDATES, order);
         candidates.truncate(MAX_CANDIDATES);
     }
-    candidates.sort_unstable_by(canonical_order);
-    let mut kept: Vec<Detection> = Vec::new();
+    candidates.sort_unstable_by(order);
+    let mut kept: Vec<T> = Vec::new();
     for candidate in candidates {
-        let is_known = kept.iter().any(|better| {
-            better.class == candidate.class && better.bounds.iou(&candidate.bounds) > max_iou
-        });
+        let (class, bounds) = (of(&candidate).class, of(&candidate).bounds);
+        let is_known = kept
+            .iter()
+            .map(&of)
+            .any(|better| better.class == class && better.bounds.iou(&bounds) > max_iou);
         if !is_known {
             kept.push(candidate);
         }

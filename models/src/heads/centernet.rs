@@ -9,7 +9,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Reading, Shape, accepted, peak};
+use super::Shape;
+use super::answers::{Best, Found, Reading, accepted};
+use super::scores::peak;
 use crate::manifest::{ClassMap, Input};
 
 /// Parameters.
@@ -42,21 +44,22 @@ impl Centernet {
         ]
     }
 
-    pub(super) fn candidates(
-        &self,
-        reading: &Reading<'_>,
-        heatmap: &[f32],
-        ltrb: &[f32],
-    ) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, reading: &Reading<'_>, tensors: &[&[f32]]) -> Found {
+        let (heatmap, ltrb) = (tensors[0], tensors[1]);
         let (columns, rows) = self.cells(reading.input);
         let cells = columns * rows;
         let stride = self.stride as f32;
-        let mut candidates = Vec::new();
+        let mut found = Found::default();
         for (number, class) in reading.classes.named() {
             let map = &heatmap[number * cells..][..cells];
+            found.total += cells;
             for (row, line) in map.chunks_exact(columns).enumerate() {
+                let peak = peak(line);
+                if !peak.is_sound {
+                    found.broken += line.iter().filter(|heat| !heat.is_finite()).count();
+                }
                 // Nearly every line ends here.
-                if peak(line) < reading.low {
+                if peak.highest < reading.low {
                     continue;
                 }
                 for (column, heat) in line.iter().enumerate() {
@@ -75,15 +78,11 @@ impl Centernet {
                         x + distance(2),
                         y + distance(3),
                     ];
-                    candidates.push(Candidate {
-                        class,
-                        score,
-                        edges,
-                    });
+                    found.take(Best { class, score }, edges, cell);
                 }
             }
         }
-        candidates
+        found
     }
 }
 

@@ -1,6 +1,7 @@
 //! The grid of anchor points that dense heads answer for: one per cell of each
 //! stride, rows of y, then x, finest stride first.
 
+use super::Shape;
 use crate::manifest::Input;
 
 /// A cell: column and row on its grid, and the grid's pitch in pixels.
@@ -37,6 +38,37 @@ pub(super) fn anchors(input: &Input, strides: &[u32]) -> impl Iterator<Item = An
             })
         })
     })
+}
+
+/// Outputs of which each holds one stride's cells, `row` numbers per cell.
+pub(super) fn per_stride<'a>(
+    input: &Input,
+    strides: &[u32],
+    names: &'a [String],
+    row: usize,
+) -> Vec<(&'a str, Shape)> {
+    names
+        .iter()
+        .zip(strides)
+        .map(|(name, stride)| {
+            let shape = Shape::of(&[1, count(input, &[*stride]), row]);
+            (name.as_str(), shape)
+        })
+        .collect()
+}
+
+/// Refuses lists of outputs that are not one per stride.
+pub(super) fn check_outputs(strides: &[u32], lists: &[(&str, &[String])]) -> Result<(), String> {
+    for (key, names) in lists {
+        if names.len() != strides.len() {
+            return Err(format!(
+                "{key} names {} outputs for {} strides; write one for each stride, in the same order",
+                names.len(),
+                strides.len()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses strides that no network has, before they become a division by zero.

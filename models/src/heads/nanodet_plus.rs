@@ -1,13 +1,13 @@
 //! NanoDet-Plus (RangiLyu/nanodet, 2021).
 //!
 //! One tensor `[1, anchors, classes + 4 · bins]`. A row is class scores (sigmoid
-//! applied) and, for each edge of left, top, right, bottom, the logits of a
-//! distribution over distances 0, 1, … bins − 1 in strides (Li et al.,
-//! "Generalized Focal Loss", arXiv:2006.04388); its mean is the distance.
+//! applied) and, for each edge of left, top, right, bottom, the logits of its
+//! distance from the corner of the anchor's cell, in strides.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Reading, Shape, accepted, best_class, grid, peak};
+use super::answers::{Found, Reading};
+use super::{Shape, distances, grid};
 use crate::manifest::{ClassMap, Input};
 
 /// Parameters.
@@ -25,10 +25,7 @@ pub struct NanodetPlus {
 impl NanodetPlus {
     pub(super) fn check(&self) -> Result<(), String> {
         grid::check_strides(&self.strides)?;
-        if !(2..=64).contains(&self.bins) {
-            return Err(format!("bins is {}; it must be 2 to 64", self.bins));
-        }
-        Ok(())
+        distances::check_bins(self.bins)
     }
 
     pub(super) fn expected(&self, input: &Input, classes: &ClassMap) -> Vec<(&str, Shape)> {
@@ -39,46 +36,20 @@ impl NanodetPlus {
         )]
     }
 
-    pub(super) fn candidates(&self, reading: &Reading<'_>, output: &[f32]) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, reading: &Reading<'_>, tensors: &[&[f32]]) -> Found {
         let (classes, bins) = (reading.classes.count(), self.bins as usize);
-        grid::anchors(reading.input, &self.strides)
-            .zip(output.chunks_exact(classes + 4 * bins))
-            .filter_map(|(anchor, row)| {
-                let (scores, logits) = row.split_at(classes);
-                // There is no objectness to go by, so this runs for every anchor.
-                if peak(scores) < reading.low {
-                    return None;
-                }
-                let (number, score) = best_class(scores)?;
-                let score = accepted(score, reading.low)?;
-                let class = reading.classes.word(number)?;
-                let (x, y) = (anchor.column * anchor.stride, anchor.row * anchor.stride);
-                let distance = |edge: usize| mean(&logits[edge * bins..][..bins]) * anchor.stride;
-                let edges = [
-                    x - distance(0),
-                    y - distance(1),
-                    x + distance(2),
-                    y + distance(3),
-                ];
-                Some(Candidate {
-                    class,
-                    score,
-                    edges,
-                })
-            })
-            .collect()
+        let mut found = Found::default();
+        let rows = tensors[0].chunks_exact(classes + 4 * bins).enumerate();
+        for (anchor, (number, row)) in grid::anchors(reading.input, &self.strides).zip(rows) {
+            found.total += 1;
+            let (scores, logits) = row.split_at(classes);
+            // There is no objectness to go by, so this runs for every anchor.
+            if let Some(best) = found.best(reading, scores, |score| score) {
+                let centre = (anchor.column * anchor.stride, anchor.row * anchor.stride);
+                let edges = distances::edges(centre, logits, bins, anchor.stride);
+                found.take(best, edges, number);
+            }
+        }
+        found
     }
-}
-
-/// The mean of 0, 1, 2 … under the softmax of `logits`; NaN when that has none.
-fn mean(logits: &[f32]) -> f32 {
-    // Softmax does not change when all logits move together; at most 0 none overflows.
-    let highest = peak(logits);
-    let (mut total, mut weighted) = (0.0, 0.0);
-    for (bin, logit) in logits.iter().enumerate() {
-        let weight = libm::expf(logit - highest);
-        total += weight;
-        weighted += weight * bin as f32;
-    }
-    weighted / total
 }

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Reading, Shape, accepted, best_class, grid};
+use super::answers::{Found, Reading, around};
+use super::{Shape, grid};
 use crate::manifest::{ClassMap, Input};
 
 /// Parameters.
@@ -31,38 +32,29 @@ impl Yolox {
         )]
     }
 
-    pub(super) fn candidates(&self, reading: &Reading<'_>, output: &[f32]) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, reading: &Reading<'_>, tensors: &[&[f32]]) -> Found {
         let row_length = BEFORE_CLASSES + reading.classes.count();
-        grid::anchors(reading.input, &self.strides)
-            .zip(output.chunks_exact(row_length))
-            // No class score exceeds 1, so most rows end here.
-            .filter(|(_, row)| row[4] >= reading.low)
-            .filter_map(|(anchor, row)| {
-                // The best of all classes, also of those that we drop: a chair
-                // that is 10 % a person is a chair.
-                let (number, class_score) = best_class(&row[BEFORE_CLASSES..])?;
-                let score = accepted(row[4] * class_score, reading.low)?;
-                let class = reading.classes.word(number)?;
-                let (x, y) = (
-                    (row[0] + anchor.column) * anchor.stride,
-                    (row[1] + anchor.row) * anchor.stride,
-                );
-                let (half_width, half_height) = (
-                    libm::expf(row[2]) * anchor.stride / 2.0,
-                    libm::expf(row[3]) * anchor.stride / 2.0,
-                );
-                let edges = [
-                    x - half_width,
-                    y - half_height,
-                    x + half_width,
-                    y + half_height,
-                ];
-                Some(Candidate {
-                    class,
-                    score,
-                    edges,
-                })
-            })
-            .collect()
+        let mut found = Found::default();
+        let rows = tensors[0].chunks_exact(row_length).enumerate();
+        for (anchor, (number, row)) in grid::anchors(reading.input, &self.strides).zip(rows) {
+            found.total += 1;
+            let objectness = row[4];
+            if !found.is_promising(reading, objectness) {
+                continue;
+            }
+            let Some(best) =
+                found.best(reading, &row[BEFORE_CLASSES..], |class| objectness * class)
+            else {
+                continue;
+            };
+            let edges = around(
+                (row[0] + anchor.column) * anchor.stride,
+                (row[1] + anchor.row) * anchor.stride,
+                libm::expf(row[2]) * anchor.stride,
+                libm::expf(row[3]) * anchor.stride,
+            );
+            found.take(best, edges, number);
+        }
+        found
     }
 }

@@ -1,0 +1,212 @@
+//! Text by connectionist temporal classification (Graves et al. 2006), as the
+//! recognisers of PP-OCR (Du et al., arXiv:2009.09941) give it.
+//!
+//! One tensor `[1, columns, 1 + symbols]`: for each column of the input, `stride`
+//! pixels wide, the probability of "nothing here" (the blank) and of each
+//! symbol. Read greedily: the best of each column; columns of one symbol in a row
+//! are one symbol, seen in the first of them; blanks part equal neighbours.
+//!
+//! After `CTCLabelDecode` of PaddleOCR. A line in which a column holds NaN or
+//! infinity is not read at all: a number plate that lacks a digit is another
+//! man's plate.
+
+use serde::{Deserialize, Serialize};
+
+use super::answers::{Reading, Symbol, TextLine};
+use super::scores::{peak, place_of};
+use super::{Activation, Shape};
+use crate::manifest::Input;
+
+/// Parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ctc {
+    /// The output's name.
+    pub tensor: String,
+    /// Pixels of the input per column.
+    pub stride: u32,
+    /// Number of the blank.
+    #[serde(default)]
+    pub blank: u32,
+    /// What is still to be done to the numbers.
+    #[serde(default)]
+    pub activation: Activation,
+    /// What the numbers other than the blank's mean.
+    pub symbols: Symbols,
+}
+
+/// Where the symbols are written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Symbols {
+    /// Here, one character each, in the order of their numbers.
+    Written(String),
+    /// In the model file.
+    Metadata {
+        /// Key of the ONNX metadata whose text holds one symbol per line.
+        key: String,
+        /// Symbols after those of the file.
+        #[serde(default)]
+        append: Vec<String>,
+        /// How many that makes, without the blank.
+        count: u32,
+    },
+}
+
+/// The symbols of a recogniser, by number, without the blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alphabet {
+    symbols: Vec<String>,
+}
+
+/// Symbols that are not what the manifest says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AlphabetError {
+    /// The file does not have them.
+    #[error(
+        "the model has no metadata `{0}` with its symbols; correct `head.symbols` in its manifest or install the right file"
+    )]
+    Missing(String),
+    /// Another number of them.
+    #[error(
+        "the model's metadata and `append` give {found} symbols, its manifest says {expected}; correct `head.symbols` or install the right file"
+    )]
+    Count {
+        /// By the manifest.
+        expected: usize,
+        /// There.
+        found: usize,
+    },
+}
+
+/// More symbols than any script has.
+const MAX_SYMBOLS: u32 = 200_000;
+
+impl Ctc {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !(1..=64).contains(&self.stride) {
+            return Err(format!("stride is {}; it must be 1 to 64", self.stride));
+        }
+        if self.activation == Activation::Sigmoid {
+            return Err(
+                "symbols exclude each other: activation is \"none\" or \"softmax\"".to_owned(),
+            );
+        }
+        let count = self.count();
+        if count == 0 || count > MAX_SYMBOLS as usize || self.blank as usize > count {
+            return Err(format!(
+                "1 to {MAX_SYMBOLS} symbols are needed and blank must be one of their numbers or the next; there are {count}, blank is {}",
+                self.blank
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many symbols there are without the blank.
+    fn count(&self) -> usize {
+        match &self.symbols {
+            Symbols::Written(characters) => characters.chars().count(),
+            Symbols::Metadata { count, .. } => *count as usize,
+        }
+    }
+
+    /// The metadata key that [`alphabet`](Self::alphabet) needs the text of.
+    pub fn metadata_key(&self) -> Option<&str> {
+        match &self.symbols {
+            Symbols::Written(_) => None,
+            Symbols::Metadata { key, .. } => Some(key),
+        }
+    }
+
+    /// The symbols; `metadata` is the text under [`metadata_key`](Self::metadata_key) in the file.
+    pub fn alphabet(&self, metadata: Option<&str>) -> Result<Alphabet, AlphabetError> {
+        let symbols: Vec<String> = match &self.symbols {
+            Symbols::Written(characters) => characters.chars().map(String::from).collect(),
+            Symbols::Metadata { key, append, .. } => metadata
+                .ok_or_else(|| AlphabetError::Missing(key.clone()))?
+                .lines()
+                .map(str::to_owned)
+                .chain(append.iter().cloned())
+                .collect(),
+        };
+        if symbols.len() != self.count() {
+            return Err(AlphabetError::Count {
+                expected: self.count(),
+                found: symbols.len(),
+            });
+        }
+        Ok(Alphabet { symbols })
+    }
+
+    pub(super) fn expected(&self, input: &Input) -> Vec<(&str, Shape)> {
+        let columns = input.width.div_ceil(self.stride) as usize;
+        let shape = Shape::of(&[1, columns, 1 + self.count()]);
+        vec![(self.tensor.as_str(), shape)]
+    }
+
+    /// The line, and how many columns it was read from.
+    pub(super) fn read(
+        &self,
+        reading: &Reading<'_>,
+        alphabet: &Alphabet,
+        tensors: &[&[f32]],
+    ) -> (TextLine, usize) {
+        let row_length = 1 + self.count();
+        let columns = tensors[0].len() / row_length;
+        let blank = self.blank as usize;
+        let mut line = TextLine::default();
+        let mut last = blank;
+        let mut softened = Vec::new();
+        for (column, row) in tensors[0].chunks_exact(row_length).enumerate() {
+            let peak = peak(row);
+            let Some(number) = peak.is_sound.then(|| place_of(row, peak.highest)).flatten() else {
+                line.broken += 1;
+                continue;
+            };
+            if number != blank && number != last {
+                let row = if self.activation == Activation::None {
+                    row
+                } else {
+                    softened.clear();
+                    softened.extend_from_slice(row);
+                    self.activation.apply(&mut softened);
+                    &softened
+                };
+                line.symbols.push(Symbol {
+                    text: self.symbol(alphabet, number),
+                    confidence: probability(row[number]),
+                    runner_up: self
+                        .second(row, number)
+                        .map(|second| (self.symbol(alphabet, second), probability(row[second]))),
+                    position: (column as f64 + 0.5) * f64::from(self.stride)
+                        / f64::from(reading.input.width),
+                });
+            }
+            last = number;
+        }
+        if line.broken > 0 || line.confidence() < f64::from(reading.low) {
+            line.symbols.clear();
+        }
+        (line, columns)
+    }
+
+    fn symbol(&self, alphabet: &Alphabet, number: usize) -> String {
+        let place = number - usize::from(number > self.blank as usize);
+        // An alphabet of another head may be shorter.
+        alphabet.symbols.get(place).cloned().unwrap_or_default()
+    }
+
+    /// The best symbol besides `first`, which is not the blank.
+    fn second(&self, row: &[f32], first: usize) -> Option<usize> {
+        row.iter()
+            .enumerate()
+            .filter(|(number, _)| *number != first && *number != self.blank as usize)
+            // The first of equals.
+            .reduce(|best, other| if other.1 > best.1 { other } else { best })
+            .map(|(number, _)| number)
+    }
+}
+
+fn probability(score: f32) -> f64 {
+    f64::from(score.clamp(0.0, 1.0))
+}
