@@ -34,7 +34,8 @@ pub use catalogue::catalogue;
 pub use heads::{Head, HeadError, TensorView, decode};
 pub use letterbox::Letterbox;
 pub use manifest::{
-    ClassMap, Colour, Fit, Input, Layout, Manifest, ManifestError, Task, Thresholds,
+    ClassMap, Colour, ElementType, Fit, Input, Layout, Manifest, ManifestError, Shrink, Task,
+    Thresholds,
 };
-pub use picture::{ColourMatrix, ColourRange, I420View, PictureError};
+pub use picture::{ColourMatrix, ColourRange, Crop, I420View, Nv12View, PictureError, PictureView};
 pub use protocol::id::ModelId;

@@ -140,6 +140,9 @@ pub struct Input {
     /// Whether the file leaves width and height open; those above are then our choice.
     #[serde(default)]
     pub dynamic: bool,
+    /// What its numbers are.
+    #[serde(default, skip_serializing_if = "ElementType::is_f32")]
+    pub element: ElementType,
     /// Order of the dimensions.
     pub layout: Layout,
     /// Order of the channels.
@@ -150,8 +153,58 @@ pub struct Input {
     pub std: [f32; 3],
     /// How the picture is made to fit.
     pub fit: Fit,
+    /// What becomes of the pixels when it is made smaller.
+    #[serde(default, skip_serializing_if = "Shrink::is_bilinear")]
+    pub shrink: Shrink,
     /// Pixel (0 to 255, before normalising) where there is no picture.
     pub pad: [f32; 3],
+}
+
+/// What the numbers of an image tensor are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementType {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Bytes 0 to 255, for networks that normalise inside: mean 0 and std 1.
+    U8,
+}
+
+impl ElementType {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+impl core::fmt::Display for ElementType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "float32",
+            Self::U8 => "uint8",
+        })
+    }
+}
+
+/// What becomes of the pixels when a picture is made smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shrink {
+    /// Four neighbours of each point are blended, the rest is skipped, as
+    /// OpenCV's `INTER_LINEAR` does. Networks that were trained on it see what
+    /// they know; from half the size down thin things flicker.
+    #[default]
+    Bilinear,
+    /// All pixels that a point covers are averaged, as OpenCV's `INTER_AREA` does.
+    Area,
+}
+
+impl Shrink {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+    fn is_bilinear(&self) -> bool {
+        *self == Self::Bilinear
+    }
 }
 
 /// Order of an image tensor's dimensions.
@@ -434,6 +487,13 @@ impl Input {
             return Err(ManifestError::value(
                 "input.mean",
                 "mean and pad must be numbers",
+            ));
+        }
+        let is_plain = self.mean == [0.0; 3] && self.std == [1.0; 3];
+        if self.element == ElementType::U8 && !is_plain {
+            return Err(ManifestError::value(
+                "input.element",
+                "bytes go in as they are; write mean = [0, 0, 0] and std = [1, 1, 1], or element = \"f32\"",
             ));
         }
         if !self.std.iter().all(|v| v.is_finite() && *v > 0.0) {

@@ -1,8 +1,43 @@
 //! From sampled Y′CbCr to the network's normalised colours.
 
-use super::sampling::SAMPLE_UNIT;
-use crate::manifest::{Colour, Input};
+use super::taps::SAMPLE_UNIT;
+use crate::manifest::{Colour, ElementType, Input};
 use crate::picture::{ColourMatrix, ColourRange};
+
+/// A number of an input tensor.
+pub trait Element: Copy + sealed::Sealed {
+    /// What the manifest calls it.
+    const TYPE: ElementType;
+
+    /// The nearest to a normalised pixel.
+    fn nearest(value: f32) -> Self;
+}
+
+mod sealed {
+    /// No other crate has numbers that a tensor could hold.
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for u8 {}
+}
+
+impl Element for f32 {
+    const TYPE: ElementType = ElementType::F32;
+
+    #[inline]
+    fn nearest(value: f32) -> Self {
+        value
+    }
+}
+
+impl Element for u8 {
+    const TYPE: ElementType = ElementType::U8;
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 255, and it saturates
+    fn nearest(value: f32) -> Self {
+        (value + 0.5) as Self
+    }
+}
 
 /// tensor value = pixel · `scale` + `offset`
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +110,11 @@ impl Colours {
         .map(|value| value.clamp(0.0, 255.0))
     }
 
-    pub(super) fn write_planes(
+    pub(super) fn write_planes<E: Element>(
         &self,
         (luma, cb, cr): (&[i32], &[i32], &[i32]),
         channels: [Channel; 3],
-        (red, green, blue): (&mut [f32], &mut [f32], &mut [f32]),
+        (red, green, blue): (&mut [E], &mut [E], &mut [E]),
     ) {
         // Equal lengths, said once, take the bounds checks out of the loop.
         let length = luma.len();
@@ -91,22 +126,22 @@ impl Colours {
         );
         for i in 0..length {
             let colour = self.convert(luma[i], cb[i], cr[i]);
-            red[i] = colour[0] * channels[0].scale + channels[0].offset;
-            green[i] = colour[1] * channels[1].scale + channels[1].offset;
-            blue[i] = colour[2] * channels[2].scale + channels[2].offset;
+            red[i] = E::nearest(colour[0] * channels[0].scale + channels[0].offset);
+            green[i] = E::nearest(colour[1] * channels[1].scale + channels[1].offset);
+            blue[i] = E::nearest(colour[2] * channels[2].scale + channels[2].offset);
         }
     }
 
-    pub(super) fn write_pixels(
+    pub(super) fn write_pixels<E: Element>(
         &self,
         (luma, cb, cr): (&[i32], &[i32], &[i32]),
         channels: [Channel; 3],
-        pixels: &mut [[f32; 3]],
+        pixels: &mut [[E; 3]],
     ) {
         for (((pixel, y), u), v) in pixels.iter_mut().zip(luma).zip(cb).zip(cr) {
             let colour = self.convert(*y, *u, *v);
             for (channel, value) in channels.iter().zip(colour) {
-                pixel[channel.place] = value * channel.scale + channel.offset;
+                pixel[channel.place] = E::nearest(value * channel.scale + channel.offset);
             }
         }
     }
