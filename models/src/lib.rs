@@ -11,7 +11,7 @@
 //! without the network it belongs to.
 //!
 //! Reading order: [`manifest`] and [`licence`] → [`catalogue`](mod@catalogue) → [`picture`] →
-//! [`letterbox`] → [`heads`] → [`nms`].
+//! [`letterbox`] → [`heads`] → [`nms`] → [`tiles`].
 //!
 //! A new model for a known head is a new folder under `models/catalog/`; a new
 //! head is a new file under `models/src/heads/`. Nothing else changes.
@@ -29,6 +29,8 @@ pub mod letterbox;
 pub mod heads;
 
 pub mod nms;
+
+pub mod tiles;
 
 pub use catalogue::catalogue;
 pub use heads::{Head, HeadError, TensorView, decode};
