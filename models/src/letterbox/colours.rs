@@ -33,9 +33,12 @@ impl Element for u8 {
     const TYPE: ElementType = ElementType::U8;
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 255, and it saturates
+    #[allow(clippy::cast_possible_truncation)] // the low byte is what is wanted
     fn nearest(value: f32) -> Self {
-        (value + 0.5) as Self
+        // From 2²³ on floats are whole numbers, so the sum is rounded to one, and
+        // its low byte is it. A cast would saturate and look for NaN, which
+        // does not vectorise.
+        (value.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as Self
     }
 }
 
@@ -143,6 +146,27 @@ impl Colours {
             for (channel, value) in channels.iter().zip(colour) {
                 pixel[channel.place] = E::nearest(value * channel.scale + channel.offset);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Element;
+
+    #[test]
+    fn bytes_are_rounded_to_the_nearest() {
+        for (value, byte) in [
+            (-1.0, 0),
+            (0.0, 0),
+            (0.49, 0),
+            (0.51, 1),
+            (127.4, 127),
+            (127.6, 128),
+            (254.6, 255),
+            (300.0, 255),
+        ] {
+            assert_eq!(u8::nearest(value), byte, "{value}");
         }
     }
 }

@@ -66,21 +66,43 @@ pub(super) fn pick<const STEP: usize>(
     out: &mut [i32],
 ) {
     let blended = &blended[offset..];
-    if columns.taps == 2 {
-        let pairs = columns.weights.as_chunks::<2>().0;
-        for ((out, at), [first, second]) in out.iter_mut().zip(&columns.at).zip(pairs) {
-            let pair = &blended[STEP * *at as usize..][..=STEP];
-            *out = i32::from(pair[0])
-                .wrapping_mul(*first)
-                .wrapping_add(i32::from(pair[STEP]).wrapping_mul(*second));
+    // The common numbers of taps, each with a loop that the compiler unrolls.
+    match columns.taps {
+        2 => {
+            let pairs = columns.weights.as_chunks::<2>().0;
+            for ((out, at), [first, second]) in out.iter_mut().zip(&columns.at).zip(pairs) {
+                let pair = &blended[STEP * *at as usize..][..=STEP];
+                *out = i32::from(pair[0])
+                    .wrapping_mul(*first)
+                    .wrapping_add(i32::from(pair[STEP]).wrapping_mul(*second));
+            }
         }
-        return;
+        3 => sums::<STEP, 3>(columns, blended, out),
+        4 => sums::<STEP, 4>(columns, blended, out),
+        5 => sums::<STEP, 5>(columns, blended, out),
+        6 => sums::<STEP, 6>(columns, blended, out),
+        7 => sums::<STEP, 7>(columns, blended, out),
+        8 => sums::<STEP, 8>(columns, blended, out),
+        taps => {
+            let weights = columns.weights.chunks_exact(taps);
+            for ((out, at), weights) in out.iter_mut().zip(&columns.at).zip(weights) {
+                let pixels = blended[STEP * *at as usize..].iter().step_by(STEP);
+                *out = pixels.zip(weights).fold(0, |sum: i32, (pixel, weight)| {
+                    sum.wrapping_add(i32::from(*pixel).wrapping_mul(*weight))
+                });
+            }
+        }
     }
-    let weights = columns.weights.chunks_exact(columns.taps);
+}
+
+fn sums<const STEP: usize, const TAPS: usize>(columns: &Columns, blended: &[u16], out: &mut [i32]) {
+    let weights = columns.weights.as_chunks::<TAPS>().0;
     for ((out, at), weights) in out.iter_mut().zip(&columns.at).zip(weights) {
-        let pixels = blended[STEP * *at as usize..].iter().step_by(STEP);
-        *out = pixels.zip(weights).fold(0, |sum: i32, (pixel, weight)| {
-            sum.wrapping_add(i32::from(*pixel).wrapping_mul(*weight))
-        });
+        let pixels = &blended[STEP * *at as usize..][..=STEP * (TAPS - 1)];
+        let mut sum = 0_i32;
+        for (tap, weight) in weights.iter().enumerate() {
+            sum = sum.wrapping_add(i32::from(pixels[STEP * tap]).wrapping_mul(*weight));
+        }
+        *out = sum;
     }
 }
