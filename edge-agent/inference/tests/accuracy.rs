@@ -36,8 +36,14 @@ fn people_on_a_real_clip_are_found_as_well_as_published() -> Result<(), Box<dyn 
         }
     }
     let store = ModelStore::open(ModelStore::default_dirs())?;
-    // Person AP50 over the whole clip is .90 and .88; a sample scatters by a few hundredths.
-    for (model, at_least) in [("yolox-nano", 0.84), ("centernet-mb3-512", 0.82)] {
+    // Person AP50 over the whole clip is .89, .88, .91 and .72, of this sample .90,
+    // .88, .94 and .80; it scatters by a few hundredths.
+    for (model, at_least) in [
+        ("yolox-nano", 0.84),
+        ("centernet-mb3-512", 0.82),
+        ("picodet-s-416", 0.86),
+        ("fastestdet", 0.70),
+    ] {
         let Ok((manifest, file)) = store.find(&model.parse()?) else {
             println!("skipped: {model} is not installed");
             continue;
