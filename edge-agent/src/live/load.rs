@@ -23,13 +23,14 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn new(status: &CameraStatus) -> Self {
         Self {
-            looks: VecDeque::from([look(status)]),
+            looks: VecDeque::from([look(status, 0)]),
         }
     }
 
-    /// To be asked about once a second; what is wrong, if anything.
-    pub(super) fn judge(&mut self, status: &CameraStatus) -> Option<Words> {
-        let now = look(status);
+    /// To be asked about once a second; what is wrong, if anything. Pictures that
+    /// the gate passed over, `rested` so far, were not missed.
+    pub(super) fn judge(&mut self, status: &CameraStatus, rested: u64) -> Option<Words> {
+        let now = look(status, rested);
         self.looks.push_back(now);
         while self
             .looks
@@ -60,8 +61,12 @@ impl Load {
     }
 }
 
-fn look(status: &CameraStatus) -> (EventTime, u64, u64) {
-    (status.at, status.frames_received, status.frames_analysed)
+fn look(status: &CameraStatus, rested: u64) -> (EventTime, u64, u64) {
+    (
+        status.at,
+        status.frames_received,
+        status.frames_analysed + rested,
+    )
 }
 
 #[cfg(test)]
@@ -93,16 +98,17 @@ mod tests {
         }
     }
 
-    fn verdict_after_a_minute(received_fps: u64, analysed_per_10_s: u64) -> Option<Words> {
+    fn verdict_after_a_minute(
+        received_fps: u64,
+        analysed_per_10_s: u64,
+        rested_per_10_s: u64,
+    ) -> Option<Words> {
         let mut load = Load::new(&status(0, 0, 0));
         (1..=60)
             .map(|second| {
                 let analysed = second * analysed_per_10_s / 10;
-                load.judge(&status(
-                    second.cast_signed(),
-                    second * received_fps,
-                    analysed,
-                ))
+                let status = status(second.cast_signed(), second * received_fps, analysed);
+                load.judge(&status, second * rested_per_10_s / 10)
             })
             .last()
             .flatten()
@@ -118,12 +124,18 @@ mod tests {
             (1, 10, false),
             (0, 0, false),
         ] {
-            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s);
+            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s, 0);
             assert_eq!(
                 verdict.is_some(),
                 is_overload,
                 "{received_fps} {analysed_per_10_s} {verdict:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_camera_where_nothing_moves_is_not_overloaded() {
+        assert_eq!(verdict_after_a_minute(25, 7, 243), None);
+        assert!(verdict_after_a_minute(25, 7, 5).is_some());
     }
 }

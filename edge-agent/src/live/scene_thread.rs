@@ -199,7 +199,7 @@ impl Room {
             self.setup.state.set_recorder(recorder.counters());
         }
         let status = self.setup.state.status();
-        let verdict = self.load.judge(&status);
+        let verdict = self.load.judge(&status, self.setup.state.looks().rested);
         match (verdict, status.health) {
             (Some(reason), CameraHealth::Watching) => {
                 tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
@@ -254,8 +254,13 @@ impl Room {
                     changed |= self.say_watching();
                 }
             }
+            if self.frozen && matches!(input, Input::Gap(_)) {
+                // What was missed of a picture that stands still is no loss.
+                continue;
+            }
             self.handle(input, work.frame.as_ref());
         }
+        self.setup.state.set_attention(self.scene.attention());
         changed
     }
 
