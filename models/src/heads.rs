@@ -13,7 +13,7 @@
 //! equals by place.
 //!
 //! Five kinds of answers: [`detections`] (boxes; [`decode`] without the count),
-//! [`faces`], [`labels`], [`text_regions`] and [`text`].
+//! [`faces`], [`labels`], [`text_regions()`] and [`text`].
 
 pub mod yolox;
 
