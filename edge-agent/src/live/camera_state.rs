@@ -1,14 +1,15 @@
 //! What is known of one camera at any moment, shared between its threads.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use edge_core::CoverageHour;
-use edge_video::{CameraStream, StreamCounters};
+use edge_core::{CoverageHour, Input};
+use edge_video::{CameraStream, Frame, StreamCounters};
 use protocol::event::Words;
 use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{CameraId, EventTime, RuleId, TimeQuality};
 
+use super::shadow::Shadow;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::coverage::CoverageTable;
 use crate::recording::rolling::RecorderCounters;
@@ -21,6 +22,8 @@ const FPS_WINDOW_S: f64 = 10.0;
 pub(crate) struct CameraState {
     fixed: CameraStatus,
     inner: Mutex<Inner>,
+    /// A second model that is shown some of the pictures.
+    shadow: OnceLock<Arc<Shadow>>,
 }
 
 #[derive(Default)]
@@ -109,6 +112,21 @@ impl CameraState {
         Self {
             fixed,
             inner: Mutex::default(),
+            shadow: OnceLock::new(),
+        }
+    }
+
+    /// Whom the pictures of this camera are shown to as well; once.
+    pub(crate) fn set_shadow(&self, shadow: Option<Arc<Shadow>>) {
+        if let Some(shadow) = shadow {
+            self.shadow.get_or_init(|| shadow);
+        }
+    }
+
+    /// What the detector saw in a picture, for the model in its shadow.
+    pub(crate) fn show_shadow(&self, frame: &Frame, inputs: &[Input]) {
+        if let Some(shadow) = self.shadow.get() {
+            shadow.show(frame, inputs);
         }
     }
 
@@ -183,6 +201,12 @@ impl CameraState {
         inner.dropped_failed += 1;
         inner.failed_in_a_row += 1;
         inner.failed_in_a_row
+    }
+
+    /// Whether the detector has looked at frames of this camera, and not failed on the last.
+    pub(crate) fn is_seen(&self) -> bool {
+        let inner = self.lock();
+        inner.analysed > 0 && inner.failed_in_a_row == 0
     }
 
     /// A frame of a frozen picture was not shown to the rules.

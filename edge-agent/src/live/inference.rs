@@ -50,14 +50,17 @@ fn serve(detector: &mut Detector, (camera, stream, work, state): &Feed) -> bool 
         return false;
     };
     match perception::look(detector, &frame, &camera.scene) {
-        Ok(inputs) => match work.try_send(Work {
-            inputs,
-            frame: Some(frame),
-        }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => state.count_dropped_busy(),
-            Err(TrySendError::Disconnected(_)) => scene_is_gone(camera, state),
-        },
+        Ok(inputs) => {
+            state.show_shadow(&frame, &inputs);
+            match work.try_send(Work {
+                inputs,
+                frame: Some(frame),
+            }) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => state.count_dropped_busy(),
+                Err(TrySendError::Disconnected(_)) => scene_is_gone(camera, state),
+            }
+        }
         Err(error) => {
             // Once for a row of them: a model that fails does so on every frame.
             if state.count_dropped_failed() == 1 {
