@@ -18,10 +18,30 @@ mod places;
 
 mod runtime;
 
+pub mod provider;
+
+mod session;
+
+pub mod still;
+
 mod store;
+
+pub mod agreement;
+
+pub mod evaluate;
 
 mod detector;
 
-pub use detector::{Detector, DetectorError, DetectorSettings};
+pub use agreement::{Agreement, ClassAgreement};
+pub use detector::{Detector, DetectorError};
+pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};
-pub use store::{Installed, ManifestFault, ModelState, ModelStore, StoreError, Verification};
+pub use session::{DetectorSettings, Refusal};
+pub use still::Still;
+pub use store::bundle::{self, BundleError, Listing, Vouched};
+pub use store::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
+pub use store::{
+    ATTEMPTS, Action, BundleTerms, Candidate, Expected, FailedModel, HEALTHY_AFTER, Installed,
+    InstalledVersion, JournalEntry, ManifestFault, ModelState, ModelStore, OnTrial, SELF_TEST,
+    SelfTest, StartFault, StoreError, TestPicture, TrialLedger, Verification,
+};

@@ -138,6 +138,7 @@ impl Desk<'_> {
         state.count_look(took);
         match seen {
             Ok(mut inputs) => {
+                state.show_shadow(&frame, &inputs);
                 if let Some((from, to)) = chosen.unwatched {
                     let reason = GapReason::Overload;
                     inputs.insert(0, Input::Gap(Gap { from, to, reason }));
