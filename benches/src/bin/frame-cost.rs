@@ -89,8 +89,8 @@ fn infer(cli: &Cli) -> anyhow::Result<()> {
         Some(model) => store.find(model)?,
         None => store.best_detector()?,
     };
-    let settings = DetectorSettings { threads: 1 };
-    let mut detector = Detector::load(&runtime, manifest, &file, settings)?;
+    let settings = DetectorSettings::default();
+    let mut detector = Detector::load(&runtime, manifest, &file, &settings)?;
     let before = cpu_seconds(UsageWho::RUSAGE_SELF)?;
     let mut seen = 0;
     for turn in 0..cli.frames {

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         manifest.title,
         runtime.version()
     );
-    let mut detector = Detector::load(&runtime, manifest, &file, DetectorSettings::default())?;
+    let mut detector = Detector::load(&runtime, manifest, &file, &DetectorSettings::default())?;
 
     let started = Instant::now();
     let seen = detect_all(&mut detector, std::io::stdin(), step)?;

@@ -11,25 +11,13 @@ use models::heads::{Shape, names};
 use models::{HeadError, I420View, Letterbox, Manifest, ModelId, PictureError, TensorView};
 use ndarray::Array4;
 use ort::session::Session;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 use protocol::{Detection, Digest};
 
 use crate::digest;
+use crate::provider::{Placement, Provider, ProviderChoice};
 use crate::runtime::Runtime;
-
-/// How a model is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DetectorSettings {
-    /// Threads that work on one picture; 0 counts as 1.
-    pub threads: usize,
-}
-
-impl Default for DetectorSettings {
-    fn default() -> Self {
-        Self { threads: 1 }
-    }
-}
+use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
 
 /// A model that does not load, or a picture that it could not look at.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +56,17 @@ pub enum DetectorError {
         file: PathBuf,
         /// What the runtime says.
         message: String,
+    },
+    /// No provider that may compute it does.
+    #[error(
+        "model {model}: nothing computes it. {}; correct `provider` under [inference], `edge-agent models bench` tries them all",
+        refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join(". ")
+    )]
+    NoProvider {
+        /// Which.
+        model: ModelId,
+        /// Those that were tried, in order.
+        refusals: Vec<Refusal>,
     },
     /// Its input is not what the manifest says.
     #[error(
@@ -117,6 +116,9 @@ pub struct Detector {
     letterbox: Option<Letterbox>,
     /// The outputs that the head reads.
     outputs: Vec<String>,
+    provider: Provider,
+    placement: Option<Placement>,
+    refusals: Vec<Refusal>,
 }
 
 impl Detector {
@@ -126,7 +128,7 @@ impl Detector {
         runtime: &Runtime,
         manifest: Manifest,
         file: &Path,
-        settings: DetectorSettings,
+        settings: &DetectorSettings,
     ) -> Result<Self, DetectorError> {
         // Read once, so that what was checked is what runs.
         let bytes = std::fs::read(file).map_err(|source| DetectorError::Unreadable {
@@ -143,33 +145,73 @@ impl Detector {
                 found,
             });
         }
-        let session = builder(runtime, settings)
-            .and_then(|mut builder| builder.commit_from_memory(&bytes))
-            .map_err(|error| DetectorError::NotLoaded {
-                model: manifest.id.clone(),
-                file: file.to_owned(),
-                message: one_line(error.message()),
-            })?;
-        check_input(&manifest, &session)?;
+        let mut refusals = Vec::new();
+        for provider in settings.providers.candidates() {
+            let opened = match session::open(runtime, &bytes, provider, settings) {
+                Ok(opened) => opened,
+                // The plainest of all cannot read it: then it is the file.
+                Err(message) if provider == Provider::Cpu => {
+                    return Err(DetectorError::NotLoaded {
+                        model: manifest.id.clone(),
+                        file: file.to_owned(),
+                        message,
+                    });
+                }
+                Err(reason) => {
+                    refuse(&mut refusals, &settings.providers, provider, reason);
+                    continue;
+                }
+            };
+            check_input(&manifest, &opened.session)?;
+            match Self::prove(&manifest, opened, provider) {
+                Ok(mut detector) => {
+                    detector.refusals = refusals;
+                    return Ok(detector);
+                }
+                Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
+                    refuse(&mut refusals, &settings.providers, provider, message);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(DetectorError::NoProvider {
+            model: manifest.id.clone(),
+            refusals,
+        })
+    }
+
+    /// Looks once at an empty picture, and at who computed the answer.
+    fn prove(
+        manifest: &Manifest,
+        opened: Profiled,
+        provider: Provider,
+    ) -> Result<Self, DetectorError> {
         let expected = manifest.head.expected(&manifest.input, &manifest.classes);
-        let outputs = expected
+        let outputs: Vec<String> = expected
             .into_iter()
             .map(|(name, _)| name.to_owned())
             .collect();
-        let mut detector = Self {
-            input: Array4::zeros(manifest.input.shape()),
-            manifest,
+        let mut input = Array4::zeros(manifest.input.shape());
+        let empty = Letterbox::new(manifest.input.width, manifest.input.height, &manifest.input)?;
+        let mut opened = opened;
+        infer(manifest, &mut opened.session, &mut input, &outputs, &empty)?;
+        let (session, placement) = opened.end();
+        if let Some(message) = session::fallback(provider, placement.as_ref()) {
+            return Err(DetectorError::Inference {
+                model: manifest.id.clone(),
+                message,
+            });
+        }
+        Ok(Self {
+            manifest: manifest.clone(),
             session,
+            input,
             letterbox: None,
             outputs,
-        };
-        let empty = Letterbox::new(
-            detector.manifest.input.width,
-            detector.manifest.input.height,
-            &detector.manifest.input,
-        )?;
-        detector.run(&empty)?;
-        Ok(detector)
+            provider,
+            placement,
+            refusals: Vec::new(),
+        })
     }
 
     /// Everything at or above the manifest's `thresholds.low`, best first.
@@ -199,58 +241,82 @@ impl Detector {
     }
 
     /// What computes: the name of ONNX Runtime's execution provider.
-    #[allow(clippy::unused_self)] // accelerators will differ per detector
     pub fn provider(&self) -> &'static str {
-        "CPUExecutionProvider"
+        self.provider.name()
+    }
+
+    /// Who computed the first picture; none where the runtime did not say.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
+    }
+
+    /// Providers that come before this one by configuration and do not work, with the reason.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     fn run(&mut self, letterbox: &Letterbox) -> Result<Vec<Detection>, DetectorError> {
-        let Self {
-            manifest,
-            session,
-            input,
-            outputs,
-            ..
-        } = self;
-        let failed = |error: ort::Error| DetectorError::Inference {
-            model: manifest.id.clone(),
-            message: one_line(error.message()),
-        };
-        let tensor = TensorRef::from_array_view(input.view()).map_err(failed)?;
-        let values = session
-            .run(ort::inputs![manifest.input.tensor.as_str() => tensor])
-            .map_err(failed)?;
-        let mut tensors = Vec::with_capacity(outputs.len());
-        for name in outputs.iter() {
-            // A missing one is named by the head, which knows what to say.
-            if let Some(value) = values.get(name) {
-                let (shape, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
-                tensors.push(TensorView { name, shape, data });
-            }
-        }
-        models::decode(manifest, letterbox, &tensors).map_err(|source| DetectorError::Output {
-            model: manifest.id.clone(),
-            // With the names that the file has, and not only those that were asked for.
-            source: match source {
-                HeadError::Missing { head, wanted, .. } => HeadError::Missing {
-                    head,
-                    wanted,
-                    found: names(values.keys()),
-                },
-                other => other,
-            },
-        })
+        infer(
+            &self.manifest,
+            &mut self.session,
+            &mut self.input,
+            &self.outputs,
+            letterbox,
+        )
     }
 }
 
-fn builder(runtime: &Runtime, settings: DetectorSettings) -> ort::Result<SessionBuilder> {
-    let builder = Session::builder(runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(settings.threads.max(1))?
-        .with_inter_threads(1)?
-        // A waiting thread that spins takes the core from the next camera's decoder.
-        .with_intra_op_spinning(false)?;
-    Ok(builder)
+fn infer(
+    manifest: &Manifest,
+    session: &mut Session,
+    input: &mut Array4<f32>,
+    outputs: &[String],
+    letterbox: &Letterbox,
+) -> Result<Vec<Detection>, DetectorError> {
+    let failed = |error: ort::Error| DetectorError::Inference {
+        model: manifest.id.clone(),
+        message: one_line(error.message()),
+    };
+    let tensor = TensorRef::from_array_view(input.view()).map_err(failed)?;
+    let values = session
+        .run(ort::inputs![manifest.input.tensor.as_str() => tensor])
+        .map_err(failed)?;
+    let mut tensors = Vec::with_capacity(outputs.len());
+    for name in outputs {
+        // A missing one is named by the head, which knows what to say.
+        if let Some(value) = values.get(name) {
+            let (shape, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
+            tensors.push(TensorView { name, shape, data });
+        }
+    }
+    models::decode(manifest, letterbox, &tensors).map_err(|source| DetectorError::Output {
+        model: manifest.id.clone(),
+        // With the names that the file has, and not only those that were asked for.
+        source: match source {
+            HeadError::Missing { head, wanted, .. } => HeadError::Missing {
+                head,
+                wanted,
+                found: names(values.keys()),
+            },
+            other => other,
+        },
+    })
+}
+
+/// Notes a provider that does not work. It is worth a warning only where it was
+/// asked for by name, or the library was made for it.
+fn refuse(
+    refusals: &mut Vec<Refusal>,
+    choice: &ProviderChoice,
+    provider: Provider,
+    reason: String,
+) {
+    let refusal = Refusal { provider, reason };
+    match choice {
+        ProviderChoice::Listed(_) => tracing::warn!("{refusal}; the next provider is tried"),
+        ProviderChoice::Auto => tracing::info!("{refusal}; the next provider is tried"),
+    }
+    refusals.push(refusal);
 }
 
 /// The file must have the one input that the manifest describes.
@@ -305,9 +371,4 @@ fn check_input(manifest: &Manifest, session: &Session) -> Result<(), DetectorErr
         ""
     };
     Err(refuse(format!("{:?}{open}", &shape[..])))
-}
-
-/// The runtime's messages run over several lines, with its own source files' names.
-fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

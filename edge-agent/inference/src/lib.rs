@@ -18,10 +18,18 @@ mod places;
 
 mod runtime;
 
+pub mod provider;
+
+mod session;
+
 mod store;
+
+pub mod evaluate;
 
 mod detector;
 
-pub use detector::{Detector, DetectorError, DetectorSettings};
+pub use detector::{Detector, DetectorError};
+pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};
+pub use session::{DetectorSettings, Refusal};
 pub use store::{Installed, ManifestFault, ModelState, ModelStore, StoreError, Verification};

@@ -49,7 +49,7 @@ fn people_on_a_real_clip_are_found_as_well_as_published() -> Result<(), Box<dyn 
             continue;
         };
         let high = manifest.thresholds.high;
-        let mut detector = Detector::load(&runtime, manifest, &file, DetectorSettings::default())?;
+        let mut detector = Detector::load(&runtime, manifest, &file, &DetectorSettings::default())?;
         let mut decoder = match Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-i"])
             .arg(&clip)

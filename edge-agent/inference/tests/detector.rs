@@ -41,7 +41,7 @@ fn bench() -> Option<Bench> {
 
 impl Bench {
     fn load(&self, manifest: Manifest, file: &Path) -> Result<Detector, DetectorError> {
-        Detector::load(&self.runtime, manifest, file, DetectorSettings::default())
+        Detector::load(&self.runtime, manifest, file, &DetectorSettings::default())
     }
 
     #[track_caller]

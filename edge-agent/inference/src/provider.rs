@@ -1,0 +1,306 @@
+//! What computes: ONNX Runtime's execution providers, by name, asked and proved.
+//!
+//! A provider is three things that are easily taken for one: it is in the
+//! library, it starts on this machine, and it really computes the network's
+//! nodes. The runtime itself treats only the first two as errors, and those only
+//! when asked to; a network that it cannot place on the accelerator it runs on
+//! the processor without a word. So here a provider that is named must start
+//! ([`Provider::dispatch`]), and [`Placement`] reads from the runtime's own
+//! profile which provider computed which node.
+
+mod onnx;
+
+pub mod placement;
+
+pub mod probe;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
+
+pub use placement::Placement;
+pub use probe::{Probe, probe};
+
+/// A way to compute, as written in configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// NVIDIA TensorRT: an engine made for one graphics processor; the first start takes minutes.
+    TensorRt,
+    /// NVIDIA CUDA.
+    Cuda,
+    /// AMD MIGraphX.
+    MiGraphX,
+    /// AMD ROCm, up to ONNX Runtime 1.22; later ones have MIGraphX instead.
+    Rocm,
+    /// Qualcomm's neural processors.
+    Qnn,
+    /// Rockchip's neural processors.
+    Rknpu,
+    /// Intel's processors, graphics and neural processors.
+    OpenVino,
+    /// The processor. Always there.
+    Cpu,
+}
+
+impl Provider {
+    /// All, in the order in which `auto` tries them: what was made for one chip
+    /// before what is general, the processor last.
+    ///
+    /// `auto` passes over OpenVINO on a processor: it was no faster than the
+    /// runtime itself there, took four times as long to load, and 80 MiB more.
+    pub const ALL: [Self; 8] = [
+        Self::TensorRt,
+        Self::Cuda,
+        Self::MiGraphX,
+        Self::Rocm,
+        Self::Qnn,
+        Self::Rknpu,
+        Self::OpenVino,
+        Self::Cpu,
+    ];
+
+    /// The word in configuration and on the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TensorRt => "tensorrt",
+            Self::Cuda => "cuda",
+            Self::MiGraphX => "migraphx",
+            Self::Rocm => "rocm",
+            Self::Qnn => "qnn",
+            Self::Rknpu => "rknpu",
+            Self::OpenVino => "openvino",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    /// ONNX Runtime's own name, which stands in its profile and its logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TensorRt => ep::TensorRT::NAME,
+            Self::Cuda => ep::CUDA::NAME,
+            Self::MiGraphX => ep::MIGraphX::NAME,
+            Self::Rocm => ep::ROCm::NAME,
+            Self::Qnn => ep::QNN::NAME,
+            Self::Rknpu => ep::RKNPU::NAME,
+            Self::OpenVino => ep::OpenVINO::NAME,
+            Self::Cpu => ep::CPU::NAME,
+        }
+    }
+
+    /// Whether the loaded library was built with it. That says nothing of drivers.
+    pub(crate) fn is_in_library(self) -> bool {
+        match self {
+            Self::TensorRt => ep::TensorRT::is_available(),
+            Self::Cuda => ep::CUDA::is_available(),
+            Self::MiGraphX => ep::MIGraphX::is_available(),
+            Self::Rocm => ep::ROCm::is_available(),
+            Self::Qnn => ep::QNN::is_available(),
+            Self::Rknpu => ep::RKNPU::is_available(),
+            Self::OpenVino => ep::OpenVINO::is_available(),
+            Self::Cpu => Ok(true),
+        }
+        .unwrap_or(false)
+    }
+
+    /// What to install where the library does not have it.
+    pub(crate) const fn obtain(self) -> &'static str {
+        match self {
+            Self::TensorRt | Self::Cuda => {
+                "install the GPU build of ONNX Runtime (PyPI onnxruntime-gpu), NVIDIA's driver, CUDA and cuDNN (for tensorrt also TensorRT), and name its folder with `onnxruntime` under [detector]"
+            }
+            Self::MiGraphX | Self::Rocm => {
+                "install AMD's build of ONNX Runtime (onnxruntime-migraphx or -rocm) with ROCm, and name its folder with `onnxruntime` under [detector]"
+            }
+            Self::Qnn => {
+                "install the QNN build of ONNX Runtime (PyPI onnxruntime-qnn), and name its folder with `onnxruntime` under [detector]"
+            }
+            Self::Rknpu => {
+                "ONNX Runtime must be built with --use_rknpu for the board; name its folder with `onnxruntime` under [detector]"
+            }
+            Self::OpenVino => {
+                "install Intel's build of ONNX Runtime (PyPI onnxruntime-openvino), and name its folder with `onnxruntime` under [detector]"
+            }
+            Self::Cpu => "every build has it",
+        }
+    }
+
+    /// For a session; a provider that does not start is an error and no log line.
+    pub(crate) fn dispatch(
+        self,
+        threads: usize,
+        options: &ProviderOptions,
+    ) -> ExecutionProviderDispatch {
+        let number = options.device_number();
+        match self {
+            Self::TensorRt => {
+                let mut ep = ep::TensorRT::default().with_device_id(number);
+                if let Some(cache) = &options.engine_cache {
+                    let cache = cache.display().to_string();
+                    ep = ep
+                        .with_engine_cache(true)
+                        .with_engine_cache_path(&cache)
+                        .with_timing_cache(true)
+                        .with_timing_cache_path(cache);
+                }
+                ep.build()
+            }
+            Self::Cuda => ep::CUDA::default().with_device_id(number).build(),
+            Self::MiGraphX => ep::MIGraphX::default().with_device_id(number).build(),
+            Self::Rocm => ep::ROCm::default().with_device_id(number).build(),
+            Self::Qnn => match &options.device {
+                // The backend is a library of Qualcomm's: HTP is the neural processor.
+                Some(device) => ep::QNN::default().with_backend_path(device),
+                None => ep::QNN::default().with_backend_path("libQnnHtp.so"),
+            }
+            .build(),
+            Self::Rknpu => ep::RKNPU::default().build(),
+            Self::OpenVino => {
+                let device = options.device.as_deref().unwrap_or("CPU");
+                let mut ep = ep::OpenVINO::default().with_device_type(device);
+                if device == "CPU" {
+                    ep = ep.with_num_threads(threads);
+                }
+                if let Some(cache) = &options.engine_cache {
+                    ep = ep.with_cache_dir(cache.display());
+                }
+                ep.build()
+            }
+            Self::Cpu => ep::CPU::default().with_arena_allocator(true).build(),
+        }
+        .error_on_failure()
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Provider {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.word() == word)
+            .ok_or_else(|| {
+                let words: Vec<_> = Self::ALL.iter().map(|p| p.word()).collect();
+                format!(
+                    "`{word}` is no provider; there are auto, {}",
+                    words.join(", ")
+                )
+            })
+    }
+}
+
+/// Which providers may compute, first wish first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProviderChoice {
+    /// The first that the library has and that really computes; the processor if none.
+    #[default]
+    Auto,
+    /// These and no others, in this order. The processor counts only if named.
+    Listed(Vec<Provider>),
+}
+
+impl ProviderChoice {
+    /// What is to be tried, in order.
+    pub(crate) fn candidates(&self) -> Vec<Provider> {
+        match self {
+            Self::Auto => Provider::ALL
+                .into_iter()
+                .filter(|p| *p != Provider::OpenVino && p.is_in_library())
+                .collect(),
+            Self::Listed(providers) => providers.clone(),
+        }
+    }
+}
+
+/// What a provider is told besides the network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderOptions {
+    /// Which device: a number for graphics processors (`1`), OpenVINO's word
+    /// (`CPU`, `GPU`, `GPU.1`, `NPU`), QNN's backend library. The first one if left out.
+    pub device: Option<String>,
+    /// Folder in which engines made for this device are kept, so that only the
+    /// first start takes minutes (TensorRT, OpenVINO).
+    pub engine_cache: Option<PathBuf>,
+}
+
+impl ProviderOptions {
+    fn device_number(&self) -> i32 {
+        self.device
+            .as_deref()
+            .and_then(|device| device.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// What is wrong with the device for `provider`, if anything.
+    pub fn fault(&self, provider: Provider) -> Option<String> {
+        let device = self.device.as_deref()?;
+        match provider {
+            Provider::TensorRt | Provider::Cuda | Provider::MiGraphX | Provider::Rocm => {
+                match device.parse::<u16>() {
+                    Ok(_) => None,
+                    Err(_) => Some(format!(
+                        "device `{device}` is no number; {provider} counts its devices from 0"
+                    )),
+                }
+            }
+            Provider::OpenVino => {
+                let is_word = device.split([':', ',']).all(|part| {
+                    let kind = part.split('.').next().unwrap_or_default();
+                    ["CPU", "GPU", "NPU", "AUTO", "HETERO", "MULTI"].contains(&kind)
+                });
+                (!is_word).then(|| {
+                    format!(
+                        "device `{device}` is not one of OpenVINO's; write CPU, GPU, GPU.1, NPU or HETERO:NPU,GPU"
+                    )
+                })
+            }
+            Provider::Qnn | Provider::Rknpu | Provider::Cpu => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_provider_has_a_word_of_its_own_that_leads_back_to_it() {
+        for provider in Provider::ALL {
+            assert_eq!(provider.word().parse(), Ok(provider));
+            assert!(provider.name().ends_with("ExecutionProvider"), "{provider}");
+        }
+        let message = "gpu".parse::<Provider>().unwrap_err();
+        assert!(message.contains("auto, tensorrt, cuda"), "{message}");
+    }
+
+    #[test]
+    fn a_device_that_the_provider_cannot_have_is_a_fault() {
+        for (provider, device, is_fault) in [
+            (Provider::Cuda, "1", false),
+            (Provider::Cuda, "GPU", true),
+            (Provider::TensorRt, "-1", true),
+            (Provider::OpenVino, "GPU.1", false),
+            (Provider::OpenVino, "HETERO:NPU,GPU", false),
+            (Provider::OpenVino, "gpu", true),
+            (Provider::OpenVino, "1", true),
+            (Provider::Qnn, "libQnnGpu.so", false),
+        ] {
+            let options = ProviderOptions {
+                device: Some(device.to_owned()),
+                engine_cache: None,
+            };
+            assert_eq!(
+                options.fault(provider).is_some(),
+                is_fault,
+                "{provider} {device}"
+            );
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A network in the runtime, on the first provider that really computes it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+
+use crate::provider::{Placement, Provider, ProviderChoice, ProviderOptions};
+use crate::runtime::Runtime;
+
+/// How a network is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetectorSettings {
+    /// Threads that work on one picture; 0 counts as 1.
+    pub threads: usize,
+    /// What may compute.
+    pub providers: ProviderChoice,
+    /// What the provider is told.
+    pub options: ProviderOptions,
+}
+
+impl Default for DetectorSettings {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            providers: ProviderChoice::default(),
+            options: ProviderOptions::default(),
+        }
+    }
+}
+
+/// A provider that was asked for and does not do the work, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which.
+    pub provider: Provider,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.provider, self.reason)
+    }
+}
+
+/// A session that still writes down which provider computes what.
+pub(crate) struct Profiled {
+    pub(crate) session: Session,
+    provider: Provider,
+}
+
+/// Names profiles apart within the process.
+static PROFILES: AtomicU64 = AtomicU64::new(0);
+
+/// Loads a network onto `provider`; the message says what failed and what to do.
+pub(crate) fn open(
+    runtime: &Runtime,
+    network: &[u8],
+    provider: Provider,
+    settings: &DetectorSettings,
+) -> Result<Profiled, String> {
+    if !provider.is_in_library() {
+        return Err(format!(
+            "ONNX Runtime {} at {} was built without it; {}",
+            runtime.version(),
+            runtime.path().display(),
+            provider.obtain()
+        ));
+    }
+    if let Some(fault) = settings.options.fault(provider) {
+        return Err(fault);
+    }
+    if let Some(cache) = &settings.options.engine_cache {
+        std::fs::create_dir_all(cache).map_err(|error| {
+            format!(
+                "engine cache {}: {error}; correct `engine_cache` or its permissions",
+                cache.display()
+            )
+        })?;
+    }
+    let threads = settings.threads.max(1);
+    let built = || -> ort::Result<Session> {
+        let mut builder = Session::builder(runtime.environment())?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(threads)?
+            .with_inter_threads(1)?
+            // A waiting thread that spins takes the core from the next camera's decoder.
+            .with_intra_op_spinning(false)?
+            .with_execution_providers([provider.dispatch(threads, &settings.options)])?;
+        // The processor needs no proof: the runtime has nothing to fall back to.
+        if provider != Provider::Cpu {
+            let number = PROFILES.fetch_add(1, Ordering::Relaxed);
+            let name = format!("ngatu-profile-{}-{number}", std::process::id());
+            builder = builder.with_profiling(std::env::temp_dir().join(name))?;
+        }
+        builder.commit_from_memory(network)
+    };
+    match built() {
+        Ok(session) => Ok(Profiled { session, provider }),
+        Err(error) => Err(match provider {
+            Provider::Cpu => one_line(error.message()),
+            _ => format!(
+                "does not start: {}; check its driver and libraries ({})",
+                one_line(error.message()),
+                provider.obtain()
+            ),
+        }),
+    }
+}
+
+impl Profiled {
+    /// To be called after an inference: who computed it. `None` where the
+    /// runtime could not write its profile down.
+    pub(crate) fn end(mut self) -> (Session, Option<Placement>) {
+        if self.provider == Provider::Cpu {
+            return (self.session, Some(Placement::processor()));
+        }
+        let placement = self.session.end_profiling().ok().and_then(|file| {
+            let file = PathBuf::from(file);
+            let text = std::fs::read_to_string(&file).ok();
+            if let Err(error) = std::fs::remove_file(&file) {
+                tracing::debug!(file = %file.display(), %error, "a profile stays behind");
+            }
+            Placement::of_profile(&text?)
+        });
+        (self.session, placement)
+    }
+}
+
+/// Why a provider that computed `placement` is not what was asked for.
+pub(crate) fn fallback(provider: Provider, placement: Option<&Placement>) -> Option<String> {
+    let placement = placement?;
+    (!placement.is_done_by(provider)).then(|| {
+        format!(
+            "it starts, but the runtime silently computes the network elsewhere ({placement}); \
+             the network has operators that {provider} does not know, or its driver is too old: \
+             take another model or `provider = \"cpu\"`"
+        )
+    })
+}
+
+/// The runtime's messages run over several lines, with its own source files' names.
+pub(crate) fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

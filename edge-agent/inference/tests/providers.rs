@@ -1,0 +1,87 @@
+//! Providers on the real runtime: what it has is proved, what it has not is said.
+//!
+//! Needs the runtime that set-up fetches; without it these tests say so and
+//! pass. With `NGATU_ONNXRUNTIME` at a build with OpenVINO, that is tried as well.
+
+use edge_inference::{
+    Detector, DetectorSettings, ModelStore, Provider, ProviderChoice, ProviderOptions, Runtime,
+    probe,
+};
+
+fn runtime() -> Option<Runtime> {
+    match Runtime::load(None) {
+        Ok(runtime) => Some(runtime),
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_provider_is_proved_or_says_what_to_install() {
+    let Some(runtime) = runtime() else { return };
+    for provider in Provider::ALL {
+        let probe = probe(&runtime, provider, &ProviderOptions::default());
+        println!("{probe:?}");
+        match probe.outcome {
+            Ok(proof) => {
+                assert!(probe.is_in_library, "{provider}");
+                let placement = proof.placement.expect("the runtime writes a profile");
+                assert!(placement.nodes(provider) > 0, "{placement}");
+                assert!(proof.difference < 0.01);
+            }
+            Err(reason) => {
+                assert_ne!(provider, Provider::Cpu, "{reason}");
+                assert!(
+                    reason.contains("install") || reason.contains("built"),
+                    "no next step: {reason}"
+                );
+                if !probe.is_in_library {
+                    assert!(reason.contains("was built without it"), "{reason}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_provider_that_is_missing_is_passed_over_in_a_list_and_an_error_alone() {
+    let Some(runtime) = runtime() else { return };
+    let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
+    let Ok((manifest, file)) = store.best_detector() else {
+        println!("skipped: no detector is installed");
+        return;
+    };
+    let load = |providers: Vec<Provider>| {
+        let settings = DetectorSettings {
+            providers: ProviderChoice::Listed(providers),
+            ..DetectorSettings::default()
+        };
+        Detector::load(&runtime, manifest.clone(), &file, &settings)
+    };
+    // No machine has both.
+    let two = load(vec![Provider::Rknpu, Provider::Cpu]).unwrap();
+    assert_eq!(two.provider(), "CPUExecutionProvider");
+    let [refusal] = two.refusals() else {
+        panic!("{:?}", two.refusals())
+    };
+    assert_eq!(refusal.provider, Provider::Rknpu);
+    assert!(refusal.reason.contains("was built without it"), "{refusal}");
+
+    let message = load(vec![Provider::Rknpu]).unwrap_err().to_string();
+    for words in [
+        "nothing computes it",
+        "rknpu: ",
+        "`provider` under [inference]",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    let auto = Detector::load(
+        &runtime,
+        manifest.clone(),
+        &file,
+        &DetectorSettings::default(),
+    );
+    assert_eq!(auto.unwrap().provider(), "CPUExecutionProvider");
+}
