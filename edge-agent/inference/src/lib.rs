@@ -22,6 +22,8 @@ pub mod provider;
 
 mod session;
 
+pub mod still;
+
 mod store;
 
 pub mod evaluate;
@@ -32,4 +34,11 @@ pub use detector::{Detector, DetectorError};
 pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::{DetectorSettings, Refusal};
-pub use store::{Installed, ManifestFault, ModelState, ModelStore, StoreError, Verification};
+pub use still::Still;
+pub use store::bundle::{self, BundleError, Listing, Vouched};
+pub use store::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
+pub use store::{
+    ATTEMPTS, Action, BundleTerms, Candidate, Expected, FailedModel, HEALTHY_AFTER, Installed,
+    InstalledVersion, JournalEntry, ManifestFault, ModelState, ModelStore, OnTrial, SELF_TEST,
+    SelfTest, StartFault, StoreError, TestPicture, TrialLedger, Verification,
+};

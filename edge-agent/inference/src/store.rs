@@ -8,7 +8,25 @@
 //!
 //! A file counts as installed only when its SHA-256 is its manifest's.
 
+mod durable;
+
+mod fetch;
+
+mod package;
+
 mod install;
+
+pub mod signature;
+
+pub mod bundle;
+
+mod journal;
+
+mod versions;
+
+mod self_test;
+
+mod trial;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +35,14 @@ use models::{Manifest, ManifestError, ModelId, Task};
 use protocol::Digest;
 
 use crate::{digest, places};
+use bundle::BundleError;
+
+pub use journal::{Action, JournalEntry};
+pub use self_test::{Expected, SELF_TEST, SelfTest, TestPicture};
+pub use trial::{
+    ATTEMPTS, Candidate, FailedModel, HEALTHY_AFTER, OnTrial, StartFault, TrialLedger,
+};
+pub use versions::{BundleTerms, InstalledVersion};
 
 /// A list of folders, as `PATH` has it.
 const VARIABLE: &str = "NGATU_MODELS";
@@ -84,6 +110,52 @@ pub enum StoreError {
         /// What to do.
         next: String,
     },
+    /// A bundle that is not taken.
+    #[error("bundle {from}: {error}")]
+    Bundle {
+        /// File, address or folder.
+        from: String,
+        /// Why, and what to do.
+        error: BundleError,
+    },
+    /// The source of a bundle cannot be read.
+    #[error("cannot get {from}: {message}; {next}")]
+    Fetch {
+        /// File or address.
+        from: String,
+        /// What went wrong.
+        message: String,
+        /// What to do.
+        next: String,
+    },
+    /// A version that is not here.
+    #[error(
+        "model {model} has no version {version} here; there are {there}. Install its bundle, or see `edge-agent models list`"
+    )]
+    NoVersion {
+        /// Which model.
+        model: ModelId,
+        /// The version.
+        version: u64,
+        /// Those that there are.
+        there: String,
+    },
+    /// It has versions, and a loose file would not be used.
+    #[error(
+        "model {model} is installed in versions; a loose file would not be used. Make a bundle of it with `edge-agent models bundle` and install that, or give the model another name"
+    )]
+    HasVersions {
+        /// Which.
+        model: ModelId,
+    },
+    /// It was tried and does not work.
+    #[error("model {model} does not start: {reason}")]
+    DoesNotStart {
+        /// Which.
+        model: ModelId,
+        /// Why.
+        reason: String,
+    },
     /// A folder or file of the store cannot be read or written.
     #[error("{}: {source}; check its owner, permissions and free space, or set {VARIABLE} to a folder of yours", path.display())]
     Io {
@@ -142,6 +214,8 @@ pub struct ModelStore {
     folders: Vec<PathBuf>,
     /// By name; the folder's manifest before the catalogue's.
     described: BTreeMap<ModelId, Result<Manifest, ManifestFault>>,
+    /// Of models with versions: the current one, and its folder.
+    homes: BTreeMap<ModelId, (u64, PathBuf)>,
     faults: Vec<ManifestFault>,
 }
 
@@ -162,6 +236,7 @@ impl ModelStore {
                 })
                 .collect(),
             folders: Vec::new(),
+            homes: BTreeMap::new(),
             faults: Vec::new(),
         };
         // Backwards, so that an earlier folder's word is the last.
@@ -281,6 +356,9 @@ impl ModelStore {
         from: &str,
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<PathBuf, StoreError> {
+        if self.homes.contains_key(id) {
+            return Err(StoreError::HasVersions { model: id.clone() });
+        }
         install::install(self.manifest(id)?, &self.folders, from, progress)
     }
 
@@ -321,14 +399,20 @@ impl ModelStore {
                 });
             }
         };
-        let mut paths: Vec<_> = entries
-            .filter_map(|e| Some(e.ok()?.path().join("model.toml")))
-            .collect();
-        paths.sort();
-        for path in paths.into_iter().filter(|path| path.is_file()) {
-            let name = path
-                .parent()
-                .and_then(Path::file_name)
+        let mut models: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        models.sort();
+        for model in models {
+            let current = versions::current(&model);
+            let path = match &current {
+                Some((_, version)) => version.join("model.toml"),
+                None => model.join("model.toml"),
+            };
+            // A pointer to a version that is gone is a fault; a folder without either is nothing.
+            if current.is_none() && !path.is_file() {
+                continue;
+            }
+            let name = model
+                .file_name()
                 .and_then(|n| n.to_str())
                 .unwrap_or_default();
             let fault = |fault| ManifestFault {
@@ -348,6 +432,10 @@ impl ModelStore {
             }
             // A folder with a name that no model can have is a fault, but shadows nothing.
             if let Ok(id) = ModelId::new(name) {
+                match current {
+                    Some(current) => self.homes.insert(id.clone(), current),
+                    None => self.homes.remove(&id),
+                };
                 self.described.insert(id, manifest);
             }
         }
@@ -357,8 +445,15 @@ impl ModelStore {
     /// The first good file of a model; the first bad one's fault if there is no good one.
     fn look_for(&self, manifest: &Manifest) -> Result<PathBuf, StoreError> {
         let mut first_fault = None;
-        for folder in &self.folders {
-            let path = folder.join(manifest.id.as_str()).join(&manifest.file);
+        let places = match self.homes.get(&manifest.id) {
+            Some((_, version)) => vec![version.clone()],
+            None => {
+                let id = manifest.id.as_str();
+                self.folders.iter().map(|folder| folder.join(id)).collect()
+            }
+        };
+        for folder in places {
+            let path = folder.join(&manifest.file);
             if !path.is_file() {
                 continue;
             }

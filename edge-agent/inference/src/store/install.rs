@@ -1,21 +1,17 @@
 //! Taking a model in: fetch, check, and only then give it its name.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use models::Manifest;
 
-use super::{StoreError, wrong_digest, wrong_length};
+use super::{StoreError, fetch, package, wrong_digest, wrong_length};
 use crate::digest::{self, CopyError};
 
 /// Without a length in the manifest: more than any model for a box has, less
 /// than would fill its disk.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
-const CONNECT: Duration = Duration::from_secs(15);
-/// A server that sends nothing for so long will not send the rest.
-const SILENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn install(
     manifest: &Manifest,
@@ -23,14 +19,28 @@ pub(super) fn install(
     from: &str,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<PathBuf, StoreError> {
-    let (mut source, announced) = open(manifest, from)?;
+    let (source, announced) = fetch::open(from)
+        .map_err(|fault| unreachable(manifest, from, &fault.message, &fault.next))?;
+    let mut source = BufReader::with_capacity(64 * 1024, source);
+    let is_package = source
+        .fill_buf()
+        .is_ok_and(|beginning| package::is_package(beginning) && !named_as_one(&manifest.file));
     let mut partial = Partial::create(manifest, folders)?;
-    let limit = manifest.size_bytes.unwrap_or(MAX_BYTES);
-    let total = manifest.size_bytes.or(announced);
+    let length = if is_package {
+        None
+    } else {
+        manifest.size_bytes
+    };
+    let limit = length.unwrap_or(MAX_BYTES);
+    let total = length.or(announced);
     progress(0, total);
     let fetched = digest::copy(&mut source, &mut partial.file, limit, &mut |length| {
         progress(length, total);
     });
+    if is_package && fetched.is_ok() {
+        partial.keep_only(manifest, from)?;
+        return partial.give_name(&manifest.file);
+    }
     let why = match fetched {
         Ok((found, length)) => {
             wrong_length(manifest, length).or_else(|| wrong_digest(manifest, found))
@@ -59,6 +69,13 @@ pub(super) fn install(
     partial.give_name(&manifest.file)
 }
 
+/// Whether the model itself is a package by its name.
+fn named_as_one(file: &str) -> bool {
+    [".zip", ".tar", ".gz", ".tgz"]
+        .iter()
+        .any(|end| file.ends_with(end))
+}
+
 fn unreachable(
     manifest: &Manifest,
     from: &str,
@@ -71,46 +88,6 @@ fn unreachable(
         message: error.to_string(),
         next: next.to_owned(),
     }
-}
-
-/// The bytes, and how many there will be if the source says so.
-fn open(manifest: &Manifest, from: &str) -> Result<(Box<dyn Read>, Option<u64>), StoreError> {
-    let is_address = ["http://", "https://"]
-        .iter()
-        .any(|scheme| from.starts_with(scheme));
-    if is_address {
-        let agent = ureq::Agent::config_builder()
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            .user_agent(concat!("ngatu-edge-agent/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
-        let response = agent.get(from).call().map_err(|error| {
-            unreachable(
-                manifest,
-                from,
-                &error,
-                "check the address and the network, or download the file elsewhere and give its path",
-            )
-        })?;
-        let body = response.into_body();
-        let length = body.content_length();
-        return Ok((Box::new(body.into_reader()), length));
-    }
-    let next = "check the path; a download is given as http:// or https://";
-    let path = Path::new(from);
-    if path.is_dir() {
-        let error = format!(
-            "it is a folder; name the file in it, for example {}",
-            path.join(&manifest.file).display()
-        );
-        return Err(unreachable(manifest, from, &error, next));
-    }
-    let failed = |error: io::Error| unreachable(manifest, from, &error, next);
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    Ok((Box::new(file), Some(length)))
 }
 
 /// A file without a name of its own yet; goes away unless it gets one.
@@ -161,6 +138,23 @@ impl Partial {
             path: self.path.clone(),
             source,
         }
+    }
+
+    /// Of a package, only the model.
+    fn keep_only(&mut self, manifest: &Manifest, from: &str) -> Result<(), StoreError> {
+        let found = self
+            .file
+            .rewind()
+            .and_then(|()| package::extract(manifest, &mut self.file))
+            .map_err(|error| {
+                let next = format!("nothing was installed. {}", manifest.obtain.trim());
+                unreachable(manifest, from, &error, &next)
+            })?;
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .and_then(|()| self.file.write_all(&found))
+            .map_err(|source| self.io(source))
     }
 
     /// Power may fail at any time; after this the file is there, whole, or not at all.

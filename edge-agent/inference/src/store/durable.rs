@@ -1,0 +1,39 @@
+//! Files that are whole or not there, whenever the power fails.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Writes a file so that after a failure there is the old content or the new, and nothing between.
+pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let written = File::create(&partial)
+        .and_then(|mut file| {
+            file.write_all(content)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&partial, path))
+        .and_then(|()| sync_folder(path.parent().unwrap_or(Path::new("."))));
+    if written.is_err() {
+        // The first error is the one to tell.
+        drop(fs::remove_file(&partial));
+    }
+    written
+}
+
+/// Makes names in a folder survive.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// One writer at a time; held until dropped, also by a process that dies.
+pub(super) fn lock(folder: &Path) -> io::Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(".lock"))?;
+    file.lock()?;
+    Ok(file)
+}

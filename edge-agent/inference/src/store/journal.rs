@@ -1,0 +1,114 @@
+//! What was done to the models of this box, when and by whom: one JSON line each.
+//!
+//! People are fined on the word of a model; which one was at work on a day, and
+//! who put it there, must be answerable years later.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use models::ModelId;
+use protocol::{Digest, EventTime};
+use serde::{Deserialize, Serialize};
+
+/// File in the models' folder.
+pub(super) const FILE: &str = "journal.jsonl";
+
+/// A line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// When, by this box's clock.
+    pub at: EventTime,
+    /// What.
+    pub action: Action,
+    /// To which model.
+    pub model: ModelId,
+    /// To which of its versions; none for a file without versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// SHA-256 of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// More, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The account that did it.
+    pub by: String,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Its files were taken in.
+    Installed,
+    /// An older version than the box has had was taken in, at the operator's word.
+    Downgraded,
+    /// It became the current one.
+    Used,
+    /// The operator went back to it.
+    RolledBack,
+    /// It did its work for long enough to be trusted.
+    Proven,
+    /// It failed and was taken out of use.
+    Failed,
+    /// The agent went back to it by itself.
+    Returned,
+}
+
+/// Appends a line. A journal that cannot be written stops nothing, but is said.
+pub(super) fn write(
+    folder: &Path,
+    action: Action,
+    (model, version): (&ModelId, Option<u64>),
+    sha256: Option<Digest>,
+    detail: &str,
+) {
+    let entry = JournalEntry {
+        at: now(),
+        action,
+        model: model.clone(),
+        version,
+        sha256,
+        detail: detail.to_owned(),
+        by: account(),
+    };
+    let written = serde_json::to_string(&entry)
+        .map_err(std::io::Error::from)
+        .and_then(|line| {
+            let mut file = File::options()
+                .create(true)
+                .append(true)
+                .open(folder.join(FILE))?;
+            file.write_all(format!("{line}\n").as_bytes())?;
+            file.sync_data()
+        });
+    if let Err(error) = written {
+        tracing::warn!(
+            journal = %folder.join(FILE).display(), ?action, %model, %error,
+            "the journal of models cannot be written; check permissions and free space"
+        );
+    }
+}
+
+/// All lines that can be read, oldest first.
+pub(super) fn read(folder: &Path) -> Vec<JournalEntry> {
+    let text = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+#[allow(clippy::cast_possible_truncation)] // µs since 1970 fit for 290,000 years
+pub(super) fn now() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    EventTime::from_micros(since.map_or(0, |since| since.as_micros() as i64))
+}
+
+fn account() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,405 @@
+//! A new model is on trial until it has worked for a while; if it does not, the
+//! box goes back to the last good one by itself.
+//!
+//! What a process cannot do after it was killed must stand on the disk before:
+//! the number of starts is written and made durable before the model is loaded,
+//! and struck out when it has been healthy for long enough, or was stopped on
+//! purpose. A start that finds the number used up does not try again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use models::{Manifest, ModelId, Task};
+use protocol::{Digest, EventTime};
+use serde::{Deserialize, Serialize};
+
+use super::journal::{self, Action};
+use super::{ModelStore, StoreError, durable};
+
+/// Starts of a new model that may end badly before the box gives it up. One may
+/// be a power failure, two may be bad luck.
+pub const ATTEMPTS: u32 = 3;
+/// How long a new model must work until it is trusted.
+pub const HEALTHY_AFTER: Duration = Duration::from_secs(600);
+/// Failed models that are remembered.
+const REMEMBERED: usize = 50;
+
+const FILE: &str = "trial.toml";
+const USE: &str = "use.toml";
+
+/// A model and which file of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// Which model.
+    pub model: ModelId,
+    /// Which version; none for a file without versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// SHA-256 of its file.
+    pub sha256: Digest,
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.version {
+            Some(version) => write!(f, "{}@{version}", self.model),
+            None => write!(f, "{}", self.model),
+        }
+    }
+}
+
+/// A model that failed here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedModel {
+    /// Which.
+    #[serde(flatten)]
+    pub candidate: Candidate,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: EventTime,
+}
+
+/// What stands on the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialLedger {
+    /// The last that worked for long enough.
+    pub proven: Option<Candidate>,
+    /// The one on trial.
+    pub trial: Option<Candidate>,
+    /// Its starts so far.
+    pub attempts: u32,
+    /// Those that failed; not tried again unless the operator says so.
+    pub failed: Vec<FailedModel>,
+}
+
+/// Why a model could not be started.
+#[derive(Debug)]
+pub enum StartFault {
+    /// The model's own fault: another may do.
+    Model(String),
+    /// Something that another model would meet as well.
+    Other(StoreError),
+}
+
+/// A model at work, and its trial if it is on one.
+#[derive(Debug)]
+pub struct OnTrial {
+    /// Which.
+    pub candidate: Candidate,
+    /// Whether it has still to prove itself.
+    pub is_on_trial: bool,
+    /// Why it is not the one that was wanted.
+    pub instead: Option<String>,
+    home: Option<PathBuf>,
+}
+
+impl ModelStore {
+    /// What is known of trials on this machine.
+    pub fn trials(&self) -> TrialLedger {
+        self.folders
+            .iter()
+            .find_map(|folder| read(folder))
+            .unwrap_or_default()
+    }
+
+    /// The model that the operator chose with `models use`.
+    pub fn used(&self) -> Option<ModelId> {
+        #[derive(Deserialize)]
+        struct Used {
+            model: ModelId,
+        }
+        self.folders.iter().find_map(|folder| {
+            let text = std::fs::read_to_string(folder.join(USE)).ok()?;
+            toml::from_str::<Used>(&text).ok().map(|used| used.model)
+        })
+    }
+
+    /// Makes a model the one for boxes whose configuration names none, and
+    /// forgets what it failed at: the operator wants it tried again.
+    pub fn choose(&self, model: &ModelId) -> Result<(), StoreError> {
+        let (manifest, _) = self.find(model)?;
+        let home = self.writable_home()?;
+        let io = |source| StoreError::Io {
+            path: home.clone(),
+            source,
+        };
+        let _one_at_a_time = durable::lock(&home).map_err(io)?;
+        let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
+        durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
+        let mut ledger = read(&home).unwrap_or_default();
+        ledger
+            .failed
+            .retain(|failed| failed.candidate.sha256 != manifest.sha256);
+        if ledger
+            .trial
+            .as_ref()
+            .is_some_and(|trial| trial.sha256 == manifest.sha256)
+        {
+            ledger.attempts = 0;
+        }
+        write(&home, &ledger).map_err(io)?;
+        let what = (model, self.version_of(model));
+        journal::write(&home, Action::Used, what, Some(manifest.sha256), "");
+        Ok(())
+    }
+
+    /// Starts the wanted model, or the last good one if that fails, with `start`.
+    ///
+    /// `wanted` is what the configuration names; else what `models use` chose,
+    /// else the best by rank. The number of starts is on the disk before `start`
+    /// is called.
+    pub fn begin<T>(
+        &self,
+        wanted: Option<&ModelId>,
+        mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+    ) -> Result<(T, OnTrial), StoreError> {
+        let first = match wanted.cloned().or_else(|| self.used()) {
+            Some(model) => self.candidate(&model),
+            None => {
+                let (manifest, file) = self.best_detector()?;
+                Ok((self.named(&manifest), manifest, file))
+            }
+        };
+        let home = match self.writable_home() {
+            Ok(home) => Some(home),
+            Err(error) => {
+                tracing::warn!("a new model cannot be watched over: {error}");
+                None
+            }
+        };
+        let mut ledger = self.trials();
+        let mut instead: Option<String> = None;
+        let mut tried: Vec<Digest> = Vec::new();
+        let mut first_fault = None;
+        let mut queue = vec![first];
+        // The last good one next, then whatever is there, best first.
+        queue.extend(ledger.proven.clone().map(|proven| self.exactly(&proven)));
+        queue.extend(
+            self.manifests()
+                .into_iter()
+                .filter(|manifest| manifest.task == Task::Detection)
+                .filter_map(|manifest| self.look_for(manifest).ok().map(|file| (manifest, file)))
+                .map(|(manifest, file)| Ok((self.named(manifest), manifest.clone(), file))),
+        );
+        // What failed comes last of all: a box with only one model goes on trying.
+        let has_failed = |ledger: &TrialLedger, candidate: &Candidate| {
+            let mut failed = ledger.failed.iter();
+            failed.any(|failed| failed.candidate.sha256 == candidate.sha256)
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = queue.into_iter().partition(
+            |entry| !matches!(entry, Ok((candidate, ..)) if has_failed(&ledger, candidate)),
+        );
+        if let Some(Ok((candidate, ..))) = bad.first()
+            && let Some(failed) = ledger
+                .failed
+                .iter()
+                .find(|f| f.candidate.sha256 == candidate.sha256)
+        {
+            instead = Some(format!("{candidate} failed here: {}", failed.reason));
+        }
+        for entry in good.into_iter().chain(bad) {
+            let (candidate, manifest, file) = match entry {
+                Ok(found) => found,
+                Err(error) => {
+                    // Named but not there, or not what it should be: said, and the next.
+                    instead.get_or_insert_with(|| error.to_string());
+                    first_fault = first_fault.or(Some(error));
+                    continue;
+                }
+            };
+            if tried.contains(&candidate.sha256) {
+                continue;
+            }
+            tried.push(candidate.sha256);
+            let is_proven = ledger
+                .proven
+                .as_ref()
+                .is_some_and(|p| p.sha256 == candidate.sha256);
+            let was_given_up = has_failed(&ledger, &candidate);
+            if !is_proven && !was_given_up {
+                let is_same = ledger
+                    .trial
+                    .as_ref()
+                    .is_some_and(|t| t.sha256 == candidate.sha256);
+                let attempts = if is_same { ledger.attempts } else { 0 };
+                if attempts >= ATTEMPTS && ledger.proven.is_some() {
+                    let reason = format!(
+                        "the program ended {attempts} times within {} minutes of starting it",
+                        HEALTHY_AFTER.as_secs() / 60
+                    );
+                    give_up(home.as_deref(), &mut ledger, &candidate, &reason);
+                    instead.get_or_insert(format!("{candidate}: {reason}"));
+                    continue;
+                }
+                ledger.trial = Some(candidate.clone());
+                ledger.attempts = attempts + 1;
+                save(home.as_deref(), &ledger);
+            }
+            match start(&candidate, manifest, &file) {
+                Ok(started) => {
+                    if let Some(why) = &instead {
+                        tracing::error!(model = %candidate, "not the wanted model is at work: {why}");
+                        if let Some(home) = &home {
+                            let what = (&candidate.model, candidate.version);
+                            journal::write(
+                                home,
+                                Action::Returned,
+                                what,
+                                Some(candidate.sha256),
+                                why,
+                            );
+                        }
+                    }
+                    return Ok((
+                        started,
+                        OnTrial {
+                            candidate,
+                            is_on_trial: !is_proven,
+                            instead,
+                            home,
+                        },
+                    ));
+                }
+                Err(StartFault::Other(error)) => {
+                    // Not the model's doing, so not an attempt of it.
+                    ledger.attempts = ledger.attempts.saturating_sub(1);
+                    save(home.as_deref(), &ledger);
+                    return Err(error);
+                }
+                Err(StartFault::Model(reason)) => {
+                    give_up(home.as_deref(), &mut ledger, &candidate, &reason);
+                    first_fault = first_fault.or(Some(StoreError::DoesNotStart {
+                        model: candidate.model.clone(),
+                        reason: reason.clone(),
+                    }));
+                    instead.get_or_insert(format!("{candidate}: {reason}"));
+                }
+            }
+        }
+        Err(first_fault.unwrap_or_else(|| StoreError::NoDetector {
+            searched: self.folders.clone(),
+            refused: String::new(),
+        }))
+    }
+
+    /// The version of a model's file, where it has versions.
+    pub fn version_of(&self, model: &ModelId) -> Option<u64> {
+        self.homes.get(model).map(|(version, _)| *version)
+    }
+
+    fn named(&self, manifest: &Manifest) -> Candidate {
+        Candidate {
+            model: manifest.id.clone(),
+            version: self.version_of(&manifest.id),
+            sha256: manifest.sha256,
+        }
+    }
+
+    fn candidate(&self, model: &ModelId) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
+        let (manifest, file) = self.find(model)?;
+        Ok((self.named(&manifest), manifest, file))
+    }
+
+    /// The very file that was proven, also when its model's current version is another.
+    fn exactly(&self, proven: &Candidate) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
+        let (manifest, file) = match proven.version {
+            Some(version) => self.find_version(&proven.model, version)?,
+            None => self.find(&proven.model)?,
+        };
+        Ok((proven.clone(), manifest, file))
+    }
+}
+
+impl OnTrial {
+    /// The model has worked for [`HEALTHY_AFTER`]: from now on it is the last good one.
+    pub fn prove(&mut self) {
+        if !std::mem::replace(&mut self.is_on_trial, false) {
+            return;
+        }
+        let Some(home) = &self.home else { return };
+        let mut ledger = read(home).unwrap_or_default();
+        ledger.proven = Some(self.candidate.clone());
+        ledger.trial = None;
+        ledger.attempts = 0;
+        ledger
+            .failed
+            .retain(|failed| failed.candidate.sha256 != self.candidate.sha256);
+        save(Some(home), &ledger);
+        let what = (&self.candidate.model, self.candidate.version);
+        journal::write(home, Action::Proven, what, Some(self.candidate.sha256), "");
+        tracing::info!(model = %self.candidate, "the model has proven itself; it is the last good one now");
+    }
+
+    /// The program ends because somebody said so; that is no failed start.
+    pub fn stop(self) {
+        let (true, Some(home)) = (self.is_on_trial, &self.home) else {
+            return;
+        };
+        let mut ledger = read(home).unwrap_or_default();
+        if ledger.trial.as_ref() == Some(&self.candidate) {
+            ledger.attempts = ledger.attempts.saturating_sub(1);
+            save(Some(home), &ledger);
+        }
+    }
+}
+
+fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {
+    tracing::error!(model = %candidate, "given up: {reason}; `edge-agent models use {candidate}` tries it again");
+    ledger
+        .failed
+        .retain(|failed| failed.candidate.sha256 != candidate.sha256);
+    ledger.failed.push(FailedModel {
+        candidate: candidate.clone(),
+        reason: reason.to_owned(),
+        at: journal::now(),
+    });
+    let surplus = ledger.failed.len().saturating_sub(REMEMBERED);
+    ledger.failed.drain(..surplus);
+    ledger.trial = None;
+    ledger.attempts = 0;
+    if ledger
+        .proven
+        .as_ref()
+        .is_some_and(|proven| proven.sha256 == candidate.sha256)
+    {
+        ledger.proven = None;
+    }
+    save(home, ledger);
+    if let Some(home) = home {
+        let what = (&candidate.model, candidate.version);
+        journal::write(home, Action::Failed, what, Some(candidate.sha256), reason);
+    }
+}
+
+fn read(home: &Path) -> Option<TrialLedger> {
+    let text = std::fs::read_to_string(home.join(FILE)).ok()?;
+    match toml::from_str(&text) {
+        Ok(ledger) => Some(ledger),
+        Err(error) => {
+            tracing::warn!(file = %home.join(FILE).display(), "unreadable, begun anew: {}", error.message());
+            None
+        }
+    }
+}
+
+fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
+    let text = toml::to_string(ledger).map_err(std::io::Error::other)?;
+    let text =
+        format!("# Written by edge-agent: which model is on trial, and which failed.\n{text}");
+    durable::write(&home.join(FILE), text.as_bytes())
+}
+
+/// Writes what the next start must know. Without it the model still runs.
+fn save(home: Option<&Path>, ledger: &TrialLedger) {
+    let Some(home) = home else { return };
+    if let Err(error) = write(home, ledger) {
+        tracing::warn!(
+            file = %home.join(FILE).display(), %error,
+            "a new model cannot be watched over; check permissions and free space"
+        );
+    }
+}

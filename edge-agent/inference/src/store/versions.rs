@@ -1,0 +1,355 @@
+//! Versions of a model, side by side; a pointer says which is current.
+//!
+//! ```text
+//! <folder>/<model>/versions/7/{bundle.toml, bundle.toml.minisig, model.toml, …}
+//! <folder>/<model>/current      "7"
+//! <folder>/<model>/highest      "7", the anti-rollback mark
+//! ```
+//!
+//! A version's folder is filled under another name, made durable, and renamed;
+//! the pointer is replaced by renaming. So whenever the power fails there is the
+//! old version or the new one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use models::{Manifest, ModelId};
+use protocol::Digest;
+
+use super::bundle::{self, BundleError, LISTING, Vouched};
+use super::journal::{self, Action};
+use super::signature::PublicKey;
+use super::{ModelStore, StoreError, durable, fetch};
+
+const VERSIONS: &str = "versions";
+const CURRENT: &str = "current";
+const HIGHEST: &str = "highest";
+
+/// What an installation of a bundle may do.
+#[derive(Clone, Debug, Default)]
+pub struct BundleTerms {
+    /// Whose signatures count.
+    pub trusted: Vec<PublicKey>,
+    /// Take it though nobody trusted signed it.
+    pub allow_unsigned: bool,
+    /// Take it though this box has had a later version.
+    pub allow_downgrade: bool,
+}
+
+/// A version that lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledVersion {
+    /// Of which model.
+    pub model: ModelId,
+    /// Its number.
+    pub version: u64,
+    /// SHA-256 of the model's file.
+    pub sha256: Digest,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Who vouches for it.
+    pub vouched: Vouched,
+    /// Whether it is the current one.
+    pub is_current: bool,
+}
+
+/// The current version by the pointer in a model's folder.
+pub(super) fn current(model_folder: &Path) -> Option<(u64, PathBuf)> {
+    let version = number(&model_folder.join(CURRENT))?;
+    Some((version, version_folder(model_folder, version)))
+}
+
+fn version_folder(model_folder: &Path, version: u64) -> PathBuf {
+    model_folder.join(VERSIONS).join(version.to_string())
+}
+
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Numbers of the versions in a model's folder, ascending.
+fn numbers(model_folder: &Path) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(model_folder.join(VERSIONS)) else {
+        return Vec::new();
+    };
+    let mut numbers: Vec<u64> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        // Without a listing it is not whole.
+        .filter(|number| {
+            version_folder(model_folder, *number)
+                .join(LISTING)
+                .is_file()
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+impl ModelStore {
+    /// Takes a bundle in from a file or an http(s) address. It does not become
+    /// the current version by that; see [`ModelStore::use_version`].
+    pub fn install_bundle(
+        &self,
+        from: &str,
+        terms: &BundleTerms,
+        progress: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<InstalledVersion, StoreError> {
+        let refuse = |error: BundleError| StoreError::Bundle {
+            from: from.to_owned(),
+            error,
+        };
+        let (source, _) = fetch::open(from).map_err(|fault| StoreError::Fetch {
+            from: from.to_owned(),
+            message: fault.message,
+            next: fault.next,
+        })?;
+        let source = bundle::source(source).map_err(|error| refuse(BundleError::Read(error)))?;
+        let home = self.writable_home()?;
+        let _one_at_a_time = durable::lock(&home).map_err(|source| StoreError::Io {
+            path: home.clone(),
+            source,
+        })?;
+        let mut partial = Partial::default();
+        let mut existing = None;
+        let decide = |listing: &bundle::Listing, _: &Vouched| {
+            let model_folder = home.join(listing.model.as_str());
+            // All folders: a mark in one is not forgotten in another.
+            let highest = self.highest(&listing.model);
+            if listing.version < highest && !terms.allow_downgrade {
+                return Err(BundleError::Older {
+                    version: listing.version,
+                    highest,
+                });
+            }
+            let write = |path: &Path, source| BundleError::Write {
+                path: path.to_owned(),
+                source,
+            };
+            let versions = model_folder.join(VERSIONS);
+            fs::create_dir_all(&versions).map_err(|e| write(&versions, e))?;
+            let place = versions.join(format!(".{}.{}.part", listing.version, std::process::id()));
+            // A leftover of a process of the same number that was killed.
+            if place.exists() {
+                fs::remove_dir_all(&place).map_err(|e| write(&place, e))?;
+            }
+            fs::create_dir(&place).map_err(|e| write(&place, e))?;
+            partial.0 = Some(place.clone());
+            let there = version_folder(&model_folder, listing.version);
+            existing = there.join(LISTING).is_file().then_some(there);
+            Ok(place)
+        };
+        let unpacked = bundle::unpack(
+            source,
+            &terms.trusted,
+            terms.allow_unsigned,
+            decide,
+            progress,
+        )
+        .map_err(refuse)?;
+        let (model, version) = (unpacked.listing.model.clone(), unpacked.listing.version);
+        let model_folder = home.join(model.as_str());
+        let folder = version_folder(&model_folder, version);
+        let io = |source: io::Error| StoreError::Io {
+            path: folder.clone(),
+            source,
+        };
+        let installed = InstalledVersion {
+            is_current: current(&model_folder).is_some_and(|(number, _)| number == version),
+            sha256: unpacked.manifest.sha256,
+            folder: folder.clone(),
+            vouched: unpacked.vouched,
+            model: model.clone(),
+            version,
+        };
+        if let Some(there) = existing {
+            let same = bundle::look(&there, &terms.trusted)
+                .is_ok_and(|old| old.listing == unpacked.listing)
+                && bundle::check_files(&there, &unpacked.listing).is_ok();
+            return if same {
+                Ok(installed)
+            } else {
+                Err(refuse(BundleError::Taken(version)))
+            };
+        }
+        let highest = self.highest(&model);
+        let action = if version < highest {
+            tracing::warn!(%model, version, highest, "an older version is installed, as was asked for");
+            Action::Downgraded
+        } else {
+            Action::Installed
+        };
+        // The mark before the name: a version that was here is never forgotten.
+        let mark = highest.max(version).to_string();
+        durable::write(&model_folder.join(HIGHEST), mark.as_bytes()).map_err(io)?;
+        let place = partial.0.take().expect("`decide` made it");
+        durable::sync_folder(&place)
+            .and_then(|()| fs::rename(&place, &folder))
+            .and_then(|()| durable::sync_folder(&model_folder.join(VERSIONS)))
+            .map_err(io)?;
+        let detail = match &installed.vouched {
+            Vouched::Signed(key) => format!("signed with key {key}"),
+            Vouched::Unsigned(why) => format!("taken unsigned: {why}"),
+        };
+        journal::write(
+            &home,
+            action,
+            (&model, Some(version)),
+            Some(installed.sha256),
+            &detail,
+        );
+        Ok(installed)
+    }
+
+    /// The versions of a model, ascending; damaged ones are left out.
+    pub fn versions(&self, model: &ModelId, trusted: &[PublicKey]) -> Vec<InstalledVersion> {
+        let mut versions = Vec::new();
+        for folder in &self.folders {
+            let model_folder = folder.join(model.as_str());
+            let current = current(&model_folder).map(|(number, _)| number);
+            for number in numbers(&model_folder) {
+                let folder = version_folder(&model_folder, number);
+                match bundle::look(&folder, trusted) {
+                    Ok(found)
+                        if found.listing.model == *model && found.listing.version == number =>
+                    {
+                        versions.push(InstalledVersion {
+                            model: model.clone(),
+                            version: number,
+                            sha256: found.manifest.sha256,
+                            folder,
+                            vouched: found.vouched,
+                            is_current: current == Some(number),
+                        });
+                    }
+                    Ok(_) => {
+                        tracing::warn!(folder = %folder.display(), "its listing is of another model or version")
+                    }
+                    Err(error) => {
+                        tracing::warn!(folder = %folder.display(), "a version that cannot be used: {error}")
+                    }
+                }
+            }
+        }
+        versions.sort_by_key(|version| version.version);
+        versions
+    }
+
+    /// Manifest and file of one version, its hash checked.
+    pub fn find_version(
+        &self,
+        model: &ModelId,
+        version: u64,
+    ) -> Result<(Manifest, PathBuf), StoreError> {
+        for folder in &self.folders {
+            let folder = version_folder(&folder.join(model.as_str()), version);
+            if folder.join(LISTING).is_file() {
+                let found = bundle::look(&folder, &[]).map_err(|error| StoreError::Bundle {
+                    from: folder.display().to_string(),
+                    error,
+                })?;
+                let file = folder.join(&found.manifest.file);
+                super::check_file(&found.manifest, &file)?;
+                return Ok((found.manifest, file));
+            }
+        }
+        let there: Vec<String> = self
+            .versions(model, &[])
+            .iter()
+            .map(|v| v.version.to_string())
+            .collect();
+        Err(StoreError::NoVersion {
+            model: model.clone(),
+            version,
+            there: if there.is_empty() {
+                "none".to_owned()
+            } else {
+                there.join(", ")
+            },
+        })
+    }
+
+    /// Makes a version the current one. The store must be opened again to see it.
+    pub fn use_version(
+        &self,
+        model: &ModelId,
+        version: u64,
+        action: Action,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        let (manifest, file) = self.find_version(model, version)?;
+        let model_folder = file
+            .ancestors()
+            .find(|folder| {
+                folder
+                    .file_name()
+                    .is_some_and(|name| name == model.as_str())
+            })
+            .ok_or(StoreError::NoFolder)?;
+        let pointer = model_folder.join(CURRENT);
+        durable::write(&pointer, version.to_string().as_bytes()).map_err(|source| {
+            StoreError::Io {
+                path: pointer.clone(),
+                source,
+            }
+        })?;
+        if let Some(home) = model_folder.parent() {
+            let what = (model, Some(version));
+            journal::write(home, action, what, Some(manifest.sha256), detail);
+        }
+        Ok(())
+    }
+
+    /// The highest version that this box has had.
+    pub fn highest(&self, model: &ModelId) -> u64 {
+        self.folders
+            .iter()
+            .map(|folder| folder.join(model.as_str()))
+            .flat_map(|folder| {
+                numbers(&folder)
+                    .into_iter()
+                    .chain(number(&folder.join(HIGHEST)))
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The first folder that can be written.
+    pub(super) fn writable_home(&self) -> Result<PathBuf, StoreError> {
+        let mut first_fault = None;
+        for folder in &self.folders {
+            let tried = fs::create_dir_all(folder).and_then(|()| durable::lock(folder).map(drop));
+            match tried {
+                Ok(()) => return Ok(folder.clone()),
+                Err(source) => {
+                    first_fault = first_fault.or(Some(StoreError::Io {
+                        path: folder.clone(),
+                        source,
+                    }));
+                }
+            }
+        }
+        Err(first_fault.unwrap_or(StoreError::NoFolder))
+    }
+
+    /// What was done to the models of this machine, oldest first.
+    pub fn journal(&self) -> Vec<super::JournalEntry> {
+        let mut entries: Vec<_> = self.folders.iter().flat_map(|f| journal::read(f)).collect();
+        entries.sort_by_key(|entry| entry.at);
+        entries
+    }
+}
+
+/// A half-filled folder; goes away unless it is taken.
+#[derive(Default)]
+struct Partial(Option<PathBuf>);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Some(place) = &self.0
+            && let Err(error) = fs::remove_dir_all(place)
+        {
+            tracing::warn!(path = %place.display(), "an unfinished installation stays behind: {error}");
+        }
+    }
+}
