@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use protocol::id::ModelId;
 use protocol::{CameraId, EventTime};
 
 use crate::calibrate::CalibrateRequest;
@@ -14,6 +13,7 @@ use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
 use crate::explain::ExplainRequest;
 use crate::explain::sentences::Language;
 use crate::live::StopFlag;
+use crate::models_command::ModelsCommand;
 use crate::recording::RecordingError;
 use crate::replay::{ReplayRequest, ReplaySource};
 use crate::{calibrate, check, explain, live, models_command, replay, rules_command};
@@ -75,12 +75,12 @@ enum Command {
     Explain(ExplainArgs),
     /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
     Check(CheckArgs),
-    /// List, install and verify models.
+    /// List, install, verify, compare and measure models.
     Models {
         /// Folders of installed models, instead of the usual ones.
         #[arg(long = "models-dir", global = true)]
         models_dirs: Vec<PathBuf>,
-        /// Take the folders from this configuration.
+        /// Take folders, keys, provider and library from this configuration.
         #[arg(long, global = true)]
         config: Option<PathBuf>,
         #[command(subcommand)]
@@ -284,25 +284,6 @@ struct CheckArgs {
     timeout: u64,
 }
 
-#[derive(Debug, Subcommand)]
-enum ModelsCommand {
-    /// Which models there are, which are installed, and how to obtain the others.
-    List,
-    /// Install a model of the catalogue from a file or URL; its hash is checked.
-    Install {
-        /// Its name in `models list`.
-        model: ModelId,
-        /// A file, or an http(s) URL.
-        #[arg(long, value_name = "FILE|URL")]
-        from: String,
-    },
-    /// Hash the installed models and compare with their manifests.
-    Verify {
-        /// Only this one.
-        model: Option<ModelId>,
-    },
-}
-
 impl Cli {
     /// Does what was asked.
     pub fn execute(self, stop: &StopFlag) -> ExitCode {
@@ -496,35 +477,18 @@ fn check(args: CheckArgs) -> ExitCode {
 }
 
 fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsCommand) -> ExitCode {
-    let detector = match config.map(AgentConfig::load) {
-        None => DetectorConfig {
-            models_dirs,
-            ..DetectorConfig::default()
-        },
+    let mut detector = match config.map(AgentConfig::load) {
+        None => DetectorConfig::default(),
         Some(Ok(config)) => config.detector,
         Some(Err(faults)) => {
             eprintln!("{faults}");
             return ExitCode::from(FAULTY);
         }
     };
-    let store = match models_command::store(&detector) {
-        Ok(store) => store,
-        Err(error) => return finish(Err(error.into())),
-    };
-    match command {
-        ModelsCommand::List => {
-            models_command::list(&store);
-            ExitCode::SUCCESS
-        }
-        ModelsCommand::Install { model, from } => {
-            let installed = models_command::install(&store, &model, &from);
-            if let Ok(path) = &installed {
-                println!("{model} is installed: {}", path.display());
-            }
-            finish(installed.map(drop))
-        }
-        ModelsCommand::Verify { model } => finish(models_command::verify(&store, model.as_ref())),
+    if !models_dirs.is_empty() {
+        detector.models_dirs = models_dirs;
     }
+    models_command::run(&detector, command)
 }
 
 /// The command line cannot be meant.

@@ -59,7 +59,7 @@ pub enum DetectorError {
     },
     /// No provider that may compute it does.
     #[error(
-        "model {model}: nothing computes it. {}; correct `provider` under [inference], `edge-agent models bench` tries them all",
+        "model {model}: nothing computes it. {}; correct `provider` under [detector], `edge-agent models bench` tries them all",
         refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join(". ")
     )]
     NoProvider {

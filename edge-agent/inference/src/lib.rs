@@ -26,10 +26,13 @@ pub mod still;
 
 mod store;
 
+pub mod agreement;
+
 pub mod evaluate;
 
 mod detector;
 
+pub use agreement::{Agreement, ClassAgreement};
 pub use detector::{Detector, DetectorError};
 pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};

@@ -11,6 +11,7 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 
 use crate::places;
+use crate::provider::Provider;
 
 /// Names the library, or the folder that holds it.
 const VARIABLE: &str = "NGATU_ONNXRUNTIME";
@@ -167,6 +168,12 @@ impl Runtime {
     /// The library's file.
     pub fn path(&self) -> &Path {
         &self.loaded.path
+    }
+
+    /// The providers that it was built with, in order of preference.
+    pub fn providers(&self) -> Vec<Provider> {
+        let all = Provider::ALL.into_iter();
+        all.filter(|provider| provider.is_in_library()).collect()
     }
 
     pub(crate) fn environment(&self) -> &Environment {

@@ -73,7 +73,7 @@ fn a_provider_that_is_missing_is_passed_over_in_a_list_and_an_error_alone() {
     for words in [
         "nothing computes it",
         "rknpu: ",
-        "`provider` under [inference]",
+        "`provider` under [detector]",
     ] {
         assert!(message.contains(words), "{message}");
     }

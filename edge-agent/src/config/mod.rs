@@ -8,6 +8,7 @@ mod address;
 mod calibration;
 mod camera;
 mod detect;
+mod detector;
 mod faults;
 mod health;
 mod locate;
@@ -19,7 +20,7 @@ mod source;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::id::{BoxId, ModelId, SiteId};
+use protocol::id::{BoxId, SiteId};
 use serde::Deserialize;
 use toml::Table;
 
@@ -27,6 +28,7 @@ pub use address::redacted;
 pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
 pub use detect::{DetectConfig, InferenceConfig};
+pub use detector::{DetectorConfig, ShadowConfig, named_version};
 pub use faults::{ConfigFault, ConfigFaults};
 pub use health::PictureHealthConfig;
 pub use record::{Bytes, RecordConfig};
@@ -150,20 +152,6 @@ impl std::fmt::Debug for UplinkConfig {
     }
 }
 
-/// `[detector]`
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct DetectorConfig {
-    /// A model of `edge-agent models list`; left out, the best one installed.
-    pub model: Option<ModelId>,
-    /// Threads of one inference. One per core is rarely faster than one.
-    pub threads: Option<usize>,
-    /// The ONNX Runtime library, where it is not in one of the usual places.
-    pub onnxruntime: Option<PathBuf>,
-    /// Folders of installed models, instead of the usual ones.
-    #[serde(default)]
-    pub models_dirs: Vec<PathBuf>,
-}
-
 /// `[metrics]`
 #[derive(Clone, Debug, Deserialize)]
 pub struct MetricsConfig {
@@ -283,13 +271,10 @@ fn read_all(
     let uplink = part("uplink", faults)
         .and_then(|table| section::read::<UplinkConfig>(&table, "uplink", faults))
         .map(|uplink| checked_uplink(uplink, folder, faults));
-    let mut detector: DetectorConfig = part("detector", faults)
-        .and_then(|table| section::read(&table, "detector", faults))
-        .unwrap_or_default();
-    detector.onnxruntime = detector.onnxruntime.map(|path| folder.join(path));
-    for dir in &mut detector.models_dirs {
-        *dir = folder.join(&dir);
-    }
+    let detector = part("detector", faults)
+        .and_then(|table| section::read::<DetectorConfig>(&table, "detector", faults))
+        .unwrap_or_default()
+        .checked(folder, faults);
     let inference = part("inference", faults)
         .and_then(|table| section::read::<InferenceConfig>(&table, "inference", faults))
         .unwrap_or_default()

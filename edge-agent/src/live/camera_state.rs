@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use edge_core::{Attention, CoverageHour};
+use edge_core::{Attention, CoverageHour, Input};
 use edge_scheduler::{Counters, Kind};
-use edge_video::{CameraStream, StreamCounters};
+use edge_video::{CameraStream, Frame, StreamCounters};
 use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::status::{
@@ -15,6 +15,7 @@ use protocol::status::{
 };
 use protocol::{CameraId, EventTime, RuleId, TimeQuality};
 
+use super::shadow::Shadow;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::coverage::CoverageTable;
 use crate::recording::rolling::RecorderCounters;
@@ -29,6 +30,8 @@ pub(crate) struct CameraState {
     inner: Mutex<Inner>,
     /// [`Attention`] as a number.
     attention: AtomicU8,
+    /// A second model that is shown some of the pictures.
+    shadow: OnceLock<Arc<Shadow>>,
 }
 
 #[derive(Default)]
@@ -140,6 +143,21 @@ impl CameraState {
             fixed,
             inner: Mutex::default(),
             attention: AtomicU8::new(Attention::Nobody as u8),
+            shadow: OnceLock::new(),
+        }
+    }
+
+    /// Whom the pictures of this camera are shown to as well; once.
+    pub(crate) fn set_shadow(&self, shadow: Option<Arc<Shadow>>) {
+        if let Some(shadow) = shadow {
+            self.shadow.get_or_init(|| shadow);
+        }
+    }
+
+    /// What the detector saw in a picture, for the model in its shadow.
+    pub(crate) fn show_shadow(&self, frame: &Frame, inputs: &[Input]) {
+        if let Some(shadow) = self.shadow.get() {
+            shadow.show(frame, inputs);
         }
     }
 
@@ -262,6 +280,12 @@ impl CameraState {
         inner.dropped_failed += 1;
         inner.failed_in_a_row += 1;
         inner.failed_in_a_row
+    }
+
+    /// Whether the detector has looked at frames of this camera, and not failed on the last.
+    pub(crate) fn is_seen(&self) -> bool {
+        let inner = self.lock();
+        inner.analysed > 0 && inner.failed_in_a_row == 0
     }
 
     /// A frame of a frozen picture was not shown to the rules.

@@ -1,6 +1,7 @@
 //! `/metrics` for Prometheus and `/healthz`, read by whoever watches the boxes.
 
 mod looks;
+mod detector;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,14 +19,19 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use protocol::status::CameraHealth;
 
+pub(crate) use detector::DetectorInfo;
+
 use super::CameraState;
+use super::shadow::Shadow;
 use crate::recording::rolling::RecorderCounters;
 
 /// What there is to be read.
-struct Sources {
-    cameras: Vec<Arc<CameraState>>,
-    outbox: Outbox,
-    uplink: Option<Arc<Uplink>>,
+pub(super) struct Sources {
+    pub(super) cameras: Vec<Arc<CameraState>>,
+    pub(super) outbox: Outbox,
+    pub(super) uplink: Option<Arc<Uplink>>,
+    pub(super) detector: Option<DetectorInfo>,
+    pub(super) shadow: Option<Arc<Shadow>>,
 }
 
 /// The running server.
@@ -46,12 +52,7 @@ impl Server {
 }
 
 /// Serves on `listen`.
-pub(super) fn serve(
-    listen: SocketAddr,
-    cameras: Vec<Arc<CameraState>>,
-    outbox: Outbox,
-    uplink: Option<Arc<Uplink>>,
-) -> anyhow::Result<Server> {
+pub(super) fn serve(listen: SocketAddr, sources: Sources) -> anyhow::Result<Server> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -59,11 +60,7 @@ pub(super) fn serve(
         .block_on(tokio::net::TcpListener::bind(listen))
         .with_context(|| format!("[metrics] listen = {listen}: take another address or port"))?;
     tracing::info!(address = %listener.local_addr()?, "metrics");
-    let sources = Arc::new(Sources {
-        cameras,
-        outbox,
-        uplink,
-    });
+    let sources = Arc::new(sources);
     let metrics = Arc::clone(&sources);
     let router = Router::new()
         .route("/metrics", get(move || async move { metrics.text() }))
@@ -210,6 +207,12 @@ impl Collector for Reading {
         ];
         for (name, help, samples) in gauges {
             write(&mut encoder, name, help, &samples, ConstGauge::new)?;
+        }
+        if let Some(info) = &sources.detector {
+            detector::detector(&mut encoder, info)?;
+        }
+        if let Some(shadow) = &sources.shadow {
+            detector::shadow(&mut encoder, shadow)?;
         }
         delivery(&mut encoder, &sources.outbox.status())?;
         match &sources.uplink {

@@ -20,7 +20,9 @@ mod player;
 mod publisher;
 mod recovery;
 mod scene_thread;
+mod shadow;
 mod signal_routes;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use edge_core::Input;
-use edge_inference::Detector;
+use edge_inference::{Detector, OnTrial};
 use edge_uplink::{Outbox, Uplink};
 use edge_video::{CameraStream, Frame};
 use protocol::event::Words;
@@ -96,9 +98,10 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
         .cameras
         .iter()
         .any(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
-    let detector = needs_detector
-        .then(|| models_command::load_detector(&config.detector))
-        .transpose()?;
+    let (detector, mut trial) = needs_detector
+        .then(|| models_command::begin_detector(&config.detector))
+        .transpose()?
+        .unzip();
     if needs_detector {
         edge_video::init()?;
     }
@@ -110,9 +113,19 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
             "no [uplink] in the configuration; events stay in the outbox until there is one"
         );
     }
-    let result = watch(config, detector, &outbox, uplink.as_ref(), stop);
+    let result = watch(
+        config,
+        detector,
+        trial.as_mut(),
+        &outbox,
+        uplink.as_ref(),
+        stop,
+    );
     if let Some(uplink) = uplink.and_then(Arc::into_inner) {
         uplink.stop(DRAIN);
+    }
+    if let (Some(trial), Ok(())) = (trial, &result) {
+        trial.stop();
     }
     tracing::info!(waiting = outbox.waiting(), "stopped");
     result
@@ -147,6 +160,7 @@ struct Cameras {
 fn watch(
     config: &AgentConfig,
     detector: Option<Detector>,
+    trial: Option<&mut OnTrial>,
     outbox: &Outbox,
     uplink: Option<&Arc<Uplink>>,
     stop: &StopFlag,
@@ -159,16 +173,35 @@ fn watch(
         .iter()
         .map(|camera| Arc::new(CameraState::new(config, camera, identity.as_ref())))
         .collect();
+    let info = detector.as_ref().map(|detector| metrics::DetectorInfo {
+        model: match &trial {
+            Some(trial) => trial.candidate.to_string(),
+            None => detector.manifest().id.to_string(),
+        },
+        sha256: detector.manifest().sha256.to_string(),
+        provider: detector.provider(),
+        refused: detector.refusals().len(),
+        is_instead: trial.as_ref().is_some_and(|trial| trial.instead.is_some()),
+    });
+    let (shadow, shadow_thread) = detector
+        .as_ref()
+        .and_then(|_| shadow::start(&config.detector, stop))
+        .unzip();
+    for state in &states {
+        state.set_shadow(shadow.clone());
+    }
     let metrics = config
         .metrics
         .as_ref()
         .map(|metrics| {
-            metrics::serve(
-                metrics.listen,
-                states.clone(),
-                outbox.clone(),
-                uplink.cloned(),
-            )
+            let sources = metrics::Sources {
+                cameras: states.clone(),
+                outbox: outbox.clone(),
+                uplink: uplink.cloned(),
+                detector: info,
+                shadow: shadow.clone(),
+            };
+            metrics::serve(metrics.listen, sources)
         })
         .transpose()?;
     let (wake, woken) = bounded(1);
@@ -213,6 +246,9 @@ fn watch(
     tracing::info!(cameras = cameras.running.len(), "watching");
     thread::scope(|scope| {
         scope.spawn(|| keep_saying(&lame, uplink, stop));
+        if let Some(trial) = trial.filter(|trial| trial.is_on_trial) {
+            scope.spawn(|| trial::watch(trial, config.detector.trial(), &states, stop));
+        }
         match detector {
             Some(detector) => {
                 inference::run(detector, &cameras.feeds, &config.inference, &woken, stop);
@@ -223,6 +259,9 @@ fn watch(
     cameras.shut_down();
     if let Some(routes) = routes {
         join(routes, "signal routes");
+    }
+    if let Some(shadow) = shadow_thread {
+        join(shadow, "shadow model");
     }
     if let Some(metrics) = metrics {
         metrics.stop();

@@ -235,6 +235,32 @@ impl ModelStore {
         versions
     }
 
+    /// Every file of a version against its listing.
+    pub fn verify_version(&self, version: &InstalledVersion) -> Result<(), StoreError> {
+        let refuse = |error: BundleError| StoreError::Bundle {
+            from: version.folder.display().to_string(),
+            error,
+        };
+        let found = bundle::look(&version.folder, &[]).map_err(refuse)?;
+        bundle::check_files(&version.folder, &found.listing)
+            .map_err(|why| refuse(BundleError::Hostile(why)))
+    }
+
+    /// What is wrong with versions that cannot be used.
+    pub fn damaged_versions(&self, model: &ModelId, trusted: &[PublicKey]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for folder in &self.folders {
+            let model_folder = folder.join(model.as_str());
+            for number in numbers(&model_folder) {
+                let folder = version_folder(&model_folder, number);
+                if let Err(error) = bundle::look(&folder, trusted) {
+                    faults.push(format!("version {number} ({}): {error}", folder.display()));
+                }
+            }
+        }
+        faults
+    }
+
     /// Manifest and file of one version, its hash checked.
     pub fn find_version(
         &self,

@@ -1,0 +1,194 @@
+//! New models on trial: proven, given up, and the way back to the last good one.
+
+#![allow(clippy::unwrap_used)] // also in what the tests share
+
+use std::fs;
+use std::path::Path;
+
+use edge_inference::{Action, ModelStore, OnTrial, StartFault, StoreError};
+use models::ModelId;
+use sha2::Digest as _;
+
+fn id(name: &str) -> ModelId {
+    ModelId::new(name).unwrap()
+}
+
+/// A store with models of these names, the first preferred.
+fn place(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (rank, name) in names.iter().enumerate() {
+        add(folder.path(), name, rank + 1);
+    }
+    folder
+}
+
+fn add(folder: &Path, name: &str, rank: usize) {
+    let content = format!("network {name}");
+    let sha256 = protocol::Digest(sha2::Sha256::digest(content.as_bytes()).into());
+    let manifest: String = include_str!("../../../models/catalog/yolox-nano/model.toml")
+        .lines()
+        .map(|line| match line.split(" = ").next() {
+            Some("id") => format!("id = \"{name}\"\n"),
+            Some("rank") => format!("rank = {rank}\n"),
+            Some("file") => "file = \"net.onnx\"\n".to_owned(),
+            Some("sha256") => format!("sha256 = \"{sha256}\"\n"),
+            Some("size_bytes") => String::new(),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    fs::create_dir_all(folder.join(name)).unwrap();
+    fs::write(folder.join(name).join("model.toml"), manifest).unwrap();
+    fs::write(folder.join(name).join("net.onnx"), content).unwrap();
+}
+
+fn store(folder: &Path) -> ModelStore {
+    ModelStore::open(vec![folder.to_owned()]).unwrap()
+}
+
+/// A start of the agent; `broken` models do not load. A crash is the loss of what this returns.
+fn start(folder: &Path, wanted: Option<&str>, broken: &[&str]) -> Result<OnTrial, StoreError> {
+    let wanted = wanted.map(id);
+    let (name, trial) = store(folder).begin(wanted.as_ref(), |candidate, manifest, file| {
+        assert!(file.is_file());
+        assert_eq!(manifest.id, candidate.model);
+        if broken.contains(&candidate.model.as_str()) {
+            Err(StartFault::Model("its self-test fails".to_owned()))
+        } else {
+            Ok(candidate.model.clone())
+        }
+    })?;
+    assert_eq!(name, trial.candidate.model);
+    Ok(trial)
+}
+
+fn at_work(folder: &Path, wanted: Option<&str>, broken: &[&str]) -> String {
+    start(folder, wanted, broken)
+        .unwrap()
+        .candidate
+        .model
+        .to_string()
+}
+
+fn actions(folder: &Path) -> Vec<(Action, String)> {
+    let journal = store(folder).journal().into_iter();
+    journal.map(|e| (e.action, e.model.to_string())).collect()
+}
+
+#[test]
+fn a_model_that_works_for_long_enough_is_proven_and_stays() {
+    let folder = place(&["good"]);
+    let mut trial = start(folder.path(), None, &[]).unwrap();
+    assert!(trial.is_on_trial && trial.instead.is_none());
+    trial.prove();
+    trial.prove();
+    assert_eq!(
+        actions(folder.path()),
+        [(Action::Proven, "good".to_owned())]
+    );
+    // Ten crashes later it is still the one: they are not its novelty's fault.
+    for _ in 0..10 {
+        assert!(!start(folder.path(), None, &[]).unwrap().is_on_trial);
+    }
+    assert_eq!(store(folder.path()).trials().attempts, 0);
+}
+
+#[test]
+fn a_model_that_ends_the_process_three_times_gives_way_to_the_last_good_one() {
+    let folder = place(&["new", "good"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    for attempt in 1..=3 {
+        assert_eq!(at_work(folder.path(), Some("new"), &[]), "new");
+        assert_eq!(store(folder.path()).trials().attempts, attempt);
+    }
+    let trial = start(folder.path(), Some("new"), &[]).unwrap();
+    assert_eq!(trial.candidate.model, id("good"));
+    assert!(!trial.is_on_trial);
+    let why = trial.instead.unwrap();
+    assert!(
+        why.contains("new") && why.contains("ended 3 times within 10 minutes"),
+        "{why}"
+    );
+    // And so from now on, without another try.
+    assert_eq!(at_work(folder.path(), Some("new"), &[]), "good");
+    let failed = store(folder.path()).trials().failed;
+    assert_eq!(failed[0].candidate.model, id("new"));
+    // Until somebody says otherwise.
+    store(folder.path()).choose(&id("new")).unwrap();
+    assert_eq!(at_work(folder.path(), None, &[]), "new");
+}
+
+#[test]
+fn a_stop_on_purpose_is_no_failed_start() {
+    let folder = place(&["new", "good"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    for _ in 0..10 {
+        let trial = start(folder.path(), Some("new"), &[]).unwrap();
+        assert_eq!(trial.candidate.model, id("new"));
+        trial.stop();
+    }
+}
+
+#[test]
+fn a_model_that_fails_its_self_test_gives_way_at_once() {
+    let folder = place(&["new", "good", "third"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    let trial = start(folder.path(), Some("new"), &["new"]).unwrap();
+    assert_eq!(trial.candidate.model, id("good"));
+    assert!(trial.instead.unwrap().contains("self-test fails"));
+    assert!(actions(folder.path()).contains(&(Action::Failed, "new".to_owned())));
+    assert!(actions(folder.path()).contains(&(Action::Returned, "good".to_owned())));
+    // The last good one may fail, too: then whatever is there.
+    assert_eq!(
+        at_work(folder.path(), Some("new"), &["new", "good"]),
+        "third"
+    );
+    // And with nothing left the first fault is told.
+    let message = start(folder.path(), Some("new"), &["new", "good", "third"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("does not start: its self-test fails"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_box_with_one_model_goes_on_trying() {
+    let folder = place(&["only"]);
+    for _ in 0..10 {
+        assert_eq!(at_work(folder.path(), None, &[]), "only");
+    }
+}
+
+#[test]
+fn what_is_not_the_models_fault_is_no_attempt_of_it() {
+    let folder = place(&["new", "good"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    for _ in 0..5 {
+        let error = store(folder.path())
+            .begin(Some(&id("new")), |_, _, _| {
+                Err::<(), _>(StartFault::Other(StoreError::NoFolder))
+            })
+            .unwrap_err();
+        assert!(matches!(error, StoreError::NoFolder));
+    }
+    assert_eq!(store(folder.path()).trials().attempts, 0);
+    assert_eq!(at_work(folder.path(), Some("new"), &[]), "new");
+}
+
+#[test]
+fn a_damaged_ledger_is_begun_anew() {
+    let folder = place(&["good"]);
+    fs::write(folder.path().join("trial.toml"), "\u{0}rubbish").unwrap();
+    assert_eq!(at_work(folder.path(), None, &[]), "good");
+    assert_eq!(store(folder.path()).trials().attempts, 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_still_starts_a_model() {
+    let folder = place(&["good"]);
+    // A file where the folder's lock would be: nothing can be written, whoever we are.
+    fs::create_dir(folder.path().join(".lock")).unwrap();
+    assert_eq!(at_work(folder.path(), None, &[]), "good");
+    assert!(!folder.path().join("trial.toml").exists());
+}

@@ -1,0 +1,196 @@
+//! `[detector]`: which model looks, on what it computes, and who may supply models.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use edge_inference::{DetectorSettings, HEALTHY_AFTER, Provider, ProviderChoice, ProviderOptions};
+use protocol::id::ModelId;
+use serde::Deserialize;
+
+use super::ConfigFault;
+
+/// Where keys of trusted makers of models lie, unless configured otherwise.
+const TRUSTED_KEYS: &str = "/etc/ngatu/model-keys";
+
+/// `[detector]`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct DetectorConfig {
+    /// A model of `edge-agent models list`; left out, what `models use` chose, else the best one installed.
+    pub model: Option<ModelId>,
+    /// Threads of one inference. One per core is rarely faster than one.
+    pub threads: Option<usize>,
+    /// The ONNX Runtime library, where it is not in one of the usual places.
+    pub onnxruntime: Option<PathBuf>,
+    /// Folders of installed models, instead of the usual ones.
+    #[serde(default)]
+    pub models_dirs: Vec<PathBuf>,
+    /// What computes: `auto`, one of `edge-agent models bench`, or several in order.
+    #[serde(default)]
+    pub provider: ProviderWords,
+    /// Which device of the provider: `1` (CUDA), `GPU.0`, `NPU` (OpenVINO).
+    pub device: Option<String>,
+    /// Folder in which TensorRT's and OpenVINO's compiled engines are kept.
+    pub engine_cache: Option<PathBuf>,
+    /// Keys, or folders of keys, of those whose bundles are taken.
+    pub trusted_keys: Option<Vec<PathBuf>>,
+    /// How long a new model must work before it is trusted. Minutes.
+    pub trial_min: Option<f64>,
+    /// A second model that looks at some of the same pictures, for comparison only.
+    pub shadow: Option<ShadowConfig>,
+}
+
+/// `[detector.shadow]`
+#[derive(Clone, Debug, Deserialize)]
+pub struct ShadowConfig {
+    /// A model of `edge-agent models list`, or `MODEL@VERSION`.
+    pub model: String,
+    /// It looks at every so many'th of the detector's pictures.
+    #[serde(default = "default_every")]
+    pub every: u32,
+}
+
+fn default_every() -> u32 {
+    10
+}
+
+/// `provider = "auto"`, `"cpu"` or `["openvino", "cpu"]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "provider is \"auto\", a provider's name, or a list of names in order"
+)]
+pub enum ProviderWords {
+    /// One word.
+    One(String),
+    /// Several, in order.
+    Several(Vec<String>),
+}
+
+impl Default for ProviderWords {
+    fn default() -> Self {
+        Self::One("auto".to_owned())
+    }
+}
+
+impl ProviderWords {
+    fn choice(&self) -> Result<ProviderChoice, String> {
+        let words = match self {
+            Self::One(word) if word == "auto" => return Ok(ProviderChoice::Auto),
+            Self::One(word) => std::slice::from_ref(word),
+            Self::Several(words) => words,
+        };
+        let providers: Vec<Provider> = words
+            .iter()
+            .map(|word| word.parse())
+            .collect::<Result<_, _>>()?;
+        if providers.is_empty() {
+            return Err("the list is empty; name a provider, or write \"auto\"".to_owned());
+        }
+        Ok(ProviderChoice::Listed(providers))
+    }
+}
+
+impl DetectorConfig {
+    /// Relative paths start at the configuration's folder; words and numbers are in their ranges.
+    pub(super) fn checked(mut self, folder: &Path, faults: &mut Vec<ConfigFault>) -> Self {
+        self.onnxruntime = self.onnxruntime.map(|path| folder.join(path));
+        self.engine_cache = self.engine_cache.map(|path| folder.join(path));
+        for dir in self
+            .models_dirs
+            .iter_mut()
+            .chain(self.trusted_keys.iter_mut().flatten())
+        {
+            *dir = folder.join(&dir);
+        }
+        let mut refuse = |path: &str, message: String| {
+            faults.push(ConfigFault {
+                line: None,
+                path: path.to_owned(),
+                message,
+            });
+        };
+        match self.provider.choice() {
+            Ok(ProviderChoice::Listed(providers)) => {
+                let options = self.options();
+                for fault in providers.iter().filter_map(|p| options.fault(*p)) {
+                    refuse("detector.device", fault);
+                }
+            }
+            Ok(ProviderChoice::Auto) => {
+                if self.device.is_some() {
+                    let message = "a device belongs to a provider; name the provider as well";
+                    refuse("detector.device", message.to_owned());
+                }
+            }
+            Err(message) => refuse("detector.provider", message),
+        }
+        if self
+            .trial_min
+            .is_some_and(|minutes| !(minutes > 0.0 && minutes <= 10_080.0))
+        {
+            refuse(
+                "detector.trial_min",
+                "is more than 0 and at most 10080 minutes".to_owned(),
+            );
+            self.trial_min = None;
+        }
+        if let Some(shadow) = &mut self.shadow {
+            if shadow.every == 0 {
+                let message = "is at least 1; 10 costs a tenth of the detector's time again";
+                refuse("detector.shadow.every", message.to_owned());
+                shadow.every = default_every();
+            }
+            if let Err(message) = named_version(&shadow.model) {
+                refuse("detector.shadow.model", message);
+            }
+        }
+        self
+    }
+
+    fn options(&self) -> ProviderOptions {
+        ProviderOptions {
+            device: self.device.clone(),
+            engine_cache: self.engine_cache.clone(),
+        }
+    }
+
+    /// How models are run.
+    pub fn settings(&self) -> DetectorSettings {
+        DetectorSettings {
+            threads: self.threads.unwrap_or(1),
+            providers: self.provider.choice().unwrap_or_default(),
+            options: self.options(),
+        }
+    }
+
+    /// Whose bundles are taken.
+    pub fn trusted_places(&self) -> Vec<PathBuf> {
+        self.trusted_keys
+            .clone()
+            .unwrap_or_else(|| vec![PathBuf::from(TRUSTED_KEYS)])
+    }
+
+    /// How long a new model must work before it is trusted.
+    pub fn trial(&self) -> Duration {
+        self.trial_min.map_or(HEALTHY_AFTER, |minutes| {
+            Duration::from_secs_f64(minutes * 60.0)
+        })
+    }
+}
+
+/// `MODEL` or `MODEL@VERSION`.
+pub fn named_version(text: &str) -> Result<(ModelId, Option<u64>), String> {
+    let (model, version) = match text.split_once('@') {
+        None => (text, None),
+        Some((model, version)) => {
+            let number = version.parse().map_err(|_| {
+                format!("`{version}` is no version; write MODEL@7, or MODEL for the current one")
+            })?;
+            (model, Some(number))
+        }
+    };
+    let model = model
+        .parse()
+        .map_err(|error| format!("`{model}`: {error}"))?;
+    Ok((model, version))
+}

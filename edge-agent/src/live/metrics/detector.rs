@@ -1,0 +1,113 @@
+//! Numbers about the detector and the model in its shadow.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::{Sample, one, write};
+use crate::live::shadow::Shadow;
+
+/// What looks at the pictures.
+#[derive(Clone, Debug)]
+pub(crate) struct DetectorInfo {
+    pub(crate) model: String,
+    pub(crate) sha256: String,
+    pub(crate) provider: &'static str,
+    /// Providers that were asked for first and do not work.
+    pub(crate) refused: usize,
+    /// Whether it is another model than was wanted.
+    pub(crate) is_instead: bool,
+}
+
+pub(super) fn detector(
+    encoder: &mut DescriptorEncoder<'_>,
+    info: &DetectorInfo,
+) -> std::fmt::Result {
+    let labels = vec![
+        ("model", info.model.clone()),
+        ("sha256", info.sha256.clone()),
+        ("provider", info.provider.to_owned()),
+    ];
+    let help = "1; the model at work and what computes it";
+    write(
+        encoder,
+        "edge_detector",
+        help,
+        &[(labels, 1.0)],
+        ConstGauge::new,
+    )?;
+    for (name, help, value) in [
+        (
+            "edge_detector_providers_refused",
+            "Providers that come first by configuration and do not work",
+            info.refused as u64,
+        ),
+        (
+            "edge_detector_instead",
+            "1 while the last good model works instead of the wanted one",
+            u64::from(info.is_instead),
+        ),
+    ] {
+        write(encoder, name, help, &one(value), ConstGauge::new)?;
+    }
+    Ok(())
+}
+
+pub(super) fn shadow(
+    encoder: &mut DescriptorEncoder<'_>,
+    shadow: &Arc<Shadow>,
+) -> std::fmt::Result {
+    let counters = shadow.counters();
+    let agreement = &counters.agreement;
+    for (name, help, value) in [
+        (
+            "edge_shadow_pictures",
+            "Pictures that the shadow model saw as well",
+            agreement.pictures,
+        ),
+        (
+            "edge_shadow_skipped",
+            "Pictures that the shadow model had no time for",
+            counters.skipped,
+        ),
+        (
+            "edge_shadow_failures",
+            "Pictures that the shadow model failed on",
+            counters.failed,
+        ),
+    ] {
+        let sample = [(vec![("model", shadow.model.clone())], value as f64)];
+        write(encoder, name, help, &sample, ConstCounter::new)?;
+    }
+    let samples: Vec<Sample> = agreement
+        .classes
+        .iter()
+        .flat_map(|(class, counts)| {
+            [
+                ("matched", counts.matched),
+                ("class_differs", counts.class_differs),
+                ("only_current", counts.only_current),
+                ("only_shadow", counts.only_other),
+            ]
+            .map(|(outcome, count)| {
+                let labels = vec![
+                    ("model", shadow.model.clone()),
+                    ("class", class.to_string()),
+                    ("outcome", outcome.to_owned()),
+                ];
+                (labels, count as f64)
+            })
+        })
+        .collect();
+    let help =
+        "Things that the current model, the shadow model or both believe in, by class and outcome";
+    write(
+        encoder,
+        "edge_shadow_things",
+        help,
+        &samples,
+        ConstCounter::new,
+    )
+}

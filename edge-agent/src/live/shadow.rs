@@ -1,0 +1,194 @@
+//! A second model that looks at some of the same pictures: for comparison, never for alerts.
+//!
+//! It has a thread and a detector of its own and sees every so many'th picture
+//! that the first has looked at. When it is behind, pictures pass it by and are
+//! counted; the first never waits. What it sees ends here, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use edge_core::Input;
+use edge_inference::{Agreement, Detector};
+use edge_video::Frame;
+use protocol::{Detection, Detections};
+
+use super::StopFlag;
+use crate::config::DetectorConfig;
+use crate::{models_command, perception};
+
+/// How often the log says how it goes.
+const REPORT_EVERY: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Where the first detector's pictures pass by.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    /// Its model.
+    pub(crate) model: String,
+    every: u64,
+    passed: AtomicU64,
+    to: Sender<(Frame, Detections)>,
+    counters: Mutex<ShadowCounters>,
+}
+
+/// How it goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShadowCounters {
+    /// What both saw.
+    pub(crate) agreement: Agreement,
+    /// Pictures that it had no time for.
+    pub(crate) skipped: u64,
+    /// Pictures that it failed on.
+    pub(crate) failed: u64,
+}
+
+/// Starts it, if it is configured. One that does not start is said, and is no
+/// reason not to watch.
+pub(super) fn start(
+    config: &DetectorConfig,
+    stop: &StopFlag,
+) -> Option<(Arc<Shadow>, JoinHandle<()>)> {
+    let shadow = config.shadow.as_ref()?;
+    match try_start(config, &shadow.model, shadow.every, stop) {
+        Ok(started) => {
+            tracing::info!(model = shadow.model, every = shadow.every, "shadow model");
+            Some(started)
+        }
+        Err(error) => {
+            tracing::error!(
+                model = shadow.model,
+                "the shadow model does not start, nothing is compared: {error:#}"
+            );
+            None
+        }
+    }
+}
+
+fn try_start(
+    config: &DetectorConfig,
+    model: &str,
+    every: u32,
+    stop: &StopFlag,
+) -> anyhow::Result<(Arc<Shadow>, JoinHandle<()>)> {
+    let detector = models_command::load_named(config, model)?;
+    let (to, from) = bounded(1);
+    let shadow = Arc::new(Shadow {
+        model: model.to_owned(),
+        every: u64::from(every.max(1)),
+        passed: AtomicU64::new(0),
+        to,
+        counters: Mutex::default(),
+    });
+    let (its, stop) = (Arc::clone(&shadow), stop.clone());
+    let thread = thread::Builder::new()
+        .name("shadow".to_owned())
+        .spawn(move || its.run(detector, &from, &stop))
+        .context("shadow thread")?;
+    Ok((shadow, thread))
+}
+
+impl Shadow {
+    /// A picture that the first detector has looked at, and what it saw.
+    pub(crate) fn show(&self, frame: &Frame, inputs: &[Input]) {
+        if self.passed.fetch_add(1, Ordering::Relaxed) % self.every != 0 {
+            return;
+        }
+        let Some(seen) = inputs.iter().find_map(|input| match input {
+            Input::Detections(detections) => Some(detections),
+            _ => None,
+        }) else {
+            return;
+        };
+        if let Err(TrySendError::Full(_)) = self.to.try_send((frame.clone(), seen.clone())) {
+            self.lock().skipped += 1;
+        }
+    }
+
+    /// How it goes.
+    pub(crate) fn counters(&self) -> ShadowCounters {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ShadowCounters> {
+        // Counters stay true after another thread's panic.
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, mut detector: Detector, from: &Receiver<(Frame, Detections)>, stop: &StopFlag) {
+        let mut reported = Instant::now();
+        while !stop.is_set() {
+            match from.recv_timeout(PATIENCE) {
+                Ok((frame, current)) => self.look(&mut detector, &frame, &current),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if reported.elapsed() >= REPORT_EVERY {
+                reported = Instant::now();
+                self.report();
+            }
+        }
+        self.report();
+    }
+
+    fn look(&self, detector: &mut Detector, frame: &Frame, current: &Detections) {
+        let high = detector.manifest().thresholds.high;
+        match detector.detect(&perception::view(frame)) {
+            Ok(seen) => {
+                let believed = |from: f64, list: &[Detection]| {
+                    let list = list.iter().filter(|detection| detection.score >= from);
+                    list.cloned().collect::<Vec<_>>()
+                };
+                let (ours, its) = (
+                    believed(current.believed_from, &current.items),
+                    believed(high, &seen),
+                );
+                let (ours, its): (Vec<_>, Vec<_>) = (ours.iter().collect(), its.iter().collect());
+                self.lock().agreement.add(&ours, &its);
+            }
+            Err(error) => {
+                let mut counters = self.lock();
+                counters.failed += 1;
+                if counters.failed == 1 {
+                    tracing::warn!(model = self.model, %error, "the shadow model failed on a frame");
+                }
+            }
+        }
+    }
+
+    /// One line that says how far the two agree.
+    fn report(&self) {
+        let counters = self.counters();
+        let total = counters.agreement.total();
+        let classes: Vec<String> = counters
+            .agreement
+            .classes
+            .iter()
+            .map(|(class, agreement)| {
+                format!(
+                    "{class} {:.0} % of {}",
+                    100.0 * agreement.share(),
+                    agreement.matched
+                        + agreement.class_differs
+                        + agreement.only_current
+                        + agreement.only_other
+                )
+            })
+            .collect();
+        tracing::info!(
+            model = self.model,
+            pictures = counters.agreement.pictures,
+            skipped = counters.skipped,
+            failed = counters.failed,
+            agreement = protocol::units::rounded(total.share(), 3),
+            class_differs = total.class_differs,
+            only_current = total.only_current,
+            only_shadow = total.only_other,
+            classes = classes.join(", "),
+            "shadow model compared"
+        );
+    }
+}

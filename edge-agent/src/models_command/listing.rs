@@ -1,0 +1,194 @@
+//! `models list` and `models journal`.
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{ContentArrangement, Table};
+use edge_inference::{Candidate, Installed, ModelStore, TrialLedger, Vouched};
+use protocol::id::ModelId;
+use serde::Serialize;
+
+use super::{WIDTH_WITHOUT_TERMINAL, store, trusted};
+use crate::config::DetectorConfig;
+
+/// A table as all of these commands print it.
+pub(super) fn table(header: Vec<&str>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    if table.width().is_none() {
+        table.set_width(WIDTH_WITHOUT_TERMINAL);
+    }
+    table
+}
+
+#[derive(Serialize)]
+struct Listed {
+    model: ModelId,
+    title: String,
+    licence: String,
+    input: [u32; 2],
+    sha256: protocol::Digest,
+    /// `in_use`, `installed`, `missing`, `refused`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<std::path::PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    versions: Vec<ListedVersion>,
+}
+
+#[derive(Serialize)]
+struct ListedVersion {
+    version: u64,
+    is_current: bool,
+    /// Key that signed it; none if nobody trusted did.
+    signed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// The model that a starting agent would take.
+pub(super) fn in_use(config: &DetectorConfig, store: &ModelStore) -> Option<ModelId> {
+    config
+        .model
+        .clone()
+        .or_else(|| store.used())
+        .or_else(|| store.best_detector().ok().map(|(manifest, _)| manifest.id))
+}
+
+/// `models list`
+pub(super) fn list(config: &DetectorConfig, json: bool) -> anyhow::Result<()> {
+    let store = store(config)?;
+    let keys = trusted(config)?;
+    let in_use = in_use(config, &store);
+    let trials = store.trials();
+    let mut listed = Vec::new();
+    for model in store.list() {
+        let manifest = model.manifest;
+        let is_in_use = in_use.as_ref() == Some(&manifest.id);
+        let (state, file, detail) = match model.state {
+            Installed::Installed(file) if is_in_use => ("in_use", Some(file), None),
+            Installed::Installed(file) => ("installed", Some(file), None),
+            Installed::Missing => ("missing", None, Some(manifest.obtain.trim().to_owned())),
+            Installed::Refused(reason) => ("refused", None, Some(reason)),
+        };
+        let of_trial = note(&trials, &manifest.sha256);
+        let versions = store
+            .versions(&manifest.id, &keys)
+            .into_iter()
+            .map(|version| ListedVersion {
+                version: version.version,
+                is_current: version.is_current,
+                note: note(&trials, &version.sha256),
+                signed_by: match version.vouched {
+                    Vouched::Signed(key) => Some(key.to_string()),
+                    Vouched::Unsigned(_) => None,
+                },
+            })
+            .collect();
+        listed.push(Listed {
+            title: manifest.title,
+            licence: manifest.licence,
+            input: [manifest.input.width, manifest.input.height],
+            sha256: manifest.sha256,
+            model: manifest.id,
+            state,
+            file,
+            detail: detail.or(of_trial),
+            versions,
+        });
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&listed)?);
+    } else {
+        println!("{}", as_table(&listed));
+    }
+    for fault in store.faults() {
+        eprintln!("warning: {fault}");
+    }
+    Ok(())
+}
+
+/// What the trials say of a file.
+fn note(trials: &TrialLedger, sha256: &protocol::Digest) -> Option<String> {
+    let is_it =
+        |candidate: &Option<Candidate>| candidate.as_ref().is_some_and(|c| c.sha256 == *sha256);
+    if let Some(failed) = trials.failed.iter().find(|f| f.candidate.sha256 == *sha256) {
+        return Some(format!("failed here on {}: {}", failed.at, failed.reason));
+    }
+    if is_it(&trials.trial) {
+        return Some(format!("on trial, {} start(s) so far", trials.attempts));
+    }
+    is_it(&trials.proven).then(|| "proven, the last good one".to_owned())
+}
+
+fn as_table(listed: &[Listed]) -> Table {
+    let mut table = table(vec!["model", "what it is", "licence", "input", "state"]);
+    for model in listed {
+        let mut state = match model.state {
+            "in_use" => "in use".to_owned(),
+            "missing" => "not installed".to_owned(),
+            state => state.to_owned(),
+        };
+        if let Some(file) = &model.file {
+            state = format!("{state}: {}", file.display());
+        }
+        if let Some(detail) = &model.detail {
+            state = format!("{state}. {detail}");
+        }
+        for version in &model.versions {
+            let current = if version.is_current {
+                "current"
+            } else {
+                "kept"
+            };
+            let signed = version.signed_by.as_ref().map_or_else(
+                || "not signed by a trusted key".to_owned(),
+                |key| format!("signed with {key}"),
+            );
+            let note = version
+                .note
+                .as_ref()
+                .map_or_else(String::new, |note| format!("; {note}"));
+            state = format!(
+                "{state}\n  version {}: {current}, {signed}{note}",
+                version.version
+            );
+        }
+        table.add_row(vec![
+            model.model.to_string(),
+            model.title.clone(),
+            model.licence.clone(),
+            format!("{}×{}", model.input[0], model.input[1]),
+            state,
+        ]);
+    }
+    table
+}
+
+/// `models journal`
+pub(super) fn journal(config: &DetectorConfig, json: bool) -> anyhow::Result<()> {
+    let entries = store(config)?.journal();
+    if json {
+        for entry in entries {
+            println!("{}", serde_json::to_string(&entry)?);
+        }
+        return Ok(());
+    }
+    let mut table = table(vec!["when", "what", "model", "by", "detail"]);
+    for entry in entries {
+        let action = serde_json::to_value(entry.action)?;
+        let version = entry.version.map_or_else(String::new, |v| format!("@{v}"));
+        table.add_row(vec![
+            entry.at.to_string(),
+            action.as_str().unwrap_or_default().replace('_', " "),
+            format!("{}{version}", entry.model),
+            entry.by,
+            entry.detail,
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `edge-agent models …`, and the choice of the detector.
+
+mod bench;
+mod bundles;
+mod command;
+mod evaluate;
+mod listing;
+mod pictures;
+mod recommend;
+
+use anyhow::Context as _;
+use edge_inference::{
+    Candidate, Detector, DetectorError, ModelStore, OnTrial, PublicKey, Runtime, SelfTest,
+    StartFault, StoreError,
+};
+
+use crate::config::{DetectorConfig, named_version};
+
+pub use command::{ModelsCommand, run};
+
+/// Columns of a table that goes to a file or a pipe.
+const WIDTH_WITHOUT_TERMINAL: u16 = 120;
+
+/// The store in the configured folders, else the usual ones.
+pub fn store(config: &DetectorConfig) -> Result<ModelStore, StoreError> {
+    if config.models_dirs.is_empty() {
+        ModelStore::open(ModelStore::default_dirs())
+    } else {
+        ModelStore::open(config.models_dirs.clone())
+    }
+}
+
+/// Loads the configured detector, else the one that was chosen, else the best
+/// one installed, and says which. For commands that end; see [`begin_detector`].
+pub fn load_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let store = store(config)?;
+    let (manifest, file) = match config.model.clone().or_else(|| store.used()) {
+        Some(model) => store.find(&model)?,
+        None => store.best_detector()?,
+    };
+    let id = manifest.id.clone();
+    let detector = Detector::load(&runtime, manifest, &file, &config.settings())
+        .with_context(|| format!("model {id}"))?;
+    tell(&detector, &store, &runtime, config);
+    Ok(detector)
+}
+
+/// Loads the detector of a box that is to watch: a model that is new here is on
+/// trial, must pass its self-test first, and the last good one takes its place
+/// when it fails.
+pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTrial)> {
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let store = store(config)?;
+    let (detector, trial) = store.begin(config.model.as_ref(), |candidate, manifest, file| {
+        let mut detector =
+            Detector::load(&runtime, manifest, file, &config.settings()).map_err(start_fault)?;
+        self_test(&mut detector, file, candidate).map_err(StartFault::Model)?;
+        Ok(detector)
+    })?;
+    tell(&detector, &store, &runtime, config);
+    if trial.is_on_trial {
+        tracing::info!(
+            model = %trial.candidate, minutes = config.trial().as_secs_f64() / 60.0,
+            "this model is new here and on trial; if it ends the program, the box goes back to the last good one"
+        );
+    }
+    Ok((detector, trial))
+}
+
+/// Loads `MODEL` or `MODEL@VERSION`, for comparison.
+pub(crate) fn load_named(config: &DetectorConfig, name: &str) -> anyhow::Result<Detector> {
+    let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let store = store(config)?;
+    let (manifest, file) = match version {
+        Some(version) => store.find_version(&model, version)?,
+        None => store.find(&model)?,
+    };
+    Ok(Detector::load(
+        &runtime,
+        manifest,
+        &file,
+        &config.settings(),
+    )?)
+}
+
+/// Whose fault it is that a model does not start.
+fn start_fault(error: DetectorError) -> StartFault {
+    let reason = error.to_string();
+    match error {
+        // The provider's: every model would meet it.
+        DetectorError::NoProvider { model, .. } => {
+            StartFault::Other(StoreError::DoesNotStart { model, reason })
+        }
+        _ => StartFault::Model(reason),
+    }
+}
+
+/// Runs the self-test that lies beside the model's file, if there is one.
+fn self_test(
+    detector: &mut Detector,
+    file: &std::path::Path,
+    candidate: &Candidate,
+) -> Result<(), String> {
+    let folder = file.parent().unwrap_or(std::path::Path::new("."));
+    let Some(test) = SelfTest::open(folder)? else {
+        return Ok(());
+    };
+    let pictures = test
+        .run(detector, folder)
+        .map_err(|reason| format!("its self-test fails on {}: {reason}", detector.provider()))?;
+    tracing::info!(model = %candidate, pictures, "self-test passed");
+    Ok(())
+}
+
+fn tell(detector: &Detector, store: &ModelStore, runtime: &Runtime, config: &DetectorConfig) {
+    let manifest = detector.manifest();
+    tracing::info!(
+        model = %manifest.id, version = store.version_of(&manifest.id), licence = %manifest.licence,
+        sha256 = %manifest.sha256, provider = detector.provider(),
+        placement = detector.placement().map(tracing::field::display),
+        onnxruntime = %runtime.version(), threads = config.settings().threads,
+        chosen = if config.model.is_some() { "by configuration" } else { "of this box" },
+        "detector"
+    );
+}
+
+/// The keys of those whose bundles are taken.
+fn trusted(config: &DetectorConfig) -> anyhow::Result<Vec<PublicKey>> {
+    Ok(PublicKey::trusted(&config.trusted_places())?)
+}

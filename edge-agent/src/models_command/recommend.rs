@@ -1,0 +1,163 @@
+//! From measurements to three lines of configuration, with the reason.
+//!
+//! A box has cores for decoders and one detector for all cameras. So a setting
+//! is good that looks at many pictures a second without taking more processor
+//! time for each than it must: a second thread that shortens a look by a tenth
+//! and doubles its cost takes the core from the next camera's decoder.
+
+use std::fmt;
+
+use protocol::id::ModelId;
+use serde::Serialize;
+
+use super::bench::{Figures, Line};
+
+/// How much more processor time than the cheapest setting a faster one may take.
+const DEARER: f64 = 1.25;
+/// Looks per second and camera at which rules work well.
+const LOOKS_PER_CAMERA: f64 = 5.0;
+/// Share of the time that the detector may be busy: pictures come in bunches.
+const BUSY: f64 = 0.7;
+
+/// What to write into the configuration, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Advice {
+    model: ModelId,
+    provider: String,
+    threads: usize,
+    /// Cameras that it can look at five times a second.
+    cameras: u32,
+    reason: String,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Recommended: {}\n\n[detector]\nmodel = \"{}\"\nprovider = \"{}\"\nthreads = {}",
+            self.reason, self.model, self.provider, self.threads
+        )
+    }
+}
+
+/// The best setting of the best model that serves a camera at all.
+pub(super) fn recommend(lines: &[Line], cores: usize) -> Option<Advice> {
+    let mut ranks: Vec<(u32, &ModelId)> =
+        lines.iter().map(|line| (line.rank, &line.model)).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    let mut advices = ranks
+        .into_iter()
+        .filter_map(|(_, model)| of_model(lines, model, cores));
+    let first = advices.next()?;
+    if first.cameras >= 1 {
+        return Some(first);
+    }
+    // The preferred model is too slow for this box: the first that is not.
+    advices.find(|advice| advice.cameras >= 1).or(Some(first))
+}
+
+fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
+    let measured: Vec<(&Line, &Figures)> = lines
+        .iter()
+        .filter(|line| line.model == *model)
+        .filter_map(|line| Some((line, line.figures.as_ref()?)))
+        .collect();
+    let cheapest = measured
+        .iter()
+        .map(|(_, f)| f.cpu_ms)
+        .min_by(f64::total_cmp)?;
+    let (line, figures) = measured
+        .iter()
+        .filter(|(_, figures)| figures.cpu_ms <= cheapest * DEARER)
+        .max_by(|(_, a), (_, b)| a.per_second.total_cmp(&b.per_second))?;
+    let possible = figures.per_second * BUSY / LOOKS_PER_CAMERA;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // small and positive
+    let cameras = possible.floor() as u32;
+    let fastest = measured
+        .iter()
+        .max_by(|(_, a), (_, b)| a.per_second.total_cmp(&b.per_second))?;
+    let against = if std::ptr::eq(fastest.0, *line) {
+        "no other setting is faster".to_owned()
+    } else {
+        format!(
+            "{} with {} thread(s) is {:.2} times as fast but takes {:.1} times the processor time",
+            fastest.0.provider,
+            fastest.0.threads,
+            fastest.1.per_second / figures.per_second,
+            fastest.1.cpu_ms / figures.cpu_ms
+        )
+    };
+    Some(Advice {
+        model: model.clone(),
+        provider: line.provider.clone(),
+        threads: line.threads,
+        cameras,
+        reason: format!(
+            "{model} on {} with {} thread(s): {:.0} pictures a second, {:.1} ms of processor time each of {cores} core(s), \
+             enough for {cameras} camera(s) at {LOOKS_PER_CAMERA:.0} looks a second with reserve; {against}",
+            line.provider, line.threads, figures.per_second, figures.cpu_ms
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(
+        model: &str,
+        rank: u32,
+        provider: &str,
+        threads: usize,
+        per_second: f64,
+        cpu_ms: f64,
+    ) -> Line {
+        let figures = serde_json::json!({
+            "load_ms": 100.0, "p50_ms": 1e3 / per_second, "p95_ms": 1e3 / per_second,
+            "p99_ms": 1e3 / per_second, "per_second": per_second, "cpu_ms": cpu_ms,
+            "memory_mib": 50.0, "placement": "", "looks": 100,
+        });
+        Line {
+            model: model.parse().unwrap(),
+            provider: provider.to_owned(),
+            threads,
+            rank,
+            figures: Some(serde_json::from_value(figures).unwrap()),
+            speed_up: None,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn the_fastest_setting_that_does_not_waste_is_recommended() {
+        let best = |lines: &[Line]| {
+            recommend(lines, 4).map(|a| (a.model.to_string(), a.provider, a.threads, a.cameras))
+        };
+        let of = |model: &str, provider: &str, threads, cameras| {
+            Some((model.to_owned(), provider.to_owned(), threads, cameras))
+        };
+        assert_eq!(best(&[]), None);
+        // Two threads: a tenth faster for nearly twice the cost.
+        let cpu = [
+            line("a", 1, "cpu", 1, 30.0, 33.0),
+            line("a", 1, "cpu", 2, 33.0, 60.0),
+        ];
+        assert_eq!(best(&cpu), of("a", "cpu", 1, 4));
+        // An accelerator costs the processor next to nothing.
+        let with_gpu = [
+            cpu[0].clone(),
+            cpu[1].clone(),
+            line("a", 1, "cuda", 1, 200.0, 2.0),
+        ];
+        assert_eq!(best(&with_gpu), of("a", "cuda", 1, 28));
+        // The preferred model cannot serve a single camera.
+        let slow = [
+            line("a", 1, "cpu", 1, 4.0, 250.0),
+            line("b", 2, "cpu", 1, 40.0, 25.0),
+        ];
+        assert_eq!(best(&slow), of("b", "cpu", 1, 5));
+        let all_slow = [line("a", 1, "cpu", 1, 4.0, 250.0)];
+        assert_eq!(best(&all_slow), of("a", "cpu", 1, 0));
+    }
+}
