@@ -74,13 +74,17 @@ impl Agreement {
                 class.matched += 1;
             }
         }
-        for (detection, is_taken) in current.iter().zip(is_current_taken) {
-            let class = self.classes.entry(detection.class).or_default();
-            class.only_current += u64::from(!is_taken);
+        let left = |list: &[&Detection], is_taken: &[bool]| -> Vec<ObjectClass> {
+            let all = list.iter().zip(is_taken);
+            all.filter(|(_, is_taken)| !**is_taken)
+                .map(|(detection, _)| detection.class)
+                .collect()
+        };
+        for class in left(current, &is_current_taken) {
+            self.classes.entry(class).or_default().only_current += 1;
         }
-        for (detection, is_taken) in other.iter().zip(is_other_taken) {
-            let class = self.classes.entry(detection.class).or_default();
-            class.only_other += u64::from(!is_taken);
+        for class in left(other, &is_other_taken) {
+            self.classes.entry(class).or_default().only_other += 1;
         }
     }
 
