@@ -12,6 +12,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
+use edge_inference::{Detector, Provider};
 use edge_uplink::UplinkError;
 use protocol::CameraId;
 
@@ -100,15 +101,11 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.push(Finding {
             part: "model".to_owned(),
             outcome: match &loaded {
-                Ok(loaded) => Outcome::Good(format!(
-                    "{} ({}) on {}",
-                    loaded.manifest().id,
-                    loaded.manifest().licence,
-                    loaded.provider()
-                )),
+                Ok(loaded) => in_use_on(loaded),
                 Err(error) => Outcome::Failed(format!("{error:#}")),
             },
         });
+        findings.extend(failed_here(&config));
         detector = loaded.ok();
     }
     findings.extend(fed(&config, &cameras));
@@ -120,6 +117,47 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     ));
     findings.extend(uplink(&config, scope.timeout));
     Ok(findings)
+}
+
+/// Which model, on what; and which providers come first but do not work.
+fn in_use_on(detector: &Detector) -> Outcome {
+    let manifest = detector.manifest();
+    let mut text = format!(
+        "{} ({}) on {}",
+        manifest.id,
+        manifest.licence,
+        detector.provider()
+    );
+    // Of the processor there is nothing to tell.
+    if detector.provider() != Provider::Cpu.name()
+        && let Some(placement) = detector.placement()
+    {
+        text = format!("{text}: {placement}");
+    }
+    if detector.refusals().is_empty() {
+        return Outcome::Good(text);
+    }
+    for refusal in detector.refusals() {
+        text = format!("{text}\nnot on {refusal}");
+    }
+    Outcome::Noted(text)
+}
+
+/// Models that were given up on this box.
+fn failed_here(config: &AgentConfig) -> Vec<Finding> {
+    let Ok(store) = models_command::store(&config.detector) else {
+        return Vec::new();
+    };
+    let failed = store.trials().failed.into_iter();
+    failed
+        .map(|failed| Finding {
+            part: format!("model {}", failed.candidate),
+            outcome: Outcome::Noted(format!(
+                "was given up on {}: {}; `edge-agent models use {}` tries it again",
+                failed.at, failed.reason, failed.candidate
+            )),
+        })
+        .collect()
 }
 
 /// Rules that whoever sees for their camera does not feed.

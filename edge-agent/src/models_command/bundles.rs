@@ -126,7 +126,7 @@ fn make_current(
         println!("{passed}");
     }
     store.use_version(&installed.model, installed.version, action, "")?;
-    super::store(config)?.choose(&installed.model)?;
+    super::store(config)?.choose_current(&installed.model)?;
     println!("{name} is current; restart the agent to use it");
     if let Some(other) = config
         .model

@@ -110,5 +110,10 @@ fn account() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
-        .unwrap_or_else(|| "unknown".to_owned())
+        .unwrap_or_else(|| {
+            // A service has no name in its environment, but it has a number.
+            use std::os::unix::fs::MetadataExt as _;
+            let own = std::fs::metadata("/proc/self");
+            own.map_or_else(|_| "unknown".to_owned(), |own| format!("uid {}", own.uid()))
+        })
 }

@@ -121,6 +121,18 @@ impl ModelStore {
     /// Makes a model the one for boxes whose configuration names none, and
     /// forgets what it failed at: the operator wants it tried again.
     pub fn choose(&self, model: &ModelId) -> Result<(), StoreError> {
+        let (manifest, home) = self.select(model)?;
+        let what = (model, self.version_of(model));
+        journal::write(&home, Action::Used, what, Some(manifest.sha256), "");
+        Ok(())
+    }
+
+    /// The same after [`ModelStore::use_version`], which has written the journal.
+    pub fn choose_current(&self, model: &ModelId) -> Result<(), StoreError> {
+        self.select(model).map(drop)
+    }
+
+    fn select(&self, model: &ModelId) -> Result<(Manifest, PathBuf), StoreError> {
         let (manifest, _) = self.find(model)?;
         let home = self.writable_home()?;
         let io = |source| StoreError::Io {
@@ -131,20 +143,13 @@ impl ModelStore {
         let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
         durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
         let mut ledger = read(&home).unwrap_or_default();
-        ledger
-            .failed
-            .retain(|failed| failed.candidate.sha256 != manifest.sha256);
-        if ledger
-            .trial
-            .as_ref()
-            .is_some_and(|trial| trial.sha256 == manifest.sha256)
-        {
+        let is_it = |candidate: &Candidate| candidate.sha256 == manifest.sha256;
+        ledger.failed.retain(|failed| !is_it(&failed.candidate));
+        if ledger.trial.as_ref().is_some_and(is_it) {
             ledger.attempts = 0;
         }
         write(&home, &ledger).map_err(io)?;
-        let what = (model, self.version_of(model));
-        journal::write(&home, Action::Used, what, Some(manifest.sha256), "");
-        Ok(())
+        Ok((manifest, home))
     }
 
     /// Starts the wanted model, or the last good one if that fails, with `start`.

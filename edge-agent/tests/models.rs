@@ -1,0 +1,383 @@
+//! Models at work in the real program: on trial, killed, given up, in the shadow.
+
+#![allow(clippy::unwrap_used)] // also in what the tests share
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use sha2::Digest as _;
+use support::{Camera, Process, binary, eventually, free_port, installed, repository, start_agent};
+
+/// A field that ONNX Runtime keeps and nobody reads (`metadata_props`): the same
+/// network with another hash.
+const ANOTHER_HASH: &[u8] = &[0x72, 0x06, 0x0a, 0x01, b'k', 0x12, 0x01, b'v'];
+
+/// A folder of models: `good`, and `new` with other bytes of the same network.
+struct Roadside {
+    dir: tempfile::TempDir,
+}
+
+impl Roadside {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let whole = fs::read(installed("models/centernet-mb3-512/centernet_mb3_512.onnx")).unwrap();
+        let this = Self { dir };
+        this.add("good", &whole);
+        this.add("new", &[&whole[..], ANOTHER_HASH].concat());
+        this
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn models(&self) -> PathBuf {
+        self.path().join("models")
+    }
+
+    fn add(&self, name: &str, network: &[u8]) {
+        let catalogue = repository().join("models/catalog/centernet-mb3-512/model.toml");
+        let manifest: String = fs::read_to_string(catalogue)
+            .unwrap()
+            .lines()
+            .map(|line| match line.split(" = ").next() {
+                Some("id") => format!("id = \"{name}\"\n"),
+                Some("sha256") => format!("sha256 = \"{}\"\n", digest(network)),
+                Some("size_bytes") => format!("size_bytes = {}\n", network.len()),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let folder = self.models().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("model.toml"), manifest).unwrap();
+        fs::write(folder.join("centernet_mb3_512.onnx"), network).unwrap();
+    }
+
+    fn digest(&self, name: &str) -> String {
+        digest(&fs::read(self.models().join(name).join("centernet_mb3_512.onnx")).unwrap())
+    }
+
+    /// As if `good` had worked here for a year.
+    fn good_is_proven(&self) {
+        let text = format!(
+            "attempts = 0\nfailed = []\n[proven]\nmodel = \"good\"\nsha256 = \"{}\"\n",
+            self.digest("good")
+        );
+        fs::write(self.models().join("trial.toml"), text).unwrap();
+    }
+
+    fn trials(&self) -> toml::Table {
+        let text = fs::read_to_string(self.models().join("trial.toml")).unwrap_or_default();
+        text.parse().unwrap()
+    }
+
+    fn config(&self, camera: &str, detector: &str) -> (PathBuf, u16) {
+        let metrics = free_port();
+        let file = self.path().join("box.toml");
+        let text = format!(
+            "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n\
+             [metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
+             [[camera]]\nid = \"campus\"\nname = \"campus\"\nurl = \"{camera}\"\n\
+             [detector]\nmodels_dirs = [\"models\"]\n{detector}"
+        );
+        fs::write(&file, text).unwrap();
+        (file, metrics)
+    }
+}
+
+fn digest(content: &[u8]) -> String {
+    protocol::Digest(sha2::Sha256::digest(content).into()).to_string()
+}
+
+fn metrics(port: u16) -> String {
+    let address = format!("http://127.0.0.1:{port}/metrics");
+    eventually("the metrics", || {
+        ureq::get(&address)
+            .call()
+            .ok()?
+            .body_mut()
+            .read_to_string()
+            .ok()
+    })
+}
+
+/// Starts the agent on its own and waits until the model is at work.
+fn started(config: &Path, dir: &Path, log: &str) -> Process {
+    let mut command = Command::new(binary("edge-agent"));
+    command.arg("run").arg(config);
+    let mut agent = Process::start(command, dir.join(log));
+    eventually("the agent to watch", || {
+        assert!(agent.is_running(), "it ended:\n{}", agent.log_text());
+        agent.log_text().contains("watching").then_some(())
+    });
+    agent
+}
+
+fn agent(arguments: &[&str]) -> Output {
+    Command::new(binary("edge-agent"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_new_model_whose_process_is_killed_three_times_gives_way_to_the_last_good_one() {
+    let here = Roadside::new();
+    here.good_is_proven();
+    // Nobody listens there: the camera is lost, the model is at work.
+    let camera = format!("rtsp://127.0.0.1:{}/none", free_port());
+    let (config, port) = here.config(&camera, "model = \"new\"\n");
+    for attempt in 1..=3 {
+        let mut agent = started(&config, here.path(), &format!("{attempt}.log"));
+        assert_eq!(here.trials()["attempts"].as_integer(), Some(attempt));
+        assert!(metrics(port).contains("model=\"new\""));
+        agent.kill();
+    }
+    let agent = started(&config, here.path(), "4.log");
+    let log = agent.log_text();
+    assert!(log.contains("given up: the program ended 3 times"), "{log}");
+    let text = metrics(port);
+    assert!(
+        text.contains("model=\"good\"") && text.contains("edge_detector_instead 1"),
+        "{text}"
+    );
+    assert!(text.contains("provider=\"CPUExecutionProvider\""), "{text}");
+    assert_eq!(agent.terminate(), Some(0));
+
+    let models = here.models();
+    let models = models.to_str().unwrap();
+    let journal = agent_text(&["models", "--models-dir", models, "journal", "--json"]);
+    let actions: Vec<&str> = journal
+        .lines()
+        .map(|line| {
+            if line.contains("\"failed\"") {
+                "failed"
+            } else {
+                "returned"
+            }
+        })
+        .collect();
+    assert_eq!(actions, ["failed", "returned"], "{journal}");
+    let list = agent_text(&["models", "--models-dir", models, "list", "--json"]);
+    assert!(list.contains("failed here on"), "{list}");
+
+    // The operator insists; a stop on purpose is then no failed start.
+    agent_text(&["models", "--models-dir", models, "use", "new"]);
+    for _ in 0..4 {
+        let agent = started(&config, here.path(), "again.log");
+        assert_eq!(agent.terminate(), Some(0));
+        assert_eq!(here.trials()["attempts"].as_integer(), Some(0));
+    }
+}
+
+fn agent_text(arguments: &[&str]) -> String {
+    let output = agent(arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+#[test]
+fn a_model_that_works_is_proven_and_its_shadow_is_compared_and_raises_nothing() {
+    let here = Roadside::new();
+    let camera = Camera::start(here.path(), &installed("clips/vtest.mp4"), "127.0.0.1:0");
+    let (config, port) = here.config(
+        &camera.url,
+        "model = \"new\"\ntrial_min = 0.02\n[detector.shadow]\nmodel = \"good\"\nevery = 2\n",
+    );
+    let agent = start_agent(here.path(), &config);
+    eventually("the model to be proven", || {
+        let proven = here
+            .trials()
+            .get("proven")?
+            .get("sha256")?
+            .as_str()?
+            .to_owned();
+        (proven == here.digest("new")).then_some(())
+    });
+    let of = |text: &str, line: &str| -> Option<f64> {
+        let line = text.lines().find(|l| l.starts_with(line))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    let text = eventually("people seen by both", || {
+        let text = metrics(port);
+        let line = "edge_shadow_things_total{model=\"good\",class=\"person\",outcome=\"matched\"}";
+        (of(&text, line)? > 5.0).then_some(text)
+    });
+    // The same network: they can only agree.
+    assert!(
+        of(&text, "edge_shadow_pictures_total").unwrap() > 0.0,
+        "{text}"
+    );
+    for outcome in ["class_differs", "only_current", "only_shadow"] {
+        let line = format!(
+            "edge_shadow_things_total{{model=\"good\",class=\"person\",outcome=\"{outcome}\"}}"
+        );
+        assert_eq!(of(&text, &line), Some(0.0), "{text}");
+    }
+    let looked = of(&text, "edge_frames_analysed_total").unwrap();
+    assert!(
+        of(&text, "edge_shadow_pictures_total").unwrap() <= looked / 2.0 + 2.0,
+        "{text}"
+    );
+    let log = here.path().join("agent.log");
+    assert_eq!(agent.terminate(), Some(0));
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("shadow model compared"), "{log}");
+}
+
+#[test]
+fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() {
+    let here = Roadside::new();
+    let file = |name: &str| here.path().join(name).to_str().unwrap().to_owned();
+    let (maker, models) = (file("maker"), file("models"));
+    let on = |models: &str, arguments: &[&str]| {
+        agent(
+            &[
+                &["--log", "error", "models", "--models-dir", models],
+                arguments,
+            ]
+            .concat(),
+        )
+    };
+    assert!(agent(&["models", "keygen", &maker]).status.success());
+    assert!(
+        !agent(&["models", "keygen", &maker]).status.success(),
+        "a key was written over"
+    );
+    let key = file("maker.key");
+    for (model, version) in [("good", "1"), ("new", "2")] {
+        let out = file(&format!("{version}.tar"));
+        let made = on(
+            &models,
+            &[
+                "bundle",
+                model,
+                "--rename",
+                "street",
+                "--version",
+                version,
+                "--sign",
+                &key,
+                "--out",
+                &out,
+            ],
+        );
+        assert!(made.status.success(), "{made:?}");
+    }
+    let elsewhere = file("box");
+    let (first, second, public) = (file("1.tar"), file("2.tar"), file("maker.pub"));
+    let refused = on(&elsewhere, &["install", &second]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("not trusted here"),
+        "{refused:?}"
+    );
+    for bundle in [&first, &second] {
+        let taken = on(&elsewhere, &["install", bundle, "--key", &public]);
+        assert!(taken.status.success(), "{taken:?}");
+    }
+    let current = || {
+        let list = on(&elsewhere, &["list", "--json"]).stdout;
+        let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
+        let street = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|m| m["model"] == "street")
+            .unwrap();
+        let versions = street["versions"].as_array().unwrap().clone();
+        let current = versions.iter().find(|v| v["is_current"] == true).unwrap();
+        current["version"].as_u64().unwrap()
+    };
+    assert_eq!(current(), 2);
+    let old = on(&elsewhere, &["install", &first, "--key", &public]);
+    assert_eq!(old.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&old.stderr).contains("--allow-downgrade"),
+        "{old:?}"
+    );
+    assert!(on(&elsewhere, &["rollback"]).status.success());
+    assert_eq!(current(), 1);
+    let none = on(&elsewhere, &["rollback"]);
+    assert!(
+        String::from_utf8_lossy(&none.stderr).contains("oldest good version"),
+        "{none:?}"
+    );
+    assert!(on(&elsewhere, &["use", "street@2"]).status.success());
+    assert_eq!(current(), 2);
+    let absent = on(&elsewhere, &["use", "street@9"]);
+    assert!(
+        String::from_utf8_lossy(&absent.stderr).contains("there are 1, 2"),
+        "{absent:?}"
+    );
+    let verified = on(&elsewhere, &["verify", "--self-test", "--key", &public]);
+    assert!(verified.status.success(), "{verified:?}");
+    fs::write(
+        Path::new(&elsewhere).join("street/versions/1/centernet_mb3_512.onnx"),
+        "x",
+    )
+    .unwrap();
+    let verified = on(&elsewhere, &["verify"]);
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_named_with_what_to_do() {
+    let here = Roadside::new();
+    let camera = format!("rtsp://127.0.0.1:{}/none", free_port());
+    let check = |detector: &str| {
+        let (config, _) = here.config(&camera, &format!("model = \"good\"\n{detector}"));
+        let output = agent(&["check", config.to_str().unwrap(), "--timeout", "1"]);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let text = check("provider = [\"rknpu\", \"cpu\"]\n");
+    assert!(
+        text.contains("model: good (MIT) on CPUExecutionProvider")
+            && text.contains("not on rknpu: "),
+        "{text}"
+    );
+    let text = check("provider = \"rknpu\"\n");
+    assert!(
+        text.contains("nothing computes it. rknpu: ONNX Runtime"),
+        "{text}"
+    );
+    for (detector, words) in [
+        (
+            "provider = \"gpu\"\n",
+            "`gpu` is no provider; there are auto, tensorrt",
+        ),
+        ("provider = []\n", "the list is empty"),
+        (
+            "provider = 3\n",
+            "provider is \"auto\", a provider's name, or a list",
+        ),
+        (
+            "provider = \"cuda\"\ndevice = \"GPU\"\n",
+            "cuda counts its devices from 0",
+        ),
+        ("device = \"1\"\n", "name the provider as well"),
+        ("trial_min = 0\n", "is more than 0"),
+        (
+            "[detector.shadow]\nmodel = \"good@x\"\n",
+            "`x` is no version",
+        ),
+        (
+            "[detector.shadow]\nmodel = \"good\"\nevery = 0\n",
+            "is at least 1",
+        ),
+    ] {
+        let text = check(detector);
+        assert!(
+            text.contains(words) && text.contains("line"),
+            "{detector}: {text}"
+        );
+    }
+}
