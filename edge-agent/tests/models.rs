@@ -80,7 +80,7 @@ impl Roadside {
         let text = format!(
             "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n\
              [metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
-             [[camera]]\nid = \"campus\"\nname = \"campus\"\nurl = \"{camera}\"\n\
+             [[camera]]\nid = \"campus\"\nname = \"campus\"\nsource = {{ rtsp = \"{camera}\" }}\n\
              [detector]\nmodels_dirs = [\"models\"]\n{detector}"
         );
         fs::write(&file, text).unwrap();
@@ -166,10 +166,11 @@ fn a_new_model_whose_process_is_killed_three_times_gives_way_to_the_last_good_on
 
     // The operator insists; a stop on purpose is then no failed start.
     agent_text(&["models", "--models-dir", models, "use", "new"]);
-    for _ in 0..4 {
-        let agent = started(&config, here.path(), "again.log");
+    for again in 0..4 {
+        let agent = started(&config, here.path(), &format!("again-{again}.log"));
         assert_eq!(agent.terminate(), Some(0));
-        assert_eq!(here.trials()["attempts"].as_integer(), Some(0));
+        let trials = here.trials();
+        assert_eq!(trials["attempts"].as_integer(), Some(0), "{trials:?}");
     }
 }
 
@@ -376,7 +377,7 @@ fn a_provider_that_is_not_there_is_named_with_what_to_do() {
     ] {
         let text = check(detector);
         assert!(
-            text.contains(words) && text.contains("line"),
+            text.contains(words) && text.contains("box.toml:"),
             "{detector}: {text}"
         );
     }
