@@ -181,7 +181,7 @@ mod tests {
             (agreement.total().matched, agreement.total().only_current),
             (1, 1)
         );
-        let reversed = compared(&[two[1].clone(), two[0].clone()], &one);
+        let reversed = compared(&[two[1], two[0]], &one);
         assert_eq!(agreement, reversed);
         assert_eq!(compared(&[], &[]).total().share(), 1.0);
     }

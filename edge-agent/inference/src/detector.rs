@@ -124,6 +124,7 @@ pub struct Detector {
 impl Detector {
     /// Loads a model and looks once at an empty picture, so that a file that
     /// does not fit its manifest is found out now and not at the first car.
+    #[allow(clippy::needless_pass_by_value)] // who loads a model has done with its manifest
     pub fn load(
         runtime: &Runtime,
         manifest: Manifest,

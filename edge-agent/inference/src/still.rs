@@ -74,18 +74,18 @@ impl Still {
 
     /// Of rows of red, green, blue.
     fn of_rgb(width: u32, height: u32, rgb: &[u8]) -> Self {
-        let (w, h) = (width as usize, height as usize);
-        let (half_w, half_h) = (w.div_ceil(2), h.div_ceil(2));
-        let mut y = Vec::with_capacity(w * h);
+        let (columns, rows) = (width as usize, height as usize);
+        let (half_columns, half_rows) = (columns.div_ceil(2), rows.div_ceil(2));
+        let mut lumas = Vec::with_capacity(columns * rows);
         // Sums over the up to four pixels of each chroma sample.
-        let mut sums = vec![[0.0_f32, 0.0, 0.0]; half_w * half_h];
+        let mut sums = vec![[0.0_f32, 0.0, 0.0]; half_columns * half_rows];
         for (at, pixel) in rgb.chunks_exact(3).enumerate() {
-            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-            let luma = 0.299 * r + 0.587 * g + 0.114 * b;
-            y.push(to_byte(luma));
-            let sum = &mut sums[(at / w / 2) * half_w + (at % w) / 2];
-            sum[0] += (b - luma) / 1.772;
-            sum[1] += (r - luma) / 1.402;
+            let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+            let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+            lumas.push(to_byte(luma));
+            let sum = &mut sums[(at / columns / 2) * half_columns + (at % columns) / 2];
+            sum[0] += (blue - luma) / 1.772;
+            sum[1] += (red - luma) / 1.402;
             sum[2] += 1.0;
         }
         let chroma = |which: usize| -> Vec<u8> {
@@ -97,7 +97,7 @@ impl Still {
             height,
             u: chroma(0),
             v: chroma(1),
-            y,
+            y: lumas,
         }
     }
 

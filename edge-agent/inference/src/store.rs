@@ -445,12 +445,11 @@ impl ModelStore {
     /// The first good file of a model; the first bad one's fault if there is no good one.
     fn look_for(&self, manifest: &Manifest) -> Result<PathBuf, StoreError> {
         let mut first_fault = None;
-        let places = match self.homes.get(&manifest.id) {
-            Some((_, version)) => vec![version.clone()],
-            None => {
-                let id = manifest.id.as_str();
-                self.folders.iter().map(|folder| folder.join(id)).collect()
-            }
+        let places = if let Some((_, version)) = self.homes.get(&manifest.id) {
+            vec![version.clone()]
+        } else {
+            let id = manifest.id.as_str();
+            self.folders.iter().map(|folder| folder.join(id)).collect()
         };
         for folder in places {
             let path = folder.join(&manifest.file);

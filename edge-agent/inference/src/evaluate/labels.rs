@@ -229,8 +229,7 @@ impl LabelSet {
                 .filter(|_| has_classes)
                 .map(|class| *class as i64)
             {
-                None => !counts,
-                Some(1) => !counts,
+                None | Some(1) => !counts,
                 Some(2 | 7 | 8 | 12) => true,
                 // Cars and things are labelled only where they hide somebody.
                 Some(_) => continue,

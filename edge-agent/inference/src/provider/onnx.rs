@@ -100,6 +100,7 @@ fn picture(name: &str) -> Message {
 struct Message(Vec<u8>);
 
 impl Message {
+    #[allow(clippy::cast_possible_truncation)] // seven bits at a time
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push((value as u8 & 0x7f) | 0x80);

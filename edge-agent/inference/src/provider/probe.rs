@@ -57,8 +57,7 @@ fn prove(
         return Err(reason);
     }
     let difference = relative_difference(&expected, &found);
-    // Written so that NaN fails.
-    if !(difference <= TOLERANCE) {
+    if difference.is_nan() || difference > TOLERANCE {
         return Err(format!(
             "it computes wrong: a convolution differs from the processor's by {:.1} % of its largest value; \
              update its driver and libraries, and do not use it until `edge-agent models bench` shows it sound",

@@ -7,7 +7,7 @@
 //! rest is only what the listing names. Whatever is not a plain file of a plain
 //! name, longer than listed, twice there, or not listed, ends the unpacking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ impl Listing {
         }
         let hostile = |why: String| Err(BundleError::Hostile(format!("{LISTING}: {why}")));
         let mut total = 0_u64;
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for file in &listing.file {
             if !is_plain(&file.path) || [LISTING, SIGNATURE].contains(&file.path.as_str()) {
                 return hostile(format!(
@@ -149,7 +149,7 @@ impl Listing {
                     file.path.escape_debug()
                 ));
             }
-            if seen.insert(&file.path, ()).is_some() {
+            if !seen.insert(file.path.as_str()) {
                 return hostile(format!("`{}` is listed twice", file.path));
             }
             total = total.saturating_add(file.bytes);
@@ -159,7 +159,7 @@ impl Listing {
                 "its files are {total} bytes; {MAX_BYTES} are the most"
             ));
         }
-        if !seen.contains_key(&MANIFEST.to_owned()) {
+        if !seen.contains(MANIFEST) {
             return Err(no(format!("it does not list {MANIFEST}")));
         }
         Ok(listing)
@@ -396,6 +396,7 @@ fn manifest_in(folder: &Path, listing: &Listing) -> Result<Manifest, BundleError
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
 fn not_tar(error: io::Error) -> BundleError {
     // What the `tar` crate says of a file that is none.
     BundleError::NoBundle(format!("not a whole tar file ({error})"))

@@ -99,14 +99,13 @@ impl SelfTest {
         if !file.is_file() {
             return Ok(None);
         }
-        let text =
-            std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let test: Self =
-            toml::from_str(&text).map_err(|e| format!("{}: {}", file.display(), e.message()))?;
-        if test.picture.is_empty() {
-            return Err(format!("{}: it has no picture", file.display()));
+        let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+        let text = std::fs::read_to_string(&file).map_err(|error| failed(&error))?;
+        let read: Self = toml::from_str(&text).map_err(|error| failed(&error.message()))?;
+        if read.picture.is_empty() {
+            return Err(failed(&"it has no picture"));
         }
-        Ok(Some(test))
+        Ok(Some(read))
     }
 
     /// Runs it; `Err` says what was seen otherwise.

@@ -20,7 +20,7 @@ use super::{ModelStore, StoreError, durable};
 /// be a power failure, two may be bad luck.
 pub const ATTEMPTS: u32 = 3;
 /// How long a new model must work until it is trusted.
-pub const HEALTHY_AFTER: Duration = Duration::from_secs(600);
+pub const HEALTHY_AFTER: Duration = Duration::from_mins(10);
 /// Failed models that are remembered.
 const REMEMBERED: usize = 50;
 
@@ -162,13 +162,6 @@ impl ModelStore {
         wanted: Option<&ModelId>,
         mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
     ) -> Result<(T, OnTrial), StoreError> {
-        let first = match wanted.cloned().or_else(|| self.used()) {
-            Some(model) => self.candidate(&model),
-            None => {
-                let (manifest, file) = self.best_detector()?;
-                Ok((self.named(&manifest), manifest, file))
-            }
-        };
         let home = match self.writable_home() {
             Ok(home) => Some(home),
             Err(error) => {
@@ -177,36 +170,10 @@ impl ModelStore {
             }
         };
         let mut ledger = self.trials();
-        let mut instead: Option<String> = None;
         let mut tried: Vec<Digest> = Vec::new();
         let mut first_fault = None;
-        let mut queue = vec![first];
-        // The last good one next, then whatever is there, best first.
-        queue.extend(ledger.proven.clone().map(|proven| self.exactly(&proven)));
-        queue.extend(
-            self.manifests()
-                .into_iter()
-                .filter(|manifest| manifest.task == Task::Detection)
-                .filter_map(|manifest| self.look_for(manifest).ok().map(|file| (manifest, file)))
-                .map(|(manifest, file)| Ok((self.named(manifest), manifest.clone(), file))),
-        );
-        // What failed comes last of all: a box with only one model goes on trying.
-        let has_failed = |ledger: &TrialLedger, candidate: &Candidate| {
-            let mut failed = ledger.failed.iter();
-            failed.any(|failed| failed.candidate.sha256 == candidate.sha256)
-        };
-        let (good, bad): (Vec<_>, Vec<_>) = queue.into_iter().partition(
-            |entry| !matches!(entry, Ok((candidate, ..)) if has_failed(&ledger, candidate)),
-        );
-        if let Some(Ok((candidate, ..))) = bad.first()
-            && let Some(failed) = ledger
-                .failed
-                .iter()
-                .find(|f| f.candidate.sha256 == candidate.sha256)
-        {
-            instead = Some(format!("{candidate} failed here: {}", failed.reason));
-        }
-        for entry in good.into_iter().chain(bad) {
+        let (queue, mut instead) = self.queue(wanted, &ledger)?;
+        for entry in queue {
             let (candidate, manifest, file) = match entry {
                 Ok(found) => found,
                 Err(error) => {
@@ -220,29 +187,10 @@ impl ModelStore {
                 continue;
             }
             tried.push(candidate.sha256);
-            let is_proven = ledger
-                .proven
-                .as_ref()
-                .is_some_and(|p| p.sha256 == candidate.sha256);
-            let was_given_up = has_failed(&ledger, &candidate);
-            if !is_proven && !was_given_up {
-                let is_same = ledger
-                    .trial
-                    .as_ref()
-                    .is_some_and(|t| t.sha256 == candidate.sha256);
-                let attempts = if is_same { ledger.attempts } else { 0 };
-                if attempts >= ATTEMPTS && ledger.proven.is_some() {
-                    let reason = format!(
-                        "the program ended {attempts} times within {} minutes of starting it",
-                        HEALTHY_AFTER.as_secs() / 60
-                    );
-                    give_up(home.as_deref(), &mut ledger, &candidate, &reason);
-                    instead.get_or_insert(format!("{candidate}: {reason}"));
-                    continue;
-                }
-                ledger.trial = Some(candidate.clone());
-                ledger.attempts = attempts + 1;
-                save(home.as_deref(), &ledger);
+            let is_proven = is_same(ledger.proven.as_ref(), &candidate);
+            if let Err(reason) = admit(home.as_deref(), &mut ledger, &candidate) {
+                instead.get_or_insert(format!("{candidate}: {reason}"));
+                continue;
             }
             match start(&candidate, manifest, &file) {
                 Ok(started) => {
@@ -289,6 +237,42 @@ impl ModelStore {
             searched: self.folders.clone(),
             refused: String::new(),
         }))
+    }
+
+    /// What is to be tried, in order, and why the first is not what was wanted.
+    fn queue(
+        &self,
+        wanted: Option<&ModelId>,
+        ledger: &TrialLedger,
+    ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
+        let first = if let Some(model) = wanted.cloned().or_else(|| self.used()) {
+            self.candidate(&model)
+        } else {
+            let (manifest, file) = self.best_detector()?;
+            Ok((self.named(&manifest), manifest, file))
+        };
+        let mut queue = vec![first];
+        // The last good one next, then whatever is there, best first.
+        queue.extend(ledger.proven.as_ref().map(|proven| self.exactly(proven)));
+        for manifest in self.manifests() {
+            if manifest.task == Task::Detection
+                && let Ok(file) = self.look_for(manifest)
+            {
+                queue.push(Ok((self.named(manifest), manifest.clone(), file)));
+            }
+        }
+        let failed = |entry: &Entry| {
+            let (candidate, ..) = entry.as_ref().ok()?;
+            let mut failed = ledger.failed.iter();
+            failed.find(|failed| failed.candidate.sha256 == candidate.sha256)
+        };
+        let instead = failed(&queue[0])
+            .map(|failed| format!("{} failed here: {}", failed.candidate, failed.reason));
+        // What failed comes last of all: a box with only one model goes on trying.
+        let (mut queue, last): (Vec<_>, Vec<_>) =
+            queue.into_iter().partition(|entry| failed(entry).is_none());
+        queue.extend(last);
+        Ok((queue, instead))
     }
 
     /// The version of a model's file, where it has versions.
@@ -350,6 +334,43 @@ impl OnTrial {
             save(Some(home), &ledger);
         }
     }
+}
+
+/// A model with its file, or why it cannot be had.
+type Entry = Result<(Candidate, Manifest, PathBuf), StoreError>;
+
+fn is_same(one: Option<&Candidate>, other: &Candidate) -> bool {
+    one.is_some_and(|one| one.sha256 == other.sha256)
+}
+
+/// Counts a start of a model on trial, on the disk; `Err` when it has had enough.
+fn admit(
+    home: Option<&Path>,
+    ledger: &mut TrialLedger,
+    candidate: &Candidate,
+) -> Result<(), String> {
+    let was_given_up = ledger
+        .failed
+        .iter()
+        .any(|failed| is_same(Some(&failed.candidate), candidate));
+    if was_given_up || is_same(ledger.proven.as_ref(), candidate) {
+        return Ok(());
+    }
+    let attempts = if is_same(ledger.trial.as_ref(), candidate) {
+        ledger.attempts
+    } else {
+        0
+    };
+    if attempts >= ATTEMPTS && ledger.proven.is_some() {
+        let reason =
+            format!("the program ended {attempts} times before the model had proven itself");
+        give_up(home, ledger, candidate, &reason);
+        return Err(reason);
+    }
+    ledger.trial = Some(candidate.clone());
+    ledger.attempts = attempts + 1;
+    save(home, ledger);
+    Ok(())
 }
 
 fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {

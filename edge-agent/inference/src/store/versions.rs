@@ -113,8 +113,7 @@ impl ModelStore {
         let mut partial = Partial::default();
         let mut existing = None;
         let decide = |listing: &bundle::Listing, _: &Vouched| {
-            let model_folder = home.join(listing.model.as_str());
-            // All folders: a mark in one is not forgotten in another.
+            // Of all folders: a mark in one is not forgotten in another.
             let highest = self.highest(&listing.model);
             if listing.version < highest && !terms.allow_downgrade {
                 return Err(BundleError::Older {
@@ -122,18 +121,8 @@ impl ModelStore {
                     highest,
                 });
             }
-            let write = |path: &Path, source| BundleError::Write {
-                path: path.to_owned(),
-                source,
-            };
-            let versions = model_folder.join(VERSIONS);
-            fs::create_dir_all(&versions).map_err(|e| write(&versions, e))?;
-            let place = versions.join(format!(".{}.{}.part", listing.version, std::process::id()));
-            // A leftover of a process of the same number that was killed.
-            if place.exists() {
-                fs::remove_dir_all(&place).map_err(|e| write(&place, e))?;
-            }
-            fs::create_dir(&place).map_err(|e| write(&place, e))?;
+            let model_folder = home.join(listing.model.as_str());
+            let place = new_place(&model_folder, listing.version)?;
             partial.0 = Some(place.clone());
             let there = version_folder(&model_folder, listing.version);
             existing = there.join(LISTING).is_file().then_some(there);
@@ -223,10 +212,10 @@ impl ModelStore {
                         });
                     }
                     Ok(_) => {
-                        tracing::warn!(folder = %folder.display(), "its listing is of another model or version")
+                        tracing::warn!(folder = %folder.display(), "its listing is of another model or version");
                     }
                     Err(error) => {
-                        tracing::warn!(folder = %folder.display(), "a version that cannot be used: {error}")
+                        tracing::warn!(folder = %folder.display(), "a version that cannot be used: {error}");
                     }
                 }
             }
@@ -363,6 +352,26 @@ impl ModelStore {
         let mut entries: Vec<_> = self.folders.iter().flat_map(|f| journal::read(f)).collect();
         entries.sort_by_key(|entry| entry.at);
         entries
+    }
+}
+
+/// An empty folder to fill, beside the versions.
+fn new_place(model_folder: &Path, version: u64) -> Result<PathBuf, BundleError> {
+    let versions = model_folder.join(VERSIONS);
+    let place = versions.join(format!(".{version}.{}.part", std::process::id()));
+    let made = fs::create_dir_all(&versions).and_then(|()| {
+        // A leftover of a process of the same number that was killed.
+        if place.exists() {
+            fs::remove_dir_all(&place)?;
+        }
+        fs::create_dir(&place)
+    });
+    match made {
+        Ok(()) => Ok(place),
+        Err(source) => Err(BundleError::Write {
+            path: place,
+            source,
+        }),
     }
 }
 
