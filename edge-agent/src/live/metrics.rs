@@ -1,7 +1,7 @@
 //! `/metrics` for Prometheus and `/healthz`, read by whoever watches the boxes.
 
-mod looks;
 mod detector;
+mod looks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
