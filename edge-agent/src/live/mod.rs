@@ -98,10 +98,9 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
         .cameras
         .iter()
         .any(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
-    let (detector, mut trial) = needs_detector
+    let begun = needs_detector
         .then(|| models_command::begin_detector(&config.detector))
-        .transpose()?
-        .unzip();
+        .transpose()?;
     if needs_detector {
         edge_video::init()?;
     }
@@ -113,14 +112,9 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
             "no [uplink] in the configuration; events stay in the outbox until there is one"
         );
     }
-    let result = watch(
-        config,
-        detector,
-        trial.as_mut(),
-        &outbox,
-        uplink.as_ref(),
-        stop,
-    );
+    let (detector, mut trial) = begun.unzip();
+    let at_work = detector.map(|detector| (detector, trial.as_mut()));
+    let result = watch(config, at_work, &outbox, uplink.as_ref(), stop);
     if let Some(uplink) = uplink.and_then(Arc::into_inner) {
         uplink.stop(DRAIN);
     }
@@ -159,12 +153,13 @@ struct Cameras {
 
 fn watch(
     config: &AgentConfig,
-    detector: Option<Detector>,
-    trial: Option<&mut OnTrial>,
+    at_work: Option<(Detector, Option<&mut OnTrial>)>,
     outbox: &Outbox,
     uplink: Option<&Arc<Uplink>>,
     stop: &StopFlag,
 ) -> anyhow::Result<()> {
+    let (detector, trial) = at_work.unzip();
+    let trial = trial.flatten();
     let identity = detector
         .as_ref()
         .map(|detector| DetectorIdentity::of(detector.manifest()));
@@ -173,16 +168,9 @@ fn watch(
         .iter()
         .map(|camera| Arc::new(CameraState::new(config, camera, identity.as_ref())))
         .collect();
-    let info = detector.as_ref().map(|detector| metrics::DetectorInfo {
-        model: match &trial {
-            Some(trial) => trial.candidate.to_string(),
-            None => detector.manifest().id.to_string(),
-        },
-        sha256: detector.manifest().sha256.to_string(),
-        provider: detector.provider(),
-        refused: detector.refusals().len(),
-        is_instead: trial.as_ref().is_some_and(|trial| trial.instead.is_some()),
-    });
+    let info = detector
+        .as_ref()
+        .map(|detector| about(detector, trial.as_deref()));
     let (shadow, shadow_thread) = detector
         .as_ref()
         .and_then(|_| shadow::start(&config.detector, stop))
@@ -267,6 +255,20 @@ fn watch(
         metrics.stop();
     }
     Ok(())
+}
+
+/// What the metrics say of the detector.
+fn about(detector: &Detector, trial: Option<&OnTrial>) -> metrics::DetectorInfo {
+    metrics::DetectorInfo {
+        model: match trial {
+            Some(trial) => trial.candidate.to_string(),
+            None => detector.manifest().id.to_string(),
+        },
+        sha256: detector.manifest().sha256.to_string(),
+        provider: detector.provider(),
+        refused: detector.refusals().len(),
+        is_instead: trial.is_some_and(|trial| trial.instead.is_some()),
+    }
 }
 
 /// The status of cameras that have no scene thread to say it.

@@ -113,6 +113,7 @@ fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::too_many_arguments)] // a row of a table
     fn line(
         model: &str,
         rank: u32,
