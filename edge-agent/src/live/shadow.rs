@@ -21,11 +21,7 @@ use crate::config::DetectorConfig;
 use crate::{models_command, perception};
 
 /// How often the log says how it goes.
-<<<<<<< HEAD
-const REPORT_EVERY: Duration = Duration::from_secs(600);
-=======
 const REPORT_EVERY: Duration = Duration::from_mins(10);
->>>>>>> store
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Where the first detector's pictures pass by.
@@ -98,12 +94,8 @@ fn try_start(
 impl Shadow {
     /// A picture that the first detector has looked at, and what it saw.
     pub(crate) fn show(&self, frame: &Frame, inputs: &[Input]) {
-<<<<<<< HEAD
-        if self.passed.fetch_add(1, Ordering::Relaxed) % self.every != 0 {
-=======
         let number = self.passed.fetch_add(1, Ordering::Relaxed);
         if !number.is_multiple_of(self.every) {
->>>>>>> store
             return;
         }
         let Some(seen) = inputs.iter().find_map(|input| match input {
@@ -149,11 +141,7 @@ impl Shadow {
             Ok(seen) => {
                 let believed = |from: f64, list: &[Detection]| {
                     let list = list.iter().filter(|detection| detection.score >= from);
-<<<<<<< HEAD
-                    list.cloned().collect::<Vec<_>>()
-=======
                     list.copied().collect::<Vec<_>>()
->>>>>>> store
                 };
                 let (ours, its) = (
                     believed(current.believed_from, &current.items),

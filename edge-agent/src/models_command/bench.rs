@@ -125,17 +125,7 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let settings = config.settings();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-<<<<<<< HEAD
-    let mut threads = args.threads.clone();
-    if threads.is_empty() {
-        threads = vec![1, 2, cores];
-        threads.retain(|count| *count <= cores);
-    }
-    threads.sort_unstable();
-    threads.dedup();
-=======
     let threads = thread_counts(&args.threads, cores);
->>>>>>> store
     let providers = if args.provider.is_empty() {
         runtime.providers()
     } else {
@@ -209,16 +199,6 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     }
     bar.finish_and_clear();
     compare_with_processor(&mut lines);
-<<<<<<< HEAD
-    let advice = recommend::recommend(&lines, cores);
-    if args.json {
-        let whole = serde_json::json!({
-            "onnxruntime": runtime.version(), "cores": cores, "cases": lines, "recommendation": advice,
-        });
-        println!("{}", serde_json::to_string_pretty(&whole)?);
-    } else {
-        println!("{}", as_table(&lines));
-=======
     print(&lines, &runtime.version(), cores, args.json)
 }
 
@@ -243,7 +223,6 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
         println!("{}", serde_json::to_string_pretty(&whole)?);
     } else {
         println!("{}", as_table(lines));
->>>>>>> store
         match &advice {
             Some(advice) => println!("{advice}"),
             None => println!("nothing can be recommended: no case could be measured"),
@@ -417,11 +396,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         detector.detect(&picture)?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
-<<<<<<< HEAD
-    let (wall, cpu) = (began.elapsed(), cpu_time()? - cpu_began);
-=======
     let (wall, cpu) = (began.elapsed(), cpu_time()?.saturating_sub(cpu_began));
->>>>>>> store
     times.sort_by(f64::total_cmp);
     let at = |share: f64| {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the list

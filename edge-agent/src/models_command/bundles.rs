@@ -18,10 +18,7 @@ use crate::config::{DetectorConfig, named_version, redacted};
 
 /// `models install`
 #[derive(Debug, Args)]
-<<<<<<< HEAD
-=======
 #[allow(clippy::struct_excessive_bools)] // switches of a command line
->>>>>>> store
 pub struct InstallArgs {
     /// A bundle (file or http(s) URL); with --from, a model of `models list`.
     what: String,
@@ -206,14 +203,8 @@ fn one_version(
 /// `models rollback`
 pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyhow::Result<()> {
     let store = store(config)?;
-<<<<<<< HEAD
-    let model = match model.or_else(|| listing::in_use(config, &store)) {
-        Some(model) => model,
-        None => bail!("no model is in use; name one"),
-=======
     let Some(model) = model.or_else(|| listing::in_use(config, &store)) else {
         bail!("no model is in use; name one");
->>>>>>> store
     };
     let versions = store.versions(&model, &trusted(config)?);
     let current = versions

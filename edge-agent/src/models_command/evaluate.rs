@@ -240,11 +240,7 @@ fn walk(
         while let Some(frame) = clip.next_frame()? {
             number += 1;
             bar.set_position(number);
-<<<<<<< HEAD
-            if (number - 1) % args.every as u64 != 0 {
-=======
             if !(number - 1).is_multiple_of(args.every as u64) {
->>>>>>> store
                 continue;
             }
             let picture = by_number
