@@ -1,0 +1,251 @@
+//! Awake or asleep: from motion, and from what the scene waits for.
+
+use protocol::{EventTime, NormBox};
+
+use crate::background::Background;
+use crate::blobs::Blobs;
+use crate::light::Light;
+use crate::small::SmallPicture;
+
+/// When the gate rests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// While it rests, a look comes at least this often, s. Below two seconds:
+    /// rules take pictures farther apart for a hole in the watch.
+    pub heartbeat_s: f64,
+    /// It stays awake for so long after the last motion, s.
+    pub hold_s: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            heartbeat_s: 1.5,
+            hold_s: 2.0,
+        }
+    }
+}
+
+/// What the scene waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attention {
+    /// Nobody is there.
+    #[default]
+    Nobody,
+    /// Whoever is there stands; a heartbeat shows that they still do.
+    Settled,
+    /// Somebody is followed who would be lost without the next picture.
+    Unsettled,
+}
+
+/// Whether to look at a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is to be looked at.
+    Look(Reason),
+    /// It need not be.
+    Rest,
+}
+
+impl Verdict {
+    /// Whether to look.
+    pub fn is_look(self) -> bool {
+        matches!(self, Self::Look(_))
+    }
+}
+
+/// Why a picture is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The background is not known yet, or not any more.
+    Learning,
+    /// Something moves.
+    Motion,
+    /// Something moved a moment ago.
+    Hold,
+    /// The scene follows somebody.
+    Wanted,
+    /// Nothing moves; a look all the same, because it is time.
+    Heartbeat,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Learning,
+        Self::Motion,
+        Self::Hold,
+        Self::Wanted,
+        Self::Heartbeat,
+    ];
+
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Learning => "learning",
+            Self::Motion => "motion",
+            Self::Hold => "hold",
+            Self::Wanted => "wanted",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+/// The background is learnt over this long, s …
+const LEARN_S: f64 = 3.0;
+/// … and from at least so many pictures.
+const LEARN_PICTURES: u32 = 8;
+/// A picture that differs in more than this part of it is another picture.
+const UPHEAVAL: f64 = 0.5;
+/// A fit of the light is tried from this part of differing cells on: fewer are things.
+const WORTH_A_FIT: f64 = 0.002;
+/// Exposure changes beyond this are learnt at once: part of the brightness, luma.
+const RELIGHT: (f32, f32) = (0.01, 0.5);
+/// Pictures farther apart are not one story, s.
+const HOLE_S: f64 = 5.0;
+
+/// Watches one camera's small pictures.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    settings: Settings,
+    background: Background,
+    blobs: Blobs,
+    marks: Vec<bool>,
+    /// The picture before.
+    last: Option<EventTime>,
+    /// Since when the background is being learnt; `None`: it is known.
+    learning: Option<EventTime>,
+    /// When something moved last.
+    moved: Option<EventTime>,
+    /// When somebody looked last.
+    looked: Option<EventTime>,
+    relearnt: u64,
+}
+
+impl Gate {
+    /// Knows nothing of its camera yet, and so is awake.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            background: Background::default(),
+            blobs: Blobs::default(),
+            marks: Vec::new(),
+            last: None,
+            learning: None,
+            moved: None,
+            looked: None,
+            relearnt: 0,
+        }
+    }
+
+    /// Takes a picture in and says whether to look at it.
+    pub fn judge(
+        &mut self,
+        picture: &SmallPicture,
+        time: EventTime,
+        attention: Attention,
+    ) -> Verdict {
+        let passed = self.last.map(|last| time.since(last).0);
+        self.last = Some(time);
+        let passed = passed.filter(|passed| (0.0..=HOLE_S).contains(passed));
+        let (Some(passed), true) = (passed, self.background.fits(picture)) else {
+            self.begin(picture, time);
+            return Verdict::Look(Reason::Learning);
+        };
+        if let Some(since) = self.learning {
+            self.background.learn(picture);
+            let is_known =
+                time.since(since).0 >= LEARN_S && self.background.learnt() >= LEARN_PICTURES;
+            if is_known {
+                self.learning = None;
+                // What moved while it was being learnt is seen from now on.
+                self.moved = Some(time);
+            }
+            return Verdict::Look(Reason::Learning);
+        }
+        match self.compare(picture, passed as f32) {
+            Change::None => {}
+            Change::Motion => self.moved = Some(time),
+            Change::Upheaval => {
+                self.relearnt += 1;
+                self.begin(picture, time);
+                return Verdict::Look(Reason::Learning);
+            }
+        }
+        let within = |since: Option<EventTime>, limit: f64| {
+            since.is_some_and(|since| (0.0..=limit).contains(&time.since(since).0))
+        };
+        let reason = if self.moved == Some(time) {
+            Reason::Motion
+        } else if within(self.moved, self.settings.hold_s) {
+            Reason::Hold
+        } else if attention == Attention::Unsettled {
+            Reason::Wanted
+        } else if !within(self.looked, self.settings.heartbeat_s - passed) {
+            // By the next picture it would be too late.
+            Reason::Heartbeat
+        } else {
+            return Verdict::Rest;
+        };
+        Verdict::Look(reason)
+    }
+
+    /// Somebody has looked at the picture of this time, for whatever reason.
+    pub fn looked(&mut self, time: EventTime) {
+        self.looked = Some(time);
+    }
+
+    /// Where something moves, in the picture judged last, as fractions of it; at
+    /// most 16 regions. Empty while the background is being learnt.
+    pub fn regions(&self) -> &[NormBox] {
+        self.blobs.regions()
+    }
+
+    /// How often the picture changed as a whole and was learnt anew.
+    pub fn relearnt(&self) -> u64 {
+        self.relearnt
+    }
+
+    fn begin(&mut self, picture: &SmallPicture, time: EventTime) {
+        self.background.begin(picture);
+        self.blobs.begin(picture.size());
+        self.marks.clear();
+        self.marks.resize(picture.luma.len(), false);
+        self.learning = Some(time);
+        self.moved = None;
+    }
+
+    fn compare(&mut self, picture: &SmallPicture, passed_s: f32) -> Change {
+        let cells = self.marks.len() as f64;
+        let background = &mut self.background;
+        let mut count = background.compare(picture, &Light::SAME, &mut self.marks);
+        if count as f64 > WORTH_A_FIT * cells
+            && let Some(light) = Light::between(background, picture)
+        {
+            count = background.compare(picture, &light, &mut self.marks);
+            let is_exposure =
+                (light.gain - 1.0).abs() > RELIGHT.0 || light.offset.abs() > RELIGHT.1;
+            if is_exposure && count as f64 <= UPHEAVAL * cells {
+                background.relight(&light);
+            }
+        }
+        if count as f64 > UPHEAVAL * cells {
+            return Change::Upheaval;
+        }
+        let moves = if count == 0 {
+            self.blobs.clear();
+            false
+        } else {
+            self.blobs.find(&mut self.marks, passed_s)
+        };
+        self.background.follow(picture, &self.marks, passed_s);
+        if moves { Change::Motion } else { Change::None }
+    }
+}
+
+/// What a picture is against the background.
+enum Change {
+    None,
+    Motion,
+    Upheaval,
+}

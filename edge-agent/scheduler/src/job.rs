@@ -1,0 +1,63 @@
+//! One thing for a model to look at.
+
+use protocol::{EventTime, NormBox};
+
+/// One thing for a model to look at: a camera's picture, or a part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job<P> {
+    /// Whose picture, by the order of [`Scheduler::new`](crate::Scheduler::new).
+    pub camera: usize,
+    /// Which model, by the same.
+    pub model: usize,
+    /// What for.
+    pub kind: Kind,
+    /// Which part of the picture.
+    pub region: Region,
+    /// When the picture was taken.
+    pub time: EventTime,
+    /// The picture, or how to get at it; only passed through.
+    pub picture: P,
+}
+
+/// Which part of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Region {
+    /// All of it.
+    Whole,
+    /// This part, fractions of the picture.
+    Part(NormBox),
+}
+
+/// What a job is for; in the order in which they are served, so that the last
+/// is dropped first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The picture of a camera that shows something.
+    Awake,
+    /// A part of such a picture at a larger scale, for what is far away.
+    Tile,
+    /// A second model on something that was found: a plate, a helmet.
+    SecondLook,
+    /// The picture of a camera where nothing moves.
+    Heartbeat,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Awake, Self::Tile, Self::SecondLook, Self::Heartbeat];
+
+    /// Whether it is the one look at a camera's picture that rules live on.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::Awake | Self::Heartbeat)
+    }
+
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Awake => "awake",
+            Self::Tile => "tile",
+            Self::SecondLook => "second_look",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}

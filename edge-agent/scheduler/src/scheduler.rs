@@ -1,0 +1,380 @@
+//! The state machine: offers in, choices out.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::EventTime;
+
+use crate::job::{Job, Kind};
+use crate::pace::Pace;
+
+/// Limits that hold for all cameras.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// An awake camera that was not looked at for so long comes first, µs.
+    /// Half a second: below two pictures a second a tracker does not know one
+    /// motorbike from the next.
+    pub floor_us: i64,
+    /// The same for a sleeping one, µs. A little above the gate's heartbeat, and
+    /// below the two seconds that rules take for a hole.
+    pub heartbeat_us: i64,
+    /// A batch is not made larger when its oldest job would then be older than this, µs.
+    pub latency_us: i64,
+    /// A second look that had to wait so long is of no use any more, µs.
+    pub second_look_us: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            floor_us: 500_000,
+            heartbeat_us: 1_700_000,
+            latency_us: 200_000,
+            second_look_us: 2_000_000,
+        }
+    }
+}
+
+/// What a camera wants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// µs between looks while it is awake.
+    pub interval_us: i64,
+}
+
+/// A job that is to be done now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen<P> {
+    /// It.
+    pub job: Job<P>,
+    /// How long it waited, µs.
+    pub waited_us: i64,
+    /// Before this picture, of this stretch too little was seen to judge by,
+    /// because the device was busy.
+    pub unwatched: Option<(EventTime, EventTime)>,
+}
+
+/// What became of a camera's jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Done, by kind.
+    pub chosen: BTreeMap<Kind, u64>,
+    /// Not done, by kind: a newer picture came, they were too old, or too many.
+    pub dropped: BTreeMap<Kind, u64>,
+    /// Stretches that were said to be unwatched.
+    pub unwatched: u64,
+}
+
+/// Tiles of one picture and second looks that wait, for each camera.
+const MOST_WAITING: usize = 16;
+/// Too little was seen when the looks at an awake camera were so many floors apart.
+const FLOORS_UNWATCHED: i64 = 2;
+/// And at a sleeping one when they were farther apart than rules can bear, µs.
+const HOLE_US: i64 = 2_000_000;
+
+/// Chooses among the cameras of one device.
+#[derive(Clone, Debug)]
+pub struct Scheduler<P> {
+    settings: Settings,
+    cameras: Vec<Camera<P>>,
+    models: Vec<Pace>,
+    /// Choices so far: who was chosen longest ago comes first among equals.
+    turn: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting<P> {
+    job: Job<P>,
+    since_us: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Camera<P> {
+    plan: Plan,
+    whole: Option<Waiting<P>>,
+    parts: VecDeque<Waiting<P>>,
+    /// The last look at a whole picture: on the clock of the calls, and its own time.
+    looked: Option<(i64, EventTime)>,
+    /// Since when it waits for its first look.
+    first_offer_us: Option<i64>,
+    /// The first picture of an awake camera since the last look that was not looked at.
+    missed: Option<EventTime>,
+    /// Whether a heartbeat was not looked at since then.
+    has_missed_heartbeat: bool,
+    turn: u64,
+    counters: Counters,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    camera: usize,
+    /// `None`: the whole picture.
+    part: Option<usize>,
+}
+
+/// How urgent a job is; the least comes first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rank {
+    is_in_time: bool,
+    kind: Kind,
+    /// Waiting time in limits or targets.
+    lateness: f64,
+    turn: u64,
+    camera: usize,
+}
+
+impl Rank {
+    fn order(&self, other: &Self) -> Ordering {
+        let kind = if self.is_in_time || other.is_in_time {
+            self.kind.cmp(&other.kind)
+        } else {
+            // All who are past their limit are alike.
+            Ordering::Equal
+        };
+        self.is_in_time
+            .cmp(&other.is_in_time)
+            .then(kind)
+            .then(other.lateness.total_cmp(&self.lateness))
+            .then(self.turn.cmp(&other.turn))
+            .then(self.camera.cmp(&other.camera))
+    }
+}
+
+impl<P> Scheduler<P> {
+    /// For these cameras, and for models that take batches of at most so many pictures.
+    pub fn new(settings: Settings, plans: &[Plan], largest_batches: &[usize]) -> Self {
+        let camera = |plan: &Plan| Camera {
+            plan: *plan,
+            whole: None,
+            parts: VecDeque::new(),
+            looked: None,
+            first_offer_us: None,
+            missed: None,
+            has_missed_heartbeat: false,
+            turn: 0,
+            counters: Counters::default(),
+        };
+        Self {
+            settings,
+            cameras: plans.iter().map(camera).collect(),
+            models: largest_batches
+                .iter()
+                .map(|most| Pace::new(*most))
+                .collect(),
+            turn: 0,
+        }
+    }
+
+    /// Takes a job in. A whole picture takes the place of an older one of its
+    /// camera. Jobs of cameras or models that do not exist are not taken.
+    pub fn offer(&mut self, job: Job<P>, now_us: i64) {
+        if job.model >= self.models.len() {
+            return;
+        }
+        let Some(camera) = self.cameras.get_mut(job.camera) else {
+            return;
+        };
+        let waiting = Waiting {
+            job,
+            since_us: now_us,
+        };
+        if !waiting.job.kind.is_whole() {
+            camera.parts.push_back(waiting);
+            if camera.parts.len() > MOST_WAITING
+                && let Some(oldest) = camera.parts.pop_front()
+            {
+                camera.drop_job(oldest.job.kind);
+            }
+            return;
+        }
+        camera.first_offer_us.get_or_insert(now_us);
+        // Tiles are of one picture; those of an older one would tell of the past.
+        let before = camera.parts.len();
+        camera.parts.retain(|part| part.job.kind != Kind::Tile);
+        for _ in camera.parts.len()..before {
+            camera.drop_job(Kind::Tile);
+        }
+        if let Some(older) = camera.whole.replace(waiting) {
+            camera.miss(&older.job);
+        }
+    }
+
+    /// Takes the whole picture of a camera back, for example because its stream was lost.
+    pub fn withdraw(&mut self, camera: usize) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.whole = None;
+            camera.forget_missed();
+        }
+    }
+
+    /// What to do now, in one batch; empty when nothing waits. Never waits for a
+    /// batch to fill.
+    pub fn pick(&mut self, now_us: i64) -> Vec<Chosen<P>> {
+        self.expire(now_us);
+        let mut chosen = Vec::new();
+        let Some((first, _)) = self.next(now_us, None) else {
+            return chosen;
+        };
+        let Some(first) = self.take(first, now_us) else {
+            return chosen;
+        };
+        let (model, mut oldest_us) = (first.job.model, first.waited_us);
+        chosen.push(first);
+        while chosen.len() < self.models[model].most() {
+            let Some((place, waited_us)) = self.next(now_us, Some(model)) else {
+                break;
+            };
+            let oldest = oldest_us.max(waited_us);
+            let done = oldest as f64 + self.models[model].expected(chosen.len() + 1);
+            if done > self.settings.latency_us as f64 {
+                break;
+            }
+            let Some(next) = self.take(place, now_us) else {
+                break;
+            };
+            oldest_us = oldest;
+            chosen.push(next);
+        }
+        chosen
+    }
+
+    /// A batch of `size` took so long, µs.
+    pub fn finished(&mut self, model: usize, size: usize, took_us: i64) {
+        if let Some(pace) = self.models.get_mut(model) {
+            pace.measured(size, took_us);
+        }
+    }
+
+    /// What became of a camera's jobs.
+    pub fn counters(&self, camera: usize) -> Option<&Counters> {
+        self.cameras.get(camera).map(|camera| &camera.counters)
+    }
+
+    /// Drops second looks that are of no use any more.
+    fn expire(&mut self, now_us: i64) {
+        let limit = self.settings.second_look_us;
+        for camera in &mut self.cameras {
+            let before = camera.parts.len();
+            camera.parts.retain(|part| {
+                part.job.kind != Kind::SecondLook || now_us - part.since_us <= limit
+            });
+            for _ in camera.parts.len()..before {
+                camera.drop_job(Kind::SecondLook);
+            }
+        }
+    }
+
+    /// The most urgent job, of `model` where one is named, and how long it waits, µs.
+    fn next(&self, now_us: i64, model: Option<usize>) -> Option<(Place, i64)> {
+        let is_fit = |waiting: &Waiting<P>| model.is_none_or(|model| waiting.job.model == model);
+        let mut best: Option<(Rank, Place, i64)> = None;
+        for (index, camera) in self.cameras.iter().enumerate() {
+            let whole = camera.whole.iter().map(|waiting| (None, waiting));
+            let parts = camera.parts.iter().enumerate();
+            let parts = parts.map(|(part, waiting)| (Some(part), waiting));
+            for (part, waiting) in whole.chain(parts).filter(|(_, waiting)| is_fit(waiting)) {
+                let rank = self.rank(index, waiting, now_us);
+                if best
+                    .as_ref()
+                    .is_none_or(|(least, ..)| rank.order(least) == Ordering::Less)
+                {
+                    let place = Place {
+                        camera: index,
+                        part,
+                    };
+                    best = Some((rank, place, now_us - waiting.since_us));
+                }
+            }
+        }
+        best.map(|(_, place, waited_us)| (place, waited_us))
+    }
+
+    fn rank(&self, index: usize, waiting: &Waiting<P>, now_us: i64) -> Rank {
+        let camera = &self.cameras[index];
+        let kind = waiting.job.kind;
+        let unseen_us = match (kind.is_whole(), camera.looked) {
+            (true, Some((at, _))) => now_us - at,
+            // Never looked at: it is due for as long as it has been there, and first of all.
+            (true, None) => {
+                self.settings.heartbeat_us + now_us - camera.first_offer_us.unwrap_or(now_us)
+            }
+            (false, _) => now_us - waiting.since_us,
+        };
+        let limit = match kind {
+            Kind::Awake => Some(self.settings.floor_us),
+            Kind::Heartbeat => Some(self.settings.heartbeat_us),
+            Kind::Tile | Kind::SecondLook => None,
+        };
+        let past = limit.filter(|limit| unseen_us >= *limit);
+        let target = past.unwrap_or(if kind.is_whole() {
+            camera.plan.interval_us
+        } else {
+            1
+        });
+        Rank {
+            is_in_time: past.is_none(),
+            kind,
+            lateness: unseen_us as f64 / target.max(1) as f64,
+            turn: camera.turn,
+            camera: index,
+        }
+    }
+
+    fn take(&mut self, place: Place, now_us: i64) -> Option<Chosen<P>> {
+        let camera = self.cameras.get_mut(place.camera)?;
+        let waiting = match place.part {
+            None => camera.whole.take(),
+            Some(part) => camera.parts.remove(part),
+        }?;
+        self.turn += 1;
+        camera.turn = self.turn;
+        let kind = waiting.job.kind;
+        *camera.counters.chosen.entry(kind).or_default() += 1;
+        let mut unwatched = None;
+        if kind.is_whole() {
+            unwatched = camera.unwatched(waiting.job.time, &self.settings);
+            camera.counters.unwatched += u64::from(unwatched.is_some());
+            camera.looked = Some((now_us, waiting.job.time));
+            camera.forget_missed();
+        }
+        Some(Chosen {
+            waited_us: now_us - waiting.since_us,
+            job: waiting.job,
+            unwatched,
+        })
+    }
+}
+
+impl<P> Camera<P> {
+    fn drop_job(&mut self, kind: Kind) {
+        *self.counters.dropped.entry(kind).or_default() += 1;
+    }
+
+    /// A picture was not looked at.
+    fn miss(&mut self, job: &Job<P>) {
+        self.drop_job(job.kind);
+        if job.kind == Kind::Awake {
+            self.missed.get_or_insert(job.time);
+        } else {
+            self.has_missed_heartbeat = true;
+        }
+    }
+
+    fn forget_missed(&mut self) {
+        self.missed = None;
+        self.has_missed_heartbeat = false;
+    }
+
+    /// Of which time before `now` too little was seen.
+    fn unwatched(&self, now: EventTime, settings: &Settings) -> Option<(EventTime, EventTime)> {
+        let (_, last) = self.looked?;
+        let passed = |from: EventTime| now.as_micros().saturating_sub(from.as_micros());
+        if self.has_missed_heartbeat && passed(last) > HOLE_US {
+            return Some((last, now));
+        }
+        // Until it woke, the heartbeat was enough.
+        let from = last.max(self.missed?);
+        (passed(from) > FLOORS_UNWATCHED * settings.floor_us).then_some((from, now))
+    }
+}

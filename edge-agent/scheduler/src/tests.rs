@@ -1,0 +1,448 @@
+//! Cameras, a device that takes its time, and what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use protocol::{EventTime, NormBox};
+
+use crate::{Job, Kind, Plan, Region, Scheduler, Settings};
+
+const MS: i64 = 1_000;
+const S: i64 = 1_000_000;
+
+/// What a camera does in a simulation.
+#[derive(Clone, Copy, Debug)]
+struct Camera {
+    /// µs from picture to picture.
+    every: i64,
+    /// Asleep, it offers heartbeats.
+    asleep: bool,
+    /// Jobs of other kinds that each picture brings.
+    tiles: usize,
+    second_looks: usize,
+}
+
+const fn awake(every: i64) -> Camera {
+    Camera {
+        every,
+        asleep: false,
+        tiles: 0,
+        second_looks: 0,
+    }
+}
+
+const fn asleep(every: i64) -> Camera {
+    Camera {
+        asleep: true,
+        ..awake(every)
+    }
+}
+
+/// A look that was taken: when it began, at whose picture, and of when it was.
+#[derive(Clone, Debug, PartialEq)]
+struct Look {
+    at: i64,
+    camera: usize,
+    kind: Kind,
+    time: i64,
+    unwatched: Option<(i64, i64)>,
+}
+
+/// Runs cameras against a device that takes `inference` µs for a picture.
+fn run(cameras: &[Camera], inference: i64, until: i64) -> (Vec<Look>, Scheduler<i64>) {
+    let plans: Vec<Plan> = cameras
+        .iter()
+        .map(|camera| Plan {
+            interval_us: camera.every,
+        })
+        .collect();
+    let mut scheduler = Scheduler::new(Settings::default(), &plans, &[1]);
+    let mut next: Vec<i64> = (0..).take(cameras.len()).map(|n: i64| n * 7 * MS).collect();
+    let mut heartbeat = vec![-10 * S; cameras.len()];
+    let mut looks = Vec::new();
+    let mut now = 0;
+    while now < until {
+        for (index, camera) in cameras.iter().enumerate() {
+            while next[index] <= now {
+                let time = next[index];
+                next[index] += camera.every;
+                if camera.asleep && time + camera.every - heartbeat[index] <= 1_500 * MS {
+                    continue;
+                }
+                let mut offer = |kind, region| {
+                    scheduler.offer(
+                        Job {
+                            camera: index,
+                            model: 0,
+                            kind,
+                            region,
+                            time: EventTime::from_micros(time),
+                            picture: time,
+                        },
+                        now,
+                    );
+                };
+                let whole = if camera.asleep {
+                    Kind::Heartbeat
+                } else {
+                    Kind::Awake
+                };
+                offer(whole, Region::Whole);
+                for _ in 0..camera.tiles {
+                    offer(Kind::Tile, Region::Part(NormBox::default()));
+                }
+                for _ in 0..camera.second_looks {
+                    offer(Kind::SecondLook, Region::Part(NormBox::default()));
+                }
+            }
+        }
+        let chosen = scheduler.pick(now);
+        assert!(chosen.len() <= 1, "the model takes one");
+        let Some(chosen) = chosen.into_iter().next() else {
+            now = next.iter().copied().min().unwrap_or(until);
+            continue;
+        };
+        let time = chosen.job.time.as_micros();
+        if chosen.job.kind.is_whole() {
+            heartbeat[chosen.job.camera] = time;
+        }
+        let micros = |(from, to): (EventTime, EventTime)| (from.as_micros(), to.as_micros());
+        looks.push(Look {
+            at: now,
+            camera: chosen.job.camera,
+            kind: chosen.job.kind,
+            time,
+            unwatched: chosen.unwatched.map(micros),
+        });
+        now += inference;
+        scheduler.finished(0, 1, inference);
+    }
+    (looks, scheduler)
+}
+
+fn counts(looks: &[Look]) -> BTreeMap<(usize, Kind), usize> {
+    let mut counts = BTreeMap::new();
+    for look in looks {
+        *counts.entry((look.camera, look.kind)).or_default() += 1;
+    }
+    counts
+}
+
+/// The longest time between looks at whole pictures of a camera, from the start to the end.
+fn longest_wait(looks: &[Look], camera: usize, until: i64) -> i64 {
+    let looks = looks
+        .iter()
+        .filter(|look| look.camera == camera && look.kind.is_whole());
+    let times: Vec<i64> = std::iter::once(0)
+        .chain(looks.map(|look| look.at))
+        .chain([until])
+        .collect();
+    times
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or(0)
+}
+
+#[test]
+fn with_time_to_spare_every_picture_is_looked_at() {
+    let cameras = [awake(100 * MS), awake(100 * MS), asleep(100 * MS)];
+    let (looks, scheduler) = run(&cameras, 20 * MS, 10 * S);
+    let counts = counts(&looks);
+    for camera in 0..2 {
+        assert!(counts[&(camera, Kind::Awake)] >= 99, "{counts:?}");
+        assert!(scheduler.counters(camera).unwrap().dropped.is_empty());
+    }
+    assert!(
+        (7..=8).contains(&counts[&(2, Kind::Heartbeat)]),
+        "{counts:?}"
+    );
+    assert!(looks.iter().all(|look| look.unwatched.is_none()));
+}
+
+#[test]
+fn under_overload_what_is_dropped_first_is_what_is_published() {
+    let busy = Camera {
+        tiles: 2,
+        second_looks: 1,
+        ..awake(100 * MS)
+    };
+    // 10 pictures, 20 tiles and 10 second looks a second, and a heartbeat at times.
+    let cameras = [busy, asleep(100 * MS)];
+    let served = |inference: i64| {
+        let (looks, _) = run(&cameras, inference, 20 * S);
+        let counts = counts(&looks);
+        [Kind::Awake, Kind::Tile, Kind::SecondLook]
+            .map(|kind| counts.get(&(0, kind)).copied().unwrap_or(0).div_ceil(20))
+    };
+    // Time for all, for all but second looks, for half of the tiles, for no tile, for less.
+    assert_eq!(served(20 * MS), [10, 20, 10]);
+    let [awake, tiles, second] = served(33 * MS);
+    assert!(awake == 10 && tiles >= 19 && second <= 1);
+    let [awake, tiles, second] = served(50 * MS);
+    assert_eq!((awake, second), (10, 0));
+    assert!((7..=10).contains(&tiles), "{tiles}");
+    let [_, tiles, second] = served(105 * MS);
+    assert!(tiles <= 1 && second == 0, "{tiles} {second}");
+    // A sleeping camera is watched to the end.
+    let (looks, _) = run(&cameras, 105 * MS, 20 * S);
+    assert!(longest_wait(&looks, 1, 20 * S) <= 2 * S);
+}
+
+#[test]
+fn a_fast_camera_does_not_starve_a_slow_one() {
+    let cameras = [awake(20 * MS), awake(500 * MS), awake(40 * MS)];
+    let (looks, _) = run(&cameras, 60 * MS, 20 * S);
+    let counts = counts(&looks);
+    assert!(counts[&(1, Kind::Awake)] >= 36, "{counts:?}");
+}
+
+#[test]
+fn too_little_time_is_shared_in_proportion_to_what_each_wants() {
+    let cameras = [
+        awake(40 * MS),
+        awake(160 * MS),
+        awake(40 * MS),
+        awake(160 * MS),
+    ];
+    let (looks, _) = run(&cameras, 30 * MS, 20 * S);
+    let counts = counts(&looks);
+    let of = |camera| counts[&(camera, Kind::Awake)] as f64;
+    for (fast, slow) in [(0, 1), (2, 3)] {
+        let ratio = of(fast) / of(slow);
+        assert!((2.5..=5.0).contains(&ratio), "{counts:?}");
+    }
+}
+
+#[test]
+fn what_was_not_watched_for_overload_is_said_and_nothing_else() {
+    // Ten cameras that each get a look in 1.2 s, and no more.
+    let cameras = [awake(100 * MS); 10];
+    let (looks, scheduler) = run(&cameras, 120 * MS, 20 * S);
+    let mut said = BTreeSet::new();
+    let mut last = BTreeMap::new();
+    for look in &looks {
+        let before = last.insert(look.camera, look.time);
+        if let (Some((from, to)), Some(before)) = (look.unwatched, before) {
+            assert!(
+                from >= before && to == look.time && to - from > S,
+                "{look:?}"
+            );
+            said.insert(look.camera);
+        }
+    }
+    assert_eq!(said.len(), 10);
+    assert!((0..10).all(|camera| scheduler.counters(camera).unwrap().unwatched > 5));
+    // A camera that itself gives a picture in three seconds is not overloaded.
+    let (looks, _) = run(&[awake(3 * S)], 10 * MS, 30 * S);
+    assert!(looks.iter().all(|look| look.unwatched.is_none()));
+}
+
+#[test]
+fn waking_from_sleep_is_no_overload() {
+    let mut scheduler = Scheduler::new(
+        Settings::default(),
+        &[Plan {
+            interval_us: 100 * MS,
+        }],
+        &[1],
+    );
+    let mut offer = |kind, at: i64| {
+        scheduler.offer(
+            Job {
+                camera: 0,
+                model: 0,
+                kind,
+                region: Region::Whole,
+                time: EventTime::from_micros(at),
+                picture: (),
+            },
+            at,
+        );
+        scheduler.clone().pick(at + 1)[0].unwatched
+    };
+    assert_eq!(offer(Kind::Heartbeat, 0), None);
+    assert_eq!(offer(Kind::Awake, 1_400 * MS), None);
+    assert_eq!(offer(Kind::Awake, 1_500 * MS), None);
+}
+
+#[test]
+fn a_batch_holds_what_waits_and_no_more_than_latency_allows() {
+    let plans = [Plan {
+        interval_us: 100 * MS,
+    }; 8];
+    let settings = Settings::default();
+    let offered = |scheduler: &mut Scheduler<()>| {
+        for camera in 0..8 {
+            let job = Job {
+                camera,
+                model: camera % 2,
+                kind: Kind::Awake,
+                region: Region::Whole,
+                time: EventTime::from_micros(0),
+                picture: (),
+            };
+            scheduler.offer(job, 0);
+        }
+    };
+    let mut scheduler = Scheduler::new(settings, &plans, &[8, 8]);
+    offered(&mut scheduler);
+    let batch = scheduler.pick(0);
+    assert_eq!(batch.len(), 4, "those of one model");
+    assert!(
+        batch
+            .iter()
+            .all(|chosen| chosen.job.model == batch[0].job.model)
+    );
+    // One picture takes 60 ms: with three, the oldest would be done after 180 ms.
+    let mut scheduler = Scheduler::new(settings, &plans, &[8, 8]);
+    scheduler.finished(0, 1, 60 * MS);
+    scheduler.finished(1, 1, 60 * MS);
+    offered(&mut scheduler);
+    assert_eq!(scheduler.pick(0).len(), 3);
+    // What has waited is not held up by company.
+    offered(&mut scheduler);
+    assert_eq!(scheduler.pick(150 * MS).len(), 1);
+}
+
+#[test]
+fn second_looks_that_are_too_old_and_tiles_of_old_pictures_are_dropped_and_counted() {
+    let mut scheduler = Scheduler::new(
+        Settings::default(),
+        &[Plan {
+            interval_us: 100 * MS,
+        }],
+        &[1],
+    );
+    let job = |kind, time: i64| Job {
+        camera: 0,
+        model: 0,
+        kind,
+        region: Region::Whole,
+        time: EventTime::from_micros(time),
+        picture: time,
+    };
+    scheduler.offer(job(Kind::Awake, 0), 0);
+    scheduler.offer(job(Kind::Tile, 0), 0);
+    scheduler.offer(job(Kind::SecondLook, 0), 0);
+    scheduler.offer(job(Kind::Awake, 100 * MS), 100 * MS);
+    let kinds: Vec<Kind> = std::iter::from_fn(|| scheduler.pick(5 * S).pop())
+        .map(|chosen| chosen.job.kind)
+        .collect();
+    assert_eq!(kinds, [Kind::Awake]);
+    let dropped = &scheduler.counters(0).unwrap().dropped;
+    for kind in [Kind::Awake, Kind::Tile, Kind::SecondLook] {
+        assert_eq!(dropped.get(&kind), Some(&1), "{kind:?}");
+    }
+}
+
+fn any_camera() -> impl Strategy<Value = Camera> {
+    (20..400_i64, any::<bool>(), 0..3_usize, 0..2_usize).prop_map(
+        |(every, asleep, tiles, second_looks)| Camera {
+            every: every * MS,
+            asleep,
+            tiles: if asleep { 0 } else { tiles },
+            second_looks: if asleep { 0 } else { second_looks },
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However many cameras, and however slow the device: nobody waits longer
+    /// than its limit and a round of all the others, weighed by their limits.
+    #[test]
+    fn nobody_starves(
+        cameras in proptest::collection::vec(any_camera(), 1..12),
+        inference in 5..300_i64,
+    ) {
+        let until = 60 * S;
+        let inference = inference * MS;
+        let (looks, _) = run(&cameras, inference, until);
+        let settings = Settings::default();
+        for (index, camera) in cameras.iter().enumerate() {
+            let limit = |camera: &Camera| if camera.asleep {
+                settings.heartbeat_us
+            } else {
+                settings.floor_us
+            };
+            // While it waits for `wait`, each other is served once in its own limit's share of that.
+            let round: f64 = cameras
+                .iter()
+                .map(|other| (limit(camera) as f64 / limit(other) as f64).max(1.0) + 1.0)
+                .sum::<f64>() * inference as f64;
+            let most = (limit(camera) + camera.every + 2 * inference) as f64 + round;
+            let wait = longest_wait(&looks, index, until);
+            prop_assert!(wait as f64 <= most, "camera {index} waited {wait} µs of {most}");
+        }
+    }
+
+    /// Alike cameras are served alike.
+    #[test]
+    fn alike_cameras_get_alike_shares(
+        count in 2..10_usize, every in 20..200_i64, inference in 5..200_i64,
+    ) {
+        let (looks, _) = run(&vec![awake(every * MS); count], inference * MS, 30 * S);
+        let counts = counts(&looks);
+        let shares: Vec<usize> = (0..count)
+            .map(|camera| counts.get(&(camera, Kind::Awake)).copied().unwrap_or(0))
+            .collect();
+        let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
+        prop_assert!(*most as f64 <= *least as f64 * 1.1 + 2.0, "{shares:?}");
+    }
+
+    /// Jobs come out as they went in, each at most once, and never an older
+    /// picture of a camera after a newer one.
+    #[test]
+    fn jobs_are_passed_through_untouched_and_newest_first(
+        cameras in proptest::collection::vec(any_camera(), 1..6),
+        inference in 5..200_i64,
+    ) {
+        let (looks, scheduler) = run(&cameras, inference * MS, 20 * S);
+        let mut newest = vec![i64::MIN; cameras.len()];
+        for look in looks.iter().filter(|look| look.kind.is_whole()) {
+            prop_assert!(look.time > newest[look.camera]);
+            prop_assert!(look.time <= look.at);
+            newest[look.camera] = look.time;
+        }
+        for (index, _) in cameras.iter().enumerate() {
+            let chosen: u64 = scheduler.counters(index).unwrap().chosen.values().sum();
+            let taken = looks.iter().filter(|look| look.camera == index).count();
+            prop_assert_eq!(chosen, taken as u64);
+        }
+        prop_assert_eq!(&run(&cameras, inference * MS, 20 * S).0, &looks);
+    }
+
+    /// By what was measured, no batch of several makes anybody wait too long.
+    #[test]
+    fn batches_keep_the_latency_bound(
+        offers in proptest::collection::vec((0..6_usize, 0..300_i64), 1..40),
+        one in 1..150_i64,
+        at in 0..400_i64,
+    ) {
+        let settings = Settings::default();
+        let mut scheduler = Scheduler::new(settings, &[Plan { interval_us: 100 * MS }; 6], &[8]);
+        scheduler.finished(0, 1, one * MS);
+        for (camera, when) in offers {
+            let job = Job {
+                camera,
+                model: 0,
+                kind: Kind::SecondLook,
+                region: Region::Whole,
+                time: EventTime::from_micros(when * MS),
+                picture: (),
+            };
+            scheduler.offer(job, when.min(at) * MS);
+        }
+        loop {
+            let batch = scheduler.pick(at * MS);
+            if batch.is_empty() {
+                break;
+            }
+            let size = i64::try_from(batch.len()).unwrap();
+            let oldest = batch.iter().map(|chosen| chosen.waited_us).max().unwrap();
+            prop_assert!(size == 1 || oldest + size * one * MS <= settings.latency_us);
+        }
+    }
+}
