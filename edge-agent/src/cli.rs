@@ -159,6 +159,10 @@ struct ReplayArgs {
     /// Frames to look at per second of the clip, at most; all of them otherwise.
     #[arg(long, value_name = "FPS")]
     analysed_fps: Option<f64>,
+    /// Look at every frame, also where nothing moves (see `detect` in the
+    /// camera's table).
+    #[arg(long)]
+    no_gate: bool,
     /// No progress, no table.
     #[arg(long, short)]
     quiet: bool,
@@ -419,6 +423,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
         coverage: args.coverage,
         start: args.start,
         analysed_fps: args.analysed_fps,
+        no_gate: args.no_gate,
         quiet,
     };
     match replay::replay(&request, stop) {
@@ -433,8 +438,12 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                         eprintln!("{table}");
                     }
                 }
+                let looked = match outcome.rested {
+                    0 => String::new(),
+                    rested => format!(", {} of them looked at", outcome.frames - rested),
+                };
                 eprintln!(
-                    "{} event(s) in {} frames",
+                    "{} event(s) in {} frames{looked}",
                     outcome.summary.total(),
                     outcome.frames
                 );

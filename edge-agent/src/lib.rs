@@ -20,6 +20,7 @@ pub mod explain;
 pub mod live;
 pub mod models_command;
 pub mod perception;
+pub mod picture_gate;
 pub mod picture_watch;
 pub mod recording;
 pub mod replay;

@@ -56,6 +56,12 @@ pub fn look(
     Ok(inputs)
 }
 
+/// What is read of a picture that the detector does not look at. A lamp does not
+/// wait for somebody to move: when it turned red must be known to the picture.
+pub fn glance(frame: &Frame, scene: &SceneConfig) -> Vec<Input> {
+    lamps(&view(frame), frame, scene).collect()
+}
+
 fn lamps<'a>(
     picture: &'a I420View<'a>,
     frame: &'a Frame,

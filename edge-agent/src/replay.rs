@@ -1,6 +1,7 @@
 //! `edge-agent replay`: what would the box have said about this clip?
 //!
-//! Every frame is looked at, in order, as fast as the machine allows. Events go
+//! Every frame is taken in, in order, as fast as the machine allows; the gate says
+//! which ones the detector looks at, as it does live. Events go
 //! to standard output (or a file) as JSON lines; words for people to standard
 //! error, so that a pipe gets nothing but events.
 
@@ -17,11 +18,13 @@ use edge_inference::Detector;
 use edge_video::stream::pace::Pace;
 use edge_video::{ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use motion_gate::Verdict;
 use protocol::{CameraId, EventTime};
 
-use crate::config::{AgentConfig, CameraConfig};
+use crate::config::{AgentConfig, CameraConfig, DetectConfig};
 use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
+use crate::picture_gate::PictureGate;
 use crate::picture_watch::PictureWatch;
 use crate::recording::is_recording;
 use crate::scene_setup::{self, DetectorIdentity};
@@ -82,6 +85,8 @@ pub struct ReplayRequest {
     pub start: EventTime,
     /// Frames to look at per second of media time, at most.
     pub analysed_fps: Option<f64>,
+    /// Whether to look at every frame, whatever the gate would say.
+    pub no_gate: bool,
     /// Whether to keep quiet about progress.
     pub quiet: bool,
 }
@@ -93,8 +98,10 @@ pub struct ReplayOutcome {
     pub summary: Summary,
     /// How long each rule was watching.
     pub coverage: CoverageTable,
-    /// Frames looked at.
+    /// Frames taken in.
     pub frames: u64,
+    /// Of them those that the gate let the detector pass over.
+    pub rested: u64,
     /// What was wrong with the clip.
     pub warnings: Vec<String>,
     /// Files of a folder that could not be read, or not to their end, and why.
@@ -104,6 +111,7 @@ pub struct ReplayOutcome {
 /// What one pass over a clip or recording gave.
 struct Pass {
     frames: u64,
+    rested: u64,
     warnings: Vec<String>,
     damage: Vec<String>,
     /// Whether it came to the end, and was not told to stop before.
@@ -143,6 +151,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
     match pass {
         Ok(Pass {
             frames,
+            rested,
             mut warnings,
             damage,
             is_whole,
@@ -157,6 +166,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 summary,
                 coverage,
                 frames,
+                rested,
                 warnings,
                 damage,
             })
@@ -276,6 +286,7 @@ fn replay_inputs(
     } = player.finish(is_whole);
     Ok(Pass {
         frames,
+        rested: 0,
         warnings,
         damage,
         is_whole,
@@ -317,7 +328,11 @@ fn replay_clip(
         .transpose()?;
     let mut scene: Option<Scene> = None;
     let mut watch = PictureWatch::new(&camera.health);
-    let (mut frames, mut last, mut is_whole) = (0, None, true);
+    let mut gate = PictureGate::new(&DetectConfig {
+        gate: camera.detect.gate && !request.no_gate,
+        ..camera.detect
+    });
+    let (mut frames, mut rested, mut last, mut is_whole) = (0, 0, None, true);
     while let Some(frame) = clip.next_frame()? {
         if stop.is_set() {
             is_whole = false;
@@ -337,7 +352,16 @@ fn replay_clip(
         if let Some(health) = watch.look(&frame) {
             sink.handle(scene, Input::Health(health))?;
         }
-        analyse(&mut detector, &frame, scene, sink)?;
+        let verdict = gate.judge(&frame, scene.attention());
+        if verdict.is_none_or(Verdict::is_look) {
+            analyse(&mut detector, &frame, scene, sink)?;
+            gate.looked(frame.time);
+        } else {
+            for input in perception::glance(&frame, scene.config()) {
+                sink.handle(scene, input)?;
+            }
+            rested += 1;
+        }
         last = Some(frame.time);
         frames += 1;
         if let Some(annotator) = &mut annotator {
@@ -362,6 +386,7 @@ fn replay_clip(
     }
     Ok(Pass {
         frames,
+        rested,
         warnings,
         damage: Vec::new(),
         is_whole,

@@ -49,6 +49,6 @@ pub use health::{Condition, Health};
 pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
-pub use scene::{Identity, Scene, TrackView};
+pub use scene::{Attention, Identity, Scene, TrackView};
 pub use state::SceneState;
 pub use tracker::TrackerConfig;

@@ -57,6 +57,18 @@ pub struct Refused {
     pub signals_from_the_future: u64,
 }
 
+/// What a scene waits for: how soon it needs the next picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attention {
+    /// Nobody is there.
+    #[default]
+    Nobody,
+    /// Whoever is there stands; a look each second or two shows that they still do.
+    Settled,
+    /// Somebody is followed who would be lost without the next picture.
+    Unsettled,
+}
+
 /// Frames farther apart than this were not watched in between, announced or not, s.
 const HOLE_S: f64 = 2.0;
 /// A frame this much earlier than the one before is out of order; more, and
@@ -188,6 +200,19 @@ impl Scene {
                     track,
                 }
             })
+    }
+
+    /// How soon the scene needs the next picture; in doubt soon. A road user who
+    /// moves, or was not yet seen to stand, is lost when the detector rests.
+    pub fn attention(&self) -> Attention {
+        let tracks = self.tracker.tracks();
+        let is_settled = tracks.iter().all(Track::is_settled);
+        // A rule that remembers something else than tracks waits for pictures, too.
+        match (tracks.is_empty(), is_settled) {
+            (true, _) if self.is_quiescent() => Attention::Nobody,
+            (false, true) => Attention::Settled,
+            _ => Attention::Unsettled,
+        }
     }
 
     /// What every signal group shows now.

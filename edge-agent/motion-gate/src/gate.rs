@@ -1,5 +1,6 @@
 //! Awake or asleep: from motion, and from what the scene waits for.
 
+use edge_core::Attention;
 use protocol::{EventTime, NormBox};
 
 use crate::background::Background;
@@ -24,18 +25,6 @@ impl Default for Settings {
             hold_s: 2.0,
         }
     }
-}
-
-/// What the scene waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Attention {
-    /// Nobody is there.
-    #[default]
-    Nobody,
-    /// Whoever is there stands; a heartbeat shows that they still do.
-    Settled,
-    /// Somebody is followed who would be lost without the next picture.
-    Unsettled,
 }
 
 /// Whether to look at a picture.

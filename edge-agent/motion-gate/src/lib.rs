@@ -21,7 +21,7 @@
 //! there is a heartbeat, at least one look each [`Settings::heartbeat_s`],
 //! so that what is too slow, too small or too faint for it is found all the
 //! same, and what stands is seen to stand. And the scene can hold it awake
-//! ([`Attention`]) as long as somebody is followed whom a heartbeat would lose.
+//! ([`Attention`](edge_core::Attention)) as long as somebody is followed whom a heartbeat would lose.
 //!
 //! Reading order: [`SmallPicture`] → `background` → `light` → `blobs` → [`Gate`].
 
@@ -34,7 +34,7 @@ mod gate;
 mod light;
 mod small;
 
-pub use gate::{Attention, Gate, Reason, Settings, Verdict};
+pub use gate::{Gate, Reason, Settings, Verdict};
 pub use small::SmallPicture;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //!
 //! **Order.** Always the newest picture of a camera, never a queue of old ones.
 //! First come cameras that were not looked at for as long as rules can bear
-//! ([`Settings::floor_us`], for sleeping ones [`Settings::heartbeat_us`]), the
+//! ([`Settings::floor_us`], for sleeping ones [`Plan::heartbeat_us`]), the
 //! longest-waiting relative to its limit first. Then, as far as there is time,
 //! [`Kind`] by kind, and within a kind whoever is most behind its own target.
 //!

@@ -15,9 +15,6 @@ pub struct Settings {
     /// Half a second: below two pictures a second a tracker does not know one
     /// motorbike from the next.
     pub floor_us: i64,
-    /// The same for a sleeping one, µs. A little above the gate's heartbeat, and
-    /// below the two seconds that rules take for a hole.
-    pub heartbeat_us: i64,
     /// A batch is not made larger when its oldest job would then be older than this, µs.
     pub latency_us: i64,
     /// A second look that had to wait so long is of no use any more, µs.
@@ -28,7 +25,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             floor_us: 500_000,
-            heartbeat_us: 1_700_000,
             latency_us: 200_000,
             second_look_us: 2_000_000,
         }
@@ -40,6 +36,9 @@ impl Default for Settings {
 pub struct Plan {
     /// µs between looks while it is awake.
     pub interval_us: i64,
+    /// A sleeping one that was not looked at for so long comes first, µs. A little
+    /// above its gate's heartbeat, and below the two seconds that rules take for a hole.
+    pub heartbeat_us: i64,
 }
 
 /// A job that is to be done now.
@@ -297,13 +296,13 @@ impl<P> Scheduler<P> {
             (true, Some((at, _))) => now_us - at,
             // Never looked at: it is due for as long as it has been there, and first of all.
             (true, None) => {
-                self.settings.heartbeat_us + now_us - camera.first_offer_us.unwrap_or(now_us)
+                camera.plan.heartbeat_us + now_us - camera.first_offer_us.unwrap_or(now_us)
             }
             (false, _) => now_us - waiting.since_us,
         };
         let limit = match kind {
             Kind::Awake => Some(self.settings.floor_us),
-            Kind::Heartbeat => Some(self.settings.heartbeat_us),
+            Kind::Heartbeat => Some(camera.plan.heartbeat_us),
             Kind::Tile | Kind::SecondLook => None,
         };
         let past = limit.filter(|limit| unseen_us >= *limit);

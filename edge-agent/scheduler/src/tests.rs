@@ -9,6 +9,11 @@ use crate::{Job, Kind, Plan, Region, Scheduler, Settings};
 
 const MS: i64 = 1_000;
 const S: i64 = 1_000_000;
+const HEARTBEAT: i64 = 1_700 * MS;
+const TEN_A_SECOND: Plan = Plan {
+    interval_us: 100 * MS,
+    heartbeat_us: HEARTBEAT,
+};
 
 /// What a camera does in a simulation.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,7 @@ fn run(cameras: &[Camera], inference: i64, until: i64) -> (Vec<Look>, Scheduler<
         .iter()
         .map(|camera| Plan {
             interval_us: camera.every,
+            heartbeat_us: HEARTBEAT,
         })
         .collect();
     let mut scheduler = Scheduler::new(Settings::default(), &plans, &[1]);
@@ -240,13 +246,7 @@ fn what_was_not_watched_for_overload_is_said_and_nothing_else() {
 
 #[test]
 fn waking_from_sleep_is_no_overload() {
-    let mut scheduler = Scheduler::new(
-        Settings::default(),
-        &[Plan {
-            interval_us: 100 * MS,
-        }],
-        &[1],
-    );
+    let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
     let mut offer = |kind, at: i64| {
         scheduler.offer(
             Job {
@@ -268,9 +268,7 @@ fn waking_from_sleep_is_no_overload() {
 
 #[test]
 fn a_batch_holds_what_waits_and_no_more_than_latency_allows() {
-    let plans = [Plan {
-        interval_us: 100 * MS,
-    }; 8];
+    let plans = [TEN_A_SECOND; 8];
     let settings = Settings::default();
     let offered = |scheduler: &mut Scheduler<()>| {
         for camera in 0..8 {
@@ -307,13 +305,7 @@ fn a_batch_holds_what_waits_and_no_more_than_latency_allows() {
 
 #[test]
 fn second_looks_that_are_too_old_and_tiles_of_old_pictures_are_dropped_and_counted() {
-    let mut scheduler = Scheduler::new(
-        Settings::default(),
-        &[Plan {
-            interval_us: 100 * MS,
-        }],
-        &[1],
-    );
+    let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
     let job = |kind, time: i64| Job {
         camera: 0,
         model: 0,
@@ -363,7 +355,7 @@ proptest! {
         let settings = Settings::default();
         for (index, camera) in cameras.iter().enumerate() {
             let limit = |camera: &Camera| if camera.asleep {
-                settings.heartbeat_us
+                HEARTBEAT
             } else {
                 settings.floor_us
             };
@@ -422,7 +414,7 @@ proptest! {
         at in 0..400_i64,
     ) {
         let settings = Settings::default();
-        let mut scheduler = Scheduler::new(settings, &[Plan { interval_us: 100 * MS }; 6], &[8]);
+        let mut scheduler = Scheduler::new(settings, &[TEN_A_SECOND; 6], &[8]);
         scheduler.finished(0, 1, one * MS);
         for (camera, when) in offers {
             let job = Job {

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use toml::Table;
 
 use super::calibration::{self, CalibrationConfig};
+use super::detect::{DetectConfig, DetectKeys};
 use super::faults::ConfigFault;
 use super::health::{PictureHealthConfig, PictureHealthKeys};
 use super::section;
@@ -40,6 +41,8 @@ pub struct CameraConfig {
     pub calibration: Option<CalibrationConfig>,
     /// When its picture is not good enough to judge by.
     pub health: PictureHealthConfig,
+    /// When its pictures are looked at.
+    pub detect: DetectConfig,
     /// Zones, lines, signals, rules.
     pub scene: SceneConfig,
     /// SHA-256 of this camera's table without its credentials, written on every event.
@@ -73,6 +76,8 @@ struct CameraKeys {
     calibration: Option<CalibrationConfig>,
     #[serde(default)]
     health: PictureHealthKeys,
+    #[serde(default)]
+    detect: DetectKeys,
 }
 
 #[derive(Debug, Deserialize)]
@@ -202,6 +207,7 @@ fn read_camera(
         }
     }
     let health = keys.health.read(&mut refuse);
+    let detect = keys.detect.read(&mut refuse);
     Some(CameraConfig {
         path: at.to_owned(),
         name: keys.name.unwrap_or_else(|| keys.id.to_string()),
@@ -216,6 +222,7 @@ fn read_camera(
         analysed_fps: keys.analysed_fps,
         calibration: keys.calibration,
         health,
+        detect,
         scene,
         digest: digest_of(table),
         geometry: geometry_of(table),

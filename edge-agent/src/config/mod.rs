@@ -7,6 +7,7 @@
 mod address;
 mod calibration;
 mod camera;
+mod detect;
 mod faults;
 mod health;
 mod locate;
@@ -25,6 +26,7 @@ use toml::Table;
 pub use address::redacted;
 pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
+pub use detect::{DetectConfig, InferenceConfig};
 pub use faults::{ConfigFault, ConfigFaults};
 pub use health::PictureHealthConfig;
 pub use record::{Bytes, RecordConfig};
@@ -43,6 +45,8 @@ pub struct AgentConfig {
     pub uplink: Option<UplinkConfig>,
     /// What looks at the pictures.
     pub detector: DetectorConfig,
+    /// How it divides its time.
+    pub inference: InferenceConfig,
     /// Where numbers about the box can be read.
     pub metrics: Option<MetricsConfig>,
     /// What is kept of what the scenes saw.
@@ -168,8 +172,15 @@ pub struct MetricsConfig {
 }
 
 /// The top level.
-const SECTIONS: [&str; 7] = [
-    "box", "store", "uplink", "detector", "metrics", "record", "camera",
+const SECTIONS: [&str; 8] = [
+    "box",
+    "store",
+    "uplink",
+    "detector",
+    "inference",
+    "metrics",
+    "record",
+    "camera",
 ];
 
 impl AgentConfig {
@@ -279,6 +290,10 @@ fn read_all(
     for dir in &mut detector.models_dirs {
         *dir = folder.join(&dir);
     }
+    let inference = part("inference", faults)
+        .and_then(|table| section::read::<InferenceConfig>(&table, "inference", faults))
+        .unwrap_or_default()
+        .checked(faults);
     let metrics =
         part("metrics", faults).and_then(|table| section::read(&table, "metrics", faults));
     let record = part("record", faults)
@@ -292,6 +307,7 @@ fn read_all(
         store,
         uplink,
         detector,
+        inference,
         metrics,
         record,
         cameras,

@@ -1,10 +1,14 @@
 //! What is known of one camera at any moment, shared between its threads.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use edge_core::CoverageHour;
+use edge_core::{Attention, CoverageHour};
+use edge_scheduler::{Counters, Kind};
 use edge_video::{CameraStream, StreamCounters};
+use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::status::{
     CameraHealth, CameraStatus, MOST_RULES_COVERED, RecordingStatus, RuleCoverage,
@@ -23,6 +27,8 @@ const FPS_WINDOW_S: f64 = 10.0;
 pub(crate) struct CameraState {
     fixed: CameraStatus,
     inner: Mutex<Inner>,
+    /// [`Attention`] as a number.
+    attention: AtomicU8,
 }
 
 #[derive(Default)]
@@ -43,11 +49,28 @@ struct Inner {
     recorder: Option<RecorderCounters>,
     /// Why inputs are not recorded.
     recorder_trouble: Option<Words>,
+    looks: Looks,
     /// Of complete hours, and of the hour that runs.
     coverage: CoverageTable,
     coverage_now: BTreeMap<RuleId, CoverageHour>,
     /// Seconds by rule and reason (none: watched) as last told; a counter never goes back.
     coverage_told: BTreeMap<(String, Option<&'static str>), f64>,
+}
+
+/// How the detector's time was spent on a camera.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Looks {
+    /// Pictures that its gate judged, by what it said.
+    pub(crate) verdicts: BTreeMap<&'static str, u64>,
+    /// Whether it is awake: more than the heartbeat was asked for last.
+    pub(crate) is_awake: bool,
+    /// Pictures that the gate passed over.
+    pub(crate) rested: u64,
+    /// What became of its jobs.
+    pub(crate) jobs: Counters,
+    /// Inferences, and how long they took.
+    pub(crate) inferences: u64,
+    pub(crate) inference_s: f64,
 }
 
 /// Frames that were not looked at, by reason.
@@ -116,6 +139,7 @@ impl CameraState {
         Self {
             fixed,
             inner: Mutex::default(),
+            attention: AtomicU8::new(Attention::Nobody as u8),
         }
     }
 
@@ -177,6 +201,54 @@ impl CameraState {
         {
             inner.analysed_at.pop_front();
         }
+    }
+
+    /// How soon the scene needs the next picture.
+    pub(crate) fn attention(&self) -> Attention {
+        match self.attention.load(Ordering::Relaxed) {
+            0 => Attention::Nobody,
+            1 => Attention::Settled,
+            _ => Attention::Unsettled,
+        }
+    }
+
+    /// The scene says how soon it needs the next picture.
+    pub(crate) fn set_attention(&self, attention: Attention) {
+        self.attention.store(attention as u8, Ordering::Relaxed);
+    }
+
+    /// What the gate said of a picture; `None`: there is no gate.
+    pub(crate) fn count_verdict(&self, verdict: Option<Verdict>) {
+        let looks = &mut self.lock().looks;
+        looks.is_awake = !matches!(
+            verdict,
+            Some(Verdict::Rest | Verdict::Look(Reason::Heartbeat))
+        );
+        if let Some(verdict) = verdict {
+            let word = match verdict {
+                Verdict::Look(reason) => reason.as_str(),
+                Verdict::Rest => "rest",
+            };
+            *looks.verdicts.entry(word).or_default() += 1;
+            looks.rested += u64::from(verdict == Verdict::Rest);
+        }
+    }
+
+    /// The detector looked at a picture, for so long.
+    pub(crate) fn count_look(&self, took: Duration) {
+        let looks = &mut self.lock().looks;
+        looks.inferences += 1;
+        looks.inference_s += took.as_secs_f64();
+    }
+
+    /// What has become of the camera's jobs so far.
+    pub(crate) fn set_jobs(&self, jobs: &Counters) {
+        self.lock().looks.jobs.clone_from(jobs);
+    }
+
+    /// How the detector's time was spent on the camera.
+    pub(crate) fn looks(&self) -> Looks {
+        self.lock().looks.clone()
     }
 
     /// A frame was looked at in vain, because the scene is behind.
@@ -341,6 +413,14 @@ impl CameraState {
     }
 }
 
+impl Looks {
+    /// Pictures that were worth a look, and were overtaken by newer ones.
+    fn superseded(&self) -> u64 {
+        let kinds = Kind::ALL.iter().filter(|kind| kind.is_whole());
+        kinds.filter_map(|kind| self.jobs.dropped.get(kind)).sum()
+    }
+}
+
 impl Inner {
     fn refresh(&mut self) {
         if let Some(stream) = self.stream.upgrade() {
@@ -350,7 +430,8 @@ impl Inner {
 
     fn drops(&self) -> Drops {
         Drops {
-            overwritten: self.counters.dropped_overwritten,
+            // Before the scheduler took them, and after.
+            overwritten: self.counters.dropped_overwritten + self.looks.superseded(),
             rate: self.counters.dropped_rate,
             scene_busy: self.dropped_busy,
             inference: self.dropped_failed,

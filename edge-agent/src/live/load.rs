@@ -26,13 +26,14 @@ impl Load {
     pub(super) fn new(status: &CameraStatus, asked_fps: Option<f64>) -> Self {
         Self {
             asked_fps,
-            looks: VecDeque::from([look(status)]),
+            looks: VecDeque::from([look(status, 0)]),
         }
     }
 
-    /// To be asked about once a second; what is wrong, if anything.
-    pub(super) fn judge(&mut self, status: &CameraStatus) -> Option<Words> {
-        let now = look(status);
+    /// To be asked about once a second; what is wrong, if anything. Pictures that
+    /// the gate passed over, `rested` so far, were not missed.
+    pub(super) fn judge(&mut self, status: &CameraStatus, rested: u64) -> Option<Words> {
+        let now = look(status, rested);
         self.looks.push_back(now);
         while self
             .looks
@@ -76,8 +77,12 @@ impl Load {
     }
 }
 
-fn look(status: &CameraStatus) -> (EventTime, u64, u64) {
-    (status.at, status.frames_received, status.frames_analysed)
+fn look(status: &CameraStatus, rested: u64) -> (EventTime, u64, u64) {
+    (
+        status.at,
+        status.frames_received,
+        status.frames_analysed + rested,
+    )
 }
 
 #[cfg(test)]
@@ -115,17 +120,15 @@ mod tests {
     fn verdict_after_a_minute(
         received_fps: u64,
         analysed_per_10_s: u64,
+        rested_per_10_s: u64,
         asked_fps: Option<f64>,
     ) -> Option<Words> {
         let mut load = Load::new(&status(0, 0, 0), asked_fps);
         (1..=60)
             .map(|second| {
                 let analysed = second * analysed_per_10_s / 10;
-                load.judge(&status(
-                    second.cast_signed(),
-                    second * received_fps,
-                    analysed,
-                ))
+                let status = status(second.cast_signed(), second * received_fps, analysed);
+                load.judge(&status, second * rested_per_10_s / 10)
             })
             .last()
             .flatten()
@@ -144,12 +147,18 @@ mod tests {
             (1, 10, None, ""),
             (0, 0, None, ""),
         ] {
-            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s, asked_fps);
+            let verdict = verdict_after_a_minute(received_fps, analysed_per_10_s, 0, asked_fps);
             let said = verdict.map_or(String::new(), |words| words.en);
             assert!(
                 said.contains(expected) && said.is_empty() == expected.is_empty(),
                 "{received_fps} {analysed_per_10_s} {asked_fps:?}: {said}"
             );
         }
+    }
+
+    #[test]
+    fn a_camera_where_nothing_moves_is_not_overloaded() {
+        assert_eq!(verdict_after_a_minute(25, 7, 243, None), None);
+        assert!(verdict_after_a_minute(25, 7, 5, None).is_some());
     }
 }

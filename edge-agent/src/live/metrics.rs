@@ -1,5 +1,7 @@
 //! `/metrics` for Prometheus and `/healthz`, read by whoever watches the boxes.
 
+mod looks;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -173,7 +175,8 @@ impl Collector for Reading {
         for (name, help, samples) in counters {
             write(&mut encoder, name, help, &samples, ConstCounter::new)?;
         }
-        for (name, help, samples) in self.coverage().into_iter().chain(self.recording()) {
+        let families = self.coverage().into_iter().chain(self.recording());
+        for (name, help, samples) in families.chain(self.looks()) {
             write(&mut encoder, name, help, &samples, ConstCounter::new)?;
         }
         let is_recording = self.of_recorders(|counters| u64::from(counters.is_recording));
@@ -195,6 +198,14 @@ impl Collector for Reading {
                 "edge_analysed_fps",
                 "Frames analysed per second over the last 10 s",
                 of_camera(|s| s.analysed_fps),
+            ),
+            (
+                "edge_gate_awake",
+                "1 while something moves or is followed, so that the detector looks at every picture",
+                self.per_camera(|camera| {
+                    let is_awake = f64::from(u8::from(camera.looks().is_awake));
+                    vec![(Vec::new(), is_awake)]
+                }),
             ),
         ];
         for (name, help, samples) in gauges {

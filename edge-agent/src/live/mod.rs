@@ -5,7 +5,7 @@
 //! status with a reason, never the end of the program.
 //!
 //! ```text
-//! stream ─newest frame─► inference ─work─► scene ─events─► outbox ─► uplink
+//! stream ─newest frame─► gate, inference ─work─► scene ─events─► outbox ─► uplink
 //!    └────────────────notices──────────────►│ ▲
 //!                              controllers ─┘ └─ player (recordings)
 //! ```
@@ -214,7 +214,9 @@ fn watch(
     thread::scope(|scope| {
         scope.spawn(|| keep_saying(&lame, uplink, stop));
         match detector {
-            Some(detector) => inference::run(detector, &cameras.feeds, &woken, stop),
+            Some(detector) => {
+                inference::run(detector, &cameras.feeds, &config.inference, &woken, stop);
+            }
             None => wait(&woken, stop),
         }
     });

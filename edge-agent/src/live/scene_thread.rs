@@ -232,7 +232,7 @@ impl Room {
         self.setup.state.set_coverage(self.scene.coverage_now());
         let is_recorder_news = self.tell_recorder();
         let status = self.setup.state.status();
-        let verdict = self.load.judge(&status);
+        let verdict = self.load.judge(&status, self.setup.state.looks().rested);
         let is_changed = match (verdict, status.health) {
             (Some(reason), CameraHealth::Watching) => {
                 tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
@@ -297,8 +297,13 @@ impl Room {
                     changed |= self.say_watching();
                 }
             }
+            if self.frozen && matches!(input, Input::Gap(_)) {
+                // What was missed of a picture that stands still is no loss.
+                continue;
+            }
             self.handle(input, work.frame.as_ref());
         }
+        self.setup.state.set_attention(self.scene.attention());
         changed
     }
 

@@ -119,7 +119,6 @@ impl BoxFilter {
     }
 
     /// Picture heights per second.
-    #[cfg(test)]
     pub(super) fn velocity(&self) -> Vector {
         Vector::new(self.x.rate, self.y.rate)
     }

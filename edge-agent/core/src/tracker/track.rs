@@ -345,6 +345,17 @@ impl Track {
             && self.is_stationary()
     }
 
+    /// Whether a look each second or two is enough to go on following it: it stands,
+    /// and would be known again. Of who is cut off from below only the box can tell.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_old = self.seen.time.since(self.first.time).0 >= PARKED_LIFE_S;
+        let is_still = || {
+            let moved = self.filter.velocity().length() * STILL_OVER_S;
+            moved <= STILL_HEIGHTS * self.last_seen_box.height.max(1e-6)
+        };
+        self.is_confirmed && is_old && (self.is_stationary() || self.stature.is_cut() && is_still())
+    }
+
     /// Whether a sighting after so long may still be it and no other vehicle
     /// that took its place: the same box, the same size, a class it had before.
     pub(super) fn looks_like(&self, sighting: &Sighting) -> bool {

@@ -2,10 +2,11 @@
 
 mod scenes;
 
+use edge_core::Attention;
 use proptest::prelude::*;
 use scenes::{HEIGHT, View, WIDTH, at, chance, day, night, small};
 
-use crate::{Attention, Gate, Reason, Settings, SmallPicture, Verdict};
+use crate::{Gate, Reason, Settings, SmallPicture, Verdict};
 
 const FPS: f64 = 10.0;
 

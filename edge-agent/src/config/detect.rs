@@ -1,0 +1,180 @@
+//! `[camera.detect]` and `[inference]`: how often the detector looks.
+
+use edge_scheduler::{Plan, Settings as SchedulerSettings};
+use motion_gate::Settings;
+use serde::Deserialize;
+
+use super::faults::ConfigFault;
+
+/// When a camera's pictures are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DetectConfig {
+    /// Whether pictures in which nothing moves may be passed over.
+    pub gate: bool,
+    /// By what.
+    pub settings: Settings,
+}
+
+impl Default for DetectConfig {
+    fn default() -> Self {
+        Self {
+            gate: true,
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// A heartbeat may come a picture late; then it must still come within the two
+/// seconds that rules take for a hole. s.
+const LATE_S: f64 = 0.2;
+/// Cameras without `analysed_fps` want as many looks a second as most send pictures.
+const USUAL_FPS: f64 = 25.0;
+
+impl DetectConfig {
+    /// What the scheduler is to know of the camera.
+    #[allow(clippy::cast_possible_truncation)] // a few seconds of µs
+    pub fn plan(&self, analysed_fps: Option<f64>) -> Plan {
+        let micros = |seconds: f64| (seconds * 1e6).round() as i64;
+        Plan {
+            interval_us: micros(1.0 / analysed_fps.unwrap_or(USUAL_FPS)),
+            heartbeat_us: micros(self.settings.heartbeat_s + LATE_S),
+        }
+    }
+}
+
+/// As written; what is left out is [`DetectConfig::default`]'s.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct DetectKeys {
+    gate: Option<bool>,
+    heartbeat_s: Option<f64>,
+    hold_s: Option<f64>,
+}
+
+impl DetectKeys {
+    /// The settings; each number that is out of its range is told to `refuse` with its key.
+    pub(super) fn read(&self, mut refuse: impl FnMut(&str, &str)) -> DetectConfig {
+        let usual = DetectConfig::default();
+        let mut number = |key, value: Option<f64>, default, (least, most): (f64, f64)| match value {
+            None => default,
+            Some(value) if (least..=most).contains(&value) => value,
+            Some(_) => {
+                let message = format!("is between {least} and {most}; {default} is usual");
+                refuse(&format!("detect.{key}"), &message);
+                default
+            }
+        };
+        let settings = Settings {
+            heartbeat_s: number(
+                "heartbeat_s",
+                self.heartbeat_s,
+                usual.settings.heartbeat_s,
+                (0.1, 1.7),
+            ),
+            hold_s: number("hold_s", self.hold_s, usual.settings.hold_s, (0.5, 60.0)),
+        };
+        DetectConfig {
+            gate: self.gate.unwrap_or(usual.gate),
+            settings,
+        }
+    }
+}
+
+/// `[inference]`: what holds for all cameras of the box.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct InferenceConfig {
+    /// Below so many looks a second at an awake camera, it comes first.
+    floor_fps: Option<f64>,
+    /// A batch is not made larger when its oldest picture would then be older. ms.
+    latency_ms: Option<f64>,
+}
+
+impl InferenceConfig {
+    /// With faults said, and what is wrong left out.
+    pub(super) fn checked(mut self, faults: &mut Vec<ConfigFault>) -> Self {
+        let mut check = |key: &str, value: &mut Option<f64>, (least, most): (f64, f64)| {
+            if value
+                .take_if(|value| !(least..=most).contains(value))
+                .is_some()
+            {
+                faults.push(ConfigFault {
+                    line: None,
+                    path: format!("inference.{key}"),
+                    message: format!("is between {least} and {most}"),
+                });
+            }
+        };
+        // Below one look a second no tracker follows anybody.
+        check("floor_fps", &mut self.floor_fps, (1.0, 30.0));
+        check("latency_ms", &mut self.latency_ms, (10.0, 2000.0));
+        self
+    }
+
+    /// The same for the scheduler.
+    #[allow(clippy::cast_possible_truncation)] // a few seconds of µs
+    pub fn settings(&self) -> SchedulerSettings {
+        let usual = SchedulerSettings::default();
+        let micros = |seconds: f64| (seconds * 1e6).round() as i64;
+        SchedulerSettings {
+            floor_us: self
+                .floor_fps
+                .map_or(usual.floor_us, |fps| micros(1.0 / fps)),
+            latency_us: self
+                .latency_ms
+                .map_or(usual.latency_us, |ms| micros(ms / 1e3)),
+            ..usual
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::AgentConfig;
+    use super::super::camera::testing::camera;
+
+    const SOURCE: &str = "source = { rtsp = 'rtsp://h/x' }\n";
+
+    #[test]
+    fn what_is_not_written_is_as_usual() {
+        let detect = |keys: &str| camera(&format!("{SOURCE}{keys}")).unwrap().detect;
+        assert_eq!(detect("").settings.heartbeat_s, 1.5);
+        assert!(!detect("detect = { gate = false }").gate);
+        assert!(detect("detect = { gate = true }").gate);
+        assert_eq!(
+            detect("detect = { heartbeat_s = 1.0 }").settings.hold_s,
+            2.0
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_and_unknown_keys_are_faults() {
+        let keys = "detect = { heartbeat_s = 3.0, hold_s = 0.0, gaet = true }";
+        let faults = camera(&format!("{SOURCE}{keys}")).unwrap_err();
+        for part in [
+            "detect.heartbeat_s: is between 0.1 and 1.7; 1.5 is usual",
+            "detect.hold_s: is between 0.5 and 60",
+            "detect.gaet: no such key",
+        ] {
+            assert!(faults.contains(part), "{faults}");
+        }
+        let text = "[box]\nsite = 's'\nid = 'b'\n[inference]\nfloor_fps = 0.1\nlatency_ms = 5\n";
+        let faults = AgentConfig::parse(text, Path::new("box.toml")).unwrap_err();
+        for part in [
+            "inference.floor_fps: is between 1 and 30",
+            "inference.latency_ms",
+        ] {
+            assert!(faults.to_string().contains(part), "{faults}");
+        }
+    }
+
+    #[test]
+    fn the_floor_and_the_latency_reach_the_scheduler() {
+        let text = "[box]\nsite = 's'\nid = 'b'\n[inference]\nfloor_fps = 4\nlatency_ms = 100\n";
+        let settings = AgentConfig::parse(text, Path::new("box.toml"))
+            .unwrap()
+            .inference
+            .settings();
+        assert_eq!((settings.floor_us, settings.latency_us), (250_000, 100_000));
+    }
+}
