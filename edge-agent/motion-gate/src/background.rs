@@ -31,6 +31,8 @@ const DEVIATIONS: f32 = 4.0;
 /// an expectile (Newey and Powell 1987). What comes in more than about one
 /// picture of a hundred is then within the noise.
 const TOO_FAR_WEIGHT: f32 = 8.0;
+/// What a change of light makes of a cell is known up to this part.
+const LIGHT_DOUBT: f32 = 0.25;
 /// A shift beyond this is seen at the edges of things, cells.
 const SWAYS: f32 = 0.05;
 /// What shows the same, within the noise, for so long is the new background, s.
@@ -125,7 +127,10 @@ impl Background {
                 .expected(self.mean[cell], gradient)
                 .clamp(darkest, brightest);
             let now = picture.luma[cell];
-            let limit = too_far(self.variance[cell] * light.gain.max(1.0));
+            // A camera's response is not quite linear: white lines answer otherwise
+            // than asphalt, by some part of what changed.
+            let doubt = square(LIGHT_DOUBT * (expected - self.mean[cell]));
+            let limit = too_far(self.variance[cell] * light.gain.max(1.0) + doubt);
             *mark = square(now - expected) > limit
                 // At a sharp edge a shift is not linear: there everything is right that
                 // is shown next to it (Elgammal et al. 2000, displacement of pixels).
@@ -150,15 +155,32 @@ impl Background {
         square(now - now.clamp(least, most)) <= limit
     }
 
-    /// The exposure changed for good: so does what every cell shows.
-    pub(crate) fn relight(&mut self, light: &Light) {
-        for (mean, variance) in self.cells() {
+    /// How much brighter or darker this light makes a cell, on average, luma.
+    pub(crate) fn brightened(&self, light: &Light) -> f32 {
+        let change = |mean: &f32| ((light.gain - 1.0) * mean + light.offset).abs();
+        self.mean.iter().map(change).sum::<f32>() / self.mean.len().max(1) as f32
+    }
+
+    /// The exposure changed for good: so does what every cell shows. The cells that
+    /// are not marked show already how.
+    pub(crate) fn relight(&mut self, light: &Light, picture: &SmallPicture, marks: &[bool]) {
+        let shown = picture.luma.iter().zip(marks);
+        for ((mean, variance), (now, is_other)) in self.cells().zip(shown) {
             *mean = (light.gain * *mean + light.offset).clamp(0.0, 255.0);
+            if !is_other {
+                *mean = f32::midpoint(*mean, *now);
+            }
             *variance *= light.gain * light.gain;
         }
         for (instead, _) in &mut self.instead {
             *instead = light.gain * *instead + light.offset;
         }
+    }
+
+    /// For how long the cell has shown the same that is not the background, s; 0 when
+    /// it has just begun to.
+    pub(crate) fn same_s(&self, cell: usize) -> f32 {
+        self.instead[cell].1
     }
 
     /// Learns from a picture in which the cells of `moves` show what moves.

@@ -11,11 +11,14 @@ const LEAST_CELLS: usize = 3;
 /// A thing of this many cells is no rain and need not be waited for.
 const LARGE_CELLS: usize = 40;
 /// A smaller one must be there for so long, s.
-const PERSIST_S: f32 = 0.15;
+const PERSIST_S: f32 = 0.25;
 /// Pictures farther apart show a small thing in two places: it is believed at once, s.
 const SPARSE_S: f32 = 0.3;
 /// How far a small thing gets from one picture to the next, cells.
 const REACH: usize = 2;
+/// What shows the same for so long stands, s: the ground that a vehicle left, or a
+/// white line in a new exposure. Who walks brings cells that are younger.
+const STANDS_S: f32 = 1.0;
 /// Regions that are told at most; more are one.
 const MOST_REGIONS: usize = 16;
 
@@ -53,8 +56,14 @@ impl Blobs {
         self.regions.clear();
     }
 
-    /// Unmarks the cells that belong to no thing. True when something moves.
-    pub(crate) fn find(&mut self, marks: &mut [bool], passed_s: f32) -> bool {
+    /// Unmarks the cells that belong to no thing. `same_s` is for how long each cell
+    /// has shown the same. True when something moves.
+    pub(crate) fn find(
+        &mut self,
+        marks: &mut [bool],
+        same_s: impl Fn(usize) -> f32,
+        passed_s: f32,
+    ) -> bool {
         self.regions.clear();
         self.next.fill(-1.0);
         self.seen.clear();
@@ -77,7 +86,7 @@ impl Blobs {
                 marks[cell] = is_thing;
                 self.next[cell] = age;
             }
-            if is_thing {
+            if is_thing && self.changes(marks.len(), &same_s) {
                 self.tell(marks.len());
             }
         }
@@ -101,6 +110,17 @@ impl Blobs {
                 }
             }
         }
+    }
+
+    /// Whether two cells of the thing at hand that touch have changed lately: one
+    /// alone is noise.
+    fn changes(&self, count: usize, same_s: &impl Fn(usize) -> f32) -> bool {
+        let (columns, rows) = (self.columns, count / self.columns);
+        let is_fresh = |cell: usize| self.next[cell] >= 0.0 && same_s(cell) < STANDS_S;
+        self.cells.iter().any(|cell| {
+            let mut near = around(*cell, 1, columns, rows).filter(|near| near != cell);
+            is_fresh(*cell) && near.any(is_fresh)
+        })
     }
 
     /// How long the thing at hand was there: the longest of what was near.

@@ -88,8 +88,9 @@ const LEARN_PICTURES: u32 = 8;
 const UPHEAVAL: f64 = 0.5;
 /// A fit of the light is tried from this part of differing cells on: fewer are things.
 const WORTH_A_FIT: f64 = 0.002;
-/// Exposure changes beyond this are learnt at once: part of the brightness, luma.
-const RELIGHT: (f32, f32) = (0.01, 0.5);
+/// Exposure changes that make cells brighter or darker by more than this on average
+/// are learnt at once, luma.
+const RELIGHT: f32 = 0.5;
 /// Pictures farther apart are not one story, s.
 const HOLE_S: f64 = 5.0;
 
@@ -212,10 +213,9 @@ impl Gate {
             && let Some(light) = Light::between(background, picture)
         {
             count = background.compare(picture, &light, &mut self.marks);
-            let is_exposure =
-                (light.gain - 1.0).abs() > RELIGHT.0 || light.offset.abs() > RELIGHT.1;
+            let is_exposure = background.brightened(&light) > RELIGHT;
             if is_exposure && count as f64 <= UPHEAVAL * cells {
-                background.relight(&light);
+                background.relight(&light, picture, &self.marks);
             }
         }
         if count as f64 > UPHEAVAL * cells {
@@ -225,7 +225,8 @@ impl Gate {
             self.blobs.clear();
             false
         } else {
-            self.blobs.find(&mut self.marks, passed_s)
+            let same_s = |cell| background.same_s(cell);
+            self.blobs.find(&mut self.marks, same_s, passed_s)
         };
         self.background.follow(picture, &self.marks, passed_s);
         if moves { Change::Motion } else { Change::None }

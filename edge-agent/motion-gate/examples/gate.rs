@@ -1,0 +1,63 @@
+//! What the gate says of raw luma frames on standard input, and what it costs.
+//!
+//! ```text
+//! ffmpeg -v error -i clip.mp4 -vf fps=10 -pix_fmt gray -f rawvideo - \
+//!     | cargo run --release -p motion-gate --example gate -- 1920 1080 10 [each]
+//! ```
+//! Nobody looks at the pictures here, so the scene never keeps it awake. With
+//! `each`, a line is written for every picture.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+
+use edge_core::Attention;
+use motion_gate::{Gate, Settings, SmallPicture, Verdict};
+use protocol::EventTime;
+use protocol::units::Seconds;
+
+fn main() -> std::io::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let numbers: Vec<f64> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let &[width, height, fps] = numbers.as_slice() else {
+        eprintln!("usage: gate WIDTH HEIGHT FPS [each]");
+        std::process::exit(2);
+    };
+    let tells_each = words.iter().any(|word| word == "each");
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // sizes of pictures
+    let (width, height) = (width as usize, height as usize);
+    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut frame = vec![0; width * height];
+    let mut small = SmallPicture::default();
+    let mut gate = Gate::new(Settings::default());
+    let mut verdicts: BTreeMap<&str, u32> = BTreeMap::new();
+    let (mut pictures, mut looks) = (0_u32, 0_u32);
+    #[allow(clippy::disallowed_types)] // measures what the pure crate costs
+    let mut took = std::time::Duration::ZERO;
+    while input.read_exact(&mut frame).is_ok() {
+        let at = EventTime::EPOCH + Seconds(f64::from(pictures) / fps);
+        #[allow(clippy::disallowed_types)]
+        let begun = std::time::Instant::now();
+        small.read(&frame, width, width, height);
+        let verdict = gate.judge(&small, at, Attention::Nobody);
+        took += begun.elapsed();
+        if verdict.is_look() {
+            gate.looked(at);
+            looks += 1;
+        }
+        let word = match verdict {
+            Verdict::Look(reason) => reason.as_str(),
+            Verdict::Rest => "rest",
+        };
+        *verdicts.entry(word).or_default() += 1;
+        pictures += 1;
+        if tells_each {
+            writeln!(out, "{at} {word} {:?}", gate.regions())?;
+        }
+    }
+    writeln!(
+        out,
+        "{looks} of {pictures} pictures looked at: {verdicts:?}; learnt anew {} times; {:.0} µs each",
+        gate.relearnt(),
+        took.as_secs_f64() * 1e6 / f64::from(pictures.max(1))
+    )
+}
