@@ -18,7 +18,7 @@
 //! nobody does who does not turn.
 
 use protocol::event::FrameTime;
-use protocol::{NormBox, Point};
+use protocol::{NormBox, Point, TrackId};
 
 use super::Track;
 use crate::calibration::Ground;
@@ -177,27 +177,54 @@ impl Footing {
 /// Of who is nearly as high as the camera the upper edge is at the horizon, whatever its distance.
 const LEAST_TOP: f64 = 0.3;
 
-/// Finds for everybody who was seen now where its lower edge is.
-pub(super) fn settle(tracks: &mut [Track], at: FrameTime, ground: Option<&Ground>) {
+/// A box in the picture, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InSight {
+    id: TrackId,
+    mount: Option<TrackId>,
+    bounds: NormBox,
+}
+
+impl InSight {
+    /// Of which part of the other's lower edge this one is in the way; nobody is in
+    /// the way of the two-wheeler that it rides, nor of its own rider.
+    fn covers(&self, other: &Self) -> f64 {
+        let is_together =
+            self.id == other.id || self.mount == Some(other.id) || other.mount == Some(self.id);
+        if is_together {
+            0.0
+        } else {
+            covers(&self.bounds, &other.bounds)
+        }
+    }
+}
+
+/// Finds for everybody who was seen now where its lower edge is. `in_sight` is
+/// room to work in: who is held against whom is kept apart from all that a track
+/// knows.
+pub(super) fn settle(
+    tracks: &mut [Track],
+    at: FrameTime,
+    ground: Option<&Ground>,
+    in_sight: &mut Vec<InSight>,
+) {
     let Some(ground) = ground else {
         return;
     };
-    for index in 0..tracks.len() {
-        let track = &tracks[index];
-        if track.seen != at {
-            continue;
-        }
-        let own = track.bounds;
+    let seen = |track: &&Track| track.seen == at;
+    in_sight.clear();
+    in_sight.extend(tracks.iter().filter(seen).map(|track| InSight {
+        id: track.id,
+        mount: track.mount(),
+        bounds: track.bounds,
+    }));
+    let seen = tracks.iter_mut().filter(|track| track.seen == at);
+    for (track, sight) in seen.zip(in_sight.iter()) {
+        let own = sight.bounds;
         let Some(horizon) = ground.horizon_at(own.centre().x) else {
             continue;
         };
-        let nearer = tracks.iter().filter(|other| {
-            other.id != track.id
-                && other.seen == at
-                && track.mount() != Some(other.id)
-                && other.mount() != Some(track.id)
-        });
-        let covered: f64 = nearer.map(|other| covers(&other.bounds, &own)).sum();
+        let covered: f64 = in_sight.iter().map(|other| other.covers(sight)).sum();
         let is_whole = track.is_grounded()
             && own.x > AT_EDGE
             && own.y > AT_EDGE
@@ -209,9 +236,7 @@ pub(super) fn settle(tracks: &mut [Track], at: FrameTime, ground: Option<&Ground
             heading: track.heading(),
             size: track.size().unwrap_or_default(),
         };
-        tracks[index]
-            .footing
-            .see(&own, &lie, covered.min(1.0), is_whole);
+        track.footing.see(&own, &lie, covered.min(1.0), is_whole);
     }
 }
 

@@ -111,6 +111,8 @@ pub struct Tracker {
     lost: Vec<TrackId>,
     /// Places of those who stand in sight.
     places: Vec<(Group, IsoBox)>,
+    /// Who may be in whose way.
+    in_sight: Vec<footing::InSight>,
 }
 
 impl Tracker {
@@ -221,7 +223,12 @@ impl Tracker {
         );
         self.give_birth(moment, birth);
         riders::note(&mut self.tracks, moment.aspect);
-        footing::settle(&mut self.tracks, moment.at, self.ground.as_ref());
+        footing::settle(
+            &mut self.tracks,
+            moment.at,
+            self.ground.as_ref(),
+            &mut self.in_sight,
+        );
         self.bury(moment, 0.0);
         &self.lost
     }
@@ -492,7 +499,12 @@ impl Tracker {
             }
         }
         riders::note(&mut self.tracks, moment.aspect);
-        footing::settle(&mut self.tracks, moment.at, self.ground.as_ref());
+        footing::settle(
+            &mut self.tracks,
+            moment.at,
+            self.ground.as_ref(),
+            &mut self.in_sight,
+        );
         self.bury(moment, 0.0);
         &self.lost
     }
