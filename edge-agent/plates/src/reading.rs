@@ -8,8 +8,8 @@
 //! Costs are in nats: the logarithm of how many times likelier the recogniser
 //! held what it read. Where it named the other one, that is the ratio of both
 //! probabilities; where it did not, what it left over, times how alike the two
-//! are. Candidates are all plates within [`MOST_CORRECTIONS`], the cheapest
-//! first. A reading is decided when no other plate comes within a factor of ten
+//! are. Candidates are all plates with few corrections
+//! ([`most_corrections`]), the cheapest first. A reading is decided when no other plate comes within a factor of ten
 //! ([`DECIDED`]): `29-A5` and `29-AS` are both motorcycles, and only a recogniser
 //! that is sure of its 5 is believed.
 
@@ -23,7 +23,7 @@ use crate::rows::{Glyph, Rows};
 /// whole shapes agree, 2 where a stroke must be lost. The pairs are those of the
 /// field (O 0, I 1, Z 2, S 5, B 8, G 6), and D 0, Q 0, A 4, T 7, in which plates'
 /// typeface leads to the same mistakes. Both ways.
-pub const CONFUSABLE: [(char, char, f64); 11] = [
+pub const CONFUSABLE: [(char, char, f64); 12] = [
     ('O', '0', 1.0),
     ('D', '0', 1.0),
     ('Q', '0', 1.0),
@@ -33,6 +33,7 @@ pub const CONFUSABLE: [(char, char, f64); 11] = [
     ('G', '6', 1.0),
     ('B', '8', 1.0),
     ('O', 'D', 1.0),
+    ('Đ', '0', 1.0 + STROKE),
     ('A', '4', 2.0),
     ('T', '7', 2.0),
 ];
@@ -40,8 +41,12 @@ pub const CONFUSABLE: [(char, char, f64); 11] = [
 /// Cost of D for Đ: most alphabets have no Đ, so that a sure D says nothing against it.
 pub const STROKE: f64 = 0.5;
 
-/// More corrections than this make another plate, not a better reading.
-pub const MOST_CORRECTIONS: usize = 2;
+/// How many characters of a plate of some length may be corrected: a quarter.
+/// More make another plate, not a better reading; of the six of the army's plates
+/// two would make one of any remains that begin with `58`.
+pub const fn most_corrections(symbols: usize) -> usize {
+    symbols / 4
+}
 
 /// ln 10: what is ten times likelier than all others is decided.
 pub const DECIDED: f64 = core::f64::consts::LN_10;
@@ -169,7 +174,7 @@ pub enum Refusal {
     #[error("a plate of this form is not on such a vehicle or not of this colour")]
     NotOnThisVehicle,
     /// The characters are those of no plate.
-    #[error("the characters fit no plate, with up to {MOST_CORRECTIONS} corrections either")]
+    #[error("the characters fit no plate, corrected ones neither")]
     NothingFits,
 }
 
@@ -338,10 +343,10 @@ fn search(form: &Form, glyphs: &[Glyph]) -> Vec<Candidate> {
         .iter()
         .filter(|c| c.iter().all(|a| a.change.is_some()))
         .count();
-    if changed > MOST_CORRECTIONS || choices.iter().any(Vec::is_empty) {
+    if changed > most_corrections(glyphs.len()) || choices.iter().any(Vec::is_empty) {
         return Vec::new();
     }
-    // At most MOST_CORRECTIONS places have more than one choice, so there are few.
+    // Only corrected places have more than one choice, so there are few.
     let mut found = vec![Candidate {
         text: String::new(),
         symbols: Vec::new(),

@@ -26,15 +26,19 @@ pub struct Quorum {
     pub looks: u64,
     /// Share of all votes at its place that it must have, more than a half.
     pub agreement: f64,
+    /// Mean confidence that those looks must have in it.
+    pub confidence: f64,
 }
 
 impl Default for Quorum {
     /// Three looks, since two can err alike and a third alone cannot outvote
-    /// them; four fifths, so that one in five may err.
+    /// them; four fifths, so that one in five may err; a
+    /// confidence of a quarter, which a sure O has as a 0, but no guess.
     fn default() -> Self {
         Self {
             looks: 3,
             agreement: 0.8,
+            confidence: 0.25,
         }
     }
 }
@@ -95,8 +99,8 @@ pub enum Unstated {
     /// Looks differ in how many characters there are.
     #[error("looks disagree on how many characters the plate has")]
     LengthsDisagree,
-    /// Looks differ at some places.
-    #[error("looks disagree on {0} of its characters")]
+    /// Looks differ or are unsure at some places.
+    #[error("looks disagree on {0} of its characters or are unsure of them")]
     SymbolsDisagree(usize),
     /// What the looks agree on place by place is no plate.
     #[error("what looks agree on is no plate of such a vehicle")]
@@ -194,6 +198,10 @@ impl Ballot {
     /// What the looks so far say.
     pub fn verdict(&self, grammar: &Grammar, known: Circumstances, quorum: Quorum) -> Verdict {
         let agreement = quorum.agreement.clamp(0.5 + 1e-6, 1.0);
+        let quorum = Quorum {
+            agreement,
+            ..quorum
+        };
         let all: u64 = self.groups.values().map(|group| group.looks).sum();
         // The longer one of equals; they are not stated anyway.
         let Some((_, group)) = self
@@ -207,7 +215,7 @@ impl Ballot {
         let mut places: Vec<Place> = group
             .places
             .iter()
-            .map(|votes| place(votes, quorum.looks, agreement))
+            .map(|votes| place(votes, quorum))
             .collect();
         if !is_one_length {
             unstate(&mut places);
@@ -266,7 +274,7 @@ impl Verdict {
     }
 }
 
-fn place(votes: &BTreeMap<char, Votes>, looks: u64, agreement: f64) -> Place {
+fn place(votes: &BTreeMap<char, Votes>, quorum: Quorum) -> Place {
     let total: u64 = votes.values().map(|vote| vote.weight).sum();
     // Of equals the first; neither is stated.
     let leading = votes
@@ -274,10 +282,14 @@ fn place(votes: &BTreeMap<char, Votes>, looks: u64, agreement: f64) -> Place {
         .max_by_key(|(symbol, vote)| (vote.weight, core::cmp::Reverse(**symbol)));
     let (symbol, vote) = leading.map_or(('?', Votes::default()), |(symbol, vote)| (*symbol, *vote));
     let share = vote.weight as f64 / total.max(1) as f64;
+    let confidence = vote.confidence as f64 / 1e6 / vote.looks.max(1) as f64;
+    let is_stated = vote.looks >= quorum.looks.max(1)
+        && share >= quorum.agreement
+        && confidence >= quorum.confidence;
     Place {
-        symbol: (vote.looks >= looks && share >= agreement).then_some(symbol),
+        symbol: is_stated.then_some(symbol),
         leading: symbol,
-        confidence: vote.confidence as f64 / 1e6 / vote.looks.max(1) as f64,
+        confidence,
         share,
         looks: vote.looks,
     }

@@ -39,7 +39,7 @@ fn a_plate_is_that_of_the_vehicle_on_which_it_is_mounted() {
     let twin = vehicle(5, C::Truck, [0.2, 0.21, 0.3, 0.4]);
     let on_car = plate(0.45, 0.5, 0.06, 4.7);
     let on_bike = plate(0.34, 0.52, 0.025, 1.36);
-    let cases: [Case<'_>; 14] = [
+    let cases: [Case<'_>; 15] = [
         ("car", on_car, &[car], Ok(1)),
         (
             "in the road",
@@ -89,6 +89,12 @@ fn a_plate_is_that_of_the_vehicle_on_which_it_is_mounted() {
         (
             "a long plate behind a motorcycle",
             plate(0.34, 0.52, 0.06, 4.7),
+            &[car, bike],
+            Ok(1),
+        ),
+        (
+            "a short plate behind a motorcycle",
+            plate(0.34, 0.52, 0.03, 2.0),
             &[car, bike],
             Ok(1),
         ),

@@ -172,6 +172,27 @@ fn a_form_that_nobody_looked_up_is_left_to_a_person() {
 }
 
 #[test]
+fn what_all_looks_only_guess_is_not_stated() {
+    // 4 for A loses a stroke; 0 for O does not. Lower case: 0.4.
+    for (text, stated) in [
+        ("29-B1/123.45", "29B112345"),
+        ("29-B1/1230S", "29B112305"),
+        ("29-B1/123A5", "29B1123?5"),
+        ("29-B1/12305", "29B112305"),
+    ] {
+        assert_eq!(verdict(&[text; 5]).text, stated);
+    }
+    let mut rows = look("29-B1/123.45");
+    rows.upper[0].confidence = 0.1;
+    let grammar = Grammar::vietnam();
+    let reading = read(&grammar, &rows, BIKE).unwrap();
+    let mut ballot = Ballot::default();
+    (0..9).for_each(|_| ballot.add(&grammar, &reading));
+    let verdict = ballot.verdict(&grammar, BIKE, Quorum::default());
+    assert_eq!(verdict.text, "?9B112345");
+}
+
+#[test]
 fn memory_does_not_grow_with_looks() {
     let mut sizes = Vec::new();
     let mut all = Ballot::default();
