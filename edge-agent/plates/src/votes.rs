@@ -65,6 +65,8 @@ struct Votes {
     /// Looks that read it as their likeliest, and their confidence in it, in millionths.
     looks: u64,
     confidence: u64,
+    /// Those of them that had read something else there.
+    corrected: u64,
 }
 
 /// One place of a plate.
@@ -78,8 +80,10 @@ pub struct Place {
     pub confidence: f64,
     /// Its share of the votes, 0 to 1.
     pub share: f64,
-    /// Looks that read it.
+    /// Looks that read it, corrected ones included.
     pub looks: u64,
+    /// Looks that had read something else there, which the grammar excludes.
+    pub corrected: u64,
 }
 
 /// Why a plate is not stated.
@@ -180,6 +184,8 @@ impl Ballot {
                     .saturating_add(millionths(share * glyph.confidence));
                 if rank == 0 {
                     vote.looks = vote.looks.saturating_add(1);
+                    let is_corrected = candidate.corrections.iter().any(|c| c.position == place);
+                    vote.corrected = vote.corrected.saturating_add(u64::from(is_corrected));
                     vote.confidence = vote.confidence.saturating_add(millionths(glyph.confidence));
                 }
                 // A second choice that the form has no room for is no rival.
@@ -292,6 +298,7 @@ fn place(votes: &BTreeMap<char, Votes>, quorum: Quorum) -> Place {
         confidence,
         share,
         looks: vote.looks,
+        corrected: vote.corrected,
     }
 }
 

@@ -112,6 +112,12 @@ fn each_character_tells_how_many_looks_read_it_how_surely_and_against_what() {
     // A corrected B is worth less than an 8 that was read: 0.95/e against 4 · 0.95.
     assert!((disputed.share - 4.0 / (4.0 + libm::exp(-1.0))).abs() < 1e-5);
     assert_eq!((verdict.places[0].share, verdict.corrected), (1.0, 1));
+    assert_eq!(disputed.corrected, 0);
+    let mended = self::verdict(&["29-B1/123.45", "29-B1/I23.45", "29-B1/123.45"]).places[4];
+    assert_eq!(
+        (mended.symbol, mended.looks, mended.corrected),
+        (Some('1'), 3, 1)
+    );
 }
 
 #[test]
