@@ -12,6 +12,7 @@
 pub mod alert;
 pub mod api;
 pub mod broker;
+pub mod case;
 pub mod centre;
 pub mod clock;
 pub mod config;

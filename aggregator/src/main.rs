@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aggregator::api;
 use aggregator::centre::Centre;
 use aggregator::config::{Broker, Config, ConfigError};
+use aggregator::{api, case};
+use case_bundle::files::VerifyArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::EventId;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -29,6 +31,9 @@ Examples:
       the same behind an MQTT broker; the front door stays closed
   aggregator check --config centre.toml
       say what is wrong with a configuration, without starting anything
+  aggregator bundle ID --data ngatu-centre --out case.zip
+  aggregator verify case.zip --key box.pem
+      hand a case over, and examine one: 0 sound, 1 not sound, 2 wrong command line
   aggregator openapi > openapi.json
       the description of the API
 
@@ -42,6 +47,10 @@ enum Command {
     Run(Run),
     /// Say what is wrong with a configuration and the files that it names, and start nothing
     Check(Settings),
+    /// Say whether a case is what its box signed, whole and unchanged
+    Verify(VerifyArgs),
+    /// Write the signed case of an alert, to hand it over
+    Bundle(Bundle),
     /// Print the description of the API (OpenAPI 3.1, JSON)
     Openapi,
 }
@@ -68,6 +77,18 @@ struct Run {
     /// How to write the log
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+#[derive(Args)]
+struct Bundle {
+    /// The alert's id
+    alert: EventId,
+    /// The centre's data folder; the centre may run meanwhile
+    #[arg(long, value_name = "DIR", default_value = "ngatu-centre")]
+    data: PathBuf,
+    /// A folder to make, or a file that ends in .zip or .tar
+    #[arg(long, value_name = "DIR|FILE")]
+    out: PathBuf,
 }
 
 #[derive(Args)]
@@ -143,6 +164,23 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             }
             Err(error) => fail(2, &error),
+        },
+        Command::Verify(args) => ExitCode::from(args.run()),
+        Command::Bundle(args) => match case::export(&args.data, args.alert, &args.out) {
+            Ok(case) => {
+                println!(
+                    "{}: case number {} of camera {}/{}/{}, {} files, key {}",
+                    args.out.display(),
+                    case.chain.number,
+                    case.event.site,
+                    case.event.box_id,
+                    case.event.camera,
+                    case.media.len(),
+                    case.key
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(1, &error),
         },
         Command::Openapi => match api::openapi().to_pretty_json() {
             Ok(text) => {

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use case_bundle::files::VerifyArgs;
 use clap::{Args, Parser, Subcommand};
 use protocol::{CameraId, EventTime};
 
 use crate::calibrate::CalibrateRequest;
+use crate::case::commands::{BundleArgs, KeysCommand};
 use crate::check::CheckScope;
 use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
 use crate::explain::ExplainRequest;
@@ -86,6 +88,15 @@ enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
+    /// The keys that this box signs its cases with.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Take the signed case of an event from the box's store.
+    Bundle(BundleArgs),
+    /// Say whether a case is what its box signed, whole and unchanged.
+    Verify(VerifyArgs),
     /// List the kinds of rules, or tell all about one of them.
     Rules {
         /// Print its guide (what it sees, needs, and how it errs) and its keys.
@@ -298,6 +309,9 @@ impl Cli {
                 config,
                 command,
             } => models(models_dirs, config.as_deref(), command),
+            Command::Keys { command } => command.run(),
+            Command::Bundle(args) => args.run(),
+            Command::Verify(args) => ExitCode::from(args.run()),
             Command::Rules { kind } => match rules_command::tell(kind.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => faulty(&error),

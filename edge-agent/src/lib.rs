@@ -6,10 +6,12 @@
 //! event → outbox and [`stills`] → uplink.
 //!
 //! Reading order: [`config`] → [`perception`] → [`scene_setup`] →
-//! [`replay`] and [`explain`] → [`live`] → [`calibrate`] → [`check`] → [`cli`].
+//! [`replay`] and [`explain`] → [`live`] → [`case`] → [`calibrate`] →
+//! [`check`] → [`cli`].
 
 mod annotate;
 pub mod calibrate;
+pub mod case;
 pub mod check;
 pub mod cli;
 pub mod config;

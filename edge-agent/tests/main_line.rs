@@ -61,21 +61,25 @@ fn alert_with_still(centre: &Centre) -> Value {
     })
 }
 
-/// The still is a JPEG and is what its hash says.
+/// The stills are JPEGs, the case is signed, and each is what its hash says.
 fn assert_evidence(centre: &Centre, alert: &Value) {
     let id = alert["id"].as_str().unwrap();
-    let detail = eventually("both stills of the alert", || {
+    let detail = eventually("both stills and the case of the alert", || {
         let detail = centre.get(&format!("/api/v1/alerts/{id}"));
         let available = detail["evidence"]
             .as_array()?
             .iter()
             .filter(|item| item["available"] == true)
             .count();
-        (available >= 2).then_some(detail)
+        (available >= 3).then_some(detail)
     });
     for item in detail["evidence"].as_array().unwrap() {
         let bytes = centre.get_bytes(item["url"].as_str().unwrap());
-        assert_eq!(&bytes[..2], [0xff, 0xd8], "not a JPEG");
+        if item["role"] == "case_manifest" {
+            assert!(bytes.starts_with(case_bundle::sealed::SEALED_HEAD));
+        } else {
+            assert_eq!(&bytes[..2], [0xff, 0xd8], "not a JPEG");
+        }
         let hash = protocol::Digest(Sha256::digest(&bytes).into()).to_string();
         assert_eq!(item["sha256"], Value::String(hash));
         assert_eq!(item["length"], json!(bytes.len()));

@@ -68,6 +68,9 @@ pub enum EvidenceRole {
     StillAnnotated,
     /// Moving pictures from before the onset to after the end.
     Clip,
+    /// The signed manifest of the case: what happened, which files show it, and
+    /// its place in the camera's chain; see `docs/design/evidence.md`.
+    CaseManifest,
     /// A role that this version does not know.
     #[serde(other)]
     Other,

@@ -136,7 +136,7 @@ async fn show(api: &Api, id: EventId) -> Result<Response, Problem> {
     Ok(response)
 }
 
-fn alert_id(id: Result<Path<String>, PathRejection>) -> Result<EventId, Problem> {
+pub(super) fn alert_id(id: Result<Path<String>, PathRejection>) -> Result<EventId, Problem> {
     let Path(id) = id.map_err(|error| Problem::bad_request(error.body_text()))?;
     id.parse().map_err(|_| {
         Problem::not_found(format!(

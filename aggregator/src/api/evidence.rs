@@ -147,7 +147,7 @@ pub(super) async fn get(
     Ok(response)
 }
 
-async fn find(api: &Api, sha256: Digest) -> Result<EvidenceFile, Problem> {
+pub(super) async fn find(api: &Api, sha256: Digest) -> Result<EvidenceFile, Problem> {
     match api.store.file(sha256).await? {
         Some(file) if is_here(api, &file).await? => Ok(file),
         _ => Err(absent(sha256)),

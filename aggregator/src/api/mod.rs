@@ -4,6 +4,7 @@
 //! described in `/api/openapi.json`, made from the handlers themselves.
 
 mod alerts;
+mod bundle;
 mod description;
 mod evidence;
 mod filter;
@@ -90,6 +91,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(alerts::detail))
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(alerts::resolve))
+        .routes(routes!(bundle::export))
         .routes(routes!(fleet::kinds))
         .routes(routes!(fleet::cameras))
         .routes(routes!(fleet::dead_letters))
@@ -114,7 +116,8 @@ pub fn router(api: Api) -> Router {
         .and(NotForContentType::SSE)
         .and(NotForContentType::IMAGES)
         .and(NotForContentType::const_new("video/"))
-        .and(NotForContentType::const_new("application/octet-stream"));
+        .and(NotForContentType::const_new("application/octet-stream"))
+        .and(NotForContentType::const_new("application/x-tar"));
     router
         .route(
             "/api/openapi.json",

@@ -32,7 +32,7 @@ const PACE: u64 = 4 * 1024;
 
 /// Media types that may be stored. No HTML and no SVG: the file is served from
 /// the same origin as the operator's screen.
-pub const MEDIA_TYPES: [&str; 8] = [
+pub const MEDIA_TYPES: [&str; 9] = [
     "image/jpeg",
     "image/png",
     "image/webp",
@@ -40,6 +40,7 @@ pub const MEDIA_TYPES: [&str; 8] = [
     "video/mp4",
     "video/x-matroska",
     "video/webm",
+    case_bundle::manifest::CASE_MEDIA_TYPE,
     "application/octet-stream",
 ];
 
@@ -211,6 +212,12 @@ async fn receive<E: std::fmt::Display>(
 fn location(sha256: Digest) -> Location {
     let name = sha256.to_string();
     Location::from_iter([&name[..2], &name[2..]])
+}
+
+/// Where the folder's file of this hash is.
+pub(crate) fn path_in(folder: &Path, sha256: Digest) -> std::path::PathBuf {
+    let name = sha256.to_string();
+    folder.join(&name[..2]).join(&name[2..])
 }
 
 /// Removes what uploads left behind when the program was killed. The local

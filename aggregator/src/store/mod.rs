@@ -401,6 +401,13 @@ fn explain(error: StoreError, path: &Path) -> StoreError {
 }
 
 /// Opens a connection that can only read.
+/// One alert, from the data folder of a centre that may or may not run.
+pub(crate) fn read_alert(folder: &Path, id: EventId) -> Result<Option<AlertDetail>, StoreError> {
+    let mut connection = open_reader(&folder.join("centre.db"))?;
+    let transaction = connection.transaction()?;
+    Ok(query::alert(&transaction, id)?)
+}
+
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,

@@ -78,6 +78,9 @@ pub struct StoreConfig {
     /// How long uploaded evidence stays on the box. Hours.
     #[serde(default = "default_keep_evidence_h")]
     pub keep_evidence_h: u32,
+    /// The key that signs cases, PKCS#8 PEM; left out, one is made on the first
+    /// start and kept in `keys/` of `dir`.
+    pub signing_key_file: Option<PathBuf>,
 }
 
 fn default_store_dir() -> PathBuf {
@@ -96,6 +99,7 @@ impl Default for StoreConfig {
             dir: default_store_dir(),
             budget_mib: default_budget_mib(),
             keep_evidence_h: default_keep_evidence_h(),
+            signing_key_file: None,
         }
     }
 }
@@ -268,6 +272,7 @@ fn read_all(
         None => StoreConfig::default(),
     };
     store.dir = folder.join(&store.dir);
+    store.signing_key_file = store.signing_key_file.map(|path| folder.join(path));
     let uplink = part("uplink", faults)
         .and_then(|table| section::read::<UplinkConfig>(&table, "uplink", faults))
         .map(|uplink| checked_uplink(uplink, folder, faults));

@@ -40,6 +40,7 @@ use protocol::event::Words;
 use protocol::status::CameraHealth;
 use protocol::{CameraId, EventTime, SignalReading};
 
+use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
@@ -93,7 +94,9 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     let outbox = Outbox::open(&config.store.dir, config.store.disk_budget()).context(
         "the outbox could not be opened; nothing would survive a restart, so nothing is started",
     )?;
-    recovery::settle(&outbox);
+    // Only now: whoever holds the outbox holds the keys beside it.
+    let signer = Arc::new(Signer::open(config)?);
+    recovery::settle(&outbox, &signer);
     let needs_detector = config
         .cameras
         .iter()
@@ -114,7 +117,12 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     }
     let (detector, mut trial) = begun.unzip();
     let at_work = detector.map(|detector| (detector, trial.as_mut()));
-    let result = watch(config, at_work, &outbox, uplink.as_ref(), stop);
+    let outlet = Outlet {
+        outbox: &outbox,
+        signer: &signer,
+        uplink: uplink.as_ref(),
+    };
+    let result = watch(config, at_work, outlet, stop);
     if let Some(uplink) = uplink.and_then(Arc::into_inner) {
         uplink.stop(DRAIN);
     }
@@ -132,12 +140,19 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
+/// Where everything goes that cameras find.
+#[derive(Clone, Copy)]
+struct Outlet<'a> {
+    outbox: &'a Outbox,
+    signer: &'a Arc<Signer>,
+    uplink: Option<&'a Arc<Uplink>>,
+}
+
 /// What all cameras are started with.
 struct Surroundings<'a> {
     config: &'a AgentConfig,
     detector: Option<DetectorIdentity>,
-    outbox: &'a Outbox,
-    uplink: Option<&'a Arc<Uplink>>,
+    outlet: Outlet<'a>,
     record: Option<Arc<RecordStore>>,
     wake: Sender<()>,
     stop: &'a StopFlag,
@@ -154,10 +169,10 @@ struct Cameras {
 fn watch(
     config: &AgentConfig,
     at_work: Option<(Detector, Option<&mut OnTrial>)>,
-    outbox: &Outbox,
-    uplink: Option<&Arc<Uplink>>,
+    outlet: Outlet<'_>,
     stop: &StopFlag,
 ) -> anyhow::Result<()> {
+    let Outlet { outbox, uplink, .. } = outlet;
     let (detector, trial) = at_work.unzip();
     let trial = trial.flatten();
     let identity = detector
@@ -196,8 +211,7 @@ fn watch(
     let surroundings = Surroundings {
         config,
         detector: identity,
-        outbox,
-        uplink,
+        outlet,
         record: config.record.store(config.cameras.len()),
         wake,
         stop,
@@ -308,9 +322,10 @@ impl Cameras {
         };
         let publisher = publisher::Publisher {
             scene: camera.scene.clone(),
-            outbox: around.outbox.clone(),
-            uplink: around.uplink.cloned(),
+            outbox: around.outlet.outbox.clone(),
+            uplink: around.outlet.uplink.cloned(),
             state: Arc::clone(state),
+            signer: Arc::clone(around.outlet.signer),
         };
         let mut scene = scene_thread::SceneThread {
             config: camera.clone(),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
-use protocol::evidence::EvidenceManifest;
 use protocol::status::CameraStatus;
-use protocol::{Event, EventTime};
+use protocol::{Event, EventTime, EvidenceItem};
 
 use super::CameraState;
+use crate::case::Signer;
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas};
 
@@ -18,6 +18,7 @@ pub(super) struct Publisher {
     pub(super) outbox: Outbox,
     pub(super) uplink: Option<Arc<Uplink>>,
     pub(super) state: Arc<CameraState>,
+    pub(super) signer: Arc<Signer>,
 }
 
 impl Publisher {
@@ -65,22 +66,19 @@ impl Publisher {
         if items.is_empty() {
             return self.give_up(event);
         }
-        let manifest = EvidenceManifest {
-            event: event.id,
-            items,
-        };
-        let whose = (&event.site, &event.box_id, &event.camera);
-        if let Err(error) = self.outbox.append_evidence(whose, &manifest, super::now()) {
-            tracing::error!(camera = %event.camera, id = %event.id, %error, "stills are not announced");
-        }
+        self.case(event, items);
     }
 
     /// Tells the centre that no stills will come.
     fn give_up(&self, event: &Event) {
         self.state.count_without_stills();
-        let whose = (&event.site, &event.box_id, &event.camera);
-        if let Err(error) = self.outbox.give_up_evidence(whose, event.id, super::now()) {
-            tracing::error!(camera = %event.camera, id = %event.id, %error, "that there are no stills is not announced");
+        self.case(event, Vec::new());
+    }
+
+    /// Its evidence is complete: signs the case and announces the files.
+    fn case(&self, event: &Event, items: Vec<EvidenceItem>) {
+        if let Err(error) = self.signer.append(&self.outbox, event, items, super::now()) {
+            tracing::error!(camera = %event.camera, id = %event.id, %error, "the evidence is not announced");
         }
     }
 

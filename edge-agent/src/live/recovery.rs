@@ -6,17 +6,19 @@ use edge_uplink::Outbox;
 use protocol::event::Value;
 use protocol::{Event, Phase};
 
+use crate::case::Signer;
+
 /// Ends what is open and gives up what is owed. Once, before anything is watched.
 ///
 /// A fault here, a full disk say, is no reason not to watch: it is logged, and
 /// the next start tries again.
-pub(super) fn settle(outbox: &Outbox) {
-    if let Err(error) = try_settle(outbox) {
+pub(super) fn settle(outbox: &Outbox, signer: &Signer) {
+    if let Err(error) = try_settle(outbox, signer) {
         tracing::error!("what was left by the last run stays open: {error:#}");
     }
 }
 
-fn try_settle(outbox: &Outbox) -> anyhow::Result<()> {
+fn try_settle(outbox: &Outbox, signer: &Signer) -> anyhow::Result<()> {
     let now = super::now();
     // The lists come a thousand at a time.
     loop {
@@ -49,9 +51,18 @@ fn try_settle(outbox: &Outbox) -> anyhow::Result<()> {
                 camera = %due.camera, id = %due.event,
                 "the agent was killed before the stills were stored; this event has none"
             );
-            outbox
-                .give_up_evidence((&due.site, &due.box_id, &due.camera), due.event, now)
-                .context("owed evidence could not be given up")?;
+            let event = outbox
+                .owed_event(due.event)
+                .context("owed evidence could not be read")?;
+            // An event without stills is a case all the same: its number is in the chain.
+            let given_up = match event {
+                Some(event) => signer.append(outbox, &event, Vec::new(), now),
+                None => {
+                    let whose = (&due.site, &due.box_id, &due.camera);
+                    outbox.give_up_evidence(whose, due.event, now)
+                }
+            };
+            given_up.context("owed evidence could not be given up")?;
         }
     }
 }

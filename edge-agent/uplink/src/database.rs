@@ -28,8 +28,9 @@ const BUSY_MS: i64 = 2000;
 /// Pages in the log before it is moved into the file: 1 MB instead of the
 /// usual 4, because on a full disk the log competes with what it protects.
 const LOG_PAGES: i64 = 256;
-/// `user_version` of the schema below and in [`ledger`]. Version 1 was without the latter.
-const SCHEMA_VERSION: i64 = 2;
+/// `user_version` of the schema below and in [`ledger`]. Version 1 was without
+/// the latter, version 2 without cases.
+const SCHEMA_VERSION: i64 = 3;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
 // gone. `sequence` has no gaps because nothing but `insert` adds rows and a
@@ -124,14 +125,18 @@ impl Database {
                 let transaction = connection.transaction()?;
                 transaction.execute_batch(SCHEMA)?;
                 transaction.execute_batch(ledger::SCHEMA)?;
+                transaction.execute_batch(ledger::CASE_SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
                 return Ok(Self { connection, id });
             }
-            1 => {
+            1 | 2 => {
                 let transaction = connection.transaction()?;
-                transaction.execute_batch(ledger::SCHEMA)?;
+                if version == 1 {
+                    transaction.execute_batch(ledger::SCHEMA)?;
+                }
+                transaction.execute_batch(ledger::CASE_SCHEMA)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }
@@ -239,7 +244,9 @@ impl Database {
         Ok(())
     }
 
-    /// Gives the waiting messages the sequences 1, 2, … of a new outbox.
+    /// Gives the waiting messages the sequences 1, 2, … of a new outbox. Chains
+    /// of cases begin anew with it: an older copy of this file knows older
+    /// heads, and to go on from them would give a number twice.
     pub(crate) fn renumber(&mut self) -> rusqlite::Result<()> {
         let (floor, _) = self.span()?;
         let id = random_uuid();
@@ -255,6 +262,7 @@ impl Database {
             [],
         )?;
         transaction.execute("UPDATE identity SET outbox = ?1", [id.to_string()])?;
+        ledger::forget_chains(&transaction)?;
         transaction.commit()?;
         self.id = id;
         Ok(())

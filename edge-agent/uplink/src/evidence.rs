@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use case_bundle::manifest::CASE_MEDIA_TYPE;
+use case_bundle::sealed::SEALED_HEAD;
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -92,6 +94,7 @@ pub(crate) fn media_type_of(path: &Path) -> &'static str {
         (12, [0x89, b'P', b'N', b'G', ..]) => "image/png",
         (12, [_, _, _, _, b'f', b't', b'y', b'p', ..]) => "video/mp4",
         (12, [0x1a, 0x45, 0xdf, 0xa3, ..]) => "video/x-matroska",
+        (12, head) if head[..] == *SEALED_HEAD => CASE_MEDIA_TYPE,
         _ => "application/octet-stream",
     }
 }
@@ -120,6 +123,7 @@ mod tests {
             (&b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01"[..], "image/jpeg"),
             (b"\0\0\0\x20ftypisom\0", "video/mp4"),
             (b"\x1a\x45\xdf\xa3\0\0\0\0\0\0\0\0", "video/x-matroska"),
+            (b"{\"manifest\":{", "application/vnd.ngatu.case+json"),
             (b"\xff\xd8", "application/octet-stream"),
             (b"", "application/octet-stream"),
         ] {

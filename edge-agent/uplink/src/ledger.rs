@@ -6,8 +6,9 @@
 //! events nobody will end and which stills nobody will draw, and can say so;
 //! the rows say nothing about *what* to say, that is the agent's business.
 
-use protocol::{BoxId, CameraId, Envelope, Event, EventId, SiteId};
-use rusqlite::{Connection, params};
+use case_bundle::ChainLink;
+use protocol::{BoxId, CameraId, Digest, Envelope, Event, EventId, SiteId};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::database::signed;
 
@@ -26,6 +27,26 @@ pub(crate) const SCHEMA: &str = "
         box    TEXT NOT NULL,
         camera TEXT NOT NULL
     );
+";
+
+/// Added in the third version: the event that evidence is owed for, where each
+/// camera's chain of cases stands, and sealed manifests that are not files yet.
+///
+/// A manifest is stored here with the message that announces it and becomes a
+/// file afterwards. The other way round, `kill -9` in between would leave a
+/// signed case that nobody announced, and the next one would have its number.
+pub(crate) const CASE_SCHEMA: &str = "
+    ALTER TABLE evidence_due ADD COLUMN envelope TEXT;
+    CREATE TABLE case_chain (
+        camera TEXT PRIMARY KEY,
+        chain  TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        sha256 TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE case_file (
+        sha256 TEXT PRIMARY KEY,
+        bytes  BLOB NOT NULL
+    ) WITHOUT ROWID;
 ";
 
 /// An event whose evidence has neither been announced nor given up.
@@ -52,6 +73,21 @@ pub(crate) enum Entry {
     Owe(EvidenceDue),
     /// Its evidence has been announced or given up.
     Settle(EventId),
+    /// The camera's chain of cases stands here now.
+    Chain(Head),
+    /// A sealed manifest that is to become a file.
+    File(Digest, Vec<u8>),
+}
+
+/// Where a camera's chain of cases stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// `site/box/camera`.
+    pub(crate) camera: String,
+    /// The last case's place.
+    pub(crate) link: ChainLink,
+    /// The last case's hash.
+    pub(crate) digest: Digest,
 }
 
 /// An event that goes on, with the message that said so last.
@@ -115,18 +151,41 @@ pub(crate) fn write(
                 .execute([event.to_string()])?,
             Entry::Owe(due) => connection
                 .prepare_cached(
-                    "INSERT INTO evidence_due (event, site, box, camera) VALUES (?1, ?2, ?3, ?4)
+                    "INSERT INTO evidence_due (event, site, box, camera, envelope) VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT (event) DO NOTHING",
                 )?
                 .execute(params![
                     due.event.to_string(),
                     due.site.as_str(),
                     due.box_id.as_str(),
-                    due.camera.as_str()
+                    due.camera.as_str(),
+                    envelope
                 ])?,
             Entry::Settle(event) => connection
                 .prepare_cached("DELETE FROM evidence_due WHERE event = ?1")?
                 .execute([event.to_string()])?,
+            Entry::Chain(Head {
+                camera,
+                link,
+                digest,
+            }) => connection
+                .prepare_cached(
+                    "INSERT INTO case_chain (camera, chain, number, sha256) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (camera) DO UPDATE SET
+                        chain = excluded.chain, number = excluded.number, sha256 = excluded.sha256",
+                )?
+                .execute(params![
+                    camera,
+                    link.id.to_string(),
+                    signed(link.number),
+                    digest.to_string()
+                ])?,
+            Entry::File(digest, bytes) => connection
+                .prepare_cached(
+                    "INSERT INTO case_file (sha256, bytes) VALUES (?1, ?2)
+                     ON CONFLICT (sha256) DO NOTHING",
+                )?
+                .execute(params![digest.to_string(), bytes])?,
         };
     }
     Ok(())
@@ -176,6 +235,82 @@ pub(crate) fn evidence_due(
     Ok(rows.map_while(Result::ok).flatten().collect())
 }
 
+/// The event that evidence is owed for, as it was raised; `None` when none is
+/// owed, or it was raised by an agent that did not keep it.
+pub(crate) fn owed_event(
+    connection: &Connection,
+    event: EventId,
+) -> rusqlite::Result<Option<String>> {
+    let envelope = connection
+        .query_row(
+            "SELECT envelope FROM evidence_due WHERE event = ?1",
+            [event.to_string()],
+            |row| row.get::<_, Option<String>>(0),
+        )
+        .optional()?;
+    Ok(envelope.flatten().filter(|text| !text.is_empty()))
+}
+
+/// Where the camera's chain stands; `None` when it has no case yet.
+pub(crate) fn head(connection: &Connection, camera: &str) -> rusqlite::Result<Option<Head>> {
+    connection
+        .query_row(
+            "SELECT chain, number, sha256 FROM case_chain WHERE camera = ?1",
+            [camera],
+            |row| {
+                let (id, digest): (String, String) = (row.get(0)?, row.get(2)?);
+                let number = row.get::<_, i64>(1)?.cast_unsigned();
+                Ok((id, number, digest))
+            },
+        )
+        .optional()?
+        .map(|(id, number, digest)| {
+            let damaged = |column| {
+                rusqlite::Error::InvalidColumnType(
+                    column,
+                    "case_chain".to_owned(),
+                    rusqlite::types::Type::Text,
+                )
+            };
+            Ok(Head {
+                camera: camera.to_owned(),
+                // What stood before the last case is in the last case.
+                link: ChainLink {
+                    id: id.parse().map_err(|_| damaged(0))?,
+                    number,
+                    previous: None,
+                },
+                digest: digest.parse().map_err(|_| damaged(2))?,
+            })
+        })
+        .transpose()
+}
+
+/// Forgets where every chain stands: each camera begins a new one.
+pub(crate) fn forget_chains(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM case_chain", []).map(drop)
+}
+
+/// Sealed manifests that are to become files.
+pub(crate) fn case_files(connection: &Connection) -> rusqlite::Result<Vec<(Digest, Vec<u8>)>> {
+    let mut select = connection.prepare("SELECT sha256, bytes FROM case_file")?;
+    let rows = select.query_map([], |row| {
+        let name: String = row.get(0)?;
+        Ok(name.parse().ok().zip(Some(row.get(1)?)))
+    })?;
+    Ok(rows.map_while(Result::ok).flatten().collect())
+}
+
+/// It is a file now.
+pub(crate) fn forget_case_file(connection: &Connection, digest: &Digest) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "DELETE FROM case_file WHERE sha256 = ?1",
+            [digest.to_string()],
+        )
+        .map(drop)
+}
+
 /// How many events go on, and of how many the evidence is due.
 pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     connection.query_row(
@@ -198,12 +333,23 @@ pub(crate) fn salvage(connection: &Connection) -> Vec<(Entry, String)> {
     // A file of the first version has no such tables.
     let open = open_events(connection, usize::MAX).unwrap_or_default();
     let due = evidence_due(connection, usize::MAX).unwrap_or_default();
+    let files = case_files(connection).unwrap_or_default();
     open.into_iter()
         .filter(|open| open.content().is_ok())
         .map(|open| {
             let (event, revision) = (open.event, open.revision);
             (Entry::Open { event, revision }, open.envelope)
         })
-        .chain(due.into_iter().map(|due| (Entry::Owe(due), String::new())))
+        .chain(due.into_iter().map(|due| {
+            let event = owed_event(connection, due.event).ok().flatten();
+            (Entry::Owe(due), event.unwrap_or_default())
+        }))
+        // Where the chains stood is left behind: if the damaged file told of an
+        // older case, the next would have the number of one that is out already.
+        .chain(
+            files
+                .into_iter()
+                .map(|(digest, bytes)| (Entry::File(digest, bytes), String::new())),
+        )
         .collect()
 }

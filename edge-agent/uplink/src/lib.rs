@@ -37,7 +37,7 @@ mod window;
 
 pub use budget::DiskBudget;
 pub use ledger::EvidenceDue;
-pub use outbox::{Outbox, OutboxError, OutboxStatus};
+pub use outbox::{CaseDraft, Outbox, OutboxError, OutboxStatus};
 pub use probe::{ProbeReport, probe};
 pub use settings::{Pace, UplinkError, UplinkSettings};
 pub use signals::{SignalMessage, SignalNotice, Signals};

@@ -33,11 +33,13 @@ use crate::database::{self, Database, Message, Stored};
 use crate::ledger::{self, Entry};
 use crate::{envelope, evidence};
 
+mod case;
 mod error;
 mod files;
 mod owed;
 mod trouble;
 
+pub use case::CaseDraft;
 pub use error::OutboxError;
 pub(crate) use files::Upload;
 
@@ -193,6 +195,11 @@ impl Outbox {
     /// Whether there is an outbox in `dir`. Only looks: makes nothing, opens nothing.
     pub fn is_in(dir: &Path) -> bool {
         database::is_in(dir)
+    }
+
+    /// Where the outbox in `dir` keeps the file of this hash, while it has it.
+    pub fn evidence_path(dir: &Path, digest: &Digest) -> PathBuf {
+        evidence::path_of(dir, digest)
     }
 
     /// Opens the outbox in `dir`, and makes both when they are not there.
@@ -458,10 +465,24 @@ impl Outbox {
     ) -> Result<u64, OutboxError> {
         let text = Self::written::<_, Read>(envelope)
             .inspect_err(|_| self.lock().messages_refused += 1)?;
+        let message = Message {
+            stored: Stored {
+                topic,
+                envelope: text,
+            },
+            entries,
+        };
         let mut state = self.lock();
+        let sequence = self.append_message(&mut state, message)?;
+        drop(state);
+        self.inner.appended.notify_one();
+        Ok(sequence)
+    }
+
+    fn append_message(&self, state: &mut State, message: Message) -> Result<u64, OutboxError> {
         if state.in_memory.len() >= self.inner.budget.max_in_memory {
             // One more chance before it is lost.
-            if self.write_in_memory(&mut state).is_err() {
+            if self.write_in_memory(state).is_err() {
                 state.events_lost += 1;
                 state.shortage.lost_event();
                 return Err(OutboxError::Lost {
@@ -470,17 +491,8 @@ impl Outbox {
                 });
             }
         }
-        state.in_memory.push_back(Message {
-            stored: Stored {
-                topic,
-                envelope: text,
-            },
-            entries,
-        });
-        let sequence = self.write_in_memory(&mut state)?;
-        drop(state);
-        self.inner.appended.notify_one();
-        Ok(sequence)
+        state.in_memory.push_back(message);
+        self.write_in_memory(state)
     }
 
     /// The envelope as text that the centre can take.
@@ -542,6 +554,7 @@ impl Outbox {
             }
         }
         state.shortage.wrote_all(bytes as u64);
+        self.file_cases(state);
         Ok(last)
     }
 

@@ -93,6 +93,14 @@ pub enum OutboxError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The case of an event cannot be signed.
+    #[error("event {event}: {source}")]
+    NotSealed {
+        /// Whose case.
+        event: protocol::EventId,
+        /// Why.
+        source: case_bundle::sealed::SealError,
+    },
     /// A file of evidence is larger than the whole budget.
     #[error(
         "evidence of {bytes} bytes does not fit the outbox's budget of {budget} bytes; raise the budget or shorten the clip"

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use case_bundle::manifest::CASE_MEDIA_TYPE;
 use protocol::{Digest, EventTime};
 use rusqlite::{OptionalExtension, params};
 
@@ -29,7 +30,12 @@ impl Database {
             .map(i64::cast_unsigned)
     }
 
-    fn queue_file(&self, digest: &Digest, length: u64, media_type: &str) -> rusqlite::Result<()> {
+    pub(super) fn queue_file(
+        &self,
+        digest: &Digest,
+        length: u64,
+        media_type: &str,
+    ) -> rusqlite::Result<()> {
         self.connection.execute(
             "INSERT INTO evidence (sha256, length, media_type, state) VALUES (?1, ?2, ?3, 'waiting')
              ON CONFLICT (sha256) DO NOTHING",
@@ -50,8 +56,9 @@ impl Outbox {
     /// either a file without a row or, after a sacrifice, a row without a file.
     pub(super) fn reconcile_evidence(&self) -> Result<(), OutboxError> {
         let dir = &self.inner.dir;
-        let found = evidence::scan(dir).map_err(|e| OutboxError::file(dir, e))?;
         let mut state = self.lock();
+        self.file_cases(&mut state);
+        let found = evidence::scan(dir).map_err(|e| OutboxError::file(dir, e))?;
         let rows: BTreeSet<String> = {
             let mut select = self.named(
                 state
@@ -312,9 +319,11 @@ struct Candidate {
 fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
     let mut select = database.connection.prepare(
         "SELECT sha256, length, state FROM evidence
-         ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END, place",
+         ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END,
+            media_type = ?1, place",
     )?;
-    let rows = select.query_map([], |row| {
+    // Without its manifest a case's stills prove nothing, and it is small.
+    let rows = select.query_map([CASE_MEDIA_TYPE], |row| {
         Ok(Candidate {
             name: row.get(0)?,
             length: row.get::<_, i64>(1)?.max(0).cast_unsigned(),

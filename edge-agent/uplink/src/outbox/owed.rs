@@ -1,7 +1,7 @@
 //! What this box still owes the centre, those messages included that wait in
 //! memory because the disk takes none.
 
-use protocol::{BoxId, CameraId, Event, EventId, EventTime, EvidenceManifest, SiteId};
+use protocol::{BoxId, CameraId, Envelope, Event, EventId, EventTime, EvidenceManifest, SiteId};
 
 use super::{Outbox, OutboxError, State};
 use crate::ledger::{self, Entry, EvidenceDue, Open};
@@ -35,7 +35,7 @@ impl Outbox {
                     }
                 }
                 Entry::Close(event) => open.retain(|open| open.event != *event),
-                Entry::Owe(_) | Entry::Settle(_) => {}
+                Entry::Owe(_) | Entry::Settle(_) | Entry::Chain(_) | Entry::File(..) => {}
             }
         }
         let mut events = Vec::with_capacity(open.len().min(MOST));
@@ -65,11 +65,33 @@ impl Outbox {
                     due.push(new.clone());
                 }
                 Entry::Settle(event) => due.retain(|one| one.event != *event),
-                Entry::Owe(_) | Entry::Open { .. } | Entry::Close(_) => {}
+                Entry::Owe(_)
+                | Entry::Open { .. }
+                | Entry::Close(_)
+                | Entry::Chain(_)
+                | Entry::File(..) => {}
             }
         }
         due.truncate(MOST);
         Ok(due)
+    }
+
+    /// The event that evidence is owed for, as it was raised. `None` for one
+    /// that an agent before version 0.2 raised: it kept only the id.
+    pub fn owed_event(&self, event: EventId) -> Result<Option<Event>, OutboxError> {
+        let state = self.lock();
+        let waits = |entry: &Entry| matches!(entry, Entry::Owe(due) if due.event == event);
+        let in_memory = in_memory(&state)
+            .find(|(entry, _)| waits(entry))
+            .map(|(_, envelope)| envelope.to_owned());
+        let envelope = match in_memory {
+            Some(envelope) => Some(envelope),
+            None => self.named(ledger::owed_event(&state.database.connection, event))?,
+        };
+        // A row that a failing disk has changed is as good as none.
+        Ok(envelope
+            .and_then(|text| serde_json::from_str::<Envelope<Event>>(&text).ok())
+            .map(|envelope| envelope.data))
     }
 
     /// Says that an event has no evidence and will get none: a manifest

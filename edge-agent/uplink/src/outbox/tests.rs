@@ -404,11 +404,11 @@ fn on_a_full_disk_events_wait_in_memory_and_are_written_in_order_when_there_is_r
     assert!(!outbox.retry_in_memory());
 
     // A receipt frees pages, and what waits is written without being asked.
-    outbox.mark_sent(15);
-    outbox.take_receipt(&receipt(&outbox, 15)).unwrap();
+    outbox.mark_sent(20);
+    outbox.take_receipt(&receipt(&outbox, 20)).unwrap();
     assert_eq!(outbox.status().in_memory, 0);
     assert_eq!(outbox.trouble(), None);
-    let expected: Vec<_> = (16..=last).map(|n| (n, 16, envelope_id(n))).collect();
+    let expected: Vec<_> = (21..=last).map(|n| (n, 21, envelope_id(n))).collect();
     assert_eq!(held(&outbox), expected);
 }
 

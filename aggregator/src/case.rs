@@ -1,0 +1,119 @@
+//! Cases at the centre: `aggregator bundle`, and what it shares with the API.
+//!
+//! The centre only keeps and hands over what boxes have signed. It signs
+//! nothing, and a case that it hands over is verified without it.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use case_bundle::Sealed;
+use case_bundle::files::{WriteError, write_bundle};
+use case_bundle::manifest::{CaseManifest, MAX_CASE_BYTES, MAX_MEDIA, is_plain_name};
+use protocol::{Digest, EventId};
+
+use crate::evidence;
+use crate::store::{self, EvidenceRow, StoreError};
+
+/// `role` of a sealed manifest among an alert's evidence.
+const ROLE: &str = "case_manifest";
+
+/// Why a case cannot be handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// No such alert.
+    #[error("no alert {0}; it may never have reached this centre")]
+    NoAlert(EventId),
+    /// Its box signs no cases, or the case is not here yet.
+    #[error(
+        "alert {0} has no signed case here; its box may still be uploading it, or be older than signed cases"
+    )]
+    NoCase(EventId),
+    /// What the box sent is not this alert's case.
+    #[error(
+        "the signed case of alert {0} is of another event or cannot be read; tell whoever looks after the box"
+    )]
+    NotTheCase(EventId),
+    /// A file of it is not here.
+    #[error("file {0} of the case is not here; its box may still be uploading it")]
+    NoFile(Digest),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The bundle could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The files of an alert that should be its sealed manifest, whole ones only.
+pub(crate) fn candidates(evidence: &[EvidenceRow]) -> impl Iterator<Item = Digest> + '_ {
+    evidence
+        .iter()
+        .filter(|row| row.role == ROLE && row.is_stored && row.length <= MAX_CASE_BYTES as u64)
+        .map(|row| row.sha256)
+}
+
+/// Reads a sealed manifest far enough to hand it over; the signature is the
+/// verifier's business. `None` when it is not the case of `alert`, or names
+/// files as no honest box would.
+pub(crate) fn read(file: &[u8], alert: EventId) -> Option<CaseManifest> {
+    let sealed = Sealed::open(file).ok()?;
+    let manifest: CaseManifest = serde_json::from_slice(sealed.manifest).ok()?;
+    let is_plain = manifest.media.iter().all(|item| is_plain_name(&item.name));
+    (manifest.event.id == alert && is_plain && manifest.media.len() <= MAX_MEDIA)
+        .then_some(manifest)
+}
+
+/// Writes the case of an alert to `out`, from the data folder of a centre,
+/// which may run meanwhile.
+pub fn export(data: &Path, alert: EventId, out: &Path) -> Result<CaseManifest, CaseError> {
+    let detail = store::read_alert(data, alert)?.ok_or(CaseError::NoAlert(alert))?;
+    let folder = data.join("evidence");
+    let mut found: Option<(CaseManifest, Vec<u8>)> = None;
+    let mut is_wrong = false;
+    for digest in candidates(&detail.evidence) {
+        let Some(bytes) = read_file(&evidence::path_in(&folder, digest)) else {
+            continue;
+        };
+        match read(&bytes, alert) {
+            // The last word of a box that had to make the case twice.
+            Some(case)
+                if found
+                    .as_ref()
+                    .is_none_or(|(best, _)| best.sealed < case.sealed) =>
+            {
+                found = Some((case, bytes));
+            }
+            Some(_) => {}
+            None => is_wrong = true,
+        }
+    }
+    let Some((manifest, case)) = found else {
+        return Err(if is_wrong {
+            CaseError::NotTheCase(alert)
+        } else {
+            CaseError::NoCase(alert)
+        });
+    };
+    let media: Vec<(String, PathBuf)> = manifest
+        .media
+        .iter()
+        .map(|item| (item.name.clone(), evidence::path_in(&folder, item.sha256)))
+        .collect();
+    for (item, (_, path)) in manifest.media.iter().zip(&media) {
+        if !path.exists() {
+            return Err(CaseError::NoFile(item.sha256));
+        }
+    }
+    write_bundle(out, &case, &media)?;
+    Ok(manifest)
+}
+
+fn read_file(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(MAX_CASE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,182 @@
+//! Reads a bundle where it lies. Nothing is unpacked, so no name in an archive
+//! can lead anywhere, and no announced length is believed.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+
+use crate::manifest::{CASE_FILE, MAX_CASE_BYTES};
+use crate::verify::MediaSource;
+
+/// Most entries of an archive that are looked at.
+const MAX_ENTRIES: usize = 10_000;
+
+/// An opened bundle.
+pub struct BundleShelf(Form);
+
+enum Form {
+    Folder(PathBuf),
+    Tar { file: File, entries: Vec<Entry> },
+    Zip(Box<ZipArchive<File>>),
+}
+
+/// A file in a tar: where its bytes are, or nowhere for what is no file.
+struct Entry {
+    name: String,
+    place: Option<(u64, u64)>,
+}
+
+/// Why a bundle cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// There is nothing to read.
+    #[error("{path}: {source}; give the folder, .zip or .tar of a case")]
+    NotThere {
+        /// What was asked for.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no archive, or a damaged one.
+    #[error("{path}: {reason}")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl BundleShelf {
+    /// Opens a folder or an archive; which of the two kinds is told by its first bytes.
+    pub fn open(path: &Path) -> Result<Self, ShelfError> {
+        let not_there = |source| ShelfError::NotThere {
+            path: path.to_owned(),
+            source,
+        };
+        let damaged = |reason: String| ShelfError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        if fs::metadata(path).map_err(not_there)?.is_dir() {
+            return Ok(Self(Form::Folder(path.to_owned())));
+        }
+        let mut file = File::open(path).map_err(not_there)?;
+        let mut head = [0; 2];
+        let is_zip = file.read_exact(&mut head).is_ok() && head == *b"PK";
+        file.rewind().map_err(not_there)?;
+        if is_zip {
+            let archive = ZipArchive::new(file).map_err(|error| damaged(error.to_string()))?;
+            if archive.len() > MAX_ENTRIES {
+                return Err(damaged(format!("it has {} entries", archive.len())));
+            }
+            return Ok(Self(Form::Zip(Box::new(archive))));
+        }
+        let entries = tar_entries(&file).map_err(|error| damaged(error.to_string()))?;
+        if entries.is_empty() {
+            return Err(damaged("it is neither a .zip nor a .tar".to_owned()));
+        }
+        Ok(Self(Form::Tar { file, entries }))
+    }
+
+    /// The sealed manifest; `None` when there is none. One byte too many of a
+    /// larger file is read, so that its size is seen.
+    pub fn case(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open(CASE_FILE)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        file.take(MAX_CASE_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+}
+
+fn tar_entries(file: &File) -> io::Result<Vec<Entry>> {
+    let mut archive = tar::Archive::new(file);
+    let mut entries = Vec::new();
+    // By seeking: what is between two headers is not read here.
+    for entry in archive.entries_with_seek()? {
+        let entry = entry?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_dir() && name.is_empty() {
+            continue;
+        }
+        if entries.len() == MAX_ENTRIES {
+            return Err(io::Error::other("it has too many entries"));
+        }
+        let place = kind
+            .is_file()
+            .then(|| (entry.raw_file_position(), entry.size()));
+        entries.push(Entry { name, place });
+    }
+    Ok(entries)
+}
+
+impl MediaSource for BundleShelf {
+    fn names(&mut self) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        match &mut self.0 {
+            Form::Folder(folder) => {
+                for entry in fs::read_dir(folder).map_err(|error| error.to_string())? {
+                    let entry = entry.map_err(|error| error.to_string())?;
+                    names.push(entry.file_name().to_string_lossy().into_owned());
+                    if names.len() > MAX_ENTRIES {
+                        return Err("it has too many entries".to_owned());
+                    }
+                }
+                names.sort_unstable();
+            }
+            Form::Tar { entries, .. } => {
+                names.extend(entries.iter().map(|entry| entry.name.clone()));
+            }
+            Form::Zip(archive) => {
+                for index in 0..archive.len() {
+                    let entry = archive.by_index(index).map_err(|error| error.to_string())?;
+                    let name = entry.name().map_err(|error| error.to_string())?;
+                    names.push(name.into_owned());
+                }
+            }
+        }
+        // A second manifest is no part of the case.
+        if let Some(case) = names.iter().position(|name| name == CASE_FILE) {
+            names.remove(case);
+        }
+        Ok(names)
+    }
+
+    fn open<'a>(&'a mut self, name: &str) -> io::Result<Option<Box<dyn Read + 'a>>> {
+        match &mut self.0 {
+            Form::Folder(folder) => {
+                let path = folder.join(name);
+                match fs::symlink_metadata(&path) {
+                    Ok(found) if found.is_file() => Ok(Some(Box::new(File::open(path)?))),
+                    // A link leads out of the folder, a pipe never ends.
+                    Ok(_) => Err(io::Error::other("it is not a file")),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+            Form::Tar { file, entries } => {
+                let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
+                    return Ok(None);
+                };
+                let (at, length) = entry
+                    .place
+                    .ok_or_else(|| io::Error::other("it is not a file"))?;
+                file.seek(SeekFrom::Start(at))?;
+                Ok(Some(Box::new(file.take(length))))
+            }
+            Form::Zip(archive) => match archive.by_name(name) {
+                Ok(entry) if entry.is_file() => Ok(Some(Box::new(entry))),
+                Ok(_) => Err(io::Error::other("it is not a file")),
+                Err(zip::result::ZipError::FileNotFound) => Ok(None),
+                Err(error) => Err(io::Error::other(error.to_string())),
+            },
+        }
+    }
+}

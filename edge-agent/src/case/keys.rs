@@ -1,0 +1,281 @@
+//! The box's keys on the disk: `keys/` in the store.
+//!
+//! `box-ed25519.pem` is the private key (PKCS#8, mode 0600), made on the first
+//! start, or the operator's own by `store.signing_key_file`. `keys.json` is the
+//! list of all public keys that the box has had, each vouched for by the one
+//! before. There is no key that another box has, too, and none is ever made
+//! where one was lost: that would look like a forgery later.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use case_bundle::ring::KeyPeriod;
+use case_bundle::{BoxKey, KeyRing};
+use edge_uplink::Outbox;
+use protocol::EventTime;
+
+use crate::config::{AgentConfig, BoxIdentity};
+
+const FOLDER: &str = "keys";
+const KEY: &str = "box-ed25519.pem";
+const NEXT: &str = "box-ed25519.next.pem";
+const RING: &str = "keys.json";
+
+/// Where a box's keys are.
+#[derive(Debug)]
+pub struct KeyStore {
+    store: PathBuf,
+    folder: PathBuf,
+    configured: Option<PathBuf>,
+    owner: BoxIdentity,
+}
+
+impl KeyStore {
+    /// Of the box that this configuration describes.
+    pub fn of(config: &AgentConfig) -> Self {
+        Self {
+            store: config.store.dir.clone(),
+            folder: config.store.dir.join(FOLDER),
+            configured: config.store.signing_key_file.clone(),
+            owner: config.identity.clone(),
+        }
+    }
+
+    /// The present key and the list; both are made when the box has none yet.
+    pub fn open(&self, now: EventTime) -> anyhow::Result<(BoxKey, KeyRing)> {
+        self.finish_rotation()?;
+        let ring = self.ring()?;
+        let file = self.key_file();
+        let key = if file.exists() {
+            read_private(&file)?
+        } else if ring.is_some() {
+            bail!(
+                "{}: the box's signing key is gone, and the list of its keys is there; restore the key from a \
+                 backup, or move {} away to let the box begin anew with a key that nobody knows yet",
+                file.display(),
+                self.folder.join(RING).display()
+            );
+        } else if self.configured.is_some() {
+            bail!(
+                "{}: there is no such file; make the key with `openssl genpkey -algorithm ed25519 -out FILE`, \
+                 or remove store.signing_key_file and the box makes its own",
+                file.display()
+            );
+        } else {
+            let key = fresh_key()?;
+            self.make_folder()?;
+            create_private(&file, &key)?;
+            tracing::info!(file = %file.display(), key = %key.public().id(), "the box's signing key was made; give `edge-agent keys export` to whoever verifies");
+            key
+        };
+        let Some(ring) = ring else {
+            let ring = KeyRing::begin((&self.owner.site, &self.owner.id), &key, now);
+            self.make_folder()?;
+            self.write_ring(&ring)?;
+            return Ok((key, ring));
+        };
+        if ring.owner() != Some((&self.owner.site, &self.owner.id)) {
+            bail!(
+                "{}: these keys are of another box; a box that is given a new name begins with new keys, \
+                 move the folder away and keep it for the old cases",
+                self.folder.display()
+            );
+        }
+        if ring.present() != Some(key.public()) {
+            bail!(
+                "{}: this is the key {}, and the box signs with another one by {}; to change keys use \
+                 `edge-agent keys rotate`, so that old cases stay verifiable",
+                file.display(),
+                key.public().id(),
+                self.folder.join(RING).display()
+            );
+        }
+        Ok((key, ring))
+    }
+
+    /// The list, where there is one. Makes nothing.
+    pub fn ring(&self) -> anyhow::Result<Option<KeyRing>> {
+        let path = self.folder.join(RING);
+        match fs::read(&path) {
+            Ok(text) => {
+                let ring = KeyRing::parse(&text);
+                Ok(Some(ring.with_context(|| path.display().to_string())?))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    /// Passes from the present key to a new one, or to that in `to`; the list after it.
+    ///
+    /// An agent that runs would go on with the old key, so none may.
+    pub fn rotate(&self, to: Option<&Path>, now: EventTime) -> anyhow::Result<KeyRing> {
+        let _held = Outbox::is_in(&self.store)
+            .then(|| Outbox::open(&self.store, edge_uplink::DiskBudget::default()))
+            .transpose()
+            .context("stop the agent first; it would go on signing with the old key")?;
+        let (old, mut ring) = self.open(now)?;
+        if self.configured.is_some() && to.is_none() {
+            bail!(
+                "the key comes from store.signing_key_file; make the new one with `openssl genpkey -algorithm \
+                 ed25519 -out NEW.pem`, and give it with --to NEW.pem"
+            );
+        }
+        let new = to.map_or_else(fresh_key, read_private)?;
+        ring.rotate(&old, &new, now)?;
+        if self.configured.is_some() {
+            self.write_ring(&ring)?;
+            return Ok(ring);
+        }
+        // First the new key, then the list that names it, then its place: a
+        // crash in between is finished or undone at the next start.
+        let next = self.folder.join(NEXT);
+        create_private(&next, &new)?;
+        self.write_ring(&ring)?;
+        self.finish_rotation()?;
+        Ok(ring)
+    }
+
+    fn finish_rotation(&self) -> anyhow::Result<()> {
+        let next = self.folder.join(NEXT);
+        if !next.exists() {
+            return Ok(());
+        }
+        let key = read_private(&next)?;
+        let named = || next.display().to_string();
+        if self.ring()?.and_then(|ring| ring.present()) == Some(key.public()) {
+            fs::rename(&next, self.folder.join(KEY)).with_context(named)?;
+        } else {
+            fs::remove_file(&next).with_context(named)?;
+        }
+        sync_folder(&self.folder).with_context(named)
+    }
+
+    fn key_file(&self) -> PathBuf {
+        let own = || self.folder.join(KEY);
+        self.configured.clone().unwrap_or_else(own)
+    }
+
+    fn make_folder(&self) -> anyhow::Result<()> {
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .and_then(|()| sync_folder(&self.store));
+        made.with_context(|| {
+            format!(
+                "{}: the folder for keys cannot be made",
+                self.folder.display()
+            )
+        })
+    }
+
+    fn write_ring(&self, ring: &KeyRing) -> anyhow::Result<()> {
+        let path = self.folder.join(RING);
+        let part = self.folder.join(".keys.json.part");
+        let written = (|| {
+            let mut file = File::create(&part)?;
+            file.write_all(&ring.to_json())?;
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+            sync_folder(&self.folder)
+        })();
+        written.with_context(|| format!("{}: cannot be written", path.display()))
+    }
+}
+
+fn fresh_key() -> anyhow::Result<BoxKey> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        anyhow::anyhow!("the system gives no random numbers for a key: {error}")
+    })?;
+    Ok(BoxKey::from_seed(&seed))
+}
+
+/// Reads a private key, if nobody else can.
+fn read_private(path: &Path) -> anyhow::Result<BoxKey> {
+    let named = || path.display().to_string();
+    let mode = fs::metadata(path).with_context(named)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!(
+            "{}: others can read this private key (mode {:03o}), so whoever could may have signed with it; run \
+             `chmod 600 {}`, and `edge-agent keys rotate` if anybody else has an account on this box",
+            path.display(),
+            mode & 0o777,
+            path.display()
+        );
+    }
+    let text = fs::read_to_string(path).with_context(named)?;
+    BoxKey::from_pem(&text).with_context(named)
+}
+
+/// Writes a private key, readable by its owner only from the first byte on,
+/// whole or not at all, and never over another one.
+fn create_private(path: &Path, key: &BoxKey) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = (|| {
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&part)?;
+        file.write_all(key.to_pem().as_bytes())?;
+        file.sync_all()?;
+        // A link, because a rename would replace what is there.
+        fs::hard_link(&part, path)?;
+        fs::remove_file(&part)?;
+        sync_folder(folder)
+    })();
+    written.with_context(|| format!("{}: the key cannot be written", path.display()))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// What `keys show` prints.
+pub fn table(ring: &KeyRing) -> String {
+    ring.periods()
+        .iter()
+        .map(|period| {
+            let KeyPeriod {
+                public,
+                number,
+                from,
+                to,
+            } = period;
+            let to = to.map_or_else(|| "now".to_owned(), |to| to.to_string());
+            format!("{number}  {}  {from}  {to}\n", public.id())
+        })
+        .collect()
+}
+
+/// Writes what verifiers need into `out`: the list, and each public key as PEM.
+pub fn export(ring: &KeyRing, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let name = ring
+        .owner()
+        .map_or_else(|| "box".to_owned(), |(site, id)| format!("{site}.{id}"));
+    let mut written = Vec::new();
+    let list = (out.join(format!("{name}.keys.json")), ring.to_json());
+    let keys = ring.periods().into_iter().map(|period| {
+        let file = format!("{name}.{}.pem", period.public.id());
+        (out.join(file), period.public.to_pem().into_bytes())
+    });
+    for (path, bytes) in [list].into_iter().chain(keys) {
+        fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The signed case on the box: with which key, by which program, and how one is
+//! taken from the store. What a case *is* stands in [`case_bundle`].
+
+pub mod commands;
+pub mod export;
+pub mod keys;
+mod signer;
+
+pub use signer::Signer;
