@@ -400,6 +400,7 @@ fn the_description_is_whole_and_names_what_is_served() {
     expect![[r"
         GET /api/v1/alerts
         GET /api/v1/alerts/{id}
+        GET /api/v1/alerts/{id}/bundle
         GET /api/v1/cameras
         GET /api/v1/dead-letters
         GET /api/v1/evidence/{sha256}

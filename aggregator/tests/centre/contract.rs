@@ -36,6 +36,7 @@ fn evidence(bytes: &[u8]) -> String {
 
 const FILE: &str = "/api/v1/evidence/{sha256}";
 const ALERT: &str = "/api/v1/alerts/{id}";
+const BUNDLE: &str = "/api/v1/alerts/{id}/bundle";
 const ACKNOWLEDGE: &str = "/api/v1/alerts/{id}/acknowledge";
 const RESOLVE: &str = "/api/v1/alerts/{id}/resolve";
 
@@ -56,6 +57,15 @@ fn reads(centre: &Running, id: &str) -> Vec<Case> {
         ("GET", ALERT, 200, api.get(&format!("/api/v1/alerts/{id}"))),
         ("GET", ALERT, 404, api.get("/api/v1/alerts/one")),
         ("GET", ALERT, 400, api.get("/api/v1/alerts/%FF")),
+        ("GET", BUNDLE, 404, api.get("/api/v1/alerts/one/bundle")),
+        ("GET", BUNDLE, 400, api.get("/api/v1/alerts/%FF/bundle")),
+        // An alert of a box that signs no cases.
+        (
+            "GET",
+            BUNDLE,
+            404,
+            api.get(&format!("/api/v1/alerts/{id}/bundle")),
+        ),
         (
             "GET",
             "/api/v1/stream",

@@ -143,7 +143,6 @@ impl Desk<'_> {
                     let reason = GapReason::Overload;
                     inputs.insert(0, Input::Gap(Gap { from, to, reason }));
                 }
-                state.show_shadow(&frame, &inputs);
                 let seen = Work {
                     inputs,
                     frame: Some(frame),
