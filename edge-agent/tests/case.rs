@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,10 +32,12 @@ fn write_config(dir: &Path, centre: &Centre) -> PathBuf {
                 })
             })
             .collect();
-        text += &format!(
-            "{{\"detections\":{{\"frame\":{frame},\"time\":\"1970-01-01T00:00:{time:09.6}Z\",\"time_quality\":\"media\",\"aspect\":1.7778,\"items\":[{}]}}}}\n",
+        writeln!(
+            text,
+            "{{\"detections\":{{\"frame\":{frame},\"time\":\"1970-01-01T00:00:{time:09.6}Z\",\"time_quality\":\"media\",\"aspect\":1.7778,\"items\":[{}]}}}}",
             walkers.join(",")
-        );
+        )
+        .unwrap();
     }
     fs::write(dir.join("walkers.inputs.jsonl"), text).unwrap();
     let config = dir.join("box.toml");

@@ -243,19 +243,14 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// What `keys show` prints.
 pub fn table(ring: &KeyRing) -> String {
-    ring.periods()
-        .iter()
-        .map(|period| {
-            let KeyPeriod {
-                public,
-                number,
-                from,
-                to,
-            } = period;
-            let to = to.map_or_else(|| "now".to_owned(), |to| to.to_string());
-            format!("{number}  {}  {from}  {to}\n", public.id())
-        })
-        .collect()
+    let row = |period: &KeyPeriod| {
+        let to = period
+            .to
+            .map_or_else(|| "now".to_owned(), |to| to.to_string());
+        let (number, id, from) = (period.number, period.public.id(), period.from);
+        format!("{number}  {id}  {from}  {to}\n")
+    };
+    ring.periods().iter().map(row).collect::<Vec<_>>().concat()
 }
 
 /// Writes what verifiers need into `out`: the list, and each public key as PEM.

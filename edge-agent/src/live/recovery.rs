@@ -55,12 +55,11 @@ fn try_settle(outbox: &Outbox, signer: &Signer) -> anyhow::Result<()> {
                 .owed_event(due.event)
                 .context("owed evidence could not be read")?;
             // An event without stills is a case all the same: its number is in the chain.
-            let given_up = match event {
-                Some(event) => signer.append(outbox, &event, Vec::new(), now),
-                None => {
-                    let whose = (&due.site, &due.box_id, &due.camera);
-                    outbox.give_up_evidence(whose, due.event, now)
-                }
+            let given_up = if let Some(event) = event {
+                signer.append(outbox, &event, Vec::new(), now)
+            } else {
+                let whose = (&due.site, &due.box_id, &due.camera);
+                outbox.give_up_evidence(whose, due.event, now)
             };
             given_up.context("owed evidence could not be given up")?;
         }
