@@ -5,29 +5,31 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
+mod view;
+
 use std::collections::BTreeSet;
 
 use protocol::event::{FrameTime, Place, Provenance};
-use protocol::id::SignalGroupId;
-use protocol::units::{KmPerHour, rounded};
 use protocol::{
-    BoxId, CameraId, Detections, EventTime, NormBox, ObjectClass, Point, SignalReading,
-    SignalState, SiteId, TimeQuality, TrackId,
+    BoxId, CameraId, Detections, EventTime, ObjectClass, SignalReading, SiteId, TimeQuality,
+    TrackId,
 };
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
-use crate::coverage::{Account, CoverageHour, Unwatched};
+use crate::coverage::{Account, Unwatched};
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::marks::MarkBoard;
 use crate::near_miss::NearMisses;
-use crate::observation::{FrameView, Motion, Observation, Sight};
+use crate::observation::{FrameView, Observation, Sight};
 use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
 use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
+
+pub use view::TrackView;
 
 /// Whose scene it is and by what its events are made.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,88 +176,6 @@ impl Scene {
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
-    }
-
-    /// The road users that are followed now, in order of birth.
-    pub fn tracks(&self) -> impl Iterator<Item = TrackView<'_>> {
-        let frame = self.frame;
-        let sight = self.sight();
-        self.tracker
-            .tracks()
-            .iter()
-            .filter(|track| track.is_confirmed)
-            .map(move |track| {
-                let spot = sight.spot(track.foot(), track.bounds.height, track.seen);
-                let motion = Motion::of(track.trail(), &spot);
-                TrackView {
-                    id: track.id,
-                    class: track.class(),
-                    score: track.score(),
-                    bounds: track.bounds,
-                    ground_speed: motion
-                        .and_then(|motion| motion.ground_speed())
-                        .map(|speed| KmPerHour(rounded(speed.0, 1))),
-                    is_stationary: track.is_stationary(),
-                    is_seen: Some(track.seen) == frame,
-                    track,
-                }
-            })
-    }
-
-    /// How soon the scene needs the next picture; in doubt soon. A road user who
-    /// moves, or was not yet seen to stand, is lost when the detector rests.
-    pub fn attention(&self) -> Attention {
-        let tracks = self.tracker.tracks();
-        let is_settled = tracks.iter().all(Track::is_settled);
-        // A rule that remembers something else than tracks waits for pictures, too.
-        match (tracks.is_empty(), is_settled) {
-            (true, _) if self.is_quiescent() => Attention::Nobody,
-            (false, true) => Attention::Settled,
-            _ => Attention::Unsettled,
-        }
-    }
-
-    /// What every signal group shows now.
-    pub fn signals(&self) -> impl Iterator<Item = (&SignalGroupId, SignalState)> {
-        self.signals.all(self.clock.unwrap_or_default())
-    }
-
-    /// What the technician wrote.
-    pub fn config(&self) -> &SceneConfig {
-        &self.config
-    }
-
-    /// Which classes the detector can give; `None` where nobody knows.
-    pub fn classes(&self) -> Option<&[ObjectClass]> {
-        self.classes.as_deref()
-    }
-
-    /// Whose it is and by what its events are made.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// What every rule did in the hour that runs; complete hours are told as
-    /// [`Output::Coverage`].
-    pub fn coverage_now(&self) -> impl Iterator<Item = CoverageHour> + '_ {
-        let tallies = self.account.running().zip(&self.config.rules);
-        tallies.map(|(tally, rule)| tally.of(rule))
-    }
-
-    /// What was refused so far.
-    pub fn refused(&self) -> Refused {
-        self.refused
-    }
-
-    /// How many things tracker and rules remember, for the test that this stays bounded.
-    pub fn remembered(&self) -> usize {
-        self.tracker.tracks().len()
-            + self.queues.remembered()
-            + self
-                .rules
-                .iter()
-                .map(|rule| rule.remembered())
-                .sum::<usize>()
     }
 
     /// Whether nobody is followed and no rule remembers anything, so that a new
@@ -669,33 +589,6 @@ impl Scene {
             };
             act(rule, &mut report);
         }
-    }
-}
-
-/// A road user that is followed, for drawing.
-#[derive(Clone, Copy, Debug)]
-pub struct TrackView<'a> {
-    /// Who.
-    pub id: TrackId,
-    /// What, by vote.
-    pub class: ObjectClass,
-    /// Mean score of the votes for `class`.
-    pub score: f64,
-    /// Where it was last seen.
-    pub bounds: NormBox,
-    /// Over the last second, where calibrated.
-    pub ground_speed: Option<KmPerHour>,
-    /// Whether it keeps its place.
-    pub is_stationary: bool,
-    /// Whether the last frame showed it.
-    pub is_seen: bool,
-    track: &'a Track,
-}
-
-impl TrackView<'_> {
-    /// Its ground contact points, oldest first, about every fifth of a second.
-    pub fn path(&self) -> impl Iterator<Item = Point> + '_ {
-        self.track.path()
     }
 }
 
