@@ -107,6 +107,17 @@ impl Clip {
         self.units.len()
     }
 
+    /// What is sent of one round, picture by picture, in the order of sending.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        self.units
+            .iter()
+            .map(|unit| {
+                let bytes = unit.buffer.map_readable();
+                bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()
+            })
+            .collect()
+    }
+
     /// Length of one round.
     pub fn length(&self) -> Duration {
         self.length.into()

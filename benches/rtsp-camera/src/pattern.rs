@@ -26,6 +26,9 @@ pub struct TestPattern {
     pub is_moving: bool,
     /// Whether there is a sound track as well.
     pub has_sound: bool,
+    /// Most B pictures in a row, H.264 and H.265: these are sent in another
+    /// order than they are shown in.
+    pub b_pictures: u32,
 }
 
 impl Default for TestPattern {
@@ -38,6 +41,7 @@ impl Default for TestPattern {
             pictures: 50,
             is_moving: true,
             has_sound: false,
+            b_pictures: 0,
         }
     }
 }
@@ -46,8 +50,7 @@ impl TestPattern {
     /// Writes the clip; the container follows from the extension (mp4, mkv,
     /// avi, ts; h264, h265 and mjpeg for the bare stream).
     ///
-    /// A key picture per second, one slice per picture, no B pictures: as
-    /// cameras send it.
+    /// A key picture per second, one slice per picture: as cameras send it.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         gst::init()?;
         let Self {
@@ -55,17 +58,18 @@ impl TestPattern {
             height,
             fps,
             pictures,
+            b_pictures,
             ..
         } = *self;
         let speed = if self.is_moving { 4 } else { 0 };
         let encoder = match self.codec {
             ClipCodec::H264 => format!(
-                "x264enc speed-preset=ultrafast key-int-max={fps} bframes=0 sliced-threads=false \
+                "x264enc speed-preset=ultrafast key-int-max={fps} bframes={b_pictures} b-adapt=false sliced-threads=false \
                  bitrate=1000 ! h264parse"
             ),
             ClipCodec::H265 => format!(
                 "x265enc speed-preset=ultrafast key-int-max={fps} bitrate=1000 \
-                 option-string=bframes=0:repeat-headers=1 ! h265parse"
+                 option-string=bframes={b_pictures}:b-adapt=0:repeat-headers=1 ! h265parse"
             ),
             ClipCodec::Mjpeg => "jpegenc".to_owned(),
         };

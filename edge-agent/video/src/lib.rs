@@ -14,12 +14,13 @@
 //! of `models` does that in one pass), sound, and any text from configuration
 //! inside a GStreamer launch line.
 //!
-//! Reading order: [`frame`] → [`elements`] → `decoder` → [`stream`] →
-//! [`clip`].
+//! Reading order: [`frame`] → [`elements`] → `decoder` → [`encoded`] →
+//! [`stream`] → [`clip`].
 
 pub mod clip;
 mod decoder;
 pub mod elements;
+pub mod encoded;
 pub mod frame;
 pub mod stream;
 

@@ -175,6 +175,37 @@ impl Timeline {
         }
     }
 
+    /// The time that [`stamp`](Self::stamp) would give a picture; nothing changes by asking.
+    ///
+    /// For pictures that nobody decodes, in whatever order they come.
+    pub fn estimate(&self, media: i64, now: Now) -> (EventTime, TimeQuality) {
+        let (target, quality) = self.target(media, now);
+        // Times that are slewing are the ones that decoded pictures are given.
+        let offset = match self.applied {
+            Some(applied) if target.saturating_sub(applied.offset).saturating_abs() <= STEP => {
+                applied.offset
+            }
+            _ => target,
+        };
+        let is_settled = self.applied.is_none() || self.is_settled;
+        let quality = match quality {
+            TimeQuality::Rtcp if !is_settled => TimeQuality::Arrival,
+            quality => quality,
+        };
+        (
+            EventTime::from_micros(media.saturating_add(offset)),
+            quality,
+        )
+    }
+
+    /// By how much the camera's clock, while it is believed, differs from
+    /// arrival by this box's (µs): what is left of the network's delay, and the
+    /// error of one clock against the other.
+    pub fn disagreement(&self) -> Option<i64> {
+        let believed = self.camera.offset()?;
+        Some(believed.saturating_sub(self.arrival()?).saturating_abs())
+    }
+
     /// The offset that would be right, and whose it is.
     fn target(&self, media: i64, now: Now) -> (i64, TimeQuality) {
         match self.camera.offset() {

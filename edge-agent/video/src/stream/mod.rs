@@ -22,6 +22,7 @@ pub mod settings;
 mod slot;
 pub mod stillness;
 mod supervisor;
+mod tap;
 mod trust;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::encoded::Ring;
 use crate::frame::Frame;
 use slot::Slot;
 
@@ -60,7 +62,7 @@ impl CameraStream {
     pub fn start(name: &str, settings: RtspSettings, wake: Sender<()>) -> Self {
         let (running, stop) = bounded(0);
         let (finished, done) = bounded::<()>(0);
-        let (slot, notices) = Slot::new(name, wake);
+        let (slot, notices) = Slot::new(name, settings.keep, wake);
         let slot = Arc::new(slot);
         let supervised = Arc::clone(&slot);
         let spawned = std::thread::Builder::new()
@@ -94,6 +96,17 @@ impl CameraStream {
     /// The newest frame not yet taken.
     pub fn take_newest(&self) -> Option<Frame> {
         self.slot.take()
+    }
+
+    /// The last seconds as the camera sent them, where they are kept.
+    pub fn ring(&self) -> Option<&Arc<Ring>> {
+        self.slot.ring.as_ref()
+    }
+
+    /// By how much the camera's clock differs from this box's, while it is believed.
+    pub fn clock_disagreement(&self) -> Option<Duration> {
+        let micros = self.slot.clock_disagreement.load(Ordering::Relaxed);
+        u64::try_from(micros).ok().map(Duration::from_micros)
     }
 
     /// What happened to the stream. The oldest are dropped when nobody reads.

@@ -28,6 +28,7 @@ use super::rtp_time::{RtpTime, timestamp};
 use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
 use super::stillness::{Change, Luma, Stillness};
+use super::tap;
 use crate::decoder::{NoDecoder, codec_name, make_decoder, to_i420};
 use crate::elements::make;
 use crate::frame::{Frame, Label};
@@ -55,7 +56,7 @@ impl Memory {
         }
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         Now {
             monotonic: micros(self.origin.elapsed()),
@@ -68,10 +69,12 @@ impl Memory {
 }
 
 /// Shared by the callbacks of one connection.
-struct Wiring {
-    slot: Arc<Slot>,
-    memory: Arc<Mutex<Memory>>,
-    progress: Arc<Progress>,
+pub(super) struct Wiring {
+    pub(super) slot: Arc<Slot>,
+    pub(super) memory: Arc<Mutex<Memory>>,
+    pub(super) progress: Arc<Progress>,
+    /// Whether pictures are decoded at all.
+    pub(super) is_watched: bool,
 }
 
 /// What the watchdog looks at.
@@ -80,7 +83,7 @@ pub(super) struct Progress {
     began: Instant,
     /// ms since `began`, + 1; 0 = never.
     packet: AtomicU64,
-    picture: AtomicU64,
+    pub(super) picture: AtomicU64,
     /// A fault found by a callback, for the supervisor.
     fault: Mutex<Option<Loss>>,
     decoder: Mutex<Option<String>>,
@@ -97,7 +100,7 @@ impl Progress {
         }
     }
 
-    fn mark(&self, what: &AtomicU64) {
+    pub(super) fn mark(&self, what: &AtomicU64) {
         let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
         what.store(ms + 1, Ordering::Relaxed);
     }
@@ -169,7 +172,11 @@ impl Session {
             slot: Arc::clone(slot),
             memory: Arc::clone(memory),
             progress: Arc::clone(&progress),
+            is_watched: settings.is_watched,
         });
+        if let Some(ring) = &slot.ring {
+            ring.interrupt();
+        }
         select_first_video(&source);
         let weak = pipeline.downgrade();
         let rejected = rejected.clone();
@@ -258,7 +265,7 @@ fn select_first_video(source: &gst::Element) {
 }
 
 /// Depayloader, parser and format of an RTP encoding.
-fn handlers(encoding: &str) -> Option<(&'static str, Option<&'static str>, gst::Caps)> {
+pub(super) fn handlers(encoding: &str) -> Option<(&'static str, Option<&'static str>, gst::Caps)> {
     let stream = |name: &str| gst::Caps::builder(name).field("alignment", "au").build();
     match encoding {
         "H264" => Some(("rtph264depay", Some("h264parse"), stream("video/x-h264"))),
@@ -278,6 +285,9 @@ fn attach(
     wiring: &Arc<Wiring>,
     rejected: &BTreeSet<String>,
 ) -> Result<(), Loss> {
+    if !wiring.is_watched {
+        return tap::attach(pipeline, pad, wiring);
+    }
     let failed = |error: glib::BoolError| Loss::with_detail(LossReason::Failed, error.message);
     let rtp = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     let encoding = rtp
@@ -296,6 +306,7 @@ fn attach(
     *locked(&wiring.progress.decoder) = decoder.factory().map(|f| f.name().to_string());
 
     let depayloader = make(depayloader).map_err(failed)?;
+    tap::keep(&depayloader, &format, wiring);
     let queue = make("queue").map_err(failed)?;
     for limit in ["max-size-buffers", "max-size-bytes"] {
         queue.set_property(limit, 0_u32);
@@ -308,7 +319,7 @@ fn attach(
         .max_buffers(1)
         .drop(true)
         .build();
-    let mut chain = vec![depayloader];
+    let mut chain = vec![depayloader, tap::byte_stream(&format).map_err(failed)?];
     if let Some(parser) = parser {
         chain.push(make(parser).map_err(failed)?);
     }
@@ -354,7 +365,7 @@ fn attach(
 ///
 /// Read here and not at the sink: each packet has the meta after the first
 /// report, whatever decoder or converter loses it later.
-fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpTime) {
+pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpTime) {
     let wiring = Arc::clone(wiring);
     let rtp_time = Mutex::new(rtp_time);
     let previous = AtomicI64::new(i64::MIN);
@@ -386,6 +397,9 @@ fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpTime) {
         let mut memory = locked(&wiring.memory);
         let now = memory.now();
         memory.timeline.packet(media, reported(buffer), now);
+        let disagreement = memory.timeline.disagreement().unwrap_or(-1);
+        let told = &wiring.slot.clock_disagreement;
+        told.store(disagreement, Ordering::Relaxed);
     };
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
@@ -498,6 +512,9 @@ impl Wiring {
             .and_then(gst::BufferRef::pts)
             .map_or(now.monotonic, micros);
         let stamp = memory.timeline.stamp(media, now);
+        if let Some(ring) = &self.slot.ring {
+            ring.stamp(media, stamp.time, stamp.quality);
+        }
         let counts = &self.slot.counts;
         // No queue between decoder and here: the count is this picture's.
         let number = counts.received.load(Ordering::Relaxed).saturating_sub(1)
@@ -553,7 +570,7 @@ impl Wiring {
     }
 }
 
-fn micros(time: gst::ClockTime) -> i64 {
+pub(super) fn micros(time: gst::ClockTime) -> i64 {
     i64::try_from(time.useconds()).unwrap_or(i64::MAX)
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoded::RingLimits;
+
 /// How pictures travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +46,10 @@ pub struct RtspSettings {
     /// By how much the camera's clock may differ from this box's, before its
     /// times are not believed.
     pub max_clock_difference: Duration,
+    /// How much of what the camera sends is kept for evidence; nothing when absent.
+    pub keep: Option<RingLimits>,
+    /// Whether pictures are decoded and looked at. If not, they are only kept.
+    pub is_watched: bool,
     /// First wait before trying again; it doubles with each failure in a row.
     pub retry_first: Duration,
     /// Longest wait.
@@ -68,6 +74,8 @@ impl RtspSettings {
             analysed_fps: None,
             // The requirement on evidence: at most a second wrong.
             max_clock_difference: Duration::from_secs(1),
+            keep: None,
+            is_watched: true,
             retry_first: Duration::from_millis(250),
             retry_most: Duration::from_secs(8),
             retry_refused: Duration::from_secs(30),

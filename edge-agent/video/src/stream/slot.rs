@@ -1,12 +1,13 @@
 //! What GStreamer's threads and the supervisor hand to the reader: the newest
 //! frame, notices and counts.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::notice::{Notice, StreamCounters};
+use crate::encoded::{Ring, RingLimits};
 use crate::frame::Frame;
 
 /// Notices kept for a reader that is busy.
@@ -15,6 +16,10 @@ const NOTICES: usize = 256;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) name: String,
+    /// The last seconds as they came, where they are kept.
+    pub(super) ring: Option<Arc<Ring>>,
+    /// By how much camera and box disagree about the time (µs); -1: unknown.
+    pub(super) clock_disagreement: AtomicI64,
     newest: Mutex<Option<Frame>>,
     notices: Sender<Notice>,
     /// To drop the oldest when nobody reads.
@@ -44,10 +49,16 @@ pub(super) fn count(counter: &AtomicU64) {
 }
 
 impl Slot {
-    pub(super) fn new(name: &str, wake: Sender<()>) -> (Self, Receiver<Notice>) {
+    pub(super) fn new(
+        name: &str,
+        keep: Option<RingLimits>,
+        wake: Sender<()>,
+    ) -> (Self, Receiver<Notice>) {
         let (notices, unread) = bounded(NOTICES);
         let slot = Self {
             name: name.to_owned(),
+            ring: keep.map(|limits| Arc::new(Ring::new(limits))),
+            clock_disagreement: AtomicI64::new(-1),
             newest: Mutex::new(None),
             notices,
             unread: unread.clone(),
@@ -158,7 +169,7 @@ mod tests {
     #[test]
     fn a_reader_that_sleeps_finds_the_newest_notices() {
         let (wake, _woken) = bounded(1);
-        let (slot, notices) = Slot::new("gate", wake);
+        let (slot, notices) = Slot::new("gate", None, wake);
         for attempt in 0..NOTICES as u64 + 10 {
             slot.notify(Notice::Connecting { attempt });
         }

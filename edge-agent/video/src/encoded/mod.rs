@@ -1,0 +1,26 @@
+//! Encoded pictures as the camera sent them: kept for a while, cut, muxed, and
+//! a few of them decoded.
+//!
+//! Evidence is made of these and of nothing else. They are taken between the
+//! depayloader and the parser, because GStreamer's parsers add delimiters or
+//! take parameter sets out; here every NAL unit of the camera stays, SEI
+//! included, so that video that the camera signed can still be verified. The
+//! same holds for the muxer: [`mp4`] is our own, because `mp4mux` needs such a
+//! parser before it.
+//!
+//! Refused here: encoding, sound, and a clip over a break of the stream.
+//!
+//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`mp4`] → [`stills`].
+
+mod bits;
+pub mod mp4;
+pub mod parameters;
+pub mod ring;
+pub mod stills;
+pub mod unit;
+
+pub use mp4::Mp4Error;
+pub use parameters::Format;
+pub use ring::{Cut, Ring, RingLimits, RingState, Shortfall};
+pub use stills::{DecodeError, decode_at};
+pub use unit::{AccessUnit, Codec};

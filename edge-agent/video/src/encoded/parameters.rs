@@ -1,0 +1,343 @@
+//! What is needed to decode a run of pictures, read from the pictures themselves.
+
+use super::bits::Bits;
+use super::unit::{Codec, NalKind, nal_kind, nal_units};
+
+/// Parameters of a run of pictures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// How they are encoded.
+    pub codec: Codec,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Samples of chroma, as H.264 and H.265 number them: 1 is 4:2:0.
+    pub chroma: u32,
+    /// Bits of a luma sample.
+    pub luma_bits: u32,
+    /// Bits of a chroma sample.
+    pub chroma_bits: u32,
+    /// H.265 video parameter sets, as sent.
+    pub vps: Vec<Vec<u8>>,
+    /// Sequence parameter sets, as sent.
+    pub sps: Vec<Vec<u8>>,
+    /// Picture parameter sets, as sent.
+    pub pps: Vec<Vec<u8>>,
+}
+
+/// A side longer than this is a misreading (H.264 level 6.2 ends before).
+const LONGEST_SIDE: u32 = 16_384;
+/// Parameter sets of a kind; cameras have one.
+const MOST_SETS: usize = 16;
+
+/// What one buffer of a stream holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Whether decoding can begin here.
+    pub(super) is_key: bool,
+    /// Whether a part of a picture is in it.
+    pub(super) has_slice: bool,
+    pub(super) vps: Vec<Vec<u8>>,
+    pub(super) sps: Vec<Vec<u8>>,
+    pub(super) pps: Vec<Vec<u8>>,
+}
+
+impl Content {
+    pub(super) fn of(codec: Codec, bytes: &[u8]) -> Self {
+        if codec == Codec::Mjpeg {
+            let is_picture = bytes.starts_with(&[0xff, 0xd8]);
+            return Self {
+                is_key: is_picture,
+                has_slice: is_picture,
+                ..Self::default()
+            };
+        }
+        let mut content = Self::default();
+        for unit in nal_units(bytes) {
+            let sets = match nal_kind(codec, unit) {
+                NalKind::Slice { is_key } => {
+                    content.has_slice = true;
+                    content.is_key |= is_key;
+                    continue;
+                }
+                NalKind::Vps => &mut content.vps,
+                NalKind::Sps => &mut content.sps,
+                NalKind::Pps => &mut content.pps,
+                NalKind::Other => continue,
+            };
+            // The same one again, before each slice, is one.
+            if sets.len() < MOST_SETS && !sets.iter().any(|set| set == unit) {
+                sets.push(unit.to_vec());
+            }
+        }
+        // Cameras that refresh slowly send no IDR picture; they do send the
+        // parameters where somebody who just came can begin.
+        content.is_key |= codec == Codec::H264 && content.has_slice && !content.sps.is_empty();
+        content
+    }
+}
+
+impl Format {
+    /// Of the run that begins with a picture; `None` where it does not say.
+    pub(super) fn of(codec: Codec, bytes: &[u8], content: &Content) -> Option<Self> {
+        let mut format = Self {
+            codec,
+            width: 0,
+            height: 0,
+            chroma: 1,
+            luma_bits: 8,
+            chroma_bits: 8,
+            vps: content.vps.clone(),
+            sps: content.sps.clone(),
+            pps: content.pps.clone(),
+        };
+        match codec {
+            Codec::H264 => h264_size(content.sps.first()?, &mut format)?,
+            Codec::H265 => h265_size(content.sps.first()?, &mut format)?,
+            Codec::Mjpeg => jpeg_size(bytes, &mut format)?,
+        }
+        let is_sane = |side: u32| (1..=LONGEST_SIDE).contains(&side);
+        let has_pictures = codec == Codec::Mjpeg || !content.pps.is_empty();
+        (is_sane(format.width) && is_sane(format.height) && has_pictures).then_some(format)
+    }
+
+    /// The parameter sets as a byte stream, for a decoder that begins in the middle.
+    pub(super) fn in_band(&self) -> Vec<u8> {
+        let sets = self.vps.iter().chain(&self.sps).chain(&self.pps);
+        sets.flat_map(|set| [&[0, 0, 0, 1], &set[..]].concat())
+            .collect()
+    }
+
+    /// Whether a later key picture of the stream still goes by these parameters.
+    pub(super) fn covers(&self, bytes: &[u8], content: &Content) -> bool {
+        if self.codec == Codec::Mjpeg {
+            let mut other = self.clone();
+            return jpeg_size(bytes, &mut other).is_none() || other == *self;
+        }
+        let is_known = |sets: &[Vec<u8>], known: &[Vec<u8>]| sets.iter().all(|s| known.contains(s));
+        is_known(&content.vps, &self.vps)
+            && is_known(&content.sps, &self.sps)
+            && is_known(&content.pps, &self.pps)
+    }
+}
+
+/// ITU-T H.264 § 7.3.2.1.1.
+fn h264_size(sps: &[u8], format: &mut Format) -> Option<()> {
+    let mut bits = Bits::of_nal(sps, 1);
+    let profile = bits.bits(8)?;
+    bits.skip(16)?;
+    bits.ue()?;
+    let mut separate_planes = false;
+    if [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135].contains(&profile) {
+        format.chroma = bits.ue()?;
+        if format.chroma == 3 {
+            separate_planes = bits.bit()?;
+        }
+        format.luma_bits = 8 + bits.ue()?;
+        format.chroma_bits = 8 + bits.ue()?;
+        bits.bit()?;
+        if bits.bit()? {
+            for list in 0..if format.chroma == 3 { 12 } else { 8 } {
+                if bits.bit()? {
+                    skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+    }
+    bits.ue()?;
+    match bits.ue()? {
+        0 => {
+            bits.ue()?;
+        }
+        1 => {
+            bits.bit()?;
+            bits.se()?;
+            bits.se()?;
+            for _ in 0..bits.ue()?.min(255) {
+                bits.se()?;
+            }
+        }
+        _ => {}
+    }
+    bits.ue()?;
+    bits.bit()?;
+    let across = bits.ue()?.checked_add(1)?.checked_mul(16)?;
+    let units = bits.ue()?.checked_add(1)?;
+    let frames_only = bits.bit()?;
+    let fields = if frames_only { 1 } else { 2 };
+    if !frames_only {
+        bits.bit()?;
+    }
+    let down = units.checked_mul(16 * fields)?;
+    bits.bit()?;
+    let (step_x, step_y) = match (format.chroma, separate_planes) {
+        (1, _) => (2, 2 * fields),
+        (2, _) => (2, fields),
+        _ => (1, fields),
+    };
+    let crop = if bits.bit()? {
+        [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?]
+    } else {
+        [0; 4]
+    };
+    format.width = cropped(across, crop[0], crop[1], step_x)?;
+    format.height = cropped(down, crop[2], crop[3], step_y)?;
+    Some(())
+}
+
+fn skip_scaling_list(bits: &mut Bits, size: u32) -> Option<()> {
+    let (mut last, mut next) = (8_i64, 8_i64);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.se()?).rem_euclid(256);
+        }
+        if next != 0 {
+            last = next;
+        }
+    }
+    Some(())
+}
+
+/// ITU-T H.265 § 7.3.2.2.1.
+fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
+    let mut bits = Bits::of_nal(sps, 2);
+    bits.skip(4)?;
+    let layers = bits.bits(3)?;
+    bits.skip(1)?;
+    // Profile, tier and level, and then those of the sub-layers.
+    bits.skip(96)?;
+    let mut present = Vec::new();
+    for _ in 0..layers {
+        present.push((bits.bit()?, bits.bit()?));
+    }
+    if layers > 0 {
+        bits.skip(2 * (8 - layers as usize))?;
+    }
+    for (profile, level) in present {
+        bits.skip(if profile { 88 } else { 0 })?;
+        bits.skip(if level { 8 } else { 0 })?;
+    }
+    bits.ue()?;
+    format.chroma = bits.ue()?;
+    let separate_planes = format.chroma == 3 && bits.bit()?;
+    let (across, down) = (bits.ue()?, bits.ue()?);
+    let (step_x, step_y) = match (format.chroma, separate_planes) {
+        (1, _) => (2, 2),
+        (2, _) => (2, 1),
+        _ => (1, 1),
+    };
+    let crop = if bits.bit()? {
+        [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?]
+    } else {
+        [0; 4]
+    };
+    format.luma_bits = 8 + bits.ue()?;
+    format.chroma_bits = 8 + bits.ue()?;
+    format.width = cropped(across, crop[0], crop[1], step_x)?;
+    format.height = cropped(down, crop[2], crop[3], step_y)?;
+    Some(())
+}
+
+fn cropped(side: u32, before: u32, after: u32, step: u32) -> Option<u32> {
+    side.checked_sub(before.checked_add(after)?.checked_mul(step)?)
+}
+
+/// The frame header of a JPEG (ITU-T T.81 § B.2.2).
+fn jpeg_size(bytes: &[u8], format: &mut Format) -> Option<()> {
+    let mut at = 2;
+    loop {
+        let [0xff, marker] = *bytes.get(at..at + 2)? else {
+            return None;
+        };
+        if marker == 0xff {
+            at += 1;
+            continue;
+        }
+        let length = usize::from(u16::from_be_bytes(
+            *bytes.get(at + 2..at + 4)?.first_chunk()?,
+        ));
+        match marker {
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                let [high_y, low_y, high_x, low_x] = *bytes.get(at + 5..at + 9)?.first_chunk()?;
+                format.height = u32::from(u16::from_be_bytes([high_y, low_y]));
+                format.width = u32::from(u16::from_be_bytes([high_x, low_x]));
+                return Some(());
+            }
+            0xd8 | 0x01 | 0xd0..=0xd7 => at += 2,
+            _ => at += 2 + length.max(2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn sizes_are_read_from_parameter_sets_of_real_encoders() {
+        // x264 high, 320×240 and 1920×1080 (cropped from 1088); x265 main, 1920×1080.
+        for (codec, stream, size) in SETS {
+            let stream = bytes(stream);
+            let content = Content::of(*codec, &stream);
+            let format = Format::of(*codec, &stream, &content).unwrap();
+            assert_eq!((format.width, format.height), *size, "{codec:?}");
+            assert_eq!((format.chroma, format.luma_bits), (1, 8), "{codec:?}");
+            assert!(format.covers(&stream, &content));
+        }
+    }
+
+    const SETS: &[(Codec, &str, (u32, u32))] = &[
+        (
+            Codec::H264,
+            "0000016764000dacd94141fb011000000300100000030320f142996000000168ebe3cb22c0",
+            (320, 240),
+        ),
+        (
+            Codec::H264,
+            "00000167640028acd940780227e5c044000003000400000300c83c60c65800000168ebe3cb22c0",
+            (1920, 1080),
+        ),
+        (
+            Codec::H265,
+            "00000140010c01ffff01600000030090000003000003003c95980900000142010101600000030090000003000003003ca00a080f165959a4932bc05a0200000300020000030032100000014401c172b46240",
+            (320, 240),
+        ),
+        (
+            Codec::H265,
+            "00000140010c01ffff016000000300900000030000030078959809000001420101016000000300900000030000030078a003c08010e596566924caf0168080000003008000000c840000014401c172b46240",
+            (1920, 1080),
+        ),
+        (
+            Codec::Mjpeg,
+            "ffd8ffc000110800ee015003012200021100031100",
+            (336, 238),
+        ),
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_wild(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut stream = vec![0, 0, 1, 0x67];
+            stream.extend_from_slice(&bytes);
+            stream.extend_from_slice(&[0, 0, 1, 0x68, 1]);
+            for codec in [Codec::H264, Codec::H265, Codec::Mjpeg] {
+                for wild in [&stream, &bytes] {
+                    let content = Content::of(codec, wild);
+                    if let Some(format) = Format::of(codec, wild, &content) {
+                        prop_assert!(format.width <= LONGEST_SIDE && format.height <= LONGEST_SIDE);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use super::*;
+use proptest::prelude::*;
+
+const LIMITS: RingLimits = RingLimits {
+    seconds: 4.0,
+    bytes: 1 << 20,
+};
+const PICTURE: i64 = 100_000;
+
+fn time(picture: i64) -> EventTime {
+    EventTime::from_micros(1_795_000_000_000_000 + picture * PICTURE)
+}
+
+/// A JPEG of this size, `length` bytes long.
+fn jpeg(width: u8, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0, 48, 0, width];
+    bytes.resize(length.max(bytes.len()), 7);
+    bytes
+}
+
+/// Parameter sets of x264 for 320×240 and a picture of `kind`, with an SEI before it.
+fn h264(kind: u8, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if kind == 5 {
+        bytes.extend_from_slice(&SETS);
+    }
+    bytes.extend_from_slice(&[0, 0, 1, 6, 5, 1, 9, 0x80, 0, 0, 1, kind]);
+    bytes.resize(bytes.len() + length, 0xaa);
+    bytes
+}
+
+const SETS: [u8; 33] = [
+    0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x0d, 0xd9, 0x01, 0x41, 0xfb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00,
+    0x10, 0x00, 0x00, 0x03, 0x03, 0x20, 0, 0, 1, 0x68, 0xcb, 0x83, 0xcb, 0x20, 0x11,
+];
+
+/// Pushes pictures `of`, a key picture each ten.
+fn push(ring: &Ring, of: std::ops::Range<i64>) {
+    for n in of {
+        let bytes = h264(if n % 10 == 0 { 5 } else { 1 }, 100);
+        let stamp = (time(n), TimeQuality::Arrival);
+        ring.push(Codec::H264, &bytes, Some(n * PICTURE), stamp);
+    }
+}
+
+fn numbers(cut: &Cut) -> Option<(u64, u64)> {
+    Some((cut.units.first()?.number, cut.units.last()?.number))
+}
+
+fn cut_of(ring: &Ring, from: i64, to: i64, at: i64) -> Cut {
+    cut(
+        &ring.since(None, EventTime::from_micros(i64::MIN)),
+        time(from),
+        time(to),
+        time(at),
+    )
+}
+
+#[test]
+fn a_clip_begins_with_the_key_picture_before_what_was_asked() {
+    let ring = Ring::new(LIMITS);
+    push(&ring, 0..40);
+    let cut = cut_of(&ring, 13, 25, 20);
+    assert_eq!(numbers(&cut), Some((10, 25)));
+    assert!(cut.units[0].is_key && cut.shortfalls.is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let ring = Ring::new(LIMITS);
+    push(&ring, 20..40);
+    let check = |from, to, at, wanted: &[Shortfall]| {
+        let cut = cut_of(&ring, from, to, at);
+        assert_eq!(cut.shortfalls, wanted, "{from} to {to} around {at}");
+        cut
+    };
+    check(5, 30, 25, &[Shortfall::BeganLate]);
+    check(22, 60, 25, &[Shortfall::BrokeOff]);
+    // A key picture's distance is no shortfall, and neither is a second.
+    check(11, 39, 25, &[]);
+    ring.interrupt();
+    push(&ring, 60..80);
+    check(25, 70, 65, &[Shortfall::CameLate]);
+    check(25, 70, 39, &[Shortfall::BrokeOff]);
+    let empty = Ring::new(LIMITS);
+    assert_eq!(cut_of(&empty, 0, 9, 5).shortfalls, [Shortfall::Nothing]);
+}
+
+#[test]
+fn a_clip_never_goes_over_a_break() {
+    let ring = Ring::new(LIMITS);
+    push(&ring, 0..15);
+    ring.interrupt();
+    push(&ring, 15..20);
+    // The new connection has shown no key picture: nothing of it can be decoded.
+    assert_eq!(ring.state().pictures, 15);
+    push(&ring, 20..30);
+    let cut = cut_of(&ring, 5, 28, 22);
+    assert_eq!(
+        cut.units[0].run,
+        cut.units.last().map_or(0, |unit| unit.run)
+    );
+    assert_eq!(cut.units.len(), 9);
+}
+
+#[test]
+fn a_picture_in_pieces_is_one_and_keeps_every_piece() {
+    let ring = Ring::new(LIMITS);
+    let stamp = (time(0), TimeQuality::Rtcp);
+    // Parameter sets by themselves, as from the session's description; then a
+    // picture of two slices, each with parameter sets before it, the second
+    // without a time.
+    ring.push(Codec::H264, &SETS, None, stamp);
+    ring.push(Codec::H264, &h264(5, 50), Some(0), stamp);
+    ring.push(Codec::H264, &h264(5, 60), None, stamp);
+    ring.push(Codec::H264, &h264(1, 70), Some(PICTURE), stamp);
+    let units = ring.since(None, time(0));
+    assert_eq!(units.len(), 2);
+    assert_eq!(
+        &units[0].bytes[..],
+        [&SETS[..], &h264(5, 50), &h264(5, 60)].concat()
+    );
+    assert_eq!(
+        ring.state().bytes,
+        units.iter().map(|u| u.bytes.len()).sum::<usize>()
+    );
+}
+
+#[test]
+fn other_parameters_in_mid_stream_begin_a_run_and_the_same_again_do_not() {
+    let ring = Ring::new(LIMITS);
+    for (n, width) in [(0, 64), (1, 64), (2, 32), (3, 32)] {
+        let stamp = (time(n), TimeQuality::Rtcp);
+        ring.push(Codec::Mjpeg, &jpeg(width, 500), Some(n * PICTURE), stamp);
+    }
+    let runs: Vec<u64> = ring.since(None, time(0)).iter().map(|u| u.run).collect();
+    assert_eq!(runs, [1, 1, 2, 2]);
+    assert_eq!(ring.size(), Some((32, 48)));
+}
+
+#[test]
+fn clips_of_overlapping_events_share_their_bytes() {
+    let ring = Ring::new(LIMITS);
+    push(&ring, 0..40);
+    let (a, b) = (cut_of(&ring, 12, 30, 20), cut_of(&ring, 18, 38, 25));
+    let shared = a
+        .units
+        .iter()
+        .filter(|unit| {
+            b.units
+                .iter()
+                .any(|other| Arc::ptr_eq(&unit.bytes, &other.bytes))
+        })
+        .count();
+    assert_eq!(shared, 21, "pictures 10 to 30 are in both");
+}
+
+#[test]
+fn a_group_larger_than_the_ring_leaves_nothing_that_cannot_be_decoded() {
+    let ring = Ring::new(RingLimits {
+        bytes: 1_000,
+        ..LIMITS
+    });
+    let stamp = (time(0), TimeQuality::Rtcp);
+    ring.push(Codec::H264, &h264(5, 400), Some(0), stamp);
+    for n in 1..20 {
+        ring.push(Codec::H264, &h264(1, 200), Some(n * PICTURE), stamp);
+    }
+    let state = ring.state();
+    assert_eq!((state.bytes, state.pictures), (0, 0));
+    assert!(state.pressed_out > 2);
+    push(&ring, 30..33);
+    assert!(ring.since(None, time(0))[0].is_key);
+}
+
+proptest! {
+    /// Whatever comes: bounds hold, and the oldest picture can be decoded.
+    #[test]
+    fn a_ring_holds_what_it_promises(
+        groups in proptest::collection::vec((1..20_i64, 10..900_usize), 1..20),
+        seconds in 1.0..6.0_f64,
+        bytes in 2_000..40_000_usize,
+    ) {
+        let ring = Ring::new(RingLimits { seconds, bytes });
+        let mut n = 0;
+        for (length, size) in groups {
+            for place in 0..length {
+                let picture = h264(if place == 0 { 5 } else { 1 }, size);
+                ring.push(Codec::H264, &picture, Some(n * PICTURE), (time(n), TimeQuality::Rtcp));
+                n += 1;
+                let state = ring.state();
+                let units = ring.since(None, EventTime::EPOCH);
+                prop_assert!(state.bytes <= bytes);
+                prop_assert_eq!(state.bytes, units.iter().map(|u| u.bytes.len()).sum::<usize>());
+                prop_assert!(units.first().is_none_or(|unit| unit.is_key));
+                // As long as was asked, once so much has come, unless pressed out.
+                let wanted = seconds.min((n - 1) as f64 * 0.1);
+                prop_assert!(state.pressed_out > 0 || state.seconds >= wanted - 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! What a camera sent, kept, cut, muxed and read again, over a real RTSP server.
+
+#![allow(clippy::unwrap_used)] // a test may panic; its steps live in plain functions
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use edge_video::encoded::{AccessUnit, Ring, RingLimits, decode_at, mp4, ring, unit};
+use edge_video::{CameraStream, ClipReader, Notice, RtspSettings};
+use protocol::EventTime;
+use protocol::units::Seconds;
+use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Mount, TestPattern};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn clip(pattern: TestPattern) -> Clip {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mkv");
+    pattern.write(&path).unwrap();
+    Clip::load(&path).unwrap()
+}
+
+struct Watched {
+    camera: Camera,
+    stream: CameraStream,
+    _woken: crossbeam_channel::Receiver<()>,
+}
+
+impl Watched {
+    fn new(clips: Vec<Clip>, is_watched: bool) -> Self {
+        edge_video::init().unwrap();
+        let mount = Mount {
+            playlist: clips,
+            ..Mount::new("gate", clip(TestPattern::default()))
+        };
+        let camera = Camera::start(CameraSettings::loopback(vec![mount])).unwrap();
+        let settings = RtspSettings {
+            keep: Some(RingLimits {
+                seconds: 60.0,
+                bytes: 64 << 20,
+            }),
+            is_watched,
+            retry_first: Duration::from_millis(50),
+            retry_most: Duration::from_millis(200),
+            ..RtspSettings::new(&camera.url("gate"))
+        };
+        let (wake, woken) = crossbeam_channel::bounded(1);
+        Self {
+            stream: CameraStream::start("gate", settings, wake),
+            camera,
+            _woken: woken,
+        }
+    }
+
+    fn ring(&self) -> &Arc<Ring> {
+        self.stream.ring().unwrap()
+    }
+
+    fn wait(&self, what: &str, is_so: impl Fn(&[AccessUnit]) -> bool) -> Vec<AccessUnit> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let units = self.ring().since(None, EventTime::EPOCH);
+            if is_so(&units) {
+                return units;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "never {what}: {:?}",
+                self.ring().state()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn connected(&self) -> (String, u32, u32) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Notice::Connected {
+                codec,
+                width,
+                height,
+            } = self.stream.notices().recv_deadline(deadline).unwrap()
+            {
+                return (codec, width, height);
+            }
+        }
+    }
+}
+
+/// NAL units, or the whole of a JPEG.
+fn parts(codec: ClipCodec, bytes: &[u8]) -> Vec<Vec<u8>> {
+    match codec {
+        ClipCodec::Mjpeg => vec![bytes.to_vec()],
+        _ => unit::nal_units(bytes).map(<[u8]>::to_vec).collect(),
+    }
+}
+
+/// The NAL units of all samples of one of our clips.
+fn parts_of_mp4(codec: ClipCodec, file: &[u8]) -> Vec<Vec<u8>> {
+    let word = |at: usize| u32::from_be_bytes(*file[at..].first_chunk().unwrap()) as usize;
+    let (mut at, mut found) = (0, Vec::new());
+    while at < file.len() {
+        let length = word(at);
+        if &file[at + 4..at + 8] == b"mdat" {
+            let mut from = at + 8;
+            while codec != ClipCodec::Mjpeg && from < at + length {
+                let size = word(from);
+                found.push(file[from + 4..from + 4 + size].to_vec());
+                from += 4 + size;
+            }
+            if codec == ClipCodec::Mjpeg {
+                found.push(file[from..at + length].to_vec());
+            }
+        }
+        at += length;
+    }
+    found
+}
+
+/// Times of showing and flags, by a program that knows nothing of us.
+fn probed(path: &Path) -> Option<(Vec<f64>, Vec<f64>, String)> {
+    let output = Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-show_entries",
+            "packet=pts_time,dts_time,flags",
+            "-of",
+            "csv=p=0",
+        ])
+        .arg(path)
+        .output()
+        .ok()?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (mut shown, mut decoded, mut flags) = (Vec::new(), Vec::new(), String::new());
+    for line in text.lines() {
+        let mut fields = line.split(',');
+        shown.push(fields.next()?.parse().unwrap());
+        decoded.push(fields.next()?.parse().unwrap());
+        flags.push(fields.next()?.chars().next().unwrap());
+    }
+    Some((shown, decoded, flags))
+}
+
+/// A clip of what a camera sent is what it sent, and others can read it.
+fn check(pattern: TestPattern, is_watched: bool) {
+    let sent = clip(pattern);
+    let fps = f64::from(pattern.fps);
+    let watched = Watched::new(vec![sent.clone()], is_watched);
+    let (_, width, height) = watched.connected();
+    assert_eq!((width, height), (pattern.width, pattern.height));
+    // Two rounds of the clip, so that a seam is among them.
+    let enough = 2 * sent.pictures();
+    let units = watched.wait("two rounds", |units| units.len() > enough);
+    let (first, last) = (units[0].time, units[enough].time);
+    let cut = ring::cut(
+        &units,
+        first + Seconds(1.3),
+        last - Seconds(0.5),
+        last - Seconds(1.0),
+    );
+    assert_eq!(cut.shortfalls, [], "{pattern:?}");
+    let span = cut.span().unwrap();
+    assert!(
+        span.0 <= first + Seconds(1.3) && span.1 >= last - Seconds(0.5),
+        "{span:?}"
+    );
+
+    let file = mp4::write(&cut.units).unwrap();
+    let received = parts_of_mp4(pattern.codec, &file);
+    let all: Vec<Vec<u8>> = sent
+        .sent()
+        .iter()
+        .flat_map(|unit| parts(pattern.codec, unit))
+        .collect();
+    if pattern.codec == ClipCodec::Mjpeg {
+        // RTP carries no JPEG headers; the receiver writes its own (RFC 2435).
+        assert!(received.iter().all(|jpeg| jpeg.starts_with(&[0xff, 0xd8])));
+    } else {
+        // Wherever in the round the clip begins: from there on all, in order.
+        let is_so = (0..all.len()).any(|skip| {
+            let rounds = all.iter().cycle().skip(skip);
+            received.iter().eq(rounds.take(received.len()))
+        });
+        assert!(is_so, "{pattern:?}: NAL units differ from those sent");
+        let is_sei = |part: &&Vec<u8>| match pattern.codec {
+            ClipCodec::H264 => part[0] & 31 == 6,
+            _ => [39, 40].contains(&(part[0] >> 1 & 63)),
+        };
+        assert!(
+            received.iter().filter(is_sei).count() > 0,
+            "no SEI came through"
+        );
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    std::fs::write(&path, &file).unwrap();
+    let mut reader = ClipReader::open(&path, EventTime::EPOCH).unwrap();
+    let mut times = Vec::new();
+    while let Some(frame) = reader.next_frame().unwrap() {
+        assert_eq!((frame.width, frame.height), (pattern.width, pattern.height));
+        times.push(frame.time);
+    }
+    assert_eq!(times.len(), cut.units.len(), "{pattern:?}");
+    let steady = |pair: &[f64]| (pair[1] - pair[0] - 1.0 / fps).abs() < 2e-4;
+    let times: Vec<f64> = times.iter().map(|t| t.since(EventTime::EPOCH).0).collect();
+    assert!(times.windows(2).all(steady), "{pattern:?}: {times:?}");
+    if let Some((mut shown, decoded, flags)) = probed(&path) {
+        assert_eq!(shown.len(), cut.units.len());
+        assert!(flags.starts_with('K'), "{flags}");
+        assert!(
+            decoded.windows(2).all(|pair| pair[0] < pair[1]),
+            "{decoded:?}"
+        );
+        shown.sort_by(f64::total_cmp);
+        assert!(shown.windows(2).all(steady), "{shown:?}");
+    } else {
+        println!("ffprobe is not here; only our own reader has looked");
+    }
+
+    // Stills from the middle of a group are the pictures of those times.
+    let wanted: BTreeSet<u64> = [7, 30].map(|n| cut.units[n].number).into();
+    let stills = decode_at(&cut.units, &wanted).unwrap();
+    let found: BTreeSet<u64> = stills.iter().map(|(number, _)| *number).collect();
+    assert_eq!(found, wanted, "{pattern:?}");
+    for (number, frame) in &stills {
+        let unit = cut
+            .units
+            .iter()
+            .find(|unit| unit.number == *number)
+            .unwrap();
+        assert_eq!(frame.time, unit.time);
+    }
+}
+
+const SIZE: TestPattern = TestPattern {
+    codec: ClipCodec::H264,
+    width: 320,
+    height: 240,
+    fps: 25,
+    pictures: 50,
+    is_moving: true,
+    has_sound: false,
+    b_pictures: 0,
+};
+
+#[test]
+fn a_clip_holds_every_nal_unit_that_the_camera_sent() {
+    for codec in [ClipCodec::H264, ClipCodec::H265, ClipCodec::Mjpeg] {
+        check(TestPattern { codec, ..SIZE }, true);
+    }
+}
+
+#[test]
+fn pictures_sent_in_another_order_than_shown_have_both_orders() {
+    for codec in [ClipCodec::H264, ClipCodec::H265] {
+        let b_pictures = 2;
+        check(
+            TestPattern {
+                codec,
+                b_pictures,
+                ..SIZE
+            },
+            false,
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_is_only_kept_costs_no_decoder_and_comes_back_after_a_loss() {
+    let watched = Watched::new(vec![clip(SIZE)], false);
+    watched.wait("a second", |units| units.len() > 25);
+    watched.camera.disconnect_all();
+    let units = watched.wait("another run", |units| {
+        units.last().is_some_and(|last| last.run > units[0].run) && units.len() > 60
+    });
+    assert!(watched.stream.take_newest().is_none());
+    assert_eq!(watched.stream.counters().analysed, 0);
+    let first = &units[0];
+    let before = units
+        .iter()
+        .take_while(|unit| unit.run == first.run)
+        .count();
+    let cut = ring::cut(
+        &units,
+        first.time,
+        units[units.len() - 1].time,
+        units[before - 1].time,
+    );
+    assert_eq!(cut.units.len(), before);
+    assert_eq!(cut.shortfalls, [ring::Shortfall::BrokeOff]);
+    assert!(mp4::write(&cut.units).is_ok());
+    assert_eq!(mp4::write(&units), Err(mp4::Mp4Error::Broken));
+}
+
+#[test]
+fn a_stream_that_changes_its_size_gives_clips_of_one_size() {
+    let small = clip(TestPattern {
+        width: 176,
+        height: 144,
+        ..SIZE
+    });
+    let watched = Watched::new(vec![clip(SIZE), small], true);
+    let units = watched.wait("both sizes", |units| {
+        units
+            .windows(2)
+            .any(|pair| pair[0].format.width == 320 && pair[1].format.width == 176)
+            && units.len() > 60
+    });
+    let change = units
+        .windows(2)
+        .position(|pair| pair[0].run != pair[1].run)
+        .unwrap();
+    let (last, next) = (&units[change], &units[change + 1]);
+    assert!(next.is_key);
+    let cut = ring::cut(
+        &units,
+        last.time - Seconds(1.0),
+        last.time + Seconds(3.0),
+        last.time,
+    );
+    assert!(cut.units.iter().all(|unit| unit.format == last.format));
+    assert_eq!(cut.shortfalls, [ring::Shortfall::BrokeOff]);
+}
