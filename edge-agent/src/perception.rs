@@ -7,8 +7,8 @@ use edge_core::{Input, SceneConfig};
 use edge_inference::{Detector, DetectorError};
 use edge_video::Frame;
 use models::{ColourMatrix, ColourRange, I420View};
-use protocol::Detections;
 use protocol::signal::{SignalReading, SignalSource};
+use protocol::{Detection, Detections};
 
 /// The planes of a frame, as the models crate reads them.
 pub fn view(frame: &Frame) -> I420View<'_> {
@@ -41,22 +41,28 @@ pub fn look(
     frame: &Frame,
     scene: &SceneConfig,
 ) -> Result<Vec<Input>, DetectorError> {
-    let picture = view(frame);
-    let mut inputs: Vec<Input> = lamps(&picture, frame, scene).collect();
+    let mut inputs = glance(frame, scene);
+    let found = detector.detect(&view(frame))?;
+    let believed_from = detector.manifest().thresholds.high;
+    inputs.push(detections(frame, believed_from, found));
+    Ok(inputs)
+}
+
+/// What a detector found in a picture, as a scene is told of it.
+pub fn detections(frame: &Frame, believed_from: f64, found: Vec<Detection>) -> Input {
     let detections = Detections {
         frame: frame.number,
         time: frame.time,
         time_quality: frame.time_quality,
         aspect: frame.aspect,
-        believed_from: detector.manifest().thresholds.high,
+        believed_from,
         camera_motion: None,
-        items: detector.detect(&picture)?,
+        items: found,
     };
-    inputs.push(Input::Detections(detections.canonical()));
-    Ok(inputs)
+    Input::Detections(detections.canonical())
 }
 
-/// What is read of a picture that the detector does not look at. A lamp does not
+/// What is read of a picture without the detector. A lamp does not
 /// wait for somebody to move: when it turned red must be known to the picture.
 pub fn glance(frame: &Frame, scene: &SceneConfig) -> Vec<Input> {
     lamps(&view(frame), frame, scene).collect()

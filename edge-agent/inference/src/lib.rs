@@ -2,8 +2,9 @@
 //!
 //! [`Runtime`] finds and loads the shared library once per process.
 //! [`ModelStore`] knows which models are described and which lie on this
-//! machine, and takes new ones in after checking them. [`Detector`] is one
-//! model at work: a decoded picture in, detections out.
+//! machine, and takes new ones in after checking them. [`Network`] is one
+//! model at work: decoded pictures or parts of them in, its head's answers out;
+//! [`Detector`] is one that finds road users.
 //!
 //! What a network's pixels and numbers mean is not here but in the crate
 //! `models`, which needs no runtime.
@@ -30,10 +31,16 @@ pub mod agreement;
 
 pub mod evaluate;
 
+mod error;
+
+mod network;
+
 mod detector;
 
 pub use agreement::{Agreement, ClassAgreement};
-pub use detector::{Detector, DetectorError};
+pub use detector::Detector;
+pub use error::DetectorError;
+pub use network::{Answered, Look, Network};
 pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::{DetectorSettings, Refusal};

@@ -18,6 +18,9 @@ pub struct DetectorSettings {
     pub providers: ProviderChoice,
     /// What the provider is told.
     pub options: ProviderOptions,
+    /// Most pictures that are computed at once; 0 counts as 1. A file that takes
+    /// one at a time, or a provider that would compute other bits, is given fewer.
+    pub batch: usize,
 }
 
 impl Default for DetectorSettings {
@@ -26,6 +29,7 @@ impl Default for DetectorSettings {
             threads: 1,
             providers: ProviderChoice::default(),
             options: ProviderOptions::default(),
+            batch: 1,
         }
     }
 }
@@ -111,6 +115,11 @@ pub(crate) fn open(
 }
 
 impl Profiled {
+    /// A session that [`open`] opened on `provider`.
+    pub(crate) fn of(session: Session, provider: Provider) -> Self {
+        Self { session, provider }
+    }
+
     /// To be called after an inference: who computed it. `None` where the
     /// runtime could not write its profile down.
     pub(crate) fn end(mut self) -> (Session, Option<Placement>) {

@@ -86,7 +86,14 @@ pub struct InferenceConfig {
     floor_fps: Option<f64>,
     /// A batch is not made larger when its oldest picture would then be older. ms.
     latency_ms: Option<f64>,
+    /// Pictures that are computed at once, at most.
+    batch: Option<u32>,
 }
+
+/// One at a time is as fast on a processor, and sooner done.
+const USUAL_BATCH: usize = 1;
+/// More than that no device gains from, and each has its room in memory.
+const LARGEST_BATCH: u32 = 32;
 
 impl InferenceConfig {
     /// With faults said, and what is wrong left out.
@@ -106,7 +113,25 @@ impl InferenceConfig {
         // Below one look a second no tracker follows anybody.
         check("floor_fps", &mut self.floor_fps, (1.0, 30.0));
         check("latency_ms", &mut self.latency_ms, (10.0, 2000.0));
+        if self
+            .batch
+            .take_if(|batch| !(1..=LARGEST_BATCH).contains(batch))
+            .is_some()
+        {
+            faults.push(ConfigFault {
+                line: None,
+                path: "inference.batch".to_owned(),
+                message: format!(
+                    "is between 1 and {LARGEST_BATCH} pictures; `edge-agent models bench` shows what they gain"
+                ),
+            });
+        }
         self
+    }
+
+    /// Pictures that are computed at once, at most.
+    pub fn batch(&self) -> usize {
+        self.batch.map_or(USUAL_BATCH, |batch| batch as usize)
     }
 
     /// The same for the scheduler.
@@ -158,23 +183,27 @@ mod tests {
         ] {
             assert!(faults.contains(part), "{faults}");
         }
-        let text = "[box]\nsite = 's'\nid = 'b'\n[inference]\nfloor_fps = 0.1\nlatency_ms = 5\n";
+        let text = "[box]\nsite = 's'\nid = 'b'\n[inference]\nfloor_fps = 0.1\nlatency_ms = 5\nbatch = 0\n";
         let faults = AgentConfig::parse(text, Path::new("box.toml")).unwrap_err();
         for part in [
             "inference.floor_fps: is between 1 and 30",
             "inference.latency_ms",
+            "inference.batch: is between 1 and 32 pictures",
         ] {
             assert!(faults.to_string().contains(part), "{faults}");
         }
     }
 
     #[test]
-    fn the_floor_and_the_latency_reach_the_scheduler() {
-        let text = "[box]\nsite = 's'\nid = 'b'\n[inference]\nfloor_fps = 4\nlatency_ms = 100\n";
-        let settings = AgentConfig::parse(text, Path::new("box.toml"))
-            .unwrap()
-            .inference
-            .settings();
+    fn the_floor_and_the_latency_reach_the_scheduler_and_the_batch_the_models() {
+        let config = |keys: &str| {
+            let text = format!("[box]\nsite = 's'\nid = 'b'\n{keys}");
+            AgentConfig::parse(&text, Path::new("box.toml")).unwrap()
+        };
+        let set = config("[inference]\nfloor_fps = 4\nlatency_ms = 100\nbatch = 4\n");
+        let settings = set.inference.settings();
         assert_eq!((settings.floor_us, settings.latency_us), (250_000, 100_000));
+        assert_eq!(set.detector.settings().batch, 4);
+        assert_eq!(config("").detector.settings().batch, 1);
     }
 }

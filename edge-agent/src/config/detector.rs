@@ -37,6 +37,9 @@ pub struct DetectorConfig {
     pub trial_min: Option<f64>,
     /// A second model that looks at some of the same pictures, for comparison only.
     pub shadow: Option<ShadowConfig>,
+    /// Pictures that are computed at once, as `[inference]` says; 0 counts as 1.
+    #[serde(skip)]
+    pub batch: usize,
 }
 
 /// `[detector.shadow]`
@@ -160,6 +163,7 @@ impl DetectorConfig {
             threads: self.threads.unwrap_or(1),
             providers: self.provider.choice().unwrap_or_default(),
             options: self.options(),
+            batch: self.batch.max(1),
         }
     }
 

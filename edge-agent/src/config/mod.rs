@@ -276,7 +276,7 @@ fn read_all(
     let uplink = part("uplink", faults)
         .and_then(|table| section::read::<UplinkConfig>(&table, "uplink", faults))
         .map(|uplink| checked_uplink(uplink, folder, faults));
-    let detector = part("detector", faults)
+    let mut detector = part("detector", faults)
         .and_then(|table| section::read::<DetectorConfig>(&table, "detector", faults))
         .unwrap_or_default()
         .checked(folder, faults);
@@ -284,6 +284,7 @@ fn read_all(
         .and_then(|table| section::read::<InferenceConfig>(&table, "inference", faults))
         .unwrap_or_default()
         .checked(faults);
+    detector.batch = inference.batch();
     let metrics =
         part("metrics", faults).and_then(|table| section::read(&table, "metrics", faults));
     let record = part("record", faults)

@@ -259,6 +259,11 @@ impl CameraState {
         looks.inference_s += took.as_secs_f64();
     }
 
+    /// A second model looked at a part of a picture, for so long.
+    pub(crate) fn count_second_look(&self, took: Duration) {
+        self.lock().looks.inference_s += took.as_secs_f64();
+    }
+
     /// What has become of the camera's jobs so far.
     pub(crate) fn set_jobs(&self, jobs: &Counters) {
         self.lock().looks.jobs.clone_from(jobs);

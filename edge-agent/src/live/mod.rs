@@ -53,6 +53,8 @@ pub(crate) use signal_routes::topics as signal_topics;
 const SCENE_QUEUE: usize = 4;
 /// Controllers' messages for a scene that is busy.
 const READINGS_QUEUE: usize = 256;
+/// Closer looks that scenes ask for and that were not yet taken on.
+const SECOND_LOOKS_QUEUE: usize = 64;
 /// How long the uplink may still send when the box stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -155,6 +157,12 @@ struct Surroundings<'a> {
     outlet: Outlet<'a>,
     record: Option<Arc<RecordStore>>,
     wake: Sender<()>,
+    /// Where a scene asks for a closer look.
+    #[expect(
+        dead_code,
+        reason = "no scene asks yet; kept open for the thread that waits on it"
+    )]
+    second_looks: Sender<inference::SecondLook>,
     stop: &'a StopFlag,
 }
 
@@ -208,26 +216,17 @@ fn watch(
         })
         .transpose()?;
     let (wake, woken) = bounded(1);
+    let (second_looks, asked) = bounded(SECOND_LOOKS_QUEUE);
     let surroundings = Surroundings {
         config,
         detector: identity,
         outlet,
         record: config.record.store(config.cameras.len()),
         wake,
+        second_looks,
         stop,
     };
-    let mut cameras = Cameras::default();
-    for (camera, state) in config.cameras.iter().zip(&states) {
-        if let Err(error) = cameras.start(camera, state, &surroundings) {
-            // The others can still watch; this one says why it does not.
-            tracing::error!(camera = %camera.id, "not started: {error:#}");
-            let reason = Words::new(
-                "Không khởi động được camera; xem nhật ký và chạy edge-agent check",
-                format!("not started: {error:#}; mend it and restart the agent"),
-            );
-            state.set_health(CameraHealth::Lost, Some(reason));
-        }
-    }
+    let cameras = Cameras::start_all(&states, &surroundings);
     if cameras.running.is_empty() {
         bail!("no camera could be started; `edge-agent check` says what to mend");
     }
@@ -253,7 +252,15 @@ fn watch(
         }
         match detector {
             Some(detector) => {
-                inference::run(detector, &cameras.feeds, &config.inference, &woken, stop);
+                let models = inference::Models {
+                    detector,
+                    second: Vec::new(),
+                };
+                let calls = inference::Calls {
+                    woken: &woken,
+                    asked: &asked,
+                };
+                inference::run(models, &cameras.feeds, &config.inference, &calls, stop);
             }
             None => wait(&woken, stop),
         }
@@ -303,6 +310,22 @@ fn keep_saying(lame: &[&Arc<CameraState>], uplink: Option<&Arc<Uplink>>, stop: &
 }
 
 impl Cameras {
+    fn start_all(states: &[Arc<CameraState>], around: &Surroundings<'_>) -> Self {
+        let mut cameras = Self::default();
+        for (camera, state) in around.config.cameras.iter().zip(states) {
+            if let Err(error) = cameras.start(camera, state, around) {
+                // The others can still watch; this one says why it does not.
+                tracing::error!(camera = %camera.id, "not started: {error:#}");
+                let reason = Words::new(
+                    "Không khởi động được camera; xem nhật ký và chạy edge-agent check",
+                    format!("not started: {error:#}; mend it and restart the agent"),
+                );
+                state.set_health(CameraHealth::Lost, Some(reason));
+            }
+        }
+        cameras
+    }
+
     fn start(
         &mut self,
         camera: &CameraConfig,

@@ -376,6 +376,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         threads: case.threads,
         providers: ProviderChoice::Listed(vec![provider]),
         options: options(case),
+        batch: 1,
     };
     let (manifest, file) = store(config)?.find(model)?;
     let plane = noise(PICTURE.0 as usize * PICTURE.1 as usize);

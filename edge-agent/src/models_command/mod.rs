@@ -10,8 +10,8 @@ mod recommend;
 
 use anyhow::Context as _;
 use edge_inference::{
-    Candidate, Detector, DetectorError, ModelStore, OnTrial, PublicKey, Runtime, SelfTest,
-    StartFault, StoreError,
+    Candidate, Detector, DetectorError, DetectorSettings, ModelStore, OnTrial, PublicKey, Runtime,
+    SelfTest, StartFault, StoreError,
 };
 
 use crate::config::{DetectorConfig, named_version};
@@ -77,12 +77,11 @@ pub(crate) fn load_named(config: &DetectorConfig, name: &str) -> anyhow::Result<
         Some(version) => store.find_version(&model, version)?,
         None => store.find(&model)?,
     };
-    Ok(Detector::load(
-        &runtime,
-        manifest,
-        &file,
-        &config.settings(),
-    )?)
+    let settings = DetectorSettings {
+        batch: 1,
+        ..config.settings()
+    };
+    Ok(Detector::load(&runtime, manifest, &file, &settings)?)
 }
 
 /// Whose fault it is that a model does not start.

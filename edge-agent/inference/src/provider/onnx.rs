@@ -4,6 +4,8 @@
 //! fewer lines than a dependency. Numbers of fields: `onnx.proto3`, IR version 8,
 //! operator set 13, which every runtime from 1.13 on reads.
 
+use super::protobuf::Message;
+
 /// Side of the picture that goes in.
 pub(super) const SIDE: usize = 16;
 /// Channels of the picture, and of what comes out.
@@ -93,38 +95,4 @@ fn picture(name: &str) -> Message {
     value.text(1, name);
     value.message(2, &kind);
     value
-}
-
-/// A protobuf message in the making.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    #[allow(clippy::cast_possible_truncation)] // seven bits at a time
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push((value as u8 & 0x7f) | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn integer(&mut self, field: u64, value: u64) {
-        self.varint(field << 3);
-        self.varint(value);
-    }
-
-    fn bytes(&mut self, field: u64, bytes: &[u8]) {
-        self.varint(field << 3 | 2);
-        self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn text(&mut self, field: u64, text: &str) {
-        self.bytes(field, text.as_bytes());
-    }
-
-    fn message(&mut self, field: u64, message: &Message) {
-        self.bytes(field, &message.0);
-    }
 }

@@ -81,6 +81,7 @@ fn run(
         threads: 1,
         providers: ProviderChoice::Listed(vec![provider]),
         options: options.clone(),
+        batch: 1,
     };
     let mut opened = session::open(runtime, &onnx::convolution(), provider, &settings)?;
     let failed = |error: ort::Error| {

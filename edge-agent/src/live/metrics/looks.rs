@@ -11,7 +11,7 @@ impl Reading {
     pub(super) fn looks(&self) -> [Family; 5] {
         let kinds = |counts: &BTreeMap<Kind, u64>| {
             let count = |kind| counts.get(kind).copied().unwrap_or_default();
-            let kinds = Kind::ALL.iter().filter(|kind| kind.is_whole());
+            let kinds = Kind::ALL.iter();
             kinds.map(|kind| (kind.as_str(), count(kind))).collect()
         };
         [
@@ -24,12 +24,12 @@ impl Reading {
             ),
             (
                 "edge_inference_jobs",
-                "Pictures that the detector looked at, by what for",
+                "Looks at pictures and parts of them, by what for",
                 self.per_camera(|camera| labelled("kind", kinds(&camera.looks().jobs.chosen))),
             ),
             (
                 "edge_inference_jobs_dropped",
-                "Pictures worth a look that a newer one overtook, by what for",
+                "Looks that were asked for and had no time, by what for",
                 self.per_camera(|camera| labelled("kind", kinds(&camera.looks().jobs.dropped))),
             ),
             (
@@ -39,7 +39,7 @@ impl Reading {
             ),
             (
                 "edge_inference_seconds",
-                "Time that the detector spent on the camera",
+                "Time that the models spent on the camera",
                 self.per_camera(|camera| vec![(Vec::new(), camera.looks().inference_s)]),
             ),
         ]

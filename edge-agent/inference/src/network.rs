@@ -1,0 +1,448 @@
+//! One model at work: pictures, or parts of pictures, in; its head's answers out.
+//!
+//! One session per network and one network per worker thread, because a
+//! session's `run` is exclusive. One thread inside by default, without spinning:
+//! a box has more cameras than cores, and a second thread made a picture of
+//! 320 × 320 cost 38 ms of processor time instead of 34 (with spinning: 70).
+//!
+//! Buffers live as long as the network: the input tensor for the largest batch,
+//! and a letterbox for each place in it.
+
+mod batches;
+mod tensors;
+
+use std::path::Path;
+
+use models::heads::{
+    self, Alphabet, Answer, Answers, Face, Head, HeadError, Label, TextLine, TextRegion,
+};
+use models::{Crop, Letterbox, Manifest, PictureError, PictureView, TensorView};
+use ort::session::Session;
+use protocol::{Detection, NormBox};
+
+use crate::digest;
+use crate::error::DetectorError;
+use crate::provider::{Placement, Provider, ProviderChoice};
+use crate::runtime::Runtime;
+use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
+
+use tensors::{Outputs, Tensor};
+
+/// A picture, or a part of one, that a network is to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    picture: PictureView<'a>,
+    crop: Crop,
+}
+
+impl<'a> Look<'a> {
+    /// At all of a picture.
+    pub fn whole(picture: impl Into<PictureView<'a>>) -> Self {
+        let picture = picture.into();
+        Self {
+            crop: Crop::whole(picture.width(), picture.height()),
+            picture,
+        }
+    }
+
+    /// At these pixels of it. A crop that does not lie in the picture is an error when it is looked at.
+    pub fn crop(picture: impl Into<PictureView<'a>>, crop: Crop) -> Self {
+        Self {
+            picture: picture.into(),
+            crop,
+        }
+    }
+
+    /// At the pixels of it that a box touches (fractions of the picture). A box
+    /// that lies outside, or is none, is an error when it is looked at.
+    pub fn part(picture: impl Into<PictureView<'a>>, bounds: &NormBox) -> Self {
+        let picture = picture.into();
+        let crop = Crop::around(bounds, picture.width(), picture.height());
+        Self::crop(picture, crop.unwrap_or(Crop::whole(0, 0)))
+    }
+}
+
+/// What a network answers, by its head; places in fractions of the whole picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answered {
+    /// Boxes with a class.
+    Detections(Answers<Detection>),
+    /// Faces with their points.
+    Faces(Answers<Face>),
+    /// Classes of what was looked at.
+    Labels(Answers<Label>),
+    /// Places where something is written.
+    TextRegions(Answers<TextRegion>),
+    /// What is written.
+    Text(TextLine),
+}
+
+impl Answered {
+    /// How many of its numbers were none, see [`Answers::broken`].
+    pub const fn broken(&self) -> usize {
+        match self {
+            Self::Detections(answers) => answers.broken,
+            Self::Faces(answers) => answers.broken,
+            Self::Labels(answers) => answers.broken,
+            Self::TextRegions(answers) => answers.broken,
+            Self::Text(line) => line.broken,
+        }
+    }
+}
+
+/// A model ready to look.
+#[derive(Debug)]
+pub struct Network {
+    reader: Reader,
+    session: Session,
+    /// The input, written anew for each look; room for the largest batch.
+    input: Tensor,
+    /// The plan for each place in a batch.
+    letterboxes: Vec<Letterbox>,
+    outputs: Outputs,
+    batch: usize,
+    batch_limit: Option<String>,
+    provider: Provider,
+    placement: Option<Placement>,
+    refusals: Vec<Refusal>,
+}
+
+/// How the network's numbers are read.
+#[derive(Debug)]
+struct Reader {
+    manifest: Manifest,
+    /// The symbols of a head that reads text.
+    alphabet: Option<Alphabet>,
+}
+
+impl Network {
+    /// Loads a model and looks once at an empty picture, so that a file that
+    /// does not fit its manifest is found out now and not at the first car.
+    #[allow(clippy::needless_pass_by_value)] // who loads a model has done with its manifest
+    pub fn load(
+        runtime: &Runtime,
+        manifest: Manifest,
+        file: &Path,
+        settings: &DetectorSettings,
+    ) -> Result<Self, DetectorError> {
+        // Read once, so that what was checked is what runs.
+        let bytes = std::fs::read(file).map_err(|source| DetectorError::Unreadable {
+            model: manifest.id.clone(),
+            file: file.to_owned(),
+            source,
+        })?;
+        let found = digest::of_bytes(&bytes);
+        if found != manifest.sha256 {
+            return Err(DetectorError::Differs {
+                model: manifest.id.clone(),
+                file: file.to_owned(),
+                expected: manifest.sha256,
+                found,
+            });
+        }
+        let mut refusals = Vec::new();
+        for provider in settings.providers.candidates() {
+            let opened = match session::open(runtime, &bytes, provider, settings) {
+                Ok(opened) => opened,
+                // The plainest of all cannot read it: then it is the file.
+                Err(message) if provider == Provider::Cpu => {
+                    return Err(DetectorError::NotLoaded {
+                        model: manifest.id.clone(),
+                        file: file.to_owned(),
+                        message,
+                    });
+                }
+                Err(reason) => {
+                    refuse(&mut refusals, &settings.providers, provider, reason);
+                    continue;
+                }
+            };
+            tensors::check_input(&manifest, &opened.session)?;
+            match Self::prove(&manifest, opened, provider) {
+                Ok(mut network) => {
+                    network.refusals = refusals;
+                    network.prove_batches(settings.batch);
+                    return Ok(network);
+                }
+                Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
+                    refuse(&mut refusals, &settings.providers, provider, message);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(DetectorError::NoProvider {
+            model: manifest.id.clone(),
+            refusals,
+        })
+    }
+
+    /// Looks once at an empty picture, and at who computed the answer.
+    fn prove(
+        manifest: &Manifest,
+        opened: Profiled,
+        provider: Provider,
+    ) -> Result<Self, DetectorError> {
+        let input = &manifest.input;
+        let letterbox = Letterbox::new(input.width, input.height, input)?;
+        let alphabet = alphabet(manifest, &opened.session)?;
+        let mut network = Self {
+            reader: Reader {
+                manifest: manifest.clone(),
+                alphabet,
+            },
+            input: Tensor::new(input, 1),
+            letterboxes: vec![letterbox],
+            outputs: Outputs::of(manifest),
+            batch: 1,
+            batch_limit: None,
+            provider,
+            placement: None,
+            refusals: Vec::new(),
+            session: opened.session,
+        };
+        for answer in network.compute(1, Reader::answered)? {
+            answer?;
+        }
+        let opened = Profiled::of(network.session, provider);
+        (network.session, network.placement) = opened.end();
+        if let Some(message) = session::fallback(provider, network.placement.as_ref()) {
+            return Err(DetectorError::Inference {
+                model: manifest.id.clone(),
+                message,
+            });
+        }
+        Ok(network)
+    }
+
+    /// Looks at each, and answers as the head does; one answer per look, in
+    /// their order. A look that fails is no reason for another to fail.
+    pub fn answer_batch(&mut self, looks: &[Look<'_>]) -> Vec<Result<Answered, DetectorError>> {
+        self.look_with(looks, Reader::answered)
+    }
+
+    /// Looks at each and lets `read` read what the network says: its own head by
+    /// another function of [`models::heads`].
+    pub fn look<T>(
+        &mut self,
+        looks: &[Look<'_>],
+        read: impl Fn(&Manifest, &Letterbox, &[TensorView<'_>]) -> Result<T, HeadError>,
+    ) -> Vec<Result<T, DetectorError>> {
+        self.look_with(looks, |reader, letterbox, outputs| {
+            read(&reader.manifest, letterbox, outputs)
+        })
+    }
+
+    /// What the model is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.reader.manifest
+    }
+
+    /// How many looks it computes at once; more are taken one batch after the
+    /// other. Every size up to this one has been shown to give the same bits.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Why it is not as many as [`DetectorSettings::batch`] asks for.
+    pub fn batch_limit(&self) -> Option<&str> {
+        self.batch_limit.as_deref()
+    }
+
+    /// What computes: the name of ONNX Runtime's execution provider.
+    pub fn provider(&self) -> &'static str {
+        self.provider.name()
+    }
+
+    /// Who computed the first picture; none where the runtime did not say.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
+    }
+
+    /// Providers that come before this one by configuration and do not work, with the reason.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Refuses a head that has no boxes.
+    pub(crate) fn expect_boxes(&self) -> Result<(), DetectorError> {
+        let head = &self.manifest().head;
+        let reads = head.answer();
+        if matches!(reads, Answer::Detections | Answer::Faces) {
+            return Ok(());
+        }
+        Err(self.reader.misfit(HeadError::Kind {
+            head: head.kind(),
+            reads,
+            asked: Answer::Detections,
+        }))
+    }
+
+    fn look_with<T>(
+        &mut self,
+        looks: &[Look<'_>],
+        read: impl Fn(&Reader, &Letterbox, &[TensorView<'_>]) -> Result<T, HeadError>,
+    ) -> Vec<Result<T, DetectorError>> {
+        let mut answers: Vec<Option<Result<T, DetectorError>>> = Vec::with_capacity(looks.len());
+        // Which look lies in which place of the batch.
+        let mut placed = Vec::with_capacity(self.batch);
+        let mut rest = looks.iter().enumerate();
+        loop {
+            placed.clear();
+            while placed.len() < self.batch
+                && let Some((number, look)) = rest.next()
+            {
+                // Those that cannot be read are no reason not to compute the others.
+                let filled = self.fill(placed.len(), look);
+                answers.push(filled.err().map(|error| Err(error.into())));
+                if answers[number].is_none() {
+                    placed.push(number);
+                }
+            }
+            if placed.is_empty() {
+                break;
+            }
+            match self.compute(placed.len(), &read) {
+                Ok(seen) => {
+                    for (number, answer) in placed.iter().zip(seen) {
+                        answers[*number] = Some(answer);
+                    }
+                }
+                // One of them may be what the network fails on; the others are not to suffer.
+                Err(_) if placed.len() > 1 => {
+                    for number in &placed {
+                        answers[*number] = Some(self.look_alone(&looks[*number], &read));
+                    }
+                }
+                Err(error) => answers[placed[0]] = Some(Err(error)),
+            }
+        }
+        let answers = answers.into_iter();
+        answers
+            .map(|answer| answer.expect("every look was computed or refused"))
+            .collect()
+    }
+
+    fn look_alone<T>(
+        &mut self,
+        look: &Look<'_>,
+        read: impl Fn(&Reader, &Letterbox, &[TensorView<'_>]) -> Result<T, HeadError>,
+    ) -> Result<T, DetectorError> {
+        self.fill(0, look)?;
+        let mut seen = self.compute(1, read)?;
+        seen.pop().expect("one answer for one picture")
+    }
+
+    /// Writes one look into its place in the input.
+    fn fill(&mut self, place: usize, look: &Look<'_>) -> Result<(), PictureError> {
+        let letterbox = &mut self.letterboxes[place];
+        if !letterbox.fits(look.picture) || letterbox.crop() != look.crop {
+            let size = (look.picture.width(), look.picture.height());
+            letterbox.aim(size, look.crop)?;
+        }
+        self.input.fill(place, letterbox, look.picture)
+    }
+
+    /// Runs the network on the first `size` places of its input, and reads what
+    /// it says of each.
+    fn compute<T>(
+        &mut self,
+        size: usize,
+        read: impl Fn(&Reader, &Letterbox, &[TensorView<'_>]) -> Result<T, HeadError>,
+    ) -> Result<Vec<Result<T, DetectorError>>, DetectorError> {
+        let Self {
+            reader,
+            session,
+            input,
+            letterboxes,
+            outputs,
+            ..
+        } = self;
+        let manifest = &reader.manifest;
+        let failed = |error: ort::Error| DetectorError::Inference {
+            model: manifest.id.clone(),
+            message: one_line(error.message()),
+        };
+        let input = input.view(&manifest.input, size).map_err(failed)?;
+        let values = session
+            .run(ort::inputs![manifest.input.tensor.as_str() => input])
+            .map_err(failed)?;
+        let given = outputs.read(&values, size).map_err(failed)?;
+        let answers = letterboxes.iter().take(size).enumerate();
+        let answers = answers.map(|(place, letterbox)| {
+            read(reader, letterbox, &given.of(place)).map_err(|source| match source {
+                // With the names that the file has, and not only those that were asked for.
+                HeadError::Missing { head, wanted, .. } => reader.misfit(HeadError::Missing {
+                    head,
+                    wanted,
+                    found: given.names(),
+                }),
+                other => reader.misfit(other),
+            })
+        });
+        Ok(answers.collect())
+    }
+}
+
+impl Reader {
+    fn misfit(&self, source: HeadError) -> DetectorError {
+        DetectorError::Output {
+            model: self.manifest.id.clone(),
+            source,
+        }
+    }
+
+    /// What the head makes of the outputs.
+    fn answered(
+        &self,
+        letterbox: &Letterbox,
+        outputs: &[TensorView<'_>],
+    ) -> Result<Answered, HeadError> {
+        let manifest = &self.manifest;
+        Ok(match (manifest.head.answer(), &self.alphabet) {
+            (Answer::Faces, _) => Answered::Faces(heads::faces(manifest, letterbox, outputs)?),
+            (Answer::Labels, _) => Answered::Labels(heads::labels(manifest, outputs)?),
+            (Answer::TextRegions, _) => {
+                Answered::TextRegions(heads::text_regions(manifest, letterbox, outputs)?)
+            }
+            (Answer::Text, Some(alphabet)) => {
+                Answered::Text(heads::text(manifest, alphabet, outputs)?)
+            }
+            // A head of text always has its alphabet; without one this is its error.
+            (Answer::Detections | Answer::Text, _) => {
+                Answered::Detections(heads::detections(manifest, letterbox, outputs)?)
+            }
+        })
+    }
+}
+
+/// The symbols of a head that reads text, from where its manifest says they are.
+fn alphabet(manifest: &Manifest, session: &Session) -> Result<Option<Alphabet>, DetectorError> {
+    let Head::Ctc(head) = &manifest.head else {
+        return Ok(None);
+    };
+    let metadata = head
+        .metadata_key()
+        .and_then(|key| session.metadata().ok()?.custom(key));
+    head.alphabet(metadata.as_deref())
+        .map(Some)
+        .map_err(|source| DetectorError::Alphabet {
+            model: manifest.id.clone(),
+            source,
+        })
+}
+
+/// Notes a provider that does not work. It is worth a warning only where it was
+/// asked for by name, or the library was made for it.
+fn refuse(
+    refusals: &mut Vec<Refusal>,
+    choice: &ProviderChoice,
+    provider: Provider,
+    reason: String,
+) {
+    let refusal = Refusal { provider, reason };
+    match choice {
+        ProviderChoice::Listed(_) => tracing::warn!("{refusal}; the next provider is tried"),
+        ProviderChoice::Auto => tracing::info!("{refusal}; the next provider is tried"),
+    }
+    refusals.push(refusal);
+}

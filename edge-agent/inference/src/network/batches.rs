@@ -1,0 +1,84 @@
+//! Which batches give the same bits as one picture alone.
+//!
+//! A runtime chooses its kernels, and with them the order in which it adds, by
+//! the *shape* of what it computes, never by the values. So it is enough to try
+//! each size once: when noise gives the same bits in a batch as alone, whatever
+//! stands beside it, then so does every picture. A size that does not is not
+//! used, because what is found in a picture must not depend on how busy the
+//! other cameras are.
+
+use super::tensors::{self, Tensor};
+use super::{DetectorError, Letterbox, Network};
+
+impl Network {
+    /// Finds the largest batch, up to `wanted`, all of whose sizes give the bits
+    /// of one picture alone; makes room for it.
+    pub(super) fn prove_batches(&mut self, wanted: usize) {
+        if wanted <= 1 {
+            return;
+        }
+        if !tensors::has_open_batch(&self.session) {
+            let reason = "the file takes one picture at a time; export it with an open batch axis";
+            self.batch_limit = Some(reason.to_owned());
+            return;
+        }
+        let input = self.manifest().input.clone();
+        self.input = Tensor::new(&input, wanted);
+        let plan: Letterbox = self.letterboxes[0].clone();
+        self.letterboxes.resize(wanted, plan);
+        let (proven, limit) = self.largest_proven(wanted);
+        if let Some(reason) = &limit {
+            tracing::warn!(
+                model = %self.manifest().id, provider = %self.provider, batch = proven,
+                "batches of {} are not used: {reason}", proven + 1
+            );
+        }
+        (self.batch, self.batch_limit) = (proven, limit);
+        self.input = Tensor::new(&input, proven);
+        self.letterboxes.truncate(proven);
+    }
+
+    fn largest_proven(&mut self, wanted: usize) -> (usize, Option<String>) {
+        let mut alone = Vec::with_capacity(wanted);
+        for picture in 0..wanted {
+            self.noise_in(0, picture);
+            match self.bits(1) {
+                Ok(bits) => alone.extend(bits),
+                Err(error) => return (1, Some(error.to_string())),
+            }
+        }
+        for size in 2..=wanted {
+            // Another picture in each place than at the last size.
+            let shown = |place: usize| (place + size) % wanted;
+            for place in 0..size {
+                self.noise_in(place, shown(place));
+            }
+            let together = match self.bits(size) {
+                Ok(together) => together,
+                Err(error) => return (size - 1, Some(error.to_string())),
+            };
+            let is_same = |place: usize| together[place] == alone[shown(place)];
+            if !(0..size).all(is_same) {
+                let reason = "the provider computes other bits in a batch than alone, and what is \
+                              found must not depend on other cameras";
+                return (size - 1, Some(reason.to_owned()));
+            }
+        }
+        (wanted, None)
+    }
+
+    fn noise_in(&mut self, place: usize, picture: usize) {
+        let seed = u32::try_from(picture).unwrap_or(u32::MAX).wrapping_add(1);
+        self.input
+            .fill_with_noise(place, &self.reader.manifest.input, seed);
+    }
+
+    /// All numbers that the head would read, place by place, as they lie in memory.
+    fn bits(&mut self, size: usize) -> Result<Vec<Vec<u32>>, DetectorError> {
+        let places = self.compute(size, |_, _, outputs| {
+            let numbers = outputs.iter().flat_map(|output| output.data);
+            Ok(numbers.map(|number| number.to_bits()).collect())
+        })?;
+        places.into_iter().collect()
+    }
+}

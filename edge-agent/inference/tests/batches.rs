@@ -1,0 +1,274 @@
+//! What is found in a picture is the same to the bit, alone or in a batch, and
+//! whatever stands beside it; on the real runtime.
+//!
+//! Needs what set-up fetches; without it these tests say so and pass.
+#![allow(clippy::unwrap_used)] // what is around the tests is test code, too
+
+#[allow(dead_code)] // other tests use more of it
+#[path = "support/onnx.rs"]
+mod onnx;
+#[allow(dead_code)] // other tests use more of it
+#[path = "support/small.rs"]
+mod small;
+#[allow(dead_code)] // the other tests use more of it
+#[path = "support/y4m.rs"]
+mod y4m;
+
+use std::process::Command;
+
+use edge_inference::{Detector, DetectorSettings, Look, ModelStore, Runtime};
+use models::{Crop, I420View, Manifest};
+use protocol::{Detection, Detections, EventTime, TimeQuality};
+
+use small::Small;
+
+/// The installed detector, changed so that it takes batches; `None` without it.
+fn detector(runtime: &Runtime, batch: usize) -> Option<Detector> {
+    let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
+    // Of those that may be here, the one without a constant of one picture inside.
+    let Ok((manifest, file)) = store.find(&"centernet-mb3-512".parse().unwrap()) else {
+        println!("skipped: centernet-mb3-512 is not installed");
+        return None;
+    };
+    let opened = onnx::with_open_batch(&std::fs::read(file).unwrap());
+    Some(load(runtime, manifest, &opened, batch).unwrap())
+}
+
+fn load(
+    runtime: &Runtime,
+    manifest: Manifest,
+    bytes: &[u8],
+    batch: usize,
+) -> Result<Detector, edge_inference::DetectorError> {
+    let settings = DetectorSettings {
+        batch,
+        ..DetectorSettings::default()
+    };
+    small::load(runtime, manifest, bytes, &settings, Detector::load)
+}
+
+/// A picture of a real clip and one of noise; both of another size.
+fn pictures() -> Option<Vec<Picture>> {
+    let clip = small::clips()?.join("vtest.mp4");
+    let raw = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(clip)
+        .args([
+            "-vf",
+            "select=not(mod(n\\,100))",
+            "-vsync",
+            "0",
+            "-frames:v",
+            "5",
+        ])
+        .args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"])
+        .output()
+        .ok()?;
+    let mut stream = y4m::Reader::new(raw.stdout.as_slice()).ok()?;
+    let mut pictures = Vec::new();
+    while let Some(view) = stream.next_picture().unwrap() {
+        pictures.push(Picture::of(&view));
+    }
+    pictures.push(Picture::noise(641, 359));
+    Some(pictures)
+}
+
+/// A picture with planes of its own.
+struct Picture {
+    size: (u32, u32),
+    planes: [Vec<u8>; 3],
+}
+
+impl Picture {
+    fn of(view: &I420View<'_>) -> Self {
+        Self {
+            size: (view.width, view.height),
+            planes: [view.y.to_vec(), view.u.to_vec(), view.v.to_vec()],
+        }
+    }
+
+    fn noise(width: u32, height: u32) -> Self {
+        let mut state = 1_u32;
+        let mut plane = |width: u32, height: u32| {
+            let bytes = (0..width * height).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_le_bytes()[3]
+            });
+            bytes.collect()
+        };
+        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+        Self {
+            size: (width, height),
+            planes: [
+                plane(width, height),
+                plane(half_width, half_height),
+                plane(half_width, half_height),
+            ],
+        }
+    }
+
+    fn view(&self) -> I420View<'_> {
+        let half = self.size.0.div_ceil(2) as usize;
+        I420View {
+            width: self.size.0,
+            height: self.size.1,
+            y: &self.planes[0],
+            y_stride: self.size.0 as usize,
+            u: &self.planes[1],
+            u_stride: half,
+            v: &self.planes[2],
+            v_stride: half,
+            matrix: models::ColourMatrix::Bt601,
+            range: models::ColourRange::Limited,
+        }
+    }
+}
+
+/// As scenes are told of them, to the last digit.
+fn told(items: Vec<Detection>) -> String {
+    let detections = Detections {
+        frame: 0,
+        time: EventTime::EPOCH,
+        time_quality: TimeQuality::Media,
+        aspect: 1.0,
+        believed_from: 0.3,
+        camera_motion: None,
+        items,
+    };
+    serde_json::to_string(&detections.canonical()).unwrap()
+}
+
+#[test]
+fn detections_do_not_depend_on_the_batch_its_order_or_the_pictures_beside() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let Some(pictures) = pictures() else {
+        println!("skipped: no clip, or no ffmpeg");
+        return;
+    };
+    let Some(mut alone) = detector(&runtime, 1) else {
+        return;
+    };
+    let views: Vec<_> = pictures.iter().map(Picture::view).collect();
+    // Whole pictures and a part of each: 12 looks, some of them like no other.
+    let looks: Vec<Look<'_>> = views
+        .iter()
+        .flat_map(|view| {
+            let part = Crop {
+                x: view.width / 3,
+                y: view.height / 4,
+                width: view.width / 2,
+                height: view.height / 2,
+            };
+            [Look::whole(view), Look::crop(view, part)]
+        })
+        .collect();
+    let expected: Vec<Vec<Detection>> = looks
+        .iter()
+        .map(|look| alone.detect_batch(&[*look]).remove(0).unwrap().found)
+        .collect();
+    assert!(expected.iter().filter(|found| !found.is_empty()).count() >= 5);
+    for batch in [1, 2, 3] {
+        let mut detector = detector(&runtime, batch).unwrap();
+        assert_eq!(
+            detector.network().batch(),
+            batch,
+            "{:?}",
+            detector.network().batch_limit()
+        );
+        for step in [5, 7] {
+            // Each step is another order, with other neighbours.
+            let order: Vec<usize> = (0..looks.len())
+                .map(|n| (n * step + batch) % looks.len())
+                .collect();
+            let shuffled: Vec<_> = order.iter().map(|n| looks[*n]).collect();
+            let seen = detector.detect_batch(&shuffled);
+            for (number, seen) in order.iter().zip(seen) {
+                let seen = seen.unwrap().found;
+                // Not only what is published: every bit.
+                assert_eq!(
+                    seen, expected[*number],
+                    "batch {batch}, step {step}, look {number}"
+                );
+                assert_eq!(told(seen), told(expected[*number].clone()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_is_broken_or_that_the_network_fails_on_spoils_no_other() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let network = Small {
+        batch: -1,
+        fails_when_bright: true,
+        ..Small::default()
+    };
+    let mut detector = load(&runtime, network.manifest(), &network.file(), 4).unwrap();
+    assert_eq!(detector.network().batch(), 4);
+    let planes: Vec<Vec<u8>> = [100_u8, 255, 120]
+        .iter()
+        .map(|grey| vec![*grey; 64 * 64])
+        .collect();
+    let [dark, bright, grey] = [0, 1, 2].map(|n| small::grey(64, 64, &planes[n]));
+    let broken = small::grey(64, 64, &planes[0][1..]);
+    let looks = [dark, bright, broken, grey, dark].map(|view| Look::whole(&view));
+    let seen = detector.detect_batch(&looks);
+    let scores: Vec<Result<f64, String>> = seen
+        .into_iter()
+        .map(|seen| {
+            seen.map(|seen| seen.found[0].score)
+                .map_err(|error| error.to_string())
+        })
+        .collect();
+    let [Ok(first), Err(failed), Err(broken), Ok(other), Ok(last)] = &scores[..] else {
+        panic!("{scores:?}")
+    };
+    assert!(failed.contains("inference failed"), "{failed}");
+    assert!(broken.contains("plane y"), "{broken}");
+    assert_eq!(first, last);
+    assert!(other > first);
+    let alone = detector.detect(&grey).unwrap()[0].score;
+    assert_eq!(*other, alone);
+}
+
+#[test]
+fn a_batch_that_would_change_what_is_found_is_not_used() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let batch_of = |small: Small| {
+        let detector = load(&runtime, small.manifest(), &small.file(), 4).unwrap();
+        let network = detector.network();
+        (
+            network.batch(),
+            network.batch_limit().unwrap_or_default().to_owned(),
+        )
+    };
+    let open = Small {
+        batch: -1,
+        ..Small::default()
+    };
+    assert_eq!(batch_of(open), (4, String::new()));
+    // Its scores rise by a hair with the size of the batch.
+    let (batch, reason) = batch_of(Small {
+        knows_its_batch: true,
+        ..open
+    });
+    assert!(batch == 1 && reason.contains("other bits"), "{reason}");
+    let (batch, reason) = batch_of(Small { batch: 1, ..open });
+    assert!(
+        batch == 1 && reason.contains("one picture at a time"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_network_with_an_open_batch_says_so_wherever_its_shape_stands() {
+    let opened = onnx::with_open_batch(&Small::default().file());
+    // The input and three outputs.
+    assert_eq!(opened.windows(5).filter(|word| word == b"batch").count(), 4);
+}

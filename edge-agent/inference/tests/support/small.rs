@@ -1,0 +1,193 @@
+//! A network of a few nodes that finds three things in every picture: its
+//! score for each is the mean of a colour.
+
+use std::path::{Path, PathBuf};
+
+use edge_inference::{DetectorError, DetectorSettings, Runtime};
+use models::{ColourMatrix, ColourRange, I420View, Manifest};
+use sha2::Digest as _;
+
+use crate::onnx::{Attribute, Element, Network};
+
+/// How the network is, and what is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Small {
+    /// Its input's first dimension; -1: open.
+    pub(crate) batch: i64,
+    pub(crate) input: Element,
+    pub(crate) labels: Element,
+    /// Its scores rise with the size of the batch.
+    pub(crate) knows_its_batch: bool,
+    /// It ends with an error when the picture is nearly white.
+    pub(crate) fails_when_bright: bool,
+    /// Scores of pictures darker than the middle are NaN.
+    pub(crate) is_blind_in_the_dark: bool,
+    /// How many things it says it finds.
+    pub(crate) queries: i64,
+}
+
+impl Default for Small {
+    fn default() -> Self {
+        Self {
+            batch: 1,
+            input: Element::F32,
+            labels: Element::I64,
+            knows_its_batch: false,
+            fails_when_bright: false,
+            is_blind_in_the_dark: false,
+            queries: 3,
+        }
+    }
+}
+
+const SIDE: i64 = 32;
+
+impl Small {
+    /// The ONNX file.
+    pub(crate) fn file(&self) -> Vec<u8> {
+        let batch = self.batch;
+        let mut network = Network::default();
+        network.input("x", self.input, &[batch, 3, SIDE, SIDE]);
+        network.output("labels", self.labels, &[batch, 3]);
+        network.output("boxes", Element::F32, &[batch, 3, 4]);
+        network.output("scores", Element::F32, &[batch, 3]);
+        network.node("Cast", &["x"], "pixels", &[Attribute::Integer("to", 1)]);
+        let axes = Attribute::Integers("axes", vec![2, 3]);
+        let flat = Attribute::Integer("keepdims", 0);
+        network.node("ReduceMean", &["pixels"], "means", &[axes, flat]);
+        network.floats("white", &[1], &[256.0]);
+        network.node("Div", &["means", "white"], "shares", &[]);
+        let mut scores = "shares";
+        if self.is_blind_in_the_dark {
+            // The square root of what is below nothing.
+            network.floats("half", &[1], &[0.5]);
+            network.node("Sub", &[scores, "half"], "over", &[]);
+            network.node("Sqrt", &["over"], "rooted", &[]);
+            scores = "rooted";
+        }
+        if self.fails_when_bright {
+            // A place beyond the end of a list of one.
+            network.floats("list", &[1], &[0.0]);
+            network.floats("bright", &[1], &[240.0]);
+            network.node("Div", &["means", "bright"], "brightness", &[]);
+            network.node("Floor", &["brightness"], "floored", &[]);
+            network.node(
+                "Cast",
+                &["floored"],
+                "place",
+                &[Attribute::Integer("to", 7)],
+            );
+            network.node(
+                "Gather",
+                &["list", "place"],
+                "nothing",
+                &[Attribute::Integer("axis", 0)],
+            );
+            network.node("Add", &[scores, "nothing"], "certain", &[]);
+            scores = "certain";
+        }
+        if self.knows_its_batch {
+            network.node("Shape", &["means"], "shape", &[]);
+            network.integers("first", &[1], &[0]);
+            network.node(
+                "Gather",
+                &["shape", "first"],
+                "count",
+                &[Attribute::Integer("axis", 0)],
+            );
+            network.node("Cast", &["count"], "size", &[Attribute::Integer("to", 1)]);
+            network.floats("hair", &[1], &[1e-6]);
+            network.node("Mul", &["size", "hair"], "rise", &[]);
+            network.node("Add", &[scores, "rise"], "risen", &[]);
+            scores = "risen";
+        }
+        network.node("Identity", &[scores], "scores", &[]);
+        // Zero for every answer, to give constants the shape of the batch.
+        network.floats("zero", &[1], &[0.0]);
+        network.node("Mul", &["means", "zero"], "zeros", &[]);
+        network.floats("numbers", &[1, 3], &[0.0, 1.0, 2.0]);
+        network.node("Add", &["zeros", "numbers"], "named", &[]);
+        let to = Attribute::Integer("to", self.labels as i64);
+        network.node("Cast", &["named"], "labels", &[to]);
+        network.integers("last", &[1], &[2]);
+        network.node("Unsqueeze", &["zeros", "last"], "columns", &[]);
+        let boxes = [
+            0.0, 0.0, 8.0, 8.0, 8.0, 8.0, 16.0, 16.0, 16.0, 16.0, 32.0, 32.0,
+        ];
+        network.floats("edges", &[1, 3, 4], &boxes);
+        network.node("Add", &["columns", "edges"], "boxes", &[]);
+        network.file()
+    }
+
+    /// What is said of it; the hash is set by [`load`].
+    pub(crate) fn manifest(&self) -> Manifest {
+        let element = match self.input {
+            Element::U8 => "u8",
+            _ => "f32",
+        };
+        let text = format!(
+            "id = 'small'\ntitle = 'Small'\ntask = 'detection'\nrank = 1\nfile = 'small.onnx'\n\
+             sha256 = '{}'\nlicence = 'MIT'\norigin = 'a test'\nobtain = 'a test'\n\
+             [input]\ntensor = 'x'\nwidth = {SIDE}\nheight = {SIDE}\nelement = '{element}'\nlayout = 'nchw'\n\
+             colour = 'rgb'\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nfit = 'stretch'\npad = [0.0, 0.0, 0.0]\n\
+             [head]\nkind = 'rtdetr_exported'\nlabels = 'labels'\nboxes = 'boxes'\nscores = 'scores'\nqueries = {}\n\
+             [classes]\ncount = 3\nperson = [0]\ncar = [1]\nbus = [2]\n\
+             [thresholds]\nlow = 0.1\nhigh = 0.3\nnms = 1.0\n",
+            "0".repeat(64),
+            self.queries
+        );
+        Manifest::parse(&text).unwrap()
+    }
+}
+
+/// Loads bytes as the file of a manifest.
+pub(crate) fn load<T>(
+    runtime: &Runtime,
+    mut manifest: Manifest,
+    bytes: &[u8],
+    settings: &DetectorSettings,
+    with: impl Fn(&Runtime, Manifest, &Path, &DetectorSettings) -> Result<T, DetectorError>,
+) -> Result<T, DetectorError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(&manifest.file);
+    std::fs::write(&file, bytes).unwrap();
+    manifest.sha256 = protocol::Digest(sha2::Sha256::digest(bytes).into());
+    with(runtime, manifest, &file, settings)
+}
+
+/// The runtime, where set-up has fetched it.
+pub(crate) fn runtime() -> Option<Runtime> {
+    Runtime::load(None)
+        .inspect_err(|error| println!("skipped: {error}"))
+        .ok()
+}
+
+/// Where set-up puts clips.
+pub(crate) fn clips() -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local/clips");
+    let named = std::env::var_os("NGATU_CLIPS").map(PathBuf::from);
+    named
+        .into_iter()
+        .chain([here])
+        .find(|folder| folder.is_dir())
+}
+
+/// A grey picture.
+pub(crate) fn grey(width: u32, height: u32, plane: &[u8]) -> I420View<'_> {
+    let half = width.div_ceil(2) as usize;
+    I420View {
+        width,
+        height,
+        y: plane,
+        y_stride: width as usize,
+        u: &CHROMA,
+        u_stride: half,
+        v: &CHROMA,
+        v_stride: half,
+        matrix: ColourMatrix::Bt601,
+        range: ColourRange::Full,
+    }
+}
+
+/// Of pictures up to 64 × 64.
+static CHROMA: [u8; 32 * 32] = [128; 32 * 32];

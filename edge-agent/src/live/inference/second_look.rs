@@ -1,0 +1,50 @@
+//! A closer look at something that was found, with a model of its own: a plate, a helmet.
+
+use edge_core::Input;
+use edge_inference::{Answered, DetectorError, Look, Network};
+use edge_video::Frame;
+use models::I420View;
+use protocol::{CameraId, NormBox};
+
+use crate::perception;
+
+/// What becomes of an answer: what the scene is to learn of it, in order.
+pub(crate) type Learn = Box<dyn FnOnce(Result<Answered, DetectorError>) -> Vec<Input> + Send>;
+
+/// A look that a scene asks for.
+///
+/// It may never come: one that waited for too long
+/// ([`second_look_us`](edge_scheduler::Settings::second_look_us)), or that came
+/// on top of too many, is dropped unanswered, and `learn` with it. It is counted
+/// as `second_look` in `edge_inference_jobs_dropped_total`.
+pub(crate) struct SecondLook {
+    /// Whose scene asks, and is told.
+    pub(crate) camera: CameraId,
+    /// With which of the models, see [`Models`](super::Models); 1 is the first that is not the detector.
+    pub(crate) model: usize,
+    /// At which picture.
+    pub(crate) frame: Frame,
+    /// At which part of it, in fractions.
+    pub(crate) part: NormBox,
+    /// What the scene is to learn of the answer; runs on the thread that looks, so it is quick.
+    pub(crate) learn: Learn,
+}
+
+/// Looks at all of them in batches as large as `network` takes.
+///
+/// A part that lies outside its picture is answered with an error.
+pub(super) fn answers(
+    network: &mut Network,
+    asked: &[(usize, SecondLook)],
+) -> Vec<Result<Answered, DetectorError>> {
+    let views: Vec<I420View<'_>> = asked
+        .iter()
+        .map(|(_, asked)| perception::view(&asked.frame))
+        .collect();
+    let looks: Vec<Look<'_>> = views
+        .iter()
+        .zip(asked)
+        .map(|(view, (_, asked))| Look::part(view, &asked.part))
+        .collect();
+    network.answer_batch(&looks)
+}
