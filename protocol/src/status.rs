@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::event::{Place, Words};
 use crate::id::{BoxId, CameraId, ModelId, RuleId, SiteId};
@@ -138,4 +139,24 @@ pub struct BoxStatus {
     /// Something the operator of the box must mend, for example a full disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Words>,
+    /// Where its outbox stands; the centre answers with a receipt of what it has of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<OutboxPosition>,
+}
+
+/// Which agent speaks for a box, and what it has and was receipted.
+///
+/// A centre that was restored from a backup knows less than it once receipted.
+/// It need not know that: it answers every position with what it has, and the
+/// box sees that this is less and sends again what it still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxPosition {
+    /// Which outbox.
+    pub id: Uuid,
+    /// Which start of the agent: two that come in turns are two agents.
+    pub run: Uuid,
+    /// Lowest sequence that the box still holds, receipted or not.
+    pub floor: u64,
+    /// Everything up to here was receipted; 0 for nothing.
+    pub receipted: u64,
 }

@@ -152,6 +152,26 @@ pub(super) struct BoxStatusSchema {
     /// Something the operator of the box must mend.
     #[schema(nullable = false)]
     trouble: Option<WordsView>,
+    /// Where its outbox stands.
+    #[schema(nullable = false)]
+    outbox: Option<OutboxPositionSchema>,
+}
+
+/// Which agent speaks for a box (`protocol::status::OutboxPosition`).
+#[derive(ToSchema)]
+#[schema(as = OutboxPosition)]
+#[allow(dead_code)] // described, never made
+pub(super) struct OutboxPositionSchema {
+    /// Which outbox.
+    #[schema(format = Uuid)]
+    id: String,
+    /// Which start of the agent.
+    #[schema(format = Uuid)]
+    run: String,
+    /// Lowest sequence that the box still holds.
+    floor: u64,
+    /// Everything up to here was receipted.
+    receipted: u64,
 }
 
 #[cfg(test)]
@@ -160,10 +180,13 @@ mod tests {
 
     use protocol::event::{Place, Words};
     use protocol::id::ModelId;
-    use protocol::status::{BoxStatus, CameraHealth, CameraStatus, RecordingStatus, RuleCoverage};
+    use protocol::status::{
+        BoxStatus, CameraHealth, CameraStatus, OutboxPosition, RecordingStatus, RuleCoverage,
+    };
     use protocol::{BoxId, CameraId, EventTime, RuleId, SiteId, TimeQuality};
     use serde_json::Value;
     use utoipa::PartialSchema;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -222,6 +245,12 @@ mod tests {
             at: EventTime::from_micros(0),
             outbox_waiting: 0,
             trouble: Some(Words::new("a", "b")),
+            outbox: Some(OutboxPosition {
+                id: Uuid::nil(),
+                run: Uuid::nil(),
+                floor: 1,
+                receipted: 0,
+            }),
         };
         for (written, described) in [
             (

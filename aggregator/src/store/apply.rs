@@ -67,10 +67,17 @@ pub(super) fn letter(
             evidence(tx, (letter, camera), manifest, numbers)?
         }
     };
-    let progress = letter
-        .delivery
-        .map(|delivery| progress::note(tx, (&letter.site, &letter.box_id), &delivery, now))
-        .transpose()?;
+    let whose = (&letter.site, &letter.box_id);
+    let progress = match (&letter.content, &letter.delivery) {
+        // A box that is here is told what is here of its outbox: after a restored
+        // backup that is less than it was receipted.
+        (Content::Box(status), _) => match &status.outbox {
+            Some(position) if status.online => Some(progress::known(tx, whose, position)?),
+            _ => None,
+        },
+        (_, Some(delivery)) => Some(progress::note(tx, whose, delivery, now)?),
+        (_, None) => None,
+    };
     let outcome = if is_new {
         Outcome::Taken
     } else {

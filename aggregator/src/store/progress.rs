@@ -6,17 +6,47 @@
 //! until the gap before it is filled.
 
 use protocol::envelope::Delivery;
+use protocol::status::OutboxPosition;
 use protocol::{BoxId, SiteId};
 use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
 
 /// What a delivery did to its outbox's progress.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Progress {
+    /// Which outbox.
+    pub(super) outbox: Uuid,
     /// Everything up to here is committed.
     pub(super) through: u64,
     /// How many sequences the box will never send because somebody receipted
     /// them that was not this database: an earlier disk, a restored backup.
     pub(super) beyond_recovery: u64,
+}
+
+/// What is here of an outbox that its box tells the position of: nothing beyond
+/// what the box can still send, when this database has never heard of it.
+pub(super) fn known(
+    tx: &Transaction<'_>,
+    (site, box_id): (&SiteId, &BoxId),
+    position: &OutboxPosition,
+) -> rusqlite::Result<Progress> {
+    let outbox = position.id.as_bytes().as_slice();
+    let known = through(tx, (site.as_str(), box_id.as_str(), outbox))?;
+    let through = known.unwrap_or_else(|| signed(position.floor.saturating_sub(1)));
+    Ok(Progress {
+        outbox: position.id,
+        through: through.cast_unsigned(),
+        beyond_recovery: 0,
+    })
+}
+
+fn through(
+    tx: &Transaction<'_>,
+    (site, box_id, outbox): (&str, &str, &[u8]),
+) -> rusqlite::Result<Option<i64>> {
+    tx.prepare_cached("SELECT through FROM outboxes WHERE site = ?1 AND box = ?2 AND outbox = ?3")?
+        .query_row(params![site, box_id, outbox], |row| row.get(0))
+        .optional()
 }
 
 /// Notes that `delivery` is committed (with this transaction).
@@ -28,12 +58,7 @@ pub(super) fn note(
 ) -> rusqlite::Result<Progress> {
     let outbox = delivery.outbox.as_bytes().as_slice();
     let (site, box_id) = (site.as_str(), box_id.as_str());
-    let known: Option<i64> = tx
-        .prepare_cached(
-            "SELECT through FROM outboxes WHERE site = ?1 AND box = ?2 AND outbox = ?3",
-        )?
-        .query_row(params![site, box_id, outbox], |row| row.get(0))
-        .optional()?;
+    let known = through(tx, (site, box_id, outbox))?;
     let below_floor = signed(delivery.sequencefloor.saturating_sub(1));
     let before = known.unwrap_or(below_floor);
     let lost = match known {
@@ -68,6 +93,7 @@ pub(super) fn note(
         .execute(params![site, box_id, outbox, through, now])?;
     }
     Ok(Progress {
+        outbox: delivery.outbox,
         through: through.cast_unsigned(),
         beyond_recovery: lost.cast_unsigned(),
     })

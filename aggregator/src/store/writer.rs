@@ -373,19 +373,16 @@ impl Batch {
         match job {
             Job::Letter(letter, done) => {
                 let applied = apply::letter(tx, letter, numbers, &settings)?;
-                let key = (&letter.site, &letter.box_id, letter.delivery);
-                self.note(&applied, Some(key), done.is_some());
+                let whose = (&letter.site, &letter.box_id);
+                self.note(&applied, Some(whose), done.is_some());
                 self.outcomes
                     .push((letter.content.name(), applied.outcome, letter.received));
             }
             Job::Dead(letter, done) => {
                 let applied = apply::dead(tx, letter, &settings)?;
-                let key = letter
-                    .owner
-                    .as_ref()
-                    .map(|(site, box_id)| (site, box_id, letter.delivery));
+                let whose = letter.owner.as_ref().map(|(site, box_id)| (site, box_id));
                 self.dropped += applied.dropped;
-                self.note(&applied, key, done.is_some());
+                self.note(&applied, whose, done.is_some());
                 self.outcomes
                     .push(("unknown", applied.outcome, letter.received));
             }
@@ -415,19 +412,14 @@ impl Batch {
         Ok(None)
     }
 
-    fn note(
-        &mut self,
-        applied: &Applied,
-        key: Option<(&SiteId, &BoxId, Option<protocol::envelope::Delivery>)>,
-        is_awaited: bool,
-    ) {
+    fn note(&mut self, applied: &Applied, whose: Option<(&SiteId, &BoxId)>, is_awaited: bool) {
         // Messages are counted by their place, so that the receipt can go with
         // the last one of its outbox.
         let place = self.outcomes.len();
-        if let (Some(progress), Some((site, box_id, Some(delivery)))) = (&applied.progress, key) {
+        if let (Some(progress), Some((site, box_id))) = (&applied.progress, whose) {
             self.beyond_recovery += progress.beyond_recovery;
             if is_awaited {
-                let key = (site.clone(), box_id.clone(), delivery.outbox);
+                let key = (site.clone(), box_id.clone(), progress.outbox);
                 self.through.insert(key, (progress.through, place));
             }
         }

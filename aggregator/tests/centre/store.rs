@@ -14,6 +14,7 @@ use protocol::evidence::{EvidenceItem, EvidenceRole};
 use protocol::{Digest, Event, EventTime, EvidenceManifest, Phase};
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use uuid::Uuid;
 
 use crate::support::{DEADLINE, Speaker, a_box, eventually, noon};
 
@@ -168,6 +169,40 @@ fn a_box_that_was_receipted_elsewhere_is_not_asked_for_what_it_has_not() {
     assert_eq!(at(43, 41), 41, "42 is on its way");
     assert_eq!(at(51, 50), 49, "42 and 44 to 49 will never come, 50 will");
     assert_eq!(at(50, 50), 51);
+}
+
+/// A box says where it stands whenever it connects, and the broker keeps it.
+#[test]
+fn a_box_that_tells_its_position_is_told_what_is_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(folder.path(), StoreSettings::default());
+    let speaker = a_box("b1", 1);
+    for sequence in 1..=3 {
+        bench.take(&speaker, &speaker.letter(sequence, sequence));
+    }
+    let mut told = |outbox: Uuid, online: bool, floor: u64| {
+        let mut status: serde_json::Value =
+            serde_json::from_slice(&speaker.status(online)).unwrap();
+        status["data"]["outbox"] = serde_json::json!({
+            "id": outbox, "run": Uuid::from_u128(1), "floor": floor, "receipted": 90,
+        });
+        let judged = judge(
+            &speaker.state_topic(),
+            &status.to_string().into_bytes().into(),
+            clock::now(),
+            Limits::default(),
+        );
+        let receipt = bench.take_judged(judged).receipt;
+        receipt.map(|(_, _, receipt)| (receipt.outbox, receipt.through))
+    };
+    let (known, unknown) = (speaker.outbox, Uuid::from_u128(77));
+    assert_eq!(told(known, true, 1), Some((known, 3)));
+    assert_eq!(
+        told(unknown, true, 41),
+        Some((unknown, 40)),
+        "all it can still send"
+    );
+    assert_eq!(told(known, false, 1), None, "nobody is there to be told");
 }
 
 #[test]

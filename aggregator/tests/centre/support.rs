@@ -412,6 +412,7 @@ impl Speaker {
             at: clock::now(),
             outbox_waiting: 0,
             trouble: None,
+            outbox: None,
         };
         let mut envelope = self.envelope("status", protocol::envelope::BOX_STATUS_TYPE, status);
         envelope.source = format!("/{}/{}", self.site, self.box_id);

@@ -75,9 +75,13 @@ pub struct StoreConfig {
     /// Room that evidence may take before the oldest is given up. MiB.
     #[serde(default = "default_budget_mib")]
     pub budget_mib: u64,
-    /// How long uploaded evidence stays on the box. Hours.
-    #[serde(default = "default_keep_evidence_h")]
+    /// How long uploaded evidence stays on the box, for a centre that is restored
+    /// from a backup. Hours.
+    #[serde(default = "default_keep_h")]
     pub keep_evidence_h: u32,
+    /// The same for messages that the centre has receipted. Hours.
+    #[serde(default = "default_keep_h")]
+    pub keep_receipted_h: u32,
     /// The key that signs cases, PKCS#8 PEM; left out, one is made on the first
     /// start and kept in `keys/` of `dir`.
     pub signing_key_file: Option<PathBuf>,
@@ -89,8 +93,8 @@ fn default_store_dir() -> PathBuf {
 fn default_budget_mib() -> u64 {
     4096
 }
-fn default_keep_evidence_h() -> u32 {
-    24
+fn default_keep_h() -> u32 {
+    48
 }
 
 impl Default for StoreConfig {
@@ -98,7 +102,8 @@ impl Default for StoreConfig {
         Self {
             dir: default_store_dir(),
             budget_mib: default_budget_mib(),
-            keep_evidence_h: default_keep_evidence_h(),
+            keep_evidence_h: default_keep_h(),
+            keep_receipted_h: default_keep_h(),
             signing_key_file: None,
         }
     }
@@ -110,6 +115,7 @@ impl StoreConfig {
         edge_uplink::DiskBudget {
             max_bytes: self.budget_mib.saturating_mul(1024 * 1024),
             keep_uploaded: Duration::from_secs(u64::from(self.keep_evidence_h) * 3600),
+            keep_receipted: Duration::from_secs(u64::from(self.keep_receipted_h) * 3600),
             ..edge_uplink::DiskBudget::default()
         }
     }

@@ -215,6 +215,21 @@ impl Collector for Reading {
             detector::shadow(&mut encoder, shadow)?;
         }
         delivery(&mut encoder, &sources.outbox.status())?;
+        let sacrificed = sources.outbox.sacrificed();
+        let classes: Vec<Sample> = ["clip", "other", "still", "case"]
+            .into_iter()
+            .map(|class| {
+                let files = sacrificed.get(class).copied().unwrap_or(0);
+                (vec![("class", class.to_owned())], files as f64)
+            })
+            .collect();
+        write(
+            &mut encoder,
+            "edge_evidence_sacrificed",
+            "Evidence files given up for room before they were uploaded, by class",
+            &classes,
+            ConstCounter::new,
+        )?;
         match &sources.uplink {
             Some(uplink) => connection(&mut encoder, &uplink.status()),
             None => Ok(()),
@@ -233,6 +248,11 @@ fn delivery(encoder: &mut DescriptorEncoder<'_>, outbox: &OutboxStatus) -> std::
             "edge_outbox_waiting",
             "Messages that the centre has not receipted",
             outbox.waiting,
+        ),
+        (
+            "edge_outbox_kept",
+            "Messages that the centre has, kept for one that is restored from a backup",
+            outbox.kept,
         ),
         (
             "edge_outbox_in_memory",
@@ -269,14 +289,14 @@ fn delivery(encoder: &mut DescriptorEncoder<'_>, outbox: &OutboxStatus) -> std::
             outbox.events_lost,
         ),
         (
-            "edge_evidence_sacrificed",
-            "Evidence files given up for room before they were uploaded",
-            outbox.evidence_sacrificed,
-        ),
-        (
             "edge_messages_receipted",
             "Messages that the centre has receipted",
             outbox.receipted,
+        ),
+        (
+            "edge_centre_went_back",
+            "Times that the centre had lost what it had receipted",
+            outbox.went_back,
         ),
         (
             "edge_messages_set_aside",

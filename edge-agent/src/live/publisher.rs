@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
-use protocol::status::CameraStatus;
+use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{Event, EventTime, EvidenceItem};
 
 use super::CameraState;
@@ -83,8 +83,16 @@ impl Publisher {
     }
 
     /// Says how the camera is.
-    pub(super) fn status(&self, status: CameraStatus) {
+    pub(super) fn status(&self, mut status: CameraStatus) {
         if let Some(uplink) = &self.uplink {
+            // What it sees is lost as evidence: it watches, and not well.
+            let whose = (&status.site, &status.box_id, &status.camera);
+            if status.health == CameraHealth::Watching
+                && let Some(words) = self.outbox.evidence_given_up(whose)
+            {
+                status.health = CameraHealth::Degraded;
+                status.reason = Some(words);
+            }
             uplink.publish_camera_status(status);
         }
     }

@@ -4,9 +4,12 @@
 //!
 //! 1. telemetry: it is never stored at all;
 //! 2. copies of evidence that the centre already has, oldest first;
-//! 3. evidence that the centre refused for good, oldest first;
-//! 4. evidence not yet uploaded, oldest first;
-//! 5. events and evidence manifests: **never**. On a disk that is full in
+//! 3. copies of messages that the centre already has, oldest first;
+//! 4. evidence that the centre refused for good, oldest first;
+//! 5. evidence not yet uploaded: clips, oldest first; then whatever is neither a
+//!    clip nor a still; then stills; signed cases last, because without its
+//!    signed manifest a case's stills prove nothing, and it is small;
+//! 6. events and evidence manifests: **never**. On a disk that is full in
 //!    spite of all that, they wait in memory and are written when they can be.
 
 use std::time::Duration;
@@ -18,16 +21,20 @@ pub struct DiskBudget {
     pub max_bytes: u64,
     /// How long a file is kept here after the centre has it.
     pub keep_uploaded: Duration,
+    /// How long a message is kept here after the centre's receipt, for a centre
+    /// that is restored from a backup.
+    pub keep_receipted: Duration,
     /// Events held in memory while the disk takes none; beyond that new ones are lost, counted.
     pub max_in_memory: usize,
 }
 
 impl DiskBudget {
-    /// Copies are kept for a day, and 10,000 events in memory (some 40 MB).
+    /// Copies are kept for two days, and 10,000 events in memory (some 40 MB).
     pub const fn new(max_bytes: u64) -> Self {
         Self {
             max_bytes,
-            keep_uploaded: Duration::from_hours(24),
+            keep_uploaded: Duration::from_hours(48),
+            keep_receipted: Duration::from_hours(48),
             max_in_memory: 10_000,
         }
     }

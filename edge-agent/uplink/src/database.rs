@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::outbox::OutboxError;
-use crate::{clock, ledger};
+use crate::{clock, kept, ledger};
 
 const FILE: &str = "outbox.db";
 const REBUILDING: &str = "outbox.db.rebuilding";
@@ -28,9 +28,9 @@ const BUSY_MS: i64 = 2000;
 /// Pages in the log before it is moved into the file: 1 MB instead of the
 /// usual 4, because on a full disk the log competes with what it protects.
 const LOG_PAGES: i64 = 256;
-/// `user_version` of the schema below and in [`ledger`]. Version 1 was without
-/// the latter, version 2 without cases.
-const SCHEMA_VERSION: i64 = 3;
+/// `user_version` of the schema below and in [`ledger`] and [`kept`]. Version 1
+/// was without both, version 2 without cases, version 3 deleted what was receipted.
+const SCHEMA_VERSION: i64 = 4;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
 // gone. `sequence` has no gaps because nothing but `insert` adds rows and a
@@ -56,6 +56,17 @@ const SCHEMA: &str = "
 /// Whether `dir` holds an outbox, also one whose replacement was interrupted.
 pub(crate) fn is_in(dir: &Path) -> bool {
     dir.join(FILE).exists() || dir.join(REBUILT).exists()
+}
+
+/// Where the sequences of an outbox stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The lowest still held, receipted or not; one above the last when none is.
+    pub(crate) held: u64,
+    /// The lowest without a receipt; one above the last when there is none.
+    pub(crate) floor: u64,
+    /// The last one ever given; 0 when none was.
+    pub(crate) last: u64,
 }
 
 /// An open, sound outbox file.
@@ -126,17 +137,21 @@ impl Database {
                 transaction.execute_batch(SCHEMA)?;
                 transaction.execute_batch(ledger::SCHEMA)?;
                 transaction.execute_batch(ledger::CASE_SCHEMA)?;
+                transaction.execute_batch(kept::SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
                 return Ok(Self { connection, id });
             }
-            1 | 2 => {
+            1..SCHEMA_VERSION => {
                 let transaction = connection.transaction()?;
                 if version == 1 {
                     transaction.execute_batch(ledger::SCHEMA)?;
                 }
-                transaction.execute_batch(ledger::CASE_SCHEMA)?;
+                if version < 3 {
+                    transaction.execute_batch(ledger::CASE_SCHEMA)?;
+                }
+                transaction.execute_batch(kept::SCHEMA)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }
@@ -198,9 +213,8 @@ impl Database {
             .is_ok_and(|is_busy| is_busy == 0)
     }
 
-    /// The lowest sequence still held (one above the last when none is), and
-    /// the last one ever given (0 when none was).
-    pub(crate) fn span(&self) -> rusqlite::Result<(u64, u64)> {
+    /// Where the sequences stand.
+    pub(crate) fn span(&self) -> rusqlite::Result<Span> {
         let last: i64 = self
             .connection
             .query_row(
@@ -210,11 +224,17 @@ impl Database {
             )
             .optional()?
             .unwrap_or(0);
-        let floor: Option<i64> =
+        let held: Option<i64> =
             self.connection
                 .query_row("SELECT min(sequence) FROM outbox", [], |r| r.get(0))?;
         let last = last.cast_unsigned();
-        Ok((floor.map_or(last + 1, i64::cast_unsigned), last))
+        let held = held.map_or(last + 1, i64::cast_unsigned);
+        let (receipted, _) = self.receipted()?;
+        Ok(Span {
+            held,
+            floor: held.max(receipted + 1),
+            last,
+        })
     }
 
     /// Messages from `from` on, at most `limit`.
@@ -229,28 +249,26 @@ impl Database {
         rows.collect()
     }
 
-    /// Forgets everything up to `through`; how many rows that were.
-    pub(crate) fn delete_through(&self, through: u64) -> rusqlite::Result<u64> {
-        let rows = self
-            .connection
-            .execute("DELETE FROM outbox WHERE sequence <= ?1", [signed(through)])?;
-        Ok(rows as u64)
-    }
-
-    /// Forgets one message.
-    pub(crate) fn delete(&self, sequence: u64) -> rusqlite::Result<()> {
-        self.connection
-            .execute("DELETE FROM outbox WHERE sequence = ?1", [signed(sequence)])?;
+    /// Forgets everything up to and including `sequence`.
+    pub(crate) fn delete_through(&self, sequence: u64) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "DELETE FROM outbox WHERE sequence <= ?1",
+            [signed(sequence)],
+        )?;
         Ok(())
     }
 
     /// Gives the waiting messages the sequences 1, 2, … of a new outbox. Chains
     /// of cases begin anew with it: an older copy of this file knows older
     /// heads, and to go on from them would give a number twice.
+    ///
+    /// What was receipted under the old id is forgotten: the centre knows more.
     pub(crate) fn renumber(&mut self) -> rusqlite::Result<()> {
-        let (floor, _) = self.span()?;
+        let floor = self.span()?.floor;
         let id = random_uuid();
         let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM outbox WHERE sequence < ?1", [signed(floor)])?;
+        kept::forget(&transaction)?;
         // By way of the negative numbers, so that no two rows meet on the way.
         transaction.execute("UPDATE outbox SET sequence = -sequence", [])?;
         transaction.execute(
@@ -325,7 +343,7 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 // UUID version 4 (RFC 9562 § 5.4).
-fn random_uuid() -> Uuid {
+pub(crate) fn random_uuid() -> Uuid {
     uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
 }
 

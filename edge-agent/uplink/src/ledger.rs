@@ -77,6 +77,8 @@ pub(crate) enum Entry {
     Chain(Head),
     /// A sealed manifest that is to become a file.
     File(Digest, Vec<u8>),
+    /// A file that is already there is evidence of this camera; only words hang on it.
+    Of(Digest, String),
 }
 
 /// Where a camera's chain of cases stands.
@@ -186,6 +188,9 @@ pub(crate) fn write(
                      ON CONFLICT (sha256) DO NOTHING",
                 )?
                 .execute(params![digest.to_string(), bytes])?,
+            Entry::Of(digest, camera) => connection
+                .prepare_cached("UPDATE evidence SET camera = ?2 WHERE sha256 = ?1")?
+                .execute(params![digest.to_string(), camera])?,
         };
     }
     Ok(())

@@ -20,6 +20,7 @@ mod clock;
 mod database;
 pub mod envelope;
 mod evidence;
+mod kept;
 mod ledger;
 pub mod outbox;
 

@@ -246,7 +246,12 @@ impl Sender<'_> {
                 counters.stranger_receipts.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(outbox = %receipt.outbox, "receipt for another outbox of this box; ignored");
             }
-            Ok(ReceiptOutcome::NotSent) => {}
+            Ok(ReceiptOutcome::NotSent | ReceiptOutcome::Stale) => {}
+            Ok(ReceiptOutcome::WentBack { .. }) => {
+                let through = receipt.through;
+                counters.receipted_through.store(through, Ordering::Relaxed);
+                *window = self.fresh_window().await?;
+            }
             Ok(ReceiptOutcome::Renumbered) => {
                 counters.receipted_through.store(0, Ordering::Relaxed);
                 *window = self.fresh_window().await?;

@@ -2,7 +2,8 @@
 //!
 //! [`Outbox::append_event`] has put the event on the disk when it returns, in
 //! a sequence without gaps. Only the centre's receipt for *this* outbox
-//! deletes it. When the disk takes nothing more, evidence is given up in the
+//! takes it from what is sent, and it stays for a while even then: a centre may
+//! be restored from a backup ([`DiskBudget::keep_receipted`]). When the disk takes nothing more, evidence is given up in the
 //! order of [`crate::budget`], and if that does not help the event waits in
 //! memory, is written as soon as it can be, and the trouble is reported.
 //!
@@ -10,14 +11,15 @@
 //! lock. A call waits for a disk sync, some milliseconds on an SSD and up to a
 //! few hundred on a tired SD card; do not call it from a decoder's thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::envelope::{Delivery, MAX_ENVELOPE_BYTES};
 use protocol::evidence::EvidenceRole;
+use protocol::status::OutboxPosition;
 use protocol::{
     BoxId, CameraId, Digest, Envelope, Event, EventTime, EvidenceItem, EvidenceManifest, Receipt,
     SiteId, topic,
@@ -29,9 +31,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::budget::DiskBudget;
-use crate::database::{self, Database, Message, Stored};
+use crate::database::{self, Database, Message, Span, Stored};
 use crate::ledger::{self, Entry};
-use crate::{envelope, evidence};
+use crate::{clock, envelope, evidence};
 
 mod case;
 mod error;
@@ -51,6 +53,8 @@ const CHUNK: usize = 256;
 const UNSENDABLE: &str = "unsendable";
 /// Whole copies kept there of messages that were sent with less in them.
 const MOST_KEPT: usize = 200;
+/// A centre may say that it lost something only so often.
+const BACK_AGAIN: Duration = Duration::from_secs(10);
 /// Evidence given up at a time when the disk is full: enough for some hundred events.
 const RELIEF_BYTES: u64 = 1 << 20;
 
@@ -61,6 +65,8 @@ pub struct OutboxStatus {
     pub id: Uuid,
     /// Messages on the disk that the centre has not receipted.
     pub waiting: u64,
+    /// Messages that it has receipted, kept for a centre that loses them.
+    pub kept: u64,
     /// Events in memory because the disk takes none.
     pub in_memory: u64,
     /// The last sequence given; 0 for none.
@@ -77,8 +83,10 @@ pub struct OutboxStatus {
     pub evidence_sacrificed: u64,
     /// Events lost because disk and memory were full, since the start.
     pub events_lost: u64,
-    /// Messages deleted on the centre's receipt, since the start.
+    /// Messages that the centre receipted, since the start.
     pub receipted: u64,
+    /// Times that the centre had lost what it had receipted, since the start.
+    pub went_back: u64,
     /// Receipts not believed, since the start.
     pub receipts_refused: u64,
     /// Messages that cannot be sent in any form, now in `unsendable/`, since the start.
@@ -97,12 +105,23 @@ pub struct OutboxStatus {
 /// What a receipt did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptOutcome {
-    /// Everything up to `through` is deleted; this many rows were.
+    /// Everything up to `through` need not be sent again.
     Taken {
         /// As in the receipt.
         through: u64,
-        /// Rows that were still there.
-        deleted: u64,
+        /// Messages that waited for it.
+        receipted: u64,
+    },
+    /// It says less than an earlier one, and is older or too soon after the last
+    /// of its kind; ignored.
+    Stale,
+    /// It says less than an earlier one and is newer: the centre was restored
+    /// from a backup. What is still held of what it lost waits again.
+    WentBack {
+        /// Messages that wait again.
+        again: u64,
+        /// Messages that are not held any more.
+        gone: u64,
     },
     /// It is for another outbox; ignored.
     Stranger,
@@ -163,6 +182,8 @@ pub struct Outbox {
 struct Inner {
     dir: PathBuf,
     budget: DiskBudget,
+    /// Which opening of the outbox this is.
+    run: Uuid,
     state: Mutex<State>,
     /// Rung for the link after each append.
     appended: Notify,
@@ -178,8 +199,12 @@ struct State {
     in_memory: VecDeque<Message>,
     evidence_bytes: u64,
     evidence_sacrificed: u64,
+    /// The same by class of file.
+    sacrificed: BTreeMap<&'static str, u64>,
     events_lost: u64,
     receipted: u64,
+    went_back: u64,
+    went_back_at: Option<Instant>,
     receipts_refused: u64,
     set_aside: u64,
     messages_refused: u64,
@@ -213,14 +238,17 @@ impl Outbox {
                 dir: dir.to_owned(),
                 budget,
                 // What is there may have been sent by an earlier process.
-                sent: AtomicU64::new(database.span().map_err(|e| OutboxError::of(dir, e))?.1),
+                sent: AtomicU64::new(database.span().map_err(|e| OutboxError::of(dir, e))?.last),
                 state: Mutex::new(State {
                     database,
                     in_memory: VecDeque::new(),
                     evidence_bytes: 0,
                     evidence_sacrificed: 0,
+                    sacrificed: BTreeMap::new(),
                     events_lost: 0,
                     receipted: 0,
+                    went_back: 0,
+                    went_back_at: None,
                     receipts_refused: 0,
                     set_aside: 0,
                     messages_refused: 0,
@@ -229,6 +257,7 @@ impl Outbox {
                     shortage: trouble::Shortage::default(),
                     damaged: damaged.clone(),
                 }),
+                run: database::random_uuid(),
                 appended: Notify::new(),
                 stored: Condvar::new(),
             }),
@@ -301,15 +330,20 @@ impl Outbox {
     /// Numbers for metrics. A number that cannot be read is 0.
     pub fn status(&self) -> OutboxStatus {
         let state = self.lock();
-        let (floor, last) = state.database.span().unwrap_or((1, 0));
+        let span = state.database.span().unwrap_or(Span {
+            held: 1,
+            floor: 1,
+            last: 0,
+        });
         let count = |wanted| state.database.files_in(wanted).unwrap_or(0);
         let (open_events, evidence_due) =
             ledger::counts(&state.database.connection).unwrap_or_default();
         OutboxStatus {
             id: state.database.id,
-            waiting: (last + 1).saturating_sub(floor),
+            waiting: (span.last + 1).saturating_sub(span.floor),
+            kept: span.floor - span.held,
             in_memory: state.in_memory.len() as u64,
-            last_sequence: last,
+            last_sequence: span.last,
             evidence_waiting: count("waiting"),
             evidence_refused: count("refused"),
             evidence_bytes: state.evidence_bytes,
@@ -317,6 +351,7 @@ impl Outbox {
             evidence_sacrificed: state.evidence_sacrificed,
             events_lost: state.events_lost,
             receipted: state.receipted,
+            went_back: state.went_back,
             receipts_refused: state.receipts_refused,
             set_aside: state.set_aside,
             messages_refused: state.messages_refused,
@@ -326,13 +361,20 @@ impl Outbox {
         }
     }
 
+    /// Files given up before they were uploaded, since the start, by class:
+    /// `clip`, `other`, `still`, `case`.
+    pub fn sacrificed(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().sacrificed.clone()
+    }
+
     /// Takes the centre's word that it has everything up to `receipt.through`.
     pub fn take_receipt(&self, receipt: &Receipt) -> Result<ReceiptOutcome, OutboxError> {
         let mut state = self.lock();
         if receipt.outbox != state.database.id {
             return Ok(ReceiptOutcome::Stranger);
         }
-        let (_, last) = self.named(state.database.span())?;
+        let span = self.named(state.database.span())?;
+        let last = span.last;
         if receipt.through > last {
             state.receipts_refused += 1;
             tracing::error!(
@@ -358,15 +400,71 @@ impl Outbox {
             );
             return Ok(ReceiptOutcome::NotSent);
         }
-        let deleted = self.named(state.database.delete_through(receipt.through))?;
-        state.receipted += deleted;
-        // The freed pages may be what waiting events need.
-        if deleted > 0 && !state.in_memory.is_empty() && self.write_in_memory(&mut state).is_ok() {
+        let (known, at) = self.named(state.database.receipted())?;
+        if receipt.through < known {
+            return self.take_lesser_receipt(&mut state, receipt, (known, at));
+        }
+        let receipted = (receipt.through + 1).saturating_sub(span.floor);
+        if receipt.through > known {
+            let now = clock::now();
+            let kept = state.database.receipt(receipt.through, receipt.at, now);
+            // On a full disk the freed pages may be what waiting events need.
+            if kept.is_err() || !state.in_memory.is_empty() {
+                self.named(state.database.delete_through(receipt.through))?;
+            }
+        }
+        state.receipted += receipted;
+        if receipted > 0 && !state.in_memory.is_empty() && self.write_in_memory(&mut state).is_ok()
+        {
             self.inner.appended.notify_one();
         }
         Ok(ReceiptOutcome::Taken {
             through: receipt.through,
-            deleted,
+            receipted,
+        })
+    }
+
+    /// A receipt that says less than an earlier one: one that was long under
+    /// way, or the word of a centre that was restored from a backup.
+    fn take_lesser_receipt(
+        &self,
+        state: &mut State,
+        receipt: &Receipt,
+        (known, at): (u64, EventTime),
+    ) -> Result<ReceiptOutcome, OutboxError> {
+        let is_too_soon = state
+            .went_back_at
+            .is_some_and(|last| last.elapsed() < BACK_AGAIN);
+        if receipt.at <= at || is_too_soon {
+            return Ok(ReceiptOutcome::Stale);
+        }
+        let now = clock::now();
+        self.named(state.database.unreceipt(receipt.through, receipt.at, now))?;
+        state.went_back += 1;
+        state.went_back_at = Some(Instant::now());
+        let floor = self.named(state.database.span())?.floor;
+        let gone = floor - (receipt.through + 1);
+        let again = (known + 1).saturating_sub(floor);
+        tracing::error!(
+            through = receipt.through,
+            receipted = known,
+            again,
+            gone,
+            "the centre has lost messages that it had receipted, as after a restored backup; what is still held is sent again"
+        );
+        self.inner.stored.notify_all();
+        Ok(ReceiptOutcome::WentBack { again, gone })
+    }
+
+    /// Where this outbox stands, for the box's status.
+    pub(crate) fn position(&self) -> Result<OutboxPosition, OutboxError> {
+        let state = self.lock();
+        let span = self.named(state.database.span())?;
+        Ok(OutboxPosition {
+            id: state.database.id,
+            run: self.inner.run,
+            floor: span.held,
+            receipted: span.floor - 1,
         })
     }
 
@@ -391,18 +489,18 @@ impl Outbox {
     /// Messages from `from` on, at most `limit`.
     pub(crate) fn batch(&self, from: u64, limit: usize) -> Result<Batch, OutboxError> {
         let state = self.lock();
-        let (floor, _) = self.named(state.database.span())?;
+        let span = self.named(state.database.span())?;
         Ok(Batch {
             outbox: state.database.id,
-            floor,
-            messages: self.named(state.database.read(from.max(floor), limit))?,
+            floor: span.held,
+            messages: self.named(state.database.read(from.max(span.floor), limit))?,
         })
     }
 
-    /// The lowest sequence still held, or the next one to be given.
+    /// The lowest sequence without a receipt, or the next one to be given.
     pub(crate) fn floor(&self) -> Result<u64, OutboxError> {
         self.named(self.lock().database.span())
-            .map(|(floor, _)| floor)
+            .map(|span| span.floor)
     }
 
     /// Remembers that everything up to `sequence` may have left the box.
@@ -415,12 +513,13 @@ impl Outbox {
     /// below `sequencefloor`, and none above.
     pub(crate) fn set_aside(&self, sequence: u64) -> Result<bool, OutboxError> {
         let mut state = self.lock();
-        let (floor, _) = self.named(state.database.span())?;
-        if sequence != floor {
+        if sequence != self.named(state.database.span())?.floor {
             return Ok(false);
         }
         let file = self.aside(&state, sequence)?;
-        self.named(state.database.delete(sequence))?;
+        // With what is kept below it: a hole above `sequencefloor` would never
+        // be receipted.
+        self.named(state.database.delete_through(sequence))?;
         state.set_aside += 1;
         tracing::error!(file = %file.display(), sequence, "a message of the outbox could not be sent and was set aside");
         Ok(true)
@@ -568,7 +667,7 @@ impl Outbox {
         drop(damaged);
         let (database, salvage) = Database::open(path)?;
         self.inner.sent.store(
-            database.span().map_err(|e| OutboxError::of(path, e))?.1,
+            database.span().map_err(|e| OutboxError::of(path, e))?.last,
             Ordering::SeqCst,
         );
         state.database = database;
@@ -609,6 +708,8 @@ impl Outbox {
     }
 }
 
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

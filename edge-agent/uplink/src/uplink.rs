@@ -236,6 +236,7 @@ impl Shared {
             at: since,
             outbox_waiting: self.outbox.waiting(),
             trouble: self.trouble(),
+            outbox: self.outbox.position().ok(),
         }
     }
 

@@ -10,7 +10,9 @@ use protocol::event::{Actor, Comparison, FrameTime, Place, Provenance, Value, Wo
 use protocol::evidence::EvidenceRole;
 use protocol::id::{ModelId, SignalGroupId};
 use protocol::signal::SignalSource;
-use protocol::status::{BoxStatus, CameraHealth, CameraStatus, RecordingStatus, RuleCoverage};
+use protocol::status::{
+    BoxStatus, CameraHealth, CameraStatus, OutboxPosition, RecordingStatus, RuleCoverage,
+};
 use protocol::units::Seconds;
 use protocol::{
     BoxId, CameraId, Digest, Envelope, Event, EventId, EventKind, EventTime, EvidenceItem,
@@ -50,6 +52,18 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
             box_status(BoxStatus {
                 online: false,
                 trouble: None,
+                ..online()
+            }),
+        ),
+        (
+            "box-status-position",
+            box_status(BoxStatus {
+                outbox: Some(OutboxPosition {
+                    id: OUTBOX,
+                    run: Uuid::from_u128(7),
+                    floor: 2,
+                    receipted: 5,
+                }),
                 ..online()
             }),
         ),
@@ -548,6 +562,7 @@ fn online() -> BoxStatus {
             "Đĩa đầy: 2 sự kiện chỉ còn trong bộ nhớ; hãy giải phóng đĩa",
             "the disk is full: 2 events are only in memory; free disk space",
         )),
+        outbox: None,
     }
 }
 

@@ -81,20 +81,25 @@ impl Outbox {
             whose, &announced, observed,
         ))
         .inspect_err(|_| state.messages_refused += 1)?;
+        let files = draft.items.iter();
+        let mut entries: Vec<Entry> = files
+            .map(|item| Entry::Of(item.sha256, camera.clone()))
+            .collect();
+        entries.extend([
+            Entry::Settle(event.id),
+            Entry::Chain(Head {
+                camera,
+                link,
+                digest,
+            }),
+            Entry::File(digest, file),
+        ]);
         let message = Message {
             stored: Stored {
                 topic: topic::event(whose.0, whose.1, whose.2),
                 envelope: text,
             },
-            entries: vec![
-                Entry::Settle(event.id),
-                Entry::Chain(Head {
-                    camera,
-                    link,
-                    digest,
-                }),
-                Entry::File(digest, file),
-            ],
+            entries,
         };
         let sequence = self.append_message(&mut state, message)?;
         drop(state);

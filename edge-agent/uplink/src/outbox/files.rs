@@ -1,7 +1,7 @@
 //! The evidence side of an outbox: the upload queue, the budget, and who is
 //! given up first ([`crate::budget`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use case_bundle::manifest::CASE_MEDIA_TYPE;
@@ -156,7 +156,7 @@ impl Outbox {
     pub(super) fn keep_budget(&self, state: &mut State, coming: u64) {
         let used = state.evidence_bytes + state.database.bytes().unwrap_or(0) + coming;
         let over = used.saturating_sub(self.inner.budget.max_bytes);
-        if over > 0 && state.evidence_bytes > 0 {
+        if over > 0 {
             self.sacrifice(state, over);
         }
     }
@@ -164,10 +164,41 @@ impl Outbox {
     /// Deletes evidence in the published order until `wanted` bytes are free; how many became so.
     pub(super) fn sacrifice(&self, state: &mut State, wanted: u64) -> u64 {
         let candidates = candidates(&state.database).unwrap_or_default();
-        let (mut freed, mut given_up) = (0, 0);
-        let mut names = Vec::new();
+        let copies = candidates.iter().take_while(|c| c.is_copy).count();
+        let mut given = Given::default();
+        self.delete(&candidates[..copies], wanted, &mut given);
+        let messages = drop_kept(&state.database, wanted.saturating_sub(given.freed));
+        let wanted = wanted.saturating_sub(messages);
+        self.delete(&candidates[copies..], wanted, &mut given);
+        for name in &given.names {
+            if let Err(error) = state.database.forget_file(name) {
+                tracing::debug!(file = name, %error, "row of a deleted file stays until the next start");
+                break;
+            }
+        }
+        state.evidence_bytes = state.evidence_bytes.saturating_sub(given.freed);
+        let not_uploaded = given.lost.values().sum::<u64>();
+        state.evidence_sacrificed += not_uploaded;
+        for (class, files) in &given.lost {
+            *state.sacrificed.entry(class).or_default() += files;
+        }
+        state.shortage.sacrificed(not_uploaded, &given.of_camera);
+        if given.freed > 0 {
+            tracing::warn!(
+                files = given.names.len(),
+                not_uploaded,
+                lost = ?given.lost,
+                freed_bytes = given.freed,
+                "evidence was deleted to make room; check the disk and the network"
+            );
+        }
+        given.freed + messages
+    }
+
+    /// Deletes files until `wanted` bytes are free in all.
+    fn delete(&self, candidates: &[Candidate], wanted: u64, given: &mut Given) {
         for candidate in candidates {
-            if freed >= wanted {
+            if given.freed >= wanted {
                 break;
             }
             let Ok(digest) = candidate.name.parse::<Digest>() else {
@@ -177,8 +208,13 @@ impl Outbox {
             // row without a file is mended at upload or at the next start.
             match std::fs::remove_file(self.file_path(&digest)) {
                 Ok(()) => {
-                    freed += candidate.length;
-                    given_up += u64::from(candidate.is_waiting);
+                    given.freed += candidate.length;
+                    if candidate.is_waiting {
+                        *given.lost.entry(candidate.class).or_default() += 1;
+                        if let Some(camera) = &candidate.camera {
+                            *given.of_camera.entry(camera.clone()).or_default() += 1;
+                        }
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
@@ -186,26 +222,8 @@ impl Outbox {
                     continue;
                 }
             }
-            names.push(candidate.name);
+            given.names.push(candidate.name.clone());
         }
-        for name in &names {
-            if let Err(error) = state.database.forget_file(name) {
-                tracing::debug!(file = name, %error, "row of a deleted file stays until the next start");
-                break;
-            }
-        }
-        state.evidence_bytes = state.evidence_bytes.saturating_sub(freed);
-        state.evidence_sacrificed += given_up;
-        state.shortage.sacrificed(given_up);
-        if freed > 0 {
-            tracing::warn!(
-                files = names.len(),
-                not_uploaded = given_up,
-                freed_bytes = freed,
-                "evidence was deleted to make room; check the disk and the network"
-            );
-        }
-        freed
     }
 
     /// Files to upload, oldest first.
@@ -271,9 +289,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// Deletes copies that the centre has had for long enough; how many.
+    /// Deletes copies of files that the centre has had for long enough, and of
+    /// messages; how many files.
     pub(crate) fn expire(&self, now: EventTime) -> Result<u64, OutboxError> {
         let mut state = self.lock();
+        let keep = i64::try_from(self.inner.budget.keep_receipted.as_micros()).unwrap_or(i64::MAX);
+        let before = EventTime::from_micros(now.as_micros().saturating_sub(keep));
+        self.named(state.database.expire_kept(before))?;
         let keep = i64::try_from(self.inner.budget.keep_uploaded.as_micros()).unwrap_or(i64::MAX);
         let before = now.as_micros().saturating_sub(keep);
         let mut expired = 0;
@@ -309,28 +331,65 @@ impl Outbox {
     }
 }
 
+/// What a sacrifice has cost so far.
+#[derive(Default)]
+struct Given {
+    freed: u64,
+    names: Vec<String>,
+    /// Files that the centre did not have, by class.
+    lost: BTreeMap<&'static str, u64>,
+    /// The same by camera, as far as it is known.
+    of_camera: BTreeMap<String, u64>,
+}
+
 struct Candidate {
     name: String,
     length: u64,
+    is_copy: bool,
     is_waiting: bool,
+    class: &'static str,
+    camera: Option<String>,
 }
+
+/// Classes of files in the order in which they are given up. By media type,
+/// which also a file has whose row was lost.
+const CLASS: &str = "CASE WHEN media_type LIKE 'video/%' THEN 0
+    WHEN media_type = ?1 THEN 3 WHEN media_type LIKE 'image/%' THEN 2 ELSE 1 END";
 
 /// Every file, in the published order of sacrifice.
 fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
-    let mut select = database.connection.prepare(
-        "SELECT sha256, length, state FROM evidence
-         ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END,
-            media_type = ?1, place",
-    )?;
-    // Without its manifest a case's stills prove nothing, and it is small.
+    let mut select = database.connection.prepare(&format!(
+        "SELECT sha256, length, state, {CLASS} AS class, camera FROM evidence
+         ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END, class, place"
+    ))?;
     let rows = select.query_map([CASE_MEDIA_TYPE], |row| {
+        let state = row.get::<_, String>(2)?;
         Ok(Candidate {
             name: row.get(0)?,
             length: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
-            is_waiting: row.get::<_, String>(2)? == "waiting",
+            is_copy: state == "uploaded",
+            is_waiting: state == "waiting",
+            class: match row.get::<_, i64>(3)? {
+                0 => "clip",
+                1 => "other",
+                2 => "still",
+                _ => "case",
+            },
+            camera: row.get(4)?,
         })
     })?;
     rows.collect()
+}
+
+/// Forgets messages that the centre has, oldest first, until so many bytes of
+/// the database are free again; how many became so.
+fn drop_kept(database: &Database, wanted: u64) -> u64 {
+    let before = database.bytes().unwrap_or(0);
+    let mut freed = 0;
+    while freed < wanted && matches!(database.drop_kept(), Ok(1..)) {
+        freed = before.saturating_sub(database.bytes().unwrap_or(before));
+    }
+    freed
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -35,7 +35,11 @@ impl Outbox {
                     }
                 }
                 Entry::Close(event) => open.retain(|open| open.event != *event),
-                Entry::Owe(_) | Entry::Settle(_) | Entry::Chain(_) | Entry::File(..) => {}
+                Entry::Owe(_)
+                | Entry::Settle(_)
+                | Entry::Chain(_)
+                | Entry::File(..)
+                | Entry::Of(..) => {}
             }
         }
         let mut events = Vec::with_capacity(open.len().min(MOST));
@@ -69,7 +73,8 @@ impl Outbox {
                 | Entry::Open { .. }
                 | Entry::Close(_)
                 | Entry::Chain(_)
-                | Entry::File(..) => {}
+                | Entry::File(..)
+                | Entry::Of(..) => {}
             }
         }
         due.truncate(MOST);

@@ -6,7 +6,10 @@
 //! up any. A damaged file stays a trouble until the next start: nobody knows
 //! whether the disk is sound again.
 
+use std::collections::BTreeMap;
+
 use protocol::event::Words;
+use protocol::{BoxId, CameraId, SiteId};
 
 use super::Outbox;
 
@@ -15,10 +18,12 @@ use super::Outbox;
 const ROOM_BYTES: u64 = 4 << 20;
 
 /// What is lost for want of room, since there was room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shortage {
     events_lost: u64,
     sacrificed: u64,
+    /// The same by camera (`site/box/camera`), as far as it is known.
+    of_camera: BTreeMap<String, u64>,
     /// Stored since evidence was last given up.
     stored: u64,
 }
@@ -34,25 +39,48 @@ impl Shortage {
         self.stored(bytes);
     }
 
-    pub(super) fn sacrificed(&mut self, files: u64) {
+    pub(super) fn sacrificed(&mut self, files: u64, of_camera: &BTreeMap<String, u64>) {
         self.sacrificed += files;
+        for (camera, files) in of_camera {
+            *self.of_camera.entry(camera.clone()).or_default() += files;
+        }
         self.stored = 0;
+    }
+
+    fn over(&mut self) {
+        self.sacrificed = 0;
+        self.of_camera.clear();
     }
 
     pub(super) fn stored(&mut self, bytes: u64) {
         self.stored = self.stored.saturating_add(bytes);
         if self.stored >= ROOM_BYTES {
-            self.sacrificed = 0;
+            self.over();
         }
     }
 
     /// The centre has every file that is left.
     pub(super) fn uploaded_all(&mut self) {
-        self.sacrificed = 0;
+        self.over();
     }
 }
 
 impl Outbox {
+    /// That evidence of this camera was given up for want of room, in words for
+    /// its status; `None` when none was, or there is room again.
+    pub fn evidence_given_up(&self, whose: (&SiteId, &BoxId, &CameraId)) -> Option<Words> {
+        let camera = format!("{}/{}/{}", whose.0, whose.1, whose.2);
+        let files = *self.lock().shortage.of_camera.get(&camera)?;
+        Some(Words::new(
+            format!(
+                "Thiếu chỗ trên đĩa của hộp: đã bỏ {files} tệp bằng chứng chưa gửi của máy quay này; hãy kiểm tra mạng và dung lượng đĩa"
+            ),
+            format!(
+                "the box is short of disk: {files} files of this camera's evidence were given up before upload; check the network and the disk budget"
+            ),
+        ))
+    }
+
     /// What somebody must mend, worst first; `None` when all is well (again).
     pub fn trouble(&self) -> Option<Words> {
         let state = self.lock();

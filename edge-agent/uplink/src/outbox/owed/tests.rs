@@ -101,7 +101,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     append(&outbox, &revised(1, 1, Phase::Start));
     drop(outbox);
     let file = rusqlite::Connection::open(dir.path().join("outbox.db")).unwrap();
-    file.execute_batch("DROP TABLE open_event; DROP TABLE evidence_due; DROP TABLE case_chain; DROP TABLE case_file; PRAGMA user_version = 1")
+    file.execute_batch("DROP TABLE open_event; DROP TABLE evidence_due; DROP TABLE case_chain; DROP TABLE case_file; DROP TABLE receipted; DROP TABLE receipt_mark; ALTER TABLE evidence DROP COLUMN camera; PRAGMA user_version = 1")
         .unwrap();
     drop(file);
 

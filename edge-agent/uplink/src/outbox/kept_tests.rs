@@ -1,0 +1,177 @@
+//! What the centre has receipted and may lose again, and in which order files
+//! are given up.
+
+use case_bundle::manifest::CASE_MEDIA_TYPE;
+use protocol::TimeQuality;
+use protocol::units::Seconds;
+
+use super::samples::{at, box_id, camera, envelope_id, event, site};
+use super::tests::{BUDGET, append, held};
+use super::*;
+
+fn said(outbox: &Outbox, through: u64, second: u64) -> ReceiptOutcome {
+    let receipt = Receipt {
+        outbox: outbox.id(),
+        through,
+        at: at(second),
+    };
+    outbox.take_receipt(&receipt).unwrap()
+}
+
+fn put(outbox: &Outbox, bytes: &[u8], media_type: &str) -> EvidenceItem {
+    let role = EvidenceRole::StillClean;
+    outbox.put_evidence(bytes, role, media_type, at(1)).unwrap()
+}
+
+fn sequences(outbox: &Outbox) -> Vec<u64> {
+    held(outbox)
+        .into_iter()
+        .map(|(sequence, ..)| sequence)
+        .collect()
+}
+
+#[test]
+fn a_centre_that_says_less_than_before_gets_again_what_it_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=10);
+    let still = put(&outbox, b"still", "image/jpeg").sha256;
+    outbox.mark_sent(10);
+    outbox.mark_uploaded(&still).unwrap();
+    said(&outbox, 8, 10);
+    assert_eq!(sequences(&outbox), [9, 10]);
+
+    // One that was long under way says less and is older.
+    assert_eq!(said(&outbox, 3, 9), ReceiptOutcome::Stale);
+    assert_eq!(sequences(&outbox), [9, 10]);
+    let back = ReceiptOutcome::WentBack { again: 5, gone: 0 };
+    assert_eq!(said(&outbox, 3, 20), back);
+    let expected: Vec<_> = (4..=10).map(|n| (n, 1, envelope_id(n))).collect();
+    assert_eq!(held(&outbox), expected, "under the same sequences and ids");
+    assert_eq!(outbox.uploads(9).unwrap()[0].digest, still, "and its files");
+    // A centre that keeps saying so cannot make it send for ever.
+    said(&outbox, 6, 21);
+    assert_eq!(said(&outbox, 2, 22), ReceiptOutcome::Stale);
+    assert_eq!(outbox.status().went_back, 1);
+
+    drop(outbox);
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert_eq!(sequences(&outbox), [7, 8, 9, 10], "after a restart, too");
+    assert_eq!(outbox.position().unwrap().receipted, 6);
+    assert_eq!(outbox.position().unwrap().floor, 1);
+}
+
+#[test]
+fn what_was_receipted_is_held_for_two_days_and_what_was_not_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=10);
+    outbox.mark_sent(10);
+    said(&outbox, 4, 1);
+    said(&outbox, 6, 2);
+    let now = clock::now();
+    outbox.expire(now + Seconds(47.0 * 3600.0)).unwrap();
+    assert_eq!(outbox.status().kept, 6);
+    outbox.expire(now + Seconds(49.0 * 3600.0)).unwrap();
+    assert_eq!((outbox.status().kept, outbox.waiting()), (0, 4));
+    let back = ReceiptOutcome::WentBack { again: 0, gone: 4 };
+    assert_eq!(said(&outbox, 2, 20), back, "3 to 6 are not held any more");
+    assert_eq!(held(&outbox)[0], (7, 7, envelope_id(7)));
+
+    // What waits again is not forgotten because it was receipted long ago.
+    said(&outbox, 9, 30);
+    outbox.lock().went_back_at = None;
+    said(&outbox, 7, 40);
+    outbox.expire(now + Seconds(90.0 * 3600.0)).unwrap();
+    assert_eq!(sequences(&outbox), [8, 9, 10]);
+}
+
+#[test]
+fn a_message_set_aside_leaves_no_hole_above_what_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=5);
+    outbox.mark_sent(5);
+    said(&outbox, 2, 1);
+    assert!(!outbox.set_aside(2).unwrap(), "the centre has it");
+    assert!(outbox.set_aside(3).unwrap());
+    assert_eq!(held(&outbox)[0], (4, 4, envelope_id(4)));
+}
+
+#[test]
+fn files_are_given_up_in_the_published_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=3);
+    outbox.mark_sent(3);
+    said(&outbox, 3, 1);
+    let media = [
+        CASE_MEDIA_TYPE,
+        "image/jpeg",
+        "video/mp4",
+        "application/octet-stream",
+        "image/png",
+        "video/x-matroska",
+        "image/jpeg",
+        "video/mp4",
+    ];
+    let files: Vec<Digest> = (0_u8..)
+        .zip(media)
+        .map(|(n, media_type)| put(&outbox, &[n; 1000], media_type).sha256)
+        .collect();
+    outbox.mark_uploaded(&files[6]).unwrap();
+    outbox.mark_refused(&files[7]).unwrap();
+    let mut order = Vec::new();
+    let mut kept = Vec::new();
+    while outbox.sacrifice(&mut outbox.lock(), 1) > 0 {
+        kept.push(outbox.status().kept);
+        for (n, digest) in files.iter().enumerate() {
+            if !order.contains(&n) && !outbox.file_path(digest).exists() {
+                order.push(n);
+            }
+        }
+    }
+    assert_eq!(kept[..2], [3, 0], "messages go after the copies of files");
+    assert_eq!(order, [6, 7, 2, 5, 3, 1, 4, 0]);
+    let expected = [("case", 1), ("clip", 2), ("other", 1), ("still", 2)];
+    assert_eq!(outbox.sacrificed(), BTreeMap::from(expected));
+}
+
+#[test]
+fn a_camera_whose_evidence_was_given_up_can_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let event = event(1);
+    outbox.append_event(&event, at(1)).unwrap();
+    let draft = CaseDraft {
+        event: &event,
+        items: vec![
+            put(&outbox, &[1; 9000], "video/mp4"),
+            put(&outbox, &[2; 9000], "image/jpeg"),
+        ],
+        clock: case_bundle::manifest::Clock {
+            quality: TimeQuality::Rtcp,
+            uncertainty_s: None,
+        },
+        agent: &case_bundle::manifest::AgentVersion::default(),
+    };
+    let key = case_bundle::BoxKey::from_seed(&[5; 32]);
+    outbox.append_case(&draft, &key, at(1)).unwrap();
+    let (site, box_id, camera) = (site(), box_id(), camera());
+    let said = || outbox.evidence_given_up((&site, &box_id, &camera));
+    assert_eq!(said(), None);
+    outbox.sacrifice(&mut outbox.lock(), 10_000);
+    let words = said().unwrap();
+    assert!(
+        words.en.contains("2 files of this camera's"),
+        "{}",
+        words.en
+    );
+    let other = CameraId::new("elsewhere").unwrap();
+    assert_eq!(outbox.evidence_given_up((&site, &box_id, &other)), None);
+    // The signed case and what else is left is with the centre: there is room again.
+    for upload in outbox.uploads(10).unwrap() {
+        outbox.mark_uploaded(&upload.digest).unwrap();
+    }
+    assert_eq!(said(), None);
+}
