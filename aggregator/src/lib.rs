@@ -7,7 +7,7 @@
 //! Reading order: [`inbox`] (what a message is, and what is refused) →
 //! [`alert`] (what people may do with it) → [`store`] (what is remembered) →
 //! [`frontdoor`] and [`broker`] (how messages come) → [`evidence`] → [`api`] →
-//! [`config`] → [`centre`] (which starts and stops the parts).
+//! [`labels`] (what is learnt from decisions) → [`config`] → [`centre`] (which starts and stops the parts).
 
 pub mod alert;
 pub mod api;
@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod frontdoor;
 pub mod health;
 pub mod inbox;
+pub mod labels;
 pub mod metrics;
 pub mod stopping;
 pub mod store;

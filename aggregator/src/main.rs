@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use aggregator::centre::Centre;
 use aggregator::config::{Broker, Config, ConfigError};
+use aggregator::labels::{self, Wanted};
 use aggregator::{api, case};
 use case_bundle::files::VerifyArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -34,6 +35,8 @@ Examples:
   aggregator bundle ID --data ngatu-centre --out case.zip
   aggregator verify case.zip --key box.pem
       hand a case over, and examine one: 0 sound, 1 not sound, 2 wrong command line
+  aggregator labels --data ngatu-centre --out labels
+      what people decided as labelled pictures, to train a detector with
   aggregator openapi > openapi.json
       the description of the API
 
@@ -51,9 +54,29 @@ enum Command {
     Verify(VerifyArgs),
     /// Write the signed case of an alert, to hand it over
     Bundle(Bundle),
+    /// Write what people decided as labelled pictures (COCO), to train a detector with
+    #[command(after_help = LABELS)]
+    Labels(Labels),
     /// Print the description of the API (OpenAPI 3.1, JSON)
     Openapi,
 }
+
+const LABELS: &str = "\
+  aggregator labels --data ngatu-centre --out labels
+  aggregator labels --data ngatu-centre --out labels --kind red_light --kind wrong_way
+
+Writes labels/train.json, labels/val.json (COCO) and the clean stills as
+labels/pictures/<SHA-256>.jpg. A confirmed event's road users are labels; those of
+a false alarm are regions to ignore; nothing else in a picture is labelled, and
+every picture says so (`complete`: false). A person completes them before they are
+trained with: docs/finetune.md.
+
+Run it again to add what is new, to finish a run that was cut short, and to let go
+of what the centre has deleted. The centre may run meanwhile. The pictures show
+people and plates: keep them as you keep the evidence.
+
+Exit codes: 0 written, 1 failed, or a still is damaged (it is named, the rest is
+written), 2 wrong command line.";
 
 const RUN: &str = "\
 Run the centre until SIGINT (Ctrl-C) or SIGTERM.
@@ -89,6 +112,36 @@ struct Bundle {
     /// A folder to make, or a file that ends in .zip or .tar
     #[arg(long, value_name = "DIR|FILE")]
     out: PathBuf,
+}
+
+#[derive(Args)]
+struct Labels {
+    /// The centre's data folder; the centre may run meanwhile
+    #[arg(long, value_name = "DIR", default_value = "ngatu-centre")]
+    data: PathBuf,
+    /// A new folder, or one of an earlier run
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Only this kind of event; may be given more than once
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<String>,
+    /// Only this camera; may be given more than once
+    #[arg(long = "camera", value_name = "SITE/BOX/CAMERA")]
+    cameras: Vec<String>,
+    /// About this part of each camera's days is kept apart to measure with
+    #[arg(long, value_name = "PART", default_value_t = 0.2, value_parser = part)]
+    hold_out: f64,
+    /// Local time ahead of UTC, minutes; a day begins at local noon, so that a night is whole
+    #[arg(long, value_name = "MINUTES", default_value_t = 420, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i32).range(-14 * 60..=14 * 60))]
+    utc_offset_min: i32,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|part| (0.0..=1.0).contains(part))
+        .ok_or_else(|| "write a part between 0 and 1, as 0.2".to_owned())
 }
 
 #[derive(Args)]
@@ -182,6 +235,7 @@ fn main() -> ExitCode {
             }
             Err(error) => fail(1, &error),
         },
+        Command::Labels(args) => export_labels(args),
         Command::Openapi => match api::openapi().to_pretty_json() {
             Ok(text) => {
                 println!("{text}");
@@ -190,6 +244,29 @@ fn main() -> ExitCode {
             Err(error) => fail(1, &error),
         },
     }
+}
+
+fn export_labels(args: Labels) -> ExitCode {
+    let wanted = Wanted {
+        kinds: args.kinds,
+        cameras: args.cameras,
+        hold_out: args.hold_out,
+        utc_offset_min: args.utc_offset_min,
+    };
+    let report = match labels::export(&args.data, &wanted, &args.out) {
+        Ok(report) => report,
+        Err(error) => return fail(1, &error),
+    };
+    println!("{}: {report}", args.out.display());
+    if report.train.pictures > 0 && report.val.pictures == 0 && wanted.hold_out > 0.0 {
+        eprintln!(
+            "aggregator: no day of a camera is kept apart to measure with; gather more days, or raise --hold-out"
+        );
+    }
+    for (alert, file, message) in &report.faults {
+        eprintln!("aggregator: still {file} of alert {alert}: {message}; restore it from a backup");
+    }
+    ExitCode::from(u8::from(!report.faults.is_empty()))
 }
 
 fn ways_in(config: &Config) -> String {

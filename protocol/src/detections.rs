@@ -59,6 +59,32 @@ impl ObjectClass {
         }
     }
 
+    /// Its number in label files of COCO's form: COCO's own where it has one,
+    /// from 101 on where it has not.
+    pub const fn coco_category(self) -> u32 {
+        match self {
+            Self::Person => 1,
+            Self::Bicycle => 2,
+            Self::Car => 3,
+            Self::Motorcycle => 4,
+            Self::Bus => 6,
+            Self::Train => 7,
+            Self::Truck => 8,
+            Self::TrafficLight => 10,
+            Self::Phone => 77,
+            Self::Animal => 108,
+            Self::Helmet => 110,
+            Self::NoHelmet => 111,
+            Self::Plate => 112,
+            Self::Face => 113,
+            Self::SeatBelt => 115,
+            Self::NoSeatBelt => 116,
+            Self::Fire => 117,
+            Self::Smoke => 118,
+            Self::Other => 119,
+        }
+    }
+
     /// Whether it is something that drives on a carriageway.
     pub const fn is_vehicle(self) -> bool {
         matches!(

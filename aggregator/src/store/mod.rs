@@ -12,6 +12,7 @@
 mod apply;
 mod changes;
 mod decide;
+mod decided;
 mod evidence;
 mod lock;
 mod migrate;
@@ -40,6 +41,7 @@ use lock::FolderLock;
 use readers::Readers;
 
 pub use changes::Change;
+pub use decided::{DecidedAlert, DecidedStill};
 pub use query::{AlertFilter, Cursor, Page};
 pub use rows::{
     AlertDetail, AlertRow, BoxRow, CameraRow, DeadLetterRow, EvidenceFile, EvidenceRow, HistoryRow,
@@ -400,7 +402,6 @@ fn explain(error: StoreError, path: &Path) -> StoreError {
     }
 }
 
-/// Opens a connection that can only read.
 /// One alert, from the data folder of a centre that may or may not run.
 pub(crate) fn read_alert(folder: &Path, id: EventId) -> Result<Option<AlertDetail>, StoreError> {
     let mut connection = open_reader(&folder.join("centre.db"))?;
@@ -408,6 +409,18 @@ pub(crate) fn read_alert(folder: &Path, id: EventId) -> Result<Option<AlertDetai
     Ok(query::alert(&transaction, id)?)
 }
 
+/// Every alert that somebody resolved, by id, and how many nobody has, from the
+/// data folder of a centre that may or may not run. All of it is of one moment.
+pub(crate) fn read_decided(folder: &Path) -> Result<(Vec<DecidedAlert>, usize), StoreError> {
+    let mut connection = open_reader(&folder.join("centre.db"))?;
+    let transaction = connection.transaction()?;
+    Ok((
+        decided::alerts(&transaction)?,
+        decided::undecided(&transaction)?,
+    ))
+}
+
+/// Opens a connection that can only read.
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,

@@ -12,6 +12,7 @@ mod disk;
 mod evidence;
 mod frontdoor;
 mod kill;
+mod labels;
 mod program;
 mod second_chance;
 mod store;

@@ -30,7 +30,8 @@ Labels are COCO's JSON, or MOTChallenge's text; with the latter picture N is the
 frame N of the clip. AP is COCO's: AP50 at an overlap of one half, AP the mean over 0.50 to 0.95; small is
 below 32² pixels, large above 96². Precision and recall are of what the agent would believe (score at or
 above the manifest's `thresholds.high`). A picture is of the night if the labels say so (`night`,
-`timeofday`), else if its mean luma is below 60 of 255.
+`timeofday`), else if its mean luma is below 60 of 255. One that is not wholly labelled (`complete`: false)
+is passed over.
 
 What counts for a box is its own streets: label a few hundred pictures of its cameras, day and night.
 
@@ -108,6 +109,12 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
     for (category, count) in &labels.passed_over {
         eprintln!(
             "note: {count} label(s) of `{category}` are passed over; this program has no word for it"
+        );
+    }
+    if labels.incomplete > 0 {
+        eprintln!(
+            "note: {} picture(s) say `complete: false` and are passed over; what is unlabelled in them would count as wrong. Have a person complete them (docs/finetune.md)",
+            labels.incomplete
         );
     }
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
@@ -300,28 +307,12 @@ fn results(look: &Look<'_>, detections: &[Detection]) -> Vec<CocoResult> {
             let place = look.rectangle(detection);
             CocoResult {
                 image_id: look.labelled.id,
-                category_id: category(detection.class),
+                category_id: detection.class.coco_category(),
                 bbox: [place.x, place.y, place.width, place.height],
                 score: detection.score,
             }
         })
         .collect()
-}
-
-/// COCO's number of a class where it has one; ours have numbers from 101 on.
-fn category(class: ObjectClass) -> u32 {
-    match class {
-        ObjectClass::Person => 1,
-        ObjectClass::Bicycle => 2,
-        ObjectClass::Car => 3,
-        ObjectClass::Motorcycle => 4,
-        ObjectClass::Bus => 6,
-        ObjectClass::Train => 7,
-        ObjectClass::Truck => 8,
-        ObjectClass::TrafficLight => 10,
-        ObjectClass::Phone => 77,
-        other => 101 + other as u32,
-    }
 }
 
 fn write_results(file: &Path, seen: &[CocoResult]) -> anyhow::Result<()> {

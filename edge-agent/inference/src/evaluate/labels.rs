@@ -1,6 +1,6 @@
 //! Labelled pictures: COCO's JSON and MOTChallenge's text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ObjectClass;
 use serde::Deserialize;
@@ -49,6 +49,10 @@ pub struct LabelSet {
     pub classes: Vec<ObjectClass>,
     /// Categories of the file that this program has no word for, with their number of labels.
     pub passed_over: BTreeMap<String, usize>,
+    /// Pictures that say `complete: false`, as `aggregator labels` writes them until
+    /// a person has labelled everything. They are not among `pictures`: what is
+    /// unlabelled in them would count as wrong.
+    pub incomplete: usize,
 }
 
 /// Words of labelling tools for our classes, besides our own.
@@ -111,8 +115,12 @@ impl LabelSet {
             .iter()
             .map(|category| (category.id, class_of(&category.name)))
             .collect();
-        let mut pictures: BTreeMap<u64, LabelledPicture> = file
+        let (images, incomplete): (Vec<_>, Vec<_>) = file
             .images
+            .into_iter()
+            .partition(|image| image.complete.unwrap_or(true));
+        let incomplete: BTreeSet<u64> = incomplete.into_iter().map(|image| image.id).collect();
+        let mut pictures: BTreeMap<u64, LabelledPicture> = images
             .into_iter()
             .map(|image| {
                 let picture = LabelledPicture {
@@ -141,6 +149,9 @@ impl LabelSet {
             let class = classes.get(&annotation.category_id).ok_or_else(|| {
                 refuse(format!("there is no category {}", annotation.category_id))
             })?;
+            if incomplete.contains(&annotation.image_id) {
+                continue;
+            }
             let picture = pictures
                 .get_mut(&annotation.image_id)
                 .ok_or_else(|| refuse(format!("there is no image {}", annotation.image_id)))?;
@@ -173,6 +184,7 @@ impl LabelSet {
             pictures: pictures.into_values().collect(),
             classes: looked_for,
             passed_over,
+            incomplete: incomplete.len(),
         })
     }
 
@@ -251,6 +263,7 @@ impl LabelSet {
             pictures: pictures.into_values().collect(),
             classes: vec![ObjectClass::Person],
             passed_over: BTreeMap::new(),
+            incomplete: 0,
         })
     }
 }
@@ -268,6 +281,7 @@ struct CocoImage {
     file_name: String,
     width: Option<u32>,
     height: Option<u32>,
+    complete: Option<bool>,
     /// Ours, and that of BDD100K and its converters.
     night: Option<bool>,
     timeofday: Option<String>,
@@ -332,6 +346,18 @@ mod tests {
         );
         assert_eq!(set.passed_over, BTreeMap::from([("chair".to_owned(), 1)]));
         assert!(!set.classes.contains(&ObjectClass::Other));
+    }
+
+    #[test]
+    fn pictures_that_nobody_completed_are_not_measured_with() {
+        let text = r#"{
+            "images": [{"id": 1, "file_name": "a", "complete": false},
+                       {"id": 2, "file_name": "b", "complete": true}],
+            "categories": [{"id": 1, "name": "person"}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}]}"#;
+        let set = LabelSet::parse(text).unwrap();
+        let files: Vec<_> = set.pictures.iter().map(|p| p.file.as_deref()).collect();
+        assert_eq!((files, set.incomplete), (vec![Some("b")], 1));
     }
 
     #[test]
