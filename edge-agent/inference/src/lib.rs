@@ -35,11 +35,14 @@ mod error;
 
 mod network;
 
+mod free;
+
 mod detector;
 
 pub use agreement::{Agreement, ClassAgreement};
 pub use detector::Detector;
 pub use error::DetectorError;
+pub use free::FreeNetwork;
 pub use network::{Answered, Look, Network};
 pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};

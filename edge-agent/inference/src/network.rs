@@ -125,55 +125,13 @@ impl Network {
         file: &Path,
         settings: &DetectorSettings,
     ) -> Result<Self, DetectorError> {
-        // Read once, so that what was checked is what runs.
-        let bytes = std::fs::read(file).map_err(|source| DetectorError::Unreadable {
-            model: manifest.id.clone(),
-            file: file.to_owned(),
-            source,
-        })?;
-        let found = digest::of_bytes(&bytes);
-        if found != manifest.sha256 {
-            return Err(DetectorError::Differs {
-                model: manifest.id.clone(),
-                file: file.to_owned(),
-                expected: manifest.sha256,
-                found,
-            });
-        }
-        let mut refusals = Vec::new();
-        for provider in settings.providers.candidates() {
-            let opened = match session::open(runtime, &bytes, provider, settings) {
-                Ok(opened) => opened,
-                // The plainest of all cannot read it: then it is the file.
-                Err(message) if provider == Provider::Cpu => {
-                    return Err(DetectorError::NotLoaded {
-                        model: manifest.id.clone(),
-                        file: file.to_owned(),
-                        message,
-                    });
-                }
-                Err(reason) => {
-                    refuse(&mut refusals, &settings.providers, provider, reason);
-                    continue;
-                }
-            };
-            tensors::check_input(&manifest, &opened.session)?;
-            match Self::prove(&manifest, opened, provider) {
-                Ok(mut network) => {
-                    network.refusals = refusals;
-                    network.prove_batches(settings.batch);
-                    return Ok(network);
-                }
-                Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
-                    refuse(&mut refusals, &settings.providers, provider, message);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(DetectorError::NoProvider {
-            model: manifest.id.clone(),
-            refusals,
-        })
+        let (mut network, refusals) =
+            open_first(runtime, (&manifest, file), settings, |opened, provider| {
+                Self::prove(&manifest, opened, provider)
+            })?;
+        network.refusals = refusals;
+        network.prove_batches(settings.batch);
+        Ok(network)
     }
 
     /// Looks once at an empty picture, and at who computed the answer.
@@ -413,6 +371,60 @@ impl Reader {
             }
         })
     }
+}
+
+/// Opens a checked file on the first provider on which `prove` succeeds.
+pub(crate) fn open_first<T>(
+    runtime: &Runtime,
+    (manifest, file): (&Manifest, &Path),
+    settings: &DetectorSettings,
+    mut prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
+) -> Result<(T, Vec<Refusal>), DetectorError> {
+    // Read once, so that what was checked is what runs.
+    let bytes = std::fs::read(file).map_err(|source| DetectorError::Unreadable {
+        model: manifest.id.clone(),
+        file: file.to_owned(),
+        source,
+    })?;
+    let found = digest::of_bytes(&bytes);
+    if found != manifest.sha256 {
+        return Err(DetectorError::Differs {
+            model: manifest.id.clone(),
+            file: file.to_owned(),
+            expected: manifest.sha256,
+            found,
+        });
+    }
+    let mut refusals = Vec::new();
+    for provider in settings.providers.candidates() {
+        let opened = match session::open(runtime, &bytes, provider, settings) {
+            Ok(opened) => opened,
+            // The plainest of all cannot read it: then it is the file.
+            Err(message) if provider == Provider::Cpu => {
+                return Err(DetectorError::NotLoaded {
+                    model: manifest.id.clone(),
+                    file: file.to_owned(),
+                    message,
+                });
+            }
+            Err(reason) => {
+                refuse(&mut refusals, &settings.providers, provider, reason);
+                continue;
+            }
+        };
+        tensors::check_input(manifest, &opened.session)?;
+        match prove(opened, provider) {
+            Ok(proven) => return Ok((proven, refusals)),
+            Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
+                refuse(&mut refusals, &settings.providers, provider, message);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(DetectorError::NoProvider {
+        model: manifest.id.clone(),
+        refusals,
+    })
 }
 
 /// The symbols of a head that reads text, from where its manifest says they are.

@@ -231,6 +231,8 @@ const SPECIAL_SERIES: &str =
 const FOREIGN: &str =
     "Circular 24/2023/TT-BCA, Appendix 03; Circular 58/2020/TT-BCA, article 25, clause 7";
 const ARMY: &str = "two letters and four digits on red; the army's own rules, not read";
+const MOPED: &str =
+    "seen on mopeds from before five digits (67-FB 2113); that all have an F is from memory";
 const TEMPORARY: &str = "the sign T is Circular 24/2023/TT-BCA's; the arrangement is from memory";
 
 impl Grammar {
@@ -282,10 +284,12 @@ impl Grammar {
                 }
             }
         }
-        for pattern in ["T-pp-###.##", "T-pp-####"] {
-            let mut temporary = form(K::Temporary, pattern, Both, white, TEMPORARY);
-            temporary.is_verified = false;
-            forms.push(temporary);
+        // Without this form the B of 67-FB 2113 is taken for an 8, and the plate for a larger machine's.
+        let moped = form(K::Motorcycle, "pp-Fs| ####", TwoWheelers, white, MOPED);
+        let temporary = |pattern| form(K::Temporary, pattern, Both, white, TEMPORARY);
+        for mut form in [moped, temporary("T-pp-###.##"), temporary("T-pp-####")] {
+            form.is_verified = false;
+            forms.push(form);
         }
         Self { forms }
     }

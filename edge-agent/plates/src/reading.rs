@@ -158,6 +158,11 @@ pub enum Refusal {
     /// Writing in three or more rows.
     #[error("the writing has more than two rows or falls into too many pieces")]
     TooManyRows,
+    /// It reaches the edge of what was looked at.
+    #[error(
+        "it reaches the edge of the picture or of the vehicle's box, so characters may be missing"
+    )]
+    Cut,
     /// Writing that is longer than any plate.
     #[error("{symbols} characters are more than any plate has")]
     TooLong {

@@ -57,6 +57,27 @@ pub enum Symbols {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alphabet {
     symbols: Vec<String>,
+    /// Which of them may be read; none: all.
+    readable: Option<Vec<bool>>,
+}
+
+impl Alphabet {
+    /// Of all symbols only those that `keep` keeps, for a line that is known to
+    /// be written in few. Where the best symbol is another, the best of these
+    /// takes its place with its own probability, so that a character is not
+    /// lost because a sign of another script looks more like it.
+    #[must_use]
+    pub fn only(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        self.readable = Some(self.symbols.iter().map(|symbol| keep(symbol)).collect());
+        self
+    }
+
+    /// Whether the symbol at this place may be read. An alphabet of another head may be shorter.
+    fn is_readable(&self, place: usize) -> bool {
+        self.readable
+            .as_ref()
+            .is_none_or(|readable| readable.get(place).is_some_and(|is| *is))
+    }
 }
 
 /// Symbols that are not what the manifest says.
@@ -135,7 +156,10 @@ impl Ctc {
                 found: symbols.len(),
             });
         }
-        Ok(Alphabet { symbols })
+        Ok(Alphabet {
+            symbols,
+            readable: None,
+        })
     }
 
     pub(super) fn expected(&self, input: &Input) -> Vec<(&str, Shape)> {
@@ -163,6 +187,11 @@ impl Ctc {
                 line.broken += 1;
                 continue;
             };
+            let number = if number == blank || alphabet.is_readable(self.place(number)) {
+                number
+            } else {
+                self.best(alphabet, row, number).unwrap_or(blank)
+            };
             if number != blank && number != last {
                 let row = if self.activation == Activation::None {
                     row
@@ -176,7 +205,7 @@ impl Ctc {
                     text: self.symbol(alphabet, number),
                     confidence: probability(row[number]),
                     runner_up: self
-                        .second(row, number)
+                        .best(alphabet, row, number)
                         .map(|second| (self.symbol(alphabet, second), probability(row[second]))),
                     position: (column as f64 + 0.5) * f64::from(self.stride)
                         / f64::from(reading.input.width),
@@ -191,16 +220,22 @@ impl Ctc {
     }
 
     fn symbol(&self, alphabet: &Alphabet, number: usize) -> String {
-        let place = number - usize::from(number > self.blank as usize);
         // An alphabet of another head may be shorter.
-        alphabet.symbols.get(place).cloned().unwrap_or_default()
+        let symbol = alphabet.symbols.get(self.place(number));
+        symbol.cloned().unwrap_or_default()
     }
 
-    /// The best symbol besides `first`, which is not the blank.
-    fn second(&self, row: &[f32], first: usize) -> Option<usize> {
+    /// Where in the alphabet the symbol of a number stands.
+    fn place(&self, number: usize) -> usize {
+        number - usize::from(number > self.blank as usize)
+    }
+
+    /// The best symbol that may be read besides `first`, which is not the blank.
+    fn best(&self, alphabet: &Alphabet, row: &[f32], first: usize) -> Option<usize> {
         row.iter()
             .enumerate()
             .filter(|(number, _)| *number != first && *number != self.blank as usize)
+            .filter(|(number, _)| alphabet.is_readable(self.place(*number)))
             // The first of equals.
             .reduce(|best, other| if other.1 > best.1 { other } else { best })
             .map(|(number, _)| number)

@@ -5,7 +5,7 @@ use super::*;
 fn plates_as_they_are_printed_have_one_normal_form() {
     use PlateKind as K;
     let grammar = Grammar::vietnam();
-    let cases: [(&str, &str, &str, &[PlateKind]); 24] = [
+    let cases: [(&str, &str, &str, &[PlateKind]); 25] = [
         (
             "30A-123.45",
             "30A12345",
@@ -53,6 +53,7 @@ fn plates_as_they_are_printed_have_one_normal_form() {
             &[K::Motorcycle, K::SpecialSeries],
         ),
         ("29KT-1234", "29KT1234", "29KT-1234", &[K::SpecialSeries]),
+        ("67-FB 2113", "67FB2113", "67-FB 2113", &[K::Motorcycle]),
         ("29R-123.45", "29R12345", "29R-123.45", &[K::Trailer]),
         ("29RM-123.45", "29RM12345", "29RM-123.45", &[K::Trailer]),
         ("80-011-NG-01", "80011NG01", "80-011-NG-01", &[K::Foreign]),

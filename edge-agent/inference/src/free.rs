@@ -1,0 +1,139 @@
+//! A network whose input differs from look to look: several crops at once, or
+//! lines of several widths.
+//!
+//! What goes in is filled by the caller, and what comes out is read by the
+//! caller with a head of `models`; here is only what lies between. For
+//! pictures and parts of them there are [`Network`](crate::Network) and [`Detector`](crate::Detector).
+
+use std::path::Path;
+
+use models::heads::names;
+use models::{HeadError, Manifest, TensorView};
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use crate::error::DetectorError;
+use crate::network::open_first;
+use crate::provider::Provider;
+use crate::runtime::Runtime;
+use crate::session::{self, DetectorSettings, Profiled, one_line};
+
+/// A model ready to be given tensors.
+#[derive(Debug)]
+pub struct FreeNetwork {
+    manifest: Manifest,
+    session: Session,
+    /// The outputs that the head reads.
+    outputs: Vec<String>,
+    provider: Provider,
+}
+
+impl FreeNetwork {
+    /// Loads a model and runs it once on zeros, so that a file that does not fit
+    /// its manifest is found out now.
+    #[allow(clippy::needless_pass_by_value)] // who loads a model has done with its manifest
+    pub fn load(
+        runtime: &Runtime,
+        manifest: Manifest,
+        file: &Path,
+        settings: &DetectorSettings,
+    ) -> Result<Self, DetectorError> {
+        let (network, _) = open_first(runtime, (&manifest, file), settings, |opened, provider| {
+            Self::prove(&manifest, opened, provider)
+        })?;
+        Ok(network)
+    }
+
+    fn prove(
+        manifest: &Manifest,
+        opened: Profiled,
+        provider: Provider,
+    ) -> Result<Self, DetectorError> {
+        let expected = manifest.head.expected(&manifest.input, &manifest.classes);
+        let outputs: Vec<String> = expected
+            .into_iter()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let zeros = vec![0.0; manifest.input.len()];
+        let shape = manifest.input.shape();
+        let mut opened = opened;
+        let asked = (manifest, &outputs[..]);
+        run(asked, &mut opened.session, (shape, &zeros), |_| Ok(()))?;
+        let (session, placement) = opened.end();
+        if let Some(message) = session::fallback(provider, placement.as_ref()) {
+            return Err(DetectorError::Inference {
+                model: manifest.id.clone(),
+                message,
+            });
+        }
+        Ok(Self {
+            manifest: manifest.clone(),
+            session,
+            outputs,
+            provider,
+        })
+    }
+
+    /// What the model is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What computes: the name of ONNX Runtime's execution provider.
+    pub fn provider(&self) -> &'static str {
+        self.provider.name()
+    }
+
+    /// The text under a key of the file's own metadata.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.session.metadata().ok()?.custom(key)
+    }
+
+    /// Runs the network on `tensor`, whose numbers lie in the order of `shape`
+    /// (batch first), and lets `read` read the outputs that the head names.
+    pub fn run<T>(
+        &mut self,
+        shape: [usize; 4],
+        tensor: &[f32],
+        read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,
+    ) -> Result<T, DetectorError> {
+        let asked = (&self.manifest, &self.outputs[..]);
+        run(asked, &mut self.session, (shape, tensor), read)
+    }
+}
+
+fn run<T>(
+    (manifest, outputs): (&Manifest, &[String]),
+    session: &mut Session,
+    (shape, tensor): ([usize; 4], &[f32]),
+    read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,
+) -> Result<T, DetectorError> {
+    let failed = |error: ort::Error| DetectorError::Inference {
+        model: manifest.id.clone(),
+        message: one_line(error.message()),
+    };
+    let input = TensorRef::from_array_view((shape, tensor)).map_err(failed)?;
+    let values = session
+        .run(ort::inputs![manifest.input.tensor.as_str() => input])
+        .map_err(failed)?;
+    let mut tensors = Vec::with_capacity(outputs.len());
+    for name in outputs {
+        // A missing one is named by the head, which knows what to say.
+        if let Some(value) = values.get(name) {
+            let (shape, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
+            tensors.push(TensorView { name, shape, data });
+        }
+    }
+    read(&tensors).map_err(|source| DetectorError::Output {
+        model: manifest.id.clone(),
+        // With the names that the file has, and not only those that were asked for.
+        source: match source {
+            HeadError::Missing { head, wanted, .. } => HeadError::Missing {
+                head,
+                wanted,
+                found: names(values.keys()),
+            },
+            other => other,
+        },
+    })
+}
