@@ -81,6 +81,9 @@ pub struct CameraStatus {
     /// How the recording of inputs goes; left out where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<RecordingStatus>,
+    /// What makes pictures of the stream; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<DecoderStatus>,
 }
 
 /// Most rules whose coverage a status carries: with names as long as may be and
@@ -105,6 +108,22 @@ pub struct RuleCoverage {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unwatched_s: BTreeMap<String, f64>,
 }
+
+/// What makes pictures of a camera's stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecoderStatus {
+    /// Its name in GStreamer, for example `vah264dec`.
+    pub name: String,
+    /// What it runs on: `va`, `nvdec`, `v4l2`, `other_hardware`, `software`.
+    pub family: String,
+    /// Those that are not used although they would come first, each with what is
+    /// wrong with it; at most [`MOST_DECODERS_REFUSED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+}
+
+/// Most refused decoders that a status names: no machine has more.
+pub const MOST_DECODERS_REFUSED: usize = 8;
 
 /// How the recording of a camera's inputs goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -66,6 +66,23 @@ pub(super) struct CameraStatusSchema {
     /// How the recording of inputs goes; left out where none is asked for.
     #[schema(nullable = false)]
     recording: Option<RecordingStatusSchema>,
+    /// What makes pictures of the stream; left out where there is none.
+    #[schema(nullable = false)]
+    decoder: Option<DecoderStatusSchema>,
+}
+
+/// What makes pictures of a camera's stream.
+#[derive(ToSchema)]
+#[schema(as = DecoderStatus)]
+#[allow(dead_code)] // described, never made
+pub(super) struct DecoderStatusSchema {
+    /// Its name in GStreamer.
+    name: String,
+    /// What it runs on: `va`, `nvdec`, `v4l2`, `other_hardware`, `software`.
+    family: String,
+    /// Those that would come first but are not used, and why; left out when none.
+    #[schema(required = false)]
+    refused: Vec<String>,
 }
 
 /// How long a rule was watching since the box started.
@@ -181,7 +198,8 @@ mod tests {
     use protocol::event::{Place, Words};
     use protocol::id::ModelId;
     use protocol::status::{
-        BoxStatus, CameraHealth, CameraStatus, OutboxPosition, RecordingStatus, RuleCoverage,
+        BoxStatus, CameraHealth, CameraStatus, DecoderStatus, OutboxPosition, RecordingStatus,
+        RuleCoverage,
     };
     use protocol::{BoxId, CameraId, EventTime, RuleId, SiteId, TimeQuality};
     use serde_json::Value;
@@ -232,6 +250,11 @@ mod tests {
                 failures: 1,
                 reason: Some(Words::new("a", "b")),
             }),
+            decoder: Some(DecoderStatus {
+                name: "avdec_h264".to_owned(),
+                family: "software".to_owned(),
+                refused: vec!["vah264dec hangs".to_owned()],
+            }),
         }
     }
 
@@ -266,6 +289,7 @@ mod tests {
         (bare.place, bare.reason, bare.time_quality, bare.model) = (None, None, None, None);
         bare.simulated = false;
         (bare.coverage, bare.coverage_left_out, bare.recording) = (Vec::new(), 0, None);
+        bare.decoder = None;
         let bare = keys(&serde_json::to_value(bare).unwrap());
         let required: BTreeSet<String> =
             serde_json::from_value(described::<CameraStatusSchema>()["required"].clone()).unwrap();

@@ -129,7 +129,14 @@ fn watched(
         }
     };
     let frame = &probe.frame;
-    let shown = format!("{}×{} {}", frame.width, frame.height, probe.codec);
+    let decoder = &probe.decoder;
+    let shown = format!(
+        "{}×{} {} by {} ({})",
+        frame.width, frame.height, probe.codec, decoder.name, decoder.family
+    );
+    // The camera is well; that the processor does what hardware should is to be known.
+    let refused = decoder.refused.iter().map(|it| format!("not by {it}"));
+    let refused: Vec<String> = refused.collect();
     let seen = detector.map(|detector| {
         perception::look(detector, frame, &camera.scene)
             .map(|inputs| {
@@ -143,7 +150,11 @@ fn watched(
     });
     let looks: Vec<_> = std::iter::once(Ok(shown)).chain(seen).collect();
     let clock = Some(frame.time_quality);
-    finding(camera, &looks, scene(config, camera, frame.aspect, clock))
+    let scene = scene(config, camera, frame.aspect, clock).map(|mut words| {
+        words.doubts.splice(..0, refused);
+        words
+    });
+    finding(camera, &looks, scene)
 }
 
 /// What a scene would be made of.

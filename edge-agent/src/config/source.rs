@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_video::Transport;
+use edge_video::{DecoderChoice, Transport};
 use serde::Deserialize;
 use toml::Table;
 
@@ -44,6 +44,9 @@ pub struct RtspConfig {
     /// How packets travel.
     #[serde(default)]
     pub transport: Transport,
+    /// Which decoders may be used: `auto`, a family, or a GStreamer element.
+    #[serde(default)]
+    pub decoder: DecoderChoice,
     /// Jitter buffer. ms.
     #[serde(default = "default_latency_ms")]
     pub latency_ms: u32,
@@ -81,6 +84,7 @@ impl RtspConfig {
                 .map_err(|reason| anyhow::anyhow!("{reason}"))?,
             transport: self.transport,
             latency_ms: self.latency_ms,
+            decoder: self.decoder.clone(),
             silent_after: duration(self.silent_after_s),
             frozen_after: if self.frozen_after_s == 0.0 {
                 Duration::MAX
@@ -251,6 +255,22 @@ mod tests {
             let settings = rtsp.stream_settings(None).unwrap();
             assert_eq!(settings.frozen_after, expected, "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_decoder_is_forced_or_the_best_that_works() {
+        let choice = |keys: &str| {
+            let settings = rtsp(keys).stream_settings(None).unwrap();
+            settings.decoder.to_string()
+        };
+        assert_eq!(choice("rtsp = 'rtsp://h/x'"), "auto");
+        assert_eq!(choice("rtsp = 'rtsp://h/x', decoder = 'va'"), "va");
+        let keys = "source = { rtsp = 'rtsp://h/x', decoder = 'va! filesink' }";
+        let fault = camera(keys).unwrap_err();
+        assert!(
+            fault.contains("source.decoder: `va! filesink` is no decoder; write auto, va,"),
+            "{fault}"
+        );
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use edge_core::{Attention, CoverageHour, Input};
 use edge_scheduler::{Counters, Kind};
-use edge_video::{CameraStream, Frame, StreamCounters};
+use edge_video::{CameraStream, DecoderInUse, Frame, GarbageCounters, StreamCounters};
 use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::status::{
-    CameraHealth, CameraStatus, MOST_RULES_COVERED, RecordingStatus, RuleCoverage,
+    CameraHealth, CameraStatus, DecoderStatus, MOST_DECODERS_REFUSED, MOST_RULES_COVERED,
+    RecordingStatus, RuleCoverage,
 };
 use protocol::{CameraId, EventTime, RuleId, TimeQuality};
 
@@ -39,6 +40,8 @@ struct Inner {
     stream: Weak<CameraStream>,
     /// Counters of the stream when it was last seen, so that they survive it.
     counters: StreamCounters,
+    /// What decodes it, or did last.
+    decoder: Option<DecoderInUse>,
     health: Option<(CameraHealth, Option<Words>, EventTime)>,
     analysed: u64,
     analysed_at: VecDeque<EventTime>,
@@ -91,6 +94,8 @@ pub(crate) struct Drops {
     pub(crate) frozen: u64,
     /// The decoder marked it as damaged.
     pub(crate) corrupt: u64,
+    /// No camera sends such a picture.
+    pub(crate) garbage: GarbageCounters,
     /// The decoder was behind.
     pub(crate) backlog: u64,
 }
@@ -103,6 +108,7 @@ impl Drops {
             + self.inference
             + self.frozen
             + self.corrupt
+            + self.garbage.total()
             + self.backlog
     }
 }
@@ -138,6 +144,7 @@ impl CameraState {
             coverage: Vec::new(),
             coverage_left_out: 0,
             recording: None,
+            decoder: None,
         };
         Self {
             fixed,
@@ -400,6 +407,13 @@ impl CameraState {
         (inner.drops(), inner.counters.decode_errors)
     }
 
+    /// What decodes the stream, and how many decoders have been given up on it.
+    pub(crate) fn decoder(&self) -> (Option<DecoderInUse>, u64) {
+        let mut inner = self.lock();
+        inner.refresh();
+        (inner.decoder.clone(), inner.counters.decoders_rejected)
+    }
+
     /// Everything, for the wire.
     pub(crate) fn status(&self) -> CameraStatus {
         let now = super::now();
@@ -437,6 +451,16 @@ impl CameraState {
             coverage,
             coverage_left_out,
             recording,
+            decoder: inner.decoder.as_ref().map(|decoder| DecoderStatus {
+                name: decoder.name.clone(),
+                family: decoder.family.to_string(),
+                refused: decoder
+                    .refused
+                    .iter()
+                    .take(MOST_DECODERS_REFUSED)
+                    .map(ToString::to_string)
+                    .collect(),
+            }),
             ..self.fixed.clone()
         }
     }
@@ -454,6 +478,7 @@ impl Inner {
     fn refresh(&mut self) {
         if let Some(stream) = self.stream.upgrade() {
             self.counters = stream.counters();
+            self.decoder = stream.decoder();
         }
     }
 
@@ -465,7 +490,8 @@ impl Inner {
             scene_busy: self.dropped_busy,
             inference: self.dropped_failed,
             frozen: self.dropped_frozen,
-            corrupt: self.counters.dropped_corrupt,
+            corrupt: (self.counters.dropped_corrupt).saturating_sub(self.counters.garbage.total()),
+            garbage: self.counters.garbage,
             backlog: self.counters.dropped_backlog,
         }
     }

@@ -114,6 +114,7 @@ mod tests {
             coverage: Vec::new(),
             coverage_left_out: 0,
             recording: None,
+            decoder: None,
         }
     }
 

@@ -162,6 +162,11 @@ impl Collector for Reading {
                 "Pictures that the decoder could not read",
                 self.decode_errors(),
             ),
+            (
+                "edge_decoders_rejected",
+                "Decoders given up on the camera's stream",
+                self.per_camera(|camera| vec![(Vec::new(), camera.decoder().1 as f64)]),
+            ),
             ("edge_events", "Events, by kind", self.events()),
             (
                 "edge_events_without_stills",
@@ -190,6 +195,19 @@ impl Collector for Reading {
                 "edge_camera_watching",
                 "1 while the camera is watched",
                 of_camera(|s| f64::from(u8::from(s.health == CameraHealth::Watching))),
+            ),
+            (
+                "edge_camera_decoder",
+                "1 for the decoder that makes pictures of the camera's stream, and what it runs on",
+                self.per_camera(|camera| {
+                    let decoder = camera.decoder().0.into_iter();
+                    decoder
+                        .map(|decoder| {
+                            let family = decoder.family.to_string();
+                            (vec![("decoder", decoder.name), ("family", family)], 1.0)
+                        })
+                        .collect()
+                }),
             ),
             (
                 "edge_analysed_fps",
@@ -428,6 +446,7 @@ impl Reading {
                 ("backlog", drops.backlog),
             ]
             .into_iter()
+            .chain(drops.garbage.by_reason())
             .map(|(reason, count)| (vec![("reason", reason.to_owned())], count as f64))
             .collect()
         })

@@ -68,6 +68,7 @@ impl SceneThread {
             last: None,
             interruption: None,
             frozen: false,
+            is_garbage: false,
             watch: self.watch(),
             picture: Health::default(),
             is_misfit: false,
@@ -129,6 +130,8 @@ struct Room {
     /// Since when the scene is not being shown the road, and why; announced as
     /// a gap when it is again.
     interruption: Option<(EventTime, GapReason)>,
+    /// Between `Notice::Garbage` and `GarbageOver`: what comes is no picture.
+    is_garbage: bool,
     /// Between `Notice::Frozen` and `Thawed`: frames come, but show nothing new.
     frozen: bool,
     watch: PictureWatch,
@@ -240,7 +243,9 @@ impl Room {
                     .state
                     .set_health(CameraHealth::Degraded, Some(reason))
             }
-            (None, CameraHealth::Degraded) if !self.frozen => self.say_watching(),
+            (None, CameraHealth::Degraded) if !self.frozen && !self.is_garbage => {
+                self.say_watching()
+            }
             _ => false,
         };
         is_changed || is_recorder_news
@@ -477,8 +482,9 @@ impl Room {
                 state.health() != CameraHealth::Lost
                     && state.set_health(CameraHealth::Connecting, None)
             }
-            Notice::Connected { .. } | Notice::Thawed => {
+            Notice::Connected { .. } | Notice::Thawed | Notice::GarbageOver => {
                 self.frozen = false;
+                self.is_garbage = false;
                 self.say_watching()
             }
             Notice::Lost {
@@ -487,6 +493,7 @@ impl Room {
                 let since = self.last.map_or_else(super::now, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
                 self.frozen = false;
+                self.is_garbage = false;
                 self.tell_stream(Condition::Lost, since);
                 let words = Words::new(loss_in_vietnamese(reason), message);
                 state.set_health(CameraHealth::Lost, Some(words))
@@ -500,6 +507,21 @@ impl Room {
                 let since = self.last.map_or_else(super::now, |(last, _)| last);
                 self.interrupt(since, GapReason::PictureChanged);
                 false
+            }
+            // Who decodes now is part of the status.
+            Notice::DecoderRejected { .. } => true,
+            Notice::Garbage { what } => {
+                let since = self.last.map_or_else(super::now, |(last, _)| last);
+                self.interrupt(since, GapReason::StreamLost);
+                self.is_garbage = true;
+                self.tell_stream(Condition::Lost, since);
+                let words = Words::new(
+                    "Luồng hình bị hỏng (xanh, xám hoặc vỡ hình) với mọi bộ giải mã; kiểm tra máy ảnh và mạng",
+                    format!(
+                        "the stream itself gives {what}; check the camera's encoder and the network"
+                    ),
+                );
+                state.set_health(CameraHealth::Degraded, Some(words))
             }
             Notice::TimeQualityChanged(_) => false,
         }
@@ -584,6 +606,7 @@ fn loss_in_vietnamese(reason: LossReason) -> &'static str {
         LossReason::Closed => "Máy ảnh đã đóng kết nối",
         LossReason::Decode => "Không giải mã được hình; kiểm tra chuẩn nén của máy ảnh",
         LossReason::Unsupported => "Chuẩn nén không được hỗ trợ; chọn H.264, H.265 hoặc MJPEG",
+        LossReason::Garbage => "Bộ giải mã cho hình hỏng; đang đổi bộ giải mã khác",
         LossReason::BadAddress => "Địa chỉ RTSP không hợp lệ; sửa trong cấu hình",
         LossReason::Failed => "Mất luồng hình; đang kết nối lại",
     }

@@ -7,6 +7,8 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 use protocol::{EventTime, TimeQuality};
 
+use crate::stream::garbage::{Plane, Planes};
+
 /// A decoded picture in I420, mapped for reading; a clone shares the pixels.
 ///
 /// Holding a frame holds a buffer of the decoder: keep a handful, not a second's worth.
@@ -90,6 +92,22 @@ impl Frame {
     /// Bytes from one row of red difference to the next.
     pub fn v_stride(&self) -> usize {
         self.stride(2)
+    }
+
+    /// All three planes.
+    pub(crate) fn planes(&self) -> Planes<'_> {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let plane = |bytes, stride, scale: usize| Plane {
+            bytes,
+            stride,
+            width: width.div_ceil(scale),
+            height: height.div_ceil(scale),
+        };
+        Planes {
+            y: plane(self.y(), self.y_stride(), 1),
+            u: plane(self.u(), self.u_stride(), 2),
+            v: plane(self.v(), self.v_stride(), 2),
+        }
     }
 
     /// Whether colours are after BT.709, otherwise after BT.601.

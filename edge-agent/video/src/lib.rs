@@ -5,8 +5,7 @@
 //! [`ClipReader`] (recorded; every frame in order, none dropped, as fast as the
 //! machine allows). A frame is I420, the decoders' own format, mapped and never
 //! copied; other formats are converted on the way, only when they occur. The
-//! decoder is chosen by GStreamer's rank at run time, so a box with a hardware
-//! decoder uses it and one without does not care.
+//! decoder is chosen at run time: hardware that proves to work, else software.
 //!
 //! Time is set here and nowhere else: see [`stream::clock`].
 //!
@@ -25,8 +24,10 @@ pub mod frame;
 pub mod stream;
 
 pub use clip::{ClipError, ClipInfo, ClipReader, ClipWriter};
+pub use decoder::{DecoderChoice, DecoderInUse, Family, RefusedDecoder};
 pub use elements::{VideoError, init};
 pub use frame::Frame;
 pub use stream::{
-    CameraStream, LossReason, Notice, Probe, RtspSettings, StreamCounters, Transport, probe,
+    CameraStream, GarbageCounters, LossReason, Notice, Probe, RtspSettings, StreamCounters,
+    Transport, probe,
 };

@@ -82,6 +82,7 @@ impl Watched {
                 codec,
                 width,
                 height,
+                ..
             } = self.stream.notices().recv_deadline(deadline).unwrap()
             {
                 return (codec, width, height);

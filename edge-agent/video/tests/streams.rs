@@ -85,6 +85,7 @@ impl Reader {
                 codec,
                 width,
                 height,
+                ..
             } => Some((codec.clone(), (*width, *height))),
             _ => None,
         })

@@ -11,7 +11,8 @@ use protocol::evidence::EvidenceRole;
 use protocol::id::{ModelId, SignalGroupId};
 use protocol::signal::SignalSource;
 use protocol::status::{
-    BoxStatus, CameraHealth, CameraStatus, OutboxPosition, RecordingStatus, RuleCoverage,
+    BoxStatus, CameraHealth, CameraStatus, DecoderStatus, OutboxPosition, RecordingStatus,
+    RuleCoverage,
 };
 use protocol::units::Seconds;
 use protocol::{
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
         ("camera-status-watching", camera_status(watching())),
         ("camera-status-lost", camera_status(lost())),
         ("camera-status-coverage", camera_status(covered())),
+        ("camera-status-decoder", camera_status(decoded())),
         ("box-status-online", box_status(online())),
         (
             "box-status-last-will",
@@ -498,6 +500,7 @@ fn watching() -> CameraStatus {
         coverage: Vec::new(),
         coverage_left_out: 0,
         recording: None,
+        decoder: None,
     }
 }
 
@@ -529,6 +532,18 @@ fn covered() -> CameraStatus {
                 "Đĩa đầy nên không ghi được dữ liệu đầu vào; hãy giải phóng đĩa",
                 "inputs are not recorded, because the disk is full; free disk space",
             )),
+        }),
+        ..watching()
+    }
+}
+
+/// One whose graphics card lets it down.
+fn decoded() -> CameraStatus {
+    CameraStatus {
+        decoder: Some(DecoderStatus {
+            name: "avdec_h264".to_owned(),
+            family: "software".to_owned(),
+            refused: vec!["vah264dec makes green pictures of this stream".to_owned()],
         }),
         ..watching()
     }

@@ -38,6 +38,7 @@ fn camera_status(frames_received: u64) -> CameraStatus {
         coverage: Vec::new(),
         coverage_left_out: 0,
         recording: None,
+        decoder: None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::error::ClipError;
 use super::media_time::MediaTime;
 use super::pictures;
 use super::streams::{StreamFault, Streams, lock};
-use crate::decoder::{codec_name, make_decoder, to_i420};
+use crate::decoder::{Selection, codec_name, make_decoder, to_i420};
 use crate::frame::{Frame, Label};
 
 /// What is known of a clip before it is read.
@@ -130,7 +130,7 @@ impl ClipReader {
         let sink = sink();
         let source = pictures::source(kind, fps);
         let built = (|| -> Result<(), StreamFault> {
-            let decoder = make_decoder(&caps, 0, &std::collections::BTreeSet::new())?;
+            let decoder = make_decoder(&caps, 0, &Selection::software())?.element;
             let mut chain = vec![source.clone().upcast(), decoder];
             chain.extend(to_i420()?);
             chain.push(sink.clone().upcast());

@@ -1,6 +1,5 @@
 //! From a parsed file to its one video stream, decoded.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +8,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use crate::decoder::{NoDecoder, codec_name, make_decoder, to_i420};
+use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, to_i420};
 use crate::elements::make;
 
 /// What parsing has found so far.
@@ -154,7 +153,7 @@ impl Streams {
                 _ => {}
             }
             // All processors: nothing else has to be in time for a replay.
-            chain.push(make_decoder(&any_form(&caps), 0, &BTreeSet::new())?);
+            chain.push(make_decoder(&any_form(&caps), 0, &Selection::software())?.element);
         }
         chain.extend(to_i420()?);
         // A phone held upright writes lying pictures and a tag that says so.

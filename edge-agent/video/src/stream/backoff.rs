@@ -30,6 +30,8 @@ impl Backoff {
             | LossReason::NotFound
             | LossReason::Unsupported
             | LossReason::BadAddress => settings.retry_refused,
+            // The camera is well: it is ours to do better, at once.
+            LossReason::Garbage => return Duration::ZERO,
             _ => settings
                 .retry_first
                 .saturating_mul(1 << self.failures.min(16))

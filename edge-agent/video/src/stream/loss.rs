@@ -107,6 +107,10 @@ impl Loss {
             LossReason::Unsupported => format!(
                 "{host} sends what cannot be read here; choose H.264, H.265 or MJPEG in the camera"
             ),
+            LossReason::Garbage => {
+                "the decoder of this box makes garbage of the stream; another one is tried at once"
+                    .to_owned()
+            }
             LossReason::BadAddress => {
                 "the URL cannot be used; write rtsp://host[:port]/path".to_owned()
             }

@@ -6,11 +6,15 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → [`clock`] → [`pace`] →
-//! [`stillness`] → [`backlog`] → [`ledger`] → `slot` → `session` (one connection) → `supervisor` (all of them).
+//! [`stillness`] → [`garbage`] → `judge` → [`backlog`] → [`ledger`] → `slot` → `session` (one
+//! connection) → `decoders` → `supervisor` (all of them).
 
 pub mod backlog;
 mod backoff;
 pub mod clock;
+mod decoders;
+pub mod garbage;
+mod judge;
 pub mod ledger;
 mod loss;
 pub mod notice;
@@ -32,11 +36,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::decoder::DecoderInUse;
 use crate::encoded::Ring;
 use crate::frame::Frame;
 use slot::Slot;
 
-pub use notice::{LossReason, Notice, StreamCounters};
+pub use notice::{GarbageCounters, LossReason, Notice, StreamCounters};
 pub use probe::{Probe, probe};
 pub use settings::{RtspSettings, Transport};
 
@@ -112,6 +117,11 @@ impl CameraStream {
     /// What happened to the stream. The oldest are dropped when nobody reads.
     pub fn notices(&self) -> &Receiver<Notice> {
         &self.notices
+    }
+
+    /// What decodes, or did last; none until the camera has said what it sends.
+    pub fn decoder(&self) -> Option<DecoderInUse> {
+        session::locked(&self.slot.decoder).clone()
     }
 
     /// Counts since the start.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use protocol::{EventTime, TimeQuality};
 use serde::Serialize;
 
+use super::garbage::Garbage;
+use crate::decoder::DecoderInUse;
+
 /// Why there are no pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,6 +30,8 @@ pub enum LossReason {
     Unsupported,
     /// The URL is not one.
     BadAddress,
+    /// The decoder makes garbage of the stream; another one is tried at once.
+    Garbage,
     /// Anything else; the message has the words of the layer that failed.
     Failed,
 }
@@ -44,6 +49,7 @@ impl LossReason {
             Self::Decode => "decode",
             Self::Unsupported => "unsupported",
             Self::BadAddress => "bad_address",
+            Self::Garbage => "garbage",
             Self::Failed => "failed",
         }
     }
@@ -61,6 +67,8 @@ pub enum Notice {
     Connected {
         /// As people call it, for example `H.264`.
         codec: String,
+        /// What makes pictures of it; none where it is only kept.
+        decoder: Option<DecoderInUse>,
         /// Pixels.
         width: u32,
         /// Pixels.
@@ -91,6 +99,20 @@ pub enum Notice {
         /// Time of the first frame after.
         to: EventTime,
     },
+    /// A decoder is not used any more for this camera.
+    DecoderRejected {
+        /// GStreamer's name of it.
+        decoder: String,
+        /// What it did: "makes green pictures of this stream".
+        reason: String,
+    },
+    /// Pictures come, but no decoder makes anything good of them: it is the stream.
+    Garbage {
+        /// What they are: "green pictures".
+        what: &'static str,
+    },
+    /// Pictures are good again.
+    GarbageOver,
     /// Another clock is now behind the frames' times.
     TimeQualityChanged(TimeQuality),
     /// The picture has another size than before.
@@ -116,8 +138,10 @@ pub struct StreamCounters {
     pub dropped_overwritten: u64,
     /// More than `analysed_fps`.
     pub dropped_rate: u64,
-    /// The decoder said that the picture is damaged.
+    /// Damaged: the decoder said so, or it is [`garbage`](Self::garbage).
     pub dropped_corrupt: u64,
+    /// The part of `dropped_corrupt` that no camera sends, by what it was.
+    pub garbage: GarbageCounters,
     /// Encoded pictures skipped because decoding could not keep up.
     pub dropped_backlog: u64,
     /// Encoded pictures of which the decoder made none, or one that it calls
@@ -128,6 +152,38 @@ pub struct StreamCounters {
     pub packet_gaps: u64,
     /// Connections tried after the first.
     pub reconnects: u64,
+    /// Decoders given up on this stream.
+    pub decoders_rejected: u64,
+}
+
+/// Pictures that were garbage, by what they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GarbageCounters {
+    /// Chroma of zero.
+    pub green: u64,
+    /// The middle of all planes.
+    pub grey: u64,
+    /// One strong colour.
+    pub chroma: u64,
+    /// A lower part that repeats.
+    pub torn: u64,
+}
+
+impl GarbageCounters {
+    /// All of them with their words, as labels of a metric.
+    pub const fn by_reason(&self) -> [(&'static str, u64); 4] {
+        [
+            (Garbage::Green.as_str(), self.green),
+            (Garbage::Grey.as_str(), self.grey),
+            (Garbage::Chroma.as_str(), self.chroma),
+            (Garbage::Torn.as_str(), self.torn),
+        ]
+    }
+
+    /// All together.
+    pub const fn total(&self) -> u64 {
+        self.green + self.grey + self.chroma + self.torn
+    }
 }
 
 impl StreamCounters {

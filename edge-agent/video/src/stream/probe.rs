@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::CameraStream;
 use super::notice::{LossReason, Notice};
 use super::settings::RtspSettings;
+use crate::decoder::DecoderInUse;
 use crate::frame::Frame;
 
 /// What a camera showed.
@@ -12,6 +13,8 @@ use crate::frame::Frame;
 pub struct Probe {
     /// As people call it, for example `H.264`.
     pub codec: String,
+    /// What made the picture of it.
+    pub decoder: DecoderInUse,
     /// The first picture.
     pub frame: Frame,
     /// From the first packet out to the first picture in.
@@ -32,11 +35,13 @@ pub fn probe(
     let deadline = began.checked_add(within);
     let (wake, woken) = crossbeam_channel::bounded(1);
     let stream = CameraStream::start(name, settings.clone(), wake);
-    let (mut codec, mut first) = (None, None);
+    let (mut connected, mut first) = (None, None);
     loop {
         for notice in stream.notices().try_iter() {
             match notice {
-                Notice::Connected { codec: name, .. } => codec = Some(name),
+                Notice::Connected { codec, decoder, .. } => {
+                    connected = decoder.map(|decoder| (codec, decoder));
+                }
                 Notice::Lost {
                     reason, message, ..
                 } => return Err((reason, message)),
@@ -46,9 +51,10 @@ pub fn probe(
         if first.is_none() {
             first = stream.take_newest().map(|frame| (frame, began.elapsed()));
         }
-        if let (Some(codec), Some((frame, first_picture_after))) = (&codec, &first) {
+        if let (Some((codec, decoder)), Some((frame, first_picture_after))) = (&connected, &first) {
             return Ok(Probe {
                 codec: String::clone(codec),
+                decoder: DecoderInUse::clone(decoder),
                 frame: Frame::clone(frame),
                 first_picture_after: *first_picture_after,
             });

@@ -6,7 +6,6 @@
 //! picture spoils all until the next key picture; when decoding cannot keep up
 //! it is a probe that drops, up to the next key picture, and counts.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +18,9 @@ use gstreamer_app as gst_app;
 use protocol::TimeQuality;
 
 use super::backlog::Backlog;
-use super::clock::{Now, Timeline};
+use super::clock::{Now, Stamp, Timeline};
+use super::garbage::Garbage;
+use super::judge::{Judge, Verdict};
 use super::ledger::Ledger;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
@@ -29,7 +30,9 @@ use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
 use super::stillness::{Change, Luma, Stillness};
 use super::tap;
-use crate::decoder::{NoDecoder, codec_name, make_decoder, to_i420};
+use crate::decoder::{
+    DecoderInUse, Family, MadeDecoder, Selection, codec_name, make_decoder, to_i420,
+};
 use crate::elements::make;
 use crate::frame::{Frame, Label};
 
@@ -75,6 +78,14 @@ pub(super) struct Wiring {
     pub(super) progress: Arc<Progress>,
     /// Whether pictures are decoded at all.
     pub(super) is_watched: bool,
+    judge: Mutex<Judge>,
+}
+
+/// What is told of a connection with its first good picture.
+struct Introduction {
+    codec: String,
+    decoder: DecoderInUse,
+    is_made: AtomicBool,
 }
 
 /// What the watchdog looks at.
@@ -84,9 +95,11 @@ pub(super) struct Progress {
     /// ms since `began`, + 1; 0 = never.
     packet: AtomicU64,
     pub(super) picture: AtomicU64,
+    /// Lost packets.
+    gap: AtomicU64,
     /// A fault found by a callback, for the supervisor.
     fault: Mutex<Option<Loss>>,
-    decoder: Mutex<Option<String>>,
+    decoder: Mutex<Option<DecoderInUse>>,
 }
 
 impl Progress {
@@ -95,6 +108,7 @@ impl Progress {
             began: Instant::now(),
             packet: AtomicU64::new(0),
             picture: AtomicU64::new(0),
+            gap: AtomicU64::new(0),
             fault: Mutex::new(None),
             decoder: Mutex::new(None),
         }
@@ -133,8 +147,8 @@ impl Progress {
         locked(&self.fault).take()
     }
 
-    /// The factory that decodes, once it is known.
-    pub(super) fn decoder(&self) -> Option<String> {
+    /// What decodes, once it is known.
+    pub(super) fn decoder(&self) -> Option<DecoderInUse> {
         locked(&self.decoder).clone()
     }
 }
@@ -147,6 +161,10 @@ pub(super) struct Session {
     pub(super) progress: Arc<Progress>,
 }
 
+/// Packets lost so long ago excuse damaged pictures: longer than most cameras take
+/// to the next key picture.
+const EXCUSED: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// From 1900 (NTP) to 1970, in seconds.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
@@ -155,7 +173,7 @@ impl Session {
         settings: &RtspSettings,
         slot: &Arc<Slot>,
         memory: &Arc<Mutex<Memory>>,
-        rejected: &BTreeSet<String>,
+        selection: &Selection,
     ) -> Result<Self, Loss> {
         let failed = |error: glib::BoolError| Loss::with_detail(LossReason::Failed, error.message);
         {
@@ -173,18 +191,19 @@ impl Session {
             memory: Arc::clone(memory),
             progress: Arc::clone(&progress),
             is_watched: settings.is_watched,
+            judge: Mutex::new(Judge::new(true)),
         });
         if let Some(ring) = &slot.ring {
             ring.interrupt();
         }
         select_first_video(&source);
         let weak = pipeline.downgrade();
-        let rejected = rejected.clone();
+        let selection = selection.clone();
         source.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else {
                 return;
             };
-            if let Err(loss) = attach(&pipeline, pad, &wiring, &rejected) {
+            if let Err(loss) = attach(&pipeline, pad, &wiring, &selection) {
                 locked(&wiring.progress.fault).get_or_insert(loss);
             }
         });
@@ -283,7 +302,7 @@ fn attach(
     pipeline: &gst::Pipeline,
     pad: &gst::Pad,
     wiring: &Arc<Wiring>,
-    rejected: &BTreeSet<String>,
+    selection: &Selection,
 ) -> Result<(), Loss> {
     if !wiring.is_watched {
         return tap::attach(pipeline, pad, wiring);
@@ -297,13 +316,20 @@ fn attach(
     let (depayloader, parser, format) = handlers(&encoding)
         .ok_or_else(|| Loss::with_detail(LossReason::Unsupported, format!("RTP {encoding}")))?;
     // One thread: two cost a tenth more per picture, and there are many cameras.
-    let decoder = make_decoder(&format, 1, rejected).map_err(|NoDecoder { codec }| {
-        Loss::with_detail(
-            LossReason::Unsupported,
-            format!("no decoder for {codec} here; {}", NoDecoder::REMEDY),
-        )
-    })?;
-    *locked(&wiring.progress.decoder) = decoder.factory().map(|f| f.name().to_string());
+    let MadeDecoder {
+        element: decoder,
+        in_use,
+        is_last,
+    } = make_decoder(&format, 1, selection)
+        .map_err(|none| Loss::with_detail(LossReason::Unsupported, none.advice()))?;
+    // Hardware wants to know more of a JPEG picture than its packets say.
+    let parser = match in_use.family {
+        Family::Software => parser,
+        _ => parser.or(Some("jpegparse")),
+    };
+    *locked(&wiring.judge) = Judge::new(is_last);
+    *locked(&wiring.slot.decoder) = Some(in_use.clone());
+    *locked(&wiring.progress.decoder) = Some(in_use.clone());
 
     let depayloader = make(depayloader).map_err(failed)?;
     tap::keep(&depayloader, &format, wiring);
@@ -334,15 +360,17 @@ fn attach(
     watch_packets(pad, wiring, RtpTime::new(rate));
     guard_backlog(&queue, wiring);
     watch_decoder(&decoder, wiring);
-    let codec = codec_name(&format);
+    let introduction = Introduction {
+        codec: codec_name(&format),
+        decoder: in_use,
+        is_made: AtomicBool::new(false),
+    };
     let on_sample = Arc::clone(wiring);
-    let shown = AtomicBool::new(false);
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                let is_first = !shown.swap(true, Ordering::Relaxed);
-                on_sample.deliver(&sample, is_first.then_some(codec.as_str()));
+                on_sample.deliver(&sample, &introduction);
                 Ok(gst::FlowSuccess::Ok)
             })
             .build(),
@@ -374,6 +402,7 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
         wiring.progress.mark(&wiring.progress.packet);
         if !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT) {
             count(&wiring.slot.counts.packet_gaps);
+            wiring.progress.mark(&wiring.progress.gap);
         }
         let Some(first) = buffer.pts() else {
             return;
@@ -493,6 +522,10 @@ impl Wiring {
         if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             count(&counts.decode_errors);
             count(&counts.dropped_corrupt);
+            let gap = self.progress.age(&self.progress.gap);
+            let is_excused = gap.is_some_and(|age| age < EXCUSED);
+            let verdict = locked(&self.judge).flagged(is_excused);
+            self.heed(verdict, "pictures that it calls damaged itself");
             return false;
         }
         self.progress.mark(&self.progress.picture);
@@ -503,8 +536,40 @@ impl Wiring {
         is_wanted
     }
 
-    /// A picture that shall be looked at; `codec` with the first of a connection.
-    fn deliver(&self, sample: &gst::Sample, codec: Option<&str>) {
+    /// Acts on what the judge said; whether the picture is good.
+    fn heed(&self, verdict: Verdict, what: &'static str) -> bool {
+        match verdict {
+            Verdict::Good => return true,
+            Verdict::Recovered => {
+                self.slot.notify(Notice::GarbageOver);
+                return true;
+            }
+            Verdict::Bad => {}
+            Verdict::ChangeDecoder => {
+                let loss = Loss::with_detail(LossReason::Garbage, what);
+                locked(&self.progress.fault).get_or_insert(loss);
+            }
+            Verdict::BlameStream => self.slot.notify(Notice::Garbage { what }),
+        }
+        false
+    }
+
+    /// Tells what has become of the clock with this picture.
+    fn tell_times(&self, memory: &mut Memory, stamp: Stamp) {
+        if let Some(from) = stamp.step_from {
+            memory.stillness.restart();
+            self.slot.notify(Notice::ClockStep {
+                from,
+                to: stamp.time,
+            });
+        }
+        if memory.quality.replace(stamp.quality) != Some(stamp.quality) {
+            self.slot.notify(Notice::TimeQualityChanged(stamp.quality));
+        }
+    }
+
+    /// A picture that shall be looked at.
+    fn deliver(&self, sample: &gst::Sample, introduction: &Introduction) {
         let mut memory = locked(&self.memory);
         let now = memory.now();
         let media = sample
@@ -529,11 +594,21 @@ impl Wiring {
             count(&counts.dropped_corrupt);
             return;
         };
+        let (garbage, verdict) = locked(&self.judge).look(frame.time, frame.planes());
+        if !self.heed(verdict, garbage.map_or("", Garbage::words)) {
+            count(&counts.dropped_corrupt);
+            if let Some(garbage) = garbage {
+                count(&counts.garbage[garbage as usize]);
+            }
+            self.tell_times(&mut memory, stamp);
+            return;
+        }
         let size = (frame.width, frame.height);
         let is_resized = memory.size.replace(size).is_some_and(|old| old != size);
-        if let Some(codec) = codec {
+        if !introduction.is_made.swap(true, Ordering::Relaxed) {
             self.slot.notify(Notice::Connected {
-                codec: codec.to_owned(),
+                codec: introduction.codec.clone(),
+                decoder: Some(introduction.decoder.clone()),
                 width: frame.width,
                 height: frame.height,
             });
@@ -544,16 +619,7 @@ impl Wiring {
                 height: frame.height,
             });
         }
-        if let Some(from) = stamp.step_from {
-            memory.stillness.restart();
-            self.slot.notify(Notice::ClockStep {
-                from,
-                to: stamp.time,
-            });
-        }
-        if memory.quality.replace(stamp.quality) != Some(stamp.quality) {
-            self.slot.notify(Notice::TimeQualityChanged(stamp.quality));
-        }
+        self.tell_times(&mut memory, stamp);
         let luma = Luma {
             bytes: frame.y(),
             stride: frame.y_stride(),

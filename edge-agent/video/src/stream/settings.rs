@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decoder::DecoderChoice;
 use crate::encoded::RingLimits;
 
 /// How pictures travel.
@@ -41,6 +42,8 @@ pub struct RtspSettings {
     /// By how many of 255 levels a pixel may differ and still be the same. See
     /// [`stillness`](crate::stream::stillness) for how this errs.
     pub frozen_tolerance: u8,
+    /// Which decoders may be used.
+    pub decoder: DecoderChoice,
     /// How many frames per second of media time to keep; all when absent.
     pub analysed_fps: Option<f64>,
     /// By how much the camera's clock may differ from this box's, before its
@@ -71,6 +74,7 @@ impl RtspSettings {
             silent_after: Duration::from_secs(5),
             frozen_after: Duration::from_secs(15),
             frozen_tolerance: 1,
+            decoder: DecoderChoice::Auto,
             analysed_fps: None,
             // The requirement on evidence: at most a second wrong.
             max_clock_difference: Duration::from_secs(1),

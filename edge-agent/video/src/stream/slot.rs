@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::notice::{Notice, StreamCounters};
+use super::garbage::Garbage;
+use super::notice::{GarbageCounters, Notice, StreamCounters};
+use crate::decoder::DecoderInUse;
 use crate::encoded::{Ring, RingLimits};
 use crate::frame::Frame;
 
@@ -26,6 +28,8 @@ pub(super) struct Slot {
     unread: Receiver<Notice>,
     wake: Sender<()>,
     pub(super) counts: Counts,
+    /// What decodes, or did last.
+    pub(super) decoder: Mutex<Option<DecoderInUse>>,
     pub(super) is_stopping: AtomicBool,
 }
 
@@ -41,6 +45,9 @@ pub(super) struct Counts {
     pub(super) decode_errors: AtomicU64,
     pub(super) packet_gaps: AtomicU64,
     pub(super) reconnects: AtomicU64,
+    pub(super) decoders_rejected: AtomicU64,
+    /// By [`Garbage`], in its order.
+    pub(super) garbage: [AtomicU64; 4],
 }
 
 /// Adds one.
@@ -64,6 +71,7 @@ impl Slot {
             unread: unread.clone(),
             wake,
             counts: Counts::default(),
+            decoder: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         };
         (slot, unread)
@@ -115,10 +123,12 @@ impl Slot {
             Notice::Connecting { attempt } => tracing::debug!(camera, attempt, "connecting"),
             Notice::Connected {
                 codec,
+                decoder,
                 width,
                 height,
             } => {
-                tracing::info!(camera, codec, width, height, "connected");
+                let decoder = decoder.as_ref().map(|it| it.name.as_str());
+                tracing::info!(camera, codec, decoder, width, height, "connected");
             }
             Notice::Frozen { since } => {
                 tracing::warn!(camera, %since, "the picture does not change; check the camera");
@@ -127,6 +137,14 @@ impl Slot {
             Notice::ClockStep { from, to } => {
                 tracing::warn!(camera, %from, %to, "the clock of the pictures stepped; check NTP");
             }
+            Notice::DecoderRejected { decoder, reason } => {
+                tracing::warn!(camera, decoder, reason, "the decoder is not used any more");
+            }
+            Notice::Garbage { what } => tracing::warn!(
+                camera,
+                "the stream itself gives {what}; check the camera's encoder and the network"
+            ),
+            Notice::GarbageOver => tracing::info!(camera, "the pictures are good again"),
             Notice::TimeQualityChanged(quality) => {
                 tracing::info!(camera, ?quality, "clock of the pictures");
             }
@@ -149,6 +167,13 @@ impl Slot {
             decode_errors: read(&counts.decode_errors),
             packet_gaps: read(&counts.packet_gaps),
             reconnects: read(&counts.reconnects),
+            decoders_rejected: read(&counts.decoders_rejected),
+            garbage: GarbageCounters {
+                green: read(&counts.garbage[Garbage::Green as usize]),
+                grey: read(&counts.garbage[Garbage::Grey as usize]),
+                chroma: read(&counts.garbage[Garbage::Chroma as usize]),
+                torn: read(&counts.garbage[Garbage::Torn as usize]),
+            },
         }
     }
 

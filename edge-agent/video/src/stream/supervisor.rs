@@ -1,6 +1,5 @@
 //! Connects, watches, waits, and connects again, until told to stop.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::backoff::Backoff;
+use super::decoders::Decoders;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
 use super::session::{Memory, Session};
@@ -33,7 +33,7 @@ enum End {
 pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>) {
     let memory = Arc::new(Mutex::new(Memory::new(settings)));
     let mut backoff = Backoff::default();
-    let mut rejected = BTreeSet::new();
+    let mut decoders = Decoders::new(settings);
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -41,7 +41,7 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
             count(&slot.counts.reconnects);
         }
         slot.notify(Notice::Connecting { attempt });
-        let loss = match connection(slot, settings, &memory, &mut rejected, &mut backoff) {
+        let loss = match connection(slot, settings, &memory, &mut decoders, &mut backoff) {
             End::Stopped => return,
             End::Lost(loss) => loss,
         };
@@ -63,13 +63,13 @@ fn connection(
     slot: &Arc<Slot>,
     settings: &RtspSettings,
     memory: &Arc<Mutex<Memory>>,
-    rejected: &mut BTreeSet<String>,
+    decoders: &mut Decoders,
     backoff: &mut Backoff,
 ) -> End {
     if let Some(fault) = settings.url_fault() {
         return End::Lost(Loss::with_detail(LossReason::BadAddress, fault));
     }
-    let session = match Session::start(settings, slot, memory, rejected) {
+    let session = match Session::start(settings, slot, memory, &decoders.selection) {
         Ok(session) => session,
         Err(loss) => return End::Lost(loss),
     };
@@ -86,13 +86,14 @@ fn connection(
     {
         *loss = found;
     }
-    if let End::Lost(loss) = &end
-        && loss.reason == LossReason::Decode
-        && !had_pictures
-        && let Some(decoder) = session.progress.decoder()
+    if let (End::Lost(loss), Some(decoder)) = (&end, session.progress.decoder())
+        && let Some(reason) = decoders.blame(loss, &decoder, had_pictures)
     {
-        tracing::warn!(camera = %slot.name, decoder, "decoder gives no picture; another is tried next");
-        rejected.insert(decoder);
+        count(&slot.counts.decoders_rejected);
+        slot.notify(Notice::DecoderRejected {
+            decoder: decoder.name,
+            reason,
+        });
     }
     end
 }
@@ -108,7 +109,8 @@ fn watch(slot: &Arc<Slot>, settings: &RtspSettings, session: &Session) -> End {
         if let Some(message) = session.bus.timed_pop(TICK)
             && let Some(loss) = heard(slot, session, &message)
         {
-            return End::Lost(loss);
+            // What a callback found is the cause; the pipeline knows only that it stopped.
+            return End::Lost(session.progress.take_fault().unwrap_or(loss));
         }
         if let Some(loss) = overdue(settings, session) {
             return End::Lost(loss);
@@ -143,7 +145,12 @@ fn is_from_decoder(message: &gst::Message, session: &Session) -> bool {
         .src()
         .and_then(|source| source.downcast_ref::<gst::Element>())
         .and_then(ElementExt::factory)
-        .is_some_and(|f| Some(f.name().as_str()) == session.progress.decoder().as_deref())
+        .is_some_and(|f| {
+            session
+                .progress
+                .decoder()
+                .is_some_and(|d| d.name == f.name().as_str())
+        })
 }
 
 /// The watchdog: rtspsrc itself never notices a camera that says nothing.

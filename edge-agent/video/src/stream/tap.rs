@@ -127,6 +127,7 @@ impl Wiring {
         self.progress.mark(&self.progress.picture);
         if !is_announced.swap(true, Ordering::Relaxed) {
             self.slot.notify(Notice::Connected {
+                decoder: None,
                 codec: codec.name().to_owned(),
                 width,
                 height,
