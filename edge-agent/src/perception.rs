@@ -3,12 +3,16 @@
 //! The last place where pixels exist; everything after this is recorded,
 //! replayed and reasoned about.
 
+mod parts;
+
 use edge_core::{Input, SceneConfig};
-use edge_inference::{Detector, DetectorError};
+use edge_inference::{Detector, DetectorError, Look};
 use edge_video::Frame;
-use models::{ColourMatrix, ColourRange, I420View};
+use models::{ColourMatrix, ColourRange, Crop, I420View};
 use protocol::signal::{SignalReading, SignalSource};
-use protocol::{Detection, Detections};
+use protocol::{Detection, Detections, NormBox};
+
+pub use parts::{Parts, Seen};
 
 /// The planes of a frame, as the models crate reads them.
 pub fn view(frame: &Frame) -> I420View<'_> {
@@ -40,12 +44,39 @@ pub fn look(
     detector: &mut Detector,
     frame: &Frame,
     scene: &SceneConfig,
+    parts: &mut Parts,
 ) -> Result<Vec<Input>, DetectorError> {
     let mut inputs = glance(frame, scene);
-    let found = detector.detect(&view(frame))?;
+    let found = find(detector, &view(frame), parts)?;
     let believed_from = detector.manifest().thresholds.high;
     inputs.push(detections(frame, believed_from, found));
     Ok(inputs)
+}
+
+/// What the detector finds in a picture and in the tiles of it whose turn it is.
+pub fn find(
+    detector: &mut Detector,
+    picture: &I420View<'_>,
+    parts: &mut Parts,
+) -> Result<Vec<Detection>, DetectorError> {
+    let size = (picture.width, picture.height);
+    let crops: Vec<Crop> = std::iter::once(parts.region(size))
+        .chain(parts.tiles(size))
+        .collect();
+    let looks: Vec<_> = crops
+        .iter()
+        .map(|crop| Look::crop(picture, *crop))
+        .collect();
+    let answers = detector.detect_batch(&looks).into_iter();
+    let seen = crops
+        .into_iter()
+        .zip(answers)
+        .map(|(crop, answer)| {
+            parts.looked(crop);
+            Ok((crop, answer?.found))
+        })
+        .collect::<Result<_, DetectorError>>()?;
+    Ok(parts.together(size, seen, &detector.manifest().thresholds))
 }
 
 /// What a detector found in a picture, as a scene is told of it.
@@ -60,6 +91,17 @@ pub fn detections(frame: &Frame, believed_from: f64, found: Vec<Detection>) -> I
         items: found,
     };
     Input::Detections(detections.canonical())
+}
+
+/// A crop of a picture of this size, in fractions of it.
+pub fn fractions(crop: Crop, (width, height): (u32, u32)) -> NormBox {
+    let (width, height) = (f64::from(width), f64::from(height));
+    NormBox {
+        x: f64::from(crop.x) / width,
+        y: f64::from(crop.y) / height,
+        width: f64::from(crop.width) / width,
+        height: f64::from(crop.height) / height,
+    }
 }
 
 /// What is read of a picture without the detector. A lamp does not

@@ -14,9 +14,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use edge_core::{Input, Output, Scene};
-use edge_inference::Detector;
+use edge_video::ClipReader;
 use edge_video::stream::pace::Pace;
-use edge_video::{ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motion_gate::Verdict;
 use protocol::{CameraId, EventTime};
@@ -24,6 +23,7 @@ use protocol::{CameraId, EventTime};
 use crate::config::{AgentConfig, CameraConfig, DetectConfig};
 use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
+use crate::perception::Parts;
 use crate::picture_gate::PictureGate;
 use crate::picture_watch::PictureWatch;
 use crate::recording::is_recording;
@@ -332,6 +332,7 @@ fn replay_clip(
         gate: camera.detect.gate && !request.no_gate,
         ..camera.detect
     });
+    let mut parts = Parts::new(&camera.detect);
     let (mut frames, mut rested, mut last, mut is_whole) = (0, 0, None, true);
     while let Some(frame) = clip.next_frame()? {
         if stop.is_set() {
@@ -354,7 +355,11 @@ fn replay_clip(
         }
         let verdict = gate.judge(&frame, scene.attention());
         if verdict.is_none_or(Verdict::is_look) {
-            analyse(&mut detector, &frame, scene, sink)?;
+            let inputs = perception::look(&mut detector, &frame, scene.config(), &mut parts)
+                .with_context(|| format!("frame {}", frame.number))?;
+            for input in inputs {
+                sink.handle(scene, input)?;
+            }
             gate.looked(frame.time);
         } else {
             for input in perception::glance(&frame, scene.config()) {
@@ -391,20 +396,6 @@ fn replay_clip(
         damage: Vec::new(),
         is_whole,
     })
-}
-
-fn analyse(
-    detector: &mut Detector,
-    frame: &Frame,
-    scene: &mut Scene,
-    sink: &mut Sink,
-) -> anyhow::Result<()> {
-    let inputs = perception::look(detector, frame, scene.config())
-        .with_context(|| format!("frame {}", frame.number))?;
-    for input in inputs {
-        sink.handle(scene, input)?;
-    }
-    Ok(())
 }
 
 /// A bar on a terminal; nothing in a log or a pipe, or when quiet.

@@ -84,6 +84,10 @@ pub struct CameraStatus {
     /// What makes pictures of the stream; left out where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<DecoderStatus>,
+    /// What the detector computes on and how it fares; left out where nothing
+    /// looks at pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<DetectorStatus>,
 }
 
 /// Most rules whose coverage a status carries: with names as long as may be and
@@ -136,6 +140,35 @@ pub struct RecordingStatus {
     /// Why not, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Words>,
+}
+
+/// What the detector computes on and how it fares, since the box started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetectorStatus {
+    /// What computes, in the words of the box's configuration, for example `cpu`, `openvino`, `cuda`.
+    pub provider: String,
+    /// Those that come before it by configuration and do not compute, also one
+    /// that was lost at work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedProvider>,
+    /// Times that a provider was lost at work, and the model loaded anew.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub losses: u64,
+    /// Looks of all cameras on which the model failed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub failures: u64,
+    /// Answers of the model that were no numbers, and were passed over.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub broken: u64,
+}
+
+/// A provider that was asked for and does not compute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedProvider {
+    /// Which.
+    pub provider: String,
+    /// Why, and what to do.
+    pub reason: Words,
 }
 
 /// One box, now. The last will is this with `online: false`.

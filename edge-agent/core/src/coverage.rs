@@ -49,6 +49,8 @@ pub enum Unwatched {
     ModelUnknown,
     /// The queue state is on, and a queue stands without offence.
     Queue,
+    /// The detector failed on every picture.
+    DetectorFailed,
     /// Another reason.
     #[serde(other)]
     Other,
@@ -74,6 +76,7 @@ impl Unwatched {
             Self::NoModel => "no_model",
             Self::ModelUnknown => "model_unknown",
             Self::Queue => "queue",
+            Self::DetectorFailed => "detector_failed",
             Self::Other => "other",
         }
     }
@@ -89,6 +92,7 @@ impl From<crate::input::GapReason> for Unwatched {
             GapReason::Overload => Self::Overload,
             GapReason::PictureChanged => Self::PictureChanged,
             GapReason::OffSchedule => Self::OffSchedule,
+            GapReason::DetectorFailed => Self::DetectorFailed,
             GapReason::Unfit | GapReason::Unknown => Self::Other,
         }
     }

@@ -61,6 +61,8 @@ pub enum GapReason {
     Unfit,
     /// Outside the hours of the rule.
     OffSchedule,
+    /// The detector failed on every picture.
+    DetectorFailed,
     /// A word that this version does not know.
     #[serde(other)]
     Unknown,

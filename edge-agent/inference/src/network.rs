@@ -9,6 +9,7 @@
 //! and a letterbox for each place in it.
 
 mod batches;
+mod loss;
 mod tensors;
 
 use std::path::Path;
@@ -20,12 +21,12 @@ use models::{Crop, Letterbox, Manifest, PictureError, PictureView, TensorView};
 use ort::session::Session;
 use protocol::{Detection, NormBox};
 
-use crate::digest;
 use crate::error::DetectorError;
 use crate::provider::{Placement, Provider, ProviderChoice};
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
 
+use loss::Origin;
 use tensors::{Outputs, Tensor};
 
 /// A picture, or a part of one, that a network is to look at.
@@ -105,6 +106,10 @@ pub struct Network {
     provider: Provider,
     placement: Option<Placement>,
     refusals: Vec<Refusal>,
+    origin: Origin,
+    /// Looks in a row on which the provider failed.
+    failures: u32,
+    losses: u64,
 }
 
 /// How the network's numbers are read.
@@ -125,12 +130,26 @@ impl Network {
         file: &Path,
         settings: &DetectorSettings,
     ) -> Result<Self, DetectorError> {
-        let (mut network, refusals) =
-            open_first(runtime, (&manifest, file), settings, |opened, provider| {
-                Self::prove(&manifest, opened, provider)
+        let origin = Origin::new(runtime, file, settings);
+        Self::open(&manifest, origin, Vec::new())
+    }
+
+    /// On the first provider that works, from the place in the list on that
+    /// `origin` names; `refusals` are of those before it.
+    fn open(
+        manifest: &Manifest,
+        mut origin: Origin,
+        refusals: Vec<Refusal>,
+    ) -> Result<Self, DetectorError> {
+        let (mut network, place, refusals) =
+            open_from(&origin, manifest, refusals, |opened, provider| {
+                Self::prove(manifest, opened, provider, origin.clone())
             })?;
+        let batch = origin.settings.batch;
+        origin.place = place;
+        network.origin = origin;
         network.refusals = refusals;
-        network.prove_batches(settings.batch);
+        network.prove_batches(batch);
         Ok(network)
     }
 
@@ -139,6 +158,7 @@ impl Network {
         manifest: &Manifest,
         opened: Profiled,
         provider: Provider,
+        origin: Origin,
     ) -> Result<Self, DetectorError> {
         let input = &manifest.input;
         let letterbox = Letterbox::new(input.width, input.height, input)?;
@@ -157,6 +177,9 @@ impl Network {
             placement: None,
             refusals: Vec::new(),
             session: opened.session,
+            origin,
+            failures: 0,
+            losses: 0,
         };
         for answer in network.compute(1, Reader::answered)? {
             answer?;
@@ -211,6 +234,11 @@ impl Network {
         self.provider.name()
     }
 
+    /// The same, as configurations name it.
+    pub fn computes_on(&self) -> Provider {
+        self.provider
+    }
+
     /// Who computed the first picture; none where the runtime did not say.
     pub fn placement(&self) -> Option<&Placement> {
         self.placement.as_ref()
@@ -219,6 +247,12 @@ impl Network {
     /// Providers that come before this one by configuration and do not work, with the reason.
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+
+    /// How often the provider was lost at work, and the network loaded anew, on
+    /// the next provider of the list if there is one.
+    pub fn losses(&self) -> u64 {
+        self.losses
     }
 
     /// Refuses a head that has no boxes.
@@ -259,7 +293,9 @@ impl Network {
             if placed.is_empty() {
                 break;
             }
-            match self.compute(placed.len(), &read) {
+            let outcome = self.compute(placed.len(), &read);
+            self.note(&outcome, placed.len());
+            match outcome {
                 Ok(seen) => {
                     for (number, answer) in placed.iter().zip(seen) {
                         answers[*number] = Some(answer);
@@ -286,7 +322,9 @@ impl Network {
         read: impl Fn(&Reader, &Letterbox, &[TensorView<'_>]) -> Result<T, HeadError>,
     ) -> Result<T, DetectorError> {
         self.fill(0, look)?;
-        let mut seen = self.compute(1, read)?;
+        let outcome = self.compute(1, read);
+        self.note(&outcome, 1);
+        let mut seen = outcome?;
         seen.pop().expect("one answer for one picture")
     }
 
@@ -378,32 +416,30 @@ pub(crate) fn open_first<T>(
     runtime: &Runtime,
     (manifest, file): (&Manifest, &Path),
     settings: &DetectorSettings,
-    mut prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
+    prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
 ) -> Result<(T, Vec<Refusal>), DetectorError> {
-    // Read once, so that what was checked is what runs.
-    let bytes = std::fs::read(file).map_err(|source| DetectorError::Unreadable {
-        model: manifest.id.clone(),
-        file: file.to_owned(),
-        source,
-    })?;
-    let found = digest::of_bytes(&bytes);
-    if found != manifest.sha256 {
-        return Err(DetectorError::Differs {
-            model: manifest.id.clone(),
-            file: file.to_owned(),
-            expected: manifest.sha256,
-            found,
-        });
-    }
-    let mut refusals = Vec::new();
-    for provider in settings.providers.candidates() {
-        let opened = match session::open(runtime, &bytes, provider, settings) {
+    let origin = Origin::new(runtime, file, settings);
+    open_from(&origin, manifest, Vec::new(), prove).map(|(proven, _, refusals)| (proven, refusals))
+}
+
+/// The same from a place in the list of providers on; with the place that it found.
+fn open_from<T>(
+    origin: &Origin,
+    manifest: &Manifest,
+    mut refusals: Vec<Refusal>,
+    mut prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
+) -> Result<(T, usize, Vec<Refusal>), DetectorError> {
+    let bytes = origin.read(manifest)?;
+    let settings = &origin.settings;
+    let candidates = settings.providers.candidates();
+    for (place, provider) in candidates.into_iter().enumerate().skip(origin.place) {
+        let opened = match session::open(&origin.runtime, &bytes, provider, settings) {
             Ok(opened) => opened,
             // The plainest of all cannot read it: then it is the file.
             Err(message) if provider == Provider::Cpu => {
                 return Err(DetectorError::NotLoaded {
                     model: manifest.id.clone(),
-                    file: file.to_owned(),
+                    file: origin.file.clone(),
                     message,
                 });
             }
@@ -414,7 +450,7 @@ pub(crate) fn open_first<T>(
         };
         tensors::check_input(manifest, &opened.session)?;
         match prove(opened, provider) {
-            Ok(proven) => return Ok((proven, refusals)),
+            Ok(proven) => return Ok((proven, place, refusals)),
             Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
                 refuse(&mut refusals, &settings.providers, provider, message);
             }

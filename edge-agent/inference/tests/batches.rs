@@ -14,9 +14,11 @@ mod small;
 #[path = "support/y4m.rs"]
 mod y4m;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use edge_inference::{Detector, DetectorSettings, Look, ModelStore, Runtime};
+use edge_scheduler::{Job, Kind, Plan, Region, Scheduler, Settings};
 use models::{Crop, I420View, Manifest};
 use protocol::{Detection, Detections, EventTime, TimeQuality};
 
@@ -194,6 +196,89 @@ fn detections_do_not_depend_on_the_batch_its_order_or_the_pictures_beside() {
                 assert_eq!(told(seen), told(expected[*number].clone()));
             }
         }
+    }
+}
+
+/// Cameras of a simulated box, whose pictures and tiles the scheduler picks,
+/// are told what each picture shows alone, however many they are.
+#[test]
+fn cameras_beside_each_other_see_what_each_would_see_alone() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let Some(pictures) = pictures() else {
+        println!("skipped: no clip, or no ffmpeg");
+        return;
+    };
+    let Some(mut alone) = detector(&runtime, 1) else {
+        return;
+    };
+    let views: Vec<_> = pictures.iter().map(Picture::view).collect();
+    let tile = |picture: usize| {
+        let view = &views[picture];
+        Look::part(view, &protocol::NormBox::from([0.4, 0.3, 0.5, 0.5]))
+    };
+    let look = |(picture, kind): (usize, Kind)| match kind {
+        Kind::Tile => tile(picture),
+        _ => Look::whole(&views[picture]),
+    };
+    let mut expected = BTreeMap::new();
+    for picture in 0..views.len() {
+        for kind in [Kind::Awake, Kind::Tile] {
+            let seen = alone.detect_batch(&[look((picture, kind))]).remove(0);
+            expected.insert((picture, kind), told(seen.unwrap().found));
+        }
+    }
+    let mut beside = detector(&runtime, 3).unwrap();
+    for cameras in [1, 2, 4] {
+        let plan = Plan {
+            interval_us: 100_000,
+            heartbeat_us: 1_700_000,
+        };
+        let mut scheduler = Scheduler::new(Settings::default(), &vec![plan; cameras], &[3]);
+        let mut sizes = BTreeSet::new();
+        let mut seen_of = vec![0; cameras];
+        for round in 0..8_i64 {
+            let now = round * 100_000;
+            for camera in 0..cameras {
+                // Each camera is at another place of the clip.
+                let picture = (usize::try_from(round).unwrap() + 2 * camera) % views.len();
+                for (kind, region) in [
+                    (Kind::Awake, Region::Whole),
+                    (Kind::Tile, Region::Part(protocol::NormBox::default())),
+                ] {
+                    let job = Job {
+                        camera,
+                        model: 0,
+                        kind,
+                        region,
+                        time: EventTime::from_micros(now),
+                        picture: (picture, kind),
+                    };
+                    scheduler.offer(job, now);
+                }
+            }
+            // As many batches as there is time for in a round.
+            for batch in 0..2 {
+                let chosen = scheduler.pick(now + batch * 40_000);
+                let looks: Vec<_> = chosen
+                    .iter()
+                    .map(|chosen| look(chosen.job.picture))
+                    .collect();
+                sizes.insert(looks.len());
+                for (chosen, seen) in chosen.iter().zip(beside.detect_batch(&looks)) {
+                    let found = told(seen.unwrap().found);
+                    assert_eq!(found, expected[&chosen.job.picture], "{cameras} cameras");
+                    seen_of[chosen.job.camera] += 1;
+                }
+                scheduler.finished(0, chosen.len().max(1), 40_000);
+            }
+        }
+        assert!(seen_of.iter().all(|looks| *looks >= 3), "{seen_of:?}");
+        assert!(
+            sizes.last() >= Some(&2),
+            "nothing was done together: {sizes:?}"
+        );
     }
 }
 

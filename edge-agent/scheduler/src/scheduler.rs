@@ -189,11 +189,7 @@ impl<P> Scheduler<P> {
         }
         camera.first_offer_us.get_or_insert(now_us);
         // Tiles are of one picture; those of an older one would tell of the past.
-        let before = camera.parts.len();
-        camera.parts.retain(|part| part.job.kind != Kind::Tile);
-        for _ in camera.parts.len()..before {
-            camera.drop_job(Kind::Tile);
-        }
+        camera.drop_tiles();
         if let Some(older) = camera.whole.replace(waiting) {
             camera.miss(&older.job);
         }
@@ -205,6 +201,21 @@ impl<P> Scheduler<P> {
             camera.whole = None;
             camera.forget_missed();
         }
+    }
+
+    /// Drops the tiles of a camera that wait, because their picture is over.
+    pub fn drop_tiles(&mut self, camera: usize) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.drop_tiles();
+        }
+    }
+
+    /// How many tiles of a camera wait.
+    pub fn waiting_tiles(&self, camera: usize) -> usize {
+        self.cameras.get(camera).map_or(0, |camera| {
+            let parts = camera.parts.iter();
+            parts.filter(|part| part.job.kind == Kind::Tile).count()
+        })
     }
 
     /// What to do now, in one batch; empty when nothing waits. Never waits for a
@@ -348,6 +359,14 @@ impl<P> Scheduler<P> {
 impl<P> Camera<P> {
     fn drop_job(&mut self, kind: Kind) {
         *self.counters.dropped.entry(kind).or_default() += 1;
+    }
+
+    fn drop_tiles(&mut self) {
+        let before = self.parts.len();
+        self.parts.retain(|part| part.job.kind != Kind::Tile);
+        for _ in self.parts.len()..before {
+            self.drop_job(Kind::Tile);
+        }
     }
 
     /// A picture was not looked at.

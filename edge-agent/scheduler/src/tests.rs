@@ -317,14 +317,19 @@ fn second_looks_that_are_too_old_and_tiles_of_old_pictures_are_dropped_and_count
     scheduler.offer(job(Kind::Awake, 0), 0);
     scheduler.offer(job(Kind::Tile, 0), 0);
     scheduler.offer(job(Kind::SecondLook, 0), 0);
+    assert_eq!(scheduler.waiting_tiles(0), 1);
     scheduler.offer(job(Kind::Awake, 100 * MS), 100 * MS);
+    scheduler.offer(job(Kind::Tile, 100 * MS), 100 * MS);
+    assert_eq!(scheduler.waiting_tiles(0), 1);
+    scheduler.drop_tiles(0);
+    assert_eq!(scheduler.waiting_tiles(0), 0);
     let kinds: Vec<Kind> = std::iter::from_fn(|| scheduler.pick(5 * S).pop())
         .map(|chosen| chosen.job.kind)
         .collect();
     assert_eq!(kinds, [Kind::Awake]);
     let dropped = &scheduler.counters(0).unwrap().dropped;
-    for kind in [Kind::Awake, Kind::Tile, Kind::SecondLook] {
-        assert_eq!(dropped.get(&kind), Some(&1), "{kind:?}");
+    for (kind, count) in [(Kind::Awake, 1), (Kind::Tile, 2), (Kind::SecondLook, 1)] {
+        assert_eq!(dropped.get(&kind), Some(&count), "{kind:?}");
     }
 }
 

@@ -138,7 +138,8 @@ fn watched(
     let refused = decoder.refused.iter().map(|it| format!("not by {it}"));
     let refused: Vec<String> = refused.collect();
     let seen = detector.map(|detector| {
-        perception::look(detector, frame, &camera.scene)
+        let mut parts = perception::Parts::new(&camera.detect);
+        perception::look(detector, frame, &camera.scene, &mut parts)
             .map(|inputs| {
                 let things = inputs.iter().find_map(|input| match input {
                     edge_core::Input::Detections(detections) => Some(detections.items.len()),

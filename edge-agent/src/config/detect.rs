@@ -1,18 +1,30 @@
-//! `[camera.detect]` and `[inference]`: how often the detector looks.
+//! `[camera.detect]` and `[inference]`: how often the detector looks, and at what.
+
+mod region;
 
 use edge_scheduler::{Plan, Settings as SchedulerSettings};
 use motion_gate::Settings;
 use serde::Deserialize;
 
-use super::faults::ConfigFault;
+use protocol::NormBox;
 
-/// When a camera's pictures are looked at.
+use super::faults::ConfigFault;
+use super::section;
+use region::TilesKeys;
+
+pub use region::TilesConfig;
+
+/// When a camera's pictures are looked at, and at which parts of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DetectConfig {
     /// Whether pictures in which nothing moves may be passed over.
     pub gate: bool,
     /// By what.
     pub settings: Settings,
+    /// What of a picture the detector is shown.
+    pub region: NormBox,
+    /// In which parts it is shown that as well, so that small far things are large enough.
+    pub tiles: Option<TilesConfig>,
 }
 
 impl Default for DetectConfig {
@@ -20,6 +32,8 @@ impl Default for DetectConfig {
         Self {
             gate: true,
             settings: Settings::default(),
+            region: region::WHOLE,
+            tiles: None,
         }
     }
 }
@@ -31,6 +45,27 @@ const LATE_S: f64 = 0.2;
 const USUAL_FPS: f64 = 25.0;
 
 impl DetectConfig {
+    /// From the keys of `[camera.detect]` alone.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let mut faults = Vec::new();
+        let keys: Option<DetectKeys> = section::read(&table, "detect", &mut faults);
+        let mut words: Vec<String> = faults
+            .into_iter()
+            .map(|fault| format!("{}: {}", fault.path, fault.message))
+            .collect();
+        let config = keys
+            .unwrap_or_default()
+            .read(|key, message| words.push(format!("{key}: {message}")));
+        if words.is_empty() {
+            Ok(config)
+        } else {
+            Err(words.join("; "))
+        }
+    }
+
     /// What the scheduler is to know of the camera.
     #[allow(clippy::cast_possible_truncation)] // a few seconds of µs
     pub fn plan(&self, analysed_fps: Option<f64>) -> Plan {
@@ -48,6 +83,8 @@ pub(super) struct DetectKeys {
     gate: Option<bool>,
     heartbeat_s: Option<f64>,
     hold_s: Option<f64>,
+    roi: Option<Vec<[f64; 2]>>,
+    tiles: Option<TilesKeys>,
 }
 
 impl DetectKeys {
@@ -72,9 +109,12 @@ impl DetectKeys {
             ),
             hold_s: number("hold_s", self.hold_s, usual.settings.hold_s, (0.5, 60.0)),
         };
+        let (region, tiles) = region::read(self.roi.as_deref(), self.tiles.as_ref(), &mut refuse);
         DetectConfig {
             gate: self.gate.unwrap_or(usual.gate),
             settings,
+            region,
+            tiles,
         }
     }
 }
@@ -170,6 +210,21 @@ mod tests {
             detect("detect = { heartbeat_s = 1.0 }").settings.hold_s,
             2.0
         );
+    }
+
+    #[test]
+    fn the_keys_can_be_given_alone() {
+        let parse = super::DetectConfig::parse;
+        assert_eq!(parse("").unwrap(), super::DetectConfig::default());
+        assert!(parse("tiles = { per_look = 1 }").unwrap().tiles.is_some());
+        for (text, part) in [
+            ("tiles = { sice = 1 }", "tiles.sice: no such key"),
+            ("hold_s = 0.1", "hold_s: is between 0.5"),
+            ("tiles = ", ""),
+        ] {
+            let faults = parse(text).unwrap_err();
+            assert!(faults.contains(part), "{faults}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use toml::Table;
 pub use address::redacted;
 pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
-pub use detect::{DetectConfig, InferenceConfig};
+pub use detect::{DetectConfig, InferenceConfig, TilesConfig};
 pub use detector::{DetectorConfig, ShadowConfig, named_version};
 pub use faults::{ConfigFault, ConfigFaults};
 pub use health::PictureHealthConfig;

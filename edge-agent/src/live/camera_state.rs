@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use edge_core::{Attention, CoverageHour, Input};
+use edge_core::{Attention, CoverageHour};
 use edge_scheduler::{Counters, Kind};
 use edge_video::{CameraStream, DecoderInUse, Frame, GarbageCounters, StreamCounters};
+use models::Crop;
 use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::status::{
     CameraHealth, CameraStatus, DecoderStatus, MOST_DECODERS_REFUSED, MOST_RULES_COVERED,
     RecordingStatus, RuleCoverage,
 };
-use protocol::{CameraId, EventTime, RuleId, TimeQuality};
+use protocol::{CameraId, Detection, EventTime, RuleId, TimeQuality};
 
+use super::detector_state::DetectorState;
 use super::shadow::Shadow;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::coverage::CoverageTable;
@@ -25,6 +27,9 @@ use crate::scene_setup::DetectorIdentity;
 /// Window of [`CameraStatus::analysed_fps`], seconds.
 const FPS_WINDOW_S: f64 = 10.0;
 
+/// So many failures of the detector in a row are no chance.
+const BLIND_AFTER: u64 = 3;
+
 /// A camera's health and counters.
 pub(crate) struct CameraState {
     fixed: CameraStatus,
@@ -33,6 +38,8 @@ pub(crate) struct CameraState {
     attention: AtomicU8,
     /// A second model that is shown some of the pictures.
     shadow: OnceLock<Arc<Shadow>>,
+    /// What looks at the pictures.
+    detector: OnceLock<Arc<DetectorState>>,
 }
 
 #[derive(Default)]
@@ -145,12 +152,14 @@ impl CameraState {
             coverage_left_out: 0,
             recording: None,
             decoder: None,
+            detector: None,
         };
         Self {
             fixed,
             inner: Mutex::default(),
             attention: AtomicU8::new(Attention::Nobody as u8),
             shadow: OnceLock::new(),
+            detector: OnceLock::new(),
         }
     }
 
@@ -161,10 +170,17 @@ impl CameraState {
         }
     }
 
-    /// What the detector saw in a picture, for the model in its shadow.
-    pub(crate) fn show_shadow(&self, frame: &Frame, inputs: &[Input]) {
+    /// What looks at the pictures of this camera; once. A recording was seen by another detector.
+    pub(crate) fn set_detector(&self, detector: Option<&Arc<DetectorState>>) {
+        if let Some(detector) = detector.filter(|_| self.fixed.model.is_some()) {
+            self.detector.get_or_init(|| Arc::clone(detector));
+        }
+    }
+
+    /// What the detector saw in a part of a picture, for the model in its shadow.
+    pub(crate) fn show_shadow(&self, frame: &Frame, part: Crop, seen: &[Detection]) {
         if let Some(shadow) = self.shadow.get() {
-            shadow.show(frame, inputs);
+            shadow.show(frame, part, seen);
         }
     }
 
@@ -266,8 +282,8 @@ impl CameraState {
         looks.inference_s += took.as_secs_f64();
     }
 
-    /// A second model looked at a part of a picture, for so long.
-    pub(crate) fn count_second_look(&self, took: Duration) {
+    /// A part of a picture was looked at as well, for so long.
+    pub(crate) fn count_part(&self, took: Duration) {
         self.lock().looks.inference_s += took.as_secs_f64();
     }
 
@@ -292,6 +308,16 @@ impl CameraState {
         inner.dropped_failed += 1;
         inner.failed_in_a_row += 1;
         inner.failed_in_a_row
+    }
+
+    /// Why nothing is seen though pictures come, when the detector fails on each.
+    pub(crate) fn blindness(&self) -> Option<Words> {
+        (self.lock().failed_in_a_row >= BLIND_AFTER).then(|| {
+            Words::new(
+                "Mô hình không xử lý được hình nào; xem nhật ký và chạy edge-agent models verify",
+                "the model fails on every picture; read the log and run `edge-agent models verify`",
+            )
+        })
     }
 
     /// Whether the detector has looked at frames of this camera, and not failed on the last.
@@ -461,6 +487,7 @@ impl CameraState {
                     .map(ToString::to_string)
                     .collect(),
             }),
+            detector: self.detector.get().map(|detector| detector.fares().status),
             ..self.fixed.clone()
         }
     }

@@ -6,6 +6,7 @@
 //! looked at more closely ([`SecondLook`]) is scheduled beside the pictures; its
 //! answer goes the way of everything that a scene learns, as [`Work`].
 
+mod picture;
 mod second_look;
 
 use std::sync::Arc;
@@ -16,14 +17,20 @@ use edge_core::{Gap, GapReason, Input};
 use edge_inference::{Detector, DetectorError, Look, Network};
 use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
 use edge_video::{CameraStream, Frame};
+use models::Crop;
+use models::heads::Answers;
 use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::status::CameraHealth;
+use protocol::{Detection, EventTime};
 
+use super::detector_state::DetectorState;
 use super::{CameraState, StopFlag, Work};
 use crate::config::{CameraConfig, InferenceConfig};
-use crate::perception;
+use crate::perception::{self, Parts};
 use crate::picture_gate::PictureGate;
+
+use picture::Picture;
 
 pub(crate) use second_look::SecondLook;
 
@@ -37,6 +44,8 @@ pub(super) type Feed = (
 
 /// Longest wait for a frame before the stop flag is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// So long without a look is a loss, as under overload; s.
+const BLIND_S: f64 = 1.0;
 /// The detector, by the scheduler's count of models.
 const DETECTOR: usize = 0;
 
@@ -46,9 +55,22 @@ pub(super) struct Models {
     pub(super) detector: Detector,
     /// Look at parts of them: 1 and so on.
     pub(super) second: Vec<Network>,
+    /// Where is told how the detector fares.
+    pub(super) state: Arc<DetectorState>,
 }
 
 impl Models {
+    /// Counts answers that are no numbers; they are said once.
+    fn doubt(&self, broken: usize) {
+        if self.state.count_broken(broken) {
+            tracing::warn!(
+                model = %self.detector.manifest().id, broken,
+                "the model gives answers that are no numbers; they are passed over and counted: if it \
+                 goes on, its file is damaged or its precision too small, run `edge-agent models verify`"
+            );
+        }
+    }
+
     /// How many pictures each computes at once, for the scheduler.
     fn batches(&self) -> Vec<usize> {
         std::iter::once(self.detector.network())
@@ -86,46 +108,41 @@ pub(super) fn run(
             .iter()
             .map(|(camera, ..)| PictureGate::new(&camera.detect))
             .collect(),
+        parts: feeds
+            .iter()
+            .map(|(camera, ..)| Parts::new(&camera.detect))
+            .collect(),
+        pictures: feeds.iter().map(|_| None).collect(),
+        seen_at: vec![None; feeds.len()],
+        blind_since: vec![None; feeds.len()],
         began: Instant::now(),
     };
-    while !stop.is_set() {
-        for camera in 0..feeds.len() {
-            desk.take_in(camera);
-        }
-        for asked in calls.asked.try_iter() {
-            desk.take_on(asked);
-        }
-        let batch = desk.scheduler.pick(desk.now_us());
-        if !batch.is_empty() {
-            desk.look(batch);
-            continue;
-        }
-        select! {
-            recv(calls.woken) -> call => if call.is_err() {
-                return;
-            },
-            // Without scenes that ask there is no such call any more.
-            recv(calls.asked) -> asked => match asked {
-                Ok(asked) => desk.take_on(asked),
-                Err(_) => return,
-            },
-            default(PATIENCE) => {}
-        }
+    while !stop.is_set() && desk.work(calls) {}
+    for camera in 0..feeds.len() {
+        desk.finish(camera);
     }
 }
 
 /// What a job is about.
 enum Errand {
-    /// A camera's picture.
+    /// All that is watched of a camera's picture.
     Picture(Frame),
+    /// A tile of it.
+    Tile(Frame, Crop),
     /// What a scene asked for.
     Second(SecondLook),
 }
 
-/// A camera's picture whose turn it is.
+/// What the detector says of one part.
+type Seen = Result<Answers<Detection>, DetectorError>;
+
+/// A part of a camera's picture whose turn it is.
 struct Turn {
     camera: usize,
     frame: Frame,
+    crop: Crop,
+    is_tile: bool,
+    /// Of which time before it too little was seen.
     unwatched: Option<Gap>,
 }
 
@@ -134,6 +151,13 @@ struct Desk<'a> {
     models: Models,
     feeds: &'a [Feed],
     gates: Vec<PictureGate>,
+    parts: Vec<Parts>,
+    /// Of each camera the picture that was looked at and whose tiles still wait.
+    pictures: Vec<Option<Picture>>,
+    /// The time of each camera's last picture that was seen.
+    seen_at: Vec<Option<EventTime>>,
+    /// Since when nothing of each camera is seen, because the detector fails.
+    blind_since: Vec<Option<EventTime>>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -141,6 +165,33 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn now_us(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Takes in what is new, and does what is most urgent or waits for something
+    /// to do. False when nothing will come any more.
+    fn work(&mut self, calls: &Calls<'_>) -> bool {
+        for camera in 0..self.feeds.len() {
+            self.take_in(camera);
+        }
+        for asked in calls.asked.try_iter() {
+            self.take_on(asked);
+        }
+        let batch = self.scheduler.pick(self.now_us());
+        if !batch.is_empty() {
+            self.look(batch);
+            return true;
+        }
+        select! {
+            recv(calls.woken) -> call => call.is_ok(),
+            recv(calls.asked) -> asked => match asked {
+                Ok(asked) => {
+                    self.take_on(asked);
+                    true
+                }
+                Err(_) => false,
+            },
+            default(PATIENCE) => true,
+        }
     }
 
     /// Takes the camera's newest frame, if there is one, and asks its gate.
@@ -159,8 +210,15 @@ impl Desk<'_> {
                         inputs,
                         frame: None,
                     };
-                    // A scene that is behind hears the lamps of the next picture.
-                    send(config, state, work, glance);
+                    let picture = self.pictures[camera].as_mut();
+                    if let Some(picture) = picture.filter(|picture| picture.has_room()) {
+                        // In the order of their pictures.
+                        picture.later.push(glance);
+                    } else {
+                        self.finish(camera);
+                        // A scene that is behind hears the lamps of the next picture.
+                        send(config, state, work, glance);
+                    }
                 }
                 return;
             }
@@ -176,6 +234,8 @@ impl Desk<'_> {
             picture: Errand::Picture(frame),
         };
         self.scheduler.offer(job, self.now_us());
+        // The tiles of the picture before it are dropped with that.
+        self.finish(camera);
         self.tell(camera);
     }
 
@@ -196,6 +256,8 @@ impl Desk<'_> {
             picture: Errand::Second(asked),
         };
         self.scheduler.offer(job, self.now_us());
+        // Too many of them, and tiles are dropped.
+        self.finish_if_done(camera);
         self.tell(camera);
     }
 
@@ -204,7 +266,7 @@ impl Desk<'_> {
         let Some(model) = batch.first().map(|chosen| chosen.job.model) else {
             return;
         };
-        let (mut pictures, mut second) = (Vec::new(), Vec::new());
+        let (mut turns, mut second) = (Vec::new(), Vec::new());
         for chosen in batch {
             let camera = chosen.job.camera;
             match chosen.job.picture {
@@ -214,59 +276,142 @@ impl Desk<'_> {
                         to,
                         reason: GapReason::Overload,
                     });
-                    pictures.push(Turn {
+                    turns.push(Turn {
                         camera,
+                        crop: self.parts[camera].region((frame.width, frame.height)),
                         frame,
+                        is_tile: false,
                         unwatched,
                     });
                 }
+                Errand::Tile(frame, crop) => turns.push(Turn {
+                    camera,
+                    frame,
+                    crop,
+                    is_tile: true,
+                    unwatched: None,
+                }),
                 Errand::Second(asked) => second.push((camera, asked)),
             }
         }
-        if !pictures.is_empty() {
-            self.look_at_pictures(pictures);
+        if !turns.is_empty() {
+            self.detect(turns);
         }
         if !second.is_empty() {
             self.look_closer(model, second);
         }
     }
 
-    fn look_at_pictures(&mut self, turns: Vec<Turn>) {
+    /// Shows pictures and tiles to the detector.
+    fn detect(&mut self, turns: Vec<Turn>) {
         let begun = Instant::now();
-        let views: Vec<_> = turns
+        let looks: Vec<_> = turns
             .iter()
-            .map(|turn| perception::view(&turn.frame))
+            .map(|turn| Look::crop(&perception::view(&turn.frame), turn.crop))
             .collect();
-        let looks: Vec<_> = views.iter().map(Look::whole).collect();
         let seen = self.models.detector.detect_batch(&looks);
         let took = self.finished(DETECTOR, turns.len(), begun);
-        let believed_from = self.models.detector.manifest().thresholds.high;
+        self.models.state.note(self.models.detector.network());
+        let cameras: Vec<_> = turns.iter().map(|turn| turn.camera).collect();
         for (turn, seen) in turns.into_iter().zip(seen) {
-            let Turn {
-                camera,
-                frame,
-                unwatched,
-            } = turn;
-            let (config, _, work, state) = &self.feeds[camera];
-            self.gates[camera].looked(frame.time);
-            state.count_look(took);
-            match seen {
-                Ok(seen) => {
-                    let mut inputs = perception::glance(&frame, &config.scene);
-                    inputs.push(perception::detections(&frame, believed_from, seen.found));
-                    state.show_shadow(&frame, &inputs);
-                    if let Some(gap) = unwatched {
-                        inputs.insert(0, Input::Gap(gap));
-                    }
-                    let seen = Work {
-                        inputs,
-                        frame: Some(frame),
-                    };
-                    send(config, state, work, seen);
-                }
-                Err(error) => failed(config, state, &frame, &error),
+            if turn.is_tile {
+                self.saw_tile(&turn, seen, took);
+            } else {
+                self.saw_picture(turn, seen, took);
             }
+        }
+        for camera in cameras {
+            self.finish_if_done(camera);
             self.tell(camera);
+        }
+    }
+
+    fn saw_picture(&mut self, turn: Turn, seen: Seen, took: Duration) {
+        let Turn {
+            camera,
+            frame,
+            crop,
+            unwatched,
+            ..
+        } = turn;
+        let (config, _, _, state) = &self.feeds[camera];
+        state.count_look(took);
+        self.gates[camera].looked(frame.time);
+        // Whatever waits is of an older picture.
+        self.scheduler.drop_tiles(camera);
+        self.finish(camera);
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                self.models.state.count_failure();
+                let last = self.seen_at[camera].unwrap_or(frame.time);
+                self.blind_since[camera].get_or_insert(last);
+                failed(config, state, &frame, &error);
+                return;
+            }
+        };
+        self.models.doubt(seen.broken);
+        state.show_shadow(&frame, crop, &seen.found);
+        let blind = self.blind_since[camera].take();
+        let gap = blind
+            .and_then(|from| blind_gap(from, frame.time))
+            .or(unwatched);
+        self.seen_at[camera] = Some(frame.time);
+        let lamps = perception::glance(&frame, &config.scene);
+        let inputs = gap.map(Input::Gap).into_iter().chain(lamps).collect();
+        self.offer_tiles(camera, &frame);
+        self.pictures[camera] = Some(Picture::new(frame, inputs, (crop, seen.found)));
+    }
+
+    fn saw_tile(&mut self, turn: &Turn, seen: Seen, took: Duration) {
+        let (config, _, _, state) = &self.feeds[turn.camera];
+        state.count_part(took);
+        self.parts[turn.camera].looked(turn.crop);
+        match seen {
+            Ok(seen) => {
+                self.models.doubt(seen.broken);
+                if let Some(picture) = &mut self.pictures[turn.camera] {
+                    picture.seen.push((turn.crop, seen.found));
+                }
+            }
+            // The picture is not lost with it.
+            Err(error) => {
+                self.models.state.count_failure();
+                tracing::debug!(camera = %config.id, %error, "detector failed on a tile");
+            }
+        }
+    }
+
+    fn offer_tiles(&mut self, camera: usize, frame: &Frame) {
+        let size = (frame.width, frame.height);
+        for tile in self.parts[camera].tiles(size) {
+            let job = Job {
+                camera,
+                model: DETECTOR,
+                kind: Kind::Tile,
+                region: Region::Part(perception::fractions(tile, size)),
+                time: frame.time,
+                picture: Errand::Tile(frame.clone(), tile),
+            };
+            self.scheduler.offer(job, self.now_us());
+        }
+    }
+
+    fn finish_if_done(&mut self, camera: usize) {
+        if self.scheduler.waiting_tiles(camera) == 0 {
+            self.finish(camera);
+        }
+    }
+
+    /// Tells the scene what was seen in the camera's last picture.
+    fn finish(&mut self, camera: usize) {
+        let Some(picture) = self.pictures[camera].take() else {
+            return;
+        };
+        let (config, _, work, state) = &self.feeds[camera];
+        let thresholds = &self.models.detector.manifest().thresholds;
+        for seen in picture.told(&mut self.parts[camera], thresholds) {
+            send(config, state, work, seen);
         }
     }
 
@@ -283,7 +428,7 @@ impl Desk<'_> {
         let took = self.finished(model, asked.len(), begun);
         for ((camera, asked), answer) in asked.into_iter().zip(answers) {
             let (config, _, work, state) = &self.feeds[camera];
-            state.count_second_look(took);
+            state.count_part(took);
             let learnt = Work {
                 inputs: (asked.learn)(answer),
                 frame: None,
@@ -308,6 +453,12 @@ impl Desk<'_> {
             self.feeds[camera].3.set_jobs(counters);
         }
     }
+}
+
+/// A stretch in which the detector failed, where it is too long for rules to judge by.
+fn blind_gap(from: EventTime, to: EventTime) -> Option<Gap> {
+    let reason = GapReason::DetectorFailed;
+    (to.since(from).0 > BLIND_S).then_some(Gap { from, to, reason })
 }
 
 fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &DetectorError) {

@@ -115,6 +115,7 @@ mod tests {
             coverage_left_out: 0,
             recording: None,
             decoder: None,
+            detector: None,
         }
     }
 

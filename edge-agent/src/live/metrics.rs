@@ -19,9 +19,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use protocol::status::CameraHealth;
 
-pub(crate) use detector::DetectorInfo;
-
 use super::CameraState;
+use super::detector_state::DetectorState;
 use super::shadow::Shadow;
 use crate::recording::rolling::RecorderCounters;
 
@@ -30,7 +29,7 @@ pub(super) struct Sources {
     pub(super) cameras: Vec<Arc<CameraState>>,
     pub(super) outbox: Outbox,
     pub(super) uplink: Option<Arc<Uplink>>,
-    pub(super) detector: Option<DetectorInfo>,
+    pub(super) detector: Option<Arc<DetectorState>>,
     pub(super) shadow: Option<Arc<Shadow>>,
 }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod camera_state;
+mod detector_state;
 mod diary;
 mod inference;
 mod kept;
@@ -46,6 +47,7 @@ use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
+use detector_state::DetectorState;
 pub(crate) use signal_routes::topics as signal_topics;
 
 /// Work for a scene that is not yet done; more means that the scene thread is
@@ -193,13 +195,14 @@ fn watch(
         .collect();
     let info = detector
         .as_ref()
-        .map(|detector| about(detector, trial.as_deref()));
-    let (shadow, shadow_thread) = detector
+        .map(|detector| Arc::new(DetectorState::new(detector, trial.as_deref())));
+    let shadow = detector
         .as_ref()
-        .and_then(|_| shadow::start(&config.detector, stop))
-        .unzip();
+        .and_then(|detector| shadow::start(&config.detector, detector, stop));
+    let (shadow, shadow_thread) = shadow.unzip();
     for state in &states {
         state.set_shadow(shadow.clone());
+        state.set_detector(info.as_ref());
     }
     let metrics = config
         .metrics
@@ -209,7 +212,7 @@ fn watch(
                 cameras: states.clone(),
                 outbox: outbox.clone(),
                 uplink: uplink.cloned(),
-                detector: info,
+                detector: info.clone(),
                 shadow: shadow.clone(),
             };
             metrics::serve(metrics.listen, sources)
@@ -253,6 +256,7 @@ fn watch(
         match detector {
             Some(detector) => {
                 let models = inference::Models {
+                    state: info.unwrap_or_else(|| Arc::new(DetectorState::new(&detector, None))),
                     detector,
                     second: Vec::new(),
                 };
@@ -276,20 +280,6 @@ fn watch(
         metrics.stop();
     }
     Ok(())
-}
-
-/// What the metrics say of the detector.
-fn about(detector: &Detector, trial: Option<&OnTrial>) -> metrics::DetectorInfo {
-    metrics::DetectorInfo {
-        model: match trial {
-            Some(trial) => trial.candidate.to_string(),
-            None => detector.manifest().id.to_string(),
-        },
-        sha256: detector.manifest().sha256.to_string(),
-        provider: detector.provider(),
-        refused: detector.refusals().len(),
-        is_instead: trial.is_some_and(|trial| trial.instead.is_some()),
-    }
 }
 
 /// The status of cameras that have no scene thread to say it.

@@ -235,9 +235,14 @@ impl Room {
         self.setup.state.set_coverage(self.scene.coverage_now());
         let is_recorder_news = self.tell_recorder();
         let status = self.setup.state.status();
-        let verdict = self.load.judge(&status, self.setup.state.looks().rested);
-        let is_changed = match (verdict, status.health) {
-            (Some(reason), CameraHealth::Watching) => {
+        let load = self.load.judge(&status, self.setup.state.looks().rested);
+        let blindness = self.setup.state.blindness();
+        let is_blind = blindness.is_some();
+        let is_changed = match (blindness.or(load), status.health) {
+            (Some(reason), health)
+                if health == CameraHealth::Watching
+                    || (is_blind && health == CameraHealth::Connecting) =>
+            {
                 tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
                 self.setup
                     .state

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
-use edge_core::Input;
-use edge_inference::{Agreement, Detector};
+use edge_inference::{Agreement, Detector, Look};
 use edge_video::Frame;
-use protocol::{Detection, Detections};
+use models::Crop;
+use models::heads::Answers;
+use protocol::Detection;
 
 use super::StopFlag;
-use crate::config::DetectorConfig;
+use crate::config::{DetectorConfig, ShadowConfig};
 use crate::{models_command, perception};
 
 /// How often the log says how it goes.
@@ -31,7 +32,9 @@ pub(crate) struct Shadow {
     pub(crate) model: String,
     every: u64,
     passed: AtomicU64,
-    to: Sender<(Frame, Detections)>,
+    to: Sender<Sight>,
+    /// The first detector believes in what it gives a score of so much.
+    believed_from: f64,
     counters: Mutex<ShadowCounters>,
 }
 
@@ -46,14 +49,24 @@ pub(crate) struct ShadowCounters {
     pub(crate) failed: u64,
 }
 
-/// Starts it, if it is configured. One that does not start is said, and is no
+/// A part of a picture, and what the first detector saw in it.
+#[derive(Debug)]
+struct Sight {
+    frame: Frame,
+    part: Crop,
+    seen: Vec<Detection>,
+}
+
+/// Starts it, if it is configured; beside the `first` detector. One that does not start is said, and is no
 /// reason not to watch.
 pub(super) fn start(
     config: &DetectorConfig,
+    first: &Detector,
     stop: &StopFlag,
 ) -> Option<(Arc<Shadow>, JoinHandle<()>)> {
     let shadow = config.shadow.as_ref()?;
-    match try_start(config, &shadow.model, shadow.every, stop) {
+    let believed_from = first.manifest().thresholds.high;
+    match try_start(config, shadow, believed_from, stop) {
         Ok(started) => {
             tracing::info!(model = shadow.model, every = shadow.every, "shadow model");
             Some(started)
@@ -70,15 +83,16 @@ pub(super) fn start(
 
 fn try_start(
     config: &DetectorConfig,
-    model: &str,
-    every: u32,
+    ShadowConfig { model, every }: &ShadowConfig,
+    believed_from: f64,
     stop: &StopFlag,
 ) -> anyhow::Result<(Arc<Shadow>, JoinHandle<()>)> {
     let detector = models_command::load_named(config, model)?;
     let (to, from) = bounded(1);
     let shadow = Arc::new(Shadow {
-        model: model.to_owned(),
-        every: u64::from(every.max(1)),
+        believed_from,
+        model: model.clone(),
+        every: u64::from((*every).max(1)),
         passed: AtomicU64::new(0),
         to,
         counters: Mutex::default(),
@@ -92,19 +106,18 @@ fn try_start(
 }
 
 impl Shadow {
-    /// A picture that the first detector has looked at, and what it saw.
-    pub(crate) fn show(&self, frame: &Frame, inputs: &[Input]) {
+    /// A part of a picture that the first detector has looked at, and what it saw.
+    pub(crate) fn show(&self, frame: &Frame, part: Crop, seen: &[Detection]) {
         let number = self.passed.fetch_add(1, Ordering::Relaxed);
         if !number.is_multiple_of(self.every) {
             return;
         }
-        let Some(seen) = inputs.iter().find_map(|input| match input {
-            Input::Detections(detections) => Some(detections),
-            _ => None,
-        }) else {
-            return;
+        let sight = Sight {
+            frame: frame.clone(),
+            part,
+            seen: seen.to_vec(),
         };
-        if let Err(TrySendError::Full(_)) = self.to.try_send((frame.clone(), seen.clone())) {
+        if let Err(TrySendError::Full(_)) = self.to.try_send(sight) {
             self.lock().skipped += 1;
         }
     }
@@ -119,11 +132,11 @@ impl Shadow {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut detector: Detector, from: &Receiver<(Frame, Detections)>, stop: &StopFlag) {
+    fn run(&self, mut detector: Detector, from: &Receiver<Sight>, stop: &StopFlag) {
         let mut reported = Instant::now();
         while !stop.is_set() {
             match from.recv_timeout(PATIENCE) {
-                Ok((frame, current)) => self.look(&mut detector, &frame, &current),
+                Ok(sight) => self.look(&mut detector, &sight),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -135,16 +148,18 @@ impl Shadow {
         self.report();
     }
 
-    fn look(&self, detector: &mut Detector, frame: &Frame, current: &Detections) {
+    fn look(&self, detector: &mut Detector, sight: &Sight) {
         let high = detector.manifest().thresholds.high;
-        match detector.detect(&perception::view(frame)) {
-            Ok(seen) => {
+        let look = Look::crop(&perception::view(&sight.frame), sight.part);
+        let answer = detector.detect_batch(&[look]).pop();
+        match answer.expect("one answer for one look") {
+            Ok(Answers { found: seen, .. }) => {
                 let believed = |from: f64, list: &[Detection]| {
                     let list = list.iter().filter(|detection| detection.score >= from);
                     list.copied().collect::<Vec<_>>()
                 };
                 let (ours, its) = (
-                    believed(current.believed_from, &current.items),
+                    believed(self.believed_from, &sight.seen),
                     believed(high, &seen),
                 );
                 let (ours, its): (Vec<_>, Vec<_>) = (ours.iter().collect(), its.iter().collect());

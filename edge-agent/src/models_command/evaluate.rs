@@ -18,13 +18,14 @@ use protocol::{Detection, EventTime, ObjectClass};
 use serde::Serialize;
 
 use super::{listing, pictures, store};
-use crate::config::{DetectorConfig, named_version};
-use crate::perception;
+use crate::config::{DetectConfig, DetectorConfig, named_version};
+use crate::perception::{self, Parts};
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
   edge-agent models evaluate my-model@7 --labels val.json --pictures val/
   edge-agent models evaluate yolox-nano --labels gt.txt --pictures clip.mp4 --json > result.json
+  edge-agent models evaluate yolox-nano --detect 'tiles = { largest = [0.05, 0.1] }' --labels gt.txt --pictures img1/
 
 Labels are COCO's JSON, or MOTChallenge's text; with the latter picture N is the file of that number, or
 frame N of the clip. AP is COCO's: AP50 at an overlap of one half, AP the mean over 0.50 to 0.95; small is
@@ -58,6 +59,10 @@ pub struct EvaluateArgs {
     /// Scores below are not looked at; AP wants nearly all, so this is below the manifest's.
     #[arg(long, default_value_t = 0.01, value_name = "SCORE")]
     low: f64,
+    /// Look as a camera with these keys of [camera.detect] does, for example
+    /// `tiles = {}`; what it is compared with looks at whole pictures.
+    #[arg(long, value_name = "KEYS", value_parser = DetectConfig::parse)]
+    detect: Option<DetectConfig>,
     /// Look at every so many'th picture only.
     #[arg(long, default_value_t = 1, value_name = "N")]
     every: usize,
@@ -74,6 +79,7 @@ struct Contestant {
     name: String,
     is_reference: bool,
     detector: Detector,
+    parts: Parts,
     evaluator: Evaluator,
     took: Duration,
 }
@@ -125,7 +131,8 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
         let luma = mean_luma(view);
         for (index, contestant) in contestants.iter_mut().enumerate() {
             let began = std::time::Instant::now();
-            let detections = contestant.detector.detect(view)?;
+            let detections =
+                perception::find(&mut contestant.detector, view, &mut contestant.parts)?;
             contestant.took += began.elapsed();
             let look = Look {
                 labelled: picture,
@@ -185,12 +192,9 @@ fn contestants(
             .against
             .clone()
             .or_else(|| listing::in_use(config, store).map(|model| model.to_string()));
-        // Nothing is gained by measuring one model twice.
-        names.extend(
-            reference
-                .filter(|reference| !args.models.contains(reference))
-                .map(|reference| (reference, true)),
-        );
+        // Nothing is gained by measuring one model twice, unless it looks in another way.
+        let is_new = |name: &String| args.detect.is_some() || !args.models.contains(name);
+        names.extend(reference.filter(is_new).map(|reference| (reference, true)));
     }
     names
         .into_iter()
@@ -202,10 +206,12 @@ fn contestants(
             };
             manifest.thresholds.low = args.low.min(manifest.thresholds.high);
             let detector = Detector::load(runtime, manifest, &file, &config.settings())?;
+            let looks = args.detect.filter(|_| !is_reference).unwrap_or_default();
             Ok(Contestant {
                 name,
                 is_reference,
                 detector,
+                parts: Parts::new(&looks),
                 evaluator: Evaluator::default(),
                 took: Duration::ZERO,
             })

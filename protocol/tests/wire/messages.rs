@@ -11,8 +11,8 @@ use protocol::evidence::EvidenceRole;
 use protocol::id::{ModelId, SignalGroupId};
 use protocol::signal::SignalSource;
 use protocol::status::{
-    BoxStatus, CameraHealth, CameraStatus, DecoderStatus, OutboxPosition, RecordingStatus,
-    RuleCoverage,
+    BoxStatus, CameraHealth, CameraStatus, DecoderStatus, DetectorStatus, OutboxPosition,
+    RecordingStatus, RefusedProvider, RuleCoverage,
 };
 use protocol::units::Seconds;
 use protocol::{
@@ -48,6 +48,10 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
         ("camera-status-lost", camera_status(lost())),
         ("camera-status-coverage", camera_status(covered())),
         ("camera-status-decoder", camera_status(decoded())),
+        (
+            "camera-status-provider-lost",
+            camera_status(on_another_provider()),
+        ),
         ("box-status-online", box_status(online())),
         (
             "box-status-last-will",
@@ -501,6 +505,27 @@ fn watching() -> CameraStatus {
         coverage_left_out: 0,
         recording: None,
         decoder: None,
+        detector: None,
+    }
+}
+
+/// One whose box has lost its graphics processor.
+fn on_another_provider() -> CameraStatus {
+    CameraStatus {
+        detector: Some(DetectorStatus {
+            provider: "cpu".to_owned(),
+            refused: vec![RefusedProvider {
+                provider: "cuda".to_owned(),
+                reason: Words::new(
+                    "Không tính được trên cuda; hãy kiểm tra trình điều khiển rồi khởi động lại hộp",
+                    "it failed at work, 3 times in a row: device lost; check its driver and power, then restart the agent to use it again",
+                ),
+            }],
+            losses: 1,
+            failures: 3,
+            broken: 12,
+        }),
+        ..watching()
     }
 }
 

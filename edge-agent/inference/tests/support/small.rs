@@ -20,8 +20,10 @@ pub(crate) struct Small {
     pub(crate) knows_its_batch: bool,
     /// It ends with an error when the picture is nearly white.
     pub(crate) fails_when_bright: bool,
-    /// Scores of pictures darker than the middle are NaN.
-    pub(crate) is_blind_in_the_dark: bool,
+    /// So many of its scores, from the first, are NaN when the picture is brighter than the middle.
+    pub(crate) nan_when_bright: usize,
+    /// It finds nothing at all, not even low scores, when the picture is nearly white.
+    pub(crate) empty_when_bright: bool,
     /// How many things it says it finds.
     pub(crate) queries: i64,
 }
@@ -34,7 +36,8 @@ impl Default for Small {
             labels: Element::I64,
             knows_its_batch: false,
             fails_when_bright: false,
-            is_blind_in_the_dark: false,
+            nan_when_bright: 0,
+            empty_when_bright: false,
             queries: 3,
         }
     }
@@ -50,7 +53,8 @@ impl Small {
         network.input("x", self.input, &[batch, 3, SIDE, SIDE]);
         network.output("labels", self.labels, &[batch, 3]);
         network.output("boxes", Element::F32, &[batch, 3, 4]);
-        network.output("scores", Element::F32, &[batch, 3]);
+        let found = if self.empty_when_bright { -1 } else { 3 };
+        network.output("scores", Element::F32, &[batch, found]);
         network.node("Cast", &["x"], "pixels", &[Attribute::Integer("to", 1)]);
         let axes = Attribute::Integers("axes", vec![2, 3]);
         let flat = Attribute::Integer("keepdims", 0);
@@ -58,16 +62,26 @@ impl Small {
         network.floats("white", &[1], &[256.0]);
         network.node("Div", &["means", "white"], "shares", &[]);
         let mut scores = "shares";
-        if self.is_blind_in_the_dark {
-            // The square root of what is below nothing.
-            network.floats("half", &[1], &[0.5]);
-            network.node("Sub", &[scores, "half"], "over", &[]);
-            network.node("Sqrt", &["over"], "rooted", &[]);
-            scores = "rooted";
+        if self.nan_when_bright > 0 {
+            // The square root of less than nothing, and its square: what it was, or NaN.
+            let limits: Vec<f32> = (0..3)
+                .map(|number| {
+                    if number < self.nan_when_bright {
+                        0.5
+                    } else {
+                        2.0
+                    }
+                })
+                .collect();
+            network.floats("limits", &[1, 3], &limits);
+            network.node("Sub", &["limits", scores], "below", &[]);
+            network.node("Sqrt", &["below"], "rooted", &[]);
+            network.node("Mul", &["rooted", "rooted"], "squared", &[]);
+            network.node("Sub", &["limits", "squared"], "again", &[]);
+            scores = "again";
         }
-        if self.fails_when_bright {
-            // A place beyond the end of a list of one.
-            network.floats("list", &[1], &[0.0]);
+        if self.fails_when_bright || self.empty_when_bright {
+            // 1 for a picture that is nearly white, else 0.
             network.floats("bright", &[1], &[240.0]);
             network.node("Div", &["means", "bright"], "brightness", &[]);
             network.node("Floor", &["brightness"], "floored", &[]);
@@ -77,6 +91,10 @@ impl Small {
                 "place",
                 &[Attribute::Integer("to", 7)],
             );
+        }
+        if self.fails_when_bright {
+            // A place beyond the end of a list of one.
+            network.floats("list", &[1], &[0.0]);
             network.node(
                 "Gather",
                 &["list", "place"],
@@ -100,6 +118,25 @@ impl Small {
             network.node("Mul", &["size", "hair"], "rise", &[]);
             network.node("Add", &[scores, "rise"], "risen", &[]);
             scores = "risen";
+        }
+        if self.empty_when_bright {
+            // Up to the end, or up to the beginning.
+            network.integers("flat", &[1], &[-1]);
+            network.node("Reshape", &["place", "flat"], "places", &[]);
+            network.integers("only", &[1], &[0]);
+            network.node(
+                "Gather",
+                &["places", "only"],
+                "whether",
+                &[Attribute::Integer("axis", 0)],
+            );
+            network.integers("all", &[1], &[3]);
+            network.node("Mul", &["whether", "all"], "missing", &[]);
+            network.node("Sub", &["all", "missing"], "end", &[]);
+            network.integers("begin", &[1], &[0]);
+            network.integers("axis", &[1], &[1]);
+            network.node("Slice", &[scores, "begin", "end", "axis"], "left", &[]);
+            scores = "left";
         }
         network.node("Identity", &[scores], "scores", &[]);
         // Zero for every answer, to give constants the shape of the batch.
@@ -125,16 +162,29 @@ impl Small {
             Element::U8 => "u8",
             _ => "f32",
         };
+        let head = format!(
+            "kind = 'rtdetr_exported'\nlabels = 'labels'\nboxes = 'boxes'\nscores = 'scores'\nqueries = {}",
+            self.queries
+        );
+        self.manifest_of("detection", element, &head)
+    }
+
+    /// The same network taken for a classifier, whose classes are the things.
+    pub(crate) fn classifier(&self) -> Manifest {
+        let head = "kind = 'classifier'\ntensor = 'scores'\nactivation = 'none'\nseveral = true";
+        self.manifest_of("classification", "f32", head)
+    }
+
+    fn manifest_of(&self, task: &str, element: &str, head: &str) -> Manifest {
         let text = format!(
-            "id = 'small'\ntitle = 'Small'\ntask = 'detection'\nrank = 1\nfile = 'small.onnx'\n\
+            "id = 'small'\ntitle = 'Small'\ntask = '{task}'\nrank = 1\nfile = 'small.onnx'\n\
              sha256 = '{}'\nlicence = 'MIT'\norigin = 'a test'\nobtain = 'a test'\n\
              [input]\ntensor = 'x'\nwidth = {SIDE}\nheight = {SIDE}\nelement = '{element}'\nlayout = 'nchw'\n\
              colour = 'rgb'\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nfit = 'stretch'\npad = [0.0, 0.0, 0.0]\n\
-             [head]\nkind = 'rtdetr_exported'\nlabels = 'labels'\nboxes = 'boxes'\nscores = 'scores'\nqueries = {}\n\
+             [head]\n{head}\n\
              [classes]\ncount = 3\nperson = [0]\ncar = [1]\nbus = [2]\n\
              [thresholds]\nlow = 0.1\nhigh = 0.3\nnms = 1.0\n",
             "0".repeat(64),
-            self.queries
         );
         Manifest::parse(&text).unwrap()
     }
@@ -143,16 +193,29 @@ impl Small {
 /// Loads bytes as the file of a manifest.
 pub(crate) fn load<T>(
     runtime: &Runtime,
-    mut manifest: Manifest,
+    manifest: Manifest,
     bytes: &[u8],
     settings: &DetectorSettings,
     with: impl Fn(&Runtime, Manifest, &Path, &DetectorSettings) -> Result<T, DetectorError>,
 ) -> Result<T, DetectorError> {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join(&manifest.file);
+    let file = write(folder.path(), bytes);
+    with(runtime, of_file(manifest, bytes), &file, settings)
+}
+
+/// Puts bytes into a folder.
+pub(crate) fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let file = folder.join("small.onnx");
     std::fs::write(&file, bytes).unwrap();
-    manifest.sha256 = protocol::Digest(sha2::Sha256::digest(bytes).into());
-    with(runtime, manifest, &file, settings)
+    file
+}
+
+/// With the hash of what its file holds.
+pub(crate) fn of_file(manifest: Manifest, bytes: &[u8]) -> Manifest {
+    Manifest {
+        sha256: protocol::Digest(sha2::Sha256::digest(bytes).into()),
+        ..manifest
+    }
 }
 
 /// The runtime, where set-up has fetched it.

@@ -7,28 +7,19 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::{Sample, one, write};
+use crate::live::detector_state::DetectorState;
 use crate::live::shadow::Shadow;
-
-/// What looks at the pictures.
-#[derive(Clone, Debug)]
-pub(crate) struct DetectorInfo {
-    pub(crate) model: String,
-    pub(crate) sha256: String,
-    pub(crate) provider: &'static str,
-    /// Providers that were asked for first and do not work.
-    pub(crate) refused: usize,
-    /// Whether it is another model than was wanted.
-    pub(crate) is_instead: bool,
-}
 
 pub(super) fn detector(
     encoder: &mut DescriptorEncoder<'_>,
-    info: &DetectorInfo,
+    info: &DetectorState,
 ) -> std::fmt::Result {
+    let fares = info.fares();
+    let status = &fares.status;
     let labels = vec![
         ("model", info.model.clone()),
         ("sha256", info.sha256.clone()),
-        ("provider", info.provider.to_owned()),
+        ("provider", fares.provider.to_owned()),
     ];
     let help = "1; the model at work and what computes it";
     write(
@@ -42,7 +33,7 @@ pub(super) fn detector(
         (
             "edge_detector_providers_refused",
             "Providers that come first by configuration and do not work",
-            info.refused as u64,
+            status.refused.len() as u64,
         ),
         (
             "edge_detector_instead",
@@ -51,6 +42,25 @@ pub(super) fn detector(
         ),
     ] {
         write(encoder, name, help, &one(value), ConstGauge::new)?;
+    }
+    for (name, help, value) in [
+        (
+            "edge_detector_losses",
+            "Times that a provider was lost at work, and the model loaded anew",
+            status.losses,
+        ),
+        (
+            "edge_detector_failures",
+            "Looks on which the model failed",
+            status.failures,
+        ),
+        (
+            "edge_detector_broken_answers",
+            "Answers of the model that are no numbers, and were passed over",
+            status.broken,
+        ),
+    ] {
+        write(encoder, name, help, &one(value), ConstCounter::new)?;
     }
     Ok(())
 }

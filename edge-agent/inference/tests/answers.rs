@@ -1,0 +1,272 @@
+//! Networks of other types of numbers, and networks that answer what cannot be
+//! true: said with what was expected and what was found, and never a panic.
+//!
+//! Needs the runtime that set-up fetches; without it these tests say so and pass.
+#![allow(clippy::unwrap_used)] // what is around the tests is test code, too
+
+#[allow(dead_code)] // other tests use more of it
+#[path = "support/onnx.rs"]
+mod onnx;
+#[allow(dead_code)] // other tests use more of it
+#[path = "support/small.rs"]
+mod small;
+
+use edge_inference::{
+    Answered, Detector, DetectorError, DetectorSettings, Look, Network, Provider, ProviderChoice,
+    Runtime,
+};
+use models::Manifest;
+use models::heads::Answers;
+use protocol::{Detection, ObjectClass};
+
+use onnx::Element;
+use small::{Small, grey};
+
+fn detector(runtime: &Runtime, small: Small) -> Result<Detector, DetectorError> {
+    described(runtime, small, small.manifest())
+}
+
+fn described(
+    runtime: &Runtime,
+    small: Small,
+    manifest: Manifest,
+) -> Result<Detector, DetectorError> {
+    let settings = DetectorSettings::default();
+    small::load(runtime, manifest, &small.file(), &settings, Detector::load)
+}
+
+/// What it sees in a picture that is all of one grey.
+fn look(detector: &mut Detector, level: u8) -> Result<Answers<Detection>, String> {
+    let plane = vec![level; 64 * 64];
+    let picture = grey(64, 64, &plane);
+    let answer = detector.detect_batch(&[Look::whole(&picture)]).remove(0);
+    answer.map_err(|error| error.to_string())
+}
+
+#[test]
+fn bytes_go_in_and_whole_numbers_come_out() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let expected = look(&mut detector(&runtime, Small::default()).unwrap(), 128).unwrap();
+    let classes: Vec<_> = expected.found.iter().map(|thing| thing.class).collect();
+    for class in [ObjectClass::Person, ObjectClass::Car, ObjectClass::Bus] {
+        assert!(classes.contains(&class), "{classes:?}");
+    }
+    assert!(expected.found.iter().all(|thing| thing.score == 0.5));
+    for input in [Element::F32, Element::U8] {
+        for labels in [Element::I64, Element::I32, Element::U8, Element::F32] {
+            let small = Small {
+                input,
+                labels,
+                ..Small::default()
+            };
+            let seen = look(&mut detector(&runtime, small).unwrap(), 128).unwrap();
+            assert_eq!(seen, expected, "{input:?} {labels:?}");
+        }
+    }
+}
+
+#[test]
+fn a_type_that_is_not_the_manifests_or_that_nobody_reads_says_what_to_change() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let plain = Small::default();
+    let of = |input| Small { input, ..plain };
+    let refusal = |small, manifest| {
+        described(&runtime, small, manifest)
+            .unwrap_err()
+            .to_string()
+    };
+    for (message, parts) in [
+        (
+            refusal(of(Element::U8), plain.manifest()),
+            ["[1, 3, 32, 32] of float32", "set `element = \"u8\"`"],
+        ),
+        (
+            refusal(plain, of(Element::U8).manifest()),
+            ["[1, 3, 32, 32] of uint8", "set `element = \"f32\"`"],
+        ),
+        (
+            refusal(of(Element::F16), plain.manifest()),
+            ["of float32", "export it with float32 or uint8 input"],
+        ),
+        (
+            {
+                let small = Small {
+                    labels: Element::F16,
+                    ..plain
+                };
+                refusal(small, small.manifest())
+            },
+            [
+                "output `labels` holds",
+                "export the network with one of these",
+            ],
+        ),
+    ] {
+        for part in parts {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_head_that_does_not_fit_is_refused_with_both_shapes() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let small = Small {
+        queries: 300,
+        ..Small::default()
+    };
+    let message = detector(&runtime, small).unwrap_err().to_string();
+    assert!(
+        message.contains("`labels` to be [1, 300], the model gives [1, 3]"),
+        "{message}"
+    );
+    let classifier = Small::default().classifier();
+    let message = described(&runtime, Small::default(), classifier);
+    let message = message.unwrap_err().to_string();
+    assert!(message.contains("correct `task` or `head`"), "{message}");
+}
+
+#[test]
+fn broken_numbers_are_counted_and_a_picture_of_nothing_else_is_an_error() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let with = |nan_when_bright| Small {
+        nan_when_bright,
+        ..Small::default()
+    };
+    let mut some = detector(&runtime, with(2)).unwrap();
+    for (level, broken, found) in [(100, 0, 3), (200, 2, 1), (100, 0, 3)] {
+        let seen = look(&mut some, level).unwrap();
+        assert_eq!((seen.broken, seen.found.len()), (broken, found), "{level}");
+    }
+    let mut all = detector(&runtime, with(3)).unwrap();
+    let message = look(&mut all, 200).unwrap_err();
+    assert!(message.contains("all 3 answers"), "{message}");
+    assert_eq!(look(&mut all, 100).unwrap().found.len(), 3);
+}
+
+#[test]
+fn an_empty_answer_is_an_error_and_the_next_picture_is_looked_at() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let small = Small {
+        empty_when_bright: true,
+        ..Small::default()
+    };
+    let mut detector = detector(&runtime, small).unwrap();
+    let message = look(&mut detector, 255).unwrap_err();
+    assert!(
+        message.contains("`scores` to be [1, 3], the model gives [1, 0]"),
+        "{message}"
+    );
+    assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
+}
+
+#[test]
+fn any_head_answers_through_the_same_network_for_parts_of_pictures() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let small = Small {
+        batch: -1,
+        ..Small::default()
+    };
+    let settings = DetectorSettings {
+        batch: 3,
+        ..DetectorSettings::default()
+    };
+    let manifest = small.classifier();
+    let mut network =
+        small::load(&runtime, manifest, &small.file(), &settings, Network::load).unwrap();
+    assert_eq!(network.batch(), 3);
+    // Dark above, bright below.
+    let mut plane = vec![64; 64 * 64];
+    plane[32 * 64..].fill(192);
+    let picture = grey(64, 64, &plane);
+    let part =
+        |y: f64, height: f64| Look::part(&picture, &protocol::NormBox::from([0.0, y, 1.0, height]));
+    let answers = network.answer_batch(&[
+        part(0.0, 0.5),
+        part(0.5, 0.5),
+        part(2.0, 0.5),
+        part(0.0, 1.0),
+    ]);
+    let scores: Vec<Option<f64>> = answers
+        .iter()
+        .map(|answer| match answer {
+            Ok(Answered::Labels(labels)) => Some(labels.found[0].score),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => {
+                assert!(
+                    error.to_string().contains("does not lie in a picture"),
+                    "{error}"
+                );
+                None
+            }
+        })
+        .collect();
+    assert_eq!(scores, [Some(0.25), Some(0.75), None, Some(0.5)]);
+}
+
+#[test]
+fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_list() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let small = Small {
+        fails_when_bright: true,
+        ..Small::default()
+    };
+    // The processor twice: this machine has no other, and the second session is
+    // as new as another provider's would be.
+    let settings = DetectorSettings {
+        providers: ProviderChoice::Listed(vec![Provider::Cpu, Provider::Cpu]),
+        ..DetectorSettings::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = small::write(folder.path(), &small.file());
+    let manifest = small::of_file(small.manifest(), &small.file());
+    let mut detector = Detector::load(&runtime, manifest, &file, &settings).unwrap();
+    let losses = |detector: &Detector| detector.network().losses();
+    // Two in a row may be the pictures' fault.
+    for level in [255, 255, 100, 255, 255, 128] {
+        assert_eq!(look(&mut detector, level).is_ok(), level < 200);
+        assert_eq!(losses(&detector), 0);
+    }
+    for _ in 0..3 {
+        look(&mut detector, 255).unwrap_err();
+    }
+    assert_eq!(losses(&detector), 1);
+    let [refusal] = detector.refusals() else {
+        panic!("{:?}", detector.refusals())
+    };
+    assert!(
+        refusal
+            .to_string()
+            .contains("cpu: it failed at work, 3 times in a row"),
+        "{refusal}"
+    );
+    assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
+    // Now there is no other: the same one is loaded anew, after twice as many.
+    for failures in 0..6 {
+        assert_eq!(losses(&detector), 1, "{failures}");
+        look(&mut detector, 255).unwrap_err();
+    }
+    assert_eq!((losses(&detector), detector.refusals().len()), (2, 1));
+    assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
+    // A file that is not what it was is not loaded; what is there goes on.
+    std::fs::write(&file, b"another").unwrap();
+    for _ in 0..12 {
+        look(&mut detector, 255).unwrap_err();
+    }
+    assert_eq!(losses(&detector), 3);
+    assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
+}
