@@ -1,6 +1,7 @@
 //! The faults of real cameras, to be switched on from outside.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What goes wrong, and when, counted from the first picture each client gets.
@@ -12,6 +13,33 @@ pub struct Script {
     pub freeze_after: Option<Duration>,
     /// End the stream properly (RTCP BYE).
     pub end_after: Option<Duration>,
+    /// RTP timestamp and sequence number to begin with; random when left out, as
+    /// the standard wants it. High ones wrap around soon.
+    pub rtp_begins: Option<(u32, u16)>,
+}
+
+/// How encoded pictures are damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A bit here and there is another one.
+    FlippedBits,
+    /// The second half is missing.
+    Truncated,
+    /// Units of types that there are not, and with lengths beyond their end.
+    OddUnits,
+    /// H.264 parameters that promise a picture of 65,520 × 65,520.
+    HugePicture,
+}
+
+/// How the times of pictures are wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongTimes {
+    /// Each third picture has the time of the one before.
+    Repeated,
+    /// Now and then two pictures have each other's time.
+    Swapped,
+    /// Pictures are stamped when they are sent, not when they were taken.
+    WhenSent,
 }
 
 /// Faults of one mount, now; all clients see a change at once.
@@ -22,6 +50,8 @@ pub struct Behaviour {
     ended: AtomicBool,
     corrupt_every: AtomicU64,
     clock_error_ms: AtomicI64,
+    damage: Mutex<Option<(u64, Damage)>>,
+    wrong_times: Mutex<Option<WrongTimes>>,
 }
 
 impl Behaviour {
@@ -43,6 +73,16 @@ impl Behaviour {
     /// Scrambles every `n`th picture that is not a key picture; 0 scrambles none.
     pub fn corrupt_every(&self, n: u64) {
         self.corrupt_every.store(n, Ordering::Relaxed);
+    }
+
+    /// Damages every `n`th picture, key pictures as well; `None` damages none.
+    pub fn damage_every(&self, n: u64, damage: Option<Damage>) {
+        *locked(&self.damage) = damage.map(|damage| (n, damage));
+    }
+
+    /// Stamps pictures wrongly, or rightly again.
+    pub fn wrong_times(&self, wrong: Option<WrongTimes>) {
+        *locked(&self.wrong_times) = wrong;
     }
 
     /// Lets the camera's clock, as its RTCP sender reports tell it, be wrong by this much (ms).
@@ -69,7 +109,20 @@ impl Behaviour {
         }
     }
 
+    pub(crate) fn damage(&self, picture: u64) -> Option<Damage> {
+        let (n, damage) = (*locked(&self.damage))?;
+        picture.is_multiple_of(n.max(1)).then_some(damage)
+    }
+
+    pub(crate) fn times(&self) -> Option<WrongTimes> {
+        *locked(&self.wrong_times)
+    }
+
     pub(crate) fn clock_error(&self) -> i64 {
         self.clock_error_ms.load(Ordering::Relaxed)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

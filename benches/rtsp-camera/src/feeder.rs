@@ -8,7 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use crate::behaviour::{Behaviour, Script};
+use crate::behaviour::{Behaviour, Damage, Script, WrongTimes};
 use crate::clip::{AccessUnit, Clip};
 
 /// How often a sleeping feeder looks whether it shall stop.
@@ -53,16 +53,36 @@ impl Feeder {
                 let buffer = match last_key {
                     // Key pictures only: each repetition decodes to the same pixels.
                     Some(key) if is_frozen => stamped(key, due, due),
-                    _ if !unit.is_key && self.behaviour.is_corrupt(picture) => {
-                        scrambled(unit, round + unit.show_at, due)
+                    _ => {
+                        let shown = self.stamp(picture, round + unit.show_at, due);
+                        if !unit.is_key && self.behaviour.is_corrupt(picture) {
+                            scrambled(unit, shown, due)
+                        } else if let Some(damage) = self.behaviour.damage(picture) {
+                            let bytes = unit.buffer.map_readable().map_err(|_| Over)?;
+                            let bytes = damaged(&bytes, damage, picture);
+                            of_bytes(bytes, unit, shown, due)
+                        } else {
+                            stamped(unit, shown, due)
+                        }
                     }
-                    _ => stamped(unit, round + unit.show_at, due),
                 };
                 self.source.push_buffer(buffer).map_err(|_| Over)?;
             }
             round += clip.length;
         }
         Ok(())
+    }
+
+    /// The time that picture number `picture`, shown at `shown`, is stamped with.
+    fn stamp(&self, picture: u64, shown: gst::ClockTime, sent: gst::ClockTime) -> gst::ClockTime {
+        let interval = gst::ClockTime::from_mseconds(40);
+        match (self.behaviour.times(), picture % 12) {
+            (Some(WrongTimes::Repeated), n) if n % 3 == 2 => shown.saturating_sub(interval),
+            (Some(WrongTimes::Swapped), 4) => shown + interval,
+            (Some(WrongTimes::Swapped), 5) => shown.saturating_sub(interval),
+            (Some(WrongTimes::WhenSent), _) => sent,
+            _ => shown,
+        }
     }
 
     /// The pipeline's time, once it plays. Before that the clock may be there
@@ -140,13 +160,7 @@ fn scrambled(unit: &AccessUnit, pts: gst::ClockTime, dts: gst::ClockTime) -> gst
         bytes
     });
     match bytes {
-        Ok(bytes) => {
-            let mut buffer = gst::Buffer::from_mut_slice(bytes);
-            if let Some(buffer) = buffer.get_mut() {
-                buffer.set_flags(unit.buffer.flags());
-            }
-            with_times(buffer, pts, dts)
-        }
+        Ok(bytes) => of_bytes(bytes, unit, pts, dts),
         Err(_) => stamped(unit, pts, dts),
     }
 }
@@ -158,6 +172,60 @@ fn after_start_codes(bytes: &[u8]) -> Option<usize> {
     head.windows(3)
         .rposition(|window| window == [0, 0, 1])
         .map(|at| at + 5)
+}
+
+/// Other bytes in the place of a unit.
+fn of_bytes(
+    bytes: Vec<u8>,
+    unit: &AccessUnit,
+    pts: gst::ClockTime,
+    dts: gst::ClockTime,
+) -> gst::Buffer {
+    let mut buffer = gst::Buffer::from_mut_slice(bytes);
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_flags(unit.buffer.flags());
+    }
+    with_times(buffer, pts, dts)
+}
+
+/// The same damage for the same picture, each time.
+fn damaged(bytes: &[u8], damage: Damage, picture: u64) -> Vec<u8> {
+    match damage {
+        Damage::FlippedBits => {
+            let mut bytes = bytes.to_vec();
+            let mut noise = picture.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            for byte in &mut bytes {
+                // xorshift64
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                if noise.is_multiple_of(40) {
+                    *byte ^= 1 << (noise >> 32 & 7);
+                }
+            }
+            bytes
+        }
+        Damage::Truncated => bytes[..bytes.len() / 2].to_vec(),
+        Damage::OddUnits => {
+            // Types that there are not, with next to nothing in them. (Units of no
+            // length at all the payloader cannot send.)
+            let mut odd = vec![0, 0, 1, 0x1f, 0x80, 0, 0, 1, 0x7e, 0x80];
+            // An SEI of some thousands of bytes, of which there are ten.
+            odd.extend([0, 0, 1, 0x06, 0x05]);
+            odd.extend([0xff; 10]);
+            // Aggregation and fragmentation units belong to RTP, not in here.
+            odd.extend([0, 0, 1, 0x18, 0xff, 0xff, 0x80, 0, 0, 1, 0x1c, 0x85, 0x80]);
+            odd.extend(bytes);
+            odd
+        }
+        Damage::HugePicture => {
+            // Baseline, level 5.1, id 0, 4095 × 4095 macroblocks (H.264 § 7.3.2.1.1).
+            let mut huge = vec![0, 0, 0, 1, 0x67, 66, 0, 51];
+            huge.extend([0xf4, 0x00, 0x1f, 0xfe, 0x00, 0x3f, 0xff, 0x20]);
+            huge.extend(bytes);
+            huge
+        }
+    }
 }
 
 fn with_times(mut buffer: gst::Buffer, pts: gst::ClockTime, dts: gst::ClockTime) -> gst::Buffer {

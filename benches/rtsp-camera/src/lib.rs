@@ -20,7 +20,7 @@ pub mod pattern;
 mod reports;
 pub mod server;
 
-pub use behaviour::{Behaviour, Script};
+pub use behaviour::{Behaviour, Damage, Script, WrongTimes};
 pub use clip::{Clip, ClipCodec};
 pub use pattern::TestPattern;
 pub use server::{Camera, CameraSettings, Mount};

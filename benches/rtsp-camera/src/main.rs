@@ -140,6 +140,7 @@ fn mounts(arguments: &Arguments) -> anyhow::Result<Vec<Mount>> {
         stall_after: arguments.stall_after_s,
         freeze_after: arguments.freeze_after_s,
         end_after: arguments.end_after_s,
+        ..Script::default()
     };
     let mut loaded: Vec<(&Path, Clip)> = Vec::new();
     let mut mounts: Vec<Mount> = Vec::new();

@@ -29,6 +29,8 @@ pub struct TestPattern {
     /// Most B pictures in a row, H.264 and H.265: these are sent in another
     /// order than they are shown in.
     pub b_pictures: u32,
+    /// Pictures from one key picture to the next; those of a second when left out.
+    pub key_distance: Option<u32>,
 }
 
 impl Default for TestPattern {
@@ -42,6 +44,7 @@ impl Default for TestPattern {
             is_moving: true,
             has_sound: false,
             b_pictures: 0,
+            key_distance: None,
         }
     }
 }
@@ -50,7 +53,7 @@ impl TestPattern {
     /// Writes the clip; the container follows from the extension (mp4, mkv,
     /// avi, ts; h264, h265 and mjpeg for the bare stream).
     ///
-    /// A key picture per second, one slice per picture: as cameras send it.
+    /// A key picture per second unless told otherwise, one slice per picture: as cameras send it.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         gst::init()?;
         let Self {
@@ -61,14 +64,15 @@ impl TestPattern {
             b_pictures,
             ..
         } = *self;
+        let keys = self.key_distance.unwrap_or(fps);
         let speed = if self.is_moving { 4 } else { 0 };
         let encoder = match self.codec {
             ClipCodec::H264 => format!(
-                "x264enc speed-preset=ultrafast key-int-max={fps} bframes={b_pictures} b-adapt=false sliced-threads=false \
+                "x264enc speed-preset=ultrafast key-int-max={keys} bframes={b_pictures} b-adapt=false sliced-threads=false \
                  bitrate=1000 ! h264parse"
             ),
             ClipCodec::H265 => format!(
-                "x265enc speed-preset=ultrafast key-int-max={fps} bitrate=1000 \
+                "x265enc speed-preset=ultrafast key-int-max={keys} bitrate=1000 \
                  option-string=bframes={b_pictures}:b-adapt=0:repeat-headers=1 ! h265parse"
             ),
             ClipCodec::Mjpeg => "jpegenc".to_owned(),

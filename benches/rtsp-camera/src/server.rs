@@ -303,8 +303,17 @@ fn factory(
         let reports_of = Arc::clone(&behaviour);
         media.connect_prepared(move |media| reports::arrange(media, report_interval, &reports_of));
 
-        let Some(source) = media
-            .element()
+        let pipeline = media.element();
+        if let (Some((timestamp, sequence)), Some(payloader)) = (
+            mount.script.rtp_begins,
+            pipeline
+                .downcast_ref::<gst::Bin>()
+                .and_then(|bin| bin.by_name("pay0")),
+        ) {
+            payloader.set_property("timestamp-offset", timestamp);
+            payloader.set_property("seqnum-offset", i32::from(sequence));
+        }
+        let Some(source) = pipeline
             .downcast::<gst::Bin>()
             .ok()
             .and_then(|bin| bin.by_name("source"))

@@ -207,7 +207,8 @@ fn read_camera(
         }
     }
     let health = keys.health.read(&mut refuse);
-    let detect = keys.detect.read(&mut refuse);
+    let has_lamps = scene.signals.iter().any(|signal| signal.lamp.is_some());
+    let detect = keys.detect.read(has_lamps, &mut refuse);
     Some(CameraConfig {
         path: at.to_owned(),
         name: keys.name.unwrap_or_else(|| keys.id.to_string()),

@@ -25,6 +25,10 @@ pub struct DetectConfig {
     pub region: NormBox,
     /// In which parts it is shown that as well, so that small far things are large enough.
     pub tiles: Option<TilesConfig>,
+    /// Whether an idle stream may be decoded at its key pictures only.
+    pub is_idle_thin: bool,
+    /// Idle for so long first, s.
+    pub idle_after_s: f64,
 }
 
 impl Default for DetectConfig {
@@ -34,6 +38,8 @@ impl Default for DetectConfig {
             settings: Settings::default(),
             region: region::WHOLE,
             tiles: None,
+            is_idle_thin: false,
+            idle_after_s: 10.0,
         }
     }
 }
@@ -56,9 +62,9 @@ impl DetectConfig {
             .into_iter()
             .map(|fault| format!("{}: {}", fault.path, fault.message))
             .collect();
-        let config = keys
-            .unwrap_or_default()
-            .read(|key, message| words.push(format!("{key}: {message}")));
+        let config = keys.unwrap_or_default().read(false, |key, message| {
+            words.push(format!("{key}: {message}"))
+        });
         if words.is_empty() {
             Ok(config)
         } else {
@@ -85,11 +91,22 @@ pub(super) struct DetectKeys {
     hold_s: Option<f64>,
     roi: Option<Vec<[f64; 2]>>,
     tiles: Option<TilesKeys>,
+    idle: Option<IdleKey>,
+    idle_after_s: Option<f64>,
+}
+
+/// `idle`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum IdleKey {
+    All,
+    Keyframes,
 }
 
 impl DetectKeys {
-    /// The settings; each number that is out of its range is told to `refuse` with its key.
-    pub(super) fn read(&self, mut refuse: impl FnMut(&str, &str)) -> DetectConfig {
+    /// The settings; what is wrong is told to `refuse` with its key. `has_lamps`: signals
+    /// are read from the camera's pictures.
+    pub(super) fn read(&self, has_lamps: bool, mut refuse: impl FnMut(&str, &str)) -> DetectConfig {
         let usual = DetectConfig::default();
         let mut number = |key, value: Option<f64>, default, (least, most): (f64, f64)| match value {
             None => default,
@@ -109,12 +126,35 @@ impl DetectKeys {
             ),
             hold_s: number("hold_s", self.hold_s, usual.settings.hold_s, (0.5, 60.0)),
         };
+        let idle_after_s = number(
+            "idle_after_s",
+            self.idle_after_s,
+            usual.idle_after_s,
+            (3.0, 3600.0),
+        );
         let (region, tiles) = region::read(self.roi.as_deref(), self.tiles.as_ref(), &mut refuse);
+        let gate = self.gate.unwrap_or(usual.gate);
+        let is_idle_thin = self.idle == Some(IdleKey::Keyframes);
+        if is_idle_thin && !gate {
+            refuse(
+                "detect.idle",
+                "needs the gate, which says when something moves; take `gate = false` out",
+            );
+        }
+        if is_idle_thin && has_lamps {
+            refuse(
+                "detect.idle",
+                "write `all`, or leave it out: lamps are read from this camera's pictures, and with \
+                 key pictures only a light would turn red a second late",
+            );
+        }
         DetectConfig {
-            gate: self.gate.unwrap_or(usual.gate),
+            gate,
             settings,
             region,
             tiles,
+            is_idle_thin,
+            idle_after_s,
         }
     }
 }
@@ -224,6 +264,42 @@ mod tests {
         ] {
             let faults = parse(text).unwrap_err();
             assert!(faults.contains(part), "{faults}");
+        }
+    }
+
+    #[test]
+    fn idle_streams_are_thinned_only_where_that_is_asked_for_and_harmless() {
+        let read = |keys: &str| camera(&format!("{SOURCE}{keys}"));
+        assert!(!read("").unwrap().detect.is_idle_thin);
+        assert!(
+            !read("detect = { idle = 'all' }")
+                .unwrap()
+                .detect
+                .is_idle_thin
+        );
+        let thin = read("detect = { idle = 'keyframes', idle_after_s = 30 }").unwrap();
+        assert!(thin.detect.is_idle_thin && thin.detect.idle_after_s == 30.0);
+        let lamp = "signal = [{ group = 'n', lamp = { region = [0.7, 0.05, 0.03, 0.1], layout = 'vertical' } }]";
+        for (keys, fault) in [
+            (
+                "detect = { idle = 'keyframes', gate = false }",
+                "detect.idle: needs the gate",
+            ),
+            (
+                &format!("{lamp}\ndetect = {{ idle = 'keyframes' }}"),
+                "detect.idle: write `all`, or leave it out: lamps are read",
+            ),
+            (
+                "detect = { idle = 'never' }",
+                "detect.idle: unknown variant `never`",
+            ),
+            (
+                "detect = { idle_after_s = 1 }",
+                "detect.idle_after_s: is between 3 and 3600; 10 is usual",
+            ),
+        ] {
+            let found = read(keys).unwrap_err();
+            assert!(found.contains(fault), "{found}");
         }
     }
 

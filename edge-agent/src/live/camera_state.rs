@@ -433,6 +433,14 @@ impl CameraState {
         (inner.drops(), inner.counters.decode_errors)
     }
 
+    /// Encoded pictures that were not decoded: unreferenced, idle.
+    pub(crate) fn left_out(&self) -> (u64, u64) {
+        let mut inner = self.lock();
+        inner.refresh();
+        let counters = inner.counters;
+        (counters.left_out_unreferenced, counters.left_out_idle)
+    }
+
     /// What decodes the stream, and how many decoders have been given up on it.
     pub(crate) fn decoder(&self) -> (Option<DecoderInUse>, u64) {
         let mut inner = self.lock();

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
-use edge_core::{Gap, GapReason, Input};
+use edge_core::{Attention, Gap, GapReason, Input};
 use edge_inference::{Detector, DetectorError, Look, Network};
 use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
-use edge_video::{CameraStream, Frame};
+use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
 use models::heads::Answers;
 use motion_gate::{Reason, Verdict};
@@ -25,6 +25,7 @@ use protocol::status::CameraHealth;
 use protocol::{Detection, EventTime};
 
 use super::detector_state::DetectorState;
+use super::idle::Idle;
 use super::{CameraState, StopFlag, Work};
 use crate::config::{CameraConfig, InferenceConfig};
 use crate::perception::{self, Parts};
@@ -115,6 +116,10 @@ pub(super) fn run(
         pictures: feeds.iter().map(|_| None).collect(),
         seen_at: vec![None; feeds.len()],
         blind_since: vec![None; feeds.len()],
+        idles: feeds
+            .iter()
+            .map(|(camera, ..)| Idle::new(&camera.detect))
+            .collect(),
         began: Instant::now(),
     };
     while !stop.is_set() && desk.work(calls) {}
@@ -158,6 +163,7 @@ struct Desk<'a> {
     seen_at: Vec<Option<EventTime>>,
     /// Since when nothing of each camera is seen, because the detector fails.
     blind_since: Vec<Option<EventTime>>,
+    idles: Vec<Idle>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -197,10 +203,17 @@ impl Desk<'_> {
     /// Takes the camera's newest frame, if there is one, and asks its gate.
     fn take_in(&mut self, camera: usize) {
         let (config, stream, work, state) = &self.feeds[camera];
+        let idle = &mut self.idles[camera];
+        if state.attention() == Attention::Unsettled {
+            // Not with the next key picture: now.
+            idle.wake();
+            stream.set_diet(Diet::All);
+        }
         let Some(frame) = stream.take_newest() else {
             return;
         };
         let verdict = self.gates[camera].judge(&frame, state.attention());
+        stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
         state.count_verdict(verdict);
         let kind = match verdict {
             Some(Verdict::Rest) => {

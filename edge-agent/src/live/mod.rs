@@ -13,6 +13,7 @@
 mod camera_state;
 mod detector_state;
 mod diary;
+mod idle;
 mod inference;
 mod kept;
 mod load;

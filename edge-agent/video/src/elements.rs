@@ -46,6 +46,7 @@ const NEEDED: &[(&str, &str)] = &[
 /// Starts GStreamer and checks that all needed elements are there; safe to call again.
 pub fn init() -> Result<(), VideoError> {
     gst::init().map_err(|error| VideoError::Start(error.to_string()))?;
+    crate::decoder::said::listen();
     missing(NEEDED)
 }
 

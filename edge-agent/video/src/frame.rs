@@ -95,7 +95,7 @@ impl Frame {
     }
 
     /// All three planes.
-    pub(crate) fn planes(&self) -> Planes<'_> {
+    pub fn planes(&self) -> Planes<'_> {
         let (width, height) = (self.width as usize, self.height as usize);
         let plane = |bytes, stride, scale: usize| Plane {
             bytes,

@@ -27,6 +27,7 @@ pub use clip::{ClipError, ClipInfo, ClipReader, ClipWriter};
 pub use decoder::{DecoderChoice, DecoderInUse, Family, RefusedDecoder};
 pub use elements::{VideoError, init};
 pub use frame::Frame;
+pub use stream::diet::Diet;
 pub use stream::{
     CameraStream, GarbageCounters, LossReason, Notice, Probe, RtspSettings, StreamCounters,
     Transport, probe,

@@ -385,7 +385,7 @@ fn hardware_that_turns_to_garbage_is_replaced_and_no_garbage_comes_through() {
         (
             "nvtestflagdec",
             flagged_later::Decoder::static_type(),
-            "calls damaged itself",
+            "makes damaged pictures",
         ),
     ] {
         let registered = Registered::new(name, type_);

@@ -249,6 +249,7 @@ const SIZE: TestPattern = TestPattern {
     is_moving: true,
     has_sound: false,
     b_pictures: 0,
+    key_distance: None,
 };
 
 #[test]

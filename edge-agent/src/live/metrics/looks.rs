@@ -8,7 +8,7 @@ use super::{Family, Reading, Sample};
 
 impl Reading {
     /// What gates said and what the detector did.
-    pub(super) fn looks(&self) -> [Family; 5] {
+    pub(super) fn looks(&self) -> [Family; 6] {
         let kinds = |counts: &BTreeMap<Kind, u64>| {
             let count = |kind| counts.get(kind).copied().unwrap_or_default();
             let kinds = Kind::ALL.iter();
@@ -20,6 +20,17 @@ impl Reading {
                 "Pictures that the gate judged, by what it said: rest, or why to look",
                 self.per_camera(|camera| {
                     labelled("verdict", camera.looks().verdicts.into_iter().collect())
+                }),
+            ),
+            (
+                "edge_pictures_left_out",
+                "Encoded pictures that were not decoded: between key pictures while nothing happened, or referred to by nobody and not wanted",
+                self.per_camera(|camera| {
+                    let (unreferenced, idle) = camera.left_out();
+                    labelled(
+                        "reason",
+                        vec![("unreferenced", unreferenced), ("idle", idle)],
+                    )
                 }),
             ),
             (

@@ -9,6 +9,7 @@
 
 mod family;
 mod proof;
+pub(crate) mod said;
 mod sample;
 
 use std::collections::BTreeMap;

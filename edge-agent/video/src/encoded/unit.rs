@@ -70,6 +70,17 @@ pub fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|unit| !unit.is_empty())
 }
 
+/// What follows each start code, up to the end of the stream: for who wants the
+/// headers only, and stops at the first slice.
+pub(crate) fn nal_beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (_, from) = start(rest)?;
+        rest = &rest[from..];
+        Some(rest)
+    })
+}
+
 /// Where the next start code begins, and where what it starts does.
 fn start(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;

@@ -16,8 +16,8 @@
 //! * A lower part that equals the picture before is how encoders send what does
 //!   not move; it cannot be told from a decoder that got stuck there.
 //!
-//! What is damaged but colourful passes: torn pictures after lost packets have
-//! no mark of their own. They are counted by their cause (`packet_gaps`).
+//! What is damaged but colourful passes here. Of that the decoder itself must tell,
+//! see `decoder/said.rs`.
 
 use protocol::EventTime;
 use serde::Serialize;

@@ -6,13 +6,17 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → [`clock`] → [`pace`] →
-//! [`stillness`] → [`garbage`] → `judge` → [`backlog`] → [`ledger`] → `slot` → `session` (one
-//! connection) → `decoders` → `supervisor` (all of them).
+//! [`stillness`] → [`garbage`] → `judge` → [`backlog`] → [`reference`] → [`diet`] →
+//! `feeding` → [`ledger`] → `slot` → `session` (one connection) → `delivery` →
+//! `decoders` → `supervisor` (all connections).
 
 pub mod backlog;
 mod backoff;
 pub mod clock;
 mod decoders;
+mod delivery;
+pub mod diet;
+mod feeding;
 pub mod garbage;
 mod judge;
 pub mod ledger;
@@ -20,6 +24,7 @@ mod loss;
 pub mod notice;
 pub mod pace;
 mod probe;
+pub mod reference;
 mod rtp_time;
 mod session;
 pub mod settings;
@@ -39,6 +44,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::decoder::DecoderInUse;
 use crate::encoded::Ring;
 use crate::frame::Frame;
+use diet::Diet;
 use slot::Slot;
 
 pub use notice::{GarbageCounters, LossReason, Notice, StreamCounters};
@@ -122,6 +128,17 @@ impl CameraStream {
     /// What decodes, or did last; none until the camera has said what it sends.
     pub fn decoder(&self) -> Option<DecoderInUse> {
         session::locked(&self.slot.decoder).clone()
+    }
+
+    /// Which pictures are to be decoded, from now on. Key pictures only is a wish:
+    /// see [`diet`]. Whatever was kept for it is decoded with the next picture.
+    pub fn set_diet(&self, diet: Diet) {
+        self.slot.set_diet(diet);
+    }
+
+    /// Whether only key pictures are being decoded.
+    pub fn is_asleep(&self) -> bool {
+        self.slot.is_asleep.load(Ordering::Relaxed)
     }
 
     /// Counts since the start.

@@ -127,7 +127,7 @@ pub enum Notice {
 /// Counts since the stream was started, over all connections.
 ///
 /// `received` = `analysed` + all `dropped_*` except `dropped_backlog`, + 1 if
-/// a frame is waiting.
+/// a frame is waiting. What is left out is not received either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StreamCounters {
     /// Decoded pictures.
@@ -147,6 +147,10 @@ pub struct StreamCounters {
     /// Encoded pictures of which the decoder made none, or one that it calls
     /// damaged. Decoders hide small damage and call it nothing.
     pub decode_errors: u64,
+    /// Encoded pictures that no other refers to, left out for `analysed_fps`.
+    pub left_out_unreferenced: u64,
+    /// Encoded pictures between key pictures, left out while nothing happened.
+    pub left_out_idle: u64,
     /// Places where packets were lost on the way; pictures may be damaged from
     /// there to the next key picture.
     pub packet_gaps: u64,

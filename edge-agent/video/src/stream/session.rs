@@ -18,23 +18,23 @@ use gstreamer_app as gst_app;
 use protocol::TimeQuality;
 
 use super::backlog::Backlog;
-use super::clock::{Now, Stamp, Timeline};
-use super::garbage::Garbage;
-use super::judge::{Judge, Verdict};
-use super::ledger::Ledger;
+use super::clock::{Now, Timeline};
+use super::delivery::{Introduction, watch_decoder};
+use super::diet::Intake;
+use super::feeding::{Feeding, feed};
+use super::judge::Judge;
 use super::loss::Loss;
-use super::notice::{LossReason, Notice};
+use super::notice::LossReason;
 use super::pace::Pace;
 use super::rtp_time::{RtpTime, timestamp};
 use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
-use super::stillness::{Change, Luma, Stillness};
+use super::stillness::Stillness;
 use super::tap;
 use crate::decoder::{
     DecoderInUse, Family, MadeDecoder, Selection, codec_name, make_decoder, to_i420,
 };
 use crate::elements::make;
-use crate::frame::{Frame, Label};
 
 /// What outlives a connection.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(super) struct Memory {
     pub(super) timeline: Timeline,
     pub(super) pace: Pace,
     pub(super) stillness: Stillness,
-    quality: Option<TimeQuality>,
-    size: Option<(u32, u32)>,
+    pub(super) quality: Option<TimeQuality>,
+    pub(super) size: Option<(u32, u32)>,
     origin: Instant,
 }
 
@@ -78,14 +78,10 @@ pub(super) struct Wiring {
     pub(super) progress: Arc<Progress>,
     /// Whether pictures are decoded at all.
     pub(super) is_watched: bool,
-    judge: Mutex<Judge>,
-}
-
-/// What is told of a connection with its first good picture.
-struct Introduction {
-    codec: String,
-    decoder: DecoderInUse,
-    is_made: AtomicBool,
+    pub(super) judge: Mutex<Judge>,
+    analysed_fps: Option<f64>,
+    /// Media time since which pictures refer to one that was made up (µs).
+    pub(super) spoilt_since: Mutex<Option<i64>>,
 }
 
 /// What the watchdog looks at.
@@ -96,9 +92,9 @@ pub(super) struct Progress {
     packet: AtomicU64,
     pub(super) picture: AtomicU64,
     /// Lost packets.
-    gap: AtomicU64,
+    pub(super) gap: AtomicU64,
     /// A fault found by a callback, for the supervisor.
-    fault: Mutex<Option<Loss>>,
+    pub(super) fault: Mutex<Option<Loss>>,
     decoder: Mutex<Option<DecoderInUse>>,
 }
 
@@ -119,7 +115,7 @@ impl Progress {
         what.store(ms + 1, Ordering::Relaxed);
     }
 
-    fn age(&self, what: &AtomicU64) -> Option<std::time::Duration> {
+    pub(super) fn age(&self, what: &AtomicU64) -> Option<std::time::Duration> {
         let ms = what.load(Ordering::Relaxed).checked_sub(1)?;
         Some(
             self.began
@@ -161,10 +157,6 @@ pub(super) struct Session {
     pub(super) progress: Arc<Progress>,
 }
 
-/// Packets lost so long ago excuse damaged pictures: longer than most cameras take
-/// to the next key picture.
-const EXCUSED: std::time::Duration = std::time::Duration::from_secs(10);
-
 /// From 1900 (NTP) to 1970, in seconds.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
@@ -192,6 +184,8 @@ impl Session {
             progress: Arc::clone(&progress),
             is_watched: settings.is_watched,
             judge: Mutex::new(Judge::new(true)),
+            analysed_fps: settings.analysed_fps,
+            spoilt_since: Mutex::new(None),
         });
         if let Some(ring) = &slot.ring {
             ring.interrupt();
@@ -359,7 +353,9 @@ fn attach(
         .unwrap_or_default();
     watch_packets(pad, wiring, RtpTime::new(rate));
     guard_backlog(&queue, wiring);
-    watch_decoder(&decoder, wiring);
+    let feeding = Feeding::new(Mutex::new(Intake::new(wiring.analysed_fps)));
+    feed(&queue, &decoder, &wiring.slot, &feeding);
+    watch_decoder(&decoder, wiring, feeding);
     let introduction = Introduction {
         codec: codec_name(&format),
         decoder: in_use,
@@ -480,160 +476,6 @@ fn guard_backlog(queue: &gst::Element, wiring: &Arc<Wiring>) {
             gst::PadProbeReturn::Ok
         }
     });
-}
-
-/// Counts what goes in and comes out, and drops what need not be converted.
-fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>) {
-    let (Some(input), Some(output)) = (decoder.static_pad("sink"), decoder.static_pad("src"))
-    else {
-        return;
-    };
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let before = (Arc::clone(wiring), Arc::clone(&ledger));
-    input.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        let (wiring, ledger) = &before;
-        let lost = locked(ledger).encoded();
-        wiring.count_lost(lost);
-        gst::PadProbeReturn::Ok
-    });
-    let wiring = Arc::clone(wiring);
-    output.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        match info.buffer() {
-            Some(buffer) if !wiring.keeps(buffer, &ledger) => gst::PadProbeReturn::Drop,
-            _ => gst::PadProbeReturn::Ok,
-        }
-    });
-}
-
-impl Wiring {
-    fn count_lost(&self, pictures: u64) {
-        let errors = &self.slot.counts.decode_errors;
-        errors.fetch_add(pictures, Ordering::Relaxed);
-    }
-
-    /// Counts a decoded picture; whether it goes on to the reader.
-    fn keeps(&self, buffer: &gst::BufferRef, ledger: &Mutex<Ledger>) -> bool {
-        let counts = &self.slot.counts;
-        count(&counts.received);
-        let media = buffer.pts().map(micros);
-        let lost = locked(ledger).decoded();
-        self.count_lost(lost);
-        // A grey picture with moving shreds is worse than none.
-        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
-            count(&counts.decode_errors);
-            count(&counts.dropped_corrupt);
-            let gap = self.progress.age(&self.progress.gap);
-            let is_excused = gap.is_some_and(|age| age < EXCUSED);
-            let verdict = locked(&self.judge).flagged(is_excused);
-            self.heed(verdict, "pictures that it calls damaged itself");
-            return false;
-        }
-        self.progress.mark(&self.progress.picture);
-        let is_wanted = media.is_none_or(|media| locked(&self.memory).pace.keeps(media));
-        if !is_wanted {
-            count(&counts.dropped_rate);
-        }
-        is_wanted
-    }
-
-    /// Acts on what the judge said; whether the picture is good.
-    fn heed(&self, verdict: Verdict, what: &'static str) -> bool {
-        match verdict {
-            Verdict::Good => return true,
-            Verdict::Recovered => {
-                self.slot.notify(Notice::GarbageOver);
-                return true;
-            }
-            Verdict::Bad => {}
-            Verdict::ChangeDecoder => {
-                let loss = Loss::with_detail(LossReason::Garbage, what);
-                locked(&self.progress.fault).get_or_insert(loss);
-            }
-            Verdict::BlameStream => self.slot.notify(Notice::Garbage { what }),
-        }
-        false
-    }
-
-    /// Tells what has become of the clock with this picture.
-    fn tell_times(&self, memory: &mut Memory, stamp: Stamp) {
-        if let Some(from) = stamp.step_from {
-            memory.stillness.restart();
-            self.slot.notify(Notice::ClockStep {
-                from,
-                to: stamp.time,
-            });
-        }
-        if memory.quality.replace(stamp.quality) != Some(stamp.quality) {
-            self.slot.notify(Notice::TimeQualityChanged(stamp.quality));
-        }
-    }
-
-    /// A picture that shall be looked at.
-    fn deliver(&self, sample: &gst::Sample, introduction: &Introduction) {
-        let mut memory = locked(&self.memory);
-        let now = memory.now();
-        let media = sample
-            .buffer()
-            .and_then(gst::BufferRef::pts)
-            .map_or(now.monotonic, micros);
-        let stamp = memory.timeline.stamp(media, now);
-        if let Some(ring) = &self.slot.ring {
-            ring.stamp(media, stamp.time, stamp.quality);
-        }
-        let counts = &self.slot.counts;
-        // No queue between decoder and here: the count is this picture's.
-        let number = counts.received.load(Ordering::Relaxed).saturating_sub(1)
-            + counts.dropped_backlog.load(Ordering::Relaxed);
-        let label = Label {
-            number,
-            time: stamp.time,
-            time_quality: stamp.quality,
-        };
-        let Some(frame) = Frame::of_sample(sample, &label) else {
-            count(&counts.decode_errors);
-            count(&counts.dropped_corrupt);
-            return;
-        };
-        let (garbage, verdict) = locked(&self.judge).look(frame.time, frame.planes());
-        if !self.heed(verdict, garbage.map_or("", Garbage::words)) {
-            count(&counts.dropped_corrupt);
-            if let Some(garbage) = garbage {
-                count(&counts.garbage[garbage as usize]);
-            }
-            self.tell_times(&mut memory, stamp);
-            return;
-        }
-        let size = (frame.width, frame.height);
-        let is_resized = memory.size.replace(size).is_some_and(|old| old != size);
-        if !introduction.is_made.swap(true, Ordering::Relaxed) {
-            self.slot.notify(Notice::Connected {
-                codec: introduction.codec.clone(),
-                decoder: Some(introduction.decoder.clone()),
-                width: frame.width,
-                height: frame.height,
-            });
-        }
-        if is_resized {
-            self.slot.notify(Notice::PictureChanged {
-                width: frame.width,
-                height: frame.height,
-            });
-        }
-        self.tell_times(&mut memory, stamp);
-        let luma = Luma {
-            bytes: frame.y(),
-            stride: frame.y_stride(),
-            width: frame.width as usize,
-            height: frame.height as usize,
-        };
-        match memory.stillness.look(frame.time, luma) {
-            Some(Change::Frozen(since)) => self.slot.notify(Notice::Frozen { since }),
-            Some(Change::Thawed) => self.slot.notify(Notice::Thawed),
-            None => {}
-        }
-        drop(memory);
-        self.slot.put(frame);
-    }
 }
 
 pub(super) fn micros(time: gst::ClockTime) -> i64 {

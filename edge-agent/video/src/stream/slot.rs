@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::diet::{Counts as LeftOut, Diet};
 use super::garbage::Garbage;
 use super::notice::{GarbageCounters, Notice, StreamCounters};
 use crate::decoder::DecoderInUse;
@@ -31,6 +32,12 @@ pub(super) struct Slot {
     /// What decodes, or did last.
     pub(super) decoder: Mutex<Option<DecoderInUse>>,
     pub(super) is_stopping: AtomicBool,
+    /// Only key pictures are wanted.
+    is_idle: AtomicBool,
+    /// Only key pictures are being decoded.
+    pub(super) is_asleep: AtomicBool,
+    /// Media time of the last encoded picture (µs).
+    pub(super) last_media: AtomicI64,
 }
 
 /// [`StreamCounters`] as the threads count them.
@@ -43,6 +50,8 @@ pub(super) struct Counts {
     pub(super) dropped_corrupt: AtomicU64,
     pub(super) dropped_backlog: AtomicU64,
     pub(super) decode_errors: AtomicU64,
+    pub(super) left_out_unreferenced: AtomicU64,
+    pub(super) left_out_idle: AtomicU64,
     pub(super) packet_gaps: AtomicU64,
     pub(super) reconnects: AtomicU64,
     pub(super) decoders_rejected: AtomicU64,
@@ -73,8 +82,39 @@ impl Slot {
             counts: Counts::default(),
             decoder: Mutex::default(),
             is_stopping: AtomicBool::new(false),
+            is_idle: AtomicBool::new(false),
+            is_asleep: AtomicBool::new(false),
+            last_media: AtomicI64::new(0),
         };
         (slot, unread)
+    }
+
+    /// Which encoded pictures are wanted.
+    pub(super) fn diet(&self) -> Diet {
+        if self.is_idle.load(Ordering::Relaxed) {
+            Diet::KeyFrames
+        } else {
+            Diet::All
+        }
+    }
+
+    pub(super) fn set_diet(&self, diet: Diet) {
+        self.is_idle
+            .store(diet == Diet::KeyFrames, Ordering::Relaxed);
+    }
+
+    /// Adds what one connection has left out since `before`.
+    pub(super) fn count_left_out(&self, before: LeftOut, now: LeftOut) {
+        let add = |to: &AtomicU64, now: u64, before: u64| {
+            to.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        };
+        let counts = &self.counts;
+        add(
+            &counts.left_out_unreferenced,
+            now.unreferenced,
+            before.unreferenced,
+        );
+        add(&counts.left_out_idle, now.idle, before.idle);
     }
 
     /// Puts a frame in; one that was still there has been overwritten.
@@ -165,6 +205,8 @@ impl Slot {
             dropped_corrupt: read(&counts.dropped_corrupt),
             dropped_backlog: read(&counts.dropped_backlog),
             decode_errors: read(&counts.decode_errors),
+            left_out_unreferenced: read(&counts.left_out_unreferenced),
+            left_out_idle: read(&counts.left_out_idle),
             packet_gaps: read(&counts.packet_gaps),
             reconnects: read(&counts.reconnects),
             decoders_rejected: read(&counts.decoders_rejected),

@@ -1,0 +1,243 @@
+//! From the decoder to the reader: what comes out is counted, judged, timed, and
+//! dropped by reason or handed on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::clock::Stamp;
+use super::feeding::Feeding;
+use super::garbage::Garbage;
+use super::judge::Verdict;
+use super::ledger::Ledger;
+use super::loss::Loss;
+use super::notice::{LossReason, Notice};
+use super::session::{Memory, Wiring, locked, micros};
+use super::slot::count;
+use super::stillness::{Change, Luma};
+use crate::decoder::DecoderInUse;
+use crate::decoder::said::{self, Damage};
+use crate::frame::{Frame, Label};
+
+/// What is told of a connection with its first good picture.
+pub(super) struct Introduction {
+    pub(super) codec: String,
+    pub(super) decoder: DecoderInUse,
+    pub(super) is_made: AtomicBool,
+}
+
+/// Packets lost so long ago excuse damaged pictures: longer than most cameras take
+/// to the next key picture.
+const EXCUSED: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Cameras that refresh slowly send no key picture for minutes; by then most of a
+/// picture has been sent anew (µs).
+const SPOILT_FOR: i64 = 4_000_000;
+
+/// Counts what goes in and comes out, and drops what need not be converted.
+pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feeding: Feeding) {
+    let (Some(input), Some(output)) = (decoder.static_pad("sink"), decoder.static_pad("src"))
+    else {
+        return;
+    };
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let before = (Arc::clone(wiring), Arc::clone(&ledger));
+    input.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let (wiring, ledger) = &before;
+        let lost = locked(ledger).encoded();
+        wiring.count_lost(lost);
+        gst::PadProbeReturn::Ok
+    });
+    let wiring = Arc::clone(wiring);
+    output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        locked(&feeding).came_out();
+        let made_up = said::take().map(|damage| is_heavy(damage, pad));
+        match info.buffer() {
+            Some(buffer) if !wiring.keeps(buffer, &ledger, made_up) => gst::PadProbeReturn::Drop,
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+/// Whether much of the picture that comes out of `pad` was made up.
+fn is_heavy(damage: Damage, pad: &gst::Pad) -> bool {
+    let caps = pad.current_caps();
+    let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+    let side = |name: &str| structure.and_then(|s| s.get::<i32>(name).ok());
+    match (side("width"), side("height")) {
+        (Some(width), Some(height)) => damage.is_heavy(width, height),
+        _ => true,
+    }
+}
+
+impl Wiring {
+    fn count_lost(&self, pictures: u64) {
+        let errors = &self.slot.counts.decode_errors;
+        errors.fetch_add(pictures, Ordering::Relaxed);
+    }
+
+    /// Counts a decoded picture; whether it goes on to the reader.
+    ///
+    /// `made_up`: the decoder has filled in what it did not know, heavily or a little.
+    fn keeps(
+        &self,
+        buffer: &gst::BufferRef,
+        ledger: &Mutex<Ledger>,
+        made_up: Option<bool>,
+    ) -> bool {
+        let counts = &self.slot.counts;
+        count(&counts.received);
+        let media = buffer.pts().map(micros);
+        let lost = locked(ledger).decoded();
+        self.count_lost(lost);
+        let is_damaged = made_up.is_some() || buffer.flags().contains(gst::BufferFlags::CORRUPTED);
+        let is_spoilt = self.is_spoilt(buffer, media, made_up);
+        if is_spoilt && !is_damaged {
+            count(&counts.dropped_corrupt);
+            self.progress.mark(&self.progress.picture);
+            return false;
+        }
+        // A grey picture with moving shreds is worse than none.
+        if is_damaged {
+            count(&counts.decode_errors);
+            count(&counts.dropped_corrupt);
+            let gap = self.progress.age(&self.progress.gap);
+            let is_excused = gap.is_some_and(|age| age < EXCUSED);
+            let verdict = locked(&self.judge).flagged(is_excused);
+            self.heed(verdict, "damaged pictures");
+            return false;
+        }
+        self.progress.mark(&self.progress.picture);
+        let is_wanted = media.is_none_or(|media| locked(&self.memory).pace.keeps(media));
+        if !is_wanted {
+            count(&counts.dropped_rate);
+        }
+        is_wanted
+    }
+
+    /// Whether a picture refers to one of which much was made up: from there to the
+    /// next key picture, or for some seconds where none comes.
+    fn is_spoilt(
+        &self,
+        buffer: &gst::BufferRef,
+        media: Option<i64>,
+        made_up: Option<bool>,
+    ) -> bool {
+        let mut spoilt = locked(&self.spoilt_since);
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let is_over = match (*spoilt, media) {
+            (Some(since), Some(media)) => !(0..SPOILT_FOR).contains(&(media - since)),
+            _ => false,
+        };
+        if is_key || is_over {
+            *spoilt = None;
+        }
+        if made_up == Some(true) {
+            *spoilt = spoilt.or(media);
+        }
+        spoilt.is_some()
+    }
+
+    /// Acts on what the judge said; whether the picture is good.
+    fn heed(&self, verdict: Verdict, what: &'static str) -> bool {
+        match verdict {
+            Verdict::Good => return true,
+            Verdict::Recovered => {
+                self.slot.notify(Notice::GarbageOver);
+                return true;
+            }
+            Verdict::Bad => {}
+            Verdict::ChangeDecoder => {
+                let loss = Loss::with_detail(LossReason::Garbage, what);
+                locked(&self.progress.fault).get_or_insert(loss);
+            }
+            Verdict::BlameStream => self.slot.notify(Notice::Garbage { what }),
+        }
+        false
+    }
+
+    /// Tells what has become of the clock with this picture.
+    fn tell_times(&self, memory: &mut Memory, stamp: Stamp) {
+        if let Some(from) = stamp.step_from {
+            memory.stillness.restart();
+            self.slot.notify(Notice::ClockStep {
+                from,
+                to: stamp.time,
+            });
+        }
+        if memory.quality.replace(stamp.quality) != Some(stamp.quality) {
+            self.slot.notify(Notice::TimeQualityChanged(stamp.quality));
+        }
+    }
+
+    /// A picture that shall be looked at.
+    pub(super) fn deliver(&self, sample: &gst::Sample, introduction: &Introduction) {
+        let mut memory = locked(&self.memory);
+        let now = memory.now();
+        let media = sample
+            .buffer()
+            .and_then(gst::BufferRef::pts)
+            .map_or(now.monotonic, micros);
+        let stamp = memory.timeline.stamp(media, now);
+        if let Some(ring) = &self.slot.ring {
+            ring.stamp(media, stamp.time, stamp.quality);
+        }
+        let counts = &self.slot.counts;
+        // No queue between decoder and here: the count is this picture's.
+        let number = counts.received.load(Ordering::Relaxed).saturating_sub(1)
+            + counts.dropped_backlog.load(Ordering::Relaxed)
+            + counts.left_out_unreferenced.load(Ordering::Relaxed)
+            + counts.left_out_idle.load(Ordering::Relaxed);
+        let label = Label {
+            number,
+            time: stamp.time,
+            time_quality: stamp.quality,
+        };
+        let Some(frame) = Frame::of_sample(sample, &label) else {
+            count(&counts.decode_errors);
+            count(&counts.dropped_corrupt);
+            return;
+        };
+        let (garbage, verdict) = locked(&self.judge).look(frame.time, frame.planes());
+        if !self.heed(verdict, garbage.map_or("", Garbage::words)) {
+            count(&counts.dropped_corrupt);
+            if let Some(garbage) = garbage {
+                count(&counts.garbage[garbage as usize]);
+            }
+            self.tell_times(&mut memory, stamp);
+            return;
+        }
+        let size = (frame.width, frame.height);
+        let is_resized = memory.size.replace(size).is_some_and(|old| old != size);
+        if !introduction.is_made.swap(true, Ordering::Relaxed) {
+            self.slot.notify(Notice::Connected {
+                codec: introduction.codec.clone(),
+                decoder: Some(introduction.decoder.clone()),
+                width: frame.width,
+                height: frame.height,
+            });
+        }
+        if is_resized {
+            self.slot.notify(Notice::PictureChanged {
+                width: frame.width,
+                height: frame.height,
+            });
+        }
+        self.tell_times(&mut memory, stamp);
+        let luma = Luma {
+            bytes: frame.y(),
+            stride: frame.y_stride(),
+            width: frame.width as usize,
+            height: frame.height as usize,
+        };
+        match memory.stillness.look(frame.time, luma) {
+            Some(Change::Frozen(since)) => self.slot.notify(Notice::Frozen { since }),
+            Some(Change::Thawed) => self.slot.notify(Notice::Thawed),
+            None => {}
+        }
+        drop(memory);
+        self.slot.put(frame);
+    }
+}

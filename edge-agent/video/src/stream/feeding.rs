@@ -1,0 +1,92 @@
+//! Puts the [`diet`](super::diet) into a pipeline: between queue and decoder.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::diet::{Diet, Intake, Served, Unit};
+use super::reference::ReferenceReader;
+use super::session::{locked, micros};
+use super::slot::Slot;
+
+/// What goes into one decoder.
+pub(super) type Feeding = Arc<Mutex<Intake<gst::Buffer>>>;
+
+/// Decides of every picture that leaves `queue` whether `decoder` gets it.
+pub(super) fn feed(queue: &gst::Element, decoder: &gst::Element, slot: &Arc<Slot>, of: &Feeding) {
+    let (Some(output), Some(input)) = (queue.static_pad("src"), decoder.static_pad("sink")) else {
+        return;
+    };
+    let input = input.downgrade();
+    let (slot, intake) = (Arc::clone(slot), Arc::clone(of));
+    let is_told = AtomicBool::new(false);
+    let form: Mutex<Option<(gst::Caps, ReferenceReader)>> = Mutex::new(None);
+    output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let (Some(buffer), Some(input)) = (info.buffer(), input.upgrade()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let unit = Unit {
+            // Without a time it belongs to the picture before.
+            media: buffer
+                .pts()
+                .map_or(slot.last_media.load(Ordering::Relaxed), micros),
+            is_key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            is_needed: is_needed(&form, pad, buffer),
+            bytes: buffer.size(),
+        };
+        slot.last_media.store(unit.media, Ordering::Relaxed);
+        let served = {
+            let mut intake = locked(&intake);
+            let before = intake.left_out();
+            let served = intake.serve(unit, slot.diet(), || buffer.to_owned());
+            slot.count_left_out(before, intake.left_out());
+            slot.is_asleep.store(intake.is_asleep(), Ordering::Relaxed);
+            // Whoever asked for it shall know that it saves nothing; once.
+            if slot.diet() == Diet::KeyFrames
+                && let Some(obstacle) = intake.obstacle()
+                && !is_told.swap(true, Ordering::Relaxed)
+            {
+                tracing::info!(camera = %slot.name, "idle, but every picture is decoded: {obstacle}");
+            }
+            served
+        };
+        match served {
+            Served::Decoded => gst::PadProbeReturn::Ok,
+            Served::DecodedAfter(kept) => {
+                for buffer in kept {
+                    // What is wrong will be found again with the picture at hand.
+                    if input.chain(buffer).is_err() {
+                        break;
+                    }
+                }
+                gst::PadProbeReturn::Ok
+            }
+            Served::LeftOut | Served::Kept => gst::PadProbeReturn::Drop,
+        }
+    });
+}
+
+fn is_needed(
+    form: &Mutex<Option<(gst::Caps, ReferenceReader)>>,
+    pad: &gst::Pad,
+    buffer: &gst::BufferRef,
+) -> bool {
+    let Some(caps) = pad.current_caps() else {
+        return true;
+    };
+    let Ok(bytes) = buffer.map_readable() else {
+        return true;
+    };
+    let mut form = locked(form);
+    match form.as_mut() {
+        Some((known, reader)) if *known == caps => reader.is_needed(&bytes),
+        _ => {
+            let mut reader = ReferenceReader::of_caps(&caps);
+            let is_needed = reader.is_needed(&bytes);
+            *form = Some((caps, reader));
+            is_needed
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Streams that are wrong in themselves: damaged units, times that lie, numbers
+//! that wrap around, and another codec than before. From a real RTSP server.
+
+#![allow(clippy::unwrap_used)] // a test may panic; its steps live in plain functions
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use edge_video::{Frame, Notice, RtspSettings, Transport};
+use rtsp_camera::{
+    Camera, CameraSettings, ClipCodec, Damage, Mount, Script, TestPattern, WrongTimes,
+};
+use support::{PATIENCE, Reader, clip, gate, serve, settings};
+
+/// Frames one after the other, none before the one before.
+fn frames_in_order(reader: &Reader, count: usize) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    while frames.len() < count {
+        let frame = reader.frame();
+        if let Some(last) = frames.last() {
+            assert!(frame.time > last.time, "{frame:?} after {last:?}");
+            assert!(frame.number > last.number, "{frame:?} after {last:?}");
+        }
+        frames.push(frame);
+    }
+    frames
+}
+
+#[test]
+fn damaged_units_are_counted_and_the_stream_recovers() {
+    for codec in [ClipCodec::H264, ClipCodec::H265] {
+        for damage in [
+            Damage::FlippedBits,
+            Damage::Truncated,
+            Damage::OddUnits,
+            Damage::HugePicture,
+        ] {
+            if (codec, damage) == (ClipCodec::H265, Damage::HugePicture) {
+                continue;
+            }
+            let camera = gate(TestPattern {
+                codec,
+                ..TestPattern::default()
+            });
+            let reader = Reader::start(settings(&camera.url("gate")));
+            reader.connected();
+            let whole = reader.frame();
+            let behaviour = camera.behaviour("gate").unwrap();
+            behaviour.damage_every(3, Some(damage));
+            // Long enough for key pictures to be hit as well.
+            let so_far = reader.stream.counters();
+            let deadline = Instant::now() + Duration::from_secs(4);
+            while Instant::now() < deadline {
+                reader.woken.recv_timeout(Duration::from_millis(50)).ok();
+                if let Some(frame) = reader.stream.take_newest() {
+                    assert!((16..=65_536).contains(&frame.width), "{frame:?}");
+                }
+            }
+            let hurt = reader.stream.counters();
+            let told =
+                hurt.decode_errors + hurt.reconnects + hurt.dropped_corrupt - so_far.decode_errors;
+            // Of H.265 that breaks off libav says nothing, and goes on with what it has.
+            let is_silent = (codec, damage) == (ClipCodec::H265, Damage::Truncated);
+            assert!(
+                told > 0 || is_silent,
+                "{codec:?} {damage:?}: nothing was counted: {hurt:?}"
+            );
+            behaviour.damage_every(0, None);
+            let deadline = Instant::now() + PATIENCE;
+            let mut recovered = 0;
+            while recovered < 30 {
+                assert!(
+                    Instant::now() < deadline,
+                    "{codec:?} {damage:?}: {:?}",
+                    reader.stream.counters()
+                );
+                let frame = reader.frame();
+                let is_whole = (frame.width, frame.height) == (whole.width, whole.height);
+                recovered = if is_whole { recovered + 1 } else { 0 };
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_times_give_frames_in_order_and_lose_none_in_silence() {
+    for (b_pictures, wrong) in [
+        (0, WrongTimes::Repeated),
+        (0, WrongTimes::Swapped),
+        (2, WrongTimes::Swapped),
+        (2, WrongTimes::WhenSent),
+    ] {
+        for codec in [ClipCodec::H264, ClipCodec::H265] {
+            let camera = gate(TestPattern {
+                codec,
+                b_pictures,
+                ..TestPattern::default()
+            });
+            camera.behaviour("gate").unwrap().wrong_times(Some(wrong));
+            let reader = Reader::start(settings(&camera.url("gate")));
+            let frames = frames_in_order(&reader, 60);
+            let counters = reader.stream.counters();
+            // What was decoded was delivered, is waiting, or is counted.
+            let missing = counters.received
+                - counters.analysed
+                - counters.dropped_overwritten
+                - counters.dropped_corrupt;
+            assert!(missing <= 2, "{codec:?} {wrong:?}: {counters:?}");
+            assert_eq!(counters.reconnects, 0, "{codec:?} {wrong:?}");
+            // And time goes on as it does for the camera.
+            let (first, last) = (&frames[0], &frames[frames.len() - 1]);
+            let took = last.time.since(first.time).0;
+            let meant = (last.number - first.number) as f64 * 0.04;
+            assert!(
+                (took - meant).abs() < 0.3,
+                "{codec:?} {wrong:?}: {took} s for {meant} s"
+            );
+        }
+    }
+}
+
+#[test]
+fn timestamps_and_sequence_numbers_wrap_around_without_notice() {
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let camera = serve(vec![Mount {
+            script: Script {
+                // Both wrap within the first seconds, each at another time.
+                rtp_begins: Some((u32::MAX - 150_000, u16::MAX - 60)),
+                ..Script::default()
+            },
+            ..Mount::new("gate", clip(TestPattern::default()))
+        }]);
+        let reader = Reader::start(RtspSettings {
+            transport,
+            ..settings(&camera.url("gate"))
+        });
+        let frames = frames_in_order(&reader, 125);
+        for pair in frames.windows(2) {
+            let interval = pair[1].time.since(pair[0].time).0;
+            let meant = (pair[1].number - pair[0].number) as f64 * 0.04;
+            assert!(
+                (interval - meant).abs() < 0.01,
+                "{interval} s for {meant} s"
+            );
+        }
+        let counters = reader.stream.counters();
+        assert_eq!(
+            (counters.reconnects, counters.packet_gaps),
+            (0, 0),
+            "{counters:?}"
+        );
+        let is_step = |notice: &Notice| matches!(notice, Notice::ClockStep { .. });
+        assert!(!reader.stream.notices().try_iter().any(|n| is_step(&n)));
+    }
+}
+
+#[test]
+fn another_codec_after_a_reconnect_is_read_as_what_it_is() {
+    let camera = gate(TestPattern::default());
+    let (address, url) = (camera.address(), camera.url("gate"));
+    let reader = Reader::start(settings(&url));
+    assert_eq!(reader.connected().0, "H.264");
+    camera.stop();
+    for (codec, name) in [
+        (ClipCodec::H265, "H.265"),
+        (ClipCodec::Mjpeg, "MJPEG"),
+        (ClipCodec::H264, "H.264"),
+    ] {
+        let pattern = TestPattern {
+            codec,
+            width: 640,
+            height: 360,
+            ..TestPattern::default()
+        };
+        let camera = Camera::start(CameraSettings {
+            listen: address,
+            ..CameraSettings::loopback(vec![Mount::new("gate", clip(pattern))])
+        })
+        .unwrap();
+        assert_eq!(reader.connected(), (name.to_owned(), (640, 360)));
+        frames_in_order(&reader, 10);
+        camera.stop();
+    }
+}
