@@ -14,7 +14,7 @@ SCRIPTS = $(shell grep -rlE '^\#(!.*bash| shellcheck shell=bash)$$' .ci deploy)
 WEB := aggregator/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name tests \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup demo test check machines bench build web format clean
+.PHONY: help setup demo test check machines bench accuracy build web format clean
 
 help: ## this text
 	@printf 'Ngã Tư: alerts from traffic cameras, each with its proof.\n\n'
@@ -48,6 +48,11 @@ machines: ## the core's recorded cases on other processors (an old x86-64, aarch
 bench: setup ## CPU time per frame of decode, of inference and of the whole agent. BENCH='--clip FILE --frames N --rounds N --model ID'
 	@cargo build --release --locked -p edge-agent -p benches
 	@target/release/frame-cost $(BENCH)
+
+accuracy: ## person AP50 of every installed detector beside its authors' own decoding (vtest, MOT17-mini). ACCURACY='--models ID --every N'
+	@deploy/workshop/setup
+	@cargo build --locked -p edge-agent
+	@.local/workshop/bin/python -B deploy/workshop/accuracy.py $(ACCURACY)
 
 build: web ## the programs, into target/debug
 	@cargo build --workspace --bins --locked

@@ -1,0 +1,146 @@
+"""Run by test_workshop.py in the workshop's Python: a run of minutes, on painted pictures."""
+
+import dataclasses
+import json
+import random
+import sys
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "deploy" / "workshop"))
+
+import cv2  # noqa: E402
+import export  # noqa: E402
+import network  # noqa: E402
+import numpy as np  # noqa: E402
+import pictures  # noqa: E402
+import quantise  # noqa: E402
+import torch  # noqa: E402
+import train  # noqa: E402
+from manifest import Manifest, changed, sha256  # noqa: E402
+
+SIDE = 96
+
+
+class Run(unittest.TestCase):
+    def setUp(self) -> None:
+        torch.manual_seed(1)
+        torch.set_num_threads(1)
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        # A network of no meaning with the layout of the real one.
+        model = network.build("nano", 80).eval()
+        (self.folder / "base").mkdir()
+        file = self.folder / "base" / "base.onnx"
+        network.to_onnx(model, file, SIDE, SIDE, False)
+        catalogued = Manifest.read(ROOT / "models/catalog/yolox-nano")
+        top = {"id": "base", "file": file.name, "size_bytes": file.stat().st_size, "sha256": sha256(file)}
+        text = changed(catalogued, top, {"input": {"width": SIDE, "height": SIDE}})
+        (self.folder / "base" / "model.toml").write_text(text)
+        self.paint(12)
+
+    def paint(self, count: int) -> None:
+        chance = random.Random(3)
+        images, annotations = [], []
+        (self.folder / "pictures").mkdir()
+        for number in range(1, count + 1):
+            picture = np.full((SIDE, SIDE, 3), 120, np.uint8)
+            x, y = chance.randrange(60), chance.randrange(60)
+            picture[y : y + 30, x : x + 30] = (20, 20, 220)
+            cv2.imwrite(str(self.folder / "pictures" / f"{number}.png"), picture)
+            images.append(
+                {"id": number, "file_name": f"{number}.png", "width": SIDE, "height": SIDE, "complete": number > 2}
+            )
+            annotations.append({"id": number, "image_id": number, "category_id": 110, "bbox": [x, y, 30, 30]})
+        coco = {"images": images, "annotations": annotations, "categories": [{"id": 110, "name": "helmet"}]}
+        (self.folder / "labels.json").write_text(json.dumps(coco))
+
+    def train(self, out: str, *more: str) -> int:
+        words = ["--model", "base", "--labels", "labels.json", "--pictures", "pictures", "--out", out]
+        paths = [str(self.folder / word) if not word.startswith("--") else word for word in words]
+        return train.main([*paths, "--batch", "4", *more])
+
+    def test_a_run_that_was_cut_short_goes_on_as_if_it_had_not_been(self) -> None:
+        self.assertEqual(self.train("whole", "--epochs", "3"), 0)
+        # Killed after the second epoch: what is on the disk is of the first.
+        real, kept = train.Run._keep, []
+
+        def keep_then_die(run: train.Run) -> None:
+            if run.epoch == 2:
+                raise KeyboardInterrupt
+            kept.append(run.epoch)
+            real(run)
+
+        train.Run._keep = keep_then_die
+        try:
+            with self.assertRaises(KeyboardInterrupt):
+                self.train("broken", "--epochs", "3")
+        finally:
+            train.Run._keep = real
+        self.assertEqual(self.train("broken", "--epochs", "3"), 0)
+        one, other = (torch.load(self.folder / run / "last.pt")["average"] for run in ("whole", "broken"))
+        self.assertTrue(all(torch.equal(one[name], other[name]) for name in one))
+        self.assertEqual(self.train("broken", "--epochs", "4"), 1, "other words are another run")
+
+        losses = [json.loads(line)["loss"] for line in (self.folder / "whole/log.jsonl").read_text().splitlines()]
+        self.assertLess(losses[-1], losses[0])
+        model = self.folder / "mine"
+        made = export.main(
+            [
+                "--run",
+                str(self.folder / "whole"),
+                "--model",
+                str(self.folder / "base"),
+                "--id",
+                "mine",
+                "--out",
+                str(model),
+            ]
+        )
+        self.assertEqual(made, 0)
+        table = tomllib.loads((model / "model.toml").read_text())
+        self.assertEqual(table["classes"], {"count": 81, "helmet": [80]})
+        self.assertEqual(table["sha256"], sha256(model / "mine.onnx"))
+        small = quantise.main(
+            [
+                "--model",
+                str(model),
+                "--pictures",
+                str(self.folder / "pictures"),
+                "--id",
+                "int8",
+                "--out",
+                str(self.folder / "int8"),
+            ]
+        )
+        self.assertEqual(small, 0)
+        self.assertLess((self.folder / "int8/int8.onnx").stat().st_size, (model / "mine.onnx").stat().st_size / 2)
+
+    def test_what_nobody_labelled_teaches_nothing(self) -> None:
+        centres = network.places(SIDE, SIDE)
+        file = self.folder / "pictures" / "1.png"
+        box = np.array([[10, 10, 40, 40]], np.float32)
+        none = np.zeros((0, 4), np.float32)
+        whole = pictures.Picture(file, box, np.array([0], np.float32), none, True)
+        part = dataclasses.replace(whole, is_complete=False)
+        disputed = pictures.Picture(file, none, np.zeros(0, np.float32), box, True)
+        unknown = {
+            name: int(pictures.plain(picture, (SIDE, SIDE), centres).unknown.sum())
+            for name, picture in (("whole", whole), ("part", part), ("disputed", disputed))
+        }
+        self.assertEqual(unknown["whole"], 0)
+        self.assertEqual(unknown["part"], len(centres))
+        self.assertTrue(0 < unknown["disputed"] < len(centres) / 2)
+        # The gradient at places that nobody knows is nought; where something is, it is not.
+        loss = network.Objectness()
+        logits = torch.zeros(6, 1, requires_grad=True)
+        target = torch.tensor([[1.0], [0], [0], [1], [0], [0]])
+        loss.unknown = torch.tensor([[True, True, False], [False, False, True]])
+        loss(logits, target).sum().backward()
+        self.assertEqual((logits.grad != 0).flatten().tolist(), [True, False, True, True, True, False])
+
+
+if __name__ == "__main__":
+    unittest.main()
