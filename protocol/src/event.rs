@@ -12,6 +12,7 @@ use crate::detections::ObjectClass;
 use crate::evidence::Digest;
 use crate::geometry::{NormBox, Point};
 use crate::id::{BoxId, CameraId, EventId, ModelId, RuleId, SiteId, TrackId, ZoneId};
+use crate::plate::NumberPlate;
 use crate::time::{EventTime, TimeQuality};
 
 /// What sort of happening, in the field's words: `red_light`, `wrong_way` …
@@ -175,6 +176,9 @@ pub struct Actor {
     /// Its ground contact points before that, oldest first, for drawing; at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<Point>,
+    /// Its number plate, where plates are read: what was read, or why nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate: Option<NumberPlate>,
 }
 
 /// Where a camera stands.

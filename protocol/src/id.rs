@@ -105,6 +105,10 @@ word_id!(
     /// A model in the catalogue.
     ModelId
 );
+word_id!(
+    /// A cascade of a camera: a model that takes a second look at some road users.
+    CascadeId
+);
 
 /// A track on one camera: the instant of its first detection, and its rank
 /// among the tracks born in that same frame in canonical order.

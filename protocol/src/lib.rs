@@ -6,7 +6,7 @@
 //! a newer box); configuration, which is not here, refuses them.
 //!
 //! Reading order: [`time`] and [`units`] → [`id`] → [`geometry`] →
-//! [`detections`], [`signal`] and [`spat`] → [`event`] → [`evidence`] → [`status`] →
+//! [`detections`], [`signal`] and [`spat`] → [`plate`] and [`event`] → [`evidence`] → [`status`] →
 //! [`envelope`] → [`receipt`] → [`topic`].
 
 pub mod detections;
@@ -15,6 +15,7 @@ pub mod event;
 pub mod evidence;
 pub mod geometry;
 pub mod id;
+pub mod plate;
 pub mod receipt;
 pub mod signal;
 pub mod spat;
@@ -28,7 +29,8 @@ pub use envelope::Envelope;
 pub use event::{Event, EventKind, Phase, Predicate, Severity};
 pub use evidence::{Digest, EvidenceItem, EvidenceManifest};
 pub use geometry::{NormBox, Point};
-pub use id::{BoxId, CameraId, EventId, RuleId, SiteId, TrackId, ZoneId};
+pub use id::{BoxId, CameraId, CascadeId, EventId, RuleId, SiteId, TrackId, ZoneId};
+pub use plate::NumberPlate;
 pub use receipt::Receipt;
 pub use signal::{SignalReading, SignalState};
 pub use time::{EventTime, TimeQuality};

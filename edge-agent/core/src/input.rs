@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::coverage::CoverageHour;
 use crate::health::Health;
 use crate::near_miss::NearMiss;
+use crate::second_look::SecondLook;
 
 /// One thing that happened outside, in the order in which the scene is to see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ use crate::near_miss::NearMiss;
 pub enum Input {
     /// A picture was looked at.
     Detections(Detections),
+    /// Another model has looked at somebody, or at the whole picture, in a frame
+    /// that has passed.
+    SecondLook(SecondLook),
     /// A signal group was read.
     Signal(SignalReading),
     /// For a while nobody looked, or the clock was moved.

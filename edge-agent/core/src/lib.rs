@@ -6,13 +6,14 @@
 //! what nobody watched is no dwell, what no lamp said is no red light, what has
 //! no calibration has no metres.
 //!
-//! Reading order: [`input`] and [`scene`] → [`config`] → [`tracker`] →
+//! Reading order: [`input`], [`second_look`] and [`scene`] → [`config`] → [`tracker`] →
 //! [`calibration`], [`marks`] and [`observation`] → [`signals`], [`crossing`], [`queue`]
 //! and [`speed`] → [`rules`] → [`coverage`] and [`near_miss`]; [`state`] is for restarts
 //! and cuts of a recording.
 
 pub mod input;
 pub mod scene;
+pub mod second_look;
 pub mod state;
 
 pub mod config;
@@ -24,6 +25,7 @@ pub mod tracker;
 pub mod calibration;
 pub mod marks;
 pub mod observation;
+mod plate_board;
 pub mod stance;
 
 pub mod crossing;
@@ -49,6 +51,7 @@ pub use health::{Condition, Health};
 pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
-pub use scene::{Attention, Identity, Scene, TrackView};
+pub use scene::{Attention, Identity, Refused, Scene, TrackView};
+pub use second_look::{CascadeUse, Found, SecondLook};
 pub use state::SceneState;
 pub use tracker::TrackerConfig;

@@ -14,6 +14,8 @@ use protocol::event::FrameTime;
 use protocol::{Detection, NormBox, ObjectClass, TrackId};
 
 use crate::geometry::{IsoBox, Vector};
+use crate::observation::Observation;
+use crate::second_look::{Found, SecondLook};
 use crate::tracker::{Group, Track};
 
 /// Whether detections of a class are marks, which are not followed.
@@ -52,6 +54,9 @@ pub struct Mark {
     pub bearer: Option<TrackId>,
     /// The person of whom it is, where that can be told apart.
     pub person: Option<TrackId>,
+    /// Whether another model than the detector saw it, at a
+    /// [second look](crate::second_look).
+    pub is_second: bool,
 }
 
 /// The marks of a frame.
@@ -87,6 +92,7 @@ impl MarkBoard {
                     is_believed: item.score >= believed_from,
                     bearer: None,
                     person: None,
+                    is_second: false,
                 });
             }
             !is_mark
@@ -116,6 +122,74 @@ impl MarkBoard {
 
     pub(crate) fn marks(&self) -> &[Mark] {
         &self.marks
+    }
+}
+
+/// What a second look at `track` showed in a frame of `users`: the marks that
+/// are its own, whoever else the crop showed; another look is theirs.
+pub(crate) fn of_second_look(
+    look: &SecondLook,
+    users: &[Observation],
+    aspect: f64,
+    into: &mut Vec<Mark>,
+) {
+    let bearers: Vec<Bearer> = users
+        .iter()
+        .map(|user| Bearer {
+            id: user.track,
+            group: user.group,
+            mount: user.mount.filter(|_| user.rides_now == Some(true)),
+            bounds: IsoBox::new(&user.bounds, aspect),
+        })
+        .collect();
+    let looked_at = look.track.and_then(|track| {
+        let bearer = bearers.iter().find(|bearer| bearer.id == track)?;
+        let is_person = bearer.group == Group::Person;
+        Some((
+            bearer.mount.unwrap_or(track),
+            is_person.then_some(bearer.id),
+        ))
+    });
+    let mark = |class: ObjectClass, (score, believed_from): (f64, f64), bounds: NormBox| Mark {
+        class,
+        score,
+        bounds,
+        is_believed: score >= believed_from,
+        bearer: None,
+        person: None,
+        is_second: true,
+    };
+    match &look.found {
+        Found::Marks {
+            believed_from,
+            items,
+        } => into.extend(items.iter().filter(|i| is_mark(i.class)).filter_map(|i| {
+            let mark = mark(i.class, (i.score, *believed_from), i.bounds);
+            let place = IsoBox::new(&i.bounds, aspect);
+            let owner = owner(i.class, &place, &bearers);
+            let (bearer, person) = owner.map_or((None, None), |o| (Some(o.0), o.1));
+            // Of the whole picture what is nobody's may be a fire.
+            let is_meant =
+                look.track.is_none() || looked_at.is_some_and(|(root, _)| bearer == Some(root));
+            is_meant.then_some(Mark {
+                bearer,
+                person,
+                ..mark
+            })
+        })),
+        Found::Labels {
+            believed_from,
+            labels,
+        } => {
+            let (bearer, person) = looked_at.unzip();
+            let known = labels.iter().filter(|label| is_mark(label.class));
+            into.extend(known.map(|label| Mark {
+                bearer,
+                person: person.flatten(),
+                ..mark(label.class, (label.score, *believed_from), look.bounds)
+            }));
+        }
+        Found::Plates(_) => {}
     }
 }
 

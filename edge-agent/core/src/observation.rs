@@ -213,6 +213,15 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Finds its track again after other frames; `false`: it was given up.
+    pub(crate) fn is_still_followed(&mut self, tracks: &[Track]) -> bool {
+        let found = tracks.binary_search_by(|track| track.id.cmp(&self.track));
+        found.is_ok_and(|index| {
+            self.index = index;
+            true
+        })
+    }
+
     /// Observes every confirmed track whose contact with the ground this frame shows.
     pub(crate) fn collect(
         tracks: &[Track],
@@ -340,6 +349,8 @@ pub struct FrameView<'a> {
     /// What the picture is good for. Rules that judge by places are not asked
     /// while it is not well.
     pub health: Health,
+    /// Classes that only second looks give: that a frame shows none of them says nothing.
+    pub(crate) only_second: &'a [ObjectClass],
     pub(crate) tracks: &'a [Track],
 }
 
@@ -427,6 +438,12 @@ impl<'a> FrameView<'a> {
             .filter(move |mark| mark.bearer == Some(track))
     }
 
+    /// Whether only second looks show things of a class, so that a frame
+    /// without them was not looked at in vain.
+    pub fn waits_for_second_look(&self, class: ObjectClass) -> bool {
+        self.only_second.contains(&class)
+    }
+
     /// How many persons this frame shows on a two-wheeler.
     pub fn riders_now(&self, user: &Observation) -> u8 {
         self.tracks[user.index].riders_now
@@ -446,7 +463,8 @@ impl<'a> FrameView<'a> {
             class: user.class,
             score: rounded(user.score, 3),
             bounds: edges.map(|edge| rounded(edge, 5)).into(),
-            path: self.tracks[user.index].path().collect(),
+            path: self.tracks[user.index].path_until(self.at.time).collect(),
+            plate: None,
         }
     }
 }

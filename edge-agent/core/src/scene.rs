@@ -5,6 +5,7 @@
 //! it answers; time that runs backwards or stands still is dealt with here so
 //! that no rule has to.
 
+mod second_looks;
 mod view;
 
 use std::collections::BTreeSet;
@@ -23,12 +24,14 @@ use crate::input::{Gap, GapReason, Input, Output};
 use crate::marks::MarkBoard;
 use crate::near_miss::NearMisses;
 use crate::observation::{FrameView, Observation, Sight};
+use crate::plate_board::PlateBoard;
 use crate::queue::Queues;
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::signals::SignalBoard;
 use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
 
+use second_looks::SecondLooks;
 pub use view::TrackView;
 
 /// Whose scene it is and by what its events are made.
@@ -57,6 +60,14 @@ pub struct Refused {
     pub detections_out_of_range: u64,
     /// Signal readings from too far ahead of the pictures.
     pub signals_from_the_future: u64,
+    /// Answers of cascades that this camera does not have.
+    pub second_looks_unasked: u64,
+    /// Answers about frames that are no longer remembered, or never came.
+    pub second_looks_late: u64,
+    /// Answers about road users that are gone, or that their frame did not show.
+    pub second_looks_of_nobody: u64,
+    /// Answers that were given before.
+    pub second_looks_twice: u64,
 }
 
 /// What a scene waits for: how soon it needs the next picture.
@@ -107,6 +118,8 @@ pub struct Scene {
     /// Until when watched time was taken back, because the picture had frozen.
     taken_back: Option<EventTime>,
     health: Health,
+    second_looks: SecondLooks,
+    plates: PlateBoard,
     /// Of each rule, in their order.
     shifts: Vec<Shift>,
     account: Account,
@@ -145,6 +158,8 @@ impl Scene {
             unwatched_us: 0,
             taken_back: None,
             health: Health::default(),
+            second_looks: SecondLooks::default(),
+            plates: PlateBoard::default(),
             shifts: vec![Shift::default(); config.rules.len()],
             account: Account::new(config.rules.len()),
             near: None,
@@ -164,18 +179,23 @@ impl Scene {
     /// ([`Unwatched::ModelUnknown`]).
     pub fn expect_classes(&mut self, classes: impl IntoIterator<Item = ObjectClass>) {
         self.classes = Some(classes.into_iter().collect());
+        self.note_only_second();
     }
 
     /// Takes one input and appends what there is to say.
     pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        let said = out.len();
         match input {
             Input::Detections(detections) => self.look(detections, out),
+            Input::SecondLook(look) => self.hear_second_look(look, out),
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => self.pause(gap, out),
             Input::Health(health) => self.hear(health, out),
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
+        let followed = self.tracker.tracks();
+        self.plates.attend(followed, self.clock, said, out);
     }
 
     /// Whether nobody is followed and no rule remembers anything, so that a new
@@ -348,6 +368,7 @@ impl Scene {
             sight,
             queue: &self.queues,
             health: self.health,
+            only_second: &self.second_looks.only,
             tracks,
         };
         for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
@@ -393,13 +414,22 @@ impl Scene {
             rule.frame(&frame, &mut report);
             let mut needs = config.needs.iter();
             let unfed = if let Some(can) = &self.classes {
-                (!needs.all(|class| can.contains(class))).then_some(Unwatched::NoModel)
+                let is_fed =
+                    |class: &ObjectClass| can.contains(class) || self.second_looks.gives(*class);
+                (!needs.all(is_fed)).then_some(Unwatched::NoModel)
             } else {
-                let is_given = needs.all(|class| self.given.contains(class));
+                let is_given = needs
+                    .all(|class| self.given.contains(class) || self.second_looks.gives(*class));
                 (!is_given).then_some(Unwatched::ModelUnknown)
             };
             shift.blind = unfed.or_else(|| rule.blind(&frame));
         }
+        self.second_looks.keep(
+            moment.at,
+            self.watched_us,
+            &self.observations,
+            self.marks.marks(),
+        );
         self.tell_nearest(given_up, out);
     }
 
@@ -493,6 +523,7 @@ impl Scene {
         self.watched_us = self.watched_us.saturating_sub(credited).max(0);
         self.account.take_back(credited, Unwatched::Frozen);
         self.taken_back = self.taken_back.max(Some(to));
+        self.second_looks.forget_after(gap.from);
         self.signals.forget_lamps();
     }
 
@@ -551,6 +582,7 @@ impl Scene {
         self.tracker.restart();
         self.signals.forget();
         self.queues.forget();
+        self.second_looks.forget();
         self.frame = None;
         self.clock = Some(now);
         self.unwatched_us = 0;
@@ -567,6 +599,7 @@ impl Scene {
         self.tracker.restart();
         self.signals.forget();
         self.queues.forget();
+        self.second_looks.forget();
         self.frame = None;
         self.clock = None;
         self.unwatched_us = 0;
@@ -618,6 +651,9 @@ impl Scene {
             time: detections.time,
         });
         let given_up = self.tracker.step_given(&moment, &items, &of).to_vec();
+        let said = out.len();
         self.judge(&moment, &given_up, out);
+        let followed = self.tracker.tracks();
+        self.plates.attend(followed, self.clock, said, out);
     }
 }

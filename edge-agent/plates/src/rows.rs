@@ -5,6 +5,7 @@
 //! each other is one row, what stands below is the next: measured along the
 //! direction of the text, so that a plate may hang askew.
 
+#[cfg(feature = "networks")]
 use models::heads::{TextLine, TextRegion};
 use protocol::Point;
 
@@ -40,6 +41,7 @@ pub struct Rows {
     pub lower: Option<Vec<Glyph>>,
 }
 
+#[cfg(feature = "networks")]
 impl Glyph {
     /// The characters of a line that a network read.
     pub fn of_line(line: &TextLine) -> Vec<Self> {
@@ -63,6 +65,7 @@ impl Glyph {
     }
 }
 
+#[cfg(feature = "networks")]
 impl Patch {
     /// A region of text and what was read in it.
     pub fn new(region: &TextRegion, line: &TextLine) -> Self {

@@ -9,6 +9,7 @@ use protocol::envelope::{
 use protocol::event::{Actor, Comparison, FrameTime, Place, Provenance, Value, Words};
 use protocol::evidence::EvidenceRole;
 use protocol::id::{ModelId, SignalGroupId};
+use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
 use protocol::signal::SignalSource;
 use protocol::status::{
     BoxStatus, CameraHealth, CameraStatus, DecoderStatus, DetectorStatus, OutboxPosition,
@@ -43,6 +44,10 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
         ("event-pedestrian-on-carriageway", event(5, pedestrian())),
         ("event-loitering", event(6, loitering())),
         ("event-red-light-simulated", event(7, red_light())),
+        (
+            "event-wrong-way-plate",
+            event(9, with_plate(wrong_way.clone())),
+        ),
         ("evidence-manifest", evidence(8, &wrong_way)),
         ("camera-status-watching", camera_status(watching())),
         ("camera-status-lost", camera_status(lost())),
@@ -267,6 +272,7 @@ fn of(
             score: 0.871,
             bounds: [0.41235, 0.52, 0.12, 0.1].into(),
             path: vec![[0.40123, 0.61].into(), [0.47235, 0.62].into()],
+            plate: None,
         }],
         facts: BTreeMap::new(),
         explanation,
@@ -278,6 +284,50 @@ fn of(
             model_digest: Some(Digest([0x0d; 32])),
         },
     }
+}
+
+/// The revision that tells a plate of which one character is in doubt.
+fn with_plate(mut event: Event) -> Event {
+    let of = |leading: char, (confidence, share): (f64, f64), looks| PlateCharacter {
+        symbol: if share < 0.8 { '?' } else { leading },
+        leading,
+        confidence,
+        share,
+        looks,
+    };
+    let mut characters: Vec<PlateCharacter> =
+        "29B112345".chars().map(|c| of(c, (0.97, 1.0), 4)).collect();
+    characters[1] = of('9', (0.91, 0.93), 4);
+    characters[5] = of('2', (0.71, 0.62), 3);
+    let decided = event.decided;
+    event.revision = 2;
+    event.phase = Phase::Update;
+    event.actors[0].plate = Some(NumberPlate {
+        text: "29B11?345".to_owned(),
+        display: "29-B1 1?3.45".to_owned(),
+        is_stated: false,
+        is_final: true,
+        characters,
+        looks: 4,
+        of: 5,
+        corrections: vec![PlateCorrection {
+            position: 2,
+            read: '8',
+            taken: 'B',
+            cause: "confusable".to_owned(),
+            looks: 1,
+        }],
+        may_be_cut: false,
+        reason: Some(Words::new(
+            "các lần nhìn không thống nhất hoặc không chắc về 1 ký tự",
+            "looks disagree on 1 of its characters or are unsure of them",
+        )),
+        best: Some(PlateView {
+            at: decided,
+            bounds: [0.46, 0.58, 0.02, 0.018].into(),
+        }),
+    });
+    event
 }
 
 fn measured(

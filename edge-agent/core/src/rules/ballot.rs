@@ -83,6 +83,28 @@ impl Ballot {
         }
         self.looks.push_back(look);
     }
+
+    /// A frame that has passed was looked at again. `look` is all that it
+    /// showed, and takes the place of what was seen in it before.
+    fn recast(&mut self, look: Look, most: usize) {
+        if let Some(same) = self.looks.iter_mut().find(|known| known.at == look.at) {
+            *same = look;
+            return;
+        }
+        let near = |other: &Look| (other.watched - look.watched).abs() < LOOK_EVERY_S - JITTER_S;
+        if let Some(other) = self.looks.iter_mut().find(|other| near(other)) {
+            // The two are one look, and what speaks for somebody holds for it.
+            other.accuses &= look.accuses;
+            return;
+        }
+        let place = self
+            .looks
+            .partition_point(|known| known.watched <= look.watched);
+        self.looks.insert(place, look);
+        if self.looks.len() > most.max(1) {
+            self.looks.pop_front();
+        }
+    }
 }
 
 /// The looks at everybody.
@@ -105,6 +127,26 @@ impl Ballots {
             of,
             list: BTreeMap::new(),
         }
+    }
+
+    /// Takes what a second look at a frame showed of somebody, together with
+    /// what was seen there before. Returns as [`cast`](Self::cast) does.
+    pub(super) fn recast(
+        &mut self,
+        user: &Observation,
+        look: Option<Look>,
+        wants_near_misses: bool,
+    ) -> bool {
+        let Some(look) = look else {
+            return false;
+        };
+        let ballot = self.list.entry(user.track).or_default();
+        ballot.fastest = Pace::faster(ballot.fastest, Pace::of(user));
+        ballot.recast(look, self.of);
+        let counts = ballot.against().any(|known| known.at == look.at);
+        !ballot.raised
+            && counts
+            && (wants_near_misses || ballot.times_against() as f64 >= self.least)
     }
 
     /// Takes what a frame showed of somebody; `None`: nothing either way.

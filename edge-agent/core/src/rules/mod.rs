@@ -76,7 +76,7 @@ use crate::config::{RuleConfig, Section, StopLine};
 use crate::coverage::Unwatched;
 use crate::health::Health;
 use crate::input::Gap;
-use crate::observation::{FrameView, Sight};
+use crate::observation::{FrameView, Observation, Sight};
 use crate::schedule::Schedule;
 
 /// Every kind of rule, in alphabetical order.
@@ -158,6 +158,27 @@ pub struct RuleEntry {
 /// and what to do about that.
 pub type Outlook = Result<String, String>;
 
+/// At whom a second look was, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'a> {
+    /// The road user; of a rider the machine. `None`: the whole picture.
+    pub user: Option<TrackId>,
+    /// What it could have shown.
+    pub gives: &'a [ObjectClass],
+}
+
+impl Looked<'_> {
+    /// The road user of a look that could have shown one of `classes`.
+    pub fn user<'f>(
+        &self,
+        then: &FrameView<'f>,
+        classes: &[ObjectClass],
+    ) -> Option<&'f Observation> {
+        let is_meant = self.gives.iter().any(|given| classes.contains(given));
+        then.find(self.user.filter(|_| is_meant)?)
+    }
+}
+
 /// A rule at work on one camera.
 pub trait Rule: Debug + Send + Sync {
     /// The zone or line that it watches.
@@ -165,6 +186,17 @@ pub trait Rule: Debug + Send + Sync {
 
     /// A frame was looked at.
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>);
+
+    /// Another model has looked at somebody in a frame that has passed. `then`
+    /// is that frame as it was, with all that is known of it by now. What was
+    /// seen there counts there, and once.
+    fn second_look(
+        &mut self,
+        _then: &FrameView<'_>,
+        _looked: &Looked<'_>,
+        _report: &mut Reporter<'_>,
+    ) {
+    }
 
     /// The condition of the picture was told, or time passed without a frame:
     /// for rules about the camera itself, which must work when no frame comes.
@@ -286,4 +318,4 @@ pub(crate) fn words((vi, en): (&str, &str)) -> Words {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

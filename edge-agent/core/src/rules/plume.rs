@@ -15,7 +15,7 @@ use protocol::units::rounded;
 use protocol::{NormBox, ObjectClass, Point, TrackId, ZoneId};
 
 use super::explain::{self, Span};
-use super::{Case, EndReason, Onset, Params, Reporter, Rule};
+use super::{Case, EndReason, Looked, Onset, Params, Reporter, Rule};
 use crate::config::Zone;
 use crate::geometry::{IsoBox, polygon_contains};
 use crate::marks::Mark;
@@ -101,8 +101,23 @@ impl Plumes {
             && (is_there(foot) || is_there(mark.bounds.centre()))
     }
 
-    /// Takes what a frame shows; plumes that it does not show were looked at in vain.
-    fn take(&mut self, frame: &FrameView<'_>) {
+    /// Raises what has lasted long enough and is shown by this frame.
+    fn decide(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        for index in 0..self.list.len() {
+            let plume = &self.list[index];
+            let is_shown = plume.shown_at == frame.at;
+            let lasts = frame.watched - plume.looks.front().map_or(0.0, |look| look.watched);
+            let is_due = lasts >= self.min_duration_s || report.wants_near_misses();
+            if plume.case.is_none() && is_shown && is_due {
+                let onset = self.judge(plume, frame);
+                self.list[index].case = report.decide(onset);
+            }
+        }
+    }
+
+    /// Takes what a frame shows; plumes that it does not show were looked at in
+    /// vain. `is_past`: others may have been looked at since.
+    fn take(&mut self, frame: &FrameView<'_>, is_past: bool) {
         let aspect = frame.sight.aspect;
         let mut shown: Vec<Option<NormBox>> = vec![None; self.list.len()];
         let mut new: Vec<&Mark> = Vec::new();
@@ -127,7 +142,11 @@ impl Plumes {
             }
         }
         for (plume, shown) in self.list.iter_mut().zip(shown) {
-            plume.look(frame, shown);
+            if is_past {
+                plume.look_back(frame, shown);
+            } else {
+                plume.look(frame, shown);
+            }
         }
         for mark in new {
             let is_full = self.list.len() >= usize::from(MOST_PLUMES);
@@ -210,6 +229,7 @@ impl Plumes {
                 score: rounded(plume.score, 3),
                 bounds: edges.map(|edge| rounded(edge, 5)).into(),
                 path: Vec::new(),
+                plate: None,
             }],
             facts: explain::facts([
                 ("size_pct", measured.size.into()),
@@ -262,6 +282,30 @@ impl Plume {
             watched: frame.watched,
             size,
         });
+    }
+
+    /// The same of a frame that has passed: its look takes its place among the others.
+    fn look_back(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>) {
+        if self.onset.time > frame.at.time {
+            return;
+        }
+        if let Some(bounds) = shown.filter(|_| frame.watched >= self.shown) {
+            self.bounds = bounds;
+            self.shown = frame.watched;
+            self.shown_at = frame.at;
+        }
+        let size = shown.map(|bounds| 100.0 * bounds.area());
+        let is_near = |look: &Look| (look.watched - frame.watched).abs() < LOOK_EVERY_S - JITTER_S;
+        if let Some(same) = self.looks.iter_mut().find(|look| is_near(look)) {
+            same.size = same.size.or(size);
+            return;
+        }
+        if self.looks.len() == MOST_LOOKS {
+            self.looks.pop_front();
+        }
+        let watched = frame.watched;
+        let place = self.looks.partition_point(|look| look.watched <= watched);
+        self.looks.insert(place, Look { watched, size });
     }
 
     fn measure(&self) -> Measured {
@@ -320,16 +364,10 @@ impl Rule for Plumes {
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
-        self.take(frame);
-        for index in 0..self.list.len() {
-            let plume = &self.list[index];
-            let is_shown = plume.shown_at == frame.at;
-            let lasts = frame.watched - plume.looks.front().map_or(0.0, |look| look.watched);
-            let is_due = lasts >= self.min_duration_s || report.wants_near_misses();
-            if plume.case.is_none() && is_shown && is_due {
-                let onset = self.judge(plume, frame);
-                self.list[index].case = report.decide(onset);
-            }
+        // Of a detector that knows no fire, a frame without fire is no look.
+        if !frame.waits_for_second_look(self.class) {
+            self.take(frame, false);
+            self.decide(frame, report);
         }
         // What was never an event is forgotten soon, so that its share is of its own time.
         let clear_after_s = self.clear_after_s;
@@ -350,6 +388,18 @@ impl Rule for Plumes {
             }
             stays
         });
+    }
+
+    fn second_look(
+        &mut self,
+        then: &FrameView<'_>,
+        looked: &Looked<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        if looked.user.is_none() && looked.gives.contains(&self.class) {
+            self.take(then, true);
+            self.decide(then, report);
+        }
     }
 
     fn forget(&mut self, _track: TrackId, _report: &mut Reporter<'_>) {}

@@ -16,6 +16,11 @@
 //! 1.0 car#1 shows plate      from here on it shows this mark (plate, helmet, phone …),
 //! 1.0 car#1 shows plate 0.2  with so little confidence
 //! 5.0 car#1 lacks plate      from here on it does not
+//! 2.0 car#1 looked phone     a cascade looks at this frame and answers 0.3 s later: a
+//!                            class with or without a score, or `nothing`
+//! 2.0 car#1 looked plate:30A12345    the same of a plate, `plate:` for none
+//! 2.0 fire#9 looked fire     the same of the whole picture: what it shows there
+//! 0.0 fire#9 unseen          the detector does not know such things
 //! 2.0 fire#9 size 4.0,3.0    how large it is at this time; evenly in between
 //! 5.0 health moved           what the watch over the picture says
 //! 5.0 lost 60.0              the stream is lost, the scene is told so and sees time pass
@@ -23,11 +28,12 @@
 //! 0.0 source lamp            who reads the signals (else `mqtt`)
 //! ```
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 
 use expect_test::Expect;
-use protocol::event::{Phase, Provenance};
-use protocol::id::SignalGroupId;
+use protocol::event::{FrameTime, Phase, Provenance};
+use protocol::id::{CascadeId, SignalGroupId};
 use protocol::signal::SignalSource;
 use protocol::units::{Metres, Seconds};
 use protocol::{
@@ -41,6 +47,7 @@ use crate::health::{Condition, Health};
 use crate::input::{Gap, GapReason, Input, Output};
 use crate::near_miss::NearMiss;
 use crate::scene::{Identity, Scene};
+use crate::second_look::{CascadeUse, Found, Glyph, Label, PlateText, SecondLook};
 
 /// Zone `road` is x from 10 to 90 and y from 10 to 40; line `stop` runs along
 /// x = 50 and forwards is to the right; lanes lead to the right.
@@ -109,6 +116,8 @@ pub(crate) fn check_uncalibrated(rule: &str, story: &str, expected: &Expect) {
 
 /// Frames per second of every story.
 const FPS: u32 = 10;
+/// A cascade answers so many frames later.
+const ANSWER_TICKS: u32 = 3;
 
 #[derive(Debug)]
 struct Body {
@@ -122,6 +131,10 @@ struct Body {
     marks: Vec<(ObjectClass, f64, f64)>,
     /// When it is how large.
     sizes: Vec<(f64, (f64, f64))>,
+    /// When a cascade looks at it, and what it will say.
+    looks: Vec<(f64, String, f64)>,
+    /// Whether the detector does not know such things.
+    is_unseen: bool,
 }
 
 impl Body {
@@ -262,6 +275,8 @@ fn read(story: &str) -> Story {
                         ids: vec![(t, id.parse().unwrap())],
                         marks: Vec::new(),
                         sizes: Vec::new(),
+                        looks: Vec::new(),
+                        is_unseen: false,
                     });
                     read.bodies.len() - 1
                 });
@@ -279,6 +294,11 @@ fn read(story: &str) -> Story {
                     "shows" => {
                         let score = words.get(4).map_or(0.9, |score| score.parse().unwrap());
                         body.marks.push((word(words[3]), t, score));
+                    }
+                    "unseen" => body.is_unseen = true,
+                    "looked" => {
+                        let score = words.get(4).map_or(0.9, |score| score.parse().unwrap());
+                        body.looks.push((t, words[3].to_owned(), score));
                     }
                     "lacks" => body.marks.push((word(words[3]), t, 0.0)),
                     "size" => {
@@ -314,8 +334,15 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
     let ticks = (story.length * f64::from(FPS)).round() as u32 + FPS / 2;
     let mut gaps = story.gaps.iter();
     let mut next_gap = gaps.next();
+    let mut answers: VecDeque<(u32, SecondLook)> = VecDeque::new();
     for tick in 0..=ticks {
         let t = f64::from(tick) / f64::from(FPS);
+        while answers.front().is_some_and(|(due, _)| *due <= tick) {
+            let answer = answers
+                .pop_front()
+                .map(|(_, answer)| Input::SecondLook(answer));
+            scene.handle(answer.unwrap(), &mut out);
+        }
         if tick % 2 == 0 {
             let now = story.signals.iter().rfind(|(from, _)| *from <= t + 1e-9);
             if let Some((_, Some(state))) = now {
@@ -371,6 +398,16 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
         let clock = story.clocks.iter().rfind(|(from, _)| *from <= t + 1e-9);
         frame.time_quality = clock.map_or(TimeQuality::Media, |(_, quality)| *quality);
         scene.look_given(&frame, &whose, &mut out);
+        let at = FrameTime {
+            frame: frame.frame,
+            time: frame.time,
+        };
+        for body in &story.bodies {
+            for (_, says, score) in body.looks.iter().filter(|look| (look.0 - t).abs() < 1e-9) {
+                let answer = second_look(scene, body, (at, t), (says, *score));
+                answers.push_back((tick + ANSWER_TICKS, answer));
+            }
+        }
         if let Some((from, to)) = frozen
             && (t - to).abs() < 1e-9
         {
@@ -389,6 +426,94 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
     out
 }
 
+/// What a cascade of the same name as what it gives says of a body.
+fn second_look(
+    scene: &Scene,
+    body: &Body,
+    (at, t): (FrameTime, f64),
+    (says, score): (&str, f64),
+) -> SecondLook {
+    let rank = body.id(t);
+    let track = scene.tracks().find(|track| track.id.rank == rank);
+    let (x, y) = body.at(t).unwrap();
+    let (width, height) = body.size(t);
+    let whole = detection(body.class, score, (x, y - height / 2.0), (width, height));
+    let upper = detection(
+        body.class,
+        score,
+        (x, y - 0.75 * height),
+        (width, height / 2.0),
+    );
+    let (cascade, found) = if let Some(text) = says.strip_prefix("plate:") {
+        let place = detection(ObjectClass::Plate, score, (x, y - 0.4), (0.2 * width, 0.2));
+        let glyph = |symbol| Glyph {
+            symbol,
+            confidence: score,
+            runner_up: None,
+        };
+        let plate = PlateText {
+            bounds: place.bounds,
+            score,
+            upper: text.chars().map(glyph).collect(),
+            lower: None,
+            colour: None,
+        };
+        let is_seen = !text.is_empty();
+        (
+            "plates",
+            Found::Plates(is_seen.then_some(plate).into_iter().collect()),
+        )
+    } else if matches!(body.class, ObjectClass::Fire | ObjectClass::Smoke) {
+        let items = vec![whole]
+            .into_iter()
+            .filter(|_| says != "nothing")
+            .collect();
+        let found = Found::Marks {
+            believed_from: 0.45,
+            items,
+        };
+        ("flames", found)
+    } else {
+        let label = |_| Label {
+            class: word(says),
+            score,
+        };
+        let found = Found::Labels {
+            believed_from: 0.45,
+            labels: Some(())
+                .filter(|()| says != "nothing")
+                .map(label)
+                .into_iter()
+                .collect(),
+        };
+        ("marks", found)
+    };
+    SecondLook {
+        at,
+        track: (cascade != "flames").then(|| track.unwrap().id),
+        cascade: CascadeId::new(cascade).unwrap(),
+        bounds: upper.bounds,
+        found,
+    }
+}
+
+/// Cascades of stories.
+pub(crate) fn cascades() -> Vec<CascadeUse> {
+    use ObjectClass as C;
+    let cascade = |id: &str, on: &[C], gives: &[C]| CascadeUse {
+        id: CascadeId::new(id).unwrap(),
+        on: on.to_vec(),
+        gives: gives.to_vec(),
+        reads_plates: id == "plates",
+    };
+    let marks = [C::Helmet, C::NoHelmet, C::Phone, C::SeatBelt, C::NoSeatBelt];
+    vec![
+        cascade("marks", &[C::Motorcycle, C::Person, C::Car], &marks),
+        cascade("plates", &[C::Motorcycle, C::Car], &[C::Plate]),
+        cascade("flames", &[], &[C::Fire, C::Smoke]),
+    ]
+}
+
 fn health(t: f64, condition: Condition) -> Input {
     Input::Health(Health {
         time: instant(t),
@@ -400,7 +525,7 @@ fn health(t: f64, condition: Condition) -> Input {
 
 fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
     let (mut items, mut whose) = (Vec::new(), Vec::new());
-    for body in bodies {
+    for body in bodies.iter().filter(|body| !body.is_unseen) {
         if let Some((x, y)) = body.at(t) {
             let size = body.size(t);
             let middle = (x, y - size.1 / 2.0);
@@ -470,6 +595,11 @@ pub(crate) fn told(out: &[Output]) -> String {
                 .unwrap();
                 if let Some(ended) = event.ended {
                     write!(text, " until {:.1}", seconds(ended)).unwrap();
+                }
+                for plate in event.actors.iter().filter_map(|actor| actor.plate.as_ref()) {
+                    let reason = plate.reason.as_ref().map_or("stated", |reason| &reason.en);
+                    let last = if plate.is_final { ", finally" } else { "" };
+                    write!(text, " plate `{}` ({reason}{last})", plate.display).unwrap();
                 }
                 if event.phase == Phase::Start {
                     writeln!(text, ", decided at {:.1}", seconds(event.decided.time)).unwrap();

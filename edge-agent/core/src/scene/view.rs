@@ -31,6 +31,8 @@ impl Scene {
                         .and_then(|motion| motion.ground_speed())
                         .map(|speed| KmPerHour(rounded(speed.0, 1))),
                     is_stationary: track.is_stationary(),
+                    mount: track.mount().filter(|_| track.rides_now() == Some(true)),
+                    comes: motion.map(|m| m.picture.y).and_then(comes),
                     is_seen: Some(track.seen) == frame,
                     track,
                 }
@@ -86,12 +88,21 @@ impl Scene {
     pub fn remembered(&self) -> usize {
         self.tracker.tracks().len()
             + self.queues.remembered()
+            + self.plates.remembered()
             + self
                 .rules
                 .iter()
                 .map(|rule| rule.remembered())
                 .sum::<usize>()
     }
+}
+
+/// Slower along the picture's height, nobody knows which end is seen, box heights per s.
+const LEAST_PACE: f64 = 0.15;
+
+/// Whether something that moves down so fast comes towards the camera.
+fn comes(down: f64) -> Option<bool> {
+    (down.abs() >= LEAST_PACE).then_some(down > 0.0)
 }
 
 /// A road user that is followed, for drawing.
@@ -109,6 +120,11 @@ pub struct TrackView<'a> {
     pub ground_speed: Option<KmPerHour>,
     /// Whether it keeps its place.
     pub is_stationary: bool,
+    /// The two-wheeler that this person rides, in the last frame and by vote.
+    pub mount: Option<TrackId>,
+    /// Whether it moves down the picture, towards the camera, so that its front
+    /// is seen; `None` while it stands, goes across or is new.
+    pub comes: Option<bool>,
     /// Whether the last frame showed it.
     pub is_seen: bool,
     track: &'a Track,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use protocol::event::FrameTime;
 use protocol::units::rounded;
-use protocol::{CameraMotion, NormBox, ObjectClass, Point, TrackId};
+use protocol::{CameraMotion, EventTime, NormBox, ObjectClass, Point, TrackId};
 
 use super::association::{Group, Sighting};
 use super::footing::Footing;
@@ -251,6 +251,12 @@ impl Track {
             x: rounded(point.foot.x, 4),
             y: rounded(point.foot.y, 4),
         })
+    }
+
+    /// The part of [`path`](Self::path) that had been gone by `until`.
+    pub(crate) fn path_until(&self, until: EventTime) -> impl Iterator<Item = Point> + '_ {
+        let gone = self.trail.partition_point(|spot| spot.at.time <= until);
+        self.path().take(gone)
     }
 
     /// The way it went when it was last seen to move.

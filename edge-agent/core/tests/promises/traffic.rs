@@ -343,6 +343,7 @@ pub(crate) fn traffic_with_pauses() -> impl Strategy<Value = Vec<Input>> {
 pub(crate) fn later(mut input: Input, by: f64) -> Input {
     let by = Seconds(by);
     match &mut input {
+        Input::SecondLook(look) => look.at.time = look.at.time + by,
         Input::Detections(frame) => frame.time = frame.time + by,
         Input::Signal(reading) => reading.time = reading.time + by,
         Input::Gap(gap) => (gap.from, gap.to) = (gap.from + by, gap.to + by),

@@ -59,6 +59,7 @@ pub(crate) fn event(number: u64) -> Event {
             path: (0..32)
                 .map(|i| [0.4 + f64::from(i) * 1e-3, 0.6].into())
                 .collect(),
+            plate: None,
         }],
         facts: BTreeMap::from([("dwell_s".to_owned(), Value::from(30.0))]),
         explanation: vec![Predicate {

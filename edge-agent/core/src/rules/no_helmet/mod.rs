@@ -6,7 +6,7 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
-use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::geometry::IsoBox;
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
@@ -104,7 +104,12 @@ impl NoHelmet {
     fn heads(&self, user: &Observation, frame: &FrameView<'_>) -> Heads {
         let same = |a: &Mark, b: &Mark| {
             let of = |mark: &Mark| IsoBox::new(&mark.bounds, frame.sight.aspect);
-            of(a).iou(&of(b)) >= SAME_HEAD
+            let is_second = a.is_second || b.is_second;
+            // A classifier's box is larger than a head, but it is one person's.
+            match (a.person, b.person) {
+                (Some(a), Some(b)) if is_second => a == b,
+                _ => of(a).iou(&of(b)) >= SAME_HEAD,
+            }
         };
         let of = |class| {
             let own = frame.marks_of(user.track);
@@ -130,6 +135,38 @@ impl NoHelmet {
         let covered = of(ObjectClass::Helmet).filter(is_large).count();
         heads.covered = u8::try_from(covered).unwrap_or(u8::MAX);
         heads
+    }
+
+    fn concerns(&self, user: &Observation) -> bool {
+        self.classes.contains(&user.class)
+    }
+
+    fn look(&self, user: &Observation, frame: &FrameView<'_>) -> (Heads, Option<Look>) {
+        let heads = self.heads(user, frame);
+        let look = (heads.all() > 0).then_some(Look {
+            at: frame.at,
+            watched: frame.watched,
+            accuses: heads.bare > 0,
+            height: heads.height,
+            count: heads.bare,
+        });
+        (heads, look)
+    }
+
+    fn decide(
+        &mut self,
+        heads: Heads,
+        user: &Observation,
+        frame: &FrameView<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let Some(ballot) = self.ballots.of(user.track) else {
+            return;
+        };
+        let onset = self.judge(ballot, heads, user, frame);
+        if report.decide(onset).is_some() {
+            self.ballots.mark_raised(user.track);
+        }
     }
 
     fn judge(
@@ -199,27 +236,29 @@ impl Rule for NoHelmet {
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         for user in frame.users {
-            if !self.classes.contains(&user.class) {
+            if !self.concerns(user) {
                 continue;
             }
-            let heads = self.heads(user, frame);
-            let look = (heads.all() > 0).then_some(Look {
-                at: frame.at,
-                watched: frame.watched,
-                accuses: heads.bare > 0,
-                height: heads.height,
-                count: heads.bare,
-            });
+            let (heads, look) = self.look(user, frame);
             let wants = report.wants_near_misses();
-            if !self.ballots.cast(user, frame.watched, look, wants) {
-                continue;
+            if self.ballots.cast(user, frame.watched, look, wants) {
+                self.decide(heads, user, frame, report);
             }
-            let Some(ballot) = self.ballots.of(user.track) else {
-                continue;
-            };
-            let onset = self.judge(ballot, heads, user, frame);
-            if report.decide(onset).is_some() {
-                self.ballots.mark_raised(user.track);
+        }
+    }
+
+    fn second_look(
+        &mut self,
+        then: &FrameView<'_>,
+        looked: &Looked<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let heads = [ObjectClass::Helmet, ObjectClass::NoHelmet];
+        let user = looked.user(then, &heads);
+        if let Some(user) = user.filter(|user| self.concerns(user)) {
+            let (heads, look) = self.look(user, then);
+            if (self.ballots).recast(user, look, report.wants_near_misses()) {
+                self.decide(heads, user, then, report);
             }
         }
     }

@@ -7,7 +7,7 @@ use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
 use super::params::MOTOR_VEHICLES;
-use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
 use crate::tracker::Group;
@@ -60,6 +60,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 
 /// A phone at the handlebar lies lower in a rider's box than one in the hand.
 const HANDS_ABOVE: f64 = 0.5;
+/// What a second look shows must be so far on the driver's side, part of the vehicle's width.
+const CERTAINLY_ASIDE: f64 = 0.1;
 
 #[derive(Clone, Debug)]
 struct PhoneUse {
@@ -88,13 +90,49 @@ fn is_drivers(phone: &Mark, user: &Observation, frame: &FrameView<'_>) -> bool {
     if user.group == Group::FourWheeler {
         // Coming towards us, who sits at the left of the car is at the right of its box.
         let towards_us = user.motion.is_some_and(|motion| motion.picture.y > 0.0);
-        return towards_us && place.x >= user.bounds.centre().x;
+        // A classifier that was shown the whole windscreen says nothing of whose hand.
+        let aside = if phone.is_second {
+            CERTAINLY_ASIDE
+        } else {
+            0.0
+        };
+        let middle = user.bounds.centre().x + aside * user.bounds.width;
+        return towards_us && place.x >= middle;
     }
     let body = phone.person.and_then(|person| frame.find(person));
     body.is_some_and(|rider| place.y <= rider.bounds.y + HANDS_ABOVE * rider.bounds.height)
 }
 
 impl PhoneUse {
+    fn concerns(&self, user: &Observation) -> bool {
+        self.classes.contains(&user.class) && 100.0 * user.bounds.height >= self.min_height_pct
+    }
+
+    fn look(&self, user: &Observation, frame: &FrameView<'_>) -> Option<Look> {
+        let has_phone = frame.marks_of(user.track).any(|mark| {
+            mark.class == ObjectClass::Phone && mark.is_believed && is_drivers(mark, user, frame)
+        });
+        // Who stands may use it: such a look speaks for nobody and against nobody.
+        let drives = self.least_pace.is_reached(super::pace::Pace::of(user));
+        drives.then_some(Look {
+            at: frame.at,
+            watched: frame.watched,
+            accuses: has_phone,
+            height: 100.0 * user.bounds.height,
+            count: 1,
+        })
+    }
+
+    fn decide(&mut self, user: &Observation, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let Some(ballot) = self.ballots.of(user.track) else {
+            return;
+        };
+        let onset = self.judge(ballot, user, frame);
+        if report.decide(onset).is_some() {
+            self.ballots.mark_raised(user.track);
+        }
+    }
+
     fn judge(&self, ballot: &Ballot, user: &Observation, frame: &FrameView<'_>) -> Onset {
         let span = ballot.span(frame.at);
         let mut explanation = vec![
@@ -163,35 +201,31 @@ impl Rule for PhoneUse {
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        // The detector does not know phones: that it shows none says nothing.
+        let is_seen = !frame.waits_for_second_look(ObjectClass::Phone);
         for user in frame.users {
-            let height = 100.0 * user.bounds.height;
-            if !self.classes.contains(&user.class) || height < self.min_height_pct {
+            if !self.concerns(user) {
                 continue;
             }
-            let has_phone = frame.marks_of(user.track).any(|mark| {
-                mark.class == ObjectClass::Phone
-                    && mark.is_believed
-                    && is_drivers(mark, user, frame)
-            });
-            // Who stands may use it: such a look speaks for nobody and against nobody.
-            let drives = self.least_pace.is_reached(super::pace::Pace::of(user));
-            let look = drives.then_some(Look {
-                at: frame.at,
-                watched: frame.watched,
-                accuses: has_phone,
-                height,
-                count: 1,
-            });
+            let look = self.look(user, frame).filter(|_| is_seen);
             let wants = report.wants_near_misses();
-            if !self.ballots.cast(user, frame.watched, look, wants) {
-                continue;
+            if self.ballots.cast(user, frame.watched, look, wants) {
+                self.decide(user, frame, report);
             }
-            let Some(ballot) = self.ballots.of(user.track) else {
-                continue;
-            };
-            let onset = self.judge(ballot, user, frame);
-            if report.decide(onset).is_some() {
-                self.ballots.mark_raised(user.track);
+        }
+    }
+
+    fn second_look(
+        &mut self,
+        then: &FrameView<'_>,
+        looked: &Looked<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let user = looked.user(then, &[ObjectClass::Phone]);
+        if let Some(user) = user.filter(|user| self.concerns(user)) {
+            let look = self.look(user, then);
+            if (self.ballots).recast(user, look, report.wants_near_misses()) {
+                self.decide(user, then, report);
             }
         }
     }

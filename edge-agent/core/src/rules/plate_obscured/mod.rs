@@ -7,7 +7,7 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
-use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::geometry::IsoBox;
 use crate::observation::{FrameView, Observation};
 use crate::tracker::Group;
@@ -62,6 +62,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 const UNSEEN_S: f64 = 0.6;
 /// A plate must be seen in this many frames to be one.
 const PLATE_LOOKS: u32 = 2;
+/// Where plates are seen by second looks only, so many must have searched for one in vain.
+const LEAST_SEARCHES: f64 = 3.0;
 /// What covers more of a vehicle than this may cover its plate.
 const MOST_COVERED: f64 = 0.03;
 /// A vehicle whose box ends at the picture's edge may have its plate beyond.
@@ -103,10 +105,20 @@ struct Vehicle {
     height: f64,
     /// Frames with a plate, believed or not.
     plates: u32,
+    /// Second looks that searched for a plate while one could be seen …
+    searches: u32,
+    /// … where no others show plates.
+    is_searched_only: bool,
     best: FrameTime,
     best_height: f64,
     raised: bool,
     counted: bool,
+}
+
+impl Vehicle {
+    fn is_searched(&self) -> bool {
+        !self.is_searched_only || f64::from(self.searches) >= LEAST_SEARCHES
+    }
 }
 
 fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
@@ -171,6 +183,8 @@ impl PlateObscured {
             last_watched: frame.watched,
             height: f64::INFINITY,
             plates: 0,
+            searches: 0,
+            is_searched_only: frame.waits_for_second_look(ObjectClass::Plate),
             best: frame.at,
             best_height: 0.0,
             raised: false,
@@ -179,7 +193,7 @@ impl PlateObscured {
         // It turned: what was expected of one end says nothing of the other.
         if vehicle.sort != sort {
             (vehicle.sort, vehicle.first) = (sort, frame.at);
-            vehicle.large_s = 0.0;
+            (vehicle.large_s, vehicle.searches) = (0.0, 0);
         }
         // Negative when a frozen picture's time is taken back.
         let passed = frame.watched - vehicle.last_watched;
@@ -196,17 +210,48 @@ impl PlateObscured {
             .marks_of(user.track)
             .any(|mark| mark.class == ObjectClass::Plate);
         vehicle.plates += u32::from(has_plate);
+        self.count_if_neighbour(user.track);
+    }
+
+    /// A vehicle that has been clear for long enough and has a plate is a neighbour.
+    fn count_if_neighbour(&mut self, track: TrackId) {
+        let Some(vehicle) = self.vehicles.get_mut(&track) else {
+            return;
+        };
         let is_neighbour = vehicle.plates >= PLATE_LOOKS
             && vehicle.large_s >= self.min_duration_s
             && !vehicle.counted;
         if is_neighbour {
             vehicle.counted = true;
             let neighbour = Neighbour {
-                sort,
-                watched: frame.watched,
+                sort: vehicle.sort,
+                watched: vehicle.last_watched,
                 has_plate: true,
             };
             self.remember(neighbour);
+        }
+    }
+
+    fn decide_if_due(
+        &mut self,
+        user: &Observation,
+        frame: &FrameView<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let Some(vehicle) = self.vehicles.get(&user.track) else {
+            return;
+        };
+        let is_judged = vehicle.large_s >= self.min_duration_s && vehicle.is_searched();
+        let is_due =
+            !vehicle.raised && vehicle.plates == 0 && (is_judged || report.wants_near_misses());
+        if !is_due {
+            return;
+        }
+        let onset = self.judge(vehicle, user, frame);
+        if report.decide(onset).is_some()
+            && let Some(vehicle) = self.vehicles.get_mut(&user.track)
+        {
+            vehicle.raised = true;
         }
     }
 
@@ -284,6 +329,22 @@ impl PlateObscured {
                 span,
             ),
         ];
+        if vehicle.is_searched_only {
+            explanation.push(explain::number(
+                explain::name(
+                    "plate_searches",
+                    "Số lần nhìn kỹ để tìm biển số",
+                    "Second looks that searched for a plate",
+                ),
+                (
+                    f64::from(vehicle.searches),
+                    Comparison::AtLeast,
+                    LEAST_SEARCHES,
+                ),
+                "",
+                span,
+            ));
+        }
         explanation.extend(explain::of_class(user, &self.classes, frame));
         Onset {
             subject: user.track,
@@ -309,7 +370,8 @@ impl PlateObscured {
         let Some(vehicle) = self.vehicles.remove(&track) else {
             return;
         };
-        if !vehicle.counted && vehicle.large_s >= self.min_duration_s {
+        // Of whom nobody searched the plate says nothing of plates.
+        if !vehicle.counted && vehicle.large_s >= self.min_duration_s && vehicle.is_searched() {
             self.remember(Neighbour {
                 sort: vehicle.sort,
                 watched: vehicle.last_watched,
@@ -333,21 +395,33 @@ impl Rule for PlateObscured {
                 continue;
             }
             self.follow(user, frame);
-            let Some(vehicle) = self.vehicles.get(&user.track) else {
-                continue;
-            };
-            let is_due = !vehicle.raised
-                && vehicle.plates == 0
-                && (vehicle.large_s >= self.min_duration_s || report.wants_near_misses());
-            if !is_due {
-                continue;
-            }
-            let onset = self.judge(vehicle, user, frame);
-            if report.decide(onset).is_some()
-                && let Some(vehicle) = self.vehicles.get_mut(&user.track)
-            {
-                vehicle.raised = true;
-            }
+            self.decide_if_due(user, frame, report);
+        }
+    }
+
+    fn second_look(
+        &mut self,
+        then: &FrameView<'_>,
+        looked: &Looked<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let Some(user) = looked.user(then, &[ObjectClass::Plate]) else {
+            return;
+        };
+        let is_clear = self.is_clear(user, then);
+        let Some(vehicle) = self.vehicles.get_mut(&user.track) else {
+            return;
+        };
+        let of = |is_second: bool| {
+            let mut own = then.marks_of(user.track);
+            own.any(|mark| mark.class == ObjectClass::Plate && mark.is_second == is_second)
+        };
+        // What the detector showed in that frame was counted with it.
+        vehicle.plates += u32::from(of(true) && !of(false));
+        if is_clear && then.at.time >= vehicle.first.time {
+            vehicle.searches += 1;
+            self.count_if_neighbour(user.track);
+            self.decide_if_due(user, then, report);
         }
     }
 

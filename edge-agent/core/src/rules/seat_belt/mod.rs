@@ -6,7 +6,7 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
-use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::observation::{FrameView, Observation};
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -112,6 +112,16 @@ impl SeatBelt {
         })
     }
 
+    fn decide(&mut self, user: &Observation, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let Some(ballot) = self.ballots.of(user.track) else {
+            return;
+        };
+        let onset = self.judge(ballot, user, frame);
+        if report.decide(onset).is_some() {
+            self.ballots.mark_raised(user.track);
+        }
+    }
+
     fn judge(&self, ballot: &Ballot, user: &Observation, frame: &FrameView<'_>) -> Onset {
         let span = ballot.span(frame.at);
         let mut explanation = vec![
@@ -171,15 +181,24 @@ impl Rule for SeatBelt {
             }
             let look = self.look(user, frame);
             let wants = report.wants_near_misses();
-            if !self.ballots.cast(user, frame.watched, look, wants) {
-                continue;
+            if self.ballots.cast(user, frame.watched, look, wants) {
+                self.decide(user, frame, report);
             }
-            let Some(ballot) = self.ballots.of(user.track) else {
-                continue;
-            };
-            let onset = self.judge(ballot, user, frame);
-            if report.decide(onset).is_some() {
-                self.ballots.mark_raised(user.track);
+        }
+    }
+
+    fn second_look(
+        &mut self,
+        then: &FrameView<'_>,
+        looked: &Looked<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let belts = [ObjectClass::SeatBelt, ObjectClass::NoSeatBelt];
+        let user = looked.user(then, &belts);
+        if let Some(user) = user.filter(|user| self.classes.contains(&user.class)) {
+            let look = self.look(user, then);
+            if (self.ballots).recast(user, look, report.wants_near_misses()) {
+                self.decide(user, then, report);
             }
         }
     }

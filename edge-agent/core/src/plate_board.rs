@@ -1,0 +1,487 @@
+//! Plates of those who are followed: what the looks at each vehicle say
+//! together, and the events that wait for it.
+//!
+//! A plate never holds an event up. An event carries what is known of the plate
+//! when it is raised; it is told again, in a further revision, when the plate is
+//! first stated, when what was stated turns out otherwise, and once when there is
+//! a last word: the vehicle is gone, or was waited for [`MOST_WAIT_S`].
+//!
+//! Rules know nothing of this, so revisions are counted here: a rule's own
+//! second revision comes after the plate's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::plates::{
+    Ballot, Candidate, Carrier, Cause, Circumstances, Glyph, Grammar, PlateColour, Quorum, Reading,
+    Rows, Unstated,
+};
+use protocol::event::{FrameTime, Phase, Words};
+use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
+use protocol::units::rounded;
+use protocol::{Event, EventId, EventTime, ObjectClass, TrackId};
+
+use crate::input::Output;
+use crate::marks::Mark;
+use crate::observation::Observation;
+use crate::second_look::{self, CascadeUse, PlateText};
+use crate::tracker::Track;
+
+/// Neighbouring pictures make the same mistake, so looks closer than this are one, s.
+const APART_S: f64 = 0.2;
+/// For a plate that is not stated an event waits so long for its last word, s of the scene.
+pub(crate) const MOST_WAIT_S: f64 = 10.0;
+/// Looks that vote for one track; they were chosen, so there are few.
+const MOST_LOOKS: usize = 64;
+/// Kinds of corrections that are told of a track.
+const MOST_CORRECTIONS: usize = 32;
+/// Events that wait for a plate at once, or are revised for one.
+const MOST_CASES: usize = 256;
+
+/// The plates of a scene.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PlateBoard {
+    /// Where the camera reads plates.
+    reads: Option<Reads>,
+    files: BTreeMap<TrackId, File>,
+    cases: BTreeMap<EventId, Case>,
+    /// Tracks that were looked at by the input at hand.
+    news: BTreeSet<TrackId>,
+}
+
+#[derive(Clone, Debug)]
+struct Reads {
+    grammar: Grammar,
+    on: Vec<ObjectClass>,
+}
+
+/// What is known of one track's plate.
+#[derive(Clone, Debug, Default)]
+struct File {
+    ballot: Ballot,
+    /// When it was looked at, µs.
+    looks: BTreeSet<i64>,
+    /// Looks that showed a plate on which nothing could be read.
+    unreadable: u64,
+    /// Looks whose plate might have been somebody else's.
+    ambiguous: u64,
+    corrections: BTreeMap<(usize, char, char, &'static str), u64>,
+    /// What looks said of its ground, as long as they agree.
+    colour: Option<PlateColour>,
+    do_colours_differ: bool,
+    /// The look with the surest characters.
+    best: Option<(f64, PlateView)>,
+}
+
+/// An event whose actors have plates.
+#[derive(Clone, Debug)]
+struct Case {
+    /// As it was published last.
+    event: Event,
+    /// Revisions that were published for a plate.
+    added: u32,
+    /// Actors whose plate may still change.
+    waits: BTreeMap<TrackId, Wait>,
+}
+
+/// What an event was told of a plate that may still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// It waits for the last word.
+    Open,
+    /// It was waited for long enough, and said so. It may be stated all the same.
+    Told,
+}
+
+impl PlateBoard {
+    pub(crate) fn of(cascades: &[CascadeUse]) -> Self {
+        let readers = cascades.iter().filter(|cascade| cascade.reads_plates);
+        let on: Vec<ObjectClass> = readers.flat_map(|cascade| cascade.on.clone()).collect();
+        Self {
+            reads: (!on.is_empty()).then(|| Reads {
+                grammar: Grammar::vietnam(),
+                on,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a look at the plate of `track` in a frame of `users`. Returns the
+    /// plate as a mark, where it is certainly the track's.
+    pub(crate) fn hear(
+        &mut self,
+        (at, track): (FrameTime, TrackId),
+        plates: &[PlateText],
+        users: &[Observation],
+        aspect: f64,
+    ) -> Option<Mark> {
+        let reads = self.reads.as_ref()?;
+        let class = users.iter().find(|user| user.track == track)?.class;
+        let carriers: Vec<Carrier> = users
+            .iter()
+            .map(|user| Carrier {
+                id: user.track,
+                class: user.class,
+                bounds: user.bounds,
+            })
+            .collect();
+        let carrier = |plate: &PlateText| ::plates::carrier(&plate.bounds, &carriers, aspect);
+        let own: Vec<&PlateText> = plates.iter().filter(|p| carrier(p) == Ok(track)).collect();
+        let readings = own.iter().filter_map(|plate| {
+            let known = Circumstances {
+                vehicle: Some(class),
+                colour: plate.colour.map(colour),
+            };
+            let reading = ::plates::read(&reads.grammar, &rows(plate), known).ok()?;
+            Some((*plate, reading))
+        });
+        let mut readings: Vec<(&PlateText, Reading)> = readings.collect();
+        // What is written on a lorry fits no plate. Where several do, nobody knows which it is.
+        let read = if readings.len() == 1 {
+            readings.pop()
+        } else {
+            None
+        };
+        let shown = read
+            .as_ref()
+            .map_or_else(|| own.first().copied(), |(plate, _)| Some(*plate));
+        let mark = shown.map(|plate| Mark {
+            class: ObjectClass::Plate,
+            score: plate.score,
+            bounds: plate.bounds,
+            is_believed: true,
+            bearer: Some(track),
+            person: None,
+            is_second: true,
+        });
+        let file = self.files.entry(track).or_default();
+        let now = at.time.as_micros();
+        #[allow(clippy::cast_possible_truncation)] // a fifth of a second
+        let apart = (APART_S * 1e6) as i64;
+        let near = now.saturating_sub(apart - 1)..now.saturating_add(apart);
+        let is_near = file.looks.range(near).next().is_some();
+        if is_near || file.looks.len() >= MOST_LOOKS {
+            return mark;
+        }
+        file.looks.insert(now);
+        self.news.insert(track);
+        let Some((plate, reading)) = read else {
+            let is_ambiguous = readings.len() > 1 || (own.is_empty() && !plates.is_empty());
+            file.ambiguous += u64::from(is_ambiguous);
+            file.unreadable += u64::from(!is_ambiguous && !own.is_empty());
+            file.ballot.add_refused();
+            return mark;
+        };
+        file.note_colour(plate.colour.map(colour));
+        file.ballot.add(&reads.grammar, &reading);
+        if let Some(best) = reading.best() {
+            file.note(at, plate, best);
+        }
+        mark
+    }
+
+    /// Puts plates on the events that were said from `said` on, and appends
+    /// revisions of those whose plate has news. There will be no other look at
+    /// whoever is not `followed` any more.
+    pub(crate) fn attend(
+        &mut self,
+        followed: &[Track],
+        clock: Option<EventTime>,
+        said: usize,
+        out: &mut Vec<Output>,
+    ) {
+        if self.reads.is_none() {
+            return;
+        }
+        let is_gone = |track: &TrackId| {
+            let found = followed.binary_search_by(|known| known.id.cmp(track));
+            found.is_err()
+        };
+        for output in out.iter_mut().skip(said) {
+            if let Output::Event(event) = output {
+                self.put_on(event, is_gone);
+            }
+        }
+        let mut cases = std::mem::take(&mut self.cases);
+        cases.retain(|_, case| {
+            let revision = self.bring_up_to_date(case, clock, is_gone);
+            out.extend(revision.map(Output::Event));
+            !case.waits.is_empty() || !case.is_over()
+        });
+        self.cases = cases;
+        self.news.clear();
+        self.files.retain(|track, _| !is_gone(track));
+    }
+
+    pub(crate) fn remembered(&self) -> usize {
+        self.files.len() + self.cases.len()
+    }
+
+    /// What is known of a track's plate now; `None` where nobody reads plates of its class.
+    fn plate(&self, track: TrackId, class: ObjectClass) -> Option<NumberPlate> {
+        let reads = self.reads.as_ref()?;
+        let unseen = File::default();
+        let file = self.files.get(&track).unwrap_or(&unseen);
+        (reads.on.contains(&class)).then(|| file.plate(&reads.grammar, class))
+    }
+
+    /// A rule has published an event.
+    fn put_on(&mut self, event: &mut Event, is_gone: impl Fn(&TrackId) -> bool) {
+        let known = self.cases.remove(&event.id);
+        let added = known.as_ref().map_or(0, |case| case.added);
+        event.revision = event.revision.saturating_add(added);
+        let mut waits = BTreeMap::new();
+        let has_room = self.cases.len() < MOST_CASES;
+        for actor in &mut event.actors {
+            let last = known.as_ref().and_then(|case| case.plate(actor.track));
+            let is_gone = is_gone(&actor.track);
+            actor.plate = match last {
+                // Its track is gone, and what was read with it.
+                Some(last) if is_gone && !self.files.contains_key(&actor.track) => {
+                    Some(last.clone())
+                }
+                _ => self.plate(actor.track, actor.class),
+            };
+            if let Some(plate) = &mut actor.plate {
+                let waited = known.as_ref().and_then(|case| case.waits.get(&actor.track));
+                let is_told = waited.is_some_and(|wait| *wait == Wait::Told);
+                plate.is_final |= is_gone || is_told || !has_room;
+                if !plate.is_final || is_told {
+                    let wait = if is_told { Wait::Told } else { Wait::Open };
+                    waits.insert(actor.track, wait);
+                }
+            }
+        }
+        tell_in_facts(event);
+        let case = Case {
+            event: event.clone(),
+            added,
+            waits,
+        };
+        // Of one that goes on it is remembered what was read, and how many revisions there were.
+        let is_needed = !case.waits.is_empty() || !case.is_over();
+        if has_room && is_needed {
+            self.cases.insert(event.id, case);
+        }
+    }
+
+    /// A further revision of an event, if there is anything new.
+    fn bring_up_to_date(
+        &self,
+        case: &mut Case,
+        clock: Option<EventTime>,
+        is_gone: impl Fn(&TrackId) -> bool,
+    ) -> Option<Event> {
+        let decided = case.event.decided.time;
+        let is_overdue = clock.is_some_and(|now| now.since(decided).0 > MOST_WAIT_S);
+        let mut is_news = false;
+        for actor in &mut case.event.actors {
+            let Some(wait) = case.waits.get_mut(&actor.track) else {
+                continue;
+            };
+            let is_gone = is_gone(&actor.track);
+            let is_last = is_gone || (is_overdue && *wait == Wait::Open);
+            if !is_last && !self.news.contains(&actor.track) {
+                continue;
+            }
+            let mut now = self.plate(actor.track, actor.class);
+            let last = actor.plate.as_ref();
+            if let Some(now) = &mut now {
+                now.is_final = is_last || *wait == Wait::Told;
+                let was_stated = last.and_then(NumberPlate::stated);
+                let is_other = now.stated() != was_stated;
+                // Of a plate that is stated already the last word is no news; of
+                // one that is not, it is told once.
+                let is_last_word =
+                    is_last && !now.is_stated && last.is_none_or(|last| !last.is_final);
+                if is_other || is_last_word {
+                    is_news = true;
+                    actor.plate = Some(now.clone());
+                }
+            }
+            if is_gone {
+                case.waits.remove(&actor.track);
+            } else if is_last {
+                *wait = Wait::Told;
+            }
+        }
+        if !is_news {
+            return None;
+        }
+        let event = &mut case.event;
+        case.added = case.added.saturating_add(1);
+        event.revision = event.revision.saturating_add(1);
+        if event.phase == Phase::Start {
+            event.phase = Phase::Update;
+        }
+        tell_in_facts(event);
+        Some(event.clone())
+    }
+}
+
+impl Case {
+    fn is_over(&self) -> bool {
+        self.event.phase == Phase::End || self.event.ended.is_some()
+    }
+
+    fn plate(&self, track: TrackId) -> Option<&NumberPlate> {
+        let actor = self
+            .event
+            .actors
+            .iter()
+            .find(|actor| actor.track == track)?;
+        actor.plate.as_ref()
+    }
+}
+
+/// The plate of the first who has one, for whoever reads facts only.
+fn tell_in_facts(event: &mut Event) {
+    let Some(plate) = event.actors.iter().find_map(|actor| actor.plate.as_ref()) else {
+        return;
+    };
+    let told = match &plate.reason {
+        None => "stated".to_owned(),
+        Some(reason) => reason.en.clone(),
+    };
+    let text = plate.display.clone();
+    event.facts.remove("plate");
+    if !text.is_empty() {
+        event.facts.insert("plate".to_owned(), text.into());
+    }
+    event.facts.insert("plate_reading".to_owned(), told.into());
+}
+
+impl File {
+    fn note_colour(&mut self, told: Option<PlateColour>) {
+        self.do_colours_differ |= told.is_some() && self.colour.is_some() && told != self.colour;
+        self.colour = self.colour.or(told).filter(|_| !self.do_colours_differ);
+    }
+
+    /// Keeps how a look was read: what was corrected, and whether it is the best.
+    fn note(&mut self, at: FrameTime, plate: &PlateText, read: &Candidate) {
+        let surest = read.symbols.iter().map(|symbol| symbol.confidence);
+        let sureness = surest.fold(1.0, f64::min);
+        if self.best.is_none_or(|(best, _)| sureness > best) {
+            let bounds = plate.bounds;
+            self.best = Some((sureness, PlateView { at, bounds }));
+        }
+        for change in &read.corrections {
+            let cause = match change.cause {
+                Cause::Confusable => "confusable",
+                Cause::RunnerUp => "runner_up",
+                Cause::Stroke => "stroke",
+            };
+            let key = (change.position, change.read, change.taken, cause);
+            if self.corrections.len() < MOST_CORRECTIONS || self.corrections.contains_key(&key) {
+                *self.corrections.entry(key).or_default() += 1;
+            }
+        }
+    }
+
+    fn plate(&self, grammar: &Grammar, class: ObjectClass) -> NumberPlate {
+        let known = Circumstances {
+            vehicle: Some(class),
+            colour: self.colour,
+        };
+        let verdict = self.ballot.verdict(grammar, known, Quorum::default());
+        let characters = verdict.places.iter().map(|place| PlateCharacter {
+            symbol: place.symbol.unwrap_or('?'),
+            leading: place.leading,
+            confidence: rounded(place.confidence, 3),
+            share: rounded(place.share, 3),
+            looks: place.looks,
+        });
+        let corrections = self.corrections.iter();
+        let corrections =
+            corrections.map(|((position, read, taken, cause), looks)| PlateCorrection {
+                position: *position as u64,
+                read: *read,
+                taken: *taken,
+                cause: (*cause).to_owned(),
+                looks: *looks,
+            });
+        NumberPlate {
+            is_stated: verdict.unstated.is_none(),
+            is_final: false,
+            characters: characters.collect(),
+            looks: verdict.looks,
+            of: verdict.of,
+            corrections: corrections.collect(),
+            may_be_cut: verdict.may_be_cut,
+            reason: verdict.unstated.as_ref().map(|why| self.reason(why)),
+            best: self.best.map(|(_, view)| view),
+            text: verdict.text,
+            display: verdict.display,
+        }
+    }
+
+    fn reason(&self, why: &Unstated) -> Words {
+        match why {
+            Unstated::NoReading if self.looks.is_empty() => Words::new(
+                "chưa có hình nào của xe đủ rõ để đọc biển số, hoặc kết quả đến quá muộn",
+                "no picture of it was good enough for a look at its plate, or the answer came too late",
+            ),
+            Unstated::NoReading => {
+                let (looks, unreadable, ambiguous) =
+                    (self.looks.len(), self.unreadable, self.ambiguous);
+                Words::new(
+                    format!(
+                        "{looks} lần nhìn không đọc được biển số: {unreadable} lần không đọc \
+                         được chữ, {ambiguous} lần không rõ là biển số của xe nào"
+                    ),
+                    format!(
+                        "{looks} looks read no plate: {unreadable} showed one that fits no plate, \
+                         {ambiguous} one that may be another vehicle's"
+                    ),
+                )
+            }
+            Unstated::TooFewLooks { have, need } => Words::new(
+                format!("mới đọc được biển số {have} lần, cần {need} lần"),
+                why.to_string(),
+            ),
+            Unstated::LengthsDisagree => Words::new(
+                "các lần nhìn không thống nhất về số ký tự của biển số",
+                why.to_string(),
+            ),
+            Unstated::SymbolsDisagree(open) => Words::new(
+                format!("các lần nhìn không thống nhất hoặc không chắc về {open} ký tự"),
+                why.to_string(),
+            ),
+            Unstated::NoPlate => Words::new(
+                "chuỗi ký tự đọc được không phải là biển số của loại xe này",
+                why.to_string(),
+            ),
+            Unstated::UnverifiedForm => {
+                Words::new("biển số dạng này phải do người xem xét", why.to_string())
+            }
+        }
+    }
+}
+
+/// A plate's rows, as they were read.
+fn rows(plate: &PlateText) -> Rows {
+    let row = |row: &[second_look::Glyph]| {
+        let glyph = |glyph: &second_look::Glyph| Glyph {
+            symbol: glyph.symbol,
+            confidence: glyph.confidence,
+            runner_up: glyph.runner_up,
+        };
+        row.iter().map(glyph).collect()
+    };
+    Rows {
+        upper: row(&plate.upper),
+        lower: plate.lower.as_deref().map(row),
+    }
+}
+
+const fn colour(colour: second_look::PlateColour) -> PlateColour {
+    use second_look::PlateColour as C;
+    match colour {
+        C::White => PlateColour::White,
+        C::Yellow => PlateColour::Yellow,
+        C::Blue => PlateColour::Blue,
+        C::Red => PlateColour::Red,
+    }
+}
+
+#[cfg(test)]
+mod tests;

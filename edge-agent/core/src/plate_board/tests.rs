@@ -1,0 +1,276 @@
+use expect_test::{Expect, expect};
+use protocol::{Event, ObjectClass};
+
+use crate::input::Output;
+use crate::rules::testing::{cascades, events, play, scene, told};
+
+const STOP: &str = r#"kind = "stopped_vehicle"
+    zone = "road"
+    min_dwell_s = 3.0"#;
+
+fn played(story: &str) -> Vec<Output> {
+    let mut scene = scene(STOP, true);
+    scene.expect_classes([ObjectClass::Car, ObjectClass::Motorcycle]);
+    scene.expect_second_looks(cascades());
+    play(&mut scene, story)
+}
+
+fn check(story: &str, expected: &Expect) {
+    let out = played(story);
+    // Revisions follow each other whoever makes them.
+    let revisions: Vec<u32> = events(&out).map(|event| event.revision).collect();
+    let expect: Vec<u32> = (1..).take(revisions.len()).collect();
+    assert_eq!(revisions, expect);
+    expected.assert_eq(&told(&out));
+}
+
+const STANDS: &str = "
+    0.0 car#1 at 12.0,30.0
+    2.0 car#1 at 40.0,30.0
+    30.0 car#1 at 40.0,30.0
+    32.0 car#1 at 89.0,30.0
+";
+
+#[test]
+fn a_plate_that_was_read_before_is_on_the_event() {
+    let looks = "
+        1.0 car#1 looked plate:30A12345
+        1.4 car#1 looked plate:30A12345
+        1.8 car#1 looked plate:30A12345
+    ";
+    check(
+        &format!("{STANDS}{looks}"),
+        &expect![[r#"
+        stopped_vehicle starts (revision 1): car#1 since 2.0 plate `30A-123.45` (stated), decided at 5.0
+            dwell: 3.0 >= 3.0 s [2.0 to 5.0]
+            displacement: 0.0 <= 2.0 m [2.0 to 5.0]
+            in_zone: 1.0 >= 0.9 [2.0 to 5.0]
+            in_zone_at_decision: true = true [5.0 to 5.0]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.0]
+            class_share: 1.0 >= 0.5 [0.0 to 5.0]
+            in_queue: false = false [5.0 to 5.0]
+            pictures of 2.0, 5.0
+        stopped_vehicle is over (revision 2): car#1 since 2.0 until 30.0 plate `30A-123.45` (stated, finally), dwell_s 28.0, end_reason "left", hidden_s 0.0
+    "#]],
+    );
+}
+
+#[test]
+fn a_plate_that_is_read_later_is_told_then() {
+    let looks = "
+        1.0 car#1 looked plate:30A12345
+        7.0 car#1 looked plate:30A12345
+        8.0 car#1 looked plate:30A12345
+    ";
+    check(
+        &format!("{STANDS}{looks}"),
+        &expect![[r#"
+        stopped_vehicle starts (revision 1): car#1 since 2.0 plate `???-???.??` (1 looks showed a plate, 3 are needed), decided at 5.0
+            dwell: 3.0 >= 3.0 s [2.0 to 5.0]
+            displacement: 0.0 <= 2.0 m [2.0 to 5.0]
+            in_zone: 1.0 >= 0.9 [2.0 to 5.0]
+            in_zone_at_decision: true = true [5.0 to 5.0]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.0]
+            class_share: 1.0 >= 0.5 [0.0 to 5.0]
+            in_queue: false = false [5.0 to 5.0]
+            pictures of 2.0, 5.0
+        stopped_vehicle goes on (revision 2): car#1 since 2.0 plate `30A-123.45` (stated), dwell_s 3.0, hidden_s 0.0
+        stopped_vehicle is over (revision 3): car#1 since 2.0 until 30.0 plate `30A-123.45` (stated, finally), dwell_s 28.0, end_reason "left", hidden_s 0.0
+    "#]],
+    );
+}
+
+#[test]
+fn a_plate_that_is_never_read_is_said_once_with_its_reason() {
+    let looks = "
+        1.0 car#1 looked plate:
+        1.4 car#1 looked plate:XX
+    ";
+    check(
+        &format!("{STANDS}{looks}"),
+        &expect![[r#"
+        stopped_vehicle starts (revision 1): car#1 since 2.0 plate `` (2 looks read no plate: 1 showed one that fits no plate, 0 one that may be another vehicle's), decided at 5.0
+            dwell: 3.0 >= 3.0 s [2.0 to 5.0]
+            displacement: 0.0 <= 2.0 m [2.0 to 5.0]
+            in_zone: 1.0 >= 0.9 [2.0 to 5.0]
+            in_zone_at_decision: true = true [5.0 to 5.0]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.0]
+            class_share: 1.0 >= 0.5 [0.0 to 5.0]
+            in_queue: false = false [5.0 to 5.0]
+            pictures of 2.0, 5.0
+        stopped_vehicle goes on (revision 2): car#1 since 2.0 plate `` (2 looks read no plate: 1 showed one that fits no plate, 0 one that may be another vehicle's, finally), dwell_s 3.0, hidden_s 0.0
+        stopped_vehicle is over (revision 3): car#1 since 2.0 until 30.0 plate `` (2 looks read no plate: 1 showed one that fits no plate, 0 one that may be another vehicle's, finally), dwell_s 28.0, end_reason "left", hidden_s 0.0
+    "#]],
+    );
+    check(
+        STANDS,
+        &expect![[r#"
+        stopped_vehicle starts (revision 1): car#1 since 2.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late), decided at 5.0
+            dwell: 3.0 >= 3.0 s [2.0 to 5.0]
+            displacement: 0.0 <= 2.0 m [2.0 to 5.0]
+            in_zone: 1.0 >= 0.9 [2.0 to 5.0]
+            in_zone_at_decision: true = true [5.0 to 5.0]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.0]
+            class_share: 1.0 >= 0.5 [0.0 to 5.0]
+            in_queue: false = false [5.0 to 5.0]
+            pictures of 2.0, 5.0
+        stopped_vehicle goes on (revision 2): car#1 since 2.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), dwell_s 3.0, hidden_s 0.0
+        stopped_vehicle is over (revision 3): car#1 since 2.0 until 30.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), dwell_s 28.0, end_reason "left", hidden_s 0.0
+    "#]],
+    );
+}
+
+#[test]
+fn what_looks_do_not_agree_on_is_not_stated_and_may_be_taken_back() {
+    let looks = "
+        1.0 car#1 looked plate:30A12345
+        1.4 car#1 looked plate:30A12345
+        1.8 car#1 looked plate:30A12345
+        7.0 car#1 looked plate:30A12845
+        8.0 car#1 looked plate:30A12845
+    ";
+    check(
+        &format!("{STANDS}{looks}"),
+        &expect![[r#"
+        stopped_vehicle starts (revision 1): car#1 since 2.0 plate `30A-123.45` (stated), decided at 5.0
+            dwell: 3.0 >= 3.0 s [2.0 to 5.0]
+            displacement: 0.0 <= 2.0 m [2.0 to 5.0]
+            in_zone: 1.0 >= 0.9 [2.0 to 5.0]
+            in_zone_at_decision: true = true [5.0 to 5.0]
+            class: "car" = "motorcycle, car, bus, truck" [0.0 to 5.0]
+            class_share: 1.0 >= 0.5 [0.0 to 5.0]
+            in_queue: false = false [5.0 to 5.0]
+            pictures of 2.0, 5.0
+        stopped_vehicle goes on (revision 2): car#1 since 2.0 plate `30A-12?.45` (looks disagree on 1 of its characters or are unsure of them), dwell_s 3.0, hidden_s 0.0
+        stopped_vehicle goes on (revision 3): car#1 since 2.0 plate `30A-12?.45` (looks disagree on 1 of its characters or are unsure of them, finally), dwell_s 3.0, hidden_s 0.0
+        stopped_vehicle is over (revision 4): car#1 since 2.0 until 30.0 plate `30A-12?.45` (looks disagree on 1 of its characters or are unsure of them, finally), dwell_s 28.0, end_reason "left", hidden_s 0.0
+    "#]],
+    );
+}
+
+#[test]
+fn corrections_and_the_best_look_are_on_the_event() {
+    let looks = "
+        1.0 car#1 looked plate:3OA12345 0.7
+        1.4 car#1 looked plate:30A12345 0.9
+        1.8 car#1 looked plate:30A12345 0.8
+    ";
+    let out = played(&format!("{STANDS}{looks}"));
+    let event: &Event = events(&out).next().unwrap();
+    let plate = serde_json::to_string_pretty(&event.actors[0].plate).unwrap();
+    expect![[r#"
+        {
+          "text": "30A12345",
+          "display": "30A-123.45",
+          "is_stated": true,
+          "is_final": false,
+          "characters": [
+            {
+              "symbol": "3",
+              "leading": "3",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "0",
+              "leading": "0",
+              "confidence": 0.653,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "A",
+              "leading": "A",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "1",
+              "leading": "1",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "2",
+              "leading": "2",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "3",
+              "leading": "3",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "4",
+              "leading": "4",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            },
+            {
+              "symbol": "5",
+              "leading": "5",
+              "confidence": 0.8,
+              "share": 1.0,
+              "looks": 3
+            }
+          ],
+          "looks": 3,
+          "of": 3,
+          "corrections": [
+            {
+              "position": 1,
+              "read": "O",
+              "taken": "0",
+              "cause": "confusable",
+              "looks": 1
+            }
+          ],
+          "best": {
+            "at": {
+              "frame": 14,
+              "time": "1970-01-01T00:00:01.400000Z"
+            },
+            "box": [
+              0.312,
+              0.59,
+              0.008,
+              0.004
+            ]
+          }
+        }"#]]
+    .assert_eq(&plate);
+    assert_eq!(event.facts["plate"], "30A-123.45".into());
+    assert_eq!(event.facts["plate_reading"], "stated".into());
+}
+
+#[test]
+fn the_same_answer_twice_is_one_vote() {
+    let looks = "
+        1.0 car#1 looked plate:30A12345
+        1.0 car#1 looked plate:30A12345
+        1.1 car#1 looked plate:30A12345
+    ";
+    let out = played(&format!("{STANDS}{looks}"));
+    let plate = events(&out).next().unwrap().actors[0]
+        .plate
+        .clone()
+        .unwrap();
+    assert_eq!((plate.looks, plate.of, plate.is_stated), (1, 1, false));
+}
+
+#[test]
+fn a_cut_may_be_made_when_everybody_is_gone() {
+    let mut scene = scene(STOP, true);
+    scene.expect_second_looks(cascades());
+    let looks = "1.0 car#1 looked plate:30A12345";
+    play(&mut scene, &format!("{STANDS}{looks}"));
+    assert!(scene.is_quiescent());
+}

@@ -1,0 +1,216 @@
+//! Answers of second looks: found again in the frame that they are about, and
+//! shown to the rules as that frame was.
+//!
+//! For that the last seconds of frames are remembered, but only where the
+//! camera has a cascade. Of a frame that turns out to be a copy (a frozen
+//! picture) nothing is remembered.
+
+use std::collections::VecDeque;
+
+use protocol::event::FrameTime;
+use protocol::{EventTime, ObjectClass, TrackId};
+
+use super::Scene;
+use crate::input::Output;
+use crate::marks::{self, Mark};
+use crate::observation::{FrameView, Observation, Sight};
+use crate::plate_board::PlateBoard;
+use crate::rules::{Looked, Reporter};
+use crate::second_look::{CascadeUse, Found, SecondLook};
+
+/// An answer that comes later than this is about nobody's present, s.
+const REMEMBERED_S: f64 = 5.0;
+/// Frames of that time at 30 a second, and some.
+const MOST_FRAMES: usize = 160;
+/// Answers for one frame: more road users than any picture shows.
+const MOST_ANSWERS: usize = 256;
+
+/// The cascades of a camera, and the frames that they may answer for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SecondLooks {
+    cascades: Vec<CascadeUse>,
+    /// Classes that a cascade gives and the detector does not.
+    pub(super) only: Vec<ObjectClass>,
+    frames: VecDeque<Past>,
+    /// Frames that are over, whose memory is used again.
+    spare: Vec<Past>,
+}
+
+/// A frame as it was.
+#[derive(Clone, Debug)]
+struct Past {
+    at: FrameTime,
+    watched_us: i64,
+    users: Vec<Observation>,
+    marks: Vec<Mark>,
+    /// Which cascades have answered about whom.
+    answered: Vec<(usize, Option<TrackId>)>,
+}
+
+impl SecondLooks {
+    pub(super) fn is_used(&self) -> bool {
+        !self.cascades.is_empty()
+    }
+
+    pub(super) fn gives(&self, class: ObjectClass) -> bool {
+        (self.cascades.iter()).any(|cascade| cascade.gives.contains(&class))
+    }
+
+    /// Remembers a frame that was judged.
+    pub(super) fn keep(
+        &mut self,
+        at: FrameTime,
+        watched_us: i64,
+        users: &[Observation],
+        marks: &[Mark],
+    ) {
+        if !self.is_used() {
+            return;
+        }
+        let is_old = |past: &Past| at.time.since(past.at.time).0 > REMEMBERED_S;
+        while self.frames.len() >= MOST_FRAMES || self.frames.front().is_some_and(is_old) {
+            self.spare.extend(self.frames.pop_front());
+        }
+        let mut past = self.spare.pop().unwrap_or_else(|| Past {
+            at,
+            watched_us,
+            users: Vec::new(),
+            marks: Vec::new(),
+            answered: Vec::new(),
+        });
+        (past.at, past.watched_us) = (at, watched_us);
+        past.users.clear();
+        past.users.extend_from_slice(users);
+        past.marks.clear();
+        past.marks.extend_from_slice(marks);
+        past.answered.clear();
+        self.frames.push_back(past);
+    }
+
+    /// What was seen after `from` was one picture again and again.
+    pub(super) fn forget_after(&mut self, from: EventTime) {
+        while self.frames.back().is_some_and(|past| past.at.time > from) {
+            self.spare.extend(self.frames.pop_back());
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.spare.extend(self.frames.drain(..));
+    }
+}
+
+impl Scene {
+    /// Says which cascades the camera has. Their answers are heard from now on,
+    /// and rules that need what they give are fed.
+    pub fn expect_second_looks(&mut self, cascades: Vec<CascadeUse>) {
+        self.plates = PlateBoard::of(&cascades);
+        self.second_looks.cascades = cascades;
+        self.note_only_second();
+    }
+
+    /// Which classes come from second looks alone.
+    pub(super) fn note_only_second(&mut self) {
+        let detector = self.classes.as_deref().unwrap_or_default();
+        let cascades = self.second_looks.cascades.iter();
+        let mut only: Vec<ObjectClass> = cascades
+            .flat_map(|cascade| cascade.gives.iter().copied())
+            .filter(|class| !detector.contains(class))
+            .collect();
+        only.sort_unstable();
+        only.dedup();
+        self.second_looks.only = only;
+    }
+
+    /// Hears an answer.
+    pub(super) fn hear_second_look(&mut self, look: SecondLook, out: &mut Vec<Output>) {
+        let look = look.canonical();
+        let memory = &mut self.second_looks;
+        let Some(cascade) = (memory.cascades.iter()).position(|known| known.id == look.cascade)
+        else {
+            self.refused.second_looks_unasked += 1;
+            return;
+        };
+        let order = |past: &Past| {
+            let by_number = past.at.frame.cmp(&look.at.frame);
+            past.at.time.cmp(&look.at.time).then(by_number)
+        };
+        let Ok(index) = memory.frames.binary_search_by(order) else {
+            self.refused.second_looks_late += 1;
+            return;
+        };
+        let past = &mut memory.frames[index];
+        let tracks = self.tracker.tracks();
+        let is_followed = |track: TrackId| tracks.iter().any(|known| known.id == track);
+        let is_known = |track: TrackId| {
+            past.users.iter().any(|user| user.track == track) && is_followed(track)
+        };
+        if look.track.is_some_and(|track| !is_known(track)) {
+            self.refused.second_looks_of_nobody += 1;
+            return;
+        }
+        let answer = (cascade, look.track);
+        if past.answered.contains(&answer) || past.answered.len() >= MOST_ANSWERS {
+            self.refused.second_looks_twice += 1;
+            return;
+        }
+        past.answered.push(answer);
+        marks::of_second_look(&look, &past.users, self.aspect, &mut past.marks);
+        if let (Found::Plates(plates), Some(track)) = (&look.found, look.track) {
+            let mark = self
+                .plates
+                .hear((look.at, track), plates, &past.users, self.aspect);
+            past.marks.extend(mark);
+        }
+        // Of those who are gone nothing is judged any more.
+        let mut users: Vec<Observation> = past.users.clone();
+        users.retain_mut(|user| user.is_still_followed(tracks));
+        let whose = look.track.map(|track| {
+            let user = users.iter().find(|user| user.track == track);
+            let mount = user.and_then(|user| user.mount.filter(|_| user.rides_now == Some(true)));
+            mount.unwrap_or(track)
+        });
+        let looked = Looked {
+            user: whose,
+            gives: &memory.cascades[cascade].gives,
+        };
+        let sight = Sight {
+            aspect: self.aspect,
+            ground: self.ground.as_ref(),
+        };
+        let then = FrameView {
+            at: look.at,
+            watched: 0.0,
+            users: &users,
+            marks: &past.marks,
+            signals: &self.signals,
+            sight,
+            queue: &self.queues,
+            health: self.health,
+            only_second: &memory.only,
+            tracks,
+        };
+        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
+            let shift = &self.shifts[index];
+            if shift.off.is_some() || !config.schedule.is_on(look.at.time) {
+                continue;
+            }
+            let watched_us = (past.watched_us - shift.off_us).max(0);
+            let then = FrameView {
+                watched: watched_us as f64 / 1e6,
+                ..then
+            };
+            let mut report = Reporter {
+                identity: &self.identity,
+                rule: config,
+                time_quality: self.time_quality,
+                out,
+                index,
+                near: self.near.as_mut(),
+            };
+            rule.second_look(&then, &looked, &mut report);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

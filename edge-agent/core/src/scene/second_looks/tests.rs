@@ -1,0 +1,301 @@
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+use protocol::ObjectClass;
+
+use super::*;
+use crate::coverage::Unwatched;
+use crate::input::Input;
+use crate::rules::testing::{cascades, events, play, scene, told};
+
+/// Detectors of road users know nothing of heads, phones, belts, plates and fire.
+const ROAD_USERS: [ObjectClass; 3] = [
+    ObjectClass::Person,
+    ObjectClass::Motorcycle,
+    ObjectClass::Car,
+];
+
+/// A camera whose detector gives road users and `more`, and which has all cascades.
+fn cascading(rule: &str, more: &[ObjectClass]) -> Scene {
+    let mut scene = scene(rule, true);
+    scene.expect_classes(ROAD_USERS.iter().chain(more).copied());
+    scene.expect_second_looks(cascades());
+    scene
+}
+
+/// `what` looked at in so many frames, so far apart, from `from` on.
+fn looks(who: &str, what: &str, (from, every, times): (f64, f64, u32)) -> String {
+    (0..times).fold(String::new(), |mut story, index| {
+        let t = from + every * f64::from(index);
+        writeln!(story, "{t:.1} {who} looked {what}").unwrap();
+        story
+    })
+}
+
+fn check(scene: &mut Scene, story: &str, expected: &Expect) {
+    expected.assert_eq(&told(&play(scene, story)));
+}
+
+const HELMET: &str = r#"kind = "no_helmet"
+min_head_pct = 0.5"#;
+const RIDE: &str = "
+    0.0 motorcycle#1 at 20.0,30.0
+    0.0 person#2 at 20.0,29.6
+    6.0 motorcycle#1 at 65.0,30.0
+    6.0 person#2 at 65.0,29.6
+";
+
+#[test]
+fn bare_heads_that_only_second_looks_show_are_counted_in_their_frames() {
+    let story = format!("{RIDE}{}", looks("person#2", "no_helmet", (1.0, 0.5, 6)));
+    check(
+        &mut cascading(HELMET, &[]),
+        &story,
+        &expect![[r#"
+        no_helmet starts (revision 1): motorcycle#1 and person#2 since 1.0 until 3.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late), decided at 3.0
+            looks_against: 5.0 >= 5.0 [1.0 to 3.0]
+            head_height: 1.7 >= 0.5 % [1.0 to 3.0]
+            drives: 27.0 >= 5.0 km/h [1.0 to 3.0]
+            class: "motorcycle" = "motorcycle" [0.0 to 3.0]
+            class_share: 1.0 >= 0.5 [0.0 to 3.0]
+            pictures of 1.0, 3.0
+        no_helmet goes on (revision 2): motorcycle#1 and person#2 since 1.0 until 3.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), 
+    "#]],
+    );
+}
+
+#[test]
+fn second_looks_that_do_not_accuse() {
+    let both = [ObjectClass::Helmet, ObjectClass::NoHelmet];
+    for (name, detector, more) in [
+        (
+            "with a helmet",
+            &[][..],
+            looks("person#2", "helmet", (1.0, 0.5, 6)),
+        ),
+        (
+            "doubtful",
+            &[],
+            looks("person#2", "no_helmet 0.3", (1.0, 0.5, 6)),
+        ),
+        (
+            "too few",
+            &[],
+            looks("person#2", "no_helmet", (1.0, 0.5, 4)),
+        ),
+        (
+            "too close to each other",
+            &[],
+            looks("person#2", "no_helmet", (1.0, 0.1, 8)),
+        ),
+        (
+            "of the same head the detector is contradicted",
+            &both,
+            format!(
+                "0.0 person#2 shows no_helmet\n0.5 person#2 lacks no_helmet\n{}",
+                looks("person#2", "helmet", (0.0, 0.1, 6))
+            ),
+        ),
+    ] {
+        let out = play(&mut cascading(HELMET, detector), &format!("{RIDE}{more}"));
+        assert_eq!(told(&out), "", "{name}");
+    }
+}
+
+#[test]
+fn looks_of_the_detector_and_second_looks_are_counted_together() {
+    let both = [ObjectClass::Helmet, ObjectClass::NoHelmet];
+    // Three looks of the detector, the last of which a cascade confirms, and two more.
+    let story = format!(
+        "{RIDE}0.0 person#2 shows no_helmet\n0.5 person#2 lacks no_helmet\n{}",
+        looks("person#2", "no_helmet", (0.4, 0.5, 3))
+    );
+    check(
+        &mut cascading(HELMET, &both),
+        &story,
+        &expect![[r#"
+        no_helmet starts (revision 1): motorcycle#1 and person#2 since 0.0 until 1.4 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late), decided at 1.4
+            looks_against: 5.0 >= 5.0 [0.0 to 1.4]
+            head_height: 0.6 >= 0.5 % [0.0 to 1.4]
+            drives: 27.0 >= 5.0 km/h [0.0 to 1.4]
+            class: "motorcycle" = "motorcycle" [0.0 to 1.4]
+            class_share: 1.0 >= 0.5 [0.0 to 1.4]
+            pictures of 0.0, 1.4
+        no_helmet goes on (revision 2): motorcycle#1 and person#2 since 0.0 until 1.4 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), 
+    "#]],
+    );
+}
+
+#[test]
+fn the_riders_of_one_machine_are_one_look_whoever_is_answered_for_first() {
+    let passenger = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
+    let bare = looks("person#2", "no_helmet", (1.0, 0.5, 6));
+    let covered = looks("person#3", "helmet", (1.0, 0.5, 6));
+    let one = play(
+        &mut cascading(HELMET, &[]),
+        &format!("{RIDE}{passenger}{bare}{covered}"),
+    );
+    let other = play(
+        &mut cascading(HELMET, &[]),
+        &format!("{RIDE}{passenger}{covered}{bare}"),
+    );
+    assert_eq!(one, other);
+    let raised = events(&one).filter(|event| event.revision == 1);
+    assert_eq!(raised.count(), 1, "{}", told(&one));
+}
+
+#[test]
+fn a_phone_in_the_drivers_hand() {
+    let rule = r#"kind = "phone_use"
+        min_height_pct = 2.0"#;
+    let car = "
+        0.0 car#1 at 30.0,5.0
+        6.0 car#1 at 30.0,45.0
+    ";
+    // Frames that nobody looked at twice say nothing, whatever the detector showed.
+    let phone = looks("car#1", "phone", (1.0, 0.4, 6));
+    let out = play(&mut cascading(rule, &[]), &format!("{car}{phone}"));
+    // The box of a classifier's answer is all of the glass: nobody knows whose hand it is.
+    assert_eq!(told(&out), "");
+    let rider = "
+        0.0 motorcycle#1 at 30.0,20.0
+        0.0 person#2 at 30.0,19.6
+        6.0 motorcycle#1 at 75.0,20.0
+        6.0 person#2 at 75.0,19.6
+    ";
+    let phone = looks("person#2", "phone", (1.0, 0.4, 6));
+    check(
+        &mut cascading(rule, &[]),
+        &format!("{rider}{phone}"),
+        &expect![[r#"
+            phone_use starts (revision 1): motorcycle#1 since 1.0 until 2.6 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late), decided at 2.6
+                looks_against: 5.0 >= 5.0 [1.0 to 2.6]
+                height: 2.8 >= 2.0 % [1.0 to 2.6]
+                drives: 27.0 >= 5.0 km/h [1.0 to 2.6]
+                riders: 1.0 <= 1.0 [1.0 to 2.6]
+                class: "motorcycle" = "motorcycle, car, bus, truck" [0.0 to 2.6]
+                class_share: 1.0 >= 0.5 [0.0 to 2.6]
+                pictures of 1.0, 2.6
+            phone_use goes on (revision 2): motorcycle#1 since 1.0 until 2.6 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), 
+        "#]],
+    );
+}
+
+#[test]
+fn fire_that_a_second_model_sees_once_a_second() {
+    let rule = r#"kind = "fire"
+        min_duration_s = 3.0
+        min_size_pct = 0.01"#;
+    let fire = |what| {
+        format!(
+            "0.0 fire#9 at 40.0,30.0\n0.0 fire#9 size 2.0,2.0\n8.0 fire#9 size 6.0,6.0\n\
+             8.0 fire#9 at 40.0,30.0\n{}",
+            looks("fire#9", what, (0.0, 1.0, 8))
+        )
+    };
+    // What stories call fire#9 is what the whole picture shows; the detector knows no fire.
+    let seen = play_unseen(&mut cascading(rule, &[]), &fire("fire"));
+    expect![[r#"
+        fire starts (revision 1): fire#0 since 0.0, decided at 3.0
+            lasts: 3.0 >= 3.0 s [0.0 to 3.0]
+            seen_share: 1.0 >= 0.6 [0.0 to 3.0]
+            growth: 107.317 >= 20.0 % [0.0 to 3.0]
+            size: 0.213 >= 0.01 % [0.0 to 3.0]
+            pictures of 0.0, 3.0
+        fire is over (revision 2): fire#0 since 0.0 until 7.0, end_reason "stream_ended"
+    "#]]
+    .assert_eq(&told(&seen));
+    let unseen = play_unseen(&mut cascading(rule, &[]), &fire("nothing"));
+    assert_eq!(told(&unseen), "");
+}
+
+/// A story in which only cascades see fire.
+fn play_unseen(scene: &mut Scene, story: &str) -> Vec<Output> {
+    play(scene, &format!("{story}\n0.0 fire#9 unseen"))
+}
+
+#[test]
+fn no_belt_by_a_classifier() {
+    let rule = r#"kind = "seat_belt"
+        min_torso_pct = 0.5"#;
+    let story = |what| {
+        let car = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
+        format!("{car}{}", looks("car#1", what, (1.0, 0.4, 8)))
+    };
+    let raised = |what| {
+        let out = play(&mut cascading(rule, &[]), &story(what));
+        events(&out).filter(|event| event.revision == 1).count()
+    };
+    assert_eq!(
+        ["no_seat_belt", "seat_belt", "nothing"].map(raised),
+        [1, 0, 0]
+    );
+}
+
+#[test]
+fn a_plate_that_only_second_looks_search_for() {
+    let rule = r#"kind = "plate_obscured"
+        min_height_pct = 2.0
+        min_neighbours = 2"#;
+    let drive = |id: u16, from: f64, looks: String| {
+        let (first, last) = (from, from + 5.0);
+        format!("{first:.1} car#{id} at 30.0,5.0\n{last:.1} car#{id} at 30.0,45.0\n{looks}")
+    };
+    let searched = |id: u16, from: f64, what: &str| {
+        drive(
+            id,
+            from,
+            looks(&format!("car#{id}"), what, (from + 1.0, 0.5, 6)),
+        )
+    };
+    let neighbours = [1, 2].map(|id| searched(id, 6.0 * f64::from(id), "plate:30A12345"));
+    let raised = |last: String| {
+        let out = play(
+            &mut cascading(rule, &[]),
+            &format!("{}{last}", neighbours.concat()),
+        );
+        events(&out).filter(|event| event.revision == 1).count()
+    };
+    assert_eq!(raised(searched(3, 18.0, "plate:")), 1, "searched in vain");
+    assert_eq!(raised(searched(3, 18.0, "plate:30A99999")), 0, "found");
+    assert_eq!(raised(drive(3, 18.0, String::new())), 0, "not searched");
+}
+
+#[test]
+fn a_rule_that_only_a_cascade_feeds_is_fed() {
+    let blind = |cascades: Vec<CascadeUse>| {
+        let mut scene = scene(HELMET, true);
+        scene.expect_classes(ROAD_USERS);
+        scene.expect_second_looks(cascades);
+        play(&mut scene, RIDE).iter().any(|said| match said {
+            Output::Coverage(hour) => hour.unwatched_s.contains_key(&Unwatched::NoModel),
+            _ => false,
+        })
+    };
+    assert!(blind(Vec::new()));
+    assert!(!blind(cascades()));
+}
+
+#[test]
+fn answers_that_count_for_nothing_are_counted() {
+    let mut scene = cascading(HELMET, &[]);
+    play(&mut scene, "0.0 car#1 at 20.0,30.0\n9.0 car#1 at 50.0,30.0");
+    let before = scene.refused();
+    let mut out = Vec::new();
+    let answer = |frame, cascade: &str| SecondLook {
+        at: FrameTime {
+            frame,
+            time: EventTime::EPOCH,
+        },
+        track: None,
+        cascade: protocol::id::CascadeId::new(cascade).unwrap(),
+        bounds: [0.0, 0.0, 1.0, 1.0].into(),
+        found: Found::Plates(Vec::new()),
+    };
+    scene.handle(Input::SecondLook(answer(0, "flames")), &mut out);
+    scene.handle(Input::SecondLook(answer(0, "unknown")), &mut out);
+    let after = scene.refused();
+    assert_eq!(after.second_looks_late, before.second_looks_late + 1);
+    assert_eq!(after.second_looks_unasked, before.second_looks_unasked + 1);
+    assert_eq!(out, []);
+}
