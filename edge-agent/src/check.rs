@@ -4,6 +4,7 @@
 //! for real, each within a time limit, and each failure says what to do.
 
 mod cameras;
+mod cascades;
 mod feeds;
 mod signals;
 mod store;
@@ -89,6 +90,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
                 .map(|camera| cameras::text_only(&config, camera)),
         );
         findings.extend(fed(&config, &cameras));
+        findings.extend(cascades::look(&config, &cameras));
         return Ok(findings);
     }
     findings.push(store::look(&config.store));
@@ -109,6 +111,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         detector = loaded.ok();
     }
     findings.extend(fed(&config, &cameras));
+    findings.extend(cascades::look(&config, &cameras));
     findings.extend(cameras::look(
         &config,
         &cameras,
@@ -168,7 +171,12 @@ fn fed(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Finding> {
         .filter(|camera| camera.scene.rules.iter().any(|rule| !rule.needs.is_empty()))
         .filter_map(|camera| {
             let eyes = feeds::Eyes::of(camera, &config.detector)?;
-            let unfed = feeds::unfed(&camera.scene, &eyes, &models);
+            let second: Vec<_> = camera
+                .cascades
+                .iter()
+                .flat_map(|c| c.gives.clone())
+                .collect();
+            let unfed = feeds::unfed(&camera.scene, &eyes, &models, &second);
             (!unfed.is_empty()).then(|| Finding {
                 part: format!("camera {} rules", camera.id),
                 outcome: Outcome::Noted(unfed.join("\n")),

@@ -11,6 +11,7 @@
 
 mod annotate;
 pub mod calibrate;
+mod cascades;
 pub mod case;
 pub mod check;
 pub mod cli;

@@ -442,6 +442,7 @@ fn not_written(path: &Path, error: std::io::Error) -> RecordingError {
 pub fn time_of(input: &Input) -> EventTime {
     match input {
         Input::Detections(detections) => detections.time,
+        Input::SecondLook(look) => look.at.time,
         Input::Signal(reading) => reading.time,
         Input::Gap(gap) => gap.to,
         Input::Health(health) => health.time,
@@ -456,6 +457,13 @@ pub fn shifted(mut input: Input, shift_us: i64) -> Input {
     };
     match &mut input {
         Input::Detections(detections) => shift(&mut detections.time),
+        Input::SecondLook(look) => {
+            shift(&mut look.at.time);
+            // A track is named after the instant of its birth.
+            if let Some(track) = &mut look.track {
+                shift(&mut track.born);
+            }
+        }
         Input::Signal(reading) => shift(&mut reading.time),
         Input::Gap(gap) => {
             shift(&mut gap.from);

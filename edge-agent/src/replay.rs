@@ -20,6 +20,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motion_gate::Verdict;
 use protocol::{CameraId, EventTime};
 
+use crate::cascades::{Cascades, Lookers};
 use crate::config::{AgentConfig, CameraConfig, DetectConfig};
 use crate::coverage::CoverageTable;
 use crate::live::StopFlag;
@@ -306,6 +307,7 @@ fn replay_clip(
     let info = clip.info().clone();
     let mut detector = models_command::load_detector(&config.detector)?;
     let identity = DetectorIdentity::of(detector.manifest());
+    let mut second = SecondLooks::load(config, camera)?;
     sink.begin(&identity)?;
     if !request.quiet {
         eprintln!(
@@ -360,6 +362,7 @@ fn replay_clip(
             for input in inputs {
                 sink.handle(scene, input)?;
             }
+            second.take(&frame, scene, sink)?;
             gate.looked(frame.time);
         } else {
             for input in perception::glance(&frame, scene.config()) {
@@ -396,6 +399,39 @@ fn replay_clip(
         damage: Vec::new(),
         is_whole,
     })
+}
+
+/// The camera's cascades, and the models that look for them.
+struct SecondLooks {
+    lookers: Lookers,
+    cascades: Option<Cascades>,
+}
+
+impl SecondLooks {
+    fn load(config: &AgentConfig, camera: &CameraConfig) -> anyhow::Result<Self> {
+        let lookers = Lookers::load(&config.detector, &camera.cascades)?;
+        Ok(Self {
+            cascades: Cascades::new(&camera.cascades, &lookers.index()),
+            lookers,
+        })
+    }
+
+    /// Looks again at what is worth it in a frame that the scene has seen.
+    fn take(
+        &mut self,
+        frame: &edge_video::Frame,
+        scene: &mut Scene,
+        sink: &mut Sink,
+    ) -> anyhow::Result<()> {
+        let Some(cascades) = &mut self.cascades else {
+            return Ok(());
+        };
+        let wishes = cascades.choose(frame, scene);
+        for input in self.lookers.look(frame, wishes)? {
+            sink.handle(scene, input)?;
+        }
+        Ok(())
+    }
 }
 
 /// A bar on a terminal; nothing in a log or a pipe, or when quiet.

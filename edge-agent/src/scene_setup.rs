@@ -10,7 +10,7 @@ use protocol::{Digest, ObjectClass};
 use sha2::{Digest as _, Sha256};
 
 use crate::calibrate::CalibrationFile;
-use crate::config::{BoxIdentity, CalibrationConfig, CameraConfig};
+use crate::config::{BoxIdentity, CalibrationConfig, CameraConfig, CascadeConfig};
 
 /// The detector that feeds a scene, as written on its events.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +102,10 @@ pub fn scene(
     // A recording of an old agent does not say which detector made it.
     if let Some(classes) = detector.and_then(|detector| detector.classes.as_ref()) {
         scene.expect_classes(classes.iter().copied());
+    }
+    if !camera.cascades.is_empty() {
+        let used = camera.cascades.iter().map(CascadeConfig::used);
+        scene.expect_second_looks(used.collect());
     }
     Ok(scene)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{Process, agent, binary, eventually};
+use support::{Process, agent, assert_same, binary, eventually, published, replay};
 
 /// Ten frames a second of walkers and motorcycles that come onto the road every 0.4 s, as long
 /// as `is_busy` says so, each for 3.5 s.
@@ -98,28 +98,6 @@ fn start(dir: &Path, config: &Path, more: &[&str]) -> Process {
     Process::start(command, dir.join("agent.log"))
 }
 
-/// The envelopes of all events that were made durable, in their order.
-fn published(dir: &Path) -> Vec<String> {
-    let path = std::fs::read_dir(dir.join("store"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite"))
-        .unwrap();
-    let database = rusqlite::Connection::open(path).unwrap();
-    let mut rows = database
-        .prepare("SELECT envelope FROM outbox ORDER BY sequence")
-        .unwrap();
-    let envelopes = rows.query_map([], |row| row.get(0)).unwrap();
-    envelopes
-        .map(Result::unwrap)
-        .filter(|text: &String| {
-            serde_json::from_str::<Value>(text).unwrap()["data"]["rule"].is_string()
-        })
-        // What the next start says of a killed one is no scene's word.
-        .filter(|text| !text.contains("agent_restarted"))
-        .collect()
-}
-
 fn segments(dir: &Path) -> Vec<PathBuf> {
     let folder = std::fs::read_dir(dir.join("record/walkers"));
     let mut paths: Vec<PathBuf> = folder
@@ -129,35 +107,6 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
-}
-
-fn replay(inputs: &Path, config: &Path, more: &[&str]) -> (Vec<String>, String) {
-    let mut arguments = vec!["replay", "--inputs", inputs.to_str().unwrap()];
-    arguments.extend(["--config", config.to_str().unwrap()]);
-    arguments.extend(more);
-    let (code, stdout, stderr) = agent(&arguments);
-    assert_eq!(code, Some(0), "{stderr}");
-    (stdout.lines().map(str::to_owned).collect(), stderr)
-}
-
-/// Every published event is the replay's, byte for byte and in its order; which
-/// of the replay's were not published.
-fn assert_same(published: &[String], replayed: &[String]) -> Vec<String> {
-    let mut unpublished = Vec::new();
-    let mut rest = replayed.iter();
-    for envelope in published {
-        loop {
-            let line = rest
-                .next()
-                .unwrap_or_else(|| panic!("published and not replayed: {envelope}"));
-            if envelope.contains(&format!(":{line}")) {
-                break;
-            }
-            unpublished.push(line.clone());
-        }
-    }
-    unpublished.extend(rest.cloned());
-    unpublished
 }
 
 #[test]

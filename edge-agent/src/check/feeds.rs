@@ -62,9 +62,15 @@ impl Eyes {
 }
 
 /// One line for each rule that is not fed: what it needs, and which model would
-/// give it.
-pub(super) fn unfed(scene: &SceneConfig, eyes: &Eyes, models: &[ModelState]) -> Vec<String> {
-    let given = eyes.given(models);
+/// give it. `second`: what cascades give beside the detector.
+pub(super) fn unfed(
+    scene: &SceneConfig,
+    eyes: &Eyes,
+    models: &[ModelState],
+    second: &[ObjectClass],
+) -> Vec<String> {
+    let mut given = eyes.given(models);
+    given.extend(second);
     let missing = |rule: &RuleConfig| -> Vec<ObjectClass> {
         let needs = rule.needs.iter().copied();
         needs.filter(|class| !given.contains(class)).collect()
@@ -170,7 +176,7 @@ mod tests {
         let told = |others: &[ModelState]| {
             let mut models = vec![road.clone()];
             models.extend_from_slice(others);
-            unfed(&rules, &in_use, &models)
+            unfed(&rules, &in_use, &models, &[])
         };
         let [line] = told(&[]).try_into().unwrap();
         assert!(
@@ -202,7 +208,7 @@ mod tests {
         let all = model("all", heads, Installed::Missing);
         let rules = scene("rule = [{ id = 'h', kind = 'no_helmet' }]");
         let in_use = Eyes::Model(ModelId::new("all").unwrap());
-        assert_eq!(unfed(&rules, &in_use, &[all]), Vec::<String>::new());
+        assert_eq!(unfed(&rules, &in_use, &[all], &[]), Vec::<String>::new());
     }
 
     #[test]
@@ -220,10 +226,16 @@ mod tests {
             ),
             (Eyes::Unnamed, "may find nothing"),
         ] {
-            let [line] = unfed(&rules, &eyes, &[]).try_into().unwrap();
+            let [line] = unfed(&rules, &eyes, &[], &[]).try_into().unwrap();
             assert!(line.contains(part), "{line}");
         }
         let fed = Eyes::Recorded(ModelId::new("heads").unwrap(), vec![ObjectClass::NoHelmet]);
-        assert_eq!(unfed(&rules, &fed, &[]), Vec::<String>::new());
+        assert_eq!(unfed(&rules, &fed, &[], &[]), Vec::<String>::new());
+        // A cascade feeds it as well.
+        let helmets = [ObjectClass::NoHelmet];
+        assert_eq!(
+            unfed(&rules, &Eyes::Nobody, &[], &helmets),
+            Vec::<String>::new()
+        );
     }
 }

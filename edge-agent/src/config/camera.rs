@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use toml::Table;
 
 use super::calibration::{self, CalibrationConfig};
+use super::cascade::{CascadeConfig, read_cascades};
 use super::detect::{DetectConfig, DetectKeys};
 use super::faults::ConfigFault;
 use super::health::{PictureHealthConfig, PictureHealthKeys};
@@ -43,6 +44,10 @@ pub struct CameraConfig {
     pub health: PictureHealthConfig,
     /// When its pictures are looked at.
     pub detect: DetectConfig,
+    /// Models that take second looks.
+    pub cascades: Vec<CascadeConfig>,
+    /// Rules that they feed with fewer looks than the rules want.
+    pub cascade_doubts: Vec<String>,
     /// Zones, lines, signals, rules.
     pub scene: SceneConfig,
     /// SHA-256 of this camera's table without its credentials, written on every event.
@@ -147,7 +152,7 @@ fn read_camera(
     let (scene_table, mut shell_table): (Table, Table) = table
         .clone()
         .into_iter()
-        .filter(|(key, _)| key != "source")
+        .filter(|(key, _)| key != "source" && key != "cascade")
         .partition(|(key, _)| SceneConfig::KEYS.contains(&key.as_str()));
     let (scene, scene_faults) = SceneConfig::from_table(&scene_table);
     faults.extend(scene_faults.into_iter().map(|fault| ConfigFault {
@@ -163,6 +168,7 @@ fn read_camera(
         });
     }
     let keys: Option<CameraKeys> = section::read(&shell_table, at, faults);
+    let cascades = read_cascades(table.get("cascade"), at, faults);
     let source = read_source(table.get("source"), &format!("{at}.source"), folder, faults);
     let mut keys = keys?;
     let mut refuse = |key: &str, message: &str| {
@@ -224,10 +230,26 @@ fn read_camera(
         calibration: keys.calibration,
         health,
         detect,
+        cascade_doubts: cascade_doubts(&cascades, &scene, table),
+        cascades,
         scene,
         digest: digest_of(table),
         geometry: geometry_of(table),
     })
+}
+
+fn cascade_doubts(cascades: &[CascadeConfig], scene: &SceneConfig, table: &Table) -> Vec<String> {
+    let written = table.get("rule").and_then(toml::Value::as_array);
+    let of = |rule: &edge_core::RuleConfig| {
+        let mut tables = written?.iter().filter_map(toml::Value::as_table);
+        tables.find(|t| t.get("id").and_then(toml::Value::as_str) == Some(rule.id.as_str()))
+    };
+    let pairs = cascades
+        .iter()
+        .flat_map(|cascade| scene.rules.iter().map(move |rule| (cascade, rule)));
+    pairs
+        .filter_map(|(cascade, rule)| cascade.doubt(rule, of(rule)))
+        .collect()
 }
 
 /// What an event's judgement rests on: the table without its credentials.

@@ -7,6 +7,7 @@
 mod address;
 mod calibration;
 mod camera;
+mod cascade;
 mod detect;
 mod detector;
 mod faults;
@@ -27,6 +28,7 @@ use toml::Table;
 pub use address::redacted;
 pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
+pub use cascade::{CascadeConfig, Looker};
 pub use detect::{DetectConfig, InferenceConfig, TilesConfig};
 pub use detector::{DetectorConfig, ShadowConfig, named_version};
 pub use faults::{ConfigFault, ConfigFaults};

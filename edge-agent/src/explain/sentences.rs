@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use edge_core::NearMiss;
 use protocol::event::{Actor, Comparison, FrameTime, Phase, Value, Words};
 use protocol::units::Seconds;
-use protocol::{Event, EventTime, ObjectClass, Predicate, TimeQuality};
+use protocol::{Event, EventTime, NumberPlate, ObjectClass, Predicate, TimeQuality};
 
 use super::words;
 
@@ -100,6 +100,11 @@ impl Teller {
                     None => name.clone(),
                 };
                 line(&mut text, &format!("    {name} = {}", self.value(value)));
+            }
+        }
+        for actor in &facts.actors {
+            if let Some(plate) = &actor.plate {
+                self.plate(&mut text, actor, plate);
             }
         }
         let made = &event.provenance;
@@ -243,6 +248,61 @@ impl Teller {
         }
     }
 
+    /// What was read of a plate, character by character, with what was corrected.
+    fn plate(&self, text: &mut String, actor: &Actor, plate: &NumberPlate) {
+        let say = |vi, en| self.language.pick(vi, en);
+        let mut told = format!(
+            "{} ({}): ",
+            say("Biển số", "Plate"),
+            self.class(actor.class)
+        );
+        if !plate.text.is_empty() {
+            let _ok = write!(told, "{}; ", plate.display);
+        }
+        let _ok = match &plate.reason {
+            Some(reason) => write!(told, "{}", self.language.of(reason)),
+            None => write!(
+                told,
+                "{} {} {} {}",
+                say("thống nhất qua", "agreed on in"),
+                plate.looks,
+                say("trong số lần nhìn", "looks of"),
+                plate.of
+            ),
+        };
+        if plate.may_be_cut {
+            told += say(
+                "; có thể thiếu một ký tự, hãy đếm lại",
+                "; a character may be missing, count them",
+            );
+        }
+        line(text, &format!("{told}."));
+        let characters = plate.characters.iter().map(|character| {
+            let percent = self.number(protocol::units::rounded(character.confidence * 100.0, 0));
+            format!("{} {percent} %", character.leading)
+        });
+        let characters: Vec<String> = characters.collect();
+        if !characters.is_empty() {
+            let how_sure = say("độ tin cậy từng ký tự", "confidence of each character");
+            line(text, &format!("    {how_sure}: {}", characters.join(", ")));
+        }
+        for change in &plate.corrections {
+            let position = change.position + 1;
+            let (read, taken) = (change.read, change.taken);
+            let corrected = match self.language {
+                Language::Vi => format!(
+                    "    ký tự {position}: máy đọc là {read}, hiểu là {taken} ({} lần nhìn)",
+                    change.looks
+                ),
+                Language::En => format!(
+                    "    character {position}: read as {read}, taken for {taken} (in {} looks)",
+                    change.looks
+                ),
+            };
+            line(text, &corrected);
+        }
+    }
+
     fn actors(&self, actors: &[Actor]) -> String {
         let each: Vec<String> = actors
             .iter()
@@ -377,7 +437,12 @@ impl Teller {
     /// A road user in two words, to stand beside its box.
     pub fn beside(&self, actor: &Actor) -> String {
         let score = self.number(protocol::units::rounded(actor.score * 100.0, 0));
-        format!("{} {score} %", self.class(actor.class))
+        let mut words = format!("{} {score} %", self.class(actor.class));
+        let read = actor.plate.as_ref().filter(|plate| !plate.text.is_empty());
+        if let Some(plate) = read {
+            let _ok = write!(words, " · {}", plate.display);
+        }
+        words
     }
 
     /// The legend of a still: what, when and where, and each predicate in a line.
@@ -392,7 +457,22 @@ impl Teller {
         );
         let title = self.language.of(&event.title).to_owned();
         let predicates = event.explanation.iter().map(|p| self.in_short(p));
-        [title, at].into_iter().chain(predicates).collect()
+        let plates = event.actors.iter().filter_map(|actor| {
+            let read = actor.plate.as_ref()?;
+            let reason = read.reason.as_ref().map(|reason| self.language.of(reason));
+            let told = match (read.text.as_str(), reason) {
+                ("", reason) => reason.unwrap_or_default().to_owned(),
+                (_, None) => read.display.clone(),
+                (_, Some(reason)) => format!("{} ({reason})", read.display),
+            };
+            let what = self.language.pick("Biển số", "Plate");
+            Some(format!("{what} ({}): {told}", self.class(actor.class)))
+        });
+        [title, at]
+            .into_iter()
+            .chain(predicates)
+            .chain(plates)
+            .collect()
     }
 
     /// One predicate without its margin and frames.
@@ -536,6 +616,47 @@ mod tests {
                 1. Thời gian dừng: 9 s; cần ít nhất 10 s; thiếu 1 s (KHÔNG ĐẠT). [khung hình 0–90, 07:00:00.000–07:00:09.000 (9 s)]
         "]],
         );
+    }
+
+    #[test]
+    fn a_plate_is_told_with_its_doubts_and_corrections() {
+        let mut event: Event = serde_json::from_str(EVENT).unwrap();
+        let plate = r#"{"text":"29B1?345","display":"29-B1 ?345","is_stated":false,"is_final":true,
+            "characters":[{"symbol":"2","leading":"2","confidence":0.97,"share":1.0,"looks":4},
+                          {"symbol":"?","leading":"8","confidence":0.55,"share":0.6,"looks":3}],
+            "looks":4,"of":5,
+            "corrections":[{"position":2,"read":"8","taken":"B","cause":"confusable","looks":1}],
+            "reason":{"vi":"chưa thống nhất về 1 ký tự","en":"looks disagree on 1 character"}}"#;
+        event.actors[0].plate = Some(serde_json::from_str(plate).unwrap());
+        let told = |language| {
+            let teller = Teller {
+                language,
+                utc_offset_min: 420,
+            };
+            let text = teller.event(std::slice::from_ref(&event));
+            let about_it = text
+                .lines()
+                .skip_while(|line| !line.contains("29-B1"))
+                .take_while(|line| !line.contains("edge-agent"));
+            let legend = teller.legend(&event);
+            let shown = [&teller.beside(&event.actors[0]), &legend[legend.len() - 1]];
+            let lines = about_it.chain(shown.map(String::as_str));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        expect![[r"
+              Plate (motorcycle): 29-B1 ?345; looks disagree on 1 character.
+                  confidence of each character: 2 97 %, 8 55 %
+                  character 3: read as 8, taken for B (in 1 looks)
+            motorcycle 68 % · 29-B1 ?345
+            Plate (motorcycle): 29-B1 ?345 (looks disagree on 1 character)"]]
+        .assert_eq(&told(Language::En));
+        expect![[r"
+              Biển số (xe máy): 29-B1 ?345; chưa thống nhất về 1 ký tự.
+                  độ tin cậy từng ký tự: 2 97 %, 8 55 %
+                  ký tự 3: máy đọc là 8, hiểu là B (1 lần nhìn)
+            xe máy 68 % · 29-B1 ?345
+            Biển số (xe máy): 29-B1 ?345 (chưa thống nhất về 1 ký tự)"]]
+        .assert_eq(&told(Language::Vi));
     }
 
     #[test]

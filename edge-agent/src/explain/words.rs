@@ -48,6 +48,8 @@ pub(super) fn fact(key: &str) -> Option<(&'static str, &'static str)> {
         "occupancy" => ("độ chiếm dụng", "occupancy"),
         "over_kmh" => ("vượt quá, km/h", "over the limit, km/h"),
         "people" => ("số người", "people"),
+        "plate" => ("biển số", "plate"),
+        "plate_reading" => ("kết quả đọc biển số", "reading of the plate"),
         "red_for_s" => ("đèn đã đỏ, s", "red for, s"),
         "review" => ("cần người xem lại", "for a person to review"),
         "riders" => ("số người trên xe", "riders"),

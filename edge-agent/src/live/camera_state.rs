@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use edge_core::{Attention, CoverageHour};
+use edge_cascade::Passed;
+use edge_core::{Attention, CoverageHour, Refused};
 use edge_scheduler::{Counters, Kind};
 use edge_video::{CameraStream, DecoderInUse, Frame, GarbageCounters, StreamCounters};
 use models::Crop;
 use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
+use protocol::id::CascadeId;
 use protocol::status::{
     CameraHealth, CameraStatus, DecoderStatus, MOST_DECODERS_REFUSED, MOST_RULES_COVERED,
     RecordingStatus, RuleCoverage,
@@ -63,6 +65,7 @@ struct Inner {
     /// Why inputs are not recorded.
     recorder_trouble: Option<Words>,
     looks: Looks,
+    second_looks: SecondLookCounts,
     /// Of complete hours, and of the hour that runs.
     coverage: CoverageTable,
     coverage_now: BTreeMap<RuleId, CoverageHour>,
@@ -84,6 +87,17 @@ pub(crate) struct Looks {
     /// Inferences, and how long they took.
     pub(crate) inferences: u64,
     pub(crate) inference_s: f64,
+}
+
+/// Second looks that were not taken, and answers that counted for nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SecondLookCounts {
+    /// Why somebody was not looked at in a frame, by cascade.
+    pub(crate) passed: BTreeMap<CascadeId, Passed>,
+    /// Frames in which nobody was, because too many looks wait for answers.
+    pub(crate) held_up: u64,
+    /// What the scene refused.
+    pub(crate) refused: Refused,
 }
 
 /// Frames that were not looked at, by reason.
@@ -290,6 +304,25 @@ impl CameraState {
     /// What has become of the camera's jobs so far.
     pub(crate) fn set_jobs(&self, jobs: &Counters) {
         self.lock().looks.jobs.clone_from(jobs);
+    }
+
+    /// What became of second looks so far.
+    pub(crate) fn set_second_looks(
+        &self,
+        passed: BTreeMap<CascadeId, Passed>,
+        held_up: u64,
+        refused: Refused,
+    ) {
+        self.lock().second_looks = SecondLookCounts {
+            passed,
+            held_up,
+            refused,
+        };
+    }
+
+    /// What became of second looks.
+    pub(crate) fn second_looks(&self) -> SecondLookCounts {
+        self.lock().second_looks.clone()
     }
 
     /// How the detector's time was spent on the camera.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use edge_core::{Attention, Gap, GapReason, Input};
-use edge_inference::{Detector, DetectorError, Look, Network};
+use edge_inference::{Detector, DetectorError, Look};
 use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
 use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
@@ -27,6 +27,7 @@ use protocol::{Detection, EventTime};
 use super::detector_state::DetectorState;
 use super::idle::Idle;
 use super::{CameraState, StopFlag, Work};
+use crate::cascades::Taker;
 use crate::config::{CameraConfig, InferenceConfig};
 use crate::perception::{self, Parts};
 use crate::picture_gate::PictureGate;
@@ -55,7 +56,7 @@ pub(super) struct Models {
     /// Sees whole pictures.
     pub(super) detector: Detector,
     /// Look at parts of them: 1 and so on.
-    pub(super) second: Vec<Network>,
+    pub(super) second: Vec<Taker>,
     /// Where is told how the detector fares.
     pub(super) state: Arc<DetectorState>,
 }
@@ -74,9 +75,8 @@ impl Models {
 
     /// How many pictures each computes at once, for the scheduler.
     fn batches(&self) -> Vec<usize> {
-        std::iter::once(self.detector.network())
-            .chain(&self.second)
-            .map(Network::batch)
+        std::iter::once(self.detector.network().batch())
+            .chain(self.second.iter().map(Taker::batch))
             .collect()
     }
 }
@@ -430,21 +430,22 @@ impl Desk<'_> {
 
     /// Second looks, all with one model; their scenes are told.
     fn look_closer(&mut self, model: usize, asked: Vec<(usize, SecondLook)>) {
-        let Some(network) = model
+        let Some(taker) = model
             .checked_sub(1)
             .and_then(|number| self.models.second.get_mut(number))
         else {
             return;
         };
         let begun = Instant::now();
-        let answers = second_look::answers(network, &asked);
+        let answers = second_look::answers(taker, &asked);
         let took = self.finished(model, asked.len(), begun);
         for ((camera, asked), answer) in asked.into_iter().zip(answers) {
             let (config, _, work, state) = &self.feeds[camera];
             state.count_part(took);
             let learnt = Work {
                 inputs: (asked.learn)(answer),
-                frame: None,
+                // What the answer decides is shown in the picture that it is about.
+                frame: Some(asked.frame),
             };
             if !learnt.inputs.is_empty() {
                 send(config, state, work, learnt);
@@ -482,7 +483,7 @@ fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &Det
 }
 
 fn send(camera: &CameraConfig, state: &CameraState, to: &Sender<Work>, work: Work) {
-    let is_look = work.frame.is_some();
+    let is_look = (work.inputs.iter()).any(|input| matches!(input, Input::Detections(_)));
     match to.try_send(work) {
         Err(TrySendError::Full(_)) if is_look => state.count_dropped_busy(),
         Ok(()) | Err(TrySendError::Full(_)) => {}

@@ -22,6 +22,7 @@ mod player;
 mod publisher;
 mod recovery;
 mod scene_thread;
+mod second_looks;
 mod shadow;
 mod signal_routes;
 mod trial;
@@ -42,6 +43,7 @@ use protocol::event::Words;
 use protocol::status::CameraHealth;
 use protocol::{CameraId, EventTime, SignalReading};
 
+use crate::cascades::{LookerIndex, Lookers};
 use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::recording::rolling::{RecordStore, Recorder};
@@ -49,6 +51,7 @@ use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
 use detector_state::DetectorState;
+use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
 
 /// Work for a scene that is not yet done; more means that the scene thread is
@@ -120,6 +123,10 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
             "no [uplink] in the configuration; events stay in the outbox until there is one"
         );
     }
+    let with_pictures =
+        (config.cameras.iter()).filter(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
+    let cascades = with_pictures.flat_map(|camera| &camera.cascades);
+    let lookers = Lookers::load(&config.detector, cascades)?;
     let (detector, mut trial) = begun.unzip();
     let at_work = detector.map(|detector| (detector, trial.as_mut()));
     let outlet = Outlet {
@@ -127,7 +134,7 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
         signer: &signer,
         uplink: uplink.as_ref(),
     };
-    let result = watch(config, at_work, outlet, stop);
+    let result = watch(config, at_work, lookers, outlet, stop);
     if let Some(uplink) = uplink.and_then(Arc::into_inner) {
         uplink.stop(DRAIN);
     }
@@ -161,11 +168,9 @@ struct Surroundings<'a> {
     record: Option<Arc<RecordStore>>,
     wake: Sender<()>,
     /// Where a scene asks for a closer look.
-    #[expect(
-        dead_code,
-        reason = "no scene asks yet; kept open for the thread that waits on it"
-    )]
     second_looks: Sender<inference::SecondLook>,
+    /// Who takes them.
+    lookers: LookerIndex,
     stop: &'a StopFlag,
 }
 
@@ -180,6 +185,7 @@ struct Cameras {
 fn watch(
     config: &AgentConfig,
     at_work: Option<(Detector, Option<&mut OnTrial>)>,
+    lookers: Lookers,
     outlet: Outlet<'_>,
     stop: &StopFlag,
 ) -> anyhow::Result<()> {
@@ -228,6 +234,7 @@ fn watch(
         record: config.record.store(config.cameras.len()),
         wake,
         second_looks,
+        lookers: lookers.index(),
         stop,
     };
     let cameras = Cameras::start_all(&states, &surroundings);
@@ -259,7 +266,7 @@ fn watch(
                 let models = inference::Models {
                     state: info.unwrap_or_else(|| Arc::new(DetectorState::new(&detector, None))),
                     detector,
-                    second: Vec::new(),
+                    second: lookers.takers,
                 };
                 let calls = inference::Calls {
                     woken: &woken,
@@ -350,6 +357,7 @@ impl Cameras {
                 None => around.detector.clone(),
             },
             notices: None,
+            second_looks: None,
             work: work_out,
             readings: readings_out,
             state: Arc::clone(state),
@@ -371,6 +379,8 @@ impl Cameras {
             ));
             scene.notices = Some(stream.notices().clone());
             state.attach(&stream);
+            scene.second_looks =
+                SecondLooks::new(camera, &around.lookers, around.second_looks.clone());
             self.feeds
                 .push((camera.clone(), stream, work_in.clone(), Arc::clone(state)));
         }

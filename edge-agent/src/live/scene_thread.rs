@@ -18,6 +18,7 @@ use super::diary::Diary;
 use super::kept::{KeptFile, View};
 use super::load::Load;
 use super::publisher::Publisher;
+use super::second_looks::SecondLooks;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig};
 use crate::picture_watch::{self, PictureWatch};
@@ -37,6 +38,8 @@ pub(super) struct SceneThread {
     pub(super) box_identity: BoxIdentity,
     pub(super) detector: Option<DetectorIdentity>,
     pub(super) notices: Option<Receiver<Notice>>,
+    /// Where the camera has pictures and cascades.
+    pub(super) second_looks: Option<SecondLooks>,
     pub(super) work: Receiver<Work>,
     pub(super) readings: Receiver<SignalReading>,
     pub(super) state: Arc<CameraState>,
@@ -233,6 +236,9 @@ impl Room {
             self.handle(Input::Tick(told.time + passed), None);
         }
         self.setup.state.set_coverage(self.scene.coverage_now());
+        if let Some(second) = &self.setup.second_looks {
+            second.tell(&self.scene, &self.setup.state);
+        }
         let is_recorder_news = self.tell_recorder();
         let status = self.setup.state.status();
         let load = self.load.judge(&status, self.setup.state.looks().rested);
@@ -268,6 +274,7 @@ impl Room {
     /// True when the camera's status changed.
     fn take(&mut self, work: Work) -> bool {
         let mut changed = false;
+        let mut is_seen = false;
         for input in work.inputs {
             if let Input::Detections(detections) = &input {
                 if self.frozen {
@@ -301,6 +308,7 @@ impl Room {
                 {
                     changed |= self.heed_picture(health, frame);
                 }
+                is_seen = true;
                 self.last = Some((time, Instant::now()));
                 self.setup.state.count_analysed(quality);
                 if self.setup.state.health() == CameraHealth::Connecting {
@@ -312,6 +320,11 @@ impl Room {
                 continue;
             }
             self.handle(input, work.frame.as_ref());
+        }
+        if let (Some(second), Some(frame), true) =
+            (&mut self.setup.second_looks, &work.frame, is_seen)
+        {
+            second.ask(frame, &self.scene);
         }
         self.setup.state.set_attention(self.scene.attention());
         changed

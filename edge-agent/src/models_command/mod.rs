@@ -8,11 +8,15 @@ mod listing;
 mod pictures;
 mod recommend;
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use edge_inference::{
-    Candidate, Detector, DetectorError, DetectorSettings, ModelStore, OnTrial, PublicKey, Runtime,
-    SelfTest, StartFault, StoreError,
+    Candidate, Detector, DetectorError, DetectorSettings, ModelStore, Network, OnTrial, PublicKey,
+    Runtime, SelfTest, StartFault, StoreError,
 };
+use models::Manifest;
+use plate_reader::{PlateReader, ReaderSettings};
 
 use crate::config::{DetectorConfig, named_version};
 
@@ -70,6 +74,39 @@ pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTr
 
 /// Loads `MODEL` or `MODEL@VERSION`, for comparison.
 pub(crate) fn load_named(config: &DetectorConfig, name: &str) -> anyhow::Result<Detector> {
+    let (runtime, manifest, file) = find_named(config, name)?;
+    let settings = DetectorSettings {
+        batch: 1,
+        ..config.settings()
+    };
+    Ok(Detector::load(&runtime, manifest, &file, &settings)?)
+}
+
+/// Loads `MODEL` or `MODEL@VERSION`, whatever its head, to look at parts of pictures.
+pub(crate) fn load_second(config: &DetectorConfig, name: &str) -> anyhow::Result<Network> {
+    let (runtime, manifest, file) = find_named(config, name)?;
+    Ok(Network::load(
+        &runtime,
+        manifest,
+        &file,
+        &config.settings(),
+    )?)
+}
+
+/// Loads the reader of number plates.
+pub(crate) fn load_plates(config: &DetectorConfig) -> anyhow::Result<PlateReader> {
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let store = store(config)?;
+    let settings = ReaderSettings::default();
+    Ok(PlateReader::load(
+        &runtime,
+        &store,
+        &config.settings(),
+        settings,
+    )?)
+}
+
+fn find_named(config: &DetectorConfig, name: &str) -> anyhow::Result<(Runtime, Manifest, PathBuf)> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?;
@@ -77,11 +114,7 @@ pub(crate) fn load_named(config: &DetectorConfig, name: &str) -> anyhow::Result<
         Some(version) => store.find_version(&model, version)?,
         None => store.find(&model)?,
     };
-    let settings = DetectorSettings {
-        batch: 1,
-        ..config.settings()
-    };
-    Ok(Detector::load(&runtime, manifest, &file, &settings)?)
+    Ok((runtime, manifest, file))
 }
 
 /// Whose fault it is that a model does not start.

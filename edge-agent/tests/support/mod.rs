@@ -368,3 +368,55 @@ pub fn agent(arguments: &[&str]) -> (Option<i32>, String, String) {
         String::from_utf8_lossy(&output.stderr).into_owned(),
     )
 }
+
+/// The envelopes of all events that were made durable, in their order.
+pub fn published(dir: &Path) -> Vec<String> {
+    let path = std::fs::read_dir(dir.join("store"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite"))
+        .unwrap();
+    let database = rusqlite::Connection::open(path).unwrap();
+    let mut rows = database
+        .prepare("SELECT envelope FROM outbox ORDER BY sequence")
+        .unwrap();
+    let envelopes = rows.query_map([], |row| row.get(0)).unwrap();
+    envelopes
+        .map(Result::unwrap)
+        .filter(|text: &String| {
+            serde_json::from_str::<Value>(text).unwrap()["data"]["rule"].is_string()
+        })
+        // What the next start says of a killed one is no scene's word.
+        .filter(|text| !text.contains("agent_restarted"))
+        .collect()
+}
+
+/// Replays recorded inputs: the events, and what was said beside.
+pub fn replay(inputs: &Path, config: &Path, more: &[&str]) -> (Vec<String>, String) {
+    let mut arguments = vec!["replay", "--inputs", inputs.to_str().unwrap()];
+    arguments.extend(["--config", config.to_str().unwrap()]);
+    arguments.extend(more);
+    let (code, stdout, stderr) = agent(&arguments);
+    assert_eq!(code, Some(0), "{stderr}");
+    (stdout.lines().map(str::to_owned).collect(), stderr)
+}
+
+/// Every published event is the replay's, byte for byte and in its order; which
+/// of the replay's were not published.
+pub fn assert_same(published: &[String], replayed: &[String]) -> Vec<String> {
+    let mut unpublished = Vec::new();
+    let mut rest = replayed.iter();
+    for envelope in published {
+        loop {
+            let line = rest
+                .next()
+                .unwrap_or_else(|| panic!("published and not replayed: {envelope}"));
+            if envelope.contains(&format!(":{line}")) {
+                break;
+            }
+            unpublished.push(line.clone());
+        }
+    }
+    unpublished.extend(rest.cloned());
+    unpublished
+}

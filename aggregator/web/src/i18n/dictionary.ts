@@ -48,6 +48,8 @@ export type KnownFact =
   | "since_red"
   | "time_since_red"
   | "limit"
+  | "plate"
+  | "plate_reading"
   | "class"
   | "zone"
   | "line"

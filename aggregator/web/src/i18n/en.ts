@@ -91,6 +91,8 @@ export const en: Dictionary = {
     since_red: "Since red",
     time_since_red: "Since red",
     limit: "Limit",
+    plate: "Plate",
+    plate_reading: "Reading of the plate",
     class: "Class",
     zone: "Zone",
     line: "Line",

@@ -89,6 +89,8 @@ export const vi: Dictionary = {
     since_red: "Từ lúc đèn đỏ",
     time_since_red: "Từ lúc đèn đỏ",
     limit: "Giới hạn",
+    plate: "Biển số",
+    plate_reading: "Kết quả đọc biển số",
     class: "Đối tượng",
     zone: "Khu vực",
     line: "Vạch",

@@ -1,15 +1,15 @@
 //! A closer look at something that was found, with a model of its own: a plate, a helmet.
 
 use edge_core::Input;
-use edge_inference::{Answered, DetectorError, Look, Network};
 use edge_video::Frame;
 use models::I420View;
-use protocol::{CameraId, NormBox};
+use protocol::{CameraId, NormBox, ObjectClass};
 
+use crate::cascades::{Answer, Part, Taker};
 use crate::perception;
 
 /// What becomes of an answer: what the scene is to learn of it, in order.
-pub(crate) type Learn = Box<dyn FnOnce(Result<Answered, DetectorError>) -> Vec<Input> + Send>;
+pub(crate) type Learn = Box<dyn FnOnce(Answer) -> Vec<Input> + Send>;
 
 /// A look that a scene asks for.
 ///
@@ -26,25 +26,28 @@ pub(crate) struct SecondLook {
     pub(crate) frame: Frame,
     /// At which part of it, in fractions.
     pub(crate) part: NormBox,
+    /// Of what class is who is in it.
+    pub(crate) class: Option<ObjectClass>,
     /// What the scene is to learn of the answer; runs on the thread that looks, so it is quick.
     pub(crate) learn: Learn,
 }
 
-/// Looks at all of them in batches as large as `network` takes.
+/// Looks at all of them in batches as large as `taker` takes.
 ///
 /// A part that lies outside its picture is answered with an error.
-pub(super) fn answers(
-    network: &mut Network,
-    asked: &[(usize, SecondLook)],
-) -> Vec<Result<Answered, DetectorError>> {
+pub(super) fn answers(taker: &mut Taker, asked: &[(usize, SecondLook)]) -> Vec<Answer> {
     let views: Vec<I420View<'_>> = asked
         .iter()
         .map(|(_, asked)| perception::view(&asked.frame))
         .collect();
-    let looks: Vec<Look<'_>> = views
+    let parts: Vec<Part<'_>> = views
         .iter()
         .zip(asked)
-        .map(|(view, (_, asked))| Look::part(view, &asked.part))
+        .map(|(view, (_, asked))| Part {
+            view,
+            bounds: asked.part,
+            class: asked.class,
+        })
         .collect();
-    network.answer_batch(&looks)
+    taker.look(&parts)
 }

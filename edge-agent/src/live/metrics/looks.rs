@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use edge_cascade::Passed;
 use edge_scheduler::Kind;
+use protocol::id::CascadeId;
 
+use super::super::camera_state::SecondLookCounts;
 use super::{Family, Reading, Sample};
 
 impl Reading {
     /// What gates said and what the detector did.
-    pub(super) fn looks(&self) -> [Family; 6] {
+    pub(super) fn looks(&self) -> [Family; 8] {
         let kinds = |counts: &BTreeMap<Kind, u64>| {
             let count = |kind| counts.get(kind).copied().unwrap_or_default();
             let kinds = Kind::ALL.iter();
@@ -53,8 +56,50 @@ impl Reading {
                 "Time that the models spent on the camera",
                 self.per_camera(|camera| vec![(Vec::new(), camera.looks().inference_s)]),
             ),
+            (
+                "edge_second_looks_passed",
+                "Times that a cascade did not look at somebody in a frame, by why not",
+                self.per_camera(|camera| passed_over(&camera.second_looks())),
+            ),
+            (
+                "edge_second_looks_ignored",
+                "Answers of cascades that counted for nothing, by why not",
+                self.per_camera(|camera| {
+                    let refused = camera.second_looks().refused;
+                    let counts = vec![
+                        ("late", refused.second_looks_late),
+                        ("gone", refused.second_looks_of_nobody),
+                        ("twice", refused.second_looks_twice),
+                    ];
+                    labelled("reason", counts)
+                }),
+            ),
         ]
     }
+}
+
+fn passed_over(counts: &SecondLookCounts) -> Vec<Sample> {
+    let of = |(cascade, passed): (&CascadeId, &Passed)| {
+        let reasons = [
+            ("small", passed.small),
+            ("cut", passed.cut),
+            ("covered", passed.covered),
+            ("turned", passed.turned),
+            ("repeats", passed.repeats),
+            ("unclear", passed.unclear),
+            ("busy", passed.busy),
+            // Of all cascades alike: nobody was asked.
+            ("waiting", counts.held_up),
+        ];
+        reasons.map(|(reason, count)| {
+            let labels = vec![
+                ("cascade", cascade.to_string()),
+                ("reason", reason.to_owned()),
+            ];
+            (labels, count as f64)
+        })
+    };
+    counts.passed.iter().flat_map(of).collect()
 }
 
 /// Counts by a word.

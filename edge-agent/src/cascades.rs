@@ -1,0 +1,498 @@
+//! Second looks: what a camera's cascades want to see of a frame, and what its
+//! scene learns of the answers. The same for a box that watches and for a replay.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use anyhow::{Context as _, bail};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use edge_cascade::sharpness::{Luma, sharpness};
+use edge_cascade::{Candidate, Chooser, Passed};
+use edge_core::second_look::{Glyph, Label, PlateColour, PlateText};
+use edge_core::{Found, Input, Scene, SecondLook};
+use edge_inference::{Answered, DetectorError, Look, Network};
+use edge_video::Frame;
+use models::heads;
+use models::{Crop, I420View, Manifest};
+use plate_reader::{PlateLook, PlateReader, ReaderError, Region};
+use plates::Circumstances;
+use protocol::event::FrameTime;
+use protocol::id::CascadeId;
+use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
+
+use crate::config::{CascadeConfig, DetectorConfig, Looker};
+use crate::{models_command, perception};
+
+/// Frames of a camera that wait for answers, at most: each holds a buffer of its decoder.
+const MOST_FRAMES: usize = 4;
+/// Looks that were given up and that the chooser has not heard of yet.
+const MOST_GIVEN_UP: usize = 256;
+
+/// What takes second looks.
+pub(crate) enum Taker {
+    /// A detector or a classifier.
+    Network(Box<Network>),
+    /// The reader of number plates.
+    Plates(Box<PlateReader>),
+}
+
+/// A part of a picture that is looked at.
+pub(crate) struct Part<'p> {
+    pub(crate) view: &'p I420View<'p>,
+    pub(crate) bounds: NormBox,
+    /// Of what class is who is in it.
+    pub(crate) class: Option<ObjectClass>,
+}
+
+/// What is said of one look.
+pub(crate) enum Answer {
+    Network(Result<Answered, DetectorError>),
+    Plates(Result<Vec<PlateLook>, ReaderError>),
+}
+
+impl Taker {
+    /// How many looks it takes at once.
+    pub(crate) fn batch(&self) -> usize {
+        match self {
+            Self::Network(network) => network.batch(),
+            Self::Plates(_) => 1,
+        }
+    }
+
+    /// Looks at each; one answer per part, in their order.
+    pub(crate) fn look(&mut self, parts: &[Part<'_>]) -> Vec<Answer> {
+        match self {
+            Self::Network(network) => {
+                let parts = parts.iter();
+                let looks: Vec<Look<'_>> = parts
+                    .map(|part| Look::part(part.view, &part.bounds))
+                    .collect();
+                let answers = network.answer_batch(&looks);
+                answers.into_iter().map(Answer::Network).collect()
+            }
+            Self::Plates(reader) => {
+                let read = |part: &Part<'_>| {
+                    let known = Circumstances {
+                        vehicle: part.class,
+                        colour: None,
+                    };
+                    let region = Region::Vehicle(part.bounds);
+                    Answer::Plates(reader.read(part.view, region, known))
+                };
+                parts.iter().map(read).collect()
+            }
+        }
+    }
+
+    /// The network's manifest; the reader of plates has its own.
+    fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Network(network) => Some(network.manifest()),
+            Self::Plates(_) => None,
+        }
+    }
+}
+
+/// Those who take the second looks of all cameras, each once.
+#[derive(Default)]
+pub(crate) struct Lookers {
+    names: Vec<Looker>,
+    pub(crate) takers: Vec<Taker>,
+}
+
+/// By which number a model is known, and from which score on it is believed.
+#[derive(Clone, Default)]
+pub(crate) struct LookerIndex(Vec<(Looker, f64)>);
+
+impl Lookers {
+    /// Loads what `cascades` name.
+    pub(crate) fn load<'c>(
+        config: &DetectorConfig,
+        cascades: impl IntoIterator<Item = &'c CascadeConfig>,
+    ) -> anyhow::Result<Self> {
+        let mut lookers = Self::default();
+        for cascade in cascades {
+            let known = (lookers.names.iter()).position(|name| *name == cascade.looker);
+            let number = if let Some(number) = known {
+                number
+            } else {
+                let taker = take_on(config, &cascade.looker)
+                    .with_context(|| format!("cascade `{}`", cascade.id))?;
+                lookers.names.push(cascade.looker.clone());
+                lookers.takers.push(taker);
+                lookers.takers.len() - 1
+            };
+            let manifest = lookers.takers[number].manifest();
+            if let Some(fault) = manifest.and_then(|manifest| misfit(cascade, manifest)) {
+                bail!("cascade `{}`: {fault}", cascade.id);
+            }
+        }
+        Ok(lookers)
+    }
+
+    pub(crate) fn index(&self) -> LookerIndex {
+        let believed = |taker: &Taker| taker.manifest().map_or(0.0, |m| m.thresholds.high);
+        let thresholds = self.takers.iter().map(believed);
+        LookerIndex(self.names.iter().cloned().zip(thresholds).collect())
+    }
+
+    /// Takes all looks that are wanted of a frame, and tells what the scene learns.
+    pub(crate) fn look(&mut self, frame: &Frame, wishes: Vec<Wish>) -> anyhow::Result<Vec<Input>> {
+        let view = perception::view(frame);
+        let mut inputs = Vec::new();
+        let mut by_model: BTreeMap<usize, Vec<Wish>> = BTreeMap::new();
+        for wish in wishes {
+            by_model.entry(wish.model).or_default().push(wish);
+        }
+        for (model, wishes) in by_model {
+            let Some(taker) = self.takers.get_mut(model) else {
+                continue;
+            };
+            let part = |wish: &Wish| Part {
+                view: &view,
+                bounds: wish.part,
+                class: wish.class,
+            };
+            let parts: Vec<Part<'_>> = wishes.iter().map(part).collect();
+            for (wish, answer) in wishes.into_iter().zip(taker.look(&parts)) {
+                // A replay that went on would show another event than the box saw.
+                let input = match answer {
+                    Answer::Network(answer) => wish.question.answered(answer?),
+                    Answer::Plates(answer) => Some(wish.question.read(&answer?)),
+                };
+                inputs.extend(input);
+            }
+        }
+        Ok(inputs)
+    }
+}
+
+impl LookerIndex {
+    fn of(&self, cascade: &CascadeConfig) -> Option<(usize, f64)> {
+        let number = self
+            .0
+            .iter()
+            .position(|(name, _)| *name == cascade.looker)?;
+        Some((number, self.0[number].1))
+    }
+}
+
+fn take_on(config: &DetectorConfig, looker: &Looker) -> anyhow::Result<Taker> {
+    Ok(match looker {
+        Looker::Model(name) => {
+            let network = models_command::load_second(config, name)?;
+            tracing::info!(
+                model = %network.manifest().id, provider = network.provider(), "takes second looks"
+            );
+            Taker::Network(Box::new(network))
+        }
+        Looker::Plates => {
+            let reader = models_command::load_plates(config)?;
+            tracing::info!("plates are read");
+            Taker::Plates(Box::new(reader))
+        }
+    })
+}
+
+/// Why a model cannot give what a cascade is to give.
+pub(crate) fn misfit(cascade: &CascadeConfig, manifest: &Manifest) -> Option<String> {
+    let head = &manifest.head;
+    if !matches!(
+        head.answer(),
+        heads::Answer::Detections | heads::Answer::Faces | heads::Answer::Labels
+    ) {
+        return Some(format!(
+            "model {} is of kind `{}`; a cascade needs a detector or a classifier, see docs/heads.md",
+            manifest.id,
+            head.kind()
+        ));
+    }
+    let given: Vec<ObjectClass> = manifest.classes.named().map(|(_, class)| class).collect();
+    let missing: Vec<&str> = cascade
+        .gives
+        .iter()
+        .filter(|class| !given.contains(class))
+        .map(|class| class.as_str())
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "model {} does not give {}; its manifest lists {}: correct `gives` or `[classes]`",
+            manifest.id,
+            missing.join(", "),
+            given
+                .iter()
+                .map(|class| class.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    })
+}
+
+/// The cascades of one camera at work.
+pub(crate) struct Cascades {
+    list: Vec<Cascade>,
+    under_way: VecDeque<Weak<()>>,
+    given_up: (Sender<Promise>, Receiver<Promise>),
+    /// Frames in which nothing was chosen, because too many wait for answers.
+    held_up: u64,
+}
+
+struct Cascade {
+    id: CascadeId,
+    gives: Vec<ObjectClass>,
+    /// By the count of those who look, from 0.
+    model: usize,
+    /// As the model's manifest says.
+    believed_from: f64,
+    chooser: Chooser,
+    /// Looks on which the model failed.
+    failed: Arc<AtomicU64>,
+}
+
+/// What a look was chosen for.
+type Promise = (usize, Option<TrackId>, EventTime);
+
+/// A look that a cascade wants.
+pub(crate) struct Wish {
+    /// By which model, from 0.
+    pub(crate) model: usize,
+    /// At which part of the frame.
+    pub(crate) part: NormBox,
+    /// Of what class is who is in it.
+    pub(crate) class: Option<ObjectClass>,
+    /// What is asked.
+    pub(crate) question: Question,
+}
+
+/// What is to be known of a part of a frame. Dropped without an answer, the
+/// look counts as not taken.
+pub(crate) struct Question {
+    at: FrameTime,
+    track: Option<TrackId>,
+    cascade: CascadeId,
+    bounds: NormBox,
+    gives: Vec<ObjectClass>,
+    believed_from: f64,
+    failed: Arc<AtomicU64>,
+    promise: Option<Promise>,
+    given_up: Sender<Promise>,
+    /// The frame waits for as long as this lives.
+    _under_way: Arc<()>,
+}
+
+impl Cascades {
+    /// Of a camera. `None`: it has none.
+    pub(crate) fn new(configs: &[CascadeConfig], lookers: &LookerIndex) -> Option<Self> {
+        let cascade = |config: &CascadeConfig| {
+            let (model, believed_from) = lookers.of(config)?;
+            Some(Cascade {
+                id: config.id.clone(),
+                gives: config.gives.clone(),
+                model,
+                believed_from,
+                chooser: Chooser::new(config.looks.clone()),
+                failed: Arc::default(),
+            })
+        };
+        let list: Vec<Cascade> = configs.iter().filter_map(cascade).collect();
+        (!list.is_empty()).then(|| Self {
+            list,
+            under_way: VecDeque::new(),
+            given_up: bounded(MOST_GIVEN_UP),
+            held_up: 0,
+        })
+    }
+
+    /// Which looks to take in a frame that the scene has just seen.
+    pub(crate) fn choose(&mut self, frame: &Frame, scene: &Scene) -> Vec<Wish> {
+        for (cascade, track, at) in self.given_up.1.try_iter() {
+            if let Some(cascade) = self.list.get_mut(cascade) {
+                cascade.chooser.not_taken(track, at);
+            }
+        }
+        self.under_way.retain(|frame| frame.strong_count() > 0);
+        if self.under_way.len() >= MOST_FRAMES {
+            self.held_up += 1;
+            return Vec::new();
+        }
+        let candidates: Vec<Candidate> = scene
+            .tracks()
+            .map(|track| Candidate {
+                id: track.id,
+                class: track.class,
+                bounds: track.bounds,
+                is_seen: track.is_seen,
+                mount: track.mount,
+                comes: track.comes,
+            })
+            .collect();
+        let size = (f64::from(frame.width), f64::from(frame.height));
+        let at = FrameTime {
+            frame: frame.number,
+            time: frame.time,
+        };
+        let token = Arc::new(());
+        let mut wishes = Vec::new();
+        for (number, cascade) in self.list.iter_mut().enumerate() {
+            let clear = |part: &NormBox| clearness(frame, part);
+            let chosen = cascade.chooser.choose(frame.time, size, &candidates, clear);
+            for choice in chosen {
+                for (track, part) in choice.parts {
+                    let who = candidates.iter().find(|c| Some(c.id) == track);
+                    wishes.push(Wish {
+                        model: cascade.model,
+                        part,
+                        class: who.map(|candidate| candidate.class),
+                        question: Question {
+                            at,
+                            track,
+                            cascade: cascade.id.clone(),
+                            bounds: part,
+                            gives: cascade.gives.clone(),
+                            believed_from: cascade.believed_from,
+                            failed: Arc::clone(&cascade.failed),
+                            promise: Some((number, choice.track, frame.time)),
+                            given_up: self.given_up.0.clone(),
+                            _under_way: Arc::clone(&token),
+                        },
+                    });
+                }
+            }
+        }
+        if !wishes.is_empty() {
+            self.under_way.push_back(Arc::downgrade(&token));
+        }
+        wishes
+    }
+
+    /// Why nobody was looked at, by cascade, and how often nothing was chosen
+    /// because answers were waited for.
+    pub(crate) fn passed(&self) -> (BTreeMap<CascadeId, Passed>, u64) {
+        let of = |cascade: &Cascade| (cascade.id.clone(), cascade.chooser.passed());
+        (self.list.iter().map(of).collect(), self.held_up)
+    }
+}
+
+impl Question {
+    /// What the scene learns of an answer, or of a failure: nothing.
+    pub(crate) fn learnt(self, answer: Answer) -> Option<Input> {
+        let error: &dyn std::fmt::Display = match &answer {
+            Answer::Network(Err(error)) => error,
+            Answer::Plates(Err(error)) => error,
+            Answer::Network(Ok(_)) | Answer::Plates(Ok(_)) => {
+                return match answer {
+                    Answer::Network(answer) => self.answered(answer.ok()?),
+                    Answer::Plates(answer) => Some(self.read(&answer.ok()?)),
+                };
+            }
+        };
+        // A model that fails does so on every look.
+        if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(cascade = %self.cascade, frame = self.at.frame, %error, "a second look failed");
+        }
+        None
+    }
+
+    fn read(self, plates: &[PlateLook]) -> Input {
+        self.found(Found::Plates(plates.iter().map(plate_text).collect()))
+    }
+
+    fn answered(self, answer: Answered) -> Option<Input> {
+        let believed_from = self.believed_from;
+        let gives = |class: ObjectClass| self.gives.contains(&class);
+        let marks = |found: Vec<Detection>| Found::Marks {
+            believed_from,
+            items: found.into_iter().filter(|item| gives(item.class)).collect(),
+        };
+        let found = match answer {
+            Answered::Detections(seen) => marks(seen.found),
+            Answered::Faces(seen) => {
+                let face = |face: heads::Face| Detection {
+                    class: face.class,
+                    score: face.score,
+                    bounds: face.bounds,
+                };
+                marks(seen.found.into_iter().map(face).collect())
+            }
+            Answered::Labels(seen) => {
+                let label = |label: heads::Label| {
+                    let class = label.class.filter(|class| gives(*class))?;
+                    let score = label.score;
+                    Some(Label { class, score })
+                };
+                Found::Labels {
+                    believed_from,
+                    labels: seen.found.into_iter().filter_map(label).collect(),
+                }
+            }
+            // Such networks are refused when the box starts.
+            Answered::TextRegions(_) | Answered::Text(_) => return None,
+        };
+        Some(self.found(found))
+    }
+
+    fn found(mut self, found: Found) -> Input {
+        self.promise = None;
+        let look = SecondLook {
+            at: self.at,
+            track: self.track,
+            cascade: self.cascade.clone(),
+            bounds: self.bounds,
+            found,
+        };
+        Input::SecondLook(look.canonical())
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(promise) = self.promise.take() {
+            // Full: the chooser has looks enough to take again.
+            self.given_up.try_send(promise).ok();
+        }
+    }
+}
+
+/// A plate as the scene hears of it: what was read, not what was made of it. The
+/// scene reads it by the same grammar. Of what the reader refused (cut at the
+/// edge, not of such a vehicle) only the place is told.
+fn plate_text(look: &PlateLook) -> PlateText {
+    let is_read = look.reading.is_ok();
+    let score = look.weakest();
+    let glyph = |glyph: &plates::Glyph| Glyph {
+        symbol: glyph.symbol,
+        confidence: glyph.confidence,
+        runner_up: glyph.runner_up,
+    };
+    let rows = look.rows.iter().filter(|_| is_read);
+    let mut rows = rows.map(|row| row.glyphs.iter().map(glyph).collect());
+    PlateText {
+        bounds: look.bounds,
+        score,
+        upper: rows.next().unwrap_or_default(),
+        lower: rows.next(),
+        colour: look.colour.map(|colour| match colour {
+            plates::PlateColour::White => PlateColour::White,
+            plates::PlateColour::Yellow => PlateColour::Yellow,
+            plates::PlateColour::Blue => PlateColour::Blue,
+            plates::PlateColour::Red => PlateColour::Red,
+        }),
+    }
+}
+
+/// How clear a part of a frame is.
+fn clearness(frame: &Frame, part: &NormBox) -> f64 {
+    let Some(crop) = Crop::around(part, frame.width, frame.height) else {
+        return 0.0;
+    };
+    let (x, y) = (crop.x as usize, crop.y as usize);
+    let stride = frame.y_stride();
+    let bytes = frame.y().get(y * stride + x..).unwrap_or_default();
+    sharpness(Luma {
+        bytes,
+        stride,
+        width: crop.width as usize,
+        height: crop.height as usize,
+    })
+}

@@ -1,0 +1,124 @@
+//! What each cascade does, and whether its model can.
+
+use edge_core::SceneConfig;
+use edge_inference::{Installed, ModelState};
+
+use super::{Finding, Outcome};
+use crate::cascades::misfit;
+use crate::config::{AgentConfig, CameraConfig, CascadeConfig, Looker, named_version};
+use crate::models_command;
+use plate_reader::ReaderSettings;
+
+/// One finding for each cascade of each camera.
+pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Finding> {
+    if cameras.iter().all(|camera| camera.cascades.is_empty()) {
+        return Vec::new();
+    }
+    let models = models_command::store(&config.detector).map_or_else(|_| Vec::new(), |s| s.list());
+    let mut findings = Vec::new();
+    for camera in cameras {
+        for cascade in &camera.cascades {
+            findings.push(Finding {
+                part: format!("camera {} cascade {}", camera.id, cascade.id),
+                outcome: judge(cascade, &camera.scene, &models),
+            });
+        }
+        if !camera.cascade_doubts.is_empty() {
+            findings.push(Finding {
+                part: format!("camera {} cascades", camera.id),
+                outcome: Outcome::Noted(camera.cascade_doubts.join("\n")),
+            });
+        }
+    }
+    findings
+}
+
+fn judge(cascade: &CascadeConfig, scene: &SceneConfig, models: &[ModelState]) -> Outcome {
+    let words = in_words(cascade);
+    let name = match &cascade.looker {
+        Looker::Model(name) => name,
+        Looker::Plates => return reader(words, models),
+    };
+    let model = match named_version(name) {
+        Ok((model, _)) => models.iter().find(|known| known.manifest.id == model),
+        Err(error) => return Outcome::Failed(format!("{words}, but: {error}")),
+    };
+    let Some(model) = model else {
+        return Outcome::Failed(format!(
+            "{words}, but there is no model {name}; `edge-agent models list` names those that there are, \
+             docs/heads.md how to add your own"
+        ));
+    };
+    if let Some(fault) = misfit(cascade, &model.manifest) {
+        return Outcome::Failed(format!("{words}, but {fault}"));
+    }
+    if !matches!(model.state, Installed::Installed(_)) {
+        return Outcome::Failed(format!(
+            "{words}, but {name} is not installed. {}",
+            model.manifest.obtain.trim()
+        ));
+    }
+    let uses = |class: &protocol::ObjectClass| {
+        let mut rules = scene.rules.iter();
+        rules.any(|rule| rule.needs.contains(class))
+    };
+    if cascade.gives.iter().any(uses) {
+        Outcome::Good(words)
+    } else {
+        Outcome::Noted(format!(
+            "{words}; no rule of the camera needs what it gives, so it works in vain"
+        ))
+    }
+}
+
+/// Whether both networks of the reader of plates are here.
+fn reader(words: String, models: &[ModelState]) -> Outcome {
+    let settings = ReaderSettings::default();
+    let missing = [&settings.places, &settings.lines]
+        .into_iter()
+        .filter_map(|id| {
+            let model = models.iter().find(|known| known.manifest.id == *id)?;
+            let is_here = matches!(model.state, Installed::Installed(_));
+            (!is_here).then(|| format!("{id} is not installed. {}", model.manifest.obtain.trim()))
+        });
+    let missing: Vec<String> = missing.collect();
+    if missing.is_empty() {
+        Outcome::Good(words)
+    } else {
+        Outcome::Failed(format!("{words}, but {}", missing.join("\n")))
+    }
+}
+
+/// What it does.
+fn in_words(cascade: &CascadeConfig) -> String {
+    let list = |classes: &[protocol::ObjectClass]| {
+        let words: Vec<&str> = classes.iter().map(|class| class.as_str()).collect();
+        words.join(", ")
+    };
+    let looks = &cascade.looks;
+    let gives = list(&cascade.gives);
+    let name = match &cascade.looker {
+        Looker::Model(name) => name,
+        Looker::Plates => {
+            return format!(
+                "reads the plate of each {} up to {} times, when at least {} pixels high",
+                list(&looks.on),
+                looks.most,
+                looks.min_height_px
+            );
+        }
+    };
+    if looks.on.is_empty() {
+        return format!(
+            "{name} looks at the whole picture every {} s for {gives}",
+            looks.apart_s
+        );
+    }
+    format!(
+        "{name} looks at each {} ({}) up to {} times for {gives}, when at least {} pixels high",
+        list(&looks.on),
+        looks.crop.as_str(),
+        looks.most,
+        looks.min_height_px
+    )
+}

@@ -1,0 +1,58 @@
+//! Second looks of one camera: chosen where its scene is, taken where the models are.
+
+use crossbeam_channel::Sender;
+use edge_core::Scene;
+use edge_video::Frame;
+use protocol::CameraId;
+
+use super::CameraState;
+use super::inference::SecondLook;
+use crate::cascades::{Cascades, LookerIndex};
+use crate::config::CameraConfig;
+
+/// What a scene thread asks of the thread with the models.
+pub(super) struct SecondLooks {
+    camera: CameraId,
+    cascades: Cascades,
+    ask: Sender<SecondLook>,
+}
+
+impl SecondLooks {
+    /// Of a camera with pictures; `None`: it has no cascades.
+    pub(super) fn new(
+        camera: &CameraConfig,
+        lookers: &LookerIndex,
+        ask: Sender<SecondLook>,
+    ) -> Option<Self> {
+        Some(Self {
+            camera: camera.id.clone(),
+            cascades: Cascades::new(&camera.cascades, lookers)?,
+            ask,
+        })
+    }
+
+    /// Asks for what is worth a second look in a frame that the scene has seen.
+    /// What the other thread has no room for counts as not taken.
+    pub(super) fn ask(&mut self, frame: &Frame, scene: &Scene) {
+        for wish in self.cascades.choose(frame, scene) {
+            let question = wish.question;
+            let look = SecondLook {
+                camera: self.camera.clone(),
+                // The detector is the first.
+                model: wish.model + 1,
+                frame: frame.clone(),
+                part: wish.part,
+                class: wish.class,
+                learn: Box::new(move |answer| question.learnt(answer).into_iter().collect()),
+            };
+            // Dropped with its question, which says so to the chooser.
+            drop(self.ask.try_send(look));
+        }
+    }
+
+    /// Tells what was not looked at, and which answers counted for nothing.
+    pub(super) fn tell(&self, scene: &Scene, state: &CameraState) {
+        let (passed, held_up) = self.cascades.passed();
+        state.set_second_looks(passed, held_up, scene.refused());
+    }
+}

@@ -1,0 +1,201 @@
+//! Second looks on the real program: real clip, real RTSP, real detector; the
+//! second models are tiny and answer by brightness.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+mod support;
+
+#[path = "../inference/tests/support/onnx.rs"]
+#[allow(dead_code)] // other tests use the rest
+mod onnx;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use onnx::{Attribute, Element, Network};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use support::{Camera, agent, assert_same, eventually, installed, published, replay, start_agent};
+
+/// Writes a classifier of what is bright and what is not into the models of `dir`.
+fn write_classifier(dir: &Path, id: &str, classes: &str) {
+    let mut network = Network::default();
+    network.input("x", Element::F32, &[1, 3, 16, 16]);
+    network.output("scores", Element::F32, &[1, 2]);
+    let axes = Attribute::Integers("axes", vec![1, 2, 3]);
+    let flat = Attribute::Integer("keepdims", 0);
+    network.node("ReduceMean", &["x"], "mean", &[axes, flat]);
+    network.integers("last", &[1], &[1]);
+    network.node("Unsqueeze", &["mean", "last"], "column", &[]);
+    // Certain above 40 of 255, and its opposite below.
+    network.floats("threshold", &[1], &[40.0]);
+    network.node("Sub", &["column", "threshold"], "over", &[]);
+    network.floats("signs", &[1, 2], &[1.0, -1.0]);
+    network.node("Mul", &["over", "signs"], "scores", &[]);
+    let file = network.file();
+    let folder = dir.join("models").join(id);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("light.onnx"), &file).unwrap();
+    let sha256 = protocol::Digest(Sha256::digest(&file).into());
+    let manifest = format!(
+        "id = '{id}'\ntitle = 'Light'\ntask = 'classification'\nrank = 900\nfile = 'light.onnx'\n\
+         sha256 = '{sha256}'\nlicence = 'MIT'\norigin = 'a test'\nobtain = 'a test'\n\
+         [input]\ntensor = 'x'\nwidth = 16\nheight = 16\nlayout = 'nchw'\ncolour = 'rgb'\n\
+         mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nfit = 'stretch'\npad = [0.0, 0.0, 0.0]\n\
+         [head]\nkind = 'classifier'\ntensor = 'scores'\nactivation = 'softmax'\n\
+         [classes]\ncount = 2\n{classes}\n\
+         [thresholds]\nlow = 0.3\nhigh = 0.6\nnms = 1.0\n"
+    );
+    std::fs::write(folder.join("model.toml"), manifest).unwrap();
+}
+
+/// A camera with a cascade for the whole picture and one for each person.
+fn write_config(dir: &Path, source: &str, fps: f64) -> PathBuf {
+    write_classifier(dir, "light-fire", "fire = [0]");
+    write_classifier(dir, "light-heads", "no_helmet = [0]\nhelmet = [1]");
+    let config = dir.join("box.toml");
+    let text = format!(
+        r#"
+[box]
+site = "test"
+id = "box-1"
+[store]
+dir = "store"
+[record]
+dir = "record"
+[detector]
+model = "centernet-mb3-512"
+models_dirs = ["{}", "models"]
+[[camera]]
+id = "campus"
+source = {{ rtsp = "{source}" }}
+analysed_fps = {fps:.1}
+[[camera.rule]]
+id = "burning"
+kind = "fire"
+min_duration_s = 3.0
+min_growth_pct = 0.0
+[[camera.cascade]]
+id = "flames"
+model = "light-fire"
+gives = "fire"
+every_s = 0.5
+[[camera.cascade]]
+id = "heads"
+model = "light-heads"
+gives = ["helmet", "no_helmet"]
+on = "person"
+crop = "upper"
+min_height_px = 16
+"#,
+        installed("models").display()
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+/// The second looks among recorded inputs.
+fn second_looks(recording: &Path) -> Vec<Value> {
+    let mut text = String::new();
+    let file = std::fs::File::open(recording).unwrap();
+    // A recording that is being written has no end yet.
+    let _cut = flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text);
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|mut line| line.get_mut("second_look").map(Value::take))
+        .collect()
+}
+
+fn assert_sound(looks: &[Value]) {
+    let of = |cascade: &str| {
+        looks
+            .iter()
+            .filter(|look| look["cascade"] == cascade)
+            .count()
+    };
+    assert!(of("flames") > 5 && of("heads") > 1, "{looks:#?}");
+    for look in looks {
+        let is_whole = look["cascade"] == "flames";
+        assert_eq!(look["track"].is_null(), is_whole, "{look}");
+        let label = &look["labels"]["labels"][0];
+        let words = if is_whole {
+            &["fire"][..]
+        } else {
+            &["helmet", "no_helmet"]
+        };
+        assert!(words.contains(&label["class"].as_str().unwrap()), "{look}");
+    }
+}
+
+#[test]
+fn a_clip_is_looked_at_twice_and_its_recording_gives_the_same_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write_config(dir.path(), "rtsp://127.0.0.1/none", 2.0);
+    let inputs = dir.path().join("inputs.jsonl.gz");
+    let clip = installed("clips/vtest.mp4");
+    let (code, from_clip, stderr) = agent(&[
+        "replay",
+        clip.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+        "--record-inputs",
+        inputs.to_str().unwrap(),
+    ]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(from_clip.contains(r#""kind":"fire""#), "{from_clip}");
+    assert_sound(&second_looks(&inputs));
+    // The recording needs none of the models.
+    std::fs::remove_dir_all(dir.path().join("models")).unwrap();
+    let (from_inputs, _) = replay(&inputs, &config, &[]);
+    assert_eq!(from_inputs.join("\n"), from_clip.trim_end());
+}
+
+#[test]
+fn a_box_takes_second_looks_and_its_recording_gives_what_it_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let camera = Camera::start(dir.path(), &installed("clips/vtest.mp4"), "127.0.0.1:0");
+    // Slow enough for a busy machine: second looks are the first to be dropped.
+    let config = write_config(dir.path(), &camera.url, 1.0);
+    let agent = start_agent(dir.path(), &config);
+    eventually("an event that only second looks show", || {
+        agent.log_text().contains("burning").then_some(())
+    });
+    assert_eq!(agent.terminate(), Some(0));
+    let published = published(dir.path());
+    assert!(!published.is_empty());
+    let recorded = dir.path().join("record");
+    let (replayed, _) = replay(&recorded, &config, &[]);
+    assert_eq!(assert_same(&published, &replayed), Vec::<String>::new());
+    let files = std::fs::read_dir(recorded.join("campus")).unwrap();
+    let looks = files.flat_map(|file| second_looks(&file.unwrap().path()));
+    let looks: Vec<Value> = looks.collect();
+    assert!(
+        looks.iter().any(|look| look["cascade"] == "flames"),
+        "{looks:#?}"
+    );
+}
+
+#[test]
+fn check_says_what_cascades_do_and_what_they_lack() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write_config(dir.path(), "rtsp://127.0.0.1/none", 2.0);
+    let check = || agent(&["check", "--offline", config.to_str().unwrap()]).1;
+    let told = check();
+    for part in [
+        "cascade flames",
+        "light-fire looks at the whole picture every 0.5 s for fire",
+        "light-heads looks at each person (upper) up to 10 times for helmet, no_helmet",
+        "it works in vain",
+    ] {
+        assert!(told.contains(part), "no `{part}` in\n{told}");
+    }
+    write_classifier(dir.path(), "light-fire", "smoke = [0]");
+    let told = check();
+    assert!(
+        told.contains("light-fire does not give fire; its manifest lists smoke"),
+        "{told}"
+    );
+    std::fs::remove_dir_all(dir.path().join("models/light-heads")).unwrap();
+    let told = check();
+    assert!(told.contains("there is no model light-heads"), "{told}");
+}
