@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use edge_core::{RuleConfig, SceneConfig};
 use edge_inference::{Installed, ModelState};
+use models::heads::Answer;
 use protocol::ObjectClass;
 use protocol::id::ModelId;
 
@@ -108,6 +109,12 @@ fn advice(
     let what_to_do = match (eyes, here) {
         (Eyes::Recorded(..) | Eyes::Unnamed, Some(here)) => format!(
             "{}, which is installed, does: record the clip again with it",
+            here.manifest.id
+        ),
+        // A classifier of crops finds nobody.
+        (_, Some(here)) if here.manifest.head.answer() == Answer::Labels => format!(
+            "{}, which is installed, does: let it take second looks with a [[camera.cascade]], see \
+             docs/cascades.md",
             here.manifest.id
         ),
         (_, Some(here)) => format!(
