@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use protocol::evidence::EvidenceRole;
+use protocol::event::Words;
+use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::{Digest, Event, EventTime, EvidenceItem, TimeQuality};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -38,6 +39,9 @@ pub struct CaseManifest {
     pub agent: AgentVersion,
     /// The files. Empty: there is no evidence and there will be none.
     pub media: Vec<CaseMedia>,
+    /// What should be among them and is not, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
     /// Where it stands among the camera's cases.
     pub chain: ChainLink,
     /// When it was signed, by the box's clock.
@@ -118,6 +122,16 @@ pub struct CaseMedia {
     pub media_type: String,
     /// When the picture was taken, or the clip begins.
     pub captured: EventTime,
+    /// When the clip ends; absent for pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<EventTime>,
+    /// What was asked for, where the clip is shorter than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Span>,
+    /// What else must be known of it: why a clip is shorter, from which stream
+    /// a picture is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
 }
 
 impl CaseMedia {
@@ -138,6 +152,9 @@ impl CaseMedia {
                 length: item.length,
                 media_type: item.media_type.clone(),
                 captured: item.captured,
+                until: item.until,
+                asked: item.asked,
+                note: item.note.clone(),
             })
             .collect()
     }
@@ -158,6 +175,7 @@ fn role_word(role: EvidenceRole) -> &'static str {
         EvidenceRole::StillClean => "still_clean",
         EvidenceRole::StillAnnotated => "still_annotated",
         EvidenceRole::Clip => "clip",
+        EvidenceRole::PlateCrop => "plate_crop",
         EvidenceRole::CaseManifest => "case_manifest",
         EvidenceRole::Other => "other",
     }

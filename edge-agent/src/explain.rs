@@ -231,7 +231,7 @@ fn draw(
                 .collect(),
         },
     };
-    let stills = stills::draw(event, scene, &canvas, teller)?;
+    let stills = stills::draw(event, None, scene, &canvas, teller)?;
     let still = stills
         .iter()
         .find(|still| still.role == EvidenceRole::StillAnnotated)

@@ -2,8 +2,9 @@
 
 use edge_core::SceneConfig;
 use edge_video::Frame;
-use protocol::Event;
+use protocol::event::Actor;
 use protocol::evidence::EvidenceRole;
+use protocol::{Event, EventTime, SignalState};
 
 use crate::explain::sentences::Teller;
 
@@ -19,6 +20,17 @@ pub enum Canvas<'a> {
         /// All road users at that moment: place, and words to write beside it.
         road_users: Vec<(protocol::NormBox, String)>,
     },
+}
+
+/// One instant of an event, for a still that shows it.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// When the picture was taken.
+    pub captured: EventTime,
+    /// Who did it, where they were then.
+    pub actors: Vec<Actor>,
+    /// What each signal group showed then.
+    pub signals: Vec<(String, SignalState)>,
 }
 
 /// One JPEG.
@@ -41,23 +53,37 @@ pub enum StillError {
     Drawing(String),
 }
 
-/// Draws the stills of `event`, with the words and local times of `teller`. The
+/// Draws the stills of `event`, at `moment` or as it was decided, with the words and local times of `teller`. The
 /// annotated one is higher than the picture: its legend stands below.
 #[cfg(feature = "cv")]
 pub fn draw(
     event: &Event,
+    moment: Option<&Moment>,
     scene: &SceneConfig,
     canvas: &Canvas<'_>,
     teller: &Teller,
 ) -> Result<Vec<Still>, StillError> {
-    drawing::draw(event, scene, canvas, teller)
+    drawing::draw(event, moment, scene, canvas, teller)
         .map_err(|error| StillError::Drawing(error.to_string()))
+}
+
+/// Cuts a plate out of a frame, with some of what is around it.
+#[cfg(feature = "cv")]
+pub fn crop(frame: &Frame, bounds: &protocol::NormBox) -> Result<Vec<u8>, StillError> {
+    drawing::crop(frame, bounds).map_err(|error| StillError::Drawing(error.to_string()))
+}
+
+/// Says that there is none.
+#[cfg(not(feature = "cv"))]
+pub fn crop(_: &Frame, _: &protocol::NormBox) -> Result<Vec<u8>, StillError> {
+    Err(StillError::NotBuilt)
 }
 
 /// Says that there are none.
 #[cfg(not(feature = "cv"))]
 pub fn draw(
     _: &Event,
+    _: Option<&Moment>,
     _: &SceneConfig,
     _: &Canvas<'_>,
     _: &Teller,
@@ -73,7 +99,7 @@ pub(crate) mod drawing {
     use protocol::Event;
     use protocol::evidence::EvidenceRole;
 
-    use super::{Canvas, Still, Teller};
+    use super::{Canvas, Moment, Still, Teller};
 
     /// Quality of evidence JPEGs: plates stay legible, a 1080p still is about 400 kB.
     const JPEG_QUALITY: u8 = 90;
@@ -98,6 +124,7 @@ pub(crate) mod drawing {
 
     pub(super) fn draw(
         event: &Event,
+        moment: Option<&Moment>,
         scene: &SceneConfig,
         canvas: &Canvas<'_>,
         teller: &Teller,
@@ -107,8 +134,8 @@ pub(crate) mod drawing {
             Canvas::Schematic { aspect, road_users } => schematic(*aspect, road_users, scene)?,
         };
         let clean = picture.jpeg(JPEG_QUALITY)?;
-        picture.draw(&overlay(event, scene, teller))?;
-        picture.add_legend(&teller.legend(event))?;
+        picture.draw(&overlay(event, moment, scene, teller))?;
+        picture.add_legend(&teller.legend(event, moment))?;
         let annotated = picture.jpeg(JPEG_QUALITY)?;
         Ok(vec![
             Still {
@@ -120,6 +147,19 @@ pub(crate) mod drawing {
                 jpeg: annotated,
             },
         ])
+    }
+
+    /// The part of a frame around `bounds`, with a margin of half its size.
+    pub(super) fn crop(frame: &Frame, bounds: &protocol::NormBox) -> Result<Vec<u8>, StillError> {
+        let wide = protocol::NormBox {
+            x: bounds.x - bounds.width / 2.0,
+            y: bounds.y - bounds.height / 2.0,
+            width: 2.0 * bounds.width,
+            height: 2.0 * bounds.height,
+        };
+        picture(frame)?
+            .part(wide.x, wide.y, wide.right(), wide.bottom())?
+            .jpeg(JPEG_QUALITY)
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // aspect is checked
@@ -175,9 +215,14 @@ pub(crate) mod drawing {
         overlay
     }
 
-    fn overlay(event: &Event, scene: &SceneConfig, teller: &Teller) -> Overlay {
+    fn overlay(
+        event: &Event,
+        moment: Option<&Moment>,
+        scene: &SceneConfig,
+        teller: &Teller,
+    ) -> Overlay {
         let mut overlay = geometry(scene, Some(event));
-        for actor in &event.actors {
+        for actor in moment.map_or(&event.actors, |moment| &moment.actors) {
             overlay.boxes.push(OverlayBox {
                 bounds: actor.bounds,
                 label: teller.beside(actor),

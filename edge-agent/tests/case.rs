@@ -117,11 +117,18 @@ fn every_case_verifies_and_the_chain_has_no_gap_and_no_fork_after_kills() {
     });
     // While the agent runs, a case can be taken from the box.
     let ids: BTreeSet<String> = stored_events(dir.path()).into_iter().collect();
-    let first = ids.iter().next().unwrap().clone();
-    let folder = dir.path().join("case");
-    eventually("the case on the box", || {
-        let (code, ..) = agent(&["bundle", &first, "--config", config, "--out", text(&folder)]);
-        (code == Some(0)).then_some(())
+    // One that has stills: who was killed at the very event has none to show.
+    let (first, folder) = eventually("a case with stills on the box", || {
+        ids.iter().find_map(|id| {
+            let folder = dir.path().join(format!("case-{id}"));
+            let (code, ..) = agent(&["bundle", id, "--config", config, "--out", text(&folder)]);
+            let has_still = || {
+                let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+                let mut names = files.map(|file| file.path());
+                names.any(|path| path.extension().is_some_and(|suffix| suffix == "jpg"))
+            };
+            (code == Some(0) && has_still()).then(|| (id.clone(), folder.clone()))
+        })
     });
     assert_eq!(running.terminate(), Some(0));
     let running = start_agent(dir.path(), Path::new(config));

@@ -9,6 +9,8 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use case_bundle::manifest::CaseManifest;
+use protocol::evidence::EvidenceRole;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use support::{Camera, Centre, Mosquitto, eventually, installed, repository, start_agent};
@@ -61,29 +63,51 @@ fn alert_with_still(centre: &Centre) -> Value {
     })
 }
 
-/// The stills are JPEGs, the case is signed, and each is what its hash says.
+/// The stills are JPEGs, the clip can be played, the case is signed, and each
+/// is what its hash says.
 fn assert_evidence(centre: &Centre, alert: &Value) {
     let id = alert["id"].as_str().unwrap();
-    let detail = eventually("both stills and the case of the alert", || {
+    let detail = eventually("stills of two moments, clip and case of the alert", || {
         let detail = centre.get(&format!("/api/v1/alerts/{id}"));
-        let available = detail["evidence"]
-            .as_array()?
-            .iter()
-            .filter(|item| item["available"] == true)
-            .count();
-        (available >= 3).then_some(detail)
+        let of = |role: &str| {
+            let items = detail["evidence"].as_array().into_iter().flatten();
+            let is_here = |item: &&Value| item["role"] == role && item["available"] == true;
+            items.filter(is_here).count()
+        };
+        let is_whole = of("still_clean") >= 2
+            && of("still_annotated") >= 2
+            && of("clip") == 1
+            && of("case_manifest") == 1;
+        is_whole.then_some(detail)
     });
+    let mut case = None;
     for item in detail["evidence"].as_array().unwrap() {
         let bytes = centre.get_bytes(item["url"].as_str().unwrap());
-        if item["role"] == "case_manifest" {
-            assert!(bytes.starts_with(case_bundle::sealed::SEALED_HEAD));
-        } else {
-            assert_eq!(&bytes[..2], [0xff, 0xd8], "not a JPEG");
+        match item["role"].as_str() {
+            Some("case_manifest") => {
+                let sealed = case_bundle::Sealed::open(&bytes).unwrap();
+                case = serde_json::from_slice::<CaseManifest>(sealed.manifest).ok();
+            }
+            Some("clip") => assert_eq!(&bytes[4..8], b"ftyp", "not an MP4"),
+            _ => assert_eq!(&bytes[..2], [0xff, 0xd8], "not a JPEG"),
         }
         let hash = protocol::Digest(Sha256::digest(&bytes).into()).to_string();
         assert_eq!(item["sha256"], Value::String(hash));
         assert_eq!(item["length"], json!(bytes.len()));
     }
+    let case = case.unwrap();
+    assert_eq!(case.missing, [], "{case:?}");
+    assert!(case.clock.uncertainty_s.is_some(), "{:?}", case.clock);
+    let clip = case
+        .media
+        .iter()
+        .find(|media| media.role == EvidenceRole::Clip);
+    let clip = clip.unwrap();
+    let (from, to) = (clip.captured, clip.until.unwrap());
+    assert!(
+        from < case.event.onset && to > case.event.decided.time,
+        "{clip:?}"
+    );
     let explanation = detail["event"]["explanation"].as_array().unwrap();
     assert!(!explanation.is_empty());
     for predicate in explanation {
@@ -121,6 +145,7 @@ fn a_person_on_the_road_is_an_alert_with_a_still_on_the_screen_and_can_be_acknow
         .current_dir(&web)
         .env("NGATU_URL", &centre.http)
         .env("NGATU_SCREENSHOTS", &shots)
+        .env("NGATU_EXPECT_CLIP", "1")
         .output()
         .expect("node is not installed; run `make setup` first");
     assert!(

@@ -5,6 +5,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Words;
 use crate::id::EventId;
 use crate::time::EventTime;
 
@@ -68,6 +69,8 @@ pub enum EvidenceRole {
     StillAnnotated,
     /// Moving pictures from before the onset to after the end.
     Clip,
+    /// The number plate of the one concerned, cut out of a picture.
+    PlateCrop,
     /// The signed manifest of the case: what happened, which files show it, and
     /// its place in the camera's chain; see `docs/design/evidence.md`.
     CaseManifest,
@@ -89,6 +92,37 @@ pub struct EvidenceItem {
     pub media_type: String,
     /// When the picture was taken, or the clip begins.
     pub captured: EventTime,
+    /// When the clip ends; absent for pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<EventTime>,
+    /// What was asked for, where the clip is shorter than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Span>,
+    /// What else must be known of it: why a clip is shorter, from which stream
+    /// a picture is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
+}
+
+/// From one instant to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first.
+    pub from: EventTime,
+    /// The last.
+    pub to: EventTime,
+}
+
+/// Evidence that should be there and is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// What it would have been.
+    pub role: EvidenceRole,
+    /// Of which instant, for pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<EventTime>,
+    /// Why it is not there.
+    pub reason: Words,
 }
 
 /// Says which files belong to an event. Sent as its own message, before or
@@ -99,4 +133,7 @@ pub struct EvidenceManifest {
     pub event: EventId,
     /// The files.
     pub items: Vec<EvidenceItem>,
+    /// What should be among them, and will not come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }

@@ -78,6 +78,10 @@ pub struct CameraStatus {
     /// Rules beyond those of `coverage`.
     #[serde(default, skip_serializing_if = "is_none")]
     pub coverage_left_out: u64,
+    /// How the stream is that evidence is made of, where that is not the one
+    /// which is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_stream: Option<StreamStatus>,
     /// How the recording of inputs goes; left out where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<RecordingStatus>,
@@ -128,6 +132,18 @@ pub struct DecoderStatus {
 
 /// Most refused decoders that a status names: no machine has more.
 pub const MOST_DECODERS_REFUSED: usize = 8;
+
+/// One of a camera's streams, now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamStatus {
+    /// Whether its pictures come.
+    pub health: CameraHealth,
+    /// Why not, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Words>,
+    /// Since when `health` is what it is.
+    pub since: EventTime,
+}
 
 /// How the recording of a camera's inputs goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -63,12 +63,19 @@ pub(super) struct CameraStatusSchema {
     /// Rules beyond those of `coverage`; left out when none.
     #[schema(required = false)]
     coverage_left_out: u64,
+    /// How the stream is that evidence is made of; left out where it is the one
+    /// that is looked at.
+    #[schema(nullable = false)]
+    evidence_stream: Option<StreamStatusSchema>,
     /// How the recording of inputs goes; left out where none is asked for.
     #[schema(nullable = false)]
     recording: Option<RecordingStatusSchema>,
     /// What makes pictures of the stream; left out where there is none.
     #[schema(nullable = false)]
     decoder: Option<DecoderStatusSchema>,
+    /// The detector at work, where it is not as configured.
+    #[schema(nullable = false)]
+    detector: Option<DetectorStatusSchema>,
 }
 
 /// What makes pictures of a camera's stream.
@@ -97,6 +104,53 @@ pub(super) struct RuleCoverageSchema {
     /// Seconds in which it was not, by reason; left out when none.
     #[schema(required = false)]
     unwatched_s: BTreeMap<String, f64>,
+}
+
+/// What computes for a camera's detector.
+#[derive(ToSchema)]
+#[schema(as = DetectorStatus)]
+#[allow(dead_code)] // described, never made
+pub(super) struct DetectorStatusSchema {
+    /// What computes, for example `cpu`, `openvino`, `cuda`.
+    provider: String,
+    /// Those that come before it by configuration and do not compute.
+    #[schema(required = false)]
+    refused: Vec<RefusedProviderSchema>,
+    /// Times that a provider was lost at work; left out when none.
+    #[schema(required = false)]
+    losses: u64,
+    /// Looks on which the model failed; left out when none.
+    #[schema(required = false)]
+    failures: u64,
+    /// Answers that were no numbers; left out when none.
+    #[schema(required = false)]
+    broken: u64,
+}
+
+/// A provider that was asked for and does not compute.
+#[derive(ToSchema)]
+#[schema(as = RefusedProvider)]
+#[allow(dead_code)] // described, never made
+pub(super) struct RefusedProviderSchema {
+    /// Which.
+    provider: String,
+    /// Why not, and what to do.
+    reason: WordsView,
+}
+
+/// One of a camera's streams.
+#[derive(ToSchema)]
+#[schema(as = StreamStatus)]
+#[allow(dead_code)] // described, never made
+pub(super) struct StreamStatusSchema {
+    /// Whether its pictures come.
+    health: CameraHealthSchema,
+    /// Why not, and what to do.
+    #[schema(nullable = false)]
+    reason: Option<WordsView>,
+    /// Since when `health` is what it is.
+    #[schema(value_type = String, format = DateTime)]
+    since: String,
 }
 
 /// How the recording of a camera's inputs goes.
@@ -198,8 +252,8 @@ mod tests {
     use protocol::event::{Place, Words};
     use protocol::id::ModelId;
     use protocol::status::{
-        BoxStatus, CameraHealth, CameraStatus, DecoderStatus, OutboxPosition, RecordingStatus,
-        RuleCoverage,
+        BoxStatus, CameraHealth, CameraStatus, DecoderStatus, DetectorStatus, OutboxPosition,
+        RecordingStatus, RefusedProvider, RuleCoverage,
     };
     use protocol::{BoxId, CameraId, EventTime, RuleId, SiteId, TimeQuality};
     use serde_json::Value;
@@ -245,10 +299,25 @@ mod tests {
                 unwatched_s: BTreeMap::from([("no_model".to_owned(), 1.0)]),
             }],
             coverage_left_out: 1,
+            evidence_stream: Some(protocol::status::StreamStatus {
+                health: CameraHealth::Lost,
+                reason: Some(Words::new("a", "b")),
+                since: EventTime::from_micros(0),
+            }),
             recording: Some(RecordingStatus {
                 is_recording: false,
                 failures: 1,
                 reason: Some(Words::new("a", "b")),
+            }),
+            detector: Some(DetectorStatus {
+                provider: "cpu".to_owned(),
+                refused: vec![RefusedProvider {
+                    provider: "cuda".to_owned(),
+                    reason: Words::new("a", "b"),
+                }],
+                losses: 1,
+                failures: 1,
+                broken: 1,
             }),
             decoder: Some(DecoderStatus {
                 name: "avdec_h264".to_owned(),
@@ -290,6 +359,8 @@ mod tests {
         bare.simulated = false;
         (bare.coverage, bare.coverage_left_out, bare.recording) = (Vec::new(), 0, None);
         bare.decoder = None;
+        bare.detector = None;
+        bare.evidence_stream = None;
         let bare = keys(&serde_json::to_value(bare).unwrap());
         let required: BTreeSet<String> =
             serde_json::from_value(described::<CameraStatusSchema>()["required"].clone()).unwrap();

@@ -51,17 +51,18 @@ pub struct Page {
 }
 
 /// Everything that a list shows of an alert. The stills are only named once
-/// their files are here, so nobody is sent to a picture that is not.
+/// their files are here, so nobody is sent to a picture that is not. Of several
+/// that of the decision counts: the places on the event are where it was then.
 const ALERT: &str = "
     SELECT a.id, a.kind, a.severity, a.title_vi, a.title_en, a.site, a.box, a.camera,
         c.name, a.place, a.zone, a.occurred_at, a.decided_at, a.ended_at, a.received_at,
         a.state, a.machine, a.revision, a.simulated, a.change,
         (SELECT i.sha256 FROM evidence_items i JOIN evidence_files f ON f.sha256 = i.sha256
             WHERE (i.alert, i.site, i.box, i.camera) = (a.id, a.site, a.box, a.camera)
-                AND i.role = 'still_annotated' ORDER BY i.captured LIMIT 1),
+                AND i.role = 'still_annotated' ORDER BY abs(i.captured - a.decided_at) LIMIT 1),
         (SELECT i.sha256 FROM evidence_items i JOIN evidence_files f ON f.sha256 = i.sha256
             WHERE (i.alert, i.site, i.box, i.camera) = (a.id, a.site, a.box, a.camera)
-                AND i.role = 'still_clean' ORDER BY i.captured LIMIT 1)
+                AND i.role = 'still_clean' ORDER BY abs(i.captured - a.decided_at) LIMIT 1)
     FROM alerts a
     LEFT JOIN cameras c ON c.site = a.site AND c.box = a.box AND c.camera = a.camera";
 

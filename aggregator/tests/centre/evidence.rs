@@ -39,7 +39,11 @@ fn file_manifest_and_event_meet_in_any_order() {
                 length: picture.len() as u64,
                 media_type: "image/jpeg".to_owned(),
                 captured: noon(),
+                until: None,
+                asked: None,
+                note: None,
             }],
+            missing: Vec::new(),
         };
         let mut line = Line::connected(centre.mqtt, "box", None);
         for (place, what) in (1..).zip(order) {
@@ -85,7 +89,11 @@ fn a_picture_that_has_not_arrived_is_announced_but_not_shown() {
             length: 5,
             media_type: "image/jpeg".to_owned(),
             captured: noon(),
+            until: None,
+            asked: None,
+            note: None,
         }],
+        missing: Vec::new(),
     };
     let mut line = Line::connected(centre.mqtt, "box", None);
     line.publish(&speaker.event_topic(), 1, speaker.letter_of(&event, 1));
@@ -122,7 +130,11 @@ fn another_camera_cannot_add_pictures_to_an_alert() {
             length: 6,
             media_type: "image/jpeg".to_owned(),
             captured: noon(),
+            until: None,
+            asked: None,
+            note: None,
         }],
+        missing: Vec::new(),
     };
     // Before and after the event it is about.
     let mut line = Line::connected(centre.mqtt, "other", None);

@@ -38,6 +38,7 @@ fn actor(track: i64, class: ObjectClass, bounds: [f64; 4]) -> Actor {
         score: 0.5,
         bounds: bounds.into(),
         path: Vec::new(),
+        plate: None,
     }
 }
 
@@ -80,7 +81,11 @@ impl Decided {
                 length: still.len() as u64,
                 media_type: "image/jpeg".to_owned(),
                 captured: event.decided.time + Seconds(late),
+                until: None,
+                asked: None,
+                note: None,
             }],
+            missing: Vec::new(),
         };
         self.say(|speaker, sequence| speaker.manifest(&manifest, sequence));
         let path = format!("/api/v1/evidence/{sha256}");

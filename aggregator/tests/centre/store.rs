@@ -303,7 +303,11 @@ fn nobody_rewrites_the_alert_of_another_camera_nor_adds_pictures_to_it() {
                 length: 1,
                 media_type: "image/jpeg".to_owned(),
                 captured: noon(),
+                until: None,
+                asked: None,
+                note: None,
             }],
+            missing: Vec::new(),
         };
         let letters = [
             stranger.letter_of(&forged, first),

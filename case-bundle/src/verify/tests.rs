@@ -60,6 +60,9 @@ pub(crate) fn manifest(chain: ChainLink, stills: &[&[u8]]) -> CaseManifest {
             length: bytes.len() as u64,
             media_type: "image/jpeg".to_owned(),
             captured: event.decided.time,
+            until: None,
+            asked: None,
+            note: None,
         })
         .collect();
     CaseManifest {
@@ -73,6 +76,7 @@ pub(crate) fn manifest(chain: ChainLink, stills: &[&[u8]]) -> CaseManifest {
             sha256: Some(Digest([3; 32])),
         },
         media: CaseMedia::of(&items),
+        missing: Vec::new(),
         chain,
         sealed: event.decided.time,
         key: key().public().id(),

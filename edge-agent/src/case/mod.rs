@@ -6,4 +6,4 @@ pub mod export;
 pub mod keys;
 mod signer;
 
-pub use signer::Signer;
+pub use signer::{Case, Signer};

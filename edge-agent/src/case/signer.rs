@@ -6,6 +6,7 @@ use std::io;
 use case_bundle::manifest::AgentVersion;
 use case_bundle::{BoxKey, Clock};
 use edge_uplink::{CaseDraft, Outbox, OutboxError};
+use protocol::evidence::Missing;
 use protocol::{Digest, Event, EventTime, EvidenceItem, EvidenceManifest};
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +18,19 @@ use crate::config::AgentConfig;
 pub struct Signer {
     key: BoxKey,
     agent: AgentVersion,
+}
+
+/// What there is of an event.
+#[derive(Clone, Debug)]
+pub struct Case<'a> {
+    /// The event as it was told last.
+    pub event: &'a Event,
+    /// Its files; none because there will be none.
+    pub items: Vec<EvidenceItem>,
+    /// What should be among them and is not.
+    pub missing: Vec<Missing>,
+    /// How good the event's clock is.
+    pub clock: Clock,
 }
 
 impl Signer {
@@ -37,23 +51,19 @@ impl Signer {
         })
     }
 
-    /// Signs the case of `event` with these files, or with none because there
-    /// will be none, and announces it.
+    /// Signs a case and announces it.
     pub fn append(
         &self,
         outbox: &Outbox,
-        event: &Event,
-        items: Vec<EvidenceItem>,
+        case: Case<'_>,
         observed: EventTime,
     ) -> Result<u64, OutboxError> {
+        let event = case.event;
         let draft = CaseDraft {
             event,
-            items,
-            clock: Clock {
-                quality: event.time_quality,
-                // Nothing on the box measures it yet; a guess would be signed.
-                uncertainty_s: None,
-            },
+            items: case.items,
+            missing: case.missing,
+            clock: case.clock,
             agent: &self.agent,
         };
         match outbox.append_case(&draft, &self.key, observed) {
@@ -64,6 +74,7 @@ impl Signer {
                 let manifest = EvidenceManifest {
                     event: event.id,
                     items: draft.items,
+                    missing: draft.missing,
                 };
                 outbox.append_evidence(whose, &manifest, observed)
             }

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge_inference::Detector;
-use edge_video::Probe;
+use edge_video::{Frame, Probe, RtspSettings};
 use protocol::TimeQuality;
 
 use super::signals::{self, Pictures};
 use super::{Finding, Outcome};
 use crate::config::{AgentConfig, CameraConfig, ConfigFaults, RtspConfig, SourceConfig};
+use crate::live::{is_same_shape, other_shape};
 use crate::recording::RecordingReader;
 use crate::{perception, scene_setup};
 
@@ -63,7 +64,7 @@ pub(super) fn look(
 fn probe_all(
     cameras: &[&CameraConfig],
     timeout: Duration,
-) -> BTreeMap<usize, Result<Probe, String>> {
+) -> BTreeMap<usize, Result<Probed, String>> {
     let network: Vec<(usize, &CameraConfig, &RtspConfig)> = cameras
         .iter()
         .enumerate()
@@ -98,26 +99,62 @@ fn probe_all(
     })
 }
 
-fn probe(camera: &CameraConfig, rtsp: &RtspConfig, timeout: Duration) -> Result<Probe, String> {
-    let settings = rtsp
-        .stream_settings(None)
-        .map_err(|error| error.to_string())?;
-    edge_video::probe(camera.id.as_str(), &settings, timeout).map_err(|(_, message)| {
-        // The stream names the camera in its log lines; the finding has named it already.
-        message
-            .strip_prefix(&format!("camera {}: ", camera.id))
-            .map(str::to_owned)
-            .unwrap_or(message)
+/// What the streams of a camera showed.
+struct Probed {
+    /// The one that is looked at.
+    detect: Probe,
+    /// The one that evidence is made of, where that is another.
+    main: Option<Result<Probe, String>>,
+}
+
+fn probe(camera: &CameraConfig, rtsp: &RtspConfig, timeout: Duration) -> Result<Probed, String> {
+    let settled = |error: anyhow::Error| error.to_string();
+    let ask = |settings: &RtspSettings| {
+        edge_video::probe(camera.id.as_str(), settings, timeout).map_err(|(_, message)| {
+            // The stream names the camera in its log lines; the finding has named it already.
+            message
+                .strip_prefix(&format!("camera {}: ", camera.id))
+                .map(str::to_owned)
+                .unwrap_or(message)
+        })
+    };
+    let detect = ask(&rtsp.stream_settings(None, None).map_err(settled)?)?;
+    let main = rtsp
+        .evidence_settings(camera.clip.limits())
+        .map_err(settled)?;
+    Ok(Probed {
+        detect,
+        // Decoded this once, so that it is known that it can be.
+        main: main.map(|main| {
+            ask(&RtspSettings {
+                keep: None,
+                is_watched: true,
+                ..main
+            })
+        }),
     })
+}
+
+/// What is to be said of the stream that evidence is made of.
+fn evidence_stream(main: Result<Probe, String>, detect: &Frame) -> Result<String, String> {
+    let main = main.map_err(|reason| format!("the main stream, for evidence: {reason}"))?;
+    let size = |frame: &Frame| (frame.width, frame.height);
+    let (large, small) = (size(&main.frame), size(detect));
+    if is_same_shape(large, small) {
+        let (width, height) = large;
+        Ok(format!("evidence of {width}×{height} {}", main.codec))
+    } else {
+        Err(other_shape(large, small).en)
+    }
 }
 
 fn watched(
     config: &AgentConfig,
     camera: &CameraConfig,
-    probe: Result<Probe, String>,
+    probe: Result<Probed, String>,
     detector: Option<&mut Detector>,
 ) -> Finding {
-    let probe = match probe {
+    let Probed { detect, main } = match probe {
         Ok(probe) => probe,
         // Its rules may be wrong as well.
         Err(reason) => {
@@ -128,15 +165,16 @@ fn watched(
             );
         }
     };
-    let frame = &probe.frame;
-    let decoder = &probe.decoder;
+    let frame = &detect.frame;
+    let decoder = &detect.decoder;
     let shown = format!(
         "{}×{} {} by {} ({})",
-        frame.width, frame.height, probe.codec, decoder.name, decoder.family
+        frame.width, frame.height, detect.codec, decoder.name, decoder.family
     );
     // The camera is well; that the processor does what hardware should is to be known.
     let refused = decoder.refused.iter().map(|it| format!("not by {it}"));
     let refused: Vec<String> = refused.collect();
+    let main = main.map(|main| evidence_stream(main, frame));
     let seen = detector.map(|detector| {
         let mut parts = perception::Parts::new(&camera.detect);
         perception::look(detector, frame, &camera.scene, &mut parts)
@@ -149,7 +187,7 @@ fn watched(
             })
             .map_err(|error| format!("pictures come, but: {error}"))
     });
-    let looks: Vec<_> = std::iter::once(Ok(shown)).chain(seen).collect();
+    let looks: Vec<_> = std::iter::once(Ok(shown)).chain(main).chain(seen).collect();
     let clock = Some(frame.time_quality);
     let scene = scene(config, camera, frame.aspect, clock).map(|mut words| {
         words.doubts.splice(..0, refused);

@@ -14,6 +14,7 @@ use toml::Table;
 
 use super::calibration::{self, CalibrationConfig};
 use super::cascade::{CascadeConfig, read_cascades};
+use super::clip::{ClipConfig, ClipKeys};
 use super::detect::{DetectConfig, DetectKeys};
 use super::faults::ConfigFault;
 use super::health::{PictureHealthConfig, PictureHealthKeys};
@@ -48,6 +49,8 @@ pub struct CameraConfig {
     pub cascades: Vec<CascadeConfig>,
     /// Rules that they feed with fewer looks than the rules want.
     pub cascade_doubts: Vec<String>,
+    /// What of its stream becomes evidence.
+    pub clip: ClipConfig,
     /// Zones, lines, signals, rules.
     pub scene: SceneConfig,
     /// SHA-256 of this camera's table without its credentials, written on every event.
@@ -83,6 +86,8 @@ struct CameraKeys {
     health: PictureHealthKeys,
     #[serde(default)]
     detect: DetectKeys,
+    #[serde(default)]
+    clip: ClipKeys,
 }
 
 #[derive(Debug, Deserialize)]
@@ -215,6 +220,7 @@ fn read_camera(
     let health = keys.health.read(&mut refuse);
     let has_lamps = scene.signals.iter().any(|signal| signal.lamp.is_some());
     let detect = keys.detect.read(has_lamps, &mut refuse);
+    let clip = keys.clip.read(&mut refuse);
     Some(CameraConfig {
         path: at.to_owned(),
         name: keys.name.unwrap_or_else(|| keys.id.to_string()),
@@ -232,6 +238,7 @@ fn read_camera(
         detect,
         cascade_doubts: cascade_doubts(&cascades, &scene, table),
         cascades,
+        clip,
         scene,
         digest: digest_of(table),
         geometry: geometry_of(table),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use edge_video::encoded::RingLimits;
 use edge_video::{DecoderChoice, Transport};
 use serde::Deserialize;
 use toml::Table;
@@ -35,6 +36,10 @@ impl SourceConfig {
 pub struct RtspConfig {
     /// `rtsp://HOST[:PORT]/PATH`. User and password that stood in it are in the fields below.
     pub rtsp: String,
+    /// Another, smaller stream of the same camera and the same shape. Where it is
+    /// given, pictures of it are looked at, and `rtsp` is kept for evidence
+    /// without being decoded.
+    pub detect_rtsp: Option<String>,
     /// User name, where the camera asks for one.
     pub user: Option<String>,
     /// Its password; `password_file` or `password_env` instead is better.
@@ -72,10 +77,28 @@ impl RtspConfig {
         )
     }
 
-    /// What the stream is started with.
+    /// What the stream is started with that evidence is made of, where it is not
+    /// the one that is looked at.
+    pub fn evidence_settings(
+        &self,
+        keep: Option<RingLimits>,
+    ) -> anyhow::Result<Option<edge_video::RtspSettings>> {
+        if self.detect_rtsp.is_none() || keep.is_none() {
+            return Ok(None);
+        }
+        let detect = self.stream_settings(None, keep)?;
+        Ok(Some(edge_video::RtspSettings {
+            url: self.rtsp.clone(),
+            is_watched: false,
+            ..detect
+        }))
+    }
+
+    /// What the stream is started with whose pictures are looked at.
     pub fn stream_settings(
         &self,
         analysed_fps: Option<f64>,
+        keep: Option<RingLimits>,
     ) -> anyhow::Result<edge_video::RtspSettings> {
         Ok(edge_video::RtspSettings {
             user: self.user.clone(),
@@ -92,14 +115,19 @@ impl RtspConfig {
                 duration(self.frozen_after_s)
             },
             analysed_fps,
-            ..edge_video::RtspSettings::new(&self.rtsp)
+            keep,
+            ..edge_video::RtspSettings::new(self.detect_rtsp.as_ref().unwrap_or(&self.rtsp))
         })
     }
 }
 
 impl std::fmt::Debug for RtspConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} over {:?}", redacted(&self.rtsp), self.transport)
+        write!(f, "{} over {:?}", redacted(&self.rtsp), self.transport)?;
+        match &self.detect_rtsp {
+            Some(detect) => write!(f, ", looked at on {}", redacted(detect)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -177,6 +205,34 @@ pub(super) fn read_source(
                 }
                 Err(reason) => refuse("rtsp", format!("`{}` {reason}", redacted(&rtsp.rtsp))),
             }
+            if let Some(detect) = &mut rtsp.detect_rtsp {
+                match take_user_info(detect) {
+                    Ok(None) => {}
+                    Ok(Some(_)) => refuse(
+                        "detect_rtsp",
+                        "has a user in it; both streams are of one camera, so give `user` and a \
+                         password once, beside it"
+                            .to_owned(),
+                    ),
+                    Err(reason) => {
+                        refuse("detect_rtsp", format!("`{}` {reason}", redacted(detect)));
+                    }
+                }
+                let shown = redacted(detect);
+                if !detect.starts_with("rtsp://") && !detect.starts_with("rtsps://") {
+                    refuse(
+                        "detect_rtsp",
+                        format!("`{shown}` is not rtsp://HOST[:PORT]/PATH"),
+                    );
+                } else if *detect == rtsp.rtsp {
+                    refuse(
+                        "detect_rtsp",
+                        "is the same stream as `rtsp`; leave it out, or give the camera's smaller \
+                         stream"
+                            .to_owned(),
+                    );
+                }
+            }
             if !rtsp.rtsp.starts_with("rtsp://") && !rtsp.rtsp.starts_with("rtsps://") {
                 let shown = redacted(&rtsp.rtsp);
                 refuse("rtsp", format!("`{shown}` is not rtsp://HOST[:PORT]/PATH"));
@@ -225,10 +281,12 @@ pub(super) fn without_credentials(source: &mut Table) {
     for key in ["user", "password", "password_file", "password_env"] {
         source.remove(key);
     }
-    if let Some(toml::Value::String(address)) = source.get_mut("rtsp") {
-        // What it refuses has been told as a fault.
-        let _user_info = take_user_info(address);
-        *address = redacted(address);
+    for key in ["rtsp", "detect_rtsp"] {
+        if let Some(toml::Value::String(address)) = source.get_mut(key) {
+            // What it refuses has been told as a fault.
+            let _user_info = take_user_info(address);
+            *address = redacted(address);
+        }
     }
 }
 
@@ -245,6 +303,30 @@ mod tests {
     }
 
     #[test]
+    fn the_smaller_stream_is_looked_at_and_the_larger_one_kept() {
+        let both = "rtsp = 'rtsp://u:p@h/main', detect_rtsp = 'rtsp://h/sub'";
+        let both = rtsp(both);
+        let keep = crate::config::ClipConfig::default().limits();
+        let detect = both.stream_settings(Some(5.0), keep).unwrap();
+        assert_eq!((&detect.url[..], detect.is_watched), ("rtsp://h/sub", true));
+        let main = both.evidence_settings(keep).unwrap().unwrap();
+        assert_eq!((&main.url[..], main.is_watched), ("rtsp://h/main", false));
+        assert_eq!(main.user.as_deref(), Some("u"));
+        assert!(both.evidence_settings(None).unwrap().is_none());
+        let one = rtsp("rtsp = 'rtsp://h/main'");
+        assert!(one.evidence_settings(keep).unwrap().is_none());
+        for (detect, fault) in [
+            ("rtsp://h/main", "is the same stream"),
+            ("rtsp://a:b@h/sub", "has a user in it"),
+            ("http://h/sub", "is not rtsp://"),
+        ] {
+            let keys = format!("rtsp = 'rtsp://h/main', detect_rtsp = '{detect}'");
+            let faults = camera(&format!("source = {{ {keys} }}")).unwrap_err();
+            assert!(faults.contains(fault), "{faults}");
+        }
+    }
+
+    #[test]
     fn frozen_after_zero_seconds_means_never() {
         for (seconds, expected) in [
             ("0", Duration::MAX),
@@ -252,7 +334,7 @@ mod tests {
             ("7.5", Duration::from_millis(7500)),
         ] {
             let rtsp = rtsp(&format!("rtsp = 'rtsp://h/x', frozen_after_s = {seconds}"));
-            let settings = rtsp.stream_settings(None).unwrap();
+            let settings = rtsp.stream_settings(None, None).unwrap();
             assert_eq!(settings.frozen_after, expected, "{seconds}");
         }
     }
@@ -260,7 +342,7 @@ mod tests {
     #[test]
     fn a_decoder_is_forced_or_the_best_that_works() {
         let choice = |keys: &str| {
-            let settings = rtsp(keys).stream_settings(None).unwrap();
+            let settings = rtsp(keys).stream_settings(None, None).unwrap();
             settings.decoder.to_string()
         };
         assert_eq!(choice("rtsp = 'rtsp://h/x'"), "auto");
@@ -276,7 +358,7 @@ mod tests {
     #[test]
     fn credentials_in_an_address_reach_the_camera_and_nothing_else() {
         let rtsp = rtsp("rtsp = 'rtsp://root:hunter%402@h:554/x?channel=1'");
-        let settings = rtsp.stream_settings(None).unwrap();
+        let settings = rtsp.stream_settings(None, None).unwrap();
         assert_eq!(settings.url, "rtsp://h:554/x?channel=1");
         assert_eq!(settings.user.as_deref(), Some("root"));
         assert_eq!(settings.password.as_deref(), Some("hunter@2"));

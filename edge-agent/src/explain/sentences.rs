@@ -12,6 +12,7 @@ use protocol::units::Seconds;
 use protocol::{Event, EventTime, NumberPlate, ObjectClass, Predicate, TimeQuality};
 
 use super::words;
+use crate::stills::Moment;
 
 /// In which language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -446,15 +447,17 @@ impl Teller {
     }
 
     /// The legend of a still: what, when and where, and each predicate in a line.
-    pub fn legend(&self, event: &Event) -> Vec<String> {
+    /// At another moment than that: how long before or after.
+    pub fn legend(&self, event: &Event, moment: Option<&Moment>) -> Vec<String> {
         let place = event.place.as_ref().map_or("", |place| place.name.as_str());
         let at = format!(
             "{}. {}. {} {} {place}",
-            self.time(event.decided.time),
+            self.time(moment.map_or(event.decided.time, |moment| moment.captured)),
             self.quality(event.time_quality),
             event.site,
             event.camera
         );
+        let moment = moment.map(|moment| self.moment(event, moment));
         let title = self.language.of(&event.title).to_owned();
         let predicates = event.explanation.iter().map(|p| self.in_short(p));
         let plates = event.actors.iter().filter_map(|actor| {
@@ -470,9 +473,31 @@ impl Teller {
         });
         [title, at]
             .into_iter()
+            .chain(moment.filter(|line| !line.is_empty()))
             .chain(predicates)
             .chain(plates)
             .collect()
+    }
+
+    /// Which moment of the event a picture shows, and what the signals showed then.
+    fn moment(&self, event: &Event, moment: &Moment) -> String {
+        let say = |vi, en| self.language.pick(vi, en);
+        let after = moment.captured.since(event.decided.time).0;
+        let seconds = self.number(protocol::units::rounded(after.abs(), 2));
+        let mut parts = Vec::new();
+        if after.abs() >= 0.005 {
+            let which = if after < 0.0 {
+                say("trước lúc kết luận", "before the decision")
+            } else {
+                say("sau lúc kết luận", "after the decision")
+            };
+            parts.push(format!("{seconds} s {which}"));
+        }
+        for (group, state) in &moment.signals {
+            let light = say("Đèn", "Signal");
+            parts.push(format!("{light} {group}: {}", self.word(state.as_str())));
+        }
+        parts.join(". ")
     }
 
     /// One predicate without its margin and frames.
@@ -638,7 +663,7 @@ mod tests {
                 .lines()
                 .skip_while(|line| !line.contains("29-B1"))
                 .take_while(|line| !line.contains("edge-agent"));
-            let legend = teller.legend(&event);
+            let legend = teller.legend(&event, None);
             let shown = [&teller.beside(&event.actors[0]), &legend[legend.len() - 1]];
             let lines = about_it.chain(shown.map(String::as_str));
             lines.collect::<Vec<_>>().join("\n")
@@ -671,7 +696,7 @@ mod tests {
             };
             (
                 teller.beside(&event.actors[0]),
-                teller.legend(&event).join("\n"),
+                teller.legend(&event, None).join("\n"),
             )
         };
         let (beside, text) = legend(Language::Vi);

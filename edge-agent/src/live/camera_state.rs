@@ -8,6 +8,7 @@ use std::time::Duration;
 use edge_cascade::Passed;
 use edge_core::{Attention, CoverageHour, Refused};
 use edge_scheduler::{Counters, Kind};
+use edge_video::encoded::RingState;
 use edge_video::{CameraStream, DecoderInUse, Frame, GarbageCounters, StreamCounters};
 use models::Crop;
 use motion_gate::{Reason, Verdict};
@@ -15,7 +16,7 @@ use protocol::event::Words;
 use protocol::id::CascadeId;
 use protocol::status::{
     CameraHealth, CameraStatus, DecoderStatus, MOST_DECODERS_REFUSED, MOST_RULES_COVERED,
-    RecordingStatus, RuleCoverage,
+    RecordingStatus, RuleCoverage, StreamStatus,
 };
 use protocol::{CameraId, Detection, EventTime, RuleId, TimeQuality};
 
@@ -26,6 +27,8 @@ use crate::coverage::CoverageTable;
 use crate::recording::rolling::RecorderCounters;
 use crate::scene_setup::DetectorIdentity;
 
+/// See [`CameraState::clock_uncertainty_s`].
+const ARRIVAL_UNCERTAINTY_S: f64 = 1.0;
 /// Window of [`CameraStatus::analysed_fps`], seconds.
 const FPS_WINDOW_S: f64 = 10.0;
 
@@ -52,6 +55,8 @@ struct Inner {
     /// What decodes it, or did last.
     decoder: Option<DecoderInUse>,
     health: Option<(CameraHealth, Option<Words>, EventTime)>,
+    /// Of the stream that is only kept.
+    evidence_stream: Option<StreamStatus>,
     analysed: u64,
     analysed_at: VecDeque<EventTime>,
     dropped_busy: u64,
@@ -59,6 +64,8 @@ struct Inner {
     failed_in_a_row: u64,
     dropped_frozen: u64,
     without_stills: u64,
+    /// Clips by what became of them.
+    clips: BTreeMap<&'static str, u64>,
     time_quality: Option<TimeQuality>,
     events: BTreeMap<String, u64>,
     recorder: Option<RecorderCounters>,
@@ -164,6 +171,7 @@ impl CameraState {
                 .map(|d| d.model.clone()),
             coverage: Vec::new(),
             coverage_left_out: 0,
+            evidence_stream: None,
             recording: None,
             decoder: None,
             detector: None,
@@ -239,6 +247,62 @@ impl CameraState {
             .health
             .as_ref()
             .map_or(CameraHealth::Connecting, |(health, ..)| *health)
+    }
+
+    /// Says how the stream is that is only kept.
+    pub(crate) fn set_evidence_stream(&self, health: CameraHealth, reason: Option<Words>) {
+        let mut inner = self.lock();
+        let is_same = inner
+            .evidence_stream
+            .as_ref()
+            .is_some_and(|old| old.health == health && old.reason == reason);
+        if !is_same {
+            inner.evidence_stream = Some(StreamStatus {
+                health,
+                reason,
+                since: super::now(),
+            });
+        }
+    }
+
+    /// How the stream is that is only kept.
+    pub(crate) fn evidence_health(&self) -> Option<CameraHealth> {
+        let inner = self.lock();
+        inner.evidence_stream.as_ref().map(|stream| stream.health)
+    }
+
+    /// Counts a clip by what became of it.
+    pub(crate) fn count_clip(&self, outcome: &'static str) {
+        *self.lock().clips.entry(outcome).or_default() += 1;
+    }
+
+    /// Clips by what became of them.
+    pub(crate) fn clips(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().clips.clone()
+    }
+
+    /// How full the ring of encoded pictures is, where there is one.
+    pub(crate) fn ring(&self) -> Option<RingState> {
+        let stream = self.lock().stream.upgrade()?;
+        Some(stream.ring()?.state())
+    }
+
+    /// How wrong a time by this clock may be, s.
+    ///
+    /// By the camera's own: as far as it is from this box's, measured. By
+    /// arrival nothing can be measured, since nobody tells when a picture was
+    /// taken; a second is what encoder and network may take before a camera is
+    /// called broken.
+    pub(crate) fn clock_uncertainty_s(&self, quality: TimeQuality) -> Option<f64> {
+        match quality {
+            TimeQuality::Rtcp => {
+                let stream = self.lock().stream.upgrade()?;
+                let off = stream.clock_disagreement()?.as_secs_f64();
+                Some(protocol::units::rounded(off, 3).max(0.001))
+            }
+            TimeQuality::Arrival => Some(ARRIVAL_UNCERTAINTY_S),
+            TimeQuality::Media | TimeQuality::Unknown => None,
+        }
     }
 
     /// A frame reached the rules.
@@ -517,6 +581,7 @@ impl CameraState {
             time_quality: inner.time_quality,
             coverage,
             coverage_left_out,
+            evidence_stream: inner.evidence_stream.clone(),
             recording,
             decoder: inner.decoder.as_ref().map(|decoder| DecoderStatus {
                 name: decoder.name.clone(),

@@ -113,6 +113,7 @@ mod tests {
             model: None,
             coverage: Vec::new(),
             coverage_left_out: 0,
+            evidence_stream: None,
             recording: None,
             decoder: None,
             detector: None,

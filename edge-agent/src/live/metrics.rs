@@ -1,6 +1,7 @@
 //! `/metrics` for Prometheus and `/healthz`, read by whoever watches the boxes.
 
 mod detector;
+mod evidence;
 mod looks;
 
 use std::net::SocketAddr;
@@ -177,6 +178,7 @@ impl Collector for Reading {
             write(&mut encoder, name, help, &samples, ConstCounter::new)?;
         }
         let families = self.coverage().into_iter().chain(self.recording());
+        let families = families.chain([self.clips()]);
         for (name, help, samples) in families.chain(self.looks()) {
             write(&mut encoder, name, help, &samples, ConstCounter::new)?;
         }
@@ -222,7 +224,7 @@ impl Collector for Reading {
                 }),
             ),
         ];
-        for (name, help, samples) in gauges {
+        for (name, help, samples) in gauges.into_iter().chain(self.rings()) {
             write(&mut encoder, name, help, &samples, ConstGauge::new)?;
         }
         if let Some(info) = &sources.detector {
@@ -252,6 +254,14 @@ impl Collector for Reading {
             None => Ok(()),
         }
     }
+}
+
+/// Counts by a word.
+fn labelled(label: &'static str, counts: Vec<(&'static str, u64)>) -> Vec<Sample> {
+    let counts = counts.into_iter();
+    counts
+        .map(|(word, count)| (vec![(label, word.to_owned())], count as f64))
+        .collect()
 }
 
 /// One number that belongs to no camera.

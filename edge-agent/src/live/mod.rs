@@ -13,6 +13,7 @@
 mod camera_state;
 mod detector_state;
 mod diary;
+mod evidence;
 mod idle;
 mod inference;
 mod kept;
@@ -51,6 +52,7 @@ use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
 use detector_state::DetectorState;
+pub(crate) use evidence::{is_same_shape, other_shape};
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
 
@@ -180,6 +182,8 @@ struct Cameras {
     running: BTreeMap<CameraId, Running>,
     feeds: Vec<inference::Feed>,
     players: Vec<JoinHandle<()>>,
+    /// Streams that are only kept.
+    kept: Vec<CameraStream>,
 }
 
 fn watch(
@@ -334,7 +338,13 @@ impl Cameras {
         let (readings_in, readings_out) = bounded(READINGS_QUEUE);
         // What can fail without leaving anything behind comes first.
         let settings = match &camera.source {
-            SourceConfig::Rtsp(rtsp) => Some(rtsp.stream_settings(camera.analysed_fps)?),
+            SourceConfig::Rtsp(rtsp) => {
+                Some(rtsp.stream_settings(camera.analysed_fps, camera.clip.limits())?)
+            }
+            SourceConfig::Recording(_) => None,
+        };
+        let main = match &camera.source {
+            SourceConfig::Rtsp(rtsp) => rtsp.evidence_settings(camera.clip.limits())?,
             SourceConfig::Recording(_) => None,
         };
         let recorded = match &camera.source {
@@ -362,6 +372,8 @@ impl Cameras {
             readings: readings_out,
             state: Arc::clone(state),
             publisher,
+            trail: evidence::SharedTrail::new(&camera.clip),
+            desk: None,
             recorder: around
                 .record
                 .as_ref()
@@ -381,6 +393,20 @@ impl Cameras {
             state.attach(&stream);
             scene.second_looks =
                 SecondLooks::new(camera, &around.lookers, around.second_looks.clone());
+            if let Some(detect) = stream.ring() {
+                let name = format!("{}.main", camera.id);
+                let main =
+                    main.map(|settings| CameraStream::start(&name, settings, around.wake.clone()));
+                let rings = evidence::Rings::of(detect, main.as_ref());
+                self.kept.extend(main);
+                let desk = evidence::Desk::start(
+                    camera.clip,
+                    rings,
+                    scene.publisher.clone(),
+                    &scene.trail,
+                );
+                scene.desk = Some(desk.context("no thread for its evidence")?);
+            }
             self.feeds
                 .push((camera.clone(), stream, work_in.clone(), Arc::clone(state)));
         }
@@ -413,6 +439,9 @@ impl Cameras {
             } else {
                 tracing::warn!(camera = %camera.id, "stream is still in use; not closed");
             }
+        }
+        for stream in self.kept {
+            stream.stop();
         }
         for player in self.players {
             join(player, "player");

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use case_bundle::Clock;
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
+use protocol::event::Words;
+use protocol::evidence::{EvidenceRole, Missing};
 use protocol::status::{CameraHealth, CameraStatus};
-use protocol::{Event, EventTime, EvidenceItem};
+use protocol::{Event, EventTime, EvidenceItem, EvidenceManifest};
 
 use super::CameraState;
+use super::evidence::held;
 use crate::case::Signer;
 use crate::explain::sentences::{Language, Teller};
-use crate::stills::{self, Canvas};
+use crate::stills::{self, Canvas, Moment};
 
-/// Where a camera's events and stills go.
+/// Where a camera's events and evidence go.
+#[derive(Clone)]
 pub(super) struct Publisher {
     pub(super) scene: SceneConfig,
     pub(super) outbox: Outbox,
@@ -36,49 +41,104 @@ impl Publisher {
         }
     }
 
-    /// Draws, stores and announces the stills of `event`.
-    pub(super) fn stills(&self, event: &Event, canvas: &Canvas<'_>, captured: EventTime) {
+    /// Draws and stores the stills of the frame that decided `event`; empty when
+    /// there are none, which has been said.
+    pub(super) fn stills(
+        &self,
+        event: &Event,
+        moment: Option<&Moment>,
+        canvas: &Canvas<'_>,
+        captured: EventTime,
+    ) -> Vec<EvidenceItem> {
         // Officers read them, and they read Vietnamese.
         let teller = Teller {
             language: Language::Vi,
             utc_offset_min: self.scene.utc_offset_min,
         };
-        let stills = match stills::draw(event, &self.scene, canvas, &teller) {
-            Ok(stills) => stills,
+        match stills::draw(event, moment, &self.scene, canvas, &teller) {
+            Ok(stills) => stills
+                .iter()
+                .filter_map(|still| {
+                    self.put(event, &still.jpeg, still.role, "image/jpeg", captured)
+                        .ok()
+                })
+                .collect(),
             Err(error) => {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no stills");
-                return self.give_up(event);
-            }
-        };
-        let mut items = Vec::new();
-        for still in stills {
-            match self
-                .outbox
-                .put_evidence(&still.jpeg, still.role, "image/jpeg", captured)
-            {
-                Ok(item) => items.push(item),
-                Err(error) => tracing::error!(
-                    camera = %event.camera, id = %event.id, role = ?still.role, %error,
-                    "still could not be stored"
-                ),
+                Vec::new()
             }
         }
-        if items.is_empty() {
-            return self.give_up(event);
-        }
-        self.case(event, items);
     }
 
-    /// Tells the centre that no stills will come.
-    fn give_up(&self, event: &Event) {
-        self.state.count_without_stills();
-        self.case(event, Vec::new());
+    /// Stores a file; why it could not be, in words for whoever misses it.
+    pub(super) fn put(
+        &self,
+        event: &Event,
+        bytes: &[u8],
+        role: EvidenceRole,
+        media_type: &str,
+        captured: EventTime,
+    ) -> Result<EvidenceItem, Words> {
+        self.outbox
+            .put_evidence(bytes, role, media_type, captured)
+            .map_err(|error| {
+                tracing::error!(
+                    camera = %event.camera, id = %event.id, ?role, %error,
+                    "a file of evidence could not be stored"
+                );
+                Words::new(format!("không lưu được: {error}"), error.to_string())
+            })
+    }
+
+    /// Announces files while more are to follow. Should the agent be killed
+    /// before these have come, its next run makes the case of what is noted here.
+    pub(super) fn announce(&self, event: &Event, items: &[EvidenceItem]) {
+        if items.is_empty() {
+            return;
+        }
+        if let Err(error) = held::note(self.outbox.dir(), event.id, items) {
+            tracing::warn!(
+                camera = %event.camera, id = %event.id, %error,
+                "stored stills are not noted; killed now, the agent would make a case without them"
+            );
+        }
+        let whose = (&event.site, &event.box_id, &event.camera);
+        let manifest = EvidenceManifest {
+            event: event.id,
+            items: items.to_vec(),
+            missing: Vec::new(),
+        };
+        if let Err(error) = self
+            .outbox
+            .announce_evidence(whose, &manifest, super::now())
+        {
+            tracing::error!(camera = %event.camera, id = %event.id, %error, "the stills are not announced yet");
+        }
     }
 
     /// Its evidence is complete: signs the case and announces the files.
-    fn case(&self, event: &Event, items: Vec<EvidenceItem>) {
-        if let Err(error) = self.signer.append(&self.outbox, event, items, super::now()) {
-            tracing::error!(camera = %event.camera, id = %event.id, %error, "the evidence is not announced");
+    pub(super) fn case(
+        &self,
+        event: &Event,
+        items: Vec<EvidenceItem>,
+        missing: Vec<Missing>,
+        clock: Clock,
+    ) {
+        let is_still = |item: &EvidenceItem| item.role == EvidenceRole::StillClean;
+        if !items.iter().any(is_still) {
+            self.state.count_without_stills();
+        }
+        let case = crate::case::Case {
+            event,
+            items,
+            missing,
+            clock,
+        };
+        match self.signer.append(&self.outbox, case, super::now()) {
+            Ok(_) => held::forget(self.outbox.dir(), event.id),
+            Err(error) => {
+                tracing::error!(camera = %event.camera, id = %event.id, %error, "the evidence is not announced");
+            }
         }
     }
 

@@ -1,12 +1,15 @@
 //! What the process before did not live to finish: events that it had begun,
-//! and stills that it owed. Nobody at the centre shall wait for either.
+//! and evidence that it owed. Nobody at the centre shall wait for either.
 
 use anyhow::Context as _;
+use case_bundle::Clock;
 use edge_uplink::Outbox;
-use protocol::event::Value;
-use protocol::{Event, Phase};
+use protocol::event::{Value, Words};
+use protocol::evidence::{EvidenceRole, Missing};
+use protocol::{Event, EvidenceItem, Phase};
 
-use crate::case::Signer;
+use super::evidence::held;
+use crate::case::{Case, Signer};
 
 /// Ends what is open and gives up what is owed. Once, before anything is watched.
 ///
@@ -44,19 +47,34 @@ fn try_settle(outbox: &Outbox, signer: &Signer) -> anyhow::Result<()> {
             .evidence_outstanding()
             .context("owed evidence could not be read")?;
         if owed.is_empty() {
+            held::clear(outbox.dir());
             return Ok(());
         }
         for due in owed {
+            // What was stored before the kill is in the case, what was not never will be.
+            let items = held::of(outbox.dir(), due.event);
             tracing::warn!(
-                camera = %due.camera, id = %due.event,
-                "the agent was killed before the stills were stored; this event has none"
+                camera = %due.camera, id = %due.event, files = items.len(),
+                "the agent was killed before the evidence was complete; the case says what is missing"
             );
             let event = outbox
                 .owed_event(due.event)
                 .context("owed evidence could not be read")?;
             // An event without stills is a case all the same: its number is in the chain.
             let given_up = if let Some(event) = event {
-                signer.append(outbox, &event, Vec::new(), now)
+                let missing = missing(&items);
+                let clock = Clock {
+                    quality: event.time_quality,
+                    // Measured by the process that was killed.
+                    uncertainty_s: None,
+                };
+                let case = Case {
+                    event: &event,
+                    items,
+                    missing,
+                    clock,
+                };
+                signer.append(outbox, case, now)
             } else {
                 let whose = (&due.site, &due.box_id, &due.camera);
                 outbox.give_up_evidence(whose, due.event, now)
@@ -64,6 +82,23 @@ fn try_settle(outbox: &Outbox, signer: &Signer) -> anyhow::Result<()> {
             given_up.context("owed evidence could not be given up")?;
         }
     }
+}
+
+/// What a kill has left undone.
+fn missing(items: &[EvidenceItem]) -> Vec<Missing> {
+    let has = |role| items.iter().any(|item| item.role == role);
+    [EvidenceRole::StillAnnotated, EvidenceRole::Clip]
+        .into_iter()
+        .filter(|role| !has(*role))
+        .map(|role| Missing {
+            role,
+            at: None,
+            reason: Words::new(
+                "phần mềm trên thiết bị bị ngắt trước khi lưu",
+                "the agent was killed before it was stored",
+            ),
+        })
+        .collect()
 }
 
 /// The last revision of an event that nobody watched to its end.

@@ -6,26 +6,32 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use case_bundle::Clock;
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene, SceneState};
+use edge_core::{
+    Condition, EvidenceRequest, Gap, GapReason, Health, Input, Output, Scene, SceneState,
+};
 use edge_video::{Frame, LossReason, Notice};
-use protocol::event::Words;
+use protocol::event::{FrameTime, Words};
+use protocol::evidence::{EvidenceRole, Missing};
 use protocol::status::CameraHealth;
 use protocol::units::Seconds;
 use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
 
 use super::diary::Diary;
+use super::evidence::{Desk, SharedTrail, Wish, trail};
 use super::kept::{KeptFile, View};
 use super::load::Load;
 use super::publisher::Publisher;
 use super::second_looks::SecondLooks;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig};
+use crate::explain::sentences::Language;
 use crate::picture_watch::{self, PictureWatch};
 use crate::recording::rolling::Recorder;
 use crate::recording::{Cut, SegmentHead};
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
-use crate::stills::Canvas;
+use crate::stills::{Canvas, Moment};
 
 /// How often a camera's status is sent when nothing changes.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -44,6 +50,10 @@ pub(super) struct SceneThread {
     pub(super) readings: Receiver<SignalReading>,
     pub(super) state: Arc<CameraState>,
     pub(super) publisher: Publisher,
+    /// Where everybody was in the last frames.
+    pub(super) trail: SharedTrail,
+    /// Makes clips and further stills, where the stream is kept.
+    pub(super) desk: Option<Desk>,
     /// Records what the scene sees, where that is asked for.
     pub(super) recorder: Option<Recorder>,
     /// Where go near misses and coverage, where they are asked for.
@@ -195,6 +205,9 @@ impl Room {
         }
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.finish();
+        }
+        if let Some(desk) = self.setup.desk.take() {
+            desk.finish();
         }
         self.setup.state.set_coverage(self.scene.coverage_now());
         self.tell_recorder();
@@ -435,7 +448,17 @@ impl Room {
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.note(&input);
         }
+        let looked = match &input {
+            Input::Detections(seen) => {
+                let (frame, time) = (seen.frame, seen.time);
+                Some((FrameTime { frame, time }, trail::plates(seen)))
+            }
+            _ => None,
+        };
         self.scene.handle(input, &mut self.outputs);
+        if let Some((at, plates)) = looked {
+            self.setup.trail.lock().note(at, plates, &self.scene);
+        }
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.heard(&self.outputs);
         }
@@ -447,6 +470,9 @@ impl Room {
                         self.setup.state.count_event(&event.kind.0);
                     }
                     self.setup.publisher.event(&event);
+                    if let Some(desk) = &self.setup.desk {
+                        desk.told(&event);
+                    }
                     recent.push_back(event);
                 }
                 Output::Speed(measured) => tracing::debug!(
@@ -462,9 +488,7 @@ impl Room {
                         tracing::error!(id = %request.event, "evidence asked for an event that was not published");
                         continue;
                     };
-                    let captured = frame.map_or(event.decided.time, |frame| frame.time);
-                    let canvas = frame.map_or_else(|| self.schematic(), Canvas::Frame);
-                    self.setup.publisher.stills(event, &canvas, captured);
+                    self.prove(event, request, frame);
                 }
                 Output::NearMiss(miss) => self.setup.diary.near_miss(&miss),
                 Output::Coverage(hour) => {
@@ -475,13 +499,89 @@ impl Room {
         }
     }
 
+    /// Stores what shows the moment of the decision, and asks for the rest.
+    fn prove(&self, event: &Event, request: EvidenceRequest, frame: Option<&Frame>) {
+        let setup = &self.setup;
+        let captured = frame.map_or(event.decided.time, |frame| frame.time);
+        let canvas = frame.map_or_else(|| self.schematic(), Canvas::Frame);
+        let moment = Moment {
+            captured,
+            actors: event.actors.clone(),
+            signals: self
+                .scene
+                .signals()
+                .map(|(group, state)| (group.to_string(), state))
+                .collect(),
+        };
+        let early = setup
+            .publisher
+            .stills(event, Some(&moment), &canvas, captured);
+        let clock = Clock {
+            quality: event.time_quality,
+            uncertainty_s: setup.state.clock_uncertainty_s(event.time_quality),
+        };
+        let mut wish = Box::new(Wish {
+            event: event.clone(),
+            at: request.at,
+            early,
+            clock,
+        });
+        let mut missing = Vec::new();
+        if frame.is_none() {
+            self.draw_schematics(&mut wish);
+        }
+        if let Some(desk) = &setup.desk {
+            setup.publisher.announce(event, &wish.early);
+            match desk.wish(wish) {
+                Ok(()) => return,
+                Err(refused) => wish = refused,
+            }
+            tracing::warn!(camera = %event.camera, id = %event.id, "too many events at once; this one has no clip");
+            missing.push(Missing {
+                role: EvidenceRole::Clip,
+                at: None,
+                reason: Words::new(
+                    "quá nhiều sự kiện cùng lúc",
+                    "too many events at the same time",
+                ),
+            });
+        }
+        setup.publisher.case(event, wish.early, missing, wish.clock);
+    }
+
+    /// The other moments of an event of which there is no picture, only what was seen.
+    fn draw_schematics(&self, wish: &mut Wish) {
+        let event = &wish.event;
+        let trail = self.setup.trail.lock();
+        let others = wish.at.iter().filter(|at| at.time != event.decided.time);
+        for at in others {
+            let Some(step) = trail.at(at.time) else {
+                continue;
+            };
+            let canvas = Canvas::Schematic {
+                aspect: self.aspect,
+                road_users: step
+                    .seen
+                    .iter()
+                    .map(|(_, class, bounds)| (*bounds, Language::Vi.class(*class).to_owned()))
+                    .collect(),
+            };
+            let moment = trail.moment(event, *at, at.time);
+            let drawn = self
+                .setup
+                .publisher
+                .stills(event, Some(&moment), &canvas, at.time);
+            wish.early.extend(drawn);
+        }
+    }
+
     fn schematic(&self) -> Canvas<'static> {
         let road_users: Vec<(NormBox, String)> = self
             .scene
             .tracks()
             .filter(|track| track.is_seen)
             .map(|track| {
-                let class = crate::explain::sentences::Language::Vi.class(track.class);
+                let class = Language::Vi.class(track.class);
                 (track.bounds, class.to_owned())
             })
             .collect();

@@ -76,6 +76,31 @@ impl Picture {
         })
     }
 
+    /// The part between these edges, in fractions of the picture; what lies
+    /// outside is left off. At least one pixel.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "held within the picture"
+    )]
+    pub fn part(&self, left: f64, top: f64, right: f64, bottom: f64) -> Result<Self, StillError> {
+        let edge = |at: f64, side: u32| (at.clamp(0.0, 1.0) * f64::from(side)).round() as u32;
+        let (x, y) = (
+            edge(left, self.width).min(self.width - 1),
+            edge(top, self.height).min(self.height - 1),
+        );
+        let mut part = Self::allocate(
+            edge(right, self.width).saturating_sub(x).max(1),
+            edge(bottom, self.height).saturating_sub(y).max(1),
+        )?;
+        let rows = self.bgr.chunks_exact(self.width as usize * 3);
+        let across = part.width as usize * 3;
+        for (to, from) in part.bgr.chunks_exact_mut(across).zip(rows.skip(y as usize)) {
+            to.copy_from_slice(&from[x as usize * 3..][..across]);
+        }
+        Ok(part)
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width

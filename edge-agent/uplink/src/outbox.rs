@@ -292,6 +292,19 @@ impl Outbox {
         )
     }
 
+    /// Says which files of an event are there already, while more are to follow:
+    /// its evidence stays owed. The message's sequence.
+    pub fn announce_evidence(
+        &self,
+        camera: (&SiteId, &BoxId, &CameraId),
+        manifest: &EvidenceManifest,
+        observed: EventTime,
+    ) -> Result<u64, OutboxError> {
+        let topic = topic::event(camera.0, camera.1, camera.2);
+        let envelope = envelope::of_evidence(camera, manifest, observed);
+        self.append::<_, EvidenceManifest>(topic, &envelope, Vec::new())
+    }
+
     /// Stores a file of evidence and queues it for upload.
     pub fn put_evidence(
         &self,
@@ -308,6 +321,9 @@ impl Outbox {
             length: bytes.len() as u64,
             media_type: media_type.to_owned(),
             captured,
+            until: None,
+            asked: None,
+            note: None,
         })
     }
 

@@ -143,10 +143,14 @@ mod tests {
             length: 1,
             media_type: "image/jpeg".to_owned(),
             captured: at(1),
+            until: None,
+            asked: None,
+            note: None,
         };
         let manifest = EvidenceManifest {
             event: event(1).id,
             items: (0..20).map(item).collect(),
+            missing: Vec::new(),
         };
         let (site, box_id, camera) = (site(), box_id(), camera());
         let whole = sealed(&envelope::of_evidence(

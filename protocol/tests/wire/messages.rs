@@ -7,13 +7,13 @@ use protocol::envelope::{
     EVENT_SCHEMA, EVENT_TYPE, EVIDENCE_SCHEMA, EVIDENCE_TYPE, SPEC_VERSION,
 };
 use protocol::event::{Actor, Comparison, FrameTime, Place, Provenance, Value, Words};
-use protocol::evidence::EvidenceRole;
+use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::id::{ModelId, SignalGroupId};
 use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
 use protocol::signal::SignalSource;
 use protocol::status::{
     BoxStatus, CameraHealth, CameraStatus, DecoderStatus, DetectorStatus, OutboxPosition,
-    RecordingStatus, RefusedProvider, RuleCoverage,
+    RecordingStatus, RefusedProvider, RuleCoverage, StreamStatus,
 };
 use protocol::units::Seconds;
 use protocol::{
@@ -49,6 +49,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
             event(9, with_plate(wrong_way.clone())),
         ),
         ("evidence-manifest", evidence(8, &wrong_way)),
+        ("evidence-manifest-case", case(9, &wrong_way)),
         ("camera-status-watching", camera_status(watching())),
         ("camera-status-lost", camera_status(lost())),
         ("camera-status-coverage", camera_status(covered())),
@@ -185,6 +186,9 @@ fn evidence(sequence: u64, event: &Event) -> Box<dyn erased::Message> {
         length,
         media_type: "image/jpeg".to_owned(),
         captured: event.decided.time,
+        until: None,
+        asked: None,
+        note: None,
     };
     let manifest = EvidenceManifest {
         event: event.id,
@@ -192,6 +196,7 @@ fn evidence(sequence: u64, event: &Event) -> Box<dyn erased::Message> {
             item(EvidenceRole::StillAnnotated, 0xa1, 214_312),
             item(EvidenceRole::StillClean, 0xc1, 198_077),
         ],
+        missing: Vec::new(),
     };
     envelope(
         (
@@ -202,6 +207,67 @@ fn evidence(sequence: u64, event: &Event) -> Box<dyn erased::Message> {
         Some(event.id.to_string()),
         Some(sequence),
         (event.decided.time, TimeQuality::Unknown, manifest),
+    )
+}
+
+/// Everything that a case can have: a clip that is shorter than it was asked
+/// for, a plate, the signed manifest, and a still that is not there.
+fn case(sequence: u64, event: &Event) -> Box<dyn erased::Message> {
+    let decided = event.decided.time;
+    let item = |role, byte, length, media_type: &str| EvidenceItem {
+        role,
+        sha256: Digest([byte; 32]),
+        length,
+        media_type: media_type.to_owned(),
+        captured: decided,
+        until: None,
+        asked: None,
+        note: None,
+    };
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![
+            item(EvidenceRole::StillAnnotated, 0xa1, 214_312, "image/jpeg"),
+            item(EvidenceRole::StillClean, 0xc1, 198_077, "image/jpeg"),
+            EvidenceItem {
+                captured: event.onset - Seconds(2.0),
+                until: Some(decided + Seconds(6.0)),
+                asked: Some(Span {
+                    from: event.onset - Seconds(6.0),
+                    to: decided + Seconds(6.0),
+                }),
+                note: Some(Words::new(
+                    "bắt đầu muộn: hình trước đó không còn trong bộ nhớ",
+                    "begins late: what came before was not kept any more",
+                )),
+                ..item(EvidenceRole::Clip, 0xd1, 4_730_112, "video/mp4")
+            },
+            item(EvidenceRole::PlateCrop, 0xe1, 9_204, "image/jpeg"),
+            item(
+                EvidenceRole::CaseManifest,
+                0xf1,
+                6_113,
+                "application/vnd.ngatu.case+json",
+            ),
+        ],
+        missing: vec![Missing {
+            role: EvidenceRole::StillAnnotated,
+            at: Some(event.onset),
+            reason: Words::new(
+                "không còn hình của lúc đó",
+                "the picture of then was not kept, or could not be decoded",
+            ),
+        }],
+    };
+    envelope(
+        (
+            format!("{}.evidence.5f6dbf2a1c30", event.id),
+            format!("/{}/{}/{}", site(), box_id(), camera()),
+        ),
+        (EVIDENCE_TYPE, EVIDENCE_SCHEMA),
+        Some(event.id.to_string()),
+        Some(sequence),
+        (decided, TimeQuality::Unknown, manifest),
     )
 }
 
@@ -553,6 +619,7 @@ fn watching() -> CameraStatus {
         model: Some(ModelId::new("yolox-nano").unwrap()),
         coverage: Vec::new(),
         coverage_left_out: 0,
+        evidence_stream: None,
         recording: None,
         decoder: None,
         detector: None,
@@ -600,6 +667,14 @@ fn covered() -> CameraStatus {
             rule("stopped", 56.0, &[("stream_lost", 2.0)]),
         ],
         coverage_left_out: 2,
+        evidence_stream: Some(StreamStatus {
+            health: CameraHealth::Lost,
+            reason: Some(Words::new(
+                "Mất luồng chính; bằng chứng lấy từ luồng phụ",
+                "the main stream is lost; evidence is made of the sub-stream",
+            )),
+            since: at(40.0),
+        }),
         recording: Some(RecordingStatus {
             is_recording: false,
             failures: 3,

@@ -11,6 +11,7 @@ import type { Live } from "../live.ts";
 import { SeverityMark, SimulatedMark, StateMark } from "../ui/marks.tsx";
 import { Age, Moment } from "../ui/moments.tsx";
 import { Failure, Notice } from "../ui/notices.tsx";
+import { Clip } from "./Clip.tsx";
 import { Decision } from "./Decision.tsx";
 import { useOpenAlert } from "./detail.ts";
 import { Evidence, History, Provenance } from "./Dossier.tsx";
@@ -112,6 +113,7 @@ function Loaded({ alert, live, onClose, accept, reload }: LoadedProps) {
             <Explanation predicates={alert.event.explanation} />
           </Section>
           <Section title={t.evidence} name="evidence">
+            <Clip alert={alert} />
             <Evidence items={alert.evidence} />
           </Section>
           <Section title={t.provenance} name="provenance">

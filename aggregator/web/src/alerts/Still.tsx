@@ -1,20 +1,27 @@
-/** The picture of an alert: clean or annotated, closer by wheel, pinch, keys or buttons. */
+/** The pictures of an alert, moment by moment: clean or annotated, closer by wheel, pinch, keys or buttons. */
 
 import { useEffect, useRef, useState, type KeyboardEvent, type PointerEvent } from "react";
-import type { Actor, AlertSummary } from "../api/types.ts";
+import type { Actor, AlertDetail } from "../api/types.ts";
+import { quantity } from "../format/numbers.ts";
+import type { Dictionary, Language } from "../i18n/dictionary.ts";
 import { inLanguage } from "../i18n/language.ts";
 import { useWords } from "../i18n/words.tsx";
 import { useShortcuts } from "../ui/shortcuts.ts";
 import { FITTED, panned, pictureShare, zoomedAt, type ZoomView } from "../ui/zoom.ts";
+import { type StillMoment, stillMoments } from "./film.ts";
 
 type Mode = "annotated" | "clean";
 const STEP = 1.4;
 const NUDGE = 0.1;
 
-export function Still({ alert, highlighted }: { alert: AlertSummary; highlighted: Actor["bounds"] }) {
+export function Still({ alert, highlighted }: { alert: AlertDetail; highlighted: Actor["bounds"] }) {
   const { t, language } = useWords();
   const [wanted, setWanted] = useState<Mode>("annotated");
-  const addresses: Record<Mode, string | null> = { annotated: alert.still_url, clean: alert.still_clean_url };
+  const [chosen, setChosen] = useState<string | null>(null);
+  const moments = stillMoments(alert.evidence, alert.decided_at);
+  const moment = moments.find((each) => each.captured === chosen) ?? null;
+  const addresses: Record<Mode, string | null> =
+    moment === null ? { annotated: alert.still_url, clean: alert.still_clean_url } : moment;
   const other: Mode = wanted === "clean" ? "annotated" : "clean";
   const mode = addresses[wanted] === null && addresses[other] !== null ? other : wanted;
   const address = addresses[mode];
@@ -31,8 +38,24 @@ export function Still({ alert, highlighted }: { alert: AlertSummary; highlighted
           address={address}
           clean={addresses.clean}
           label={t.stillAlt(inLanguage(alert.title, language), alert.camera_name)}
-          highlighted={highlighted}
+          // The box on the event is where somebody was at the decision, and nowhere else.
+          highlighted={moment === null || moment.isDecided ? highlighted : null}
         />
+      )}
+      {moments.length > 1 && (
+        <div className="moments switches" role="group" aria-label={t.moments}>
+          {moments.map((each) => (
+            <button
+              key={each.captured}
+              type="button"
+              className="switch"
+              aria-pressed={moment === null ? each.isDecided : each === moment}
+              onClick={() => setChosen(each.captured)}
+            >
+              {momentName(each, t, language)}
+            </button>
+          ))}
+        </div>
       )}
       {alert.simulated && <figcaption className="hazard">{t.simulatedWarning}</figcaption>}
       <div className="still-modes switches" role="group" aria-label={t.still}>
@@ -51,6 +74,12 @@ export function Still({ alert, highlighted }: { alert: AlertSummary; highlighted
       </div>
     </figure>
   );
+}
+
+function momentName(moment: StillMoment, t: Dictionary, language: Language): string {
+  if (moment.isDecided) return t.momentDecided;
+  const span = quantity(Math.round(Math.abs(moment.after_s) * 10) / 10, "s", language);
+  return moment.after_s < 0 ? t.momentBefore(span) : t.momentAfter(span);
 }
 
 interface Spot {

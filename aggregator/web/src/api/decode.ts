@@ -178,7 +178,7 @@ function evidenceItem(input: unknown): EvidenceItem | null {
   const sha256 = textOrNull(item["sha256"]);
   if (sha256 === null) return null;
   return {
-    role: word<EvidenceRole>(item["role"], ["still_clean", "still_annotated", "clip", "case_manifest", "other"], "other"),
+    role: word<EvidenceRole>(item["role"], ["still_clean", "still_annotated", "clip", "plate_crop", "case_manifest", "other"], "other"),
     sha256,
     length: number(item["length"]),
     media_type: text(item["media_type"]),

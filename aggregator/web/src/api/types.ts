@@ -29,7 +29,7 @@ export const RESOLVE_REASONS: readonly ResolveReason[] = [
 
 export type TimeQuality = "rtcp" | "arrival" | "media" | "unknown";
 export type CameraHealth = "connecting" | "watching" | "degraded" | "lost" | "stopped" | "unknown";
-export type EvidenceRole = "still_clean" | "still_annotated" | "clip" | "case_manifest" | "other";
+export type EvidenceRole = "still_clean" | "still_annotated" | "clip" | "plate_crop" | "case_manifest" | "other";
 export type Comparison = ">=" | ">" | "<=" | "<" | "=";
 
 /** RFC 3339, UTC, six decimals: text order is time order. */

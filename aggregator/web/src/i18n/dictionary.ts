@@ -243,6 +243,12 @@ export interface Dictionary {
   evidence: string;
   noEvidence: string;
   evidenceRoles: Record<EvidenceRole, string>;
+  moments: string;
+  momentDecided: string;
+  momentBefore: (span: string) => string;
+  momentAfter: (span: string) => string;
+  clipNotPlayed: string;
+  clipLabel: (title: string) => string;
   evidenceNotYet: string;
   download: string;
   copy: string;

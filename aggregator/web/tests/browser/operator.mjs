@@ -5,7 +5,8 @@
 //   NGATU_URL=http://127.0.0.1:PORT node tests/browser/operator.mjs
 //
 // Environment: NGATU_URL (the centre), NGATU_SCREENSHOTS (a folder for
-// pictures; none are kept without it), NGATU_WAIT_S (how long to wait for an
+// pictures; none are kept without it), NGATU_EXPECT_CLIP (whether the alert must
+// have a clip that plays), NGATU_WAIT_S (how long to wait for an
 // alert with a picture, 120), NGATU_CHROMIUM (the browser).
 // Ends with 0 and says so, or with 1 and says what did not happen.
 
@@ -32,7 +33,7 @@ export function check(truth, what) {
 }
 
 /** The whole errand; throws with a clear message at the first thing that does not happen. */
-export async function operate(url, { screenshots = null, waitMs = 120_000, log = console.log } = {}) {
+export async function operate(url, { screenshots = null, waitMs = 120_000, expectClip = false, log = console.log } = {}) {
   const faults = [];
   const browser = await startBrowser();
   const closing = [];
@@ -95,6 +96,31 @@ export async function operate(url, { screenshots = null, waitMs = 120_000, log =
         return document.querySelector(".still")?.getAttribute("data-mode") !== old && image?.complete && image.naturalWidth > 0;
       }, before);
       await desk.keyboard.press("c");
+    }
+
+    if (expectClip) {
+      await until(
+        desk,
+        "the clip, playable",
+        () => {
+          const clip = document.querySelector("video.clip");
+          return clip !== null && clip.readyState >= 1 && clip.videoWidth > 0 && clip.duration > 6;
+        },
+        null,
+        waitMs,
+      );
+      await desk.evaluate(() => document.querySelector("video.clip")?.play());
+      await until(desk, "the clip playing", () => (document.querySelector("video.clip")?.currentTime ?? 0) > 0.5);
+      await desk.evaluate(() => document.querySelector("video.clip")?.pause());
+      await until(desk, "stills of several moments", () => document.querySelectorAll(".moments button").length >= 2, null, waitMs);
+      const shown = await desk.getAttribute(".zoom img", "src");
+      await desk.locator(".moments button").first().click();
+      await until(desk, "the earlier still", (old) => {
+        const image = document.querySelector(".zoom img");
+        return image?.getAttribute("src") !== old && image?.complete && image.naturalWidth > 0;
+      }, shown);
+      log("its clip plays, and it has stills of several moments");
+      await shoot(desk, "2-clip");
     }
 
     // Without a name nothing is sent, and the screen says why.
@@ -179,6 +205,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     await operate(url, {
       screenshots: process.env.NGATU_SCREENSHOTS || null,
       waitMs: Number(process.env.NGATU_WAIT_S ?? 120) * 1000,
+      expectClip: Boolean(process.env.NGATU_EXPECT_CLIP),
     });
     console.log("browser test: passed");
   } catch (error) {

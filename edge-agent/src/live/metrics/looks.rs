@@ -7,7 +7,7 @@ use edge_scheduler::Kind;
 use protocol::id::CascadeId;
 
 use super::super::camera_state::SecondLookCounts;
-use super::{Family, Reading, Sample};
+use super::{Family, Reading, Sample, labelled};
 
 impl Reading {
     /// What gates said and what the detector did.
@@ -100,12 +100,4 @@ fn passed_over(counts: &SecondLookCounts) -> Vec<Sample> {
         })
     };
     counts.passed.iter().flat_map(of).collect()
-}
-
-/// Counts by a word.
-fn labelled(label: &'static str, counts: Vec<(&'static str, u64)>) -> Vec<Sample> {
-    let counts = counts.into_iter();
-    counts
-        .map(|(word, count)| (vec![(label, word.to_owned())], count as f64))
-        .collect()
 }

@@ -9,7 +9,7 @@ use case_bundle::manifest::{
     AgentVersion, CASE_MEDIA_TYPE, CASE_SCHEMA, CaseManifest, CaseMedia, ChainLink, Clock,
 };
 use case_bundle::{BoxKey, Sealed};
-use protocol::evidence::EvidenceRole;
+use protocol::evidence::{EvidenceRole, Missing};
 use protocol::{Event, EventTime, EvidenceItem, EvidenceManifest, topic};
 
 use super::{Outbox, OutboxError, State};
@@ -25,6 +25,8 @@ pub struct CaseDraft<'a> {
     /// Its files, stored with [`Outbox::put_evidence`]. None: there is no
     /// evidence and there will be none.
     pub items: Vec<EvidenceItem>,
+    /// What should be among them and is not.
+    pub missing: Vec<Missing>,
     /// How good the clock of the event's times is.
     pub clock: Clock,
     /// The program.
@@ -55,6 +57,7 @@ impl Outbox {
             clock: draft.clock,
             agent: draft.agent.clone(),
             media: CaseMedia::of(&draft.items),
+            missing: draft.missing.clone(),
             chain: link,
             sealed: observed,
             key: key.public().id(),
@@ -72,10 +75,14 @@ impl Outbox {
             length: file.len() as u64,
             media_type: CASE_MEDIA_TYPE.to_owned(),
             captured: event.decided.time,
+            until: None,
+            asked: None,
+            note: None,
         });
         let announced = EvidenceManifest {
             event: event.id,
             items,
+            missing: draft.missing.clone(),
         };
         let text = Self::written::<_, EvidenceManifest>(&envelope::of_evidence(
             whose, &announced, observed,

@@ -108,7 +108,15 @@ impl Outbox {
         observed: EventTime,
     ) -> Result<u64, OutboxError> {
         let items = Vec::new();
-        self.append_evidence(camera, &EvidenceManifest { event, items }, observed)
+        self.append_evidence(
+            camera,
+            &EvidenceManifest {
+                event,
+                items,
+                missing: Vec::new(),
+            },
+            observed,
+        )
     }
 
     /// It would only stand before the readable ones for ever.

@@ -227,6 +227,7 @@ fn a_manifest_gets_an_id_that_only_its_files_decide() {
     let manifest = |items| EvidenceManifest {
         event: event(1).id,
         items,
+        missing: Vec::new(),
     };
     let (site, box_id, camera) = (site(), box_id(), camera());
     for items in [

@@ -150,6 +150,7 @@ fn thorough_victim(dir: &str) {
         let manifest = protocol::EvidenceManifest {
             event: event.id,
             items: Vec::new(),
+            missing: Vec::new(),
         };
         outbox
             .append_evidence(whose, &manifest, event.onset)

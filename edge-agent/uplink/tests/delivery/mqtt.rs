@@ -37,6 +37,8 @@ fn camera_status(frames_received: u64) -> CameraStatus {
         model: None,
         coverage: Vec::new(),
         coverage_left_out: 0,
+        evidence_stream: None,
+        detector: None,
         recording: None,
         decoder: None,
     }

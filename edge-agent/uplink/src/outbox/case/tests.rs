@@ -27,6 +27,7 @@ fn append(outbox: &Outbox, number: u64) -> u64 {
     let draft = CaseDraft {
         event: &event,
         items,
+        missing: Vec::new(),
         clock: Clock {
             quality: TimeQuality::Rtcp,
             uncertainty_s: None,

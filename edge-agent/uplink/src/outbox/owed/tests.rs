@@ -134,7 +134,11 @@ fn a_damaged_file_does_not_forget_who_is_open() {
 
 fn manifest_of(number: u64, items: Vec<protocol::EvidenceItem>) -> EvidenceManifest {
     let event = event(number).id;
-    EvidenceManifest { event, items }
+    EvidenceManifest {
+        event,
+        items,
+        missing: Vec::new(),
+    }
 }
 
 #[test]
@@ -203,6 +207,9 @@ fn evidence_given_up_twice_is_one_message_to_the_centre_and_differs_from_real_ev
         length: 1,
         media_type: "image/jpeg".to_owned(),
         captured: at(1),
+        until: None,
+        asked: None,
+        note: None,
     };
     assert_ne!(id(&none, at(1)), id(&manifest_of(1, vec![item]), at(1)));
 }

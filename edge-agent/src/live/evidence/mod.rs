@@ -1,0 +1,274 @@
+//! What proves an event besides its numbers: stills of the frames that its rule
+//! names, a plate, a clip. Made on a thread of its own, after the event has
+//! gone out, when the pictures after it have come.
+//!
+//! An event is told at once, with the stills of the frame that decided it; the
+//! case is signed when the rest is there, or when it is clear that it will not
+//! come. What is missing then stands in the case.
+
+pub(crate) mod held;
+mod pending;
+mod set;
+pub(crate) mod trail;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use case_bundle::Clock;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use edge_video::encoded::Ring;
+use edge_video::{CameraStream, Notice};
+use protocol::event::{FrameTime, Words};
+use protocol::status::CameraHealth;
+use protocol::{Event, EvidenceItem, Phase};
+
+use super::publisher::Publisher;
+use crate::config::ClipConfig;
+use pending::Pending;
+pub(crate) use set::{is_same_shape, other_shape};
+use trail::Trail;
+
+/// What the evidence of an event is made for.
+pub(crate) struct Wish {
+    /// As it was raised, or told last.
+    pub(crate) event: Event,
+    /// The frames that its rule named, oldest first; the last decided.
+    pub(crate) at: Vec<FrameTime>,
+    /// Stored and announced already.
+    pub(crate) early: Vec<EvidenceItem>,
+    /// How good the event's clock is.
+    pub(crate) clock: Clock,
+}
+
+/// A camera's trail: its scene thread adds to it, its evidence thread reads it.
+#[derive(Clone)]
+pub(crate) struct SharedTrail(Arc<Mutex<Trail>>);
+
+impl SharedTrail {
+    /// As long as evidence can be asked for.
+    pub(crate) fn new(clip: &ClipConfig) -> Self {
+        let keep_s = clip.ring_s.max(clip.longest_s) + clip.pre_s + clip.post_s;
+        Self(Arc::new(Mutex::new(Trail::new(keep_s))))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Trail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Errand {
+    Wish(Box<Wish>),
+    /// An event has changed.
+    Told(Box<Event>),
+}
+
+/// Where a camera's pictures are.
+#[derive(Clone)]
+pub(crate) struct Rings {
+    /// Of the stream that evidence is made of.
+    pub(crate) main: Arc<Ring>,
+    /// Of the stream that is looked at, where that is another one.
+    pub(crate) detect: Option<Arc<Ring>>,
+    /// What happened to the stream that is only kept.
+    notices: Option<Receiver<Notice>>,
+}
+
+impl Rings {
+    /// Of the stream that is looked at, and of the one that is only kept.
+    pub(crate) fn of(detect: &Arc<Ring>, main: Option<&CameraStream>) -> Self {
+        let kept = main.and_then(|main| Some((main.ring()?, main.notices())));
+        match kept {
+            Some((ring, notices)) => Self {
+                main: Arc::clone(ring),
+                detect: Some(Arc::clone(detect)),
+                notices: Some(notices.clone()),
+            },
+            None => Self {
+                main: Arc::clone(detect),
+                detect: None,
+                notices: None,
+            },
+        }
+    }
+}
+
+/// A camera's evidence thread, as its scene thread knows it.
+pub(crate) struct Desk {
+    errands: Sender<Errand>,
+    thread: JoinHandle<()>,
+}
+
+/// Errands that wait while a clip is made; each is small.
+const ERRANDS: usize = 256;
+/// Events whose evidence is being waited for; one more, and the oldest is made
+/// with what is there.
+const MOST_PENDING: usize = 64;
+/// How often pending clips take in what has come.
+const TICK: Duration = Duration::from_millis(500);
+
+impl Desk {
+    /// Starts the thread.
+    pub(crate) fn start(
+        clip: ClipConfig,
+        rings: Rings,
+        publisher: Publisher,
+        trail: &SharedTrail,
+    ) -> std::io::Result<Self> {
+        let (errands, inbox) = bounded(ERRANDS);
+        let maker = Maker {
+            clip,
+            rings,
+            publisher,
+            trail: trail.clone(),
+        };
+        let name = format!("evidence-{}", maker.publisher.state.camera());
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || maker.work(&inbox))?;
+        Ok(Self { errands, thread })
+    }
+
+    /// Asks for evidence. Never waits; `Err` gives the wish back.
+    pub(crate) fn wish(&self, wish: Box<Wish>) -> Result<(), Box<Wish>> {
+        match self.errands.try_send(Errand::Wish(wish)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(errand) | TrySendError::Disconnected(errand)) => match errand {
+                Errand::Wish(wish) => Err(wish),
+                Errand::Told(_) => Ok(()),
+            },
+        }
+    }
+
+    /// An event was told anew: its case tells what was told last, and its clip
+    /// ends after its end.
+    pub(crate) fn told(&self, event: &Event) {
+        if event.phase == Phase::Start {
+            return;
+        }
+        // Not taken in: the case has the revision before, and its clip its longest.
+        let _taken = self.errands.try_send(Errand::Told(Box::new(event.clone())));
+    }
+
+    /// Makes what is still owed of what is there, and ends the thread.
+    pub(crate) fn finish(self) {
+        drop(self.errands);
+        if self.thread.join().is_err() {
+            tracing::error!("evidence thread ended by a panic; please report this with the log");
+        }
+    }
+}
+
+/// The thread's own.
+struct Maker {
+    clip: ClipConfig,
+    rings: Rings,
+    publisher: Publisher,
+    trail: SharedTrail,
+}
+
+impl Maker {
+    fn trail(&self) -> MutexGuard<'_, Trail> {
+        self.trail.lock()
+    }
+
+    fn work(self, inbox: &Receiver<Errand>) {
+        let mut pending: VecDeque<Pending> = VecDeque::new();
+        loop {
+            match inbox.recv_timeout(TICK) {
+                Ok(Errand::Wish(wish)) => {
+                    if pending.len() >= MOST_PENDING
+                        && let Some(oldest) = pending.pop_front()
+                    {
+                        self.make(oldest, Some(too_many()));
+                    }
+                    pending.push_back(Pending::new(*wish));
+                }
+                Ok(Errand::Told(event)) => {
+                    let mut waiting = pending.iter_mut();
+                    if let Some(one) = waiting.find(|one| one.wish.event.id == event.id)
+                        && one.wish.event.revision < event.revision
+                    {
+                        one.wish.event = *event;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.heed_main();
+            for one in &mut pending {
+                one.take_in(&self.rings, &self.clip);
+            }
+            // Any of them may be ready first: a short event after a long one.
+            while let Some(at) = pending
+                .iter()
+                .position(|one| one.is_ready(&self.rings, &self.clip))
+                && let Some(ready) = pending.remove(at)
+            {
+                self.make(ready, None);
+            }
+        }
+        for mut one in pending {
+            one.take_in(&self.rings, &self.clip);
+            self.make(one, Some(stopped()));
+        }
+    }
+}
+
+impl Maker {
+    /// Says how the stream is that is only kept. That one is lost costs pictures
+    /// in full size, not events.
+    fn heed_main(&self) {
+        let Some(notices) = &self.rings.notices else {
+            return;
+        };
+        let state = &self.publisher.state;
+        for notice in notices.try_iter() {
+            match notice {
+                Notice::Connecting { attempt: 1 } => {
+                    state.set_evidence_stream(CameraHealth::Connecting, None);
+                }
+                Notice::Connected { .. } => {
+                    state.set_evidence_stream(CameraHealth::Watching, None);
+                }
+                Notice::Lost { message, .. } => {
+                    let vi = format!(
+                        "Mất luồng chính; bằng chứng lấy từ luồng phụ. {}",
+                        "Kiểm tra luồng chính trên máy ảnh"
+                    );
+                    let en = format!("{message}; evidence is made of the sub-stream");
+                    let reason = Some(Words::new(vi, en));
+                    state.set_evidence_stream(CameraHealth::Lost, reason);
+                }
+                _ => {}
+            }
+        }
+        let detect = self.rings.detect.as_ref().and_then(|ring| ring.size());
+        if let (Some(main), Some(detect)) = (self.rings.main.size(), detect)
+            && !set::is_same_shape(main, detect)
+            && state.evidence_health() == Some(CameraHealth::Watching)
+        {
+            let reason = set::other_shape(main, detect);
+            tracing::warn!(camera = %state.camera(), "{}", reason.en);
+            state.set_evidence_stream(CameraHealth::Degraded, Some(reason));
+        }
+    }
+}
+
+fn too_many() -> Words {
+    Words::new(
+        "quá nhiều sự kiện cùng lúc",
+        "too many events at the same time",
+    )
+}
+
+fn stopped() -> Words {
+    Words::new(
+        "phần mềm trên thiết bị dừng trước khi đủ hình",
+        "the agent was stopped before the pictures after it had come",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! The set of files that proves one event.
+
+use std::collections::BTreeSet;
+
+use edge_video::Frame;
+use edge_video::encoded::ring::{Cut, Shortfall, cut};
+use edge_video::encoded::{AccessUnit, decode_at, mp4};
+use protocol::event::{FrameTime, Words};
+use protocol::evidence::{EvidenceRole, Missing, Span};
+use protocol::{Event, EventTime, EvidenceItem, NormBox};
+
+use super::Maker;
+use super::pending::Pending;
+use crate::explain::sentences::{Language, Teller};
+use crate::stills::{self, Canvas};
+
+/// A picture further than this from the wanted instant is another one, s.
+const NEAR_S: f64 = 0.5;
+/// A picture nearer than this to the wanted instant is that one, s.
+const SAME_S: f64 = 0.001;
+
+/// Whose pictures the evidence is made of.
+struct Source {
+    cut: Cut,
+    /// The main stream's, while another one is looked at.
+    is_main: bool,
+    /// Why it is not the stream that it should be.
+    note: Option<Words>,
+}
+
+/// What is there, and what is not.
+#[derive(Default)]
+struct Set {
+    items: Vec<EvidenceItem>,
+    missing: Vec<Missing>,
+}
+
+impl Maker {
+    /// Makes the evidence of what `pending` has taken, and the case of all.
+    /// `hurry`: why not all has been waited for.
+    pub(super) fn make(&self, pending: Pending, hurry: Option<Words>) {
+        let asked = pending.asked(&self.clip);
+        let source = self.source(&pending, &asked);
+        let mut set = Set {
+            items: pending.wish.early.clone(),
+            ..Set::default()
+        };
+        self.clip(&pending, &asked, &source, hurry, &mut set);
+        self.stills(&pending, &source, &mut set);
+        let wish = &pending.wish;
+        let publisher = &self.publisher;
+        publisher.case(&wish.event, set.items, set.missing, wish.clock);
+    }
+
+    /// The main stream, if it shows what was decided; else the one that was looked at.
+    fn source(&self, pending: &Pending, asked: &Span) -> Source {
+        let decided = pending.wish.event.decided.time;
+        let of = |units: &[AccessUnit]| cut(units, asked.from, asked.to, decided);
+        let main = of(&pending.main.units);
+        if self.rings.detect.is_none() {
+            return Source {
+                cut: main,
+                is_main: false,
+                note: None,
+            };
+        }
+        let detect = of(&pending.detect.units);
+        let shows = |cut: &Cut| {
+            cut.span()
+                .is_some_and(|(from, to)| (from..=to).contains(&decided))
+        };
+        let note = match shape_fault(&main, &detect) {
+            None if shows(&main) || !shows(&detect) => {
+                return Source {
+                    cut: main,
+                    is_main: true,
+                    note: None,
+                };
+            }
+            None => Words::new(
+                "từ luồng phụ, vì luồng chính bị mất",
+                "of the sub-stream, because the main stream was lost",
+            ),
+            Some(fault) => fault,
+        };
+        Source {
+            cut: detect,
+            is_main: false,
+            note: Some(note),
+        }
+    }
+
+    fn clip(
+        &self,
+        pending: &Pending,
+        asked: &Span,
+        source: &Source,
+        hurry: Option<Words>,
+        set: &mut Set,
+    ) {
+        let event = &pending.wish.event;
+        let missing = |reason: Words| Missing {
+            role: EvidenceRole::Clip,
+            at: None,
+            reason,
+        };
+        let Some((from, to)) = source.cut.span() else {
+            self.publisher.state.count_clip("none");
+            return set.missing.push(missing(shortfall(Shortfall::Nothing)));
+        };
+        let file = match mp4::write(&source.cut.units) {
+            Ok(file) => file,
+            Err(error) => {
+                tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no clip");
+                self.publisher.state.count_clip("failed");
+                let vi = format!("không tạo được đoạn phim: {error}");
+                return set.missing.push(missing(Words::new(vi, error.to_string())));
+            }
+        };
+        let mut notes: Vec<Words> = source.note.iter().cloned().collect();
+        let is_short = !source.cut.shortfalls.is_empty();
+        // What was not waited for did not break off.
+        let is_fault = |it: &Shortfall| hurry.is_none() || *it != Shortfall::BrokeOff;
+        let shortfalls = source.cut.shortfalls.iter().copied();
+        notes.extend(shortfalls.filter(is_fault).map(shortfall));
+        if is_short {
+            notes.extend(hurry);
+        }
+        if pending.is_cut_off(asked, &self.clip) {
+            notes.push(cut_off(self.clip.longest_s));
+        }
+        let outcome = if is_short { "short" } else { "whole" };
+        self.publisher.state.count_clip(outcome);
+        let stored = self
+            .publisher
+            .put(event, &file, EvidenceRole::Clip, mp4::MEDIA_TYPE, from);
+        match stored {
+            Ok(item) => set.items.push(EvidenceItem {
+                until: Some(to),
+                asked: is_short.then_some(*asked),
+                note: joined(&notes),
+                ..item
+            }),
+            Err(reason) => set.missing.push(missing(reason)),
+        }
+    }
+
+    fn stills(&self, pending: &Pending, source: &Source, set: &mut Set) {
+        let wish = &pending.wish;
+        let decided = wish.event.decided.time;
+        // What was looked at has been drawn already, when it was decided.
+        let wanted = wish.at.iter().filter(|at| {
+            let is_drawn = !wish.early.is_empty() && at.time == decided;
+            source.is_main || !is_drawn
+        });
+        let wanted: Vec<FrameTime> = wanted.copied().collect();
+        let plate = self.plate(&wish.event, &source.cut);
+        let near = |time: EventTime| nearest(&source.cut, time);
+        let mut numbers: BTreeSet<u64> = wanted
+            .iter()
+            .filter_map(|at| near(at.time))
+            .map(|unit| unit.number)
+            .collect();
+        numbers.extend(
+            plate
+                .and_then(|(at, _)| near(at.time))
+                .map(|unit| unit.number),
+        );
+        let decoded = decode_at(&source.cut.units, &numbers).unwrap_or_else(|error| {
+            tracing::error!(camera = %wish.event.camera, id = %wish.event.id, "{error}");
+            Vec::new()
+        });
+        let picture = |time: EventTime| {
+            let number = near(time)?.number;
+            let found = decoded.iter().find(|(n, _)| *n == number);
+            found.map(|(_, frame)| frame)
+        };
+        for at in wanted {
+            let fault = match picture(at.time) {
+                Some(frame) => self.still(&wish.event, at, frame, source, set),
+                None => Err(gone()),
+            };
+            if let Err(reason) = fault {
+                set.missing.push(Missing {
+                    role: EvidenceRole::StillAnnotated,
+                    at: Some(at.time),
+                    reason,
+                });
+            }
+        }
+        if let Some((at, bounds)) = plate
+            && let Some(frame) = picture(at.time)
+        {
+            self.plate_crop(&wish.event, frame, &bounds, set);
+        }
+    }
+
+    /// Draws the event as it was at `at` on a picture of then.
+    fn still(
+        &self,
+        event: &Event,
+        at: FrameTime,
+        frame: &Frame,
+        source: &Source,
+        set: &mut Set,
+    ) -> Result<(), Words> {
+        let moment = self.trail().moment(event, at, frame.time);
+        let teller = Teller {
+            language: Language::Vi,
+            utc_offset_min: self.publisher.scene.utc_offset_min,
+        };
+        let scene = &self.publisher.scene;
+        let drawn = stills::draw(event, Some(&moment), scene, &Canvas::Frame(frame), &teller)
+            .map_err(|error| {
+                tracing::error!(camera = %event.camera, id = %event.id, %error, "still not drawn");
+                Words::new(format!("không vẽ được ảnh: {error}"), error.to_string())
+            })?;
+        let off = frame.time.since(at.time).0;
+        let mut notes: Vec<Words> = source.note.iter().cloned().collect();
+        if off.abs() > SAME_S {
+            let (vi, en) = (
+                "lệch với hình đã phân tích",
+                "from the picture that was looked at",
+            );
+            notes.push(Words::new(
+                format!("{:.0} ms {vi}", off * 1000.0),
+                format!("{:.0} ms {en}", off * 1000.0),
+            ));
+        }
+        for still in drawn {
+            let item =
+                self.publisher
+                    .put(event, &still.jpeg, still.role, "image/jpeg", frame.time)?;
+            set.items.push(EvidenceItem {
+                note: joined(&notes),
+                ..item
+            });
+        }
+        Ok(())
+    }
+
+    fn plate(&self, event: &Event, cut: &Cut) -> Option<(FrameTime, NormBox)> {
+        let span = cut.span()?;
+        let actor = event.actors.first()?;
+        self.trail().best_plate(actor.track, span)
+    }
+
+    fn plate_crop(&self, event: &Event, frame: &Frame, bounds: &NormBox, set: &mut Set) {
+        let stored = stills::crop(frame, bounds)
+            .map_err(|error| Words::new(format!("không cắt được: {error}"), error.to_string()))
+            .and_then(|jpeg| {
+                let role = EvidenceRole::PlateCrop;
+                self.publisher
+                    .put(event, &jpeg, role, "image/jpeg", frame.time)
+            });
+        match stored {
+            Ok(item) => set.items.push(item),
+            Err(reason) => set.missing.push(Missing {
+                role: EvidenceRole::PlateCrop,
+                at: Some(frame.time),
+                reason,
+            }),
+        }
+    }
+}
+
+/// The picture of an instant.
+fn nearest(cut: &Cut, time: EventTime) -> Option<&AccessUnit> {
+    let away = |unit: &&AccessUnit| unit.time.since(time).0.abs();
+    let units = cut.units.iter();
+    let nearest = units.min_by(|a, b| away(a).total_cmp(&away(b)))?;
+    (away(&nearest) <= NEAR_S).then_some(nearest)
+}
+
+/// What keeps the main stream from showing what was decided on the other one:
+/// places are fractions of the picture, and mean the same only in pictures of
+/// one shape.
+fn shape_fault(main: &Cut, detect: &Cut) -> Option<Words> {
+    let shape = |cut: &Cut| {
+        let format = &cut.units.first()?.format;
+        Some((format.width, format.height))
+    };
+    let (main, detect) = (shape(main)?, shape(detect)?);
+    (!is_same_shape(main, detect)).then(|| other_shape(main, detect))
+}
+
+/// What two streams of different shapes mean, and what to do.
+pub(crate) fn other_shape(main: (u32, u32), detect: (u32, u32)) -> Words {
+    let ((a, b), (c, d)) = (main, detect);
+    Words::new(
+        format!(
+            "Bằng chứng lấy từ luồng phụ {c}×{d}, vì luồng chính {a}×{b} có tỷ lệ khác; đặt cùng \
+             tỷ lệ trên máy ảnh"
+        ),
+        format!(
+            "evidence is of the sub-stream ({c}×{d}), because the main stream ({a}×{b}) has another \
+             shape, so places would not fit; give both the same shape at the camera"
+        ),
+    )
+}
+
+/// Whether pictures of these sizes have one shape, up to what encoders crop.
+pub(crate) fn is_same_shape(a: (u32, u32), b: (u32, u32)) -> bool {
+    let aspect = |(width, height): (u32, u32)| f64::from(width) / f64::from(height.max(1));
+    (aspect(a) / aspect(b) - 1.0).abs() <= 0.02
+}
+
+fn joined(notes: &[Words]) -> Option<Words> {
+    let all = |word: fn(&Words) -> &str| {
+        let words: Vec<&str> = notes.iter().map(word).collect();
+        words.join("; ")
+    };
+    (!notes.is_empty()).then(|| Words::new(all(|w| &w.vi), all(|w| &w.en)))
+}
+
+fn gone() -> Words {
+    Words::new(
+        "không còn hình của lúc đó",
+        "the picture of then was not kept, or could not be decoded",
+    )
+}
+
+fn cut_off(longest_s: f64) -> Words {
+    Words::new(
+        format!("sự kiện còn tiếp diễn; đoạn phim dài nhất {longest_s} s"),
+        format!("the event goes on; a clip is {longest_s} s long at most"),
+    )
+}
+
+fn shortfall(shortfall: Shortfall) -> Words {
+    let (vi, en) = match shortfall {
+        Shortfall::Nothing => (
+            "camera không gửi hình trong lúc đó",
+            "the camera sent no pictures then",
+        ),
+        Shortfall::BeganLate => (
+            "bắt đầu muộn: hình trước đó không còn trong bộ nhớ",
+            "begins late: what came before was not kept any more",
+        ),
+        Shortfall::CameLate => (
+            "bắt đầu muộn: luồng hình bị ngắt hoặc đổi định dạng trước đó",
+            "begins late: the stream was lost or changed before",
+        ),
+        Shortfall::BrokeOff => (
+            "kết thúc sớm: luồng hình bị ngắt hoặc đổi định dạng",
+            "ends early: the stream was lost or changed",
+        ),
+    };
+    Words::new(vi, en)
+}

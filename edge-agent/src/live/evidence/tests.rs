@@ -1,0 +1,230 @@
+//! Real encoded pictures in the rings, a real outbox, and the case that comes out.
+
+use std::path::Path;
+
+use case_bundle::Sealed;
+use case_bundle::manifest::CaseManifest;
+use case_bundle::sealed::SEALED_HEAD;
+use edge_uplink::Outbox;
+use edge_video::encoded::{Codec, RingLimits};
+use protocol::evidence::EvidenceRole;
+use protocol::units::Seconds;
+use protocol::{Envelope, EventTime, TimeQuality};
+use rtsp_camera::{Clip, TestPattern};
+
+use super::*;
+use crate::case::Signer;
+use crate::config::AgentConfig;
+use crate::live::CameraState;
+
+const EVENT: &str = include_str!("../../../../protocol/tests/wire/v1/event-wrong-way.json");
+
+/// What a camera sends: five pictures a second, the first of each second a key picture.
+fn sent(width: u32, height: u32) -> Vec<Vec<u8>> {
+    let pattern = TestPattern {
+        width,
+        height,
+        fps: 5,
+        pictures: 20,
+        ..TestPattern::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mkv");
+    pattern.write(&path).unwrap();
+    Clip::load(&path).unwrap().sent()
+}
+
+/// A camera's box, and one event of it.
+struct Site {
+    folder: tempfile::TempDir,
+    config: AgentConfig,
+    outbox: Outbox,
+    event: Event,
+}
+
+impl Site {
+    fn new() -> Self {
+        edge_video::init().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[box]\nsite = 'hanoi'\nid = 'nga-tu-so-1'\n[store]\ndir = 'store'\n\
+                    [[camera]]\nid = 'east'\nsource = { rtsp = 'rtsp://h/x' }\n";
+        let config = AgentConfig::parse(text, &folder.path().join("box.toml")).unwrap();
+        let outbox = Outbox::open(&config.store.dir, config.store.disk_budget()).unwrap();
+        let event: Envelope<Event> = serde_json::from_str(EVENT).unwrap();
+        let mut event = event.data;
+        event.ended = Some(event.decided.time + Seconds(1.0));
+        outbox.append_event(&event, event.decided.time).unwrap();
+        Self {
+            folder,
+            config,
+            outbox,
+            event,
+        }
+    }
+
+    /// A ring with pictures of this size from `from` to `to`, seconds after the decision.
+    fn ring(&self, (width, height): (u32, u32), (from, to): (f64, f64)) -> Arc<Ring> {
+        let ring = Ring::new(RingLimits {
+            seconds: 600.0,
+            bytes: 64 << 20,
+        });
+        let pictures = sent(width, height);
+        let mut after = from;
+        for bytes in pictures.iter().cycle() {
+            if after > to {
+                break;
+            }
+            let time = self.event.decided.time + Seconds(after);
+            let media = time.as_micros() - self.event.onset.as_micros() + 3_600_000_000;
+            ring.push(Codec::H264, bytes, Some(media), (time, TimeQuality::Rtcp));
+            after += 0.2;
+        }
+        Arc::new(ring)
+    }
+
+    /// The case that is made of these rings, and its clip's bytes.
+    fn case(&self, main: Arc<Ring>, detect: Option<Arc<Ring>>) -> CaseManifest {
+        let camera = &self.config.cameras[0];
+        let clip = camera.clip;
+        let publisher = Publisher {
+            scene: camera.scene.clone(),
+            outbox: self.outbox.clone(),
+            uplink: None,
+            state: Arc::new(CameraState::new(&self.config, camera, None)),
+            signer: Arc::new(Signer::open(&self.config).unwrap()),
+        };
+        let rings = Rings {
+            main,
+            detect,
+            notices: None,
+        };
+        let trail = SharedTrail::new(&clip);
+        let desk = Desk::start(clip, rings, publisher, &trail).unwrap();
+        let decided = self.event.decided;
+        let earlier = FrameTime {
+            frame: decided.frame - 10,
+            time: decided.time - Seconds(2.0),
+        };
+        let wish = Wish {
+            event: self.event.clone(),
+            at: vec![earlier, decided],
+            early: Vec::new(),
+            clock: Clock {
+                quality: TimeQuality::Rtcp,
+                uncertainty_s: Some(0.02),
+            },
+        };
+        assert!(desk.wish(Box::new(wish)).is_ok());
+        desk.finish();
+        let (case, _) = files(self.folder.path())
+            .into_iter()
+            .find_map(|bytes| {
+                let sealed = Sealed::open(&bytes).ok()?;
+                let case: CaseManifest = serde_json::from_slice(sealed.manifest).ok()?;
+                Some((case, ()))
+            })
+            .expect("no case was made");
+        case
+    }
+}
+
+/// Every stored file of evidence; signed cases among them.
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let evidence = folder.join("store/evidence");
+    for shelf in std::fs::read_dir(evidence).unwrap() {
+        let shelf = shelf.unwrap().path();
+        for file in std::fs::read_dir(shelf).into_iter().flatten() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            let is_ours = bytes.starts_with(SEALED_HEAD)
+                || bytes.starts_with(&[0xff, 0xd8])
+                || bytes.get(4..8) == Some(b"ftyp");
+            assert!(is_ours, "a file that is neither case, still nor clip");
+            found.push(bytes);
+        }
+    }
+    found
+}
+
+/// What a case says in short: files by role, the clip's seconds around the
+/// decision, its note, and what is missing.
+fn said(case: &CaseManifest) -> String {
+    let count = |role| case.media.iter().filter(|media| media.role == role).count();
+    let decided = case.event.decided.time;
+    let clip = case.media.iter().find(|m| m.role == EvidenceRole::Clip);
+    let seconds = |at: EventTime| at.since(decided).0;
+    let span = clip.map_or_else(
+        || "no clip".to_owned(),
+        |clip| {
+            let until = clip.until.map_or(f64::NAN, seconds);
+            let note = clip.note.as_ref().map_or("", |note| &note.en);
+            let asked = clip.asked.map_or("whole".to_owned(), |asked| {
+                format!(
+                    "asked {:.1} to {:.1}",
+                    seconds(asked.from),
+                    seconds(asked.to)
+                )
+            });
+            format!(
+                "{:.1} to {until:.1}, {asked}: {note}",
+                seconds(clip.captured)
+            )
+        },
+    );
+    let missing: Vec<&str> = case.missing.iter().map(|m| &m.reason.en[..]).collect();
+    format!(
+        "{} clean, {} annotated; {span}; {missing:?}",
+        count(EvidenceRole::StillClean),
+        count(EvidenceRole::StillAnnotated)
+    )
+}
+
+#[test]
+fn a_case_says_what_it_is_made_of_and_what_is_missing() {
+    const LARGE: (u32, u32) = (320, 240);
+    const SMALL: (u32, u32) = (160, 120);
+    const WIDE: (u32, u32) = (320, 180);
+    type Pictures = ((u32, u32), (f64, f64));
+    let check = |main: Pictures, detect: Option<Pictures>, wanted: expect_test::Expect| {
+        let site = Site::new();
+        let ring = |(size, span): Pictures| site.ring(size, span);
+        let case = site.case(ring(main), detect.map(ring));
+        wanted.assert_eq(&said(&case));
+        assert_eq!(case.clock.uncertainty_s, Some(0.02));
+    };
+    let whole = (-30.0, 9.0);
+    check(
+        (LARGE, whole),
+        None,
+        expect_test::expect!["2 clean, 2 annotated; -9.0 to 7.0, whole: ; []"],
+    );
+    // The ring began too late, and the stream broke off.
+    check(
+        (LARGE, (-1.0, 3.0)),
+        None,
+        expect_test::expect![[
+            r#"1 clean, 1 annotated; -1.0 to 2.8, asked -8.4 to 7.0: begins late: what came before was not kept any more; the agent was stopped before the pictures after it had come; ["the picture of then was not kept, or could not be decoded"]"#
+        ]],
+    );
+    // Of two streams, the large one; while it is lost the small one.
+    check(
+        (LARGE, whole),
+        Some((SMALL, whole)),
+        expect_test::expect!["2 clean, 2 annotated; -9.0 to 7.0, whole: ; []"],
+    );
+    check(
+        (LARGE, (-60.0, -20.0)),
+        Some((SMALL, whole)),
+        expect_test::expect![
+            "2 clean, 2 annotated; -9.0 to 7.0, whole: of the sub-stream, because the main stream was lost; []"
+        ],
+    );
+    // Places would not fit.
+    check(
+        (WIDE, whole),
+        Some((SMALL, whole)),
+        expect_test::expect![
+            "2 clean, 2 annotated; -9.0 to 7.0, whole: evidence is of the sub-stream (160×120), because the main stream (320×180) has another shape, so places would not fit; give both the same shape at the camera; []"
+        ],
+    );
+}

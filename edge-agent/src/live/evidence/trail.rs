@@ -1,0 +1,223 @@
+//! Where everybody was in the last frames, and what the signals showed: stills
+//! are also of frames before the one that decided.
+//!
+//! Made of what the scene says of itself; it is told nothing, so a replay is
+//! the same with it or without.
+
+use std::collections::VecDeque;
+
+use edge_core::Scene;
+use protocol::event::{Actor, FrameTime};
+use protocol::{Event, EventTime, NormBox, ObjectClass, Point, SignalState, TrackId};
+
+use crate::stills::Moment;
+
+/// One frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) at: FrameTime,
+    /// Who was seen, as what, and where.
+    pub(crate) seen: Vec<(TrackId, ObjectClass, NormBox)>,
+    /// Plates that the detector found.
+    pub(crate) plates: Vec<NormBox>,
+    /// What each signal group showed.
+    pub(crate) signals: Vec<(String, SignalState)>,
+}
+
+/// The last frames, oldest first.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    keep_s: f64,
+    steps: VecDeque<Step>,
+}
+
+/// Frames kept at most, whatever their rate.
+const MOST: usize = 4096;
+
+impl Trail {
+    /// Reaching back so many seconds.
+    pub(crate) fn new(keep_s: f64) -> Self {
+        Self {
+            keep_s,
+            steps: VecDeque::new(),
+        }
+    }
+
+    /// Notes what `scene` has just made of a frame.
+    pub(crate) fn note(&mut self, at: FrameTime, plates: Vec<NormBox>, scene: &Scene) {
+        // A clock that was set back begins anew.
+        if self
+            .steps
+            .back()
+            .is_some_and(|last| last.at.time >= at.time)
+        {
+            self.steps.clear();
+        }
+        let seen = scene.tracks().filter(|track| track.is_seen);
+        self.steps.push_back(Step {
+            at,
+            seen: seen
+                .map(|track| (track.id, track.class, track.bounds))
+                .collect(),
+            plates,
+            signals: scene
+                .signals()
+                .map(|(group, state)| (group.to_string(), state))
+                .collect(),
+        });
+        let is_old = |step: &Step| at.time.since(step.at.time).0 > self.keep_s;
+        while self.steps.len() > MOST || self.steps.front().is_some_and(is_old) {
+            self.steps.pop_front();
+        }
+    }
+
+    /// The frame taken then, if it was looked at and is remembered.
+    pub(crate) fn at(&self, time: EventTime) -> Option<&Step> {
+        let index = self.steps.binary_search_by_key(&time, |step| step.at.time);
+        index.ok().and_then(|index| self.steps.get(index))
+    }
+
+    /// Who did it and what the signals showed at `at`, for a picture of `captured`.
+    pub(crate) fn moment(&self, event: &Event, at: FrameTime, captured: EventTime) -> Moment {
+        let step = self.at(at.time);
+        let actors = event.actors.iter().filter_map(|actor| {
+            // Whose box is not known then is not drawn: a wrong box accuses.
+            let bounds = match step {
+                _ if at.time == event.decided.time => actor.bounds,
+                Some(step) => step.of(actor.track)?,
+                None => return None,
+            };
+            Some(Actor {
+                bounds,
+                path: self.path(actor.track, at.time),
+                ..actor.clone()
+            })
+        });
+        Moment {
+            captured,
+            actors: actors.collect(),
+            signals: step.map(|step| step.signals.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Where `track` stood on the ground up to then, oldest first, for drawing.
+    pub(crate) fn path(&self, track: TrackId, until: EventTime) -> Vec<Point> {
+        let before = self.steps.iter().rev().filter(|step| step.at.time <= until);
+        let mut path: Vec<Point> = before
+            .filter_map(|step| step.of(track))
+            .take(64)
+            .map(|bounds| bounds.foot())
+            .collect();
+        path.reverse();
+        path
+    }
+
+    /// The frame that shows `track`'s plate largest, within these times.
+    ///
+    /// Only where no other road user's box holds the plate's middle: a plate of
+    /// the car beside would be worse than none.
+    pub(crate) fn best_plate(
+        &self,
+        track: TrackId,
+        (from, to): (EventTime, EventTime),
+    ) -> Option<(FrameTime, NormBox)> {
+        let steps = self.steps.iter();
+        steps
+            .filter(|step| (from..=to).contains(&step.at.time))
+            .filter_map(|step| Some((step.at, step.plate_of(track)?)))
+            .max_by(|a, b| a.1.area().total_cmp(&b.1.area()))
+    }
+}
+
+impl Step {
+    /// Where `track` was.
+    pub(crate) fn of(&self, track: TrackId) -> Option<NormBox> {
+        let found = self.seen.iter().find(|(id, ..)| *id == track);
+        found.map(|(.., bounds)| *bounds)
+    }
+
+    fn plate_of(&self, track: TrackId) -> Option<NormBox> {
+        let own = self.of(track)?;
+        let holds = |bounds: &NormBox, plate: &NormBox| {
+            let middle = plate.centre();
+            (bounds.x..=bounds.right()).contains(&middle.x)
+                && (bounds.y..=bounds.bottom()).contains(&middle.y)
+        };
+        let is_own = |plate: &&NormBox| {
+            holds(&own, plate)
+                && self
+                    .seen
+                    .iter()
+                    .all(|(id, _, bounds)| *id == track || !holds(bounds, plate))
+        };
+        let plates = self.plates.iter().filter(is_own);
+        plates.max_by(|a, b| a.area().total_cmp(&b.area())).copied()
+    }
+}
+
+/// The plates among detections.
+pub(crate) fn plates(detections: &protocol::Detections) -> Vec<NormBox> {
+    let items = detections.items.iter();
+    items
+        .filter(|item| item.class == ObjectClass::Plate)
+        .map(|item| item.bounds)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(x: f64, y: f64, width: f64, height: f64) -> NormBox {
+        NormBox {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+
+    fn track(rank: u16) -> TrackId {
+        let born = EventTime::EPOCH;
+        TrackId { born, rank }
+    }
+
+    fn trail(plates: &[&[NormBox]]) -> Trail {
+        let mut trail = Trail::new(60.0);
+        for (n, plates) in plates.iter().enumerate() {
+            trail.steps.push_back(Step {
+                at: FrameTime {
+                    frame: n as u64,
+                    time: EventTime::from_micros(n as i64 * 100_000),
+                },
+                seen: vec![
+                    (track(1), ObjectClass::Car, bounds(0.1, 0.1, 0.4, 0.4)),
+                    (track(2), ObjectClass::Car, bounds(0.4, 0.1, 0.4, 0.4)),
+                ],
+                plates: plates.to_vec(),
+                signals: Vec::new(),
+            });
+        }
+        trail
+    }
+
+    #[test]
+    fn the_largest_plate_that_can_only_be_its_own_is_taken() {
+        let trail = trail(&[
+            &[bounds(0.2, 0.3, 0.02, 0.01)],
+            &[bounds(0.2, 0.3, 0.04, 0.02)],
+            // In both boxes: nobody's.
+            &[bounds(0.42, 0.3, 0.06, 0.03)],
+            &[bounds(0.6, 0.3, 0.08, 0.04)],
+        ]);
+        let all = (EventTime::EPOCH, EventTime::from_micros(i64::MAX));
+        let frame = |id| trail.best_plate(track(id), all).map(|(at, _)| at.frame);
+        assert_eq!((frame(1), frame(2), frame(3)), (Some(1), Some(3), None));
+        assert_eq!(
+            trail.path(track(1), EventTime::from_micros(200_000)).len(),
+            3
+        );
+        assert!(trail.at(EventTime::from_micros(100_000)).is_some());
+        assert!(trail.at(EventTime::from_micros(100_001)).is_none());
+    }
+}
