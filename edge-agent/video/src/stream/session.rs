@@ -343,6 +343,7 @@ fn attach(
     if let Some(parser) = parser {
         chain.push(make(parser).map_err(failed)?);
     }
+    let before_queue = chain.last().cloned();
     chain.extend([queue.clone(), decoder.clone()]);
     chain.extend(to_i420().map_err(failed)?);
     chain.push(sink.clone().upcast());
@@ -352,7 +353,7 @@ fn attach(
         .and_then(|s| s.get::<i32>("clock-rate").ok())
         .unwrap_or_default();
     watch_packets(pad, wiring, RtpTime::new(rate));
-    guard_backlog(&queue, wiring);
+    guard_backlog(before_queue.as_ref(), &queue, wiring);
     let feeding = Feeding::new(Mutex::new(Intake::new(wiring.analysed_fps)));
     feed(&queue, &decoder, &wiring.slot, &feeding);
     watch_decoder(&decoder, wiring, feeding);
@@ -456,8 +457,10 @@ fn reported(buffer: &gst::BufferRef) -> Option<i64> {
         .map(|meta| micros(meta.timestamp()) - micros(gst::ClockTime::from_seconds(NTP_TO_UNIX)))
 }
 
-fn guard_backlog(queue: &gst::Element, wiring: &Arc<Wiring>) {
-    let Some(pad) = queue.static_pad("sink") else {
+/// On the pad before the queue: what a probe on the queue's own drops, GStreamer
+/// 1.22 complains about.
+fn guard_backlog(before: Option<&gst::Element>, queue: &gst::Element, wiring: &Arc<Wiring>) {
+    let Some(pad) = before.and_then(|before| before.static_pad("src")) else {
         return;
     };
     let wiring = Arc::clone(wiring);
