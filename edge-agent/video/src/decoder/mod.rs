@@ -42,9 +42,10 @@ impl NoDecoder {
     pub(crate) fn advice(&self) -> String {
         let codec = &self.codec;
         let refused: Vec<String> = self.refused.iter().map(ToString::to_string).collect();
-        let refused = match refused.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", refused.join("; ")),
+        let refused = if refused.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", refused.join("; "))
         };
         match &self.choice {
             DecoderChoice::Auto => {

@@ -312,7 +312,7 @@ mod tests {
         /// A street with noise; `neutral` as by infra-red.
         fn street(seed: u64, neutral: bool) -> Self {
             let mut random = fastrand::Rng::with_seed(seed);
-            let y = (0..W * H).map(|at| (at / W) as u8 / 2 + random.u8(40..60));
+            let y = (0..W * H).map(|at| u8::try_from(at / W).unwrap() / 2 + random.u8(40..60));
             let y = y.collect();
             let mut chroma = || {
                 (0..W * H / 4)
@@ -338,7 +338,7 @@ mod tests {
         }
 
         /// Fills the rows from `row` on.
-        fn from_row(mut self, row: usize, y: u8, u: u8, v: u8) -> Self {
+        fn fill_below(mut self, row: usize, y: u8, u: u8, v: u8) -> Self {
             self.y[row * W..].fill(y);
             self.u[row / 2 * W / 2..].fill(u);
             self.v[row / 2 * W / 2..].fill(v);
@@ -365,7 +365,7 @@ mod tests {
     /// What is said of pictures, one a second after a good street.
     fn said(pictures: impl IntoIterator<Item = Picture>) -> Vec<Option<Garbage>> {
         let mut watch = GarbageWatch::default();
-        let at = |second: usize| EventTime::from_micros(second as i64 * 1_000_000);
+        let at = |second: usize| EventTime::from_micros(i64::try_from(second).unwrap() * 1_000_000);
         assert_eq!(watch.look(at(0), Picture::street(0, false).planes()), None);
         pictures
             .into_iter()
@@ -381,13 +381,13 @@ mod tests {
     #[test]
     fn what_decoders_do_wrong_is_garbage() {
         for (picture, expected) in [
-            (day().from_row(0, 0, 0, 0), Garbage::Green),
+            (day().fill_below(0, 0, 0, 0), Garbage::Green),
             (day().chroma(0, 0), Garbage::Green),
             (day().chroma(0, 128), Garbage::Green),
-            (day().from_row(H - 32, 0, 0, 0), Garbage::Green),
-            (day().from_row(0, 128, 128, 128), Garbage::Grey),
-            (day().from_row(64, 128, 128, 128), Garbage::Grey),
-            (day().from_row(H - 64, 128, 128, 128), Garbage::Torn),
+            (day().fill_below(H - 32, 0, 0, 0), Garbage::Green),
+            (day().fill_below(0, 128, 128, 128), Garbage::Grey),
+            (day().fill_below(64, 128, 128, 128), Garbage::Grey),
+            (day().fill_below(H - 64, 128, 128, 128), Garbage::Torn),
             (day().chroma(80, 200), Garbage::Chroma),
             (day().repeating(8), Garbage::Torn),
         ] {
@@ -402,15 +402,15 @@ mod tests {
             day(),
             night(),
             // Black and clipped, wholly or below; glare; a recorder without a signal.
-            night().from_row(0, 16, 128, 128),
-            night().from_row(H / 2, 16, 128, 128),
-            night().from_row(H / 2, 235, 128, 128),
-            day().from_row(0, 41, 240, 110),
-            day().from_row(H / 2, 41, 240, 110),
+            night().fill_below(0, 16, 128, 128),
+            night().fill_below(H / 2, 16, 128, 128),
+            night().fill_below(H / 2, 235, 128, 128),
+            day().fill_below(0, 41, 240, 110),
+            day().fill_below(H / 2, 41, 240, 110),
             // Sodium light and a strong noise filter.
             day().chroma(116, 140),
             // Too little to say.
-            day().from_row(H - 16, 128, 128, 128),
+            day().fill_below(H - 16, 128, 128, 128),
             day().repeating(14),
         ];
         assert_eq!(said(pictures), [None; 10]);
