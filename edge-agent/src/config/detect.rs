@@ -202,7 +202,7 @@ impl InferenceConfig {
                 line: None,
                 path: "inference.batch".to_owned(),
                 message: format!(
-                    "is between 1 and {LARGEST_BATCH} pictures; `edge-agent models bench` shows what they gain"
+                    "is between 1 and {LARGEST_BATCH} pictures; 1 is best on a processor"
                 ),
             });
         }
