@@ -205,33 +205,10 @@ pub(super) fn read_source(
                 }
                 Err(reason) => refuse("rtsp", format!("`{}` {reason}", redacted(&rtsp.rtsp))),
             }
-            if let Some(detect) = &mut rtsp.detect_rtsp {
-                match take_user_info(detect) {
-                    Ok(None) => {}
-                    Ok(Some(_)) => refuse(
-                        "detect_rtsp",
-                        "has a user in it; both streams are of one camera, so give `user` and a \
-                         password once, beside it"
-                            .to_owned(),
-                    ),
-                    Err(reason) => {
-                        refuse("detect_rtsp", format!("`{}` {reason}", redacted(detect)));
-                    }
-                }
-                let shown = redacted(detect);
-                if !detect.starts_with("rtsp://") && !detect.starts_with("rtsps://") {
-                    refuse(
-                        "detect_rtsp",
-                        format!("`{shown}` is not rtsp://HOST[:PORT]/PATH"),
-                    );
-                } else if *detect == rtsp.rtsp {
-                    refuse(
-                        "detect_rtsp",
-                        "is the same stream as `rtsp`; leave it out, or give the camera's smaller \
-                         stream"
-                            .to_owned(),
-                    );
-                }
+            if let Some(detect) = &mut rtsp.detect_rtsp
+                && let Some(fault) = detect_fault(detect, &rtsp.rtsp)
+            {
+                refuse("detect_rtsp", fault);
             }
             if !rtsp.rtsp.starts_with("rtsp://") && !rtsp.rtsp.starts_with("rtsps://") {
                 let shown = redacted(&rtsp.rtsp);
@@ -274,6 +251,27 @@ pub(super) fn read_source(
 /// Seconds of configuration as a duration; checked above to be sane.
 fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+/// What is wrong with the address of the stream that is looked at, beside the
+/// main one's.
+fn detect_fault(detect: &mut String, main: &str) -> Option<String> {
+    match take_user_info(detect) {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            let fault = "has a user in it; both streams are of one camera, so give `user` and a \
+                         password once, beside it";
+            return Some(fault.to_owned());
+        }
+        Err(reason) => return Some(format!("`{}` {reason}", redacted(detect))),
+    }
+    if !detect.starts_with("rtsp://") && !detect.starts_with("rtsps://") {
+        let shown = redacted(detect);
+        return Some(format!("`{shown}` is not rtsp://HOST[:PORT]/PATH"));
+    }
+    (*detect == main).then(|| {
+        "is the same stream as `rtsp`; leave it out, or give the camera's smaller stream".to_owned()
+    })
 }
 
 /// Takes out of a `source` what must not be published, not even hashed.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use case_bundle::Clock;
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
+use edge_video::encoded::mp4;
 use protocol::event::Words;
 use protocol::evidence::{EvidenceRole, Missing};
 use protocol::status::{CameraHealth, CameraStatus};
@@ -58,10 +59,7 @@ impl Publisher {
         match stills::draw(event, moment, &self.scene, canvas, &teller) {
             Ok(stills) => stills
                 .iter()
-                .filter_map(|still| {
-                    self.put(event, &still.jpeg, still.role, "image/jpeg", captured)
-                        .ok()
-                })
+                .filter_map(|still| self.put(event, &still.jpeg, still.role, captured).ok())
                 .collect(),
             Err(error) => {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no stills");
@@ -76,9 +74,12 @@ impl Publisher {
         event: &Event,
         bytes: &[u8],
         role: EvidenceRole,
-        media_type: &str,
         captured: EventTime,
     ) -> Result<EvidenceItem, Words> {
+        let media_type = match role {
+            EvidenceRole::Clip => mp4::MEDIA_TYPE,
+            _ => "image/jpeg",
+        };
         self.outbox
             .put_evidence(bytes, role, media_type, captured)
             .map_err(|error| {

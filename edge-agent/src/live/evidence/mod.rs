@@ -181,7 +181,7 @@ impl Maker {
                     if pending.len() >= MOST_PENDING
                         && let Some(oldest) = pending.pop_front()
                     {
-                        self.make(oldest, Some(too_many()));
+                        self.make(&oldest, Some(too_many()));
                     }
                     pending.push_back(Pending::new(*wish));
                 }
@@ -206,12 +206,12 @@ impl Maker {
                 .position(|one| one.is_ready(&self.rings, &self.clip))
                 && let Some(ready) = pending.remove(at)
             {
-                self.make(ready, None);
+                self.make(&ready, None);
             }
         }
         for mut one in pending {
             one.take_in(&self.rings, &self.clip);
-            self.make(one, Some(stopped()));
+            self.make(&one, Some(stopped()));
         }
     }
 }

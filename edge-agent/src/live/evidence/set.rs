@@ -19,8 +19,13 @@ const NEAR_S: f64 = 0.5;
 /// A picture nearer than this to the wanted instant is that one, s.
 const SAME_S: f64 = 0.001;
 
-/// Whose pictures the evidence is made of.
-struct Source {
+/// Whose pictures the evidence of an event is made of.
+struct Source<'a> {
+    event: &'a Event,
+    /// What the clip should show.
+    asked: Span,
+    /// Why not all has been waited for.
+    hurry: Option<Words>,
     cut: Cut,
     /// The main stream's, while another one is looked at.
     is_main: bool,
@@ -38,31 +43,39 @@ struct Set {
 impl Maker {
     /// Makes the evidence of what `pending` has taken, and the case of all.
     /// `hurry`: why not all has been waited for.
-    pub(super) fn make(&self, pending: Pending, hurry: Option<Words>) {
-        let asked = pending.asked(&self.clip);
-        let source = self.source(&pending, &asked);
+    pub(super) fn make(&self, pending: &Pending, hurry: Option<Words>) {
+        let source = Source {
+            hurry,
+            ..self.source(pending)
+        };
         let mut set = Set {
             items: pending.wish.early.clone(),
             ..Set::default()
         };
-        self.clip(&pending, &asked, &source, hurry, &mut set);
-        self.stills(&pending, &source, &mut set);
+        self.clip(pending, &source, &mut set);
+        self.stills(pending, &source, &mut set);
         let wish = &pending.wish;
         let publisher = &self.publisher;
         publisher.case(&wish.event, set.items, set.missing, wish.clock);
     }
 
     /// The main stream, if it shows what was decided; else the one that was looked at.
-    fn source(&self, pending: &Pending, asked: &Span) -> Source {
-        let decided = pending.wish.event.decided.time;
+    fn source<'a>(&self, pending: &'a Pending) -> Source<'a> {
+        let asked = pending.asked(&self.clip);
+        let event = &pending.wish.event;
+        let decided = event.decided.time;
+        let from = |cut, is_main, note| Source {
+            event,
+            asked,
+            hurry: None,
+            cut,
+            is_main,
+            note,
+        };
         let of = |units: &[AccessUnit]| cut(units, asked.from, asked.to, decided);
         let main = of(&pending.main.units);
         if self.rings.detect.is_none() {
-            return Source {
-                cut: main,
-                is_main: false,
-                note: None,
-            };
+            return from(main, false, None);
         }
         let detect = of(&pending.detect.units);
         let shows = |cut: &Cut| {
@@ -71,11 +84,7 @@ impl Maker {
         };
         let note = match shape_fault(&main, &detect) {
             None if shows(&main) || !shows(&detect) => {
-                return Source {
-                    cut: main,
-                    is_main: true,
-                    note: None,
-                };
+                return from(main, true, None);
             }
             None => Words::new(
                 "từ luồng phụ, vì luồng chính bị mất",
@@ -83,22 +92,11 @@ impl Maker {
             ),
             Some(fault) => fault,
         };
-        Source {
-            cut: detect,
-            is_main: false,
-            note: Some(note),
-        }
+        from(detect, false, Some(note))
     }
 
-    fn clip(
-        &self,
-        pending: &Pending,
-        asked: &Span,
-        source: &Source,
-        hurry: Option<Words>,
-        set: &mut Set,
-    ) {
-        let event = &pending.wish.event;
+    fn clip(&self, pending: &Pending, source: &Source<'_>, set: &mut Set) {
+        let event = source.event;
         let missing = |reason: Words| Missing {
             role: EvidenceRole::Clip,
             at: None,
@@ -120,24 +118,22 @@ impl Maker {
         let mut notes: Vec<Words> = source.note.iter().cloned().collect();
         let is_short = !source.cut.shortfalls.is_empty();
         // What was not waited for did not break off.
-        let is_fault = |it: &Shortfall| hurry.is_none() || *it != Shortfall::BrokeOff;
+        let is_fault = |it: &Shortfall| source.hurry.is_none() || *it != Shortfall::BrokeOff;
         let shortfalls = source.cut.shortfalls.iter().copied();
         notes.extend(shortfalls.filter(is_fault).map(shortfall));
         if is_short {
-            notes.extend(hurry);
+            notes.extend(source.hurry.clone());
         }
-        if pending.is_cut_off(asked, &self.clip) {
+        if pending.is_cut_off(&source.asked, &self.clip) {
             notes.push(cut_off(self.clip.longest_s));
         }
         let outcome = if is_short { "short" } else { "whole" };
         self.publisher.state.count_clip(outcome);
-        let stored = self
-            .publisher
-            .put(event, &file, EvidenceRole::Clip, mp4::MEDIA_TYPE, from);
+        let stored = self.publisher.put(event, &file, EvidenceRole::Clip, from);
         match stored {
             Ok(item) => set.items.push(EvidenceItem {
                 until: Some(to),
-                asked: is_short.then_some(*asked),
+                asked: is_short.then_some(source.asked),
                 note: joined(&notes),
                 ..item
             }),
@@ -145,7 +141,7 @@ impl Maker {
         }
     }
 
-    fn stills(&self, pending: &Pending, source: &Source, set: &mut Set) {
+    fn stills(&self, pending: &Pending, source: &Source<'_>, set: &mut Set) {
         let wish = &pending.wish;
         let decided = wish.event.decided.time;
         // What was looked at has been drawn already, when it was decided.
@@ -166,18 +162,18 @@ impl Maker {
                 .and_then(|(at, _)| near(at.time))
                 .map(|unit| unit.number),
         );
-        let decoded = decode_at(&source.cut.units, &numbers).unwrap_or_else(|error| {
+        let pictures = decode_at(&source.cut.units, &numbers).unwrap_or_else(|error| {
             tracing::error!(camera = %wish.event.camera, id = %wish.event.id, "{error}");
             Vec::new()
         });
         let picture = |time: EventTime| {
             let number = near(time)?.number;
-            let found = decoded.iter().find(|(n, _)| *n == number);
+            let found = pictures.iter().find(|(n, _)| *n == number);
             found.map(|(_, frame)| frame)
         };
         for at in wanted {
             let fault = match picture(at.time) {
-                Some(frame) => self.still(&wish.event, at, frame, source, set),
+                Some(frame) => self.still(at, frame, source, set),
                 None => Err(gone()),
             };
             if let Err(reason) = fault {
@@ -198,12 +194,12 @@ impl Maker {
     /// Draws the event as it was at `at` on a picture of then.
     fn still(
         &self,
-        event: &Event,
         at: FrameTime,
         frame: &Frame,
-        source: &Source,
+        source: &Source<'_>,
         set: &mut Set,
     ) -> Result<(), Words> {
+        let event = source.event;
         let moment = self.trail().moment(event, at, frame.time);
         let teller = Teller {
             language: Language::Vi,
@@ -228,9 +224,9 @@ impl Maker {
             ));
         }
         for still in drawn {
-            let item =
-                self.publisher
-                    .put(event, &still.jpeg, still.role, "image/jpeg", frame.time)?;
+            let item = self
+                .publisher
+                .put(event, &still.jpeg, still.role, frame.time)?;
             set.items.push(EvidenceItem {
                 note: joined(&notes),
                 ..item
@@ -250,8 +246,7 @@ impl Maker {
             .map_err(|error| Words::new(format!("không cắt được: {error}"), error.to_string()))
             .and_then(|jpeg| {
                 let role = EvidenceRole::PlateCrop;
-                self.publisher
-                    .put(event, &jpeg, role, "image/jpeg", frame.time)
+                self.publisher.put(event, &jpeg, role, frame.time)
             });
         match stored {
             Ok(item) => set.items.push(item),

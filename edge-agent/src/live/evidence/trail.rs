@@ -184,11 +184,11 @@ mod tests {
 
     fn trail(plates: &[&[NormBox]]) -> Trail {
         let mut trail = Trail::new(60.0);
-        for (n, plates) in plates.iter().enumerate() {
+        for (n, plates) in (0_u32..).zip(plates) {
             trail.steps.push_back(Step {
                 at: FrameTime {
-                    frame: n as u64,
-                    time: EventTime::from_micros(n as i64 * 100_000),
+                    frame: u64::from(n),
+                    time: EventTime::from_micros(i64::from(n) * 100_000),
                 },
                 seen: vec![
                     (track(1), ObjectClass::Car, bounds(0.1, 0.1, 0.4, 0.4)),
