@@ -76,7 +76,7 @@ _models_own() {
   local manifest model file sha256
   for manifest in "$root"/models/catalog/*/model.toml; do
     model=$(basename -- "$(dirname -- "$manifest")")
-    [[ $model != centernet-mb3-512 ]] || continue
+    case $model in centernet-mb3-512 | ppocr-v4-*) continue ;; esac
     file=${NGATU_MODEL_FILES-}/$(_models_manifest_value "$model" file)
     sha256=$(_models_manifest_value "$model" sha256)
     if _models_installed "$model"; then

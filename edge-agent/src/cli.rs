@@ -16,9 +16,12 @@ use crate::explain::ExplainRequest;
 use crate::explain::sentences::Language;
 use crate::live::StopFlag;
 use crate::models_command::ModelsCommand;
+use crate::plates_command::PlatesCommand;
 use crate::recording::RecordingError;
 use crate::replay::{ReplayRequest, ReplaySource};
-use crate::{calibrate, check, explain, live, models_command, replay, rules_command};
+use crate::{
+    calibrate, check, explain, live, models_command, plates_command, replay, rules_command,
+};
 
 /// Exit code when the command did not do its job.
 const FAILED: u8 = 1;
@@ -87,6 +90,17 @@ enum Command {
         config: Option<PathBuf>,
         #[command(subcommand)]
         command: ModelsCommand,
+    },
+    /// Read number plates in pictures, and measure how well that goes.
+    Plates {
+        /// Folders of installed models, instead of the usual ones.
+        #[arg(long = "models-dir", global = true)]
+        models_dirs: Vec<PathBuf>,
+        /// Take folders, provider and library from this configuration.
+        #[arg(long, global = true)]
+        config: Option<PathBuf>,
+        #[command(subcommand)]
+        command: PlatesCommand,
     },
     /// The keys that this box signs its cases with.
     Keys {
@@ -308,7 +322,16 @@ impl Cli {
                 models_dirs,
                 config,
                 command,
-            } => models(models_dirs, config.as_deref(), command),
+            } => with_detector(models_dirs, config.as_deref(), |detector| {
+                models_command::run(detector, command)
+            }),
+            Command::Plates {
+                models_dirs,
+                config,
+                command,
+            } => with_detector(models_dirs, config.as_deref(), |detector| {
+                plates_command::run(detector, &command)
+            }),
             Command::Keys { command } => command.run(),
             Command::Bundle(args) => args.run(),
             Command::Verify(args) => ExitCode::from(args.run()),
@@ -490,7 +513,12 @@ fn check(args: CheckArgs) -> ExitCode {
     }
 }
 
-fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsCommand) -> ExitCode {
+/// What the configuration says of models, with folders of the command line before its own.
+fn with_detector(
+    models_dirs: Vec<PathBuf>,
+    config: Option<&Path>,
+    run: impl FnOnce(&DetectorConfig) -> ExitCode,
+) -> ExitCode {
     let mut detector = match config.map(AgentConfig::load) {
         None => DetectorConfig::default(),
         Some(Ok(config)) => config.detector,
@@ -502,7 +530,7 @@ fn models(models_dirs: Vec<PathBuf>, config: Option<&Path>, command: ModelsComma
     if !models_dirs.is_empty() {
         detector.models_dirs = models_dirs;
     }
-    models_command::run(&detector, command)
+    run(&detector)
 }
 
 /// The command line cannot be meant.

@@ -25,6 +25,7 @@ pub mod models_command;
 pub mod perception;
 pub mod picture_gate;
 pub mod picture_watch;
+pub mod plates_command;
 pub mod recording;
 pub mod replay;
 pub mod rules_command;

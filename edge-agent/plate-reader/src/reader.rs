@@ -318,7 +318,7 @@ impl PlateReader {
         let scale = (f64::from(self.settings.long_side) / longer).min(self.settings.most_enlarged);
         let side = |pixels: u32| {
             let wanted = (f64::from(pixels) * scale / 32.0).ceil() as u32 * 32;
-            wanted.clamp(64, self.settings.long_side.max(64))
+            wanted.clamp(64, self.settings.long_side.max(64).next_multiple_of(32))
         };
         (side(crop.width), side(crop.height))
     }
