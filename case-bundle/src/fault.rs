@@ -217,6 +217,11 @@ fn span(from: Option<EventTime>, to: Option<EventTime>) -> String {
 }
 
 impl Fault {
+    /// Whether it is only that the signer's key was not given.
+    pub fn is_about_missing_keys(&self) -> bool {
+        matches!(self, Self::UnknownKey { .. })
+    }
+
     /// What is wrong, in a sentence.
     #[allow(clippy::too_many_lines)] // a table
     pub fn words(&self) -> Words {

@@ -10,6 +10,7 @@ use protocol::{CameraId, EventTime};
 
 use crate::calibrate::CalibrateRequest;
 use crate::case::commands::{BundleArgs, KeysCommand};
+use crate::case::redact::{self, RedactArgs};
 use crate::check::CheckScope;
 use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
 use crate::explain::ExplainRequest;
@@ -111,6 +112,9 @@ enum Command {
     Bundle(BundleArgs),
     /// Say whether a case is what its box signed, whole and unchanged.
     Verify(VerifyArgs),
+    /// Copy a case with the faces and plates of bystanders covered.
+    #[command(after_help = redact::HELP)]
+    Redact(RedactArgs),
     /// List the kinds of rules, or tell all about one of them.
     Rules {
         /// Print its guide (what it sees, needs, and how it errs) and its keys.
@@ -335,6 +339,7 @@ impl Cli {
             Command::Keys { command } => command.run(),
             Command::Bundle(args) => args.run(),
             Command::Verify(args) => ExitCode::from(args.run()),
+            Command::Redact(args) => args.run(),
             Command::Rules { kind } => match rules_command::tell(kind.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => faulty(&error),

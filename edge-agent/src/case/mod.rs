@@ -4,6 +4,7 @@
 pub mod commands;
 pub mod export;
 pub mod keys;
+pub mod redact;
 mod signer;
 
 pub use signer::{Case, Signer};

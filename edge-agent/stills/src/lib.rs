@@ -21,6 +21,7 @@ mod error;
 mod homography;
 mod labels;
 mod legend;
+mod mosaic;
 mod overlay;
 mod picture;
 mod planes;

@@ -116,6 +116,11 @@ impl Picture {
         &self.bgr
     }
 
+    /// The same, to write to.
+    pub(crate) fn bgr_mut(&mut self) -> &mut [u8] {
+        &mut self.bgr
+    }
+
     /// Draws `overlay` on the picture.
     ///
     /// Whatever lies outside is clipped; a shape with a coordinate that is not
