@@ -1,11 +1,15 @@
 //! The models that find what is to be covered.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use edge_inference::{Detector, Installed, ModelStore, Runtime};
 use models::manifest::Task;
 use models::{I420View, Manifest};
+use plate_reader::{PlateReader, ReaderSettings, Region};
+use plates::Circumstances;
 use protocol::id::ModelId;
-use protocol::{Detection, Digest, ObjectClass};
+use protocol::{Detection, Digest, NormBox, ObjectClass};
 use serde::Serialize;
 
 use super::What;
@@ -13,7 +17,7 @@ use crate::config::DetectorConfig;
 use crate::models_command;
 
 /// A model that was used, in `redaction.json`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct ModelUsed {
     model: ModelId,
     sha256: Digest,
@@ -28,13 +32,29 @@ pub(super) struct Finders {
     config: DetectorConfig,
 }
 
-struct Finder {
+enum Finder {
+    /// A detector that knows the class.
+    Class(Box<ClassFinder>),
+    /// What is written like a plate, by the models that read plates.
+    Writing {
+        reader: Box<PlateReader>,
+        used: Vec<ModelUsed>,
+    },
+}
+
+struct ClassFinder {
     class: ObjectClass,
-    file: std::path::PathBuf,
+    file: PathBuf,
     manifest: Manifest,
     detector: Detector,
 }
 
+/// Side of the parts in which writing is looked for, pixels: what the reader
+/// of plates sees without making it smaller.
+const PART: u32 = 640;
+/// By how much neighbouring parts overlap, pixels: the widest plate that a
+/// street camera shows.
+const OVERLAP: u32 = 120;
 /// Longest side of a picture as a face finder sees it, pixels: faces of fewer
 /// than about ten are not found, and a street's are small.
 const LONGEST: u32 = 1920;
@@ -50,15 +70,28 @@ impl Finders {
         let mut finders = Vec::new();
         for what in cover {
             let class = what.class();
-            let Some((manifest, file)) = installed(&store, class) else {
+            let settings = config.settings();
+            if let Some((manifest, file)) = installed(&store, class) {
+                let detector = Detector::load(&runtime, manifest.clone(), &file, &settings)?;
+                finders.push(Finder::Class(Box::new(ClassFinder {
+                    class,
+                    file,
+                    manifest,
+                    detector,
+                })));
+                continue;
+            }
+            let models = ReaderSettings::default();
+            let names = [&models.places, &models.lines];
+            let here: Vec<_> = names.iter().filter_map(|id| store.find(id).ok()).collect();
+            if *what != What::Plates || here.len() < names.len() {
                 bail!("{}", missing(&store, *what));
-            };
-            let detector = Detector::load(&runtime, manifest.clone(), &file, &config.settings())?;
-            finders.push(Finder {
-                class,
-                file,
-                manifest,
-                detector,
+            }
+            let used = here.iter().map(|(manifest, _)| used(manifest)).collect();
+            let reader = PlateReader::load(&runtime, &store, &settings, models)?;
+            finders.push(Finder::Writing {
+                reader: Box::new(reader),
+                used,
             });
         }
         Ok(Self {
@@ -71,6 +104,9 @@ impl Finders {
     /// Fits the models to pictures of this size, where they can be.
     pub(super) fn fit(&mut self, width: u32, height: u32) -> anyhow::Result<()> {
         for finder in &mut self.finders {
+            let Finder::Class(finder) = finder else {
+                continue;
+            };
             if !finder.manifest.input.dynamic {
                 continue;
             }
@@ -102,25 +138,72 @@ impl Finders {
     pub(super) fn find(&mut self, picture: &I420View<'_>) -> anyhow::Result<Vec<Detection>> {
         let mut found = Vec::new();
         for finder in &mut self.finders {
-            let seen = finder.detector.detect(picture)?;
-            found.extend(seen.into_iter().filter(|item| item.class == finder.class));
+            match finder {
+                Finder::Class(finder) => {
+                    let seen = finder.detector.detect(picture)?;
+                    found.extend(seen.into_iter().filter(|item| item.class == finder.class));
+                }
+                Finder::Writing { reader, .. } => {
+                    for part in parts(picture.width, picture.height) {
+                        let region = Region::Vehicle(part);
+                        let looks = reader.read(picture, region, Circumstances::default())?;
+                        // Also what could not be read: a person may read it.
+                        found.extend(looks.into_iter().map(|look| Detection {
+                            class: ObjectClass::Plate,
+                            score: 1.0,
+                            bounds: look.bounds,
+                        }));
+                    }
+                }
+            }
         }
         Ok(found)
     }
 
     /// For the record.
     pub(super) fn models(&self) -> Vec<ModelUsed> {
-        let used = |finder: &Finder| ModelUsed {
-            model: finder.manifest.id.clone(),
-            sha256: finder.manifest.sha256,
-            from_score: finder.manifest.thresholds.low,
+        let of = |finder: &Finder| match finder {
+            Finder::Class(finder) => vec![used(&finder.manifest)],
+            Finder::Writing { used, .. } => used.clone(),
         };
-        self.finders.iter().map(used).collect()
+        self.finders.iter().flat_map(of).collect()
     }
 }
 
+fn used(manifest: &Manifest) -> ModelUsed {
+    ModelUsed {
+        model: manifest.id.clone(),
+        sha256: manifest.sha256,
+        from_score: manifest.thresholds.low,
+    }
+}
+
+/// Overlapping parts of a picture of this size that together are all of it.
+fn parts(width: u32, height: u32) -> Vec<NormBox> {
+    let starts = |size: u32| -> Vec<u32> {
+        let last = size.saturating_sub(PART);
+        let step = (PART - OVERLAP) as usize;
+        (0..last)
+            .step_by(step)
+            .chain(std::iter::once(last))
+            .collect()
+    };
+    let mut parts = Vec::new();
+    for top in starts(height) {
+        for left in starts(width) {
+            parts.push(NormBox {
+                x: f64::from(left) / f64::from(width),
+                y: f64::from(top) / f64::from(height),
+                width: f64::from(PART.min(width)) / f64::from(width),
+                height: f64::from(PART.min(height)) / f64::from(height),
+            });
+        }
+    }
+    parts
+}
+
 /// The best installed model that knows the class, one made for it before one that knows it among others.
-fn installed(store: &ModelStore, class: ObjectClass) -> Option<(Manifest, std::path::PathBuf)> {
+fn installed(store: &ModelStore, class: ObjectClass) -> Option<(Manifest, PathBuf)> {
     let mut fitting: Vec<_> = store
         .list()
         .into_iter()
@@ -146,18 +229,60 @@ fn missing(store: &ModelStore, what: What) -> String {
         What::Plates => ("plates", "faces"),
     };
     let class = what.class();
-    let described: Vec<String> = store
+    let mut described: Vec<String> = store
         .list()
         .iter()
         .filter(|model| knows(&model.manifest, class))
         .map(|model| format!("`edge-agent models install {}`", model.manifest.id))
         .collect();
-    let how = if described.is_empty() {
-        format!("install a detector with the class `{class}`, see `edge-agent models --help`")
-    } else {
-        described.join(" or ")
-    };
+    if what == What::Plates {
+        let ReaderSettings { places, lines, .. } = ReaderSettings::default();
+        described.push(format!(
+            "`edge-agent models install {places}` and `… {lines}`"
+        ));
+    }
+    let how = described.join(" or ");
     format!(
         "no model that finds {thing} is installed: {how}; or cover only {other} with --cover {other}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_overlap_and_leave_nothing_out() {
+        for (width, height) in [
+            (1920, 1080),
+            (640, 640),
+            (352, 288),
+            (641, 640),
+            (3840, 2160),
+        ] {
+            let parts = parts(width, height);
+            for (x, y) in [
+                (0.0, 0.0),
+                (0.999, 0.0),
+                (0.5, 0.5),
+                (0.0, 0.999),
+                (0.999, 0.999),
+            ] {
+                let is_in =
+                    |p: &NormBox| (p.x..p.right()).contains(&x) && (p.y..p.bottom()).contains(&y);
+                assert!(parts.iter().any(is_in), "{x}, {y} of {width}x{height}");
+            }
+            let inside =
+                |p: &NormBox| p.x >= 0.0 && p.right() <= 1.0 + 1e-9 && p.bottom() <= 1.0 + 1e-9;
+            assert!(parts.iter().all(inside), "{width}x{height}: {parts:?}");
+            for pair in parts.windows(2).filter(|pair| pair[0].y == pair[1].y) {
+                let shared = (pair[0].right() - pair[1].x) * f64::from(width);
+                assert!(
+                    shared >= f64::from(OVERLAP) - 1e-6,
+                    "{shared} px of {width}x{height}"
+                );
+            }
+        }
+        assert_eq!(parts(640, 640).len(), 1);
+    }
 }
