@@ -289,11 +289,7 @@ impl Centre {
 
 fn door_settings(mqtt: &config::Mqtt, limits: Limits) -> Result<DoorSettings, StartError> {
     let tls = match &mqtt.tls {
-        Some(files) => Some(tls::acceptor(
-            &files.cert_file,
-            &files.key_file,
-            files.client_ca_file.as_deref(),
-        )?),
+        Some(files) => Some(tls::Door::open(files)?),
         None => None,
     };
     Ok(DoorSettings {

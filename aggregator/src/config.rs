@@ -138,6 +138,9 @@ pub struct Tls {
     /// who its common name `<site>/<box>` says.
     #[serde(default)]
     pub client_ca_file: Option<PathBuf>,
+    /// Revocation list of that authority, PEM; read again when the file changes.
+    #[serde(default)]
+    pub crl_file: Option<PathBuf>,
 }
 
 /// `[broker]`

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub beyond_recovery: Counter,
     /// Messages taken in that could not be taken when they came.
     pub second_chances: Counter,
+    /// Messages not taken because another agent speaks for their box.
+    pub second_agent_messages: Counter,
     /// Messages set aside for a second chance that had to make room.
     pub set_aside_dropped: Counter,
     /// Clients of the front door.
@@ -80,6 +82,7 @@ impl Default for Metrics {
             failed_commits: Counter::default(),
             beyond_recovery: Counter::default(),
             second_chances: Counter::default(),
+            second_agent_messages: Counter::default(),
             set_aside_dropped: Counter::default(),
             connections: Gauge::default(),
             broker_connections: Counter::default(),
@@ -167,6 +170,11 @@ impl Metrics {
             "second_chances",
             "Messages taken in that could not be taken when they came",
             self.second_chances.clone(),
+        );
+        r.register(
+            "second_agent_messages",
+            "Messages not taken because another agent speaks for their box",
+            self.second_agent_messages.clone(),
         );
         r.register(
             "set_aside_dropped",

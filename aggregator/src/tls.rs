@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::config::Tls;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,96 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
     Ok(certificates)
 }
 
+/// Revocation lists of a PEM file, at least one.
+fn revocations(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let fault = |why: String| TlsError::File {
+        file: file.to_owned(),
+        why,
+    };
+    let lists: Vec<_> = CertificateRevocationListDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|error| fault(error.to_string()))?;
+    if lists.is_empty() {
+        return Err(fault("no revocation list (X509 CRL) in it".to_owned()));
+    }
+    Ok(lists)
+}
+
+/// How often it is looked whether the revocation list is another.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// TLS of the front door that follows its revocation list: a box that was stolen
+/// is to be locked out without a restart that all others notice.
+#[derive(Clone)]
+pub struct Door {
+    files: Tls,
+    acceptor: TlsAcceptor,
+    revised: Option<SystemTime>,
+    looked: Instant,
+}
+
+impl Door {
+    /// Reads the files.
+    pub fn open(files: &Tls) -> Result<Self, TlsError> {
+        Ok(Self {
+            acceptor: acceptor(files)?,
+            revised: revised(files),
+            looked: Instant::now(),
+            files: files.clone(),
+        })
+    }
+
+    /// For the next client. A list that cannot be used changes nothing.
+    pub(crate) fn acceptor(&mut self) -> TlsAcceptor {
+        if self.files.crl_file.is_some() && self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            let now = revised(&self.files);
+            if now != self.revised {
+                self.revised = now;
+                match acceptor(&self.files) {
+                    Ok(acceptor) => {
+                        self.acceptor = acceptor;
+                        tracing::info!("the revocation list was read again");
+                    }
+                    Err(error) => tracing::error!(
+                        security = "revocation_list",
+                        %error,
+                        "the new revocation list cannot be used; the old one counts"
+                    ),
+                }
+            }
+        }
+        self.acceptor.clone()
+    }
+}
+
+fn revised(files: &Tls) -> Option<SystemTime> {
+    let file = files.crl_file.as_ref()?;
+    std::fs::metadata(file)
+        .and_then(|file| file.modified())
+        .ok()
+}
+
+/// Why a handshake failed, in a word for logs and metrics.
+pub(crate) fn refusal(error: &std::io::Error) -> &'static str {
+    use rustls::{CertificateError as Why, Error};
+    let error = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
+    match error {
+        Some(Error::NoCertificatesPresented) => "certificate_missing",
+        Some(Error::InvalidCertificate(why)) => match why {
+            Why::Expired | Why::ExpiredContext { .. } => "certificate_expired",
+            Why::NotValidYet | Why::NotValidYetContext { .. } => "certificate_not_valid_yet",
+            Why::Revoked => "certificate_revoked",
+            Why::UnknownIssuer => "certificate_of_a_stranger",
+            Why::UnknownRevocationStatus => "certificate_of_no_revocation_list",
+            _ => "certificate_invalid",
+        },
+        _ => "tls_handshake",
+    }
+}
+
 fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
@@ -51,13 +144,15 @@ fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// TLS of the front door; with `client_ca` a client must show a certificate of
-/// that authority, and is who the certificate says.
-pub fn acceptor(
-    cert_file: &Path,
-    key_file: &Path,
-    client_ca: Option<&Path>,
-) -> Result<TlsAcceptor, TlsError> {
+/// TLS of the front door; with `client_ca_file` a client must show a certificate
+/// of that authority, and is who the certificate says, unless `crl_file` has it.
+pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
+    let Tls {
+        cert_file,
+        key_file,
+        client_ca_file: client_ca,
+        crl_file,
+    } = files;
     let setup = |error: &dyn std::fmt::Display| TlsError::Setup(error.to_string());
     let key = private_key(key_file)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -66,10 +161,17 @@ pub fn acceptor(
         .map_err(|error| setup(&error))?;
     let builder = match client_ca {
         Some(file) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(file)?), provider)
-                    .build()
-                    .map_err(|error| setup(&error))?;
+            let mut verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(file)?), provider);
+            if let Some(file) = crl_file {
+                // Of the box's certificate only: authorities in between are few
+                // and are taken out of `client_ca_file`. A list that is not of
+                // the certificate's authority lets nobody in.
+                verifier = verifier
+                    .with_crls(revocations(file)?)
+                    .only_check_end_entity_revocation();
+            }
+            let verifier = verifier.build().map_err(|error| setup(&error))?;
             builder.with_client_cert_verifier(verifier)
         }
         None => builder.with_no_client_auth(),

@@ -14,4 +14,8 @@ pub struct Receipt {
     pub through: u64,
     /// When it was committed, by the centre's clock.
     pub at: EventTime,
+    /// Nothing of this outbox is taken, because another agent speaks for the
+    /// same box: the one with this outbox. `through` is then 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_for: Option<Uuid>,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
@@ -13,23 +13,27 @@ use sha2::{Digest as _, Sha256};
 use super::Api;
 use super::problem::Problem;
 use crate::clock;
-use crate::evidence::MEDIA_TYPES;
+use crate::evidence::{EvidenceError, MEDIA_TYPES, Piece};
 use crate::store::EvidenceFile;
 
-/// Stores a file, once. Repeating it does no harm.
+/// Stores a file, once. Repeating it does no harm. With `Content-Range` it goes
+/// on with an upload that broke off, from where `Upload-Offset` of a HEAD says.
 #[utoipa::path(
     put, path = "/api/v1/evidence/{sha256}", tag = "evidence", operation_id = "storeEvidence",
     params(
         ("sha256" = String, Path, description = "SHA-256 of the body, 64 hex digits"),
         ("Authorization" = Option<String>, Header, description = "`Bearer <token>`, where the centre asks for one"),
+        ("Content-Range" = Option<String>, Header, description = "`bytes FIRST-LAST/LENGTH`, when the body is the rest of the file"),
     ),
     request_body(content = Vec<u8>, description = "The file itself, with its media type", content_type = "image/jpeg"),
     responses(
         (status = 200, description = "It was here already"),
         (status = 201, description = "It is stored"),
+        (status = 202, description = "The piece is kept; `Upload-Offset` says how much is here"),
         (status = 400, description = "The address is no SHA-256, or the upload broke off", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The token is missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The piece does not begin where the file ends; `Upload-Offset` says where that is", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Its media type is not taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The body has another SHA-256", body = Problem, content_type = "application/problem+json"),
@@ -39,21 +43,30 @@ pub(super) async fn put(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     authorise(&api, request.headers())?;
     let sha256 = digest(name)?;
     let media_type = media_type(request.headers())?;
+    let piece = request.headers().get(header::CONTENT_RANGE).map(piece);
     if let Some(file) = api.store.file(sha256).await?
         && is_here(&api, &file).await?
     {
-        return Ok(StatusCode::OK);
+        return Ok(StatusCode::OK.into_response());
     }
     // Also for a file without its row, or a row without its file: after this
     // both are there, and the bytes are the ones of the name.
-    let length = api
-        .evidence
-        .put(sha256, request.into_body().into_data_stream())
-        .await?;
+    let body = request.into_body().into_data_stream();
+    let length = match piece.transpose()? {
+        None => api.evidence.put(sha256, body).await?,
+        Some(piece) => match api.evidence.put_piece(sha256, piece, body).await {
+            Ok(Some(length)) => length,
+            Ok(None) => return Ok(at_offset(&api, sha256, StatusCode::ACCEPTED)),
+            Err(error @ EvidenceError::Misplaced { .. }) => {
+                return Ok(at_offset(&api, sha256, Problem::from(error)));
+            }
+            Err(error) => return Err(error.into()),
+        },
+    };
     api.store
         .file_stored(EvidenceFile {
             sha256,
@@ -64,7 +77,35 @@ pub(super) async fn put(
         .await?;
     api.metrics.evidence_files.inc();
     api.metrics.evidence_bytes.inc_by(length);
-    Ok(StatusCode::CREATED)
+    Ok(StatusCode::CREATED.into_response())
+}
+
+/// How much of a file that is not whole is here.
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+
+/// An answer that says how much of the file is here.
+fn at_offset(api: &Api, sha256: Digest, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    let offset = HeaderValue::from(api.evidence.offset(sha256));
+    response.headers_mut().insert(UPLOAD_OFFSET, offset);
+    response
+}
+
+/// Reads `Content-Range: bytes FIRST-LAST/LENGTH`; the piece must end the file.
+fn piece(range: &HeaderValue) -> Result<Piece, Problem> {
+    let read = || {
+        let range = range.to_str().ok()?.strip_prefix("bytes ")?;
+        let (place, whole) = range.split_once('/')?;
+        let (first, last) = place.split_once('-')?;
+        let (from, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+        let whole = whole.parse::<u64>().ok()?;
+        (from <= last && last.checked_add(1)? == whole).then_some(Piece { from, whole })
+    };
+    read().ok_or_else(|| {
+        Problem::bad_request(
+            "Content-Range is `bytes FIRST-LAST/LENGTH`, and the piece goes to the end of the file",
+        )
+    })
 }
 
 /// Whether a file is here.
@@ -74,14 +115,19 @@ pub(super) async fn put(
     responses(
         (status = 200, description = "It is, whole"),
         (status = 400, description = "The address is no SHA-256"),
-        (status = 404, description = "It is not"),
+        (status = 404, description = "It is not; `Upload-Offset` says how much of it is"),
     )
 )]
 pub(super) async fn head(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let file = find(&api, digest(name)?).await?;
+    let sha256 = digest(name)?;
+    let file = match find(&api, sha256).await {
+        Ok(file) => file,
+        Err(problem) if problem.is_not_found() => return Ok(at_offset(&api, sha256, problem)),
+        Err(problem) => return Err(problem),
+    };
     let mut response = StatusCode::OK.into_response();
     describe(response.headers_mut(), &file, file.length);
     Ok(response)

@@ -46,6 +46,11 @@ impl Problem {
         )
     }
 
+    /// Whether there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND.as_u16()
+    }
+
     /// There is no such thing.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(
@@ -174,6 +179,12 @@ impl From<EvidenceError> for Problem {
                 StatusCode::REQUEST_TIMEOUT,
                 "stalled",
                 "the request came too slowly",
+                detail,
+            ),
+            EvidenceError::Misplaced { .. } => Self::new(
+                StatusCode::CONFLICT,
+                "misplaced",
+                "the piece does not begin where the file ends",
                 detail,
             ),
             EvidenceError::Busy => Self::new(

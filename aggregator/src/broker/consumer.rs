@@ -1,10 +1,10 @@
 //! Takes messages from the broker and acknowledges them after their commit.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use protocol::topic;
+use protocol::{Receipt, topic};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::callers::{Callers, Verdict};
 use super::publisher::Receipts;
 use super::{Backoff, Link};
 use crate::clock;
 use crate::health::Health;
-use crate::inbox::{self, Complaints, Judged, Limits};
+use crate::inbox::{self, Complaints, Content, Judged, Letter, Limits};
 use crate::metrics::Metrics;
 use crate::stopping::Stopping;
 use crate::store::{Committed, Done, Job, Store, StoreError};
@@ -31,6 +32,7 @@ pub(super) struct Consumer {
     pub(super) health: Health,
     pub(super) limits: Limits,
     pub(super) receipts: Arc<Receipts>,
+    pub(super) callers: Arc<Mutex<Callers>>,
 }
 
 impl Consumer {
@@ -71,6 +73,8 @@ impl Consumer {
             limits: self.limits,
             receipts: Arc::clone(&self.receipts),
             complaints: Complaints::default(),
+            callers: Arc::clone(&self.callers),
+            metrics: Arc::clone(&self.metrics),
             waiting: HashMap::new(),
         };
         desks.spawn(desk.run(arrivals));
@@ -166,6 +170,8 @@ struct Desk {
     limits: Limits,
     receipts: Arc<Receipts>,
     complaints: Complaints,
+    callers: Arc<Mutex<Callers>>,
+    metrics: Arc<Metrics>,
     waiting: HashMap<u64, Publish>,
 }
 
@@ -199,6 +205,11 @@ impl Desk {
         let topic = String::from_utf8_lossy(&publish.topic).into_owned();
         let tag = done.tag;
         let job = match inbox::judge(&topic, &publish.payload, clock::now(), self.limits) {
+            // What the broker has kept may be of an agent that is no more.
+            Judged::Letter(letter) if !publish.retain && self.is_second(&letter) => {
+                self.acknowledge(&publish).await;
+                return Ok(());
+            }
             Judged::Letter(letter) => Job::Letter(letter, Some(done)),
             Judged::Dead(dead) => {
                 self.complaints.about(&dead);
@@ -211,6 +222,50 @@ impl Desk {
         };
         self.waiting.insert(tag, publish);
         self.store.submit(job).await
+    }
+
+    /// Whether a letter is of a second agent with the id of a box that is heard.
+    /// It is then told so, and keeps what it has.
+    fn is_second(&self, letter: &Letter) -> bool {
+        let outbox = match (&letter.content, &letter.delivery) {
+            // A last will is the broker's word, not the agent's.
+            (Content::Box(status), _) if status.online => status
+                .outbox
+                .map(|position| (position.id, Some(position.run))),
+            (_, delivery) => delivery.map(|delivery| (delivery.outbox, None)),
+        };
+        let Some((outbox, run)) = outbox else {
+            return false;
+        };
+        let whose = (letter.site.clone(), letter.box_id.clone());
+        let verdict = self
+            .callers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .hear(&whose, (outbox, run), Instant::now());
+        let Verdict::Refuse { speaks, tell } = verdict else {
+            return false;
+        };
+        self.metrics.second_agent_messages.inc();
+        if tell {
+            tracing::warn!(
+                security = "second_agent",
+                site = %letter.site,
+                r#box = %letter.box_id,
+                refused = %outbox,
+                %speaks,
+                "two agents have the id of one box; the messages of the second are not taken. \
+                 Give each box an id of its own, or stop one of the two"
+            );
+            let refusal = Receipt {
+                outbox,
+                through: 0,
+                at: clock::now(),
+                refused_for: Some(speaks),
+            };
+            self.receipts.put(whose.0, whose.1, refusal);
+        }
+        true
     }
 
     /// Passes on what a commit promises.

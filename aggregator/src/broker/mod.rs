@@ -12,6 +12,7 @@
 //! they have no receipt.
 
 mod address;
+mod callers;
 mod consumer;
 mod publisher;
 
@@ -149,6 +150,7 @@ pub(crate) fn start(
         health,
         limits,
         receipts: Arc::clone(&receipts),
+        callers: Arc::default(),
     };
     [
         tokio::spawn(consumer.run(stopping.clone())),

@@ -166,6 +166,7 @@ mod tests {
                 outbox: Uuid::nil(),
                 through,
                 at: EventTime::EPOCH,
+                refused_for: None,
             };
             receipts.put(site.clone(), box_id.clone(), receipt);
         }

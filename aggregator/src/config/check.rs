@@ -93,6 +93,16 @@ impl Config {
                     ));
                 }
             }
+            if let Some(tls) = &mqtt.tls
+                && tls.crl_file.is_some()
+                && tls.client_ca_file.is_none()
+            {
+                faults.push(
+                    "mqtt.tls.crl_file is a list of revoked certificates of boxes; \
+                     set mqtt.tls.client_ca_file, or boxes need no certificate at all"
+                        .to_owned(),
+                );
+            }
             if mqtt.listen == http.listen && mqtt.listen.port() != 0 {
                 faults.push(format!(
                     "http.listen and mqtt.listen are both {}; give each a port of its own",
@@ -127,8 +137,7 @@ impl Config {
             faults.push(format!("http.evidence_token_file: {error}"));
         }
         if let Some(tls) = self.mqtt.as_ref().and_then(|mqtt| mqtt.tls.as_ref())
-            && let Err(error) =
-                tls::acceptor(&tls.cert_file, &tls.key_file, tls.client_ca_file.as_deref())
+            && let Err(error) = tls::acceptor(tls)
         {
             faults.push(format!("mqtt.tls: {error}"));
         }

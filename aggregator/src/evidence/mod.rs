@@ -6,6 +6,8 @@
 //! and its hash is right; what was half received leaves nothing behind. An upload
 //! that no longer moves is ended, or a few dead lines would hold every place.
 
+mod parts;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,9 @@ use protocol::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
+
+use parts::Parts;
+pub use parts::Piece;
 
 /// Uploads at a time; each holds a few megabytes.
 const UPLOADS: usize = 32;
@@ -71,6 +76,12 @@ pub enum EvidenceError {
         within = .0.as_secs_f64()
     )]
     Stalled(Duration),
+    /// The piece does not begin where the part that is here ends.
+    #[error("{here} bytes of the file are here; go on from there")]
+    Misplaced {
+        /// How much is here.
+        here: u64,
+    },
     /// All places are taken by other uploads.
     #[error("{UPLOADS} uploads are under way already; send the file again later")]
     Busy,
@@ -83,6 +94,7 @@ pub enum EvidenceError {
 #[derive(Clone)]
 pub struct Evidence {
     objects: Arc<dyn ObjectStore>,
+    parts: Parts,
     turns: Arc<Semaphore>,
     limits: UploadLimits,
 }
@@ -99,7 +111,7 @@ pub struct UploadLimits {
 impl Evidence {
     /// Opens (or makes) a folder.
     pub fn in_folder(folder: &Path, limits: UploadLimits) -> Result<Self, EvidenceError> {
-        let io = |source| object_store::Error::Generic {
+        let io = |source: std::io::Error| object_store::Error::Generic {
             store: "folder",
             source: Box::new(source),
         };
@@ -108,6 +120,7 @@ impl Evidence {
         let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Self {
             objects: Arc::new(objects),
+            parts: Parts::in_folder(folder.with_extension("parts")).map_err(io)?,
             turns: Arc::new(Semaphore::new(UPLOADS)),
             limits,
         })
@@ -148,6 +161,43 @@ impl Evidence {
                 Err(error)
             }
         }
+    }
+
+    /// How much of a file is here that is not whole.
+    pub fn offset(&self, sha256: Digest) -> u64 {
+        self.parts.offset(sha256)
+    }
+
+    /// Takes a piece of a file that goes on where the part that is here ends.
+    /// The whole is stored once it is here, if its hash is right; its length then.
+    pub async fn put_piece<E: std::fmt::Display>(
+        &self,
+        sha256: Digest,
+        piece: Piece,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<Option<u64>, EvidenceError> {
+        let turn = timeout(self.limits.idle, self.turns.acquire())
+            .await
+            .map_err(|_| EvidenceError::Busy)?;
+        let held = self.parts.hold(sha256, piece)?;
+        let here = parts::append(&held, piece, &mut body, self.limits).await?;
+        drop(turn);
+        if here < piece.whole {
+            return Ok(None);
+        }
+        let failed = |source: std::io::Error| object_store::Error::Generic {
+            store: "parts",
+            source: Box::new(source),
+        };
+        let whole = parts::read(&held.path).await.map_err(failed)?;
+        let stored = self.put(sha256, whole).await;
+        // Also after a wrong hash: with these bytes it never becomes right.
+        if !matches!(stored, Err(EvidenceError::Store(_) | EvidenceError::Busy))
+            && let Err(error) = tokio::fs::remove_file(&held.path).await
+        {
+            tracing::warn!(file = %held.path.display(), %error, "half an upload cannot be removed");
+        }
+        stored.map(Some)
     }
 
     /// A stored file, piece by piece; `None` when it is not there. `range` is

@@ -77,6 +77,8 @@ pub(super) enum Refusal {
     QosNotSupported,
     KeepAlive,
     TakenOver,
+    /// Another agent with the same box id is here.
+    SecondAgent,
     ShuttingDown,
 }
 
@@ -95,6 +97,7 @@ impl Refusal {
             Self::QosNotSupported => "qos_not_supported",
             Self::KeepAlive => "keep_alive_timeout",
             Self::TakenOver => "taken_over",
+            Self::SecondAgent => "second_agent",
             Self::ShuttingDown => "shutting_down",
         }
     }
@@ -348,6 +351,7 @@ fn to_v5(packet: Outgoing) -> v5p::Packet {
                 Refusal::BadCredentials => v5p::ConnectReturnCode::BadUserNamePassword,
                 Refusal::TopicInvalid => v5p::ConnectReturnCode::TopicNameInvalid,
                 Refusal::TooLarge => v5p::ConnectReturnCode::PacketTooLarge,
+                Refusal::SecondAgent => v5p::ConnectReturnCode::ClientIdentifierNotValid,
                 Refusal::ShuttingDown => v5p::ConnectReturnCode::ServerUnavailable,
                 _ => v5p::ConnectReturnCode::ProtocolError,
             },
@@ -390,7 +394,9 @@ fn to_v5(packet: Outgoing) -> v5p::Packet {
             let reason_code = match refusal {
                 Refusal::Malformed => Code::MalformedPacket,
                 Refusal::Version | Refusal::Protocol => Code::ProtocolError,
-                Refusal::NotAuthorised | Refusal::BadCredentials => Code::NotAuthorized,
+                Refusal::NotAuthorised | Refusal::BadCredentials | Refusal::SecondAgent => {
+                    Code::NotAuthorized
+                }
                 Refusal::TopicInvalid => Code::TopicNameInvalid,
                 Refusal::TooLarge => Code::PacketTooLarge,
                 Refusal::TooMany => Code::ReceiveMaximumExceeded,
@@ -416,6 +422,7 @@ fn to_v311(packet: Outgoing) -> Option<v4p::Packet> {
             match refusal {
                 Refusal::Version => v4p::ConnectReturnCode::RefusedProtocolVersion,
                 Refusal::BadCredentials => v4p::ConnectReturnCode::BadUserNamePassword,
+                Refusal::SecondAgent => v4p::ConnectReturnCode::BadClientId,
                 Refusal::NotAuthorised | Refusal::TopicInvalid => {
                     v4p::ConnectReturnCode::NotAuthorized
                 }

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::codec::{self, Connect, Incoming, Outgoing, Publish, Refusal, Version};
 use super::identity::Identity;
-use super::registry::Presence;
+use super::registry::{Agent, Presence};
 use super::{Door, MAX_PACKET};
 use crate::clock;
-use crate::inbox::{self, Complaints, Judged};
+use crate::inbox::{self, Complaints, Content, Judged};
 use crate::store::{Committed, Done, Job, Whose};
 
 /// How long a client may take for its CONNECT.
@@ -93,11 +93,22 @@ where
     let (mut session, left) = match admit(&door, version, &connect, common_name.as_deref()).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            tracing::warn!(
-                client = %connect.client_id.escape_debug(),
-                reason = refusal.as_str(),
-                "the front door refused a client; look at its site, box, certificate or password"
-            );
+            let client = connect.client_id.escape_debug();
+            let security = refusal.as_str();
+            if refusal == Refusal::SecondAgent {
+                tracing::warn!(
+                    security,
+                    %client,
+                    "a second agent with the id of a box that is here was refused; \
+                     give each box an id of its own, or stop one of the two"
+                );
+            } else {
+                tracing::warn!(
+                    security,
+                    %client,
+                    "the front door refused a client; look at its site, box, certificate or password"
+                );
+            }
             refuse(&mut socket, &door, version, refusal).await;
             return;
         }
@@ -168,11 +179,20 @@ async fn admit(
 ) -> Result<(Session, oneshot::Receiver<()>), Refusal> {
     let mut identity = Identity::establish(common_name, connect, &door.passwords)?;
     let proven = identity.whose().cloned();
+    let mut agent = None;
     let will = match &connect.will {
         Some((topic, payload)) => {
             identity.may_will(topic)?;
             match inbox::judge(topic, payload, clock::now(), door.limits) {
-                Judged::Letter(letter) => Some(letter),
+                Judged::Letter(letter) => {
+                    if let Content::Box(status) = &letter.content {
+                        agent = status.outbox.map(|position| Agent {
+                            outbox: position.id,
+                            run: position.run,
+                        });
+                    }
+                    Some(letter)
+                }
                 // A will that says nothing readable would leave the box
                 // "online" for ever.
                 Judged::Dead(_) | Judged::Nothing => return Err(Refusal::Malformed),
@@ -189,8 +209,8 @@ async fn admit(
     };
     let (presence, left, took_over) = door
         .registry
-        .enter((proven, client_id), identity.whose())
-        .await;
+        .enter((proven, client_id), identity.whose(), agent)
+        .await?;
     if took_over {
         door.metrics.refused(Refusal::TakenOver.as_str());
         tracing::info!(
@@ -431,6 +451,7 @@ impl Session {
                 if refusal != Refusal::TakenOver && refusal != Refusal::ShuttingDown {
                     self.door.metrics.refused(refusal.as_str());
                     tracing::warn!(
+                        security = refusal.as_str(),
                         whose = ?self.identity.whose().map(|(site, box_id)| format!("{site}/{box_id}")),
                         reason = refusal.as_str(),
                         "the front door ended a connection"

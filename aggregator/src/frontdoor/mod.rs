@@ -44,7 +44,7 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Default)]
 pub struct DoorSettings {
     /// TLS, with client certificates where they are asked for.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<crate::tls::Door>,
     /// Who may come in by password; empty when nobody needs one.
     pub passwords: Passwords,
     /// What messages are held against.
@@ -73,7 +73,7 @@ impl Door {
 /// Lets clients in until `stopping` turns true, then winds all of them up.
 pub async fn serve(
     listener: TcpListener,
-    settings: DoorSettings,
+    mut settings: DoorSettings,
     (store, metrics): (Store, Arc<Metrics>),
     mut stopping: Stopping,
 ) {
@@ -99,7 +99,8 @@ pub async fn serve(
                         tracing::warn!(%peer, most = settings.connections, "the front door is full; raise mqtt.max_connections");
                         continue;
                     };
-                    let (door, tls) = (Arc::clone(&door), settings.tls.clone());
+                    let door = Arc::clone(&door);
+                    let tls = settings.tls.as_mut().map(crate::tls::Door::acceptor);
                     clients.spawn(async move {
                         let _place = place;
                         let _counted = Counted::new(Arc::clone(&door.metrics));
@@ -145,8 +146,9 @@ async fn welcome(socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, 
             connection::serve(stream, name, door).await;
         }
         Ok(Err(error)) => {
-            door.metrics.refused("tls_handshake");
-            tracing::warn!(%peer, %error, "a TLS handshake failed; does the client have a certificate of our authority?");
+            let security = crate::tls::refusal(&error);
+            door.metrics.refused(security);
+            tracing::warn!(security, %peer, %error, "a TLS handshake failed; does the client have a certificate of our authority that is valid and not revoked?");
         }
         Err(_) => door.metrics.refused("tls_handshake"),
     }

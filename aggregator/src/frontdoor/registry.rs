@@ -2,18 +2,66 @@
 //! client ends the first (MQTT 5 § 3.1.4): a box whose line died comes back
 //! long before the centre's side of the old connection notices. And by box, so
 //! that the last will of an old connection says nothing of a box that has come
-//! back under another client id.
+//! back under another client id. And by agent: while one is here, a second one
+//! with the same box id and another outbox is refused, and so is one that comes
+//! back after another start of it has come; two copies of one disk would
+//! otherwise take turns, and each get receipts for what the other has sent.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
+use super::codec::Refusal;
 use crate::store::Whose;
 
 /// How long a newcomer waits for the old connection to be wound up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts of agents that are remembered of a box.
+const RETIRED: usize = 16;
+
+/// Which agent a client is, as its last will says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Agent {
+    pub(super) outbox: Uuid,
+    pub(super) run: Uuid,
+}
+
+/// The agents that speak for a box.
+#[derive(Debug, Default)]
+struct Agents {
+    /// Of the connections that there are, by serial.
+    here: BTreeMap<u64, Agent>,
+    /// Starts that were followed by another.
+    retired: VecDeque<Uuid>,
+}
+
+impl Agents {
+    /// Whether the newcomer is a second one.
+    fn refuses(&self, newcomer: Agent) -> bool {
+        !self.here.is_empty()
+            && (self.retired.contains(&newcomer.run)
+                || self.here.values().any(|agent| {
+                    // One start may change its outbox, when the disk damaged it.
+                    agent.outbox != newcomer.outbox && agent.run != newcomer.run
+                }))
+    }
+
+    fn enter(&mut self, serial: u64, newcomer: Agent) {
+        for agent in self.here.values() {
+            if agent.run != newcomer.run && !self.retired.contains(&agent.run) {
+                self.retired.push_back(agent.run);
+            }
+        }
+        while self.retired.len() > RETIRED {
+            self.retired.pop_front();
+        }
+        self.here.insert(serial, newcomer);
+    }
+}
 
 /// A proven box cannot throw out another by taking its client id.
 type Key = (Option<Whose>, String);
@@ -29,6 +77,8 @@ struct Entries {
     by_client: HashMap<Key, Entry>,
     /// The connections of each box, by serial.
     by_box: BTreeMap<Whose, BTreeSet<u64>>,
+    /// The agents of each box that is here.
+    agents: BTreeMap<Whose, Agents>,
 }
 
 #[derive(Debug)]
@@ -62,13 +112,21 @@ impl Registry {
         self: &Arc<Self>,
         key: Key,
         whose: Option<&Whose>,
-    ) -> (Presence, oneshot::Receiver<()>, bool) {
+        agent: Option<Agent>,
+    ) -> Result<(Presence, oneshot::Receiver<()>, bool), Refusal> {
         let (leave, left) = oneshot::channel();
         let (present, gone) = oneshot::channel();
         let (serial, former) = {
             let mut entries = self.entries();
             entries.last += 1;
             let serial = entries.last;
+            if let (Some(whose), Some(agent)) = (whose, agent) {
+                let agents = entries.agents.entry(whose.clone()).or_default();
+                if agents.refuses(agent) {
+                    return Err(Refusal::SecondAgent);
+                }
+                agents.enter(serial, agent);
+            }
             let entry = Entry {
                 serial,
                 leave,
@@ -90,7 +148,7 @@ impl Registry {
             // Its will must be settled before this one's "online".
             let _ended = tokio::time::timeout(PATIENCE, former.gone).await.is_ok();
         }
-        (presence, left, took_over)
+        Ok((presence, left, took_over))
     }
 }
 
@@ -124,6 +182,14 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         let mut entries = self.registry.entries();
+        if let Some(whose) = &self.whose
+            && let Some(agents) = entries.agents.get_mut(whose)
+        {
+            agents.here.remove(&self.serial);
+            if agents.here.is_empty() {
+                entries.agents.remove(whose);
+            }
+        }
         if let Some(whose) = &self.whose
             && let Some(connections) = entries.by_box.get_mut(whose)
         {

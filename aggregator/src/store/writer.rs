@@ -436,6 +436,7 @@ impl Batch {
                     outbox: *outbox,
                     through: *through,
                     at,
+                    refused_for: None,
                 };
                 (*place, (site.clone(), box_id.clone(), receipt))
             })

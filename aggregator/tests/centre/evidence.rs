@@ -231,6 +231,61 @@ fn an_upload_that_breaks_off_leaves_nothing_and_can_be_repeated() {
 }
 
 #[test]
+fn an_upload_that_broke_off_goes_on_where_it_ended() {
+    use std::io::Write;
+    let centre = Running::start();
+    let api = centre.api();
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let path = path(&bytes);
+    let offset = || -> usize { api.head(&path).header("upload-offset").parse().unwrap() };
+    let rest = |from: usize, body: &[u8]| {
+        let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+        let headers = [("content-type", "image/jpeg"), ("content-range", &range)];
+        api.put(&path, &headers, body)
+    };
+    assert_eq!(offset(), 0);
+    let mut socket = std::net::TcpStream::connect(centre.http).unwrap();
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/jpeg\r\nContent-Length: 3000000\r\nContent-Range: bytes 0-2999999/3000000\r\n\r\n",
+        centre.http,
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(&bytes[..2_000_000]).unwrap();
+    drop(socket);
+    eventually("what came is kept", || (offset() > 0).then_some(()));
+    // Somebody who believes that more, or less, is here is told how much it is.
+    let misplaced = eventually("the line to be given up", || {
+        let answer = rest(offset() + 1, b"x");
+        (answer.status == 409).then_some(answer)
+    });
+    let here: usize = misplaced.header("upload-offset").parse().unwrap();
+    assert!(here <= 2_000_000);
+    assert_eq!(rest(here, &bytes[here..]).status, 201);
+    assert_eq!(api.get(&path).body, bytes);
+    assert_eq!(walk(&centre.folder.path().join("evidence.parts")), 0);
+    assert_eq!(rest(0, &bytes).status, 200, "it is here already");
+}
+
+#[test]
+fn a_part_with_wrong_bytes_in_it_is_begun_anew() {
+    let centre = Running::start();
+    let api = centre.api();
+    let path = path(b"0123456789");
+    let with = |range| [("content-type", "image/jpeg"), ("content-range", range)];
+    for (range, body, status) in [
+        ("bytes 0-9/10", &b"01234wrong"[..], 422),
+        ("bytes 5-9/10", b"56789", 409),
+        ("bytes 0-8/10", b"012345678", 400),
+        ("bytes 0-9/99999999999", b"0123456789", 400),
+        ("0-9/10", b"0123456789", 400),
+        ("bytes 0-9/10", b"0123456789", 201),
+    ] {
+        let answer = api.put(&path, &with(range), body);
+        assert_eq!(answer.status, status, "{range}");
+    }
+}
+
+#[test]
 fn an_upload_needs_the_token_where_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");

@@ -355,6 +355,43 @@ fn the_last_will_is_carried_out_when_the_line_goes_and_not_after_a_good_bye() {
     offline();
 }
 
+/// Two machines with one id in their configuration, and two copies of one disk.
+#[test]
+fn a_second_agent_is_refused_while_the_first_is_here() {
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let hello = |outbox: u128, run: u128| {
+        let mut status: Value = serde_json::from_slice(&speaker.status(false)).unwrap();
+        status["data"]["outbox"] = json!({
+            "id": uuid::Uuid::from_u128(outbox), "run": uuid::Uuid::from_u128(run),
+            "floor": 1, "receipted": 0,
+        });
+        let will = (speaker.state_topic(), status.to_string().into_bytes());
+        let mut line = Line::open(centre.mqtt);
+        line.say(&connect(&format!("box-{outbox}"), Some(will)));
+        let Heard::Packet(Packet::ConnAck(ack)) = line.hear() else {
+            panic!("no answer");
+        };
+        (format!("{:?}", ack.code), line)
+    };
+    let (first, _here) = hello(1, 1);
+    assert_eq!(first, "Success");
+    assert_eq!(hello(2, 2).0, "ClientIdentifierNotValid", "another outbox");
+    let (again, _here) = hello(1, 3);
+    assert_eq!(again, "Success", "the same box after a restart");
+    assert_eq!(
+        hello(1, 1).0,
+        "ClientIdentifierNotValid",
+        "a copy of its disk"
+    );
+    let name = "aggregator_frontdoor_refused_total{reason=\"second_agent\"}";
+    assert_eq!(centre.api().metric(name), 2.0);
+    drop(_here);
+    eventually("a new disk is taken once the old agent is gone", || {
+        (hello(2, 2).0 == "Success").then_some(())
+    });
+}
+
 #[test]
 fn a_client_may_only_subscribe_to_its_own_receipts() {
     let centre = Running::start();
@@ -389,83 +426,6 @@ fn silence_beyond_the_keep_alive_ends_the_connection() {
     line.say_bytes(&[0xc0, 0x00]);
     assert_eq!(line.ended(), Some(0x8d), "keep alive timeout");
     assert!(begun.elapsed() >= Duration::from_millis(1400), "1.5 times");
-}
-
-#[test]
-fn a_certificate_says_which_box_it_is() {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let file = folder.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        file
-    };
-    let authority_key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&authority_key).unwrap();
-    let issuer = Issuer::new(params, authority_key);
-    let issue = |common_name: &str, names: Vec<String>| {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(names).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    };
-    let ca_file = write("ca.pem", &authority.pem());
-    let (server, server_key) = issue("centre", vec!["localhost".to_owned()]);
-    let (cert_file, key_file) = (
-        write("server.pem", &server),
-        write("server.key", &server_key),
-    );
-    let centre = Running::with(|config| {
-        config.mqtt.as_mut().unwrap().tls = Some(aggregator::config::Tls {
-            cert_file,
-            key_file,
-            client_ca_file: Some(ca_file.clone()),
-        });
-    });
-    let speaker = a_box("b1", 1);
-    let deliver = |identity: Option<(String, String)>| {
-        let files = identity.map(|(certificate, key)| {
-            (write("client.pem", &certificate), write("client.key", &key))
-        });
-        let config = aggregator::tls::client(
-            Some(&ca_file),
-            files
-                .as_ref()
-                .map(|(certificate, key)| (certificate.as_path(), key.as_path())),
-        )
-        .unwrap();
-        let mut options = rumqttc::v5::MqttOptions::new("box", "localhost", centre.mqtt.port());
-        options.set_transport(rumqttc::Transport::tls_with_config(
-            rumqttc::TlsConfiguration::Rustls(std::sync::Arc::new(config)),
-        ));
-        let (client, mut connection) = rumqttc::v5::Client::new(options, 10);
-        client
-            .publish(
-                speaker.event_topic(),
-                QoS::AtLeastOnce,
-                false,
-                speaker.letter(1, 1),
-            )
-            .unwrap();
-        loop {
-            match connection.recv_timeout(DEADLINE).unwrap() {
-                Ok(rumqttc::v5::Event::Incoming(Packet::PubAck(_))) => return Ok(()),
-                Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-    };
-    deliver(None).expect_err("no certificate");
-    deliver(Some(issue("hanoi.b2", Vec::new()))).expect_err("another box's certificate");
-    deliver(Some(issue("somebody", Vec::new()))).expect_err("nobody's certificate");
-    assert_eq!(centre.api().alerts().len(), 0);
-    deliver(Some(issue("hanoi.b1", Vec::new()))).unwrap();
-    assert_eq!(centre.api().alerts().len(), 1);
 }
 
 #[test]

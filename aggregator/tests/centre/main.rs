@@ -7,6 +7,7 @@
 
 mod api;
 mod broker;
+mod certificates;
 mod contract;
 mod disk;
 mod evidence;

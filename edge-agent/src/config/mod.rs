@@ -146,6 +146,8 @@ pub struct UplinkConfig {
     pub key_file: Option<PathBuf>,
     /// File that holds the bearer token for evidence.
     pub evidence_token_file: Option<PathBuf>,
+    /// Most that evidence may take of the line, 1000 bits per second; left out: no limit.
+    pub evidence_kbit_s: Option<u32>,
 }
 
 impl UplinkConfig {
@@ -315,6 +317,9 @@ fn read_all(
     })
 }
 
+/// Below, the centre takes an upload for one that has stalled.
+const EVIDENCE_KBIT_S: std::ops::RangeInclusive<u32> = 32..=10_000_000;
+
 fn checked_uplink(
     mut uplink: UplinkConfig,
     folder: &Path,
@@ -345,6 +350,15 @@ fn checked_uplink(
         let shown = redacted(evidence);
         let message = format!("`{shown}` is not http://HOST:PORT or https://HOST:PORT");
         refuse("uplink.evidence_url", message);
+    }
+    if let Some(rate) = uplink.evidence_kbit_s
+        && !EVIDENCE_KBIT_S.contains(&rate)
+    {
+        let (least, most) = (EVIDENCE_KBIT_S.start(), EVIDENCE_KBIT_S.end());
+        let message = format!(
+            "{rate} is not from {least} to {most} (1000 bits per second); leave it out for no limit"
+        );
+        refuse("uplink.evidence_kbit_s", message);
     }
     if uplink.cert_file.is_some() != uplink.key_file.is_some() {
         refuse(

@@ -36,8 +36,8 @@ impl Publisher {
                 revision = event.revision, phase = ?event.phase, sequence, "event"
             ),
             Err(error) => tracing::error!(
-                camera = %event.camera, kind = %event.kind, id = %event.id, %error,
-                "event is not on disk yet"
+                camera = %event.camera, kind = %event.kind, id = %event.id,
+                revision = event.revision, %error, "event is not on disk yet"
             ),
         }
     }

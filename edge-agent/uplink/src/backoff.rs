@@ -4,6 +4,11 @@
 
 use std::time::Duration;
 
+/// After a connection that worked, the next try comes anywhere within this time:
+/// a broker that starts anew has all its boxes to greet, and a TLS handshake
+/// costs it some milliseconds each.
+const SPREAD: Duration = Duration::from_secs(5);
+
 /// Delays that double from `shortest` to `longest`, each drawn from its upper half.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
@@ -26,6 +31,12 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// It worked and ended: the delay before the next attempt.
+    pub(crate) fn anew(&mut self) -> Duration {
+        self.reset();
+        SPREAD.min(self.longest).mul_f64(fastrand::f64())
+    }
+
     /// It failed once more: the delay before the next attempt.
     pub(crate) fn next(&mut self) -> Duration {
         let doubled = self
@@ -41,6 +52,30 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A broker that serves 5,000 boxes is gone for a while. How many come back
+    /// in the worst second?
+    #[test]
+    fn five_thousand_boxes_do_not_return_in_one_second() {
+        const BOXES: usize = 5000;
+        fastrand::seed(7);
+        for gone_s in [0.1, 5.0, 60.0, 3600.0] {
+            let mut per_second = std::collections::BTreeMap::<u64, usize>::new();
+            for _ in 0..BOXES {
+                let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
+                let mut at = backoff.anew().as_secs_f64();
+                while at < gone_s {
+                    at += backoff.next().as_secs_f64();
+                }
+                *per_second.entry((at * 1000.0) as u64 / 1000).or_default() += 1;
+            }
+            let worst = per_second.values().copied().max().unwrap();
+            assert!(
+                worst < BOXES / 3,
+                "gone for {gone_s} s: {worst} in one second"
+            );
+        }
+    }
 
     #[test]
     fn delays_double_up_to_the_longest_and_start_over_after_success() {

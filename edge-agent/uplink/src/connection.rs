@@ -81,6 +81,8 @@ pub(crate) enum FailureKind {
     PerhapsVersion,
     /// It will not let us in until somebody changes something.
     Refused,
+    /// Another client came with our name and ended our connection.
+    TakenOver,
     /// Anything that may pass.
     Passing,
 }
@@ -112,14 +114,24 @@ pub(crate) enum Client {
 pub(crate) struct Busy;
 
 impl Client {
-    pub(crate) fn publish(&self, topic: &str, retain: bool, payload: &[u8]) -> Result<(), Busy> {
+    /// With `expiry` a broker of MQTT 5 forgets it after so many seconds.
+    pub(crate) fn publish(
+        &self,
+        topic: &str,
+        (retain, expiry): (bool, Option<u32>),
+        payload: &[u8],
+    ) -> Result<(), Busy> {
         match self {
             Self::V5(client) => client
-                .try_publish(
+                .try_publish_with_properties(
                     topic,
                     v5::mqttbytes::QoS::AtLeastOnce,
                     retain,
                     payload.to_vec(),
+                    v5::mqttbytes::v5::PublishProperties {
+                        message_expiry_interval: expiry,
+                        ..Default::default()
+                    },
                 )
                 .map_err(|_| Busy),
             Self::V311(client) => client
@@ -311,6 +323,10 @@ const BAD_LOGIN: &str =
 const NOT_ALLOWED: &str =
     "this box may not connect; add its user or certificate to the broker's access list";
 
+/// What the centre's front door says to a second agent.
+const SECOND: &str = "another agent with this box's id is connected, so this one is refused; \
+     give each box its own `box` id, or stop the other one";
+
 fn failure_v5(error: v5::ConnectionError) -> Failure {
     use v5::mqttbytes::v5::{ConnectReturnCode as Code, DisconnectReasonCode as Bye};
     use v5::{ConnectionError as E, StateError};
@@ -324,6 +340,7 @@ fn failure_v5(error: v5::ConnectionError) -> Failure {
             Code::NotAuthorized | Code::Banned | Code::BadAuthenticationMethod => {
                 Failure::refused(NOT_ALLOWED)
             }
+            Code::ClientIdentifierNotValid => Failure::refused(SECOND),
             code => Failure::passing(format!(
                 "it answered {code:?} to the connection; see the broker's log"
             )),
@@ -342,9 +359,11 @@ fn failure_v5(error: v5::ConnectionError) -> Failure {
         E::MqttState(StateError::ServerDisconnect {
             reason_code: Bye::SessionTakenOver,
             ..
-        }) => Failure::refused(
-            "another client connected with this box's name; give each box its own `box` id",
-        ),
+        }) => Failure {
+            reason: "another client connected with this box's name; give each box its own `box` id"
+                .to_owned(),
+            kind: FailureKind::TakenOver,
+        },
         E::MqttState(StateError::ServerDisconnect {
             reason_code: Bye::NotAuthorized,
             ..
@@ -366,6 +385,7 @@ fn failure_v311(error: rumqttc::ConnectionError) -> Failure {
         },
         E::ConnectionRefused(Code::BadUserNamePassword) => Failure::refused(BAD_LOGIN),
         E::ConnectionRefused(Code::NotAuthorized) => Failure::refused(NOT_ALLOWED),
+        E::ConnectionRefused(Code::BadClientId) => Failure::refused(SECOND),
         E::ConnectionRefused(code) => Failure::passing(format!(
             "it answered {code:?} to the connection; see the broker's log"
         )),

@@ -9,10 +9,12 @@
 //! a new file under a new outbox id, and it is kept beside it for whoever
 //! wants to look.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use protocol::Envelope;
+use case_bundle::manifest::CASE_MEDIA_TYPE;
+use protocol::{Digest, Envelope};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -356,18 +358,79 @@ fn replace(dir: &Path) -> Result<Salvage, OutboxError> {
     }
     let saved = readable_rows(&dir.join(FILE));
     let rows = saved.messages.len() as u64;
-    {
-        let refused = |e| OutboxError::of(&rebuilding, e);
-        let mut database = Database::open_sound(&rebuilding).map_err(refused)?;
-        database.restore(&saved).map_err(refused)?;
-        // Closing the only connection moves the log into the file.
-        database
-            .connection
-            .close()
-            .map_err(|(_, e)| OutboxError::of(&rebuilding, e))?;
+    // On a full disk there is no room for a second file, and a box that does not
+    // start is worse than one that has given up evidence.
+    while let Err(error) = rebuild(&rebuilding, &saved) {
+        let is_relieved =
+            matches!(error, OutboxError::DiskFull { .. }) && make_room(dir, &saved.uploaded) > 0;
+        if !is_relieved {
+            return Err(error);
+        }
+        for leftover in with_companions(&rebuilding) {
+            remove_if_there(&leftover)?;
+        }
     }
     rename(&rebuilding, &dir.join(REBUILT))?;
     finish_replacement(dir, rows)
+}
+
+fn rebuild(rebuilding: &Path, saved: &Saved) -> Result<(), OutboxError> {
+    let refused = |e| OutboxError::of(rebuilding, e);
+    let mut database = Database::open_sound(rebuilding).map_err(refused)?;
+    database.restore(saved).map_err(refused)?;
+    // Closing the only connection moves the log into the file.
+    database.connection.close().map_err(|(_, e)| refused(e))
+}
+
+/// Room that is made at a time for a file in the place of a damaged one.
+const ROOM: u64 = 2 << 20;
+
+/// Deletes what a new outbox file needs the room of: earlier damaged files, then
+/// evidence in the published order, as far as it can be known without a
+/// database; how many bytes became free.
+fn make_room(dir: &Path, uploaded: &BTreeSet<Digest>) -> u64 {
+    let earlier = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&format!("{FILE}.damaged-"))
+        });
+    let found = crate::evidence::scan(dir).unwrap_or_default();
+    let mut files: Vec<_> = found
+        .into_iter()
+        .map(|(digest, _)| {
+            let path = crate::evidence::path_of(dir, &digest);
+            let class = match crate::evidence::media_type_of(&path) {
+                _ if uploaded.contains(&digest) => 0,
+                media_type if media_type.starts_with("video/") => 1,
+                CASE_MEDIA_TYPE => 4,
+                media_type if media_type.starts_with("image/") => 3,
+                _ => 2,
+            };
+            let stored = fs::metadata(&path).and_then(|file| file.modified()).ok();
+            (class, stored, path)
+        })
+        .collect();
+    files.sort();
+    let (mut freed, mut deleted) = (0, 0);
+    for path in earlier.chain(files.into_iter().map(|(.., path)| path)) {
+        if freed >= ROOM {
+            break;
+        }
+        let length = fs::metadata(&path).map_or(0, |file| file.len());
+        if fs::remove_file(&path).is_ok() {
+            freed += length;
+            deleted += 1;
+        }
+    }
+    tracing::warn!(
+        files = deleted,
+        freed_bytes = freed,
+        "evidence and earlier damaged files were deleted, because a damaged outbox file is to be replaced and the disk is full"
+    );
+    freed
 }
 
 fn finish_replacement(dir: &Path, rows: u64) -> Result<Salvage, OutboxError> {
@@ -411,6 +474,8 @@ fn remove_if_there(file: &Path) -> Result<(), OutboxError> {
 struct Saved {
     messages: Vec<Stored>,
     ledger: Vec<(ledger::Entry, String)>,
+    /// Evidence that the centre has.
+    uploaded: BTreeSet<Digest>,
 }
 
 /// Rows that can still be read, in order. Reading stops at the first broken
@@ -446,8 +511,16 @@ fn readable_rows(path: &Path) -> Saved {
         .map(|(_, stored)| stored)
         .filter(|stored| serde_json::from_str::<Envelope<&RawValue>>(&stored.envelope).is_ok())
         .collect();
+    let uploaded = || -> rusqlite::Result<BTreeSet<Digest>> {
+        let mut select =
+            connection.prepare("SELECT sha256 FROM evidence WHERE state = 'uploaded'")?;
+        let rows = select.query_map([], |row| row.get::<_, String>(0))?;
+        let names = rows.map_while(Result::ok);
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    };
     Saved {
         messages,
+        uploaded: uploaded().unwrap_or_default(),
         ledger: ledger::salvage(&connection),
     }
 }

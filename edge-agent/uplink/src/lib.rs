@@ -27,6 +27,7 @@ pub mod outbox;
 mod backoff;
 mod connection;
 mod link;
+mod pacer;
 pub mod probe;
 pub mod settings;
 mod shorten;

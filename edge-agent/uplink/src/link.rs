@@ -30,6 +30,11 @@ const BATCH: u64 = 64;
 const OUTBOXES: usize = 16;
 /// How often the box's trouble is asked for.
 const TROUBLE: Duration = Duration::from_secs(1);
+/// How long a broker keeps a camera's state, seconds: one that is not renewed
+/// says nothing any more. Events and the box's own state never expire.
+const TELEMETRY_S: u32 = 24 * 3600;
+/// An acknowledgement that takes longer means that the line is full.
+const SLOW: Duration = Duration::from_secs(1);
 /// How often time-outs are looked at when nothing happens.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -110,6 +115,19 @@ pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &S
                     );
                 }
             }
+            Ok(Happening::Message {
+                topic,
+                is_retained: true,
+                ..
+            }) if topic == receipts => {
+                // The centre retains none: it is an old one, or somebody's trick.
+                shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    security = "retained_receipt",
+                    topic,
+                    "a receipt that the broker had kept is not believed; clear the topic, and look who may write to it"
+                );
+            }
             Ok(Happening::Message { topic, payload, .. }) if topic == receipts => {
                 match serde_json::from_slice::<Receipt>(&payload) {
                     Ok(receipt) => exchange.leave_receipt(receipt),
@@ -188,13 +206,15 @@ impl Sender<'_> {
             for (camera, version, status) in shared.newer_statuses(&statuses_sent) {
                 let topic = topic::camera_state(&status.site, &status.box_id, &status.camera);
                 let payload = json(&envelope::of_camera_status(&status, clock::now()))?;
-                self.publish_state(&topic, &payload).await?;
+                self.publish_state(&topic, Some(TELEMETRY_S), &payload)
+                    .await?;
                 statuses_sent.insert(camera, version);
             }
             if said_at.elapsed() > TROUBLE {
                 said_at = Instant::now();
                 let status = self.box_status(true, since).await?;
-                if status.trouble != said.trouble {
+                let outbox = |status: &BoxStatus| status.outbox.map(|position| position.id);
+                if status.trouble != said.trouble || outbox(&status) != outbox(&said) {
                     self.publish_box(&status).await?;
                     said = status;
                 }
@@ -244,9 +264,10 @@ impl Sender<'_> {
             }
             Ok(ReceiptOutcome::Stranger) => {
                 counters.stranger_receipts.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(outbox = %receipt.outbox, "receipt for another outbox of this box; ignored");
+                tracing::info!(security = "receipt_of_a_stranger", outbox = %receipt.outbox, "receipt for another outbox of this box; ignored");
             }
             Ok(ReceiptOutcome::NotSent | ReceiptOutcome::Stale) => {}
+            Ok(ReceiptOutcome::SecondAgent(other)) => shared_agent(self.shared, other),
             Ok(ReceiptOutcome::WentBack { .. }) => {
                 let through = receipt.through;
                 counters.receipted_through.store(through, Ordering::Relaxed);
@@ -316,7 +337,7 @@ impl Sender<'_> {
         } = message;
         let room = self.room(&topic);
         if payload.len() <= room {
-            self.publish(&topic, false, &payload).await?;
+            self.publish(&topic, (false, None), &payload).await?;
             return Ok(true);
         }
         let (needed, largest) = (payload.len() + PACKET_BYTES + topic.len(), self.largest());
@@ -334,7 +355,7 @@ impl Sender<'_> {
                 );
             }
         }
-        self.publish(&topic, false, &short).await?;
+        self.publish(&topic, (false, None), &short).await?;
         Ok(true)
     }
 
@@ -362,7 +383,12 @@ impl Sender<'_> {
     }
 
     /// Publishes a state. One that the broker does not take is not worth the connection.
-    async fn publish_state(&mut self, topic: &str, payload: &[u8]) -> Result<(), Failure> {
+    async fn publish_state(
+        &mut self,
+        topic: &str,
+        expiry: Option<u32>,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
         if payload.len() > self.room(topic) {
             tracing::warn!(
                 topic,
@@ -372,11 +398,16 @@ impl Sender<'_> {
             );
             return Ok(());
         }
-        self.publish(topic, true, payload).await
+        self.publish(topic, (true, expiry), payload).await
     }
 
-    async fn publish(&mut self, topic: &str, retain: bool, payload: &[u8]) -> Result<(), Failure> {
-        while let Err(Busy) = self.client.publish(topic, retain, payload) {
+    async fn publish(
+        &mut self,
+        topic: &str,
+        how: (bool, Option<u32>),
+        payload: &[u8],
+    ) -> Result<(), Failure> {
+        while let Err(Busy) = self.client.publish(topic, how, payload) {
             self.rest().await?;
         }
         if self.published == self.exchange.acknowledged.load(Ordering::SeqCst) {
@@ -401,7 +432,8 @@ impl Sender<'_> {
     async fn publish_box(&mut self, status: &BoxStatus) -> Result<(), Failure> {
         let topic = topic::box_state(&status.site, &status.box_id);
         let payload = json(&envelope::of_box_status(status, clock::now()))?;
-        self.publish_state(&topic, &payload).await
+        // Never expires: that a box is gone must be known however long it is gone.
+        self.publish_state(&topic, None, &payload).await
     }
 
     /// Says that we are gone on purpose; the broker then drops the last will.
@@ -433,7 +465,11 @@ impl Sender<'_> {
         if acknowledged != self.seen_acknowledged || acknowledged >= self.published {
             self.seen_acknowledged = acknowledged;
             self.alive = Instant::now();
-        } else if self.alive.elapsed() > self.shared.settings.pace.acknowledgement {
+            self.shared.set_slow(false);
+            return Ok(());
+        }
+        self.shared.set_slow(self.alive.elapsed() > SLOW);
+        if self.alive.elapsed() > self.shared.settings.pace.acknowledgement {
             self.shared
                 .counters
                 .watchdog
@@ -446,6 +482,13 @@ impl Sender<'_> {
         }
         Ok(())
     }
+}
+
+/// Says that the centre refuses this agent for another one.
+fn shared_agent(shared: &Shared, other: uuid::Uuid) {
+    shared.note(format!(
+        "the centre takes nothing from this agent, because another one has this box's id (its outbox is {other}); give each box its own `box` id, or stop the other one"
+    ));
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Failure> {

@@ -125,6 +125,8 @@ pub enum ReceiptOutcome {
     },
     /// It is for another outbox; ignored.
     Stranger,
+    /// It is for this outbox, and says that another agent speaks for this box.
+    SecondAgent(Uuid),
     /// It speaks of messages that were not sent; refused.
     NotSent,
     /// It speaks of messages that this outbox never had: the file was replaced
@@ -389,11 +391,15 @@ impl Outbox {
         if receipt.outbox != state.database.id {
             return Ok(ReceiptOutcome::Stranger);
         }
+        if let Some(other) = receipt.refused_for {
+            return Ok(ReceiptOutcome::SecondAgent(other));
+        }
         let span = self.named(state.database.span())?;
         let last = span.last;
         if receipt.through > last {
             state.receipts_refused += 1;
             tracing::error!(
+                security = "receipt_never_held",
                 through = receipt.through,
                 last,
                 "the centre has messages of this outbox that it never held: the file was replaced by an older copy, or the disk forgot a write"
@@ -410,6 +416,7 @@ impl Outbox {
         if receipt.through > sent {
             state.receipts_refused += 1;
             tracing::warn!(
+                security = "receipt_not_sent",
                 through = receipt.through,
                 sent,
                 "receipt for messages that were not sent; refused, they will be sent"

@@ -26,6 +26,9 @@ pub struct UplinkSettings {
     pub evidence_url: String,
     /// Bearer token for the upload.
     pub evidence_token: Option<String>,
+    /// Most that evidence may take of the line, 1000 bits per second, all uploads
+    /// together; none: no limit.
+    pub evidence_kbit_s: Option<u32>,
     /// Installation.
     pub site: SiteId,
     /// Box.
@@ -50,6 +53,7 @@ impl UplinkSettings {
             key_file: None,
             evidence_url: String::new(),
             evidence_token: None,
+            evidence_kbit_s: None,
             site,
             box_id,
             version: String::new(),
@@ -128,6 +132,7 @@ impl fmt::Debug for UplinkSettings {
             .field("key_file", &self.key_file)
             .field("evidence_url", &without_user_info(&self.evidence_url))
             .field("evidence_token", &hidden(&self.evidence_token))
+            .field("evidence_kbit_s", &self.evidence_kbit_s)
             .field("site", &self.site)
             .field("box_id", &self.box_id)
             .field("version", &self.version)

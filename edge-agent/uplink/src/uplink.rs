@@ -16,6 +16,7 @@ use protocol::status::{BoxStatus, CameraStatus};
 use protocol::{CameraId, EventTime, topic};
 use rustls::ClientConfig;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::connection::{self, FailureKind, Hello, Version};
@@ -117,6 +118,8 @@ pub(crate) struct Shared {
     pub(crate) signals: signals::Outlet,
     nudge: Notify,
     stopping: AtomicBool,
+    /// Whether the broker has not acknowledged an event for a second.
+    line_is_slow: AtomicBool,
     /// Until when a stop may wait for receipts.
     drain_until: Mutex<Option<Instant>>,
 }
@@ -258,6 +261,16 @@ impl Shared {
         self.nudge.notified().await;
     }
 
+    /// Notes whether events are slow to get through, so that evidence makes way.
+    pub(crate) fn set_slow(&self, is_slow: bool) {
+        self.line_is_slow.store(is_slow, Ordering::Relaxed);
+    }
+
+    /// Whether evidence has to make way.
+    pub(crate) fn events_wait_for_the_line(&self) -> bool {
+        self.line_is_slow.load(Ordering::Relaxed) && !self.is_stopping()
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
@@ -340,6 +353,7 @@ impl Uplink {
             signals: outlet,
             nudge: Notify::new(),
             stopping: AtomicBool::new(false),
+            line_is_slow: AtomicBool::new(false),
             drain_until: Mutex::new(None),
         });
         let mut uplink = Self {
@@ -486,7 +500,7 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
                     settings: &shared.settings,
                     broker,
                     tls: tls.clone(),
-                    client_id: client_id(&shared.settings),
+                    client_id: client_id(&shared.settings, shared.outbox.id()),
                     will: last_will(shared),
                 },
             );
@@ -497,6 +511,7 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
             }
         };
         shared.told().connected_since = None;
+        shared.set_slow(false);
         if exchange.is_connected() {
             shared.signals.broker_lost();
         }
@@ -513,13 +528,18 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
         }
         shared.counters.failures.fetch_add(1, Ordering::Relaxed);
         shared.note(failure.reason);
-        if exchange.is_connected() {
-            backoff.reset();
-        } else if failure.kind == FailureKind::PerhapsVersion {
+        // Who is thrown out by a namesake and comes back at once only throws it
+        // out in turn: that wait grows.
+        let had_us = exchange.is_connected() && failure.kind != FailureKind::TakenOver;
+        if !exchange.is_connected() && failure.kind == FailureKind::PerhapsVersion {
             version = version.other();
         }
-        let mut delay = backoff.next();
-        if failure.kind == FailureKind::Refused {
+        let mut delay = if had_us {
+            backoff.anew()
+        } else {
+            backoff.next()
+        };
+        if matches!(failure.kind, FailureKind::Refused | FailureKind::TakenOver) {
             delay = delay.max(REFUSED_SHORTEST.min(pace.reconnect_longest));
         }
         tokio::select! {
@@ -556,8 +576,12 @@ async fn write_what_waits(shared: Arc<Shared>) {
     }
 }
 
-pub(crate) fn client_id(settings: &UplinkSettings) -> String {
-    format!("ngatu-{}-{}", settings.site, settings.box_id)
+/// As whom the outbox comes to a broker. With the outbox in it, so that two
+/// boxes that were given the same id do not throw each other out in turns: both
+/// are heard, and the centre refuses the second one.
+pub(crate) fn client_id(settings: &UplinkSettings, outbox: Uuid) -> String {
+    let outbox = outbox.simple().to_string();
+    format!("ngatu-{}-{}-{:.8}", settings.site, settings.box_id, outbox)
 }
 
 fn last_will(shared: &Shared) -> Option<(String, Vec<u8>)> {

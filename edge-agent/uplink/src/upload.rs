@@ -1,6 +1,10 @@
 //! Evidence to the centre: `PUT /api/v1/evidence/<sha256>`, one file at a time
 //! per thread, apart from the events so that a clip never delays one.
 //!
+//! A larger file goes on where an upload of it broke off, where the centre knows
+//! how: it is asked first how much it has. Pieces go at the pace that is allowed,
+//! and wait while events wait for the line.
+//!
 //! A file leaves the queue when the centre has it (200, 201, 204) or will
 //! never take it (too large; or it says three times that the hash differs
 //! while ours is right). Anything else is tried again later, the least tried
@@ -13,11 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::Digest;
-use ureq::Agent;
+use ureq::{Agent, SendBody};
 
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::outbox::{Outbox, OutboxError, Upload};
+use crate::pacer::{Paced, Pacer};
 use crate::settings::UplinkSettings;
 use crate::trust::Trust;
 use crate::uplink::Shared;
@@ -26,6 +31,11 @@ use crate::uplink::Shared;
 const REFUSALS: u32 = 3;
 /// Files looked at when choosing the next.
 const CHOICE: usize = 64;
+/// Files from this length on are asked for first: a round trip costs less than
+/// sending them again.
+const RESUMED: usize = 64 * 1024;
+/// How long the body of an upload may take.
+const BODY: Duration = Duration::from_mins(10);
 /// How often expired copies are looked for.
 const EXPIRY: Duration = Duration::from_mins(1);
 
@@ -34,6 +44,7 @@ pub(crate) struct Uploader {
     shared: Arc<Shared>,
     agent: Agent,
     base: String,
+    pacer: Pacer,
     desk: Mutex<Desk>,
 }
 
@@ -58,9 +69,16 @@ enum Answer {
 impl Uploader {
     pub(crate) fn new(shared: Arc<Shared>, base: String, trust: Option<&Trust>) -> Self {
         let pace = shared.settings.pace;
+        let limit = shared.settings.evidence_kbit_s;
         Self {
-            agent: agent(trust, pace.connect, Duration::from_mins(10)),
+            // At a low rate a clip takes its time, and an older centre wants it whole.
+            agent: agent(
+                trust,
+                pace.connect,
+                if limit.is_some() { BODY * 6 } else { BODY },
+            ),
             base,
+            pacer: Pacer::new(limit),
             desk: Mutex::new(Desk {
                 in_hand: BTreeSet::new(),
                 attempts: BTreeMap::new(),
@@ -166,18 +184,41 @@ impl Uploader {
     }
 
     fn put(&self, digest: &Digest, media_type: &str, bytes: &[u8]) -> Answer {
+        let url = format!("{}/{digest}", self.base);
+        let mut from = None;
+        if bytes.len() >= RESUMED {
+            match self.agent.head(&url).call() {
+                Ok(response) if response.status() == 200 => return Answer::Has,
+                // An older centre says nothing of it and wants the whole file.
+                Ok(response) => from = offset(response.headers(), bytes.len()),
+                Err(error) => return unreachable(&error),
+            }
+        }
+        let rest = &bytes[from.unwrap_or(0)..];
         let mut request = self
             .agent
-            .put(format!("{}/{digest}", self.base))
-            .content_type(media_type);
+            .put(&url)
+            .content_type(media_type)
+            .header("Content-Length", rest.len().to_string());
+        if let Some(from) = from {
+            let (last, whole) = (bytes.len() - 1, bytes.len());
+            request = request.header("Content-Range", format!("bytes {from}-{last}/{whole}"));
+        }
         if let Some(bearer) = bearer(&self.shared.settings) {
             request = request.header("Authorization", bearer);
         }
-        match request.send(bytes) {
+        let mut body = Paced {
+            rest,
+            pacer: &self.pacer,
+            must_yield: || self.shared.events_wait_for_the_line(),
+        };
+        match request.send(SendBody::from_reader(&mut body)) {
+            // Somebody else went on with it meanwhile: it is asked again.
+            Ok(response) if from.is_some() && response.status() == 409 => {
+                Answer::NotNow("the centre has another part of the file; asking again".to_owned())
+            }
             Ok(response) => answer(response.status().as_u16()),
-            Err(error) => Answer::NotNow(format!(
-                "{error}; check that the centre runs and can be reached"
-            )),
+            Err(error) => unreachable(&error),
         }
     }
 
@@ -225,6 +266,19 @@ impl Uploader {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unreachable(error: &ureq::Error) -> Answer {
+    Answer::NotNow(format!(
+        "{error}; check that the centre runs and can be reached"
+    ))
+}
+
+/// From where the centre wants the file; `None` when it does not say, or more
+/// than there is.
+fn offset(headers: &ureq::http::HeaderMap, length: usize) -> Option<usize> {
+    let offset = headers.get("upload-offset")?.to_str().ok()?;
+    offset.parse().ok().filter(|offset| *offset < length)
 }
 
 fn answer(status: u16) -> Answer {

@@ -80,11 +80,21 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
             }),
         ),
         (
+            "receipt-refused",
+            Box::new(Receipt {
+                outbox: OUTBOX,
+                through: 0,
+                at: at(2.5),
+                refused_for: Some(Uuid::from_u128(9)),
+            }),
+        ),
+        (
             "receipt",
             Box::new(Receipt {
                 outbox: OUTBOX,
                 through: 8,
                 at: at(70.25),
+                refused_for: None,
             }),
         ),
         ("signal-reading", Box::new(signal())),

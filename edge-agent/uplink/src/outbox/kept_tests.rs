@@ -14,6 +14,7 @@ fn said(outbox: &Outbox, through: u64, second: u64) -> ReceiptOutcome {
         outbox: outbox.id(),
         through,
         at: at(second),
+        refused_for: None,
     };
     outbox.take_receipt(&receipt).unwrap()
 }

@@ -18,6 +18,7 @@ pub(super) fn receipt(outbox: &Outbox, through: u64) -> Receipt {
         outbox: outbox.id(),
         through,
         at: at(0),
+        refused_for: None,
     }
 }
 
@@ -680,4 +681,34 @@ fn on_a_disk_that_is_really_full_evidence_makes_room_for_events() {
     assert!(outbox.retry_in_memory());
     let ids: Vec<_> = held(&outbox).into_iter().map(|(_, _, id)| id).collect();
     assert_eq!(ids, (1..=number + 2).map(envelope_id).collect::<Vec<_>>());
+}
+
+/// Found by the fault bench: the new file had no room, and the box did not start.
+#[test]
+fn a_damaged_file_is_replaced_on_a_full_disk_too() {
+    let Some(disk) = SmallDisk::mount("4m") else {
+        eprintln!("not run: this user may not mount a tmpfs");
+        return;
+    };
+    let dir = disk.0.path();
+    let outbox = Outbox::open(dir, BUDGET).unwrap();
+    append(&outbox, 1..=100);
+    for n in 0..20_u8 {
+        let still = vec![n; 100_000];
+        let put = outbox.put_evidence(&still, EvidenceRole::StillClean, "image/jpeg", at(1));
+        outbox.mark_uploaded(&put.unwrap().sha256).unwrap();
+    }
+    drop(outbox);
+    let file = dir.join("outbox.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+    fs::write(dir.join("outbox.db.damaged-1"), vec![0; 4 << 20]).unwrap_err();
+    fs::write(dir.join("core"), vec![0; 4 << 20]).unwrap_err();
+
+    let outbox = Outbox::open(dir, BUDGET).unwrap();
+    assert!(outbox.trouble().unwrap().en.contains("damaged"));
+    assert!(outbox.waiting() > 90, "{} saved", outbox.waiting());
+    assert!(!dir.join("outbox.db.damaged-1").exists());
 }

@@ -179,6 +179,7 @@ impl Received {
             outbox,
             through: next - 1,
             at: EventTime::EPOCH,
+            refused_for: None,
         })
     }
 }

@@ -215,6 +215,7 @@ fn receipts_of_strangers_duplicates_and_nonsense_change_nothing() {
     until("all is at the centre", || centre.has(10) == 10);
 
     let receipt = |outbox, through| Receipt {
+        refused_for: None,
         outbox,
         through,
         at: at(0),
@@ -250,6 +251,101 @@ fn a_frozen_broker_is_given_up_by_the_watchdog() {
     broker.signal("CONT");
     until("the outbox is empty", || outbox.waiting() == 0);
     assert_eq!(centre.has(500), 500);
+}
+
+/// One of this very outbox, and more than it was sent a receipt for.
+#[test]
+fn a_receipt_that_the_broker_has_kept_is_not_believed() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    centre.receipts.store(false, Ordering::SeqCst);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=3);
+    let kept = Receipt {
+        outbox: outbox.id(),
+        through: 3,
+        at: at(9),
+        refused_for: None,
+    };
+    let topic = topic::receipt(&site(), &box_id());
+    centre.publish_retained(&topic, &serde_json::to_vec(&kept).unwrap());
+    // It is with the broker once a later message of the same client has passed it.
+    centre.publish_retained("ngatu/v1/s/b/c/state", b"{}");
+    until("the broker has both", || {
+        let received = centre.received.lock().unwrap();
+        received.states.contains_key("ngatu/v1/s/b/c/state")
+    });
+    let uplink = start(settings(&broker.url()), &outbox);
+    until("it was refused", || uplink.status().unreadable == 1);
+    until("all is at the centre", || centre.has(3) == 3);
+    assert_eq!(outbox.waiting(), 3);
+}
+
+#[test]
+fn a_camera_state_expires_at_the_broker_and_an_event_never_does() {
+    use rumqttc::v5::mqttbytes::v5::Packet;
+    let broker = Mosquitto::start();
+    let options = rumqttc::v5::MqttOptions::new("watcher", "127.0.0.1", broker.port);
+    let (client, mut connection) = rumqttc::v5::Client::new(options, 100);
+    client
+        .subscribe("ngatu/v1/#", rumqttc::v5::mqttbytes::QoS::AtLeastOnce)
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=1);
+    let mut uplink = None;
+    let mut expiries = std::collections::BTreeMap::new();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while expiries.len() < 3 {
+        assert!(std::time::Instant::now() < deadline, "{expiries:?}");
+        match connection.recv_timeout(Duration::from_secs(5)) {
+            Ok(Ok(rumqttc::v5::Event::Incoming(Packet::SubAck(_)))) => {
+                let started = start(settings(&broker.url()), &outbox);
+                started.publish_camera_status(camera_status(1));
+                uplink = Some(started);
+            }
+            Ok(Ok(rumqttc::v5::Event::Incoming(Packet::Publish(publish)))) => {
+                let topic = String::from_utf8(publish.topic.to_vec()).unwrap();
+                let expiry = publish.properties.and_then(|p| p.message_expiry_interval);
+                expiries.insert(topic, expiry);
+            }
+            Ok(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(uplink.is_some());
+    let event = topic::event(&site(), &box_id(), &camera());
+    assert_eq!(expiries[&event], None);
+    assert_eq!(
+        expiries[&box_topic()],
+        None,
+        "that a box is gone is known for ever"
+    );
+    assert!(expiries[&camera_topic()].is_some_and(|left| left > 86_000));
+}
+
+#[test]
+fn an_agent_that_the_centre_refuses_for_another_says_so_and_keeps_everything() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    centre.receipts.store(false, Ordering::SeqCst);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let uplink = start(settings(&broker.url()), &outbox);
+    append(&outbox, 1..=3);
+    until("all is sent", || centre.has(3) == 3);
+    centre.send_receipt(&Receipt {
+        outbox: outbox.id(),
+        through: 0,
+        at: at(9),
+        refused_for: Some(Uuid::from_u128(7)),
+    });
+    until("it is said", || {
+        let said = uplink.status().last_error.unwrap_or_default();
+        said.contains("another one has this box's id")
+    });
+    assert_eq!(outbox.waiting(), 3);
 }
 
 #[test]

@@ -1,0 +1,479 @@
+//! The faults, each made and mended again.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use fastrand::Rng;
+use protocol::topic::ALL_EVENTS;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{Client, Event, MqttOptions};
+
+use crate::ledger;
+use crate::programs::wait_for;
+use crate::stage::Stage;
+
+/// How a fault is made.
+type Make = fn(&mut Stage, &mut Rng) -> anyhow::Result<()>;
+
+/// A fault.
+#[derive(Clone, Copy)]
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    /// How often it is chosen.
+    pub(crate) weight: u32,
+    needs: Needs,
+    pub(crate) make: Make,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Broker,
+    BoxDisk,
+    CentreDisk,
+    Clock,
+}
+
+impl Fault {
+    pub(crate) fn is_possible(&self, stage: &Stage) -> bool {
+        match self.needs {
+            Needs::Nothing => true,
+            Needs::Broker => stage.broker.is_some(),
+            Needs::BoxDisk => stage.has_box_disk,
+            Needs::CentreDisk => stage.has_centre_disk,
+            Needs::Clock => stage.has_clock,
+        }
+    }
+}
+
+const DELETED: &str = "evidence folder deleted by hand";
+const BOX_FULL: &str = "disk of the box full";
+
+/// Faults that may cost files, never events: those that somebody deleted, and
+/// those that were given up for events in the published order.
+pub(crate) const COST_FILES: [&str; 2] = [DELETED, BOX_FULL];
+
+const fn fault(name: &'static str, weight: u32, needs: Needs, make: Make) -> Fault {
+    Fault {
+        name,
+        weight,
+        needs,
+        make,
+    }
+}
+
+/// Every fault there is.
+pub(crate) const ALL: [Fault; 23] = [
+    fault("kill -9 of the agent", 6, Needs::Nothing, kill_agent),
+    fault(
+        "kill -9 of the agent after a durable step",
+        10,
+        Needs::Nothing,
+        kill_agent_after_a_step,
+    ),
+    fault("kill -9 of the centre", 6, Needs::Nothing, kill_centre),
+    fault(
+        "kill -9 of the centre after a durable step",
+        8,
+        Needs::Nothing,
+        kill_centre_after_a_step,
+    ),
+    fault("kill -9 of the broker", 5, Needs::Broker, kill_broker),
+    fault("kill -9 of all at once", 4, Needs::Nothing, kill_all),
+    fault("connections cut", 4, Needs::Nothing, |stage, _| {
+        each_line(stage, crate::proxy::Proxy::cut)
+    }),
+    fault("connections reset", 4, Needs::Nothing, |stage, _| {
+        each_line(stage, crate::proxy::Proxy::reset)
+    }),
+    fault("line stalled", 3, Needs::Nothing, stall),
+    fault("connections half open", 2, Needs::Nothing, half_open),
+    fault("line delayed by 200 ms", 2, Needs::Nothing, delay),
+    fault("slow reader", 2, Needs::Nothing, slow_reader),
+    fault("box suspended", 2, Needs::Nothing, suspend),
+    fault("no way in for some seconds", 3, Needs::Nothing, away),
+    fault("broker frozen", 2, Needs::Broker, freeze_broker),
+    fault("messages doubled and reordered", 4, Needs::Broker, double),
+    fault(BOX_FULL, 5, Needs::BoxDisk, |stage, rng| {
+        fill(stage, rng, "store")
+    }),
+    fault(
+        "disk of the centre full",
+        4,
+        Needs::CentreDisk,
+        |stage, rng| fill(stage, rng, "data"),
+    ),
+    fault(
+        "disk of the box read-only at the start",
+        3,
+        Needs::BoxDisk,
+        read_only,
+    ),
+    fault(
+        "outbox file damaged in the middle",
+        4,
+        Needs::Nothing,
+        damage,
+    ),
+    fault(DELETED, 3, Needs::Nothing, delete_evidence),
+    fault("clock stepped by an hour", 4, Needs::Clock, step_clock),
+    fault(
+        "second agent with the same id",
+        2,
+        Needs::Nothing,
+        second_agent,
+    ),
+];
+
+/// Chosen apart, because everything is looked for again after it.
+pub(crate) const RESTORED: Fault =
+    fault("centre restored from a backup", 3, Needs::Nothing, restore);
+
+fn pause(rng: &mut Rng, most_ms: u64) {
+    std::thread::sleep(Duration::from_millis(rng.u64(0..=most_ms)));
+}
+
+fn kill_agent(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    pause(rng, 900);
+    stage.agent.kill();
+    pause(rng, 200);
+    stage.start_agent()
+}
+
+/// Waits until something durable has just happened, and kills at once.
+fn kill_agent_after_a_step(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    let (store, data, log) = (stage.file("store"), stage.data(), stage.file("agent.log"));
+    let step = rng.u32(0..4);
+    let look = move || match step {
+        // An event was appended, or a receipt taken: the log of the database grew.
+        0 => length(&store.join("outbox.db-wal")),
+        // A signed case became a file.
+        1 => count(&store.join("evidence")),
+        // A file was uploaded.
+        2 => count(&data.join("evidence")),
+        // The agent has said that an event is stored.
+        _ => length(&log),
+    };
+    after_a_change(look)?;
+    std::thread::sleep(Duration::from_micros(rng.u64(0..3000)));
+    stage.agent.kill();
+    stage.start_agent()
+}
+
+fn kill_centre(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    pause(rng, 900);
+    stage.centre.kill();
+    pause(rng, 500);
+    stage.start_centre()
+}
+
+fn kill_centre_after_a_step(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    let data = stage.data();
+    let is_commit = rng.bool();
+    let look = move || {
+        if is_commit {
+            length(&data.join("centre.db-wal"))
+        } else {
+            count(&data.join("evidence"))
+        }
+    };
+    after_a_change(look)?;
+    std::thread::sleep(Duration::from_micros(rng.u64(0..3000)));
+    stage.centre.kill();
+    stage.start_centre()
+}
+
+fn after_a_change(mut look: impl FnMut() -> u64) -> anyhow::Result<()> {
+    let before = look();
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while look() == before {
+        if Instant::now() > deadline {
+            bail!("no durable step within 40 s");
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    Ok(())
+}
+
+/// Length and time of a file: a log that is begun anew has the same length.
+fn length(file: &Path) -> u64 {
+    let Ok(found) = std::fs::metadata(file) else {
+        return 0;
+    };
+    let changed = found.modified().ok().and_then(|at| at.elapsed().ok());
+    found.len()
+        ^ changed.map_or(0, |_| {
+            use std::os::unix::fs::MetadataExt as _;
+            found.mtime_nsec().cast_unsigned() << 20
+        })
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .collect()
+    };
+    entries(folder)
+        .iter()
+        .flat_map(|folder| entries(folder))
+        .collect()
+}
+
+fn count(folder: &Path) -> u64 {
+    files(folder).len() as u64
+}
+
+fn kill_broker(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    pause(rng, 600);
+    if let Some(broker) = &mut stage.broker {
+        broker.kill();
+    }
+    pause(rng, 1500);
+    stage.start_broker()
+}
+
+fn kill_all(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    pause(rng, 900);
+    stage.agent.kill();
+    stage.centre.kill();
+    if let Some(broker) = &mut stage.broker {
+        broker.kill();
+        stage.start_broker()?;
+    }
+    // In either order.
+    if rng.bool() {
+        stage.start_agent()?;
+        stage.start_centre()
+    } else {
+        stage.start_centre()?;
+        stage.start_agent()
+    }
+}
+
+fn each_line(stage: &Stage, act: fn(&crate::proxy::Proxy)) -> anyhow::Result<()> {
+    stage.lines.iter().for_each(act);
+    Ok(())
+}
+
+fn stall(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    stage.lines.iter().for_each(|line| line.stall(true));
+    pause(rng, 5000);
+    stage.lines.iter().for_each(|line| line.stall(false));
+    Ok(())
+}
+
+fn half_open(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    let line = rng.usize(..stage.lines.len());
+    stage.lines[line].leave_half_open();
+    Ok(())
+}
+
+fn delay(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
+    let set = |stage: &Stage, ms| {
+        let lines = stage.lines.iter();
+        lines.for_each(|line| line.delay(Duration::from_millis(ms)));
+    };
+    set(stage, 200);
+    let more = stage.await_more(15);
+    set(stage, 0);
+    more
+}
+
+fn slow_reader(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
+    // On the centre's side where there is a broker: it then holds the messages back.
+    let line = stage.lines.len() - 1;
+    stage.lines[line].throttle(2_000);
+    let more = stage.await_more(15);
+    stage.lines[line].throttle(0);
+    more
+}
+
+fn away(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
+    stage.lines[0].close(true);
+    let more = stage.await_more(20);
+    stage.lines[0].close(false);
+    more
+}
+
+/// As a machine that sleeps: its connections die while it knows of nothing.
+fn suspend(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    stage.agent.signal("STOP")?;
+    pause(rng, 30_000);
+    if rng.bool() {
+        each_line(stage, crate::proxy::Proxy::cut)?;
+    }
+    stage.agent.signal("CONT")
+}
+
+fn freeze_broker(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    if let Some(broker) = &stage.broker {
+        broker.signal("STOP")?;
+        pause(rng, 5000);
+        broker.signal("CONT")?;
+    }
+    Ok(())
+}
+
+/// Everything that passes the broker passes it again, twice, in another order.
+fn double(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    let at = stage.broker_address();
+    let mut options = MqttOptions::new("echo", at.ip().to_string(), at.port());
+    options.set_max_packet_size(Some(1 << 20));
+    let (client, mut connection) = Client::new(options, 1000);
+    client.subscribe(ALL_EVENTS, QoS::AtLeastOnce)?;
+    let mut heard = Vec::new();
+    let mut known = BTreeSet::new();
+    let until = Instant::now() + Duration::from_secs(20);
+    while heard.len() < 12 && Instant::now() < until {
+        if let Ok(Ok(Event::Incoming(Packet::Publish(publish)))) =
+            connection.recv_timeout(Duration::from_millis(500))
+            && known.insert(publish.payload.clone())
+        {
+            heard.push(publish);
+        }
+    }
+    let mut twice: Vec<_> = heard.iter().chain(&heard).collect();
+    rng.shuffle(&mut twice);
+    let sent = twice.len();
+    for publish in twice {
+        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+        client.publish(topic, QoS::AtLeastOnce, false, publish.payload.clone())?;
+    }
+    let mut acknowledged = 0;
+    while acknowledged < sent {
+        match connection.recv_timeout(Duration::from_secs(10)) {
+            Ok(Ok(Event::Incoming(Packet::PubAck(_)))) => acknowledged += 1,
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => bail!("the echo lost the broker: {error}"),
+            Err(_) => bail!("the broker took {acknowledged} of {sent} echoes"),
+        }
+    }
+    Ok(())
+}
+
+/// Fills a disk up to a few pages, so that another write fails each time, and
+/// makes room again.
+fn fill(stage: &mut Stage, rng: &mut Rng, folder: &str) -> anyhow::Result<()> {
+    let ballast = stage.file(folder).join("ballast");
+    let mut file = std::fs::File::create(&ballast)?;
+    let piece = vec![0; 1 << 20];
+    while file.write_all(&piece).is_ok() {}
+    while file.write_all(&piece[..4096]).is_ok() {}
+    let full = file.metadata()?.len();
+    file.set_len(full.saturating_sub(rng.u64(0..48) * 4096))?;
+    drop(file);
+    let more = stage.await_more(12);
+    std::fs::remove_file(&ballast).context("the ballast")?;
+    more
+}
+
+fn read_only(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
+    stage.agent.kill();
+    stage.remount("store", "ro")?;
+    let said = refuses_to_start(stage);
+    stage.remount("store", "rw")?;
+    stage.start_agent()?;
+    said
+}
+
+/// An agent that could store nothing must not run.
+fn refuses_to_start(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.start_agent()?;
+    let code = wait_for(
+        "the end of an agent that can store nothing",
+        Duration::from_secs(30),
+        || stage.agent.ended(),
+    )?;
+    let log = std::fs::read_to_string(stage.file("agent.log"))?;
+    if code == Some(0) || !log.contains("the outbox could not be opened") {
+        bail!("on a read-only disk the agent ended with {code:?} and did not say why");
+    }
+    Ok(())
+}
+
+/// Overwrites a page of the outbox after a kill, as a failing card does.
+fn damage(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    // What is hit is lost where nobody else has it; so only what is receipted.
+    let data = stage.data();
+    stage.ledger.refresh()?;
+    stage.ledger.settle(&data, Duration::from_secs(90));
+    stage.agent.kill();
+    let file = stage.file("store").join("outbox.db");
+    let mut bytes = std::fs::read(&file)?;
+    let pages = bytes.len() / 4096;
+    if pages > 4 {
+        // The first half: the newest rows are at the end, or still in the log.
+        let page = rng.usize(1..=pages / 2);
+        bytes[page * 4096..(page + 1) * 4096].fill(rng.u8(..));
+        std::fs::write(&file, bytes)?;
+    }
+    stage.start_agent()
+}
+
+fn delete_evidence(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
+    let folder = stage.file("store").join("evidence");
+    match std::fs::remove_dir_all(&folder) {
+        // The agent may put a file into it meanwhile.
+        Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+            Err(error).context("the evidence folder")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn step_clock(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    // A second less than the centre's tolerance of an hour.
+    let seconds = if rng.bool() { 3599 } else { -3599 };
+    stage.step_clock(seconds)?;
+    let more = stage.await_more(10);
+    stage.step_clock(0)?;
+    more
+}
+
+fn second_agent(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
+    stage.await_more(2)?;
+    let mut second = stage.start_second()?;
+    let said = |name: &str, words: &str| {
+        std::fs::read_to_string(stage.file(name)).is_ok_and(|log| log.contains(words))
+    };
+    let patience = Duration::from_secs(60);
+    let both = wait_for(
+        "the refusal of a second agent at both ends",
+        patience,
+        || {
+            (said("second.log", "give each box its own `box` id")
+                && said("centre.log", "second_agent"))
+            .then_some(())
+        },
+    );
+    second.kill();
+    for leftover in ["second", "second.log"] {
+        let path = stage.file(leftover);
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?;
+        } else if path.exists() {
+            std::fs::remove_file(path)?;
+        }
+    }
+    both
+}
+
+fn restore(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
+    let (data, backup) = (stage.data(), stage.file("backup.db"));
+    ledger::back_up(&data, &backup)?;
+    stage.await_more(rng.usize(5..25))?;
+    let data_of = data.clone();
+    stage.ledger.settle(&data_of, Duration::from_secs(60));
+    stage.centre.kill();
+    ledger::restore(&data, &backup)?;
+    stage.start_centre()?;
+    stage.ledger.doubt();
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! What the source produced, and whether it is at the centre: all of it, once,
+//! without a gap, with bundles that verify.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Cursor, Read, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use case_bundle::{CaseManifest, Fault, MediaSource, Report, Sealed, Trust, verify, verify_chain};
+use protocol::{Digest, EventId};
+use rusqlite::{Connection, OpenFlags, params};
+use serde_json::Value;
+
+use crate::programs::wait_for;
+
+/// A revision of an event.
+pub(crate) type Told = (EventId, u32);
+
+/// The agent's own word of what it stored, read from its log as it grows.
+pub(crate) struct Ledger {
+    log: PathBuf,
+    read: u64,
+    pub(crate) produced: BTreeSet<Told>,
+    /// Those that were found at the centre since it last forgot something.
+    arrived: BTreeSet<Told>,
+    verified: BTreeSet<Digest>,
+    /// Sound cases, for the chain.
+    reports: Vec<Report>,
+    pub(crate) trust: Trust,
+}
+
+/// What a look at the centre found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Finding {
+    pub(crate) lost: Vec<Told>,
+    pub(crate) duplicated: u64,
+    pub(crate) gaps: u64,
+    pub(crate) bundles: Vec<String>,
+}
+
+impl Finding {
+    pub(crate) fn is_clean(&self) -> bool {
+        self.lost.is_empty() && self.duplicated == 0 && self.gaps == 0 && self.bundles.is_empty()
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new(log: PathBuf, trust: Trust) -> Self {
+        Self {
+            log,
+            read: 0,
+            produced: BTreeSet::new(),
+            arrived: BTreeSet::new(),
+            verified: BTreeSet::new(),
+            reports: Vec::new(),
+            trust,
+        }
+    }
+
+    /// Reads on in the agent's log; how many revisions it has told in all.
+    pub(crate) fn refresh(&mut self) -> anyhow::Result<usize> {
+        let Ok(mut file) = File::open(&self.log) else {
+            return Ok(0);
+        };
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut lines = BufReader::new(file);
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 && line.ends_with('\n') {
+            self.read += line.len() as u64;
+            self.produced.extend(told(&line));
+            line.clear();
+        }
+        Ok(self.produced.len())
+    }
+
+    /// The centre was given an older memory: everything is looked for again.
+    pub(crate) fn doubt(&mut self) {
+        self.arrived.clear();
+    }
+
+    /// Waits until everything that was produced is at the centre and complete.
+    pub(crate) fn settle(&mut self, centre: &Path, patience: Duration) -> Finding {
+        let mut finding = Finding::default();
+        // What it is asked for is fixed now; the source goes on meanwhile.
+        let wanted: Vec<Told> = self.produced.difference(&self.arrived).copied().collect();
+        let settled = wait_for("everything", patience, || {
+            finding = self.look(centre, &wanted).unwrap_or_else(|error| Finding {
+                bundles: vec![format!("{error:#}")],
+                ..Finding::default()
+            });
+            finding.is_clean().then_some(())
+        });
+        if settled.is_ok() {
+            self.arrived.extend(wanted);
+        }
+        finding
+    }
+
+    fn look(&mut self, centre: &Path, wanted: &[Told]) -> anyhow::Result<Finding> {
+        let database = open(&centre.join("centre.db"))?;
+        let mut finding = Finding::default();
+        let mut is_here = database.prepare(
+            "SELECT EXISTS (SELECT 1 FROM alert_bodies WHERE alert = ?1 AND revision = ?2)",
+        )?;
+        for (id, revision) in wanted {
+            let id_bytes = id.0.as_bytes().as_slice();
+            if !is_here.query_row(params![id_bytes, revision], |row| row.get(0))? {
+                finding.lost.push((*id, *revision));
+            }
+        }
+        finding.duplicated = database
+            .query_row(
+                "SELECT (SELECT count(*) FROM alert_bodies) - (SELECT count(*) FROM
+                (SELECT DISTINCT alert, revision FROM alert_bodies))",
+                [],
+                |row| row.get::<_, i64>(0),
+            )?
+            .unsigned_abs();
+        // A gap that nobody fills: something after it has come and is not receipted.
+        // What is under way fills it, so it is one only when it stays.
+        finding.gaps = database
+            .query_row(
+                "SELECT count(*) FROM (SELECT outbox FROM outbox_ahead WHERE outbox =
+                    (SELECT outbox FROM outboxes ORDER BY received_at DESC LIMIT 1) GROUP BY outbox)",
+                [],
+                |row| row.get::<_, i64>(0),
+            )?
+            .unsigned_abs();
+        finding.bundles = self.verify_new(&database, centre)?;
+        Ok(finding)
+    }
+
+    /// Verifies the signed cases that were not yet; what is wrong with which.
+    fn verify_new(&mut self, database: &Connection, centre: &Path) -> anyhow::Result<Vec<String>> {
+        let mut select = database
+            .prepare("SELECT alert, sha256 FROM evidence_items WHERE role = 'case_manifest'")?;
+        let rows = select.query_map([], |row| {
+            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, [u8; 32]>(1)?))
+        })?;
+        let mut wrong = Vec::new();
+        for row in rows {
+            let (_, digest) = row?;
+            let digest = Digest(digest);
+            if self.verified.contains(&digest) {
+                continue;
+            }
+            let Ok(file) = std::fs::read(stored(centre, &digest)) else {
+                wrong.push(format!("case {digest} is not here"));
+                continue;
+            };
+            let report = verify(&file, &self.trust, &mut Shelf::of(&file, centre));
+            if report.is_sound() {
+                self.verified.insert(digest);
+                self.reports.push(report);
+            } else {
+                wrong.push(format!("case {digest}: {:?}", report.faults));
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// What was found wrong is told once, not again in every later round.
+    pub(crate) fn give_up(&mut self, finding: &Finding) {
+        self.arrived.extend(finding.lost.iter().copied());
+    }
+
+    /// Gives up cases with files that are nowhere any more; how many.
+    pub(crate) fn excuse_missing(&mut self, centre: &Path) -> anyhow::Result<usize> {
+        let database = open(&centre.join("centre.db"))?;
+        let mut select =
+            database.prepare("SELECT sha256 FROM evidence_items WHERE role = 'case_manifest'")?;
+        let rows = select.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
+        let mut excused = 0;
+        for row in rows {
+            let digest = Digest(row?);
+            if self.verified.contains(&digest) {
+                continue;
+            }
+            // Whatever is here of it must be sound.
+            let is_missing = match std::fs::read(stored(centre, &digest)) {
+                Err(_) => true,
+                Ok(file) => {
+                    let report = verify(&file, &self.trust, &mut Shelf::of(&file, centre));
+                    let mut faults = report.faults.iter();
+                    faults.all(|fault| matches!(fault, Fault::FileUnreadable { .. }))
+                }
+            };
+            if is_missing {
+                self.verified.insert(digest);
+                excused += 1;
+            }
+        }
+        Ok(excused)
+    }
+
+    /// Whether the cases that are here follow each other; `excused` were deleted by hand.
+    pub(crate) fn chain_faults(&mut self, excused: usize) -> Vec<String> {
+        // By number: the clock that they were sealed by was stepped.
+        self.reports.sort_by_key(|report| {
+            let manifest = report.manifest.as_ref();
+            manifest.map(|manifest| (manifest.chain.id, manifest.chain.number))
+        });
+        let faults = verify_chain(&self.reports).faults;
+        if faults.len() <= 2 * excused {
+            return Vec::new();
+        }
+        faults
+            .iter()
+            .map(|(at, fault)| format!("case {at}: {fault:?}"))
+            .collect()
+    }
+
+    pub(crate) fn bundles(&self) -> usize {
+        self.reports.len()
+    }
+
+    /// What is at the centre although the box never stored it: the box still
+    /// holds everything that it ever appended (`keep_receipted_h`).
+    pub(crate) fn strangers(&self, store: &Path, centre: &Path) -> anyhow::Result<Vec<Told>> {
+        let outbox = open(&store.join("outbox.db"))?;
+        let mut appended = self.produced.clone();
+        let mut select = outbox.prepare("SELECT envelope FROM outbox")?;
+        for row in select.query_map([], |row| row.get::<_, String>(0))? {
+            let envelope: Value = serde_json::from_str(&row?)?;
+            let data = &envelope["data"];
+            let revision = data["revision"]
+                .as_u64()
+                .and_then(|r| u32::try_from(r).ok());
+            let id = data["id"].as_str().and_then(|id| id.parse().ok());
+            appended.extend(id.zip(revision));
+        }
+        let database = open(&centre.join("centre.db"))?;
+        let mut select = database.prepare("SELECT alert, revision FROM alert_bodies")?;
+        let rows = select.query_map([], |row| {
+            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u32>(1)?))
+        })?;
+        let mut strangers = Vec::new();
+        let known: BTreeMap<[u8; 16], BTreeSet<u32>> =
+            appended
+                .iter()
+                .fold(BTreeMap::new(), |mut known, (id, revision)| {
+                    known
+                        .entry(*id.0.as_bytes())
+                        .or_insert_with(BTreeSet::new)
+                        .insert(*revision);
+                    known
+                });
+        for row in rows {
+            let (id, revision) = row?;
+            if !known
+                .get(&id)
+                .is_some_and(|known| known.contains(&revision))
+            {
+                let id = id
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<String>();
+                strangers.push((id.parse().map_err(|_| anyhow::anyhow!("{id}"))?, revision));
+            }
+        }
+        Ok(strangers)
+    }
+}
+
+/// The revision that a line of the agent's log says is stored, or waits in memory.
+fn told(line: &str) -> Option<Told> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    let is_told = match fields["message"].as_str()? {
+        "event" => true,
+        "event is not on disk yet" => fields["error"].as_str()?.contains("waits in memory"),
+        _ => false,
+    };
+    let id = fields["id"].as_str()?.parse().ok()?;
+    // A line without a revision is of the first.
+    let revision = fields["revision"].as_u64().unwrap_or(1);
+    is_told.then_some((id, u32::try_from(revision).ok()?))
+}
+
+fn open(file: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .with_context(|| file.display().to_string())?;
+    connection.pragma_update(None, "busy_timeout", 5000)?;
+    Ok(connection)
+}
+
+/// Where the centre has a file.
+pub(crate) fn stored(centre: &Path, digest: &Digest) -> PathBuf {
+    let name = digest.to_string();
+    centre.join("evidence").join(&name[..2]).join(&name[2..])
+}
+
+/// The files of a case in the centre's store.
+struct Shelf(BTreeMap<String, PathBuf>);
+
+impl Shelf {
+    fn of(file: &[u8], centre: &Path) -> Self {
+        let manifest = Sealed::open(file)
+            .ok()
+            .and_then(|sealed| serde_json::from_slice::<CaseManifest>(sealed.manifest).ok());
+        let media = manifest.into_iter().flat_map(|manifest| manifest.media);
+        Self(
+            media
+                .map(|item| (item.name, stored(centre, &item.sha256)))
+                .collect(),
+        )
+    }
+}
+
+impl MediaSource for Shelf {
+    fn names(&mut self) -> Result<Vec<String>, String> {
+        Ok(self.0.keys().cloned().collect())
+    }
+
+    fn open<'a>(&'a mut self, name: &str) -> std::io::Result<Option<Box<dyn Read + 'a>>> {
+        let Some(path) = self.0.get(name) else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(Cursor::new(std::fs::read(path)?))))
+    }
+}
+
+/// Copies the centre's database while it runs, as a nightly backup does.
+pub(crate) fn back_up(centre: &Path, to: &Path) -> anyhow::Result<()> {
+    if to.exists() {
+        std::fs::remove_file(to)?;
+    }
+    let Some(name) = to.to_str() else {
+        bail!("{} is no text", to.display());
+    };
+    open(&centre.join("centre.db"))?.execute("VACUUM INTO ?1", [name])?;
+    Ok(())
+}
+
+/// Puts a backup in the place of the centre's database; the centre is not running.
+pub(crate) fn restore(centre: &Path, from: &Path) -> anyhow::Result<()> {
+    for companion in ["centre.db-wal", "centre.db-shm"] {
+        let file = centre.join(companion);
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    std::fs::copy(from, centre.join("centre.db"))?;
+    Ok(())
+}

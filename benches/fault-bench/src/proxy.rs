@@ -1,0 +1,195 @@
+//! A TCP proxy that does to connections what networks do: cuts, resets, holds
+//! and slows them.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How the line is.
+#[derive(Default)]
+struct Weather {
+    /// Nothing passes; the peers notice nothing.
+    stalled: AtomicBool,
+    /// Nobody is let in.
+    closed: AtomicBool,
+    /// One way, milliseconds.
+    delay_ms: AtomicU64,
+    /// Bytes per second and direction; 0 for no limit.
+    rate: AtomicU64,
+    over: AtomicBool,
+    /// Connections that may never pass anything again (half open), by number.
+    dead_through: AtomicU64,
+}
+
+type Lines = Arc<Mutex<Vec<(u64, TcpStream, TcpStream)>>>;
+
+/// See the module.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    weather: Arc<Weather>,
+    lines: Lines,
+}
+
+impl Proxy {
+    /// Between its own address and `target`, which need not be there.
+    pub(crate) fn before(target: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let weather = Arc::new(Weather::default());
+        let lines: Lines = Arc::default();
+        let (sky, all) = (Arc::clone(&weather), Arc::clone(&lines));
+        std::thread::spawn(move || {
+            let mut number = 0;
+            for incoming in listener.incoming() {
+                if sky.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(near) = incoming else { continue };
+                if sky.closed.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let Ok(far) = TcpStream::connect(target) else {
+                    continue;
+                };
+                number += 1;
+                if start(&near, &far, &sky, number).is_ok() {
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.retain(|(_, near, _)| near.peer_addr().is_ok());
+                    all.push((number, near, far));
+                }
+            }
+        });
+        Ok(Self {
+            address,
+            weather,
+            lines,
+        })
+    }
+
+    /// Ends every connection in order, as a restarted router does.
+    pub(crate) fn cut(&self) {
+        self.each(|near, far| {
+            // One that is gone already is what is wanted.
+            drop((near.shutdown(Shutdown::Both), far.shutdown(Shutdown::Both)));
+        });
+    }
+
+    /// Ends every connection with an RST.
+    pub(crate) fn reset(&self) {
+        self.each(|near, far| {
+            for stream in [near, far] {
+                let socket = socket2::SockRef::from(stream);
+                drop(socket.set_linger(Some(Duration::ZERO)));
+                drop(stream.shutdown(Shutdown::Both));
+            }
+        });
+    }
+
+    fn each(&self, end: impl Fn(&TcpStream, &TcpStream)) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, near, far) in lines.drain(..) {
+            end(&near, &far);
+        }
+    }
+
+    /// The connections that there are stay open and never pass anything again.
+    pub(crate) fn leave_half_open(&self) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((newest, ..)) = lines.last() {
+            self.weather.dead_through.store(*newest, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn stall(&self, is_stalled: bool) {
+        self.weather.stalled.store(is_stalled, Ordering::SeqCst);
+    }
+
+    pub(crate) fn close(&self, is_closed: bool) {
+        self.weather.closed.store(is_closed, Ordering::SeqCst);
+        if is_closed {
+            self.cut();
+        }
+    }
+
+    pub(crate) fn delay(&self, one_way: Duration) {
+        let ms = u64::try_from(one_way.as_millis()).unwrap_or(u64::MAX);
+        self.weather.delay_ms.store(ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn throttle(&self, bytes_per_second: u64) {
+        self.weather.rate.store(bytes_per_second, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.weather.over.store(true, Ordering::SeqCst);
+        self.cut();
+        // Wakes the listener.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn start(
+    near: &TcpStream,
+    far: &TcpStream,
+    sky: &Arc<Weather>,
+    number: u64,
+) -> std::io::Result<()> {
+    near.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    for (from, to) in [
+        (near.try_clone()?, far.try_clone()?),
+        (far.try_clone()?, near.try_clone()?),
+    ] {
+        let sky = Arc::clone(sky);
+        let (pieces, queue) = std::sync::mpsc::sync_channel(64);
+        let reading = Arc::clone(&sky);
+        std::thread::spawn(move || read(from, &reading, &pieces));
+        std::thread::spawn(move || write(to, &sky, &queue, number));
+    }
+    Ok(())
+}
+
+type Piece = (Instant, Vec<u8>);
+
+/// Reads small pieces, so that a limit of the rate is smooth.
+fn read(mut from: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::SyncSender<Piece>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let rate = sky.rate.load(Ordering::SeqCst);
+        if rate > 0 {
+            std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
+        }
+        if pieces
+            .send((Instant::now(), buffer[..length].to_vec()))
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Writes them after their delay; a piece waits while the line is stalled.
+fn write(mut to: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::Receiver<Piece>, number: u64) {
+    let is_dead = || sky.dead_through.load(Ordering::SeqCst) >= number;
+    while let Ok((read, bytes)) = pieces.recv() {
+        let delay = Duration::from_millis(sky.delay_ms.load(Ordering::SeqCst));
+        std::thread::sleep(delay.saturating_sub(read.elapsed()));
+        while sky.stalled.load(Ordering::SeqCst) && !is_dead() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if is_dead() {
+            // Swallowed: whoever waits for an answer waits for ever.
+            continue;
+        }
+        if to.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    if !is_dead() {
+        drop(to.shutdown(Shutdown::Both));
+    }
+}
