@@ -33,7 +33,10 @@ impl Backoff {
 
     /// It worked and ended: the delay before the next attempt.
     pub(crate) fn anew(&mut self) -> Duration {
-        self.reset();
+        // Who finds nobody waits as long again and more: short waits would bring
+        // all of them together again in the moment in which it is back.
+        let steps = (SPREAD * 2).div_duration_f64(self.shortest.max(Duration::from_millis(1)));
+        self.failures = steps.log2().ceil().clamp(0.0, 31.0) as u32;
         SPREAD.min(self.longest).mul_f64(fastrand::f64())
     }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use case_bundle::manifest::CASE_MEDIA_TYPE;
 use protocol::{Digest, Envelope};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -356,13 +356,17 @@ fn replace(dir: &Path) -> Result<Salvage, OutboxError> {
     for leftover in with_companions(&rebuilding) {
         remove_if_there(&leftover)?;
     }
+    // Reading needs room as well, for the index of the log; without it nothing
+    // would be readable.
+    let uploaded = uploaded(&dir.join(FILE));
+    while !has_room(dir) && make_room(dir, &uploaded) > 0 {}
     let saved = readable_rows(&dir.join(FILE));
     let rows = saved.messages.len() as u64;
     // On a full disk there is no room for a second file, and a box that does not
     // start is worse than one that has given up evidence.
     while let Err(error) = rebuild(&rebuilding, &saved) {
         let is_relieved =
-            matches!(error, OutboxError::DiskFull { .. }) && make_room(dir, &saved.uploaded) > 0;
+            matches!(error, OutboxError::DiskFull { .. }) && make_room(dir, &uploaded) > 0;
         if !is_relieved {
             return Err(error);
         }
@@ -380,6 +384,30 @@ fn rebuild(rebuilding: &Path, saved: &Saved) -> Result<(), OutboxError> {
     database.restore(saved).map_err(refused)?;
     // Closing the only connection moves the log into the file.
     database.connection.close().map_err(|(_, e)| refused(e))
+}
+
+/// Evidence that the centre has, as far as the damaged file still says so. As a
+/// file that nobody changes, because on a full disk it cannot be opened otherwise.
+fn uploaded(file: &Path) -> BTreeSet<Digest> {
+    let read = || -> rusqlite::Result<BTreeSet<Digest>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let uri = format!("file:{}?immutable=1", file.display());
+        let connection = Connection::open_with_flags(uri, flags)?;
+        let mut select =
+            connection.prepare("SELECT sha256 FROM evidence WHERE state = 'uploaded'")?;
+        let rows = select.query_map([], |row| row.get::<_, String>(0))?;
+        let names = rows.map_while(Result::ok);
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    };
+    read().unwrap_or_default()
+}
+
+/// Whether a small file can be written.
+fn has_room(dir: &Path) -> bool {
+    let file = dir.join(format!("{FILE}.room"));
+    let has_room = fs::write(&file, vec![0; 256 * 1024]).is_ok();
+    drop(fs::remove_file(&file));
+    has_room
 }
 
 /// Room that is made at a time for a file in the place of a damaged one.
@@ -474,8 +502,6 @@ fn remove_if_there(file: &Path) -> Result<(), OutboxError> {
 struct Saved {
     messages: Vec<Stored>,
     ledger: Vec<(ledger::Entry, String)>,
-    /// Evidence that the centre has.
-    uploaded: BTreeSet<Digest>,
 }
 
 /// Rows that can still be read, in order. Reading stops at the first broken
@@ -511,16 +537,8 @@ fn readable_rows(path: &Path) -> Saved {
         .map(|(_, stored)| stored)
         .filter(|stored| serde_json::from_str::<Envelope<&RawValue>>(&stored.envelope).is_ok())
         .collect();
-    let uploaded = || -> rusqlite::Result<BTreeSet<Digest>> {
-        let mut select =
-            connection.prepare("SELECT sha256 FROM evidence WHERE state = 'uploaded'")?;
-        let rows = select.query_map([], |row| row.get::<_, String>(0))?;
-        let names = rows.map_while(Result::ok);
-        Ok(names.filter_map(|name| name.parse().ok()).collect())
-    };
     Saved {
         messages,
-        uploaded: uploaded().unwrap_or_default(),
         ledger: ledger::salvage(&connection),
     }
 }
