@@ -40,7 +40,8 @@ impl Thumbnail {
         }
         let mut sums = vec![0_u32; WIDTH * HEIGHT];
         let mut counts = vec![0_u32; WIDTH * HEIGHT];
-        let mut detail = [(0.0_f64, 0_u32); PATCHES * PATCHES];
+        let mut detail = [(0_u64, 0_u32); PATCHES * PATCHES];
+        let columns = patch_columns(width);
         // Small pictures have no rows to spare.
         let step = if height >= ROW_STEP * HEIGHT {
             ROW_STEP
@@ -57,18 +58,11 @@ impl Thumbnail {
                 counts[cells + column] += u32::try_from(cell.len()).unwrap_or(0);
             }
             let patches = (y * PATCHES / height) * PATCHES;
-            for (index, three) in row
-                .windows(2 * DETAIL_STEP + 1)
-                .step_by(DETAIL_STEP)
-                .enumerate()
-            {
-                let [left, middle, right] =
-                    [three[0], three[DETAIL_STEP], three[2 * DETAIL_STEP]].map(i32::from);
-                let difference = 2 * middle - left - right;
-                let column = index * DETAIL_STEP * PATCHES / width;
+            for (column, range) in columns.iter().enumerate() {
+                let pixels = &row[range.start * DETAIL_STEP..(range.end + 1) * DETAIL_STEP + 1];
                 let patch = &mut detail[patches + column];
-                patch.0 += f64::from(difference * difference);
-                patch.1 += 1;
+                patch.0 += squared_differences(pixels);
+                patch.1 += u32::try_from(range.len()).unwrap_or(0);
             }
         }
         let mean = |(sum, count): (&u32, &u32)| *sum as f32 / (*count).max(1) as f32;
@@ -80,11 +74,36 @@ impl Thumbnail {
     }
 }
 
+/// Which second differences of a row belong to each column of patches; the
+/// first is about the pixel [`DETAIL_STEP`], and each next one so many further.
+fn patch_columns(width: usize) -> [std::ops::Range<usize>; PATCHES] {
+    let all = (width - 2 * DETAIL_STEP - 1) / DETAIL_STEP + 1;
+    std::array::from_fn(|patch| {
+        let begin = |patch: usize| (patch * width).div_ceil(DETAIL_STEP * PATCHES).min(all);
+        begin(patch)..begin(patch + 1)
+    })
+}
+
+/// The sum over all second differences of a stretch of a row. Nothing but whole
+/// numbers in the loop: it is walked for a third of all pixels.
+fn squared_differences(pixels: &[u8]) -> u64 {
+    pixels
+        .windows(2 * DETAIL_STEP + 1)
+        .step_by(DETAIL_STEP)
+        .map(|three| {
+            let [left, middle, right] =
+                [three[0], three[DETAIL_STEP], three[2 * DETAIL_STEP]].map(i32::from);
+            let difference = 2 * middle - left - right;
+            u64::from(difference.unsigned_abs().pow(2))
+        })
+        .sum()
+}
+
 /// The mean of all patches, less that of the flattest tenth.
-fn less_noise(patches: &[(f64, u32)]) -> f32 {
+fn less_noise(patches: &[(u64, u32)]) -> f32 {
     let mut means: Vec<f64> = patches
         .iter()
-        .map(|(sum, count)| sum / f64::from((*count).max(1)))
+        .map(|(sum, count)| *sum as f64 / f64::from((*count).max(1)))
         .collect();
     means.sort_unstable_by(f64::total_cmp);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / (part.len() as f64).max(1.0);
