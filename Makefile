@@ -14,13 +14,13 @@ SCRIPTS = $(shell grep -rlE '^\#(!.*bash| shellcheck shell=bash)$$' .ci deploy)
 WEB := aggregator/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name tests \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup demo test check machines bench accuracy build web format clean
+.PHONY: help setup demo test check machines bench bench-edge accuracy build web format clean
 
 help: ## this text
 	@printf 'Ngã Tư: alerts from traffic cameras, each with its proof.\n\n'
 	@printf 'First time, on Debian 12 with Rust:   make demo      then open the address that it prints\n\n'
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | \
-	  while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	  while IFS=$$'\t' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 	@printf '\nYour own clip:   README.md, "Your own clip in five minutes"\n'
 	@printf 'What is here:    README.md, ARCHITECTURE.md; how it is written: STYLE.md\n'
 
@@ -45,9 +45,14 @@ check: web ## what a reviewer would run first: formatting, lints, documentation,
 machines: ## the core's recorded cases on other processors (an old x86-64, aarch64) must give the same bytes
 	@.ci/machines
 
-bench: setup ## CPU time per frame of decode, of inference and of the whole agent. BENCH='--clip FILE --frames N --rounds N --model ID'
-	@cargo build --release --locked -p edge-agent -p benches
-	@target/release/frame-cost $(BENCH)
+bench: setup ## CPU time per frame of decode, of inference and of the whole agent, a few minutes. BENCH='--rounds N --clip FILE --model ID'
+	@cargo build --release --locked -p edge-agent -p benches -p rtsp-camera
+	@target/release/bench-edge --only replay,live $(BENCH)
+
+bench-edge: ## all that the box costs, against its parts and against what one would run instead, in one run. BENCH='--quick', --help
+	@deploy/setup bench
+	@cargo build --release --locked -p edge-agent -p benches -p rtsp-camera
+	@target/release/bench-edge $(BENCH)
 
 accuracy: ## person AP50 of every installed detector beside its authors' own decoding (vtest, MOT17-mini). ACCURACY='--models ID --every N'
 	@deploy/workshop/setup

@@ -14,10 +14,12 @@ _packages_run=(
   ffmpeg python3 python3-venv fonts-dejavu-core
 )
 _packages_test=(chromium mosquitto)
+_packages_bench=(mosquitto)
 
 _packages_wanted() {
   printf '%s\n' "${_packages_run[@]}"
   [[ $target != test ]] || printf '%s\n' "${_packages_test[@]}"
+  [[ $target != bench ]] || printf '%s\n' "${_packages_bench[@]}"
 }
 
 _packages_missing() {

@@ -1,0 +1,134 @@
+//! A day with flapping cameras, without waiting for it: does the agent hold more and more?
+//!
+//! Time cannot be made faster for GStreamer, but what happens in a day can be made to happen
+//! more densely. Of 20 cameras 5 % are one; one that loses its stream every minute makes 1440
+//! connections a day. Here 24 small cameras end their streams every five seconds, which is as soon as
+//! the agent takes a connection for a good one and begins its back-off anew, beside four steady
+//! ones, until so many connections were made. Each goes all the way: pipeline, decoder, first
+//! pictures, health, gap, status, events. What is *not* simulated is the number of pictures of a day
+//! (`core-cost memory` shows ten million of them through one scene) and whatever only a clock brings about.
+//!
+//! Resident memory is read every second; the first third is warm-up, the rest is averaged in twelve
+//! blocks, which are far enough apart to be noise without memory, and a straight line goes through them.
+
+use std::time::{Duration, Instant};
+
+use crate::agent::{Agent, USUAL_RULES, Watching};
+use crate::cameras::Cameras;
+use crate::setting::Setting;
+use crate::table::{Bar, Row};
+use crate::trend::Trend;
+
+/// Connections of one camera that is lost once a minute, in a day.
+const OF_A_DAY: f64 = 1440.0;
+const FLAPPING: usize = 24;
+const STEADY: usize = 4;
+const BLOCKS: usize = 12;
+
+/// Steps of the progress bar.
+pub(crate) const STEPS: u64 = 1;
+
+pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
+    let wanted = if setting.is_quick { 300.0 } else { OF_A_DAY };
+    setting.progress.step(&format!(
+        "soak: {wanted} lost connections of {FLAPPING} cameras"
+    ));
+    let clip = Setting::small_clip(&setting.root)?;
+    let flapping = Cameras::with(
+        setting,
+        "flapping",
+        &clip,
+        FLAPPING,
+        &["--end-after-s", "5.2"],
+    )?;
+    let steady = Cameras::start(setting, &clip, STEADY)?;
+    let urls: Vec<String> = flapping.urls.iter().chain(&steady.urls).cloned().collect();
+    let watching = Watching {
+        analysed_fps: Some(2.0),
+        gate: true,
+        rules: USUAL_RULES,
+    };
+    let agent = Agent::start(setting, &urls, watching, None)?;
+    let begun = Instant::now();
+    // Ten times what it takes on a machine that keeps up.
+    let patience = Duration::from_secs_f64(10.0 * 6.0 * wanted / FLAPPING as f64);
+    let mut readings = Vec::new();
+    let (mut threads, mut connections) = (Vec::new(), 0.0);
+    while connections < wanted && begun.elapsed() < patience {
+        std::thread::sleep(Duration::from_secs(1));
+        let held = agent.program.memory()?;
+        connections = agent.counters()?.reconnects;
+        readings.push((connections, held.rss_mib));
+        threads.push(held.threads);
+    }
+    let took = begun.elapsed().as_secs_f64();
+    agent.program.stop()?;
+    let (growth, within, first, last) = growth_of_a_day(&readings);
+    let late = threads.split_off(threads.len() / 2);
+    let note = format!(
+        "± {within:.2} (95 %); {connections:.0} lost connections in {took:.0} s, {:.1} MiB after a third, {:.1} MiB at the end; at most {} threads in the first half, {} in the second",
+        first,
+        last,
+        threads.iter().max().copied().unwrap_or_default(),
+        late.iter().max().copied().unwrap_or_default(),
+    );
+    Ok(vec![
+        Row::new("soak", "growth of RSS in a simulated day", growth, "MiB").note(note),
+        Row::new(
+            "soak",
+            "growth that is beyond noise (95 %)",
+            (growth - within).max(0.0),
+            "MiB",
+        )
+        .bar(Bar::AtMost(0.0)),
+    ])
+}
+
+/// MiB for [`OF_A_DAY`] connections: slope, its 95 % interval, the first and the last block.
+fn growth_of_a_day(readings: &[(f64, f64)]) -> (f64, f64, f64, f64) {
+    let after = &readings[readings.len() / 3..];
+    let size = (after.len() / BLOCKS).max(1);
+    let blocks: Vec<(f64, f64)> = after
+        .chunks(size)
+        .filter(|block| block.len() == size)
+        .map(|block| {
+            let mean =
+                |of: fn(&(f64, f64)) -> f64| block.iter().map(of).sum::<f64>() / block.len() as f64;
+            (mean(|reading| reading.0), mean(|reading| reading.1))
+        })
+        .collect();
+    let trend = Trend::through(&blocks);
+    let end = |block: Option<&(f64, f64)>| block.map_or(f64::NAN, |block| block.1);
+    (
+        trend.slope * OF_A_DAY,
+        trend.slope_within * OF_A_DAY,
+        end(blocks.first()),
+        end(blocks.last()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leak_of_ten_kibibytes_a_connection_is_beyond_noise() {
+        let readings = |leak_mib: f64| -> Vec<(f64, f64)> {
+            let mut random = fastrand::Rng::with_seed(3);
+            (0..360)
+                .map(|n| {
+                    let connections = f64::from(n) * 4.0;
+                    let warm = 90.0 - 20.0 * (-f64::from(n) / 20.0).exp();
+                    (
+                        connections,
+                        warm + 3.0 * random.f64() + leak_mib * connections,
+                    )
+                })
+                .collect()
+        };
+        let (growth, within, ..) = growth_of_a_day(&readings(10.0 / 1024.0));
+        assert!(growth - within > 5.0, "{growth} ± {within}");
+        let (growth, within, ..) = growth_of_a_day(&readings(0.0));
+        assert!(growth.abs() < within.max(1.0), "{growth} ± {within}");
+    }
+}
