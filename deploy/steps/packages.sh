@@ -13,7 +13,8 @@ _packages_run=(
   # to prepare the model and the clip
   ffmpeg python3 python3-venv fonts-dejavu-core
 )
-_packages_test=(chromium mosquitto)
+# faketime: another clock for a program under test
+_packages_test=(chromium mosquitto faketime)
 _packages_bench=(mosquitto)
 
 _packages_wanted() {
