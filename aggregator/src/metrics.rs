@@ -116,6 +116,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Says what each is called and means.
+    #[allow(clippy::too_many_lines)] // a list
     fn registered(&self) -> Registry {
         let mut registry = Registry::with_prefix("aggregator");
         let r = &mut registry;

@@ -64,6 +64,9 @@ impl Desk {
                 length: bytes.len() as u64,
                 media_type: media_type.to_owned(),
                 captured: decided,
+                until: None,
+                asked: None,
+                note: None,
             }
         };
         let items = [
@@ -86,6 +89,7 @@ impl Desk {
             media,
             chain: ChainLink::genesis(uuid::Uuid::from_u128(1)),
             sealed: decided,
+            missing: Vec::new(),
             key: key.public().id(),
             fingerprints: std::collections::BTreeMap::new(),
         };

@@ -59,7 +59,7 @@ impl Thumbnail {
             }
             let patches = (y * PATCHES / height) * PATCHES;
             for (column, range) in columns.iter().enumerate() {
-                let pixels = &row[range.start * DETAIL_STEP..(range.end + 1) * DETAIL_STEP + 1];
+                let pixels = &row[range.start * DETAIL_STEP..=(range.end + 1) * DETAIL_STEP];
                 let patch = &mut detail[patches + column];
                 patch.0 += squared_differences(pixels);
                 patch.1 += u32::try_from(range.len()).unwrap_or(0);

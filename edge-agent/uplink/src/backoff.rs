@@ -36,7 +36,9 @@ impl Backoff {
         // Who finds nobody waits as long again and more: short waits would bring
         // all of them together again in the moment in which it is back.
         let steps = (SPREAD * 2).div_duration_f64(self.shortest.max(Duration::from_millis(1)));
-        self.failures = steps.log2().ceil().clamp(0.0, 31.0) as u32;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+        let failures = steps.log2().ceil().clamp(0.0, 31.0) as u32;
+        self.failures = failures;
         SPREAD.min(self.longest).mul_f64(fastrand::f64())
     }
 
@@ -66,11 +68,11 @@ mod tests {
             let mut per_second = std::collections::BTreeMap::<u64, usize>::new();
             for _ in 0..BOXES {
                 let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
-                let mut at = backoff.anew().as_secs_f64();
-                while at < gone_s {
-                    at += backoff.next().as_secs_f64();
+                let mut at = backoff.anew();
+                while at.as_secs_f64() < gone_s {
+                    at += backoff.next();
                 }
-                *per_second.entry((at * 1000.0) as u64 / 1000).or_default() += 1;
+                *per_second.entry(at.as_secs()).or_default() += 1;
             }
             let worst = per_second.values().copied().max().unwrap();
             assert!(

@@ -86,13 +86,13 @@ mod tests {
     fn everything_is_read_once_whatever_the_buffer() {
         let bytes: Vec<u8> = (0..30_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let pacer = Pacer::new(None);
-        let mut paced = Paced {
+        let mut reader = Paced {
             rest: &bytes,
             pacer: &pacer,
             must_yield: || false,
         };
         let mut read = Vec::new();
-        paced.read_to_end(&mut read).unwrap();
+        reader.read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes);
     }
 }

@@ -70,8 +70,8 @@ mod tests {
                 .map(|n| (f64::from(n), 80.0 + slope * f64::from(n) + random.f64()))
                 .collect()
         };
-        let noise = Trend::through(&noisy(0.0));
-        assert!(noise.slope.abs() < noise.slope_within, "{noise:?}");
+        let flat = Trend::through(&noisy(0.0));
+        assert!(flat.slope.abs() < flat.slope_within, "{flat:?}");
         let leak = Trend::through(&noisy(0.1));
         assert!(
             (leak.slope - 0.1).abs() < 2.0 * leak.slope_within,

@@ -451,7 +451,7 @@ fn second_look(
             confidence: score,
             runner_up: None,
         };
-        let plate = PlateText {
+        let written = PlateText {
             bounds: place.bounds,
             score,
             upper: text.chars().map(glyph).collect(),
@@ -461,7 +461,7 @@ fn second_look(
         let is_seen = !text.is_empty();
         (
             "plates",
-            Found::Plates(is_seen.then_some(plate).into_iter().collect()),
+            Found::Plates(is_seen.then_some(written).into_iter().collect()),
         )
     } else if matches!(body.class, ObjectClass::Fire | ObjectClass::Smoke) {
         let items = vec![whole]
@@ -474,7 +474,7 @@ fn second_look(
         };
         ("flames", found)
     } else {
-        let label = |_| Label {
+        let label = |()| Label {
             class: word(says),
             score,
         };

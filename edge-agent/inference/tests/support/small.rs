@@ -47,6 +47,7 @@ const SIDE: i64 = 32;
 
 impl Small {
     /// The ONNX file.
+    #[allow(clippy::too_many_lines)] // one node after the other
     pub(crate) fn file(&self) -> Vec<u8> {
         let batch = self.batch;
         let mut network = Network::default();
@@ -166,16 +167,16 @@ impl Small {
             "kind = 'rtdetr_exported'\nlabels = 'labels'\nboxes = 'boxes'\nscores = 'scores'\nqueries = {}",
             self.queries
         );
-        self.manifest_of("detection", element, &head)
+        Self::manifest_of("detection", element, &head)
     }
 
     /// The same network taken for a classifier, whose classes are the things.
     pub(crate) fn classifier(&self) -> Manifest {
         let head = "kind = 'classifier'\ntensor = 'scores'\nactivation = 'none'\nseveral = true";
-        self.manifest_of("classification", "f32", head)
+        Self::manifest_of("classification", "f32", head)
     }
 
-    fn manifest_of(&self, task: &str, element: &str, head: &str) -> Manifest {
+    fn manifest_of(task: &str, element: &str, head: &str) -> Manifest {
         let text = format!(
             "id = 'small'\ntitle = 'Small'\ntask = '{task}'\nrank = 1\nfile = 'small.onnx'\n\
              sha256 = '{}'\nlicence = 'MIT'\norigin = 'a test'\nobtain = 'a test'\n\

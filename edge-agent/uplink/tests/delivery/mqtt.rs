@@ -41,7 +41,6 @@ fn camera_status(frames_received: u64) -> CameraStatus {
         detector: None,
         recording: None,
         decoder: None,
-        detector: None,
     }
 }
 
