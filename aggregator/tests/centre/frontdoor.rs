@@ -377,7 +377,7 @@ fn a_second_agent_is_refused_while_the_first_is_here() {
     let (first, _here) = hello(1, 1);
     assert_eq!(first, "Success");
     assert_eq!(hello(2, 2).0, "ClientIdentifierNotValid", "another outbox");
-    let (again, _here) = hello(1, 3);
+    let (again, here) = hello(1, 3);
     assert_eq!(again, "Success", "the same box after a restart");
     assert_eq!(
         hello(1, 1).0,
@@ -386,7 +386,7 @@ fn a_second_agent_is_refused_while_the_first_is_here() {
     );
     let name = "aggregator_frontdoor_refused_total{reason=\"second_agent\"}";
     assert_eq!(centre.api().metric(name), 2.0);
-    drop(_here);
+    drop(here);
     eventually("a new disk is taken once the old agent is gone", || {
         (hello(2, 2).0 == "Success").then_some(())
     });

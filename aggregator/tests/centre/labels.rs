@@ -1,6 +1,7 @@
 //! From decisions to labelled pictures: a real centre's folder, the real program.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -189,18 +190,28 @@ fn three_decisions() -> (Decided, Vec<Vec<u8>>) {
     (decided, stills)
 }
 
+/// Each element on a line of its own.
+fn lines(of: &Value) -> String {
+    let mut text = String::new();
+    for element in of.as_array().unwrap() {
+        writeln!(text, "{element}").unwrap();
+    }
+    text
+}
+
 #[test]
+#[allow(clippy::too_many_lines)] // a story, and all that was written of it
 fn a_persons_word_covers_the_boxes_of_the_event_and_nothing_else() {
     let (decided, _) = three_decisions();
     let out = decided.data().join("labels");
     reported(
         &decided.labels(&out, &["--hold-out", "0"]),
-        &expect![[r#"
+        &expect![[r"
             2 pictures of 1 cameras on 1 days of cameras
               train  2 pictures (1 by night), 2 boxes confirmed, 2 to be ignored
               val    0 pictures (0 by night), 0 boxes confirmed, 0 to be ignored
               files: 0 already there, 0 removed that belong no more
-        "#]],
+        "]],
     );
     let mut train = read(&out.join("train.json"));
     for (index, image) in train["images"]
@@ -291,11 +302,12 @@ fn a_persons_word_covers_the_boxes_of_the_event_and_nothing_else() {
         {"area":192.0,"bbox":[32.0,24.0,16.0,12.0],"category_id":3,"id":3,"iscrowd":0,"score":0.5,"status":"confirmed"}
         {"area":768.0,"bbox":[0.0,0.0,32.0,24.0],"category_id":1,"id":4,"iscrowd":1,"score":0.5,"status":"disputed"}
     "#]].assert_eq(
-        &(train["annotations"].as_array().unwrap().iter())
-            .map(|annotation| format!("{annotation}\n"))
-            .collect::<String>(),
+        &lines(&train["annotations"]),
     );
 }
+
+/// What makes a case one that teaches nothing.
+type Change = fn(&mut Event);
 
 #[test]
 fn what_cannot_be_learnt_from_is_left_out_and_counted() {
@@ -308,7 +320,6 @@ fn what_cannot_be_learnt_from_is_left_out_and_counted() {
         event
     };
     // (reason, change, seconds from the event to the still, the still)
-    type Change = fn(&mut Event);
     let drawing = jpeg([36, 40, 46], 200);
     let cases: [(&str, Change, f64, Vec<u8>); 7] = [
         ("confirmed", |_| {}, 0.0, still(1)),
@@ -334,7 +345,7 @@ fn what_cannot_be_learnt_from_is_left_out_and_counted() {
     let out = decided.data().join("labels");
     reported(
         &decided.labels(&out, &["--hold-out", "0"]),
-        &expect![[r#"
+        &expect![[r"
             1 pictures of 1 cameras on 1 days of cameras
               train  1 pictures (0 by night), 1 boxes confirmed, 0 to be ignored
               val    0 pictures (0 by night), 0 boxes confirmed, 0 to be ignored
@@ -347,12 +358,12 @@ fn what_cannot_be_learnt_from_is_left_out_and_counted() {
               left out: 1 alerts without a clean still
               left out: 1 stills that are drawings, not pictures
               files: 0 already there, 0 removed that belong no more
-        "#]],
+        "]],
     );
     let other = decided.data().join("other");
     reported(
         &decided.labels(&other, &["--hold-out", "0", "--kind", "wrong_way"]),
-        &expect![[r#"
+        &expect![[r"
             0 pictures of 0 cameras on 0 days of cameras
               train  0 pictures (0 by night), 0 boxes confirmed, 0 to be ignored
               val    0 pictures (0 by night), 0 boxes confirmed, 0 to be ignored
@@ -362,7 +373,7 @@ fn what_cannot_be_learnt_from_is_left_out_and_counted() {
               left out: 1 alerts that were duplicates
               left out: 1 alerts that were tests
               files: 0 already there, 0 removed that belong no more
-        "#]],
+        "]],
     );
 }
 

@@ -257,11 +257,13 @@ fn kill_all(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // a fault, and others can fail
 fn each_line(stage: &Stage, act: fn(&crate::proxy::Proxy)) -> anyhow::Result<()> {
     stage.lines.iter().for_each(act);
     Ok(())
 }
 
+#[allow(clippy::unnecessary_wraps)] // a fault, and others can fail
 fn stall(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     stage.lines.iter().for_each(|line| line.stall(true));
     pause(rng, 5000);
@@ -269,6 +271,7 @@ fn stall(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[allow(clippy::unnecessary_wraps)] // a fault, and others can fail
 fn half_open(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     let line = rng.usize(..stage.lines.len());
     stage.lines[line].leave_half_open();
@@ -443,7 +446,7 @@ fn second_agent(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
     let said = |name: &str, words: &str| {
         std::fs::read_to_string(stage.file(name)).is_ok_and(|log| log.contains(words))
     };
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     let both = wait_for(
         "the refusal of a second agent at both ends",
         patience,
@@ -470,7 +473,7 @@ fn restore(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     ledger::back_up(&data, &backup)?;
     stage.await_more(rng.usize(5..25))?;
     let data_of = data.clone();
-    stage.ledger.settle(&data_of, Duration::from_secs(60));
+    stage.ledger.settle(&data_of, Duration::from_mins(1));
     stage.centre.kill();
     ledger::restore(&data, &backup)?;
     stage.start_centre()?;

@@ -12,6 +12,7 @@ use case_bundle::{CaseManifest, Fault, MediaSource, Report, Sealed, Trust, verif
 use protocol::{Digest, EventId};
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::programs::wait_for;
 
@@ -243,11 +244,7 @@ impl Ledger {
         for row in rows {
             let (id, revision) = row?;
             if !known.contains(&id) {
-                let id = id
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect::<String>();
-                strangers.push((id.parse().map_err(|_| anyhow::anyhow!("{id}"))?, revision));
+                strangers.push((EventId(Uuid::from_bytes(id)), revision));
             }
         }
         Ok(strangers)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 /// Longest wait for a program to be there.
-const STARTED: Duration = Duration::from_secs(60);
+const STARTED: Duration = Duration::from_mins(1);
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -78,6 +78,8 @@ impl Process {
         drop((self.0.kill(), self.0.wait()));
     }
 
+    /// Its exit code once it has ended; the inner `None`: a signal ended it.
+    #[allow(clippy::option_option)] // two different kinds of nothing
     pub(crate) fn ended(&mut self) -> Option<Option<i32>> {
         self.0.try_wait().ok().flatten().map(|status| status.code())
     }

@@ -62,14 +62,14 @@ fn row(binaries: &Binaries, one_way_ms: u64, count: u64) -> anyhow::Result<()> {
     let begun = Instant::now();
     let uplink = Uplink::start(settings(), outbox.clone())?;
     let all = |outbox: &Outbox| (outbox.waiting() == 0).then_some(());
-    wait_for("the drain", Duration::from_secs(600), || all(&outbox))?;
+    wait_for("the drain", Duration::from_mins(10), || all(&outbox))?;
     let drained = count as f64 / begun.elapsed().as_secs_f64();
 
     // Appended and sent at once.
     let more = count.min(COUNT);
     let begun = Instant::now();
     append(&outbox, &event, count..count + more)?;
-    wait_for("the rest", Duration::from_secs(600), || all(&outbox))?;
+    wait_for("the rest", Duration::from_mins(10), || all(&outbox))?;
     let sustained = more as f64 / begun.elapsed().as_secs_f64();
     drop(uplink);
     let bytes = bytes.map_or_else(|| "?".to_owned(), |bytes| (bytes / count).to_string());

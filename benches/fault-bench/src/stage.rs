@@ -87,9 +87,10 @@ impl Stage {
             bail!("keys export: {}", String::from_utf8_lossy(&made.stderr));
         }
         let trust = read_keys(&[], std::slice::from_ref(&keys)).context("the box's keys")?;
-        let broker = match has_broker {
-            true => Some(start_broker(binaries, path, broker_at)?),
-            false => None,
+        let broker = if has_broker {
+            Some(start_broker(binaries, path, broker_at)?)
+        } else {
+            None
         };
         let at = (http_at, mqtt_at);
         let centre = start_centre(binaries, path, at, lines.get(2).map(|line| line.address))?;
@@ -155,7 +156,7 @@ impl Stage {
     pub(crate) fn await_more(&mut self, more: usize) -> anyhow::Result<()> {
         let before = self.ledger.refresh()?;
         let ledger = &mut self.ledger;
-        wait_for("more events", Duration::from_secs(60), || {
+        wait_for("more events", Duration::from_mins(1), || {
             (ledger.refresh().ok()? >= before + more).then_some(())
         })
         .with_context(|| format!("see {}", self.dir.path().join("agent.log").display()))
@@ -193,10 +194,8 @@ impl Drop for Stage {
         let disks = [(self.has_box_disk, "store"), (self.has_centre_disk, "data")];
         for (is_mounted, folder) in disks {
             let path = self.file(folder);
-            if is_mounted {
-                if let Err(error) = Command::new("umount").arg("-l").arg(&path).status() {
-                    eprintln!("umount {}: {error}", path.display());
-                }
+            if is_mounted && let Err(error) = Command::new("umount").arg("-l").arg(&path).status() {
+                eprintln!("umount {}: {error}", path.display());
             }
         }
     }

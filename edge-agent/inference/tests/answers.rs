@@ -126,7 +126,7 @@ fn a_head_that_does_not_fit_is_refused_with_both_shapes() {
         message.contains("`labels` to be [1, 300], the model gives [1, 3]"),
         "{message}"
     );
-    let classifier = Small::default().classifier();
+    let classifier = Small::classifier();
     let message = described(&runtime, Small::default(), classifier);
     let message = message.unwrap_err().to_string();
     assert!(message.contains("correct `task` or `head`"), "{message}");
@@ -183,7 +183,7 @@ fn any_head_answers_through_the_same_network_for_parts_of_pictures() {
         batch: 3,
         ..DetectorSettings::default()
     };
-    let manifest = small.classifier();
+    let manifest = Small::classifier();
     let mut network =
         small::load(&runtime, manifest, &small.file(), &settings, Network::load).unwrap();
     assert_eq!(network.batch(), 3);

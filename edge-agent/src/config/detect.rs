@@ -63,7 +63,7 @@ impl DetectConfig {
             .map(|fault| format!("{}: {}", fault.path, fault.message))
             .collect();
         let config = keys.unwrap_or_default().read(false, |key, message| {
-            words.push(format!("{key}: {message}"))
+            words.push(format!("{key}: {message}"));
         });
         if words.is_empty() {
             Ok(config)

@@ -74,8 +74,11 @@ impl From {
     }
 }
 
+/// Whether a plate of a picture belongs to a group.
+type Belongs = fn(&Picture, &Plate) -> bool;
+
 /// What is counted apart.
-const GROUPS: [(&str, fn(&Picture, &Plate) -> bool); 8] = [
+const GROUPS: [(&str, Belongs); 8] = [
     ("all", |_, _| true),
     ("readable to people", |_, plate| plate.readable),
     ("one row", |_, plate| plate.rows == 1),
@@ -251,8 +254,11 @@ fn print(measured: &Measured, from: From, grammar: &Grammar, paint: Paint) {
         "wrong characters",
     ];
     let line = |cells: [&str; 7]| {
-        let [a, b, c, d, e, f, g] = cells;
-        println!("  {a:<24}{b:<29}{c:<29}{d:<7}{e:<9}{f:<11}{g}");
+        let [group, counts @ ..] = cells;
+        let [exact, stated, wrong, refused, missed, characters] = counts;
+        println!(
+            "  {group:<24}{exact:<29}{stated:<29}{wrong:<7}{refused:<9}{missed:<11}{characters}"
+        );
     };
     line(columns);
     for ((name, _), tally) in GROUPS.iter().zip(&measured.tallies) {

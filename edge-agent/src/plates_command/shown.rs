@@ -30,7 +30,8 @@ pub(super) struct LookJson<'l> {
 
 #[derive(Serialize)]
 struct Symbol {
-    symbol: char,
+    #[serde(rename = "symbol")]
+    shown: char,
     confidence: f64,
     runner_up: Option<char>,
     runner_up_confidence: Option<f64>,
@@ -53,7 +54,7 @@ fn rounded(value: f64) -> f64 {
 impl From<&plates::Glyph> for Symbol {
     fn from(glyph: &plates::Glyph) -> Self {
         Self {
-            symbol: glyph.symbol,
+            shown: glyph.symbol,
             confidence: rounded(glyph.confidence),
             runner_up: glyph.runner_up.map(|(symbol, _)| symbol),
             runner_up_confidence: glyph.runner_up.map(|(_, p)| rounded(p)),

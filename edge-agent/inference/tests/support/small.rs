@@ -171,7 +171,7 @@ impl Small {
     }
 
     /// The same network taken for a classifier, whose classes are the things.
-    pub(crate) fn classifier(&self) -> Manifest {
+    pub(crate) fn classifier() -> Manifest {
         let head = "kind = 'classifier'\ntensor = 'scores'\nactivation = 'none'\nseveral = true";
         Self::manifest_of("classification", "f32", head)
     }

@@ -27,7 +27,7 @@ pub(super) struct ModelUsed {
 
 /// Finds faces and plates in a whole picture.
 pub(super) struct Finders {
-    finders: Vec<Finder>,
+    each: Vec<Finder>,
     runtime: Runtime,
     config: DetectorConfig,
 }
@@ -95,7 +95,7 @@ impl Finders {
             });
         }
         Ok(Self {
-            finders,
+            each: finders,
             runtime,
             config: config.clone(),
         })
@@ -103,7 +103,7 @@ impl Finders {
 
     /// Fits the models to pictures of this size, where they can be.
     pub(super) fn fit(&mut self, width: u32, height: u32) -> anyhow::Result<()> {
-        for finder in &mut self.finders {
+        for finder in &mut self.each {
             let Finder::Class(finder) = finder else {
                 continue;
             };
@@ -137,7 +137,7 @@ impl Finders {
     /// Everything that is to be covered, whosever it is.
     pub(super) fn find(&mut self, picture: &I420View<'_>) -> anyhow::Result<Vec<Detection>> {
         let mut found = Vec::new();
-        for finder in &mut self.finders {
+        for finder in &mut self.each {
             match finder {
                 Finder::Class(finder) => {
                     let seen = finder.detector.detect(picture)?;
@@ -166,7 +166,7 @@ impl Finders {
             Finder::Class(finder) => vec![used(&finder.manifest)],
             Finder::Writing { used, .. } => used.clone(),
         };
-        self.finders.iter().flat_map(of).collect()
+        self.each.iter().flat_map(of).collect()
     }
 }
 
