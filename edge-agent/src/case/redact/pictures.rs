@@ -14,7 +14,7 @@ use protocol::units::Seconds;
 use protocol::{EventTime, NormBox};
 
 use super::finder::{Finders, ModelUsed};
-use super::places::{in_higher, to_cover};
+use super::places::{in_higher, leave_legend, to_cover};
 use super::{Copy, Whom};
 use crate::perception;
 use crate::stills::drawing;
@@ -106,7 +106,9 @@ impl<'a> Copyist<'a> {
             .spared(media)
             .map(|own| in_higher(&own, camera_part))
             .collect();
-        let places = to_cover(&self.finders.find(&seen.view())?, &spared);
+        let mut found = self.finders.find(&seen.view())?;
+        leave_legend(&mut found, camera_part);
+        let places = to_cover(&found, &spared);
         for place in &places {
             picture.mosaic(place);
         }

@@ -47,6 +47,12 @@ pub(super) fn in_higher(place: &NormBox, part_of_height: f64) -> NormBox {
     }
 }
 
+/// Leaves out what was found in the strip below the picture, which begins at
+/// this part of the height: it is our own writing, and says what the case is about.
+pub(super) fn leave_legend(found: &mut Vec<Detection>, part_of_height: f64) {
+    found.retain(|item| item.bounds.centre().y < part_of_height);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +113,12 @@ mod tests {
         };
         let higher = in_higher(&place, 0.8);
         assert_eq!((higher.y, higher.height, higher.x), (0.4, 0.4, 0.1));
+    }
+
+    #[test]
+    fn the_legend_stays_readable() {
+        let mut found = vec![face(0.1, 0.5), face(0.1, 0.85)];
+        leave_legend(&mut found, 0.8);
+        assert_eq!(found, [face(0.1, 0.5)]);
     }
 }
