@@ -89,11 +89,13 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
                 .iter()
                 .map(|camera| cameras::text_only(&config, camera)),
         );
+        findings.extend(decoders(&cameras));
         findings.extend(fed(&config, &cameras));
         findings.extend(cascades::look(&config, &cameras));
         return Ok(findings);
     }
     findings.push(store::look(&config.store));
+    findings.extend(decoders(&cameras));
     let needs_detector = cameras
         .iter()
         .any(|c| matches!(c.source, SourceConfig::Rtsp(_)));
@@ -144,6 +146,28 @@ fn in_use_on(detector: &Detector) -> Outcome {
         text = format!("{text}\nnot on {refusal}");
     }
     Outcome::Noted(text)
+}
+
+/// Decoders that are named and are not here; the box may have what this machine has not.
+fn decoders(cameras: &[&CameraConfig]) -> Vec<Finding> {
+    let named = |camera: &&CameraConfig| {
+        let SourceConfig::Rtsp(source) = &camera.source else {
+            return None;
+        };
+        let name = source.decoder.missing()?;
+        Some(Finding {
+            part: format!("camera {}", camera.id),
+            outcome: Outcome::Noted(format!(
+                "there is no decoder `{name}` on this machine; without it the camera stays lost. \
+                 `gst-inspect-1.0 | grep dec` lists those that there are; \"auto\" takes the best that works"
+            )),
+        })
+    };
+    if edge_video::init().is_err() {
+        // Who has no GStreamer is told so where a camera is asked.
+        return Vec::new();
+    }
+    cameras.iter().filter_map(named).collect()
 }
 
 /// Models that were given up on this box.

@@ -676,3 +676,19 @@ source = {{ rtsp = "rtsp://127.0.0.1:{port}/x", user = "root", password_file = "
     let leak = said.lines().find(|line| line.contains("hunter2"));
     assert_eq!(leak, None);
 }
+
+#[test]
+fn a_decoder_that_is_not_there_is_noted_before_the_camera_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    for (decoder, is_noted) in [("nvdek", true), ("avdec_h264", false), ("auto", false)] {
+        let config = dir.path().join("box.toml");
+        let text = format!(
+            "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n[[camera]]\nid = 'gate'\n\
+             source = {{ rtsp = 'rtsp://127.0.0.1/x', decoder = '{decoder}' }}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let (_, said, errors) = agent(&["check", "--offline", config.to_str().unwrap()]);
+        let noted = said.contains("there is no decoder `nvdek` on this machine");
+        assert_eq!(noted, is_noted, "{decoder}: {said}{errors}");
+    }
+}

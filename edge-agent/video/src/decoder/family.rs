@@ -85,6 +85,14 @@ impl DecoderChoice {
             Self::Element(wanted) => wanted == name,
         }
     }
+
+    /// The element that is named and is not on this machine; GStreamer must have been started.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Element(name) if gst::ElementFactory::find(name).is_none() => Some(name),
+            _ => None,
+        }
+    }
 }
 
 impl FromStr for DecoderChoice {
