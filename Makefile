@@ -14,7 +14,7 @@ SCRIPTS = $(shell grep -rlE '^\#(!.*bash| shellcheck shell=bash)$$' .ci deploy)
 WEB := aggregator/web
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name tests \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup demo test check machines bench bench-edge accuracy build web format clean
+.PHONY: help setup demo test properties check machines bench bench-edge accuracy build web format clean
 
 help: ## this text
 	@printf 'Ngã Tư: alerts from traffic cameras, each with its proof.\n\n'
@@ -33,6 +33,12 @@ demo: setup build ## centre, cameras and agent on this machine; prints the addre
 test: ## everything that proves it: set-up, formatting, web and Rust tests, end to end, in a browser
 	@deploy/setup test
 	@.ci/suite
+
+# Crates whose properties need no video, network or model.
+PROPERTIES = case-bundle models protocol edge-cascade edge-core edge-lamp motion-gate plates edge-scheduler edge-stills
+
+properties: ## search for rare counterexamples: every property of the pure crates from a new seed. PROPTEST_CASES=N (5000)
+	PROPTEST_CASES=$${PROPTEST_CASES:-5000} cargo test --locked --no-fail-fast $(addprefix -p ,$(PROPERTIES))
 
 check: web ## what a reviewer would run first: formatting, lints, documentation, licences, scripts
 	cargo fmt --all --check

@@ -103,11 +103,11 @@ impl SceneState {
         // former name has had its event.
         self.tracker = after.tracker.clone();
         // What is wrong with the picture is a new event from here on.
-        if let Some(clock) = self.clock
-            && !self.health.condition.is_well()
-        {
-            let next = EventTime::from_micros(clock.as_micros().saturating_add(1));
-            self.health.since = self.health.since.max(next);
+        // It may have been told ahead of the clock, before the first frame of its time.
+        if !self.health.condition.is_well() {
+            let since = self.health.since;
+            let told = self.clock.map_or(since, |clock| clock.max(since));
+            self.health.since = EventTime::from_micros(told.as_micros().saturating_add(1));
         }
         self
     }

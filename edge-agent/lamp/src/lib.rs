@@ -44,8 +44,16 @@ const LIT: f64 = 0.30;
 const UNLIT: f64 = 0.18;
 /// What is much fainter than the brightest lamp is a lens in its light.
 const FAINT: f64 = 0.6;
+/// What a lamp is worth that a narrow light outshines.
+const OUTSHONE: f64 = 0.5;
+/// Two lamps that burn together are about alike; below this ratio of the fainter
+/// to the brighter one the fainter may be a lens with the sun on it.
+const ALIKE: f64 = 0.9;
 /// Surroundings that are brighter are no signal head's, unless light lies on the glass.
 const BRIGHTEST_HOUSING: f64 = 0.5;
+/// What surrounds the lamps is about this bright in the sun. Where it is brighter, light
+/// lies on the glass, and at twice this a dim lamp drowns in it.
+const SUNLIT_HOUSING: f64 = 0.18;
 /// Structure below this is a plain surface, or night.
 const PLAIN: f64 = 0.06;
 /// Confidence in "not lit" where nothing shows that it is the head that is
@@ -80,23 +88,37 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
         .map(|light| light.strength)
         .fold(0.0, f64::max);
     if strongest < LIT {
-        return not_lit(&patch, strongest, is_whole);
+        // Lenses are alike in the sun; one that stands out may be a dim lamp.
+        let faint = light::find(&patch, 1.0 / lamps as f64, UNLIT / 4.0).len();
+        let is_alike = faint == 0 || (faint == lamps && lamps > 1);
+        return not_lit(&patch, strongest > 0.0 || !is_alike, is_whole);
     }
     let mut lit: Vec<&Light> = lights
         .iter()
         .filter(|light| light.strength >= FAINT * strongest)
         .collect();
+    let bright = lit.len();
     // The sun on a visor, or sky between the lamps: beside a coloured light,
     // what is pale is none of them.
     let strongest_colour = lit.iter().map(|light| light.saturation).fold(0.0, f64::max);
     lit.retain(|light| light.saturation >= PALE * strongest_colour);
+    let mut doubt = 1.0;
     if lit.iter().any(|light| !light.is_streak()) {
+        let brightest_of = |is_streak| {
+            let alike = lit.iter().filter(|light| light.is_streak() == is_streak);
+            alike.map(|light| light.strength).fold(0.0, f64::max)
+        };
+        // A narrow light of a lamp's colour that outshines what is taken for the lamp may
+        // be the lamp, an arrow, beside a lens in the sun.
+        if brightest_of(true) > brightest_of(false) {
+            doubt = OUTSHONE;
+        }
         lit.retain(|light| !light.is_streak());
     }
     let seen: Option<Vec<Seen>> = lit.iter().map(|light| see(light, lamp)).collect();
     // Light on the glass raises everything; what is left of the contrast counts.
     let veil = ((0.25 + BRIGHTEST_HOUSING - patch.housing) / 0.25).clamp(0.0, 1.0);
-    let together = |seen: &[Seen]| seen.iter().map(|s| s.confidence).fold(veil, f64::min);
+    let together = |seen: &[Seen]| seen.iter().map(|s| s.confidence).fold(veil, f64::min) * doubt;
     match seen.as_deref() {
         Some(all @ [one]) => LampReading {
             state: match one.colour {
@@ -107,9 +129,11 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
             confidence: together(all),
         },
         Some(all @ [a, b]) if [a.colour, b.colour] == [LampColour::Red, LampColour::Amber] => {
+            // With a third one they may all be lenses in the sun.
+            let is_pair = if bright == 2 { 1.0 } else { 0.0 };
             LampReading {
                 state: SignalState::RedAmber,
-                confidence: together(all),
+                confidence: is_pair * together(all) * alike(&lit),
             }
         }
         // All lenses alike in the sun: at any rate none of them stands out.
@@ -121,16 +145,25 @@ pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
     }
 }
 
-/// Nothing shines. Is it the head that is seen, the whole of it, or what stands before it?
-fn not_lit(patch: &Patch, strongest: f64, is_whole: bool) -> LampReading {
+/// How surely the fainter of these lights is a lamp as well, 0 to 1.
+fn alike(lit: &[&Light]) -> f64 {
+    let strengths = lit.iter().map(|light| light.strength);
+    let brightest = strengths.clone().fold(0.0, f64::max);
+    let faintest = strengths.fold(brightest, f64::min);
+    ((faintest / brightest - FAINT) / (ALIKE - FAINT)).clamp(0.0, 1.0)
+}
+
+/// Nothing shines like a lamp, though one may glimmer. Is it the head that is seen, the
+/// whole of it, or what stands before it?
+fn not_lit(patch: &Patch, glimmers: bool, is_whole: bool) -> LampReading {
     if patch.housing > BRIGHTEST_HOUSING {
         return LampReading::UNREADABLE;
     }
-    let certainty = (2.0 * (1.0 - strongest / UNLIT)).clamp(0.0, 1.0);
-    let is_structured = patch.structure >= PLAIN;
+    let is_head = patch.structure >= PLAIN && is_whole && !glimmers;
+    let certainty = (2.0 - patch.housing / SUNLIT_HOUSING).clamp(0.0, 1.0);
     LampReading {
         state: SignalState::Dark,
-        confidence: if is_structured && is_whole {
+        confidence: if is_head {
             certainty.max(NOT_LIT)
         } else {
             NOT_LIT
@@ -165,7 +198,7 @@ fn see(light: &Light, lamp: &Lamp) -> Option<Seen> {
     let best = *scores.first()?;
     let (place, by_colour, colour) = best;
     let is_foreign = light.hue.is_some() && by_colour < FOREIGN_COLOUR;
-    if is_foreign || place < FOREIGN_PLACE || light.is_flat() {
+    if is_foreign || place < FOREIGN_PLACE || light.is_flat() || light.is_two() {
         return None;
     }
     let runner_up = scores.get(1).map_or(0.0, worth);

@@ -23,6 +23,11 @@ const LONGEST: f64 = 1.7;
 /// of one still shows when the camera shakes.
 const SHORTEST: f64 = 0.33;
 
+/// Degrees between the hues of a light's two ends beyond which it is two lamps that
+/// have run together, as a lit one and its neighbour in the sun. Red and amber are
+/// about 30 apart, and one lamp has one colour.
+const TWO_HUES: f64 = 10.0;
+
 /// Something bright.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools)] // four measurements, each of its own
@@ -41,6 +46,8 @@ pub(crate) struct Light {
     flatness: f64,
     is_too_long: bool,
     is_too_short: bool,
+    /// Its ends differ in hue.
+    is_two: bool,
     /// It is a narrow strip at an end of the region.
     is_at_end: bool,
 }
@@ -49,6 +56,11 @@ impl Light {
     /// Whether it goes on beyond the region, so that it is no lamp.
     pub(crate) fn is_flat(&self) -> bool {
         self.flatness > FLAT || self.is_too_long
+    }
+
+    /// Whether it is more than one lamp, so that neither its place nor its hue is any lamp's.
+    pub(crate) fn is_two(&self) -> bool {
+        self.is_two
     }
 
     /// Whether it is the edge of something, as the sun draws on a visor, and not a disc.
@@ -132,6 +144,8 @@ fn measure(patch: &Patch, profile: &[f64], (from, to): (usize, usize), spacing: 
         flatness: flatness(patch, (from, to)),
         is_at_end: (from == 0 || to == profile.len()) && length < spacing / 2.0,
         is_too_short: length < SHORTEST * spacing,
+        // What overexposes bends the hue of its halo.
+        is_two: !is_overexposed && has_two_hues(patch, (from, to), strength),
         is_too_long: spacing < 1.0 && length > LONGEST * spacing,
     }
 }
@@ -165,6 +179,16 @@ fn colour(patch: &Patch, (from, to): (usize, usize), strength: f64) -> (Option<f
     let hue = halo.hue(all).or_else(|| whole.hue(all));
     let saturation = if all > 0.0 { whole.coloured / all } else { 0.0 };
     (hue, saturation, clipped > OVEREXPOSED * all)
+}
+
+fn has_two_hues(patch: &Patch, (from, to): (usize, usize), strength: f64) -> bool {
+    let middle = usize::midpoint(from, to);
+    let hue = |rows| colour(patch, rows, strength).0;
+    let (Some(first), Some(last)) = (hue((from, middle)), hue((middle, to))) else {
+        return false;
+    };
+    let apart = (first - last).abs();
+    apart.min(360.0 - apart) > TWO_HUES
 }
 
 /// Colour that adds up.

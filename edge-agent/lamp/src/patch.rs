@@ -29,7 +29,7 @@ pub(crate) struct Patch {
     pub(crate) housing: f64,
     /// The same in grey.
     pub(crate) grey_housing: f64,
-    /// How much bright and dark parts differ.
+    /// How much bright and dark parts differ, beyond what noise does.
     pub(crate) structure: f64,
 }
 
@@ -59,7 +59,10 @@ impl Patch {
         let (values, greys) = (sorted(|s| s.value), sorted(|s| s.grey));
         // Lamps leave the corners of their housing dark, also of a tight region.
         let housing = values[values.len() / 10];
-        let structure = values[values.len() - 1 - values.len() / 10] - housing;
+        let mut plain = smoothed(&rows);
+        plain.sort_by(f64::total_cmp);
+        let tenth = plain.len() / 10;
+        let structure = plain[plain.len() - 1 - tenth] - plain[tenth];
         let grey_housing = greys[greys.len() / 10];
         Some(Self {
             rows,
@@ -68,6 +71,24 @@ impl Patch {
             structure,
         })
     }
+}
+
+/// Each sample's value as the mean of itself and its neighbours, so that grain evens out.
+fn smoothed(rows: &[Vec<Sample>]) -> Vec<f64> {
+    let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+    let mut values = Vec::new();
+    for row in 0..rows.len() {
+        for column in 0..rows[row].len() {
+            let window = rows[around(row, rows.len())]
+                .iter()
+                .flat_map(|row| &row[around(column, row.len())]);
+            let (sum, count) = window.fold((0.0, 0.0), |(sum, count), sample| {
+                (sum + sample.value, count + 1.0)
+            });
+            values.push(sum / count);
+        }
+    }
+    values
 }
 
 /// Where a side of the region begins and how long it is, in whole pixels within the picture.

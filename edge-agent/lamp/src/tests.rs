@@ -463,6 +463,146 @@ fn a_region_outside_or_too_small_and_a_broken_picture_are_unknown() {
     }
 }
 
+/// How a head is looked at in `what_is_believed_is_true`.
+#[derive(Clone, Debug)]
+struct Look {
+    /// Which of `ASPECTS`.
+    aspect: usize,
+    night: bool,
+    /// Brightness of a lit lamp as a part of the usual, of an unlit lens by day, of the
+    /// light on the glass by day.
+    lamp: f64,
+    lens: f64,
+    veil: f64,
+    shake: (f64, f64),
+    pitch: usize,
+    noise: f64,
+    horizontal: bool,
+    arrow: bool,
+}
+
+impl Look {
+    fn read(&self) -> LampReading {
+        let base = if self.night { NIGHT } else { DAY };
+        let light = Light {
+            lamp: self.lamp * base.lamp,
+            lens: if self.night { base.lens } else { self.lens },
+            veil: if self.night { 0.0 } else { self.veil },
+            ..base
+        };
+        Head {
+            horizontal: self.horizontal,
+            pitch: self.pitch,
+            shake: self.shake,
+            arrow: self.arrow,
+            noise: self.noise,
+            ..head(light, ASPECTS[self.aspect])
+        }
+        .read()
+    }
+
+    fn is_true_or_doubted(&self) -> bool {
+        let reading = self.read();
+        reading.state == state(ASPECTS[self.aspect]) || reading.confidence < BELIEVED
+    }
+}
+
+/// Found by search: each was believed for something else once.
+#[test]
+fn a_dim_lamp_is_not_taken_for_another() {
+    let dim = Look {
+        aspect: 0,
+        night: false,
+        lamp: 0.35,
+        lens: 0.05,
+        veil: 0.0,
+        shake: (0.0, 0.0),
+        pitch: 7,
+        noise: 0.0,
+        horizontal: false,
+        arrow: false,
+    };
+    let cases = [
+        // Amber in the sun, for red and amber.
+        Look {
+            lamp: 0.396,
+            lens: 0.28,
+            shake: (-0.022, -0.131),
+            pitch: 12,
+            ..dim
+        },
+        // Red in the sun, likewise.
+        Look {
+            aspect: 1,
+            lamp: 0.532,
+            lens: 0.264,
+            shake: (-0.082, -0.036),
+            pitch: 22,
+            noise: 0.057,
+            ..dim
+        },
+        // An amber arrow that runs together with the red lens in the sun, for red.
+        Look {
+            aspect: 1,
+            lamp: 0.494,
+            lens: 0.275,
+            shake: (-0.123, -0.16),
+            pitch: 26,
+            noise: 0.054,
+            horizontal: true,
+            arrow: true,
+            ..dim
+        },
+        // Behind light on the glass, for dark.
+        Look {
+            veil: 0.425,
+            shake: (0.0, -0.074),
+            ..dim
+        },
+        // Shaken out of the region at night, where noise is all that is left, for dark.
+        Look {
+            night: true,
+            shake: (-0.194, -0.111),
+            noise: 0.047,
+            arrow: true,
+            ..dim
+        },
+        // A small arrow, for dark.
+        Look {
+            lens: 0.126,
+            veil: 0.139,
+            shake: (0.0, -0.071),
+            arrow: true,
+            ..dim
+        },
+        // A red arrow that the frame's edge cuts beside amber in the sun, for both.
+        Look {
+            lamp: 0.453,
+            lens: 0.289,
+            shake: (-0.0974, 0.0806),
+            pitch: 22,
+            noise: 0.0486,
+            arrow: true,
+            ..dim
+        },
+        // An amber arrow that passes for a streak beside the red lens in the sun, for red.
+        Look {
+            aspect: 1,
+            lamp: 0.69,
+            lens: 0.288,
+            shake: (0.0, -0.0462),
+            pitch: 28,
+            noise: 0.0483,
+            horizontal: true,
+            arrow: true,
+            ..dim
+        },
+    ];
+    for look in cases {
+        assert!(look.is_true_or_doubted(), "{look:?} {:?}", look.read());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -481,26 +621,13 @@ proptest! {
         horizontal in any::<bool>(),
         arrow in any::<bool>(),
     ) {
-        let base = if night { NIGHT } else { DAY };
-        let light = Light {
-            lamp: lamp * base.lamp,
-            lens: if night { base.lens } else { lens },
-            veil: if night { 0.0 } else { veil },
-            ..base
+        let shake = (along, across);
+        let look = Look {
+            aspect, night, lamp, lens, veil, shake, pitch, noise, horizontal, arrow,
         };
-        let reading = Head {
-            horizontal,
-            pitch,
-            shake: (along, across),
-            arrow,
-            noise,
-            ..head(light, ASPECTS[aspect])
-        }.read();
+        let reading = look.read();
         prop_assert!((0.0..=1.0).contains(&reading.confidence));
-        prop_assert!(
-            reading.state == state(ASPECTS[aspect]) || reading.confidence < BELIEVED,
-            "{:?}", reading
-        );
+        prop_assert!(look.is_true_or_doubted(), "{:?}", reading);
     }
 
     /// Pixels of any kind: an answer, never a panic.

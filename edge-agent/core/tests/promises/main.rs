@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use protocol::event::Phase;
 use protocol::{Detection, Event, NormBox, ObjectClass, SignalState};
 use support::{case, lines, play, scene, successor};
-use traffic::{EAGER, anything, at, frame, red, traffic, traffic_with_pauses};
+use traffic::{EAGER, anything, at, frame, red, span_of_shift, traffic, traffic_with_pauses};
 
 fn starts(out: &[Output]) -> impl Iterator<Item = &Event> {
     out.iter().filter_map(|output| match output {
@@ -224,6 +224,7 @@ proptest! {
         }
     }
 
+    /// A rule with hours begins anew with each span of them: who is still there does it again.
     #[test]
     fn a_track_has_at_most_one_onset_per_rule(inputs in traffic()) {
         let out = play(scene(EAGER), &inputs);
@@ -231,7 +232,12 @@ proptest! {
         for event in starts(&out) {
             // The first did it; others rode along, or were overtaken.
             if let Some(actor) = event.actors.first() {
-                let count = onsets.entry((event.rule.clone(), actor.track)).or_insert(0);
+                let on = if event.rule.as_str() == "shift" {
+                    span_of_shift(event.decided.time)
+                } else {
+                    0
+                };
+                let count = onsets.entry((event.rule.clone(), actor.track, on)).or_insert(0);
                 *count += 1;
                 prop_assert_eq!(*count, 1, "{} {}", event.rule, actor.track);
             }

@@ -75,6 +75,12 @@ pub(crate) const EAGER: &str = r#"
     ]
 "#;
 
+/// In which span of the hours of rule `shift` a time is: the first ends at the epoch,
+/// which is 07:00 in Hanoi.
+pub(crate) fn span_of_shift(time: EventTime) -> u8 {
+    u8::from(time >= EventTime::EPOCH)
+}
+
 pub(crate) fn at(t: f64) -> EventTime {
     EventTime::EPOCH + Seconds(t)
 }
