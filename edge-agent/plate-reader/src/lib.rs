@@ -23,6 +23,14 @@ mod assemble;
 
 mod look;
 
+mod settings;
+
+mod finder;
+
+mod line_reader;
+
+mod appearance;
+
 mod reader;
 
 pub mod truth;
@@ -30,4 +38,5 @@ pub mod truth;
 pub mod score;
 
 pub use look::{PlateLook, Row, SURE};
-pub use reader::{PlateReader, ReaderError, ReaderSettings, Region};
+pub use reader::{PlateReader, Region};
+pub use settings::{ReaderError, ReaderSettings};
