@@ -164,6 +164,9 @@ pub struct Broker {
     /// Its key.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
+    /// Whether a broker that knows nothing newer may be spoken to in TLS 1.2.
+    #[serde(default)]
+    pub allow_tls12: bool,
     /// Name of the shared subscription: copies of the centre with the same
     /// name share the events.
     #[serde(default = "default_group")]
@@ -184,6 +187,7 @@ impl Broker {
             ca_file: None,
             cert_file: None,
             key_file: None,
+            allow_tls12: false,
             group: default_group(),
         }
     }

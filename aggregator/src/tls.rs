@@ -1,11 +1,14 @@
 //! Certificates and keys from files, for the front door and for the broker.
+//!
+//! TLS 1.3 is spoken and nothing older; only towards a broker that knows nothing
+//! newer may the configuration allow 1.2.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, PeerIncompatible, RootCertStore, ServerConfig, version};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -130,7 +133,24 @@ pub(crate) fn refusal(error: &std::io::Error) -> &'static str {
             Why::UnknownRevocationStatus => "certificate_of_no_revocation_list",
             _ => "certificate_invalid",
         },
+        Some(Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        )) => OLD_TLS,
         _ => "tls_handshake",
+    }
+}
+
+/// The word for a client that does not know TLS 1.3.
+const OLD_TLS: &str = "tls_too_old";
+
+/// What to do about a refusal.
+pub(crate) fn advice(refusal: &str) -> &'static str {
+    if refusal == OLD_TLS {
+        "a client that does not know TLS 1.3 was refused; bring it up to date"
+    } else {
+        "a TLS handshake failed; does the client have a certificate of our authority that is valid and not revoked?"
     }
 }
 
@@ -157,7 +177,7 @@ pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
     let key = private_key(key_file)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&[&version::TLS13])
         .map_err(|error| setup(&error))?;
     let builder = match client_ca {
         Some(file) => {
@@ -182,16 +202,43 @@ pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Whether a broker did not shake hands because it does not know TLS 1.3.
+pub(crate) fn is_of_old_tls(error: &rumqttc::TlsError) -> bool {
+    use rustls::{AlertDescription as Alert, Error as E};
+    let error = match error {
+        rumqttc::TlsError::TLS(error) => Some(error),
+        rumqttc::TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(
+        error,
+        // What OpenSSL, then what a program from before 1.3 says to our greeting.
+        Some(
+            E::AlertReceived(Alert::ProtocolVersion | Alert::HandshakeFailure)
+                | E::PeerIncompatible(
+                    PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                        | PeerIncompatible::ServerDoesNotSupportTls12Or13
+                )
+        )
+    )
+}
+
 /// TLS towards a broker. Without `ca_file` the system's authorities are trusted.
 pub fn client(
     ca_file: Option<&Path>,
     identity: Option<(&Path, &Path)>,
+    allow_tls12: bool,
 ) -> Result<ClientConfig, TlsError> {
     let setup = |error: &dyn std::fmt::Display| TlsError::Setup(error.to_string());
     let roots = ca_file.map_or_else(system_roots, roots)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions: &[_] = if allow_tls12 {
+        &[&version::TLS13, &version::TLS12]
+    } else {
+        &[&version::TLS13]
+    };
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| setup(&error))?
         .with_root_certificates(roots);
     match identity {

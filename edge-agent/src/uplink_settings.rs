@@ -28,6 +28,7 @@ pub fn settings(config: &AgentConfig) -> anyhow::Result<Option<UplinkSettings>> 
         ca_file: uplink.ca_file.clone(),
         cert_file: uplink.cert_file.clone(),
         key_file: uplink.key_file.clone(),
+        allow_tls12: uplink.allow_tls12,
         evidence_url: uplink.evidence_url.clone(),
         evidence_token,
         evidence_kbit_s: uplink.evidence_kbit_s,

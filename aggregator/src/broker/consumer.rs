@@ -292,6 +292,9 @@ fn explain(error: &ConnectionError) -> String {
     match error {
         ConnectionError::Io(io) => format!("{io}; is it running, and is the address right?"),
         ConnectionError::Timeout(_) => "no answer in time; is a firewall in between?".to_owned(),
+        ConnectionError::Tls(tls) if crate::tls::is_of_old_tls(tls) => format!(
+            "TLS: {tls}; it does not take TLS 1.3: bring it up to date, or set broker.allow_tls12"
+        ),
         ConnectionError::Tls(tls) => {
             format!(
                 "TLS: {tls}; do broker.ca_file and the name in the address fit its certificate?"

@@ -77,6 +77,7 @@ impl Link {
                     .cert_file
                     .as_deref()
                     .zip(settings.key_file.as_deref()),
+                settings.allow_tls12,
             )?;
             Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(config)))
         } else {

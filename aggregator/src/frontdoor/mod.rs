@@ -148,7 +148,7 @@ async fn welcome(socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, 
         Ok(Err(error)) => {
             let security = crate::tls::refusal(&error);
             door.metrics.refused(security);
-            tracing::warn!(security, %peer, %error, "a TLS handshake failed; does the client have a certificate of our authority that is valid and not revoked?");
+            tracing::warn!(security, %peer, %error, "{}", crate::tls::advice(security));
         }
         Err(_) => door.metrics.refused("tls_handshake"),
     }

@@ -10,6 +10,9 @@ use rumqttc::v5::mqttbytes::v5::Packet;
 
 use crate::support::{Heard, Line, Process, a_box, eventually};
 
+/// A file of this name in its folder configures a broker's TLS library.
+const OPENSSL: &str = "openssl.cnf";
+
 /// A mosquitto of our own.
 struct Mosquitto {
     child: Child,
@@ -49,7 +52,11 @@ impl Mosquitto {
             address.port()
         );
         std::fs::write(&file, settings).unwrap();
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        if folder.join(OPENSSL).exists() {
+            command.env("OPENSSL_CONF", folder.join(OPENSSL));
+        }
+        let child = command
             .arg("-c")
             .arg(&file)
             .stdout(Stdio::null())
@@ -247,65 +254,106 @@ fn every_event_arrives_once_although_broker_and_centre_are_killed() {
     assert_eq!((alerts.len(), ids.len()), (1500, 1500));
 }
 
-#[test]
-fn a_broker_with_tls_and_certificates_is_spoken_to() {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let file = folder.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        file.to_str().unwrap().to_owned()
-    };
-    let authority_key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "authority");
-    let authority = params.self_signed(&authority_key).unwrap();
-    let issuer = Issuer::new(params, authority_key);
-    let issue = |name: &str, names: Vec<String>| {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        (
-            write(&format!("{name}.pem"), &certificate.pem()),
-            write(&format!("{name}.key"), &key.serialize_pem()),
-        )
-    };
-    let ca_file = write("ca.pem", &authority.pem());
-    let (server, server_key) = issue("broker", vec!["localhost".to_owned()]);
-    let (client, client_key) = issue("centre", Vec::new());
-    let more = format!(
-        "cafile {ca_file}\ncertfile {server}\nkeyfile {server_key}\n\
-         require_certificate true\nuser root\n"
-    );
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
-    let Some(_broker) = Mosquitto::with(folder.path(), address, &more) else {
-        return;
-    };
-    let config = |identity: &str| {
-        write(
-            "centre.toml",
-            &format!(
-                "[broker]\nurl = \"mqtts://localhost:{}\"\nca_file = \"{ca_file}\"\n{identity}",
+/// A broker that asks for certificates, and the lines with which a centre has one.
+struct TlsBroker {
+    _broker: Mosquitto,
+    /// `[broker]` without a certificate of the centre.
+    nameless: String,
+    /// What follows with one.
+    identity: String,
+}
+
+impl TlsBroker {
+    fn start(folder: &Path) -> Option<Self> {
+        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+        let write = |name: &str, text: &str| {
+            let file = folder.join(name);
+            std::fs::write(&file, text).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let authority_key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "authority");
+        let authority = params.self_signed(&authority_key).unwrap();
+        let issuer = Issuer::new(params, authority_key);
+        let issue = |name: &str, names: Vec<String>| {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(names).unwrap();
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &issuer).unwrap();
+            (
+                write(&format!("{name}.pem"), &certificate.pem()),
+                write(&format!("{name}.key"), &key.serialize_pem()),
+            )
+        };
+        let ca_file = write("ca.pem", &authority.pem());
+        let (server, server_key) = issue("broker", vec!["localhost".to_owned()]);
+        let (client, client_key) = issue("centre", Vec::new());
+        let more = format!(
+            "cafile {ca_file}\ncertfile {server}\nkeyfile {server_key}\n\
+             require_certificate true\nuser root\n"
+        );
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        Some(Self {
+            _broker: Mosquitto::with(folder, address, &more)?,
+            nameless: format!(
+                "[broker]\nurl = \"mqtts://localhost:{}\"\nca_file = \"{ca_file}\"\n",
                 address.port()
             ),
-        )
-    };
-    let file = config("");
-    let centre = Process::start(folder.path(), &["--config", &file]);
-    eventually("it says that the broker does not want it", || {
+            identity: format!("cert_file = \"{client}\"\nkey_file = \"{client_key}\"\n"),
+        })
+    }
+}
+
+/// A centre whose configuration is `text`.
+fn configured(folder: &Path, text: &str) -> Process {
+    let file = folder.join("centre.toml");
+    std::fs::write(&file, text).unwrap();
+    Process::start(folder, &["--config", file.to_str().unwrap()])
+}
+
+/// Waits until the centre says this about its broker.
+fn says(centre: &Process, words: &str) {
+    eventually(words, || {
         let reasons = centre.api().get("/readyz").json()["reasons"].to_string();
-        reasons.contains("mqtts://localhost").then_some(())
+        reasons.contains(words).then_some(())
     });
+}
+
+#[test]
+fn a_broker_with_tls_and_certificates_is_spoken_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = TlsBroker::start(folder.path()) else {
+        return;
+    };
+    let centre = configured(folder.path(), &broker.nameless);
+    says(&centre, "mqtts://localhost");
     drop(centre);
-    let file = config(&format!(
-        "cert_file = \"{client}\"\nkey_file = \"{client_key}\"\n"
-    ));
-    let centre = Process::start(folder.path(), &["--config", &file]);
+    let centre = configured(
+        folder.path(),
+        &format!("{}{}", broker.nameless, broker.identity),
+    );
+    eventually("ready", || is_ready(&centre).then_some(()));
+}
+
+#[test]
+fn a_broker_that_does_not_know_tls_1_3_is_spoken_to_only_where_that_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n\
+               [old]\nMaxProtocol = TLSv1.2\n";
+    std::fs::write(folder.path().join(OPENSSL), old).unwrap();
+    let Some(broker) = TlsBroker::start(folder.path()) else {
+        return;
+    };
+    let config = format!("{}{}", broker.nameless, broker.identity);
+    let centre = configured(folder.path(), &config);
+    says(&centre, "does not take TLS 1.3");
+    drop(centre);
+    let centre = configured(folder.path(), &format!("{config}allow_tls12 = true\n"));
     eventually("ready", || is_ready(&centre).then_some(()));
 }

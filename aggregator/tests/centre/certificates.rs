@@ -1,15 +1,18 @@
 //! Certificates of boxes at the front door: whose they are, and which are refused.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aggregator::config::Tls;
+use aggregator::tls::certificates;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::support::{DEADLINE, Running, Speaker, a_box, eventually};
 
@@ -109,6 +112,7 @@ impl Authority {
         let config = aggregator::tls::client(
             Some(&self.folder.path().join("ca.pem")),
             files.map(|(certificate, key)| (certificate.as_path(), key.as_path())),
+            false,
         )
         .unwrap();
         let mut options = rumqttc::v5::MqttOptions::new("box", "localhost", centre.mqtt.port());
@@ -191,4 +195,29 @@ fn a_revoked_certificate_is_refused_without_a_restart() {
     });
     assert!(refused(&centre, "certificate_revoked") > 0.0);
     authority.deliver(&centre, &speaker, Some(&other)).unwrap();
+}
+
+/// Both ends say why; a box of ours never offers less.
+#[test]
+fn a_client_that_does_not_know_tls_1_3_is_refused_at_both_ends_in_words() {
+    let authority = Authority::new();
+    let centre = authority.centre(false);
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&authority.folder.path().join("ca.pem")).unwrap() {
+        roots.add(certificate).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(centre.mqtt).unwrap();
+    let error = client.complete_io(&mut socket).unwrap_err().to_string();
+    assert!(error.contains("ProtocolVersion"), "{error}");
+    eventually("the refusal is counted by its reason", || {
+        (refused(&centre, "tls_too_old") > 0.0).then_some(())
+    });
 }

@@ -144,6 +144,9 @@ pub struct UplinkConfig {
     pub cert_file: Option<PathBuf>,
     /// PEM file of its key.
     pub key_file: Option<PathBuf>,
+    /// Whether a broker that knows nothing newer may be spoken to in TLS 1.2.
+    #[serde(default)]
+    pub allow_tls12: bool,
     /// File that holds the bearer token for evidence.
     pub evidence_token_file: Option<PathBuf>,
     /// Most that evidence may take of the line, 1000 bits per second; left out: no limit.

@@ -13,6 +13,7 @@ use rumqttc::{TlsConfiguration, Transport, v5};
 use rustls::ClientConfig;
 
 use crate::settings::{Broker, UplinkSettings};
+use crate::trust::is_of_old_tls;
 
 /// Publishes that the broker has not acknowledged, at most.
 const IN_FLIGHT: u16 = 64;
@@ -415,8 +416,8 @@ fn of_protocol(error: &dyn std::fmt::Display) -> Failure {
 fn of_io(error: &std::io::Error) -> Failure {
     // In TLS 1.3 a refused certificate of ours comes after the handshake.
     let inner = error.get_ref().and_then(|e| e.downcast_ref());
-    if let Some(error) = inner.map(|e: &rustls::Error| e) {
-        return untrusted(error);
+    if let Some(error) = inner {
+        return of_handshake(error);
     }
     let advice = match error.kind() {
         ErrorKind::ConnectionRefused => "check that the broker runs and listens on this port",
@@ -442,8 +443,18 @@ fn of_io(error: &std::io::Error) -> Failure {
 fn of_tls(error: &rumqttc::TlsError) -> Failure {
     match error {
         rumqttc::TlsError::Io(error) => of_io(error),
+        rumqttc::TlsError::TLS(error) => of_handshake(error),
         other => untrusted(other),
     }
+}
+
+fn of_handshake(error: &rustls::Error) -> Failure {
+    if is_of_old_tls(error) {
+        return Failure::refused(format!(
+            "tls: {error}; the broker does not take TLS 1.3, which is all that this box speaks: bring the broker up to date, or set `allow_tls12` in [uplink]"
+        ));
+    }
+    untrusted(error)
 }
 
 fn untrusted(error: &dyn std::fmt::Display) -> Failure {

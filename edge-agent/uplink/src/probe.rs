@@ -129,8 +129,6 @@ fn ask_for_evidence(
     match request.call().map(|response| response.status().as_u16()) {
         Ok(200 | 204 | 404) => Ok(()),
         Ok(status) => Err(fault(upload::advice(status))),
-        Err(error) => Err(fault(format!(
-            "{error}; check that the centre runs and can be reached"
-        ))),
+        Err(error) => Err(fault(upload::explain(&error))),
     }
 }

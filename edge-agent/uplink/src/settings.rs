@@ -21,6 +21,8 @@ pub struct UplinkSettings {
     pub cert_file: Option<PathBuf>,
     /// PEM file with its private key.
     pub key_file: Option<PathBuf>,
+    /// Whether the broker may be spoken to in TLS 1.2, too. Evidence always goes in 1.3.
+    pub allow_tls12: bool,
     /// The centre, for example `https://centre.example`; evidence goes to
     /// `/api/v1/evidence/<sha256>` there. Empty: evidence stays on the box.
     pub evidence_url: String,
@@ -51,6 +53,7 @@ impl UplinkSettings {
             ca_file: None,
             cert_file: None,
             key_file: None,
+            allow_tls12: false,
             evidence_url: String::new(),
             evidence_token: None,
             evidence_kbit_s: None,
@@ -130,6 +133,7 @@ impl fmt::Debug for UplinkSettings {
             .field("ca_file", &self.ca_file)
             .field("cert_file", &self.cert_file)
             .field("key_file", &self.key_file)
+            .field("allow_tls12", &self.allow_tls12)
             .field("evidence_url", &without_user_info(&self.evidence_url))
             .field("evidence_token", &hidden(&self.evidence_token))
             .field("evidence_kbit_s", &self.evidence_kbit_s)

@@ -2,11 +2,15 @@
 //!
 //! Files are read once, when the uplink starts or is probed, so that a wrong
 //! one is an error with its name instead of a failed handshake at night.
+//!
+//! TLS 1.3 is spoken and nothing older, unless the settings say that the broker
+//! needs 1.2: in 1.2 the box's certificate crosses the line unencrypted.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::crypto::CryptoProvider;
+use rustls::{AlertDescription, ClientConfig, PeerIncompatible, RootCertStore, version};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
@@ -17,6 +21,7 @@ use crate::settings::{UplinkError, UplinkSettings};
 pub(crate) struct Trust {
     authorities: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
+    allow_tls12: bool,
 }
 
 struct Identity {
@@ -45,6 +50,7 @@ impl Trust {
         Ok(Self {
             authorities,
             identity,
+            allow_tls12: settings.allow_tls12,
         })
     }
 
@@ -59,8 +65,13 @@ impl Trust {
             ));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions: &[_] = if self.allow_tls12 {
+            &[&version::TLS13, &version::TLS12]
+        } else {
+            &[&version::TLS13]
+        };
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(|e| UplinkError::Tls(e.to_string()))?
             .with_root_certificates(roots);
         let config = match &self.identity {
@@ -76,10 +87,34 @@ impl Trust {
     pub(crate) fn for_https(&self) -> TlsConfig {
         let roots: Vec<_> = self.authorities.iter().map(for_https).collect();
         TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(only_tls13()))
             .root_certs(RootCerts::new_with_certs(&roots))
             .client_cert(self.identity.as_ref().map(|own| own.for_https.clone()))
             .build()
     }
+}
+
+/// The HTTP client offers every version for which it is given a cipher suite.
+fn only_tls13() -> CryptoProvider {
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider
+        .cipher_suites
+        .retain(|suite| suite.tls13().is_some());
+    provider
+}
+
+/// Whether a handshake failed because the other side does not know TLS 1.3.
+pub(crate) fn is_of_old_tls(error: &rustls::Error) -> bool {
+    use rustls::Error as E;
+    matches!(
+        error,
+        // What OpenSSL, then what a program from before 1.3 says to our greeting.
+        E::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
+            | E::PeerIncompatible(
+                PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                    | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            )
+    )
 }
 
 impl Identity {

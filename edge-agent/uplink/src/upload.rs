@@ -24,7 +24,7 @@ use crate::clock;
 use crate::outbox::{Outbox, OutboxError, Upload};
 use crate::pacer::{Paced, Pacer};
 use crate::settings::UplinkSettings;
-use crate::trust::Trust;
+use crate::trust::{Trust, is_of_old_tls};
 use crate::uplink::Shared;
 
 /// Refusals of a file that is sound here before it is given up.
@@ -269,9 +269,22 @@ impl Uploader {
 }
 
 fn unreachable(error: &ureq::Error) -> Answer {
-    Answer::NotNow(format!(
-        "{error}; check that the centre runs and can be reached"
-    ))
+    Answer::NotNow(explain(error))
+}
+
+/// What to do about a request that got no answer.
+pub(crate) fn explain(error: &ureq::Error) -> String {
+    let handshake = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    if handshake.is_some_and(is_of_old_tls) {
+        return format!(
+            "{error}; the centre's web server does not take TLS 1.3, which is all that this box speaks: allow it there (nginx: `ssl_protocols TLSv1.3`)"
+        );
+    }
+    format!("{error}; check that the centre runs and can be reached")
 }
 
 /// From where the centre wants the file; `None` when it does not say, or more

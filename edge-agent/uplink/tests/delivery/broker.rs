@@ -47,6 +47,14 @@ impl Mosquitto {
         std::fs::write(dir.join("mosquitto.conf"), config).unwrap();
     }
 
+    /// From its next start on it knows nothing newer than TLS 1.2, like one from
+    /// before 2018.
+    pub(crate) fn forget_tls13(&self) {
+        let text = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n\
+                    [old]\nMaxProtocol = TLSv1.2\n";
+        std::fs::write(self.file("openssl.cnf"), text).unwrap();
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -60,9 +68,13 @@ impl Mosquitto {
             .into_iter()
             .find(|path| std::path::Path::new(path).exists())
             .unwrap_or("mosquitto");
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        if self.file("openssl.cnf").exists() {
+            command.env("OPENSSL_CONF", self.file("openssl.cnf"));
+        }
+        let child = command
             .arg("-c")
-            .arg(self.dir.path().join("mosquitto.conf"))
+            .arg(self.file("mosquitto.conf"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -2,12 +2,21 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_uplink::{UplinkError, UplinkSettings, probe};
+use protocol::evidence::EvidenceRole;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::broker::Mosquitto;
+use crate::evidence::Server;
+use crate::samples::at;
 use crate::{append, open, settings, start, until};
 
 /// An authority, and a folder to write PEM files into.
@@ -48,9 +57,15 @@ impl Authority {
 
 /// Asks every client for a certificate.
 fn strict_broker(authority: &Authority) -> Mosquitto {
+    let mut broker = prepare_strict_broker(authority);
+    broker.run();
+    broker
+}
+
+fn prepare_strict_broker(authority: &Authority) -> Mosquitto {
     authority.issue("broker", "localhost");
     let file = |name| authority.file(name).display().to_string();
-    Mosquitto::with(&format!(
+    Mosquitto::prepare(&format!(
         "allow_anonymous true\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n",
         file("ca.pem"),
         file("broker.pem"),
@@ -141,4 +156,113 @@ fn files_that_do_not_belong_together_are_refused_at_the_start() {
         error.to_string().contains("no certificate in it"),
         "{error}"
     );
+}
+
+/// A certificate of a box crosses a line in TLS 1.2 for everybody to read.
+#[test]
+fn a_broker_that_knows_only_tls_1_2_is_refused_in_words_until_it_is_allowed() {
+    let authority = Authority::new();
+    let mut broker = prepare_strict_broker(&authority);
+    broker.forget_tls13();
+    broker.run();
+    let mut settings = box_settings(&broker, &authority);
+    let report = probe(&settings, Duration::from_secs(20)).unwrap();
+    let text = report.broker.unwrap_err().to_string();
+    assert!(text.contains("`allow_tls12`"), "{text}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=5);
+    let uplink = start(settings.clone(), &outbox);
+    until("the refusal is told", || {
+        let error = uplink.status().last_error.unwrap_or_default();
+        error.contains("does not take TLS 1.3")
+    });
+    uplink.stop(Duration::ZERO);
+    assert_eq!(outbox.waiting(), 5);
+
+    settings.allow_tls12 = true;
+    let uplink = start(settings, &outbox);
+    until("all is sent", || uplink.status().sent >= 5);
+}
+
+/// In front of an HTTP server, as a centre's web server is.
+fn https_before(
+    port: u16,
+    authority: &Authority,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> u16 {
+    authority.issue("web", "localhost");
+    let chain = CertificateDer::pem_file_iter(authority.file("web.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(authority.file("web.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let own = listener.local_addr().unwrap().port();
+    listener.set_nonblocking(true).unwrap();
+    // Ends with the process of the tests.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    if let Ok(mut near) = acceptor.accept(client).await
+                        && let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await
+                    {
+                        drop(copy_bidirectional(&mut near, &mut far).await);
+                    }
+                });
+            }
+        });
+    });
+    own
+}
+
+#[test]
+fn evidence_goes_over_tls_1_3_and_never_over_1_2() {
+    let authority = Authority::new();
+    let broker = Mosquitto::start();
+    let server = Server::start();
+    let mut settings = settings(&broker.url());
+    settings.ca_file = Some(authority.file("ca.pem"));
+    // It speaks of the broker only.
+    settings.allow_tls12 = true;
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    outbox
+        .put_evidence(b"still", EvidenceRole::StillClean, "image/jpeg", at(1))
+        .unwrap();
+    let mut at_web_server = |version| {
+        let port = https_before(server.port, &authority, version);
+        settings.evidence_url = format!("https://localhost:{port}");
+        settings.clone()
+    };
+
+    let old = at_web_server(&rustls::version::TLS12);
+    let fault = probe(&old, Duration::from_secs(20)).unwrap().evidence;
+    let text = fault.unwrap_err().to_string();
+    assert!(text.contains("`ssl_protocols TLSv1.3`"), "{text}");
+    let uplink = start(old, &outbox);
+    until("the refusal is told", || {
+        let error = uplink.status().last_upload_error.unwrap_or_default();
+        error.contains("does not take TLS 1.3")
+    });
+    drop(uplink);
+    assert_eq!(server.shelf.lock().unwrap().puts, 0);
+
+    let uplink = start(at_web_server(&rustls::version::TLS13), &outbox);
+    until("it is uploaded", || uplink.status().uploads_done == 1);
+    assert_eq!(server.shelf.lock().unwrap().puts, 1);
 }
