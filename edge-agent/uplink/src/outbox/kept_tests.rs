@@ -2,12 +2,13 @@
 //! are given up.
 
 use case_bundle::manifest::CASE_MEDIA_TYPE;
-use protocol::TimeQuality;
 use protocol::units::Seconds;
+use protocol::{Receipt, TimeQuality};
 
 use super::samples::{at, box_id, camera, envelope_id, event, site};
 use super::tests::{BUDGET, append, held};
 use super::*;
+use crate::clock;
 
 fn said(outbox: &Outbox, through: u64, second: u64) -> ReceiptOutcome {
     let receipt = Receipt {

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use protocol::envelope::MAX_ENVELOPE_BYTES;
+use protocol::{Envelope, Receipt};
+
 use super::*;
 
 #[path = "../../tests/delivery/samples.rs"]

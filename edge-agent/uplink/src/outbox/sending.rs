@@ -1,0 +1,130 @@
+//! What the link takes from the outbox, and what becomes of a message that cannot
+//! be sent, or not in full.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use protocol::envelope::Delivery;
+use uuid::Uuid;
+
+use super::{Outbox, OutboxError, State};
+use crate::database::Stored;
+use crate::envelope;
+
+/// Where messages go that cannot be sent, or not in full.
+const UNSENDABLE: &str = "unsendable";
+/// Whole copies kept there of messages that were sent with less in them.
+const MOST_KEPT: usize = 200;
+
+/// Messages to send, and what to write on them.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    outbox: Uuid,
+    floor: u64,
+    messages: Vec<(u64, Stored)>,
+}
+
+/// One message ready to publish.
+pub(crate) struct Outgoing {
+    pub(crate) sequence: u64,
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Batch {
+    /// The messages with their delivery written in.
+    pub(crate) fn into_messages(
+        self,
+    ) -> impl Iterator<Item = Result<Outgoing, (u64, serde_json::Error)>> {
+        let Self {
+            outbox,
+            floor,
+            messages,
+        } = self;
+        messages.into_iter().map(move |(sequence, stored)| {
+            let delivery = Delivery {
+                outbox,
+                sequence,
+                sequencefloor: floor,
+            };
+            let payload = envelope::seal(&stored.envelope, delivery).map_err(|e| (sequence, e))?;
+            Ok(Outgoing {
+                sequence,
+                topic: stored.topic,
+                payload,
+            })
+        })
+    }
+}
+
+impl Outbox {
+    /// Messages from `from` on, at most `limit`.
+    pub(crate) fn batch(&self, from: u64, limit: usize) -> Result<Batch, OutboxError> {
+        let state = self.lock();
+        let span = self.named(state.database.span())?;
+        Ok(Batch {
+            outbox: state.database.id,
+            floor: span.held,
+            messages: self.named(state.database.read(from.max(span.floor), limit))?,
+        })
+    }
+
+    /// The lowest sequence without a receipt, or the next one to be given.
+    pub(crate) fn floor(&self) -> Result<u64, OutboxError> {
+        self.named(self.lock().database.span())
+            .map(|span| span.floor)
+    }
+
+    /// Remembers that everything up to `sequence` may have left the box.
+    pub(crate) fn mark_sent(&self, sequence: u64) {
+        self.inner.sent.fetch_max(sequence, Ordering::SeqCst);
+    }
+
+    /// Moves a message that cannot be sent out of the way, into `unsendable/`
+    /// beside the database. Only the lowest one: the centre accepts a hole
+    /// below `sequencefloor`, and none above.
+    pub(crate) fn set_aside(&self, sequence: u64) -> Result<bool, OutboxError> {
+        let mut state = self.lock();
+        if sequence != self.named(state.database.span())?.floor {
+            return Ok(false);
+        }
+        let file = self.aside(&state, sequence)?;
+        // With what is kept below it: a hole above `sequencefloor` would never
+        // be receipted.
+        self.named(state.database.delete_through(sequence))?;
+        state.set_aside += 1;
+        tracing::error!(file = %file.display(), sequence, "a message of the outbox could not be sent and was set aside");
+        Ok(true)
+    }
+
+    /// Copies a message that is sent with less in it to where those that
+    /// cannot be sent go; once, and not without end.
+    pub(crate) fn keep_whole(&self, sequence: u64) -> Result<(), OutboxError> {
+        let state = self.lock();
+        let folder = self.inner.dir.join(UNSENDABLE);
+        let kept = std::fs::read_dir(&folder).map_or(0, Iterator::count);
+        if kept < MOST_KEPT {
+            self.aside(&state, sequence)?;
+        }
+        Ok(())
+    }
+
+    fn aside(&self, state: &State, sequence: u64) -> Result<PathBuf, OutboxError> {
+        let folder = self.inner.dir.join(UNSENDABLE);
+        let file = folder.join(format!("{}-{sequence}", state.database.id));
+        if let Some((found, stored)) = self.named(state.database.read(sequence, 1))?.pop()
+            && found == sequence
+            && !file.exists()
+        {
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&file, stored.envelope))
+                .map_err(|e| OutboxError::file(&file, e))?;
+        }
+        Ok(file)
+    }
+
+    /// Returns when something was appended since the last call.
+    pub(crate) async fn appended(&self) {
+        self.inner.appended.notified().await;
+    }
+}
