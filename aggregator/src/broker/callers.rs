@@ -4,7 +4,8 @@
 //! outbox is an agent. While one is heard, another with the same box id is
 //! refused: its messages are not taken, so it keeps them, and it is told why. A
 //! box whose disk was replaced has a new outbox, too; it is taken once the old
-//! one has been silent for [`ALIVE`]. One that has had to give way and is heard
+//! one has said goodbye, or its last will has come, or it has been silent for
+//! [`ALIVE`]. One that has had to give way and is heard
 //! again while the other lives proves that there are two, and is refused until
 //! the other has been silent for [`QUIET`].
 
@@ -36,6 +37,8 @@ struct Caller {
     /// Which start of the agent, once it has said so.
     run: Option<Uuid>,
     heard: Instant,
+    /// It said goodbye, or the broker says that its connection ended.
+    is_gone: bool,
     retired: VecDeque<Uuid>,
     told: Option<Instant>,
 }
@@ -64,6 +67,7 @@ impl Callers {
                 outbox,
                 run,
                 heard: now,
+                is_gone: false,
                 retired: VecDeque::new(),
                 told: None,
             };
@@ -74,12 +78,14 @@ impl Callers {
         if caller.outbox == outbox || run.is_some() && caller.run == run {
             caller.outbox = outbox;
             caller.run = run.or(caller.run);
-            caller.heard = now;
+            (caller.heard, caller.is_gone) = (now, false);
             return Verdict::Take;
         }
         let silence = now.duration_since(caller.heard);
         let needed = if caller.retired.contains(&outbox) {
             QUIET
+        } else if caller.is_gone {
+            Duration::ZERO
         } else {
             ALIVE
         };
@@ -99,8 +105,19 @@ impl Callers {
             caller.retired.pop_front();
         }
         (caller.outbox, caller.run) = (outbox, run);
-        (caller.heard, caller.told) = (now, None);
+        (caller.heard, caller.is_gone, caller.told) = (now, false, None);
         Verdict::Take
+    }
+
+    /// The agent with this outbox is there no more; an earlier start of it says
+    /// nothing of a later one.
+    pub(super) fn leave(&mut self, whose: &Whose, outbox: Uuid, run: Uuid) {
+        if let Some(caller) = self.boxes.get_mut(whose)
+            && caller.outbox == outbox
+            && caller.run.is_none_or(|known| known == run)
+        {
+            caller.is_gone = true;
+        }
     }
 }
 
@@ -141,6 +158,34 @@ mod tests {
         ] {
             assert_eq!(hear(outbox, second), expected, "{outbox} at {second} s");
         }
+    }
+
+    /// A disk was replaced, or a damaged outbox: nobody need wait for one that is gone.
+    #[test]
+    fn after_a_goodbye_another_outbox_is_taken_at_once_and_only_then() {
+        let whose = (SiteId::new("s").unwrap(), BoxId::new("b").unwrap());
+        let (begin, id) = (Instant::now(), Uuid::from_u128);
+        let at = |second| begin + Duration::from_secs(second);
+        let mut callers = Callers::default();
+        let is_taken = |callers: &mut Callers, outbox, second| {
+            let caller = (id(outbox), Some(id(10 * outbox)));
+            callers.hear(&whose, caller, at(second)) == Verdict::Take
+        };
+        assert!(is_taken(&mut callers, 1, 0));
+        // The last will of an earlier start of it, and of somebody else.
+        callers.leave(&whose, id(1), id(9));
+        callers.leave(&whose, id(2), id(20));
+        assert!(!is_taken(&mut callers, 2, 1));
+        // It came back after its goodbye.
+        callers.leave(&whose, id(1), id(10));
+        assert!(is_taken(&mut callers, 1, 2));
+        assert!(!is_taken(&mut callers, 2, 3));
+        callers.leave(&whose, id(1), id(10));
+        assert!(is_taken(&mut callers, 2, 4));
+        // The first is there all the same, so there are two, and they do not take turns.
+        callers.leave(&whose, id(2), id(20));
+        assert!(!is_taken(&mut callers, 1, 5));
+        assert!(is_taken(&mut callers, 2, 6));
     }
 
     #[test]

@@ -227,9 +227,17 @@ impl Desk {
     /// Whether a letter is of a second agent with the id of a box that is heard.
     /// It is then told so, and keeps what it has.
     fn is_second(&self, letter: &Letter) -> bool {
+        let whose = (letter.site.clone(), letter.box_id.clone());
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         let outbox = match (&letter.content, &letter.delivery) {
-            // A last will is the broker's word, not the agent's.
-            (Content::Box(status), _) if status.online => status
+            // A goodbye, or a last will, which is the broker's word, not the agent's.
+            (Content::Box(status), _) if !status.online => {
+                if let Some(position) = status.outbox {
+                    callers.leave(&whose, position.id, position.run);
+                }
+                return false;
+            }
+            (Content::Box(status), _) => status
                 .outbox
                 .map(|position| (position.id, Some(position.run))),
             (_, delivery) => delivery.map(|delivery| (delivery.outbox, None)),
@@ -237,12 +245,8 @@ impl Desk {
         let Some((outbox, run)) = outbox else {
             return false;
         };
-        let whose = (letter.site.clone(), letter.box_id.clone());
-        let verdict = self
-            .callers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .hear(&whose, (outbox, run), Instant::now());
+        let verdict = callers.hear(&whose, (outbox, run), Instant::now());
+        drop(callers);
         let Verdict::Refuse { speaks, tell } = verdict else {
             return false;
         };
