@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::until;
@@ -66,7 +66,7 @@ impl Mosquitto {
     pub(crate) fn run(&mut self) {
         let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
             .into_iter()
-            .find(|path| std::path::Path::new(path).exists())
+            .find(|path| Path::new(path).exists())
             .unwrap_or("mosquitto");
         let mut command = Command::new(program);
         if self.file("openssl.cnf").exists() {
@@ -116,4 +116,61 @@ pub(crate) fn free_port() -> u16 {
         .and_then(|listener| listener.local_addr())
         .unwrap()
         .port()
+}
+
+/// A broker that speaks MQTT 3.1.1 and nothing newer (aedes, on Node.js).
+pub(crate) struct OldBroker {
+    pub(crate) port: u16,
+    child: Option<Child>,
+}
+
+impl OldBroker {
+    pub(crate) fn start() -> Self {
+        let port = free_port();
+        let mut broker = Self { port, child: None };
+        broker.run();
+        broker
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn run(&mut self) {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let local = source.join("../../.local");
+        let modules = local.join("old-broker/node_modules");
+        assert!(
+            modules.join("aedes").is_dir(),
+            "`deploy/setup test` brings the old broker"
+        );
+        let own = local.join("node/bin/node");
+        let node = if own.exists() { own } else { "node".into() };
+        let child = Command::new(node)
+            .arg(source.join("tests/old-broker/broker.cjs"))
+            .arg(self.port.to_string())
+            .env("NODE_PATH", modules)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("Node.js starts; `deploy/setup test` brings it");
+        self.child = Some(child);
+        let port = self.port;
+        until("the old broker listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+    }
+
+    /// `kill -9`; it forgets what it has kept.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for OldBroker {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }

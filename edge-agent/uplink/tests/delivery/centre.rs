@@ -10,10 +10,107 @@ use std::time::Duration;
 use protocol::envelope::Delivery;
 use protocol::topic::{ALL_EVENTS, ALL_STATES, Upward};
 use protocol::{Envelope, EventTime, Receipt, topic};
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{Client, Event, MqttOptions};
+use rumqttc::v5;
 use uuid::Uuid;
+
+use crate::samples::{box_id, site};
+
+/// A client of MQTT 5 or 3.1.1.
+#[derive(Clone)]
+enum Client {
+    V5(v5::Client),
+    V311(rumqttc::Client),
+}
+
+/// What it hears.
+enum Heard {
+    Connected,
+    Subscribed,
+    Message(String, Vec<u8>),
+    Other,
+    Lost,
+}
+
+impl Client {
+    /// And what it hears, as long as it lives.
+    fn new(port: u16, speaks_v5: bool) -> (Self, Box<dyn FnMut() -> Option<Heard> + Send>) {
+        let (id, keep_alive) = (format!("centre-{port}"), Duration::from_secs(5));
+        if speaks_v5 {
+            let mut options = v5::MqttOptions::new(id, "127.0.0.1", port);
+            options.set_keep_alive(keep_alive);
+            options.set_max_packet_size(Some(1 << 20));
+            let (client, mut connection) = v5::Client::new(options, 10_000);
+            let next = move || Some(of_v5(connection.recv().ok()?));
+            (Self::V5(client), Box::new(next))
+        } else {
+            let mut options = rumqttc::MqttOptions::new(id, "127.0.0.1", port);
+            options.set_keep_alive(keep_alive);
+            options.set_max_packet_size(1 << 20, 1 << 20);
+            let (client, mut connection) = rumqttc::Client::new(options, 10_000);
+            let next = move || Some(of_v311(connection.recv().ok()?));
+            (Self::V311(client), Box::new(next))
+        }
+    }
+
+    fn subscribe(&self, filter: &str) {
+        match self {
+            Self::V5(client) => client
+                .try_subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce)
+                .unwrap(),
+            Self::V311(client) => client
+                .try_subscribe(filter, rumqttc::QoS::AtLeastOnce)
+                .unwrap(),
+        }
+    }
+
+    /// Whether there was room for it.
+    fn publish(&self, topic: &str, retain: bool, payload: Vec<u8>) -> bool {
+        match self {
+            Self::V5(client) => {
+                let qos = v5::mqttbytes::QoS::AtLeastOnce;
+                client.try_publish(topic, qos, retain, payload).is_ok()
+            }
+            Self::V311(client) => {
+                let qos = rumqttc::QoS::AtLeastOnce;
+                client.try_publish(topic, qos, retain, payload).is_ok()
+            }
+        }
+    }
+
+    fn disconnect(&self) {
+        match self {
+            Self::V5(client) => drop(client.try_disconnect()),
+            Self::V311(client) => drop(client.try_disconnect()),
+        }
+    }
+}
+
+fn of_v5(event: Result<v5::Event, v5::ConnectionError>) -> Heard {
+    use v5::mqttbytes::v5::Packet;
+    match event {
+        Ok(v5::Event::Incoming(Packet::ConnAck(_))) => Heard::Connected,
+        Ok(v5::Event::Incoming(Packet::SubAck(_))) => Heard::Subscribed,
+        Ok(v5::Event::Incoming(Packet::Publish(publish))) => Heard::Message(
+            String::from_utf8(publish.topic.to_vec()).unwrap(),
+            publish.payload.to_vec(),
+        ),
+        Ok(_) => Heard::Other,
+        Err(_) => Heard::Lost,
+    }
+}
+
+fn of_v311(event: Result<rumqttc::Event, rumqttc::ConnectionError>) -> Heard {
+    use rumqttc::Packet;
+    match event {
+        Ok(rumqttc::Event::Incoming(Packet::ConnAck(_))) => Heard::Connected,
+        Ok(rumqttc::Event::Incoming(Packet::SubAck(_))) => Heard::Subscribed,
+        Ok(rumqttc::Event::Incoming(Packet::Publish(publish))) => {
+            Heard::Message(publish.topic, publish.payload.to_vec())
+        }
+        Ok(_) => Heard::Other,
+        Err(_) => Heard::Lost,
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Received {
@@ -38,20 +135,29 @@ pub(crate) struct Centre {
 
 impl Centre {
     pub(crate) fn on(port: u16) -> Self {
-        let centre = Self::on_later(port);
-        let received = Arc::clone(&centre.received);
-        crate::until("the centre is subscribed", || {
-            received.lock().unwrap().connections > 0
-        });
-        centre
+        Self::on_later(port).subscribed()
+    }
+
+    /// At a broker from before MQTT 5.
+    pub(crate) fn on_old(port: u16) -> Self {
+        Self::speaking(port, false).subscribed()
     }
 
     /// The broker need not be there yet.
     pub(crate) fn on_later(port: u16) -> Self {
-        let mut options = MqttOptions::new(format!("centre-{port}"), "127.0.0.1", port);
-        options.set_keep_alive(Duration::from_secs(5));
-        options.set_max_packet_size(Some(1 << 20));
-        let (client, mut connection) = Client::new(options, 10_000);
+        Self::speaking(port, true)
+    }
+
+    fn subscribed(self) -> Self {
+        let received = Arc::clone(&self.received);
+        crate::until("the centre is subscribed", || {
+            received.lock().unwrap().connections > 0
+        });
+        self
+    }
+
+    fn speaking(port: u16, speaks_v5: bool) -> Self {
+        let (client, mut next) = Client::new(port, speaks_v5);
         let received = Arc::new(Mutex::new(Received::default()));
         let receipts = Arc::new(AtomicBool::new(true));
         let over = Arc::new(AtomicBool::new(false));
@@ -59,30 +165,27 @@ impl Centre {
             let (client, received) = (client.clone(), Arc::clone(&received));
             let (receipts, over) = (Arc::clone(&receipts), Arc::clone(&over));
             move || {
-                for event in connection.iter() {
+                while let Some(heard) = next() {
                     if over.load(Ordering::SeqCst) {
                         return;
                     }
-                    match event {
-                        Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    match heard {
+                        Heard::Connected => {
                             for filter in [ALL_EVENTS, ALL_STATES] {
-                                client.try_subscribe(filter, QoS::AtLeastOnce).unwrap();
+                                client.subscribe(filter);
                             }
                         }
-                        Ok(Event::Incoming(Packet::SubAck(_))) => {
-                            received.lock().unwrap().connections += 1;
-                        }
-                        Ok(Event::Incoming(Packet::Publish(publish))) => {
-                            let topic = String::from_utf8(publish.topic.to_vec()).unwrap();
-                            let receipt = received.lock().unwrap().take(&topic, &publish.payload);
+                        Heard::Subscribed => received.lock().unwrap().connections += 1,
+                        Heard::Message(topic, payload) => {
+                            let receipt = received.lock().unwrap().take(&topic, &payload);
                             if let Some(receipt) = receipt
                                 && receipts.load(Ordering::SeqCst)
                             {
                                 publish_receipt(&client, &receipt);
                             }
                         }
-                        Ok(_) => {}
-                        Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                        Heard::Other => {}
+                        Heard::Lost => std::thread::sleep(Duration::from_millis(20)),
                     }
                 }
             }
@@ -115,6 +218,11 @@ impl Centre {
         state.and_then(|s| s.pointer(pointer)) == Some(value)
     }
 
+    /// Has the broker send what it has kept.
+    pub(crate) fn subscribe_again(&self) {
+        self.client.subscribe(ALL_STATES);
+    }
+
     /// Forgets the states, to see them come again.
     pub(crate) fn forget_states(&self) {
         self.received.lock().unwrap().states.clear();
@@ -122,16 +230,12 @@ impl Centre {
 
     /// Publishes anything.
     pub(crate) fn publish(&self, topic: &str, payload: &[u8]) {
-        self.client
-            .publish(topic, QoS::AtLeastOnce, false, payload.to_vec())
-            .unwrap();
+        assert!(self.client.publish(topic, false, payload.to_vec()));
     }
 
     /// Publishes something that the broker is to keep.
     pub(crate) fn publish_retained(&self, topic: &str, payload: &[u8]) {
-        self.client
-            .publish(topic, QoS::AtLeastOnce, true, payload.to_vec())
-            .unwrap();
+        assert!(self.client.publish(topic, true, payload.to_vec()));
     }
 
     pub(crate) fn send_receipt(&self, receipt: &Receipt) {
@@ -140,14 +244,9 @@ impl Centre {
 }
 
 fn publish_receipt(client: &Client, receipt: &Receipt) {
-    let topic = topic::receipt(&crate::samples::site(), &crate::samples::box_id());
+    let topic = topic::receipt(&site(), &box_id());
     // A full queue loses a receipt, as any network may.
-    drop(client.try_publish(
-        topic,
-        QoS::AtLeastOnce,
-        false,
-        serde_json::to_vec(receipt).unwrap(),
-    ));
+    client.publish(&topic, false, serde_json::to_vec(receipt).unwrap());
 }
 
 impl Received {
@@ -188,7 +287,7 @@ impl Drop for Centre {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         // Wakes the thread if the broker is there; otherwise its next failure does.
-        drop(self.client.try_disconnect());
+        self.client.disconnect();
         if let Some(thread) = self.thread.take() {
             assert!(thread.join().is_ok() || std::thread::panicking());
         }

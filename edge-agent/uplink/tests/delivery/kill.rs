@@ -41,7 +41,7 @@ fn victim(dir: &str) {
 }
 
 /// This test again, in a process of its own, as the victim.
-fn spawn(dir: &std::path::Path, first: u64, broker: &str) -> Child {
+pub(crate) fn spawn(dir: &std::path::Path, first: u64, broker: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",

@@ -39,6 +39,14 @@ fn settings(url: &str) -> UplinkSettings {
     settings
 }
 
+/// Sends nothing twice and gives no connection up, however busy the machine is.
+fn patient(url: &str) -> UplinkSettings {
+    let mut settings = settings(url);
+    settings.pace.receipt = Duration::from_mins(10);
+    settings.pace.acknowledgement = Duration::from_mins(10);
+    settings
+}
+
 fn open(dir: &Path) -> Outbox {
     Outbox::open(dir, DiskBudget::new(1 << 30)).unwrap()
 }

@@ -5,16 +5,16 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use edge_uplink::{SignalMessage, SignalNotice};
+use edge_uplink::{SignalMessage, SignalNotice, probe};
 use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{Receipt, topic};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::broker::Mosquitto;
+use crate::broker::{Mosquitto, OldBroker};
 use crate::centre::Centre;
 use crate::samples::{at, box_id, camera, envelope_id, event, site};
-use crate::{append, open, settings, start, until};
+use crate::{append, kill, open, patient, settings, start, until};
 
 fn camera_status(frames_received: u64) -> CameraStatus {
     CameraStatus {
@@ -59,22 +59,17 @@ fn events_reach_the_centre_and_leave_the_outbox_on_its_receipt() {
     let dir = tempfile::tempdir().unwrap();
     let outbox = open(dir.path());
     append(&outbox, 1..=5);
-    let uplink = start(settings(&broker.url()), &outbox);
+    let uplink = start(patient(&broker.url()), &outbox);
     append(&outbox, 6..=300);
-    until("the outbox is empty", || outbox.waiting() == 0);
+    until("the last receipt is taken", || {
+        uplink.status().receipted_through == 300
+    });
     assert_eq!(centre.has(300), 300);
     let status = uplink.status();
     assert!(status.connected);
     assert_eq!(status.mqtt, Some("5"));
     assert_eq!(status.last_error, None);
-    assert_eq!(
-        (
-            status.receipted_through,
-            status.resent,
-            status.outbox.receipted
-        ),
-        (300, 0, 300)
-    );
+    assert_eq!((status.resent, status.outbox.receipted), (0, 300));
     assert!(centre.state_is(&box_topic(), "/data/online", &json!(true)));
 
     uplink.stop(Duration::from_secs(5));
@@ -179,28 +174,32 @@ fn without_receipts_rows_stay_and_are_sent_again_without_a_storm() {
     let outbox = open(dir.path());
     let mut pacing = settings(&broker.url());
     pacing.pace.window = 100;
+    // On a busy machine the broker may take its time; a new connection would begin
+    // with a new window.
+    pacing.pace.acknowledgement = Duration::from_mins(10);
     let uplink = start(pacing, &outbox);
     append(&outbox, 1..=250);
     until("it was sent again twice", || uplink.status().rewinds >= 2);
     let status = uplink.status();
-    assert_eq!(status.waiting, 250);
-    assert!(
-        status.sent <= 100 + 16 * 3,
-        "{} messages for a window of 100",
-        status.sent
-    );
+    assert_eq!((status.waiting, status.connections), (250, 1));
+    // In one look what was sent is read before how often that began again.
+    assert!(status.sent <= 100 + 16 * status.rewinds, "{status:?}");
     assert!(status.resent > 0);
     let error = status.last_error.unwrap();
     assert!(
         error.contains("no receipt comes from the centre"),
         "{error}"
     );
+    // Sent is not arrived: the broker and the centre may still be at it.
+    until("the window arrives", || centre.has(100) == 100);
     assert_eq!(centre.has(250), 100, "the window holds the rest back");
 
     centre.receipts.store(true, Ordering::SeqCst);
     until("the outbox is empty", || outbox.waiting() == 0);
     assert_eq!(centre.has(250), 250);
-    assert_eq!(uplink.status().last_error, None);
+    until("nothing is wrong any more", || {
+        uplink.status().last_error.is_none()
+    });
 }
 
 #[test]
@@ -460,7 +459,7 @@ fn a_message_over_the_brokers_limit_arrives_with_less_in_it_and_holds_nothing_up
     long.title.en = "x".repeat(30_000);
     outbox.append_event(&long, at(2)).unwrap();
     append(&outbox, 3..=3);
-    let mut pacing = settings(&broker.url());
+    let mut pacing = patient(&broker.url());
     // Less than what comes after: one that is stuck would be noticed.
     pacing.pace.window = 4;
     let uplink = start(pacing, &outbox);
@@ -515,7 +514,9 @@ fn a_message_that_fits_in_no_form_is_set_aside_and_the_rest_goes_on() {
     endless.kind.0 = "x".repeat(2000);
     outbox.append_event(&endless, at(3)).unwrap();
     append(&outbox, 4..=6);
-    let uplink = start(settings(&broker.url()), &outbox);
+    let mut pacing = settings(&broker.url());
+    pacing.pace.acknowledgement = Duration::from_mins(10);
+    let uplink = start(pacing, &outbox);
     until("the outbox is empty", || outbox.waiting() == 0);
     assert_eq!(centre.has(6), 5);
     let status = uplink.status();
@@ -565,19 +566,56 @@ fn old_fashioned(target: u16) -> u16 {
     port
 }
 
+/// With one that hangs up on MQTT 5: everything that the box and the centre want
+/// of a broker works in 3.1.1, too.
 #[test]
-fn a_broker_that_only_knows_3_1_1_is_spoken_to_in_3_1_1() {
-    let broker = Mosquitto::start();
-    let centre = Centre::on(broker.port);
+fn a_broker_from_before_mqtt_5_carries_events_receipts_states_and_the_last_will() {
+    let mut broker = OldBroker::start();
+    let centre = Centre::on_old(broker.port);
     let dir = tempfile::tempdir().unwrap();
+    let online = |centre: &Centre, is_online: bool| {
+        centre.state_is(&box_topic(), "/data/online", &json!(is_online))
+    };
+
+    // Killed in the middle of its work.
+    let mut agent = kill::spawn(dir.path(), 1, &broker.url());
+    until("an agent delivers", || {
+        online(&centre, true) && centre.has(20) == 20
+    });
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    until("the last will", || online(&centre, false));
+
     let outbox = open(dir.path());
-    append(&outbox, 1..=100);
-    let mut long = event(101);
+    let mut last = outbox.status().last_sequence;
+    let mut long = event(last + 1);
     long.title.en = "x".repeat(200_000);
-    outbox.append_event(&long, at(101)).unwrap();
-    let old = old_fashioned(broker.port);
-    let uplink = start(settings(&format!("mqtt://127.0.0.1:{old}")), &outbox);
+    outbox.append_event(&long, at(last + 1)).unwrap();
+    last += 1;
+    let uplink = start(settings(&broker.url()), &outbox);
+    uplink.publish_camera_status(camera_status(1));
     until("the outbox is empty", || outbox.waiting() == 0);
-    assert_eq!(centre.has(101), 101);
+    assert_eq!(centre.has(last), last);
+    assert_eq!(uplink.status().mqtt, Some("3.1.1"));
+    let report = probe(&settings(&broker.url()), Duration::from_secs(20)).unwrap();
+    assert_eq!(report.broker.unwrap(), "3.1.1");
+
+    // Retained: whoever subscribes later sees both at once.
+    let states = |centre: &Centre| {
+        online(centre, true) && centre.state_is(&camera_topic(), "/data/frames_received", &json!(1))
+    };
+    until("the states arrive", || states(&centre));
+    centre.forget_states();
+    centre.subscribe_again();
+    until("the broker has kept them", || states(&centre));
+
+    // It has forgotten everything, and is told again.
+    broker.kill();
+    centre.forget_states();
+    append(&outbox, last + 1..=last + 50);
+    broker.run();
+    until("the outbox is empty again", || outbox.waiting() == 0);
+    until("the states come again", || states(&centre));
+    assert_eq!(centre.has(last + 50), last + 50);
     assert_eq!(uplink.status().mqtt, Some("3.1.1"));
 }
