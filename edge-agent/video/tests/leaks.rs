@@ -10,7 +10,7 @@
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use edge_video::encoded::RingLimits;
 use edge_video::{CameraStream, Frame, Notice, RtspSettings};
@@ -20,7 +20,9 @@ use rtsp_camera::{Camera, CameraSettings, Clip, Mount, Script, TestPattern};
 
 /// Where the process that watches finds its cameras.
 const ADDRESS: &str = "LEAKS_TEST_CAMERA";
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Between two looks at whether something has come, and how often at most.
+const STEP: Duration = Duration::from_millis(20);
+const PATIENCE: usize = 3000;
 /// Connections until pools and caches are full.
 const WARM_UP: usize = 6;
 /// Connections that may leave nothing behind.
@@ -98,7 +100,7 @@ fn watch(address: &str) {
 
 /// Watches over so many connections, and hangs up. `seen` gets a picture of each.
 fn connections(address: &str, count: usize, seen: impl Fn(Frame)) {
-    let (wake, woken) = crossbeam_channel::bounded(1);
+    let (wake, _woken) = crossbeam_channel::bounded(1);
     let stream = |is_watched| {
         let settings = RtspSettings {
             retry_first: Duration::from_millis(20),
@@ -116,33 +118,33 @@ fn connections(address: &str, count: usize, seen: impl Fn(Frame)) {
     let (watched, kept) = (stream(true), stream(false));
     for _ in 0..count {
         connected(&watched);
-        let deadline = Instant::now() + PATIENCE;
         // The picture comes just after the word of it.
-        let frame = std::iter::from_fn(|| {
-            let frame = watched.take_newest();
-            if frame.is_none() {
-                woken.recv_deadline(deadline).unwrap();
-            }
-            Some(frame)
-        });
-        seen(frame.flatten().next().unwrap());
+        seen(patiently(|| watched.take_newest()).expect("a picture"));
     }
     connected(&kept);
     watched.stop();
     kept.stop();
     // On a slow machine hanging up takes longer than whoever stops waits for it.
-    let deadline = Instant::now() + PATIENCE;
-    while threads().any(|name| name.starts_with("camera-gate")) {
-        assert!(Instant::now() < deadline, "a connection does not end");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let is_over = || !threads().any(|name| name.starts_with("camera-gate"));
+    patiently(|| is_over().then_some(())).expect("an end of the connections");
 }
 
 /// Waits for the next connection that gives pictures.
 fn connected(stream: &CameraStream) {
-    let deadline = Instant::now() + PATIENCE;
     let is_connected = |notice| matches!(notice, Notice::Connected { .. });
-    while !is_connected(stream.notices().recv_deadline(deadline).unwrap()) {}
+    patiently(|| stream.notices().try_iter().any(is_connected).then_some(()))
+        .expect("a connection");
+}
+
+/// Asks again and again. By number, because a machine may sleep meanwhile.
+fn patiently<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    (0..PATIENCE).find_map(|_| {
+        let found = probe();
+        if found.is_none() {
+            std::thread::sleep(STEP);
+        }
+        found
+    })
 }
 
 /// The names of all threads.
@@ -181,17 +183,14 @@ impl Held {
     /// What is held once it is no more than `before`. GLib ends idle threads
     /// after a quarter of a minute; what is still held after a minute stays.
     fn at_most(before: &Self) -> Self {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        let settled = patiently(|| {
             let now = Self::now();
             let is_settled = now.objects.len() <= before.objects.len()
                 && now.threads <= before.threads
                 && now.files <= before.files;
-            if is_settled || Instant::now() >= deadline {
-                return now;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            is_settled.then_some(now)
+        });
+        settled.unwrap_or_else(Self::now)
     }
 }
 
