@@ -55,6 +55,7 @@ struct Target {
     layout: Layout,
     fit: Fit,
     shrink: Shrink,
+    /// What is written; see [`ElementType`](crate::ElementType).
     element: crate::manifest::ElementType,
     /// Red, green and blue: where they go and how they are normalised.
     channels: [Channel; 3],
@@ -120,7 +121,7 @@ impl Letterbox {
             layout: input.layout,
             fit: input.fit,
             shrink: input.shrink,
-            element: input.element,
+            element: input.element.written(),
             channels: colours::channels(input),
         };
         let mut plan = Self {

@@ -167,6 +167,8 @@ pub enum ElementType {
     /// Single precision.
     #[default]
     F32,
+    /// Half precision. A letterbox writes single precision; who runs the network halves it.
+    F16,
     /// Bytes 0 to 255, for networks that normalise inside: mean 0 and std 1.
     U8,
 }
@@ -176,12 +178,21 @@ impl ElementType {
     fn is_f32(&self) -> bool {
         *self == Self::F32
     }
+
+    /// What a letterbox writes for such an input.
+    pub(crate) const fn written(self) -> Self {
+        match self {
+            Self::F32 | Self::F16 => Self::F32,
+            Self::U8 => Self::U8,
+        }
+    }
 }
 
 impl core::fmt::Display for ElementType {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::F32 => "float32",
+            Self::F16 => "float16",
             Self::U8 => "uint8",
         })
     }

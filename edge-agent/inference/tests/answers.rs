@@ -67,6 +67,40 @@ fn bytes_go_in_and_whole_numbers_come_out() {
     }
 }
 
+/// Level by level, because half precision has eleven bits, and scores have more.
+#[test]
+fn a_network_of_half_precision_sees_what_its_twin_sees() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let of = |input, found| {
+        let small = Small {
+            input,
+            found,
+            ..Small::default()
+        };
+        detector(&runtime, small).unwrap()
+    };
+    let mut twin = of(Element::F32, Element::F32);
+    for (input, found) in [
+        (Element::F16, Element::F16),
+        (Element::F16, Element::F32),
+        (Element::F32, Element::F16),
+    ] {
+        let mut half = of(input, found);
+        for level in (30..=255).step_by(5) {
+            let (seen, expected) = (look(&mut half, level), look(&mut twin, level));
+            let (seen, expected) = (seen.unwrap(), expected.unwrap());
+            assert_eq!(seen.found.len(), expected.found.len(), "{level}");
+            for (ours, other) in seen.found.iter().zip(&expected.found) {
+                assert_eq!((ours.class, ours.bounds), (other.class, other.bounds));
+                let apart = (ours.score - other.score).abs();
+                assert!(apart <= 0.0005, "{level}: {apart}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_type_that_is_not_the_manifests_or_that_nobody_reads_says_what_to_change() {
     let Some(runtime) = small::runtime() else {
@@ -90,12 +124,19 @@ fn a_type_that_is_not_the_manifests_or_that_nobody_reads_says_what_to_change() {
         ),
         (
             refusal(of(Element::F16), plain.manifest()),
-            ["of float32", "export it with float32 or uint8 input"],
+            ["of float32", "set `element = \"f16\"`"],
+        ),
+        (
+            refusal(of(Element::Bf16), plain.manifest()),
+            [
+                "of float32",
+                "export it with float32, float16 or uint8 input",
+            ],
         ),
         (
             {
                 let small = Small {
-                    labels: Element::F16,
+                    labels: Element::Bf16,
                     ..plain
                 };
                 refusal(small, small.manifest())

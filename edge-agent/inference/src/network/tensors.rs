@@ -1,6 +1,8 @@
 //! What goes into the runtime and what comes out of it: numbers of the types
 //! that manifests and heads know.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
 use models::heads::{Shape, names};
 use models::{ElementType, Input, Letterbox, Manifest, PictureError, PictureView, TensorView};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
@@ -19,6 +21,11 @@ pub(super) struct Tensor {
 #[derive(Debug)]
 enum Numbers {
     F32(Vec<f32>),
+    F16 {
+        numbers: Vec<f16>,
+        /// Room for one picture before it is halved.
+        single: Vec<f32>,
+    },
     U8(Vec<u8>),
 }
 
@@ -28,6 +35,10 @@ impl Tensor {
         let length = input.len();
         let numbers = match input.element {
             ElementType::F32 => Numbers::F32(vec![0.0; length * places]),
+            ElementType::F16 => Numbers::F16 {
+                numbers: vec![f16::ZERO; length * places],
+                single: vec![0.0; length],
+            },
             ElementType::U8 => Numbers::U8(vec![0; length * places]),
         };
         Self { numbers, length }
@@ -43,6 +54,11 @@ impl Tensor {
         let range = place * self.length..(place + 1) * self.length;
         match &mut self.numbers {
             Numbers::F32(numbers) => letterbox.fill(picture, &mut numbers[range]),
+            Numbers::F16 { numbers, single } => {
+                letterbox.fill(picture, single)?;
+                numbers[range].convert_from_f32_slice(single);
+                Ok(())
+            }
             Numbers::U8(numbers) => letterbox.fill(picture, &mut numbers[range]),
         }
     }
@@ -54,6 +70,9 @@ impl Tensor {
         let length = size * self.length;
         Ok(match &self.numbers {
             Numbers::F32(numbers) => {
+                TensorRef::from_array_view((shape, &numbers[..length]))?.into()
+            }
+            Numbers::F16 { numbers, .. } => {
                 TensorRef::from_array_view((shape, &numbers[..length]))?.into()
             }
             Numbers::U8(numbers) => TensorRef::from_array_view((shape, &numbers[..length]))?.into(),
@@ -70,12 +89,14 @@ impl Tensor {
             state ^= state << 5;
             state.to_le_bytes()[3]
         };
+        let normalised = |pixel: u8| (f32::from(pixel) - input.mean[0]) / input.std[0];
         let range = place * self.length..(place + 1) * self.length;
         match &mut self.numbers {
             Numbers::F32(numbers) => {
-                for number in &mut numbers[range] {
-                    *number = (f32::from(next()) - input.mean[0]) / input.std[0];
-                }
+                numbers[range].fill_with(|| normalised(next()));
+            }
+            Numbers::F16 { numbers, .. } => {
+                numbers[range].fill_with(|| f16::from_f32(normalised(next())));
             }
             Numbers::U8(numbers) => numbers[range].fill_with(next),
         }
@@ -179,13 +200,19 @@ impl Given<'_, '_> {
 fn convert(name: &str, value: &DynValue, room: &mut Vec<f32>) -> ort::Result<()> {
     match value.data_type() {
         TensorElementType::Float32 => Ok(()),
+        TensorElementType::Float16 => {
+            let (_, data) = value.try_extract_tensor::<f16>()?;
+            room.resize(data.len(), 0.0);
+            data.convert_to_f32_slice(room);
+            Ok(())
+        }
         TensorElementType::Float64 => convert_from::<f64>(value, room),
         TensorElementType::Int64 => convert_from::<i64>(value, room),
         TensorElementType::Int32 => convert_from::<i32>(value, room),
         TensorElementType::Uint8 => convert_from::<u8>(value, room),
         other => Err(ort::Error::new(format!(
-            "output `{name}` holds {other}; heads read float32, float64, int64, int32 and uint8: \
-             export the network with one of these"
+            "output `{name}` holds {other}; heads read float32, float16, float64, int64, int32 and \
+             uint8: export the network with one of these"
         ))),
     }
 }
@@ -223,6 +250,7 @@ numbers!(i64, i32, u8, f64);
 fn word(element: ElementType) -> TensorElementType {
     match element {
         ElementType::F32 => TensorElementType::Float32,
+        ElementType::F16 => TensorElementType::Float16,
         ElementType::U8 => TensorElementType::Uint8,
     }
 }
@@ -258,8 +286,9 @@ pub(super) fn check_input(manifest: &Manifest, session: &Session) -> Result<(), 
     if *ty != word(input.element) {
         let key = match ty {
             TensorElementType::Float32 => "; set `element = \"f32\"`",
+            TensorElementType::Float16 => "; set `element = \"f16\"`",
             TensorElementType::Uint8 => "; set `element = \"u8\"`",
-            _ => "; export it with float32 or uint8 input",
+            _ => "; export it with float32, float16 or uint8 input",
         };
         return Err(refuse(format!("{:?} of {ty}{key}", &shape[..])));
     }

@@ -15,6 +15,7 @@ pub(crate) enum Element {
     I32 = 6,
     I64 = 7,
     F16 = 10,
+    Bf16 = 16,
 }
 
 /// An attribute of a node.

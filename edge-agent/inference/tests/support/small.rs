@@ -16,6 +16,8 @@ pub(crate) struct Small {
     pub(crate) batch: i64,
     pub(crate) input: Element,
     pub(crate) labels: Element,
+    /// Of boxes and scores.
+    pub(crate) found: Element,
     /// Its scores rise with the size of the batch.
     pub(crate) knows_its_batch: bool,
     /// It ends with an error when the picture is nearly white.
@@ -34,6 +36,7 @@ impl Default for Small {
             batch: 1,
             input: Element::F32,
             labels: Element::I64,
+            found: Element::F32,
             knows_its_batch: false,
             fails_when_bright: false,
             nan_when_bright: 0,
@@ -53,9 +56,9 @@ impl Small {
         let mut network = Network::default();
         network.input("x", self.input, &[batch, 3, SIDE, SIDE]);
         network.output("labels", self.labels, &[batch, 3]);
-        network.output("boxes", Element::F32, &[batch, 3, 4]);
+        network.output("boxes", self.found, &[batch, 3, 4]);
         let found = if self.empty_when_bright { -1 } else { 3 };
-        network.output("scores", Element::F32, &[batch, found]);
+        network.output("scores", self.found, &[batch, found]);
         network.node("Cast", &["x"], "pixels", &[Attribute::Integer("to", 1)]);
         let axes = Attribute::Integers("axes", vec![2, 3]);
         let flat = Attribute::Integer("keepdims", 0);
@@ -139,7 +142,8 @@ impl Small {
             network.node("Slice", &[scores, "begin", "end", "axis"], "left", &[]);
             scores = "left";
         }
-        network.node("Identity", &[scores], "scores", &[]);
+        let to = Attribute::Integer("to", self.found as i64);
+        network.node("Cast", &[scores], "scores", &[to]);
         // Zero for every answer, to give constants the shape of the batch.
         network.floats("zero", &[1], &[0.0]);
         network.node("Mul", &["means", "zero"], "zeros", &[]);
@@ -153,7 +157,9 @@ impl Small {
             0.0, 0.0, 8.0, 8.0, 8.0, 8.0, 16.0, 16.0, 16.0, 16.0, 32.0, 32.0,
         ];
         network.floats("edges", &[1, 3, 4], &boxes);
-        network.node("Add", &["columns", "edges"], "boxes", &[]);
+        network.node("Add", &["columns", "edges"], "corners", &[]);
+        let to = Attribute::Integer("to", self.found as i64);
+        network.node("Cast", &["corners"], "boxes", &[to]);
         network.file()
     }
 
@@ -161,6 +167,7 @@ impl Small {
     pub(crate) fn manifest(&self) -> Manifest {
         let element = match self.input {
             Element::U8 => "u8",
+            Element::F16 => "f16",
             _ => "f32",
         };
         let head = format!(
