@@ -50,6 +50,9 @@ impl Fault {
     }
 }
 
+/// A program takes its time to start, and to end, on a busy machine.
+const BUSY: Duration = Duration::from_mins(5);
+
 const DELETED: &str = "evidence folder deleted by hand";
 const BOX_FULL: &str = "disk of the box full";
 
@@ -139,7 +142,7 @@ fn pause(rng: &mut Rng, most_ms: u64) {
 
 fn kill_agent(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     pause(rng, 900);
-    stage.agent.kill();
+    stage.kill_agent();
     pause(rng, 200);
     stage.start_agent()
 }
@@ -160,7 +163,7 @@ fn kill_agent_after_a_step(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<(
     };
     after_a_change(look)?;
     std::thread::sleep(Duration::from_micros(rng.u64(0..3000)));
-    stage.agent.kill();
+    stage.kill_agent();
     stage.start_agent()
 }
 
@@ -189,14 +192,18 @@ fn kill_centre_after_a_step(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<
 
 fn after_a_change(mut look: impl FnMut() -> u64) -> anyhow::Result<()> {
     let before = look();
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while look() == before {
-        if Instant::now() > deadline {
-            bail!("no durable step within 40 s");
+    // Closely, so that the kill comes while the step is fresh.
+    let slice = || {
+        let until = Instant::now() + Duration::from_millis(100);
+        while Instant::now() < until {
+            if look() != before {
+                return Some(());
+            }
+            std::thread::sleep(Duration::from_micros(500));
         }
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    Ok(())
+        None
+    };
+    wait_for("a durable step", Duration::from_mins(3), slice)
 }
 
 /// Length and time of a file: a log that is begun anew has the same length.
@@ -241,7 +248,7 @@ fn kill_broker(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
 
 fn kill_all(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     pause(rng, 900);
-    stage.agent.kill();
+    stage.kill_agent();
     stage.centre.kill();
     if let Some(broker) = &mut stage.broker {
         broker.kill();
@@ -305,14 +312,23 @@ fn away(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
     more
 }
 
-/// As a machine that sleeps: its connections die while it knows of nothing.
+/// As a machine that sleeps: its connections die while it knows of nothing, and
+/// when it wakes its clock has moved on.
 fn suspend(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     stage.agent.signal("STOP")?;
     pause(rng, 30_000);
-    if rng.bool() {
-        each_line(stage, crate::proxy::Proxy::cut)?;
+    match rng.u8(0..3) {
+        0 => {}
+        1 => each_line(stage, crate::proxy::Proxy::cut)?,
+        _ => each_line(stage, crate::proxy::Proxy::leave_half_open)?,
     }
-    stage.agent.signal("CONT")
+    if stage.has_clock {
+        stage.step_clock(rng.i64(60..3600))?;
+    }
+    stage.agent.signal("CONT")?;
+    let more = stage.await_more(10);
+    stage.step_clock(0)?;
+    more
 }
 
 fn freeze_broker(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
@@ -351,7 +367,7 @@ fn double(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     }
     let mut acknowledged = 0;
     while acknowledged < sent {
-        match connection.recv_timeout(Duration::from_secs(10)) {
+        match connection.recv_timeout(Duration::from_mins(1)) {
             Ok(Ok(Event::Incoming(Packet::PubAck(_)))) => acknowledged += 1,
             Ok(Ok(_)) => {}
             Ok(Err(error)) => bail!("the echo lost the broker: {error}"),
@@ -378,7 +394,7 @@ fn fill(stage: &mut Stage, rng: &mut Rng, folder: &str) -> anyhow::Result<()> {
 }
 
 fn read_only(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
-    stage.agent.kill();
+    stage.kill_agent();
     stage.remount("store", "ro")?;
     let said = refuses_to_start(stage);
     stage.remount("store", "rw")?;
@@ -389,11 +405,9 @@ fn read_only(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
 /// An agent that could store nothing must not run.
 fn refuses_to_start(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_agent()?;
-    let code = wait_for(
-        "the end of an agent that can store nothing",
-        Duration::from_secs(30),
-        || stage.agent.ended(),
-    )?;
+    let code = wait_for("the end of an agent that can store nothing", BUSY, || {
+        stage.agent.ended()
+    })?;
     let log = std::fs::read_to_string(stage.file("agent.log"))?;
     if code == Some(0) || !log.contains("the outbox could not be opened") {
         bail!("on a read-only disk the agent ended with {code:?} and did not say why");
@@ -407,7 +421,7 @@ fn damage(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     let data = stage.data();
     stage.ledger.refresh()?;
     stage.ledger.settle(&data, Duration::from_secs(90));
-    stage.agent.kill();
+    stage.kill_agent();
     let file = stage.file("store").join("outbox.db");
     let mut bytes = std::fs::read(&file)?;
     let pages = bytes.len() / 4096;
@@ -446,16 +460,10 @@ fn second_agent(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
     let said = |name: &str, words: &str| {
         std::fs::read_to_string(stage.file(name)).is_ok_and(|log| log.contains(words))
     };
-    let patience = Duration::from_mins(1);
-    let both = wait_for(
-        "the refusal of a second agent at both ends",
-        patience,
-        || {
-            (said("second.log", "give each box its own `box` id")
-                && said("centre.log", "second_agent"))
+    let both = wait_for("the refusal of a second agent at both ends", BUSY, || {
+        (said("second.log", "give each box its own `box` id") && said("centre.log", "second_agent"))
             .then_some(())
-        },
-    );
+    });
     second.kill();
     for leftover in ["second", "second.log"] {
         let path = stage.file(leftover);

@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     log: PathBuf,
     read: u64,
     pub(crate) produced: BTreeSet<Told>,
+    /// The same in the order in which they were stored.
+    in_order: Vec<Told>,
     /// Those that were found at the centre since it last forgot something.
     arrived: BTreeSet<Told>,
     verified: BTreeSet<Digest>,
@@ -36,14 +38,13 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Finding {
     pub(crate) lost: Vec<Told>,
-    pub(crate) duplicated: u64,
     pub(crate) gaps: u64,
     pub(crate) bundles: Vec<String>,
 }
 
 impl Finding {
     pub(crate) fn is_clean(&self) -> bool {
-        self.lost.is_empty() && self.duplicated == 0 && self.gaps == 0 && self.bundles.is_empty()
+        self.lost.is_empty() && self.gaps == 0 && self.bundles.is_empty()
     }
 }
 
@@ -53,6 +54,7 @@ impl Ledger {
             log,
             read: 0,
             produced: BTreeSet::new(),
+            in_order: Vec::new(),
             arrived: BTreeSet::new(),
             verified: BTreeSet::new(),
             reports: Vec::new(),
@@ -70,7 +72,11 @@ impl Ledger {
         let mut line = String::new();
         while lines.read_line(&mut line)? > 0 && line.ends_with('\n') {
             self.read += line.len() as u64;
-            self.produced.extend(told(&line));
+            if let Some(told) = told(&line)
+                && self.produced.insert(told)
+            {
+                self.in_order.push(told);
+            }
             line.clear();
         }
         Ok(self.produced.len())
@@ -86,11 +92,29 @@ impl Ledger {
         let mut finding = Finding::default();
         // What it is asked for is fixed now; the source goes on meanwhile.
         let wanted: Vec<Told> = self.produced.difference(&self.arrived).copied().collect();
+        // So are the cases, once all events are there: of a busy source there is
+        // always one whose files are under way.
+        let mut cases: Option<BTreeSet<Digest>> = None;
         let settled = wait_for("everything", patience, || {
-            finding = self.look(centre, &wanted).unwrap_or_else(|error| Finding {
-                bundles: vec![format!("{error:#}")],
-                ..Finding::default()
-            });
+            let (seen, wrong) = match self.look(centre, &wanted) {
+                Ok(seen) => seen,
+                Err(error) => {
+                    finding = Finding {
+                        bundles: vec![format!("{error:#}")],
+                        ..Finding::default()
+                    };
+                    return None;
+                }
+            };
+            finding = seen;
+            if cases.is_none() && finding.is_clean() {
+                cases = Some(wrong.keys().copied().collect());
+            }
+            finding.bundles = wrong
+                .into_iter()
+                .filter(|(digest, _)| cases.as_ref().is_none_or(|cases| cases.contains(digest)))
+                .map(|(_, what)| what)
+                .collect();
             finding.is_clean().then_some(())
         });
         if settled.is_ok() {
@@ -99,7 +123,12 @@ impl Ledger {
         finding
     }
 
-    fn look(&mut self, centre: &Path, wanted: &[Told]) -> anyhow::Result<Finding> {
+    /// What is wrong with the events, and with which cases.
+    fn look(
+        &mut self,
+        centre: &Path,
+        wanted: &[Told],
+    ) -> anyhow::Result<(Finding, BTreeMap<Digest, String>)> {
         let database = open(&centre.join("centre.db"))?;
         let mut finding = Finding::default();
         let mut is_here = database.prepare(
@@ -111,14 +140,6 @@ impl Ledger {
                 finding.lost.push((*id, *revision));
             }
         }
-        finding.duplicated = database
-            .query_row(
-                "SELECT (SELECT count(*) FROM alert_bodies) - (SELECT count(*) FROM
-                (SELECT DISTINCT alert, revision FROM alert_bodies))",
-                [],
-                |row| row.get::<_, i64>(0),
-            )?
-            .unsigned_abs();
         // A gap that nobody fills: something after it has come and is not receipted.
         // What is under way fills it, so it is one only when it stays.
         finding.gaps = database
@@ -129,18 +150,22 @@ impl Ledger {
                 |row| row.get::<_, i64>(0),
             )?
             .unsigned_abs();
-        finding.bundles = self.verify_new(&database, centre)?;
-        Ok(finding)
+        let wrong = self.verify_new(&database, centre)?;
+        Ok((finding, wrong))
     }
 
     /// Verifies the signed cases that were not yet; what is wrong with which.
-    fn verify_new(&mut self, database: &Connection, centre: &Path) -> anyhow::Result<Vec<String>> {
+    fn verify_new(
+        &mut self,
+        database: &Connection,
+        centre: &Path,
+    ) -> anyhow::Result<BTreeMap<Digest, String>> {
         let mut select = database
             .prepare("SELECT alert, sha256 FROM evidence_items WHERE role = 'case_manifest'")?;
         let rows = select.query_map([], |row| {
             Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, [u8; 32]>(1)?))
         })?;
-        let mut wrong = Vec::new();
+        let mut wrong = BTreeMap::new();
         for row in rows {
             let (_, digest) = row?;
             let digest = Digest(digest);
@@ -148,7 +173,7 @@ impl Ledger {
                 continue;
             }
             let Ok(file) = std::fs::read(stored(centre, &digest)) else {
-                wrong.push(format!("case {digest} is not here"));
+                wrong.insert(digest, format!("case {digest} is not here"));
                 continue;
             };
             let report = verify(&file, &self.trust, &mut Shelf::of(&file, centre));
@@ -156,7 +181,8 @@ impl Ledger {
                 self.verified.insert(digest);
                 self.reports.push(report);
             } else {
-                wrong.push(format!("case {digest}: {:?}", report.faults));
+                let what = format!("case {digest}: {:?}", report.faults);
+                wrong.insert(digest, what);
             }
         }
         Ok(wrong)
@@ -217,11 +243,65 @@ impl Ledger {
         self.reports.len()
     }
 
-    /// What is at the centre although the box never stored it: the box still
-    /// holds everything that it ever appended (`keep_receipted_h`).
-    pub(crate) fn strangers(&self, store: &Path, centre: &Path) -> anyhow::Result<Vec<Told>> {
+    /// How many revisions are at the centre of which the box has not told. It was
+    /// never killed, and goes on while it is asked: what it told of meanwhile counts.
+    pub(crate) fn never_produced(&mut self, centre: &Path) -> anyhow::Result<usize> {
+        let arrived = arrivals(centre)?;
+        let is_unknown = |ledger: &Self| arrived.iter().any(|told| !ledger.produced.contains(told));
+        // It tells of an event once it is stored, and the centre may be as quick.
+        let told = wait_for("the box's word of all", Duration::from_mins(1), || {
+            self.refresh().ok()?;
+            (!is_unknown(self)).then_some(())
+        });
+        if told.is_ok() {
+            return Ok(0);
+        }
+        let produced = &self.produced;
+        let unknown = arrived.iter().filter(|told| !produced.contains(told));
+        Ok(unknown.count())
+    }
+
+    /// Alerts that do not show their last revision, in whatever order they came.
+    pub(crate) fn behind(centre: &Path) -> anyhow::Result<u64> {
+        let database = open(&centre.join("centre.db"))?;
+        let count: i64 = database.query_row(
+            "SELECT count(*) FROM alerts WHERE revision <>
+                (SELECT max(revision) FROM alert_bodies WHERE alert = alerts.id)",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Revisions that came after one that was stored later: behind a broker, what
+    /// passed it before the centre was back is sent again.
+    pub(crate) fn out_of_order(&self, centre: &Path) -> anyhow::Result<usize> {
+        let places: BTreeMap<Told, usize> = self.in_order.iter().copied().zip(0..).collect();
+        let mut furthest = 0;
+        let mut count = 0;
+        for told in arrivals(centre)? {
+            // What was stored after the last look at the log has no place yet.
+            let Some(place) = places.get(&told) else {
+                continue;
+            };
+            count += usize::from(*place < furthest);
+            furthest = furthest.max(*place);
+        }
+        Ok(count)
+    }
+
+    /// What is at the centre although the box never stored it. The box has told of
+    /// all that it stored, but for what it stored in the instant of a kill; of that,
+    /// it still holds the most (`keep_receipted_h`), and forgets on a full disk what
+    /// the centre has. So of known events one revision per kill may be unknown.
+    pub(crate) fn strangers(
+        &self,
+        store: &Path,
+        centre: &Path,
+        kills: usize,
+    ) -> anyhow::Result<Vec<Told>> {
         let outbox = open(&store.join("outbox.db"))?;
-        let mut appended = self.produced.clone();
+        let mut stored = self.produced.clone();
         let mut select = outbox.prepare("SELECT envelope FROM outbox")?;
         for row in select.query_map([], |row| row.get::<_, String>(0))? {
             let envelope: Value = serde_json::from_str(&row?)?;
@@ -230,22 +310,19 @@ impl Ledger {
                 .as_u64()
                 .and_then(|r| u32::try_from(r).ok());
             let id = data["id"].as_str().and_then(|id| id.parse().ok());
-            appended.extend(id.zip(revision));
+            stored.extend(id.zip(revision));
         }
-        let database = open(&centre.join("centre.db"))?;
-        let mut select = database.prepare("SELECT alert, revision FROM alert_bodies")?;
-        let rows = select.query_map([], |row| {
-            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u32>(1)?))
-        })?;
-        let mut strangers = Vec::new();
-        // By event: on a full disk the box forgets what the centre has, and a
-        // revision that was stored in the instant of a kill stands in no log.
-        let known: BTreeSet<[u8; 16]> = appended.iter().map(|(id, _)| *id.0.as_bytes()).collect();
-        for row in rows {
-            let (id, revision) = row?;
-            if !known.contains(&id) {
-                strangers.push((EventId(Uuid::from_bytes(id)), revision));
+        let events: BTreeSet<EventId> = stored.iter().map(|(id, _)| *id).collect();
+        let (mut strangers, mut untold) = (Vec::new(), Vec::new());
+        for told in arrivals(centre)? {
+            if !events.contains(&told.0) {
+                strangers.push(told);
+            } else if !stored.contains(&told) {
+                untold.push(told);
             }
+        }
+        if untold.len() > kills {
+            strangers.append(&mut untold);
         }
         Ok(strangers)
     }
@@ -264,6 +341,17 @@ fn told(line: &str) -> Option<Told> {
     // A line without a revision is of the first.
     let revision = fields["revision"].as_u64().unwrap_or(1);
     is_told.then_some((id, u32::try_from(revision).ok()?))
+}
+
+/// The revisions at the centre, in the order in which they came.
+fn arrivals(centre: &Path) -> anyhow::Result<Vec<Told>> {
+    let database = open(&centre.join("centre.db"))?;
+    let mut select = database.prepare("SELECT alert, revision FROM alert_bodies ORDER BY rowid")?;
+    let rows = select.query_map([], |row| {
+        let id = Uuid::from_bytes(row.get(0)?);
+        Ok((EventId(id), row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn open(file: &Path) -> anyhow::Result<Connection> {

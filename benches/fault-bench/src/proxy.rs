@@ -23,6 +23,35 @@ struct Weather {
     dead_through: AtomicU64,
 }
 
+/// A line that several connections share, as those of a box share its modem: what
+/// is read first is sent first, and all together get so many bytes per second and
+/// direction.
+pub(crate) struct Link {
+    bytes_per_second: f64,
+    /// When each direction is free of what was let in.
+    free: [Mutex<Instant>; 2],
+}
+
+impl Link {
+    pub(crate) fn new(bytes_per_second: f64) -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self {
+            bytes_per_second,
+            free: [Mutex::new(now), Mutex::new(now)],
+        })
+    }
+
+    /// When so many bytes have passed it.
+    fn passed(&self, direction: usize, bytes: usize) -> Instant {
+        let mut free = self.free[direction]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let begin = (*free).max(Instant::now());
+        *free = begin + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
+        *free
+    }
+}
+
 type Lines = Arc<Mutex<Vec<(u64, TcpStream, TcpStream)>>>;
 
 /// See the module.
@@ -35,6 +64,12 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Between its own address and `target`, which need not be there.
     pub(crate) fn before(target: SocketAddr) -> std::io::Result<Self> {
+        Self::over(None, target)
+    }
+
+    /// The same over a line that it shares with others.
+    pub(crate) fn over(link: Option<&Arc<Link>>, target: SocketAddr) -> std::io::Result<Self> {
+        let link = link.cloned();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let weather = Arc::new(Weather::default());
@@ -54,7 +89,7 @@ impl Proxy {
                     continue;
                 };
                 number += 1;
-                if start(&near, &far, &sky, number).is_ok() {
+                if start((&near, &far), &sky, link.as_ref(), number).is_ok() {
                     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
                     all.retain(|(_, near, _)| near.peer_addr().is_ok());
                     all.push((number, near, far));
@@ -133,40 +168,54 @@ impl Drop for Proxy {
 }
 
 fn start(
-    near: &TcpStream,
-    far: &TcpStream,
+    (near, far): (&TcpStream, &TcpStream),
     sky: &Arc<Weather>,
+    link: Option<&Arc<Link>>,
     number: u64,
 ) -> std::io::Result<()> {
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
-    for (from, to) in [
+    let ways = [
         (near.try_clone()?, far.try_clone()?),
         (far.try_clone()?, near.try_clone()?),
-    ] {
+    ];
+    for (direction, (from, to)) in ways.into_iter().enumerate() {
         let sky = Arc::clone(sky);
-        let (pieces, queue) = std::sync::mpsc::sync_channel(64);
+        let link = link.cloned();
+        // What waits for a shared line waits in the modem, which holds less than an
+        // operating system does.
+        let room = if link.is_some() { 16 } else { 64 };
+        let (pieces, queue) = std::sync::mpsc::sync_channel(room);
         let reading = Arc::clone(&sky);
-        std::thread::spawn(move || read(from, &reading, &pieces));
+        std::thread::spawn(move || {
+            read(from, &reading, &pieces, |bytes| {
+                link.as_ref()
+                    .map_or_else(Instant::now, |link| link.passed(direction, bytes))
+            });
+        });
         std::thread::spawn(move || write(to, &sky, &queue, number));
     }
     Ok(())
 }
 
+/// Bytes, and when they have passed a shared line.
 type Piece = (Instant, Vec<u8>);
 
 /// Reads small pieces, so that a limit of the rate is smooth.
-fn read(mut from: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::SyncSender<Piece>) {
+fn read(
+    mut from: TcpStream,
+    sky: &Weather,
+    pieces: &std::sync::mpsc::SyncSender<Piece>,
+    passed: impl Fn(usize) -> Instant,
+) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let rate = sky.rate.load(Ordering::SeqCst);
         if rate > 0 {
             std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
         }
-        if pieces
-            .send((Instant::now(), buffer[..length].to_vec()))
-            .is_err()
-        {
+        let piece = (passed(length), buffer[..length].to_vec());
+        if pieces.send(piece).is_err() {
             return;
         }
     }
@@ -175,9 +224,9 @@ fn read(mut from: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::SyncSender
 /// Writes them after their delay; a piece waits while the line is stalled.
 fn write(mut to: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::Receiver<Piece>, number: u64) {
     let is_dead = || sky.dead_through.load(Ordering::SeqCst) >= number;
-    while let Ok((read, bytes)) = pieces.recv() {
-        let delay = Duration::from_millis(sky.delay_ms.load(Ordering::SeqCst));
-        std::thread::sleep(delay.saturating_sub(read.elapsed()));
+    while let Ok((passed, bytes)) = pieces.recv() {
+        let arrives = passed + Duration::from_millis(sky.delay_ms.load(Ordering::SeqCst));
+        std::thread::sleep(arrives.saturating_duration_since(Instant::now()));
         while sky.stalled.load(Ordering::SeqCst) && !is_dead() {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,7 +1,6 @@
 //! One installation: a source that produces steadily, agent, centre, a broker or
 //! the centre's own front door, and proxies between them.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,13 +12,39 @@ use case_bundle::files::read_keys;
 use crate::ledger::Ledger;
 use crate::programs::{Binaries, Process, command, free_address, listening, wait_for};
 use crate::proxy::Proxy;
+use crate::walkers::{BoxConfig, Walkers};
 
 /// Size of the box's disk: copies of evidence soon have to make room.
 const BOX_DISK: &str = "size=64m";
 /// Size of the centre's, which never forgets: an hour of a source that is busy.
 const CENTRE_DISK: &str = "size=3g";
-/// Where Debian's `faketime` keeps its library.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// Longest wait for a source that produces twice a second, on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// What an installation is to be like.
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    /// A mosquitto between box and centre; otherwise the centre's own front door.
+    pub(crate) has_broker: bool,
+    /// The data of the centre may have a disk of their own, in memory.
+    pub(crate) may_mount_centre: bool,
+    /// The centre's clock goes with the box's.
+    pub(crate) shares_clock: bool,
+    /// A pedestrian steps onto the road so often.
+    pub(crate) every_ms: u32,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            has_broker: false,
+            may_mount_centre: false,
+            shares_clock: false,
+            every_ms: 400,
+        }
+    }
+}
 
 /// See the module.
 pub(crate) struct Stage {
@@ -34,23 +59,27 @@ pub(crate) struct Stage {
     /// where there is one, broker and centre.
     pub(crate) lines: Vec<Proxy>,
     broker_at: SocketAddr,
-    http_at: SocketAddr,
-    mqtt_at: SocketAddr,
+    centre_at: CentreAt,
     /// The store of the box has a small disk of its own.
     pub(crate) has_box_disk: bool,
     /// The data of the centre have a disk of their own; it is in memory, so not in
     /// every installation.
     pub(crate) has_centre_disk: bool,
     pub(crate) has_clock: bool,
+    /// How often the agent was killed: each may have kept it from telling of what
+    /// it had just stored.
+    pub(crate) kills: usize,
 }
 
 impl Stage {
-    pub(crate) fn set(
-        name: &str,
-        binaries: &Binaries,
-        has_broker: bool,
-        may_mount_centre: bool,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn set(setting: Setting, binaries: &Binaries) -> anyhow::Result<Self> {
+        let Setting {
+            name,
+            has_broker,
+            may_mount_centre,
+            shares_clock,
+            every_ms,
+        } = setting;
         let dir = tempfile::Builder::new().prefix("fault-bench-").tempdir()?;
         let path = dir.path();
         for folder in ["store", "data"] {
@@ -65,15 +94,25 @@ impl Stage {
         ];
         if has_broker {
             lines.push(Proxy::before(broker_at)?);
-            let text = format!(
-                "listener {} 127.0.0.1\nallow_anonymous true\nuser root\n",
-                broker_at.port()
-            );
-            std::fs::write(path.join("mosquitto.conf"), text)?;
         }
-        std::fs::write(path.join("walkers.inputs.jsonl"), walkers()?)?;
+        let walkers = Walkers {
+            every_ms,
+            minutes: 2,
+        };
+        std::fs::write(path.join(Walkers::FILE), walkers.recording())?;
         std::fs::write(path.join("clock"), "+0\n")?;
-        let config = |store: &str| configuration(store, lines[0].address, lines[1].address);
+        let mqtt = format!("mqtt://{}", lines[0].address);
+        let http = format!("http://{}", lines[1].address);
+        let config = |store| {
+            let config = BoxConfig {
+                site: "bench",
+                store,
+                mqtt: &mqtt,
+                http: &http,
+                cameras: Walkers::CAMERA,
+            };
+            config.text()
+        };
         std::fs::write(path.join("box.toml"), config("store"))?;
         std::fs::write(path.join("second.toml"), config("second"))?;
         let keys = path.join("keys");
@@ -88,16 +127,21 @@ impl Stage {
         }
         let trust = read_keys(&[], std::slice::from_ref(&keys)).context("the box's keys")?;
         let broker = if has_broker {
-            Some(start_broker(binaries, path, broker_at)?)
+            Some(binaries.start_broker(path, broker_at)?)
         } else {
             None
         };
-        let at = (http_at, mqtt_at);
-        let centre = start_centre(binaries, path, at, lines.get(2).map(|line| line.address))?;
+        let centre_at = CentreAt {
+            http: http_at,
+            mqtt: mqtt_at,
+            broker: lines.get(2).map(|line| line.address),
+            shares_clock,
+        };
+        let centre = centre_at.start(binaries, path)?;
         let agent = start_agent(binaries, path, "box.toml", "agent.log")?;
         let ledger = Ledger::new(path.join("agent.log"), trust);
         Ok(Self {
-            name: name.to_owned(),
+            name,
             binaries: binaries.clone(),
             ledger,
             agent,
@@ -105,11 +149,11 @@ impl Stage {
             broker,
             lines,
             broker_at,
-            http_at,
-            mqtt_at,
+            centre_at,
             has_box_disk,
             has_centre_disk,
-            has_clock: Path::new(FAKETIME).exists(),
+            has_clock: faketime().is_some(),
+            kills: 0,
             dir,
         })
     }
@@ -120,6 +164,27 @@ impl Stage {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.file("data")
+    }
+
+    /// As a power cut would.
+    pub(crate) fn kill_agent(&mut self) {
+        self.kills += 1;
+        self.agent.kill();
+    }
+
+    /// Whether each program is there; one that ended by itself is an error.
+    pub(crate) fn all_run(&mut self) -> anyhow::Result<()> {
+        let broker = self.broker.as_mut();
+        let programs = [("agent", &mut self.agent), ("centre", &mut self.centre)];
+        for (name, program) in programs
+            .into_iter()
+            .chain(broker.map(|broker| ("broker", broker)))
+        {
+            if let Some(code) = program.ended() {
+                bail!("the {name} has ended by itself ({code:?})");
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn start_agent(&mut self) -> anyhow::Result<()> {
@@ -133,18 +198,15 @@ impl Stage {
     }
 
     pub(crate) fn start_centre(&mut self) -> anyhow::Result<()> {
-        let at = (self.http_at, self.mqtt_at);
-        let broker = self.lines.get(2).map(|line| line.address);
-        self.centre = start_centre(&self.binaries, self.dir.path(), at, broker)?;
+        self.centre = self.centre_at.start(&self.binaries, self.dir.path())?;
         Ok(())
     }
 
     pub(crate) fn start_broker(&mut self) -> anyhow::Result<()> {
-        self.broker = Some(start_broker(
-            &self.binaries,
-            self.dir.path(),
-            self.broker_at,
-        )?);
+        let broker = self
+            .binaries
+            .start_broker(self.dir.path(), self.broker_at)?;
+        self.broker = Some(broker);
         Ok(())
     }
 
@@ -156,7 +218,7 @@ impl Stage {
     pub(crate) fn await_more(&mut self, more: usize) -> anyhow::Result<()> {
         let before = self.ledger.refresh()?;
         let ledger = &mut self.ledger;
-        wait_for("more events", Duration::from_mins(1), || {
+        wait_for("more events", PATIENCE, || {
             (ledger.refresh().ok()? >= before + more).then_some(())
         })
         .with_context(|| format!("see {}", self.dir.path().join("agent.log").display()))
@@ -220,91 +282,48 @@ fn start_agent(
     command
         .args(["--log-format", "json", "run", config])
         .current_dir(dir);
-    if Path::new(FAKETIME).exists() {
-        // So that its clock can be stepped while it runs; only the wall clock.
+    on_a_clock_of_its_own(&mut command, dir);
+    Process::start(&mut command, &dir.join(log))
+}
+
+/// The library of Debian's `faketime`, where it is installed.
+fn faketime() -> Option<PathBuf> {
+    let machine = std::env::consts::ARCH;
+    let library = format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1");
+    Some(PathBuf::from(library)).filter(|library| library.exists())
+}
+
+/// So that its clock can be stepped while it runs; only the wall clock.
+fn on_a_clock_of_its_own(command: &mut Command, dir: &Path) {
+    if let Some(library) = faketime() {
         command
-            .env("LD_PRELOAD", FAKETIME)
+            .env("LD_PRELOAD", library)
             .env("FAKETIME_TIMESTAMP_FILE", dir.join("clock"))
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     }
-    Process::start(&mut command, &dir.join(log))
 }
 
-fn start_centre(
-    binaries: &Binaries,
-    dir: &Path,
-    (http, mqtt): (SocketAddr, SocketAddr),
+/// Where a centre listens, and to what.
+struct CentreAt {
+    http: SocketAddr,
+    mqtt: SocketAddr,
     broker: Option<SocketAddr>,
-) -> anyhow::Result<Process> {
-    let mut command = command(&binaries.centre);
-    command.args(["run", "--data-dir"]).arg(dir.join("data"));
-    command.args(["--http", &http.to_string()]);
-    match broker {
-        Some(address) => command.args(["--broker", &format!("mqtt://{address}")]),
-        None => command.args(["--mqtt", &mqtt.to_string()]),
-    };
-    listening(command, &dir.join("centre.log"), http)
+    shares_clock: bool,
 }
 
-fn start_broker(binaries: &Binaries, dir: &Path, at: SocketAddr) -> anyhow::Result<Process> {
-    let mut command = command(&binaries.broker);
-    command.arg("-c").arg(dir.join("mosquitto.conf"));
-    listening(command, &dir.join("mosquitto.log"), at)
-}
-
-fn configuration(store: &str, mqtt: SocketAddr, http: SocketAddr) -> String {
-    format!(
-        r#"
-[box]
-site = "bench"
-id = "box-1"
-[store]
-dir = "{store}"
-[uplink]
-url = "mqtt://{mqtt}"
-evidence_url = "http://{http}"
-[[camera]]
-id = "walkers"
-source = {{ recording = "walkers.inputs.jsonl", loop = true }}
-simulated = true
-[[camera.zone]]
-id = "road"
-points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-min_duration_s = 1.0
-"#
-    )
-}
-
-/// Pedestrians that step onto the road, one every 400 ms, for two minutes.
-fn walkers() -> anyhow::Result<String> {
-    let mut text = String::new();
-    for frame in 0..1200_u32 {
-        let time = f64::from(frame) / 10.0;
-        let walkers: Vec<String> = (0..300)
-            .filter_map(|walker| {
-                let age = time - f64::from(walker) * 0.4;
-                let lane = f64::from(walker % 10);
-                (0.0..3.5).contains(&age).then(|| {
-                    format!(
-                        r#"{{"class":"person","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
-                        0.05 + lane * 0.09,
-                        0.2 + age * 0.12
-                    )
-                })
-            })
-            .collect();
-        writeln!(
-            text,
-            r#"{{"detections":{{"frame":{frame},"time":"1970-01-01T00:{:02}:{:09.6}Z","time_quality":"media","aspect":1.7778,"items":[{}]}}}}"#,
-            frame / 600,
-            time % 60.0,
-            walkers.join(",")
-        )?;
+impl CentreAt {
+    fn start(&self, binaries: &Binaries, dir: &Path) -> anyhow::Result<Process> {
+        let mut command = command(&binaries.centre);
+        command.args(["run", "--data-dir"]).arg(dir.join("data"));
+        command.args(["--http", &self.http.to_string()]);
+        match self.broker {
+            Some(address) => command.args(["--broker", &format!("mqtt://{address}")]),
+            None => command.args(["--mqtt", &self.mqtt.to_string()]),
+        };
+        if self.shares_clock {
+            on_a_clock_of_its_own(&mut command, dir);
+        }
+        listening(command, &dir.join("centre.log"), self.http)
     }
-    Ok(text)
 }

@@ -1,0 +1,93 @@
+//! A box for tests: its configuration, and a camera that is a recording of
+//! pedestrians.
+
+/// A box with nothing of note but its cameras.
+pub(crate) struct BoxConfig<'a> {
+    /// Its site; the box is `box-1`.
+    pub(crate) site: &'a str,
+    /// Folder of its outbox, from the configuration's own.
+    pub(crate) store: &'a str,
+    /// Broker or front door, `mqtt://…`.
+    pub(crate) mqtt: &'a str,
+    /// The centre, `http://…`.
+    pub(crate) http: &'a str,
+    /// Its cameras, as in the configuration.
+    pub(crate) cameras: &'a str,
+}
+
+impl BoxConfig<'_> {
+    /// The configuration.
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            site,
+            store,
+            mqtt,
+            http,
+            cameras,
+        } = self;
+        format!(
+            "[box]\nsite = \"{site}\"\nid = \"box-1\"\n[store]\ndir = \"{store}\"\n\
+             [uplink]\nurl = \"{mqtt}\"\nevidence_url = \"{http}\"\n{cameras}"
+        )
+    }
+}
+
+/// Pedestrians that step onto the road and are gone after three and a half
+/// seconds: a recording of our own, so that events come steadily and cheaply. They
+/// walk side by side, so that none hides another.
+#[derive(Clone, Copy)]
+pub(crate) struct Walkers {
+    /// One comes so often.
+    pub(crate) every_ms: u32,
+    /// How long until it begins anew.
+    pub(crate) minutes: u32,
+}
+
+impl Walkers {
+    /// Name of the recording beside the configuration.
+    pub(crate) const FILE: &str = "walkers.inputs.jsonl";
+
+    /// The camera that has it for its source.
+    pub(crate) const CAMERA: &str = r#"
+[[camera]]
+id = "walkers"
+source = { recording = "walkers.inputs.jsonl", loop = true }
+simulated = true
+[[camera.zone]]
+id = "road"
+points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+min_duration_s = 1.0
+"#;
+
+    /// What to write into the file.
+    pub(crate) fn recording(self) -> String {
+        let walkers = self.minutes * 60_000 / self.every_ms;
+        let mut lines = Vec::new();
+        for frame in 0..self.minutes * 600 {
+            let time = f64::from(frame) / 10.0;
+            let walkers: Vec<String> = (0..walkers)
+                .filter_map(|walker| {
+                    let age = time - f64::from(walker * self.every_ms) / 1000.0;
+                    let x = 0.02 + f64::from(walker % 30) * 0.032;
+                    let y = 0.2 + age * 0.12;
+                    (0.0..3.5).contains(&age).then(|| {
+                        format!(
+                            r#"{{"class":"person","score":0.9,"box":[{x:.5},{y:.5},0.02,0.08]}}"#
+                        )
+                    })
+                })
+                .collect();
+            lines.push(format!(
+                r#"{{"detections":{{"frame":{frame},"time":"1970-01-01T00:{:02}:{:09.6}Z","time_quality":"media","aspect":1.7778,"items":[{}]}}}}"#,
+                frame / 600,
+                time % 60.0,
+                walkers.join(",")
+            ));
+        }
+        lines.join("\n") + "\n"
+    }
+}
