@@ -22,7 +22,7 @@ use protocol::id::CascadeId;
 use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
 use crate::config::{CascadeConfig, DetectorConfig, Looker};
-use crate::{models_command, perception};
+use crate::models_command;
 
 /// Frames of a camera that wait for answers, at most: each holds a buffer of its decoder.
 const MOST_FRAMES: usize = 4;
@@ -139,7 +139,7 @@ impl Lookers {
 
     /// Takes all looks that are wanted of a frame, and tells what the scene learns.
     pub(crate) fn look(&mut self, frame: &Frame, wishes: Vec<Wish>) -> anyhow::Result<Vec<Input>> {
-        let view = perception::view(frame);
+        let view = frame.view();
         let mut inputs = Vec::new();
         let mut by_model: BTreeMap<usize, Vec<Wish>> = BTreeMap::new();
         for wish in wishes {

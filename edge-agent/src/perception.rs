@@ -8,35 +8,11 @@ mod parts;
 use edge_core::{Input, SceneConfig};
 use edge_inference::{Detector, DetectorError, Look};
 use edge_video::Frame;
-use models::{ColourMatrix, ColourRange, Crop, I420View};
+use models::{Crop, I420View};
 use protocol::signal::{SignalReading, SignalSource};
 use protocol::{Detection, Detections, NormBox};
 
 pub use parts::{Parts, Seen};
-
-/// The planes of a frame, as the models crate reads them.
-pub fn view(frame: &Frame) -> I420View<'_> {
-    I420View {
-        width: frame.width,
-        height: frame.height,
-        y: frame.y(),
-        y_stride: frame.y_stride(),
-        u: frame.u(),
-        u_stride: frame.u_stride(),
-        v: frame.v(),
-        v_stride: frame.v_stride(),
-        matrix: if frame.is_bt709() {
-            ColourMatrix::Bt709
-        } else {
-            ColourMatrix::Bt601
-        },
-        range: if frame.is_full_range() {
-            ColourRange::Full
-        } else {
-            ColourRange::Limited
-        },
-    }
-}
 
 /// Everything a scene is to learn from `frame`, in the order in which it must
 /// learn it: lamps first, so that a crossing is judged by the lamp of its own frame.
@@ -47,7 +23,7 @@ pub fn look(
     parts: &mut Parts,
 ) -> Result<Vec<Input>, DetectorError> {
     let mut inputs = glance(frame, scene);
-    let found = find(detector, &view(frame), parts)?;
+    let found = find(detector, &frame.view(), parts)?;
     let believed_from = detector.manifest().thresholds.high;
     inputs.push(detections(frame, believed_from, found));
     Ok(inputs)
@@ -107,7 +83,7 @@ pub fn fractions(crop: Crop, (width, height): (u32, u32)) -> NormBox {
 /// What is read of a picture without the detector. A lamp does not
 /// wait for somebody to move: when it turned red must be known to the picture.
 pub fn glance(frame: &Frame, scene: &SceneConfig) -> Vec<Input> {
-    lamps(&view(frame), frame, scene).collect()
+    lamps(&frame.view(), frame, scene).collect()
 }
 
 fn lamps<'a>(

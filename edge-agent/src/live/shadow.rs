@@ -19,7 +19,7 @@ use protocol::Detection;
 
 use super::StopFlag;
 use crate::config::{DetectorConfig, ShadowConfig};
-use crate::{models_command, perception};
+use crate::models_command;
 
 /// How often the log says how it goes.
 const REPORT_EVERY: Duration = Duration::from_mins(10);
@@ -150,7 +150,7 @@ impl Shadow {
 
     fn look(&self, detector: &mut Detector, sight: &Sight) {
         let high = detector.manifest().thresholds.high;
-        let look = Look::crop(&perception::view(&sight.frame), sight.part);
+        let look = Look::crop(&sight.frame.view(), sight.part);
         let answer = detector.detect_batch(&[look]).pop();
         match answer.expect("one answer for one look") {
             Ok(Answers { found: seen, .. }) => {

@@ -261,7 +261,7 @@ fn walk(
                 .copied()
                 .cloned()
                 .unwrap_or_else(|| nothing_on(number));
-            look(&picture, &perception::view(&frame))?;
+            look(&picture, &frame.view())?;
             count += 1;
         }
     } else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
+use models::{ColourMatrix, ColourRange, I420View};
 use protocol::{EventTime, TimeQuality};
 
 use crate::stream::garbage::{Plane, Planes};
@@ -107,6 +108,30 @@ impl Frame {
             y: plane(self.y(), self.y_stride(), 1),
             u: plane(self.u(), self.u_stride(), 2),
             v: plane(self.v(), self.v_stride(), 2),
+        }
+    }
+
+    /// The planes and their colours, as the models crate reads them.
+    pub fn view(&self) -> I420View<'_> {
+        I420View {
+            width: self.width,
+            height: self.height,
+            y: self.y(),
+            y_stride: self.y_stride(),
+            u: self.u(),
+            u_stride: self.u_stride(),
+            v: self.v(),
+            v_stride: self.v_stride(),
+            matrix: if self.is_bt709() {
+                ColourMatrix::Bt709
+            } else {
+                ColourMatrix::Bt601
+            },
+            range: if self.is_full_range() {
+                ColourRange::Full
+            } else {
+                ColourRange::Limited
+            },
         }
     }
 

@@ -16,7 +16,6 @@ use protocol::{EventTime, NormBox};
 use super::finder::{Finders, ModelUsed};
 use super::places::{in_higher, leave_legend, to_cover};
 use super::{Copy, Whom};
-use crate::perception;
 use crate::stills::drawing;
 
 /// As of the originals.
@@ -156,7 +155,7 @@ fn clip(
     loop {
         let next = reader.next_frame()?;
         if let Some(frame) = next.as_ref() {
-            let found = finders.find(&perception::view(frame))?;
+            let found = finders.find(&frame.view())?;
             waiting.push_back(Waiting {
                 frame: frame.clone(),
                 places: to_cover(&found, &[]),

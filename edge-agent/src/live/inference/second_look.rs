@@ -6,7 +6,6 @@ use models::I420View;
 use protocol::{CameraId, NormBox, ObjectClass};
 
 use crate::cascades::{Answer, Part, Taker};
-use crate::perception;
 
 /// What becomes of an answer: what the scene is to learn of it, in order.
 pub(crate) type Learn = Box<dyn FnOnce(Answer) -> Vec<Input> + Send>;
@@ -36,10 +35,7 @@ pub(crate) struct SecondLook {
 ///
 /// A part that lies outside its picture is answered with an error.
 pub(super) fn answers(taker: &mut Taker, asked: &[(usize, SecondLook)]) -> Vec<Answer> {
-    let views: Vec<I420View<'_>> = asked
-        .iter()
-        .map(|(_, asked)| perception::view(&asked.frame))
-        .collect();
+    let views: Vec<I420View<'_>> = asked.iter().map(|(_, asked)| asked.frame.view()).collect();
     let parts: Vec<Part<'_>> = views
         .iter()
         .zip(asked)
