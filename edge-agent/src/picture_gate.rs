@@ -28,6 +28,9 @@ impl PictureGate {
     /// without a gate.
     pub fn judge(&mut self, frame: &Frame, attention: Attention) -> Option<Verdict> {
         let gate = self.gate.as_mut()?;
+        if let Some(reason) = gate.foregone(frame.time, attention) {
+            return Some(Verdict::Look(reason));
+        }
         let (width, height) = (frame.width as usize, frame.height as usize);
         let is_read = self.small.read(frame.y(), frame.y_stride(), width, height);
         // What the gate cannot see is for the detector.

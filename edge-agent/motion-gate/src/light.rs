@@ -77,7 +77,12 @@ impl Light {
                 .filter(|(x, now)| residual(&light, x, *now).abs() <= limit);
             let count = kept.clone().count();
             share = count as f32 / samples.len().max(1) as f32;
-            light = Self::solve(kept)?;
+            let next = Self::solve(kept)?;
+            // The same light leaves out the same, and so on for ever.
+            if next == light {
+                break;
+            }
+            light = next;
         }
         let is_plausible = share >= LEAST_SHARE
             && GAINS.contains(&light.gain)
@@ -92,10 +97,16 @@ impl Light {
         for (x, now) in samples {
             let change = f64::from(now - x[0]);
             for (row, a) in x.iter().enumerate() {
-                for (column, b) in x.iter().enumerate() {
+                // The other half is the same, mirrored.
+                for (column, b) in x.iter().enumerate().skip(row) {
                     matrix[row][column] += f64::from(a * b);
                 }
                 matrix[row][4] += f64::from(*a) * change;
+            }
+        }
+        for row in 1..4 {
+            for column in 0..row {
+                matrix[row][column] = matrix[column][row];
             }
         }
         for (index, usual) in USUAL.iter().enumerate() {

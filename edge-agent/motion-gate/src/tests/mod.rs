@@ -256,6 +256,55 @@ fn what_the_scene_follows_keeps_it_awake_without_motion() {
     assert!(share(&verdicts, 14.0, 20.0) <= RESTS);
 }
 
+/// Where somebody is followed, or moved a moment ago, each picture is looked at anyway; judging those that
+/// come fast would only cost time. What is judged suffices to fall asleep as soon as without.
+#[test]
+fn pictures_that_come_fast_are_judged_only_while_that_decides_something() {
+    let view = |t: f64| View {
+        things: if (8.0..14.0).contains(&t) {
+            walker(t, 8.0)
+        } else {
+            Vec::new()
+        },
+        ..day()
+    };
+    let asleep_at = |spares: bool| {
+        let mut gate = Gate::new(Settings::default());
+        let (mut judged, mut asleep) = (0, Vec::new());
+        for number in 0..25 * 25_u64 {
+            let t = number as f64 / 25.0;
+            let attention = if (8.5..13.0).contains(&t) {
+                Attention::Unsettled
+            } else {
+                Attention::Nobody
+            };
+            let foregone = gate.foregone(at(t), attention).filter(|_| spares);
+            let verdict = foregone.map_or_else(
+                || {
+                    judged += usize::from((9.0..14.0).contains(&t));
+                    gate.judge(&small(&view(t), number), at(t), attention)
+                },
+                Verdict::Look,
+            );
+            if verdict.is_look() {
+                gate.looked(at(t));
+            } else {
+                asleep.push(t);
+            }
+        }
+        assert!(
+            !asleep.iter().any(|t| (9.5..14.0).contains(t)),
+            "{asleep:?}"
+        );
+        let again = asleep.into_iter().find(|t| *t > 14.0).unwrap();
+        (judged, again)
+    };
+    let ((all, then), (few, soon)) = (asleep_at(false), asleep_at(true));
+    assert_eq!(all, 125);
+    assert!(few <= 125 / 3 + 2, "{few}");
+    assert!((then - soon).abs() < 0.5, "{then} {soon}");
+}
+
 #[test]
 fn one_flash_of_noise_is_no_motion() {
     let verdicts = watch(16.0, |t| View {
