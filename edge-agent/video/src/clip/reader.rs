@@ -58,8 +58,13 @@ pub struct ClipReader {
     warnings: Vec<String>,
 }
 
-/// A frame waits for the reader, not the other way round; more only costs memory.
-const AHEAD: u32 = 4;
+/// A frame waits for the reader, not the other way round. More would cost time: decoders copy
+/// each picture out, and the fewer are on their way, the sooner the memory of one is
+/// written again while it is still in the processor's cache.
+const AHEAD: u32 = 1;
+/// Threads of the decoder. More cost a sixth more per picture, what they make of a damaged picture depends
+/// on their race, and the detector is slower than one of them.
+pub(super) const THREADS: i32 = 1;
 const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 /// Longest wait for one picture: a disk that has to wake up needs ten seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -130,7 +135,7 @@ impl ClipReader {
         let sink = sink();
         let source = pictures::source(kind, fps);
         let built = (|| -> Result<(), StreamFault> {
-            let decoder = make_decoder(&caps, 0, &Selection::software())?.element;
+            let decoder = make_decoder(&caps, THREADS, &Selection::software())?.element;
             let mut chain = vec![source.clone().upcast(), decoder];
             chain.extend(to_i420()?);
             chain.push(sink.clone().upcast());

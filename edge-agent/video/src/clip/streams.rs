@@ -8,6 +8,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
+use super::reader::THREADS;
 use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, to_i420};
 use crate::elements::make;
 
@@ -152,8 +153,7 @@ impl Streams {
                 "video/x-h265" => chain.push(make("h265parse")?),
                 _ => {}
             }
-            // All processors: nothing else has to be in time for a replay.
-            chain.push(make_decoder(&any_form(&caps), 0, &Selection::software())?.element);
+            chain.push(make_decoder(&any_form(&caps), THREADS, &Selection::software())?.element);
         }
         chain.extend(to_i420()?);
         // A phone held upright writes lying pictures and a tag that says so.
