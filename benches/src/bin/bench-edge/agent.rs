@@ -18,39 +18,37 @@ pub(crate) struct Agent {
 
 /// How cameras are watched.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Watching {
+pub(crate) struct Watching<'a> {
     /// Looks a second; all pictures when absent.
     pub(crate) analysed_fps: Option<f64>,
     pub(crate) gate: bool,
     /// Zones and rules of each camera, as TOML.
-    pub(crate) rules: &'static str,
+    pub(crate) rules: &'a str,
 }
 
-/// Rules over the whole picture, so that the whole agent has its usual work. On the clip of the bench
-/// they tell something now and then, as rules on a road do.
-pub(crate) const USUAL_RULES: &str = r#"
-[[camera.zone]]
-id = "all"
-points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-[[camera.rule]]
-id = "loitering"
-kind = "loitering"
-zone = "all"
-min_dwell_s = 25.0
-[[camera.rule]]
-id = "standing"
-kind = "stopped_vehicle"
-zone = "all"
-min_dwell_s = 25.0
-[[camera.rule]]
-id = "cars"
-kind = "intrusion"
-zone = "all"
-classes = ["car", "truck", "bus"]
-"#;
+/// How often rules over the whole picture tell something on the clip of the bench.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Telling {
+    /// Now and then, as on a road: cars pass seldom.
+    Seldom,
+    /// An event with two stills for nearly everybody who walks by.
+    Often,
+}
 
-/// The same, and an event with two stills for nearly everybody who walks by.
-pub(crate) const MANY_EVENTS: &str = r#"
+impl Telling {
+    /// Zone and rules, as TOML: the usual work of a camera.
+    pub(crate) fn rules(self) -> String {
+        let last = match self {
+            Self::Seldom => {
+                "id = \"cars\"\nkind = \"intrusion\"\nclasses = [\"car\", \"truck\", \"bus\"]\n"
+            }
+            Self::Often => "id = \"people\"\nkind = \"pedestrian_on_carriageway\"\n",
+        };
+        format!("{EVERYWHERE}[[camera.rule]]\nzone = \"all\"\n{last}")
+    }
+}
+
+const EVERYWHERE: &str = r#"
 [[camera.zone]]
 id = "all"
 points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
@@ -64,10 +62,6 @@ id = "standing"
 kind = "stopped_vehicle"
 zone = "all"
 min_dwell_s = 25.0
-[[camera.rule]]
-id = "people"
-kind = "pedestrian_on_carriageway"
-zone = "all"
 "#;
 
 /// What a box has done so far.
@@ -114,7 +108,7 @@ impl Agent {
     pub(crate) fn start(
         setting: &Setting,
         urls: &[String],
-        watching: Watching,
+        watching: Watching<'_>,
         centre: Option<&Centre>,
     ) -> anyhow::Result<Self> {
         let folder = setting.folder.path();

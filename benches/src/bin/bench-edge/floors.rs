@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
@@ -15,7 +16,6 @@ use edge_inference::{Detector, DetectorSettings, ModelStore, Runtime};
 use edge_video::{ClipReader, Frame};
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use models::{ColourMatrix, ColourRange, I420View};
 use nix::sys::resource::UsageWho;
 use protocol::EventTime;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,10 @@ pub(crate) enum Stage {
         models: PathBuf,
         #[arg(long)]
         model: protocol::id::ModelId,
+        /// Looks a second; as many as possible when absent. A network that rests between
+        /// looks finds its weights out of the cache.
+        #[arg(long)]
+        per_second: Option<f64>,
     },
 }
 
@@ -73,7 +77,11 @@ impl Stage {
                 pictures,
                 models,
                 model,
-            } => infer(clip, *pictures, models, model)?,
+                per_second,
+            } => {
+                let pause = per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
+                infer(clip, *pictures, (models, model), pause.unwrap_or_default())?
+            }
         };
         println!("{}", serde_json::to_string(&cost)?);
         Ok(())
@@ -151,8 +159,8 @@ fn chain(source: &str) -> anyhow::Result<gst::Bin> {
 fn infer(
     clip: &Path,
     pictures: u64,
-    models: &Path,
-    model: &protocol::id::ModelId,
+    (models, model): (&Path, &protocol::id::ModelId),
+    pause: Duration,
 ) -> anyhow::Result<Cost> {
     edge_video::init()?;
     // Few frames again and again: holding a whole clip would measure the memory.
@@ -173,37 +181,17 @@ fn infer(
     let (manifest, file) = store.find(model)?;
     let mut detector = Detector::load(&runtime, manifest, &file, &DetectorSettings::default())?;
     let mut before = 0.0;
+    let mut due = Instant::now();
     for turn in 0..WARM_UP + pictures {
         if turn == WARM_UP {
             before = cpu_s(UsageWho::RUSAGE_SELF)?;
         }
-        detector.detect(&view(&few[usize::try_from(turn)? % few.len()]))?;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        due += pause;
+        detector.detect(&few[usize::try_from(turn)? % few.len()].view())?;
     }
     Ok(Cost {
         cpu_s: cpu_s(UsageWho::RUSAGE_SELF)? - before,
         pictures,
     })
-}
-
-fn view(frame: &Frame) -> I420View<'_> {
-    I420View {
-        width: frame.width,
-        height: frame.height,
-        y: frame.y(),
-        y_stride: frame.y_stride(),
-        u: frame.u(),
-        u_stride: frame.u_stride(),
-        v: frame.v(),
-        v_stride: frame.v_stride(),
-        matrix: if frame.is_bt709() {
-            ColourMatrix::Bt709
-        } else {
-            ColourMatrix::Bt601
-        },
-        range: if frame.is_full_range() {
-            ColourRange::Full
-        } else {
-            ColourRange::Limited
-        },
-    }
 }

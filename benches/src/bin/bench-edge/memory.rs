@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::agent::{Agent, USUAL_RULES, Watching};
+use crate::agent::{Agent, Telling, Watching};
 use crate::cameras::Cameras;
 use crate::setting::Setting;
 use crate::table::Row;
@@ -13,10 +13,11 @@ pub(crate) const CAMERAS: [usize; 4] = [1, 2, 4, 8];
 
 pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let clip = Setting::calm_rate_clip(&setting.root)?;
+    let rules = Telling::Seldom.rules();
     let watching = Watching {
         analysed_fps: Some(2.0),
         gate: true,
-        rules: USUAL_RULES,
+        rules: &rules,
     };
     let settle = Duration::from_secs(if setting.is_quick { 6 } else { 20 });
     let (mut rss, mut pss) = (Vec::new(), Vec::new());

@@ -227,24 +227,34 @@ impl Setting {
                 pictures,
                 models,
                 model,
+                per_second,
             } => {
                 command.arg("infer").arg(clip);
                 command.args(["--pictures", &pictures.to_string()]);
                 command.arg("--models").arg(models);
                 command.args(["--model", model.as_str()]);
+                if let Some(rate) = per_second {
+                    command.args(["--per-second", &rate.to_string()]);
+                }
             }
         }
         let printed = run(&mut command)?.printed;
         serde_json::from_str(&printed).with_context(|| format!("a stage printed {printed:?}"))
     }
 
-    /// Inference alone on pictures of `clip`.
-    pub(crate) fn inference_alone(&self, clip: &Path, pictures: u64) -> anyhow::Result<Cost> {
+    /// Inference alone on pictures of `clip`, so many looks a second or as many as possible.
+    pub(crate) fn inference_alone(
+        &self,
+        clip: &Path,
+        pictures: u64,
+        per_second: Option<f64>,
+    ) -> anyhow::Result<Cost> {
         self.stage(&Stage::Infer {
             clip: clip.to_owned(),
             pictures,
             models: self.model.folder.clone(),
             model: self.model.id.clone(),
+            per_second,
         })
     }
 

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::agent::{Agent, MANY_EVENTS, USUAL_RULES, Watching, detector_keys};
+use crate::agent::{Agent, Telling, Watching, detector_keys};
 use crate::cameras::Cameras;
 use crate::centre::Centre;
 use crate::events::Told;
-use crate::process::run;
+use crate::process::{OnOneProcessor, run};
 use crate::setting::Setting;
 use crate::table::{Bar, Row, Spread};
 
@@ -28,18 +28,19 @@ pub(crate) fn replay(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let clip = setting.beginning(&setting.clip, pictures)?;
     let one = setting.beginning(&setting.clip, 1)?;
     let config = setting.folder.path().join("replay.toml");
-    std::fs::write(&config, replay_config(setting, USUAL_RULES))?;
+    std::fs::write(&config, replay_config(setting, &Telling::Seldom.rules()))?;
     let source = [clip.to_string_lossy().into_owned()];
     let (mut a, mut b, mut c) = (Spread::default(), Spread::default(), Spread::default());
     let mut ratio = Spread::default();
     let mut share = 1.0;
+    let _pinned = OnOneProcessor::begin()?;
     for round in 1..=setting.rounds {
         setting
             .progress
             .step(&format!("replay: round {round} of {}", setting.rounds));
         // The first pictures of the clip are the warm-up.
         let decode = setting.decoding_alone(&source, pictures - 20)?.ms();
-        let infer = setting.inference_alone(&clip, pictures)?.ms();
+        let infer = setting.inference_alone(&clip, pictures, None)?.ms();
         let (all, first) = (
             Replayed::run(setting, &clip, &config, &[])?,
             Replayed::run(setting, &one, &config, &[])?,
@@ -156,11 +157,12 @@ fn price_of_events(setting: &Setting) -> anyhow::Result<Row> {
             .progress
             .step(&format!("live, events: round {round}"));
         let mut costs = Vec::new();
-        for rules in [USUAL_RULES, MANY_EVENTS] {
+        for telling in [Telling::Seldom, Telling::Often] {
+            let rules = telling.rules();
             let watching = Watching {
                 analysed_fps: Some(5.0),
                 gate: true,
-                rules,
+                rules: &rules,
             };
             let agent = Agent::start(setting, &farm.urls, watching, centre.as_ref())?;
             std::thread::sleep(Duration::from_secs(2));
@@ -188,10 +190,11 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
     let centre = Centre::is_possible()
         .then(|| Centre::start(setting.folder.path()))
         .transpose()?;
+    let rules = Telling::Seldom.rules();
     let watching = Watching {
         analysed_fps: Some(looks),
         gate: true,
-        rules: USUAL_RULES,
+        rules: &rules,
     };
     let mut figures: [Spread; 4] = Default::default();
     let (mut over_received, mut over_decoded) = (Spread::default(), Spread::default());
@@ -205,7 +208,9 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
         ));
         let decode = setting.decoding_alone(&source, 400)?.ms();
         let receive = setting.decoding_alone(&farm.urls, 25 * seconds / 2)?.ms();
-        let infer = setting.inference_alone(&setting.clip, 200)?.ms();
+        let infer = setting
+            .inference_alone(&setting.clip, 120, Some(looks * count as f64))?
+            .ms();
         let agent = Agent::start(setting, &farm.urls, watching, centre.as_ref())?;
         // Until caches, pools and the first stills are there.
         std::thread::sleep(Duration::from_secs(2));
@@ -252,7 +257,12 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
             receive,
             "ms",
         ),
-        Row::of(part, format!("{what}: (b) inference alone"), infer, "ms"),
+        Row::of(
+            part,
+            format!("{what}: (b) inference alone, at the same pace"),
+            infer,
+            "ms",
+        ),
         Row::of(
             part,
             format!("{what}: (c) the whole agent, for a decoded picture"),
