@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from manifest import Manifest, Unusable
 
 try:
     import cv2
+    import numpy as np
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -66,16 +68,30 @@ class Part:
         if self.pictures.is_dir():
             files = sorted(self.pictures.glob("*.jpg"))[:: self.every]
             return [(int(file.stem), cv2.imread(str(file))) for file in files]
-        film = cv2.VideoCapture(str(self.pictures))
-        found = []
-        number = 0
-        while True:
-            is_there, picture = film.read()
-            if not is_there:
-                return found
-            number += 1
-            if (number - 1) % self.every == 0:
-                found.append((number, picture))
+        pictures = enumerate(film(self.pictures), start=1)
+        return [(number, picture) for number, picture in pictures if (number - 1) % self.every == 0]
+
+
+def film(file: Path) -> Iterator[Any]:
+    """Pictures of a film as blue, green and red bytes, in the colours that its standard says.
+
+    Not by cv2.VideoCapture: it converts by libswscale's quick tables, which are 0.9 to 1.3 of 255
+    too dark (measured on vtest; exact to 0.01 with these flags). FastestDet's AP50 moved by .0013
+    with that, and the agent, whose colours are exact, looked worse than it is.
+    """
+    about = cv2.VideoCapture(str(file))
+    width, height = (int(about.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    about.release()
+    if width * height == 0:
+        raise Unusable(f"{file}: is no film that OpenCV can read")
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(file), "-sws_flags", "accurate_rnd+full_chroma_int"]
+    command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as decoder:
+        assert decoder.stdout is not None
+        while len(picture := decoder.stdout.read(3 * width * height)) == 3 * width * height:
+            yield np.frombuffer(picture, np.uint8).reshape(height, width, 3)
+    if decoder.returncode != 0:
+        raise Unusable(f"{file}: ffmpeg ended with {decoder.returncode}")
 
 
 def truth(part: Part, numbers: list[int]) -> dict[str, Any]:
