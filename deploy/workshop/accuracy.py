@@ -218,7 +218,12 @@ def main(arguments: list[str] | None = None) -> int:
             f"skipped: neither {args.clip} with {args.labels}/PETS09-S2L1_gt.txt nor {args.labels}/mot17mini is there"
         )
         return 0
-    catalogued = sorted(file.parent.name for file in (_ROOT / "models/catalog").glob("*/model.toml"))
+    # What reads text has no classes.
+    catalogued = sorted(
+        file.parent.name
+        for file in (_ROOT / "models/catalog").glob("*/model.toml")
+        if "classes" in tomllib.loads(file.read_text(encoding="utf-8"))
+    )
     names = args.models.split(",") if args.models else catalogued
     worst = 0.0
     try:

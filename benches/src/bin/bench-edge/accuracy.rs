@@ -1,103 +1,107 @@
 //! Whether the detector still sees what its authors' decoding sees: person AP50 on labelled pictures.
 //!
-//! The labels may not be shipped; where they do not lie beside the repository this is left out. The
-//! reference is the authors' decoding in Python, scored by pycocotools on the same pictures
-//! (`benches/RESULTS.md`).
+//! `deploy/workshop/accuracy.py` lets both look and has one scorer, pycocotools, judge them. The labels
+//! may not be shipped; where they do not lie beside the repository this is left out.
 
-use std::path::Path;
 use std::process::Command;
-
-use anyhow::Context as _;
 
 use crate::process::run;
 use crate::setting::Setting;
 use crate::table::{Bar, Row};
 
-/// A labelled set, and what the reference reaches on it with YOLOX-nano at 416×416.
-struct Set {
-    name: &'static str,
-    labels: &'static str,
-    /// Beside the repository, or in `.local`.
-    pictures: &'static str,
-    more: &'static [&'static str],
-    reference: f64,
-}
-
-const SETS: [Set; 2] = [
-    Set {
-        name: "vtest",
-        labels: "../shared/data/labels/PETS09-S2L1_gt.txt",
-        pictures: ".local/clips/vtest.mp4",
-        more: &["--every", "5"],
-        reference: 0.8926,
-    },
-    Set {
-        name: "MOT17-mini",
-        labels: "../shared/data/labels/mot17mini",
-        pictures: "../shared/data/labels/mot17mini",
-        more: &[],
-        reference: 0.4339,
-    },
-];
-
-pub(crate) fn steps() -> u64 {
-    SETS.len() as u64
-}
+/// Steps of the progress bar.
+pub(crate) const STEPS: u64 = 1;
 
 pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
-    if setting.model.id.as_str() != "yolox-nano" {
-        let why = "the reference is of yolox-nano, which is not installed here";
+    let python = setting.root.join(".local/workshop/bin/python");
+    if !python.exists() {
+        let why = "its Python is not installed; run `deploy/workshop/setup`";
         return Ok(vec![Row::skipped("accuracy", why)]);
     }
-    let mut rows = Vec::new();
-    for set in &SETS {
-        setting.progress.step(&format!("accuracy: {}", set.name));
-        let labels = setting.root.join(set.labels);
-        rows.push(if labels.exists() {
-            set.measure(setting, &labels)
-                .with_context(|| set.name.to_owned())?
-        } else {
-            Row::skipped("accuracy", format!("{} is not there", labels.display()))
-        });
+    setting.progress.step("accuracy: vtest and MOT17-mini");
+    let mut command = Command::new(python);
+    command.current_dir(&setting.root);
+    command.env_remove("PYTHONPATH");
+    command.args(["-B", "deploy/workshop/accuracy.py", "--agent"]);
+    command.arg(&setting.agent);
+    command.args(["--models", setting.model.id.as_str(), "--folder"]);
+    command.arg(&setting.model.folder);
+    // The bar is ours to judge by.
+    command.args(["--bar", "1"]);
+    let printed = run(&mut command)?.printed;
+    let scores: Vec<Score> = printed
+        .lines()
+        .filter_map(|line| Score::of(line, setting.model.id.as_str()))
+        .collect();
+    if scores.is_empty() {
+        return Ok(vec![Row::skipped("accuracy", printed)]);
     }
-    Ok(rows)
+    Ok(scores.iter().map(Score::row).collect())
 }
 
-impl Set {
-    fn measure(&self, setting: &Setting, labels: &Path) -> anyhow::Result<Row> {
-        let mut command = Command::new(&setting.agent);
-        command.current_dir(&setting.root);
-        command.env("NGATU_MODELS", &setting.model.folder);
-        command.args(["--log", "error", "models", "evaluate"]);
-        command.args([setting.model.id.as_str(), "--alone", "--json"]);
-        command.arg("--labels").arg(labels);
-        command
-            .arg("--pictures")
-            .arg(setting.root.join(self.pictures))
-            .args(self.more);
-        let printed = run(&mut command)?.printed;
-        let report: serde_json::Value = serde_json::from_str(&printed)
-            .with_context(|| format!("models evaluate printed {printed}"))?;
-        let ap50 = find(&report, "ap50").context("no AP50 in the report")?;
-        Ok(Row::new(
+/// A line of what `accuracy.py` prints.
+#[derive(Debug, PartialEq)]
+struct Score {
+    set: String,
+    pictures: u32,
+    agent: f64,
+    authors: f64,
+}
+
+impl Score {
+    fn of(line: &str, model: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        if words.next() != Some(model) {
+            return None;
+        }
+        Some(Self {
+            set: words.next()?.to_owned(),
+            pictures: words.next()?.parse().ok()?,
+            agent: words.next()?.parse().ok()?,
+            authors: words.next()?.parse().ok()?,
+        })
+    }
+
+    fn row(&self) -> Row {
+        let Self {
+            set,
+            pictures,
+            agent,
+            authors,
+        } = self;
+        Row::new(
             "accuracy",
-            format!("{}: person AP50, away from the reference", self.name),
-            (ap50 - self.reference).abs(),
+            format!("{set}: person AP50, away from the authors' decoding"),
+            (agent - authors).abs(),
             "",
         )
         .bar(Bar::AtMost(0.005))
-        .note(format!("{ap50:.4}, reference {:.4}", self.reference)))
+        .note(format!(
+            "{agent:.4}, theirs {authors:.4}, {pictures} pictures"
+        ))
     }
 }
 
-/// The first number of this name, wherever it stands.
-fn find(value: &serde_json::Value, key: &str) -> Option<f64> {
-    match value {
-        serde_json::Value::Object(map) => map
-            .get(key)
-            .and_then(serde_json::Value::as_f64)
-            .or_else(|| map.values().find_map(|inner| find(inner, key))),
-        serde_json::Value::Array(list) => list.iter().find_map(|inner| find(inner, key)),
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use super::Score;
+
+    #[test]
+    fn the_scores_of_the_model_are_read_and_nothing_else() {
+        let line = "yolox-nano               vtest            159  0.8938   0.8930 +0.0008";
+        let score = Score {
+            set: "vtest".to_owned(),
+            pictures: 159,
+            agent: 0.8938,
+            authors: 0.893,
+        };
+        assert_eq!(Score::of(line, "yolox-nano"), Some(score));
+        for other in [
+            "model                    set         pictures   agent  authors   apart",
+            "yolox-nano-dyn           vtest            159  0.8938   0.8930 +0.0008",
+            "largest difference 0.0008, bar 1",
+        ] {
+            assert_eq!(Score::of(other, "yolox-nano"), None, "{other}");
+        }
     }
 }

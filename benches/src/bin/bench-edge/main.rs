@@ -129,7 +129,7 @@ impl Part {
             Self::Latency => latency::STREAMS.len() as u64,
             Self::Memory => memory::CAMERAS.len() as u64,
             Self::Soak => soak::STEPS,
-            Self::Accuracy => accuracy::steps(),
+            Self::Accuracy => accuracy::STEPS,
         }
     }
 }
