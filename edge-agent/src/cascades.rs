@@ -1,6 +1,8 @@
 //! Second looks: what a camera's cascades want to see of a frame, and what its
 //! scene learns of the answers. The same for a box that watches and for a replay.
 
+mod fares;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -23,6 +25,8 @@ use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
 use crate::config::{CascadeConfig, DetectorConfig, Looker};
 use crate::models_command;
+
+pub(crate) use fares::Fares;
 
 /// Frames of a camera that wait for answers, at most: each holds a buffer of its decoder.
 const MOST_FRAMES: usize = 4;
@@ -49,6 +53,25 @@ pub(crate) struct Part<'p> {
 pub(crate) enum Answer {
     Network(Result<Answered, DetectorError>),
     Plates(Result<Vec<PlateLook>, ReaderError>),
+}
+
+impl Answer {
+    /// Why there is none.
+    pub(crate) fn failure(&self) -> Option<&dyn std::fmt::Display> {
+        match self {
+            Self::Network(answer) => answer.as_ref().err().map(|error| error as _),
+            Self::Plates(answer) => answer.as_ref().err().map(|error| error as _),
+        }
+    }
+
+    /// How many of its numbers were none.
+    pub(crate) fn broken(&self) -> usize {
+        match self {
+            Self::Network(Ok(answer)) => answer.broken(),
+            // The reader refuses such a row itself.
+            Self::Network(Err(_)) | Self::Plates(_) => 0,
+        }
+    }
 }
 
 impl Taker {
@@ -99,6 +122,8 @@ impl Taker {
 pub(crate) struct Lookers {
     names: Vec<Looker>,
     pub(crate) takers: Vec<Taker>,
+    /// How each of them fares.
+    fares: Vec<Fares>,
 }
 
 /// By which number a model is known, and from which score on it is believed.
@@ -121,6 +146,7 @@ impl Lookers {
                     .with_context(|| format!("cascade `{}`", cascade.id))?;
                 lookers.names.push(cascade.looker.clone());
                 lookers.takers.push(taker);
+                lookers.fares.push(Fares::default());
                 lookers.takers.len() - 1
             };
             let manifest = lookers.takers[number].manifest();
@@ -137,8 +163,9 @@ impl Lookers {
         LookerIndex(self.names.iter().cloned().zip(thresholds).collect())
     }
 
-    /// Takes all looks that are wanted of a frame, and tells what the scene learns.
-    pub(crate) fn look(&mut self, frame: &Frame, wishes: Vec<Wish>) -> anyhow::Result<Vec<Input>> {
+    /// Takes all looks that are wanted of a frame, and tells what the scene learns. A
+    /// look on which a model fails is not taken, as it would not be live.
+    pub(crate) fn look(&mut self, frame: &Frame, wishes: Vec<Wish>) -> Vec<Input> {
         let view = frame.view();
         let mut inputs = Vec::new();
         let mut by_model: BTreeMap<usize, Vec<Wish>> = BTreeMap::new();
@@ -146,7 +173,8 @@ impl Lookers {
             by_model.entry(wish.model).or_default().push(wish);
         }
         for (model, wishes) in by_model {
-            let Some(taker) = self.takers.get_mut(model) else {
+            let fares = self.fares.get_mut(model);
+            let Some((taker, fares)) = self.takers.get_mut(model).zip(fares) else {
                 continue;
             };
             let part = |wish: &Wish| Part {
@@ -156,15 +184,18 @@ impl Lookers {
             };
             let parts: Vec<Part<'_>> = wishes.iter().map(part).collect();
             for (wish, answer) in wishes.into_iter().zip(taker.look(&parts)) {
-                // A replay that went on would show another event than the box saw.
-                let input = match answer {
-                    Answer::Network(answer) => wish.question.answered(answer?),
-                    Answer::Plates(answer) => Some(wish.question.read(&answer?)),
-                };
-                inputs.extend(input);
+                fares.note(&answer);
+                inputs.extend(wish.question.learnt(answer));
             }
         }
-        Ok(inputs)
+        inputs
+    }
+
+    /// What speaks against what they said.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let each = self.names.iter().zip(&self.fares);
+        each.flat_map(|(name, fares)| fares.doubts(name_of(name)))
+            .collect()
     }
 }
 
@@ -175,6 +206,14 @@ impl LookerIndex {
             .iter()
             .position(|(name, _)| *name == cascade.looker)?;
         Some((number, self.0[number].1))
+    }
+}
+
+/// Who takes looks, in messages and metrics.
+fn name_of(looker: &Looker) -> &str {
+    match looker {
+        Looker::Model(name) => name,
+        Looker::Plates => "plates",
     }
 }
 

@@ -3,6 +3,7 @@
 //! The last place where pixels exist; everything after this is recorded,
 //! replayed and reasoned about.
 
+mod blindness;
 mod parts;
 
 use edge_core::{Input, SceneConfig};
@@ -12,7 +13,19 @@ use models::{Crop, I420View};
 use protocol::signal::{SignalReading, SignalSource};
 use protocol::{Detection, Detections, NormBox};
 
+pub use blindness::Blindness;
 pub use parts::{Parts, Seen};
+
+/// What the detector made of a picture.
+#[derive(Debug)]
+pub struct Shown<T> {
+    /// What it found, or what a scene is to learn of that.
+    pub found: Vec<T>,
+    /// How many of its answers were no numbers.
+    pub broken: usize,
+    /// Tiles on which it failed. The picture is not lost with them.
+    pub failed_tiles: Vec<DetectorError>,
+}
 
 /// Everything a scene is to learn from `frame`, in the order in which it must
 /// learn it: lamps first, so that a crossing is judged by the lamp of its own frame.
@@ -21,12 +34,16 @@ pub fn look(
     frame: &Frame,
     scene: &SceneConfig,
     parts: &mut Parts,
-) -> Result<Vec<Input>, DetectorError> {
-    let mut inputs = glance(frame, scene);
-    let found = find(detector, &frame.view(), parts)?;
+) -> Result<Shown<Input>, DetectorError> {
+    let shown = find(detector, &frame.view(), parts)?;
     let believed_from = detector.manifest().thresholds.high;
-    inputs.push(detections(frame, believed_from, found));
-    Ok(inputs)
+    let mut inputs = glance(frame, scene);
+    inputs.push(detections(frame, believed_from, shown.found));
+    Ok(Shown {
+        found: inputs,
+        broken: shown.broken,
+        failed_tiles: shown.failed_tiles,
+    })
 }
 
 /// What the detector finds in a picture and in the tiles of it whose turn it is.
@@ -34,25 +51,34 @@ pub fn find(
     detector: &mut Detector,
     picture: &I420View<'_>,
     parts: &mut Parts,
-) -> Result<Vec<Detection>, DetectorError> {
+) -> Result<Shown<Detection>, DetectorError> {
     let size = (picture.width, picture.height);
-    let crops: Vec<Crop> = std::iter::once(parts.region(size))
-        .chain(parts.tiles(size))
-        .collect();
-    let looks: Vec<_> = crops
-        .iter()
-        .map(|crop| Look::crop(picture, *crop))
-        .collect();
-    let answers = detector.detect_batch(&looks).into_iter();
-    let seen = crops
-        .into_iter()
-        .zip(answers)
-        .map(|(crop, answer)| {
-            parts.looked(crop);
-            Ok((crop, answer?.found))
-        })
-        .collect::<Result<_, DetectorError>>()?;
-    Ok(parts.together(size, seen, &detector.manifest().thresholds))
+    let (whole, tiles) = (parts.region(size), parts.tiles(size));
+    let crops = || std::iter::once(whole).chain(tiles.iter().copied());
+    let looks: Vec<_> = crops().map(|crop| Look::crop(picture, crop)).collect();
+    let mut answers = crops().zip(detector.detect_batch(&looks));
+    let (mut broken, mut failed_tiles) = (0, Vec::new());
+    let mut seen = Vec::with_capacity(looks.len());
+    if let Some((crop, answer)) = answers.next() {
+        let answer = answer?;
+        broken += answer.broken;
+        seen.push((crop, answer.found));
+    }
+    for (crop, answer) in answers {
+        parts.looked(crop);
+        match answer {
+            Ok(answer) => {
+                broken += answer.broken;
+                seen.push((crop, answer.found));
+            }
+            Err(error) => failed_tiles.push(error),
+        }
+    }
+    Ok(Shown {
+        found: parts.together(size, seen, &detector.manifest().thresholds),
+        broken,
+        failed_tiles,
+    })
 }
 
 /// What a detector found in a picture, as a scene is told of it.

@@ -7,12 +7,13 @@
 
 mod inputs;
 mod outputs;
+mod sights;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use edge_core::{Input, Output, Scene};
 use edge_video::ClipReader;
 use edge_video::stream::pace::Pace;
@@ -34,6 +35,7 @@ use crate::{models_command, perception};
 use inputs::Played;
 pub(crate) use inputs::{Player, WhichCamera, choose_camera};
 use outputs::{Files, refuse_collisions};
+use sights::Sights;
 
 /// What is replayed.
 #[derive(Clone, Debug)]
@@ -334,7 +336,7 @@ fn replay_clip(
         gate: camera.detect.gate && !request.no_gate,
         ..camera.detect
     });
-    let mut parts = Parts::new(&camera.detect);
+    let (mut parts, mut sights) = (Parts::new(&camera.detect), Sights::default());
     let (mut frames, mut rested, mut last, mut is_whole) = (0, 0, None, true);
     while let Some(frame) = clip.next_frame()? {
         if stop.is_set() {
@@ -357,12 +359,15 @@ fn replay_clip(
         }
         let verdict = gate.judge(&frame, scene.attention());
         if verdict.is_none_or(Verdict::is_look) {
-            let inputs = perception::look(&mut detector, &frame, scene.config(), &mut parts)
-                .with_context(|| format!("frame {}", frame.number))?;
-            for input in inputs {
+            let seen = perception::look(&mut detector, &frame, scene.config(), &mut parts);
+            let glance = || perception::glance(&frame, scene.config());
+            let (told, is_seen) = sights.told(&frame, seen, glance);
+            for input in told {
                 sink.handle(scene, input)?;
             }
-            second.take(&frame, scene, sink)?;
+            if is_seen {
+                second.take(&frame, scene, sink)?;
+            }
             gate.looked(frame.time);
         } else {
             for input in perception::glance(&frame, scene.config()) {
@@ -389,6 +394,8 @@ fn replay_clip(
     }
     progress.finish();
     let mut warnings = clip.warnings().to_vec();
+    warnings.extend(sights.doubts()?);
+    warnings.extend(second.lookers.doubts());
     if frames == 0 && is_whole {
         warnings.push(format!("{} gave no pictures at all", path.display()));
     }
@@ -427,7 +434,7 @@ impl SecondLooks {
             return Ok(());
         };
         let wishes = cascades.choose(frame, scene);
-        for input in self.lookers.look(frame, wishes)? {
+        for input in self.lookers.look(frame, wishes) {
             sink.handle(scene, input)?;
         }
         Ok(())

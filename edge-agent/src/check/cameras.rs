@@ -177,13 +177,10 @@ fn watched(
     let main = main.map(|main| evidence_stream(main, frame));
     let seen = detector.map(|detector| {
         let mut parts = perception::Parts::new(&camera.detect);
-        perception::look(detector, frame, &camera.scene, &mut parts)
-            .map(|inputs| {
-                let things = inputs.iter().find_map(|input| match input {
-                    edge_core::Input::Detections(detections) => Some(detections.items.len()),
-                    _ => None,
-                });
-                format!("{} things seen", things.unwrap_or_default())
+        perception::find(detector, &frame.view(), &mut parts)
+            .and_then(|shown| match shown.failed_tiles.into_iter().next() {
+                None => Ok(format!("{} things seen", shown.found.len())),
+                Some(error) => Err(error),
             })
             .map_err(|error| format!("pictures come, but: {error}"))
     });

@@ -20,16 +20,16 @@ use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
 use models::heads::Answers;
 use motion_gate::{Reason, Verdict};
+use protocol::Detection;
 use protocol::event::Words;
 use protocol::status::CameraHealth;
-use protocol::{Detection, EventTime};
 
 use super::detector_state::DetectorState;
 use super::idle::Idle;
 use super::{CameraState, StopFlag, Work};
 use crate::cascades::Taker;
 use crate::config::{CameraConfig, InferenceConfig};
-use crate::perception::{self, Parts};
+use crate::perception::{self, Blindness, Parts};
 use crate::picture_gate::PictureGate;
 
 use picture::Picture;
@@ -46,8 +46,6 @@ pub(super) type Feed = (
 
 /// Longest wait for a frame before the stop flag is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// So long without a look is a loss, as under overload; s.
-const BLIND_S: f64 = 1.0;
 /// The detector, by the scheduler's count of models.
 const DETECTOR: usize = 0;
 
@@ -114,8 +112,7 @@ pub(super) fn run(
             .map(|(camera, ..)| Parts::new(&camera.detect))
             .collect(),
         pictures: feeds.iter().map(|_| None).collect(),
-        seen_at: vec![None; feeds.len()],
-        blind_since: vec![None; feeds.len()],
+        blindness: vec![Blindness::default(); feeds.len()],
         idles: feeds
             .iter()
             .map(|(camera, ..)| Idle::new(&camera.detect))
@@ -159,10 +156,7 @@ struct Desk<'a> {
     parts: Vec<Parts>,
     /// Of each camera the picture that was looked at and whose tiles still wait.
     pictures: Vec<Option<Picture>>,
-    /// The time of each camera's last picture that was seen.
-    seen_at: Vec<Option<EventTime>>,
-    /// Since when nothing of each camera is seen, because the detector fails.
-    blind_since: Vec<Option<EventTime>>,
+    blindness: Vec<Blindness>,
     idles: Vec<Idle>,
     scheduler: Scheduler<Errand>,
     began: Instant,
@@ -347,7 +341,7 @@ impl Desk<'_> {
             unwatched,
             ..
         } = turn;
-        let (config, _, _, state) = &self.feeds[camera];
+        let (config, _, work, state) = &self.feeds[camera];
         state.count_look(took);
         self.gates[camera].looked(frame.time);
         // Whatever waits is of an older picture.
@@ -357,19 +351,21 @@ impl Desk<'_> {
             Ok(seen) => seen,
             Err(error) => {
                 self.models.state.count_failure();
-                let last = self.seen_at[camera].unwrap_or(frame.time);
-                self.blind_since[camera].get_or_insert(last);
+                let gap = self.blindness[camera].failed(frame.time);
                 failed(config, state, &frame, &error);
+                // A lamp is read without the detector.
+                let lamps = perception::glance(&frame, &config.scene);
+                let inputs: Vec<_> = gap.map(Input::Gap).into_iter().chain(lamps).collect();
+                if !inputs.is_empty() {
+                    let frame = None;
+                    send(config, state, work, Work { inputs, frame });
+                }
                 return;
             }
         };
         self.models.doubt(seen.broken);
         state.show_shadow(&frame, crop, &seen.found);
-        let blind = self.blind_since[camera].take();
-        let gap = blind
-            .and_then(|from| blind_gap(from, frame.time))
-            .or(unwatched);
-        self.seen_at[camera] = Some(frame.time);
+        let gap = self.blindness[camera].seen(frame.time).or(unwatched);
         let lamps = perception::glance(&frame, &config.scene);
         let inputs = gap.map(Input::Gap).into_iter().chain(lamps).collect();
         self.offer_tiles(camera, &frame);
@@ -467,12 +463,6 @@ impl Desk<'_> {
             self.feeds[camera].3.set_jobs(counters);
         }
     }
-}
-
-/// A stretch in which the detector failed, where it is too long for rules to judge by.
-fn blind_gap(from: EventTime, to: EventTime) -> Option<Gap> {
-    let reason = GapReason::DetectorFailed;
-    (to.since(from).0 > BLIND_S).then_some(Gap { from, to, reason })
 }
 
 fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &DetectorError) {

@@ -53,6 +53,7 @@ use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
 use detector_state::DetectorState;
 pub(crate) use evidence::{is_same_shape, other_shape};
+pub(crate) use scene_thread::TICK_BEHIND_S;
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
 

@@ -35,8 +35,8 @@ use crate::stills::{Canvas, Moment};
 
 /// How often a camera's status is sent when nothing changes.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(10);
-/// A tick is this far behind the true time.
-const TICK_BEHIND_S: f64 = 5.0;
+/// A tick is this far behind the true time. s.
+pub(crate) const TICK_BEHIND_S: f64 = 5.0;
 
 /// All that the thread needs.
 pub(super) struct SceneThread {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use edge_inference::{
-    Detector, DetectorSettings, Installed, Provider, ProviderChoice, ProviderOptions, Runtime,
-    probe,
+    Detector, DetectorSettings, Installed, Look, Provider, ProviderChoice, ProviderOptions,
+    Runtime, probe,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{ColourMatrix, ColourRange, I420View};
@@ -25,11 +25,12 @@ use crate::config::DetectorConfig;
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
 Each case looks at a picture of 1280×720 over and over, as the agent does: letterbox, network, decoding of its
-answer. Times are of one picture; cpu is processor time, which is what other cameras' decoders lack. Measure
+answer. Times are of one look, in a batch of several of all of them; \"per s\" and cpu are per picture; cpu is processor time, which is what other cameras' decoders lack. Measure
 on an idle box: a busy one shows in p95 and p99.
 
   edge-agent models bench --config box.toml
   edge-agent models bench --model yolox-nano --threads 1,2,4 --json
+  edge-agent models bench --model my-model --threads 1 --batch 1,2,4,8
 
 Exit codes: 0 measured, 1 nothing could be measured, 2 faulty command line.";
 
@@ -51,6 +52,9 @@ pub struct BenchArgs {
     /// Threads to try; left out, 1, 2 and one per core.
     #[arg(long, value_delimiter = ',', value_name = "N,N")]
     threads: Vec<usize>,
+    /// Batches to try; more than 1 is for `[inference] batch`.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,N")]
+    batch: Vec<usize>,
     /// How long each case is measured. s.
     #[arg(long, default_value_t = 3.0, value_name = "S")]
     seconds: f64,
@@ -71,6 +75,7 @@ struct Case {
     model: Option<ModelId>,
     provider: String,
     threads: usize,
+    batch: usize,
     seconds: f64,
     onnxruntime: PathBuf,
     device: Option<String>,
@@ -86,9 +91,9 @@ pub(super) struct Figures {
     pub(super) p50_ms: f64,
     pub(super) p95_ms: f64,
     pub(super) p99_ms: f64,
-    /// Looks per second, one after the other.
+    /// Pictures per second, one batch after the other.
     pub(super) per_second: f64,
-    /// Processor time of a look. ms.
+    /// Processor time of a picture. ms.
     pub(super) cpu_ms: f64,
     /// Memory that model and runtime took. MiB.
     pub(super) memory_mib: f64,
@@ -103,6 +108,8 @@ pub(super) struct Line {
     pub(super) model: ModelId,
     pub(super) provider: String,
     pub(super) threads: usize,
+    /// Pictures computed at once.
+    pub(super) batch: usize,
     /// Place in the order of preference.
     pub(super) rank: u32,
     #[serde(flatten)]
@@ -121,6 +128,9 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     }
     if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
         bail!("--seconds is more than 0 and at most 3600");
+    }
+    if args.batch.iter().any(|size| !(1..=32).contains(size)) {
+        bail!("--batch is 1 to 32 pictures");
     }
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let settings = config.settings();
@@ -142,10 +152,11 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     if models.is_empty() {
         bail!("none of these models is installed; see `edge-agent models list`");
     }
-    let case = |model: Option<&ModelId>, provider: Provider, threads| Case {
+    let case = |model: Option<&ModelId>, provider: Provider, threads, batch| Case {
         model: model.cloned(),
         provider: provider.word().to_owned(),
         threads,
+        batch,
         seconds: args.seconds,
         onnxruntime: runtime.path().to_owned(),
         device: settings.options.device.clone(),
@@ -155,7 +166,7 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     let folders: Vec<PathBuf> = store.folders().to_vec();
     let mut sound = Vec::new();
     for provider in providers {
-        match in_process_of_its_own::<String>(&case(None, provider, 1), &folders, patience) {
+        match in_process_of_its_own::<String>(&case(None, provider, 1, 1), &folders, patience) {
             Ok(proof) => {
                 eprintln!("{provider}: {proof}");
                 sound.push(provider);
@@ -169,16 +180,18 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
             // An accelerator does not use the processor's threads.
             let uses_threads = matches!(provider, Provider::Cpu | Provider::OpenVino);
             let counts = if uses_threads { &threads[..] } else { &[1] };
-            cases.extend(counts.iter().map(|count| (model, *rank, *provider, *count)));
+            let with = |count| args.batch.iter().map(move |size| (count, *size));
+            let tried = counts.iter().flat_map(|count| with(*count));
+            cases.extend(tried.map(|tried| (model, *rank, *provider, tried)));
         }
     }
     let bar = ProgressBar::new(cases.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
     let mut lines = Vec::new();
-    for (model, rank, provider, count) in cases {
+    for (model, rank, provider, (count, batch)) in cases {
         bar.set_message(format!("{model} on {provider}, {count} thread(s)"));
         let measured = in_process_of_its_own::<Figures>(
-            &case(Some(model), provider, count),
+            &case(Some(model), provider, count, batch),
             &folders,
             patience,
         );
@@ -190,6 +203,7 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
             model: model.clone(),
             provider: provider.word().to_owned(),
             threads: count,
+            batch,
             rank,
             figures,
             speed_up: None,
@@ -237,7 +251,7 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
 fn compare_with_processor(lines: &mut [Line]) {
     let base: Vec<(ModelId, f64)> = lines
         .iter()
-        .filter(|line| line.provider == "cpu" && line.threads == 1)
+        .filter(|line| line.provider == "cpu" && line.threads == 1 && line.batch == 1)
         .filter_map(|line| Some((line.model.clone(), line.figures.as_ref()?.p50_ms)))
         .collect();
     for line in lines {
@@ -245,20 +259,21 @@ fn compare_with_processor(lines: &mut [Line]) {
         let figures = line.figures.as_ref();
         line.speed_up = of
             .zip(figures)
-            .map(|((_, base), figures)| base / figures.p50_ms);
+            .map(|((_, base), figures)| base * line.batch as f64 / figures.p50_ms);
     }
 }
 
 fn as_table(lines: &[Line]) -> comfy_table::Table {
     let mut table = listing::table(vec![
-        "model", "provider", "threads", "p50 ms", "p95", "p99", "per s", "cpu ms", "speed-up",
-        "load ms", "MiB",
+        "model", "provider", "threads", "batch", "p50 ms", "p95", "p99", "per s", "cpu ms",
+        "speed-up", "load ms", "MiB",
     ]);
     for line in lines {
         let mut row = vec![
             line.model.to_string(),
             line.provider.clone(),
             line.threads.to_string(),
+            line.batch.to_string(),
         ];
         match (&line.figures, &line.failure) {
             (Some(figures), _) => {
@@ -376,7 +391,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         threads: case.threads,
         providers: ProviderChoice::Listed(vec![provider]),
         options: options(case),
-        batch: 1,
+        batch: case.batch,
     };
     let (manifest, file) = store(config)?.find(model)?;
     let plane = noise(PICTURE.0 as usize * PICTURE.1 as usize);
@@ -385,8 +400,18 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
     let began = Instant::now();
     let mut detector = Detector::load(&runtime, manifest, &file, &settings)?;
     let load = began.elapsed();
+    if let Some(reason) = detector.network().batch_limit() {
+        bail!("no batch of {}: {reason}", case.batch);
+    }
+    let looks = vec![Look::whole(&picture); case.batch];
+    let mut look = || -> anyhow::Result<()> {
+        for answer in detector.detect_batch(&looks) {
+            answer?;
+        }
+        Ok(())
+    };
     for _ in 0..WARM_UP {
-        detector.detect(&picture)?;
+        look()?;
     }
     let mut times = Vec::new();
     let (began, cpu_began) = (Instant::now(), cpu_time()?);
@@ -394,7 +419,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         || (began.elapsed().as_secs_f64() < case.seconds && times.len() < MOST_LOOKS)
     {
         let began = Instant::now();
-        detector.detect(&picture)?;
+        look()?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let (wall, cpu) = (began.elapsed(), cpu_time()?.saturating_sub(cpu_began));
@@ -405,13 +430,14 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         times[index]
     };
     let looks = times.len();
+    let pictures = (looks * case.batch) as f64;
     Ok(Figures {
         load_ms: load.as_secs_f64() * 1e3,
         p50_ms: at(0.5),
         p95_ms: at(0.95),
         p99_ms: at(0.99),
-        per_second: looks as f64 / wall.as_secs_f64(),
-        cpu_ms: cpu.as_secs_f64() * 1e3 / looks as f64,
+        per_second: pictures / wall.as_secs_f64(),
+        cpu_ms: cpu.as_secs_f64() * 1e3 / pictures,
         memory_mib: memory_kib("VmHWM")?.saturating_sub(before) as f64 / 1024.0,
         placement: detector
             .placement()

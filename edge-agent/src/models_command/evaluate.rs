@@ -131,9 +131,12 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
         let luma = mean_luma(view);
         for (index, contestant) in contestants.iter_mut().enumerate() {
             let began = std::time::Instant::now();
-            let detections =
-                perception::find(&mut contestant.detector, view, &mut contestant.parts)?;
+            let shown = perception::find(&mut contestant.detector, view, &mut contestant.parts)?;
             contestant.took += began.elapsed();
+            if let Some(error) = shown.failed_tiles.into_iter().next() {
+                return Err(error.into());
+            }
+            let detections = shown.found;
             let look = Look {
                 labelled: picture,
                 size: (view.width, view.height),

@@ -64,7 +64,8 @@ pub(super) fn recommend(lines: &[Line], cores: usize) -> Option<Advice> {
 fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
     let measured: Vec<(&Line, &Figures)> = lines
         .iter()
-        .filter(|line| line.model == *model)
+        // A batch shares a box's time otherwise; it is for `[inference]`, and to be chosen by hand.
+        .filter(|line| line.model == *model && line.batch == 1)
         .filter_map(|line| Some((line, line.figures.as_ref()?)))
         .collect();
     let cheapest = measured
@@ -131,6 +132,7 @@ mod tests {
             model: model.parse().unwrap(),
             provider: provider.to_owned(),
             threads,
+            batch: 1,
             rank,
             figures: Some(serde_json::from_value(figures).unwrap()),
             speed_up: None,

@@ -1,0 +1,284 @@
+//! A model that fails on some pictures, or whose answers are no numbers: said, counted,
+//! a gap to the rules, and never an event; in a replay and live alike.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+#[allow(dead_code)] // other tests use more of it
+#[path = "../inference/tests/support/onnx.rs"]
+mod onnx;
+#[allow(dead_code)] // other tests use more of it
+#[path = "../inference/tests/support/small.rs"]
+mod small;
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use small::Small;
+use support::{Camera, agent, assert_same, eventually, free_port, published, start_agent};
+
+/// Ten pictures a second, three seconds of each grey.
+fn clip(dir: &Path, name: &str, greys: &[&str]) -> PathBuf {
+    let file = dir.join(name);
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-y"]);
+    for grey in greys {
+        let source = format!("color=c={grey}:s=320x240:r=10:d=3,noise=alls=6:allf=t");
+        command.args(["-f", "lavfi", "-i", &source]);
+    }
+    let join = format!("concat=n={}:v=1", greys.len());
+    let encoder = "-pix_fmt yuv420p -c:v libx264 -bf 0 -g 10 -preset ultrafast \
+                   -x264-params sliced-threads=0:scenecut=0";
+    command.args(["-filter_complex", &join]);
+    command.args(encoder.split_whitespace()).arg(&file);
+    let status = command.status();
+    let status = status.expect("ffmpeg is not installed; run `make setup` first");
+    assert!(status.success());
+    file
+}
+
+/// A dark clip in which nothing is believed, that is nearly white in the middle: then
+/// a sound network sees a person and a car.
+fn mixed(dir: &Path) -> PathBuf {
+    clip(dir, "mixed.mp4", &["0x202020", "white", "0x202020"])
+}
+
+/// Who is there for two seconds is said.
+const RULES: &str = "
+[[camera.zone]]
+id = 'road'
+points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[camera.rule]]
+id = 'people'
+kind = 'loitering'
+zone = 'road'
+min_dwell_s = 2.0
+[[camera.rule]]
+id = 'cars'
+kind = 'stopped_vehicle'
+zone = 'road'
+min_dwell_s = 2.0
+";
+
+/// A box whose only model is this one.
+fn config(dir: &Path, small: Small, source: &str, more: &str) -> PathBuf {
+    let folder = dir.join("models").join("small");
+    std::fs::create_dir_all(&folder).unwrap();
+    let bytes = small.file();
+    small::write(&folder, &bytes);
+    let manifest = toml::to_string(&small::of_file(small.manifest(), &bytes)).unwrap();
+    std::fs::write(folder.join("model.toml"), manifest).unwrap();
+    let file = dir.join("box.toml");
+    let text = format!(
+        "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n[detector]\nmodels_dirs = ['models']\n{more}\n\
+         [[camera]]\nid = 'c'\nsource = {{ rtsp = '{source}' }}\nhealth = {{ watch = false }}\n\
+         detect = {{ gate = false }}\n{RULES}"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// What is wrong with a network, what is said of it, and who is seen all the same.
+struct Fault {
+    small: Small,
+    /// Why it fails on a picture; none where it does not fail.
+    reason: Option<&'static str>,
+    /// Rules that have events.
+    seen: &'static [&'static str],
+}
+
+fn faults() -> [Fault; 5] {
+    let sound = Small::default();
+    let fault = |small, reason, seen| Fault {
+        small,
+        reason,
+        seen,
+    };
+    let nan = |nan_when_bright| Small {
+        nan_when_bright,
+        ..sound
+    };
+    let empty = Small {
+        empty_when_bright: true,
+        ..sound
+    };
+    let fails = Small {
+        fails_when_bright: true,
+        ..sound
+    };
+    let no_numbers = "all 3 answers of the rtdetr_exported head hold NaN";
+    [
+        fault(sound, None, &["cars", "people"]),
+        // The person's score is the first.
+        fault(nan(1), None, &["cars"]),
+        fault(nan(3), Some(no_numbers), &[]),
+        fault(empty, Some("to be [1, 3], the model gives [1, 0]"), &[]),
+        fault(fails, Some("inference failed"), &[]),
+    ]
+}
+
+/// The rules of events, each once, in order.
+fn rules<'a>(events: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let rule = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let event = event.get("data").unwrap_or(&event);
+        event["rule"].as_str().unwrap().to_owned()
+    };
+    let mut rules: Vec<String> = events.map(rule).collect();
+    rules.sort();
+    rules.dedup();
+    rules
+}
+
+struct Replayed {
+    code: Option<i32>,
+    events: String,
+    said: String,
+    inputs: String,
+    coverage: String,
+}
+
+fn replay(dir: &Path, clip: &Path, config: &Path) -> Replayed {
+    let file = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let (inputs, coverage) = (file("inputs.jsonl"), file("coverage.jsonl"));
+    let (code, events, said) = agent(&[
+        "replay",
+        clip.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+        "--record-inputs",
+        &inputs,
+        "--coverage",
+        &coverage,
+    ]);
+    let read = |name| std::fs::read_to_string(name).unwrap_or_default();
+    Replayed {
+        code,
+        events,
+        said,
+        inputs: read(inputs),
+        coverage: read(coverage),
+    }
+}
+
+#[test]
+fn in_a_replay_what_was_not_seen_is_a_gap_and_a_warning_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let mixed = mixed(dir.path());
+    let white = clip(dir.path(), "white.mp4", &["white"]);
+    for fault in faults() {
+        let config = config(dir.path(), fault.small, "rtsp://h/x", "");
+        let told = replay(dir.path(), &mixed, &config);
+        let (small, said) = (fault.small, &told.said);
+        assert_eq!(told.code, Some(0), "{small:?}: {said}");
+        assert_eq!(rules(told.events.lines()), fault.seen, "{small:?}: {said}");
+        let count = |word| told.inputs.matches(word).count();
+        let missed = if fault.reason.is_some() { 30 } else { 0 };
+        assert_eq!(count("{\"detections\""), 90 - missed, "{small:?}");
+        // Where one answer of three is no number, the others count.
+        let is_broken = said.contains("answers of the model were no numbers");
+        assert_eq!(is_broken, small.nan_when_bright == 1, "{said}");
+        let Some(reason) = fault.reason else {
+            assert_eq!(count("detector_failed"), 0, "{small:?}");
+            continue;
+        };
+        let words = "the detector failed on 30 of 90 pictures, first on frame 30";
+        assert!(
+            said.contains(words) && said.contains(reason),
+            "{small:?}: {said}"
+        );
+        // From the last picture that was seen to the next one.
+        for hour in told.coverage.lines() {
+            let hour: Value = serde_json::from_str(hour).unwrap();
+            assert_eq!(hour["unwatched_s"]["detector_failed"], 3.1, "{hour}");
+            assert_eq!(hour["watched_s"], 5.8, "{hour}");
+        }
+        assert_eq!(told.coverage.lines().count(), 2, "{small:?}");
+
+        let told = replay(dir.path(), &white, &config);
+        let words = "the detector failed on every picture";
+        assert_eq!(told.code, Some(1), "{small:?}: {}", told.said);
+        assert!(
+            told.said.contains(words) && told.said.contains(reason),
+            "{}",
+            told.said
+        );
+    }
+}
+
+/// A number in the metrics of a running box.
+fn metric(port: u16, name: &str) -> Option<f64> {
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    let text = ureq::get(&url)
+        .call()
+        .ok()?
+        .body_mut()
+        .read_to_string()
+        .ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn live_what_was_not_seen_is_a_gap_and_no_event_and_replays_the_same() {
+    for fault in faults() {
+        let dir = tempfile::tempdir().unwrap();
+        let camera = Camera::start(dir.path(), &mixed(dir.path()), "127.0.0.1:0");
+        let (port, small) = (free_port(), fault.small);
+        let more = format!("[metrics]\nlisten = '127.0.0.1:{port}'\n[record]\ndir = 'record'\n");
+        let config = config(dir.path(), small, &camera.url, &more);
+        let running = start_agent(dir.path(), &config);
+        let reach = |name: &str, least: f64| {
+            eventually(name, || metric(port, name).filter(|count| *count >= least));
+        };
+        if small.nan_when_bright == 1 {
+            reach("edge_detector_broken_answers_total", 25.0);
+        }
+        if fault.reason.is_some() {
+            reach("edge_detector_failures_total", 25.0);
+            eventually("the camera's status to say so", || {
+                let log = running.log_text();
+                log.contains("the model fails on every picture")
+                    .then_some(())
+            });
+            let unwatched = "edge_rule_unwatched_seconds_total{camera=\"c\",rule=\"people\",reason=\"detector_failed\"}";
+            reach(unwatched, 1.0);
+        }
+        for rule in fault.seen {
+            let kind = if *rule == "cars" {
+                "stopped_vehicle"
+            } else {
+                "loitering"
+            };
+            reach(
+                &format!("edge_events_total{{camera=\"c\",kind=\"{kind}\"}}"),
+                1.0,
+            );
+        }
+        reach("edge_frames_analysed_total", 60.0);
+        let log = running.log_text();
+        assert_eq!(running.terminate(), Some(0));
+        assert!(!log.contains("panicked"), "{log}");
+        if let Some(reason) = fault.reason {
+            assert!(
+                log.contains("detector failed on a frame") && log.contains(reason),
+                "{log}"
+            );
+        }
+        assert_eq!(
+            log.contains("answers that are no numbers"),
+            small.nan_when_bright == 1,
+            "{log}"
+        );
+
+        let published = published(dir.path());
+        assert_eq!(
+            rules(published.iter().map(String::as_str)),
+            fault.seen,
+            "{small:?}"
+        );
+        let (replayed, _) = support::replay(&dir.path().join("record"), &config, &[]);
+        assert_eq!(assert_same(&published, &replayed), Vec::<String>::new());
+    }
+}
