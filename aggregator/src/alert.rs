@@ -78,6 +78,10 @@ pub enum Action {
     Acknowledge,
     /// Be done with it.
     Resolve(Resolution),
+    /// Keep its evidence, whatever its age.
+    Lock,
+    /// Let retention have it again.
+    Unlock,
 }
 
 impl Action {
@@ -86,6 +90,8 @@ impl Action {
         match self {
             Self::Acknowledge => "acknowledge",
             Self::Resolve(_) => "resolve",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
         }
     }
 
@@ -97,6 +103,8 @@ impl Action {
         match (self, state) {
             (Self::Acknowledge, State::New) => Some(State::Acknowledged),
             (Self::Resolve(_), State::Acknowledged) => Some(State::Resolved),
+            // A lock is about the evidence, not about who works on the alert.
+            (Self::Lock | Self::Unlock, state) => Some(state),
             _ => None,
         }
     }
@@ -116,6 +124,8 @@ mod tests {
             (resolve, State::New, None),
             (resolve, State::Acknowledged, Some(State::Resolved)),
             (resolve, State::Resolved, None),
+            (Action::Lock, State::New, Some(State::New)),
+            (Action::Unlock, State::Resolved, Some(State::Resolved)),
         ] {
             assert_eq!(action.from(state), next, "{action:?} in {state:?}");
         }

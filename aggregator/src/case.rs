@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use case_bundle::Sealed;
-use case_bundle::files::{WriteError, write_bundle};
+use case_bundle::files::{WriteError, write_rest};
 use case_bundle::manifest::{CaseManifest, MAX_CASE_BYTES, MAX_MEDIA, is_plain_name};
+use case_bundle::{Removal, Sealed};
 use protocol::{Digest, EventId};
 
 use crate::evidence;
@@ -37,6 +37,9 @@ pub enum CaseError {
     /// A file of it is not here.
     #[error("file {0} of the case is not here; its box may still be uploading it")]
     NoFile(Digest),
+    /// All of it is gone.
+    #[error("{}", evidence::removal(*.0, .1))]
+    Removed(Digest, store::Removed),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,6 +54,11 @@ pub(crate) fn candidates(evidence: &[EvidenceRow]) -> impl Iterator<Item = Diges
         .iter()
         .filter(|row| row.role == ROLE && row.is_stored && row.length <= MAX_CASE_BYTES as u64)
         .map(|row| row.sha256)
+}
+
+/// Whether a signed case was announced, here or not.
+pub(crate) fn has_case(evidence: &[EvidenceRow]) -> bool {
+    evidence.iter().any(|row| row.role == ROLE)
 }
 
 /// Reads a sealed manifest far enough to hand it over; the signature is the
@@ -92,21 +100,49 @@ pub fn export(data: &Path, alert: EventId, out: &Path) -> Result<CaseManifest, C
         return Err(if is_wrong {
             CaseError::NotTheCase(alert)
         } else {
-            CaseError::NoCase(alert)
+            no_case(alert, &detail.evidence)
         });
     };
-    let media: Vec<(String, PathBuf)> = manifest
-        .media
-        .iter()
-        .map(|item| (item.name.clone(), evidence::path_in(&folder, item.sha256)))
-        .collect();
-    for (item, (_, path)) in manifest.media.iter().zip(&media) {
-        if !path.exists() {
+    let removed = removals(&manifest, &detail.evidence);
+    let mut media: Vec<(String, PathBuf)> = Vec::new();
+    for item in &manifest.media {
+        let path = evidence::path_in(&folder, item.sha256);
+        if path.exists() {
+            media.push((item.name.clone(), path));
+        } else if removed.iter().all(|gone| gone.sha256 != item.sha256) {
             return Err(CaseError::NoFile(item.sha256));
         }
     }
-    write_bundle(out, &case, &media)?;
+    write_rest(out, &case, &media, &removed)?;
     Ok(manifest)
+}
+
+/// What is to be said of a case's files that retention has removed.
+pub(crate) fn removals(case: &CaseManifest, evidence: &[EvidenceRow]) -> Vec<Removal> {
+    let mut removed: Vec<Removal> = Vec::new();
+    for row in evidence {
+        if let Some(gone) = &row.removed
+            && case.media.iter().any(|item| item.sha256 == row.sha256)
+            && removed.iter().all(|known| known.sha256 != row.sha256)
+        {
+            removed.push(Removal {
+                sha256: row.sha256,
+                at: gone.at,
+                class: gone.class.clone(),
+                days: gone.days,
+            });
+        }
+    }
+    removed
+}
+
+/// The refusal when an alert's case itself was removed.
+pub(crate) fn no_case(alert: EventId, evidence: &[EvidenceRow]) -> CaseError {
+    evidence
+        .iter()
+        .filter(|row| row.role == ROLE)
+        .find_map(|row| Some(CaseError::Removed(row.sha256, row.removed.clone()?)))
+        .unwrap_or(CaseError::NoCase(alert))
 }
 
 fn read_file(path: &Path) -> Option<Vec<u8>> {

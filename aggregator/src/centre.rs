@@ -29,7 +29,8 @@ use crate::frontdoor::{self, DoorSettings};
 use crate::health::Health;
 use crate::inbox::Limits;
 use crate::metrics::Metrics;
-use crate::stopping::Stop;
+use crate::retention;
+use crate::stopping::{Stop, Stopping};
 use crate::store::{Store, StoreError, StoreSettings, Writer};
 use crate::tls::{self, TlsError};
 
@@ -177,7 +178,7 @@ impl Centre {
         let api = Api {
             newsroom,
             store: store.clone(),
-            evidence,
+            evidence: evidence.clone(),
             metrics: Arc::clone(&metrics),
             health: health.clone(),
             evidence_token: token.as_deref().map(config::hash),
@@ -191,7 +192,17 @@ impl Centre {
             head_within: idle,
         };
         let serving = tokio::spawn(api::serve(http, api, server, stopping.clone()));
-        for (name, task) in [("the stream", telling), ("the HTTP server", serving)] {
+        let sweeping = tokio::spawn(retention::run(
+            (store.clone(), evidence),
+            Arc::clone(&metrics),
+            config.retention,
+            stopping.clone(),
+        ));
+        for (name, task) in [
+            ("the stream", telling),
+            ("the HTTP server", serving),
+            ("retention", sweeping),
+        ] {
             parts.push(Part { name, task });
         }
         let mut mqtt_address = None;
@@ -205,10 +216,7 @@ impl Centre {
         }
         if let Some(link) = link {
             let shared = (store, metrics, health.clone());
-            let tasks = broker::start(link, shared, limits, &stopping);
-            let names = ["the broker's consumer", "the broker's publisher"];
-            let both = names.into_iter().zip(tasks);
-            parts.extend(both.map(|(name, task)| Part { name, task }));
+            parts.extend(broker_parts(link, shared, limits, &stopping));
         }
         Ok(Self {
             http: http_address,
@@ -285,6 +293,23 @@ impl Centre {
         std::fs::write(&beside, format!("{text}\n")).map_err(fault)?;
         std::fs::rename(&beside, file).map_err(fault)
     }
+}
+
+/// What speaks with the broker.
+fn broker_parts(
+    link: broker::Link,
+    shared: (Store, Arc<Metrics>, Health),
+    limits: Limits,
+    stopping: &Stopping,
+) -> impl Iterator<Item = Part> {
+    let names = [
+        "the broker's consumer",
+        "the news of locks",
+        "the broker's publisher",
+    ];
+    let tasks = broker::start(link, shared, limits, stopping);
+    let both = names.into_iter().zip(tasks);
+    both.map(|(name, task)| Part { name, task })
 }
 
 fn door_settings(mqtt: &config::Mqtt, limits: Limits) -> Result<DoorSettings, StartError> {

@@ -13,6 +13,7 @@ use protocol::Digest;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::frontdoor::Passwords;
+use crate::retention::Retention;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub broker: Option<Broker>,
     /// How messages are taken in.
     pub inbox: Inbox,
+    /// How long evidence is kept.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -38,6 +41,7 @@ impl Default for Config {
             mqtt: None,
             broker: None,
             inbox: Inbox::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -337,6 +341,18 @@ mod tests {
         let config = read(&format!("{before}\"hanoi/box-1\" = \"{own}\"{after}")).unwrap();
         assert!(config.front_door().unwrap().asks_for_proof());
         assert_eq!(config.http.listen, Http::default().listen);
+    }
+
+    #[test]
+    fn a_period_of_retention_is_never_or_a_day_at_least() {
+        assert!(read("[retention]\nclip_days = 0\nstill_days = 1\n").is_ok());
+        for days in ["0.5", "-1", "40000", "nan"] {
+            let error = read(&format!("[retention]\ndismissed_days = {days}\n")).unwrap_err();
+            assert!(
+                error.contains("retention.dismissed_days must be"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`inbox`] (what a message is, and what is refused) →
 //! [`alert`] (what people may do with it) → [`store`] (what is remembered) →
-//! [`frontdoor`] and [`broker`] (how messages come) → [`evidence`] → [`api`] →
+//! [`frontdoor`] and [`broker`] (how messages come) → [`evidence`] and [`retention`] → [`api`] →
 //! [`labels`] (what is learnt from decisions) → [`config`] → [`centre`] (which starts and stops the parts).
 
 pub mod alert;
@@ -22,6 +22,7 @@ pub mod health;
 pub mod inbox;
 pub mod labels;
 pub mod metrics;
+pub mod retention;
 pub mod stopping;
 pub mod store;
 pub mod tls;

@@ -86,6 +86,11 @@ Boxes reach it in one of two ways:
     install, and a message is acknowledged only once it is on disk;
   - an MQTT broker (--broker), which boxes use as well.
 
+Evidence is removed when its time is over: clips, stills and plates after 366 days,
+all but the signed case of what was dismissed after 30, signed cases after 732
+([retention] of the configuration, 0 for ever); never of an alert that is locked.
+`aggregator verify` says of such a file when and why it was removed.
+
 On the first signal it lets nobody in, answers what it has been sent, commits
 it, closes the database and ends; on the second it ends at once (nothing that
 was acknowledged is lost even then).";

@@ -17,6 +17,7 @@ use protocol::EventTime;
 
 use crate::clock;
 use crate::inbox::Reason;
+use crate::retention::Retention;
 use crate::store::{KindCount, Outcome};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -27,6 +28,11 @@ struct ContentLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ClassLabel {
+    class: &'static str,
 }
 
 /// Every metric of the centre.
@@ -64,6 +70,10 @@ pub struct Metrics {
     pub evidence_files: Counter,
     /// Bytes of evidence taken in.
     pub evidence_bytes: Counter<u64, AtomicU64>,
+    removed_files: Family<ClassLabel, Counter>,
+    removed_bytes: Family<ClassLabel, Counter>,
+    /// Alerts whose evidence is locked.
+    pub locks: Gauge,
 }
 
 impl Default for Metrics {
@@ -91,6 +101,9 @@ impl Default for Metrics {
             stream_clients: Gauge::default(),
             evidence_files: Counter::default(),
             evidence_bytes: Counter::default(),
+            removed_files: Family::default(),
+            removed_bytes: Family::default(),
+            locks: Gauge::default(),
             registry: Registry::default(),
         };
         for content in [
@@ -105,6 +118,9 @@ impl Default for Metrics {
         }
         for reason in Reason::ALL.map(Reason::as_str) {
             drop(metrics.dead_letters.get_or_create(&ReasonLabel { reason }));
+        }
+        for (class, ..) in Retention::default().periods() {
+            metrics.removed(class.as_str(), 0, 0);
         }
         let registry = metrics.registered();
         Self {
@@ -218,7 +234,30 @@ impl Metrics {
             Unit::Bytes,
             self.evidence_bytes.clone(),
         );
+        r.register(
+            "evidence_removed_files",
+            "Files that retention removed, by class",
+            self.removed_files.clone(),
+        );
+        r.register_with_unit(
+            "evidence_removed",
+            "Evidence that retention removed, by class",
+            Unit::Bytes,
+            self.removed_bytes.clone(),
+        );
+        r.register(
+            "evidence_locks",
+            "Alerts whose evidence is locked",
+            self.locks.clone(),
+        );
         registry
+    }
+
+    /// Counts what retention removed.
+    pub fn removed(&self, class: &'static str, files: u64, bytes: u64) {
+        let label = ClassLabel { class };
+        self.removed_files.get_or_create(&label).inc_by(files);
+        self.removed_bytes.get_or_create(&label).inc_by(bytes);
     }
 
     /// Counts a commit.

@@ -116,6 +116,15 @@ pub enum Fault {
         /// The file.
         file: String,
     },
+    /// A file is not there, and the bundle says that retention removed it.
+    Removed {
+        /// The file.
+        file: String,
+        /// When, as the bundle says.
+        at: EventTime,
+        /// As what it had been kept, as the bundle says.
+        class: String,
+    },
     /// A file cannot be read.
     FileUnreadable {
         /// The file.
@@ -365,6 +374,18 @@ impl Fault {
             Self::Missing { file } => Words::new(
                 format!("Thiếu tệp {}", shown(file)),
                 format!("file {} is missing", shown(file)),
+            ),
+            Self::Removed { file, at, class } => Words::new(
+                format!(
+                    "Tệp {} đã bị xóa theo thời hạn lưu trữ vào {at} (loại `{}`), theo lời bên giao hồ sơ: không còn gì để kiểm tra",
+                    shown(file),
+                    shown(class)
+                ),
+                format!(
+                    "file {} was removed by retention on {at} (`{}`), as whoever handed the case over says: there is nothing to examine",
+                    shown(file),
+                    shown(class)
+                ),
             ),
             Self::FileUnreadable { file, reason } => Words::new(
                 format!("Không đọc được tệp {}: {}", shown(file), shown(reason)),

@@ -11,7 +11,7 @@
 //! Pure, like `protocol`: values in, values out. Only the feature `files`
 //! touches a disk; it is what the two programs share.
 //!
-//! Reading order: [`manifest`] → [`sealed`] → [`key`] and [`ring`] →
+//! Reading order: [`manifest`] and [`removal`] → [`sealed`] → [`key`] and [`ring`] →
 //! [`fault`] → [`mod@verify`] → [`chain`] → `files`.
 
 mod canonical;
@@ -21,6 +21,7 @@ pub mod fault;
 pub mod files;
 pub mod key;
 pub mod manifest;
+pub mod removal;
 pub mod ring;
 pub mod sealed;
 pub mod verify;
@@ -29,6 +30,7 @@ pub use chain::verify_chain;
 pub use fault::Fault;
 pub use key::{BoxKey, KeyId, PublicKey};
 pub use manifest::{CaseManifest, CaseMedia, ChainLink, Clock};
+pub use removal::Removal;
 pub use ring::{KeyRing, Trust};
 pub use sealed::Sealed;
 pub use verify::{MediaSource, Report, verify};

@@ -17,6 +17,7 @@ use crate::key::KeyId;
 use crate::manifest::{
     CASE_FILE, CASE_SCHEMA, CaseManifest, CaseMedia, MAX_MEDIA, MAX_MEDIA_BYTES, is_plain_name,
 };
+use crate::removal::{MAX_REMOVED_BYTES, REMOVED_FILE, Removal};
 use crate::ring::{Trust, TrustedKey};
 use crate::sealed::Sealed;
 
@@ -230,7 +231,7 @@ fn check_media(listed: &[CaseMedia], media: &mut dyn MediaSource, faults: &mut V
         });
         return;
     }
-    let mut known = BTreeSet::new();
+    let (removed, mut known) = removals(listed, media);
     for item in listed {
         let file = item.name.clone();
         if !is_plain_name(&file) || file == CASE_FILE || !known.insert(file.clone()) {
@@ -241,7 +242,15 @@ fn check_media(listed: &[CaseMedia], media: &mut dyn MediaSource, faults: &mut V
                 length: item.length,
             });
         } else if let Err(fault) = check_file(item, media) {
-            faults.push(fault);
+            let why = removed.iter().find(|gone| gone.sha256 == item.sha256);
+            faults.push(match (fault, why) {
+                (Fault::Missing { file }, Some(why)) => Fault::Removed {
+                    file,
+                    at: why.at,
+                    class: why.class.clone(),
+                },
+                (fault, _) => fault,
+            });
         }
     }
     match media.names() {
@@ -255,6 +264,30 @@ fn check_media(listed: &[CaseMedia], media: &mut dyn MediaSource, faults: &mut V
             }
         }
         Err(reason) => faults.push(Fault::BundleUnreadable { reason }),
+    }
+}
+
+/// What the bundle says of removed files, and the names that are spoken for by
+/// it: none when there is no such list, or it cannot be read, or it speaks of
+/// what the case never had.
+fn removals(listed: &[CaseMedia], media: &mut dyn MediaSource) -> (Vec<Removal>, BTreeSet<String>) {
+    let is_of_the_case = listed.iter().any(|item| item.name == REMOVED_FILE);
+    let mut read = || -> Option<Vec<Removal>> {
+        let file = media.open(REMOVED_FILE).ok()??;
+        let mut bytes = Vec::new();
+        file.take(MAX_REMOVED_BYTES).read_to_end(&mut bytes).ok()?;
+        let removed: Vec<Removal> = serde_json::from_slice(&bytes).ok()?;
+        let is_honest = removed
+            .iter()
+            .all(|gone| listed.iter().any(|item| item.sha256 == gone.sha256));
+        is_honest.then_some(removed)
+    };
+    if is_of_the_case {
+        return Default::default();
+    }
+    match read() {
+        Some(removed) => (removed, BTreeSet::from([REMOVED_FILE.to_owned()])),
+        None => Default::default(),
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`time`] and [`units`] → [`id`] → [`geometry`] →
 //! [`detections`], [`signal`] and [`spat`] → [`plate`] and [`event`] → [`evidence`] → [`status`] →
-//! [`envelope`] → [`receipt`] → [`topic`].
+//! [`envelope`] → [`receipt`] and [`locks`] → [`topic`]; [`seen_time`] apart.
 
 pub mod detections;
 pub mod envelope;
@@ -15,8 +15,10 @@ pub mod event;
 pub mod evidence;
 pub mod geometry;
 pub mod id;
+pub mod locks;
 pub mod plate;
 pub mod receipt;
+pub mod seen_time;
 pub mod signal;
 pub mod spat;
 pub mod status;
@@ -30,7 +32,9 @@ pub use event::{Event, EventKind, Phase, Predicate, Severity};
 pub use evidence::{Digest, EvidenceItem, EvidenceManifest};
 pub use geometry::{NormBox, Point};
 pub use id::{BoxId, CameraId, CascadeId, EventId, RuleId, SiteId, TrackId, ZoneId};
+pub use locks::EvidenceLocks;
 pub use plate::NumberPlate;
 pub use receipt::Receipt;
+pub use seen_time::SeenTime;
 pub use signal::{SignalReading, SignalState};
 pub use time::{EventTime, TimeQuality};

@@ -6,6 +6,7 @@
 //! | `ngatu/v1/<site>/<box>/<camera>/state` | up | 1 | yes |
 //! | `ngatu/v1/<site>/<box>/-/state` | up, last will | 1 | yes |
 //! | `ngatu/v1/<site>/<box>/down/receipt` | down | 1 | never |
+//! | `ngatu/v1/<site>/<box>/down/locks` | down | 1 | never |
 //!
 //! `-` and `down` cannot be camera ids.
 
@@ -36,6 +37,16 @@ pub fn box_state(site: &SiteId, box_id: &BoxId) -> String {
 /// Receipts for a box.
 pub fn receipt(site: &SiteId, box_id: &BoxId) -> String {
     format!("{PREFIX}/{site}/{box_id}/down/receipt")
+}
+
+/// Which of a box's evidence a person has locked.
+pub fn locks(site: &SiteId, box_id: &BoxId) -> String {
+    format!("{PREFIX}/{site}/{box_id}/down/locks")
+}
+
+/// Subscription to everything that the centre says to a box.
+pub fn all_down(site: &SiteId, box_id: &BoxId) -> String {
+    format!("{PREFIX}/{site}/{box_id}/down/#")
 }
 
 /// What a topic that came from a box says.

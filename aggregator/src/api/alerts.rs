@@ -9,7 +9,7 @@ use protocol::EventId;
 
 use super::filter::{self, AlertQuery};
 use super::problem::Problem;
-use super::view::{Acknowledge, AlertPage, AlertView, Resolve};
+use super::view::{Acknowledge, AlertPage, AlertView, ClockView, Lock, Resolve};
 use super::{Api, BODY};
 use crate::alert::Action;
 use crate::store::Decision;
@@ -111,6 +111,77 @@ pub(super) async fn resolve(
     decide(&api, decision).await
 }
 
+/// Locks an alert's evidence: no retention period removes any of it until
+/// somebody releases the lock. Its box is told.
+///
+/// With `If-Match: "<change>"` only if nothing has changed since.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/lock", tag = "alerts", operation_id = "lockEvidence",
+    params(
+        ("id" = String, Path, description = "The alert's id"),
+        ("If-Match" = Option<String>, Header, description = "The change number that was seen, quoted"),
+    ),
+    request_body = Lock,
+    responses(
+        (status = 200, description = "The alert as it is now", body = AlertView),
+        (status = 400, description = "The body is not understood", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its evidence is locked already", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn lock(
+    State(api): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Json<Lock>, JsonRejection>,
+) -> Result<Response, Problem> {
+    set_lock(&api, (id, &headers), Action::Lock, body).await
+}
+
+/// Releases the lock on an alert's evidence; the retention periods begin anew.
+///
+/// With `If-Match: "<change>"` only if nothing has changed since.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/unlock", tag = "alerts", operation_id = "unlockEvidence",
+    params(
+        ("id" = String, Path, description = "The alert's id"),
+        ("If-Match" = Option<String>, Header, description = "The change number that was seen, quoted"),
+    ),
+    request_body = Lock,
+    responses(
+        (status = 200, description = "The alert as it is now", body = AlertView),
+        (status = 400, description = "The body is not understood", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its evidence is not locked", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn unlock(
+    State(api): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Json<Lock>, JsonRejection>,
+) -> Result<Response, Problem> {
+    set_lock(&api, (id, &headers), Action::Unlock, body).await
+}
+
+async fn set_lock(
+    api: &Api,
+    (id, headers): (Result<Path<String>, PathRejection>, &HeaderMap),
+    action: Action,
+    body: Result<Json<Lock>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(body) = body.map_err(|error| unreadable(&error))?;
+    let decision = decision(id, headers, action, (body.actor, Some(body.reason)))?;
+    if decision.note.is_none() {
+        return Err(Problem::bad_request(
+            "`reason` must say why, in 1 to 2000 characters",
+        ));
+    }
+    decide(api, decision).await
+}
+
 async fn decide(api: &Api, decision: Decision) -> Result<Response, Problem> {
     let id = decision.alert;
     tracing::info!(alert = %id, actor = decision.actor, action = decision.action.as_str(), "decision");
@@ -125,10 +196,19 @@ async fn show(api: &Api, id: EventId) -> Result<Response, Problem> {
         ))
     })?;
     let etag = format!("\"{}\"", detail.row.change);
-    let view = AlertView::try_from(detail).map_err(|error| {
+    // A case that cannot be read is the business of whoever exports it.
+    let clock = match super::bundle::signed_case(api, &detail).await {
+        Ok(Ok((case, _))) => Some(ClockView {
+            quality: case.clock.quality,
+            uncertainty_s: case.clock.uncertainty_s,
+        }),
+        _ => None,
+    };
+    let mut view = AlertView::try_from(detail).map_err(|error| {
         // It was read on the way in, so the database has changed under us.
         Problem::not_found(format!("the event of alert {id} cannot be read: {error}"))
     })?;
+    view.clock = clock;
     let mut response = Json(view).into_response();
     if let Ok(etag) = HeaderValue::try_from(etag) {
         response.headers_mut().insert(header::ETAG, etag);

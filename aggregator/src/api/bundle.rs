@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use case_bundle::manifest::{CASE_FILE, CaseManifest};
+use case_bundle::removal::REMOVED_FILE;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use protocol::{Digest, EventId};
 
@@ -16,6 +17,7 @@ use super::Api;
 use super::problem::Problem;
 use super::{alerts, evidence};
 use crate::case::{self, CaseError};
+use crate::store::AlertDetail;
 
 /// A tar is made of blocks (POSIX.1-2017, pax, ustar interchange format).
 const BLOCK: usize = 512;
@@ -42,30 +44,29 @@ pub(super) async fn export(
     let id = alerts::alert_id(id)?;
     let detail = api.store.alert(id).await?;
     let detail = detail.ok_or_else(|| refused(&CaseError::NoAlert(id)))?;
-    let mut found: Option<(CaseManifest, Bytes)> = None;
-    let mut refusal = CaseError::NoCase(id);
-    for digest in case::candidates(&detail.evidence) {
-        let bytes = whole(&api, digest).await?;
-        match case::read(&bytes, id) {
-            Some(case)
-                if found
-                    .as_ref()
-                    .is_none_or(|(best, _)| best.sealed < case.sealed) =>
-            {
-                found = Some((case, bytes));
-            }
-            Some(_) => {}
-            None => refusal = CaseError::NotTheCase(id),
-        }
-    }
-    let (manifest, case) = found.ok_or_else(|| refused(&refusal))?;
+    let (manifest, case) = signed_case(&api, &detail)
+        .await?
+        .map_err(|refusal| refused(&refusal))?;
     let mut length = file_blocks(case.len() as u64);
     let mut parts = vec![
         once(header_of(CASE_FILE, case.len() as u64)),
         once(case.clone()),
         once(padding(case.len() as u64)),
     ];
+    let removed = case::removals(&manifest, &detail.evidence);
+    if !removed.is_empty() {
+        let list = serde_json::to_vec_pretty(&removed)
+            .map_err(|error| Problem::bad_request(error.to_string()))?;
+        let bytes = list.len() as u64;
+        length += file_blocks(bytes);
+        parts.push(once(header_of(REMOVED_FILE, bytes)));
+        parts.push(once(list.into()));
+        parts.push(once(padding(bytes)));
+    }
     for item in &manifest.media {
+        if removed.iter().any(|gone| gone.sha256 == item.sha256) {
+            continue;
+        }
         // Its own length, not the announced one: an archive that is sound in
         // itself lets the verifier say which file is wrong.
         let file = evidence::find(&api, item.sha256).await?;
@@ -85,6 +86,31 @@ pub(super) async fn export(
     ];
     let body = Body::from_stream(stream::iter(parts).flatten());
     Ok((headers, body).into_response())
+}
+
+/// The signed case of an alert, read and as it is stored, or why there is none.
+pub(super) async fn signed_case(
+    api: &Api,
+    detail: &AlertDetail,
+) -> Result<Result<(CaseManifest, Bytes), CaseError>, Problem> {
+    let id = detail.row.id;
+    let mut found: Option<(CaseManifest, Bytes)> = None;
+    let mut refusal = case::no_case(id, &detail.evidence);
+    for digest in case::candidates(&detail.evidence) {
+        let bytes = whole(api, digest).await?;
+        match case::read(&bytes, id) {
+            Some(case)
+                if found
+                    .as_ref()
+                    .is_none_or(|(best, _)| best.sealed < case.sealed) =>
+            {
+                found = Some((case, bytes));
+            }
+            Some(_) => {}
+            None => refusal = CaseError::NotTheCase(id),
+        }
+    }
+    Ok(found.ok_or(refusal))
 }
 
 fn attachment(id: EventId) -> String {

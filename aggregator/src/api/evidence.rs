@@ -56,10 +56,10 @@ pub(super) async fn put(
     // Also for a file without its row, or a row without its file: after this
     // both are there, and the bytes are the ones of the name.
     let body = request.into_body().into_data_stream();
-    let length = match piece.transpose()? {
+    let stored = match piece.transpose()? {
         None => api.evidence.put(sha256, body).await?,
         Some(piece) => match api.evidence.put_piece(sha256, piece, body).await {
-            Ok(Some(length)) => length,
+            Ok(Some(stored)) => stored,
             Ok(None) => return Ok(at_offset(&api, sha256, StatusCode::ACCEPTED)),
             Err(error @ EvidenceError::Misplaced { .. }) => {
                 return Ok(at_offset(&api, sha256, Problem::from(error)));
@@ -67,6 +67,7 @@ pub(super) async fn put(
             Err(error) => return Err(error.into()),
         },
     };
+    let length = stored.length;
     api.store
         .file_stored(EvidenceFile {
             sha256,
@@ -75,6 +76,7 @@ pub(super) async fn put(
             stored_at: clock::now(),
         })
         .await?;
+    drop(stored);
     api.metrics.evidence_files.inc();
     api.metrics.evidence_bytes.inc_by(length);
     Ok(StatusCode::CREATED.into_response())
@@ -125,7 +127,11 @@ pub(super) async fn head(
     let sha256 = digest(name)?;
     let file = match find(&api, sha256).await {
         Ok(file) => file,
-        Err(problem) if problem.is_not_found() => return Ok(at_offset(&api, sha256, problem)),
+        // Also one that retention has removed: whoever asks wants to send it.
+        Err(problem) if problem.is_not_here() => {
+            let absent = absent(sha256);
+            return Ok(at_offset(&api, sha256, absent));
+        }
         Err(problem) => return Err(problem),
     };
     let mut response = StatusCode::OK.into_response();
@@ -146,6 +152,7 @@ pub(super) async fn head(
         (status = 304, description = "The caller has it"),
         (status = 400, description = "The address is no SHA-256", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "It is not here (yet)", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "Retention has removed it", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "There is no such part"),
     )
 )]
@@ -196,7 +203,10 @@ pub(super) async fn get(
 pub(super) async fn find(api: &Api, sha256: Digest) -> Result<EvidenceFile, Problem> {
     match api.store.file(sha256).await? {
         Some(file) if is_here(api, &file).await? => Ok(file),
-        _ => Err(absent(sha256)),
+        _ => match api.store.removed(sha256).await? {
+            Some(removed) => Err(Problem::gone(crate::evidence::removal(sha256, &removed))),
+            None => Err(absent(sha256)),
+        },
     }
 }
 

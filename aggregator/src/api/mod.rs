@@ -91,6 +91,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(alerts::detail))
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(alerts::resolve))
+        .routes(routes!(alerts::lock))
+        .routes(routes!(alerts::unlock))
         .routes(routes!(bundle::export))
         .routes(routes!(fleet::kinds))
         .routes(routes!(fleet::cameras))

@@ -46,9 +46,21 @@ impl Problem {
         )
     }
 
-    /// Whether there is no such thing.
-    pub fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND.as_u16()
+    /// Whether there is no such thing, or none any more.
+    pub fn is_not_here(&self) -> bool {
+        [StatusCode::NOT_FOUND, StatusCode::GONE].contains(
+            &StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        )
+    }
+
+    /// There was such a thing.
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "gone",
+            "its time was over and it was removed",
+            detail,
+        )
     }
 
     /// There is no such thing.
@@ -150,6 +162,12 @@ impl From<DecisionError> for Problem {
                 StatusCode::CONFLICT,
                 "wrong-state",
                 "the alert's state does not allow this",
+                detail,
+            ),
+            DecisionError::Lock(_) => Self::new(
+                StatusCode::CONFLICT,
+                "wrong-lock",
+                "the evidence is locked already, or not locked",
                 detail,
             ),
             DecisionError::Changed { .. } => Self::new(

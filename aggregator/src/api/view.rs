@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::schema::{BoxStatusSchema, CameraStatusSchema};
 use crate::alert::{MachineState, Resolution, State};
-use crate::store::{AlertDetail, AlertRow, BoxRow, CameraRow, EvidenceRow, HistoryRow};
+use crate::case;
+use crate::store::{AlertDetail, AlertRow, BoxRow, CameraRow, EvidenceRow, HistoryRow, MissingRow};
 
 /// Words for people.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -104,8 +105,22 @@ pub struct AlertSummary {
     pub still_url: Option<String>,
     /// The still as the camera gave it, once it is here.
     pub still_clean_url: Option<String>,
+    /// Who locked its evidence; null while nobody has.
+    pub lock: Option<LockView>,
     /// Number of the change that made it what it is; a higher one is newer.
     pub change: i64,
+}
+
+/// A lock on an alert's evidence: the centre removes none of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LockView {
+    /// Since when, by the centre's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: EventTime,
+    /// Who set it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Where a file of evidence is served.
@@ -136,6 +151,11 @@ impl From<AlertRow> for AlertSummary {
             zone: row.zone,
             still_url: row.still.map(evidence_url),
             still_clean_url: row.still_clean.map(evidence_url),
+            lock: row.lock.map(|lock| LockView {
+                at: lock.at,
+                actor: lock.actor,
+                reason: lock.reason,
+            }),
             change: row.change,
         }
     }
@@ -161,6 +181,12 @@ pub struct AlertView {
     pub event: Box<RawValue>,
     /// Its files, here or awaited.
     pub evidence: Vec<EvidenceView>,
+    /// What should be among them and will not come.
+    pub missing: Vec<MissingView>,
+    /// Whether its box has said all: no file will be announced any more.
+    pub evidence_complete: bool,
+    /// The clock of its times; null until the signed case is here.
+    pub clock: Option<ClockView>,
     /// What was done, oldest first.
     pub history: Vec<HistoryView>,
 }
@@ -173,10 +199,15 @@ impl TryFrom<AlertDetail> for AlertView {
             data: Box<RawValue>,
         }
         let event: OnlyData = serde_json::from_slice(&detail.body)?;
+        // Signed cases are the last word; what is missing is only said with it.
+        let evidence_complete = !detail.missing.is_empty() || case::has_case(&detail.evidence);
         Ok(Self {
             summary: detail.row.into(),
             event: event.data,
             evidence: detail.evidence.into_iter().map(Into::into).collect(),
+            missing: detail.missing.into_iter().map(Into::into).collect(),
+            evidence_complete,
+            clock: None,
             history: detail.history.into_iter().map(Into::into).collect(),
         })
     }
@@ -196,8 +227,18 @@ pub struct EvidenceView {
     /// When the picture was taken, or the clip begins.
     #[schema(value_type = String, format = DateTime)]
     pub captured: EventTime,
-    /// Whether the file itself has arrived.
+    /// When a clip ends; null for pictures.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<EventTime>,
+    /// What was asked for, where the clip is shorter.
+    pub asked: Option<SpanView>,
+    /// What else must be known of it: why a clip is shorter, from which stream a
+    /// picture is.
+    pub note: Option<WordsView>,
+    /// Whether the file itself is here.
     pub available: bool,
+    /// When and why it is here no more.
+    pub removed: Option<RemovedView>,
     /// Where it is or will be.
     pub url: String,
 }
@@ -210,10 +251,80 @@ impl From<EvidenceRow> for EvidenceView {
             length: row.length,
             media_type: row.media_type,
             captured: row.captured,
+            until: row.until,
+            asked: row.asked.map(|asked| SpanView {
+                from: asked.from,
+                to: asked.to,
+            }),
+            note: row.note.map(Into::into),
             available: row.is_stored,
+            removed: row
+                .removed
+                .filter(|_| !row.is_stored)
+                .map(|gone| RemovedView {
+                    at: gone.at,
+                    class: gone.class,
+                    days: gone.days,
+                }),
             url: evidence_url(row.sha256),
         }
     }
+}
+
+/// From one instant to another.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpanView {
+    /// The first.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: EventTime,
+    /// The last.
+    #[schema(value_type = String, format = DateTime)]
+    pub to: EventTime,
+}
+
+/// A file whose time was over.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemovedView {
+    /// When, by the centre's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: EventTime,
+    /// As what it had been kept: `clip`, `still`, `plate_crop`, `other`,
+    /// `dismissed`, `unclaimed` or `case`.
+    pub class: String,
+    /// For how many days such files are kept.
+    pub days: f64,
+}
+
+/// What an alert's evidence lacks and will never have.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MissingView {
+    /// What it would have been: `clip`, `still_clean` …
+    pub role: String,
+    /// Of which instant, for pictures.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<EventTime>,
+    /// Why it is not there.
+    pub reason: WordsView,
+}
+
+impl From<MissingRow> for MissingView {
+    fn from(row: MissingRow) -> Self {
+        Self {
+            role: row.role,
+            at: row.at,
+            reason: row.reason.into(),
+        }
+    }
+}
+
+/// The clock of an alert's times, as its signed case says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClockView {
+    /// `rtcp`, `arrival`, `media` or `unknown`.
+    #[schema(value_type = String)]
+    pub quality: protocol::TimeQuality,
+    /// How far it may be off, in seconds, where that was measured.
+    pub uncertainty_s: Option<f64>,
 }
 
 /// One line of an alert's history.
@@ -224,7 +335,7 @@ pub struct HistoryView {
     pub at: EventTime,
     /// Who: a person, or `<site>/<box>` for a machine.
     pub actor: String,
-    /// `acknowledge`, `resolve`, or the machine's `raised`, `updated`, `cleared`.
+    /// `acknowledge`, `resolve`, `lock`, `unlock`, or the machine's `raised`, `updated`, `cleared`.
     pub action: String,
     /// The state before.
     pub from: Option<String>,
@@ -261,6 +372,18 @@ pub struct Acknowledge {
     #[serde(default)]
     #[schema(max_length = 2000)]
     pub note: Option<String>,
+}
+
+/// To lock an alert's evidence, or to release the lock.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Who does it; 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
+    pub actor: String,
+    /// Why, for whoever audits it; 1 to 2,000 characters.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub reason: String,
 }
 
 /// To be done with an alert.

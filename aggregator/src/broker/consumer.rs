@@ -277,6 +277,9 @@ impl Desk {
         if let Some((site, box_id, receipt)) = committed.receipt {
             self.receipts.put(site, box_id, receipt);
         }
+        if let Some((whose, locks)) = committed.locks {
+            self.receipts.put_locks(whose, locks);
+        }
         if let Some(publish) = self.waiting.remove(&committed.tag) {
             self.acknowledge(&publish).await;
         }

@@ -141,12 +141,12 @@ pub(crate) fn start(
     (store, metrics, health): (Store, Arc<Metrics>, Health),
     limits: Limits,
     stopping: &Stopping,
-) -> [JoinHandle<()>; 2] {
+) -> [JoinHandle<()>; 3] {
     let receipts = Arc::new(Receipts::default());
     health.broker_lost(format!("not yet connected to the broker {}", link.address));
     let consumer = consumer::Consumer {
         link: link.clone(),
-        store,
+        store: store.clone(),
         metrics,
         health,
         limits,
@@ -155,6 +155,11 @@ pub(crate) fn start(
     };
     [
         tokio::spawn(consumer.run(stopping.clone())),
+        tokio::spawn(publisher::tell_locks(
+            store,
+            Arc::clone(&receipts),
+            stopping.clone(),
+        )),
         tokio::spawn(publisher::run(link, receipts, stopping.clone())),
     ]
 }

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::{BoxId, Receipt, SiteId, topic};
+use protocol::{BoxId, EvidenceLocks, Receipt, SiteId, topic};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event};
 use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Backoff, Link};
 use crate::stopping::Stopping;
+use crate::store::{Store, Whose};
 
 /// How long the last receipts may take at the end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -26,6 +28,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     waiting: Mutex<BTreeMap<(SiteId, BoxId, Uuid), Receipt>>,
+    locks: Mutex<BTreeMap<Whose, EvidenceLocks>>,
     bell: Notify,
 }
 
@@ -39,6 +42,31 @@ impl Receipts {
         self.bell.notify_one();
     }
 
+    /// Leaves word of a box's locked evidence; an older one is forgotten.
+    pub(super) fn put_locks(&self, whose: Whose, locks: EvidenceLocks) {
+        self.locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(whose, locks);
+        self.bell.notify_one();
+    }
+
+    fn take_locks(&self) -> Option<(Whose, EvidenceLocks)> {
+        self.locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_first()
+    }
+
+    /// The next to send: where to, and what.
+    fn next(&self) -> Option<(String, serde_json::Result<Vec<u8>>)> {
+        if let Some(((site, box_id), receipt)) = self.take() {
+            return Some((topic::receipt(&site, &box_id), serde_json::to_vec(&receipt)));
+        }
+        let ((site, box_id), locks) = self.take_locks()?;
+        Some((topic::locks(&site, &box_id), serde_json::to_vec(&locks)))
+    }
+
     fn take(&self) -> Option<((SiteId, BoxId), Receipt)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let ((site, box_id, _), receipt) = waiting.pop_first()?;
@@ -46,10 +74,37 @@ impl Receipts {
     }
 
     fn is_empty(&self) -> bool {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.is_empty() && locks.is_empty()
+    }
+}
+
+/// Leaves word of every lock that is set or released, until `stopping` turns true.
+pub(super) async fn tell_locks(store: Store, receipts: Arc<Receipts>, mut stopping: Stopping) {
+    let mut news = store.watch_locks();
+    loop {
+        let changed = tokio::select! {
+            changed = news.recv() => changed,
+            () = stopping.said() => return,
+        };
+        let whose = match changed {
+            Ok(whose) => whose,
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(
+                    missed,
+                    "boxes are not told of changed locks until they come back"
+                );
+                continue;
+            }
+            Err(RecvError::Closed) => return stopping.said().await,
+        };
+        match store.locks(whose.clone()).await {
+            Ok(locks) => receipts.put_locks(whose, locks),
+            Err(error) => {
+                tracing::warn!(%error, "a box could not be told of locked evidence; it is when it comes back");
+            }
+        }
     }
 }
 
@@ -122,15 +177,14 @@ async fn connection(link: &Link, receipts: &Arc<Receipts>, mut stopping: Stoppin
 /// Feeds the client; waits for it, which the loop must not.
 async fn send(receipts: Arc<Receipts>, client: AsyncClient) {
     loop {
-        while let Some(((site, box_id), receipt)) = receipts.take() {
-            let payload = match serde_json::to_vec(&receipt) {
+        while let Some((topic, payload)) = receipts.next() {
+            let payload = match payload {
                 Ok(payload) => payload,
                 Err(error) => {
-                    tracing::error!(%error, "a receipt could not be written");
+                    tracing::error!(%error, topic, "a message to a box could not be written");
                     continue;
                 }
             };
-            let topic = topic::receipt(&site, &box_id);
             if client
                 .publish(topic, QoS::AtLeastOnce, false, payload)
                 .await

@@ -22,6 +22,11 @@ const MOST_DEAD_LETTERS: u32 = 10_000_000;
 /// A year, in seconds.
 const LONGEST_TOLERANCE_S: f64 = 365.0 * 86_400.0;
 
+/// A period shorter than a day is a slip: nobody would have looked at the alert.
+const SHORTEST_DAYS: f64 = 1.0;
+/// A hundred years.
+const LONGEST_DAYS: f64 = 36_525.0;
+
 /// A fault unless `value` is within `range`.
 fn within<T: PartialOrd + std::fmt::Display>(
     key: &str,
@@ -79,6 +84,13 @@ impl Config {
         .into_iter()
         .flatten()
         .collect();
+        for (_, key, days) in self.retention.periods() {
+            if days != 0.0 && !(SHORTEST_DAYS..=LONGEST_DAYS).contains(&days) {
+                faults.push(format!(
+                    "retention.{key} must be 0 (for ever) or from {SHORTEST_DAYS} to {LONGEST_DAYS}, not {days}"
+                ));
+            }
+        }
         faults.extend(http.hosts.iter().filter_map(|host| host_fault(host)));
         if let Some(mqtt) = &self.mqtt {
             faults.extend(within(

@@ -19,7 +19,7 @@ use object_store::path::Path as Location;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use parts::Parts;
@@ -96,7 +96,18 @@ pub struct Evidence {
     objects: Arc<dyn ObjectStore>,
     parts: Parts,
     turns: Arc<Semaphore>,
+    /// Held for reading from when a file is whole until the database knows of it,
+    /// for writing while files are erased.
+    storing: Arc<RwLock<()>>,
     limits: UploadLimits,
+}
+
+/// A file that is whole. While it is held nothing is erased, so hold it until
+/// the database knows of the file.
+pub struct Stored {
+    /// Bytes.
+    pub length: u64,
+    _storing: OwnedRwLockReadGuard<()>,
 }
 
 /// What one upload may take.
@@ -122,16 +133,17 @@ impl Evidence {
             objects: Arc::new(objects),
             parts: Parts::in_folder(folder.with_extension("parts")).map_err(io)?,
             turns: Arc::new(Semaphore::new(UPLOADS)),
+            storing: Arc::default(),
             limits,
         })
     }
 
-    /// Stores a file while it comes in, if its hash is right; returns its length.
+    /// Stores a file while it comes in, if its hash is right.
     pub async fn put<E: std::fmt::Display>(
         &self,
         sha256: Digest,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    ) -> Result<u64, EvidenceError> {
+    ) -> Result<Stored, EvidenceError> {
         let _turn = timeout(self.limits.idle, self.turns.acquire())
             .await
             .map_err(|_| EvidenceError::Busy)?;
@@ -151,8 +163,12 @@ impl Evidence {
         });
         match verdict {
             Ok(length) => {
+                let storing = Arc::clone(&self.storing).read_owned().await;
                 upload.finish().await?;
-                Ok(length)
+                Ok(Stored {
+                    length,
+                    _storing: storing,
+                })
             }
             Err(error) => {
                 if let Err(error) = upload.abort().await {
@@ -169,13 +185,13 @@ impl Evidence {
     }
 
     /// Takes a piece of a file that goes on where the part that is here ends.
-    /// The whole is stored once it is here, if its hash is right; its length then.
+    /// The whole is stored once it is here, if its hash is right.
     pub async fn put_piece<E: std::fmt::Display>(
         &self,
         sha256: Digest,
         piece: Piece,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    ) -> Result<Option<u64>, EvidenceError> {
+    ) -> Result<Option<Stored>, EvidenceError> {
         let turn = timeout(self.limits.idle, self.turns.acquire())
             .await
             .map_err(|_| EvidenceError::Busy)?;
@@ -219,6 +235,19 @@ impl Evidence {
         }
     }
 
+    /// Holds up every file that is about to be stored, until it is dropped.
+    pub(crate) async fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.storing.write().await
+    }
+
+    /// Removes a file; one that is not there is removed already.
+    pub(crate) async fn remove(&self, sha256: Digest) -> Result<(), EvidenceError> {
+        match self.objects.delete(&location(sha256)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Length of a stored file; `None` when it is not there.
     pub async fn length(&self, sha256: Digest) -> Result<Option<u64>, EvidenceError> {
         match self.objects.head(&location(sha256)).await {
@@ -256,6 +285,14 @@ async fn receive<E: std::fmt::Display>(
         }
     }
     Ok((length, Digest(hash.finalize().into())))
+}
+
+/// When and why a file was removed.
+pub(crate) fn removal(sha256: Digest, removed: &crate::store::Removed) -> String {
+    format!(
+        "file {sha256} was removed by retention on {} (`{}`, kept {} days)",
+        removed.at, removed.class, removed.days
+    )
 }
 
 /// Two levels, so that no folder gets millions of entries.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::{BoxId, Receipt, SiteId};
+use protocol::{BoxId, EvidenceLocks, Receipt, SiteId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -60,8 +61,12 @@ struct Session {
     unacknowledged: usize,
     /// Whether the client listens to its receipts.
     listens: bool,
+    /// Whether it listens to word of locked evidence; older boxes do not.
+    hears_locks: bool,
     /// Newest receipt of each outbox that the client has not been sent.
     receipts: BTreeMap<Uuid, (SiteId, BoxId, Receipt)>,
+    /// Locked evidence that the client has not been told of.
+    locks: Option<(Whose, EvidenceLocks)>,
     /// What was already said in the log about the client's messages.
     complaints: Complaints,
     /// Which will this connection left with the store.
@@ -231,7 +236,9 @@ async fn admit(
         in_flight: 0,
         unacknowledged: 0,
         listens: false,
+        hears_locks: false,
         receipts: BTreeMap::new(),
+        locks: None,
         complaints: Complaints::default(),
         will: None,
         presence,
@@ -274,6 +281,8 @@ impl Session {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut stopping = self.door.stopping.clone();
+        let mut news_of_locks = self.door.store.watch_locks();
+        let mut are_locks_told = true;
         let mut heard = Instant::now();
         loop {
             match self.work_off(input).await {
@@ -293,6 +302,10 @@ impl Session {
                 _ = &mut taken_over => return End::Refused(Refusal::TakenOver),
                 () = stopping.said() => return End::Refused(Refusal::ShuttingDown),
                 Some(committed) = self.committed.recv() => self.answer(committed),
+                changed = news_of_locks.recv(), if are_locks_told => {
+                    are_locks_told = !matches!(changed, Err(RecvError::Closed));
+                    self.tell_locks(changed).await;
+                }
                 read = socket.read_buf(input), if !is_full => match read {
                     Ok(0) | Err(_) => return End::Lost,
                     Ok(_) => heard = Instant::now(),
@@ -324,12 +337,16 @@ impl Session {
                         .map(|filter| self.identity.may_subscribe(filter))
                         .collect();
                     self.presence.speaks_for(self.identity.whose());
-                    self.listens |= granted.contains(&true);
+                    for (filter, _) in filters.iter().zip(&granted).filter(|(_, is)| **is) {
+                        self.listens |= !filter.ends_with("/locks");
+                        self.hears_locks |= !filter.ends_with("/receipt");
+                    }
                     self.say(Outgoing::SubAck(pkid, granted));
                     self.send_receipts();
                 }
                 Incoming::Unsubscribe { pkid, filters } => {
                     self.listens = false;
+                    self.hears_locks = false;
                     self.say(Outgoing::UnsubAck(pkid, filters.len()));
                 }
                 Incoming::Ping => self.say(Outgoing::Pong),
@@ -397,7 +414,27 @@ impl Session {
                 self.receipts
                     .insert(receipt.outbox, (site, box_id, receipt));
             }
+            self.locks = committed.locks.or(self.locks.take());
             next = self.committed.try_recv().ok();
+        }
+        self.send_receipts();
+    }
+
+    /// Somebody has locked evidence, or released a lock: of this box?
+    async fn tell_locks(&mut self, changed: Result<Whose, RecvError>) {
+        let mine = match (changed, self.identity.whose()) {
+            (Ok(whose), Some(mine)) if whose == *mine => whose,
+            // Too much to know whose it was: look.
+            (Err(RecvError::Lagged(_)), Some(mine)) => mine.clone(),
+            // The writer is gone; the connection ends with it.
+            (Err(RecvError::Closed), _) => return,
+            _ => return,
+        };
+        match self.door.store.locks(mine.clone()).await {
+            Ok(locks) => self.locks = Some((mine, locks)),
+            Err(error) => {
+                tracing::warn!(%error, "a box could not be told of locked evidence; it is when it comes back");
+            }
         }
         self.send_receipts();
     }
@@ -405,6 +442,9 @@ impl Session {
     /// Receipts go as QoS 0: they are cumulative, and a box that missed one
     /// because the line went sends again and is receipted again.
     fn send_receipts(&mut self) {
+        if self.hears_locks {
+            self.send_locks();
+        }
         if !self.listens {
             return;
         }
@@ -415,6 +455,19 @@ impl Session {
                     self.say(Outgoing::Publish(topic, payload));
                 }
                 Err(error) => tracing::error!(%error, "a receipt could not be written"),
+            }
+        }
+    }
+
+    /// As receipts go; the next word makes a lost one good.
+    fn send_locks(&mut self) {
+        if let Some(((site, box_id), locks)) = self.locks.take() {
+            match serde_json::to_vec(&locks) {
+                Ok(payload) => {
+                    let topic = protocol::topic::locks(&site, &box_id);
+                    self.say(Outgoing::Publish(topic, payload));
+                }
+                Err(error) => tracing::error!(%error, "locks could not be written"),
             }
         }
     }

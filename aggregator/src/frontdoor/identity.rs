@@ -105,7 +105,7 @@ impl Identity {
             return false;
         };
         let levels: Vec<&str> = rest.split('/').collect();
-        let [site, box_id, "down", "receipt" | "#" | "+"] = levels.as_slice() else {
+        let [site, box_id, "down", "receipt" | "locks" | "#" | "+"] = levels.as_slice() else {
             return false;
         };
         match (SiteId::new(*site), BoxId::new(*box_id)) {
@@ -159,6 +159,7 @@ mod tests {
             );
             assert!(identity.may_subscribe("ngatu/v1/hanoi/b1/down/#"));
             assert!(identity.may_subscribe("ngatu/v1/hanoi/b1/down/receipt"));
+            assert!(identity.may_subscribe("ngatu/v1/hanoi/b1/down/locks"));
             for foreign in [
                 "ngatu/v1/hanoi/b2/down/#",
                 "ngatu/v1/hanoi/b1/#",

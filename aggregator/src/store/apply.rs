@@ -1,14 +1,15 @@
 //! What one message does to the tables, inside a transaction.
 
-use protocol::event::Severity;
+use protocol::event::{Severity, Words};
+use protocol::evidence::{EvidenceRole, Missing};
 use protocol::status::{BoxStatus, CameraStatus};
-use protocol::{CameraId, Event, EventId, EvidenceManifest, Phase};
+use protocol::{CameraId, Event, EventId, EventTime, EvidenceManifest, Phase};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::progress::{self, Progress};
-use super::set_aside;
 use super::writer::Outcome;
 use super::{StoreSettings, Whose};
+use super::{retention, set_aside};
 use crate::alert::{MachineState, State};
 use crate::inbox::{Content, DeadLetter, Letter, Reason};
 
@@ -268,7 +269,7 @@ fn evidence(
         added += tx
             .prepare_cached(
                 "INSERT OR IGNORE INTO evidence_items
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 alert,
@@ -280,7 +281,14 @@ fn evidence(
                 i64::try_from(item.length).unwrap_or(i64::MAX),
                 item.media_type,
                 item.captured.as_micros(),
+                item.until.map(EventTime::as_micros),
+                item.asked.as_ref().map(json).transpose()?,
+                item.note.as_ref().map(json).transpose()?,
             ])?;
+    }
+    added += missing(tx, (site, box_id, camera), manifest)?;
+    if added > 0 {
+        retention::unsort(tx, manifest.event)?;
     }
     let is_theirs: bool = tx
         .prepare_cached(
@@ -294,8 +302,42 @@ fn evidence(
     Ok(added > 0)
 }
 
+/// Notes what an alert's evidence lacks; how much of it is new.
+fn missing(
+    tx: &Transaction<'_>,
+    (site, box_id, camera): (&str, &str, &str),
+    manifest: &EvidenceManifest,
+) -> rusqlite::Result<usize> {
+    // Boxes older than signed cases say with nothing that there will be nothing.
+    let nothing = (manifest.items.is_empty() && manifest.missing.is_empty()).then(|| Missing {
+        role: EvidenceRole::Other,
+        at: None,
+        reason: Words {
+            vi: "hộp thiết bị báo sẽ không có chứng cứ".to_owned(),
+            en: "the box says that there will be no evidence".to_owned(),
+        },
+    });
+    let mut added = 0;
+    for item in manifest.missing.iter().chain(&nothing) {
+        added += tx
+            .prepare_cached(
+                "INSERT OR IGNORE INTO evidence_missing VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                manifest.event.0.as_bytes().as_slice(),
+                site,
+                box_id,
+                camera,
+                role(item.role)?,
+                item.at.map_or(0, EventTime::as_micros),
+                json(&item.reason)?,
+            ])?;
+    }
+    Ok(added)
+}
+
 /// The role's own word, as `protocol` writes it.
-fn role(role: protocol::evidence::EvidenceRole) -> rusqlite::Result<String> {
+fn role(role: EvidenceRole) -> rusqlite::Result<String> {
     json(&role).map(|text| text.trim_matches('"').to_owned())
 }
 

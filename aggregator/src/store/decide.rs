@@ -7,15 +7,16 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::apply::{Numbers, touch};
-use super::{Decision, DecisionError, StoreError};
+use super::{Decision, DecisionError, StoreError, Whose, locks, retention};
 use crate::alert::{Action, State};
 
+/// Carries it out; whose box is to be told of a lock.
 pub(super) fn decide(
     tx: &Transaction<'_>,
     decision: &Decision,
     now: i64,
     numbers: &mut Numbers,
-) -> Result<(), DecisionError> {
+) -> Result<Option<Whose>, DecisionError> {
     let id = decision.alert.0.as_bytes().as_slice();
     let (state, change) = tx
         .prepare_cached("SELECT state, change FROM alerts WHERE id = ?1")
@@ -41,8 +42,9 @@ pub(super) fn decide(
             action: decision.action.as_str(),
             state,
         })?;
+    let told = locks::decide(tx, decision, now)?;
     write(tx, decision, (state, next, now), numbers).map_err(StoreError::from)?;
-    Ok(())
+    Ok(told)
 }
 
 fn write(
@@ -53,12 +55,13 @@ fn write(
 ) -> rusqlite::Result<()> {
     let id = decision.alert.0.as_bytes().as_slice();
     let reason = match decision.action {
-        Action::Acknowledge => None,
+        Action::Acknowledge | Action::Lock | Action::Unlock => None,
         Action::Resolve(reason) => Some(reason.as_str()),
     };
     tx.prepare_cached("UPDATE alerts SET state = ?2 WHERE id = ?1")?
         .execute(params![id, next.as_str()])?;
     touch(tx, decision.alert, numbers)?;
+    retention::unsort(tx, decision.alert)?;
     tx.prepare_cached(
         "INSERT INTO alert_history (alert, at, actor, action, from_state, to_state, reason, note)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -15,7 +15,10 @@ pub(super) fn stored(
 ) -> rusqlite::Result<()> {
     let sha256 = file.sha256.0.as_slice();
     let rows = tx
-        .prepare_cached("INSERT OR IGNORE INTO evidence_files VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO evidence_files (sha256, length, media_type, stored_at)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
         .execute(params![
             sha256,
             i64::try_from(file.length).unwrap_or(i64::MAX),
@@ -25,6 +28,9 @@ pub(super) fn stored(
     if rows == 0 {
         return Ok(());
     }
+    // It is here again; when its time has come again, it is removed again.
+    tx.prepare_cached("DELETE FROM evidence_removed WHERE sha256 = ?1")?
+        .execute([sha256])?;
     let alerts: Vec<[u8; 16]> = tx
         .prepare_cached(
             "SELECT DISTINCT a.id FROM evidence_items i

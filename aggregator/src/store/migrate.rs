@@ -12,6 +12,7 @@ use super::StoreError;
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_set_aside.sql"),
+    include_str!("migrations/0003_retention.sql"),
 ];
 
 /// Marks a file as ours (`PRAGMA application_id`): "NGTU".

@@ -15,10 +15,12 @@ mod decide;
 mod decided;
 mod evidence;
 mod lock;
+mod locks;
 mod migrate;
 mod progress;
 mod query;
 mod readers;
+mod retention;
 mod rows;
 mod set_aside;
 mod writer;
@@ -28,9 +30,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use protocol::{Digest, EventId};
+use protocol::{Digest, EventId, EvidenceLocks};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::alert::{Action, State};
 use crate::health::Health;
@@ -43,9 +45,10 @@ use readers::Readers;
 pub use changes::Change;
 pub use decided::{DecidedAlert, DecidedStill};
 pub use query::{AlertFilter, Cursor, Page};
+pub use retention::{Removed, Step, Sweep};
 pub use rows::{
     AlertDetail, AlertRow, BoxRow, CameraRow, DeadLetterRow, EvidenceFile, EvidenceRow, HistoryRow,
-    KindCount,
+    KindCount, LockRow, MissingRow,
 };
 pub use writer::{Committed, Done, Outcome};
 
@@ -87,6 +90,10 @@ impl Default for StoreSettings {
 /// `Connection::busy_timeout` needs a function newer than Debian 12's SQLite.
 const BUSY_MS: i64 = 5000;
 
+/// News of locks that whoever passes them on may be behind; one who is further
+/// behind tells the boxes when they come back.
+const LOCKS: usize = 256;
+
 /// How many jobs may wait for the writer before senders wait too.
 const QUEUE: usize = 4096;
 
@@ -126,6 +133,13 @@ pub enum Job {
     Decide(Decision, oneshot::Sender<Result<(), DecisionError>>),
     /// A file is in the evidence store.
     FileStored(EvidenceFile, oneshot::Sender<Result<(), StoreError>>),
+    /// Removes what is old enough, as far as one transaction goes.
+    Sweep(Box<Sweep>, oneshot::Sender<Result<Step, StoreError>>),
+    /// Files whose removal was recorded are gone; which may still be there?
+    Erased(
+        Vec<Digest>,
+        oneshot::Sender<Result<Vec<Digest>, StoreError>>,
+    ),
 }
 
 /// A box by its full name.
@@ -161,6 +175,9 @@ pub enum DecisionError {
         /// What it is in.
         state: State,
     },
+    /// It is locked already, or not at all.
+    #[error("the evidence of the alert {}; reload it to see who did what", if *.0 { "is locked already" } else { "is not locked" })]
+    Lock(bool),
     /// It changed since the person saw it.
     #[error("the alert is at change {now}, you saw {seen}; reload it and decide again")]
     Changed {
@@ -237,6 +254,7 @@ pub struct Store {
     jobs: mpsc::Sender<Job>,
     readers: Arc<Readers>,
     changes: watch::Receiver<i64>,
+    locks: broadcast::Sender<Whose>,
 }
 
 /// The writer's thread.
@@ -271,6 +289,8 @@ impl Store {
         let readers = Arc::new(Readers::new(path));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (announce, changes) = watch::channel(0);
+        let (locks, _) = broadcast::channel(LOCKS);
+        let announce = (announce, locks.clone());
         let writer = writer::Writing::new((connection, lock), settings, metrics, health, announce)?;
         let (stop, stopping) = Stop::new();
         let waiting = tokio::runtime::Builder::new_current_thread()
@@ -285,6 +305,7 @@ impl Store {
             jobs,
             readers,
             changes,
+            locks,
         };
         Ok((store, Writer { thread, stop }))
     }
@@ -306,6 +327,40 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::FileStored(file, reply)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Takes one step of a sweep and waits for its commit.
+    pub async fn sweep(&self, sweep: Sweep) -> Result<Step, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::Sweep(Box::new(sweep), reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Notes that files are gone whose removal was recorded, and waits for the
+    /// commit; some of those that may still be there.
+    pub async fn erased(&self, files: Vec<Digest>) -> Result<Vec<Digest>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::Erased(files, reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// What is recorded of a file that retention has removed.
+    pub async fn removed(&self, sha256: Digest) -> Result<Option<Removed>, StoreError> {
+        self.readers
+            .read(move |connection| retention::removed(connection, sha256))
+            .await
+    }
+
+    /// Which evidence of a box is locked.
+    pub async fn locks(&self, whose: Whose) -> Result<EvidenceLocks, StoreError> {
+        self.readers
+            .read(move |connection| locks::of_box(connection, &whose))
+            .await
+    }
+
+    /// Tells whose locks have changed, after the commit.
+    pub fn watch_locks(&self) -> broadcast::Receiver<Whose> {
+        self.locks.subscribe()
     }
 
     /// Tells the number of the newest committed change, and wakes on the next.

@@ -6,8 +6,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 
+use super::Removed;
 use super::rows::{
     AlertDetail, AlertRow, BoxRow, CameraRow, DeadLetterRow, EvidenceRow, HistoryRow, KindCount,
+    LockRow, MissingRow,
 };
 use crate::alert::{MachineState, State};
 
@@ -62,8 +64,10 @@ const ALERT: &str = "
                 AND i.role = 'still_annotated' ORDER BY abs(i.captured - a.decided_at) LIMIT 1),
         (SELECT i.sha256 FROM evidence_items i JOIN evidence_files f ON f.sha256 = i.sha256
             WHERE (i.alert, i.site, i.box, i.camera) = (a.id, a.site, a.box, a.camera)
-                AND i.role = 'still_clean' ORDER BY abs(i.captured - a.decided_at) LIMIT 1)
+                AND i.role = 'still_clean' ORDER BY abs(i.captured - a.decided_at) LIMIT 1),
+        l.at, l.actor, l.reason
     FROM alerts a
+    LEFT JOIN evidence_locks l ON l.alert = a.id
     LEFT JOIN cameras c ON c.site = a.site AND c.box = a.box AND c.camera = a.camera";
 
 fn alert_row(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
@@ -96,6 +100,16 @@ fn alert_row(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
         change: row.get(19)?,
         still: digest(20)?,
         still_clean: digest(21)?,
+        lock: row
+            .get::<_, Option<i64>>(22)?
+            .map(|at| {
+                Ok::<_, rusqlite::Error>(LockRow {
+                    at: EventTime::from_micros(at),
+                    actor: row.get(23)?,
+                    reason: row.get(24)?,
+                })
+            })
+            .transpose()?,
     })
 }
 
@@ -192,11 +206,13 @@ pub(super) fn alert(connection: &Connection, id: EventId) -> rusqlite::Result<Op
         .query_row(params![id, row.revision], |row| row.get(0))?;
     let evidence = connection
         .prepare_cached(
-            "SELECT i.role, i.sha256, i.length, i.media_type, i.captured, f.sha256 IS NOT NULL
+            "SELECT i.role, i.sha256, i.length, i.media_type, i.captured, f.sha256 IS NOT NULL,
+                i.until, i.asked, i.note, r.removed_at, r.class, r.days
              FROM evidence_items i
              JOIN alerts a ON (a.id, a.site, a.box, a.camera)
                 = (i.alert, i.site, i.box, i.camera)
              LEFT JOIN evidence_files f ON f.sha256 = i.sha256
+             LEFT JOIN evidence_removed r ON r.sha256 = i.sha256
              WHERE i.alert = ?1 ORDER BY i.captured, i.role, i.sha256",
         )?
         .query_map([id], |row| {
@@ -207,6 +223,35 @@ pub(super) fn alert(connection: &Connection, id: EventId) -> rusqlite::Result<Op
                 media_type: row.get(3)?,
                 captured: EventTime::from_micros(row.get(4)?),
                 is_stored: row.get(5)?,
+                until: row.get::<_, Option<i64>>(6)?.map(EventTime::from_micros),
+                asked: maybe(row, 7)?,
+                note: maybe(row, 8)?,
+                removed: row
+                    .get::<_, Option<i64>>(9)?
+                    .map(|at| {
+                        Ok::<_, rusqlite::Error>(Removed {
+                            at: EventTime::from_micros(at),
+                            class: row.get(10)?,
+                            days: row.get(11)?,
+                        })
+                    })
+                    .transpose()?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    let missing = connection
+        .prepare_cached(
+            "SELECT m.role, m.at, m.reason FROM evidence_missing m
+             JOIN alerts a ON (a.id, a.site, a.box, a.camera)
+                = (m.alert, m.site, m.box, m.camera)
+             WHERE m.alert = ?1 ORDER BY m.at, m.role",
+        )?
+        .query_map([id], |row| {
+            let at: i64 = row.get(1)?;
+            Ok(MissingRow {
+                role: row.get(0)?,
+                at: (at != 0).then_some(EventTime::from_micros(at)),
+                reason: parsed(row, 2)?,
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -231,6 +276,7 @@ pub(super) fn alert(connection: &Connection, id: EventId) -> rusqlite::Result<Op
         row,
         body,
         evidence,
+        missing,
         history,
     }))
 }
@@ -246,6 +292,17 @@ fn camera_row(row: &Row<'_>) -> rusqlite::Result<CameraRow> {
         received_at: EventTime::from_micros(row.get(2)?),
         change: row.get(3)?,
     })
+}
+
+/// Reads what an earlier commit wrote as JSON, where there is any.
+fn maybe<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    index: usize,
+) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(index)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => parsed(row, index).map(Some),
+    }
 }
 
 /// Reads a status that an earlier commit wrote as JSON.

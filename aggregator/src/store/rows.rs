@@ -1,9 +1,11 @@
 //! What the store gives out: plain values, one type per question.
 
 use protocol::event::{Place, Words};
+use protocol::evidence::Span;
 use protocol::status::{BoxStatus, CameraStatus};
 use protocol::{Digest, EventId, EventTime};
 
+use super::Removed;
 use crate::alert::{MachineState, State};
 
 /// An alert as it stands in a list.
@@ -33,6 +35,28 @@ pub struct AlertRow {
     pub still: Option<Digest>,
     /// Hash of the clean still, once its file is stored.
     pub still_clean: Option<Digest>,
+    /// Who locked its evidence.
+    pub lock: Option<LockRow>,
+}
+
+/// A lock on an alert's evidence.
+#[derive(Clone, Debug)]
+pub struct LockRow {
+    /// Since when, by the centre's clock.
+    pub at: EventTime,
+    /// Who set it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an alert's evidence lacks and will never have.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // as in `protocol::evidence::Missing`
+pub struct MissingRow {
+    pub role: String,
+    pub at: Option<EventTime>,
+    pub reason: Words,
 }
 
 /// An alert with everything that belongs to it.
@@ -44,6 +68,8 @@ pub struct AlertDetail {
     pub body: Vec<u8>,
     /// Its files, stored or awaited.
     pub evidence: Vec<EvidenceRow>,
+    /// What is not among them and will not come.
+    pub missing: Vec<MissingRow>,
     /// What was done, oldest first.
     pub history: Vec<HistoryRow>,
 }
@@ -57,8 +83,13 @@ pub struct EvidenceRow {
     pub length: u64,
     pub media_type: String,
     pub captured: EventTime,
+    pub until: Option<EventTime>,
+    pub asked: Option<Span>,
+    pub note: Option<Words>,
     /// Whether the file itself has arrived.
     pub is_stored: bool,
+    /// When retention removed it.
+    pub removed: Option<Removed>,
 }
 
 /// One line of an alert's history.
@@ -68,7 +99,7 @@ pub struct HistoryRow {
     pub at: EventTime,
     /// Who: a person, or `<site>/<box>` for a machine.
     pub actor: String,
-    /// What: `acknowledge`, `resolve`, or the machine's `raised`, `updated`, `cleared`.
+    /// What: `acknowledge`, `resolve`, `lock`, `unlock`, or the machine's `raised`, `updated`, `cleared`.
     pub action: String,
     /// The state before, of the person's or the machine's cycle.
     pub from: Option<String>,

@@ -11,20 +11,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{BoxId, EventTime, Receipt, SiteId};
+use protocol::{BoxId, Digest, EventTime, EvidenceLocks, Receipt, SiteId};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, UnboundedSender};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use super::apply::{self, Applied, Numbers};
 use super::lock::FolderLock;
 use super::set_aside::{self, Found, Which};
-use super::{DecisionError, Job, StoreError, StoreSettings, decide, evidence};
+use super::{
+    DecisionError, Job, Step, StoreError, StoreSettings, Whose, decide, evidence, locks, retention,
+};
 use crate::clock;
 use crate::health::Health;
-use crate::inbox::Reason;
+use crate::inbox::{Content, Reason};
 use crate::metrics::Metrics;
 use crate::stopping::Stopping;
 
@@ -48,6 +50,8 @@ pub struct Committed {
     pub outcome: Outcome,
     /// What its box may forget; only on the last message of an outbox in a batch.
     pub receipt: Option<(SiteId, BoxId, Receipt)>,
+    /// Which of its evidence is locked; when a box has said that it is there.
+    pub locks: Option<(Whose, EvidenceLocks)>,
 }
 
 /// Whom to tell of a commit.
@@ -73,6 +77,13 @@ struct Batch {
     beyond_recovery: u64,
     second_chances: u64,
     dropped: u64,
+    /// By the place of the message.
+    locks: BTreeMap<usize, (Whose, EvidenceLocks)>,
+    /// Boxes whose locks have changed.
+    locked: Vec<Whose>,
+    steps: BTreeMap<usize, Step>,
+    count_of_locks: Option<i64>,
+    doomed: BTreeMap<usize, Vec<Digest>>,
 }
 
 pub(super) struct Writing {
@@ -81,6 +92,7 @@ pub(super) struct Writing {
     metrics: Arc<Metrics>,
     health: Health,
     announce: watch::Sender<i64>,
+    announce_locks: broadcast::Sender<Whose>,
     /// Last, so that the folder is given up after the database is closed.
     _lock: FolderLock,
 }
@@ -91,7 +103,7 @@ impl Writing {
         settings: StoreSettings,
         metrics: Arc<Metrics>,
         health: Health,
-        announce: watch::Sender<i64>,
+        (announce, announce_locks): (watch::Sender<i64>, broadcast::Sender<Whose>),
     ) -> Result<Self, StoreError> {
         let tx = begin(&mut connection)?;
         let mut numbers = last_number(&tx)?;
@@ -105,6 +117,7 @@ impl Writing {
             metrics,
             health,
             announce,
+            announce_locks,
             _lock: lock,
         })
     }
@@ -196,8 +209,21 @@ impl Writing {
         let tx = begin(&mut self.connection)?;
         let mut numbers = last_number(&tx)?;
         for (index, job) in jobs.iter().enumerate() {
-            if let Some(result) = batch.apply(&tx, job, &mut numbers, self.settings)? {
-                decided.insert(index, result);
+            match job {
+                Job::Sweep(sweep, _) => {
+                    let step = retention::step(&tx, sweep, &mut numbers)?;
+                    batch.count_of_locks = Some(locks::count(&tx)?);
+                    batch.steps.insert(index, step);
+                }
+                Job::Erased(files, _) => {
+                    retention::erased(&tx, files)?;
+                    batch.doomed.insert(index, retention::to_erase(&tx)?);
+                }
+                _ => {
+                    if let Some(result) = batch.apply(&tx, job, &mut numbers, self.settings)? {
+                        decided.insert(index, result);
+                    }
+                }
             }
         }
         close(&tx, &numbers)?;
@@ -226,6 +252,13 @@ impl Writing {
                  was it restored from a backup?"
             );
             self.metrics.beyond_recovery.inc_by(batch.beyond_recovery);
+        }
+        if let Some(locks) = batch.count_of_locks {
+            self.metrics.locks.set(locks);
+        }
+        for whose in std::mem::take(&mut batch.locked) {
+            // Nobody listens when there is neither front door nor broker.
+            let _alone = self.announce_locks.send(whose).is_err();
         }
         batch.tell(jobs, decided);
         Ok(())
@@ -281,6 +314,8 @@ fn tell_people(job: Job, error: &rusqlite::Error) -> Option<Job> {
     match job {
         Job::Decide(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)).into())),
         Job::FileStored(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)))),
+        Job::Erased(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)))),
+        Job::Sweep(_, reply) => answer(reply, Err(StoreError::Sqlite(copy(error)))),
         kept => return Some(kept),
     }
     None
@@ -375,6 +410,13 @@ impl Batch {
                 let applied = apply::letter(tx, letter, numbers, &settings)?;
                 let whose = (&letter.site, &letter.box_id);
                 self.note(&applied, Some(whose), done.is_some());
+                if let (Content::Box(status), Some(_)) = (&letter.content, done)
+                    && status.online
+                {
+                    let whose = (letter.site.clone(), letter.box_id.clone());
+                    let locks = locks::of_box(tx, &whose)?;
+                    self.locks.insert(self.outcomes.len(), (whose, locks));
+                }
                 self.outcomes
                     .push((letter.content.name(), applied.outcome, letter.received));
             }
@@ -404,10 +446,19 @@ impl Batch {
             Job::Decide(decision, _) => {
                 return match decide::decide(tx, decision, now(), numbers) {
                     Err(DecisionError::Store(StoreError::Sqlite(error))) => Err(error),
-                    result => Ok(Some(result)),
+                    Err(refused) => Ok(Some(Err(refused))),
+                    Ok(told) => {
+                        if told.is_some() {
+                            self.count_of_locks = Some(locks::count(tx)?);
+                        }
+                        self.locked.extend(told);
+                        Ok(Some(Ok(())))
+                    }
                 };
             }
             Job::FileStored(file, _) => evidence::stored(tx, file, numbers)?,
+            // Their results are of other kinds; see `commit`.
+            Job::Sweep(..) | Job::Erased(..) => {}
         }
         Ok(None)
     }
@@ -426,7 +477,11 @@ impl Batch {
     }
 
     /// Tells everybody what is now committed.
-    fn tell(&self, jobs: &mut Vec<Job>, mut decided: BTreeMap<usize, Result<(), DecisionError>>) {
+    fn tell(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        mut decided: BTreeMap<usize, Result<(), DecisionError>>,
+    ) {
         let at = clock::now();
         let mut receipts: BTreeMap<usize, (SiteId, BoxId, Receipt)> = self
             .through
@@ -450,6 +505,7 @@ impl Batch {
                             tag: done.tag,
                             outcome: self.outcomes[place].1,
                             receipt: receipts.remove(&place),
+                            locks: self.locks.remove(&place),
                         };
                         // A sender that is gone does not need the news.
                         let _gone = done.to.send(committed).is_err();
@@ -460,6 +516,12 @@ impl Batch {
                     answer(reply, decided.remove(&index).unwrap_or(Ok(())));
                 }
                 Job::FileStored(_, reply) => answer(reply, Ok(())),
+                Job::Erased(_, reply) => {
+                    answer(reply, Ok(self.doomed.remove(&index).unwrap_or_default()));
+                }
+                Job::Sweep(_, reply) => {
+                    answer(reply, Ok(self.steps.remove(&index).unwrap_or_default()));
+                }
                 Job::SecondChance { .. } | Job::Arrived { .. } | Job::Left { .. } => {}
             }
         }

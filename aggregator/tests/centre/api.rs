@@ -99,6 +99,7 @@ fn an_alert_lives_from_new_to_resolved() {
           "camera": "c1",
           "camera_name": "c1",
           "change": 4,
+          "clock": null,
           "decided_at": "2026-01-02T05:00:01.000000Z",
           "ended_at": "2026-01-02T05:00:00.000000Z",
           "event": {
@@ -137,6 +138,7 @@ fn an_alert_lives_from_new_to_resolved() {
             }
           },
           "evidence": [],
+          "evidence_complete": false,
           "history": [
             {
               "action": "raised",
@@ -177,7 +179,9 @@ fn an_alert_lives_from_new_to_resolved() {
           ],
           "id": "2b32fe1e-91cd-50e6-93f3-268fa0f9a95d",
           "kind": "red_light",
+          "lock": null,
           "machine": "cleared",
+          "missing": [],
           "occurred_at": "2026-01-02T05:00:01.000000Z",
           "place": {
             "latitude": 21.0,
@@ -411,7 +415,9 @@ fn the_description_is_whole_and_names_what_is_served() {
         GET /readyz
         HEAD /api/v1/evidence/{sha256}
         POST /api/v1/alerts/{id}/acknowledge
+        POST /api/v1/alerts/{id}/lock
         POST /api/v1/alerts/{id}/resolve
+        POST /api/v1/alerts/{id}/unlock
         PUT /api/v1/evidence/{sha256}"]]
     .assert_eq(&operations.join("\n"));
 

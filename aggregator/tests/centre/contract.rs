@@ -39,6 +39,8 @@ const ALERT: &str = "/api/v1/alerts/{id}";
 const BUNDLE: &str = "/api/v1/alerts/{id}/bundle";
 const ACKNOWLEDGE: &str = "/api/v1/alerts/{id}/acknowledge";
 const RESOLVE: &str = "/api/v1/alerts/{id}/resolve";
+const LOCK: &str = "/api/v1/alerts/{id}/lock";
+const UNLOCK: &str = "/api/v1/alerts/{id}/unlock";
 
 /// What was asked, under which template, what has to come, and what came.
 type Case = (&'static str, &'static str, u16, Answer);
@@ -95,8 +97,14 @@ fn decisions(centre: &Running, id: &str) -> Vec<Case> {
     let api = centre.api();
     let good = json!({"actor": "An", "reason": "confirmed"});
     let kind = ("content-type", "application/json");
+    let why = json!({"actor": "An", "reason": "a court asked"});
     let mut cases = Vec::new();
-    for (template, body) in [(ACKNOWLEDGE, json!({"actor": "An"})), (RESOLVE, good)] {
+    for (template, body) in [
+        (ACKNOWLEDGE, json!({"actor": "An"})),
+        (RESOLVE, good),
+        (LOCK, why.clone()),
+        (UNLOCK, why),
+    ] {
         let path = template.replace("{id}", id);
         let nowhere = template.replace("{id}", "00000000-0000-0000-0000-000000000000");
         let large = json!({"actor": "An", "note": "x".repeat(70 * 1024)});

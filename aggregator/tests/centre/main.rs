@@ -15,6 +15,7 @@ mod frontdoor;
 mod kill;
 mod labels;
 mod program;
+mod retention;
 mod second_chance;
 mod store;
 mod stream;

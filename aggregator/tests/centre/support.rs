@@ -554,7 +554,9 @@ impl Line {
     pub(crate) fn receipt(&mut self) -> Receipt {
         loop {
             match self.hear() {
-                Heard::Packet(Packet::Publish(publish)) => {
+                Heard::Packet(Packet::Publish(publish))
+                    if publish.topic.ends_with(b"/down/receipt") =>
+                {
                     return serde_json::from_slice(&publish.payload).unwrap();
                 }
                 Heard::Packet(_) => {}

@@ -274,6 +274,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
       zone: happening.zone,
       still_url: hasStill ? `/api/v1/evidence/${still.annotated.digest}` : null,
       still_clean_url: hasStill ? `/api/v1/evidence/${still.clean.digest}` : null,
+      lock: null,
       change,
       event: {
         id,
@@ -300,6 +301,9 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
         },
       },
       evidence,
+      missing: [],
+      evidence_complete: false,
+      clock: null,
       history: [
         { at: instant(at + lasted + 320), actor: `ha-noi/${camera.box}`, action: "raised", from: null, to: "raised", reason: null, note: null },
       ],
@@ -340,6 +344,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
     ...(camera.simulated ? { simulated: true } : {}),
     health: ["watching", "degraded", "lost", "watching", "watching"][index],
     ...(index === 1 ? { reason: { vi: "Đồng hồ camera lệch 2,4 s; đang dùng giờ hộp biên. Chỉnh NTP của camera.", en: "The camera's clock is 2.4 s off; using the box's. Set the camera's NTP." } } : {}),
+    ...(index === 3 ? { evidence_stream: { health: "lost", reason: { vi: "Mất luồng chính: bằng chứng lấy từ luồng phụ. Kiểm tra camera.", en: "The main stream is lost: evidence is made of the sub-stream. Look at the camera." }, since: instant(started - 60_000) } } : {}),
     ...(index === 2 ? { reason: { vi: "Camera từ chối mật khẩu (401). Kiểm tra user và password trong cấu hình.", en: "The camera refused the password (401). Check user and password in the configuration." } } : {}),
     since: instant(started - 3_600_000 * (index + 1)),
     at: instant(started),
@@ -394,6 +399,13 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
     const { actor, reason, note } = JSON.parse(body);
     if (faults.refuseDecisions) return problem(response, 503, "store is not writable", "the disk under the data directory is full; free some space");
     if (typeof actor !== "string" || actor.trim() === "") return problem(response, 422, "actor is missing", "say who decides in `actor`");
+    if (action === "lock" || action === "unlock") {
+      if (typeof reason !== "string" || reason.trim() === "") return problem(response, 400, "reason is missing", "say why in `reason`");
+      if ((alert.lock !== null) === (action === "lock")) return problem(response, 409, "wrong lock", "it is locked already, or not locked");
+      const lock = action === "lock" ? { at: instant(Date.now()), actor, reason } : null;
+      update(alert, { lock }, { actor, action, from: alert.state, to: alert.state, note: reason });
+      return json(response, alert);
+    }
     const [from, to] = action === "acknowledge" ? ["new", "acknowledged"] : ["acknowledged", "resolved"];
     if (alert.state !== from) return problem(response, 409, "wrong transition", `the alert is ${alert.state}; only a ${from} one can be ${to}`);
     if (action === "resolve" && reason === undefined) return problem(response, 422, "reason is missing", "name a reason");
@@ -440,7 +452,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://mock");
     const path = url.pathname;
-    const [, id, action] = /^\/api\/v1\/alerts\/([^/]+)(?:\/(acknowledge|resolve))?$/.exec(path) ?? [];
+    const [, id, action] = /^\/api\/v1\/alerts\/([^/]+)(?:\/(acknowledge|resolve|lock|unlock))?$/.exec(path) ?? [];
     if (path === "/api/v1/alerts") list(response, url.searchParams);
     else if (id !== undefined && action !== undefined && request.method === "POST") void decide(request, response, id, action);
     else if (id !== undefined) {
@@ -484,6 +496,8 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     raise: (kind) => raise(Date.now() - 3_000, { kind }),
+    /** Gives an alert other evidence, as a box that has said all. */
+    settle: (id, changes) => update(alerts.get(id), changes, { actor: "ha-noi/b", action: "updated", to: "updated" }),
     /** Somebody else, on another screen. */
     acknowledgeElsewhere: (id) =>
       update(alerts.get(id), { state: "acknowledged" }, { actor: "Trần Hoa", action: "acknowledge", from: "new", to: "acknowledged" }),

@@ -9,4 +9,4 @@ mod write;
 pub use keys::{KeyFileError, read_keys};
 pub use shelf::{BundleShelf, ShelfError};
 pub use verify_command::{Language, VerifyArgs};
-pub use write::{WriteError, write_bundle};
+pub use write::{WriteError, write_bundle, write_rest};

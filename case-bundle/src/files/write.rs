@@ -8,6 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::manifest::CASE_FILE;
+use crate::removal::{REMOVED_FILE, Removal};
 
 /// Why a bundle was not written.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +35,32 @@ pub fn write_bundle(
     case: &[u8],
     media: &[(String, PathBuf)],
 ) -> Result<(), WriteError> {
+    write_rest(out, case, media, &[])
+}
+
+/// As [`write_bundle`], of a case of which some files are no more; `removed` says
+/// which and why.
+pub fn write_rest(
+    out: &Path,
+    case: &[u8],
+    media: &[(String, PathBuf)],
+    removed: &[Removal],
+) -> Result<(), WriteError> {
+    let mut own = vec![(CASE_FILE, case.to_vec())];
+    if !removed.is_empty() {
+        let list = serde_json::to_vec_pretty(removed)
+            .map_err(io::Error::from)
+            .map_err(named(out))?;
+        own.push((REMOVED_FILE, list));
+    }
     if fs::symlink_metadata(out).is_ok() {
         return Err(WriteError::IsThere(out.to_owned()));
     }
     let suffix = out.extension().and_then(|suffix| suffix.to_str());
     let written = match suffix {
-        Some("zip") => write_zip(out, case, media),
-        Some("tar") => write_tar(out, case, media),
-        _ => write_folder(out, case, media),
+        Some("zip") => write_zip(out, &own, media),
+        Some("tar") => write_tar(out, &own, media),
+        _ => write_folder(out, &own, media),
     };
     written.inspect_err(|_| {
         // Half a bundle would be reported as a forged one.
@@ -53,6 +72,9 @@ pub fn write_bundle(
     })
 }
 
+/// A file that the bundle has besides the case's media.
+type Own = (&'static str, Vec<u8>);
+
 fn named(path: &Path) -> impl Fn(io::Error) -> WriteError + '_ {
     move |source| WriteError::File {
         path: path.to_owned(),
@@ -60,15 +82,18 @@ fn named(path: &Path) -> impl Fn(io::Error) -> WriteError + '_ {
     }
 }
 
-fn write_folder(out: &Path, case: &[u8], media: &[(String, PathBuf)]) -> Result<(), WriteError> {
+fn write_folder(out: &Path, own: &[Own], media: &[(String, PathBuf)]) -> Result<(), WriteError> {
     fs::create_dir(out).map_err(named(out))?;
     for (name, from) in media {
         fs::copy(from, out.join(name)).map_err(named(from))?;
     }
-    fs::write(out.join(CASE_FILE), case).map_err(named(out))
+    for (name, bytes) in own {
+        fs::write(out.join(name), bytes).map_err(named(out))?;
+    }
+    Ok(())
 }
 
-fn write_tar(out: &Path, case: &[u8], media: &[(String, PathBuf)]) -> Result<(), WriteError> {
+fn write_tar(out: &Path, own: &[Own], media: &[(String, PathBuf)]) -> Result<(), WriteError> {
     let file = File::create_new(out).map_err(named(out))?;
     let mut archive = tar::Builder::new(file);
     let mut append = |name: &str, length: u64, bytes: &mut dyn Read| {
@@ -77,7 +102,9 @@ fn write_tar(out: &Path, case: &[u8], media: &[(String, PathBuf)]) -> Result<(),
         header.set_mode(0o644);
         archive.append_data(&mut header, name, bytes)
     };
-    append(CASE_FILE, case.len() as u64, &mut &*case).map_err(named(out))?;
+    for (name, bytes) in own {
+        append(name, bytes.len() as u64, &mut bytes.as_slice()).map_err(named(out))?;
+    }
     for (name, from) in media {
         let mut file = File::open(from).map_err(named(from))?;
         let length = file.metadata().map_err(named(from))?.len();
@@ -87,7 +114,7 @@ fn write_tar(out: &Path, case: &[u8], media: &[(String, PathBuf)]) -> Result<(),
     file.sync_all().map_err(named(out))
 }
 
-fn write_zip(out: &Path, case: &[u8], media: &[(String, PathBuf)]) -> Result<(), WriteError> {
+fn write_zip(out: &Path, own: &[Own], media: &[(String, PathBuf)]) -> Result<(), WriteError> {
     let file = File::create_new(out).map_err(named(out))?;
     let mut archive = ZipWriter::new(file);
     // JPEG and video do not get smaller.
@@ -98,8 +125,10 @@ fn write_zip(out: &Path, case: &[u8], media: &[(String, PathBuf)]) -> Result<(),
         path: out.to_owned(),
         source: error.into(),
     };
-    archive.start_file(CASE_FILE, stored).map_err(failed)?;
-    io::copy(&mut &*case, &mut archive).map_err(named(out))?;
+    for (name, bytes) in own {
+        archive.start_file(*name, stored).map_err(failed)?;
+        io::copy(&mut bytes.as_slice(), &mut archive).map_err(named(out))?;
+    }
     for (name, from) in media {
         archive.start_file(name.as_str(), stored).map_err(failed)?;
         let mut file = File::open(from).map_err(named(from))?;

@@ -153,6 +153,56 @@ fn a_sound_bundle_has_no_fault() {
     check(|_| (), expect![""]);
 }
 
+/// What whoever keeps the case says of files that retention removed.
+fn removed(shas: &[&str]) -> Vec<u8> {
+    let list: Vec<Value> = shas
+        .iter()
+        .map(|sha256| {
+            serde_json::json!({"sha256": sha256, "at": "2027-11-26T00:00:00Z", "class": "still", "days": 366.0})
+        })
+        .collect();
+    serde_json::to_vec(&list).unwrap()
+}
+
+/// A list of removed files explains and never excuses, and speaks of nothing
+/// that the case never had.
+#[test]
+fn what_retention_removed_is_said_instead_of_missing() {
+    let gone = canonical::sha256(b"\xff\xd8 annotated").to_string();
+    let other = canonical::sha256(b"another").to_string();
+    check(
+        |files| {
+            files.remove("02-still_clean.jpg");
+            files.insert("removed.json".to_owned(), removed(&[&gone]));
+        },
+        expect![[r#"
+            file 02-still_clean.jpg was removed by retention on 2027-11-26T00:00:00.000000Z (`still`), as whoever handed the case over says: there is nothing to examine
+        "#]],
+    );
+    for list in [removed(&[&gone, &other]), b"{}".to_vec(), Vec::new()] {
+        check(
+            |files| {
+                files.remove("02-still_clean.jpg");
+                files.insert("removed.json".to_owned(), list);
+            },
+            expect![[r#"
+                file 02-still_clean.jpg is missing
+                file removed.json does not belong to the case
+            "#]],
+        );
+    }
+    // A changed file is changed, whatever is said of it.
+    check(
+        |files| {
+            files.get_mut("02-still_clean.jpg").unwrap().push(0);
+            files.insert("removed.json".to_owned(), removed(&[&gone]));
+        },
+        expect![[r#"
+            file 02-still_clean.jpg is longer; 12 bytes were signed
+        "#]],
+    );
+}
+
 #[test]
 fn a_changed_missing_longer_shorter_or_extra_file_is_named() {
     check(

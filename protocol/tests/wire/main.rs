@@ -21,7 +21,7 @@ use protocol::envelope::{
     BOX_STATUS_TYPE, CAMERA_STATUS_TYPE, EVENT_TYPE, EVIDENCE_TYPE, MAX_ENVELOPE_BYTES,
 };
 use protocol::status::{BoxStatus, CameraStatus};
-use protocol::{Envelope, Event, EvidenceManifest, Receipt, SignalReading};
+use protocol::{Envelope, Event, EvidenceLocks, EvidenceManifest, Receipt, SignalReading};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -56,6 +56,7 @@ enum Sort {
     CameraStatus,
     BoxStatus,
     Receipt,
+    Locks,
     Signal,
 }
 
@@ -66,6 +67,7 @@ fn sort_of(message: &Value) -> Sort {
         Some(CAMERA_STATUS_TYPE) => Sort::CameraStatus,
         Some(BOX_STATUS_TYPE) => Sort::BoxStatus,
         None if message.get("through").is_some() => Sort::Receipt,
+        None if message.get("locked").is_some() => Sort::Locks,
         None if message.get("group").is_some() => Sort::Signal,
         other => panic!("a message of no known type: {other:?}"),
     }
@@ -84,6 +86,7 @@ fn there_and_back(message: &Value, sort: Sort) -> Result<Value, serde_json::Erro
         Sort::CameraStatus => pass::<Envelope<CameraStatus>>(message),
         Sort::BoxStatus => pass::<Envelope<BoxStatus>>(message),
         Sort::Receipt => pass::<Receipt>(message),
+        Sort::Locks => pass::<EvidenceLocks>(message),
         Sort::Signal => pass::<SignalReading>(message),
     }
 }
@@ -171,6 +174,7 @@ impl Schemas {
         let urn = |name: &str| format!("urn:ngatu:schema:{name}:1");
         match sort {
             Sort::Receipt => self.faults_of(&urn("receipt"), message),
+            Sort::Locks => self.faults_of(&urn("locks"), message),
             Sort::Signal => self.faults_of(&urn("signal-reading"), message),
             _ => {
                 let mut faults = self.faults_of(&urn("envelope"), message);

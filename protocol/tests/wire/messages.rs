@@ -18,8 +18,8 @@ use protocol::status::{
 use protocol::units::Seconds;
 use protocol::{
     BoxId, CameraId, Digest, Envelope, Event, EventId, EventKind, EventTime, EvidenceItem,
-    EvidenceManifest, ObjectClass, Phase, Predicate, Receipt, RuleId, Severity, SignalReading,
-    SignalState, SiteId, TimeQuality, TrackId, ZoneId,
+    EvidenceLocks, EvidenceManifest, ObjectClass, Phase, Predicate, Receipt, RuleId, Severity,
+    SignalReading, SignalState, SiteId, TimeQuality, TrackId, ZoneId,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -95,6 +95,13 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
                 through: 8,
                 at: at(70.25),
                 refused_for: None,
+            }),
+        ),
+        (
+            "locks",
+            Box::new(EvidenceLocks {
+                at: at(80.0),
+                locked: vec![EventId(Uuid::from_u128(0x51))],
             }),
         ),
         ("signal-reading", Box::new(signal())),

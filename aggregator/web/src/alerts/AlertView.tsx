@@ -15,8 +15,10 @@ import { Clip } from "./Clip.tsx";
 import { Decision } from "./Decision.tsx";
 import { useOpenAlert } from "./detail.ts";
 import { Evidence, History, Provenance } from "./Dossier.tsx";
+import { EvidenceLock } from "./EvidenceLock.tsx";
 import { Explanation } from "./Explanation.tsx";
 import { shownState } from "./feed.ts";
+import { ClockError, Gaps } from "./Gaps.tsx";
 import { Still } from "./Still.tsx";
 
 export interface AlertViewProps {
@@ -114,7 +116,8 @@ function Loaded({ alert, live, onClose, accept, reload }: LoadedProps) {
           </Section>
           <Section title={t.evidence} name="evidence">
             <Clip alert={alert} />
-            <Evidence items={alert.evidence} />
+            <Gaps alert={alert} />
+            <Evidence items={alert.evidence} isComplete={alert.evidence_complete} />
           </Section>
           <Section title={t.provenance} name="provenance">
             <Provenance alert={alert} />
@@ -126,6 +129,16 @@ function Loaded({ alert, live, onClose, accept, reload }: LoadedProps) {
               id={alert.id}
               state={state}
               decide={live.decide}
+              onDecided={accept}
+              onConflict={() => {
+                reload();
+                live.reload();
+              }}
+            />
+          </Section>
+          <Section title={t.lockTitle} name="lock">
+            <EvidenceLock
+              alert={alert}
               onDecided={accept}
               onConflict={() => {
                 reload();
@@ -195,7 +208,10 @@ function Times({ alert }: { alert: AlertDetail }) {
         )}
       </dd>
       <dt>{t.timeSource}</dt>
-      <dd>{t.timeQualities[alert.event.time_quality]}</dd>
+      <dd>
+        {t.timeQualities[alert.event.time_quality]}
+        <ClockError alert={alert} />
+      </dd>
     </dl>
   );
 }

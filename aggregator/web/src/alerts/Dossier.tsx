@@ -6,6 +6,7 @@ import { byteSize } from "../format/numbers.ts";
 import { translated } from "../i18n/language.ts";
 import { useWords } from "../i18n/words.tsx";
 import { Moment } from "../ui/moments.tsx";
+import { FileRemarks } from "./Gaps.tsx";
 
 /** `image/jpeg` → `jpg`, for the name of a saved file; only plain endings. */
 const ENDINGS: Readonly<Record<string, string>> = {
@@ -20,9 +21,9 @@ function fileName(item: EvidenceItem): string {
   return `ngatu-${item.role}-${item.sha256.slice(0, 12)}${ending === undefined ? "" : `.${ending}`}`;
 }
 
-export function Evidence({ items }: { items: readonly EvidenceItem[] }) {
+export function Evidence({ items, isComplete }: { items: readonly EvidenceItem[]; isComplete: boolean }) {
   const { t, language, clock } = useWords();
-  if (items.length === 0) return <p className="quiet">{t.noEvidence}</p>;
+  if (items.length === 0) return isComplete ? null : <p className="quiet">{t.noEvidence}</p>;
   return (
     <ul className="evidence">
       {items.map((item) => (
@@ -38,13 +39,14 @@ export function Evidence({ items }: { items: readonly EvidenceItem[] }) {
                 </>
               )}
             </span>
+            <FileRemarks item={item} />
           </span>
           {item.available && item.url !== null ? (
             <a className="button" href={item.url} download={fileName(item)} lang={clock.language}>
               {t.download}
             </a>
           ) : (
-            <span className="quiet">{t.evidenceNotYet}</span>
+            <span className="quiet">{item.removed === null ? t.evidenceNotYet : t.evidenceGone}</span>
           )}
           <Hash name="SHA-256" digest={item.sha256} />
         </li>
@@ -86,7 +88,7 @@ export function History({ entries }: { entries: readonly HistoryEntry[] }) {
   return (
     <ol className="history">
       {entries.map((entry, row) => {
-        const isMachine = !["acknowledge", "acknowledged", "resolve", "resolved"].includes(entry.action);
+        const isMachine = !["acknowledge", "acknowledged", "resolve", "resolved", "lock", "unlock"].includes(entry.action);
         return (
           <li key={`${entry.at} ${row}`} className={isMachine ? "by-machine" : "by-person"}>
             <strong>{translated(t.historyActions, entry.action)}</strong>

@@ -32,7 +32,7 @@ export function Still({ alert, highlighted }: { alert: AlertDetail; highlighted:
   return (
     <figure className="still" data-mode={mode}>
       {address === null ? (
-        <div className="still-none">{t.stillNotYet}</div>
+        <div className="still-none">{stillAbsence(alert, t)}</div>
       ) : (
         <Zoomable
           address={address}
@@ -74,6 +74,13 @@ export function Still({ alert, highlighted }: { alert: AlertDetail; highlighted:
       </div>
     </figure>
   );
+}
+
+/** Why there is no picture: gone, never to come, or on its way. */
+function stillAbsence(alert: AlertDetail, t: Dictionary): string {
+  const stills = alert.evidence.filter((item) => item.role === "still_annotated" || item.role === "still_clean");
+  if (stills.some((item) => item.removed !== null)) return t.stillRemoved;
+  return stills.length === 0 && alert.evidence_complete ? t.stillNever : t.stillNotYet;
 }
 
 function momentName(moment: StillMoment, t: Dictionary, language: Language): string {

@@ -9,7 +9,11 @@ const still = (role: EvidenceRole, second: number, available = true): EvidenceIt
   length: 1,
   media_type: "image/jpeg",
   captured: `2026-11-26T08:00:0${second}.000000Z`,
+  until: null,
+  asked: null,
+  note: null,
   available,
+  removed: null,
   url: `/${role}/${second}`,
 });
 

@@ -24,6 +24,7 @@ export function sampleAlert(changes: Partial<AlertSummary> = {}): AlertSummary {
     zone: null,
     still_url: null,
     still_clean_url: null,
+    lock: null,
     change: 1,
     ...changes,
   };

@@ -73,6 +73,11 @@ export async function resolve(id: string, actor: string, reason: ResolveReason, 
   );
 }
 
+/** Sets the lock on an alert's evidence, or releases it. */
+export async function setLock(id: string, isSet: boolean, actor: string, reason: string): Promise<AlertDetail> {
+  return detailOrThrow(await write(`/alerts/${encodeURIComponent(id)}/${isSet ? "lock" : "unlock"}`, { actor, reason }));
+}
+
 export async function cameras(signal: AbortSignal): Promise<{ cameras: CameraStatus[]; boxes: BoxStatus[] }> {
   return cameraList(await read("/cameras", signal));
 }

@@ -19,11 +19,13 @@ import type {
   Comparison,
   EventDetail,
   EvidenceItem,
+  EvidenceLock,
   EvidenceRole,
   FrameTime,
   HistoryEntry,
   KindCount,
   MachineState,
+  MissingEvidence,
   Place,
   Predicate,
   Severity,
@@ -80,6 +82,12 @@ function ownAddress(input: unknown): string | null {
   return address !== null && /^\/(?![/\\])/.test(address) ? address : null;
 }
 
+function evidenceLock(input: unknown): EvidenceLock | null {
+  const { at, actor, reason } = fields(input);
+  const who = textOrNull(actor);
+  return who === null ? null : { at: textOrNull(at), actor: who, reason: text(reason) };
+}
+
 export function alertSummary(input: unknown): AlertSummary | null {
   const item = fields(input);
   const id = textOrNull(item["id"]);
@@ -108,6 +116,7 @@ export function alertSummary(input: unknown): AlertSummary | null {
     zone: textOrNull(item["zone"]),
     still_url: ownAddress(item["still_url"]),
     still_clean_url: ownAddress(item["still_clean_url"]),
+    lock: evidenceLock(item["lock"]),
     change: number(item["change"]),
   };
 }
@@ -173,17 +182,42 @@ function eventDetail(input: unknown): EventDetail {
   };
 }
 
+const evidenceRole = (input: unknown): EvidenceRole =>
+  word<EvidenceRole>(input, ["still_clean", "still_annotated", "clip", "plate_crop", "case_manifest", "other"], "other");
+
+function span(input: unknown): EvidenceItem["asked"] {
+  const { from, to } = fields(input);
+  const [begin, end] = [textOrNull(from), textOrNull(to)];
+  return begin === null || end === null ? null : { from: begin, to: end };
+}
+
+function removal(input: unknown): EvidenceItem["removed"] {
+  const item = fields(input);
+  const at = textOrNull(item["at"]);
+  return at === null ? null : { at, class: text(item["class"]), days: number(item["days"]) };
+}
+
+function missingEvidence(input: unknown): MissingEvidence | null {
+  const item = fields(input);
+  const reason = words(item["reason"]);
+  return reason === null ? null : { role: evidenceRole(item["role"]), at: textOrNull(item["at"]), reason };
+}
+
 function evidenceItem(input: unknown): EvidenceItem | null {
   const item = fields(input);
   const sha256 = textOrNull(item["sha256"]);
   if (sha256 === null) return null;
   return {
-    role: word<EvidenceRole>(item["role"], ["still_clean", "still_annotated", "clip", "plate_crop", "case_manifest", "other"], "other"),
+    role: evidenceRole(item["role"]),
     sha256,
     length: number(item["length"]),
     media_type: text(item["media_type"]),
     captured: textOrNull(item["captured"]),
+    until: textOrNull(item["until"]),
+    asked: span(item["asked"]),
+    note: words(item["note"]),
     available: item["available"] === true,
+    removed: removal(item["removed"]),
     url: ownAddress(item["url"]),
   };
 }
@@ -206,20 +240,27 @@ function historyEntry(input: unknown): HistoryEntry | null {
 export function alertDetail(input: unknown): AlertDetail | null {
   const summary = alertSummary(input);
   if (summary === null) return null;
-  const { event, evidence, history } = fields(input);
+  const { event, evidence, missing, evidence_complete, clock, history } = fields(input);
   return {
     ...summary,
     event: eventDetail(event),
     evidence: list(evidence).map(evidenceItem).filter(present),
+    missing: list(missing).map(missingEvidence).filter(present),
+    evidence_complete: evidence_complete === true,
+    clock: clock == null ? null : { uncertainty_s: numberOrNull(fields(clock)["uncertainty_s"]) },
     history: list(history).map(historyEntry).filter(present),
   };
 }
+
+const health = (input: unknown): CameraHealth =>
+  word<CameraHealth>(input, ["connecting", "watching", "degraded", "lost", "stopped", "unknown"], "unknown");
 
 export function cameraStatus(input: unknown): CameraStatus | null {
   const item = fields(input);
   const camera = textOrNull(item["camera"]);
   if (camera === null) return null;
   const online = item["box_online"];
+  const evidence = fields(item["evidence_stream"]);
   return {
     site: text(item["site"]),
     box: text(item["box"]),
@@ -227,11 +268,7 @@ export function cameraStatus(input: unknown): CameraStatus | null {
     name: textOrNull(item["name"]) ?? camera,
     place: place(item["place"]),
     simulated: item["simulated"] === true,
-    health: word<CameraHealth>(
-      item["health"],
-      ["connecting", "watching", "degraded", "lost", "stopped", "unknown"],
-      "unknown",
-    ),
+    health: health(item["health"]),
     reason: words(item["reason"]),
     since: textOrNull(item["since"]),
     at: textOrNull(item["at"]),
@@ -242,6 +279,10 @@ export function cameraStatus(input: unknown): CameraStatus | null {
     analysed_fps: number(item["analysed_fps"]),
     time_quality: item["time_quality"] == null ? null : timeQuality(item["time_quality"]),
     model: textOrNull(item["model"]),
+    evidence_stream:
+      item["evidence_stream"] == null
+        ? null
+        : { health: health(evidence["health"]), reason: words(evidence["reason"]), since: textOrNull(evidence["since"]) },
     box_online: typeof online === "boolean" ? online : null,
     heard_at: textOrNull(item["received_at"]) ?? textOrNull(item["at"]),
     change: number(item["change"]),

@@ -70,8 +70,17 @@ export interface AlertSummary {
   zone: string | null;
   still_url: string | null;
   still_clean_url: string | null;
+  /** Who locked its evidence. */
+  lock: EvidenceLock | null;
   /** Number of the change that made this version; a higher one is newer. */
   change: number;
+}
+
+/** While it is set the centre removes none of the evidence. */
+export interface EvidenceLock {
+  at: Instant | null;
+  actor: string;
+  reason: string;
 }
 
 export interface FrameTime {
@@ -127,8 +136,16 @@ export interface EvidenceItem {
   length: number;
   media_type: string;
   captured: Instant | null;
-  /** Whether the file itself has arrived at the centre. */
+  /** When a clip ends. */
+  until: Instant | null;
+  /** What was asked for, where a clip is shorter. */
+  asked: { from: Instant; to: Instant } | null;
+  /** What else must be known of it. */
+  note: Words | null;
+  /** Whether the file itself is at the centre. */
   available: boolean;
+  /** When and as what retention removed it. */
+  removed: { at: Instant; class: string; days: number } | null;
   url: string | null;
 }
 
@@ -142,9 +159,21 @@ export interface HistoryEntry {
   note: string | null;
 }
 
+/** What an alert's evidence lacks and will never have. */
+export interface MissingEvidence {
+  role: EvidenceRole;
+  at: Instant | null;
+  reason: Words;
+}
+
 export interface AlertDetail extends AlertSummary {
   event: EventDetail;
   evidence: EvidenceItem[];
+  missing: MissingEvidence[];
+  /** Whether the box will announce no more. */
+  evidence_complete: boolean;
+  /** The clock of its times, once the signed case is here. */
+  clock: { uncertainty_s: number | null } | null;
   history: HistoryEntry[];
 }
 
@@ -171,6 +200,8 @@ export interface CameraStatus {
   analysed_fps: number;
   time_quality: TimeQuality | null;
   model: string | null;
+  /** How the stream is that evidence is made of, where that is another one. */
+  evidence_stream: { health: CameraHealth; reason: Words | null; since: Instant | null } | null;
   /** Null when the centre has not heard of the box itself. */
   box_online: boolean | null;
   /** When this status reached the centre, by the centre's clock; the box's own time where it is not told. */

@@ -125,6 +125,11 @@ function CameraCard({ camera, href, onAlerts }: { camera: WatchedCamera; href: s
         {status.simulated && <SimulatedMark />}
       </p>
       {why !== null && <p className="why">{why}</p>}
+      {status.evidence_stream !== null && status.evidence_stream.health !== "watching" && watch !== "silent" && (
+        <p className="why evidence-stream">
+          {t.evidenceStream}: {status.evidence_stream.reason === null ? t.watches[status.evidence_stream.health] : inLanguage(status.evidence_stream.reason, language)}
+        </p>
+      )}
       <dl>
         <div>
           <dt>{t.fps}</dt>

@@ -24,6 +24,7 @@ const camera = (changes: Partial<CameraStatus> = {}): CameraStatus => ({
   analysed_fps: 10,
   time_quality: "rtcp",
   model: null,
+  evidence_stream: null,
   box_online: true,
   heard_at: ago(1_000),
   change: 1,

@@ -122,7 +122,10 @@ export type KnownWord =
 /** Units that are words; symbols are the same in every language. */
 export type KnownUnit = "box heights" | "box heights per s";
 
-export type KnownAction = "raised" | "updated" | "cleared" | "acknowledged" | "resolved" | "acknowledge" | "resolve";
+export type KnownAction = "raised" | "updated" | "cleared" | "acknowledged" | "resolved" | "acknowledge" | "resolve" | "lock" | "unlock";
+
+/** As what the centre keeps a file of evidence. */
+export type RetentionClass = "clip" | "still" | "plate_crop" | "other" | "dismissed" | "unclaimed" | "case";
 
 export interface Dictionary {
   product: string;
@@ -192,6 +195,8 @@ export interface Dictionary {
   noStill: string;
   stillNotYet: string;
   stillBroken: string;
+  stillRemoved: string;
+  stillNever: string;
 
   back: string;
   when: string;
@@ -210,6 +215,8 @@ export interface Dictionary {
   receivedAfter: (delay: string) => string;
   timeSource: string;
   timeQualities: Record<TimeQuality, string>;
+  clockWithin: (error: string) => string;
+  clockUnmeasured: string;
   openMap: string;
 
   still: string;
@@ -250,6 +257,14 @@ export interface Dictionary {
   clipNotPlayed: string;
   clipLabel: (title: string) => string;
   evidenceNotYet: string;
+  evidenceGone: string;
+  evidenceLacks: string;
+  evidenceNone: string;
+  clipUntil: string;
+  clipAsked: string;
+  removedOn: string;
+  retentionClasses: Record<RetentionClass, string>;
+  days: string;
   download: string;
   copy: string;
   copied: string;
@@ -267,6 +282,16 @@ export interface Dictionary {
   revision: string;
   notStated: string;
 
+  lockTitle: string;
+  lockOn: string;
+  lockOff: string;
+  lockHint: string;
+  lockReason: string;
+  unlockReason: string;
+  lockReasonMissing: string;
+  lockEvidence: string;
+  unlockEvidence: string;
+  evidenceStream: string;
   decide: string;
   yourName: string;
   yourNameHint: string;

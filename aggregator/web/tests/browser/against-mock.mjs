@@ -108,6 +108,65 @@ const TESTS = {
     await page.waitForSelector(".history :text('Trần Hoa')", STEP);
   },
 
+  "evidence is locked and released with a reason, and the history says who": async ({ page, mock }) => {
+    const { id } = mock.raise();
+    await page.click(`${row(id)} a`, STEP);
+    const lock = page.locator(`[data-alert-open="${id}"] [data-action=lock]`);
+    await page.waitForSelector("[data-action=lock][aria-checked=false]", STEP);
+    await lock.click();
+    await page.fill("input[name=lock-actor]", "An");
+    await page.click("[data-action=confirm-lock]");
+    await page.waitForSelector(".evidence-lock .fault:has-text('Hãy ghi lý do')", STEP);
+    await page.fill("textarea[name=lock-reason]", "Tòa án yêu cầu");
+    await page.click("[data-action=confirm-lock]");
+    await page.waitForSelector("[data-action=lock][aria-checked=true]", STEP);
+    await page.waitForSelector(".evidence-lock[data-locked=true] q:has-text('Tòa án yêu cầu')", STEP);
+    await page.waitForSelector(".history .by-person:has-text('Khóa bằng chứng')", STEP);
+    await page.waitForSelector(state(id, "new"), STEP);
+    await lock.click();
+    await page.fill("textarea[name=lock-reason]", "Đã xử xong");
+    await page.click("[data-action=confirm-lock]");
+    await page.waitForSelector("[data-action=lock][aria-checked=false]", STEP);
+    await page.waitForSelector(".history .by-person:has-text('Mở khóa bằng chứng')", STEP);
+  },
+
+  "what a case lacks is said: a short clip, a picture that never comes, a clock that errs, a file whose time was over": async ({ page, mock }) => {
+    const alert = mock.raise();
+    const at = (second) => new Date(Date.parse(alert.decided_at) + second * 1000).toISOString().replace("Z", "000Z");
+    const file = (role, sha256, more) => ({ role, sha256: sha256.repeat(64), length: 1000, media_type: "video/mp4", captured: at(-6), available: false, url: null, ...more });
+    mock.settle(alert.id, {
+      evidence: [
+        file("clip", "a", {
+          until: at(2),
+          asked: { from: at(-6), to: at(6) },
+          note: { vi: "mất luồng lúc đang ghi", en: "the stream was lost" },
+        }),
+        file("still_clean", "b", { media_type: "image/png", removed: { at: at(0), class: "dismissed", days: 30 } }),
+      ],
+      missing: [{ role: "plate_crop", at: at(0), reason: { vi: "không thấy biển số nào", en: "no plate was seen" } }],
+      evidence_complete: true,
+      clock: { quality: "arrival", uncertainty_s: 1.4 },
+      still_url: null,
+      still_clean_url: null,
+    });
+    await page.click(`${row(alert.id)} a`, STEP);
+    for (const said of [
+      ".file-until:has-text('8 s')",
+      ".file-asked:has-text('12 s')",
+      ".file-note:has-text('mất luồng lúc đang ghi')",
+      ".file-removed:has-text('cảnh báo bị bác, 30 ngày')",
+      "[data-missing=plate_crop]:has-text('không thấy biển số nào')",
+      ".clock-error.caution:has-text('1,4 s')",
+      ".still-none:has-text('hết thời hạn')",
+    ]) {
+      await page.waitForSelector(said, STEP);
+    }
+    mock.settle(alert.id, { evidence: [], missing: [{ role: "other", at: null, reason: { vi: "thiết bị bị tắt đột ngột", en: "the box was cut off" } }] });
+    await page.waitForSelector(".gaps:has-text('Không có bằng chứng và sẽ không có')", STEP);
+    await page.waitForSelector(".gaps:has-text('thiết bị bị tắt đột ngột')", STEP);
+    await page.waitForSelector(".still-none:has-text('sẽ không có')", STEP);
+  },
+
   "the keys walk the list, help opens and closes, and typing is left alone": async ({ page }) => {
     await page.waitForSelector("li[data-alert]", STEP);
     const ids = await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((each) => each.dataset.alert));
