@@ -312,14 +312,7 @@ impl CameraState {
         inner.analysed += 1;
         inner.failed_in_a_row = 0;
         inner.time_quality = Some(quality);
-        inner.analysed_at.push_back(now);
-        while inner
-            .analysed_at
-            .front()
-            .is_some_and(|first| now.since(*first).0 > FPS_WINDOW_S)
-        {
-            inner.analysed_at.pop_front();
-        }
+        inner.note_look(now);
     }
 
     /// How soon the scene needs the next picture.
@@ -608,6 +601,16 @@ impl Looks {
 }
 
 impl Inner {
+    /// Remembers the looks of the window. Those of a clock that was set back since lie in the
+    /// future and would never grow old.
+    fn note_look(&mut self, now: EventTime) {
+        self.analysed_at.push_back(now);
+        let is_of_window = |at: &EventTime| (0.0..=FPS_WINDOW_S).contains(&now.since(*at).0);
+        while self.analysed_at.front().is_some_and(|at| !is_of_window(at)) {
+            self.analysed_at.pop_front();
+        }
+    }
+
     fn refresh(&mut self) {
         if let Some(stream) = self.stream.upgrade() {
             self.counters = stream.counters();
@@ -653,6 +656,20 @@ mod tests {
             hour: EventTime::EPOCH,
             watched_s,
             unwatched_s: BTreeMap::from([(Unwatched::NoModel, 4.0)]),
+        }
+    }
+
+    #[test]
+    fn looks_are_forgotten_also_when_the_clock_is_set_back() {
+        let mut inner = Inner::default();
+        let second = |s: i64| EventTime::from_micros(s * 1_000_000);
+        for s in 1000..1100 {
+            inner.note_look(second(s));
+        }
+        assert_eq!(inner.analysed_at.len(), 11);
+        for s in 0..100 {
+            inner.note_look(second(s));
+            assert!(inner.analysed_at.len() <= 11);
         }
     }
 

@@ -34,6 +34,10 @@ impl Load {
     /// the gate passed over, `rested` so far, were not missed.
     pub(super) fn judge(&mut self, status: &CameraStatus, rested: u64) -> Option<Words> {
         let now = look(status, rested);
+        // After the clock was set back the looks before would never grow old.
+        if self.looks.back().is_some_and(|(at, ..)| *at > now.0) {
+            self.looks.clear();
+        }
         self.looks.push_back(now);
         while self
             .looks
@@ -157,6 +161,17 @@ mod tests {
                 "{received_fps} {analysed_per_10_s} {asked_fps:?}: {said}"
             );
         }
+    }
+
+    #[test]
+    fn an_overload_is_found_after_the_clock_was_set_back_and_the_looks_before_are_forgotten() {
+        let mut load = Load::new(&status(100_000, 0, 0), None);
+        let verdict = (1..=60).map(|second: u64| {
+            let status = status(second.cast_signed(), second * 25, second);
+            load.judge(&status, 0)
+        });
+        assert!(verdict.last().flatten().is_some());
+        assert!(load.looks.len() <= 17, "{}", load.looks.len());
     }
 
     #[test]

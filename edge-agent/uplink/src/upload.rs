@@ -57,6 +57,20 @@ struct Desk {
     expired_at: Option<Instant>,
 }
 
+impl Desk {
+    /// There will be no other attempt at it.
+    fn settled(&mut self, digest: &Digest) {
+        self.attempts.remove(digest);
+        self.refusals.remove(digest);
+    }
+
+    /// Nothing waits: what was tried and then given up for want of room is of no interest any more.
+    fn forget_all(&mut self) {
+        self.attempts.clear();
+        self.refusals.clear();
+    }
+}
+
 /// What the centre said to one file.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
@@ -126,6 +140,9 @@ impl Uploader {
             self.shared.note_upload(None);
         }
         let mut desk = self.desk();
+        if waiting.is_empty() {
+            desk.forget_all();
+        }
         let next = waiting
             .into_iter()
             .filter(|upload| !desk.in_hand.contains(&upload.digest))
@@ -143,10 +160,12 @@ impl Uploader {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 tracing::warn!(file = %digest, "evidence is gone from the disk; not uploaded");
+                self.desk().settled(digest);
                 return outbox.forget(digest);
             }
             Err(e) if e.kind() == ErrorKind::InvalidData => {
                 tracing::error!(file = %digest, "evidence on the disk no longer has the hash of its name; not uploaded, check the disk");
+                self.desk().settled(digest);
                 return outbox.mark_refused(digest);
             }
             Err(error) => {
@@ -171,12 +190,13 @@ impl Uploader {
                 } else {
                     tracing::error!(file = %digest, status, "the centre keeps refusing evidence that is sound here; given up, look for a proxy that changes uploads");
                     outbox.mark_refused(digest)?;
-                    self.desk().refusals.remove(digest);
+                    self.desk().settled(digest);
                 }
             }
             Answer::Never(status) => {
                 tracing::error!(file = %digest, status, bytes = bytes.len(), "the centre does not take evidence of this size; given up, raise its limit or shorten the clips");
                 outbox.mark_refused(digest)?;
+                self.desk().settled(digest);
             }
             Answer::NotNow(reason) => self.failed(digest, reason),
         }
@@ -226,8 +246,7 @@ impl Uploader {
         let mut desk = self.desk();
         desk.backoff.reset();
         desk.not_before = Instant::now();
-        desk.attempts.remove(digest);
-        desk.refusals.remove(digest);
+        desk.settled(digest);
         drop(desk);
         self.shared
             .counters
