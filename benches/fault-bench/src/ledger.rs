@@ -300,7 +300,14 @@ impl Ledger {
         centre: &Path,
         kills: usize,
     ) -> anyhow::Result<Vec<Told>> {
-        let outbox = open(&store.join("outbox.db"))?;
+        // To read it SQLite needs room beside it, and its disk may be full.
+        let copy = tempfile::tempdir()?;
+        for name in ["outbox.db", "outbox.db-wal"] {
+            if store.join(name).exists() {
+                std::fs::copy(store.join(name), copy.path().join(name))?;
+            }
+        }
+        let outbox = open(&copy.path().join("outbox.db"))?;
         let mut stored = self.produced.clone();
         let mut select = outbox.prepare("SELECT envelope FROM outbox")?;
         for row in select.query_map([], |row| row.get::<_, String>(0))? {
