@@ -98,6 +98,8 @@ pub(super) struct Columns {
     /// `taps` weights of each, which add up to [`COLUMN_UNIT`].
     pub(super) weights: Vec<i32>,
     pub(super) taps: usize,
+    /// Room for the weights of one.
+    covered: Vec<i32>,
 }
 
 /// 255 · 256 (a blended row) · 2¹⁵ is just below 2³¹.
@@ -128,14 +130,13 @@ impl Columns {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below MAX_SIDE
         let most = libm::ceil(axis.scale) as usize + 1;
         self.taps = most.min(axis.length);
-        let mut covered = Vec::with_capacity(self.taps);
         for index in 0..axis.count {
-            let first = axis.covered(index, COLUMN_UNIT, &mut covered);
+            let first = axis.covered(index, COLUMN_UNIT, &mut self.covered);
             // Near the right edge the taps begin earlier, with weight 0.
             let at = first.min(axis.length - self.taps);
             let end = self.weights.len() + self.taps;
             self.weights.extend(core::iter::repeat_n(0, first - at));
-            self.weights.extend(&covered);
+            self.weights.extend(&self.covered);
             self.weights.resize(end, 0);
             #[allow(clippy::cast_possible_truncation)] // below MAX_SIDE
             self.at.push(at as u32);
@@ -152,6 +153,8 @@ pub(super) struct Rows {
     weights: Vec<u16>,
     /// Where each output row's weights begin.
     starts: Vec<usize>,
+    /// Room for the weights of one.
+    covered: Vec<i32>,
 }
 
 impl Rows {
@@ -160,11 +163,11 @@ impl Rows {
         self.spans.clear();
         self.weights.clear();
         self.starts.clear();
-        let mut covered = Vec::new();
+        let covered = &mut self.covered;
         for index in 0..axis.count {
             self.starts.push(self.weights.len());
             let first = if axis.is_averaged(shrink) {
-                axis.covered(index, 256, &mut covered)
+                axis.covered(index, 256, covered)
             } else {
                 let (at, fraction) = axis.between(index);
                 #[allow(clippy::cast_possible_truncation)] // 0 to 256
