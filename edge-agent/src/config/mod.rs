@@ -83,6 +83,8 @@ pub struct StoreConfig {
     /// from a backup. Hours.
     #[serde(default = "default_keep_h")]
     pub keep_evidence_h: u32,
+    /// The same of clips; left out, as `keep_evidence_h`. Hours.
+    pub keep_clips_h: Option<u32>,
     /// The same for messages that the centre has receipted. Hours.
     #[serde(default = "default_keep_h")]
     pub keep_receipted_h: u32,
@@ -107,6 +109,7 @@ impl Default for StoreConfig {
             dir: default_store_dir(),
             budget_mib: default_budget_mib(),
             keep_evidence_h: default_keep_h(),
+            keep_clips_h: None,
             keep_receipted_h: default_keep_h(),
             signing_key_file: None,
         }
@@ -119,6 +122,9 @@ impl StoreConfig {
         edge_uplink::DiskBudget {
             max_bytes: self.budget_mib.saturating_mul(1024 * 1024),
             keep_uploaded: Duration::from_secs(u64::from(self.keep_evidence_h) * 3600),
+            keep_clips: Duration::from_secs(
+                u64::from(self.keep_clips_h.unwrap_or(self.keep_evidence_h)) * 3600,
+            ),
             keep_receipted: Duration::from_secs(u64::from(self.keep_receipted_h) * 3600),
             ..edge_uplink::DiskBudget::default()
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use edge_cascade::Passed;
 use edge_core::{Attention, CoverageHour, Refused};
 use edge_scheduler::{Counters, Kind};
-use edge_video::encoded::RingState;
+use edge_video::encoded::{Ring, RingState};
 use edge_video::{CameraStream, DecoderInUse, Frame, GarbageCounters, StreamCounters};
 use models::Crop;
 use motion_gate::{Reason, Verdict};
@@ -50,6 +50,8 @@ pub(crate) struct CameraState {
 #[derive(Default)]
 struct Inner {
     stream: Weak<CameraStream>,
+    /// Pictures of the stream that is only kept.
+    evidence_ring: Weak<Ring>,
     /// Counters of the stream when it was last seen, so that they survive it.
     counters: StreamCounters,
     /// What decodes it, or did last.
@@ -281,10 +283,26 @@ impl CameraState {
         self.lock().clips.clone()
     }
 
-    /// How full the ring of encoded pictures is, where there is one.
-    pub(crate) fn ring(&self) -> Option<RingState> {
-        let stream = self.lock().stream.upgrade()?;
-        Some(stream.ring()?.state())
+    /// The ring of the stream that is only kept.
+    pub(crate) fn attach_evidence(&self, ring: &Arc<Ring>) {
+        self.lock().evidence_ring = Arc::downgrade(ring);
+    }
+
+    /// How full the rings of encoded pictures are, by stream: `detect` is the one
+    /// that is looked at, `evidence` the one that is only kept.
+    pub(crate) fn rings(&self) -> Vec<(&'static str, RingState)> {
+        let (stream, kept) = {
+            let inner = self.lock();
+            (inner.stream.upgrade(), inner.evidence_ring.upgrade())
+        };
+        let looked_at = stream.and_then(|stream| Some(stream.ring()?.state()));
+        [
+            ("detect", looked_at),
+            ("evidence", kept.map(|ring| ring.state())),
+        ]
+        .into_iter()
+        .filter_map(|(name, state)| Some((name, state?)))
+        .collect()
     }
 
     /// How wrong a time by this clock may be, s.

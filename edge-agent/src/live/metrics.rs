@@ -307,6 +307,16 @@ fn delivery(encoder: &mut DescriptorEncoder<'_>, outbox: &OutboxStatus) -> std::
             "Evidence files that the centre refused for good",
             outbox.evidence_refused,
         ),
+        (
+            "edge_evidence_locked_events",
+            "Events whose evidence the centre has locked",
+            outbox.locked_events,
+        ),
+        (
+            "edge_evidence_locked_files",
+            "Evidence files held because the centre has locked them",
+            outbox.locked_files,
+        ),
     ] {
         write(encoder, name, help, &one(value), ConstGauge::new)?;
     }

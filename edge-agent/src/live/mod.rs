@@ -399,6 +399,9 @@ impl Cameras {
                 let main =
                     main.map(|settings| CameraStream::start(&name, settings, around.wake.clone()));
                 let rings = evidence::Rings::of(detect, main.as_ref());
+                if rings.detect.is_some() {
+                    state.attach_evidence(&rings.main);
+                }
                 self.kept.extend(main);
                 let desk = evidence::Desk::start(
                     camera.clip,

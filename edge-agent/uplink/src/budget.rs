@@ -11,6 +11,9 @@
 //!    signed manifest a case's stills prove nothing, and it is small;
 //! 6. events and evidence manifests: **never**. On a disk that is full in
 //!    spite of all that, they wait in memory and are written when they can be.
+//!
+//! Evidence of an event that a person has locked at the centre is not given up
+//! at all, copies of it neither ([`crate::Outbox::take_locks`]).
 
 use std::time::Duration;
 
@@ -21,6 +24,8 @@ pub struct DiskBudget {
     pub max_bytes: u64,
     /// How long a file is kept here after the centre has it.
     pub keep_uploaded: Duration,
+    /// The same of clips, which take the most room.
+    pub keep_clips: Duration,
     /// How long a message is kept here after the centre's receipt, for a centre
     /// that is restored from a backup.
     pub keep_receipted: Duration,
@@ -34,6 +39,7 @@ impl DiskBudget {
         Self {
             max_bytes,
             keep_uploaded: Duration::from_hours(48),
+            keep_clips: Duration::from_hours(48),
             keep_receipted: Duration::from_hours(48),
             max_in_memory: 10_000,
         }

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::outbox::OutboxError;
-use crate::{clock, kept, ledger};
+use crate::{clock, kept, ledger, locks};
 
 const FILE: &str = "outbox.db";
 const REBUILDING: &str = "outbox.db.rebuilding";
@@ -31,8 +31,9 @@ const BUSY_MS: i64 = 2000;
 /// usual 4, because on a full disk the log competes with what it protects.
 const LOG_PAGES: i64 = 256;
 /// `user_version` of the schema below and in [`ledger`] and [`kept`]. Version 1
-/// was without both, version 2 without cases, version 3 deleted what was receipted.
-const SCHEMA_VERSION: i64 = 4;
+/// was without both, version 2 without cases, version 3 deleted what was receipted,
+/// version 4 knew no locks and believed the clock.
+const SCHEMA_VERSION: i64 = 5;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
 // gone. `sequence` has no gaps because nothing but `insert` adds rows and a
@@ -140,6 +141,7 @@ impl Database {
                 transaction.execute_batch(ledger::SCHEMA)?;
                 transaction.execute_batch(ledger::CASE_SCHEMA)?;
                 transaction.execute_batch(kept::SCHEMA)?;
+                transaction.execute_batch(locks::SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
@@ -153,7 +155,10 @@ impl Database {
                 if version < 3 {
                     transaction.execute_batch(ledger::CASE_SCHEMA)?;
                 }
-                transaction.execute_batch(kept::SCHEMA)?;
+                if version < 4 {
+                    transaction.execute_batch(kept::SCHEMA)?;
+                }
+                transaction.execute_batch(locks::SCHEMA)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }

@@ -56,7 +56,7 @@ impl Database {
     }
 
     /// The centre has everything up to `through`; it said so at `at` by its
-    /// clock and we heard it at `now` by ours. The rows stay.
+    /// clock, and `now` is our count of time. The rows stay.
     pub(crate) fn receipt(
         &self,
         through: u64,
@@ -105,7 +105,7 @@ impl Database {
         transaction.execute("DELETE FROM receipt_mark WHERE through > ?1", [through])?;
         // Copies of evidence are those of messages that it may have lost, too.
         transaction.execute(
-            "UPDATE evidence SET state = 'waiting', settled_us = NULL WHERE state = 'uploaded'",
+            "UPDATE evidence SET state = 'waiting', settled_us = NULL, since_us = NULL WHERE state = 'uploaded'",
             [],
         )?;
         transaction.commit()

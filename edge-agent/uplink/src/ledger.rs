@@ -77,8 +77,16 @@ pub(crate) enum Entry {
     Chain(Head),
     /// A sealed manifest that is to become a file.
     File(Digest, Vec<u8>),
-    /// A file that is already there is evidence of this camera; only words hang on it.
-    Of(Digest, String),
+    /// A file that is already there is evidence of this camera and event. A lock on
+    /// the event spares it; words hang on the camera.
+    Of {
+        /// The file.
+        digest: Digest,
+        /// `site/box/camera`.
+        camera: String,
+        /// Whose evidence it is.
+        event: EventId,
+    },
 }
 
 /// Where a camera's chain of cases stands.
@@ -188,9 +196,13 @@ pub(crate) fn write(
                      ON CONFLICT (sha256) DO NOTHING",
                 )?
                 .execute(params![digest.to_string(), bytes])?,
-            Entry::Of(digest, camera) => connection
-                .prepare_cached("UPDATE evidence SET camera = ?2 WHERE sha256 = ?1")?
-                .execute(params![digest.to_string(), camera])?,
+            Entry::Of {
+                digest,
+                camera,
+                event,
+            } => connection
+                .prepare_cached("UPDATE evidence SET camera = ?2, event = ?3 WHERE sha256 = ?1")?
+                .execute(params![digest.to_string(), camera, event.to_string()])?,
         };
     }
     Ok(())

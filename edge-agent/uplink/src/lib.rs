@@ -22,6 +22,7 @@ pub mod envelope;
 mod evidence;
 mod kept;
 mod ledger;
+mod locks;
 pub mod outbox;
 
 mod backoff;

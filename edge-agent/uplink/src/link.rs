@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::status::BoxStatus;
-use protocol::{EventTime, Receipt, topic};
+use protocol::{EventTime, EvidenceLocks, Receipt, topic};
 use tokio::sync::Notify;
 
 use crate::connection::{Busy, Client, Events, Failure, Happening};
@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     largest: AtomicU64,
     acknowledged: AtomicU64,
     receipts: Mutex<Vec<Receipt>>,
+    /// The newest word of locked evidence that is not on the disk yet.
+    locks: Mutex<Option<EvidenceLocks>>,
 }
 
 impl Exchange {
@@ -56,6 +58,7 @@ impl Exchange {
             largest: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             receipts: Mutex::new(Vec::new()),
+            locks: Mutex::new(None),
         }
     }
 
@@ -75,6 +78,20 @@ impl Exchange {
         }
     }
 
+    fn leave_locks(&self, locks: EvidenceLocks) {
+        let mut waiting = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.as_ref().is_none_or(|older| older.at <= locks.at) {
+            *waiting = Some(locks);
+        }
+    }
+
+    fn take_locks(&self) -> Option<EvidenceLocks> {
+        self.locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
     fn take_receipts(&self) -> Vec<Receipt> {
         std::mem::take(&mut *self.receipts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -83,6 +100,7 @@ impl Exchange {
 /// Polls the client until it fails.
 pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &Shared) -> Failure {
     let receipts = topic::receipt(&shared.settings.site, &shared.settings.box_id);
+    let locks = topic::locks(&shared.settings.site, &shared.settings.box_id);
     let mut own_subscription = true;
     loop {
         match events.next().await {
@@ -119,13 +137,13 @@ pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &S
                 topic,
                 is_retained: true,
                 ..
-            }) if topic == receipts => {
+            }) if topic == receipts || topic == locks => {
                 // The centre retains none: it is an old one, or somebody's trick.
                 shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(
                     security = "retained_receipt",
                     topic,
-                    "a receipt that the broker had kept is not believed; clear the topic, and look who may write to it"
+                    "a message of the centre that the broker had kept is not believed; clear the topic, and look who may write to it"
                 );
             }
             Ok(Happening::Message { topic, payload, .. }) if topic == receipts => {
@@ -134,6 +152,15 @@ pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &S
                     Err(error) => {
                         shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(%error, bytes = payload.len(), "a receipt cannot be read; ignored");
+                    }
+                }
+            }
+            Ok(Happening::Message { topic, payload, .. }) if topic == locks => {
+                match serde_json::from_slice::<EvidenceLocks>(&payload) {
+                    Ok(locks) => exchange.leave_locks(locks),
+                    Err(error) => {
+                        shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!(%error, bytes = payload.len(), "the centre's word of locked evidence cannot be read; ignored");
                     }
                 }
             }
@@ -187,7 +214,8 @@ impl Sender<'_> {
         let shared = self.shared;
         let settings = &shared.settings;
         let since = clock::now();
-        self.subscribe(&topic::receipt(&settings.site, &settings.box_id))
+        // Receipts and locks: all that the centre says to this box.
+        self.subscribe(&topic::all_down(&settings.site, &settings.box_id))
             .await?;
         for signal in &settings.signal_topics {
             self.subscribe(signal).await?;
@@ -202,6 +230,9 @@ impl Sender<'_> {
         loop {
             for receipt in self.exchange.take_receipts() {
                 self.take_receipt(receipt, &mut window).await?;
+            }
+            if let Some(locks) = self.exchange.take_locks() {
+                self.take_locks(locks).await;
             }
             for (camera, version, status) in shared.newer_statuses(&statuses_sent) {
                 let topic = topic::camera_state(&status.site, &status.box_id, &status.camera);
@@ -281,6 +312,17 @@ impl Sender<'_> {
             Err(failure) => self.shared.note(failure.reason),
         }
         Ok(())
+    }
+
+    async fn take_locks(&self, locks: EvidenceLocks) {
+        let outbox = self.shared.outbox.clone();
+        let events = locks.locked.len();
+        match on_disk(move || outbox.take_locks(&locks)).await {
+            Ok(true) => tracing::info!(events, "the centre says whose evidence is locked"),
+            Ok(false) => {}
+            // It is said again at the next connection.
+            Err(failure) => self.shared.note(failure.reason),
+        }
     }
 
     /// Sends what the window has room for; whether there was something.

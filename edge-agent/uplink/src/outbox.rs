@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 
 use protocol::evidence::EvidenceRole;
 use protocol::{
-    BoxId, CameraId, Digest, Event, EventTime, EvidenceItem, EvidenceManifest, SiteId, topic,
+    BoxId, CameraId, Digest, Event, EventTime, EvidenceItem, EvidenceLocks, EvidenceManifest,
+    SiteId, topic,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -183,7 +184,13 @@ impl Outbox {
     ) -> Result<u64, OutboxError> {
         let topic = topic::event(camera.0, camera.1, camera.2);
         let envelope = envelope::of_evidence(camera, manifest, observed);
-        self.append::<_, EvidenceManifest>(topic, &envelope, Vec::new())
+        let whose = format!("{}/{}/{}", camera.0, camera.1, camera.2);
+        let entries = manifest.items.iter().map(|item| Entry::Of {
+            digest: item.sha256,
+            camera: whose.clone(),
+            event: manifest.event,
+        });
+        self.append::<_, EvidenceManifest>(topic, &envelope, entries.collect())
     }
 
     /// Stores a file of evidence and queues it for upload.
@@ -245,6 +252,14 @@ impl Outbox {
         );
     }
 
+    /// Takes the centre's word of which events' evidence is locked: no file of
+    /// theirs is removed from this box, whatever its age and however full the
+    /// disk. `false` when an older word came late.
+    pub fn take_locks(&self, locks: &EvidenceLocks) -> Result<bool, OutboxError> {
+        let state = self.lock();
+        self.named(state.database.take_locks(locks))
+    }
+
     /// Wakes everything that waits for a file, for shutdown.
     pub(crate) fn wake_uploaders(&self) {
         self.inner.stored.notify_all();
@@ -253,6 +268,8 @@ impl Outbox {
 
 #[cfg(test)]
 mod kept_tests;
+#[cfg(test)]
+mod lock_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -273,9 +273,10 @@ impl Uploader {
         if desk.expired_at.is_some_and(|at| at.elapsed() < EXPIRY) {
             return;
         }
+        let elapsed = desk.expired_at.map(|at| at.elapsed());
         desk.expired_at = Some(Instant::now());
         drop(desk);
-        match self.shared.outbox.expire(clock::now()) {
+        match self.shared.outbox.expire(clock::now(), elapsed) {
             Ok(0) => {}
             Ok(files) => tracing::debug!(files, "copies of uploaded evidence deleted"),
             Err(error) => tracing::warn!(%error, "cannot delete copies of uploaded evidence"),

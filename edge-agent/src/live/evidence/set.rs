@@ -235,10 +235,16 @@ impl Maker {
         Ok(())
     }
 
+    /// Where the plate is to be seen: in the look that showed it best to the vote
+    /// that the event states, so that crop and words are of one plate; without
+    /// one, where the detector saw it largest.
     fn plate(&self, event: &Event, cut: &Cut) -> Option<(FrameTime, NormBox)> {
         let span = cut.span()?;
         let actor = event.actors.first()?;
-        self.trail().best_plate(actor.track, span)
+        let read = actor.plate.as_ref().and_then(|plate| plate.best);
+        let read = read.filter(|view| (span.0..=span.1).contains(&view.at.time));
+        read.map(|view| (view.at, view.bounds))
+            .or_else(|| self.trail().best_plate(actor.track, span))
     }
 
     fn plate_crop(&self, event: &Event, frame: &Frame, bounds: &NormBox, set: &mut Set) {

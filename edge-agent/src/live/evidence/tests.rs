@@ -8,8 +8,9 @@ use case_bundle::sealed::SEALED_HEAD;
 use edge_uplink::Outbox;
 use edge_video::encoded::{Codec, RingLimits};
 use protocol::evidence::EvidenceRole;
+use protocol::plate::{NumberPlate, PlateView};
 use protocol::units::Seconds;
-use protocol::{Envelope, EventTime, TimeQuality};
+use protocol::{Envelope, EventTime, NormBox, TimeQuality};
 use rtsp_camera::{Clip, TestPattern};
 
 use super::*;
@@ -175,6 +176,56 @@ fn said(case: &CaseManifest) -> String {
         count(EvidenceRole::StillClean),
         count(EvidenceRole::StillAnnotated)
     )
+}
+
+/// A plate that was read so many seconds after the decision.
+fn read_plate(event: &Event, second: f64) -> NumberPlate {
+    NumberPlate {
+        text: "29B112345".to_owned(),
+        display: "29-B1 123.45".to_owned(),
+        is_stated: true,
+        is_final: true,
+        characters: Vec::new(),
+        looks: 3,
+        of: 4,
+        corrections: Vec::new(),
+        may_be_cut: false,
+        reason: None,
+        best: Some(PlateView {
+            at: FrameTime {
+                frame: event.decided.frame + 7,
+                time: event.decided.time + Seconds(second),
+            },
+            bounds: NormBox {
+                x: 0.4,
+                y: 0.5,
+                width: 0.2,
+                height: 0.1,
+            },
+        }),
+    }
+}
+
+/// Words and crop are of one plate: the picture is the one that was read.
+#[test]
+fn the_plate_is_cut_out_of_the_look_that_the_vote_was_read_from() {
+    for (second, expected) in [(2.0, Some(2.0)), (-3.0, Some(-3.0)), (90.0, None)] {
+        let mut site = Site::new();
+        let plate = read_plate(&site.event, second);
+        site.event.actors[0].plate = Some(plate);
+        let case = site.case(site.ring((320, 240), (-30.0, 9.0)), None);
+        let crop = case
+            .media
+            .iter()
+            .find(|m| m.role == EvidenceRole::PlateCrop);
+        let after = crop.map(|crop| crop.captured.since(case.event.decided.time).0);
+        // The ring has five pictures a second.
+        let is_that = match (after, expected) {
+            (Some(after), Some(expected)) => (after - expected).abs() <= 0.11,
+            (after, expected) => after.is_none() && expected.is_none(),
+        };
+        assert!(is_that, "{after:?} for {second}");
+    }
 }
 
 #[test]

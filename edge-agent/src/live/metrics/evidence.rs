@@ -17,14 +17,16 @@ impl Reading {
     pub(super) fn rings(&self) -> [Family; 3] {
         let of_ring = |value: fn(edge_video::encoded::RingState) -> f64| -> Vec<Sample> {
             self.per_camera(|camera: &CameraState| {
-                let state = camera.ring().into_iter();
-                state.map(|state| (Vec::new(), value(state))).collect()
+                let rings = camera.rings().into_iter();
+                rings
+                    .map(|(stream, state)| (vec![("stream", stream.to_owned())], value(state)))
+                    .collect()
             })
         };
         [
             (
                 "edge_ring_bytes",
-                "Encoded pictures that are kept for clips; [camera.clip] ring_mb is the most",
+                "Encoded pictures that are kept for clips, by stream: the one that is looked at, and the one for evidence where that is another; [camera.clip] ring_mb is the most of each",
                 of_ring(|state| state.bytes as f64),
             ),
             (

@@ -90,7 +90,11 @@ impl Outbox {
         .inspect_err(|_| state.messages_refused += 1)?;
         let files = draft.items.iter();
         let mut entries: Vec<Entry> = files
-            .map(|item| Entry::Of(item.sha256, camera.clone()))
+            .map(|item| Entry::Of {
+                digest: item.sha256,
+                camera: camera.clone(),
+                event: event.id,
+            })
             .collect();
         entries.extend([
             Entry::Settle(event.id),
@@ -158,6 +162,12 @@ impl Outbox {
             let connection = &state.database.connection;
             let transaction = self.named(connection.unchecked_transaction())?;
             self.named(state.database.queue_file(&digest, length, CASE_MEDIA_TYPE))?;
+            // Its row is younger than the message, so it is said here whose it is.
+            if let Ok(case) = Sealed::open(&bytes)
+                && let Ok(manifest) = serde_json::from_slice::<CaseManifest>(case.manifest)
+            {
+                self.named(state.database.file_is_of(&digest, manifest.event.id))?;
+            }
             self.named(ledger::forget_case_file(&transaction, &digest))?;
             self.named(transaction.commit())?;
         }

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use case_bundle::manifest::CASE_MEDIA_TYPE;
-use protocol::{Digest, EventTime};
+use protocol::{Digest, EventId, EventTime};
 use rusqlite::{OptionalExtension, params};
 
 use super::{Outbox, OutboxError, RELIEF_BYTES, State};
 use crate::database::{Database, signed};
+use crate::locks::IS_LOCKED;
 use crate::{clock, evidence};
 
 /// A file that the centre does not have yet.
@@ -40,6 +42,15 @@ impl Database {
             "INSERT INTO evidence (sha256, length, media_type, state) VALUES (?1, ?2, ?3, 'waiting')
              ON CONFLICT (sha256) DO NOTHING",
             params![digest.to_string(), signed(length), media_type],
+        )?;
+        Ok(())
+    }
+
+    /// A file is evidence of this event.
+    pub(super) fn file_is_of(&self, digest: &Digest, event: EventId) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "UPDATE evidence SET event = ?2 WHERE sha256 = ?1",
+            params![digest.to_string(), event.to_string()],
         )?;
         Ok(())
     }
@@ -280,7 +291,7 @@ impl Outbox {
     fn settle(&self, digest: &Digest, word: &str) -> Result<(), OutboxError> {
         let mut state = self.lock();
         self.named(state.database.connection.execute(
-            "UPDATE evidence SET state = ?2, settled_us = ?3 WHERE sha256 = ?1",
+            "UPDATE evidence SET state = ?2, settled_us = ?3, since_us = NULL WHERE sha256 = ?1",
             params![digest.to_string(), word, clock::now().as_micros()],
         ))?;
         if self.named(state.database.files_in("waiting"))? == 0 {
@@ -290,14 +301,32 @@ impl Outbox {
     }
 
     /// Deletes copies of files that the centre has had for long enough, and of
-    /// messages; how many files.
-    pub(crate) fn expire(&self, now: EventTime) -> Result<u64, OutboxError> {
+    /// messages; how many files. What is locked stays.
+    ///
+    /// Their age is counted and not read from the clock ([`protocol::SeenTime`]);
+    /// `elapsed` is what the monotonic clock has counted since the last call, and
+    /// `None` for the first of a run.
+    pub(crate) fn expire(
+        &self,
+        now: EventTime,
+        elapsed: Option<Duration>,
+    ) -> Result<u64, OutboxError> {
         let mut state = self.lock();
-        let keep = i64::try_from(self.inner.budget.keep_receipted.as_micros()).unwrap_or(i64::MAX);
-        let before = EventTime::from_micros(now.as_micros().saturating_sub(keep));
+        let seen = self.named(state.database.look(now, elapsed))?;
+        let before = EventTime::from_micros(seen.before(self.inner.budget.keep_receipted));
         self.named(state.database.expire_kept(before))?;
-        let keep = i64::try_from(self.inner.budget.keep_uploaded.as_micros()).unwrap_or(i64::MAX);
-        let before = now.as_micros().saturating_sub(keep);
+        // Their time begins when they are first looked at, or a lock is released.
+        self.named(state.database.connection.execute(
+            &format!(
+                "UPDATE evidence SET since_us = CASE WHEN {IS_LOCKED} THEN NULL ELSE ?1 END
+                 WHERE state = 'uploaded' AND (since_us IS NULL OR {IS_LOCKED})"
+            ),
+            [seen.counted_us],
+        ))?;
+        let before = [
+            seen.before(self.inner.budget.keep_uploaded),
+            seen.before(self.inner.budget.keep_clips),
+        ];
         let mut expired = 0;
         loop {
             let next = self.named(
@@ -305,8 +334,9 @@ impl Outbox {
                     .database
                     .connection
                     .query_row(
-                        "SELECT sha256, length FROM evidence WHERE state = 'uploaded' AND settled_us <= ?1 LIMIT 1",
-                        [before],
+                        "SELECT sha256, length FROM evidence WHERE state = 'uploaded'
+                            AND since_us <= CASE WHEN media_type LIKE 'video/%' THEN ?2 ELSE ?1 END LIMIT 1",
+                        before,
                         |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?)),
                     )
                     .optional(),
@@ -356,10 +386,12 @@ struct Candidate {
 const CLASS: &str = "CASE WHEN media_type LIKE 'video/%' THEN 0
     WHEN media_type = ?1 THEN 3 WHEN media_type LIKE 'image/%' THEN 2 ELSE 1 END";
 
-/// Every file, in the published order of sacrifice.
+/// Every file that may be given up, in the published order of sacrifice: all
+/// but what is locked.
 fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
     let mut select = database.connection.prepare(&format!(
         "SELECT sha256, length, state, {CLASS} AS class, camera FROM evidence
+         WHERE NOT {IS_LOCKED}
          ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END, class, place"
     ))?;
     let rows = select.query_map([CASE_MEDIA_TYPE], |row| {

@@ -39,7 +39,7 @@ impl Outbox {
                 | Entry::Settle(_)
                 | Entry::Chain(_)
                 | Entry::File(..)
-                | Entry::Of(..) => {}
+                | Entry::Of { .. } => {}
             }
         }
         let mut events = Vec::with_capacity(open.len().min(MOST));
@@ -74,7 +74,7 @@ impl Outbox {
                 | Entry::Close(_)
                 | Entry::Chain(_)
                 | Entry::File(..)
-                | Entry::Of(..) => {}
+                | Entry::Of { .. } => {}
             }
         }
         due.truncate(MOST);

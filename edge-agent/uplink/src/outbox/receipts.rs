@@ -8,7 +8,6 @@ use protocol::{EventTime, Receipt};
 use uuid::Uuid;
 
 use super::{Outbox, OutboxError, State};
-use crate::clock;
 
 /// A centre may say that it lost something only so often.
 const BACK_AGAIN: Duration = Duration::from_secs(10);
@@ -90,7 +89,7 @@ impl Outbox {
         }
         let receipted = (receipt.through + 1).saturating_sub(span.floor);
         if receipt.through > known {
-            let now = clock::now();
+            let now = self.counted(&state)?;
             let kept = state.database.receipt(receipt.through, receipt.at, now);
             // On a full disk the freed pages may be what waiting events need.
             if kept.is_err() || !state.in_memory.is_empty() {
@@ -108,6 +107,12 @@ impl Outbox {
         })
     }
 
+    /// How much time was seen to pass, in the form that marks of receipts have.
+    fn counted(&self, state: &State) -> Result<EventTime, OutboxError> {
+        let seen = self.named(state.database.seen_time())?;
+        Ok(EventTime::from_micros(seen.counted_us))
+    }
+
     /// A receipt that says less than an earlier one: one that was long under
     /// way, or the word of a centre that was restored from a backup.
     fn take_lesser_receipt(
@@ -122,7 +127,7 @@ impl Outbox {
         if receipt.at <= at || is_too_soon {
             return Ok(ReceiptOutcome::Stale);
         }
-        let now = clock::now();
+        let now = self.counted(state)?;
         self.named(state.database.unreceipt(receipt.through, receipt.at, now))?;
         state.went_back += 1;
         state.went_back_at = Some(Instant::now());

@@ -50,6 +50,10 @@ pub struct OutboxStatus {
     pub open_events: u64,
     /// Events on the disk whose evidence is neither announced nor given up.
     pub evidence_due: u64,
+    /// Events whose evidence the centre has locked.
+    pub locked_events: u64,
+    /// Files that are held for them.
+    pub locked_files: u64,
 }
 
 impl Outbox {
@@ -68,6 +72,7 @@ impl Outbox {
             last: 0,
         });
         let count = |wanted| state.database.files_in(wanted).unwrap_or(0);
+        let locked = state.database.locked().unwrap_or_default();
         let (open_events, evidence_due) =
             ledger::counts(&state.database.connection).unwrap_or_default();
         OutboxStatus {
@@ -90,6 +95,8 @@ impl Outbox {
             evidence_missing: state.evidence_missing,
             open_events,
             evidence_due,
+            locked_events: locked.0,
+            locked_files: locked.1,
         }
     }
 

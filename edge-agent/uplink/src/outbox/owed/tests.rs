@@ -101,8 +101,24 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     append(&outbox, &revised(1, 1, Phase::Start));
     drop(outbox);
     let file = rusqlite::Connection::open(dir.path().join("outbox.db")).unwrap();
-    file.execute_batch("DROP TABLE open_event; DROP TABLE evidence_due; DROP TABLE case_chain; DROP TABLE case_file; DROP TABLE receipted; DROP TABLE receipt_mark; ALTER TABLE evidence DROP COLUMN camera; PRAGMA user_version = 1")
-        .unwrap();
+    for table in [
+        "open_event",
+        "evidence_due",
+        "case_chain",
+        "case_file",
+        "receipted",
+        "receipt_mark",
+        "locked",
+        "locks_told",
+        "seen_time",
+    ] {
+        file.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+    }
+    for column in ["camera", "event", "since_us"] {
+        let drop_column = format!("ALTER TABLE evidence DROP COLUMN {column}");
+        file.execute_batch(&drop_column).unwrap();
+    }
+    file.pragma_update(None, "user_version", 1).unwrap();
     drop(file);
 
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();

@@ -1,0 +1,95 @@
+//! Which evidence the centre has locked, and how much time was seen to pass:
+//! what decides whether a copy on this box may be removed.
+//!
+//! The centre tells all locks of this box at once, so the newest word counts and
+//! nothing else need be remembered. It is kept in the outbox file: a box that
+//! starts without a network must not forget what it must not remove.
+
+use std::time::Duration;
+
+use protocol::{EventTime, EvidenceLocks, SeenTime};
+use rusqlite::params;
+
+use crate::database::Database;
+
+/// Added to an outbox file in its fifth version, with the event that a file of
+/// evidence is of, and since when its copy is kept on the count of `seen_time`.
+pub(crate) const SCHEMA: &str = "
+    CREATE TABLE locked (event TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE locks_told (
+        only  INTEGER PRIMARY KEY CHECK (only = 1),
+        at_us INTEGER NOT NULL
+    );
+    INSERT INTO locks_told VALUES (1, 0);
+    CREATE TABLE seen_time (
+        only       INTEGER PRIMARY KEY CHECK (only = 1),
+        counted_us INTEGER NOT NULL,
+        looked_us  INTEGER
+    );
+    INSERT INTO seen_time VALUES (1, 0, NULL);
+    UPDATE receipt_mark SET taken_us = 0;
+    ALTER TABLE evidence ADD COLUMN event TEXT;
+    ALTER TABLE evidence ADD COLUMN since_us INTEGER;
+";
+
+/// Condition of a row of `evidence` that is locked.
+pub(crate) const IS_LOCKED: &str = "coalesce(event IN (SELECT event FROM locked), 0)";
+
+impl Database {
+    /// Takes the centre's word of what is locked; `false` when it is not newer
+    /// than the last.
+    pub(crate) fn take_locks(&self, locks: &EvidenceLocks) -> rusqlite::Result<bool> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let is_newer = transaction.execute(
+            "UPDATE locks_told SET at_us = ?1 WHERE at_us < ?1",
+            [locks.at.as_micros()],
+        )? == 1;
+        if is_newer {
+            transaction.execute("DELETE FROM locked", [])?;
+            for event in &locks.locked {
+                transaction
+                    .prepare_cached("INSERT OR IGNORE INTO locked VALUES (?1)")?
+                    .execute([event.to_string()])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(is_newer)
+    }
+
+    /// Events that are locked, and files of evidence that are held for them.
+    pub(crate) fn locked(&self) -> rusqlite::Result<(u64, u64)> {
+        let query = format!(
+            "SELECT (SELECT count(*) FROM locked), (SELECT count(*) FROM evidence WHERE {IS_LOCKED})"
+        );
+        self.connection.query_row(&query, [], |row| {
+            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok((count(0)?, count(1)?))
+        })
+    }
+
+    /// How much time was seen to pass.
+    pub(crate) fn seen_time(&self) -> rusqlite::Result<SeenTime> {
+        self.connection
+            .query_row("SELECT counted_us, looked_us FROM seen_time", [], |row| {
+                Ok(SeenTime {
+                    counted_us: row.get(0)?,
+                    looked: row.get::<_, Option<i64>>(1)?.map(EventTime::from_micros),
+                })
+            })
+    }
+
+    /// Counts on; see [`SeenTime::look`].
+    pub(crate) fn look(
+        &self,
+        now: EventTime,
+        elapsed: Option<Duration>,
+    ) -> rusqlite::Result<SeenTime> {
+        let mut seen = self.seen_time()?;
+        seen.look(now, elapsed);
+        self.connection.execute(
+            "UPDATE seen_time SET counted_us = ?1, looked_us = ?2",
+            params![seen.counted_us, now.as_micros()],
+        )?;
+        Ok(seen)
+    }
+}

@@ -1,0 +1,109 @@
+//! A lock that the centre has told of beats the age of copies and the want of
+//! room; and no clock makes anything old.
+
+use protocol::units::Seconds;
+
+use super::samples::{at, box_id, camera, event, site};
+use super::tests::{BUDGET, pass};
+use super::*;
+
+fn locked(second: u64, events: &[&Event]) -> EvidenceLocks {
+    EvidenceLocks {
+        at: at(second),
+        locked: events.iter().map(|event| event.id).collect(),
+    }
+}
+
+/// Stores a clip of an event, so that the outbox knows whose it is.
+fn clip(outbox: &Outbox, event: &Event, bytes: &[u8]) -> Digest {
+    let item = outbox
+        .put_evidence(bytes, EvidenceRole::Clip, "video/mp4", at(1))
+        .unwrap();
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![item.clone()],
+        missing: Vec::new(),
+    };
+    outbox
+        .announce_evidence((&site(), &box_id(), &camera()), &manifest, at(1))
+        .unwrap();
+    item.sha256
+}
+
+#[test]
+fn locked_files_are_not_given_up_however_full_the_disk_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let events = [1, 2, 3].map(event);
+    let files: Vec<Digest> = (1..)
+        .zip(&events)
+        .map(|(n, event)| clip(&outbox, event, &[n; 1000]))
+        .collect();
+    // The centre has the third one, and its copy is still locked.
+    outbox.mark_uploaded(&files[2]).unwrap();
+    assert!(
+        outbox
+            .take_locks(&locked(10, &[&events[0], &events[2]]))
+            .unwrap()
+    );
+    let status = outbox.status();
+    assert_eq!((status.locked_events, status.locked_files), (2, 2));
+    outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+    let here = |outbox: &Outbox| {
+        files
+            .iter()
+            .map(|file| outbox.file_path(file).exists())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(here(&outbox), [true, false, true]);
+
+    // Also after a restart, and a late word of earlier locks changes nothing.
+    drop(outbox);
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert!(!outbox.take_locks(&locked(9, &[])).unwrap());
+    outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+    assert_eq!(here(&outbox), [true, false, true]);
+
+    assert!(outbox.take_locks(&locked(11, &[])).unwrap());
+    outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+    assert_eq!(here(&outbox), [false, false, false]);
+}
+
+#[test]
+fn a_locked_copy_stays_and_its_time_begins_when_the_lock_is_released() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let event = event(1);
+    let file = clip(&outbox, &event, b"clip");
+    outbox.mark_uploaded(&file).unwrap();
+    pass(&outbox, 40);
+    outbox.take_locks(&locked(10, &[&event])).unwrap();
+    assert_eq!(pass(&outbox, 1000), 0);
+    outbox.take_locks(&locked(11, &[])).unwrap();
+    assert_eq!(pass(&outbox, 0), 0, "it begins");
+    assert_eq!(pass(&outbox, 47), 0);
+    assert_eq!(pass(&outbox, 2), 1);
+    assert!(!outbox.file_path(&file).exists());
+}
+
+#[test]
+fn no_clock_makes_a_copy_old() {
+    let year = Seconds(365.0 * 86_400.0);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let file = clip(&outbox, &event(1), b"clip");
+    outbox.mark_uploaded(&file).unwrap();
+    let minute = Some(Duration::from_mins(1));
+    // A year ahead and back while it runs, then a year ahead at a restart.
+    for (now, elapsed) in [
+        (at(1), None),
+        (at(2) + year, minute),
+        (at(3), minute),
+        (at(4) + year, None),
+        (at(5) + year, minute),
+    ] {
+        assert_eq!(outbox.expire(now, elapsed).unwrap(), 0, "{now}");
+    }
+    assert!(outbox.file_path(&file).exists());
+    assert_eq!(pass(&outbox, 48), 1, "time that passes does");
+}
