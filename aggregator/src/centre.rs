@@ -110,6 +110,17 @@ pub struct Centre {
     writer: Writer,
 }
 
+fn evidence_folder(config: &Config, idle: Duration) -> Result<Evidence, StartError> {
+    let limits = UploadLimits {
+        largest: config.http.max_evidence_mb * 1024 * 1024,
+        idle,
+    };
+    Ok(Evidence::in_folder(
+        &config.data_dir.join("evidence"),
+        limits,
+    )?)
+}
+
 impl Centre {
     /// Starts everything; it serves when this returns.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
@@ -167,13 +178,7 @@ impl Centre {
             task: tokio::spawn(ended(store.clone())),
         }];
         let idle = Duration::from_secs_f64(config.http.idle_s);
-        let evidence = Evidence::in_folder(
-            &config.data_dir.join("evidence"),
-            UploadLimits {
-                largest: config.http.max_evidence_mb * 1024 * 1024,
-                idle,
-            },
-        )?;
+        let evidence = evidence_folder(config, idle)?;
         let (newsroom, telling) = Newsroom::open(store.clone(), stopping.clone());
         let api = Api {
             newsroom,

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use anyhow::bail;
 use edge_core::{Input, Output, Scene};
-use edge_video::ClipReader;
 use edge_video::stream::pace::Pace;
+use edge_video::{ClipInfo, ClipReader};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motion_gate::Verdict;
 use protocol::{CameraId, EventTime};
@@ -296,6 +296,17 @@ fn replay_inputs(
     })
 }
 
+fn say_what_is_played(path: &Path, info: &ClipInfo, model: &str) {
+    eprintln!(
+        "{}: {}×{}, {} in {}; model {model}",
+        path.display(),
+        info.width,
+        info.height,
+        info.codec,
+        info.container,
+    );
+}
+
 fn replay_clip(
     request: &ReplayRequest,
     config: &AgentConfig,
@@ -312,16 +323,8 @@ fn replay_clip(
     let mut second = SecondLooks::load(config, camera)?;
     sink.begin(&identity)?;
     if !request.quiet {
-        eprintln!(
-            "{}: {}×{}, {} in {}; model {} ({})",
-            path.display(),
-            info.width,
-            info.height,
-            info.codec,
-            info.container,
-            identity.model,
-            detector.provider()
-        );
+        let model = format!("{} ({})", identity.model, detector.provider());
+        say_what_is_played(path, &info, &model);
     }
     let progress = Progress::new(request.quiet, info.frames_estimate);
     let mut pace = Pace::new(request.analysed_fps.or(camera.analysed_fps));

@@ -426,8 +426,7 @@ impl Session {
             (Ok(whose), Some(mine)) if whose == *mine => whose,
             // Too much to know whose it was: look.
             (Err(RecvError::Lagged(_)), Some(mine)) => mine.clone(),
-            // The writer is gone; the connection ends with it.
-            (Err(RecvError::Closed), _) => return,
+            // Another box's; or the writer is gone, and the connection ends with it.
             _ => return,
         };
         match self.door.store.locks(mine.clone()).await {

@@ -255,13 +255,15 @@ fn a_file_of_two_alerts_stays_as_long_as_either_needs_it() {
     archive.bench.close();
 }
 
+/// What happens on the first day: whether the program is restarted, and by how much
+/// the clock leaps.
+type Step = (bool, Seconds);
+
 #[test]
 fn a_clock_that_jumps_removes_nothing_early() {
     let year = Seconds(365.0 * 86_400.0);
     let back = Seconds(-year.0);
     let still = Seconds(0.0);
-    // What happens on the first day, as (has the program been restarted, leap).
-    type Step = (bool, Seconds);
     let cases: [(&str, &[Step]); 5] = [
         ("a year ahead while it runs", &[(false, year)]),
         ("and back", &[(false, year), (false, back)]),

@@ -104,10 +104,8 @@ impl Light {
                 matrix[row][4] += f64::from(*a) * change;
             }
         }
-        for row in 1..4 {
-            for column in 0..row {
-                matrix[row][column] = matrix[column][row];
-            }
+        for (row, column) in [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)] {
+            matrix[row][column] = matrix[column][row];
         }
         for (index, usual) in USUAL.iter().enumerate() {
             matrix[index][index] += f64::from(1.0 / (usual * usual));

@@ -55,9 +55,9 @@ impl SmallPicture {
             // Down first, then across, and four rows at once: vector additions of which
             // the sums are fetched and stored once.
             while step == 1 && y + ROWS_AT_ONCE <= to {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|n| &luma[(y + n) * stride..][..width]);
+                let rows = [0, 1, 2, 3].map(|n| &luma[(y + n) * stride..][..width]);
                 for (x, sum) in self.sums[..width].iter_mut().enumerate() {
-                    *sum += u16::from(a[x]) + u16::from(b[x]) + u16::from(c[x]) + u16::from(d[x]);
+                    *sum += rows.iter().map(|row| u16::from(row[x])).sum::<u16>();
                 }
                 y += ROWS_AT_ONCE;
             }
