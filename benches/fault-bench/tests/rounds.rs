@@ -39,17 +39,3 @@ fn forty_rounds_of_faults_lose_nothing() {
     ]);
     assert!(table.contains("and 0 void ones"));
 }
-
-#[test]
-fn a_day_without_a_broker_and_a_suspended_box_lose_nothing() {
-    let table = clean(&["--absence", "480"]);
-    assert_eq!(table.matches("| broker gone for a day |").count(), 2);
-    assert_eq!(table.matches("| box suspended").count(), 2);
-}
-
-/// Not a matter of time: the event is there before the upload that was under way.
-#[test]
-fn events_pass_the_evidence_that_fills_the_line() {
-    let table = clean(&["--priority", "1"]);
-    assert_eq!(table.matches("| yes |").count(), 3);
-}
