@@ -133,18 +133,36 @@ pub struct Reading {
     pub ignored: Vec<char>,
 }
 
+impl Candidate {
+    /// Whether both correct the same character, each to another one.
+    fn mends_otherwise(&self, other: &Self) -> bool {
+        self.corrections.iter().any(|mine| {
+            let theirs = other.corrections.iter();
+            theirs
+                .filter(|correction| correction.position == mine.position)
+                .any(|correction| correction.taken != mine.taken)
+        })
+    }
+}
+
 impl Reading {
     /// The likeliest plate.
     pub fn best(&self) -> Option<&Candidate> {
         self.candidates.first()
     }
 
-    /// The plate, if no other comes near.
+    /// The plate, if no other comes near. One that differs in what a character was
+    /// corrected to must be farther: as it was read, that character fits neither.
     pub fn decided(&self) -> Option<&Candidate> {
         let (best, others) = self.candidates.split_first()?;
-        let is_alone = others
-            .first()
-            .is_none_or(|next| next.cost - best.cost >= DECIDED);
+        let is_alone = others.iter().all(|other| {
+            let needed = if best.mends_otherwise(other) {
+                2.0 * DECIDED
+            } else {
+                DECIDED
+            };
+            other.cost - best.cost >= needed
+        });
         is_alone.then_some(best)
     }
 }

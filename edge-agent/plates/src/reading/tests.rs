@@ -66,6 +66,8 @@ fn a_look_is_read_as_the_grammar_allows() {
         ("29-MD1/123.45", C::Motorcycle, "29MĐ112345 3:D→Đ"),
         ("29TD-123.45", C::Car, "29TĐ12345 3:D→Đ"),
         ("29-MD/123.45", C::Motorcycle, "undecided 29MD12345"),
+        // Shorter, the same character may be a 0 as well.
+        ("14TD-0001", C::Car, "undecided 14TĐ0001 3:D→Đ"),
         // What only looks like a plate.
         (
             "13A-123.45",
