@@ -24,6 +24,7 @@ use protocol::id::CascadeId;
 use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
 use crate::config::{CascadeConfig, DetectorConfig, Looker};
+use crate::live::{Job, ModelState};
 use crate::models_command;
 
 pub(crate) use fares::Fares;
@@ -108,6 +109,27 @@ impl Taker {
         }
     }
 
+    /// Tells how it fared with these looks.
+    pub(crate) fn tell(&self, answers: &[Answer], state: &ModelState) {
+        for answer in answers {
+            if answer.failure().is_some() {
+                state.count_failure();
+            } else {
+                state.count_look();
+            }
+            if state.count_broken(answer.broken()) {
+                tracing::warn!(
+                    model = state.model,
+                    "the model gives answers to second looks that are no numbers; they are passed over and \
+                     counted: if it goes on, run `edge-agent models verify`"
+                );
+            }
+        }
+        if let Self::Network(network) = self {
+            state.note(network);
+        }
+    }
+
     /// The network's manifest; the reader of plates has its own.
     fn manifest(&self) -> Option<&Manifest> {
         match self {
@@ -157,6 +179,18 @@ impl Lookers {
         Ok(lookers)
     }
 
+    /// How each of them fares, in their order.
+    pub(crate) fn states(&self) -> Vec<Arc<ModelState>> {
+        let state = |(name, taker): (&Looker, &Taker)| match taker {
+            Taker::Network(network) => {
+                ModelState::of_network(name_of(name).to_owned(), Job::Cascade, network)
+            }
+            Taker::Plates(reader) => ModelState::of_plates(name_of(name).to_owned(), reader),
+        };
+        let each = self.names.iter().zip(&self.takers);
+        each.map(state).map(Arc::new).collect()
+    }
+
     pub(crate) fn index(&self) -> LookerIndex {
         let believed = |taker: &Taker| taker.manifest().map_or(0.0, |m| m.thresholds.high);
         let thresholds = self.takers.iter().map(believed);
@@ -200,6 +234,15 @@ impl Lookers {
 }
 
 impl LookerIndex {
+    /// Whose turn it may be for these cascades, by the count of those who look, from 0.
+    pub(crate) fn used_by(&self, cascades: &[CascadeConfig]) -> Vec<usize> {
+        let used = cascades.iter().filter_map(|cascade| self.of(cascade));
+        let mut numbers: Vec<usize> = used.map(|(number, _)| number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
     fn of(&self, cascade: &CascadeConfig) -> Option<(usize, f64)> {
         let number = self
             .0

@@ -14,6 +14,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use models::Manifest;
 use serde_json::Value;
 use small::Small;
 use support::{Camera, agent, assert_same, eventually, free_port, published, start_agent};
@@ -61,17 +62,23 @@ zone = 'road'
 min_dwell_s = 2.0
 ";
 
-/// A box whose only model is this one.
-fn config(dir: &Path, small: Small, source: &str, more: &str) -> PathBuf {
-    let folder = dir.join("models").join("small");
+/// Puts a network into the models of `dir`, under a name.
+fn install(dir: &Path, name: &str, small: Small, mut manifest: Manifest) {
+    let folder = dir.join("models").join(name);
     std::fs::create_dir_all(&folder).unwrap();
     let bytes = small.file();
     small::write(&folder, &bytes);
-    let manifest = toml::to_string(&small::of_file(small.manifest(), &bytes)).unwrap();
+    manifest.id = name.parse().unwrap();
+    let manifest = toml::to_string(&small::of_file(manifest, &bytes)).unwrap();
     std::fs::write(folder.join("model.toml"), manifest).unwrap();
+}
+
+/// A box whose detector is this one.
+fn config(dir: &Path, small: Small, source: &str, more: &str) -> PathBuf {
+    install(dir, "small", small, small.manifest());
     let file = dir.join("box.toml");
     let text = format!(
-        "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n[detector]\nmodels_dirs = ['models']\n{more}\n\
+        "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n[detector]\nmodel = 'small'\nmodels_dirs = ['models']\n{more}\n\
          [[camera]]\nid = 'c'\nsource = {{ rtsp = '{source}' }}\nhealth = {{ watch = false }}\n\
          detect = {{ gate = false }}\n{RULES}"
     );
@@ -281,4 +288,74 @@ fn live_what_was_not_seen_is_a_gap_and_no_event_and_replays_the_same() {
         let (replayed, _) = support::replay(&dir.path().join("record"), &config, &[]);
         assert_eq!(assert_same(&published, &replayed), Vec::<String>::new());
     }
+}
+
+/// Two models beside a sound detector: one for flames in the whole picture, which fails
+/// on bright ones, and one in the detector's shadow, of whose answers one is no number.
+#[test]
+fn a_second_model_that_fails_is_counted_by_name_and_said_and_gives_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let sound = Small::default();
+    let (fails, nan) = (
+        Small {
+            fails_when_bright: true,
+            ..sound
+        },
+        Small {
+            nan_when_bright: 1,
+            ..sound
+        },
+    );
+    let classifier = toml::to_string(&Small::classifier()).unwrap();
+    let flames = Manifest::parse(&classifier.replace("person", "fire")).unwrap();
+    install(dir.path(), "flames", fails, flames);
+    install(dir.path(), "shade", nan, nan.manifest());
+    let clip = mixed(dir.path());
+    let camera = Camera::start(dir.path(), &clip, "127.0.0.1:0");
+    let port = free_port();
+    let more = format!(
+        "provider = ['cuda', 'cpu']\nshadow = {{ model = 'shade', every = 1 }}\n\
+         [metrics]\nlisten = '127.0.0.1:{port}'\n[record]\ndir = 'record'\n"
+    );
+    let config = config(dir.path(), sound, &camera.url, &more);
+    let cascade =
+        "[[camera.cascade]]\nid = 'flames'\nmodel = 'flames'\ngives = 'fire'\nevery_s = 0.5\n";
+    let text = std::fs::read_to_string(&config).unwrap() + cascade;
+    std::fs::write(&config, text).unwrap();
+
+    let told = replay(dir.path(), &clip, &config);
+    let said = &told.said;
+    assert_eq!(told.code, Some(0), "{said}");
+    assert!(
+        said.contains("flames failed on ") && said.contains("inference failed"),
+        "{said}"
+    );
+    let taken = told.inputs.matches("{\"second_look\"").count();
+    // White for three seconds at ten pictures a second; a look that fails is asked for anew.
+    let counts = format!("flames failed on 30 of {} second looks", taken + 30);
+    assert!(said.contains(&counts), "{taken}: {said}");
+
+    let running = start_agent(dir.path(), &config);
+    let reach = |name: &str, least: f64| {
+        eventually(name, || metric(port, name).filter(|count| *count >= least))
+    };
+    let of = |what: &str, model: &str| format!("edge_second_model_{what}{{model=\"{model}\"");
+    reach(&of("failures_total", "flames"), 3.0);
+    reach(&of("looks_total", "flames"), 6.0);
+    reach(&of("broken_answers_total", "shade"), 1.0);
+    for model in ["flames", "shade"] {
+        assert_eq!(reach(&of("providers_refused", model), 1.0), 1.0);
+    }
+    assert_eq!(metric(port, &of("failures_total", "shade")), Some(0.0));
+    for words in [
+        "model flames fails on every second look, so rules that rest on it see nothing",
+        "the shadow model gives answers that are no numbers",
+        "a second look failed",
+    ] {
+        eventually(words, || running.log_text().contains(words).then_some(()));
+    }
+    assert_eq!(running.terminate(), Some(0));
+    let events = published(dir.path());
+    let (replayed, _) = support::replay(&dir.path().join("record"), &config, &[]);
+    assert_eq!(assert_same(&events, &replayed), Vec::<String>::new());
 }

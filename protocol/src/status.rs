@@ -92,6 +92,9 @@ pub struct CameraStatus {
     /// looks at pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detector: Option<DetectorStatus>,
+    /// The same of each model that looks at the camera's pictures besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second_models: Vec<SecondModelStatus>,
 }
 
 /// Most rules whose coverage a status carries: with names as long as may be and
@@ -176,6 +179,21 @@ pub struct DetectorStatus {
     /// Answers of the model that were no numbers, and were passed over.
     #[serde(default, skip_serializing_if = "is_none")]
     pub broken: u64,
+}
+
+/// A model that looks beside the detector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondModelStatus {
+    /// Its name, `plates` for the reader of number plates.
+    pub model: String,
+    /// What for: `cascade`, where rules rest on it, or `shadow`.
+    pub job: String,
+    /// Looks that it took, of all cameras.
+    #[serde(default)]
+    pub looks: u64,
+    /// What it computes on and how it fares.
+    #[serde(flatten)]
+    pub fares: DetectorStatus,
 }
 
 /// A provider that was asked for and does not compute.

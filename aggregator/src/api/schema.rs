@@ -76,6 +76,9 @@ pub(super) struct CameraStatusSchema {
     /// The detector at work, where it is not as configured.
     #[schema(nullable = false)]
     detector: Option<DetectorStatusSchema>,
+    /// The models that look beside the detector; left out when none.
+    #[schema(required = false)]
+    second_models: Vec<SecondModelStatusSchema>,
 }
 
 /// What makes pictures of a camera's stream.
@@ -125,6 +128,22 @@ pub(super) struct DetectorStatusSchema {
     /// Answers that were no numbers; left out when none.
     #[schema(required = false)]
     broken: u64,
+}
+
+/// A model that looks beside the detector.
+#[derive(ToSchema)]
+#[schema(as = SecondModelStatus)]
+#[allow(dead_code)] // described, never made
+pub(super) struct SecondModelStatusSchema {
+    /// Its name, `plates` for the reader of number plates.
+    model: String,
+    /// What for: `cascade`, where rules rest on it, or `shadow`.
+    job: String,
+    /// Looks that it took, of all cameras.
+    looks: u64,
+    #[schema(inline)]
+    #[serde(flatten)]
+    fares: DetectorStatusSchema,
 }
 
 /// A provider that was asked for and does not compute.
@@ -253,7 +272,7 @@ mod tests {
     use protocol::id::ModelId;
     use protocol::status::{
         BoxStatus, CameraHealth, CameraStatus, DecoderStatus, DetectorStatus, OutboxPosition,
-        RecordingStatus, RefusedProvider, RuleCoverage,
+        RecordingStatus, RefusedProvider, RuleCoverage, SecondModelStatus,
     };
     use protocol::{BoxId, CameraId, EventTime, RuleId, SiteId, TimeQuality};
     use serde_json::Value;
@@ -268,6 +287,21 @@ mod tests {
 
     fn described<T: PartialSchema>() -> Value {
         serde_json::to_value(T::schema()).unwrap()
+    }
+
+    fn second_model() -> SecondModelStatus {
+        SecondModelStatus {
+            model: "plates".to_owned(),
+            job: "cascade".to_owned(),
+            looks: 7,
+            fares: DetectorStatus {
+                provider: "cpu".to_owned(),
+                refused: Vec::new(),
+                losses: 0,
+                failures: 1,
+                broken: 0,
+            },
+        }
     }
 
     fn camera() -> CameraStatus {
@@ -319,6 +353,7 @@ mod tests {
                 failures: 1,
                 broken: 1,
             }),
+            second_models: vec![second_model()],
             decoder: Some(DecoderStatus {
                 name: "avdec_h264".to_owned(),
                 family: "software".to_owned(),
@@ -360,6 +395,7 @@ mod tests {
         (bare.coverage, bare.coverage_left_out, bare.recording) = (Vec::new(), 0, None);
         bare.decoder = None;
         bare.detector = None;
+        bare.second_models = Vec::new();
         bare.evidence_stream = None;
         let bare = keys(&serde_json::to_value(bare).unwrap());
         let required: BTreeSet<String> =

@@ -489,6 +489,9 @@ impl Scene {
 
     fn pause(&mut self, gap: Gap, out: &mut Vec<Output>) {
         let Some(last) = self.frame else {
+            // Nothing was seen at all so far, and now it is known why.
+            self.account_for(gap.from, Some(Unwatched::NoPicture), out);
+            self.account_for(gap.to, Some(gap.reason.into()), out);
             return;
         };
         if gap.reason == GapReason::Frozen && gap.from <= gap.to {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use edge_core::{CoverageHour, Input, Output, Unwatched};
+use edge_core::{CoverageHour, Gap, GapReason, Input, Output, Unwatched};
 use protocol::units::Seconds;
 use protocol::{Detection, Detections, EventTime, NormBox, ObjectClass, TimeQuality};
 use support::scene;
@@ -124,4 +124,26 @@ fn other_classes_and_other_days_are_free() {
         let (events, _) = watch(traffic(begin, 3, class));
         assert_eq!(events, expected, "{class} on {begin}");
     }
+}
+
+#[test]
+fn what_was_not_seen_before_the_first_picture_is_in_the_account_with_its_reason() {
+    let begin: EventTime = "2026-11-26T00:00:00Z".parse().unwrap();
+    let blind = |from: f64, to: f64| {
+        Input::Gap(Gap {
+            from: begin + Seconds(from),
+            to: begin + Seconds(to),
+            reason: GapReason::DetectorFailed,
+        })
+    };
+    // A model that fails on every picture, until it is mended after a minute.
+    let inputs = [blind(0.0, 20.0), blind(20.0, 40.0), blind(40.0, 60.0)];
+    let seen = traffic(begin + Seconds(60.0), 1, ObjectClass::Car);
+    let (events, hours) = watch(inputs.into_iter().chain(seen).collect());
+    assert_eq!(events, [1, 0]);
+    let [hour] = hours.as_slice() else {
+        panic!("{hours:?}")
+    };
+    assert_eq!(hour.unwatched_s, [(Unwatched::DetectorFailed, 60.0)].into());
+    assert!((hour.watched_s - 60.0).abs() < 1.0, "{hour:?}");
 }

@@ -16,7 +16,7 @@ use crate::error::DetectorError;
 use crate::network::open_first;
 use crate::provider::Provider;
 use crate::runtime::Runtime;
-use crate::session::{self, DetectorSettings, Profiled, one_line};
+use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
 
 /// A model ready to be given tensors.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct FreeNetwork {
     /// The outputs that the head reads.
     outputs: Vec<String>,
     provider: Provider,
+    refusals: Vec<Refusal>,
 }
 
 impl FreeNetwork {
@@ -38,10 +39,14 @@ impl FreeNetwork {
         file: &Path,
         settings: &DetectorSettings,
     ) -> Result<Self, DetectorError> {
-        let (network, _) = open_first(runtime, (&manifest, file), settings, |opened, provider| {
-            Self::prove(&manifest, opened, provider)
-        })?;
-        Ok(network)
+        let (network, refusals) =
+            open_first(runtime, (&manifest, file), settings, |opened, provider| {
+                Self::prove(&manifest, opened, provider)
+            })?;
+        Ok(Self {
+            refusals,
+            ..network
+        })
     }
 
     fn prove(
@@ -71,6 +76,7 @@ impl FreeNetwork {
             session,
             outputs,
             provider,
+            refusals: Vec::new(),
         })
     }
 
@@ -82,6 +88,16 @@ impl FreeNetwork {
     /// What computes: the name of ONNX Runtime's execution provider.
     pub fn provider(&self) -> &'static str {
         self.provider.name()
+    }
+
+    /// The same, as configurations name it.
+    pub fn computes_on(&self) -> Provider {
+        self.provider
+    }
+
+    /// Providers that come before this one by configuration and do not work, with the reason.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// The text under a key of the file's own metadata.

@@ -20,6 +20,11 @@ pub(crate) struct TextFinder {
 }
 
 impl TextFinder {
+    /// What computes.
+    pub(crate) const fn network(&self) -> &FreeNetwork {
+        &self.network
+    }
+
     pub(crate) fn new(network: FreeNetwork, settings: &ReaderSettings) -> Self {
         Self {
             network,

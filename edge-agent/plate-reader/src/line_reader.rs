@@ -28,6 +28,11 @@ pub(crate) struct LineReader {
 }
 
 impl LineReader {
+    /// What computes.
+    pub(crate) const fn network(&self) -> &FreeNetwork {
+        &self.network
+    }
+
     /// With the symbols that a plate may bear.
     pub(crate) fn new(network: FreeNetwork, model: &ModelId) -> Result<Self, ReaderError> {
         let Head::Ctc(head) = &network.manifest().head else {

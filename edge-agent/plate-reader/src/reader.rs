@@ -1,6 +1,6 @@
 //! The engine: two networks and the room they work in.
 
-use edge_inference::{DetectorSettings, ModelStore, Runtime};
+use edge_inference::{DetectorSettings, FreeNetwork, ModelStore, Runtime};
 use models::heads::Head;
 use models::{Crop, PictureView};
 use plates::{Circumstances, Glyph, Grammar, Patch, PlateColour, Reading, Refusal};
@@ -83,6 +83,11 @@ impl PlateReader {
             settings,
             room: Room::default(),
         })
+    }
+
+    /// What computes: the detector of text, and the reader of lines.
+    pub fn networks(&self) -> [&FreeNetwork; 2] {
+        [self.finder.network(), self.lines.network()]
     }
 
     /// The grammar that looks are read by; votes need the same.

@@ -20,7 +20,7 @@ use protocol::status::{
 };
 use protocol::{CameraId, Detection, EventTime, RuleId, TimeQuality};
 
-use super::detector_state::DetectorState;
+use super::model_state::ModelState;
 use super::shadow::Shadow;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::coverage::CoverageTable;
@@ -44,7 +44,9 @@ pub(crate) struct CameraState {
     /// A second model that is shown some of the pictures.
     shadow: OnceLock<Arc<Shadow>>,
     /// What looks at the pictures.
-    detector: OnceLock<Arc<DetectorState>>,
+    detector: OnceLock<Arc<ModelState>>,
+    /// What looks at them besides.
+    second: OnceLock<Vec<Arc<ModelState>>>,
 }
 
 #[derive(Default)]
@@ -177,6 +179,7 @@ impl CameraState {
             recording: None,
             decoder: None,
             detector: None,
+            second_models: Vec::new(),
         };
         Self {
             fixed,
@@ -184,21 +187,40 @@ impl CameraState {
             attention: AtomicU8::new(Attention::Nobody as u8),
             shadow: OnceLock::new(),
             detector: OnceLock::new(),
+            second: OnceLock::new(),
         }
     }
 
-    /// Whom the pictures of this camera are shown to as well; once.
-    pub(crate) fn set_shadow(&self, shadow: Option<Arc<Shadow>>) {
+    /// What looks at the pictures of this camera: for all rules, for some, and to be
+    /// compared; once. A recording was seen by another detector.
+    pub(crate) fn set_models<'a>(
+        &self,
+        detector: Option<&Arc<ModelState>>,
+        of_cascades: impl Iterator<Item = &'a Arc<ModelState>>,
+        shadow: Option<&'a Arc<Shadow>>,
+    ) {
         if let Some(shadow) = shadow {
-            self.shadow.get_or_init(|| shadow);
+            self.shadow.get_or_init(|| Arc::clone(shadow));
         }
-    }
-
-    /// What looks at the pictures of this camera; once. A recording was seen by another detector.
-    pub(crate) fn set_detector(&self, detector: Option<&Arc<DetectorState>>) {
-        if let Some(detector) = detector.filter(|_| self.fixed.model.is_some()) {
+        if self.fixed.model.is_none() {
+            return;
+        }
+        if let Some(detector) = detector {
             self.detector.get_or_init(|| Arc::clone(detector));
         }
+        let compared = shadow.map(|shadow| &shadow.state);
+        self.second
+            .get_or_init(|| of_cascades.chain(compared).cloned().collect());
+    }
+
+    fn second_models(&self) -> &[Arc<ModelState>] {
+        self.second.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Why some rules do not see though pictures are looked at, when a model that they
+    /// rest on fails on each.
+    pub(crate) fn partial_blindness(&self) -> Option<Words> {
+        (self.second_models().iter()).find_map(|model| model.blindness())
     }
 
     /// What the detector saw in a part of a picture, for the model in its shadow.
@@ -605,6 +627,9 @@ impl CameraState {
                     .collect(),
             }),
             detector: self.detector.get().map(|detector| detector.fares().status),
+            second_models: (self.second_models().iter())
+                .map(|model| model.second())
+                .collect(),
             ..self.fixed.clone()
         }
     }

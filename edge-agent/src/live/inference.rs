@@ -24,8 +24,8 @@ use protocol::Detection;
 use protocol::event::Words;
 use protocol::status::CameraHealth;
 
-use super::detector_state::DetectorState;
 use super::idle::Idle;
+use super::model_state::ModelState;
 use super::{CameraState, StopFlag, Work};
 use crate::cascades::Taker;
 use crate::config::{CameraConfig, InferenceConfig};
@@ -54,9 +54,9 @@ pub(super) struct Models {
     /// Sees whole pictures.
     pub(super) detector: Detector,
     /// Look at parts of them: 1 and so on.
-    pub(super) second: Vec<Taker>,
+    pub(super) second: Vec<(Taker, Arc<ModelState>)>,
     /// Where is told how the detector fares.
-    pub(super) state: Arc<DetectorState>,
+    pub(super) state: Arc<ModelState>,
 }
 
 impl Models {
@@ -74,7 +74,7 @@ impl Models {
     /// How many pictures each computes at once, for the scheduler.
     fn batches(&self) -> Vec<usize> {
         std::iter::once(self.detector.network().batch())
-            .chain(self.second.iter().map(Taker::batch))
+            .chain(self.second.iter().map(|(taker, _)| taker.batch()))
             .collect()
     }
 }
@@ -426,7 +426,7 @@ impl Desk<'_> {
 
     /// Second looks, all with one model; their scenes are told.
     fn look_closer(&mut self, model: usize, asked: Vec<(usize, SecondLook)>) {
-        let Some(taker) = model
+        let Some((taker, fares)) = model
             .checked_sub(1)
             .and_then(|number| self.models.second.get_mut(number))
         else {
@@ -434,6 +434,7 @@ impl Desk<'_> {
         };
         let begun = Instant::now();
         let answers = second_look::answers(taker, &asked);
+        taker.tell(&answers, fares);
         let took = self.finished(model, asked.len(), begun);
         for ((camera, asked), answer) in asked.into_iter().zip(answers) {
             let (config, _, work, state) = &self.feeds[camera];

@@ -121,6 +121,7 @@ mod tests {
             recording: None,
             decoder: None,
             detector: None,
+            second_models: Vec::new(),
         }
     }
 

@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 use protocol::status::CameraHealth;
 
 use super::CameraState;
-use super::detector_state::DetectorState;
+use super::model_state::ModelState;
 use super::shadow::Shadow;
 use crate::recording::rolling::RecorderCounters;
 
@@ -30,7 +30,9 @@ pub(super) struct Sources {
     pub(super) cameras: Vec<Arc<CameraState>>,
     pub(super) outbox: Outbox,
     pub(super) uplink: Option<Arc<Uplink>>,
-    pub(super) detector: Option<Arc<DetectorState>>,
+    pub(super) detector: Option<Arc<ModelState>>,
+    /// What looks besides, for cascades.
+    pub(super) second: Vec<Arc<ModelState>>,
     pub(super) shadow: Option<Arc<Shadow>>,
 }
 
@@ -231,6 +233,8 @@ impl Collector for Reading {
         if let Some(info) = &sources.detector {
             detector::detector(&mut encoder, info)?;
         }
+        let compared = sources.shadow.iter().map(|shadow| &shadow.state);
+        detector::second(&mut encoder, sources.second.iter().chain(compared))?;
         if let Some(shadow) = &sources.shadow {
             detector::shadow(&mut encoder, shadow)?;
         }

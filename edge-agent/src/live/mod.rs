@@ -11,7 +11,6 @@
 //! ```
 
 mod camera_state;
-mod detector_state;
 mod diary;
 mod evidence;
 mod idle;
@@ -19,6 +18,7 @@ mod inference;
 mod kept;
 mod load;
 mod metrics;
+mod model_state;
 mod player;
 mod publisher;
 mod recovery;
@@ -51,8 +51,8 @@ use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
 use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
-use detector_state::DetectorState;
 pub(crate) use evidence::{is_same_shape, other_shape};
+pub(crate) use model_state::{Job, ModelState};
 pub(crate) use scene_thread::TICK_BEHIND_S;
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
@@ -187,6 +187,15 @@ struct Cameras {
     kept: Vec<CameraStream>,
 }
 
+/// What is known of each camera, in the order of the configuration.
+fn camera_states(
+    config: &AgentConfig,
+    identity: Option<&DetectorIdentity>,
+) -> Vec<Arc<CameraState>> {
+    let state = |camera| Arc::new(CameraState::new(config, camera, identity));
+    config.cameras.iter().map(state).collect()
+}
+
 fn watch(
     config: &AgentConfig,
     at_work: Option<(Detector, Option<&mut OnTrial>)>,
@@ -200,21 +209,19 @@ fn watch(
     let identity = detector
         .as_ref()
         .map(|detector| DetectorIdentity::of(detector.manifest()));
-    let states: Vec<Arc<CameraState>> = config
-        .cameras
-        .iter()
-        .map(|camera| Arc::new(CameraState::new(config, camera, identity.as_ref())))
-        .collect();
+    let states = camera_states(config, identity.as_ref());
     let info = detector
         .as_ref()
-        .map(|detector| Arc::new(DetectorState::new(detector, trial.as_deref())));
+        .map(|detector| Arc::new(ModelState::of_detector(detector, trial.as_deref())));
     let shadow = detector
         .as_ref()
         .and_then(|detector| shadow::start(&config.detector, detector, stop));
     let (shadow, shadow_thread) = shadow.unzip();
-    for state in &states {
-        state.set_shadow(shadow.clone());
-        state.set_detector(info.as_ref());
+    let (second, index) = (lookers.states(), lookers.index());
+    for (camera, state) in config.cameras.iter().zip(&states) {
+        let of_cascades = index.used_by(&camera.cascades).into_iter();
+        let of_cascades = of_cascades.filter_map(|number| second.get(number));
+        state.set_models(info.as_ref(), of_cascades, shadow.as_ref());
     }
     let metrics = config
         .metrics
@@ -225,6 +232,7 @@ fn watch(
                 outbox: outbox.clone(),
                 uplink: uplink.cloned(),
                 detector: info.clone(),
+                second: second.clone(),
                 shadow: shadow.clone(),
             };
             metrics::serve(metrics.listen, sources)
@@ -239,7 +247,7 @@ fn watch(
         record: config.record.store(config.cameras.len()),
         wake,
         second_looks,
-        lookers: lookers.index(),
+        lookers: index,
         stop,
     };
     let cameras = Cameras::start_all(&states, &surroundings);
@@ -269,9 +277,10 @@ fn watch(
         match detector {
             Some(detector) => {
                 let models = inference::Models {
-                    state: info.unwrap_or_else(|| Arc::new(DetectorState::new(&detector, None))),
+                    state: info
+                        .unwrap_or_else(|| Arc::new(ModelState::of_detector(&detector, None))),
                     detector,
-                    second: lookers.takers,
+                    second: lookers.takers.into_iter().zip(second).collect(),
                 };
                 let calls = inference::Calls {
                     woken: &woken,

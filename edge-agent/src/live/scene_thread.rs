@@ -257,7 +257,8 @@ impl Room {
         let load = self.load.judge(&status, self.setup.state.looks().rested);
         let blindness = self.setup.state.blindness();
         let is_blind = blindness.is_some();
-        let is_changed = match (blindness.or(load), status.health) {
+        let partial = self.setup.state.partial_blindness();
+        let is_changed = match (blindness.or(partial).or(load), status.health) {
             (Some(reason), health)
                 if health == CameraHealth::Watching
                     || (is_blind && health == CameraHealth::Connecting) =>

@@ -17,7 +17,7 @@ use models::Crop;
 use models::heads::Answers;
 use protocol::Detection;
 
-use super::StopFlag;
+use super::{Job, ModelState, StopFlag};
 use crate::config::{DetectorConfig, ShadowConfig};
 use crate::models_command;
 
@@ -36,6 +36,8 @@ pub(crate) struct Shadow {
     /// The first detector believes in what it gives a score of so much.
     believed_from: f64,
     counters: Mutex<ShadowCounters>,
+    /// How it fares.
+    pub(crate) state: Arc<ModelState>,
 }
 
 /// How it goes.
@@ -89,7 +91,9 @@ fn try_start(
 ) -> anyhow::Result<(Arc<Shadow>, JoinHandle<()>)> {
     let detector = models_command::load_named(config, model)?;
     let (to, from) = bounded(1);
+    let state = ModelState::of_network(model.clone(), Job::Shadow, detector.network());
     let shadow = Arc::new(Shadow {
+        state: Arc::new(state),
         believed_from,
         model: model.clone(),
         every: u64::from((*every).max(1)),
@@ -153,7 +157,18 @@ impl Shadow {
         let look = Look::crop(&sight.frame.view(), sight.part);
         let answer = detector.detect_batch(&[look]).pop();
         match answer.expect("one answer for one look") {
-            Ok(Answers { found: seen, .. }) => {
+            Ok(Answers {
+                found: seen,
+                broken,
+            }) => {
+                self.state.count_look();
+                if self.state.count_broken(broken) {
+                    tracing::warn!(
+                        model = self.model,
+                        broken,
+                        "the shadow model gives answers that are no numbers; they are passed over and counted"
+                    );
+                }
                 let believed = |from: f64, list: &[Detection]| {
                     let list = list.iter().filter(|detection| detection.score >= from);
                     list.copied().collect::<Vec<_>>()
@@ -166,6 +181,7 @@ impl Shadow {
                 self.lock().agreement.add(&ours, &its);
             }
             Err(error) => {
+                self.state.count_failure();
                 let mut counters = self.lock();
                 counters.failed += 1;
                 if counters.failed == 1 {
@@ -173,6 +189,7 @@ impl Shadow {
                 }
             }
         }
+        self.state.note(detector.network());
     }
 
     /// One line that says how far the two agree.

@@ -13,7 +13,7 @@ use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
 use protocol::signal::SignalSource;
 use protocol::status::{
     BoxStatus, CameraHealth, CameraStatus, DecoderStatus, DetectorStatus, OutboxPosition,
-    RecordingStatus, RefusedProvider, RuleCoverage, StreamStatus,
+    RecordingStatus, RefusedProvider, RuleCoverage, SecondModelStatus, StreamStatus,
 };
 use protocol::units::Seconds;
 use protocol::{
@@ -57,6 +57,10 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
         (
             "camera-status-provider-lost",
             camera_status(on_another_provider()),
+        ),
+        (
+            "camera-status-second-models",
+            camera_status(with_second_models()),
         ),
         ("box-status-online", box_status(online())),
         (
@@ -640,6 +644,7 @@ fn watching() -> CameraStatus {
         recording: None,
         decoder: None,
         detector: None,
+        second_models: Vec::new(),
     }
 }
 
@@ -659,6 +664,34 @@ fn on_another_provider() -> CameraStatus {
             failures: 3,
             broken: 12,
         }),
+        ..watching()
+    }
+}
+
+/// One whose second model fails on every look.
+fn with_second_models() -> CameraStatus {
+    let second = |model: &str, job: &str, failures, broken| SecondModelStatus {
+        model: model.to_owned(),
+        job: job.to_owned(),
+        looks: 40,
+        fares: DetectorStatus {
+            provider: "cpu".to_owned(),
+            failures,
+            broken,
+            ..DetectorStatus::default()
+        },
+    };
+    CameraStatus {
+        health: CameraHealth::Degraded,
+        reason: Some(Words::new(
+            "Mô hình helmets không xử lý được lần xem nào; xem nhật ký và chạy edge-agent models verify",
+            "model helmets fails on every second look, so rules that rest on it see nothing; read the log and run `edge-agent models verify`",
+        )),
+        second_models: vec![
+            second("helmets", "cascade", 40, 0),
+            second("plates", "cascade", 0, 0),
+            second("next", "shadow", 0, 3),
+        ],
         ..watching()
     }
 }

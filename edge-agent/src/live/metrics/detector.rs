@@ -1,4 +1,4 @@
-//! Numbers about the detector and the model in its shadow.
+//! Numbers about the detector, the models that take second looks, and the one in its shadow.
 
 use std::sync::Arc;
 
@@ -7,13 +7,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::{Sample, one, write};
-use crate::live::detector_state::DetectorState;
+use crate::live::model_state::{Fares, ModelState};
 use crate::live::shadow::Shadow;
 
-pub(super) fn detector(
-    encoder: &mut DescriptorEncoder<'_>,
-    info: &DetectorState,
-) -> std::fmt::Result {
+pub(super) fn detector(encoder: &mut DescriptorEncoder<'_>, info: &ModelState) -> std::fmt::Result {
     let fares = info.fares();
     let status = &fares.status;
     let labels = vec![
@@ -61,6 +58,69 @@ pub(super) fn detector(
         ),
     ] {
         write(encoder, name, help, &one(value), ConstCounter::new)?;
+    }
+    Ok(())
+}
+
+/// Of each model that looks beside the detector.
+pub(super) fn second<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    models: impl Iterator<Item = &'a Arc<ModelState>>,
+) -> std::fmt::Result {
+    let all: Vec<(&ModelState, Fares)> = models.map(|model| (&**model, model.fares())).collect();
+    let samples = |value: fn(&Fares) -> u64| -> Vec<Sample> {
+        let sample = |(model, fares): &(&ModelState, Fares)| {
+            let (name, job) = (model.model.clone(), model.job.as_str().to_owned());
+            (vec![("model", name), ("job", job)], value(fares) as f64)
+        };
+        all.iter().map(sample).collect()
+    };
+    let at_work = all.iter().map(|(model, fares)| {
+        let labels = vec![
+            ("model", model.model.clone()),
+            ("job", model.job.as_str().to_owned()),
+            ("sha256", model.sha256.clone()),
+            ("provider", fares.provider.to_owned()),
+        ];
+        (labels, 1.0)
+    });
+    for (name, help, samples) in [
+        (
+            "edge_second_model",
+            "1; a model that looks beside the detector, what for, and what computes it",
+            at_work.collect(),
+        ),
+        (
+            "edge_second_model_providers_refused",
+            "Providers that come first by configuration and do not work for the model",
+            samples(|fares| fares.status.refused.len() as u64),
+        ),
+    ] {
+        write(encoder, name, help, &samples, ConstGauge::new)?;
+    }
+    for (name, help, samples) in [
+        (
+            "edge_second_model_looks",
+            "Looks that the model took",
+            samples(|fares| fares.looks),
+        ),
+        (
+            "edge_second_model_failures",
+            "Looks on which the model failed",
+            samples(|fares| fares.status.failures),
+        ),
+        (
+            "edge_second_model_broken_answers",
+            "Answers of the model that are no numbers, and were passed over",
+            samples(|fares| fares.status.broken),
+        ),
+        (
+            "edge_second_model_losses",
+            "Times that a provider was lost at work, and the model loaded anew",
+            samples(|fares| fares.status.losses),
+        ),
+    ] {
+        write(encoder, name, help, &samples, ConstCounter::new)?;
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ fn camera_status(frames_received: u64) -> CameraStatus {
         coverage_left_out: 0,
         evidence_stream: None,
         detector: None,
+        second_models: Vec::new(),
         recording: None,
         decoder: None,
     }

@@ -1,0 +1,193 @@
+//! How a model fares, for metrics and the statuses of the cameras that it looks at.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use edge_inference::{Detector, Network, OnTrial, Refusal};
+use plate_reader::PlateReader;
+use protocol::event::Words;
+use protocol::status::{DetectorStatus, RefusedProvider, SecondModelStatus};
+
+/// So many failures in a row are no chance.
+const BROKEN_AFTER: u64 = 3;
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Sees whole pictures, for all rules.
+    Detector,
+    /// Takes second looks, for some of them.
+    Cascade,
+    /// Is compared with the detector.
+    Shadow,
+}
+
+impl Job {
+    /// The word in statuses and metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Detector => "detector",
+            Self::Cascade => "cascade",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// One model of a box.
+#[derive(Debug)]
+pub(crate) struct ModelState {
+    /// What looks.
+    pub(crate) model: String,
+    pub(crate) sha256: String,
+    pub(crate) job: Job,
+    /// Whether it is another model than was wanted.
+    pub(crate) is_instead: bool,
+    fares: Mutex<Fares>,
+}
+
+/// What changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fares {
+    /// ONNX Runtime's name of what computes.
+    pub(crate) provider: &'static str,
+    /// Looks that it took; of the detector they are counted by camera.
+    pub(crate) looks: u64,
+    pub(crate) status: DetectorStatus,
+    failed_in_a_row: u64,
+}
+
+impl ModelState {
+    pub(crate) fn of_detector(detector: &Detector, trial: Option<&OnTrial>) -> Self {
+        let model = match trial {
+            Some(trial) => trial.candidate.to_string(),
+            None => detector.manifest().id.to_string(),
+        };
+        Self {
+            is_instead: trial.is_some_and(|trial| trial.instead.is_some()),
+            ..Self::of_network(model, Job::Detector, detector.network())
+        }
+    }
+
+    /// A network that is known under a name.
+    pub(crate) fn of_network(model: String, job: Job, network: &Network) -> Self {
+        let state = Self {
+            model,
+            sha256: network.manifest().sha256.to_string(),
+            job,
+            is_instead: false,
+            fares: Mutex::default(),
+        };
+        state.note(network);
+        state
+    }
+
+    /// The two networks that read plates, as one.
+    pub(crate) fn of_plates(model: String, reader: &PlateReader) -> Self {
+        let networks = reader.networks();
+        let refusals = networks.iter().flat_map(|network| network.refusals());
+        let [_, lines] = networks;
+        let status = DetectorStatus {
+            provider: lines.computes_on().to_string(),
+            refused: refusals.map(refused).collect(),
+            ..DetectorStatus::default()
+        };
+        Self {
+            model,
+            sha256: lines.manifest().sha256.to_string(),
+            job: Job::Cascade,
+            is_instead: false,
+            fares: Mutex::new(Fares {
+                provider: lines.provider(),
+                status,
+                ..Fares::default()
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fares> {
+        // Counters stay true after another thread's panic.
+        self.fares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it fares now.
+    pub(crate) fn fares(&self) -> Fares {
+        self.lock().clone()
+    }
+
+    /// On what the network computes now.
+    pub(crate) fn note(&self, network: &Network) {
+        let mut fares = self.lock();
+        if !fares.provider.is_empty() && network.losses() == fares.status.losses {
+            return;
+        }
+        fares.provider = network.provider();
+        fares.status.provider = network.computes_on().to_string();
+        fares.status.refused = network.refusals().iter().map(refused).collect();
+        fares.status.losses = network.losses();
+    }
+
+    /// It failed on a look.
+    pub(crate) fn count_failure(&self) {
+        let mut fares = self.lock();
+        fares.looks += 1;
+        fares.status.failures += 1;
+        fares.failed_in_a_row += 1;
+    }
+
+    /// It took a look and did not fail.
+    pub(crate) fn count_look(&self) {
+        let mut fares = self.lock();
+        fares.looks += 1;
+        fares.failed_in_a_row = 0;
+    }
+
+    /// It answered with what are no numbers; true for the first time.
+    pub(crate) fn count_broken(&self, broken: usize) -> bool {
+        let mut fares = self.lock();
+        let is_first = fares.status.broken == 0;
+        fares.status.broken += broken as u64;
+        is_first && broken > 0
+    }
+
+    /// Why rules that rest on it do not see, when it fails on every second look.
+    pub(crate) fn blindness(&self) -> Option<Words> {
+        let is_blind = self.job == Job::Cascade && self.lock().failed_in_a_row >= BROKEN_AFTER;
+        is_blind.then(|| {
+            Words::new(
+                format!(
+                    "Mô hình {} không xử lý được lần xem nào; xem nhật ký và chạy edge-agent models verify",
+                    self.model
+                ),
+                format!(
+                    "model {} fails on every second look, so rules that rest on it see nothing; read the log \
+                     and run `edge-agent models verify`",
+                    self.model
+                ),
+            )
+        })
+    }
+
+    /// The same for the wire, of one that looks beside the detector.
+    pub(crate) fn second(&self) -> SecondModelStatus {
+        let fares = self.fares();
+        SecondModelStatus {
+            model: self.model.clone(),
+            job: self.job.as_str().to_owned(),
+            looks: fares.looks,
+            fares: fares.status,
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> RefusedProvider {
+    let provider = refusal.provider.to_string();
+    RefusedProvider {
+        reason: Words::new(
+            format!(
+                "Không tính được trên {provider}; kiểm tra trình điều khiển, chạy edge-agent check, \
+                 rồi khởi động lại hộp"
+            ),
+            refusal.reason.clone(),
+        ),
+        provider,
+    }
+}
