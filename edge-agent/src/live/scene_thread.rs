@@ -6,32 +6,26 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use case_bundle::Clock;
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{
-    Condition, EvidenceRequest, Gap, GapReason, Health, Input, Output, Scene, SceneState,
-};
+use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene, SceneState};
 use edge_video::{Frame, LossReason, Notice};
 use protocol::event::{FrameTime, Words};
-use protocol::evidence::{EvidenceRole, Missing};
 use protocol::status::CameraHealth;
 use protocol::units::Seconds;
-use protocol::{Event, EventTime, NormBox, Phase, SignalReading};
+use protocol::{Event, EventTime, Phase, SignalReading};
 
 use super::diary::Diary;
-use super::evidence::{Desk, SharedTrail, Wish, trail};
+use super::evidence::{Desk, Proof, SharedTrail, trail};
 use super::kept::{KeptFile, View};
 use super::load::Load;
 use super::publisher::Publisher;
 use super::second_looks::SecondLooks;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig};
-use crate::explain::sentences::Language;
 use crate::picture_watch::{self, PictureWatch};
 use crate::recording::rolling::Recorder;
 use crate::recording::{Cut, SegmentHead};
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
-use crate::stills::{Canvas, Moment};
 
 /// How often a camera's status is sent when nothing changes.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -489,7 +483,7 @@ impl Room {
                         tracing::error!(id = %request.event, "evidence asked for an event that was not published");
                         continue;
                     };
-                    self.prove(event, request, frame);
+                    self.proof().of(event, request, frame);
                 }
                 Output::NearMiss(miss) => self.setup.diary.near_miss(&miss),
                 Output::Coverage(hour) => {
@@ -500,95 +494,13 @@ impl Room {
         }
     }
 
-    /// Stores what shows the moment of the decision, and asks for the rest.
-    fn prove(&self, event: &Event, request: EvidenceRequest, frame: Option<&Frame>) {
-        let setup = &self.setup;
-        let captured = frame.map_or(event.decided.time, |frame| frame.time);
-        let canvas = frame.map_or_else(|| self.schematic(), Canvas::Frame);
-        let moment = Moment {
-            captured,
-            actors: event.actors.clone(),
-            signals: self
-                .scene
-                .signals()
-                .map(|(group, state)| (group.to_string(), state))
-                .collect(),
-        };
-        let early = setup
-            .publisher
-            .stills(event, Some(&moment), &canvas, captured);
-        let clock = Clock {
-            quality: event.time_quality,
-            uncertainty_s: setup.state.clock_uncertainty_s(event.time_quality),
-        };
-        let mut wish = Box::new(Wish {
-            event: event.clone(),
-            at: request.at,
-            early,
-            clock,
-        });
-        let mut missing = Vec::new();
-        if frame.is_none() {
-            self.draw_schematics(&mut wish);
-        }
-        if let Some(desk) = &setup.desk {
-            setup.publisher.announce(event, &wish.early);
-            match desk.wish(wish) {
-                Ok(()) => return,
-                Err(refused) => wish = refused,
-            }
-            tracing::warn!(camera = %event.camera, id = %event.id, "too many events at once; this one has no clip");
-            missing.push(Missing {
-                role: EvidenceRole::Clip,
-                at: None,
-                reason: Words::new(
-                    "quá nhiều sự kiện cùng lúc",
-                    "too many events at the same time",
-                ),
-            });
-        }
-        setup.publisher.case(event, wish.early, missing, wish.clock);
-    }
-
-    /// The other moments of an event of which there is no picture, only what was seen.
-    fn draw_schematics(&self, wish: &mut Wish) {
-        let event = &wish.event;
-        let trail = self.setup.trail.lock();
-        let others = wish.at.iter().filter(|at| at.time != event.decided.time);
-        for at in others {
-            let Some(step) = trail.at(at.time) else {
-                continue;
-            };
-            let canvas = Canvas::Schematic {
-                aspect: self.aspect,
-                road_users: step
-                    .seen
-                    .iter()
-                    .map(|(_, class, bounds)| (*bounds, Language::Vi.class(*class).to_owned()))
-                    .collect(),
-            };
-            let moment = trail.moment(event, *at, at.time);
-            let drawn = self
-                .setup
-                .publisher
-                .stills(event, Some(&moment), &canvas, at.time);
-            wish.early.extend(drawn);
-        }
-    }
-
-    fn schematic(&self) -> Canvas<'static> {
-        let road_users: Vec<(NormBox, String)> = self
-            .scene
-            .tracks()
-            .filter(|track| track.is_seen)
-            .map(|track| {
-                let class = Language::Vi.class(track.class);
-                (track.bounds, class.to_owned())
-            })
-            .collect();
-        Canvas::Schematic {
+    fn proof(&self) -> Proof<'_> {
+        Proof {
+            publisher: &self.setup.publisher,
+            trail: &self.setup.trail,
+            desk: self.setup.desk.as_ref(),
+            scene: &self.scene,
             aspect: self.aspect,
-            road_users,
         }
     }
 

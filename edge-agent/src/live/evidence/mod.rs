@@ -8,13 +8,14 @@
 
 pub(crate) mod held;
 mod pending;
+mod proof;
 mod set;
 pub(crate) mod trail;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use case_bundle::Clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -27,6 +28,7 @@ use protocol::{Event, EvidenceItem, Phase};
 use super::publisher::Publisher;
 use crate::config::ClipConfig;
 use pending::Pending;
+pub(crate) use proof::Proof;
 pub(crate) use set::{is_same_shape, other_shape};
 use trail::Trail;
 
@@ -94,10 +96,11 @@ impl Rings {
     }
 }
 
-/// A camera's evidence thread, as its scene thread knows it.
+/// Where a camera's evidence is made, as whoever has its scene knows it.
 pub(crate) struct Desk {
     errands: Sender<Errand>,
-    thread: JoinHandle<()>,
+    /// Where it has one.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Errands that wait while a clip is made; each is small.
@@ -116,6 +119,20 @@ impl Desk {
         publisher: Publisher,
         trail: &SharedTrail,
     ) -> std::io::Result<Self> {
+        let (mut desk, bench) = Self::by_hand(clip, rings, publisher, trail);
+        let name = format!("evidence-{}", bench.maker.publisher.state.camera());
+        let thread = std::thread::Builder::new().name(name);
+        desk.thread = Some(thread.spawn(move || bench.live())?);
+        Ok(desk)
+    }
+
+    /// Without a thread: what is asked for is made when the [`Bench`] is told to go on.
+    pub(crate) fn by_hand(
+        clip: ClipConfig,
+        rings: Rings,
+        publisher: Publisher,
+        trail: &SharedTrail,
+    ) -> (Self, Bench) {
         let (errands, inbox) = bounded(ERRANDS);
         let maker = Maker {
             clip,
@@ -123,11 +140,16 @@ impl Desk {
             publisher,
             trail: trail.clone(),
         };
-        let name = format!("evidence-{}", maker.publisher.state.camera());
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || maker.work(&inbox))?;
-        Ok(Self { errands, thread })
+        let bench = Bench {
+            maker,
+            inbox,
+            pending: VecDeque::new(),
+        };
+        let desk = Self {
+            errands,
+            thread: None,
+        };
+        (desk, bench)
     }
 
     /// Asks for evidence. Never waits; `Err` gives the wish back.
@@ -154,13 +176,20 @@ impl Desk {
     /// Makes what is still owed of what is there, and ends the thread.
     pub(crate) fn finish(self) {
         drop(self.errands);
-        if self.thread.join().is_err() {
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("evidence thread ended by a panic; please report this with the log");
         }
     }
 }
 
-/// The thread's own.
+/// The other side of a [`Desk`]: the events whose evidence is being made.
+pub(crate) struct Bench {
+    maker: Maker,
+    inbox: Receiver<Errand>,
+    pending: VecDeque<Pending>,
+}
+
+/// Makes the evidence of one event.
 struct Maker {
     clip: ClipConfig,
     rings: Rings,
@@ -172,46 +201,79 @@ impl Maker {
     fn trail(&self) -> MutexGuard<'_, Trail> {
         self.trail.lock()
     }
+}
 
-    fn work(self, inbox: &Receiver<Errand>) {
-        let mut pending: VecDeque<Pending> = VecDeque::new();
+impl Bench {
+    /// The thread's own life.
+    fn live(mut self) {
         loop {
-            match inbox.recv_timeout(TICK) {
-                Ok(Errand::Wish(wish)) => {
-                    if pending.len() >= MOST_PENDING
-                        && let Some(oldest) = pending.pop_front()
-                    {
-                        self.make(&oldest, Some(too_many()));
-                    }
-                    pending.push_back(Pending::new(*wish));
-                }
-                Ok(Errand::Told(event)) => {
-                    let mut waiting = pending.iter_mut();
-                    if let Some(one) = waiting.find(|one| one.wish.event.id == event.id)
-                        && one.wish.event.revision < event.revision
-                    {
-                        one.wish.event = *event;
-                    }
-                }
+            match self.inbox.recv_timeout(TICK) {
+                Ok(errand) => self.take(errand, Some(Instant::now())),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.heed_main();
-            for one in &mut pending {
-                one.take_in(&self.rings, &self.clip);
+            self.go_on();
+        }
+        self.finish(&stopped());
+    }
+
+    /// By hand: takes what was asked for, and makes what can be made. Pictures are
+    /// waited for until they come, or the end.
+    pub(crate) fn step(&mut self) {
+        let errands: Vec<Errand> = self.inbox.try_iter().collect();
+        for errand in errands {
+            self.take(errand, None);
+        }
+        self.go_on();
+    }
+
+    /// Makes all of what is there, and says why no more will come.
+    pub(crate) fn finish(mut self, why: &Words) {
+        let errands: Vec<Errand> = self.inbox.try_iter().collect();
+        for errand in errands {
+            self.take(errand, None);
+        }
+        for mut one in self.pending {
+            one.take_in(&self.maker.rings, &self.maker.clip);
+            self.maker.make(&one, Some(why.clone()));
+        }
+    }
+
+    fn take(&mut self, errand: Errand, since: Option<Instant>) {
+        match errand {
+            Errand::Wish(wish) => {
+                if self.pending.len() >= MOST_PENDING
+                    && let Some(oldest) = self.pending.pop_front()
+                {
+                    self.maker.make(&oldest, Some(too_many()));
+                }
+                self.pending.push_back(Pending::new(*wish, since));
             }
-            // Any of them may be ready first: a short event after a long one.
-            while let Some(at) = pending
-                .iter()
-                .position(|one| one.is_ready(&self.rings, &self.clip))
-                && let Some(ready) = pending.remove(at)
-            {
-                self.make(&ready, None);
+            Errand::Told(event) => {
+                let mut waiting = self.pending.iter_mut();
+                if let Some(one) = waiting.find(|one| one.wish.event.id == event.id)
+                    && one.wish.event.revision < event.revision
+                {
+                    one.wish.event = *event;
+                }
             }
         }
-        for mut one in pending {
-            one.take_in(&self.rings, &self.clip);
-            self.make(&one, Some(stopped()));
+    }
+
+    fn go_on(&mut self) {
+        let (rings, clip) = (&self.maker.rings, &self.maker.clip);
+        self.maker.heed_main();
+        for one in &mut self.pending {
+            one.take_in(rings, clip);
+        }
+        // Any of them may be ready first: a short event after a long one.
+        while let Some(at) = self
+            .pending
+            .iter()
+            .position(|one| one.is_ready(rings, clip))
+            && let Some(ready) = self.pending.remove(at)
+        {
+            self.maker.make(&ready, None);
         }
     }
 }

@@ -15,7 +15,8 @@ pub(super) struct Pending {
     pub(super) wish: Wish,
     pub(super) main: Taken,
     pub(super) detect: Taken,
-    since: Instant,
+    /// When it was asked for, where pictures come as they are taken.
+    since: Option<Instant>,
 }
 
 /// Pictures of one stream, shared with its ring.
@@ -28,16 +29,19 @@ pub(super) struct Taken {
 /// Pictures come this much later than they were taken, at most; a stream that
 /// is later than that is lost, s.
 const GRACE_S: f64 = 5.0;
+/// What is shown before the end may be sent this long after what is shown behind
+/// it (at most 16 pictures of H.264 wait for another), s.
+const REORDERED_S: f64 = 0.7;
 /// A clip holds at most as much as so many rings.
 const MOST_RINGS: usize = 2;
 
 impl Pending {
-    pub(super) fn new(wish: Wish) -> Self {
+    pub(super) fn new(wish: Wish, since: Option<Instant>) -> Self {
         Self {
             wish,
             main: Taken::default(),
             detect: Taken::default(),
-            since: Instant::now(),
+            since,
         }
     }
 
@@ -77,18 +81,22 @@ impl Pending {
     /// Whether nothing more will come that is wanted.
     pub(super) fn is_ready(&self, rings: &Rings, clip: &ClipConfig) -> bool {
         let to = self.asked(clip).to;
-        let is_past = |ring: &Ring| ring.newest().is_some_and(|newest| newest > to);
-        let is_overdue = {
-            let after = to.since(self.wish.event.decided.time).0.max(0.0);
-            self.since.elapsed().as_secs_f64() > after + GRACE_S
+        let is_past = |ring: &Ring| {
+            ring.newest()
+                .is_some_and(|newest| newest > to + Seconds(REORDERED_S))
         };
+        let is_overdue = self.since.is_some_and(|since| {
+            let after = to.since(self.wish.event.decided.time).0.max(0.0);
+            since.elapsed().as_secs_f64() > after + GRACE_S
+        });
         is_past(&rings.main) || is_overdue
     }
 }
 
 impl Taken {
     fn take_in(&mut self, ring: &Ring, span: &Span, most: usize) {
-        if self.units.last().is_some_and(|last| last.time > span.to) || self.bytes > most {
+        let enough = span.to + Seconds(REORDERED_S);
+        if self.units.last().is_some_and(|last| last.time > enough) || self.bytes > most {
             return;
         }
         let after = self.units.last().map(|unit| unit.number);

@@ -1,0 +1,126 @@
+//! From an event to its evidence: what shows the moment of the decision at once,
+//! and the wish for the rest. The same for a camera and for a clip that is replayed.
+
+use case_bundle::Clock;
+use edge_core::{EvidenceRequest, Scene};
+use edge_video::Frame;
+use protocol::event::Words;
+use protocol::evidence::{EvidenceRole, Missing};
+use protocol::{Event, NormBox};
+
+use super::{Desk, SharedTrail, Wish};
+use crate::explain::sentences::Language;
+use crate::live::publisher::Publisher;
+use crate::stills::{Canvas, Moment};
+
+/// What the evidence of a camera's events is made with.
+pub(crate) struct Proof<'a> {
+    pub(crate) publisher: &'a Publisher,
+    /// Where everybody was in the last frames.
+    pub(crate) trail: &'a SharedTrail,
+    /// Makes clips and further stills; none where no pictures are kept.
+    pub(crate) desk: Option<&'a Desk>,
+    /// The scene, as it is after the event.
+    pub(crate) scene: &'a Scene,
+    /// Of its pictures, width over height.
+    pub(crate) aspect: f64,
+}
+
+impl Proof<'_> {
+    /// Stores what shows the moment of the decision, and asks for the rest. `frame`
+    /// is the picture that decided, where a picture did.
+    pub(crate) fn of(&self, event: &Event, request: EvidenceRequest, frame: Option<&Frame>) {
+        let clock = Clock {
+            quality: event.time_quality,
+            uncertainty_s: self.publisher.state.clock_uncertainty_s(event.time_quality),
+        };
+        let mut wish = Box::new(Wish {
+            event: event.clone(),
+            at: request.at,
+            early: self.early(event, frame),
+            clock,
+        });
+        let mut missing = Vec::new();
+        if let Some(desk) = self.desk {
+            self.publisher.announce(event, &wish.early);
+            match desk.wish(wish) {
+                Ok(()) => return,
+                Err(refused) => wish = refused,
+            }
+            tracing::warn!(camera = %event.camera, id = %event.id, "too many events at once; this one has no clip");
+            missing.push(Missing {
+                role: EvidenceRole::Clip,
+                at: None,
+                reason: Words::new(
+                    "quá nhiều sự kiện cùng lúc",
+                    "too many events at the same time",
+                ),
+            });
+        } else if frame.is_none() {
+            self.draw_schematics(&mut wish);
+        }
+        self.publisher.case(event, wish.early, missing, wish.clock);
+    }
+
+    /// The stills of the moment of the decision.
+    fn early(&self, event: &Event, frame: Option<&Frame>) -> Vec<protocol::EvidenceItem> {
+        let canvas = match frame {
+            Some(frame) => Canvas::Frame(frame),
+            // What time or a signal decided has a picture, too, among those kept.
+            None if self.desk.is_some() => return Vec::new(),
+            None => self.schematic(),
+        };
+        let captured = frame.map_or(event.decided.time, |frame| frame.time);
+        let signals = self.scene.signals();
+        let moment = Moment {
+            captured,
+            actors: event.actors.clone(),
+            signals: signals
+                .map(|(group, state)| (group.to_string(), state))
+                .collect(),
+        };
+        self.publisher
+            .stills(event, Some(&moment), &canvas, captured)
+    }
+
+    /// The other moments of an event of which there is no picture, only what was seen.
+    fn draw_schematics(&self, wish: &mut Wish) {
+        let event = &wish.event;
+        let trail = self.trail.lock();
+        let others = wish.at.iter().filter(|at| at.time != event.decided.time);
+        for at in others {
+            let Some(step) = trail.at(at.time) else {
+                continue;
+            };
+            let canvas = Canvas::Schematic {
+                aspect: self.aspect,
+                road_users: step
+                    .seen
+                    .iter()
+                    .map(|(_, class, bounds)| (*bounds, Language::Vi.class(*class).to_owned()))
+                    .collect(),
+            };
+            let moment = trail.moment(event, *at, at.time);
+            let drawn = self
+                .publisher
+                .stills(event, Some(&moment), &canvas, at.time);
+            wish.early.extend(drawn);
+        }
+    }
+
+    fn schematic(&self) -> Canvas<'static> {
+        let road_users: Vec<(NormBox, String)> = self
+            .scene
+            .tracks()
+            .filter(|track| track.is_seen)
+            .map(|track| {
+                let class = Language::Vi.class(track.class);
+                (track.bounds, class.to_owned())
+            })
+            .collect();
+        Canvas::Schematic {
+            aspect: self.aspect,
+            road_users,
+        }
+    }
+}
