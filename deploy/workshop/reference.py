@@ -51,6 +51,8 @@ class Detector:
     def see(self, picture: np.ndarray) -> Seen:
         """What is in a picture of blue, green and red bytes."""
         entry, head = self.manifest.table["input"], self.manifest.table["head"]
+        if head["kind"] in RESIZED_IN_FLOATS:
+            picture = picture.astype(np.float32)
         tensor, scale, shift = prepare(picture, entry)
         names = [output.name for output in self.session.get_outputs()]
         answers = self.session.run(None, {entry["tensor"]: tensor})
@@ -181,6 +183,11 @@ HEADS: dict[str, Callable[[Tensors, dict[str, Any], tuple[int, int]], tuple[np.n
     "centernet": _centernet,
     "fastestdet": _fastestdet,
 }
+
+
+# PaddleDetection's readers normalise before they resize (configs/picodet/_base_/picodet_416_reader.yml), so
+# that no level is rounded between; the others resize bytes. Worth .0035 of AP50 on MOT17-mini.
+RESIZED_IN_FLOATS = {"picodet"}
 
 
 def results(seen: Seen, image_id: int) -> list[dict[str, Any]]:
