@@ -103,13 +103,18 @@ pub fn export(data: &Path, alert: EventId, out: &Path) -> Result<CaseManifest, C
             no_case(alert, &detail.evidence)
         });
     };
-    let removed = removals(&manifest, &detail.evidence);
+    let mut removed = removals(&manifest, &detail.evidence);
+    // The centre may run meanwhile, and a box may have sent a file again.
+    removed.retain(|gone| !evidence::path_in(&folder, gone.sha256).exists());
     let mut media: Vec<(String, PathBuf)> = Vec::new();
     for item in &manifest.media {
         let path = evidence::path_in(&folder, item.sha256);
+        if removed.iter().any(|gone| gone.sha256 == item.sha256) {
+            continue;
+        }
         if path.exists() {
             media.push((item.name.clone(), path));
-        } else if removed.iter().all(|gone| gone.sha256 != item.sha256) {
+        } else {
             return Err(CaseError::NoFile(item.sha256));
         }
     }

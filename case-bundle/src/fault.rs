@@ -76,6 +76,15 @@ pub enum Fault {
         /// Whose case it is.
         case: String,
     },
+    /// Two boxes' lists claim the key.
+    KeyOfTwoBoxes {
+        /// The key.
+        key: KeyId,
+        /// One box.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// The key did not hold office when the case was signed.
     KeyNotValidThen {
         /// The key.
@@ -231,6 +240,12 @@ impl Fault {
         matches!(self, Self::UnknownKey { .. })
     }
 
+    /// Whether it is only that retention removed a file, as whoever handed the
+    /// case over says.
+    pub fn is_removal(&self) -> bool {
+        matches!(self, Self::Removed { .. })
+    }
+
     /// What is wrong, in a sentence.
     #[allow(clippy::too_many_lines)] // a table
     pub fn words(&self) -> Words {
@@ -318,6 +333,18 @@ impl Fault {
                     "the key {key} is of box {}, and the case is of {}",
                     shown(owner),
                     shown(case)
+                ),
+            ),
+            Self::KeyOfTwoBoxes { key, one, other } => Words::new(
+                format!(
+                    "Khóa {key} nằm trong danh sách của cả {} và {}: một danh sách là giả, hoặc hai thiết bị dùng chung khóa",
+                    shown(one),
+                    shown(other)
+                ),
+                format!(
+                    "the key {key} stands in the lists of both {} and {}: one of the lists is false, or two boxes share a key",
+                    shown(one),
+                    shown(other)
                 ),
             ),
             Self::KeyNotValidThen {

@@ -1,6 +1,8 @@
 //! The keys that a box has had, each vouched for by the one before, and what a
 //! verifier trusts.
 
+use std::collections::BTreeSet;
+
 use protocol::{BoxId, EventTime, SiteId};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +73,17 @@ pub enum RingError {
     /// The new key was in use before.
     #[error("the key {0} was this box's key before; a new one is needed")]
     Used(KeyId),
+    /// A clock that is wrong now, or was when the present key began.
+    #[error(
+        "the present key holds office since {from}, and the new one would begin before that, at {now}; set the clock \
+         of this box (`timedatectl`), or give the time with --at. If {from} is what is wrong, keys change after it only"
+    )]
+    NotAfter {
+        /// When the present key began.
+        from: EventTime,
+        /// When the new one would.
+        now: EventTime,
+    },
 }
 
 /// One key, and when it was the box's.
@@ -104,7 +117,9 @@ impl KeyRing {
         }
     }
 
-    /// Passes the office from `old`, the present key, to `new`.
+    /// Passes the office from `old`, the present key, to `new`. A wrong `now`
+    /// cannot be mended afterwards: cases that were signed after it with the old
+    /// key, or before it with the new one, will not verify.
     pub fn rotate(&mut self, old: &BoxKey, new: &BoxKey, now: EventTime) -> Result<(), RingError> {
         let last = self.last()?;
         let (present, id) = (last.public.id(), new.public().id());
@@ -117,11 +132,15 @@ impl KeyRing {
         if self.keys.iter().any(|key| key.statement.public.id() == id) {
             return Err(RingError::Used(id));
         }
+        // Two keys never hold office at once.
+        if now <= last.from {
+            let from = last.from;
+            return Err(RingError::NotAfter { from, now });
+        }
         let statement = Statement {
             number: last.number + 1,
             public: new.public(),
-            // A clock that was set back must not make two keys hold office at once.
-            from: now.max(EventTime::from_micros(last.from.as_micros() + 1)),
+            from: now,
             previous: Some(present),
             ..last.clone()
         };
@@ -231,8 +250,8 @@ fn is_signed(statement: &Statement, signature: &str, by: PublicKey) -> bool {
 pub struct TrustedKey {
     /// The key.
     pub public: PublicKey,
-    /// Whose it is; unknown of a bare public key.
-    pub owner: Option<(SiteId, BoxId)>,
+    /// Whose it is: none of a bare public key, more than one when lists contradict each other.
+    pub owners: BTreeSet<(SiteId, BoxId)>,
     /// Since when it signs; unbounded for a box's first key, whose clock may
     /// not have been set yet.
     pub from: Option<EventTime>,
@@ -251,7 +270,7 @@ impl Trust {
     pub fn add_key(&mut self, public: PublicKey) {
         self.keys.push(TrustedKey {
             public,
-            owner: None,
+            owners: BTreeSet::new(),
             from: None,
             to: None,
         });
@@ -260,28 +279,30 @@ impl Trust {
     /// Trusts every key of a ring, each in its time.
     pub fn add_ring(&mut self, ring: &KeyRing) {
         let owner = ring.owner().map(|(site, id)| (site.clone(), id.clone()));
+        let owners: BTreeSet<_> = owner.into_iter().collect();
         for period in ring.periods() {
             self.keys.push(TrustedKey {
                 public: period.public,
-                owner: owner.clone(),
+                owners: owners.clone(),
                 from: (period.number > 1).then_some(period.from),
                 to: period.to,
             });
         }
     }
 
-    /// The key of this name. Where several sources tell of it, the one that
-    /// tells more: a bare copy of a key must not lift its limits.
-    pub fn find(&self, id: KeyId) -> Option<&TrustedKey> {
+    /// The key of this name, with all that its sources say of it and the
+    /// narrowest time: neither a bare copy of a key nor a list from before its
+    /// retirement may lift its limits.
+    pub fn find(&self, id: KeyId) -> Option<TrustedKey> {
         let mut named = self.keys.iter().filter(|key| key.public.id() == id);
-        let first = named.next()?;
-        Some(
-            [first]
-                .into_iter()
-                .chain(named)
-                .find(|key| key.owner.is_some())
-                .unwrap_or(first),
-        )
+        let first = named.next()?.clone();
+        Some(named.fold(first, |known, also| TrustedKey {
+            public: known.public,
+            owners: known.owners.union(&also.owners).cloned().collect(),
+            // No beginning is before every beginning.
+            from: known.from.max(also.from),
+            to: known.to.into_iter().chain(also.to).min(),
+        }))
     }
 
     /// Their names.
@@ -338,9 +359,20 @@ mod tests {
             ring.rotate(&key(2), &key(1), at(200)),
             Err(RingError::Used(key(1).public().id()))
         );
-        // The clock was set back: still in order.
-        ring.rotate(&key(2), &key(3), at(50)).unwrap();
-        KeyRing::parse(&ring.to_json()).unwrap();
+    }
+
+    /// It was taken, and the old key's office ended a microsecond after it had
+    /// begun: no case of it verified any more.
+    #[test]
+    fn a_clock_from_before_the_present_key_changes_no_keys() {
+        let mut ring = ring();
+        let before = ring.clone();
+        for now in [at(50), at(100)] {
+            let from = at(100);
+            let refused = Err(RingError::NotAfter { from, now });
+            assert_eq!(ring.rotate(&key(2), &key(3), now), refused);
+            assert_eq!(ring, before);
+        }
     }
 
     #[test]
@@ -364,5 +396,26 @@ mod tests {
         let found = trust.find(key(1).public().id()).unwrap();
         assert_eq!(found.to, Some(at(100)));
         assert_eq!(trust.ids().len(), 2);
+    }
+
+    /// An export from before a rotation lay beside the new one and came first
+    /// by its name: the retired key held office for ever.
+    #[test]
+    fn an_old_list_does_not_lift_the_end_of_a_retired_key() {
+        let (site, id) = (SiteId::new("hanoi").unwrap(), BoxId::new("box-1").unwrap());
+        let before = KeyRing::begin((&site, &id), &key(1), at(0));
+        for lists in [[&before, &ring()], [&ring(), &before]] {
+            let mut trust = Trust::default();
+            for list in lists {
+                trust.add_ring(list);
+            }
+            let found = trust.find(key(1).public().id()).unwrap();
+            assert_eq!((found.from, found.to), (None, Some(at(100))));
+            assert_eq!(found.owners.len(), 1);
+            assert_eq!(
+                trust.find(key(2).public().id()).unwrap().from,
+                Some(at(100))
+            );
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::key::KeyId;
 use crate::manifest::{
     CASE_FILE, CASE_SCHEMA, CaseManifest, CaseMedia, MAX_MEDIA, MAX_MEDIA_BYTES, is_plain_name,
 };
-use crate::removal::{MAX_REMOVED_BYTES, REMOVED_FILE, Removal};
+use crate::removal::{self, MAX_REMOVED_BYTES, REMOVED_FILE, Removal};
 use crate::ring::{Trust, TrustedKey};
 use crate::sealed::Sealed;
 
@@ -138,27 +138,28 @@ fn check_manifest(file: &[u8], trust: &Trust, faults: &mut Vec<Fault>) -> Option
         });
     }
     if let Some(signer) = signer {
-        check_office(signer, &manifest, faults);
+        check_office(&signer, &manifest, faults);
     }
     Some(manifest)
 }
 
 /// The key that has signed, where it is one of those given and has.
-fn check_signature<'a>(
+fn check_signature(
     sealed: &Sealed<'_>,
     value: &Value,
-    trust: &'a Trust,
+    trust: &Trust,
     faults: &mut Vec<Fault>,
-) -> Option<&'a TrustedKey> {
+) -> Option<TrustedKey> {
     let key = value.get("key").and_then(KeyId::deserialize_from);
     let signer = key.and_then(|key| trust.find(key));
-    let is_signed =
-        signer.is_some_and(|key| key.public.has_signed(sealed.manifest, &sealed.signature));
+    let is_signed = signer
+        .as_ref()
+        .is_some_and(|key| key.public.has_signed(sealed.manifest, &sealed.signature));
     if !is_signed {
         let changed = changed_fields(value);
         let unnamed = changed.is_empty();
         faults.extend(changed.into_iter().map(|field| Fault::Changed { field }));
-        match (key, signer) {
+        match (key, &signer) {
             (Some(key), None) => faults.push(Fault::UnknownKey {
                 key,
                 given: trust.ids(),
@@ -177,14 +178,23 @@ fn check_signature<'a>(
 /// Whether the key was this box's at that time.
 fn check_office(signer: &TrustedKey, manifest: &CaseManifest, faults: &mut Vec<Fault>) {
     let (site, box_id) = (&manifest.event.site, &manifest.event.box_id);
-    if let Some(owner) = &signer.owner
-        && (&owner.0, &owner.1) != (site, box_id)
-    {
-        faults.push(Fault::KeyOfAnotherBox {
+    let case = format!("{site}/{box_id}");
+    let mut owners = signer
+        .owners
+        .iter()
+        .map(|(site, id)| format!("{site}/{id}"));
+    match (owners.next(), owners.next()) {
+        (Some(owner), None) if owner != case => faults.push(Fault::KeyOfAnotherBox {
             key: manifest.key,
-            owner: format!("{}/{}", owner.0, owner.1),
-            case: format!("{site}/{box_id}"),
-        });
+            owner,
+            case,
+        }),
+        (Some(one), Some(other)) => faults.push(Fault::KeyOfTwoBoxes {
+            key: manifest.key,
+            one,
+            other,
+        }),
+        _ => {}
     }
     let is_early = signer
         .from
@@ -231,7 +241,8 @@ fn check_media(listed: &[CaseMedia], media: &mut dyn MediaSource, faults: &mut V
         });
         return;
     }
-    let (removed, mut known) = removals(listed, media);
+    let mut known = BTreeSet::new();
+    let mut missing = Vec::new();
     for item in listed {
         let file = item.name.clone();
         if !is_plain_name(&file) || file == CASE_FILE || !known.insert(file.clone()) {
@@ -242,16 +253,17 @@ fn check_media(listed: &[CaseMedia], media: &mut dyn MediaSource, faults: &mut V
                 length: item.length,
             });
         } else if let Err(fault) = check_file(item, media) {
-            let why = removed.iter().find(|gone| gone.sha256 == item.sha256);
-            faults.push(match (fault, why) {
-                (Fault::Missing { file }, Some(why)) => Fault::Removed {
-                    file,
-                    at: why.at,
-                    class: why.class.clone(),
-                },
-                (fault, _) => fault,
-            });
+            if matches!(fault, Fault::Missing { .. }) {
+                missing.push((faults.len(), item.sha256));
+            }
+            faults.push(fault);
         }
+    }
+    if !known.contains(REMOVED_FILE)
+        && let Some(removed) = removals(&missing, media)
+    {
+        known.insert(REMOVED_FILE.to_owned());
+        explain(&missing, &removed, faults);
     }
     match media.names() {
         Ok(names) => {
@@ -267,27 +279,29 @@ fn check_media(listed: &[CaseMedia], media: &mut dyn MediaSource, faults: &mut V
     }
 }
 
-/// What the bundle says of removed files, and the names that are spoken for by
-/// it: none when there is no such list, or it cannot be read, or it speaks of
-/// what the case never had.
-fn removals(listed: &[CaseMedia], media: &mut dyn MediaSource) -> (Vec<Removal>, BTreeSet<String>) {
-    let is_of_the_case = listed.iter().any(|item| item.name == REMOVED_FILE);
-    let mut read = || -> Option<Vec<Removal>> {
-        let file = media.open(REMOVED_FILE).ok()??;
-        let mut bytes = Vec::new();
-        file.take(MAX_REMOVED_BYTES).read_to_end(&mut bytes).ok()?;
-        let removed: Vec<Removal> = serde_json::from_slice(&bytes).ok()?;
-        let is_honest = removed
-            .iter()
-            .all(|gone| listed.iter().any(|item| item.sha256 == gone.sha256));
-        is_honest.then_some(removed)
-    };
-    if is_of_the_case {
-        return Default::default();
-    }
-    match read() {
-        Some(removed) => (removed, BTreeSet::from([REMOVED_FILE.to_owned()])),
-        None => Default::default(),
+/// What the bundle says of the files that are missing; `None` when there is no
+/// such list, or it says anything else.
+fn removals(missing: &[(usize, Digest)], media: &mut dyn MediaSource) -> Option<Vec<Removal>> {
+    let file = media.open(REMOVED_FILE).ok()??;
+    let mut bytes = Vec::new();
+    file.take(MAX_REMOVED_BYTES).read_to_end(&mut bytes).ok()?;
+    let missing = missing.iter().map(|(_, sha256)| *sha256).collect();
+    removal::read(&bytes, &missing)
+}
+
+/// Says of each missing file (the index of its fault, its hash) why it is.
+fn explain(missing: &[(usize, Digest)], removed: &[Removal], faults: &mut [Fault]) {
+    for (index, sha256) in missing {
+        if let Some(gone) = removed.iter().find(|gone| gone.sha256 == *sha256)
+            && let Some(fault) = faults.get_mut(*index)
+            && let Fault::Missing { file } = fault
+        {
+            *fault = Fault::Removed {
+                file: std::mem::take(file),
+                at: gone.at,
+                class: gone.class.clone(),
+            };
+        }
     }
 }
 

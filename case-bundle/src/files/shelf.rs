@@ -68,10 +68,8 @@ impl BundleShelf {
         let is_zip = file.read_exact(&mut head).is_ok() && head == *b"PK";
         file.rewind().map_err(not_there)?;
         if is_zip {
-            let archive = ZipArchive::new(file).map_err(|error| damaged(error.to_string()))?;
-            if archive.len() > MAX_ENTRIES {
-                return Err(damaged(format!("it has {} entries", archive.len())));
-            }
+            let mut archive = ZipArchive::new(file).map_err(|error| damaged(error.to_string()))?;
+            one_reading(&mut archive).map_err(damaged)?;
             return Ok(Self(Form::Zip(Box::new(archive))));
         }
         let entries = tar_entries(&file).map_err(|error| damaged(error.to_string()))?;
@@ -92,6 +90,26 @@ impl BundleShelf {
             .read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
+}
+
+/// Demands that every program finds the same files in a .zip: some go by its
+/// list at the end, others by the header before each file, and of two files
+/// with one name some show the first and some the last.
+fn one_reading(archive: &mut ZipArchive<File>) -> Result<(), String> {
+    if archive.len() > MAX_ENTRIES {
+        return Err(format!("it has {} entries", archive.len()));
+    }
+    if archive.has_duplicate_names() {
+        return Err(
+            "two of its files have one name, and programs differ in which they show".into(),
+        );
+    }
+    // A second archive fits before the first, or into its comment.
+    if archive.offset() > 0 || !archive.comment().is_empty() {
+        return Err("something stands before its files or after its list of them".into());
+    }
+    let consistent = archive.validate_header_consistency();
+    consistent.map_err(|error| format!("programs differ in what they find in it: {error}"))
 }
 
 fn tar_entries(file: &File) -> io::Result<Vec<Entry>> {
@@ -180,3 +198,6 @@ impl MediaSource for BundleShelf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,16 @@ use protocol::EventId;
 use protocol::event::Words;
 use serde_json::{Value, json};
 
-use super::{BundleShelf, ShelfError, read_keys};
-use crate::chain::{ChainReport, verify_chain};
+use super::{BundleShelf, KeyFileError, ShelfError, read_keys};
+use crate::chain::{ChainReport, Note, verify_chain};
 use crate::fault::Fault;
 use crate::sealed::Sealed;
 use crate::verify::{Report, verify};
+
+/// Exit code for a wrong command line or keys.
+const USAGE: u8 = 2;
+/// Exit code when the chain is sound and files of its cases are no more.
+const NOT_WHOLE: u8 = 3;
 
 /// Which language a person reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,7 +32,9 @@ pub enum Language {
 /// Say whether a case is what its box signed, whole and unchanged. Needs no
 /// network and no installation.
 ///
-/// Exit codes: 0 sound, 1 not sound, 2 wrong command line or keys.
+/// Exit codes: 0 sound, 1 not sound, 2 wrong command line or keys. With --chain
+/// also 3: no case was removed, exchanged or changed, and files are missing only
+/// because retention removed them, as whoever handed the cases over says.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Folders, .zip or .tar files of cases.
@@ -54,18 +61,40 @@ pub struct VerifyArgs {
     json: bool,
 }
 
+/// Why nothing could be examined.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    #[error(transparent)]
+    Bundle(#[from] ShelfError),
+}
+
 impl VerifyArgs {
     /// Verifies and prints; the exit code.
     pub fn run(&self) -> u8 {
-        let trust = match read_keys(&self.key, &self.keys) {
-            Ok(trust) => trust,
-            Err(error) => return usage(&error),
+        let examined = match self.examine() {
+            Ok(examined) => examined,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return USAGE;
+            }
         };
+        if self.json {
+            println!("{}", self.as_json(&examined));
+        } else {
+            self.print(&examined);
+        }
+        examined.exit_code()
+    }
+
+    fn examine(&self) -> Result<Examined, UsageError> {
+        let trust = read_keys(&self.key, &self.keys)?;
         let mut reports = Vec::new();
         for path in &self.bundles {
             let mut bundle = match BundleShelf::open(path) {
                 Ok(opened) => opened,
-                Err(error @ ShelfError::NotThere { .. }) => return usage(&error),
+                Err(error @ ShelfError::NotThere { .. }) => return Err(error.into()),
                 Err(ShelfError::Damaged { reason, .. }) => {
                     reports.push(unreadable(Fault::BundleUnreadable { reason }));
                     continue;
@@ -85,18 +114,10 @@ impl VerifyArgs {
                 }),
             });
         }
-        let chain = if self.chain {
-            verify_chain(&reports)
-        } else {
-            ChainReport::default()
-        };
-        let is_sound = reports.iter().all(Report::is_sound) && chain.faults.is_empty();
-        if self.json {
-            println!("{}", self.as_json(&reports, &chain, is_sound));
-        } else {
-            self.print(&reports, &chain);
-        }
-        u8::from(!is_sound)
+        Ok(Examined {
+            chain: self.chain.then(|| verify_chain(&reports)),
+            reports,
+        })
     }
 
     fn told<'a>(&self, words: &'a Words) -> &'a str {
@@ -106,10 +127,9 @@ impl VerifyArgs {
         }
     }
 
-    fn print(&self, reports: &[Report], chain: &ChainReport) {
-        for (index, (path, report)) in self.bundles.iter().zip(reports).enumerate() {
-            let own = chain.faults.iter().filter(|(at, _)| *at == index);
-            let faults: Vec<&Fault> = report.faults.iter().chain(own.map(|(_, f)| f)).collect();
+    fn print(&self, examined: &Examined) {
+        for (index, (path, report)) in self.bundles.iter().zip(&examined.reports).enumerate() {
+            let faults = examined.faults_of(index);
             let words = match (&report.manifest, faults.is_empty()) {
                 (Some(manifest), true) => {
                     let event = &manifest.event;
@@ -132,31 +152,30 @@ impl VerifyArgs {
             for fault in faults {
                 println!("  - {}", self.told(&fault.words()));
             }
-            for (_, note) in chain.notes.iter().filter(|(at, _)| *at == index) {
+            for note in examined.notes_of(index) {
                 println!("  · {}", self.told(&note.words()));
             }
         }
+        if examined.chain.is_some() {
+            println!("{}", self.told(&examined.chain_words()));
+        }
     }
 
-    fn as_json(&self, reports: &[Report], chain: &ChainReport, is_sound: bool) -> Value {
+    fn as_json(&self, examined: &Examined) -> Value {
         let bundles: Vec<Value> = self
             .bundles
             .iter()
-            .zip(reports)
+            .zip(&examined.reports)
             .enumerate()
             .map(|(index, (path, report))| {
-                let own = chain.faults.iter().filter(|(at, _)| *at == index);
-                let faults: Vec<Value> = report
-                    .faults
-                    .iter()
-                    .chain(own.map(|(_, fault)| fault))
+                let faults: Vec<Value> = examined
+                    .faults_of(index)
+                    .into_iter()
                     .map(|fault| with_words(json!(fault), fault.words()))
                     .collect();
-                let notes: Vec<Value> = chain
-                    .notes
-                    .iter()
-                    .filter(|(at, _)| *at == index)
-                    .map(|(_, note)| with_words(json!(note), note.words()))
+                let notes: Vec<Value> = examined
+                    .notes_of(index)
+                    .map(|note| with_words(json!(note), note.words()))
                     .collect();
                 let manifest = report.manifest.as_ref();
                 json!({
@@ -172,7 +191,82 @@ impl VerifyArgs {
                 })
             })
             .collect();
-        json!({ "sound": is_sound, "bundles": bundles })
+        let mut told = json!({ "sound": examined.is_sound(), "bundles": bundles });
+        if examined.chain.is_some() {
+            told["chain_sound"] = examined.is_chain_sound().into();
+        }
+        told
+    }
+}
+
+/// What was found of each bundle, and between them where that was asked.
+struct Examined {
+    reports: Vec<Report>,
+    chain: Option<ChainReport>,
+}
+
+impl Examined {
+    fn is_sound(&self) -> bool {
+        self.is_chain_sound() && self.reports.iter().all(Report::is_sound)
+    }
+
+    /// Whether every case is there as it was signed, whatever retention has
+    /// left of its files.
+    fn is_chain_sound(&self) -> bool {
+        let of_cases = self.reports.iter().flat_map(|report| &report.faults);
+        let between = self.chain.iter().all(|chain| chain.faults.is_empty());
+        between && of_cases.into_iter().all(Fault::is_removal)
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.is_sound() {
+            0
+        } else if self.chain.is_some() && self.is_chain_sound() {
+            NOT_WHOLE
+        } else {
+            1
+        }
+    }
+
+    fn faults_of(&self, index: usize) -> Vec<&Fault> {
+        let between = self.chain.iter().flat_map(|chain| &chain.faults);
+        let own = between.filter(|(at, _)| *at == index);
+        let of_case = self.reports.get(index).into_iter();
+        of_case
+            .flat_map(|report| &report.faults)
+            .chain(own.map(|(_, fault)| fault))
+            .collect()
+    }
+
+    fn notes_of(&self, index: usize) -> impl Iterator<Item = &Note> {
+        let notes = self.chain.iter().flat_map(|chain| &chain.notes);
+        notes
+            .filter(move |(at, _)| *at == index)
+            .map(|(_, note)| note)
+    }
+
+    fn chain_words(&self) -> Words {
+        let cases = self.reports.len();
+        let faults = self.reports.iter().flat_map(|report| &report.faults);
+        let removed = faults.filter(|fault| fault.is_removal()).count();
+        match (self.is_chain_sound(), removed) {
+            (false, _) => Words::new(
+                "CHUỖI KHÔNG NGUYÊN VẸN: xem các lỗi ở trên",
+                "CHAIN NOT SOUND: see the faults above",
+            ),
+            (true, 0) => Words::new(
+                format!("CHUỖI NGUYÊN VẸN: {cases} vụ liên tiếp, không vụ nào bị bỏ, tráo hay lặp"),
+                format!("CHAIN SOUND: {cases} cases in a row, none removed, exchanged or repeated"),
+            ),
+            (true, _) => Words::new(
+                format!(
+                    "CHUỖI NGUYÊN VẸN, THIẾU TỆP: {cases} vụ liên tiếp, không vụ nào bị bỏ, tráo hay lặp; {removed} tệp không còn, theo lời bên giao hồ sơ là hết hạn lưu trữ"
+                ),
+                format!(
+                    "CHAIN SOUND, FILES GONE: {cases} cases in a row, none removed, exchanged or repeated; {removed} files are no more, by retention as whoever handed them over says"
+                ),
+            ),
+        }
     }
 }
 
@@ -192,7 +286,5 @@ fn unreadable(fault: Fault) -> Report {
     }
 }
 
-fn usage(error: &dyn std::fmt::Display) -> u8 {
-    eprintln!("error: {error}");
-    2
-}
+#[cfg(test)]
+mod tests;

@@ -155,13 +155,16 @@ fn a_sound_bundle_has_no_fault() {
 
 /// What whoever keeps the case says of files that retention removed.
 fn removed(shas: &[&str]) -> Vec<u8> {
-    let list: Vec<Value> = shas
+    let list: Vec<Removal> = shas
         .iter()
-        .map(|sha256| {
-            serde_json::json!({"sha256": sha256, "at": "2027-11-26T00:00:00Z", "class": "still", "days": 366.0})
+        .map(|sha256| Removal {
+            sha256: sha256.parse().unwrap(),
+            at: "2027-11-26T00:00:00Z".parse().unwrap(),
+            class: "still".to_owned(),
+            days: 366.0,
         })
         .collect();
-    serde_json::to_vec(&list).unwrap()
+    serde_json::to_vec_pretty(&list).unwrap()
 }
 
 /// A list of removed files explains and never excuses, and speaks of nothing
@@ -199,8 +202,63 @@ fn what_retention_removed_is_said_instead_of_missing() {
         },
         expect![[r#"
             file 02-still_clean.jpg is longer; 12 bytes were signed
+            file removed.json does not belong to the case
         "#]],
     );
+}
+
+/// The list is the one file of a bundle that nobody signed: a list of nothing,
+/// or of files that are there, made room for anybody's words in a sound case.
+#[test]
+fn the_list_of_removed_files_says_nothing_else() {
+    let gone = canonical::sha256(b"\xff\xd8 annotated").to_string();
+    let present = canonical::sha256(b"\xff\xd8 clean").to_string();
+    let text = |list: Vec<u8>| String::from_utf8(list).unwrap();
+    let of_gone = text(removed(&[&gone]));
+    let extra = "file removed.json does not belong to the case";
+    let missing = "file 02-still_clean.jpg is missing";
+    let whole: &[&str] = &[extra];
+    let cut: &[&str] = &[missing, extra];
+    for (is_cut, list, expected) in [
+        (false, "[]".to_owned(), whole),
+        (false, text(removed(&[&present])), whole),
+        (false, of_gone.clone(), whole),
+        (true, "[]".to_owned(), cut),
+        (true, text(removed(&[&gone, &present])), cut),
+        (true, text(removed(&[&gone, &gone])), cut),
+        (
+            true,
+            of_gone.replace("\"days\"", "\"why\":\"he paid\",\"days\""),
+            cut,
+        ),
+        (
+            true,
+            of_gone.replace("\"still\"", "\"He paid, let him go\""),
+            cut,
+        ),
+        (
+            true,
+            of_gone.replace("\"still\"", &format!("\"{}\"", "x".repeat(33))),
+            cut,
+        ),
+        (true, of_gone.clone() + "\n\n", cut),
+        (
+            true,
+            of_gone.clone(),
+            &[
+                "file 02-still_clean.jpg was removed by retention on 2027-11-26T00:00:00.000000Z (`still`), as whoever handed the case over says: there is nothing to examine",
+            ],
+        ),
+    ] {
+        let mut files = sound();
+        if is_cut {
+            files.remove("02-still_clean.jpg");
+        }
+        files.insert("removed.json".to_owned(), list.clone().into_bytes());
+        let faults = examine(files, &trust()).faults;
+        let told: Vec<String> = faults.iter().map(|fault| fault.words().en).collect();
+        assert_eq!(told, expected, "{list}");
+    }
 }
 
 #[test]
@@ -382,6 +440,9 @@ fn keys_of_others_of_another_box_and_of_another_time_are_told_apart() {
         trust
     };
     let other = BoxId::new("box-9").unwrap();
+    let mut both = of((site, &other), None);
+    both.add_ring(&KeyRing::begin((site, box_id), &key(), day(-30)));
+    expect!["the key 34750f98bd59fcfc946da45aaabe933b stands in the lists of both hanoi/box-9 and hanoi/nga-tu-so-1: one of the lists is false, or two boxes share a key"].assert_eq(&told(&both).join("\n"));
     expect!["the key 34750f98bd59fcfc946da45aaabe933b is of box hanoi/box-9, and the case is of hanoi/nga-tu-so-1"].assert_eq(&told(&of((site, &other), None)).join("\n"));
     assert_eq!(
         told(&of((site, box_id), Some(day(1)))),
