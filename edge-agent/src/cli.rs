@@ -182,6 +182,13 @@ struct ReplayArgs {
     /// Write how long each rule was watching, by hour, as JSON lines.
     #[arg(long, value_name = "FILE.jsonl")]
     coverage: Option<PathBuf>,
+    /// Write the signed case of each event into this folder, as the box would make
+    /// it live: clip, stills, plate. Give --start, and the times are true.
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
+    /// Sign with this key (PKCS#8 PEM, Ed25519) instead of the box's own.
+    #[arg(long, value_name = "FILE.pem", requires = "evidence")]
+    signing_key: Option<PathBuf>,
     /// The instant of the clip's first frame (RFC 3339).
     #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
     start: EventTime,
@@ -444,6 +451,8 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
         record_inputs: args.record_inputs,
         near_misses: args.near_misses,
         coverage: args.coverage,
+        evidence: args.evidence,
+        signing_key: args.signing_key,
         start: args.start,
         analysed_fps: args.analysed_fps,
         no_gate: args.no_gate,
@@ -470,6 +479,15 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                     outcome.summary.total(),
                     outcome.frames
                 );
+                if let Some((folder, count)) = &outcome.cases {
+                    let folder = folder.display();
+                    eprintln!("{count} signed case(s) in {folder}");
+                    if *count > 0 {
+                        eprintln!(
+                            "verify: edge-agent verify --keys {folder}/keys --chain {folder}/0*"
+                        );
+                    }
+                }
             }
             if outcome.frames == 0 || !outcome.damage.is_empty() {
                 ExitCode::from(FAILED)

@@ -5,6 +5,7 @@
 //! to standard output (or a file) as JSON lines; words for people to standard
 //! error, so that a pipe gets nothing but events.
 
+mod evidence;
 mod inputs;
 mod outputs;
 mod sights;
@@ -16,10 +17,10 @@ use std::time::Instant;
 use anyhow::bail;
 use edge_core::{Input, Output, Scene};
 use edge_video::stream::pace::Pace;
-use edge_video::{ClipInfo, ClipReader};
+use edge_video::{ClipInfo, ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motion_gate::Verdict;
-use protocol::{CameraId, EventTime};
+use protocol::{CameraId, Event, EventTime};
 
 use crate::cascades::{Cascades, Lookers};
 use crate::config::{AgentConfig, CameraConfig, DetectConfig};
@@ -32,6 +33,7 @@ use crate::recording::is_recording;
 use crate::scene_setup::{self, DetectorIdentity};
 use crate::summary::Summary;
 use crate::{models_command, perception};
+use evidence::Cases;
 use inputs::Played;
 pub(crate) use inputs::{Player, WhichCamera, choose_camera};
 use outputs::{Files, refuse_collisions};
@@ -84,6 +86,10 @@ pub struct ReplayRequest {
     pub near_misses: Option<PathBuf>,
     /// Where goes how long each rule was watching, by hour.
     pub coverage: Option<PathBuf>,
+    /// Where the signed case of each event goes.
+    pub evidence: Option<PathBuf>,
+    /// Signs them instead of the box's own key.
+    pub signing_key: Option<PathBuf>,
     /// The instant of the clip's first frame.
     pub start: EventTime,
     /// Frames to look at per second of media time, at most.
@@ -105,6 +111,8 @@ pub struct ReplayOutcome {
     pub frames: u64,
     /// Of them those that the gate let the detector pass over.
     pub rested: u64,
+    /// Where signed cases are, and how many.
+    pub cases: Option<(PathBuf, usize)>,
     /// What was wrong with the clip.
     pub warnings: Vec<String>,
     /// Files of a folder that could not be read, or not to their end, and why.
@@ -131,10 +139,14 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
     if matches!(request.source, ReplaySource::Inputs(_)) && request.annotate.is_some() {
         bail!("a recording of inputs has no pictures; --annotate needs the clip itself");
     }
+    if matches!(request.source, ReplaySource::Inputs(_)) && request.evidence.is_some() {
+        bail!("a recording of inputs has no pictures; --evidence needs the clip itself");
+    }
     let mut sink = Sink {
         files: Files::create(request)?,
         summary: Summary::default(),
         coverage: CoverageTable::default(),
+        cases: None,
         outputs: Vec::new(),
     };
     let pass = match &request.source {
@@ -149,8 +161,11 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         files,
         summary,
         coverage,
+        cases,
         ..
     } = sink;
+    let is_whole = pass.as_ref().is_ok_and(|pass| pass.is_whole);
+    let cases = cases.map(|cases| cases.finish(is_whole)).transpose();
     match pass {
         Ok(Pass {
             frames,
@@ -165,11 +180,13 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 let left = files.leave()?;
                 warnings.push(format!("stopped before the end{left}"));
             }
+            let cases = cases?;
             Ok(ReplayOutcome {
                 summary,
                 coverage,
                 frames,
                 rested,
+                cases,
                 warnings,
                 damage,
             })
@@ -187,6 +204,8 @@ struct Sink {
     files: Files,
     summary: Summary,
     coverage: CoverageTable,
+    /// Where evidence is asked for.
+    cases: Option<Cases>,
     outputs: Vec<Output>,
 }
 
@@ -199,12 +218,35 @@ impl Sink {
         Ok(())
     }
 
-    fn handle(&mut self, scene: &mut Scene, input: Input) -> anyhow::Result<()> {
+    /// `frame`, which is shown at `shown` (µs), is looked at next.
+    fn roll(&mut self, frame: &Frame, shown: Option<i64>) -> anyhow::Result<()> {
+        let cases = self.cases.as_mut();
+        cases.map_or(Ok(()), |cases| cases.show(frame, shown))
+    }
+
+    /// Makes the evidence that can be made by now.
+    fn prove(&mut self) {
+        if let Some(cases) = &mut self.cases {
+            cases.go_on();
+        }
+    }
+
+    /// `frame` is the picture that the input is about, where it is about one.
+    fn handle(
+        &mut self,
+        scene: &mut Scene,
+        input: Input,
+        frame: Option<&Frame>,
+    ) -> anyhow::Result<()> {
         if let Some(recorder) = &mut self.files.recorder {
             recorder.write(&input)?;
         }
+        let looked = Cases::looked(&input);
         scene.handle(input, &mut self.outputs);
-        self.tell()
+        if let (Some(cases), Some(looked)) = (&self.cases, looked) {
+            cases.note(looked, scene);
+        }
+        self.tell(scene, frame)
     }
 
     /// Whether scenes are to say what nearly was an event.
@@ -218,15 +260,20 @@ impl Sink {
     fn leave(&mut self, scene: &Scene) -> anyhow::Result<()> {
         self.outputs
             .extend(scene.coverage_now().map(Output::Coverage));
-        self.tell()
+        self.tell(scene, None)
     }
 
-    fn tell(&mut self) -> anyhow::Result<()> {
+    fn tell(&mut self, scene: &Scene, frame: Option<&Frame>) -> anyhow::Result<()> {
+        let mut told: Vec<Event> = Vec::new();
         for output in self.outputs.drain(..) {
             match output {
                 Output::Event(event) => {
                     self.summary.add(&event);
                     self.files.events.write(&event)?;
+                    if let Some(cases) = &self.cases {
+                        cases.event(&event);
+                        told.push(event);
+                    }
                 }
                 Output::Speed(measured) => {
                     if let Some(lines) = &mut self.files.speeds {
@@ -244,7 +291,13 @@ impl Sink {
                         lines.write(&hour)?;
                     }
                 }
-                Output::Evidence(_) => {}
+                Output::Evidence(request) => {
+                    if let Some(cases) = &self.cases
+                        && let Some(event) = told.iter().find(|event| event.id == request.event)
+                    {
+                        cases.prove(scene, event, request, frame);
+                    }
+                }
             }
         }
         Ok(())
@@ -273,7 +326,7 @@ fn replay_inputs(
                 is_whole = false;
                 break;
             }
-            sink.handle(scene, input)?;
+            sink.handle(scene, input, None)?;
         }
         if let Some(scene) = player.scene().filter(|_| !player.is_continued()) {
             sink.leave(scene)?;
@@ -322,6 +375,9 @@ fn replay_clip(
     let identity = DetectorIdentity::of(detector.manifest());
     let mut second = SecondLooks::load(config, camera)?;
     sink.begin(&identity)?;
+    if let Some(folder) = &request.evidence {
+        sink.cases = Some(Cases::create(folder, request, config, camera, &identity)?);
+    }
     if !request.quiet {
         let model = format!("{} ({})", identity.model, detector.provider());
         say_what_is_played(path, &info, &model);
@@ -357,8 +413,9 @@ fn replay_clip(
             sink.prepare(&mut made);
             scene.insert(made)
         };
+        sink.roll(&frame, clip.shown())?;
         if let Some(health) = watch.look(&frame) {
-            sink.handle(scene, Input::Health(health))?;
+            sink.handle(scene, Input::Health(health), Some(&frame))?;
         }
         let verdict = gate.judge(&frame, scene.attention());
         if verdict.is_none_or(Verdict::is_look) {
@@ -366,7 +423,7 @@ fn replay_clip(
             let glance = || perception::glance(&frame, scene.config());
             let (told, is_seen) = sights.told(&frame, seen, glance);
             for input in told {
-                sink.handle(scene, input)?;
+                sink.handle(scene, input, is_seen.then_some(&frame))?;
             }
             if is_seen {
                 second.take(&frame, scene, sink)?;
@@ -374,10 +431,11 @@ fn replay_clip(
             gate.looked(frame.time);
         } else {
             for input in perception::glance(&frame, scene.config()) {
-                sink.handle(scene, input)?;
+                sink.handle(scene, input, None)?;
             }
             rested += 1;
         }
+        sink.prove();
         last = Some(frame.time);
         frames += 1;
         if let Some(annotator) = &mut annotator {
@@ -390,7 +448,7 @@ fn replay_clip(
         );
     }
     if let (Some(scene), Some(last)) = (&mut scene, last) {
-        sink.handle(scene, Input::End(last))?;
+        sink.handle(scene, Input::End(last), None)?;
     }
     if let Some(annotator) = annotator {
         annotator.finish()?;
@@ -438,7 +496,7 @@ impl SecondLooks {
         };
         let wishes = cascades.choose(frame, scene);
         for input in self.lookers.look(frame, wishes) {
-            sink.handle(scene, input)?;
+            sink.handle(scene, input, Some(frame))?;
         }
         Ok(())
     }

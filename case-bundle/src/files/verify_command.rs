@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use protocol::EventId;
 use protocol::event::Words;
+use protocol::{EventId, TimeQuality};
 use serde_json::{Value, json};
 
 use super::{BundleShelf, KeyFileError, ShelfError, read_keys};
@@ -152,6 +152,10 @@ impl VerifyArgs {
             for fault in faults {
                 println!("  - {}", self.told(&fault.words()));
             }
+            let quality = report.manifest.as_ref().map(|it| it.clock.quality);
+            if quality == Some(TimeQuality::Media) {
+                println!("  · {}", self.told(&of_a_recording()));
+            }
             for note in examined.notes_of(index) {
                 println!("  · {}", self.told(&note.words()));
             }
@@ -268,6 +272,14 @@ impl Examined {
             ),
         }
     }
+}
+
+/// What no signature makes good.
+fn of_a_recording() -> Words {
+    Words::new(
+        "của một bản ghi: thời gian là do người phát lại đặt, không phải đồng hồ",
+        "of a recording: its times are what whoever replayed it said, no clock's",
+    )
 }
 
 fn with_words(mut value: Value, words: Words) -> Value {

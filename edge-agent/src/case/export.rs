@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use case_bundle::Sealed;
@@ -31,6 +31,29 @@ pub fn export(store: &Path, event: &str, out: &Path) -> anyhow::Result<CaseManif
     {
         bail!("several events begin with {event}; give more of the id");
     }
+    write(store, &manifest, &case, out)?;
+    Ok(manifest)
+}
+
+/// Writes every case of a store to a folder of its own in `out`, named by its number in
+/// the chain, what happened and the event's id; the folders, in the chain's order.
+pub fn export_all(store: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = cases(store)?;
+    found.sort_by_key(|(manifest, _)| (manifest.event.camera.clone(), manifest.chain.number));
+    let mut folders = Vec::new();
+    for (manifest, case) in found {
+        let id = manifest.event.id.to_string();
+        let short = id.get(..8).unwrap_or(&id);
+        let kind = &manifest.event.kind;
+        let folder = out.join(format!("{:04}-{kind}-{short}", manifest.chain.number));
+        write(store, &manifest, &case, &folder)?;
+        folders.push(folder);
+    }
+    Ok(folders)
+}
+
+fn write(store: &Path, manifest: &CaseManifest, case: &[u8], out: &Path) -> anyhow::Result<()> {
+    let event = manifest.event.id;
     let mut media = Vec::new();
     for item in &manifest.media {
         if !is_plain_name(&item.name) {
@@ -48,8 +71,8 @@ pub fn export(store: &Path, event: &str, out: &Path) -> anyhow::Result<CaseManif
         }
         media.push((item.name.clone(), path));
     }
-    write_bundle(out, &case, &media)?;
-    Ok(manifest)
+    write_bundle(out, case, &media)?;
+    Ok(())
 }
 
 /// Every sealed manifest in the store.

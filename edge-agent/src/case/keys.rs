@@ -44,6 +44,17 @@ impl KeyStore {
         }
     }
 
+    /// Of the same box, with a key of its owner's and the list in another folder: for
+    /// cases that are made elsewhere.
+    pub fn apart(config: &AgentConfig, store: &Path, key: &Path) -> Self {
+        Self {
+            store: store.to_owned(),
+            folder: store.join(FOLDER),
+            configured: Some(key.to_owned()),
+            owner: config.identity.clone(),
+        }
+    }
+
     /// The present key and the list; both are made when the box has none yet.
     pub fn open(&self, now: EventTime) -> anyhow::Result<(BoxKey, KeyRing)> {
         self.finish_rotation()?;

@@ -7,4 +7,5 @@ pub mod keys;
 pub mod redact;
 mod signer;
 
+pub(crate) use signer::hash_of;
 pub use signer::{Case, Signer};

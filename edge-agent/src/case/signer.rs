@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use case_bundle::manifest::AgentVersion;
 use case_bundle::{BoxKey, Clock};
@@ -36,7 +37,12 @@ pub struct Case<'a> {
 impl Signer {
     /// Takes the box's key, and makes one on the first start.
     pub fn open(config: &AgentConfig) -> anyhow::Result<Self> {
-        let (key, _) = KeyStore::of(config).open(crate::live::now())?;
+        Self::with(&KeyStore::of(config))
+    }
+
+    /// Takes the key that is in office there.
+    pub fn with(keys: &KeyStore) -> anyhow::Result<Self> {
+        let (key, _) = keys.open(crate::live::now())?;
         let sha256 = hash_of_this_program();
         if let Err(error) = &sha256 {
             tracing::warn!(%error, "cases will not say which file made them: this program cannot be read");
@@ -85,7 +91,12 @@ impl Signer {
 
 /// The file that runs, also when a newer one has taken its name since.
 fn hash_of_this_program() -> io::Result<Digest> {
-    let mut file = File::open("/proc/self/exe")?;
+    hash_of(Path::new("/proc/self/exe"))
+}
+
+/// The SHA-256 of a file.
+pub(crate) fn hash_of(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -98,6 +98,7 @@ pub(super) fn fact(key: &str) -> Option<(&'static str, &'static str)> {
 pub(super) fn unit(unit: &str) -> &str {
     match unit {
         "box heights" => "chiều cao khung",
+        "box heights per s" => "chiều cao khung/s",
         "picture heights" => "chiều cao hình",
         "frames" => "khung hình",
         "min" => "phút",

@@ -12,7 +12,7 @@
 
 mod camera_state;
 mod diary;
-mod evidence;
+pub(crate) mod evidence;
 mod idle;
 mod inference;
 mod kept;
@@ -53,6 +53,7 @@ use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
 pub(crate) use evidence::{is_same_shape, other_shape};
 pub(crate) use model_state::{Job, ModelState};
+pub(crate) use publisher::Publisher;
 pub(crate) use scene_thread::TICK_BEHIND_S;
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
@@ -367,6 +368,7 @@ impl Cameras {
             uplink: around.outlet.uplink.cloned(),
             state: Arc::clone(state),
             signer: Arc::clone(around.outlet.signer),
+            origin: None,
         };
         let mut scene = scene_thread::SceneThread {
             config: camera.clone(),

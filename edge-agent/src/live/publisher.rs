@@ -19,18 +19,40 @@ use crate::stills::{self, Canvas, Moment};
 
 /// Where a camera's events and evidence go.
 #[derive(Clone)]
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     pub(super) scene: SceneConfig,
     pub(super) outbox: Outbox,
     pub(super) uplink: Option<Arc<Uplink>>,
     pub(super) state: Arc<CameraState>,
     pub(super) signer: Arc<Signer>,
+    /// Where the pictures are from, where that is not the camera itself: said of each file.
+    pub(super) origin: Option<Words>,
 }
 
 impl Publisher {
+    /// Of a clip that is replayed: into a store of its own, and to nobody else.
+    pub(crate) fn of_clip(
+        scene: SceneConfig,
+        outbox: Outbox,
+        state: Arc<CameraState>,
+        signer: Signer,
+        origin: Words,
+    ) -> Self {
+        Self {
+            scene,
+            outbox,
+            uplink: None,
+            state,
+            signer: Arc::new(signer),
+            origin: Some(origin),
+        }
+    }
+
     /// Durable when it returns, or kept in memory and said.
-    pub(super) fn event(&self, event: &Event) {
+    pub(crate) fn event(&self, event: &Event) {
         match self.outbox.append_event(event, super::now()) {
+            // A replay tells its events on standard output.
+            Ok(_) if self.origin.is_some() => {}
             Ok(sequence) => tracing::info!(
                 camera = %event.camera, kind = %event.kind, rule = %event.rule, id = %event.id,
                 revision = event.revision, phase = ?event.phase, sequence, "event"
@@ -82,6 +104,10 @@ impl Publisher {
         };
         self.outbox
             .put_evidence(bytes, role, media_type, captured)
+            .map(|item| EvidenceItem {
+                note: self.origin.clone(),
+                ..item
+            })
             .map_err(|error| {
                 tracing::error!(
                     camera = %event.camera, id = %event.id, ?role, %error,

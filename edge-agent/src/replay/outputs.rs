@@ -134,6 +134,7 @@ pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
         ("--record-inputs", &request.record_inputs),
         ("--near-misses", &request.near_misses),
         ("--coverage", &request.coverage),
+        ("--evidence", &request.evidence),
     ];
     for (option, path) in outputs {
         let Some(path) = path.as_deref().filter(|path| !draft::is_stream(path)) else {

@@ -23,7 +23,7 @@ pub mod encoded;
 pub mod frame;
 pub mod stream;
 
-pub use clip::{ClipError, ClipInfo, ClipReader, ClipWriter};
+pub use clip::{ClipError, ClipInfo, ClipReader, ClipWriter, EncodedClip, EncodedPicture};
 pub use decoder::{DecoderChoice, DecoderInUse, Family, RefusedDecoder};
 pub use elements::{VideoError, init};
 pub use frame::Frame;

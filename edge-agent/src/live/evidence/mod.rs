@@ -78,6 +78,15 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
+    /// Of a source with one stream.
+    pub(crate) fn one(main: &Arc<Ring>) -> Self {
+        Self {
+            main: Arc::clone(main),
+            detect: None,
+            notices: None,
+        }
+    }
+
     /// Of the stream that is looked at, and of the one that is only kept.
     pub(crate) fn of(detect: &Arc<Ring>, main: Option<&CameraStream>) -> Self {
         let kept = main.and_then(|main| Some((main.ring()?, main.notices())));
@@ -87,11 +96,7 @@ impl Rings {
                 detect: Some(Arc::clone(detect)),
                 notices: Some(notices.clone()),
             },
-            None => Self {
-                main: Arc::clone(detect),
-                detect: None,
-                notices: None,
-            },
+            None => Self::one(detect),
         }
     }
 }
@@ -329,6 +334,14 @@ fn stopped() -> Words {
     Words::new(
         "phần mềm trên thiết bị dừng trước khi đủ hình",
         "the agent was stopped before the pictures after it had come",
+    )
+}
+
+/// A replay has come to the end of its clip.
+pub(crate) fn clip_ended() -> Words {
+    Words::new(
+        "đoạn ghi hình hết trước đó",
+        "the recorded clip ends before that",
     )
 }
 

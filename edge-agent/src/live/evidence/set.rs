@@ -29,8 +29,8 @@ struct Source<'a> {
     cut: Cut,
     /// The main stream's, while another one is looked at.
     is_main: bool,
-    /// Why it is not the stream that it should be.
-    note: Option<Words>,
+    /// Where the pictures are from, where that must be said.
+    notes: Vec<Words>,
 }
 
 /// What is there, and what is not.
@@ -64,13 +64,14 @@ impl Maker {
         let asked = pending.asked(&self.clip);
         let event = &pending.wish.event;
         let decided = event.decided.time;
-        let from = |cut, is_main, note| Source {
+        let origin = self.publisher.origin.clone();
+        let from = |cut, is_main, note: Option<Words>| Source {
             event,
             asked,
             hurry: None,
             cut,
             is_main,
-            note,
+            notes: origin.into_iter().chain(note).collect(),
         };
         let of = |units: &[AccessUnit]| cut(units, asked.from, asked.to, decided);
         let main = of(&pending.main.units);
@@ -115,7 +116,7 @@ impl Maker {
                 return set.missing.push(missing(Words::new(vi, error.to_string())));
             }
         };
-        let mut notes: Vec<Words> = source.note.iter().cloned().collect();
+        let mut notes = source.notes.clone();
         let is_short = !source.cut.shortfalls.is_empty();
         // What was not waited for did not break off.
         let is_fault = |it: &Shortfall| source.hurry.is_none() || *it != Shortfall::BrokeOff;
@@ -212,7 +213,7 @@ impl Maker {
                 Words::new(format!("không vẽ được ảnh: {error}"), error.to_string())
             })?;
         let off = frame.time.since(at.time).0;
-        let mut notes: Vec<Words> = source.note.iter().cloned().collect();
+        let mut notes = source.notes.clone();
         if off.abs() > SAME_S {
             let (vi, en) = (
                 "lệch với hình đã phân tích",

@@ -93,6 +93,7 @@ impl Site {
             uplink: None,
             state: Arc::new(CameraState::new(&self.config, camera, None)),
             signer: Arc::new(Signer::open(&self.config).unwrap()),
+            origin: None,
         };
         let rings = Rings {
             main,

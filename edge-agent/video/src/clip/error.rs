@@ -37,6 +37,29 @@ pub enum ClipError {
     /// Sound, subtitles, but no pictures.
     #[error("clip {0}: has no video stream; choose a clip with pictures")]
     NoVideo(PathBuf),
+    /// No camera sends it, so no evidence can be made of its pictures as they are.
+    #[error(
+        "clip {path}: is {codec}; evidence is made of H.264, H.265 or MJPEG, as cameras send it: convert it \
+         (`ffmpeg -i IN -c:v libx264 -bf 0 OUT.mp4`), or leave out --evidence"
+    )]
+    NotKept {
+        /// The clip.
+        path: PathBuf,
+        /// As people call it.
+        codec: String,
+    },
+    /// A stream that says neither where a picture ends nor when it is shown.
+    #[error(
+        "clip {0}: its pictures have no times, so none can be found again for evidence; put it into a \
+         container (`ffmpeg -i IN -c copy OUT.mp4`)"
+    )]
+    NoTimes(PathBuf),
+    /// Held upright, or upside down.
+    #[error(
+        "clip {0}: is to be turned before it is shown, and the pictures of a camera are not; write it as it \
+         is shown (`ffmpeg -i IN -c:v libx264 -bf 0 OUT.mp4`)"
+    )]
+    Turned(PathBuf),
     /// Nothing here decodes it.
     #[error(
         "clip {path}: no decoder for {codec} on this machine; {}",

@@ -3,6 +3,7 @@
 //! Reading order: [`reader`] → [`media_time`] → [`pictures`] (a folder of
 //! stills) → [`writer`].
 
+pub mod encoded;
 mod error;
 pub mod media_time;
 pub mod pictures;
@@ -10,6 +11,7 @@ pub mod reader;
 mod streams;
 pub mod writer;
 
+pub use encoded::{EncodedClip, EncodedPicture};
 pub use error::ClipError;
 pub use reader::{ClipInfo, ClipReader};
 pub use writer::ClipWriter;

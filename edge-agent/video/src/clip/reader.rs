@@ -49,6 +49,8 @@ pub struct ClipReader {
     time: MediaTime,
     /// Read ahead on opening, to know the size.
     pending: Option<gst::Sample>,
+    /// When the last frame that was given out is shown (µs).
+    shown: Option<i64>,
     /// Frames given out.
     given: u64,
     corrupt: u64,
@@ -65,9 +67,9 @@ const AHEAD: u32 = 1;
 /// Threads of the decoder. More cost a sixth more per picture, what they make of a damaged picture depends
 /// on their race, and the detector is slower than one of them.
 pub(super) const THREADS: i32 = 1;
-const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(20);
+pub(super) const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 /// Longest wait for one picture: a disk that has to wake up needs ten seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// After an error, for pictures still in the decoder.
 const DRAIN: Duration = Duration::from_millis(500);
 /// Nothing moves for so long while opening: nothing ever will.
@@ -76,7 +78,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const USUAL_FPS: f64 = 25.0;
 
 /// What came of waiting for a picture.
-enum Next {
+pub(super) enum Next {
     Sample(gst::Sample),
     End,
     Failed(String),
@@ -181,6 +183,12 @@ impl ClipReader {
         &self.warnings
     }
 
+    /// When the frame that was given out last is shown, from the clip's beginning, as
+    /// the file says (µs).
+    pub fn shown(&self) -> Option<i64> {
+        self.shown
+    }
+
     /// The next picture; `None` at the end, and at a fault after which nothing comes.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, ClipError> {
         while !self.has_ended {
@@ -217,6 +225,7 @@ impl ClipReader {
                 None => Some(pts),
             })
             .and_then(|time| i64::try_from(time.useconds()).ok());
+        self.shown = media;
         let label = Label {
             number: self.given,
             time: self.time.next(media),
@@ -310,7 +319,11 @@ fn fault_error(path: &Path, fault: StreamFault) -> ClipError {
 }
 
 /// Waits for one picture, the end or an error.
-fn wait(path: &Path, sink: &gst_app::AppSink, bus: &gst::Bus) -> Result<Next, ClipError> {
+pub(super) fn wait(
+    path: &Path,
+    sink: &gst_app::AppSink,
+    bus: &gst::Bus,
+) -> Result<Next, ClipError> {
     let began = Instant::now();
     let mut failed: Option<(String, Instant)> = None;
     loop {
@@ -339,7 +352,7 @@ fn wait(path: &Path, sink: &gst_app::AppSink, bus: &gst::Bus) -> Result<Next, Cl
     }
 }
 
-fn error_on(bus: &gst::Bus) -> Option<(String, Instant)> {
+pub(super) fn error_on(bus: &gst::Bus) -> Option<(String, Instant)> {
     let message = bus.pop_filtered(&[gst::MessageType::Error])?;
     said(&message)
 }
@@ -420,6 +433,7 @@ impl Opening {
             bus,
             sink: self.sink.clone(),
             pending: Some(first),
+            shown: None,
             given: 0,
             corrupt: 0,
             promised: None,

@@ -112,6 +112,14 @@ impl Ring {
         kept.ahead.clear();
     }
 
+    /// Parameter sets that are said beside the pictures and before them, as the header
+    /// of a file does; a byte stream. What is pushed goes by these from here on.
+    pub fn describe(&self, codec: Codec, parameters: &[u8]) {
+        let content = Content::of(codec, parameters);
+        let mut kept = self.kept();
+        kept.begin_run(Format::of(codec, parameters, &content));
+    }
+
     /// Takes a picture in. `media` is absent for what belongs to the picture before.
     ///
     /// The depayloader begins a new buffer at each parameter set, so a camera
