@@ -1,15 +1,18 @@
 //! One thread per camera that owns its scene: everything the scene may see
 //! comes in here, in order, and everything it says goes out.
 
+mod notices;
+mod segments;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Condition, Gap, GapReason, Health, Input, Output, Scene, SceneState};
-use edge_video::{Frame, LossReason, Notice};
-use protocol::event::{FrameTime, Words};
+use edge_core::{Gap, GapReason, Health, Input, Output, Scene, SceneState};
+use edge_video::{Frame, Notice};
+use protocol::event::FrameTime;
 use protocol::status::CameraHealth;
 use protocol::units::Seconds;
 use protocol::{Event, EventTime, Phase, SignalReading};
@@ -22,9 +25,8 @@ use super::publisher::Publisher;
 use super::second_looks::SecondLooks;
 use super::{CameraState, Work};
 use crate::config::{BoxIdentity, CameraConfig};
-use crate::picture_watch::{self, PictureWatch};
+use crate::picture_watch::PictureWatch;
 use crate::recording::rolling::Recorder;
-use crate::recording::{Cut, SegmentHead};
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 
 /// How often a camera's status is sent when nothing changes.
@@ -338,35 +340,6 @@ impl Room {
         changed
     }
 
-    fn interrupt(&mut self, since: EventTime, reason: GapReason) {
-        self.interruption.get_or_insert((since, reason));
-    }
-
-    /// Makes the scene anew when the picture's proportions are not what the
-    /// calibration was computed for, and where somebody was parked before the
-    /// agent was started anew. Happens once, at the first frame.
-    fn fit(&mut self, aspect: f64) {
-        if self.last.is_some() {
-            return;
-        }
-        let is_calibrated = self.setup.config.calibration.is_some();
-        let is_reshaped = is_calibrated && (aspect - self.aspect).abs() >= 1e-3;
-        let parked = self.setup.parked.take().filter(SceneState::has_parked);
-        if !is_reshaped && parked.is_none() {
-            return;
-        }
-        let mut state = self.scene.state();
-        if !self.scene.is_quiescent() {
-            // A case of the camera itself goes on; the new scene would not know of it.
-            self.show(Input::End(super::now()), None);
-            state = state.beyond_end(&self.scene.state());
-        }
-        if let Some(parked) = parked {
-            state = state.with_parked(parked);
-        }
-        self.renew(Cut::Resumed, aspect, state);
-    }
-
     fn handle(&mut self, input: Input, frame: Option<&Frame>) {
         // The first segment begins with the first input, the others with a frame.
         let may_cut = matches!(input, Input::Detections(_))
@@ -375,67 +348,6 @@ impl Room {
             self.cut_if_due();
         }
         self.show(input, frame);
-    }
-
-    /// Ends the recording's segment where that is due, and begins the next one.
-    fn cut_if_due(&mut self) {
-        let recorder = self.setup.recorder.as_ref();
-        let Some(cut) = recorder.and_then(|recorder| recorder.due(&self.scene)) else {
-            return;
-        };
-        let mut state = self.scene.state();
-        if let (Cut::Calm | Cut::Forced, Some((last, _))) = (cut, self.last) {
-            if cut == Cut::Forced {
-                tracing::warn!(
-                    camera = %self.setup.config.id,
-                    "the road was never empty for as long as [record] allows; what goes on is \
-                     ended and begins anew"
-                );
-            }
-            self.show(Input::End(last), None);
-            state = state.beyond_end(&self.scene.state());
-        }
-        self.renew(cut, self.aspect, state);
-    }
-
-    /// Goes on with a new scene, in a new segment of the recording: what every
-    /// replay of the segment does as well.
-    fn renew(&mut self, cut: Cut, aspect: f64, state: SceneState) {
-        let mut scene = match self.setup.scene(aspect) {
-            Ok(scene) => scene,
-            Err(error) => {
-                tracing::error!(
-                    camera = %self.setup.config.id, %error,
-                    "the rules are suspended, because places in these pictures are not known"
-                );
-                self.is_misfit = true;
-                self.picture = Health {
-                    time: super::now(),
-                    since: super::now(),
-                    condition: Condition::Unknown,
-                    ..Health::default()
-                };
-                self.show(Input::Health(self.picture), None);
-                return;
-            }
-        };
-        let identity = scene.identity();
-        let head = SegmentHead {
-            site: identity.site.clone(),
-            box_id: identity.box_id.clone(),
-            camera: identity.camera.clone(),
-            begun: super::now(),
-            cut,
-            aspect,
-            provenance: identity.provenance.clone(),
-            classes: scene.classes().map(<[_]>::to_vec),
-            state,
-        };
-        scene.resume(head.state.clone());
-        (self.scene, self.aspect) = (scene, aspect);
-        if let Some(recorder) = &mut self.setup.recorder {
-            recorder.begin(&head);
-        }
     }
 
     /// Records an input, shows it to the scene, and sends on what that says.
@@ -502,143 +414,5 @@ impl Room {
             scene: &self.scene,
             aspect: self.aspect,
         }
-    }
-
-    /// True when the camera's status changed. The stream has logged the notice.
-    fn heed(&mut self, notice: Notice) -> bool {
-        let state = Arc::clone(&self.setup.state);
-        match notice {
-            // The reason of the last loss stays readable while we try again.
-            Notice::Connecting { .. } => {
-                state.health() != CameraHealth::Lost
-                    && state.set_health(CameraHealth::Connecting, None)
-            }
-            Notice::Connected { .. } | Notice::Thawed | Notice::GarbageOver => {
-                self.frozen = false;
-                self.is_garbage = false;
-                self.say_watching()
-            }
-            Notice::Lost {
-                reason, message, ..
-            } => {
-                let since = self.last.map_or_else(super::now, |(last, _)| last);
-                self.interrupt(since, GapReason::StreamLost);
-                self.frozen = false;
-                self.is_garbage = false;
-                self.tell_stream(Condition::Lost, since);
-                let words = Words::new(loss_in_vietnamese(reason), message);
-                state.set_health(CameraHealth::Lost, Some(words))
-            }
-            Notice::Frozen { since } => self.freeze(since),
-            Notice::ClockStep { from, .. } => {
-                self.interrupt(from, GapReason::ClockStep);
-                false
-            }
-            Notice::PictureChanged { .. } => {
-                let since = self.last.map_or_else(super::now, |(last, _)| last);
-                self.interrupt(since, GapReason::PictureChanged);
-                false
-            }
-            // Who decodes now is part of the status.
-            Notice::DecoderRejected { .. } => true,
-            Notice::Garbage { what } => {
-                let since = self.last.map_or_else(super::now, |(last, _)| last);
-                self.interrupt(since, GapReason::StreamLost);
-                self.is_garbage = true;
-                self.tell_stream(Condition::Lost, since);
-                let words = Words::new(
-                    "Luồng hình bị hỏng (xanh, xám hoặc vỡ hình) với mọi bộ giải mã; kiểm tra máy ảnh và mạng",
-                    format!(
-                        "the stream itself gives {what}; check the camera's encoder and the network"
-                    ),
-                );
-                state.set_health(CameraHealth::Degraded, Some(words))
-            }
-            Notice::TimeQualityChanged(_) => false,
-        }
-    }
-
-    /// Frames come; whether they are worth looking at the watch has said.
-    fn say_watching(&self) -> bool {
-        match picture_watch::words(self.picture.condition) {
-            None => self.setup.state.set_health(CameraHealth::Watching, None),
-            words => self.setup.state.set_health(CameraHealth::Degraded, words),
-        }
-    }
-
-    /// The picture's condition changed. True when the camera's status changed.
-    fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
-        if self.is_misfit {
-            return false;
-        }
-        let camera = &self.setup.config.id;
-        if let Some(words) = picture_watch::words(health.condition) {
-            tracing::warn!(%camera, value = health.value, "{}", words.en);
-        } else {
-            tracing::info!(%camera, "the picture is well again");
-        }
-        self.picture = health;
-        self.handle(Input::Health(health), Some(frame));
-        let is_watched = matches!(
-            self.setup.state.health(),
-            CameraHealth::Watching | CameraHealth::Degraded
-        );
-        is_watched && self.say_watching()
-    }
-
-    /// Tells the scene that the stream shows nothing new, on the clock of its frames.
-    fn tell_stream(&mut self, condition: Condition, since: EventTime) {
-        let now = self.last.map_or_else(super::now, |(last, seen)| {
-            last + Seconds(seen.elapsed().as_secs_f64())
-        });
-        let health = Health {
-            time: now.max(since),
-            since,
-            condition,
-            ..Health::default()
-        };
-        let is_told = |told: &(Health, Instant)| told.0.condition == condition;
-        // Every failed attempt is a notice of its own.
-        if !self.stream.as_ref().is_some_and(is_told) {
-            self.stream = Some((health, Instant::now()));
-            self.handle(Input::Health(health), None);
-        }
-    }
-
-    /// What was "seen" since `since` was one picture shown again and again: the
-    /// scene is told at once, so that no dwell is made of it, and sees no more.
-    fn freeze(&mut self, since: EventTime) -> bool {
-        if let Some((last, _)) = self.last {
-            let from = since.min(last);
-            self.handle(
-                Input::Gap(Gap {
-                    from,
-                    to: last,
-                    reason: GapReason::Frozen,
-                }),
-                None,
-            );
-            self.interrupt(last, GapReason::Frozen);
-        }
-        self.frozen = true;
-        self.tell_stream(Condition::Frozen, since);
-        let words = picture_watch::words(Condition::Frozen);
-        self.setup.state.set_health(CameraHealth::Degraded, words)
-    }
-}
-
-fn loss_in_vietnamese(reason: LossReason) -> &'static str {
-    match reason {
-        LossReason::Refused => "Máy ảnh từ chối kết nối; kiểm tra nguồn điện, địa chỉ và cổng",
-        LossReason::NotFound => "Không tìm thấy luồng trên máy ảnh; kiểm tra đường dẫn RTSP",
-        LossReason::Unauthorised => "Máy ảnh không nhận tên hoặc mật khẩu; sửa trong cấu hình",
-        LossReason::TimedOut => "Máy ảnh không trả lời; kiểm tra mạng",
-        LossReason::Silent => "Đã kết nối nhưng không có hình; khởi động lại máy ảnh",
-        LossReason::Closed => "Máy ảnh đã đóng kết nối",
-        LossReason::Decode => "Không giải mã được hình; kiểm tra chuẩn nén của máy ảnh",
-        LossReason::Unsupported => "Chuẩn nén không được hỗ trợ; chọn H.264, H.265 hoặc MJPEG",
-        LossReason::Garbage => "Bộ giải mã cho hình hỏng; đang đổi bộ giải mã khác",
-        LossReason::BadAddress => "Địa chỉ RTSP không hợp lệ; sửa trong cấu hình",
-        LossReason::Failed => "Mất luồng hình; đang kết nối lại",
     }
 }

@@ -1,0 +1,160 @@
+//! What the stream and the watch over the picture say, told to the scene and to
+//! the camera's status.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use edge_core::{Condition, Gap, GapReason, Health, Input};
+use edge_video::{Frame, LossReason, Notice};
+use protocol::EventTime;
+use protocol::event::Words;
+use protocol::status::CameraHealth;
+use protocol::units::Seconds;
+
+use super::Room;
+use crate::live::now;
+use crate::picture_watch;
+
+impl Room {
+    /// True when the camera's status changed. The stream has logged the notice.
+    pub(super) fn heed(&mut self, notice: Notice) -> bool {
+        let state = Arc::clone(&self.setup.state);
+        match notice {
+            // The reason of the last loss stays readable while we try again.
+            Notice::Connecting { .. } => {
+                state.health() != CameraHealth::Lost
+                    && state.set_health(CameraHealth::Connecting, None)
+            }
+            Notice::Connected { .. } | Notice::Thawed | Notice::GarbageOver => {
+                self.frozen = false;
+                self.is_garbage = false;
+                self.say_watching()
+            }
+            Notice::Lost {
+                reason, message, ..
+            } => {
+                let since = self.last.map_or_else(now, |(last, _)| last);
+                self.interrupt(since, GapReason::StreamLost);
+                self.frozen = false;
+                self.is_garbage = false;
+                self.tell_stream(Condition::Lost, since);
+                let words = Words::new(loss_in_vietnamese(reason), message);
+                state.set_health(CameraHealth::Lost, Some(words))
+            }
+            Notice::Frozen { since } => self.freeze(since),
+            Notice::ClockStep { from, .. } => {
+                self.interrupt(from, GapReason::ClockStep);
+                false
+            }
+            Notice::PictureChanged { .. } => {
+                let since = self.last.map_or_else(now, |(last, _)| last);
+                self.interrupt(since, GapReason::PictureChanged);
+                false
+            }
+            // Who decodes now is part of the status.
+            Notice::DecoderRejected { .. } => true,
+            Notice::Garbage { what } => {
+                let since = self.last.map_or_else(now, |(last, _)| last);
+                self.interrupt(since, GapReason::StreamLost);
+                self.is_garbage = true;
+                self.tell_stream(Condition::Lost, since);
+                let words = Words::new(
+                    "Luồng hình bị hỏng (xanh, xám hoặc vỡ hình) với mọi bộ giải mã; kiểm tra máy ảnh và mạng",
+                    format!(
+                        "the stream itself gives {what}; check the camera's encoder and the network"
+                    ),
+                );
+                state.set_health(CameraHealth::Degraded, Some(words))
+            }
+            Notice::TimeQualityChanged(_) => false,
+        }
+    }
+
+    /// Frames come; whether they are worth looking at the watch has said.
+    pub(super) fn say_watching(&self) -> bool {
+        match picture_watch::words(self.picture.condition) {
+            None => self.setup.state.set_health(CameraHealth::Watching, None),
+            words => self.setup.state.set_health(CameraHealth::Degraded, words),
+        }
+    }
+
+    /// The picture's condition changed. True when the camera's status changed.
+    pub(super) fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
+        if self.is_misfit {
+            return false;
+        }
+        let camera = &self.setup.config.id;
+        if let Some(words) = picture_watch::words(health.condition) {
+            tracing::warn!(%camera, value = health.value, "{}", words.en);
+        } else {
+            tracing::info!(%camera, "the picture is well again");
+        }
+        self.picture = health;
+        self.handle(Input::Health(health), Some(frame));
+        let is_watched = matches!(
+            self.setup.state.health(),
+            CameraHealth::Watching | CameraHealth::Degraded
+        );
+        is_watched && self.say_watching()
+    }
+
+    /// Tells the scene that the stream shows nothing new, on the clock of its frames.
+    pub(super) fn tell_stream(&mut self, condition: Condition, since: EventTime) {
+        let now = self.last.map_or_else(now, |(last, seen)| {
+            last + Seconds(seen.elapsed().as_secs_f64())
+        });
+        let health = Health {
+            time: now.max(since),
+            since,
+            condition,
+            ..Health::default()
+        };
+        let is_told = |told: &(Health, Instant)| told.0.condition == condition;
+        // Every failed attempt is a notice of its own.
+        if !self.stream.as_ref().is_some_and(is_told) {
+            self.stream = Some((health, Instant::now()));
+            self.handle(Input::Health(health), None);
+        }
+    }
+
+    /// What was "seen" since `since` was one picture shown again and again: the
+    /// scene is told at once, so that no dwell is made of it, and sees no more.
+    pub(super) fn freeze(&mut self, since: EventTime) -> bool {
+        if let Some((last, _)) = self.last {
+            let from = since.min(last);
+            self.handle(
+                Input::Gap(Gap {
+                    from,
+                    to: last,
+                    reason: GapReason::Frozen,
+                }),
+                None,
+            );
+            self.interrupt(last, GapReason::Frozen);
+        }
+        self.frozen = true;
+        self.tell_stream(Condition::Frozen, since);
+        let words = picture_watch::words(Condition::Frozen);
+        self.setup.state.set_health(CameraHealth::Degraded, words)
+    }
+
+    pub(super) fn interrupt(&mut self, since: EventTime, reason: GapReason) {
+        self.interruption.get_or_insert((since, reason));
+    }
+}
+
+fn loss_in_vietnamese(reason: LossReason) -> &'static str {
+    match reason {
+        LossReason::Refused => "Máy ảnh từ chối kết nối; kiểm tra nguồn điện, địa chỉ và cổng",
+        LossReason::NotFound => "Không tìm thấy luồng trên máy ảnh; kiểm tra đường dẫn RTSP",
+        LossReason::Unauthorised => "Máy ảnh không nhận tên hoặc mật khẩu; sửa trong cấu hình",
+        LossReason::TimedOut => "Máy ảnh không trả lời; kiểm tra mạng",
+        LossReason::Silent => "Đã kết nối nhưng không có hình; khởi động lại máy ảnh",
+        LossReason::Closed => "Máy ảnh đã đóng kết nối",
+        LossReason::Decode => "Không giải mã được hình; kiểm tra chuẩn nén của máy ảnh",
+        LossReason::Unsupported => "Chuẩn nén không được hỗ trợ; chọn H.264, H.265 hoặc MJPEG",
+        LossReason::Garbage => "Bộ giải mã cho hình hỏng; đang đổi bộ giải mã khác",
+        LossReason::BadAddress => "Địa chỉ RTSP không hợp lệ; sửa trong cấu hình",
+        LossReason::Failed => "Mất luồng hình; đang kết nối lại",
+    }
+}
