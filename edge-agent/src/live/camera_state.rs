@@ -1,36 +1,40 @@
 //! What is known of one camera at any moment, shared between its threads.
 
-use std::collections::{BTreeMap, VecDeque};
+mod coverage;
+mod drops;
+mod looks;
+mod status;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use edge_cascade::Passed;
 use edge_core::{Attention, CoverageHour, Refused};
-use edge_scheduler::{Counters, Kind};
+use edge_scheduler::Counters;
 use edge_video::encoded::{Ring, RingState};
-use edge_video::{CameraStream, DecoderInUse, Frame, GarbageCounters, StreamCounters};
+use edge_video::{CameraStream, DecoderInUse, Frame, StreamCounters};
 use models::Crop;
 use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::id::CascadeId;
-use protocol::status::{
-    CameraHealth, CameraStatus, DecoderStatus, MOST_DECODERS_REFUSED, MOST_RULES_COVERED,
-    RecordingStatus, RuleCoverage, StreamStatus,
-};
-use protocol::{CameraId, Detection, EventTime, RuleId, TimeQuality};
+use protocol::status::{CameraHealth, CameraStatus, StreamStatus};
+use protocol::{CameraId, Detection, EventTime, TimeQuality};
+
+use coverage::CoverageAccount;
+pub(crate) use drops::Drops;
+use looks::LookRate;
+pub(crate) use looks::{Looks, SecondLookCounts};
 
 use super::model_state::ModelState;
 use super::shadow::Shadow;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
-use crate::coverage::CoverageTable;
 use crate::recording::rolling::RecorderCounters;
 use crate::scene_setup::DetectorIdentity;
 
 /// See [`CameraState::clock_uncertainty_s`].
 const ARRIVAL_UNCERTAINTY_S: f64 = 1.0;
-/// Window of [`CameraStatus::analysed_fps`], seconds.
-const FPS_WINDOW_S: f64 = 10.0;
 
 /// So many failures of the detector in a row are no chance.
 const BLIND_AFTER: u64 = 3;
@@ -62,7 +66,7 @@ struct Inner {
     /// Of the stream that is only kept.
     evidence_stream: Option<StreamStatus>,
     analysed: u64,
-    analysed_at: VecDeque<EventTime>,
+    looked: LookRate,
     dropped_busy: u64,
     dropped_failed: u64,
     failed_in_a_row: u64,
@@ -77,72 +81,7 @@ struct Inner {
     recorder_trouble: Option<Words>,
     looks: Looks,
     second_looks: SecondLookCounts,
-    /// Of complete hours, and of the hour that runs.
-    coverage: CoverageTable,
-    coverage_now: BTreeMap<RuleId, CoverageHour>,
-    /// Seconds by rule and reason (none: watched) as last told; a counter never goes back.
-    coverage_told: BTreeMap<(String, Option<&'static str>), f64>,
-}
-
-/// How the detector's time was spent on a camera.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Looks {
-    /// Pictures that its gate judged, by what it said.
-    pub(crate) verdicts: BTreeMap<&'static str, u64>,
-    /// Whether it is awake: more than the heartbeat was asked for last.
-    pub(crate) is_awake: bool,
-    /// Pictures that the gate passed over.
-    pub(crate) rested: u64,
-    /// What became of its jobs.
-    pub(crate) jobs: Counters,
-    /// Inferences, and how long they took.
-    pub(crate) inferences: u64,
-    pub(crate) inference_s: f64,
-}
-
-/// Second looks that were not taken, and answers that counted for nothing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SecondLookCounts {
-    /// Why somebody was not looked at in a frame, by cascade.
-    pub(crate) passed: BTreeMap<CascadeId, Passed>,
-    /// Frames in which nobody was, because too many looks wait for answers.
-    pub(crate) held_up: u64,
-    /// What the scene refused.
-    pub(crate) refused: Refused,
-}
-
-/// Frames that were not looked at, by reason.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Drops {
-    /// A newer frame came before the detector was free.
-    pub(crate) overwritten: u64,
-    /// More frames than `analysed_fps` asks for.
-    pub(crate) rate: u64,
-    /// The scene had not finished earlier ones.
-    pub(crate) scene_busy: u64,
-    /// The detector failed on it.
-    pub(crate) inference: u64,
-    /// The picture had been the same for too long.
-    pub(crate) frozen: u64,
-    /// The decoder marked it as damaged.
-    pub(crate) corrupt: u64,
-    /// No camera sends such a picture.
-    pub(crate) garbage: GarbageCounters,
-    /// The decoder was behind.
-    pub(crate) backlog: u64,
-}
-
-impl Drops {
-    fn total(self) -> u64 {
-        self.overwritten
-            + self.rate
-            + self.scene_busy
-            + self.inference
-            + self.frozen
-            + self.corrupt
-            + self.garbage.total()
-            + self.backlog
-    }
+    coverage: CoverageAccount,
 }
 
 impl CameraState {
@@ -352,7 +291,7 @@ impl CameraState {
         inner.analysed += 1;
         inner.failed_in_a_row = 0;
         inner.time_quality = Some(quality);
-        inner.note_look(now);
+        inner.looked.note(now);
     }
 
     /// How soon the scene needs the next picture.
@@ -498,62 +437,19 @@ impl CameraState {
         is_new
     }
 
-    /// The same for the wire.
-    fn rule_coverage(&self) -> (Vec<RuleCoverage>, u64) {
-        let mut rules: BTreeMap<String, RuleCoverage> = BTreeMap::new();
-        for ((rule, reason), seconds) in self.coverage() {
-            let Ok(id) = RuleId::new(&rule) else { continue };
-            let entry = rules.entry(rule).or_insert_with(|| RuleCoverage {
-                rule: id,
-                watched_s: 0.0,
-                unwatched_s: BTreeMap::new(),
-            });
-            let seconds = protocol::units::rounded(seconds, 1);
-            match reason {
-                None => entry.watched_s = seconds,
-                Some(reason) if seconds > 0.0 => {
-                    entry.unwatched_s.insert(reason.to_owned(), seconds);
-                }
-                Some(_) => {}
-            }
-        }
-        let left_out = rules.len().saturating_sub(MOST_RULES_COVERED) as u64;
-        let told = rules.into_values().take(MOST_RULES_COVERED).collect();
-        (told, left_out)
-    }
-
     /// A rule's hour is over.
     pub(crate) fn count_coverage(&self, hour: &CoverageHour) {
-        let mut inner = self.lock();
-        inner.coverage.add(hour);
-        inner.coverage_now.remove(&hour.rule);
+        self.lock().coverage.add(hour);
     }
 
     /// What every rule did in the hour that runs.
     pub(crate) fn set_coverage(&self, now: impl Iterator<Item = CoverageHour>) {
-        self.lock().coverage_now = now.map(|hour| (hour.rule.clone(), hour)).collect();
+        self.lock().coverage.run(now);
     }
 
     /// Seconds by rule and reason; no reason where the rule was watching.
     pub(crate) fn coverage(&self) -> BTreeMap<(String, Option<&'static str>), f64> {
-        let mut inner = self.lock();
-        let mut table = inner.coverage.clone();
-        for hour in inner.coverage_now.values() {
-            table.add(hour);
-        }
-        for (rule, times) in table.rules() {
-            let watched = std::iter::once((None, times.watched_s));
-            let unwatched = times.unwatched_s.iter().map(|(why, s)| (Some(*why), *s));
-            for (reason, seconds) in watched.chain(unwatched) {
-                // A picture that was found to be frozen takes watched time back.
-                let told = inner
-                    .coverage_told
-                    .entry((rule.clone(), reason))
-                    .or_default();
-                *told = told.max(seconds);
-            }
-        }
-        inner.coverage_told.clone()
+        self.lock().coverage.seconds()
     }
 
     /// Drops so far, by reason, and decoder errors.
@@ -577,83 +473,9 @@ impl CameraState {
         inner.refresh();
         (inner.decoder.clone(), inner.counters.decoders_rejected)
     }
-
-    /// Everything, for the wire.
-    pub(crate) fn status(&self) -> CameraStatus {
-        let now = super::now();
-        let (coverage, coverage_left_out) = self.rule_coverage();
-        let mut inner = self.lock();
-        inner.refresh();
-        let recording = inner.recorder.map(|counters| RecordingStatus {
-            is_recording: counters.is_recording,
-            failures: counters.failures,
-            reason: inner.recorder_trouble.clone(),
-        });
-        let (health, reason, since) =
-            inner
-                .health
-                .clone()
-                .unwrap_or((CameraHealth::Connecting, None, self.fixed.since));
-        let recent = inner
-            .analysed_at
-            .iter()
-            .filter(|at| now.since(**at).0 <= FPS_WINDOW_S)
-            .count();
-        let window = now.since(self.fixed.since).0.clamp(1.0, FPS_WINDOW_S);
-        CameraStatus {
-            health,
-            reason,
-            since,
-            at: now,
-            retries: inner.counters.reconnects,
-            // A recording has no stream: what was analysed is what was received.
-            frames_received: inner.counters.received.max(inner.analysed),
-            frames_analysed: inner.analysed,
-            frames_dropped: inner.drops().total(),
-            analysed_fps: protocol::units::rounded(recent as f64 / window, 1),
-            time_quality: inner.time_quality,
-            coverage,
-            coverage_left_out,
-            evidence_stream: inner.evidence_stream.clone(),
-            recording,
-            decoder: inner.decoder.as_ref().map(|decoder| DecoderStatus {
-                name: decoder.name.clone(),
-                family: decoder.family.to_string(),
-                refused: decoder
-                    .refused
-                    .iter()
-                    .take(MOST_DECODERS_REFUSED)
-                    .map(ToString::to_string)
-                    .collect(),
-            }),
-            detector: self.detector.get().map(|detector| detector.fares().status),
-            second_models: (self.second_models().iter())
-                .map(|model| model.second())
-                .collect(),
-            ..self.fixed.clone()
-        }
-    }
-}
-
-impl Looks {
-    /// Pictures that were worth a look, and were overtaken by newer ones.
-    fn superseded(&self) -> u64 {
-        let kinds = Kind::ALL.iter().filter(|kind| kind.is_whole());
-        kinds.filter_map(|kind| self.jobs.dropped.get(kind)).sum()
-    }
 }
 
 impl Inner {
-    /// Remembers the looks of the window. Those of a clock that was set back since lie in the
-    /// future and would never grow old.
-    fn note_look(&mut self, now: EventTime) {
-        self.analysed_at.push_back(now);
-        let is_of_window = |at: &EventTime| (0.0..=FPS_WINDOW_S).contains(&now.since(*at).0);
-        while self.analysed_at.front().is_some_and(|at| !is_of_window(at)) {
-            self.analysed_at.pop_front();
-        }
-    }
-
     fn refresh(&mut self) {
         if let Some(stream) = self.stream.upgrade() {
             self.counters = stream.counters();
@@ -680,9 +502,6 @@ impl Inner {
 mod tests {
     use std::path::Path;
 
-    use edge_core::Unwatched;
-    use protocol::event::EventKind;
-
     use super::*;
 
     fn state() -> CameraState {
@@ -690,54 +509,6 @@ mod tests {
             "[box]\nsite = 's'\nid = 'b'\n[[camera]]\nid = 'c'\nsource = { rtsp = 'rtsp://h/x' }\n";
         let config = AgentConfig::parse(text, Path::new("box.toml")).unwrap();
         CameraState::new(&config, &config.cameras[0], None)
-    }
-
-    fn hour(rule: &str, watched_s: f64) -> CoverageHour {
-        CoverageHour {
-            rule: RuleId::new(rule).unwrap(),
-            kind: EventKind("k".to_owned()),
-            hour: EventTime::EPOCH,
-            watched_s,
-            unwatched_s: BTreeMap::from([(Unwatched::NoModel, 4.0)]),
-        }
-    }
-
-    #[test]
-    fn looks_are_forgotten_also_when_the_clock_is_set_back() {
-        let mut inner = Inner::default();
-        let second = |s: i64| EventTime::from_micros(s * 1_000_000);
-        for s in 1000..1100 {
-            inner.note_look(second(s));
-        }
-        assert_eq!(inner.analysed_at.len(), 11);
-        for s in 0..100 {
-            inner.note_look(second(s));
-            assert!(inner.analysed_at.len() <= 11);
-        }
-    }
-
-    #[test]
-    fn coverage_of_whole_hours_and_of_the_one_that_runs_is_in_the_status() {
-        let state = state();
-        assert_eq!(state.status().coverage, []);
-        state.count_coverage(&hour("red", 10.0));
-        state.set_coverage([hour("red", 2.04)].into_iter());
-        let status = state.status();
-        assert_eq!(status.coverage.len(), 1);
-        assert_eq!(status.coverage[0].watched_s, 12.0);
-        assert_eq!(status.coverage[0].unwatched_s["no_model"], 8.0);
-    }
-
-    #[test]
-    fn a_status_stays_small_however_many_rules_there_are() {
-        let state = state();
-        for rule in 0..1000 {
-            state.count_coverage(&hour(&format!("{rule:0>60}"), 10.0));
-        }
-        let status = state.status();
-        assert_eq!(status.coverage.len(), MOST_RULES_COVERED);
-        assert_eq!(status.coverage_left_out, 1000 - MOST_RULES_COVERED as u64);
-        assert!(serde_json::to_string(&status).unwrap().len() < 64 * 1024);
     }
 
     #[test]
