@@ -155,7 +155,9 @@ class MosquittoTest(unittest.TestCase):
 
     def test_it_starts_with_debians_own_file_and_says_nothing_of_a_fault(self):
         self.assertIsNone(self.broker.poll())
-        self.assertNotIn("Error", self.log())
+        # Before anybody came: whoever only looks whether it listens leaves an error of TLS behind.
+        said, *_ = self.log().partition("New connection")
+        self.assertNotIn("Error", said)
 
     def test_nobody_comes_in_without_a_certificate(self):
         with self.assertRaises((ssl.SSLError, ConnectionError)):
