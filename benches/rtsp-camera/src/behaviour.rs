@@ -1,6 +1,6 @@
 //! The faults of real cameras, to be switched on from outside.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ pub struct Behaviour {
     ended: AtomicBool,
     corrupt_every: AtomicU64,
     clock_error_ms: AtomicI64,
+    rtp_shift: AtomicU32,
     damage: Mutex<Option<(u64, Damage)>>,
     wrong_times: Mutex<Option<WrongTimes>>,
 }
@@ -88,6 +89,15 @@ impl Behaviour {
     /// Lets the camera's clock, as its RTCP sender reports tell it, be wrong by this much (ms).
     pub fn clock_error_ms(&self, error: i64) {
         self.clock_error_ms.store(error, Ordering::Relaxed);
+    }
+
+    /// Adds so many ticks to the RTP timestamps, from the next packet on.
+    pub fn shift_rtp_times(&self, ticks: u32) {
+        self.rtp_shift.store(ticks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rtp_shift(&self) -> u32 {
+        self.rtp_shift.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_stalled(&self) -> bool {

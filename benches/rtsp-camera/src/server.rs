@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -304,14 +305,15 @@ fn factory(
         media.connect_prepared(move |media| reports::arrange(media, report_interval, &reports_of));
 
         let pipeline = media.element();
-        if let (Some((timestamp, sequence)), Some(payloader)) = (
-            mount.script.rtp_begins,
-            pipeline
-                .downcast_ref::<gst::Bin>()
-                .and_then(|bin| bin.by_name("pay0")),
-        ) {
-            payloader.set_property("timestamp-offset", timestamp);
-            payloader.set_property("seqnum-offset", i32::from(sequence));
+        let payloader = pipeline
+            .downcast_ref::<gst::Bin>()
+            .and_then(|bin| bin.by_name("pay0"));
+        if let Some(payloader) = payloader {
+            if let Some((timestamp, sequence)) = mount.script.rtp_begins {
+                payloader.set_property("timestamp-offset", timestamp);
+                payloader.set_property("seqnum-offset", i32::from(sequence));
+            }
+            shift_times(&payloader, &behaviour);
         }
         let Some(source) = pipeline
             .downcast::<gst::Bin>()
@@ -345,4 +347,41 @@ fn factory(
         }
     });
     Ok(factory)
+}
+
+/// Rewrites the RTP timestamps of what the payloader sends, as the behaviour asks.
+fn shift_times(payloader: &gst::Element, behaviour: &Arc<Behaviour>) {
+    let Some(pad) = payloader.static_pad("src") else {
+        return;
+    };
+    let behaviour = Arc::clone(behaviour);
+    let shift = move |buffer: &mut gst::BufferRef| {
+        let ticks = behaviour.rtp_shift();
+        if ticks == 0 {
+            return;
+        }
+        // RFC 3550 § 5.1: the second word of the header.
+        if let Ok(mut bytes) = buffer.map_writable()
+            && let Some(time) = bytes.first_chunk_mut::<8>()
+        {
+            let [_, _, _, _, time @ ..] = time;
+            *time = u32::from_be_bytes(*time).wrapping_add(ticks).to_be_bytes();
+        }
+    };
+    pad.add_probe(
+        gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+        move |_, info| {
+            match &mut info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) => shift(buffer.make_mut()),
+                Some(gst::PadProbeData::BufferList(list)) => {
+                    list.make_mut().foreach_mut(|mut buffer, _| {
+                        shift(buffer.make_mut());
+                        ControlFlow::Continue(Some(buffer))
+                    });
+                }
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        },
+    );
 }

@@ -121,6 +121,33 @@ fn wrong_times_give_frames_in_order_and_lose_none_in_silence() {
 }
 
 #[test]
+fn a_camera_that_begins_its_timestamps_anew_is_connected_to_again() {
+    const HOUR: u32 = 3_600 * 90_000;
+    // On by an hour, and back again.
+    for (before, after) in [(0, HOUR), (HOUR, 0)] {
+        let camera = gate(TestPattern::default());
+        let behaviour = camera.behaviour("gate").unwrap();
+        behaviour.shift_rtp_times(before);
+        let reader = Reader::start(settings(&camera.url("gate")));
+        let last = frames_in_order(&reader, 30).pop().unwrap();
+        behaviour.shift_rtp_times(after);
+        let deadline = Instant::now() + PATIENCE;
+        while reader.stream.counters().reconnects == 0 {
+            assert!(Instant::now() < deadline, "nothing was noticed");
+            assert!(reader.frame().time.since(last.time).0 < 600.0);
+        }
+        // On the clock of before, as far as a new connection can know it.
+        let begun = Instant::now();
+        let frames = frames_in_order(&reader, 30);
+        let (first, end) = (&frames[0], &frames[29]);
+        assert!((0.0..600.0).contains(&first.time.since(last.time).0));
+        let took = end.time.since(first.time).0;
+        let most = begun.elapsed().as_secs_f64() + 2.0;
+        assert!((1.0..most).contains(&took), "30 pictures took {took} s");
+    }
+}
+
+#[test]
 fn timestamps_and_sequence_numbers_wrap_around_without_notice() {
     for transport in [Transport::Tcp, Transport::Udp] {
         let camera = serve(vec![Mount {

@@ -154,6 +154,9 @@ fn loss_in_vietnamese(reason: LossReason) -> &'static str {
         LossReason::Decode => "Không giải mã được hình; kiểm tra chuẩn nén của máy ảnh",
         LossReason::Unsupported => "Chuẩn nén không được hỗ trợ; chọn H.264, H.265 hoặc MJPEG",
         LossReason::Garbage => "Bộ giải mã cho hình hỏng; đang đổi bộ giải mã khác",
+        LossReason::TimesRestarted => {
+            "Máy ảnh đếm lại thời gian RTP giữa chừng; đang kết nối lại. Nếu lặp lại, cập nhật phần mềm máy ảnh"
+        }
         LossReason::BadAddress => "Địa chỉ RTSP không hợp lệ; sửa trong cấu hình",
         LossReason::Failed => "Mất luồng hình; đang kết nối lại",
     }

@@ -134,8 +134,8 @@ fn h264_size(sps: &[u8], format: &mut Format) -> Option<()> {
         if format.chroma == 3 {
             separate_planes = bits.bit()?;
         }
-        format.luma_bits = 8 + bits.ue()?;
-        format.chroma_bits = 8 + bits.ue()?;
+        format.luma_bits = depth(&mut bits)?;
+        format.chroma_bits = depth(&mut bits)?;
         bits.bit()?;
         if bits.bit()? {
             for list in 0..if format.chroma == 3 { 12 } else { 8 } {
@@ -232,11 +232,17 @@ fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
     } else {
         [0; 4]
     };
-    format.luma_bits = 8 + bits.ue()?;
-    format.chroma_bits = 8 + bits.ue()?;
+    format.luma_bits = depth(&mut bits)?;
+    format.chroma_bits = depth(&mut bits)?;
     format.width = cropped(across, crop[0], crop[1], step_x)?;
     format.height = cropped(down, crop[2], crop[3], step_y)?;
     Some(())
+}
+
+/// Bits of a sample: at most 14 of H.264, 16 of H.265; what says more is damaged.
+fn depth(bits: &mut Bits) -> Option<u32> {
+    let beyond = bits.ue()?;
+    (beyond <= 8).then_some(8 + beyond)
 }
 
 fn cropped(side: u32, before: u32, after: u32, step: u32) -> Option<u32> {
@@ -323,6 +329,14 @@ mod tests {
             (336, 238),
         ),
     ];
+
+    #[test]
+    fn a_parameter_set_that_promises_impossible_samples_is_damaged() {
+        // High profile, sequence 0, chroma 4:2:0, then 31 zeros and ones: 2^32 - 2 more bits.
+        let stream = bytes("00000167 64000a ac 00000003 0003ffffffff 00000168ebe3cb22c0");
+        let content = Content::of(Codec::H264, &stream);
+        assert_eq!(Format::of(Codec::H264, &stream, &content), None);
+    }
 
     proptest! {
         #[test]

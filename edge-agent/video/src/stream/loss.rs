@@ -111,6 +111,9 @@ impl Loss {
                 "the decoder of this box makes garbage of the stream; another one is tried at once"
                     .to_owned()
             }
+            LossReason::TimesRestarted => format!(
+                "{host} began its RTP timestamps anew in the middle of a connection; it is connected to again. If this repeats, update the camera's firmware"
+            ),
             LossReason::BadAddress => {
                 "the URL cannot be used; write rtsp://host[:port]/path".to_owned()
             }

@@ -32,6 +32,8 @@ pub enum LossReason {
     BadAddress,
     /// The decoder makes garbage of the stream; another one is tried at once.
     Garbage,
+    /// The camera began its timestamps anew in the middle of a connection.
+    TimesRestarted,
     /// Anything else; the message has the words of the layer that failed.
     Failed,
 }
@@ -50,6 +52,7 @@ impl LossReason {
             Self::Unsupported => "unsupported",
             Self::BadAddress => "bad_address",
             Self::Garbage => "garbage",
+            Self::TimesRestarted => "times_restarted",
             Self::Failed => "failed",
         }
     }

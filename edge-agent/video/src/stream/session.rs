@@ -26,7 +26,7 @@ use super::judge::Judge;
 use super::loss::Loss;
 use super::notice::LossReason;
 use super::pace::Pace;
-use super::rtp_time::{RtpTime, timestamp};
+use super::rtp_time::{RtpTime, TimesRestarted, timestamp};
 use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
 use super::stillness::Stillness;
@@ -394,6 +394,7 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
     let wiring = Arc::clone(wiring);
     let rtp_time = Mutex::new(rtp_time);
     let previous = AtomicI64::new(i64::MIN);
+    // Whether the packet is passed on.
     let on_packet = move |buffer: &mut gst::BufferRef| {
         let is_first = wiring.progress.packet_age().is_none();
         wiring.progress.mark(&wiring.progress.packet);
@@ -402,23 +403,30 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
             wiring.progress.mark(&wiring.progress.gap);
         }
         let Some(first) = buffer.pts() else {
-            return;
+            return true;
         };
         // A packet without a header is the depayloader's to refuse.
         let written = buffer
             .map_readable()
             .ok()
             .and_then(|bytes| timestamp(&bytes));
-        let media = written.map_or(first, |written| {
+        let media: Result<_, TimesRestarted> = written.map_or(Ok(first), |written| {
             let first = i64::try_from(first.nseconds()).unwrap_or(i64::MAX);
-            let nanos = locked(&rtp_time).media(written, first);
-            gst::ClockTime::from_nseconds(nanos.unsigned_abs())
+            let arrived = wiring.progress.age_of_connection();
+            let nanos = locked(&rtp_time).media(written, first, arrived)?;
+            Ok(gst::ClockTime::from_nseconds(nanos.unsigned_abs()))
         });
+        let Ok(media) = media else {
+            // Everything downstream counts on one clock: another connection has another.
+            let loss = Loss::new(LossReason::TimesRestarted);
+            locked(&wiring.progress.fault).get_or_insert(loss);
+            return false;
+        };
         buffer.set_pts(media);
         let media = micros(media);
         // One picture is many packets; the first is the least delayed.
         if previous.swap(media, Ordering::Relaxed) == media {
-            return;
+            return true;
         }
         let mut memory = locked(&wiring.memory);
         let now = memory.now();
@@ -426,16 +434,21 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
         let disagreement = memory.timeline.disagreement().unwrap_or(-1);
         let told = &wiring.slot.clock_disagreement;
         told.store(disagreement, Ordering::Relaxed);
+        true
     };
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
             match &mut info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => on_packet(buffer.make_mut()),
+                Some(gst::PadProbeData::Buffer(buffer)) => {
+                    if !on_packet(buffer.make_mut()) {
+                        return gst::PadProbeReturn::Drop;
+                    }
+                }
                 Some(gst::PadProbeData::BufferList(list)) => {
                     list.make_mut().foreach_mut(|mut buffer, _| {
-                        on_packet(buffer.make_mut());
-                        ControlFlow::Continue(Some(buffer))
+                        let is_passed = on_packet(buffer.make_mut());
+                        ControlFlow::Continue(is_passed.then_some(buffer))
                     });
                 }
                 _ => {}
