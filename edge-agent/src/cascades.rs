@@ -160,23 +160,33 @@ impl Lookers {
     ) -> anyhow::Result<Self> {
         let mut lookers = Self::default();
         for cascade in cascades {
-            let known = (lookers.names.iter()).position(|name| *name == cascade.looker);
-            let number = if let Some(number) = known {
-                number
-            } else {
-                let taker = take_on(config, &cascade.looker)
-                    .with_context(|| format!("cascade `{}`", cascade.id))?;
-                lookers.names.push(cascade.looker.clone());
-                lookers.takers.push(taker);
-                lookers.fares.push(Fares::default());
-                lookers.takers.len() - 1
-            };
-            let manifest = lookers.takers[number].manifest();
-            if let Some(fault) = manifest.and_then(|manifest| misfit(cascade, manifest)) {
-                bail!("cascade `{}`: {fault}", cascade.id);
-            }
+            lookers.take_on(config, cascade)?;
         }
         Ok(lookers)
+    }
+
+    /// Loads what `cascade` names, where it is not loaded yet.
+    pub(crate) fn take_on(
+        &mut self,
+        config: &DetectorConfig,
+        cascade: &CascadeConfig,
+    ) -> anyhow::Result<()> {
+        let known = (self.names.iter()).position(|name| *name == cascade.looker);
+        let number = if let Some(number) = known {
+            number
+        } else {
+            let taker = load(config, &cascade.looker)
+                .with_context(|| format!("cascade `{}`", cascade.id))?;
+            self.names.push(cascade.looker.clone());
+            self.takers.push(taker);
+            self.fares.push(Fares::default());
+            self.takers.len() - 1
+        };
+        let manifest = self.takers[number].manifest();
+        if let Some(fault) = manifest.and_then(|manifest| misfit(cascade, manifest)) {
+            bail!("cascade `{}`: {fault}", cascade.id);
+        }
+        Ok(())
     }
 
     /// How each of them fares, in their order.
@@ -260,7 +270,7 @@ fn name_of(looker: &Looker) -> &str {
     }
 }
 
-fn take_on(config: &DetectorConfig, looker: &Looker) -> anyhow::Result<Taker> {
+fn load(config: &DetectorConfig, looker: &Looker) -> anyhow::Result<Taker> {
     Ok(match looker {
         Looker::Model(name) => {
             let network = models_command::load_second(config, name)?;

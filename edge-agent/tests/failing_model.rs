@@ -17,7 +17,7 @@ use std::process::Command;
 use models::Manifest;
 use serde_json::Value;
 use small::Small;
-use support::{Camera, agent, assert_same, eventually, free_port, published, start_agent};
+use support::{Camera, Centre, agent, assert_same, eventually, free_port, published, start_agent};
 
 /// Ten pictures a second, three seconds of each grey.
 fn clip(dir: &Path, name: &str, greys: &[&str]) -> PathBuf {
@@ -358,4 +358,61 @@ fn a_second_model_that_fails_is_counted_by_name_and_said_and_gives_nothing() {
     let events = published(dir.path());
     let (replayed, _) = support::replay(&dir.path().join("record"), &config, &[]);
     assert_eq!(assert_same(&events, &replayed), Vec::<String>::new());
+}
+
+/// One model of many is not there: the detector's rules go on, and it is said whose do not.
+#[test]
+fn a_cascade_whose_model_is_not_there_blinds_only_the_rules_that_rest_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let camera = Camera::start(dir.path(), &mixed(dir.path()), "127.0.0.1:0");
+    let port = free_port();
+    let more = format!("[metrics]\nlisten = '127.0.0.1:{port}'\n");
+    let config = config(dir.path(), Small::default(), &camera.url, &more);
+    let cascade = "[[camera.rule]]\nid = 'flames'\nkind = 'fire'\nzone = 'road'\n\
+                   [[camera.cascade]]\nid = 'flames'\nmodel = 'gone'\ngives = 'fire'\nevery_s = 0.5\n";
+    let text = std::fs::read_to_string(&config).unwrap() + cascade;
+    std::fs::write(&config, text).unwrap();
+
+    let running = start_agent(dir.path(), &config);
+    let reach = |name: &str| {
+        eventually(name, || metric(port, name).filter(|count| *count >= 1.0));
+    };
+    reach("edge_events_total{camera=\"c\",kind=\"loitering\"}");
+    reach("edge_rule_unwatched_seconds_total{camera=\"c\",rule=\"flames\",reason=\"no_model\"}");
+    let said = "rules that rest on it see nothing: run `edge-agent check`";
+    eventually(said, || running.log_text().contains(said).then_some(()));
+    assert_eq!(running.terminate(), Some(0));
+}
+
+/// A box that found something and then lost its model holds it, and gives it away.
+#[test]
+fn a_box_that_can_no_longer_watch_delivers_what_it_found_before_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let camera = Camera::start(dir.path(), &mixed(dir.path()), "127.0.0.1:0");
+    let alone = config(dir.path(), Small::default(), &camera.url, "");
+    let running = start_agent(dir.path(), &alone);
+    eventually("an event", || {
+        (!support::stored_events(dir.path()).is_empty()).then_some(())
+    });
+    assert_eq!(running.terminate(), Some(0));
+    let found = support::stored_events(dir.path());
+
+    let centre = Centre::start(dir.path(), None);
+    let mqtt = centre.mqtt.clone().unwrap();
+    let uplink = format!(
+        "[uplink]\nurl = '{mqtt}'\nevidence_url = '{}'\n",
+        centre.http
+    );
+    let config = config(dir.path(), Small::default(), &camera.url, &uplink);
+    std::fs::remove_dir_all(dir.path().join("models")).unwrap();
+    assert_eq!(start_agent(dir.path(), &config).end(), Some(1));
+    let log = std::fs::read_to_string(dir.path().join("agent.log")).unwrap();
+    assert!(log.contains("nothing is watched"), "{log}");
+    let mut at_centre: Vec<String> = (centre.alerts().iter())
+        .map(|alert| alert["id"].as_str().unwrap().to_owned())
+        .collect();
+    at_centre.sort();
+    let mut found = found;
+    found.sort();
+    assert_eq!(at_centre, found);
 }

@@ -53,5 +53,5 @@ pub use store::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 pub use store::{
     ATTEMPTS, Action, BundleTerms, Candidate, Expected, FailedModel, HEALTHY_AFTER, Installed,
     InstalledVersion, JournalEntry, ManifestFault, ModelState, ModelStore, OnTrial, SELF_TEST,
-    SelfTest, StartFault, StoreError, TestPicture, TrialLedger, Verification,
+    SelfTest, StartFault, StoreError, TestPicture, TrialLedger, Verification, sees_road_users,
 };

@@ -127,6 +127,11 @@ impl Provider {
         }
     }
 
+    /// Whether what it compiles can be kept on the disk (`engine_cache`).
+    pub(crate) const fn keeps_engines(self) -> bool {
+        matches!(self, Self::TensorRt | Self::OpenVino)
+    }
+
     /// For a session; a provider that does not start is an error and no log line.
     pub(crate) fn dispatch(
         self,

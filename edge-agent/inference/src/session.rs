@@ -76,7 +76,9 @@ pub(crate) fn open(
     if let Some(fault) = settings.options.fault(provider) {
         return Err(fault);
     }
-    if let Some(cache) = &settings.options.engine_cache {
+    if let Some(cache) = &settings.options.engine_cache
+        && provider.keeps_engines()
+    {
         std::fs::create_dir_all(cache).map_err(|error| {
             format!(
                 "engine cache {}: {error}; correct `engine_cache` or its permissions",
@@ -140,7 +142,17 @@ impl Profiled {
 
 /// Why a provider that computed `placement` is not what was asked for.
 pub(crate) fn fallback(provider: Provider, placement: Option<&Placement>) -> Option<String> {
-    let placement = placement?;
+    let Some(placement) = placement else {
+        if provider != Provider::Cpu {
+            tracing::warn!(
+                %provider,
+                "what computes could not be looked at: the runtime's profile could not be written to {} or read; \
+                 make that folder writable and start again",
+                std::env::temp_dir().display()
+            );
+        }
+        return None;
+    };
     (!placement.is_done_by(provider)).then(|| {
         format!(
             "it starts, but the runtime silently computes the network elsewhere ({placement}); \

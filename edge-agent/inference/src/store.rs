@@ -31,7 +31,7 @@ mod trial;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use models::{Manifest, ManifestError, ModelId, Task};
+use models::{Manifest, ManifestError, ModelId};
 use protocol::Digest;
 
 use crate::{digest, places};
@@ -41,6 +41,7 @@ pub use journal::{Action, JournalEntry};
 pub use self_test::{Expected, SELF_TEST, SelfTest, TestPicture};
 pub use trial::{
     ATTEMPTS, Candidate, FailedModel, HEALTHY_AFTER, OnTrial, StartFault, TrialLedger,
+    sees_road_users,
 };
 pub use versions::{BundleTerms, InstalledVersion};
 
@@ -301,11 +302,11 @@ impl ModelStore {
         Ok((manifest.clone(), self.look_for(manifest)?))
     }
 
-    /// The installed detector that comes first by rank.
+    /// The installed detector of road users that comes first by rank.
     pub fn best_detector(&self) -> Result<(Manifest, PathBuf), StoreError> {
         let mut refused = String::new();
         for manifest in self.manifests() {
-            if manifest.task != Task::Detection {
+            if !trial::sees_road_users(manifest) {
                 continue;
             }
             match self.look_for(manifest) {

@@ -41,6 +41,27 @@ fn add(folder: &Path, name: &str, rank: usize) {
     fs::write(folder.join(name).join("net.onnx"), content).unwrap();
 }
 
+/// The model `from` once more as `to`, its manifest's lines changed.
+fn copy(folder: &Path, from: &str, to: &str, rank: usize) {
+    fs::create_dir_all(folder.join(to)).unwrap();
+    fs::copy(
+        folder.join(from).join("net.onnx"),
+        folder.join(to).join("net.onnx"),
+    )
+    .unwrap();
+    let text = fs::read_to_string(folder.join(from).join("model.toml")).unwrap();
+    let lines = text.lines().map(|line| match line.split(" = ").next() {
+        Some("id") => format!("id = \"{to}\"\n"),
+        Some("rank") => format!("rank = {rank}\n"),
+        _ => format!("{line}\n"),
+    });
+    fs::write(
+        folder.join(to).join("model.toml"),
+        lines.collect::<String>(),
+    )
+    .unwrap();
+}
+
 fn store(folder: &Path) -> ModelStore {
     ModelStore::open(vec![folder.to_owned()]).unwrap()
 }
@@ -150,6 +171,47 @@ fn a_model_that_fails_its_self_test_gives_way_at_once() {
         message.contains("does not start: its self-test fails"),
         "{message}"
     );
+}
+
+#[test]
+fn without_a_last_good_one_the_next_best_takes_over_from_a_model_that_ends_the_process() {
+    let folder = place(&["crashes", "second"]);
+    for _ in 0..3 {
+        assert_eq!(at_work(folder.path(), None, &[]), "crashes");
+    }
+    assert_eq!(at_work(folder.path(), None, &[]), "second");
+}
+
+#[test]
+fn the_same_network_under_another_name_has_to_prove_itself() {
+    let folder = place(&["good"]);
+    start(folder.path(), None, &[]).unwrap().prove();
+    copy(folder.path(), "good", "twin", 2);
+    let trial = start(folder.path(), Some("twin"), &[]).unwrap();
+    assert!(trial.is_on_trial);
+    // And when it fails, the other one is still the last good one.
+    drop(trial);
+    assert_eq!(at_work(folder.path(), Some("twin"), &["twin"]), "good");
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.proven.unwrap().model, id("good"));
+    assert_eq!(ledger.failed.len(), 1);
+}
+
+#[test]
+fn a_detector_that_knows_no_road_users_is_never_taken_unasked() {
+    let folder = place(&["roads"]);
+    copy(folder.path(), "roads", "helmets", 1);
+    let manifest = folder.path().join("helmets/model.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let (before, _) = text.split_once("[classes]").unwrap();
+    let (_, after) = text.split_once("[thresholds]").unwrap();
+    let classes = "[classes]\ncount = 80\nhelmet = [0]\nno_helmet = [1]\n\n[thresholds]";
+    fs::write(&manifest, format!("{before}{classes}{after}")).unwrap();
+    assert_eq!(at_work(folder.path(), None, &[]), "roads");
+    // Not even when nothing else works.
+    assert!(start(folder.path(), None, &["roads"]).is_err());
+    // Who names it gets it.
+    assert_eq!(at_work(folder.path(), Some("helmets"), &[]), "helmets");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub use record::{Bytes, RecordConfig};
 pub use source::{RecordingConfig, RtspConfig, SourceConfig};
 
 /// A configuration that has been checked as far as text can be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AgentConfig {
     /// Where it was read from.
     pub file: PathBuf,

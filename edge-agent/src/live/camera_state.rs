@@ -51,6 +51,8 @@ pub(crate) struct CameraState {
     detector: OnceLock<Arc<ModelState>>,
     /// What looks at them besides.
     second: OnceLock<Vec<Arc<ModelState>>>,
+    /// Cascades that could not begin, and why.
+    without: OnceLock<Words>,
 }
 
 #[derive(Default)]
@@ -127,6 +129,7 @@ impl CameraState {
             shadow: OnceLock::new(),
             detector: OnceLock::new(),
             second: OnceLock::new(),
+            without: OnceLock::new(),
         }
     }
 
@@ -156,10 +159,16 @@ impl CameraState {
         self.second.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Some of the camera's cascades could not begin; once.
+    pub(crate) fn set_without_cascades(&self, why: Words) {
+        self.without.get_or_init(|| why);
+    }
+
     /// Why some rules do not see though pictures are looked at, when a model that they
-    /// rest on fails on each.
+    /// rest on did not load or fails on each.
     pub(crate) fn partial_blindness(&self) -> Option<Words> {
-        (self.second_models().iter()).find_map(|model| model.blindness())
+        let failing = || (self.second_models().iter()).find_map(|model| model.blindness());
+        self.without.get().cloned().or_else(failing)
     }
 
     /// What the detector saw in a part of a picture, for the model in its shadow.
@@ -389,10 +398,14 @@ impl CameraState {
         })
     }
 
-    /// Whether the detector has looked at frames of this camera, and not failed on the last.
-    pub(crate) fn is_seen(&self) -> bool {
+    /// How many frames the detector has looked at; none when it failed on the last.
+    pub(crate) fn well_looked_at(&self) -> u64 {
         let inner = self.lock();
-        inner.analysed > 0 && inner.failed_in_a_row == 0
+        if inner.failed_in_a_row == 0 {
+            inner.analysed
+        } else {
+            0
+        }
     }
 
     /// A frame of a frozen picture was not shown to the rules.

@@ -22,6 +22,7 @@ mod model_state;
 mod player;
 mod publisher;
 mod recovery;
+mod run;
 mod scene_thread;
 mod second_looks;
 mod shadow;
@@ -49,11 +50,11 @@ use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
-use crate::{models_command, uplink_settings};
 pub(crate) use camera_state::CameraState;
 pub(crate) use evidence::{is_same_shape, other_shape};
 pub(crate) use model_state::{Job, ModelState};
 pub(crate) use publisher::Publisher;
+pub use run::run;
 pub(crate) use scene_thread::TICK_BEHIND_S;
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
@@ -65,8 +66,6 @@ const SCENE_QUEUE: usize = 4;
 const READINGS_QUEUE: usize = 256;
 /// Closer looks that scenes ask for and that were not yet taken on.
 const SECOND_LOOKS_QUEUE: usize = 64;
-/// How long the uplink may still send when the box stops.
-const DRAIN: Duration = Duration::from_secs(3);
 
 /// What a scene is to look at next.
 pub(crate) struct Work {
@@ -92,6 +91,17 @@ impl StopFlag {
     }
 }
 
+/// Asks everything else to stop when the thread that holds it panics.
+struct StopsOnPanic<'a>(&'a StopFlag);
+
+impl Drop for StopsOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.set();
+        }
+    }
+}
+
 /// This box's clock.
 #[allow(clippy::cast_possible_truncation)] // µs since 1970 fit for 290,000 years
 pub(crate) fn now() -> EventTime {
@@ -99,54 +109,6 @@ pub(crate) fn now() -> EventTime {
         Ok(since) => EventTime::from_micros(since.as_micros() as i64),
         Err(before) => EventTime::from_micros(-(before.duration().as_micros() as i64)),
     }
-}
-
-/// Runs until `stop` is set.
-pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
-    let outbox = Outbox::open(&config.store.dir, config.store.disk_budget()).context(
-        "the outbox could not be opened; nothing would survive a restart, so nothing is started",
-    )?;
-    // Only now: whoever holds the outbox holds the keys beside it.
-    let signer = Arc::new(Signer::open(config)?);
-    recovery::settle(&outbox, &signer);
-    let needs_detector = config
-        .cameras
-        .iter()
-        .any(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
-    let begun = needs_detector
-        .then(|| models_command::begin_detector(&config.detector))
-        .transpose()?;
-    if needs_detector {
-        edge_video::init()?;
-    }
-    let uplink = uplink_settings::settings(config)?
-        .map(|settings| Uplink::start(settings, outbox.clone()).map(Arc::new))
-        .transpose()?;
-    if uplink.is_none() {
-        tracing::warn!(
-            "no [uplink] in the configuration; events stay in the outbox until there is one"
-        );
-    }
-    let with_pictures =
-        (config.cameras.iter()).filter(|camera| matches!(camera.source, SourceConfig::Rtsp(_)));
-    let cascades = with_pictures.flat_map(|camera| &camera.cascades);
-    let lookers = Lookers::load(&config.detector, cascades)?;
-    let (detector, mut trial) = begun.unzip();
-    let at_work = detector.map(|detector| (detector, trial.as_mut()));
-    let outlet = Outlet {
-        outbox: &outbox,
-        signer: &signer,
-        uplink: uplink.as_ref(),
-    };
-    let result = watch(config, at_work, lookers, outlet, stop);
-    if let Some(uplink) = uplink.and_then(Arc::into_inner) {
-        uplink.stop(DRAIN);
-    }
-    if let (Some(trial), Ok(())) = (trial, &result) {
-        trial.stop();
-    }
-    tracing::info!(waiting = outbox.waiting(), "stopped");
-    result
 }
 
 /// A camera's scene thread, and how to reach it.
@@ -200,7 +162,7 @@ fn camera_states(
 fn watch(
     config: &AgentConfig,
     at_work: Option<(Detector, Option<&mut OnTrial>)>,
-    lookers: Lookers,
+    (lookers, without): (Lookers, &BTreeMap<CameraId, Words>),
     outlet: Outlet<'_>,
     stop: &StopFlag,
 ) -> anyhow::Result<()> {
@@ -223,6 +185,9 @@ fn watch(
         let of_cascades = index.used_by(&camera.cascades).into_iter();
         let of_cascades = of_cascades.filter_map(|number| second.get(number));
         state.set_models(info.as_ref(), of_cascades, shadow.as_ref());
+        if let Some(why) = without.get(&camera.id) {
+            state.set_without_cascades(why.clone());
+        }
     }
     let metrics = config
         .metrics
@@ -271,6 +236,8 @@ fn watch(
         .collect();
     tracing::info!(cameras = cameras.running.len(), "watching");
     thread::scope(|scope| {
+        // The others wait for `stop`; a panic must end the process, not half of it.
+        let _others = StopsOnPanic(stop);
         scope.spawn(|| keep_saying(&lame, uplink, stop));
         if let Some(trial) = trial.filter(|trial| trial.is_on_trial) {
             scope.spawn(|| trial::watch(trial, config.detector.trial(), &states, stop));

@@ -10,9 +10,9 @@ use super::{CameraState, StopFlag};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Proves the model once it has lived for `healthy_after` and looked at frames
-/// to the end. One that nobody showed a frame has proved nothing, however long
-/// it has been running.
+/// Proves the model once it has lived for `healthy_after` and has looked at another
+/// frame after that. One that nobody showed a frame has proved nothing, however long
+/// it has been running, and one that hangs has not either.
 pub(super) fn watch(
     trial: &mut OnTrial,
     healthy_after: Duration,
@@ -20,10 +20,14 @@ pub(super) fn watch(
     stop: &StopFlag,
 ) {
     let began = Instant::now();
+    let mut before = None;
     while !stop.is_set() {
-        if began.elapsed() >= healthy_after && cameras.iter().any(|camera| camera.is_seen()) {
-            trial.prove();
-            return;
+        if began.elapsed() >= healthy_after {
+            let looks: u64 = cameras.iter().map(|camera| camera.well_looked_at()).sum();
+            if looks > *before.get_or_insert(looks) {
+                trial.prove();
+                return;
+            }
         }
         thread::sleep(LOOK_EVERY);
     }

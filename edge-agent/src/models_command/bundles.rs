@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use edge_inference::{
     Action, BundleTerms, Candidate, Detector, InstalledVersion, ModelStore, PublicKey, Runtime,
-    SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles,
+    SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::id::ModelId;
@@ -127,7 +127,16 @@ fn make_current(
         println!("{passed}");
     }
     store.use_version(&installed.model, installed.version, action, "")?;
-    super::store(config)?.choose_current(&installed.model)?;
+    let store = super::store(config)?;
+    let (manifest, _) = store.find(&installed.model)?;
+    if !sees_road_users(&manifest) {
+        println!(
+            "{name} is current; it knows no road users, so it does not become the detector: name it in a \
+             cascade (docs/cascades.md) and restart the agent"
+        );
+        return Ok(());
+    }
+    store.choose_current(&installed.model)?;
     println!("{name} is current; restart the agent to use it");
     if let Some(other) = config
         .model
@@ -220,7 +229,12 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
         .iter()
         .rev()
         .filter(|version| version.version < current.version)
-        .find(|version| failed.iter().all(|f| f.candidate.sha256 != version.sha256))
+        .find(|version| {
+            let is_it = |candidate: &Candidate| {
+                candidate.model == model && candidate.version == Some(version.version)
+            };
+            !failed.iter().any(|failed| is_it(&failed.candidate))
+        })
         .with_context(|| {
             format!(
                 "{model}@{} is the oldest good version here; install an older bundle with --allow-downgrade",

@@ -130,6 +130,8 @@ struct Told {
     mqtt: Option<&'static str>,
     last_error: Option<String>,
     last_upload_error: Option<String>,
+    /// What the program itself said is wrong with the box.
+    reported: Option<Words>,
     /// The broker's limit and the largest packet that was above it.
     limited: Option<(usize, usize)>,
 }
@@ -212,6 +214,9 @@ impl Shared {
             return Some(trouble);
         }
         let told = self.told();
+        if let Some(reported) = &told.reported {
+            return Some(reported.clone());
+        }
         if let Some((largest, needed)) = told.limited {
             return Some(Words::new(
                 format!(
@@ -406,6 +411,12 @@ impl Uplink {
     /// Messages on [`UplinkSettings::signal_topics`], and when they can no longer come.
     pub fn signals(&self) -> &Signals {
         &self.signals
+    }
+
+    /// Says in the box's status what its operator must mend, until the program ends.
+    pub fn report(&self, trouble: Words) {
+        self.shared.told().reported = Some(trouble);
+        self.shared.nudge.notify_one();
     }
 
     /// How it is doing.

@@ -198,6 +198,13 @@ impl Given<'_, '_> {
 
 /// Makes single precision of the numbers of other types that heads may read.
 fn convert(name: &str, value: &DynValue, room: &mut Vec<f32>) -> ort::Result<()> {
+    // Asked of anything else, for example a map of scikit-learn's, the binding panics.
+    if !matches!(value.dtype(), ValueType::Tensor { .. }) {
+        return Err(ort::Error::new(format!(
+            "output `{name}` is no tensor but {}; export the network so that it gives plain numbers",
+            value.dtype()
+        )));
+    }
     match value.data_type() {
         TensorElementType::Float32 => Ok(()),
         TensorElementType::Float16 => {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use models::{Manifest, ModelId, Task};
-use protocol::{Digest, EventTime};
+use protocol::{Digest, EventTime, ObjectClass};
 use serde::{Deserialize, Serialize};
 
 use super::journal::{self, Action};
@@ -27,7 +27,8 @@ const REMEMBERED: usize = 50;
 const FILE: &str = "trial.toml";
 const USE: &str = "use.toml";
 
-/// A model and which file of it.
+/// A model and which file of it. The same network under another name or version is
+/// another one: what stands around it decides what is seen as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
@@ -143,7 +144,8 @@ impl ModelStore {
         let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
         durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
         let mut ledger = read(&home).unwrap_or_default();
-        let is_it = |candidate: &Candidate| candidate.sha256 == manifest.sha256;
+        let chosen = self.named(&manifest);
+        let is_it = |candidate: &Candidate| *candidate == chosen;
         ledger.failed.retain(|failed| !is_it(&failed.candidate));
         if ledger.trial.as_ref().is_some_and(is_it) {
             ledger.attempts = 0;
@@ -170,9 +172,14 @@ impl ModelStore {
             }
         };
         let mut ledger = self.trials();
-        let mut tried: Vec<Digest> = Vec::new();
+        let mut tried: Vec<Candidate> = Vec::new();
         let mut first_fault = None;
         let (queue, mut instead) = self.queue(wanted, &ledger)?;
+        let unfailed: Vec<Candidate> = queue
+            .iter()
+            .filter_map(|entry| Some(entry.as_ref().ok()?.0.clone()))
+            .filter(|candidate| !has_failed(&ledger, candidate))
+            .collect();
         for entry in queue {
             let (candidate, manifest, file) = match entry {
                 Ok(found) => found,
@@ -183,12 +190,13 @@ impl ModelStore {
                     continue;
                 }
             };
-            if tried.contains(&candidate.sha256) {
+            if tried.contains(&candidate) {
                 continue;
             }
-            tried.push(candidate.sha256);
-            let is_proven = is_same(ledger.proven.as_ref(), &candidate);
-            if let Err(reason) = admit(home.as_deref(), &mut ledger, &candidate) {
+            tried.push(candidate.clone());
+            let is_proven = ledger.proven.as_ref() == Some(&candidate);
+            let has_other = unfailed.iter().any(|other| !tried.contains(other));
+            if let Err(reason) = admit(home.as_deref(), &mut ledger, &candidate, has_other) {
                 instead.get_or_insert(format!("{candidate}: {reason}"));
                 continue;
             }
@@ -218,9 +226,7 @@ impl ModelStore {
                     ));
                 }
                 Err(StartFault::Other(error)) => {
-                    // Not the model's doing, so not an attempt of it.
-                    ledger.attempts = ledger.attempts.saturating_sub(1);
-                    save(home.as_deref(), &ledger);
+                    take_back(home.as_deref(), &mut ledger, &candidate);
                     return Err(error);
                 }
                 Err(StartFault::Model(reason)) => {
@@ -255,7 +261,7 @@ impl ModelStore {
         // The last good one next, then whatever is there, best first.
         queue.extend(ledger.proven.as_ref().map(|proven| self.exactly(proven)));
         for manifest in self.manifests() {
-            if manifest.task == Task::Detection
+            if sees_road_users(manifest)
                 && let Ok(file) = self.look_for(manifest)
             {
                 queue.push(Ok((self.named(manifest), manifest.clone(), file)));
@@ -264,7 +270,7 @@ impl ModelStore {
         let failed = |entry: &Entry| {
             let (candidate, ..) = entry.as_ref().ok()?;
             let mut failed = ledger.failed.iter();
-            failed.find(|failed| failed.candidate.sha256 == candidate.sha256)
+            failed.find(|failed| failed.candidate == *candidate)
         };
         let instead = failed(&queue[0])
             .map(|failed| format!("{} failed here: {}", failed.candidate, failed.reason));
@@ -316,52 +322,64 @@ impl OnTrial {
         ledger.attempts = 0;
         ledger
             .failed
-            .retain(|failed| failed.candidate.sha256 != self.candidate.sha256);
+            .retain(|failed| failed.candidate != self.candidate);
         save(Some(home), &ledger);
         let what = (&self.candidate.model, self.candidate.version);
         journal::write(home, Action::Proven, what, Some(self.candidate.sha256), "");
         tracing::info!(model = %self.candidate, "the model has proven itself; it is the last good one now");
     }
 
-    /// The program ends because somebody said so; that is no failed start.
+    /// The program ends because somebody said so, or for a fault that is not the
+    /// model's; that is no failed start.
     pub fn stop(self) {
         let (true, Some(home)) = (self.is_on_trial, &self.home) else {
             return;
         };
         let mut ledger = read(home).unwrap_or_default();
-        if ledger.trial.as_ref() == Some(&self.candidate) {
-            ledger.attempts = ledger.attempts.saturating_sub(1);
-            save(Some(home), &ledger);
-        }
+        take_back(Some(home), &mut ledger, &self.candidate);
     }
 }
 
 /// A model with its file, or why it cannot be had.
 type Entry = Result<(Candidate, Manifest, PathBuf), StoreError>;
 
-fn is_same(one: Option<&Candidate>, other: &Candidate) -> bool {
-    one.is_some_and(|one| one.sha256 == other.sha256)
+/// Whether a model may be what a box begins with when nobody named one: it gives
+/// cases their actors. A detector of helmets or fire is for cascades.
+pub fn sees_road_users(manifest: &Manifest) -> bool {
+    let is_one = |class: ObjectClass| class == ObjectClass::Person || class.is_vehicle();
+    manifest.task == Task::Detection && manifest.classes.named().any(|(_, class)| is_one(class))
 }
 
-/// Counts a start of a model on trial, on the disk; `Err` when it has had enough.
+fn has_failed(ledger: &TrialLedger, candidate: &Candidate) -> bool {
+    let mut failed = ledger.failed.iter();
+    failed.any(|failed| failed.candidate == *candidate)
+}
+
+/// A start that ended by no doing of the model is not an attempt of it.
+fn take_back(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate) {
+    if ledger.trial.as_ref() == Some(candidate) {
+        ledger.attempts = ledger.attempts.saturating_sub(1);
+        save(home, ledger);
+    }
+}
+
+/// Counts a start of a model on trial, on the disk; `Err` when it has had enough
+/// and there is another one to try.
 fn admit(
     home: Option<&Path>,
     ledger: &mut TrialLedger,
     candidate: &Candidate,
+    has_other: bool,
 ) -> Result<(), String> {
-    let was_given_up = ledger
-        .failed
-        .iter()
-        .any(|failed| is_same(Some(&failed.candidate), candidate));
-    if was_given_up || is_same(ledger.proven.as_ref(), candidate) {
+    if has_failed(ledger, candidate) || ledger.proven.as_ref() == Some(candidate) {
         return Ok(());
     }
-    let attempts = if is_same(ledger.trial.as_ref(), candidate) {
+    let attempts = if ledger.trial.as_ref() == Some(candidate) {
         ledger.attempts
     } else {
         0
     };
-    if attempts >= ATTEMPTS && ledger.proven.is_some() {
+    if attempts >= ATTEMPTS && has_other {
         let reason =
             format!("the program ended {attempts} times before the model had proven itself");
         give_up(home, ledger, candidate, &reason);
@@ -377,7 +395,7 @@ fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate,
     tracing::error!(model = %candidate, "given up: {reason}; `edge-agent models use {candidate}` tries it again");
     ledger
         .failed
-        .retain(|failed| failed.candidate.sha256 != candidate.sha256);
+        .retain(|failed| failed.candidate != *candidate);
     ledger.failed.push(FailedModel {
         candidate: candidate.clone(),
         reason: reason.to_owned(),
@@ -387,11 +405,7 @@ fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate,
     ledger.failed.drain(..surplus);
     ledger.trial = None;
     ledger.attempts = 0;
-    if ledger
-        .proven
-        .as_ref()
-        .is_some_and(|proven| proven.sha256 == candidate.sha256)
-    {
+    if ledger.proven.as_ref() == Some(candidate) {
         ledger.proven = None;
     }
     save(home, ledger);

@@ -1,0 +1,129 @@
+//! From the outbox to the cameras and back: what starts before what, and what goes on
+//! when something of it does not start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use edge_uplink::{Outbox, Uplink};
+use protocol::event::Words;
+
+use super::{Outlet, StopFlag, recovery, watch};
+use crate::cascades::Lookers;
+use crate::case::Signer;
+use crate::config::{AgentConfig, CameraConfig, CascadeConfig, SourceConfig};
+use crate::{models_command, uplink_settings};
+
+/// How long the uplink may still send when the box stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// How long a box that cannot watch goes on delivering before it ends.
+const LAST_DELIVERY: Duration = Duration::from_mins(10);
+
+/// Runs until `stop` is set.
+pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
+    let outbox = Outbox::open(&config.store.dir, config.store.disk_budget()).context(
+        "the outbox could not be opened; nothing would survive a restart, so nothing is started",
+    )?;
+    // Only now: whoever holds the outbox holds the keys beside it.
+    let signer = Arc::new(Signer::open(config)?);
+    recovery::settle(&outbox, &signer);
+    // First of all: whatever else fails, what was found before it is delivered.
+    let uplink = uplink_settings::settings(config)?
+        .map(|settings| Uplink::start(settings, outbox.clone()).map(Arc::new))
+        .transpose()?;
+    if uplink.is_none() {
+        tracing::warn!(
+            "no [uplink] in the configuration; events stay in the outbox until there is one"
+        );
+    }
+    let outlet = Outlet {
+        outbox: &outbox,
+        signer: &signer,
+        uplink: uplink.as_ref(),
+    };
+    let result = perceive(config, outlet, stop);
+    if let (Err(error), Some(uplink)) = (&result, &uplink) {
+        deliver_what_waits(error, uplink, stop);
+    }
+    if let Some(uplink) = uplink.and_then(Arc::into_inner) {
+        uplink.stop(DRAIN);
+    }
+    tracing::info!(waiting = outbox.waiting(), "stopped");
+    result
+}
+
+/// Loads the models and watches until `stop` is set.
+fn perceive(config: &AgentConfig, outlet: Outlet<'_>, stop: &StopFlag) -> anyhow::Result<()> {
+    let has_pictures = |camera: &CameraConfig| matches!(camera.source, SourceConfig::Rtsp(_));
+    let needs_detector = config.cameras.iter().any(has_pictures);
+    if needs_detector {
+        edge_video::init()?;
+    }
+    let mut config = config.clone();
+    let mut lookers = Lookers::default();
+    let mut without = BTreeMap::new();
+    for camera in config
+        .cameras
+        .iter_mut()
+        .filter(|camera| has_pictures(camera))
+    {
+        let id = camera.id.clone();
+        let mut begin = |cascade: &CascadeConfig| {
+            let Err(error) = lookers.take_on(&config.detector, cascade) else {
+                return true;
+            };
+            tracing::error!(camera = %id, "rules that rest on it see nothing: {error:#}");
+            without.entry(id.clone()).or_insert_with(|| {
+                Words::new(
+                    format!(
+                        "Tầng `{}` không chạy được, các luật dựa vào nó không thấy gì; chạy edge-agent check",
+                        cascade.id
+                    ),
+                    format!("{error:#}; rules that rest on it see nothing: run `edge-agent check`"),
+                )
+            });
+            false
+        };
+        camera.cascades.retain(&mut begin);
+    }
+    // Last, and nothing that can fail between it and the cameras but themselves: a
+    // start that ends for another reason says nothing of a model on trial.
+    let begun = needs_detector
+        .then(|| models_command::begin_detector(&config.detector))
+        .transpose()?;
+    let (detector, mut trial) = begun.unzip();
+    let at_work = detector.map(|detector| (detector, trial.as_mut()));
+    let result = watch(&config, at_work, (lookers, &without), outlet, stop);
+    // A model that failed would not have come so far, and one that ended the
+    // process not to here.
+    if let Some(trial) = trial {
+        trial.stop();
+    }
+    result
+}
+
+/// A box that cannot watch still holds what it found before: that goes to the centre,
+/// with the reason why nothing more comes, before the program ends.
+fn deliver_what_waits(error: &anyhow::Error, uplink: &Uplink, stop: &StopFlag) {
+    let waits = || {
+        let status = uplink.status();
+        status.waiting + status.uploads_waiting
+    };
+    if waits() == 0 || stop.is_set() {
+        return;
+    }
+    tracing::error!(
+        waiting = waits(),
+        "nothing is watched: {error:#}; what waits is delivered first, for ten minutes at most (Ctrl-C ends it)"
+    );
+    uplink.report(Words::new(
+        format!("Hộp không theo dõi được gì: {error:#}"),
+        format!("the box watches nothing: {error:#}"),
+    ));
+    let begun = Instant::now();
+    while waits() > 0 && !stop.is_set() && begun.elapsed() < LAST_DELIVERY {
+        thread::sleep(Duration::from_millis(100));
+    }
+}
