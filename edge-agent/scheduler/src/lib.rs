@@ -14,7 +14,8 @@
 //!
 //! **What is dropped under overload**, first to last: heartbeats of sleeping
 //! cameras down to their limit, second looks, tiles, awake cameras down to the
-//! floor rate. Then all cameras alike, in rotation. Never all of one camera.
+//! floor rate. Then all cameras alike, in rotation. Never all of one camera, and
+//! tiles and second looks that wait always have a twentieth of the time each.
 //!
 //! **What nobody watched** is said: [`Chosen::unwatched`] is the stretch of
 //! media time of which too little was seen for a rule to judge by.

@@ -71,12 +71,19 @@ const FLOORS_UNWATCHED: i64 = 2;
 /// And at a sleeping one when they were farther apart than rules can bear, µs.
 const HOLE_US: i64 = 2_000_000;
 
+/// Of the device's time, tiles that wait get at least one part in so many, and second
+/// looks another: overload takes neither for ever. A box that reads no plate at all,
+/// because its pictures come faster than it looks, sees offences of nobody.
+const SHARE: f64 = 20.0;
+
 /// Chooses among the cameras of one device.
 #[derive(Clone, Debug)]
 pub struct Scheduler<P> {
     settings: Settings,
     cameras: Vec<Camera<P>>,
     models: Vec<Pace>,
+    /// Since when jobs of a kind wait and none was done, µs.
+    starving: BTreeMap<Kind, i64>,
     /// Choices so far: who was chosen longest ago comes first among equals.
     turn: u64,
 }
@@ -161,6 +168,7 @@ impl<P> Scheduler<P> {
                 .iter()
                 .map(|most| Pace::new(*most))
                 .collect(),
+            starving: BTreeMap::new(),
             turn: 0,
         }
     }
@@ -179,6 +187,7 @@ impl<P> Scheduler<P> {
             since_us: now_us,
         };
         if !waiting.job.kind.is_whole() {
+            self.starving.entry(waiting.job.kind).or_insert(now_us);
             camera.parts.push_back(waiting);
             if camera.parts.len() > MOST_WAITING
                 && let Some(oldest) = camera.parts.pop_front()
@@ -223,7 +232,7 @@ impl<P> Scheduler<P> {
     pub fn pick(&mut self, now_us: i64) -> Vec<Chosen<P>> {
         self.expire(now_us);
         let mut chosen = Vec::new();
-        let Some((first, _)) = self.next(now_us, None) else {
+        let Some((first, _)) = self.starved(now_us).or_else(|| self.next(now_us, |_| true)) else {
             return chosen;
         };
         let Some(first) = self.take(first, now_us) else {
@@ -232,7 +241,7 @@ impl<P> Scheduler<P> {
         let (model, mut oldest_us) = (first.job.model, first.waited_us);
         chosen.push(first);
         while chosen.len() < self.models[model].most() {
-            let Some((place, waited_us)) = self.next(now_us, Some(model)) else {
+            let Some((place, waited_us)) = self.next(now_us, |job| job.model == model) else {
                 break;
             };
             let oldest = oldest_us.max(waited_us);
@@ -275,9 +284,35 @@ impl<P> Scheduler<P> {
         }
     }
 
-    /// The most urgent job, of `model` where one is named, and how long it waits, µs.
-    fn next(&self, now_us: i64, model: Option<usize>) -> Option<(Place, i64)> {
-        let is_fit = |waiting: &Waiting<P>| model.is_none_or(|model| waiting.job.model == model);
+    /// A part of a kind that has had less than its share, unless a sleeping camera's
+    /// heartbeat is due: rules can bear no later one.
+    fn starved(&self, now_us: i64) -> Option<(Place, i64)> {
+        let due = self.starving.iter().find_map(|(kind, since_us)| {
+            let next = self.next(now_us, |job| job.kind == *kind)?;
+            let cost = self.models[self.job(next.0)?.model].expected(1);
+            ((now_us - since_us) as f64 >= (SHARE - 1.0) * cost).then_some(next)
+        })?;
+        let is_late = self.cameras.iter().enumerate().any(|(index, camera)| {
+            let mut whole = camera.whole.iter();
+            whole.any(|waiting| {
+                waiting.job.kind == Kind::Heartbeat && !self.rank(index, waiting, now_us).is_in_time
+            })
+        });
+        (!is_late).then_some(due)
+    }
+
+    fn job(&self, place: Place) -> Option<&Job<P>> {
+        let camera = self.cameras.get(place.camera)?;
+        let waiting = match place.part {
+            None => camera.whole.as_ref(),
+            Some(part) => camera.parts.get(part),
+        };
+        waiting.map(|waiting| &waiting.job)
+    }
+
+    /// The most urgent job of those that are `fit`, and how long it waits, µs.
+    fn next(&self, now_us: i64, fit: impl Fn(&Job<P>) -> bool) -> Option<(Place, i64)> {
+        let is_fit = |waiting: &Waiting<P>| fit(&waiting.job);
         let mut best: Option<(Rank, Place, i64)> = None;
         for (index, camera) in self.cameras.iter().enumerate() {
             let whole = camera.whole.iter().map(|waiting| (None, waiting));
@@ -341,6 +376,13 @@ impl<P> Scheduler<P> {
         camera.turn = self.turn;
         let kind = waiting.job.kind;
         *camera.counters.chosen.entry(kind).or_default() += 1;
+        if !kind.is_whole() {
+            self.starving.remove(&kind);
+            if self.cameras.iter().any(|camera| camera.has_waiting(kind)) {
+                self.starving.insert(kind, now_us);
+            }
+        }
+        let camera = self.cameras.get_mut(place.camera)?;
         let mut unwatched = None;
         if kind.is_whole() {
             unwatched = camera.unwatched(waiting.job.time, &self.settings);
@@ -359,6 +401,10 @@ impl<P> Scheduler<P> {
 impl<P> Camera<P> {
     fn drop_job(&mut self, kind: Kind) {
         *self.counters.dropped.entry(kind).or_default() += 1;
+    }
+
+    fn has_waiting(&self, kind: Kind) -> bool {
+        self.parts.iter().any(|part| part.job.kind == kind)
     }
 
     fn drop_tiles(&mut self) {

@@ -184,15 +184,53 @@ fn under_overload_what_is_dropped_first_is_what_is_published() {
     // Time for all, for all but second looks, for half of the tiles, for no tile, for less.
     assert_eq!(served(20 * MS), [10, 20, 10]);
     let [awake, tiles, second] = served(33 * MS);
-    assert!(awake == 10 && tiles >= 19 && second <= 1);
+    assert!(
+        awake == 10 && tiles >= 18 && second <= 2,
+        "{awake} {tiles} {second}"
+    );
     let [awake, tiles, second] = served(50 * MS);
-    assert_eq!((awake, second), (10, 0));
+    assert!(awake == 10 && second == 1, "{awake} {second}");
     assert!((7..=10).contains(&tiles), "{tiles}");
-    let [_, tiles, second] = served(105 * MS);
-    assert!(tiles <= 1 && second == 0, "{tiles} {second}");
+    let [awake, tiles, second] = served(105 * MS);
+    assert!(
+        awake >= 8 && tiles <= 1 && second <= 1,
+        "{awake} {tiles} {second}"
+    );
     // A sleeping camera is watched to the end.
     let (looks, _) = run(&cameras, 105 * MS, 20 * S);
     assert!(longest_wait(&looks, 1, 20 * S) <= 2 * S);
+}
+
+#[test]
+fn a_box_that_is_never_idle_still_takes_tiles_and_second_looks() {
+    // Pictures come three times as fast as they are looked at, or more.
+    for (cameras, inference) in [(2, 60 * MS), (2, 105 * MS), (8, 34 * MS), (8, 120 * MS)] {
+        let busy = Camera {
+            tiles: 1,
+            second_looks: 1,
+            ..awake(40 * MS)
+        };
+        let (looks, _) = run(&vec![busy; cameras], inference, 60 * S);
+        let counts = counts(&looks);
+        let share = |kind| {
+            let of_kind = counts.iter().filter(|((_, of), _)| *of == kind);
+            of_kind.map(|(_, count)| count).sum::<usize>() as f64 / looks.len() as f64
+        };
+        for kind in [Kind::Tile, Kind::SecondLook] {
+            let share = share(kind);
+            assert!(
+                (0.04..=0.06).contains(&share),
+                "{cameras} {inference} {kind:?}: {share}"
+            );
+        }
+        // And each camera its part of them.
+        for camera in 0..cameras {
+            assert!(
+                counts.contains_key(&(camera, Kind::SecondLook)),
+                "{camera}: {counts:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use edge_inference::{Installed, ModelState};
 
 use super::{Finding, Outcome};
 use crate::cascades::misfit;
-use crate::config::{AgentConfig, CameraConfig, CascadeConfig, Looker, named_version};
+use crate::config::{
+    AgentConfig, CameraConfig, CascadeConfig, Looker, RtspConfig, SourceConfig, named_version,
+};
 use crate::models_command;
 use plate_reader::ReaderSettings;
 
@@ -21,6 +23,21 @@ pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Findi
             findings.push(Finding {
                 part: format!("camera {} cascade {}", camera.id, cascade.id),
                 outcome: judge(cascade, &camera.scene, &models),
+            });
+        }
+        if let SourceConfig::Rtsp(RtspConfig {
+            detect_rtsp: Some(_),
+            ..
+        }) = &camera.source
+            && !camera.cascades.is_empty()
+        {
+            findings.push(Finding {
+                part: format!("camera {} cascades", camera.id),
+                outcome: Outcome::Noted(
+                    "second looks are taken at the stream of `detect_rtsp`, not at `rtsp`: in a small picture \
+                     plates and helmets are a few pixels high; leave `detect_rtsp` out where they matter"
+                        .to_owned(),
+                ),
             });
         }
         if !camera.cascade_doubts.is_empty() {

@@ -8,11 +8,12 @@
 
 mod picture;
 mod second_look;
+mod to_scene;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, select};
+use crossbeam_channel::{Receiver, Sender, select};
 use edge_core::{Attention, Gap, GapReason, Input};
 use edge_inference::{Detector, DetectorError, Look};
 use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
@@ -33,6 +34,7 @@ use crate::perception::{self, Blindness, Parts};
 use crate::picture_gate::PictureGate;
 
 use picture::Picture;
+use to_scene::{Sent, ToScene};
 
 pub(crate) use second_look::SecondLook;
 
@@ -111,6 +113,7 @@ pub(super) fn run(
             .iter()
             .map(|(camera, ..)| Parts::new(&camera.detect))
             .collect(),
+        ways: feeds.iter().map(|_| ToScene::default()).collect(),
         pictures: feeds.iter().map(|_| None).collect(),
         blindness: vec![Blindness::default(); feeds.len()],
         idles: feeds
@@ -154,6 +157,8 @@ struct Desk<'a> {
     feeds: &'a [Feed],
     gates: Vec<PictureGate>,
     parts: Vec<Parts>,
+    /// To each camera's scene.
+    ways: Vec<ToScene>,
     /// Of each camera the picture that was looked at and whose tiles still wait.
     pictures: Vec<Option<Picture>>,
     blindness: Vec<Blindness>,
@@ -196,7 +201,8 @@ impl Desk<'_> {
 
     /// Takes the camera's newest frame, if there is one, and asks its gate.
     fn take_in(&mut self, camera: usize) {
-        let (config, stream, work, state) = &self.feeds[camera];
+        let (config, stream, to, state) = &self.feeds[camera];
+        self.ways[camera].flush(to);
         let idle = &mut self.idles[camera];
         if state.attention() == Attention::Unsettled {
             // Not with the next key picture: now.
@@ -224,7 +230,7 @@ impl Desk<'_> {
                     } else {
                         self.finish(camera);
                         // A scene that is behind hears the lamps of the next picture.
-                        send(config, state, work, glance);
+                        self.send(camera, glance);
                     }
                 }
                 return;
@@ -341,7 +347,7 @@ impl Desk<'_> {
             unwatched,
             ..
         } = turn;
-        let (config, _, work, state) = &self.feeds[camera];
+        let (config, _, _, state) = &self.feeds[camera];
         state.count_look(took);
         self.gates[camera].looked(frame.time);
         // Whatever waits is of an older picture.
@@ -358,7 +364,7 @@ impl Desk<'_> {
                 let inputs: Vec<_> = gap.map(Input::Gap).into_iter().chain(lamps).collect();
                 if !inputs.is_empty() {
                     let frame = None;
-                    send(config, state, work, Work { inputs, frame });
+                    self.send(camera, Work { inputs, frame });
                 }
                 return;
             }
@@ -417,10 +423,10 @@ impl Desk<'_> {
         let Some(picture) = self.pictures[camera].take() else {
             return;
         };
-        let (config, _, work, state) = &self.feeds[camera];
         let thresholds = &self.models.detector.manifest().thresholds;
-        for seen in picture.told(&mut self.parts[camera], thresholds) {
-            send(config, state, work, seen);
+        let told: Vec<Work> = (picture.told(&mut self.parts[camera], thresholds)).collect();
+        for seen in told {
+            self.send(camera, seen);
         }
     }
 
@@ -437,17 +443,25 @@ impl Desk<'_> {
         taker.tell(&answers, fares);
         let took = self.finished(model, asked.len(), begun);
         for ((camera, asked), answer) in asked.into_iter().zip(answers) {
-            let (config, _, work, state) = &self.feeds[camera];
-            state.count_part(took);
+            self.feeds[camera].3.count_part(took);
             let learnt = Work {
                 inputs: (asked.learn)(answer),
                 // What the answer decides is shown in the picture that it is about.
                 frame: Some(asked.frame),
             };
             if !learnt.inputs.is_empty() {
-                send(config, state, work, learnt);
+                self.send(camera, learnt);
             }
             self.tell(camera);
+        }
+    }
+
+    fn send(&mut self, camera: usize, work: Work) {
+        let (config, _, to, state) = &self.feeds[camera];
+        match self.ways[camera].send(to, work) {
+            Sent::Well => {}
+            Sent::Lost => state.count_dropped_busy(),
+            Sent::Gone => scene_is_gone(config, state),
         }
     }
 
@@ -470,15 +484,6 @@ fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &Det
     // Once for a row of them: a model that fails does so on every frame.
     if state.count_dropped_failed() == 1 {
         tracing::error!(camera = %camera.id, frame = frame.number, %error, "detector failed on a frame");
-    }
-}
-
-fn send(camera: &CameraConfig, state: &CameraState, to: &Sender<Work>, work: Work) {
-    let is_look = (work.inputs.iter()).any(|input| matches!(input, Input::Detections(_)));
-    match to.try_send(work) {
-        Err(TrySendError::Full(_)) if is_look => state.count_dropped_busy(),
-        Ok(()) | Err(TrySendError::Full(_)) => {}
-        Err(TrySendError::Disconnected(_)) => scene_is_gone(camera, state),
     }
 }
 

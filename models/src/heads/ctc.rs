@@ -179,20 +179,23 @@ impl Ctc {
         let columns = tensors[0].len() / row_length;
         let blank = self.blank as usize;
         let mut line = TextLine::default();
-        let mut last = blank;
+        // What the network said, and what was made of it.
+        let (mut last_said, mut last) = (blank, blank);
         let mut softened = Vec::new();
         for (column, row) in tensors[0].chunks_exact(row_length).enumerate() {
             let peak = peak(row);
-            let Some(number) = peak.is_sound.then(|| place_of(row, peak.highest)).flatten() else {
+            let Some(said) = peak.is_sound.then(|| place_of(row, peak.highest)).flatten() else {
                 line.broken += 1;
                 continue;
             };
-            let number = if number == blank || alphabet.is_readable(self.place(number)) {
-                number
+            let number = if said == blank || alphabet.is_readable(self.place(said)) {
+                said
             } else {
-                self.best(alphabet, row, number).unwrap_or(blank)
+                self.best(alphabet, row, said).unwrap_or(blank)
             };
-            if number != blank && number != last {
+            // One sign over several columns is one, also where each column would make
+            // another readable one of it.
+            if number != blank && number != last && said != last_said {
                 let row = if self.activation == Activation::None {
                     row
                 } else {
@@ -211,7 +214,7 @@ impl Ctc {
                         / f64::from(reading.input.width),
                 });
             }
-            last = number;
+            (last_said, last) = (said, number);
         }
         if line.broken > 0 || line.confidence() < f64::from(reading.low) {
             line.symbols.clear();

@@ -125,6 +125,10 @@ fn a_symbol_that_cannot_be_there_gives_way_to_the_best_that_can() {
         others.any(|(other, _)| other == name)
     };
     assert!(is_named("2") && !is_named("5"));
+    // One sign over two columns is one, also where its second column would rather be a 9.
+    let rather_9 = |data: &mut Vec<f32>| data[4 * 11 + 10] = 0.2;
+    let line = read_only("_1_55_5_", |symbol| symbol != "5", rather_9);
+    assert_eq!(line.text(), "166");
     // Where nothing may be read, nothing is.
     assert_eq!(read_only("_1_5__5_", |_| false, |_| ()).text(), "");
 }

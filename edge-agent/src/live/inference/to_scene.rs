@@ -1,0 +1,182 @@
+//! The way to a scene that may be busy: a look may be lost there, and is counted; what a
+//! second look answered and when nothing was seen may not.
+
+use std::collections::VecDeque;
+
+use crossbeam_channel::{Sender, TrySendError};
+use edge_core::Input;
+
+use crate::live::Work;
+
+/// Work that waits for a scene to have room; each may hold a buffer of the decoder.
+const MOST_LATE: usize = 8;
+
+/// What became of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The scene has it, or will have it.
+    Well,
+    /// The scene is behind: a look was lost, or more answers than may wait.
+    Lost,
+    /// There is no scene any more.
+    Gone,
+}
+
+/// What one scene had no room for and must still hear, oldest first.
+#[derive(Default)]
+pub(super) struct ToScene {
+    late: VecDeque<Work>,
+}
+
+impl ToScene {
+    /// Sends what waits as far as there is room, then `work`.
+    pub(super) fn send(&mut self, to: &Sender<Work>, work: Work) -> Sent {
+        if self.flush(to) == Sent::Gone {
+            return Sent::Gone;
+        }
+        let refused = if self.late.is_empty() {
+            match to.try_send(work) {
+                Ok(()) => return Sent::Well,
+                Err(TrySendError::Disconnected(_)) => return Sent::Gone,
+                Err(TrySendError::Full(work)) => work,
+            }
+        } else {
+            work
+        };
+        self.keep(refused)
+    }
+
+    /// Sends what waits as far as there is room.
+    pub(super) fn flush(&mut self, to: &Sender<Work>) -> Sent {
+        while let Some(work) = self.late.pop_front() {
+            match to.try_send(work) {
+                Ok(()) => {}
+                Err(TrySendError::Disconnected(_)) => return Sent::Gone,
+                Err(TrySendError::Full(work)) => {
+                    self.late.push_front(work);
+                    break;
+                }
+            }
+        }
+        Sent::Well
+    }
+
+    /// Keeps of work what must not be lost.
+    fn keep(&mut self, mut work: Work) -> Sent {
+        let is_look = |input: &Input| matches!(input, Input::Detections(_));
+        let mut sent = Sent::Well;
+        if work.inputs.iter().any(is_look) {
+            sent = Sent::Lost;
+            work.inputs.retain(|input| matches!(input, Input::Gap(_)));
+            work.frame = None;
+        }
+        // Lamps of a picture that nobody looked at: those of the next are as good.
+        let counts = |input: &Input| matches!(input, Input::Gap(_) | Input::SecondLook(_));
+        if work.inputs.iter().any(counts) {
+            self.late.push_back(work);
+        }
+        if self.late.len() > MOST_LATE {
+            self.late.pop_front();
+            sent = Sent::Lost;
+        }
+        sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+    use edge_core::{Found, Gap, GapReason, SecondLook};
+    use protocol::event::FrameTime;
+    use protocol::id::CascadeId;
+    use protocol::units::Seconds;
+    use protocol::{Detections, EventTime, NormBox, TimeQuality};
+
+    use super::*;
+
+    fn at(second: u32) -> EventTime {
+        EventTime::EPOCH + Seconds(f64::from(second))
+    }
+
+    fn work(inputs: Vec<Input>) -> Work {
+        Work {
+            inputs,
+            frame: None,
+        }
+    }
+
+    fn look(second: u32) -> Input {
+        Input::Detections(Detections {
+            frame: u64::from(second),
+            time: at(second),
+            time_quality: TimeQuality::Arrival,
+            aspect: 1.0,
+            believed_from: 0.5,
+            camera_motion: None,
+            items: Vec::new(),
+        })
+    }
+
+    fn gap(second: u32) -> Input {
+        Input::Gap(Gap {
+            from: at(second),
+            to: at(second),
+            reason: GapReason::Overload,
+        })
+    }
+
+    fn answer(second: u32) -> Input {
+        Input::SecondLook(SecondLook {
+            cascade: CascadeId::new("plates").unwrap(),
+            track: None,
+            bounds: NormBox {
+                x: 0.0,
+                y: 0.0,
+                width: 1.0,
+                height: 1.0,
+            },
+            at: FrameTime {
+                frame: u64::from(second),
+                time: at(second),
+            },
+            found: Found::Plates(Vec::new()),
+        })
+    }
+
+    #[test]
+    fn answers_and_gaps_reach_a_scene_that_was_busy_and_only_looks_are_lost() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(0)])), Sent::Well);
+        assert_eq!(way.send(&to, work(vec![gap(1), look(1)])), Sent::Lost);
+        assert_eq!(way.send(&to, work(vec![answer(2)])), Sent::Well);
+        assert_eq!(way.send(&to, work(vec![look(3)])), Sent::Lost);
+        let mut heard = Vec::new();
+        while let Ok(work) = scene.try_recv() {
+            heard.extend(work.inputs);
+            assert_eq!(way.flush(&to), Sent::Well);
+        }
+        assert_eq!(heard, [look(0), gap(1), answer(2)]);
+        assert_eq!(way.send(&to, work(vec![look(4)])), Sent::Well);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_lost_is_told() {
+        let (to, _scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(0)])), Sent::Well);
+        for second in 0..8 {
+            assert_eq!(way.send(&to, work(vec![answer(second)])), Sent::Well);
+        }
+        assert_eq!(way.send(&to, work(vec![answer(9)])), Sent::Lost);
+        assert_eq!(way.late.len(), MOST_LATE);
+    }
+
+    #[test]
+    fn a_scene_that_has_ended_is_told_of() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        drop(scene);
+        assert_eq!(way.send(&to, work(vec![answer(1)])), Sent::Gone);
+    }
+}
