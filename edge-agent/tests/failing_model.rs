@@ -368,7 +368,7 @@ fn a_cascade_whose_model_is_not_there_blinds_only_the_rules_that_rest_on_it() {
     let port = free_port();
     let more = format!("[metrics]\nlisten = '127.0.0.1:{port}'\n");
     let config = config(dir.path(), Small::default(), &camera.url, &more);
-    let cascade = "[[camera.rule]]\nid = 'flames'\nkind = 'fire'\nzone = 'road'\n\
+    let cascade = "[[camera.rule]]\nid = 'flames'\nkind = 'fire'\n\
                    [[camera.cascade]]\nid = 'flames'\nmodel = 'gone'\ngives = 'fire'\nevery_s = 0.5\n";
     let text = std::fs::read_to_string(&config).unwrap() + cascade;
     std::fs::write(&config, text).unwrap();
