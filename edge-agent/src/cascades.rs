@@ -125,8 +125,9 @@ impl Taker {
                 );
             }
         }
-        if let Self::Network(network) = self {
-            state.note(network);
+        match self {
+            Self::Network(network) => state.note(network),
+            Self::Plates(reader) => state.note_plates(reader),
         }
     }
 

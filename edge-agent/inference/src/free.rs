@@ -13,7 +13,8 @@ use ort::session::Session;
 use ort::value::TensorRef;
 
 use crate::error::DetectorError;
-use crate::network::open_first;
+use crate::network::loss::{self, Origin, Standing};
+use crate::network::open_from;
 use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
@@ -26,7 +27,7 @@ pub struct FreeNetwork {
     /// The outputs that the head reads.
     outputs: Vec<String>,
     provider: Provider,
-    refusals: Vec<Refusal>,
+    standing: Standing,
 }
 
 impl FreeNetwork {
@@ -39,20 +40,29 @@ impl FreeNetwork {
         file: &Path,
         settings: &DetectorSettings,
     ) -> Result<Self, DetectorError> {
-        let (network, refusals) =
-            open_first(runtime, (&manifest, file), settings, |opened, provider| {
-                Self::prove(&manifest, opened, provider)
+        let origin = Origin::new(runtime, file, settings);
+        Self::open(&manifest, origin, Vec::new())
+    }
+
+    fn open(
+        manifest: &Manifest,
+        mut origin: Origin,
+        refusals: Vec<Refusal>,
+    ) -> Result<Self, DetectorError> {
+        let (mut network, place, refusals) =
+            open_from(&origin, manifest, refusals, |opened, provider| {
+                Self::prove(manifest, opened, provider, origin.clone())
             })?;
-        Ok(Self {
-            refusals,
-            ..network
-        })
+        origin.place = place;
+        network.standing = Standing::new(origin, refusals);
+        Ok(network)
     }
 
     fn prove(
         manifest: &Manifest,
         opened: Profiled,
         provider: Provider,
+        origin: Origin,
     ) -> Result<Self, DetectorError> {
         let expected = manifest.head.expected(&manifest.input, &manifest.classes);
         let outputs: Vec<String> = expected
@@ -76,7 +86,7 @@ impl FreeNetwork {
             session,
             outputs,
             provider,
-            refusals: Vec::new(),
+            standing: Standing::new(origin, Vec::new()),
         })
     }
 
@@ -97,7 +107,13 @@ impl FreeNetwork {
 
     /// Providers that come before this one by configuration and do not work, with the reason.
     pub fn refusals(&self) -> &[Refusal] {
-        &self.refusals
+        &self.standing.refusals
+    }
+
+    /// How often the provider was lost at work, and the network loaded anew, on
+    /// the next provider of the list if there is one.
+    pub fn losses(&self) -> u64 {
+        self.standing.losses()
     }
 
     /// The text under a key of the file's own metadata.
@@ -114,7 +130,18 @@ impl FreeNetwork {
         read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,
     ) -> Result<T, DetectorError> {
         let asked = (&self.manifest, &self.outputs[..]);
-        run(asked, &mut self.session, (shape, tensor), read)
+        let outcome = run(asked, &mut self.session, (shape, tensor), read);
+        if let Some(lost) = self.standing.note(&outcome, self.provider) {
+            let before = self.provider;
+            let anew = Self::open(&self.manifest, lost.origin, lost.refusals);
+            let told = anew.as_ref().map(|anew| anew.provider);
+            loss::tell(&self.manifest.id, before, told, &lost.reason);
+            if let Ok(anew) = anew {
+                let standing = anew.standing.with_losses_of(&self.standing);
+                *self = Self { standing, ..anew };
+            }
+        }
+        outcome
     }
 }
 

@@ -9,7 +9,7 @@
 //! and a letterbox for each place in it.
 
 mod batches;
-mod loss;
+pub(crate) mod loss;
 mod tensors;
 
 use std::path::Path;
@@ -26,7 +26,7 @@ use crate::provider::{Placement, Provider, ProviderChoice};
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
 
-use loss::Origin;
+use loss::{Origin, Standing};
 use tensors::{Outputs, Tensor};
 
 /// A picture, or a part of one, that a network is to look at.
@@ -105,11 +105,7 @@ pub struct Network {
     batch_limit: Option<String>,
     provider: Provider,
     placement: Option<Placement>,
-    refusals: Vec<Refusal>,
-    origin: Origin,
-    /// Looks in a row on which the provider failed.
-    failures: u32,
-    losses: u64,
+    standing: Standing,
 }
 
 /// How the network's numbers are read.
@@ -147,8 +143,7 @@ impl Network {
             })?;
         let batch = origin.settings.batch;
         origin.place = place;
-        network.origin = origin;
-        network.refusals = refusals;
+        network.standing = Standing::new(origin, refusals);
         network.prove_batches(batch);
         Ok(network)
     }
@@ -175,11 +170,8 @@ impl Network {
             batch_limit: None,
             provider,
             placement: None,
-            refusals: Vec::new(),
             session: opened.session,
-            origin,
-            failures: 0,
-            losses: 0,
+            standing: Standing::new(origin, Vec::new()),
         };
         for answer in network.compute(1, Reader::answered)? {
             answer?;
@@ -246,13 +238,13 @@ impl Network {
 
     /// Providers that come before this one by configuration and do not work, with the reason.
     pub fn refusals(&self) -> &[Refusal] {
-        &self.refusals
+        &self.standing.refusals
     }
 
     /// How often the provider was lost at work, and the network loaded anew, on
     /// the next provider of the list if there is one.
     pub fn losses(&self) -> u64 {
-        self.losses
+        self.standing.losses()
     }
 
     /// Refuses a head that has no boxes.
@@ -314,6 +306,25 @@ impl Network {
         answers
             .map(|answer| answer.expect("every look was computed or refused"))
             .collect()
+    }
+
+    /// Notes how a run of `size` pictures went. One of several that fails is tried
+    /// again alone before anybody is blamed.
+    fn note<T>(&mut self, outcome: &Result<T, DetectorError>, size: usize) {
+        if outcome.is_err() && size > 1 {
+            return;
+        }
+        let Some(lost) = self.standing.note(outcome, self.provider) else {
+            return;
+        };
+        let (model, before) = (self.manifest().id.clone(), self.provider);
+        let anew = Self::open(&self.reader.manifest, lost.origin, lost.refusals);
+        let told = anew.as_ref().map(|anew| anew.provider);
+        loss::tell(&model, before, told, &lost.reason);
+        if let Ok(anew) = anew {
+            let standing = anew.standing.with_losses_of(&self.standing);
+            *self = Self { standing, ..anew };
+        }
     }
 
     fn look_alone<T>(
@@ -411,19 +422,9 @@ impl Reader {
     }
 }
 
-/// Opens a checked file on the first provider on which `prove` succeeds.
-pub(crate) fn open_first<T>(
-    runtime: &Runtime,
-    (manifest, file): (&Manifest, &Path),
-    settings: &DetectorSettings,
-    prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
-) -> Result<(T, Vec<Refusal>), DetectorError> {
-    let origin = Origin::new(runtime, file, settings);
-    open_from(&origin, manifest, Vec::new(), prove).map(|(proven, _, refusals)| (proven, refusals))
-}
-
-/// The same from a place in the list of providers on; with the place that it found.
-fn open_from<T>(
+/// Opens a checked file on the first provider on which `prove` succeeds, from the
+/// place in the list on that `origin` names; with the place that it found.
+pub(crate) fn open_from<T>(
     origin: &Origin,
     manifest: &Manifest,
     mut refusals: Vec<Refusal>,

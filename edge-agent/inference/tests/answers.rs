@@ -12,8 +12,8 @@ mod onnx;
 mod small;
 
 use edge_inference::{
-    Answered, Detector, DetectorError, DetectorSettings, Look, Network, Provider, ProviderChoice,
-    Runtime,
+    Answered, Detector, DetectorError, DetectorSettings, FreeNetwork, Look, Network, Provider,
+    ProviderChoice, Runtime,
 };
 use models::Manifest;
 use models::heads::Answers;
@@ -310,4 +310,34 @@ fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_lis
     }
     assert_eq!(losses(&detector), 3);
     assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
+}
+
+#[test]
+fn a_network_that_is_given_tensors_leaves_a_lost_provider_as_well() {
+    let Some(runtime) = small::runtime() else {
+        return;
+    };
+    let small = Small {
+        fails_when_bright: true,
+        ..Small::default()
+    };
+    let settings = DetectorSettings {
+        providers: ProviderChoice::Listed(vec![Provider::Cpu, Provider::Cpu]),
+        ..DetectorSettings::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = small::write(folder.path(), &small.file());
+    let manifest = small::of_file(Small::classifier(), &small.file());
+    let (shape, length) = (manifest.input.shape(), manifest.input.len());
+    let mut network = FreeNetwork::load(&runtime, manifest, &file, &settings).unwrap();
+    let mut run = |value: f32| {
+        let outcome = network.run(shape, &vec![value; length], |_| Ok(()));
+        (outcome.is_ok(), network.losses(), network.refusals().len())
+    };
+    let dark = run(0.0);
+    assert_eq!(dark, (true, 0, 0));
+    for lost in [(false, 0, 0), (false, 0, 0), (false, 1, 1)] {
+        assert_eq!(run(255.0), lost);
+    }
+    assert_eq!(run(0.0), (true, 1, 1));
 }

@@ -125,6 +125,24 @@ impl ModelState {
         fares.status.losses = network.losses();
     }
 
+    /// The same of the reader of plates: of both its networks together.
+    pub(crate) fn note_plates(&self, reader: &PlateReader) {
+        let mut fares = self.lock();
+        let networks = reader.networks();
+        let losses = networks.iter().map(|network| network.losses()).sum();
+        if losses == fares.status.losses {
+            return;
+        }
+        let [_, lines] = networks;
+        fares.provider = lines.provider();
+        fares.status.provider = lines.computes_on().to_string();
+        fares.status.refused = (networks.iter())
+            .flat_map(|network| network.refusals())
+            .map(refused)
+            .collect();
+        fares.status.losses = losses;
+    }
+
     /// It failed on a look.
     pub(crate) fn count_failure(&self) {
         let mut fares = self.lock();

@@ -9,11 +9,11 @@
 
 use std::path::{Path, PathBuf};
 
-use models::Manifest;
+use models::{Manifest, ModelId};
 
-use super::Network;
 use crate::digest;
 use crate::error::DetectorError;
+use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::session::{DetectorSettings, Refusal};
 
@@ -24,16 +24,16 @@ const MOST_FAILURES: u32 = 1024;
 
 /// Where a network comes from, to load it anew.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
-    pub(super) runtime: Runtime,
-    pub(super) file: PathBuf,
-    pub(super) settings: DetectorSettings,
+pub(crate) struct Origin {
+    pub(crate) runtime: Runtime,
+    pub(crate) file: PathBuf,
+    pub(crate) settings: DetectorSettings,
     /// The provider at work, by its place in the list.
-    pub(super) place: usize,
+    pub(crate) place: usize,
 }
 
 impl Origin {
-    pub(super) fn new(runtime: &Runtime, file: &Path, settings: &DetectorSettings) -> Self {
+    pub(crate) fn new(runtime: &Runtime, file: &Path, settings: &DetectorSettings) -> Self {
         Self {
             runtime: runtime.clone(),
             file: file.to_owned(),
@@ -43,7 +43,7 @@ impl Origin {
     }
 
     /// The file's bytes. Read once, so that what was checked is what runs.
-    pub(super) fn read(&self, manifest: &Manifest) -> Result<Vec<u8>, DetectorError> {
+    pub(crate) fn read(&self, manifest: &Manifest) -> Result<Vec<u8>, DetectorError> {
         let bytes = std::fs::read(&self.file).map_err(|source| DetectorError::Unreadable {
             model: manifest.id.clone(),
             file: self.file.clone(),
@@ -62,24 +62,86 @@ impl Origin {
     }
 }
 
-impl Network {
-    /// Notes how a run of `size` pictures went. One of several that fails is tried
-    /// again alone before anybody is blamed.
-    pub(super) fn note<T>(&mut self, outcome: &Result<T, DetectorError>, size: usize) {
-        match outcome {
-            Ok(_) => self.failures = 0,
-            Err(DetectorError::Inference { message, .. }) if size == 1 => {
-                self.failures += 1;
-                if self.failures >= self.patience() {
-                    let reason = format!(
-                        "it failed at work, {} times in a row: {message}; check its driver and power, \
-                         then restart the agent to use it again",
-                        self.failures
-                    );
-                    self.go_on(&reason);
-                }
+/// Where a network comes from, and how its providers have done.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) origin: Origin,
+    /// Providers that come before the one at work and do not work.
+    pub(crate) refusals: Vec<Refusal>,
+    /// Runs in a row on which the provider failed.
+    failures: u32,
+    losses: u64,
+}
+
+/// A provider was lost: from where on the network is to be loaded anew.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) origin: Origin,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) reason: String,
+}
+
+impl Standing {
+    pub(crate) fn new(origin: Origin, refusals: Vec<Refusal>) -> Self {
+        Self {
+            origin,
+            refusals,
+            failures: 0,
+            losses: 0,
+        }
+    }
+
+    /// How often a provider was lost at work.
+    pub(crate) const fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// Notes how `provider` did on what no other picture can be blamed for.
+    pub(crate) fn note<T>(
+        &mut self,
+        outcome: &Result<T, DetectorError>,
+        provider: Provider,
+    ) -> Option<Lost> {
+        let message = match outcome {
+            Ok(_) => {
+                self.failures = 0;
+                return None;
             }
-            Err(_) => {}
+            Err(DetectorError::Inference { message, .. }) => message,
+            Err(_) => return None,
+        };
+        self.failures += 1;
+        if self.failures < self.patience() {
+            return None;
+        }
+        let reason = format!(
+            "it failed at work, {} times in a row: {message}; check its driver and power, \
+             then restart the agent to use it again",
+            self.failures
+        );
+        self.losses += 1;
+        self.failures = 0;
+        let mut refusals = self.refusals.clone();
+        let mut origin = self.origin.clone();
+        if self.has_next() {
+            origin.place += 1;
+            refusals.push(Refusal {
+                provider,
+                reason: reason.clone(),
+            });
+        }
+        Some(Lost {
+            origin,
+            refusals,
+            reason,
+        })
+    }
+
+    /// The same losses, of the network that was loaded anew.
+    pub(crate) fn with_losses_of(self, before: &Self) -> Self {
+        Self {
+            losses: before.losses,
+            ..self
         }
     }
 
@@ -98,34 +160,22 @@ impl Network {
             .saturating_mul(2_u32.saturating_pow(losses))
             .min(MOST_FAILURES)
     }
+}
 
-    /// Loads the network anew. When that fails, it stays what it is, and is tried again later.
-    fn go_on(&mut self, reason: &str) {
-        self.losses += 1;
-        self.failures = 0;
-        let lost = self.provider;
-        let mut refusals = self.refusals.clone();
-        let mut origin = self.origin.clone();
-        if self.has_next() {
-            origin.place += 1;
-            refusals.push(Refusal {
-                provider: lost,
-                reason: reason.to_owned(),
-            });
+/// Says what came of loading a network anew.
+pub(crate) fn tell(
+    model: &ModelId,
+    lost: Provider,
+    anew: Result<Provider, &DetectorError>,
+    reason: &str,
+) {
+    match anew {
+        Ok(now) => {
+            tracing::error!(%model, %lost, %now, "provider lost, the model was loaded anew: {reason}");
         }
-        let model = self.manifest().id.clone();
-        match Self::open(&self.reader.manifest, origin, refusals) {
-            Ok(anew) => {
-                let losses = self.losses;
-                *self = Self { losses, ..anew };
-                tracing::error!(
-                    %model, %lost, now = %self.provider,
-                    "provider lost, the model was loaded anew: {reason}"
-                );
-            }
-            Err(error) => {
-                tracing::error!(%model, %lost, %error, "provider lost, and nothing takes its place: {reason}");
-            }
+        // It stays what it is, and is tried again later.
+        Err(error) => {
+            tracing::error!(%model, %lost, %error, "provider lost, and nothing takes its place: {reason}");
         }
     }
 }
