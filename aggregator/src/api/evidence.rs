@@ -17,7 +17,8 @@ use crate::evidence::{EvidenceError, MEDIA_TYPES, Piece};
 use crate::store::EvidenceFile;
 
 /// Stores a file, once. Repeating it does no harm. With `Content-Range` it goes
-/// on with an upload that broke off, from where `Upload-Offset` of a HEAD says.
+/// on with an upload that broke off, from where `Upload-Offset` of a HEAD says, or
+/// from before that.
 #[utoipa::path(
     put, path = "/api/v1/evidence/{sha256}", tag = "evidence", operation_id = "storeEvidence",
     params(
@@ -27,13 +28,13 @@ use crate::store::EvidenceFile;
     ),
     request_body(content = Vec<u8>, description = "The file itself, with its media type", content_type = "image/jpeg"),
     responses(
-        (status = 200, description = "It was here already"),
-        (status = 201, description = "It is stored"),
+        (status = 200, description = "It was here already; `ETag` is its hash"),
+        (status = 201, description = "It is stored; `ETag` is its hash, and an answer without it is not the centre's"),
         (status = 202, description = "The piece is kept; `Upload-Offset` says how much is here"),
         (status = 400, description = "The address is no SHA-256, or the upload broke off", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The token is missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The piece does not begin where the file ends; `Upload-Offset` says where that is", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The piece begins behind the end of what is here; `Upload-Offset` says where that is", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Its media type is not taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The body has another SHA-256", body = Problem, content_type = "application/problem+json"),
@@ -51,12 +52,29 @@ pub(super) async fn put(
     if let Some(file) = api.store.file(sha256).await?
         && is_here(&api, &file).await?
     {
-        return Ok(StatusCode::OK.into_response());
+        return Ok(named(sha256, StatusCode::OK));
     }
+    let piece = piece.transpose()?;
+    // In a task of its own: a sender that hangs up while its file is made safe must
+    // not undo that. Its body ends by itself.
+    let body = request.into_body();
+    tokio::spawn(take(api, sha256, media_type, piece, body))
+        .await
+        .map_err(Problem::ended)?
+}
+
+/// Stores what comes, and has the database know of it.
+async fn take(
+    api: Api,
+    sha256: Digest,
+    media_type: String,
+    piece: Option<Piece>,
+    body: Body,
+) -> Result<Response, Problem> {
     // Also for a file without its row, or a row without its file: after this
     // both are there, and the bytes are the ones of the name.
-    let body = request.into_body().into_data_stream();
-    let stored = match piece.transpose()? {
+    let body = body.into_data_stream();
+    let stored = match piece {
         None => api.evidence.put(sha256, body).await?,
         Some(piece) => match api.evidence.put_piece(sha256, piece, body).await {
             Ok(Some(stored)) => stored,
@@ -79,7 +97,13 @@ pub(super) async fn put(
     drop(stored);
     api.metrics.evidence_files.inc();
     api.metrics.evidence_bytes.inc_by(length);
-    Ok(StatusCode::CREATED.into_response())
+    Ok(named(sha256, StatusCode::CREATED))
+}
+
+/// An answer that says of which file it is, which no proxy in between can guess.
+fn named(sha256: Digest, status: StatusCode) -> Response {
+    let tag = format!("\"{sha256}\"");
+    (status, [(header::ETAG, tag)]).into_response()
 }
 
 /// How much of a file that is not whole is here.

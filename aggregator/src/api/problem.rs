@@ -93,6 +93,17 @@ impl Problem {
         )
     }
 
+    /// The task that was to do it ended: the centre is stopping, or has a fault.
+    pub fn ended(error: tokio::task::JoinError) -> Self {
+        tracing::error!(%error, "a request was not carried out");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the centre cannot do this now",
+            "the centre is stopping, or its log says more",
+        )
+    }
+
     /// This media type is not taken here.
     pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
         Self::new(
@@ -202,7 +213,7 @@ impl From<EvidenceError> for Problem {
             EvidenceError::Misplaced { .. } => Self::new(
                 StatusCode::CONFLICT,
                 "misplaced",
-                "the piece does not begin where the file ends",
+                "the piece begins behind the end of what is here",
                 detail,
             ),
             EvidenceError::Busy => Self::new(

@@ -19,7 +19,7 @@ use object_store::path::Path as Location;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, Semaphore};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use parts::Parts;
@@ -76,7 +76,7 @@ pub enum EvidenceError {
         within = .0.as_secs_f64()
     )]
     Stalled(Duration),
-    /// The piece does not begin where the part that is here ends.
+    /// The piece begins behind the end of the part that is here.
     #[error("{here} bytes of the file are here; go on from there")]
     Misplaced {
         /// How much is here.
@@ -131,7 +131,7 @@ impl Evidence {
         let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Self {
             objects: Arc::new(objects),
-            parts: Parts::in_folder(folder.with_extension("parts")).map_err(io)?,
+            parts: Parts::in_folder(folder.with_extension("parts"), limits.largest).map_err(io)?,
             turns: Arc::new(Semaphore::new(UPLOADS)),
             storing: Arc::default(),
             limits,
@@ -142,11 +142,26 @@ impl Evidence {
     pub async fn put<E: std::fmt::Display>(
         &self,
         sha256: Digest,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<Stored, EvidenceError> {
+        let _turn = self.turn().await?;
+        let stored = self.store(sha256, body).await?;
+        // What came of an earlier try is of no use any more.
+        self.parts.forget(sha256);
+        Ok(stored)
+    }
+
+    /// A place among the uploads.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, EvidenceError> {
+        let turn = timeout(self.limits.idle, self.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or(EvidenceError::Busy)
+    }
+
+    async fn store<E: std::fmt::Display>(
+        &self,
+        sha256: Digest,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Stored, EvidenceError> {
-        let _turn = timeout(self.limits.idle, self.turns.acquire())
-            .await
-            .map_err(|_| EvidenceError::Busy)?;
         let location = location(sha256);
         let upload = self.objects.put_multipart(&location).await?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
@@ -184,20 +199,20 @@ impl Evidence {
         self.parts.offset(sha256)
     }
 
-    /// Takes a piece of a file that goes on where the part that is here ends.
-    /// The whole is stored once it is here, if its hash is right.
+    /// Takes the rest of a file, from where the part that is here ends or before
+    /// that: what is here beyond is replaced. The whole is stored once it is here,
+    /// if its hash is right.
     pub async fn put_piece<E: std::fmt::Display>(
         &self,
         sha256: Digest,
         piece: Piece,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Option<Stored>, EvidenceError> {
-        let turn = timeout(self.limits.idle, self.turns.acquire())
-            .await
-            .map_err(|_| EvidenceError::Busy)?;
+        // Kept until the whole is stored: who waited for a second place here would
+        // keep its sender waiting.
+        let _turn = self.turn().await?;
         let held = self.parts.hold(sha256, piece)?;
         let here = parts::append(&held, piece, &mut body, self.limits).await?;
-        drop(turn);
         if here < piece.whole {
             return Ok(None);
         }
@@ -206,9 +221,9 @@ impl Evidence {
             source: Box::new(source),
         };
         let whole = parts::read(&held.path).await.map_err(failed)?;
-        let stored = self.put(sha256, whole).await;
+        let stored = self.store(sha256, whole).await;
         // Also after a wrong hash: with these bytes it never becomes right.
-        if !matches!(stored, Err(EvidenceError::Store(_) | EvidenceError::Busy))
+        if !matches!(stored, Err(EvidenceError::Store(_)))
             && let Err(error) = tokio::fs::remove_file(&held.path).await
         {
             tracing::warn!(file = %held.path.display(), %error, "half an upload cannot be removed");

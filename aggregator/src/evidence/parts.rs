@@ -20,9 +20,12 @@ use super::{EvidenceError, PACE, UploadLimits};
 
 /// How long a part waits for the rest of its file.
 const KEPT: Duration = Duration::from_hours(24);
-/// Parts kept at most; beyond that the oldest go. Times the largest file, what
-/// strangers can make us store in vain.
-const MOST: usize = 64;
+/// What the parts may take of the disk, in largest files: what strangers can make
+/// us store in vain. Beyond that the oldest go. By bytes and not by number: in a
+/// bad night of a city's network a thousand boxes have a megabyte here each.
+const MOST: u64 = 64;
+/// Parts at most, so that small ones do not use up the names of a file system.
+const MOST_FILES: usize = 16 * 1024;
 
 /// A piece of a file, from a `Content-Range`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Piece {
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
     folder: PathBuf,
+    /// Bytes of all together, at most.
+    most: u64,
     /// Those that somebody is writing to.
     busy: Arc<Mutex<BTreeSet<Digest>>>,
 }
@@ -56,10 +61,11 @@ impl Drop for Held {
 }
 
 impl Parts {
-    pub(super) fn in_folder(folder: PathBuf) -> io::Result<Self> {
+    pub(super) fn in_folder(folder: PathBuf, largest: u64) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
         let parts = Self {
             folder,
+            most: largest.saturating_mul(MOST),
             busy: Arc::default(),
         };
         parts.sweep();
@@ -75,7 +81,17 @@ impl Parts {
         self.folder.join(sha256.to_string())
     }
 
-    /// Takes the right to go on with a part, if `piece` begins where it ends.
+    /// The file is stored: what is here of it goes, unless somebody writes to it.
+    pub(super) fn forget(&self, sha256: Digest) {
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if !busy.contains(&sha256) {
+            remove(&self.path(sha256));
+        }
+    }
+
+    /// Takes the right to go on with a part, if `piece` does not begin behind its
+    /// end. A part that is complete has an end, too: a kill before it was stored
+    /// leaves one, and its sender sends the last byte again.
     pub(super) fn hold(&self, sha256: Digest, piece: Piece) -> Result<Held, EvidenceError> {
         let path = self.path(sha256);
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +105,7 @@ impl Parts {
             path,
         };
         let here = length(&held.path);
-        if here != piece.from {
+        if here < piece.from {
             return Err(EvidenceError::Misplaced { here });
         }
         self.sweep();
@@ -99,27 +115,38 @@ impl Parts {
     /// Removes parts that nobody goes on with.
     fn sweep(&self) {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut parts: Vec<(SystemTime, PathBuf)> = std::fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let name = entry.file_name().to_string_lossy().parse().ok();
-                let is_busy = name.is_some_and(|name: Digest| busy.contains(&name));
-                let changed = entry.metadata().and_then(|part| part.modified()).ok()?;
-                (!is_busy).then(|| (changed, entry.path()))
-            })
-            .collect();
+        let mut taken = 0_u64;
+        let mut parts: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        for entry in entries.filter_map(Result::ok) {
+            let Ok(part) = entry.metadata() else { continue };
+            taken = taken.saturating_add(part.len());
+            let name = entry.file_name().to_string_lossy().parse().ok();
+            let is_busy = name.is_some_and(|name: Digest| busy.contains(&name));
+            if let (false, Ok(changed)) = (is_busy, part.modified()) {
+                parts.push((changed, part.len(), entry.path()));
+            }
+        }
         drop(busy);
         parts.sort();
-        let surplus = parts.len().saturating_sub(MOST);
-        for (index, (changed, path)) in parts.into_iter().enumerate() {
+        let mut count = parts.len();
+        for (changed, length, path) in parts {
             let is_old = changed.elapsed().is_ok_and(|age| age > KEPT);
-            if (is_old || index < surplus)
-                && let Err(error) = std::fs::remove_file(&path)
-            {
-                tracing::warn!(file = %path.display(), %error, "half an upload cannot be removed");
+            if is_old || taken > self.most || count > MOST_FILES {
+                remove(&path);
+                taken = taken.saturating_sub(length);
+                count -= 1;
             }
+        }
+    }
+}
+
+fn remove(part: &Path) {
+    match std::fs::remove_file(part) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::warn!(file = %part.display(), %error, "half an upload cannot be removed");
         }
     }
 }
@@ -128,7 +155,7 @@ fn length(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |file| file.len())
 }
 
-/// Adds what comes to a part; how much of the file is here then. What has come
+/// Adds what comes to a part, from where the piece begins; how much of the file is here then. What has come
 /// before a fault stays.
 pub(super) async fn append<E: std::fmt::Display>(
     held: &Held,
@@ -152,6 +179,7 @@ pub(super) async fn append<E: std::fmt::Display>(
         .open(&held.path)
         .await
         .map_err(failed)?;
+    file.set_len(piece.from).await.map_err(failed)?;
     let mut file = tokio::io::BufWriter::new(file);
     let mut here = piece.from;
     let (mut until, mut enough) = (Instant::now() + idle, here + PACE);
@@ -191,4 +219,49 @@ pub(super) async fn read(path: &Path) -> io::Result<impl Stream<Item = io::Resul
             }
         },
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three parts of ten bytes with room for twenty: the oldest goes, unless somebody
+    /// writes to it; a hundred small ones stay.
+    #[test]
+    fn parts_are_kept_by_their_bytes_and_not_by_their_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = Parts::in_folder(folder.path().join("parts"), 1 << 20).unwrap();
+        parts.most = 20;
+        let put = |n: u8, bytes: &[u8], minutes: u64| {
+            let path = parts.path(Digest([n; 32]));
+            std::fs::write(&path, bytes).unwrap();
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            let age = Duration::from_mins(minutes);
+            file.set_modified(SystemTime::now() - age).unwrap();
+        };
+        let there = || {
+            (0..=255)
+                .filter(|n| parts.offset(Digest([*n; 32])) > 0)
+                .count()
+        };
+        for n in 0..20 {
+            put(n, b"1", 1);
+        }
+        parts.sweep();
+        assert_eq!(there(), 20);
+        for (n, minutes) in [(20, 5), (21, 4), (22, 3)] {
+            put(n, b"0123456789", minutes);
+        }
+        let piece = Piece {
+            from: 10,
+            whole: 12,
+        };
+        let held = parts.hold(Digest([20; 32]), piece).ok().unwrap();
+        assert!(parts.offset(held.sha256) > 0, "somebody writes to it");
+        assert_eq!(parts.offset(Digest([21; 32])), 0);
+        assert_eq!(parts.offset(Digest([22; 32])), 0);
+        put(30, b"1", 25 * 60);
+        parts.sweep();
+        assert_eq!(parts.offset(Digest([30; 32])), 0, "its day is over");
+    }
 }

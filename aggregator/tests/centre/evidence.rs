@@ -480,3 +480,58 @@ fn a_decision_that_stops_coming_is_given_up() {
     let answer = rest(stalled(&centre, &text));
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
+
+/// As a kill between the last byte and the rename leaves it. The sender says its
+/// last byte again; one that believes in less than is here replaces what it sends.
+#[test]
+fn a_part_that_is_complete_is_finished_by_its_last_byte() {
+    let centre = Running::start();
+    let api = centre.api();
+    let bytes = b"0123456789".to_vec();
+    let path = path(&bytes);
+    let parts = centre.folder.path().join("evidence.parts");
+    let part = parts.join(digest(&bytes).to_string());
+    for (left, from) in [
+        ("0123456789", 9),
+        ("0123456789", 4),
+        ("01234wrong", 5),
+        ("012", 3),
+    ] {
+        std::fs::write(&part, left).unwrap();
+        assert_eq!(
+            api.head(&path).header("upload-offset"),
+            left.len().to_string()
+        );
+        let range = format!("bytes {from}-9/10");
+        let headers = [("content-type", "image/jpeg"), ("content-range", &range)];
+        assert_eq!(
+            api.put(&path, &headers, &bytes[from..]).status,
+            201,
+            "{left} {from}"
+        );
+        assert_eq!(api.get(&path).body, bytes);
+        assert_eq!(walk(&parts), 0);
+        std::fs::remove_file(stored(&centre, &bytes)).unwrap();
+    }
+    std::fs::write(&part, "0123").unwrap();
+    assert_eq!(
+        api.put(&path, &JPEG, &bytes).status,
+        201,
+        "also when it is sent whole"
+    );
+    assert_eq!(walk(&parts), 0);
+}
+
+#[test]
+fn who_stored_a_file_is_told_which() {
+    let centre = Running::start();
+    let (bytes, name) = (b"a picture", digest(b"a picture"));
+    for status in [201, 200] {
+        let answer = centre.api().put(&path(bytes), &JPEG, bytes);
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("etag"), format!("\"{name}\""));
+    }
+    let head = centre.api().head(&path(bytes));
+    assert_eq!(head.header("etag"), format!("\"{name}\""));
+    assert_eq!(head.header("content-length"), bytes.len().to_string());
+}

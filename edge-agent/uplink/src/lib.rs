@@ -25,6 +25,7 @@ mod ledger;
 mod locks;
 pub mod outbox;
 
+mod answer;
 mod backoff;
 mod connection;
 mod link;

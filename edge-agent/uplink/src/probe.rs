@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use protocol::{Digest, topic};
 
+use crate::answer;
 use crate::connection::{self, FailureKind, Happening, Hello, Version};
 use crate::settings::{UplinkError, UplinkSettings, without_user_info};
 use crate::trust::Trust;
@@ -121,14 +122,15 @@ fn ask_for_evidence(
         reason: settings.redacted(&reason),
     };
     let agent = upload::agent(trust, timeout, timeout);
-    // 404 is as good as 200: the address exists and the token is taken.
+    // Nobody has a file of this hash: who says 404 has looked, who says 200 has not.
     let mut request = agent.head(format!("{base}/{}", Digest([0; 32])));
-    if let Some(bearer) = upload::bearer(settings) {
+    if let Some(bearer) = answer::bearer(settings) {
         request = request.header("Authorization", bearer);
     }
     match request.call().map(|response| response.status().as_u16()) {
-        Ok(200 | 204 | 404) => Ok(()),
-        Ok(status) => Err(fault(upload::advice(status))),
-        Err(error) => Err(fault(upload::explain(&error))),
+        Ok(404) => Ok(()),
+        Ok(status @ 200..=299) => Err(fault(answer::impostor(status))),
+        Ok(status) => Err(fault(answer::advice(status))),
+        Err(error) => Err(fault(answer::explain(&error))),
     }
 }

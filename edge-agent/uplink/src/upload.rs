@@ -5,10 +5,11 @@
 //! how: it is asked first how much it has. Pieces go at the pace that is allowed,
 //! and wait while events wait for the line.
 //!
-//! A file leaves the queue when the centre has it (200, 201, 204) or will
-//! never take it (too large; or it says three times that the hash differs
-//! while ours is right). Anything else is tried again later, the least tried
-//! first, so one file that upsets the centre does not block the others.
+//! A file leaves the queue when the centre has it or will never take it (too
+//! large; or it says three times that the hash differs while ours is right), and
+//! only the centre itself can say either ([`crate::answer`]). Anything else is
+//! tried again later, the least tried first; a file that is not taken itself
+//! waits longer each time, so it holds up no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -17,25 +18,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::Digest;
-use ureq::{Agent, SendBody};
+use ureq::{Agent, SendBody, http};
 
+use crate::answer::{self, Answer};
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::outbox::{Outbox, OutboxError, Upload};
 use crate::pacer::{Paced, Pacer};
-use crate::settings::UplinkSettings;
-use crate::trust::{Trust, is_of_old_tls};
+use crate::trust::Trust;
 use crate::uplink::Shared;
 
 /// Refusals of a file that is sound here before it is given up.
 const REFUSALS: u32 = 3;
-/// Files looked at when choosing the next.
-const CHOICE: usize = 64;
 /// Files from this length on are asked for first: a round trip costs less than
 /// sending them again.
 const RESUMED: usize = 64 * 1024;
 /// How long the body of an upload may take.
 const BODY: Duration = Duration::from_mins(10);
+/// A file that is not taken itself waits at most so many times the longest delay.
+const PATIENCE: u32 = 30;
+/// How long to wait for a new file before looking again.
+const PAUSE: Duration = Duration::from_millis(250);
 /// How often expired copies are looked for.
 const EXPIRY: Duration = Duration::from_mins(1);
 
@@ -50,34 +53,31 @@ pub(crate) struct Uploader {
 
 struct Desk {
     in_hand: BTreeSet<Digest>,
-    attempts: BTreeMap<Digest, u32>,
-    refusals: BTreeMap<Digest, u32>,
+    tried: BTreeMap<Digest, Tried>,
     backoff: Backoff,
     not_before: Instant,
     expired_at: Option<Instant>,
 }
 
-impl Desk {
-    /// There will be no other attempt at it.
-    fn settled(&mut self, digest: &Digest) {
-        self.attempts.remove(digest);
-        self.refusals.remove(digest);
-    }
-
-    /// Nothing waits: what was tried and then given up for want of room is of no interest any more.
-    fn forget_all(&mut self) {
-        self.attempts.clear();
-        self.refusals.clear();
-    }
+/// What came of one file so far.
+struct Tried {
+    attempts: u32,
+    /// How often the centre said that its hash differs.
+    refusals: u32,
+    /// Its own, where it is the file that is not taken.
+    backoff: Backoff,
+    not_before: Instant,
 }
 
-/// What the centre said to one file.
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Has,
-    HashDiffers(u16),
-    Never(u16),
-    NotNow(String),
+impl Desk {
+    /// How often it was tried; `None` while somebody has it in hand or it is put off.
+    fn attempts(&self, digest: &Digest) -> Option<u32> {
+        let Some(tried) = self.tried.get(digest) else {
+            return (!self.in_hand.contains(digest)).then_some(0);
+        };
+        let is_free = !self.in_hand.contains(digest) && tried.not_before <= Instant::now();
+        is_free.then_some(tried.attempts)
+    }
 }
 
 impl Uploader {
@@ -95,8 +95,7 @@ impl Uploader {
             pacer: Pacer::new(limit),
             desk: Mutex::new(Desk {
                 in_hand: BTreeSet::new(),
-                attempts: BTreeMap::new(),
-                refusals: BTreeMap::new(),
+                tried: BTreeMap::new(),
                 backoff: Backoff::new(pace.upload_shortest, pace.upload_longest),
                 not_before: Instant::now(),
                 expired_at: None,
@@ -120,7 +119,7 @@ impl Uploader {
             };
             match worked {
                 Ok(true) => {}
-                Ok(false) => self.shared.outbox.wait_for_file(Duration::from_millis(250)),
+                Ok(false) => self.shared.outbox.wait_for_file(self.pause()),
                 Err(error) => {
                     self.shared.note_upload(Some(error.to_string()));
                     self.shared.outbox.wait_for_file(Duration::from_secs(1));
@@ -134,23 +133,32 @@ impl Uploader {
         if self.desk().not_before > Instant::now() {
             return Ok(None);
         }
-        let waiting = self.shared.outbox.uploads(CHOICE)?;
-        if waiting.is_empty() {
+        let outbox = &self.shared.outbox;
+        loop {
+            let next = outbox.next_upload(|digest| self.desk().attempts(digest))?;
+            let Some(next) = next else { break };
+            // The other thread may have been faster.
+            if self.desk().in_hand.insert(next.digest) {
+                return Ok(Some(next));
+            }
+        }
+        if outbox.next_upload(|_| Some(0))?.is_none() {
             // What could not be uploaded was given up since: nothing fails any more.
             self.shared.note_upload(None);
+            self.desk().tried.clear();
         }
-        let mut desk = self.desk();
-        if waiting.is_empty() {
-            desk.forget_all();
+        Ok(None)
+    }
+
+    /// How long to wait when there is nothing to do.
+    fn pause(&self) -> Duration {
+        let until = self.desk().not_before;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            PAUSE
+        } else {
+            left.min(PAUSE)
         }
-        let next = waiting
-            .into_iter()
-            .filter(|upload| !desk.in_hand.contains(&upload.digest))
-            .min_by_key(|upload| desk.attempts.get(&upload.digest).copied().unwrap_or(0));
-        if let Some(upload) = &next {
-            desk.in_hand.insert(upload.digest);
-        }
-        Ok(next)
     }
 
     fn upload(&self, upload: &Upload) -> Result<(), OutboxError> {
@@ -160,12 +168,12 @@ impl Uploader {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 tracing::warn!(file = %digest, "evidence is gone from the disk; not uploaded");
-                self.desk().settled(digest);
+                self.desk().tried.remove(digest);
                 return outbox.forget(digest);
             }
             Err(e) if e.kind() == ErrorKind::InvalidData => {
                 tracing::error!(file = %digest, "evidence on the disk no longer has the hash of its name; not uploaded, check the disk");
-                self.desk().settled(digest);
+                self.desk().tried.remove(digest);
                 return outbox.mark_refused(digest);
             }
             Err(error) => {
@@ -173,58 +181,89 @@ impl Uploader {
                 return Ok(());
             }
         };
-        match self.put(digest, &upload.media_type, &bytes) {
-            Answer::Has => {
-                outbox.mark_uploaded(digest)?;
+        match self.put(upload, &bytes) {
+            Answer::Has { already } => {
+                outbox.mark_uploaded(digest, already)?;
                 self.succeeded(digest);
             }
-            Answer::HashDiffers(status) => {
-                let refusals = {
-                    let mut desk = self.desk();
-                    let refusals = desk.refusals.entry(*digest).or_default();
-                    *refusals += 1;
-                    *refusals
-                };
+            Answer::HashDiffers => {
+                let refusals = self.refused(digest);
                 if refusals < REFUSALS {
-                    self.failed(digest, format!("the centre says {status} to {digest}, as if it had been damaged on the way; trying again"));
+                    self.put_off(digest, format!("the centre says that {digest} has another hash, as if it had been damaged on the way; trying again"));
                 } else {
-                    tracing::error!(file = %digest, status, "the centre keeps refusing evidence that is sound here; given up, look for a proxy that changes uploads");
+                    tracing::error!(file = %digest, "the centre keeps refusing evidence that is sound here; given up until the next start, look for a proxy that changes uploads");
                     outbox.mark_refused(digest)?;
-                    self.desk().settled(digest);
+                    self.desk().tried.remove(digest);
                 }
             }
-            Answer::Never(status) => {
-                tracing::error!(file = %digest, status, bytes = bytes.len(), "the centre does not take evidence of this size; given up, raise its limit or shorten the clips");
+            Answer::TooLarge => {
+                tracing::error!(file = %digest, bytes = bytes.len(), "the centre does not take evidence of this size; given up until the next start, raise its `http.max_evidence_mb` or shorten the clips");
                 outbox.mark_refused(digest)?;
-                self.desk().settled(digest);
+                self.desk().tried.remove(digest);
             }
+            Answer::NotThis(reason) => self.put_off(digest, reason),
             Answer::NotNow(reason) => self.failed(digest, reason),
         }
         Ok(())
     }
 
-    fn put(&self, digest: &Digest, media_type: &str, bytes: &[u8]) -> Answer {
-        let url = format!("{}/{digest}", self.base);
+    fn put(&self, upload: &Upload, bytes: &[u8]) -> Answer {
         let mut from = None;
-        if bytes.len() >= RESUMED {
-            match self.agent.head(&url).call() {
-                Ok(response) if response.status() == 200 => return Answer::Has,
-                // An older centre says nothing of it and wants the whole file.
-                Ok(response) => from = offset(response.headers(), bytes.len()),
-                Err(error) => return unreachable(&error),
+        if bytes.len() >= RESUMED || upload.was_there {
+            match self.ask(&upload.digest, bytes.len()) {
+                Ok(here) => from = here,
+                Err(answer) => return answer,
             }
         }
+        match from {
+            // All of it came, and was not stored: with its last byte once more it is.
+            Some(here) if here >= bytes.len() => {
+                let last = bytes.len().saturating_sub(1);
+                match self.send(upload, bytes, Some(last)) {
+                    // A centre from before that wants it whole.
+                    Answer::NotThis(_) => self.send(upload, bytes, None),
+                    answer => answer,
+                }
+            }
+            from => self.send(upload, bytes, from),
+        }
+    }
+
+    /// Asks how much of a file the centre has; `None` when it does not say, as an
+    /// older centre, which wants the whole file. An answer when nothing is to be sent.
+    fn ask(&self, digest: &Digest, length: usize) -> Result<Option<usize>, Answer> {
+        let mut request = self.agent.head(self.url(digest));
+        if let Some(bearer) = answer::bearer(&self.shared.settings) {
+            request = request.header("Authorization", bearer);
+        }
+        let response = request.call().map_err(|error| unreachable(&error))?;
+        if answer::has(&response, digest, length) {
+            return Err(Answer::Has { already: true });
+        }
+        let headers = response.headers();
+        match response.status().as_u16() {
+            // Of another length it is not this file, and sent whole it becomes so.
+            200 if answer::names(headers, digest) => Ok(None),
+            status @ 200..=299 => Err(Answer::NotNow(answer::impostor(status))),
+            status @ (401 | 403 | 429 | 500..) => Err(Answer::NotNow(answer::advice(status))),
+            _ => Ok(offset(headers)),
+        }
+    }
+
+    /// Sends a file, or the rest of it.
+    fn send(&self, upload: &Upload, bytes: &[u8], from: Option<usize>) -> Answer {
+        let digest = &upload.digest;
         let rest = &bytes[from.unwrap_or(0)..];
         let mut request = self
             .agent
-            .put(&url)
-            .content_type(media_type)
+            .put(self.url(digest))
+            .content_type(&upload.media_type)
             .header("Content-Length", rest.len().to_string());
         if let Some(from) = from {
             let (last, whole) = (bytes.len() - 1, bytes.len());
             request = request.header("Content-Range", format!("bytes {from}-{last}/{whole}"));
         }
-        if let Some(bearer) = bearer(&self.shared.settings) {
+        if let Some(bearer) = answer::bearer(&self.shared.settings) {
             request = request.header("Authorization", bearer);
         }
         let mut body = Paced {
@@ -232,21 +271,33 @@ impl Uploader {
             pacer: &self.pacer,
             must_yield: || self.shared.events_wait_for_the_line(),
         };
-        match request.send(SendBody::from_reader(&mut body)) {
-            // Somebody else went on with it meanwhile: it is asked again.
-            Ok(response) if from.is_some() && response.status() == 409 => {
-                Answer::NotNow("the centre has another part of the file; asking again".to_owned())
+        let mut response = match request.send(SendBody::from_reader(&mut body)) {
+            Ok(response) => response,
+            Err(error) => return unreachable(&error),
+        };
+        match response.status().as_u16() {
+            200 | 201 | 204 if answer::names(response.headers(), digest) => {
+                Answer::Has { already: false }
             }
-            Ok(response) => answer(response.status().as_u16()),
-            Err(error) => unreachable(&error),
+            // An older centre does not say which file it took; asked, it does.
+            status @ (200 | 201 | 204) => match self.ask(digest, bytes.len()) {
+                Err(Answer::Has { .. }) => Answer::Has { already: false },
+                Err(answer) => answer,
+                Ok(_) => Answer::NotNow(answer::impostor(status)),
+            },
+            _ => answer::refusal(&mut response),
         }
+    }
+
+    fn url(&self, digest: &Digest) -> String {
+        format!("{}/{digest}", self.base)
     }
 
     fn succeeded(&self, digest: &Digest) {
         let mut desk = self.desk();
         desk.backoff.reset();
         desk.not_before = Instant::now();
-        desk.settled(digest);
+        desk.tried.remove(digest);
         drop(desk);
         self.shared
             .counters
@@ -255,17 +306,52 @@ impl Uploader {
         self.shared.note_upload(None);
     }
 
+    /// It may be the line or the centre: every file waits, longer each time.
     fn failed(&self, digest: &Digest, reason: String) {
         let mut desk = self.desk();
-        *desk.attempts.entry(*digest).or_default() += 1;
+        self.tried(&mut desk, digest).attempts += 1;
         let delay = desk.backoff.next();
         desk.not_before = Instant::now() + delay;
         drop(desk);
+        self.note_failure(reason);
+    }
+
+    /// It is this file that is not taken: it waits, longer each time, and the next
+    /// one has its turn.
+    fn put_off(&self, digest: &Digest, reason: String) {
+        let mut desk = self.desk();
+        let tried = self.tried(&mut desk, digest);
+        tried.attempts += 1;
+        tried.not_before = Instant::now() + tried.backoff.next();
+        desk.not_before = Instant::now() + self.shared.settings.pace.upload_shortest;
+        drop(desk);
+        self.note_failure(reason);
+    }
+
+    fn note_failure(&self, reason: String) {
         self.shared
             .counters
             .uploads_failed
             .fetch_add(1, Ordering::Relaxed);
         self.shared.note_upload(Some(reason));
+    }
+
+    /// How often the centre has found another hash.
+    fn refused(&self, digest: &Digest) -> u32 {
+        let mut desk = self.desk();
+        let tried = self.tried(&mut desk, digest);
+        tried.refusals += 1;
+        tried.refusals
+    }
+
+    fn tried<'a>(&self, desk: &'a mut Desk, digest: &Digest) -> &'a mut Tried {
+        let pace = self.shared.settings.pace;
+        desk.tried.entry(*digest).or_insert_with(|| Tried {
+            attempts: 0,
+            refusals: 0,
+            backoff: Backoff::new(pace.upload_shortest, pace.upload_longest * PATIENCE),
+            not_before: Instant::now(),
+        })
     }
 
     fn expire(&self) {
@@ -289,56 +375,12 @@ impl Uploader {
 }
 
 fn unreachable(error: &ureq::Error) -> Answer {
-    Answer::NotNow(explain(error))
+    Answer::NotNow(answer::explain(error))
 }
 
-/// What to do about a request that got no answer.
-pub(crate) fn explain(error: &ureq::Error) -> String {
-    let handshake = match error {
-        ureq::Error::Rustls(error) => Some(error),
-        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
-        _ => None,
-    };
-    if handshake.is_some_and(is_of_old_tls) {
-        return format!(
-            "{error}; the centre's web server does not take TLS 1.3, which is all that this box speaks: allow it there (nginx: `ssl_protocols TLSv1.3`)"
-        );
-    }
-    format!("{error}; check that the centre runs and can be reached")
-}
-
-/// From where the centre wants the file; `None` when it does not say, or more
-/// than there is.
-fn offset(headers: &ureq::http::HeaderMap, length: usize) -> Option<usize> {
-    let offset = headers.get("upload-offset")?.to_str().ok()?;
-    offset.parse().ok().filter(|offset| *offset < length)
-}
-
-fn answer(status: u16) -> Answer {
-    match status {
-        200 | 201 | 204 => Answer::Has,
-        400 | 409 | 422 => Answer::HashDiffers(status),
-        413 => Answer::Never(status),
-        _ => Answer::NotNow(advice(status)),
-    }
-}
-
-/// What an unexpected status means to the operator.
-pub(crate) fn advice(status: u16) -> String {
-    match status {
-        401 | 403 => format!("the centre refuses the token ({status}); correct `evidence_token`"),
-        404 | 405 => {
-            format!("nothing takes evidence at this address ({status}); correct `evidence_url`")
-        }
-        429 => "the centre is busy (429); trying again".to_owned(),
-        500..=599 => format!("the centre failed ({status}); trying again, see its log"),
-        _ => format!("the centre answered {status}; check `evidence_url`"),
-    }
-}
-
-pub(crate) fn bearer(settings: &UplinkSettings) -> Option<String> {
-    let token = settings.evidence_token.as_ref()?;
-    Some(format!("Bearer {token}"))
+/// From where the centre wants the file; `None` when it does not say.
+fn offset(headers: &http::HeaderMap) -> Option<usize> {
+    headers.get("upload-offset")?.to_str().ok()?.parse().ok()
 }
 
 /// An HTTP client that follows no redirect with a token in its hand.
@@ -356,23 +398,4 @@ pub(crate) fn agent(trust: Option<&Trust>, connect: Duration, body: Duration) ->
         config = config.tls_config(trust.for_https());
     }
     config.build().new_agent()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_final_answer_takes_a_file_from_the_queue() {
-        for status in [200, 201, 204] {
-            assert_eq!(answer(status), Answer::Has);
-        }
-        for status in [400, 409, 422] {
-            assert_eq!(answer(status), Answer::HashDiffers(status));
-        }
-        assert_eq!(answer(413), Answer::Never(413));
-        for status in [301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
-            assert!(matches!(answer(status), Answer::NotNow(_)), "{status}");
-        }
-    }
 }

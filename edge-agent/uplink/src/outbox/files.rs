@@ -19,6 +19,8 @@ use crate::{clock, evidence};
 pub(crate) struct Upload {
     pub(crate) digest: Digest,
     pub(crate) media_type: String,
+    /// The centre had it once: it may well have it still.
+    pub(crate) was_there: bool,
 }
 
 impl Database {
@@ -53,6 +55,14 @@ impl Database {
             params![digest.to_string(), event.to_string()],
         )?;
         Ok(())
+    }
+
+    /// What the centre refused waits again; how many files.
+    pub(super) fn offer_refused(&self) -> rusqlite::Result<usize> {
+        self.connection.execute(
+            "UPDATE evidence SET state = 'waiting', settled_us = NULL WHERE state = 'refused'",
+            [],
+        )
     }
 
     fn forget_file(&self, digest: &str) -> rusqlite::Result<()> {
@@ -96,6 +106,14 @@ impl Outbox {
         let missing: Vec<&String> = rows.difference(&files).collect();
         for name in &missing {
             self.named(state.database.forget_file(name))?;
+        }
+        // What refused it may have been a limit that was raised since.
+        let again = self.named(state.database.offer_refused())?;
+        if again > 0 {
+            tracing::info!(
+                files = again,
+                "evidence that was refused is offered once more"
+            );
         }
         if queued > 0 || !missing.is_empty() {
             tracing::warn!(
@@ -237,26 +255,53 @@ impl Outbox {
         }
     }
 
-    /// Files to upload, oldest first.
-    pub(crate) fn uploads(&self, limit: usize) -> Result<Vec<Upload>, OutboxError> {
+    /// The file to upload next: of those with the lowest rank the oldest. What has
+    /// none is passed over. A rank of 0 ends the search.
+    pub(crate) fn next_upload(
+        &self,
+        rank: impl Fn(&Digest) -> Option<u32>,
+    ) -> Result<Option<Upload>, OutboxError> {
         let state = self.lock();
-        let read = || {
-            let mut select = state.database.connection.prepare(
-                "SELECT sha256, media_type FROM evidence WHERE state = 'waiting' ORDER BY place LIMIT ?1",
+        let search = || {
+            let mut select = state.database.connection.prepare_cached(
+                "SELECT sha256, media_type, since_us IS NOT NULL FROM evidence
+                 WHERE state = 'waiting' ORDER BY place",
             )?;
-            let rows = select.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |r| {
-                Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
+            let mut rows = select.query([])?;
+            let mut best: Option<(u32, Upload)> = None;
+            while let Some(row) = rows.next()? {
+                let Ok(digest) = row.get::<_, String>(0)?.parse() else {
+                    continue;
+                };
+                let Some(rank) = rank(&digest) else { continue };
+                if best.as_ref().is_none_or(|(lowest, _)| rank < *lowest) {
+                    let upload = Upload {
+                        digest,
+                        media_type: row.get(1)?,
+                        was_there: row.get(2)?,
+                    };
+                    best = Some((rank, upload));
+                }
+                if rank == 0 {
+                    break;
+                }
+            }
+            Ok(best.map(|(_, upload)| upload))
         };
-        Ok(self
-            .named(read())?
-            .into_iter()
-            .filter_map(|(name, media_type)| {
-                let digest = name.parse().ok()?;
-                Some(Upload { digest, media_type })
-            })
-            .collect())
+        self.named(search())
+    }
+
+    /// Every file to upload, oldest first.
+    #[cfg(test)]
+    pub(crate) fn uploads(&self) -> Vec<Upload> {
+        let taken = std::cell::RefCell::new(BTreeSet::new());
+        std::iter::from_fn(|| {
+            let rank = |digest: &Digest| (!taken.borrow().contains(digest)).then_some(0);
+            let next = self.next_upload(rank).unwrap()?;
+            taken.borrow_mut().insert(next.digest);
+            Some(next)
+        })
+        .collect()
     }
 
     /// The bytes of a file; `None` when it is gone, an error of kind
@@ -278,21 +323,28 @@ impl Outbox {
         Ok(())
     }
 
-    /// The centre has it. The copy stays for [`crate::DiskBudget::keep_uploaded`].
-    pub(crate) fn mark_uploaded(&self, digest: &Digest) -> Result<(), OutboxError> {
-        self.settle(digest, "uploaded")
+    /// The centre has it. The copy stays for [`crate::DiskBudget::keep_uploaded`]
+    /// since it was sent; that the centre had it `already` gives it no new time.
+    pub(crate) fn mark_uploaded(&self, digest: &Digest, already: bool) -> Result<(), OutboxError> {
+        self.settle(digest, "uploaded", already)
     }
 
-    /// The centre will never take it, or it is damaged.
+    /// The centre will not take it, or it is damaged. It is tried again after the next start.
     pub(crate) fn mark_refused(&self, digest: &Digest) -> Result<(), OutboxError> {
-        self.settle(digest, "refused")
+        self.settle(digest, "refused", false)
     }
 
-    fn settle(&self, digest: &Digest, word: &str) -> Result<(), OutboxError> {
+    fn settle(&self, digest: &Digest, word: &str, keeps_age: bool) -> Result<(), OutboxError> {
         let mut state = self.lock();
         self.named(state.database.connection.execute(
-            "UPDATE evidence SET state = ?2, settled_us = ?3, since_us = NULL WHERE sha256 = ?1",
-            params![digest.to_string(), word, clock::now().as_micros()],
+            "UPDATE evidence SET state = ?2, settled_us = ?3,
+                since_us = CASE WHEN ?4 THEN since_us END WHERE sha256 = ?1",
+            params![
+                digest.to_string(),
+                word,
+                clock::now().as_micros(),
+                keeps_age
+            ],
         ))?;
         if self.named(state.database.files_in("waiting"))? == 0 {
             state.shortage.uploaded_all();

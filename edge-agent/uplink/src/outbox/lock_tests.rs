@@ -40,7 +40,7 @@ fn locked_files_are_not_given_up_however_full_the_disk_is() {
         .map(|(n, event)| clip(&outbox, event, &[n; 1000]))
         .collect();
     // The centre has the third one, and its copy is still locked.
-    outbox.mark_uploaded(&files[2]).unwrap();
+    outbox.mark_uploaded(&files[2], false).unwrap();
     assert!(
         outbox
             .take_locks(&locked(10, &[&events[0], &events[2]]))
@@ -75,7 +75,7 @@ fn a_locked_copy_stays_and_its_time_begins_when_the_lock_is_released() {
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     let event = event(1);
     let file = clip(&outbox, &event, b"clip");
-    outbox.mark_uploaded(&file).unwrap();
+    outbox.mark_uploaded(&file, false).unwrap();
     pass(&outbox, 40);
     outbox.take_locks(&locked(10, &[&event])).unwrap();
     assert_eq!(pass(&outbox, 1000), 0);
@@ -92,7 +92,7 @@ fn no_clock_makes_a_copy_old() {
     let dir = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     let file = clip(&outbox, &event(1), b"clip");
-    outbox.mark_uploaded(&file).unwrap();
+    outbox.mark_uploaded(&file, false).unwrap();
     let minute = Some(Duration::from_mins(1));
     // A year ahead and back while it runs, then a year ahead at a restart.
     for (now, elapsed) in [

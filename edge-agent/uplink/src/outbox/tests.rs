@@ -476,10 +476,10 @@ fn evidence_given_up_is_a_trouble_until_there_is_room_or_nothing_left_to_lose() 
     assert!(is_short(&outbox));
     let (last, rest) = stored.split_last().unwrap();
     for digest in rest {
-        outbox.mark_uploaded(digest).unwrap();
+        outbox.mark_uploaded(digest, false).unwrap();
     }
     assert!(is_short(&outbox), "one could still be lost");
-    outbox.mark_uploaded(last).unwrap();
+    outbox.mark_uploaded(last, false).unwrap();
     assert!(!is_short(&outbox), "the centre has all that is left");
     assert!(outbox.status().evidence_sacrificed > 0);
 
@@ -519,7 +519,7 @@ fn over_budget_the_oldest_evidence_goes_first_and_copies_before_the_rest() {
             .sha256
     };
     let first: Vec<Digest> = (0..4).map(still).collect();
-    outbox.mark_uploaded(&first[2]).unwrap();
+    outbox.mark_uploaded(&first[2], false).unwrap();
     let is_there = |digest: &Digest| outbox.file_path(digest).exists();
 
     still(4);
@@ -573,8 +573,7 @@ fn a_crash_beside_the_upload_queue_is_mended_at_the_next_start() {
 
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     let queue: Vec<_> = outbox
-        .uploads(10)
-        .unwrap()
+        .uploads()
         .into_iter()
         .map(|u| (u.digest, u.media_type))
         .collect();
@@ -597,7 +596,7 @@ fn copies_at_the_centre_are_kept_for_a_while_and_then_deleted() {
         .unwrap()
         .sha256;
     assert_eq!(pass(&outbox, 48), 0, "not uploaded yet");
-    outbox.mark_uploaded(&digest).unwrap();
+    outbox.mark_uploaded(&digest, false).unwrap();
     assert_eq!(pass(&outbox, 0), 0, "its time begins");
     assert_eq!(pass(&outbox, 47), 0);
     assert!(outbox.file_path(&digest).exists());
@@ -700,7 +699,7 @@ fn a_damaged_file_is_replaced_on_a_full_disk_too() {
     for n in 0..20_u8 {
         let still = vec![n; 100_000];
         let put = outbox.put_evidence(&still, EvidenceRole::StillClean, "image/jpeg", at(1));
-        outbox.mark_uploaded(&put.unwrap().sha256).unwrap();
+        outbox.mark_uploaded(&put.unwrap().sha256, false).unwrap();
     }
     drop(outbox);
     let file = dir.join("outbox.db");

@@ -18,10 +18,14 @@ use crate::{open, settings, start, until};
 #[derive(Default)]
 pub(crate) struct Shelf {
     pub(crate) stored: BTreeMap<String, (String, Vec<u8>)>,
-    /// Answer to everything, when set.
+    /// What a proxy answers to everything, when set.
     pub(crate) answer_all: Option<u16>,
     /// Answer to a file, by its first byte.
     pub(crate) answer_to: BTreeMap<u8, u16>,
+    /// What a proxy answers to a file, by its first byte.
+    pub(crate) proxy_to: BTreeMap<u8, u16>,
+    /// It is from before an upload's answer named the file, and before a part could be finished.
+    pub(crate) is_old: bool,
     pub(crate) puts: u32,
     pub(crate) token: Option<String>,
     /// What came of a file, when the server knows how to go on with one.
@@ -123,72 +127,99 @@ fn serve(mut client: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
     shelf.bytes += body.len();
     if let Some(range) = headers.get("content-range") {
         let from = range.strip_prefix("bytes ").and_then(|r| r.split_once('-'));
-        let part = shelf
-            .parts
-            .as_mut()
-            .unwrap()
-            .entry(name.clone())
-            .or_default();
-        assert_eq!(from.unwrap().0, part.len().to_string());
+        let from: usize = from.unwrap().0.parse().unwrap();
+        let is_old = shelf.is_old;
+        let parts = shelf.parts.as_mut().unwrap();
+        let part = parts.entry(name.clone()).or_default();
+        if is_old && from < part.len() {
+            return reply(&mut client, 409, "", "");
+        }
+        assert!(from <= part.len());
+        part.truncate(from);
         part.append(&mut body);
         body.clone_from(part);
     }
     if breaks_off {
         return Ok(());
     }
-    let status = shelf.answer(&method, &path, &headers, body);
-    let offset = match (&shelf.parts, status) {
+    let (status, word) = shelf.answer(&method, &path, &headers, body);
+    let mut more = match (&shelf.parts, status) {
         (Some(parts), 404) => {
             let here = parts.get(&name).map_or(0, Vec::len);
             format!("Upload-Offset: {here}\r\n")
         }
         _ => String::new(),
     };
+    if shelf.answer_all.is_none() && status < 300 && (method == "HEAD" || !shelf.is_old) {
+        more += &format!("ETag: \"{name}\"\r\n");
+    }
+    if let (Some((_, bytes)), "HEAD") = (shelf.stored.get(&name), &*method) {
+        more += &format!("Content-Length: {}\r\n", bytes.len());
+    }
     drop(shelf);
+    let mut problem = String::new();
+    if let Some(word) = word {
+        more += "Content-Type: application/problem+json\r\n";
+        problem = format!("{{\"type\":\"urn:ngatu:problem:{word}\",\"status\":{status}}}");
+    }
+    reply(&mut client, status, &more, &problem)
+}
+
+fn reply(client: &mut TcpStream, status: u16, more: &str, body: &str) -> std::io::Result<()> {
+    let length = if more.contains("Content-Length") {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
     write!(
         client,
-        "HTTP/1.1 {status} X\r\n{offset}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 {status} X\r\n{more}{length}Connection: close\r\n\r\n{body}"
     )
 }
 
 impl Shelf {
+    /// A status, and the type of the centre's own problem.
     fn answer(
         &mut self,
         method: &str,
         path: &str,
         headers: &BTreeMap<String, String>,
         body: Vec<u8>,
-    ) -> u16 {
+    ) -> (u16, Option<&'static str>) {
         let Some(name) = path.strip_prefix("/api/v1/evidence/") else {
-            return 404;
+            return (404, None);
         };
         if let Some(status) = self.answer_all {
-            return status;
+            return (status, None);
         }
         if self.token.is_some()
             && headers.get("authorization")
                 != self.token.as_ref().map(|t| format!("Bearer {t}")).as_ref()
         {
-            return 401;
+            return (401, Some("unauthorised"));
         }
         if method == "HEAD" {
-            return if self.stored.contains_key(name) {
-                200
-            } else {
-                404
-            };
+            let is_here = self.stored.contains_key(name);
+            return (if is_here { 200 } else { 404 }, None);
         }
         self.puts += 1;
-        if let Some(status) = body.first().and_then(|first| self.answer_to.get(first)) {
-            return *status;
+        let first = body.first().unwrap_or(&0);
+        if let Some(status) = self.proxy_to.get(first) {
+            return (*status, None);
+        }
+        match self.answer_to.get(first) {
+            Some(413) => return (413, Some("too-large")),
+            Some(422) => return (422, Some("wrong-hash")),
+            Some(status) => return (*status, Some("unavailable")),
+            None => {}
         }
         if Digest(Sha256::digest(&body).into()).to_string() != name {
-            return 422;
+            return (422, Some("wrong-hash"));
         }
         let media_type = headers.get("content-type").cloned().unwrap_or_default();
         match self.stored.insert(name.to_owned(), (media_type, body)) {
-            None => 201,
-            Some(_) => 200,
+            None => (201, None),
+            Some(_) => (200, None),
         }
     }
 }
@@ -421,4 +452,110 @@ fn evidence_keeps_to_its_rate_and_a_file_that_is_there_is_not_sent() {
     let took = begun.elapsed().as_secs_f64();
     assert!(took > 1.8, "200,000 bytes took {took:.1} s");
     assert_eq!(server.with(|shelf| shelf.bytes), 200_000);
+}
+
+/// A captive portal, a page that says that the data is used up, a proxy without a route.
+#[test]
+fn a_yes_of_something_else_than_the_centre_is_not_believed() {
+    for status in [200, 201, 204] {
+        let server = Server::start();
+        server.with(|shelf| shelf.answer_all = Some(status));
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = open(dir.path());
+        put(&outbox, b"small");
+        put(&outbox, &vec![7; 100_000]);
+        let uplink = uploading(&server, &outbox);
+        until("each was tried", || uplink.status().uploads_failed >= 4);
+        let error = uplink.status().last_upload_error.unwrap();
+        assert!(error.contains("something other than the centre"), "{error}");
+        assert_eq!(uplink.status().uploads_waiting, 2);
+        server.with(|shelf| shelf.answer_all = None);
+        until("both arrive", || uplink.status().uploads_waiting == 0);
+        assert_eq!(server.with(|shelf| shelf.stored.len()), 2);
+    }
+}
+
+#[test]
+fn an_older_centre_that_does_not_say_which_file_it_took_is_asked() {
+    let server = Server::start();
+    server.with(|shelf| shelf.is_old = true);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    put(&outbox, b"small");
+    put(&outbox, &vec![7; 100_000]);
+    let uplink = uploading(&server, &outbox);
+    until("both arrive", || uplink.status().uploads_waiting == 0);
+    assert_eq!(uplink.status().uploads_failed, 0);
+}
+
+/// nginx takes 1 MB unless it is told otherwise, and answers 400 to a
+/// certificate that has run out. More such files than are looked at at a time.
+#[test]
+fn what_a_proxy_refuses_is_kept_and_holds_up_no_newer_file() {
+    let server = Server::start();
+    server.with(|shelf| shelf.proxy_to = BTreeMap::from([(1, 413), (2, 400), (3, 422), (4, 409)]));
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    for n in 0..80_u8 {
+        put(&outbox, &[1 + n % 4, n]);
+    }
+    put(&outbox, b"a newer one");
+    let uplink = uploading(&server, &outbox);
+    until("the newer one arrives", || {
+        uplink.status().uploads_done == 1
+    });
+    until("each has failed more than three times", || {
+        uplink.status().uploads_failed > 240
+    });
+    let error = uplink.status().last_upload_error.unwrap();
+    assert!(
+        error.contains("proxy") || error.contains("another part"),
+        "{error}"
+    );
+    assert_eq!(uplink.status().outbox.evidence_refused, 0);
+    assert_eq!(uplink.status().uploads_waiting, 80);
+    server.with(|shelf| shelf.proxy_to.clear());
+    until("all arrive", || uplink.status().uploads_waiting == 0);
+    assert_eq!(server.with(|shelf| shelf.stored.len()), 81);
+}
+
+#[test]
+fn what_the_centre_refused_is_offered_again_at_the_next_start() {
+    let server = Server::start();
+    server.with(|shelf| shelf.answer_to = BTreeMap::from([(1, 413)]));
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    put(&outbox, &[1; 100]);
+    let uplink = uploading(&server, &outbox);
+    until("it is given up", || {
+        uplink.status().outbox.evidence_refused == 1
+    });
+    drop((uplink, outbox));
+    server.with(|shelf| shelf.answer_to.clear());
+    let outbox = open(dir.path());
+    let uplink = uploading(&server, &outbox);
+    until("it arrives", || uplink.status().uploads_done == 1);
+    assert_eq!(uplink.status().outbox.evidence_refused, 0);
+}
+
+/// As after a kill of the centre between the last byte and the rename. An older
+/// centre cannot finish it by a piece, and is sent the whole.
+#[test]
+fn a_part_that_is_complete_is_finished() {
+    let clip = vec![7_u8; 400_000];
+    let digest = Digest(Sha256::digest(&clip).into());
+    for (is_old, bytes) in [(false, 1), (true, 400_001)] {
+        let server = Server::start();
+        server.with(|shelf| {
+            shelf.is_old = is_old;
+            shelf.parts = Some(BTreeMap::from([(digest.to_string(), clip.clone())]));
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = open(dir.path());
+        put(&outbox, &clip);
+        let uplink = uploading(&server, &outbox);
+        until("it is uploaded", || uplink.status().uploads_done == 1);
+        server.with(|shelf| assert_eq!(shelf.bytes, bytes));
+        assert_eq!(uplink.status().uploads_failed, 0);
+    }
 }

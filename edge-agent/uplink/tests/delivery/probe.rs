@@ -87,6 +87,17 @@ fn a_wrong_evidence_token_is_found() {
 }
 
 #[test]
+fn who_has_a_file_that_nobody_has_is_not_the_centre() {
+    let (broker, server) = (Mosquitto::start(), Server::start());
+    server.shelf.lock().unwrap().answer_all = Some(200);
+    let mut settings = settings(&broker.url());
+    settings.evidence_url = server.url();
+    let report = probe(&settings, TIMEOUT).unwrap();
+    let fault = report.evidence.unwrap_err().to_string();
+    assert!(fault.contains("something other than the centre"), "{fault}");
+}
+
+#[test]
 fn settings_that_cannot_work_are_an_error() {
     let mut settings = settings("broker.example:1883");
     assert!(
