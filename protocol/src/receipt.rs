@@ -18,4 +18,10 @@ pub struct Receipt {
     /// same box: the one with this outbox. `through` is then 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_for: Option<Uuid>,
+    /// Which opening of the centre's database says so; another one after every
+    /// start. A database that was restored from a backup says the same of messages
+    /// and may lack files that were stored since, so whoever keeps copies asks for
+    /// them again. `None`: a centre that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Uuid>,
 }

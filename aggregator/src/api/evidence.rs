@@ -60,7 +60,7 @@ pub(super) async fn put(
     let body = request.into_body();
     tokio::spawn(take(api, sha256, media_type, piece, body))
         .await
-        .map_err(Problem::ended)?
+        .map_err(|error| Problem::ended(&error))?
 }
 
 /// Stores what comes, and has the database know of it.

@@ -94,7 +94,7 @@ impl Problem {
     }
 
     /// The task that was to do it ended: the centre is stopping, or has a fault.
-    pub fn ended(error: tokio::task::JoinError) -> Self {
+    pub fn ended(error: &tokio::task::JoinError) -> Self {
         tracing::error!(%error, "a request was not carried out");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

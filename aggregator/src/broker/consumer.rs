@@ -266,6 +266,7 @@ impl Desk {
                 through: 0,
                 at: clock::now(),
                 refused_for: Some(speaks),
+                opening: None,
             };
             self.receipts.put(whose.0, whose.1, refusal);
         }

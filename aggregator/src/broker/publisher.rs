@@ -221,6 +221,7 @@ mod tests {
                 through,
                 at: EventTime::EPOCH,
                 refused_for: None,
+                opening: None,
             };
             receipts.put(site.clone(), box_id.clone(), receipt);
         }

@@ -1,14 +1,13 @@
 //! Locks on evidence: set, released, and told to the boxes.
 
 use protocol::locks::MOST_LOCKED;
-use protocol::{BoxId, EventId, EvidenceLocks, SiteId};
+use protocol::{BoxId, EventId, EventTime, EvidenceLocks, SiteId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::retention::unsort;
 use super::{Decision, DecisionError, StoreError, Whose};
 use crate::alert::Action;
-use crate::clock;
 
 /// Sets or releases the lock, if the decision is about one; whose box is to be told.
 pub(super) fn decide(
@@ -33,6 +32,7 @@ pub(super) fn decide(
         return Err(DecisionError::Lock(decision.action == Action::Lock));
     }
     unsort(tx, decision.alert).map_err(StoreError::from)?;
+    tell(tx, now).map_err(StoreError::from)?;
     Ok(owner(tx, id).map_err(StoreError::from)?)
 }
 
@@ -42,6 +42,15 @@ fn owner(tx: &Transaction<'_>, alert: &[u8]) -> rusqlite::Result<Option<Whose>> 
         .query_row([alert], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(names.and_then(|(site, box_id)| Some((SiteId::new(site).ok()?, BoxId::new(box_id).ok()?))))
+}
+
+/// The word of now is a new one: the time that it bears is later than every
+/// earlier word's, also when the clock was set back. A box takes none that is not
+/// newer than the last.
+pub(super) fn tell(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE locks_told SET at = max(?1, at + 1)")?
+        .execute([now])?;
+    Ok(())
 }
 
 /// How many alerts are locked.
@@ -56,6 +65,11 @@ pub(super) fn of_box(
     connection: &Connection,
     (site, box_id): &Whose,
 ) -> rusqlite::Result<EvidenceLocks> {
+    // Before the locks: outside a transaction these may be newer than their time,
+    // and are then told again.
+    let at = connection
+        .prepare_cached("SELECT at FROM locks_told")?
+        .query_row([], |row| row.get(0))?;
     let locked = connection
         .prepare_cached(
             "SELECT l.alert FROM evidence_locks l JOIN alerts a ON a.id = l.alert
@@ -67,7 +81,27 @@ pub(super) fn of_box(
         )?
         .collect::<Result<_, _>>()?;
     Ok(EvidenceLocks {
-        at: clock::now(),
+        at: EventTime::from_micros(at),
         locked,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_is_older_than_an_earlier_one_wherever_the_clock_is_set() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::migrate::migrate(&mut connection).unwrap();
+        let whose = (SiteId::new("hanoi").unwrap(), BoxId::new("b").unwrap());
+        let mut told = Vec::new();
+        for now in [1_000, 1_000, 5, 4_000, 3_999] {
+            let tx = connection.transaction().unwrap();
+            tell(&tx, now).unwrap();
+            told.push(of_box(&tx, &whose).unwrap().at.as_micros());
+            tx.commit().unwrap();
+        }
+        assert_eq!(told, [1_000, 1_001, 1_002, 4_000, 4_001]);
+    }
 }

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_set_aside.sql"),
     include_str!("migrations/0003_retention.sql"),
+    include_str!("migrations/0004_locks_told.sql"),
 ];
 
 /// Marks a file as ours (`PRAGMA application_id`): "NGTU".

@@ -93,6 +93,8 @@ pub(super) struct Writing {
     health: Health,
     announce: watch::Sender<i64>,
     announce_locks: broadcast::Sender<Whose>,
+    /// Which opening of the database this is, for the receipts.
+    opening: Uuid,
     /// Last, so that the folder is given up after the database is closed.
     _lock: FolderLock,
 }
@@ -118,6 +120,11 @@ impl Writing {
             health,
             announce,
             announce_locks,
+            // Not random for secrecy, only for being another than the last one's.
+            opening: Uuid::new_v5(
+                &Uuid::NAMESPACE_OID,
+                format!("{}/{}", std::process::id(), clock::now()).as_bytes(),
+            ),
             _lock: lock,
         })
     }
@@ -260,7 +267,7 @@ impl Writing {
             // Nobody listens when there is neither front door nor broker.
             let _alone = self.announce_locks.send(whose).is_err();
         }
-        batch.tell(jobs, decided);
+        batch.tell(jobs, decided, self.opening);
         Ok(())
     }
 
@@ -414,6 +421,7 @@ impl Batch {
                     && status.online
                 {
                     let whose = (letter.site.clone(), letter.box_id.clone());
+                    locks::tell(tx, now())?;
                     let locks = locks::of_box(tx, &whose)?;
                     self.locks.insert(self.outcomes.len(), (whose, locks));
                 }
@@ -481,6 +489,7 @@ impl Batch {
         &mut self,
         jobs: &mut Vec<Job>,
         mut decided: BTreeMap<usize, Result<(), DecisionError>>,
+        opening: Uuid,
     ) {
         let at = clock::now();
         let mut receipts: BTreeMap<usize, (SiteId, BoxId, Receipt)> = self
@@ -492,6 +501,7 @@ impl Batch {
                     through: *through,
                     at,
                     refused_for: None,
+                    opening: Some(opening),
                 };
                 (*place, (site.clone(), box_id.clone(), receipt))
             })

@@ -32,8 +32,9 @@ const BUSY_MS: i64 = 2000;
 const LOG_PAGES: i64 = 256;
 /// `user_version` of the schema below and in [`ledger`] and [`kept`]. Version 1
 /// was without both, version 2 without cases, version 3 deleted what was receipted,
-/// version 4 knew no locks and believed the clock.
-const SCHEMA_VERSION: i64 = 5;
+/// version 4 knew no locks and believed the clock, version 5 held a file to be of one
+/// event only and did not know which opening of the centre it had heard.
+const SCHEMA_VERSION: i64 = 6;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
 // gone. `sequence` has no gaps because nothing but `insert` adds rows and a
@@ -142,6 +143,8 @@ impl Database {
                 transaction.execute_batch(ledger::CASE_SCHEMA)?;
                 transaction.execute_batch(kept::SCHEMA)?;
                 transaction.execute_batch(locks::SCHEMA)?;
+                transaction.execute_batch(locks::OF_SCHEMA)?;
+                transaction.execute_batch(kept::OPENING_SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
@@ -158,7 +161,11 @@ impl Database {
                 if version < 4 {
                     transaction.execute_batch(kept::SCHEMA)?;
                 }
-                transaction.execute_batch(locks::SCHEMA)?;
+                if version < 5 {
+                    transaction.execute_batch(locks::SCHEMA)?;
+                }
+                transaction.execute_batch(locks::OF_SCHEMA)?;
+                transaction.execute_batch(kept::OPENING_SCHEMA)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }

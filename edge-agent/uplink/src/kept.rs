@@ -8,6 +8,7 @@
 
 use protocol::EventTime;
 use rusqlite::{OptionalExtension as _, params};
+use uuid::Uuid;
 
 use crate::database::{Database, signed};
 
@@ -29,6 +30,15 @@ pub(crate) const SCHEMA: &str = "
         taken_us INTEGER NOT NULL
     );
     ALTER TABLE evidence ADD COLUMN camera TEXT;
+";
+
+/// Added in the sixth version: which opening of the centre's database was heard last.
+pub(crate) const OPENING_SCHEMA: &str = "
+    CREATE TABLE centre (
+        only    INTEGER PRIMARY KEY CHECK (only = 1),
+        opening TEXT
+    );
+    INSERT INTO centre VALUES (1, NULL);
 ";
 
 /// Receipts within so long share a mark, microseconds.
@@ -109,6 +119,31 @@ impl Database {
             [],
         )?;
         transaction.commit()
+    }
+
+    /// Which opening of the centre's database was heard last.
+    pub(crate) fn opening(&self) -> rusqlite::Result<Option<Uuid>> {
+        let opening: Option<String> = self
+            .connection
+            .prepare_cached("SELECT opening FROM centre")?
+            .query_row([], |row| row.get(0))?;
+        Ok(opening.and_then(|opening| opening.parse().ok()))
+    }
+
+    /// The centre's database was opened anew, perhaps from a backup: what became its
+    /// since `since` may not be there any more, and what it refused it may take now.
+    /// How many files wait again. Their age goes on, or a centre that starts every
+    /// day would have them kept for ever.
+    pub(crate) fn opened(&self, opening: Uuid, since: EventTime) -> rusqlite::Result<usize> {
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction.execute("UPDATE centre SET opening = ?1", [opening.to_string()])?;
+        let files = transaction.execute(
+            "UPDATE evidence SET state = 'waiting', settled_us = NULL
+             WHERE state = 'uploaded' AND (since_us IS NULL OR since_us > ?1) OR state = 'refused'",
+            [since.as_micros()],
+        )?;
+        transaction.commit()?;
+        Ok(files)
     }
 
     /// Forgets what was receipted before `before`; how many messages.

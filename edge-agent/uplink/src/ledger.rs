@@ -11,6 +11,7 @@ use protocol::{BoxId, CameraId, Digest, Envelope, Event, EventId, SiteId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::database::signed;
+use crate::locks;
 
 /// Added to an outbox file in its second version.
 pub(crate) const SCHEMA: &str = "
@@ -200,9 +201,10 @@ pub(crate) fn write(
                 digest,
                 camera,
                 event,
-            } => connection
-                .prepare_cached("UPDATE evidence SET camera = ?2, event = ?3 WHERE sha256 = ?1")?
-                .execute(params![digest.to_string(), camera, event.to_string()])?,
+            } => {
+                locks::file_is_of(connection, digest, *event, Some(camera))?;
+                0
+            }
         };
     }
     Ok(())

@@ -319,7 +319,10 @@ impl Sender<'_> {
         let events = locks.locked.len();
         match on_disk(move || outbox.take_locks(&locks)).await {
             Ok(true) => tracing::info!(events, "the centre says whose evidence is locked"),
-            Ok(false) => {}
+            Ok(false) => tracing::warn!(
+                events,
+                "a word of locks that is not newer than the last; ignored"
+            ),
             // It is said again at the next connection.
             Err(failure) => self.shared.note(failure.reason),
         }

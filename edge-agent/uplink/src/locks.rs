@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use protocol::{EventTime, EvidenceLocks, SeenTime};
-use rusqlite::params;
+use protocol::{Digest, EventId, EventTime, EvidenceLocks, SeenTime};
+use rusqlite::{Connection, params};
 
 use crate::database::Database;
 
@@ -32,17 +32,60 @@ pub(crate) const SCHEMA: &str = "
     ALTER TABLE evidence ADD COLUMN since_us INTEGER;
 ";
 
-/// Condition of a row of `evidence` that is locked.
-pub(crate) const IS_LOCKED: &str = "coalesce(event IN (SELECT event FROM locked), 0)";
+/// Added in the sixth version: all events that a file is evidence of. Two that are
+/// decided in one frame share its still. (`evidence.event` and `evidence.camera` are
+/// from before and are not read any more.)
+pub(crate) const OF_SCHEMA: &str = "
+    CREATE TABLE evidence_of (
+        sha256 TEXT NOT NULL,
+        event  TEXT NOT NULL,
+        camera TEXT,
+        PRIMARY KEY (sha256, event)
+    ) WITHOUT ROWID;
+    INSERT INTO evidence_of SELECT sha256, event, camera FROM evidence WHERE event IS NOT NULL;
+";
+
+/// Condition of a row of `evidence` that is locked: one of its events is.
+pub(crate) const IS_LOCKED: &str =
+    "EXISTS (SELECT 1 FROM evidence_of AS o JOIN locked AS l ON l.event = o.event
+    WHERE o.sha256 = evidence.sha256)";
+
+/// A word from further ahead of our clock than this is of a centre whose clock was
+/// wrong, and the next one counts even when it is older. Microseconds.
+const AHEAD_US: i64 = 3_600_000_000;
+
+/// A file is evidence of this event, as of others perhaps, if there is such a file.
+pub(crate) fn file_is_of(
+    connection: &Connection,
+    digest: &Digest,
+    event: EventId,
+    camera: Option<&str>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO evidence_of (sha256, event, camera)
+             SELECT sha256, ?2, ?3 FROM evidence WHERE sha256 = ?1
+             ON CONFLICT DO UPDATE SET camera = coalesce(excluded.camera, camera)",
+        )?
+        .execute(params![digest.to_string(), event.to_string(), camera])?;
+    Ok(())
+}
 
 impl Database {
     /// Takes the centre's word of what is locked; `false` when it is not newer
     /// than the last.
-    pub(crate) fn take_locks(&self, locks: &EvidenceLocks) -> rusqlite::Result<bool> {
+    pub(crate) fn take_locks(
+        &self,
+        locks: &EvidenceLocks,
+        now: EventTime,
+    ) -> rusqlite::Result<bool> {
         let transaction = self.connection.unchecked_transaction()?;
         let is_newer = transaction.execute(
-            "UPDATE locks_told SET at_us = ?1 WHERE at_us < ?1",
-            [locks.at.as_micros()],
+            "UPDATE locks_told SET at_us = ?1 WHERE at_us < ?1 OR at_us > ?2",
+            [
+                locks.at.as_micros(),
+                now.as_micros().saturating_add(AHEAD_US),
+            ],
         )? == 1;
         if is_newer {
             transaction.execute("DELETE FROM locked", [])?;

@@ -33,7 +33,7 @@ use uuid::Uuid;
 use crate::budget::DiskBudget;
 use crate::database::{self, Database, Message};
 use crate::ledger::{self, Entry};
-use crate::{envelope, evidence};
+use crate::{clock, envelope, evidence};
 
 mod case;
 mod error;
@@ -87,6 +87,8 @@ struct State {
     receipted: u64,
     went_back: u64,
     went_back_at: Option<Instant>,
+    /// When the centre last spoke from another opening.
+    opened_at: Option<Instant>,
     receipts_refused: u64,
     set_aside: u64,
     messages_refused: u64,
@@ -131,6 +133,7 @@ impl Outbox {
                     receipted: 0,
                     went_back: 0,
                     went_back_at: None,
+                    opened_at: None,
                     receipts_refused: 0,
                     set_aside: 0,
                     messages_refused: 0,
@@ -256,8 +259,12 @@ impl Outbox {
     /// theirs is removed from this box, whatever its age and however full the
     /// disk. `false` when an older word came late.
     pub fn take_locks(&self, locks: &EvidenceLocks) -> Result<bool, OutboxError> {
+        self.take_locks_at(locks, clock::now())
+    }
+
+    fn take_locks_at(&self, locks: &EvidenceLocks, now: EventTime) -> Result<bool, OutboxError> {
         let state = self.lock();
-        self.named(state.database.take_locks(locks))
+        self.named(state.database.take_locks(locks, now))
     }
 
     /// Wakes everything that waits for a file, for shutdown.

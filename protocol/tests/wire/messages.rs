@@ -91,6 +91,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
                 through: 0,
                 at: at(2.5),
                 refused_for: Some(Uuid::from_u128(9)),
+                opening: None,
             }),
         ),
         (
@@ -100,6 +101,17 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
                 through: 8,
                 at: at(70.25),
                 refused_for: None,
+                opening: None,
+            }),
+        ),
+        (
+            "receipt-opening",
+            Box::new(Receipt {
+                outbox: OUTBOX,
+                through: 8,
+                at: at(90.5),
+                refused_for: None,
+                opening: Some(Uuid::from_u128(0x0b)),
             }),
         ),
         (

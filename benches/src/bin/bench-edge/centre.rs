@@ -177,6 +177,7 @@ impl Ledger {
             through: next.saturating_sub(1),
             at: now,
             refused_for: None,
+            opening: None,
         };
         let to = topic::receipt(&site, &box_id);
         let is_new = self.ids.insert(envelope.id.clone());

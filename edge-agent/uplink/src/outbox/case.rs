@@ -15,7 +15,7 @@ use protocol::{Event, EventTime, EvidenceItem, EvidenceManifest, topic};
 use super::{Outbox, OutboxError, State};
 use crate::database::{Message, Stored};
 use crate::ledger::{self, Entry, Head};
-use crate::{envelope, evidence};
+use crate::{envelope, evidence, locks};
 
 /// What a case is made of.
 #[derive(Clone, Debug)]
@@ -166,7 +166,10 @@ impl Outbox {
             if let Ok(case) = Sealed::open(&bytes)
                 && let Ok(manifest) = serde_json::from_slice::<CaseManifest>(case.manifest)
             {
-                self.named(state.database.file_is_of(&digest, manifest.event.id))?;
+                let event = &manifest.event;
+                let camera = format!("{}/{}/{}", event.site, event.box_id, event.camera);
+                let of = locks::file_is_of(connection, &digest, event.id, Some(&camera));
+                self.named(of)?;
             }
             self.named(ledger::forget_case_file(&transaction, &digest))?;
             self.named(transaction.commit())?;

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use case_bundle::manifest::CASE_MEDIA_TYPE;
-use protocol::{Digest, EventId, EventTime};
+use protocol::{Digest, EventTime};
 use rusqlite::{OptionalExtension, params};
 
 use super::{Outbox, OutboxError, RELIEF_BYTES, State};
@@ -48,15 +48,6 @@ impl Database {
         Ok(())
     }
 
-    /// A file is evidence of this event.
-    pub(super) fn file_is_of(&self, digest: &Digest, event: EventId) -> rusqlite::Result<()> {
-        self.connection.execute(
-            "UPDATE evidence SET event = ?2 WHERE sha256 = ?1",
-            params![digest.to_string(), event.to_string()],
-        )?;
-        Ok(())
-    }
-
     /// What the centre refused waits again; how many files.
     pub(super) fn offer_refused(&self) -> rusqlite::Result<usize> {
         self.connection.execute(
@@ -66,8 +57,10 @@ impl Database {
     }
 
     fn forget_file(&self, digest: &str) -> rusqlite::Result<()> {
-        self.connection
-            .execute("DELETE FROM evidence WHERE sha256 = ?1", [digest])?;
+        for table in ["evidence", "evidence_of"] {
+            self.connection
+                .execute(&format!("DELETE FROM {table} WHERE sha256 = ?1"), [digest])?;
+        }
         Ok(())
     }
 }
@@ -240,7 +233,7 @@ impl Outbox {
                     given.freed += candidate.length;
                     if candidate.is_waiting {
                         *given.lost.entry(candidate.class).or_default() += 1;
-                        if let Some(camera) = &candidate.camera {
+                        for camera in &candidate.cameras {
                             *given.of_camera.entry(camera.clone()).or_default() += 1;
                         }
                     }
@@ -430,7 +423,8 @@ struct Candidate {
     is_copy: bool,
     is_waiting: bool,
     class: &'static str,
-    camera: Option<String>,
+    /// Whose evidence it is, `site/box/camera`.
+    cameras: Vec<String>,
 }
 
 /// Classes of files in the order in which they are given up. By media type,
@@ -442,7 +436,9 @@ const CLASS: &str = "CASE WHEN media_type LIKE 'video/%' THEN 0
 /// but what is locked.
 fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
     let mut select = database.connection.prepare(&format!(
-        "SELECT sha256, length, state, {CLASS} AS class, camera FROM evidence
+        "SELECT sha256, length, state, {CLASS} AS class,
+            (SELECT group_concat(DISTINCT camera) FROM evidence_of AS o WHERE o.sha256 = evidence.sha256)
+         FROM evidence
          WHERE NOT {IS_LOCKED}
          ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END, class, place"
     ))?;
@@ -459,7 +455,10 @@ fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
                 2 => "still",
                 _ => "case",
             },
-            camera: row.get(4)?,
+            // No name of a site, box or camera has a comma.
+            cameras: row
+                .get::<_, Option<String>>(4)?
+                .map_or_else(Vec::new, |all| all.split(',').map(str::to_owned).collect()),
         })
     })?;
     rows.collect()

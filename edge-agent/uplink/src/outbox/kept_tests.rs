@@ -14,8 +14,23 @@ fn said(outbox: &Outbox, through: u64, second: u64) -> ReceiptOutcome {
         through,
         at: at(second),
         refused_for: None,
+        opening: None,
     };
     outbox.take_receipt(&receipt).unwrap()
+}
+
+fn heard_from(outbox: &Outbox, opening: Option<u128>) {
+    let through = outbox.position().unwrap().receipted;
+    let receipt = Receipt {
+        outbox: outbox.id(),
+        through,
+        at: at(30),
+        refused_for: None,
+        opening: opening.map(Uuid::from_u128),
+    };
+    outbox.take_receipt(&receipt).unwrap();
+    // A minute passes.
+    outbox.lock().opened_at = None;
 }
 
 fn put(outbox: &Outbox, bytes: &[u8], media_type: &str) -> EvidenceItem {
@@ -174,4 +189,69 @@ fn a_camera_whose_evidence_was_given_up_can_say_so() {
         outbox.mark_uploaded(&upload.digest, false).unwrap();
     }
     assert_eq!(said(), None);
+}
+
+/// The backup has every message and not their latest files. What it still has is
+/// not sent again, and keeps its age.
+#[test]
+fn a_centre_that_was_opened_anew_is_asked_for_the_copies_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=3);
+    outbox.mark_sent(3);
+    let [old, new, refused] =
+        [b"1", b"2", b"3"].map(|bytes| put(&outbox, bytes, "image/jpeg").sha256);
+    said(&outbox, 3, 10);
+    heard_from(&outbox, Some(1));
+    outbox.mark_uploaded(&old, false).unwrap();
+    pass(&outbox, 0);
+    assert_eq!(pass(&outbox, 40), 0);
+    outbox.mark_uploaded(&new, false).unwrap();
+    outbox.mark_refused(&refused).unwrap();
+    for opening in [None, Some(1)] {
+        heard_from(&outbox, opening);
+        assert!(
+            outbox.uploads().is_empty(),
+            "an older centre, or the same opening"
+        );
+    }
+    heard_from(&outbox, Some(2));
+    let waiting: Vec<_> = outbox
+        .uploads()
+        .iter()
+        .map(|u| (u.digest, u.was_there))
+        .collect();
+    assert_eq!(waiting, [(old, true), (new, false), (refused, false)]);
+
+    // It still has them, says so, and starts every few hours: no copy stays for ever.
+    for digest in [old, new, refused] {
+        outbox.mark_uploaded(&digest, true).unwrap();
+    }
+    pass(&outbox, 0);
+    assert_eq!(pass(&outbox, 9), 1, "the old one's two days");
+    drop(outbox);
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    heard_from(&outbox, Some(2));
+    assert!(outbox.uploads().is_empty(), "remembered over a restart");
+    heard_from(&outbox, Some(3));
+    assert_eq!(outbox.uploads().len(), 2);
+}
+
+#[test]
+fn two_centres_in_turns_do_not_have_the_copies_asked_for_without_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let still = put(&outbox, b"still", "image/jpeg").sha256;
+    for (opening, waiting) in [(1, 1), (2, 0), (1, 0), (2, 0)] {
+        let receipt = Receipt {
+            outbox: outbox.id(),
+            through: 0,
+            at: at(30),
+            refused_for: None,
+            opening: Some(Uuid::from_u128(opening)),
+        };
+        outbox.mark_uploaded(&still, false).unwrap();
+        outbox.take_receipt(&receipt).unwrap();
+        assert_eq!(outbox.uploads().len(), waiting, "{opening}");
+    }
 }

@@ -86,6 +86,77 @@ fn a_locked_copy_stays_and_its_time_begins_when_the_lock_is_released() {
     assert!(!outbox.file_path(&file).exists());
 }
 
+/// The still of a frame in which two events were decided is one file.
+#[test]
+fn a_file_of_two_events_is_held_by_a_lock_on_either() {
+    let events = [1, 2].map(event);
+    for locked_one in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+        let files = events
+            .each_ref()
+            .map(|event| clip(&outbox, event, b"the same"));
+        assert_eq!(files[0], files[1]);
+        let said = locked(10, &[&events[locked_one]]);
+        outbox.take_locks(&said).unwrap();
+        assert_eq!(outbox.status().locked_files, 1);
+        outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+        outbox.mark_uploaded(&files[0], false).unwrap();
+        assert_eq!(pass(&outbox, 1000), 0);
+        assert!(outbox.file_path(&files[0]).exists());
+        outbox.take_locks(&locked(11, &[])).unwrap();
+        outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+        assert!(!outbox.file_path(&files[0]).exists());
+        let rows: i64 = outbox
+            .lock()
+            .database
+            .connection
+            .query_row("SELECT count(*) FROM evidence_of", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 0, "nothing is left of it");
+    }
+}
+
+/// As an agent of before wrote it: one event by file.
+#[test]
+fn whose_a_file_is_outlives_the_change_of_the_outbox_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let event = event(1);
+    clip(&outbox, &event, b"clip");
+    drop(outbox);
+    let file = rusqlite::Connection::open(dir.path().join("outbox.db")).unwrap();
+    file.execute_batch("DROP TABLE evidence_of; DROP TABLE centre")
+        .unwrap();
+    file.execute("UPDATE evidence SET event = ?1", [event.id.to_string()])
+        .unwrap();
+    file.pragma_update(None, "user_version", 5).unwrap();
+    drop(file);
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    outbox.take_locks(&locked(10, &[&event])).unwrap();
+    assert_eq!(outbox.status().locked_files, 1);
+}
+
+/// A centre that once spoke from 2036 is heard again; one that is minutes ahead
+/// keeps its order.
+#[test]
+fn a_word_from_far_ahead_does_not_silence_later_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let event = event(1);
+    let take = |said: EvidenceLocks, now| outbox.take_locks_at(&said, at(now)).unwrap();
+    assert!(take(locked(10_000, &[]), 100));
+    assert!(take(locked(110, &[&event]), 110), "it was hours ahead");
+    assert_eq!(outbox.status().locked_events, 1);
+    assert!(!take(locked(109, &[]), 111), "late");
+    assert!(!take(locked(110, &[]), 111), "the same again");
+    assert!(take(locked(3_000, &[]), 120));
+    assert!(
+        !take(locked(200, &[&event]), 200),
+        "less than an hour ahead"
+    );
+}
+
 #[test]
 fn no_clock_makes_a_copy_old() {
     let year = Seconds(365.0 * 86_400.0);

@@ -12,6 +12,9 @@ use super::{Outbox, OutboxError, State};
 /// A centre may say that it lost something only so often.
 const BACK_AGAIN: Duration = Duration::from_secs(10);
 
+/// Two centres in turns must not have every copy asked for without end.
+const OPENED_AGAIN: Duration = Duration::from_mins(1);
+
 /// What a receipt did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptOutcome {
@@ -84,6 +87,11 @@ impl Outbox {
             return Ok(ReceiptOutcome::NotSent);
         }
         let (known, at) = self.named(state.database.receipted())?;
+        if receipt.through >= known
+            && let Some(opening) = receipt.opening
+        {
+            self.hear_of_opening(&mut state, opening)?;
+        }
         if receipt.through < known {
             return self.take_lesser_receipt(&mut state, receipt, (known, at));
         }
@@ -105,6 +113,30 @@ impl Outbox {
             through: receipt.through,
             receipted,
         })
+    }
+
+    /// Has every copy offered again when the centre's database was opened anew: a
+    /// backup that has all messages may be older than the last of their files. What
+    /// is there still is not sent ([`super::Upload::was_there`]).
+    fn hear_of_opening(&self, state: &mut State, opening: Uuid) -> Result<(), OutboxError> {
+        let is_too_soon = state
+            .opened_at
+            .is_some_and(|last| last.elapsed() < OPENED_AGAIN);
+        if is_too_soon || self.named(state.database.opening())? == Some(opening) {
+            return Ok(());
+        }
+        let seen = self.named(state.database.seen_time())?;
+        let since = EventTime::from_micros(seen.before(self.inner.budget.keep_receipted));
+        let files = self.named(state.database.opened(opening, since))?;
+        state.opened_at = Some(Instant::now());
+        if files > 0 {
+            tracing::info!(
+                files,
+                "the centre has started anew; it is asked whether it still has the evidence that is kept here"
+            );
+            self.inner.stored.notify_all();
+        }
+        Ok(())
     }
 
     /// How much time was seen to pass, in the form that marks of receipts have.

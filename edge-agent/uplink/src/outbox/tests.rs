@@ -22,6 +22,7 @@ pub(super) fn receipt(outbox: &Outbox, through: u64) -> Receipt {
         through,
         at: at(0),
         refused_for: None,
+        opening: None,
     }
 }
 

@@ -279,6 +279,7 @@ impl Received {
             through: next - 1,
             at: EventTime::EPOCH,
             refused_for: None,
+            opening: None,
         })
     }
 }

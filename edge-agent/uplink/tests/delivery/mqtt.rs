@@ -217,6 +217,7 @@ fn receipts_of_strangers_duplicates_and_nonsense_change_nothing() {
 
     let receipt = |outbox, through| Receipt {
         refused_for: None,
+        opening: None,
         outbox,
         through,
         at: at(0),
@@ -268,6 +269,7 @@ fn a_receipt_that_the_broker_has_kept_is_not_believed() {
         through: 3,
         at: at(9),
         refused_for: None,
+        opening: None,
     };
     let topic = topic::receipt(&site(), &box_id());
     centre.publish_retained(&topic, &serde_json::to_vec(&kept).unwrap());
@@ -341,6 +343,7 @@ fn an_agent_that_the_centre_refuses_for_another_says_so_and_keeps_everything() {
         through: 0,
         at: at(9),
         refused_for: Some(Uuid::from_u128(7)),
+        opening: None,
     });
     until("it is said", || {
         let said = uplink.status().last_error.unwrap_or_default();

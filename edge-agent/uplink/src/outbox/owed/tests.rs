@@ -111,6 +111,8 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
         "locked",
         "locks_told",
         "seen_time",
+        "evidence_of",
+        "centre",
     ] {
         file.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
