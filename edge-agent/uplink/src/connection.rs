@@ -32,13 +32,6 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    pub(crate) const fn other(self) -> Self {
-        match self {
-            Self::V5 => Self::V311,
-            Self::V311 => Self::V5,
-        }
-    }
-
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::V5 => "5",
@@ -80,6 +73,8 @@ pub(crate) struct Failure {
 pub(crate) enum FailureKind {
     /// Perhaps it does not speak this version.
     PerhapsVersion,
+    /// Perhaps that, perhaps the network: nothing came, or the line was cut.
+    NoAnswer,
     /// It will not let us in until somebody changes something.
     Refused,
     /// Another client came with our name and ended our connection.
@@ -355,7 +350,7 @@ fn failure_v5(error: v5::ConnectionError) -> Failure {
             reason:
                 "no answer in time; check the address, the network and that it is an MQTT broker"
                     .to_owned(),
-            kind: FailureKind::PerhapsVersion,
+            kind: FailureKind::NoAnswer,
         },
         E::MqttState(StateError::ServerDisconnect {
             reason_code: Bye::SessionTakenOver,
@@ -400,7 +395,7 @@ fn failure_v311(error: rumqttc::ConnectionError) -> Failure {
             reason:
                 "no answer in time; check the address, the network and that it is an MQTT broker"
                     .to_owned(),
-            kind: FailureKind::PerhapsVersion,
+            kind: FailureKind::NoAnswer,
         },
         other => of_protocol(&other),
     }
@@ -432,7 +427,7 @@ fn of_io(error: &std::io::Error) -> Failure {
         | ErrorKind::InvalidData => {
             return Failure {
                 reason: format!("{error}; the broker hung up, see its log"),
-                kind: FailureKind::PerhapsVersion,
+                kind: FailureKind::NoAnswer,
             };
         }
         _ => "check the address",

@@ -416,10 +416,15 @@ fn uploaded(file: &Path) -> BTreeSet<Digest> {
 
 /// Whether a small file can be written.
 fn has_room(dir: &Path) -> bool {
+    try_room(dir).is_ok()
+}
+
+/// Writes a small file and removes it again.
+pub(crate) fn try_room(dir: &Path) -> std::io::Result<()> {
     let file = dir.join(format!("{FILE}.room"));
-    let has_room = fs::write(&file, vec![0; 256 * 1024]).is_ok();
+    let written = fs::write(&file, vec![0; 256 * 1024]);
     drop(fs::remove_file(&file));
-    has_room
+    written
 }
 
 /// Room that is made at a time for a file in the place of a damaged one.

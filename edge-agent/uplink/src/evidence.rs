@@ -26,24 +26,36 @@ pub(crate) fn path_of(dir: &Path, digest: &Digest) -> PathBuf {
     dir.join(FOLDER).join(&name[..2]).join(name)
 }
 
+/// The folder of all contents.
+pub(crate) fn folder(dir: &Path) -> PathBuf {
+    dir.join(FOLDER)
+}
+
 /// Stores a content durably; whether it was new.
 pub(crate) fn write(dir: &Path, digest: &Digest, bytes: &[u8]) -> io::Result<bool> {
     let path = path_of(dir, digest);
     if path.exists() {
         return Ok(false);
     }
-    let root = dir.join(FOLDER);
+    let root = folder(dir);
     let folder = path.parent().unwrap_or(&root);
     if !folder.exists() {
         fs::create_dir_all(folder)?;
         sync_dir(&root)?;
         sync_dir(dir)?;
     }
-    let unfinished = root.join(format!("{UNFINISHED}{:016x}", fastrand::u64(..)));
+    write_whole(&root, &path, bytes)?;
+    Ok(true)
+}
+
+/// Writes a file that is whole and on the disk when this returns, or not there; it
+/// comes into being in the folder `beside`, on the same disk.
+pub(crate) fn write_whole(beside: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = beside.join(format!("{UNFINISHED}{:016x}", fastrand::u64(..)));
     let written = File::create_new(&unfinished).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&unfinished, &path)
+        fs::rename(&unfinished, path)
     });
     if let Err(error) = written {
         // Its space is needed more than its bytes; a failure here leaves a
@@ -51,8 +63,7 @@ pub(crate) fn write(dir: &Path, digest: &Digest, bytes: &[u8]) -> io::Result<boo
         drop(fs::remove_file(&unfinished));
         return Err(error);
     }
-    sync_dir(folder)?;
-    Ok(true)
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Makes a folder's entries durable.

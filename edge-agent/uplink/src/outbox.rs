@@ -77,6 +77,9 @@ struct Inner {
 
 struct State {
     database: Database,
+    /// The file went bad and could not be replaced yet: `database` is an empty
+    /// stand-in in memory, and the next write tries again.
+    is_closed: bool,
     /// Events that the disk did not take yet, oldest first.
     in_memory: VecDeque<Message>,
     evidence_bytes: u64,
@@ -125,6 +128,7 @@ impl Outbox {
                 sent: AtomicU64::new(database.span().map_err(|e| OutboxError::of(dir, e))?.last),
                 state: Mutex::new(State {
                     database,
+                    is_closed: false,
                     in_memory: VecDeque::new(),
                     evidence_bytes: 0,
                     evidence_sacrificed: 0,

@@ -65,7 +65,7 @@ pub fn probe(settings: &UplinkSettings, timeout: Duration) -> Result<ProbeReport
             };
             match tokio::time::timeout(timeout, greet(version, hello)).await {
                 Ok(Ok(())) => return Ok(version.as_str()),
-                Ok(Err((reason, FailureKind::PerhapsVersion))) => last = Some(reason),
+                Ok(Err((reason, FailureKind::PerhapsVersion | FailureKind::NoAnswer))) => last = Some(reason),
                 Ok(Err((reason, _))) => return Err(reason),
                 Err(_) => {
                     last = Some(format!(

@@ -9,6 +9,7 @@
 
 use protocol::envelope::{EVENT_TYPE, EVIDENCE_TYPE};
 use protocol::event::{Provenance, Value, Words};
+use protocol::evidence::{EvidenceRole, Missing};
 use protocol::{Envelope, Event, EvidenceManifest};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -67,14 +68,46 @@ fn event(mut envelope: Envelope<Event>, room: usize) -> Option<Vec<u8>> {
     None
 }
 
-/// Fewer files announced than there are; the others arrive, but join no alert.
+/// Fewer files announced than there are; the others arrive, but join no alert. What
+/// is said of the files goes first, then pictures that the box has drawn in, then
+/// from the end what is left; the signed case, which names every file, goes last.
+/// What is gone is told as missing, where there is room for that.
 fn manifest(mut envelope: Envelope<EvidenceManifest>, room: usize) -> Option<Vec<u8>> {
-    while envelope.data.items.pop().is_some() {
+    for item in &mut envelope.data.items {
+        item.note = None;
+    }
+    let mut gone: Vec<(EvidenceRole, usize)> = Vec::new();
+    loop {
         if let Some(payload) = fitting(&envelope, room) {
-            return Some(payload);
+            envelope.data.missing.extend(gone.into_iter().map(missing));
+            return Some(fitting(&envelope, room).unwrap_or(payload));
+        }
+        let items = &mut envelope.data.items;
+        let last = |is: fn(EvidenceRole) -> bool| items.iter().rposition(|item| is(item.role));
+        let next = last(|role| role == EvidenceRole::StillAnnotated)
+            .or_else(|| last(|role| role != EvidenceRole::CaseManifest))
+            .or_else(|| last(|_| true))?;
+        let role = items.remove(next).role;
+        match gone.iter_mut().find(|(known, _)| *known == role) {
+            Some((_, files)) => *files += 1,
+            None => gone.push((role, 1)),
         }
     }
-    None
+}
+
+fn missing((role, files): (EvidenceRole, usize)) -> Missing {
+    Missing {
+        role,
+        at: None,
+        reason: Words {
+            en: format!(
+                "not announced, {files} in all: the broker's limit on the size of a message"
+            ),
+            vi: format!(
+                "không được thông báo, tổng cộng {files}: giới hạn kích thước thông điệp của broker"
+            ),
+        },
+    }
 }
 
 fn fitting<T: Serialize>(envelope: &Envelope<T>, room: usize) -> Option<Vec<u8>> {
@@ -163,6 +196,62 @@ mod tests {
         assert!((1..19).contains(&short.data.items.len()));
         assert_eq!(short.data.items[0], item(0));
         assert_eq!(shorten(&whole, 100), None);
+    }
+
+    /// The case names every file; without it the alert would have no signed case.
+    #[test]
+    fn the_signed_case_is_announced_as_long_as_anything_is() {
+        use EvidenceRole::{CaseManifest, Clip, StillAnnotated, StillClean};
+        let item = |n, role| protocol::EvidenceItem {
+            role,
+            sha256: protocol::Digest([n; 32]),
+            length: 1,
+            media_type: "image/jpeg".to_owned(),
+            captured: at(1),
+            until: None,
+            asked: None,
+            note: Some(Words {
+                en: "from the second stream".to_owned(),
+                vi: "luồng phụ".to_owned(),
+            }),
+        };
+        let manifest = EvidenceManifest {
+            event: event(1).id,
+            items: vec![
+                item(1, EvidenceRole::Clip),
+                item(2, EvidenceRole::StillClean),
+                item(3, EvidenceRole::StillAnnotated),
+                item(4, EvidenceRole::CaseManifest),
+            ],
+            missing: Vec::new(),
+        };
+        let (site, box_id, camera) = (site(), box_id(), camera());
+        let owner = (&site, &box_id, &camera);
+        let whole = sealed(&envelope::of_evidence(owner, &manifest, at(1)));
+        let mut seen: Vec<Vec<EvidenceRole>> = Vec::new();
+        for room in (0..whole.len()).rev() {
+            let Some(short) = shorten(&whole, room) else {
+                continue;
+            };
+            let short: Envelope<EvidenceManifest> = serde_json::from_slice(&short).unwrap();
+            let roles: Vec<_> = short.data.items.iter().map(|i| i.role).collect();
+            if !roles.is_empty() && seen.last() != Some(&roles) {
+                seen.push(roles);
+            }
+        }
+        assert_eq!(
+            seen.first().unwrap(),
+            &[Clip, StillClean, StillAnnotated, CaseManifest]
+        );
+        assert_eq!(seen.last().unwrap(), &[CaseManifest]);
+        for roles in &seen {
+            assert_eq!(roles.last(), Some(&CaseManifest), "{roles:?}");
+            let is_drawn_in = roles.contains(&StillAnnotated);
+            assert!(
+                !is_drawn_in || roles.len() == 4,
+                "the drawn one goes first: {roles:?}"
+            );
+        }
     }
 
     #[test]

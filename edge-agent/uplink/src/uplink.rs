@@ -500,6 +500,7 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
     let pace = shared.settings.pace;
     let mut backoff = Backoff::new(pace.reconnect_shortest, pace.reconnect_longest);
     let mut version = Version::V5;
+    let mut knows_5 = false;
     let relief = tokio::spawn(write_what_waits(Arc::clone(shared)));
     loop {
         shared.told().mqtt = Some(version.as_str());
@@ -542,9 +543,8 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
         // Who is thrown out by a namesake and comes back at once only throws it
         // out in turn: that wait grows.
         let had_us = exchange.is_connected() && failure.kind != FailureKind::TakenOver;
-        if !exchange.is_connected() && failure.kind == FailureKind::PerhapsVersion {
-            version = version.other();
-        }
+        knows_5 |= exchange.is_connected() && version == Version::V5;
+        version = version_after(version, exchange.is_connected(), failure.kind, knows_5);
         let mut delay = if had_us {
             backoff.anew()
         } else {
@@ -559,6 +559,30 @@ async fn keep_connected(shared: &Arc<Shared>, broker: &Broker, tls: Option<Arc<C
         }
     }
     relief.abort();
+}
+
+/// What to speak next. 5 first after every connection, or one bad night of a network
+/// would leave half of the boxes with 3.1.1; then for one try the other. A broker that
+/// was heard to speak 5 is not thought old because nothing comes.
+fn version_after(
+    version: Version,
+    was_connected: bool,
+    failure: FailureKind,
+    knows_5: bool,
+) -> Version {
+    let is_perhaps_old = match (version, failure) {
+        _ if was_connected => false,
+        // Whoever refuses our name or password in 3.1.1 speaks it.
+        (Version::V5, FailureKind::PerhapsVersion)
+        | (Version::V311, FailureKind::Refused | FailureKind::TakenOver) => true,
+        (Version::V5, FailureKind::NoAnswer) => !knows_5,
+        _ => false,
+    };
+    if is_perhaps_old {
+        Version::V311
+    } else {
+        Version::V5
+    }
 }
 
 /// Ends when a stop was asked for and, without a connection, its time is up.
@@ -602,4 +626,35 @@ fn last_will(shared: &Shared) -> Option<(String, Vec<u8>)> {
     status.trouble = None;
     let payload = serde_json::to_vec(&envelope::of_box_status(&status, now)).ok()?;
     Some((topic::box_state(&status.site, &status.box_id), payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An old broker is found by one try in two; one that knows 5 is never left for
+    /// 3.1.1, however its network fails.
+    #[test]
+    fn a_network_that_fails_does_not_make_a_broker_old() {
+        use FailureKind::{NoAnswer, Passing, PerhapsVersion, Refused};
+        use Version::{V5, V311};
+        for (version, was_connected, failure, knows_5, next) in [
+            (V5, false, PerhapsVersion, false, V311),
+            (V311, false, PerhapsVersion, false, V5),
+            (V311, false, Passing, false, V5),
+            (V311, false, Refused, false, V311),
+            (V311, true, PerhapsVersion, false, V5),
+            (V5, false, Passing, false, V5),
+            (V5, true, PerhapsVersion, true, V5),
+            (V5, false, NoAnswer, true, V5),
+            (V5, false, NoAnswer, false, V311),
+            (V311, false, NoAnswer, false, V5),
+            (V5, false, PerhapsVersion, true, V311),
+        ] {
+            assert_eq!(
+                version_after(version, was_connected, failure, knows_5),
+                next
+            );
+        }
+    }
 }

@@ -69,9 +69,12 @@ impl Outbox {
     /// Makes the queue agree with the files: a crash between the two leaves
     /// either a file without a row or, after a sacrifice, a row without a file.
     pub(super) fn reconcile_evidence(&self) -> Result<(), OutboxError> {
+        self.reconcile(&mut self.lock())
+    }
+
+    pub(super) fn reconcile(&self, state: &mut State) -> Result<(), OutboxError> {
         let dir = &self.inner.dir;
-        let mut state = self.lock();
-        self.file_cases(&mut state);
+        self.file_cases(state);
         let found = evidence::scan(dir).map_err(|e| OutboxError::file(dir, e))?;
         let rows: BTreeSet<String> = {
             let mut select = self.named(
@@ -158,10 +161,10 @@ impl Outbox {
             state.shortage.stored(length);
         }
         while let Err(error) = state.database.queue_file(digest, length, media_type) {
-            let error = OutboxError::of(&self.inner.dir, error);
-            let is_relieved = matches!(error, OutboxError::DiskFull { .. })
-                && self.sacrifice(&mut state, RELIEF_BYTES) > 0;
+            let is_relieved =
+                self.says_full(&error) && self.sacrifice(&mut state, RELIEF_BYTES) > 0;
             if !is_relieved {
+                let error = OutboxError::of(&self.inner.dir, error);
                 // Without a row nobody would upload it; its space helps more.
                 if is_new && std::fs::remove_file(&path).is_ok() {
                     state.evidence_bytes = state.evidence_bytes.saturating_sub(length);
@@ -473,6 +476,11 @@ fn drop_kept(database: &Database, wanted: u64) -> u64 {
         freed = before.saturating_sub(database.bytes().unwrap_or(before));
     }
     freed
+}
+
+/// Whether a try to write failed for want of room.
+pub(super) fn lacks_room(tried: &io::Result<()>) -> bool {
+    tried.as_ref().err().is_some_and(is_full)
 }
 
 fn is_full(error: &io::Error) -> bool {

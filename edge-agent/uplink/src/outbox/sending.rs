@@ -1,7 +1,8 @@
 //! What the link takes from the outbox, and what becomes of a message that cannot
 //! be sent, or not in full.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use protocol::envelope::Delivery;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Outbox, OutboxError, State};
 use crate::database::Stored;
-use crate::envelope;
+use crate::{envelope, evidence};
 
 /// Where messages go that cannot be sent, or not in full.
 const UNSENDABLE: &str = "unsendable";
@@ -114,13 +115,25 @@ impl Outbox {
         let file = folder.join(format!("{}-{sequence}", state.database.id));
         if let Some((found, stored)) = self.named(state.database.read(sequence, 1))?.pop()
             && found == sequence
-            && !file.exists()
+            // One that a power cut left short is written again.
+            && !std::fs::metadata(&file)
+                .is_ok_and(|there| there.len() == stored.envelope.len() as u64)
         {
-            std::fs::create_dir_all(&folder)
-                .and_then(|()| std::fs::write(&file, stored.envelope))
+            self.write_aside(&folder, &file, stored.envelope.as_bytes())
                 .map_err(|e| OutboxError::file(&file, e))?;
         }
         Ok(file)
+    }
+
+    /// On the disk before its row goes. Beside the evidence, where a start removes
+    /// what a crash left unfinished.
+    fn write_aside(&self, folder: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
+        let beside = evidence::folder(&self.inner.dir);
+        for needed in [folder, &beside] {
+            std::fs::create_dir_all(needed)?;
+        }
+        evidence::sync_dir(&self.inner.dir)?;
+        evidence::write_whole(&beside, file, bytes)
     }
 
     /// Returns when something was appended since the last call.

@@ -2,8 +2,8 @@
 //! in `tests/delivery/`.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::process::Command;
+use std::{fs, io};
 
 use protocol::envelope::MAX_ENVELOPE_BYTES;
 use protocol::{Envelope, Receipt};
@@ -715,4 +715,106 @@ fn a_damaged_file_is_replaced_on_a_full_disk_too() {
     assert!(outbox.trouble().unwrap().en.contains("damaged"));
     assert!(outbox.waiting() > 90, "{} saved", outbox.waiting());
     assert!(!dir.join("outbox.db.damaged-1").exists());
+}
+
+/// What comes with damage, here a disk that takes no new file, must not leave the
+/// outbox without one until the next start.
+#[test]
+fn a_damaged_file_that_cannot_be_replaced_at_once_is_replaced_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=3);
+    let still = outbox
+        .put_evidence(b"still", EvidenceRole::StillClean, "image/jpeg", at(1))
+        .unwrap();
+    // A folder in the place of the new file: it cannot be made.
+    let obstacle = dir.path().join("outbox.db.rebuilding");
+    fs::create_dir(&obstacle).unwrap();
+    {
+        let mut state = outbox.lock();
+        let damaged = rusqlite::Connection::open_in_memory().unwrap();
+        state.database.connection = damaged;
+    }
+    let file = dir.path().join("outbox.db");
+    for suffix in ["-wal", "-shm"] {
+        drop(fs::remove_file(
+            dir.path().join(format!("outbox.db{suffix}")),
+        ));
+    }
+    fs::write(
+        &file,
+        b"no longer a database, but something else of some length",
+    )
+    .unwrap();
+    // As the first write to find the damage does.
+    let found = outbox.replace_damaged(&mut outbox.lock());
+    assert!(
+        matches!(found, Err(OutboxError::Waiting { .. })),
+        "{found:?}"
+    );
+    for number in 4..=5 {
+        let kept = outbox.append_event(&event(number), at(number));
+        assert!(matches!(kept, Err(OutboxError::Waiting { .. })), "{kept:?}");
+    }
+    assert!(!outbox.retry_in_memory());
+    assert_eq!(outbox.status().in_memory, 2);
+
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(outbox.retry_in_memory());
+    let ids: Vec<_> = held(&outbox).into_iter().map(|(_, _, id)| id).collect();
+    assert_eq!(ids, [4, 5].map(envelope_id), "and none is lost");
+    assert!(outbox.trouble().unwrap().en.contains("damaged"));
+    assert_eq!(
+        outbox.uploads()[0].digest,
+        still.sha256,
+        "its evidence is queued again"
+    );
+}
+
+/// SQLite has no word for a quota. A disk that fails for another reason gives
+/// nothing up.
+#[test]
+fn a_failed_write_is_want_of_room_only_where_there_is_none() {
+    use rusqlite::ffi;
+    let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    assert!(outbox.says_full(&failure(ffi::SQLITE_FULL)));
+    assert!(
+        !outbox.says_full(&failure(ffi::SQLITE_IOERR_WRITE)),
+        "there is room"
+    );
+    for kind in [io::ErrorKind::QuotaExceeded, io::ErrorKind::StorageFull] {
+        assert!(files::lacks_room(&Err(kind.into())));
+    }
+    assert!(!files::lacks_room(&Err(
+        io::ErrorKind::PermissionDenied.into()
+    )));
+    let Some(disk) = SmallDisk::mount("1m") else {
+        eprintln!("not run: this user may not mount a tmpfs");
+        return;
+    };
+    let outbox = Outbox::open(disk.0.path(), BUDGET).unwrap();
+    fs::write(disk.0.path().join("core"), vec![0; 4 << 20]).unwrap_err();
+    assert!(outbox.says_full(&failure(ffi::SQLITE_IOERR_WRITE)));
+    assert!(!outbox.says_full(&failure(ffi::SQLITE_IOERR_READ)));
+}
+
+#[test]
+fn a_message_that_is_set_aside_is_whole_even_where_a_power_cut_left_half_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    append(&outbox, 1..=1);
+    let whole = outbox.batch(1, 1).unwrap().into_messages().count();
+    assert_eq!(whole, 1);
+    let file = dir
+        .path()
+        .join("unsendable")
+        .join(format!("{}-1", outbox.id()));
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    fs::write(&file, b"{\"ha").unwrap();
+    assert!(outbox.set_aside(1).unwrap());
+    let envelope: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(envelope["id"], envelope_id(1));
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
 }

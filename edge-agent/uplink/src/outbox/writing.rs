@@ -1,5 +1,6 @@
 //! How a message gets to the disk: at once, or from memory once the disk takes it.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use protocol::Envelope;
@@ -8,7 +9,7 @@ use rusqlite::ErrorCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Outbox, OutboxError, RELIEF_BYTES, State};
+use super::{Outbox, OutboxError, RELIEF_BYTES, State, files};
 use crate::database::{self, Database, Message, Stored};
 use crate::ledger::Entry;
 
@@ -102,6 +103,9 @@ impl Outbox {
 
     /// Writes everything in memory, oldest first; the last sequence given.
     pub(super) fn write_in_memory(&self, state: &mut State) -> Result<u64, OutboxError> {
+        if state.is_closed {
+            self.open_again(state)?;
+        }
         self.keep_budget(state, 0);
         let mut last = 0;
         let (mut rebuilt, mut recycled) = (false, false);
@@ -114,7 +118,7 @@ impl Outbox {
                     last = sequence;
                     state.in_memory.drain(..chunk);
                 }
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                Err(error) if self.says_full(&error) => {
                     let is_relieved = self.sacrifice(state, RELIEF_BYTES) > 0
                         || !std::mem::replace(&mut recycled, true) && state.database.recycle_log();
                     if !is_relieved {
@@ -142,20 +146,71 @@ impl Outbox {
     }
 
     /// The file went bad under a running agent: the same as finding it so at the start.
-    fn replace_damaged(&self, state: &mut State) -> Result<(), OutboxError> {
+    pub(super) fn replace_damaged(&self, state: &mut State) -> Result<(), OutboxError> {
         // An empty database in memory stands in while the file is closed.
         let path = &self.inner.dir;
         let stand_in =
             rusqlite::Connection::open_in_memory().map_err(|e| OutboxError::of(path, e))?;
         let damaged = std::mem::replace(&mut state.database.connection, stand_in);
+        state.is_closed = true;
         drop(damaged);
-        let (database, salvage) = Database::open(path)?;
-        self.inner.sent.store(
-            database.span().map_err(|e| OutboxError::of(path, e))?.last,
-            Ordering::SeqCst,
-        );
+        self.open_again(state)
+    }
+
+    /// Opens the file that was closed because it went bad. What comes with damage, a
+    /// full disk or one that only reads, may have kept it from being replaced at once.
+    fn open_again(&self, state: &mut State) -> Result<(), OutboxError> {
+        let path = &self.inner.dir;
+        let opened = Database::open(path).and_then(|(database, salvage)| {
+            let last = database.span().map_err(|e| OutboxError::of(path, e))?.last;
+            Ok((database, salvage, last))
+        });
+        let (database, salvage, last) = opened.map_err(|error| still_closed(path, error))?;
+        self.inner.sent.store(last, Ordering::SeqCst);
         state.database = database;
+        state.is_closed = false;
         state.damaged = salvage.or(state.damaged.take());
+        // The new file knows nothing of the files of evidence.
+        if let Err(error) = self.reconcile(state) {
+            tracing::warn!(%error, "the upload queue is mended at the next start");
+        }
         Ok(())
+    }
+
+    /// Whether it is room that a write wants. SQLite says so itself of a disk, and
+    /// calls a used-up quota a failed write.
+    pub(super) fn says_full(&self, error: &rusqlite::Error) -> bool {
+        let Some(code) = error.sqlite_error() else {
+            return false;
+        };
+        code.code == ErrorCode::DiskFull
+            || is_failed_write(code.extended_code)
+                && files::lacks_room(&database::try_room(&self.inner.dir))
+    }
+}
+
+/// A write, a sync or a longer file that the system refused.
+fn is_failed_write(extended_code: i32) -> bool {
+    use rusqlite::ffi;
+    matches!(
+        extended_code,
+        ffi::SQLITE_IOERR_WRITE
+            | ffi::SQLITE_IOERR_FSYNC
+            | ffi::SQLITE_IOERR_TRUNCATE
+            | ffi::SQLITE_IOERR_SHMSIZE
+    )
+}
+
+/// As every error of a write that waits in memory.
+fn still_closed(path: &Path, error: OutboxError) -> OutboxError {
+    let path = path.to_owned();
+    match error {
+        OutboxError::DiskFull { .. } => OutboxError::DiskFull { path, kept: true },
+        OutboxError::Database { source, .. } => OutboxError::Waiting { path, source },
+        other => {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            let source = rusqlite::Error::SqliteFailure(code, Some(other.to_string()));
+            OutboxError::Waiting { path, source }
+        }
     }
 }

@@ -143,26 +143,24 @@ fn serve(mut client: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         return Ok(());
     }
     let (status, word) = shelf.answer(&method, &path, &headers, body);
-    let mut more = match (&shelf.parts, status) {
-        (Some(parts), 404) => {
-            let here = parts.get(&name).map_or(0, Vec::len);
-            format!("Upload-Offset: {here}\r\n")
-        }
-        _ => String::new(),
-    };
+    let mut more = Vec::new();
+    if let (Some(parts), 404) = (&shelf.parts, status) {
+        let here = parts.get(&name).map_or(0, Vec::len);
+        more.push(format!("Upload-Offset: {here}\r\n"));
+    }
     if shelf.answer_all.is_none() && status < 300 && (method == "HEAD" || !shelf.is_old) {
-        more += &format!("ETag: \"{name}\"\r\n");
+        more.push(format!("ETag: \"{name}\"\r\n"));
     }
     if let (Some((_, bytes)), "HEAD") = (shelf.stored.get(&name), &*method) {
-        more += &format!("Content-Length: {}\r\n", bytes.len());
+        more.push(format!("Content-Length: {}\r\n", bytes.len()));
     }
     drop(shelf);
     let mut problem = String::new();
     if let Some(word) = word {
-        more += "Content-Type: application/problem+json\r\n";
+        more.push("Content-Type: application/problem+json\r\n".to_owned());
         problem = format!("{{\"type\":\"urn:ngatu:problem:{word}\",\"status\":{status}}}");
     }
-    reply(&mut client, status, &more, &problem)
+    reply(&mut client, status, &more.concat(), &problem)
 }
 
 fn reply(client: &mut TcpStream, status: u16, more: &str, body: &str) -> std::io::Result<()> {
