@@ -7,10 +7,12 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use protocol::EventTime;
 use serde_json::Value;
 use support::{agent, installed};
 
-/// A camera that watches people on the crossing of the demo's clip.
+/// A camera that watches people on the crossing of the demo's clip, and who is parked
+/// there for longer than its ring reaches.
 const CAMERA: &str = r#"
 [box]
 site = "test"
@@ -23,6 +25,7 @@ model = "centernet-mb3-512"
 id = "c"
 source = { rtsp = "rtsp://127.0.0.1/none" }
 analysed_fps = 5.0
+clip = { ring_s = 10 }
 [[camera.zone]]
 id = "crossing"
 points = [[0.25, 0.3], [0.75, 0.3], [0.75, 0.8], [0.25, 0.8]]
@@ -30,6 +33,14 @@ points = [[0.25, 0.3], [0.75, 0.3], [0.75, 0.8], [0.25, 0.8]]
 id = "people"
 kind = "pedestrian_on_carriageway"
 zone = "crossing"
+[[camera.zone]]
+id = "kerb"
+points = [[0.78, 0.02], [1.0, 0.02], [1.0, 0.25], [0.78, 0.25]]
+[[camera.rule]]
+id = "parked"
+kind = "illegal_parking"
+zone = "kerb"
+min_dwell_s = 45
 "#;
 
 fn words(path: &Path) -> &str {
@@ -47,6 +58,27 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 fn manifest(case: &Path) -> Value {
     let text = fs::read_to_string(case.join("case.json")).unwrap();
     serde_json::from_str::<Value>(&text).unwrap()["manifest"].clone()
+}
+
+/// Stills of a dwell reach back to its beginning, ten seconds apart, past the ring.
+fn check_dwell(manifest: &Value) {
+    let at = |time: &Value| time.as_str().unwrap().parse::<EventTime>().unwrap();
+    let media = manifest["media"].as_array().unwrap().iter();
+    let clean = media.filter(|media| media["role"] == "still_clean");
+    let mut times: Vec<EventTime> = clean.map(|media| at(&media["captured"])).collect();
+    times.sort();
+    let event = &manifest["event"];
+    let decided = times.pop().unwrap();
+    assert_eq!(decided, at(&event["decided"]["time"]));
+    let begun = times[0].since(at(&event["onset"])).0;
+    assert!((0.0..26.0).contains(&begun), "{begun} s after the onset");
+    let apart = times.windows(2).map(|pair| pair[1].since(pair[0]).0);
+    assert!(apart.clone().all(|s| s >= 10.0), "{times:?}");
+    assert!(
+        times.len() >= 2 && decided.since(times[0]).0 > 20.0,
+        "{times:?}"
+    );
+    assert_eq!(manifest.get("missing"), None, "{manifest:#}");
 }
 
 fn verify(out: &Path, cases: &[PathBuf]) -> (Option<i32>, String) {
@@ -88,6 +120,7 @@ fn each_event_of_a_clip_becomes_a_case_that_verifies_and_one_flipped_byte_is_nam
     // One case for each, in one chain.
     let cases = cases(&out);
     let mut of: Vec<String> = Vec::new();
+    let mut dwells = 0;
     for (number, case) in (1_u64..).zip(&cases) {
         let manifest = manifest(case);
         assert_eq!(manifest["chain"]["number"], number);
@@ -101,6 +134,10 @@ fn each_event_of_a_clip_becomes_a_case_that_verifies_and_one_flipped_byte_is_nam
                 "{note}"
             );
         }
+        if manifest["event"]["kind"] == "illegal_parking" {
+            check_dwell(&manifest);
+            dwells += 1;
+        }
         let roles = |role: &str| {
             let media = manifest["media"].as_array().unwrap().iter();
             media.filter(|media| media["role"] == role).count()
@@ -112,7 +149,7 @@ fn each_event_of_a_clip_becomes_a_case_that_verifies_and_one_flipped_byte_is_nam
     expected.sort();
     of.sort();
     assert_eq!(of, expected);
-    assert!(cases.len() > 1, "{stderr}");
+    assert!(cases.len() > 1 && dwells > 0, "{stderr}");
 
     let (code, said) = verify(&out, &cases);
     assert_eq!(code, Some(0), "{said}");

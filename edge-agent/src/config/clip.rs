@@ -1,6 +1,6 @@
 //! `[camera.clip]`: the clip of an event, and what is kept for it.
 
-use edge_video::encoded::RingLimits;
+use edge_video::encoded::{AlbumLimits, RingLimits};
 use serde::Deserialize;
 
 /// What of a camera's stream becomes evidence.
@@ -18,7 +18,14 @@ pub struct ClipConfig {
     pub ring_s: f64,
     /// And take at most so much memory, MB.
     pub ring_mb: u32,
+    /// Of what is older, a key picture each few seconds is kept for so long, s; 0: none.
+    pub album_s: f64,
+    /// And they take at most so much memory, MB.
+    pub album_mb: u32,
 }
+
+/// Key pictures are kept not more often than that, s: stills of who stays are ten apart.
+const ALBUM_EVERY_S: f64 = 4.0;
 
 impl Default for ClipConfig {
     fn default() -> Self {
@@ -31,6 +38,10 @@ impl Default for ClipConfig {
             ring_s: 30.0,
             // 8 Mbit/s for 30 s, and some.
             ring_mb: 32,
+            // Twice the longest dwell that is usual.
+            album_s: 600.0,
+            // Some 80 key pictures of 1080p.
+            album_mb: 8,
         }
     }
 }
@@ -41,6 +52,11 @@ impl ClipConfig {
         self.make.then_some(RingLimits {
             seconds: self.ring_s,
             bytes: self.ring_mb as usize * 1_000_000,
+            album: (self.album_s > 0.0).then_some(AlbumLimits {
+                every: ALBUM_EVERY_S,
+                seconds: self.album_s,
+                bytes: self.album_mb as usize * 1_000_000,
+            }),
         })
     }
 }
@@ -54,6 +70,8 @@ pub(super) struct ClipKeys {
     longest_s: Option<f64>,
     ring_s: Option<f64>,
     ring_mb: Option<u32>,
+    album_s: Option<f64>,
+    album_mb: Option<u32>,
 }
 
 /// An onset is known later than it was; so much more than `pre_s` must be kept, s.
@@ -78,19 +96,21 @@ impl ClipKeys {
             post_s: number("post_s", self.post_s, usual.post_s, (0.0, 60.0)),
             longest_s: number("longest_s", self.longest_s, usual.longest_s, (5.0, 300.0)),
             ring_s: number("ring_s", self.ring_s, usual.ring_s, (5.0, 600.0)),
-            ring_mb: usual.ring_mb,
+            album_s: number("album_s", self.album_s, usual.album_s, (0.0, 7200.0)),
+            ..usual
         };
-        if let Some(mb) = self.ring_mb {
-            if (2..=2048).contains(&mb) {
-                clip.ring_mb = mb;
-            } else {
-                let message = format!(
-                    "is between 2 and 2048 megabytes; {} is usual",
-                    usual.ring_mb
-                );
-                refuse("clip.ring_mb", &message);
+        let mut megabytes = |key, value: Option<u32>, usual, (least, most): (u32, u32)| match value
+        {
+            None => usual,
+            Some(mb) if (least..=most).contains(&mb) => mb,
+            Some(_) => {
+                let message = format!("is between {least} and {most} megabytes; {usual} is usual");
+                refuse(&format!("clip.{key}"), &message);
+                usual
             }
-        }
+        };
+        clip.ring_mb = megabytes("ring_mb", self.ring_mb, usual.ring_mb, (2, 2048));
+        clip.album_mb = megabytes("album_mb", self.album_mb, usual.album_mb, (1, 512));
         if clip.ring_s < clip.pre_s + LATE_S {
             let message = format!(
                 "is too short for clips that begin {} s before the onset: an onset is known some \
@@ -116,18 +136,22 @@ mod tests {
         let usual = clip("");
         assert!(usual.make && usual.pre_s == 6.0 && usual.post_s == 6.0);
         assert_eq!(usual.limits().unwrap().bytes, 32_000_000);
+        assert_eq!(usual.limits().unwrap().album.unwrap().bytes, 8_000_000);
         assert_eq!(clip("clip = { make = false }").limits(), None);
+        let without = clip("clip = { album_s = 0 }").limits().unwrap();
+        assert_eq!(without.album, None);
         assert_eq!(clip("clip = { pre_s = 10, ring_s = 40 }").ring_s, 40.0);
     }
 
     #[test]
     fn a_ring_that_could_not_reach_back_is_refused_with_what_would_do() {
-        let keys = "clip = { pre_s = 20, ring_s = 10, ring_mb = 1, longst_s = 3 }";
+        let keys = "clip = { pre_s = 20, ring_s = 10, ring_mb = 1, album_mb = 0, longst_s = 3 }";
         let faults = camera(&format!("{SOURCE}{keys}")).unwrap_err();
         for part in [
             "clip.ring_s: is too short for clips that begin 20 s before the onset",
             "keep 24 s or more",
             "clip.ring_mb: is between 2 and 2048 megabytes",
+            "clip.album_mb: is between 1 and 512 megabytes; 8 is usual",
             "clip.longst_s: no such key",
         ] {
             assert!(faults.contains(part), "{faults}");

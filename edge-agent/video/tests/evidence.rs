@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_video::encoded::{AccessUnit, Ring, RingLimits, decode_at, mp4, ring, unit};
+use edge_video::encoded::{AccessUnit, AlbumLimits, Ring, RingLimits, decode_at, mp4, ring, unit};
 use edge_video::{CameraStream, ClipReader, Notice, RtspSettings};
 use protocol::EventTime;
 use protocol::units::Seconds;
@@ -31,6 +31,15 @@ struct Watched {
 
 impl Watched {
     fn new(clips: Vec<Clip>, is_watched: bool) -> Self {
+        let limits = RingLimits {
+            seconds: 60.0,
+            bytes: 64 << 20,
+            album: None,
+        };
+        Self::limited(clips, is_watched, limits)
+    }
+
+    fn limited(clips: Vec<Clip>, is_watched: bool, limits: RingLimits) -> Self {
         edge_video::init().unwrap();
         let mount = Mount {
             playlist: clips,
@@ -38,10 +47,7 @@ impl Watched {
         };
         let camera = Camera::start(CameraSettings::loopback(vec![mount])).unwrap();
         let settings = RtspSettings {
-            keep: Some(RingLimits {
-                seconds: 60.0,
-                bytes: 64 << 20,
-            }),
+            keep: Some(limits),
             is_watched,
             retry_first: Duration::from_millis(50),
             retry_most: Duration::from_millis(200),
@@ -329,4 +335,50 @@ fn a_stream_that_changes_its_size_gives_clips_of_one_size() {
     );
     assert!(cut.units.iter().all(|unit| unit.format == last.format));
     assert_eq!(cut.shortfalls, [ring::Shortfall::BrokeOff]);
+}
+
+/// Older than the ring, and still a picture: with a real camera, a ring of two seconds,
+/// and an album that has to let pictures go.
+#[test]
+fn what_a_short_ring_has_let_go_can_be_shown_from_the_album() {
+    let pattern = TestPattern {
+        fps: 10,
+        pictures: 100,
+        key_distance: Some(5),
+        ..TestPattern::default()
+    };
+    let album = AlbumLimits {
+        every: 0.8,
+        seconds: 5.0,
+        bytes: 1 << 20,
+    };
+    let limits = RingLimits {
+        seconds: 2.0,
+        bytes: 8 << 20,
+        album: Some(album),
+    };
+    let watched = Watched::limited(vec![clip(pattern)], false, limits);
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while watched.ring().state().album.seconds < 4.0 {
+        assert!(Instant::now() < deadline, "{:?}", watched.ring().state());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let oldest = watched.ring().since(None, EventTime::EPOCH)[0].time;
+    let state = watched.ring().state();
+    assert!(
+        state.album.seconds <= 5.0 && state.album.bytes <= 1 << 20,
+        "{state:?}"
+    );
+    let keys = watched.ring().key_pictures(EventTime::EPOCH, oldest);
+    assert!(keys.len() >= 3, "{state:?}");
+    assert!(keys.iter().all(|unit| unit.is_key));
+    let wanted: BTreeSet<u64> = keys.iter().map(|unit| unit.number).collect();
+    let shown = decode_at(&keys, &wanted).unwrap();
+    let numbers: BTreeSet<u64> = shown.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, wanted);
+    assert!(
+        shown
+            .iter()
+            .all(|(_, frame)| (frame.width, frame.height) == (320, 240))
+    );
 }

@@ -108,6 +108,7 @@ fn connections(address: &str, count: usize, seen: impl Fn(Frame)) {
             keep: Some(RingLimits {
                 seconds: 1.0,
                 bytes: 1 << 20,
+                album: None,
             }),
             is_watched,
             ..RtspSettings::new(address)

@@ -52,7 +52,8 @@ impl SharedTrail {
     /// As long as evidence can be asked for.
     pub(crate) fn new(clip: &ClipConfig) -> Self {
         let keep_s = clip.ring_s.max(clip.longest_s) + clip.pre_s + clip.post_s;
-        Self(Arc::new(Mutex::new(Trail::new(keep_s))))
+        let old_s = keep_s.max(clip.album_s);
+        Self(Arc::new(Mutex::new(Trail::new(keep_s, old_s))))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Trail> {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use edge_video::encoded::{AccessUnit, Ring};
 use protocol::EventTime;
+use protocol::event::FrameTime;
 use protocol::evidence::Span;
 use protocol::units::Seconds;
 
@@ -24,7 +25,13 @@ pub(super) struct Pending {
 pub(super) struct Taken {
     pub(super) units: Vec<AccessUnit>,
     bytes: usize,
+    /// Key pictures of moments from before all these; absent until they are asked for.
+    album: Option<Vec<Old>>,
 }
+
+/// A moment that the rule named, and the picture that stands for it; none where those
+/// before and after it would be too near.
+pub(super) type Old = (FrameTime, Option<AccessUnit>);
 
 /// Pictures come this much later than they were taken, at most; a stream that
 /// is later than that is lost, s.
@@ -32,6 +39,13 @@ const GRACE_S: f64 = 5.0;
 /// What is shown before the end may be sent this long after what is shown behind
 /// it (at most 16 pictures of H.264 wait for another), s.
 const REORDERED_S: f64 = 0.7;
+/// A key picture taken so long after a moment may stand for it, s: only who stays is
+/// asked for so late.
+const STANDS_FOR_S: f64 = 15.0;
+/// And one so long before, s: who is asked for has stayed for longer by then.
+const EARLY_S: f64 = 8.0;
+/// Pictures of who stays are so far apart, s.
+const APART_S: f64 = 10.0;
 /// A clip holds at most as much as so many rings.
 const MOST_RINGS: usize = 2;
 
@@ -76,6 +90,14 @@ impl Pending {
         if let Some(detect) = &rings.detect {
             self.detect.take_in(detect, &span, most);
         }
+        // Once, at the beginning: the album forgets.
+        if self.main.album.is_none() {
+            let at = &self.wish.at;
+            self.main.album = Some(self.main.of_before(&rings.main, at));
+            if let Some(detect) = &rings.detect {
+                self.detect.album = Some(self.detect.of_before(detect, at));
+            }
+        }
     }
 
     /// Whether nothing more will come that is wanted.
@@ -94,6 +116,47 @@ impl Pending {
 }
 
 impl Taken {
+    /// Key pictures for moments that are older than the pictures at hand.
+    pub(super) fn album(&self) -> &[Old] {
+        self.album.as_deref().unwrap_or_default()
+    }
+
+    /// For each moment before the first picture at hand the nearest key picture that is as
+    /// far from the next one shown as the moments are from each other, up to [`APART_S`].
+    fn of_before(&self, ring: &Ring, at: &[FrameTime]) -> Vec<Old> {
+        let begin = self.units.iter().map(|unit| unit.time).min();
+        let is_old = |at: &&FrameTime| begin.is_none_or(|begin| at.time < begin);
+        // Asked for, and shown.
+        let mut next = at
+            .iter()
+            .find(|at| !is_old(at))
+            .map(|at| (at.time, at.time));
+        let mut found: Vec<Old> = Vec::new();
+        for at in at.iter().filter(is_old).rev() {
+            let latest = at.time + Seconds(STANDS_FOR_S);
+            let apart = next.map_or(latest, |(wanted, shown)| {
+                shown - Seconds(wanted.since(at.time).0.min(APART_S))
+            });
+            let mut keys = ring.key_pictures(at.time - Seconds(EARLY_S), latest);
+            // What is at hand shows itself, and stands for nothing else.
+            keys.retain(|unit| begin.is_none_or(|begin| unit.time < begin));
+            if keys.is_empty() {
+                continue;
+            }
+            let away = |unit: &AccessUnit| unit.time.since(at.time).0.abs();
+            let unit = keys
+                .into_iter()
+                .filter(|unit| unit.time <= apart)
+                .min_by(|a, b| away(a).total_cmp(&away(b)));
+            if let Some(unit) = &unit {
+                next = Some((at.time, unit.time));
+            }
+            found.push((*at, unit));
+        }
+        found.reverse();
+        found
+    }
+
     fn take_in(&mut self, ring: &Ring, span: &Span, most: usize) {
         let enough = span.to + Seconds(REORDERED_S);
         if self.units.last().is_some_and(|last| last.time > enough) || self.bytes > most {

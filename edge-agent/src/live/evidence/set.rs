@@ -10,7 +10,7 @@ use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::{Event, EventTime, EvidenceItem, NormBox};
 
 use super::Maker;
-use super::pending::Pending;
+use super::pending::{Old, Pending, Taken};
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas};
 
@@ -27,6 +27,8 @@ struct Source<'a> {
     /// Why not all has been waited for.
     hurry: Option<Words>,
     cut: Cut,
+    /// Key pictures of moments from before the cut.
+    album: &'a [Old],
     /// The main stream's, while another one is looked at.
     is_main: bool,
     /// Where the pictures are from, where that must be said.
@@ -65,7 +67,8 @@ impl Maker {
         let event = &pending.wish.event;
         let decided = event.decided.time;
         let origin = self.publisher.origin.clone();
-        let from = |cut, is_main, note: Option<Words>| Source {
+        let from = |cut, taken: &'a Taken, is_main, note: Option<Words>| Source {
+            album: taken.album(),
             event,
             asked,
             hurry: None,
@@ -76,7 +79,7 @@ impl Maker {
         let of = |units: &[AccessUnit]| cut(units, asked.from, asked.to, decided);
         let main = of(&pending.main.units);
         if self.rings.detect.is_none() {
-            return from(main, false, None);
+            return from(main, &pending.main, false, None);
         }
         let detect = of(&pending.detect.units);
         let shows = |cut: &Cut| {
@@ -85,7 +88,7 @@ impl Maker {
         };
         let note = match shape_fault(&main, &detect) {
             None if shows(&main) || !shows(&detect) => {
-                return from(main, true, None);
+                return from(main, &pending.main, true, None);
             }
             None => Words::new(
                 "từ luồng phụ, vì luồng chính bị mất",
@@ -93,7 +96,7 @@ impl Maker {
             ),
             Some(fault) => fault,
         };
-        from(detect, false, Some(note))
+        from(detect, &pending.detect, false, Some(note))
     }
 
     fn clip(&self, pending: &Pending, source: &Source<'_>, set: &mut Set) {
@@ -148,11 +151,16 @@ impl Maker {
         // What was looked at has been drawn already, when it was decided.
         let wanted = wish.at.iter().filter(|at| {
             let is_drawn = !wish.early.is_empty() && at.time == decided;
-            source.is_main || !is_drawn
+            let is_spare = |(old, unit): &Old| old.time == at.time && unit.is_none();
+            (source.is_main || !is_drawn) && !source.album.iter().any(is_spare)
         });
         let wanted: Vec<FrameTime> = wanted.copied().collect();
         let plate = self.plate(&wish.event, &source.cut);
-        let near = |time: EventTime| nearest(&source.cut, time);
+        let old = |time: EventTime| {
+            let found = source.album.iter().find(|(at, _)| at.time == time);
+            found.and_then(|(_, unit)| unit.as_ref())
+        };
+        let near = |time: EventTime| nearest(&source.cut, time).or_else(|| old(time));
         let mut numbers: BTreeSet<u64> = wanted
             .iter()
             .filter_map(|at| near(at.time))
@@ -163,7 +171,9 @@ impl Maker {
                 .and_then(|(at, _)| near(at.time))
                 .map(|unit| unit.number),
         );
-        let pictures = decode_at(&source.cut.units, &numbers).unwrap_or_else(|error| {
+        let old = source.album.iter().filter_map(|(_, unit)| unit.as_ref());
+        let units: Vec<AccessUnit> = old.chain(&source.cut.units).cloned().collect();
+        let pictures = decode_at(&units, &numbers).unwrap_or_else(|error| {
             tracing::error!(camera = %wish.event.camera, id = %wish.event.id, "{error}");
             Vec::new()
         });
@@ -201,7 +211,13 @@ impl Maker {
         set: &mut Set,
     ) -> Result<(), Words> {
         let event = source.event;
-        let moment = self.trail().moment(event, at, frame.time);
+        let off = frame.time.since(at.time).0;
+        let is_old = off.abs() > NEAR_S;
+        let moment = if is_old {
+            self.trail().moment_between(event, frame.time)
+        } else {
+            self.trail().moment(event, at, frame.time)
+        };
         let teller = Teller {
             language: Language::Vi,
             utc_offset_min: self.publisher.scene.utc_offset_min,
@@ -212,9 +228,13 @@ impl Maker {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "still not drawn");
                 Words::new(format!("không vẽ được ảnh: {error}"), error.to_string())
             })?;
-        let off = frame.time.since(at.time).0;
         let mut notes = source.notes.clone();
-        if off.abs() > SAME_S {
+        if is_old {
+            notes.push(Words::new(
+                format!("ảnh được giữ lại gần nhất, lệch {off:+.0} s với thời điểm cần thiết"),
+                format!("the nearest picture that was kept, {off:+.0} s from the moment that is asked for"),
+            ));
+        } else if off.abs() > SAME_S {
             let (vi, en) = (
                 "lệch với hình đã phân tích",
                 "from the picture that was looked at",

@@ -41,6 +41,8 @@ struct Site {
     config: AgentConfig,
     outbox: Outbox,
     event: Event,
+    /// The moments before the decision that the rule named, s.
+    before: Vec<f64>,
 }
 
 impl Site {
@@ -60,15 +62,27 @@ impl Site {
             config,
             outbox,
             event,
+            before: vec![2.0],
         }
     }
 
     /// A ring with pictures of this size from `from` to `to`, seconds after the decision.
     fn ring(&self, (width, height): (u32, u32), (from, to): (f64, f64)) -> Arc<Ring> {
-        let ring = Ring::new(RingLimits {
+        let limits = RingLimits {
             seconds: 600.0,
             bytes: 64 << 20,
-        });
+            album: None,
+        };
+        self.limited_ring((width, height), (from, to), limits)
+    }
+
+    fn limited_ring(
+        &self,
+        (width, height): (u32, u32),
+        (from, to): (f64, f64),
+        limits: RingLimits,
+    ) -> Arc<Ring> {
+        let ring = Ring::new(limits);
         let pictures = sent(width, height);
         let mut after = from;
         for bytes in pictures.iter().cycle() {
@@ -103,13 +117,13 @@ impl Site {
         let trail = SharedTrail::new(&clip);
         let desk = Desk::start(clip, rings, publisher, &trail).unwrap();
         let decided = self.event.decided;
-        let earlier = FrameTime {
+        let earlier = self.before.iter().map(|before| FrameTime {
             frame: decided.frame - 10,
-            time: decided.time - Seconds(2.0),
-        };
+            time: decided.time - Seconds(*before),
+        });
         let wish = Wish {
             event: self.event.clone(),
-            at: vec![earlier, decided],
+            at: earlier.chain([decided]).collect(),
             early: Vec::new(),
             clock: Clock {
                 quality: TimeQuality::Rtcp,
@@ -227,6 +241,53 @@ fn the_plate_is_cut_out_of_the_look_that_the_vote_was_read_from() {
         };
         assert!(is_that, "{after:?} for {second}");
     }
+}
+
+#[test]
+fn a_dwell_longer_than_the_ring_is_shown_by_key_pictures_back_to_its_beginning() {
+    let shown = |album| {
+        let mut site = Site::new();
+        site.event.onset = site.event.decided.time - Seconds(101.0);
+        site.before = vec![101.0, 61.0, 55.0, 31.0];
+        let limits = RingLimits {
+            seconds: 10.0,
+            bytes: 64 << 20,
+            album,
+        };
+        let ring = site.limited_ring((160, 120), (-120.0, 9.0), limits);
+        let case = site.case(ring, None);
+        let of_decision = |at: EventTime| at.since(case.event.decided.time).0.round() + 0.0;
+        let media = case.media.iter();
+        let stills = media.filter(|media| media.role == EvidenceRole::StillClean);
+        let stills: Vec<String> = stills
+            .map(|still| {
+                let note = still.note.as_ref().map_or("", |note| &note.en);
+                format!("{}: {note}", of_decision(still.captured))
+            })
+            .collect();
+        (stills, case.missing.len())
+    };
+    let album = edge_video::encoded::AlbumLimits {
+        every: 3.5,
+        seconds: 600.0,
+        bytes: 8_000_000,
+    };
+    let kept = |at: &str, off: &str| {
+        format!(
+            "{at}: the nearest picture that was kept, {off} s from the moment that is asked for"
+        )
+    };
+    // Key pictures come each four seconds, and those shown are as far apart as the moments are.
+    let expected = [
+        kept("-100", "+1"),
+        kept("-64", "-3"),
+        kept("-56", "-1"),
+        kept("-32", "-1"),
+        "0: ".to_owned(),
+    ];
+    assert_eq!(shown(Some(album)), (expected.to_vec(), 0));
+    // Without an album it is said that they are not there.
+    assert_eq!(shown(None), (vec!["0: ".to_owned()], 4));
 }
 
 #[test]

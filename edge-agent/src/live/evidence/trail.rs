@@ -29,17 +29,28 @@ pub(crate) struct Step {
 pub(crate) struct Trail {
     keep_s: f64,
     steps: VecDeque<Step>,
+    /// Before these, one each [`OLD_EVERY_S`], back to so long before the newest, s.
+    old_s: f64,
+    old: VecDeque<Step>,
 }
 
 /// Frames kept at most, whatever their rate.
 const MOST: usize = 4096;
+/// Of the oldest frames one is kept each so many seconds: who stays is where he was.
+const OLD_EVERY_S: f64 = 1.0;
+/// Frames further apart than this say nothing of the time between them, s.
+const BETWEEN_S: f64 = 5.0;
+/// Whose boxes in two frames share this part of both together did not move between them.
+const UNMOVED: f64 = 0.6;
 
 impl Trail {
-    /// Reaching back so many seconds.
-    pub(crate) fn new(keep_s: f64) -> Self {
+    /// Reaching back so many seconds, and `old_s` with fewer frames.
+    pub(crate) fn new(keep_s: f64, old_s: f64) -> Self {
         Self {
             keep_s,
             steps: VecDeque::new(),
+            old_s,
+            old: VecDeque::new(),
         }
     }
 
@@ -52,6 +63,7 @@ impl Trail {
             .is_some_and(|last| last.at.time >= at.time)
         {
             self.steps.clear();
+            self.old.clear();
         }
         let seen = scene.tracks().filter(|track| track.is_seen);
         self.steps.push_back(Step {
@@ -67,7 +79,19 @@ impl Trail {
         });
         let is_old = |step: &Step| at.time.since(step.at.time).0 > self.keep_s;
         while self.steps.len() > MOST || self.steps.front().is_some_and(is_old) {
-            self.steps.pop_front();
+            if let Some(step) = self.steps.pop_front() {
+                let last = self
+                    .old
+                    .back()
+                    .map(|last| step.at.time.since(last.at.time).0);
+                if last.is_none_or(|passed| passed >= OLD_EVERY_S) {
+                    self.old.push_back(step);
+                }
+            }
+        }
+        let is_old = |step: &Step| at.time.since(step.at.time).0 > self.old_s;
+        while self.old.len() > MOST || self.old.front().is_some_and(is_old) {
+            self.old.pop_front();
         }
     }
 
@@ -97,6 +121,34 @@ impl Trail {
             captured,
             actors: actors.collect(),
             signals: step.map(|step| step.signals.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Who did it, for a picture of `time` that was not looked at itself: drawn is who
+    /// stood still between the frames before and after it.
+    pub(crate) fn moment_between(&self, event: &Event, time: EventTime) -> Moment {
+        let steps = || self.old.iter().chain(&self.steps);
+        let before = steps().take_while(|step| step.at.time <= time).last();
+        let after = steps().find(|step| step.at.time >= time);
+        let around = before
+            .zip(after)
+            .filter(|(before, after)| after.at.time.since(before.at.time).0 <= BETWEEN_S);
+        let actors = event.actors.iter().filter_map(|actor| {
+            let (before, after) = around?;
+            let (from, to) = (before.of(actor.track)?, after.of(actor.track)?);
+            (from.iou(&to) >= UNMOVED).then(|| Actor {
+                bounds: from,
+                path: Vec::new(),
+                ..actor.clone()
+            })
+        });
+        let same = around.filter(|(before, after)| before.signals == after.signals);
+        Moment {
+            captured: time,
+            actors: actors.collect(),
+            signals: same
+                .map(|(before, _)| before.signals.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -183,7 +235,7 @@ mod tests {
     }
 
     fn trail(plates: &[&[NormBox]]) -> Trail {
-        let mut trail = Trail::new(60.0);
+        let mut trail = Trail::new(60.0, 60.0);
         for (n, plates) in (0_u32..).zip(plates) {
             trail.steps.push_back(Step {
                 at: FrameTime {
@@ -219,5 +271,27 @@ mod tests {
         );
         assert!(trail.at(EventTime::from_micros(100_000)).is_some());
         assert!(trail.at(EventTime::from_micros(100_001)).is_none());
+    }
+
+    #[test]
+    fn between_two_frames_only_who_did_not_move_is_drawn() {
+        let mut trail = trail(&[&[], &[], &[]]);
+        let event = include_str!("../../../../protocol/tests/wire/v1/event-wrong-way.json");
+        let event: protocol::Envelope<Event> = serde_json::from_str(event).unwrap();
+        let mut event = event.data;
+        event.actors[0].track = track(1);
+        let drawn = |trail: &Trail, micros| {
+            let moment = trail.moment_between(&event, EventTime::from_micros(micros));
+            moment.actors.first().map(|actor| actor.bounds.x)
+        };
+        assert_eq!(drawn(&trail, 150_000), Some(0.1));
+        // Nothing is known from after the last frame.
+        assert_eq!(drawn(&trail, 250_000), None);
+        trail.steps[2].seen[0].2.x = 0.4;
+        assert_eq!(drawn(&trail, 150_000), None);
+        assert_eq!(drawn(&trail, 50_000), Some(0.1));
+        // Frames that are too far apart say nothing.
+        trail.steps[1].at.time = EventTime::from_micros(60_000_000);
+        assert_eq!(drawn(&trail, 50_000), None);
     }
 }

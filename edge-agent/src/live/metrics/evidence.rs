@@ -14,7 +14,7 @@ impl Reading {
     }
 
     /// How full the rings of encoded pictures are.
-    pub(super) fn rings(&self) -> [Family; 3] {
+    pub(super) fn rings(&self) -> [Family; 5] {
         let of_ring = |value: fn(edge_video::encoded::RingState) -> f64| -> Vec<Sample> {
             self.per_camera(|camera: &CameraState| {
                 let rings = camera.rings().into_iter();
@@ -38,6 +38,16 @@ impl Reading {
                 "edge_ring_pressed_out",
                 "Pictures that could not be kept for [camera.clip] ring_s, because ring_mb is too small",
                 of_ring(|state| state.pressed_out as f64),
+            ),
+            (
+                "edge_ring_album_bytes",
+                "Key pictures from before the ring, kept for stills of long dwells, by stream; [camera.clip] album_mb is the most of each",
+                of_ring(|state| state.album.bytes as f64),
+            ),
+            (
+                "edge_ring_album_seconds",
+                "From the oldest to the newest of these key pictures",
+                of_ring(|state| state.album.seconds),
             ),
         ]
     }

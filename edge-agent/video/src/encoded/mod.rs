@@ -10,8 +10,9 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`mp4`] → [`stills`].
+//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`album`] → [`mp4`] → [`stills`].
 
+pub mod album;
 mod bits;
 pub mod mp4;
 pub mod parameters;
@@ -19,8 +20,9 @@ pub mod ring;
 pub mod stills;
 pub mod unit;
 
+pub use album::AlbumLimits;
 pub use mp4::Mp4Error;
 pub use parameters::Format;
-pub use ring::{Cut, Ring, RingLimits, RingState, Shortfall};
+pub use ring::{AlbumState, Cut, Ring, RingLimits, RingState, Shortfall};
 pub use stills::{DecodeError, decode_at};
 pub use unit::{AccessUnit, Codec};

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use protocol::units::Seconds;
 use protocol::{EventTime, TimeQuality};
 
+use super::album::{Album, AlbumLimits};
 use super::parameters::{Content, Format};
 use super::unit::{AccessUnit, Codec};
 
@@ -23,6 +24,8 @@ pub struct RingLimits {
     pub seconds: f64,
     /// At most so much.
     pub bytes: usize,
+    /// What is kept of what leaves.
+    pub album: Option<AlbumLimits>,
 }
 
 /// How full a ring is.
@@ -36,6 +39,19 @@ pub struct RingState {
     pub seconds: f64,
     /// Pictures that went before their seconds were over, because of `bytes`.
     pub pressed_out: u64,
+    /// Key pictures of before.
+    pub album: AlbumState,
+}
+
+/// How much an album holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AlbumState {
+    /// Bytes of pictures.
+    pub bytes: usize,
+    /// Pictures.
+    pub pictures: usize,
+    /// From the oldest to the newest.
+    pub seconds: f64,
 }
 
 /// Why a clip is shorter than was asked for.
@@ -87,6 +103,7 @@ struct Kept {
     /// the picture that they belong to.
     ahead: Vec<u8>,
     pressed_out: u64,
+    album: Album,
 }
 
 /// A clip may lack so much at either end without being called short: a picture
@@ -232,7 +249,19 @@ impl Ring {
             pictures: kept.units.len(),
             seconds: kept.seconds(),
             pressed_out: kept.pressed_out,
+            album: kept.album.state(),
         }
+    }
+
+    /// Key pictures taken within these times, oldest first: those of the album, and
+    /// those of the ring itself.
+    pub fn key_pictures(&self, from: EventTime, to: EventTime) -> Vec<AccessUnit> {
+        let kept = self.kept();
+        let keys = kept.units.iter().filter(|unit| unit.is_key);
+        let all = kept.album.units().chain(keys);
+        all.filter(|unit| (from..=to).contains(&unit.time))
+            .cloned()
+            .collect()
     }
 
     /// What was sent after the picture `after`, from a key picture at or before
@@ -295,6 +324,9 @@ impl Kept {
             };
             for unit in self.units.drain(..group) {
                 self.bytes -= unit.bytes.len();
+                if let (true, Some(limits)) = (unit.is_key, &limits.album) {
+                    self.album.offer(&unit, limits);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 const LIMITS: RingLimits = RingLimits {
     seconds: 4.0,
     bytes: 1 << 20,
+    album: None,
 };
 const PICTURE: i64 = 100_000;
 
@@ -181,7 +182,7 @@ proptest! {
         seconds in 1.0..6.0_f64,
         bytes in 2_000..40_000_usize,
     ) {
-        let ring = Ring::new(RingLimits { seconds, bytes });
+        let ring = Ring::new(RingLimits { seconds, bytes, album: None });
         let mut n = 0;
         for (length, size) in groups {
             for place in 0..length {
@@ -198,5 +199,104 @@ proptest! {
                 prop_assert!(state.pressed_out > 0 || state.seconds >= wanted - 1e-6);
             }
         }
+    }
+}
+
+/// A ring of four seconds with an album, through which key pictures of `length` bytes went.
+fn with_album(album: AlbumLimits, seconds: i64, length: usize) -> Ring {
+    let ring = Ring::new(RingLimits {
+        album: Some(album),
+        ..LIMITS
+    });
+    for n in 0..seconds * 10 {
+        let bytes = jpeg(64, if n % 10 == 0 { length } else { 20 });
+        ring.push(
+            Codec::Mjpeg,
+            &bytes,
+            Some(n * PICTURE),
+            (time(n), TimeQuality::Arrival),
+        );
+    }
+    ring
+}
+
+const ALBUM: AlbumLimits = AlbumLimits {
+    every: 5.0,
+    seconds: 100.0,
+    bytes: 1 << 20,
+};
+
+#[test]
+fn what_leaves_the_ring_stays_in_the_album_a_picture_each_few_seconds() {
+    let ring = with_album(ALBUM, 300, 1000);
+    let state = ring.state();
+    assert!(state.seconds < 6.0, "{state:?}");
+    // A hundred seconds at five each.
+    assert!((20..=22).contains(&state.album.pictures), "{state:?}");
+    assert!((95.0..=105.0).contains(&state.album.seconds), "{state:?}");
+    let keys = ring.key_pictures(time(2200), time(2800));
+    let apart = keys
+        .windows(2)
+        .map(|pair| pair[1].time.since(pair[0].time).0);
+    assert!(apart.clone().all(|s| s >= 4.9), "{keys:?}");
+    assert!(keys.len() >= 11, "{}", keys.len());
+    // The newest are the ring's, and none twice.
+    let newest = ring.key_pictures(time(2950), time(3000));
+    assert!(newest.len() >= 4 && newest.windows(2).all(|p| p[0].number < p[1].number));
+}
+
+#[test]
+fn an_album_that_is_short_of_bytes_gets_thinner_and_not_shorter() {
+    let ring = with_album(
+        AlbumLimits {
+            bytes: 8_000,
+            ..ALBUM
+        },
+        300,
+        1000,
+    );
+    let state = ring.state().album;
+    assert!(state.bytes <= 8_000, "{state:?}");
+    assert!((6..=8).contains(&state.pictures), "{state:?}");
+    assert!(state.seconds > 80.0, "{state:?}");
+}
+
+#[test]
+fn of_a_clock_that_was_set_back_the_album_keeps_what_is_past() {
+    let ring = with_album(ALBUM, 60, 1000);
+    let mut album = Album::default();
+    let mut unit = ring.since(None, time(0))[0].clone();
+    for (second, pictures) in [
+        (0, 1),
+        (10, 2),
+        (12, 2),
+        (20, 3),
+        (15, 3),
+        (-5000, 1),
+        (-4990, 2),
+    ] {
+        unit.time = time(second * 10);
+        album.offer(&unit, &ALBUM);
+        assert_eq!(album.state().pictures, pictures, "at {second} s");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_album_never_exceeds_its_bytes_and_keeps_order(
+        sizes in proptest::collection::vec(11..400_usize, 1..150),
+        bytes in 0..3000_usize,
+        every in 0.0..2.0_f64,
+    ) {
+        let album = AlbumLimits { every, seconds: 8.0, bytes };
+        let ring = Ring::new(RingLimits { seconds: 0.5, bytes: 1 << 20, album: Some(album) });
+        for (n, size) in (0..).zip(&sizes) {
+            let stamp = (time(n), TimeQuality::Arrival);
+            ring.push(Codec::Mjpeg, &jpeg(64, *size), Some(n * PICTURE), stamp);
+            let state = ring.state().album;
+            prop_assert!(state.bytes <= bytes && state.seconds <= 8.0);
+        }
+        let keys = ring.key_pictures(time(-1), time(1000));
+        prop_assert!(keys.windows(2).all(|pair| pair[0].time < pair[1].time));
     }
 }
