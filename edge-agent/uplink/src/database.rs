@@ -116,8 +116,12 @@ impl Database {
             Ok(database) => Ok((database, salvage)),
             Err(error) if is_damage(&error) => {
                 tracing::error!(file = %path.display(), %error, "the outbox file is damaged; copying what is readable");
-                let salvage = replace(dir)?;
-                let database = Self::open_sound(&path).map_err(|e| OutboxError::of(&path, e))?;
+                let uploaded = uploaded(&path);
+                let salvage = replace(dir, &uploaded)?;
+                // Its log wants some room before anything is written.
+                let database = with_room(dir, &uploaded, || {
+                    Self::open_sound(&path).map_err(|e| OutboxError::of(&path, e))
+                })?;
                 Ok((database, Some(salvage)))
             }
             Err(error) => Err(OutboxError::of(&path, error)),
@@ -363,38 +367,55 @@ pub(crate) fn random_uuid() -> Uuid {
 
 /// Writes the replacement completely before the damaged file is touched, so
 /// that a crash or a full disk in the middle loses nothing that was readable.
-fn replace(dir: &Path) -> Result<Salvage, OutboxError> {
+fn replace(dir: &Path, uploaded: &BTreeSet<Digest>) -> Result<Salvage, OutboxError> {
     let rebuilding = dir.join(REBUILDING);
-    for leftover in with_companions(&rebuilding) {
-        remove_if_there(&leftover)?;
-    }
     // Reading needs room as well, for the index of the log; without it nothing
     // would be readable.
-    let uploaded = uploaded(&dir.join(FILE));
-    while !has_room(dir) && make_room(dir, &uploaded) > 0 {}
+    while !has_room(dir) && make_room(dir, uploaded) > 0 {}
     let saved = readable_rows(&dir.join(FILE));
     let rows = saved.messages.len() as u64;
-    // On a full disk there is no room for a second file, and a box that does not
-    // start is worse than one that has given up evidence.
-    while let Err(error) = rebuild(&rebuilding, &saved) {
-        let is_relieved =
-            matches!(error, OutboxError::DiskFull { .. }) && make_room(dir, &uploaded) > 0;
-        if !is_relieved {
-            return Err(error);
-        }
+    with_room(dir, uploaded, || {
         for leftover in with_companions(&rebuilding) {
             remove_if_there(&leftover)?;
         }
-    }
+        rebuild(&rebuilding, &saved)
+    })?;
     rename(&rebuilding, &dir.join(REBUILT))?;
     finish_replacement(dir, rows)
+}
+
+/// Does it again while the disk is full and evidence can be given up for it: a box
+/// that does not start is worse than one that has less evidence.
+fn with_room<T>(
+    dir: &Path,
+    uploaded: &BTreeSet<Digest>,
+    mut work: impl FnMut() -> Result<T, OutboxError>,
+) -> Result<T, OutboxError> {
+    loop {
+        match work() {
+            Err(OutboxError::DiskFull { .. }) if make_room(dir, uploaded) > 0 => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 fn rebuild(rebuilding: &Path, saved: &Saved) -> Result<(), OutboxError> {
     let refused = |e| OutboxError::of(rebuilding, e);
     let mut database = Database::open_sound(rebuilding).map_err(refused)?;
+    // Without a log: only the file is renamed, and what closing could not move from
+    // a log into it on a full disk would be missing, without a word. Until then the
+    // file counts for nothing, so nothing needs to be undone in it.
+    let journal: String = database
+        .connection
+        .pragma_update_and_check(None, "journal_mode", "OFF", |row| row.get(0))
+        .map_err(refused)?;
+    if journal != "off" {
+        return Err(refused(fault(
+            ErrorCode::CannotOpen,
+            format!("the journal stays {journal}"),
+        )));
+    }
     database.restore(saved).map_err(refused)?;
-    // Closing the only connection moves the log into the file.
     database.connection.close().map_err(|(_, e)| refused(e))
 }
 
@@ -473,9 +494,14 @@ fn make_room(dir: &Path, uploaded: &BTreeSet<Digest>) -> u64 {
     tracing::warn!(
         files = deleted,
         freed_bytes = freed,
-        "evidence and earlier damaged files were deleted, because a damaged outbox file is to be replaced and the disk is full"
+        "evidence and earlier damaged files were deleted, because the outbox is without rows of them and the disk is full"
     );
     freed
+}
+
+/// Makes room where there are no rows to choose by; whether any became free.
+pub(crate) fn relieve(dir: &Path) -> bool {
+    make_room(dir, &BTreeSet::new()) > 0
 }
 
 fn finish_replacement(dir: &Path, rows: u64) -> Result<Salvage, OutboxError> {

@@ -154,7 +154,17 @@ impl Outbox {
         if let Some(damaged) = damaged {
             tracing::error!(aside = %damaged.aside.display(), rows = damaged.rows, "the damaged outbox file was set aside and a new one made; messages copied from it will be sent again");
         }
-        outbox.reconcile_evidence()?;
+        while let Err(error) = outbox.reconcile_evidence() {
+            // The rows of files want room, too; and among files without rows the
+            // database cannot choose.
+            let is_full = matches!(error, OutboxError::DiskFull { .. });
+            let is_relieved = is_full
+                && (outbox.sacrifice(&mut outbox.lock(), RELIEF_BYTES) > 0
+                    || database::relieve(dir));
+            if !is_relieved {
+                return Err(error);
+            }
+        }
         Ok(outbox)
     }
 
