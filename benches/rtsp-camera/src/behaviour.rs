@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clip::Clip;
+
 /// What goes wrong, and when, counted from the first picture each client gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Script {
@@ -53,6 +55,9 @@ pub struct Behaviour {
     rtp_shift: AtomicU32,
     damage: Mutex<Option<(u64, Damage)>>,
     wrong_times: Mutex<Option<WrongTimes>>,
+    retuned: Mutex<Option<Clip>>,
+    /// How often.
+    retunes: AtomicU64,
 }
 
 impl Behaviour {
@@ -98,6 +103,22 @@ impl Behaviour {
 
     pub(crate) fn rtp_shift(&self) -> u32 {
         self.rtp_shift.load(Ordering::Relaxed)
+    }
+
+    /// Somebody has changed the encoder's settings: from now on this is sent, also in
+    /// sessions that were told of another codec.
+    pub(crate) fn retune(&self, clip: Clip) {
+        *locked(&self.retuned) = Some(clip);
+        self.retunes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often the encoder's settings were changed.
+    pub(crate) fn retunes(&self) -> u64 {
+        self.retunes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn retuned(&self) -> Option<Clip> {
+        locked(&self.retuned).clone()
     }
 
     pub(crate) fn is_stalled(&self) -> bool {

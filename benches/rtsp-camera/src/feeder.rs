@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use crate::behaviour::{Behaviour, Damage, Script, WrongTimes};
-use crate::clip::{AccessUnit, Clip};
+use crate::clip::{AccessUnit, Clip, ClipCodec};
 
 /// How often a sleeping feeder looks whether it shall stop.
 const TICK: Duration = Duration::from_millis(20);
@@ -18,6 +18,8 @@ const LATE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 pub(crate) struct Feeder {
     pub source: gst_app::AppSrc,
+    /// What the client was told.
+    pub codec: ClipCodec,
     pub playlist: Arc<[Clip]>,
     pub script: Script,
     pub behaviour: Arc<Behaviour>,
@@ -39,18 +41,27 @@ impl Feeder {
         let start = self.wait_for_clock()?;
         let mut round = start;
         let mut picture = 0_u64;
-        let mut last_key: Option<&AccessUnit> = None;
+        let mut last_key: Option<AccessUnit> = None;
         for clip in self.playlist.iter().cycle() {
-            self.source.set_caps(Some(&clip.caps));
+            // Before the clip: one that comes in between is then found at the first picture.
+            let tuning = self.behaviour.retunes();
+            let retuned = self.behaviour.retuned();
+            let clip = retuned.as_ref().unwrap_or(clip);
+            if clip.codec == self.codec {
+                self.source.set_caps(Some(&clip.caps));
+            }
             for unit in clip.units.iter() {
+                if self.behaviour.retunes() != tuning {
+                    break;
+                }
                 round += self.wait_until(start, round + unit.send_at)?;
                 let due = round + unit.send_at;
                 let is_frozen = self.is_frozen(start, due);
                 if unit.is_key && !is_frozen {
-                    last_key = Some(unit);
+                    last_key = Some(unit.clone());
                 }
                 picture += 1;
-                let buffer = match last_key {
+                let buffer = match &last_key {
                     // Key pictures only: each repetition decodes to the same pixels.
                     Some(key) if is_frozen => stamped(key, due, due),
                     _ => {

@@ -79,6 +79,7 @@ pub struct Camera {
     main_loop: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
     behaviours: BTreeMap<String, Arc<Behaviour>>,
+    factories: BTreeMap<String, gst_server::RTSPMediaFactory>,
     is_refusing: Arc<AtomicBool>,
 }
 
@@ -106,7 +107,7 @@ impl Camera {
         hang_up_when(&is_refusing, &server, &context);
 
         let points = server.mount_points().context("a server has mount points")?;
-        let mut behaviours = BTreeMap::new();
+        let (mut behaviours, mut factories) = (BTreeMap::new(), BTreeMap::new());
         for mount in settings.mounts {
             let name = mount.name.clone();
             ensure!(
@@ -132,7 +133,8 @@ impl Camera {
                         .build(),
                 );
             }
-            points.add_factory(&format!("/{name}"), factory);
+            points.add_factory(&format!("/{name}"), factory.clone());
+            factories.insert(name, factory);
         }
 
         let source = server
@@ -175,6 +177,7 @@ impl Camera {
             main_loop,
             thread: Some(thread),
             behaviours,
+            factories,
             is_refusing,
         })
     }
@@ -204,6 +207,18 @@ impl Camera {
     /// The faults of a mount, to be switched while it runs.
     pub fn behaviour(&self, mount: &str) -> Option<&Arc<Behaviour>> {
         self.behaviours.get(mount)
+    }
+
+    /// Somebody changes the encoder's settings: from now on `mount` sends `clip`, at once
+    /// also in the sessions that there are, whatever they were told. Who asks
+    /// anew is told the truth.
+    pub fn retune(&self, mount: &str, clip: Clip) {
+        if let (Some(factory), Some(behaviour)) =
+            (self.factories.get(mount), self.behaviours.get(mount))
+        {
+            factory.set_launch(clip.codec.launch());
+            behaviour.retune(clip);
+        }
     }
 
     /// Hangs up on every new connection, or stops doing so.
@@ -326,7 +341,9 @@ fn factory(
         };
         source.set_is_live(true);
         source.set_format(gst::Format::Time);
-        source.set_caps(Some(&playlist[0].caps));
+        let first = behaviour.retuned();
+        let first = first.as_ref().unwrap_or(&playlist[0]);
+        source.set_caps(Some(&first.caps));
         // Until the client plays, the stream is blocked: wait, do not hoard.
         source.set_block(true);
         let is_over = Arc::new(AtomicBool::new(false));
@@ -334,6 +351,7 @@ fn factory(
         media.connect_unprepared(move |_| over.store(true, Ordering::Relaxed));
         let feeder = Feeder {
             source,
+            codec: first.codec,
             playlist: Arc::clone(&playlist),
             script: mount.script,
             behaviour: Arc::clone(&behaviour),

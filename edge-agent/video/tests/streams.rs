@@ -316,7 +316,7 @@ fn a_change_of_size_in_mid_stream_is_told_and_followed() {
         height: 360,
         ..small
     };
-    for codec in [ClipCodec::H264, ClipCodec::Mjpeg] {
+    for codec in [ClipCodec::H264, ClipCodec::H265, ClipCodec::Mjpeg] {
         let camera = serve(vec![Mount {
             playlist: vec![
                 clip(TestPattern { codec, ..small }),
@@ -334,6 +334,55 @@ fn a_change_of_size_in_mid_stream_is_told_and_followed() {
             assert_eq!(size, expected, "{codec:?}");
         }
         assert_eq!(reader.stream.counters().reconnects, 0, "{codec:?}");
+    }
+}
+
+/// What an operator does to a camera in use. The session goes on and was told of the
+/// old codec, whose depayloader, parser and decoder make nothing of the new one: the stream
+/// is lost, and who asks anew is told the truth.
+#[test]
+fn a_change_of_codec_inside_a_session_loses_the_stream_and_finds_the_new_codec() {
+    let small = TestPattern::default();
+    let large = TestPattern {
+        width: 640,
+        height: 360,
+        ..small
+    };
+    for (old, new, told, transport) in [
+        (ClipCodec::H264, ClipCodec::H265, "H.265", Transport::Tcp),
+        (ClipCodec::H265, ClipCodec::H264, "H.264", Transport::Udp),
+    ] {
+        let camera = gate(TestPattern {
+            codec: old,
+            ..small
+        });
+        let reader = Reader::start(RtspSettings {
+            transport,
+            ..settings(&camera.url("gate"))
+        });
+        assert_eq!(reader.connected().1, (320, 240));
+        let before = reader.frame();
+        camera.retune(
+            "gate",
+            clip(TestPattern {
+                codec: new,
+                ..large
+            }),
+        );
+        // Which layer stumbles first is a matter of the bytes.
+        reader.lost();
+        // A try that the camera's own session outlives may be silent once more.
+        assert_eq!(reader.connected(), (told.to_owned(), (640, 360)), "{old:?}");
+        let size = reader.wait_for("PictureChanged", |notice| match notice {
+            Notice::PictureChanged { width, height } => Some((*width, *height)),
+            _ => None,
+        });
+        assert_eq!(size, (640, 360));
+        // Nothing of the new stream was shown as a picture of the old one.
+        reader.stream.take_newest();
+        let after = reader.frame();
+        assert_eq!((after.width, after.height), (640, 360));
+        assert!(after.number > before.number && after.time > before.time);
     }
 }
 

@@ -8,7 +8,7 @@ use edge_video::{CameraStream, Frame, LossReason, Notice, RtspSettings, StreamCo
 use rtsp_camera::{Camera, CameraSettings, Clip, Mount, TestPattern};
 
 /// Far more than anything here takes, on a machine with much else to do.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a test pattern looks like as a clip.
 pub(crate) fn clip(pattern: TestPattern) -> Clip {
