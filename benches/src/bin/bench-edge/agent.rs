@@ -146,6 +146,8 @@ impl Agent {
         std::fs::write(&file, config)?;
         let mut command = Command::new(&setting.agent);
         command.current_dir(&setting.root);
+        // As the unit has it.
+        command.env("MALLOC_ARENA_MAX", "2");
         command.args(["--log", "warn", "run"]).arg(&file);
         let program = Program::start(command, folder.join("agent.log"))?;
         let mut agent = Self {

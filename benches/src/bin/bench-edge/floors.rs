@@ -21,9 +21,10 @@ use protocol::EventTime;
 use serde::{Deserialize, Serialize};
 
 use crate::process::cpu_s;
+use crate::together;
 
 /// Pictures before the clock starts: decoders and allocators are warm then.
-const WARM_UP: u64 = 20;
+pub(crate) const WARM_UP: u64 = 20;
 
 /// What a child process of the bench does.
 #[derive(Clone, Debug, Subcommand)]
@@ -52,6 +53,22 @@ pub(crate) enum Stage {
         #[arg(long)]
         per_second: Option<f64>,
     },
+    /// Decodes and looks in one process, with nothing of the product but the detector.
+    #[command(hide = true)]
+    Together {
+        /// Clips or RTSP addresses, all at once.
+        sources: Vec<String>,
+        /// Decoded pictures of all sources.
+        #[arg(long)]
+        pictures: u64,
+        #[arg(long)]
+        models: PathBuf,
+        #[arg(long)]
+        model: protocol::id::ModelId,
+        /// Looks a second at all sources, at the newest picture; each picture when absent.
+        #[arg(long)]
+        per_second: Option<f64>,
+    },
 }
 
 /// What a stage says of itself.
@@ -59,6 +76,9 @@ pub(crate) enum Stage {
 pub(crate) struct Cost {
     pub(crate) cpu_s: f64,
     pub(crate) pictures: u64,
+    /// Those of the pictures that a network looked at, where both were done.
+    #[serde(default)]
+    pub(crate) looks: u64,
 }
 
 impl Cost {
@@ -82,6 +102,13 @@ impl Stage {
                 let pause = per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
                 infer(clip, *pictures, (models, model), pause.unwrap_or_default())?
             }
+            Self::Together {
+                sources,
+                pictures,
+                models,
+                model,
+                per_second,
+            } => together::run(sources, *pictures, detector(models, model)?, *per_second)?,
         };
         println!("{}", serde_json::to_string(&cost)?);
         Ok(())
@@ -96,7 +123,7 @@ fn decode(sources: &[String], pictures: u64) -> anyhow::Result<Cost> {
     let began = Arc::new(Mutex::new(None));
     let (done, ended) = std::sync::mpsc::sync_channel(1);
     for source in sources {
-        let chain = chain(source)?;
+        let chain = chain(source, "fakesink qos=false")?;
         pipeline.add(&chain)?;
         let sink = chain.by_name("last").context("the sink of the chain")?;
         let pad = sink.static_pad("sink").context("its pad")?;
@@ -136,20 +163,21 @@ fn decode(sources: &[String], pictures: u64) -> anyhow::Result<Cost> {
     Ok(Cost {
         cpu_s: after - before,
         pictures: total - WARM_UP * sources.len() as u64,
+        looks: 0,
     })
 }
 
-/// From a source to nowhere. The address is a property, never text of the line.
-fn chain(source: &str) -> anyhow::Result<gst::Bin> {
-    let is_stream = source.starts_with("rtsp://");
-    let line = if is_stream {
-        "rtspsrc name=first protocols=tcp latency=100 ! rtph264depay ! h264parse ! \
-         avdec_h264 max-threads=1 ! fakesink name=last sync=false async=false qos=false"
+/// From a source to a sink called `last`. The address is a property, never text of the line.
+pub(crate) fn chain(source: &str, sink: &str) -> anyhow::Result<gst::Bin> {
+    let reading = if source.starts_with("rtsp://") {
+        "rtspsrc name=first protocols=tcp latency=100 ! rtph264depay"
     } else {
-        "filesrc name=first ! qtdemux ! h264parse ! \
-         avdec_h264 max-threads=1 ! fakesink name=last sync=false async=false qos=false"
+        "filesrc name=first ! qtdemux"
     };
-    let bin = gst::parse::bin_from_description(line, false)?;
+    let line = format!(
+        "{reading} ! h264parse ! avdec_h264 max-threads=1 ! {sink} name=last sync=false async=false"
+    );
+    let bin = gst::parse::bin_from_description(&line, false)?;
     bin.by_name("first")
         .context("the source of the chain")?
         .set_property("location", source);
@@ -176,10 +204,7 @@ fn infer(
     }
     drop(reader);
     ensure!(!few.is_empty(), "{} has no pictures", clip.display());
-    let runtime = Runtime::load(None)?;
-    let store = ModelStore::open(vec![models.to_owned()])?;
-    let (manifest, file) = store.find(model)?;
-    let mut detector = Detector::load(&runtime, manifest, &file, &DetectorSettings::default())?;
+    let mut detector = detector(models, model)?;
     let mut before = 0.0;
     let mut due = Instant::now();
     for turn in 0..WARM_UP + pictures {
@@ -193,5 +218,14 @@ fn infer(
     Ok(Cost {
         cpu_s: cpu_s(UsageWho::RUSAGE_SELF)? - before,
         pictures,
+        looks: pictures,
     })
+}
+
+fn detector(models: &Path, model: &protocol::id::ModelId) -> anyhow::Result<Detector> {
+    let runtime = Runtime::load(None)?;
+    let store = ModelStore::open(vec![models.to_owned()])?;
+    let (manifest, file) = store.find(model)?;
+    let settings = DetectorSettings::default();
+    Ok(Detector::load(&runtime, manifest, &file, &settings)?)
 }

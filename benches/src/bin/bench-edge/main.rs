@@ -20,6 +20,7 @@ mod progress;
 mod setting;
 mod soak;
 mod table;
+mod together;
 mod trend;
 mod whole;
 

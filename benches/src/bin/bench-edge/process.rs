@@ -85,6 +85,7 @@ impl Program {
         Ok(Memory {
             rss_mib: kib("Rss:")? / 1024.0,
             pss_mib: kib("Pss:")? / 1024.0,
+            anonymous_mib: kib("Anonymous:")? / 1024.0,
             threads: std::fs::read_dir(format!("/proc/{id}/task"))?.count(),
         })
     }
@@ -129,6 +130,8 @@ pub(crate) struct Memory {
     pub(crate) rss_mib: f64,
     /// Resident, shared pages by their part.
     pub(crate) pss_mib: f64,
+    /// Resident, without pages of files.
+    pub(crate) anonymous_mib: f64,
     /// Threads.
     pub(crate) threads: usize,
 }

@@ -105,6 +105,17 @@ const ENCODER: [&str; 26] = [
 impl Setting {
     /// The clip `name`, made from `input` through ffmpeg's `filter`, unless it is there already.
     fn made_clip(root: &Path, name: &str, input: &[&str], filter: &str) -> anyhow::Result<PathBuf> {
+        Self::encoded_clip(root, name, input, filter, &[])
+    }
+
+    /// The same, with other settings of the encoder where `encoding` has them.
+    fn encoded_clip(
+        root: &Path,
+        name: &str,
+        input: &[&str],
+        filter: &str,
+        encoding: &[&str],
+    ) -> anyhow::Result<PathBuf> {
         let folder = root.join("target/bench-edge/clips");
         std::fs::create_dir_all(&folder)?;
         let path = folder.join(name);
@@ -117,6 +128,7 @@ impl Setting {
         command
             .args(["-filter_complex", filter])
             .args(ENCODER)
+            .args(encoding)
             .arg(&draft);
         run(&mut command).with_context(|| format!("making the clip {name}"))?;
         std::fs::rename(&draft, &path)?;
@@ -173,11 +185,12 @@ impl Setting {
     pub(crate) fn small_clip(root: &Path) -> anyhow::Result<PathBuf> {
         let source = root.join(".local/clips/vtest.mp4");
         let source = source.to_string_lossy();
-        Self::made_clip(
+        Self::encoded_clip(
             root,
-            "small-240p10.mp4",
+            "small-240p10-300k.mp4",
             &["-t", "20", "-i", &source],
             "scale=320:240:flags=bicubic",
+            &["-b:v", "300k", "-maxrate", "300k", "-bufsize", "600k"],
         )
     }
 
@@ -237,6 +250,21 @@ impl Setting {
                     command.args(["--per-second", &rate.to_string()]);
                 }
             }
+            Stage::Together {
+                sources,
+                pictures,
+                models,
+                model,
+                per_second,
+            } => {
+                command.arg("together").args(sources);
+                command.args(["--pictures", &pictures.to_string()]);
+                command.arg("--models").arg(models);
+                command.args(["--model", model.as_str()]);
+                if let Some(rate) = per_second {
+                    command.args(["--per-second", &rate.to_string()]);
+                }
+            }
         }
         let printed = run(&mut command)?.printed;
         serde_json::from_str(&printed).with_context(|| format!("a stage printed {printed:?}"))
@@ -264,6 +292,26 @@ impl Setting {
             sources: sources.to_vec(),
             pictures,
         })
+    }
+
+    /// Decoding and inference in one process: what it cost over the parts alone, `decode` and
+    /// `infer` ms each.
+    pub(crate) fn together(
+        &self,
+        sources: &[String],
+        pictures: u64,
+        per_second: Option<f64>,
+        (decode, infer): (f64, f64),
+    ) -> anyhow::Result<f64> {
+        let cost = self.stage(&Stage::Together {
+            sources: sources.to_vec(),
+            pictures,
+            models: self.model.folder.clone(),
+            model: self.model.id.clone(),
+            per_second,
+        })?;
+        let apart = cost.pictures as f64 * decode + cost.looks as f64 * infer;
+        Ok(cost.cpu_s * 1000.0 / apart)
     }
 
     /// The agent, by default the one beside this program.

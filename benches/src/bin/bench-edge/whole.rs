@@ -31,7 +31,7 @@ pub(crate) fn replay(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     std::fs::write(&config, replay_config(setting, &Telling::Seldom.rules()))?;
     let source = [clip.to_string_lossy().into_owned()];
     let (mut a, mut b, mut c) = (Spread::default(), Spread::default(), Spread::default());
-    let mut ratio = Spread::default();
+    let (mut ratio, mut together) = (Spread::default(), Together::default());
     let mut share = 1.0;
     let _pinned = OnOneProcessor::begin()?;
     for round in 1..=setting.rounds {
@@ -41,6 +41,7 @@ pub(crate) fn replay(setting: &Setting) -> anyhow::Result<Vec<Row>> {
         // The first pictures of the clip are the warm-up.
         let decode = setting.decoding_alone(&source, pictures - 20)?.ms();
         let infer = setting.inference_alone(&clip, pictures, None)?.ms();
+        let both = setting.together(&source, pictures - 20, None, (decode, infer))?;
         let (all, first) = (
             Replayed::run(setting, &clip, &config, &[])?,
             Replayed::run(setting, &one, &config, &[])?,
@@ -53,11 +54,13 @@ pub(crate) fn replay(setting: &Setting) -> anyhow::Result<Vec<Row>> {
         a.add(decode);
         b.add(infer);
         c.add(whole / beyond);
-        ratio.add(whole / (beyond * decode + looks * infer));
+        let over_alone = whole / (beyond * decode + looks * infer);
+        ratio.add(over_alone);
+        together.add(both, over_alone);
     }
     let what = "one clip";
     let seen = format!("{:.0} % of the pictures looked at", 100.0 * share);
-    Ok(vec![
+    let mut rows = vec![
         Row::of("replay", format!("{what}: (a) decoding alone"), &a, "ms"),
         Row::of("replay", format!("{what}: (b) inference alone"), &b, "ms"),
         Row::of(
@@ -74,7 +77,41 @@ pub(crate) fn replay(setting: &Setting) -> anyhow::Result<Vec<Row>> {
         )
         .bar(BAR)
         .note(seen),
-    ])
+    ];
+    rows.extend(together.rows("replay", what));
+    Ok(rows)
+}
+
+/// What the parts cost by turns in one process and nothing beside, and how much more the agent costs.
+#[derive(Default)]
+struct Together {
+    over_alone: Spread,
+    agent: Spread,
+}
+
+impl Together {
+    /// A round: both over the parts alone, and the agent over the parts alone.
+    fn add(&mut self, both: f64, agent: f64) {
+        self.over_alone.add(both);
+        self.agent.add(agent / both);
+    }
+
+    fn rows(&self, part: &'static str, what: &str) -> [Row; 2] {
+        [
+            Row::of(
+                part,
+                format!("{what}: both in one process without the agent, over each alone"),
+                &self.over_alone,
+                "",
+            ),
+            Row::of(
+                part,
+                format!("{what}: (c) over both in one process: the agent's own"),
+                &self.agent,
+                "",
+            ),
+        ]
+    }
 }
 
 /// One `edge-agent replay`.
@@ -196,8 +233,7 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
         gate: true,
         rules: &rules,
     };
-    let mut figures: [Spread; 4] = Default::default();
-    let (mut over_received, mut over_decoded) = (Spread::default(), Spread::default());
+    let mut figures = Live::default();
     let (mut dropped, mut events) = (0.0, 0.0);
     let source = [setting.clip.to_string_lossy().into_owned()];
     for round in 1..=setting.rounds {
@@ -211,12 +247,18 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
         let infer = setting
             .inference_alone(&setting.clip, 120, Some(looks * count as f64))?
             .ms();
+        let both = setting.together(
+            &farm.urls,
+            25 * seconds / 2 * count as u64,
+            Some(looks * count as f64),
+            (receive, infer),
+        )?;
         let agent = Agent::start(setting, &farm.urls, watching, centre.as_ref())?;
         // Until caches, pools and the first stills are there.
         std::thread::sleep(Duration::from_secs(2));
         let done = agent.over(Duration::from_secs(seconds))?;
         agent.program.stop()?;
-        for (spread, figure) in figures.iter_mut().zip([
+        for (spread, figure) in figures.parts.iter_mut().zip([
             decode,
             receive,
             infer,
@@ -225,66 +267,85 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
             spread.add(figure);
         }
         let priced = |a: f64| (done.decoded * a + done.inferred * infer) / 1000.0;
-        over_decoded.add(done.cpu_s / priced(decode));
-        over_received.add(done.cpu_s / priced(receive));
+        figures.over_decoded.add(done.cpu_s / priced(decode));
+        figures.over_received.add(done.cpu_s / priced(receive));
+        figures.together.add(both, done.cpu_s / priced(receive));
         dropped += done.dropped / (done.inferred + done.dropped).max(1.0);
         events += done.events;
     }
     drop(centre);
     farm.program.stop()?;
-    let part = "live";
     let what = format!(
         "{count} camera{}, {looks} looks/s each",
         if count == 1 { "" } else { "s" }
     );
-    let [decode, receive, infer, whole] = &figures;
     let rounds = f64::from(setting.rounds);
     let dropped = format!(
         "{:.1} % of the looks dropped, {:.0} events with stills",
         100.0 * dropped / rounds,
         events
     );
-    Ok(vec![
-        Row::of(
-            part,
-            format!("{what}: (a) decoding a file alone"),
-            decode,
-            "ms",
-        ),
-        Row::of(
-            part,
-            format!("{what}: (a') receiving by RTSP and decoding alone"),
-            receive,
-            "ms",
-        ),
-        Row::of(
-            part,
-            format!("{what}: (b) inference alone, at the same pace"),
-            infer,
-            "ms",
-        ),
-        Row::of(
-            part,
-            format!("{what}: (c) the whole agent, for a decoded picture"),
-            whole,
-            "ms",
-        ),
-        Row::of(
-            part,
-            format!("{what}: c / (decoded × a' + looked at × b)"),
-            &over_received,
-            "",
-        )
-        .bar(BAR)
-        .note(dropped),
-        Row::of(
-            part,
-            format!("{what}: the same with a, as if receiving cost nothing"),
-            &over_decoded,
-            "",
-        )
-        .bar(BAR),
-    ])
+    Ok(figures.rows(&what, &dropped))
+}
+
+/// What the rounds with cameras gave.
+#[derive(Default)]
+struct Live {
+    /// Decoding, receiving and inference alone, and the agent. ms.
+    parts: [Spread; 4],
+    over_received: Spread,
+    over_decoded: Spread,
+    together: Together,
+}
+
+impl Live {
+    fn rows(&self, what: &str, dropped: &str) -> Vec<Row> {
+        let part = "live";
+        let [decode, receive, infer, whole] = &self.parts;
+        let mut rows = vec![
+            Row::of(
+                part,
+                format!("{what}: (a) decoding a file alone"),
+                decode,
+                "ms",
+            ),
+            Row::of(
+                part,
+                format!("{what}: (a') receiving by RTSP and decoding alone"),
+                receive,
+                "ms",
+            ),
+            Row::of(
+                part,
+                format!("{what}: (b) inference alone, at the same pace"),
+                infer,
+                "ms",
+            ),
+            Row::of(
+                part,
+                format!("{what}: (c) the whole agent, for a decoded picture"),
+                whole,
+                "ms",
+            ),
+            Row::of(
+                part,
+                format!("{what}: c / (decoded × a' + looked at × b)"),
+                &self.over_received,
+                "",
+            )
+            .bar(BAR)
+            .note(dropped),
+            Row::of(
+                part,
+                format!("{what}: the same with a, as if receiving cost nothing"),
+                &self.over_decoded,
+                "",
+            )
+            .bar(BAR),
+        ];
+        rows.extend(self.together.rows(part, what));
+        rows
+    }
 }
 
 #[cfg(test)]
