@@ -189,20 +189,17 @@ fn watch(
             state.set_without_cascades(why.clone());
         }
     }
-    let metrics = config
-        .metrics
-        .as_ref()
-        .map(|metrics| {
-            let sources = metrics::Sources {
-                cameras: states.clone(),
-                outbox: outbox.clone(),
-                uplink: uplink.cloned(),
-                detector: info.clone(),
-                second: second.clone(),
-                shadow: shadow.clone(),
-            };
-            metrics::serve(metrics.listen, sources)
-        })
+    let sources = metrics::Sources {
+        cameras: states.clone(),
+        outbox: outbox.clone(),
+        uplink: uplink.cloned(),
+        detector: info.clone(),
+        second: second.clone(),
+        shadow: shadow.clone(),
+    };
+    let listen = config.metrics.as_ref().map(|metrics| metrics.listen);
+    let metrics = listen
+        .map(|listen| metrics::serve(listen, sources))
         .transpose()?;
     let (wake, woken) = bounded(1);
     let (second_looks, asked) = bounded(SECOND_LOOKS_QUEUE);

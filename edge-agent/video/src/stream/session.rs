@@ -439,21 +439,22 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
-            match &mut info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => {
-                    if !on_packet(buffer.make_mut()) {
-                        return gst::PadProbeReturn::Drop;
-                    }
-                }
+            let is_passed = match &mut info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) => on_packet(buffer.make_mut()),
                 Some(gst::PadProbeData::BufferList(list)) => {
                     list.make_mut().foreach_mut(|mut buffer, _| {
                         let is_passed = on_packet(buffer.make_mut());
                         ControlFlow::Continue(is_passed.then_some(buffer))
                     });
+                    true
                 }
-                _ => {}
+                _ => true,
+            };
+            if is_passed {
+                gst::PadProbeReturn::Ok
+            } else {
+                gst::PadProbeReturn::Drop
             }
-            gst::PadProbeReturn::Ok
         },
     );
 }
