@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use protocol::EventTime;
 
 use super::export;
 use super::keys::{self, KeyStore};
@@ -21,13 +22,17 @@ pub enum KeysCommand {
         config: PathBuf,
     },
     /// Change to a new key. Old cases stay verifiable, by the old key's public
-    /// half in the list. Stop the agent first.
+    /// half in the list. Stop the agent first, and see that the clock is right.
     Rotate {
         /// The box's configuration.
         config: PathBuf,
         /// The new key (PKCS#8 PEM), where store.signing_key_file names the old one.
         #[arg(long, value_name = "NEW.pem")]
         to: Option<PathBuf>,
+        /// The time at which the new key takes over, where this box's clock cannot be
+        /// trusted, for example 2026-11-26T08:00:00Z. It cannot be corrected afterwards.
+        #[arg(long, value_name = "TIME")]
+        at: Option<EventTime>,
     },
     /// Write what others need to verify: the public key as PEM, or with --out
     /// the list and every public key. Makes the key of a box that has none.
@@ -65,8 +70,8 @@ impl KeysCommand {
                     Some(ring) => print!("{}", keys::table(&ring)),
                     None => println!("no key yet; the first start of the agent makes it"),
                 },
-                Self::Rotate { to, .. } => {
-                    let ring = store.rotate(to.as_deref(), crate::live::now())?;
+                Self::Rotate { to, at, .. } => {
+                    let ring = store.rotate(to.as_deref(), *at, crate::live::now())?;
                     print!("{}", keys::table(&ring));
                     if let Some(to) = to
                         .as_ref()

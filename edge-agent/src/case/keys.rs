@@ -16,6 +16,7 @@ use case_bundle::ring::KeyPeriod;
 use case_bundle::{BoxKey, KeyRing};
 use edge_uplink::Outbox;
 use protocol::EventTime;
+use protocol::units::Seconds;
 
 use crate::config::{AgentConfig, BoxIdentity};
 
@@ -23,6 +24,13 @@ const FOLDER: &str = "keys";
 const KEY: &str = "box-ed25519.pem";
 const NEXT: &str = "box-ed25519.next.pem";
 const RING: &str = "keys.json";
+
+/// No right clock shows less to this program: 1 November 2026, before it was written, µs.
+const BEFORE_THIS_PROGRAM: EventTime = EventTime::from_micros(1_793_491_200_000_000);
+/// How far a clock may be corrected backwards while a box runs, as time servers do.
+const CORRECTION: Seconds = Seconds(60.0);
+/// How long a box that changes keys has usually been off at most.
+const USUALLY_OFF: Seconds = Seconds(30.0 * 86_400.0);
 
 /// Where a box's keys are.
 #[derive(Debug)]
@@ -122,13 +130,25 @@ impl KeyStore {
 
     /// Passes from the present key to a new one, or to that in `to`; the list after it.
     ///
-    /// An agent that runs would go on with the old key, so none may.
-    pub fn rotate(&self, to: Option<&Path>, now: EventTime) -> anyhow::Result<KeyRing> {
-        let _held = Outbox::is_in(&self.store)
+    /// An agent that runs would go on with the old key, so none may. `at` is the
+    /// time that the operator vouches for; without it the box's clock must agree
+    /// with what the box did last.
+    pub fn rotate(
+        &self,
+        to: Option<&Path>,
+        at: Option<EventTime>,
+        now: EventTime,
+    ) -> anyhow::Result<KeyRing> {
+        let held = Outbox::is_in(&self.store)
             .then(|| Outbox::open(&self.store, edge_uplink::DiskBudget::default()))
             .transpose()
             .context("stop the agent first; it would go on signing with the old key")?;
-        let (old, mut ring) = self.open(now)?;
+        let newest = held.as_ref().map(Outbox::newest_time).transpose()?;
+        let from = match at {
+            Some(at) => at,
+            None => believed(now, newest.flatten())?,
+        };
+        let (old, mut ring) = self.open(from)?;
         if self.configured.is_some() && to.is_none() {
             bail!(
                 "the key comes from store.signing_key_file; make the new one with `openssl genpkey -algorithm \
@@ -136,7 +156,7 @@ impl KeyStore {
             );
         }
         let new = to.map_or_else(fresh_key, read_private)?;
-        ring.rotate(&old, &new, now)?;
+        ring.rotate(&old, &new, from)?;
         if self.configured.is_some() {
             self.write_ring(&ring)?;
             return Ok(ring);
@@ -196,6 +216,33 @@ impl KeyStore {
         })();
         written.with_context(|| format!("{}: cannot be written", path.display()))
     }
+}
+
+/// The clock, if it agrees with the newest time that the box has written down.
+///
+/// From a wrong time on, the old key's cases or the new key's do not verify, and
+/// that can never be mended: the old key is gone, and the list is signed.
+fn believed(now: EventTime, newest: Option<EventTime>) -> anyhow::Result<EventTime> {
+    let way_out = "set the clock (`timedatectl`) and try again, or give the right time with --at 2026-11-26T08:00:00Z";
+    let Some(newest) = newest.filter(|newest| *newest >= BEFORE_THIS_PROGRAM) else {
+        bail!(
+            "this box has nothing by which its clock ({now}) can be judged, and a key that changes at a wrong \
+             time makes cases that never verify; {way_out}"
+        );
+    };
+    if now < newest - CORRECTION {
+        bail!(
+            "the clock of this box says {now}, and it has signed or heard of the centre at {newest}: cases from \
+             after {now} would not verify any more; {way_out}"
+        );
+    }
+    if now > newest + USUALLY_OFF {
+        bail!(
+            "the clock of this box says {now}, and the last that it did was at {newest}: if the clock is ahead, \
+             new cases will not verify until then; {way_out}"
+        );
+    }
+    Ok(now)
 }
 
 fn fresh_key() -> anyhow::Result<BoxKey> {

@@ -10,7 +10,7 @@
 //!
 //! Reading order: `writing` → `sending` → `receipts` → `status`; `files` has the
 //! evidence, `owed` and `case` what is still to come of an event, `trouble` and
-//! `error` the words for what goes wrong.
+//! `error` the words for what goes wrong, `newest` what a clock is judged by.
 //!
 //! It is cheap to clone and safe to share: one SQLite connection behind one
 //! lock. A call waits for a disk sync, some milliseconds on an SSD and up to a
@@ -38,6 +38,7 @@ use crate::{clock, envelope, evidence};
 mod case;
 mod error;
 mod files;
+mod newest;
 mod owed;
 mod receipts;
 mod sending;

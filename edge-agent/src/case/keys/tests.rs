@@ -1,7 +1,8 @@
 use super::*;
 
+/// Seconds after a day of November 2026.
 fn at(second: i64) -> EventTime {
-    EventTime::from_micros(second * 1_000_000)
+    EventTime::from_micros((1_795_000_000 + second) * 1_000_000)
 }
 
 fn store(dir: &Path) -> KeyStore {
@@ -70,7 +71,7 @@ fn rotation_vouches_for_the_new_key_and_a_crash_in_it_is_finished_or_undone() {
     let dir = tempfile::tempdir().unwrap();
     let keys = store(dir.path());
     let (first, _) = keys.open(at(1)).unwrap();
-    let ring = keys.rotate(None, at(100)).unwrap();
+    let ring = keys.rotate(None, Some(at(100)), at(100)).unwrap();
     let (second, _) = keys.open(at(101)).unwrap();
     assert_eq!(ring.present(), Some(second.public()));
     assert_eq!(ring.periods()[0].public, first.public());
@@ -106,12 +107,65 @@ fn the_operators_own_key_is_used_and_rotated_by_its_file() {
         keys.open(at(1)).unwrap().0.public(),
         BoxKey::from_seed(&[1; 32]).public()
     );
-    assert!(message(keys.rotate(None, at(2))).contains("--to"));
+    assert!(message(keys.rotate(None, Some(at(2)), at(2))).contains("--to"));
     let next = dir.path().join("next.pem");
     create_private(&next, &BoxKey::from_seed(&[2; 32])).unwrap();
-    keys.rotate(Some(&next), at(2)).unwrap();
+    keys.rotate(Some(&next), Some(at(2)), at(2)).unwrap();
     // Until the configuration names the new file, nothing is signed.
     assert!(message(keys.open(at(3))).contains("keys rotate"));
     keys.configured = Some(next);
     keys.open(at(3)).unwrap();
+}
+
+/// A box without a battery has the wrong time just when it is offline for
+/// maintenance. The key changed at any time, and every case that the old key had
+/// signed "after" it was lost for good, or every one of the new key.
+#[test]
+fn keys_change_only_at_a_time_that_agrees_with_what_the_box_did_last() {
+    const DAY: i64 = 86_400;
+    let dir = tempfile::tempdir().unwrap();
+    let keys = store(dir.path());
+    keys.open(at(0)).unwrap();
+    let before = keys.ring().unwrap();
+    let told = message(keys.rotate(None, None, at(5)));
+    assert!(told.contains("can be judged"), "{told}");
+
+    // The last that it did was ten days after its first start.
+    let last = 10 * DAY;
+    let outbox = Outbox::open(dir.path(), edge_uplink::DiskBudget::default()).unwrap();
+    let camera = "c1".parse().unwrap();
+    let whose = (&keys.owner.site, &keys.owner.id, &camera);
+    let event = protocol::EventId(uuid::Uuid::from_u128(1));
+    for observed in [at(last), at(DAY)] {
+        outbox.give_up_evidence(whose, event, observed).unwrap();
+    }
+    drop(outbox);
+    for (what, now, words) in [
+        (
+            "not set since power was lost",
+            EventTime::from_micros(5),
+            "signed or heard",
+        ),
+        ("some days slow", at(7 * DAY), "signed or heard"),
+        ("ten years ahead", at(3650 * DAY), "ahead"),
+    ] {
+        let told = message(keys.rotate(None, None, now));
+        assert!(
+            told.contains(words) && told.contains("--at"),
+            "{what}: {told}"
+        );
+        assert_eq!(keys.ring().unwrap(), before, "{what}");
+    }
+    let told = message(keys.rotate(None, Some(at(-1)), at(last)));
+    assert!(told.contains("holds office since"), "{told}");
+
+    // A clock that runs on, and one that the operator vouches against.
+    let ring = keys.rotate(None, None, at(last + DAY)).unwrap();
+    assert_eq!(ring.periods()[1].from, at(last + DAY));
+    let right = at(last + 40 * DAY);
+    let ring = keys
+        .rotate(None, Some(right), EventTime::from_micros(5))
+        .unwrap();
+    assert_eq!(ring.periods()[2].from, right);
+    assert_eq!(keys.open(right).unwrap().1, ring);
 }
