@@ -143,6 +143,11 @@ impl KeyStore {
             .then(|| Outbox::open(&self.store, edge_uplink::DiskBudget::default()))
             .transpose()
             .context("stop the agent first; it would go on signing with the old key")?;
+        if self.ring()?.is_none() {
+            bail!(
+                "the box has no key yet that could be changed; the first start of the agent makes it"
+            );
+        }
         let newest = held.as_ref().map(Outbox::newest_time).transpose()?;
         let from = match at {
             Some(at) => at,
