@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::api::{self, Api, Newsroom, ServerSettings};
+use crate::api::{self, Api, Entrance, Newsroom, ServerSettings};
 use crate::broker::{self, BrokerError};
 use crate::config::{self, Config, ConfigError};
 use crate::evidence::{Evidence, EvidenceError, UploadLimits};
@@ -102,6 +102,8 @@ struct Part {
 pub struct Centre {
     /// Where the API is.
     pub http: SocketAddr,
+    /// Where boxes put evidence by HTTPS.
+    pub uploads: Option<SocketAddr>,
     /// Where the front door is.
     pub mqtt: Option<SocketAddr>,
     stop: Stop,
@@ -158,6 +160,7 @@ impl Centre {
             None => None,
         };
         let http = listen(config.http.listen, "http", "--http").await?;
+        let uploads = uploads(config.uploads.as_ref()).await?;
         let front = match &door {
             Some((_, mqtt)) => Some(listen(mqtt.listen, "mqtt", "--mqtt").await?),
             None => None,
@@ -192,22 +195,19 @@ impl Centre {
             stopping: stopping.clone(),
         };
         let http_address = address(&http, config.http.listen);
+        let uploads_address = uploads.as_ref().map(|(_, _, address)| *address);
         let server = ServerSettings {
             connections: config.http.max_connections,
             head_within: idle,
         };
-        let serving = tokio::spawn(api::serve(http, api, server, stopping.clone()));
+        parts.extend(http_parts(http, uploads, &api, server));
         let sweeping = tokio::spawn(retention::run(
             (store.clone(), evidence),
             Arc::clone(&metrics),
             config.retention,
             stopping.clone(),
         ));
-        for (name, task) in [
-            ("the stream", telling),
-            ("the HTTP server", serving),
-            ("retention", sweeping),
-        ] {
+        for (name, task) in [("the stream", telling), ("retention", sweeping)] {
             parts.push(Part { name, task });
         }
         let mut mqtt_address = None;
@@ -225,6 +225,7 @@ impl Centre {
         }
         Ok(Self {
             http: http_address,
+            uploads: uploads_address,
             mqtt: mqtt_address,
             stop,
             health,
@@ -285,6 +286,7 @@ impl Centre {
     pub fn write_ready_file(&self, file: &Path) -> Result<(), StartError> {
         let text = serde_json::json!({
             "http": self.http.to_string(),
+            "uploads": self.uploads.map(|uploads| uploads.to_string()),
             "mqtt": self.mqtt.map(|mqtt| mqtt.to_string()),
         });
         let fault = |source| StartError::ReadyFile {
@@ -298,6 +300,31 @@ impl Centre {
         std::fs::write(&beside, format!("{text}\n")).map_err(fault)?;
         std::fs::rename(&beside, file).map_err(fault)
     }
+}
+
+/// What speaks HTTP: for people and programs, and for boxes with evidence.
+fn http_parts(
+    http: TcpListener,
+    uploads: Option<(TcpListener, tls::Door, SocketAddr)>,
+    api: &Api,
+    settings: ServerSettings,
+) -> impl Iterator<Item = Part> {
+    let all = ("the HTTP server", http, None, api::router(api.clone()));
+    let of_boxes = uploads.map(|(listener, tls, _)| {
+        let routes = api::uploads(api.clone());
+        ("the door for uploads", listener, Some(tls), routes)
+    });
+    let entrances = [all].into_iter().chain(of_boxes);
+    entrances.map(move |(name, listener, tls, routes)| {
+        let entrance = Entrance {
+            listener,
+            tls,
+            routes,
+        };
+        let (metrics, stopping) = (Arc::clone(&api.metrics), api.stopping.clone());
+        let task = tokio::spawn(api::serve(entrance, metrics, settings, stopping));
+        Part { name, task }
+    })
 }
 
 /// What speaks with the broker.
@@ -328,6 +355,19 @@ fn door_settings(mqtt: &config::Mqtt, limits: Limits) -> Result<DoorSettings, St
         limits,
         connections: mqtt.max_connections,
     })
+}
+
+/// The door for evidence: where, its TLS, and its real address.
+async fn uploads(
+    wanted: Option<&config::Uploads>,
+) -> Result<Option<(TcpListener, tls::Door, SocketAddr)>, StartError> {
+    let Some(config::Uploads { listen: at, tls }) = wanted else {
+        return Ok(None);
+    };
+    let tls = tls::Door::open(tls)?;
+    let listener = listen(*at, "uploads", "uploads.listen in the configuration").await?;
+    let address = address(&listener, *at);
+    Ok(Some((listener, tls, address)))
 }
 
 async fn listen(

@@ -23,6 +23,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The API and the screen.
     pub http: Http,
+    /// Where boxes put evidence by HTTPS. Left out, they do at the API's address.
+    pub uploads: Option<Uploads>,
     /// The front door. Left out, it is open on loopback unless there is a broker.
     pub mqtt: Option<Mqtt>,
     /// A broker that boxes use instead of the front door, or as well.
@@ -38,6 +40,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("ngatu-centre"),
             http: Http::default(),
+            uploads: None,
             mqtt: None,
             broker: None,
             inbox: Inbox::default(),
@@ -76,6 +79,17 @@ impl Default for Http {
             idle_s: 20.0,
         }
     }
+}
+
+/// `[uploads]`: a door for evidence alone. The API has no login, so boxes on the
+/// other side of a network must not have to reach it to put their pictures.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uploads {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// TLS, with certificates of boxes as at the front door.
+    pub tls: Tls,
 }
 
 /// `[mqtt]`: the front door.
@@ -130,7 +144,7 @@ impl Mqtt {
     }
 }
 
-/// `[mqtt.tls]`
+/// `[mqtt.tls]` and `[uploads.tls]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {

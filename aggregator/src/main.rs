@@ -99,7 +99,7 @@ was acknowledged is lost even then).";
 struct Run {
     #[command(flatten)]
     settings: Settings,
-    /// Write {"http":"ADDR","mqtt":"ADDR"|null} to this file once it serves
+    /// Write {"http":"ADDR","mqtt":"ADDR"|null,"uploads":"ADDR"|null} to this file once it serves
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// How to write the log

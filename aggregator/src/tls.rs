@@ -65,7 +65,7 @@ fn revocations(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>
 /// How often it is looked whether the revocation list is another.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// TLS of the front door that follows its revocation list: a box that was stolen
+/// TLS of a door for boxes that follows its revocation list: a box that was stolen
 /// is to be locked out without a restart that all others notice.
 #[derive(Clone)]
 pub struct Door {
@@ -164,7 +164,7 @@ fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// TLS of the front door; with `client_ca_file` a client must show a certificate
+/// TLS of a door for boxes; with `client_ca_file` a client must show a certificate
 /// of that authority, and is who the certificate says, unless `crl_file` has it.
 pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
     let Tls {

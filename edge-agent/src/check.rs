@@ -92,6 +92,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.extend(decoders(&cameras));
         findings.extend(fed(&config, &cameras));
         findings.extend(cascades::look(&config, &cameras));
+        findings.extend(in_the_clear(&config));
         return Ok(findings);
     }
     findings.push(store::look(&config.store));
@@ -121,6 +122,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         scope.timeout,
     ));
     findings.extend(uplink(&config, scope.timeout));
+    findings.extend(in_the_clear(&config));
     Ok(findings)
 }
 
@@ -251,6 +253,15 @@ fn uplink(config: &AgentConfig, timeout: Duration) -> Vec<Finding> {
             outcome: Outcome::Failed(reason),
         }],
     }
+}
+
+/// What others on the way could read.
+fn in_the_clear(config: &AgentConfig) -> Option<Finding> {
+    let told = config.uplink.as_ref()?.in_the_clear();
+    (!told.is_empty()).then(|| Finding {
+        part: "uplink".to_owned(),
+        outcome: Outcome::Noted(told.join("\n")),
+    })
 }
 
 /// The error without the address that the finding already names.

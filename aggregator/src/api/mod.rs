@@ -39,7 +39,7 @@ use crate::stopping::Stopping;
 use crate::store::Store;
 
 pub use problem::Problem;
-pub use server::{ServerSettings, serve};
+pub use server::{Entrance, ServerSettings, serve};
 pub use stream::Newsroom;
 
 /// Largest body of a request other than an upload of evidence, in bytes.
@@ -107,6 +107,19 @@ fn routes() -> OpenApiRouter<Api> {
 /// The description of the API, OpenAPI 3.1.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     description::complete(routes().into_openapi())
+}
+
+/// What boxes need to put evidence, and nothing that a person sees.
+pub fn uploads(api: Api) -> Router {
+    Router::new()
+        .route(
+            "/api/v1/evidence/{sha256}",
+            axum::routing::put(evidence::put).head(evidence::head),
+        )
+        .layer(from_fn_with_state(api.clone(), guard::check))
+        .layer(from_fn(guard::headers))
+        .layer(from_fn_with_state(api.clone(), leftover::heard_out))
+        .with_state(api)
 }
 
 /// Everything that is served over HTTP.

@@ -6,6 +6,7 @@
 //! that take nothing in (user timeout).
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,17 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::{Api, router};
 use crate::metrics::Metrics;
 use crate::stopping::Stopping;
+use crate::tls::{self, Door};
 
 /// How long open requests may take at the end.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(5);
@@ -43,15 +47,29 @@ pub struct ServerSettings {
     pub head_within: Duration,
 }
 
+/// Where requests come in, and which are answered there.
+pub struct Entrance {
+    /// Where.
+    pub listener: TcpListener,
+    /// TLS, if any.
+    pub tls: Option<Door>,
+    /// Which.
+    pub routes: Router,
+}
+
 /// Answers requests until `stopping` turns true, then those that are under way.
 pub async fn serve(
-    listener: TcpListener,
-    api: Api,
+    entrance: Entrance,
+    metrics: Arc<Metrics>,
     settings: ServerSettings,
     mut stopping: Stopping,
 ) {
-    let metrics = Arc::clone(&api.metrics);
-    let service = TowerToHyperService::new(router(api));
+    let Entrance {
+        listener,
+        mut tls,
+        routes,
+    } = entrance;
+    let service = TowerToHyperService::new(routes);
     let room = Arc::new(Semaphore::new(settings.connections));
     let mut connections = JoinSet::new();
     let mut was_full = false;
@@ -74,10 +92,23 @@ pub async fn serve(
                         tracing::debug!(%peer, %error, "TCP does not watch this line");
                     }
                     let counted = Counted::new(Arc::clone(&metrics));
-                    let talk = converse(socket, service.clone(), settings, stopping.clone());
+                    let tls = tls.as_mut().map(Door::acceptor);
+                    let (service, stopping) = (service.clone(), stopping.clone());
+                    let metrics = Arc::clone(&metrics);
                     connections.spawn(async move {
                         let _held = (place, counted);
-                        if let Err(error) = talk.await {
+                        let ended = match tls {
+                            None => converse(socket, service, settings, stopping).await,
+                            Some(tls) => {
+                                let shaken = shake_hands(socket, peer, &tls, settings).await;
+                                let Some(stream) = shaken else {
+                                    metrics.http_refused.inc();
+                                    return;
+                                };
+                                converse(stream, service, settings, stopping).await
+                            }
+                        };
+                        if let Err(error) = ended {
                             tracing::debug!(%peer, %error, "an HTTP connection ended");
                         }
                     });
@@ -101,9 +132,27 @@ pub async fn serve(
     }
 }
 
+/// TLS, or why not is in the log.
+async fn shake_hands(
+    socket: TcpStream,
+    peer: SocketAddr,
+    tls: &TlsAcceptor,
+    settings: ServerSettings,
+) -> Option<TlsStream<TcpStream>> {
+    match timeout(settings.head_within, tls.accept(socket)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            let security = tls::refusal(&error);
+            tracing::warn!(security, %peer, %error, "{}", tls::advice(security));
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 /// One connection, until it ends or the program does.
 async fn converse(
-    socket: TcpStream,
+    socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
     service: TowerToHyperService<Router>,
     settings: ServerSettings,
     mut stopping: Stopping,

@@ -8,7 +8,7 @@ use std::io;
 use std::net::Ipv6Addr;
 use std::path::Path;
 
-use super::{Config, ConfigError, secret};
+use super::{Config, ConfigError, Tls, secret};
 use crate::broker;
 use crate::frontdoor::parse_name;
 use crate::tls;
@@ -92,6 +92,19 @@ impl Config {
             }
         }
         faults.extend(http.hosts.iter().filter_map(|host| host_fault(host)));
+        if let Some(uploads) = &self.uploads {
+            faults.extend(revocation_fault("uploads.tls", &uploads.tls));
+            let others = [
+                Some(http.listen),
+                self.mqtt.as_ref().map(|mqtt| mqtt.listen),
+            ];
+            if uploads.listen.port() != 0 && others.contains(&Some(uploads.listen)) {
+                faults.push(format!(
+                    "uploads.listen is {} like http.listen or mqtt.listen; give each a port of its own",
+                    uploads.listen
+                ));
+            }
+        }
         if let Some(mqtt) = &self.mqtt {
             faults.extend(within(
                 "mqtt.max_connections",
@@ -105,16 +118,8 @@ impl Config {
                     ));
                 }
             }
-            if let Some(tls) = &mqtt.tls
-                && tls.crl_file.is_some()
-                && tls.client_ca_file.is_none()
-            {
-                faults.push(
-                    "mqtt.tls.crl_file is a list of revoked certificates of boxes; \
-                     set mqtt.tls.client_ca_file, or boxes need no certificate at all"
-                        .to_owned(),
-                );
-            }
+            let tls = mqtt.tls.as_ref();
+            faults.extend(tls.and_then(|tls| revocation_fault("mqtt.tls", tls)));
             if mqtt.listen == http.listen && mqtt.listen.port() != 0 {
                 faults.push(format!(
                     "http.listen and mqtt.listen are both {}; give each a port of its own",
@@ -148,10 +153,14 @@ impl Config {
         {
             faults.push(format!("http.evidence_token_file: {error}"));
         }
-        if let Some(tls) = self.mqtt.as_ref().and_then(|mqtt| mqtt.tls.as_ref())
-            && let Err(error) = tls::acceptor(tls)
-        {
-            faults.push(format!("mqtt.tls: {error}"));
+        let of_mqtt = self.mqtt.as_ref().and_then(|mqtt| mqtt.tls.as_ref());
+        let of_uploads = self.uploads.as_ref().map(|uploads| &uploads.tls);
+        for (key, tls) in [("mqtt.tls", of_mqtt), ("uploads.tls", of_uploads)] {
+            if let Some(tls) = tls
+                && let Err(error) = tls::acceptor(tls)
+            {
+                faults.push(format!("{key}: {error}"));
+            }
         }
         if let Some(broker) = &self.broker
             // A wrong address has been told already.
@@ -181,6 +190,16 @@ impl Config {
                 ));
             }
         }
+        if let Some(uploads) = &self.uploads
+            && uploads.tls.client_ca_file.is_none()
+            && http.evidence_token_file.is_none()
+        {
+            warnings.push(format!(
+                "whoever reaches {} can store evidence; set uploads.tls.client_ca_file or \
+                 http.evidence_token_file",
+                uploads.listen
+            ));
+        }
         if let Some(mqtt) = self.front_door()
             && !mqtt.listen.ip().is_loopback()
             && !mqtt.asks_for_proof()
@@ -201,6 +220,16 @@ fn told(faults: &[String]) -> Result<(), ConfigError> {
     } else {
         Err(ConfigError::Senseless(faults.join("\n")))
     }
+}
+
+/// A list of revoked certificates where none is asked for.
+fn revocation_fault(key: &str, tls: &Tls) -> Option<String> {
+    (tls.crl_file.is_some() && tls.client_ca_file.is_none()).then(|| {
+        format!(
+            "{key}.crl_file is a list of revoked certificates of boxes; set {key}.client_ca_file, \
+             or boxes need no certificate at all"
+        )
+    })
 }
 
 /// A name that no browser will ever send as the name of a host.

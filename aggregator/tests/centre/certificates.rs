@@ -1,18 +1,21 @@
 //! Certificates of boxes at the front door: whose they are, and which are refused.
 
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aggregator::config::Tls;
+use aggregator::config::{Tls, Uploads};
 use aggregator::tls::certificates;
+use protocol::Digest;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::{DEADLINE, Running, Speaker, a_box, eventually};
 
@@ -82,26 +85,26 @@ impl Authority {
     }
 
     fn centre(&self, has_list: bool) -> Running {
+        let tls = self.tls(has_list);
+        Running::with(|config| config.mqtt.as_mut().unwrap().tls = Some(tls))
+    }
+
+    /// Of a door for this authority's boxes.
+    fn tls(&self, has_list: bool) -> Tls {
         let (server, key) = self.issue("centre", |params| {
             params.subject_alt_names =
                 vec![rcgen::SanType::DnsName("localhost".try_into().unwrap())];
         });
-        let tls = Tls {
+        Tls {
             cert_file: self.write("server.pem", &server),
             key_file: self.write("server.key", &key),
             client_ca_file: Some(self.folder.path().join("ca.pem")),
             crl_file: has_list.then(|| self.revoke(1, &[])),
-        };
-        Running::with(|config| config.mqtt.as_mut().unwrap().tls = Some(tls))
+        }
     }
 
-    /// Delivers an event of `speaker`, showing this certificate.
-    fn deliver(
-        &self,
-        centre: &Running,
-        speaker: &Speaker,
-        identity: Option<&Identity>,
-    ) -> Result<(), String> {
+    /// What a client that shows this certificate, and trusts this authority, is set up with.
+    fn client(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         let files = identity.map(|(certificate, key)| {
             (
                 self.write("client.pem", certificate),
@@ -113,11 +116,46 @@ impl Authority {
             Some(&self.folder.path().join("ca.pem")),
             files.map(|(certificate, key)| (certificate.as_path(), key.as_path())),
             false,
-        )
-        .unwrap();
+        );
+        Arc::new(config.unwrap())
+    }
+
+    /// The status of an answer at the door for evidence.
+    fn ask(
+        &self,
+        door: SocketAddr,
+        identity: Option<&Identity>,
+        request: &str,
+        body: &[u8],
+    ) -> std::io::Result<String> {
+        let name = "localhost".try_into().unwrap();
+        let client = ClientConnection::new(self.client(identity), name);
+        let socket = TcpStream::connect(door)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
+        let mut stream = StreamOwned::new(client.map_err(std::io::Error::other)?, socket);
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: centre.example\r\ncontent-type: image/jpeg\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat())?;
+        let mut status = String::new();
+        if BufReader::new(stream).read_line(&mut status)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(status.split(' ').nth(1).unwrap_or_default().to_owned())
+    }
+
+    /// Delivers an event of `speaker`, showing this certificate.
+    fn deliver(
+        &self,
+        centre: &Running,
+        speaker: &Speaker,
+        identity: Option<&Identity>,
+    ) -> Result<(), String> {
         let mut options = rumqttc::v5::MqttOptions::new("box", "localhost", centre.mqtt.port());
         options.set_transport(rumqttc::Transport::tls_with_config(
-            rumqttc::TlsConfiguration::Rustls(Arc::new(config)),
+            rumqttc::TlsConfiguration::Rustls(self.client(identity)),
         ));
         let (client, mut connection) = rumqttc::v5::Client::new(options, 10);
         let letter = speaker.letter(1, 1);
@@ -195,6 +233,56 @@ fn a_revoked_certificate_is_refused_without_a_restart() {
     });
     assert!(refused(&centre, "certificate_revoked") > 0.0);
     authority.deliver(&centre, &speaker, Some(&other)).unwrap();
+}
+
+/// The API has no login, so boxes have a door of their own for evidence, with the
+/// certificates of the front door.
+#[test]
+fn evidence_comes_by_https_from_boxes_only_and_nothing_else_is_served_there() {
+    let authority = Authority::new();
+    let centre = Running::with(|config| {
+        config.uploads = Some(Uploads {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tls: authority.tls(true),
+        });
+    });
+    let door = centre.uploads.unwrap();
+    let (bytes, none): (&[u8], &[u8]) = (b"\xff\xd8 a still", &[]);
+    let path = format!("/api/v1/evidence/{}", Digest(Sha256::digest(bytes).into()));
+    let own = authority.issue("hanoi.b1", |params| {
+        params.serial_number = Some(SerialNumber::from(7_u64));
+    });
+    let ask = |request: &str, body: &[u8]| authority.ask(door, Some(&own), request, body);
+    for (request, body, expected) in [
+        (format!("HEAD {path}"), none, "404"),
+        (format!("PUT {path}"), bytes, "201"),
+        (format!("PUT {path}"), bytes, "200"),
+        (format!("HEAD {path}"), none, "200"),
+        (format!("GET {path}"), none, "405"),
+        ("GET /".to_owned(), none, "404"),
+        // The guard of names stands before it, as at the API.
+        ("GET /api/v1/alerts".to_owned(), none, "403"),
+        ("GET /metrics".to_owned(), none, "404"),
+    ] {
+        assert_eq!(ask(&request, body).unwrap(), expected, "{request}");
+    }
+    assert_eq!(centre.api().get(&path).body, bytes);
+
+    let expired = authority.issue("hanoi.b1", |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    });
+    let stranger = Authority::new().issue("hanoi.b1", |_| {});
+    let request = format!("HEAD {path}");
+    for identity in [None, Some(&expired), Some(&stranger)] {
+        let told = authority.ask(door, identity, &request, none);
+        assert!(told.is_err(), "{told:?}");
+    }
+    authority.revoke(2, &[7]);
+    eventually("the stolen box is refused", || ask(&request, none).err());
+    let other = authority.issue("hanoi.b1", |_| {});
+    let told = authority.ask(door, Some(&other), &request, none);
+    assert_eq!(told.unwrap(), "200");
 }
 
 /// Both ends say why; a box of ours never offers less.

@@ -57,6 +57,7 @@ pub(crate) fn config(folder: &Path) -> Config {
 /// A centre within the test.
 pub(crate) struct Running {
     pub(crate) http: SocketAddr,
+    pub(crate) uploads: Option<SocketAddr>,
     pub(crate) mqtt: SocketAddr,
     centre: Option<Centre>,
     runtime: tokio::runtime::Runtime,
@@ -81,6 +82,7 @@ impl Running {
         let centre = runtime.block_on(Centre::start(&config)).unwrap();
         Self {
             http: centre.http,
+            uploads: centre.uploads,
             mqtt: centre.mqtt.unwrap(),
             centre: Some(centre),
             runtime,

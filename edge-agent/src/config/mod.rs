@@ -13,6 +13,7 @@ mod detect;
 mod detector;
 mod faults;
 mod health;
+mod in_clear;
 mod locate;
 mod password;
 mod record;

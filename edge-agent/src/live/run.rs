@@ -13,7 +13,7 @@ use protocol::event::Words;
 use super::{Outlet, StopFlag, recovery, watch};
 use crate::cascades::Lookers;
 use crate::case::Signer;
-use crate::config::{AgentConfig, CameraConfig, CascadeConfig, SourceConfig};
+use crate::config::{AgentConfig, CameraConfig, CascadeConfig, SourceConfig, UplinkConfig};
 use crate::{models_command, uplink_settings};
 
 /// How long the uplink may still send when the box stops.
@@ -33,6 +33,10 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     let uplink = uplink_settings::settings(config)?
         .map(|settings| Uplink::start(settings, outbox.clone()).map(Arc::new))
         .transpose()?;
+    let in_the_clear = config.uplink.iter().flat_map(UplinkConfig::in_the_clear);
+    for told in in_the_clear {
+        tracing::warn!("{told}");
+    }
     if uplink.is_none() {
         tracing::warn!(
             "no [uplink] in the configuration; events stay in the outbox until there is one"
