@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::event::Words;
 use protocol::evidence::{EvidenceRole, Missing, Span};
-use protocol::{Digest, Event, EventTime, EvidenceItem, TimeQuality};
+use protocol::{Digest, Event, EventTime, EvidenceItem, NormBox, TimeQuality};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -108,7 +108,7 @@ impl ChainLink {
 }
 
 /// One file of a case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseMedia {
     /// Its name in a bundle; see [`is_plain_name`].
     pub name: String,
@@ -132,7 +132,15 @@ pub struct CaseMedia {
     /// a picture is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Words>,
+    /// Where the case's road users are in it, in fractions of the camera's
+    /// picture, without the legend that may stand below. None: not known, as in
+    /// clips and in older cases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<NormBox>,
 }
+
+/// Where the case's road users are, by the file that shows them.
+pub type ActorPlaces = BTreeMap<Digest, Vec<NormBox>>;
 
 impl CaseMedia {
     /// Names the files of a case, in their order.
@@ -155,8 +163,18 @@ impl CaseMedia {
                 until: item.until,
                 asked: item.asked,
                 note: item.note.clone(),
+                actors: Vec::new(),
             })
             .collect()
+    }
+
+    /// The same, with what is known of where road users are in them.
+    pub fn placed(items: &[EvidenceItem], places: &ActorPlaces) -> Vec<Self> {
+        let mut media = Self::of(items);
+        for file in &mut media {
+            file.actors = places.get(&file.sha256).cloned().unwrap_or_default();
+        }
+        media
     }
 }
 

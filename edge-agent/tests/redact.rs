@@ -9,11 +9,12 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use case_bundle::manifest::{CASE_SCHEMA, CaseManifest, CaseMedia};
+use case_bundle::manifest::{ActorPlaces, CASE_SCHEMA, CaseManifest, CaseMedia};
 use case_bundle::{BoxKey, ChainLink, Clock, Sealed};
 use edge_stills::{I420Planes, Picture};
 use edge_video::{ClipReader, ClipWriter, Frame};
 use protocol::evidence::EvidenceRole;
+use protocol::units::Seconds;
 use protocol::{Digest, Envelope, Event, EventTime, EvidenceItem, NormBox};
 use serde_json::Value;
 use sha2::Digest as _;
@@ -40,7 +41,15 @@ struct Desk {
 }
 
 impl Desk {
+    /// With stills of the moment of the decision, and a clip.
     fn new() -> Self {
+        Self::of(Seconds(0.0), false)
+    }
+
+    /// With stills that were taken `after` the decision, as those of a main stream
+    /// are, and where the case `is_placed`, it says where the accused is in them,
+    /// and has a plate that was cut out.
+    fn of(after: Seconds, is_placed: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         edge_video::init().unwrap();
         let mut reader = ClipReader::open(&installed("clips/vtest.mp4"), EventTime::EPOCH).unwrap();
@@ -54,6 +63,11 @@ impl Desk {
         picture.add_legend(&LEGEND.map(str::to_owned)).unwrap();
         fs::write(folder.join("2.jpg"), picture.jpeg(90).unwrap()).unwrap();
         write_clip(&folder.join("3.mp4"), &frames);
+        fs::write(
+            folder.join("4.jpg"),
+            self::picture(&frames[1]).jpeg(90).unwrap(),
+        )
+        .unwrap();
         let (event, key) = (event(), BoxKey::from_seed(&[7; 32]));
         let decided = event.decided.time;
         let item = |file: &str, role, media_type: &str| {
@@ -63,19 +77,28 @@ impl Desk {
                 sha256: Digest(sha2::Sha256::digest(&bytes).into()),
                 length: bytes.len() as u64,
                 media_type: media_type.to_owned(),
-                captured: decided,
+                captured: decided + after,
                 until: None,
                 asked: None,
                 note: None,
             }
         };
-        let items = [
+        let mut items = vec![
             item("1.jpg", EvidenceRole::StillClean, "image/jpeg"),
             item("2.jpg", EvidenceRole::StillAnnotated, "image/jpeg"),
             item("3.mp4", EvidenceRole::Clip, "video/mp4"),
         ];
-        let media = CaseMedia::of(&items);
-        for (file, media) in ["1.jpg", "2.jpg", "3.mp4"].iter().zip(&media) {
+        let mut places = ActorPlaces::new();
+        if is_placed {
+            for still in &items[..2] {
+                places.insert(still.sha256, vec![ACCUSED]);
+            }
+            items.push(item("4.jpg", EvidenceRole::PlateCrop, "image/jpeg"));
+        } else {
+            fs::remove_file(folder.join("4.jpg")).unwrap();
+        }
+        let media = CaseMedia::placed(&items, &places);
+        for (file, media) in ["1.jpg", "2.jpg", "3.mp4", "4.jpg"].iter().zip(&media) {
             fs::rename(folder.join(file), folder.join(&media.name)).unwrap();
         }
         let case = CaseManifest {
@@ -231,6 +254,40 @@ fn bystanders_are_covered_in_every_file_and_the_accused_in_none_of_the_stills() 
     let mut clip = ClipReader::open(&desk.copied("copy", 2), EventTime::EPOCH).unwrap();
     let played = std::iter::from_fn(|| clip.next_frame().unwrap()).count();
     assert_eq!(played, CLIP_FRAMES);
+}
+
+/// Stills of a main stream are of some milliseconds before or after the picture
+/// that was looked at: the accused was covered in all of them, and in the plate
+/// that was cut out, so that nothing was left to hand over.
+#[test]
+fn the_accused_is_left_in_stills_of_another_instant_and_in_his_plate() {
+    let desk = Desk::of(Seconds(0.04), true);
+    let covered = |out: &str, more: &[&str]| {
+        let (code, _, errors) = desk.redact(out, &[&["--cover", "faces"], more].concat());
+        assert_eq!(code, Some(0), "{errors}");
+        [0, 1, 3].map(|file| changed(&desk.original(file), &desk.copied(out, file)))
+    };
+    let [clean, annotated, crop] = covered("copy", &[]);
+    for [accused, others] in [clean, annotated] {
+        assert!(others > 500, "{others} pixels of bystanders");
+        assert!(accused * 20 < others, "{accused} pixels of the accused");
+    }
+    assert!(
+        crop.iter().all(|pixels| *pixels < 25),
+        "the accused's own plate: {crop:?}"
+    );
+    for [accused, others] in covered("nobody", &["--whom", "everyone"]) {
+        assert!(
+            accused > 500 && others > 500,
+            "{accused} and {others} pixels"
+        );
+    }
+    // Where an older case does not say it, everybody is covered.
+    let older = Desk::of(Seconds(0.04), false);
+    let (code, _, errors) = older.redact("copy", &["--cover", "faces"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let [left, right] = changed(&older.original(0), &older.copied("copy", 0));
+    assert!(left > 500 && right > 500, "{left} and {right} pixels");
 }
 
 #[test]

@@ -356,6 +356,32 @@ fn a_changed_field_is_named_whoever_wrote_the_manifest_anew() {
     );
 }
 
+/// Cases of before have no places, and others may have: both are what was signed.
+#[test]
+fn places_of_road_users_are_signed_like_everything_else() {
+    let place = |x: f64| protocol::NormBox {
+        x,
+        y: 0.25,
+        width: 1.0 / 3.0,
+        height: 0.1,
+    };
+    let mut files = sound();
+    sign(&mut files, |manifest| {
+        manifest.media[0].actors = vec![place(0.1), place(0.7)];
+    });
+    let report = examine(files.clone(), &trust());
+    assert_eq!(report.faults, []);
+    let media = report.manifest.unwrap().media;
+    assert_eq!(media[0].actors, [place(0.1), place(0.7)]);
+    assert_eq!(media[1].actors, []);
+    rewrite(&mut files, |value| {
+        value["media"][0]["actors"][0]["x"] = 0.2.into();
+    });
+    let faults = examine(files, &trust()).faults;
+    let field = "/media/0".to_owned();
+    assert_eq!(faults, [Fault::Changed { field }]);
+}
+
 #[test]
 fn a_hostile_manifest_leads_nowhere_even_when_it_is_signed() {
     check(

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use case_bundle::manifest::AgentVersion;
+use case_bundle::manifest::{ActorPlaces, AgentVersion};
 use case_bundle::{BoxKey, Clock};
 use edge_uplink::{CaseDraft, Outbox, OutboxError};
 use protocol::evidence::Missing;
@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub event: &'a Event,
     /// Its files; none because there will be none.
     pub items: Vec<EvidenceItem>,
+    /// Where its road users are in them.
+    pub places: ActorPlaces,
     /// What should be among them and is not.
     pub missing: Vec<Missing>,
     /// How good the event's clock is.
@@ -68,6 +70,7 @@ impl Signer {
         let draft = CaseDraft {
             event,
             items: case.items,
+            places: case.places,
             missing: case.missing,
             clock: case.clock,
             agent: &self.agent,

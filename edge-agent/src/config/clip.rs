@@ -22,10 +22,17 @@ pub struct ClipConfig {
     pub album_s: f64,
     /// And they take at most so much memory, MB.
     pub album_mb: u32,
+    /// A clip is at most so large, MB: what the centre takes.
+    pub largest_mb: u32,
 }
 
 /// Key pictures are kept not more often than that, s: stills of who stays are ten apart.
 const ALBUM_EVERY_S: f64 = 4.0;
+
+/// A clip holds at most as much as so many rings.
+const MOST_RINGS: u32 = 2;
+/// The centre's `http.max_evidence_mb`, 64 MiB, less what the container takes.
+const USUAL_LARGEST_MB: u32 = 64;
 
 impl Default for ClipConfig {
     fn default() -> Self {
@@ -42,11 +49,18 @@ impl Default for ClipConfig {
             album_s: 600.0,
             // Some 80 key pictures of 1080p.
             album_mb: 8,
+            largest_mb: USUAL_LARGEST_MB,
         }
     }
 }
 
 impl ClipConfig {
+    /// Bytes of pictures that one clip may hold.
+    pub fn most_bytes(&self) -> usize {
+        let of_rings = self.ring_mb.saturating_mul(MOST_RINGS);
+        of_rings.min(self.largest_mb) as usize * 1_000_000
+    }
+
     /// How much is kept of a stream; nothing where no clips are made.
     pub fn limits(&self) -> Option<RingLimits> {
         self.make.then_some(RingLimits {
@@ -72,6 +86,7 @@ pub(super) struct ClipKeys {
     ring_mb: Option<u32>,
     album_s: Option<f64>,
     album_mb: Option<u32>,
+    largest_mb: Option<u32>,
 }
 
 /// An onset is known later than it was; so much more than `pre_s` must be kept, s.
@@ -111,6 +126,7 @@ impl ClipKeys {
         };
         clip.ring_mb = megabytes("ring_mb", self.ring_mb, usual.ring_mb, (2, 2048));
         clip.album_mb = megabytes("album_mb", self.album_mb, usual.album_mb, (1, 512));
+        clip.largest_mb = megabytes("largest_mb", self.largest_mb, usual.largest_mb, (2, 1024));
         if clip.ring_s < clip.pre_s + LATE_S {
             let message = format!(
                 "is too short for clips that begin {} s before the onset: an onset is known some \
@@ -141,17 +157,25 @@ mod tests {
         let without = clip("clip = { album_s = 0 }").limits().unwrap();
         assert_eq!(without.album, None);
         assert_eq!(clip("clip = { pre_s = 10, ring_s = 40 }").ring_s, 40.0);
+        // However large the ring, a clip is one that the centre takes.
+        assert_eq!(usual.most_bytes(), 64_000_000);
+        assert_eq!(clip("clip = { ring_mb = 200 }").most_bytes(), 64_000_000);
+        assert_eq!(clip("clip = { ring_mb = 8 }").most_bytes(), 16_000_000);
+        let larger = clip("clip = { ring_mb = 200, largest_mb = 300 }");
+        assert_eq!(larger.most_bytes(), 300_000_000);
     }
 
     #[test]
     fn a_ring_that_could_not_reach_back_is_refused_with_what_would_do() {
-        let keys = "clip = { pre_s = 20, ring_s = 10, ring_mb = 1, album_mb = 0, longst_s = 3 }";
+        let keys = "clip = { pre_s = 20, ring_s = 10, ring_mb = 1, album_mb = 0, largest_mb = 4096, \
+                    longst_s = 3 }";
         let faults = camera(&format!("{SOURCE}{keys}")).unwrap_err();
         for part in [
             "clip.ring_s: is too short for clips that begin 20 s before the onset",
             "keep 24 s or more",
-            "clip.ring_mb: is between 2 and 2048 megabytes",
+            "clip.ring_mb: is between 2 and 2048 megabytes; 32 is usual",
             "clip.album_mb: is between 1 and 512 megabytes; 8 is usual",
+            "clip.largest_mb: is between 2 and 1024 megabytes; 64 is usual",
             "clip.longst_s: no such key",
         ] {
             assert!(faults.contains(part), "{faults}");

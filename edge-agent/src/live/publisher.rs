@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use case_bundle::Clock;
+use case_bundle::manifest::ActorPlaces;
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
 use edge_video::encoded::mp4;
@@ -147,7 +148,7 @@ impl Publisher {
     pub(super) fn case(
         &self,
         event: &Event,
-        items: Vec<EvidenceItem>,
+        (items, places): (Vec<EvidenceItem>, ActorPlaces),
         missing: Vec<Missing>,
         clock: Clock,
     ) {
@@ -158,6 +159,7 @@ impl Publisher {
         let case = crate::case::Case {
             event,
             items,
+            places,
             missing,
             clock,
         };

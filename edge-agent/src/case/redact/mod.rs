@@ -37,8 +37,8 @@ const SCHEMA: &str = "vn.ngatu.redaction.v1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whom {
-    /// All but what lies within the accused road user's box; in clips, where
-    /// that box is not known, everybody.
+    /// All but what lies within the accused road user's box, and the accused's
+    /// plate; in clips, where that box is not known, everybody.
     Bystanders,
     /// All.
     Everyone,

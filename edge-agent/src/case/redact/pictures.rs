@@ -23,6 +23,13 @@ const JPEG_QUALITY: u8 = 90;
 /// A face that a model misses in one picture of a clip is covered where it was
 /// found in the pictures around it, so long before and after.
 const HOLD: Seconds = Seconds(0.5);
+/// All of a picture.
+const WHOLE: NormBox = NormBox {
+    x: 0.0,
+    y: 0.0,
+    width: 1.0,
+    height: 1.0,
+};
 /// Frame rate of a clip that does not tell its own; times are the frames' own anyway.
 const USUAL_FPS: f64 = 25.0;
 
@@ -101,10 +108,7 @@ impl<'a> Copyist<'a> {
             }
             _ => 1.0,
         };
-        let spared: Vec<NormBox> = self
-            .spared(media)
-            .map(|own| in_higher(&own, camera_part))
-            .collect();
+        let spared = self.spared(media, camera_part);
         let mut found = self.finders.find(&seen.view())?;
         leave_legend(&mut found, camera_part);
         let places = to_cover(&found, &spared);
@@ -114,12 +118,24 @@ impl<'a> Copyist<'a> {
         Ok((picture.jpeg(JPEG_QUALITY)?, places.len() as u64))
     }
 
-    /// The accused's boxes in the picture at hand, where they are known.
-    fn spared(&self, media: &CaseMedia) -> impl Iterator<Item = NormBox> {
+    /// The accused's boxes in the picture at hand, where they are known; of it
+    /// `camera_part` is the camera's.
+    fn spared(&self, media: &CaseMedia, camera_part: f64) -> Vec<NormBox> {
+        if self.whom == Whom::Everyone {
+            return Vec::new();
+        }
         let event = &self.case.event;
-        let is_known = media.captured == event.decided.time && self.whom == Whom::Bystanders;
-        let known = if is_known { &event.actors[..] } else { &[] };
-        known.iter().map(|actor| actor.bounds)
+        let own: Vec<NormBox> = match media.role {
+            // It was cut out because it shows the accused's plate.
+            EvidenceRole::PlateCrop => return vec![WHOLE],
+            _ if !media.actors.is_empty() => media.actors.clone(),
+            // The event says it of one moment, older cases of no other.
+            _ if media.captured == event.decided.time => {
+                event.actors.iter().map(|actor| actor.bounds).collect()
+            }
+            _ => Vec::new(),
+        };
+        own.iter().map(|own| in_higher(own, camera_part)).collect()
     }
 }
 

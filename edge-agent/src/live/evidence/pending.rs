@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use edge_video::encoded::{AccessUnit, Ring};
+use edge_video::encoded::ring::{Cut, Shortfall, cut};
+use edge_video::encoded::{AccessUnit, Ring, RingClock};
 use protocol::EventTime;
 use protocol::event::FrameTime;
 use protocol::evidence::Span;
@@ -27,6 +28,10 @@ pub(super) struct Taken {
     bytes: usize,
     /// Key pictures of moments from before all these; absent until they are asked for.
     album: Option<Vec<Old>>,
+    /// More came than a clip may hold.
+    is_full: bool,
+    /// That of the event's times, whatever is set while its pictures come.
+    clock: Option<RingClock>,
 }
 
 /// A moment that the rule named, and the picture that stands for it; none where those
@@ -46,8 +51,6 @@ const STANDS_FOR_S: f64 = 15.0;
 const EARLY_S: f64 = 8.0;
 /// Pictures of who stays are so far apart, s.
 const APART_S: f64 = 10.0;
-/// A clip holds at most as much as so many rings.
-const MOST_RINGS: usize = 2;
 
 impl Pending {
     pub(super) fn new(wish: Wish, since: Option<Instant>) -> Self {
@@ -85,10 +88,11 @@ impl Pending {
 
     pub(super) fn take_in(&mut self, rings: &Rings, clip: &ClipConfig) {
         let span = self.asked(clip);
-        let most = clip.ring_mb as usize * 1_000_000 * MOST_RINGS;
-        self.main.take_in(&rings.main, &span, most);
+        let most = clip.most_bytes();
+        let decided = self.wish.event.decided.time;
+        self.main.take_in(&rings.main, decided, &span, most);
         if let Some(detect) = &rings.detect {
-            self.detect.take_in(detect, &span, most);
+            self.detect.take_in(detect, decided, &span, most);
         }
         // Once, at the beginning: the album forgets.
         if self.main.album.is_none() {
@@ -103,9 +107,11 @@ impl Pending {
     /// Whether nothing more will come that is wanted.
     pub(super) fn is_ready(&self, rings: &Rings, clip: &ClipConfig) -> bool {
         let to = self.asked(clip).to;
+        let decided = self.wish.event.decided.time;
         let is_past = |ring: &Ring| {
-            ring.newest()
-                .is_some_and(|newest| newest > to + Seconds(REORDERED_S))
+            let clock = self.main.clock.unwrap_or_else(|| ring.clock_of(decided));
+            let newest = ring.newest(clock);
+            newest.is_some_and(|newest| newest > to + Seconds(REORDERED_S))
         };
         let is_overdue = self.since.is_some_and(|since| {
             let after = to.since(self.wish.event.decided.time).0.max(0.0);
@@ -157,15 +163,36 @@ impl Taken {
         found
     }
 
-    fn take_in(&mut self, ring: &Ring, span: &Span, most: usize) {
+    fn take_in(&mut self, ring: &Ring, decided: EventTime, span: &Span, most: usize) {
+        let clock = *self.clock.get_or_insert_with(|| ring.clock_of(decided));
         let enough = span.to + Seconds(REORDERED_S);
-        if self.units.last().is_some_and(|last| last.time > enough) || self.bytes > most {
+        if self.units.last().is_some_and(|last| last.time > enough) || self.is_full {
             return;
         }
         let after = self.units.last().map(|unit| unit.number);
-        for unit in ring.since(after, span.from) {
+        for unit in ring.since(after, span.from, clock) {
+            if self.bytes + unit.bytes.len() > most {
+                self.is_full = true;
+                return;
+            }
             self.bytes += unit.bytes.len();
             self.units.push(unit);
         }
     }
+
+    /// The clip of it.
+    pub(super) fn cut(&self, asked: &Span, decided: EventTime) -> Cut {
+        let mut cut = cut(&self.units, asked.from, asked.to, decided);
+        let number = |units: &[AccessUnit]| units.last().map(|unit| unit.number);
+        // It was our own bound that ended it, and no break of the stream.
+        if self.is_full && number(&cut.units) == number(&self.units) {
+            let ends = cut.shortfalls.iter_mut();
+            ends.filter(|it| **it == Shortfall::BrokeOff)
+                .for_each(|it| *it = Shortfall::TooLarge);
+        }
+        cut
+    }
 }
+
+#[cfg(test)]
+mod tests;

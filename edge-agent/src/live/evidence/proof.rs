@@ -2,6 +2,7 @@
 //! and the wish for the rest. The same for a camera and for a clip that is replayed.
 
 use case_bundle::Clock;
+use case_bundle::manifest::ActorPlaces;
 use edge_core::{EvidenceRequest, Scene};
 use edge_video::Frame;
 use protocol::event::Words;
@@ -59,7 +60,8 @@ impl Proof<'_> {
         } else if frame.is_none() {
             self.draw_schematics(&mut wish);
         }
-        self.publisher.case(event, wish.early, missing, wish.clock);
+        let files = (wish.early, ActorPlaces::new());
+        self.publisher.case(event, files, missing, wish.clock);
     }
 
     /// The stills of the moment of the decision.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use case_bundle::manifest::ActorPlaces;
 use edge_video::Frame;
-use edge_video::encoded::ring::{Cut, Shortfall, cut};
+use edge_video::encoded::ring::{Cut, Shortfall};
 use edge_video::encoded::{AccessUnit, decode_at, mp4};
 use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
@@ -16,6 +17,8 @@ use crate::stills::{self, Canvas};
 
 /// A picture further than this from the wanted instant is another one, s.
 const NEAR_S: f64 = 0.5;
+/// In a picture nearer than this a road user is where he was seen, s.
+const NEARLY_S: f64 = 0.1;
 /// A picture nearer than this to the wanted instant is that one, s.
 const SAME_S: f64 = 0.001;
 
@@ -39,6 +42,8 @@ struct Source<'a> {
 #[derive(Default)]
 struct Set {
     items: Vec<EvidenceItem>,
+    /// Where the event's road users are in stills.
+    places: ActorPlaces,
     missing: Vec<Missing>,
 }
 
@@ -58,7 +63,8 @@ impl Maker {
         self.stills(pending, &source, &mut set);
         let wish = &pending.wish;
         let publisher = &self.publisher;
-        publisher.case(&wish.event, set.items, set.missing, wish.clock);
+        let files = (set.items, set.places);
+        publisher.case(&wish.event, files, set.missing, wish.clock);
     }
 
     /// The main stream, if it shows what was decided; else the one that was looked at.
@@ -76,12 +82,11 @@ impl Maker {
             is_main,
             notes: origin.into_iter().chain(note).collect(),
         };
-        let of = |units: &[AccessUnit]| cut(units, asked.from, asked.to, decided);
-        let main = of(&pending.main.units);
+        let main = pending.main.cut(&asked, decided);
         if self.rings.detect.is_none() {
             return from(main, &pending.main, false, None);
         }
-        let detect = of(&pending.detect.units);
+        let detect = pending.detect.cut(&asked, decided);
         let shows = |cut: &Cut| {
             cut.span()
                 .is_some_and(|(from, to)| (from..=to).contains(&decided))
@@ -244,10 +249,16 @@ impl Maker {
                 format!("{:.0} ms {en}", off * 1000.0),
             ));
         }
+        // Elsewhere in a picture of another moment, so not written down for it.
+        let is_of_then = off.abs() <= NEARLY_S;
         for still in drawn {
             let item = self
                 .publisher
                 .put(event, &still.jpeg, still.role, frame.time)?;
+            if is_of_then {
+                let own = moment.actors.iter().map(|actor| actor.bounds);
+                set.places.insert(item.sha256, own.collect());
+            }
             set.items.push(EvidenceItem {
                 note: joined(&notes),
                 ..item
@@ -366,6 +377,10 @@ fn shortfall(shortfall: Shortfall) -> Words {
         Shortfall::BrokeOff => (
             "kết thúc sớm: luồng hình bị ngắt hoặc đổi định dạng",
             "ends early: the stream was lost or changed",
+        ),
+        Shortfall::TooLarge => (
+            "kết thúc sớm: đoạn phim đã đạt dung lượng lớn nhất cho phép trên thiết bị; hình sau đó không được giữ",
+            "ends early: it is as large as this box lets a clip be (clip.largest_mb, twice clip.ring_mb); the pictures after it were not kept",
         ),
     };
     Words::new(vi, en)

@@ -6,7 +6,8 @@
 //! given twice and none is left out.
 
 use case_bundle::manifest::{
-    AgentVersion, CASE_MEDIA_TYPE, CASE_SCHEMA, CaseManifest, CaseMedia, ChainLink, Clock,
+    ActorPlaces, AgentVersion, CASE_MEDIA_TYPE, CASE_SCHEMA, CaseManifest, CaseMedia, ChainLink,
+    Clock,
 };
 use case_bundle::{BoxKey, Sealed};
 use protocol::evidence::{EvidenceRole, Missing};
@@ -25,6 +26,8 @@ pub struct CaseDraft<'a> {
     /// Its files, stored with [`Outbox::put_evidence`]. None: there is no
     /// evidence and there will be none.
     pub items: Vec<EvidenceItem>,
+    /// Where the event's road users are in them.
+    pub places: ActorPlaces,
     /// What should be among them and is not.
     pub missing: Vec<Missing>,
     /// How good the clock of the event's times is.
@@ -56,7 +59,7 @@ impl Outbox {
             event: event.clone(),
             clock: draft.clock,
             agent: draft.agent.clone(),
-            media: CaseMedia::of(&draft.items),
+            media: CaseMedia::placed(&draft.items, &draft.places),
             missing: draft.missing.clone(),
             chain: link,
             sealed: observed,

@@ -114,6 +114,15 @@ pub enum OutboxError {
 }
 
 impl OutboxError {
+    /// Whether the message waits in memory all the same: it counts, is written
+    /// when the disk takes it, and must not be appended again.
+    pub fn is_kept(&self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull { kept: true, .. } | Self::Waiting { .. }
+        )
+    }
+
     pub(crate) fn file(path: &Path, source: io::Error) -> Self {
         Self::File {
             path: path.to_owned(),

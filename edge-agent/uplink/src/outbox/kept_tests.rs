@@ -163,6 +163,7 @@ fn a_camera_whose_evidence_was_given_up_can_say_so() {
             put(&outbox, &[1; 9000], "video/mp4"),
             put(&outbox, &[2; 9000], "image/jpeg"),
         ],
+        places: BTreeMap::new(),
         missing: Vec::new(),
         clock: case_bundle::manifest::Clock {
             quality: TimeQuality::Rtcp,

@@ -23,6 +23,6 @@ pub mod unit;
 pub use album::AlbumLimits;
 pub use mp4::Mp4Error;
 pub use parameters::Format;
-pub use ring::{AlbumState, Cut, Ring, RingLimits, RingState, Shortfall};
+pub use ring::{AlbumState, Cut, Ring, RingClock, RingLimits, RingState, Shortfall};
 pub use stills::{DecodeError, decode_at};
 pub use unit::{AccessUnit, Codec};

@@ -6,6 +6,11 @@
 //! except where the pictures are not there, and then it says why.
 //!
 //! Clips share the pictures' bytes with the ring and with each other.
+//!
+//! A clock that is set does not tear a stream: its pictures still follow each
+//! other in media time. So the ring counts by how much times have jumped, keeps
+//! each picture's time as it was told, and hands all of them out by the clock of
+//! the event that a clip is for ([`Ring::clock_of`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -63,6 +68,9 @@ pub enum Shortfall {
     BeganLate,
     /// The stream was lost, or changed, before the wished-for end.
     BrokeOff,
+    /// Whoever keeps pictures for the clip took no more of them. [`cut`] cannot
+    /// know that, and says [`Shortfall::BrokeOff`].
+    TooLarge,
     /// The stream was lost, or changed, after the wished-for beginning.
     CameLate,
 }
@@ -84,6 +92,11 @@ impl Cut {
     }
 }
 
+/// By which of the clocks that a ring has seen times are told: what times had
+/// been set by until then, in sum (µs).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingClock(i64);
+
 /// Encoded pictures of one stream, over all its connections.
 #[derive(Debug)]
 pub struct Ring {
@@ -91,9 +104,52 @@ pub struct Ring {
     kept: Mutex<Kept>,
 }
 
+/// A picture, and the clock that its time is by.
+#[derive(Clone, Debug)]
+struct Held {
+    unit: AccessUnit,
+    clock: RingClock,
+}
+
+impl Held {
+    /// Its time as if no clock had ever been set (µs).
+    fn steady(&self) -> i64 {
+        self.unit.time.as_micros().saturating_sub(self.clock.0)
+    }
+
+    fn by(&self, clock: RingClock) -> AccessUnit {
+        AccessUnit {
+            time: clock.tell(self.steady()),
+            ..self.unit.clone()
+        }
+    }
+
+    fn offset(&self) -> i64 {
+        offset(self.unit.time, self.unit.media)
+    }
+
+    fn set(&mut self, by: i64) {
+        self.unit.time = EventTime::from_micros(self.unit.time.as_micros().saturating_add(by));
+        self.clock.0 = self.clock.0.saturating_add(by);
+    }
+}
+
+impl RingClock {
+    fn tell(self, steady: i64) -> EventTime {
+        EventTime::from_micros(steady.saturating_add(self.0))
+    }
+}
+
+/// From media time to the clock (µs).
+fn offset(time: EventTime, media: i64) -> i64 {
+    time.as_micros().saturating_sub(media)
+}
+
 #[derive(Debug, Default)]
 struct Kept {
-    units: VecDeque<AccessUnit>,
+    units: VecDeque<Held>,
+    /// By which times are told now.
+    clock: RingClock,
     bytes: usize,
     next: u64,
     run: u64,
@@ -109,6 +165,11 @@ struct Kept {
 /// A clip may lack so much at either end without being called short: a picture
 /// at one frame per second.
 const SLACK: Seconds = Seconds(1.0);
+/// Times that jump by more against media time were set (µs); less is slewed, or the network's.
+const STEP: i64 = 500_000;
+/// Media time that jumps by more together with the times is another count of
+/// the camera's, and no clock that was set (µs).
+const RESTART: i64 = 2_000_000;
 /// One picture of more is none that a camera sends.
 const LARGEST_PICTURE: usize = 16 << 20;
 
@@ -142,6 +203,8 @@ impl Ring {
     /// The depayloader begins a new buffer at each parameter set, so a camera
     /// that repeats them before each slice sends a picture in pieces, of which
     /// only the first has a time.
+    ///
+    /// A time that jumps against media time is the word of a clock that was set.
     pub fn push(
         &self,
         codec: Codec,
@@ -153,7 +216,7 @@ impl Ring {
         let belongs = |last: &AccessUnit| media.is_none_or(|media| media == last.media);
         let run = kept.run;
         let is_going_on = kept.format.is_some();
-        if let Some(last) = kept.units.back_mut()
+        if let Some(Held { unit: last, .. }) = kept.units.back_mut()
             && is_going_on
             && last.run == run
             && belongs(last)
@@ -184,6 +247,7 @@ impl Ring {
             let content = Content::of(codec, &joined);
             (joined, content)
         };
+        kept.heed_clock(media, time);
         let bytes = &joined[..];
         if content.is_key {
             let is_same = kept
@@ -210,7 +274,8 @@ impl Ring {
         };
         kept.next += 1;
         kept.bytes += unit.bytes.len();
-        kept.units.push_back(unit);
+        let clock = kept.clock;
+        kept.units.push_back(Held { unit, clock });
         kept.shrink(&self.limits);
     }
 
@@ -218,20 +283,43 @@ impl Ring {
     pub fn stamp(&self, media: i64, time: EventTime, time_quality: TimeQuality) {
         let mut kept = self.kept();
         let run = kept.run;
-        let found = kept
-            .units
-            .iter_mut()
-            .rev()
-            .take_while(|unit| unit.run == run)
-            .find(|unit| unit.media == media);
-        if let Some(unit) = found {
-            (unit.time, unit.time_quality) = (time, time_quality);
+        let shown = |held: &Held| held.unit.run == run && held.unit.media == media;
+        let Some(at) = kept.units.iter().rposition(shown) else {
+            return;
+        };
+        // Decoding is behind: the pictures after it have the times of before, too.
+        let by = offset(time, media).saturating_sub(kept.units[at].offset());
+        if by.saturating_abs() > STEP {
+            let old = kept.units[at].clock;
+            let later = kept.units.range_mut(at..);
+            later
+                .filter(|held| held.clock == old)
+                .for_each(|held| held.set(by));
+            if kept.clock == old {
+                kept.clock.0 = old.0.saturating_add(by);
+            }
         }
+        let unit = &mut kept.units[at].unit;
+        (unit.time, unit.time_quality) = (time, time_quality);
+    }
+
+    /// The clock that `at` was told by: that of the picture which is nearest to
+    /// it, by the picture's own clock.
+    pub fn clock_of(&self, at: EventTime) -> RingClock {
+        let kept = self.kept();
+        let away = |held: &&Held| held.unit.time.since(at).0.abs();
+        // The newest of those that are as near.
+        let newest_first = kept.units.iter().rev();
+        newest_first
+            .min_by(|a, b| away(a).total_cmp(&away(b)))
+            .map_or(kept.clock, |held| held.clock)
     }
 
     /// The newest picture's time.
-    pub fn newest(&self) -> Option<EventTime> {
-        self.kept().units.back().map(|unit| unit.time)
+    pub fn newest(&self, clock: RingClock) -> Option<EventTime> {
+        let kept = self.kept();
+        let newest = kept.units.back()?;
+        Some(clock.tell(newest.steady()))
     }
 
     /// Pixels across and down of the pictures that come now.
@@ -257,8 +345,8 @@ impl Ring {
     /// those of the ring itself.
     pub fn key_pictures(&self, from: EventTime, to: EventTime) -> Vec<AccessUnit> {
         let kept = self.kept();
-        let keys = kept.units.iter().filter(|unit| unit.is_key);
-        let all = kept.album.units().chain(keys);
+        let units = kept.units.iter().map(|held| &held.unit);
+        let all = kept.album.units().chain(units.filter(|unit| unit.is_key));
         all.filter(|unit| (from..=to).contains(&unit.time))
             .cloned()
             .collect()
@@ -266,16 +354,18 @@ impl Ring {
 
     /// What was sent after the picture `after`, from a key picture at or before
     /// `from` where nothing was taken yet. For a clip that grows while its
-    /// event goes on, longer than the ring reaches.
-    pub fn since(&self, after: Option<u64>, from: EventTime) -> Vec<AccessUnit> {
+    /// event goes on, longer than the ring reaches. All times are by `clock`.
+    pub fn since(&self, after: Option<u64>, from: EventTime, clock: RingClock) -> Vec<AccessUnit> {
         let kept = self.kept();
         let begin = if let Some(number) = after {
-            kept.units.partition_point(|unit| unit.number <= number)
+            kept.units
+                .partition_point(|held| held.unit.number <= number)
         } else {
-            let is_before = |unit: &AccessUnit| unit.is_key && unit.time <= from;
+            let is_before = |held: &Held| held.unit.is_key && clock.tell(held.steady()) <= from;
             kept.units.iter().rposition(is_before).unwrap_or(0)
         };
-        kept.units.range(begin..).cloned().collect()
+        let held = kept.units.range(begin..);
+        held.map(|held| held.by(clock)).collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -289,9 +379,36 @@ impl Kept {
         self.format = format.map(Arc::new);
     }
 
+    /// Sees whether times have jumped with a picture that is given `time`.
+    fn heed_clock(&mut self, media: i64, time: EventTime) {
+        let Some(last) = self.units.back() else {
+            return;
+        };
+        if self.format.is_some() && last.unit.run == self.run {
+            let by = offset(time, media).saturating_sub(last.offset());
+            if by.saturating_abs() <= STEP {
+                return;
+            }
+            if media.saturating_sub(last.unit.media).saturating_abs() <= RESTART {
+                self.clock.0 = self.clock.0.saturating_add(by);
+            } else {
+                self.begin_run(None);
+            }
+        }
+        // Where nothing goes on only a clock that was set back can be told from
+        // the time that passed.
+        if let Some(last) = self.units.back() {
+            let steady = time.as_micros().saturating_sub(self.clock.0);
+            let back = steady.saturating_sub(last.steady());
+            if back < -STEP {
+                self.clock.0 = self.clock.0.saturating_add(back);
+            }
+        }
+    }
+
     fn seconds(&self) -> f64 {
         match (self.units.front(), self.units.back()) {
-            (Some(first), Some(last)) => last.time.since(first.time).0.max(0.0),
+            (Some(first), Some(last)) => reach(first, last).max(0.0),
             _ => 0.0,
         }
     }
@@ -299,13 +416,13 @@ impl Kept {
     /// Lets the oldest groups go.
     fn shrink(&mut self, limits: &RingLimits) {
         loop {
-            let second_key = self.units.iter().skip(1).position(|unit| unit.is_key);
+            let second_key = self.units.iter().skip(1).position(|held| held.unit.is_key);
             let is_pressed = self.bytes > limits.bytes;
             let group = match second_key {
                 Some(at) => {
-                    let newest = self.units.back().map(|unit| unit.time);
-                    let reach = |unit: &AccessUnit| newest.map(|n| n.since(unit.time).0);
-                    let is_old = reach(&self.units[at + 1]).is_some_and(|s| s >= limits.seconds);
+                    let newest = self.units.back();
+                    let next = &self.units[at + 1];
+                    let is_old = newest.is_some_and(|last| reach(next, last) >= limits.seconds);
                     if !is_pressed && !is_old {
                         return;
                     }
@@ -322,14 +439,20 @@ impl Kept {
                 }
                 None => return,
             };
-            for unit in self.units.drain(..group) {
-                self.bytes -= unit.bytes.len();
-                if let (true, Some(limits)) = (unit.is_key, &limits.album) {
-                    self.album.offer(&unit, limits);
+            for held in self.units.drain(..group) {
+                self.bytes -= held.unit.bytes.len();
+                if let (true, Some(limits)) = (held.unit.is_key, &limits.album) {
+                    self.album.offer(&held.unit, limits);
                 }
             }
         }
     }
+}
+
+/// From one picture to another, whatever clocks did in between (s).
+fn reach(from: &Held, to: &Held) -> f64 {
+    let passed = to.steady().saturating_sub(from.steady());
+    EventTime::from_micros(passed).since(EventTime::EPOCH).0
 }
 
 /// Cuts `from` to `to` out of pictures of one stream, around `at`.

@@ -27,6 +27,7 @@ fn append(outbox: &Outbox, number: u64) -> u64 {
     let draft = CaseDraft {
         event: &event,
         items,
+        places: ActorPlaces::new(),
         missing: Vec::new(),
         clock: Clock {
             quality: TimeQuality::Rtcp,

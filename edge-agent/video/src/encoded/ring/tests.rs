@@ -48,13 +48,37 @@ fn numbers(cut: &Cut) -> Option<(u64, u64)> {
     Some((cut.units.first()?.number, cut.units.last()?.number))
 }
 
+/// Every picture, by the clock of now.
+fn all(ring: &Ring) -> Vec<AccessUnit> {
+    let clock = ring.clock_of(
+        ring.newest(RingClock::default())
+            .unwrap_or(EventTime::EPOCH),
+    );
+    ring.since(None, EventTime::from_micros(i64::MIN), clock)
+}
+
+/// As evidence is taken: around `at`, by the clock of then.
 fn cut_of(ring: &Ring, from: i64, to: i64, at: i64) -> Cut {
-    cut(
-        &ring.since(None, EventTime::from_micros(i64::MIN)),
-        time(from),
-        time(to),
-        time(at),
-    )
+    let clock = ring.clock_of(time(at));
+    let units = ring.since(None, time(from), clock);
+    // What came before shows whether the stream was torn.
+    let before = ring.since(None, EventTime::from_micros(i64::MIN), clock);
+    let whole = cut(&before, time(from), time(to), time(at));
+    let taken = cut(&units, time(from), time(to), time(at));
+    assert_eq!(numbers(&taken), numbers(&whole));
+    whole
+}
+
+/// Pushes pictures `of`, of a box whose clock is `ahead` pictures ahead, and of
+/// which a decoder stamps each when the next `late` have come.
+fn push_by(ring: &Ring, of: std::ops::Range<i64>, ahead: i64, late: i64) {
+    for n in of {
+        let bytes = h264(if n % 10 == 0 { 5 } else { 1 }, 100);
+        let stamp = |n: i64| (time(n + ahead), TimeQuality::Arrival);
+        ring.push(Codec::H264, &bytes, Some(n * PICTURE), stamp(n));
+        let (time, quality) = stamp(n - late);
+        ring.stamp((n - late) * PICTURE, time, quality);
+    }
 }
 
 #[test]
@@ -115,7 +139,7 @@ fn a_picture_in_pieces_is_one_and_keeps_every_piece() {
     ring.push(Codec::H264, &h264(5, 50), Some(0), stamp);
     ring.push(Codec::H264, &h264(5, 60), None, stamp);
     ring.push(Codec::H264, &h264(1, 70), Some(PICTURE), stamp);
-    let units = ring.since(None, time(0));
+    let units = all(&ring);
     assert_eq!(units.len(), 2);
     assert_eq!(
         &units[0].bytes[..],
@@ -134,7 +158,7 @@ fn other_parameters_in_mid_stream_begin_a_run_and_the_same_again_do_not() {
         let stamp = (time(n), TimeQuality::Rtcp);
         ring.push(Codec::Mjpeg, &jpeg(width, 500), Some(n * PICTURE), stamp);
     }
-    let runs: Vec<u64> = ring.since(None, time(0)).iter().map(|u| u.run).collect();
+    let runs: Vec<u64> = all(&ring).iter().map(|u| u.run).collect();
     assert_eq!(runs, [1, 1, 2, 2]);
     assert_eq!(ring.size(), Some((32, 48)));
 }
@@ -171,10 +195,120 @@ fn a_group_larger_than_the_ring_leaves_nothing_that_cannot_be_decoded() {
     assert_eq!((state.bytes, state.pictures), (0, 0));
     assert!(state.pressed_out > 2);
     push(&ring, 30..33);
-    assert!(ring.since(None, time(0))[0].is_key);
+    assert!(all(&ring)[0].is_key);
+}
+
+/// An hour back, and the first event after it had one picture of an hour ago
+/// for a clip, and no stills.
+#[test]
+fn a_clip_is_whole_whichever_way_the_clock_is_set_before_or_after_its_event() {
+    const HOUR: i64 = 36_000;
+    for (ahead, late) in [
+        (-HOUR, 0),
+        (-HOUR, 7),
+        (HOUR, 0),
+        (HOUR, 12),
+        (-6, 3),
+        (9, 12),
+    ] {
+        let ring = Ring::new(LIMITS);
+        push_by(&ring, 0..24, 0, late);
+        let kept = ring.since(None, time(0), ring.clock_of(time(12)));
+        push_by(&ring, 24..40, ahead, late);
+        // Decided after the step; it reaches back over it.
+        let at = 37 + ahead;
+        let after = cut_of(&ring, at - 20, at + 2, at);
+        assert_eq!(numbers(&after), Some((10, 39)), "{ahead} {late}");
+        assert_eq!(after.span(), Some((time(10 + ahead), time(39 + ahead))));
+        assert_eq!(after.shortfalls, []);
+        // Decided before it, and asked for afterwards; and while it waited.
+        let before = cut_of(&ring, 2, 31, 5);
+        assert_eq!(numbers(&before), Some((0, 31)), "{ahead} {late}");
+        assert_eq!(before.span(), Some((time(0), time(31))));
+        assert_eq!(before.shortfalls, []);
+        let clock = RingClock::default();
+        let rest = ring.since(kept.last().map(|unit| unit.number), time(0), clock);
+        assert_eq!(rest.len(), 16);
+        assert_eq!(rest[0].time, time(24));
+        assert_eq!(ring.newest(clock), Some(time(39)));
+        // And the ring is as long as before.
+        assert!((ring.state().seconds - 3.9).abs() < 1e-6);
+        push_by(&ring, 40..90, ahead, late);
+        assert!(
+            (4.0..5.1).contains(&ring.state().seconds),
+            "{:?}",
+            ring.state()
+        );
+    }
+}
+
+#[test]
+fn a_clock_set_back_while_the_stream_was_lost_is_told_by_its_first_picture() {
+    let ring = Ring::new(LIMITS);
+    push_by(&ring, 0..20, 0, 0);
+    ring.interrupt();
+    push_by(&ring, 20..40, -600, 0);
+    let cut = cut_of(&ring, -575, -562, -570);
+    assert_eq!(numbers(&cut), Some((20, 38)));
+    assert_eq!(
+        cut_of(&ring, -600, -562, -570).shortfalls,
+        [Shortfall::CameLate]
+    );
+    let before = cut_of(&ring, 5, 30, 15);
+    assert_eq!(
+        (numbers(&before), &before.shortfalls[..]),
+        (Some((0, 19)), &[Shortfall::BrokeOff][..])
+    );
+}
+
+/// A camera whose count begins anew shows no clock that was set.
+#[test]
+fn media_time_that_begins_anew_begins_a_run() {
+    let ring = Ring::new(LIMITS);
+    push(&ring, 100..120);
+    for n in 120..140 {
+        let bytes = h264(if n % 10 == 0 { 5 } else { 1 }, 100);
+        let stamp = (time(n), TimeQuality::Arrival);
+        ring.push(Codec::H264, &bytes, Some((n - 120) * PICTURE), stamp);
+    }
+    let cut = cut_of(&ring, 115, 135, 130);
+    assert_eq!(
+        (numbers(&cut), &cut.shortfalls[..]),
+        (Some((20, 35)), &[][..])
+    );
+    assert_eq!(
+        cut_of(&ring, 105, 135, 130).shortfalls,
+        [Shortfall::CameLate]
+    );
 }
 
 proptest! {
+    /// However often a clock is set: what an event takes is one stream by the
+    /// event's clock, each picture as far from the decision as it was taken.
+    #[test]
+    fn times_of_a_clip_are_the_events_clock(
+        steps in proptest::collection::vec((1..30_i64, -40_000..40_000_i64), 1..6),
+        which in any::<prop::sample::Index>(),
+    ) {
+        let ring = Ring::new(RingLimits { seconds: 600.0, ..LIMITS });
+        let (mut n, mut told) = (0, Vec::new());
+        for (length, ahead) in steps {
+            push_by(&ring, n..n + length, ahead * 10, 0);
+            told.extend((n..n + length).map(|n| (n, n + ahead * 10)));
+            n += length;
+        }
+        let (at, shown) = told[which.index(told.len())];
+        // Only if no other picture was given nearly that time by another clock.
+        let is_apart = |&(n, time): &(i64, i64)| time - n == shown - at || (time - shown).abs() > 10;
+        prop_assume!(told.iter().all(is_apart));
+        let clock = ring.clock_of(time(shown));
+        let units = ring.since(None, time(shown - at), clock);
+        prop_assert_eq!(units.len() as i64, n);
+        for unit in units {
+            prop_assert_eq!(unit.time, time(unit.media / PICTURE - at + shown));
+        }
+    }
+
     /// Whatever comes: bounds hold, and the oldest picture can be decoded.
     #[test]
     fn a_ring_holds_what_it_promises(
@@ -190,7 +324,7 @@ proptest! {
                 ring.push(Codec::H264, &picture, Some(n * PICTURE), (time(n), TimeQuality::Rtcp));
                 n += 1;
                 let state = ring.state();
-                let units = ring.since(None, EventTime::EPOCH);
+                let units = all(&ring);
                 prop_assert!(state.bytes <= bytes);
                 prop_assert_eq!(state.bytes, units.iter().map(|u| u.bytes.len()).sum::<usize>());
                 prop_assert!(units.first().is_none_or(|unit| unit.is_key));
@@ -265,7 +399,7 @@ fn an_album_that_is_short_of_bytes_gets_thinner_and_not_shorter() {
 fn of_a_clock_that_was_set_back_the_album_keeps_what_is_past() {
     let ring = with_album(ALBUM, 60, 1000);
     let mut album = Album::default();
-    let mut unit = ring.since(None, time(0))[0].clone();
+    let mut unit = all(&ring)[0].clone();
     for (second, pictures) in [
         (0, 1),
         (10, 2),
