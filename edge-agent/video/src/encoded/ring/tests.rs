@@ -303,7 +303,7 @@ proptest! {
         prop_assume!(told.iter().all(is_apart));
         let clock = ring.clock_of(time(shown));
         let units = ring.since(None, time(shown - at), clock);
-        prop_assert_eq!(units.len() as i64, n);
+        prop_assert_eq!(i64::try_from(units.len()).unwrap(), n);
         for unit in units {
             prop_assert_eq!(unit.time, time(unit.media / PICTURE - at + shown));
         }
