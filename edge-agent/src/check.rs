@@ -6,6 +6,7 @@
 mod cameras;
 mod cascades;
 mod feeds;
+mod record;
 mod signals;
 mod store;
 
@@ -96,6 +97,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         return Ok(findings);
     }
     findings.push(store::look(&config.store));
+    findings.extend(record::look(&config.record));
     findings.extend(decoders(&cameras));
     let needs_detector = cameras
         .iter()

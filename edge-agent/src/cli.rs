@@ -132,6 +132,9 @@ struct RecordArgs {
     /// Room for the recordings of all cameras, for example 2GiB.
     #[arg(long, value_name = "SIZE")]
     record_budget: Option<Bytes>,
+    /// Delete a recording so many days after its end, however much room there is.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    record_days: Option<u32>,
     /// Write what nearly was an event, and what was missing.
     #[arg(long, value_name = "DIR")]
     near_misses: Option<PathBuf>,
@@ -144,6 +147,7 @@ impl RecordArgs {
     fn apply(self, config: &mut RecordConfig) {
         config.dir = self.record.or(config.dir.take());
         config.budget = self.record_budget.unwrap_or(config.budget);
+        config.keep_days = self.record_days.or(config.keep_days);
         config.near_misses_dir = self.near_misses.or(config.near_misses_dir.take());
         config.coverage_dir = self.coverage.or(config.coverage_dir.take());
     }

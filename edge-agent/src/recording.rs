@@ -6,6 +6,7 @@
 //! line, whatever the length; a camera keeps the whole recording in memory, so
 //! there a recording of more than 512 MiB of text is refused.
 
+mod ages;
 pub mod head;
 pub mod rolling;
 pub mod segment;

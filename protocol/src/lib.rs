@@ -32,7 +32,7 @@ pub use event::{Event, EventKind, Phase, Predicate, Severity};
 pub use evidence::{Digest, EvidenceItem, EvidenceManifest};
 pub use geometry::{NormBox, Point};
 pub use id::{BoxId, CameraId, CascadeId, EventId, RuleId, SiteId, TrackId, ZoneId};
-pub use locks::EvidenceLocks;
+pub use locks::{EvidenceLocks, LockPart};
 pub use plate::NumberPlate;
 pub use receipt::Receipt;
 pub use seen_time::SeenTime;

@@ -24,7 +24,7 @@ use crate::store::EvidenceFile;
     params(
         ("sha256" = String, Path, description = "SHA-256 of the body, 64 hex digits"),
         ("Authorization" = Option<String>, Header, description = "`Bearer <token>`, where the centre asks for one"),
-        ("Content-Range" = Option<String>, Header, description = "`bytes FIRST-LAST/LENGTH`, when the body is the rest of the file"),
+        ("Content-Range" = Option<String>, Header, description = "`bytes FIRST-LAST/LENGTH`, when the body is a piece of the file that goes on where `Upload-Offset` says"),
     ),
     request_body(content = Vec<u8>, description = "The file itself, with its media type", content_type = "image/jpeg"),
     responses(
@@ -109,15 +109,20 @@ fn named(sha256: Digest, status: StatusCode) -> Response {
 /// How much of a file that is not whole is here.
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
+/// That pieces need not end the file; earlier centres took only the whole rest.
+const UPLOAD_PIECES: HeaderName = HeaderName::from_static("upload-pieces");
+
 /// An answer that says how much of the file is here.
 fn at_offset(api: &Api, sha256: Digest, answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     let offset = HeaderValue::from(api.evidence.offset(sha256));
-    response.headers_mut().insert(UPLOAD_OFFSET, offset);
+    let headers = response.headers_mut();
+    headers.insert(UPLOAD_OFFSET, offset);
+    headers.insert(UPLOAD_PIECES, HeaderValue::from_static("any"));
     response
 }
 
-/// Reads `Content-Range: bytes FIRST-LAST/LENGTH`; the piece must end the file.
+/// Reads `Content-Range: bytes FIRST-LAST/LENGTH`.
 fn piece(range: &HeaderValue) -> Result<Piece, Problem> {
     let read = || {
         let range = range.to_str().ok()?.strip_prefix("bytes ")?;
@@ -125,11 +130,12 @@ fn piece(range: &HeaderValue) -> Result<Piece, Problem> {
         let (first, last) = place.split_once('-')?;
         let (from, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
         let whole = whole.parse::<u64>().ok()?;
-        (from <= last && last.checked_add(1)? == whole).then_some(Piece { from, whole })
+        let end = last.checked_add(1)?;
+        (from < end && end <= whole).then_some(Piece { from, end, whole })
     };
     read().ok_or_else(|| {
         Problem::bad_request(
-            "Content-Range is `bytes FIRST-LAST/LENGTH`, and the piece goes to the end of the file",
+            "Content-Range is `bytes FIRST-LAST/LENGTH`, with FIRST at most LAST, and LAST below LENGTH",
         )
     })
 }
@@ -141,7 +147,7 @@ fn piece(range: &HeaderValue) -> Result<Piece, Problem> {
     responses(
         (status = 200, description = "It is, whole"),
         (status = 400, description = "The address is no SHA-256"),
-        (status = 404, description = "It is not; `Upload-Offset` says how much of it is"),
+        (status = 404, description = "It is not; `Upload-Offset` says how much of it is, `Upload-Pieces: any` that any piece is taken"),
     )
 )]
 pub(super) async fn head(

@@ -28,7 +28,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     waiting: Mutex<BTreeMap<(SiteId, BoxId, Uuid), Receipt>>,
-    locks: Mutex<BTreeMap<Whose, EvidenceLocks>>,
+    /// In parts, the next one last.
+    locks: Mutex<BTreeMap<Whose, Vec<EvidenceLocks>>>,
     bell: Notify,
 }
 
@@ -43,7 +44,8 @@ impl Receipts {
     }
 
     /// Leaves word of a box's locked evidence; an older one is forgotten.
-    pub(super) fn put_locks(&self, whose: Whose, locks: EvidenceLocks) {
+    pub(super) fn put_locks(&self, whose: Whose, mut locks: Vec<EvidenceLocks>) {
+        locks.reverse();
         self.locks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -52,10 +54,14 @@ impl Receipts {
     }
 
     fn take_locks(&self) -> Option<(Whose, EvidenceLocks)> {
-        self.locks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_first()
+        let mut waiting = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = waiting.first_entry()?;
+        let whose = first.key().clone();
+        let part = first.get_mut().pop();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        Some((whose, part?))
     }
 
     /// The next to send: where to, and what.

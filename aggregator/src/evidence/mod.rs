@@ -211,7 +211,7 @@ impl Evidence {
         // Kept until the whole is stored: who waited for a second place here would
         // keep its sender waiting.
         let _turn = self.turn().await?;
-        let held = self.parts.hold(sha256, piece)?;
+        let held = self.parts.hold(sha256, piece, self.limits.idle).await?;
         let here = parts::append(&held, piece, &mut body, self.limits).await?;
         if here < piece.whole {
             return Ok(None);

@@ -4,7 +4,7 @@
 //! is to have. Nobody is shown it, and nothing is believed of it: when it is
 //! complete it goes through the same door as any upload, which checks the hash.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use protocol::Digest;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::{EvidenceError, PACE, UploadLimits};
@@ -32,6 +33,8 @@ const MOST_FILES: usize = 16 * 1024;
 pub struct Piece {
     /// Where it begins.
     pub from: u64,
+    /// Where it ends; as much as [`whole`](Self::whole) when it ends the file.
+    pub end: u64,
     /// Length of the whole file.
     pub whole: u64,
 }
@@ -43,14 +46,27 @@ pub(super) struct Parts {
     /// Bytes of all together, at most.
     most: u64,
     /// Those that somebody is writing to.
-    busy: Arc<Mutex<BTreeSet<Digest>>>,
+    busy: Arc<Mutex<BTreeMap<Digest, Writer>>>,
+}
+
+/// Somebody who is writing to a part.
+#[derive(Clone, Debug)]
+struct Writer {
+    /// Asks for the part.
+    give_way: Arc<Notify>,
+    /// Closed once it is let go.
+    over: watch::Receiver<()>,
 }
 
 /// The right to write to a part, until dropped.
 pub(super) struct Held {
-    busy: Arc<Mutex<BTreeSet<Digest>>>,
+    busy: Arc<Mutex<BTreeMap<Digest, Writer>>>,
     sha256: Digest,
     pub(super) path: PathBuf,
+    /// Somebody else asks for it.
+    give_way: Arc<Notify>,
+    /// Closes with the rest.
+    _over: watch::Sender<()>,
 }
 
 impl Drop for Held {
@@ -84,25 +100,32 @@ impl Parts {
     /// The file is stored: what is here of it goes, unless somebody writes to it.
     pub(super) fn forget(&self, sha256: Digest) {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if !busy.contains(&sha256) {
+        if !busy.contains_key(&sha256) {
             remove(&self.path(sha256));
         }
     }
 
     /// Takes the right to go on with a part, if `piece` does not begin behind its
     /// end. A part that is complete has an end, too: a kill before it was stored
-    /// leaves one, and its sender sends the last byte again.
-    pub(super) fn hold(&self, sha256: Digest, piece: Piece) -> Result<Held, EvidenceError> {
-        let path = self.path(sha256);
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if !busy.insert(sha256) {
-            return Err(EvidenceError::Busy);
-        }
-        drop(busy);
-        let held = Held {
-            busy: Arc::clone(&self.busy),
-            sha256,
-            path,
+    /// leaves one, and its sender sends the last byte again. Whoever
+    /// has it is asked to let go: a box that comes anew has given its last upload
+    /// up, and of that the end may not have come here yet, or never will.
+    pub(super) async fn hold(
+        &self,
+        sha256: Digest,
+        piece: Piece,
+        within: Duration,
+    ) -> Result<Held, EvidenceError> {
+        let until = Instant::now() + within;
+        let held = loop {
+            let mut other = match self.try_hold(sha256) {
+                Ok(held) => break held,
+                Err(other) => other,
+            };
+            other.give_way.notify_one();
+            // An error says that it was let go.
+            let is_over = timeout_at(until, other.over.changed()).await;
+            is_over.map(drop).map_err(|_| EvidenceError::Busy)?;
         };
         let here = length(&held.path);
         if here < piece.from {
@@ -110,6 +133,28 @@ impl Parts {
         }
         self.sweep();
         Ok(held)
+    }
+
+    /// The right to write to a part, or who has it.
+    fn try_hold(&self, sha256: Digest) -> Result<Held, Writer> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = busy.get(&sha256) {
+            return Err(other.clone());
+        }
+        let give_way = Arc::new(Notify::new());
+        let (sender, over) = watch::channel(());
+        let writer = Writer {
+            give_way: Arc::clone(&give_way),
+            over,
+        };
+        busy.insert(sha256, writer);
+        Ok(Held {
+            busy: Arc::clone(&self.busy),
+            sha256,
+            path: self.path(sha256),
+            give_way,
+            _over: sender,
+        })
     }
 
     /// Removes parts that nobody goes on with.
@@ -122,7 +167,7 @@ impl Parts {
             let Ok(part) = entry.metadata() else { continue };
             taken = taken.saturating_add(part.len());
             let name = entry.file_name().to_string_lossy().parse().ok();
-            let is_busy = name.is_some_and(|name: Digest| busy.contains(&name));
+            let is_busy = name.is_some_and(|name: Digest| busy.contains_key(&name));
             if let (false, Ok(changed)) = (is_busy, part.modified()) {
                 parts.push((changed, part.len(), entry.path()));
             }
@@ -184,13 +229,19 @@ pub(super) async fn append<E: std::fmt::Display>(
     let mut here = piece.from;
     let (mut until, mut enough) = (Instant::now() + idle, here + PACE);
     let outcome = loop {
-        match timeout_at(until, body.next()).await {
+        let next = tokio::select! {
+            next = timeout_at(until, body.next()) => next,
+            () = held.give_way.notified() => {
+                break Err(EvidenceError::BrokenOff("it is sent anew".to_owned()));
+            }
+        };
+        match next {
             Err(_) => break Err(EvidenceError::Stalled(idle)),
             Ok(None) => break Ok(()),
             Ok(Some(Err(error))) => break Err(EvidenceError::BrokenOff(error.to_string())),
             Ok(Some(Ok(bytes))) => {
-                if here + bytes.len() as u64 > piece.whole {
-                    break Err(EvidenceError::TooLarge(piece.whole));
+                if here + bytes.len() as u64 > piece.end {
+                    break Err(EvidenceError::TooLarge(piece.end));
                 }
                 file.write_all(&bytes).await.map_err(failed)?;
                 here += bytes.len() as u64;
@@ -254,9 +305,15 @@ mod tests {
         }
         let piece = Piece {
             from: 10,
+            end: 12,
             whole: 12,
         };
-        let held = parts.hold(Digest([20; 32]), piece).ok().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let held = runtime.block_on(parts.hold(Digest([20; 32]), piece, KEPT));
+        let held = held.ok().unwrap();
         assert!(parts.offset(held.sha256) > 0, "somebody writes to it");
         assert_eq!(parts.offset(Digest([21; 32])), 0);
         assert_eq!(parts.offset(Digest([22; 32])), 0);

@@ -66,7 +66,7 @@ struct Session {
     /// Newest receipt of each outbox that the client has not been sent.
     receipts: BTreeMap<Uuid, (SiteId, BoxId, Receipt)>,
     /// Locked evidence that the client has not been told of.
-    locks: Option<(Whose, EvidenceLocks)>,
+    locks: Option<(Whose, Vec<EvidenceLocks>)>,
     /// What was already said in the log about the client's messages.
     complaints: Complaints,
     /// Which will this connection left with the store.
@@ -460,8 +460,11 @@ impl Session {
 
     /// As receipts go; the next word makes a lost one good.
     fn send_locks(&mut self) {
-        if let Some(((site, box_id), locks)) = self.locks.take() {
-            match serde_json::to_vec(&locks) {
+        let Some(((site, box_id), parts)) = self.locks.take() else {
+            return;
+        };
+        for part in parts {
+            match serde_json::to_vec(&part) {
                 Ok(payload) => {
                     let topic = protocol::topic::locks(&site, &box_id);
                     self.say(Outgoing::Publish(topic, payload));

@@ -1,6 +1,6 @@
 //! Locks on evidence: set, released, and told to the boxes.
 
-use protocol::locks::MOST_LOCKED;
+use protocol::locks::{MOST_LOCKED, MOST_PARTS};
 use protocol::{BoxId, EventId, EventTime, EvidenceLocks, SiteId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
@@ -60,30 +60,28 @@ pub(super) fn count(connection: &Connection) -> rusqlite::Result<i64> {
         .query_row([], |row| row.get(0))
 }
 
-/// Which events of a box are locked, those with the newest evidence first.
+/// Which events of a box are locked, those with the newest evidence first, as the
+/// messages that tell it.
 pub(super) fn of_box(
     connection: &Connection,
     (site, box_id): &Whose,
-) -> rusqlite::Result<EvidenceLocks> {
+) -> rusqlite::Result<Vec<EvidenceLocks>> {
     // Before the locks: outside a transaction these may be newer than their time,
     // and are then told again.
     let at = connection
         .prepare_cached("SELECT at FROM locks_told")?
         .query_row([], |row| row.get(0))?;
-    let locked = connection
+    let locked: Vec<EventId> = connection
         .prepare_cached(
             "SELECT l.alert FROM evidence_locks l JOIN alerts a ON a.id = l.alert
              WHERE a.site = ?1 AND a.box = ?2 ORDER BY a.occurred_at DESC, a.id LIMIT ?3",
         )?
         .query_map(
-            params![site.as_str(), box_id.as_str(), MOST_LOCKED],
+            params![site.as_str(), box_id.as_str(), MOST_LOCKED * MOST_PARTS],
             |row| Ok(EventId(Uuid::from_bytes(row.get(0)?))),
         )?
         .collect::<Result<_, _>>()?;
-    Ok(EvidenceLocks {
-        at: EventTime::from_micros(at),
-        locked,
-    })
+    Ok(EvidenceLocks::in_parts(EventTime::from_micros(at), &locked))
 }
 
 #[cfg(test)]
@@ -99,7 +97,7 @@ mod tests {
         for now in [1_000, 1_000, 5, 4_000, 3_999] {
             let tx = connection.transaction().unwrap();
             tell(&tx, now).unwrap();
-            told.push(of_box(&tx, &whose).unwrap().at.as_micros());
+            told.push(of_box(&tx, &whose).unwrap()[0].at.as_micros());
             tx.commit().unwrap();
         }
         assert_eq!(told, [1_000, 1_001, 1_002, 4_000, 4_001]);

@@ -351,8 +351,8 @@ impl Store {
             .await
     }
 
-    /// Which evidence of a box is locked.
-    pub async fn locks(&self, whose: Whose) -> Result<EvidenceLocks, StoreError> {
+    /// Which evidence of a box is locked, as the messages that tell it.
+    pub async fn locks(&self, whose: Whose) -> Result<Vec<EvidenceLocks>, StoreError> {
         self.readers
             .read(move |connection| locks::of_box(connection, &whose))
             .await

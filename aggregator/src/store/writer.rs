@@ -51,7 +51,7 @@ pub struct Committed {
     /// What its box may forget; only on the last message of an outbox in a batch.
     pub receipt: Option<(SiteId, BoxId, Receipt)>,
     /// Which of its evidence is locked; when a box has said that it is there.
-    pub locks: Option<(Whose, EvidenceLocks)>,
+    pub locks: Option<(Whose, Vec<EvidenceLocks>)>,
 }
 
 /// Whom to tell of a commit.
@@ -78,7 +78,7 @@ struct Batch {
     second_chances: u64,
     dropped: u64,
     /// By the place of the message.
-    locks: BTreeMap<usize, (Whose, EvidenceLocks)>,
+    locks: BTreeMap<usize, (Whose, Vec<EvidenceLocks>)>,
     /// Boxes whose locks have changed.
     locked: Vec<Whose>,
     steps: BTreeMap<usize, Step>,

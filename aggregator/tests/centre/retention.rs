@@ -523,13 +523,58 @@ fn a_lock_is_set_with_a_reason_written_down_and_told_to_the_box() {
     );
 }
 
-/// The next word of locked evidence.
+/// However many they are: the box hears of the oldest as well.
+#[test]
+fn more_locks_than_a_message_holds_come_in_parts() {
+    const LOCKED: u64 = 2_001;
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let mut line = Line::connected(centre.mqtt, "box", None);
+    for n in 1..=LOCKED {
+        // Some at once, so that they share a commit.
+        let pkid = u16::try_from((n - 1) % 16 + 1).unwrap();
+        line.publish(&speaker.event_topic(), pkid, speaker.letter(n, n));
+        if pkid == 16 || n == LOCKED {
+            line.acknowledged(pkid);
+        }
+    }
+    // As two thousand people would.
+    let file = centre.folder.path().join("centre.db");
+    let database = rusqlite::Connection::open(file).unwrap();
+    database
+        .pragma_update(None, "busy_timeout", 60_000)
+        .unwrap();
+    let locked = database.execute(
+        "INSERT INTO evidence_locks SELECT id, 1, 'An', 'tòa án' FROM alerts",
+        [],
+    );
+    assert_eq!(locked.unwrap() as u64, LOCKED);
+    drop(database);
+
+    line.subscribe("ngatu/v1/hanoi/b1/down/#");
+    line.publish(&speaker.state_topic(), 1, speaker.status(true));
+    let parts: Vec<EvidenceLocks> = (0..3).map(|_| word_of_locks(&mut line)).collect();
+    let told: Vec<_> = (parts.iter())
+        .map(|part| (part.part.number, part.part.of, part.locked.len(), part.at))
+        .collect();
+    let at = parts[0].at;
+    assert_eq!(told, [(1, 3, 1000, at), (2, 3, 1000, at), (3, 3, 1, at)]);
+    let events: std::collections::BTreeSet<_> =
+        parts.into_iter().flat_map(|part| part.locked).collect();
+    assert_eq!(events.len() as u64, LOCKED);
+}
+
+/// The events in the next word of locked evidence.
 fn locks(line: &mut Line) -> Vec<EventId> {
+    word_of_locks(line).locked
+}
+
+/// The next word of locked evidence.
+fn word_of_locks(line: &mut Line) -> EvidenceLocks {
     loop {
         match line.hear() {
             Heard::Packet(Packet::Publish(publish)) if publish.topic.ends_with(b"/down/locks") => {
-                let locks: EvidenceLocks = serde_json::from_slice(&publish.payload).unwrap();
-                return locks.locked;
+                return serde_json::from_slice(&publish.payload).unwrap();
             }
             Heard::Packet(_) => {}
             Heard::Closed => panic!("closed before a word of locks"),

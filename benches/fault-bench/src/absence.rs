@@ -10,9 +10,10 @@ use crate::ledger::Ledger;
 use crate::programs::Binaries;
 use crate::proxy::Proxy;
 use crate::stage::{Setting, Stage};
+use crate::walkers::Walkers;
 
-/// Longest wait for a day's events.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// Longest wait for a day's events and their evidence.
+const PATIENCE: Duration = Duration::from_mins(30);
 /// Steps of the clock; the centre holds nothing against an hour.
 const HOURS: usize = 24;
 /// Minutes of the box's sleep.
@@ -36,7 +37,14 @@ pub(crate) fn play(binaries: &Binaries, waiting: usize, keep: bool) -> anyhow::R
             name: kind.to_owned(),
             has_broker,
             shares_clock: true,
-            every_ms: 40,
+            // Those of the day as fast as any machine can, and few after it: of a
+            // source that is faster than the uploads there would be no end.
+            walkers: Walkers {
+                every_ms: 1500,
+                // A step of the clock costs those who are in sight.
+                rush: u32::try_from(waiting)? * 6 / 10 + 600,
+                minutes: 59,
+            },
             ..Setting::default()
         };
         let mut stage = Stage::set(setting, binaries)?;
@@ -79,7 +87,7 @@ fn absences(stage: &mut Stage, waiting: usize) -> anyhow::Result<bool> {
     stage.step_clock(24 * 3600 + SLEEP_MIN * 60)?;
     let before = stage.ledger.refresh()?;
     stage.agent.signal("CONT")?;
-    stage.await_more(50)?;
+    stage.await_more(8)?;
     let waited = stage.ledger.refresh()? - before;
     let is_sleep_clean = settle(
         stage,

@@ -249,7 +249,7 @@ impl Ledger {
         let arrived = arrivals(centre)?;
         let is_unknown = |ledger: &Self| arrived.iter().any(|told| !ledger.produced.contains(told));
         // It tells of an event once it is stored, and the centre may be as quick.
-        let told = wait_for("the box's word of all", Duration::from_mins(1), || {
+        let told = wait_for("the box's word of all", Duration::from_mins(5), || {
             self.refresh().ok()?;
             (!is_unknown(self)).then_some(())
         });

@@ -21,6 +21,10 @@ struct Weather {
     over: AtomicBool,
     /// Connections that may never pass anything again (half open), by number.
     dead_through: AtomicU64,
+    /// Bytes that passed towards the target.
+    passed: AtomicU64,
+    /// Where they stop, while it is not 0; the peers notice nothing.
+    gate: AtomicU64,
 }
 
 /// A line that several connections share, as those of a box share its modem: what
@@ -153,6 +157,17 @@ impl Proxy {
         self.weather.delay_ms.store(ms, Ordering::SeqCst);
     }
 
+    /// After so many bytes towards the target nothing more passes in that direction;
+    /// 0 opens it.
+    pub(crate) fn hold_after(&self, bytes: u64) {
+        self.weather.gate.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Bytes that passed towards the target.
+    pub(crate) fn passed(&self) -> u64 {
+        self.weather.passed.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn throttle(&self, bytes_per_second: u64) {
         self.weather.rate.store(bytes_per_second, Ordering::SeqCst);
     }
@@ -193,7 +208,7 @@ fn start(
                     .map_or_else(Instant::now, |link| link.passed(direction, bytes))
             });
         });
-        std::thread::spawn(move || write(to, &sky, &queue, number));
+        std::thread::spawn(move || write(to, &sky, &queue, (number, direction)));
     }
     Ok(())
 }
@@ -222,12 +237,26 @@ fn read(
 }
 
 /// Writes them after their delay; a piece waits while the line is stalled.
-fn write(mut to: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::Receiver<Piece>, number: u64) {
+fn write(
+    mut to: TcpStream,
+    sky: &Weather,
+    pieces: &std::sync::mpsc::Receiver<Piece>,
+    (number, direction): (u64, usize),
+) {
     let is_dead = || sky.dead_through.load(Ordering::SeqCst) >= number;
+    let is_over = || sky.over.load(Ordering::SeqCst);
+    let is_held = |length: u64| {
+        let gate = sky.gate.load(Ordering::SeqCst);
+        gate > 0 && sky.passed.load(Ordering::SeqCst) + length > gate
+    };
     while let Ok((passed, bytes)) = pieces.recv() {
         let arrives = passed + Duration::from_millis(sky.delay_ms.load(Ordering::SeqCst));
         std::thread::sleep(arrives.saturating_duration_since(Instant::now()));
-        while sky.stalled.load(Ordering::SeqCst) && !is_dead() {
+        while sky.stalled.load(Ordering::SeqCst) && !is_dead() && !is_over() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let length = bytes.len() as u64;
+        while direction == 0 && is_held(length) && !is_over() {
             std::thread::sleep(Duration::from_millis(5));
         }
         if is_dead() {
@@ -236,6 +265,9 @@ fn write(mut to: TcpStream, sky: &Weather, pieces: &std::sync::mpsc::Receiver<Pi
         }
         if to.write_all(&bytes).is_err() {
             break;
+        }
+        if direction == 0 {
+            sky.passed.fetch_add(length, Ordering::SeqCst);
         }
     }
     if !is_dead() {

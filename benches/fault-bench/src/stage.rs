@@ -22,6 +22,7 @@ const CENTRE_DISK: &str = "size=3g";
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What an installation is to be like.
+#[derive(Default)]
 pub(crate) struct Setting {
     pub(crate) name: String,
     /// A mosquitto between box and centre; otherwise the centre's own front door.
@@ -30,20 +31,8 @@ pub(crate) struct Setting {
     pub(crate) may_mount_centre: bool,
     /// The centre's clock goes with the box's.
     pub(crate) shares_clock: bool,
-    /// A pedestrian steps onto the road so often.
-    pub(crate) every_ms: u32,
-}
-
-impl Default for Setting {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            has_broker: false,
-            may_mount_centre: false,
-            shares_clock: false,
-            every_ms: 400,
-        }
-    }
+    /// Who steps onto the road.
+    pub(crate) walkers: Walkers,
 }
 
 /// See the module.
@@ -78,7 +67,7 @@ impl Stage {
             has_broker,
             may_mount_centre,
             shares_clock,
-            every_ms,
+            walkers,
         } = setting;
         let dir = tempfile::Builder::new().prefix("fault-bench-").tempdir()?;
         let path = dir.path();
@@ -95,10 +84,6 @@ impl Stage {
         if has_broker {
             lines.push(Proxy::before(broker_at)?);
         }
-        let walkers = Walkers {
-            every_ms,
-            minutes: 2,
-        };
         std::fs::write(path.join(Walkers::FILE), walkers.recording())?;
         std::fs::write(path.join("clock"), "+0\n")?;
         let mqtt = format!("mqtt://{}", lines[0].address);

@@ -39,11 +39,25 @@ impl BoxConfig<'_> {
 pub(crate) struct Walkers {
     /// One comes so often.
     pub(crate) every_ms: u32,
-    /// How long until it begins anew.
+    /// So many come first, one every [`Self::RUSH_MS`].
+    pub(crate) rush: u32,
+    /// How long until it begins anew; at most an hour.
     pub(crate) minutes: u32,
 }
 
+impl Default for Walkers {
+    fn default() -> Self {
+        Self {
+            every_ms: 400,
+            rush: 0,
+            minutes: 2,
+        }
+    }
+}
+
 impl Walkers {
+    const RUSH_MS: u32 = 40;
+
     /// Name of the recording beside the configuration.
     pub(crate) const FILE: &str = "walkers.inputs.jsonl";
 
@@ -63,22 +77,34 @@ zone = "road"
 min_duration_s = 1.0
 "#;
 
+    /// When the walkers come, seconds, in order.
+    fn times(self) -> Vec<f64> {
+        let rushed = (0..self.rush).map(|walker| walker * Self::RUSH_MS);
+        let later =
+            (self.rush * Self::RUSH_MS..self.minutes * 60_000).step_by(self.every_ms as usize);
+        let times = rushed.chain(later);
+        times.map(|ms| f64::from(ms) / 1000.0).collect()
+    }
+
     /// What to write into the file.
     pub(crate) fn recording(self) -> String {
-        let walkers = self.minutes * 60_000 / self.every_ms;
+        let times = self.times();
         let mut lines = Vec::new();
+        let (mut first, mut next) = (0, 0);
         for frame in 0..self.minutes * 600 {
             let time = f64::from(frame) / 10.0;
-            let walkers: Vec<String> = (0..walkers)
-                .filter_map(|walker| {
-                    let age = time - f64::from(walker * self.every_ms) / 1000.0;
-                    let x = 0.02 + f64::from(walker % 30) * 0.032;
+            while times.get(next).is_some_and(|came| *came <= time) {
+                next += 1;
+            }
+            while first < next && time - times[first] >= 3.5 {
+                first += 1;
+            }
+            let walkers: Vec<String> = (first..next)
+                .map(|walker| {
+                    let age = time - times[walker];
+                    let x = 0.02 + (walker % 30) as f64 * 0.032;
                     let y = 0.2 + age * 0.12;
-                    (0.0..3.5).contains(&age).then(|| {
-                        format!(
-                            r#"{{"class":"person","score":0.9,"box":[{x:.5},{y:.5},0.02,0.08]}}"#
-                        )
-                    })
+                    format!(r#"{{"class":"person","score":0.9,"box":[{x:.5},{y:.5},0.02,0.08]}}"#)
                 })
                 .collect();
             lines.push(format!(

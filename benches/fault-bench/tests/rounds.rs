@@ -39,3 +39,10 @@ fn forty_rounds_of_faults_lose_nothing() {
     ]);
     assert!(table.contains("and 0 void ones"));
 }
+
+/// Not a matter of time: half of the evidence is held back until the events are there.
+#[test]
+fn events_pass_the_evidence_that_fills_the_line() {
+    let table = clean(&["--priority", "1"]);
+    assert_eq!(table.matches("| yes |").count(), 3);
+}

@@ -375,7 +375,7 @@ fn places_of_road_users_are_signed_like_everything_else() {
     assert_eq!(media[0].actors, [place(0.1), place(0.7)]);
     assert_eq!(media[1].actors, []);
     rewrite(&mut files, |value| {
-        value["media"][0]["actors"][0]["x"] = 0.2.into();
+        value["media"][0]["actors"][0][0] = 0.2.into();
     });
     let faults = examine(files, &trust()).faults;
     let field = "/media/0".to_owned();

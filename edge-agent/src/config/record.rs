@@ -41,6 +41,9 @@ impl TryFrom<String> for Bytes {
     }
 }
 
+/// Longest that recordings may be kept: ten years.
+pub(crate) const MOST_DAYS: u32 = 3650;
+
 /// `[record]`
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct RecordConfig {
@@ -49,6 +52,9 @@ pub struct RecordConfig {
     /// Room for the recordings of all cameras; the oldest are deleted beyond it.
     #[serde(default = "default_budget")]
     pub budget: Bytes,
+    /// A segment is deleted so long after its end, however much room there is; left
+    /// out, it is kept as long as there is room. Days.
+    pub keep_days: Option<u32>,
     /// A segment is ended at the first instant without road users after so long. Minutes.
     #[serde(default = "default_segment_min")]
     pub segment_min: f64,
@@ -76,6 +82,7 @@ impl Default for RecordConfig {
         Self {
             dir: None,
             budget: default_budget(),
+            keep_days: None,
             segment_min: default_segment_min(),
             longest_h: default_longest_h(),
             near_misses_dir: None,
@@ -107,13 +114,31 @@ impl RecordConfig {
                 *value = 1.0;
             }
         }
+        if self
+            .keep_days
+            .is_some_and(|days| !(1..=MOST_DAYS).contains(&days))
+        {
+            faults.push(ConfigFault {
+                line: None,
+                path: "record.keep_days".to_owned(),
+                message: format!("is at least 1 and at most {MOST_DAYS}"),
+            });
+            self.keep_days = None;
+        }
         self
+    }
+
+    /// How long a segment is kept after its end.
+    pub(crate) fn keep(&self) -> Option<Duration> {
+        self.keep_days
+            .map(|days| Duration::from_hours(24 * u64::from(days)))
     }
 
     /// Where inputs are recorded, if they are.
     pub(crate) fn store(&self, cameras: usize) -> Option<Arc<RecordStore>> {
         let limits = Limits {
             budget: self.budget.0,
+            keep: self.keep(),
             usual: Duration::from_secs_f64(self.segment_min * 60.0),
             longest: Duration::from_secs_f64(self.longest_h * 3600.0),
         };

@@ -20,6 +20,7 @@ use protocol::event::Words;
 use protocol::id::{CameraId, EventId};
 use protocol::{EventTime, Phase};
 
+use super::ages::Ages;
 use super::is_recording;
 use super::segment::{Cut, SegmentHead};
 
@@ -29,6 +30,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_mins(1);
 /// After this long a fault, recording begins again also where somebody is in sight.
 const RESUME_AT_LEAST: Duration = Duration::from_mins(10);
+/// How often what was kept for long enough is looked for.
+const EXPIRY: Duration = Duration::from_mins(1);
 /// Room is looked after whenever this much more was written.
 const LOOK_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -37,6 +40,8 @@ const LOOK_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Limits {
     /// Room for all cameras together, bytes.
     pub budget: u64,
+    /// How long a segment is kept after its end; `None`: as long as there is room.
+    pub keep: Option<Duration>,
     /// A segment is ended at a quiescent instant from this age on.
     pub usual: Duration,
     /// A segment is ended at any cost at this age.
@@ -51,6 +56,14 @@ pub struct RecordStore {
     cameras: u64,
     /// Segments that are being written, by camera.
     active: Mutex<BTreeMap<CameraId, PathBuf>>,
+    ages: Mutex<Aging>,
+}
+
+/// When the ages of segments were last looked at.
+#[derive(Debug, Default)]
+struct Aging {
+    ages: Option<Ages>,
+    looked: Option<Instant>,
 }
 
 impl RecordStore {
@@ -61,6 +74,7 @@ impl RecordStore {
             limits,
             cameras: cameras.max(1) as u64,
             active: Mutex::default(),
+            ages: Mutex::default(),
         })
     }
 
@@ -95,10 +109,43 @@ impl RecordStore {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes the oldest segments that nobody writes, until the rest fits.
-    fn make_room(&self) {
-        let active = self.lock();
-        let mut files: Vec<(SystemTime, PathBuf, u64)> = Vec::new();
+    /// Deletes segments that ended long enough ago; looks once a minute at most.
+    fn expire(&self) {
+        let Some(keep) = self.limits.keep else {
+            return;
+        };
+        let mut aging = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = aging.looked.map(|at| at.elapsed());
+        if elapsed.is_some_and(|elapsed| elapsed < EXPIRY) {
+            return;
+        }
+        aging.looked = Some(Instant::now());
+        let active: BTreeSet<PathBuf> = self.lock().values().cloned().collect();
+        let ended = self.files().into_iter().map(|(_, path, _)| path);
+        let ended: Vec<PathBuf> = ended
+            .filter(|path| !active.contains(path))
+            .filter_map(|path| path.strip_prefix(&self.dir).ok().map(Path::to_owned))
+            .collect();
+        let ages = aging.ages.get_or_insert_with(|| Ages::read(&self.dir));
+        let old = ages.look(&ended, keep, crate::live::now(), elapsed);
+        for path in old.iter().map(|path| self.dir.join(path)) {
+            match std::fs::remove_file(&path) {
+                Ok(()) => {
+                    tracing::info!(path = %path.display(), "recording deleted, it was kept as long as [record] keep_days says");
+                }
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "recording cannot be deleted");
+                }
+            }
+        }
+        if let Err(error) = ages.write(&self.dir) {
+            tracing::warn!(dir = %self.dir.display(), %error, "the age of recordings cannot be written; they may be kept too long");
+        }
+    }
+
+    /// All segments, with when they were last written and how long they are.
+    fn files(&self) -> Vec<(SystemTime, PathBuf, u64)> {
+        let mut files = Vec::new();
         let folders = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         for folder in folders {
             let entries = std::fs::read_dir(folder.path()).into_iter().flatten();
@@ -113,6 +160,13 @@ impl RecordStore {
                 }
             }
         }
+        files
+    }
+
+    /// Deletes the oldest segments that nobody writes, until the rest fits.
+    fn make_room(&self) {
+        let active = self.lock();
+        let mut files = self.files();
         files.sort();
         let mut total: u64 = files.iter().map(|(.., bytes)| bytes).sum();
         for (_, path, bytes) in files {
@@ -259,6 +313,8 @@ impl Recorder {
 
     /// Whether the segment should end here, and how.
     pub fn due(&self, scene: &Scene) -> Option<Cut> {
+        // Here, because it is asked also while nothing can be recorded.
+        self.store.expire();
         let Some(segment) = &self.segment else {
             let now = Instant::now();
             let (since, again) = self.fault.unwrap_or((now, now));
@@ -444,6 +500,7 @@ mod tests {
 
     const USUAL: Limits = Limits {
         budget: 1 << 30,
+        keep: None,
         usual: Duration::ZERO,
         longest: Duration::from_hours(1),
     };
@@ -549,6 +606,34 @@ mod tests {
         let newest = left.last().unwrap().to_string_lossy().into_owned();
         assert!(newest.contains("00000012-20260921T"), "{newest}");
         assert_eq!(recorder.counters().segments, 12);
+    }
+
+    #[test]
+    fn what_was_kept_long_enough_goes_however_much_room_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let scene = scene();
+        let limits = |keep| Limits {
+            keep: Some(keep),
+            ..USUAL
+        };
+        let record = |keep, segments| {
+            let mut recorder = recorder(dir.path(), limits(keep));
+            for _ in 0..segments {
+                recorder.begin(&head(&scene, Cut::Quiescent));
+            }
+            // The last one is being written.
+            assert_eq!(recorder.due(&scene), Some(Cut::Quiescent));
+            files(dir.path()).len()
+        };
+        assert_eq!(record(Duration::from_hours(24), 3), 3);
+        assert_eq!(
+            record(Duration::ZERO, 1),
+            1,
+            "all but the one that is written"
+        );
+        let ages = std::fs::read_to_string(dir.path().join("ages.json")).unwrap();
+        assert!(ages.contains("c/00000003-"), "{ages}");
+        assert!(!ages.contains("c/00000004-"), "{ages}");
     }
 
     #[test]

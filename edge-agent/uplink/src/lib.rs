@@ -34,6 +34,7 @@ pub mod probe;
 pub mod settings;
 mod shorten;
 pub mod signals;
+mod stride;
 mod trust;
 pub mod uplink;
 mod upload;

@@ -15,6 +15,7 @@ use protocol::{EventTime, EvidenceLocks, Receipt, topic};
 use tokio::sync::Notify;
 
 use crate::connection::{Busy, Client, Events, Failure, Happening};
+use crate::locks::WordOfLocks;
 use crate::outbox::{OutboxError, Outgoing, ReceiptOutcome};
 use crate::shorten::shorten;
 use crate::signals::SignalMessage;
@@ -46,8 +47,7 @@ pub(crate) struct Exchange {
     largest: AtomicU64,
     acknowledged: AtomicU64,
     receipts: Mutex<Vec<Receipt>>,
-    /// The newest word of locked evidence that is not on the disk yet.
-    locks: Mutex<Option<EvidenceLocks>>,
+    locks: Mutex<WordOfLocks>,
 }
 
 impl Exchange {
@@ -58,7 +58,7 @@ impl Exchange {
             largest: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             receipts: Mutex::new(Vec::new()),
-            locks: Mutex::new(None),
+            locks: Mutex::default(),
         }
     }
 
@@ -80,9 +80,7 @@ impl Exchange {
 
     fn leave_locks(&self, locks: EvidenceLocks) {
         let mut waiting = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.as_ref().is_none_or(|older| older.at <= locks.at) {
-            *waiting = Some(locks);
-        }
+        waiting.take_part(locks);
     }
 
     fn take_locks(&self) -> Option<EvidenceLocks> {

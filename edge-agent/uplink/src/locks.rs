@@ -5,9 +5,11 @@
 //! nothing else need be remembered. It is kept in the outbox file: a box that
 //! starts without a network must not forget what it must not remove.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::{Digest, EventId, EventTime, EvidenceLocks, SeenTime};
+use protocol::locks::MOST_PARTS;
+use protocol::{Digest, EventId, EventTime, EvidenceLocks, LockPart, SeenTime};
 use rusqlite::{Connection, params};
 
 use crate::database::Database;
@@ -134,5 +136,97 @@ impl Database {
             params![seen.counted_us, now.as_micros()],
         )?;
         Ok(seen)
+    }
+}
+
+/// What the centre says of locked evidence.
+#[derive(Debug, Default)]
+pub(crate) struct WordOfLocks {
+    /// The newest of which all is here, until it is on the disk.
+    whole: Option<EvidenceLocks>,
+    /// A newer one of which some parts are here, by number.
+    parts: BTreeMap<u32, EvidenceLocks>,
+}
+
+impl WordOfLocks {
+    /// Takes a part. Nothing is changed by a part alone: what it does not name may
+    /// be locked by another.
+    pub(crate) fn take_part(&mut self, part: EvidenceLocks) {
+        let LockPart { number, of } = part.part;
+        let known = self.parts.values().next().or(self.whole.as_ref());
+        let is_older = known.is_some_and(|known| part.at < known.at);
+        if is_older || number < 1 || number > of || of > MOST_PARTS {
+            return;
+        }
+        let at = part.at;
+        // The rest of an older word comes too late.
+        self.parts
+            .retain(|_, other| other.at == at && other.part.of == of);
+        self.parts.insert(number, part);
+        if self.parts.len() == of as usize {
+            let parts = std::mem::take(&mut self.parts);
+            self.whole = Some(EvidenceLocks {
+                at,
+                locked: parts.into_values().flat_map(|part| part.locked).collect(),
+                part: LockPart::WHOLE,
+            });
+        }
+    }
+
+    /// The newest that is here wholly, once.
+    pub(crate) fn take(&mut self) -> Option<EvidenceLocks> {
+        self.whole.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use protocol::EventId;
+    use uuid::Uuid;
+
+    proptest! {
+        /// However many events are locked, in whatever order the parts of two words
+        /// come: the box knows the newer one wholly, or nothing of it.
+        #[test]
+        fn locks_count_once_all_parts_of_the_newest_are_here(
+            counts in [0_u32..3500, 0_u32..3500],
+            order in any::<u64>(),
+            lost in 0_usize..6,
+        ) {
+            let words = counts.map(|count| -> Vec<EventId> {
+                let ids = (0..u128::from(count)).map(|n| EventId(Uuid::from_u128(n)));
+                ids.collect()
+            });
+            let mut parts: Vec<EvidenceLocks> = (1..)
+                .zip(&words)
+                .flat_map(|(at, word)| EvidenceLocks::in_parts(EventTime::from_micros(at), word))
+                .collect();
+            for part in &parts {
+                prop_assert!(serde_json::to_vec(part).unwrap().len() < 64 * 1024);
+            }
+            fastrand::Rng::with_seed(order).shuffle(&mut parts);
+            let is_lost = lost < parts.len();
+            if is_lost {
+                parts.remove(lost);
+            }
+            let is_whole = |at: i64, count: u32| {
+                let here = parts.iter().filter(|part| part.at.as_micros() == at).count();
+                here == count.div_ceil(1000).max(1) as usize
+            };
+            let newest_is_whole = is_whole(2, counts[1]);
+            let mut word = WordOfLocks::default();
+            parts.iter().cloned().for_each(|part| word.take_part(part));
+            match word.whole {
+                Some(whole) if newest_is_whole => {
+                    prop_assert_eq!((whole.at.as_micros(), &whole.locked), (2, &words[1]));
+                }
+                Some(whole) => {
+                    prop_assert_eq!((whole.at.as_micros(), &whole.locked), (1, &words[0]));
+                }
+                None => prop_assert!(!newest_is_whole),
+            }
+        }
     }
 }

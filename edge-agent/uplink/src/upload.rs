@@ -1,9 +1,9 @@
 //! Evidence to the centre: `PUT /api/v1/evidence/<sha256>`, one file at a time
 //! per thread, apart from the events so that a clip never delays one.
 //!
-//! A larger file goes on where an upload of it broke off, where the centre knows
-//! how: it is asked first how much it has. Pieces go at the pace that is allowed,
-//! and wait while events wait for the line.
+//! A larger file goes in pieces, and goes on where an upload of it broke off, where
+//! the centre knows how: it is asked first how much it has. Bytes go at the pace
+//! that is allowed, and wait while events wait for the line.
 //!
 //! A file leaves the queue when the centre has it or will never take it (too
 //! large; or it says three times that the hash differs while ours is right), and
@@ -25,6 +25,7 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::outbox::{Outbox, OutboxError, Upload};
 use crate::pacer::{Paced, Pacer};
+use crate::stride::{Stride, patience, patience_with};
 use crate::trust::Trust;
 use crate::uplink::Shared;
 
@@ -33,6 +34,8 @@ const REFUSALS: u32 = 3;
 /// Files from this length on are asked for first: a round trip costs less than
 /// sending them again.
 const RESUMED: usize = 64 * 1024;
+/// Times that the centre may say in a row that it has another part of a file.
+const MISPLACED: u32 = 3;
 /// How long the body of an upload may take.
 const BODY: Duration = Duration::from_mins(10);
 /// A file that is not taken itself waits at most so many times the longest delay.
@@ -48,6 +51,7 @@ pub(crate) struct Uploader {
     agent: Agent,
     base: String,
     pacer: Pacer,
+    stride: Stride,
     desk: Mutex<Desk>,
 }
 
@@ -64,6 +68,8 @@ struct Tried {
     attempts: u32,
     /// How often the centre said that its hash differs.
     refusals: u32,
+    /// How much of it the centre was seen to have.
+    reached: Option<usize>,
     /// Its own, where it is the file that is not taken.
     backoff: Backoff,
     not_before: Instant,
@@ -80,6 +86,26 @@ impl Desk {
     }
 }
 
+/// What the centre said to a piece of a file.
+enum Step {
+    /// Nothing more is to be sent.
+    Over(Answer),
+    /// So much of the file is there.
+    Taken(usize),
+    /// Another part of it is there: it is asked again.
+    Misplaced,
+}
+
+/// From where a file goes on.
+#[derive(Clone, Copy)]
+struct Resumed {
+    offset: usize,
+    /// All of it came, and was not stored: with its last byte once more it is.
+    is_complete: bool,
+    /// The centre takes pieces that do not end the file.
+    by_piece: bool,
+}
+
 impl Uploader {
     pub(crate) fn new(shared: Arc<Shared>, base: String, trust: Option<&Trust>) -> Self {
         let pace = shared.settings.pace;
@@ -93,6 +119,7 @@ impl Uploader {
             ),
             base,
             pacer: Pacer::new(limit),
+            stride: Stride::new(),
             desk: Mutex::new(Desk {
                 in_hand: BTreeSet::new(),
                 tried: BTreeMap::new(),
@@ -201,6 +228,8 @@ impl Uploader {
                 outbox.mark_refused(digest)?;
                 self.desk().tried.remove(digest);
             }
+            // Whatever broke off because of that is no failure.
+            Answer::NotThis(_) | Answer::NotNow(_) if self.shared.is_stopping() => {}
             Answer::NotThis(reason) => self.put_off(digest, reason),
             Answer::NotNow(reason) => self.failed(digest, reason),
         }
@@ -208,30 +237,41 @@ impl Uploader {
     }
 
     fn put(&self, upload: &Upload, bytes: &[u8]) -> Answer {
-        let mut from = None;
-        if bytes.len() >= RESUMED || upload.was_there {
-            match self.ask(&upload.digest, bytes.len()) {
-                Ok(here) => from = here,
-                Err(answer) => return answer,
-            }
-        }
-        match from {
-            // All of it came, and was not stored: with its last byte once more it is.
-            Some(here) if here >= bytes.len() => {
-                let last = bytes.len().saturating_sub(1);
-                match self.send(upload, bytes, Some(last)) {
-                    // A centre from before that wants it whole.
-                    Answer::NotThis(_) => self.send(upload, bytes, None),
-                    answer => answer,
+        for _ in 0..MISPLACED {
+            let mut resumed = None;
+            if bytes.len() >= RESUMED || upload.was_there {
+                match self.ask(&upload.digest, bytes.len()) {
+                    Ok(here) => resumed = here,
+                    Err(answer) => return answer,
                 }
             }
-            from => self.send(upload, bytes, from),
+            loop {
+                if let Some(Resumed { offset, .. }) = resumed {
+                    self.reached(&upload.digest, offset);
+                }
+                match (self.send(upload, bytes, resumed), resumed) {
+                    (Step::Over(answer), _) => return answer,
+                    (Step::Taken(here), Some(before)) if here > before.offset => {
+                        resumed = Some(Resumed {
+                            offset: here,
+                            ..before
+                        });
+                    }
+                    // A centre from before that wants it whole, and is asked no more.
+                    (Step::Misplaced, Some(before)) if before.is_complete => resumed = None,
+                    (Step::Taken(_) | Step::Misplaced, _) => break,
+                }
+                if self.shared.is_stopping() {
+                    return Answer::NotNow("stopped".to_owned());
+                }
+            }
         }
+        Answer::NotThis("the centre has another part of the file; asking again".to_owned())
     }
 
     /// Asks how much of a file the centre has; `None` when it does not say, as an
     /// older centre, which wants the whole file. An answer when nothing is to be sent.
-    fn ask(&self, digest: &Digest, length: usize) -> Result<Option<usize>, Answer> {
+    fn ask(&self, digest: &Digest, length: usize) -> Result<Option<Resumed>, Answer> {
         let mut request = self.agent.head(self.url(digest));
         if let Some(bearer) = answer::bearer(&self.shared.settings) {
             request = request.header("Authorization", bearer);
@@ -246,22 +286,34 @@ impl Uploader {
             200 if answer::names(headers, digest) => Ok(None),
             status @ 200..=299 => Err(Answer::NotNow(answer::impostor(status))),
             status @ (401 | 403 | 429 | 500..) => Err(Answer::NotNow(answer::advice(status))),
-            _ => Ok(offset(headers)),
+            _ => Ok(offset(headers, length)),
         }
     }
 
-    /// Sends a file, or the rest of it.
-    fn send(&self, upload: &Upload, bytes: &[u8], from: Option<usize>) -> Answer {
+    /// Sends a file, or what comes next of it.
+    fn send(&self, upload: &Upload, bytes: &[u8], resumed: Option<Resumed>) -> Step {
         let digest = &upload.digest;
-        let rest = &bytes[from.unwrap_or(0)..];
+        let from = resumed.map_or(0, |resumed| resumed.offset);
+        let mut rest = &bytes[from..];
+        let least = answer_within(self.shared.settings.pace.connect);
+        let patience = if resumed.is_some_and(|resumed| resumed.by_piece) {
+            rest = &rest[..rest.len().min(self.stride.bytes())];
+            patience(least)
+        } else {
+            patience_with(rest.len(), least)
+        };
         let mut request = self
             .agent
             .put(self.url(digest))
+            .config()
+            .timeout_recv_response(Some(patience))
+            .build()
             .content_type(&upload.media_type)
             .header("Content-Length", rest.len().to_string());
-        if let Some(from) = from {
-            let (last, whole) = (bytes.len() - 1, bytes.len());
-            request = request.header("Content-Range", format!("bytes {from}-{last}/{whole}"));
+        if resumed.is_some() {
+            let to = (from + rest.len()).saturating_sub(1);
+            let range = format!("bytes {from}-{to}/{}", bytes.len());
+            request = request.header("Content-Range", range);
         }
         if let Some(bearer) = answer::bearer(&self.shared.settings) {
             request = request.header("Authorization", bearer);
@@ -271,21 +323,36 @@ impl Uploader {
             pacer: &self.pacer,
             must_yield: || self.shared.events_wait_for_the_line(),
         };
+        let begun = Instant::now();
         let mut response = match request.send(SendBody::from_reader(&mut body)) {
             Ok(response) => response,
-            Err(error) => return unreachable(&error),
+            Err(error) => {
+                self.stride.failed();
+                return Step::Over(unreachable(&error));
+            }
         };
-        match response.status().as_u16() {
+        let status = response.status().as_u16();
+        // Whoever refuses a body need not have read it.
+        if matches!(status, 201 | 202) {
+            self.stride.answered(rest.len(), begun.elapsed());
+        }
+        match status {
+            202 if resumed.is_some() => match offset(response.headers(), bytes.len()) {
+                Some(resumed) => Step::Taken(resumed.offset),
+                None => Step::Misplaced,
+            },
+            // Somebody else went on with it meanwhile.
+            409 if resumed.is_some() => Step::Misplaced,
             200 | 201 | 204 if answer::names(response.headers(), digest) => {
-                Answer::Has { already: false }
+                Step::Over(Answer::Has { already: false })
             }
             // An older centre does not say which file it took; asked, it does.
-            status @ (200 | 201 | 204) => match self.ask(digest, bytes.len()) {
+            200 | 201 | 204 => Step::Over(match self.ask(digest, bytes.len()) {
                 Err(Answer::Has { .. }) => Answer::Has { already: false },
                 Err(answer) => answer,
                 Ok(_) => Answer::NotNow(answer::impostor(status)),
-            },
-            _ => answer::refusal(&mut response),
+            }),
+            _ => Step::Over(answer::refusal(&mut response)),
         }
     }
 
@@ -328,6 +395,17 @@ impl Uploader {
         self.note_failure(reason);
     }
 
+    /// The centre has so much of a file: an attempt that brought it further did not fail.
+    fn reached(&self, digest: &Digest, offset: usize) {
+        let mut desk = self.desk();
+        let tried = self.tried(&mut desk, digest);
+        let before = tried.reached.replace(offset);
+        if before.is_some_and(|before| before < offset) {
+            tried.attempts = 0;
+            desk.backoff.reset();
+        }
+    }
+
     fn note_failure(&self, reason: String) {
         self.shared
             .counters
@@ -349,6 +427,7 @@ impl Uploader {
         desk.tried.entry(*digest).or_insert_with(|| Tried {
             attempts: 0,
             refusals: 0,
+            reached: None,
             backoff: Backoff::new(pace.upload_shortest, pace.upload_longest * PATIENCE),
             not_before: Instant::now(),
         })
@@ -379,8 +458,18 @@ fn unreachable(error: &ureq::Error) -> Answer {
 }
 
 /// From where the centre wants the file; `None` when it does not say.
-fn offset(headers: &http::HeaderMap) -> Option<usize> {
-    headers.get("upload-offset")?.to_str().ok()?.parse().ok()
+fn offset(headers: &http::HeaderMap, length: usize) -> Option<Resumed> {
+    let here: usize = headers.get("upload-offset")?.to_str().ok()?.parse().ok()?;
+    Some(Resumed {
+        offset: here.min(length.saturating_sub(1)),
+        is_complete: here >= length,
+        by_piece: headers.contains_key("upload-pieces"),
+    })
+}
+
+/// How long the answer to a request without a body may take.
+fn answer_within(connect: Duration) -> Duration {
+    connect.max(Duration::from_secs(1)) * 3
 }
 
 /// An HTTP client that follows no redirect with a token in its hand.
@@ -391,7 +480,7 @@ pub(crate) fn agent(trust: Option<&Trust>, connect: Duration, body: Duration) ->
         .timeout_resolve(Some(connect))
         .timeout_connect(Some(connect))
         .timeout_send_body(Some(body))
-        .timeout_recv_response(Some(connect.max(Duration::from_secs(1)) * 3))
+        .timeout_recv_response(Some(answer_within(connect)))
         .timeout_recv_body(Some(connect))
         .max_idle_age(Duration::from_secs(10));
     if let Some(trust) = trust {

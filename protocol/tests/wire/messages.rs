@@ -15,7 +15,7 @@ use protocol::status::{BoxStatus, CameraStatus, OutboxPosition};
 use protocol::units::Seconds;
 use protocol::{
     BoxId, CameraId, Digest, Envelope, Event, EventId, EventTime, EvidenceItem, EvidenceLocks,
-    EvidenceManifest, Receipt, SignalReading, SignalState, SiteId, TimeQuality,
+    EvidenceManifest, LockPart, Receipt, SignalReading, SignalState, SiteId, TimeQuality,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ const OUTBOX: Uuid = Uuid::from_u128(0x5f0c_3a52_8f0e_4b1d_9c55_0b7a_1d2e_3f40);
 pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
     let stopped = stopped_vehicle();
     let wrong_way = wrong_way();
-    vec![
+    let mut all = vec![
         ("event-stopped-vehicle-1-start", event(1, stopped.clone())),
         (
             "event-stopped-vehicle-2-update",
@@ -84,6 +84,14 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
                 ..online()
             }),
         ),
+    ];
+    all.extend(of_the_centre());
+    all
+}
+
+/// What the centre says to boxes, and controllers to all.
+fn of_the_centre() -> Vec<(&'static str, Box<dyn erased::Message>)> {
+    vec![
         (
             "receipt-refused",
             Box::new(Receipt {
@@ -119,6 +127,15 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
             Box::new(EvidenceLocks {
                 at: at(80.0),
                 locked: vec![EventId(Uuid::from_u128(0x51))],
+                part: LockPart::WHOLE,
+            }),
+        ),
+        (
+            "locks-part",
+            Box::new(EvidenceLocks {
+                at: at(80.0),
+                locked: vec![EventId(Uuid::from_u128(0x51))],
+                part: LockPart { number: 2, of: 3 },
             }),
         ),
         ("signal-reading", Box::new(signal())),

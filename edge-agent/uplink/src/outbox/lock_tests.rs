@@ -1,6 +1,7 @@
 //! A lock that the centre has told of beats the age of copies and the want of
 //! room; and no clock makes anything old.
 
+use protocol::LockPart;
 use protocol::units::Seconds;
 
 use super::samples::{at, box_id, camera, event, site};
@@ -11,6 +12,7 @@ fn locked(second: u64, events: &[&Event]) -> EvidenceLocks {
     EvidenceLocks {
         at: at(second),
         locked: events.iter().map(|event| event.id).collect(),
+        part: LockPart::WHOLE,
     }
 }
 

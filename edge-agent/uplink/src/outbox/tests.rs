@@ -717,6 +717,52 @@ fn a_damaged_file_is_replaced_on_a_full_disk_too() {
     assert!(!dir.join("outbox.db.damaged-1").exists());
 }
 
+/// However much room is left: what does not fit beside the damaged file must not
+/// be missing in the new one, nor keep the box from starting.
+#[test]
+fn a_damaged_file_is_replaced_whatever_room_is_left() {
+    let Some(disk) = SmallDisk::mount("6m") else {
+        eprintln!("not run: this user may not mount a tmpfs");
+        return;
+    };
+    let made = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(made.path(), BUDGET).unwrap();
+    append(&outbox, 1..=100);
+    drop(outbox);
+    let mut bytes = fs::read(made.path().join("outbox.db")).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xa5);
+
+    for room in (0..=1_000_000).step_by(20_000) {
+        let dir = disk.0.path().join(room.to_string());
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("outbox.db"), &bytes).unwrap();
+        // Few large files, and many small ones whose rows want room as well.
+        let stills = (0..10_u16).map(|n| (n, 100_000));
+        for (n, length) in stills.chain((10..510).map(|n| (n, 100))) {
+            let mut name = [0; 32];
+            name[..2].copy_from_slice(&n.to_le_bytes());
+            let (still, digest) = (vec![0; length], Digest(name));
+            let path = Outbox::evidence_path(&dir, &digest);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, still).unwrap();
+        }
+        fs::write(dir.join("room"), vec![0; room]).unwrap();
+        fs::write(dir.join("core"), vec![0; 6 << 20]).unwrap_err();
+        fs::remove_file(dir.join("room")).unwrap();
+
+        let outbox = Outbox::open(&dir, BUDGET);
+        let outbox = outbox.unwrap_or_else(|error| panic!("with {room} bytes: {error}"));
+        assert!(
+            outbox.waiting() > 90,
+            "with {room} bytes: {} saved",
+            outbox.waiting()
+        );
+        drop(outbox);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
+
 /// What comes with damage, here a disk that takes no new file, must not leave the
 /// outbox without one until the next start.
 #[test]
@@ -817,50 +863,4 @@ fn a_message_that_is_set_aside_is_whole_even_where_a_power_cut_left_half_of_it()
     let envelope: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(envelope["id"], envelope_id(1));
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
-}
-
-/// However much room is left: what does not fit beside the damaged file must not
-/// be missing in the new one, nor keep the box from starting.
-#[test]
-fn a_damaged_file_is_replaced_whatever_room_is_left() {
-    let Some(disk) = SmallDisk::mount("6m") else {
-        eprintln!("not run: this user may not mount a tmpfs");
-        return;
-    };
-    let made = tempfile::tempdir().unwrap();
-    let outbox = Outbox::open(made.path(), BUDGET).unwrap();
-    append(&outbox, 1..=100);
-    drop(outbox);
-    let mut bytes = fs::read(made.path().join("outbox.db")).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..].fill(0xa5);
-
-    for room in (0..=1_000_000).step_by(20_000) {
-        let dir = disk.0.path().join(room.to_string());
-        fs::create_dir(&dir).unwrap();
-        fs::write(dir.join("outbox.db"), &bytes).unwrap();
-        // Few large files, and many small ones whose rows want room as well.
-        let stills = (0..10_u16).map(|n| (n, 100_000));
-        for (n, length) in stills.chain((10..510).map(|n| (n, 100))) {
-            let mut name = [0; 32];
-            name[..2].copy_from_slice(&n.to_le_bytes());
-            let (still, digest) = (vec![0; length], Digest(name));
-            let path = Outbox::evidence_path(&dir, &digest);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, still).unwrap();
-        }
-        fs::write(dir.join("room"), vec![0; room]).unwrap();
-        fs::write(dir.join("core"), vec![0; 6 << 20]).unwrap_err();
-        fs::remove_file(dir.join("room")).unwrap();
-
-        let outbox = Outbox::open(&dir, BUDGET);
-        let outbox = outbox.unwrap_or_else(|error| panic!("with {room} bytes: {error}"));
-        assert!(
-            outbox.waiting() > 90,
-            "with {room} bytes: {} saved",
-            outbox.waiting()
-        );
-        drop(outbox);
-        fs::remove_dir_all(dir).unwrap();
-    }
 }

@@ -34,6 +34,12 @@ pub(crate) struct Shelf {
     pub(crate) break_off: u32,
     /// Bytes of bodies that came.
     pub(crate) bytes: usize,
+    /// The centre takes pieces that do not end a file.
+    pub(crate) takes_pieces: bool,
+    /// How long the line holds each body back.
+    pub(crate) holds: Duration,
+    /// Lengths of the bodies of PUTs.
+    pub(crate) bodies: Vec<usize>,
 }
 
 /// The centre's evidence end point, and no more.
@@ -123,9 +129,18 @@ fn serve(mut client: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         body.truncate(length / 2);
     }
     reader.read_exact(&mut body)?;
+    if method == "PUT" {
+        let holds = shelf.lock().unwrap().holds;
+        std::thread::sleep(holds);
+    }
     let mut shelf = shelf.lock().unwrap();
     shelf.bytes += body.len();
+    if method == "PUT" {
+        shelf.bodies.push(body.len());
+    }
+    let mut is_whole = true;
     if let Some(range) = headers.get("content-range") {
+        let whole = range.rsplit_once('/').unwrap().1;
         let from = range.strip_prefix("bytes ").and_then(|r| r.split_once('-'));
         let from: usize = from.unwrap().0.parse().unwrap();
         let is_old = shelf.is_old;
@@ -138,17 +153,29 @@ fn serve(mut client: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         part.truncate(from);
         part.append(&mut body);
         body.clone_from(part);
+        is_whole = whole == body.len().to_string();
     }
     if breaks_off {
         return Ok(());
     }
-    let (status, word) = shelf.answer(&method, &path, &headers, body);
+    let (status, word) = if is_whole {
+        shelf.answer(&method, &path, &headers, body)
+    } else {
+        assert!(shelf.takes_pieces);
+        (202, None)
+    };
     let mut more = Vec::new();
-    if let (Some(parts), 404) = (&shelf.parts, status) {
+    if let (Some(parts), 202 | 404) = (&shelf.parts, status) {
         let here = parts.get(&name).map_or(0, Vec::len);
         more.push(format!("Upload-Offset: {here}\r\n"));
+        if shelf.takes_pieces {
+            more.push("Upload-Pieces: any\r\n".to_owned());
+        }
     }
-    if shelf.answer_all.is_none() && status < 300 && (method == "HEAD" || !shelf.is_old) {
+    if shelf.answer_all.is_none()
+        && matches!(status, 200 | 201)
+        && (method == "HEAD" || !shelf.is_old)
+    {
         more.push(format!("ETag: \"{name}\"\r\n"));
     }
     if let (Some((_, bytes)), "HEAD") = (shelf.stored.get(&name), &*method) {
@@ -427,6 +454,30 @@ fn an_upload_that_broke_off_goes_on_where_it_ended_when_the_centre_knows_how() {
             );
         });
     }
+}
+
+/// A thin line holds every body back for seconds. A whole file would be given up
+/// while it is still under way, and sent again and again.
+#[test]
+fn over_a_thin_line_a_file_goes_in_pieces_and_no_byte_goes_twice() {
+    let clip: Vec<u8> = (0..400_000_u32).map(|n| (n % 251) as u8).collect();
+    let server = Server::start();
+    server.with(|shelf| {
+        shelf.parts = Some(BTreeMap::new());
+        shelf.takes_pieces = true;
+        // As long as a piece is to take: the next one is not larger.
+        shelf.holds = Duration::from_secs(4);
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    let digest = put(&outbox, &clip);
+    let uplink = uploading(&server, &outbox);
+    until("it is uploaded", || uplink.status().uploads_done == 1);
+    server.with(|shelf| {
+        assert_eq!(shelf.stored[&digest.to_string()].1, clip);
+        assert_eq!(shelf.bytes, clip.len());
+        assert_eq!(shelf.bodies.iter().max(), Some(&65_536));
+    });
 }
 
 #[test]
