@@ -127,6 +127,13 @@ impl Identity {
         let pem = std::fs::read(key_file).map_err(|e| fault(e.to_string()))?;
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| fault(e.to_string()))?;
         let https_key = PrivateKey::from_pem(&pem).map_err(|e| fault(e.to_string()))?;
+        is_usable(&chain, &key).map_err(|reason| UplinkError::Pem {
+            path: chain_file.to_owned(),
+            reason: format!(
+                "{reason}; it must be of X.509 version 3 and belong to the key in {}",
+                key_file.display()
+            ),
+        })?;
         let https_chain: Vec<_> = chain.iter().map(for_https).collect();
         Ok(Self {
             for_https: ClientCert::new_with_certs(&https_chain, https_key),
@@ -134,6 +141,20 @@ impl Identity {
             key,
         })
     }
+}
+
+/// Whether TLS takes the pair. The HTTP client only finds out at its first request,
+/// and then ends the thread.
+fn is_usable(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+) -> Result<(), rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_root_certificates(RootCertStore::empty())
+        .with_client_auth_cert(chain.to_vec(), key.clone_key())
+        .map(drop)
 }
 
 fn for_https(der: &CertificateDer<'static>) -> Certificate<'static> {

@@ -144,10 +144,20 @@ fn files_that_do_not_belong_together_are_refused_at_the_start() {
     half.key_file = None;
     assert!(matches!(refusal(half), UplinkError::HalfAPair));
 
-    let mut mixed = good.clone();
-    mixed.key_file = Some(authority.file("broker.key"));
-    let error = refusal(mixed);
-    assert!(matches!(error, UplinkError::Tls(_)), "{error}");
+    // Also where it is the evidence alone that goes over TLS.
+    for broker in [good.url.clone(), "mqtt://127.0.0.1:1".to_owned()] {
+        let mut mixed = good.clone();
+        mixed.url = broker;
+        mixed.evidence_url = "https://localhost:1".to_owned();
+        mixed.key_file = Some(authority.file("broker.key"));
+        let error = refusal(mixed);
+        let said = error.to_string();
+        assert!(matches!(error, UplinkError::Pem { .. }), "{said}");
+        assert!(
+            said.contains("box.pem") && said.contains("belong to the key in"),
+            "{said}"
+        );
+    }
 
     let mut wrong = good;
     wrong.ca_file = Some(authority.file("box.key"));
