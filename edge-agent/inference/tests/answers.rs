@@ -257,21 +257,27 @@ fn any_head_answers_through_the_same_network_for_parts_of_pictures() {
     assert_eq!(scores, [Some(0.25), Some(0.75), None, Some(0.5)]);
 }
 
+/// A network that fails on bright pictures, and two providers for it: the processor
+/// twice, since this machine has no other, and the second session is as new as
+/// another provider's would be.
+fn fails_on_one_of_two() -> (Small, DetectorSettings) {
+    let small = Small {
+        fails_when_bright: true,
+        ..Small::default()
+    };
+    let settings = DetectorSettings {
+        providers: ProviderChoice::Listed(vec![Provider::Cpu, Provider::Cpu]),
+        ..DetectorSettings::default()
+    };
+    (small, settings)
+}
+
 #[test]
 fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_list() {
     let Some(runtime) = small::runtime() else {
         return;
     };
-    let small = Small {
-        fails_when_bright: true,
-        ..Small::default()
-    };
-    // The processor twice: this machine has no other, and the second session is
-    // as new as another provider's would be.
-    let settings = DetectorSettings {
-        providers: ProviderChoice::Listed(vec![Provider::Cpu, Provider::Cpu]),
-        ..DetectorSettings::default()
-    };
+    let (small, settings) = fails_on_one_of_two();
     let folder = tempfile::tempdir().unwrap();
     let file = small::write(folder.path(), &small.file());
     let manifest = small::of_file(small.manifest(), &small.file());
@@ -317,14 +323,7 @@ fn a_network_that_is_given_tensors_leaves_a_lost_provider_as_well() {
     let Some(runtime) = small::runtime() else {
         return;
     };
-    let small = Small {
-        fails_when_bright: true,
-        ..Small::default()
-    };
-    let settings = DetectorSettings {
-        providers: ProviderChoice::Listed(vec![Provider::Cpu, Provider::Cpu]),
-        ..DetectorSettings::default()
-    };
+    let (small, settings) = fails_on_one_of_two();
     let folder = tempfile::tempdir().unwrap();
     let file = small::write(folder.path(), &small.file());
     let manifest = small::of_file(Small::classifier(), &small.file());

@@ -289,6 +289,8 @@ impl Outbox {
 }
 
 #[cfg(test)]
+mod disk_tests;
+#[cfg(test)]
 mod kept_tests;
 #[cfg(test)]
 mod lock_tests;
