@@ -4,6 +4,7 @@ The real programs are started by the end-to-end tests; here it is their misbehav
 ones cannot be asked for.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -78,28 +79,40 @@ class DemoTest(unittest.TestCase):
             # A background job of a shell without job control would have SIGINT ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        self.addCleanup(demo.wait)
-        self.addCleanup(demo.kill)
+        self.addCleanup(self.end, demo)
         return demo
+
+    @staticmethod
+    def end(demo):
+        demo.kill()
+        with demo:  # waits, and closes its pipes
+            pass
 
     def started(self, agent, *arguments):
         """A demo that has printed its address, and the address."""
         demo = self.start(agent, *arguments)
         return demo, demo.stdout.readline().strip()
 
-    def leftovers(self):
+    def leftovers(self, word=b""):
+        """Processes of this test with `word` in their arguments; the demo's own short-lived ones are among them."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if str(self.folder).encode() in (process / "cmdline").read_bytes():
-                    found.append(int(process.name))
+                arguments = (process / "cmdline").read_bytes()
             except OSError:
                 continue  # it ended while we looked
+            if str(self.folder).encode() in arguments and word in arguments:
+                found.append(int(process.name))
         return found
 
+    def signal_leftovers(self, number, word=b"", but=()):
+        for pid in self.leftovers(word):
+            if pid not in but:
+                with contextlib.suppress(ProcessLookupError):  # it ended since we looked
+                    os.kill(pid, number)
+
     def kill_leftovers(self):
-        for pid in self.leftovers():
-            os.kill(pid, signal.SIGKILL)
+        self.signal_leftovers(signal.SIGKILL)
 
     def assert_nothing_left(self):
         until = time.monotonic() + 5
@@ -145,9 +158,7 @@ class DemoTest(unittest.TestCase):
 
     def test_a_stopped_part_and_its_children_are_ended_too(self):
         demo, _ = self.started("parent", "--port", "0")
-        for pid in self.leftovers():
-            if pid != demo.pid and b"edge-agent" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGSTOP)
+        self.signal_leftovers(signal.SIGSTOP, b"edge-agent", but=[demo.pid])
         demo.terminate()
         demo.communicate(timeout=DEADLINE_S)
         self.assert_nothing_left()
