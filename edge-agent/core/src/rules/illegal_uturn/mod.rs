@@ -76,6 +76,8 @@ const FLICKER_S: f64 = 1.5;
 /// No vehicle pulls more to the side when it turns, m/s²: tyres hold 0.8 g, and
 /// half as much again is for the coarse beginning and end of what is measured.
 const MOST_PULL: f64 = 12.0;
+/// Between the way in and the way back lie no more metres: a bus needs 24.
+const WIDEST: f64 = 25.0;
 /// An id that leaps farther between looks went from one body to another.
 const LEAP: Length = Length {
     metres: 4.0,
@@ -128,8 +130,8 @@ struct Turn {
     /// How far it went since it began to turn, m or box heights, by way of `sample`.
     went: f64,
     sample: Spot,
-    /// The last frame at which it was not yet turning.
-    began: FrameTime,
+    /// Where it was last not yet turning.
+    began: Spot,
     /// About half-way.
     half: Spot,
     last: Spot,
@@ -196,7 +198,7 @@ impl Turn {
             turned: 0.0,
             went: 0.0,
             sample: spot,
-            began: now,
+            began: spot,
             half: spot,
             last: spot,
         }
@@ -220,7 +222,7 @@ impl Turn {
             self.headed = now.time;
         }
         if self.turned.abs() < BEGINS_DEG {
-            self.began = now;
+            self.began = spot;
             self.went = 0.0;
             self.sample = spot;
         } else if now.time.since(self.sample.at.time).0 >= SAMPLE_S {
@@ -275,9 +277,9 @@ impl IllegalUturn {
     }
 
     fn case(&self, turn: &Turn, user: &Observation, frame: &FrameView<'_>) -> Onset {
-        let span = Span::new(turn.began, frame.at);
+        let span = Span::new(turn.began.at, frame.at);
         let basis = turn.basis;
-        let took = frame.at.time.since(turn.began.time).0;
+        let took = frame.at.time.since(turn.began.at.time).0;
         let mut explanation = vec![
             explain::number(
                 (
@@ -328,6 +330,21 @@ impl IllegalUturn {
                 "m/s²",
                 span,
             ));
+            // A far vehicle that sets off moves less than its box jitters, and then
+            // "comes" from anywhere: by that an ordinary turn would be one back.
+            let way = turn.began.way_to(&user.spot);
+            if way.basis == basis {
+                explanation.push(explain::number(
+                    explain::name("width", "Bề rộng của vòng quay", "Width of the turn"),
+                    (
+                        turn.came.cross(way.vector).abs(),
+                        Comparison::AtMost,
+                        WIDEST,
+                    ),
+                    "m",
+                    span,
+                ));
+            }
         }
         if let Some(off) = self.came_off(turn, frame) {
             explanation.push(explain::number(
@@ -344,7 +361,7 @@ impl IllegalUturn {
         explanation.extend(explain::of_class(user, &self.classes, frame));
         Onset {
             subject: user.track,
-            onset: turn.began.time,
+            onset: turn.began.at.time,
             decided: frame.at,
             ended: Some(frame.at.time),
             actors: vec![frame.actor(user)],
@@ -355,7 +372,7 @@ impl IllegalUturn {
             ]),
             explanation,
             // Coming, half-way, going back.
-            evidence: vec![turn.began, turn.half.at],
+            evidence: vec![turn.began.at, turn.half.at],
         }
     }
 }

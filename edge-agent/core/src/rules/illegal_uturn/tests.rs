@@ -84,6 +84,7 @@ fn who_turns_back_is_accused_once() {
                 turn_took: 2.3 <= 30.0 s [3.7 to 6.0]
                 drove_back: 14.0 >= 3.0 m [4.5 to 6.0]
                 sideways_acceleration: 11.888 <= 12.0 m/s² [3.7 to 6.0]
+                width: 9.4 <= 25.0 m [3.7 to 6.0]
                 came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]
                 class: "car" = "motorcycle, car, bus, truck" [0.0 to 6.0]
                 class_share: 1.0 >= 0.5 [0.0 to 6.0]
@@ -120,4 +121,21 @@ fn who_waits_half_way_for_oncoming_traffic_has_turned_back_all_the_same() {
         ";
     let out = play(&mut scene(RULE, true), story);
     assert_eq!(events(&out).count(), 1);
+}
+
+#[test]
+fn who_comes_round_wider_than_any_vehicle_turns_has_not_turned_back() {
+    // Round a square; or a far vehicle that set off by jitter and turned off to the side.
+    let story = "
+        0.0 car#1 at 15.0,39.5
+        4.0 car#1 at 55.0,39.5
+        4.5 car#1 at 58.0,37.0
+        7.5 car#1 at 58.0,13.0
+        8.0 car#1 at 55.0,10.5
+        12.0 car#1 at 15.0,10.5
+        ";
+    let accused = |story: &str| events(&play(&mut scene(RULE, true), story)).count();
+    assert_eq!(accused(story), 0);
+    let narrower = story.replace(",10.5", ",20.5").replace(",13.0", ",23.0");
+    assert_eq!(accused(&narrower), 1);
 }
