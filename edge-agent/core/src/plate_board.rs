@@ -446,6 +446,13 @@ impl File {
                 format!("các lần nhìn không thống nhất hoặc không chắc về {open} ký tự"),
                 why.to_string(),
             ),
+            Unstated::Doubtful { have, need } => Words::new(
+                format!(
+                    "chỉ {have} lần nhìn đọc ra biển số này mà không có biển số nào khác gần giống, \
+                     cần {need} lần"
+                ),
+                why.to_string(),
+            ),
             Unstated::NoPlate => Words::new(
                 "chuỗi ký tự đọc được không phải là biển số của loại xe này",
                 why.to_string(),

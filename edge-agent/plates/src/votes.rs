@@ -6,9 +6,9 @@
 //! apart for each number of characters, because a look that lost one says
 //! nothing of the places behind it.
 //!
-//! A character is stated when enough looks read it and nearly all of the votes
-//! are for it; otherwise it is `?`. The plate is stated when all its characters
-//! are and together are one. Sums are whole millionths, so that the order of
+//! A character is stated when enough looks read it with confidence and nearly all
+//! of the votes are for it; otherwise it is `?`. The plate is stated when all its characters
+//! are, together are one, and enough looks read it without another plate coming near. Sums are whole millionths, so that the order of
 //! looks changes nothing, and memory is bounded by what plates are made of.
 //!
 //! Looks must be worth a vote each: taken some frames apart, because neighbouring
@@ -22,23 +22,29 @@ use crate::reading::{Candidate, Circumstances, Reading};
 /// When a plate is stated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quorum {
-    /// How many looks must have read a character as their likeliest.
+    /// How many looks must have read a character as their likeliest, and how many
+    /// must have read the plate without doubt ([`Reading::decided`]).
     pub looks: u64,
     /// Share of all votes at its place that it must have, more than a half.
     pub agreement: f64,
-    /// Mean confidence that those looks must have in it.
+    /// Mean confidence that looks must have in it as they read it.
     pub confidence: f64,
+    /// The same of looks that read another, which the form has no room for.
+    pub corrected: f64,
 }
 
 impl Default for Quorum {
     /// Three looks, since two can err alike and a third alone cannot outvote
-    /// them; four fifths, so that one in five may err; a
-    /// confidence of a quarter, which a sure O has as a 0, but no guess.
+    /// them; four fifths, so that one in five may err. A confidence of a half, as
+    /// for a single look: looks taken in one blur err alike, and an H read as B
+    /// has 0.1 to 0.3 in each of them. Of a correction a quarter, which a sure O
+    /// has as a 0, but no guess.
     fn default() -> Self {
         Self {
             looks: 3,
             agreement: 0.8,
-            confidence: 0.25,
+            confidence: 0.5,
+            corrected: 0.25,
         }
     }
 }
@@ -54,6 +60,8 @@ pub struct Ballot {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Group {
     looks: u64,
+    /// Those that no other plate came near in.
+    decided: u64,
     corrected: u64,
     places: Vec<BTreeMap<char, Votes>>,
 }
@@ -106,6 +114,14 @@ pub enum Unstated {
     /// Looks differ or are unsure at some places.
     #[error("looks disagree on {0} of its characters or are unsure of them")]
     SymbolsDisagree(usize),
+    /// Looks agree, but in most of them another plate was nearly as likely.
+    #[error("{have} looks showed this plate and no other near it, {need} are needed")]
+    Doubtful {
+        /// Decided looks of the most common length.
+        have: u64,
+        /// By the quorum.
+        need: u64,
+    },
     /// What the looks agree on place by place is no plate.
     #[error("what looks agree on is no plate of such a vehicle")]
     NoPlate,
@@ -162,7 +178,9 @@ impl Ballot {
         }
         let group = self.groups.entry(length).or_default();
         group.places.resize(length, BTreeMap::new());
+        let is_decided = u64::from(reading.decided().is_some());
         group.looks = group.looks.saturating_add(1);
+        group.decided = group.decided.saturating_add(is_decided);
         group.corrected = group
             .corrected
             .saturating_add(u64::from(!best.corrections.is_empty()));
@@ -244,8 +262,14 @@ impl Ballot {
             Some(Unstated::SymbolsDisagree(open))
         } else {
             match form.map(|form| &grammar.forms()[form]) {
+                Some(form) if form.fits(&text) && !form.is_verified => {
+                    Some(Unstated::UnverifiedForm)
+                }
                 Some(form) if form.fits(&text) => {
-                    (!form.is_verified).then_some(Unstated::UnverifiedForm)
+                    (group.decided < quorum.looks).then_some(Unstated::Doubtful {
+                        have: group.decided,
+                        need: quorum.looks,
+                    })
                 }
                 _ => Some(Unstated::NoPlate),
             }
@@ -288,10 +312,12 @@ fn place(votes: &BTreeMap<char, Votes>, quorum: Quorum) -> Place {
         .max_by_key(|(symbol, vote)| (vote.weight, core::cmp::Reverse(**symbol)));
     let (symbol, vote) = leading.map_or(('?', Votes::default()), |(symbol, vote)| (*symbol, *vote));
     let share = vote.weight as f64 / total.max(1) as f64;
-    let confidence = vote.confidence as f64 / 1e6 / vote.looks.max(1) as f64;
-    let is_stated = vote.looks >= quorum.looks.max(1)
-        && share >= quorum.agreement
-        && confidence >= quorum.confidence;
+    let looks = vote.looks.max(1) as f64;
+    let confidence = vote.confidence as f64 / 1e6 / looks;
+    let corrected = vote.corrected as f64 / looks;
+    let needed = quorum.corrected * corrected + quorum.confidence * (1.0 - corrected);
+    let is_stated =
+        vote.looks >= quorum.looks.max(1) && share >= quorum.agreement && confidence >= needed;
     Place {
         symbol: is_stated.then_some(symbol),
         leading: symbol,

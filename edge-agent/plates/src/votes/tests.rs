@@ -137,6 +137,44 @@ fn doubts_of_the_recogniser_are_votes_against_it() {
 }
 
 #[test]
+fn looks_in_one_blur_that_err_alike_state_nothing() {
+    // An H that is smeared to a B, in every look, with no second choice near it.
+    let grammar = Grammar::vietnam();
+    let mut rows = look("29-B1/123.45");
+    let smeared = rows.upper.iter_mut().find(|g| g.symbol == 'B').unwrap();
+    (smeared.confidence, smeared.runner_up) = (0.28, Some(('H', 0.06)));
+    let reading = read(&grammar, &rows, BIKE).unwrap();
+    let mut ballot = Ballot::default();
+    (0..9).for_each(|_| ballot.add(&grammar, &reading));
+    let verdict = ballot.verdict(&grammar, BIKE, Quorum::default());
+    assert_eq!(
+        (&*verdict.text, verdict.unstated),
+        ("29?112345", Some(Unstated::SymbolsDisagree(1)))
+    );
+}
+
+#[test]
+fn looks_that_may_as_well_be_another_plate_are_no_quorum() {
+    // Each look says the same, with another plate five times less likely beside it.
+    let grammar = Grammar::vietnam();
+    let sure = read(&grammar, &look("29-B1/123.45"), BIKE).unwrap();
+    let mut doubtful = sure.clone();
+    let mut rival = doubtful.candidates[0].clone();
+    rival.symbols[8].symbol = '6';
+    rival.cost += libm::log(5.0);
+    doubtful.candidates.insert(1, rival);
+    assert!(sure.decided().is_some() && doubtful.decided().is_none());
+    let unstated = |sures: usize| {
+        let mut ballot = Ballot::default();
+        (0..9).for_each(|_| ballot.add(&grammar, &doubtful));
+        (0..sures).for_each(|_| ballot.add(&grammar, &sure));
+        ballot.verdict(&grammar, BIKE, Quorum::default()).unstated
+    };
+    let doubt = |have| Some(Unstated::Doubtful { have, need: 3 });
+    assert_eq!([0, 2, 3].map(unstated), [doubt(0), doubt(2), None]);
+}
+
+#[test]
 fn what_looks_agree_on_place_by_place_must_be_a_plate() {
     // No look has the province code 13, their votes would.
     let known = Circumstances::default();
