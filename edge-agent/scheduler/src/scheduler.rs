@@ -64,7 +64,8 @@ pub struct Counters {
     pub unwatched: u64,
 }
 
-/// Tiles of one picture and second looks that wait, for each camera.
+/// Tiles that wait, and second looks that wait, for each camera: one kind never takes
+/// the place of the other, or sixteen tiles a picture would push every second look out.
 const MOST_WAITING: usize = 16;
 /// Too little was seen when the looks at an awake camera were so many floors apart.
 const FLOORS_UNWATCHED: i64 = 2;
@@ -187,13 +188,10 @@ impl<P> Scheduler<P> {
             since_us: now_us,
         };
         if !waiting.job.kind.is_whole() {
-            self.starving.entry(waiting.job.kind).or_insert(now_us);
+            let kind = waiting.job.kind;
+            self.starving.entry(kind).or_insert(now_us);
             camera.parts.push_back(waiting);
-            if camera.parts.len() > MOST_WAITING
-                && let Some(oldest) = camera.parts.pop_front()
-            {
-                camera.drop_job(oldest.job.kind);
-            }
+            camera.drop_oldest_beyond(MOST_WAITING, kind);
             return;
         }
         camera.first_offer_us.get_or_insert(now_us);
@@ -405,6 +403,21 @@ impl<P> Camera<P> {
 
     fn has_waiting(&self, kind: Kind) -> bool {
         self.parts.iter().any(|part| part.job.kind == kind)
+    }
+
+    /// Of so many of one kind the oldest go.
+    fn drop_oldest_beyond(&mut self, most: usize, kind: Kind) {
+        let waiting = self.parts.iter().filter(|part| part.job.kind == kind);
+        let mut excess = waiting.count().saturating_sub(most);
+        let before = self.parts.len();
+        self.parts.retain(|part| {
+            let is_kept = excess == 0 || part.job.kind != kind;
+            excess -= usize::from(!is_kept);
+            is_kept
+        });
+        for _ in self.parts.len()..before {
+            self.drop_job(kind);
+        }
     }
 
     fn drop_tiles(&mut self) {

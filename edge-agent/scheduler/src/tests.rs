@@ -204,9 +204,12 @@ fn under_overload_what_is_dropped_first_is_what_is_published() {
 #[test]
 fn a_box_that_is_never_idle_still_takes_tiles_and_second_looks() {
     // Pictures come three times as fast as they are looked at, or more.
-    for (cameras, inference) in [(2, 60 * MS), (2, 105 * MS), (8, 34 * MS), (8, 120 * MS)] {
+    // As many tiles a picture as may wait leave the second looks their places.
+    let boxes = [(2, 60), (2, 105), (8, 34), (8, 120)];
+    for ((cameras, inference), tiles) in boxes.into_iter().flat_map(|of| [(of, 1), (of, 16)]) {
+        let inference = inference * MS;
         let busy = Camera {
-            tiles: 1,
+            tiles,
             second_looks: 1,
             ..awake(40 * MS)
         };
@@ -220,7 +223,7 @@ fn a_box_that_is_never_idle_still_takes_tiles_and_second_looks() {
             let share = share(kind);
             assert!(
                 (0.04..=0.06).contains(&share),
-                "{cameras} {inference} {kind:?}: {share}"
+                "{cameras} {inference} {tiles} {kind:?}: {share}"
             );
         }
         // And each camera its part of them.
