@@ -48,7 +48,7 @@ pub enum ReaderError {
     #[error(transparent)]
     Network(#[from] DetectorError),
     /// A network that does something else.
-    #[error("model {model} {does}; plates need one that {needed}: correct its name under [plates]")]
+    #[error("model {model} {does}; plates need one of this name that {needed}: install that again (`edge-agent models install`)")]
     Kind {
         /// Which.
         model: ModelId,
