@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use protocol::status::BoxStatus;
 use protocol::{EventTime, EvidenceLocks, Receipt, topic};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::connection::{Busy, Client, Events, Failure, Happening};
 use crate::locks::WordOfLocks;
@@ -188,6 +189,7 @@ pub(crate) async fn send(client: &Client, exchange: &Exchange, shared: &Arc<Shar
         shared,
         published: 0,
         seen_acknowledged: 0,
+        counts: Uuid::nil(),
         alive: Instant::now(),
     };
     match sender.run().await {
@@ -203,6 +205,8 @@ struct Sender<'a> {
     /// Publishes handed to the client in this connection.
     published: u64,
     seen_acknowledged: u64,
+    /// The outbox whose sequences the window counts.
+    counts: Uuid,
     /// When the broker last acknowledged something, or there was nothing to acknowledge.
     alive: Instant,
 }
@@ -247,6 +251,10 @@ impl Sender<'_> {
                     self.publish_box(&status).await?;
                     said = status;
                 }
+                // Also where the window is full of messages of the file before.
+                if outbox(&said).is_some_and(|id| id != self.counts) {
+                    self.count_anew(&mut window).await?;
+                }
             }
             if window.rewind_if_overdue(Instant::now()) {
                 shared.counters.rewinds.fetch_add(1, Ordering::Relaxed);
@@ -269,9 +277,10 @@ impl Sender<'_> {
         }
     }
 
-    async fn fresh_window(&self) -> Result<Window, Failure> {
+    async fn fresh_window(&mut self) -> Result<Window, Failure> {
         let outbox = self.shared.outbox.clone();
-        let floor = on_disk(move || outbox.floor()).await?;
+        let (id, floor) = on_disk(move || outbox.floor()).await?;
+        self.counts = id;
         let pace = &self.shared.settings.pace;
         Ok(Window::new(
             floor,
@@ -281,7 +290,15 @@ impl Sender<'_> {
         ))
     }
 
-    async fn take_receipt(&self, receipt: Receipt, window: &mut Window) -> Result<(), Failure> {
+    /// The outbox has another file or other sequences: what was counted is of no use.
+    async fn count_anew(&mut self, window: &mut Window) -> Result<(), Failure> {
+        let counters = &self.shared.counters;
+        counters.receipted_through.store(0, Ordering::Relaxed);
+        *window = self.fresh_window().await?;
+        Ok(())
+    }
+
+    async fn take_receipt(&mut self, receipt: Receipt, window: &mut Window) -> Result<(), Failure> {
         let counters = &self.shared.counters;
         counters.receipts.fetch_add(1, Ordering::Relaxed);
         let outbox = self.shared.outbox.clone();
@@ -302,10 +319,7 @@ impl Sender<'_> {
                 counters.receipted_through.store(through, Ordering::Relaxed);
                 *window = self.fresh_window().await?;
             }
-            Ok(ReceiptOutcome::Renumbered) => {
-                counters.receipted_through.store(0, Ordering::Relaxed);
-                *window = self.fresh_window().await?;
-            }
+            Ok(ReceiptOutcome::Renumbered) => self.count_anew(window).await?,
             // For example a full disk that cannot even delete: the next receipt says the same again.
             Err(failure) => self.shared.note(failure.reason),
         }
@@ -341,6 +355,11 @@ impl Sender<'_> {
                 return Ok(false);
             }
         };
+        if batch.outbox() != self.counts {
+            // A damaged file was replaced meanwhile, and its sequences begin anew.
+            self.count_anew(window).await?;
+            return Ok(true);
+        }
         let mut sent_some = false;
         for message in batch.into_messages() {
             let sequence = match message {
@@ -528,7 +547,7 @@ impl Sender<'_> {
 }
 
 /// Says that the centre refuses this agent for another one.
-fn shared_agent(shared: &Shared, other: uuid::Uuid) {
+fn shared_agent(shared: &Shared, other: Uuid) {
     shared.note(format!(
         "the centre takes nothing from this agent, because another one has this box's id (its outbox is {other}); give each box its own `box` id, or stop the other one"
     ));

@@ -33,6 +33,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Batch {
+    /// Whose messages these are.
+    pub(crate) fn outbox(&self) -> Uuid {
+        self.outbox
+    }
+
     /// The messages with their delivery written in.
     pub(crate) fn into_messages(
         self,
@@ -70,10 +75,12 @@ impl Outbox {
         })
     }
 
-    /// The lowest sequence without a receipt, or the next one to be given.
-    pub(crate) fn floor(&self) -> Result<u64, OutboxError> {
-        self.named(self.lock().database.span())
-            .map(|span| span.floor)
+    /// Which outbox this is, and its lowest sequence without a receipt, or the next
+    /// one to be given.
+    pub(crate) fn floor(&self) -> Result<(Uuid, u64), OutboxError> {
+        let state = self.lock();
+        let span = self.named(state.database.span())?;
+        Ok((state.database.id, span.floor))
     }
 
     /// Remembers that everything up to `sequence` may have left the box.

@@ -5,9 +5,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use edge_uplink::{SignalMessage, SignalNotice, probe};
+use edge_uplink::{Outbox, SignalMessage, SignalNotice, probe};
 use protocol::status::{CameraHealth, CameraStatus};
-use protocol::{Receipt, topic};
+use protocol::{EvidenceManifest, Receipt, topic};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -236,6 +236,64 @@ fn receipts_of_strangers_duplicates_and_nonsense_change_nothing() {
     until("the first four are gone", || outbox.waiting() == 6);
     centre.send_receipt(&receipt(outbox.id(), 10));
     until("the outbox is empty", || outbox.waiting() == 0);
+}
+
+/// A file that goes bad under a running agent is replaced, and the new one counts from
+/// one again. The connection once went on where the old one had ended, and what came
+/// after the damage was not delivered for as long as it lived: weeks on a good line.
+#[test]
+fn after_the_outbox_file_was_replaced_the_same_connection_goes_on_delivering() {
+    let broker = Mosquitto::start();
+    let centre = Centre::on(broker.port);
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = open(dir.path());
+    append(&outbox, 1..=10);
+    let append_long = |outbox: &Outbox, number| {
+        let mut long = event(number);
+        long.title.en = "x".repeat(200_000);
+        outbox.append_event(&long, at(number)).unwrap();
+        long.id
+    };
+    // What is owed for these is settled at once, which leaves room in the file. The start
+    // looks through more of it than SQLite keeps in memory, so where that room is, is
+    // read from the disk by who needs it next.
+    for number in 11..=30 {
+        let manifest = EvidenceManifest {
+            event: append_long(&outbox, number),
+            items: Vec::new(),
+            missing: Vec::new(),
+        };
+        outbox
+            .append_evidence((&site(), &box_id(), &camera()), &manifest, at(number))
+            .unwrap();
+    }
+    drop(outbox);
+    let outbox = open(dir.path());
+    let uplink = start(patient(&broker.url()), &outbox);
+    until("all is receipted", || {
+        uplink.status().receipted_through == 50
+    });
+    let before = outbox.id();
+    for file in ["outbox.db", "outbox.db-wal"] {
+        let file = dir.path().join(file);
+        let mut bytes = std::fs::read(&file).unwrap();
+        // But for what says that it is a database.
+        bytes.iter_mut().skip(4096).for_each(|byte| *byte = 0xa5);
+        // In place: the agent has it open.
+        let mut written = std::fs::File::options().write(true).open(file).unwrap();
+        written.write_all(&bytes).unwrap();
+    }
+
+    append_long(&outbox, 31);
+    append(&outbox, 32..=40);
+    assert_ne!(outbox.id(), before, "the file was replaced");
+    until("the outbox is empty", || outbox.waiting() == 0);
+    assert_eq!(centre.has(40), 40);
+    let status = uplink.status();
+    assert_eq!((status.connections, status.rewinds), (1, 0), "{status:?}");
+    until("the receipt is of the new one", || {
+        (1..=10).contains(&uplink.status().receipted_through)
+    });
 }
 
 #[test]
