@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::status::BoxStatus;
-use protocol::{EventTime, EvidenceLocks, Receipt, topic};
+use protocol::{EventTime, EvidenceLocks, LockPart, Receipt, topic};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -79,9 +79,10 @@ impl Exchange {
         }
     }
 
-    fn leave_locks(&self, locks: EvidenceLocks) {
+    /// `false` when there can be no such part of a word.
+    fn leave_locks(&self, locks: EvidenceLocks) -> bool {
         let mut waiting = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.take_part(locks);
+        waiting.take_part(locks, clock::now())
     }
 
     fn take_locks(&self) -> Option<EvidenceLocks> {
@@ -156,7 +157,17 @@ pub(crate) async fn receive(events: &mut Events, exchange: &Exchange, shared: &S
             }
             Ok(Happening::Message { topic, payload, .. }) if topic == locks => {
                 match serde_json::from_slice::<EvidenceLocks>(&payload) {
-                    Ok(locks) => exchange.leave_locks(locks),
+                    Ok(locks) => {
+                        let LockPart { number, of } = locks.part;
+                        if !exchange.leave_locks(locks) {
+                            shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
+                            tracing::warn!(
+                                number,
+                                of,
+                                "a part of the centre's word of locked evidence has an impossible number; ignored, compare the versions of agent and centre"
+                            );
+                        }
+                    }
                     Err(error) => {
                         shared.counters.unreadable.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(%error, bytes = payload.len(), "the centre's word of locked evidence cannot be read; ignored");
@@ -335,8 +346,11 @@ impl Sender<'_> {
                 events,
                 "a word of locks that is not newer than the last; ignored"
             ),
-            // It is said again at the next connection.
-            Err(failure) => self.shared.note(failure.reason),
+            // It counts all the same, and is written once the disk takes it.
+            Err(failure) => self.shared.note(format!(
+                "which evidence the centre has locked is not on the disk yet: {}",
+                failure.reason
+            )),
         }
     }
 

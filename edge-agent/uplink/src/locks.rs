@@ -56,6 +56,15 @@ pub(crate) const IS_LOCKED: &str =
 /// wrong, and the next one counts even when it is older. Microseconds.
 const AHEAD_US: i64 = 3_600_000_000;
 
+/// Whether a word of `at` counts after one of `last`, both by the centre's clock.
+pub(crate) fn is_newer(at: EventTime, last: EventTime, now: EventTime) -> bool {
+    at > last || is_from_ahead(last, now)
+}
+
+fn is_from_ahead(at: EventTime, now: EventTime) -> bool {
+    at.as_micros() > now.as_micros().saturating_add(AHEAD_US)
+}
+
 /// A file is evidence of this event, as of others perhaps, if there is such a file.
 pub(crate) fn file_is_of(
     connection: &Connection,
@@ -74,31 +83,24 @@ pub(crate) fn file_is_of(
 }
 
 impl Database {
-    /// Takes the centre's word of what is locked; `false` when it is not newer
-    /// than the last.
-    pub(crate) fn take_locks(
-        &self,
-        locks: &EvidenceLocks,
-        now: EventTime,
-    ) -> rusqlite::Result<bool> {
+    /// When the centre said what is locked, by its clock.
+    pub(crate) fn locks_told(&self) -> rusqlite::Result<EventTime> {
+        self.connection
+            .query_row("SELECT at_us FROM locks_told", [], |row| row.get(0))
+            .map(EventTime::from_micros)
+    }
+
+    /// Puts the centre's word of what is locked in the place of the last.
+    pub(crate) fn take_locks(&self, locks: &EvidenceLocks) -> rusqlite::Result<()> {
         let transaction = self.connection.unchecked_transaction()?;
-        let is_newer = transaction.execute(
-            "UPDATE locks_told SET at_us = ?1 WHERE at_us < ?1 OR at_us > ?2",
-            [
-                locks.at.as_micros(),
-                now.as_micros().saturating_add(AHEAD_US),
-            ],
-        )? == 1;
-        if is_newer {
-            transaction.execute("DELETE FROM locked", [])?;
-            for event in &locks.locked {
-                transaction
-                    .prepare_cached("INSERT OR IGNORE INTO locked VALUES (?1)")?
-                    .execute([event.to_string()])?;
-            }
+        transaction.execute("UPDATE locks_told SET at_us = ?1", [locks.at.as_micros()])?;
+        transaction.execute("DELETE FROM locked", [])?;
+        for event in &locks.locked {
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO locked VALUES (?1)")?
+                .execute([event.to_string()])?;
         }
-        transaction.commit()?;
-        Ok(is_newer)
+        transaction.commit()
     }
 
     /// Events that are locked, and files of evidence that are held for them.
@@ -149,14 +151,18 @@ pub(crate) struct WordOfLocks {
 }
 
 impl WordOfLocks {
-    /// Takes a part. Nothing is changed by a part alone: what it does not name may
-    /// be locked by another.
-    pub(crate) fn take_part(&mut self, part: EvidenceLocks) {
+    /// Takes a part; `false` when there can be no such part. Nothing is changed by a
+    /// part alone: what it does not name may be locked by another.
+    pub(crate) fn take_part(&mut self, part: EvidenceLocks, now: EventTime) -> bool {
         let LockPart { number, of } = part.part;
+        if number < 1 || number > of || of > MOST_PARTS {
+            return false;
+        }
         let known = self.parts.values().next().or(self.whole.as_ref());
         let is_older = known.is_some_and(|known| part.at < known.at);
-        if is_older || number < 1 || number > of || of > MOST_PARTS {
-            return;
+        let is_late = is_older && known.is_some_and(|known| !is_from_ahead(known.at, now));
+        if is_late {
+            return true;
         }
         let at = part.at;
         // The rest of an older word comes too late.
@@ -171,6 +177,7 @@ impl WordOfLocks {
                 part: LockPart::WHOLE,
             });
         }
+        true
     }
 
     /// The newest that is here wholly, once.
@@ -217,7 +224,9 @@ mod tests {
             };
             let newest_is_whole = is_whole(2, counts[1]);
             let mut word = WordOfLocks::default();
-            parts.iter().cloned().for_each(|part| word.take_part(part));
+            for part in &parts {
+                prop_assert!(word.take_part(part.clone(), EventTime::EPOCH));
+            }
             match word.whole {
                 Some(whole) if newest_is_whole => {
                     prop_assert_eq!((whole.at.as_micros(), &whole.locked), (2, &words[1]));
@@ -227,6 +236,43 @@ mod tests {
                 }
                 None => prop_assert!(!newest_is_whole),
             }
+        }
+    }
+
+    fn part(at: i64, number: u32, of: u32) -> EvidenceLocks {
+        EvidenceLocks {
+            at: EventTime::from_micros(at),
+            locked: vec![EventId(Uuid::from_u128(u128::from(number)))],
+            part: LockPart { number, of },
+        }
+    }
+
+    /// One part of a word from 2036 whose other part was lost once made every later
+    /// word too old, for as long as the connection lived.
+    #[test]
+    fn half_a_word_from_far_ahead_does_not_silence_later_ones() {
+        let (now, year) = (1_000_000_000, 365 * 24 * AHEAD_US);
+        let now_at = EventTime::from_micros(now);
+        for (ahead, is_heard) in [(year, true), (AHEAD_US / 2, false)] {
+            let mut word = WordOfLocks::default();
+            assert!(word.take_part(part(now + ahead, 1, 2), now_at));
+            assert_eq!(word.take(), None, "half of it");
+            for number in [1, 2] {
+                assert!(word.take_part(part(now, number, 2), now_at));
+            }
+            let heard = word.take().map(|whole| whole.at);
+            assert_eq!(heard, is_heard.then_some(now_at), "{ahead}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_is_told_from_one_that_is_late() {
+        let mut word = WordOfLocks::default();
+        let mut take = |at, number, of| word.take_part(part(at, number, of), EventTime::EPOCH);
+        assert!(take(2, 1, 1));
+        assert!(take(1, 1, 1), "late");
+        for (number, of) in [(0, 1), (2, 1), (1, MOST_PARTS + 1)] {
+            assert!(!take(3, number, of), "{number} of {of}");
         }
     }
 }

@@ -9,8 +9,9 @@
 //! and the trouble is reported.
 //!
 //! Reading order: `writing` → `sending` → `receipts` → `status`; `files` has the
-//! evidence, `owed` and `case` what is still to come of an event, `trouble` and
-//! `error` the words for what goes wrong, `newest` what a clock is judged by.
+//! evidence, `locking` what holds it, `owed` and `case` what is still to come of an
+//! event, `trouble` and `error` the words for what goes wrong, `newest` what a clock is
+//! judged by.
 //!
 //! It is cheap to clone and safe to share: one SQLite connection behind one
 //! lock. A call waits for a disk sync, some milliseconds on an SSD and up to a
@@ -33,11 +34,12 @@ use uuid::Uuid;
 use crate::budget::DiskBudget;
 use crate::database::{self, Database, Message};
 use crate::ledger::{self, Entry};
-use crate::{clock, envelope, evidence};
+use crate::{envelope, evidence};
 
 mod case;
 mod error;
 mod files;
+mod locking;
 mod newest;
 mod owed;
 mod receipts;
@@ -83,6 +85,8 @@ struct State {
     is_closed: bool,
     /// Events that the disk did not take yet, oldest first.
     in_memory: VecDeque<Message>,
+    /// The centre's word of locks that the disk did not take yet.
+    locks: Option<EvidenceLocks>,
     evidence_bytes: u64,
     evidence_sacrificed: u64,
     /// The same by class of file.
@@ -131,6 +135,7 @@ impl Outbox {
                     database,
                     is_closed: false,
                     in_memory: VecDeque::new(),
+                    locks: None,
                     evidence_bytes: 0,
                     evidence_sacrificed: 0,
                     sacrificed: BTreeMap::new(),
@@ -268,18 +273,6 @@ impl Outbox {
                 .wait_timeout(state, patience)
                 .unwrap_or_else(PoisonError::into_inner),
         );
-    }
-
-    /// Takes the centre's word of which events' evidence is locked: no file of
-    /// theirs is removed from this box, whatever its age and however full the
-    /// disk. `false` when an older word came late.
-    pub fn take_locks(&self, locks: &EvidenceLocks) -> Result<bool, OutboxError> {
-        self.take_locks_at(locks, clock::now())
-    }
-
-    fn take_locks_at(&self, locks: &EvidenceLocks, now: EventTime) -> Result<bool, OutboxError> {
-        let state = self.lock();
-        self.named(state.database.take_locks(locks, now))
     }
 
     /// Wakes everything that waits for a file, for shutdown.

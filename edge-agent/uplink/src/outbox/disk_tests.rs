@@ -8,11 +8,11 @@ use super::tests::{BUDGET, append, held};
 use super::*;
 
 /// A file system of its own, so that "full" is real.
-struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(pub(super) tempfile::TempDir);
 
 impl SmallDisk {
     /// `None` without the right to mount one.
-    fn mount(size: &str) -> Option<Self> {
+    pub(super) fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "ngatu-test"])

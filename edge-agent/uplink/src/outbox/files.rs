@@ -188,7 +188,12 @@ impl Outbox {
 
     /// Deletes evidence in the published order until `wanted` bytes are free; how many became so.
     pub(super) fn sacrifice(&self, state: &mut State, wanted: u64) -> u64 {
-        let candidates = candidates(&state.database).unwrap_or_default();
+        let mut candidates = candidates(&state.database).unwrap_or_default();
+        match state.held_in_memory() {
+            Ok(held) => candidates.retain(|candidate| !held.contains(&candidate.name)),
+            // Whose they are is not known now.
+            Err(_) => candidates.clear(),
+        }
         let copies = candidates.iter().take_while(|c| c.is_copy).count();
         let mut given = Given::default();
         self.delete(&candidates[..copies], wanted, &mut given);
@@ -360,6 +365,7 @@ impl Outbox {
         elapsed: Option<Duration>,
     ) -> Result<u64, OutboxError> {
         let mut state = self.lock();
+        self.write_locks(&mut state)?;
         let seen = self.named(state.database.look(now, elapsed))?;
         let before = EventTime::from_micros(seen.before(self.inner.budget.keep_receipted));
         self.named(state.database.expire_kept(before))?;

@@ -4,6 +4,7 @@
 use protocol::LockPart;
 use protocol::units::Seconds;
 
+use super::disk_tests::SmallDisk;
 use super::samples::{at, box_id, camera, event, site};
 use super::tests::{BUDGET, pass};
 use super::*;
@@ -69,6 +70,44 @@ fn locked_files_are_not_given_up_however_full_the_disk_is() {
     assert!(outbox.take_locks(&locked(11, &[])).unwrap());
     outbox.sacrifice(&mut outbox.lock(), 1_000_000);
     assert_eq!(here(&outbox), [false, false, false]);
+}
+
+/// Evidence is given up when the disk is full, and that is when it took no word of
+/// locks: what a person had just locked went. The word came again at the next
+/// connection, weeks later.
+#[test]
+fn a_word_of_locks_counts_at_once_on_a_full_disk_and_is_written_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount("8m") else {
+        eprintln!("not run: this user may not mount a tmpfs");
+        return;
+    };
+    let outbox = Outbox::open(disk.0.path(), BUDGET).unwrap();
+    let events = [1, 2].map(event);
+    let [locked_one, other] = [0, 1].map(|n: u8| {
+        let clip = clip(&outbox, &events[usize::from(n)], &vec![n; 300_000]);
+        outbox.file_path(&clip)
+    });
+    let core = disk.0.path().join("core");
+    std::fs::write(&core, vec![0; 16 << 20]).unwrap_err();
+    // More than the room of the other clip, and than the log has from before.
+    let many = (0..30_000).map(|n| protocol::EventId(Uuid::from_u128(n)));
+    let mut word = locked(10, &[&events[0]]);
+    word.locked.extend(many);
+
+    outbox.take_locks(&word).unwrap_err();
+    assert!(!other.exists(), "given up for it");
+    outbox.sacrifice(&mut outbox.lock(), 10_000_000);
+    assert!(locked_one.exists());
+    assert!(!outbox.take_locks(&locked(9, &[])).unwrap(), "late");
+    assert!(!outbox.retry_in_memory());
+    std::fs::remove_file(core).unwrap();
+    assert!(outbox.retry_in_memory());
+    drop(outbox);
+    let outbox = Outbox::open(disk.0.path(), BUDGET).unwrap();
+    let status = outbox.status();
+    assert_eq!((status.locked_events, status.locked_files), (30_001, 1));
+    outbox.sacrifice(&mut outbox.lock(), 10_000_000);
+    assert!(locked_one.exists());
 }
 
 #[test]

@@ -18,12 +18,20 @@ const DELIVERY_BYTES: usize = 512;
 /// Messages from memory written in one transaction.
 const CHUNK: usize = 256;
 
+/// What was done already so that a write succeeds, each once.
+#[derive(Default)]
+pub(super) struct Mended {
+    replaced: bool,
+    recycled: bool,
+}
+
 impl Outbox {
     /// Tries again to write what waits in memory; whether nothing waits there now.
     pub fn retry_in_memory(&self) -> bool {
         let mut state = self.lock();
+        let is_held = self.write_locks(&mut state).is_ok();
         if state.in_memory.is_empty() {
-            return true;
+            return is_held;
         }
         match self.write_in_memory(&mut state) {
             Ok(_) => {
@@ -31,7 +39,7 @@ impl Outbox {
                     "the disk takes events again; all that waited in memory are written"
                 );
                 self.inner.appended.notify_one();
-                true
+                is_held
             }
             Err(_) => false,
         }
@@ -108,7 +116,7 @@ impl Outbox {
         }
         self.keep_budget(state, 0);
         let mut last = 0;
-        let (mut rebuilt, mut recycled) = (false, false);
+        let mut mended = Mended::default();
         let waiting = state.in_memory.iter();
         let bytes: usize = waiting.map(|message| message.stored.envelope.len()).sum();
         while !state.in_memory.is_empty() {
@@ -118,31 +126,40 @@ impl Outbox {
                     last = sequence;
                     state.in_memory.drain(..chunk);
                 }
-                Err(error) if self.says_full(&error) => {
-                    let is_relieved = self.sacrifice(state, RELIEF_BYTES) > 0
-                        || !std::mem::replace(&mut recycled, true) && state.database.recycle_log();
-                    if !is_relieved {
-                        return Err(OutboxError::DiskFull {
-                            path: self.inner.dir.clone(),
-                            kept: true,
-                        });
-                    }
-                }
-                Err(error) if database::is_damage(&error) && !rebuilt => {
-                    rebuilt = true;
-                    self.replace_damaged(state)?;
-                }
-                Err(source) => {
-                    return Err(OutboxError::Waiting {
-                        path: self.inner.dir.clone(),
-                        source,
-                    });
-                }
+                Err(error) => self.mend(state, error, &mut mended)?,
             }
         }
         state.shortage.wrote_all(bytes as u64);
         self.file_cases(state);
         Ok(last)
+    }
+
+    /// Does what helps against `error` of a write, so that it can be tried again.
+    pub(super) fn mend(
+        &self,
+        state: &mut State,
+        error: rusqlite::Error,
+        mended: &mut Mended,
+    ) -> Result<(), OutboxError> {
+        if self.says_full(&error) {
+            let is_relieved = self.sacrifice(state, RELIEF_BYTES) > 0
+                || !std::mem::replace(&mut mended.recycled, true) && state.database.recycle_log();
+            return if is_relieved {
+                Ok(())
+            } else {
+                Err(OutboxError::DiskFull {
+                    path: self.inner.dir.clone(),
+                    kept: true,
+                })
+            };
+        }
+        if database::is_damage(&error) && !std::mem::replace(&mut mended.replaced, true) {
+            return self.replace_damaged(state);
+        }
+        Err(OutboxError::Waiting {
+            path: self.inner.dir.clone(),
+            source: error,
+        })
     }
 
     /// The file went bad under a running agent: the same as finding it so at the start.
@@ -159,7 +176,7 @@ impl Outbox {
 
     /// Opens the file that was closed because it went bad. What comes with damage, a
     /// full disk or one that only reads, may have kept it from being replaced at once.
-    fn open_again(&self, state: &mut State) -> Result<(), OutboxError> {
+    pub(super) fn open_again(&self, state: &mut State) -> Result<(), OutboxError> {
         let path = &self.inner.dir;
         let opened = Database::open(path).and_then(|(database, salvage)| {
             let last = database.span().map_err(|e| OutboxError::of(path, e))?.last;
