@@ -69,10 +69,25 @@ fn event(mut envelope: Envelope<Event>, room: usize) -> Option<Vec<u8>> {
 }
 
 /// Fewer files announced than there are; the others arrive, but join no alert. What
-/// is said of the files goes first, then pictures that the box has drawn in, then
+/// is said of the files goes first, the longest of it before the rest, and in its place
+/// it is said that the case has it; then pictures that the box has drawn in, then
 /// from the end what is left; the signed case, which names every file, goes last.
 /// What is gone is told as missing, where there is room for that.
 fn manifest(mut envelope: Envelope<EvidenceManifest>, room: usize) -> Option<Vec<u8>> {
+    let length = |words: &Words| words.en.len() + words.vi.len();
+    let instead = Words::new("xem hồ sơ đã ký", "see the signed case");
+    let items = envelope.data.items.iter().enumerate();
+    let mut notes: Vec<(usize, usize)> = items
+        .filter_map(|(place, item)| Some((length(item.note.as_ref()?), place)))
+        .filter(|(bytes, _)| *bytes > length(&instead))
+        .collect();
+    notes.sort_unstable();
+    for (_, place) in notes.into_iter().rev() {
+        envelope.data.items[place].note = Some(instead.clone());
+        if let Some(payload) = fitting(&envelope, room) {
+            return Some(payload);
+        }
+    }
     for item in &mut envelope.data.items {
         item.note = None;
     }
@@ -196,6 +211,42 @@ mod tests {
         assert!((1..19).contains(&short.data.items.len()));
         assert_eq!(short.data.items[0], item(0));
         assert_eq!(shorten(&whole, 100), None);
+    }
+
+    /// All notes once went when one was too long, and nothing said so: that a clip ends
+    /// early stood in the case alone.
+    #[test]
+    fn of_what_is_said_of_files_the_longest_goes_first_and_that_is_said() {
+        let item = |n: u8, letters: usize| protocol::EvidenceItem {
+            role: EvidenceRole::StillClean,
+            sha256: protocol::Digest([n; 32]),
+            length: 1,
+            media_type: "image/jpeg".to_owned(),
+            captured: at(1),
+            until: None,
+            asked: None,
+            note: Some(Words::new("v".repeat(letters), "e".repeat(letters))),
+        };
+        let manifest = EvidenceManifest {
+            event: event(1).id,
+            items: vec![item(1, 100), item(2, 1000), item(3, 10)],
+            missing: Vec::new(),
+        };
+        let (site, box_id, camera) = (site(), box_id(), camera());
+        let owner = (&site, &box_id, &camera);
+        let whole = sealed(&envelope::of_evidence(owner, &manifest, at(1)));
+        let said = |room: usize| -> Vec<Option<String>> {
+            let short = shorten(&whole, room).unwrap();
+            let short: Envelope<EvidenceManifest> = serde_json::from_slice(&short).unwrap();
+            let notes = short.data.items.into_iter().map(|item| item.note);
+            notes.map(|note| note.map(|words| words.en)).collect()
+        };
+        let [long, short] = [100, 10].map(|letters| Some("e".repeat(letters)));
+        let instead = Some("see the signed case".to_owned());
+        let room = whole.len();
+        assert_eq!(said(room - 1), [long, instead.clone(), short.clone()]);
+        assert_eq!(said(room - 2000), [instead.clone(), instead, short]);
+        assert_eq!(said(room - 2200), [None, None, None]);
     }
 
     /// The case names every file; without it the alert would have no signed case.
