@@ -26,7 +26,7 @@ impl BoxConfig<'_> {
             cameras,
         } = self;
         format!(
-            "[box]\nsite = \"{site}\"\nid = \"box-1\"\n[store]\ndir = \"{store}\"\n\
+            "[box]\nsite = \"{site}\"\nid = \"box-1\"\n[store]\ndir = \"{store}\"\nask_within_min = 0\n\
              [uplink]\nurl = \"{mqtt}\"\nevidence_url = \"{http}\"\n{cameras}"
         )
     }

@@ -89,6 +89,10 @@ pub struct StoreConfig {
     /// The same for messages that the centre has receipted. Hours.
     #[serde(default = "default_keep_h")]
     pub keep_receipted_h: u32,
+    /// Over how long the questions are spread whether a centre that was opened anew
+    /// still has the copies; 0: all at once. Minutes.
+    #[serde(default = "default_ask_within_min")]
+    pub ask_within_min: u32,
     /// The key that signs cases, PKCS#8 PEM; left out, one is made on the first
     /// start and kept in `keys/` of `dir`.
     pub signing_key_file: Option<PathBuf>,
@@ -103,6 +107,9 @@ fn default_budget_mib() -> u64 {
 fn default_keep_h() -> u32 {
     48
 }
+fn default_ask_within_min() -> u32 {
+    60
+}
 
 impl Default for StoreConfig {
     fn default() -> Self {
@@ -112,6 +119,7 @@ impl Default for StoreConfig {
             keep_evidence_h: default_keep_h(),
             keep_clips_h: None,
             keep_receipted_h: default_keep_h(),
+            ask_within_min: default_ask_within_min(),
             signing_key_file: None,
         }
     }
@@ -127,6 +135,7 @@ impl StoreConfig {
                 u64::from(self.keep_clips_h.unwrap_or(self.keep_evidence_h)) * 3600,
             ),
             keep_receipted: Duration::from_secs(u64::from(self.keep_receipted_h) * 3600),
+            ask_within: Duration::from_secs(u64::from(self.ask_within_min) * 60),
             ..edge_uplink::DiskBudget::default()
         }
     }

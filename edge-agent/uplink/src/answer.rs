@@ -50,7 +50,7 @@ pub(crate) fn names(headers: &HeaderMap, digest: &Digest) -> bool {
 }
 
 /// Whether the answer to a HEAD says that this file is there, all of it.
-pub(crate) fn has(response: &Response<Body>, digest: &Digest, length: usize) -> bool {
+pub(crate) fn has(response: &Response<Body>, digest: &Digest, length: u64) -> bool {
     let said = response.headers().get(http::header::CONTENT_LENGTH);
     let said = said.and_then(|length| length.to_str().ok()?.parse().ok());
     response.status() == 200 && names(response.headers(), digest) && said == Some(length)
@@ -81,14 +81,21 @@ pub(crate) fn refusal(response: &mut Response<Body>) -> Answer {
     }
 }
 
+/// Whether it is a problem as the centre tells them, also one without its body as in the
+/// answer to a HEAD.
+pub(crate) fn is_problem(headers: &HeaderMap) -> bool {
+    let said = headers.get(http::header::CONTENT_TYPE);
+    said.and_then(|said| said.to_str().ok())
+        .is_some_and(|said| said.starts_with("application/problem+json"))
+}
+
 /// The type of the centre's problem, without what all have in common.
 fn problem(response: &mut Response<Body>) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Problem {
         r#type: String,
     }
-    let said = response.headers().get(http::header::CONTENT_TYPE)?;
-    if !said.to_str().ok()?.starts_with("application/problem+json") {
+    if !is_problem(response.headers()) {
         return None;
     }
     let body = response.body_mut().with_config().limit(PROBLEM_BYTES);
@@ -107,6 +114,9 @@ pub(crate) fn impostor(status: u16) -> String {
 pub(crate) fn advice(status: u16) -> String {
     match status {
         401 | 403 => format!("the centre refuses the token ({status}); correct `evidence_token`"),
+        300..=399 => format!(
+            "this address sends uploads elsewhere ({status}); correct `evidence_url`: `https` where the web server wants it, host and port"
+        ),
         404 | 405 => {
             format!("nothing takes evidence at this address ({status}); correct `evidence_url`")
         }

@@ -29,18 +29,22 @@ pub struct DiskBudget {
     /// How long a message is kept here after the centre's receipt, for a centre
     /// that is restored from a backup.
     pub keep_receipted: Duration,
+    /// Over how long a box spreads its questions whether a centre that was opened anew
+    /// has the copies still: all boxes hear of it in the same second.
+    pub ask_within: Duration,
     /// Events held in memory while the disk takes none; beyond that new ones are lost, counted.
     pub max_in_memory: usize,
 }
 
 impl DiskBudget {
-    /// Copies are kept for two days, and 10,000 events in memory (some 40 MB).
+    /// Copies are kept for two days and asked for within an hour, and 10,000 events in memory (some 40 MB).
     pub const fn new(max_bytes: u64) -> Self {
         Self {
             max_bytes,
             keep_uploaded: Duration::from_hours(48),
             keep_clips: Duration::from_hours(48),
             keep_receipted: Duration::from_hours(48),
+            ask_within: Duration::from_hours(1),
             max_in_memory: 10_000,
         }
     }

@@ -33,8 +33,9 @@ const LOG_PAGES: i64 = 256;
 /// `user_version` of the schema below and in [`ledger`] and [`kept`]. Version 1
 /// was without both, version 2 without cases, version 3 deleted what was receipted,
 /// version 4 knew no locks and believed the clock, version 5 held a file to be of one
-/// event only and did not know which opening of the centre it had heard.
-const SCHEMA_VERSION: i64 = 6;
+/// event only and did not know which opening of the centre it had heard, version 6 took
+/// a copy that the centre is asked for to be one that it does not have.
+const SCHEMA_VERSION: i64 = 7;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
 // gone. `sequence` has no gaps because nothing but `insert` adds rows and a
@@ -149,6 +150,7 @@ impl Database {
                 transaction.execute_batch(locks::SCHEMA)?;
                 transaction.execute_batch(locks::OF_SCHEMA)?;
                 transaction.execute_batch(kept::OPENING_SCHEMA)?;
+                transaction.execute_batch(kept::ASK_SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
@@ -168,8 +170,11 @@ impl Database {
                 if version < 5 {
                     transaction.execute_batch(locks::SCHEMA)?;
                 }
-                transaction.execute_batch(locks::OF_SCHEMA)?;
-                transaction.execute_batch(kept::OPENING_SCHEMA)?;
+                if version < 6 {
+                    transaction.execute_batch(locks::OF_SCHEMA)?;
+                    transaction.execute_batch(kept::OPENING_SCHEMA)?;
+                }
+                transaction.execute_batch(kept::ASK_SCHEMA)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }

@@ -6,15 +6,17 @@
 //! mark goes back, they are unreceipted again and are sent again; the centre
 //! tells by their ids what it has. They are the first to go when room is needed.
 
-use protocol::EventTime;
+use std::time::Duration;
+
+use protocol::{Digest, EventTime};
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
 use crate::database::{Database, signed};
 
-/// Added to an outbox file in its fourth version, with whose a file of evidence
-/// is (`site/box/camera`). A row of `receipt_mark` says
-/// when what is at or below it was receipted, to the minute.
+/// Added to an outbox file in its fourth version. A row of `receipt_mark` says
+/// when what is at or below it was receipted, to the minute. (Whose a file of evidence
+/// is stands elsewhere since the sixth version.)
 pub(crate) const SCHEMA: &str = "
     CREATE TABLE receipted (
         only    INTEGER PRIMARY KEY CHECK (only = 1),
@@ -39,6 +41,16 @@ pub(crate) const OPENING_SCHEMA: &str = "
         opening TEXT
     );
     INSERT INTO centre VALUES (1, NULL);
+";
+
+/// Added in the seventh version, on the count of `seen_time`: from when on the centre is
+/// asked whether it still has a file that it had once. The file stays a copy meanwhile.
+/// What is not read any more goes.
+pub(crate) const ASK_SCHEMA: &str = "
+    ALTER TABLE evidence DROP COLUMN event;
+    ALTER TABLE evidence DROP COLUMN camera;
+    ALTER TABLE evidence ADD COLUMN ask_us INTEGER;
+    CREATE INDEX evidence_to_ask ON evidence (ask_us) WHERE ask_us IS NOT NULL;
 ";
 
 /// Receipts within so long share a mark, microseconds.
@@ -115,7 +127,8 @@ impl Database {
         transaction.execute("DELETE FROM receipt_mark WHERE through > ?1", [through])?;
         // Copies of evidence are those of messages that it may have lost, too.
         transaction.execute(
-            "UPDATE evidence SET state = 'waiting', settled_us = NULL, since_us = NULL WHERE state = 'uploaded'",
+            "UPDATE evidence SET state = 'waiting', settled_us = NULL, since_us = NULL, ask_us = 0
+             WHERE state = 'uploaded'",
             [],
         )?;
         transaction.commit()
@@ -131,19 +144,42 @@ impl Database {
     }
 
     /// The centre's database was opened anew, perhaps from a backup: what became its
-    /// since `since` may not be there any more, and what it refused it may take now.
-    /// How many files wait again. Their age goes on, or a centre that starts every
-    /// day would have them kept for ever.
-    pub(crate) fn opened(&self, opening: Uuid, since: EventTime) -> rusqlite::Result<usize> {
+    /// since `since` may not be there any more, and it is asked within `within` from
+    /// `now` on, all on the count of `seen_time`. What it refused it may take now. How
+    /// many files that is. Their age goes on, or a centre that starts every day would
+    /// have them kept for ever.
+    pub(crate) fn opened(
+        &self,
+        opening: Uuid,
+        since: EventTime,
+        (now, within): (EventTime, Duration),
+    ) -> rusqlite::Result<usize> {
         let transaction = self.connection.unchecked_transaction()?;
         transaction.execute("UPDATE centre SET opening = ?1", [opening.to_string()])?;
-        let files = transaction.execute(
-            "UPDATE evidence SET state = 'waiting', settled_us = NULL
-             WHERE state = 'uploaded' AND (since_us IS NULL OR since_us > ?1) OR state = 'refused'",
-            [since.as_micros()],
+        let within = i64::try_from(within.as_micros()).unwrap_or(i64::MAX).max(1);
+        // Which of two hundred boxes asks first is decided by nobody.
+        let copies = transaction.execute(
+            "UPDATE evidence SET ask_us = ?2 + abs(random() % ?3)
+             WHERE state = 'uploaded' AND (since_us IS NULL OR since_us > ?1) AND ask_us IS NULL",
+            [since.as_micros(), now.as_micros(), within],
+        )?;
+        let refused = transaction.execute(
+            "UPDATE evidence SET state = 'waiting', settled_us = NULL WHERE state = 'refused'",
+            [],
         )?;
         transaction.commit()?;
-        Ok(files)
+        Ok(copies + refused)
+    }
+
+    /// The centre was asked, and does not have this copy any more: it is evidence again
+    /// that only this box has.
+    pub(crate) fn lost_there(&self, digest: &Digest) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "UPDATE evidence SET state = 'waiting', settled_us = NULL
+             WHERE sha256 = ?1 AND state = 'uploaded'",
+            [digest.to_string()],
+        )?;
+        Ok(())
     }
 
     /// Forgets what was receipted before `before`; how many messages.

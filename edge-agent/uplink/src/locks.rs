@@ -36,7 +36,7 @@ pub(crate) const SCHEMA: &str = "
 
 /// Added in the sixth version: all events that a file is evidence of. Two that are
 /// decided in one frame share its still. (`evidence.event` and `evidence.camera` are
-/// from before and are not read any more.)
+/// from before; the seventh version drops them.)
 pub(crate) const OF_SCHEMA: &str = "
     CREATE TABLE evidence_of (
         sha256 TEXT NOT NULL,

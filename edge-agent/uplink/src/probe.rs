@@ -127,10 +127,12 @@ fn ask_for_evidence(
     if let Some(bearer) = answer::bearer(settings) {
         request = request.header("Authorization", bearer);
     }
-    match request.call().map(|response| response.status().as_u16()) {
-        Ok(404) => Ok(()),
-        Ok(status @ 200..=299) => Err(fault(answer::impostor(status))),
-        Ok(status) => Err(fault(answer::advice(status))),
-        Err(error) => Err(fault(answer::explain(&error))),
+    let response = request
+        .call()
+        .map_err(|error| fault(answer::explain(&error)))?;
+    match response.status().as_u16() {
+        404 if answer::is_problem(response.headers()) => Ok(()),
+        status @ 200..=299 => Err(fault(answer::impostor(status))),
+        status => Err(fault(answer::advice(status))),
     }
 }

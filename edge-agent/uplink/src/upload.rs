@@ -2,7 +2,7 @@
 //! per thread, apart from the events so that a clip never delays one.
 //!
 //! A larger file goes in pieces, and goes on where an upload of it broke off, where
-//! the centre knows how: it is asked first how much it has. Bytes go at the pace
+//! the centre knows how: it is asked first how much it has, before the file is read. Bytes go at the pace
 //! that is allowed, and wait while events wait for the line.
 //!
 //! A file leaves the queue when the centre has it or will never take it (too
@@ -33,7 +33,7 @@ use crate::uplink::Shared;
 const REFUSALS: u32 = 3;
 /// Files from this length on are asked for first: a round trip costs less than
 /// sending them again.
-const RESUMED: usize = 64 * 1024;
+const RESUMED: u64 = 64 * 1024;
 /// Times that the centre may say in a row that it has another part of a file.
 const MISPLACED: u32 = 3;
 /// How long the body of an upload may take.
@@ -191,6 +191,17 @@ impl Uploader {
     fn upload(&self, upload: &Upload) -> Result<(), OutboxError> {
         let outbox: &Outbox = &self.shared.outbox;
         let digest = &upload.digest;
+        // By the row: a copy that is there still is not read for that.
+        let mut resumed = None;
+        if upload.length >= RESUMED || upload.was_there {
+            match self.ask(digest, upload.length) {
+                Ok(here) => resumed = here,
+                Err(answer) => return self.answered(upload, answer),
+            }
+        }
+        if upload.was_there {
+            outbox.mark_lost_there(digest)?;
+        }
         let bytes = match outbox.read_file(digest) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
@@ -208,7 +219,15 @@ impl Uploader {
                 return Ok(());
             }
         };
-        match self.put(upload, &bytes) {
+        let answer = self.put(upload, &bytes, resumed);
+        self.answered(upload, answer)
+    }
+
+    /// Does what the centre's answer to a file asks for.
+    fn answered(&self, upload: &Upload, answer: Answer) -> Result<(), OutboxError> {
+        let outbox: &Outbox = &self.shared.outbox;
+        let digest = &upload.digest;
+        match answer {
             Answer::Has { already } => {
                 outbox.mark_uploaded(digest, already)?;
                 self.succeeded(digest);
@@ -224,7 +243,7 @@ impl Uploader {
                 }
             }
             Answer::TooLarge => {
-                tracing::error!(file = %digest, bytes = bytes.len(), "the centre does not take evidence of this size; given up until the next start, raise its `http.max_evidence_mb` or shorten the clips");
+                tracing::error!(file = %digest, bytes = upload.length, "the centre does not take evidence of this size; given up until the next start, raise its `http.max_evidence_mb` or shorten the clips");
                 outbox.mark_refused(digest)?;
                 self.desk().tried.remove(digest);
             }
@@ -236,11 +255,10 @@ impl Uploader {
         Ok(())
     }
 
-    fn put(&self, upload: &Upload, bytes: &[u8]) -> Answer {
-        for _ in 0..MISPLACED {
-            let mut resumed = None;
-            if bytes.len() >= RESUMED || upload.was_there {
-                match self.ask(&upload.digest, bytes.len()) {
+    fn put(&self, upload: &Upload, bytes: &[u8], mut resumed: Option<Resumed>) -> Answer {
+        for again in 0..MISPLACED {
+            if again > 0 {
+                match self.ask(&upload.digest, upload.length) {
                     Ok(here) => resumed = here,
                     Err(answer) => return answer,
                 }
@@ -270,8 +288,9 @@ impl Uploader {
     }
 
     /// Asks how much of a file the centre has; `None` when it does not say, as an
-    /// older centre, which wants the whole file. An answer when nothing is to be sent.
-    fn ask(&self, digest: &Digest, length: usize) -> Result<Option<Resumed>, Answer> {
+    /// older centre, which wants the whole file. An answer when nothing is to be sent,
+    /// also where something else than a centre answers: a clip costs its owner money.
+    fn ask(&self, digest: &Digest, length: u64) -> Result<Option<Resumed>, Answer> {
         let mut request = self.agent.head(self.url(digest));
         if let Some(bearer) = answer::bearer(&self.shared.settings) {
             request = request.header("Authorization", bearer);
@@ -282,11 +301,11 @@ impl Uploader {
         }
         let headers = response.headers();
         match response.status().as_u16() {
-            // Of another length it is not this file, and sent whole it becomes so.
+            // Without a length, as behind a proxy that packs: at a PUT the centre looks itself.
             200 if answer::names(headers, digest) => Ok(None),
             status @ 200..=299 => Err(Answer::NotNow(answer::impostor(status))),
-            status @ (401 | 403 | 429 | 500..) => Err(Answer::NotNow(answer::advice(status))),
-            _ => Ok(offset(headers, length)),
+            404 | 410 if answer::is_problem(headers) => Ok(offset(headers, length)),
+            status => Err(Answer::NotNow(answer::advice(status))),
         }
     }
 
@@ -337,7 +356,7 @@ impl Uploader {
             self.stride.answered(rest.len(), begun.elapsed());
         }
         match status {
-            202 if resumed.is_some() => match offset(response.headers(), bytes.len()) {
+            202 if resumed.is_some() => match offset(response.headers(), upload.length) {
                 Some(resumed) => Step::Taken(resumed.offset),
                 None => Step::Misplaced,
             },
@@ -347,7 +366,7 @@ impl Uploader {
                 Step::Over(Answer::Has { already: false })
             }
             // An older centre does not say which file it took; asked, it does.
-            200 | 201 | 204 => Step::Over(match self.ask(digest, bytes.len()) {
+            200 | 201 | 204 => Step::Over(match self.ask(digest, upload.length) {
                 Err(Answer::Has { .. }) => Answer::Has { already: false },
                 Err(answer) => answer,
                 Ok(_) => Answer::NotNow(answer::impostor(status)),
@@ -458,7 +477,8 @@ fn unreachable(error: &ureq::Error) -> Answer {
 }
 
 /// From where the centre wants the file; `None` when it does not say.
-fn offset(headers: &http::HeaderMap, length: usize) -> Option<Resumed> {
+fn offset(headers: &http::HeaderMap, length: u64) -> Option<Resumed> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     let here: usize = headers.get("upload-offset")?.to_str().ok()?.parse().ok()?;
     Some(Resumed {
         offset: here.min(length.saturating_sub(1)),

@@ -19,6 +19,7 @@ use crate::{clock, evidence};
 pub(crate) struct Upload {
     pub(crate) digest: Digest,
     pub(crate) media_type: String,
+    pub(crate) length: u64,
     /// The centre had it once: it may well have it still.
     pub(crate) was_there: bool,
 }
@@ -257,18 +258,23 @@ impl Outbox {
     }
 
     /// The file to upload next: of those with the lowest rank the oldest. What has
-    /// none is passed over. A rank of 0 ends the search.
+    /// none is passed over. A rank of 0 ends the search. What the centre had once is
+    /// asked for after all that it never had, and when its time has come.
     pub(crate) fn next_upload(
         &self,
         rank: impl Fn(&Digest) -> Option<u32>,
     ) -> Result<Option<Upload>, OutboxError> {
         let state = self.lock();
-        let search = || {
-            let mut select = state.database.connection.prepare_cached(
-                "SELECT sha256, media_type, since_us IS NOT NULL FROM evidence
-                 WHERE state = 'waiting' ORDER BY place",
-            )?;
-            let mut rows = select.query([])?;
+        let search = |was_there: bool| {
+            let now = state.database.seen_time()?.counted_us;
+            let mut select = state.database.connection.prepare_cached(if was_there {
+                "SELECT sha256, media_type, length FROM evidence
+                 WHERE ask_us <= ?1 AND state <> 'refused' ORDER BY ask_us, place"
+            } else {
+                "SELECT sha256, media_type, length FROM evidence
+                 WHERE state = 'waiting' AND ask_us IS NULL AND ?1 IS NOT NULL ORDER BY place"
+            })?;
+            let mut rows = select.query([now])?;
             let mut best: Option<(u32, Upload)> = None;
             while let Some(row) = rows.next()? {
                 let Ok(digest) = row.get::<_, String>(0)?.parse() else {
@@ -279,7 +285,8 @@ impl Outbox {
                     let upload = Upload {
                         digest,
                         media_type: row.get(1)?,
-                        was_there: row.get(2)?,
+                        length: row.get::<_, i64>(2)?.max(0).cast_unsigned(),
+                        was_there,
                     };
                     best = Some((rank, upload));
                 }
@@ -289,7 +296,10 @@ impl Outbox {
             }
             Ok(best.map(|(_, upload)| upload))
         };
-        self.named(search())
+        match self.named(search(false))? {
+            Some(upload) => Ok(Some(upload)),
+            None => self.named(search(true)),
+        }
     }
 
     /// Every file to upload, oldest first.
@@ -330,6 +340,11 @@ impl Outbox {
         self.settle(digest, "uploaded", already)
     }
 
+    /// The centre was asked, and does not have this copy any more.
+    pub(crate) fn mark_lost_there(&self, digest: &Digest) -> Result<(), OutboxError> {
+        self.named(self.lock().database.lost_there(digest))
+    }
+
     /// The centre will not take it, or it is damaged. It is tried again after the next start.
     pub(crate) fn mark_refused(&self, digest: &Digest) -> Result<(), OutboxError> {
         self.settle(digest, "refused", false)
@@ -338,7 +353,7 @@ impl Outbox {
     fn settle(&self, digest: &Digest, word: &str, keeps_age: bool) -> Result<(), OutboxError> {
         let mut state = self.lock();
         self.named(state.database.connection.execute(
-            "UPDATE evidence SET state = ?2, settled_us = ?3,
+            "UPDATE evidence SET state = ?2, settled_us = ?3, ask_us = NULL,
                 since_us = CASE WHEN ?4 THEN since_us END WHERE sha256 = ?1",
             params![
                 digest.to_string(),
@@ -389,7 +404,7 @@ impl Outbox {
                     .connection
                     .query_row(
                         "SELECT sha256, length FROM evidence WHERE state = 'uploaded'
-                            AND since_us <= CASE WHEN media_type LIKE 'video/%' THEN ?2 ELSE ?1 END LIMIT 1",
+                            AND ask_us IS NULL AND since_us <= CASE WHEN media_type LIKE 'video/%' THEN ?2 ELSE ?1 END LIMIT 1",
                         before,
                         |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?)),
                     )

@@ -1,6 +1,8 @@
 //! What the centre has receipted and may lose again, and in which order files
 //! are given up.
 
+use std::collections::BTreeSet;
+
 use case_bundle::manifest::CASE_MEDIA_TYPE;
 use protocol::{Receipt, TimeQuality};
 
@@ -192,12 +194,18 @@ fn a_camera_whose_evidence_was_given_up_can_say_so() {
     assert_eq!(said(), None);
 }
 
+/// Its copies are asked for as soon as it hears of an opening.
+const AT_ONCE: DiskBudget = DiskBudget {
+    ask_within: Duration::ZERO,
+    ..BUDGET
+};
+
 /// The backup has every message and not their latest files. What it still has is
 /// not sent again, and keeps its age.
 #[test]
 fn a_centre_that_was_opened_anew_is_asked_for_the_copies_again() {
     let dir = tempfile::tempdir().unwrap();
-    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let outbox = Outbox::open(dir.path(), AT_ONCE).unwrap();
     append(&outbox, 1..=3);
     outbox.mark_sent(3);
     let [old, new, refused] =
@@ -222,7 +230,7 @@ fn a_centre_that_was_opened_anew_is_asked_for_the_copies_again() {
         .iter()
         .map(|u| (u.digest, u.was_there))
         .collect();
-    assert_eq!(waiting, [(old, true), (new, false), (refused, false)]);
+    assert_eq!(waiting, [(refused, false), (old, true), (new, true)]);
 
     // It still has them, says so, and starts every few hours: no copy stays for ever.
     for digest in [old, new, refused] {
@@ -231,7 +239,7 @@ fn a_centre_that_was_opened_anew_is_asked_for_the_copies_again() {
     pass(&outbox, 0);
     assert_eq!(pass(&outbox, 9), 1, "the old one's two days");
     drop(outbox);
-    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let outbox = Outbox::open(dir.path(), AT_ONCE).unwrap();
     heard_from(&outbox, Some(2));
     assert!(outbox.uploads().is_empty(), "remembered over a restart");
     heard_from(&outbox, Some(3));
@@ -241,7 +249,7 @@ fn a_centre_that_was_opened_anew_is_asked_for_the_copies_again() {
 #[test]
 fn two_centres_in_turns_do_not_have_the_copies_asked_for_without_end() {
     let dir = tempfile::tempdir().unwrap();
-    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let outbox = Outbox::open(dir.path(), AT_ONCE).unwrap();
     let still = put(&outbox, b"still", "image/jpeg").sha256;
     for (opening, waiting) in [(1, 1), (2, 0), (1, 0), (2, 0)] {
         let receipt = Receipt {
@@ -255,4 +263,52 @@ fn two_centres_in_turns_do_not_have_the_copies_asked_for_without_end() {
         outbox.take_receipt(&receipt).unwrap();
         assert_eq!(outbox.uploads().len(), waiting, "{opening}");
     }
+}
+
+/// All boxes of a city hear of a new opening in the same second, and a centre may start
+/// every night: the questions are spread, go after what it never had, and are no loss
+/// when the disk is full.
+#[test]
+fn copies_are_asked_for_in_their_time_after_all_that_is_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let copies: BTreeSet<Digest> = (0..200_u8)
+        .map(|n| put(&outbox, &[n; 100], "image/jpeg").sha256)
+        .collect();
+    for digest in &copies {
+        outbox.mark_uploaded(digest, false).unwrap();
+    }
+    pass(&outbox, 0);
+    heard_from(&outbox, Some(1));
+    let asked = |outbox: &Outbox| outbox.uploads().iter().filter(|u| u.was_there).count();
+    let minutes = |n| outbox.expire(at(1), Some(Duration::from_mins(n))).unwrap();
+    let before = asked(&outbox);
+    minutes(30);
+    let half = asked(&outbox);
+    assert!(before < half && half < 200, "{before} and {half} of 200");
+    // Whoever starts again an hour later asks nothing anew.
+    heard_from(&outbox, Some(2));
+    minutes(30);
+    assert_eq!(asked(&outbox), 200);
+    assert_eq!(outbox.status().evidence_waiting, 0);
+
+    let new = put(&outbox, b"new", "image/jpeg").sha256;
+    let first = outbox.next_upload(|_| Some(0)).unwrap().unwrap();
+    assert_eq!((first.digest, first.was_there), (new, false));
+    let next = |digest: &Digest| (*digest != new).then_some(0);
+    let next = outbox.next_upload(next).unwrap().unwrap();
+    assert!(copies.contains(&next.digest) && next.was_there);
+
+    // It has this one no more; that is evidence which only this box has.
+    outbox.mark_lost_there(&next.digest).unwrap();
+    assert_eq!(outbox.status().evidence_waiting, 2);
+    // No time that passes removes what was not answered.
+    assert_eq!(pass(&outbox, 1000), 0);
+    outbox.sacrifice(&mut outbox.lock(), 199 * 100);
+    let status = outbox.status();
+    assert_eq!(
+        (status.evidence_waiting, status.evidence_sacrificed),
+        (2, 0)
+    );
+    assert!(outbox.file_path(&next.digest).exists());
 }

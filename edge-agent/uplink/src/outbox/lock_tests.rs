@@ -167,8 +167,12 @@ fn whose_a_file_is_outlives_the_change_of_the_outbox_file() {
     clip(&outbox, &event, b"clip");
     drop(outbox);
     let file = rusqlite::Connection::open(dir.path().join("outbox.db")).unwrap();
-    file.execute_batch("DROP TABLE evidence_of; DROP TABLE centre")
-        .unwrap();
+    file.execute_batch(
+        "DROP TABLE evidence_of; DROP TABLE centre; DROP INDEX evidence_to_ask;
+         ALTER TABLE evidence DROP COLUMN ask_us;
+         ALTER TABLE evidence ADD COLUMN event TEXT; ALTER TABLE evidence ADD COLUMN camera TEXT",
+    )
+    .unwrap();
     file.execute("UPDATE evidence SET event = ?1", [event.id.to_string()])
         .unwrap();
     file.pragma_update(None, "user_version", 5).unwrap();

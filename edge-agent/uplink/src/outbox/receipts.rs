@@ -115,9 +115,9 @@ impl Outbox {
         })
     }
 
-    /// Has every copy offered again when the centre's database was opened anew: a
-    /// backup that has all messages may be older than the last of their files. What
-    /// is there still is not sent ([`super::Upload::was_there`]).
+    /// Has the centre asked for every copy when its database was opened anew: a backup
+    /// that has all messages may be older than the last of their files. What is there
+    /// still is not sent ([`super::Upload::was_there`]).
     fn hear_of_opening(&self, state: &mut State, opening: Uuid) -> Result<(), OutboxError> {
         let is_too_soon = state
             .opened_at
@@ -127,11 +127,14 @@ impl Outbox {
         }
         let seen = self.named(state.database.seen_time())?;
         let since = EventTime::from_micros(seen.before(self.inner.budget.keep_receipted));
-        let files = self.named(state.database.opened(opening, since))?;
+        let now = EventTime::from_micros(seen.counted_us);
+        let within = self.inner.budget.ask_within;
+        let files = self.named(state.database.opened(opening, since, (now, within)))?;
         state.opened_at = Some(Instant::now());
         if files > 0 {
             tracing::info!(
                 files,
+                within_s = within.as_secs(),
                 "the centre has started anew; it is asked whether it still has the evidence that is kept here"
             );
             self.inner.stored.notify_all();

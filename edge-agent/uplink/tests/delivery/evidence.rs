@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use edge_uplink::{DiskBudget, Outbox, Uplink};
-use protocol::Digest;
 use protocol::evidence::EvidenceRole;
+use protocol::{Digest, Receipt};
 use sha2::{Digest as _, Sha256};
 
 use crate::samples::at;
@@ -185,7 +185,10 @@ fn serve(mut client: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
     let mut problem = String::new();
     if let Some(word) = word {
         more.push("Content-Type: application/problem+json\r\n".to_owned());
-        problem = format!("{{\"type\":\"urn:ngatu:problem:{word}\",\"status\":{status}}}");
+        // In the answer to a HEAD there is no body.
+        if method != "HEAD" {
+            problem = format!("{{\"type\":\"urn:ngatu:problem:{word}\",\"status\":{status}}}");
+        }
     }
     reply(&mut client, status, &more.concat(), &problem)
 }
@@ -225,7 +228,11 @@ impl Shelf {
         }
         if method == "HEAD" {
             let is_here = self.stored.contains_key(name);
-            return (if is_here { 200 } else { 404 }, None);
+            return if is_here {
+                (200, None)
+            } else {
+                (404, Some("not-found"))
+            };
         }
         self.puts += 1;
         let first = body.first().unwrap_or(&0);
@@ -522,6 +529,69 @@ fn a_yes_of_something_else_than_the_centre_is_not_believed() {
         until("both arrive", || uplink.status().uploads_waiting == 0);
         assert_eq!(server.with(|shelf| shelf.stored.len()), 2);
     }
+}
+
+/// A web server that wants https, or that knows nothing of evidence. A whole clip was
+/// once sent to it again and again, over a line that is paid by the megabyte.
+#[test]
+fn who_is_not_the_centre_gets_no_clip() {
+    for status in [301, 302, 307, 404, 405, 410] {
+        let server = Server::start();
+        server.with(|shelf| shelf.answer_all = Some(status));
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = open(dir.path());
+        put(&outbox, &vec![7; 100_000]);
+        let uplink = uploading(&server, &outbox);
+        until("it was tried", || uplink.status().uploads_failed >= 3);
+        let error = uplink.status().last_upload_error.unwrap();
+        assert!(error.contains("evidence_url"), "{status}: {error}");
+        assert_eq!(server.with(|shelf| shelf.bytes), 0, "{status}");
+        server.with(|shelf| shelf.answer_all = None);
+        until("it arrives", || uplink.status().uploads_waiting == 0);
+    }
+}
+
+/// After a restart of the centre: what it still has costs a question and no more, also
+/// where the copy cannot be read any more; the rest is sent.
+#[test]
+fn a_copy_that_the_centre_still_has_is_not_read_for_that() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(
+        dir.path(),
+        DiskBudget {
+            ask_within: Duration::ZERO,
+            ..DiskBudget::new(1 << 30)
+        },
+    )
+    .unwrap();
+    let files = [b"there", b"gone!"].map(|bytes| put(&outbox, bytes).to_string());
+    let uplink = uploading(&server, &outbox);
+    until("both are uploaded", || uplink.status().uploads_done == 2);
+    for name in &files {
+        let file = dir.path().join("evidence").join(&name[..2]).join(name);
+        let bytes = server.with(|shelf| shelf.stored[name].1.clone());
+        if name == &files[0] {
+            // Of the same length: only who reads it finds out.
+            std::fs::write(file, vec![0; bytes.len()]).unwrap();
+        } else {
+            server.with(|shelf| shelf.stored.remove(name));
+        }
+    }
+    let opened_anew = Receipt {
+        outbox: outbox.id(),
+        through: 0,
+        at: at(1),
+        refused_for: None,
+        opening: Some(uuid::Uuid::from_u128(7)),
+    };
+    outbox.take_receipt(&opened_anew).unwrap();
+    until("both were asked for", || uplink.status().uploads_done == 4);
+    assert_eq!(uplink.status().outbox.evidence_refused, 0);
+    server.with(|shelf| {
+        assert!(shelf.stored.contains_key(&files[1]));
+        assert_eq!(shelf.puts, 3);
+    });
 }
 
 #[test]

@@ -86,15 +86,22 @@ fn a_wrong_evidence_token_is_found() {
     );
 }
 
+/// Nobody has the file that is asked for; a web server's own 404 is no centre's either.
 #[test]
-fn who_has_a_file_that_nobody_has_is_not_the_centre() {
+fn who_answers_in_the_place_of_the_centre_is_found() {
     let (broker, server) = (Mosquitto::start(), Server::start());
-    server.shelf.lock().unwrap().answer_all = Some(200);
     let mut settings = settings(&broker.url());
     settings.evidence_url = server.url();
-    let report = probe(&settings, TIMEOUT).unwrap();
-    let fault = report.evidence.unwrap_err().to_string();
-    assert!(fault.contains("something other than the centre"), "{fault}");
+    for (status, said) in [
+        (200, "something other than the centre"),
+        (301, "sends uploads elsewhere"),
+        (404, "nothing takes evidence at this address"),
+    ] {
+        server.shelf.lock().unwrap().answer_all = Some(status);
+        let report = probe(&settings, TIMEOUT).unwrap();
+        let fault = report.evidence.unwrap_err().to_string();
+        assert!(fault.contains(said), "{status}: {fault}");
+    }
 }
 
 #[test]

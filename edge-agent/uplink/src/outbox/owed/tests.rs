@@ -116,7 +116,8 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
     ] {
         file.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
-    for column in ["camera", "event", "since_us"] {
+    file.execute_batch("DROP INDEX evidence_to_ask").unwrap();
+    for column in ["since_us", "ask_us"] {
         let drop_column = format!("ALTER TABLE evidence DROP COLUMN {column}");
         file.execute_batch(&drop_column).unwrap();
     }
