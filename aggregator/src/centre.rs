@@ -115,6 +115,8 @@ pub struct Centre {
 fn evidence_folder(config: &Config, idle: Duration) -> Result<Evidence, StartError> {
     let limits = UploadLimits {
         largest: config.http.max_evidence_mb * 1024 * 1024,
+        at_once: config.http.max_uploads,
+        kept: Duration::from_hours(config.http.keep_parts_h),
         idle,
     };
     Ok(Evidence::in_folder(

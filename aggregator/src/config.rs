@@ -63,6 +63,10 @@ pub struct Http {
     pub max_evidence_mb: u64,
     /// Most connections at a time.
     pub max_connections: usize,
+    /// Files of evidence that are checked and stored at a time.
+    pub max_uploads: usize,
+    /// How long what came of a file of evidence waits for the rest, in hours.
+    pub keep_parts_h: u64,
     /// How long a caller may be silent in the middle of a request or between
     /// two, in seconds.
     pub idle_s: f64,
@@ -76,6 +80,8 @@ impl Default for Http {
             evidence_token_file: None,
             max_evidence_mb: 64,
             max_connections: 1000,
+            max_uploads: 32,
+            keep_parts_h: 24,
             idle_s: 20.0,
         }
     }

@@ -38,6 +38,7 @@ use crate::store::EvidenceFile;
         (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Its media type is not taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The body has another SHA-256", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "As many files are being stored as the centre stores at a time", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put(
@@ -54,7 +55,10 @@ pub(super) async fn put(
     {
         return Ok(named(sha256, StatusCode::OK));
     }
-    let piece = piece.transpose()?;
+    let piece = match piece.transpose()? {
+        Some(piece) => Some(piece),
+        None => whole(request.headers()),
+    };
     // In a task of its own: a sender that hangs up while its file is made safe must
     // not undo that. Its body ends by itself.
     let body = request.into_body();
@@ -137,6 +141,17 @@ fn piece(range: &HeaderValue) -> Result<Piece, Problem> {
         Problem::bad_request(
             "Content-Range is `bytes FIRST-LAST/LENGTH`, with FIRST at most LAST, and LAST below LENGTH",
         )
+    })
+}
+
+/// A body without a range that says how long it is: the file in one piece.
+fn whole(headers: &HeaderMap) -> Option<Piece> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    let whole: u64 = length.to_str().ok()?.parse().ok()?;
+    (whole > 0).then_some(Piece {
+        from: 0,
+        end: whole,
+        whole,
     })
 }
 

@@ -17,6 +17,10 @@ use crate::tls;
 const MOST_CONNECTIONS: usize = 1_000_000;
 /// The largest file of evidence that can be set, in MiB: 64 GiB.
 const MOST_EVIDENCE_MB: u64 = 64 * 1024;
+/// Each file that is being stored takes a few megabytes of memory.
+const MOST_UPLOADS: usize = 1024;
+/// A month, in hours.
+const LONGEST_PARTS_H: u64 = 720;
 /// The most dead letters, of 4 KiB each.
 const MOST_DEAD_LETTERS: u32 = 10_000_000;
 /// A year, in seconds.
@@ -79,6 +83,8 @@ impl Config {
                 &http.max_connections,
                 1..=MOST_CONNECTIONS,
             ),
+            within("http.max_uploads", &http.max_uploads, 1..=MOST_UPLOADS),
+            within("http.keep_parts_h", &http.keep_parts_h, 1..=LONGEST_PARTS_H),
             within("http.idle_s", &http.idle_s, 0.1..=3600.0),
         ]
         .into_iter()
@@ -283,6 +289,7 @@ mod tests {
     fn all_senseless_settings_are_told_at_once() {
         let error = config(
             "[http]\nmax_evidence_mb = 0\nmax_connections = 0\nidle_s = nan\n\
+             max_uploads = 0\nkeep_parts_h = 0\n\
              hosts = [\"centre.example:8800\", \"http://x\", \"\", \"::1\", \"good.example\"]\n\
              [mqtt]\nmax_connections = 0\nlisten = \"127.0.0.1:8800\"\n\
              [broker]\nurl = \"http://x\"\ncert_file = \"c\"\n\
@@ -295,6 +302,8 @@ mod tests {
             "http.max_evidence_mb",
             "http.max_connections",
             "http.idle_s",
+            "http.max_uploads",
+            "http.keep_parts_h",
             "`centre.example:8800`",
             "without its port",
             "`http://x` is no name",
@@ -322,6 +331,8 @@ mod tests {
                 "http.max_connections",
                 "[http]\nmax_connections = 9223372036854775807",
             ),
+            ("http.max_uploads", "[http]\nmax_uploads = 1025"),
+            ("http.keep_parts_h", "[http]\nkeep_parts_h = 721"),
             ("http.idle_s", "[http]\nidle_s = 1e300"),
             (
                 "mqtt.max_connections",

@@ -3,8 +3,12 @@
 //! Files are stored under their SHA-256 and never change, so storing is safe to
 //! repeat and a name is a proof. [`object_store`] holds them: a local folder
 //! now, a bucket where there is one. A file is visible only once it is whole
-//! and its hash is right; what was half received leaves nothing behind. An upload
-//! that no longer moves is ended, or a few dead lines would hold every place.
+//! and its hash is right. An upload that no longer moves is ended.
+//!
+//! What comes over a box's line comes as slowly as that line is, so it is only put
+//! down ([`parts`]); one of the few places ([`UploadLimits::at_once`]) is taken when
+//! all of a file is here, for as long as it takes to check and store it. Otherwise the
+//! slow lines of a city's boxes would hold every place.
 
 mod parts;
 
@@ -24,9 +28,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use parts::Parts;
 pub use parts::Piece;
-
-/// Uploads at a time; each holds a few megabytes.
-const UPLOADS: usize = 32;
 
 /// Bytes handed to the object store at a time.
 const PART: usize = 1024 * 1024;
@@ -82,8 +83,10 @@ pub enum EvidenceError {
         /// How much is here.
         here: u64,
     },
-    /// All places are taken by other uploads.
-    #[error("{UPLOADS} uploads are under way already; send the file again later")]
+    /// As many files are being stored as may be at a time.
+    #[error(
+        "as many files are being stored as the centre stores at a time (`http.max_uploads`); send the file again later"
+    )]
     Busy,
     /// The store refused.
     #[error("evidence store: {0}; look at free disk space and at the rights on the data folder")]
@@ -115,6 +118,10 @@ pub struct Stored {
 pub struct UploadLimits {
     /// Most bytes of a file.
     pub largest: u64,
+    /// Files that are checked and stored at a time; each takes a few megabytes of memory.
+    pub at_once: usize,
+    /// How long what came of a file waits for the rest.
+    pub kept: Duration,
     /// How long nothing may come before the upload is ended.
     pub idle: Duration,
 }
@@ -131,14 +138,14 @@ impl Evidence {
         let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Self {
             objects: Arc::new(objects),
-            parts: Parts::in_folder(folder.with_extension("parts"), limits.largest).map_err(io)?,
-            turns: Arc::new(Semaphore::new(UPLOADS)),
+            parts: Parts::in_folder(folder.with_extension("parts"), limits).map_err(io)?,
+            turns: Arc::new(Semaphore::new(limits.at_once)),
             storing: Arc::default(),
             limits,
         })
     }
 
-    /// Stores a file while it comes in, if its hash is right.
+    /// Stores a file of unknown length while it comes in, if its hash is right.
     pub async fn put<E: std::fmt::Display>(
         &self,
         sha256: Digest,
@@ -208,14 +215,13 @@ impl Evidence {
         piece: Piece,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Option<Stored>, EvidenceError> {
-        // Kept until the whole is stored: who waited for a second place here would
-        // keep its sender waiting.
-        let _turn = self.turn().await?;
         let held = self.parts.hold(sha256, piece, self.limits.idle).await?;
         let here = parts::append(&held, piece, &mut body, self.limits).await?;
         if here < piece.whole {
             return Ok(None);
         }
+        // Who gets none is told to come again, and has only its last byte to send.
+        let _turn = self.turn().await?;
         let failed = |source: std::io::Error| object_store::Error::Generic {
             store: "parts",
             source: Box::new(source),
@@ -223,10 +229,8 @@ impl Evidence {
         let whole = parts::read(&held.path).await.map_err(failed)?;
         let stored = self.store(sha256, whole).await;
         // Also after a wrong hash: with these bytes it never becomes right.
-        if !matches!(stored, Err(EvidenceError::Store(_)))
-            && let Err(error) = tokio::fs::remove_file(&held.path).await
-        {
-            tracing::warn!(file = %held.path.display(), %error, "half an upload cannot be removed");
+        if !matches!(stored, Err(EvidenceError::Store(_))) {
+            held.remove().await;
         }
         stored.map(Some)
     }
@@ -279,7 +283,7 @@ async fn receive<E: std::fmt::Display>(
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     limits: UploadLimits,
 ) -> Result<(u64, Digest), EvidenceError> {
-    let UploadLimits { largest, idle } = limits;
+    let UploadLimits { largest, idle, .. } = limits;
     let (mut hash, mut length) = (Sha256::new(), 0_u64);
     let (mut until, mut enough) = (Instant::now() + idle, PACE);
     while let Some(piece) = timeout_at(until, body.next())

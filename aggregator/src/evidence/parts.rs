@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -19,14 +19,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{EvidenceError, PACE, UploadLimits};
 
-/// How long a part waits for the rest of its file.
-const KEPT: Duration = Duration::from_hours(24);
 /// What the parts may take of the disk, in largest files: what strangers can make
 /// us store in vain. Beyond that the oldest go. By bytes and not by number: in a
 /// bad night of a city's network a thousand boxes have a megabyte here each.
 const MOST: u64 = 64;
 /// Parts at most, so that small ones do not use up the names of a file system.
-const MOST_FILES: usize = 16 * 1024;
+const MOST_FILES: u64 = 16 * 1024;
+/// How often the folder is looked through. In between what is there is counted: a
+/// folder of a city's parts has thousands of files, and thousands of pieces come in a second.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// A piece of a file, from a `Content-Range`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,19 @@ pub(super) struct Parts {
     folder: PathBuf,
     /// Bytes of all together, at most.
     most: u64,
+    kept: Duration,
     /// Those that somebody is writing to.
     busy: Arc<Mutex<BTreeMap<Digest, Writer>>>,
+    count: Arc<Mutex<Count>>,
+}
+
+/// What the folder holds: rather too much than too little.
+#[derive(Debug)]
+struct Count {
+    bytes: u64,
+    files: u64,
+    swept: Instant,
+    is_sweeping: bool,
 }
 
 /// Somebody who is writing to a part.
@@ -60,6 +72,7 @@ struct Writer {
 
 /// The right to write to a part, until dropped.
 pub(super) struct Held {
+    count: Arc<Mutex<Count>>,
     busy: Arc<Mutex<BTreeMap<Digest, Writer>>>,
     sha256: Digest,
     pub(super) path: PathBuf,
@@ -69,20 +82,47 @@ pub(super) struct Held {
     _over: watch::Sender<()>,
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.remove(&self.sha256);
+impl Held {
+    /// The part is of no use any more.
+    pub(super) async fn remove(&self) {
+        let length = length(&self.path);
+        match tokio::fs::remove_file(&self.path).await {
+            Ok(()) => {
+                let mut count = locked(&self.count);
+                count.bytes = count.bytes.saturating_sub(length);
+                count.files = count.files.saturating_sub(1);
+            }
+            Err(error) => {
+                tracing::warn!(file = %self.path.display(), %error, "half an upload cannot be removed");
+            }
+        }
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        locked(&self.busy).remove(&self.sha256);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Parts {
-    pub(super) fn in_folder(folder: PathBuf, largest: u64) -> io::Result<Self> {
+    pub(super) fn in_folder(folder: PathBuf, limits: UploadLimits) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
         let parts = Self {
             folder,
-            most: largest.saturating_mul(MOST),
+            most: limits.largest.saturating_mul(MOST),
+            kept: limits.kept,
             busy: Arc::default(),
+            count: Arc::new(Mutex::new(Count {
+                bytes: 0,
+                files: 0,
+                swept: Instant::now(),
+                is_sweeping: false,
+            })),
         };
         parts.sweep();
         Ok(parts)
@@ -99,7 +139,7 @@ impl Parts {
 
     /// The file is stored: what is here of it goes, unless somebody writes to it.
     pub(super) fn forget(&self, sha256: Digest) {
-        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = locked(&self.busy);
         if !busy.contains_key(&sha256) {
             remove(&self.path(sha256));
         }
@@ -131,13 +171,13 @@ impl Parts {
         if here < piece.from {
             return Err(EvidenceError::Misplaced { here });
         }
-        self.sweep();
+        self.sweep_in_time();
         Ok(held)
     }
 
     /// The right to write to a part, or who has it.
     fn try_hold(&self, sha256: Digest) -> Result<Held, Writer> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy = locked(&self.busy);
         if let Some(other) = busy.get(&sha256) {
             return Err(other.clone());
         }
@@ -149,6 +189,7 @@ impl Parts {
         };
         busy.insert(sha256, writer);
         Ok(Held {
+            count: Arc::clone(&self.count),
             busy: Arc::clone(&self.busy),
             sha256,
             path: self.path(sha256),
@@ -157,32 +198,64 @@ impl Parts {
         })
     }
 
-    /// Removes parts that nobody goes on with.
+    /// Looks through the folder where nobody waits for it, when its time has come or
+    /// the folder may be too full.
+    fn sweep_in_time(&self) {
+        let mut count = locked(&self.count);
+        let is_due =
+            count.swept.elapsed() > SWEEP || count.bytes > self.most || count.files > MOST_FILES;
+        if is_due && !std::mem::replace(&mut count.is_sweeping, true) {
+            let parts = self.clone();
+            tokio::task::spawn_blocking(move || parts.sweep());
+        }
+    }
+
+    /// Removes parts that nobody goes on with, and counts what is left.
     fn sweep(&self) {
-        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // What comes while the folder is read is counted twice at worst.
+        {
+            let mut count = locked(&self.count);
+            (count.bytes, count.files) = (0, 0);
+        }
         let mut taken = 0_u64;
         let mut parts: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        let mut files = 0_u64;
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
         for entry in entries.filter_map(Result::ok) {
             let Ok(part) = entry.metadata() else { continue };
             taken = taken.saturating_add(part.len());
-            let name = entry.file_name().to_string_lossy().parse().ok();
-            let is_busy = name.is_some_and(|name: Digest| busy.contains_key(&name));
-            if let (false, Ok(changed)) = (is_busy, part.modified()) {
+            files += 1;
+            if let Ok(changed) = part.modified() {
                 parts.push((changed, part.len(), entry.path()));
             }
         }
-        drop(busy);
         parts.sort();
-        let mut count = parts.len();
         for (changed, length, path) in parts {
-            let is_old = changed.elapsed().is_ok_and(|age| age > KEPT);
-            if is_old || taken > self.most || count > MOST_FILES {
-                remove(&path);
+            let is_old = changed.elapsed().is_ok_and(|age| age > self.kept);
+            let is_over = taken > self.most || files > MOST_FILES;
+            if (is_old || is_over) && self.remove_idle(&path) {
                 taken = taken.saturating_sub(length);
-                count -= 1;
+                files -= 1;
             }
         }
+        let mut count = locked(&self.count);
+        count.bytes = count.bytes.saturating_add(taken);
+        count.files += files;
+        (count.swept, count.is_sweeping) = (Instant::now(), false);
+    }
+
+    /// Removes a part unless somebody writes to it; whether it did.
+    fn remove_idle(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Held on to, so that nobody begins meanwhile.
+        let busy = locked(&self.busy);
+        let is_busy = name
+            .parse()
+            .is_ok_and(|name: Digest| busy.contains_key(&name));
+        if !is_busy {
+            remove(path);
+        }
+        !is_busy
     }
 }
 
@@ -214,7 +287,7 @@ pub(super) async fn append<E: std::fmt::Display>(
             source: Box::new(source),
         })
     };
-    let UploadLimits { largest, idle } = limits;
+    let UploadLimits { largest, idle, .. } = limits;
     if piece.whole > largest {
         return Err(EvidenceError::TooLarge(largest));
     }
@@ -224,6 +297,7 @@ pub(super) async fn append<E: std::fmt::Display>(
         .open(&held.path)
         .await
         .map_err(failed)?;
+    locked(&held.count).files += u64::from(piece.from == 0);
     file.set_len(piece.from).await.map_err(failed)?;
     let mut file = tokio::io::BufWriter::new(file);
     let mut here = piece.from;
@@ -251,7 +325,11 @@ pub(super) async fn append<E: std::fmt::Display>(
             }
         }
     };
-    file.flush().await.map_err(failed)?;
+    let flushed = file.flush().await.map_err(failed);
+    let mut count = locked(&held.count);
+    count.bytes = count.bytes.saturating_add(here - piece.from);
+    drop(count);
+    flushed?;
     outcome.map(|()| here)
 }
 
@@ -276,49 +354,92 @@ pub(super) async fn read(path: &Path) -> io::Result<impl Stream<Item = io::Resul
 mod tests {
     use super::*;
 
+    const LIMITS: UploadLimits = UploadLimits {
+        largest: 1 << 20,
+        at_once: 1,
+        kept: Duration::from_hours(24),
+        idle: Duration::from_mins(1),
+    };
+
+    fn parts_in(folder: &Path) -> Parts {
+        Parts::in_folder(folder.join("parts"), LIMITS).unwrap()
+    }
+
+    fn put(parts: &Parts, n: u8, bytes: &[u8], minutes: u64) {
+        let path = parts.path(Digest([n; 32]));
+        std::fs::write(&path, bytes).unwrap();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let age = Duration::from_mins(minutes);
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    fn there(parts: &Parts) -> usize {
+        (0..=255)
+            .filter(|n| parts.offset(Digest([*n; 32])) > 0)
+            .count()
+    }
+
     /// Three parts of ten bytes with room for twenty: the oldest goes, unless somebody
     /// writes to it; a hundred small ones stay.
     #[test]
     fn parts_are_kept_by_their_bytes_and_not_by_their_number() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = Parts::in_folder(folder.path().join("parts"), 1 << 20).unwrap();
+        let mut parts = parts_in(folder.path());
         parts.most = 20;
-        let put = |n: u8, bytes: &[u8], minutes: u64| {
-            let path = parts.path(Digest([n; 32]));
-            std::fs::write(&path, bytes).unwrap();
-            let file = std::fs::File::options().write(true).open(path).unwrap();
-            let age = Duration::from_mins(minutes);
-            file.set_modified(SystemTime::now() - age).unwrap();
-        };
-        let there = || {
-            (0..=255)
-                .filter(|n| parts.offset(Digest([*n; 32])) > 0)
-                .count()
-        };
         for n in 0..20 {
-            put(n, b"1", 1);
+            put(&parts, n, b"1", 1);
         }
         parts.sweep();
-        assert_eq!(there(), 20);
+        assert_eq!(there(&parts), 20);
         for (n, minutes) in [(20, 5), (21, 4), (22, 3)] {
-            put(n, b"0123456789", minutes);
+            put(&parts, n, b"0123456789", minutes);
         }
-        let piece = Piece {
-            from: 10,
-            end: 12,
-            whole: 12,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        let held = runtime.block_on(parts.hold(Digest([20; 32]), piece, KEPT));
-        let held = held.ok().unwrap();
+        let held = parts.try_hold(Digest([20; 32])).ok().unwrap();
+        parts.sweep();
         assert!(parts.offset(held.sha256) > 0, "somebody writes to it");
         assert_eq!(parts.offset(Digest([21; 32])), 0);
         assert_eq!(parts.offset(Digest([22; 32])), 0);
-        put(30, b"1", 25 * 60);
+        put(&parts, 30, b"1", 25 * 60);
         parts.sweep();
         assert_eq!(parts.offset(Digest([30; 32])), 0, "its day is over");
+    }
+
+    /// Each piece once had the whole folder looked through before it was taken in. Now
+    /// it is counted, and looked through when the count says that it is too full.
+    #[tokio::test]
+    async fn a_folder_is_looked_through_when_it_may_be_too_full_and_not_for_each_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = parts_in(folder.path());
+        parts.most = 100;
+        // No minute is over during this.
+        locked(&parts.count).swept = Instant::now() + Duration::from_hours(24);
+        // Nobody sees this one but who looks through the folder.
+        put(&parts, 99, b"old", 25 * 60);
+        let mut pieces = 0;
+        while there(&parts) > pieces {
+            let name = Digest([u8::try_from(pieces).unwrap(); 32]);
+            let piece = Piece {
+                from: 0,
+                end: 10,
+                whole: 20,
+            };
+            let held = parts.hold(name, piece, LIMITS.idle).await.ok().unwrap();
+            let body = Ok::<_, io::Error>(Bytes::from_static(b"0123456789"));
+            let mut body = futures_util::stream::iter([body]);
+            let here = append(&held, piece, &mut body, LIMITS).await.ok().unwrap();
+            assert_eq!(here, 10);
+            drop(held);
+            pieces += 1;
+            // It is done beside.
+            while locked(&parts.count).is_sweeping {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert_eq!(
+            pieces, 12,
+            "at the first piece after a hundred bytes were there"
+        );
+        let count = locked(&parts.count);
+        assert!((100..=120).contains(&count.bytes), "{count:?}");
     }
 }

@@ -426,6 +426,52 @@ fn uploads_that_stall_lose_their_place() {
     assert_eq!(left, 1, "what stalled leaves nothing behind");
 }
 
+/// One place, and more slow lines than there once were places: each of them is taken
+/// in, and a fast one between them. The slow ones held every place until they were
+/// through, and what came meanwhile was refused after it had been sent.
+#[test]
+fn slow_lines_hold_up_no_upload() {
+    use std::io::Write;
+    let centre = Running::with(|config| {
+        config.http.idle_s = 3600.0;
+        config.http.max_uploads = 1;
+    });
+    let bytes = |n: u8| vec![n; 20_000];
+    let begun = |n: u8| {
+        // In a piece, or whole.
+        let range = if n.is_multiple_of(2) {
+            "Content-Range: bytes 0-19999/20000\r\n"
+        } else {
+            ""
+        };
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/jpeg\r\n{range}\
+             Connection: close\r\nContent-Length: 20000\r\n\r\n",
+            path(&bytes(n)),
+            centre.http
+        );
+        let mut socket = stalled(&centre, &head);
+        socket.write_all(&bytes(n)[..12_000]).unwrap();
+        socket
+    };
+    let slow: Vec<_> = (0..40).map(begun).collect();
+    let api = centre.api();
+    eventually("the beginning of each is here", || {
+        let offset = |n| {
+            api.head(&path(&bytes(n)))
+                .header("upload-offset")
+                .to_owned()
+        };
+        (0..40).all(|n| offset(n) != "0").then_some(())
+    });
+    assert_eq!(api.put(&path(b"fast"), &JPEG, b"fast").status, 201);
+    for (n, mut socket) in (0..).zip(slow) {
+        socket.write_all(&bytes(n)[12_000..]).unwrap();
+        let answer = rest(socket);
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{n}: {answer}");
+    }
+}
+
 #[test]
 fn a_slow_upload_that_moves_is_taken() {
     use std::io::Write;

@@ -45,6 +45,8 @@ impl Archive {
     fn open(folder: &Path) -> Self {
         let limits = UploadLimits {
             largest: 1 << 20,
+            at_once: 32,
+            kept: Duration::from_hours(24),
             idle: Duration::from_secs(20),
         };
         Self {
