@@ -274,7 +274,7 @@ async fn is_here(api: &Api, file: &EvidenceFile) -> Result<bool, Problem> {
 
 fn absent(sha256: Digest) -> Problem {
     Problem::not_found(format!(
-        "file {sha256} is not here; its box may still be uploading it"
+        "file {sha256} is not here; its box may still be uploading it, unless the alert says that it will not come"
     ))
 }
 

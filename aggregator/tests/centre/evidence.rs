@@ -1,6 +1,7 @@
 //! Evidence: stored by hash, joined by event, whichever comes first.
 
-use protocol::evidence::{EvidenceItem, EvidenceRole};
+use protocol::event::Words;
+use protocol::evidence::{EvidenceItem, EvidenceRole, Missing};
 use protocol::{Digest, EvidenceManifest};
 use sha2::{Digest as _, Sha256};
 
@@ -115,6 +116,46 @@ fn a_picture_that_has_not_arrived_is_announced_but_not_shown() {
         after["change"].as_i64() > before["change"].as_i64(),
         "the screen must hear of it"
     );
+}
+
+/// By a manifest without items, as a box sends it that has given a file up.
+#[test]
+fn what_will_never_come_is_said_at_the_alert() {
+    let centre = Running::start();
+    let speaker = a_box("b1", 1);
+    let event = speaker.event(1);
+    let mut manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![EvidenceItem {
+            role: EvidenceRole::Clip,
+            sha256: digest(b"given up"),
+            length: 8,
+            media_type: "video/mp4".to_owned(),
+            captured: noon(),
+            until: None,
+            asked: None,
+            note: None,
+        }],
+        missing: Vec::new(),
+    };
+    let mut line = Line::connected(centre.mqtt, "box", None);
+    line.publish(&speaker.event_topic(), 1, speaker.letter_of(&event, 1));
+    line.publish(&speaker.event_topic(), 2, speaker.manifest(&manifest, 2));
+    manifest.items.clear();
+    manifest.missing.push(Missing {
+        role: EvidenceRole::Clip,
+        at: None,
+        reason: Words::new("thiếu chỗ", "want of room"),
+    });
+    let gone = String::from_utf8(speaker.manifest(&manifest, 3)).unwrap();
+    let gone = gone.replacen(".evidence", ".evidence-gone", 1);
+    line.publish(&speaker.event_topic(), 3, gone);
+    line.acknowledged(3);
+    let path = format!("/api/v1/alerts/{}", event.id);
+    let alert = centre.api().get(&path).json();
+    assert_eq!(alert["evidence"][0]["available"], false);
+    assert_eq!(alert["missing"][0]["role"], "clip");
+    assert_eq!(alert["missing"][0]["reason"]["en"], "want of room");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::outbox::OutboxError;
+use crate::outbox::{GONE_SCHEMA, OutboxError};
 use crate::{clock, kept, ledger, locks};
 
 const FILE: &str = "outbox.db";
@@ -34,7 +34,8 @@ const LOG_PAGES: i64 = 256;
 /// was without both, version 2 without cases, version 3 deleted what was receipted,
 /// version 4 knew no locks and believed the clock, version 5 held a file to be of one
 /// event only and did not know which opening of the centre it had heard, version 6 took
-/// a copy that the centre is asked for to be one that it does not have.
+/// a copy that the centre is asked for to be one that it does not have, and did not know
+/// what is still to be told of evidence that will never come.
 const SCHEMA_VERSION: i64 = 7;
 
 // AUTOINCREMENT: a sequence is never given twice, even after every row is
@@ -151,6 +152,7 @@ impl Database {
                 transaction.execute_batch(locks::OF_SCHEMA)?;
                 transaction.execute_batch(kept::OPENING_SCHEMA)?;
                 transaction.execute_batch(kept::ASK_SCHEMA)?;
+                transaction.execute_batch(GONE_SCHEMA)?;
                 transaction.execute("INSERT INTO identity VALUES (?1)", [id.to_string()])?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
@@ -175,6 +177,7 @@ impl Database {
                     transaction.execute_batch(kept::OPENING_SCHEMA)?;
                 }
                 transaction.execute_batch(kept::ASK_SCHEMA)?;
+                transaction.execute_batch(GONE_SCHEMA)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }

@@ -67,6 +67,25 @@ pub fn of_evidence<'a>(
     }
 }
 
+/// A manifest that says which files of an event will not come;
+/// `<event id>.evidence-gone.<12 hex digits of their hashes>`.
+pub(crate) fn of_gone<'a, 'f>(
+    whose: (&SiteId, &BoxId, &CameraId),
+    manifest: &'a EvidenceManifest,
+    files: impl Iterator<Item = &'f Digest>,
+    observed: EventTime,
+) -> Envelope<&'a EvidenceManifest> {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.0);
+    }
+    let files = Digest(hash.finalize().into()).to_string();
+    Envelope {
+        id: format!("{}.evidence-gone.{}", manifest.event, &files[..12]),
+        ..of_evidence(whose, manifest, observed)
+    }
+}
+
 /// A camera's status in its envelope. Statuses are retained, not counted.
 pub fn of_camera_status(status: &CameraStatus, observed: EventTime) -> Envelope<&CameraStatus> {
     Envelope {

@@ -74,6 +74,8 @@ pub(crate) enum Entry {
     Owe(EvidenceDue),
     /// Its evidence has been announced or given up.
     Settle(EventId),
+    /// The centre is told which evidence of this event will not come.
+    Told(EventId),
     /// The camera's chain of cases stands here now.
     Chain(Head),
     /// A sealed manifest that is to become a file.
@@ -174,6 +176,9 @@ pub(crate) fn write(
                 ])?,
             Entry::Settle(event) => connection
                 .prepare_cached("DELETE FROM evidence_due WHERE event = ?1")?
+                .execute([event.to_string()])?,
+            Entry::Told(event) => connection
+                .prepare_cached("DELETE FROM evidence_gone WHERE event = ?1")?
                 .execute([event.to_string()])?,
             Entry::Chain(Head {
                 camera,

@@ -9,7 +9,7 @@
 //! and the trouble is reported.
 //!
 //! Reading order: `writing` → `sending` → `receipts` → `status`; `files` has the
-//! evidence, `locking` what holds it, `owed` and `case` what is still to come of an
+//! evidence, `locking` what holds it, `gone` what will never come of it, `owed` and `case` what is still to come of an
 //! event, `trouble` and `error` the words for what goes wrong, `newest` what a clock is
 //! judged by.
 //!
@@ -39,6 +39,7 @@ use crate::{envelope, evidence};
 mod case;
 mod error;
 mod files;
+mod gone;
 mod locking;
 mod newest;
 mod owed;
@@ -51,6 +52,7 @@ mod writing;
 pub use case::CaseDraft;
 pub use error::OutboxError;
 pub(crate) use files::Upload;
+pub(crate) use gone::SCHEMA as GONE_SCHEMA;
 pub use receipts::ReceiptOutcome;
 pub(crate) use sending::Outgoing;
 pub use status::OutboxStatus;

@@ -9,6 +9,7 @@ use case_bundle::manifest::CASE_MEDIA_TYPE;
 use protocol::{Digest, EventTime};
 use rusqlite::{OptionalExtension, params};
 
+use super::gone::Why;
 use super::{Outbox, OutboxError, RELIEF_BYTES, State};
 use crate::database::{Database, signed};
 use crate::locks::IS_LOCKED;
@@ -57,7 +58,8 @@ impl Database {
         )
     }
 
-    fn forget_file(&self, digest: &str) -> rusqlite::Result<()> {
+    fn forget_file(&self, digest: &str, why: Why) -> rusqlite::Result<()> {
+        self.note_gone(digest, why)?;
         for table in ["evidence", "evidence_of"] {
             self.connection
                 .execute(&format!("DELETE FROM {table} WHERE sha256 = ?1"), [digest])?;
@@ -102,7 +104,7 @@ impl Outbox {
         }
         let missing: Vec<&String> = rows.difference(&files).collect();
         for name in &missing {
-            self.named(state.database.forget_file(name))?;
+            self.named(state.database.forget_file(name, Why::Gone))?;
         }
         // What refused it may have been a limit that was raised since.
         let again = self.named(state.database.offer_refused())?;
@@ -202,7 +204,7 @@ impl Outbox {
         let wanted = wanted.saturating_sub(messages);
         self.delete(&candidates[copies..], wanted, &mut given);
         for name in &given.names {
-            if let Err(error) = state.database.forget_file(name) {
+            if let Err(error) = state.database.forget_file(name, Why::Room) {
                 tracing::debug!(file = name, %error, "row of a deleted file stays until the next start");
                 break;
             }
@@ -329,7 +331,7 @@ impl Outbox {
     /// The file is gone: there is nothing to upload.
     pub(crate) fn forget(&self, digest: &Digest) -> Result<(), OutboxError> {
         let mut state = self.lock();
-        self.named(state.database.forget_file(&digest.to_string()))?;
+        self.named(state.database.forget_file(&digest.to_string(), Why::Gone))?;
         state.evidence_missing += 1;
         Ok(())
     }
@@ -347,6 +349,8 @@ impl Outbox {
 
     /// The centre will not take it, or it is damaged. It is tried again after the next start.
     pub(crate) fn mark_refused(&self, digest: &Digest) -> Result<(), OutboxError> {
+        let name = digest.to_string();
+        self.named(self.lock().database.note_gone(&name, Why::Refused))?;
         self.settle(digest, "refused", false)
     }
 
@@ -381,6 +385,9 @@ impl Outbox {
     ) -> Result<u64, OutboxError> {
         let mut state = self.lock();
         self.write_locks(&mut state)?;
+        if let Err(error) = self.tell_of_gone(&mut state, now) {
+            tracing::warn!(%error, "the centre is told later of evidence that will not come");
+        }
         let seen = self.named(state.database.look(now, elapsed))?;
         let before = EventTime::from_micros(seen.before(self.inner.budget.keep_receipted));
         self.named(state.database.expire_kept(before))?;
@@ -424,7 +431,7 @@ impl Outbox {
                     Err(e) => return Err(OutboxError::file(&self.file_path(&digest), e)),
                 }
             }
-            self.named(state.database.forget_file(&name))?;
+            self.named(state.database.forget_file(&name, Why::Gone))?;
             expired += 1;
         }
     }

@@ -312,3 +312,74 @@ fn copies_are_asked_for_in_their_time_after_all_that_is_new() {
     );
     assert!(outbox.file_path(&next.digest).exists());
 }
+
+/// The alert named its files, and said of them for ever that its box may still be
+/// uploading them.
+#[test]
+fn evidence_that_will_never_come_is_told_once_its_case_is_announced() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    let event = event(1);
+    outbox.append_event(&event, at(1)).unwrap();
+    let whose = (&site(), &box_id(), &camera());
+    let files = [
+        (&[1; 900][..], "video/mp4"),
+        (&[2; 900], "image/jpeg"),
+        (&[3; 900], "image/jpeg"),
+        (&[4; 900], CASE_MEDIA_TYPE),
+    ];
+    let items = files.map(|(bytes, media_type)| put(&outbox, bytes, media_type));
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: items.to_vec(),
+        missing: Vec::new(),
+    };
+    outbox.announce_evidence(whose, &manifest, at(1)).unwrap();
+    // The centre has the first picture: its copy is no loss.
+    outbox.mark_uploaded(&items[1].sha256, false).unwrap();
+    outbox.sacrifice(&mut outbox.lock(), 1800);
+    outbox.mark_refused(&items[2].sha256).unwrap();
+    outbox.forget(&items[3].sha256).unwrap();
+    pass(&outbox, 0);
+    assert_eq!(sequences(&outbox), [1, 2], "its case is still to come");
+
+    outbox.append_evidence(whose, &manifest, at(2)).unwrap();
+    for _ in 0..2 {
+        pass(&outbox, 0);
+    }
+    assert_eq!(sequences(&outbox), [1, 2, 3, 4], "told once");
+    let last = outbox.batch(4, 1).unwrap().into_messages().next();
+    let told: protocol::Envelope<EvidenceManifest> =
+        serde_json::from_slice(&last.unwrap().unwrap().payload).unwrap();
+    assert!(told.id.starts_with(&format!("{}.evidence-gone.", event.id)));
+    assert_eq!((told.data.event, told.data.items.len()), (event.id, 0));
+    let lacks: Vec<_> = told
+        .data
+        .missing
+        .iter()
+        .map(|gone| (gone.role, gone.reason.en.as_str()))
+        .collect();
+    let [clip, _, still, case] = items.map(|item| item.sha256.to_string()[..12].to_owned());
+    let expected = [
+        (
+            EvidenceRole::Clip,
+            format!(
+                "removed by the box for want of room, before the centre had said that it has it, 1 in all: {clip}"
+            ),
+        ),
+        (
+            EvidenceRole::CaseManifest,
+            format!(
+                "gone from the box's disk, before the centre had said that it has it, 1 in all: {case}"
+            ),
+        ),
+        (
+            EvidenceRole::Other,
+            format!(
+                "damaged on the box's disk, or the centre does not take it; see the box's log, 1 in all: {still}"
+            ),
+        ),
+    ];
+    let expected: Vec<_> = expected.iter().map(|(role, en)| (*role, &**en)).collect();
+    assert_eq!(lacks, expected);
+}

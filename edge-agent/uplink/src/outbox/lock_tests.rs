@@ -168,7 +168,7 @@ fn whose_a_file_is_outlives_the_change_of_the_outbox_file() {
     drop(outbox);
     let file = rusqlite::Connection::open(dir.path().join("outbox.db")).unwrap();
     file.execute_batch(
-        "DROP TABLE evidence_of; DROP TABLE centre; DROP INDEX evidence_to_ask;
+        "DROP TABLE evidence_of; DROP TABLE centre; DROP TABLE evidence_gone; DROP INDEX evidence_to_ask;
          ALTER TABLE evidence DROP COLUMN ask_us;
          ALTER TABLE evidence ADD COLUMN event TEXT; ALTER TABLE evidence ADD COLUMN camera TEXT",
     )

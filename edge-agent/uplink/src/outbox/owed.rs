@@ -38,6 +38,7 @@ impl Outbox {
                 Entry::Owe(_)
                 | Entry::Settle(_)
                 | Entry::Chain(_)
+                | Entry::Told(_)
                 | Entry::File(..)
                 | Entry::Of { .. } => {}
             }
@@ -73,6 +74,7 @@ impl Outbox {
                 | Entry::Open { .. }
                 | Entry::Close(_)
                 | Entry::Chain(_)
+                | Entry::Told(_)
                 | Entry::File(..)
                 | Entry::Of { .. } => {}
             }

@@ -112,6 +112,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
         "locks_told",
         "seen_time",
         "evidence_of",
+        "evidence_gone",
         "centre",
     ] {
         file.execute_batch(&format!("DROP TABLE {table}")).unwrap();
