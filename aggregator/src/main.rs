@@ -112,7 +112,7 @@ struct Bundle {
     /// The alert's id
     alert: EventId,
     /// The centre's data folder; the centre may run meanwhile
-    #[arg(long, value_name = "DIR", default_value = "ngatu-centre")]
+    #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "ngatu-centre")]
     data: PathBuf,
     /// A folder to make, or a file that ends in .zip or .tar
     #[arg(long, value_name = "DIR|FILE")]
@@ -122,7 +122,7 @@ struct Bundle {
 #[derive(Args)]
 struct Labels {
     /// The centre's data folder; the centre may run meanwhile
-    #[arg(long, value_name = "DIR", default_value = "ngatu-centre")]
+    #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "ngatu-centre")]
     data: PathBuf,
     /// A new folder, or one of an earlier run
     #[arg(long, value_name = "DIR")]
@@ -155,7 +155,7 @@ struct Settings {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the database and the evidence [default: ngatu-centre]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "data", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Address of the API and the screen; port 0 takes a free one [default: 127.0.0.1:8800]
     #[arg(long, value_name = "ADDR")]
