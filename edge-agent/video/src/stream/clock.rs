@@ -6,7 +6,7 @@
 //!
 //! * **RTCP.** Sender reports tell which UTC instant the camera gives to a
 //!   picture. Believed while the camera's clock is within `max_difference` of
-//!   this box's; cameras lie (no NTP, a wrong zone, the year 1970). Belief is
+//!   this box's, once it has been well within; cameras lie (no NTP, a wrong zone, the year 1970). Belief is
 //!   slow to come and slow to go (`trust.rs`), so that times keep to one clock.
 //! * **Arrival.** This box's clock when the packet came, corrected: of the
 //!   last seconds the packet with the least delay sets the offset, so that
@@ -80,7 +80,7 @@ const CONVERGED: i64 = 100_000;
 const RESTART: i64 = 2_000_000;
 
 impl Timeline {
-    /// Believes the camera's clock within `max_difference` of the host's.
+    /// Never believes the camera's clock further than `max_difference` from the host's.
     pub fn new(max_difference: Duration) -> Self {
         Self {
             camera: CameraClock::new(i64::try_from(max_difference.as_micros()).unwrap_or(i64::MAX)),
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_lies_is_not_believed() {
-        for clock_error in [-UTC, -7 * 3_600_000_000, 1_500_000, 60_000_000] {
+        for clock_error in [-UTC, -7 * 3_600_000_000, 1_500_000, 750_000, 60_000_000] {
             let camera = Camera {
                 clock_error,
                 ..GOOD
@@ -360,13 +360,13 @@ mod tests {
     fn a_camera_at_the_limit_is_not_believed_by_turns() {
         let mut timeline = timeline();
         let near = Camera {
-            clock_error: -900_000,
+            clock_error: -600_000,
             reports_from: 0,
             ..GOOD
         };
         near.errors(&mut timeline, 100);
         let over = Camera {
-            clock_error: -990_000,
+            clock_error: -960_000,
             reports_from: 0,
             ..GOOD
         };
@@ -377,6 +377,15 @@ mod tests {
             qualities.iter().skip(20).all(|q| *q == TimeQuality::Rtcp),
             "{qualities:?}"
         );
+        // Over it, with nothing but arrivals to go by.
+        let wrong = Camera {
+            clock_error: -1_100_000,
+            ..over
+        };
+        let qualities: Vec<_> = (300..600)
+            .map(|n| wrong.picture(&mut timeline, n).quality)
+            .collect();
+        assert_eq!(qualities[299], TimeQuality::Arrival);
     }
 
     #[test]

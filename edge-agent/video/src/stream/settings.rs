@@ -47,7 +47,7 @@ pub struct RtspSettings {
     /// How many frames per second of media time to keep; all when absent.
     pub analysed_fps: Option<f64>,
     /// By how much the camera's clock may differ from this box's, before its
-    /// times are not believed.
+    /// times are not believed any more; two thirds of that before they are.
     pub max_clock_difference: Duration,
     /// How much of what the camera sends is kept for evidence; nothing when absent.
     pub keep: Option<RingLimits>,

@@ -8,6 +8,10 @@
 //! [`SUSTAINED`] without a break: times that change clock several times a
 //! second are worse than either clock. Meanwhile what was believed last holds.
 //!
+//! A camera at the limit must not make time jump to and fro, either. So belief
+//! begins well below the limit and ends at it, never above: whoever reads
+//! `rtcp` takes it that no time is wrong by more than the limit.
+//!
 //! All times in µs.
 
 use std::collections::VecDeque;
@@ -15,6 +19,9 @@ use std::collections::VecDeque;
 /// So long must the camera's clock agree to be believed, and disagree to be
 /// believed no more.
 pub(super) const SUSTAINED: i64 = 3_000_000;
+/// Belief begins within this part of the limit. A camera that drifts by 50 ppm is
+/// then believed for nearly two hours before it comes to a limit of a second.
+const BEGINS_WITHIN: (i64, i64) = (2, 3);
 /// Offsets of which the middle one counts: half a second of most cameras.
 const SAMPLES: usize = 15;
 
@@ -31,7 +38,7 @@ pub(super) struct CameraClock {
 }
 
 impl CameraClock {
-    /// Believable within `max_difference` of the offset by arrival.
+    /// Not believed further than `max_difference` from the offset by arrival.
     pub(super) fn new(max_difference: i64) -> Self {
         Self {
             max_difference,
@@ -53,11 +60,9 @@ impl CameraClock {
         }
         self.offsets.push_back(offset);
         let middle = self.middle(offset);
-        // Once believed, half as much again: a camera at the limit must not
-        // make time jump to and fro.
         let limit = match self.believed {
-            Some(_) => self.max_difference.saturating_add(self.max_difference / 2),
-            None => self.max_difference,
+            Some(_) => self.max_difference,
+            None => self.max_difference / BEGINS_WITHIN.1 * BEGINS_WITHIN.0,
         };
         let agrees = arrival.saturating_sub(middle).saturating_abs() <= limit;
         if agrees == self.believed.is_some() {
@@ -141,6 +146,34 @@ mod tests {
         let changes = long.windows(2).filter(|w| w[0] != w[1]).count();
         assert_eq!(changes, 2, "{long:?}");
         assert!(!long[149] && long[299]);
+    }
+
+    /// Without NTP a camera may drift by seconds a day. What is called its clock was
+    /// once believed up to one and a half times the limit.
+    #[test]
+    fn a_camera_that_drifts_is_believed_up_to_the_limit_and_no_further() {
+        for direction in [1, -1] {
+            let mut clock = believed();
+            let mut ends = Vec::new();
+            // Out to twice the limit and back again, 2 ms each second.
+            for n in 0..50_000 {
+                let away = (n.min(50_000 - n) * PICTURE) / 500;
+                let was = clock.offset();
+                clock.said(direction * away, 0, n * PICTURE);
+                let offset = clock.offset();
+                assert!(offset.is_none_or(|it| it.abs() <= LIMIT), "{offset:?}");
+                if was.is_some() != offset.is_some() {
+                    ends.push((offset.is_some(), away));
+                }
+            }
+            // Both come after three seconds, in which it moves on by 6 ms.
+            let about = |at: i64, wanted: i64| (at - wanted).abs() <= 3 * SUSTAINED / 500;
+            assert!(
+                matches!(ends[..], [(false, out), (true, back)]
+                    if about(out, LIMIT) && about(back, LIMIT / 3 * 2)),
+                "{ends:?}"
+            );
+        }
     }
 
     #[test]
