@@ -42,6 +42,9 @@ pub enum WrongTimes {
     Swapped,
     /// Pictures are stamped when they are sent, not when they were taken.
     WhenSent,
+    /// The clock that pictures are stamped by is set back by so many milliseconds
+    /// after two seconds (51 pictures), once in each connection.
+    SetBack(u32),
 }
 
 /// Faults of one mount, now; all clients see a change at once.

@@ -15,6 +15,8 @@ use crate::clip::{AccessUnit, Clip, ClipCodec};
 const TICK: Duration = Duration::from_millis(20);
 /// Later than this, the camera goes on from now instead of catching up in a burst.
 const LATE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+/// Pictures before the clock is set back, where it is.
+const SET_BACK_AFTER: u64 = 51;
 
 pub(crate) struct Feeder {
     pub source: gst_app::AppSrc,
@@ -92,6 +94,9 @@ impl Feeder {
             (Some(WrongTimes::Swapped), 4) => shown + interval,
             (Some(WrongTimes::Swapped), 5) => shown.saturating_sub(interval),
             (Some(WrongTimes::WhenSent), _) => sent,
+            (Some(WrongTimes::SetBack(ms)), _) if picture > SET_BACK_AFTER => {
+                shown.saturating_sub(gst::ClockTime::from_mseconds(ms.into()))
+            }
             _ => shown,
         }
     }

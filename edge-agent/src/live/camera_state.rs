@@ -472,6 +472,13 @@ impl CameraState {
         (inner.drops(), inner.counters.decode_errors)
     }
 
+    /// Pictures that the camera gave a time that cannot be.
+    pub(crate) fn times_wrong(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.refresh();
+        inner.counters.times_wrong
+    }
+
     /// Encoded pictures that were not decoded: unreferenced, idle.
     pub(crate) fn left_out(&self) -> (u64, u64) {
         let mut inner = self.lock();

@@ -170,6 +170,11 @@ impl Collector for Reading {
                 "Decoders given up on the camera's stream",
                 self.per_camera(|camera| vec![(Vec::new(), camera.decoder().1 as f64)]),
             ),
+            (
+                "edge_times_wrong",
+                "Pictures that the camera gave a time that cannot be; its clock is set back, or stamps wrongly",
+                self.per_camera(|camera| vec![(Vec::new(), camera.times_wrong() as f64)]),
+            ),
             ("edge_events", "Events, by kind", self.events()),
             (
                 "edge_events_without_stills",

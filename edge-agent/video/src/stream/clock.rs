@@ -19,6 +19,11 @@
 //! speed is wrong by more; a change of more than half a second is a step and is
 //! told ([`Stamp::step_from`]). Between steps times always increase.
 //!
+//! A camera's own clock may be set back: no offset mends the interval in which that
+//! was. It is a step, however small ([`Timeline::set_back`]). Other times that do not
+//! rise from one picture to the next are counted ([`Stamp::is_wrong`]), and where
+//! they are many the quality of the times is unknown.
+//!
 //! It errs by the network's delay with arrival time, and by the camera's
 //! clock with RTCP. It reads no clock itself; [`Now`] comes from outside.
 
@@ -26,6 +31,7 @@ use std::time::Duration;
 
 use protocol::{EventTime, TimeQuality};
 
+use super::order::Order;
 use super::trust::CameraClock;
 
 /// Both clocks of this box at one instant (µs).
@@ -46,6 +52,8 @@ pub struct Stamp {
     pub quality: TimeQuality,
     /// The time of the picture before, if time has jumped since.
     pub step_from: Option<EventTime>,
+    /// The camera gave it a time that cannot be.
+    pub is_wrong: bool,
 }
 
 /// From media time to UTC, for one stream over all its connections. All in µs.
@@ -58,6 +66,10 @@ pub struct Timeline {
     latest: Option<i64>,
     /// Times have reached the camera's clock since it was believed.
     is_settled: bool,
+    order: Order,
+    /// The first media time since the camera's clock was set back, if no picture of
+    /// that has been stamped.
+    set_back_at: Option<i64>,
     applied: Option<Applied>,
     last: Option<i64>,
 }
@@ -88,6 +100,8 @@ impl Timeline {
             wall_minus_monotonic: 0,
             latest: None,
             is_settled: false,
+            order: Order::default(),
+            set_back_at: None,
             applied: None,
             last: None,
         }
@@ -96,6 +110,8 @@ impl Timeline {
     /// A new connection: media time starts again, UTC goes on.
     pub fn reconnect(&mut self) {
         self.restart();
+        self.order = Order::default();
+        self.set_back_at = None;
         self.applied = None;
     }
 
@@ -127,14 +143,27 @@ impl Timeline {
         }
     }
 
+    /// The camera's clock was set back, which the media time from `media` on does not
+    /// show any more: how long it was from the picture before is not known.
+    pub fn set_back(&mut self, media: i64) {
+        // What it says belongs to other media times now.
+        self.camera.restart();
+        self.is_settled = false;
+        self.set_back_at = Some(media);
+    }
+
     /// The time of a decoded picture. `now` stands in while no packet is known.
+    ///
+    /// To be asked in the order in which they are shown.
     pub fn stamp(&mut self, media: i64, now: Now) -> Stamp {
+        let is_set_back = self.set_back_at.take_if(|at| media >= *at).is_some();
+        let is_wrong = self.order.shown(media, is_set_back);
         let (target, quality) = self.target(media, now);
         let mut step_from = None;
         let offset = match self.applied {
             Some(applied) => {
                 let change = target.saturating_sub(applied.offset);
-                if change.saturating_abs() > STEP {
+                if is_set_back || change.saturating_abs() > STEP {
                     step_from = self.last;
                     target
                 } else {
@@ -166,12 +195,15 @@ impl Timeline {
             && (self.is_settled || target.saturating_sub(offset).saturating_abs() <= CONVERGED);
         Stamp {
             time: EventTime::from_micros(time),
-            quality: if self.is_settled {
+            quality: if self.order.is_lost() {
+                TimeQuality::Unknown
+            } else if self.is_settled {
                 TimeQuality::Rtcp
             } else {
                 TimeQuality::Arrival
             },
             step_from: step_from.map(EventTime::from_micros),
+            is_wrong,
         }
     }
 
@@ -189,6 +221,7 @@ impl Timeline {
         };
         let is_settled = self.applied.is_none() || self.is_settled;
         let quality = match quality {
+            _ if self.order.is_lost() => TimeQuality::Unknown,
             TimeQuality::Rtcp if !is_settled => TimeQuality::Arrival,
             quality => quality,
         };
@@ -503,6 +536,70 @@ mod tests {
             let error = stamp.time.as_micros() - UTC - arrived;
             assert!(error.abs() <= 1_000, "{error} µs at {n}");
         }
+    }
+
+    /// Once its pictures were 1 µs apart for as long as the clock had been set back,
+    /// and nobody was told.
+    #[test]
+    fn a_camera_clock_that_is_set_back_is_a_step_and_no_standstill() {
+        for (reports_from, ahead) in [(0, 0), (0, 450_000), (i64::MAX, 0)] {
+            let mut timeline = timeline();
+            let camera = Camera {
+                clock_error: ahead,
+                reports_from,
+                ..GOOD
+            };
+            let mut stamps: Vec<Stamp> =
+                (0..200).map(|n| camera.picture(&mut timeline, n)).collect();
+            timeline.set_back(200 * PICTURE);
+            // One that was still in the decoder, and those after it.
+            stamps.extend((200..400).map(|n| GOOD.picture(&mut timeline, n)));
+            let told = format!("reports from {reports_from}, {ahead} µs ahead");
+            for (n, stamp) in stamps.iter().enumerate() {
+                assert_eq!(stamp.step_from.is_some(), n == 200, "{told}: {n}");
+                assert_eq!(stamp.is_wrong, n == 200, "{told}: {n}");
+                assert_ne!(stamp.quality, TimeQuality::Unknown, "{told}: {n}");
+            }
+            for (n, pair) in stamps.windows(2).enumerate().filter(|(n, _)| *n != 199) {
+                let interval = pair[1].time.as_micros() - pair[0].time.as_micros();
+                let off = (interval - PICTURE).abs();
+                assert!(off <= PICTURE / 50, "{told}: {interval} at {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn times_that_are_wrong_again_and_again_are_of_no_quality() {
+        let mut timeline = timeline();
+        let wrong = [100, 130, 160];
+        let stamps: Vec<Stamp> = (0..400)
+            .map(|n| {
+                let same = i64::from(wrong.contains(&n));
+                let now = Now {
+                    monotonic: MONOTONIC + n * PICTURE,
+                    wall: UTC + n * PICTURE,
+                };
+                let media = (n - same) * PICTURE;
+                timeline.packet(media, Some(UTC + media), now);
+                timeline.stamp(media, now)
+            })
+            .collect();
+        assert_eq!(stamps.iter().filter(|stamp| stamp.is_wrong).count(), 3);
+        let unknown = |stamp: &Stamp| stamp.quality == TimeQuality::Unknown;
+        // From the second on, until the last but one is a hundred pictures ago.
+        let ends = (
+            stamps.iter().position(unknown),
+            stamps.iter().rposition(unknown),
+        );
+        assert_eq!(ends, (Some(130), Some(229)));
+        let estimate = timeline.estimate(
+            400 * PICTURE,
+            Now {
+                monotonic: 0,
+                wall: 0,
+            },
+        );
+        assert_eq!(estimate.1, TimeQuality::Rtcp);
     }
 
     #[test]

@@ -181,6 +181,9 @@ impl Wiring {
             .and_then(gst::BufferRef::pts)
             .map_or(now.monotonic, micros);
         let stamp = memory.timeline.stamp(media, now);
+        if stamp.is_wrong {
+            count(&self.slot.counts.times_wrong);
+        }
         if let Some(ring) = &self.slot.ring {
             ring.stamp(media, stamp.time, stamp.quality);
         }

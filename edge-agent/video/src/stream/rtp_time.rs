@@ -5,12 +5,24 @@
 //! for jitter: its times wander by 100 ms, and out of order. That bending stays
 //! on, because how long it waits for a lost packet depends on it; but media
 //! time is counted here, from the timestamps as the camera wrote them.
+//!
+//! Some cameras count by the clock on their wall, and that is set back. A decoder
+//! gives all pictures the time of the last one until the camera's has come past it.
+//! So a step back that is no order of B pictures is taken out here, and told: the
+//! next picture follows the latest one as it arrived.
 
 use std::time::Duration;
 
 /// A step between two packets that is wronger than this by their arrival is no
 /// picture sent early and no stall of the network.
 const MOST_WRONG_NS: i64 = 10_000_000_000;
+/// Pictures of a connection that show how far its B pictures reach back.
+const LEARNT_FROM: u32 = 50;
+/// No B picture reaches back so far.
+const MOST_REORDERED_NS: i64 = 1_000_000_000;
+/// A step back that is longer than any before by so much is a clock that was set. By
+/// less the speed of what takes a second or more is wrong by a tenth at most.
+const SET_BACK_NS: i64 = 100_000_000;
 
 /// Counts on over the wrapping 32 bits of RTP timestamps.
 #[derive(Debug)]
@@ -21,6 +33,21 @@ pub(super) struct RtpTime {
     last: Option<(u32, i64, Duration)>,
     /// Media time of tick 0 (ns).
     origin: i64,
+    /// The latest media time (ns), and when it arrived.
+    latest: (i64, Duration),
+    /// Pictures so far, up to those that are learnt from.
+    pictures: u32,
+    /// So far behind the latest time pictures were sent, ns.
+    reordered: i64,
+}
+
+/// When a packet's picture was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Media {
+    /// On the camera's clock, ns.
+    pub(super) nanos: i64,
+    /// The camera's clock was set back before it.
+    pub(super) is_set_back: bool,
 }
 
 impl RtpTime {
@@ -30,11 +57,14 @@ impl RtpTime {
             rate: i64::from(if rate > 0 { rate } else { 90_000 }),
             last: None,
             origin: 0,
+            latest: (0, Duration::ZERO),
+            pictures: 0,
+            reordered: 0,
         }
     }
 
-    /// Media time (ns) of a packet that arrived at `arrived` (by any steady clock); the
-    /// first one's is `first`.
+    /// Media time of a packet that arrived at `arrived` (by any steady clock); the
+    /// first one's is `first` (ns).
     ///
     /// # Errors
     /// The camera began its timestamps anew (RFC 3550 lets none do that within a
@@ -45,32 +75,65 @@ impl RtpTime {
         timestamp: u32,
         first: i64,
         arrived: Duration,
-    ) -> Result<i64, TimesRestarted> {
-        let ticks = match self.last {
-            None => {
-                self.origin = first;
-                0
-            }
-            Some((last, ticks, before)) => {
-                // The nearer way round: reordered pictures step back.
-                let step = i64::from(timestamp.wrapping_sub(last).cast_signed());
-                let step_ns = self.nanos(step);
-                let passed = arrived.saturating_sub(before).as_nanos();
-                let passed = i64::try_from(passed).unwrap_or(i64::MAX);
-                if step_ns < -MOST_WRONG_NS || step_ns.saturating_sub(passed) > MOST_WRONG_NS {
-                    return Err(TimesRestarted);
-                }
-                ticks + step
-            }
+    ) -> Result<Media, TimesRestarted> {
+        let Some((last, before, then)) = self.last else {
+            self.origin = first;
+            self.latest = (first, arrived);
+            self.last = Some((timestamp, 0, arrived));
+            return Ok(self.at(0, false));
         };
+        // The nearer way round: reordered pictures step back.
+        let step = i64::from(timestamp.wrapping_sub(last).cast_signed());
+        let step_ns = self.nanos(step);
+        if step_ns < -MOST_WRONG_NS
+            || step_ns.saturating_sub(nanos(arrived.saturating_sub(then))) > MOST_WRONG_NS
+        {
+            return Err(TimesRestarted);
+        }
+        let ticks = before + step;
         self.last = Some((timestamp, ticks, arrived));
-        Ok(self.origin.saturating_add(self.nanos(ticks)).max(0))
+        let is_set_back = step != 0 && self.is_set_back(ticks);
+        if is_set_back {
+            let (latest, then) = self.latest;
+            let passed = nanos(arrived.saturating_sub(then)).max(1_000_000);
+            let meant = latest.saturating_add(passed);
+            self.origin = meant.saturating_sub(self.nanos(ticks));
+        }
+        let media = self.at(ticks, is_set_back);
+        if media.nanos > self.latest.0 {
+            self.latest = (media.nanos, arrived);
+        }
+        Ok(media)
+    }
+
+    /// Whether the next picture, of these ticks, is too far behind for a B picture.
+    fn is_set_back(&mut self, ticks: i64) -> bool {
+        let behind = self.latest.0.saturating_sub(self.at(ticks, false).nanos);
+        if self.pictures < LEARNT_FROM {
+            self.pictures += 1;
+            if behind < MOST_REORDERED_NS {
+                self.reordered = self.reordered.max(behind);
+                return false;
+            }
+        }
+        behind >= self.reordered.saturating_add(SET_BACK_NS)
+    }
+
+    fn at(&self, ticks: i64, is_set_back: bool) -> Media {
+        Media {
+            nanos: self.origin.saturating_add(self.nanos(ticks)).max(0),
+            is_set_back,
+        }
     }
 
     fn nanos(&self, ticks: i64) -> i64 {
         let nanos = i128::from(ticks) * 1_000_000_000 / i128::from(self.rate);
         i64::try_from(nanos).unwrap_or(if ticks < 0 { i64::MIN } else { i64::MAX })
     }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// See [`RtpTime::media`].
@@ -93,7 +156,9 @@ mod tests {
         let start = u32::MAX - 5_000;
         for picture in [0_u32, 3, 1, 2, 6, 4, 5] {
             let media = time.media(start.wrapping_add(picture * 3_600), 7, Duration::ZERO);
-            assert_eq!(media, Ok(7 + i64::from(picture) * 40_000_000));
+            let nanos = 7 + i64::from(picture) * 40_000_000;
+            let is_set_back = false;
+            assert_eq!(media, Ok(Media { nanos, is_set_back }));
         }
     }
 
@@ -133,11 +198,62 @@ mod tests {
             for rate in [90_000, 0] {
                 let mut time = RtpTime::new(rate);
                 let (begun, waited) = (Duration::from_secs(5), Duration::from_secs(waited_s));
-                assert_eq!(time.media(1_000, 7, begun), Ok(7));
+                assert_eq!(time.media(1_000, 7, begun).map(|it| it.nanos), Ok(7));
                 let next = time.media(1_000_u32.wrapping_add(step), 7, begun + waited);
                 assert_eq!(next.is_err(), is_new, "{what}: {next:?}");
             }
         }
+    }
+
+    /// Media times (ms) of 150 pictures of 40 ms, `sent` in this order by their number,
+    /// of a camera whose clock is set back by `by_ms` after a hundred; and where that
+    /// was noticed.
+    fn set_back(by_ms: u64, sent: impl Fn(u64) -> u64) -> (Vec<i64>, Vec<usize>) {
+        let mut time = RtpTime::new(90_000);
+        let media: Vec<Media> = (0..150)
+            .map(|n| {
+                let by = if n < 100 { 0 } else { by_ms * 90 };
+                let ticks = u32::try_from(1_000_000 + sent(n) * 3_600 - by).unwrap();
+                let arrived = Duration::from_millis(n * 40);
+                // Of each picture two packets.
+                let first = time.media(ticks, 0, arrived).unwrap();
+                let second = time.media(ticks, 0, arrived + Duration::from_millis(1));
+                assert_eq!(second.map(|it| it.nanos), Ok(first.nanos));
+                first
+            })
+            .collect();
+        let noticed = (0..150).filter(|at| media[*at].is_set_back).collect();
+        let times = media.iter().map(|it| it.nanos / 1_000_000).collect();
+        (times, noticed)
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_taken_out_and_told() {
+        for by_ms in [150, 400, 1_900, 9_000] {
+            let (times, noticed) = set_back(by_ms, |n| n);
+            assert_eq!(noticed, [100], "{by_ms} ms");
+            let meant: Vec<i64> = (0..150).map(|n| n * 40).collect();
+            assert_eq!(times, meant, "{by_ms} ms");
+        }
+        // Within what jitter does to a speed anyway it is left as it is.
+        let (times, noticed) = set_back(60, |n| n);
+        assert_eq!((times[100], noticed.len()), (100 * 40 - 60, 0));
+    }
+
+    #[test]
+    fn the_order_of_b_pictures_is_no_clock_that_was_set() {
+        // Sent I P B B P B B …, shown I B B P …
+        let sent = |n: u64| match n {
+            0 => 0,
+            n if n % 3 == 1 => n + 2,
+            n => n - 1,
+        };
+        let (times, noticed) = set_back(0, sent);
+        assert_eq!(noticed, [0; 0]);
+        let meant = (0..150).map(|n| i64::try_from(sent(n)).unwrap() * 40);
+        assert!(times.into_iter().eq(meant));
+        // Beyond that order it is noticed as well.
+        assert_eq!(set_back(400, sent).1.len(), 1);
     }
 
     #[test]

@@ -410,13 +410,14 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
             .map_readable()
             .ok()
             .and_then(|bytes| timestamp(&bytes));
-        let media: Result<_, TimesRestarted> = written.map_or(Ok(first), |written| {
+        let media: Result<_, TimesRestarted> = written.map_or(Ok((first, false)), |written| {
             let first = i64::try_from(first.nseconds()).unwrap_or(i64::MAX);
             let arrived = wiring.progress.age_of_connection();
-            let nanos = locked(&rtp_time).media(written, first, arrived)?;
-            Ok(gst::ClockTime::from_nseconds(nanos.unsigned_abs()))
+            let media = locked(&rtp_time).media(written, first, arrived)?;
+            let time = gst::ClockTime::from_nseconds(media.nanos.unsigned_abs());
+            Ok((time, media.is_set_back))
         });
-        let Ok(media) = media else {
+        let Ok((media, is_set_back)) = media else {
             // Everything downstream counts on one clock: another connection has another.
             let loss = Loss::new(LossReason::TimesRestarted);
             locked(&wiring.progress.fault).get_or_insert(loss);
@@ -430,6 +431,9 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
         }
         let mut memory = locked(&wiring.memory);
         let now = memory.now();
+        if is_set_back {
+            memory.timeline.set_back(media);
+        }
         memory.timeline.packet(media, reported(buffer), now);
         let disagreement = memory.timeline.disagreement().unwrap_or(-1);
         let told = &wiring.slot.clock_disagreement;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use protocol::TimeQuality;
 
 use super::diet::{Counts as LeftOut, Diet};
 use super::garbage::Garbage;
@@ -53,6 +54,7 @@ pub(super) struct Counts {
     pub(super) left_out_unreferenced: AtomicU64,
     pub(super) left_out_idle: AtomicU64,
     pub(super) packet_gaps: AtomicU64,
+    pub(super) times_wrong: AtomicU64,
     pub(super) reconnects: AtomicU64,
     pub(super) decoders_rejected: AtomicU64,
     /// By [`Garbage`], in its order.
@@ -185,6 +187,11 @@ impl Slot {
                 "the stream itself gives {what}; check the camera's encoder and the network"
             ),
             Notice::GarbageOver => tracing::info!(camera, "the pictures are good again"),
+            Notice::TimeQualityChanged(TimeQuality::Unknown) => tracing::warn!(
+                camera,
+                "the times of the pictures are wrong again and again: no speed that is \
+                 measured by them is to be relied on; check its NTP settings and its firmware"
+            ),
             Notice::TimeQualityChanged(quality) => {
                 tracing::info!(camera, ?quality, "clock of the pictures");
             }
@@ -208,6 +215,7 @@ impl Slot {
             left_out_unreferenced: read(&counts.left_out_unreferenced),
             left_out_idle: read(&counts.left_out_idle),
             packet_gaps: read(&counts.packet_gaps),
+            times_wrong: read(&counts.times_wrong),
             reconnects: read(&counts.reconnects),
             decoders_rejected: read(&counts.decoders_rejected),
             garbage: GarbageCounters {
