@@ -235,8 +235,8 @@ fn check(pattern: TestPattern, is_watched: bool) {
 
     // Stills from the middle of a group are the pictures of those times.
     let wanted: BTreeSet<u64> = [7, 30].map(|n| cut.units[n].number).into();
-    let stills = decode_at(&cut.units, &wanted).unwrap();
-    let found: BTreeSet<u64> = stills.iter().map(|(number, _)| *number).collect();
+    let stills = decode_at(&cut.units, &wanted, Seconds(0.0)).unwrap().found;
+    let found: BTreeSet<u64> = stills.keys().copied().collect();
     assert_eq!(found, wanted, "{pattern:?}");
     for (number, frame) in &stills {
         let unit = cut
@@ -376,12 +376,147 @@ fn what_a_short_ring_has_let_go_can_be_shown_from_the_album() {
     assert!(keys.len() >= 3, "{state:?}");
     assert!(keys.iter().all(|unit| unit.is_key));
     let wanted: BTreeSet<u64> = keys.iter().map(|unit| unit.number).collect();
-    let shown = decode_at(&keys, &wanted).unwrap();
-    let numbers: BTreeSet<u64> = shown.iter().map(|(number, _)| *number).collect();
+    let shown = decode_at(&keys, &wanted, Seconds(0.0)).unwrap().found;
+    let numbers: BTreeSet<u64> = shown.keys().copied().collect();
     assert_eq!(numbers, wanted);
     assert!(
         shown
-            .iter()
-            .all(|(_, frame)| (frame.width, frame.height) == (320, 240))
+            .values()
+            .all(|frame| (frame.width, frame.height) == (320, 240))
     );
+}
+
+/// How a picture of a clean stream is hurt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Hurt {
+    /// All from the slice header on is noise.
+    Scrambled,
+    /// It never came, and nobody says so.
+    Lost,
+    /// Its second half never came; its packets were counted.
+    Torn,
+}
+
+fn hurt(units: &mut [AccessUnit], at: usize, how: Hurt) {
+    let unit = &mut units[at];
+    match how {
+        Hurt::Scrambled => {
+            // Behind the last start code and the two bytes that name the unit.
+            let mut bytes = unit.bytes.to_vec();
+            let head = &bytes[..bytes.len().min(64)];
+            let slice = head.windows(3).rposition(|it| it == [0, 0, 1]).unwrap();
+            bytes[slice + 5..].iter_mut().for_each(|byte| *byte ^= 0x5a);
+            unit.bytes = bytes.into();
+        }
+        Hurt::Torn => {
+            unit.bytes = unit.bytes[..unit.bytes.len() / 2].into();
+            unit.is_torn = true;
+        }
+        // As the depayloader gives what has no picture in it any more.
+        Hurt::Lost => unit.bytes = unit.bytes[..6].into(),
+    }
+}
+
+/// 40 ms apart, whatever a busy machine made of them.
+fn evenly_timed(units: &[AccessUnit]) -> Vec<AccessUnit> {
+    let mut shown: Vec<i64> = units.iter().map(|unit| unit.media).collect();
+    shown.sort_unstable();
+    let even = |unit: &AccessUnit| {
+        let at = shown.iter().position(|media| *media == unit.media).unwrap();
+        let media = 40_000 * i64::try_from(at).unwrap();
+        let time = EventTime::from_micros(media);
+        AccessUnit {
+            media,
+            time,
+            ..unit.clone()
+        }
+    };
+    units.iter().map(even).collect()
+}
+
+/// Each still is a picture that the camera took, or it is not there: decoders make up
+/// what they lack and say nothing.
+#[test]
+fn no_still_is_made_of_a_damaged_picture_or_of_what_refers_to_it() {
+    for (codec, b_pictures) in [
+        (ClipCodec::H264, 0),
+        (ClipCodec::H265, 0),
+        (ClipCodec::H264, 2),
+        (ClipCodec::H265, 2),
+    ] {
+        // A key picture each second.
+        let pattern = TestPattern {
+            codec,
+            b_pictures,
+            pictures: 75,
+            ..SIZE
+        };
+        let watched = Watched::new(vec![clip(pattern)], false);
+        let units = watched.wait("three groups", |units| {
+            units.iter().filter(|unit| unit.is_key).count() > 3
+        });
+        let keys: Vec<usize> = (0..units.len()).filter(|at| units[*at].is_key).collect();
+        let (second, third) = (keys[1], keys[2]);
+        let units = &evenly_timed(&units[..keys[3]]);
+        let all: BTreeSet<u64> = units.iter().map(|unit| unit.number).collect();
+        let true_ones = decode_at(units, &all, Seconds(0.0)).unwrap().found;
+        assert_eq!(true_ones.len(), units.len(), "{codec:?}: {b_pictures}");
+        for how in [Hurt::Scrambled, Hurt::Lost, Hurt::Torn] {
+            let told = format!("{codec:?}, {b_pictures} B pictures, {how:?}");
+            let mut units = units.clone();
+            // Early, so that the next second is too far from the middle of this one.
+            let at = second + 4;
+            hurt(&mut units, at, how);
+            let number = |at: usize| units[at].number;
+            let stills = decode_at(&units, &all, Seconds(0.3)).unwrap();
+            for (wanted, frame) in &stills.found {
+                let truth = &true_ones[&frame.number];
+                assert!(
+                    frame.y() == truth.y(),
+                    "{told}: {} is made up",
+                    frame.number
+                );
+                let off = frame.time.since(true_ones[wanted].time).0.abs();
+                assert!(off <= 0.3, "{told}: {off} s off");
+            }
+            // Other groups are whole.
+            for whole in (0..second).chain(third..units.len()) {
+                assert_eq!(stills.found[&number(whole)].number, number(whole), "{told}");
+            }
+            let stand_in = stills.found[&number(at)].number;
+            assert!(stand_in < number(at), "{told}: {stand_in}");
+            // The middle of the second is too far from everything sound.
+            assert!(stills.damaged.contains(&number(second + 13)), "{told}");
+            let mut answered: BTreeSet<u64> = stills.found.keys().copied().collect();
+            answered.extend(&stills.damaged);
+            assert_eq!(answered, all, "{told}");
+        }
+    }
+}
+
+/// Packets that were lost mark the picture that comes next, and no other.
+#[test]
+fn the_picture_after_lost_packets_is_torn() {
+    let watched = Watched::new(vec![clip(SIZE)], false);
+    let units = watched.wait("a second", |units| units.len() > 25);
+    let ring = Ring::new(RingLimits {
+        seconds: 60.0,
+        bytes: 64 << 20,
+        album: None,
+    });
+    for (n, unit) in units.iter().take(20).enumerate() {
+        if n == 7 {
+            ring.tear();
+        }
+        let stamp = (unit.time, unit.time_quality);
+        ring.push(unit::Codec::H264, &unit.bytes, Some(unit.media), stamp);
+    }
+    let clock = ring.clock_of(units[0].time);
+    let kept = ring.since(None, EventTime::EPOCH, clock);
+    let torn: Vec<u64> = kept
+        .iter()
+        .filter(|it| it.is_torn)
+        .map(|it| it.number)
+        .collect();
+    assert_eq!((kept.len(), torn), (20, vec![7]));
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use case_bundle::manifest::ActorPlaces;
 use edge_video::Frame;
 use edge_video::encoded::ring::{Cut, Shortfall};
-use edge_video::encoded::{AccessUnit, decode_at, mp4};
+use edge_video::encoded::{AccessUnit, Stills, decode_at, mp4};
 use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
+use protocol::units::Seconds;
 use protocol::{Event, EventTime, EvidenceItem, NormBox};
 
 use super::Maker;
@@ -178,20 +179,21 @@ impl Maker {
         );
         let old = source.album.iter().filter_map(|(_, unit)| unit.as_ref());
         let units: Vec<AccessUnit> = old.chain(&source.cut.units).cloned().collect();
-        let pictures = decode_at(&units, &numbers).unwrap_or_else(|error| {
+        let pictures = decode_at(&units, &numbers, Seconds(NEAR_S)).unwrap_or_else(|error| {
             tracing::error!(camera = %wish.event.camera, id = %wish.event.id, "{error}");
-            Vec::new()
+            Stills::default()
         });
         let picture = |time: EventTime| {
-            let number = near(time)?.number;
-            let found = pictures.iter().find(|(n, _)| *n == number);
-            found.map(|(_, frame)| frame)
+            let number = near(time).ok_or_else(gone)?.number;
+            match pictures.found.get(&number) {
+                Some(frame) => Ok((frame, (frame.number != number).then(stand_in))),
+                None if pictures.damaged.contains(&number) => Err(damaged()),
+                None => Err(gone()),
+            }
         };
         for at in wanted {
-            let fault = match picture(at.time) {
-                Some(frame) => self.still(at, frame, source, set),
-                None => Err(gone()),
-            };
+            let fault = picture(at.time)
+                .and_then(|(frame, note)| self.still(at, frame, (source, note), set));
             if let Err(reason) = fault {
                 set.missing.push(Missing {
                     role: EvidenceRole::StillAnnotated,
@@ -200,19 +202,33 @@ impl Maker {
                 });
             }
         }
-        if let Some((at, bounds)) = plate
-            && let Some(frame) = picture(at.time)
-        {
-            self.plate_crop(&wish.event, frame, &bounds, set);
+        let Some((at, bounds)) = plate else {
+            return;
+        };
+        let of_then = picture(at.time).and_then(|(frame, note)| {
+            // In a picture of another moment something else is in that place.
+            let is_of_then = frame.time.since(at.time).0.abs() <= NEARLY_S;
+            is_of_then
+                .then_some(frame)
+                .ok_or(note.map_or_else(gone, |_| damaged()))
+        });
+        match of_then {
+            Ok(frame) => self.plate_crop(&wish.event, frame, &bounds, set),
+            Err(reason) => set.missing.push(Missing {
+                role: EvidenceRole::PlateCrop,
+                at: Some(at.time),
+                reason,
+            }),
         }
     }
 
-    /// Draws the event as it was at `at` on a picture of then.
+    /// Draws the event as it was at `at` on a picture of then, with a note of what
+    /// that picture is.
     fn still(
         &self,
         at: FrameTime,
         frame: &Frame,
-        source: &Source<'_>,
+        (source, note): (&Source<'_>, Option<Words>),
         set: &mut Set,
     ) -> Result<(), Words> {
         let event = source.event;
@@ -234,7 +250,9 @@ impl Maker {
                 Words::new(format!("không vẽ được ảnh: {error}"), error.to_string())
             })?;
         let mut notes = source.notes.clone();
-        if is_old {
+        let is_stand_in = note.is_some();
+        notes.extend(note);
+        if is_old && !is_stand_in {
             notes.push(Words::new(
                 format!("ảnh được giữ lại gần nhất, lệch {off:+.0} s với thời điểm cần thiết"),
                 format!("the nearest picture that was kept, {off:+.0} s from the moment that is asked for"),
@@ -350,6 +368,21 @@ fn gone() -> Words {
     Words::new(
         "không còn hình của lúc đó",
         "the picture of then was not kept, or could not be decoded",
+    )
+}
+
+/// Of a picture that is shown instead of a damaged one.
+fn stand_in() -> Words {
+    Words::new(
+        "hình đúng lúc đó bị hỏng; đây là hình nguyên vẹn gần nhất",
+        "the picture of that moment is damaged; this is the nearest one that is whole",
+    )
+}
+
+fn damaged() -> Words {
+    Words::new(
+        "hình của lúc đó bị hỏng trên đường truyền, và không có hình nguyên vẹn nào gần đó",
+        "the picture of then was damaged on its way from the camera, and none near it is whole",
     )
 }
 

@@ -24,5 +24,5 @@ pub use album::AlbumLimits;
 pub use mp4::Mp4Error;
 pub use parameters::Format;
 pub use ring::{AlbumState, Cut, Ring, RingClock, RingLimits, RingState, Shortfall};
-pub use stills::{DecodeError, decode_at};
+pub use stills::{DecodeError, Stills, decode_at};
 pub use unit::{AccessUnit, Codec};

@@ -158,6 +158,8 @@ struct Kept {
     /// Parameter sets and messages that came in a buffer of their own, ahead of
     /// the picture that they belong to.
     ahead: Vec<u8>,
+    /// Packets were lost since the last picture.
+    is_torn: bool,
     pressed_out: u64,
     album: Album,
 }
@@ -188,6 +190,12 @@ impl Ring {
         kept.run += 1;
         kept.format = None;
         kept.ahead.clear();
+        kept.is_torn = false;
+    }
+
+    /// Packets were lost on the way: the next picture may not be whole.
+    pub fn tear(&self) {
+        self.kept().is_torn = true;
     }
 
     /// Parameter sets that are said beside the pictures and before them, as the header
@@ -216,11 +224,13 @@ impl Ring {
         let belongs = |last: &AccessUnit| media.is_none_or(|media| media == last.media);
         let run = kept.run;
         let is_going_on = kept.format.is_some();
+        let is_torn = kept.is_torn;
         if let Some(Held { unit: last, .. }) = kept.units.back_mut()
             && is_going_on
             && last.run == run
             && belongs(last)
         {
+            last.is_torn |= is_torn;
             if last.bytes.len() + bytes.len() <= LARGEST_PICTURE {
                 last.bytes = [&last.bytes[..], bytes].concat().into();
                 kept.bytes += bytes.len();
@@ -240,6 +250,7 @@ impl Ring {
             return;
         };
         let ahead = std::mem::take(&mut kept.ahead);
+        kept.is_torn = false;
         let (joined, content) = if ahead.is_empty() {
             (bytes.to_vec(), content)
         } else {
@@ -270,6 +281,7 @@ impl Ring {
             time,
             time_quality,
             is_key: content.is_key,
+            is_torn,
             format,
         };
         kept.next += 1;
@@ -441,7 +453,8 @@ impl Kept {
             };
             for held in self.units.drain(..group) {
                 self.bytes -= held.unit.bytes.len();
-                if let (true, Some(limits)) = (held.unit.is_key, &limits.album) {
+                let is_whole = held.unit.is_key && !held.unit.is_torn;
+                if let (true, Some(limits)) = (is_whole, &limits.album) {
                     self.album.offer(&held.unit, limits);
                 }
             }

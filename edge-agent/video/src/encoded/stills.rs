@@ -3,47 +3,123 @@
 //!
 //! A software decoder: hardware ones have few slots, and those are the live
 //! streams'.
+//!
+//! Stills are shown to people as photographs. So what the decoder made up is no
+//! still, and neither is what may refer to that: every picture from there to the
+//! next key picture, however small the damage was, for a number plate is small as
+//! well. Where the wanted picture is such a one, the nearest sound one stands in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use protocol::units::Seconds;
 
 use super::unit::{AccessUnit, Codec};
-use crate::decoder::to_i420;
+use crate::decoder::{said, to_i420};
 use crate::elements::make;
 use crate::frame::{Frame, Label};
+use crate::stream::garbage::GarbageWatch;
 
 /// Pictures could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("pictures cannot be decoded for stills: {0}; install gstreamer1.0-libav")]
 pub struct DecodeError(String);
 
+/// The pictures of [`decode_at`].
+#[derive(Clone, Debug, Default)]
+pub struct Stills {
+    /// By the number of the wanted picture.
+    pub found: BTreeMap<u64, Frame>,
+    /// Those that are damaged, with no sound one near them.
+    pub damaged: BTreeSet<u64>,
+}
+
 /// A decoder that gives nothing for so long hangs.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(10);
 
-/// Decodes the pictures with these numbers, in their order; what the decoder
-/// calls corrupt is left out.
+/// Decodes the pictures with these numbers.
 ///
-/// Of each group of pictures only what stands before the last wanted one, and
-/// some more, in which a picture that is shown later may be.
+/// For a damaged one the sound one that is nearest in time stands in, if it is
+/// `within` of it: its [`Frame::number`] is another one than was asked for.
+///
+/// Of each group of pictures only what stands before the last wanted one; where
+/// that is damaged, again for what is near it.
+///
+/// # Errors
+/// Nothing at all could be decoded.
 pub fn decode_at(
     units: &[AccessUnit],
     wanted: &BTreeSet<u64>,
-) -> Result<Vec<(u64, Frame)>, DecodeError> {
-    let mut found = Vec::new();
-    let mut rest = units;
-    while let Some(begin) = rest.iter().position(|unit| unit.is_key) {
-        rest = &rest[begin..];
-        let next = rest.iter().skip(1).position(|unit| unit.is_key);
-        let (group, after) = rest.split_at(next.map_or(rest.len(), |at| at + 1));
-        if let Some(last) = group.iter().rposition(|unit| wanted.contains(&unit.number)) {
-            decode_group(&group[..=last], wanted, &mut found)?;
-        }
-        rest = after;
+    within: Seconds,
+) -> Result<Stills, DecodeError> {
+    let decoded = decode(units, wanted, |unit| wanted.contains(&unit.number));
+    let mut found = decoded.kept;
+    let absent: Vec<&AccessUnit> = units
+        .iter()
+        .filter(|unit| wanted.contains(&unit.number) && !found.contains_key(&unit.number))
+        .collect();
+    if let (true, Some(fault)) = (found.is_empty(), decoded.fault) {
+        return Err(fault);
     }
-    Ok(found)
+    let off = |a: &AccessUnit, b: &AccessUnit| a.time.since(b.time).0.abs();
+    let is_near = |unit: &AccessUnit| absent.iter().any(|it| off(unit, it) <= within.0);
+    let sound = decode(units, &BTreeSet::new(), is_near).sound;
+    let stand_in = |it: &AccessUnit| {
+        let near = units.iter().filter(|unit| sound.contains(&unit.number));
+        let nearest = near.min_by(|a, b| off(a, it).total_cmp(&off(b, it)))?;
+        (off(nearest, it) <= within.0).then_some(nearest.number)
+    };
+    let stand_ins: BTreeMap<u64, u64> = absent
+        .iter()
+        .filter_map(|it| Some((it.number, stand_in(it)?)))
+        .collect();
+    let numbers: BTreeSet<u64> = stand_ins.values().copied().collect();
+    let shown = decode(units, &numbers, |unit| numbers.contains(&unit.number)).kept;
+    for (number, stand_in) in stand_ins {
+        found.extend(shown.get(&stand_in).map(|frame| (number, frame.clone())));
+    }
+    let damaged = absent.iter().map(|unit| unit.number);
+    let damaged = damaged.filter(|it| !found.contains_key(it)).collect();
+    Ok(Stills { found, damaged })
+}
+
+/// What came out of decoders.
+#[derive(Default)]
+struct Decoded {
+    /// Sound pictures that were asked for, by number.
+    kept: BTreeMap<u64, Frame>,
+    /// The numbers of all that are sound.
+    sound: BTreeSet<u64>,
+    /// What failed first, if anything did.
+    fault: Option<DecodeError>,
+}
+
+/// Decodes each group up to the last picture that is `needed`, and keeps pictures.
+fn decode(
+    units: &[AccessUnit],
+    keep: &BTreeSet<u64>,
+    is_needed: impl Fn(&AccessUnit) -> bool,
+) -> Decoded {
+    let mut decoded = Decoded::default();
+    for group in groups(units) {
+        if let Some(last) = group.iter().rposition(&is_needed)
+            && let Err(fault) = decode_group(&group[..=last], keep, &mut decoded)
+        {
+            // A stream that is damaged stops a decoder as well; other groups may be whole.
+            decoded.fault.get_or_insert(fault);
+        }
+    }
+    decoded
+}
+
+/// What can be decoded by itself: from each key picture to before the next.
+fn groups(units: &[AccessUnit]) -> impl Iterator<Item = &[AccessUnit]> {
+    units
+        .chunk_by(|_, next| !next.is_key)
+        .filter(|group| group[0].is_key)
 }
 
 fn decoder_of(codec: Codec) -> Result<gst::Element, DecodeError> {
@@ -66,11 +142,88 @@ fn decoder_of(codec: Codec) -> Result<gst::Element, DecodeError> {
     Ok(decoder)
 }
 
-/// Decodes a group from its key picture; the last is a wanted one.
+/// Times of pictures that the decoder has made up in part, as it gave them out.
+type MadeUp = Arc<Mutex<BTreeSet<Option<gst::ClockTime>>>>;
+
+/// Listens to what a decoder says of its pictures, on its own thread.
+fn listen(decoder: &gst::Element) -> MadeUp {
+    let made_up = MadeUp::default();
+    if let Some(input) = decoder.static_pad("sink") {
+        // Threads are used again: what was said to one before is not of this stream.
+        input.add_probe(gst::PadProbeType::BUFFER, |_, _| {
+            said::take();
+            gst::PadProbeReturn::Remove
+        });
+    }
+    if let Some(output) = decoder.static_pad("src") {
+        let told = Arc::clone(&made_up);
+        output.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if let (Some(_), Some(buffer)) = (said::take(), info.buffer()) {
+                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.insert(buffer.pts());
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+    made_up
+}
+
+/// Which pictures of a group are as the camera saw them.
+struct Soundness<'a> {
+    group: &'a [AccessUnit],
+    made_up: MadeUp,
+    /// What comes out now may refer to what was made up.
+    is_spoilt: bool,
+    watch: GarbageWatch,
+    /// Of each picture whether it has come out, and was sound.
+    seen: Vec<Option<bool>>,
+}
+
+impl Soundness<'_> {
+    /// Which picture comes out, if it is known.
+    fn place(&self, is_shown: impl Fn(&AccessUnit) -> bool) -> Option<usize> {
+        let mut pictures = self.group.iter().zip(&self.seen);
+        // Cameras give the same time to two pictures, too.
+        pictures.position(|(unit, seen)| seen.is_none() && is_shown(unit))
+    }
+
+    /// Looks at the picture at `at`, in the order in which they come out.
+    fn look(&mut self, at: usize, buffer: &gst::BufferRef, frame: &Frame) {
+        let is_made_up = {
+            let made_up = self.made_up.lock().unwrap_or_else(PoisonError::into_inner);
+            made_up.contains(&buffer.pts()) || buffer.flags().contains(gst::BufferFlags::CORRUPTED)
+        };
+        self.is_spoilt |= is_made_up && !self.is_leading(at);
+        let garbage = self.watch.look(frame.time, frame.planes());
+        self.seen[at] = Some(!is_made_up && !self.is_spoilt && garbage.is_none());
+    }
+
+    /// What is shown before the key picture may refer to the group before, which this
+    /// decoder has not seen. It may not come out at all, and nothing refers to it.
+    fn is_leading(&self, at: usize) -> bool {
+        self.group[at].media < self.group[0].media
+    }
+
+    /// Those that are sound now that all have come out: before the first, in the order
+    /// of sending, of which something did not arrive or nothing came out.
+    fn of_all(&self) -> impl Iterator<Item = u64> {
+        let is_hole = |at: &usize| {
+            self.group[*at].is_torn || (self.seen[*at].is_none() && !self.is_leading(*at))
+        };
+        let end = (0..self.group.len()).find(is_hole);
+        let pictures = self.group.iter().zip(&self.seen);
+        let before = pictures.take(end.unwrap_or(self.group.len()));
+        before
+            .filter(|(_, seen)| **seen == Some(true))
+            .map(|(unit, _)| unit.number)
+    }
+}
+
+/// Decodes a group from its key picture.
 fn decode_group(
     group: &[AccessUnit],
-    wanted: &BTreeSet<u64>,
-    found: &mut Vec<(u64, Frame)>,
+    keep: &BTreeSet<u64>,
+    into: &mut Decoded,
 ) -> Result<(), DecodeError> {
     let failed = |error: gst::glib::BoolError| DecodeError(error.message.to_string());
     let Some(first) = group.first() else {
@@ -100,7 +253,15 @@ fn decode_group(
     if let Some(parser) = parser {
         chain.push(make(parser).map_err(failed)?);
     }
-    chain.push(decoder_of(codec)?);
+    let decoder = decoder_of(codec)?;
+    let mut soundness = Soundness {
+        group,
+        made_up: listen(&decoder),
+        is_spoilt: false,
+        watch: GarbageWatch::default(),
+        seen: vec![None; group.len()],
+    };
+    chain.push(decoder);
     chain.extend(to_i420().map_err(failed)?);
     chain.push(sink.clone().upcast());
     let pipeline = gst::Pipeline::new();
@@ -118,7 +279,7 @@ fn decode_group(
         let bytes = if n == 0 && !configuration.is_empty() {
             gst::Buffer::from_slice([&configuration[..], &unit.bytes].concat())
         } else {
-            gst::Buffer::from_slice(std::sync::Arc::clone(&unit.bytes))
+            gst::Buffer::from_slice(Arc::clone(&unit.bytes))
         };
         let mut buffer = bytes;
         if let Some(buffer) = buffer.get_mut() {
@@ -130,24 +291,31 @@ fn decode_group(
     }
     // A decoder that has failed takes no end either; the sink tells.
     let _refused = source.end_of_stream();
+    let mut kept: BTreeMap<u64, Frame> = BTreeMap::new();
     while let Some(sample) = sink.try_pull_sample(PATIENCE) {
         let Some(buffer) = sample.buffer() else {
             continue;
         };
-        let is_shown = |unit: &&AccessUnit| buffer.pts() == Some(shown(unit));
-        let Some(unit) = group.iter().find(is_shown) else {
+        let Some(at) = soundness.place(|unit| buffer.pts() == Some(shown(unit))) else {
             continue;
         };
-        if !wanted.contains(&unit.number) || buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
-            continue;
-        }
+        let unit = &group[at];
         let label = Label {
             number: unit.number,
             time: unit.time,
             time_quality: unit.time_quality,
         };
-        found.extend(Frame::of_sample(&sample, &label).map(|frame| (unit.number, frame)));
+        if let Some(frame) = Frame::of_sample(&sample, &label) {
+            soundness.look(at, buffer, &frame);
+            if keep.contains(&unit.number) {
+                kept.insert(unit.number, frame);
+            }
+        }
     }
+    let sound: BTreeSet<u64> = soundness.of_all().collect();
+    kept.retain(|number, _| sound.contains(number));
+    into.kept.extend(kept);
+    into.sound.extend(sound);
     let fault = pipeline
         .bus()
         .and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));

@@ -45,6 +45,9 @@ pub struct AccessUnit {
     pub time_quality: TimeQuality,
     /// Whether decoding can begin here.
     pub is_key: bool,
+    /// Whether packets were lost in it, or just before it: it may lack a part, or
+    /// the picture that it refers to. Where only the one before was hit it is whole.
+    pub is_torn: bool,
     /// What it needs to be decoded.
     pub format: Arc<Format>,
 }

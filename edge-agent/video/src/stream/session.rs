@@ -401,6 +401,9 @@ pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpT
         if !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT) {
             count(&wiring.slot.counts.packet_gaps);
             wiring.progress.mark(&wiring.progress.gap);
+            if let Some(ring) = &wiring.slot.ring {
+                ring.tear();
+            }
         }
         let Some(first) = buffer.pts() else {
             return true;
