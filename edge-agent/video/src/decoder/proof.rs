@@ -2,7 +2,9 @@
 //!
 //! A hardware decoder is more than an element that starts: drivers give green
 //! pictures, nothing at all, or hang. Each is proved once per process and codec,
-//! before it is trusted with a camera; and again after it has failed on one.
+//! before it is trusted with a camera; and again after it has failed on one. One that
+//! was refused is proved again after minutes, when a camera is connected to: at the
+//! start of a box the driver may come up later than the agent, or everything be slow.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,9 +25,59 @@ use crate::elements::make;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// A driver that hangs is left behind with its thread.
 const HANGS: Duration = Duration::from_secs(12);
+/// First wait before one that was refused is proved again; it doubles each time.
+const AGAIN_AFTER: Duration = Duration::from_mins(5);
+/// Longest wait: cameras wait for a proof, so they are not to be many.
+const AGAIN_AT_MOST: Duration = Duration::from_hours(4);
 
 /// Verdicts by factory and codec.
-static PROVED: Mutex<BTreeMap<(String, String), Result<(), String>>> = Mutex::new(BTreeMap::new());
+static PROVED: Mutex<BTreeMap<(String, String), Verdict>> = Mutex::new(BTreeMap::new());
+
+/// What a proof has shown.
+#[derive(Clone, Debug)]
+struct Verdict {
+    outcome: Result<(), Refusal>,
+    at: Instant,
+    /// Refused so many times in a row, up to now.
+    refusals: u32,
+}
+
+/// Why a decoder is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    reason: String,
+    /// It holds a thread for ever, and would hold another one.
+    is_final: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            is_final: false,
+        }
+    }
+}
+
+impl Verdict {
+    fn stands(&self, now: Instant) -> bool {
+        match &self.outcome {
+            Ok(()) => true,
+            Err(refusal) if refusal.is_final => true,
+            Err(_) => {
+                let doublings = self.refusals.saturating_sub(1).min(16);
+                let wait = AGAIN_AFTER
+                    .saturating_mul(1 << doublings)
+                    .min(AGAIN_AT_MOST);
+                now.saturating_duration_since(self.at) < wait
+            }
+        }
+    }
+
+    fn words(&self) -> Result<(), String> {
+        self.outcome.clone().map_err(|refusal| refusal.reason)
+    }
+}
 
 /// Whether a decoder gives the sample's pictures; `Err` says what it gives instead.
 ///
@@ -37,34 +89,49 @@ pub(super) fn prove(factory: &gst::ElementFactory, codec: &str) -> Result<(), St
     let key = (factory.name().to_string(), codec.to_owned());
     // Held while it is proved: cameras that start together wait for one proof.
     let mut proved = PROVED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(verdict) = proved.get(&key) {
-        return verdict.clone();
+    let before = proved.get(&key);
+    if let Some(verdict) = before.filter(|verdict| verdict.stands(Instant::now())) {
+        return verdict.words();
     }
-    let verdict = within_limits(factory, sample);
-    match &verdict {
+    let refusals = before.map_or(0, |verdict| verdict.refusals);
+    let outcome = within_limits(factory, sample);
+    match &outcome {
         Ok(()) => tracing::info!(decoder = %key.0, codec, "decoder proved on a sample"),
-        Err(reason) => tracing::warn!(decoder = %key.0, codec, "decoder not used: it {reason}"),
+        Err(refusal) => {
+            tracing::warn!(decoder = %key.0, codec, "decoder not used: it {}", refusal.reason);
+        }
     }
-    proved.insert(key, verdict.clone());
-    verdict
+    let verdict = Verdict {
+        refusals: outcome.as_ref().map_or(refusals + 1, |()| 0),
+        outcome,
+        at: Instant::now(),
+    };
+    let words = verdict.words();
+    proved.insert(key, verdict);
+    words
 }
 
 /// The decoder has failed on a camera: it is proved again before it is used again.
 pub(crate) fn doubt(decoder: &str) {
     let mut proved = PROVED.lock().unwrap_or_else(PoisonError::into_inner);
-    proved.retain(|(name, _), verdict| name != decoder || verdict.is_err());
+    proved.retain(|(name, _), verdict| name != decoder || verdict.outcome.is_err());
 }
 
 /// A hanging driver must not hang the camera.
-fn within_limits(factory: &gst::ElementFactory, sample: Sample) -> Result<(), String> {
+fn within_limits(factory: &gst::ElementFactory, sample: Sample) -> Result<(), Refusal> {
     let (tell, told) = bounded(1);
     let factory = factory.clone();
     std::thread::Builder::new()
         .name("decoder-proof".to_owned())
         .spawn(move || tell.send(decode(&factory, sample)).ok())
         .map_err(|error| format!("cannot be proved: no thread ({error})"))?;
-    told.recv_timeout(HANGS)
-        .unwrap_or_else(|_| Err("hangs; restart the box and update its driver".to_owned()))
+    match told.recv_timeout(HANGS) {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Refusal {
+            reason: "hangs; restart the box and update its driver".to_owned(),
+            is_final: true,
+        }),
+    }
 }
 
 fn decode(factory: &gst::ElementFactory, sample: Sample) -> Result<(), String> {
@@ -147,5 +214,34 @@ fn judge(n: usize, found: &gst::Sample) -> Result<(), String> {
             picture.width(),
             picture.height()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_for_minutes_then_longer_and_a_hang_for_ever() {
+        let at = Instant::now();
+        let stands = |outcome: Result<(), Refusal>, refusals, minutes| {
+            let verdict = Verdict {
+                outcome,
+                at,
+                refusals,
+            };
+            verdict.stands(at + Duration::from_mins(minutes))
+        };
+        let refused = || Err(Refusal::from("gives 0 of 4 pictures".to_owned()));
+        let hanging = Refusal {
+            reason: "hangs".to_owned(),
+            is_final: true,
+        };
+        for (refusals, minutes) in [(1, 5), (2, 10), (3, 20), (9, 240), (400, 240)] {
+            assert!(stands(refused(), refusals, minutes - 1), "{refusals}");
+            assert!(!stands(refused(), refusals, minutes), "{refusals}");
+        }
+        assert!(stands(Err(hanging), 1, 1_000_000));
+        assert!(stands(Ok(()), 0, 1_000_000));
     }
 }

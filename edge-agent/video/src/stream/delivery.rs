@@ -30,7 +30,7 @@ pub(super) struct Introduction {
 
 /// Packets lost so long ago excuse damaged pictures: longer than most cameras take
 /// to the next key picture.
-const EXCUSED: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const EXCUSED: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Cameras that refresh slowly send no key picture for minutes; by then most of a
 /// picture has been sent anew (µs).
@@ -53,6 +53,7 @@ pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feedin
     let wiring = Arc::clone(wiring);
     output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         locked(&feeding).came_out();
+        wiring.progress.answer();
         let made_up = said::take().map(|damage| is_heavy(damage, pad));
         match info.buffer() {
             Some(buffer) if !wiring.keeps(buffer, &ledger, made_up) => gst::PadProbeReturn::Drop,
@@ -103,9 +104,7 @@ impl Wiring {
         if is_damaged {
             count(&counts.decode_errors);
             count(&counts.dropped_corrupt);
-            let gap = self.progress.age(&self.progress.gap);
-            let is_excused = gap.is_some_and(|age| age < EXCUSED);
-            let verdict = locked(&self.judge).flagged(is_excused);
+            let verdict = locked(&self.judge).flagged(self.is_excused());
             self.heed(verdict, "damaged pictures");
             return false;
         }
@@ -115,6 +114,12 @@ impl Wiring {
             count(&counts.dropped_rate);
         }
         is_wanted
+    }
+
+    /// Whether damage is the network's.
+    fn is_excused(&self) -> bool {
+        let gap = self.progress.age(&self.progress.gap);
+        gap.is_some_and(|age| age < EXCUSED)
     }
 
     /// Whether a picture refers to one of which much was made up: from there to the
@@ -203,7 +208,8 @@ impl Wiring {
             count(&counts.dropped_corrupt);
             return;
         };
-        let (garbage, verdict) = locked(&self.judge).look(frame.time, frame.planes());
+        let (garbage, verdict) =
+            locked(&self.judge).look(frame.time, frame.planes(), self.is_excused());
         if !self.heed(verdict, garbage.map_or("", Garbage::words)) {
             count(&counts.dropped_corrupt);
             if let Some(garbage) = garbage {

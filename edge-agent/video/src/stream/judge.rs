@@ -46,14 +46,17 @@ impl Judge {
         }
     }
 
-    /// Looks at a picture; what is wrong with it, and what is to be done.
+    /// Looks at a picture; what is wrong with it, and what is to be done. `is_excused`
+    /// as for [`flagged`](Self::flagged): hardware makes grey of what it lacks.
     pub(super) fn look(
         &mut self,
         time: EventTime,
         planes: Planes<'_>,
+        is_excused: bool,
     ) -> (Option<Garbage>, Verdict) {
         let garbage = self.watch.look(time, planes);
         let verdict = match garbage {
+            Some(_) if is_excused => Verdict::Bad,
             Some(_) => self.bad(),
             None => self.good(),
         };

@@ -93,6 +93,8 @@ pub(super) struct Progress {
     pub(super) picture: AtomicU64,
     /// Lost packets.
     pub(super) gap: AtomicU64,
+    /// The first key picture since anything came out of the decoder.
+    pub(super) unanswered: AtomicU64,
     /// A fault found by a callback, for the supervisor.
     pub(super) fault: Mutex<Option<Loss>>,
     decoder: Mutex<Option<DecoderInUse>>,
@@ -105,14 +107,32 @@ impl Progress {
             packet: AtomicU64::new(0),
             picture: AtomicU64::new(0),
             gap: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             fault: Mutex::new(None),
             decoder: Mutex::new(None),
         }
     }
 
     pub(super) fn mark(&self, what: &AtomicU64) {
-        let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        what.store(ms + 1, Ordering::Relaxed);
+        what.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Something is to come out of the decoder.
+    fn ask(&self) {
+        let (never, now) = (0, self.now());
+        // It has been asked already: since then counts.
+        let _asked =
+            self.unanswered
+                .compare_exchange(never, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Something has come out of the decoder.
+    pub(super) fn answer(&self) {
+        self.unanswered.store(0, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 
     pub(super) fn age(&self, what: &AtomicU64) -> Option<std::time::Duration> {
@@ -493,6 +513,9 @@ fn guard_backlog(before: Option<&gst::Element>, queue: &gst::Element, wiring: &A
         };
         let waiting = queue.property::<u32>("current-level-buffers");
         let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        if is_key {
+            wiring.progress.ask();
+        }
         if locked(&backlog).skips(waiting, is_key) {
             count(&wiring.slot.counts.dropped_backlog);
             gst::PadProbeReturn::Drop

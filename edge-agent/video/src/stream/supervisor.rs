@@ -2,14 +2,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::backoff::Backoff;
-use super::decoders::Decoders;
+use super::decoders::{Circumstances, Decoders};
+use super::delivery::EXCUSED;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
 use super::session::{Memory, Session};
@@ -21,8 +22,12 @@ const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
 /// Pictures for so long: the connection was good, and the back-off starts again.
 const GOOD: Duration = Duration::from_secs(5);
 /// A camera with a "smart" codec sends a key picture every 10 s or more; until
-/// the first one nothing can be decoded, and that is no fault.
+/// the first one nothing can be decoded. Then it is connected to again, and no
+/// decoder is blamed for that.
 const FIRST_KEY_WITHIN: Duration = Duration::from_secs(20);
+
+/// A decoder that has made nothing of a key picture by then makes nothing of it.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 enum End {
     Stopped,
@@ -69,13 +74,14 @@ fn connection(
     if let Some(fault) = settings.url_fault() {
         return End::Lost(Loss::with_detail(LossReason::BadAddress, fault));
     }
+    decoders.forgive(Instant::now());
     let session = match Session::start(settings, slot, memory, &decoders.selection) {
         Ok(session) => session,
         Err(loss) => return End::Lost(loss),
     };
     let mut end = watch(slot, settings, &session);
-    let had_pictures = session.progress.picture_age().is_some();
-    if had_pictures && session.progress.age_of_connection() >= GOOD {
+    let seen = circumstances(&session);
+    if seen.had_pictures && session.progress.age_of_connection() >= GOOD {
         backoff.reset();
     }
     let had_packets = session.progress.packet_age().is_some();
@@ -87,7 +93,7 @@ fn connection(
         *loss = found;
     }
     if let (End::Lost(loss), Some(decoder)) = (&end, session.progress.decoder())
-        && let Some(reason) = decoders.blame(loss, &decoder, had_pictures)
+        && let Some(reason) = decoders.blame(loss, &decoder, seen, Instant::now())
     {
         count(&slot.counts.decoders_rejected);
         slot.notify(Notice::DecoderRejected {
@@ -96,6 +102,17 @@ fn connection(
         });
     }
     end
+}
+
+fn circumstances(session: &Session) -> Circumstances {
+    let progress = &session.progress;
+    let unanswered = progress.age(&progress.unanswered);
+    let gap = progress.age(&progress.gap);
+    Circumstances {
+        had_pictures: progress.picture_age().is_some(),
+        is_stuck: unanswered.is_some_and(|age| age >= ANSWERS_WITHIN),
+        has_lost_packets: gap.is_some_and(|age| age < EXCUSED),
+    }
 }
 
 fn watch(slot: &Arc<Slot>, settings: &RtspSettings, session: &Session) -> End {
