@@ -9,7 +9,7 @@ use edge_video::encoded::{AccessUnit, Stills, decode_at, mp4};
 use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::units::Seconds;
-use protocol::{Event, EventTime, EvidenceItem, NormBox};
+use protocol::{Event, EventTime, EvidenceItem, NormBox, TimeQuality};
 
 use super::Maker;
 use super::pending::{Old, Pending, Taken};
@@ -68,7 +68,8 @@ impl Maker {
         publisher.case(&wish.event, files, set.missing, wish.clock);
     }
 
-    /// The main stream, if it shows what was decided; else the one that was looked at.
+    /// The main stream, if it shows what was decided, by the same clock; else the one
+    /// that was looked at.
     fn source<'a>(&self, pending: &'a Pending) -> Source<'a> {
         let asked = pending.asked(&self.clip);
         let event = &pending.wish.event;
@@ -93,12 +94,17 @@ impl Maker {
                 .is_some_and(|(from, to)| (from..=to).contains(&decided))
         };
         let note = match shape_fault(&main, &detect) {
-            None if shows(&main) || !shows(&detect) => {
+            None if !shows(&detect) => return from(main, &pending.main, true, None),
+            None if !shows(&main) => Words::new(
+                "từ luồng phụ, vì luồng chính bị mất",
+                "of the sub-stream, because the main stream was lost",
+            ),
+            None if is_one_clock(&main, &detect, decided) => {
                 return from(main, &pending.main, true, None);
             }
             None => Words::new(
-                "từ luồng phụ, vì luồng chính bị mất",
-                "of the sub-stream, because the main stream was lost",
+                "từ luồng phụ, vì lúc đó giờ của luồng chính theo một đồng hồ khác",
+                "of the sub-stream, because the main stream was timed by another clock then",
             ),
             Some(fault) => fault,
         };
@@ -321,6 +327,14 @@ fn nearest(cut: &Cut, time: EventTime) -> Option<&AccessUnit> {
     let units = cut.units.iter();
     let nearest = units.min_by(|a, b| away(a).total_cmp(&away(b)))?;
     (away(&nearest) <= NEAR_S).then_some(nearest)
+}
+
+/// Whether what two streams show at an instant is one moment. By two clocks they may be
+/// a second apart: the box would be around the next vehicle.
+fn is_one_clock(main: &Cut, detect: &Cut, at: EventTime) -> bool {
+    let quality = |cut: &Cut| nearest(cut, at).map(|unit| unit.time_quality);
+    let (main, detect) = (quality(main), quality(detect));
+    main == detect && main != Some(TimeQuality::Unknown)
 }
 
 /// What keeps the main stream from showing what was decided on the other one:

@@ -67,13 +67,17 @@ impl Site {
     }
 
     /// A ring with pictures of this size from `from` to `to`, seconds after the decision.
-    fn ring(&self, (width, height): (u32, u32), (from, to): (f64, f64)) -> Arc<Ring> {
+    fn ring(&self, size: (u32, u32), span: (f64, f64)) -> Arc<Ring> {
+        self.ring_by(TimeQuality::Rtcp, size, span)
+    }
+
+    fn ring_by(&self, clock: TimeQuality, size: (u32, u32), span: (f64, f64)) -> Arc<Ring> {
         let limits = RingLimits {
             seconds: 600.0,
             bytes: 64 << 20,
             album: None,
         };
-        self.limited_ring((width, height), (from, to), limits)
+        self.filled(Ring::new(limits), clock, size, span)
     }
 
     fn limited_ring(
@@ -82,7 +86,21 @@ impl Site {
         (from, to): (f64, f64),
         limits: RingLimits,
     ) -> Arc<Ring> {
-        let ring = Ring::new(limits);
+        self.filled(
+            Ring::new(limits),
+            TimeQuality::Rtcp,
+            (width, height),
+            (from, to),
+        )
+    }
+
+    fn filled(
+        &self,
+        ring: Ring,
+        clock: TimeQuality,
+        (width, height): (u32, u32),
+        (from, to): (f64, f64),
+    ) -> Arc<Ring> {
         let pictures = sent(width, height);
         let mut after = from;
         for bytes in pictures.iter().cycle() {
@@ -91,7 +109,7 @@ impl Site {
             }
             let time = self.event.decided.time + Seconds(after);
             let media = time.as_micros() - self.event.onset.as_micros() + 3_600_000_000;
-            ring.push(Codec::H264, bytes, Some(media), (time, TimeQuality::Rtcp));
+            ring.push(Codec::H264, bytes, Some(media), (time, clock));
             after += 0.2;
         }
         Arc::new(ring)
@@ -338,4 +356,33 @@ fn a_case_says_what_it_is_made_of_and_what_is_missing() {
             "2 clean, 2 annotated; -9.0 to 7.0, whole: evidence is of the sub-stream (160×120), because the main stream (320×180) has another shape, so places would not fit; give both the same shape at the camera; []"
         ],
     );
+}
+
+/// Boxes of a small picture were once drawn on a large one that was up to a second from
+/// it, without a word.
+#[test]
+fn of_two_streams_by_two_clocks_the_one_that_was_looked_at_is_the_evidence() {
+    use TimeQuality::{Arrival, Rtcp, Unknown};
+    for (main, detect, is_main) in [
+        (Rtcp, Rtcp, true),
+        (Arrival, Arrival, true),
+        (Arrival, Rtcp, false),
+        (Rtcp, Arrival, false),
+        (Unknown, Rtcp, false),
+        (Unknown, Unknown, false),
+    ] {
+        let site = Site::new();
+        let whole = (-30.0, 9.0);
+        let large = site.ring_by(main, (320, 240), whole);
+        let small = site.ring_by(detect, (160, 120), whole);
+        let case = site.case(large, Some(small));
+        let is_noted = |note: &Words| note.en.contains("timed by another clock");
+        let noted = case
+            .media
+            .iter()
+            .filter(|it| it.note.as_ref().is_some_and(is_noted));
+        let all = case.media.len();
+        let expected = if is_main { 0 } else { all };
+        assert_eq!(noted.count(), expected, "{main:?} {detect:?}: {case:?}");
+    }
 }
