@@ -118,10 +118,10 @@ impl Database {
             Ok(database) => Ok((database, salvage)),
             Err(error) if is_damage(&error) => {
                 tracing::error!(file = %path.display(), %error, "the outbox file is damaged; copying what is readable");
-                let uploaded = uploaded(&path);
-                let salvage = replace(dir, &uploaded)?;
+                let known = known(&path);
+                let salvage = replace(dir, &known)?;
                 // Its log wants some room before anything is written.
-                let database = with_room(dir, &uploaded, || {
+                let database = with_room(dir, &known, || {
                     Self::open_sound(&path).map_err(|e| OutboxError::of(&path, e))
                 })?;
                 Ok((database, Some(salvage)))
@@ -229,6 +229,7 @@ impl Database {
                 params![topic, envelope],
             )?;
         }
+        locks::restore(&transaction, &saved.locks)?;
         transaction.commit()
     }
 
@@ -375,14 +376,14 @@ pub(crate) fn random_uuid() -> Uuid {
 
 /// Writes the replacement completely before the damaged file is touched, so
 /// that a crash or a full disk in the middle loses nothing that was readable.
-fn replace(dir: &Path, uploaded: &BTreeSet<Digest>) -> Result<Salvage, OutboxError> {
+fn replace(dir: &Path, known: &Known) -> Result<Salvage, OutboxError> {
     let rebuilding = dir.join(REBUILDING);
     // Reading needs room as well, for the index of the log; without it nothing
     // would be readable.
-    while !has_room(dir) && make_room(dir, uploaded) > 0 {}
+    while !has_room(dir) && make_room(dir, known) > 0 {}
     let saved = readable_rows(&dir.join(FILE));
     let rows = saved.messages.len() as u64;
-    with_room(dir, uploaded, || {
+    with_room(dir, known, || {
         for leftover in with_companions(&rebuilding) {
             remove_if_there(&leftover)?;
         }
@@ -396,12 +397,12 @@ fn replace(dir: &Path, uploaded: &BTreeSet<Digest>) -> Result<Salvage, OutboxErr
 /// that does not start is worse than one that has less evidence.
 fn with_room<T>(
     dir: &Path,
-    uploaded: &BTreeSet<Digest>,
+    known: &Known,
     mut work: impl FnMut() -> Result<T, OutboxError>,
 ) -> Result<T, OutboxError> {
     loop {
         match work() {
-            Err(OutboxError::DiskFull { .. }) if make_room(dir, uploaded) > 0 => {}
+            Err(OutboxError::DiskFull { .. }) if make_room(dir, known) > 0 => {}
             outcome => return outcome,
         }
     }
@@ -427,20 +428,37 @@ fn rebuild(rebuilding: &Path, saved: &Saved) -> Result<(), OutboxError> {
     database.connection.close().map_err(|(_, e)| refused(e))
 }
 
-/// Evidence that the centre has, as far as the damaged file still says so. As a
-/// file that nobody changes, because on a full disk it cannot be opened otherwise.
-fn uploaded(file: &Path) -> BTreeSet<Digest> {
-    let read = || -> rusqlite::Result<BTreeSet<Digest>> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let uri = format!("file:{}?immutable=1", file.display());
-        let connection = Connection::open_with_flags(uri, flags)?;
-        let mut select =
-            connection.prepare("SELECT sha256 FROM evidence WHERE state = 'uploaded'")?;
+/// What is known of files of evidence where their rows cannot be asked.
+#[derive(Default)]
+struct Known {
+    /// The centre has them.
+    uploaded: BTreeSet<Digest>,
+    /// They are evidence of an event that the centre has locked.
+    locked: BTreeSet<Digest>,
+}
+
+/// As far as the damaged file still says so. As a file that nobody changes, because
+/// on a full disk it cannot be opened otherwise.
+fn known(file: &Path) -> Known {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let uri = format!("file:{}?immutable=1", file.display());
+    let connection = Connection::open_with_flags(uri, flags);
+    connection.map_or_else(|_| Known::default(), |connection| known_by(&connection))
+}
+
+fn known_by(connection: &Connection) -> Known {
+    let read = |sql: &str| -> rusqlite::Result<BTreeSet<Digest>> {
+        let mut select = connection.prepare(sql)?;
         let rows = select.query_map([], |row| row.get::<_, String>(0))?;
         let names = rows.map_while(Result::ok);
         Ok(names.filter_map(|name| name.parse().ok()).collect())
     };
-    read().unwrap_or_default()
+    let uploaded = "SELECT sha256 FROM evidence WHERE state = 'uploaded'";
+    let locked = "SELECT o.sha256 FROM evidence_of AS o JOIN locked AS l ON l.event = o.event";
+    Known {
+        uploaded: read(uploaded).unwrap_or_default(),
+        locked: read(locked).unwrap_or_default(),
+    }
 }
 
 /// Whether a small file can be written.
@@ -461,8 +479,8 @@ const ROOM: u64 = 2 << 20;
 
 /// Deletes what a new outbox file needs the room of: earlier damaged files, then
 /// evidence in the published order, as far as it can be known without a
-/// database; how many bytes became free.
-fn make_room(dir: &Path, uploaded: &BTreeSet<Digest>) -> u64 {
+/// database, but for what is locked; how many bytes became free.
+fn make_room(dir: &Path, known: &Known) -> u64 {
     let earlier = fs::read_dir(dir)
         .into_iter()
         .flatten()
@@ -474,10 +492,11 @@ fn make_room(dir: &Path, uploaded: &BTreeSet<Digest>) -> u64 {
     let found = crate::evidence::scan(dir).unwrap_or_default();
     let mut files: Vec<_> = found
         .into_iter()
+        .filter(|(digest, _)| !known.locked.contains(digest))
         .map(|(digest, _)| {
             let path = crate::evidence::path_of(dir, &digest);
             let class = match crate::evidence::media_type_of(&path) {
-                _ if uploaded.contains(&digest) => 0,
+                _ if known.uploaded.contains(&digest) => 0,
                 media_type if media_type.starts_with("video/") => 1,
                 CASE_MEDIA_TYPE => 4,
                 media_type if media_type.starts_with("image/") => 3,
@@ -508,8 +527,8 @@ fn make_room(dir: &Path, uploaded: &BTreeSet<Digest>) -> u64 {
 }
 
 /// Makes room where there are no rows to choose by; whether any became free.
-pub(crate) fn relieve(dir: &Path) -> bool {
-    make_room(dir, &BTreeSet::new()) > 0
+pub(crate) fn relieve(dir: &Path, database: &Database) -> bool {
+    make_room(dir, &known_by(&database.connection)) > 0
 }
 
 fn finish_replacement(dir: &Path, rows: u64) -> Result<Salvage, OutboxError> {
@@ -553,6 +572,8 @@ fn remove_if_there(file: &Path) -> Result<(), OutboxError> {
 struct Saved {
     messages: Vec<Stored>,
     ledger: Vec<(ledger::Entry, String)>,
+    /// Which files are held, and for which events.
+    locks: locks::Salvage,
 }
 
 /// Rows that can still be read, in order. Reading stops at the first broken
@@ -591,5 +612,6 @@ fn readable_rows(path: &Path) -> Saved {
     Saved {
         messages,
         ledger: ledger::salvage(&connection),
+        locks: locks::salvage(&connection),
     }
 }

@@ -82,6 +82,51 @@ pub(crate) fn file_is_of(
     Ok(())
 }
 
+/// What a damaged outbox file still says of locks.
+#[derive(Debug, Default)]
+pub(crate) struct Salvage {
+    told_us: Option<i64>,
+    locked: Vec<String>,
+    of: Vec<(String, String, Option<String>)>,
+}
+
+/// What can be read; a file of before version 6 has not all of these tables.
+pub(crate) fn salvage(connection: &Connection) -> Salvage {
+    let rows = |sql: &str| -> Vec<(String, String, Option<String>)> {
+        let Ok(mut select) = connection.prepare(sql) else {
+            return Vec::new();
+        };
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        rows.map_or_else(|_| Vec::new(), |rows| rows.map_while(Result::ok).collect())
+    };
+    let locked = rows("SELECT event, '', NULL FROM locked");
+    Salvage {
+        told_us: connection
+            .query_row("SELECT at_us FROM locks_told", [], |row| row.get(0))
+            .ok(),
+        locked: locked.into_iter().map(|(event, ..)| event).collect(),
+        of: rows("SELECT sha256, event, camera FROM evidence_of"),
+    }
+}
+
+/// Writes it into the file that takes the place of the damaged one.
+pub(crate) fn restore(connection: &Connection, saved: &Salvage) -> rusqlite::Result<()> {
+    if let Some(told) = saved.told_us {
+        connection.execute("UPDATE locks_told SET at_us = ?1", [told])?;
+    }
+    for event in &saved.locked {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO locked VALUES (?1)")?
+            .execute([event])?;
+    }
+    for (sha256, event, camera) in &saved.of {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO evidence_of VALUES (?1, ?2, ?3)")?
+            .execute(params![sha256, event, camera])?;
+    }
+    Ok(())
+}
+
 impl Database {
     /// When the centre said what is locked, by its clock.
     pub(crate) fn locks_told(&self) -> rusqlite::Result<EventTime> {

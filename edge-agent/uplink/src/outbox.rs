@@ -166,9 +166,11 @@ impl Outbox {
             // The rows of files want room, too; and among files without rows the
             // database cannot choose.
             let is_full = matches!(error, OutboxError::DiskFull { .. });
+            let mut state = outbox.lock();
             let is_relieved = is_full
-                && (outbox.sacrifice(&mut outbox.lock(), RELIEF_BYTES) > 0
-                    || database::relieve(dir));
+                && (outbox.sacrifice(&mut state, RELIEF_BYTES) > 0
+                    || database::relieve(dir, &state.database));
+            drop(state);
             if !is_relieved {
                 return Err(error);
             }

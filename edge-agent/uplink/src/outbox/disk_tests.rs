@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::{fs, io};
 
+use super::lock_tests::{clip, locked};
 use super::tests::samples::{at, envelope_id, event};
 use super::tests::{BUDGET, append, held};
 use super::*;
@@ -110,6 +111,38 @@ fn a_damaged_file_is_replaced_on_a_full_disk_too() {
     assert!(outbox.trouble().unwrap().en.contains("damaged"));
     assert!(outbox.waiting() > 90, "{} saved", outbox.waiting());
     assert!(!dir.join("outbox.db.damaged-1").exists());
+}
+
+/// Neither the damage nor the want of room for another file costs what a person locked.
+#[test]
+fn a_damaged_file_does_not_forget_what_is_locked() {
+    let Some(disk) = SmallDisk::mount("8m") else {
+        eprintln!("not run: this user may not mount a tmpfs");
+        return;
+    };
+    let dir = disk.0.path();
+    let outbox = Outbox::open(dir, BUDGET).unwrap();
+    append(&outbox, 1..=100);
+    // Room enough for a new file, of the one that is not locked.
+    let files = [(1, 500_000), (2, 2_000_000)]
+        .map(|(number, length)| clip(&outbox, &event(number), &vec![1; length]));
+    outbox.take_locks(&locked(10, &[&event(1)])).unwrap();
+    drop(outbox);
+    let file = dir.join("outbox.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+    fs::write(dir.join("core"), vec![0; 8 << 20]).unwrap_err();
+
+    let outbox = Outbox::open(dir, BUDGET).unwrap();
+    assert!(outbox.trouble().unwrap().en.contains("damaged"));
+    outbox.sacrifice(&mut outbox.lock(), 10_000_000);
+    let here = files.map(|file| outbox.file_path(&file).exists());
+    assert_eq!(here, [true, false]);
+    let status = outbox.status();
+    assert_eq!((status.locked_events, status.locked_files), (1, 1));
+    assert!(!outbox.take_locks(&locked(9, &[])).unwrap(), "a late word");
 }
 
 /// However much room is left: what does not fit beside the damaged file must not

@@ -106,6 +106,11 @@ impl Outbox {
         for name in &missing {
             self.named(state.database.forget_file(name, Why::Gone))?;
         }
+        // Of a file that was salvaged from a damaged outbox and is not there any more.
+        self.named(state.database.connection.execute(
+            "DELETE FROM evidence_of WHERE sha256 NOT IN (SELECT sha256 FROM evidence)",
+            [],
+        ))?;
         // What refused it may have been a limit that was raised since.
         let again = self.named(state.database.offer_refused())?;
         if again > 0 {

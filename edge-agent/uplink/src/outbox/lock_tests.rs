@@ -9,7 +9,7 @@ use super::samples::{at, box_id, camera, event, site};
 use super::tests::{BUDGET, pass};
 use super::*;
 
-fn locked(second: u64, events: &[&Event]) -> EvidenceLocks {
+pub(super) fn locked(second: u64, events: &[&Event]) -> EvidenceLocks {
     EvidenceLocks {
         at: at(second),
         locked: events.iter().map(|event| event.id).collect(),
@@ -18,7 +18,7 @@ fn locked(second: u64, events: &[&Event]) -> EvidenceLocks {
 }
 
 /// Stores a clip of an event, so that the outbox knows whose it is.
-fn clip(outbox: &Outbox, event: &Event, bytes: &[u8]) -> Digest {
+pub(super) fn clip(outbox: &Outbox, event: &Event, bytes: &[u8]) -> Digest {
     let item = outbox
         .put_evidence(bytes, EvidenceRole::Clip, "video/mp4", at(1))
         .unwrap();
