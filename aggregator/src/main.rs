@@ -112,7 +112,12 @@ struct Bundle {
     /// The alert's id
     alert: EventId,
     /// The centre's data folder; the centre may run meanwhile
-    #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "ngatu-centre")]
+    #[arg(
+        long,
+        visible_alias = "data-dir",
+        value_name = "DIR",
+        default_value = "ngatu-centre"
+    )]
     data: PathBuf,
     /// A folder to make, or a file that ends in .zip or .tar
     #[arg(long, value_name = "DIR|FILE")]
@@ -122,7 +127,12 @@ struct Bundle {
 #[derive(Args)]
 struct Labels {
     /// The centre's data folder; the centre may run meanwhile
-    #[arg(long, visible_alias = "data-dir", value_name = "DIR", default_value = "ngatu-centre")]
+    #[arg(
+        long,
+        visible_alias = "data-dir",
+        value_name = "DIR",
+        default_value = "ngatu-centre"
+    )]
     data: PathBuf,
     /// A new folder, or one of an earlier run
     #[arg(long, value_name = "DIR")]

@@ -48,7 +48,9 @@ pub enum ReaderError {
     #[error(transparent)]
     Network(#[from] DetectorError),
     /// A network that does something else.
-    #[error("model {model} {does}; plates need one of this name that {needed}: install that again (`edge-agent models install`)")]
+    #[error(
+        "model {model} {does}; plates need one of this name that {needed}: install that again (`edge-agent models install`)"
+    )]
     Kind {
         /// Which.
         model: ModelId,

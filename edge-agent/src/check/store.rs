@@ -32,7 +32,7 @@ fn outcome(config: &StoreConfig) -> Outcome {
                 let status = outbox.status();
                 (
                     format!("{} message(s) waiting for the centre", outbox.waiting()),
-                    status.evidence_bytes + status.database_bytes,
+                    status.used_bytes,
                 )
             }
             Err(OutboxError::InUse { .. }) => {

@@ -244,21 +244,27 @@ impl Collector for Reading {
             detector::shadow(&mut encoder, shadow)?;
         }
         delivery(&mut encoder, &sources.outbox.status())?;
-        let sacrificed = sources.outbox.sacrificed();
-        let classes: Vec<Sample> = ["clip", "other", "still", "case"]
-            .into_iter()
-            .map(|class| {
-                let files = sacrificed.get(class).copied().unwrap_or(0);
-                (vec![("class", class.to_owned())], files as f64)
-            })
-            .collect();
-        write(
-            &mut encoder,
-            "edge_evidence_sacrificed",
-            "Evidence files given up for room before they were uploaded, by class",
-            &classes,
-            ConstCounter::new,
-        )?;
+        for (name, help, by_class) in [
+            (
+                "edge_evidence_sacrificed",
+                "Evidence files given up for room before they were uploaded, by class",
+                sources.outbox.sacrificed(),
+            ),
+            (
+                "edge_evidence_not_stored",
+                "Evidence files not stored because the budget or the disk has no room, by class",
+                sources.outbox.not_stored(),
+            ),
+        ] {
+            let classes: Vec<Sample> = ["clip", "other", "still", "case"]
+                .into_iter()
+                .map(|class| {
+                    let files = by_class.get(class).copied().unwrap_or(0);
+                    (vec![("class", class.to_owned())], files as f64)
+                })
+                .collect();
+            write(&mut encoder, name, help, &classes, ConstCounter::new)?;
+        }
         match &sources.uplink {
             Some(uplink) => connection(&mut encoder, &uplink.status()),
             None => Ok(()),
@@ -300,6 +306,11 @@ fn delivery(encoder: &mut DescriptorEncoder<'_>, outbox: &OutboxStatus) -> std::
             "edge_outbox_bytes",
             "Size of the outbox database",
             outbox.database_bytes,
+        ),
+        (
+            "edge_outbox_used_bytes",
+            "What counts to the disk budget: database, evidence, what is kept beside them",
+            outbox.used_bytes,
         ),
         (
             "edge_evidence_bytes",

@@ -114,6 +114,10 @@ impl Publisher {
                     camera = %event.camera, id = %event.id, ?role, %error,
                     "a file of evidence could not be stored"
                 );
+                if error.is_want_of_room() {
+                    let whose = (&event.site, &event.box_id, &event.camera);
+                    self.outbox.evidence_not_stored(whose);
+                }
                 Words::new(format!("không lưu được: {error}"), error.to_string())
             })
     }

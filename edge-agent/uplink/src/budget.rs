@@ -5,22 +5,28 @@
 //! 1. telemetry: it is never stored at all;
 //! 2. copies of evidence that the centre already has, oldest first;
 //! 3. copies of messages that the centre already has, oldest first;
-//! 4. evidence that the centre refused for good, oldest first;
-//! 5. evidence not yet uploaded: clips, oldest first; then whatever is neither a
+//! 4. the file of a damaged outbox, which is kept for whoever wants to look;
+//! 5. evidence that the centre refused for good, oldest first;
+//! 6. evidence not yet uploaded: clips, oldest first; then whatever is neither a
 //!    clip nor a still; then stills; signed cases last, because without its
 //!    signed manifest a case's stills prove nothing, and it is small;
-//! 6. events and evidence manifests: **never**. On a disk that is full in
+//! 7. events and evidence manifests: **never**. On a disk that is full in
 //!    spite of all that, they wait in memory and are written when they can be.
 //!
 //! Evidence of an event that a person has locked at the centre is not given up
 //! at all, copies of it neither ([`crate::Outbox::take_locks`]).
+//!
+//! A new file stands in the same order: a clip that would have a still given up for
+//! it is not stored, nor is any file beside which what may not be given up leaves no
+//! room. Events are stored above the budget, too.
 
 use std::time::Duration;
 
 /// Limits of an outbox's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskBudget {
-    /// Bytes that the database and the evidence may take together.
+    /// Bytes that the folder may take: the database with its log, the evidence, a
+    /// damaged file that was set aside, and messages that could not be sent.
     pub max_bytes: u64,
     /// How long a file is kept here after the centre has it.
     pub keep_uploaded: Duration,

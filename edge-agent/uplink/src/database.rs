@@ -30,6 +30,12 @@ const BUSY_MS: i64 = 2000;
 /// Pages in the log before it is moved into the file: 1 MB instead of the
 /// usual 4, because on a full disk the log competes with what it protects.
 const LOG_PAGES: i64 = 256;
+/// The log's file is cut to this once it is in the file: a large transaction made it larger.
+const LOG_BYTES: i64 = 2 << 20;
+/// Free pages, bytes, of which it is worth making the file smaller.
+const LEAST_FREE: u64 = 1 << 20;
+/// Bytes that may be copied for it; events wait meanwhile.
+const MOST_COPIED: u64 = 32 << 20;
 /// `user_version` of the schema below and in [`ledger`] and [`kept`]. Version 1
 /// was without both, version 2 without cases, version 3 deleted what was receipted,
 /// version 4 knew no locks and believed the clock, version 5 held a file to be of one
@@ -139,6 +145,7 @@ impl Database {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
         match version {
             0 => {
@@ -235,8 +242,17 @@ impl Database {
 
     /// Moves the log into the file, so that its space can be used again.
     pub(crate) fn recycle_log(&self) -> bool {
+        self.checkpoint("PRAGMA wal_checkpoint(RESTART)")
+    }
+
+    /// The same, and leaves nothing of the log on the disk.
+    pub(crate) fn empty_log(&self) -> bool {
+        self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    fn checkpoint(&self, pragma: &str) -> bool {
         self.connection
-            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |r| r.get::<_, i64>(0))
+            .query_row(pragma, [], |r| r.get::<_, i64>(0))
             .is_ok_and(|is_busy| is_busy == 0)
     }
 
@@ -315,12 +331,35 @@ impl Database {
 
     /// Bytes of the file that hold something.
     pub(crate) fn bytes(&self) -> rusqlite::Result<u64> {
-        let number = |pragma| {
-            self.connection
-                .pragma_query_value(None, pragma, |r| r.get::<_, i64>(0))
-        };
-        let used = number("page_count")? - number("freelist_count")?;
-        Ok((used * number("page_size")?).max(0).cast_unsigned())
+        Ok(self.disk_bytes()?.saturating_sub(self.free_bytes()?))
+    }
+
+    /// Bytes of the file, free pages included, without its log ([`log_bytes`]).
+    pub(crate) fn disk_bytes(&self) -> rusqlite::Result<u64> {
+        Ok(self.number("page_count")? * self.number("page_size")?)
+    }
+
+    /// Bytes of the file that hold nothing any more; messages to come go there.
+    fn free_bytes(&self) -> rusqlite::Result<u64> {
+        Ok(self.number("freelist_count")? * self.number("page_size")?)
+    }
+
+    fn number(&self, pragma: &str) -> rusqlite::Result<u64> {
+        self.connection
+            .pragma_query_value(None, pragma, |r| r.get::<_, i64>(0))
+            .map(|number| number.max(0).cast_unsigned())
+    }
+
+    /// Gives free pages back to the disk where they are many and what is to be copied
+    /// for it is little; whether the file became smaller.
+    pub(crate) fn compact(&self) -> rusqlite::Result<bool> {
+        let (held, free) = (self.bytes()?, self.free_bytes()?);
+        if free < LEAST_FREE || free < held / 4 || held > MOST_COPIED {
+            return Ok(false);
+        }
+        // Not an automatic one: that writes a page more with each event.
+        self.connection.execute_batch("VACUUM")?;
+        Ok(self.empty_log() && self.free_bytes()? < free)
     }
 }
 
@@ -481,14 +520,7 @@ const ROOM: u64 = 2 << 20;
 /// evidence in the published order, as far as it can be known without a
 /// database, but for what is locked; how many bytes became free.
 fn make_room(dir: &Path, known: &Known) -> u64 {
-    let earlier = fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(&format!("{FILE}.damaged-"))
-        });
+    let earlier = damaged_files(dir);
     let found = crate::evidence::scan(dir).unwrap_or_default();
     let mut files: Vec<_> = found
         .into_iter()
@@ -508,13 +540,16 @@ fn make_room(dir: &Path, known: &Known) -> u64 {
         .collect();
     files.sort();
     let (mut freed, mut deleted) = (0, 0);
-    for path in earlier.chain(files.into_iter().map(|(.., path)| path)) {
+    for path in earlier
+        .into_iter()
+        .chain(files.into_iter().map(|(.., path)| path))
+    {
         if freed >= ROOM {
             break;
         }
-        let length = fs::metadata(&path).map_or(0, |file| file.len());
+        let bytes = length(&path);
         if fs::remove_file(&path).is_ok() {
-            freed += length;
+            freed += bytes;
             deleted += 1;
         }
     }
@@ -544,7 +579,47 @@ fn finish_replacement(dir: &Path, rows: u64) -> Result<Salvage, OutboxError> {
     }
     rename(&dir.join(REBUILT), &file)?;
     crate::evidence::sync_dir(dir).map_err(|e| OutboxError::file(dir, e))?;
+    // One is kept for whoever wants to look; a disk that goes bad must not fill with them.
+    drop_damaged(dir, Some(&aside));
     Ok(Salvage { aside, rows })
+}
+
+/// Damaged files that were set aside, with their logs.
+fn damaged_files(dir: &Path) -> Vec<PathBuf> {
+    let prefix = format!("{FILE}.damaged-");
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Bytes of the damaged file that is kept in `dir`.
+pub(crate) fn damaged_bytes(dir: &Path) -> u64 {
+    damaged_files(dir).iter().map(|file| length(file)).sum()
+}
+
+/// Deletes damaged files, all but `kept` with its companions; how many bytes became free.
+pub(crate) fn drop_damaged(dir: &Path, kept: Option<&Path>) -> u64 {
+    let kept = kept.map(with_companions);
+    let files = damaged_files(dir).into_iter();
+    files
+        .filter(|file| !kept.as_ref().is_some_and(|kept| kept.contains(file)))
+        .filter_map(|file| {
+            let bytes = length(&file);
+            fs::remove_file(file).is_ok().then_some(bytes)
+        })
+        .sum()
+}
+
+/// Bytes of the log of the outbox file in `dir`.
+pub(crate) fn log_bytes(dir: &Path) -> u64 {
+    let [_, log, _] = with_companions(&dir.join(FILE));
+    length(&log)
+}
+
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |file| file.len())
 }
 
 /// The file itself, its log and its index.

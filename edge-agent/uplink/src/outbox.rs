@@ -9,9 +9,9 @@
 //! and the trouble is reported.
 //!
 //! Reading order: `writing` → `sending` → `receipts` → `status`; `files` has the
-//! evidence, `locking` what holds it, `gone` what will never come of it, `owed` and `case` what is still to come of an
-//! event, `trouble` and `error` the words for what goes wrong, `newest` what a clock is
-//! judged by.
+//! evidence, `room` the budget, `locking` what holds it, `gone` what will never come of
+//! it, `owed` and `case` what is still to come of an event, `trouble` and `error` the
+//! words for what goes wrong, `newest` what a clock is judged by.
 //!
 //! It is cheap to clone and safe to share: one SQLite connection behind one
 //! lock. A call waits for a disk sync, some milliseconds on an SSD and up to a
@@ -44,6 +44,7 @@ mod locking;
 mod newest;
 mod owed;
 mod receipts;
+mod room;
 mod sending;
 mod status;
 mod trouble;
@@ -93,6 +94,13 @@ struct State {
     evidence_sacrificed: u64,
     /// The same by class of file.
     sacrificed: BTreeMap<&'static str, u64>,
+    /// Files that there was no room for, by class.
+    not_stored: BTreeMap<&'static str, u64>,
+    /// The damaged file that is kept.
+    damaged_bytes: u64,
+    /// Messages that could not be sent, or not in full.
+    unsendable_bytes: u64,
+    compact_failed: Option<Instant>,
     events_lost: u64,
     receipted: u64,
     went_back: u64,
@@ -141,6 +149,10 @@ impl Outbox {
                     evidence_bytes: 0,
                     evidence_sacrificed: 0,
                     sacrificed: BTreeMap::new(),
+                    not_stored: BTreeMap::new(),
+                    damaged_bytes: database::damaged_bytes(dir),
+                    unsendable_bytes: sending::unsendable_bytes(dir),
+                    compact_failed: None,
                     events_lost: 0,
                     receipted: 0,
                     went_back: 0,
@@ -168,7 +180,7 @@ impl Outbox {
             let is_full = matches!(error, OutboxError::DiskFull { .. });
             let mut state = outbox.lock();
             let is_relieved = is_full
-                && (outbox.sacrifice(&mut state, RELIEF_BYTES) > 0
+                && (outbox.sacrifice(&mut state, RELIEF_BYTES, room::Class::Case) > 0
                     || database::relieve(dir, &state.database));
             drop(state);
             if !is_relieved {
@@ -291,6 +303,8 @@ mod disk_tests;
 mod kept_tests;
 #[cfg(test)]
 mod lock_tests;
+#[cfg(test)]
+mod room_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -101,6 +101,20 @@ pub enum OutboxError {
         /// Why.
         source: case_bundle::sealed::SealError,
     },
+    /// What may not be given up leaves no room in the budget for a file of evidence.
+    #[error(
+        "evidence of {bytes} bytes is not stored: of the outbox's budget of {budget} bytes {locked} are locked evidence and {other} messages; mend the network, release locks at the centre, or raise `store.budget_mib`"
+    )]
+    NoRoom {
+        /// Its size.
+        bytes: u64,
+        /// [`max_bytes`](crate::DiskBudget::max_bytes).
+        budget: u64,
+        /// Evidence that the centre has locked.
+        locked: u64,
+        /// The database and what is kept beside it.
+        other: u64,
+    },
     /// A file of evidence is larger than the whole budget.
     #[error(
         "evidence of {bytes} bytes does not fit the outbox's budget of {budget} bytes; raise the budget or shorten the clip"
@@ -120,6 +134,14 @@ impl OutboxError {
         matches!(
             self,
             Self::DiskFull { kept: true, .. } | Self::Waiting { .. }
+        )
+    }
+
+    /// Whether evidence was refused because there is no room for it.
+    pub fn is_want_of_room(&self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull { kept: false, .. } | Self::NoRoom { .. } | Self::OverBudget { .. }
         )
     }
 

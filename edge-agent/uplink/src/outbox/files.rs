@@ -1,15 +1,15 @@
-//! The evidence side of an outbox: the upload queue, the budget, and who is
-//! given up first ([`crate::budget`]).
+//! The evidence side of an outbox: how a file is stored, the upload queue, and what
+//! becomes of a file once the centre has it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use case_bundle::manifest::CASE_MEDIA_TYPE;
 use protocol::{Digest, EventTime};
 use rusqlite::{OptionalExtension, params};
 
 use super::gone::Why;
+use super::room::Class;
 use super::{Outbox, OutboxError, RELIEF_BYTES, State};
 use crate::database::{Database, signed};
 use crate::locks::IS_LOCKED;
@@ -58,7 +58,7 @@ impl Database {
         )
     }
 
-    fn forget_file(&self, digest: &str, why: Why) -> rusqlite::Result<()> {
+    pub(super) fn forget_file(&self, digest: &str, why: Why) -> rusqlite::Result<()> {
         self.note_gone(digest, why)?;
         for table in ["evidence", "evidence_of"] {
             self.connection
@@ -131,11 +131,33 @@ impl Outbox {
         Ok(())
     }
 
+    /// Stores a file where the budget and the disk have room for it, if need be in the
+    /// place of what is given up before it.
     pub(super) fn store_file(
         &self,
         digest: &Digest,
         bytes: &[u8],
         media_type: &str,
+    ) -> Result<(), OutboxError> {
+        let class = Class::of(media_type);
+        let stored = self.try_store_file(digest, bytes, media_type, class);
+        if let Err(error) = &stored
+            && error.is_want_of_room()
+        {
+            let mut state = self.lock();
+            *state.not_stored.entry(class.word()).or_default() += 1;
+            let is_disk = matches!(error, OutboxError::DiskFull { .. });
+            state.shortage.not_stored(bytes.len() as u64, is_disk);
+        }
+        stored
+    }
+
+    fn try_store_file(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        media_type: &str,
+        class: Class,
     ) -> Result<(), OutboxError> {
         let length = bytes.len() as u64;
         let budget = self.inner.budget.max_bytes;
@@ -145,8 +167,22 @@ impl Outbox {
                 budget,
             });
         }
-        self.keep_budget(&mut self.lock(), length);
         let path = self.file_path(digest);
+        // Reserved before the lock is let go: two files must not be given one place.
+        let reserved = {
+            let mut state = self.lock();
+            if path.exists() {
+                0
+            } else if self.make_room_for(&mut state, length, class) {
+                state.evidence_bytes += length;
+                length
+            } else {
+                return Err(self.no_room(&state, length));
+            }
+        };
+        let give_back = |state: &mut State| {
+            state.evidence_bytes = state.evidence_bytes.saturating_sub(reserved);
+        };
         let full = || OutboxError::DiskFull {
             path: path.clone(),
             kept: false,
@@ -155,22 +191,33 @@ impl Outbox {
         let is_new = loop {
             match evidence::write(&self.inner.dir, digest, bytes) {
                 Ok(is_new) => break is_new,
-                Err(e) if is_full(&e) => {
-                    if self.sacrifice(&mut self.lock(), length.max(RELIEF_BYTES)) == 0 {
+                Err(e) => {
+                    let mut state = self.lock();
+                    let wanted = length.max(RELIEF_BYTES);
+                    if !is_full(&e) {
+                        give_back(&mut state);
+                        return Err(OutboxError::file(&path, e));
+                    }
+                    if self.sacrifice(&mut state, wanted, class) == 0 {
+                        give_back(&mut state);
                         return Err(full());
                     }
                 }
-                Err(e) => return Err(OutboxError::file(&path, e)),
             }
         };
         let mut state = self.lock();
-        if is_new {
+        if !is_new {
+            give_back(&mut state);
+        } else if reserved == 0 {
+            // It was there when we looked, and was given up since.
             state.evidence_bytes += length;
+        }
+        if is_new {
             state.shortage.stored(length);
         }
         while let Err(error) = state.database.queue_file(digest, length, media_type) {
             let is_relieved =
-                self.says_full(&error) && self.sacrifice(&mut state, RELIEF_BYTES) > 0;
+                self.says_full(&error) && self.sacrifice(&mut state, RELIEF_BYTES, class) > 0;
             if !is_relieved {
                 let error = OutboxError::of(&self.inner.dir, error);
                 // Without a row nobody would upload it; its space helps more.
@@ -183,85 +230,6 @@ impl Outbox {
         drop(state);
         self.inner.stored.notify_one();
         Ok(())
-    }
-
-    /// Gives up evidence until the folder and `coming` more bytes are within the budget.
-    pub(super) fn keep_budget(&self, state: &mut State, coming: u64) {
-        let used = state.evidence_bytes + state.database.bytes().unwrap_or(0) + coming;
-        let over = used.saturating_sub(self.inner.budget.max_bytes);
-        if over > 0 {
-            self.sacrifice(state, over);
-        }
-    }
-
-    /// Deletes evidence in the published order until `wanted` bytes are free; how many became so.
-    pub(super) fn sacrifice(&self, state: &mut State, wanted: u64) -> u64 {
-        let mut candidates = candidates(&state.database).unwrap_or_default();
-        match state.held_in_memory() {
-            Ok(held) => candidates.retain(|candidate| !held.contains(&candidate.name)),
-            // Whose they are is not known now.
-            Err(_) => candidates.clear(),
-        }
-        let copies = candidates.iter().take_while(|c| c.is_copy).count();
-        let mut given = Given::default();
-        self.delete(&candidates[..copies], wanted, &mut given);
-        let messages = drop_kept(&state.database, wanted.saturating_sub(given.freed));
-        let wanted = wanted.saturating_sub(messages);
-        self.delete(&candidates[copies..], wanted, &mut given);
-        for name in &given.names {
-            if let Err(error) = state.database.forget_file(name, Why::Room) {
-                tracing::debug!(file = name, %error, "row of a deleted file stays until the next start");
-                break;
-            }
-        }
-        state.evidence_bytes = state.evidence_bytes.saturating_sub(given.freed);
-        let not_uploaded = given.lost.values().sum::<u64>();
-        state.evidence_sacrificed += not_uploaded;
-        for (class, files) in &given.lost {
-            *state.sacrificed.entry(class).or_default() += files;
-        }
-        state.shortage.sacrificed(not_uploaded, &given.of_camera);
-        if given.freed > 0 {
-            tracing::warn!(
-                files = given.names.len(),
-                not_uploaded,
-                lost = ?given.lost,
-                freed_bytes = given.freed,
-                "evidence was deleted to make room; check the disk and the network"
-            );
-        }
-        given.freed + messages
-    }
-
-    /// Deletes files until `wanted` bytes are free in all.
-    fn delete(&self, candidates: &[Candidate], wanted: u64, given: &mut Given) {
-        for candidate in candidates {
-            if given.freed >= wanted {
-                break;
-            }
-            let Ok(digest) = candidate.name.parse::<Digest>() else {
-                continue;
-            };
-            // The file first: on a full disk deleting the row can fail, and a
-            // row without a file is mended at upload or at the next start.
-            match std::fs::remove_file(self.file_path(&digest)) {
-                Ok(()) => {
-                    given.freed += candidate.length;
-                    if candidate.is_waiting {
-                        *given.lost.entry(candidate.class).or_default() += 1;
-                        for camera in &candidate.cameras {
-                            *given.of_camera.entry(camera.clone()).or_default() += 1;
-                        }
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    tracing::warn!(file = candidate.name, %error, "cannot delete evidence to make room");
-                    continue;
-                }
-            }
-            given.names.push(candidate.name.clone());
-        }
     }
 
     /// The file to upload next: of those with the lowest rank the oldest. What has
@@ -423,7 +391,7 @@ impl Outbox {
                     .optional(),
             )?;
             let Some((name, length)) = next else {
-                return Ok(expired);
+                break;
             };
             if let Ok(digest) = name.parse() {
                 match std::fs::remove_file(self.file_path(&digest)) {
@@ -439,76 +407,10 @@ impl Outbox {
             self.named(state.database.forget_file(&name, Why::Gone))?;
             expired += 1;
         }
+        self.keep_budget(&mut state);
+        self.look_for_room(&mut state);
+        Ok(expired)
     }
-}
-
-/// What a sacrifice has cost so far.
-#[derive(Default)]
-struct Given {
-    freed: u64,
-    names: Vec<String>,
-    /// Files that the centre did not have, by class.
-    lost: BTreeMap<&'static str, u64>,
-    /// The same by camera, as far as it is known.
-    of_camera: BTreeMap<String, u64>,
-}
-
-struct Candidate {
-    name: String,
-    length: u64,
-    is_copy: bool,
-    is_waiting: bool,
-    class: &'static str,
-    /// Whose evidence it is, `site/box/camera`.
-    cameras: Vec<String>,
-}
-
-/// Classes of files in the order in which they are given up. By media type,
-/// which also a file has whose row was lost.
-const CLASS: &str = "CASE WHEN media_type LIKE 'video/%' THEN 0
-    WHEN media_type = ?1 THEN 3 WHEN media_type LIKE 'image/%' THEN 2 ELSE 1 END";
-
-/// Every file that may be given up, in the published order of sacrifice: all
-/// but what is locked.
-fn candidates(database: &Database) -> rusqlite::Result<Vec<Candidate>> {
-    let mut select = database.connection.prepare(&format!(
-        "SELECT sha256, length, state, {CLASS} AS class,
-            (SELECT group_concat(DISTINCT camera) FROM evidence_of AS o WHERE o.sha256 = evidence.sha256)
-         FROM evidence
-         WHERE NOT {IS_LOCKED}
-         ORDER BY CASE state WHEN 'uploaded' THEN 0 WHEN 'refused' THEN 1 ELSE 2 END, class, place"
-    ))?;
-    let rows = select.query_map([CASE_MEDIA_TYPE], |row| {
-        let state = row.get::<_, String>(2)?;
-        Ok(Candidate {
-            name: row.get(0)?,
-            length: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
-            is_copy: state == "uploaded",
-            is_waiting: state == "waiting",
-            class: match row.get::<_, i64>(3)? {
-                0 => "clip",
-                1 => "other",
-                2 => "still",
-                _ => "case",
-            },
-            // No name of a site, box or camera has a comma.
-            cameras: row
-                .get::<_, Option<String>>(4)?
-                .map_or_else(Vec::new, |all| all.split(',').map(str::to_owned).collect()),
-        })
-    })?;
-    rows.collect()
-}
-
-/// Forgets messages that the centre has, oldest first, until so many bytes of
-/// the database are free again; how many became so.
-fn drop_kept(database: &Database, wanted: u64) -> u64 {
-    let before = database.bytes().unwrap_or(0);
-    let mut freed = 0;
-    while freed < wanted && matches!(database.drop_kept(), Ok(1..)) {
-        freed = before.saturating_sub(database.bytes().unwrap_or(before));
-    }
-    freed
 }
 
 /// Whether a try to write failed for want of room.

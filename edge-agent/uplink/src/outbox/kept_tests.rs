@@ -139,7 +139,7 @@ fn files_are_given_up_in_the_published_order() {
     outbox.mark_refused(&files[7]).unwrap();
     let mut order = Vec::new();
     let mut kept = Vec::new();
-    while outbox.sacrifice(&mut outbox.lock(), 1) > 0 {
+    while outbox.sacrifice(&mut outbox.lock(), 1, room::Class::Case) > 0 {
         kept.push(outbox.status().kept);
         for (n, digest) in files.iter().enumerate() {
             if !order.contains(&n) && !outbox.file_path(digest).exists() {
@@ -178,7 +178,7 @@ fn a_camera_whose_evidence_was_given_up_can_say_so() {
     let (site, box_id, camera) = (site(), box_id(), camera());
     let said = || outbox.evidence_given_up((&site, &box_id, &camera));
     assert_eq!(said(), None);
-    outbox.sacrifice(&mut outbox.lock(), 10_000);
+    outbox.sacrifice(&mut outbox.lock(), 10_000, room::Class::Case);
     let words = said().unwrap();
     assert!(
         words.en.contains("2 files of this camera's"),
@@ -337,7 +337,7 @@ fn evidence_that_will_never_come_is_told_once_its_case_is_announced() {
     outbox.announce_evidence(whose, &manifest, at(1)).unwrap();
     // The centre has the first picture: its copy is no loss.
     outbox.mark_uploaded(&items[1].sha256, false).unwrap();
-    outbox.sacrifice(&mut outbox.lock(), 1800);
+    outbox.sacrifice(&mut outbox.lock(), 1800, room::Class::Case);
     outbox.mark_refused(&items[2].sha256).unwrap();
     outbox.forget(&items[3].sha256).unwrap();
     pass(&outbox, 0);

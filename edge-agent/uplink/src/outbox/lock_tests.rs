@@ -51,7 +51,7 @@ fn locked_files_are_not_given_up_however_full_the_disk_is() {
     );
     let status = outbox.status();
     assert_eq!((status.locked_events, status.locked_files), (2, 2));
-    outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+    outbox.sacrifice(&mut outbox.lock(), 1_000_000, room::Class::Case);
     let here = |outbox: &Outbox| {
         files
             .iter()
@@ -64,11 +64,11 @@ fn locked_files_are_not_given_up_however_full_the_disk_is() {
     drop(outbox);
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     assert!(!outbox.take_locks(&locked(9, &[])).unwrap());
-    outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+    outbox.sacrifice(&mut outbox.lock(), 1_000_000, room::Class::Case);
     assert_eq!(here(&outbox), [true, false, true]);
 
     assert!(outbox.take_locks(&locked(11, &[])).unwrap());
-    outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+    outbox.sacrifice(&mut outbox.lock(), 1_000_000, room::Class::Case);
     assert_eq!(here(&outbox), [false, false, false]);
 }
 
@@ -96,7 +96,7 @@ fn a_word_of_locks_counts_at_once_on_a_full_disk_and_is_written_when_there_is_ro
 
     outbox.take_locks(&word).unwrap_err();
     assert!(!other.exists(), "given up for it");
-    outbox.sacrifice(&mut outbox.lock(), 10_000_000);
+    outbox.sacrifice(&mut outbox.lock(), 10_000_000, room::Class::Case);
     assert!(locked_one.exists());
     assert!(!outbox.take_locks(&locked(9, &[])).unwrap(), "late");
     assert!(!outbox.retry_in_memory());
@@ -106,7 +106,7 @@ fn a_word_of_locks_counts_at_once_on_a_full_disk_and_is_written_when_there_is_ro
     let outbox = Outbox::open(disk.0.path(), BUDGET).unwrap();
     let status = outbox.status();
     assert_eq!((status.locked_events, status.locked_files), (30_001, 1));
-    outbox.sacrifice(&mut outbox.lock(), 10_000_000);
+    outbox.sacrifice(&mut outbox.lock(), 10_000_000, room::Class::Case);
     assert!(locked_one.exists());
 }
 
@@ -141,12 +141,12 @@ fn a_file_of_two_events_is_held_by_a_lock_on_either() {
         let said = locked(10, &[&events[locked_one]]);
         outbox.take_locks(&said).unwrap();
         assert_eq!(outbox.status().locked_files, 1);
-        outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+        outbox.sacrifice(&mut outbox.lock(), 1_000_000, room::Class::Case);
         outbox.mark_uploaded(&files[0], false).unwrap();
         assert_eq!(pass(&outbox, 1000), 0);
         assert!(outbox.file_path(&files[0]).exists());
         outbox.take_locks(&locked(11, &[])).unwrap();
-        outbox.sacrifice(&mut outbox.lock(), 1_000_000);
+        outbox.sacrifice(&mut outbox.lock(), 1_000_000, room::Class::Case);
         assert!(!outbox.file_path(&files[0]).exists());
         let rows: i64 = outbox
             .lock()

@@ -63,6 +63,16 @@ impl Batch {
     }
 }
 
+/// Bytes of what is set aside in the outbox in `dir`.
+pub(super) fn unsendable_bytes(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir.join(UNSENDABLE))
+        .into_iter()
+        .flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
+        .sum()
+}
+
 impl Outbox {
     /// Messages from `from` on, at most `limit`.
     pub(crate) fn batch(&self, from: u64, limit: usize) -> Result<Batch, OutboxError> {
@@ -96,7 +106,7 @@ impl Outbox {
         if sequence != self.named(state.database.span())?.floor {
             return Ok(false);
         }
-        let file = self.aside(&state, sequence)?;
+        let file = self.aside(&mut state, sequence)?;
         // With what is kept below it: a hole above `sequencefloor` would never
         // be receipted.
         self.named(state.database.delete_through(sequence))?;
@@ -108,16 +118,16 @@ impl Outbox {
     /// Copies a message that is sent with less in it to where those that
     /// cannot be sent go; once, and not without end.
     pub(crate) fn keep_whole(&self, sequence: u64) -> Result<(), OutboxError> {
-        let state = self.lock();
+        let mut state = self.lock();
         let folder = self.inner.dir.join(UNSENDABLE);
         let kept = std::fs::read_dir(&folder).map_or(0, Iterator::count);
         if kept < MOST_KEPT {
-            self.aside(&state, sequence)?;
+            self.aside(&mut state, sequence)?;
         }
         Ok(())
     }
 
-    fn aside(&self, state: &State, sequence: u64) -> Result<PathBuf, OutboxError> {
+    fn aside(&self, state: &mut State, sequence: u64) -> Result<PathBuf, OutboxError> {
         let folder = self.inner.dir.join(UNSENDABLE);
         let file = folder.join(format!("{}-{sequence}", state.database.id));
         if let Some((found, stored)) = self.named(state.database.read(sequence, 1))?.pop()
@@ -128,6 +138,7 @@ impl Outbox {
         {
             self.write_aside(&folder, &file, stored.envelope.as_bytes())
                 .map_err(|e| OutboxError::file(&file, e))?;
+            state.unsendable_bytes = unsendable_bytes(&self.inner.dir);
         }
         Ok(file)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::Outbox;
-use crate::database::Span;
+use crate::database::{self, Span};
 use crate::ledger;
 
 /// What an outbox holds and has done, for metrics and health pages.
@@ -27,8 +27,10 @@ pub struct OutboxStatus {
     pub evidence_refused: u64,
     /// Bytes of evidence on the disk, uploaded copies included.
     pub evidence_bytes: u64,
-    /// Bytes of the database.
+    /// Bytes of the database, its free pages and its log included.
     pub database_bytes: u64,
+    /// Bytes of all that counts to the budget.
+    pub used_bytes: u64,
     /// Files given up before they were uploaded, since the start.
     pub evidence_sacrificed: u64,
     /// Events lost because disk and memory were full, since the start.
@@ -84,7 +86,9 @@ impl Outbox {
             evidence_waiting: count("waiting"),
             evidence_refused: count("refused"),
             evidence_bytes: state.evidence_bytes,
-            database_bytes: state.database.bytes().unwrap_or(0),
+            database_bytes: state.database.disk_bytes().unwrap_or(0)
+                + database::log_bytes(&self.inner.dir),
+            used_bytes: self.used(&state),
             evidence_sacrificed: state.evidence_sacrificed,
             events_lost: state.events_lost,
             receipted: state.receipted,
@@ -104,5 +108,11 @@ impl Outbox {
     /// `clip`, `other`, `still`, `case`.
     pub fn sacrificed(&self) -> BTreeMap<&'static str, u64> {
         self.lock().sacrificed.clone()
+    }
+
+    /// Files that were not stored because the budget or the disk has no room for
+    /// them, since the start, by class as in [`Self::sacrificed`].
+    pub fn not_stored(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().not_stored.clone()
     }
 }

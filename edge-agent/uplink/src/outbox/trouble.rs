@@ -3,7 +3,8 @@
 //! A shortage is over when that can be known: events are no longer lost once
 //! the disk has taken what waited in memory; evidence is no longer given up
 //! once the centre has all that is left, or enough was stored without giving
-//! up any. A damaged file stays a trouble until the next start: nobody knows
+//! up any; evidence is no longer refused once the largest file that was would find
+//! room. A damaged file stays a trouble until the next start: nobody knows
 //! whether the disk is sound again.
 
 use std::collections::BTreeMap;
@@ -26,6 +27,18 @@ pub(super) struct Shortage {
     of_camera: BTreeMap<String, u64>,
     /// Stored since evidence was last given up.
     stored: u64,
+    refused: Refused,
+}
+
+/// Files that were not stored for want of room, since there was room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Refused {
+    files: u64,
+    of_camera: BTreeMap<String, u64>,
+    /// The largest of them, bytes.
+    largest: u64,
+    /// It was the disk that had no room, whatever the budget says.
+    by_disk: bool,
 }
 
 impl Shortage {
@@ -47,12 +60,33 @@ impl Shortage {
         self.stored = 0;
     }
 
+    /// A file was refused, by the disk or by the budget.
+    pub(super) fn not_stored(&mut self, bytes: u64, by_disk: bool) {
+        self.refused.files += 1;
+        self.refused.largest = self.refused.largest.max(bytes);
+        self.refused.by_disk |= by_disk;
+    }
+
+    /// How large a file must find room for the refusals to be over; `None` when none
+    /// was refused, or only the disk can tell.
+    pub(super) fn waits_for_room(&self) -> Option<u64> {
+        let refused = &self.refused;
+        (refused.files > 0 && !refused.by_disk).then_some(refused.largest)
+    }
+
+    pub(super) fn has_room(&mut self) {
+        self.refused = Refused::default();
+    }
+
     fn over(&mut self) {
         self.sacrificed = 0;
         self.of_camera.clear();
     }
 
     pub(super) fn stored(&mut self, bytes: u64) {
+        if bytes >= self.refused.largest {
+            self.has_room();
+        }
         self.stored = self.stored.saturating_add(bytes);
         if self.stored >= ROOM_BYTES {
             self.over();
@@ -66,11 +100,30 @@ impl Shortage {
 }
 
 impl Outbox {
-    /// That evidence of this camera was given up for want of room, in words for
-    /// its status; `None` when none was, or there is room again.
+    /// A file of this camera's evidence was refused for want of room
+    /// ([`OutboxError::is_want_of_room`]); said in [`Self::evidence_given_up`] until
+    /// there is room.
+    pub fn evidence_not_stored(&self, whose: (&SiteId, &BoxId, &CameraId)) {
+        let refused = &mut self.lock().shortage.refused;
+        *refused.of_camera.entry(name(whose)).or_default() += 1;
+    }
+
+    /// That evidence of this camera was not stored or given up for want of room, in
+    /// words for its status; `None` when none was, or there is room again.
     pub fn evidence_given_up(&self, whose: (&SiteId, &BoxId, &CameraId)) -> Option<Words> {
-        let camera = format!("{}/{}/{}", whose.0, whose.1, whose.2);
-        let files = *self.lock().shortage.of_camera.get(&camera)?;
+        let camera = name(whose);
+        let state = self.lock();
+        if let Some(files) = state.shortage.refused.of_camera.get(&camera) {
+            return Some(Words::new(
+                format!(
+                    "Đĩa của hộp không còn chỗ cho bằng chứng mới: {files} tệp của máy quay này không được lưu; hãy sửa mạng, bỏ khóa bằng chứng tại trung tâm hoặc tăng store.budget_mib"
+                ),
+                format!(
+                    "the box has no room for new evidence: {files} files of this camera were not stored; mend the network, release locks at the centre, or raise `store.budget_mib`"
+                ),
+            ));
+        }
+        let files = *state.shortage.of_camera.get(&camera)?;
         Some(Words::new(
             format!(
                 "Thiếu chỗ trên đĩa của hộp: đã bỏ {files} tệp bằng chứng chưa gửi của máy quay này; hãy kiểm tra mạng và dung lượng đĩa"
@@ -99,6 +152,17 @@ impl Outbox {
                 format!("the disk is full: {n} events are only in memory; free disk space"),
             ));
         }
+        if shortage.refused.files > 0 {
+            let n = shortage.refused.files;
+            return Some(Words::new(
+                format!(
+                    "Không còn chỗ cho bằng chứng mới: {n} tệp không được lưu, sự kiện vẫn được lưu; hãy sửa mạng, bỏ khóa bằng chứng tại trung tâm hoặc tăng store.budget_mib"
+                ),
+                format!(
+                    "no room for new evidence: {n} files were not stored, events still are; mend the network, release locks at the centre, or raise `store.budget_mib`"
+                ),
+            ));
+        }
         if shortage.sacrificed > 0 {
             let n = shortage.sacrificed;
             return Some(Words::new(
@@ -118,4 +182,8 @@ impl Outbox {
             )
         })
     }
+}
+
+fn name(whose: (&SiteId, &BoxId, &CameraId)) -> String {
+    format!("{}/{}/{}", whose.0, whose.1, whose.2)
 }

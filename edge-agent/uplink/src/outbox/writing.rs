@@ -9,6 +9,7 @@ use rusqlite::ErrorCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::room::Class;
 use super::{Outbox, OutboxError, RELIEF_BYTES, State, files};
 use crate::database::{self, Database, Message, Stored};
 use crate::ledger::Entry;
@@ -114,7 +115,6 @@ impl Outbox {
         if state.is_closed {
             self.open_again(state)?;
         }
-        self.keep_budget(state, 0);
         let mut last = 0;
         let mut mended = Mended::default();
         let waiting = state.in_memory.iter();
@@ -131,6 +131,7 @@ impl Outbox {
         }
         state.shortage.wrote_all(bytes as u64);
         self.file_cases(state);
+        self.keep_budget(state);
         Ok(last)
     }
 
@@ -142,7 +143,7 @@ impl Outbox {
         mended: &mut Mended,
     ) -> Result<(), OutboxError> {
         if self.says_full(&error) {
-            let is_relieved = self.sacrifice(state, RELIEF_BYTES) > 0
+            let is_relieved = self.sacrifice(state, RELIEF_BYTES, Class::Case) > 0
                 || !std::mem::replace(&mut mended.recycled, true) && state.database.recycle_log();
             return if is_relieved {
                 Ok(())
@@ -187,6 +188,7 @@ impl Outbox {
         state.database = database;
         state.is_closed = false;
         state.damaged = salvage.or(state.damaged.take());
+        state.damaged_bytes = database::damaged_bytes(path);
         // The new file knows nothing of the files of evidence.
         if let Err(error) = self.reconcile(state) {
             tracing::warn!(%error, "the upload queue is mended at the next start");
