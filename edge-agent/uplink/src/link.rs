@@ -202,6 +202,7 @@ pub(crate) async fn send(client: &Client, exchange: &Exchange, shared: &Arc<Shar
         seen_acknowledged: 0,
         counts: Uuid::nil(),
         alive: Instant::now(),
+        opening: None,
     };
     match sender.run().await {
         Ok(()) => Failure::passing("stopped"),
@@ -220,6 +221,8 @@ struct Sender<'a> {
     counts: Uuid,
     /// When the broker last acknowledged something, or there was nothing to acknowledge.
     alive: Instant,
+    /// Which opening of the centre's database was heard last in this connection.
+    opening: Option<Uuid>,
 }
 
 impl Sender<'_> {
@@ -267,12 +270,15 @@ impl Sender<'_> {
                     self.count_anew(&mut window).await?;
                 }
             }
-            if window.rewind_if_overdue(Instant::now()) {
+            if let Some(waited) = window.rewind_if_overdue(Instant::now()) {
                 shared.counters.rewinds.fetch_add(1, Ordering::Relaxed);
-                shared.note(
-                    "the broker takes messages but no receipt comes from the centre; check that the centre runs and is connected to the same broker"
-                        .to_owned(),
-                );
+                // After a broker's restart the centre may be some seconds later than we.
+                if waited >= settings.pace.receipt {
+                    shared.note(
+                        "the broker takes messages but no receipt comes from the centre; check that the centre runs and is connected to the same broker"
+                            .to_owned(),
+                    );
+                }
             }
             let sent_some = self.send_batch(&mut window).await?;
             if shared.is_draining() {
@@ -302,10 +308,15 @@ impl Sender<'_> {
     }
 
     /// The outbox has another file or other sequences: what was counted is of no use.
+    /// A centre that was heard listens still.
     async fn count_anew(&mut self, window: &mut Window) -> Result<(), Failure> {
         let counters = &self.shared.counters;
         counters.receipted_through.store(0, Ordering::Relaxed);
+        let is_heard = window.is_heard();
         *window = self.fresh_window().await?;
+        if is_heard {
+            window.heard(Instant::now());
+        }
         Ok(())
     }
 
@@ -315,7 +326,14 @@ impl Sender<'_> {
         let outbox = self.shared.outbox.clone();
         match on_disk(move || outbox.take_receipt(&receipt)).await {
             Ok(ReceiptOutcome::Taken { through, .. }) => {
-                window.receipted(through, Instant::now());
+                let now = Instant::now();
+                window.receipted(through, now);
+                window.heard(now);
+                let before = std::mem::replace(&mut self.opening, receipt.opening);
+                if before.is_some() && before != receipt.opening {
+                    // Behind a broker: what went out while it was away nobody heard.
+                    window.begin_again(now);
+                }
                 counters.receipted_through.store(through, Ordering::Relaxed);
                 self.shared.receipts_came();
             }
@@ -329,8 +347,12 @@ impl Sender<'_> {
                 let through = receipt.through;
                 counters.receipted_through.store(through, Ordering::Relaxed);
                 *window = self.fresh_window().await?;
+                window.heard(Instant::now());
             }
-            Ok(ReceiptOutcome::Renumbered) => self.count_anew(window).await?,
+            Ok(ReceiptOutcome::Renumbered) => {
+                window.heard(Instant::now());
+                self.count_anew(window).await?;
+            }
             // For example a full disk that cannot even delete: the next receipt says the same again.
             Err(failure) => self.shared.note(failure.reason),
         }

@@ -1,16 +1,24 @@
-//! Which message to send next: go-back-N with a slow start.
+//! Which message to send next: go-back-N that listens first.
 //!
 //! At most `limit` messages are under way between "sent" and "receipted", so a
 //! centre that is down for a day costs a broker a few hundred messages, not a
-//! day's worth. When no receipt comes for a while everything unreceipted is
-//! sent again from the lowest on, first a few, then twice as many with each
-//! receipt; when that does not help the next try waits twice as long. Sequences
-//! and an instant in, a decision out: no socket, no clock.
+//! day's worth. A broker takes what nobody listens to, and loses it: so a connection
+//! begins when the centre is heard. (It answers the box's status, so that is after one
+//! way there and back.) One that is not heard for some seconds is sent the oldest
+//! message alone, at ever longer intervals, since an older centre answers nothing else;
+//! the same when no receipt comes for a while. Then what follows goes when the centre
+//! is heard, first a few, then twice as many with each receipt. So what arrives, arrives
+//! in order, unless the centre vanishes while more is under way. Sequences and an
+//! instant in, a decision out: no socket, no clock.
 
 use std::time::{Duration, Instant};
 
-/// Messages sent first after a silence.
+/// Messages sent first when the centre is heard after a silence: it may be that there
+/// is more than it can do.
 const FIRST: u64 = 16;
+/// The first message of a connection goes unheard, and again, after this part of the wait
+/// for a receipt: a broker and all who use it come back within seconds of each other.
+const SOON: u32 = 4;
 /// Longest wait for a receipt before sending again.
 const LONGEST: Duration = Duration::from_mins(5);
 
@@ -25,23 +33,30 @@ pub(crate) struct Window {
     high: u64,
     limit: u64,
     largest: u64,
+    /// How many may be under way once the centre is heard; `None` when it has been.
+    once_heard: Option<u64>,
     patience: Duration,
     shortest: Duration,
     /// When something last moved.
     since: Instant,
+    /// A message under way, and when it was sent first: how long an answer takes.
+    asked: Option<(u64, Instant)>,
 }
 
 impl Window {
     pub(crate) fn new(floor: u64, largest: u64, patience: Duration, now: Instant) -> Self {
+        let largest = largest.max(1);
         Self {
             floor,
             next: floor,
             high: floor,
-            limit: largest.max(1),
-            largest: largest.max(1),
-            patience,
+            limit: 0,
+            largest,
+            once_heard: Some(largest),
+            patience: patience / SOON,
             shortest: patience,
             since: now,
+            asked: None,
         }
     }
 
@@ -53,17 +68,36 @@ impl Window {
 
     /// `sequence` went out; whether it had before in this connection.
     pub(crate) fn sent(&mut self, sequence: u64, now: Instant) -> bool {
+        let is_resend = sequence < self.high;
         if self.next == self.floor {
             // Nothing was under way, so nothing was overdue.
             self.since = now;
         }
+        if !is_resend {
+            self.asked.get_or_insert((sequence, now));
+        }
         self.next = self.next.max(sequence.saturating_add(1));
-        let is_resend = sequence < self.high;
         self.high = self.high.max(self.next);
         is_resend
     }
 
-    /// The centre has everything up to `through`.
+    /// Whether the centre is known to listen.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.once_heard.is_none()
+    }
+
+    /// The centre spoke of this outbox: it listens.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if let Some(limit) = self.once_heard.take() {
+            self.limit = limit;
+            // What went out before, nobody may have heard.
+            self.next = self.floor;
+            self.patience = self.bounded(self.patience);
+            self.since = now;
+        }
+    }
+
+    /// Nothing up to `through` need be sent any more.
     pub(crate) fn receipted(&mut self, through: u64, now: Instant) {
         let floor = through.saturating_add(1);
         if floor <= self.floor {
@@ -72,22 +106,47 @@ impl Window {
         self.floor = floor;
         self.next = self.next.max(floor);
         self.high = self.high.max(floor);
-        self.limit = (self.limit * 2).min(self.largest);
-        self.patience = self.shortest;
+        if self.once_heard.is_none() {
+            self.limit = (self.limit * 2).min(self.largest);
+        }
         self.since = now;
+        // One that is slow to answer is given the time that it takes, or it would get
+        // everything twice.
+        if let Some((_, asked)) = self.asked.take_if(|(sequence, _)| *sequence <= through) {
+            let took = now.saturating_duration_since(asked);
+            self.patience = self.bounded(took.saturating_mul(2));
+        }
+    }
+
+    fn bounded(&self, patience: Duration) -> Duration {
+        patience.clamp(self.shortest, LONGEST.max(self.shortest))
     }
 
     /// Goes back to the lowest unreceipted message when the receipts are
-    /// overdue; whether it did.
-    pub(crate) fn rewind_if_overdue(&mut self, now: Instant) -> bool {
-        if self.next == self.floor || now.duration_since(self.since) < self.patience {
-            return false;
+    /// overdue; how long they were waited for, if it did.
+    pub(crate) fn rewind_if_overdue(&mut self, now: Instant) -> Option<Duration> {
+        let waited = self.patience;
+        if self.limit == 0 && now.saturating_duration_since(self.since) >= waited {
+            self.limit = 1;
+            self.since = now;
+        }
+        if self.next == self.floor || now.saturating_duration_since(self.since) < waited {
+            return None;
         }
         self.next = self.floor;
-        self.limit = FIRST.min(self.largest);
-        self.patience = (self.patience * 2).min(LONGEST.max(self.shortest));
+        self.once_heard.get_or_insert(FIRST.min(self.largest));
+        self.limit = 1;
+        // Its first steps are shorter than the shortest patience.
+        self.patience = (waited * 2).min(LONGEST.max(self.shortest));
         self.since = now;
-        true
+        Some(waited)
+    }
+
+    /// Goes back at once: the centre that listens now is not the one that what is
+    /// under way was sent to.
+    pub(crate) fn begin_again(&mut self, now: Instant) {
+        self.next = self.floor;
+        self.since = now;
     }
 
     /// Whether nothing sent waits for a receipt.
@@ -97,85 +156,4 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use proptest::prelude::*;
-
-    const PATIENCE: Duration = Duration::from_secs(10);
-
-    #[test]
-    fn a_silent_centre_is_asked_ever_more_rarely_and_with_few_messages() {
-        let start = Instant::now();
-        let mut window = Window::new(1, 500, PATIENCE, start);
-        let (mut sent, mut rewinds) = (0_u64, Vec::new());
-        for second in 0..3600 {
-            let now = start + Duration::from_secs(second);
-            if window.rewind_if_overdue(now) {
-                rewinds.push(second);
-            }
-            let (first, count) = window.room();
-            for sequence in first..first + count {
-                window.sent(sequence, now);
-                sent += 1;
-            }
-        }
-        assert_eq!(rewinds[..5], [10, 30, 70, 150, 310]);
-        assert!(
-            sent <= 500 + FIRST * rewinds.len() as u64,
-            "{sent} sent in an hour"
-        );
-        assert!(rewinds.len() < 20);
-    }
-
-    #[test]
-    fn a_receipt_for_more_than_was_sent_again_skips_the_rest() {
-        let start = Instant::now();
-        let mut window = Window::new(1, 100, PATIENCE, start);
-        for sequence in 1..=100 {
-            window.sent(sequence, start);
-        }
-        assert!(window.rewind_if_overdue(start + PATIENCE));
-        assert!(window.sent(1, start + PATIENCE));
-        window.receipted(80, start + PATIENCE);
-        assert_eq!(window.room().0, 81);
-    }
-
-    proptest! {
-        /// Whatever a broker loses, everything arrives in the end, and never
-        /// more than the window is under way.
-        #[test]
-        fn everything_arrives_through_a_channel_that_loses(
-            messages in 1_u64..200,
-            largest in 1_u64..64,
-            losses in proptest::collection::vec(any::<bool>(), 64),
-        ) {
-            let start = Instant::now();
-            let mut now = start;
-            let mut window = Window::new(1, largest, PATIENCE, start);
-            let mut arrived = BTreeSet::new();
-            // A lossy first hour, then a sound channel.
-            for round in 0..10_000_usize {
-                let (first, count) = window.room();
-                for sequence in first..(first + count).min(messages + 1) {
-                    prop_assert!(sequence < window.floor + largest);
-                    window.sent(sequence, now);
-                    let lost = round < 200 && losses[(round * 7 + usize::try_from(sequence).unwrap()) % losses.len()];
-                    if !lost {
-                        arrived.insert(sequence);
-                    }
-                }
-                let through = (1..=messages).take_while(|s| arrived.contains(s)).last().unwrap_or(0);
-                window.receipted(through, now);
-                if through == messages {
-                    break;
-                }
-                now += Duration::from_secs(1);
-                window.rewind_if_overdue(now);
-            }
-            prop_assert_eq!(arrived.len() as u64, messages);
-            prop_assert_eq!(window.floor, messages + 1);
-        }
-    }
-}
+mod tests;

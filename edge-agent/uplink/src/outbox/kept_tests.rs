@@ -304,7 +304,7 @@ fn copies_are_asked_for_in_their_time_after_all_that_is_new() {
     assert_eq!(outbox.status().evidence_waiting, 2);
     // No time that passes removes what was not answered.
     assert_eq!(pass(&outbox, 1000), 0);
-    outbox.sacrifice(&mut outbox.lock(), 199 * 100);
+    outbox.sacrifice(&mut outbox.lock(), 199 * 100, room::Class::Case);
     let status = outbox.status();
     assert_eq!(
         (status.evidence_waiting, status.evidence_sacrificed),

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use protocol::envelope::Delivery;
+use protocol::status::OutboxPosition;
 use protocol::topic::{ALL_EVENTS, ALL_STATES, Upward};
 use protocol::{Envelope, EventTime, Receipt, topic};
 use rumqttc::v5;
@@ -120,9 +121,20 @@ pub(crate) struct Received {
     pub(crate) bodies: BTreeMap<String, serde_json::Value>,
     /// Topic → the last state.
     pub(crate) states: BTreeMap<String, serde_json::Value>,
+    /// Sequences in the order in which they first came.
+    pub(crate) order: Vec<u64>,
+    /// Which opening of its database it speaks from.
+    pub(crate) opening: Option<Uuid>,
     sequences: BTreeMap<Uuid, BTreeSet<u64>>,
     floors: BTreeMap<Uuid, u64>,
     pub(crate) connections: u32,
+}
+
+/// What the real one answers.
+enum Answer {
+    /// As soon as a box says that it is here, however much of it is known.
+    ToStatus(Receipt),
+    ToMessage(Receipt),
 }
 
 pub(crate) struct Centre {
@@ -140,12 +152,22 @@ impl Centre {
 
     /// At a broker from before MQTT 5.
     pub(crate) fn on_old(port: u16) -> Self {
-        Self::speaking(port, false).subscribed()
+        Self::speaking(port, false, Received::default()).subscribed()
     }
 
     /// The broker need not be there yet.
     pub(crate) fn on_later(port: u16) -> Self {
-        Self::speaking(port, true)
+        Self::speaking(port, true, Received::default())
+    }
+
+    /// Started again on what it had.
+    pub(crate) fn anew(port: u16, known: Received, opening: Uuid) -> Self {
+        let received = Received {
+            opening: Some(opening),
+            connections: 0,
+            ..known
+        };
+        Self::speaking(port, true, received)
     }
 
     fn subscribed(self) -> Self {
@@ -156,9 +178,9 @@ impl Centre {
         self
     }
 
-    fn speaking(port: u16, speaks_v5: bool) -> Self {
+    fn speaking(port: u16, speaks_v5: bool, received: Received) -> Self {
         let (client, mut next) = Client::new(port, speaks_v5);
-        let received = Arc::new(Mutex::new(Received::default()));
+        let received = Arc::new(Mutex::new(received));
         let receipts = Arc::new(AtomicBool::new(true));
         let over = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -177,11 +199,17 @@ impl Centre {
                         }
                         Heard::Subscribed => received.lock().unwrap().connections += 1,
                         Heard::Message(topic, payload) => {
-                            let receipt = received.lock().unwrap().take(&topic, &payload);
-                            if let Some(receipt) = receipt
-                                && receipts.load(Ordering::SeqCst)
-                            {
-                                publish_receipt(&client, &receipt);
+                            let answer = received.lock().unwrap().take(&topic, &payload);
+                            match answer {
+                                Some(Answer::ToStatus(receipt)) => {
+                                    publish_receipt(&client, &receipt)
+                                }
+                                Some(Answer::ToMessage(receipt))
+                                    if receipts.load(Ordering::SeqCst) =>
+                                {
+                                    publish_receipt(&client, &receipt);
+                                }
+                                _ => {}
                             }
                         }
                         Heard::Other => {}
@@ -250,11 +278,17 @@ fn publish_receipt(client: &Client, receipt: &Receipt) {
 }
 
 impl Received {
-    fn take(&mut self, topic: &str, payload: &[u8]) -> Option<Receipt> {
-        if !matches!(Upward::parse(topic)?, Upward::Event(..)) {
-            let state = serde_json::from_slice(payload).expect("JSON");
+    fn take(&mut self, topic: &str, payload: &[u8]) -> Option<Answer> {
+        let upward = Upward::parse(topic)?;
+        if !matches!(upward, Upward::Event(..)) {
+            let state: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
+            let data = &state["data"];
+            let is_here = matches!(upward, Upward::BoxState(..)) && data["online"] == true;
+            let position = is_here.then(|| data["outbox"].clone());
             self.states.insert(topic.to_owned(), state);
-            return None;
+            let position: OutboxPosition = serde_json::from_value(position?).ok()?;
+            let receipt = self.receipt(position.id, position.floor);
+            return Some(Answer::ToStatus(receipt));
         }
         let envelope: Envelope<serde_json::Value> =
             serde_json::from_slice(payload).expect("an envelope");
@@ -266,21 +300,28 @@ impl Received {
         let body = serde_json::from_slice(payload).expect("JSON");
         self.bodies.insert(envelope.id.clone(), body);
         *self.messages.entry(envelope.id).or_default() += 1;
+        if self.sequences.entry(outbox).or_default().insert(sequence) {
+            self.order.push(sequence);
+        }
+        Some(Answer::ToMessage(self.receipt(outbox, sequencefloor)))
+    }
+
+    /// Up to where everything of an outbox is here.
+    fn receipt(&mut self, outbox: Uuid, sequencefloor: u64) -> Receipt {
         let floor = self.floors.entry(outbox).or_default();
         *floor = sequencefloor.max(*floor);
         let seen = self.sequences.entry(outbox).or_default();
-        seen.insert(sequence);
         let mut next = *floor;
         while seen.contains(&next) {
             next += 1;
         }
-        Some(Receipt {
+        Receipt {
             outbox,
             through: next - 1,
             at: EventTime::EPOCH,
             refused_for: None,
-            opening: None,
-        })
+            opening: self.opening,
+        }
     }
 }
 
