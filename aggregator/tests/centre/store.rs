@@ -153,6 +153,65 @@ fn the_highest_revision_counts_whatever_the_order() {
     }
 }
 
+/// Behind a broker, what was sent while the centre was away comes again after what
+/// was sent later. In whatever order the messages of an event come, and come again, its
+/// alert ends the same.
+#[test]
+fn an_alert_ends_the_same_in_whatever_order_its_messages_come() {
+    let speaker = a_box("b1", 1);
+    let event = speaker.event(1);
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![EvidenceItem {
+            role: EvidenceRole::StillAnnotated,
+            sha256: Digest([7; 32]),
+            length: 1,
+            media_type: "image/jpeg".to_owned(),
+            captured: noon(),
+            until: None,
+            asked: None,
+            note: None,
+        }],
+        missing: Vec::new(),
+    };
+    let letters = [
+        speaker.letter_of(&revised(&event, 1, Phase::Start), 1),
+        speaker.letter_of(&revised(&event, 2, Phase::Update), 2),
+        speaker.manifest(&manifest, 3),
+        speaker.letter_of(&revised(&event, 3, Phase::End), 4),
+    ];
+    for order in permutations(&[0, 1, 2, 3]) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bench = Bench::new(folder.path(), StoreSettings::default());
+        let mut through = 0;
+        for place in order.iter().chain(&order) {
+            let committed = bench.take(&speaker, &letters[*place]);
+            through = committed.receipt.unwrap().2.through;
+        }
+        assert_eq!(through, 4, "{order:?}");
+        let found = bench.runtime.block_on(bench.store.alert(event.id));
+        let found = found.unwrap().unwrap();
+        assert_eq!(found.row.revision, 3, "{order:?}");
+        assert_eq!(found.row.machine.as_str(), "cleared", "{order:?}");
+        assert_eq!(found.row.title.en, "revision 3", "{order:?}");
+        assert_eq!(found.evidence.len(), 1, "{order:?}");
+        assert_eq!(bench.alerts().len(), 1, "{order:?}");
+    }
+}
+
+fn permutations(of: &[usize]) -> Vec<Vec<usize>> {
+    let [] = of else {
+        let first = of.iter().map(|first| {
+            let rest: Vec<usize> = of.iter().copied().filter(|n| n != first).collect();
+            let ends = permutations(&rest).into_iter();
+            ends.map(|end| std::iter::once(*first).chain(end).collect())
+                .collect::<Vec<_>>()
+        });
+        return first.flatten().collect();
+    };
+    vec![Vec::new()]
+}
+
 #[test]
 fn a_box_that_was_receipted_elsewhere_is_not_asked_for_what_it_has_not() {
     let folder = tempfile::tempdir().unwrap();
