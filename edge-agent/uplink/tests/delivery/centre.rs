@@ -202,7 +202,7 @@ impl Centre {
                             let answer = received.lock().unwrap().take(&topic, &payload);
                             match answer {
                                 Some(Answer::ToStatus(receipt)) => {
-                                    publish_receipt(&client, &receipt)
+                                    publish_receipt(&client, &receipt);
                                 }
                                 Some(Answer::ToMessage(receipt))
                                     if receipts.load(Ordering::SeqCst) =>
