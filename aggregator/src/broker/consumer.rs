@@ -108,6 +108,7 @@ impl Consumer {
                         );
                     }
                     was_connected = true;
+                    self.receipts.listening(true);
                     self.health.broker_works();
                     tracing::info!(broker = %self.link.address, "taking messages from the broker");
                 }
@@ -126,7 +127,10 @@ impl Consumer {
         };
         drop(arrive);
         if why.is_none() {
+            // The last receipts go out as well.
             leave(&mut events, desks, &client).await;
+        } else {
+            self.receipts.listening(false);
         }
         (why, was_connected)
     }

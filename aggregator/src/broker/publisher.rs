@@ -3,8 +3,12 @@
 //! Receipts are cumulative, so of each outbox only the newest waits: however
 //! long the broker is away, no more wait than there are outboxes. One that gets
 //! lost is made again when its box sends again.
+//!
+//! A box takes a receipt for a sign that the centre listens, and sends. So none goes
+//! while the consumer is not subscribed: what the box sends then is lost.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +34,8 @@ pub(super) struct Receipts {
     waiting: Mutex<BTreeMap<(SiteId, BoxId, Uuid), Receipt>>,
     /// In parts, the next one last.
     locks: Mutex<BTreeMap<Whose, Vec<EvidenceLocks>>>,
+    /// The consumer is subscribed.
+    is_listening: AtomicBool,
     bell: Notify,
 }
 
@@ -40,6 +46,12 @@ impl Receipts {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert((site, box_id, receipt.outbox), receipt);
+        self.bell.notify_one();
+    }
+
+    /// Says whether the consumer is subscribed.
+    pub(super) fn listening(&self, is_listening: bool) {
+        self.is_listening.store(is_listening, Ordering::SeqCst);
         self.bell.notify_one();
     }
 
@@ -66,6 +78,9 @@ impl Receipts {
 
     /// The next to send: where to, and what.
     fn next(&self) -> Option<(String, serde_json::Result<Vec<u8>>)> {
+        if !self.is_listening.load(Ordering::SeqCst) {
+            return None;
+        }
         if let Some(((site, box_id), receipt)) = self.take() {
             return Some((topic::receipt(&site, &box_id), serde_json::to_vec(&receipt)));
         }
@@ -217,21 +232,34 @@ mod tests {
     use super::*;
     use protocol::EventTime;
 
+    fn receipt_through(through: u64) -> Receipt {
+        Receipt {
+            outbox: Uuid::nil(),
+            through,
+            at: EventTime::EPOCH,
+            refused_for: None,
+            opening: None,
+        }
+    }
+
     #[test]
-    fn only_the_newest_receipt_of_an_outbox_waits() {
+    fn of_an_outbox_the_newest_receipt_waits_until_the_centre_listens() {
         let receipts = Receipts::default();
         let (site, box_id) = (SiteId::new("s").unwrap(), BoxId::new("b").unwrap());
         for through in 1..=3 {
-            let receipt = Receipt {
-                outbox: Uuid::nil(),
-                through,
-                at: EventTime::EPOCH,
-                refused_for: None,
-                opening: None,
-            };
-            receipts.put(site.clone(), box_id.clone(), receipt);
+            receipts.put(site.clone(), box_id.clone(), receipt_through(through));
         }
-        assert_eq!(receipts.take().unwrap().1.through, 3);
-        assert!(receipts.take().is_none());
+        assert!(receipts.next().is_none(), "nobody listens yet");
+        receipts.listening(true);
+        assert!(
+            receipts
+                .next()
+                .is_some_and(|(topic, _)| topic.ends_with("/down/receipt"))
+        );
+        assert!(receipts.next().is_none(), "of each outbox the newest");
+        receipts.put(site.clone(), box_id.clone(), receipt_through(4));
+        receipts.listening(false);
+        assert!(receipts.next().is_none());
+        assert_eq!(receipts.take().unwrap().1.through, 4);
     }
 }

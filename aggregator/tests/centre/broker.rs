@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use edge_uplink::{DiskBudget, Outbox, Pace, Uplink, UplinkSettings};
 use rumqttc::v5::mqttbytes::v5::Packet;
 
 use crate::support::{Heard, Line, Process, a_box, eventually};
@@ -252,6 +253,59 @@ fn every_event_arrives_once_although_broker_and_centre_are_killed() {
         .map(|alert| alert["id"].as_str().unwrap())
         .collect();
     assert_eq!((alerts.len(), ids.len()), (1500, 1500));
+}
+
+/// The real sender of a box, a centre that is later than it, and a broker that is killed
+/// with messages under way: what arrives first is always what was stored first.
+#[test]
+fn events_of_a_real_outbox_arrive_in_its_order_whatever_happens_to_the_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut broker) = Mosquitto::start(folder.path()) else {
+        return;
+    };
+    let speaker = a_box("b1", 1);
+    let outbox = Outbox::open(&folder.path().join("outbox"), DiskBudget::new(1 << 30)).unwrap();
+    let mut stored = Vec::new();
+    let mut store = |count: u64| {
+        for _ in 0..count {
+            let event = speaker.event(stored.len() as u64 + 1);
+            outbox.append_event(&event, event.onset).unwrap();
+            stored.push(event.id.to_string());
+        }
+    };
+    store(60);
+    let (site, box_id) = (speaker.site.clone(), speaker.box_id.clone());
+    let mut settings = UplinkSettings::new(broker.url(), site, box_id);
+    settings.pace = Pace {
+        reconnect_shortest: Duration::from_millis(20),
+        reconnect_longest: Duration::from_millis(200),
+        receipt: Duration::from_secs(2),
+        ..Pace::default()
+    };
+    let uplink = Uplink::start(settings, outbox.clone()).unwrap();
+    eventually("nobody listens", || {
+        (uplink.status().rewinds >= 2).then_some(())
+    });
+    let centre = Process::start(folder.path(), &["--broker", &broker.url()]);
+    for round in 1..=4 {
+        store(150);
+        eventually("some are on the way", || {
+            (uplink.status().sent >= round * 150).then_some(())
+        });
+        broker.kill_and_restart();
+        store(50);
+        eventually("the outbox is empty", || {
+            (outbox.waiting() == 0).then_some(())
+        });
+    }
+    // An alert's number of change is that of its first arrival: there is one revision.
+    let mut alerts = centre.api().alerts();
+    alerts.sort_by_key(|alert| alert["change"].as_u64().unwrap());
+    let arrived: Vec<_> = alerts
+        .iter()
+        .map(|alert| alert["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(arrived, stored);
 }
 
 /// A broker that asks for certificates, and the lines with which a centre has one.
