@@ -14,7 +14,7 @@ _packages_run=(
   ffmpeg python3 python3-venv fonts-dejavu-core
 )
 # faketime: another clock for a program under test
-_packages_test=(chromium mosquitto faketime)
+_packages_test=(chromium mosquitto nginx faketime)
 _packages_bench=(mosquitto)
 
 _packages_wanted() {

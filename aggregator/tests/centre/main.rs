@@ -21,3 +21,4 @@ mod store;
 mod stream;
 mod support;
 mod throughput;
+mod web_server;
