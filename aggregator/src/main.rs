@@ -292,7 +292,14 @@ fn ways_in(config: &Config) -> String {
         .broker
         .as_ref()
         .map(|broker| format!("broker {}", broker.url));
-    [door, broker]
+    let uploads = config.uploads.as_ref().map(|uploads| {
+        let asked = match uploads.tls.client_ca_file {
+            Some(_) => "with certificates of boxes",
+            None => "without certificates of boxes",
+        };
+        format!("evidence by HTTPS on {}, {asked}", uploads.listen)
+    });
+    [door, broker, uploads]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()

@@ -94,6 +94,33 @@ fn check_looks_at_what_the_configuration_names() {
     assert!(!std::path::Path::new(data).exists(), "it only looked");
 }
 
+#[test]
+fn check_says_every_way_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let pair = format!(
+        "cert_file = \"{}\"\nkey_file = \"{}\"\n",
+        certificate.display(),
+        key.display()
+    );
+    let authority = format!("client_ca_file = \"{}\"\n", certificate.display());
+    let file = folder.path().join("centre.toml");
+    for (tls, asked) in [(pair.clone(), "without"), (pair + &authority, "with")] {
+        let door = "[uploads]\nlisten = \"127.0.0.1:8443\"\n[uploads.tls]\n";
+        std::fs::write(&file, format!("{door}{tls}")).unwrap();
+        let ended = run(&["check", "--config", file.to_str().unwrap()]);
+        let said = text(&ended.stdout);
+        assert!(ended.status.success(), "{}", text_of(&ended));
+        let expected = format!(
+            "front door on 127.0.0.1:1883, evidence by HTTPS on 127.0.0.1:8443, {asked} certificates of boxes"
+        );
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
 fn text_of(ended: &Output) -> String {
     text(&ended.stderr)
 }
