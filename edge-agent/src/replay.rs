@@ -25,6 +25,7 @@ use protocol::{CameraId, Event, EventTime};
 use crate::cascades::{Cascades, Lookers};
 use crate::config::{AgentConfig, CameraConfig, DetectConfig};
 use crate::coverage::CoverageTable;
+use crate::draft;
 use crate::live::StopFlag;
 use crate::perception::Parts;
 use crate::picture_gate::PictureGate;
@@ -165,6 +166,8 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         ..
     } = sink;
     let is_whole = pass.as_ref().is_ok_and(|pass| pass.is_whole);
+    let unfinished = cases.is_some().then_some(request.evidence.as_deref());
+    let unfinished = unfinished.flatten().map(draft::part_of);
     let cases = cases.map(|cases| cases.finish(is_whole)).transpose();
     match pass {
         Ok(Pass {
@@ -180,7 +183,13 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 let left = files.leave()?;
                 warnings.push(format!("stopped before the end{left}"));
             }
-            let cases = cases?;
+            let cases = cases.map_err(|error| match unfinished {
+                Some(part) => error.context(format!(
+                    "what there is of the cases is in {}",
+                    part.display()
+                )),
+                None => error,
+            })?;
             Ok(ReplayOutcome {
                 summary,
                 coverage,
@@ -192,10 +201,17 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
             })
         }
         // The first fault is the one to mend; a second one would hide it.
-        Err(error) => match files.leave() {
-            Ok(left) if !left.is_empty() => Err(error.context(format!("failed{left}"))),
-            _ => Err(error),
-        },
+        Err(error) => {
+            let mut left = files.leave().unwrap_or_default();
+            if let Some(part) = unfinished {
+                left += &format!("; its cases so far are in {}", part.display());
+            }
+            Err(if left.is_empty() {
+                error
+            } else {
+                error.context(format!("failed{left}"))
+            })
+        }
     }
 }
 

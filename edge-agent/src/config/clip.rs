@@ -83,10 +83,10 @@ pub(super) struct ClipKeys {
     post_s: Option<f64>,
     longest_s: Option<f64>,
     ring_s: Option<f64>,
-    ring_mb: Option<u32>,
+    ring_mb: Option<i64>,
     album_s: Option<f64>,
-    album_mb: Option<u32>,
-    largest_mb: Option<u32>,
+    album_mb: Option<i64>,
+    largest_mb: Option<i64>,
 }
 
 /// An onset is known later than it was; so much more than `pre_s` must be kept, s.
@@ -114,15 +114,16 @@ impl ClipKeys {
             album_s: number("album_s", self.album_s, usual.album_s, (0.0, 7200.0)),
             ..usual
         };
-        let mut megabytes = |key, value: Option<u32>, usual, (least, most): (u32, u32)| match value
-        {
-            None => usual,
-            Some(mb) if (least..=most).contains(&mb) => mb,
-            Some(_) => {
-                let message = format!("is between {least} and {most} megabytes; {usual} is usual");
-                refuse(&format!("clip.{key}"), &message);
-                usual
-            }
+        let mut megabytes = |key, value: Option<i64>, usual, (least, most): (u32, u32)| {
+            let Some(written) = value else { return usual };
+            let mb = u32::try_from(written).ok();
+            mb.filter(|mb| (least..=most).contains(mb))
+                .unwrap_or_else(|| {
+                    let message =
+                        format!("is between {least} and {most} megabytes; {usual} is usual");
+                    refuse(&format!("clip.{key}"), &message);
+                    usual
+                })
         };
         clip.ring_mb = megabytes("ring_mb", self.ring_mb, usual.ring_mb, (2, 2048));
         clip.album_mb = megabytes("album_mb", self.album_mb, usual.album_mb, (1, 512));
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_ring_that_could_not_reach_back_is_refused_with_what_would_do() {
-        let keys = "clip = { pre_s = 20, ring_s = 10, ring_mb = 1, album_mb = 0, largest_mb = 4096, \
+        let keys = "clip = { pre_s = 20, ring_s = 10, ring_mb = 1, album_mb = -8, largest_mb = 4096, \
                     longst_s = 3 }";
         let faults = camera(&format!("{SOURCE}{keys}")).unwrap_err();
         for part in [

@@ -54,6 +54,7 @@ pub struct RecordConfig {
     pub budget: Bytes,
     /// A segment is deleted so long after its end, however much room there is; left
     /// out, it is kept as long as there is room. Days.
+    #[serde(default, deserialize_with = "days")]
     pub keep_days: Option<u32>,
     /// A segment is ended at the first instant without road users after so long. Minutes.
     #[serde(default = "default_segment_min")]
@@ -65,6 +66,12 @@ pub struct RecordConfig {
     pub near_misses_dir: Option<PathBuf>,
     /// Folder for how long each rule was watching, by hour; left out, it is only in the metrics.
     pub coverage_dir: Option<PathBuf>,
+}
+
+/// A number that no `u32` can be is out of range like any other, and told as that.
+fn days<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<u32>, D::Error> {
+    let days = Option::<i64>::deserialize(reader)?;
+    Ok(days.map(|days| u32::try_from(days).unwrap_or(0)))
 }
 
 fn default_budget() -> Bytes {
@@ -121,7 +128,7 @@ impl RecordConfig {
             faults.push(ConfigFault {
                 line: None,
                 path: "record.keep_days".to_owned(),
-                message: format!("is at least 1 and at most {MOST_DAYS}"),
+                message: format!("is at least 1 and at most {MOST_DAYS} days; left out, recordings are kept as long as there is room"),
             });
             self.keep_days = None;
         }
@@ -165,6 +172,28 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(text.parse::<Bytes>().ok().map(|b| b.0), bytes, "{text}");
+        }
+    }
+    #[test]
+    fn a_period_out_of_its_range_is_told_with_the_range() {
+        for (days, is_taken) in [
+            ("1", true),
+            ("3650", true),
+            ("0", false),
+            ("-1", false),
+            ("3651", false),
+            ("99999999999", false),
+        ] {
+            let config: RecordConfig = toml::from_str(&format!("keep_days = {days}")).unwrap();
+            let mut faults = Vec::new();
+            let config = config.checked(Path::new("."), &mut faults);
+            assert_eq!(config.keep_days.is_some(), is_taken, "{days}");
+            let said: Vec<_> = faults.iter().map(|fault| &*fault.message).collect();
+            assert_eq!(said.is_empty(), is_taken, "{days}: {said:?}");
+            let is_in_words = said
+                .iter()
+                .all(|said| said.contains("at least 1 and at most 3650 days"));
+            assert!(is_in_words, "{said:?}");
         }
     }
 }

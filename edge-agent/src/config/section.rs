@@ -47,8 +47,10 @@ pub(super) fn read<T: DeserializeOwned>(
         let message = message.lines().next().unwrap_or_default();
         // serde quotes the value that it does not like.
         let message = match path.rsplit('.').next() {
-            Some("password") => "a password is text in quotes; better, give `password_file`",
-            _ => message,
+            Some("password") => {
+                "a password is text in quotes; better, give `password_file`".to_owned()
+            }
+            _ => in_words(message),
         };
         let root = path.split(['.', '[']).next().unwrap_or_default().to_owned();
         // A key that was taken out because it was wrong is not also missing.
@@ -56,12 +58,26 @@ pub(super) fn read<T: DeserializeOwned>(
             .iter()
             .any(|key| message == format!("missing field `{key}`"));
         if !is_consequence {
-            push(faults, join(at, &path), message);
+            push(faults, join(at, &path), &message);
         }
         // Nothing to take out: a needed key is missing, and no more can be read.
         rest.remove(&root)?;
         taken_out.push(root);
     }
+}
+
+/// What kind of number is wanted, for who does not write Rust.
+fn in_words(message: &str) -> String {
+    let Some((found, wanted)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        other => other,
+    };
+    format!("{found}, expected {wanted}")
 }
 
 /// Adds a fault unless an earlier round has found it.
@@ -147,11 +163,11 @@ mod tests {
         assert_eq!(
             faults("name = 3\ncount = -1\nratio = 'x'\nnmae = 1\nlist = [{x = 1.0, y = 2}]"),
             "\
-top.count: invalid value: integer `-1`, expected u32
+top.count: invalid value: integer `-1`, expected a whole number, 0 or more
 top.list[0].y: no such key here; correct its name or take it out
 top.name: invalid type: integer `3`, expected a string
 top.nmae: no such key here; correct its name or take it out
-top.ratio: invalid type: string \"x\", expected f64
+top.ratio: invalid type: string \"x\", expected a number
 "
         );
     }
