@@ -70,10 +70,7 @@ pub(crate) fn refusal(response: &mut Response<Body>) -> Answer {
             "a proxy before the centre does not take files of this size (413); raise its limit to the centre's `http.max_evidence_mb` (nginx: `client_max_body_size`)"
                 .to_owned(),
         ),
-        (400, None) => Answer::NotThis(
-            "something before the centre does not understand the upload (400); look at the proxy's log, and at the validity of this box's certificate if the proxy asks for one"
-                .to_owned(),
-        ),
+        (400, None) => Answer::NotThis(advice(400)),
         (400 | 415 | 422, _) => Answer::NotThis(format!(
             "the centre does not understand the upload ({status}); compare the versions of agent and centre, and look for a proxy that changes uploads"
         )),
@@ -113,6 +110,7 @@ pub(crate) fn impostor(status: u16) -> String {
 /// What an unexpected status means to the operator.
 pub(crate) fn advice(status: u16) -> String {
     match status {
+        400 => "something before the centre does not understand the upload (400); look at the proxy's log, and at the validity of this box's certificate if the proxy asks for one".to_owned(),
         401 | 403 => format!("the centre refuses the token ({status}); correct `evidence_token`"),
         300..=399 => format!(
             "this address sends uploads elsewhere ({status}); correct `evidence_url`: `https` where the web server wants it, host and port"
