@@ -187,6 +187,7 @@ impl Outbox {
                 return Err(error);
             }
         }
+        outbox.lock().damaged_bytes = database::damaged_bytes(dir);
         Ok(outbox)
     }
 

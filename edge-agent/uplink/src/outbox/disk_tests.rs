@@ -137,7 +137,7 @@ fn a_damaged_file_does_not_forget_what_is_locked() {
 
     let outbox = Outbox::open(dir, BUDGET).unwrap();
     assert!(outbox.trouble().unwrap().en.contains("damaged"));
-    outbox.sacrifice(&mut outbox.lock(), 10_000_000);
+    outbox.sacrifice(&mut outbox.lock(), 10_000_000, room::Class::Case);
     let here = files.map(|file| outbox.file_path(&file).exists());
     assert_eq!(here, [true, false]);
     let status = outbox.status();

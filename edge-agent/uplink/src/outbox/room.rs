@@ -189,7 +189,7 @@ impl Outbox {
     /// Deletes the damaged file that was kept; how many bytes became free.
     fn drop_damaged(&self, state: &mut State) -> u64 {
         let freed = database::drop_damaged(&self.inner.dir, None);
-        state.damaged_bytes = state.damaged_bytes.saturating_sub(freed);
+        state.damaged_bytes = database::damaged_bytes(&self.inner.dir);
         if freed > 0 {
             tracing::warn!(
                 freed_bytes = freed,
