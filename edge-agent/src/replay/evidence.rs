@@ -234,11 +234,12 @@ impl Film {
     fn roll(&mut self, until: i64, time: impl Fn(i64) -> EventTime) -> anyhow::Result<()> {
         loop {
             let next = match self.next.take() {
-                Some(next) => next,
-                None => match self.clip.next_picture()? {
-                    Some(next) => next,
-                    None => return Ok(()),
-                },
+                Some(next) => Some(next),
+                None => self.clip.next_picture()?,
+            };
+            let Some(next) = next else {
+                self.ring.end();
+                return Ok(());
             };
             if next.decoded.or(next.media).is_some_and(|at| at > until) {
                 self.next = Some(next);

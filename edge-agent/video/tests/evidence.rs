@@ -8,7 +8,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_video::encoded::{AccessUnit, AlbumLimits, Ring, RingLimits, decode_at, mp4, ring, unit};
+use edge_video::encoded::{
+    AccessUnit, AlbumLimits, Ring, RingClock, RingLimits, cut, decode_at, mp4, unit,
+};
 use edge_video::{CameraStream, ClipReader, Notice, RtspSettings};
 use protocol::EventTime;
 use protocol::units::Seconds;
@@ -167,7 +169,7 @@ fn check(pattern: TestPattern, is_watched: bool) {
     let enough = 2 * sent.pictures();
     let units = watched.wait("two rounds", |units| units.len() > enough);
     let (first, last) = (units[0].time, units[enough].time);
-    let cut = ring::cut(
+    let cut = cut::cut(
         &units,
         first + Seconds(1.3),
         last - Seconds(0.5),
@@ -297,14 +299,14 @@ fn a_stream_that_is_only_kept_costs_no_decoder_and_comes_back_after_a_loss() {
         .iter()
         .take_while(|unit| unit.run == first.run)
         .count();
-    let cut = ring::cut(
+    let cut = cut::cut(
         &units,
         first.time,
         units[units.len() - 1].time,
         units[before - 1].time,
     );
     assert_eq!(cut.units.len(), before);
-    assert_eq!(cut.shortfalls, [ring::Shortfall::BrokeOff]);
+    assert_eq!(cut.shortfalls, [cut::Shortfall::BrokeOff]);
     assert!(mp4::write(&cut.units).is_ok());
     assert_eq!(mp4::write(&units), Err(mp4::Mp4Error::Broken));
 }
@@ -329,14 +331,14 @@ fn a_stream_that_changes_its_size_gives_clips_of_one_size() {
         .unwrap();
     let (last, next) = (&units[change], &units[change + 1]);
     assert!(next.is_key);
-    let cut = ring::cut(
+    let cut = cut::cut(
         &units,
         last.time - Seconds(1.0),
         last.time + Seconds(3.0),
         last.time,
     );
     assert!(cut.units.iter().all(|unit| unit.format == last.format));
-    assert_eq!(cut.shortfalls, [ring::Shortfall::BrokeOff]);
+    assert_eq!(cut.shortfalls, [cut::Shortfall::BrokeOff]);
 }
 
 /// Older than the ring, and still a picture: with a real camera, a ring of two seconds,
@@ -372,7 +374,9 @@ fn what_a_short_ring_has_let_go_can_be_shown_from_the_album() {
         state.album.seconds <= 5.0 && state.album.bytes <= 1 << 20,
         "{state:?}"
     );
-    let keys = watched.ring().key_pictures(EventTime::EPOCH, oldest);
+    let keys = watched
+        .ring()
+        .key_pictures(EventTime::EPOCH, oldest, RingClock::default());
     assert!(keys.len() >= 3, "{state:?}");
     assert!(keys.iter().all(|unit| unit.is_key));
     let wanted: BTreeSet<u64> = keys.iter().map(|unit| unit.number).collect();
@@ -511,6 +515,7 @@ fn the_picture_after_lost_packets_is_torn() {
         let stamp = (unit.time, unit.time_quality);
         ring.push(unit::Codec::H264, &unit.bytes, Some(unit.media), stamp);
     }
+    ring.end();
     let clock = ring.clock_of(units[0].time);
     let kept = ring.since(None, EventTime::EPOCH, clock);
     let torn: Vec<u64> = kept

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use edge_video::encoded::ring::{Cut, Shortfall, cut};
+use edge_video::encoded::cut::{Cut, Shortfall, cut};
 use edge_video::encoded::{AccessUnit, Ring, RingClock};
-use protocol::EventTime;
 use protocol::event::FrameTime;
 use protocol::evidence::Span;
 use protocol::units::Seconds;
+use protocol::{Event, EventTime};
 
 use super::{Rings, Wish};
 use crate::config::ClipConfig;
@@ -59,6 +59,13 @@ impl Pending {
             main: Taken::default(),
             detect: Taken::default(),
             since,
+        }
+    }
+
+    /// The event was told anew.
+    pub(super) fn heed(&mut self, event: Event) {
+        if self.wish.event.revision < event.revision {
+            self.wish.event = event;
         }
     }
 
@@ -143,7 +150,8 @@ impl Taken {
             let apart = next.map_or(latest, |(wanted, shown)| {
                 shown - Seconds(wanted.since(at.time).0.min(APART_S))
             });
-            let mut keys = ring.key_pictures(at.time - Seconds(EARLY_S), latest);
+            let clock = self.clock.unwrap_or_else(|| ring.clock_of(at.time));
+            let mut keys = ring.key_pictures(at.time - Seconds(EARLY_S), latest, clock);
             // What is at hand shows itself, and stands for nothing else.
             keys.retain(|unit| begin.is_none_or(|begin| unit.time < begin));
             if keys.is_empty() {

@@ -5,11 +5,12 @@
 //! thinner and none is lost: the picture goes whose neighbours are nearest to each
 //! other. A key picture can be decoded by itself, so a still is made of it when one
 //! is asked for, and not before.
+//!
+//! Age is counted as the ring counts it, as if no clock had ever been set.
 
 use std::collections::VecDeque;
 
-use super::ring::AlbumState;
-use super::unit::AccessUnit;
+use super::ring::{AlbumState, Held, reach};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,66 +25,59 @@ pub struct AlbumLimits {
 
 #[derive(Debug, Default)]
 pub(super) struct Album {
-    units: VecDeque<AccessUnit>,
+    held: VecDeque<Held>,
     bytes: usize,
 }
 
 impl Album {
     /// A key picture leaves the ring.
-    pub(super) fn offer(&mut self, unit: &AccessUnit, limits: &AlbumLimits) {
-        let after = |last: &AccessUnit| unit.time.since(last.time).0;
-        // After a clock was set back: what lies in the future never grows old.
-        while self.units.back().is_some_and(|last| after(last) < 0.0) {
-            self.remove(self.units.len() - 1);
-        }
-        let last = self.units.back().map(after);
+    pub(super) fn offer(&mut self, key: &Held, limits: &AlbumLimits) {
+        let last = self.held.back().map(|last| reach(last, key));
         if last.is_some_and(|passed| passed < limits.every) {
             return;
         }
-        self.bytes += unit.bytes.len();
-        self.units.push_back(unit.clone());
+        self.bytes += key.unit.bytes.len();
+        self.held.push_back(key.clone());
         while self
-            .units
+            .held
             .front()
-            .is_some_and(|first| after(first) > limits.seconds)
+            .is_some_and(|first| reach(first, key) > limits.seconds)
         {
             self.remove(0);
         }
-        while self.bytes > limits.bytes && !self.units.is_empty() {
+        while self.bytes > limits.bytes && !self.held.is_empty() {
             self.remove(self.least());
         }
     }
 
     /// Oldest first.
-    pub(super) fn units(&self) -> impl Iterator<Item = &AccessUnit> {
-        self.units.iter()
+    pub(super) fn held(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter()
     }
 
     pub(super) fn state(&self) -> AlbumState {
-        let ends = self.units.front().zip(self.units.back());
+        let ends = self.held.front().zip(self.held.back());
         AlbumState {
             bytes: self.bytes,
-            pictures: self.units.len(),
-            seconds: ends.map_or(0.0, |(first, last)| last.time.since(first.time).0),
+            pictures: self.held.len(),
+            seconds: ends.map_or(0.0, |(first, last)| reach(first, last)),
         }
     }
 
     /// The one that is missed least; of few the oldest.
     fn least(&self) -> usize {
         let gap = |at: &usize| {
-            let around = self.units.get(at + 1).zip(self.units.get(at - 1));
-            around.map_or(f64::INFINITY, |(after, before)| {
-                after.time.since(before.time).0
-            })
+            let around = self.held.get(at - 1).zip(self.held.get(at + 1));
+            around.map_or(f64::INFINITY, |(before, after)| reach(before, after))
         };
-        let inner = 1..self.units.len().saturating_sub(1);
+        let inner = 1..self.held.len().saturating_sub(1);
         let least = inner.min_by(|a, b| gap(a).total_cmp(&gap(b)));
         least.unwrap_or(0)
     }
 
     fn remove(&mut self, at: usize) {
-        if let Some(gone) = self.units.remove(at) {
-            self.bytes -= gone.bytes.len();
+        if let Some(gone) = self.held.remove(at) {
+            self.bytes -= gone.unit.bytes.len();
         }
     }
 }

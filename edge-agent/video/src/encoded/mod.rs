@@ -10,10 +10,11 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`album`] → [`mp4`] → [`stills`].
+//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`cut`] → [`album`] → [`mp4`] → [`stills`].
 
 pub mod album;
 mod bits;
+pub mod cut;
 pub mod mp4;
 pub mod parameters;
 pub mod ring;
@@ -21,8 +22,9 @@ pub mod stills;
 pub mod unit;
 
 pub use album::AlbumLimits;
+pub use cut::{Cut, Shortfall};
 pub use mp4::Mp4Error;
 pub use parameters::Format;
-pub use ring::{AlbumState, Cut, Ring, RingClock, RingLimits, RingState, Shortfall};
+pub use ring::{AlbumState, Ring, RingClock, RingLimits, RingState};
 pub use stills::{DecodeError, Stills, decode_at};
 pub use unit::{AccessUnit, Codec};

@@ -31,13 +31,30 @@ const LONGEST_SIDE: u32 = 16_384;
 /// Parameter sets of a kind; cameras have one.
 const MOST_SETS: usize = 16;
 
+/// Whether decoding can begin with a picture, by what it says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Beginning {
+    /// It refers to pictures before it.
+    #[default]
+    No,
+    /// Parameter sets stand before it, and no more: cameras that refresh slowly send
+    /// them where somebody who just came can begin, others before every picture.
+    Parameters,
+    /// Parameter sets, and every slice so far is intra.
+    Intra,
+    /// IDR and its like, or a recovery point.
+    Sure,
+}
+
 /// What one buffer of a stream holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Content {
     /// Whether decoding can begin here.
-    pub(super) is_key: bool,
+    pub(super) beginning: Beginning,
     /// Whether a part of a picture is in it.
     pub(super) has_slice: bool,
+    /// Whether its parts of a picture are all intra (H.264).
+    pub(super) is_intra: bool,
     pub(super) vps: Vec<Vec<u8>>,
     pub(super) sps: Vec<Vec<u8>>,
     pub(super) pps: Vec<Vec<u8>>,
@@ -48,17 +65,27 @@ impl Content {
         if codec == Codec::Mjpeg {
             let is_picture = bytes.starts_with(&[0xff, 0xd8]);
             return Self {
-                is_key: is_picture,
+                beginning: if is_picture {
+                    Beginning::Sure
+                } else {
+                    Beginning::No
+                },
                 has_slice: is_picture,
                 ..Self::default()
             };
         }
-        let mut content = Self::default();
+        let mut content = Self {
+            is_intra: true,
+            ..Self::default()
+        };
         for unit in nal_units(bytes) {
             let sets = match nal_kind(codec, unit) {
                 NalKind::Slice { is_key } => {
                     content.has_slice = true;
-                    content.is_key |= is_key;
+                    content.is_intra &= is_key || (codec == Codec::H264 && is_intra(unit));
+                    if is_key {
+                        content.beginning = Beginning::Sure;
+                    }
                     continue;
                 }
                 NalKind::Vps => &mut content.vps,
@@ -71,9 +98,19 @@ impl Content {
                 sets.push(unit.to_vec());
             }
         }
-        // Cameras that refresh slowly send no IDR picture; they do send the
-        // parameters where somebody who just came can begin.
-        content.is_key |= codec == Codec::H264 && content.has_slice && !content.sps.is_empty();
+        if codec == Codec::H264
+            && content.has_slice
+            && !content.sps.is_empty()
+            && content.beginning == Beginning::No
+        {
+            content.beginning = if nal_units(bytes).any(is_recovery_point) {
+                Beginning::Sure
+            } else if content.is_intra {
+                Beginning::Intra
+            } else {
+                Beginning::Parameters
+            };
+        }
         content
     }
 }
@@ -120,6 +157,52 @@ impl Format {
             && is_known(&content.sps, &self.sps)
             && is_known(&content.pps, &self.pps)
     }
+}
+
+/// Whether a slice refers to no other picture (ITU-T H.264 § 7.3.3, table 7-6).
+fn is_intra(slice: &[u8]) -> bool {
+    // Partitions B and C do not say, and go with an A that does.
+    if slice
+        .first()
+        .is_some_and(|header| matches!(header & 31, 3 | 4))
+    {
+        return true;
+    }
+    // Two numbers: where it begins, and its type.
+    let mut bits = Bits::of_nal(&slice[..slice.len().min(16)], 1);
+    let kind = bits.ue().and_then(|_first| bits.ue());
+    kind.is_some_and(|kind| matches!(kind % 5, 2 | 4))
+}
+
+/// Whether a unit is an SEI with a recovery point: decoding can begin here, though
+/// nothing is intra as a whole (ITU-T H.264 § 7.3.2.3.1, D.1.8).
+fn is_recovery_point(unit: &[u8]) -> bool {
+    const SEI: u8 = 6;
+    const RECOVERY_POINT: u32 = 6;
+    if unit.first().is_none_or(|header| header & 31 != SEI) {
+        return false;
+    }
+    let mut bits = Bits::of_nal(unit, 1);
+    // Both numbers of a message count on after each 255.
+    let number = |bits: &mut Bits| {
+        let mut sum = 0_u32;
+        loop {
+            let byte = bits.bits(8)?;
+            sum = sum.checked_add(byte)?;
+            if byte != 255 {
+                return Some(sum);
+            }
+        }
+    };
+    while let (Some(kind), Some(length)) = (number(&mut bits), number(&mut bits)) {
+        if kind == RECOVERY_POINT {
+            return true;
+        }
+        if bits.skip((length as usize).saturating_mul(8)).is_none() {
+            return false;
+        }
+    }
+    false
 }
 
 /// ITU-T H.264 § 7.3.2.1.1.

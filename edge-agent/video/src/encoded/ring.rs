@@ -15,11 +15,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::units::Seconds;
 use protocol::{EventTime, TimeQuality};
 
 use super::album::{Album, AlbumLimits};
-use super::parameters::{Content, Format};
+use super::parameters::{Beginning, Content, Format};
 use super::unit::{AccessUnit, Codec};
 
 /// How much is kept.
@@ -59,39 +58,6 @@ pub struct AlbumState {
     pub seconds: f64,
 }
 
-/// Why a clip is shorter than was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shortfall {
-    /// No picture was received in all that time.
-    Nothing,
-    /// The ring did not reach back so far.
-    BeganLate,
-    /// The stream was lost, or changed, before the wished-for end.
-    BrokeOff,
-    /// Whoever keeps pictures for the clip took no more of them. [`cut`] cannot
-    /// know that, and says [`Shortfall::BrokeOff`].
-    TooLarge,
-    /// The stream was lost, or changed, after the wished-for beginning.
-    CameLate,
-}
-
-/// Pictures of one unbroken run.
-#[derive(Clone, Debug, Default)]
-pub struct Cut {
-    /// In the order in which they were sent; the first is a key picture.
-    pub units: Vec<AccessUnit>,
-    /// What is wrong with it, if anything.
-    pub shortfalls: Vec<Shortfall>,
-}
-
-impl Cut {
-    /// From the first picture to the last.
-    pub fn span(&self) -> Option<(EventTime, EventTime)> {
-        let times = || self.units.iter().map(|unit| unit.time);
-        Some((times().min()?, times().max()?))
-    }
-}
-
 /// By which of the clocks that a ring has seen times are told: what times had
 /// been set by until then, in sum (µs).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,9 +72,10 @@ pub struct Ring {
 
 /// A picture, and the clock that its time is by.
 #[derive(Clone, Debug)]
-struct Held {
-    unit: AccessUnit,
+pub(super) struct Held {
+    pub(super) unit: AccessUnit,
     clock: RingClock,
+    beginning: Beginning,
 }
 
 impl Held {
@@ -162,11 +129,13 @@ struct Kept {
     is_torn: bool,
     pressed_out: u64,
     album: Album,
+    /// Whether more of the newest picture may come: half a picture is handed to nobody.
+    is_open: bool,
+    /// Whether pictures of this connection have said themselves that decoding can begin
+    /// with them.
+    tells_keys: bool,
 }
 
-/// A clip may lack so much at either end without being called short: a picture
-/// at one frame per second.
-const SLACK: Seconds = Seconds(1.0);
 /// Times that jump by more against media time were set (µs); less is slewed, or the network's.
 const STEP: i64 = 500_000;
 /// Media time that jumps by more together with the times is another count of
@@ -187,8 +156,8 @@ impl Ring {
     /// A new connection: media time starts again, and nothing goes on.
     pub fn interrupt(&self) {
         let mut kept = self.kept();
-        kept.run += 1;
-        kept.format = None;
+        kept.begin_run(None);
+        kept.tells_keys = false;
         kept.ahead.clear();
         kept.is_torn = false;
     }
@@ -196,6 +165,11 @@ impl Ring {
     /// Packets were lost on the way: the next picture may not be whole.
     pub fn tear(&self) {
         self.kept().is_torn = true;
+    }
+
+    /// No more pictures come, as at the end of a file: the newest is whole.
+    pub fn end(&self) {
+        self.kept().is_open = false;
     }
 
     /// Parameter sets that are said beside the pictures and before them, as the header
@@ -210,7 +184,8 @@ impl Ring {
     ///
     /// The depayloader begins a new buffer at each parameter set, so a camera
     /// that repeats them before each slice sends a picture in pieces, of which
-    /// only the first has a time.
+    /// only the first has a time. A picture is whole, and handed out, when the next
+    /// one has begun.
     ///
     /// A time that jumps against media time is the word of a clock that was set.
     pub fn push(
@@ -234,6 +209,7 @@ impl Ring {
             if last.bytes.len() + bytes.len() <= LARGEST_PICTURE {
                 last.bytes = [&last.bytes[..], bytes].concat().into();
                 kept.bytes += bytes.len();
+                kept.heed_piece(codec, bytes);
             }
             return;
         }
@@ -260,7 +236,8 @@ impl Ring {
         };
         kept.heed_clock(media, time);
         let bytes = &joined[..];
-        if content.is_key {
+        let is_key = kept.is_key(content.beginning);
+        if is_key {
             let is_same = kept
                 .format
                 .as_ref()
@@ -268,6 +245,7 @@ impl Ring {
             if !is_same {
                 kept.begin_run(Format::of(codec, bytes, &content));
             }
+            kept.heed_key(content.beginning);
         }
         let Some(format) = kept.format.clone() else {
             // Nothing can be decoded before the first key picture.
@@ -280,14 +258,19 @@ impl Ring {
             media,
             time,
             time_quality,
-            is_key: content.is_key,
+            is_key,
             is_torn,
             format,
         };
         kept.next += 1;
         kept.bytes += unit.bytes.len();
         let clock = kept.clock;
-        kept.units.push_back(Held { unit, clock });
+        kept.units.push_back(Held {
+            unit,
+            clock,
+            beginning: content.beginning,
+        });
+        kept.is_open = true;
         kept.shrink(&self.limits);
     }
 
@@ -327,10 +310,10 @@ impl Ring {
             .map_or(kept.clock, |held| held.clock)
     }
 
-    /// The newest picture's time.
+    /// The time of the newest picture that is whole.
     pub fn newest(&self, clock: RingClock) -> Option<EventTime> {
         let kept = self.kept();
-        let newest = kept.units.back()?;
+        let newest = kept.whole(0).next_back()?;
         Some(clock.tell(newest.steady()))
     }
 
@@ -354,19 +337,24 @@ impl Ring {
     }
 
     /// Key pictures taken within these times, oldest first: those of the album, and
-    /// those of the ring itself.
-    pub fn key_pictures(&self, from: EventTime, to: EventTime) -> Vec<AccessUnit> {
+    /// those of the ring itself. All times are by `clock`.
+    pub fn key_pictures(
+        &self,
+        from: EventTime,
+        to: EventTime,
+        clock: RingClock,
+    ) -> Vec<AccessUnit> {
         let kept = self.kept();
-        let units = kept.units.iter().map(|held| &held.unit);
-        let all = kept.album.units().chain(units.filter(|unit| unit.is_key));
+        let keys = kept.whole(0).filter(|held| held.unit.is_key);
+        let all = kept.album.held().chain(keys).map(|held| held.by(clock));
         all.filter(|unit| (from..=to).contains(&unit.time))
-            .cloned()
             .collect()
     }
 
     /// What was sent after the picture `after`, from a key picture at or before
     /// `from` where nothing was taken yet. For a clip that grows while its
     /// event goes on, longer than the ring reaches. All times are by `clock`.
+    /// The newest picture is left out as long as more of it may come.
     pub fn since(&self, after: Option<u64>, from: EventTime, clock: RingClock) -> Vec<AccessUnit> {
         let kept = self.kept();
         let begin = if let Some(number) = after {
@@ -376,8 +364,7 @@ impl Ring {
             let is_before = |held: &Held| held.unit.is_key && clock.tell(held.steady()) <= from;
             kept.units.iter().rposition(is_before).unwrap_or(0)
         };
-        let held = kept.units.range(begin..);
-        held.map(|held| held.by(clock)).collect()
+        kept.whole(begin).map(|held| held.by(clock)).collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -389,6 +376,69 @@ impl Kept {
     fn begin_run(&mut self, format: Option<Format>) {
         self.run += 1;
         self.format = format.map(Arc::new);
+        self.is_open = false;
+    }
+
+    /// Pictures of which nothing more will come, from the place `begin` on.
+    fn whole(&self, begin: usize) -> std::collections::vec_deque::Iter<'_, Held> {
+        let end = self.units.len() - usize::from(self.is_open && !self.units.is_empty());
+        self.units.range(begin.min(end)..end)
+    }
+
+    /// Whether decoding can begin with a picture of this connection.
+    fn is_key(&self, beginning: Beginning) -> bool {
+        beginning >= Beginning::Intra || (beginning == Beginning::Parameters && !self.tells_keys)
+    }
+
+    /// A key picture comes. When it is the first of its connection that says itself that it is
+    /// one, then those before it were taken for key pictures by their parameter sets
+    /// alone, and cannot be decoded.
+    fn heed_key(&mut self, beginning: Beginning) {
+        if self.tells_keys || beginning < Beginning::Intra {
+            return;
+        }
+        self.tells_keys = true;
+        self.forget_run();
+    }
+
+    /// A piece of the newest picture has come.
+    fn heed_piece(&mut self, codec: Codec, piece: &[u8]) {
+        let run = self.run;
+        let Some(last) = self.units.back_mut() else {
+            return;
+        };
+        // Only the slices so far were intra.
+        if last.beginning != Beginning::Intra || Content::of(codec, piece).is_intra {
+            return;
+        }
+        last.beginning = Beginning::Parameters;
+        last.unit.is_key = false;
+        let is_first = |held: &&Held| held.unit.run == run;
+        let number = last.unit.number;
+        if self
+            .units
+            .iter()
+            .find(is_first)
+            .map(|held| held.unit.number)
+            == Some(number)
+        {
+            self.forget_run();
+            self.begin_run(None);
+            self.tells_keys = false;
+        }
+    }
+
+    /// Drops the pictures of the run that goes on.
+    fn forget_run(&mut self) {
+        while self
+            .units
+            .back()
+            .is_some_and(|held| held.unit.run == self.run)
+            && let Some(gone) = self.units.pop_back()
+        {
+            self.bytes -= gone.unit.bytes.len();
+        }
+        self.is_open = false;
     }
 
     /// Sees whether times have jumped with a picture that is given `time`.
@@ -445,8 +495,7 @@ impl Kept {
                 // be decoded, so there is nothing until the next key picture.
                 None if is_pressed => {
                     self.pressed_out += self.units.len() as u64;
-                    self.format = None;
-                    self.run += 1;
+                    self.begin_run(None);
                     self.units.len()
                 }
                 None => return,
@@ -455,7 +504,7 @@ impl Kept {
                 self.bytes -= held.unit.bytes.len();
                 let is_whole = held.unit.is_key && !held.unit.is_torn;
                 if let (true, Some(limits)) = (is_whole, &limits.album) {
-                    self.album.offer(&held.unit, limits);
+                    self.album.offer(&held, limits);
                 }
             }
         }
@@ -463,72 +512,9 @@ impl Kept {
 }
 
 /// From one picture to another, whatever clocks did in between (s).
-fn reach(from: &Held, to: &Held) -> f64 {
+pub(super) fn reach(from: &Held, to: &Held) -> f64 {
     let passed = to.steady().saturating_sub(from.steady());
     EventTime::from_micros(passed).since(EventTime::EPOCH).0
-}
-
-/// Cuts `from` to `to` out of pictures of one stream, around `at`.
-///
-/// Only the run counts that shows `at`: pictures over a break would be a clip
-/// with a hole in it that looks whole.
-pub fn cut(units: &[AccessUnit], from: EventTime, to: EventTime, at: EventTime) -> Cut {
-    let away = |unit: &AccessUnit| unit.time.since(at).0.abs();
-    let Some(run) = units
-        .iter()
-        .min_by(|a, b| away(a).total_cmp(&away(b)))
-        .map(|unit| unit.run)
-    else {
-        return Cut {
-            units: Vec::new(),
-            shortfalls: vec![Shortfall::Nothing],
-        };
-    };
-    let of_run = |unit: &&AccessUnit| unit.run == run;
-    let whole: Vec<&AccessUnit> = units.iter().filter(of_run).collect();
-    let begin = whole
-        .iter()
-        .rposition(|unit| unit.is_key && unit.time <= from)
-        .or_else(|| whole.iter().position(|unit| unit.is_key));
-    let Some(begin) = begin else {
-        return Cut {
-            units: Vec::new(),
-            shortfalls: vec![Shortfall::Nothing],
-        };
-    };
-    // To the picture after the end, so that the end is in it.
-    let end = whole[begin..]
-        .iter()
-        .position(|unit| unit.time >= to)
-        .map_or(whole.len(), |after| begin + after + 1);
-    // And those that are shown before it but were sent after it.
-    let last_shown = whole[begin..end].iter().map(|unit| unit.media).max();
-    let reordered = whole[end..]
-        .iter()
-        .take_while(|unit| Some(unit.media) < last_shown)
-        .count();
-    let end = end + reordered;
-    let taken: Vec<AccessUnit> = whole[begin..end].iter().map(|u| (*u).clone()).collect();
-    let mut cut = Cut {
-        units: taken,
-        shortfalls: Vec::new(),
-    };
-    let Some((first, last)) = cut.span() else {
-        cut.shortfalls.push(Shortfall::Nothing);
-        return cut;
-    };
-    if first.since(from) > SLACK {
-        let is_broken = units.first().is_some_and(|unit| unit.run < run);
-        cut.shortfalls.push(if is_broken {
-            Shortfall::CameLate
-        } else {
-            Shortfall::BeganLate
-        });
-    }
-    if to.since(last) > SLACK {
-        cut.shortfalls.push(Shortfall::BrokeOff);
-    }
-    cut
 }
 
 #[cfg(test)]
