@@ -488,7 +488,7 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                     eprintln!("{count} signed case(s) in {folder}");
                     if *count > 0 {
                         eprintln!(
-                            "verify: edge-agent verify --keys {folder}/keys --chain {folder}/0*"
+                            "verify: edge-agent verify --allow-recordings --keys {folder}/keys --chain {folder}/0*"
                         );
                     }
                 }

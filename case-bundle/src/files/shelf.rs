@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
+mod ustar;
+
 use crate::manifest::{CASE_FILE, MAX_CASE_BYTES};
 use crate::verify::MediaSource;
 
@@ -72,7 +74,7 @@ impl BundleShelf {
             one_reading(&mut archive).map_err(damaged)?;
             return Ok(Self(Form::Zip(Box::new(archive))));
         }
-        let entries = tar_entries(&file).map_err(|error| damaged(error.to_string()))?;
+        let entries = ustar::entries(&file).map_err(damaged)?;
         if entries.is_empty() {
             return Err(damaged("it is neither a .zip nor a .tar".to_owned()));
         }
@@ -110,29 +112,6 @@ fn one_reading(archive: &mut ZipArchive<File>) -> Result<(), String> {
     }
     let consistent = archive.validate_header_consistency();
     consistent.map_err(|error| format!("programs differ in what they find in it: {error}"))
-}
-
-fn tar_entries(file: &File) -> io::Result<Vec<Entry>> {
-    let mut archive = tar::Archive::new(file);
-    let mut entries = Vec::new();
-    // By seeking: what is between two headers is not read here.
-    for entry in archive.entries_with_seek()? {
-        let entry = entry?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-        let kind = entry.header().entry_type();
-        if kind.is_dir() && name.is_empty() {
-            continue;
-        }
-        if entries.len() == MAX_ENTRIES {
-            return Err(io::Error::other("it has too many entries"));
-        }
-        let place = kind
-            .is_file()
-            .then(|| (entry.raw_file_position(), entry.size()));
-        entries.push(Entry { name, place });
-    }
-    Ok(entries)
 }
 
 impl MediaSource for BundleShelf {

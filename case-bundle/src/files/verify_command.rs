@@ -14,10 +14,14 @@ use crate::fault::Fault;
 use crate::sealed::Sealed;
 use crate::verify::{Report, verify};
 
+/// Exit code when all is as it was signed.
+const SOUND: u8 = 0;
 /// Exit code for a wrong command line or keys.
 const USAGE: u8 = 2;
 /// Exit code when the chain is sound and files of its cases are no more.
 const NOT_WHOLE: u8 = 3;
+/// Exit code when all would be sound, if a case were not of a recording.
+const OF_A_RECORDING: u8 = 4;
 
 /// Which language a person reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,9 +36,11 @@ pub enum Language {
 /// Say whether a case is what its box signed, whole and unchanged. Needs no
 /// network and no installation.
 ///
-/// Exit codes: 0 sound, 1 not sound, 2 wrong command line or keys. With --chain
-/// also 3: no case was removed, exchanged or changed, and files are missing only
-/// because retention removed them, as whoever handed the cases over says.
+/// Exit codes: 0 sound, 1 not sound, 2 wrong command line or keys, 4 unchanged, but
+/// of a recording that somebody replayed, whose times no clock has set
+/// (--allow-recordings takes it for sound). With --chain also 3: no case was removed,
+/// exchanged or changed, and files are missing only because retention removed them,
+/// as whoever handed the cases over says.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Folders, .zip or .tar files of cases.
@@ -53,6 +59,10 @@ pub struct VerifyArgs {
     /// It must be the case of this event.
     #[arg(long, value_name = "ID")]
     event: Option<EventId>,
+    /// Take cases of recordings, as `replay --evidence` makes them, for sound.
+    /// They prove nothing that a camera saw.
+    #[arg(long)]
+    allow_recordings: bool,
     /// Language of the sentences.
     #[arg(long, value_enum, default_value = "en")]
     lang: Language,
@@ -117,6 +127,7 @@ impl VerifyArgs {
         Ok(Examined {
             chain: self.chain.then(|| verify_chain(&reports)),
             reports,
+            allows_recordings: self.allow_recordings,
         })
     }
 
@@ -135,13 +146,18 @@ impl VerifyArgs {
                     let event = &manifest.event;
                     let (site, box_id, camera) = (&event.site, &event.box_id, &event.camera);
                     let (number, files) = (manifest.chain.number, manifest.media.len());
+                    let (vi, en) = if is_recording(report) {
+                        ("TỪ BẢN GHI, KHÔNG BỊ SỬA", "OF A RECORDING, UNCHANGED")
+                    } else {
+                        ("NGUYÊN VẸN", "SOUND")
+                    };
                     Words::new(
                         format!(
-                            "NGUYÊN VẸN: {} ({}), camera {site}/{box_id}/{camera}, lúc {}; vụ số {number}, {files} tệp, khóa {}",
+                            "{vi}: {} ({}), camera {site}/{box_id}/{camera}, lúc {}; vụ số {number}, {files} tệp, khóa {}",
                             event.title.vi, event.id, event.onset, manifest.key
                         ),
                         format!(
-                            "SOUND: {} ({}), camera {site}/{box_id}/{camera}, at {}; case number {number}, {files} files, key {}",
+                            "{en}: {} ({}), camera {site}/{box_id}/{camera}, at {}; case number {number}, {files} files, key {}",
                             event.title.en, event.id, event.onset, manifest.key
                         ),
                     )
@@ -152,8 +168,7 @@ impl VerifyArgs {
             for fault in faults {
                 println!("  - {}", self.told(&fault.words()));
             }
-            let quality = report.manifest.as_ref().map(|it| it.clock.quality);
-            if quality == Some(TimeQuality::Media) {
+            if is_recording(report) {
                 println!("  · {}", self.told(&of_a_recording()));
             }
             for note in examined.notes_of(index) {
@@ -177,14 +192,21 @@ impl VerifyArgs {
                     .into_iter()
                     .map(|fault| with_words(json!(fault), fault.words()))
                     .collect();
-                let notes: Vec<Value> = examined
-                    .notes_of(index)
+                let of_chain = examined.notes_of(index);
+                let mut notes: Vec<Value> = of_chain
                     .map(|note| with_words(json!(note), note.words()))
                     .collect();
+                let is_recording = is_recording(report);
+                if is_recording {
+                    let note = json!({ "note": "of_a_recording" });
+                    notes.push(with_words(note, of_a_recording()));
+                }
                 let manifest = report.manifest.as_ref();
                 json!({
                     "bundle": path.display().to_string(),
-                    "sound": faults.is_empty(),
+                    "sound": faults.is_empty() && (!is_recording || self.allow_recordings),
+                    "recording": is_recording,
+                    "clock": manifest.map(|manifest| manifest.clock.quality),
                     "sha256": report.digest,
                     "event": manifest.map(|manifest| manifest.event.id),
                     "camera": manifest.map(|manifest| &manifest.event.camera),
@@ -195,7 +217,8 @@ impl VerifyArgs {
                 })
             })
             .collect();
-        let mut told = json!({ "sound": examined.is_sound(), "bundles": bundles });
+        let is_sound = examined.exit_code() == SOUND;
+        let mut told = json!({ "sound": is_sound, "bundles": bundles });
         if examined.chain.is_some() {
             told["chain_sound"] = examined.is_chain_sound().into();
         }
@@ -207,6 +230,7 @@ impl VerifyArgs {
 struct Examined {
     reports: Vec<Report>,
     chain: Option<ChainReport>,
+    allows_recordings: bool,
 }
 
 impl Examined {
@@ -223,12 +247,16 @@ impl Examined {
     }
 
     fn exit_code(&self) -> u8 {
-        if self.is_sound() {
-            0
-        } else if self.chain.is_some() && self.is_chain_sound() {
-            NOT_WHOLE
-        } else {
+        let is_sound = self.is_sound();
+        let is_in_place = self.chain.is_some() && self.is_chain_sound();
+        if !(is_sound || is_in_place) {
             1
+        } else if !self.allows_recordings && self.reports.iter().any(is_recording) {
+            OF_A_RECORDING
+        } else if is_sound {
+            SOUND
+        } else {
+            NOT_WHOLE
         }
     }
 
@@ -272,6 +300,12 @@ impl Examined {
             ),
         }
     }
+}
+
+/// Whether somebody replayed a file, with a time of his own choice.
+fn is_recording(report: &Report) -> bool {
+    let quality = report.manifest.as_ref().map(|it| it.clock.quality);
+    quality == Some(TimeQuality::Media)
 }
 
 /// What no signature makes good.

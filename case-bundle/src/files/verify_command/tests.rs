@@ -9,7 +9,7 @@ use super::*;
 use crate::files::write_rest;
 use crate::manifest::{CASE_FILE, CaseManifest, ChainLink};
 use crate::removal::Removal;
-use crate::verify::tests::{Files, bundle, key};
+use crate::verify::tests::{Files, bundle, key, manifest};
 
 #[derive(Parser)]
 struct Command {
@@ -128,4 +128,43 @@ fn a_program_reads_whether_the_chain_is_sound() {
         told(&["--chain", "1.zip", "3.zip"]),
         (false.into(), false.into())
     );
+}
+
+/// A replay signs with the box's own key, for an event id and a time of anybody's
+/// choice: a staged clip was `"sound": true` with exit code 0.
+#[test]
+fn a_case_of_a_recording_is_not_taken_for_a_cameras_case() {
+    let cases = Cases::new();
+    let mut of_a_clip = manifest(ChainLink::genesis(Uuid::from_u128(2)), &[]);
+    of_a_clip.clock.quality = TimeQuality::Media;
+    let case = Sealed::seal(&of_a_clip, &key()).unwrap();
+    write_rest(&cases.0.path().join("clip.zip"), &case, &[], &[]).unwrap();
+    let allowed = "--allow-recordings";
+    assert_eq!(cases.code(&["clip.zip"]), 4);
+    assert_eq!(cases.code(&["--chain", "clip.zip"]), 4);
+    assert_eq!(cases.code(&["1.zip", "clip.zip"]), 4);
+    assert_eq!(cases.code(&[allowed, "1.zip", "clip.zip"]), 0);
+    // What is changed is worse.
+    assert_eq!(cases.code(&["clip.zip", "2-silent.zip"]), 1);
+    let told = |words: &[&str]| {
+        let command = cases.command(words);
+        let told = command.as_json(&command.examine().unwrap());
+        let case = &told["bundles"][0];
+        let note = case["notes"][0]["note"].clone();
+        (
+            told["sound"].clone(),
+            case["sound"].clone(),
+            case["recording"].clone(),
+            note,
+        )
+    };
+    let note: Value = "of_a_recording".into();
+    let (yes, no): (Value, Value) = (true.into(), false.into());
+    let forbidden = (no.clone(), no.clone(), yes.clone(), note.clone());
+    assert_eq!(told(&["clip.zip"]), forbidden);
+    assert_eq!(
+        told(&["clip.zip", allowed]),
+        (yes.clone(), yes.clone(), yes.clone(), note)
+    );
+    assert_eq!(told(&["1.zip"]), (yes.clone(), yes, no, Value::Null));
 }
