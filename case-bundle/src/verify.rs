@@ -23,7 +23,7 @@ use crate::sealed::Sealed;
 
 /// How far the clock of a box may have been off at a change of keys. A box
 /// without a battery starts in the past, and its cases are no forgeries.
-const CLOCK_TOLERANCE: Seconds = Seconds(24.0 * 3600.0);
+pub const CLOCK_TOLERANCE: Seconds = Seconds(24.0 * 3600.0);
 /// Bytes hashed at a time.
 const BUFFER: usize = 64 * 1024;
 

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use protocol::EventTime;
 
 use super::export;
-use super::keys::{self, KeyStore};
+use super::keys::{self, KeyStore, Vouched};
 use crate::config::AgentConfig;
 
 /// Exit code when the command line or the configuration is faulty.
@@ -33,6 +33,10 @@ pub enum KeysCommand {
         /// trusted, for example 2026-11-26T08:00:00Z. It cannot be corrected afterwards.
         #[arg(long, value_name = "TIME")]
         at: Option<EventTime>,
+        /// Take the time of --at also where cases of the old key or of the new one will
+        /// never verify for it, as after a clock that was years ahead.
+        #[arg(long, requires = "at")]
+        although_cases_will_not_verify: bool,
     },
     /// Write what others need to verify: the public key as PEM, or with --out
     /// the list and every public key. Makes the key of a box that has none.
@@ -70,8 +74,17 @@ impl KeysCommand {
                     Some(ring) => print!("{}", keys::table(&ring)),
                     None => println!("no key yet; the first start of the agent makes it"),
                 },
-                Self::Rotate { to, at, .. } => {
-                    let ring = store.rotate(to.as_deref(), *at, crate::live::now())?;
+                Self::Rotate {
+                    to,
+                    at,
+                    although_cases_will_not_verify,
+                    ..
+                } => {
+                    let at = at.map(|at| Vouched {
+                        at,
+                        although_cases_will_not_verify: *although_cases_will_not_verify,
+                    });
+                    let ring = store.rotate(to.as_deref(), at, crate::live::now())?;
                     print!("{}", keys::table(&ring));
                     if let Some(to) = to
                         .as_ref()

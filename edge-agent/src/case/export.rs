@@ -11,6 +11,7 @@ use case_bundle::files::write_bundle;
 use case_bundle::manifest::{CaseManifest, MAX_CASE_BYTES, is_plain_name};
 use case_bundle::sealed::SEALED_HEAD;
 use edge_uplink::Outbox;
+use protocol::EventTime;
 
 /// Writes the case of the event whose id begins with `event` to `out`.
 pub fn export(store: &Path, event: &str, out: &Path) -> anyhow::Result<CaseManifest> {
@@ -50,6 +51,12 @@ pub fn export_all(store: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
         folders.push(folder);
     }
     Ok(folders)
+}
+
+/// When the cases of a store were signed.
+pub(super) fn sealed(store: &Path) -> anyhow::Result<Vec<EventTime>> {
+    let sealed = |(manifest, _): (CaseManifest, Vec<u8>)| manifest.sealed;
+    Ok(cases(store)?.into_iter().map(sealed).collect())
 }
 
 fn write(store: &Path, manifest: &CaseManifest, case: &[u8], out: &Path) -> anyhow::Result<()> {

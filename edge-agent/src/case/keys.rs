@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use case_bundle::ring::KeyPeriod;
+use case_bundle::verify::CLOCK_TOLERANCE;
 use case_bundle::{BoxKey, KeyRing};
 use edge_uplink::Outbox;
 use protocol::EventTime;
 use protocol::units::Seconds;
 
+use super::export;
 use crate::config::{AgentConfig, BoxIdentity};
 
 const FOLDER: &str = "keys";
@@ -31,6 +33,15 @@ const BEFORE_THIS_PROGRAM: EventTime = EventTime::from_micros(1_793_491_200_000_
 const CORRECTION: Seconds = Seconds(60.0);
 /// How long a box that changes keys has usually been off at most.
 const USUALLY_OFF: Seconds = Seconds(30.0 * 86_400.0);
+
+/// A time that the operator gives instead of the box's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// When the new key takes over.
+    pub at: EventTime,
+    /// Also where cases, made or to come, will not verify then.
+    pub although_cases_will_not_verify: bool,
+}
 
 /// Where a box's keys are.
 #[derive(Debug)]
@@ -132,11 +143,11 @@ impl KeyStore {
     ///
     /// An agent that runs would go on with the old key, so none may. `at` is the
     /// time that the operator vouches for; without it the box's clock must agree
-    /// with what the box did last.
+    /// with what the box did last. Neither may make cases that do not verify.
     pub fn rotate(
         &self,
         to: Option<&Path>,
-        at: Option<EventTime>,
+        at: Option<Vouched>,
         now: EventTime,
     ) -> anyhow::Result<KeyRing> {
         let held = Outbox::is_in(&self.store)
@@ -149,9 +160,10 @@ impl KeyStore {
             );
         }
         let newest = held.as_ref().map(Outbox::newest_time).transpose()?;
+        let newest = newest.flatten();
         let from = match at {
-            Some(at) => at,
-            None => believed(now, newest.flatten())?,
+            Some(vouched) => self.vouched(vouched, newest, now)?,
+            None => believed(now, newest)?,
         };
         let (old, mut ring) = self.open(from)?;
         if self.configured.is_some() && to.is_none() {
@@ -173,6 +185,44 @@ impl KeyStore {
         self.write_ring(&ring)?;
         self.finish_rotation()?;
         Ok(ring)
+    }
+
+    /// The operator's time, unless cases of the old key or of the new one would be lost
+    /// by it, or it is said that they may.
+    fn vouched(
+        &self,
+        vouched: Vouched,
+        newest: Option<EventTime>,
+        now: EventTime,
+    ) -> anyhow::Result<EventTime> {
+        let at = vouched.at;
+        if vouched.although_cases_will_not_verify {
+            return Ok(at);
+        }
+        let way_out = "see that the date is right; if it is, and these cases may be lost, add \
+                       --although-cases-will-not-verify";
+        let sealed = export::sealed(&self.store)?;
+        let is_lost = |time: &EventTime| *time > at + CLOCK_TOLERANCE;
+        let lost = sealed.iter().filter(|time| is_lost(time)).count();
+        let newest = newest.max(sealed.into_iter().max());
+        if let Some(newest) = newest.filter(is_lost) {
+            bail!(
+                "--at {at}: this box has signed or heard of the centre at {newest}, and cases that the old key \
+                 signed more than a day after {at} will not verify any more, {lost} of those that the box holds; \
+                 {way_out}"
+            );
+        }
+        // A clock that was never set says nothing against a later time.
+        let latest = Some(now).filter(|now| *now >= BEFORE_THIS_PROGRAM);
+        if let Some(latest) = latest.map(|now| newest.map_or(now, |newest| newest.max(now)))
+            && at > latest + CLOCK_TOLERANCE
+        {
+            bail!(
+                "--at {at}: this box has it {latest}, and cases that the new key signs until a day before {at} \
+                 will not verify; {way_out}"
+            );
+        }
+        Ok(at)
     }
 
     fn finish_rotation(&self) -> anyhow::Result<()> {

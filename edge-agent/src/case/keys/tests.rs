@@ -17,6 +17,13 @@ fn store(dir: &Path) -> KeyStore {
     }
 }
 
+fn given(at: EventTime) -> Vouched {
+    Vouched {
+        at,
+        although_cases_will_not_verify: false,
+    }
+}
+
 fn message<T: std::fmt::Debug>(result: anyhow::Result<T>) -> String {
     format!("{:#}", result.unwrap_err())
 }
@@ -71,7 +78,7 @@ fn rotation_vouches_for_the_new_key_and_a_crash_in_it_is_finished_or_undone() {
     let dir = tempfile::tempdir().unwrap();
     let keys = store(dir.path());
     let (first, _) = keys.open(at(1)).unwrap();
-    let ring = keys.rotate(None, Some(at(100)), at(100)).unwrap();
+    let ring = keys.rotate(None, Some(given(at(100))), at(100)).unwrap();
     let (second, _) = keys.open(at(101)).unwrap();
     assert_eq!(ring.present(), Some(second.public()));
     assert_eq!(ring.periods()[0].public, first.public());
@@ -107,10 +114,10 @@ fn the_operators_own_key_is_used_and_rotated_by_its_file() {
         keys.open(at(1)).unwrap().0.public(),
         BoxKey::from_seed(&[1; 32]).public()
     );
-    assert!(message(keys.rotate(None, Some(at(2)), at(2))).contains("--to"));
+    assert!(message(keys.rotate(None, Some(given(at(2))), at(2))).contains("--to"));
     let next = dir.path().join("next.pem");
     create_private(&next, &BoxKey::from_seed(&[2; 32])).unwrap();
-    keys.rotate(Some(&next), Some(at(2)), at(2)).unwrap();
+    keys.rotate(Some(&next), Some(given(at(2))), at(2)).unwrap();
     // Until the configuration names the new file, nothing is signed.
     assert!(message(keys.open(at(3))).contains("keys rotate"));
     keys.configured = Some(next);
@@ -156,16 +163,37 @@ fn keys_change_only_at_a_time_that_agrees_with_what_the_box_did_last() {
         );
         assert_eq!(keys.ring().unwrap(), before, "{what}");
     }
-    let told = message(keys.rotate(None, Some(at(-1)), at(last)));
+    let forced = |at| {
+        Some(Vouched {
+            although_cases_will_not_verify: true,
+            ..given(at)
+        })
+    };
+    let told = message(keys.rotate(None, forced(at(-1)), at(last)));
     assert!(told.contains("holds office since"), "{told}");
+    // A year that is mistyped, in either direction.
+    for (time, words) in [
+        (at(last - 365 * DAY), "0 of those that the box holds"),
+        (at(last - 2 * DAY), "will not verify any more"),
+        (at(last + 365 * DAY), "that the new key signs"),
+    ] {
+        let told = message(keys.rotate(None, Some(given(time)), at(last)));
+        assert!(told.contains(words), "{told}");
+        assert!(told.contains("--although-cases-will-not-verify"), "{told}");
+        assert_eq!(keys.ring().unwrap(), before);
+    }
 
     // A clock that runs on, and one that the operator vouches against.
     let ring = keys.rotate(None, None, at(last + DAY)).unwrap();
     assert_eq!(ring.periods()[1].from, at(last + DAY));
     let right = at(last + 40 * DAY);
     let ring = keys
-        .rotate(None, Some(right), EventTime::from_micros(5))
+        .rotate(None, Some(given(right)), EventTime::from_micros(5))
         .unwrap();
     assert_eq!(ring.periods()[2].from, right);
     assert_eq!(keys.open(right).unwrap().1, ring);
+    // Whoever says so may, as after a clock that was years ahead.
+    let ahead = at(last + 400 * DAY);
+    keys.rotate(None, forced(ahead), right).unwrap();
+    assert_eq!(keys.ring().unwrap().unwrap().periods()[3].from, ahead);
 }
