@@ -5,6 +5,7 @@
 
 mod cameras;
 mod cascades;
+mod clips;
 mod feeds;
 mod record;
 mod signals;
@@ -93,6 +94,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.extend(decoders(&cameras));
         findings.extend(fed(&config, &cameras));
         findings.extend(cascades::look(&config, &cameras));
+        findings.extend(clips::look(&cameras));
         findings.extend(in_the_clear(&config));
         return Ok(findings);
     }
@@ -117,6 +119,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     }
     findings.extend(fed(&config, &cameras));
     findings.extend(cascades::look(&config, &cameras));
+    findings.extend(clips::look(&cameras));
     findings.extend(cameras::look(
         &config,
         &cameras,

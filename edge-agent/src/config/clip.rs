@@ -29,6 +29,9 @@ pub struct ClipConfig {
 /// Key pictures are kept not more often than that, s: stills of who stays are ten apart.
 const ALBUM_EVERY_S: f64 = 4.0;
 
+/// No ring is longer, s.
+pub const LONGEST_RING_S: f64 = 600.0;
+
 /// A clip holds at most as much as so many rings.
 const MOST_RINGS: u32 = 2;
 /// The centre's `http.max_evidence_mb`, 64 MiB, less what the container takes.
@@ -59,6 +62,12 @@ impl ClipConfig {
     pub fn most_bytes(&self) -> usize {
         let of_rings = self.ring_mb.saturating_mul(MOST_RINGS);
         of_rings.min(self.largest_mb) as usize * 1_000_000
+    }
+
+    /// A ring that still has the beginning of a clip when its event is decided so long
+    /// after the onset, s.
+    pub fn ring_for(&self, decided_after_s: f64) -> f64 {
+        decided_after_s + self.pre_s + LATE_S
     }
 
     /// How much is kept of a stream; nothing where no clips are made.
@@ -110,7 +119,7 @@ impl ClipKeys {
             pre_s: number("pre_s", self.pre_s, usual.pre_s, (0.0, 60.0)),
             post_s: number("post_s", self.post_s, usual.post_s, (0.0, 60.0)),
             longest_s: number("longest_s", self.longest_s, usual.longest_s, (5.0, 300.0)),
-            ring_s: number("ring_s", self.ring_s, usual.ring_s, (5.0, 600.0)),
+            ring_s: number("ring_s", self.ring_s, usual.ring_s, (5.0, LONGEST_RING_S)),
             album_s: number("album_s", self.album_s, usual.album_s, (0.0, 7200.0)),
             ..usual
         };
@@ -128,12 +137,12 @@ impl ClipKeys {
         clip.ring_mb = megabytes("ring_mb", self.ring_mb, usual.ring_mb, (2, 2048));
         clip.album_mb = megabytes("album_mb", self.album_mb, usual.album_mb, (1, 512));
         clip.largest_mb = megabytes("largest_mb", self.largest_mb, usual.largest_mb, (2, 1024));
-        if clip.ring_s < clip.pre_s + LATE_S {
+        if clip.ring_s < clip.ring_for(0.0) {
             let message = format!(
                 "is too short for clips that begin {} s before the onset: an onset is known some \
                  seconds later, so keep {} s or more",
                 clip.pre_s,
-                clip.pre_s + LATE_S
+                clip.ring_for(0.0)
             );
             refuse("clip.ring_s", &message);
         }

@@ -31,7 +31,7 @@ pub use address::redacted;
 pub use calibration::{CalibrationConfig, SurveyedPoint};
 pub use camera::CameraConfig;
 pub use cascade::{CascadeConfig, Looker};
-pub use clip::ClipConfig;
+pub use clip::{ClipConfig, LONGEST_RING_S};
 pub use detect::{DetectConfig, InferenceConfig, TilesConfig};
 pub use detector::{DetectorConfig, ShadowConfig, named_version};
 pub use faults::{ConfigFault, ConfigFaults};

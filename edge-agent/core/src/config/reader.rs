@@ -81,6 +81,11 @@ impl<'a> Section<'a> {
         self.table.get(key).and_then(Value::as_str)
     }
 
+    /// The number at a key, if it is one, without asking for it.
+    pub fn peek_number(&self, key: &str) -> Option<f64> {
+        self.table.get(key).and_then(as_number)
+    }
+
     /// Makes a key known without reading it.
     pub fn expect(&mut self, key: &'static str) {
         let _known: Option<&Value> = self.value(key);

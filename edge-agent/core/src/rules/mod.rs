@@ -265,6 +265,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
     let schedule = Schedule::read(section, places.utc_offset_min);
     let mut params = Params::new(section, entry.params, places);
     let rule = (entry.read)(&mut params);
+    let decided_after_s = params::decided_after_s(section, entry.params);
     let (id, rule) = (id?, rule?);
     if section.fault_count() > before {
         return None;
@@ -276,6 +277,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         severity,
         place: rule.place().cloned(),
         needs: entry.needs,
+        decided_after_s,
         schedule,
         rule,
     })

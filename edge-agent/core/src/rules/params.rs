@@ -386,6 +386,19 @@ pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     }
 }
 
+/// The keys by which a rule waits before it decides, in seconds.
+const WAITS: [&str; 3] = ["min_dwell_s", "min_duration_s", "for_s"];
+
+/// From an onset to its decision at least, s: what the rule's key of [`WAITS`] says.
+pub(super) fn decided_after_s(section: &Section<'_>, params: &[Param]) -> f64 {
+    let waits = params.iter().filter(|param| WAITS.contains(&param.key));
+    let seconds = waits.filter_map(|param| match param.form {
+        Form::Number(number) => Some(section.peek_number(param.key).unwrap_or(number.default)),
+        _ => None,
+    });
+    seconds.fold(0.0, f64::max)
+}
+
 /// `title = "..."` for both languages, or `title = { vi = "...", en = "..." }`.
 pub(super) fn title(section: &mut Section<'_>, default: (&str, &str)) -> Words {
     let default = super::words(default);
