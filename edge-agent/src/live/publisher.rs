@@ -7,13 +7,13 @@ use case_bundle::manifest::ActorPlaces;
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
 use edge_video::encoded::mp4;
-use protocol::event::Words;
+use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing};
 use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{Event, EventTime, EvidenceItem, EvidenceManifest};
 
 use super::CameraState;
-use super::evidence::held;
+use super::evidence::held::{self, Held};
 use crate::case::Signer;
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas, Moment};
@@ -65,25 +65,32 @@ impl Publisher {
         }
     }
 
-    /// Draws and stores the stills of the frame that decided `event`; empty when
-    /// there are none, which has been said.
+    /// Draws and stores the stills of a frame of `event`; empty when there are none,
+    /// which has been said. `held` is what there is already.
     pub(super) fn stills(
         &self,
         event: &Event,
-        moment: Option<&Moment>,
+        moment: &Moment,
         canvas: &Canvas<'_>,
-        captured: EventTime,
+        held: Held,
     ) -> Vec<EvidenceItem> {
+        let captured = moment.captured;
         // Officers read them, and they read Vietnamese.
         let teller = Teller {
             language: Language::Vi,
             utc_offset_min: self.scene.utc_offset_min,
         };
-        match stills::draw(event, moment, &self.scene, canvas, &teller) {
-            Ok(stills) => stills
-                .iter()
-                .filter_map(|still| self.put(event, &still.jpeg, still.role, captured).ok())
-                .collect(),
+        match stills::draw(event, Some(moment), &self.scene, canvas, &teller) {
+            Ok(stills) => {
+                let items = stills.iter();
+                let items = items.map(|still| self.item(&still.jpeg, still.role, captured));
+                let next = items.collect();
+                self.hold(event, &Held { next, ..held });
+                let stored = stills.iter();
+                stored
+                    .filter_map(|still| self.put(event, &still.jpeg, still.role, captured).ok())
+                    .collect()
+            }
             Err(error) => {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "event has no stills");
                 Vec::new()
@@ -99,12 +106,8 @@ impl Publisher {
         role: EvidenceRole,
         captured: EventTime,
     ) -> Result<EvidenceItem, Words> {
-        let media_type = match role {
-            EvidenceRole::Clip => mp4::MEDIA_TYPE,
-            _ => "image/jpeg",
-        };
         self.outbox
-            .put_evidence(bytes, role, media_type, captured)
+            .put_evidence(bytes, role, media_type(role), captured)
             .map(|item| EvidenceItem {
                 note: self.origin.clone(),
                 ..item
@@ -122,17 +125,46 @@ impl Publisher {
             })
     }
 
-    /// Announces files while more are to follow. Should the agent be killed
-    /// before these have come, its next run makes the case of what is noted here.
-    pub(super) fn announce(&self, event: &Event, items: &[EvidenceItem]) {
-        if items.is_empty() {
-            return;
+    /// What a file will be, before it is stored.
+    pub(super) fn item(
+        &self,
+        bytes: &[u8],
+        role: EvidenceRole,
+        captured: EventTime,
+    ) -> EvidenceItem {
+        EvidenceItem {
+            role,
+            sha256: case_bundle::Sealed::digest(bytes),
+            length: bytes.len() as u64,
+            media_type: media_type(role).to_owned(),
+            captured,
+            until: None,
+            asked: None,
+            note: self.origin.clone(),
         }
-        if let Err(error) = held::note(self.outbox.dir(), event.id, items) {
+    }
+
+    /// Notes what there is of an event's evidence. Should the agent be killed before
+    /// the case is made, its next run makes it of what is noted here.
+    pub(super) fn hold(&self, event: &Event, held: &Held) {
+        if let Err(error) = held::note(self.outbox.dir(), event.id, held) {
             tracing::warn!(
                 camera = %event.camera, id = %event.id, %error,
-                "stored stills are not noted; killed now, the agent would make a case without them"
+                "stored files are not noted; killed now, the agent would make a case without them"
             );
+        }
+    }
+
+    /// Announces files while more are to follow: stills of the moments `at`, and others.
+    pub(super) fn announce(&self, event: &Event, items: &[EvidenceItem], at: &[FrameTime]) {
+        let held = Held {
+            items: items.to_vec(),
+            at: Some(at.to_vec()),
+            ..Held::default()
+        };
+        self.hold(event, &held);
+        if items.is_empty() {
+            return;
         }
         let whose = (&event.site, &event.box_id, &event.camera);
         let manifest = EvidenceManifest {
@@ -188,5 +220,12 @@ impl Publisher {
             }
             uplink.publish_camera_status(status);
         }
+    }
+}
+
+fn media_type(role: EvidenceRole) -> &'static str {
+    match role {
+        EvidenceRole::Clip => mp4::MEDIA_TYPE,
+        _ => "image/jpeg",
     }
 }

@@ -7,10 +7,10 @@ use case_bundle::Clock;
 use case_bundle::manifest::ActorPlaces;
 use edge_uplink::{EvidenceDue, Outbox, OutboxError};
 use protocol::event::{Value, Words};
-use protocol::evidence::{EvidenceRole, Missing};
-use protocol::{Event, EventId, EventTime, EvidenceItem, Phase};
+use protocol::{Event, EventId, EventTime, Phase};
 
-use super::evidence::held;
+use super::evidence::held::{self, Held};
+use super::evidence::owed::not_made;
 use crate::case::{Case, Signer};
 
 /// Ends what is open and gives up what is owed. Once, before anything is watched.
@@ -104,7 +104,7 @@ fn give_up(
     now: EventTime,
 ) -> Result<u64, OutboxError> {
     // What was stored before the kill is in the case, what was not never will be.
-    let items = held::of(outbox.dir(), due.event);
+    let Held { items, at, .. } = held::of(outbox.dir(), due.event);
     tracing::warn!(
         camera = %due.camera, id = %due.event, files = items.len(),
         "the agent was killed before the evidence was complete; the case says what is missing"
@@ -114,7 +114,7 @@ fn give_up(
         let whose = (&due.site, &due.box_id, &due.camera);
         return outbox.give_up_evidence(whose, due.event, now);
     };
-    let missing = missing(&items);
+    let missing = not_made(&event, at.as_deref(), &items, &killed());
     let clock = Clock {
         quality: event.time_quality,
         // Measured by the process that was killed.
@@ -130,21 +130,11 @@ fn give_up(
     signer.append(outbox, case, now)
 }
 
-/// What a kill has left undone.
-fn missing(items: &[EvidenceItem]) -> Vec<Missing> {
-    let has = |role| items.iter().any(|item| item.role == role);
-    [EvidenceRole::StillAnnotated, EvidenceRole::Clip]
-        .into_iter()
-        .filter(|role| !has(*role))
-        .map(|role| Missing {
-            role,
-            at: None,
-            reason: Words::new(
-                "phần mềm trên thiết bị bị ngắt trước khi lưu",
-                "the agent was killed before it was stored",
-            ),
-        })
-        .collect()
+fn killed() -> Words {
+    Words::new(
+        "phần mềm trên thiết bị bị ngắt trước khi lưu",
+        "the agent was killed before it was stored",
+    )
 }
 
 /// The last revision of an event that nobody watched to its end.

@@ -7,12 +7,14 @@
 //! come. What is missing then stands in the case.
 
 pub(crate) mod held;
+pub(crate) mod owed;
 mod pending;
+mod picture;
 mod proof;
 mod set;
 pub(crate) mod trail;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,7 +25,7 @@ use edge_video::encoded::Ring;
 use edge_video::{CameraStream, Notice};
 use protocol::event::{FrameTime, Words};
 use protocol::status::CameraHealth;
-use protocol::{Event, EvidenceItem, Phase};
+use protocol::{Event, EventId, EvidenceItem};
 
 use super::publisher::Publisher;
 use crate::config::ClipConfig;
@@ -61,10 +63,16 @@ impl SharedTrail {
     }
 }
 
-enum Errand {
-    Wish(Box<Wish>),
-    /// An event has changed.
-    Told(Box<Event>),
+/// What was told last of the events whose cases are still to be made. Not by the
+/// channel: a message for which it has no room would leave its case with the revision
+/// before, and nobody would know.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<BTreeMap<EventId, Option<Box<Event>>>>>);
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<EventId, Option<Box<Event>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where a camera's pictures are.
@@ -104,12 +112,13 @@ impl Rings {
 
 /// Where a camera's evidence is made, as whoever has its scene knows it.
 pub(crate) struct Desk {
-    errands: Sender<Errand>,
+    errands: Sender<Box<Wish>>,
+    told: Told,
     /// Where it has one.
     thread: Option<JoinHandle<()>>,
 }
 
-/// Errands that wait while a clip is made; each is small.
+/// Wishes that wait while a clip is made; each is small.
 const ERRANDS: usize = 256;
 /// Events whose evidence is being waited for; one more, and the oldest is made
 /// with what is there.
@@ -146,13 +155,16 @@ impl Desk {
             publisher,
             trail: trail.clone(),
         };
+        let told = Told::default();
         let bench = Bench {
             maker,
             inbox,
+            told: told.clone(),
             pending: VecDeque::new(),
         };
         let desk = Self {
             errands,
+            told,
             thread: None,
         };
         (desk, bench)
@@ -160,23 +172,22 @@ impl Desk {
 
     /// Asks for evidence. Never waits; `Err` gives the wish back.
     pub(crate) fn wish(&self, wish: Box<Wish>) -> Result<(), Box<Wish>> {
-        match self.errands.try_send(Errand::Wish(wish)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(errand) | TrySendError::Disconnected(errand)) => match errand {
-                Errand::Wish(wish) => Err(wish),
-                Errand::Told(_) => Ok(()),
-            },
-        }
+        let event = wish.event.id;
+        self.told.lock().insert(event, None);
+        self.errands.try_send(wish).map_err(|refused| {
+            self.told.lock().remove(&event);
+            match refused {
+                TrySendError::Full(wish) | TrySendError::Disconnected(wish) => wish,
+            }
+        })
     }
 
     /// An event was told anew: its case tells what was told last, and its clip
     /// ends after its end.
     pub(crate) fn told(&self, event: &Event) {
-        if event.phase == Phase::Start {
-            return;
+        if let Some(last) = self.told.lock().get_mut(&event.id) {
+            *last = Some(Box::new(event.clone()));
         }
-        // Not taken in: the case has the revision before, and its clip its longest.
-        let _taken = self.errands.try_send(Errand::Told(Box::new(event.clone())));
     }
 
     /// Makes what is still owed of what is there, and ends the thread.
@@ -191,7 +202,8 @@ impl Desk {
 /// The other side of a [`Desk`]: the events whose evidence is being made.
 pub(crate) struct Bench {
     maker: Maker,
-    inbox: Receiver<Errand>,
+    inbox: Receiver<Box<Wish>>,
+    told: Told,
     pending: VecDeque<Pending>,
 }
 
@@ -214,7 +226,7 @@ impl Bench {
     fn live(mut self) {
         loop {
             match self.inbox.recv_timeout(TICK) {
-                Ok(errand) => self.take(errand, Some(Instant::now())),
+                Ok(wish) => self.take(*wish, Some(Instant::now())),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -226,47 +238,55 @@ impl Bench {
     /// By hand: takes what was asked for, and makes what can be made. Pictures are
     /// waited for until they come, or the end.
     pub(crate) fn step(&mut self) {
-        let errands: Vec<Errand> = self.inbox.try_iter().collect();
-        for errand in errands {
-            self.take(errand, None);
+        let wishes: Vec<Box<Wish>> = self.inbox.try_iter().collect();
+        for wish in wishes {
+            self.take(*wish, None);
         }
         self.go_on();
     }
 
     /// Makes all of what is there, and says why no more will come.
     pub(crate) fn finish(mut self, why: &Words) {
-        let errands: Vec<Errand> = self.inbox.try_iter().collect();
-        for errand in errands {
-            self.take(errand, None);
+        let wishes: Vec<Box<Wish>> = self.inbox.try_iter().collect();
+        for wish in wishes {
+            self.take(*wish, None);
         }
-        for mut one in self.pending {
+        self.heed_told();
+        while let Some(mut one) = self.pending.pop_front() {
             one.take_in(&self.maker.rings, &self.maker.clip);
-            self.maker.make(&one, Some(why.clone()));
+            self.make(one, Some(why.clone()));
         }
     }
 
-    fn take(&mut self, errand: Errand, since: Option<Instant>) {
-        match errand {
-            Errand::Wish(wish) => {
-                if self.pending.len() >= MOST_PENDING
-                    && let Some(oldest) = self.pending.pop_front()
-                {
-                    self.maker.make(&oldest, Some(too_many()));
-                }
-                self.pending.push_back(Pending::new(*wish, since));
-            }
-            Errand::Told(event) => {
-                let mut waiting = self.pending.iter_mut();
-                if let Some(one) = waiting.find(|one| one.wish.event.id == event.id)
-                    && one.wish.event.revision < event.revision
-                {
-                    one.wish.event = *event;
-                }
+    fn take(&mut self, wish: Wish, since: Option<Instant>) {
+        if self.pending.len() >= MOST_PENDING
+            && let Some(oldest) = self.pending.pop_front()
+        {
+            self.make(oldest, Some(too_many()));
+        }
+        self.pending.push_back(Pending::new(wish, since));
+    }
+
+    /// Makes the case of what was told last.
+    fn make(&self, mut one: Pending, hurry: Option<Words>) {
+        if let Some(told) = self.told.lock().remove(&one.wish.event.id).flatten() {
+            one.heed(*told);
+        }
+        self.maker.make(&one, hurry);
+    }
+
+    fn heed_told(&mut self) {
+        let mut told = self.told.lock();
+        for one in &mut self.pending {
+            let last = told.get_mut(&one.wish.event.id);
+            if let Some(event) = last.and_then(Option::take) {
+                one.heed(*event);
             }
         }
     }
 
     fn go_on(&mut self) {
+        self.heed_told();
         let (rings, clip) = (&self.maker.rings, &self.maker.clip);
         self.maker.heed_main();
         for one in &mut self.pending {
@@ -279,7 +299,7 @@ impl Bench {
             .position(|one| one.is_ready(rings, clip))
             && let Some(ready) = self.pending.remove(at)
         {
-            self.maker.make(&ready, None);
+            self.make(ready, None);
         }
     }
 }

@@ -5,11 +5,12 @@ use case_bundle::Clock;
 use case_bundle::manifest::ActorPlaces;
 use edge_core::{EvidenceRequest, Scene};
 use edge_video::Frame;
-use protocol::event::Words;
-use protocol::evidence::{EvidenceRole, Missing};
+use protocol::event::FrameTime;
 use protocol::{Event, NormBox};
 
-use super::{Desk, SharedTrail, Wish};
+use super::held::Held;
+use super::owed::not_made;
+use super::{Desk, SharedTrail, Wish, too_many};
 use crate::explain::sentences::Language;
 use crate::live::publisher::Publisher;
 use crate::stills::{Canvas, Moment};
@@ -35,28 +36,22 @@ impl Proof<'_> {
             quality: event.time_quality,
             uncertainty_s: self.publisher.state.clock_uncertainty_s(event.time_quality),
         };
+        let early = self.early(event, frame, &request.at);
         let mut wish = Box::new(Wish {
             event: event.clone(),
             at: request.at,
-            early: self.early(event, frame),
+            early,
             clock,
         });
         let mut missing = Vec::new();
         if let Some(desk) = self.desk {
-            self.publisher.announce(event, &wish.early);
+            self.publisher.announce(event, &wish.early, &wish.at);
             match desk.wish(wish) {
                 Ok(()) => return,
                 Err(refused) => wish = refused,
             }
-            tracing::warn!(camera = %event.camera, id = %event.id, "too many events at once; this one has no clip");
-            missing.push(Missing {
-                role: EvidenceRole::Clip,
-                at: None,
-                reason: Words::new(
-                    "quá nhiều sự kiện cùng lúc",
-                    "too many events at the same time",
-                ),
-            });
+            tracing::warn!(camera = %event.camera, id = %event.id, "too many events at once; this one has no clip and no other stills");
+            missing = not_made(event, Some(&wish.at), &wish.early, &too_many());
         } else if frame.is_none() {
             self.draw_schematics(&mut wish);
         }
@@ -65,7 +60,12 @@ impl Proof<'_> {
     }
 
     /// The stills of the moment of the decision.
-    fn early(&self, event: &Event, frame: Option<&Frame>) -> Vec<protocol::EvidenceItem> {
+    fn early(
+        &self,
+        event: &Event,
+        frame: Option<&Frame>,
+        at: &[FrameTime],
+    ) -> Vec<protocol::EvidenceItem> {
         let canvas = match frame {
             Some(frame) => Canvas::Frame(frame),
             // What time or a signal decided has a picture, too, among those kept.
@@ -81,8 +81,11 @@ impl Proof<'_> {
                 .map(|(group, state)| (group.to_string(), state))
                 .collect(),
         };
-        self.publisher
-            .stills(event, Some(&moment), &canvas, captured)
+        let held = Held {
+            at: Some(at.to_vec()),
+            ..Held::default()
+        };
+        self.publisher.stills(event, &moment, &canvas, held)
     }
 
     /// The other moments of an event of which there is no picture, only what was seen.
@@ -103,9 +106,12 @@ impl Proof<'_> {
                     .collect(),
             };
             let moment = trail.moment(event, *at, at.time);
-            let drawn = self
-                .publisher
-                .stills(event, Some(&moment), &canvas, at.time);
+            let held = Held {
+                items: wish.early.clone(),
+                at: Some(wish.at.clone()),
+                ..Held::default()
+            };
+            let drawn = self.publisher.stills(event, &moment, &canvas, held);
             wish.early.extend(drawn);
         }
     }

@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 
 use case_bundle::manifest::ActorPlaces;
 use edge_video::Frame;
-use edge_video::encoded::ring::{Cut, Shortfall};
+use edge_video::encoded::cut::{Cut, Shortfall};
 use edge_video::encoded::{AccessUnit, Stills, decode_at, mp4};
 use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::units::Seconds;
-use protocol::{Event, EventTime, EvidenceItem, NormBox, TimeQuality};
+use protocol::{Digest, Event, EventTime, EvidenceItem, NormBox, TimeQuality};
 
 use super::Maker;
+use super::held::Held;
 use super::pending::{Old, Pending, Taken};
+use super::picture::{Choice, NEAR_S, NEARLY_S, PLATE_S, Pictures, Stream, nearest};
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas};
 
-/// A picture further than this from the wanted instant is another one, s.
-const NEAR_S: f64 = 0.5;
-/// In a picture nearer than this a road user is where he was seen, s.
-const NEARLY_S: f64 = 0.1;
 /// A picture nearer than this to the wanted instant is that one, s.
 const SAME_S: f64 = 0.001;
+/// How far off a picture is, is told in seconds from here on, s.
+const OLD_S: f64 = 0.5;
 
 /// Whose pictures the evidence of an event is made of.
 struct Source<'a> {
@@ -31,6 +31,8 @@ struct Source<'a> {
     /// Why not all has been waited for.
     hurry: Option<Words>,
     cut: Cut,
+    /// The same of the stream that was looked at, where that is another one.
+    looked: Option<Cut>,
     /// Key pictures of moments from before the cut.
     album: &'a [Old],
     /// The main stream's, while another one is looked at.
@@ -41,31 +43,95 @@ struct Source<'a> {
 
 /// What is there, and what is not.
 #[derive(Default)]
-struct Set {
+pub(super) struct Set {
     items: Vec<EvidenceItem>,
+    /// The moments that stills are wished for, and not there yet.
+    owed: Vec<FrameTime>,
     /// Where the event's road users are in stills.
     places: ActorPlaces,
     missing: Vec<Missing>,
+}
+
+/// A file to be stored.
+struct File<'a> {
+    bytes: &'a [u8],
+    role: EvidenceRole,
+    captured: EventTime,
+    until: Option<EventTime>,
+    asked: Option<Span>,
+    notes: &'a [Words],
+    /// The moment that is shown as wished when this is stored.
+    shows: Option<FrameTime>,
+}
+
+impl<'a> File<'a> {
+    fn picture(
+        jpeg: &'a [u8],
+        role: EvidenceRole,
+        captured: EventTime,
+        notes: &'a [Words],
+    ) -> Self {
+        Self {
+            bytes: jpeg,
+            role,
+            captured,
+            until: None,
+            asked: None,
+            notes,
+            shows: None,
+        }
+    }
 }
 
 impl Maker {
     /// Makes the evidence of what `pending` has taken, and the case of all.
     /// `hurry`: why not all has been waited for.
     pub(super) fn make(&self, pending: &Pending, hurry: Option<Words>) {
+        let set = self.files(pending, hurry);
+        let wish = &pending.wish;
+        let files = (set.items, set.places);
+        self.publisher
+            .case(&wish.event, files, set.missing, wish.clock);
+    }
+
+    /// Makes the files, and stores them.
+    pub(super) fn files(&self, pending: &Pending, hurry: Option<Words>) -> Set {
         let source = Source {
             hurry,
             ..self.source(pending)
         };
         let mut set = Set {
             items: pending.wish.early.clone(),
+            owed: pending.wish.at.clone(),
             ..Set::default()
         };
         self.clip(pending, &source, &mut set);
         self.stills(pending, &source, &mut set);
-        let wish = &pending.wish;
-        let publisher = &self.publisher;
-        let files = (set.items, set.places);
-        publisher.case(&wish.event, files, set.missing, wish.clock);
+        set
+    }
+
+    /// Stores a file of the set. Should the agent be killed right after, its next run
+    /// knows of it.
+    fn put(&self, event: &Event, file: &File<'_>, set: &mut Set) -> Result<Digest, Words> {
+        let item = EvidenceItem {
+            until: file.until,
+            asked: file.asked,
+            note: joined(file.notes),
+            ..self.publisher.item(file.bytes, file.role, file.captured)
+        };
+        let held = Held {
+            items: set.items.clone(),
+            next: vec![item.clone()],
+            at: Some(set.owed.clone()),
+            shown: file.shows,
+        };
+        self.publisher.hold(event, &held);
+        self.publisher
+            .put(event, file.bytes, file.role, file.captured)?;
+        let digest = item.sha256;
+        set.items.push(item);
+        set.owed.retain(|at| Some(*at) != file.shows);
+        Ok(digest)
     }
 
     /// The main stream, if it shows what was decided, by the same clock; else the one
@@ -81,6 +147,7 @@ impl Maker {
             asked,
             hurry: None,
             cut,
+            looked: None,
             is_main,
             notes: origin.into_iter().chain(note).collect(),
         };
@@ -94,13 +161,16 @@ impl Maker {
                 .is_some_and(|(from, to)| (from..=to).contains(&decided))
         };
         let note = match shape_fault(&main, &detect) {
-            None if !shows(&detect) => return from(main, &pending.main, true, None),
-            None if !shows(&main) => Words::new(
+            None if !shows(&main) && shows(&detect) => Words::new(
                 "từ luồng phụ, vì luồng chính bị mất",
                 "of the sub-stream, because the main stream was lost",
             ),
-            None if is_one_clock(&main, &detect, decided) => {
-                return from(main, &pending.main, true, None);
+            None if !shows(&detect) || is_one_clock(&main, &detect, decided) => {
+                let looked = Some(detect);
+                return Source {
+                    looked,
+                    ..from(main, &pending.main, true, None)
+                };
             }
             None => Words::new(
                 "từ luồng phụ, vì lúc đó giờ của luồng chính theo một đồng hồ khác",
@@ -145,61 +215,54 @@ impl Maker {
         }
         let outcome = if is_short { "short" } else { "whole" };
         self.publisher.state.count_clip(outcome);
-        let stored = self.publisher.put(event, &file, EvidenceRole::Clip, from);
-        match stored {
-            Ok(item) => set.items.push(EvidenceItem {
-                until: Some(to),
-                asked: is_short.then_some(source.asked),
-                note: joined(&notes),
-                ..item
-            }),
-            Err(reason) => set.missing.push(missing(reason)),
+        let file = File {
+            bytes: &file,
+            role: EvidenceRole::Clip,
+            captured: from,
+            until: Some(to),
+            asked: is_short.then_some(source.asked),
+            notes: &notes,
+            shows: None,
+        };
+        if let Err(reason) = self.put(event, &file, set) {
+            set.missing.push(missing(reason));
         }
     }
 
     fn stills(&self, pending: &Pending, source: &Source<'_>, set: &mut Set) {
         let wish = &pending.wish;
-        let decided = wish.event.decided.time;
+        let event = &wish.event;
+        let pictures = Pictures {
+            cut: &source.cut,
+            looked: source.looked.as_ref(),
+            album: source.album,
+        };
         // What was looked at has been drawn already, when it was decided.
-        let wanted = wish.at.iter().filter(|at| {
-            let is_drawn = !wish.early.is_empty() && at.time == decided;
-            let is_spare = |(old, unit): &Old| old.time == at.time && unit.is_none();
-            (source.is_main || !is_drawn) && !source.album.iter().any(is_spare)
-        });
-        let wanted: Vec<FrameTime> = wanted.copied().collect();
-        let plate = self.plate(&wish.event, &source.cut);
-        let old = |time: EventTime| {
-            let found = source.album.iter().find(|(at, _)| at.time == time);
-            found.and_then(|(_, unit)| unit.as_ref())
-        };
-        let near = |time: EventTime| nearest(&source.cut, time).or_else(|| old(time));
-        let mut numbers: BTreeSet<u64> = wanted
+        let is_drawn = |at: &FrameTime| !wish.early.is_empty() && at.time == event.decided.time;
+        let is_wanted = |at: &&FrameTime| source.is_main || !is_drawn(at);
+        let wanted: Vec<(FrameTime, Option<Choice<'_>>)> = wish
+            .at
             .iter()
-            .filter_map(|at| near(at.time))
-            .map(|unit| unit.number)
+            .filter(is_wanted)
+            .map(|at| (*at, pictures.of_moment(at.time)))
             .collect();
-        numbers.extend(
-            plate
-                .and_then(|(at, _)| near(at.time))
-                .map(|unit| unit.number),
-        );
-        let old = source.album.iter().filter_map(|(_, unit)| unit.as_ref());
-        let units: Vec<AccessUnit> = old.chain(&source.cut.units).cloned().collect();
-        let pictures = decode_at(&units, &numbers, Seconds(NEAR_S)).unwrap_or_else(|error| {
-            tracing::error!(camera = %wish.event.camera, id = %wish.event.id, "{error}");
-            Stills::default()
+        let plates = self.plates(event, &source.cut);
+        let plate = plates.iter().find_map(|seen| {
+            let choice = pictures.of_plate(seen.0.time)?;
+            Some((*seen, choice))
         });
-        let picture = |time: EventTime| {
-            let number = near(time).ok_or_else(gone)?.number;
-            match pictures.found.get(&number) {
-                Some(frame) => Ok((frame, (frame.number != number).then(stand_in))),
-                None if pictures.damaged.contains(&number) => Err(damaged()),
+        let chosen = wanted.iter().filter_map(|(_, choice)| *choice);
+        let chosen: Vec<Choice<'_>> = chosen.chain(plate.map(|(_, choice)| choice)).collect();
+        let decoded = decoded(event, &pictures, &chosen);
+        for (at, choice) in wanted {
+            let is_spare = |(old, unit): &Old| old.time == at.time && unit.is_none();
+            let fault = match choice {
+                Some(choice) => decoded
+                    .of(choice)
+                    .and_then(|picture| self.still(at, picture, source, set)),
+                None if source.album.iter().any(is_spare) => Err(spare()),
                 None => Err(gone()),
-            }
-        };
-        for at in wanted {
-            let fault = picture(at.time)
-                .and_then(|(frame, note)| self.still(at, frame, (source, note), set));
+            };
             if let Err(reason) = fault {
                 set.missing.push(Missing {
                     role: EvidenceRole::StillAnnotated,
@@ -208,42 +271,42 @@ impl Maker {
                 });
             }
         }
-        let Some((at, bounds)) = plate else {
-            return;
+        let crop = match plate {
+            Some((seen, choice)) => {
+                let crop = decoded
+                    .of(choice)
+                    .and_then(|picture| self.plate_crop(seen, picture, source, set));
+                crop.map_err(|reason| (seen.0, reason))
+            }
+            None => plates
+                .first()
+                .map_or(Ok(()), |(at, _)| Err((*at, no_look()))),
         };
-        let of_then = picture(at.time).and_then(|(frame, note)| {
-            // In a picture of another moment something else is in that place.
-            let is_of_then = frame.time.since(at.time).0.abs() <= NEARLY_S;
-            is_of_then
-                .then_some(frame)
-                .ok_or(note.map_or_else(gone, |_| damaged()))
-        });
-        match of_then {
-            Ok(frame) => self.plate_crop(&wish.event, frame, &bounds, set),
-            Err(reason) => set.missing.push(Missing {
+        if let Err((at, reason)) = crop {
+            set.missing.push(Missing {
                 role: EvidenceRole::PlateCrop,
                 at: Some(at.time),
                 reason,
-            }),
+            });
         }
     }
 
-    /// Draws the event as it was at `at` on a picture of then, with a note of what
-    /// that picture is.
+    /// Draws the event as it was at `at` on a picture of then.
     fn still(
         &self,
         at: FrameTime,
-        frame: &Frame,
-        (source, note): (&Source<'_>, Option<Words>),
+        picture: Shown<'_>,
+        source: &Source<'_>,
         set: &mut Set,
     ) -> Result<(), Words> {
-        let event = source.event;
+        let (event, frame) = (source.event, picture.frame);
         let off = frame.time.since(at.time).0;
-        let is_old = off.abs() > NEAR_S;
-        let moment = if is_old {
-            self.trail().moment_between(event, frame.time)
-        } else {
+        // Elsewhere in a picture of another moment: a wrong box accuses.
+        let is_of_then = off.abs() <= NEARLY_S;
+        let moment = if is_of_then {
             self.trail().moment(event, at, frame.time)
+        } else {
+            self.trail().moment_between(event, frame.time)
         };
         let teller = Teller {
             language: Language::Vi,
@@ -255,78 +318,146 @@ impl Maker {
                 tracing::error!(camera = %event.camera, id = %event.id, %error, "still not drawn");
                 Words::new(format!("không vẽ được ảnh: {error}"), error.to_string())
             })?;
-        let mut notes = source.notes.clone();
-        let is_stand_in = note.is_some();
-        notes.extend(note);
-        if is_old && !is_stand_in {
-            notes.push(Words::new(
-                format!("ảnh được giữ lại gần nhất, lệch {off:+.0} s với thời điểm cần thiết"),
-                format!("the nearest picture that was kept, {off:+.0} s from the moment that is asked for"),
-            ));
-        } else if off.abs() > SAME_S {
-            let (vi, en) = (
-                "lệch với hình đã phân tích",
-                "from the picture that was looked at",
-            );
-            notes.push(Words::new(
-                format!("{:.0} ms {vi}", off * 1000.0),
-                format!("{:.0} ms {en}", off * 1000.0),
-            ));
-        }
-        // Elsewhere in a picture of another moment, so not written down for it.
-        let is_of_then = off.abs() <= NEARLY_S;
+        let notes = notes_of(source, picture, off);
         for still in drawn {
-            let item = self
-                .publisher
-                .put(event, &still.jpeg, still.role, frame.time)?;
+            let is_last = still.role == EvidenceRole::StillAnnotated;
+            let file = File {
+                shows: is_last.then_some(at),
+                ..File::picture(&still.jpeg, still.role, frame.time, &notes)
+            };
+            let digest = self.put(event, &file, set)?;
             if is_of_then {
                 let own = moment.actors.iter().map(|actor| actor.bounds);
-                set.places.insert(item.sha256, own.collect());
+                set.places.insert(digest, own.collect());
             }
-            set.items.push(EvidenceItem {
-                note: joined(&notes),
-                ..item
-            });
         }
         Ok(())
     }
 
     /// Where the plate is to be seen: in the look that showed it best to the vote
-    /// that the event states, so that crop and words are of one plate; without
-    /// one, where the detector saw it largest.
-    fn plate(&self, event: &Event, cut: &Cut) -> Option<(FrameTime, NormBox)> {
-        let span = cut.span()?;
-        let actor = event.actors.first()?;
+    /// that the event states, so that crop and words are of one plate; else where the
+    /// detector saw it largest.
+    fn plates(&self, event: &Event, cut: &Cut) -> Vec<(FrameTime, NormBox)> {
+        let Some(actor) = event.actors.first() else {
+            return Vec::new();
+        };
         let read = actor.plate.as_ref().and_then(|plate| plate.best);
-        let read = read.filter(|view| (span.0..=span.1).contains(&view.at.time));
-        read.map(|view| (view.at, view.bounds))
-            .or_else(|| self.trail().best_plate(actor.track, span))
+        let read = read.map(|view| (view.at, view.bounds));
+        let seen = cut
+            .span()
+            .and_then(|span| self.trail().best_plate(actor.track, span));
+        read.into_iter().chain(seen).collect()
     }
 
-    fn plate_crop(&self, event: &Event, frame: &Frame, bounds: &NormBox, set: &mut Set) {
-        let stored = stills::crop(frame, bounds)
-            .map_err(|error| Words::new(format!("không cắt được: {error}"), error.to_string()))
-            .and_then(|jpeg| {
-                let role = EvidenceRole::PlateCrop;
-                self.publisher.put(event, &jpeg, role, frame.time)
-            });
-        match stored {
-            Ok(item) => set.items.push(item),
-            Err(reason) => set.missing.push(Missing {
-                role: EvidenceRole::PlateCrop,
-                at: Some(frame.time),
-                reason,
+    fn plate_crop(
+        &self,
+        (at, bounds): (FrameTime, NormBox),
+        picture: Shown<'_>,
+        source: &Source<'_>,
+        set: &mut Set,
+    ) -> Result<(), Words> {
+        let frame = picture.frame;
+        let off = frame.time.since(at.time).0;
+        // What stands in for a damaged picture shows something else in that place.
+        if off.abs() > PLATE_S {
+            return Err(damaged());
+        }
+        let jpeg = stills::crop(frame, &bounds)
+            .map_err(|error| Words::new(format!("không cắt được: {error}"), error.to_string()))?;
+        let notes = notes_of(source, picture, off);
+        let file = File::picture(&jpeg, EvidenceRole::PlateCrop, frame.time, &notes);
+        self.put(source.event, &file, set).map(|_| ())
+    }
+}
+
+/// A picture that was decoded.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    stream: Stream,
+    frame: &'a Frame,
+    /// It stands in for a damaged one near it.
+    is_stand_in: bool,
+}
+
+/// Pictures that were decoded, of each stream by number.
+struct Decoded {
+    evidence: Stills,
+    looked: Stills,
+}
+
+impl Decoded {
+    fn of(&self, (stream, unit): Choice<'_>) -> Result<Shown<'_>, Words> {
+        let stills = match stream {
+            Stream::Evidence => &self.evidence,
+            Stream::Looked => &self.looked,
+        };
+        match stills.found.get(&unit.number) {
+            Some(frame) => Ok(Shown {
+                stream,
+                frame,
+                is_stand_in: frame.number != unit.number,
             }),
+            None if stills.damaged.contains(&unit.number) => Err(damaged()),
+            None => Err(gone()),
         }
     }
 }
 
-/// The picture of an instant.
-fn nearest(cut: &Cut, time: EventTime) -> Option<&AccessUnit> {
-    let away = |unit: &&AccessUnit| unit.time.since(time).0.abs();
-    let units = cut.units.iter();
-    let nearest = units.min_by(|a, b| away(a).total_cmp(&away(b)))?;
-    (away(&nearest) <= NEAR_S).then_some(nearest)
+fn decoded(event: &Event, pictures: &Pictures<'_>, chosen: &[Choice<'_>]) -> Decoded {
+    let of_stream = |stream, units: &[AccessUnit]| {
+        let of_it = chosen.iter().filter(|(of, _)| *of == stream);
+        let numbers: BTreeSet<u64> = of_it.map(|(_, unit)| unit.number).collect();
+        decode_at(units, &numbers, Seconds(NEAR_S)).unwrap_or_else(|error| {
+            tracing::error!(camera = %event.camera, id = %event.id, "{error}");
+            Stills::default()
+        })
+    };
+    let old = pictures.album.iter().filter_map(|(_, unit)| unit.as_ref());
+    let own: Vec<AccessUnit> = old.chain(&pictures.cut.units).cloned().collect();
+    let looked = pictures.looked.map_or(&[][..], |cut| &cut.units);
+    Decoded {
+        evidence: of_stream(Stream::Evidence, &own),
+        looked: of_stream(Stream::Looked, looked),
+    }
+}
+
+/// What must be known of a picture that shows a moment `off` seconds from it.
+fn notes_of(source: &Source<'_>, picture: Shown<'_>, off: f64) -> Vec<Words> {
+    let mut notes = source.notes.clone();
+    if picture.is_stand_in {
+        notes.push(stand_in());
+    }
+    if picture.stream == Stream::Looked {
+        notes.push(Words::new(
+            "từ luồng phụ, vì luồng chính không có hình đúng lúc đó",
+            "of the sub-stream, because the main stream has no picture of just then",
+        ));
+    } else if source.looked.is_some() && picture.frame.time_quality == TimeQuality::Arrival {
+        notes.push(Words::new(
+            "camera không báo giờ của hình: hình luồng chính và kết quả phân tích luồng phụ có thể lệch nhau \
+             vài phần mười giây",
+            "the camera tells no times of its pictures: this one, of the main stream, and what was seen in the \
+             sub-stream may be some tenths of a second apart",
+        ));
+    }
+    if off.abs() > OLD_S && !picture.is_stand_in {
+        notes.push(Words::new(
+            format!("ảnh được giữ lại gần nhất, lệch {off:+.0} s với thời điểm cần thiết"),
+            format!(
+                "the nearest picture that was kept, {off:+.0} s from the moment that is asked for"
+            ),
+        ));
+    } else if off.abs() > SAME_S {
+        let (vi, en) = (
+            "lệch với hình đã phân tích",
+            "from the picture that was looked at",
+        );
+        notes.push(Words::new(
+            format!("{:.0} ms {vi}", off * 1000.0),
+            format!("{:.0} ms {en}", off * 1000.0),
+        ));
+    }
+    notes
 }
 
 /// Whether what two streams show at an instant is one moment. By two clocks they may be
@@ -397,6 +528,22 @@ fn damaged() -> Words {
     Words::new(
         "hình của lúc đó bị hỏng trên đường truyền, và không có hình nguyên vẹn nào gần đó",
         "the picture of then was damaged on its way from the camera, and none near it is whole",
+    )
+}
+
+/// A key picture stands for one moment only.
+fn spare() -> Words {
+    Words::new(
+        "hình gần nhất còn giữ đã dùng cho thời điểm kế tiếp",
+        "the nearest picture that was kept shows the moment after it",
+    )
+}
+
+/// Another picture's part at that place may be another's plate.
+fn no_look() -> Words {
+    Words::new(
+        "không còn hình của đúng lúc thấy biển số",
+        "no picture of just the moment at which it was seen was kept",
     )
 }
 

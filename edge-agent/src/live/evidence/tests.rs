@@ -35,6 +35,13 @@ fn sent(width: u32, height: u32) -> Vec<Vec<u8>> {
     Clip::load(&path).unwrap().sent()
 }
 
+/// A ring that holds all that a test puts into it.
+const LONG: RingLimits = RingLimits {
+    seconds: 600.0,
+    bytes: 64 << 20,
+    album: None,
+};
+
 /// A camera's box, and one event of it.
 struct Site {
     folder: tempfile::TempDir,
@@ -67,40 +74,23 @@ impl Site {
     }
 
     /// A ring with pictures of this size from `from` to `to`, seconds after the decision.
-    fn ring(&self, size: (u32, u32), span: (f64, f64)) -> Arc<Ring> {
-        self.ring_by(TimeQuality::Rtcp, size, span)
+    fn ring(&self, (width, height): (u32, u32), (from, to): (f64, f64)) -> Arc<Ring> {
+        self.limited_ring((width, height), (from, to), LONG)
     }
 
-    fn ring_by(&self, clock: TimeQuality, size: (u32, u32), span: (f64, f64)) -> Arc<Ring> {
-        let limits = RingLimits {
-            seconds: 600.0,
-            bytes: 64 << 20,
-            album: None,
-        };
-        self.filled(Ring::new(limits), clock, size, span)
+    fn limited_ring(&self, size: (u32, u32), span: (f64, f64), limits: RingLimits) -> Arc<Ring> {
+        self.paced_ring(size, span, limits, (0.2, TimeQuality::Rtcp))
     }
 
-    fn limited_ring(
+    /// A picture each `every` seconds, of a camera with such a clock.
+    fn paced_ring(
         &self,
         (width, height): (u32, u32),
         (from, to): (f64, f64),
         limits: RingLimits,
+        (every, quality): (f64, TimeQuality),
     ) -> Arc<Ring> {
-        self.filled(
-            Ring::new(limits),
-            TimeQuality::Rtcp,
-            (width, height),
-            (from, to),
-        )
-    }
-
-    fn filled(
-        &self,
-        ring: Ring,
-        clock: TimeQuality,
-        (width, height): (u32, u32),
-        (from, to): (f64, f64),
-    ) -> Arc<Ring> {
+        let ring = Ring::new(limits);
         let pictures = sent(width, height);
         let mut after = from;
         for bytes in pictures.iter().cycle() {
@@ -109,37 +99,41 @@ impl Site {
             }
             let time = self.event.decided.time + Seconds(after);
             let media = time.as_micros() - self.event.onset.as_micros() + 3_600_000_000;
-            ring.push(Codec::H264, bytes, Some(media), (time, clock));
-            after += 0.2;
+            ring.push(Codec::H264, bytes, Some(media), (time, quality));
+            after += every;
         }
         Arc::new(ring)
     }
 
     /// The case that is made of these rings, and its clip's bytes.
     fn case(&self, main: Arc<Ring>, detect: Option<Arc<Ring>>) -> CaseManifest {
+        let (publisher, rings) = (self.publisher(), rings(main, detect));
+        let clip = self.config.cameras[0].clip;
+        let desk = Desk::start(clip, rings, publisher, &SharedTrail::new(&clip)).unwrap();
+        assert!(desk.wish(Box::new(self.wish())).is_ok());
+        desk.finish();
+        self.made()
+    }
+
+    fn publisher(&self) -> Publisher {
         let camera = &self.config.cameras[0];
-        let clip = camera.clip;
-        let publisher = Publisher {
+        Publisher {
             scene: camera.scene.clone(),
             outbox: self.outbox.clone(),
             uplink: None,
             state: Arc::new(CameraState::new(&self.config, camera, None)),
             signer: Arc::new(Signer::open(&self.config).unwrap()),
             origin: None,
-        };
-        let rings = Rings {
-            main,
-            detect,
-            notices: None,
-        };
-        let trail = SharedTrail::new(&clip);
-        let desk = Desk::start(clip, rings, publisher, &trail).unwrap();
+        }
+    }
+
+    fn wish(&self) -> Wish {
         let decided = self.event.decided;
         let earlier = self.before.iter().map(|before| FrameTime {
             frame: decided.frame - 10,
             time: decided.time - Seconds(*before),
         });
-        let wish = Wish {
+        Wish {
             event: self.event.clone(),
             at: earlier.chain([decided]).collect(),
             early: Vec::new(),
@@ -147,9 +141,10 @@ impl Site {
                 quality: TimeQuality::Rtcp,
                 uncertainty_s: Some(0.02),
             },
-        };
-        assert!(desk.wish(Box::new(wish)).is_ok());
-        desk.finish();
+        }
+    }
+
+    fn made(&self) -> CaseManifest {
         files(self.folder.path())
             .into_iter()
             .find_map(|bytes| {
@@ -157,6 +152,14 @@ impl Site {
                 serde_json::from_slice(sealed.manifest).ok()
             })
             .expect("no case was made")
+    }
+}
+
+fn rings(main: Arc<Ring>, detect: Option<Arc<Ring>>) -> Rings {
+    Rings {
+        main,
+        detect,
+        notices: None,
     }
 }
 
@@ -261,9 +264,150 @@ fn the_plate_is_cut_out_of_the_look_that_the_vote_was_read_from() {
     }
 }
 
+/// What a case says of the pictures that show this role, or why there is none: when
+/// it was taken after the decision, and its note.
+fn shown(case: &CaseManifest, role: EvidenceRole) -> Vec<String> {
+    let tenths = |at: EventTime| (at.since(case.event.decided.time).0 * 10.0).round() / 10.0 + 0.0;
+    let media = case.media.iter().filter(|media| media.role == role);
+    let there = media.map(|media| {
+        let note = media.note.as_ref().map_or("", |note| &note.en);
+        format!("{}: {note}", tenths(media.captured))
+    });
+    let gone = case.missing.iter().filter(|missing| missing.role == role);
+    let gone = gone.map(|it| format!("not {:?}: {}", it.at.map(tenths), it.reason.en));
+    there.chain(gone).collect()
+}
+
+/// The crop was cut out of a picture up to half a second from the look that was read:
+/// at 40 km/h five metres away, where the plate of the vehicle behind is.
+#[test]
+fn a_plate_is_cut_out_of_a_picture_of_its_own_moment_or_not_at_all() {
+    const LOOKED: &str = "of the sub-stream, because the main stream has no picture of just then";
+    const CLOCK: &str =
+        "of the sub-stream, because the main stream was timed by another clock then";
+    const WHOLE: (f64, f64) = (-30.0, 9.0);
+    let check = |(every, quality), is_alone: bool, crop: String, still: String| {
+        let mut site = Site::new();
+        let plate = read_plate(&site.event, 1.2);
+        site.event.actors[0].plate = Some(plate);
+        site.before = vec![2.2];
+        let main = site.paced_ring((320, 240), WHOLE, LONG, (every, quality));
+        let looked = (!is_alone).then(|| site.ring((160, 120), WHOLE));
+        let case = site.case(main, looked);
+        let what = format!("{every} s {quality:?} {is_alone}");
+        assert_eq!(shown(&case, EvidenceRole::PlateCrop), [crop], "{what}");
+        let stills = shown(&case, EvidenceRole::StillAnnotated);
+        assert_eq!(stills[0], still, "{what}");
+    };
+    let (rtcp, arrival) = (TimeQuality::Rtcp, TimeQuality::Arrival);
+    let (exact, before) = ("1.2: ".to_owned(), "-2.2: ".to_owned());
+    check((0.2, rtcp), false, exact.clone(), before.clone());
+    check((0.2, rtcp), true, exact, before);
+    // Two pictures a second of the main stream.
+    let (crop, still) = (format!("1.2: {LOOKED}"), format!("-2.2: {LOOKED}"));
+    check((0.5, rtcp), false, crop, still);
+    // Its clock is another one: then all is of the sub-stream.
+    let (crop, still) = (format!("1.2: {CLOCK}"), format!("-2.2: {CLOCK}"));
+    check((0.2, arrival), false, crop, still);
+    // No other picture is there.
+    let crop = "not Some(1.2): no picture of just the moment at which it was seen was kept";
+    let still = "-2: 200 ms from the picture that was looked at";
+    check((0.5, rtcp), true, crop.to_owned(), still.to_owned());
+}
+
+/// A kill between storing the clip and signing the case left a clip in nobody's case,
+/// and a case that said it never was stored.
+#[test]
+fn what_is_stored_when_the_agent_is_killed_is_in_the_case_of_the_next_start() {
+    let mut site = Site::new();
+    // Its picture is 50 ms off, and shows it all the same.
+    site.before = vec![2.05];
+    let clip = site.config.cameras[0].clip;
+    let main = site.ring((320, 240), (-30.0, 3.0));
+    let made = {
+        let trail = SharedTrail::new(&clip);
+        let (_desk, bench) = Desk::by_hand(clip, rings(main, None), site.publisher(), &trail);
+        let mut pending = Pending::new(site.wish(), None);
+        pending.take_in(&bench.maker.rings, &clip);
+        bench.maker.files(&pending, Some(stopped()));
+        // Killed here.
+        files(site.folder.path()).len()
+    };
+    let signer = Signer::open(&site.config).unwrap();
+    crate::live::recovery::settle(&site.outbox, &signer);
+    let case = site.made();
+    assert_eq!(case.media.len(), made);
+    let said = said(&case);
+    assert!(
+        said.starts_with("2 clean, 2 annotated; -9.0 to 2.8, asked"),
+        "{said}"
+    );
+    assert!(said.ends_with("; []"), "{said}");
+}
+
+/// The last revisions of an event found no room in the channel, and the case signed an
+/// older one: "goes on", of what the box knew to be over.
+#[test]
+fn a_case_tells_what_was_told_last_however_much_was_told_before() {
+    let mut site = Site::new();
+    let ended = site.event.ended.take();
+    let clip = site.config.cameras[0].clip;
+    let ring = site.ring((160, 120), (-1.0, 0.0));
+    let trail = SharedTrail::new(&clip);
+    let (desk, bench) = Desk::by_hand(clip, rings(ring, None), site.publisher(), &trail);
+    // Of another event nothing is kept.
+    let other = EventId(uuid::Uuid::from_u128(7));
+    desk.told(&Event {
+        id: other,
+        ..site.event.clone()
+    });
+    assert!(desk.wish(Box::new(site.wish())).is_ok());
+    let last = 2 * u32::try_from(ERRANDS).unwrap();
+    for revision in 1..=last {
+        let ended = ended.filter(|_| revision == last);
+        desk.told(&Event {
+            revision,
+            ended,
+            ..site.event.clone()
+        });
+    }
+    let told = desk.told.clone();
+    bench.finish(&stopped());
+    assert!(told.lock().is_empty());
+    let case = site.made();
+    assert_eq!((case.event.revision, case.event.ended), (last, ended));
+}
+
+/// A case in a hurry named the clip alone as missing, and looked whole with one of
+/// three stills.
+#[test]
+fn a_case_in_a_hurry_names_every_still_and_the_plate_that_it_lacks() {
+    let mut site = Site::new();
+    site.before = vec![3.0, 1.0];
+    site.event.actors[0].plate = Some(read_plate(&site.event, 1.0));
+    let wish = site.wish();
+    let early = site
+        .publisher()
+        .item(b"x", EvidenceRole::StillAnnotated, site.event.decided.time);
+    let told = |at: Option<&[FrameTime]>, items: &[EvidenceItem]| {
+        let missing = owed::not_made(&site.event, at, items, &too_many());
+        let second = |at: EventTime| at.since(site.event.decided.time).0.round() + 0.0;
+        let told = missing
+            .iter()
+            .map(|it| format!("{:?} {:?}", it.role, it.at.map(second)));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    let rest = "PlateCrop Some(1.0), Clip None";
+    assert_eq!(
+        told(Some(&wish.at), std::slice::from_ref(&early)),
+        format!("StillAnnotated Some(-3.0), StillAnnotated Some(-1.0), {rest}")
+    );
+    assert_eq!(told(None, &[early]), format!("StillAnnotated None, {rest}"));
+}
+
 #[test]
 fn a_dwell_longer_than_the_ring_is_shown_by_key_pictures_back_to_its_beginning() {
-    let shown = |album| {
+    let stills = |album| {
         let mut site = Site::new();
         site.event.onset = site.event.decided.time - Seconds(101.0);
         site.before = vec![101.0, 61.0, 55.0, 31.0];
@@ -303,9 +447,9 @@ fn a_dwell_longer_than_the_ring_is_shown_by_key_pictures_back_to_its_beginning()
         kept("-32", "-1"),
         "0: ".to_owned(),
     ];
-    assert_eq!(shown(Some(album)), (expected.to_vec(), 0));
+    assert_eq!(stills(Some(album)), (expected.to_vec(), 0));
     // Without an album it is said that they are not there.
-    assert_eq!(shown(None), (vec!["0: ".to_owned()], 4));
+    assert_eq!(stills(None), (vec!["0: ".to_owned()], 4));
 }
 
 #[test]
@@ -332,7 +476,7 @@ fn a_case_says_what_it_is_made_of_and_what_is_missing() {
         (LARGE, (-1.0, 3.0)),
         None,
         expect_test::expect![[
-            r#"1 clean, 1 annotated; -1.0 to 2.8, asked -8.4 to 7.0: begins late: what came before was not kept any more; the agent was stopped before the pictures after it had come; ["the picture of then was not kept, or could not be decoded"]"#
+            r#"1 clean, 1 annotated; -1.0 to 2.6, asked -8.4 to 7.0: begins late: what came before was not kept any more; the agent was stopped before the pictures after it had come; ["the picture of then was not kept, or could not be decoded"]"#
         ]],
     );
     // Of two streams, the large one; while it is lost the small one.
@@ -373,8 +517,8 @@ fn of_two_streams_by_two_clocks_the_one_that_was_looked_at_is_the_evidence() {
     ] {
         let site = Site::new();
         let whole = (-30.0, 9.0);
-        let large = site.ring_by(main, (320, 240), whole);
-        let small = site.ring_by(detect, (160, 120), whole);
+        let large = site.paced_ring((320, 240), whole, LONG, (0.2, main));
+        let small = site.paced_ring((160, 120), whole, LONG, (0.2, detect));
         let case = site.case(large, Some(small));
         let is_noted = |note: &Words| note.en.contains("timed by another clock");
         let noted = case

@@ -28,9 +28,18 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) struct Trail {
     keep_s: f64,
-    steps: VecDeque<Step>,
     /// Before these, one each [`OLD_EVERY_S`], back to so long before the newest, s.
     old_s: f64,
+    now: Era,
+    /// Until the clock was set, or nothing was seen for long. Stills of events from
+    /// before it are still to be made.
+    past: Era,
+}
+
+/// Frames by one clock.
+#[derive(Debug, Default)]
+struct Era {
+    steps: VecDeque<Step>,
     old: VecDeque<Step>,
 }
 
@@ -48,25 +57,16 @@ impl Trail {
     pub(crate) fn new(keep_s: f64, old_s: f64) -> Self {
         Self {
             keep_s,
-            steps: VecDeque::new(),
             old_s,
-            old: VecDeque::new(),
+            now: Era::default(),
+            past: Era::default(),
         }
     }
 
     /// Notes what `scene` has just made of a frame.
     pub(crate) fn note(&mut self, at: FrameTime, plates: Vec<NormBox>, scene: &Scene) {
-        // A clock that was set back begins anew.
-        if self
-            .steps
-            .back()
-            .is_some_and(|last| last.at.time >= at.time)
-        {
-            self.steps.clear();
-            self.old.clear();
-        }
         let seen = scene.tracks().filter(|track| track.is_seen);
-        self.steps.push_back(Step {
+        self.take(Step {
             at,
             seen: seen
                 .map(|track| (track.id, track.class, track.bounds))
@@ -77,28 +77,43 @@ impl Trail {
                 .map(|(group, state)| (group.to_string(), state))
                 .collect(),
         });
-        let is_old = |step: &Step| at.time.since(step.at.time).0 > self.keep_s;
-        while self.steps.len() > MOST || self.steps.front().is_some_and(is_old) {
-            if let Some(step) = self.steps.pop_front() {
-                let last = self
-                    .old
-                    .back()
-                    .map(|last| step.at.time.since(last.at.time).0);
+    }
+
+    fn take(&mut self, step: Step) {
+        let time = step.at.time;
+        let passed = |last: &Step| time.since(last.at.time).0;
+        let last = self.now.steps.back().map(passed);
+        if last.is_some_and(|passed| passed <= 0.0 || passed > self.keep_s) {
+            self.past = std::mem::take(&mut self.now);
+        }
+        let Era { steps, old } = &mut self.now;
+        let first = old.front().or(steps.front()).map(passed);
+        if first.is_some_and(|passed| passed > self.old_s) {
+            self.past = Era::default();
+        }
+        steps.push_back(step);
+        let is_old = |step: &Step| passed(step) > self.keep_s;
+        while steps.len() > MOST || steps.front().is_some_and(is_old) {
+            if let Some(step) = steps.pop_front() {
+                let last = old.back().map(|last| step.at.time.since(last.at.time).0);
                 if last.is_none_or(|passed| passed >= OLD_EVERY_S) {
-                    self.old.push_back(step);
+                    old.push_back(step);
                 }
             }
         }
-        let is_old = |step: &Step| at.time.since(step.at.time).0 > self.old_s;
-        while self.old.len() > MOST || self.old.front().is_some_and(is_old) {
-            self.old.pop_front();
+        let is_old = |step: &Step| passed(step) > self.old_s;
+        while old.len() > MOST || old.front().is_some_and(is_old) {
+            old.pop_front();
         }
     }
 
     /// The frame taken then, if it was looked at and is remembered.
     pub(crate) fn at(&self, time: EventTime) -> Option<&Step> {
-        let index = self.steps.binary_search_by_key(&time, |step| step.at.time);
-        index.ok().and_then(|index| self.steps.get(index))
+        self.eras().into_iter().find_map(|era| era.at(time))
+    }
+
+    fn eras(&self) -> [&Era; 2] {
+        [&self.now, &self.past]
     }
 
     /// Who did it and what the signals showed at `at`, for a picture of `captured`.
@@ -127,12 +142,7 @@ impl Trail {
     /// Who did it, for a picture of `time` that was not looked at itself: drawn is who
     /// stood still between the frames before and after it.
     pub(crate) fn moment_between(&self, event: &Event, time: EventTime) -> Moment {
-        let steps = || self.old.iter().chain(&self.steps);
-        let before = steps().take_while(|step| step.at.time <= time).last();
-        let after = steps().find(|step| step.at.time >= time);
-        let around = before
-            .zip(after)
-            .filter(|(before, after)| after.at.time.since(before.at.time).0 <= BETWEEN_S);
+        let around = self.eras().into_iter().find_map(|era| era.around(time));
         let actors = event.actors.iter().filter_map(|actor| {
             let (before, after) = around?;
             let (from, to) = (before.of(actor.track)?, after.of(actor.track)?);
@@ -154,7 +164,10 @@ impl Trail {
 
     /// Where `track` stood on the ground up to then, oldest first, for drawing.
     pub(crate) fn path(&self, track: TrackId, until: EventTime) -> Vec<Point> {
-        let before = self.steps.iter().rev().filter(|step| step.at.time <= until);
+        let eras = self.eras();
+        let era = eras.into_iter().find(|era| era.at(until).is_some());
+        let steps = &era.unwrap_or(&self.now).steps;
+        let before = steps.iter().rev().filter(|step| step.at.time <= until);
         let mut path: Vec<Point> = before
             .filter_map(|step| step.of(track))
             .take(64)
@@ -173,11 +186,27 @@ impl Trail {
         track: TrackId,
         (from, to): (EventTime, EventTime),
     ) -> Option<(FrameTime, NormBox)> {
-        let steps = self.steps.iter();
+        let steps = self.past.steps.iter().chain(&self.now.steps);
         steps
             .filter(|step| (from..=to).contains(&step.at.time))
             .filter_map(|step| Some((step.at, step.plate_of(track)?)))
             .max_by(|a, b| a.1.area().total_cmp(&b.1.area()))
+    }
+}
+
+impl Era {
+    fn at(&self, time: EventTime) -> Option<&Step> {
+        let index = self.steps.binary_search_by_key(&time, |step| step.at.time);
+        index.ok().and_then(|index| self.steps.get(index))
+    }
+
+    /// The frames before and after an instant, if they are near each other.
+    fn around(&self, time: EventTime) -> Option<(&Step, &Step)> {
+        let steps = || self.old.iter().chain(&self.steps);
+        let before = steps().take_while(|step| step.at.time <= time).last()?;
+        let after = steps().find(|step| step.at.time >= time)?;
+        let is_near = after.at.time.since(before.at.time).0 <= BETWEEN_S;
+        is_near.then_some((before, after))
     }
 }
 
@@ -237,7 +266,7 @@ mod tests {
     fn trail(plates: &[&[NormBox]]) -> Trail {
         let mut trail = Trail::new(60.0, 60.0);
         for (n, plates) in (0_u32..).zip(plates) {
-            trail.steps.push_back(Step {
+            trail.take(Step {
                 at: FrameTime {
                     frame: u64::from(n),
                     time: EventTime::from_micros(i64::from(n) * 100_000),
@@ -287,11 +316,51 @@ mod tests {
         assert_eq!(drawn(&trail, 150_000), Some(0.1));
         // Nothing is known from after the last frame.
         assert_eq!(drawn(&trail, 250_000), None);
-        trail.steps[2].seen[0].2.x = 0.4;
+        trail.now.steps[2].seen[0].2.x = 0.4;
         assert_eq!(drawn(&trail, 150_000), None);
         assert_eq!(drawn(&trail, 50_000), Some(0.1));
         // Frames that are too far apart say nothing.
-        trail.steps[1].at.time = EventTime::from_micros(60_000_000);
+        trail.now.steps[1].at.time = EventTime::from_micros(60_000_000);
         assert_eq!(drawn(&trail, 50_000), None);
+    }
+    /// A clock that was set cleared the trail: stills of what had been decided just
+    /// before it drew nobody, and no plate was found.
+    #[test]
+    fn a_clock_that_is_set_takes_nobody_out_of_what_was_seen_before() {
+        for set in [-3600, -1, 3600] {
+            let mut trail = trail(&[&[], &[bounds(0.2, 0.3, 0.02, 0.01)], &[], &[]]);
+            let before = trail.now.steps.clone();
+            let later = |step: &Step, micros: i64| Step {
+                at: FrameTime {
+                    frame: step.at.frame + 10,
+                    time: EventTime::from_micros(step.at.time.as_micros() + micros),
+                },
+                ..step.clone()
+            };
+            for step in &before {
+                trail.take(later(step, set * 1_000_000 + 400_000));
+            }
+            let all = (EventTime::from_micros(0), EventTime::from_micros(300_000));
+            let plate = trail.best_plate(track(1), all);
+            assert_eq!(plate.map(|(at, _)| at.frame), Some(1), "{set}");
+            for step in &before {
+                assert_eq!(
+                    trail.at(step.at.time).map(|it| it.at),
+                    Some(step.at),
+                    "{set}"
+                );
+            }
+            assert_eq!(
+                trail.path(track(1), EventTime::from_micros(200_000)).len(),
+                3
+            );
+            assert!(trail.past.around(EventTime::from_micros(150_000)).is_some());
+            // Nobody asks for it when so long has passed again.
+            let newest = later(&before[3], set * 1_000_000 + 50_000_000);
+            trail.take(newest.clone());
+            assert_eq!(trail.past.steps.len(), 4, "{set}");
+            trail.take(later(&newest, 20_000_000));
+            assert_eq!(trail.past.steps.len(), 0, "{set}");
+        }
     }
 }
