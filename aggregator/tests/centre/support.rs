@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// How long a condition may take before the test fails: only an upper bound, a machine may be busy.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Waits until `condition` gives something.
 pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {

@@ -88,14 +88,15 @@ impl Nginx {
         }
         fs::write(self.file("ngatu.conf"), ours).unwrap();
         // Debian's main file in short, with this folder's places instead of the system's.
-        let mut main = String::from("daemon off;\nworker_processes 1;\n");
-        main += &format!("pid {own}/nginx.pid;\nerror_log {own}/error.log;\nevents {{}}\n");
-        main += "http {\nlog_format ours '$request_method $status $http_content_range';\n";
-        main += &format!("access_log {own}/access.log ours;\n");
-        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-            main += &format!("{kind}_temp_path {own}/{kind};\n");
-        }
-        main += &format!("include {own}/ngatu.conf;\n}}\n");
+        let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let places = places.map(|kind| format!("{kind}_temp_path {own}/{kind};\n"));
+        let main = format!(
+            "daemon off;\nworker_processes 1;\npid {own}/nginx.pid;\n\
+             error_log {own}/error.log;\nevents {{}}\nhttp {{\n\
+             log_format ours '$request_method $status $http_content_range';\n\
+             access_log {own}/access.log ours;\n{}include {own}/ngatu.conf;\n}}\n",
+            places.concat()
+        );
         fs::write(self.file("nginx.conf"), main).unwrap();
     }
 
@@ -180,7 +181,9 @@ impl Sender {
     fn with_clip(length: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(folder.path(), DiskBudget::new(1 << 30)).unwrap();
-        let bytes: Vec<u8> = (0..length).map(|n| (n / 999 + n % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..length)
+            .map(|n| (n / 999 + n % 251).to_le_bytes()[0])
+            .collect();
         let at = EventTime::from_micros(1);
         let clip = outbox.put_evidence(&bytes, EvidenceRole::Clip, "video/mp4", at);
         Self {
