@@ -35,6 +35,10 @@ const TOO_FAR_WEIGHT: f32 = 8.0;
 const LIGHT_DOUBT: f32 = 0.25;
 /// A shift beyond this is seen at the edges of things, cells.
 const SWAYS: f32 = 0.05;
+/// Cells that are compared side by side.
+pub(crate) const LANES: usize = 8;
+/// Marks that are looked at in one go.
+const BLOCK: usize = 64;
 /// What shows the same, within the noise, for so long is the new background, s.
 const ABSORB_S: f32 = 4.0;
 
@@ -44,8 +48,10 @@ pub(crate) struct Background {
     rows: usize,
     pub(crate) mean: Vec<f32>,
     variance: Vec<f32>,
-    /// What the cell shows instead, and for how long, s.
-    instead: Vec<(f32, f32)>,
+    /// What the cell shows instead …
+    instead: Vec<f32>,
+    /// … and for how long, s.
+    same_s: Vec<f32>,
     /// Pictures in a row that it was learnt from since it was begun.
     learnt: u32,
 }
@@ -62,8 +68,10 @@ impl Background {
         self.mean.clone_from(&picture.luma);
         self.variance.clear();
         self.variance.resize(picture.luma.len(), 0.0);
-        self.instead.clear();
-        self.instead.resize(picture.luma.len(), (0.0, 0.0));
+        for unknown in [&mut self.instead, &mut self.same_s] {
+            unknown.clear();
+            unknown.resize(picture.luma.len(), 0.0);
+        }
         self.learnt = 1;
     }
 
@@ -87,12 +95,12 @@ impl Background {
         }
     }
 
-    /// Steepness across and down, luma per cell; 0 at the edge of the picture.
-    pub(crate) fn gradient(&self, cell: usize) -> (f32, f32) {
-        let (column, row) = (cell % self.columns, cell / self.columns);
+    /// Steepness across and down at a cell, luma per cell; 0 at the edge of the picture.
+    pub(crate) fn gradient(&self, row: usize, column: usize) -> (f32, f32) {
         if column == 0 || row == 0 || column + 1 >= self.columns || row + 1 >= self.rows {
             return (0.0, 0.0);
         }
+        let cell = row * self.columns + column;
         let half = |ahead: usize, behind: usize| (self.mean[ahead] - self.mean[behind]) / 2.0;
         (
             half(cell + 1, cell - 1),
@@ -109,35 +117,36 @@ impl Background {
         marks: &mut [bool],
     ) -> usize {
         // What would be brighter than the picture can be is as bright as it gets.
-        let (darkest, brightest) = picture
-            .luma
-            .iter()
-            .fold((255.0_f32, 0.0_f32), |(low, high), v| {
-                (low.min(*v), high.max(*v))
-            });
-        let sways = light.shift.0.abs().max(light.shift.1.abs()) > SWAYS;
-        let mut count = 0;
-        for (cell, mark) in marks.iter_mut().enumerate() {
-            let gradient = if sways {
-                self.gradient(cell)
-            } else {
-                (0.0, 0.0)
-            };
-            let expected = light
-                .expected(self.mean[cell], gradient)
-                .clamp(darkest, brightest);
-            let now = picture.luma[cell];
+        let (darkest, brightest) = range(&picture.luma);
+        let far = |mean: f32, variance: f32, gradient, now: f32| {
+            let expected = light.expected(mean, gradient).clamp(darkest, brightest);
             // A camera's response is not quite linear: white lines answer otherwise
             // than asphalt, by some part of what changed.
-            let doubt = square(LIGHT_DOUBT * (expected - self.mean[cell]));
-            let limit = too_far(self.variance[cell] * light.gain.max(1.0) + doubt);
-            *mark = square(now - expected) > limit
+            let doubt = square(LIGHT_DOUBT * (expected - mean));
+            let limit = too_far(variance * light.gain.max(1.0) + doubt);
+            (square(now - expected) > limit, limit)
+        };
+        let known = self.mean.iter().zip(&self.variance);
+        let cells = marks.iter_mut().zip(known.zip(&picture.luma));
+        if light.shift.0.abs().max(light.shift.1.abs()) > SWAYS {
+            for (cell, (mark, ((mean, variance), now))) in cells.enumerate() {
+                let gradient = self.gradient(cell / self.columns, cell % self.columns);
+                let (is_far, limit) = far(*mean, *variance, gradient, *now);
                 // At a sharp edge a shift is not linear: there everything is right that
                 // is shown next to it (Elgammal et al. 2000, displacement of pixels).
-                && !(sways && self.is_next_to(cell, now, light, limit));
-            count += usize::from(*mark);
+                *mark = is_far && !self.is_next_to(cell, *now, light, limit);
+            }
+        } else {
+            // The usual case has no branch: several cells are compared at once.
+            for (mark, ((mean, variance), now)) in cells {
+                *mark = far(*mean, *variance, (0.0, 0.0), *now).0;
+            }
         }
-        count
+        // Bytes of blocks that cannot run over, so that these are added side by side as well.
+        let blocks = marks.chunks(BLOCK);
+        blocks
+            .map(|block| usize::from(block.iter().map(|mark| u8::from(*mark)).sum::<u8>()))
+            .sum()
     }
 
     /// Whether `now` is within what the cells around are, in this light.
@@ -172,7 +181,7 @@ impl Background {
             }
             *variance *= light.gain * light.gain;
         }
-        for (instead, _) in &mut self.instead {
+        for instead in &mut self.instead {
             *instead = light.gain * *instead + light.offset;
         }
     }
@@ -180,7 +189,7 @@ impl Background {
     /// For how long the cell has shown the same that is not the background, s; 0 when
     /// it has just begun to.
     pub(crate) fn same_s(&self, cell: usize) -> f32 {
-        self.instead[cell].1
+        self.same_s[cell]
     }
 
     /// Learns from a picture in which the cells of `moves` show what moves.
@@ -188,38 +197,74 @@ impl Background {
         let part = |over: f32| (passed_s / over).clamp(0.0, 1.0);
         let (mean_part, noise_part, restless_part) =
             (part(MEAN_OVER_S), part(NOISE_OVER_S), part(RESTLESS_OVER_S));
-        let cells = self.mean.iter_mut().zip(&mut self.variance);
-        let shown = picture.luma.iter().zip(moves);
-        for (((mean, variance), instead), (now, moves)) in cells.zip(&mut self.instead).zip(shown) {
+        let far_part = (noise_part * TOO_FAR_WEIGHT).min(1.0);
+        for cell in marked(moves) {
+            let now = picture.luma[cell];
+            let (instead, same_s) = (&mut self.instead[cell], &mut self.same_s[cell]);
+            if square(now - *instead) <= too_far(self.variance[cell]) {
+                *instead += (now - *instead) * part(ABSORB_S);
+                *same_s += passed_s;
+            } else {
+                (*instead, *same_s) = (now, 0.0);
+            }
+        }
+        // Of all cells, without a branch: several at once.
+        let known = self.mean.iter_mut().zip(&mut self.variance);
+        for ((mean, variance), (now, moves)) in known.zip(picture.luma.iter().zip(moves)) {
             let off = now - *mean;
-            let limit = too_far(*variance);
             // A single flash must not make a cell dull.
             let far = square(off).min(DEVIATIONS * DEVIATIONS * DULLEST * DULLEST);
-            if *moves {
-                *variance += (far - *variance) * restless_part;
-                if square(now - instead.0) <= limit {
-                    instead.0 += (now - instead.0) * part(ABSORB_S);
-                    instead.1 += passed_s;
-                } else {
-                    *instead = (*now, 0.0);
-                }
-                if instead.1 >= ABSORB_S {
-                    *mean = instead.0;
-                    instead.1 = 0.0;
-                }
+            let is_too_far = far > too_far(*variance);
+            let calm_part = if is_too_far { far_part } else { noise_part };
+            let (off_part, part) = if *moves {
+                (0.0, restless_part)
             } else {
-                *mean += off * mean_part;
-                let weight = if far > limit { TOO_FAR_WEIGHT } else { 1.0 };
-                *variance += (far - *variance) * (noise_part * weight).min(1.0);
-                instead.1 = 0.0;
+                (mean_part, calm_part)
+            };
+            *mean += off * off_part;
+            *variance = (*variance + (far - *variance) * part).min(DULLEST * DULLEST);
+        }
+        for (same_s, moves) in self.same_s.iter_mut().zip(moves) {
+            *same_s = if *moves { *same_s } else { 0.0 };
+        }
+        for cell in marked(moves) {
+            if self.same_s[cell] >= ABSORB_S {
+                self.mean[cell] = self.instead[cell];
+                self.same_s[cell] = 0.0;
             }
-            *variance = variance.min(DULLEST * DULLEST);
         }
     }
 
     fn cells(&mut self) -> impl Iterator<Item = (&mut f32, &mut f32)> {
         self.mean.iter_mut().zip(&mut self.variance)
     }
+}
+
+/// The cells that are marked, in order. Most pictures have few: blocks without any are passed over.
+pub(crate) fn marked(marks: &[bool]) -> impl Iterator<Item = usize> {
+    let blocks = marks.chunks(BLOCK).enumerate();
+    let some = blocks.filter(|(_, block)| block.iter().fold(false, |any, mark| any | mark));
+    some.flat_map(|(n, block)| {
+        let cells = block.iter().enumerate();
+        cells.filter_map(move |(at, mark)| mark.then_some(n * BLOCK + at))
+    })
+}
+
+/// Darkest and brightest of the cells.
+fn range(luma: &[f32]) -> (f32, f32) {
+    let (whole, rest) = luma.as_chunks::<LANES>();
+    let (mut darkest, mut brightest) = ([255.0_f32; LANES], [0.0_f32; LANES]);
+    for cells in whole {
+        for ((low, high), now) in darkest.iter_mut().zip(&mut brightest).zip(cells) {
+            (*low, *high) = (low.min(*now), high.max(*now));
+        }
+    }
+    let low = |low: f32, now: &f32| low.min(*now);
+    let high = |high: f32, now: &f32| high.max(*now);
+    (
+        darkest.iter().chain(rest).fold(255.0, low),
+        brightest.iter().chain(rest).fold(0.0, high),
+    )
 }
 
 /// The square of a difference from which on it is something else, for this variance.

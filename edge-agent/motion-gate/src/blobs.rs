@@ -6,6 +6,8 @@
 
 use protocol::NormBox;
 
+use crate::background::marked;
+
 /// A thing has at least so many cells: a walker of 4 × 1½ cells fills more.
 const LEAST_CELLS: usize = 3;
 /// A thing of this many cells is no rain and need not be waited for.
@@ -31,7 +33,10 @@ pub(crate) struct Blobs {
     next: Vec<f32>,
     seen: Vec<bool>,
     stack: Vec<usize>,
+    /// The cells of the thing at hand.
     cells: Vec<usize>,
+    /// The marked cells of the picture.
+    todo: Vec<usize>,
     regions: Vec<NormBox>,
 }
 
@@ -68,8 +73,12 @@ impl Blobs {
         self.next.fill(-1.0);
         self.seen.clear();
         self.seen.resize(marks.len(), false);
-        for first in 0..marks.len() {
-            if !marks[first] || self.seen[first] {
+        // Things unmark their cells only after they were seen.
+        self.todo.clear();
+        self.todo.extend(marked(marks));
+        for next in 0..self.todo.len() {
+            let first = self.todo[next];
+            if self.seen[first] {
                 continue;
             }
             self.flood(first, marks);
@@ -77,7 +86,7 @@ impl Blobs {
             let age = if size < LEAST_CELLS {
                 -1.0
             } else {
-                self.age(passed_s)
+                self.age(marks, passed_s)
             };
             let is_thing = size >= LARGE_CELLS
                 || size >= LEAST_CELLS && (age >= PERSIST_S || passed_s >= SPARSE_S);
@@ -103,10 +112,14 @@ impl Blobs {
         self.seen[first] = true;
         while let Some(cell) = self.stack.pop() {
             self.cells.push(cell);
-            for near in around(cell, 1, columns, rows) {
-                if marks[near] && !self.seen[near] {
-                    self.seen[near] = true;
-                    self.stack.push(near);
+            let (column, row) = (cell % columns, cell / columns);
+            let (left, right) = (column.saturating_sub(1), (column + 1).min(columns - 1));
+            for row in row.saturating_sub(1)..=(row + 1).min(rows - 1) {
+                for near in (left..=right).map(|column| row * columns + column) {
+                    if marks[near] && !self.seen[near] {
+                        self.seen[near] = true;
+                        self.stack.push(near);
+                    }
                 }
             }
         }
@@ -124,15 +137,26 @@ impl Blobs {
     }
 
     /// How long the thing at hand was there: the longest of what was near.
-    fn age(&self, passed_s: f32) -> f32 {
+    fn age(&self, marks: &[bool], passed_s: f32) -> f32 {
         let columns = self.columns;
         let rows = self.ages.len() / columns;
-        let before = self
-            .cells
-            .iter()
-            .flat_map(|cell| around(*cell, REACH, columns, rows))
-            .map(|near| self.ages[near])
-            .fold(-1.0_f32, f32::max);
+        let mut before = -1.0_f32;
+        for cell in &self.cells {
+            let (column, row) = (cell % columns, cell / columns);
+            let right = (column + REACH).min(columns - 1);
+            // What is near the cell to the left, which then is of the same thing, is done there.
+            let left = if column > 0 && marks[cell - 1] {
+                right
+            } else {
+                column.saturating_sub(REACH)
+            };
+            for row in row.saturating_sub(REACH)..=(row + REACH).min(rows - 1) {
+                let near = &self.ages[row * columns..][left..=right];
+                for age in near {
+                    before = if *age > before { *age } else { before };
+                }
+            }
+        }
         if before < 0.0 { 0.0 } else { before + passed_s }
     }
 
