@@ -485,6 +485,6 @@ fn restore(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     stage.centre.kill();
     ledger::restore(&data, &backup)?;
     stage.start_centre()?;
-    stage.ledger.doubt();
+    stage.ledger.doubt(&stage.file("store"), &data);
     Ok(())
 }

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Cursor, Read, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use case_bundle::{CaseManifest, Fault, MediaSource, Report, Sealed, Trust, verify, verify_chain};
 use protocol::{Digest, EventId};
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::cases::Cases;
 use crate::programs::wait_for;
 
 /// A revision of an event.
@@ -28,10 +28,7 @@ pub(crate) struct Ledger {
     in_order: Vec<Told>,
     /// Those that were found at the centre since it last forgot something.
     arrived: BTreeSet<Told>,
-    verified: BTreeSet<Digest>,
-    /// Sound cases, for the chain.
-    reports: Vec<Report>,
-    pub(crate) trust: Trust,
+    pub(crate) cases: Cases,
 }
 
 /// What a look at the centre found.
@@ -49,16 +46,14 @@ impl Finding {
 }
 
 impl Ledger {
-    pub(crate) fn new(log: PathBuf, trust: Trust) -> Self {
+    pub(crate) fn new(log: PathBuf, cases: Cases) -> Self {
         Self {
             log,
             read: 0,
             produced: BTreeSet::new(),
             in_order: Vec::new(),
             arrived: BTreeSet::new(),
-            verified: BTreeSet::new(),
-            reports: Vec::new(),
-            trust,
+            cases,
         }
     }
 
@@ -72,19 +67,33 @@ impl Ledger {
         let mut line = String::new();
         while lines.read_line(&mut line)? > 0 && line.ends_with('\n') {
             self.read += line.len() as u64;
-            if let Some(told) = told(&line)
-                && self.produced.insert(told)
-            {
-                self.in_order.push(told);
+            if let Some(told) = told(&line) {
+                self.add(told);
             }
             line.clear();
         }
         Ok(self.produced.len())
     }
 
+    /// Something was stored at the box otherwise than by its agent.
+    pub(crate) fn add(&mut self, told: Told) {
+        if self.produced.insert(told) {
+            self.in_order.push(told);
+        }
+    }
+
     /// The centre was given an older memory: everything is looked for again.
-    pub(crate) fn doubt(&mut self) {
+    pub(crate) fn doubt(&mut self, store: &Path, centre: &Path) {
         self.arrived.clear();
+        self.cases.doubt(store, centre);
+    }
+
+    /// Waits until all events that were produced until now are at the centre.
+    pub(crate) fn await_arrival(&self, centre: &Path, patience: Duration) -> anyhow::Result<()> {
+        wait_for("events", patience, || {
+            let arrived: BTreeSet<Told> = arrivals(centre).ok()?.into_iter().collect();
+            self.produced.is_subset(&arrived).then_some(())
+        })
     }
 
     /// Waits until everything that was produced is at the centre and complete.
@@ -150,97 +159,13 @@ impl Ledger {
                 |row| row.get::<_, i64>(0),
             )?
             .unsigned_abs();
-        let wrong = self.verify_new(&database, centre)?;
+        let wrong = self.cases.look(&database, centre)?;
         Ok((finding, wrong))
-    }
-
-    /// Verifies the signed cases that were not yet; what is wrong with which.
-    fn verify_new(
-        &mut self,
-        database: &Connection,
-        centre: &Path,
-    ) -> anyhow::Result<BTreeMap<Digest, String>> {
-        let mut select = database
-            .prepare("SELECT alert, sha256 FROM evidence_items WHERE role = 'case_manifest'")?;
-        let rows = select.query_map([], |row| {
-            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, [u8; 32]>(1)?))
-        })?;
-        let mut wrong = BTreeMap::new();
-        for row in rows {
-            let (_, digest) = row?;
-            let digest = Digest(digest);
-            if self.verified.contains(&digest) {
-                continue;
-            }
-            let Ok(file) = std::fs::read(stored(centre, &digest)) else {
-                wrong.insert(digest, format!("case {digest} is not here"));
-                continue;
-            };
-            let report = verify(&file, &self.trust, &mut Shelf::of(&file, centre));
-            if report.is_sound() {
-                self.verified.insert(digest);
-                self.reports.push(report);
-            } else {
-                let what = format!("case {digest}: {:?}", report.faults);
-                wrong.insert(digest, what);
-            }
-        }
-        Ok(wrong)
     }
 
     /// What was found wrong is told once, not again in every later round.
     pub(crate) fn give_up(&mut self, finding: &Finding) {
         self.arrived.extend(finding.lost.iter().copied());
-    }
-
-    /// Gives up cases with files that are nowhere any more; how many.
-    pub(crate) fn excuse_missing(&mut self, centre: &Path) -> anyhow::Result<usize> {
-        let database = open(&centre.join("centre.db"))?;
-        let mut select =
-            database.prepare("SELECT sha256 FROM evidence_items WHERE role = 'case_manifest'")?;
-        let rows = select.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
-        let mut excused = 0;
-        for row in rows {
-            let digest = Digest(row?);
-            if self.verified.contains(&digest) {
-                continue;
-            }
-            // Whatever is here of it must be sound.
-            let is_missing = match std::fs::read(stored(centre, &digest)) {
-                Err(_) => true,
-                Ok(file) => {
-                    let report = verify(&file, &self.trust, &mut Shelf::of(&file, centre));
-                    let mut faults = report.faults.iter();
-                    faults.all(|fault| matches!(fault, Fault::FileUnreadable { .. }))
-                }
-            };
-            if is_missing {
-                self.verified.insert(digest);
-                excused += 1;
-            }
-        }
-        Ok(excused)
-    }
-
-    /// Whether the cases that are here follow each other; `excused` were deleted by hand.
-    pub(crate) fn chain_faults(&mut self, excused: usize) -> Vec<String> {
-        // By number: the clock that they were sealed by was stepped.
-        self.reports.sort_by_key(|report| {
-            let manifest = report.manifest.as_ref();
-            manifest.map(|manifest| (manifest.chain.id, manifest.chain.number))
-        });
-        let faults = verify_chain(&self.reports).faults;
-        if faults.len() <= 2 * excused {
-            return Vec::new();
-        }
-        faults
-            .iter()
-            .map(|(at, fault)| format!("case {at}: {fault:?}"))
-            .collect()
-    }
-
-    pub(crate) fn bundles(&self) -> usize {
-        self.reports.len()
     }
 
     /// How many revisions are at the centre of which the box has not told. It was
@@ -259,6 +184,15 @@ impl Ledger {
         let produced = &self.produced;
         let unknown = arrived.iter().filter(|told| !produced.contains(told));
         Ok(unknown.count())
+    }
+
+    /// How many revisions are at the centre.
+    pub(crate) fn count(centre: &Path) -> anyhow::Result<usize> {
+        let database = open(&centre.join("centre.db"))?;
+        let count = database.query_row("SELECT count(*) FROM alert_bodies", [], |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok(usize::try_from(count)?)
     }
 
     /// Alerts that do not show their last revision, in whatever order they came.
@@ -361,47 +295,12 @@ fn arrivals(centre: &Path) -> anyhow::Result<Vec<Told>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn open(file: &Path) -> anyhow::Result<Connection> {
+/// A database, to be read.
+pub(crate) fn open(file: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| file.display().to_string())?;
     connection.pragma_update(None, "busy_timeout", 5000)?;
     Ok(connection)
-}
-
-/// Where the centre has a file.
-pub(crate) fn stored(centre: &Path, digest: &Digest) -> PathBuf {
-    let name = digest.to_string();
-    centre.join("evidence").join(&name[..2]).join(&name[2..])
-}
-
-/// The files of a case in the centre's store.
-struct Shelf(BTreeMap<String, PathBuf>);
-
-impl Shelf {
-    fn of(file: &[u8], centre: &Path) -> Self {
-        let manifest = Sealed::open(file)
-            .ok()
-            .and_then(|sealed| serde_json::from_slice::<CaseManifest>(sealed.manifest).ok());
-        let media = manifest.into_iter().flat_map(|manifest| manifest.media);
-        Self(
-            media
-                .map(|item| (item.name, stored(centre, &item.sha256)))
-                .collect(),
-        )
-    }
-}
-
-impl MediaSource for Shelf {
-    fn names(&mut self) -> Result<Vec<String>, String> {
-        Ok(self.0.keys().cloned().collect())
-    }
-
-    fn open<'a>(&'a mut self, name: &str) -> std::io::Result<Option<Box<dyn Read + 'a>>> {
-        let Some(path) = self.0.get(name) else {
-            return Ok(None);
-        };
-        Ok(Some(Box::new(Cursor::new(std::fs::read(path)?))))
-    }
 }
 
 /// Copies the centre's database while it runs, as a nightly backup does.

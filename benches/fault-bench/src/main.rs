@@ -1,12 +1,14 @@
 //! Real programs under every fault that can be made: what the source produced
 //! arrives at the centre, once, without a gap, with bundles that verify.
 //!
-//! Reading order: [`programs`] → [`proxy`] → [`walkers`] → [`stage`] → [`ledger`] → [`faults`] →
-//! [`rounds`] → [`board`]; [`absence`] moves the clock; [`rates`] and
+//! Reading order: [`programs`] → [`proxy`] → [`walkers`] → [`stage`] → [`ledger`] → [`cases`] → [`faults`] →
+//! [`rounds`] → [`board`]; [`debts`] counts at the box; [`absence`] moves the clock; [`rates`] and
 //! [`priority`] measure.
 
 mod absence;
 mod board;
+mod cases;
+mod debts;
 mod faults;
 mod ledger;
 mod priority;
@@ -66,10 +68,10 @@ struct Cli {
     /// Keep the folders of installations in which something went wrong.
     #[arg(long)]
     keep: bool,
-    /// Instead: take the broker away for a day (of a clock that is moved on) until so
-    /// many revisions of events wait, then suspend the box.
-    #[arg(long, value_name = "REVISIONS")]
-    absence: Option<usize>,
+    /// Instead: take the broker away for a day (of a clock that is moved on) while so
+    /// many events and more wait, then suspend the box.
+    #[arg(long, value_name = "EVENTS")]
+    absence: Option<u64>,
     /// Instead: how long events take while evidence of so many mebibytes a file wants
     /// all of a thin line.
     #[arg(long, value_name = "MIB")]
@@ -101,7 +103,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         return priority::measure(&binaries, mib);
     }
     if let Some(waiting) = cli.absence {
-        return absence::play(&binaries, waiting, cli.keep);
+        return Ok(absence::play(&binaries, waiting, cli.keep));
     }
     let seed = cli.seed.unwrap_or_else(|| fastrand::u64(..));
     eprintln!(

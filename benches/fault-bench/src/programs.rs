@@ -5,6 +5,8 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -113,11 +115,39 @@ impl Process {
         Ok(())
     }
 
+    /// Does something while none of its threads does anything.
+    pub(crate) fn frozen<T>(&self, act: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.signal("STOP")?;
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.0.id()));
+        let stopped = wait_for("a program to stop", STARTED, || {
+            let mut tasks = std::fs::read_dir(&tasks).ok()?;
+            tasks
+                .all(|task| task.is_ok_and(|task| is_stopped(&task.path())))
+                .then_some(())
+        });
+        let done = stopped.and_then(|()| act());
+        self.signal("CONT")?;
+        done
+    }
+
     /// Asks it to end, and waits; its exit code.
     pub(crate) fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
         self.signal("TERM")?;
         wait_for("the end of a program", STARTED, || self.ended())
     }
+}
+
+/// Whether a thread stands still, or is gone.
+fn is_stopped(task: &Path) -> bool {
+    let Ok(stat) = std::fs::read_to_string(task.join("stat")) else {
+        return true;
+    };
+    // After the name, which may hold anything (proc(5)).
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    matches!(state, Some('T' | 'Z' | 'X'))
 }
 
 impl Drop for Process {
@@ -162,7 +192,19 @@ pub(crate) fn listening(
     Ok(process)
 }
 
-/// An address that was free a moment ago.
+/// Below those that systems give to outgoing connections (from 32768 on): while a
+/// program is dead, nobody is given its address.
+const PORTS: std::ops::Range<u16> = 16_000..32_000;
+
+/// An address that is free, and that this process gives out once.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU16::new(fastrand::u16(..)));
+    for _ in PORTS {
+        let port = PORTS.start + next.fetch_add(1, Ordering::SeqCst) % (PORTS.end - PORTS.start);
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    bail!("no port is free")
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use edge_uplink::{DiskBudget, Outbox, Uplink, UplinkSettings};
 use protocol::units::Seconds;
-use protocol::{Envelope, Event, EventId, EventTime};
+use protocol::{BoxId, Envelope, Event, EventId, EventTime, Phase, SiteId};
 
 use crate::programs::{Binaries, Process, command, free_address, listening, wait_for};
 use crate::proxy::Proxy;
+use crate::walkers::BoxConfig;
 
 /// An event as a rule makes it, some 3 kB.
 const SAMPLE: &str =
@@ -141,13 +142,40 @@ impl Sample {
 
     /// Stores it as happening number `number`.
     pub(crate) fn append(&self, outbox: &Outbox, number: u64) -> anyhow::Result<()> {
+        let event = self.event(number);
+        outbox.append_event(&event, event.onset).context("append")?;
+        Ok(())
+    }
+
+    /// Happening number `number`.
+    fn event(&self, number: u64) -> Event {
         let sample = &self.0;
         let onset: EventTime = sample.onset + Seconds(number as f64);
         let mut event = sample.clone();
         let whose = (&sample.site, &sample.box_id, &sample.camera);
         event.id = EventId::derive(whose, &sample.rule, &number, onset);
-        outbox.append_event(&event, onset).context("append")?;
-        Ok(())
+        event.onset = onset;
+        event
+    }
+
+    /// Stores it as one of the box of these tests that is over, and of which there
+    /// are no pictures; its id. Its two revisions and that word are three messages.
+    pub(crate) fn append_whole(&self, outbox: &Outbox, number: u64) -> anyhow::Result<EventId> {
+        let mut event = self.event(number);
+        event.site = SiteId::new(BoxConfig::SITE)?;
+        event.box_id = BoxId::new(BoxConfig::ID)?;
+        let whose = (&event.site, &event.box_id, &event.camera);
+        event.id = EventId::derive(whose, &event.rule, &number, event.onset);
+        outbox.append_event(&event, event.onset).context("append")?;
+        event.revision = 2;
+        event.phase = Phase::End;
+        event.ended = Some(event.onset + Seconds(60.0));
+        outbox.append_event(&event, event.onset).context("append")?;
+        let whose = (&event.site, &event.box_id, &event.camera);
+        outbox
+            .give_up_evidence(whose, event.id, event.onset)
+            .context("append")?;
+        Ok(event.id)
     }
 }
 

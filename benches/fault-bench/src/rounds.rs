@@ -158,7 +158,7 @@ impl Installation {
         let mut finding = stage.ledger.settle(&data, PATIENCE);
         if faults::COST_FILES.contains(&fault.name) && !finding.bundles.is_empty() {
             // Gone before they were uploaded: nobody has them.
-            self.excused += stage.ledger.excuse_missing(&data)?;
+            self.excused += stage.ledger.cases.excuse_missing(&data);
             finding.bundles.clear();
         }
         if !finding.is_clean() {
@@ -189,7 +189,7 @@ impl Installation {
         stage.ledger.refresh()?;
         let (store, data) = (stage.file("store"), stage.data());
         let strangers = stage.ledger.strangers(&store, &data, stage.kills)?;
-        let chain = stage.ledger.chain_faults(self.excused);
+        let chain = stage.ledger.cases.chain_faults(self.excused);
         if code != Some(0) || !strangers.is_empty() || !chain.is_empty() {
             self.is_clean = false;
             eprintln!(
@@ -204,7 +204,7 @@ impl Installation {
             tally.failed += u64::from(code != Some(0));
         });
         let ledger = &stage.ledger;
-        let (events, bundles) = (ledger.produced.len(), ledger.bundles());
+        let (events, bundles) = (ledger.produced.len(), ledger.cases.sound());
         plan.board.produced(events, bundles, self.excused);
         self.put_away(plan.keep);
         Ok(())

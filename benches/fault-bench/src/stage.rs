@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use case_bundle::files::read_keys;
 
+use crate::cases::Cases;
+use crate::debts::Debts;
 use crate::ledger::Ledger;
 use crate::programs::{Binaries, Process, command, free_address, listening, wait_for};
 use crate::proxy::Proxy;
@@ -18,8 +20,22 @@ use crate::walkers::{BoxConfig, Walkers};
 const BOX_DISK: &str = "size=64m";
 /// Size of the centre's, which never forgets: an hour of a source that is busy.
 const CENTRE_DISK: &str = "size=3g";
+/// Lines of a log that are shown.
+const LAST_WORDS: usize = 6;
+/// Longest wait for thousands of events and their cases, on a busy machine.
+const LONG: Duration = Duration::from_hours(1);
 /// Longest wait for a source that produces twice a second, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// The disk that a box's store is on.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum BoxDisk {
+    /// A small one of its own, in memory, where this user may mount one.
+    #[default]
+    Small,
+    /// This machine's.
+    Shared,
+}
 
 /// What an installation is to be like.
 #[derive(Default)]
@@ -27,6 +43,8 @@ pub(crate) struct Setting {
     pub(crate) name: String,
     /// A mosquitto between box and centre; otherwise the centre's own front door.
     pub(crate) has_broker: bool,
+    /// Where the box's store is.
+    pub(crate) box_disk: BoxDisk,
     /// The data of the centre may have a disk of their own, in memory.
     pub(crate) may_mount_centre: bool,
     /// The centre's clock goes with the box's.
@@ -65,6 +83,7 @@ impl Stage {
         let Setting {
             name,
             has_broker,
+            box_disk,
             may_mount_centre,
             shares_clock,
             walkers,
@@ -74,7 +93,7 @@ impl Stage {
         for folder in ["store", "data"] {
             std::fs::create_dir(path.join(folder))?;
         }
-        let has_box_disk = mount(&path.join("store"), BOX_DISK);
+        let has_box_disk = box_disk == BoxDisk::Small && mount(&path.join("store"), BOX_DISK);
         let has_centre_disk = may_mount_centre && mount(&path.join("data"), CENTRE_DISK);
         let (broker_at, http_at, mqtt_at) = (free_address()?, free_address()?, free_address()?);
         let mut lines = vec![
@@ -84,22 +103,8 @@ impl Stage {
         if has_broker {
             lines.push(Proxy::before(broker_at)?);
         }
-        std::fs::write(path.join(Walkers::FILE), walkers.recording())?;
         std::fs::write(path.join("clock"), "+0\n")?;
-        let mqtt = format!("mqtt://{}", lines[0].address);
-        let http = format!("http://{}", lines[1].address);
-        let config = |store| {
-            let config = BoxConfig {
-                site: "bench",
-                store,
-                mqtt: &mqtt,
-                http: &http,
-                cameras: Walkers::CAMERA,
-            };
-            config.text()
-        };
-        std::fs::write(path.join("box.toml"), config("store"))?;
-        std::fs::write(path.join("second.toml"), config("second"))?;
+        configure(path, &lines, walkers)?;
         let keys = path.join("keys");
         let made = Command::new(&binaries.agent)
             .args(["keys", "export"])
@@ -123,8 +128,10 @@ impl Stage {
             shares_clock,
         };
         let centre = centre_at.start(binaries, path)?;
+        // What passes the broker before it listens comes a second time, later.
+        await_ready(http_at)?;
         let agent = start_agent(binaries, path, "box.toml", "agent.log")?;
-        let ledger = Ledger::new(path.join("agent.log"), trust);
+        let ledger = Ledger::new(path.join("agent.log"), Cases::new(trust, http_at));
         Ok(Self {
             name,
             binaries: binaries.clone(),
@@ -160,14 +167,41 @@ impl Stage {
     /// Whether each program is there; one that ended by itself is an error.
     pub(crate) fn all_run(&mut self) -> anyhow::Result<()> {
         let broker = self.broker.as_mut();
-        let programs = [("agent", &mut self.agent), ("centre", &mut self.centre)];
-        for (name, program) in programs
-            .into_iter()
-            .chain(broker.map(|broker| ("broker", broker)))
-        {
+        let programs = [
+            ("agent", "agent.log", &mut self.agent),
+            ("centre", "centre.log", &mut self.centre),
+        ];
+        let broker = broker.map(|broker| ("broker", "mosquitto.log", broker));
+        for (name, log, program) in programs.into_iter().chain(broker) {
             if let Some(code) = program.ended() {
-                bail!("the {name} has ended by itself ({code:?})");
+                let log = std::fs::read_to_string(self.dir.path().join(log))?;
+                let last: Vec<&str> = log.lines().rev().take(LAST_WORDS).collect();
+                bail!(
+                    "the {name} has ended by itself ({code:?}); last of its log first: {last:#?}"
+                );
             }
+        }
+        Ok(())
+    }
+
+    /// Ends the agent in order and starts it again with other walkers; of those who
+    /// were in sight the events end with it. It must have heard of signals by now.
+    pub(crate) fn change_walkers(&mut self, walkers: Walkers) -> anyhow::Result<()> {
+        self.end_agent()?;
+        self.change_walkers_of_ended(walkers)
+    }
+
+    /// Starts an agent that has ended, with other walkers.
+    pub(crate) fn change_walkers_of_ended(&mut self, walkers: Walkers) -> anyhow::Result<()> {
+        configure(self.dir.path(), &self.lines, walkers)?;
+        self.start_agent()
+    }
+
+    /// Asks the agent to end; it must do so in order.
+    pub(crate) fn end_agent(&mut self) -> anyhow::Result<()> {
+        let code = self.agent.terminate()?;
+        if code != Some(0) {
+            bail!("the agent ended with {code:?}");
         }
         Ok(())
     }
@@ -195,6 +229,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Waits until the centre says that it is ready, which is to hear the broker.
+    pub(crate) fn await_centre(&self) -> anyhow::Result<()> {
+        await_ready(self.centre_at.http)
+    }
+
     pub(crate) fn broker_address(&self) -> SocketAddr {
         self.broker_at
     }
@@ -207,6 +246,49 @@ impl Stage {
             (ledger.refresh().ok()? >= before + more).then_some(())
         })
         .with_context(|| format!("see {}", self.dir.path().join("agent.log").display()))
+    }
+
+    /// What the box has not got rid of yet, from a copy of its files: it holds them alone.
+    pub(crate) fn debts(&self) -> anyhow::Result<Debts> {
+        let copy = tempfile::tempdir()?;
+        self.agent.frozen(|| {
+            for name in ["outbox.db", "outbox.db-wal"] {
+                let file = self.file("store").join(name);
+                if file.exists() {
+                    std::fs::copy(&file, copy.path().join(name))?;
+                }
+            }
+            Ok(())
+        })?;
+        Debts::read(&copy.path().join("outbox.db"))
+    }
+
+    /// Waits until the source is over and everything it showed is in the outbox.
+    pub(crate) fn await_source_end(&mut self) -> anyhow::Result<()> {
+        let log = self.dir.path().join("agent.log");
+        wait_for("the end of the recording", LONG, || {
+            let log = std::fs::read_to_string(&log).ok()?;
+            log.contains(Walkers::ENDED).then_some(())
+        })?;
+        self.await_debts("cases of all events", |debts| debts.cases == 0)?;
+        self.ledger.refresh()?;
+        Ok(())
+    }
+
+    /// Waits until what the box owes is as `is_it` wants it.
+    pub(crate) fn await_debts(
+        &self,
+        what: &str,
+        is_it: impl Fn(&Debts) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut last = None;
+        wait_for(what, LONG, || {
+            // Not all the time: it stops the box.
+            std::thread::sleep(Duration::from_millis(300));
+            last = self.debts().ok();
+            last.as_ref().is_some_and(&is_it).then_some(())
+        })
+        .with_context(|| format!("{last:?}"))
     }
 
     /// Sets the agent's clock off by so many seconds.
@@ -246,6 +328,28 @@ impl Drop for Stage {
             }
         }
     }
+}
+
+fn await_ready(centre: SocketAddr) -> anyhow::Result<()> {
+    let url = format!("http://{centre}/readyz");
+    wait_for("the centre to be ready", PATIENCE, || {
+        ureq::get(&url).call().is_ok().then_some(())
+    })
+}
+
+/// Writes the files of a box that watches `walkers`.
+fn configure(dir: &Path, lines: &[Proxy], walkers: Walkers) -> anyhow::Result<()> {
+    std::fs::write(dir.join(Walkers::FILE), walkers.recording())?;
+    for (file, store) in [("box.toml", "store"), ("second.toml", "second")] {
+        let config = BoxConfig {
+            store,
+            mqtt: &format!("mqtt://{}", lines[0].address),
+            http: &format!("http://{}", lines[1].address),
+            cameras: &walkers.camera(),
+        };
+        std::fs::write(dir.join(file), config.text())?;
+    }
+    Ok(())
 }
 
 fn mount(folder: &Path, size: &str) -> bool {

@@ -3,8 +3,6 @@
 
 /// A box with nothing of note but its cameras.
 pub(crate) struct BoxConfig<'a> {
-    /// Its site; the box is `box-1`.
-    pub(crate) site: &'a str,
     /// Folder of its outbox, from the configuration's own.
     pub(crate) store: &'a str,
     /// Broker or front door, `mqtt://…`.
@@ -16,17 +14,22 @@ pub(crate) struct BoxConfig<'a> {
 }
 
 impl BoxConfig<'_> {
+    /// Its site.
+    pub(crate) const SITE: &'static str = "bench";
+    /// The box.
+    pub(crate) const ID: &'static str = "box-1";
+
     /// The configuration.
     pub(crate) fn text(&self) -> String {
+        let (site, id) = (Self::SITE, Self::ID);
         let Self {
-            site,
             store,
             mqtt,
             http,
             cameras,
         } = self;
         format!(
-            "[box]\nsite = \"{site}\"\nid = \"box-1\"\n[store]\ndir = \"{store}\"\nask_within_min = 0\n\
+            "[box]\nsite = \"{site}\"\nid = \"{id}\"\n[store]\ndir = \"{store}\"\nask_within_min = 0\n\
              [uplink]\nurl = \"{mqtt}\"\nevidence_url = \"{http}\"\n{cameras}"
         )
     }
@@ -41,8 +44,12 @@ pub(crate) struct Walkers {
     pub(crate) every_ms: u32,
     /// So many come first, one every [`Self::RUSH_MS`].
     pub(crate) rush: u32,
-    /// How long until it begins anew; at most an hour.
-    pub(crate) minutes: u32,
+    /// How long until it begins anew, or ends, seconds; at most an hour.
+    pub(crate) length_s: u32,
+    /// Nobody comes in so many seconds at its end.
+    pub(crate) quiet_s: u32,
+    /// Whether it begins anew.
+    pub(crate) repeats: bool,
 }
 
 impl Default for Walkers {
@@ -50,7 +57,9 @@ impl Default for Walkers {
         Self {
             every_ms: 400,
             rush: 0,
-            minutes: 2,
+            length_s: 120,
+            quiet_s: 0,
+            repeats: true,
         }
     }
 }
@@ -61,11 +70,26 @@ impl Walkers {
     /// Name of the recording beside the configuration.
     pub(crate) const FILE: &str = "walkers.inputs.jsonl";
 
+    /// Nobody comes.
+    pub(crate) const NOBODY: Self = Self {
+        every_ms: 1000,
+        rush: 0,
+        length_s: 60,
+        quiet_s: 60,
+        repeats: true,
+    };
+
+    /// What the agent says at the end of one that does not begin anew.
+    pub(crate) const ENDED: &str = "recording has ended";
+
     /// The camera that has it for its source.
-    pub(crate) const CAMERA: &str = r#"
+    pub(crate) fn camera(self) -> String {
+        let Self { repeats, .. } = self;
+        format!(
+            r#"
 [[camera]]
 id = "walkers"
-source = { recording = "walkers.inputs.jsonl", loop = true }
+source = {{ recording = "walkers.inputs.jsonl", loop = {repeats} }}
 simulated = true
 [[camera.zone]]
 id = "road"
@@ -75,14 +99,16 @@ id = "people-on-road"
 kind = "pedestrian_on_carriageway"
 zone = "road"
 min_duration_s = 1.0
-"#;
+"#
+        )
+    }
 
     /// When the walkers come, seconds, in order.
     fn times(self) -> Vec<f64> {
         let rushed = (0..self.rush).map(|walker| walker * Self::RUSH_MS);
-        let later =
-            (self.rush * Self::RUSH_MS..self.minutes * 60_000).step_by(self.every_ms as usize);
-        let times = rushed.chain(later);
+        let last = self.length_s.saturating_sub(self.quiet_s) * 1000;
+        let later = (self.rush * Self::RUSH_MS..last).step_by(self.every_ms as usize);
+        let times = rushed.chain(later).filter(|ms| *ms < last);
         times.map(|ms| f64::from(ms) / 1000.0).collect()
     }
 
@@ -91,7 +117,7 @@ min_duration_s = 1.0
         let times = self.times();
         let mut lines = Vec::new();
         let (mut first, mut next) = (0, 0);
-        for frame in 0..self.minutes * 600 {
+        for frame in 0..self.length_s * 10 {
             let time = f64::from(frame) / 10.0;
             while times.get(next).is_some_and(|came| *came <= time) {
                 next += 1;

@@ -46,3 +46,11 @@ fn events_pass_the_evidence_that_fills_the_line() {
     let table = clean(&["--priority", "1"]);
     assert_eq!(table.matches("| yes |").count(), 3);
 }
+
+/// Hundreds instead of the thousands of `--absence 5000`, and the source is over
+/// before anything is judged.
+#[test]
+fn a_day_without_a_network_and_a_sleep_lose_nothing() {
+    let table = clean(&["--absence", "200"]);
+    assert_eq!(table.matches("| broker gone for a day |").count(), 2);
+}
