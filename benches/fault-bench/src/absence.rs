@@ -8,13 +8,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use edge_uplink::{DiskBudget, Outbox};
 
 use crate::debts::Debts;
 use crate::ledger::{Finding, Ledger};
 use crate::programs::{Binaries, wait_for};
 use crate::proxy::Proxy;
-use crate::rates::Sample;
 use crate::stage::{BoxDisk, Setting, Stage};
 use crate::walkers::Walkers;
 
@@ -102,15 +100,7 @@ fn absences(stage: &mut Stage, waiting: u64) -> anyhow::Result<bool> {
     }
     stage.end_agent()?;
     stage.ledger.refresh()?;
-    // As a morning leaves them behind, with the outbox's own means and no network.
-    let sample = Sample::read()?;
-    let outbox = Outbox::open(&stage.file("store"), DiskBudget::default())?;
-    for number in 0..waiting {
-        let id = sample.append_whole(&outbox, number)?;
-        stage.ledger.add((id, 1));
-        stage.ledger.add((id, 2));
-    }
-    drop(outbox);
+    stage.store_happenings(waiting)?;
     stage.change_walkers_of_ended(DAY)?;
     for hour in 1..=HOURS {
         stage.step_clock(hour * 3600)?;

@@ -31,6 +31,7 @@ struct Notes {
     events: u64,
     bundles: u64,
     excused: u64,
+    not_run: Vec<(&'static str, String)>,
 }
 
 /// All installations write on it.
@@ -44,6 +45,13 @@ impl Board {
 
     pub(crate) fn note(&self, fault: &'static str, change: impl FnOnce(&mut Tally)) {
         change(self.notes().tallies.entry(fault).or_default());
+    }
+
+    /// A fault that this machine cannot make.
+    pub(crate) fn not_run(&self, fault: &'static str, why: &str) {
+        self.notes()
+            .not_run
+            .push((fault, why.replace(['\n', '|'], " ")));
     }
 
     /// What an installation produced: revisions of events, bundles that are sound,
@@ -84,6 +92,9 @@ impl Board {
                 rounds += tally.rounds;
             }
             is_clean &= lost + strangers + gaps + bundles + failed + tally.void == 0;
+        }
+        for (name, why) in &notes.not_run {
+            println!("| {name} | not run: {why} | | | | | | | |");
         }
         println!(
             "\n{rounds} rounds and {void} void ones in {:.0} s, seed {seed}: {} revisions of events, {} bundles verified, {} cases with files that were deleted by hand or given up on a full disk",

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use case_bundle::files::BundleShelf;
+use case_bundle::manifest::CaseMedia;
 use case_bundle::{CaseManifest, Fault, MediaSource, Report, Sealed, Trust, verify, verify_chain};
+use edge_uplink::Outbox;
 use protocol::{Digest, EventId};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -99,39 +101,38 @@ impl Cases {
     /// The centre was given an older memory: everything is asked for again, but for
     /// cases of which neither it nor the box has all files.
     pub(crate) fn doubt(&mut self, store: &Path, centre: &Path) {
-        let is_somewhere = |digest: &Digest| {
-            let at_the_box = edge_uplink::Outbox::evidence_path(store, digest);
-            at_the_box.exists() || stored(centre, digest).exists()
-        };
-        for (digest, report) in std::mem::take(&mut self.verified) {
-            let media = report.manifest.iter().flat_map(|manifest| &manifest.media);
-            let is_held = is_somewhere(&digest) && { media }.all(|item| is_somewhere(&item.sha256));
-            if !is_held {
-                // It was sound, and stays a link of the chain.
-                self.verified.insert(digest, report);
-            }
-        }
+        // One that is nowhere any more was sound, and stays a link of the chain.
+        self.verified
+            .retain(|digest, _| !is_held(digest, [store, centre]));
     }
 
-    /// Gives up cases with files that are nowhere any more; how many.
+    /// Gives up cases with files that are neither at the box nor at the centre; how many.
+    pub(crate) fn excuse_gone(&mut self, store: &Path, centre: &Path) -> usize {
+        self.excuse(|_, digest| !is_held(digest, [store, centre]))
+    }
+
+    /// Gives up cases with files that the centre has not got; how many. Whatever is
+    /// here of them must be sound.
     pub(crate) fn excuse_missing(&mut self, centre: &Path) -> usize {
+        self.excuse(|cases, digest| {
+            cases.stored_case(digest, centre).map_or(true, |report| {
+                let mut faults = report.faults.iter();
+                faults.all(|fault| matches!(fault, Fault::FileUnreadable { .. }))
+            })
+        })
+    }
+
+    fn excuse(&mut self, is_excused: impl Fn(&Self, &Digest) -> bool) -> usize {
         let open = self
             .known
             .keys()
             .filter(|digest| !self.verified.contains_key(digest) && !self.excused.contains(digest));
-        let missing: Vec<Digest> = open
-            .filter(|digest| match self.stored_case(digest, centre) {
-                Err(_) => true,
-                // Whatever is here of it must be sound.
-                Ok(report) => {
-                    let mut faults = report.faults.iter();
-                    faults.all(|fault| matches!(fault, Fault::FileUnreadable { .. }))
-                }
-            })
+        let excused: Vec<Digest> = open
+            .filter(|digest| is_excused(self, digest))
             .copied()
             .collect();
-        self.excused.extend(&missing);
-        missing.len()
+        self.excused.extend(&excused);
+        excused.len()
     }
 
     /// Whether the cases that are here follow each other; `excused` were deleted by hand.
@@ -152,6 +153,12 @@ impl Cases {
             .collect()
     }
 
+    /// What the sound ones say.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &CaseManifest> {
+        let reports = self.verified.values();
+        reports.filter_map(|report| report.manifest.as_ref())
+    }
+
     /// How many are sound.
     pub(crate) fn sound(&self) -> usize {
         self.verified.len()
@@ -167,6 +174,24 @@ fn announced(database: &Connection) -> anyhow::Result<BTreeMap<Digest, EventId>>
         Ok((Digest(row.get::<_, [u8; 32]>(0)?), EventId(alert)))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether every file of a case is at the box or at the centre.
+fn is_held(digest: &Digest, [store, centre]: [&Path; 2]) -> bool {
+    let places = |digest: &Digest| [Outbox::evidence_path(store, digest), stored(centre, digest)];
+    let is_somewhere = |digest: &Digest| places(digest).iter().any(|place| place.exists());
+    let file = places(digest)
+        .iter()
+        .find_map(|place| std::fs::read(place).ok());
+    let media = file.as_deref().and_then(media_of);
+    media.is_some_and(|media| media.iter().all(|item| is_somewhere(&item.sha256)))
+}
+
+/// What a sealed manifest names.
+fn media_of(file: &[u8]) -> Option<Vec<CaseMedia>> {
+    let sealed = Sealed::open(file).ok()?;
+    let manifest = serde_json::from_slice::<CaseManifest>(sealed.manifest).ok()?;
+    Some(manifest.media)
 }
 
 /// Where the centre has a file.
@@ -214,10 +239,7 @@ struct Shelf(BTreeMap<String, PathBuf>);
 
 impl Shelf {
     fn of(file: &[u8], centre: &Path) -> Self {
-        let manifest = Sealed::open(file)
-            .ok()
-            .and_then(|sealed| serde_json::from_slice::<CaseManifest>(sealed.manifest).ok());
-        let media = manifest.into_iter().flat_map(|manifest| manifest.media);
+        let media = media_of(file).into_iter().flatten();
         Self(
             media
                 .map(|item| (item.name, stored(centre, &item.sha256)))

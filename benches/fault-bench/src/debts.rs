@@ -18,9 +18,17 @@ pub(crate) struct Debts {
 }
 
 impl Debts {
-    /// From an outbox file that nobody has open.
-    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
-        let outbox = open(file)?;
+    /// From a copy of the files in `store`, which a box that stands still has for
+    /// itself alone.
+    pub(crate) fn of(store: &Path) -> anyhow::Result<Self> {
+        let copy = tempfile::tempdir()?;
+        for name in ["outbox.db", "outbox.db-wal"] {
+            let file = store.join(name);
+            if file.exists() {
+                std::fs::copy(&file, copy.path().join(name))?;
+            }
+        }
+        let outbox = open(&copy.path().join("outbox.db"))?;
         let number = |what: &str| {
             outbox
                 .query_row(&format!("SELECT {what}"), [], |row| row.get::<_, i64>(0))

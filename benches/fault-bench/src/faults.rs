@@ -1,20 +1,21 @@
 //! The faults, each made and mended again.
 
+mod backups;
+mod disks;
+
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use fastrand::Rng;
 use protocol::topic::ALL_EVENTS;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{Client, Event, MqttOptions};
 
-use crate::ledger;
 use crate::programs::wait_for;
-use crate::stage::Stage;
+use crate::stage::{BoxDisk, Stage};
 
 /// How a fault is made.
 type Make = fn(&mut Stage, &mut Rng) -> anyhow::Result<()>;
@@ -34,6 +35,7 @@ enum Needs {
     Nothing,
     Broker,
     BoxDisk,
+    BoxQuota,
     CentreDisk,
     Clock,
 }
@@ -43,7 +45,8 @@ impl Fault {
         match self.needs {
             Needs::Nothing => true,
             Needs::Broker => stage.broker.is_some(),
-            Needs::BoxDisk => stage.has_box_disk,
+            Needs::BoxDisk => stage.box_disk == BoxDisk::Small,
+            Needs::BoxQuota => stage.box_disk == BoxDisk::Quota,
             Needs::CentreDisk => stage.has_centre_disk,
             Needs::Clock => stage.has_clock,
         }
@@ -55,10 +58,15 @@ const BUSY: Duration = Duration::from_mins(5);
 
 const DELETED: &str = "evidence folder deleted by hand";
 const BOX_FULL: &str = "disk of the box full";
+/// Only where it is asked for by name: a damage that the agent finds by reading alone
+/// keeps it from delivering until it is started again, so that a round takes long.
+pub(crate) const DAMAGED_AND_FULL: &str = "outbox file damaged under the agent on a full disk";
+/// Only where a btrfs can be made, so the table says when it could not.
+pub(crate) const QUOTA: &str = "quota of the box used up (btrfs)";
 
 /// Faults that may cost files, never events: those that somebody deleted, and
 /// those that were given up for events in the published order.
-pub(crate) const COST_FILES: [&str; 2] = [DELETED, BOX_FULL];
+pub(crate) const COST_FILES: [&str; 4] = [DELETED, BOX_FULL, DAMAGED_AND_FULL, QUOTA];
 
 const fn fault(name: &'static str, weight: u32, needs: Needs, make: Make) -> Fault {
     Fault {
@@ -70,7 +78,7 @@ const fn fault(name: &'static str, weight: u32, needs: Needs, make: Make) -> Fau
 }
 
 /// Every fault there is.
-pub(crate) const ALL: [Fault; 23] = [
+pub(crate) const ALL: [Fault; 25] = [
     fault("kill -9 of the agent", 6, Needs::Nothing, kill_agent),
     fault(
         "kill -9 of the agent after a durable step",
@@ -102,27 +110,34 @@ pub(crate) const ALL: [Fault; 23] = [
     fault("broker frozen", 2, Needs::Broker, freeze_broker),
     fault("messages doubled and reordered", 4, Needs::Broker, double),
     fault(BOX_FULL, 5, Needs::BoxDisk, |stage, rng| {
-        fill(stage, rng, "store")
+        disks::fill(stage, rng, "store")
     }),
     fault(
         "disk of the centre full",
         4,
         Needs::CentreDisk,
-        |stage, rng| fill(stage, rng, "data"),
+        |stage, rng| disks::fill(stage, rng, "data"),
     ),
     fault(
         "disk of the box read-only at the start",
         3,
         Needs::BoxDisk,
-        read_only,
+        disks::read_only,
     ),
     fault(
         "outbox file damaged in the middle",
         4,
         Needs::Nothing,
-        damage,
+        disks::damage,
     ),
-    fault(DELETED, 3, Needs::Nothing, delete_evidence),
+    fault(
+        DAMAGED_AND_FULL,
+        2,
+        Needs::BoxDisk,
+        disks::damage_on_a_full_disk,
+    ),
+    fault(QUOTA, 4, Needs::BoxQuota, disks::fill_quota),
+    fault(DELETED, 3, Needs::Nothing, disks::delete_evidence),
     fault("clock stepped by an hour", 4, Needs::Clock, step_clock),
     fault(
         "second agent with the same id",
@@ -132,9 +147,21 @@ pub(crate) const ALL: [Fault; 23] = [
     ),
 ];
 
-/// Chosen apart, because everything is looked for again after it.
-pub(crate) const RESTORED: Fault =
-    fault("centre restored from a backup", 3, Needs::Nothing, restore);
+/// Chosen apart, because everything is looked for again after them.
+pub(crate) const RESTORED: [Fault; 2] = [
+    fault(
+        "centre restored from a backup of its database",
+        3,
+        Needs::Nothing,
+        backups::restore,
+    ),
+    fault(
+        "centre restored whole, and no event after it",
+        3,
+        Needs::Nothing,
+        backups::restore_whole,
+    ),
+];
 
 fn pause(rng: &mut Rng, most_ms: u64) {
     std::thread::sleep(Duration::from_millis(rng.u64(0..=most_ms)));
@@ -377,74 +404,6 @@ fn double(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fills a disk up to a few pages, so that another write fails each time, and
-/// makes room again.
-fn fill(stage: &mut Stage, rng: &mut Rng, folder: &str) -> anyhow::Result<()> {
-    let ballast = stage.file(folder).join("ballast");
-    let mut file = std::fs::File::create(&ballast)?;
-    let piece = vec![0; 1 << 20];
-    while file.write_all(&piece).is_ok() {}
-    while file.write_all(&piece[..4096]).is_ok() {}
-    let full = file.metadata()?.len();
-    file.set_len(full.saturating_sub(rng.u64(0..48) * 4096))?;
-    drop(file);
-    let more = stage.await_more(12);
-    std::fs::remove_file(&ballast).context("the ballast")?;
-    more
-}
-
-fn read_only(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
-    stage.kill_agent();
-    stage.remount("store", "ro")?;
-    let said = refuses_to_start(stage);
-    stage.remount("store", "rw")?;
-    stage.start_agent()?;
-    said
-}
-
-/// An agent that could store nothing must not run.
-fn refuses_to_start(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.start_agent()?;
-    let code = wait_for("the end of an agent that can store nothing", BUSY, || {
-        stage.agent.ended()
-    })?;
-    let log = std::fs::read_to_string(stage.file("agent.log"))?;
-    if code == Some(0) || !log.contains("the outbox could not be opened") {
-        bail!("on a read-only disk the agent ended with {code:?} and did not say why");
-    }
-    Ok(())
-}
-
-/// Overwrites a page of the outbox after a kill, as a failing card does.
-fn damage(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
-    // What is hit is lost where nobody else has it; so only what is receipted.
-    let data = stage.data();
-    stage.ledger.refresh()?;
-    stage.ledger.settle(&data, Duration::from_secs(90));
-    stage.kill_agent();
-    let file = stage.file("store").join("outbox.db");
-    let mut bytes = std::fs::read(&file)?;
-    let pages = bytes.len() / 4096;
-    if pages > 4 {
-        // The first half: the newest rows are at the end, or still in the log.
-        let page = rng.usize(1..=pages / 2);
-        bytes[page * 4096..(page + 1) * 4096].fill(rng.u8(..));
-        std::fs::write(&file, bytes)?;
-    }
-    stage.start_agent()
-}
-
-fn delete_evidence(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
-    let folder = stage.file("store").join("evidence");
-    match std::fs::remove_dir_all(&folder) {
-        // The agent may put a file into it meanwhile.
-        Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
-            Err(error).context("the evidence folder")
-        }
-        _ => Ok(()),
-    }
-}
-
 fn step_clock(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
     // A second less than the centre's tolerance of an hour.
     let seconds = if rng.bool() { 3599 } else { -3599 };
@@ -474,17 +433,4 @@ fn second_agent(stage: &mut Stage, _: &mut Rng) -> anyhow::Result<()> {
         }
     }
     both
-}
-
-fn restore(stage: &mut Stage, rng: &mut Rng) -> anyhow::Result<()> {
-    let (data, backup) = (stage.data(), stage.file("backup.db"));
-    ledger::back_up(&data, &backup)?;
-    stage.await_more(rng.usize(5..25))?;
-    let data_of = data.clone();
-    stage.ledger.settle(&data_of, Duration::from_mins(1));
-    stage.centre.kill();
-    ledger::restore(&data, &backup)?;
-    stage.start_centre()?;
-    stage.ledger.doubt(&stage.file("store"), &data);
-    Ok(())
 }

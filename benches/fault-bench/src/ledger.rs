@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use protocol::{Digest, EventId};
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::Value;
@@ -88,11 +88,16 @@ impl Ledger {
         self.cases.doubt(store, centre);
     }
 
-    /// Waits until all events that were produced until now are at the centre.
+    /// Whether all events that were produced until now are at the centre.
+    pub(crate) fn has_arrived(&self, centre: &Path) -> anyhow::Result<bool> {
+        let arrived: BTreeSet<Told> = arrivals(centre)?.into_iter().collect();
+        Ok(self.produced.is_subset(&arrived))
+    }
+
+    /// Waits for that.
     pub(crate) fn await_arrival(&self, centre: &Path, patience: Duration) -> anyhow::Result<()> {
         wait_for("events", patience, || {
-            let arrived: BTreeSet<Told> = arrivals(centre).ok()?.into_iter().collect();
-            self.produced.is_subset(&arrived).then_some(())
+            self.has_arrived(centre).ok()?.then_some(())
         })
     }
 
@@ -301,28 +306,4 @@ pub(crate) fn open(file: &Path) -> anyhow::Result<Connection> {
         .with_context(|| file.display().to_string())?;
     connection.pragma_update(None, "busy_timeout", 5000)?;
     Ok(connection)
-}
-
-/// Copies the centre's database while it runs, as a nightly backup does.
-pub(crate) fn back_up(centre: &Path, to: &Path) -> anyhow::Result<()> {
-    if to.exists() {
-        std::fs::remove_file(to)?;
-    }
-    let Some(name) = to.to_str() else {
-        bail!("{} is no text", to.display());
-    };
-    open(&centre.join("centre.db"))?.execute("VACUUM INTO ?1", [name])?;
-    Ok(())
-}
-
-/// Puts a backup in the place of the centre's database; the centre is not running.
-pub(crate) fn restore(centre: &Path, from: &Path) -> anyhow::Result<()> {
-    for companion in ["centre.db-wal", "centre.db-shm"] {
-        let file = centre.join(companion);
-        if file.exists() {
-            std::fs::remove_file(file)?;
-        }
-    }
-    std::fs::copy(from, centre.join("centre.db"))?;
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //! arrives at the centre, once, without a gap, with bundles that verify.
 //!
 //! Reading order: [`programs`] → [`proxy`] → [`walkers`] → [`stage`] → [`ledger`] → [`cases`] → [`faults`] →
-//! [`rounds`] → [`board`]; [`debts`] counts at the box; [`absence`] moves the clock; [`rates`] and
+//! [`rounds`] → [`board`]; [`debts`] counts at the box; [`absence`] moves the clock, [`footage`] steps it; [`rates`] and
 //! [`priority`] measure.
 
 mod absence;
@@ -10,6 +10,7 @@ mod board;
 mod cases;
 mod debts;
 mod faults;
+mod footage;
 mod ledger;
 mod priority;
 mod programs;
@@ -28,6 +29,7 @@ use clap::Parser;
 use board::Board;
 use programs::Binaries;
 use rounds::Plan;
+use stage::BoxDisk;
 
 /// Break real agents, brokers and centres in every way, and count what is lost.
 ///
@@ -41,11 +43,13 @@ use rounds::Plan;
 #[command(after_help = "\
 Examples:
   fault-bench --rounds 40                  what `make test` runs
-  fault-bench --rounds 500 --parallel 6    the long run
+  fault-bench --rounds 500 --parallel 6 --quota    the long run
   fault-bench --only 'kill -9 of the agent' --rounds 20
   fault-bench --absence 5000               a day without a broker, and a suspended box
+  fault-bench --footage                    clips and stills around a step of the clock
   fault-bench --priority 4                 events while 4 MiB clips fill a thin line
   fault-bench --rates                      events per second, drain, bytes per event")]
+#[allow(clippy::struct_excessive_bools)] // they are switches
 struct Cli {
     /// Rounds in all.
     #[arg(long, default_value_t = 40)]
@@ -65,6 +69,10 @@ struct Cli {
     /// Folder of edge-agent and aggregator; beside this program when left out.
     #[arg(long)]
     programs: Option<PathBuf>,
+    /// Give every fourth box a btrfs with a quota, which is used up in some rounds. Needs
+    /// root, loop devices and btrfs-progs; the table says when there are none.
+    #[arg(long)]
+    quota: bool,
     /// Keep the folders of installations in which something went wrong.
     #[arg(long)]
     keep: bool,
@@ -72,6 +80,10 @@ struct Cli {
     /// many events and more wait, then suspend the box.
     #[arg(long, value_name = "EVENTS")]
     absence: Option<u64>,
+    /// Instead: step the clock of a box whose camera sees people, and look at clips and
+    /// stills. Needs `rtsp-camera` beside the other programs, and a detector.
+    #[arg(long)]
+    footage: bool,
     /// Instead: how long events take while evidence of so many mebibytes a file wants
     /// all of a thin line.
     #[arg(long, value_name = "MIB")]
@@ -102,6 +114,9 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     if let Some(mib) = cli.priority {
         return priority::measure(&binaries, mib);
     }
+    if cli.footage {
+        return footage::play(&binaries, cli.keep);
+    }
     if let Some(waiting) = cli.absence {
         return Ok(absence::play(&binaries, waiting, cli.keep));
     }
@@ -112,7 +127,13 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     );
     let board = Board::default();
     let begun = Instant::now();
+    let no_quota = cli.quota.then(BoxDisk::lacks_quota).flatten();
+    if let Some(why) = &no_quota {
+        eprintln!("{}: not run, since {why}", faults::QUOTA);
+        board.not_run(faults::QUOTA, why);
+    }
     let plan = Plan {
+        has_quota: cli.quota && no_quota.is_none(),
         seed,
         rounds: cli.rounds,
         parallel: cli.parallel,

@@ -6,12 +6,17 @@ use anyhow::Context as _;
 use fastrand::Rng;
 
 use crate::board::{AT_THE_END, Board};
+use crate::debts::Debts;
 use crate::faults::{self, Fault};
 use crate::programs::Binaries;
-use crate::stage::{Setting, Stage};
+use crate::stage::{BoxDisk, Setting, Stage};
+use crate::walkers::Walkers;
 
 /// How long everything may take to arrive after a fault is mended.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Before files are looked for; what is under way is still somewhere.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Which rounds are played.
 #[derive(Clone, Copy)]
@@ -24,6 +29,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) only: &'a str,
     /// No round begins later.
     pub(crate) until: Instant,
+    /// Every fourth box is on a btrfs with a quota.
+    pub(crate) has_quota: bool,
     /// Keeps the folders of installations in which something went wrong.
     pub(crate) keep: bool,
     pub(crate) binaries: &'a Binaries,
@@ -113,9 +120,15 @@ fn set(plan: Plan<'_>, number: u64, round: u64) -> anyhow::Result<Stage> {
         (false, "front door")
     };
     let name = format!("{kind} {number} from round {round} on");
+    let box_disk = if plan.has_quota && number % 4 == 3 {
+        BoxDisk::Quota
+    } else {
+        BoxDisk::Small
+    };
     let setting = Setting {
         name,
         has_broker,
+        box_disk,
         may_mount_centre: number < 2,
         ..Setting::default()
     };
@@ -125,8 +138,9 @@ fn set(plan: Plan<'_>, number: u64, round: u64) -> anyhow::Result<Stage> {
 fn choose(stage: &Stage, rng: &mut Rng, only: &str) -> Option<Fault> {
     let possible: Vec<Fault> = faults::ALL
         .into_iter()
-        .chain([faults::RESTORED])
+        .chain(faults::RESTORED)
         .filter(|fault| fault.is_possible(stage) && fault.name.contains(only))
+        .filter(|fault| fault.name != faults::DAMAGED_AND_FULL || !only.is_empty())
         .collect();
     let total: u32 = possible.iter().map(|fault| fault.weight).sum();
     let mut drawn = rng.u32(0..total.max(1));
@@ -155,8 +169,14 @@ impl Installation {
         // One that was produced after the fault must arrive, too.
         stage.await_more(1).context("after it")?;
         let data = stage.data();
+        let may_cost_files = faults::COST_FILES.contains(&fault.name);
+        if may_cost_files && !stage.ledger.settle(&data, SOON).is_clean() {
+            // There is no use in waiting for files that nobody has.
+            let store = stage.file("store");
+            self.excused += stage.ledger.cases.excuse_gone(&store, &data);
+        }
         let mut finding = stage.ledger.settle(&data, PATIENCE);
-        if faults::COST_FILES.contains(&fault.name) && !finding.bundles.is_empty() {
+        if may_cost_files && !finding.bundles.is_empty() {
             // Gone before they were uploaded: nobody has them.
             self.excused += stage.ledger.cases.excuse_missing(&data);
             finding.bundles.clear();
@@ -180,28 +200,34 @@ impl Installation {
         Ok(made.err())
     }
 
-    /// Nothing is at the centre that the box never stored, and the chain has no gap.
+    /// Once the source is over and the box owes nothing: everything is at the centre,
+    /// nothing that the box never stored, and the chain has no gap.
     fn finish(mut self, plan: Plan<'_>) -> anyhow::Result<()> {
         let stage = &mut self.stage;
         // It works, so it has heard of signals.
         stage.await_more(1)?;
-        let code = stage.agent.terminate()?;
+        let ended = stage.change_walkers(Walkers::NOBODY);
+        stage.await_debts("all that the box owes", Debts::is_none)?;
         stage.ledger.refresh()?;
         let (store, data) = (stage.file("store"), stage.data());
+        let finding = stage.ledger.settle(&data, PATIENCE);
+        stage.kill_agent();
         let strangers = stage.ledger.strangers(&store, &data, stage.kills)?;
         let chain = stage.ledger.cases.chain_faults(self.excused);
-        if code != Some(0) || !strangers.is_empty() || !chain.is_empty() {
+        if ended.is_err() || !strangers.is_empty() || !chain.is_empty() || !finding.is_clean() {
             self.is_clean = false;
             eprintln!(
-                "{}, at the end, seed {}: the agent ended with {code:?}; never stored at the box: {strangers:?}; chain: {chain:?}",
+                "{}, at the end, seed {}: {ended:?}; {finding:?}; never stored at the box: {strangers:?}; chain: {chain:?}",
                 stage.name, plan.seed
             );
         }
         plan.board.note(AT_THE_END, |tally| {
             tally.rounds += 1;
+            tally.lost += finding.lost.len() as u64;
+            tally.gaps += finding.gaps;
             tally.strangers += strangers.len() as u64;
-            tally.bundles += chain.len() as u64;
-            tally.failed += u64::from(code != Some(0));
+            tally.bundles += (finding.bundles.len() + chain.len()) as u64;
+            tally.failed += u64::from(ended.is_err());
         });
         let ledger = &stage.ledger;
         let (events, bundles) = (ledger.produced.len(), ledger.cases.sound());

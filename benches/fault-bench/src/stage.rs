@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use case_bundle::files::read_keys;
+use edge_uplink::{DiskBudget, Outbox};
 
 use crate::cases::Cases;
 use crate::debts::Debts;
 use crate::ledger::Ledger;
 use crate::programs::{Binaries, Process, command, free_address, listening, wait_for};
 use crate::proxy::Proxy;
+use crate::rates::Sample;
 use crate::walkers::{BoxConfig, Walkers};
 
 /// Size of the box's disk: copies of evidence soon have to make room.
@@ -35,6 +37,77 @@ pub(crate) enum BoxDisk {
     Small,
     /// This machine's.
     Shared,
+    /// A btrfs with more room than its quota lets the box have.
+    Quota,
+}
+
+/// The quota of a box.
+pub(crate) const QUOTA_BYTES: &str = "64M";
+/// The size of a btrfs that has one; sparse.
+const BTRFS_BYTES: u64 = 512 << 20;
+
+impl BoxDisk {
+    /// Mounts it; what it became.
+    fn mounted_at(self, store: &Path) -> anyhow::Result<Self> {
+        Ok(match self {
+            Self::Small if mount(store, BOX_DISK) => self,
+            Self::Small | Self::Shared => Self::Shared,
+            Self::Quota => {
+                mount_with_quota(store)?;
+                self
+            }
+        })
+    }
+
+    /// Why there can be no btrfs with a quota here, where there can be none.
+    pub(crate) fn lacks_quota() -> Option<String> {
+        let tried = || -> anyhow::Result<()> {
+            let dir = tempfile::tempdir()?;
+            let store = dir.path().join("store");
+            std::fs::create_dir(&store)?;
+            mount_with_quota(&store)?;
+            run("umount", &[&store])
+        };
+        tried().err().map(|error| format!("{error:#}"))
+    }
+}
+
+/// An image beside the folder, a subvolume of it as the folder, and its limit.
+fn mount_with_quota(store: &Path) -> anyhow::Result<()> {
+    let image = store.with_extension("btrfs");
+    std::fs::File::create(&image)?.set_len(BTRFS_BYTES)?;
+    let (image, store) = (image.as_path(), store);
+    let root = store.join("box");
+    run("mkfs.btrfs", &["-q".as_ref(), image])?;
+    run("mount", &["-o".as_ref(), "loop".as_ref(), image, store])?;
+    let limited = run("btrfs", &["quota".as_ref(), "enable".as_ref(), store])
+        .and_then(|()| run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &root]))
+        .and_then(|()| limit(&root, QUOTA_BYTES));
+    run("umount", &[store])?;
+    limited?;
+    run(
+        "mount",
+        &["-o".as_ref(), "loop,subvol=box".as_ref(), image, store],
+    )
+}
+
+fn limit(volume: &Path, bytes: &str) -> anyhow::Result<()> {
+    run(
+        "btrfs",
+        &["qgroup".as_ref(), "limit".as_ref(), bytes.as_ref(), volume],
+    )
+}
+
+fn run(program: &str, arguments: &[&Path]) -> anyhow::Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("{program} cannot be run"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} {arguments:?}: {}", said.trim());
+    }
+    Ok(())
 }
 
 /// What an installation is to be like.
@@ -51,6 +124,8 @@ pub(crate) struct Setting {
     pub(crate) shares_clock: bool,
     /// Who steps onto the road.
     pub(crate) walkers: Walkers,
+    /// What the box watches instead, as in its configuration.
+    pub(crate) cameras: Option<String>,
 }
 
 /// See the module.
@@ -67,12 +142,14 @@ pub(crate) struct Stage {
     pub(crate) lines: Vec<Proxy>,
     broker_at: SocketAddr,
     centre_at: CentreAt,
-    /// The store of the box has a small disk of its own.
-    pub(crate) has_box_disk: bool,
+    /// Where the store of the box really is.
+    pub(crate) box_disk: BoxDisk,
     /// The data of the centre have a disk of their own; it is in memory, so not in
     /// every installation.
     pub(crate) has_centre_disk: bool,
     pub(crate) has_clock: bool,
+    /// How many were stored otherwise than by the agent.
+    happenings: u64,
     /// How often the agent was killed: each may have kept it from telling of what
     /// it had just stored.
     pub(crate) kills: usize,
@@ -87,13 +164,14 @@ impl Stage {
             may_mount_centre,
             shares_clock,
             walkers,
+            cameras,
         } = setting;
         let dir = tempfile::Builder::new().prefix("fault-bench-").tempdir()?;
         let path = dir.path();
         for folder in ["store", "data"] {
             std::fs::create_dir(path.join(folder))?;
         }
-        let has_box_disk = box_disk == BoxDisk::Small && mount(&path.join("store"), BOX_DISK);
+        let box_disk = box_disk.mounted_at(&path.join("store"))?;
         let has_centre_disk = may_mount_centre && mount(&path.join("data"), CENTRE_DISK);
         let (broker_at, http_at, mqtt_at) = (free_address()?, free_address()?, free_address()?);
         let mut lines = vec![
@@ -104,7 +182,8 @@ impl Stage {
             lines.push(Proxy::before(broker_at)?);
         }
         std::fs::write(path.join("clock"), "+0\n")?;
-        configure(path, &lines, walkers)?;
+        std::fs::write(path.join(Walkers::FILE), walkers.recording())?;
+        configure(path, &lines, &cameras.unwrap_or_else(|| walkers.camera()))?;
         let keys = path.join("keys");
         let made = Command::new(&binaries.agent)
             .args(["keys", "export"])
@@ -142,9 +221,10 @@ impl Stage {
             lines,
             broker_at,
             centre_at,
-            has_box_disk,
+            box_disk,
             has_centre_disk,
             has_clock: faketime().is_some(),
+            happenings: 0,
             kills: 0,
             dir,
         })
@@ -193,7 +273,13 @@ impl Stage {
 
     /// Starts an agent that has ended, with other walkers.
     pub(crate) fn change_walkers_of_ended(&mut self, walkers: Walkers) -> anyhow::Result<()> {
-        configure(self.dir.path(), &self.lines, walkers)?;
+        std::fs::write(self.file(Walkers::FILE), walkers.recording())?;
+        self.watch(&walkers.camera())
+    }
+
+    /// Starts an agent that has ended, with other cameras.
+    pub(crate) fn watch(&mut self, cameras: &str) -> anyhow::Result<()> {
+        configure(self.dir.path(), &self.lines, cameras)?;
         self.start_agent()
     }
 
@@ -248,19 +334,41 @@ impl Stage {
         .with_context(|| format!("see {}", self.dir.path().join("agent.log").display()))
     }
 
-    /// What the box has not got rid of yet, from a copy of its files: it holds them alone.
+    /// What the box has not got rid of yet.
     pub(crate) fn debts(&self) -> anyhow::Result<Debts> {
-        let copy = tempfile::tempdir()?;
-        self.agent.frozen(|| {
-            for name in ["outbox.db", "outbox.db-wal"] {
-                let file = self.file("store").join(name);
-                if file.exists() {
-                    std::fs::copy(&file, copy.path().join(name))?;
-                }
+        let store = self.file("store");
+        self.agent.frozen(|| Debts::of(&store))
+    }
+
+    /// Looks while the agent stands still, again and again until `act` is content.
+    pub(crate) fn await_frozen(
+        &mut self,
+        what: &str,
+        mut act: impl FnMut(&mut Ledger, &Path) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let store = self.file("store");
+        let (agent, ledger) = (&self.agent, &mut self.ledger);
+        wait_for(what, LONG, || {
+            std::thread::sleep(Duration::from_millis(50));
+            match agent.frozen(|| act(ledger, &store)) {
+                Ok(is_done) => is_done.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
             }
-            Ok(())
-        })?;
-        Debts::read(&copy.path().join("outbox.db"))
+        })?
+    }
+
+    /// Stores happenings as a morning leaves them behind, with the outbox's own means;
+    /// the agent has ended.
+    pub(crate) fn store_happenings(&mut self, more: u64) -> anyhow::Result<()> {
+        let sample = Sample::read()?;
+        let outbox = Outbox::open(&self.file("store"), DiskBudget::default())?;
+        for number in self.happenings..self.happenings + more {
+            let id = sample.append_whole(&outbox, number)?;
+            self.ledger.add((id, 1));
+            self.ledger.add((id, 2));
+        }
+        self.happenings += more;
+        Ok(())
     }
 
     /// Waits until the source is over and everything it showed is in the outbox.
@@ -297,6 +405,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Gives the box more of its btrfs, or less.
+    pub(crate) fn limit_quota(&self, bytes: &str) -> anyhow::Result<()> {
+        limit(&self.file("store"), bytes)
+    }
+
     pub(crate) fn remount(&self, folder: &str, how: &str) -> anyhow::Result<()> {
         let status = Command::new("mount")
             .args(["-o", &format!("remount,{how}")])
@@ -320,7 +433,8 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.agent.kill();
         self.centre.kill();
-        let disks = [(self.has_box_disk, "store"), (self.has_centre_disk, "data")];
+        let has_box_disk = self.box_disk != BoxDisk::Shared;
+        let disks = [(has_box_disk, "store"), (self.has_centre_disk, "data")];
         for (is_mounted, folder) in disks {
             let path = self.file(folder);
             if is_mounted && let Err(error) = Command::new("umount").arg("-l").arg(&path).status() {
@@ -337,15 +451,14 @@ fn await_ready(centre: SocketAddr) -> anyhow::Result<()> {
     })
 }
 
-/// Writes the files of a box that watches `walkers`.
-fn configure(dir: &Path, lines: &[Proxy], walkers: Walkers) -> anyhow::Result<()> {
-    std::fs::write(dir.join(Walkers::FILE), walkers.recording())?;
+/// Writes the configuration of a box.
+fn configure(dir: &Path, lines: &[Proxy], cameras: &str) -> anyhow::Result<()> {
     for (file, store) in [("box.toml", "store"), ("second.toml", "second")] {
         let config = BoxConfig {
             store,
             mqtt: &format!("mqtt://{}", lines[0].address),
             http: &format!("http://{}", lines[1].address),
-            cameras: &walkers.camera(),
+            cameras,
         };
         std::fs::write(dir.join(file), config.text())?;
     }
