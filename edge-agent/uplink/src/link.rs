@@ -259,6 +259,10 @@ impl Sender<'_> {
             }
             if said_at.elapsed() > TROUBLE {
                 said_at = Instant::now();
+                let owed = shared.outbox.clone();
+                if let Err(failure) = on_disk(move || owed.hear_of_owed_opening()).await {
+                    shared.note(failure.reason);
+                }
                 let status = self.box_status(true, since).await?;
                 let outbox = |status: &BoxStatus| status.outbox.map(|position| position.id);
                 if status.trouble != said.trouble || outbox(&status) != outbox(&said) {

@@ -107,6 +107,8 @@ struct State {
     went_back_at: Option<Instant>,
     /// When the centre last spoke from another opening.
     opened_at: Option<Instant>,
+    /// One that was too soon after another, and is not dealt with yet.
+    opening_owed: Option<Uuid>,
     receipts_refused: u64,
     set_aside: u64,
     messages_refused: u64,
@@ -158,6 +160,7 @@ impl Outbox {
                     went_back: 0,
                     went_back_at: None,
                     opened_at: None,
+                    opening_owed: None,
                     receipts_refused: 0,
                     set_aside: 0,
                     messages_refused: 0,

@@ -246,6 +246,41 @@ fn a_centre_that_was_opened_anew_is_asked_for_the_copies_again() {
     assert_eq!(outbox.uploads().len(), 2);
 }
 
+/// A centre that started, and within a minute was restored from a backup: it says so
+/// once, and then nothing more to a box that nothing happens before.
+#[test]
+fn a_centre_that_starts_twice_in_a_minute_is_asked_after_the_second_time_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), AT_ONCE).unwrap();
+    let still = put(&outbox, b"still", "image/jpeg").sha256;
+    outbox.mark_uploaded(&still, false).unwrap();
+    heard_from(&outbox, Some(1));
+    assert_eq!(outbox.uploads()[0].digest, still);
+    outbox.mark_uploaded(&still, false).unwrap();
+    outbox.lock().opened_at = Some(Instant::now());
+    let receipt = Receipt {
+        outbox: outbox.id(),
+        through: 0,
+        at: at(31),
+        refused_for: None,
+        opening: Some(Uuid::from_u128(2)),
+    };
+    outbox.take_receipt(&receipt).unwrap();
+    outbox.hear_of_owed_opening().unwrap();
+    assert!(
+        outbox.uploads().is_empty(),
+        "two in turns ask for nothing without end"
+    );
+    // A minute passes.
+    outbox.lock().opened_at = None;
+    outbox.hear_of_owed_opening().unwrap();
+    assert_eq!(outbox.uploads()[0].digest, still);
+    outbox.mark_uploaded(&still, false).unwrap();
+    outbox.lock().opened_at = None;
+    outbox.hear_of_owed_opening().unwrap();
+    assert!(outbox.uploads().is_empty(), "once");
+}
+
 #[test]
 fn two_centres_in_turns_do_not_have_the_copies_asked_for_without_end() {
     let dir = tempfile::tempdir().unwrap();

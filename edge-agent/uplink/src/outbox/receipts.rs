@@ -119,10 +119,15 @@ impl Outbox {
     /// that has all messages may be older than the last of their files. What is there
     /// still is not sent ([`super::Upload::was_there`]).
     fn hear_of_opening(&self, state: &mut State, opening: Uuid) -> Result<(), OutboxError> {
+        state.opening_owed = None;
+        if self.named(state.database.opening())? == Some(opening) {
+            return Ok(());
+        }
         let is_too_soon = state
             .opened_at
             .is_some_and(|last| last.elapsed() < OPENED_AGAIN);
-        if is_too_soon || self.named(state.database.opening())? == Some(opening) {
+        if is_too_soon {
+            state.opening_owed = Some(opening);
             return Ok(());
         }
         let seen = self.named(state.database.seen_time())?;
@@ -140,6 +145,16 @@ impl Outbox {
             self.inner.stored.notify_all();
         }
         Ok(())
+    }
+
+    /// Deals with an opening that came too soon after another one: the centre says
+    /// nothing more to a box that nothing happens before.
+    pub(crate) fn hear_of_owed_opening(&self) -> Result<(), OutboxError> {
+        let mut state = self.lock();
+        match state.opening_owed {
+            Some(opening) => self.hear_of_opening(&mut state, opening),
+            None => Ok(()),
+        }
     }
 
     /// How much time was seen to pass, in the form that marks of receipts have.
