@@ -29,6 +29,9 @@ pub(crate) struct Ledger {
     /// Those that were found at the centre since it last forgot something.
     arrived: BTreeSet<Told>,
     pub(crate) cases: Cases,
+    /// Events that a start ended, since the agent was killed while they went on; it
+    /// does not say with which revision.
+    ended: BTreeSet<EventId>,
 }
 
 /// What a look at the centre found.
@@ -54,6 +57,7 @@ impl Ledger {
             in_order: Vec::new(),
             arrived: BTreeSet::new(),
             cases,
+            ended: BTreeSet::new(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Ledger {
             if let Some(told) = told(&line) {
                 self.add(told);
             }
+            self.ended.extend(ended(&line));
             line.clear();
         }
         Ok(self.produced.len())
@@ -263,7 +268,7 @@ impl Ledger {
         for told in arrivals(centre)? {
             if !events.contains(&told.0) {
                 strangers.push(told);
-            } else if !stored.contains(&told) {
+            } else if !stored.contains(&told) && !self.ended.contains(&told.0) {
                 untold.push(told);
             }
         }
@@ -272,6 +277,14 @@ impl Ledger {
         }
         Ok(strangers)
     }
+}
+
+/// The event that a line of the agent's log says was ended at a start.
+fn ended(line: &str) -> Option<EventId> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    let is_ended = fields["message"].as_str()?.ends_with("it is ended here");
+    is_ended.then(|| fields["id"].as_str()?.parse().ok())?
 }
 
 /// The revision that a line of the agent's log says is stored, or waits in memory.
