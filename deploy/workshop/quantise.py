@@ -11,8 +11,8 @@ and a range of its own, the stem sees raw pixels, and the last convolutions answ
 whose range is made by the few places where something is. So these stay in float, and the
 point-wise convolutions, which are most of the arithmetic, are quantised.
 
-Whether it is faster depends on the processor: it wants VNNI (or an accelerator); on one
-that has only AVX2 it is not. Measure before it is used: `edge-agent models evaluate ID` for
+Whether it is faster depends on network and processor: it wants VNNI (or an accelerator), and
+large products; a YOLOX-nano is slower in int8 even with VNNI (docs/finetune.md). Measure before it is used: `edge-agent models evaluate ID` for
 what it sees beside the float model, `edge-agent models bench --model ID` for time.
 """
 
