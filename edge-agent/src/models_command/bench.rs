@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use edge_inference::{
-    Detector, DetectorSettings, Installed, Look, Provider, ProviderChoice, ProviderOptions,
-    Runtime, probe,
+    DetectorSettings, Installed, Look, Network, Provider, ProviderChoice, ProviderOptions, Runtime,
+    probe, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use models::{ColourMatrix, ColourRange, I420View};
+use models::{ColourMatrix, ColourRange, I420View, Manifest, Task};
 use protocol::id::ModelId;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ use crate::config::DetectorConfig;
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
 Each case looks at a picture of 1280×720 over and over, as the agent does: letterbox, network, decoding of its
-answer. Times are of one look, in a batch of several of all of them; \"per s\" and cpu are per picture; cpu is processor time, which is what other cameras' decoders lack. Measure
+answer. Models for second looks (classifiers, text) are measured as well; only a detector of road users is recommended. Times are of one look, in a batch of several of all of them; \"per s\" and cpu are per picture; cpu is processor time, which is what other cameras' decoders lack. Measure
 on an idle box: a busy one shows in p95 and p99.
 
   edge-agent models bench --config box.toml
@@ -112,6 +112,10 @@ pub(super) struct Line {
     pub(super) batch: usize,
     /// Place in the order of preference.
     pub(super) rank: u32,
+    /// What the model does.
+    pub(super) task: Task,
+    /// Whether a box can watch with it.
+    pub(super) sees_road_users: bool,
     #[serde(flatten)]
     pub(super) figures: Option<Figures>,
     /// Median of the processor with one thread over this one's: above 1 is faster.
@@ -142,12 +146,12 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
         args.provider.clone()
     };
     let store = store(config)?;
-    let models: Vec<(ModelId, u32)> = store
+    let models: Vec<Manifest> = store
         .list()
         .into_iter()
         .filter(|model| matches!(model.state, Installed::Installed(_)))
         .filter(|model| args.model.is_empty() || args.model.contains(&model.manifest.id))
-        .map(|model| (model.manifest.id, model.manifest.rank))
+        .map(|model| model.manifest)
         .collect();
     if models.is_empty() {
         bail!("none of these models is installed; see `edge-agent models list`");
@@ -175,23 +179,23 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
         }
     }
     let mut cases = Vec::new();
-    for (model, rank) in &models {
+    for model in &models {
         for provider in &sound {
             // An accelerator does not use the processor's threads.
             let uses_threads = matches!(provider, Provider::Cpu | Provider::OpenVino);
             let counts = if uses_threads { &threads[..] } else { &[1] };
             let with = |count| args.batch.iter().map(move |size| (count, *size));
             let tried = counts.iter().flat_map(|count| with(*count));
-            cases.extend(tried.map(|tried| (model, *rank, *provider, tried)));
+            cases.extend(tried.map(|tried| (model, *provider, tried)));
         }
     }
     let bar = ProgressBar::new(cases.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
     let mut lines = Vec::new();
-    for (model, rank, provider, (count, batch)) in cases {
-        bar.set_message(format!("{model} on {provider}, {count} thread(s)"));
+    for (model, provider, (count, batch)) in cases {
+        bar.set_message(format!("{} on {provider}, {count} thread(s)", model.id));
         let measured = in_process_of_its_own::<Figures>(
-            &case(Some(model), provider, count, batch),
+            &case(Some(&model.id), provider, count, batch),
             &folders,
             patience,
         );
@@ -200,11 +204,13 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
             Err(reason) => (None, Some(reason)),
         };
         lines.push(Line {
-            model: model.clone(),
+            model: model.id.clone(),
             provider: provider.word().to_owned(),
             threads: count,
             batch,
-            rank,
+            rank: model.rank,
+            task: model.task,
+            sees_road_users: sees_road_users(model),
             figures,
             speed_up: None,
             failure,
@@ -230,6 +236,7 @@ fn thread_counts(asked: &[usize], cores: usize) -> Vec<usize> {
 
 fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow::Result<()> {
     let advice = recommend::recommend(lines, cores);
+    let is_any = lines.iter().any(|line| line.figures.is_some());
     if json {
         let whole = serde_json::json!({
             "onnxruntime": onnxruntime, "cores": cores, "cases": lines, "recommendation": advice,
@@ -239,10 +246,13 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
         println!("{}", as_table(lines));
         match &advice {
             Some(advice) => println!("{advice}"),
+            None if is_any => {
+                println!("no detector of road users was measured, so none is recommended")
+            }
             None => println!("nothing can be recommended: no case could be measured"),
         }
     }
-    if advice.is_none() {
+    if !is_any {
         bail!("no model runs here; the reasons are above");
     }
     Ok(())
@@ -398,14 +408,14 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
     let picture = view(&plane);
     let before = memory_kib("VmRSS")?;
     let began = Instant::now();
-    let mut detector = Detector::load(&runtime, manifest, &file, &settings)?;
+    let mut network = Network::load(&runtime, manifest, &file, &settings)?;
     let load = began.elapsed();
-    if let Some(reason) = detector.network().batch_limit() {
+    if let Some(reason) = network.batch_limit() {
         bail!("no batch of {}: {reason}", case.batch);
     }
     let looks = vec![Look::whole(&picture); case.batch];
     let mut look = || -> anyhow::Result<()> {
-        for answer in detector.detect_batch(&looks) {
+        for answer in network.answer_batch(&looks) {
             answer?;
         }
         Ok(())
@@ -439,7 +449,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         per_second: pictures / wall.as_secs_f64(),
         cpu_ms: cpu.as_secs_f64() * 1e3 / pictures,
         memory_mib: memory_kib("VmHWM")?.saturating_sub(before) as f64 / 1024.0,
-        placement: detector
+        placement: network
             .placement()
             .map_or_else(String::new, ToString::to_string),
         looks,

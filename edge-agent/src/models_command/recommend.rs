@@ -44,10 +44,10 @@ impl fmt::Display for Advice {
     }
 }
 
-/// The best setting of the best model that serves a camera at all.
+/// The best setting of the best detector of road users that serves a camera at all.
 pub(super) fn recommend(lines: &[Line], cores: usize) -> Option<Advice> {
-    let mut ranks: Vec<(u32, &ModelId)> =
-        lines.iter().map(|line| (line.rank, &line.model)).collect();
+    let detectors = lines.iter().filter(|line| line.sees_road_users);
+    let mut ranks: Vec<(u32, &ModelId)> = detectors.map(|line| (line.rank, &line.model)).collect();
     ranks.sort_unstable();
     ranks.dedup();
     let mut advices = ranks
@@ -112,6 +112,8 @@ fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
 
 #[cfg(test)]
 mod tests {
+    use models::Task;
+
     use super::*;
 
     #[allow(clippy::too_many_arguments)] // a row of a table
@@ -134,6 +136,8 @@ mod tests {
             threads,
             batch: 1,
             rank,
+            task: Task::Detection,
+            sees_road_users: true,
             figures: Some(serde_json::from_value(figures).unwrap()),
             speed_up: None,
             failure: None,
@@ -173,5 +177,12 @@ mod tests {
         assert_eq!(best(&slow), of("b", "cpu", 1, 5));
         let all_slow = [line("a", 1, "cpu", 1, 4.0, 250.0)];
         assert_eq!(best(&all_slow), of("a", "cpu", 1, 0));
+        // What is fast and comes first, but sees faces or helmets, is no detector of a box.
+        let helmets = Line {
+            sees_road_users: false,
+            ..line("helmets", 0, "cpu", 1, 400.0, 2.5)
+        };
+        assert_eq!(best(std::slice::from_ref(&helmets)), None);
+        assert_eq!(best(&[helmets, cpu[0].clone()]), of("a", "cpu", 1, 4));
     }
 }
