@@ -13,7 +13,7 @@ use edge_cascade::sharpness::{Luma, sharpness};
 use edge_cascade::{Candidate, Chooser, Passed};
 use edge_core::second_look::{Glyph, Label, PlateColour, PlateText};
 use edge_core::{Found, Input, Scene, SecondLook};
-use edge_inference::{Answered, DetectorError, Look, Network};
+use edge_inference::{Answered, AtWork, AtWorkMark, DetectorError, Look, Network, SecondTrial};
 use edge_video::Frame;
 use models::heads;
 use models::{Crop, I420View, Manifest};
@@ -25,7 +25,7 @@ use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
 use crate::config::{CascadeConfig, DetectorConfig, Looker};
 use crate::live::{Job, ModelState};
-use crate::models_command;
+use crate::models_command::{self, Begun};
 
 pub(crate) use fares::Fares;
 
@@ -147,6 +147,10 @@ pub(crate) struct Lookers {
     pub(crate) takers: Vec<Taker>,
     /// How each of them fares.
     fares: Vec<Fares>,
+    /// Of each the trials of its networks.
+    pub(crate) trials: Vec<Vec<SecondTrial>>,
+    /// Where is noted who is at work; none in a replay, where nobody is on trial.
+    at_work: Option<AtWork>,
 }
 
 /// By which number a model is known, and from which score on it is believed.
@@ -154,7 +158,15 @@ pub(crate) struct Lookers {
 pub(crate) struct LookerIndex(Vec<(Looker, f64)>);
 
 impl Lookers {
-    /// Loads what `cascades` name.
+    /// Of a box that watches: who is new here is on trial.
+    pub(crate) fn on_trial(at_work: AtWork) -> Self {
+        Self {
+            at_work: Some(at_work),
+            ..Self::default()
+        }
+    }
+
+    /// Loads what `cascades` name, for a replay.
     pub(crate) fn load<'c>(
         config: &DetectorConfig,
         cascades: impl IntoIterator<Item = &'c CascadeConfig>,
@@ -176,8 +188,9 @@ impl Lookers {
         let number = if let Some(number) = known {
             number
         } else {
-            let taker = load(config, &cascade.looker)
+            let (taker, trials) = load(config, &cascade.looker, self.at_work.as_ref())
                 .with_context(|| format!("cascade `{}`", cascade.id))?;
+            self.trials.push(trials);
             self.names.push(cascade.looker.clone());
             self.takers.push(taker);
             self.fares.push(Fares::default());
@@ -192,14 +205,33 @@ impl Lookers {
 
     /// How each of them fares, in their order.
     pub(crate) fn states(&self) -> Vec<Arc<ModelState>> {
-        let state = |(name, taker): (&Looker, &Taker)| match taker {
-            Taker::Network(network) => {
-                ModelState::of_network(name_of(name).to_owned(), Job::Cascade, network)
-            }
-            Taker::Plates(reader) => ModelState::of_plates(name_of(name).to_owned(), reader),
+        let state = |((name, taker), trials): ((&Looker, &Taker), &Vec<SecondTrial>)| {
+            let mut state = match taker {
+                Taker::Network(network) => {
+                    let begun = trials.first().map(|trial| trial.candidate.to_string());
+                    let name = begun.unwrap_or_else(|| name_of(name).to_owned());
+                    ModelState::of_network(name, Job::Cascade, network)
+                }
+                Taker::Plates(reader) => ModelState::of_plates(name_of(name).to_owned(), reader),
+            };
+            state.is_instead = trials.iter().any(|trial| trial.instead.is_some());
+            state
         };
-        let each = self.names.iter().zip(&self.takers);
+        let each = self.names.iter().zip(&self.takers).zip(&self.trials);
         each.map(state).map(Arc::new).collect()
+    }
+
+    /// Where is noted who is at work.
+    pub(crate) fn at_work(&self) -> Option<&AtWork> {
+        self.at_work.as_ref()
+    }
+
+    /// Words for who is at work, of each of them.
+    pub(crate) fn marks(&self) -> Vec<AtWorkMark> {
+        let mark = |trials: &Vec<SecondTrial>| {
+            AtWorkMark::looking(trials.iter().map(|trial| &trial.candidate))
+        };
+        self.trials.iter().map(mark).collect()
     }
 
     pub(crate) fn index(&self) -> LookerIndex {
@@ -271,19 +303,23 @@ fn name_of(looker: &Looker) -> &str {
     }
 }
 
-fn load(config: &DetectorConfig, looker: &Looker) -> anyhow::Result<Taker> {
+fn load(
+    config: &DetectorConfig,
+    looker: &Looker,
+    at_work: Option<&AtWork>,
+) -> anyhow::Result<Begun<Taker>> {
     Ok(match looker {
         Looker::Model(name) => {
-            let network = models_command::load_second(config, name)?;
+            let (network, trials) = models_command::begin_network(config, name, at_work)?;
             tracing::info!(
                 model = %network.manifest().id, provider = network.provider(), "takes second looks"
             );
-            Taker::Network(Box::new(network))
+            (Taker::Network(Box::new(network)), trials)
         }
         Looker::Plates => {
-            let reader = models_command::load_plates(config)?;
+            let (reader, trials) = models_command::begin_plates(config, at_work)?;
             tracing::info!("plates are read");
-            Taker::Plates(Box::new(reader))
+            (Taker::Plates(Box::new(reader)), trials)
         }
     })
 }

@@ -115,6 +115,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
             },
         });
         findings.extend(failed_here(&config));
+        findings.extend(trials_not_kept(&config));
         detector = loaded.ok();
     }
     findings.extend(fed(&config, &cameras));
@@ -192,6 +193,21 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
             )),
         })
         .collect()
+}
+
+/// Where no folder of models can be written nothing protects the box from a new model.
+fn trials_not_kept(config: &AgentConfig) -> Option<Finding> {
+    let error = models_command::store(&config.detector)
+        .ok()?
+        .cannot_keep_trials()?;
+    Some(Finding {
+        part: "models folder".to_owned(),
+        outcome: Outcome::Noted(format!(
+            "cannot be written by this account: {error}. New models are then not on trial: one that ends the \
+             program is started again and again, and the journal of models is not kept. Give the folder to the \
+             account of the agent (`chown`), and run `check` as that account"
+        )),
+    })
 }
 
 /// Rules that whoever sees for their camera does not feed.

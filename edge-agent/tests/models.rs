@@ -141,7 +141,7 @@ fn a_new_model_whose_process_is_killed_three_times_gives_way_to_the_last_good_on
     assert!(log.contains("given up: the program ended 3 times"), "{log}");
     let text = metrics(port);
     assert!(
-        text.contains("model=\"good\"") && text.contains("edge_detector_instead 1"),
+        text.contains("model=\"good\"") && text.contains("edge_detector_instead{} 1.0"),
         "{text}"
     );
     assert!(text.contains("provider=\"CPUExecutionProvider\""), "{text}");

@@ -7,10 +7,11 @@ use models::{I420View, Manifest};
 use protocol::Detection;
 
 use crate::error::DetectorError;
-use crate::network::{Look, Network};
+use crate::network::{Answered, Look, Network};
 use crate::provider::Placement;
 use crate::runtime::Runtime;
 use crate::session::{DetectorSettings, Refusal};
+use crate::store::Examinee;
 
 /// A detector ready to look at pictures.
 #[derive(Debug)]
@@ -80,5 +81,19 @@ impl Detector {
     /// The network itself.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+}
+
+impl Examinee for Detector {
+    fn manifest(&self) -> &Manifest {
+        self.network.manifest()
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider()
+    }
+
+    fn answer(&mut self, picture: &I420View<'_>) -> Result<Answered, DetectorError> {
+        self.network.answer(picture)
     }
 }

@@ -8,16 +8,17 @@
 use std::path::Path;
 
 use models::heads::names;
-use models::{HeadError, Manifest, TensorView};
+use models::{HeadError, I420View, Letterbox, Manifest, TensorView};
 use ort::session::Session;
 use ort::value::TensorRef;
 
 use crate::error::DetectorError;
 use crate::network::loss::{self, Origin, Standing};
-use crate::network::open_from;
+use crate::network::{Answered, Reader, open_from};
 use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
+use crate::store::Examinee;
 
 /// A model ready to be given tensors.
 #[derive(Debug)]
@@ -142,6 +143,28 @@ impl FreeNetwork {
             }
         }
         outcome
+    }
+}
+
+impl Examinee for FreeNetwork {
+    fn manifest(&self) -> &Manifest {
+        self.manifest()
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider()
+    }
+
+    /// In an input of the size that the manifest names.
+    fn answer(&mut self, picture: &I420View<'_>) -> Result<Answered, DetectorError> {
+        let reader = Reader::of(&self.manifest, &self.session)?;
+        let input = &self.manifest.input;
+        let mut letterbox = Letterbox::new(picture.width, picture.height, input)?;
+        let mut tensor = vec![0.0; input.len()];
+        letterbox.fill(picture, &mut tensor[..])?;
+        self.run(input.shape(), &tensor, |outputs| {
+            reader.answered(&letterbox, outputs)
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use std::path::Path;
 use models::heads::{
     self, Alphabet, Answer, Answers, Face, Head, HeadError, Label, TextLine, TextRegion,
 };
-use models::{Crop, Letterbox, Manifest, PictureError, PictureView, TensorView};
+use models::{Crop, I420View, Letterbox, Manifest, PictureError, PictureView, TensorView};
 use ort::session::Session;
 use protocol::{Detection, NormBox};
 
@@ -25,6 +25,7 @@ use crate::error::DetectorError;
 use crate::provider::{Placement, Provider, ProviderChoice};
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
+use crate::store::Examinee;
 
 use loss::{Origin, Standing};
 use tensors::{Outputs, Tensor};
@@ -110,7 +111,7 @@ pub struct Network {
 
 /// How the network's numbers are read.
 #[derive(Debug)]
-struct Reader {
+pub(crate) struct Reader {
     manifest: Manifest,
     /// The symbols of a head that reads text.
     alphabet: Option<Alphabet>,
@@ -157,12 +158,9 @@ impl Network {
     ) -> Result<Self, DetectorError> {
         let input = &manifest.input;
         let letterbox = Letterbox::new(input.width, input.height, input)?;
-        let alphabet = alphabet(manifest, &opened.session)?;
+        let reader = Reader::of(manifest, &opened.session)?;
         let mut network = Self {
-            reader: Reader {
-                manifest: manifest.clone(),
-                alphabet,
-            },
+            reader,
             input: Tensor::new(input, 1),
             letterboxes: vec![letterbox],
             outputs: Outputs::of(manifest),
@@ -390,7 +388,29 @@ impl Network {
     }
 }
 
+impl Examinee for Network {
+    fn manifest(&self) -> &Manifest {
+        self.manifest()
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider()
+    }
+
+    fn answer(&mut self, picture: &I420View<'_>) -> Result<Answered, DetectorError> {
+        let mut answers = self.answer_batch(&[Look::whole(picture)]);
+        answers.pop().expect("one answer for each look")
+    }
+}
+
 impl Reader {
+    pub(crate) fn of(manifest: &Manifest, session: &Session) -> Result<Self, DetectorError> {
+        Ok(Self {
+            manifest: manifest.clone(),
+            alphabet: alphabet(manifest, session)?,
+        })
+    }
+
     fn misfit(&self, source: HeadError) -> DetectorError {
         DetectorError::Output {
             model: self.manifest.id.clone(),
@@ -399,7 +419,7 @@ impl Reader {
     }
 
     /// What the head makes of the outputs.
-    fn answered(
+    pub(crate) fn answered(
         &self,
         letterbox: &Letterbox,
         outputs: &[TensorView<'_>],

@@ -28,6 +28,8 @@ mod self_test;
 
 mod trial;
 
+mod second;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,10 @@ use crate::{digest, places};
 use bundle::BundleError;
 
 pub use journal::{Action, JournalEntry};
-pub use self_test::{Expected, SELF_TEST, SelfTest, TestPicture};
+pub use second::{AtWork, AtWorkMark, SecondLedger, SecondTrial};
+pub use self_test::{
+    Examinee, Expected, ExpectedLabel, ExpectedText, SELF_TEST, SelfTest, TestPicture,
+};
 pub use trial::{
     ATTEMPTS, Candidate, FailedModel, HEALTHY_AFTER, OnTrial, StartFault, TrialLedger,
     sees_road_users,

@@ -2,69 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // also in what the tests share
 
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::fs;
 use std::path::Path;
 
-use edge_inference::{Action, ModelStore, OnTrial, StartFault, StoreError};
-use models::ModelId;
-use sha2::Digest as _;
+use edge_inference::{Action, OnTrial, StartFault, StoreError};
 
-fn id(name: &str) -> ModelId {
-    ModelId::new(name).unwrap()
-}
-
-/// A store with models of these names, the first preferred.
-fn place(names: &[&str]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (rank, name) in names.iter().enumerate() {
-        add(folder.path(), name, rank + 1);
-    }
-    folder
-}
-
-fn add(folder: &Path, name: &str, rank: usize) {
-    let content = format!("network {name}");
-    let sha256 = protocol::Digest(sha2::Sha256::digest(content.as_bytes()).into());
-    let manifest: String = include_str!("../../../models/catalog/yolox-nano/model.toml")
-        .lines()
-        .map(|line| match line.split(" = ").next() {
-            Some("id") => format!("id = \"{name}\"\n"),
-            Some("rank") => format!("rank = {rank}\n"),
-            Some("file") => "file = \"net.onnx\"\n".to_owned(),
-            Some("sha256") => format!("sha256 = \"{sha256}\"\n"),
-            Some("size_bytes") => String::new(),
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    fs::create_dir_all(folder.join(name)).unwrap();
-    fs::write(folder.join(name).join("model.toml"), manifest).unwrap();
-    fs::write(folder.join(name).join("net.onnx"), content).unwrap();
-}
-
-/// The model `from` once more as `to`, its manifest's lines changed.
-fn copy(folder: &Path, from: &str, to: &str, rank: usize) {
-    fs::create_dir_all(folder.join(to)).unwrap();
-    fs::copy(
-        folder.join(from).join("net.onnx"),
-        folder.join(to).join("net.onnx"),
-    )
-    .unwrap();
-    let text = fs::read_to_string(folder.join(from).join("model.toml")).unwrap();
-    let lines = text.lines().map(|line| match line.split(" = ").next() {
-        Some("id") => format!("id = \"{to}\"\n"),
-        Some("rank") => format!("rank = {rank}\n"),
-        _ => format!("{line}\n"),
-    });
-    fs::write(
-        folder.join(to).join("model.toml"),
-        lines.collect::<String>(),
-    )
-    .unwrap();
-}
-
-fn store(folder: &Path) -> ModelStore {
-    ModelStore::open(vec![folder.to_owned()]).unwrap()
-}
+use folder::{actions, copy, id, place, store};
 
 /// A start of the agent; `broken` models do not load. A crash is the loss of what this returns.
 fn start(folder: &Path, wanted: Option<&str>, broken: &[&str]) -> Result<OnTrial, StoreError> {
@@ -88,11 +34,6 @@ fn at_work(folder: &Path, wanted: Option<&str>, broken: &[&str]) -> String {
         .candidate
         .model
         .to_string()
-}
-
-fn actions(folder: &Path) -> Vec<(Action, String)> {
-    let journal = store(folder).journal().into_iter();
-    journal.map(|e| (e.action, e.model.to_string())).collect()
 }
 
 #[test]

@@ -39,4 +39,4 @@ pub mod score;
 
 pub use look::{PlateLook, Row, SURE};
 pub use reader::{PlateReader, Region};
-pub use settings::{ReaderError, ReaderSettings};
+pub use settings::{Half, ReaderError, ReaderSettings};

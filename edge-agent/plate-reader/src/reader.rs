@@ -1,7 +1,6 @@
 //! The engine: two networks and the room they work in.
 
 use edge_inference::{DetectorSettings, FreeNetwork, ModelStore, Runtime};
-use models::heads::Head;
 use models::{Crop, PictureView};
 use plates::{Circumstances, Glyph, Grammar, Patch, PlateColour, Reading, Refusal};
 use protocol::NormBox;
@@ -14,7 +13,7 @@ use crate::look::{PlateLook, Row};
 use crate::profile;
 use crate::quad::Quad;
 use crate::rectify::{Source, Ycc};
-use crate::settings::{self, ReaderError, ReaderSettings};
+use crate::settings::{Half, ReaderError, ReaderSettings};
 
 /// Where to look.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,19 +62,27 @@ impl PlateReader {
         networks: &DetectorSettings,
         settings: ReaderSettings,
     ) -> Result<Self, ReaderError> {
-        let load = |model, kind| settings::load(runtime, store, networks, model, kind);
-        let places = load(
-            &settings.places,
-            ("finds text in pictures of any size", |head| {
-                matches!(head, Head::TextRegions(_))
-            }),
-        )?;
-        let lines = load(
-            &settings.lines,
-            ("reads lines of text of any width", |head| {
-                matches!(head, Head::Ctc(_))
-            }),
-        )?;
+        let load = |half: Half, model| {
+            let (manifest, file) = store.find(model)?;
+            half.load(runtime, manifest, &file, networks)
+        };
+        let places = load(Half::Places, &settings.places)?;
+        let lines = load(Half::Lines, &settings.lines)?;
+        Self::of(places, lines, settings)
+    }
+
+    /// Of two networks that [`Half::load`] has loaded.
+    pub fn of(
+        places: FreeNetwork,
+        lines: FreeNetwork,
+        settings: ReaderSettings,
+    ) -> Result<Self, ReaderError> {
+        let halves = [(Half::Places, &places), (Half::Lines, &lines)];
+        for (half, network) in halves {
+            if let Some(misfit) = half.misfit(network.manifest()) {
+                return Err(misfit);
+            }
+        }
         Ok(Self {
             finder: TextFinder::new(places, &settings),
             lines: LineReader::new(lines, &settings.lines)?,

@@ -1,10 +1,10 @@
 //! Which networks read plates, how large what they see is, and why there may be no reader.
 
-use edge_inference::{
-    DetectorError, DetectorSettings, FreeNetwork, ModelStore, Runtime, StoreError,
-};
+use std::path::Path;
+
+use edge_inference::{DetectorError, DetectorSettings, FreeNetwork, Runtime, StoreError};
 use models::heads::{AlphabetError, Head};
-use models::{ElementType, Layout, ModelId, PictureError};
+use models::{ElementType, Layout, Manifest, ModelId, PictureError};
 
 /// Networks and sizes.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +49,7 @@ pub enum ReaderError {
     Network(#[from] DetectorError),
     /// A network that does something else.
     #[error(
-        "model {model} {does}; plates need one of this name that {needed}: install that again (`edge-agent models install`)"
+        "model {model} {does}; plates need one that {needed}: correct its name under [detector.plates]"
     )]
     Kind {
         /// Which.
@@ -72,31 +72,60 @@ pub enum ReaderError {
     Picture(#[from] PictureError),
 }
 
-/// One of the two networks, of any input size, if it is what is needed.
-pub(crate) fn load(
-    runtime: &Runtime,
-    store: &ModelStore,
-    networks: &DetectorSettings,
-    model: &ModelId,
-    (needed, is_right): (&'static str, fn(&Head) -> bool),
-) -> Result<FreeNetwork, ReaderError> {
-    let (manifest, file) = store.find(model)?;
-    let input = &manifest.input;
-    if !is_right(&manifest.head)
-        || !input.dynamic
-        || input.layout != Layout::Nchw
-        || input.element != ElementType::F32
-    {
+/// One of the two networks of the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// Finds writing.
+    Places,
+    /// Reads a line of it.
+    Lines,
+}
+
+impl Half {
+    const fn needed(self) -> &'static str {
+        match self {
+            Self::Places => "finds text in pictures of any size",
+            Self::Lines => "reads lines of text of any width",
+        }
+    }
+
+    const fn is_right(self, head: &Head) -> bool {
+        match self {
+            Self::Places => matches!(head, Head::TextRegions(_)),
+            Self::Lines => matches!(head, Head::Ctc(_)),
+        }
+    }
+
+    /// Why a model cannot be this half of a reader, if so.
+    pub fn misfit(self, manifest: &Manifest) -> Option<ReaderError> {
+        let input = &manifest.input;
+        let is_right = self.is_right(&manifest.head)
+            && input.dynamic
+            && input.layout == Layout::Nchw
+            && input.element == ElementType::F32;
         let size = if input.dynamic {
             ""
         } else {
             " and of one size"
         };
-        return Err(ReaderError::Kind {
-            model: model.clone(),
+        (!is_right).then(|| ReaderError::Kind {
+            model: manifest.id.clone(),
             does: format!("is of kind `{}`{size}", manifest.head.kind()),
-            needed,
-        });
+            needed: self.needed(),
+        })
     }
-    Ok(FreeNetwork::load(runtime, manifest, &file, networks)?)
+
+    /// Loads it, if it is what is needed.
+    pub fn load(
+        self,
+        runtime: &Runtime,
+        manifest: Manifest,
+        file: &Path,
+        networks: &DetectorSettings,
+    ) -> Result<FreeNetwork, ReaderError> {
+        match self.misfit(&manifest) {
+            Some(misfit) => Err(misfit),
+            None => Ok(FreeNetwork::load(runtime, manifest, file, networks)?),
+        }
+    }
 }

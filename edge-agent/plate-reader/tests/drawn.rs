@@ -13,8 +13,13 @@
 #[path = "drawn/plate.rs"]
 mod plate;
 
-use edge_inference::{DetectorSettings, ModelStore, Runtime, StoreError};
-use plate_reader::{PlateLook, PlateReader, ReaderError, ReaderSettings, Region};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use edge_inference::{
+    DetectorSettings, FreeNetwork, ModelStore, Network, Runtime, SelfTest, StoreError,
+};
+use plate_reader::{Half, PlateLook, PlateReader, ReaderError, ReaderSettings, Region};
 use plates::{Circumstances, PlateColour, Refusal};
 use protocol::NormBox;
 
@@ -166,4 +171,87 @@ fn a_plate_that_the_edge_cuts_is_refused_and_a_scene_without_one_shows_none() {
     assert_eq!(looks(&mut reader, &nothing), []);
     let writing = Drawing::of(&["XE KHACH", "TAXI"]);
     assert_eq!(looks(&mut reader, &writing), []);
+}
+
+/// A drawing as a file, or this part of it (width, height, left, top).
+fn png(drawing: &Drawing, part: [u32; 4]) -> Vec<u8> {
+    let picture = draw(drawing);
+    let view = picture.view();
+    let [across, down, left, top] = part;
+    let mut command = Command::new("ffmpeg");
+    command.args([
+        "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "yuvj420p",
+    ]);
+    command.args(["-s", &format!("{}x{}", view.width, view.height), "-i", "-"]);
+    command.args(["-vf", &format!("crop={across}:{down}:{left}:{top}")]);
+    command.args(["-frames:v", "1", "-c:v", "png", "-f", "image2pipe", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut to = child.stdin.take().unwrap();
+    for plane in [view.y, view.u, view.v] {
+        to.write_all(plane).unwrap();
+    }
+    drop(to);
+    let made = child.wait_with_output().unwrap();
+    assert!(made.status.success());
+    made.stdout
+}
+
+/// What a maker's machine saw is what this one sees, in both ways in which the networks
+/// are loaded; not with a contrast of next to nothing.
+#[test]
+fn both_networks_pass_the_self_test_that_is_made_of_them_and_a_wrong_manifest_does_not() {
+    if reader().is_none() {
+        return;
+    }
+    let runtime = Runtime::load(None).unwrap();
+    let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
+    let usual = ReaderSettings::default();
+    let networks = DetectorSettings::default();
+    let plate = Drawing::of(&["30E-463.57"]);
+    let of_line = [304, 48, 88, 174];
+    for (half, model, picture, summary) in [
+        (
+            Half::Places,
+            &usual.places,
+            png(&plate, [480, 360, 0, 0]),
+            "1 box(es) in 1 picture(s)",
+        ),
+        (
+            Half::Lines,
+            &usual.lines,
+            png(&plate, of_line),
+            "1 line(s) in 1 picture(s)",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("1.png"), &picture).unwrap();
+        let (manifest, file) = store.find(model).unwrap();
+        let load = |manifest| half.load(&runtime, manifest, &file, &networks).unwrap();
+        let mut free: FreeNetwork = load(manifest.clone());
+        let pictures = [("1.png".to_owned(), picture)];
+        let test = SelfTest::of(&mut free, &pictures).unwrap();
+        assert_eq!(test.summary(), summary, "{test:?}");
+        assert_eq!(test.run(&mut free, folder.path()), Ok(1));
+        let mut network = Network::load(&runtime, manifest.clone(), &file, &networks).unwrap();
+        assert_eq!(test.run(&mut network, folder.path()), Ok(1), "{test:?}");
+        let mut wrong = manifest.clone();
+        wrong.input.std = [2.55e6; 3];
+        let failed = test.run(&mut load(wrong), folder.path());
+        assert!(failed.is_err(), "{test:?}");
+        // The other half of the reader it cannot be.
+        let other = match half {
+            Half::Places => Half::Lines,
+            Half::Lines => Half::Places,
+        };
+        let refused = other
+            .load(&runtime, manifest, &file, &networks)
+            .unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("correct its name under [detector.plates]"),
+            "{refused}"
+        );
+    }
 }

@@ -6,10 +6,11 @@ use edge_inference::{Installed, ModelState};
 use super::{Finding, Outcome};
 use crate::cascades::misfit;
 use crate::config::{
-    AgentConfig, CameraConfig, CascadeConfig, Looker, RtspConfig, SourceConfig, named_version,
+    AgentConfig, CameraConfig, CascadeConfig, Looker, PlatesConfig, RtspConfig, SourceConfig,
+    named_version,
 };
 use crate::models_command;
-use plate_reader::ReaderSettings;
+use plate_reader::Half;
 
 /// One finding for each cascade of each camera.
 pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Finding> {
@@ -22,7 +23,7 @@ pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Findi
         for cascade in &camera.cascades {
             findings.push(Finding {
                 part: format!("camera {} cascade {}", camera.id, cascade.id),
-                outcome: judge(cascade, &camera.scene, &models),
+                outcome: judge(cascade, &camera.scene, &config.detector.plates, &models),
             });
         }
         if let SourceConfig::Rtsp(RtspConfig {
@@ -50,11 +51,16 @@ pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Findi
     findings
 }
 
-fn judge(cascade: &CascadeConfig, scene: &SceneConfig, models: &[ModelState]) -> Outcome {
+fn judge(
+    cascade: &CascadeConfig,
+    scene: &SceneConfig,
+    plates: &PlatesConfig,
+    models: &[ModelState],
+) -> Outcome {
     let words = in_words(cascade);
     let name = match &cascade.looker {
         Looker::Model(name) => name,
-        Looker::Plates => return reader(words, models),
+        Looker::Plates => return reader(words, plates, models),
     };
     let model = match named_version(name) {
         Ok((model, _)) => models.iter().find(|known| known.manifest.id == model),
@@ -89,20 +95,30 @@ fn judge(cascade: &CascadeConfig, scene: &SceneConfig, models: &[ModelState]) ->
 }
 
 /// Whether both networks of the reader of plates are here.
-fn reader(words: String, models: &[ModelState]) -> Outcome {
-    let settings = ReaderSettings::default();
-    let missing = [&settings.places, &settings.lines]
-        .into_iter()
-        .filter_map(|id| {
-            let model = models.iter().find(|known| known.manifest.id == *id)?;
-            let is_here = matches!(model.state, Installed::Installed(_));
-            (!is_here).then(|| format!("{id} is not installed. {}", model.manifest.obtain.trim()))
-        });
-    let missing: Vec<String> = missing.collect();
-    if missing.is_empty() {
+fn reader(words: String, plates: &PlatesConfig, models: &[ModelState]) -> Outcome {
+    let settings = plates.settings();
+    let halves = [
+        (Half::Places, &settings.places),
+        (Half::Lines, &settings.lines),
+    ];
+    let faults = halves.into_iter().filter_map(|(half, id)| {
+        let Some(model) = models.iter().find(|known| known.manifest.id == *id) else {
+            return Some(format!(
+                "there is no model {id}; correct its name under [detector.plates]"
+            ));
+        };
+        if !matches!(model.state, Installed::Installed(_)) {
+            let obtain = model.manifest.obtain.trim();
+            return Some(format!("{id} is not installed. {obtain}"));
+        }
+        let misfit = half.misfit(&model.manifest)?;
+        Some(misfit.to_string())
+    });
+    let faults: Vec<String> = faults.collect();
+    if faults.is_empty() {
         Outcome::Good(words)
     } else {
-        Outcome::Failed(format!("{words}, but {}", missing.join("\n")))
+        Outcome::Failed(format!("{words}, but {}", faults.join("\n")))
     }
 }
 

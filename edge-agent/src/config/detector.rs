@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_inference::{DetectorSettings, HEALTHY_AFTER, Provider, ProviderChoice, ProviderOptions};
+use plate_reader::ReaderSettings;
 use protocol::id::ModelId;
 use serde::Deserialize;
 
@@ -37,6 +38,9 @@ pub struct DetectorConfig {
     pub trial_min: Option<f64>,
     /// A second model that looks at some of the same pictures, for comparison only.
     pub shadow: Option<ShadowConfig>,
+    /// Which models read number plates.
+    #[serde(default)]
+    pub plates: PlatesConfig,
     /// Pictures that are computed at once, as `[inference]` says; 0 counts as 1.
     #[serde(skip)]
     pub batch: usize,
@@ -50,6 +54,27 @@ pub struct ShadowConfig {
     /// It looks at every so many'th of the detector's pictures.
     #[serde(default = "default_every")]
     pub every: u32,
+}
+
+/// `[detector.plates]`
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PlatesConfig {
+    /// Finds writing in the picture of a vehicle.
+    pub find: Option<ModelId>,
+    /// Reads a line of it.
+    pub read: Option<ModelId>,
+}
+
+impl PlatesConfig {
+    /// The reader's settings with these models.
+    pub fn settings(&self) -> ReaderSettings {
+        let usual = ReaderSettings::default();
+        ReaderSettings {
+            places: self.find.clone().unwrap_or(usual.places),
+            lines: self.read.clone().unwrap_or(usual.lines),
+            ..usual
+        }
+    }
 }
 
 fn default_every() -> u32 {

@@ -29,6 +29,7 @@ pub(crate) use looks::{Looks, SecondLookCounts};
 
 use super::model_state::ModelState;
 use super::shadow::Shadow;
+use super::supervision::Pulse;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::recording::rolling::RecorderCounters;
 use crate::scene_setup::DetectorIdentity;
@@ -53,6 +54,8 @@ pub(crate) struct CameraState {
     second: OnceLock<Vec<Arc<ModelState>>>,
     /// Cascades that could not begin, and why.
     without: OnceLock<Words>,
+    /// Whether its scene goes on.
+    pulse: Pulse,
 }
 
 #[derive(Default)]
@@ -130,7 +133,13 @@ impl CameraState {
             detector: OnceLock::new(),
             second: OnceLock::new(),
             without: OnceLock::new(),
+            pulse: Pulse::default(),
         }
+    }
+
+    /// Whether its scene goes on.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// What looks at the pictures of this camera: for all rules, for some, and to be

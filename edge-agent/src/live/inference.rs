@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 use edge_core::{Attention, Gap, GapReason, Input};
-use edge_inference::{Detector, DetectorError, Look};
+use edge_inference::{AtWork, AtWorkMark, Detector, DetectorError, Look};
 use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
 use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
@@ -56,9 +56,20 @@ pub(super) struct Models {
     /// Sees whole pictures.
     pub(super) detector: Detector,
     /// Look at parts of them: 1 and so on.
-    pub(super) second: Vec<(Taker, Arc<ModelState>)>,
+    pub(super) second: Vec<Second>,
+    /// Where is noted who of them looks.
+    pub(super) at_work: AtWork,
     /// Where is told how the detector fares.
     pub(super) state: Arc<ModelState>,
+}
+
+/// A model that takes second looks.
+pub(super) struct Second {
+    pub(super) taker: Taker,
+    /// Where is told how it fares.
+    pub(super) state: Arc<ModelState>,
+    /// Words for when it is at work.
+    pub(super) mark: AtWorkMark,
 }
 
 impl Models {
@@ -76,7 +87,7 @@ impl Models {
     /// How many pictures each computes at once, for the scheduler.
     fn batches(&self) -> Vec<usize> {
         std::iter::once(self.detector.network().batch())
-            .chain(self.second.iter().map(|(taker, _)| taker.batch()))
+            .chain(self.second.iter().map(|second| second.taker.batch()))
             .collect()
     }
 }
@@ -87,6 +98,8 @@ pub(super) struct Calls<'a> {
     pub(super) woken: &'a Receiver<()>,
     /// A scene asks for a closer look.
     pub(super) asked: &'a Receiver<SecondLook>,
+    /// Told each time that it has come round, whether or not there was something to do.
+    pub(super) goes_on: &'a dyn Fn(),
 }
 
 /// Looks at frames until told to stop.
@@ -122,7 +135,9 @@ pub(super) fn run(
             .collect(),
         began: Instant::now(),
     };
-    while !stop.is_set() && desk.work(calls) {}
+    while !stop.is_set() && desk.work(calls) {
+        (calls.goes_on)();
+    }
     for camera in 0..feeds.len() {
         desk.finish(camera);
     }
@@ -432,15 +447,16 @@ impl Desk<'_> {
 
     /// Second looks, all with one model; their scenes are told.
     fn look_closer(&mut self, model: usize, asked: Vec<(usize, SecondLook)>) {
-        let Some((taker, fares)) = model
-            .checked_sub(1)
-            .and_then(|number| self.models.second.get_mut(number))
-        else {
+        let Models {
+            second, at_work, ..
+        } = &mut self.models;
+        let Some(second) = (model.checked_sub(1)).and_then(|number| second.get_mut(number)) else {
             return;
         };
         let begun = Instant::now();
-        let answers = second_look::answers(taker, &asked);
-        taker.tell(&answers, fares);
+        let taker = &mut second.taker;
+        let answers = at_work.while_at_work(&second.mark, || second_look::answers(taker, &asked));
+        second.taker.tell(&answers, &second.state);
         let took = self.finished(model, asked.len(), begun);
         for ((camera, asked), answer) in asked.into_iter().zip(answers) {
             self.feeds[camera].3.count_part(took);

@@ -27,6 +27,7 @@ mod scene_thread;
 mod second_looks;
 mod shadow;
 mod signal_routes;
+mod supervision;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,7 @@ pub use run::run;
 pub(crate) use scene_thread::TICK_BEHIND_S;
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
+use supervision::Supervisor;
 
 /// Work for a scene that is not yet done; more means that the scene thread is
 /// slower than the cameras, and newer frames are dropped and counted.
@@ -164,7 +166,7 @@ fn watch(
     at_work: Option<(Detector, Option<&mut OnTrial>)>,
     (lookers, without): (Lookers, &BTreeMap<CameraId, Words>),
     outlet: Outlet<'_>,
-    stop: &StopFlag,
+    (supervisor, stop): (&Supervisor, &StopFlag),
 ) -> anyhow::Result<()> {
     let Outlet { outbox, uplink, .. } = outlet;
     let (detector, trial) = at_work.unzip();
@@ -180,7 +182,8 @@ fn watch(
         .as_ref()
         .and_then(|detector| shadow::start(&config.detector, detector, stop));
     let (shadow, shadow_thread) = shadow.unzip();
-    let (second, index) = (lookers.states(), lookers.index());
+    let (second, index, marks) = (lookers.states(), lookers.index(), lookers.marks());
+    let at_work = lookers.at_work().cloned().unwrap_or_default();
     for (camera, state) in config.cameras.iter().zip(&states) {
         let of_cascades = index.used_by(&camera.cascades).into_iter();
         let of_cascades = of_cascades.filter_map(|number| second.get(number));
@@ -232,30 +235,53 @@ fn watch(
         .filter(|state| !cameras.running.contains_key(state.camera()))
         .collect();
     tracing::info!(cameras = cameras.running.len(), "watching");
+    let with = info.as_ref().map(|info| {
+        let fares = info.fares();
+        format!(" with {} on {}", info.model, fares.status.provider)
+    });
+    supervisor.ready(&format!(
+        "watching {} of {} camera(s){}",
+        cameras.running.len(),
+        config.cameras.len(),
+        with.unwrap_or_default()
+    ));
+    let goes_on = || supervisor.goes_on(&states);
     thread::scope(|scope| {
         // The others wait for `stop`; a panic must end the process, not half of it.
         let _others = StopsOnPanic(stop);
         scope.spawn(|| keep_saying(&lame, uplink, stop));
-        if let Some(trial) = trial.filter(|trial| trial.is_on_trial) {
-            scope.spawn(|| trial::watch(trial, config.detector.trial(), &states, stop));
-        }
+        let trials = trial::Trials {
+            detector: trial,
+            second: lookers.trials.into_iter().zip(second.clone()).collect(),
+            at_work: at_work.clone(),
+        };
+        scope.spawn(|| trials.watch(config.detector.trial(), &states, stop));
         match detector {
             Some(detector) => {
                 let models = inference::Models {
                     state: info
                         .unwrap_or_else(|| Arc::new(ModelState::of_detector(&detector, None))),
                     detector,
-                    second: lookers.takers.into_iter().zip(second).collect(),
+                    second: lookers
+                        .takers
+                        .into_iter()
+                        .zip(second)
+                        .zip(marks)
+                        .map(|((taker, state), mark)| inference::Second { taker, state, mark })
+                        .collect(),
+                    at_work,
                 };
                 let calls = inference::Calls {
                     woken: &woken,
                     asked: &asked,
+                    goes_on: &goes_on,
                 };
                 inference::run(models, &cameras.feeds, &config.inference, &calls, stop);
             }
-            None => wait(&woken, stop),
+            None => wait(&woken, &goes_on, stop),
         }
     });
+    supervisor.stopping();
     cameras.shut_down();
     if let Some(routes) = routes {
         join(routes, "signal routes");
@@ -449,8 +475,9 @@ fn join(thread: JoinHandle<()>, what: &str) {
     }
 }
 
-fn wait(woken: &Receiver<()>, stop: &StopFlag) {
+fn wait(woken: &Receiver<()>, goes_on: &dyn Fn(), stop: &StopFlag) {
     while !stop.is_set() {
+        goes_on();
         // Nobody wakes us without streams; this only bounds the wait.
         let _nothing = woken.recv_timeout(Duration::from_millis(100));
     }

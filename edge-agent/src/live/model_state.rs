@@ -158,6 +158,16 @@ impl ModelState {
         fares.failed_in_a_row = 0;
     }
 
+    /// Looks so far; 0 as long as it fails.
+    pub(crate) fn well_looked(&self) -> u64 {
+        let fares = self.lock();
+        if fares.failed_in_a_row == 0 {
+            fares.looks
+        } else {
+            0
+        }
+    }
+
     /// It answered with what are no numbers; true for the first time.
     pub(crate) fn count_broken(&self, broken: usize) -> bool {
         let mut fares = self.lock();

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use edge_uplink::{Outbox, Uplink};
 use protocol::event::Words;
 
+use super::supervision::Supervisor;
 use super::{Outlet, StopFlag, recovery, watch};
 use crate::cascades::Lookers;
 use crate::case::Signer;
@@ -47,7 +48,12 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
         signer: &signer,
         uplink: uplink.as_ref(),
     };
-    let result = perceive(config, outlet, stop);
+    let supervisor = Supervisor::of_environment();
+    supervisor.status("loading models and starting cameras");
+    let result = perceive(config, outlet, (&supervisor, stop));
+    if let Err(error) = &result {
+        supervisor.status(&format!("nothing is watched: {error:#}"));
+    }
     if let (Err(error), Some(uplink)) = (&result, &uplink) {
         deliver_what_waits(error, uplink, stop);
     }
@@ -59,7 +65,11 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
 }
 
 /// Loads the models and watches until `stop` is set.
-fn perceive(config: &AgentConfig, outlet: Outlet<'_>, stop: &StopFlag) -> anyhow::Result<()> {
+fn perceive(
+    config: &AgentConfig,
+    outlet: Outlet<'_>,
+    told: (&Supervisor, &StopFlag),
+) -> anyhow::Result<()> {
     let has_pictures = |camera: &CameraConfig| matches!(camera.source, SourceConfig::Rtsp(_));
     let needs_detector = config.cameras.iter().any(has_pictures);
     if needs_detector {
@@ -67,6 +77,10 @@ fn perceive(config: &AgentConfig, outlet: Outlet<'_>, stop: &StopFlag) -> anyhow
     }
     let mut config = config.clone();
     let mut lookers = Lookers::default();
+    if needs_detector {
+        // Before any model is loaded: whoever ended the program the last time is charged.
+        lookers = Lookers::on_trial(models_command::store(&config.detector)?.watch_over());
+    }
     let mut without = BTreeMap::new();
     for camera in config
         .cameras
@@ -99,7 +113,7 @@ fn perceive(config: &AgentConfig, outlet: Outlet<'_>, stop: &StopFlag) -> anyhow
         .transpose()?;
     let (detector, mut trial) = begun.unzip();
     let at_work = detector.map(|detector| (detector, trial.as_mut()));
-    let result = watch(&config, at_work, (lookers, &without), outlet, stop);
+    let result = watch(&config, at_work, (lookers, &without), outlet, told);
     // A model that failed would not have come so far, and one that ended the
     // process not to here.
     if let Some(trial) = trial {

@@ -155,6 +155,15 @@ struct Room {
     load: Load,
 }
 
+/// A scene that has ended does not hang; that it has is told where its work goes.
+struct EndsWithItsThread(Arc<CameraState>);
+
+impl Drop for EndsWithItsThread {
+    fn drop(&mut self) {
+        self.0.pulse().end();
+    }
+}
+
 impl Room {
     fn live(mut self) {
         let notices = self.setup.notices.clone().unwrap_or_else(never);
@@ -163,7 +172,9 @@ impl Room {
         let second = tick(Duration::from_secs(1));
         let mut sent = Instant::now();
         self.send_status();
+        let _beats = EndsWithItsThread(Arc::clone(&self.setup.state));
         loop {
+            self.setup.state.pulse().beat();
             let changed = select! {
                 recv(work) -> message => match message {
                     Ok(work) => self.catch_up(&notices) | self.take(work),

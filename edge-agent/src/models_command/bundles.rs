@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use edge_inference::{
-    Action, BundleTerms, Candidate, Detector, InstalledVersion, ModelStore, PublicKey, Runtime,
+    Action, BundleTerms, Candidate, InstalledVersion, ModelStore, Network, PublicKey, Runtime,
     SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
+use models::{Manifest, Task};
 use protocol::id::ModelId;
 
 use super::{listing, pictures, self_test, store, trusted};
@@ -130,10 +131,9 @@ fn make_current(
     let store = super::store(config)?;
     let (manifest, _) = store.find(&installed.model)?;
     if !sees_road_users(&manifest) {
-        println!(
-            "{name} is current; it knows no road users, so it does not become the detector: name it in a \
-             cascade (docs/cascades.md) and restart the agent"
-        );
+        // The operator wants it tried, also if it failed before.
+        store.forgive(&installed.model)?;
+        println!("{name} is current. {}", place_of(&manifest));
         return Ok(());
     }
     store.choose_current(&installed.model)?;
@@ -150,6 +150,27 @@ fn make_current(
     Ok(())
 }
 
+/// Where a model works that cannot be the detector.
+fn place_of(manifest: &Manifest) -> String {
+    let model = &manifest.id;
+    match manifest.task {
+        Task::TextDetection => {
+            format!(
+                "It finds plates if `find = \"{model}\"` stands under [detector.plates]; restart the agent"
+            )
+        }
+        Task::TextRecognition => {
+            format!(
+                "It reads plates if `read = \"{model}\"` stands under [detector.plates]; restart the agent"
+            )
+        }
+        _ => format!(
+            "It knows no road users, so it does not become the detector: name it in a cascade, \
+             `model = \"{model}\"` (docs/cascades.md), and restart the agent"
+        ),
+    }
+}
+
 /// Loads a version on this box's provider and runs its self-test.
 fn try_out(
     config: &DetectorConfig,
@@ -159,22 +180,19 @@ fn try_out(
     let runtime = Runtime::load(config.onnxruntime.as_deref())
         .context("its self-test needs ONNX Runtime (`--no-self-test` goes without)")?;
     let (manifest, file) = store.find_version(&installed.model, installed.version)?;
-    let mut detector = Detector::load(&runtime, manifest, &file, &config.settings())?;
+    let mut network = Network::load(&runtime, manifest, &file, &config.settings())?;
     let candidate = Candidate {
         model: installed.model.clone(),
         version: Some(installed.version),
         sha256: installed.sha256,
     };
-    self_test(&mut detector, &file, &candidate).map_err(anyhow::Error::msg)?;
-    let has_test = file
-        .parent()
-        .is_some_and(|folder| folder.join(SELF_TEST).is_file());
+    let has_test = self_test(&mut network, &file, &candidate).map_err(anyhow::Error::msg)?;
     Ok(if has_test {
-        format!("self-test passed on {}", detector.provider())
+        format!("self-test passed on {}", network.provider())
     } else {
         format!(
             "it loads on {}; it brings no self-test, so what it sees was not checked",
-            detector.provider()
+            network.provider()
         )
     })
 }
@@ -188,12 +206,23 @@ pub(super) fn use_model(
     let store = store(config)?;
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let Some(version) = version.or_else(|| store.version_of(&model)) else {
+        let (manifest, _) = store.find(&model)?;
+        if is_for_second_looks_only(&manifest) {
+            store.forgive(&model)?;
+            println!("{model} is here. {}", place_of(&manifest));
+            return Ok(());
+        }
         store.choose(&model)?;
         println!("{model} is in use; restart the agent");
         return Ok(());
     };
     let installed = one_version(&store, &trusted(config)?, &model, version)?;
     make_current(config, &store, &installed, Action::Used, no_self_test)
+}
+
+/// Whether its answers are no boxes, so that no box can watch with it alone.
+fn is_for_second_looks_only(manifest: &Manifest) -> bool {
+    !matches!(manifest.task, Task::Detection | Task::Faces)
 }
 
 fn one_version(
@@ -321,13 +350,9 @@ fn test_installed(
         version: store.version_of(model),
         sha256: manifest.sha256,
     };
-    let mut detector = Detector::load(runtime, manifest, &file, &config.settings())
+    let mut network = Network::load(runtime, manifest, &file, &config.settings())
         .map_err(|error| error.to_string())?;
-    self_test(&mut detector, &file, &candidate)?;
-    let has_test = file
-        .parent()
-        .is_some_and(|folder| folder.join(SELF_TEST).is_file());
-    Ok(if has_test {
+    Ok(if self_test(&mut network, &file, &candidate)? {
         "self-test passed".to_owned()
     } else {
         "loads; it brings no self-test".to_owned()
@@ -373,7 +398,7 @@ pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Resu
     let mut seen = None;
     if let Some(folder) = &args.pictures {
         let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-        let mut detector = Detector::load(&runtime, manifest.clone(), &file, &config.settings())?;
+        let mut network = Network::load(&runtime, manifest.clone(), &file, &config.settings())?;
         let pictures: Vec<(String, Vec<u8>)> = pictures::in_folder(folder)?
             .into_iter()
             .enumerate()
@@ -385,11 +410,8 @@ pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Resu
                 Ok((name, content))
             })
             .collect::<anyhow::Result<_>>()?;
-        let test = SelfTest::of(&mut detector, &pictures).map_err(anyhow::Error::msg)?;
-        seen = Some((
-            pictures.len(),
-            test.picture.iter().map(|p| p.expect.len()).sum::<usize>(),
-        ));
+        let test = SelfTest::of(&mut network, &pictures).map_err(anyhow::Error::msg)?;
+        seen = Some(test.summary());
         files.push((SELF_TEST.to_owned(), toml::to_string(&test)?.into_bytes()));
         files.extend(pictures);
     }
@@ -422,7 +444,7 @@ pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Resu
     }
     let listing = packed?;
     match seen {
-        Some((pictures, boxes)) => println!("self-test: {boxes} box(es) in {pictures} picture(s)"),
+        Some(summary) => println!("self-test: {summary}"),
         None => eprintln!("warning: without --pictures the bundle has no self-test"),
     }
     println!(

@@ -121,7 +121,16 @@ fn note(trials: &TrialLedger, sha256: &protocol::Digest) -> Option<String> {
     if is_it(&trials.trial) {
         return Some(format!("on trial, {} start(s) so far", trials.attempts));
     }
-    is_it(&trials.proven).then(|| "proven, the last good one".to_owned())
+    let second = trials.second.values();
+    let on_trial = second.clone().find(|record| is_it(&record.trial));
+    if let Some(record) = on_trial {
+        return Some(format!(
+            "on trial, at work in {} end(s) of the program so far",
+            record.attempts
+        ));
+    }
+    let is_proven = is_it(&trials.proven) || second.into_iter().any(|r| is_it(&r.proven));
+    is_proven.then(|| "proven, the last good one".to_owned())
 }
 
 fn as_table(listed: &[Listed]) -> Table {

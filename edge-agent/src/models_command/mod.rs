@@ -7,20 +7,21 @@ mod evaluate;
 mod listing;
 mod pictures;
 mod recommend;
+mod second;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use edge_inference::{
-    Candidate, Detector, DetectorError, DetectorSettings, ModelStore, Network, OnTrial, PublicKey,
+    Candidate, Detector, DetectorError, DetectorSettings, Examinee, ModelStore, OnTrial, PublicKey,
     Runtime, SelfTest, StartFault, StoreError,
 };
 use models::Manifest;
-use plate_reader::{PlateReader, ReaderSettings};
 
 use crate::config::{DetectorConfig, named_version};
 
 pub use command::{ModelsCommand, run};
+pub(crate) use second::{Begun, begin_network, begin_plates};
 
 /// Columns of a table that goes to a file or a pipe.
 const WIDTH_WITHOUT_TERMINAL: u16 = 120;
@@ -82,30 +83,6 @@ pub(crate) fn load_named(config: &DetectorConfig, name: &str) -> anyhow::Result<
     Ok(Detector::load(&runtime, manifest, &file, &settings)?)
 }
 
-/// Loads `MODEL` or `MODEL@VERSION`, whatever its head, to look at parts of pictures.
-pub(crate) fn load_second(config: &DetectorConfig, name: &str) -> anyhow::Result<Network> {
-    let (runtime, manifest, file) = find_named(config, name)?;
-    Ok(Network::load(
-        &runtime,
-        manifest,
-        &file,
-        &config.settings(),
-    )?)
-}
-
-/// Loads the reader of number plates.
-pub(crate) fn load_plates(config: &DetectorConfig) -> anyhow::Result<PlateReader> {
-    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-    let store = store(config)?;
-    let settings = ReaderSettings::default();
-    Ok(PlateReader::load(
-        &runtime,
-        &store,
-        &config.settings(),
-        settings,
-    )?)
-}
-
 fn find_named(config: &DetectorConfig, name: &str) -> anyhow::Result<(Runtime, Manifest, PathBuf)> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
@@ -129,21 +106,21 @@ fn start_fault(error: DetectorError) -> StartFault {
     }
 }
 
-/// Runs the self-test that lies beside the model's file, if there is one.
+/// Runs the self-test that lies beside the model's file, if there is one; whether there is.
 fn self_test(
-    detector: &mut Detector,
+    model: &mut impl Examinee,
     file: &std::path::Path,
     candidate: &Candidate,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let folder = file.parent().unwrap_or(std::path::Path::new("."));
     let Some(test) = SelfTest::open(folder)? else {
-        return Ok(());
+        return Ok(false);
     };
     let pictures = test
-        .run(detector, folder)
-        .map_err(|reason| format!("its self-test fails on {}: {reason}", detector.provider()))?;
+        .run(model, folder)
+        .map_err(|reason| format!("its self-test fails on {}: {reason}", model.provider()))?;
     tracing::info!(model = %candidate, pictures, "self-test passed");
-    Ok(())
+    Ok(true)
 }
 
 fn tell(detector: &Detector, store: &ModelStore, runtime: &Runtime, config: &DetectorConfig) {

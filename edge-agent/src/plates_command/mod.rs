@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use edge_inference::{ModelStore, Runtime, StoreError};
-use plate_reader::{PlateReader, ReaderError, ReaderSettings};
+use plate_reader::{PlateReader, ReaderError};
 use protocol::id::ModelId;
 
 use crate::config::DetectorConfig;
@@ -45,7 +45,7 @@ pub fn run(config: &DetectorConfig, command: &PlatesCommand) -> ExitCode {
 
 /// Loads both networks, or says how to get them.
 fn reader(config: &DetectorConfig, long_side: Option<u32>) -> anyhow::Result<PlateReader> {
-    let mut settings = ReaderSettings::default();
+    let mut settings = config.plates.settings();
     settings.long_side = long_side.unwrap_or(settings.long_side);
     let store = models_command::store(config)?;
     for model in [&settings.places, &settings.lines] {

@@ -29,11 +29,17 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// One writer at a time; held until dropped, also by a process that dies.
 pub(super) fn lock(folder: &Path) -> io::Result<File> {
-    let file = File::options()
+    let path = folder.join(".lock");
+    let opened = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(folder.join(".lock"))?;
+        .open(&path);
+    let file = match opened {
+        // Made by root, who installed something in a folder of ours. To lock it, to read is enough.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+        opened => opened?,
+    };
     file.lock()?;
     Ok(file)
 }

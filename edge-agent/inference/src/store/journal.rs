@@ -12,6 +12,8 @@ use models::ModelId;
 use protocol::{Digest, EventTime};
 use serde::{Deserialize, Serialize};
 
+use super::trial::Candidate;
+
 /// File in the models' folder.
 pub(super) const FILE: &str = "journal.jsonl";
 
@@ -90,6 +92,12 @@ pub(super) fn write(
             "the journal of models cannot be written; check permissions and free space"
         );
     }
+}
+
+/// The same of a candidate.
+pub(super) fn of(folder: &Path, action: Action, candidate: &Candidate, detail: &str) {
+    let what = (&candidate.model, candidate.version);
+    write(folder, action, what, Some(candidate.sha256), detail);
 }
 
 /// All lines that can be read, oldest first.

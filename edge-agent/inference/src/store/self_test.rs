@@ -1,4 +1,5 @@
-//! Does a model see what it was seen to see? Bundled pictures with expected boxes.
+//! Does a model see what it was seen to see? Bundled pictures with expected boxes,
+//! words or text, by what the model answers with.
 //!
 //! Made when a bundle is made, by the model itself on its maker's machine; run
 //! before the model becomes current, on the machine and the provider that it is
@@ -8,11 +9,12 @@
 
 use std::path::Path;
 
-use models::I420View;
-use protocol::{Detection, NormBox, ObjectClass};
+use models::{I420View, Manifest};
+use protocol::{NormBox, ObjectClass};
 use serde::{Deserialize, Serialize};
 
-use crate::detector::Detector;
+use crate::error::DetectorError;
+use crate::network::Answered;
 use crate::still::Still;
 
 /// Its name in a bundle.
@@ -39,52 +41,80 @@ pub struct SelfTest {
 pub struct TestPicture {
     /// Its place in the bundle.
     pub file: String,
-    /// Everything that the model believes there.
-    #[serde(default)]
+    /// Every box that the model believes in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Expected>,
+    /// What a classifier says of the whole picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<ExpectedLabel>,
+    /// What a reader of lines reads in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<ExpectedText>,
 }
 
 /// A box that must be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
-    /// As what.
-    pub class: ObjectClass,
+    /// As what; none for a place where something is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ObjectClass>,
     /// Left, top, width, height in fractions of the picture.
     pub bounds: [f64; 4],
     /// How surely it was seen.
     pub score: f64,
 }
 
+/// The word that a classifier must be surest of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedLabel {
+    /// The network's number for it, which not every manifest has a word for.
+    pub number: usize,
+    /// How surely it was said.
+    pub score: f64,
+}
+
+/// The line that must be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedText {
+    /// To the letter.
+    pub reads: String,
+    /// Mean confidence with which it was read.
+    pub score: f64,
+}
+
+/// A model that can be shown a picture, whatever it answers with.
+pub trait Examinee {
+    /// What the model is.
+    fn manifest(&self) -> &Manifest;
+
+    /// What computes: the name of ONNX Runtime's execution provider.
+    fn provider(&self) -> &'static str;
+
+    /// What it says of all of a picture.
+    fn answer(&mut self, picture: &I420View<'_>) -> Result<Answered, DetectorError>;
+}
+
 impl SelfTest {
-    /// What `detector` sees in `pictures` (place in the bundle, content) now, as what it must see.
-    pub fn of(detector: &mut Detector, pictures: &[(String, Vec<u8>)]) -> Result<Self, String> {
-        let high = detector.manifest().thresholds.high;
+    /// What `model` sees in `pictures` (place in the bundle, content) now, as what it must see.
+    pub fn of(
+        model: &mut (impl Examinee + ?Sized),
+        pictures: &[(String, Vec<u8>)],
+    ) -> Result<Self, String> {
+        let high = model.manifest().thresholds.high;
         let mut test = Self::default();
         for (file, content) in pictures {
             let still = Still::read(content, file).map_err(|error| error.to_string())?;
-            let seen = detector.detect(&still.view()).map_err(|e| e.to_string())?;
-            let expect = seen
-                .iter()
-                .filter(|detection| detection.score >= high)
-                .map(|detection| Expected {
-                    class: detection.class,
-                    bounds: [
-                        detection.bounds.x,
-                        detection.bounds.y,
-                        detection.bounds.width,
-                        detection.bounds.height,
-                    ]
-                    .map(|value| (value * 1e5).round() / 1e5),
-                    score: (detection.score * 1e3).round() / 1e3,
-                })
-                .collect();
-            test.picture.push(TestPicture {
-                file: file.clone(),
-                expect,
-            });
+            let answer = model.answer(&still.view()).map_err(|e| e.to_string())?;
+            test.picture
+                .push(Seen::of(answer).as_expected(file.clone(), high));
         }
-        if test.picture.iter().all(|picture| picture.expect.is_empty()) {
+        let says_nothing = |picture: &TestPicture| {
+            picture.expect.is_empty() && picture.label.is_none() && picture.text.is_none()
+        };
+        if test.picture.iter().all(says_nothing) {
             return Err(format!(
                 "the model believes nothing (score {high} and above) in any of the {} picture(s); a self-test needs pictures with something to see",
                 pictures.len()
@@ -109,24 +139,153 @@ impl SelfTest {
     }
 
     /// Runs it; `Err` says what was seen otherwise.
-    pub fn run(&self, detector: &mut Detector, folder: &Path) -> Result<usize, String> {
-        let high = detector.manifest().thresholds.high;
+    pub fn run(
+        &self,
+        model: &mut (impl Examinee + ?Sized),
+        folder: &Path,
+    ) -> Result<usize, String> {
+        let high = model.manifest().thresholds.high;
         for picture in &self.picture {
             let still = Still::open(&folder.join(&picture.file)).map_err(|e| e.to_string())?;
-            let view: I420View<'_> = still.view();
-            let seen = detector.detect(&view).map_err(|error| error.to_string())?;
-            compare(picture, &seen, high)?;
+            let answer = model.answer(&still.view()).map_err(|e| e.to_string())?;
+            compare(picture, &Seen::of(answer), high)?;
         }
         Ok(self.picture.len())
+    }
+
+    /// What it expects, in numbers, for people.
+    pub fn summary(&self) -> String {
+        let boxes: usize = self.picture.iter().map(|p| p.expect.len()).sum();
+        let labels = self.picture.iter().filter(|p| p.label.is_some()).count();
+        let texts = self.picture.iter().filter(|p| p.text.is_some()).count();
+        let parts = [(boxes, "box(es)"), (labels, "word(s)"), (texts, "line(s)")];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        format!("{} in {} picture(s)", parts.join(", "), self.picture.len())
+    }
+}
+
+/// What a model said of a picture.
+#[derive(Clone, Debug, PartialEq)]
+enum Seen {
+    Boxes(Vec<Expected>),
+    /// What it is surest of.
+    Label(Option<ExpectedLabel>),
+    Text(ExpectedText),
+}
+
+impl Seen {
+    fn of(answer: Answered) -> Self {
+        let thing = |class, bounds: NormBox, score| Expected {
+            class,
+            bounds: [bounds.x, bounds.y, bounds.width, bounds.height],
+            score,
+        };
+        match answer {
+            Answered::Detections(seen) => {
+                let found = seen.found.iter();
+                Self::Boxes(
+                    found
+                        .map(|d| thing(Some(d.class), d.bounds, d.score))
+                        .collect(),
+                )
+            }
+            Answered::Faces(seen) => {
+                let found = seen.found.iter();
+                Self::Boxes(
+                    found
+                        .map(|f| thing(Some(f.class), f.bounds, f.score))
+                        .collect(),
+                )
+            }
+            Answered::TextRegions(seen) => {
+                let found = seen.found.iter();
+                Self::Boxes(found.map(|r| thing(None, r.bounds, r.score)).collect())
+            }
+            Answered::Labels(seen) => {
+                let surest = seen.found.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+                Self::Label(surest.map(|label| ExpectedLabel {
+                    number: label.number,
+                    score: label.score,
+                }))
+            }
+            Answered::Text(line) => Self::Text(ExpectedText {
+                reads: line.text(),
+                score: line.confidence(),
+            }),
+        }
+    }
+
+    /// What the model believes of it, rounded, as what it must see.
+    fn as_expected(&self, file: String, high: f64) -> TestPicture {
+        let score = |score: f64| (score * 1e3).round() / 1e3;
+        let mut picture = TestPicture {
+            file,
+            expect: Vec::new(),
+            label: None,
+            text: None,
+        };
+        match self {
+            Self::Boxes(seen) => {
+                let believed = seen.iter().filter(|thing| thing.score >= high);
+                picture.expect = believed
+                    .map(|thing| Expected {
+                        class: thing.class,
+                        bounds: thing.bounds.map(|value| (value * 1e5).round() / 1e5),
+                        score: score(thing.score),
+                    })
+                    .collect();
+            }
+            Self::Label(label) => {
+                let believed = label.filter(|label| label.score >= high);
+                picture.label = believed.map(|label| ExpectedLabel {
+                    score: score(label.score),
+                    ..label
+                });
+            }
+            Self::Text(text) => {
+                let is_believed = text.score >= high && !text.reads.is_empty();
+                picture.text = is_believed.then(|| ExpectedText {
+                    reads: text.reads.clone(),
+                    score: score(text.score),
+                });
+            }
+        }
+        picture
     }
 }
 
 /// Whether what was seen is what was expected.
-fn compare(picture: &TestPicture, seen: &[Detection], high: f64) -> Result<(), String> {
-    let is_of = |detection: &Detection, expected: &Expected| {
-        detection.class == expected.class
-            && detection.bounds.iou(&NormBox::from(expected.bounds)) >= OVERLAP
+fn compare(picture: &TestPicture, seen: &Seen, high: f64) -> Result<(), String> {
+    let file = &picture.file;
+    let expected = (
+        !picture.expect.is_empty(),
+        picture.label.is_some(),
+        picture.text.is_some(),
+    );
+    match (seen, expected) {
+        (Seen::Boxes(seen), (_, false, false)) => compare_boxes(picture, seen, high),
+        (Seen::Label(seen), (false, _, false)) => {
+            compare_labels(picture.label, *seen, high).map_err(|why| format!("{file}: {why}"))
+        }
+        (Seen::Text(seen), (false, false, _)) => {
+            compare_texts(picture.text.as_ref(), seen, high).map_err(|why| format!("{file}: {why}"))
+        }
+        _ => Err(format!(
+            "{file}: the self-test is of another kind of model; make the bundle again with --pictures"
+        )),
+    }
+}
+
+fn compare_boxes(picture: &TestPicture, seen: &[Expected], high: f64) -> Result<(), String> {
+    let is_of = |thing: &Expected, expected: &Expected| {
+        thing.class == expected.class
+            && NormBox::from(thing.bounds).iou(&NormBox::from(expected.bounds)) >= OVERLAP
     };
+    let name = |class: Option<ObjectClass>| class.map_or("text", ObjectClass::as_str);
     let mut is_explained = vec![false; seen.len()];
     for expected in &picture.expect {
         let found = (0..seen.len())
@@ -135,7 +294,7 @@ fn compare(picture: &TestPicture, seen: &[Detection], high: f64) -> Result<(), S
         let [x, y, width, height] = expected.bounds;
         let what = format!(
             "{} at {x:.3},{y:.3} size {width:.3}×{height:.3}",
-            expected.class
+            name(expected.class)
         );
         match found {
             None => return Err(format!("{}: {what} is not seen", picture.file)),
@@ -151,15 +310,69 @@ fn compare(picture: &TestPicture, seen: &[Detection], high: f64) -> Result<(), S
     let ghost = seen
         .iter()
         .zip(&is_explained)
-        .find(|(detection, is_explained)| {
-            !**is_explained && detection.score >= high + SCORE_TOLERANCE
-        });
+        .find(|(thing, is_explained)| !**is_explained && thing.score >= high + SCORE_TOLERANCE);
     match ghost {
-        Some((detection, _)) => Err(format!(
+        Some((thing, _)) => Err(format!(
             "{}: {} with score {:.2} is seen where nothing is",
-            picture.file, detection.class, detection.score
+            picture.file,
+            name(thing.class),
+            thing.score
         )),
         None => Ok(()),
+    }
+}
+
+fn compare_labels(
+    expected: Option<ExpectedLabel>,
+    seen: Option<ExpectedLabel>,
+    high: f64,
+) -> Result<(), String> {
+    match (expected, seen) {
+        (None, Some(seen)) if seen.score >= high + SCORE_TOLERANCE => Err(format!(
+            "class {} is said with score {:.2} where the model was sure of nothing",
+            seen.number, seen.score
+        )),
+        (None, _) => Ok(()),
+        (Some(expected), seen) => {
+            let said = seen.filter(|seen| seen.number == expected.number);
+            match (said, seen) {
+                (Some(said), _) if said.score >= expected.score - SCORE_TOLERANCE => Ok(()),
+                (Some(said), _) => Err(format!(
+                    "class {} is said with score {:.2} instead of {:.2}",
+                    expected.number, said.score, expected.score
+                )),
+                (None, Some(other)) => Err(format!(
+                    "class {} is said instead of class {}",
+                    other.number, expected.number
+                )),
+                (None, None) => Err(format!(
+                    "nothing is said instead of class {}",
+                    expected.number
+                )),
+            }
+        }
+    }
+}
+
+fn compare_texts(
+    expected: Option<&ExpectedText>,
+    seen: &ExpectedText,
+    high: f64,
+) -> Result<(), String> {
+    match expected {
+        None if !seen.reads.is_empty() && seen.score >= high + SCORE_TOLERANCE => Err(format!(
+            "`{}` is read with score {:.2} where the model was sure of nothing",
+            seen.reads, seen.score
+        )),
+        Some(expected) if seen.reads != expected.reads => Err(format!(
+            "`{}` is read instead of `{}`",
+            seen.reads, expected.reads
+        )),
+        Some(expected) if seen.score < expected.score - SCORE_TOLERANCE => Err(format!(
+            "`{}` is read with score {:.2} instead of {:.2}",
+            expected.reads, seen.score, expected.score
+        )),
+        None | Some(_) => Ok(()),
     }
 }
 
@@ -167,40 +380,96 @@ fn compare(picture: &TestPicture, seen: &[Detection], high: f64) -> Result<(), S
 mod tests {
     use super::*;
 
-    fn seen(class: ObjectClass, x: f64, score: f64) -> Detection {
-        Detection {
+    fn thing(class: Option<ObjectClass>, x: f64, score: f64) -> Expected {
+        Expected {
             class,
             score,
-            bounds: NormBox::from([x, 0.1, 0.2, 0.4]),
+            bounds: [x, 0.1, 0.2, 0.4],
         }
+    }
+
+    fn label(number: usize, score: f64) -> Seen {
+        Seen::Label(Some(ExpectedLabel { number, score }))
+    }
+
+    fn text(reads: &str, score: f64) -> Seen {
+        let reads = reads.to_owned();
+        Seen::Text(ExpectedText { reads, score })
     }
 
     #[test]
     fn a_model_that_sees_otherwise_fails() {
         use ObjectClass::{Car, Person};
-        let picture = TestPicture {
-            file: "a.jpg".to_owned(),
-            expect: vec![Expected {
-                class: Person,
-                bounds: [0.1, 0.1, 0.2, 0.4],
-                score: 0.8,
-            }],
-        };
-        for (seen, words) in [
-            (vec![seen(Person, 0.1, 0.8)], None),
-            (vec![seen(Person, 0.11, 0.72), seen(Car, 0.6, 0.36)], None),
-            (vec![], Some("is not seen")),
-            (vec![seen(Car, 0.1, 0.8)], Some("person at 0.100,0.100")),
-            (vec![seen(Person, 0.2, 0.8)], Some("is not seen")),
+        let boxes = Seen::Boxes;
+        let one = |class, x, score| Seen::Boxes(vec![thing(class, x, score)]);
+        let person = one(Some(Person), 0.1, 0.8);
+        let written = one(None, 0.1, 0.8);
+        for (made_of, seen, words) in [
+            (&person, person.clone(), None),
             (
-                vec![seen(Person, 0.1, 0.6)],
+                &person,
+                boxes(vec![
+                    thing(Some(Person), 0.11, 0.72),
+                    thing(Some(Car), 0.6, 0.36),
+                ]),
+                None,
+            ),
+            (&person, boxes(vec![]), Some("is not seen")),
+            (
+                &person,
+                one(Some(Car), 0.1, 0.8),
+                Some("person at 0.100,0.100"),
+            ),
+            (&person, one(Some(Person), 0.2, 0.8), Some("is not seen")),
+            (
+                &person,
+                one(Some(Person), 0.1, 0.6),
                 Some("score 0.60 instead of 0.80"),
             ),
             (
-                vec![seen(Person, 0.1, 0.8), seen(Car, 0.6, 0.9)],
+                &person,
+                boxes(vec![
+                    thing(Some(Person), 0.1, 0.8),
+                    thing(Some(Car), 0.6, 0.9),
+                ]),
                 Some("car with score 0.90 is seen where nothing is"),
             ),
+            (&person, label(0, 0.9), Some("another kind of model")),
+            (&written, written.clone(), None),
+            (&written, person.clone(), Some("text at 0.100,0.100")),
+            (&label(1, 0.9), label(1, 0.81), None),
+            (&label(1, 0.9), label(1, 0.7), Some("0.70 instead of 0.90")),
+            (
+                &label(1, 0.9),
+                label(0, 0.9),
+                Some("class 0 is said instead of class 1"),
+            ),
+            (&label(1, 0.9), Seen::Label(None), Some("nothing is said")),
+            (&label(1, 0.3), label(0, 0.4), None),
+            (
+                &label(1, 0.3),
+                label(0, 0.5),
+                Some("the model was sure of nothing"),
+            ),
+            (&label(1, 0.9), text("51F", 0.9), Some("another kind")),
+            (&text("51F", 0.9), text("51F", 0.85), None),
+            (
+                &text("51F", 0.9),
+                text("51E", 0.9),
+                Some("`51E` is read instead of `51F`"),
+            ),
+            (
+                &text("51F", 0.9),
+                text("51F", 0.7),
+                Some("score 0.70 instead of 0.90"),
+            ),
+            (&text("51F", 0.2), text("", 0.0), None),
+            (&text("51F", 0.2), text("51F", 0.9), Some("sure of nothing")),
         ] {
+            let picture = made_of.as_expected("a.jpg".to_owned(), 0.35);
+            // What is written into a bundle is what is read out of it.
+            let written = toml::to_string(&picture).unwrap();
+            assert_eq!(toml::from_str::<TestPicture>(&written).unwrap(), picture);
             match (compare(&picture, &seen, 0.35), words) {
                 (Ok(()), None) => {}
                 (Err(message), Some(words)) => assert!(message.contains(words), "{message}"),

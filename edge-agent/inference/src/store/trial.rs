@@ -6,6 +6,7 @@
 //! and struck out when it has been healthy for long enough, or was stopped on
 //! purpose. A start that finds the number used up does not try again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use protocol::{Digest, EventTime, ObjectClass};
 use serde::{Deserialize, Serialize};
 
 use super::journal::{self, Action};
+use super::second::SecondLedger;
 use super::{ModelStore, StoreError, durable};
 
 /// Starts of a new model that may end badly before the box gives it up. One may
@@ -75,6 +77,42 @@ pub struct TrialLedger {
     pub attempts: u32,
     /// Those that failed; not tried again unless the operator says so.
     pub failed: Vec<FailedModel>,
+    /// Of each model that takes second looks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub second: BTreeMap<ModelId, SecondLedger>,
+}
+
+impl TrialLedger {
+    /// Why a candidate was given up, if it was.
+    pub fn failure_of(&self, candidate: &Candidate) -> Option<&FailedModel> {
+        self.failed
+            .iter()
+            .find(|failed| failed.candidate == *candidate)
+    }
+
+    pub(super) fn remember_failure(&mut self, candidate: &Candidate, reason: &str) {
+        self.failed.retain(|failed| failed.candidate != *candidate);
+        self.failed.push(FailedModel {
+            candidate: candidate.clone(),
+            reason: reason.to_owned(),
+            at: journal::now(),
+        });
+        let surplus = self.failed.len().saturating_sub(REMEMBERED);
+        self.failed.drain(..surplus);
+    }
+
+    /// The operator wants it tried again.
+    fn forgive(&mut self, candidate: &Candidate) {
+        self.failed.retain(|failed| failed.candidate != *candidate);
+        if self.trial.as_ref() == Some(candidate) {
+            self.attempts = 0;
+        }
+        for record in self.second.values_mut() {
+            if record.trial.as_ref() == Some(candidate) {
+                record.attempts = 0;
+            }
+        }
+    }
 }
 
 /// Why a model could not be started.
@@ -100,11 +138,20 @@ pub struct OnTrial {
 
 impl ModelStore {
     /// What is known of trials on this machine.
+    ///
+    /// It stands in the first folder that can be written. Who cannot write any, like
+    /// an operator with an account of his own, is told what stands in the first that has it.
     pub fn trials(&self) -> TrialLedger {
-        self.folders
-            .iter()
+        let home = self.folders.iter().find(|folder| is_writable(folder));
+        home.into_iter()
+            .chain(&self.folders)
             .find_map(|folder| read(folder))
             .unwrap_or_default()
+    }
+
+    /// Why no new model can be watched over on this machine by this account, if so.
+    pub fn cannot_keep_trials(&self) -> Option<StoreError> {
+        self.writable_home().err()
     }
 
     /// The model that the operator chose with `models use`.
@@ -140,18 +187,33 @@ impl ModelStore {
             path: home.clone(),
             source,
         };
-        let _one_at_a_time = durable::lock(&home).map_err(io)?;
-        let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
-        durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
-        let mut ledger = read(&home).unwrap_or_default();
-        let chosen = self.named(&manifest);
-        let is_it = |candidate: &Candidate| *candidate == chosen;
-        ledger.failed.retain(|failed| !is_it(&failed.candidate));
-        if ledger.trial.as_ref().is_some_and(is_it) {
-            ledger.attempts = 0;
+        {
+            let _one_at_a_time = durable::lock(&home).map_err(io)?;
+            let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
+            durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
         }
-        write(&home, &ledger).map_err(io)?;
+        self.forgive(model)?;
         Ok((manifest, home))
+    }
+
+    /// Forgets what the current version of a model failed at, wherever that stands.
+    pub fn forgive(&self, model: &ModelId) -> Result<(), StoreError> {
+        let (candidate, ..) = self.candidate(model)?;
+        for folder in &self.folders {
+            let Some(before) = read(folder) else { continue };
+            let io = |source| StoreError::Io {
+                path: folder.clone(),
+                source,
+            };
+            let mut ledger = before.clone();
+            ledger.forgive(&candidate);
+            // What this account cannot write it need not: its own ledger is another.
+            if ledger != before && is_writable(folder) {
+                let _one_at_a_time = durable::lock(folder).map_err(io)?;
+                write(folder, &ledger).map_err(io)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts the wanted model, or the last good one if that fails, with `start`.
@@ -171,14 +233,18 @@ impl ModelStore {
                 None
             }
         };
-        let mut ledger = self.trials();
+        // Of the very folder that is written: else starts never add up.
+        let mut ledger = match &home {
+            Some(home) => read(home).unwrap_or_default(),
+            None => self.trials(),
+        };
         let mut tried: Vec<Candidate> = Vec::new();
         let mut first_fault = None;
         let (queue, mut instead) = self.queue(wanted, &ledger)?;
         let unfailed: Vec<Candidate> = queue
             .iter()
             .filter_map(|entry| Some(entry.as_ref().ok()?.0.clone()))
-            .filter(|candidate| !has_failed(&ledger, candidate))
+            .filter(|candidate| ledger.failure_of(candidate).is_none())
             .collect();
         for entry in queue {
             let (candidate, manifest, file) = match entry {
@@ -205,14 +271,7 @@ impl ModelStore {
                     if let Some(why) = &instead {
                         tracing::error!(model = %candidate, "not the wanted model is at work: {why}");
                         if let Some(home) = &home {
-                            let what = (&candidate.model, candidate.version);
-                            journal::write(
-                                home,
-                                Action::Returned,
-                                what,
-                                Some(candidate.sha256),
-                                why,
-                            );
+                            journal::of(home, Action::Returned, &candidate, why);
                         }
                     }
                     return Ok((
@@ -269,8 +328,7 @@ impl ModelStore {
         }
         let failed = |entry: &Entry| {
             let (candidate, ..) = entry.as_ref().ok()?;
-            let mut failed = ledger.failed.iter();
-            failed.find(|failed| failed.candidate == *candidate)
+            ledger.failure_of(candidate)
         };
         let instead = failed(&queue[0])
             .map(|failed| format!("{} failed here: {}", failed.candidate, failed.reason));
@@ -294,17 +352,43 @@ impl ModelStore {
         }
     }
 
-    fn candidate(&self, model: &ModelId) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
+    pub(super) fn candidate(
+        &self,
+        model: &ModelId,
+    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
         let (manifest, file) = self.find(model)?;
         Ok((self.named(&manifest), manifest, file))
     }
 
+    pub(super) fn candidate_version(
+        &self,
+        model: &ModelId,
+        version: u64,
+    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
+        let (manifest, file) = self.find_version(model, version)?;
+        let candidate = Candidate {
+            model: model.clone(),
+            version: Some(version),
+            sha256: manifest.sha256,
+        };
+        Ok((candidate, manifest, file))
+    }
+
     /// The very file that was proven, also when its model's current version is another.
-    fn exactly(&self, proven: &Candidate) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
+    pub(super) fn exactly(
+        &self,
+        proven: &Candidate,
+    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
         let (manifest, file) = match proven.version {
             Some(version) => self.find_version(&proven.model, version)?,
             None => self.find(&proven.model)?,
         };
+        if manifest.sha256 != proven.sha256 {
+            return Err(StoreError::DoesNotStart {
+                model: proven.model.clone(),
+                reason: "the file that had proven itself is not there any more".to_owned(),
+            });
+        }
         Ok((proven.clone(), manifest, file))
     }
 }
@@ -324,8 +408,7 @@ impl OnTrial {
             .failed
             .retain(|failed| failed.candidate != self.candidate);
         save(Some(home), &ledger);
-        let what = (&self.candidate.model, self.candidate.version);
-        journal::write(home, Action::Proven, what, Some(self.candidate.sha256), "");
+        journal::of(home, Action::Proven, &self.candidate, "");
         tracing::info!(model = %self.candidate, "the model has proven itself; it is the last good one now");
     }
 
@@ -350,11 +433,6 @@ pub fn sees_road_users(manifest: &Manifest) -> bool {
     manifest.task == Task::Detection && manifest.classes.named().any(|(_, class)| is_one(class))
 }
 
-fn has_failed(ledger: &TrialLedger, candidate: &Candidate) -> bool {
-    let mut failed = ledger.failed.iter();
-    failed.any(|failed| failed.candidate == *candidate)
-}
-
 /// A start that ended by no doing of the model is not an attempt of it.
 fn take_back(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate) {
     if ledger.trial.as_ref() == Some(candidate) {
@@ -371,7 +449,7 @@ fn admit(
     candidate: &Candidate,
     has_other: bool,
 ) -> Result<(), String> {
-    if has_failed(ledger, candidate) || ledger.proven.as_ref() == Some(candidate) {
+    if ledger.failure_of(candidate).is_some() || ledger.proven.as_ref() == Some(candidate) {
         return Ok(());
     }
     let attempts = if ledger.trial.as_ref() == Some(candidate) {
@@ -393,16 +471,7 @@ fn admit(
 
 fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {
     tracing::error!(model = %candidate, "given up: {reason}; `edge-agent models use {candidate}` tries it again");
-    ledger
-        .failed
-        .retain(|failed| failed.candidate != *candidate);
-    ledger.failed.push(FailedModel {
-        candidate: candidate.clone(),
-        reason: reason.to_owned(),
-        at: journal::now(),
-    });
-    let surplus = ledger.failed.len().saturating_sub(REMEMBERED);
-    ledger.failed.drain(..surplus);
+    ledger.remember_failure(candidate, reason);
     ledger.trial = None;
     ledger.attempts = 0;
     if ledger.proven.as_ref() == Some(candidate) {
@@ -410,12 +479,11 @@ fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate,
     }
     save(home, ledger);
     if let Some(home) = home {
-        let what = (&candidate.model, candidate.version);
-        journal::write(home, Action::Failed, what, Some(candidate.sha256), reason);
+        journal::of(home, Action::Failed, candidate, reason);
     }
 }
 
-fn read(home: &Path) -> Option<TrialLedger> {
+pub(super) fn read(home: &Path) -> Option<TrialLedger> {
     let text = std::fs::read_to_string(home.join(FILE)).ok()?;
     match toml::from_str(&text) {
         Ok(ledger) => Some(ledger),
@@ -426,6 +494,11 @@ fn read(home: &Path) -> Option<TrialLedger> {
     }
 }
 
+/// Whether the ledger can be replaced there; makes nothing.
+fn is_writable(folder: &Path) -> bool {
+    folder.is_dir() && super::versions::prepare(folder).is_ok()
+}
+
 fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
     let text = toml::to_string(ledger).map_err(std::io::Error::other)?;
     let text =
@@ -434,7 +507,7 @@ fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
 }
 
 /// Writes what the next start must know. Without it the model still runs.
-fn save(home: Option<&Path>, ledger: &TrialLedger) {
+pub(super) fn save(home: Option<&Path>, ledger: &TrialLedger) {
     let Some(home) = home else { return };
     if let Err(error) = write(home, ledger) {
         tracing::warn!(

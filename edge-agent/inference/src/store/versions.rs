@@ -336,7 +336,7 @@ impl ModelStore {
     pub(super) fn writable_home(&self) -> Result<PathBuf, StoreError> {
         let mut first_fault = None;
         for folder in &self.folders {
-            let tried = fs::create_dir_all(folder).and_then(|()| durable::lock(folder).map(drop));
+            let tried = fs::create_dir_all(folder).and_then(|()| prepare(folder));
             match tried {
                 Ok(()) => return Ok(folder.clone()),
                 Err(source) => {
@@ -356,6 +356,12 @@ impl ModelStore {
         entries.sort_by_key(|entry| entry.at);
         entries
     }
+}
+
+/// Whether files can be made in a folder, and its lock be had.
+pub(super) fn prepare(folder: &Path) -> io::Result<()> {
+    let _one_at_a_time = durable::lock(folder)?;
+    durable::nameless(folder).map(drop)
 }
 
 /// An empty folder to fill, beside the versions.

@@ -14,6 +14,7 @@ pub(crate) enum Element {
     U8 = 2,
     I32 = 6,
     I64 = 7,
+    Bool = 9,
     F16 = 10,
     Bf16 = 16,
 }
@@ -22,6 +23,8 @@ pub(crate) enum Element {
 pub(crate) enum Attribute {
     Integer(&'static str, i64),
     Integers(&'static str, Vec<i64>),
+    /// What a loop does each time.
+    Body(&'static str, Network),
 }
 
 /// A network in the making.
@@ -88,6 +91,13 @@ impl Network {
                         written.integer(8, number.cast_unsigned());
                     }
                     written.integer(20, 7);
+                }
+                Attribute::Body(name, body) => {
+                    let mut graph = Message(body.graph.0.clone());
+                    graph.text(2, "body");
+                    written.text(1, name);
+                    written.message(6, &graph);
+                    written.integer(20, 5);
                 }
             }
             node.message(5, &written);

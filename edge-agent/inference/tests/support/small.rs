@@ -22,6 +22,8 @@ pub(crate) struct Small {
     pub(crate) knows_its_batch: bool,
     /// It ends with an error when the picture is nearly white.
     pub(crate) fails_when_bright: bool,
+    /// It does not come to an end when the picture is nearly white.
+    pub(crate) hangs_when_bright: bool,
     /// So many of its scores, from the first, are NaN when the picture is brighter than the middle.
     pub(crate) nan_when_bright: usize,
     /// It finds nothing at all, not even low scores, when the picture is nearly white.
@@ -39,6 +41,7 @@ impl Default for Small {
             found: Element::F32,
             knows_its_batch: false,
             fails_when_bright: false,
+            hangs_when_bright: false,
             nan_when_bright: 0,
             empty_when_bright: false,
             queries: 3,
@@ -84,7 +87,7 @@ impl Small {
             network.node("Sub", &["limits", "squared"], "again", &[]);
             scores = "again";
         }
-        if self.fails_when_bright || self.empty_when_bright {
+        if self.fails_when_bright || self.hangs_when_bright || self.empty_when_bright {
             // 1 for a picture that is nearly white, else 0.
             network.floats("bright", &[1], &[240.0]);
             network.node("Div", &["means", "bright"], "brightness", &[]);
@@ -107,6 +110,30 @@ impl Small {
             );
             network.node("Add", &[scores, "nothing"], "certain", &[]);
             scores = "certain";
+        }
+        if self.hangs_when_bright {
+            // Once, or as often as a thousand years have microseconds.
+            network.integers("flatly", &[1], &[-1]);
+            network.node("Reshape", &["place", "flatly"], "in a row", &[]);
+            network.integers("one of them", &[1], &[0]);
+            network.node("Gather", &["in a row", "one of them"], "is white", &[]);
+            network.integers("ages", &[1], &[i64::MAX / 1000]);
+            network.node("Mul", &["is white", "ages"], "times", &[]);
+            let mut body = Network::default();
+            body.input("number", Element::I64, &[]);
+            body.input("on", Element::Bool, &[]);
+            body.input("held", Element::F32, &[1]);
+            body.output("go on", Element::Bool, &[]);
+            body.output("hold", Element::F32, &[1]);
+            body.node("Identity", &["on"], "go on", &[]);
+            body.node("Cos", &["held"], "hold", &[]);
+            network.floats("begin with", &[1], &[0.0]);
+            let body = [Attribute::Body("body", body)];
+            network.node("Loop", &["times", "", "begin with"], "at last", &body);
+            network.floats("none of it", &[1], &[0.0]);
+            network.node("Mul", &["at last", "none of it"], "nothing at last", &[]);
+            network.node("Add", &[scores, "nothing at last"], "scores at last", &[]);
+            scores = "scores at last";
         }
         if self.knows_its_batch {
             network.node("Shape", &["means"], "shape", &[]);

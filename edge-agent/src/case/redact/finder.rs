@@ -81,7 +81,7 @@ impl Finders {
                 })));
                 continue;
             }
-            let models = ReaderSettings::default();
+            let models = config.plates.settings();
             let names = [&models.places, &models.lines];
             let here: Vec<_> = names.iter().filter_map(|id| store.find(id).ok()).collect();
             if *what != What::Plates || here.len() < names.len() {

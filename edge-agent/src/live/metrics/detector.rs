@@ -84,6 +84,14 @@ pub(super) fn second<'a>(
         ];
         (labels, 1.0)
     });
+    let instead = all.iter().map(|(model, _)| {
+        let labels = vec![
+            ("model", model.model.clone()),
+            ("job", model.job.as_str().to_owned()),
+        ];
+        (labels, f64::from(u8::from(model.is_instead)))
+    });
+    let instead = instead.collect();
     for (name, help, samples) in [
         (
             "edge_second_model",
@@ -94,6 +102,11 @@ pub(super) fn second<'a>(
             "edge_second_model_providers_refused",
             "Providers that come first by configuration and do not work for the model",
             samples(|fares| fares.status.refused.len() as u64),
+        ),
+        (
+            "edge_second_model_instead",
+            "1 while the last good version works instead of the wanted one",
+            instead,
         ),
     ] {
         write(encoder, name, help, &samples, ConstGauge::new)?;

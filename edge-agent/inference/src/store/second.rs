@@ -1,0 +1,351 @@
+//! Trials of models that take second looks, of which a box may have several.
+//!
+//! A start of the main detector is counted before it is loaded ([`super::trial`]).
+//! That would not do here: with three models at work, two of them new, it must be
+//! known which of them ended the program. So who loads, or looks, stands in a small
+//! file while it does. The next start reads it and charges whoever is named there,
+//! and nobody else. The file is not synced: it survives the end of the program, and
+//! need not survive a power failure, which is no model's fault.
+//!
+//! One that fails gives way to its own last good version, or is left out. It takes
+//! no other model's place: what a cascade gives, only its own model gives.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use models::{Manifest, ModelId};
+use serde::{Deserialize, Serialize};
+
+use super::journal::{self, Action};
+use super::trial::{self, ATTEMPTS, Candidate, StartFault, TrialLedger};
+use super::{ModelStore, StoreError, durable};
+
+/// Name of the file, with the number of the program that has it.
+const FILE: &str = "at-work";
+/// Programs that may use one folder of models at the same time.
+const PROGRAMS: usize = 16;
+/// In the file's first place when nobody is at work.
+const NOBODY: &[u8] = b"-";
+/// Of a longer file no more is read.
+const LONGEST: usize = 4096;
+
+/// What stands on the disk of a model that takes second looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecondLedger {
+    /// Its last version that worked for long enough.
+    pub proven: Option<Candidate>,
+    /// The one on trial.
+    pub trial: Option<Candidate>,
+    /// How often the program ended while it was loading or looking.
+    pub attempts: u32,
+}
+
+/// Where it stands who is at work, for the next start of the program.
+#[derive(Clone, Debug, Default)]
+pub struct AtWork {
+    place: Option<Arc<Place>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    home: PathBuf,
+    /// Locked for as long as the program lives.
+    file: File,
+    /// Nobody is on trial any more.
+    is_over: AtomicBool,
+    is_told: AtomicBool,
+}
+
+/// Words for the file: these models are at work.
+#[derive(Clone, Debug)]
+pub struct AtWorkMark(String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Doing {
+    /// Before the main detector was begun.
+    Loading,
+    /// When everything was at work.
+    Looking,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    doing: Doing,
+    who: Vec<Candidate>,
+}
+
+/// A model that takes second looks, and its trial if it is on one.
+#[derive(Debug)]
+pub struct SecondTrial {
+    /// Which.
+    pub candidate: Candidate,
+    /// Whether it has still to prove itself.
+    pub is_on_trial: bool,
+    /// Why it is not the one that was wanted.
+    pub instead: Option<String>,
+    home: Option<PathBuf>,
+}
+
+impl AtWorkMark {
+    /// These look, together.
+    pub fn looking<'c>(who: impl IntoIterator<Item = &'c Candidate>) -> Self {
+        Self::of(Doing::Looking, who.into_iter().cloned().collect())
+    }
+
+    fn of(doing: Doing, who: Vec<Candidate>) -> Self {
+        let line = serde_json::to_string(&Line { doing, who });
+        Self(line.map_or_else(|_| String::new(), |line| line + "\n"))
+    }
+}
+
+impl AtWork {
+    /// Does `work`, and says so in the file as long as it goes on. A program that ends
+    /// in it, by a panic as well, leaves the words there.
+    pub fn while_at_work<T>(&self, mark: &AtWorkMark, work: impl FnOnce() -> T) -> T {
+        let place = self.place.as_deref();
+        let place = place.filter(|place| !place.is_over.load(Ordering::Relaxed));
+        if let Some(place) = place {
+            place.write(mark.0.as_bytes());
+        }
+        let done = work();
+        if let Some(place) = place {
+            place.write(NOBODY);
+        }
+        done
+    }
+
+    /// Nobody is on trial any more: nothing is written from now on.
+    pub fn end(&self) {
+        if let Some(place) = &self.place {
+            place.is_over.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Place {
+    fn write(&self, words: &[u8]) {
+        if let Err(error) = self.file.write_all_at(words, 0)
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                folder = %self.home.display(), %error,
+                "which model is at work cannot be noted, so a new one that ends the program is not found out"
+            );
+        }
+    }
+}
+
+impl ModelStore {
+    /// Charges whoever was at work when the program ended the last time, and keeps a
+    /// place to note who is from now on. Once, before any model is loaded.
+    pub fn watch_over(&self) -> AtWork {
+        let home = match self.writable_home() {
+            Ok(home) => home,
+            Err(error) => {
+                tracing::warn!("new models that take second looks cannot be watched over: {error}");
+                return AtWork::default();
+            }
+        };
+        let mut own = None;
+        for number in 0..PROGRAMS {
+            let path = home.join(format!("{FILE}.{number}"));
+            if own.is_some() && !path.exists() {
+                continue;
+            }
+            let opened = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path);
+            // Another program's that lives, or root's: not ours to judge.
+            let Some(file) = opened.ok().filter(|file| file.try_lock().is_ok()) else {
+                continue;
+            };
+            if let Some(line) = left_behind(&file) {
+                charge(&home, &line);
+            }
+            if let Err(error) = file.write_all_at(NOBODY, 0) {
+                tracing::warn!(file = %path.display(), %error, "cannot be written; check free space");
+            }
+            own.get_or_insert(file);
+        }
+        AtWork {
+            place: own.map(|file| {
+                Arc::new(Place {
+                    home,
+                    file,
+                    is_over: AtomicBool::new(false),
+                    is_told: AtomicBool::new(false),
+                })
+            }),
+        }
+    }
+
+    /// Starts the current version of a model (or this one of its versions) with `start`,
+    /// or its last good version if that fails.
+    pub fn begin_second<T>(
+        &self,
+        (model, version): (&ModelId, Option<u64>),
+        at_work: &AtWork,
+        mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+    ) -> Result<(T, SecondTrial), StoreError> {
+        let home = at_work.place.as_ref().map(|place| place.home.clone());
+        let ledger = home.as_deref().and_then(trial::read).unwrap_or_default();
+        let proven = (ledger.second.get(model)).and_then(|record| record.proven.clone());
+        let mut queue = vec![match version {
+            Some(version) => self.candidate_version(model, version),
+            None => self.candidate(model),
+        }];
+        queue.extend(proven.as_ref().map(|proven| self.exactly(proven)));
+        let mut instead: Option<String> = None;
+        let mut first_fault = None;
+        let mut tried: Vec<Candidate> = Vec::new();
+        for entry in queue {
+            let (candidate, manifest, file) = match entry {
+                Ok(found) => found,
+                Err(error) => {
+                    instead.get_or_insert_with(|| error.to_string());
+                    first_fault = first_fault.or(Some(error));
+                    continue;
+                }
+            };
+            if tried.contains(&candidate) {
+                continue;
+            }
+            tried.push(candidate.clone());
+            let fault = if let Some(failed) = ledger.failure_of(&candidate) {
+                format!(
+                    "it failed here: {}; `edge-agent models use {candidate}` tries it again",
+                    failed.reason
+                )
+            } else {
+                let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
+                match at_work.while_at_work(&mark, || start(&candidate, manifest, &file)) {
+                    Ok(started) => {
+                        if let Some(why) = &instead {
+                            tell_instead(home.as_deref(), &candidate, why);
+                        }
+                        let is_on_trial = proven.as_ref() != Some(&candidate);
+                        let trial = SecondTrial {
+                            candidate,
+                            is_on_trial,
+                            instead,
+                            home,
+                        };
+                        return Ok((started, trial));
+                    }
+                    Err(StartFault::Other(error)) => return Err(error),
+                    Err(StartFault::Model(reason)) => {
+                        change(home.as_deref(), |home, ledger| {
+                            give_up(home, ledger, &candidate, &reason);
+                        });
+                        reason
+                    }
+                }
+            };
+            instead.get_or_insert_with(|| format!("{candidate}: {fault}"));
+            first_fault = first_fault.or(Some(StoreError::DoesNotStart {
+                model: candidate.model,
+                reason: fault,
+            }));
+        }
+        Err(first_fault.unwrap_or(StoreError::NoFolder))
+    }
+}
+
+impl SecondTrial {
+    /// It has worked for long enough: from now on it is its model's last good version.
+    pub fn prove(&mut self) {
+        if !std::mem::replace(&mut self.is_on_trial, false) {
+            return;
+        }
+        let candidate = &self.candidate;
+        change(self.home.as_deref(), |home, ledger| {
+            let record = ledger.second.entry(candidate.model.clone()).or_default();
+            record.proven = Some(candidate.clone());
+            record.trial = None;
+            record.attempts = 0;
+            ledger
+                .failed
+                .retain(|failed| failed.candidate != *candidate);
+            journal::of(home, Action::Proven, candidate, "");
+        });
+        tracing::info!(model = %candidate, "the model for second looks has proven itself; it is its last good version now");
+    }
+}
+
+/// What a program that has ended left in its file.
+fn left_behind(file: &File) -> Option<Line> {
+    let mut text = vec![0; LONGEST];
+    let length = file.read_at(&mut text, 0).ok()?;
+    let line = text[..length].split(|byte| *byte == b'\n').next()?;
+    serde_json::from_slice(line).ok()
+}
+
+fn charge(home: &Path, line: &Line) {
+    change(Some(home), |home, ledger| {
+        if line.doing == Doing::Looking {
+            // Its start was counted, and it was not at work.
+            ledger.attempts = ledger.attempts.saturating_sub(1);
+        }
+        for candidate in &line.who {
+            let record = ledger.second.entry(candidate.model.clone()).or_default();
+            if record.proven.as_ref() == Some(candidate) {
+                tracing::error!(model = %candidate, "the program ended while this model was at work, which has proven itself before");
+                continue;
+            }
+            if record.trial.as_ref() != Some(candidate) {
+                record.trial = Some(candidate.clone());
+                record.attempts = 0;
+            }
+            record.attempts += 1;
+            let attempts = record.attempts;
+            tracing::warn!(model = %candidate, attempts, "the program ended while this model was at work");
+            if attempts >= ATTEMPTS && ledger.failure_of(candidate).is_none() {
+                let reason =
+                    format!("the program ended {attempts} times while the model was at work");
+                give_up(home, ledger, candidate, &reason);
+            }
+        }
+    });
+}
+
+fn give_up(home: &Path, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {
+    tracing::error!(
+        model = %candidate,
+        "takes no second looks any more: {reason}; `edge-agent models use {candidate}` tries it again"
+    );
+    ledger.remember_failure(candidate, reason);
+    let record = ledger.second.entry(candidate.model.clone()).or_default();
+    record.trial = None;
+    record.attempts = 0;
+    if record.proven.as_ref() == Some(candidate) {
+        record.proven = None;
+    }
+    journal::of(home, Action::Failed, candidate, reason);
+}
+
+fn tell_instead(home: Option<&Path>, candidate: &Candidate, why: &str) {
+    tracing::error!(model = %candidate, "not the wanted version takes second looks: {why}");
+    if let Some(home) = home {
+        journal::of(home, Action::Returned, candidate, why);
+    }
+}
+
+/// Changes what stands on the disk; nobody else does meanwhile.
+fn change(home: Option<&Path>, with: impl FnOnce(&Path, &mut TrialLedger)) {
+    let Some(home) = home else { return };
+    let lock = durable::lock(home);
+    if let Err(error) = &lock {
+        tracing::warn!(folder = %home.display(), %error, "not locked; check permissions");
+    }
+    let mut ledger = trial::read(home).unwrap_or_default();
+    with(home, &mut ledger);
+    trial::save(Some(home), &ledger);
+}

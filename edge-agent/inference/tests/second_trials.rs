@@ -1,0 +1,244 @@
+//! Models that take second looks on trial: who is charged when the program ends, who
+//! takes whose place, and who is left alone.
+
+#![allow(clippy::unwrap_used)] // also in what the tests share
+
+#[allow(dead_code)] // the other test uses more of it
+#[path = "support/folder.rs"]
+mod folder;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use edge_inference::{
+    Action, AtWork, AtWorkMark, BundleTerms, ModelStore, SecondTrial, StartFault, StoreError,
+    bundle,
+};
+
+use folder::{actions, id, place, store};
+
+/// Version `number` of `model`, its network another than that of any before; it becomes current.
+fn version(folder: &Path, model: &str, number: u64) {
+    let network = format!("network {model} {number}").into_bytes();
+    let maker = place(&[model]);
+    let text = fs::read_to_string(maker.path().join(model).join("model.toml")).unwrap();
+    let loose = store(maker.path()).find(&id(model)).unwrap().0.sha256;
+    let of_version = <sha2::Sha256 as sha2::Digest>::digest(&network).into();
+    let text = text.replace(
+        &loose.to_string(),
+        &protocol::Digest(of_version).to_string(),
+    );
+    let files = [
+        ("model.toml".to_owned(), text.into_bytes()),
+        ("net.onnx".to_owned(), network),
+    ];
+    let tar = maker.path().join("bundle.tar");
+    let out = fs::File::create(&tar).unwrap();
+    bundle::pack(&id(model), number, &files, None, out).unwrap();
+    let terms = BundleTerms {
+        allow_unsigned: true,
+        ..BundleTerms::default()
+    };
+    let store = store(folder);
+    store
+        .install_bundle(tar.to_str().unwrap(), &terms, &mut |_, _| ())
+        .unwrap();
+    store
+        .use_version(&id(model), number, Action::Used, "")
+        .unwrap();
+}
+
+/// A start of the program: who was at work before is charged, then the model is begun.
+/// `broken` versions do not pass their self-test.
+fn start(folder: &Path, model: &str, broken: &[&str]) -> (AtWork, Result<SecondTrial, StoreError>) {
+    let store: ModelStore = store(folder);
+    let at_work = store.watch_over();
+    let begun = store.begin_second((&id(model), None), &at_work, |candidate, _, file| {
+        assert!(file.is_file());
+        if broken.contains(&&*candidate.to_string()) {
+            return Err(StartFault::Model("its self-test fails".to_owned()));
+        }
+        Ok(())
+    });
+    (at_work, begun.map(|((), trial)| trial))
+}
+
+fn at_work(folder: &Path, model: &str, broken: &[&str]) -> String {
+    match start(folder, model, broken).1 {
+        Ok(trial) => trial.candidate.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn prove(folder: &Path, model: &str) {
+    start(folder, model, &[]).1.unwrap().prove();
+}
+
+/// The program ends while `model` looks.
+fn crash_of(folder: &Path, model: &str) {
+    let (at_work, begun) = start(folder, model, &[]);
+    let mark = AtWorkMark::looking([&begun.unwrap().candidate]);
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        at_work.while_at_work(&mark, || panic!("as a provider may"));
+    }));
+    assert!(ended.is_err());
+}
+
+#[test]
+fn a_version_that_fails_its_self_test_gives_way_to_the_last_good_one_of_the_same_model() {
+    let folder = place(&["roads"]);
+    version(folder.path(), "helmets", 1);
+    assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+    prove(folder.path(), "helmets");
+    version(folder.path(), "helmets", 2);
+    let (_, begun) = start(folder.path(), "helmets", &["helmets@2"]);
+    let trial = begun.unwrap();
+    assert_eq!(trial.candidate.to_string(), "helmets@1");
+    assert!(!trial.is_on_trial);
+    let why = trial.instead.unwrap();
+    assert!(why.contains("helmets@2: its self-test fails"), "{why}");
+    // From now on without another try …
+    assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+    let done = actions(folder.path());
+    for action in [Action::Failed, Action::Returned] {
+        assert!(done.contains(&(action, "helmets".to_owned())), "{done:?}");
+    }
+    // … until somebody says otherwise.
+    store(folder.path()).forgive(&id("helmets")).unwrap();
+    assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@2");
+}
+
+#[test]
+fn one_without_a_good_version_is_left_out_and_nobody_takes_its_place() {
+    let folder = place(&["roads", "helmets"]);
+    for _ in 0..2 {
+        let said = at_work(folder.path(), "helmets", &["helmets"]);
+        assert!(said.contains("helmets does not start"), "{said}");
+    }
+    let said = at_work(folder.path(), "helmets", &[]);
+    assert!(
+        said.contains("`edge-agent models use helmets` tries it again"),
+        "{said}"
+    );
+    assert_eq!(at_work(folder.path(), "roads", &[]), "roads");
+}
+
+#[test]
+fn whoever_is_at_work_when_the_program_ends_is_charged_and_nobody_else() {
+    let folder = place(&["roads", "helmets", "flames"]);
+    // A detector on trial, whose start is counted whenever the program ends.
+    let detector = || {
+        let begun = store(folder.path()).begin(None, |_, _, _| Ok(()));
+        assert_eq!(begun.unwrap().1.candidate.model, id("roads"));
+    };
+    for crash in 1..=3 {
+        detector();
+        assert_eq!(at_work(folder.path(), "flames", &[]), "flames");
+        crash_of(folder.path(), "helmets");
+        let ledger = {
+            store(folder.path()).watch_over();
+            store(folder.path()).trials()
+        };
+        assert_eq!(ledger.attempts, 0, "the detector is not blamed");
+        assert!(!ledger.second.contains_key(&id("flames")));
+        let helmets = &ledger.second[&id("helmets")];
+        let is_given_up = crash == 3;
+        assert_eq!(helmets.attempts, if is_given_up { 0 } else { crash });
+        assert_eq!(ledger.failed.len(), usize::from(is_given_up));
+    }
+    let said = at_work(folder.path(), "helmets", &[]);
+    assert!(
+        said.contains("the program ended 3 times while the model was at work"),
+        "{said}"
+    );
+    assert_eq!(at_work(folder.path(), "flames", &[]), "flames");
+}
+
+#[test]
+fn an_end_while_a_model_loads_counts_and_one_while_nobody_is_at_work_does_not() {
+    let folder = place(&["helmets"]);
+    for _ in 0..5 {
+        assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets");
+    }
+    for _ in 0..3 {
+        let store = store(folder.path());
+        let at_work = store.watch_over();
+        let load = || {
+            store.begin_second(
+                (&id("helmets"), None),
+                &at_work,
+                |_, _, _| -> Result<(), StartFault> { panic!("as a file may") },
+            )
+        };
+        assert!(catch_unwind(AssertUnwindSafe(load)).is_err());
+    }
+    let said = at_work(folder.path(), "helmets", &[]);
+    assert!(said.contains("ended 3 times"), "{said}");
+}
+
+#[test]
+fn one_that_has_proven_itself_is_not_given_up_and_one_that_has_not_goes_back_to_it() {
+    let folder = place(&["roads"]);
+    version(folder.path(), "helmets", 1);
+    prove(folder.path(), "helmets");
+    for _ in 0..5 {
+        crash_of(folder.path(), "helmets");
+    }
+    assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+    version(folder.path(), "helmets", 2);
+    for _ in 0..3 {
+        crash_of(folder.path(), "helmets");
+    }
+    assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+}
+
+#[test]
+fn a_program_that_still_runs_is_not_taken_for_one_that_has_ended() {
+    let folder = place(&["helmets"]);
+    let (first, begun) = start(folder.path(), "helmets", &[]);
+    let mark = AtWorkMark::looking([&begun.unwrap().candidate]);
+    first.while_at_work(&mark, || {
+        // Another one on the same folder has a place of its own.
+        let (second, _) = start(folder.path(), "helmets", &[]);
+        second.while_at_work(&mark, || store(folder.path()).watch_over());
+    });
+    assert!(store(folder.path()).trials().second.is_empty());
+    // When nobody is on trial any more nothing is noted.
+    first.end();
+    first.while_at_work(&mark, || {
+        let noted = fs::read_to_string(folder.path().join("at-work.0")).unwrap();
+        assert!(noted.starts_with('-'), "{noted}");
+    });
+}
+
+#[test]
+fn trials_stand_in_the_folder_that_is_written_also_when_another_has_some() {
+    let (packages, own) = (place(&["new", "good"]), tempfile::tempdir().unwrap());
+    // What a package or root left there; this account cannot write it.
+    fs::write(
+        packages.path().join("trial.toml"),
+        "attempts = 2\nfailed = []\n",
+    )
+    .unwrap();
+    fs::create_dir(packages.path().join(".lock")).unwrap();
+    let folders = vec![packages.path().to_owned(), own.path().to_owned()];
+    let store = || ModelStore::open(folders.clone()).unwrap();
+    let start = |wanted| {
+        store()
+            .begin(Some(&id(wanted)), |_, _, _| Ok(()))
+            .unwrap()
+            .1
+    };
+    start("good").prove();
+    for attempt in 1..=3 {
+        assert_eq!(start("new").candidate.model, id("new"));
+        assert_eq!(store().trials().attempts, attempt);
+    }
+    assert_eq!(start("new").candidate.model, id("good"));
+    assert!(store().cannot_keep_trials().is_none());
+    let closed = ModelStore::open(vec![packages.path().to_owned()]).unwrap();
+    assert!(closed.cannot_keep_trials().is_some());
+    // Who can write none of them is still told.
+    assert_eq!(closed.trials().attempts, 2);
+}

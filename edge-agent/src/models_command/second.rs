@@ -1,0 +1,98 @@
+//! Loading models that take second looks: the current version of each, or its last
+//! good one.
+
+use edge_inference::{
+    AtWork, Candidate, FreeNetwork, ModelStore, Network, Runtime, SecondTrial, StartFault,
+};
+use plate_reader::{Half, PlateReader, ReaderError};
+use protocol::id::ModelId;
+
+use super::{find_named, self_test, start_fault, store};
+use crate::config::{DetectorConfig, named_version};
+
+/// A model, and the trials of the networks of which it is made.
+pub(crate) type Begun<T> = (T, Vec<SecondTrial>);
+
+/// Loads `MODEL` or `MODEL@VERSION`, whatever its head, to look at parts of pictures.
+///
+/// With `at_work`, for a box that watches: a version that is new here is on trial, must
+/// pass its self-test first, and the last good one takes its place when it fails.
+/// Without, for commands that end: the current version as it is.
+pub(crate) fn begin_network(
+    config: &DetectorConfig,
+    name: &str,
+    at_work: Option<&AtWork>,
+) -> anyhow::Result<Begun<Network>> {
+    let settings = config.settings();
+    let Some(at_work) = at_work else {
+        let (runtime, manifest, file) = find_named(config, name)?;
+        let network = Network::load(&runtime, manifest, &file, &settings)?;
+        return Ok((network, Vec::new()));
+    };
+    let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let begun =
+        store(config)?.begin_second((&model, version), at_work, |candidate, manifest, file| {
+            let mut network =
+                Network::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
+            self_test(&mut network, file, candidate).map_err(StartFault::Model)?;
+            Ok(network)
+        })?;
+    let (network, trial) = begun;
+    tell(&trial, config);
+    Ok((network, vec![trial]))
+}
+
+/// Loads the reader of number plates; see [`begin_network`].
+pub(crate) fn begin_plates(
+    config: &DetectorConfig,
+    at_work: Option<&AtWork>,
+) -> anyhow::Result<Begun<PlateReader>> {
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let store = store(config)?;
+    let settings = config.plates.settings();
+    let Some(at_work) = at_work else {
+        let reader = PlateReader::load(&runtime, &store, &config.settings(), settings)?;
+        return Ok((reader, Vec::new()));
+    };
+    let begin =
+        |half, model: &ModelId| begin_half(config, (&runtime, &store), at_work, (half, model));
+    let (places, of_places) = begin(Half::Places, &settings.places)?;
+    let (lines, of_lines) = begin(Half::Lines, &settings.lines)?;
+    let reader = PlateReader::of(places, lines, settings)?;
+    Ok((reader, vec![of_places, of_lines]))
+}
+
+fn begin_half(
+    config: &DetectorConfig,
+    (runtime, store): (&Runtime, &ModelStore),
+    at_work: &AtWork,
+    (half, model): (Half, &ModelId),
+) -> anyhow::Result<(FreeNetwork, SecondTrial)> {
+    let begun = store.begin_second(
+        (model, None),
+        at_work,
+        |candidate: &Candidate, manifest, file| {
+            let loaded = half.load(runtime, manifest, file, &config.settings());
+            let mut network = loaded.map_err(|error| match error {
+                ReaderError::Network(error) => start_fault(error),
+                ReaderError::Store(error) => StartFault::Other(error),
+                error => StartFault::Model(error.to_string()),
+            })?;
+            self_test(&mut network, file, candidate).map_err(StartFault::Model)?;
+            Ok(network)
+        },
+    )?;
+    tell(&begun.1, config);
+    Ok(begun)
+}
+
+fn tell(trial: &SecondTrial, config: &DetectorConfig) {
+    if trial.is_on_trial {
+        tracing::info!(
+            model = %trial.candidate, minutes = config.trial().as_secs_f64() / 60.0,
+            "this model for second looks is new here and on trial; if it ends the program three times, its last \
+             good version takes its place, or nobody does"
+        );
+    }
+}
