@@ -161,6 +161,7 @@ fn camera_states(
     config.cameras.iter().map(state).collect()
 }
 
+#[allow(clippy::too_many_lines)] // what is started, in order, and ended in the other
 fn watch(
     config: &AgentConfig,
     at_work: Option<(Detector, Option<&mut OnTrial>)>,

@@ -10,7 +10,7 @@
 //! sd_notify(3), which are a datagram to a socket.
 
 use std::cell::Cell;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -37,7 +37,7 @@ impl Supervisor {
             number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let patience = number("WATCHDOG_USEC").filter(|patience| is_for_us && *patience > 0);
         Self {
-            to: std::env::var_os("NOTIFY_SOCKET").and_then(reach),
+            to: std::env::var_os("NOTIFY_SOCKET").and_then(|name| reach(&name)),
             patience: patience.map(Duration::from_micros),
             fed: Cell::new(None),
             is_ready: Cell::new(false),
@@ -95,10 +95,10 @@ impl Supervisor {
 }
 
 /// A path, or with `@` a name without one.
-fn reach(name: OsString) -> Option<(UnixDatagram, SocketAddr)> {
+fn reach(name: &OsStr) -> Option<(UnixDatagram, SocketAddr)> {
     let address = match name.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        _ => SocketAddr::from_pathname(&name),
+        _ => SocketAddr::from_pathname(name),
     };
     match address.and_then(|address| Ok((UnixDatagram::unbound()?, address))) {
         Ok(reached) => Some(reached),

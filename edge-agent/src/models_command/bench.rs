@@ -247,7 +247,7 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
         match &advice {
             Some(advice) => println!("{advice}"),
             None if is_any => {
-                println!("no detector of road users was measured, so none is recommended")
+                println!("no detector of road users was measured, so none is recommended");
             }
             None => println!("nothing can be recommended: no case could be measured"),
         }

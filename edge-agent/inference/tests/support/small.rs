@@ -11,6 +11,7 @@ use crate::onnx::{Attribute, Element, Network};
 
 /// How the network is, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a fault of its own
 pub(crate) struct Small {
     /// Its input's first dimension; -1: open.
     pub(crate) batch: i64,
