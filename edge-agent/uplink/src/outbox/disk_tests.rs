@@ -145,6 +145,37 @@ fn a_damaged_file_does_not_forget_what_is_locked() {
     assert!(!outbox.take_locks(&locked(9, &[])).unwrap(), "a late word");
 }
 
+/// Found by the fault bench: rows that could not be read kept all others from being
+/// sent, while new ones were still written.
+#[test]
+fn a_damage_that_only_reading_finds_does_not_stop_the_delivery() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
+    // More than SQLite remembers.
+    append(&outbox, 1..=2500);
+    let before = outbox.id();
+    let mut options = fs::OpenOptions::new();
+    let file = options
+        .write(true)
+        .open(dir.path().join("outbox.db"))
+        .unwrap();
+    let pages = file.metadata().unwrap().len() / 4096;
+    for page in pages / 4..pages / 2 {
+        std::os::unix::fs::FileExt::write_all_at(&file, &[0xa5; 4096], page * 4096).unwrap();
+    }
+    let mut from = 1;
+    while from <= 2500 && outbox.id() == before {
+        from += outbox.batch(from, 64).unwrap().into_messages().count() as u64;
+    }
+    assert_ne!(outbox.id(), before, "the file is another one");
+    append(&outbox, 2501..=2501);
+    let waiting = outbox.waiting();
+    // A quarter of the pages is gone, and what they alone lead to.
+    assert!(waiting > 500, "{waiting} of 2501 saved");
+    let (_, floor) = outbox.floor().unwrap();
+    assert!(outbox.batch(floor, 64).unwrap().into_messages().count() > 0);
+}
+
 /// However much room is left: what does not fit beside the damaged file must not
 /// be missing in the new one, nor keep the box from starting.
 #[test]

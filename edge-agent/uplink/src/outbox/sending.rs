@@ -9,7 +9,7 @@ use protocol::envelope::Delivery;
 use uuid::Uuid;
 
 use super::{Outbox, OutboxError, State};
-use crate::database::Stored;
+use crate::database::{self, Stored};
 use crate::{envelope, evidence};
 
 /// Where messages go that cannot be sent, or not in full.
@@ -73,16 +73,28 @@ pub(super) fn unsendable_bytes(dir: &Path) -> u64 {
         .sum()
 }
 
+fn read_batch(state: &State, from: u64, limit: usize) -> rusqlite::Result<Batch> {
+    let span = state.database.span()?;
+    Ok(Batch {
+        outbox: state.database.id,
+        floor: span.held,
+        messages: state.database.read(from.max(span.floor), limit)?,
+    })
+}
+
 impl Outbox {
     /// Messages from `from` on, at most `limit`.
     pub(crate) fn batch(&self, from: u64, limit: usize) -> Result<Batch, OutboxError> {
-        let state = self.lock();
-        let span = self.named(state.database.span())?;
-        Ok(Batch {
-            outbox: state.database.id,
-            floor: span.held,
-            messages: self.named(state.database.read(from.max(span.floor), limit))?,
-        })
+        let mut state = self.lock();
+        let batch = match read_batch(&state, from, limit) {
+            Err(error) if database::is_damage(&error) => {
+                // What is written may never go where the damage is: all would wait.
+                self.replace_damaged(&mut state)?;
+                read_batch(&state, from, limit)
+            }
+            batch => batch,
+        };
+        self.named(batch)
     }
 
     /// Which outbox this is, and its lowest sequence without a receipt, or the next

@@ -255,7 +255,9 @@ impl Speeding {
                 // RTP time stamps are those of the sensor; a clip's are its own.
                 TimeQuality::Rtcp | TimeQuality::Media => 0.002,
                 // Networks and buffers.
-                TimeQuality::Arrival | TimeQuality::Unknown => 0.02,
+                TimeQuality::Arrival => 0.02,
+                // How long it took is not known at all.
+                TimeQuality::Unknown => return None,
             },
         };
         let quality = &self.quality;

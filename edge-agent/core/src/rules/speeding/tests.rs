@@ -75,6 +75,20 @@ fn who_is_too_fast_beyond_doubt_is_accused_with_numbers() {
     );
 }
 
+/// A camera whose clock is set back again and again, or that stamps its pictures wrongly.
+#[test]
+fn by_times_of_no_quality_nobody_has_a_speed() {
+    check(
+        RULE,
+        "
+        0.0 clock unknown
+        0.0 car#1 at 5.0,25.0
+        4.5 car#1 at 95.0,25.0
+    ",
+        &expect![[""]],
+    );
+}
+
 #[test]
 fn without_calibration_nobody_has_a_speed() {
     check_uncalibrated(
