@@ -448,6 +448,25 @@ impl ModelStore {
         Ok(())
     }
 
+    /// Manifest and good file of a model without versions, also where a version of it
+    /// has become current.
+    fn find_loose(&self, id: &ModelId) -> Option<(Manifest, PathBuf)> {
+        self.folders.iter().find_map(|folder| {
+            let home = folder.join(id.as_str());
+            let manifest = match std::fs::read_to_string(home.join("model.toml")) {
+                Ok(text) => Manifest::parse(&text)
+                    .ok()?
+                    .expect_folder(id.as_str())
+                    .ok()?,
+                Err(_) => (models::catalogue().into_iter().flatten())
+                    .find(|manifest| manifest.id == *id)?,
+            };
+            let file = home.join(&manifest.file);
+            check_file(&manifest, &file).ok()?;
+            Some((manifest, file))
+        })
+    }
+
     /// The first good file of a model; the first bad one's fault if there is no good one.
     fn look_for(&self, manifest: &Manifest) -> Result<PathBuf, StoreError> {
         let mut first_fault = None;

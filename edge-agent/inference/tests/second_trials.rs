@@ -11,43 +11,9 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use edge_inference::{
-    Action, AtWork, AtWorkMark, BundleTerms, ModelStore, SecondTrial, StartFault, StoreError,
-    bundle,
-};
+use edge_inference::{Action, AtWork, AtWorkMark, ModelStore, SecondTrial, StartFault, StoreError};
 
-use folder::{actions, id, place, store};
-
-/// Version `number` of `model`, its network another than that of any before; it becomes current.
-fn version(folder: &Path, model: &str, number: u64) {
-    let network = format!("network {model} {number}").into_bytes();
-    let maker = place(&[model]);
-    let text = fs::read_to_string(maker.path().join(model).join("model.toml")).unwrap();
-    let loose = store(maker.path()).find(&id(model)).unwrap().0.sha256;
-    let of_version = <sha2::Sha256 as sha2::Digest>::digest(&network).into();
-    let text = text.replace(
-        &loose.to_string(),
-        &protocol::Digest(of_version).to_string(),
-    );
-    let files = [
-        ("model.toml".to_owned(), text.into_bytes()),
-        ("net.onnx".to_owned(), network),
-    ];
-    let tar = maker.path().join("bundle.tar");
-    let out = fs::File::create(&tar).unwrap();
-    bundle::pack(&id(model), number, &files, None, out).unwrap();
-    let terms = BundleTerms {
-        allow_unsigned: true,
-        ..BundleTerms::default()
-    };
-    let store = store(folder);
-    store
-        .install_bundle(tar.to_str().unwrap(), &terms, &mut |_, _| ())
-        .unwrap();
-    store
-        .use_version(&id(model), number, Action::Used, "")
-        .unwrap();
-}
+use folder::{actions, id, place, store, version};
 
 /// A start of the program: who was at work before is charged, then the model is begun.
 /// `broken` versions do not pass their self-test.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use edge_inference::{Action, OnTrial, StartFault, StoreError};
 
-use folder::{actions, copy, id, place, store};
+use folder::{actions, copy, id, place, store, version};
 
 /// A start of the agent; `broken` models do not load. A crash is the loss of what this returns.
 fn start(folder: &Path, wanted: Option<&str>, broken: &[&str]) -> Result<OnTrial, StoreError> {
@@ -77,6 +77,50 @@ fn a_model_that_ends_the_process_three_times_gives_way_to_the_last_good_one() {
     // Until somebody says otherwise.
     store(folder.path()).choose(&id("new")).unwrap();
     assert_eq!(at_work(folder.path(), None, &[]), "new");
+}
+
+/// The ordinary first upgrade: a loose file has proven itself, and a bundle of its name comes.
+#[test]
+fn a_loose_file_is_the_way_back_from_a_bundle_of_its_name() {
+    let folder = place(&["street"]);
+    let loose = folder.path().join("street/net.onnx");
+    start(folder.path(), None, &[]).unwrap().prove();
+    version(folder.path(), "street", 1);
+    let start = || {
+        let begun = store(folder.path()).begin(None, |_, _, file| Ok(file.to_owned()));
+        let (file, trial) = begun.unwrap();
+        (file, trial.candidate.version)
+    };
+    for _ in 1..=3 {
+        let (file, version) = start();
+        assert_eq!((file == loose, version), (false, Some(1)));
+    }
+    for _ in 1..=3 {
+        assert_eq!(start(), (loose.clone(), None));
+    }
+    // Another file in its place is not the one that was proven.
+    fs::write(&loose, "another network").unwrap();
+    assert_eq!(start().1, Some(1));
+}
+
+/// A disk that hiccups says nothing of the model: it stays the last good one.
+#[test]
+fn a_fault_that_may_pass_costs_a_model_nothing_but_this_start() {
+    let folder = place(&["good", "other"]);
+    start(folder.path(), None, &[]).unwrap().prove();
+    let begun = store(folder.path()).begin(None, |candidate, _, _| {
+        if candidate.model == id("good") {
+            return Err(StartFault::Passing("it cannot be read".to_owned()));
+        }
+        Ok(())
+    });
+    let ((), trial) = begun.unwrap();
+    assert_eq!(trial.candidate.model, id("other"));
+    assert!(trial.instead.unwrap().contains("it cannot be read"));
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.proven.unwrap().model, id("good"));
+    assert!(ledger.failed.is_empty());
+    assert_eq!(at_work(folder.path(), None, &[]), "good");
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn start_fault(error: DetectorError) -> StartFault {
         DetectorError::NoProvider { model, .. } => {
             StartFault::Other(StoreError::DoesNotStart { model, reason })
         }
+        DetectorError::Unreadable { .. } => StartFault::Passing(reason),
         _ => StartFault::Model(reason),
     }
 }

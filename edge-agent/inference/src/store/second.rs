@@ -247,6 +247,7 @@ impl ModelStore {
                         });
                         reason
                     }
+                    Err(StartFault::Passing(reason)) => reason,
                 }
             };
             instead.get_or_insert_with(|| format!("{candidate}: {fault}"));

@@ -120,6 +120,9 @@ impl TrialLedger {
 pub enum StartFault {
     /// The model's own fault: another may do.
     Model(String),
+    /// One that may pass, like a disk that cannot be read: another may do now, and
+    /// this one is not the worse for it.
+    Passing(String),
     /// Something that another model would meet as well.
     Other(StoreError),
 }
@@ -288,8 +291,18 @@ impl ModelStore {
                     take_back(home.as_deref(), &mut ledger, &candidate);
                     return Err(error);
                 }
-                Err(StartFault::Model(reason)) => {
-                    give_up(home.as_deref(), &mut ledger, &candidate, &reason);
+                Err(fault @ (StartFault::Model(_) | StartFault::Passing(_))) => {
+                    let reason = match fault {
+                        StartFault::Model(reason) => {
+                            give_up(home.as_deref(), &mut ledger, &candidate, &reason);
+                            reason
+                        }
+                        StartFault::Passing(reason) => {
+                            take_back(home.as_deref(), &mut ledger, &candidate);
+                            reason
+                        }
+                        StartFault::Other(error) => return Err(error),
+                    };
                     first_fault = first_fault.or(Some(StoreError::DoesNotStart {
                         model: candidate.model.clone(),
                         reason: reason.clone(),
@@ -379,17 +392,17 @@ impl ModelStore {
         &self,
         proven: &Candidate,
     ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
-        let (manifest, file) = match proven.version {
-            Some(version) => self.find_version(&proven.model, version)?,
-            None => self.find(&proven.model)?,
+        let found = match proven.version {
+            Some(version) => Some(self.find_version(&proven.model, version)?),
+            None => self.find_loose(&proven.model),
         };
-        if manifest.sha256 != proven.sha256 {
-            return Err(StoreError::DoesNotStart {
+        found
+            .filter(|(manifest, _)| manifest.sha256 == proven.sha256)
+            .map(|(manifest, file)| (proven.clone(), manifest, file))
+            .ok_or_else(|| StoreError::DoesNotStart {
                 model: proven.model.clone(),
                 reason: "the file that had proven itself is not there any more".to_owned(),
-            });
-        }
-        Ok((proven.clone(), manifest, file))
+            })
     }
 }
 

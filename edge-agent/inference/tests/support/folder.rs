@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use edge_inference::{Action, ModelStore};
+use edge_inference::{Action, BundleTerms, ModelStore, bundle};
 use models::ModelId;
 use sha2::Digest as _;
 
@@ -59,6 +59,37 @@ pub(crate) fn copy(folder: &Path, from: &str, to: &str, rank: usize) {
         lines.collect::<String>(),
     )
     .unwrap();
+}
+
+/// Version `number` of `model`, its network another than that of any before; it becomes current.
+pub(crate) fn version(folder: &Path, model: &str, number: u64) {
+    let network = format!("network {model} {number}").into_bytes();
+    let maker = place(&[model]);
+    let text = fs::read_to_string(maker.path().join(model).join("model.toml")).unwrap();
+    let loose = store(maker.path()).find(&id(model)).unwrap().0.sha256;
+    let of_version = sha2::Sha256::digest(&network).into();
+    let text = text.replace(
+        &loose.to_string(),
+        &protocol::Digest(of_version).to_string(),
+    );
+    let files = [
+        ("model.toml".to_owned(), text.into_bytes()),
+        ("net.onnx".to_owned(), network),
+    ];
+    let tar = maker.path().join("bundle.tar");
+    let out = fs::File::create(&tar).unwrap();
+    bundle::pack(&id(model), number, &files, None, out).unwrap();
+    let terms = BundleTerms {
+        allow_unsigned: true,
+        ..BundleTerms::default()
+    };
+    let store = store(folder);
+    store
+        .install_bundle(tar.to_str().unwrap(), &terms, &mut |_, _| ())
+        .unwrap();
+    store
+        .use_version(&id(model), number, Action::Used, "")
+        .unwrap();
 }
 
 pub(crate) fn store(folder: &Path) -> ModelStore {
