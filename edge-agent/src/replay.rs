@@ -202,10 +202,9 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         }
         // The first fault is the one to mend; a second one would hide it.
         Err(error) => {
-            let mut left = files.leave().unwrap_or_default();
-            if let Some(part) = unfinished {
-                left += &format!("; its cases so far are in {}", part.display());
-            }
+            let cases =
+                unfinished.map(|part| format!("; its cases so far are in {}", part.display()));
+            let left = files.leave().unwrap_or_default() + &cases.unwrap_or_default();
             Err(if left.is_empty() {
                 error
             } else {

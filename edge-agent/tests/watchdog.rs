@@ -9,7 +9,6 @@ mod onnx;
 #[allow(dead_code)] // other tests use more of it
 #[path = "../inference/tests/support/small.rs"]
 mod small;
-#[allow(dead_code)] // other tests use more of it
 mod support;
 
 use std::os::unix::net::UnixDatagram;
@@ -50,9 +49,8 @@ impl Service {
         let text = format!(
             "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n\
              [detector]\nmodels_dirs = ['models']\ntrial_min = 0.001\n\
-             [[camera]]\nid = 'c'\nsource = {{ rtsp = '{}' }}\nhealth = {{ watch = false }}\n\
-             detect = {{ gate = false }}\n",
-            url
+             [[camera]]\nid = 'c'\nsource = {{ rtsp = '{url}' }}\nhealth = {{ watch = false }}\n\
+             detect = {{ gate = false }}\n"
         );
         std::fs::write(&config, text).unwrap();
         let notify = dir.join("notify");
