@@ -140,7 +140,7 @@ impl Outbox {
         match state.database.compact() {
             Ok(is_smaller) => is_smaller,
             Err(error) => {
-                tracing::debug!(%error, "the outbox's free pages stay in its file for now");
+                tracing::debug!(%error, "the outbox's free pages stay in its file; tried again after an hour");
                 state.compact_failed = Some(Instant::now());
                 false
             }

@@ -9,6 +9,7 @@ mod evidence;
 mod kill;
 mod mqtt;
 mod probe;
+mod receipts;
 mod samples;
 mod secrets;
 mod tls;
