@@ -455,8 +455,14 @@ impl Fault {
                 format!("file {} does not belong to the case", shown(file)),
             ),
             Self::BundleUnreadable { reason } => Words::new(
-                format!("Không đọc được hồ sơ: {}", shown(reason)),
-                format!("the bundle cannot be read: {}", shown(reason)),
+                format!(
+                    "Không đọc được hồ sơ: {}; tệp bị cắt cụt hoặc không phải hồ sơ, hãy lấy lại từ nơi đã nhận",
+                    shown(reason)
+                ),
+                format!(
+                    "the bundle cannot be read: {}; it is cut off or no case, fetch it again where it came from",
+                    shown(reason)
+                ),
             ),
             Self::Gap { after, found } => Words::new(
                 format!("Thiếu vụ việc giữa số {after} và số {found} của camera"),
