@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -97,6 +98,10 @@ impl Camera {
         let server = gst_server::RTSPServer::new();
         server.set_address(&settings.listen.ip().to_string());
         server.set_service(&settings.listen.port().to_string());
+        // No thread of its own for clients: all is read, and hung up, in the camera's.
+        if let Some(pool) = server.thread_pool() {
+            pool.set_max_threads(0);
+        }
         if let Some((user, password)) = &settings.login {
             server.set_auth(Some(&digest_only(user, password)));
         }
@@ -228,8 +233,31 @@ impl Camera {
 
     /// Hangs up on everybody who is connected.
     pub fn disconnect_all(&self) {
-        self.server
-            .client_filter(Some(&mut |_, _| gst_server::RTSPFilterResult::Remove));
+        let (done, is_done) = mpsc::channel();
+        self.in_its_thread(move |server| {
+            hang_up_on_all(server);
+            // Who asked has not waited, if its own thread ended.
+            let _ = done.send(());
+        });
+        while is_done.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+            if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                return;
+            }
+        }
+    }
+
+    /// Runs `work` where connections are read from. A connection that another thread closes
+    /// is still polled there: it is read without a socket, again and again, a warning each time.
+    fn in_its_thread(&self, work: impl FnOnce(&gst_server::RTSPServer) + Send + 'static) {
+        let server = self.server.clone();
+        let mut work = Some(work);
+        glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
+            if let Some(work) = work.take() {
+                work(&server);
+            }
+            glib::ControlFlow::Break
+        })
+        .attach(Some(&self.context));
     }
 
     /// Closes every connection, frees the port and waits until all is gone.
@@ -238,22 +266,24 @@ impl Camera {
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        // First no new clients, then none of the old.
+        // First no new clients, then none of the old. The quit comes from within the loop,
+        // too: before the loop runs it would be forgotten.
         self.is_refusing.store(true, Ordering::Relaxed);
-        self.disconnect_all();
-        // From within the loop: a quit before the loop runs would be forgotten.
         let main_loop = self.main_loop.clone();
-        glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
+        self.in_its_thread(move |server| {
+            hang_up_on_all(server);
             main_loop.quit();
-            glib::ControlFlow::Break
-        })
-        .attach(Some(&self.context));
+        });
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the camera's thread panicked");
         }
     }
+}
+
+fn hang_up_on_all(server: &gst_server::RTSPServer) {
+    server.client_filter(Some(&mut |_, _| gst_server::RTSPFilterResult::Remove));
 }
 
 fn hang_up_when(
