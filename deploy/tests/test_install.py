@@ -19,7 +19,7 @@ UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 
 
 def run(program, *arguments, **environment):
-    return subprocess.run([PROGRAMS / program, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=30)
+    return subprocess.run([PROGRAMS / program, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 
 def uncommented(text):
@@ -51,7 +51,7 @@ class ExampleTest(unittest.TestCase):
             file.write_text(text.replace("/etc/ngatu/", f"{folder}/"))
             Path(folder, "evidence-token").write_text("ab" * 32)
             made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=centre.example"]
-            subprocess.run([*made, "-keyout", "centre.key", "-out", "centre.pem"], cwd=folder, check=True, capture_output=True, timeout=30)
+            subprocess.run([*made, "-keyout", "centre.key", "-out", "centre.pem"], cwd=folder, check=True, capture_output=True, timeout=120)
             Path(folder, "boxes-ca.pem").write_text(Path(folder, "centre.pem").read_text())
             self.revoke_nothing(Path(folder))
             checked = run("aggregator", "check", "--config", file)
@@ -64,7 +64,7 @@ class ExampleTest(unittest.TestCase):
         (folder / "crlnumber").write_text("01\n")
         (folder / "ca.cnf").write_text("[ca]\ndefault_ca = boxes\n[boxes]\ndatabase = index.txt\ncrlnumber = crlnumber\ndefault_md = sha256\ndefault_crl_days = 30\n")
         made = ["openssl", "ca", "-gencrl", "-config", "ca.cnf", "-keyfile", "centre.key", "-cert", "centre.pem", "-out", "boxes.crl"]
-        subprocess.run(made, cwd=folder, check=True, capture_output=True, timeout=30)
+        subprocess.run(made, cwd=folder, check=True, capture_output=True, timeout=120)
 
     def test_a_live_box_needs_nothing_but_its_camera(self):
         live = tomllib.loads((EXAMPLES / "live.toml").read_text())
@@ -74,6 +74,46 @@ class ExampleTest(unittest.TestCase):
         centre = tomllib.loads((EXAMPLES / "aggregator.toml").read_text())
         self.assertEqual(live["uplink"]["url"], f"mqtt://{centre['mqtt']['listen']}")
         self.assertEqual(live["uplink"]["evidence_url"], f"http://{centre['http']['listen']}")
+
+
+class PageTest(unittest.TestCase):
+    """docs/install.md, as far as it can be followed without being root on a machine of its own."""
+
+    page = (ROOT / "docs" / "install.md").read_text()
+
+    def blocks(self, language):
+        return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", self.page)
+
+    def test_its_certificates_are_what_the_centre_takes(self):
+        commands = [block for block in self.blocks("sh") if re.match("openssl (req|ca)", block)]
+        self.assertEqual(len(commands), 4, "authority, centre, box, revocation")
+        settings = next(block for block in self.blocks("toml") if "[uploads.tls]" in block)
+        with tempfile.TemporaryDirectory() as folder:
+            for block in commands:
+                made = subprocess.run(["bash", "-euc", block], cwd=folder, capture_output=True, text=True, timeout=120)
+                self.assertEqual(made.returncode, 0, f"{block}\n{made.stderr}")
+            revoked = subprocess.run(["openssl", "crl", "-in", "boxes.crl", "-noout", "-text"], cwd=folder, check=True, capture_output=True, text=True, timeout=60)
+            self.assertIn("Serial Number", revoked.stdout)
+            file = Path(folder, "aggregator.toml")
+            file.write_text(settings.replace("/etc/ngatu/", f"{folder}/"))
+            checked = run("aggregator", "check", "--config", file, "--data-dir", Path(folder, "centre"))
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+            self.assertIn("with certificates of boxes", checked.stdout)
+
+    def test_it_installs_what_the_units_say(self):
+        for unit in UNITS:
+            for step in re.findall(r"(?m)^#   ((?:install|useradd) .*)$", unit.read_text()):
+                self.assertIn(f"\n{step}\n", self.page, f"{unit.name} has another step than docs/install.md")
+
+    def test_its_box_is_one_that_the_agent_takes(self):
+        box, camera = (next(block for block in self.blocks("toml") if block.startswith(start)) for start in ("[box]", "[[camera]]"))
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("boxes-ca.pem", "box-01.pem", "box-01.key", "north.password"):
+                Path(folder, name).write_text("x")
+            file = Path(folder, "agent.toml")
+            file.write_text((box + camera).replace("/etc/ngatu/", f"{folder}/"))
+            checked = run("edge-agent", "check", "--offline", file)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
 
 class UnitTest(unittest.TestCase):
@@ -108,7 +148,7 @@ class UnitTest(unittest.TestCase):
                 given.append(str(stand_in))
             else:
                 given.append(f"{machine}{word}" if word.startswith("/") else word)
-        followed = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        followed = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=120)
         self.assertEqual(followed.returncode, 0, f"{step}: {followed.stderr}")
 
 
