@@ -16,7 +16,7 @@ use edge_core::{Found, Input, Scene, SecondLook};
 use edge_inference::{Answered, AtWork, AtWorkMark, DetectorError, Look, Network, SecondTrial};
 use edge_video::Frame;
 use models::heads;
-use models::{Crop, I420View, Manifest};
+use models::{Crop, Manifest, PictureView};
 use plate_reader::{PlateLook, PlateReader, ReaderError, Region};
 use plates::Circumstances;
 use protocol::event::FrameTime;
@@ -44,7 +44,7 @@ pub(crate) enum Taker {
 
 /// A part of a picture that is looked at.
 pub(crate) struct Part<'p> {
-    pub(crate) view: &'p I420View<'p>,
+    pub(crate) view: &'p PictureView<'p>,
     pub(crate) bounds: NormBox,
     /// Of what class is who is in it.
     pub(crate) class: Option<ObjectClass>,

@@ -9,7 +9,7 @@ mod parts;
 use edge_core::{Input, SceneConfig};
 use edge_inference::{Detector, DetectorError, Look};
 use edge_video::Frame;
-use models::{Crop, I420View};
+use models::{Crop, PictureView};
 use protocol::signal::{SignalReading, SignalSource};
 use protocol::{Detection, Detections, NormBox};
 
@@ -49,10 +49,10 @@ pub fn look(
 /// What the detector finds in a picture and in the tiles of it whose turn it is.
 pub fn find(
     detector: &mut Detector,
-    picture: &I420View<'_>,
+    picture: &PictureView<'_>,
     parts: &mut Parts,
 ) -> Result<Shown<Detection>, DetectorError> {
-    let size = (picture.width, picture.height);
+    let size = (picture.width(), picture.height());
     let (whole, tiles) = (parts.region(size), parts.tiles(size));
     let crops = || std::iter::once(whole).chain(tiles.iter().copied());
     let looks: Vec<_> = crops().map(|crop| Look::crop(picture, crop)).collect();
@@ -109,11 +109,11 @@ pub fn fractions(crop: Crop, (width, height): (u32, u32)) -> NormBox {
 /// What is read of a picture without the detector. A lamp does not
 /// wait for somebody to move: when it turned red must be known to the picture.
 pub fn glance(frame: &Frame, scene: &SceneConfig) -> Vec<Input> {
-    lamps(&frame.view(), frame, scene).collect()
+    lamps(frame.view(), frame, scene).collect()
 }
 
 fn lamps<'a>(
-    picture: &'a I420View<'a>,
+    picture: PictureView<'a>,
     frame: &'a Frame,
     scene: &'a SceneConfig,
 ) -> impl Iterator<Item = Input> + 'a {

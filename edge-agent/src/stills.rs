@@ -94,7 +94,7 @@ pub fn draw(
 #[cfg(feature = "cv")]
 pub(crate) mod drawing {
     use edge_core::SceneConfig;
-    use edge_stills::{Emphasis, I420Planes, Overlay, OverlayBox, Picture, StillError};
+    use edge_stills::{Emphasis, Overlay, OverlayBox, Picture, StillError, YuvPlanes};
     use edge_video::Frame;
     use protocol::Event;
     use protocol::evidence::EvidenceRole;
@@ -108,15 +108,17 @@ pub(crate) mod drawing {
 
     /// The frame's pixels.
     pub(crate) fn picture(frame: &Frame) -> Result<Picture, StillError> {
-        Picture::from_i420(&I420Planes {
+        let [u, v] = frame.chroma();
+        Picture::from_yuv(&YuvPlanes {
             width: frame.width,
             height: frame.height,
             y: frame.y(),
             y_stride: frame.y_stride(),
-            u: frame.u(),
-            u_stride: frame.u_stride(),
-            v: frame.v(),
-            v_stride: frame.v_stride(),
+            u: u.bytes,
+            u_stride: u.stride,
+            v: v.bytes,
+            v_stride: v.stride,
+            chroma_step: u.step,
             bt709: frame.is_bt709(),
             full_range: frame.is_full_range(),
         })

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use case_bundle::manifest::{ActorPlaces, CASE_SCHEMA, CaseManifest, CaseMedia};
 use case_bundle::{BoxKey, ChainLink, Clock, Sealed};
-use edge_stills::{I420Planes, Picture};
+use edge_stills::{Picture, YuvPlanes};
 use edge_video::{ClipReader, ClipWriter, Frame};
 use protocol::evidence::EvidenceRole;
 use protocol::units::Seconds;
@@ -171,15 +171,17 @@ fn event() -> Event {
 }
 
 fn picture(frame: &Frame) -> Picture {
-    Picture::from_i420(&I420Planes {
+    let [u, v] = frame.chroma();
+    Picture::from_yuv(&YuvPlanes {
         width: frame.width,
         height: frame.height,
         y: frame.y(),
         y_stride: frame.y_stride(),
-        u: frame.u(),
-        u_stride: frame.u_stride(),
-        v: frame.v(),
-        v_stride: frame.v_stride(),
+        u: u.bytes,
+        u_stride: u.stride,
+        v: v.bytes,
+        v_stride: v.stride,
+        chroma_step: u.step,
         bt709: frame.is_bt709(),
         full_range: frame.is_full_range(),
     })

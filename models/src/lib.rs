@@ -39,5 +39,7 @@ pub use manifest::{
     ClassMap, Colour, ElementType, Fit, Input, Layout, Manifest, ManifestError, Shrink, Task,
     Thresholds,
 };
-pub use picture::{ColourMatrix, ColourRange, Crop, I420View, Nv12View, PictureError, PictureView};
+pub use picture::{
+    ColourMatrix, ColourRange, Crop, I420View, Nv12View, PictureError, PictureView, PlaneView,
+};
 pub use protocol::id::ModelId;

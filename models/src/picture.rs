@@ -98,6 +98,30 @@ impl<'a> From<&Nv12View<'a>> for PictureView<'a> {
     }
 }
 
+impl<'a> From<&PictureView<'a>> for PictureView<'a> {
+    fn from(picture: &PictureView<'a>) -> Self {
+        *picture
+    }
+}
+
+/// A borrowed plane of samples.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaneView<'a> {
+    /// From the first sample on.
+    pub bytes: &'a [u8],
+    /// Bytes from one row to the next.
+    pub stride: usize,
+    /// Bytes from one sample to the next: 2 where others lie between them.
+    pub step: usize,
+}
+
+impl PlaneView<'_> {
+    /// A sample of a plane that was checked.
+    pub fn at(&self, x: usize, y: usize) -> u8 {
+        self.bytes[y * self.stride + x * self.step]
+    }
+}
+
 /// A rectangle of a picture, in its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Crop {
@@ -243,7 +267,7 @@ pub(crate) fn check_size(width: u32, height: u32) -> Result<(), PictureError> {
     }
 }
 
-impl PictureView<'_> {
+impl<'a> PictureView<'a> {
     /// Width in pixels.
     pub const fn width(&self) -> u32 {
         match self {
@@ -260,7 +284,40 @@ impl PictureView<'_> {
         }
     }
 
-    pub(crate) const fn coding(&self) -> (ColourMatrix, ColourRange) {
+    /// Luma.
+    pub const fn luma(&self) -> PlaneView<'a> {
+        let (bytes, stride) = match self {
+            Self::I420(picture) => (picture.y, picture.y_stride),
+            Self::Nv12(picture) => (picture.y, picture.y_stride),
+        };
+        PlaneView {
+            bytes,
+            stride,
+            step: 1,
+        }
+    }
+
+    /// Blue and red difference, of half the width and height, rounded up.
+    pub fn chroma(&self) -> [PlaneView<'a>; 2] {
+        let plane = |bytes, stride, step| PlaneView {
+            bytes,
+            stride,
+            step,
+        };
+        match self {
+            Self::I420(picture) => [
+                plane(picture.u, picture.u_stride, 1),
+                plane(picture.v, picture.v_stride, 1),
+            ],
+            Self::Nv12(picture) => {
+                let red = picture.uv.get(1..).unwrap_or_default();
+                [picture.uv, red].map(|bytes| plane(bytes, picture.uv_stride, 2))
+            }
+        }
+    }
+
+    /// How colours were coded.
+    pub const fn coding(&self) -> (ColourMatrix, ColourRange) {
         match self {
             Self::I420(picture) => (picture.matrix, picture.range),
             Self::Nv12(picture) => (picture.matrix, picture.range),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use models::heads::{self, Answers};
-use models::{I420View, Manifest};
+use models::{I420View, Manifest, PictureView};
 use protocol::Detection;
 
 use crate::error::DetectorError;
@@ -38,7 +38,10 @@ impl Detector {
     ///
     /// Scores between `low` and `high` are for the tracker's second stage: they
     /// may keep a track alive, never begin one.
-    pub fn detect(&mut self, picture: &I420View<'_>) -> Result<Vec<Detection>, DetectorError> {
+    pub fn detect<'p>(
+        &mut self,
+        picture: impl Into<PictureView<'p>>,
+    ) -> Result<Vec<Detection>, DetectorError> {
         let mut answers = self.detect_batch(&[Look::whole(picture)]);
         let answers = answers.pop().expect("one answer for each look")?;
         Ok(answers.found)

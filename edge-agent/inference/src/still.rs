@@ -8,7 +8,7 @@ use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use image::{ImageReader, Limits};
-use models::{ColourMatrix, ColourRange, I420View};
+use models::{ColourMatrix, ColourRange, I420View, PictureView};
 
 /// Largest side; larger is no camera's picture, or a bomb.
 const MAX_SIDE: u32 = 16_384;
@@ -125,14 +125,16 @@ impl Still {
 }
 
 /// Mean luma of a picture on the scale of full range, 0 to 255.
-pub fn mean_luma(picture: &I420View<'_>) -> f64 {
-    let (width, height) = (picture.width as usize, picture.height as usize);
+pub fn mean_luma<'p>(picture: impl Into<PictureView<'p>>) -> f64 {
+    let picture = picture.into();
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let luma = picture.luma();
     let mut sum = 0_u64;
-    for row in picture.y.chunks(picture.y_stride.max(1)).take(height) {
+    for row in luma.bytes.chunks(luma.stride.max(1)).take(height) {
         sum += row.iter().take(width).map(|v| u64::from(*v)).sum::<u64>();
     }
     let mean = sum as f64 / (width * height).max(1) as f64;
-    match picture.range {
+    match picture.coding().1 {
         ColourRange::Full => mean,
         ColourRange::Limited => ((mean - 16.0) * 255.0 / 219.0).clamp(0.0, 255.0),
     }

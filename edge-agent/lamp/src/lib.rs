@@ -15,7 +15,7 @@ mod light;
 mod patch;
 
 use edge_core::{Lamp, LampColour};
-use models::I420View;
+use models::PictureView;
 use protocol::SignalState;
 
 use light::Light;
@@ -74,9 +74,9 @@ const FOREIGN_COLOUR: f64 = 0.3;
 const FOREIGN_PLACE: f64 = 0.15;
 
 /// Reads the lamps of `lamp` from `picture`.
-pub fn read(picture: &I420View<'_>, lamp: &Lamp) -> LampReading {
+pub fn read<'p>(picture: impl Into<PictureView<'p>>, lamp: &Lamp) -> LampReading {
     let lamps = lamp.lamps.len();
-    let Some(patch) = Patch::of(picture, lamp).filter(|_| lamps > 0) else {
+    let Some(patch) = Patch::of(&picture.into(), lamp).filter(|_| lamps > 0) else {
         return LampReading::UNREADABLE;
     };
     let mut lights = light::find(&patch, 1.0 / lamps as f64, UNLIT);

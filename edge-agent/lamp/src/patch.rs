@@ -1,7 +1,7 @@
 //! A lamp region as numbers, whatever the picture's size, matrix and range.
 
 use edge_core::{Lamp, LampLayout};
-use models::{ColourMatrix, ColourRange, I420View};
+use models::{ColourMatrix, ColourRange, PictureView, PlaneView};
 
 /// Smallest lamp region that is read, in pixels of either side.
 const SMALLEST_REGION_PX: usize = 6;
@@ -34,15 +34,15 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
-    pub(crate) fn of(picture: &I420View<'_>, lamp: &Lamp) -> Option<Self> {
+    pub(crate) fn of(picture: &PictureView<'_>, lamp: &Lamp) -> Option<Self> {
         picture.check().ok()?;
         let region = lamp.region;
-        let (left, width) = span(region.x, region.right(), picture.width)?;
-        let (top, height) = span(region.y, region.bottom(), picture.height)?;
+        let (left, width) = span(region.x, region.right(), picture.width())?;
+        let (top, height) = span(region.y, region.bottom(), picture.height())?;
         let colours = Colours::of(picture);
         let columns = steps(left, width);
         let lines = steps(top, height);
-        let at = |x: usize, y: usize| colours.sample(picture, x, y);
+        let at = |x: usize, y: usize| colours.sample(x, y);
         let rows: Vec<Vec<Sample>> = match lamp.layout {
             LampLayout::Vertical => lines
                 .map(|y| columns.clone().map(|x| at(x, y)).collect())
@@ -106,7 +106,10 @@ fn steps(from: usize, length: usize) -> impl Iterator<Item = usize> + Clone {
 }
 
 /// From bytes to red, green and blue.
-struct Colours {
+struct Colours<'p> {
+    y: PlaneView<'p>,
+    u: PlaneView<'p>,
+    v: PlaneView<'p>,
     black: f64,
     luma: f64,
     chroma: f64,
@@ -115,19 +118,24 @@ struct Colours {
     blue: f64,
 }
 
-impl Colours {
-    fn of(picture: &I420View<'_>) -> Self {
-        let (black, luma, chroma) = match picture.range {
+impl<'p> Colours<'p> {
+    fn of(picture: &PictureView<'p>) -> Self {
+        let (matrix, range) = picture.coding();
+        let (black, luma, chroma) = match range {
             ColourRange::Limited => (16.0, 219.0, 224.0),
             ColourRange::Full => (0.0, 255.0, 255.0),
         };
         // Rec. ITU-R BT.601 and BT.709: the weights of red and blue in luma.
-        let (kr, kb) = match picture.matrix {
+        let (kr, kb) = match matrix {
             ColourMatrix::Bt601 => (0.299, 0.114),
             ColourMatrix::Bt709 => (0.2126, 0.0722),
         };
         let kg = 1.0 - kr - kb;
+        let [u, v] = picture.chroma();
         Self {
+            y: picture.luma(),
+            u,
+            v,
             black,
             luma,
             chroma,
@@ -137,10 +145,10 @@ impl Colours {
         }
     }
 
-    fn sample(&self, picture: &I420View<'_>, x: usize, y: usize) -> Sample {
-        let luma = f64::from(picture.y[y * picture.y_stride + x]);
-        let cb = f64::from(picture.u[y / 2 * picture.u_stride + x / 2]);
-        let cr = f64::from(picture.v[y / 2 * picture.v_stride + x / 2]);
+    fn sample(&self, x: usize, y: usize) -> Sample {
+        let luma = f64::from(self.y.at(x, y));
+        let cb = f64::from(self.u.at(x / 2, y / 2));
+        let cr = f64::from(self.v.at(x / 2, y / 2));
         let (luma, cb, cr) = (
             (luma - self.black) / self.luma,
             (cb - 128.0) / self.chroma,

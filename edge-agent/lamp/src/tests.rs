@@ -3,7 +3,7 @@
 
 use super::*;
 use edge_core::LampLayout;
-use models::{ColourMatrix, ColourRange};
+use models::{ColourMatrix, ColourRange, I420View, Nv12View};
 use proptest::prelude::*;
 use protocol::NormBox;
 
@@ -199,7 +199,46 @@ impl Head {
             },
             lamps: self.lamps.clone(),
         };
-        read(&picture, &lamp)
+        let reading = read(&picture, &lamp);
+        assert_eq!(reading, read(&by_turns(&picture).view(), &lamp));
+        reading
+    }
+}
+
+/// A picture as hardware decoders give it, with rows that are padded.
+struct ByTurns<'p> {
+    of: I420View<'p>,
+    uv: Vec<u8>,
+    uv_stride: usize,
+}
+
+fn by_turns<'p>(of: &I420View<'p>) -> ByTurns<'p> {
+    let half = of.width.div_ceil(2) as usize;
+    let uv_stride = 2 * half + 6;
+    let rows = of.u.chunks(of.u_stride).zip(of.v.chunks(of.v_stride));
+    let uv = rows.flat_map(|(u, v)| {
+        let pairs = u[..half].iter().zip(v).flat_map(|(u, v)| [*u, *v]);
+        pairs.chain([99; 6])
+    });
+    ByTurns {
+        of: *of,
+        uv: uv.collect(),
+        uv_stride,
+    }
+}
+
+impl ByTurns<'_> {
+    fn view(&self) -> Nv12View<'_> {
+        Nv12View {
+            width: self.of.width,
+            height: self.of.height,
+            y: self.of.y,
+            y_stride: self.of.y_stride,
+            uv: &self.uv,
+            uv_stride: self.uv_stride,
+            matrix: self.of.matrix,
+            range: self.of.range,
+        }
     }
 }
 

@@ -335,7 +335,7 @@ impl Desk<'_> {
         let begun = Instant::now();
         let looks: Vec<_> = turns
             .iter()
-            .map(|turn| Look::crop(&turn.frame.view(), turn.crop))
+            .map(|turn| Look::crop(turn.frame.view(), turn.crop))
             .collect();
         let seen = self.models.detector.detect_batch(&looks);
         let took = self.finished(DETECTOR, turns.len(), begun);

@@ -154,7 +154,7 @@ impl Shadow {
 
     fn look(&self, detector: &mut Detector, sight: &Sight) {
         let high = detector.manifest().thresholds.high;
-        let look = Look::crop(&sight.frame.view(), sight.part);
+        let look = Look::crop(sight.frame.view(), sight.part);
         let answer = detector.detect_batch(&[look]).pop();
         match answer.expect("one answer for one look") {
             Ok(Answers {

@@ -13,7 +13,7 @@ use edge_inference::still::mean_luma;
 use edge_inference::{Detector, ModelStore, Runtime, Still};
 use edge_video::ClipReader;
 use indicatif::{ProgressBar, ProgressStyle};
-use models::I420View;
+use models::PictureView;
 use protocol::{Detection, EventTime, ObjectClass};
 use serde::Serialize;
 
@@ -139,7 +139,7 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
             let detections = shown.found;
             let look = Look {
                 labelled: picture,
-                size: (view.width, view.height),
+                size: (view.width(), view.height()),
                 luma,
                 detections: &detections,
             };
@@ -226,7 +226,7 @@ fn contestants(
 fn walk(
     args: &EvaluateArgs,
     labels: &LabelSet,
-    mut look: impl FnMut(&LabelledPicture, &I420View<'_>) -> anyhow::Result<()>,
+    mut look: impl FnMut(&LabelledPicture, &PictureView<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template(
@@ -294,7 +294,7 @@ fn walk(
         bar.set_length(files.len() as u64);
         for (picture, file) in files.into_iter().step_by(args.every) {
             let still = Still::open(&file)?;
-            look(&picture, &still.view())?;
+            look(&picture, &(&still.view()).into())?;
             bar.inc(1);
             count += 1;
         }

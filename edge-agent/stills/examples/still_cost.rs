@@ -9,7 +9,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use edge_stills::{Emphasis, I420Planes, Overlay, OverlayBox, Picture};
+use edge_stills::{Emphasis, Overlay, OverlayBox, Picture, YuvPlanes};
 use protocol::{NormBox, Point};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,9 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let planes = planes(&frame, width, height)?;
     let overlay = overlay();
 
-    let mut picture = Picture::from_i420(&planes)?;
+    let mut picture = Picture::from_yuv(&planes)?;
     let from = median(|| {
-        picture = Picture::from_i420(&planes)?;
+        picture = Picture::from_yuv(&planes)?;
         Ok(())
     })?;
     let clean = picture.clone();
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
     println!(
-        "{width}x{height}: from_i420 {from:.1} ms, draw {draw:.1} ms, jpeg(85) {jpeg:.1} ms, {} KiB",
+        "{width}x{height}: from_yuv {from:.1} ms, draw {draw:.1} ms, jpeg(85) {jpeg:.1} ms, {} KiB",
         bytes.len() / 1024
     );
     if let Some(out) = arguments.get(3) {
@@ -62,7 +62,7 @@ fn median(mut step: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, B
     Ok(times[times.len() / 2])
 }
 
-fn planes(frame: &[u8], width: u32, height: u32) -> Result<I420Planes<'_>, Box<dyn Error>> {
+fn planes(frame: &[u8], width: u32, height: u32) -> Result<YuvPlanes<'_>, Box<dyn Error>> {
     let luma = width as usize * height as usize;
     let half = width.div_ceil(2) as usize;
     let chroma = half * height.div_ceil(2) as usize;
@@ -78,7 +78,7 @@ fn planes(frame: &[u8], width: u32, height: u32) -> Result<I420Planes<'_>, Box<d
         )
         .into());
     };
-    Ok(I420Planes {
+    Ok(YuvPlanes {
         width,
         height,
         y,
@@ -87,6 +87,7 @@ fn planes(frame: &[u8], width: u32, height: u32) -> Result<I420Planes<'_>, Box<d
         u_stride: half,
         v,
         v_stride: half,
+        chroma_step: 1,
         bt709: height >= 720,
         full_range: false,
     })

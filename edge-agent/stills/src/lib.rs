@@ -32,7 +32,7 @@ pub use error::StillError;
 pub use homography::{Homography, estimate_homography, estimate_homography_robust};
 pub use overlay::{Emphasis, Overlay, OverlayBox};
 pub use picture::{BACKDROP, MAX_PIXELS, MAX_SIDE, Picture};
-pub use planes::I420Planes;
+pub use planes::YuvPlanes;
 pub use survey::{CalibrationError, Side, Survey};
 
 /// Keeps OpenCV on the thread that called it.

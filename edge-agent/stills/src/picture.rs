@@ -8,7 +8,7 @@ use opencv::imgcodecs;
 use opencv::prelude::{MatTraitConst, MatTraitConstManual, VectorToVec};
 
 use crate::overlay::Overlay;
-use crate::planes::I420Planes;
+use crate::planes::YuvPlanes;
 use crate::{StillError, draw, legend, single_threaded};
 
 /// Longest side of a still, in pixels.
@@ -28,7 +28,7 @@ pub struct Picture {
 
 impl Picture {
     /// From a decoded frame.
-    pub fn from_i420(planes: &I420Planes<'_>) -> Result<Self, StillError> {
+    pub fn from_yuv(planes: &YuvPlanes<'_>) -> Result<Self, StillError> {
         let mut picture = Self::allocate(planes.width, planes.height)?;
         planes.check()?;
         single_threaded()

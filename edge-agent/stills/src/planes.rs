@@ -1,4 +1,4 @@
-//! From a decoder's I420 planes to BGR.
+//! From a decoder's I420 or NV12 planes to BGR.
 //!
 //! OpenCV's own `COLOR_YUV2BGR_I420` knows only BT.601 in limited range and
 //! even sizes, while most cameras above 720 lines send BT.709; a signal lamp
@@ -15,7 +15,7 @@ use crate::StillError;
 
 /// A borrowed picture as decoders give it: full-size luma, chroma of half size in both directions, rounded up.
 #[derive(Clone, Copy, Debug)]
-pub struct I420Planes<'a> {
+pub struct YuvPlanes<'a> {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
@@ -32,19 +32,24 @@ pub struct I420Planes<'a> {
     pub v: &'a [u8],
     /// Bytes from one row of `v` to the next.
     pub v_stride: usize,
+    /// Bytes from one sample of chroma to the next: 1 in I420; 2 in NV12, where `v` begins one byte after `u`.
+    pub chroma_step: usize,
     /// BT.709 (high definition); otherwise BT.601.
     pub bt709: bool,
     /// 0–255 (as in MJPEG); otherwise 16–235.
     pub full_range: bool,
 }
 
-impl I420Planes<'_> {
+impl YuvPlanes<'_> {
     /// Refuses planes that are smaller than the picture.
     pub(crate) fn check(&self) -> Result<(), StillError> {
+        let [across, down] = self.chroma();
+        // From the first sample to the last, without what lies behind that.
+        let chroma = [(across - 1) * self.chroma_step + 1, down];
         for (plane, data, stride, [width, height]) in [
             ('Y', self.y, self.y_stride, self.luma()),
-            ('U', self.u, self.u_stride, self.chroma()),
-            ('V', self.v, self.v_stride, self.chroma()),
+            ('U', self.u, self.u_stride, chroma),
+            ('V', self.v, self.v_stride, chroma),
         ] {
             if stride < width {
                 return Err(StillError::Stride {
@@ -77,11 +82,11 @@ impl I420Planes<'_> {
     /// Fills `bgr`, which holds three bytes per pixel. The planes have been checked.
     pub(crate) fn fill(&self, bgr: &mut [u8]) -> opencv::Result<()> {
         let full = Size::new(i32::try_from(self.width)?, i32::try_from(self.height)?);
-        let luma = tight(self.y, self.y_stride, self.luma());
+        let luma = tight(self.y, (self.y_stride, 1), self.luma());
         let mut channels = Vector::<Mat>::new();
         channels.push(mat(&luma, self.luma())?.try_clone()?);
         for (data, stride) in [(self.u, self.u_stride), (self.v, self.v_stride)] {
-            let chroma = tight(data, stride, self.chroma());
+            let chroma = tight(data, (stride, self.chroma_step), self.chroma());
             let mut wide = Mat::default();
             imgproc::resize(
                 &mat(&chroma, self.chroma())?,
@@ -135,15 +140,19 @@ fn mat(
     Mat::new_rows_cols_with_bytes::<u8>(i32::try_from(height)?, i32::try_from(width)?, data)
 }
 
-/// The plane without the padding at the ends of its rows.
-fn tight(data: &[u8], stride: usize, [width, height]: [usize; 2]) -> Cow<'_, [u8]> {
-    if stride == width {
+/// The plane without the padding at the ends of its rows, and without what lies between samples.
+fn tight(
+    data: &[u8],
+    (stride, step): (usize, usize),
+    [width, height]: [usize; 2],
+) -> Cow<'_, [u8]> {
+    if (stride, step) == (width, 1) {
         return Cow::Borrowed(&data[..width * height]);
     }
     Cow::Owned(
         data.chunks(stride)
             .take(height)
-            .flat_map(|row| &row[..width])
+            .flat_map(|row| row.iter().step_by(step).take(width))
             .copied()
             .collect(),
     )

@@ -1,6 +1,8 @@
 //! From planes to pixels, and pixels to a JPEG that others can read.
 
-use edge_stills::{BACKDROP, I420Planes, MAX_SIDE, Picture, StillError};
+use edge_stills::{
+    BACKDROP, Emphasis, MAX_SIDE, Overlay, OverlayBox, Picture, StillError, YuvPlanes,
+};
 use opencv::core::Vector;
 use opencv::imgcodecs;
 use opencv::prelude::{MatTraitConst, MatTraitConstManual};
@@ -38,9 +40,9 @@ impl Frame {
         }
     }
 
-    fn planes(&self, bt709: bool, full_range: bool) -> I420Planes<'_> {
+    fn planes(&self, bt709: bool, full_range: bool) -> YuvPlanes<'_> {
         let half = self.width.div_ceil(2) as usize + self.pad;
-        I420Planes {
+        YuvPlanes {
             width: self.width,
             height: self.height,
             y: &self.y,
@@ -49,6 +51,7 @@ impl Frame {
             u_stride: half,
             v: &self.v,
             v_stride: half,
+            chroma_step: 1,
             bt709,
             full_range,
         }
@@ -93,7 +96,7 @@ fn every_matrix_and_range_gives_the_colour_that_was_filmed() {
             (1, 3, 0),
         ] {
             let frame = Frame::flat(width, height, pad, yuv);
-            let picture = Picture::from_i420(&frame.planes(bt709, full_range)).unwrap();
+            let picture = Picture::from_yuv(&frame.planes(bt709, full_range)).unwrap();
             assert_eq!((picture.width(), picture.height()), (width, height));
             assert_eq!(picture.bgr().len(), (width * height * 3) as usize);
             for pixel in picture.bgr().chunks_exact(3) {
@@ -110,7 +113,7 @@ fn every_matrix_and_range_gives_the_colour_that_was_filmed() {
 fn rows_and_columns_stay_where_they_are() {
     let mut frame = Frame::flat(7, 5, 3, [16, 128, 128]);
     frame.y[3 * 10 + 2] = 235;
-    let picture = Picture::from_i420(&frame.planes(false, false)).unwrap();
+    let picture = Picture::from_yuv(&frame.planes(false, false)).unwrap();
     let bright: Vec<usize> = picture
         .bgr()
         .chunks_exact(3)
@@ -121,13 +124,62 @@ fn rows_and_columns_stay_where_they_are() {
 }
 
 #[test]
+fn chroma_that_lies_by_turns_gives_the_same_still() {
+    for (width, height, pad) in [(64, 36, 0), (101, 67, 11), (33, 9, 4), (1, 1, 0), (2, 3, 1)] {
+        let mut frame = Frame::flat(width, height, pad, [0; 3]);
+        // Anything, so long as no two rows and no two planes are alike.
+        let all = [&mut frame.y, &mut frame.u, &mut frame.v];
+        for (seed, plane) in all.into_iter().enumerate() {
+            for (at, sample) in plane.iter_mut().enumerate() {
+                *sample = u8::try_from((at * at * 7 + at * 31 + seed * 83) % 251).unwrap();
+            }
+        }
+        let planar = frame.planes(true, false);
+        let pairs = frame.u.iter().zip(&frame.v);
+        let uv: Vec<u8> = pairs.flat_map(|(u, v)| [*u, *v]).collect();
+        let by_turns = YuvPlanes {
+            u: &uv,
+            u_stride: 2 * planar.u_stride,
+            v: &uv[1..],
+            v_stride: 2 * planar.v_stride,
+            chroma_step: 2,
+            ..planar
+        };
+        let stills = [planar, by_turns].map(|planes| {
+            let mut picture = Picture::from_yuv(&planes).unwrap();
+            let clean = picture.bgr().to_vec();
+            let overlay = Overlay {
+                boxes: vec![OverlayBox {
+                    bounds: [0.2, 0.2, 0.5, 0.5].into(),
+                    label: "xe máy".into(),
+                    emphasis: Emphasis::Accused,
+                }],
+                ..Overlay::default()
+            };
+            picture.draw(&overlay).unwrap();
+            (clean, picture.jpeg(90).unwrap())
+        });
+        assert!(stills[0] == stills[1], "{width}×{height} + {pad}");
+        let short = YuvPlanes {
+            v: &uv[1..uv.len() - 1],
+            ..by_turns
+        };
+        let refused = Picture::from_yuv(&short).unwrap_err();
+        assert!(
+            matches!(refused, StillError::PlaneTooShort { plane: 'V', .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn planes_that_do_not_hold_the_picture_are_refused() {
     let frame = Frame::flat(16, 8, 0, [81, 90, 240]);
-    let short = I420Planes {
+    let short = YuvPlanes {
         v: &frame.v[..31],
         ..frame.planes(false, false)
     };
-    let refused = Picture::from_i420(&short).unwrap_err();
+    let refused = Picture::from_yuv(&short).unwrap_err();
     assert!(
         matches!(
             refused,
@@ -139,20 +191,20 @@ fn planes_that_do_not_hold_the_picture_are_refused() {
         ),
         "{refused}"
     );
-    let narrow = I420Planes {
+    let narrow = YuvPlanes {
         y_stride: 15,
         ..frame.planes(false, false)
     };
-    let refused = Picture::from_i420(&narrow).unwrap_err();
+    let refused = Picture::from_yuv(&narrow).unwrap_err();
     assert!(
         matches!(refused, StillError::Stride { plane: 'Y', .. }),
         "{refused}"
     );
-    let wild = I420Planes {
+    let wild = YuvPlanes {
         u_stride: usize::MAX,
         ..frame.planes(false, false)
     };
-    let refused = Picture::from_i420(&wild).unwrap_err();
+    let refused = Picture::from_yuv(&wild).unwrap_err();
     assert!(
         matches!(refused, StillError::PlaneTooShort { plane: 'U', .. }),
         "{refused}"
@@ -164,13 +216,13 @@ fn planes_that_do_not_hold_the_picture_are_refused() {
         (MAX_SIDE, MAX_SIDE),
         (u32::MAX, u32::MAX),
     ] {
-        let planes = I420Planes {
+        let planes = YuvPlanes {
             width,
             height,
             ..frame.planes(false, false)
         };
         for refused in [
-            Picture::from_i420(&planes).unwrap_err(),
+            Picture::from_yuv(&planes).unwrap_err(),
             Picture::blank(width, height, BACKDROP).unwrap_err(),
         ] {
             assert!(matches!(refused, StillError::Size { .. }), "{refused}");
@@ -182,7 +234,7 @@ fn planes_that_do_not_hold_the_picture_are_refused() {
 fn a_jpeg_reads_back_with_its_size_and_colours() {
     let frame = Frame::flat(101, 67, 11, [63, 102, 240]);
     for picture in [
-        Picture::from_i420(&frame.planes(true, false)).unwrap(),
+        Picture::from_yuv(&frame.planes(true, false)).unwrap(),
         Picture::blank(101, 67, BACKDROP).unwrap(),
         Picture::blank(1, 1, [9, 200, 90]).unwrap(),
     ] {

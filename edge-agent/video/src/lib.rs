@@ -3,8 +3,9 @@
 //! Two sources give the same [`Frame`]: a [`CameraStream`] (live RTSP; keeps
 //! the newest frame, counts what it drops, comes back by itself) and a
 //! [`ClipReader`] (recorded; every frame in order, none dropped, as fast as the
-//! machine allows). A frame is I420, the decoders' own format, mapped and never
-//! copied; other formats are converted on the way, only when they occur. The
+//! machine allows). A frame is I420 or NV12, the decoders' own formats, mapped
+//! where it is (copied only when so many are held that a hardware decoder would
+//! run short); other formats are converted on the way, only when they occur. The
 //! decoder is chosen at run time: hardware that proves to work, else software.
 //!
 //! Time is set here and nowhere else: see [`stream::clock`].

@@ -213,7 +213,7 @@ fn infer(
         }
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         due += pause;
-        detector.detect(&few[usize::try_from(turn)? % few.len()].view())?;
+        detector.detect(few[usize::try_from(turn)? % few.len()].view())?;
     }
     Ok(Cost {
         cpu_s: cpu_s(UsageWho::RUSAGE_SELF)? - before,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use edge_inference::{Detector, Installed, ModelStore, Runtime};
 use models::manifest::Task;
-use models::{I420View, Manifest};
+use models::{Manifest, PictureView};
 use plate_reader::{PlateReader, ReaderSettings, Region};
 use plates::Circumstances;
 use protocol::id::ModelId;
@@ -135,7 +135,11 @@ impl Finders {
     }
 
     /// Everything that is to be covered, whosever it is.
-    pub(super) fn find(&mut self, picture: &I420View<'_>) -> anyhow::Result<Vec<Detection>> {
+    pub(super) fn find<'p>(
+        &mut self,
+        picture: impl Into<PictureView<'p>>,
+    ) -> anyhow::Result<Vec<Detection>> {
+        let picture = &picture.into();
         let mut found = Vec::new();
         for finder in &mut self.each {
             match finder {
@@ -144,7 +148,7 @@ impl Finders {
                     found.extend(seen.into_iter().filter(|item| item.class == finder.class));
                 }
                 Finder::Writing { reader, .. } => {
-                    for part in parts(picture.width, picture.height) {
+                    for part in parts(picture.width(), picture.height()) {
                         let region = Region::Vehicle(part);
                         let looks = reader.read(picture, region, Circumstances::default())?;
                         // Also what could not be read: a person may read it.

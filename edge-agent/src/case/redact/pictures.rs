@@ -171,7 +171,7 @@ fn clip(
     loop {
         let next = reader.next_frame()?;
         if let Some(frame) = next.as_ref() {
-            let found = finders.find(&frame.view())?;
+            let found = finders.find(frame.view())?;
             waiting.push_back(Waiting {
                 frame: frame.clone(),
                 places: to_cover(&found, &[]),

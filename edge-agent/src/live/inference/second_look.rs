@@ -2,7 +2,7 @@
 
 use edge_core::Input;
 use edge_video::Frame;
-use models::I420View;
+use models::PictureView;
 use protocol::{CameraId, NormBox, ObjectClass};
 
 use crate::cascades::{Answer, Part, Taker};
@@ -35,7 +35,7 @@ pub(crate) struct SecondLook {
 ///
 /// A part that lies outside its picture is answered with an error.
 pub(super) fn answers(taker: &mut Taker, asked: &[(usize, SecondLook)]) -> Vec<Answer> {
-    let views: Vec<I420View<'_>> = asked.iter().map(|(_, asked)| asked.frame.view()).collect();
+    let views: Vec<PictureView<'_>> = asked.iter().map(|(_, asked)| asked.frame.view()).collect();
     let parts: Vec<Part<'_>> = views
         .iter()
         .zip(asked)

@@ -16,7 +16,7 @@ use super::error::ClipError;
 use super::media_time::MediaTime;
 use super::pictures;
 use super::streams::{StreamFault, Streams, lock};
-use crate::decoder::{Selection, codec_name, make_decoder, to_i420};
+use crate::decoder::{Selection, codec_name, make_decoder, to_frames};
 use crate::frame::{Frame, Label};
 
 /// What is known of a clip before it is read.
@@ -139,7 +139,7 @@ impl ClipReader {
         let built = (|| -> Result<(), StreamFault> {
             let decoder = make_decoder(&caps, THREADS, &Selection::software())?.element;
             let mut chain = vec![source.clone().upcast(), decoder];
-            chain.extend(to_i420()?);
+            chain.extend(to_frames()?);
             chain.push(sink.clone().upcast());
             pipeline.add_many(&chain)?;
             gst::Element::link_many(&chain)?;

@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::reader::THREADS;
-use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, to_i420};
+use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, to_frames};
 use crate::elements::make;
 
 /// What parsing has found so far.
@@ -155,7 +155,7 @@ impl Streams {
             }
             chain.push(make_decoder(&any_form(&caps), THREADS, &Selection::software())?.element);
         }
-        chain.extend(to_i420()?);
+        chain.extend(to_frames()?);
         // A phone held upright writes lying pictures and a tag that says so.
         if let Ok(upright) = make("videoflip") {
             upright.set_property_from_str("video-direction", "auto");

@@ -19,6 +19,7 @@ use gstreamer::prelude::*;
 use serde::Serialize;
 
 use crate::elements::make;
+use crate::frame::FORMATS;
 
 pub use family::{DecoderChoice, Family};
 pub(crate) use proof::doubt;
@@ -236,18 +237,20 @@ fn started(factory: &gst::ElementFactory, threads: i32) -> Result<gst::Element, 
     }
 }
 
-/// The converter to I420, which lets I420 pass untouched, and the filter behind it.
-pub(crate) fn to_i420() -> Result<[gst::Element; 2], gst::glib::BoolError> {
+/// The converter to what a [`Frame`](crate::Frame) holds, which lets I420 and NV12 pass
+/// untouched, and the filter behind it.
+pub(crate) fn to_frames() -> Result<[gst::Element; 2], gst::glib::BoolError> {
     let convert = make("videoconvert")?;
     // Ten bits to eight: noise added for the eye would be noise for the detector.
     convert.set_property_from_str("dither", "none");
     let filter = make("capsfilter")?;
-    filter.set_property(
-        "caps",
-        gst::Caps::builder("video/x-raw")
-            .field("format", "I420")
-            .build(),
-    );
+    // Apart and in order: what must be converted becomes I420, as it always did.
+    let mut caps = gst::Caps::new_empty();
+    for format in FORMATS {
+        let raw = gst::Structure::builder("video/x-raw").field("format", format.to_str());
+        caps.make_mut().append_structure(raw.build());
+    }
+    filter.set_property("caps", caps);
     Ok([convert, filter])
 }
 

@@ -18,7 +18,7 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
 use super::sample::{self, Sample};
-use super::to_i420;
+use super::to_frames;
 use crate::elements::make;
 
 /// A driver takes a second to load; on a busy box more.
@@ -146,7 +146,7 @@ fn decode(factory: &gst::ElementFactory, sample: Sample) -> Result<(), String> {
     let mut chain = vec![source.clone().upcast()];
     chain.push(make(sample.parser).map_err(cannot)?);
     chain.push(decoder);
-    chain.extend(to_i420().map_err(cannot)?);
+    chain.extend(to_frames().map_err(cannot)?);
     chain.push(sink.clone().upcast());
     pipeline.add_many(&chain).map_err(cannot)?;
     gst::Element::link_many(&chain).map_err(cannot)?;

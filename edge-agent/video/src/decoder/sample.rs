@@ -6,6 +6,9 @@
 //! smaller ones (NVDEC takes no H.265 below 144).
 
 use gstreamer_video::{VideoFrame, VideoFrameExt, video_frame::Readable};
+use models::PlaneView;
+
+use crate::frame::chroma;
 
 pub(super) const WIDTH: usize = 256;
 pub(super) const HEIGHT: usize = 144;
@@ -71,16 +74,18 @@ pub(super) fn is_right(n: usize, picture: &VideoFrame<Readable>) -> bool {
     (0..3).all(|plane| {
         let scale = if plane == 0 { 1 } else { 2 };
         let block = BLOCK / scale;
-        let Ok(bytes) = picture.plane_data(u32::try_from(plane).unwrap_or_default()) else {
-            return false;
-        };
-        let Ok(stride) = usize::try_from(picture.plane_stride()[plane]) else {
+        let Some(PlaneView {
+            bytes,
+            stride,
+            step,
+        }) = plane_of(picture, plane)
+        else {
             return false;
         };
         let rows = bytes.chunks(stride.max(1)).take(HEIGHT / scale).enumerate();
         let mut read = 0;
         let all_right = rows.flat_map(|(y, row)| {
-            let pixels = row.iter().take(WIDTH / scale).enumerate();
+            let pixels = row.iter().step_by(step).take(WIDTH / scale).enumerate();
             pixels.map(move |(x, found)| (x, y, *found))
         });
         let all_right = all_right.inspect(|_| read += 1).all(|(x, y, found)| {
@@ -88,6 +93,18 @@ pub(super) fn is_right(n: usize, picture: &VideoFrame<Readable>) -> bool {
         });
         all_right && read == WIDTH * HEIGHT / (scale * scale)
     })
+}
+
+/// Plane 0 (Y), 1 (U) or 2 (V).
+fn plane_of(picture: &VideoFrame<Readable>, plane: usize) -> Option<PlaneView<'_>> {
+    match plane {
+        0 => Some(PlaneView {
+            bytes: picture.plane_data(0).ok()?,
+            stride: usize::try_from(*picture.plane_stride().first()?).ok()?,
+            step: 1,
+        }),
+        _ => Some(chroma(picture)?[plane - 1]),
+    }
 }
 
 #[cfg(test)]

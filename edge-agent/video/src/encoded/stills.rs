@@ -18,7 +18,7 @@ use gstreamer_app as gst_app;
 use protocol::units::Seconds;
 
 use super::unit::{AccessUnit, Codec};
-use crate::decoder::{said, to_i420};
+use crate::decoder::{said, to_frames};
 use crate::elements::make;
 use crate::frame::{Frame, Label};
 use crate::stream::garbage::GarbageWatch;
@@ -262,7 +262,7 @@ fn decode_group(
         seen: vec![None; group.len()],
     };
     chain.push(decoder);
-    chain.extend(to_i420().map_err(failed)?);
+    chain.extend(to_frames().map_err(failed)?);
     chain.push(sink.clone().upcast());
     let pipeline = gst::Pipeline::new();
     pipeline.add_many(&chain).map_err(failed)?;

@@ -17,15 +17,16 @@ use super::notice::{LossReason, Notice};
 use super::session::{Memory, Wiring, locked, micros};
 use super::slot::count;
 use super::stillness::{Change, Luma};
-use crate::decoder::DecoderInUse;
 use crate::decoder::said::{self, Damage};
-use crate::frame::{Frame, Label};
+use crate::decoder::{DecoderInUse, Family};
+use crate::frame::{Frame, Label, Loans};
 
 /// What is told of a connection with its first good picture.
 pub(super) struct Introduction {
     pub(super) codec: String,
     pub(super) decoder: DecoderInUse,
     pub(super) is_made: AtomicBool,
+    pub(super) loans: Loans,
 }
 
 /// Packets lost so long ago excuse damaged pictures: longer than most cameras take
@@ -203,7 +204,11 @@ impl Wiring {
             time: stamp.time,
             time_quality: stamp.quality,
         };
-        let Some(frame) = Frame::of_sample(sample, &label) else {
+        let frame = match introduction.decoder.family {
+            Family::Software => Frame::of_sample(sample, &label),
+            _ => Frame::lent(sample, &label, &introduction.loans),
+        };
+        let Some(frame) = frame else {
             count(&counts.decode_errors);
             count(&counts.dropped_corrupt);
             return;

@@ -65,6 +65,8 @@ pub struct Plane<'a> {
     pub bytes: &'a [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
+    /// Bytes from one sample to the next: 2 where blue and red lie by turns.
+    pub step: usize,
     /// Samples across.
     pub width: usize,
     /// Samples down.
@@ -75,7 +77,7 @@ impl Plane<'_> {
     fn at(&self, x: usize, y: usize) -> u8 {
         // A plane shorter than it says is black there.
         self.bytes
-            .get(y * self.stride + x)
+            .get(y * self.stride + x * self.step)
             .copied()
             .unwrap_or_default()
     }
@@ -327,6 +329,7 @@ mod tests {
             let plane = |bytes, width, height| Plane {
                 bytes,
                 stride: width,
+                step: 1,
                 width,
                 height,
             };
@@ -431,6 +434,7 @@ mod tests {
         let short = Plane {
             bytes: &[7; 40],
             stride: 0,
+            step: 1,
             width: 400,
             height: 300,
         };

@@ -32,9 +32,10 @@ use super::slot::{Slot, count};
 use super::stillness::Stillness;
 use super::tap;
 use crate::decoder::{
-    DecoderInUse, Family, MadeDecoder, Selection, codec_name, make_decoder, to_i420,
+    DecoderInUse, Family, MadeDecoder, Selection, codec_name, make_decoder, to_frames,
 };
 use crate::elements::make;
+use crate::frame::Loans;
 
 /// What outlives a connection.
 #[derive(Debug)]
@@ -356,6 +357,8 @@ fn attach(
         .sync(false)
         .async_(false)
         .qos(false)
+        // Nor keeps the sink a buffer for whoever might ask.
+        .enable_last_sample(false)
         .max_buffers(1)
         .drop(true)
         .build();
@@ -365,7 +368,7 @@ fn attach(
     }
     let before_queue = chain.last().cloned();
     chain.extend([queue.clone(), decoder.clone()]);
-    chain.extend(to_i420().map_err(failed)?);
+    chain.extend(to_frames().map_err(failed)?);
     chain.push(sink.clone().upcast());
 
     let rate = rtp
@@ -381,6 +384,7 @@ fn attach(
         codec: codec_name(&format),
         decoder: in_use,
         is_made: AtomicBool::new(false),
+        loans: Loans::default(),
     };
     let on_sample = Arc::clone(wiring);
     sink.set_callbacks(
