@@ -2,6 +2,7 @@
 //! scene learns of the answers. The same for a box that watches and for a replay.
 
 mod fares;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use edge_cascade::sharpness::{Luma, sharpness};
 use edge_cascade::{Candidate, Chooser, Passed};
-use edge_core::second_look::{Glyph, Label, PlateColour, PlateText};
+use edge_core::second_look::Label;
 use edge_core::{Found, Input, Scene, SecondLook};
 use edge_inference::{Answered, AtWork, AtWorkMark, DetectorError, Look, Network, SecondTrial};
 use edge_video::Frame;
@@ -28,6 +29,7 @@ use crate::live::{Job, ModelState};
 use crate::models_command::{self, Begun};
 
 pub(crate) use fares::Fares;
+use told::plate_text;
 
 /// Frames of a camera that wait for answers, at most: each holds a buffer of its decoder.
 const MOST_FRAMES: usize = 4;
@@ -580,33 +582,6 @@ impl Drop for Question {
             // Full: the chooser has looks enough to take again.
             self.given_up.try_send(promise).ok();
         }
-    }
-}
-
-/// A plate as the scene hears of it: what was read, not what was made of it. The
-/// scene reads it by the same grammar. Of what the reader refused (cut at the
-/// edge, not of such a vehicle) only the place is told.
-fn plate_text(look: &PlateLook) -> PlateText {
-    let is_read = look.reading.is_ok();
-    let score = look.weakest();
-    let glyph = |glyph: &plates::Glyph| Glyph {
-        symbol: glyph.symbol,
-        confidence: glyph.confidence,
-        runner_up: glyph.runner_up,
-    };
-    let rows = look.rows.iter().filter(|_| is_read);
-    let mut rows = rows.map(|row| row.glyphs.iter().map(glyph).collect());
-    PlateText {
-        bounds: look.bounds,
-        score,
-        upper: rows.next().unwrap_or_default(),
-        lower: rows.next(),
-        colour: look.colour.map(|colour| match colour {
-            plates::PlateColour::White => PlateColour::White,
-            plates::PlateColour::Yellow => PlateColour::Yellow,
-            plates::PlateColour::Blue => PlateColour::Blue,
-            plates::PlateColour::Red => PlateColour::Red,
-        }),
     }
 }
 

@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::plates::{
-    Ballot, Candidate, Carrier, Cause, Circumstances, Glyph, Grammar, PlateColour, Quorum, Reading,
-    Rows, Unstated,
+    Ballot, Candidate, Carrier, Cause, Circumstances, Grammar, PlateColour, Quorum, Reading,
+    Unstated,
 };
 use protocol::event::{FrameTime, Phase, Words};
 use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
@@ -23,7 +23,7 @@ use protocol::{Event, EventId, EventTime, ObjectClass, TrackId};
 use crate::input::Output;
 use crate::marks::Mark;
 use crate::observation::Observation;
-use crate::second_look::{self, CascadeUse, PlateText};
+use crate::second_look::{CascadeUse, PlateText};
 use crate::tracker::Track;
 
 /// Neighbouring pictures make the same mistake, so looks closer than this are one, s.
@@ -129,9 +129,9 @@ impl PlateBoard {
         let readings = own.iter().filter_map(|plate| {
             let known = Circumstances {
                 vehicle: Some(class),
-                colour: plate.colour.map(colour),
+                colour: plate.colour.map(PlateColour::from),
             };
-            let reading = ::plates::read(&reads.grammar, &rows(plate), known).ok()?;
+            let reading = ::plates::read(&reads.grammar, &plate.rows(), known).ok()?;
             Some((*plate, reading))
         });
         let mut readings: Vec<(&PlateText, Reading)> = readings.collect();
@@ -171,7 +171,7 @@ impl PlateBoard {
             file.ballot.add_refused();
             return mark;
         };
-        file.note_colour(plate.colour.map(colour));
+        file.note_colour(plate.colour.map(PlateColour::from));
         file.ballot.add(&reads.grammar, &reading);
         if let Some(best) = reading.best() {
             file.note(at, plate, best);
@@ -461,32 +461,6 @@ impl File {
                 Words::new("biển số dạng này phải do người xem xét", why.to_string())
             }
         }
-    }
-}
-
-/// A plate's rows, as they were read.
-fn rows(plate: &PlateText) -> Rows {
-    let row = |row: &[second_look::Glyph]| {
-        let glyph = |glyph: &second_look::Glyph| Glyph {
-            symbol: glyph.symbol,
-            confidence: glyph.confidence,
-            runner_up: glyph.runner_up,
-        };
-        row.iter().map(glyph).collect()
-    };
-    Rows {
-        upper: row(&plate.upper),
-        lower: plate.lower.as_deref().map(row),
-    }
-}
-
-const fn colour(colour: second_look::PlateColour) -> PlateColour {
-    use second_look::PlateColour as C;
-    match colour {
-        C::White => PlateColour::White,
-        C::Yellow => PlateColour::Yellow,
-        C::Blue => PlateColour::Blue,
-        C::Red => PlateColour::Red,
     }
 }
 

@@ -7,6 +7,7 @@
 //! beside what the detector showed there, and once. An answer for a frame that
 //! is no longer remembered, or about somebody who is gone, counts for nothing.
 
+use plates::Rows;
 use protocol::event::FrameTime;
 use protocol::id::CascadeId;
 use protocol::units::rounded;
@@ -89,6 +90,9 @@ pub struct PlateText {
     /// The lower row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower: Option<Vec<Glyph>>,
+    /// Whether there may be a character more or less than was read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_doubtful: bool,
     /// Its ground, where that was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub colour: Option<PlateColour>,
@@ -115,6 +119,81 @@ pub enum PlateColour {
     Yellow,
     Blue,
     Red,
+}
+
+impl PlateText {
+    /// A plate whose `rows` were read, as the reader joined them. A scene that reads
+    /// [`rows`](Self::rows) again reads the plate that the reader read.
+    pub fn of(
+        bounds: NormBox,
+        score: f64,
+        rows: &Rows,
+        colour: Option<plates::PlateColour>,
+    ) -> Self {
+        let row = |row: &Vec<plates::Glyph>| row.iter().map(Glyph::from).collect();
+        Self {
+            bounds,
+            score,
+            upper: row(&rows.upper),
+            lower: rows.lower.as_ref().map(row),
+            is_doubtful: rows.is_doubtful,
+            colour: colour.map(PlateColour::from),
+        }
+    }
+
+    /// What was read on it.
+    pub fn rows(&self) -> Rows {
+        let row = |row: &Vec<Glyph>| row.iter().map(plates::Glyph::from).collect();
+        Rows {
+            upper: row(&self.upper),
+            lower: self.lower.as_ref().map(row),
+            is_doubtful: self.is_doubtful,
+        }
+    }
+}
+
+impl From<&plates::Glyph> for Glyph {
+    fn from(glyph: &plates::Glyph) -> Self {
+        Self {
+            symbol: glyph.symbol,
+            confidence: glyph.confidence,
+            runner_up: glyph.runner_up,
+        }
+    }
+}
+
+impl From<&Glyph> for plates::Glyph {
+    fn from(glyph: &Glyph) -> Self {
+        Self {
+            symbol: glyph.symbol,
+            confidence: glyph.confidence,
+            runner_up: glyph.runner_up,
+        }
+    }
+}
+
+impl From<plates::PlateColour> for PlateColour {
+    fn from(colour: plates::PlateColour) -> Self {
+        use plates::PlateColour as C;
+        match colour {
+            C::White => Self::White,
+            C::Yellow => Self::Yellow,
+            C::Blue => Self::Blue,
+            C::Red => Self::Red,
+        }
+    }
+}
+
+impl From<PlateColour> for plates::PlateColour {
+    fn from(colour: PlateColour) -> Self {
+        use PlateColour as C;
+        match colour {
+            C::White => Self::White,
+            C::Yellow => Self::Yellow,
+            C::Blue => Self::Blue,
+            C::Red => Self::Red,
+        }
+    }
 }
 
 /// More things than one road user shows; more are a fault of the model.
@@ -275,6 +354,7 @@ mod tests {
                     runner_up: Some(('Z', 0.01)),
                 }],
                 lower: None,
+                is_doubtful: false,
                 colour: Some(PlateColour::White),
             }]),
         ];

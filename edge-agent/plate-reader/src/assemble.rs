@@ -3,8 +3,10 @@
 //! A plate is one region of text, one that falls into two rows, or up to four
 //! regions that lie beside and below each other: detectors of text part rows,
 //! and now and then cut one at its dot. All such groups are read by the grammar;
-//! those that are plates take their regions, the best first. What remains and
-//! has digits is a look that was refused.
+//! those that are plates take their regions, the best first. One that is a plate
+//! also with a further region goes with it, but then the look is in doubt: the
+//! region may be a bolt or the last digit. What remains and has digits is a look
+//! that was refused.
 
 use plates::{Patch, Reading, Refusal, Rows};
 
@@ -42,6 +44,8 @@ pub(crate) struct Region {
 pub(crate) struct Group {
     /// From the top, and from the left.
     pub(crate) lines: Vec<Line>,
+    /// The lines joined, as they were read; none: they cannot be.
+    pub(crate) rows: Option<Rows>,
     pub(crate) reading: Result<Reading, Refusal>,
     regions: Vec<usize>,
 }
@@ -59,9 +63,12 @@ pub(crate) fn plates(
         }
         let lines = in_order(lines);
         let patches: Vec<Patch> = lines.iter().map(|line| line.patch.clone()).collect();
-        let reading = Rows::join(&patches, aspect).and_then(|rows| read(&rows, &lines));
+        let joined = Rows::join(&patches, aspect);
+        let reading =
+            (joined.as_ref().map_err(|refusal| *refusal)).and_then(|rows| read(rows, &lines));
         groups.push(Group {
             lines,
+            rows: joined.ok(),
             reading,
             regions,
         });
@@ -148,7 +155,7 @@ fn touch(a: &Quad, b: &Quad) -> bool {
 
 /// Of groups that share regions only the best.
 fn chosen(groups: Vec<Group>) -> Vec<Group> {
-    let mut ranked: Vec<(f64, Group)> = groups
+    let mut ranked: Vec<(f64, Group)> = wholes(groups)
         .into_iter()
         .filter_map(|group| Some((worth(&group)?, group)))
         .collect();
@@ -164,6 +171,28 @@ fn chosen(groups: Vec<Group>) -> Vec<Group> {
         found.push(group);
     }
     found
+}
+
+/// Without the plates that are part of another plate, which is in doubt then.
+fn wholes(groups: Vec<Group>) -> Vec<Group> {
+    let plates = groups.iter().filter(|group| group.reading.is_ok());
+    let regions: Vec<Vec<usize>> = plates.map(|group| group.regions.clone()).collect();
+    let is_part = |part: &[usize], whole: &[usize]| {
+        part.len() < whole.len() && part.iter().all(|region| whole.contains(region))
+    };
+    let mut kept = Vec::new();
+    for mut group in groups {
+        if let (Ok(reading), Some(rows)) = (&mut group.reading, &mut group.rows) {
+            if regions.iter().any(|whole| is_part(&group.regions, whole)) {
+                continue;
+            }
+            let is_doubtful = regions.iter().any(|part| is_part(part, &group.regions));
+            reading.is_doubtful |= is_doubtful;
+            rows.is_doubtful |= is_doubtful;
+        }
+        kept.push(group);
+    }
+    kept
 }
 
 /// What speaks for a group: that it is a plate, that it is one without doubt,
@@ -193,6 +222,7 @@ fn worth(group: &Group) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use edge_core::second_look::PlateText;
     use plates::{Circumstances, Glyph, Grammar};
 
     use super::*;
@@ -228,18 +258,28 @@ mod tests {
         }
     }
 
-    /// What is found: plates as they are, refusals in brackets.
+    /// What is found: plates as they are, refusals in brackets. Every plate is
+    /// the one that a scene makes of it when it is told.
     fn found(regions: &[Region]) -> Vec<String> {
         let grammar = Grammar::vietnam();
-        plates(regions, 2.0, |rows, _| {
-            plates::read(&grammar, rows, Circumstances::default())
-        })
-        .iter()
-        .map(|group| match &group.reading {
+        let read = |rows: &Rows| plates::read(&grammar, rows, Circumstances::default());
+        let groups = plates(regions, 2.0, |rows, _| read(rows));
+        for group in groups.iter().filter(|group| group.reading.is_ok()) {
+            let bounds = [0.1, 0.1, 0.2, 0.1].into();
+            let told = PlateText::of(bounds, 0.9, group.rows.as_ref().unwrap(), None);
+            let line = serde_json::to_string(&told).unwrap();
+            let heard: PlateText = serde_json::from_str(&line).unwrap();
+            assert_eq!(read(&heard.rows()), group.reading, "{line}");
+        }
+        let found = groups.iter().map(|group| match &group.reading {
+            Ok(reading) if reading.is_doubtful => {
+                assert_eq!(reading.decided(), None);
+                format!("{}?", reading.best().unwrap().text)
+            }
             Ok(reading) => reading.best().unwrap().text.clone(),
             Err(refusal) => format!("({refusal})"),
-        })
-        .collect()
+        });
+        found.collect()
     }
 
     #[test]
@@ -259,6 +299,25 @@ mod tests {
             regions.reverse();
             assert_eq!(found(&regions), ["29B112345"]);
         }
+    }
+
+    /// The first two of these pieces are plates of other people.
+    #[test]
+    fn a_plate_that_is_another_without_a_piece_is_in_doubt() {
+        let cut = |upper: &str, lower: [&str; 2]| {
+            found(&[
+                region(upper, [110.0, 50.0, 60.0, 30.0]),
+                region(lower[0], [100.0, 85.0, 55.0, 30.0]),
+                region(lower[1], [157.0, 85.0, 20.0, 30.0]),
+            ])
+        };
+        assert_eq!(cut("30A", ["123.4", "5"]), ["30A12345?"]);
+        assert_eq!(cut("29B1", ["1234", "5"]), ["29B112345?"]);
+        let one_row = [
+            region("30A-123", [80.0, 60.0, 80.0, 30.0]),
+            region(".45", [165.0, 60.0, 30.0, 30.0]),
+        ];
+        assert_eq!(found(&one_row), ["30A12345"]);
     }
 
     #[test]

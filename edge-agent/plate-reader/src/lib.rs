@@ -37,6 +37,6 @@ pub mod truth;
 
 pub mod score;
 
-pub use look::{PlateLook, Row, SURE};
+pub use look::{Piece, PlateLook, SURE};
 pub use reader::{PlateReader, Region};
 pub use settings::{Half, ReaderError, ReaderSettings};

@@ -1,22 +1,22 @@
 //! What one look at a region shows.
 
-use plates::{Candidate, Glyph, PlateColour, Reading, Refusal};
+use plates::{Candidate, Glyph, PlateColour, Reading, Refusal, Rows};
 use protocol::{NormBox, Point};
 
 /// Confidence that each character of a plate needs for one look to state it.
 /// A blurred H that is read as B has 0.1 to 0.3.
 pub const SURE: f64 = 0.5;
 
-/// A row of writing as it was read, before the grammar.
+/// A row of writing, or a piece of one, as it was read before the grammar.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct Piece {
     /// Its corners in fractions of the picture, from the top left of upright text clockwise.
     pub corners: [Point; 4],
     /// Its characters with the recogniser's probabilities, from left to right.
     pub glyphs: Vec<Glyph>,
 }
 
-impl Row {
+impl Piece {
     /// Its characters.
     pub fn text(&self) -> String {
         self.glyphs.iter().map(|glyph| glyph.symbol).collect()
@@ -26,12 +26,15 @@ impl Row {
 /// Writing that is a plate, or looks like one and was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlateLook {
-    /// Around all rows, along the text, in fractions of the picture; as [`Row::corners`].
+    /// Around all pieces, along the text, in fractions of the picture; as [`Piece::corners`].
     pub corners: [Point; 4],
     /// The upright box around the corners.
     pub bounds: NormBox,
-    /// From the top, one or two.
-    pub rows: Vec<Row>,
+    /// From the top, and from the left: up to four, because a row may be cut in two.
+    pub pieces: Vec<Piece>,
+    /// The pieces joined, which is what the grammar read; none: they are no two rows.
+    /// Who votes on looks must read these, since pieces are no rows.
+    pub rows: Option<Rows>,
     /// The plate with every correction, or why it is none.
     pub reading: Result<Reading, Refusal>,
     /// Its ground; none: too dark, too pale, or a camera that sees no colour.
@@ -56,6 +59,9 @@ impl PlateLook {
         match &self.reading {
             _ if self.stated().is_some() => None,
             Err(refusal) => Some(refusal.to_string()),
+            Ok(reading) if reading.is_doubtful => {
+                Some("it may have a character more or less than was read".to_owned())
+            }
             Ok(reading) if reading.decided().is_none() => {
                 Some("another plate is nearly as likely".to_owned())
             }
@@ -76,14 +82,14 @@ impl PlateLook {
         };
         let confidence = match self.best() {
             Some(best) => of(&mut best.symbols.iter()),
-            None => of(&mut self.rows.iter().flat_map(|row| &row.glyphs)),
+            None => of(&mut self.pieces.iter().flat_map(|piece| &piece.glyphs)),
         };
         confidence.unwrap_or(0.0)
     }
 
-    /// What was read, rows parted by a slash.
+    /// What was read, pieces parted by a slash.
     pub fn raw_text(&self) -> String {
-        let rows: Vec<String> = self.rows.iter().map(Row::text).collect();
-        rows.join("/")
+        let pieces: Vec<String> = self.pieces.iter().map(Piece::text).collect();
+        pieces.join("/")
     }
 }

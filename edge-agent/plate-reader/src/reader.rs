@@ -9,7 +9,7 @@ use crate::appearance;
 use crate::assemble::{self, Group, Line};
 use crate::finder::TextFinder;
 use crate::line_reader::LineReader;
-use crate::look::{PlateLook, Row};
+use crate::look::{Piece, PlateLook};
 use crate::profile;
 use crate::quad::Quad;
 use crate::rectify::{Source, Ycc};
@@ -239,14 +239,15 @@ impl PlateReader {
         Some(PlateLook {
             corners: whole.points(size),
             bounds: whole.bounds(size),
-            rows: group
+            pieces: group
                 .lines
                 .into_iter()
-                .map(|line| Row {
+                .map(|line| Piece {
                     corners: line.patch.corners,
                     glyphs: line.patch.glyphs,
                 })
                 .collect(),
+            rows: group.rows,
             reading: group.reading,
             colour: colour.and_then(|(_, colour)| *colour),
             row_height_px: heights / quads.len() as f64,

@@ -55,9 +55,9 @@ pub fn result(plate: &Plate, looks: &[PlateLook]) -> Result {
     let read = |look: &PlateLook| match look.best() {
         Some(best) => best.text.clone(),
         None => look
-            .rows
+            .pieces
             .iter()
-            .map(|row| normal_form(&row.text()))
+            .map(|piece| normal_form(&piece.text()))
             .collect(),
     };
     let text = read(look);

@@ -16,12 +16,15 @@ mod plate;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use edge_core::second_look::{Found, PlateText, SecondLook};
 use edge_inference::{
     DetectorSettings, FreeNetwork, ModelStore, Network, Runtime, SelfTest, StoreError,
 };
 use plate_reader::{Half, PlateLook, PlateReader, ReaderError, ReaderSettings, Region};
-use plates::{Circumstances, PlateColour, Refusal};
-use protocol::NormBox;
+use plates::{Circumstances, PlateColour, Reading, Refusal};
+use protocol::event::FrameTime;
+use protocol::id::CascadeId;
+use protocol::{EventTime, NormBox};
 
 use plate::{BLUE, Drawing, WHITE, YELLOW, draw};
 
@@ -49,7 +52,39 @@ fn looks(reader: &mut PlateReader, drawing: &Drawing) -> Vec<PlateLook> {
     let picture = draw(drawing);
     let region = Region::Vehicle(NormBox::from(WHOLE));
     let known = Circumstances::default();
-    reader.read(&picture.view(), region, known).unwrap()
+    let looks = reader.read(&picture.view(), region, known).unwrap();
+    for look in looks.iter().filter(|look| look.reading.is_ok()) {
+        assert_eq!(of_a_scene(reader, look), look.reading, "{look:?}");
+    }
+    looks
+}
+
+/// What a scene reads when it is told of a look.
+fn of_a_scene(reader: &PlateReader, look: &PlateLook) -> Result<Reading, Refusal> {
+    let rows = look.rows.as_ref().unwrap();
+    let told = SecondLook {
+        at: FrameTime {
+            frame: 1,
+            time: EventTime::EPOCH,
+        },
+        track: None,
+        cascade: CascadeId::new("plates").unwrap(),
+        bounds: WHOLE.into(),
+        found: Found::Plates(vec![PlateText::of(
+            look.bounds,
+            look.weakest(),
+            rows,
+            look.colour,
+        )]),
+    };
+    let Found::Plates(heard) = told.canonical().found else {
+        unreachable!("plates were told");
+    };
+    let known = Circumstances {
+        vehicle: None,
+        colour: heard[0].colour.map(PlateColour::from),
+    };
+    plates::read(reader.grammar(), &heard[0].rows(), known)
 }
 
 fn stated(looks: &[PlateLook]) -> Vec<&str> {
@@ -97,7 +132,7 @@ fn drawn_plates_are_read_in_one_and_two_rows_turned_aslant_small_and_blurred() {
         let seen = looks(&mut reader, &drawing);
         assert_eq!(stated(&seen), [text], "{name}: {seen:?}");
         let look = &seen[0];
-        assert_eq!(look.rows.len(), drawing.rows.len(), "{name}");
+        assert_eq!(look.pieces.len(), drawing.rows.len(), "{name}");
         let middle = look.bounds.centre();
         assert!(
             (middle.x - 0.5).abs() < 0.05 && (middle.y - 0.55).abs() < 0.05,

@@ -131,6 +131,8 @@ pub struct Reading {
     pub candidates: Vec<Candidate>,
     /// Marks at the ends of rows that are no characters, and were left out.
     pub ignored: Vec<char>,
+    /// As [`Rows::is_doubtful`].
+    pub is_doubtful: bool,
 }
 
 impl Candidate {
@@ -151,7 +153,7 @@ impl Reading {
         self.candidates.first()
     }
 
-    /// The plate, if no other comes near. One that differs in what a character was
+    /// The plate, if no other comes near and the number of its characters is no matter of doubt. One that differs in what a character was
     /// corrected to must be farther: as it was read, that character fits neither.
     pub fn decided(&self) -> Option<&Candidate> {
         let (best, others) = self.candidates.split_first()?;
@@ -163,7 +165,7 @@ impl Reading {
             };
             other.cost - best.cost >= needed
         });
-        is_alone.then_some(best)
+        (is_alone && !self.is_doubtful).then_some(best)
     }
 }
 
@@ -251,6 +253,7 @@ pub fn read(grammar: &Grammar, rows: &Rows, known: Circumstances) -> Result<Read
         (false, _) => Ok(Reading {
             candidates: found,
             ignored,
+            is_doubtful: rows.is_doubtful,
         }),
         (true, true) => Err(Refusal::NotOnThisVehicle),
         (true, false) => Err(Refusal::NothingFits),

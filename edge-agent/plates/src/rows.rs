@@ -39,11 +39,14 @@ pub struct Rows {
     pub upper: Vec<Glyph>,
     /// The lower row.
     pub lower: Option<Vec<Glyph>>,
+    /// Whether there may be a character more or less than was read: the look is not decided.
+    pub is_doubtful: bool,
 }
 
 #[cfg(feature = "networks")]
 impl Glyph {
-    /// The characters of a line that a network read.
+    /// The characters of a line that a network read, with probabilities as they
+    /// are recorded: whoever reads the recording reads the same plate.
     pub fn of_line(line: &TextLine) -> Vec<Self> {
         let mut glyphs = Vec::new();
         for symbol in &line.symbols {
@@ -52,17 +55,24 @@ impl Glyph {
                 let single = symbol.runner_up.as_ref().and_then(|(text, probability)| {
                     let mut other = text.chars();
                     let first = other.next()?;
-                    other.next().is_none().then_some((first, *probability))
+                    let probability = recorded(*probability);
+                    other.next().is_none().then_some((first, probability))
                 });
                 glyphs.push(Self {
                     symbol: c,
-                    confidence: symbol.confidence,
+                    confidence: recorded(symbol.confidence),
                     runner_up: single,
                 });
             }
         }
         glyphs
     }
+}
+
+/// A second look of edge-core is recorded to the fifth digit.
+#[cfg(feature = "networks")]
+fn recorded(probability: f64) -> f64 {
+    protocol::units::rounded(probability, 5)
 }
 
 #[cfg(feature = "networks")]
@@ -89,6 +99,7 @@ impl Rows {
         Self {
             upper: line,
             lower: None,
+            is_doubtful: false,
         }
     }
 
@@ -97,6 +108,7 @@ impl Rows {
         Self {
             upper,
             lower: Some(lower),
+            is_doubtful: false,
         }
     }
 
@@ -134,7 +146,11 @@ impl Rows {
         if lines.next().is_some() {
             return Err(Refusal::TooManyRows);
         }
-        Ok(Self { upper, lower })
+        Ok(Self {
+            upper,
+            lower,
+            is_doubtful: false,
+        })
     }
 }
 

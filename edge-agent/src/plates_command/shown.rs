@@ -1,7 +1,7 @@
 //! A look at a plate, for people and for programs.
 
 use plate_reader::{PlateLook, SURE};
-use plates::{Candidate, Cause, Correction, Grammar, PlateColour};
+use plates::{Candidate, Cause, Correction, Glyph, Grammar, PlateColour};
 use serde::Serialize;
 
 use super::Paint;
@@ -51,8 +51,8 @@ fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-impl From<&plates::Glyph> for Symbol {
-    fn from(glyph: &plates::Glyph) -> Self {
+impl From<&Glyph> for Symbol {
+    fn from(glyph: &Glyph) -> Self {
         Self {
             shown: glyph.symbol,
             confidence: rounded(glyph.confidence),
@@ -88,6 +88,17 @@ fn colour(colour: PlateColour) -> &'static str {
     }
 }
 
+/// As the grammar read them; the pieces, where they are no two rows.
+fn rows(look: &PlateLook) -> Vec<&[Glyph]> {
+    look.rows.as_ref().map_or_else(
+        || look.pieces.iter().map(|piece| &*piece.glyphs).collect(),
+        |rows| {
+            let lower = rows.lower.as_deref();
+            std::iter::once(&*rows.upper).chain(lower).collect()
+        },
+    )
+}
+
 /// For programs.
 pub(super) fn json<'l>(grammar: &Grammar, look: &'l PlateLook) -> LookJson<'l> {
     let best = look.best();
@@ -98,8 +109,9 @@ pub(super) fn json<'l>(grammar: &Grammar, look: &'l PlateLook) -> LookJson<'l> {
         normal_form: best.map(|best| &*best.text),
         stated: look.stated().is_some(),
         refused: look.refused(),
-        rows: (look.rows.iter())
-            .map(|row| row.glyphs.iter().map(Symbol::from).collect())
+        rows: rows(look)
+            .iter()
+            .map(|row| row.iter().map(Symbol::from).collect())
             .collect(),
         symbols: best.map_or_else(Vec::new, |best| {
             best.symbols.iter().map(Symbol::from).collect()

@@ -456,6 +456,7 @@ fn second_look(
             score,
             upper: text.chars().map(glyph).collect(),
             lower: None,
+            is_doubtful: false,
             colour: None,
         };
         let is_seen = !text.is_empty();

@@ -293,7 +293,7 @@ proptest! {
         for glyph in &mut upper {
             glyph.runner_up = runner_up;
         }
-        let rows = Rows { upper, lower: lower.map(|text| glyphs(&text, confidence)) };
+        let rows = Rows { upper, lower: lower.map(|text| glyphs(&text, confidence)), is_doubtful: false };
         if let Ok(reading) = read(&grammar, &rows, Circumstances::default()) {
             prop_assert!((1..=MOST_CANDIDATES).contains(&reading.candidates.len()));
             for candidate in &reading.candidates {
