@@ -183,13 +183,15 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
     let Ok(store) = models_command::store(&config.detector) else {
         return Vec::new();
     };
-    let failed = store.trials().failed.into_iter();
+    let failed = store.failed_here().into_iter();
     failed
         .map(|failed| Finding {
             part: format!("model {}", failed.candidate),
             outcome: Outcome::Noted(format!(
-                "was given up on {}: {}; `edge-agent models use {}` tries it again",
-                failed.at, failed.reason, failed.candidate
+                "was given up on {}: {}; {}",
+                failed.at,
+                failed.reason,
+                failed.next_step()
             )),
         })
         .collect()

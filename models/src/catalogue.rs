@@ -18,6 +18,11 @@ pub struct CatalogueError {
     pub fault: ManifestError,
 }
 
+/// Name and text of every manifest of the catalogue, by name.
+pub fn catalogue_texts() -> &'static [(&'static str, &'static str)] {
+    FILES
+}
+
 /// Every manifest of the catalogue, by name.
 pub fn catalogue() -> Vec<Result<Manifest, CatalogueError>> {
     FILES

@@ -26,6 +26,10 @@ mod versions;
 
 mod self_test;
 
+mod ledger;
+
+mod walk;
+
 mod trial;
 
 mod second;
@@ -40,15 +44,14 @@ use crate::{digest, places};
 use bundle::BundleError;
 
 pub use journal::{Action, JournalEntry};
-pub use second::{AtWork, AtWorkMark, SecondLedger, SecondTrial};
+pub use ledger::{Candidate, FailedModel, SecondLedger, TrialLedger};
+pub use second::{AtWork, AtWorkMark, SecondTrial};
 pub use self_test::{
     Examinee, Expected, ExpectedLabel, ExpectedText, SELF_TEST, SelfTest, TestPicture,
 };
-pub use trial::{
-    ATTEMPTS, Candidate, FailedModel, HEALTHY_AFTER, OnTrial, StartFault, TrialLedger,
-    sees_road_users,
-};
+pub use trial::{ATTEMPTS, HEALTHY_AFTER, OnTrial, sees_road_users};
 pub use versions::{BundleTerms, InstalledVersion};
+pub use walk::StartFault;
 
 /// A list of folders, as `PATH` has it.
 const VARIABLE: &str = "NGATU_MODELS";
@@ -214,12 +217,46 @@ pub struct Verification {
     pub result: Result<PathBuf, StoreError>,
 }
 
+/// A manifest as it stands in a folder or the catalogue.
+#[derive(Debug)]
+struct Described {
+    manifest: Manifest,
+    /// SHA-256 of its text.
+    text: Digest,
+}
+
+impl Described {
+    fn parse(text: &str, folder: &str) -> Result<Self, ManifestError> {
+        Ok(Self {
+            manifest: Manifest::parse(text)?.expect_folder(folder)?,
+            text: digest::of_bytes(text.as_bytes()),
+        })
+    }
+
+    /// The catalogue's of this name; a test keeps the catalogue sound, so there is
+    /// nobody to tell of a bad one.
+    fn in_catalogue(id: &ModelId) -> Option<Self> {
+        let mut texts = models::catalogue::catalogue_texts().iter();
+        let (name, text) = texts.find(|(name, _)| *name == id.as_str())?;
+        Self::parse(text, name).ok()
+    }
+
+    fn candidate(&self, version: Option<u64>) -> Candidate {
+        Candidate {
+            model: self.manifest.id.clone(),
+            version,
+            sha256: self.manifest.sha256,
+            manifest: Some(self.text),
+        }
+    }
+}
+
 /// The models of this machine.
 #[derive(Debug)]
 pub struct ModelStore {
     folders: Vec<PathBuf>,
     /// By name; the folder's manifest before the catalogue's.
-    described: BTreeMap<ModelId, Result<Manifest, ManifestFault>>,
+    described: BTreeMap<ModelId, Result<Described, ManifestFault>>,
     /// Of models with versions: the current one, and its folder.
     homes: BTreeMap<ModelId, (u64, PathBuf)>,
     faults: Vec<ManifestFault>,
@@ -233,12 +270,12 @@ impl ModelStore {
             return Err(StoreError::NoFolder);
         }
         let mut store = Self {
-            described: models::catalogue()
-                .into_iter()
-                .filter_map(|manifest| {
-                    // A test keeps the catalogue sound; there is nobody to tell here.
-                    let manifest = manifest.ok()?;
-                    Some((manifest.id.clone(), Ok(manifest)))
+            described: models::catalogue::catalogue_texts()
+                .iter()
+                .filter_map(|(name, _)| {
+                    let id = ModelId::new(*name).ok()?;
+                    let described = Described::in_catalogue(&id)?;
+                    Some((id, Ok(described)))
                 })
                 .collect(),
             folders: Vec::new(),
@@ -303,7 +340,7 @@ impl ModelStore {
 
     /// A model by name, its file checked.
     pub fn find(&self, id: &ModelId) -> Result<(Manifest, PathBuf), StoreError> {
-        let manifest = self.manifest(id)?;
+        let manifest = &self.manifest(id)?.manifest;
         Ok((manifest.clone(), self.look_for(manifest)?))
     }
 
@@ -365,22 +402,22 @@ impl ModelStore {
         if self.homes.contains_key(id) {
             return Err(StoreError::HasVersions { model: id.clone() });
         }
-        install::install(self.manifest(id)?, &self.folders, from, progress)
+        install::install(&self.manifest(id)?.manifest, &self.folders, from, progress)
     }
 
     fn manifests(&self) -> Vec<&Manifest> {
         let mut manifests: Vec<_> = self
             .described
             .values()
-            .filter_map(|m| m.as_ref().ok())
+            .filter_map(|described| Some(&described.as_ref().ok()?.manifest))
             .collect();
         manifests.sort_by_key(|manifest| (manifest.rank, &manifest.id));
         manifests
     }
 
-    fn manifest(&self, id: &ModelId) -> Result<&Manifest, StoreError> {
+    fn manifest(&self, id: &ModelId) -> Result<&Described, StoreError> {
         match self.described.get(id) {
-            Some(Ok(manifest)) => Ok(manifest),
+            Some(Ok(described)) => Ok(described),
             Some(Err(fault)) => Err(fault.clone().into()),
             None => Err(StoreError::Unknown {
                 model: id.clone(),
@@ -425,14 +462,14 @@ impl ModelStore {
                 path: path.clone(),
                 fault,
             };
-            let manifest = std::fs::read_to_string(&path)
+            let described = std::fs::read_to_string(&path)
                 .map_err(|error| ManifestError::Toml {
                     line: 1,
                     message: error.to_string(),
                 })
-                .and_then(|text| Manifest::parse(&text)?.expect_folder(name))
+                .and_then(|text| Described::parse(&text, name))
                 .map_err(fault);
-            if let Err(fault) = &manifest {
+            if let Err(fault) = &described {
                 tracing::warn!("{fault}");
                 self.faults.push(fault.clone());
             }
@@ -442,28 +479,24 @@ impl ModelStore {
                     Some(current) => self.homes.insert(id.clone(), current),
                     None => self.homes.remove(&id),
                 };
-                self.described.insert(id, manifest);
+                self.described.insert(id, described);
             }
         }
         Ok(())
     }
 
-    /// Manifest and good file of a model without versions, also where a version of it
+    /// Manifests and good files of a model without versions, also where a version of it
     /// has become current.
-    fn find_loose(&self, id: &ModelId) -> Option<(Manifest, PathBuf)> {
-        self.folders.iter().find_map(|folder| {
+    fn loose(&self, id: &ModelId) -> impl Iterator<Item = (Candidate, Manifest, PathBuf)> {
+        self.folders.iter().filter_map(move |folder| {
             let home = folder.join(id.as_str());
-            let manifest = match std::fs::read_to_string(home.join("model.toml")) {
-                Ok(text) => Manifest::parse(&text)
-                    .ok()?
-                    .expect_folder(id.as_str())
-                    .ok()?,
-                Err(_) => (models::catalogue().into_iter().flatten())
-                    .find(|manifest| manifest.id == *id)?,
+            let described = match std::fs::read_to_string(home.join("model.toml")) {
+                Ok(text) => Described::parse(&text, id.as_str()).ok()?,
+                Err(_) => Described::in_catalogue(id)?,
             };
-            let file = home.join(&manifest.file);
-            check_file(&manifest, &file).ok()?;
-            Some((manifest, file))
+            let file = home.join(&described.manifest.file);
+            check_file(&described.manifest, &file).ok()?;
+            Some((described.candidate(None), described.manifest, file))
         })
     }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use edge_inference::{Action, AtWork, AtWorkMark, ModelStore, SecondTrial, StartFault, StoreError};
 
-use folder::{actions, id, place, store, version};
+use folder::{actions, edit, id, place, store, version};
 
 /// A start of the program: who was at work before is charged, then the model is begun.
 /// `broken` versions do not pass their self-test.
@@ -176,6 +176,35 @@ fn a_program_that_still_runs_is_not_taken_for_one_that_has_ended() {
         let noted = fs::read_to_string(folder.path().join("at-work.0")).unwrap();
         assert!(noted.starts_with('-'), "{noted}");
     });
+}
+
+/// A ledger and a note of an agent that did not know of manifests yet.
+#[test]
+fn what_an_older_agent_noted_counts_for_the_manifest_that_stands_here() {
+    let folder = place(&["roads", "helmets"]);
+    let sha256 = store(folder.path()).find(&id("helmets")).unwrap().0.sha256;
+    let entry = format!("model = \"helmets\"\nsha256 = \"{sha256}\"\n");
+    let ledger = format!("[second.helmets]\nattempts = 2\n[second.helmets.trial]\n{entry}");
+    fs::write(folder.path().join("trial.toml"), ledger).unwrap();
+    let line = format!(
+        "{{\"doing\":\"looking\",\"who\":[{{\"model\":\"helmets\",\"sha256\":\"{sha256}\"}}]}}\n"
+    );
+    fs::write(folder.path().join("at-work.0"), line).unwrap();
+    // The third end is charged to it; it is not tried as it is …
+    for _ in 0..2 {
+        let said = at_work(folder.path(), "helmets", &[]);
+        assert!(said.contains("ended 3 times"), "{said}");
+        assert!(said.contains("mend its manifest"), "{said}");
+    }
+    // … and with another manifest it is another model.
+    edit(folder.path(), "helmets", "high = 0.35", "high = 0.5");
+    let (_, begun) = start(folder.path(), "helmets", &[]);
+    let mut trial = begun.unwrap();
+    assert!(trial.is_on_trial && trial.instead.is_none());
+    trial.prove();
+    assert!(!start(folder.path(), "helmets", &[]).1.unwrap().is_on_trial);
+    edit(folder.path(), "helmets", "high = 0.5", "high = 0.6");
+    assert!(start(folder.path(), "helmets", &[]).1.unwrap().is_on_trial);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use edge_inference::{Action, OnTrial, StartFault, StoreError};
 
-use folder::{actions, copy, id, place, store, version};
+use folder::{actions, copy, edit, id, place, store, version};
 
 /// A start of the agent; `broken` models do not load. A crash is the loss of what this returns.
 fn start(folder: &Path, wanted: Option<&str>, broken: &[&str]) -> Result<OnTrial, StoreError> {
@@ -101,6 +101,98 @@ fn a_loose_file_is_the_way_back_from_a_bundle_of_its_name() {
     // Another file in its place is not the one that was proven.
     fs::write(&loose, "another network").unwrap();
     assert_eq!(start().1, Some(1));
+}
+
+/// Thresholds, classes and the head stand in the manifest: who edits it has another model.
+#[test]
+fn a_proven_network_behind_an_edited_manifest_has_to_prove_itself() {
+    let folder = place(&["street", "other"]);
+    start(folder.path(), None, &[]).unwrap().prove();
+    edit(folder.path(), "street", "high = 0.35", "high = 0.2");
+    for _ in 1..=3 {
+        let trial = start(folder.path(), None, &[]).unwrap();
+        assert_eq!(trial.candidate.model, id("street"));
+        assert!(trial.is_on_trial && trial.instead.is_none());
+    }
+    assert_eq!(at_work(folder.path(), None, &[]), "other");
+    // As it was, it is the one that was proven.
+    edit(folder.path(), "street", "high = 0.2", "high = 0.35");
+    let trial = start(folder.path(), None, &[]).unwrap();
+    assert_eq!(trial.candidate.model, id("street"));
+    assert!(!trial.is_on_trial);
+}
+
+#[test]
+fn a_model_that_failed_for_its_manifest_is_tried_again_when_that_is_mended() {
+    let folder = place(&["new", "good"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    assert_eq!(at_work(folder.path(), Some("new"), &["new"]), "good");
+    let trial = start(folder.path(), Some("new"), &[]).unwrap();
+    assert_eq!(trial.candidate.model, id("good"));
+    let why = trial.instead.unwrap();
+    for words in [
+        "new failed here: its self-test fails; mend its manifest or install another file",
+        "`edge-agent models use new` tries it again as it is",
+    ] {
+        assert!(why.contains(words), "{why}");
+    }
+    assert_eq!(store(folder.path()).failed_here().len(), 1);
+    edit(folder.path(), "new", "high = 0.35", "high = 0.5");
+    assert!(store(folder.path()).failed_here().is_empty());
+    let trial = start(folder.path(), Some("new"), &[]).unwrap();
+    assert_eq!(trial.candidate.model, id("new"));
+    assert!(trial.is_on_trial && trial.instead.is_none());
+}
+
+/// Files that agents have written that did not know of manifests.
+#[test]
+fn an_older_ledger_counts_for_the_manifests_that_stand_here() {
+    let with = |entries: &[(&str, &str)], attempts: u32, failed: &str| {
+        let folder = place(&["new", "good"]);
+        let entry = |model: &str| {
+            let sha256 = store(folder.path()).find(&id(model)).unwrap().0.sha256;
+            format!("model = \"{model}\"\nsha256 = \"{sha256}\"\n")
+        };
+        let mut text = vec![format!("attempts = {attempts}\n")];
+        for (key, model) in entries {
+            text.push(format!("[{key}]\n{}", entry(model)));
+        }
+        if !failed.is_empty() {
+            let rest = "reason = \"its self-test fails\"\nat = \"2026-11-20T07:00:00.000000Z\"\n";
+            text.push(format!("[[failed]]\n{}{rest}", entry(failed)));
+        }
+        fs::write(folder.path().join("trial.toml"), text.concat()).unwrap();
+        folder
+    };
+    // Proven is proven, as often as it starts …
+    let proven = with(&[("proven", "new")], 0, "");
+    for _ in 0..5 {
+        let trial = start(proven.path(), None, &[]).unwrap();
+        assert_eq!(trial.candidate.model, id("new"));
+        assert!(!trial.is_on_trial);
+    }
+    // … with the manifest that it had at the first start.
+    edit(proven.path(), "new", "high = 0.35", "high = 0.5");
+    assert!(start(proven.path(), None, &[]).unwrap().is_on_trial);
+
+    // Starts that were counted are not forgotten: no box begins anew with a model that ends it.
+    let tried = with(&[("proven", "good"), ("trial", "new")], 3, "");
+    for _ in 0..2 {
+        assert_eq!(at_work(tried.path(), Some("new"), &[]), "good");
+    }
+
+    // What failed is not tried as it is, and is when its manifest is changed.
+    let failed = with(&[("proven", "good")], 0, "new");
+    for _ in 0..2 {
+        assert_eq!(at_work(failed.path(), Some("new"), &[]), "good");
+    }
+    edit(failed.path(), "new", "high = 0.35", "high = 0.5");
+    assert_eq!(at_work(failed.path(), Some("new"), &[]), "new");
+
+    // Also when the operator's word comes before the first start.
+    let forgiven = with(&[("proven", "good")], 0, "new");
+    store(forgiven.path()).choose(&id("new")).unwrap();
+    assert_eq!(at_work(forgiven.path(), None, &[]), "new");
 }
 
 /// A disk that hiccups says nothing of the model: it stays the last good one.

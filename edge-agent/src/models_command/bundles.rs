@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use edge_inference::{
-    Action, BundleTerms, Candidate, InstalledVersion, ModelStore, Network, PublicKey, Runtime,
-    SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
+    Action, BundleTerms, InstalledVersion, ModelStore, Network, PublicKey, Runtime, SELF_TEST,
+    SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{Manifest, Task};
@@ -181,12 +181,8 @@ fn try_out(
         .context("its self-test needs ONNX Runtime (`--no-self-test` goes without)")?;
     let (manifest, file) = store.find_version(&installed.model, installed.version)?;
     let mut network = Network::load(&runtime, manifest, &file, &config.settings())?;
-    let candidate = Candidate {
-        model: installed.model.clone(),
-        version: Some(installed.version),
-        sha256: installed.sha256,
-    };
-    let has_test = self_test(&mut network, &file, &candidate).map_err(anyhow::Error::msg)?;
+    let has_test =
+        self_test(&mut network, &file, &installed.candidate()).map_err(anyhow::Error::msg)?;
     Ok(if has_test {
         format!("self-test passed on {}", network.provider())
     } else {
@@ -259,10 +255,8 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
         .rev()
         .filter(|version| version.version < current.version)
         .find(|version| {
-            let is_it = |candidate: &Candidate| {
-                candidate.model == model && candidate.version == Some(version.version)
-            };
-            !failed.iter().any(|failed| is_it(&failed.candidate))
+            let candidate = version.candidate();
+            !failed.iter().any(|failed| failed.candidate.is(&candidate))
         })
         .with_context(|| {
             format!(
@@ -345,11 +339,7 @@ fn test_installed(
     model: &ModelId,
 ) -> Result<String, String> {
     let (manifest, file) = store.find(model).map_err(|error| error.to_string())?;
-    let candidate = Candidate {
-        model: model.clone(),
-        version: store.version_of(model),
-        sha256: manifest.sha256,
-    };
+    let candidate = (store.candidate_of(model)).ok_or("its manifest is gone")?;
     let mut network = Network::load(runtime, manifest, &file, &config.settings())
         .map_err(|error| error.to_string())?;
     Ok(if self_test(&mut network, &file, &candidate)? {

@@ -74,14 +74,14 @@ pub(super) fn list(config: &DetectorConfig, json: bool) -> anyhow::Result<()> {
             Installed::Missing => ("missing", None, Some(manifest.obtain.trim().to_owned())),
             Installed::Refused(reason) => ("refused", None, Some(reason)),
         };
-        let of_trial = note(&trials, &manifest.sha256);
+        let of_trial = (store.candidate_of(&manifest.id)).and_then(|of| note(&trials, &of));
         let versions = store
             .versions(&manifest.id, &keys)
             .into_iter()
             .map(|version| ListedVersion {
                 version: version.version,
                 is_current: version.is_current,
-                note: note(&trials, &version.sha256),
+                note: note(&trials, &version.candidate()),
                 signed_by: match version.vouched {
                     Vouched::Signed(key) => Some(key.to_string()),
                     Vouched::Unsigned(_) => None,
@@ -111,26 +111,28 @@ pub(super) fn list(config: &DetectorConfig, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the trials say of a file.
-fn note(trials: &TrialLedger, sha256: &protocol::Digest) -> Option<String> {
-    let is_it =
-        |candidate: &Option<Candidate>| candidate.as_ref().is_some_and(|c| c.sha256 == *sha256);
-    if let Some(failed) = trials.failed.iter().find(|f| f.candidate.sha256 == *sha256) {
-        return Some(format!("failed here on {}: {}", failed.at, failed.reason));
+/// What the trials say of a model.
+fn note(trials: &TrialLedger, of: &Candidate) -> Option<String> {
+    let is_it = |entry: &Option<Candidate>| entry.as_ref().is_some_and(|entry| entry.is(of));
+    if let Some(failed) = trials.failure_of(of) {
+        let next = failed.next_step();
+        return Some(format!(
+            "failed here on {}: {}; {next}",
+            failed.at, failed.reason
+        ));
     }
     if is_it(&trials.trial) {
         return Some(format!("on trial, {} start(s) so far", trials.attempts));
     }
-    let second = trials.second.values();
-    let on_trial = second.clone().find(|record| is_it(&record.trial));
+    let mut second = trials.second.values();
+    let on_trial = second.find(|record| is_it(&record.trial));
     if let Some(record) = on_trial {
         return Some(format!(
             "on trial, at work in {} end(s) of the program so far",
             record.attempts
         ));
     }
-    let is_proven = is_it(&trials.proven) || second.into_iter().any(|r| is_it(&r.proven));
-    is_proven.then(|| "proven, the last good one".to_owned())
+    (trials.has_proven(of)).then(|| "proven, the last good one".to_owned())
 }
 
 fn as_table(listed: &[Listed]) -> Table {

@@ -193,6 +193,8 @@ pub(super) struct Unpacked {
     pub(super) listing: Listing,
     pub(super) vouched: Vouched,
     pub(super) manifest: Manifest,
+    /// SHA-256 of the manifest's text.
+    pub(super) text: Digest,
 }
 
 /// A bundle's bytes, decompressed.
@@ -314,7 +316,7 @@ pub(super) fn unpack(
             &mut |_| (),
         )?;
     }
-    let manifest = manifest_in(&folder, &listing)?;
+    let (manifest, text) = manifest_in(&folder, &listing)?;
     // Last: a folder with a listing is whole.
     let bytes = std::mem::take(&mut listing_bytes);
     write_file(
@@ -327,6 +329,7 @@ pub(super) fn unpack(
         listing,
         vouched,
         manifest,
+        text,
     })
 }
 
@@ -373,11 +376,12 @@ pub(super) fn look(folder: &Path, trusted: &[PublicKey]) -> Result<Unpacked, Bun
     let signature = signature.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let vouched = judge(&bytes, signature.as_deref(), trusted, true)?;
     let listing = Listing::parse(&bytes)?;
-    let manifest = manifest_in(folder, &listing)?;
+    let (manifest, text) = manifest_in(folder, &listing)?;
     Ok(Unpacked {
         listing,
         vouched,
         manifest,
+        text,
     })
 }
 
@@ -396,18 +400,20 @@ pub(super) fn check_files(folder: &Path, listing: &Listing) -> Result<(), String
     Ok(())
 }
 
-/// The manifest, which must be the listing's and describe a listed file.
-fn manifest_in(folder: &Path, listing: &Listing) -> Result<Manifest, BundleError> {
+/// The manifest, which must be the listing's and describe a listed file, and the SHA-256
+/// of its text.
+fn manifest_in(folder: &Path, listing: &Listing) -> Result<(Manifest, Digest), BundleError> {
     let path = folder.join(MANIFEST);
     let bytes = fs::read(&path).map_err(BundleError::Read)?;
     let hostile = |why: &str| BundleError::Hostile(format!("{MANIFEST}: {why}"));
-    if listing.of(MANIFEST).map(|file| file.sha256) != Some(digest::of_bytes(&bytes)) {
+    let text = digest::of_bytes(&bytes);
+    if listing.of(MANIFEST).map(|file| file.sha256) != Some(text) {
         return Err(hostile("it has another SHA-256 than listed"));
     }
     let manifest =
         Manifest::parse(&String::from_utf8_lossy(&bytes))?.expect_folder(listing.model.as_str())?;
     match listing.of(&manifest.file) {
-        Some(file) if file.sha256 == manifest.sha256 => Ok(manifest),
+        Some(file) if file.sha256 == manifest.sha256 => Ok((manifest, text)),
         Some(_) => Err(hostile("its `sha256` is not that of the listed file")),
         None => Err(hostile("its `file` is not listed")),
     }

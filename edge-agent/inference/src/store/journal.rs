@@ -12,7 +12,7 @@ use models::ModelId;
 use protocol::{Digest, EventTime};
 use serde::{Deserialize, Serialize};
 
-use super::trial::Candidate;
+use super::ledger::Candidate;
 
 /// File in the models' folder.
 pub(super) const FILE: &str = "journal.jsonl";
@@ -32,6 +32,10 @@ pub struct JournalEntry {
     /// SHA-256 of its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
+    /// SHA-256 of its manifest's text: thresholds and classes stand there. None in
+    /// lines of agents that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
     /// More, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
@@ -60,19 +64,14 @@ pub enum Action {
 }
 
 /// Appends a line. A journal that cannot be written stops nothing, but is said.
-pub(super) fn write(
-    folder: &Path,
-    action: Action,
-    (model, version): (&ModelId, Option<u64>),
-    sha256: Option<Digest>,
-    detail: &str,
-) {
+pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str) {
     let entry = JournalEntry {
         at: now(),
         action,
-        model: model.clone(),
-        version,
-        sha256,
+        model: of.model.clone(),
+        version: of.version,
+        sha256: Some(of.sha256),
+        manifest: of.manifest,
         detail: detail.to_owned(),
         by: account(),
     };
@@ -88,16 +87,10 @@ pub(super) fn write(
         });
     if let Err(error) = written {
         tracing::warn!(
-            journal = %folder.join(FILE).display(), ?action, %model, %error,
+            journal = %folder.join(FILE).display(), ?action, model = %of, %error,
             "the journal of models cannot be written; check permissions and free space"
         );
     }
-}
-
-/// The same of a candidate.
-pub(super) fn of(folder: &Path, action: Action, candidate: &Candidate, detail: &str) {
-    let what = (&candidate.model, candidate.version);
-    write(folder, action, what, Some(candidate.sha256), detail);
 }
 
 /// All lines that can be read, oldest first.

@@ -20,8 +20,10 @@ use models::{Manifest, ModelId};
 use serde::{Deserialize, Serialize};
 
 use super::journal::{self, Action};
-use super::trial::{self, ATTEMPTS, Candidate, StartFault, TrialLedger};
-use super::{ModelStore, StoreError, durable};
+use super::ledger::{self, Candidate, TrialLedger, change, means};
+use super::trial::ATTEMPTS;
+use super::walk::{self, NotThis, StartFault};
+use super::{ModelStore, StoreError};
 
 /// Name of the file, with the number of the program that has it.
 const FILE: &str = "at-work";
@@ -31,18 +33,6 @@ const PROGRAMS: usize = 16;
 const NOBODY: &[u8] = b"-";
 /// Of a longer file no more is read.
 const LONGEST: usize = 4096;
-
-/// What stands on the disk of a model that takes second looks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SecondLedger {
-    /// Its last version that worked for long enough.
-    pub proven: Option<Candidate>,
-    /// The one on trial.
-    pub trial: Option<Candidate>,
-    /// How often the program ended while it was loading or looking.
-    pub attempts: u32,
-}
 
 /// Where it stands who is at work, for the next start of the program.
 #[derive(Clone, Debug, Default)]
@@ -196,67 +186,51 @@ impl ModelStore {
         mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
     ) -> Result<(T, SecondTrial), StoreError> {
         let home = at_work.place.as_ref().map(|place| place.home.clone());
-        let ledger = home.as_deref().and_then(trial::read).unwrap_or_default();
-        let proven = (ledger.second.get(model)).and_then(|record| record.proven.clone());
+        let proven_of = |ledger: &TrialLedger| {
+            let record = ledger.second.get(model);
+            record.and_then(|record| record.proven.clone())
+        };
+        let mut ledger = home.as_deref().and_then(ledger::read).unwrap_or_default();
         let mut queue = vec![match version {
             Some(version) => self.candidate_version(model, version),
             None => self.candidate(model),
         }];
-        queue.extend(proven.as_ref().map(|proven| self.exactly(proven)));
-        let mut instead: Option<String> = None;
-        let mut first_fault = None;
-        let mut tried: Vec<Candidate> = Vec::new();
-        for entry in queue {
-            let (candidate, manifest, file) = match entry {
-                Ok(found) => found,
-                Err(error) => {
-                    instead.get_or_insert_with(|| error.to_string());
-                    first_fault = first_fault.or(Some(error));
-                    continue;
-                }
-            };
-            if tried.contains(&candidate) {
-                continue;
+        queue.extend(proven_of(&ledger).map(|proven| self.exactly(&proven)));
+        for (found, ..) in queue.iter().flatten() {
+            if ledger.adopt(found) {
+                change(home.as_deref(), |_, ledger| {
+                    ledger.adopt(found);
+                });
             }
-            tried.push(candidate.clone());
-            let fault = if let Some(failed) = ledger.failure_of(&candidate) {
-                format!(
-                    "it failed here: {}; `edge-agent models use {candidate}` tries it again",
-                    failed.reason
-                )
-            } else {
-                let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
-                match at_work.while_at_work(&mark, || start(&candidate, manifest, &file)) {
-                    Ok(started) => {
-                        if let Some(why) = &instead {
-                            tell_instead(home.as_deref(), &candidate, why);
-                        }
-                        let is_on_trial = proven.as_ref() != Some(&candidate);
-                        let trial = SecondTrial {
-                            candidate,
-                            is_on_trial,
-                            instead,
-                            home,
-                        };
-                        return Ok((started, trial));
-                    }
-                    Err(StartFault::Other(error)) => return Err(error),
-                    Err(StartFault::Model(reason)) => {
-                        change(home.as_deref(), |home, ledger| {
-                            give_up(home, ledger, &candidate, &reason);
-                        });
-                        reason
-                    }
-                    Err(StartFault::Passing(reason)) => reason,
-                }
-            };
-            instead.get_or_insert_with(|| format!("{candidate}: {fault}"));
-            first_fault = first_fault.or(Some(StoreError::DoesNotStart {
-                model: candidate.model,
-                reason: fault,
-            }));
         }
-        Err(first_fault.unwrap_or(StoreError::NoFolder))
+        let begun = walk::first_that_starts(queue, None, |candidate, manifest, file, _| {
+            if let Some(failed) = ledger.failure_of(candidate) {
+                let (reason, next) = (&failed.reason, failed.next_step());
+                return Err(NotThis::Next(format!("it failed here: {reason}; {next}")));
+            }
+            let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
+            let started = at_work.while_at_work(&mark, || start(candidate, manifest, file));
+            started.map_err(|fault| match fault {
+                StartFault::Other(error) => NotThis::End(error),
+                StartFault::Passing(reason) => NotThis::Next(reason),
+                StartFault::Model(reason) => {
+                    change(home.as_deref(), |home, ledger| {
+                        give_up(home, ledger, candidate, &reason);
+                    });
+                    NotThis::Next(reason)
+                }
+            })
+        })?;
+        if let Some(why) = &begun.instead {
+            tell_instead(home.as_deref(), &begun.candidate, why);
+        }
+        let trial = SecondTrial {
+            is_on_trial: !means(proven_of(&ledger).as_ref(), &begun.candidate),
+            candidate: begun.candidate,
+            instead: begun.instead,
+            home,
+        };
+        Ok((begun.started, trial))
     }
 }
 
@@ -272,10 +246,8 @@ impl SecondTrial {
             record.proven = Some(candidate.clone());
             record.trial = None;
             record.attempts = 0;
-            ledger
-                .failed
-                .retain(|failed| failed.candidate != *candidate);
-            journal::of(home, Action::Proven, candidate, "");
+            ledger.forget_failure(candidate);
+            journal::write(home, Action::Proven, candidate, "");
         });
         tracing::info!(model = %candidate, "the model for second looks has proven itself; it is its last good version now");
     }
@@ -297,11 +269,11 @@ fn charge(home: &Path, line: &Line) {
         }
         for candidate in &line.who {
             let record = ledger.second.entry(candidate.model.clone()).or_default();
-            if record.proven.as_ref() == Some(candidate) {
+            if means(record.proven.as_ref(), candidate) {
                 tracing::error!(model = %candidate, "the program ended while this model was at work, which has proven itself before");
                 continue;
             }
-            if record.trial.as_ref() != Some(candidate) {
+            if !means(record.trial.as_ref(), candidate) {
                 record.trial = Some(candidate.clone());
                 record.attempts = 0;
             }
@@ -326,27 +298,15 @@ fn give_up(home: &Path, ledger: &mut TrialLedger, candidate: &Candidate, reason:
     let record = ledger.second.entry(candidate.model.clone()).or_default();
     record.trial = None;
     record.attempts = 0;
-    if record.proven.as_ref() == Some(candidate) {
+    if means(record.proven.as_ref(), candidate) {
         record.proven = None;
     }
-    journal::of(home, Action::Failed, candidate, reason);
+    journal::write(home, Action::Failed, candidate, reason);
 }
 
 fn tell_instead(home: Option<&Path>, candidate: &Candidate, why: &str) {
     tracing::error!(model = %candidate, "not the wanted version takes second looks: {why}");
     if let Some(home) = home {
-        journal::of(home, Action::Returned, candidate, why);
+        journal::write(home, Action::Returned, candidate, why);
     }
-}
-
-/// Changes what stands on the disk; nobody else does meanwhile.
-fn change(home: Option<&Path>, with: impl FnOnce(&Path, &mut TrialLedger)) {
-    let Some(home) = home else { return };
-    let lock = durable::lock(home);
-    if let Err(error) = &lock {
-        tracing::warn!(folder = %home.display(), %error, "not locked; check permissions");
-    }
-    let mut ledger = trial::read(home).unwrap_or_default();
-    with(home, &mut ledger);
-    trial::save(Some(home), &ledger);
 }

@@ -6,16 +6,16 @@
 //! and struck out when it has been healthy for long enough, or was stopped on
 //! purpose. A start that finds the number used up does not try again.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use models::{Manifest, ModelId, Task};
-use protocol::{Digest, EventTime, ObjectClass};
-use serde::{Deserialize, Serialize};
+use protocol::ObjectClass;
+use serde::Deserialize;
 
 use super::journal::{self, Action};
-use super::second::SecondLedger;
+use super::ledger::{self, Candidate, FailedModel, TrialLedger, means};
+use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError, durable};
 
 /// Starts of a new model that may end badly before the box gives it up. One may
@@ -23,109 +23,7 @@ use super::{ModelStore, StoreError, durable};
 pub const ATTEMPTS: u32 = 3;
 /// How long a new model must work until it is trusted.
 pub const HEALTHY_AFTER: Duration = Duration::from_mins(10);
-/// Failed models that are remembered.
-const REMEMBERED: usize = 50;
-
-const FILE: &str = "trial.toml";
 const USE: &str = "use.toml";
-
-/// A model and which file of it. The same network under another name or version is
-/// another one: what stands around it decides what is seen as well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Candidate {
-    /// Which model.
-    pub model: ModelId,
-    /// Which version; none for a file without versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<u64>,
-    /// SHA-256 of its file.
-    pub sha256: Digest,
-}
-
-impl std::fmt::Display for Candidate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.version {
-            Some(version) => write!(f, "{}@{version}", self.model),
-            None => write!(f, "{}", self.model),
-        }
-    }
-}
-
-/// A model that failed here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FailedModel {
-    /// Which.
-    #[serde(flatten)]
-    pub candidate: Candidate,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: EventTime,
-}
-
-/// What stands on the disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TrialLedger {
-    /// The last that worked for long enough.
-    pub proven: Option<Candidate>,
-    /// The one on trial.
-    pub trial: Option<Candidate>,
-    /// Its starts so far.
-    pub attempts: u32,
-    /// Those that failed; not tried again unless the operator says so.
-    pub failed: Vec<FailedModel>,
-    /// Of each model that takes second looks.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub second: BTreeMap<ModelId, SecondLedger>,
-}
-
-impl TrialLedger {
-    /// Why a candidate was given up, if it was.
-    pub fn failure_of(&self, candidate: &Candidate) -> Option<&FailedModel> {
-        self.failed
-            .iter()
-            .find(|failed| failed.candidate == *candidate)
-    }
-
-    pub(super) fn remember_failure(&mut self, candidate: &Candidate, reason: &str) {
-        self.failed.retain(|failed| failed.candidate != *candidate);
-        self.failed.push(FailedModel {
-            candidate: candidate.clone(),
-            reason: reason.to_owned(),
-            at: journal::now(),
-        });
-        let surplus = self.failed.len().saturating_sub(REMEMBERED);
-        self.failed.drain(..surplus);
-    }
-
-    /// The operator wants it tried again.
-    fn forgive(&mut self, candidate: &Candidate) {
-        self.failed.retain(|failed| failed.candidate != *candidate);
-        if self.trial.as_ref() == Some(candidate) {
-            self.attempts = 0;
-        }
-        for record in self.second.values_mut() {
-            if record.trial.as_ref() == Some(candidate) {
-                record.attempts = 0;
-            }
-        }
-    }
-}
-
-/// Why a model could not be started.
-#[derive(Debug)]
-pub enum StartFault {
-    /// The model's own fault: another may do.
-    Model(String),
-    /// One that may pass, like a disk that cannot be read: another may do now, and
-    /// this one is not the worse for it.
-    Passing(String),
-    /// Something that another model would meet as well.
-    Other(StoreError),
-}
 
 /// A model at work, and its trial if it is on one.
 #[derive(Debug)]
@@ -148,8 +46,22 @@ impl ModelStore {
         let home = self.folders.iter().find(|folder| is_writable(folder));
         home.into_iter()
             .chain(&self.folders)
-            .find_map(|folder| read(folder))
+            .find_map(|folder| ledger::read(folder))
             .unwrap_or_default()
+    }
+
+    /// What failed on this machine and is tried no more. One whose manifest was changed
+    /// since is another model.
+    pub fn failed_here(&self) -> Vec<FailedModel> {
+        let is_mended = |failed: &FailedModel| {
+            let now = self.candidate_of(&failed.candidate.model);
+            now.is_some_and(|now| {
+                now.version == failed.candidate.version && !failed.candidate.is(&now)
+            })
+        };
+        let mut failed = self.trials().failed;
+        failed.retain(|failed| !is_mended(failed));
+        failed
     }
 
     /// Why no new model can be watched over on this machine by this account, if so.
@@ -172,9 +84,8 @@ impl ModelStore {
     /// Makes a model the one for boxes whose configuration names none, and
     /// forgets what it failed at: the operator wants it tried again.
     pub fn choose(&self, model: &ModelId) -> Result<(), StoreError> {
-        let (manifest, home) = self.select(model)?;
-        let what = (model, self.version_of(model));
-        journal::write(&home, Action::Used, what, Some(manifest.sha256), "");
+        let (candidate, home) = self.select(model)?;
+        journal::write(&home, Action::Used, &candidate, "");
         Ok(())
     }
 
@@ -183,8 +94,8 @@ impl ModelStore {
         self.select(model).map(drop)
     }
 
-    fn select(&self, model: &ModelId) -> Result<(Manifest, PathBuf), StoreError> {
-        let (manifest, _) = self.find(model)?;
+    fn select(&self, model: &ModelId) -> Result<(Candidate, PathBuf), StoreError> {
+        let (candidate, ..) = self.candidate(model)?;
         let home = self.writable_home()?;
         let io = |source| StoreError::Io {
             path: home.clone(),
@@ -196,14 +107,16 @@ impl ModelStore {
             durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
         }
         self.forgive(model)?;
-        Ok((manifest, home))
+        Ok((candidate, home))
     }
 
     /// Forgets what the current version of a model failed at, wherever that stands.
     pub fn forgive(&self, model: &ModelId) -> Result<(), StoreError> {
         let (candidate, ..) = self.candidate(model)?;
         for folder in &self.folders {
-            let Some(before) = read(folder) else { continue };
+            let Some(before) = ledger::read(folder) else {
+                continue;
+            };
             let io = |source| StoreError::Io {
                 path: folder.clone(),
                 source,
@@ -213,7 +126,7 @@ impl ModelStore {
             // What this account cannot write it need not: its own ledger is another.
             if ledger != before && is_writable(folder) {
                 let _one_at_a_time = durable::lock(folder).map_err(io)?;
-                write(folder, &ledger).map_err(io)?;
+                ledger::write(folder, &ledger).map_err(io)?;
             }
         }
         Ok(())
@@ -238,113 +151,91 @@ impl ModelStore {
         };
         // Of the very folder that is written: else starts never add up.
         let mut ledger = match &home {
-            Some(home) => read(home).unwrap_or_default(),
+            Some(home) => ledger::read(home).unwrap_or_default(),
             None => self.trials(),
         };
-        let mut tried: Vec<Candidate> = Vec::new();
-        let mut first_fault = None;
-        let (queue, mut instead) = self.queue(wanted, &ledger)?;
+        let (queue, instead) = self.queue(wanted, &mut ledger, home.as_deref())?;
         let unfailed: Vec<Candidate> = queue
             .iter()
             .filter_map(|entry| Some(entry.as_ref().ok()?.0.clone()))
             .filter(|candidate| ledger.failure_of(candidate).is_none())
             .collect();
-        for entry in queue {
-            let (candidate, manifest, file) = match entry {
-                Ok(found) => found,
-                Err(error) => {
-                    // Named but not there, or not what it should be: said, and the next.
-                    instead.get_or_insert_with(|| error.to_string());
-                    first_fault = first_fault.or(Some(error));
-                    continue;
-                }
-            };
-            if tried.contains(&candidate) {
-                continue;
-            }
-            tried.push(candidate.clone());
-            let is_proven = ledger.proven.as_ref() == Some(&candidate);
+        let begun = walk::first_that_starts(queue, instead, |candidate, manifest, file, tried| {
+            let home = home.as_deref();
             let has_other = unfailed.iter().any(|other| !tried.contains(other));
-            if let Err(reason) = admit(home.as_deref(), &mut ledger, &candidate, has_other) {
-                instead.get_or_insert(format!("{candidate}: {reason}"));
-                continue;
-            }
-            match start(&candidate, manifest, &file) {
-                Ok(started) => {
-                    if let Some(why) = &instead {
-                        tracing::error!(model = %candidate, "not the wanted model is at work: {why}");
-                        if let Some(home) = &home {
-                            journal::of(home, Action::Returned, &candidate, why);
-                        }
-                    }
-                    return Ok((
-                        started,
-                        OnTrial {
-                            candidate,
-                            is_on_trial: !is_proven,
-                            instead,
-                            home,
-                        },
-                    ));
+            admit(home, &mut ledger, candidate, has_other).map_err(NotThis::Next)?;
+            start(candidate, manifest, file).map_err(|fault| match fault {
+                StartFault::Model(reason) => {
+                    give_up(home, &mut ledger, candidate, &reason);
+                    NotThis::Next(reason)
                 }
-                Err(StartFault::Other(error)) => {
-                    take_back(home.as_deref(), &mut ledger, &candidate);
-                    return Err(error);
+                StartFault::Passing(reason) => {
+                    take_back(home, &mut ledger, candidate);
+                    NotThis::Next(reason)
                 }
-                Err(fault @ (StartFault::Model(_) | StartFault::Passing(_))) => {
-                    let reason = match fault {
-                        StartFault::Model(reason) => {
-                            give_up(home.as_deref(), &mut ledger, &candidate, &reason);
-                            reason
-                        }
-                        StartFault::Passing(reason) => {
-                            take_back(home.as_deref(), &mut ledger, &candidate);
-                            reason
-                        }
-                        StartFault::Other(error) => return Err(error),
-                    };
-                    first_fault = first_fault.or(Some(StoreError::DoesNotStart {
-                        model: candidate.model.clone(),
-                        reason: reason.clone(),
-                    }));
-                    instead.get_or_insert(format!("{candidate}: {reason}"));
+                StartFault::Other(error) => {
+                    take_back(home, &mut ledger, candidate);
+                    NotThis::End(error)
                 }
+            })
+        })?;
+        let (candidate, instead) = (begun.candidate, begun.instead);
+        if let Some(why) = &instead {
+            tracing::error!(model = %candidate, "not the wanted model is at work: {why}");
+            if let Some(home) = &home {
+                journal::write(home, Action::Returned, &candidate, why);
             }
         }
-        Err(first_fault.unwrap_or_else(|| StoreError::NoDetector {
-            searched: self.folders.clone(),
-            refused: String::new(),
-        }))
+        let trial = OnTrial {
+            is_on_trial: !means(ledger.proven.as_ref(), &candidate),
+            candidate,
+            instead,
+            home,
+        };
+        Ok((begun.started, trial))
     }
 
     /// What is to be tried, in order, and why the first is not what was wanted.
     fn queue(
         &self,
         wanted: Option<&ModelId>,
-        ledger: &TrialLedger,
+        ledger: &mut TrialLedger,
+        home: Option<&Path>,
     ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
         let first = if let Some(model) = wanted.cloned().or_else(|| self.used()) {
             self.candidate(&model)
         } else {
-            let (manifest, file) = self.best_detector()?;
-            Ok((self.named(&manifest), manifest, file))
+            let (manifest, _) = self.best_detector()?;
+            self.candidate(&manifest.id)
         };
         let mut queue = vec![first];
         // The last good one next, then whatever is there, best first.
         queue.extend(ledger.proven.as_ref().map(|proven| self.exactly(proven)));
         for manifest in self.manifests() {
             if sees_road_users(manifest)
-                && let Ok(file) = self.look_for(manifest)
+                && let Ok(found) = self.candidate(&manifest.id)
             {
-                queue.push(Ok((self.named(manifest), manifest.clone(), file)));
+                queue.push(Ok(found));
             }
+        }
+        let there = queue.iter().flatten();
+        // Each of them: `|` and not `||`.
+        if there.fold(false, |is_changed, (found, ..)| {
+            is_changed | ledger.adopt(found)
+        }) {
+            ledger::save(home, ledger);
         }
         let failed = |entry: &Entry| {
             let (candidate, ..) = entry.as_ref().ok()?;
             ledger.failure_of(candidate)
         };
-        let instead = failed(&queue[0])
-            .map(|failed| format!("{} failed here: {}", failed.candidate, failed.reason));
+        let instead = failed(&queue[0]).map(|failed| {
+            let next = failed.next_step();
+            format!(
+                "{} failed here: {}; {next}",
+                failed.candidate, failed.reason
+            )
+        });
         // What failed comes last of all: a box with only one model goes on trying.
         let (mut queue, last): (Vec<_>, Vec<_>) =
             queue.into_iter().partition(|entry| failed(entry).is_none());
@@ -357,51 +248,34 @@ impl ModelStore {
         self.homes.get(model).map(|(version, _)| *version)
     }
 
-    fn named(&self, manifest: &Manifest) -> Candidate {
-        Candidate {
-            model: manifest.id.clone(),
-            version: self.version_of(&manifest.id),
-            sha256: manifest.sha256,
-        }
+    /// A model as it stands here, as trials know it; its file is not looked at.
+    pub fn candidate_of(&self, model: &ModelId) -> Option<Candidate> {
+        let described = self.described.get(model)?.as_ref().ok()?;
+        Some(described.candidate(self.version_of(model)))
     }
 
-    pub(super) fn candidate(
-        &self,
-        model: &ModelId,
-    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
-        let (manifest, file) = self.find(model)?;
-        Ok((self.named(&manifest), manifest, file))
+    pub(super) fn candidate(&self, model: &ModelId) -> Entry {
+        let described = self.manifest(model)?;
+        let file = self.look_for(&described.manifest)?;
+        let candidate = described.candidate(self.version_of(model));
+        Ok((candidate, described.manifest.clone(), file))
     }
 
-    pub(super) fn candidate_version(
-        &self,
-        model: &ModelId,
-        version: u64,
-    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
-        let (manifest, file) = self.find_version(model, version)?;
-        let candidate = Candidate {
-            model: model.clone(),
-            version: Some(version),
-            sha256: manifest.sha256,
-        };
-        Ok((candidate, manifest, file))
-    }
-
-    /// The very file that was proven, also when its model's current version is another.
-    pub(super) fn exactly(
-        &self,
-        proven: &Candidate,
-    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
+    /// The very file and manifest that were proven, also when its model's current version
+    /// is another.
+    pub(super) fn exactly(&self, proven: &Candidate) -> Entry {
         let found = match proven.version {
-            Some(version) => Some(self.find_version(&proven.model, version)?),
-            None => self.find_loose(&proven.model),
+            Some(version) => Some(self.candidate_version(&proven.model, version)?),
+            None => self
+                .loose(&proven.model)
+                .find(|(found, ..)| proven.is(found)),
         };
         found
-            .filter(|(manifest, _)| manifest.sha256 == proven.sha256)
-            .map(|(manifest, file)| (proven.clone(), manifest, file))
+            .filter(|(found, ..)| proven.is(found))
             .ok_or_else(|| StoreError::DoesNotStart {
                 model: proven.model.clone(),
-                reason: "the file that had proven itself is not there any more".to_owned(),
+                reason: "the file and manifest that had proven themselves are not there any more"
+                    .to_owned(),
             })
     }
 }
@@ -413,15 +287,13 @@ impl OnTrial {
             return;
         }
         let Some(home) = &self.home else { return };
-        let mut ledger = read(home).unwrap_or_default();
+        let mut ledger = ledger::read(home).unwrap_or_default();
         ledger.proven = Some(self.candidate.clone());
         ledger.trial = None;
         ledger.attempts = 0;
-        ledger
-            .failed
-            .retain(|failed| failed.candidate != self.candidate);
-        save(Some(home), &ledger);
-        journal::of(home, Action::Proven, &self.candidate, "");
+        ledger.forget_failure(&self.candidate);
+        ledger::save(Some(home), &ledger);
+        journal::write(home, Action::Proven, &self.candidate, "");
         tracing::info!(model = %self.candidate, "the model has proven itself; it is the last good one now");
     }
 
@@ -431,13 +303,10 @@ impl OnTrial {
         let (true, Some(home)) = (self.is_on_trial, &self.home) else {
             return;
         };
-        let mut ledger = read(home).unwrap_or_default();
+        let mut ledger = ledger::read(home).unwrap_or_default();
         take_back(Some(home), &mut ledger, &self.candidate);
     }
 }
-
-/// A model with its file, or why it cannot be had.
-type Entry = Result<(Candidate, Manifest, PathBuf), StoreError>;
 
 /// Whether a model may be what a box begins with when nobody named one: it gives
 /// cases their actors. A detector of helmets or fire is for cascades.
@@ -448,9 +317,9 @@ pub fn sees_road_users(manifest: &Manifest) -> bool {
 
 /// A start that ended by no doing of the model is not an attempt of it.
 fn take_back(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate) {
-    if ledger.trial.as_ref() == Some(candidate) {
+    if means(ledger.trial.as_ref(), candidate) {
         ledger.attempts = ledger.attempts.saturating_sub(1);
-        save(home, ledger);
+        ledger::save(home, ledger);
     }
 }
 
@@ -462,10 +331,10 @@ fn admit(
     candidate: &Candidate,
     has_other: bool,
 ) -> Result<(), String> {
-    if ledger.failure_of(candidate).is_some() || ledger.proven.as_ref() == Some(candidate) {
+    if ledger.failure_of(candidate).is_some() || means(ledger.proven.as_ref(), candidate) {
         return Ok(());
     }
-    let attempts = if ledger.trial.as_ref() == Some(candidate) {
+    let attempts = if means(ledger.trial.as_ref(), candidate) {
         ledger.attempts
     } else {
         0
@@ -478,7 +347,7 @@ fn admit(
     }
     ledger.trial = Some(candidate.clone());
     ledger.attempts = attempts + 1;
-    save(home, ledger);
+    ledger::save(home, ledger);
     Ok(())
 }
 
@@ -487,45 +356,16 @@ fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate,
     ledger.remember_failure(candidate, reason);
     ledger.trial = None;
     ledger.attempts = 0;
-    if ledger.proven.as_ref() == Some(candidate) {
+    if means(ledger.proven.as_ref(), candidate) {
         ledger.proven = None;
     }
-    save(home, ledger);
+    ledger::save(home, ledger);
     if let Some(home) = home {
-        journal::of(home, Action::Failed, candidate, reason);
-    }
-}
-
-pub(super) fn read(home: &Path) -> Option<TrialLedger> {
-    let text = std::fs::read_to_string(home.join(FILE)).ok()?;
-    match toml::from_str(&text) {
-        Ok(ledger) => Some(ledger),
-        Err(error) => {
-            tracing::warn!(file = %home.join(FILE).display(), "unreadable, begun anew: {}", error.message());
-            None
-        }
+        journal::write(home, Action::Failed, candidate, reason);
     }
 }
 
 /// Whether the ledger can be replaced there; makes nothing.
 fn is_writable(folder: &Path) -> bool {
     folder.is_dir() && super::versions::prepare(folder).is_ok()
-}
-
-fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
-    let text = toml::to_string(ledger).map_err(std::io::Error::other)?;
-    let text =
-        format!("# Written by edge-agent: which model is on trial, and which failed.\n{text}");
-    durable::write(&home.join(FILE), text.as_bytes())
-}
-
-/// Writes what the next start must know. Without it the model still runs.
-pub(super) fn save(home: Option<&Path>, ledger: &TrialLedger) {
-    let Some(home) = home else { return };
-    if let Err(error) = write(home, ledger) {
-        tracing::warn!(
-            file = %home.join(FILE).display(), %error,
-            "a new model cannot be watched over; check permissions and free space"
-        );
-    }
 }

@@ -19,7 +19,9 @@ use protocol::Digest;
 
 use super::bundle::{self, BundleError, LISTING, Vouched};
 use super::journal::{self, Action};
+use super::ledger::Candidate;
 use super::signature::PublicKey;
+use super::walk::Entry;
 use super::{ModelStore, StoreError, durable, fetch};
 
 const VERSIONS: &str = "versions";
@@ -46,12 +48,26 @@ pub struct InstalledVersion {
     pub version: u64,
     /// SHA-256 of the model's file.
     pub sha256: Digest,
+    /// SHA-256 of its manifest's text.
+    pub manifest: Digest,
     /// Its folder.
     pub folder: PathBuf,
     /// Who vouches for it.
     pub vouched: Vouched,
     /// Whether it is the current one.
     pub is_current: bool,
+}
+
+impl InstalledVersion {
+    /// As trials know it.
+    pub fn candidate(&self) -> Candidate {
+        Candidate {
+            model: self.model.clone(),
+            version: Some(self.version),
+            sha256: self.sha256,
+            manifest: Some(self.manifest),
+        }
+    }
 }
 
 /// The current version by the pointer in a model's folder.
@@ -149,6 +165,7 @@ impl ModelStore {
         let installed = InstalledVersion {
             is_current: current(&model_folder).is_some_and(|(number, _)| number == version),
             sha256: unpacked.manifest.sha256,
+            manifest: unpacked.text,
             folder: folder.clone(),
             vouched: unpacked.vouched,
             model: model.clone(),
@@ -183,13 +200,7 @@ impl ModelStore {
             Vouched::Signed(key) => format!("signed with key {key}"),
             Vouched::Unsigned(why) => format!("taken unsigned: {why}"),
         };
-        journal::write(
-            &home,
-            action,
-            (&model, Some(version)),
-            Some(installed.sha256),
-            &detail,
-        );
+        journal::write(&home, action, &installed.candidate(), &detail);
         Ok(installed)
     }
 
@@ -209,6 +220,7 @@ impl ModelStore {
                             model: model.clone(),
                             version: number,
                             sha256: found.manifest.sha256,
+                            manifest: found.text,
                             folder,
                             vouched: found.vouched,
                             is_current: current == Some(number),
@@ -259,6 +271,12 @@ impl ModelStore {
         model: &ModelId,
         version: u64,
     ) -> Result<(Manifest, PathBuf), StoreError> {
+        let (_, manifest, file) = self.candidate_version(model, version)?;
+        Ok((manifest, file))
+    }
+
+    /// The same, as trials know it.
+    pub(super) fn candidate_version(&self, model: &ModelId, version: u64) -> Entry {
         for folder in &self.folders {
             let folder = version_folder(&folder.join(model.as_str()), version);
             if folder.join(LISTING).is_file() {
@@ -268,7 +286,13 @@ impl ModelStore {
                 })?;
                 let file = folder.join(&found.manifest.file);
                 super::check_file(&found.manifest, &file)?;
-                return Ok((found.manifest, file));
+                let candidate = Candidate {
+                    model: model.clone(),
+                    version: Some(version),
+                    sha256: found.manifest.sha256,
+                    manifest: Some(found.text),
+                };
+                return Ok((candidate, found.manifest, file));
             }
         }
         let there: Vec<String> = self
@@ -295,7 +319,7 @@ impl ModelStore {
         action: Action,
         detail: &str,
     ) -> Result<(), StoreError> {
-        let (manifest, file) = self.find_version(model, version)?;
+        let (candidate, _, file) = self.candidate_version(model, version)?;
         let model_folder = file
             .ancestors()
             .find(|folder| {
@@ -312,8 +336,7 @@ impl ModelStore {
             }
         })?;
         if let Some(home) = model_folder.parent() {
-            let what = (model, Some(version));
-            journal::write(home, action, what, Some(manifest.sha256), detail);
+            journal::write(home, action, &candidate, detail);
         }
         Ok(())
     }

@@ -61,6 +61,14 @@ pub(crate) fn copy(folder: &Path, from: &str, to: &str, rank: usize) {
     .unwrap();
 }
 
+/// Changes the manifest of a loose model.
+pub(crate) fn edit(folder: &Path, model: &str, from: &str, to: &str) {
+    let file = folder.join(model).join("model.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(file, text.replacen(from, to, 1)).unwrap();
+}
+
 /// Version `number` of `model`, its network another than that of any before; it becomes current.
 pub(crate) fn version(folder: &Path, model: &str, number: u64) {
     let network = format!("network {model} {number}").into_bytes();

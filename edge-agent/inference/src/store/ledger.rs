@@ -1,0 +1,217 @@
+//! What stands on the disk of trials, and which entry means which model.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use models::ModelId;
+use protocol::{Digest, EventTime};
+use serde::{Deserialize, Serialize};
+
+use super::{durable, journal};
+
+/// Failed models that are remembered.
+const REMEMBERED: usize = 50;
+
+const FILE: &str = "trial.toml";
+
+/// A model, which file of it, and which manifest around that. The same network under
+/// another name or version, or with other thresholds or classes, is another one: what
+/// stands around it decides what is seen as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Which model.
+    pub model: ModelId,
+    /// Which version; none for a file without versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// SHA-256 of its file.
+    pub sha256: Digest,
+    /// SHA-256 of its manifest's text. None in what was written when that did not count
+    /// yet; see [`TrialLedger::adopt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
+}
+
+impl Candidate {
+    /// Whether one of the two, read from a disk, means the other. One without a
+    /// manifest means every manifest.
+    pub fn is(&self, other: &Self) -> bool {
+        let file = |of: &Self| (of.model.clone(), of.version, of.sha256);
+        let is_same = self
+            .manifest
+            .zip(other.manifest)
+            .is_none_or(|(a, b)| a == b);
+        file(self) == file(other) && is_same
+    }
+}
+
+impl FailedModel {
+    /// What to do about it.
+    pub fn next_step(&self) -> String {
+        let candidate = &self.candidate;
+        let mend = match candidate.version {
+            Some(_) => "install a later version",
+            None => "mend its manifest or install another file",
+        };
+        format!("{mend}, or `edge-agent models use {candidate}` tries it again as it is")
+    }
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.version {
+            Some(version) => write!(f, "{}@{version}", self.model),
+            None => write!(f, "{}", self.model),
+        }
+    }
+}
+
+/// A model that failed here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedModel {
+    /// Which.
+    #[serde(flatten)]
+    pub candidate: Candidate,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: EventTime,
+}
+
+/// What stands on the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialLedger {
+    /// The last that worked for long enough.
+    pub proven: Option<Candidate>,
+    /// The one on trial.
+    pub trial: Option<Candidate>,
+    /// Its starts so far.
+    pub attempts: u32,
+    /// Those that failed; not tried again unless the operator says so.
+    pub failed: Vec<FailedModel>,
+    /// Of each model that takes second looks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub second: BTreeMap<ModelId, SecondLedger>,
+}
+
+impl TrialLedger {
+    /// Why a candidate was given up, if it was.
+    pub fn failure_of(&self, candidate: &Candidate) -> Option<&FailedModel> {
+        self.failed
+            .iter()
+            .find(|failed| failed.candidate.is(candidate))
+    }
+
+    /// Whether it is the last good one, of the detectors or of its own versions.
+    pub fn has_proven(&self, candidate: &Candidate) -> bool {
+        let second = self.second.values().map(|record| &record.proven);
+        let mut proven = second.chain([&self.proven]).flatten();
+        proven.any(|proven| proven.is(candidate))
+    }
+
+    /// Fills in what an older agent did not note: which manifest. `found` is what
+    /// stands here now; what was said of the model without a manifest was said of
+    /// that, as far as anybody knows. So a proven model stays proven, starts that
+    /// were counted stay counted, and a failed one stays failed until its manifest
+    /// is changed. True if there was something to fill in.
+    pub(super) fn adopt(&mut self, found: &Candidate) -> bool {
+        let of_second = self.second.values_mut();
+        let of_second = of_second.flat_map(|record| [&mut record.proven, &mut record.trial]);
+        let failed = self.failed.iter_mut().map(|failed| &mut failed.candidate);
+        let entries = [&mut self.proven, &mut self.trial].into_iter();
+        let entries = entries.chain(of_second).flatten().chain(failed);
+        let mut is_changed = false;
+        for entry in entries.filter(|entry| entry.manifest.is_none() && entry.is(found)) {
+            entry.manifest = found.manifest;
+            is_changed |= found.manifest.is_some();
+        }
+        is_changed
+    }
+
+    pub(super) fn remember_failure(&mut self, candidate: &Candidate, reason: &str) {
+        self.forget_failure(candidate);
+        self.failed.push(FailedModel {
+            candidate: candidate.clone(),
+            reason: reason.to_owned(),
+            at: journal::now(),
+        });
+        let surplus = self.failed.len().saturating_sub(REMEMBERED);
+        self.failed.drain(..surplus);
+    }
+
+    pub(super) fn forget_failure(&mut self, candidate: &Candidate) {
+        self.failed.retain(|failed| !failed.candidate.is(candidate));
+    }
+
+    /// The operator wants it tried again.
+    pub(super) fn forgive(&mut self, candidate: &Candidate) {
+        self.forget_failure(candidate);
+        if means(self.trial.as_ref(), candidate) {
+            self.attempts = 0;
+        }
+        for record in self.second.values_mut() {
+            if means(record.trial.as_ref(), candidate) {
+                record.attempts = 0;
+            }
+        }
+    }
+}
+
+/// What stands on the disk of a model that takes second looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecondLedger {
+    /// Its last version that worked for long enough.
+    pub proven: Option<Candidate>,
+    /// The one on trial.
+    pub trial: Option<Candidate>,
+    /// How often the program ended while it was loading or looking.
+    pub attempts: u32,
+}
+
+/// Whether there is an entry, and it means `candidate`.
+pub(super) fn means(entry: Option<&Candidate>, candidate: &Candidate) -> bool {
+    entry.is_some_and(|entry| entry.is(candidate))
+}
+
+pub(super) fn read(home: &Path) -> Option<TrialLedger> {
+    let text = std::fs::read_to_string(home.join(FILE)).ok()?;
+    match toml::from_str(&text) {
+        Ok(ledger) => Some(ledger),
+        Err(error) => {
+            tracing::warn!(file = %home.join(FILE).display(), "unreadable, begun anew: {}", error.message());
+            None
+        }
+    }
+}
+
+pub(super) fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
+    let text = toml::to_string(ledger).map_err(std::io::Error::other)?;
+    let text =
+        format!("# Written by edge-agent: which model is on trial, and which failed.\n{text}");
+    durable::write(&home.join(FILE), text.as_bytes())
+}
+
+/// Writes what the next start must know. Without it the model still runs.
+pub(super) fn save(home: Option<&Path>, ledger: &TrialLedger) {
+    let Some(home) = home else { return };
+    if let Err(error) = write(home, ledger) {
+        tracing::warn!(
+            file = %home.join(FILE).display(), %error,
+            "a new model cannot be watched over; check permissions and free space"
+        );
+    }
+}
+
+/// Changes what stands on the disk; nobody else does meanwhile.
+pub(super) fn change(home: Option<&Path>, with: impl FnOnce(&Path, &mut TrialLedger)) {
+    let Some(home) = home else { return };
+    let lock = durable::lock(home);
+    if let Err(error) = &lock {
+        tracing::warn!(folder = %home.display(), %error, "not locked; check permissions");
+    }
+    let mut ledger = read(home).unwrap_or_default();
+    with(home, &mut ledger);
+    save(Some(home), &ledger);
+}
