@@ -23,7 +23,7 @@ pub enum PlatesCommand {
     /// Say what is written on the plates of pictures, how surely, and what was refused.
     #[command(after_help = read::HELP)]
     Read(read::ReadArgs),
-    /// Measure how well plates are read, on pictures of which people wrote down what they say.
+    /// Measure how well plates are read, on pictures whose plates were transcribed.
     #[command(after_help = score::HELP)]
     Score(score::ScoreArgs),
 }

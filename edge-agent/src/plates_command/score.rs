@@ -1,4 +1,4 @@
-//! `plates score`: plates as they are read, against what people read.
+//! `plates score`: plates as they are read, against a transcription.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
