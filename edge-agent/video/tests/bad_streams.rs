@@ -7,7 +7,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use edge_video::{Frame, Notice, RtspSettings, Transport};
+use edge_video::encoded::RingLimits;
+use edge_video::{Frame, LossReason, Notice, RtspSettings, Transport};
 use protocol::TimeQuality;
 use rtsp_camera::{
     Camera, CameraSettings, ClipCodec, Damage, Mount, Script, TestPattern, WrongTimes,
@@ -273,5 +274,55 @@ fn another_codec_after_a_reconnect_is_read_as_what_it_is() {
         assert_eq!(reader.connected(), (name.to_owned(), (640, 360)));
         frames_in_order(&reader, 10);
         camera.stop();
+    }
+}
+
+/// Somebody changes the encoder's settings, and the camera sends on in the session that
+/// there is.
+#[test]
+fn another_codec_in_the_same_session_is_said_and_read_at_once_and_another_size_just_read() {
+    for is_watched in [true, false] {
+        let camera = gate(TestPattern::default());
+        let reader = Reader::start(RtspSettings {
+            is_watched,
+            keep: Some(RingLimits {
+                seconds: 10.0,
+                bytes: 16 << 20,
+                album: None,
+            }),
+            // No slow machine is a silent camera here.
+            connect_within: PATIENCE,
+            silent_after: PATIENCE,
+            ..settings(&camera.url("gate"))
+        });
+        assert_eq!(reader.connected().0, "H.264");
+        for (codec, name) in [(ClipCodec::H265, "H.265"), (ClipCodec::H264, "H.264")] {
+            let pattern = |width, height| TestPattern {
+                codec,
+                width,
+                height,
+                ..TestPattern::default()
+            };
+            let reconnects = reader.stream.counters().reconnects;
+            camera.retune("gate", clip(pattern(640, 360)));
+            let (reason, message, retry_in) = reader.lost();
+            assert_eq!(reason, LossReason::CodecChanged, "{message}");
+            assert!(message.contains(&format!("now {name}")), "{message}");
+            // Twice in a few seconds is a camera that says one thing and does another.
+            let most = if reconnects == 0 { 0 } else { 250 };
+            assert!(retry_in <= Duration::from_millis(most), "{retry_in:?}");
+            assert_eq!(reader.connected(), (name.to_owned(), (640, 360)));
+            if is_watched {
+                frames_in_order(&reader, 10);
+                camera.retune("gate", clip(pattern(320, 180)));
+                let smaller = Notice::PictureChanged {
+                    width: 320,
+                    height: 180,
+                };
+                reader.wait_for("another size", |notice| (*notice == smaller).then_some(()));
+                frames_in_order(&reader, 10);
+            }
+            assert_eq!(reader.stream.counters().reconnects, reconnects + 1);
+        }
     }
 }

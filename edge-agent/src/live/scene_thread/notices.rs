@@ -157,6 +157,7 @@ fn loss_in_vietnamese(reason: LossReason) -> &'static str {
         LossReason::TimesRestarted => {
             "Máy ảnh đếm lại thời gian RTP giữa chừng; đang kết nối lại. Nếu lặp lại, cập nhật phần mềm máy ảnh"
         }
+        LossReason::CodecChanged => "Chuẩn nén của máy ảnh vừa được đổi; đang kết nối lại",
         LossReason::BadAddress => "Địa chỉ RTSP không hợp lệ; sửa trong cấu hình",
         LossReason::Failed => "Mất luồng hình; đang kết nối lại",
     }

@@ -32,6 +32,8 @@ impl Backoff {
             | LossReason::BadAddress => settings.retry_refused,
             // The camera is well: it is ours to do better, at once.
             LossReason::Garbage => return Duration::ZERO,
+            // Who asks again is told the truth. If not, it shall not be asked without end.
+            LossReason::CodecChanged if self.failures == 0 => Duration::ZERO,
             _ => settings
                 .retry_first
                 .saturating_mul(1 << self.failures.min(16))
@@ -68,6 +70,12 @@ mod tests {
         assert_eq!(middle, [200, 400, 800, 1000, 1000, 200]);
         assert_eq!(waits(LossReason::Silent, 0.0)[0], 150);
         assert_eq!(waits(LossReason::Closed, 1.0)[0], 250);
+    }
+
+    #[test]
+    fn who_sends_another_codec_than_it_says_is_asked_again_at_once_but_not_without_end() {
+        let waits = waits(LossReason::CodecChanged, 0.5);
+        assert_eq!(waits, [0, 400, 800, 1000, 1000, 0]);
     }
 
     #[test]

@@ -114,6 +114,9 @@ impl Loss {
             LossReason::TimesRestarted => format!(
                 "{host} began its RTP timestamps anew in the middle of a connection; it is connected to again. If this repeats, update the camera's firmware"
             ),
+            LossReason::CodecChanged => format!(
+                "somebody has changed the codec of {host} in the middle of a connection; it is connected to again. If this repeats, restart the camera: it announces another codec than it sends"
+            ),
             LossReason::BadAddress => {
                 "the URL cannot be used; write rtsp://host[:port]/path".to_owned()
             }

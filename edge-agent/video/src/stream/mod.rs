@@ -7,12 +7,13 @@
 //!
 //! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → [`clock`] → [`pace`] →
 //! [`stillness`] → [`garbage`] → `judge` → [`backlog`] → [`reference`] → [`diet`] →
-//! `feeding` → [`ledger`] → `slot` → `session` (one connection) → `delivery` →
-//! `decoders` → `supervisor` (all connections).
+//! `feeding` → [`ledger`] → `slot` → `codec_change` → `packets` → `session` (one connection) →
+//! `delivery` → `decoders` → `supervisor` (all connections).
 
 pub mod backlog;
 mod backoff;
 pub mod clock;
+mod codec_change;
 mod decoders;
 mod delivery;
 pub mod diet;
@@ -24,6 +25,7 @@ mod loss;
 pub mod notice;
 mod order;
 pub mod pace;
+mod packets;
 mod probe;
 pub mod reference;
 mod rtp_time;

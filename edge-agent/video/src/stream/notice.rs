@@ -34,6 +34,8 @@ pub enum LossReason {
     Garbage,
     /// The camera began its timestamps anew in the middle of a connection.
     TimesRestarted,
+    /// The camera sends another codec than the session was told of: somebody has changed it.
+    CodecChanged,
     /// Anything else; the message has the words of the layer that failed.
     Failed,
 }
@@ -53,6 +55,7 @@ impl LossReason {
             Self::BadAddress => "bad_address",
             Self::Garbage => "garbage",
             Self::TimesRestarted => "times_restarted",
+            Self::CodecChanged => "codec_changed",
             Self::Failed => "failed",
         }
     }

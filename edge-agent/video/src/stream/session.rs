@@ -6,7 +6,6 @@
 //! picture spoils all until the next key picture; when decoding cannot keep up
 //! it is a probe that drops, up to the next key picture, and counts.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -26,7 +25,8 @@ use super::judge::Judge;
 use super::loss::Loss;
 use super::notice::LossReason;
 use super::pace::Pace;
-use super::rtp_time::{RtpTime, TimesRestarted, timestamp};
+use super::packets::watch_packets;
+use super::rtp_time::RtpTime;
 use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
 use super::stillness::Stillness;
@@ -90,7 +90,7 @@ pub(super) struct Wiring {
 pub(super) struct Progress {
     began: Instant,
     /// ms since `began`, + 1; 0 = never.
-    packet: AtomicU64,
+    pub(super) packet: AtomicU64,
     pub(super) picture: AtomicU64,
     /// Lost packets.
     pub(super) gap: AtomicU64,
@@ -177,9 +177,6 @@ pub(super) struct Session {
     pub(super) bus: gst::Bus,
     pub(super) progress: Arc<Progress>,
 }
-
-/// From 1900 (NTP) to 1970, in seconds.
-const NTP_TO_UNIX: u64 = 2_208_988_800;
 
 impl Session {
     pub(super) fn start(
@@ -375,7 +372,7 @@ fn attach(
         .structure(0)
         .and_then(|s| s.get::<i32>("clock-rate").ok())
         .unwrap_or_default();
-    watch_packets(pad, wiring, RtpTime::new(rate));
+    watch_packets(pad, wiring, &encoding, RtpTime::new(rate));
     guard_backlog(before_queue.as_ref(), &queue, wiring);
     let feeding = Feeding::new(Mutex::new(Intake::new(wiring.analysed_fps)));
     feed(&queue, &decoder, &wiring.slot, &feeding);
@@ -408,98 +405,6 @@ fn attach(
     pad.link(&input)
         .map(|_| ())
         .map_err(|error| Loss::with_detail(LossReason::Failed, error.to_string()))
-}
-
-/// Media time, times of arrival, and the camera's clock once its first sender report came.
-///
-/// Read here and not at the sink: each packet has the meta after the first
-/// report, whatever decoder or converter loses it later.
-pub(super) fn watch_packets(pad: &gst::Pad, wiring: &Arc<Wiring>, rtp_time: RtpTime) {
-    let wiring = Arc::clone(wiring);
-    let rtp_time = Mutex::new(rtp_time);
-    let previous = AtomicI64::new(i64::MIN);
-    // Whether the packet is passed on.
-    let on_packet = move |buffer: &mut gst::BufferRef| {
-        let is_first = wiring.progress.packet_age().is_none();
-        wiring.progress.mark(&wiring.progress.packet);
-        if !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT) {
-            count(&wiring.slot.counts.packet_gaps);
-            wiring.progress.mark(&wiring.progress.gap);
-            if let Some(ring) = &wiring.slot.ring {
-                ring.tear();
-            }
-        }
-        let Some(first) = buffer.pts() else {
-            return true;
-        };
-        // A packet without a header is the depayloader's to refuse.
-        let written = buffer
-            .map_readable()
-            .ok()
-            .and_then(|bytes| timestamp(&bytes));
-        let media: Result<_, TimesRestarted> = written.map_or(Ok((first, false)), |written| {
-            let first = i64::try_from(first.nseconds()).unwrap_or(i64::MAX);
-            let arrived = wiring.progress.age_of_connection();
-            let media = locked(&rtp_time).media(written, first, arrived)?;
-            let time = gst::ClockTime::from_nseconds(media.nanos.unsigned_abs());
-            Ok((time, media.is_set_back))
-        });
-        let Ok((media, is_set_back)) = media else {
-            // Everything downstream counts on one clock: another connection has another.
-            let loss = Loss::new(LossReason::TimesRestarted);
-            locked(&wiring.progress.fault).get_or_insert(loss);
-            return false;
-        };
-        buffer.set_pts(media);
-        let media = micros(media);
-        // One picture is many packets; the first is the least delayed.
-        if previous.swap(media, Ordering::Relaxed) == media {
-            return true;
-        }
-        let mut memory = locked(&wiring.memory);
-        let now = memory.now();
-        if is_set_back {
-            memory.timeline.set_back(media);
-        }
-        memory.timeline.packet(media, reported(buffer), now);
-        let disagreement = memory.timeline.disagreement().unwrap_or(-1);
-        let told = &wiring.slot.clock_disagreement;
-        told.store(disagreement, Ordering::Relaxed);
-        true
-    };
-    pad.add_probe(
-        gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
-        move |_, info| {
-            let is_passed = match &mut info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => on_packet(buffer.make_mut()),
-                Some(gst::PadProbeData::BufferList(list)) => {
-                    list.make_mut().foreach_mut(|mut buffer, _| {
-                        let is_passed = on_packet(buffer.make_mut());
-                        ControlFlow::Continue(is_passed.then_some(buffer))
-                    });
-                    true
-                }
-                _ => true,
-            };
-            if is_passed {
-                gst::PadProbeReturn::Ok
-            } else {
-                gst::PadProbeReturn::Drop
-            }
-        },
-    );
-}
-
-/// The camera's UTC for a packet (µs).
-fn reported(buffer: &gst::BufferRef) -> Option<i64> {
-    buffer
-        .iter_meta::<gst::ReferenceTimestampMeta>()
-        .find(|meta| {
-            meta.reference()
-                .structure(0)
-                .is_some_and(|s| s.name() == "timestamp/x-ntp")
-        })
-        .map(|meta| micros(meta.timestamp()) - micros(gst::ClockTime::from_seconds(NTP_TO_UNIX)))
 }
 
 /// On the pad before the queue: what a probe on the queue's own drops, GStreamer

@@ -10,8 +10,9 @@ use gstreamer::prelude::*;
 
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
+use super::packets::watch_packets;
 use super::rtp_time::RtpTime;
-use super::session::{Wiring, handlers, locked, micros, watch_packets};
+use super::session::{Wiring, handlers, locked, micros};
 use super::slot::count;
 use crate::elements::make;
 use crate::encoded::{Codec, Ring};
@@ -35,7 +36,12 @@ pub(super) fn attach(
     let sink = make("fakesink").map_err(failed)?;
     sink.set_property("sync", false);
     sink.set_property("async", false);
-    watch_packets(pad, wiring, RtpTime::new(rate.unwrap_or_default()));
+    watch_packets(
+        pad,
+        wiring,
+        &encoding,
+        RtpTime::new(rate.unwrap_or_default()),
+    );
     keep(&depayloader, &format, wiring);
     let chain = [depayloader, filter, sink];
     pipeline.add_many(&chain).map_err(failed)?;
