@@ -237,7 +237,7 @@ impl Camera {
         self.in_its_thread(move |server| {
             hang_up_on_all(server);
             // Who asked has not waited, if its own thread ended.
-            let _ = done.send(());
+            done.send(()).ok();
         });
         while is_done.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
             if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
