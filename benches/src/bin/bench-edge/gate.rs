@@ -1,6 +1,10 @@
 //! What the motion gate saves, and whether it hides anything: each clip with and without it.
+//!
+//! What a pace saves (`analysed_fps`) stands in rows of its own, over a run that looks at every
+//! picture. It is no merit of the gate, and no bar is kept by it: on traffic that never stops the
+//! gate cannot rest, and fewer looks tell other events.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::events::Comparison;
 use crate::setting::Setting;
@@ -8,9 +12,11 @@ use crate::table::{Bar, Row, Spread};
 use crate::whole::{Replayed, replay_config};
 
 const LOOKS: &str = "analysed_fps = 10.0\n";
+/// Looks a second at which gate and pace are measured together. The first is that of the example
+/// configuration (`deploy/example/box.toml`); without `analysed_fps` each picture is looked at.
+const PACES: [f64; 3] = [10.0, 5.0, 3.0];
 /// Rules that see whatever moves or stays.
 const RULES: &str = r#"
-analysed_fps = 10.0
 [[camera.zone]]
 id = "all"
 points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
@@ -60,32 +66,60 @@ pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     std::fs::write(&config, replay_config(setting, RULES))?;
     let mut rows = Vec::new();
     for clip in clips(setting)? {
-        let name = clip.file_stem().unwrap_or_default().to_string_lossy();
-        setting.progress.step(&format!("gate: {name}"));
-        let gated = Replayed::run(setting, &clip, &config, &[])?;
-        let all = Replayed::run(setting, &clip, &config, &["--no-gate"])?;
-        let compared = Comparison::of(&gated.events, &all.events);
-        let share = gated.looked_at as f64 / all.looked_at.max(1) as f64;
-        rows.push(
-            Row::new(
-                "gate",
-                format!("{name}: inferences with / without"),
-                share,
-                "",
-            )
-            .bar(Bar::AtMost(0.3))
-            .note(format!(
-                "{} of {}; {} events the same; only with the gate: {}; only without: {}",
-                gated.looked_at,
-                all.looked_at,
-                compared.same,
-                Comparison::listed(&compared.only_first),
-                Comparison::listed(&compared.only_second),
-            )),
-        );
+        rows.extend(of_clip(setting, &clip, &config)?);
     }
     rows.push(night(setting)?);
     Ok(rows)
+}
+
+/// The gate alone at ten looks a second, which has the bar; then what it saves of every
+/// picture, and gate and pace together.
+fn of_clip(setting: &Setting, clip: &Path, config: &Path) -> anyhow::Result<Vec<Row>> {
+    let name = clip.file_stem().unwrap_or_default().to_string_lossy();
+    setting.progress.step(&format!("gate: {name}"));
+    let run = |fps: Option<f64>, is_gated: bool| {
+        let mut arguments = Vec::new();
+        let fps = fps.map(|fps| fps.to_string());
+        if let Some(fps) = &fps {
+            arguments.extend(["--analysed-fps", fps.as_str()]);
+        }
+        if !is_gated {
+            arguments.push("--no-gate");
+        }
+        Replayed::run(setting, clip, config, &arguments)
+    };
+    let [first, slower @ ..] = PACES;
+    let gated = run(Some(first), true)?;
+    let what = format!("{name}: the gate alone, {first} looks/s: inferences with / without");
+    let alone = compared(what, &gated, "with the gate", &run(Some(first), false)?);
+    let mut rows = vec![alone.bar(Bar::AtMost(0.3))];
+
+    let all = run(None, false)?;
+    let mut row = |what: String, fewer: &Replayed| {
+        let what = format!("{name}: {what}: inferences over those of every picture");
+        rows.push(compared(what, fewer, "so", &all));
+    };
+    row("the gate alone, no pace".to_owned(), &run(None, true)?);
+    row(format!("gate and pace of {first} looks/s"), &gated);
+    for pace in slower {
+        let paced = run(Some(pace), true)?;
+        row(format!("gate and pace of {pace} looks/s"), &paced);
+    }
+    Ok(rows)
+}
+
+/// Inferences of `fewer` over those of `all`, and which events differ.
+fn compared(what: String, fewer: &Replayed, so: &str, all: &Replayed) -> Row {
+    let events = Comparison::of(&fewer.events, &all.events);
+    let share = fewer.looked_at as f64 / all.looked_at.max(1) as f64;
+    Row::new("gate", what, share, "").note(format!(
+        "{} of {}; {} events the same; only {so}: {}; only without: {}",
+        fewer.looked_at,
+        all.looked_at,
+        events.same,
+        Comparison::listed(&events.only_first),
+        Comparison::listed(&events.only_second),
+    ))
 }
 
 /// CPU time beyond decoding of a road at night where nothing happens, as a share of a core. Of the
