@@ -108,24 +108,32 @@ Every rule has, besides its own keys:
 
 ";
 
-fn chapter(text: &mut String, entry: &RuleEntry) {
-    // The guide begins with the kind as a heading; here it is one of many.
-    let guide = entry.guide.trim_end();
-    let guide = guide
-        .strip_prefix("# ")
-        .expect("a guide begins with its kind");
+/// One kind under a heading of its own, to which the lists of kinds lead. `told`: the
+/// kinds before it. Kinds that share a mechanism share a guide, which the first one has.
+fn chapter(text: &mut String, entry: &RuleEntry, told: &[&RuleEntry]) {
     let severity = serde_json::to_value(entry.severity).unwrap();
-    let (heading, rest) = guide.split_once('\n').unwrap_or((guide, ""));
-    writeln!(text, "### {heading}\n").unwrap();
+    writeln!(text, "### `{}`\n", entry.kind).unwrap();
     writeln!(
         text,
-        "*{}* · *{}* · severity `{}`",
+        "*{}* · *{}* · severity `{}`\n",
         entry.title.0,
         entry.title.1,
         severity.as_str().unwrap()
     )
     .unwrap();
-    writeln!(text, "\n{}\n", rest.trim()).unwrap();
+    let first = told.iter().find(|other| other.guide == entry.guide);
+    if let Some(first) = first {
+        writeln!(
+            text,
+            "See [`{0}`](#{0}), whose chapter is of this kind as well.\n",
+            first.kind
+        )
+        .unwrap();
+    } else {
+        // The guide begins with its kinds as a heading.
+        let (_, rest) = entry.guide.trim_end().split_once('\n').unwrap();
+        writeln!(text, "{}\n", rest.trim()).unwrap();
+    }
     if !entry.needs.is_empty() {
         let needs: Vec<&str> = entry.needs.iter().map(|class| class.as_str()).collect();
         writeln!(
@@ -135,8 +143,17 @@ fn chapter(text: &mut String, entry: &RuleEntry) {
         )
         .unwrap();
     }
+    let keys = table_of_keys(entry);
+    if first.is_none_or(|first| keys != table_of_keys(first)) {
+        text.push_str(&keys);
+    }
+}
+
+/// The table of a kind's own keys.
+fn table_of_keys(entry: &RuleEntry) -> String {
+    let mut text = String::new();
     if entry.params.is_empty() {
-        return;
+        return text;
     }
     text.push_str("| key | what | meaning |\n|---|---|---|\n");
     for param in entry.params {
@@ -144,11 +161,13 @@ fn chapter(text: &mut String, entry: &RuleEntry) {
         writeln!(text, "| `{key}` | {} | {meaning} |", param.form.in_words()).unwrap();
     }
     text.push('\n');
+    text
 }
 
-#[test]
-fn the_reference_of_rules_is_that_of_the_catalogue() {
+/// The page about all kinds.
+fn reference() -> String {
     let mut text = BEFORE.to_owned();
+    let mut told = Vec::new();
     for group in RuleGroup::ALL {
         let entries = || {
             let catalogue = edge_core::rule_catalogue().iter();
@@ -166,11 +185,36 @@ fn the_reference_of_rules_is_that_of_the_catalogue() {
         }
         text.push('\n');
         for entry in entries() {
-            chapter(&mut text, entry);
+            chapter(&mut text, entry, &told);
+            told.push(entry);
         }
     }
-    let text = format!("{}\n", text.trim_end());
-    check(&page("docs/rules.md"), &text);
+    format!("{}\n", text.trim_end())
+}
+
+#[test]
+fn the_reference_of_rules_is_that_of_the_catalogue() {
+    check(&page("docs/rules.md"), &reference());
+}
+
+#[test]
+fn every_kind_has_one_chapter_and_every_link_of_the_reference_leads_to_one() {
+    let text = reference();
+    let chapters: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    let kinds = edge_core::rule_catalogue().iter().map(|entry| entry.kind);
+    assert_eq!(sorted(chapters.clone()), sorted(kinds.collect()));
+    let links = text.split("](#").skip(1);
+    for link in links.filter_map(|rest| Some(rest.split_once(')')?.0)) {
+        assert!(chapters.contains(&link), "#{link}");
+    }
+}
+
+fn sorted(mut words: Vec<&str>) -> Vec<&str> {
+    words.sort_unstable();
+    words
 }
 
 #[test]
