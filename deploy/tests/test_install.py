@@ -33,7 +33,7 @@ class ExampleTest(unittest.TestCase):
         self.assertGreaterEqual(len(boxes), 3)
         for file in boxes:
             with self.subTest(file.name):
-                checked = run("edge-agent", "check", "--offline", file, GATE_PASSWORD="secret")
+                checked = run("edge-agent", "check", "--offline", file, NORTH_PASSWORD="secret")
                 self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_the_centre_takes_its_configuration(self):
