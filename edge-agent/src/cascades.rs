@@ -31,8 +31,11 @@ use crate::models_command::{self, Begun};
 pub(crate) use fares::Fares;
 use told::plate_text;
 
-/// Frames of a camera that wait for answers, at most: each holds a buffer of its decoder.
+/// Frames of a camera that wait for answers about road users, at most: each holds a
+/// buffer of its decoder.
 const MOST_FRAMES: usize = 4;
+/// And about the whole picture, besides: plates that wait hold up no look for fire.
+const MOST_PICTURES: usize = 2;
 /// Looks that were given up and that the chooser has not heard of yet.
 const MOST_GIVEN_UP: usize = 256;
 
@@ -363,7 +366,9 @@ pub(crate) fn misfit(cascade: &CascadeConfig, manifest: &Manifest) -> Option<Str
 /// The cascades of one camera at work.
 pub(crate) struct Cascades {
     list: Vec<Cascade>,
+    /// Frames that wait for answers about road users, and those about the whole picture.
     under_way: VecDeque<Weak<()>>,
+    pictures_under_way: VecDeque<Weak<()>>,
     given_up: (Sender<Promise>, Receiver<Promise>),
     /// Frames in which nothing was chosen, because too many wait for answers.
     held_up: u64,
@@ -430,6 +435,7 @@ impl Cascades {
         (!list.is_empty()).then(|| Self {
             list,
             under_way: VecDeque::new(),
+            pictures_under_way: VecDeque::new(),
             given_up: bounded(MOST_GIVEN_UP),
             held_up: 0,
         })
@@ -442,9 +448,21 @@ impl Cascades {
                 cascade.chooser.not_taken(track, at);
             }
         }
-        self.under_way.retain(|frame| frame.strong_count() > 0);
-        if self.under_way.len() >= MOST_FRAMES {
-            self.held_up += 1;
+        for waiting in [&mut self.under_way, &mut self.pictures_under_way] {
+            waiting.retain(|frame| frame.strong_count() > 0);
+        }
+        let has_room = self.under_way.len() < MOST_FRAMES;
+        let has_room_for_pictures = self.pictures_under_way.len() < MOST_PICTURES;
+        let is_held_up = |cascade: &Cascade| {
+            let is_of_the_picture = cascade.chooser.looks().on.is_empty();
+            !(if is_of_the_picture {
+                has_room_for_pictures
+            } else {
+                has_room
+            })
+        };
+        self.held_up += u64::from(self.list.iter().any(is_held_up));
+        if self.list.iter().all(is_held_up) {
             return Vec::new();
         }
         let candidates: Vec<Candidate> = scene
@@ -463,9 +481,12 @@ impl Cascades {
             frame: frame.number,
             time: frame.time,
         };
-        let token = Arc::new(());
+        let (token, picture_token) = (Arc::new(()), Arc::new(()));
         let mut wishes = Vec::new();
         for (number, cascade) in self.list.iter_mut().enumerate() {
+            if is_held_up(cascade) {
+                continue;
+            }
             let clear = |part: &NormBox| clearness(frame, part);
             let chosen = cascade.chooser.choose(frame.time, size, &candidates, clear);
             for choice in chosen {
@@ -485,14 +506,23 @@ impl Cascades {
                             failed: Arc::clone(&cascade.failed),
                             promise: Some((number, choice.track, frame.time)),
                             given_up: self.given_up.0.clone(),
-                            _under_way: Arc::clone(&token),
+                            _under_way: Arc::clone(if track.is_some() {
+                                &token
+                            } else {
+                                &picture_token
+                            }),
                         },
                     });
                 }
             }
         }
-        if !wishes.is_empty() {
-            self.under_way.push_back(Arc::downgrade(&token));
+        for (waiting, token) in [
+            (&mut self.under_way, token),
+            (&mut self.pictures_under_way, picture_token),
+        ] {
+            if Arc::strong_count(&token) > 1 {
+                waiting.push_back(Arc::downgrade(&token));
+            }
         }
         wishes
     }
@@ -506,6 +536,11 @@ impl Cascades {
 }
 
 impl Question {
+    /// Whether it is about the whole picture, and nobody in it.
+    pub(crate) const fn is_of_the_picture(&self) -> bool {
+        self.track.is_none()
+    }
+
     /// What the scene learns of an answer, or of a failure: nothing.
     pub(crate) fn learnt(self, answer: Answer) -> Option<Input> {
         let error: &dyn std::fmt::Display = match &answer {

@@ -34,6 +34,9 @@ pub enum Region {
 pub enum Kind {
     /// The picture of a camera that shows something.
     Awake,
+    /// A second model on all of it, for what is nobody's and cannot wait: fire, smoke.
+    /// A camera has one of each model, the newest.
+    PictureLook,
     /// A part of such a picture at a larger scale, for what is far away.
     Tile,
     /// A second model on something that was found: a plate, a helmet.
@@ -44,7 +47,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Awake, Self::Tile, Self::SecondLook, Self::Heartbeat];
+    pub const ALL: [Self; 5] = [
+        Self::Awake,
+        Self::PictureLook,
+        Self::Tile,
+        Self::SecondLook,
+        Self::Heartbeat,
+    ];
 
     /// Whether it is the one look at a camera's picture that rules live on.
     pub const fn is_whole(self) -> bool {
@@ -55,6 +64,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Awake => "awake",
+            Self::PictureLook => "picture_look",
             Self::Tile => "tile",
             Self::SecondLook => "second_look",
             Self::Heartbeat => "heartbeat",

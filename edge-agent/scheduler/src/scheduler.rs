@@ -72,8 +72,14 @@ const FLOORS_UNWATCHED: i64 = 2;
 /// And at a sleeping one when they were farther apart than rules can bear, µs.
 const HOLE_US: i64 = 2_000_000;
 
+/// A look of a second model at a whole picture that has waited so long is as urgent as
+/// an awake camera at its floor, µs: fire is told by a look in every two seconds or so.
+const PICTURE_LOOK_DUE_US: i64 = 1_000_000;
+/// And of no use any more after so long: a scene remembers five seconds of frames, µs.
+const PICTURE_LOOK_OLD_US: i64 = 4_000_000;
+
 /// Of the device's time, tiles that wait get at least one part in so many, and second
-/// looks another: overload takes neither for ever. A box that reads no plate at all,
+/// looks another, those at whole pictures a third: overload takes neither for ever. A box that reads no plate at all,
 /// because its pictures come faster than it looks, sees offences of nobody.
 const SHARE: f64 = 20.0;
 
@@ -92,7 +98,9 @@ pub struct Scheduler<P> {
 #[derive(Clone, Debug)]
 struct Waiting<P> {
     job: Job<P>,
+    /// Since when it waits, or an older one whose place it took.
     since_us: i64,
+    offered_us: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -183,12 +191,16 @@ impl<P> Scheduler<P> {
         let Some(camera) = self.cameras.get_mut(job.camera) else {
             return;
         };
-        let waiting = Waiting {
+        let mut waiting = Waiting {
             job,
             since_us: now_us,
+            offered_us: now_us,
         };
         if !waiting.job.kind.is_whole() {
             let kind = waiting.job.kind;
+            if let Some(since_us) = camera.drop_older_look(&waiting.job) {
+                waiting.since_us = since_us;
+            }
             self.starving.entry(kind).or_insert(now_us);
             camera.parts.push_back(waiting);
             camera.drop_oldest_beyond(MOST_WAITING, kind);
@@ -270,15 +282,13 @@ impl<P> Scheduler<P> {
 
     /// Drops second looks that are of no use any more.
     fn expire(&mut self, now_us: i64) {
-        let limit = self.settings.second_look_us;
+        let limit_us = |kind| match kind {
+            Kind::SecondLook => self.settings.second_look_us,
+            Kind::PictureLook => PICTURE_LOOK_OLD_US,
+            Kind::Awake | Kind::Tile | Kind::Heartbeat => i64::MAX,
+        };
         for camera in &mut self.cameras {
-            let before = camera.parts.len();
-            camera.parts.retain(|part| {
-                part.job.kind != Kind::SecondLook || now_us - part.since_us <= limit
-            });
-            for _ in camera.parts.len()..before {
-                camera.drop_job(Kind::SecondLook);
-            }
+            camera.drop_parts(|part| now_us - part.offered_us > limit_us(part.job.kind));
         }
     }
 
@@ -347,6 +357,7 @@ impl<P> Scheduler<P> {
         let limit = match kind {
             Kind::Awake => Some(self.settings.floor_us),
             Kind::Heartbeat => Some(camera.plan.heartbeat_us),
+            Kind::PictureLook => Some(PICTURE_LOOK_DUE_US),
             Kind::Tile | Kind::SecondLook => None,
         };
         let past = limit.filter(|limit| unseen_us >= *limit);
@@ -409,23 +420,38 @@ impl<P> Camera<P> {
     fn drop_oldest_beyond(&mut self, most: usize, kind: Kind) {
         let waiting = self.parts.iter().filter(|part| part.job.kind == kind);
         let mut excess = waiting.count().saturating_sub(most);
-        let before = self.parts.len();
-        self.parts.retain(|part| {
-            let is_kept = excess == 0 || part.job.kind != kind;
-            excess -= usize::from(!is_kept);
-            is_kept
+        self.drop_parts(|part| {
+            let is_over = excess > 0 && part.job.kind == kind;
+            excess -= usize::from(is_over);
+            is_over
         });
-        for _ in self.parts.len()..before {
-            self.drop_job(kind);
-        }
     }
 
     fn drop_tiles(&mut self) {
-        let before = self.parts.len();
-        self.parts.retain(|part| part.job.kind != Kind::Tile);
-        for _ in self.parts.len()..before {
-            self.drop_job(Kind::Tile);
-        }
+        self.drop_parts(|part| part.job.kind == Kind::Tile);
+    }
+
+    /// A newer look at the whole picture takes the place of the one of its model that
+    /// waits. Returns since when that has waited.
+    fn drop_older_look(&mut self, newer: &Job<P>) -> Option<i64> {
+        let is_older = |part: &Waiting<P>| {
+            let is_look = newer.kind == Kind::PictureLook && part.job.kind == Kind::PictureLook;
+            is_look && part.job.model == newer.model
+        };
+        let since_us = self.parts.iter().find(|part| is_older(part))?.since_us;
+        self.drop_parts(is_older);
+        Some(since_us)
+    }
+
+    fn drop_parts(&mut self, mut is_over: impl FnMut(&Waiting<P>) -> bool) {
+        let counters = &mut self.counters;
+        self.parts.retain(|part| {
+            let is_over = is_over(part);
+            if is_over {
+                *counters.dropped.entry(part.job.kind).or_default() += 1;
+            }
+            !is_over
+        });
     }
 
     /// A picture was not looked at.

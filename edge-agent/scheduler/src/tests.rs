@@ -25,6 +25,8 @@ struct Camera {
     /// Jobs of other kinds that each picture brings.
     tiles: usize,
     second_looks: usize,
+    /// µs from one look of a second model at the whole picture to the next.
+    picture_looks_every: Option<i64>,
 }
 
 const fn awake(every: i64) -> Camera {
@@ -33,6 +35,7 @@ const fn awake(every: i64) -> Camera {
         asleep: false,
         tiles: 0,
         second_looks: 0,
+        picture_looks_every: None,
     }
 }
 
@@ -94,6 +97,14 @@ fn run(cameras: &[Camera], inference: i64, until: i64) -> (Vec<Look>, Scheduler<
                     Kind::Awake
                 };
                 offer(whole, Region::Whole);
+                let periods =
+                    |every: i64| (time + camera.every).div_euclid(every) - time.div_euclid(every);
+                if camera
+                    .picture_looks_every
+                    .is_some_and(|every| periods(every) > 0)
+                {
+                    offer(Kind::PictureLook, Region::Whole);
+                }
                 for _ in 0..camera.tiles {
                     offer(Kind::Tile, Region::Part(NormBox::default()));
                 }
@@ -234,6 +245,82 @@ fn a_box_that_is_never_idle_still_takes_tiles_and_second_looks() {
             );
         }
     }
+}
+
+/// Fire is told by looks of a second model at the whole picture. They had the rank of a
+/// look at a plate, the oldest of all cameras first: in rush hour they expired.
+#[test]
+fn looks_for_fire_are_taken_however_busy_the_box_is() {
+    let boxes = [
+        (1, 60, 500),
+        (2, 105, 1_000),
+        (8, 34, 1_000),
+        (8, 45, 1_000),
+    ];
+    for (cameras, inference, every) in boxes {
+        let busy = Camera {
+            tiles: 4,
+            second_looks: 3,
+            picture_looks_every: Some(every * MS),
+            ..awake(40 * MS)
+        };
+        let sleeps = cameras;
+        let mut all = vec![busy; cameras];
+        all.push(asleep(100 * MS));
+        let (looks, scheduler) = run(&all, inference * MS, 60 * S);
+        for camera in 0..cameras {
+            let of_camera = looks.iter().filter(|look| look.camera == camera);
+            let for_fire = of_camera.filter(|look| look.kind == Kind::PictureLook);
+            let times: Vec<i64> = for_fire.clone().map(|look| look.time).collect();
+            let apart = times
+                .windows(2)
+                .map(|pair| pair[1] - pair[0])
+                .max()
+                .unwrap();
+            assert!(apart <= 3 * S, "{cameras} {inference}: {apart} µs apart");
+            let late = for_fire.map(|look| look.at - look.time).max().unwrap();
+            assert!(late <= 2 * S, "{cameras} {inference}: {late} µs late");
+            let waited = longest_wait(&looks, camera, 60 * S);
+            assert!(
+                waited <= 2 * S,
+                "{cameras} {inference}: not watched for {waited} µs"
+            );
+            let dropped = &scheduler.counters(camera).unwrap().dropped;
+            assert!(dropped[&Kind::SecondLook] > 0, "it is busy: {dropped:?}");
+        }
+        // On a box that is full a heartbeat is late as pictures are, and is said to be.
+        let waited = longest_wait(&looks, sleeps, 60 * S);
+        assert!(
+            waited <= 2_400 * MS,
+            "{cameras} {inference}: {waited} µs asleep"
+        );
+    }
+}
+
+#[test]
+fn a_newer_look_for_fire_takes_the_place_and_the_turn_of_an_older_one() {
+    let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND; 2], &[1, 1]);
+    let mut offer = |kind, camera, at: i64| {
+        let job = Job {
+            camera,
+            model: usize::from(kind == Kind::PictureLook),
+            kind,
+            region: Region::Whole,
+            time: EventTime::from_micros(at),
+            picture: at,
+        };
+        scheduler.offer(job, at);
+    };
+    offer(Kind::PictureLook, 0, 0);
+    offer(Kind::PictureLook, 0, 900 * MS);
+    offer(Kind::Awake, 1, 1_000 * MS);
+    let chosen = scheduler.pick(1_000 * MS + 1).remove(0);
+    assert_eq!(
+        (chosen.job.kind, chosen.job.picture),
+        (Kind::PictureLook, 900 * MS)
+    );
+    let dropped = &scheduler.counters(0).unwrap().dropped;
+    assert_eq!(dropped.get(&Kind::PictureLook), Some(&1));
 }
 
 #[test]
@@ -381,6 +468,7 @@ fn any_camera() -> impl Strategy<Value = Camera> {
             asleep,
             tiles: if asleep { 0 } else { tiles },
             second_looks: if asleep { 0 } else { second_looks },
+            picture_looks_every: None,
         },
     )
 }

@@ -278,7 +278,11 @@ impl Desk<'_> {
         let job = Job {
             camera,
             model: asked.model,
-            kind: Kind::SecondLook,
+            kind: if asked.is_whole {
+                Kind::PictureLook
+            } else {
+                Kind::SecondLook
+            },
             region: Region::Part(asked.part),
             time: asked.frame.time,
             picture: Errand::Second(asked),

@@ -42,6 +42,7 @@ impl SecondLooks {
                 model: wish.model + 1,
                 frame: frame.clone(),
                 part: wish.part,
+                is_whole: question.is_of_the_picture(),
                 class: wish.class,
                 learn: Box::new(move |answer| question.learnt(answer).into_iter().collect()),
             };

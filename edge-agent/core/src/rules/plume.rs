@@ -7,6 +7,11 @@
 //! be larger at the end than at the beginning. It has no track: its subject is
 //! the instant of the first look that showed it, and its rank among the plumes
 //! that began in that look.
+//!
+//! Where only a cascade knows the class, frames pass between its looks and its
+//! answers come late. So a plume is given up for looks that were *answered*
+//! without it, never for frames that nobody searched: a look that missed a
+//! flickering flame, or a second of waiting on a busy box, is no end of a fire.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,7 +30,7 @@ use crate::observation::FrameView;
 const LOOK_EVERY_S: f64 = 0.2;
 /// Frames do not come quite evenly, s.
 const JITTER_S: f64 = 0.02;
-/// Looks that are remembered of a plume: 24 s of them.
+/// Looks that are remembered of a plume, at most.
 const MOST_LOOKS: usize = 120;
 /// Plumes at once; the picture of a camera shows fewer.
 const MOST_PLUMES: u16 = 32;
@@ -33,6 +38,17 @@ const MOST_PLUMES: u16 = 32;
 const SAME_PLACE: f64 = 0.3;
 /// Part of the looks of each half that must show it.
 const LEAST_SEEN: f64 = 0.6;
+/// So many looks must show it: with few looks, two would be all of "most".
+const LEAST_LOOKS: f64 = 3.0;
+/// Something that may become a plume is given up when it was not seen for this long, s.
+const UNSEEN_S: f64 = 2.0;
+/// Of second looks so many in a row must have been in vain, besides: one that
+/// knows 70 % of a fire's looks misses three in a row once in forty.
+const VAIN_LOOKS: usize = 3;
+/// Older looks are not remembered, s; more than any `min_duration_s`.
+const LOOKS_S: f64 = 24.0;
+/// Nobody has answered for so long: what may be there, nobody knows, s.
+const UNANSWERED_S: f64 = 20.0;
 
 /// One rule about fire or smoke.
 #[derive(Clone, Debug)]
@@ -197,6 +213,12 @@ impl Plumes {
                 span,
             ),
             explain::number(
+                explain::name("looks", "Số lần nhìn thấy", "Looks that showed it"),
+                (measured.looks, Comparison::AtLeast, LEAST_LOOKS),
+                "",
+                span,
+            ),
+            explain::number(
                 explain::name(
                     "growth",
                     "Lớn thêm so với lúc đầu",
@@ -247,20 +269,48 @@ struct Measured {
     lasts: f64,
     /// In the worse half.
     seen: f64,
+    /// That showed it.
+    looks: f64,
     growth: f64,
     size: f64,
 }
 
 impl Plume {
-    fn look(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>) {
-        while self
-            .looks
-            .back()
-            .is_some_and(|look| look.watched > frame.watched)
-        {
+    /// Forgets what was looked at after `watched`: that time was taken back.
+    fn forget_after(&mut self, watched: f64) {
+        while self.looks.back().is_some_and(|look| look.watched > watched) {
             self.looks.pop_back();
         }
-        self.shown = self.shown.min(frame.watched);
+        self.shown = self.shown.min(watched);
+    }
+
+    fn forget_old_looks(&mut self) {
+        let newest = self.looks.back().map_or(0.0, |look| look.watched);
+        let is_old = |look: &Look| newest - look.watched > LOOKS_S;
+        while self.looks.len() > MOST_LOOKS || self.looks.front().is_some_and(is_old) {
+            self.looks.pop_front();
+        }
+    }
+
+    /// Whether nothing of it was seen for `unseen_s`, at a watched time of `now`.
+    fn is_over(&self, now: f64, unseen_s: f64) -> bool {
+        now - self.shown > unseen_s
+    }
+
+    /// The same by second looks: enough of them were answered without it, or
+    /// none was answered for long.
+    fn is_over_by_answers(&self, now: f64, unseen_s: f64) -> bool {
+        let Some(answered) = self.looks.back().map(|look| look.watched) else {
+            return true;
+        };
+        let looks = self.looks.iter().rev();
+        let vain = looks.take_while(|look| look.size.is_none()).count();
+        let is_searched = vain >= VAIN_LOOKS && answered - self.shown > unseen_s;
+        is_searched || now - answered > UNANSWERED_S.max(unseen_s)
+    }
+
+    fn look(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>) {
+        self.forget_after(frame.watched);
         if let Some(bounds) = shown {
             self.bounds = bounds;
             self.shown = frame.watched;
@@ -275,13 +325,11 @@ impl Plume {
             last.size = last.size.or(size);
             return;
         }
-        if self.looks.len() == MOST_LOOKS {
-            self.looks.pop_front();
-        }
         self.looks.push_back(Look {
             watched: frame.watched,
             size,
         });
+        self.forget_old_looks();
     }
 
     /// The same of a frame that has passed: its look takes its place among the others.
@@ -300,12 +348,10 @@ impl Plume {
             same.size = same.size.or(size);
             return;
         }
-        if self.looks.len() == MOST_LOOKS {
-            self.looks.pop_front();
-        }
         let watched = frame.watched;
         let place = self.looks.partition_point(|look| look.watched <= watched);
         self.looks.insert(place, Look { watched, size });
+        self.forget_old_looks();
     }
 
     fn measure(&self) -> Measured {
@@ -332,6 +378,7 @@ impl Plume {
         Measured {
             lasts,
             seen: share(early).min(share(late)),
+            looks: seen.len() as f64,
             growth: 100.0 * (last / first.max(1e-9) - 1.0),
             size: last,
         }
@@ -365,19 +412,25 @@ impl Rule for Plumes {
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         // Of a detector that knows no fire, a frame without fire is no look.
-        if !frame.waits_for_second_look(self.class) {
+        let waits = frame.waits_for_second_look(self.class);
+        if waits {
+            for plume in &mut self.list {
+                plume.forget_after(frame.watched);
+            }
+        } else {
             self.take(frame, false);
             self.decide(frame, report);
         }
         // What was never an event is forgotten soon, so that its share is of its own time.
         let clear_after_s = self.clear_after_s;
         self.list.retain_mut(|plume| {
-            let unseen = frame.watched - plume.shown;
-            let stays = match plume.case {
-                Some(_) => unseen <= clear_after_s,
-                None => unseen <= UNSEEN_S,
+            let unseen_s = plume.case.as_ref().map_or(UNSEEN_S, |_| clear_after_s);
+            let is_over = if waits {
+                plume.is_over_by_answers(frame.watched, unseen_s)
+            } else {
+                plume.is_over(frame.watched, unseen_s)
             };
-            if !stays {
+            if is_over {
                 match plume.case.take() {
                     Some(case) => {
                         let seen_at = plume.shown_at.time;
@@ -386,7 +439,7 @@ impl Rule for Plumes {
                     None => report.tell_near_miss(plume.subject),
                 }
             }
-            stays
+            !is_over
         });
     }
 
@@ -421,6 +474,3 @@ impl Rule for Plumes {
         Box::new(self.clone())
     }
 }
-
-/// Something that may become a plume is given up when it was not seen for this long, s.
-const UNSEEN_S: f64 = 2.0;

@@ -21,6 +21,7 @@
 //! 2.0 car#1 looked plate:30A12345    the same of a plate, `plate:` for none
 //! 2.0 fire#9 looked fire     the same of the whole picture: what it shows there
 //! 0.0 fire#9 unseen          the detector does not know such things
+//! 0.0 answers 1.5            cascades answer so much later
 //! 2.0 fire#9 size 4.0,3.0    how large it is at this time; evenly in between
 //! 5.0 health moved           what the watch over the picture says
 //! 5.0 lost 60.0              the stream is lost, the scene is told so and sees time pass
@@ -117,7 +118,7 @@ pub(crate) fn check_uncalibrated(rule: &str, story: &str, expected: &Expect) {
 /// Frames per second of every story.
 const FPS: u32 = 10;
 /// A cascade answers so many frames later.
-const ANSWER_TICKS: u32 = 3;
+const ANSWER_S: f64 = 0.3;
 
 #[derive(Debug)]
 struct Body {
@@ -237,6 +238,7 @@ struct Story {
     health: Vec<(f64, Condition)>,
     clocks: Vec<(f64, TimeQuality)>,
     source: Option<SignalSource>,
+    answer_s: Option<f64>,
     length: f64,
 }
 
@@ -264,6 +266,7 @@ fn read(story: &str) -> Story {
             ("health", condition) => read.health.push((t, word(condition))),
             ("clock", quality) => read.clocks.push((t, word(quality))),
             ("source", source) => read.source = Some(word(source)),
+            ("answers", after_s) => read.answer_s = Some(after_s.parse().unwrap()),
             (name, what) => {
                 let (class, id) = name.split_once('#').unwrap();
                 let known = read.bodies.iter().position(|body| body.name == name);
@@ -332,6 +335,8 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
     let mut out = Vec::new();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of a story
     let ticks = (story.length * f64::from(FPS)).round() as u32 + FPS / 2;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of a story
+    let answer_ticks = (story.answer_s.unwrap_or(ANSWER_S) * f64::from(FPS)).round() as u32;
     let mut gaps = story.gaps.iter();
     let mut next_gap = gaps.next();
     let mut answers: VecDeque<(u32, SecondLook)> = VecDeque::new();
@@ -405,7 +410,7 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
         for body in &story.bodies {
             for (_, says, score) in body.looks.iter().filter(|look| (look.0 - t).abs() < 1e-9) {
                 let answer = second_look(scene, body, (at, t), (says, *score));
-                answers.push_back((tick + ANSWER_TICKS, answer));
+                answers.push_back((tick + answer_ticks, answer));
             }
         }
         if let Some((from, to)) = frozen

@@ -15,7 +15,7 @@ pub(crate) type Learn = Box<dyn FnOnce(Answer) -> Vec<Input> + Send>;
 /// It may never come: one that waited for too long
 /// ([`second_look_us`](edge_scheduler::Settings::second_look_us)), or that came
 /// on top of too many, is dropped unanswered, and `learn` with it. It is counted
-/// as `second_look` in `edge_inference_jobs_dropped_total`.
+/// as `second_look`, or `picture_look`, in `edge_inference_jobs_dropped_total`.
 pub(crate) struct SecondLook {
     /// Whose scene asks, and is told.
     pub(crate) camera: CameraId,
@@ -25,6 +25,8 @@ pub(crate) struct SecondLook {
     pub(crate) frame: Frame,
     /// At which part of it, in fractions.
     pub(crate) part: NormBox,
+    /// Whether that is the whole picture, for what is nobody's: fire, smoke.
+    pub(crate) is_whole: bool,
     /// Of what class is who is in it.
     pub(crate) class: Option<ObjectClass>,
     /// What the scene is to learn of the answer; runs on the thread that looks, so it is quick.

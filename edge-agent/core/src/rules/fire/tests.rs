@@ -21,6 +21,7 @@ fn a_fire_that_grows_and_goes_out() {
             fire starts (revision 1): fire#0 since 1.0, decided at 6.0
                 lasts: 5.0 >= 5.0 s [1.0 to 6.0]
                 seen_share: 1.0 >= 0.6 [1.0 to 6.0]
+                looks: 26.0 >= 3.0 [1.0 to 6.0]
                 growth: 135.979 >= 20.0 % [1.0 to 6.0]
                 size: 0.125 >= 0.01 % [1.0 to 6.0]
                 pictures of 1.0, 6.0

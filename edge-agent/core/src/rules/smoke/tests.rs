@@ -20,6 +20,7 @@ fn smoke_that_grows_in_the_zone() {
             smoke starts (revision 1): smoke#0 since 1.0, decided at 6.0
                 lasts: 5.0 >= 5.0 s [1.0 to 6.0]
                 seen_share: 1.0 >= 0.6 [1.0 to 6.0]
+                looks: 26.0 >= 3.0 [1.0 to 6.0]
                 growth: 189.645 >= 20.0 % [1.0 to 6.0]
                 size: 0.506 >= 0.01 % [1.0 to 6.0]
                 pictures of 1.0, 6.0
