@@ -167,7 +167,7 @@ impl Wiring {
     /// Tells what has become of the clock with this picture.
     fn tell_times(&self, memory: &mut Memory, stamp: Stamp) {
         if let Some(from) = stamp.step_from {
-            memory.stillness.restart();
+            memory.stillness.step();
             self.slot.notify(Notice::ClockStep {
                 from,
                 to: stamp.time,

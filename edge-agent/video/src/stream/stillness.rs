@@ -67,12 +67,21 @@ impl Stillness {
         }
     }
 
-    /// Forgets everything: the stream was lost, or its time has jumped.
+    /// Forgets everything: the stream was lost.
     pub fn restart(&mut self) {
-        self.reference.clear();
-        self.since = None;
-        self.looked = None;
         self.is_frozen = false;
+        self.step();
+    }
+
+    /// The times have jumped: since when a picture has been the same is not known any
+    /// more. That it is frozen is, and only another picture ends that: whoever was
+    /// told of the freeze waits for the thaw.
+    pub fn step(&mut self) {
+        self.looked = None;
+        if !self.is_frozen {
+            self.reference.clear();
+            self.since = None;
+        }
     }
 
     /// Looks at a picture, if it is time to look again.
@@ -236,5 +245,40 @@ mod tests {
             );
             assert!(into.len() <= width * height);
         }
+    }
+
+    /// An encoder that hung comes back with a leap of its times. The leap forgot that
+    /// the picture had been frozen, so its thaw was never told, and the camera's
+    /// pictures were thrown away for as long as it stayed connected.
+    #[test]
+    fn a_frozen_picture_thaws_after_its_times_have_jumped() {
+        let (one, other) = (vec![10; W * H], vec![200; W * H]);
+        let luma = |bytes| Luma {
+            bytes,
+            stride: W,
+            width: W,
+            height: H,
+        };
+        let mut stillness = Stillness::new(Duration::from_secs(5), 2);
+        let mut said = Vec::new();
+        for second in 0..8 {
+            said.extend(stillness.look(seconds(f64::from(second)), luma(&one)));
+        }
+        assert_eq!(said, [Change::Frozen(seconds(0.0))]);
+        stillness.step();
+        assert_eq!(
+            stillness.look(seconds(500.0), luma(&one)),
+            None,
+            "still the same"
+        );
+        stillness.step();
+        let moved = stillness.look(seconds(20.0), luma(&other));
+        assert_eq!(moved, Some(Change::Thawed));
+        // Of a picture that was not frozen yet a leap is not time that it was the same.
+        stillness.step();
+        assert_eq!(stillness.look(seconds(900.0), luma(&other)), None);
+        assert_eq!(stillness.look(seconds(904.0), luma(&other)), None);
+        let frozen = stillness.look(seconds(905.0), luma(&other));
+        assert_eq!(frozen, Some(Change::Frozen(seconds(900.0))));
     }
 }
