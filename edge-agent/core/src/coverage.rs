@@ -130,8 +130,11 @@ pub struct CoverageHour {
 }
 
 const HOUR_US: i64 = 3_600_000_000;
-/// A stretch longer than this is a clock that was wrong, not a day that nobody watched, µs.
+/// A stretch longer than this that nobody announced is a clock that was wrong, not a
+/// day that nobody watched, µs.
 const LONGEST_STRETCH_US: i64 = 24 * HOUR_US;
+/// The same of a gap that was announced with its reason: a camera may be dead for weeks.
+const LONGEST_GAP_US: i64 = 31 * 24 * HOUR_US;
 
 /// What a stretch of time was for a rule.
 pub(crate) type Verdict = Option<Unwatched>;
@@ -165,6 +168,31 @@ impl Account {
         &mut self,
         to: EventTime,
         verdict: impl Fn(usize) -> Verdict,
+        closed: impl FnMut(usize, CoverageTally),
+    ) {
+        self.pass_up_to(LONGEST_STRETCH_US, to, verdict, closed);
+    }
+
+    /// The same of a gap in which nobody watched, and it was said why.
+    pub(crate) fn pass_gap(
+        &mut self,
+        to: EventTime,
+        why: Unwatched,
+        closed: impl FnMut(usize, CoverageTally),
+    ) {
+        let longest_us = if why == Unwatched::ClockStep {
+            LONGEST_STRETCH_US
+        } else {
+            LONGEST_GAP_US
+        };
+        self.pass_up_to(longest_us, to, |_| Some(why), closed);
+    }
+
+    fn pass_up_to(
+        &mut self,
+        longest_us: i64,
+        to: EventTime,
+        verdict: impl Fn(usize) -> Verdict,
         mut closed: impl FnMut(usize, CoverageTally),
     ) {
         let to = to.as_micros();
@@ -177,7 +205,7 @@ impl Account {
             return;
         }
         self.until = Some(to);
-        if to - from > LONGEST_STRETCH_US {
+        if to.saturating_sub(from) > longest_us {
             self.close(&mut closed);
             self.hour = Some(to.div_euclid(HOUR_US));
             return;
@@ -340,7 +368,21 @@ mod tests {
         let mut hours = 0;
         account.pass(at(0.0), |_| None, |_, _| hours += 1);
         account.pass(at(1e9), |_| None, |_, _| hours += 1);
+        account.pass_gap(at(1.001e9), Unwatched::ClockStep, |_, _| hours += 1);
         account.finish(|_, _| hours += 1);
         assert_eq!(hours, 0);
+    }
+
+    /// A camera that was dead from Friday to Monday had no unwatched second.
+    #[test]
+    fn a_weekend_without_a_camera_is_accounted_for() {
+        let mut account = Account::new(1);
+        let mut lost_us = 0;
+        account.pass(at(0.0), |_| None, |_, _| {});
+        account.pass_gap(at(240_000.0), Unwatched::StreamLost, |_, tally| {
+            lost_us += tally.unwatched_us[&Unwatched::StreamLost];
+        });
+        account.finish(|_, tally| lost_us += tally.unwatched_us[&Unwatched::StreamLost]);
+        assert_eq!(lost_us, 240_000_000_000);
     }
 }

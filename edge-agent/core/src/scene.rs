@@ -386,7 +386,7 @@ impl Scene {
             let shift = &mut self.shifts[index];
             let off = if !config.schedule.is_on(moment.at.time) {
                 Some(Unwatched::OffSchedule)
-            } else if rule.needs_well_picture() && !self.health.condition.is_well() {
+            } else if rule.is_suspended_by(self.health.condition) {
                 Some(self.health.condition.into())
             } else {
                 None
@@ -452,6 +452,14 @@ impl Scene {
         );
     }
 
+    fn account_for_gap(&mut self, gap: &Gap, out: &mut Vec<Output>) {
+        let rules = &self.config.rules;
+        self.account
+            .pass_gap(gap.to, gap.reason.into(), |rule, tally| {
+                out.push(Output::Coverage(tally.of(&rules[rule])));
+            });
+    }
+
     /// Says what was nearly an event of road users that are gone.
     fn tell_nearest(&mut self, gone: &[TrackId], out: &mut Vec<Output>) {
         if let Some(near) = &mut self.near {
@@ -491,7 +499,7 @@ impl Scene {
         let Some(last) = self.frame else {
             // Nothing was seen at all so far, and now it is known why.
             self.account_for(gap.from, Some(Unwatched::NoPicture), out);
-            self.account_for(gap.to, Some(gap.reason.into()), out);
+            self.account_for_gap(&gap, out);
             return;
         };
         if gap.reason == GapReason::Frozen && gap.from <= gap.to {
@@ -505,7 +513,11 @@ impl Scene {
         }
         if gap.to > last.time {
             self.account_for(gap.from.max(last.time), None, out);
-            self.account_for(gap.to, Some(gap.reason.into()), out);
+            self.account_for_gap(&gap, out);
+        }
+        if gap.reason == GapReason::ClockStep {
+            // How long a lamp has shown what it shows is not known any more.
+            self.signals.forget_lamps();
         }
         // Only what lies after the last frame is not yet accounted for.
         let from = gap.from.max(last.time);

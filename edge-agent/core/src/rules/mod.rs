@@ -74,7 +74,7 @@ pub use params::{Form, Param, Params, Places};
 
 use crate::config::{RuleConfig, Section, StopLine};
 use crate::coverage::Unwatched;
-use crate::health::Health;
+use crate::health::{Condition, Health};
 use crate::input::Gap;
 use crate::observation::{FrameView, Observation, Sight};
 use crate::schedule::Schedule;
@@ -221,10 +221,11 @@ pub trait Rule: Debug + Send + Sync {
         None
     }
 
-    /// Whether it judges by places in the picture, so that it is suspended
-    /// while the picture is not well. Rules about the camera itself are not.
-    fn needs_well_picture(&self) -> bool {
-        true
+    /// Whether a condition of the picture switches it off. Who judges by places is
+    /// suspended while the picture is not well; rules about the camera itself are not.
+    /// What a rule is to find must never be what switches it off.
+    fn is_suspended_by(&self, condition: Condition) -> bool {
+        !condition.is_well()
     }
 
     /// How many things it remembers, for the test that this stays bounded.

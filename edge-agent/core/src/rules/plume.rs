@@ -22,7 +22,9 @@ use protocol::{NormBox, ObjectClass, Point, TrackId, ZoneId};
 use super::explain::{self, Span};
 use super::{Case, EndReason, Looked, Onset, Params, Reporter, Rule};
 use crate::config::Zone;
+use crate::coverage::Unwatched;
 use crate::geometry::{IsoBox, polygon_contains};
+use crate::health::Condition;
 use crate::marks::Mark;
 use crate::observation::FrameView;
 
@@ -453,6 +455,27 @@ impl Rule for Plumes {
             self.take(then, true);
             self.decide(then, report);
         }
+    }
+
+    /// Smoke that fills the picture is what blocks and blurs it, and a fire at night is
+    /// found in a dark one: none of these switches the rule off. Where the camera looks
+    /// matters to zones only. A picture that stands still, or is none, shows nothing.
+    fn is_suspended_by(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Well | Condition::Blocked | Condition::Defocused | Condition::Dark => false,
+            Condition::Moved | Condition::Unknown => !self.zones.is_empty(),
+            Condition::Frozen | Condition::Lost => true,
+        }
+    }
+
+    /// It looks on, but nobody vouches that it would have found anything.
+    fn blind(&self, frame: &FrameView<'_>) -> Option<Unwatched> {
+        let condition = frame.health.condition;
+        matches!(
+            condition,
+            Condition::Blocked | Condition::Defocused | Condition::Dark
+        )
+        .then(|| condition.into())
     }
 
     fn forget(&mut self, _track: TrackId, _report: &mut Reporter<'_>) {}

@@ -11,6 +11,7 @@
 //! 1.0 signal red             the group `main` says so five times a second,
 //! 9.0 signal silent          until it says nothing any more
 //! 5.0 gap 8.0                nobody watches from 5.0 to 8.0
+//! 5.0 steps 8.0              the clock of the pictures leaps from 5.0 to 8.0
 //! 5.0 frozen 8.0             from 5.0 on the picture of 5.0 comes again and again,
 //!                            which is noticed at 8.0
 //! 1.0 car#1 shows plate      from here on it shows this mark (plate, helmet, phone …),
@@ -232,7 +233,7 @@ fn detection(
 struct Story {
     bodies: Vec<Body>,
     signals: Vec<(f64, Option<SignalState>)>,
-    gaps: Vec<(f64, f64)>,
+    gaps: Vec<(f64, f64, GapReason)>,
     frozen: Vec<(f64, f64)>,
     lost: Vec<(f64, f64)>,
     health: Vec<(f64, Condition)>,
@@ -252,10 +253,15 @@ fn read(story: &str) -> Story {
             ("signal", state) => read
                 .signals
                 .push((t, (state != "silent").then(|| word(state)))),
-            ("gap", until) => {
+            (what @ ("gap" | "steps"), until) => {
                 let until: f64 = until.parse().unwrap();
                 read.length = read.length.max(until);
-                read.gaps.push((t, until));
+                let reason = if what == "gap" {
+                    GapReason::StreamLost
+                } else {
+                    GapReason::ClockStep
+                };
+                read.gaps.push((t, until, reason));
             }
             ("frozen", until) => read.frozen.push((t, until.parse().unwrap())),
             ("lost", until) => {
@@ -361,7 +367,7 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
                 scene.handle(Input::Signal(reading), &mut out);
             }
         }
-        if let Some(&(from, to)) = next_gap
+        if let Some(&(from, to, reason)) = next_gap
             && t > from
         {
             if t < to - 1e-9 {
@@ -370,7 +376,7 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
             let gap = Gap {
                 from: instant(from),
                 to: instant(to),
-                reason: GapReason::StreamLost,
+                reason,
             };
             scene.handle(Input::Gap(gap), &mut out);
             next_gap = gaps.next();

@@ -277,7 +277,7 @@ impl Rule for CameraCondition {
         None
     }
 
-    fn needs_well_picture(&self) -> bool {
+    fn is_suspended_by(&self, _condition: Condition) -> bool {
         false
     }
 

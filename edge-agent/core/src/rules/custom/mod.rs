@@ -20,6 +20,7 @@ use super::{EndReason, Form, Onset, Outlook, Param, Params, Reporter, Rule, Rule
 use crate::config::Zone;
 use crate::coverage::Unwatched;
 use crate::geometry::polygon_contains;
+use crate::health;
 use crate::observation::{FrameView, Observation, Sight};
 use crate::signals::SignalBoard;
 use check::Scope;
@@ -365,8 +366,8 @@ impl Rule for Custom {
         }
     }
 
-    fn needs_well_picture(&self) -> bool {
-        !self.condition.asks(facts::HEALTH)
+    fn is_suspended_by(&self, condition: health::Condition) -> bool {
+        !condition.is_well() && !self.condition.asks(facts::HEALTH)
     }
 
     fn outlook(&self, sight: &Sight<'_>) -> Option<Outlook> {

@@ -166,7 +166,10 @@ impl Rule for IllegalTurn {
     }
 
     fn interrupt(&mut self, gap: &Gap) {
-        if matches!(gap.reason, GapReason::Frozen | GapReason::Unfit) {
+        if matches!(
+            gap.reason,
+            GapReason::Frozen | GapReason::Unfit | GapReason::ClockStep
+        ) {
             for vehicle in self.vehicles.values_mut() {
                 *vehicle = Vehicle {
                     raised: vehicle.raised,

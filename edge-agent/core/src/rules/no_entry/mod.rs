@@ -265,7 +265,7 @@ impl Rule for NoEntry {
     }
 
     fn interrupt(&mut self, gap: &Gap) {
-        if gap.reason == GapReason::Frozen {
+        if matches!(gap.reason, GapReason::Frozen | GapReason::ClockStep) {
             // Of an entry of which one side was seen in a frozen picture
             // nobody can say when it was.
             for visit in self.visits.values_mut().filter(|v| v.case.is_none()) {

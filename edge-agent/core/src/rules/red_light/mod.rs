@@ -177,8 +177,11 @@ impl Rule for RedLight {
     fn interrupt(&mut self, gap: &Gap) {
         // A picture shown again and again has a vehicle wait where it waits no
         // more, and in a bad one nobody saw it: whoever is beyond the line now
-        // may have crossed it on green.
-        if matches!(gap.reason, GapReason::Frozen | GapReason::Unfit) {
+        // may have crossed it on green. Across a leap of the clock nobody knows when.
+        if matches!(
+            gap.reason,
+            GapReason::Frozen | GapReason::Unfit | GapReason::ClockStep
+        ) {
             for vehicle in self.approaches.values_mut() {
                 vehicle.approach = Some(Approach::default());
             }

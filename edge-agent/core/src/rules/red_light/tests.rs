@@ -196,6 +196,16 @@ const INNOCENT: &[(&str, &str)] = &[
          13.5 car#1 at 66.0,30.0",
     ),
     (
+        "crosses in the first moments of red, which a leap of the clock made longer",
+        "0.0 source lamp
+         0.0 signal green
+         3.0 signal amber
+         5.0 signal red
+         5.2 steps 6.0
+         4.0 car#1 at 27.0,30.0
+         8.0 car#1 at 67.0,30.0",
+    ),
+    (
         "was seen by a camera whose clock nobody knows",
         "0.0 clock arrival
          0.0 signal red

@@ -272,7 +272,7 @@ impl Rule for SolidLine {
     }
 
     fn interrupt(&mut self, gap: &Gap) {
-        if gap.reason == GapReason::Frozen {
+        if matches!(gap.reason, GapReason::Frozen | GapReason::ClockStep) {
             for lines in self.tracks.values_mut() {
                 lines.each.clear();
             }
