@@ -22,6 +22,9 @@ pub struct Frame {
     pub time: EventTime,
     /// Which clock said so.
     pub time_quality: TimeQuality,
+    /// How often the source's clock had leapt by then. Where it differs between two
+    /// pictures, the time between them is not known, whatever was dropped in between.
+    pub clock_steps: u32,
     /// Stored pixels across; may be odd.
     pub width: u32,
     /// Stored pixels down; may be odd.
@@ -60,6 +63,7 @@ pub(crate) struct Label {
     pub number: u64,
     pub time: EventTime,
     pub time_quality: TimeQuality,
+    pub clock_steps: u32,
 }
 
 impl Frame {
@@ -101,6 +105,7 @@ impl Frame {
             number: label.number,
             time: label.time,
             time_quality: label.time_quality,
+            clock_steps: label.clock_steps,
             width,
             height,
             aspect: f64::from(width) * pixel_aspect / f64::from(height.max(1)),
@@ -273,6 +278,7 @@ mod tests {
         number: 0,
         time: EventTime::EPOCH,
         time_quality: TimeQuality::Media,
+        clock_steps: 0,
     };
 
     /// A picture of noise as software gives it, as hardware does, and as hardware

@@ -508,6 +508,7 @@ fn a_camera_clock_that_is_set_is_a_step() {
     });
     quality_becomes(&reader, TimeQuality::Rtcp);
     for error in [8_000_i64, 0] {
+        let before = reader.frame().clock_steps;
         behaviour.clock_error_ms(error);
         let step = reader.wait_for("ClockStep", |notice| match notice {
             Notice::ClockStep { from, to } => Some(to.since(*from).0),
@@ -515,6 +516,9 @@ fn a_camera_clock_that_is_set_is_a_step() {
         });
         let expected = if error == 0 { -8.0 } else { 8.0 };
         assert!((step - expected).abs() < 1.5, "{step} s");
+        // Told by each picture after it, whichever of them is looked at.
+        reader.stream.take_newest();
+        assert_ne!(reader.frame().clock_steps, before);
     }
 }
 

@@ -230,6 +230,7 @@ impl ClipReader {
             number: self.given,
             time: self.time.next(media),
             time_quality: TimeQuality::Media,
+            clock_steps: 0,
         };
         self.given += 1;
         let frame = Frame::of_sample(sample, &label);

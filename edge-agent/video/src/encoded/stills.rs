@@ -304,6 +304,8 @@ fn decode_group(
             number: unit.number,
             time: unit.time,
             time_quality: unit.time_quality,
+            // A still says when it was by itself.
+            clock_steps: 0,
         };
         if let Some(frame) = Frame::of_sample(&sample, &label) {
             soundness.look(at, buffer, &frame);

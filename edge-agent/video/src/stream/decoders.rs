@@ -69,6 +69,20 @@ impl Decoders {
         });
     }
 
+    /// It did not let go of a connection whose pictures it no longer made: given up for
+    /// good, since each time it hangs a thread is left behind. Software does not hang.
+    pub(super) fn hangs(&mut self, decoder: &DecoderInUse) -> Option<String> {
+        if decoder.family == Family::Software {
+            return None;
+        }
+        doubt(&decoder.name);
+        self.given_up.remove(&decoder.name);
+        let reason = "hangs and does not let go".to_owned();
+        let rejected = &mut self.selection.rejected;
+        let old = rejected.insert(decoder.name.clone(), reason.clone());
+        old.is_none().then_some(reason)
+    }
+
     /// A connection ended at `now`; why its decoder is given up, if it is.
     pub(super) fn blame(
         &mut self,

@@ -180,6 +180,9 @@ impl Wiring {
 
     /// A picture that shall be looked at.
     pub(super) fn deliver(&self, sample: &gst::Sample, introduction: &Introduction) {
+        if self.progress.is_over.load(Ordering::Relaxed) {
+            return;
+        }
         let mut memory = locked(&self.memory);
         let now = memory.now();
         let media = sample
@@ -189,6 +192,9 @@ impl Wiring {
         let stamp = memory.timeline.stamp(media, now);
         if stamp.is_wrong {
             count(&self.slot.counts.times_wrong);
+        }
+        if stamp.step_from.is_some() {
+            memory.clock_steps = memory.clock_steps.wrapping_add(1);
         }
         if let Some(ring) = &self.slot.ring {
             ring.stamp(media, stamp.time, stamp.quality);
@@ -203,6 +209,7 @@ impl Wiring {
             number,
             time: stamp.time,
             time_quality: stamp.quality,
+            clock_steps: memory.clock_steps,
         };
         let frame = match introduction.decoder.family {
             Family::Software => Frame::of_sample(sample, &label),

@@ -19,6 +19,7 @@ mod delivery;
 pub mod diet;
 mod feeding;
 pub mod garbage;
+mod hang_up;
 mod judge;
 pub mod ledger;
 mod loss;

@@ -45,6 +45,8 @@ pub(super) struct Memory {
     pub(super) stillness: Stillness,
     pub(super) quality: Option<TimeQuality>,
     pub(super) size: Option<(u32, u32)>,
+    /// How often the clock has leapt.
+    pub(super) clock_steps: u32,
     origin: Instant,
 }
 
@@ -56,6 +58,7 @@ impl Memory {
             stillness: Stillness::new(settings.frozen_after, settings.frozen_tolerance),
             quality: None,
             size: None,
+            clock_steps: 0,
             origin: Instant::now(),
         }
     }
@@ -99,6 +102,8 @@ pub(super) struct Progress {
     /// A fault found by a callback, for the supervisor.
     pub(super) fault: Mutex<Option<Loss>>,
     decoder: Mutex<Option<DecoderInUse>>,
+    /// Hung up: what still comes of it, comes from a thread that did not let go.
+    pub(super) is_over: AtomicBool,
 }
 
 impl Progress {
@@ -111,6 +116,7 @@ impl Progress {
             unanswered: AtomicU64::new(0),
             fault: Mutex::new(None),
             decoder: Mutex::new(None),
+            is_over: AtomicBool::new(false),
         }
     }
 
@@ -170,7 +176,8 @@ impl Progress {
     }
 }
 
-/// A running connection; dropping it hangs up.
+/// A running connection; dropping it hangs up, which takes as long as its threads do
+/// (see [`hang_up`](super::hang_up)).
 #[derive(Debug)]
 pub(super) struct Session {
     pipeline: gst::Pipeline,

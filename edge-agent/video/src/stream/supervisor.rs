@@ -11,6 +11,7 @@ use gstreamer::prelude::*;
 use super::backoff::Backoff;
 use super::decoders::{Circumstances, Decoders};
 use super::delivery::EXCUSED;
+use super::hang_up::hang_up;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
 use super::session::{Memory, Session};
@@ -36,7 +37,7 @@ enum End {
 
 /// Watches a camera until `stop` is closed.
 pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>) {
-    let memory = Arc::new(Mutex::new(Memory::new(settings)));
+    let mut memory = Arc::new(Mutex::new(Memory::new(settings)));
     let mut backoff = Backoff::default();
     let mut decoders = Decoders::new(settings);
     let mut attempt = 0;
@@ -46,9 +47,9 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
             count(&slot.counts.reconnects);
         }
         slot.notify(Notice::Connecting { attempt });
-        let loss = match connection(slot, settings, &memory, &mut decoders, &mut backoff) {
-            End::Stopped => return,
-            End::Lost(loss) => loss,
+        let (end, session) = connection(slot, settings, &memory, &mut decoders, &mut backoff);
+        let End::Lost(loss) = end else {
+            return;
         };
         let retry_in = backoff.next(settings, loss.reason, fastrand::f64());
         slot.notify(Notice::Lost {
@@ -56,6 +57,21 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
             message: loss.message(&slot.name, settings),
             retry_in,
         });
+        // Told first: hanging up takes as long as the connection's threads do.
+        let decoder = session
+            .as_ref()
+            .and_then(|session| session.progress.decoder());
+        if let Some(session) = session
+            && !hang_up(session, slot)
+        {
+            // Whoever hangs may hold it.
+            memory = Arc::new(Mutex::new(Memory::new(settings)));
+            if let Some(decoder) = decoder.filter(|_| loss.reason == LossReason::Decode)
+                && let Some(reason) = decoders.hangs(&decoder)
+            {
+                reject(slot, decoder.name, reason);
+            }
+        }
         // Nothing is ever sent: it ends early only when the other side is dropped.
         if stop.recv_timeout(retry_in) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
             return;
@@ -63,21 +79,29 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
     }
 }
 
-/// One connection from beginning to end.
+fn reject(slot: &Slot, decoder: String, reason: String) {
+    count(&slot.counts.decoders_rejected);
+    slot.notify(Notice::DecoderRejected { decoder, reason });
+}
+
+/// One connection from beginning to end, which has still to be hung up.
 fn connection(
     slot: &Arc<Slot>,
     settings: &RtspSettings,
     memory: &Arc<Mutex<Memory>>,
     decoders: &mut Decoders,
     backoff: &mut Backoff,
-) -> End {
+) -> (End, Option<Session>) {
     if let Some(fault) = settings.url_fault() {
-        return End::Lost(Loss::with_detail(LossReason::BadAddress, fault));
+        return (
+            End::Lost(Loss::with_detail(LossReason::BadAddress, fault)),
+            None,
+        );
     }
     decoders.forgive(Instant::now());
     let session = match Session::start(settings, slot, memory, &decoders.selection) {
         Ok(session) => session,
-        Err(loss) => return End::Lost(loss),
+        Err(loss) => return (End::Lost(loss), None),
     };
     let mut end = watch(slot, settings, &session);
     let seen = circumstances(&session);
@@ -95,13 +119,9 @@ fn connection(
     if let (End::Lost(loss), Some(decoder)) = (&end, session.progress.decoder())
         && let Some(reason) = decoders.blame(loss, &decoder, seen, Instant::now())
     {
-        count(&slot.counts.decoders_rejected);
-        slot.notify(Notice::DecoderRejected {
-            decoder: decoder.name,
-            reason,
-        });
+        reject(slot, decoder.name, reason);
     }
-    end
+    (end, Some(session))
 }
 
 fn circumstances(session: &Session) -> Circumstances {
