@@ -222,14 +222,6 @@ impl CameraState {
         is_new
     }
 
-    /// The health as last set.
-    pub(crate) fn health(&self) -> CameraHealth {
-        self.lock()
-            .health
-            .as_ref()
-            .map_or(CameraHealth::Connecting, |(health, ..)| *health)
-    }
-
     /// Says how the stream is that is only kept.
     pub(crate) fn set_evidence_stream(&self, health: CameraHealth, reason: Option<Words>) {
         let mut inner = self.lock();

@@ -2,7 +2,9 @@
 //! comes in here, in order, and everything it says goes out.
 
 mod notices;
+mod outage;
 mod segments;
+mod standing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Gap, GapReason, Health, Input, Output, Scene, SceneState};
+use edge_core::{Health, Input, Output, Scene, SceneState};
 use edge_video::{Frame, Notice};
 use protocol::event::FrameTime;
 use protocol::status::CameraHealth;
@@ -23,11 +25,14 @@ use super::kept::{KeptFile, View};
 use super::load::Load;
 use super::publisher::Publisher;
 use super::second_looks::SecondLooks;
-use super::{CameraState, Work};
+use super::{CameraState, Work, now};
 use crate::config::{BoxIdentity, CameraConfig};
 use crate::picture_watch::PictureWatch;
 use crate::recording::rolling::Recorder;
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
+
+use outage::Interruption;
+use standing::{Link, Standing};
 
 /// How often a camera's status is sent when nothing changes.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -76,8 +81,9 @@ impl SceneThread {
             aspect,
             last: None,
             interruption: None,
-            frozen: false,
-            is_garbage: false,
+            standing: Standing::default(),
+            connected: Instant::now(),
+            clock_steps: None,
             watch: self.watch(),
             picture: Health::default(),
             is_misfit: false,
@@ -136,13 +142,14 @@ struct Room {
     aspect: f64,
     /// The newest frame that the scene has seen, and when it saw it.
     last: Option<(EventTime, Instant)>,
-    /// Since when the scene is not being shown the road, and why; announced as
-    /// a gap when it is again.
-    interruption: Option<(EventTime, GapReason)>,
-    /// Between `Notice::Garbage` and `GarbageOver`: what comes is no picture.
-    is_garbage: bool,
-    /// Between `Notice::Frozen` and `Thawed`: frames come, but show nothing new.
-    frozen: bool,
+    /// Since when the scene is not being shown the road.
+    interruption: Option<Interruption>,
+    /// All that is wrong with the camera.
+    standing: Standing,
+    /// When the stream that there is began.
+    connected: Instant,
+    /// How often the stream's clock had leapt by the newest frame.
+    clock_steps: Option<u32>,
     watch: PictureWatch,
     /// What the watch over the picture said last.
     picture: Health,
@@ -202,6 +209,8 @@ impl Room {
         for work in work.try_iter() {
             self.take(work);
         }
+        // An outage that lasts to the end is accounted for as well.
+        self.tell_outage(Duration::ZERO);
         if let Some((last, _)) = self.last {
             let parked = self.scene.state().across_restart();
             self.setup.parked.write(Some(parked));
@@ -209,6 +218,9 @@ impl Room {
             let view = self.watch.memory().map(|memory| View { geometry, memory });
             self.setup.view.write(view);
             self.handle(Input::End(last), None);
+        } else if self.stream.is_some() {
+            // Of a camera that was never reached, too.
+            self.handle(Input::End(now()), None);
         }
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.finish();
@@ -222,7 +234,8 @@ impl Room {
         self.send_status();
     }
 
-    /// Notices that were given before the frame at hand.
+    /// Notices that were given before the work at hand. A frame in it may be older than
+    /// they are: it was under way when they were given.
     fn catch_up(&mut self, notices: &Receiver<Notice>) -> bool {
         notices
             .try_iter()
@@ -255,32 +268,32 @@ impl Room {
             let passed = Seconds(since.elapsed().as_secs_f64());
             self.handle(Input::Tick(told.time + passed), None);
         }
+        self.notice_silence();
+        self.tell_outage(outage::TOLD_EVERY);
         self.setup.state.set_coverage(self.scene.coverage_now());
         if let Some(second) = &self.setup.second_looks {
             second.tell(&self.scene, &self.setup.state);
         }
         let is_recorder_news = self.tell_recorder();
-        let status = self.setup.state.status();
-        let load = self.load.judge(&status, self.setup.state.looks().rested);
-        let blindness = self.setup.state.blindness();
-        let is_blind = blindness.is_some();
-        let partial = self.setup.state.partial_blindness();
-        let is_changed = match (blindness.or(partial).or(load), status.health) {
-            (Some(reason), health)
-                if health == CameraHealth::Watching
-                    || (is_blind && health == CameraHealth::Connecting) =>
-            {
-                tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
-                self.setup
-                    .state
-                    .set_health(CameraHealth::Degraded, Some(reason))
-            }
-            (None, CameraHealth::Degraded) if !self.frozen && !self.is_garbage => {
-                self.say_watching()
-            }
-            _ => false,
-        };
+        let state = &self.setup.state;
+        let load = self.load.judge(&state.status(), state.looks().rested);
+        // Its numbers change with every second; that it is too little is the news.
+        let told = self.standing.load.take();
+        self.standing.load = load.map(|load| told.unwrap_or(load));
+        self.standing.blind = state.blindness();
+        self.standing.partial = state.partial_blindness();
+        let is_changed = self.tell_health();
         is_changed || is_recorder_news
+    }
+
+    /// Tells how the camera is; true when that changed.
+    fn tell_health(&self) -> bool {
+        let (health, reason) = self.standing.health();
+        let is_new = self.setup.state.set_health(health, reason.clone());
+        if let (true, CameraHealth::Degraded, Some(reason)) = (is_new, health, reason) {
+            tracing::warn!(camera = %self.setup.config.id, "{}", reason.en);
+        }
+        is_new
     }
 
     /// True when recording has begun or ended since it was told last.
@@ -296,34 +309,22 @@ impl Room {
     fn take(&mut self, work: Work) -> bool {
         let mut changed = false;
         let mut is_seen = false;
+        let look = work.inputs.iter().find_map(|input| match input {
+            Input::Detections(detections) => Some((detections.time, detections.aspect)),
+            _ => None,
+        });
+        let is_frozen = self.standing.frozen.is_some();
+        if let Some((time, aspect)) = look.filter(|_| !is_frozen) {
+            self.fit(aspect);
+            self.end_outage(time, work.frame.as_ref());
+        }
         for input in work.inputs {
             if let Input::Detections(detections) = &input {
-                if self.frozen {
+                if is_frozen {
                     self.setup.state.count_dropped_frozen();
                     continue;
                 }
-                let (time, quality, aspect) =
-                    (detections.time, detections.time_quality, detections.aspect);
-                self.fit(aspect);
-                let is_connected = self.setup.state.health() != CameraHealth::Lost;
-                // A frame that was under way when the stream was lost ends nothing.
-                if let Some((from, reason)) = self.interruption.take_if(|_| is_connected) {
-                    let gap = Gap {
-                        from: from.min(time),
-                        to: time,
-                        reason,
-                    };
-                    self.handle(Input::Gap(gap), None);
-                }
-                if self.stream.take_if(|_| is_connected).is_some() {
-                    // Whatever the picture was before, it may be still.
-                    let health = Health {
-                        time,
-                        since: self.picture.since.min(time),
-                        ..self.picture
-                    };
-                    self.handle(Input::Health(health), None);
-                }
+                let (time, quality) = (detections.time, detections.time_quality);
                 if let Some(frame) = &work.frame
                     && let Some(health) = self.watch.look(frame)
                 {
@@ -332,11 +333,9 @@ impl Room {
                 is_seen = true;
                 self.last = Some((time, Instant::now()));
                 self.setup.state.count_analysed(quality);
-                if self.setup.state.health() == CameraHealth::Connecting {
-                    changed |= self.say_watching();
-                }
+                changed |= self.tell_health();
             }
-            if self.frozen && matches!(input, Input::Gap(_)) {
+            if is_frozen && matches!(input, Input::Gap(_)) {
                 // What was missed of a picture that stands still is no loss.
                 continue;
             }

@@ -1,81 +1,67 @@
 //! What the stream and the watch over the picture say, told to the scene and to
 //! the camera's status.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use edge_core::{Condition, Gap, GapReason, Health, Input};
 use edge_video::{Frame, LossReason, Notice};
 use protocol::EventTime;
 use protocol::event::Words;
-use protocol::status::CameraHealth;
-use protocol::units::Seconds;
 
-use super::Room;
+use super::{Link, Room};
 use crate::live::now;
 use crate::picture_watch;
 
 impl Room {
     /// True when the camera's status changed. The stream has logged the notice.
     pub(super) fn heed(&mut self, notice: Notice) -> bool {
-        let state = Arc::clone(&self.setup.state);
         match notice {
             // The reason of the last loss stays readable while we try again.
-            Notice::Connecting { .. } => {
-                state.health() != CameraHealth::Lost
-                    && state.set_health(CameraHealth::Connecting, None)
+            Notice::Connecting { .. } => {}
+            Notice::Connected { .. } => {
+                self.connected = Instant::now();
+                self.standing.set_link(Link::Connected);
             }
-            Notice::Connected { .. } | Notice::Thawed | Notice::GarbageOver => {
-                self.frozen = false;
-                self.is_garbage = false;
-                self.say_watching()
+            Notice::Thawed => self.standing.frozen = None,
+            Notice::GarbageOver => {
+                self.standing.garbage = None;
+                if self.standing.frozen.is_some() {
+                    // The garbage was told in its place.
+                    let since = self.last.map_or_else(now, |(last, _)| last);
+                    self.tell_stream(Condition::Frozen, since);
+                }
             }
             Notice::Lost {
                 reason, message, ..
             } => {
                 let since = self.last.map_or_else(now, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
-                self.frozen = false;
-                self.is_garbage = false;
                 self.tell_stream(Condition::Lost, since);
                 let words = Words::new(loss_in_vietnamese(reason), message);
-                state.set_health(CameraHealth::Lost, Some(words))
+                self.standing.set_link(Link::Lost(words));
             }
             Notice::Frozen { since } => self.freeze(since),
-            Notice::ClockStep { from, .. } => {
-                self.interrupt(from, GapReason::ClockStep);
-                false
-            }
+            // Each frame says by itself on which side of the step it is.
+            Notice::ClockStep { .. } | Notice::TimeQualityChanged(_) => {}
             Notice::PictureChanged { .. } => {
                 let since = self.last.map_or_else(now, |(last, _)| last);
                 self.interrupt(since, GapReason::PictureChanged);
-                false
             }
             // Who decodes now is part of the status.
-            Notice::DecoderRejected { .. } => true,
+            Notice::DecoderRejected { .. } => return true,
             Notice::Garbage { what } => {
                 let since = self.last.map_or_else(now, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
-                self.is_garbage = true;
                 self.tell_stream(Condition::Lost, since);
-                let words = Words::new(
+                self.standing.garbage = Some(Words::new(
                     "Luồng hình bị hỏng (xanh, xám hoặc vỡ hình) với mọi bộ giải mã; kiểm tra máy ảnh và mạng",
                     format!(
                         "the stream itself gives {what}; check the camera's encoder and the network"
                     ),
-                );
-                state.set_health(CameraHealth::Degraded, Some(words))
+                ));
             }
-            Notice::TimeQualityChanged(_) => false,
         }
-    }
-
-    /// Frames come; whether they are worth looking at the watch has said.
-    pub(super) fn say_watching(&self) -> bool {
-        match picture_watch::words(self.picture.condition) {
-            None => self.setup.state.set_health(CameraHealth::Watching, None),
-            words => self.setup.state.set_health(CameraHealth::Degraded, words),
-        }
+        self.tell_health()
     }
 
     /// The picture's condition changed. True when the camera's status changed.
@@ -89,22 +75,21 @@ impl Room {
         } else {
             tracing::info!(%camera, "the picture is well again");
         }
-        self.picture = health;
+        self.set_picture(health);
         self.handle(Input::Health(health), Some(frame));
-        let is_watched = matches!(
-            self.setup.state.health(),
-            CameraHealth::Watching | CameraHealth::Degraded
-        );
-        is_watched && self.say_watching()
+        self.tell_health()
+    }
+
+    /// Remembers what the picture is good for.
+    pub(super) fn set_picture(&mut self, health: Health) {
+        self.picture = health;
+        self.standing.picture = picture_watch::words(health.condition);
     }
 
     /// Tells the scene that the stream shows nothing new, on the clock of its frames.
     pub(super) fn tell_stream(&mut self, condition: Condition, since: EventTime) {
-        let now = self.last.map_or_else(now, |(last, seen)| {
-            last + Seconds(seen.elapsed().as_secs_f64())
-        });
         let health = Health {
-            time: now.max(since),
+            time: self.now_of_frames().max(since),
             since,
             condition,
             ..Health::default()
@@ -119,7 +104,7 @@ impl Room {
 
     /// What was "seen" since `since` was one picture shown again and again: the
     /// scene is told at once, so that no dwell is made of it, and sees no more.
-    pub(super) fn freeze(&mut self, since: EventTime) -> bool {
+    pub(super) fn freeze(&mut self, since: EventTime) {
         if let Some((last, _)) = self.last {
             let from = since.min(last);
             self.handle(
@@ -132,14 +117,8 @@ impl Room {
             );
             self.interrupt(last, GapReason::Frozen);
         }
-        self.frozen = true;
         self.tell_stream(Condition::Frozen, since);
-        let words = picture_watch::words(Condition::Frozen);
-        self.setup.state.set_health(CameraHealth::Degraded, words)
-    }
-
-    pub(super) fn interrupt(&mut self, since: EventTime, reason: GapReason) {
-        self.interruption.get_or_insert((since, reason));
+        self.standing.frozen = picture_watch::words(Condition::Frozen);
     }
 }
 

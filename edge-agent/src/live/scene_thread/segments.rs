@@ -65,12 +65,12 @@ impl Room {
                     "the rules are suspended, because places in these pictures are not known"
                 );
                 self.is_misfit = true;
-                self.picture = Health {
+                self.set_picture(Health {
                     time: now(),
                     since: now(),
                     condition: Condition::Unknown,
                     ..Health::default()
-                };
+                });
                 self.show(Input::Health(self.picture), None);
                 return;
             }

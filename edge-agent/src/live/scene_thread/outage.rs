@@ -1,0 +1,133 @@
+//! When the scene is not shown the road: since when, why, and the account of it.
+//!
+//! An outage is told while it lasts, and not only when it is over: a camera that is
+//! dead would otherwise count as watched for as long as it stays dead, and an agent
+//! that is restarted meanwhile would know nothing of the hours before.
+
+use std::time::{Duration, Instant};
+
+use edge_core::{Condition, Gap, GapReason, Health, Input};
+use edge_video::Frame;
+use protocol::EventTime;
+use protocol::event::Words;
+use protocol::units::Seconds;
+
+use super::{Link, Room, TICK_BEHIND_S};
+use crate::live::now;
+
+/// How often an outage that lasts is told.
+pub(super) const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// Connected, and no picture has reached the rules for so long: the watchdog of last
+/// resort, above what every part bounds by itself. Cameras that send a key picture in
+/// twenty seconds, and are looked at by those alone, stay below it.
+const SILENT_AFTER: Duration = Duration::from_secs(30);
+
+/// The scene is not being shown the road.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interruption {
+    /// What the scene does not know of yet, on the clock of the frames.
+    from: EventTime,
+    reason: GapReason,
+    told: Instant,
+}
+
+impl Room {
+    /// From `since` on the scene is shown nothing, until the next frame that it sees.
+    pub(super) fn interrupt(&mut self, since: EventTime, reason: GapReason) {
+        self.interruption.get_or_insert_with(|| Interruption {
+            from: since,
+            reason,
+            told: Instant::now(),
+        });
+    }
+
+    /// Now, as far as is known on the clock of the frames.
+    pub(super) fn now_of_frames(&self) -> EventTime {
+        self.last.map_or_else(now, |(last, seen)| {
+            last + Seconds(seen.elapsed().as_secs_f64())
+        })
+    }
+
+    /// Accounts for what was lost so far, where that was not told for `every`.
+    pub(super) fn tell_outage(&mut self, every: Duration) {
+        // Behind the true time, so that a late frame is never before its gap.
+        let to = self.now_of_frames() + Seconds(-TICK_BEHIND_S);
+        let Some(interruption) = &mut self.interruption else {
+            return;
+        };
+        let Interruption { from, reason, told } = *interruption;
+        if to <= from || told.elapsed() < every {
+            return;
+        }
+        interruption.from = to;
+        interruption.told = Instant::now();
+        self.handle(Input::Gap(Gap { from, to, reason }), None);
+    }
+
+    /// A frame of `time` is shown to the scene: what went before it is over.
+    pub(super) fn end_outage(&mut self, time: EventTime, frame: Option<&Frame>) {
+        let last = self.last.map(|(last, _)| last);
+        let steps = frame.map(|frame| frame.clock_steps);
+        let old_steps = steps.and_then(|steps| self.clock_steps.replace(steps));
+        // A frame that was under way when the stream stopped ends nothing.
+        if !self.standing.is_lost() && self.standing.garbage.is_none() {
+            self.standing.unseen = None;
+            if matches!(self.standing.link, Link::Connecting) {
+                self.standing.set_link(Link::Connected);
+            }
+            if let Some(Interruption { from, reason, .. }) = self.interruption.take() {
+                let from = from.min(time);
+                let to = time;
+                self.handle(Input::Gap(Gap { from, to, reason }), None);
+            }
+            if self.stream.take().is_some() {
+                // Whatever the picture was before, it may be still.
+                let health = Health {
+                    time,
+                    since: self.picture.since.min(time),
+                    ..self.picture
+                };
+                self.handle(Input::Health(health), None);
+            }
+        }
+        // The leap travels with the pictures, whichever of them are dropped: a notice of
+        // it overtakes those that are still under way.
+        if let (Some(last), Some(old)) = (last, old_steps)
+            && Some(old) != steps
+        {
+            let gap = Gap {
+                from: last,
+                to: time,
+                reason: GapReason::ClockStep,
+            };
+            self.handle(Input::Gap(gap), None);
+        }
+    }
+
+    /// Whatever the reason: a camera of which no picture reaches the rules is not
+    /// watched, and must not say that it is.
+    pub(super) fn notice_silence(&mut self) {
+        let standing = &self.standing;
+        let is_expected = self.setup.notices.is_some()
+            && matches!(standing.link, Link::Connected)
+            && !standing.is_stopped()
+            && standing.blind.is_none()
+            && standing.unseen.is_none();
+        let rhythm = self.setup.config.analysed_fps.unwrap_or(1.0).max(0.01);
+        let limit = SILENT_AFTER.max(Duration::from_secs_f64(3.0 / rhythm));
+        let seen = self.last.map(|(_, seen)| seen);
+        let silent = seen.max(Some(self.connected)).map(|seen| seen.elapsed());
+        if !is_expected || silent < Some(limit) {
+            return;
+        }
+        let since = self.last.map_or_else(now, |(last, _)| last);
+        self.standing.unseen = Some(Words::new(
+            "Đã kết nối nhưng không hình nào đến được phần phân tích; camera không được giám sát. \
+             Khởi động lại hộp và gửi nhật ký",
+            "connected, but no picture reaches the rules: the camera is not watched; restart the \
+             agent and report its log",
+        ));
+        self.interrupt(since, GapReason::StreamLost);
+        self.tell_stream(Condition::Lost, since);
+    }
+}

@@ -1,0 +1,150 @@
+//! How a camera is: all that is wrong with it at once, the worst first.
+//!
+//! Several things can be wrong together, and each ends by itself: an overloaded camera
+//! whose model then fails on every picture must not go on to say "overloaded", and what
+//! is always true ("one of its cascades did not load") must not hide what is worse. So
+//! each has its own place here, and the camera's health follows from all of them.
+
+use protocol::event::Words;
+use protocol::status::CameraHealth;
+
+/// The connection to the camera.
+#[derive(Debug, Default)]
+pub(super) enum Link {
+    /// It was never there, and nobody has said why.
+    #[default]
+    Connecting,
+    /// There are pictures.
+    Connected,
+    /// There are none, and this is why.
+    Lost(Words),
+}
+
+/// What is wrong with a camera now.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    pub(super) link: Link,
+    /// Connected, but no picture reaches the rules.
+    pub(super) unseen: Option<Words>,
+    /// Pictures come, but they are none, with every decoder.
+    pub(super) garbage: Option<Words>,
+    /// The same picture again and again.
+    pub(super) frozen: Option<Words>,
+    /// The model fails on every picture.
+    pub(super) blind: Option<Words>,
+    /// The picture is not good enough to judge places by.
+    pub(super) picture: Option<Words>,
+    /// Too few pictures are looked at.
+    pub(super) load: Option<Words>,
+    /// A part of the rules has no model.
+    pub(super) partial: Option<Words>,
+}
+
+impl Standing {
+    pub(super) const fn is_lost(&self) -> bool {
+        matches!(self.link, Link::Lost(_))
+    }
+
+    /// Whether the stream itself says that its pictures show nothing new.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.garbage.is_some() || self.frozen.is_some()
+    }
+
+    /// A new connection, or none any more: what was wrong with its pictures is over.
+    pub(super) fn set_link(&mut self, link: Link) {
+        self.link = link;
+        self.unseen = None;
+        self.garbage = None;
+        self.frozen = None;
+    }
+
+    /// For the camera's status.
+    pub(super) fn health(&self) -> (CameraHealth, Option<Words>) {
+        let wrong = match &self.link {
+            Link::Lost(why) => return (CameraHealth::Lost, Some(why.clone())),
+            // A model that fails is known before the first picture is through.
+            Link::Connecting if self.blind.is_none() => return (CameraHealth::Connecting, None),
+            Link::Connecting => [None, None, None, self.blind.as_ref(), None, None, None],
+            Link::Connected => [
+                self.unseen.as_ref(),
+                self.garbage.as_ref(),
+                self.frozen.as_ref(),
+                self.blind.as_ref(),
+                self.picture.as_ref(),
+                self.load.as_ref(),
+                self.partial.as_ref(),
+            ],
+        };
+        let reasons: Vec<&Words> = wrong.into_iter().flatten().collect();
+        if reasons.is_empty() {
+            return (CameraHealth::Watching, None);
+        }
+        let join = |word: fn(&Words) -> &str| {
+            let words: Vec<&str> = reasons.iter().map(|words| word(words)).collect();
+            words.join("; ")
+        };
+        let words = Words::new(join(|words| &words.vi), join(|words| &words.en));
+        (CameraHealth::Degraded, Some(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(word: &str) -> Option<Words> {
+        Some(Words::new(word, word))
+    }
+
+    fn told(standing: &Standing) -> (CameraHealth, String) {
+        let (health, reason) = standing.health();
+        (health, reason.map(|reason| reason.en).unwrap_or_default())
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_worst_first_and_each_ends_by_itself() {
+        let mut camera = Standing::default();
+        assert_eq!(told(&camera), (CameraHealth::Connecting, String::new()));
+        camera.set_link(Link::Connected);
+        assert_eq!(told(&camera), (CameraHealth::Watching, String::new()));
+        camera.partial = words("no helmets");
+        camera.load = words("overloaded");
+        camera.blind = words("model fails");
+        let all = "model fails; overloaded; no helmets".to_owned();
+        assert_eq!(told(&camera), (CameraHealth::Degraded, all));
+        camera.blind = None;
+        camera.load = None;
+        let left = "no helmets".to_owned();
+        assert_eq!(told(&camera), (CameraHealth::Degraded, left));
+        camera.set_link(Link::Lost(Words::new("gone", "gone")));
+        assert_eq!(told(&camera), (CameraHealth::Lost, "gone".to_owned()));
+    }
+
+    /// Half a second of garbage thawed a frozen camera, whose copies then were looks.
+    #[test]
+    fn the_end_of_garbage_is_not_the_end_of_a_freeze() {
+        let mut camera = Standing::default();
+        camera.set_link(Link::Connected);
+        camera.frozen = words("frozen");
+        camera.garbage = words("garbage");
+        let both = "garbage; frozen".to_owned();
+        assert_eq!(told(&camera), (CameraHealth::Degraded, both));
+        camera.garbage = None;
+        assert!(camera.is_stopped());
+        assert_eq!(told(&camera).1, "frozen");
+        // A new connection has neither.
+        camera.set_link(Link::Connected);
+        assert!(!camera.is_stopped());
+    }
+
+    #[test]
+    fn a_model_that_fails_is_said_before_the_first_picture_is_through() {
+        let camera = Standing {
+            blind: words("model fails"),
+            load: words("overloaded"),
+            ..Standing::default()
+        };
+        let said = "model fails".to_owned();
+        assert_eq!(told(&camera), (CameraHealth::Degraded, said));
+    }
+}
