@@ -271,7 +271,7 @@ fn cameras_beside_each_other_see_what_each_would_see_alone() {
                     assert_eq!(found, expected[&chosen.job.picture], "{cameras} cameras");
                     seen_of[chosen.job.camera] += 1;
                 }
-                scheduler.finished(0, chosen.len().max(1), 40_000);
+                scheduler.finished(0, chosen.len().max(1), 40_000, now + (batch + 1) * 40_000);
             }
         }
         assert!(seen_of.iter().all(|looks| *looks >= 3), "{seen_of:?}");

@@ -15,7 +15,8 @@ pub struct Settings {
     /// Half a second: below two pictures a second a tracker does not know one
     /// motorbike from the next.
     pub floor_us: i64,
-    /// A batch is not made larger when its oldest job would then be older than this, µs.
+    /// A batch of pictures is not made larger when its oldest would then be older than
+    /// this, and one of second looks when it would take longer, µs.
     pub latency_us: i64,
     /// A second look that had to wait so long is of no use any more, µs.
     pub second_look_us: i64,
@@ -91,6 +92,10 @@ pub struct Scheduler<P> {
     models: Vec<Pace>,
     /// Since when jobs of a kind wait and none was done, µs.
     starving: BTreeMap<Kind, i64>,
+    /// Of kinds that have a share of the time: when the last batch ended, and what it took, µs.
+    served: BTreeMap<Kind, (i64, i64)>,
+    /// Those of the batch that is being done.
+    under_way: Vec<Kind>,
     /// Choices so far: who was chosen longest ago comes first among equals.
     turn: u64,
 }
@@ -112,11 +117,14 @@ struct Camera<P> {
     looked: Option<(i64, EventTime)>,
     /// Since when it waits for its first look.
     first_offer_us: Option<i64>,
-    /// The first picture of an awake camera since the last look that was not looked at.
+    /// The first picture of an awake camera since the last look that was not looked at,
+    /// or the one before it.
     missed: Option<EventTime>,
     /// Whether a heartbeat was not looked at since then.
     has_missed_heartbeat: bool,
     turn: u64,
+    /// The same of its tiles and second looks, by kind.
+    turns: BTreeMap<Kind, u64>,
     counters: Counters,
 }
 
@@ -133,6 +141,9 @@ struct Place {
 struct Rank {
     is_in_time: bool,
     kind: Kind,
+    /// Of tiles and second looks: when its camera had its last turn with them. By age
+    /// alone, a camera with three cascades would keep all others waiting.
+    part_turn: u64,
     /// Waiting time in limits or targets.
     lateness: f64,
     turn: u64,
@@ -150,6 +161,7 @@ impl Rank {
         self.is_in_time
             .cmp(&other.is_in_time)
             .then(kind)
+            .then(self.part_turn.cmp(&other.part_turn))
             .then(other.lateness.total_cmp(&self.lateness))
             .then(self.turn.cmp(&other.turn))
             .then(self.camera.cmp(&other.camera))
@@ -168,6 +180,7 @@ impl<P> Scheduler<P> {
             missed: None,
             has_missed_heartbeat: false,
             turn: 0,
+            turns: BTreeMap::new(),
             counters: Counters::default(),
         };
         Self {
@@ -178,6 +191,8 @@ impl<P> Scheduler<P> {
                 .map(|most| Pace::new(*most))
                 .collect(),
             starving: BTreeMap::new(),
+            served: BTreeMap::new(),
+            under_way: Vec::new(),
             turn: 0,
         }
     }
@@ -211,6 +226,21 @@ impl<P> Scheduler<P> {
         camera.drop_tiles();
         if let Some(older) = camera.whole.replace(waiting) {
             camera.miss(&older.job);
+        }
+    }
+
+    /// Pictures of an awake camera were taken over by newer ones before they could be
+    /// offered, all after the one of `from`: while a look is being done, nobody offers.
+    pub fn passed_over(&mut self, camera: usize, from: EventTime) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.missed.get_or_insert(from);
+        }
+    }
+
+    /// Nothing moves before a camera: what was not looked at so far is no loss.
+    pub fn rests(&mut self, camera: usize) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.missed = None;
         }
     }
 
@@ -255,7 +285,13 @@ impl<P> Scheduler<P> {
                 break;
             };
             let oldest = oldest_us.max(waited_us);
-            let done = oldest as f64 + self.models[model].expected(chosen.len() + 1);
+            // A second look is of use for seconds, and has waited for long where there is
+            // too much to do: just then eight in a batch are worth much. So it is the
+            // batch that is bounded there, for the pictures that wait behind it.
+            let is_look = |kind| matches!(kind, Kind::SecondLook | Kind::PictureLook);
+            let is_of_pictures = self.job(place).is_some_and(|job| !is_look(job.kind));
+            let waited = if is_of_pictures { oldest } else { 0 };
+            let done = waited as f64 + self.models[model].expected(chosen.len() + 1);
             if done > self.settings.latency_us as f64 {
                 break;
             }
@@ -265,13 +301,18 @@ impl<P> Scheduler<P> {
             oldest_us = oldest;
             chosen.push(next);
         }
+        self.under_way = chosen.iter().map(|chosen| chosen.job.kind).collect();
+        self.under_way.retain(|kind| !kind.is_whole());
         chosen
     }
 
-    /// A batch of `size` took so long, µs.
-    pub fn finished(&mut self, model: usize, size: usize, took_us: i64) {
+    /// A batch of `size` took so long, and has ended now, µs.
+    pub fn finished(&mut self, model: usize, size: usize, took_us: i64, now_us: i64) {
         if let Some(pace) = self.models.get_mut(model) {
             pace.measured(size, took_us);
+        }
+        for kind in self.under_way.drain(..) {
+            self.served.insert(kind, (now_us, took_us));
         }
     }
 
@@ -297,7 +338,11 @@ impl<P> Scheduler<P> {
     fn starved(&self, now_us: i64) -> Option<(Place, i64)> {
         let due = self.starving.iter().find_map(|(kind, since_us)| {
             let next = self.next(now_us, |job| job.kind == *kind)?;
-            let cost = self.models[self.job(next.0)?.model].expected(1);
+            let (since_us, cost) = match self.served.get(kind) {
+                // What the last batch took, whatever its size, is what is paid back.
+                Some((ended_us, took_us)) => (*ended_us.max(since_us), *took_us as f64),
+                None => (*since_us, self.models[self.job(next.0)?.model].expected(1)),
+            };
             ((now_us - since_us) as f64 >= (SHARE - 1.0) * cost).then_some(next)
         })?;
         let is_late = self.cameras.iter().enumerate().any(|(index, camera)| {
@@ -366,9 +411,12 @@ impl<P> Scheduler<P> {
         } else {
             1
         });
+        let is_by_turn = matches!(kind, Kind::Tile | Kind::SecondLook);
+        let part_turn = camera.turns.get(&kind).filter(|_| is_by_turn);
         Rank {
             is_in_time: past.is_none(),
             kind,
+            part_turn: part_turn.copied().unwrap_or(0),
             lateness: unseen_us as f64 / target.max(1) as f64,
             turn: camera.turn,
             camera: index,
@@ -386,6 +434,7 @@ impl<P> Scheduler<P> {
         let kind = waiting.job.kind;
         *camera.counters.chosen.entry(kind).or_default() += 1;
         if !kind.is_whole() {
+            camera.turns.insert(kind, self.turn);
             self.starving.remove(&kind);
             if self.cameras.iter().any(|camera| camera.has_waiting(kind)) {
                 self.starving.insert(kind, now_us);

@@ -21,9 +21,9 @@ use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
 use models::heads::Answers;
 use motion_gate::{Reason, Verdict};
-use protocol::Detection;
 use protocol::event::Words;
 use protocol::status::CameraHealth;
+use protocol::{Detection, EventTime};
 
 use super::idle::Idle;
 use super::model_state::ModelState;
@@ -133,6 +133,7 @@ pub(super) fn run(
             .iter()
             .map(|(camera, ..)| Idle::new(&camera.detect))
             .collect(),
+        taken: vec![None; feeds.len()],
         began: Instant::now(),
     };
     while !stop.is_set() && desk.work(calls) {
@@ -178,6 +179,9 @@ struct Desk<'a> {
     pictures: Vec<Option<Picture>>,
     blindness: Vec<Blindness>,
     idles: Vec<Idle>,
+    /// Of each camera the newest picture that was taken in, and how many had been
+    /// replaced by newer ones until then before anybody took them.
+    taken: Vec<Option<(EventTime, u64)>>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -230,8 +234,11 @@ impl Desk<'_> {
         let verdict = self.gates[camera].judge(&frame, state.attention());
         stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
         state.count_verdict(verdict);
+        let replaced = stream.counters().dropped_overwritten;
+        let before = self.taken[camera].replace((frame.time, replaced));
         let kind = match verdict {
             Some(Verdict::Rest) => {
+                self.scheduler.rests(camera);
                 let inputs = perception::glance(&frame, &config.scene);
                 if !inputs.is_empty() {
                     let glance = Work {
@@ -251,7 +258,15 @@ impl Desk<'_> {
                 return;
             }
             Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
-            Some(Verdict::Look(_)) | None => Kind::Awake,
+            Some(Verdict::Look(_)) | None => {
+                if let Some((last, old)) = before
+                    && replaced > old
+                {
+                    // While a look was being done.
+                    self.scheduler.passed_over(camera, last);
+                }
+                Kind::Awake
+            }
         };
         let job = Job {
             camera,
@@ -489,7 +504,7 @@ impl Desk<'_> {
     fn finished(&mut self, model: usize, size: usize, begun: Instant) -> Duration {
         let took = begun.elapsed();
         let took_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-        self.scheduler.finished(model, size, took_us);
+        self.scheduler.finished(model, size, took_us, self.now_us());
         took / u32::try_from(size.max(1)).unwrap_or(u32::MAX)
     }
 

@@ -1,10 +1,11 @@
 //! The way to a scene that may be busy: a look may be lost there, and is counted; what a
-//! second look answered and when nothing was seen may not.
+//! second look answered waits for room, the newest of it, and when nothing was seen is
+//! never lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crossbeam_channel::{Sender, TrySendError};
-use edge_core::Input;
+use edge_core::{Gap, GapReason, Input};
 
 use crate::live::Work;
 
@@ -22,9 +23,13 @@ pub(super) enum Sent {
     Gone,
 }
 
-/// What one scene had no room for and must still hear, oldest first.
+/// What one scene had no room for and must still hear.
 #[derive(Default)]
 pub(super) struct ToScene {
+    /// Gaps, which go first. While one waits the scene is shown nothing, so a further one
+    /// of its kind makes it longer.
+    gaps: BTreeMap<GapReason, Gap>,
+    /// Answers, oldest first.
     late: VecDeque<Work>,
 }
 
@@ -34,20 +39,29 @@ impl ToScene {
         if self.flush(to) == Sent::Gone {
             return Sent::Gone;
         }
-        let refused = if self.late.is_empty() {
-            match to.try_send(work) {
-                Ok(()) => return Sent::Well,
-                Err(TrySendError::Disconnected(_)) => return Sent::Gone,
-                Err(TrySendError::Full(work)) => work,
-            }
-        } else {
-            work
-        };
-        self.keep(refused)
+        if !self.gaps.is_empty() || !self.late.is_empty() {
+            return self.keep(work);
+        }
+        match to.try_send(work) {
+            Ok(()) => Sent::Well,
+            Err(TrySendError::Disconnected(_)) => Sent::Gone,
+            Err(TrySendError::Full(work)) => self.keep(work),
+        }
     }
 
     /// Sends what waits as far as there is room.
     pub(super) fn flush(&mut self, to: &Sender<Work>) -> Sent {
+        if !self.gaps.is_empty() {
+            let inputs = self.gaps.values().copied().map(Input::Gap).collect();
+            match to.try_send(Work {
+                inputs,
+                frame: None,
+            }) {
+                Ok(()) => self.gaps.clear(),
+                Err(TrySendError::Disconnected(_)) => return Sent::Gone,
+                Err(TrySendError::Full(_)) => return Sent::Well,
+            }
+        }
         while let Some(work) = self.late.pop_front() {
             match to.try_send(work) {
                 Ok(()) => {}
@@ -67,12 +81,17 @@ impl ToScene {
         let mut sent = Sent::Well;
         if work.inputs.iter().any(is_look) {
             sent = Sent::Lost;
-            work.inputs.retain(|input| matches!(input, Input::Gap(_)));
-            work.frame = None;
+        }
+        for input in &work.inputs {
+            if let Input::Gap(gap) = input {
+                let waits = self.gaps.entry(gap.reason).or_insert(*gap);
+                waits.from = waits.from.min(gap.from);
+                waits.to = waits.to.max(gap.to);
+            }
         }
         // Lamps of a picture that nobody looked at: those of the next are as good.
-        let counts = |input: &Input| matches!(input, Input::Gap(_) | Input::SecondLook(_));
-        if work.inputs.iter().any(counts) {
+        (work.inputs).retain(|input| matches!(input, Input::SecondLook(_)));
+        if !work.inputs.is_empty() {
             self.late.push_back(work);
         }
         if self.late.len() > MOST_LATE {
@@ -86,7 +105,7 @@ impl ToScene {
 #[cfg(test)]
 mod tests {
     use crossbeam_channel::bounded;
-    use edge_core::{Found, Gap, GapReason, SecondLook};
+    use edge_core::{Found, SecondLook};
     use protocol::event::FrameTime;
     use protocol::id::CascadeId;
     use protocol::units::Seconds;
@@ -170,6 +189,33 @@ mod tests {
         }
         assert_eq!(way.send(&to, work(vec![answer(9)])), Sent::Lost);
         assert_eq!(way.late.len(), MOST_LATE);
+    }
+
+    /// Beyond eight works the oldest went, which may have been the gap: its time was then
+    /// watched, as far as anybody knew.
+    #[test]
+    fn gaps_outlive_any_number_of_answers_and_the_newest_answers_are_kept() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        way.send(&to, work(vec![look(0)]));
+        way.send(&to, work(vec![gap(1), look(1)]));
+        for second in 2..12 {
+            way.send(&to, work(vec![answer(second)]));
+        }
+        way.send(&to, work(vec![gap(12), look(12)]));
+        let mut heard = Vec::new();
+        while let Ok(work) = scene.try_recv() {
+            heard.extend(work.inputs);
+            assert_eq!(way.flush(&to), Sent::Well);
+        }
+        let whole = Input::Gap(Gap {
+            from: at(1),
+            to: at(12),
+            reason: GapReason::Overload,
+        });
+        let mut expected = vec![look(0), whole];
+        expected.extend((4..12).map(answer));
+        assert_eq!(heard, expected);
     }
 
     #[test]
