@@ -16,8 +16,6 @@ impl Room {
     /// True when the camera's status changed. The stream has logged the notice.
     pub(super) fn heed(&mut self, notice: Notice) -> bool {
         match notice {
-            // The reason of the last loss stays readable while we try again.
-            Notice::Connecting { .. } => {}
             Notice::Connected { .. } => {
                 self.connected = Instant::now();
                 self.standing.set_link(Link::Connected);
@@ -41,8 +39,11 @@ impl Room {
                 self.standing.set_link(Link::Lost(words));
             }
             Notice::Frozen { since } => self.freeze(since),
-            // Each frame says by itself on which side of the step it is.
-            Notice::ClockStep { .. } | Notice::TimeQualityChanged(_) => {}
+            // The reason of the last loss stays readable while we try again; each frame
+            // says by itself on which side of a step it is.
+            Notice::Connecting { .. }
+            | Notice::ClockStep { .. }
+            | Notice::TimeQualityChanged(_) => {}
             Notice::PictureChanged { .. } => {
                 let since = self.last.map_or_else(now, |(last, _)| last);
                 self.interrupt(since, GapReason::PictureChanged);

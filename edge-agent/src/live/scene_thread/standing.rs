@@ -92,8 +92,8 @@ impl Standing {
 mod tests {
     use super::*;
 
-    fn words(word: &str) -> Option<Words> {
-        Some(Words::new(word, word))
+    fn words(word: &str) -> Words {
+        Words::new(word, word)
     }
 
     fn told(standing: &Standing) -> (CameraHealth, String) {
@@ -107,16 +107,16 @@ mod tests {
         assert_eq!(told(&camera), (CameraHealth::Connecting, String::new()));
         camera.set_link(Link::Connected);
         assert_eq!(told(&camera), (CameraHealth::Watching, String::new()));
-        camera.partial = words("no helmets");
-        camera.load = words("overloaded");
-        camera.blind = words("model fails");
+        camera.partial = Some(words("no helmets"));
+        camera.load = Some(words("overloaded"));
+        camera.blind = Some(words("model fails"));
         let all = "model fails; overloaded; no helmets".to_owned();
         assert_eq!(told(&camera), (CameraHealth::Degraded, all));
         camera.blind = None;
         camera.load = None;
         let left = "no helmets".to_owned();
         assert_eq!(told(&camera), (CameraHealth::Degraded, left));
-        camera.set_link(Link::Lost(Words::new("gone", "gone")));
+        camera.set_link(Link::Lost(words("gone")));
         assert_eq!(told(&camera), (CameraHealth::Lost, "gone".to_owned()));
     }
 
@@ -125,8 +125,8 @@ mod tests {
     fn the_end_of_garbage_is_not_the_end_of_a_freeze() {
         let mut camera = Standing::default();
         camera.set_link(Link::Connected);
-        camera.frozen = words("frozen");
-        camera.garbage = words("garbage");
+        camera.frozen = Some(words("frozen"));
+        camera.garbage = Some(words("garbage"));
         let both = "garbage; frozen".to_owned();
         assert_eq!(told(&camera), (CameraHealth::Degraded, both));
         camera.garbage = None;
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn a_model_that_fails_is_said_before_the_first_picture_is_through() {
         let camera = Standing {
-            blind: words("model fails"),
-            load: words("overloaded"),
+            blind: Some(words("model fails")),
+            load: Some(words("overloaded")),
             ..Standing::default()
         };
         let said = "model fails".to_owned();
