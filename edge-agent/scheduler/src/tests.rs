@@ -440,7 +440,10 @@ fn second_looks_are_shared_by_camera_and_not_by_age() {
 fn second_looks_that_have_waited_go_in_a_batch_and_keep_to_their_share() {
     let plans = [TEN_A_SECOND; 2];
     let mut scheduler = Scheduler::new(Settings::default(), &plans, &[1, 8]);
-    let cost = |model: usize, size: usize| if model == 0 { 40 } else { 8 + 2 * size as i64 } * MS;
+    let cost = |model: usize, size: usize| match model {
+        0 => 40 * MS,
+        _ => (8 + 2 * i64::try_from(size).unwrap()) * MS,
+    };
     let (mut now, mut spent, mut looks, mut largest) = (0, 0, 0, 0);
     while now < 60 * S {
         for (camera, model, kind) in [
