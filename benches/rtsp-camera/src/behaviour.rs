@@ -56,6 +56,7 @@ pub struct Behaviour {
     corrupt_every: AtomicU64,
     clock_error_ms: AtomicI64,
     rtp_shift: AtomicU32,
+    packets_to_lose: AtomicU32,
     damage: Mutex<Option<(u64, Damage)>>,
     wrong_times: Mutex<Option<WrongTimes>>,
     retuned: Mutex<Option<Clip>>,
@@ -102,6 +103,19 @@ impl Behaviour {
     /// Adds so many ticks to the RTP timestamps, from the next packet on.
     pub fn shift_rtp_times(&self, ticks: u32) {
         self.rtp_shift.store(ticks, Ordering::Relaxed);
+    }
+
+    /// Loses the next so many RTP packets on the way; the numbers of the others go on.
+    pub fn lose_packets(&self, count: u32) {
+        self.packets_to_lose.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether this packet is to be lost.
+    pub(crate) fn loses_packet(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        let left = &self.packets_to_lose;
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
     }
 
     pub(crate) fn rtp_shift(&self) -> u32 {

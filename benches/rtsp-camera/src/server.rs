@@ -358,7 +358,7 @@ fn factory(
                 payloader.set_property("timestamp-offset", timestamp);
                 payloader.set_property("seqnum-offset", i32::from(sequence));
             }
-            shift_times(&payloader, &behaviour);
+            hurt_packets(&payloader, &behaviour);
         }
         let Some(source) = pipeline
             .downcast::<gst::Bin>()
@@ -397,16 +397,21 @@ fn factory(
     Ok(factory)
 }
 
-/// Rewrites the RTP timestamps of what the payloader sends, as the behaviour asks.
-fn shift_times(payloader: &gst::Element, behaviour: &Arc<Behaviour>) {
+/// Rewrites the RTP timestamps of what the payloader sends, and loses some of it, as the
+/// behaviour asks.
+fn hurt_packets(payloader: &gst::Element, behaviour: &Arc<Behaviour>) {
     let Some(pad) = payloader.static_pad("src") else {
         return;
     };
     let behaviour = Arc::clone(behaviour);
-    let shift = move |buffer: &mut gst::BufferRef| {
+    // Whether the packet is sent.
+    let hurt = move |buffer: &mut gst::BufferRef| {
+        if behaviour.loses_packet() {
+            return false;
+        }
         let ticks = behaviour.rtp_shift();
         if ticks == 0 {
-            return;
+            return true;
         }
         // RFC 3550 § 5.1: the second word of the header.
         if let Ok(mut bytes) = buffer.map_writable()
@@ -415,21 +420,28 @@ fn shift_times(payloader: &gst::Element, behaviour: &Arc<Behaviour>) {
             let [_, _, _, _, time @ ..] = time;
             *time = u32::from_be_bytes(*time).wrapping_add(ticks).to_be_bytes();
         }
+        true
     };
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
-            match &mut info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => shift(buffer.make_mut()),
+            let is_sent = match &mut info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) => hurt(buffer.make_mut()),
                 Some(gst::PadProbeData::BufferList(list)) => {
-                    list.make_mut().foreach_mut(|mut buffer, _| {
-                        shift(buffer.make_mut());
-                        ControlFlow::Continue(Some(buffer))
+                    let list = list.make_mut();
+                    list.foreach_mut(|mut buffer, _| {
+                        let is_sent = hurt(buffer.make_mut());
+                        ControlFlow::Continue(is_sent.then_some(buffer))
                     });
+                    !list.is_empty()
                 }
-                _ => {}
+                _ => true,
+            };
+            if is_sent {
+                gst::PadProbeReturn::Ok
+            } else {
+                gst::PadProbeReturn::Drop
             }
-            gst::PadProbeReturn::Ok
         },
     );
 }

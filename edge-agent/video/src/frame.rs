@@ -210,6 +210,12 @@ impl Frame {
         self.held.picture.info().colorimetry().range() == gst_video::VideoColorRange::Range0_255
     }
 
+    /// Whether its even and odd rows were taken one after the other: what moves is combed.
+    pub fn is_interlaced(&self) -> bool {
+        let mode = self.held.picture.info().interlace_mode();
+        mode != gst_video::VideoInterlaceMode::Progressive
+    }
+
     fn plane(&self, index: u32) -> &[u8] {
         self.held.picture.plane_data(index).expect(MAPPED)
     }

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use edge_video::encoded::RingLimits;
 use edge_video::{Frame, LossReason, Notice, RtspSettings, Transport};
+use gstreamer as gst;
+use gstreamer::prelude::*;
 use protocol::TimeQuality;
 use rtsp_camera::{
-    Camera, CameraSettings, ClipCodec, Damage, Mount, Script, TestPattern, WrongTimes,
+    Camera, CameraSettings, Clip, ClipCodec, Damage, Mount, Script, TestPattern, WrongTimes,
 };
 use support::{PATIENCE, Reader, clip, gate, serve, settings};
 
@@ -325,4 +327,45 @@ fn another_codec_in_the_same_session_is_said_and_read_at_once_and_another_size_j
             assert_eq!(reader.stream.counters().reconnects, reconnects + 1);
         }
     }
+}
+
+/// Encoders behind analogue cameras send two fields in one picture. It is taken as it
+/// is, and said: half of the rows would be made up otherwise.
+#[test]
+fn interlaced_pictures_are_read_whole_and_known_as_such() {
+    edge_video::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mkv");
+    let line = "videotestsrc num-buffers=100 pattern=smpte horizontal-speed=4 \
+        ! video/x-raw,format=I420,width=720,height=576,framerate=50/1 \
+        ! interlace field-pattern=1:1 ! x264enc interlaced=true speed-preset=ultrafast \
+        key-int-max=25 sliced-threads=false ! h264parse ! matroskamux ! filesink name=file";
+    let pipeline = gst::parse::launch(line).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let file = pipeline.by_name("file").unwrap();
+    file.set_property("location", &path);
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let over = [gst::MessageType::Eos, gst::MessageType::Error];
+    let within = gst::ClockTime::try_from(PATIENCE).unwrap();
+    let end = pipeline.bus().unwrap().timed_pop_filtered(within, &over);
+    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+    pipeline.set_state(gst::State::Null).unwrap();
+
+    let camera = serve(vec![Mount::new("gate", Clip::load(&path).unwrap())]);
+    let reader = Reader::start(RtspSettings {
+        connect_within: PATIENCE,
+        silent_after: PATIENCE,
+        ..settings(&camera.url("gate"))
+    });
+    assert_eq!(reader.connected().1, (720, 576));
+    for frame in frames_in_order(&reader, 30) {
+        assert_eq!((frame.width, frame.height), (720, 576));
+        assert!(frame.is_interlaced(), "{frame:?}");
+    }
+    let counters = reader.stream.counters();
+    assert_eq!(
+        (counters.decode_errors, counters.dropped_corrupt),
+        (0, 0),
+        "{counters:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic; its steps live in plain functions
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use edge_video::encoded::{
     AccessUnit, AlbumLimits, Ring, RingClock, RingLimits, cut, decode_at, mp4, unit,
 };
-use edge_video::{CameraStream, ClipReader, Notice, RtspSettings};
+use edge_video::{CameraStream, ClipReader, Frame, Notice, RtspSettings};
 use protocol::EventTime;
 use protocol::units::Seconds;
 use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Mount, TestPattern};
@@ -399,6 +399,8 @@ enum Hurt {
     Lost,
     /// Its second half never came; its packets were counted.
     Torn,
+    /// It breaks off, and nobody says so.
+    BrokenOff,
 }
 
 fn hurt(units: &mut [AccessUnit], at: usize, how: Hurt) {
@@ -416,6 +418,7 @@ fn hurt(units: &mut [AccessUnit], at: usize, how: Hurt) {
             unit.bytes = unit.bytes[..unit.bytes.len() / 2].into();
             unit.is_torn = true;
         }
+        Hurt::BrokenOff => unit.bytes = unit.bytes[..unit.bytes.len() / 2].into(),
         // As the depayloader gives what has no picture in it any more.
         Hurt::Lost => unit.bytes = unit.bytes[..6].into(),
     }
@@ -465,7 +468,7 @@ fn no_still_is_made_of_a_damaged_picture_or_of_what_refers_to_it() {
         let all: BTreeSet<u64> = units.iter().map(|unit| unit.number).collect();
         let true_ones = decode_at(units, &all, Seconds(0.0)).unwrap().found;
         assert_eq!(true_ones.len(), units.len(), "{codec:?}: {b_pictures}");
-        for how in [Hurt::Scrambled, Hurt::Lost, Hurt::Torn] {
+        for how in [Hurt::Scrambled, Hurt::Lost, Hurt::Torn, Hurt::BrokenOff] {
             let told = format!("{codec:?}, {b_pictures} B pictures, {how:?}");
             let mut units = units.clone();
             // Early, so that the next second is too far from the middle of this one.
@@ -524,4 +527,66 @@ fn the_picture_after_lost_packets_is_torn() {
         .map(|it| it.number)
         .collect();
     assert_eq!((kept.len(), torn), (20, vec![7]));
+}
+
+/// From the network to the still: a packet that the camera sent and that never came.
+#[test]
+fn a_packet_that_is_lost_on_the_way_spoils_no_still() {
+    for (codec, is_watched) in [
+        (ClipCodec::H264, true),
+        (ClipCodec::H264, false),
+        (ClipCodec::H265, false),
+    ] {
+        let told = format!("{codec:?}, watched: {is_watched}");
+        let clip = clip(TestPattern {
+            codec,
+            pictures: 50,
+            ..SIZE
+        });
+        // Delimiters and the like may come with the picture before.
+        let slices = |bytes: &[u8]| {
+            let mut parts = parts(codec, bytes);
+            parts.retain(|part| match codec {
+                ClipCodec::H264 => (1..=5).contains(&(part[0] & 31)),
+                _ => part[0] >> 1 & 63 < 32,
+            });
+            parts
+        };
+        let sent: BTreeMap<Vec<Vec<u8>>, usize> = (0..)
+            .zip(clip.sent())
+            .map(|(at, bytes)| (slices(&bytes), at))
+            .collect();
+        let place = |unit: &AccessUnit| sent.get(&slices(&unit.bytes)).copied();
+        let watched = Watched::new(vec![clip.clone()], is_watched);
+        let whole = watched.wait("a round", |units| units.len() > 50);
+        assert!(whole.iter().all(|unit| !unit.is_torn), "{told}");
+        watched.camera.behaviour("gate").unwrap().lose_packets(1);
+        // The group that was hit, and the key picture of the next.
+        let units = watched.wait("a tear and what comes after", |units| {
+            let torn = units.iter().position(|unit| unit.is_torn);
+            torn.is_some_and(|torn| units[torn + 1..].iter().any(|unit| unit.is_key))
+        });
+        let all: BTreeSet<u64> = units.iter().map(|unit| unit.number).collect();
+        let stills = decode_at(&units, &all, Seconds(0.0)).unwrap();
+        let by_number = |number: u64| units.iter().find(|it| it.number == number).unwrap();
+        let mut true_ones: BTreeMap<usize, &Frame> = BTreeMap::new();
+        for (wanted, frame) in &stills.found {
+            assert_eq!(*wanted, frame.number, "{told}: nothing stands in");
+            let unit = by_number(*wanted);
+            let at = place(unit).unwrap_or_else(|| panic!("{told}: {wanted} is not as sent"));
+            // Of each picture of the clip all are alike, before and after.
+            let first = true_ones.entry(at).or_insert(frame);
+            assert!(first.y() == frame.y(), "{told}: {wanted} is made up");
+        }
+        assert_eq!(
+            true_ones.len(),
+            50,
+            "{told}: all of the clip was seen whole"
+        );
+        let torn = units.iter().filter(|it| it.is_torn);
+        for number in torn.map(|it| it.number) {
+            assert!(stills.damaged.contains(&number), "{told}: {number}");
+        }
+        assert!(watched.stream.counters().packet_gaps >= 1, "{told}");
+    }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Damage {
     Concealed(u32),
     /// A picture that it refers to never came.
     MissingReference,
+    /// What was read cannot be, and the rest of that part of the picture was left as it was.
+    Nonsense,
 }
 
 impl Damage {
@@ -30,7 +32,7 @@ impl Damage {
         let pixels = i64::from(width) * i64::from(height);
         match self {
             Self::Concealed(macroblocks) => i64::from(macroblocks) * 256 * 4 >= pixels,
-            Self::MissingReference => true,
+            Self::MissingReference | Self::Nonsense => true,
         }
     }
 }
@@ -68,6 +70,10 @@ fn damage(text: &str) -> Option<Damage> {
         let count = rest.split(' ').next().and_then(|n| n.parse().ok());
         return Some(Damage::Concealed(count.unwrap_or(u32::MAX)));
     }
+    // H.265: "The cu_qp_delta 47 is outside the valid range [-26, 25]."
+    if text.contains("cu_qp_delta") && text.contains("outside the valid range") {
+        return Some(Damage::Nonsense);
+    }
     let is_missing = text.contains("Could not find ref with POC")
         || text.contains("Missing reference picture, default is");
     is_missing.then_some(Damage::MissingReference)
@@ -87,6 +93,10 @@ mod tests {
             (
                 "Could not find ref with POC 12\n",
                 Some(Damage::MissingReference),
+            ),
+            (
+                "The cu_qp_delta 47 is outside the valid range [-26, 25].\n",
+                Some(Damage::Nonsense),
             ),
             ("Reinit context to 320x240, pix_fmt: yuv420p", None),
             ("mmco: unref short failure", None),

@@ -8,8 +8,15 @@
 //! still, and neither is what may refer to that: every picture from there to the
 //! next key picture, however small the damage was, for a number plate is small as
 //! well. Where the wanted picture is such a one, the nearest sound one stands in.
+//!
+//! libav says what it made up of H.264. Of H.265 that breaks off it says nothing: the
+//! arithmetic decoder reads on behind the end and makes a picture of whatever is there.
+//! So H.265 is decoded twice, the second time with other bytes behind each part of a
+//! picture. What is whole has said that it ends before it comes to them, and comes out the
+//! same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
@@ -17,8 +24,8 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use protocol::units::Seconds;
 
-use super::unit::{AccessUnit, Codec};
-use crate::decoder::{said, to_frames};
+use super::unit::{AccessUnit, Codec, NalKind, nal_kind, nal_units};
+use crate::decoder::{Selection, make_decoder, said, to_frames};
 use crate::elements::make;
 use crate::frame::{Frame, Label};
 use crate::stream::garbage::GarbageWatch;
@@ -122,26 +129,6 @@ fn groups(units: &[AccessUnit]) -> impl Iterator<Item = &[AccessUnit]> {
         .filter(|group| group[0].is_key)
 }
 
-fn decoder_of(codec: Codec) -> Result<gst::Element, DecodeError> {
-    let names: &[&str] = match codec {
-        Codec::H264 => &["avdec_h264", "openh264dec"],
-        Codec::H265 => &["avdec_h265", "libde265dec"],
-        Codec::Mjpeg => &["jpegdec", "avdec_mjpeg"],
-    };
-    let decoder = names
-        .iter()
-        .find_map(|name| make(name).ok())
-        .ok_or_else(|| DecodeError(format!("no software decoder for {}", codec.name())))?;
-    let is_int = |p: &gst::glib::ParamSpec| p.value_type() == i32::static_type();
-    if decoder
-        .find_property("max-threads")
-        .is_some_and(|p| is_int(&p))
-    {
-        decoder.set_property("max-threads", 1_i32);
-    }
-    Ok(decoder)
-}
-
 /// Times of pictures that the decoder has made up in part, as it gave them out.
 type MadeUp = Arc<Mutex<BTreeSet<Option<gst::ClockTime>>>>;
 
@@ -171,31 +158,54 @@ fn listen(decoder: &gst::Element) -> MadeUp {
 /// Which pictures of a group are as the camera saw them.
 struct Soundness<'a> {
     group: &'a [AccessUnit],
-    made_up: MadeUp,
     /// What comes out now may refer to what was made up.
     is_spoilt: bool,
     watch: GarbageWatch,
     /// Of each picture whether it has come out, and was sound.
     seen: Vec<Option<bool>>,
+    /// What stood in each picture that has come out.
+    content: Vec<Option<u64>>,
 }
 
-impl Soundness<'_> {
-    /// Which picture comes out, if it is known.
-    fn place(&self, is_shown: impl Fn(&AccessUnit) -> bool) -> Option<usize> {
-        let mut pictures = self.group.iter().zip(&self.seen);
-        // Cameras give the same time to two pictures, too.
-        pictures.position(|(unit, seen)| seen.is_none() && is_shown(unit))
+impl<'a> Soundness<'a> {
+    fn new(group: &'a [AccessUnit]) -> Self {
+        Self {
+            group,
+            is_spoilt: false,
+            watch: GarbageWatch::default(),
+            seen: vec![None; group.len()],
+            content: vec![None; group.len()],
+        }
     }
 
     /// Looks at the picture at `at`, in the order in which they come out.
-    fn look(&mut self, at: usize, buffer: &gst::BufferRef, frame: &Frame) {
-        let is_made_up = {
-            let made_up = self.made_up.lock().unwrap_or_else(PoisonError::into_inner);
-            made_up.contains(&buffer.pts()) || buffer.flags().contains(gst::BufferFlags::CORRUPTED)
-        };
+    fn look(&mut self, at: usize, is_made_up: bool, frame: &Frame) {
         self.is_spoilt |= is_made_up && !self.is_leading(at);
         let garbage = self.watch.look(frame.time, frame.planes());
         self.seen[at] = Some(!is_made_up && !self.is_spoilt && garbage.is_none());
+        self.content[at] = self.has_second_look().then(|| content(frame));
+    }
+
+    /// Whether the decoder does not say what it made up.
+    fn has_second_look(&self) -> bool {
+        let codec = |unit: &AccessUnit| unit.format.codec;
+        self.group.first().map(codec) == Some(Codec::H265)
+    }
+
+    /// Looks at it once more, decoded with other bytes behind its parts.
+    fn look_again(&mut self, at: usize, frame: &Frame) {
+        if self.content[at] == Some(content(frame)) {
+            self.content[at] = None;
+        }
+    }
+
+    /// Those of which it is not known that they end as they should are as good as absent.
+    fn end_of_second_look(&mut self) {
+        for (seen, unproven) in self.seen.iter_mut().zip(&self.content) {
+            if unproven.is_some() {
+                *seen = None;
+            }
+        }
     }
 
     /// What is shown before the key picture may refer to the group before, which this
@@ -219,11 +229,71 @@ impl Soundness<'_> {
     }
 }
 
+/// All that is to be seen of a picture, as a number.
+fn content(frame: &Frame) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let planes = frame.planes();
+    for plane in [planes.y, planes.u, planes.v] {
+        let length = plane.width.saturating_sub(1) * plane.step + 1;
+        for row in plane.bytes.chunks(plane.stride.max(1)).take(plane.height) {
+            hasher.write(&row[..length.min(row.len())]);
+        }
+    }
+    hasher.finish()
+}
+
 /// Decodes a group from its key picture.
 fn decode_group(
     group: &[AccessUnit],
     keep: &BTreeSet<u64>,
     into: &mut Decoded,
+) -> Result<(), DecodeError> {
+    let mut soundness = Soundness::new(group);
+    let mut kept: BTreeMap<u64, Frame> = BTreeMap::new();
+    let as_sent = |unit: &AccessUnit| gst::Buffer::from_slice(Arc::clone(&unit.bytes));
+    let mut end = play(group, as_sent, |at, is_made_up, frame| {
+        soundness.look(at, is_made_up, &frame);
+        if keep.contains(&frame.number) {
+            kept.insert(frame.number, frame);
+        }
+    });
+    if soundness.has_second_look() {
+        let again = |unit: &AccessUnit| gst::Buffer::from_slice(with_other_ends(&unit.bytes));
+        let second = play(group, again, |at, _, frame| {
+            soundness.look_again(at, &frame);
+        });
+        soundness.end_of_second_look();
+        end = end.and(second);
+    }
+    let sound: BTreeSet<u64> = soundness.of_all().collect();
+    kept.retain(|number, _| sound.contains(number));
+    into.kept.extend(kept);
+    into.sound.extend(sound);
+    end
+}
+
+/// What stands behind each part of a picture: no zeros, which might begin something.
+const OTHER_END: [u8; 80] = [0x5A; 80];
+
+/// The same H.265 picture with [`OTHER_END`] behind each of its parts.
+fn with_other_ends(bytes: &[u8]) -> Vec<u8> {
+    let mut other = Vec::with_capacity(bytes.len() + 256);
+    for unit in nal_units(bytes) {
+        other.extend([0, 0, 0, 1]);
+        other.extend(unit);
+        if matches!(nal_kind(Codec::H265, unit), NalKind::Slice { .. }) {
+            other.extend(OTHER_END);
+        }
+    }
+    other
+}
+
+/// Decodes a group, and shows each picture with its place in the group and whether the
+/// decoder has made it up.
+fn play(
+    group: &[AccessUnit],
+    bytes_of: impl Fn(&AccessUnit) -> gst::Buffer,
+    mut show: impl FnMut(usize, bool, Frame),
 ) -> Result<(), DecodeError> {
     let failed = |error: gst::glib::BoolError| DecodeError(error.message.to_string());
     let Some(first) = group.first() else {
@@ -244,23 +314,21 @@ fn decode_group(
             .field("stream-format", "byte-stream")
             .field("alignment", "au");
     }
+    let caps = caps.build();
     let source = gst_app::AppSrc::builder()
         .format(gst::Format::Time)
-        .caps(&caps.build())
+        .caps(&caps)
         .build();
     let sink = gst_app::AppSink::builder().sync(false).build();
     let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
     if let Some(parser) = parser {
         chain.push(make(parser).map_err(failed)?);
     }
-    let decoder = decoder_of(codec)?;
-    let mut soundness = Soundness {
-        group,
-        made_up: listen(&decoder),
-        is_spoilt: false,
-        watch: GarbageWatch::default(),
-        seen: vec![None; group.len()],
-    };
+    let decoder = make_decoder(&caps, 1, &Selection::software());
+    let decoder = decoder
+        .map_err(|none| DecodeError(format!("no software decoder for {}", none.codec)))?
+        .element;
+    let made_up = listen(&decoder);
     chain.push(decoder);
     chain.extend(to_frames().map_err(failed)?);
     chain.push(sink.clone().upcast());
@@ -275,13 +343,13 @@ fn decode_group(
     let shown = |unit: &AccessUnit| gst::ClockTime::from_useconds(unit.media.abs_diff(earliest));
     let configuration = first.format.in_band();
     for (n, unit) in group.iter().enumerate() {
+        let mut buffer = bytes_of(unit);
         // Cameras may say their parameters once, at the beginning of the stream.
-        let bytes = if n == 0 && !configuration.is_empty() {
-            gst::Buffer::from_slice([&configuration[..], &unit.bytes].concat())
-        } else {
-            gst::Buffer::from_slice(Arc::clone(&unit.bytes))
-        };
-        let mut buffer = bytes;
+        if n == 0 && !configuration.is_empty() {
+            let mut whole = gst::Buffer::from_slice(configuration.clone());
+            whole.append(buffer);
+            buffer = whole;
+        }
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(shown(unit));
         }
@@ -291,12 +359,16 @@ fn decode_group(
     }
     // A decoder that has failed takes no end either; the sink tells.
     let _refused = source.end_of_stream();
-    let mut kept: BTreeMap<u64, Frame> = BTreeMap::new();
+    let mut is_out = vec![false; group.len()];
     while let Some(sample) = sink.try_pull_sample(PATIENCE) {
         let Some(buffer) = sample.buffer() else {
             continue;
         };
-        let Some(at) = soundness.place(|unit| buffer.pts() == Some(shown(unit))) else {
+        // Cameras give the same time to two pictures, too.
+        let mut pictures = group.iter().zip(&is_out);
+        let Some(at) =
+            pictures.position(|(unit, is_out)| !is_out && buffer.pts() == Some(shown(unit)))
+        else {
             continue;
         };
         let unit = &group[at];
@@ -308,16 +380,15 @@ fn decode_group(
             clock_steps: 0,
         };
         if let Some(frame) = Frame::of_sample(&sample, &label) {
-            soundness.look(at, buffer, &frame);
-            if keep.contains(&unit.number) {
-                kept.insert(unit.number, frame);
-            }
+            is_out[at] = true;
+            let is_made_up = {
+                let made_up = made_up.lock().unwrap_or_else(PoisonError::into_inner);
+                made_up.contains(&buffer.pts())
+                    || buffer.flags().contains(gst::BufferFlags::CORRUPTED)
+            };
+            show(at, is_made_up, frame);
         }
     }
-    let sound: BTreeSet<u64> = soundness.of_all().collect();
-    kept.retain(|number, _| sound.contains(number));
-    into.kept.extend(kept);
-    into.sound.extend(sound);
     let fault = pipeline
         .bus()
         .and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));

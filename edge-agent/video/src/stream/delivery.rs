@@ -239,6 +239,13 @@ impl Wiring {
                 width: frame.width,
                 height: frame.height,
             });
+            if frame.is_interlaced() {
+                tracing::warn!(
+                    camera = %self.slot.name,
+                    "the camera sends interlaced pictures: what moves is combed, on stills too; \
+                     set the camera, or the encoder behind it, to progressive"
+                );
+            }
         }
         if is_resized {
             self.slot.notify(Notice::PictureChanged {
