@@ -73,6 +73,6 @@ mod tests {
         drop(word);
         let (word, free) = bounded(1);
         word.send(()).unwrap();
-        assert!(let_go(Stuck(free), Duration::from_secs(120)));
+        assert!(let_go(Stuck(free), Duration::from_mins(2)));
     }
 }
