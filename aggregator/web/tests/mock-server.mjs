@@ -39,6 +39,24 @@ const MEDIA_TYPES = {
 };
 
 /** Mulberry32: the same seed paints the same city. */
+/** Of vehicles: stated, and one of whose plate a character may be missing. */
+function numberPlate(kind) {
+  if (kind !== "car") return undefined;
+  const characters = [..."30A1234"].map((leading) => ({ symbol: leading, leading, confidence: 0.9, share: 1, looks: 3 }));
+  const corrections = [{ position: 1, read: "O", taken: "0", cause: "confusable", looks: 1 }];
+  return {
+    text: "30A1234",
+    display: "30A-1234",
+    is_stated: true,
+    is_final: true,
+    characters,
+    looks: 3,
+    of: 4,
+    corrections,
+    may_be_cut: true,
+  };
+}
+
 function chance(seed) {
   let state = seed >>> 0;
   return () => {
@@ -289,6 +307,7 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
             score: round(0.55 + random() * 0.4, 3),
             box: still.bounds,
             path: [],
+            plate: numberPlate(happening.class),
           },
         ],
         facts,

@@ -19,6 +19,7 @@ import { EvidenceLock } from "./EvidenceLock.tsx";
 import { Explanation } from "./Explanation.tsx";
 import { shownState } from "./feed.ts";
 import { ClockError, Gaps } from "./Gaps.tsx";
+import { Plate } from "./Plate.tsx";
 import { Still } from "./Still.tsx";
 
 export interface AlertViewProps {
@@ -298,6 +299,7 @@ function Actors({ actors, onHighlight }: { actors: readonly Actor[]; onHighlight
             {numberText(actor.score, language, { style: "percent", maximumFractionDigits: 0 })}
           </span>
           <code title={t.track}>{actor.track}</code>
+          {actor.plate !== null && <Plate plate={actor.plate} />}
         </li>
       ))}
     </ul>

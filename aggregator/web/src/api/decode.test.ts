@@ -44,6 +44,46 @@ test("an item without identity is left out, the others stay", () => {
   assert.equal(page.next, null);
 });
 
+test("each road user has its own plate, with what speaks against it", () => {
+  const plate = {
+    text: "30A1234",
+    display: "30A-1234",
+    is_stated: true,
+    is_final: false,
+    may_be_cut: true,
+    characters: [{ symbol: "3", leading: "3", confidence: 0.8, share: 1, looks: 3 }],
+    looks: 3,
+    of: 4,
+    corrections: [{ position: 1, read: "O", taken: "0", cause: "confusable", looks: 1 }],
+  };
+  const unread = { display: "", is_stated: false, reason: { vi: "chưa đọc", en: "not read" }, looks: 0, of: 1 };
+  const actors = [{ track: "a", class: "car", score: 0.9 }, { track: "b", class: "car", score: 0.9, plate }, { track: "c", plate: unread }];
+  const plates = alertDetail({ ...WIRE, event: { actors } })?.event.actors.map((actor) => actor.plate);
+  assert.deepEqual(plates, [
+    null,
+    {
+      display: "30A-1234",
+      is_stated: true,
+      may_be_cut: true,
+      reason: null,
+      looks: 3,
+      of: 4,
+      characters: [{ leading: "3", confidence: 0.8 }],
+      corrections: [{ position: 1, read: "O", taken: "0", looks: 1 }],
+    },
+    {
+      display: "",
+      is_stated: false,
+      may_be_cut: false,
+      reason: { vi: "chưa đọc", en: "not read" },
+      looks: 0,
+      of: 1,
+      characters: [],
+      corrections: [],
+    },
+  ]);
+});
+
 test("no nonsense throws", () => {
   for (const nonsense of [undefined, null, 3, "x", [], [[]], {}, { items: {} }, { items: [[], {}, 1] }]) {
     assert.doesNotThrow(() => {

@@ -26,6 +26,7 @@ import type {
   KindCount,
   MachineState,
   MissingEvidence,
+  NumberPlate,
   Place,
   Predicate,
   Severity,
@@ -155,6 +156,31 @@ function actor(input: unknown): Actor {
       x === undefined || y === undefined || width === undefined || height === undefined
         ? null
         : [x, y, width, height],
+    plate: numberPlate(item["plate"]),
+  };
+}
+
+function numberPlate(input: unknown): NumberPlate | null {
+  const item = fields(input);
+  if (typeof item["display"] !== "string") return null;
+  return {
+    display: item["display"],
+    is_stated: item["is_stated"] === true,
+    may_be_cut: item["may_be_cut"] === true,
+    reason: words(item["reason"]),
+    looks: number(item["looks"]),
+    of: number(item["of"]),
+    characters: list(item["characters"])
+      .map(fields)
+      .map((each) => ({ leading: text(each["leading"]), confidence: number(each["confidence"]) })),
+    corrections: list(item["corrections"])
+      .map(fields)
+      .map((each) => ({
+        position: number(each["position"]),
+        read: text(each["read"]),
+        taken: text(each["taken"]),
+        looks: number(each["looks"]),
+      })),
   };
 }
 

@@ -108,6 +108,32 @@ export interface Actor {
   score: number;
   /** Left, top, width, height as fractions of the picture. */
   bounds: [number, number, number, number] | null;
+  /** What was read of its plate; null: nobody reads plates of its class there. */
+  plate: NumberPlate | null;
+}
+
+export interface NumberPlate {
+  /** As it stands on the plate, `?` for what is not stated; empty: nothing was read. */
+  display: string;
+  is_stated: boolean;
+  /** A character may be missing. */
+  may_be_cut: boolean;
+  /** Why it is not stated. */
+  reason: Words | null;
+  /** Looks that read it, of so many. */
+  looks: number;
+  of: number;
+  /** Each character that most looks say, with their mean confidence, 0 to 1. */
+  characters: { leading: string; confidence: number }[];
+  corrections: PlateCorrection[];
+}
+
+export interface PlateCorrection {
+  /** From 0. */
+  position: number;
+  read: string;
+  taken: string;
+  looks: number;
 }
 
 export interface Provenance {

@@ -245,6 +245,13 @@ export interface Dictionary {
   factsTitle: string;
   actors: string;
   noActors: string;
+  plate: string;
+  plateUnread: string;
+  plateNotStated: string;
+  plateAgreed: (looks: number, of: number) => string;
+  plateMayBeCut: string;
+  plateSureness: string;
+  plateCorrected: (position: number, read: string, taken: string, looks: number) => string;
   track: string;
   confidence: string;
   evidence: string;

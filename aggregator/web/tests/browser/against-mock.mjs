@@ -207,6 +207,15 @@ const TESTS = {
     await page.waitForSelector(".zoom.is-close", STEP);
   },
 
+  "each road user has its plate, and what speaks against it": async ({ page, mock }) => {
+    const { id } = mock.raise("wrong_way");
+    await page.click(`${row(id)} a`, STEP);
+    await page.waitForSelector(".actors .plate", STEP);
+    const shown = await page.innerText(".actors .plate");
+    const cautions = await page.locator(".actors .plate-caution").count();
+    check(shown.includes("30A-1234") && cautions === 2, shown);
+  },
+
   "the frame around a road user fits, also above the words of an annotated still": async ({ page, mock }) => {
     let alert;
     do alert = mock.raise();
