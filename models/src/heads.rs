@@ -67,7 +67,7 @@ pub use error::{Answer, HeadError, Shape};
 pub use kinds::Head;
 pub use scores::Activation;
 
-use answers::{Candidate, Found, Reading};
+use answers::{Candidate, Found, NoProbability, Reading};
 use kinds::check_count;
 
 /// An output of a network.
@@ -140,7 +140,9 @@ pub fn labels(
         return Err(expect(manifest, &[Answer::Labels]).expect_err("only one head reads labels"));
     };
     let tensors = select(manifest, outputs)?;
-    let answers = head.read(&reading(manifest), &tensors);
+    let answers = head
+        .read(&reading(manifest), &tensors)
+        .map_err(|fault| no_probabilities(manifest, fault))?;
     all_broken(manifest, answers.broken, manifest.classes.count())?;
     Ok(answers)
 }
@@ -157,7 +159,9 @@ pub fn text_regions(
         );
     };
     let tensors = select(manifest, outputs)?;
-    let answers = head.read(&reading(manifest), letterbox, &tensors);
+    let answers = head
+        .read(&reading(manifest), letterbox, &tensors)
+        .map_err(|fault| no_probabilities(manifest, fault))?;
     all_broken(manifest, answers.broken, tensors[0].len())?;
     Ok(answers)
 }
@@ -173,7 +177,9 @@ pub fn text(
         return Err(expect(manifest, &[Answer::Text]).expect_err("only one head reads text"));
     };
     let tensors = select(manifest, outputs)?;
-    let (line, columns) = head.read(&reading(manifest), alphabet, &tensors);
+    let (line, columns) = head
+        .read(&reading(manifest), alphabet, &tensors)
+        .map_err(|fault| no_probabilities(manifest, fault))?;
     all_broken(manifest, line.broken, columns)?;
     Ok(line)
 }
@@ -194,6 +200,9 @@ fn placed(
     letterbox: &Letterbox,
     found: Found,
 ) -> Result<Answers<(Detection, usize)>, HeadError> {
+    if let Some(fault) = found.fault {
+        return Err(no_probabilities(manifest, fault));
+    }
     all_broken(manifest, found.broken, found.total)?;
     let placed = found
         .candidates
@@ -218,6 +227,30 @@ fn placed(
         found: nms::suppress_by(placed, manifest.thresholds.nms, |(detection, _)| detection),
         broken: found.broken,
     })
+}
+
+/// Numbers of another kind would become certainties, and those accusations.
+fn no_probabilities(manifest: &Manifest, fault: NoProbability) -> HeadError {
+    let (found, remedy) = match fault {
+        NoProbability::Score(score) => (
+            format!("{score}, which is none"),
+            manifest.head.remedy_for_logits(),
+        ),
+        NoProbability::Sum(sum) => (
+            format!("classes that exclude each other and together make {sum}, not 1"),
+            "write `activation = \"softmax\"` under `[head]` if it ends without one; of classes that each have \
+             a sigmoid, `several = true`",
+        ),
+        NoProbability::Already => (
+            "probabilities where logits are to be read: all of them would count".to_owned(),
+            "export it without its last sigmoid, or leave `activation` out where the head has it",
+        ),
+    };
+    HeadError::NoProbabilities {
+        head: manifest.head.kind(),
+        found,
+        remedy,
+    }
 }
 
 /// A network whose every answer is broken is blind.

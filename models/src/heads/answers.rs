@@ -83,6 +83,9 @@ pub struct TextLine {
     pub symbols: Vec<Symbol>,
     /// Columns of the output that hold NaN or infinity; above 0, nothing was read.
     pub broken: usize,
+    /// Symbols that were not read, because "nothing here" was likelier, but not by
+    /// much ([`super::ctc::NEAR`]): the line may have them as well.
+    pub passed_over: Vec<Symbol>,
 }
 
 impl TextLine {
@@ -131,6 +134,30 @@ pub(super) struct Found {
     pub(super) broken: usize,
     /// Answers looked at.
     pub(super) total: usize,
+    /// The first number that should have been a probability and is none.
+    pub(super) fault: Option<NoProbability>,
+}
+
+/// How far numbers may be outside 0 to 1: one step of eight bits, to which
+/// quantised networks round; half precision rounds to a quarter of it. Logits are
+/// farther outside in every picture: what is not there has one far below 0.
+pub(super) const HAIR: f32 = 0.004;
+
+/// Numbers that should have been probabilities.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum NoProbability {
+    /// It is outside 0 to 1.
+    Score(f32),
+    /// Of classes that exclude each other: what they make together.
+    Sum(f32),
+    /// They are probabilities already where logits are to be read.
+    Already,
+}
+
+/// What is no probability, by more than rounding. NaN and infinity are counted elsewhere.
+pub(super) fn improper(score: f32) -> Option<NoProbability> {
+    (score.is_finite() && !(-HAIR..=1.0 + HAIR).contains(&score))
+        .then_some(NoProbability::Score(score))
 }
 
 /// The better one of a row's classes.
@@ -154,6 +181,18 @@ impl Found {
         scores: &[f32],
         score_of: impl FnOnce(f32) -> f32,
     ) -> Option<Best> {
+        // The least need not be asked: of logits some row has none above 0.
+        self.check(peak(scores).highest);
+        self.best_of_any(reading, scores, score_of)
+    }
+
+    /// The same of numbers that need not be probabilities.
+    pub(super) fn best_of_any(
+        &mut self,
+        reading: &Reading<'_>,
+        scores: &[f32],
+        score_of: impl FnOnce(f32) -> f32,
+    ) -> Option<Best> {
         let peak = peak(scores);
         let score = score_of(peak.highest);
         if !peak.is_sound || !score.is_finite() {
@@ -165,11 +204,17 @@ impl Found {
         Some(Best { class, score })
     }
 
+    /// Notes a number that should be a probability and is none.
+    pub(super) fn check(&mut self, score: f32) {
+        self.fault = self.fault.or_else(|| improper(score));
+    }
+
     /// Whether an objectness is high enough to look further. No class score exceeds 1, so most rows end here.
     pub(super) fn is_promising(&mut self, reading: &Reading<'_>, objectness: f32) -> bool {
         if !objectness.is_finite() {
             self.broken += 1;
         }
+        self.check(objectness);
         objectness >= reading.low && objectness.is_finite()
     }
 
@@ -179,6 +224,7 @@ impl Found {
     /// and manifest do not belong together.
     pub(super) fn named(&mut self, reading: &Reading<'_>, score: f32, class: f32) -> Option<Best> {
         let count = reading.classes.count() as f32;
+        self.check(score);
         let is_number = class >= 0.0 && class < count && libm::truncf(class) == class;
         if !score.is_finite() || (score >= reading.low && !is_number) {
             self.broken += 1;
@@ -205,9 +251,16 @@ impl Found {
     }
 }
 
+/// What numbers make together that should make 1. Each may be rounded by half a step.
+pub(super) fn no_sum(scores: &[f32]) -> Option<NoProbability> {
+    let sum: f32 = scores.iter().sum();
+    let room = (HAIR / 2.0 * scores.len() as f32).clamp(0.02, 0.5);
+    (sum.is_finite() && (sum - 1.0).abs() > room).then_some(NoProbability::Sum(sum))
+}
+
 /// A score that may be published: finite, at least `low`, at most 1.
 pub(super) fn accepted(score: f32, low: f32) -> Option<f32> {
-    // Written so that NaN fails. Rounding in the network may exceed 1 by a hair.
+    // Written so that NaN fails. Who exceeds 1 by more than a hair was refused before.
     (score.is_finite() && score >= low).then(|| score.min(1.0))
 }
 

@@ -58,6 +58,7 @@ impl Centernet {
                 if !peak.is_sound {
                     found.broken += line.iter().filter(|heat| !heat.is_finite()).count();
                 }
+                found.check(peak.highest);
                 // Nearly every line ends here.
                 if peak.highest < reading.low {
                     continue;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Answers, Label, Reading, accepted};
+use super::answers::{Answers, Label, NoProbability, Reading, accepted, improper, no_sum};
 use super::scores::{peak, place_of};
 use super::{Activation, Shape};
 use crate::manifest::{ClassMap, Input};
@@ -41,7 +41,23 @@ impl Classifier {
     }
 
     /// What counts, best first, equals by number.
-    pub(super) fn read(&self, reading: &Reading<'_>, tensors: &[&[f32]]) -> Answers<Label> {
+    pub(super) fn read(
+        &self,
+        reading: &Reading<'_>,
+        tensors: &[&[f32]],
+    ) -> Result<Answers<Label>, NoProbability> {
+        if self.activation == Activation::None {
+            tensors[0]
+                .iter()
+                .find_map(|score| improper(*score))
+                .map_or(Ok(()), Err)?;
+            // Of one class alone the rest is that it is not there.
+            let is_of_one = self.several || tensors[0].len() < 2;
+            (!is_of_one)
+                .then(|| no_sum(tensors[0]))
+                .flatten()
+                .map_or(Ok(()), Err)?;
+        }
         let mut scores = tensors[0].to_vec();
         let broken = scores.iter().filter(|score| !score.is_finite()).count();
         let mut found = Vec::new();
@@ -71,6 +87,6 @@ impl Classifier {
             }
         }
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Answers { found, broken }
+        Ok(Answers { found, broken })
     }
 }

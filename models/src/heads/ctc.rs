@@ -6,13 +6,16 @@
 //! symbol. Read greedily: the best of each column; columns of one symbol in a row
 //! are one symbol, seen in the first of them; blanks part equal neighbours.
 //!
+//! A symbol of which "nothing here" was likelier, but not by much, is told apart:
+//! the line may have one character more ([`TextLine::passed_over`]).
+//!
 //! After `CTCLabelDecode` of PaddleOCR. A line in which a column holds NaN or
 //! infinity is not read at all: a number plate that lacks a digit is another
 //! man's plate.
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Reading, Symbol, TextLine};
+use super::answers::{NoProbability, Reading, Symbol, TextLine, improper, no_sum};
 use super::scores::{peak, place_of};
 use super::{Activation, Shape};
 use crate::manifest::Input;
@@ -100,6 +103,10 @@ pub enum AlphabetError {
     },
 }
 
+/// From which probability on a symbol is told that was not read. What is not there
+/// has some hundredths.
+pub const NEAR: f32 = 0.2;
+
 /// More symbols than any script has.
 const MAX_SYMBOLS: u32 = 200_000;
 
@@ -174,7 +181,7 @@ impl Ctc {
         reading: &Reading<'_>,
         alphabet: &Alphabet,
         tensors: &[&[f32]],
-    ) -> (TextLine, usize) {
+    ) -> Result<(TextLine, usize), NoProbability> {
         let row_length = 1 + self.count();
         let columns = tensors[0].len() / row_length;
         let blank = self.blank as usize;
@@ -182,17 +189,34 @@ impl Ctc {
         // What the network said, and what was made of it.
         let (mut last_said, mut last) = (blank, blank);
         let mut softened = Vec::new();
+        let mut near: Vec<Column> = Vec::with_capacity(columns);
         for (column, row) in tensors[0].chunks_exact(row_length).enumerate() {
             let peak = peak(row);
             let Some(said) = peak.is_sound.then(|| place_of(row, peak.highest)).flatten() else {
                 line.broken += 1;
+                near.push(Column::default());
                 continue;
             };
+            if self.activation == Activation::None {
+                let fault = improper(peak.highest).or_else(|| no_sum(row));
+                fault.map_or(Ok(()), Err)?;
+            }
             let number = if said == blank || alphabet.is_readable(self.place(said)) {
                 said
             } else {
                 self.best(alphabet, row, said).unwrap_or(blank)
             };
+            near.push(if number == blank {
+                Column {
+                    read: None,
+                    near: self.near(alphabet, row, &mut softened),
+                }
+            } else {
+                Column {
+                    read: Some(number),
+                    near: None,
+                }
+            });
             // One sign over several columns is one, also where each column would make
             // another readable one of it.
             if number != blank && number != last && said != last_said {
@@ -219,7 +243,39 @@ impl Ctc {
         if line.broken > 0 || line.confidence() < f64::from(reading.low) {
             line.symbols.clear();
         }
-        (line, columns)
+        let passed_over = passed_over(&near).map(|(column, number, score)| Symbol {
+            text: self.symbol(alphabet, number),
+            confidence: probability(score),
+            runner_up: None,
+            position: (column as f64 + 0.5) * f64::from(self.stride)
+                / f64::from(reading.input.width),
+        });
+        line.passed_over = passed_over.collect();
+        Ok((line, columns))
+    }
+
+    /// The symbol that comes near the blank of a column, and its probability.
+    fn near(
+        &self,
+        alphabet: &Alphabet,
+        row: &[f32],
+        softened: &mut Vec<f32>,
+    ) -> Option<(usize, f32)> {
+        let blank = self.blank as usize;
+        let row = if self.activation == Activation::None {
+            row
+        } else {
+            softened.clear();
+            softened.extend_from_slice(row);
+            self.activation.apply(softened);
+            &*softened
+        };
+        // Together they are 1, so that nearly every column ends here.
+        if *row.get(blank)? > 1.0 - NEAR {
+            return None;
+        }
+        let best = self.best(alphabet, row, blank)?;
+        (row[best] >= NEAR).then_some((best, row[best]))
     }
 
     fn symbol(&self, alphabet: &Alphabet, number: usize) -> String {
@@ -243,6 +299,46 @@ impl Ctc {
             .reduce(|best, other| if other.1 > best.1 { other } else { best })
             .map(|(number, _)| number)
     }
+}
+
+/// What was made of a column, and what came near its blank.
+#[derive(Clone, Copy, Debug, Default)]
+struct Column {
+    read: Option<usize>,
+    near: Option<(usize, f32)>,
+}
+
+/// Column, number and probability of symbols that came near and are no edge of one
+/// that was read: that one fades out over its neighbours.
+fn passed_over(columns: &[Column]) -> impl Iterator<Item = (usize, usize, f32)> + '_ {
+    let is_of = |column: &Column, number: usize| {
+        column.read == Some(number) || column.near.is_some_and(|(other, _)| other == number)
+    };
+    let mut runs: Vec<(usize, usize, f32, bool)> = Vec::new();
+    let mut last: Option<usize> = None;
+    for (place, column) in columns.iter().enumerate() {
+        let Some((number, score)) = column.near else {
+            last = None;
+            continue;
+        };
+        let before = place.checked_sub(1).and_then(|place| columns.get(place));
+        let after = columns.get(place + 1);
+        let is_edge = [before, after]
+            .into_iter()
+            .flatten()
+            .any(|beside| beside.read == Some(number));
+        match runs.last_mut() {
+            Some(run) if last == Some(number) && before.is_some_and(|b| is_of(b, number)) => {
+                run.2 = run.2.max(score);
+                run.3 |= is_edge;
+            }
+            _ => runs.push((place, number, score, is_edge)),
+        }
+        last = Some(number);
+    }
+    runs.into_iter()
+        .filter(|(.., is_edge)| !is_edge)
+        .map(|(place, number, score, _)| (place, number, score))
 }
 
 fn probability(score: f32) -> f64 {

@@ -51,6 +51,18 @@ pub enum HeadError {
         /// Answers looked at.
         count: usize,
     },
+    /// Numbers that should be probabilities are none.
+    #[error(
+        "the {head} head makes certainties of probabilities, but the model gives {found}: {remedy} (docs/heads.md, \"Probabilities\")"
+    )]
+    NoProbabilities {
+        /// The head's kind.
+        head: &'static str,
+        /// What it gives instead.
+        found: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The head reads something else than what is asked of it.
     #[error(
         "the {head} head reads {reads}; it was asked for {asked}: correct `task` or `head` in the manifest"

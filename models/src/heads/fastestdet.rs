@@ -56,6 +56,7 @@ impl Fastestdet {
                 found.broken += 1;
                 continue;
             }
+            found.check(*objectness);
             if *objectness < least {
                 continue;
             }

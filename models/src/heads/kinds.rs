@@ -89,6 +89,19 @@ impl Head {
         }
     }
 
+    /// What to do about a network that ends before its probabilities.
+    pub(super) const fn remedy_for_logits(&self) -> &'static str {
+        match self {
+            Self::Classifier(_) | Self::Ssd(_) => {
+                "write under `[head]` what is still to be done to its numbers, `activation = \"softmax\"` or `\"sigmoid\"`"
+            }
+            Self::Ctc(_) => {
+                "write under `[head]` what is still to be done to its numbers, `activation = \"softmax\"`"
+            }
+            _ => "export it with its last sigmoid, as this head's authors do",
+        }
+    }
+
     /// The outputs that it reads, each with the dimensions that it must have.
     pub fn expected(&self, input: &Input, classes: &ClassMap) -> Vec<(&str, Shape)> {
         match self {

@@ -17,9 +17,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::answers::{Found, Reading, around};
-use super::scores::sigmoid;
+use super::answers::{Found, NoProbability, Reading, around};
+use super::scores::{peak, sigmoid};
 use crate::manifest::{ClassMap, Input};
+
+/// Fewer queries than this might all see something.
+const MANY: usize = 50;
 
 /// Parameters of the network without post-processing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,12 +58,18 @@ impl Rtdetr {
         let logits = tensors[0].chunks_exact(reading.classes.count());
         let boxes = tensors[1].as_chunks::<4>().0;
         let mut found = Found::default();
+        let mut within = 0;
         for (number, (logits, [x, y, w, h])) in logits.zip(boxes).enumerate() {
             found.total += 1;
-            if let Some(best) = found.best(reading, logits, sigmoid) {
+            within += usize::from((0.0..=1.0).contains(&peak(logits).highest));
+            if let Some(best) = found.best_of_any(reading, logits, sigmoid) {
                 let edges = around(x * width, y * height, w * width, h * height);
                 found.take(best, edges, number);
             }
+        }
+        // Most queries see nothing, and say so by a logit far below 0.
+        if within == found.total && within >= MANY {
+            found.fault = Some(NoProbability::Already);
         }
         found
     }

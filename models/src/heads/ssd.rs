@@ -16,6 +16,7 @@ pub mod priors;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{Found, Reading, around};
+use super::scores::peak;
 use super::{Activation, Shape};
 use crate::manifest::{ClassMap, Input};
 use priors::{PriorForm, Priors};
@@ -136,12 +137,15 @@ impl Ssd {
                 found.broken += 1;
                 continue;
             }
+            if self.activation == Activation::None {
+                found.check(peak(row).highest);
+            }
             self.activation.apply(&mut row_scores);
             if let Some(background) = self.background {
                 // Below every score that counts, whatever it was.
                 row_scores[background as usize] = -1.0;
             }
-            let Some(best) = found.best(reading, &row_scores, |score| score) else {
+            let Some(best) = found.best_of_any(reading, &row_scores, |score| score) else {
                 continue;
             };
             let [left, top, right, bottom] = match &priors {

@@ -20,7 +20,8 @@ use protocol::NormBox;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::answers::{Answers, Reading, TextRegion, accepted};
+use super::answers::{Answers, NoProbability, Reading, TextRegion, accepted, improper};
+use super::scores::peak;
 use crate::letterbox::Letterbox;
 use crate::manifest::Input;
 use rectangle::Rectangle;
@@ -68,7 +69,10 @@ impl TextRegions {
         reading: &Reading<'_>,
         letterbox: &Letterbox,
         tensors: &[&[f32]],
-    ) -> Answers<TextRegion> {
+    ) -> Result<Answers<TextRegion>, NoProbability> {
+        // The highest will do: where nothing is written, a logit is far below 0.
+        let highest = peak(tensors[0]).highest;
+        improper(highest).map_or(Ok(()), Err)?;
         let map = regions::Map {
             width: reading.input.width as usize,
             probabilities: tensors[0],
@@ -88,7 +92,7 @@ impl TextRegions {
                 .then_with(|| a.bounds.y.total_cmp(&b.bounds.y))
                 .then_with(|| a.bounds.x.total_cmp(&b.bounds.x))
         });
-        Answers { found, broken }
+        Ok(Answers { found, broken })
     }
 
     fn region(

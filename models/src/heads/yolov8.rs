@@ -50,6 +50,9 @@ impl Yolov8 {
         };
         let mut column = vec![0.0; reading.classes.count()];
         for anchor in 0..anchors {
+            if zeros[anchor] == 0.0 {
+                found.check(highest[anchor]);
+            }
             if highest[anchor] < reading.low && zeros[anchor] == 0.0 {
                 continue;
             }

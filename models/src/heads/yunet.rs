@@ -73,6 +73,8 @@ impl Yunet {
             {
                 let row = found.total;
                 found.total += 1;
+                found.check(*cls);
+                found.check(*obj);
                 // `clamp` keeps NaN but makes a number of infinity.
                 let score = if cls.is_finite() && obj.is_finite() {
                     libm::sqrtf(cls.clamp(0.0, 1.0) * obj.clamp(0.0, 1.0))

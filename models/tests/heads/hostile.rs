@@ -81,12 +81,24 @@ fn number() -> impl Strategy<Value = f32> {
     ]
 }
 
+/// What every head takes for a probability, or for none.
+fn probability() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        20 => 0.0_f32..1.0,
+        1 => prop::sample::select(vec![f32::NAN, f32::INFINITY, -0.0, 1.0, 1.003, -0.003]),
+    ]
+}
+
 /// One of the heads and tensors of its shape, filled with anything.
 fn hostile(
     heads: &'static [(&'static str, &'static str)],
 ) -> impl Strategy<Value = (Manifest, Vec<Tensor>)> {
     let case = prop::sample::select(heads);
-    (case, prop::collection::vec(number(), 64..512)).prop_map(|((head, classes), numbers)| {
+    let numbers = prop_oneof![
+        prop::collection::vec(number(), 64..512),
+        prop::collection::vec(probability(), 64..512),
+    ];
+    (case, numbers).prop_map(|((head, classes), numbers)| {
         let manifest = manifest(head, classes);
         let mut endless = numbers.into_iter().cycle();
         let tensors = manifest
@@ -117,7 +129,11 @@ proptest! {
         let seen = match decode(&manifest, &letterbox, &views(&tensors)) {
             Ok(seen) => seen,
             Err(error) => {
-                prop_assert!(matches!(error, HeadError::NoNumbers { .. }), "{}", error);
+                let is_said = matches!(
+                    error,
+                    HeadError::NoNumbers { .. } | HeadError::NoProbabilities { .. }
+                );
+                prop_assert!(is_said, "{}", error);
                 return Ok(());
             }
         };

@@ -264,3 +264,113 @@ fn a_manifest_whose_head_cannot_be_right_is_refused() {
         "`task`: it asks for boxes, but head `ctc` reads text; one of them is wrong"
     );
 }
+
+fn filled(manifest: &Manifest, number: f32) -> Vec<Tensor> {
+    let expected = manifest.head.expected(&manifest.input, &manifest.classes);
+    let tensors = expected.into_iter();
+    tensors
+        .map(|(name, shape)| Tensor::filled(name, &shape.0, number))
+        .collect()
+}
+
+/// What a head says of tensors in which every number is this one.
+fn said(manifest: &Manifest, number: f32) -> Result<(), HeadError> {
+    let tensors = filled(manifest, number);
+    let views = views(&tensors);
+    match &manifest.head {
+        heads::Head::Classifier(_) => heads::labels(manifest, &views).map(drop),
+        heads::Head::TextRegions(_) => {
+            heads::text_regions(manifest, &letterbox(manifest), &views).map(drop)
+        }
+        heads::Head::Ctc(head) => {
+            let alphabet = head.alphabet(None).expect("it is written");
+            heads::text(manifest, &alphabet, &views).map(drop)
+        }
+        _ => decode(manifest, &letterbox(manifest), &views).map(drop),
+    }
+}
+
+/// Of logits every second is above 0, and would be a certainty.
+#[test]
+fn numbers_that_are_no_probabilities_are_refused_and_what_is_to_be_done_is_said() {
+    let classifier = CLASSIFIER.replace("softmax", "none");
+    let ssd = SSD_LAYERS
+        .replace("softmax", "none")
+        .replace("sigmoid", "none");
+    let (activation, sigmoid) = ("`activation = \"softmax\"`", "last sigmoid");
+    for (head, classes, next) in [
+        (YOLOX, THREE_CLASSES, sigmoid),
+        (NANODET, THREE_CLASSES, sigmoid),
+        (PICODET, THREE_CLASSES, sigmoid),
+        (CENTERNET, THREE_CLASSES, sigmoid),
+        (FASTESTDET, THREE_CLASSES, sigmoid),
+        (YOLOV5, THREE_CLASSES, sigmoid),
+        (YOLOV8, THREE_CLASSES, sigmoid),
+        (YOLO_END_TO_END, THREE_CLASSES, sigmoid),
+        (RTDETR_EXPORTED, THREE_CLASSES, sigmoid),
+        (YUNET, A_FACE, sigmoid),
+        (TEXT_REGIONS, "", sigmoid),
+        (&*ssd, BACKGROUND_AND_THREE, activation),
+        (&*classifier, THREE_CLASSES, activation),
+        (CTC, "", activation),
+    ] {
+        let manifest = manifest(head, classes);
+        for number in [1.5, 2.1, -3.0, 1e30] {
+            let error = said(&manifest, number).expect_err(head);
+            assert!(
+                matches!(error, HeadError::NoProbabilities { .. }),
+                "{error}"
+            );
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("gives {number}, which is none")),
+                "{text}"
+            );
+            assert!(text.contains(next), "{text}");
+        }
+        // One step of eight bits is rounding.
+        for number in [1.003, 1.0, 0.0, -0.003] {
+            let is_exclusive = matches!(
+                manifest.head,
+                heads::Head::Classifier(_) | heads::Head::Ctc(_)
+            );
+            let is_refused = matches!(
+                said(&manifest, number),
+                Err(HeadError::NoProbabilities { .. })
+            );
+            assert!(is_exclusive || !is_refused, "{head} {number}");
+        }
+    }
+}
+
+#[test]
+fn classes_that_exclude_each_other_make_one_together() {
+    for (head, classes) in [
+        (CLASSIFIER.replace("softmax", "none"), THREE_CLASSES),
+        (CTC.to_owned(), ""),
+    ] {
+        let manifest = manifest(&head, classes);
+        let error = said(&manifest, 0.9)
+            .expect_err("logits within 0 and 1")
+            .to_string();
+        assert!(error.contains("together make"), "{error}");
+        assert!(error.contains("activation = \"softmax\""), "{error}");
+    }
+    let several = CLASSIFIER.replace("softmax", "none") + "\nseveral = true";
+    assert_eq!(said(&manifest(&several, THREE_CLASSES), 0.9), Ok(()));
+}
+
+#[test]
+fn a_sigmoid_is_not_taken_twice() {
+    let fifty = RTDETR.replace("queries = 40", "queries = 50");
+    assert!(fifty != RTDETR);
+    let manifest = manifest(&fifty, THREE_CLASSES);
+    let error = said(&manifest, 0.3)
+        .expect_err("all would count")
+        .to_string();
+    assert!(
+        error.contains("export it without its last sigmoid"),
+        "{error}"
+    );
+    assert_eq!(said(&manifest, -4.0), Ok(()));
+}
