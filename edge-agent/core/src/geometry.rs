@@ -211,6 +211,23 @@ impl IsoBox {
         }
     }
 
+    /// The smallest box around this and another.
+    #[must_use]
+    pub fn around(&self, other: &Self) -> Self {
+        let span = |c: f64, e: f64, oc: f64, oe: f64| {
+            let least = (c - e / 2.0).min(oc - oe / 2.0);
+            let most = (c + e / 2.0).max(oc + oe / 2.0);
+            (f64::midpoint(least, most), most - least)
+        };
+        let (x, width) = span(self.centre.x, self.width, other.centre.x, other.width);
+        let (y, height) = span(self.centre.y, self.height, other.centre.y, other.height);
+        Self {
+            centre: Vector { x, y },
+            width,
+            height,
+        }
+    }
+
     /// The box grown by a fraction of its own size on every side.
     #[must_use]
     pub fn grown(&self, by: f64) -> Self {

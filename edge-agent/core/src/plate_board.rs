@@ -6,6 +6,10 @@
 //! first stated, when what was stated turns out otherwise, and once when there is
 //! a last word: the vehicle is gone, or was waited for [`MOST_WAIT_S`].
 //!
+//! Who was out of sight for more than [`BREAK_S`] may be another when it is seen again:
+//! a car that parks where another has left. Its looks are counted anew, and what was
+//! told of events before stands.
+//!
 //! Rules know nothing of this, so revisions are counted here: a rule's own
 //! second revision comes after the plate's.
 
@@ -22,12 +26,13 @@ use protocol::{Event, EventId, EventTime, ObjectClass, TrackId};
 
 use crate::input::Output;
 use crate::marks::Mark;
-use crate::observation::Observation;
 use crate::second_look::{CascadeUse, PlateText};
 use crate::tracker::Track;
 
 /// Neighbouring pictures make the same mistake, so looks closer than this are one, s.
 const APART_S: f64 = 0.2;
+/// Who was out of sight for longer may be another, s.
+const BREAK_S: f64 = 1.0;
 /// For a plate that is not stated an event waits so long for its last word, s of the scene.
 pub(crate) const MOST_WAIT_S: f64 = 10.0;
 /// Looks that vote for one track; they were chosen, so there are few.
@@ -46,6 +51,17 @@ pub(crate) struct PlateBoard {
     cases: BTreeMap<EventId, Case>,
     /// Tracks that were looked at by the input at hand.
     news: BTreeSet<TrackId>,
+    /// When those who may have a plate were last in sight.
+    sightings: BTreeMap<TrackId, Sighting>,
+    /// What was known until the input at hand of those who came back in it.
+    closing: BTreeMap<TrackId, File>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    at: FrameTime,
+    /// Whether somebody looked since and did not see it, or nobody looked.
+    was_missed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +74,8 @@ struct Reads {
 #[derive(Clone, Debug, Default)]
 struct File {
     ballot: Ballot,
+    /// Looks at frames before this are of whoever was here then, µs.
+    since: Option<i64>,
     /// When it was looked at, µs.
     looks: BTreeSet<i64>,
     /// Looks that showed a plate on which nothing could be read.
@@ -68,8 +86,9 @@ struct File {
     /// What looks said of its ground, as long as they agree.
     colour: Option<PlateColour>,
     do_colours_differ: bool,
-    /// The look with the surest characters.
-    best: Option<(f64, PlateView)>,
+    /// Of each text the look with the surest characters: a sharp look at a neighbour
+    /// shows the neighbour's plate.
+    best: BTreeMap<String, (f64, PlateView)>,
 }
 
 /// An event whose actors have plates.
@@ -81,6 +100,8 @@ struct Case {
     added: u32,
     /// Actors whose plate may still change.
     waits: BTreeMap<TrackId, Wait>,
+    /// Actors who were out of sight since: what is read now may be another's plate.
+    closed: BTreeSet<TrackId>,
 }
 
 /// What an event was told of a plate that may still change.
@@ -105,26 +126,17 @@ impl PlateBoard {
         }
     }
 
-    /// Takes a look at the plate of `track` in a frame of `users`. Returns the
-    /// plate as a mark, where it is certainly the track's.
+    /// Takes a look at the plate of `track`, which is a `class`, in a frame of
+    /// `carriers`. Returns the plate as a mark, where it is certainly the track's.
     pub(crate) fn hear(
         &mut self,
-        (at, track): (FrameTime, TrackId),
+        (at, track, class): (FrameTime, TrackId, ObjectClass),
         plates: &[PlateText],
-        users: &[Observation],
+        carriers: &[Carrier],
         aspect: f64,
     ) -> Option<Mark> {
         let reads = self.reads.as_ref()?;
-        let class = users.iter().find(|user| user.track == track)?.class;
-        let carriers: Vec<Carrier> = users
-            .iter()
-            .map(|user| Carrier {
-                id: user.track,
-                class: user.class,
-                bounds: user.bounds,
-            })
-            .collect();
-        let carrier = |plate: &PlateText| ::plates::carrier(&plate.bounds, &carriers, aspect);
+        let carrier = |plate: &PlateText| ::plates::carrier(&plate.bounds, carriers, aspect);
         let own: Vec<&PlateText> = plates.iter().filter(|p| carrier(p) == Ok(track)).collect();
         let readings = own.iter().filter_map(|plate| {
             let known = Circumstances {
@@ -159,7 +171,8 @@ impl PlateBoard {
         let apart = (APART_S * 1e6) as i64;
         let near = now.saturating_sub(apart - 1)..now.saturating_add(apart);
         let is_near = file.looks.range(near).next().is_some();
-        if is_near || file.looks.len() >= MOST_LOOKS {
+        let is_before = file.since.is_some_and(|since| now < since);
+        if is_near || is_before || file.looks.len() >= MOST_LOOKS {
             return mark;
         }
         file.looks.insert(now);
@@ -181,10 +194,10 @@ impl PlateBoard {
 
     /// Puts plates on the events that were said from `said` on, and appends
     /// revisions of those whose plate has news. There will be no other look at
-    /// whoever is not `followed` any more.
+    /// whoever is not `followed` any more. `seen` is the frame that was looked at last.
     pub(crate) fn attend(
         &mut self,
-        followed: &[Track],
+        (followed, seen): (&[Track], Option<FrameTime>),
         clock: Option<EventTime>,
         said: usize,
         out: &mut Vec<Output>,
@@ -192,6 +205,7 @@ impl PlateBoard {
         if self.reads.is_none() {
             return;
         }
+        self.note_sightings(followed, seen);
         let is_gone = |track: &TrackId| {
             let found = followed.binary_search_by(|known| known.id.cmp(track));
             found.is_err()
@@ -209,7 +223,54 @@ impl PlateBoard {
         });
         self.cases = cases;
         self.news.clear();
+        self.closing.clear();
         self.files.retain(|track, _| !is_gone(track));
+        self.sightings.retain(|track, _| !is_gone(track));
+    }
+
+    /// Nobody looked for a while.
+    pub(crate) fn note_gap(&mut self) {
+        for sighting in self.sightings.values_mut() {
+            sighting.was_missed = true;
+        }
+    }
+
+    /// Begins anew with those who come back.
+    fn note_sightings(&mut self, followed: &[Track], seen: Option<FrameTime>) {
+        let Some(reads) = &self.reads else { return };
+        for track in followed {
+            if !reads.on.contains(&track.class()) && !self.files.contains_key(&track.id) {
+                continue;
+            }
+            let now = Sighting {
+                at: track.seen,
+                was_missed: seen.is_some_and(|frame| frame != track.seen),
+            };
+            let last = self.sightings.entry(track.id).or_insert(now);
+            if track.seen == last.at {
+                last.was_missed |= now.was_missed;
+                continue;
+            }
+            let is_back = last.was_missed && track.seen.time.since(last.at.time).0 > BREAK_S;
+            *last = now;
+            if is_back {
+                let anew = File {
+                    since: Some(track.seen.time.as_micros()),
+                    ..File::default()
+                };
+                let before = self.files.insert(track.id, anew).unwrap_or_default();
+                self.closing.insert(track.id, before);
+            }
+        }
+    }
+
+    /// The same for an event that was told before.
+    fn plate_of_known(&self, track: TrackId, class: ObjectClass) -> Option<NumberPlate> {
+        let reads = self.reads.as_ref()?;
+        match self.closing.get(&track) {
+            Some(file) if reads.on.contains(&class) => Some(file.plate(&reads.grammar, class)),
+            _ => self.plate(track, class),
+        }
     }
 
     pub(crate) fn remembered(&self) -> usize {
@@ -230,22 +291,30 @@ impl PlateBoard {
         let added = known.as_ref().map_or(0, |case| case.added);
         event.revision = event.revision.saturating_add(added);
         let mut waits = BTreeMap::new();
+        let was_closed = known.as_ref().map(|case| case.closed.clone());
+        let was_closed = was_closed.unwrap_or_default();
+        let mut closed = was_closed.clone();
         let has_room = self.cases.len() < MOST_CASES;
         for actor in &mut event.actors {
             let last = known.as_ref().and_then(|case| case.plate(actor.track));
-            let is_gone = is_gone(&actor.track);
+            if last.is_some() && self.closing.contains_key(&actor.track) {
+                closed.insert(actor.track);
+            }
+            let is_gone = is_gone(&actor.track) || closed.contains(&actor.track);
             actor.plate = match last {
+                Some(last) if was_closed.contains(&actor.track) => Some(last.clone()),
                 // Its track is gone, and what was read with it.
                 Some(last) if is_gone && !self.files.contains_key(&actor.track) => {
                     Some(last.clone())
                 }
-                _ => self.plate(actor.track, actor.class),
+                Some(_) => self.plate_of_known(actor.track, actor.class),
+                None => self.plate(actor.track, actor.class),
             };
             if let Some(plate) = &mut actor.plate {
                 let waited = known.as_ref().and_then(|case| case.waits.get(&actor.track));
                 let is_told = waited.is_some_and(|wait| *wait == Wait::Told);
                 plate.is_final |= is_gone || is_told || !has_room;
-                if !plate.is_final || is_told {
+                if !closed.contains(&actor.track) && (!plate.is_final || is_told) {
                     let wait = if is_told { Wait::Told } else { Wait::Open };
                     waits.insert(actor.track, wait);
                 }
@@ -256,6 +325,7 @@ impl PlateBoard {
             event: event.clone(),
             added,
             waits,
+            closed,
         };
         // Of one that goes on it is remembered what was read, and how many revisions there were.
         let is_needed = !case.waits.is_empty() || !case.is_over();
@@ -278,12 +348,12 @@ impl PlateBoard {
             let Some(wait) = case.waits.get_mut(&actor.track) else {
                 continue;
             };
-            let is_gone = is_gone(&actor.track);
+            let is_gone = is_gone(&actor.track) || self.closing.contains_key(&actor.track);
             let is_last = is_gone || (is_overdue && *wait == Wait::Open);
             if !is_last && !self.news.contains(&actor.track) {
                 continue;
             }
-            let mut now = self.plate(actor.track, actor.class);
+            let mut now = self.plate_of_known(actor.track, actor.class);
             let last = actor.plate.as_ref();
             if let Some(now) = &mut now {
                 now.is_final = is_last || *wait == Wait::Told;
@@ -304,6 +374,9 @@ impl PlateBoard {
                 *wait = Wait::Told;
             }
         }
+        let actors = case.event.actors.iter().map(|actor| actor.track);
+        let closed = actors.filter(|track| self.closing.contains_key(track));
+        case.closed.extend(closed);
         if !is_news {
             return None;
         }
@@ -333,17 +406,22 @@ impl Case {
     }
 }
 
-/// The plate of the first who has one, for whoever reads facts only.
+/// The plate of the first actor, who is the one that the event is about, for whoever
+/// reads facts only. Where that one has none there is none: another actor may be the
+/// victim.
 fn tell_in_facts(event: &mut Event) {
-    let Some(plate) = event.actors.iter().find_map(|actor| actor.plate.as_ref()) else {
+    event.facts.remove("plate");
+    event.facts.remove("plate_reading");
+    let first = event.actors.first();
+    let Some(plate) = first.and_then(|actor| actor.plate.as_ref()) else {
         return;
     };
     let told = match &plate.reason {
+        None if plate.may_be_cut => "stated; a character may be missing, count them".to_owned(),
         None => "stated".to_owned(),
         Some(reason) => reason.en.clone(),
     };
     let text = plate.display.clone();
-    event.facts.remove("plate");
     if !text.is_empty() {
         event.facts.insert("plate".to_owned(), text.into());
     }
@@ -360,9 +438,11 @@ impl File {
     fn note(&mut self, at: FrameTime, plate: &PlateText, read: &Candidate) {
         let surest = read.symbols.iter().map(|symbol| symbol.confidence);
         let sureness = surest.fold(1.0, f64::min);
-        if self.best.is_none_or(|(best, _)| sureness > best) {
+        let best = self.best.get(&read.text);
+        if best.is_none_or(|(best, _)| sureness > *best) {
             let bounds = plate.bounds;
-            self.best = Some((sureness, PlateView { at, bounds }));
+            let view = PlateView { at, bounds };
+            self.best.insert(read.text.clone(), (sureness, view));
         }
         for change in &read.corrections {
             let cause = match change.cause {
@@ -408,10 +488,21 @@ impl File {
             corrections: corrections.collect(),
             may_be_cut: verdict.may_be_cut,
             reason: verdict.unstated.as_ref().map(|why| self.reason(why)),
-            best: self.best.map(|(_, view)| view),
+            best: self.best_look(&verdict.text),
             text: verdict.text,
             display: verdict.display,
         }
+    }
+
+    /// The surest of the looks that read a text, `?` for any character; the first of equals.
+    fn best_look(&self, text: &str) -> Option<PlateView> {
+        let is_it = |read: &str| {
+            let mut pairs = text.chars().zip(read.chars());
+            text.chars().count() == read.chars().count() && pairs.all(|(a, b)| a == '?' || a == b)
+        };
+        let looks = self.best.iter().filter(|(read, _)| is_it(read));
+        let best = looks.reduce(|best, other| if other.1.0 > best.1.0 { other } else { best });
+        best.map(|(_, (_, view))| *view)
     }
 
     fn reason(&self, why: &Unstated) -> Words {

@@ -31,7 +31,7 @@ use crate::signals::SignalBoard;
 use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
 
-use second_looks::SecondLooks;
+use second_looks::{SecondLooks, carriers};
 pub use view::TrackView;
 
 /// Whose scene it is and by what its events are made.
@@ -189,13 +189,17 @@ impl Scene {
             Input::Detections(detections) => self.look(detections, out),
             Input::SecondLook(look) => self.hear_second_look(look, out),
             Input::Signal(reading) => self.read_signal(&reading),
-            Input::Gap(gap) => self.pause(gap, out),
+            Input::Gap(gap) => {
+                self.plates.note_gap();
+                self.pause(gap, out);
+            }
             Input::Health(health) => self.hear(health, out),
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
         let followed = self.tracker.tracks();
-        self.plates.attend(followed, self.clock, said, out);
+        self.plates
+            .attend((followed, self.frame), self.clock, said, out);
     }
 
     /// Whether nobody is followed and no rule remembers anything, so that a new
@@ -429,6 +433,7 @@ impl Scene {
             self.watched_us,
             &self.observations,
             self.marks.marks(),
+            carriers(self.tracker.tracks(), moment.at, self.aspect),
         );
         self.tell_nearest(given_up, out);
     }
@@ -669,6 +674,7 @@ impl Scene {
         let said = out.len();
         self.judge(&moment, &given_up, out);
         let followed = self.tracker.tracks();
-        self.plates.attend(followed, self.clock, said, out);
+        self.plates
+            .attend((followed, self.frame), self.clock, said, out);
     }
 }

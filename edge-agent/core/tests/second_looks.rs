@@ -89,6 +89,7 @@ fn answer(at: FrameTime, track: TrackId, bounds: NormBox, pick: u8) -> SecondLoo
                 score: of.score,
                 upper: text.chars().map(glyph).collect(),
                 lower: None,
+                is_doubtful: false,
                 colour: None,
             };
             ("plates", Some(track), Found::Plates(vec![plate]))

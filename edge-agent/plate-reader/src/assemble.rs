@@ -246,6 +246,7 @@ mod tests {
             quad,
             patch: Patch {
                 glyphs: text.chars().map(glyph).collect(),
+                is_doubtful: false,
                 corners: quad.points(SIZE),
             },
         }

@@ -199,6 +199,7 @@ impl PlateReader {
             quad: pieces[number],
             patch: Patch {
                 glyphs: Glyph::of_line(&texts[number]),
+                is_doubtful: plates::may_have_more(&texts[number]),
                 corners: pieces[number].points(size),
             },
         };

@@ -28,5 +28,7 @@ pub mod mounting;
 pub use grammar::{Carriers, Form, Grammar, PlateColour, PlateKind};
 pub use mounting::{Carrier, Nobody, carrier};
 pub use reading::{Candidate, Cause, Circumstances, Correction, Reading, Refusal, read};
+#[cfg(feature = "networks")]
+pub use rows::may_have_more;
 pub use rows::{Glyph, Patch, Rows};
 pub use votes::{Ballot, Quorum, Unstated, Verdict};

@@ -3,7 +3,9 @@
 //! A vehicle may carry a plate that lies within its box, in the lower part, not
 //! at its edge, and is as large beside it as plates are. Of several the smallest,
 //! if it stands wholly before the larger one, as a motorcycle does before a car;
-//! otherwise it is nobody's, and the case waits for another look. Riders carry no
+//! otherwise it is nobody's, and the case waits for another look. So is one that may
+//! be that of a vehicle of which it is not certain that it is there, or where: a
+//! detector misses some in every second frame, and their plates are still seen. Riders carry no
 //! plates: the plate in a rider's box is the machine's.
 //!
 //! Sizes: plates of cars are 520 mm × 110 mm and 330 mm × 165 mm, before 2020
@@ -19,8 +21,10 @@ pub struct Carrier {
     pub id: TrackId,
     /// What it is.
     pub class: ObjectClass,
-    /// Where it is in this frame.
+    /// Where it is in this frame; where it may be, if that is not certain.
     pub bounds: NormBox,
+    /// Whether it was seen there in this frame and is believed.
+    pub is_certain: bool,
 }
 
 /// Why a plate is nobody's in a frame.
@@ -96,6 +100,9 @@ pub fn carrier(plate: &NormBox, vehicles: &[Carrier], aspect: f64) -> Result<Tra
             .then(a.id.cmp(&b.id))
     });
     let (first, others) = able.split_first().ok_or(Nobody::NoVehicle)?;
+    if !first.is_certain {
+        return Err(Nobody::Ambiguous(able.len()));
+    }
     let is_before = |other: &&Carrier| {
         inside(&first.bounds, &other.bounds) >= BEFORE
             && other.bounds.area() >= LARGER * first.bounds.area()
@@ -115,6 +122,10 @@ fn may_carry(vehicle: &Carrier, plate: &NormBox, shape: f64) -> bool {
         _ => return false,
     };
     let body = &vehicle.bounds;
+    if !vehicle.is_certain {
+        // Where in it a plate would be is as uncertain as the box.
+        return inside(plate, body) >= WHOLLY;
+    }
     let (middle, centre) = (plate.centre(), body.centre());
     let within = |(least, most): (f64, f64), value: f64| value >= least && value <= most;
     inside(plate, body) >= WHOLLY

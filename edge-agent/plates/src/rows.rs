@@ -29,6 +29,8 @@ pub struct Patch {
     pub glyphs: Vec<Glyph>,
     /// Its corners, from the top left of upright text clockwise, in fractions of the picture.
     pub corners: [Point; 4],
+    /// Whether it may have characters that were not read: such a look is not decided.
+    pub is_doubtful: bool,
 }
 
 /// What is written on a plate.
@@ -69,6 +71,14 @@ impl Glyph {
     }
 }
 
+/// Whether "nothing here" was hardly likelier than a character somewhere in the line:
+/// `30A-1234` may be `30A-123.45`. A dot more is no other plate.
+#[cfg(feature = "networks")]
+pub fn may_have_more(line: &TextLine) -> bool {
+    let mut passed = line.passed_over.iter();
+    passed.any(|symbol| symbol.text.chars().any(char::is_alphanumeric))
+}
+
 /// A second look of edge-core is recorded to the fifth digit.
 #[cfg(feature = "networks")]
 fn recorded(probability: f64) -> f64 {
@@ -82,6 +92,7 @@ impl Patch {
         Self {
             glyphs: Glyph::of_line(line),
             corners: region.corners,
+            is_doubtful: may_have_more(line),
         }
     }
 }
@@ -127,6 +138,7 @@ impl Rows {
         pieces.retain(|piece| piece.height >= LEAST_HEIGHT * highest);
         pieces.sort_by(|a, b| a.down.total_cmp(&b.down).then(a.along.total_cmp(&b.along)));
 
+        let is_doubtful = pieces.iter().any(|piece| piece.is_doubtful);
         let mut rows: Vec<Vec<Piece<'_>>> = Vec::new();
         for piece in pieces {
             match rows.last_mut() {
@@ -149,7 +161,7 @@ impl Rows {
         Ok(Self {
             upper,
             lower,
-            is_doubtful: false,
+            is_doubtful,
         })
     }
 }
@@ -160,6 +172,7 @@ struct Piece<'p> {
     along: f64,
     down: f64,
     height: f64,
+    is_doubtful: bool,
 }
 
 impl<'p> Piece<'p> {
@@ -173,6 +186,7 @@ impl<'p> Piece<'p> {
             along: mean(&along),
             down: mean(&down),
             height: (down(corners[3]) - down(corners[0])).abs(),
+            is_doubtful: patch.is_doubtful,
         };
         (piece.along.is_finite() && piece.down.is_finite() && piece.height.is_finite())
             .then_some(piece)

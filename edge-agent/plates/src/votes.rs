@@ -7,9 +7,11 @@
 //! nothing of the places behind it.
 //!
 //! A character is stated when enough looks read it with confidence and nearly all
-//! of the votes are for it; otherwise it is `?`. The plate is stated when all its characters
-//! are, together are one, and enough looks read it without another plate coming near. Sums are whole millionths, so that the order of
-//! looks changes nothing, and memory is bounded by what plates are made of.
+//! of the votes *and* of the looks are for it; otherwise it is `?`: three sure looks
+//! do not outvote four that were unsure. The plate is stated when all its characters
+//! are, together are one, and enough looks read this very plate without another coming
+//! near. Sums are whole millionths, so that the order of looks changes nothing, and
+//! memory is bounded by what plates are made of.
 //!
 //! Looks must be worth a vote each: taken some frames apart, because neighbouring
 //! frames repeat each other's mistakes.
@@ -25,7 +27,7 @@ pub struct Quorum {
     /// How many looks must have read a character as their likeliest, and how many
     /// must have read the plate without doubt ([`Reading::decided`]).
     pub looks: u64,
-    /// Share of all votes at its place that it must have, more than a half.
+    /// Share of all votes at its place that it must have, and of all looks, more than a half.
     pub agreement: f64,
     /// Mean confidence that looks must have in it as they read it.
     pub confidence: f64,
@@ -49,6 +51,9 @@ impl Default for Quorum {
     }
 }
 
+/// Different plates of which decided looks are counted: more than anybody takes looks of one track.
+const MOST_TEXTS: usize = 256;
+
 /// Votes for one track.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ballot {
@@ -60,8 +65,8 @@ pub struct Ballot {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Group {
     looks: u64,
-    /// Those that no other plate came near in.
-    decided: u64,
+    /// Of those that no other plate came near in, how many read what.
+    decided: BTreeMap<String, u64>,
     corrected: u64,
     places: Vec<BTreeMap<char, Votes>>,
 }
@@ -117,7 +122,7 @@ pub enum Unstated {
     /// Looks agree, but in most of them another plate was nearly as likely.
     #[error("{have} looks showed this plate and no other near it, {need} are needed")]
     Doubtful {
-        /// Decided looks of the most common length.
+        /// Decided looks that read it.
         have: u64,
         /// By the quorum.
         need: u64,
@@ -178,9 +183,13 @@ impl Ballot {
         }
         let group = self.groups.entry(length).or_default();
         group.places.resize(length, BTreeMap::new());
-        let is_decided = u64::from(reading.decided().is_some());
         group.looks = group.looks.saturating_add(1);
-        group.decided = group.decided.saturating_add(is_decided);
+        if let Some(decided) = reading.decided()
+            && (group.decided.len() < MOST_TEXTS || group.decided.contains_key(&decided.text))
+        {
+            let looks = group.decided.entry(decided.text.clone()).or_default();
+            *looks = looks.saturating_add(1);
+        }
         group.corrected = group
             .corrected
             .saturating_add(u64::from(!best.corrections.is_empty()));
@@ -239,7 +248,7 @@ impl Ballot {
         let mut places: Vec<Place> = group
             .places
             .iter()
-            .map(|votes| place(votes, quorum))
+            .map(|votes| place(votes, group.looks, quorum))
             .collect();
         if !is_one_length {
             unstate(&mut places);
@@ -266,10 +275,9 @@ impl Ballot {
                     Some(Unstated::UnverifiedForm)
                 }
                 Some(form) if form.fits(&text) => {
-                    (group.decided < quorum.looks).then_some(Unstated::Doubtful {
-                        have: group.decided,
-                        need: quorum.looks,
-                    })
+                    let have = group.decided.get(&text).copied().unwrap_or_default();
+                    let need = quorum.looks;
+                    (have < need).then_some(Unstated::Doubtful { have, need })
                 }
                 _ => Some(Unstated::NoPlate),
             }
@@ -304,7 +312,7 @@ impl Verdict {
     }
 }
 
-fn place(votes: &BTreeMap<char, Votes>, quorum: Quorum) -> Place {
+fn place(votes: &BTreeMap<char, Votes>, all: u64, quorum: Quorum) -> Place {
     let total: u64 = votes.values().map(|vote| vote.weight).sum();
     // Of equals the first; neither is stated.
     let leading = votes
@@ -316,8 +324,8 @@ fn place(votes: &BTreeMap<char, Votes>, quorum: Quorum) -> Place {
     let confidence = vote.confidence as f64 / 1e6 / looks;
     let corrected = vote.corrected as f64 / looks;
     let needed = quorum.corrected * corrected + quorum.confidence * (1.0 - corrected);
-    let is_stated =
-        vote.looks >= quorum.looks.max(1) && share >= quorum.agreement && confidence >= needed;
+    let is_agreed = share >= quorum.agreement && vote.looks as f64 >= quorum.agreement * all as f64;
+    let is_stated = vote.looks >= quorum.looks.max(1) && is_agreed && confidence >= needed;
     Place {
         symbol: is_stated.then_some(symbol),
         leading: symbol,

@@ -30,6 +30,7 @@ mod tests {
         };
         let patch = |(text, [x, y, width, height]): &(&str, [f64; 4])| Patch {
             glyphs: text.chars().map(glyph).collect(),
+            is_doubtful: false,
             corners: [
                 [*x, *y],
                 [x + width, *y],

@@ -274,3 +274,105 @@ fn a_cut_may_be_made_when_everybody_is_gone() {
     play(&mut scene, &format!("{STANDS}{looks}"));
     assert!(scene.is_quiescent());
 }
+
+/// The plates of the first actor, revision by revision.
+fn plates(story: &str) -> Vec<protocol::plate::NumberPlate> {
+    let out = played(story);
+    let plates = events(&out).filter_map(|event| event.actors[0].plate.clone());
+    plates.collect()
+}
+
+#[test]
+fn what_is_read_after_a_break_is_another_ballot_and_what_was_told_stands() {
+    let looks = "
+        1.0 car#1 looked plate:30A12345
+        1.4 car#1 looked plate:30A12345
+        1.8 car#1 looked plate:30A12345
+        15.0 car#1 looked plate:30A99999
+        16.0 car#1 looked plate:30A99999
+        17.0 car#1 looked plate:30A99999
+        18.0 car#1 looked plate:30A99999
+    ";
+    let hidden = |from: f64, until: f64| {
+        let then = format!("{from} car#1 hides\n{until} car#1 at 40.0,30.0\n30.0 car#1");
+        STANDS.replace("30.0 car#1", &then)
+    };
+    let together = plates(&format!("{STANDS}{looks}"));
+    assert!(!together.last().unwrap().is_stated, "{together:?}");
+    let apart = plates(&format!("{}{looks}", hidden(10.0, 13.0)));
+    for plate in &apart {
+        assert_eq!(plate.stated(), Some("30A12345"), "{apart:?}");
+    }
+    // And looks of before the break count for no event of after it.
+    let two = "
+        1.0 car#1 looked plate:30A12345
+        1.4 car#1 looked plate:30A12345
+        4.4 car#1 looked plate:30A12345
+    ";
+    let plate = &plates(&format!("{}{two}", hidden(2.4, 3.8)))[0];
+    assert_eq!((plate.looks, plate.is_stated), (1, false), "{plate:?}");
+}
+
+#[test]
+fn a_gap_in_the_stream_is_a_break_and_frames_that_are_far_apart_are_none() {
+    let looks = "
+        1.0 car#1 looked plate:30A12345
+        1.4 car#1 looked plate:30A12345
+        4.4 car#1 looked plate:30A12345
+        4.7 car#1 looked plate:30A12345
+    ";
+    let whole = plates(&format!("{STANDS}{looks}"));
+    assert_eq!(whole[0].looks, 4, "{whole:?}");
+    let parted = plates(&format!("{STANDS}{looks}\n2.2 gap 3.8"));
+    assert!(parted.iter().all(|plate| plate.looks == 2), "{parted:?}");
+}
+
+#[test]
+fn a_machine_that_was_missed_in_this_frame_may_carry_the_plate() {
+    let look = "4.0 car#1 looked plate:30A12345";
+    let before = |until: &str| {
+        let machine = format!(
+            "2.0 motorcycle#2 at 40.0,30.2
+            {until} motorcycle#2 hides"
+        );
+        let plates = plates(&format!("{STANDS}{look}\n{machine}"));
+        (plates[0].looks, plates[0].of)
+    };
+    assert_eq!(before("3.9"), (0, 1), "missed now");
+    assert_eq!(before("2.5"), (1, 1), "gone for longer than a second");
+}
+
+#[test]
+fn the_look_that_is_shown_is_one_of_the_text_that_is_stated() {
+    let looks = "
+        0.6 car#1 looked plate:30A12345 0.8
+        0.9 car#1 looked plate:30A12345 0.8
+        1.2 car#1 looked plate:30A12845 0.95
+        1.5 car#1 looked plate:30A12345 0.8
+        1.8 car#1 looked plate:30A12345 0.8
+        2.1 car#1 looked plate:30A12345 0.81
+    ";
+    let plates = plates(&format!("{STANDS}{looks}"));
+    assert_eq!(plates[0].stated(), Some("30A12345"));
+    let shown = plates[0].best.unwrap().at.time;
+    assert_eq!(shown, protocol::EventTime::from_micros(2_100_000));
+}
+
+#[test]
+fn the_plate_in_the_facts_is_the_first_actors_or_none() {
+    let looks = "
+        1.0 car#1 looked plate:30A1234
+        1.4 car#1 looked plate:30A1234
+        1.8 car#1 looked plate:30A1234
+    ";
+    let out = played(&format!("{STANDS}{looks}"));
+    let mut event = events(&out).next().unwrap().clone();
+    let reading = "stated; a character may be missing, count them";
+    assert_eq!(event.facts["plate"], "30A-1234".into());
+    assert_eq!(event.facts["plate_reading"], reading.into());
+    let mut other = event.actors[0].clone();
+    other.plate = None;
+    event.actors.insert(0, other);
+    super::tell_in_facts(&mut event);
+    assert!(!event.facts.contains_key("plate") && !event.facts.contains_key("plate_reading"));
+}

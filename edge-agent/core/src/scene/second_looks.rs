@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use plates::Carrier;
 use protocol::event::FrameTime;
 use protocol::{EventTime, ObjectClass, TrackId};
 
@@ -17,9 +18,12 @@ use crate::observation::{FrameView, Observation, Sight};
 use crate::plate_board::PlateBoard;
 use crate::rules::{Looked, Reporter};
 use crate::second_look::{CascadeUse, Found, SecondLook};
+use crate::tracker::Track;
 
 /// An answer that comes later than this is about nobody's present, s.
 const REMEMBERED_S: f64 = 5.0;
+/// For how long somebody who was seen may be there, unseen, s.
+const OUT_OF_SIGHT_S: f64 = 1.0;
 /// Frames of that time at 30 a second, and some.
 const MOST_FRAMES: usize = 160;
 /// Answers for one frame: more road users than any picture shows.
@@ -42,6 +46,8 @@ struct Past {
     at: FrameTime,
     watched_us: i64,
     users: Vec<Observation>,
+    /// Whoever might carry a plate in it, certain or not.
+    carriers: Vec<Carrier>,
     marks: Vec<Mark>,
     /// Which cascades have answered about whom.
     answered: Vec<(usize, Option<TrackId>)>,
@@ -63,6 +69,7 @@ impl SecondLooks {
         watched_us: i64,
         users: &[Observation],
         marks: &[Mark],
+        carriers: impl Iterator<Item = Carrier>,
     ) {
         if !self.is_used() {
             return;
@@ -75,12 +82,15 @@ impl SecondLooks {
             at,
             watched_us,
             users: Vec::new(),
+            carriers: Vec::new(),
             marks: Vec::new(),
             answered: Vec::new(),
         });
         (past.at, past.watched_us) = (at, watched_us);
         past.users.clear();
         past.users.extend_from_slice(users);
+        past.carriers.clear();
+        past.carriers.extend(carriers);
         past.marks.clear();
         past.marks.extend_from_slice(marks);
         past.answered.clear();
@@ -97,6 +107,24 @@ impl SecondLooks {
     pub(super) fn forget(&mut self) {
         self.spare.extend(self.frames.drain(..));
     }
+}
+
+/// Whoever was seen or may be in a frame and might carry a plate in it. Rules ask those
+/// only who stand on the ground in full sight; a plate does not, and is seen where its
+/// machine was missed, is new, or has its wheels hidden.
+pub(super) fn carriers(
+    tracks: &[Track],
+    at: FrameTime,
+    aspect: f64,
+) -> impl Iterator<Item = Carrier> {
+    tracks.iter().filter_map(move |track| {
+        Some(Carrier {
+            id: track.id,
+            class: track.class(),
+            bounds: track.whereabouts(at, OUT_OF_SIGHT_S, aspect)?,
+            is_certain: track.is_confirmed && track.seen == at,
+        })
+    })
 }
 
 impl Scene {
@@ -155,10 +183,13 @@ impl Scene {
         }
         past.answered.push(answer);
         marks::of_second_look(&look, &past.users, self.aspect, &mut past.marks);
-        if let (Found::Plates(plates), Some(track)) = (&look.found, look.track) {
-            let mark = self
-                .plates
-                .hear((look.at, track), plates, &past.users, self.aspect);
+        let whom = past
+            .users
+            .iter()
+            .find(|user| Some(user.track) == look.track);
+        if let (Found::Plates(plates), Some(user)) = (&look.found, whom) {
+            let whom = (look.at, user.track, user.class);
+            let mark = self.plates.hear(whom, plates, &past.carriers, self.aspect);
             past.marks.extend(mark);
         }
         // Of those who are gone nothing is judged any more.

@@ -40,6 +40,9 @@ const MOST_POINTS: usize = 64;
 /// A box that comes this close to the picture's edge may go on beyond it.
 const AT_EDGE: f64 = 0.003;
 
+/// Of whoever is out of sight nobody knows where it is to this part of its size.
+const WHEREABOUTS: f64 = 0.1;
+
 /// A road user that the tracker follows.
 #[derive(Clone, Debug)]
 pub struct Track {
@@ -85,6 +88,25 @@ pub struct Track {
 }
 
 impl Track {
+    /// Where it is in the frame `at`, or may be: out of sight for at most `longest_s`.
+    pub(crate) fn whereabouts(
+        &self,
+        at: FrameTime,
+        longest_s: f64,
+        aspect: f64,
+    ) -> Option<NormBox> {
+        if self.seen == at {
+            return Some(self.bounds);
+        }
+        let last = IsoBox::new(&self.bounds, aspect);
+        let is_near = at.time.since(self.seen.time).0 <= longest_s;
+        is_near.then(|| {
+            last.around(&self.expected)
+                .grown(WHEREABOUTS)
+                .normalised(aspect)
+        })
+    }
+
     pub(super) fn new(id: TrackId, sighting: &Sighting, at: FrameTime, watched: f64) -> Self {
         let mut votes = Votes::default();
         votes.add(sighting.class, sighting.score);

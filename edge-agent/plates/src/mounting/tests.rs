@@ -17,6 +17,7 @@ fn vehicle(rank: u16, class: ObjectClass, bounds: [f64; 4]) -> Carrier {
         id: id(rank),
         class,
         bounds: bounds.into(),
+        is_certain: true,
     }
 }
 
@@ -136,6 +137,34 @@ fn boxes_that_are_none_carry_nothing() {
         carrier(&NormBox::default(), &[car], ASPECT),
         Err(Nobody::NoBox)
     );
+}
+
+/// The machine before the car was missed in this frame, or is new.
+#[test]
+fn a_plate_that_may_be_that_of_an_uncertain_vehicle_is_nobodys() {
+    use ObjectClass as C;
+    let car = vehicle(1, C::Car, [0.2, 0.2, 0.3, 0.4]);
+    let doubtful = Carrier {
+        is_certain: false,
+        ..vehicle(2, C::Motorcycle, [0.3, 0.35, 0.08, 0.3])
+    };
+    let behind = Carrier {
+        is_certain: false,
+        ..vehicle(3, C::Truck, [0.1, 0.1, 0.7, 0.6])
+    };
+    let rider = Carrier {
+        is_certain: false,
+        ..vehicle(4, C::Person, [0.3, 0.3, 0.1, 0.4])
+    };
+    let on_bike = plate(0.34, 0.5, 0.03, 1.4);
+    let on_car = plate(0.45, 0.5, 0.06, 4.7);
+    let whose = |plate: &NormBox, all: &[Carrier]| carrier(plate, all, ASPECT);
+    assert_eq!(whose(&on_bike, &[car]), Ok(id(1)), "what went wrong");
+    assert_eq!(whose(&on_bike, &[car, doubtful]), Err(Nobody::Ambiguous(2)));
+    assert_eq!(whose(&on_bike, &[doubtful]), Err(Nobody::Ambiguous(1)));
+    assert_eq!(whose(&on_car, &[car, doubtful, rider]), Ok(id(1)));
+    // It stands wholly before the larger one, certain or not.
+    assert_eq!(whose(&on_car, &[car, behind]), Ok(id(1)));
 }
 
 proptest! {

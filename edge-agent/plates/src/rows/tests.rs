@@ -25,6 +25,7 @@ fn patch(text: &str, [x, y, width, height]: [f64; 4], degrees: f64) -> Patch {
     };
     Patch {
         glyphs: glyphs(text),
+        is_doubtful: false,
         corners: [
             turn(-1.0, -1.0),
             turn(1.0, -1.0),
@@ -92,7 +93,14 @@ fn a_networks_line_becomes_characters_with_their_rivals() {
             symbol("", None),
         ],
         broken: 0,
+        passed_over: vec![symbol(".", None)],
     };
+    assert!(!may_have_more(&line), "a dot");
+    let more = TextLine {
+        passed_over: vec![symbol("5", None)],
+        ..line.clone()
+    };
+    assert!(may_have_more(&more));
     let read = Glyph::of_line(&line);
     assert_eq!(text(&read), "8fi");
     assert_eq!(read[0].runner_up, Some(('B', 0.1)));

@@ -197,7 +197,7 @@ fn what_looks_agree_on_place_by_place_must_be_a_plate() {
     let verdict = ballot.verdict(&grammar, known, Quorum::default());
     assert_eq!(
         (&*verdict.text, verdict.unstated),
-        ("????????", Some(Unstated::NoPlate))
+        ("??A12345", Some(Unstated::SymbolsDisagree(2)))
     );
 }
 
@@ -256,9 +256,75 @@ fn memory_does_not_grow_with_looks() {
         );
     }
     assert_eq!(sizes[0], sizes[2]);
+    assert!(all.groups.values().all(|g| g.decided.len() <= MOST_TEXTS));
+}
+
+/// Looks at one motorcycle's plate that differ in a digit and in how sure they are of it.
+fn votes(looks: &[(char, f64)]) -> Verdict {
+    let grammar = Grammar::vietnam();
+    let mut ballot = Ballot::default();
+    for (digit, confidence) in looks {
+        let mut rows = look("29-B1/123.45");
+        let place = &mut rows.lower.as_mut().unwrap()[0];
+        (place.symbol, place.confidence) = (*digit, *confidence);
+        ballot.add(&grammar, &read(&grammar, &rows, BIKE).unwrap());
+    }
+    ballot.verdict(&grammar, BIKE, Quorum::default())
+}
+
+#[test]
+fn three_sure_looks_do_not_outvote_four_unsure_ones() {
+    let sure = [('8', 0.95); 3];
+    let open = Some(Unstated::SymbolsDisagree(1));
+    let split = votes(&[&sure[..], &[('3', 0.17); 4]].concat());
+    assert!(split.places[4].share > 0.8, "{split:?}");
+    assert_eq!(split.unstated, open);
+    // One in five may err, however sure.
+    let most = [('8', 0.95); 4];
+    assert_eq!(votes(&[&most[..], &[('3', 0.3)]].concat()).unstated, None);
+    assert_eq!(votes(&[&sure[..], &[('3', 0.1)]].concat()).unstated, open);
+}
+
+#[test]
+fn decided_looks_of_one_plate_decide_no_other() {
+    let grammar = Grammar::vietnam();
+    let mut ballot = Ballot::default();
+    let mut add = |text: &str, is_doubtful: bool, times: usize| {
+        let rows = Rows {
+            is_doubtful,
+            ..look(text)
+        };
+        let reading = read(&grammar, &rows, BIKE).unwrap();
+        (0..times).for_each(|_| ballot.add(&grammar, &reading));
+    };
+    add("29-B1/123.45", true, 27);
+    add("29-B1/123.46", false, 3);
+    let verdict = ballot.verdict(&grammar, BIKE, Quorum::default());
+    let doubt = Unstated::Doubtful { have: 0, need: 3 };
+    assert_eq!(
+        (&*verdict.text, verdict.unstated),
+        ("29B112345", Some(doubt))
+    );
 }
 
 proptest! {
+    /// However sure they are, and whatever the others read.
+    #[test]
+    fn no_minority_of_looks_states_a_plate(
+        looks in prop::collection::vec(("[0-9]", 0.0..=1.0_f64), 1..24),
+    ) {
+        let looks: Vec<(char, f64)> = looks
+            .iter()
+            .map(|(digit, confidence)| (digit.chars().next().unwrap(), *confidence))
+            .collect();
+        let verdict = votes(&looks);
+        if let Some(text) = verdict.stated() {
+            let digit = text.chars().nth(4).unwrap();
+            let of_it = looks.iter().filter(|(other, _)| *other == digit).count();
+            prop_assert!(of_it >= 3 && 5 * of_it >= 4 * looks.len(), "{} of {}", of_it, looks.len());
+        }
+    }
+
     #[test]
     fn the_order_of_looks_changes_nothing(
         looks in prop::collection::vec("29-?[B8b][1Ii27]/?[0-9BSZGOIbs]{3}\\.?[0-9]{1,2}", 1..12).prop_shuffle(),
@@ -284,7 +350,9 @@ proptest! {
         if let Some(plate) = verdict.stated() {
             let grammar = Grammar::vietnam();
             prop_assert!(grammar.forms_of(plate).any(|form| BIKE.allow(form)));
+            let agreed = 0.8 * verdict.looks as f64;
             prop_assert!(verdict.places.iter().all(|p| p.looks >= 3 && p.share >= 0.8));
+            prop_assert!(verdict.places.iter().all(|p| p.looks as f64 >= agreed));
         }
     }
 }
