@@ -91,6 +91,7 @@ fn answer(at: FrameTime, track: TrackId, bounds: NormBox, pick: u8) -> SecondLoo
                 lower: None,
                 is_doubtful: false,
                 colour: None,
+                is_doubtful: false,
             };
             ("plates", Some(track), Found::Plates(vec![plate]))
         }
