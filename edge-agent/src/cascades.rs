@@ -3,6 +3,7 @@
 
 mod fares;
 mod told;
+mod unanswered;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use edge_cascade::sharpness::{Luma, sharpness};
 use edge_cascade::{Candidate, Chooser, Passed};
 use edge_core::second_look::Label;
-use edge_core::{Found, Input, Scene, SecondLook};
+use edge_core::{Found, Input, Scene, SecondLook, Unanswered};
 use edge_inference::{Answered, AtWork, AtWorkMark, DetectorError, Look, Network, SecondTrial};
 use edge_video::Frame;
 use models::heads;
@@ -30,6 +31,7 @@ use crate::models_command::{self, Begun};
 
 pub(crate) use fares::Fares;
 use told::plate_text;
+use unanswered::Row;
 
 /// Frames of a camera that wait for answers about road users, at most: each holds a
 /// buffer of its decoder.
@@ -372,6 +374,8 @@ pub(crate) struct Cascades {
     given_up: (Sender<Promise>, Receiver<Promise>),
     /// Frames in which nothing was chosen, because too many wait for answers.
     held_up: u64,
+    /// Of which time the scene is to hear that looks were not answered.
+    unanswered: Vec<Unanswered>,
 }
 
 struct Cascade {
@@ -384,6 +388,10 @@ struct Cascade {
     chooser: Chooser,
     /// Looks on which the model failed.
     failed: Arc<AtomicU64>,
+    /// Looks that were not answered since the last that was.
+    row: Row,
+    /// Looks for which there was no room on the way.
+    refused: u64,
 }
 
 /// What a look was chosen for.
@@ -429,6 +437,8 @@ impl Cascades {
                 believed_from,
                 chooser: Chooser::new(config.looks.clone()),
                 failed: Arc::default(),
+                row: Row::default(),
+                refused: 0,
             })
         };
         let list: Vec<Cascade> = configs.iter().filter_map(cascade).collect();
@@ -438,6 +448,7 @@ impl Cascades {
             pictures_under_way: VecDeque::new(),
             given_up: bounded(MOST_GIVEN_UP),
             held_up: 0,
+            unanswered: Vec::new(),
         })
     }
 
@@ -446,6 +457,9 @@ impl Cascades {
         for (cascade, track, at) in self.given_up.1.try_iter() {
             if let Some(cascade) = self.list.get_mut(cascade) {
                 cascade.chooser.not_taken(track, at);
+                let failures = cascade.failed.load(Ordering::Relaxed);
+                let stretch = cascade.row.given_up(&cascade.id, at, failures);
+                self.unanswered.extend(stretch);
             }
         }
         for waiting in [&mut self.under_way, &mut self.pictures_under_way] {
@@ -527,15 +541,43 @@ impl Cascades {
         wishes
     }
 
+    /// The scene has heard an answer of a cascade.
+    pub(crate) fn answered(&mut self, cascade: &CascadeId) {
+        if let Some(known) = self.list.iter_mut().find(|known| known.id == *cascade) {
+            known.row.answered();
+        }
+    }
+
+    /// Of which time the scene is to hear that looks were not answered; told once.
+    pub(crate) fn take_unanswered(&mut self) -> Vec<Unanswered> {
+        std::mem::take(&mut self.unanswered)
+    }
+
+    /// There was no room for a look on the way to the models.
+    pub(crate) fn refuse(&mut self, cascade: &CascadeId) {
+        if let Some(known) = self.list.iter_mut().find(|known| known.id == *cascade) {
+            known.refused += 1;
+        }
+    }
+
     /// Why nobody was looked at, by cascade, and how often nothing was chosen
     /// because answers were waited for.
     pub(crate) fn passed(&self) -> (BTreeMap<CascadeId, Passed>, u64) {
-        let of = |cascade: &Cascade| (cascade.id.clone(), cascade.chooser.passed());
+        let of = |cascade: &Cascade| {
+            let mut passed = cascade.chooser.passed();
+            passed.busy += cascade.refused;
+            (cascade.id.clone(), passed)
+        };
         (self.list.iter().map(of).collect(), self.held_up)
     }
 }
 
 impl Question {
+    /// Whose it is.
+    pub(crate) const fn cascade(&self) -> &CascadeId {
+        &self.cascade
+    }
+
     /// Whether it is about the whole picture, and nobody in it.
     pub(crate) const fn is_of_the_picture(&self) -> bool {
         self.track.is_none()

@@ -446,6 +446,7 @@ pub fn time_of(input: &Input) -> EventTime {
         Input::SecondLook(look) => look.at.time,
         Input::Signal(reading) => reading.time,
         Input::Gap(gap) => gap.to,
+        Input::Unanswered(stretch) => stretch.to,
         Input::Health(health) => health.time,
         Input::Tick(time) | Input::End(time) => *time,
     }
@@ -469,6 +470,10 @@ pub fn shifted(mut input: Input, shift_us: i64) -> Input {
         Input::Gap(gap) => {
             shift(&mut gap.from);
             shift(&mut gap.to);
+        }
+        Input::Unanswered(stretch) => {
+            shift(&mut stretch.from);
+            shift(&mut stretch.to);
         }
         Input::Health(health) => {
             shift(&mut health.time);

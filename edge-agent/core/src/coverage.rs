@@ -154,6 +154,16 @@ struct Tally {
     unwatched_us: BTreeMap<Unwatched, i64>,
 }
 
+impl Tally {
+    fn take_back(&mut self, us: i64, reason: Unwatched) {
+        let moved = us.clamp(0, self.watched_us.max(0));
+        self.watched_us -= moved;
+        if moved > 0 {
+            *self.unwatched_us.entry(reason).or_default() += moved;
+        }
+    }
+}
+
 impl Account {
     pub(crate) fn new(rules: usize) -> Self {
         Self {
@@ -230,11 +240,14 @@ impl Account {
     /// Moves up to `us` of watched time of this hour to a reason: the picture had been frozen.
     pub(crate) fn take_back(&mut self, us: i64, reason: Unwatched) {
         for tally in &mut self.rules {
-            let moved = us.clamp(0, tally.watched_us);
-            tally.watched_us -= moved;
-            if moved > 0 {
-                *tally.unwatched_us.entry(reason).or_default() += moved;
-            }
+            tally.take_back(us, reason);
+        }
+    }
+
+    /// The same of one rule.
+    pub(crate) fn take_back_of(&mut self, rule: usize, us: i64, reason: Unwatched) {
+        if let Some(tally) = self.rules.get_mut(rule) {
+            tally.take_back(us, reason);
         }
     }
 

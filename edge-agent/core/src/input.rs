@@ -5,6 +5,7 @@
 //! random number or a file in the core adds a variant here instead.
 
 use protocol::event::FrameTime;
+use protocol::id::CascadeId;
 use protocol::{
     Detections, Event, EventId, EventTime, NormBox, ObjectClass, RuleId, SignalReading, TrackId,
 };
@@ -24,6 +25,8 @@ pub enum Input {
     /// Another model has looked at somebody, or at the whole picture, in a frame
     /// that has passed.
     SecondLook(SecondLook),
+    /// Looks that a cascade wanted were not answered for some time.
+    Unanswered(Unanswered),
     /// A signal group was read.
     Signal(SignalReading),
     /// For a while nobody looked, or the clock was moved.
@@ -44,6 +47,20 @@ pub struct Gap {
     /// The first instant after it; earlier than `from` when a clock was set back.
     pub to: EventTime,
     /// Why nobody looked.
+    pub reason: GapReason,
+}
+
+/// A stretch in which a cascade wanted looks and none was answered: its model fails, or
+/// there was no time for it. Rules that rest on what it gives did not watch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// Whose looks.
+    pub cascade: CascadeId,
+    /// The first frame whose look was not answered.
+    pub from: EventTime,
+    /// The last.
+    pub to: EventTime,
+    /// Why not.
     pub reason: GapReason,
 }
 

@@ -188,6 +188,7 @@ impl Scene {
         match input {
             Input::Detections(detections) => self.look(detections, out),
             Input::SecondLook(look) => self.hear_second_look(look, out),
+            Input::Unanswered(stretch) => self.hear_unanswered(&stretch),
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => {
                 self.plates.note_gap();

@@ -31,8 +31,8 @@ mod supervision;
 mod trial;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -79,17 +79,32 @@ pub(crate) struct Work {
 
 /// Set once, by a signal or by a test; everything looks at it.
 #[derive(Clone, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
+pub struct StopFlag {
+    is_set: Arc<AtomicBool>,
+    /// The fault for which the program ends, where it is one.
+    fault: Arc<OnceLock<String>>,
+}
 
 impl StopFlag {
     /// Asks everything to stop.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_set.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is time to stop.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_set.load(Ordering::Relaxed)
+    }
+
+    /// Asks everything to stop because of a fault; the first counts.
+    fn fail(&self, fault: &str) {
+        self.fault.get_or_init(|| fault.to_owned());
+        self.set();
+    }
+
+    /// For which fault everything stops.
+    fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
     }
 }
 
@@ -384,6 +399,11 @@ impl Cameras {
             diary: diary::Diary::new(&around.config.record, &camera.id),
             parked: kept::KeptFile::open(kept::PARKED, &around.config.store.dir, &camera.id),
             view: kept::KeptFile::open(kept::VIEW, &around.config.store.dir, &camera.id),
+            on_panic: Some(scene_thread::OnPanic {
+                camera: camera.id.clone(),
+                file: around.config.store.dir.join(scene_thread::PANICS),
+                stop: around.stop.clone(),
+            }),
         };
         scene.check()?;
         if let Some(settings) = settings {

@@ -61,7 +61,11 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
         uplink.stop(DRAIN);
     }
     tracing::info!(waiting = outbox.waiting(), "stopped");
-    result
+    match stop.fault() {
+        // Not as if somebody had asked for it: the program is to be started anew.
+        Some(fault) => result.and(Err(anyhow::anyhow!("{fault}"))),
+        None => result,
+    }
 }
 
 /// Loads the models and watches until `stop` is set.

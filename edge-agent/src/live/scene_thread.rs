@@ -3,6 +3,7 @@
 
 mod notices;
 mod outage;
+mod panic;
 mod segments;
 mod standing;
 
@@ -32,6 +33,7 @@ use crate::recording::rolling::Recorder;
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 
 use outage::Interruption;
+pub(super) use panic::{OnPanic, PANICS};
 use standing::{Link, Standing};
 
 /// How often a camera's status is sent when nothing changes.
@@ -63,6 +65,8 @@ pub(super) struct SceneThread {
     pub(super) parked: KeptFile<SceneState>,
     /// Where the camera looked before the agent was started anew.
     pub(super) view: KeptFile<View>,
+    /// Ends the program when the thread panics.
+    pub(super) on_panic: Option<OnPanic>,
 }
 
 impl SceneThread {
@@ -75,6 +79,7 @@ impl SceneThread {
     pub(super) fn start(mut self) -> anyhow::Result<JoinHandle<()>> {
         let aspect = self.first_aspect();
         let scene = self.scene(aspect)?;
+        let on_panic = self.on_panic.take();
         let name = format!("scene-{}", self.config.id);
         let room = Room {
             scene,
@@ -92,9 +97,10 @@ impl SceneThread {
             load: Load::new(&self.state.status(), self.config.analysed_fps),
             setup: self,
         };
-        Ok(std::thread::Builder::new()
-            .name(name)
-            .spawn(move || room.live())?)
+        Ok(std::thread::Builder::new().name(name).spawn(move || {
+            let _held = on_panic;
+            room.live();
+        })?)
     }
 
     fn scene(&self, aspect: f64) -> Result<Scene, SceneSetupError> {
@@ -339,12 +345,18 @@ impl Room {
                 // What was missed of a picture that stands still is no loss.
                 continue;
             }
+            if let (Input::SecondLook(look), Some(second)) = (&input, &mut self.setup.second_looks)
+            {
+                second.answered(&look.cascade);
+            }
             self.handle(input, work.frame.as_ref());
         }
         if let (Some(second), Some(frame), true) =
             (&mut self.setup.second_looks, &work.frame, is_seen)
         {
-            second.ask(frame, &self.scene);
+            for stretch in second.ask(frame, &self.scene) {
+                self.handle(Input::Unanswered(stretch), None);
+            }
         }
         self.setup.state.set_attention(self.scene.attention());
         changed

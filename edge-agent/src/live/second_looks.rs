@@ -1,9 +1,10 @@
 //! Second looks of one camera: chosen where its scene is, taken where the models are.
 
 use crossbeam_channel::Sender;
-use edge_core::Scene;
+use edge_core::{Scene, Unanswered};
 use edge_video::Frame;
 use protocol::CameraId;
+use protocol::id::CascadeId;
 
 use super::CameraState;
 use super::inference::SecondLook;
@@ -32,10 +33,12 @@ impl SecondLooks {
     }
 
     /// Asks for what is worth a second look in a frame that the scene has seen.
-    /// What the other thread has no room for counts as not taken.
-    pub(super) fn ask(&mut self, frame: &Frame, scene: &Scene) {
+    /// What the other thread has no room for counts as not taken, and as `busy`. Returns
+    /// of which time looks were not answered, for the scene.
+    pub(super) fn ask(&mut self, frame: &Frame, scene: &Scene) -> Vec<Unanswered> {
         for wish in self.cascades.choose(frame, scene) {
             let question = wish.question;
+            let cascade = question.cascade().clone();
             let look = SecondLook {
                 camera: self.camera.clone(),
                 // The detector is the first.
@@ -47,8 +50,16 @@ impl SecondLooks {
                 learn: Box::new(move |answer| question.learnt(answer).into_iter().collect()),
             };
             // Dropped with its question, which says so to the chooser.
-            drop(self.ask.try_send(look));
+            if self.ask.try_send(look).is_err() {
+                self.cascades.refuse(&cascade);
+            }
         }
+        self.cascades.take_unanswered()
+    }
+
+    /// The scene hears an answer of a cascade.
+    pub(super) fn answered(&mut self, cascade: &CascadeId) {
+        self.cascades.answered(cascade);
     }
 
     /// Tells what was not looked at, and which answers counted for nothing.

@@ -12,7 +12,7 @@ use protocol::event::FrameTime;
 use protocol::{EventTime, ObjectClass, TrackId};
 
 use super::Scene;
-use crate::input::Output;
+use crate::input::{Output, Unanswered};
 use crate::marks::{self, Mark};
 use crate::observation::{FrameView, Observation, Sight};
 use crate::plate_board::PlateBoard;
@@ -147,6 +147,30 @@ impl Scene {
         only.sort_unstable();
         only.dedup();
         self.second_looks.only = only;
+    }
+
+    /// Hears that a cascade's looks were not answered: rules that get a class from
+    /// nobody else did not watch, though the detector did.
+    pub(super) fn hear_unanswered(&mut self, stretch: &Unanswered) {
+        let memory = &self.second_looks;
+        let known = memory
+            .cascades
+            .iter()
+            .find(|known| known.id == stretch.cascade);
+        let Some(gives) = known.map(|known| &known.gives) else {
+            self.refused.second_looks_unasked += 1;
+            return;
+        };
+        let us = stretch
+            .to
+            .as_micros()
+            .saturating_sub(stretch.from.as_micros());
+        for (index, config) in self.config.rules.iter().enumerate() {
+            let mut needs = config.needs.iter();
+            if needs.any(|class| gives.contains(class) && memory.only.contains(class)) {
+                self.account.take_back_of(index, us, stretch.reason.into());
+            }
+        }
     }
 
     /// Hears an answer.

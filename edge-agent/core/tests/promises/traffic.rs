@@ -353,6 +353,9 @@ pub(crate) fn later(mut input: Input, by: f64) -> Input {
         Input::Detections(frame) => frame.time = frame.time + by,
         Input::Signal(reading) => reading.time = reading.time + by,
         Input::Gap(gap) => (gap.from, gap.to) = (gap.from + by, gap.to + by),
+        Input::Unanswered(stretch) => {
+            (stretch.from, stretch.to) = (stretch.from + by, stretch.to + by);
+        }
         Input::Health(health) => {
             (health.time, health.since) = (health.time + by, health.since + by);
         }

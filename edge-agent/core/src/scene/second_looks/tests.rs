@@ -253,7 +253,7 @@ fn a_fire_is_told_although_a_look_misses_it_and_answers_are_late() {
         )
         .unwrap();
     }
-    expect![[r#"
+    expect![[r"
         ffffffff each 1 s, answered 1.8 s later: Some(5.0)
         fnffffffff each 1 s, answered 0.3 s later: Some(5.0)
         ffnfnfffnf each 1 s, answered 1.8 s later: Some(5.0)
@@ -263,7 +263,7 @@ fn a_fire_is_told_although_a_look_misses_it_and_answers_are_late() {
         fnnfnnfnnfnnfnnfnn each 1 s, answered 0.3 s later: None
         fnnnfnnnffnnnfnnn each 1 s, answered 0.3 s later: None
         ff each 6 s, answered 0.3 s later: None
-    "#]]
+    "]]
     .assert_eq(&said);
 }
 
@@ -299,11 +299,11 @@ fn a_fire_ends_by_looks_that_searched_for_it_and_not_for_want_of_them() {
         let ends: Vec<f64> = ends.map(|end| end.since(EventTime::EPOCH).0).collect();
         writeln!(said, "{name}: {} events, until {ends:?}", told.len()).unwrap();
     }
-    expect![[r#"
+    expect![[r"
         nobody looks for 12 s: 2 events, until [23.0]
         searched in vain: 2 events, until [7.0]
         never answered again: 2 events, until [7.0]
-    "#]]
+    "]]
     .assert_eq(&said);
 }
 
@@ -372,6 +372,50 @@ fn a_rule_that_only_a_cascade_feeds_is_fed() {
     };
     assert!(blind(Vec::new()));
     assert!(!blind(cascades()));
+}
+
+/// A helmet model that failed on each look left its rule "watched", hour by hour.
+#[test]
+fn time_in_which_a_cascade_did_not_answer_is_not_watched_by_who_rests_on_it() {
+    use crate::input::{GapReason, Unanswered};
+    let unwatched = |detector: &[ObjectClass]| {
+        let mut scene = cascading(HELMET, detector);
+        watch_an_empty_road(&mut scene);
+        let stretch = Unanswered {
+            cascade: protocol::id::CascadeId::new("marks").unwrap(),
+            from: EventTime::EPOCH + protocol::units::Seconds(1.0),
+            to: EventTime::EPOCH + protocol::units::Seconds(4.5),
+            reason: GapReason::DetectorFailed,
+        };
+        scene.handle(Input::Unanswered(stretch), &mut Vec::new());
+        let hours: Vec<_> = scene.coverage_now().collect();
+        hours[0]
+            .unwatched_s
+            .get(&Unwatched::DetectorFailed)
+            .copied()
+    };
+    assert_eq!(unwatched(&[]), Some(3.5));
+    // Where the detector sees heads itself the cascade only helps.
+    assert_eq!(
+        unwatched(&[ObjectClass::Helmet, ObjectClass::NoHelmet]),
+        None
+    );
+}
+
+/// Six seconds of an empty road, and the stream goes on.
+fn watch_an_empty_road(scene: &mut Scene) {
+    for tenth in 0..60_u32 {
+        let detections = protocol::Detections {
+            frame: u64::from(tenth),
+            time: EventTime::EPOCH + protocol::units::Seconds(f64::from(tenth) / 10.0),
+            time_quality: protocol::TimeQuality::Media,
+            aspect: 2.0,
+            believed_from: 0.45,
+            camera_motion: None,
+            items: Vec::new(),
+        };
+        scene.handle(Input::Detections(detections), &mut Vec::new());
+    }
 }
 
 #[test]
