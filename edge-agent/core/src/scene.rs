@@ -430,8 +430,7 @@ impl Scene {
             shift.blind = unfed.or_else(|| rule.blind(&frame));
         }
         self.second_looks.keep(
-            moment.at,
-            self.watched_us,
+            (moment.at, self.watched_us),
             &self.observations,
             self.marks.marks(),
             carriers(self.tracker.tracks(), moment.at, self.aspect),

@@ -65,8 +65,7 @@ impl SecondLooks {
     /// Remembers a frame that was judged.
     pub(super) fn keep(
         &mut self,
-        at: FrameTime,
-        watched_us: i64,
+        (at, watched_us): (FrameTime, i64),
         users: &[Observation],
         marks: &[Mark],
         carriers: impl Iterator<Item = Carrier>,
