@@ -265,7 +265,7 @@ impl Grammar {
                 bikes,
                 NOW,
             ),
-            form(K::Military, "ww|-##-##", Both, &[Red], ARMY),
+            unread(form(K::Military, "ww|-##-##", Both, &[Red], ARMY)),
         ];
         for (series, kind, carriers) in SPECIAL {
             for number in ["###.##", "####"] {
@@ -287,10 +287,8 @@ impl Grammar {
         // Without this form the B of 67-FB 2113 is taken for an 8, and the plate for a larger machine's.
         let moped = form(K::Motorcycle, "pp-Fs| ####", TwoWheelers, white, MOPED);
         let temporary = |pattern| form(K::Temporary, pattern, Both, white, TEMPORARY);
-        for mut form in [moped, temporary("T-pp-###.##"), temporary("T-pp-####")] {
-            form.is_verified = false;
-            forms.push(form);
-        }
+        let of_memory = [moped, temporary("T-pp-###.##"), temporary("T-pp-####")];
+        forms.extend(of_memory.map(unread));
         Self { forms }
     }
 
@@ -349,6 +347,14 @@ fn form(
         colours,
         source,
         is_verified: true,
+    }
+}
+
+/// One whose source nobody has read.
+fn unread(form: Form) -> Form {
+    Form {
+        is_verified: false,
+        ..form
     }
 }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use protocol::ObjectClass;
 
 use super::*;
+use crate::PlateColour;
 use crate::reading::read;
 use crate::rows::{Glyph, Rows};
 
@@ -204,15 +205,22 @@ fn what_looks_agree_on_place_by_place_must_be_a_plate() {
 #[test]
 fn a_form_that_nobody_looked_up_is_left_to_a_person() {
     let grammar = Grammar::vietnam();
-    let known = Circumstances::default();
-    let reading = read(&grammar, &look("T-29-123.45"), known).unwrap();
-    let mut ballot = Ballot::default();
-    (0..5).for_each(|_| ballot.add(&grammar, &reading));
-    let verdict = ballot.verdict(&grammar, known, Quorum::default());
-    assert_eq!(
-        (&*verdict.display, verdict.unstated),
-        ("T-29-123.45", Some(Unstated::UnverifiedForm))
-    );
+    let anything = Circumstances::default();
+    let red = Circumstances {
+        colour: Some(PlateColour::Red),
+        ..anything
+    };
+    let cases = [("T-29-123.45", anything), ("AB-12-34", red)];
+    for (text, known) in cases {
+        let reading = read(&grammar, &look(text), known).unwrap();
+        let mut ballot = Ballot::default();
+        (0..5).for_each(|_| ballot.add(&grammar, &reading));
+        let verdict = ballot.verdict(&grammar, known, Quorum::default());
+        assert_eq!(
+            (&*verdict.display, verdict.unstated),
+            (text, Some(Unstated::UnverifiedForm))
+        );
+    }
 }
 
 #[test]
