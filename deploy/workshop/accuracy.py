@@ -215,9 +215,11 @@ def main(arguments: list[str] | None = None) -> int:
     measured = sets(args.labels, args.clip, args.every)
     if not measured:
         print(
-            f"skipped: neither {args.clip} with {args.labels}/PETS09-S2L1_gt.txt nor {args.labels}/mot17mini is there"
+            f"nothing was measured: neither {args.clip} with {args.labels}/PETS09-S2L1_gt.txt nor "
+            f"{args.labels}/mot17mini is there; name them with --clip and --labels",
+            file=sys.stderr,
         )
-        return 0
+        return 1
     # What reads text has no classes.
     catalogued = sorted(
         file.parent.name

@@ -3,7 +3,7 @@
 //!
 //! Needs the clip and the models that set-up fetches, `ffmpeg`, and the labels,
 //! which may not be passed on and so are beside the repository and not in it.
-//! Without any of these it says so and passes.
+//! So the suite runs it only where they are: `cargo test -- --ignored`.
 
 mod support;
 
@@ -22,18 +22,13 @@ fn root() -> PathBuf {
 }
 
 #[test]
+#[ignore = "needs the labels of PETS09-S2L1, which may not be passed on"]
 fn people_on_a_real_clip_are_found_as_well_as_published() -> Result<(), Box<dyn Error>> {
     let clip = root().join(".local/clips/vtest.mp4");
     let labels = root().join("../shared/data/labels/PETS09-S2L1_gt.txt");
-    let Ok(runtime) = Runtime::load(None) else {
-        println!("skipped: no ONNX Runtime here; run `make setup`");
-        return Ok(());
-    };
+    let runtime = Runtime::load(None)?;
     for needed in [&clip, &labels] {
-        if !needed.is_file() {
-            println!("skipped: {} is not here", needed.display());
-            return Ok(());
-        }
+        assert!(needed.is_file(), "{} is not here", needed.display());
     }
     let store = ModelStore::open(ModelStore::default_dirs())?;
     // Person AP50 over the whole clip is .89, .88, .91 and .72, of this sample .90,
@@ -45,24 +40,19 @@ fn people_on_a_real_clip_are_found_as_well_as_published() -> Result<(), Box<dyn 
         ("fastestdet", 0.70),
     ] {
         let Ok((manifest, file)) = store.find(&model.parse()?) else {
-            println!("skipped: {model} is not installed");
+            // Set-up brings this one; the others are looked at where somebody put them.
+            let is_brought = model == "centernet-mb3-512";
+            assert!(!is_brought, "{model} is missing; run `deploy/setup test`");
             continue;
         };
         let high = manifest.thresholds.high;
         let mut detector = Detector::load(&runtime, manifest, &file, &DetectorSettings::default())?;
-        let mut decoder = match Command::new("ffmpeg")
+        let mut decoder = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-i"])
             .arg(&clip)
             .args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"])
             .stdout(Stdio::piped())
-            .spawn()
-        {
-            Ok(decoder) => decoder,
-            Err(error) => {
-                println!("skipped: ffmpeg: {error}");
-                return Ok(());
-            }
-        };
+            .spawn()?;
         let pictures = decoder.stdout.take().ok_or("no pipe from ffmpeg")?;
         let seen = detect_all(&mut detector, pictures, STEP);
         assert!(decoder.wait()?.success());

@@ -17,7 +17,7 @@ mod small;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use edge_inference::{Detector, DetectorSettings, Look, ModelStore};
+use edge_inference::{Detector, DetectorSettings, Look, ModelStore, StoreError};
 use models::{
     Colour, ColourMatrix, ColourRange, Crop, ElementType, Fit, I420View, Input, Letterbox,
     Nv12View, PictureView, Shrink,
@@ -184,9 +184,7 @@ fn of_look(detector: &mut Detector, looks: &[Look<'_>]) -> Cost {
 
 #[test]
 fn a_look_allocates_a_few_small_pieces_for_its_answer_and_always_as_many() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let planes = planes();
     let picture = i420(&planes);
     for element in [Element::F32, Element::F16, Element::U8] {
@@ -219,14 +217,14 @@ fn a_look_allocates_a_few_small_pieces_for_its_answer_and_always_as_many() {
             "{element:?}: {four:?}"
         );
     }
-    // Networks as large as they are in use, where they are installed.
-    let Ok(store) = ModelStore::open(ModelStore::default_dirs()) else {
-        return;
-    };
+    // Networks as large as they are in use.
+    let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
     for model in ["centernet-mb3-512", "yolox-nano"] {
-        let Ok((manifest, file)) = store.find(&model.parse().unwrap()) else {
-            println!("skipped: {model} is not installed");
-            continue;
+        let (manifest, file) = match store.find(&model.parse().unwrap()) {
+            Ok(found) => found,
+            // Set-up brings the first; the other is measured where somebody put it.
+            Err(StoreError::Missing { .. }) if model == "yolox-nano" => continue,
+            Err(error) => panic!("{error}; run `deploy/setup test` first"),
         };
         let tensor = 4 * manifest.input.len() as u64;
         let settings = DetectorSettings::default();

@@ -45,9 +45,7 @@ fn look(detector: &mut Detector, level: u8) -> Result<Answers<Detection>, String
 
 #[test]
 fn bytes_go_in_and_whole_numbers_come_out() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let expected = look(&mut detector(&runtime, Small::default()).unwrap(), 128).unwrap();
     let classes: Vec<_> = expected.found.iter().map(|thing| thing.class).collect();
     for class in [ObjectClass::Person, ObjectClass::Car, ObjectClass::Bus] {
@@ -70,9 +68,7 @@ fn bytes_go_in_and_whole_numbers_come_out() {
 /// Level by level, because half precision has eleven bits, and scores have more.
 #[test]
 fn a_network_of_half_precision_sees_what_its_twin_sees() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let of = |input, found| {
         let small = Small {
             input,
@@ -103,9 +99,7 @@ fn a_network_of_half_precision_sees_what_its_twin_sees() {
 
 #[test]
 fn a_type_that_is_not_the_manifests_or_that_nobody_reads_says_what_to_change() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let plain = Small::default();
     let of = |input| Small { input, ..plain };
     let refusal = |small, manifest| {
@@ -155,9 +149,7 @@ fn a_type_that_is_not_the_manifests_or_that_nobody_reads_says_what_to_change() {
 
 #[test]
 fn a_head_that_does_not_fit_is_refused_with_both_shapes() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let small = Small {
         queries: 300,
         ..Small::default()
@@ -175,9 +167,7 @@ fn a_head_that_does_not_fit_is_refused_with_both_shapes() {
 
 #[test]
 fn broken_numbers_are_counted_and_a_picture_of_nothing_else_is_an_error() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let with = |nan_when_bright| Small {
         nan_when_bright,
         ..Small::default()
@@ -195,9 +185,7 @@ fn broken_numbers_are_counted_and_a_picture_of_nothing_else_is_an_error() {
 
 #[test]
 fn an_empty_answer_is_an_error_and_the_next_picture_is_looked_at() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let small = Small {
         empty_when_bright: true,
         ..Small::default()
@@ -213,9 +201,7 @@ fn an_empty_answer_is_an_error_and_the_next_picture_is_looked_at() {
 
 #[test]
 fn any_head_answers_through_the_same_network_for_parts_of_pictures() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let small = Small {
         batch: -1,
         ..Small::default()
@@ -274,9 +260,7 @@ fn fails_on_one_of_two() -> (Small, DetectorSettings) {
 
 #[test]
 fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_list() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let (small, settings) = fails_on_one_of_two();
     let folder = tempfile::tempdir().unwrap();
     let file = small::write(folder.path(), &small.file());
@@ -320,9 +304,7 @@ fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_lis
 
 #[test]
 fn a_network_that_is_given_tensors_leaves_a_lost_provider_as_well() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let (small, settings) = fails_on_one_of_two();
     let folder = tempfile::tempdir().unwrap();
     let file = small::write(folder.path(), &small.file());

@@ -24,16 +24,14 @@ use protocol::{Detection, Detections, EventTime, TimeQuality};
 
 use small::Small;
 
-/// The installed detector, changed so that it takes batches; `None` without it.
-fn detector(runtime: &Runtime, batch: usize) -> Option<Detector> {
+/// The installed detector, changed so that it takes batches.
+fn detector(runtime: &Runtime, batch: usize) -> Detector {
     let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
     // Of those that may be here, the one without a constant of one picture inside.
-    let Ok((manifest, file)) = store.find(&"centernet-mb3-512".parse().unwrap()) else {
-        println!("skipped: centernet-mb3-512 is not installed");
-        return None;
-    };
+    let found = store.find(&"centernet-mb3-512".parse().unwrap());
+    let (manifest, file) = found.unwrap_or_else(|error| panic!("{error}; run `deploy/setup test`"));
     let opened = onnx::with_open_batch(&std::fs::read(file).unwrap());
-    Some(load(runtime, manifest, &opened, batch).unwrap())
+    load(runtime, manifest, &opened, batch).unwrap()
 }
 
 fn load(
@@ -50,8 +48,8 @@ fn load(
 }
 
 /// A picture of a real clip and one of noise; both of another size.
-fn pictures() -> Option<Vec<Picture>> {
-    let clip = small::clips()?.join("vtest.mp4");
+fn pictures() -> Vec<Picture> {
+    let clip = small::clips().join("vtest.mp4");
     let raw = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(clip)
@@ -65,14 +63,14 @@ fn pictures() -> Option<Vec<Picture>> {
         ])
         .args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"])
         .output()
-        .ok()?;
-    let mut stream = y4m::Reader::new(raw.stdout.as_slice()).ok()?;
+        .expect("ffmpeg; run `deploy/setup test` first");
+    let mut stream = y4m::Reader::new(raw.stdout.as_slice()).expect("pictures of vtest.mp4");
     let mut pictures = Vec::new();
     while let Some(view) = stream.next_picture().unwrap() {
         pictures.push(Picture::of(&view));
     }
     pictures.push(Picture::noise(641, 359));
-    Some(pictures)
+    pictures
 }
 
 /// A picture with planes of its own.
@@ -142,16 +140,9 @@ fn told(items: Vec<Detection>) -> String {
 
 #[test]
 fn detections_do_not_depend_on_the_batch_its_order_or_the_pictures_beside() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
-    let Some(pictures) = pictures() else {
-        println!("skipped: no clip, or no ffmpeg");
-        return;
-    };
-    let Some(mut alone) = detector(&runtime, 1) else {
-        return;
-    };
+    let runtime = small::runtime();
+    let pictures = pictures();
+    let mut alone = detector(&runtime, 1);
     let views: Vec<_> = pictures.iter().map(Picture::view).collect();
     // Whole pictures and a part of each: 12 looks, some of them like no other.
     let looks: Vec<Look<'_>> = views
@@ -172,7 +163,7 @@ fn detections_do_not_depend_on_the_batch_its_order_or_the_pictures_beside() {
         .collect();
     assert!(expected.iter().filter(|found| !found.is_empty()).count() >= 5);
     for batch in [1, 2, 3] {
-        let mut detector = detector(&runtime, batch).unwrap();
+        let mut detector = detector(&runtime, batch);
         assert_eq!(
             detector.network().batch(),
             batch,
@@ -203,16 +194,9 @@ fn detections_do_not_depend_on_the_batch_its_order_or_the_pictures_beside() {
 /// are told what each picture shows alone, however many they are.
 #[test]
 fn cameras_beside_each_other_see_what_each_would_see_alone() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
-    let Some(pictures) = pictures() else {
-        println!("skipped: no clip, or no ffmpeg");
-        return;
-    };
-    let Some(mut alone) = detector(&runtime, 1) else {
-        return;
-    };
+    let runtime = small::runtime();
+    let pictures = pictures();
+    let mut alone = detector(&runtime, 1);
     let views: Vec<_> = pictures.iter().map(Picture::view).collect();
     let tile = |picture: usize| {
         let view = &views[picture];
@@ -229,7 +213,7 @@ fn cameras_beside_each_other_see_what_each_would_see_alone() {
             expected.insert((picture, kind), told(seen.unwrap().found));
         }
     }
-    let mut beside = detector(&runtime, 3).unwrap();
+    let mut beside = detector(&runtime, 3);
     for cameras in [1, 2, 4] {
         let plan = Plan {
             interval_us: 100_000,
@@ -284,9 +268,7 @@ fn cameras_beside_each_other_see_what_each_would_see_alone() {
 
 #[test]
 fn a_picture_that_is_broken_or_that_the_network_fails_on_spoils_no_other() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let network = Small {
         batch: -1,
         fails_when_bright: true,
@@ -322,9 +304,7 @@ fn a_picture_that_is_broken_or_that_the_network_fails_on_spoils_no_other() {
 
 #[test]
 fn a_batch_that_would_change_what_is_found_is_not_used() {
-    let Some(runtime) = small::runtime() else {
-        return;
-    };
+    let runtime = small::runtime();
     let batch_of = |small: Small| {
         let detector = load(&runtime, small.manifest(), &small.file(), 4).unwrap();
         let network = detector.network();

@@ -1,7 +1,7 @@
 //! A detector on the real runtime with a real network, and with files and
 //! manifests that do not fit.
 //!
-//! Needs what set-up fetches; without it these tests say so and pass.
+//! Needs what set-up fetches (`deploy/setup test`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,25 +17,16 @@ struct Bench {
 }
 
 /// The best detector that is installed here.
-fn bench() -> Option<Bench> {
-    let runtime = match Runtime::load(None) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            println!("skipped: {error}");
-            return None;
-        }
-    };
+fn bench() -> Bench {
+    let needs = "run `deploy/setup test` first";
+    let runtime = Runtime::load(None).unwrap_or_else(|error| panic!("{error}; {needs}"));
     let store = ModelStore::open(ModelStore::default_dirs()).expect("the folders can be read");
-    match store.best_detector() {
-        Ok((manifest, file)) => Some(Bench {
-            runtime,
-            manifest,
-            file,
-        }),
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
+    let best = store.best_detector();
+    let (manifest, file) = best.unwrap_or_else(|error| panic!("{error}; {needs}"));
+    Bench {
+        runtime,
+        manifest,
+        file,
     }
 }
 
@@ -71,7 +62,7 @@ fn grey(width: u32, height: u32, plane: &[u8]) -> I420View<'_> {
 
 #[test]
 fn a_broken_picture_is_an_error_and_the_next_of_another_size_is_looked_at() {
-    let Some(bench) = bench() else { return };
+    let bench = bench();
     let mut detector = bench.load(bench.manifest.clone(), &bench.file).unwrap();
     let plane = vec![128; 640 * 480];
     assert_eq!(detector.detect(&grey(640, 480, &plane)).unwrap(), []);
@@ -91,7 +82,7 @@ fn a_broken_picture_is_an_error_and_the_next_of_another_size_is_looked_at() {
 
 #[test]
 fn the_runtime_is_loaded_once_and_says_what_it_is() {
-    let Some(bench) = bench() else { return };
+    let bench = bench();
     let again = Runtime::load(None).unwrap();
     assert_eq!(again.path(), bench.runtime.path());
     assert!(again.version().starts_with("1."), "{}", again.version());
@@ -108,7 +99,7 @@ fn the_runtime_is_loaded_once_and_says_what_it_is() {
 
 #[test]
 fn a_file_that_is_not_its_manifests_is_refused() {
-    let Some(bench) = bench() else { return };
+    let bench = bench();
     let folder = tempfile::tempdir().unwrap();
     let bytes = fs::read(&bench.file).unwrap();
     let half = folder.path().join("half.onnx");
@@ -146,7 +137,7 @@ fn a_file_that_is_not_its_manifests_is_refused() {
 
 #[test]
 fn a_manifest_that_does_not_fit_its_file_says_where() {
-    let Some(bench) = bench() else { return };
+    let bench = bench();
     let input = &bench.manifest.input;
     let changed = |change: &dyn Fn(&mut Manifest)| {
         let mut manifest = bench.manifest.clone();

@@ -1,26 +1,19 @@
 //! Providers on the real runtime: what it has is proved, what it has not is said.
 //!
-//! Needs the runtime that set-up fetches; without it these tests say so and
-//! pass. With `NGATU_ONNXRUNTIME` at a build with OpenVINO, that is tried as well.
+//! Needs the runtime that set-up fetches (`deploy/setup test`). With `NGATU_ONNXRUNTIME` at a build with OpenVINO, that is tried as well.
 
 use edge_inference::{
     Detector, DetectorSettings, ModelStore, Provider, ProviderChoice, ProviderOptions, Runtime,
     probe,
 };
 
-fn runtime() -> Option<Runtime> {
-    match Runtime::load(None) {
-        Ok(runtime) => Some(runtime),
-        Err(error) => {
-            println!("skipped: {error}");
-            None
-        }
-    }
+fn runtime() -> Runtime {
+    Runtime::load(None).unwrap_or_else(|error| panic!("{error}; run `deploy/setup test` first"))
 }
 
 #[test]
 fn every_provider_is_proved_or_says_what_to_install() {
-    let Some(runtime) = runtime() else { return };
+    let runtime = runtime();
     for provider in Provider::ALL {
         let probe = probe(&runtime, provider, &ProviderOptions::default());
         println!("{probe:?}");
@@ -47,12 +40,10 @@ fn every_provider_is_proved_or_says_what_to_install() {
 
 #[test]
 fn a_provider_that_is_missing_is_passed_over_in_a_list_and_an_error_alone() {
-    let Some(runtime) = runtime() else { return };
+    let runtime = runtime();
     let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
-    let Ok((manifest, file)) = store.best_detector() else {
-        println!("skipped: no detector is installed");
-        return;
-    };
+    let best = store.best_detector();
+    let (manifest, file) = best.unwrap_or_else(|error| panic!("{error}; run `deploy/setup test`"));
     let load = |providers: Vec<Provider>| {
         let settings = DetectorSettings {
             providers: ProviderChoice::Listed(providers),

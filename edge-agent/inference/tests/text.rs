@@ -129,24 +129,19 @@ fn written(
 }
 
 #[test]
+#[ignore = "needs pictures of streets, which may not be passed on"]
 fn most_plates_of_real_pictures_read_as_plates() -> Result<(), Box<dyn Error>> {
     let pictures =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/plates/mrzaizai2k");
-    let Some(library) = std::env::var_os("NGATU_ONNXRUNTIME").map(PathBuf::from) else {
-        println!("skipped: NGATU_ONNXRUNTIME does not say where ONNX Runtime is");
-        return Ok(());
-    };
-    if !pictures.is_dir() {
-        println!("skipped: {} is not here", pictures.display());
-        return Ok(());
-    }
+    let library = std::env::var_os("NGATU_ONNXRUNTIME")
+        .map(PathBuf::from)
+        .ok_or("NGATU_ONNXRUNTIME does not say where ONNX Runtime is")?;
     let environment = ort::init_from(library)?.with_telemetry(false).build()?;
     let (Some(mut places), Some(mut lines)) = (
         Network::load(&environment, "ppocr-v4-det")?,
         Network::load(&environment, "ppocr-v4-rec")?,
     ) else {
-        println!("skipped: ppocr-v4-det or ppocr-v4-rec is not installed");
-        return Ok(());
+        return Err("ppocr-v4-det or ppocr-v4-rec is missing; run `deploy/setup plates`".into());
     };
     let Head::Ctc(head) = &lines.manifest.head else {
         return Err("the catalogue changed".into());
@@ -164,15 +159,11 @@ fn most_plates_of_real_pictures_read_as_plates() -> Result<(), Box<dyn Error>> {
         let name = file.file_stem().ok_or("a label without a name")?;
         let name = format!("{}.jpg", name.display());
         let picture = pictures.join("images").join(name);
-        let Ok(raw) = Command::new("ffmpeg")
+        let raw = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-i"])
             .arg(&picture)
             .args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"])
-            .output()
-        else {
-            println!("skipped: no ffmpeg here");
-            return Ok(());
-        };
+            .output()?;
         let mut stream = y4m::Reader::new(raw.stdout.as_slice())?;
         let Some(picture) = stream.next_picture()? else {
             continue;

@@ -2,7 +2,7 @@
 //! to a plate without anybody's picture.
 //!
 //! Needs ONNX Runtime (`NGATU_ONNXRUNTIME`) and the models `ppocr-v4-det` and
-//! `ppocr-v4-rec` (`deploy/setup plates`). Without them it says so and passes.
+//! `ppocr-v4-rec` (`deploy/setup plates`). `deploy/setup test` brings them.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,10 +17,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use edge_core::second_look::{Found, PlateText, SecondLook};
-use edge_inference::{
-    DetectorSettings, FreeNetwork, ModelStore, Network, Runtime, SelfTest, StoreError,
-};
-use plate_reader::{Half, PlateLook, PlateReader, ReaderError, ReaderSettings, Region};
+use edge_inference::{DetectorSettings, FreeNetwork, ModelStore, Network, Runtime, SelfTest};
+use plate_reader::{Half, PlateLook, PlateReader, ReaderSettings, Region};
 use plates::{Circumstances, PlateColour, Reading, Refusal};
 use protocol::event::FrameTime;
 use protocol::id::CascadeId;
@@ -28,22 +26,13 @@ use protocol::{EventTime, NormBox};
 
 use plate::{BLUE, Drawing, WHITE, YELLOW, draw};
 
-/// None where something is not installed.
-fn reader() -> Option<PlateReader> {
-    if std::env::var_os("NGATU_ONNXRUNTIME").is_none() {
-        println!("skipped: NGATU_ONNXRUNTIME does not say where ONNX Runtime is");
-        return None;
-    }
-    let runtime = Runtime::load(None).unwrap();
+fn reader() -> PlateReader {
+    let needs = "run `deploy/setup test`, and set NGATU_ONNXRUNTIME and NGATU_MODELS";
+    let runtime = Runtime::load(None).unwrap_or_else(|error| panic!("{error}; {needs}"));
     let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
     let networks = DetectorSettings::default();
-    match PlateReader::load(&runtime, &store, &networks, ReaderSettings::default()) {
-        Err(ReaderError::Store(StoreError::Missing { model, .. })) => {
-            println!("skipped: {model} is not installed");
-            None
-        }
-        loaded => Some(loaded.unwrap()),
-    }
+    PlateReader::load(&runtime, &store, &networks, ReaderSettings::default())
+        .unwrap_or_else(|error| panic!("{error}; {needs}"))
 }
 
 const WHOLE: [f64; 4] = [0.0, 0.0, 1.0, 1.0];
@@ -94,9 +83,7 @@ fn stated(looks: &[PlateLook]) -> Vec<&str> {
 
 #[test]
 fn drawn_plates_are_read_in_one_and_two_rows_turned_aslant_small_and_blurred() {
-    let Some(mut reader) = reader() else {
-        return;
-    };
+    let mut reader = reader();
     let two = Drawing::of(&["29-K1", "357.92"]);
     let one = Drawing::of(&["30E-463.57"]);
     for (name, drawing, text) in [
@@ -146,9 +133,7 @@ fn drawn_plates_are_read_in_one_and_two_rows_turned_aslant_small_and_blurred() {
 
 #[test]
 fn the_ground_has_its_colour() {
-    let Some(mut reader) = reader() else {
-        return;
-    };
+    let mut reader = reader();
     for (ground, expected) in [
         (WHITE, PlateColour::White),
         (YELLOW, PlateColour::Yellow),
@@ -169,9 +154,7 @@ fn the_ground_has_its_colour() {
 
 #[test]
 fn a_blurred_plate_is_less_sharp() {
-    let Some(mut reader) = reader() else {
-        return;
-    };
+    let mut reader = reader();
     let sharpness = [0, 2, 4].map(|blur| {
         let drawing = Drawing {
             blur,
@@ -189,9 +172,7 @@ fn a_blurred_plate_is_less_sharp() {
 
 #[test]
 fn a_plate_that_the_edge_cuts_is_refused_and_a_scene_without_one_shows_none() {
-    let Some(mut reader) = reader() else {
-        return;
-    };
+    let mut reader = reader();
     let cut = Drawing {
         middle: [0.07, 0.5],
         ..Drawing::of(&["29-K1", "357.92"])
@@ -236,9 +217,6 @@ fn png(drawing: &Drawing, part: [u32; 4]) -> Vec<u8> {
 /// are loaded; not with a contrast of next to nothing.
 #[test]
 fn both_networks_pass_the_self_test_that_is_made_of_them_and_a_wrong_manifest_does_not() {
-    if reader().is_none() {
-        return;
-    }
     let runtime = Runtime::load(None).unwrap();
     let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
     let usual = ReaderSettings::default();

@@ -2,38 +2,25 @@
 //!
 //! Needs ONNX Runtime (`NGATU_ONNXRUNTIME`), the models `ppocr-v4-det` and
 //! `ppocr-v4-rec`, and the pictures of `truth/README.md`, which may not be passed
-//! on and so are beside the repository. Without any of these it says so and passes.
+//! on and so are beside the repository. So the suite runs it only where they are.
 
 use std::error::Error;
 use std::path::Path;
 
-use edge_inference::{DetectorSettings, ModelStore, Runtime, Still, StoreError};
+use edge_inference::{DetectorSettings, ModelStore, Runtime, Still};
 use plate_reader::score::{self, Outcome, Tally};
-use plate_reader::{PlateReader, ReaderError, ReaderSettings, Region, truth};
+use plate_reader::{PlateReader, ReaderSettings, Region, truth};
 use plates::Circumstances;
 
 #[test]
+#[ignore = "needs pictures of streets, which may not be passed on"]
 fn most_plates_are_read_and_none_is_read_as_another() -> Result<(), Box<dyn Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = here.join("../../../shared/data/plates/mrzaizai2k/images");
-    if std::env::var_os("NGATU_ONNXRUNTIME").is_none() || !folder.is_dir() {
-        println!(
-            "skipped: no NGATU_ONNXRUNTIME, or {} is not here",
-            folder.display()
-        );
-        return Ok(());
-    }
     let runtime = Runtime::load(None)?;
     let store = ModelStore::open(ModelStore::default_dirs())?;
     let networks = DetectorSettings::default();
-    let mut reader = match PlateReader::load(&runtime, &store, &networks, ReaderSettings::default())
-    {
-        Err(ReaderError::Store(StoreError::Missing { model, .. })) => {
-            println!("skipped: {model} is not installed");
-            return Ok(());
-        }
-        other => other?,
-    };
+    let mut reader = PlateReader::load(&runtime, &store, &networks, ReaderSettings::default())?;
     let text = std::fs::read_to_string(here.join("truth/vn-streets.jsonl"))?;
     let mut tally = Tally::default();
     // Every fourth picture: the whole set is for `edge-agent plates score`.

@@ -254,21 +254,20 @@ pub(crate) fn of_file(manifest: Manifest, bytes: &[u8]) -> Manifest {
     }
 }
 
-/// The runtime, where set-up has fetched it.
-pub(crate) fn runtime() -> Option<Runtime> {
-    Runtime::load(None)
-        .inspect_err(|error| println!("skipped: {error}"))
-        .ok()
+/// The runtime that set-up has fetched.
+pub(crate) fn runtime() -> Runtime {
+    Runtime::load(None).unwrap_or_else(|error| panic!("{error}; run `deploy/setup test` first"))
 }
 
 /// Where set-up puts clips.
-pub(crate) fn clips() -> Option<PathBuf> {
+pub(crate) fn clips() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local/clips");
     let named = std::env::var_os("NGATU_CLIPS").map(PathBuf::from);
     named
         .into_iter()
         .chain([here])
         .find(|folder| folder.is_dir())
+        .expect("no folder of clips; run `deploy/setup test` first, or set NGATU_CLIPS")
 }
 
 /// A grey picture.
