@@ -142,12 +142,16 @@ fn in_use_on(detector: &Detector) -> Outcome {
         detector.provider()
     );
     // Of the processor there is nothing to tell.
-    if detector.provider() != Provider::Cpu.name()
-        && let Some(placement) = detector.placement()
-    {
-        text = format!("{text}: {placement}");
+    if detector.provider() != Provider::Cpu.name() {
+        text = match detector.placement() {
+            Some(placement) => format!("{text}: {placement}"),
+            None => format!(
+                "{text}, unproven: what it computes could not be looked at, and `allow_unproven_provider` takes its \
+                 word for it"
+            ),
+        };
     }
-    if detector.refusals().is_empty() {
+    if detector.refusals().is_empty() && detector.placement().is_some() {
         return Outcome::Good(text);
     }
     for refusal in detector.refusals() {

@@ -164,8 +164,17 @@ pub struct RecordingStatus {
 /// What the detector computes on and how it fares, since the box started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DetectorStatus {
-    /// What computes, in the words of the box's configuration, for example `cpu`, `openvino`, `cuda`.
+    /// What computes, in the words of the box's configuration, for example `cpu`, `openvino`,
+    /// `cuda`; `none` where the model is not at work.
     pub provider: String,
+    /// Whether it was looked at that it does: `proved`, by the runtime's own record of
+    /// who computed what, or `unproven`, where the configuration allows that. Empty from
+    /// older agents.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub placement: String,
+    /// Why another model than the wanted one is at work, or none, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Words>,
     /// Those that come before it by configuration and do not compute, also one
     /// that was lost at work.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -114,8 +114,14 @@ pub(super) struct RuleCoverageSchema {
 #[schema(as = DetectorStatus)]
 #[allow(dead_code)] // described, never made
 pub(super) struct DetectorStatusSchema {
-    /// What computes, for example `cpu`, `openvino`, `cuda`.
+    /// What computes, for example `cpu`, `openvino`, `cuda`; `none` where the model is not at work.
     provider: String,
+    /// Whether it was looked at that it does: `proved` or `unproven`; left out by older agents.
+    #[schema(required = false)]
+    placement: String,
+    /// Why another model than the wanted one is at work, or none, and what to do.
+    #[schema(required = false, nullable = false)]
+    instead: Option<WordsView>,
     /// Those that come before it by configuration and do not compute.
     #[schema(required = false)]
     refused: Vec<RefusedProviderSchema>,
@@ -296,6 +302,8 @@ mod tests {
             looks: 7,
             fares: DetectorStatus {
                 provider: "cpu".to_owned(),
+                placement: "unproven".to_owned(),
+                instead: Some(Words::new("a", "b")),
                 refused: Vec::new(),
                 losses: 0,
                 failures: 1,
@@ -345,6 +353,8 @@ mod tests {
             }),
             detector: Some(DetectorStatus {
                 provider: "cpu".to_owned(),
+                placement: "proved".to_owned(),
+                instead: Some(Words::new("a", "b")),
                 refused: vec![RefusedProvider {
                     provider: "cuda".to_owned(),
                     reason: Words::new("a", "b"),

@@ -15,7 +15,7 @@ use ort::value::TensorRef;
 use crate::error::DetectorError;
 use crate::network::loss::{self, Origin, Standing};
 use crate::network::{Answered, Reader, open_from};
-use crate::provider::Provider;
+use crate::provider::{Placement, Provider};
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
 use crate::store::Examinee;
@@ -28,6 +28,7 @@ pub struct FreeNetwork {
     /// The outputs that the head reads.
     outputs: Vec<String>,
     provider: Provider,
+    placement: Option<Placement>,
     standing: Standing,
 }
 
@@ -76,7 +77,8 @@ impl FreeNetwork {
         let asked = (manifest, &outputs[..]);
         run(asked, &mut opened.session, (shape, &zeros), |_| Ok(()))?;
         let (session, placement) = opened.end();
-        if let Some(message) = session::fallback(provider, placement.as_ref()) {
+        let allow_unproven = origin.settings.allow_unproven;
+        if let Some(message) = session::fallback(provider, placement.as_ref(), allow_unproven) {
             return Err(DetectorError::Inference {
                 model: manifest.id.clone(),
                 message,
@@ -87,6 +89,7 @@ impl FreeNetwork {
             session,
             outputs,
             provider,
+            placement,
             standing: Standing::new(origin, Vec::new()),
         })
     }
@@ -104,6 +107,12 @@ impl FreeNetwork {
     /// The same, as configurations name it.
     pub fn computes_on(&self) -> Provider {
         self.provider
+    }
+
+    /// Who computed at the first run; none where the runtime did not say, and the
+    /// settings allow that.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
     }
 
     /// Providers that come before this one by configuration and do not work, with the reason.

@@ -176,7 +176,9 @@ impl Network {
         }
         let opened = Profiled::of(network.session, provider);
         (network.session, network.placement) = opened.end();
-        if let Some(message) = session::fallback(provider, network.placement.as_ref()) {
+        let allow_unproven = network.standing.origin.settings.allow_unproven;
+        let placement = network.placement.as_ref();
+        if let Some(message) = session::fallback(provider, placement, allow_unproven) {
             return Err(DetectorError::Inference {
                 model: manifest.id.clone(),
                 message,
@@ -229,7 +231,8 @@ impl Network {
         self.provider
     }
 
-    /// Who computed the first picture; none where the runtime did not say.
+    /// Who computed the first picture; none where the runtime did not say, and the
+    /// settings allow that.
     pub fn placement(&self) -> Option<&Placement> {
         self.placement.as_ref()
     }

@@ -21,6 +21,8 @@ pub struct DetectorSettings {
     /// Most pictures that are computed at once; 0 counts as 1. A file that takes
     /// one at a time, or a provider that would compute other bits, is given fewer.
     pub batch: usize,
+    /// Take an accelerator also where the runtime does not tell what it computes.
+    pub allow_unproven: bool,
 }
 
 impl Default for DetectorSettings {
@@ -30,6 +32,7 @@ impl Default for DetectorSettings {
             providers: ProviderChoice::default(),
             options: ProviderOptions::default(),
             batch: 1,
+            allow_unproven: false,
         }
     }
 }
@@ -140,18 +143,28 @@ impl Profiled {
     }
 }
 
-/// Why a provider that computed `placement` is not what was asked for.
-pub(crate) fn fallback(provider: Provider, placement: Option<&Placement>) -> Option<String> {
+/// Why a provider that computed `placement` is not what was asked for. Without a
+/// placement nothing is proved: the runtime falls back without a word, and that it
+/// was quick or slow would be no proof either.
+pub(crate) fn fallback(
+    provider: Provider,
+    placement: Option<&Placement>,
+    allow_unproven: bool,
+) -> Option<String> {
     let Some(placement) = placement else {
-        if provider != Provider::Cpu {
-            tracing::warn!(
-                %provider,
-                "what computes could not be looked at: the runtime's profile could not be written to {} or read; \
-                 make that folder writable and start again",
-                std::env::temp_dir().display()
-            );
+        let place = std::env::temp_dir();
+        let why = format!(
+            "whether it computes could not be looked at: the runtime's profile could not be written to {} or read",
+            place.display()
+        );
+        if allow_unproven {
+            tracing::warn!(%provider, "{why}; it is taken all the same, by `allow_unproven_provider`");
+            return None;
         }
-        return None;
+        return Some(format!(
+            "it starts, but {why}; give the agent's account a folder for temporary files that it can write (`TMPDIR`) \
+             and start again, or take its word for it with `allow_unproven_provider = true` under [detector]"
+        ));
     };
     (!placement.is_done_by(provider)).then(|| {
         format!(
@@ -165,4 +178,37 @@ pub(crate) fn fallback(provider: Provider, placement: Option<&Placement>) -> Opt
 /// The runtime's messages run over several lines, with its own source files' names.
 pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accelerator_is_believed_only_with_proof_unless_it_is_told_otherwise() {
+        let node = |name: &str, micros: u32| {
+            format!(
+                "{{\"cat\":\"Node\",\"name\":\"n_kernel_time\",\"dur\":{micros},\"args\":{{\"provider\":\"{name}\"}}}}"
+            )
+        };
+        let (cuda, cpu) = (Provider::Cuda.name(), Provider::Cpu.name());
+        let all = Placement::of_profile(&format!("[{}]", node(cuda, 9)));
+        let little = Placement::of_profile(&format!("[{},{}]", node(cuda, 1), node(cpu, 9)));
+        let (unproven, elsewhere) = ("`allow_unproven_provider = true`", "silently computes");
+        for (placement, allow_unproven, said) in [
+            (&all, false, None),
+            (&all, true, None),
+            (&little, false, Some(elsewhere)),
+            // To be believed without proof is not to be believed against it.
+            (&little, true, Some(elsewhere)),
+            (&None, false, Some(unproven)),
+            (&None, true, None),
+        ] {
+            let found = fallback(Provider::Cuda, placement.as_ref(), allow_unproven);
+            match (found, said) {
+                (Some(reason), Some(words)) => assert!(reason.contains(words), "{reason}"),
+                (found, said) => assert_eq!(found.as_deref(), said, "{placement:?}"),
+            }
+        }
+    }
 }

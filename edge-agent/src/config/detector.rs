@@ -30,6 +30,10 @@ pub struct DetectorConfig {
     pub provider: ProviderWords,
     /// Which device of the provider: `1` (CUDA), `GPU.0`, `NPU` (OpenVINO).
     pub device: Option<String>,
+    /// Take an accelerator also where ONNX Runtime's own record of what it computes cannot
+    /// be had. It may then compute on the processor without a word.
+    #[serde(default)]
+    pub allow_unproven_provider: bool,
     /// Folder in which TensorRT's and OpenVINO's compiled engines are kept.
     pub engine_cache: Option<PathBuf>,
     /// Keys, or folders of keys, of those whose bundles are taken.
@@ -189,6 +193,7 @@ impl DetectorConfig {
             providers: self.provider.choice().unwrap_or_default(),
             options: self.options(),
             batch: self.batch.max(1),
+            allow_unproven: self.allow_unproven_provider,
         }
     }
 

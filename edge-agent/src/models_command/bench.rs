@@ -402,6 +402,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         providers: ProviderChoice::Listed(vec![provider]),
         options: options(case),
         batch: case.batch,
+        allow_unproven: false,
     };
     let (manifest, file) = store(config)?.find(model)?;
     let plane = noise(PICTURE.0 as usize * PICTURE.1 as usize);

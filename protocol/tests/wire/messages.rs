@@ -23,7 +23,9 @@ use uuid::Uuid;
 use events::{
     lasting, loitering, over, pedestrian, red_light, stopped_vehicle, with_plate, wrong_way,
 };
-use statuses::{covered, decoded, lost, on_another_provider, online, watching, with_second_models};
+use statuses::{
+    covered, decoded, lost, on_another_provider, online, unproven, watching, with_second_models,
+};
 
 const OUTBOX: Uuid = Uuid::from_u128(0x5f0c_3a52_8f0e_4b1d_9c55_0b7a_1d2e_3f40);
 
@@ -63,6 +65,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
             "camera-status-second-models",
             camera_status(with_second_models()),
         ),
+        ("camera-status-unproven", camera_status(unproven())),
         ("box-status-online", box_status(online())),
         (
             "box-status-last-will",

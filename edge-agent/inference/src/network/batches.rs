@@ -1,14 +1,24 @@
 //! Which batches give the same bits as one picture alone.
 //!
-//! A runtime chooses its kernels, and with them the order in which it adds, by
-//! the *shape* of what it computes, never by the values. So it is enough to try
-//! each size once: when noise gives the same bits in a batch as alone, whatever
-//! stands beside it, then so does every picture. A size that does not is not
-//! used, because what is found in a picture must not depend on how busy the
-//! other cameras are.
+//! On the processor the runtime chooses its kernels, and with them the order in
+//! which it adds, by the *shape* of what it computes, never by the values. So it
+//! is enough to try each size once: when noise gives the same bits in a batch as
+//! alone, whatever stands beside it, then so does every picture. A size that does
+//! not is not used, because what is found in a picture must not depend on how busy
+//! the other cameras are.
+//!
+//! An accelerator promises no such thing: it may choose by timing, once, or add in
+//! whatever order its parts are done, each time. The first the trial finds out, since
+//! the choice is made when the shape is first met; the second it finds out only if it
+//! happens meanwhile. So there each size is tried several times, with other noise
+//! each time, and so is a picture alone; that is evidence, and no proof.
 
 use super::tensors::{self, Tensor};
 use super::{DetectorError, Letterbox, Network};
+use crate::provider::Provider;
+
+/// How often each size is tried on what is not the processor.
+const ROUNDS: usize = 5;
 
 impl Network {
     /// Finds the largest batch, up to `wanted`, all of whose sizes give the bits
@@ -39,9 +49,27 @@ impl Network {
     }
 
     fn largest_proven(&mut self, wanted: usize) -> (usize, Option<String>) {
+        let rounds = if self.provider == Provider::Cpu {
+            1
+        } else {
+            ROUNDS
+        };
+        let mut proven = (wanted, None);
+        for round in 0..rounds {
+            // What one round has refused the next need not try.
+            let (size, limit) = self.largest_in_round(proven.0, round * wanted);
+            if limit.is_some() {
+                proven = (size, limit);
+            }
+        }
+        proven
+    }
+
+    /// The same of one round, of pictures from the `first` on.
+    fn largest_in_round(&mut self, wanted: usize, first: usize) -> (usize, Option<String>) {
         let mut alone = Vec::with_capacity(wanted);
         for picture in 0..wanted {
-            self.noise_in(0, picture);
+            self.noise_in(0, first + picture);
             match self.bits(1) {
                 Ok(bits) => alone.extend(bits),
                 Err(error) => return (1, Some(error.to_string())),
@@ -51,7 +79,7 @@ impl Network {
             // Another picture in each place than at the last size.
             let shown = |place: usize| (place + size) % wanted;
             for place in 0..size {
-                self.noise_in(place, shown(place));
+                self.noise_in(place, first + shown(place));
             }
             let together = match self.bits(size) {
                 Ok(together) => together,

@@ -53,7 +53,7 @@ fn prove(
     let began = Instant::now();
     let (found, placement) = run(runtime, provider, options)?;
     let start = began.elapsed();
-    if let Some(reason) = session::fallback(provider, placement.as_ref()) {
+    if let Some(reason) = session::fallback(provider, placement.as_ref(), false) {
         return Err(reason);
     }
     let difference = relative_difference(&expected, &found);
@@ -82,6 +82,7 @@ fn run(
         providers: ProviderChoice::Listed(vec![provider]),
         options: options.clone(),
         batch: 1,
+        allow_unproven: false,
     };
     let mut opened = session::open(runtime, &onnx::convolution(), provider, &settings)?;
     let failed = |error: ort::Error| {

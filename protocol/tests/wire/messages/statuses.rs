@@ -54,7 +54,34 @@ pub(super) fn on_another_provider() -> CameraStatus {
             losses: 1,
             failures: 3,
             broken: 12,
+            ..DetectorStatus::default()
         }),
+        ..watching()
+    }
+}
+
+/// One whose accelerator is believed without proof, and whose shadow was left out.
+pub(super) fn unproven() -> CameraStatus {
+    let left_out = Words::new(
+        "Không so sánh được: chương trình đã kết thúc 3 lần khi mô hình đang chạy",
+        "nothing is compared: the program ended 3 times while the model was at work",
+    );
+    CameraStatus {
+        detector: Some(DetectorStatus {
+            provider: "openvino".to_owned(),
+            placement: "unproven".to_owned(),
+            ..DetectorStatus::default()
+        }),
+        second_models: vec![SecondModelStatus {
+            model: "next@8".to_owned(),
+            job: "shadow".to_owned(),
+            looks: 0,
+            fares: DetectorStatus {
+                provider: "none".to_owned(),
+                instead: Some(left_out),
+                ..DetectorStatus::default()
+            },
+        }],
         ..watching()
     }
 }
