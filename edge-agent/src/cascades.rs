@@ -213,7 +213,7 @@ impl Lookers {
     /// How each of them fares, in their order.
     pub(crate) fn states(&self) -> Vec<Arc<ModelState>> {
         let state = |((name, taker), trials): ((&Looker, &Taker), &Vec<SecondTrial>)| {
-            let mut state = match taker {
+            let state = match taker {
                 Taker::Network(network) => {
                     let begun = trials.first().map(|trial| trial.candidate.to_string());
                     let name = begun.unwrap_or_else(|| name_of(name).to_owned());
@@ -221,8 +221,7 @@ impl Lookers {
                 }
                 Taker::Plates(reader) => ModelState::of_plates(name_of(name).to_owned(), reader),
             };
-            state.is_instead = trials.iter().any(|trial| trial.instead.is_some());
-            state
+            state.with_instead(trials.iter().find_map(|trial| trial.instead.as_deref()))
         };
         let each = self.names.iter().zip(&self.takers).zip(&self.trials);
         each.map(state).map(Arc::new).collect()

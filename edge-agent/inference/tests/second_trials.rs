@@ -13,7 +13,7 @@ use std::path::Path;
 
 use edge_inference::{Action, AtWork, AtWorkMark, ModelStore, SecondTrial, StartFault, StoreError};
 
-use folder::{actions, edit, id, place, store, version};
+use folder::{actions, add, edit, id, place, store, version};
 
 /// A start of the program: who was at work before is charged, then the model is begun.
 /// `broken` versions do not pass their self-test.
@@ -71,7 +71,7 @@ fn a_version_that_fails_its_self_test_gives_way_to_the_last_good_one_of_the_same
         assert!(done.contains(&(action, "helmets".to_owned())), "{done:?}");
     }
     // … until somebody says otherwise.
-    store(folder.path()).forgive(&id("helmets")).unwrap();
+    store(folder.path()).forgive(&id("helmets"), None).unwrap();
     assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@2");
 }
 
@@ -84,7 +84,7 @@ fn one_without_a_good_version_is_left_out_and_nobody_takes_its_place() {
     }
     let said = at_work(folder.path(), "helmets", &[]);
     assert!(
-        said.contains("`edge-agent models use helmets` tries it again"),
+        said.contains("`edge-agent models forgive helmets` has it tried again"),
         "{said}"
     );
     assert_eq!(at_work(folder.path(), "roads", &[]), "roads");
@@ -157,6 +157,87 @@ fn one_that_has_proven_itself_is_not_given_up_and_one_that_has_not_goes_back_to_
         crash_of(folder.path(), "helmets");
     }
     assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+}
+
+/// A shadow looks on a thread of its own, while others look.
+#[test]
+fn a_shadow_at_work_in_three_ends_is_left_out_and_nothing_takes_its_place() {
+    let folder = place(&["roads"]);
+    version(folder.path(), "street", 1);
+    prove(folder.path(), "street");
+    version(folder.path(), "street", 2);
+    // A start of the program; `other` looks at the same time as the shadow when it ends.
+    let start = |other: Option<&str>| -> Result<(), String> {
+        let store = store(folder.path());
+        let mut other = other.map(|other| {
+            let at_work = store.watch_over();
+            let begun = store.begin_second((&id(other), None), &at_work, |_, _, _| Ok(()));
+            (at_work, AtWorkMark::looking([&begun.unwrap().1.candidate]))
+        });
+        let beside = store.watch_over();
+        let begun = store.begin_shadow((&id("street"), Some(2)), &beside, |_, _, _| Ok(()));
+        let detector = store.begin(Some(&id("roads")), |_, _, _| Ok(()));
+        assert_eq!(detector.unwrap().1.candidate.model, id("roads"));
+        let (_, trial) = begun.map_err(|error| error.to_string())?;
+        let mark = AtWorkMark::beside(&trial.candidate);
+        let end = || beside.while_at_work(&mark, || panic!("as a driver may"));
+        let ended = catch_unwind(AssertUnwindSafe(|| match other.take() {
+            Some((at_work, mark)) => at_work.while_at_work(&mark, end),
+            None => end(),
+        }));
+        assert!(ended.is_err());
+        Ok(())
+    };
+    let attempts = || {
+        store(folder.path()).watch_over();
+        store(folder.path()).trials().attempts
+    };
+    add(folder.path(), "helmets", 9);
+    for other in [None, Some("helmets"), None] {
+        assert_eq!(start(other), Ok(()));
+        assert_eq!(attempts(), 0, "the detector is suspected last");
+    }
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.failed[0].candidate.to_string(), "street@2");
+    // Who looked at the same time is suspected as well.
+    assert_eq!(ledger.second[&id("helmets")].attempts, 1);
+    let said = start(None).unwrap_err();
+    for words in [
+        "street does not start: it failed here: the program ended 3 times",
+        "`edge-agent models forgive street@2` has it tried again",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    // From now on each end is the detector's, as long as that is on trial.
+    assert_eq!(attempts(), 1);
+    store(folder.path())
+        .forgive(&id("street"), Some(2))
+        .unwrap();
+    assert_eq!(start(None), Ok(()));
+}
+
+/// A shadow that has proven itself takes the blame from nobody: a detector that ends
+/// the program is given up though the shadow is at work each time.
+#[test]
+fn a_proven_shadow_does_not_excuse_the_detector() {
+    let folder = place(&["new", "good", "shade"]);
+    prove(folder.path(), "shade");
+    let begin = || {
+        let store = store(folder.path());
+        let beside = store.watch_over();
+        let begun = store.begin_shadow((&id("shade"), None), &beside, |_, _, _| Ok(()));
+        let shade = begun.unwrap().1;
+        assert!(!shade.is_on_trial);
+        let (_, detector) = store.begin(None, |_, _, _| Ok(())).unwrap();
+        let mark = AtWorkMark::beside(&shade.candidate);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            beside.while_at_work(&mark, || panic!("as a driver may"));
+        }));
+        assert!(ended.is_err());
+        detector.candidate.model
+    };
+    let at_work: Vec<_> = (0..4).map(|_| begin()).collect();
+    assert_eq!(at_work, ["new", "new", "new", "good"].map(id));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_model_that_failed_for_its_manifest_is_tried_again_when_that_is_mended() {
     let why = trial.instead.unwrap();
     for words in [
         "new failed here: its self-test fails; mend its manifest or install another file",
-        "`edge-agent models use new` tries it again as it is",
+        "`edge-agent models forgive new` has it tried again as it is",
     ] {
         assert!(why.contains(words), "{why}");
     }

@@ -147,7 +147,7 @@ impl CameraState {
     pub(crate) fn set_models<'a>(
         &self,
         detector: Option<&Arc<ModelState>>,
-        of_cascades: impl Iterator<Item = &'a Arc<ModelState>>,
+        second: impl Iterator<Item = &'a Arc<ModelState>>,
         shadow: Option<&'a Arc<Shadow>>,
     ) {
         if let Some(shadow) = shadow {
@@ -159,9 +159,7 @@ impl CameraState {
         if let Some(detector) = detector {
             self.detector.get_or_init(|| Arc::clone(detector));
         }
-        let compared = shadow.map(|shadow| &shadow.state);
-        self.second
-            .get_or_init(|| of_cascades.chain(compared).cloned().collect());
+        self.second.get_or_init(|| second.cloned().collect());
     }
 
     fn second_models(&self) -> &[Arc<ModelState>] {

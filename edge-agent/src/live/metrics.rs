@@ -33,6 +33,8 @@ pub(super) struct Sources {
     pub(super) detector: Option<Arc<ModelState>>,
     /// What looks besides, for cascades.
     pub(super) second: Vec<Arc<ModelState>>,
+    /// What is compared, or would be.
+    pub(super) compared: Option<Arc<ModelState>>,
     pub(super) shadow: Option<Arc<Shadow>>,
 }
 
@@ -238,8 +240,8 @@ impl Collector for Reading {
         if let Some(info) = &sources.detector {
             detector::detector(&mut encoder, info)?;
         }
-        let compared = sources.shadow.iter().map(|shadow| &shadow.state);
-        detector::second(&mut encoder, sources.second.iter().chain(compared))?;
+        let beside = sources.second.iter().chain(&sources.compared);
+        detector::second(&mut encoder, beside)?;
         if let Some(shadow) = &sources.shadow {
             detector::shadow(&mut encoder, shadow)?;
         }

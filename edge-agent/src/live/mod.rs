@@ -176,11 +176,19 @@ fn camera_states(
     config.cameras.iter().map(state).collect()
 }
 
+/// What looks besides the detector: for cascades, to be compared, and of which cameras
+/// some could not begin.
+type Besides<'a> = (
+    Lookers,
+    Option<shadow::Begun>,
+    &'a BTreeMap<CameraId, Words>,
+);
+
 #[allow(clippy::too_many_lines)] // what is started, in order, and ended in the other
 fn watch(
     config: &AgentConfig,
     at_work: Option<(Detector, Option<&mut OnTrial>)>,
-    (lookers, without): (Lookers, &BTreeMap<CameraId, Words>),
+    (lookers, compared, without): Besides<'_>,
     outlet: Outlet<'_>,
     (supervisor, stop): (&Supervisor, &StopFlag),
 ) -> anyhow::Result<()> {
@@ -194,16 +202,18 @@ fn watch(
     let info = detector
         .as_ref()
         .map(|detector| Arc::new(ModelState::of_detector(detector, trial.as_deref())));
-    let shadow = detector
-        .as_ref()
-        .and_then(|detector| shadow::start(&config.detector, detector, stop));
-    let (shadow, shadow_thread) = shadow.unzip();
+    let compared = (compared.zip(detector.as_ref()))
+        .map(|(begun, detector)| shadow::start(begun, detector, stop))
+        .transpose()?;
+    let (compared, shadow) = compared.map(|it| (it.state, it.at_work)).unzip();
+    let shadow = shadow.flatten();
+    let shown = shadow.as_ref().map(|looking| &looking.shadow);
     let (second, index, marks) = (lookers.states(), lookers.index(), lookers.marks());
     let at_work = lookers.at_work().cloned().unwrap_or_default();
     for (camera, state) in config.cameras.iter().zip(&states) {
         let of_cascades = index.used_by(&camera.cascades).into_iter();
         let of_cascades = of_cascades.filter_map(|number| second.get(number));
-        state.set_models(info.as_ref(), of_cascades, shadow.as_ref());
+        state.set_models(info.as_ref(), of_cascades.chain(&compared), shown);
         if let Some(why) = without.get(&camera.id) {
             state.set_without_cascades(why.clone());
         }
@@ -214,7 +224,8 @@ fn watch(
         uplink: uplink.cloned(),
         detector: info.clone(),
         second: second.clone(),
-        shadow: shadow.clone(),
+        compared,
+        shadow: shown.cloned(),
     };
     let listen = config.metrics.as_ref().map(|metrics| metrics.listen);
     let metrics = listen
@@ -262,15 +273,27 @@ fn watch(
         with.unwrap_or_default()
     ));
     let goes_on = || supervisor.goes_on(&states);
+    let (shadow_thread, looking) = shadow
+        .map(|it| {
+            (
+                it.thread,
+                (Arc::clone(&it.shadow.state), it.trial, it.noted),
+            )
+        })
+        .unzip();
     thread::scope(|scope| {
         // The others wait for `stop`; a panic must end the process, not half of it.
         let _others = StopsOnPanic(stop);
         scope.spawn(|| keep_saying(&lame, uplink, stop));
-        let trials = trial::Trials {
+        let mut trials = trial::Trials {
             detector: trial,
             second: lookers.trials.into_iter().zip(second.clone()).collect(),
-            at_work: at_work.clone(),
+            at_work: vec![at_work.clone()],
         };
+        if let Some((looking, trial, noted)) = looking {
+            trials.second.push((vec![trial], looking));
+            trials.at_work.push(noted);
+        }
         scope.spawn(|| trials.watch(config.detector.trial(), &states, stop));
         match detector {
             Some(detector) => {
@@ -302,8 +325,8 @@ fn watch(
     if let Some(routes) = routes {
         join(routes, "signal routes");
     }
-    if let Some(shadow) = shadow_thread {
-        join(shadow, "shadow model");
+    if let Some(thread) = shadow_thread {
+        join(thread, "shadow model");
     }
     if let Some(metrics) = metrics {
         metrics.stop();

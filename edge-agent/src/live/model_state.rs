@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use edge_inference::{Detector, Network, OnTrial, Refusal};
+use edge_inference::{Detector, Network, OnTrial, Placement, Refusal};
 use plate_reader::PlateReader;
 use protocol::event::Words;
 use protocol::status::{DetectorStatus, RefusedProvider, SecondModelStatus};
@@ -61,10 +61,8 @@ impl ModelState {
             Some(trial) => trial.candidate.to_string(),
             None => detector.manifest().id.to_string(),
         };
-        Self {
-            is_instead: trial.is_some_and(|trial| trial.instead.is_some()),
-            ..Self::of_network(model, Job::Detector, detector.network())
-        }
+        let instead = trial.and_then(|trial| trial.instead.as_deref());
+        Self::of_network(model, Job::Detector, detector.network()).with_instead(instead)
     }
 
     /// A network that is known under a name.
@@ -80,6 +78,36 @@ impl ModelState {
         state
     }
 
+    /// One that is not at work.
+    pub(crate) fn left_out(model: String, job: Job, why: Words) -> Self {
+        let status = DetectorStatus {
+            provider: "none".to_owned(),
+            instead: Some(why),
+            ..DetectorStatus::default()
+        };
+        Self {
+            model,
+            sha256: String::new(),
+            job,
+            is_instead: true,
+            fares: Mutex::new(Fares {
+                status,
+                ..Fares::default()
+            }),
+        }
+    }
+
+    /// Why it is another one than was wanted.
+    pub(crate) fn with_instead(mut self, why: Option<&str>) -> Self {
+        let Some(why) = why else { return self };
+        self.is_instead = true;
+        self.lock().status.instead = Some(Words::new(
+            format!("Không phải mô hình đã chọn; chạy edge-agent check, rồi xem: {why}"),
+            format!("not the wanted model is at work: {why}"),
+        ));
+        self
+    }
+
     /// The two networks that read plates, as one.
     pub(crate) fn of_plates(model: String, reader: &PlateReader) -> Self {
         let networks = reader.networks();
@@ -87,6 +115,7 @@ impl ModelState {
         let [_, lines] = networks;
         let status = DetectorStatus {
             provider: lines.computes_on().to_string(),
+            placement: placement(networks.iter().map(|network| network.placement())),
             refused: refusals.map(refused).collect(),
             ..DetectorStatus::default()
         };
@@ -121,6 +150,7 @@ impl ModelState {
         }
         fares.provider = network.provider();
         fares.status.provider = network.computes_on().to_string();
+        fares.status.placement = placement([network.placement()]);
         fares.status.refused = network.refusals().iter().map(refused).collect();
         fares.status.losses = network.losses();
     }
@@ -136,6 +166,7 @@ impl ModelState {
         let [_, lines] = networks;
         fares.provider = lines.provider();
         fares.status.provider = lines.computes_on().to_string();
+        fares.status.placement = placement(networks.iter().map(|network| network.placement()));
         fares.status.refused = (networks.iter())
             .flat_map(|network| network.refusals())
             .map(refused)
@@ -204,6 +235,12 @@ impl ModelState {
             fares: fares.status,
         }
     }
+}
+
+/// Whether it was looked at, of each network, that its provider computes it.
+fn placement<'n>(networks: impl IntoIterator<Item = Option<&'n Placement>>) -> String {
+    let is_proved = networks.into_iter().all(|placement| placement.is_some());
+    if is_proved { "proved" } else { "unproven" }.to_owned()
 }
 
 fn refused(refusal: &Refusal) -> RefusedProvider {

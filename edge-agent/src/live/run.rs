@@ -11,7 +11,7 @@ use edge_uplink::{Outbox, Uplink};
 use protocol::event::Words;
 
 use super::supervision::Supervisor;
-use super::{Outlet, StopFlag, recovery, watch};
+use super::{Outlet, StopFlag, recovery, shadow, watch};
 use crate::cascades::Lookers;
 use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, CascadeConfig, SourceConfig, UplinkConfig};
@@ -110,6 +110,9 @@ fn perceive(
         };
         camera.cascades.retain(&mut begin);
     }
+    let compared = needs_detector
+        .then(|| shadow::begin(&config.detector))
+        .flatten();
     // Last, and nothing that can fail between it and the cameras but themselves: a
     // start that ends for another reason says nothing of a model on trial.
     let begun = needs_detector
@@ -117,7 +120,13 @@ fn perceive(
         .transpose()?;
     let (detector, mut trial) = begun.unzip();
     let at_work = detector.map(|detector| (detector, trial.as_mut()));
-    let result = watch(&config, at_work, (lookers, &without), outlet, told);
+    let result = watch(
+        &config,
+        at_work,
+        (lookers, compared, &without),
+        outlet,
+        told,
+    );
     // A model that failed would not have come so far, and one that ended the
     // process not to here.
     if let Some(trial) = trial {

@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
-use edge_inference::{Agreement, Detector, Look};
+use edge_inference::{Agreement, AtWork, AtWorkMark, Detector, Look, SecondTrial};
 use edge_video::Frame;
 use models::Crop;
 use models::heads::Answers;
 use protocol::Detection;
+use protocol::event::Words;
 
 use super::{Job, ModelState, StopFlag};
-use crate::config::{DetectorConfig, ShadowConfig};
+use crate::config::DetectorConfig;
 use crate::models_command;
 
 /// How often the log says how it goes.
@@ -59,54 +59,116 @@ struct Sight {
     seen: Vec<Detection>,
 }
 
-/// Starts it, if it is configured; beside the `first` detector. One that does not start is said, and is no
-/// reason not to watch.
-pub(super) fn start(
-    config: &DetectorConfig,
-    first: &Detector,
-    stop: &StopFlag,
-) -> Option<(Arc<Shadow>, JoinHandle<()>)> {
-    let shadow = config.shadow.as_ref()?;
-    let believed_from = first.manifest().thresholds.high;
-    match try_start(config, shadow, believed_from, stop) {
-        Ok(started) => {
-            tracing::info!(model = shadow.model, every = shadow.every, "shadow model");
-            Some(started)
-        }
-        Err(error) => {
-            tracing::error!(
-                model = shadow.model,
-                "the shadow model does not start, nothing is compared: {error:#}"
-            );
-            None
-        }
-    }
+/// A shadow model that is to look, or why there is none.
+#[derive(Debug)]
+pub(super) struct Begun {
+    model: String,
+    every: u32,
+    loaded: Result<Loaded, Words>,
 }
 
-fn try_start(
-    config: &DetectorConfig,
-    ShadowConfig { model, every }: &ShadowConfig,
-    believed_from: f64,
-    stop: &StopFlag,
-) -> anyhow::Result<(Arc<Shadow>, JoinHandle<()>)> {
-    let detector = models_command::load_named(config, model)?;
+#[derive(Debug)]
+struct Loaded {
+    detector: Detector,
+    trial: SecondTrial,
+    at_work: AtWork,
+}
+
+/// What is known of a shadow model once it is started, or was left out.
+pub(super) struct Started {
+    pub(super) state: Arc<ModelState>,
+    /// None where it was left out.
+    pub(super) at_work: Option<Looking>,
+}
+
+/// A shadow model at work.
+pub(super) struct Looking {
+    pub(super) shadow: Arc<Shadow>,
+    pub(super) thread: JoinHandle<()>,
+    pub(super) trial: SecondTrial,
+    pub(super) noted: AtWork,
+}
+
+/// Loads it, if it is configured. One that does not load, or was given up, is said, and is
+/// no reason not to watch. Before the detector is begun: a program that ends here is no
+/// failed start of that.
+pub(super) fn begin(config: &DetectorConfig) -> Option<Begun> {
+    let shadow = config.shadow.as_ref()?;
+    let load = || {
+        let at_work = models_command::store(config)?.watch_over();
+        let (detector, trial) = models_command::begin_shadow(config, &shadow.model, &at_work)?;
+        anyhow::Ok(Loaded {
+            detector,
+            trial,
+            at_work,
+        })
+    };
+    let loaded = load().map_err(|error| {
+        let model = &shadow.model;
+        tracing::error!(
+            model,
+            "the shadow model does not start, nothing is compared: {error:#}"
+        );
+        Words::new(
+            format!(
+                "Không so sánh được với mô hình {model}; chạy edge-agent check, rồi xem: {error:#}"
+            ),
+            format!("nothing is compared with model {model}: {error:#}"),
+        )
+    });
+    Some(Begun {
+        model: shadow.model.clone(),
+        every: shadow.every,
+        loaded,
+    })
+}
+
+/// Lets it look, beside the `first` detector.
+pub(super) fn start(begun: Begun, first: &Detector, stop: &StopFlag) -> std::io::Result<Started> {
+    let Begun {
+        model,
+        every,
+        loaded,
+    } = begun;
+    let Loaded {
+        detector,
+        trial,
+        at_work,
+    } = match loaded {
+        Ok(loaded) => loaded,
+        Err(why) => {
+            return Ok(Started {
+                state: Arc::new(ModelState::left_out(model, Job::Shadow, why)),
+                at_work: None,
+            });
+        }
+    };
+    tracing::info!(model, every, "shadow model");
     let (to, from) = bounded(1);
     let state = ModelState::of_network(model.clone(), Job::Shadow, detector.network());
     let shadow = Arc::new(Shadow {
         state: Arc::new(state),
-        believed_from,
-        model: model.clone(),
-        every: u64::from((*every).max(1)),
+        believed_from: first.manifest().thresholds.high,
+        model,
+        every: u64::from(every.max(1)),
         passed: AtomicU64::new(0),
         to,
         counters: Mutex::default(),
     });
     let (its, stop) = (Arc::clone(&shadow), stop.clone());
+    let (mark, noted) = (AtWorkMark::beside(&trial.candidate), at_work.clone());
     let thread = thread::Builder::new()
         .name("shadow".to_owned())
-        .spawn(move || its.run(detector, &from, &stop))
-        .context("shadow thread")?;
-    Ok((shadow, thread))
+        .spawn(move || its.run(detector, (&noted, &mark), &from, &stop))?;
+    Ok(Started {
+        state: Arc::clone(&shadow.state),
+        at_work: Some(Looking {
+            shadow,
+            thread,
+            trial,
+            noted: at_work,
+        }),
+    })
 }
 
 impl Shadow {
@@ -136,11 +198,17 @@ impl Shadow {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut detector: Detector, from: &Receiver<Sight>, stop: &StopFlag) {
+    fn run(
+        &self,
+        mut detector: Detector,
+        noted: (&AtWork, &AtWorkMark),
+        from: &Receiver<Sight>,
+        stop: &StopFlag,
+    ) {
         let mut reported = Instant::now();
         while !stop.is_set() {
             match from.recv_timeout(PATIENCE) {
-                Ok(sight) => self.look(&mut detector, &sight),
+                Ok(sight) => self.look(&mut detector, noted, &sight),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -152,10 +220,15 @@ impl Shadow {
         self.report();
     }
 
-    fn look(&self, detector: &mut Detector, sight: &Sight) {
+    fn look(
+        &self,
+        detector: &mut Detector,
+        (at_work, mark): (&AtWork, &AtWorkMark),
+        sight: &Sight,
+    ) {
         let high = detector.manifest().thresholds.high;
         let look = Look::crop(sight.frame.view(), sight.part);
-        let answer = detector.detect_batch(&[look]).pop();
+        let answer = at_work.while_at_work(mark, || detector.detect_batch(&[look]).pop());
         match answer.expect("one answer for one look") {
             Ok(Answers {
                 found: seen,

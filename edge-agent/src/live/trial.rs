@@ -16,8 +16,9 @@ pub(super) struct Trials<'t> {
     pub(super) detector: Option<&'t mut OnTrial>,
     /// Of those who take second looks: a reader of plates has two networks.
     pub(super) second: Vec<(Vec<SecondTrial>, Arc<ModelState>)>,
-    /// Where is noted who is at work, as long as there is somebody on trial.
-    pub(super) at_work: AtWork,
+    /// Where is noted who is at work, as long as there is somebody on trial: one place for
+    /// each thread that looks.
+    pub(super) at_work: Vec<AtWork>,
 }
 
 impl Trials<'_> {
@@ -61,7 +62,7 @@ impl Trials<'_> {
             }
             thread::sleep(LOOK_EVERY);
         }
-        self.at_work.end();
+        self.at_work.iter().for_each(AtWork::end);
     }
 }
 

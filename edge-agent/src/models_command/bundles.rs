@@ -132,7 +132,7 @@ fn make_current(
     let (manifest, _) = store.find(&installed.model)?;
     if !sees_road_users(&manifest) {
         // The operator wants it tried, also if it failed before.
-        store.forgive(&installed.model)?;
+        store.forgive(&installed.model, None)?;
         println!("{name} is current. {}", place_of(&manifest));
         return Ok(());
     }
@@ -204,7 +204,7 @@ pub(super) fn use_model(
     let Some(version) = version.or_else(|| store.version_of(&model)) else {
         let (manifest, _) = store.find(&model)?;
         if is_for_second_looks_only(&manifest) {
-            store.forgive(&model)?;
+            store.forgive(&model, None)?;
             println!("{model} is here. {}", place_of(&manifest));
             return Ok(());
         }
@@ -214,6 +214,14 @@ pub(super) fn use_model(
     };
     let installed = one_version(&store, &trusted(config)?, &model, version)?;
     make_current(config, &store, &installed, Action::Used, no_self_test)
+}
+
+/// `models forgive`
+pub(super) fn forgive(config: &DetectorConfig, name: &str) -> anyhow::Result<()> {
+    let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
+    store(config)?.forgive(&model, version)?;
+    println!("{name} is tried again when the agent starts; it is used for what it was used for");
+    Ok(())
 }
 
 /// Whether its answers are no boxes, so that no box can watch with it alone.

@@ -36,6 +36,15 @@ pub enum ModelsCommand {
         #[arg(long)]
         no_self_test: bool,
     },
+    /// Forget what a model failed at on this box, so that it is tried again at the next start.
+    #[command(
+        after_help = "It does not become the detector by that: one for second looks or in the shadow is tried\n\
+                      again where the configuration names it. `edge-agent check` lists those that failed, with the reason."
+    )]
+    Forgive {
+        /// `MODEL`, or `MODEL@VERSION`.
+        model: String,
+    },
     /// Go back to the version before the current one.
     Rollback {
         /// Of which model; left out, of the one in use.
@@ -110,6 +119,7 @@ pub fn run(config: &DetectorConfig, command: ModelsCommand) -> ExitCode {
             model,
             no_self_test,
         } => bundles::use_model(config, &model, no_self_test),
+        ModelsCommand::Forgive { model } => bundles::forgive(config, &model),
         ModelsCommand::Rollback { model } => bundles::roll_back(config, model),
         ModelsCommand::Verify {
             model,

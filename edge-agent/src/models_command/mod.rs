@@ -13,15 +13,15 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use edge_inference::{
-    Candidate, Detector, DetectorError, DetectorSettings, Examinee, ModelStore, OnTrial, PublicKey,
-    Runtime, SelfTest, StartFault, StoreError,
+    Candidate, Detector, DetectorError, Examinee, ModelStore, OnTrial, PublicKey, Runtime,
+    SelfTest, StartFault, StoreError,
 };
 use models::Manifest;
 
 use crate::config::{DetectorConfig, named_version};
 
 pub use command::{ModelsCommand, run};
-pub(crate) use second::{Begun, begin_network, begin_plates};
+pub(crate) use second::{Begun, begin_network, begin_plates, begin_shadow};
 
 /// Columns of a table that goes to a file or a pipe.
 const WIDTH_WITHOUT_TERMINAL: u16 = 120;
@@ -71,16 +71,6 @@ pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTr
         );
     }
     Ok((detector, trial))
-}
-
-/// Loads `MODEL` or `MODEL@VERSION`, for comparison.
-pub(crate) fn load_named(config: &DetectorConfig, name: &str) -> anyhow::Result<Detector> {
-    let (runtime, manifest, file) = find_named(config, name)?;
-    let settings = DetectorSettings {
-        batch: 1,
-        ..config.settings()
-    };
-    Ok(Detector::load(&runtime, manifest, &file, &settings)?)
 }
 
 fn find_named(config: &DetectorConfig, name: &str) -> anyhow::Result<(Runtime, Manifest, PathBuf)> {

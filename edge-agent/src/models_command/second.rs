@@ -2,7 +2,8 @@
 //! good one.
 
 use edge_inference::{
-    AtWork, Candidate, FreeNetwork, ModelStore, Network, Runtime, SecondTrial, StartFault,
+    AtWork, Candidate, Detector, DetectorSettings, FreeNetwork, ModelStore, Network, Runtime,
+    SecondTrial, StartFault,
 };
 use plate_reader::{Half, PlateReader, ReaderError};
 use protocol::id::ModelId;
@@ -41,6 +42,35 @@ pub(crate) fn begin_network(
     let (network, trial) = begun;
     tell(&trial, config);
     Ok((network, vec![trial]))
+}
+
+/// Loads the detector `MODEL` or `MODEL@VERSION` to look in the shadow of the box's own. A
+/// new one is on trial; one that failed is left out, and nothing takes its place.
+pub(crate) fn begin_shadow(
+    config: &DetectorConfig,
+    name: &str,
+    at_work: &AtWork,
+) -> anyhow::Result<(Detector, SecondTrial)> {
+    let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+    let settings = DetectorSettings {
+        batch: 1,
+        ..config.settings()
+    };
+    let begun =
+        store(config)?.begin_shadow((&model, version), at_work, |candidate, manifest, file| {
+            let mut detector =
+                Detector::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
+            self_test(&mut detector, file, candidate).map_err(StartFault::Model)?;
+            Ok(detector)
+        })?;
+    if begun.1.is_on_trial {
+        tracing::info!(
+            model = %begun.1.candidate, minutes = config.trial().as_secs_f64() / 60.0,
+            "this shadow model is new here and on trial; if the program ends three times while it looks, it is left out"
+        );
+    }
+    Ok(begun)
 }
 
 /// Loads the reader of number plates; see [`begin_network`].

@@ -53,7 +53,7 @@ impl FailedModel {
             Some(_) => "install a later version",
             None => "mend its manifest or install another file",
         };
-        format!("{mend}, or `edge-agent models use {candidate}` tries it again as it is")
+        format!("{mend}, or `edge-agent models forgive {candidate}` has it tried again as it is")
     }
 }
 

@@ -9,6 +9,10 @@
 //!
 //! One that fails gives way to its own last good version, or is left out. It takes
 //! no other model's place: what a cascade gives, only its own model gives.
+//!
+//! A model in the detector's shadow is tried in the same way. It looks on a thread of
+//! its own, so its words stand in a file of its own, and who else looked at the moment
+//! of the end is suspected with it. Nothing takes its place: it is there to be compared.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -22,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::{self, Action};
 use super::ledger::{self, Candidate, TrialLedger, change, means};
 use super::trial::ATTEMPTS;
-use super::walk::{self, NotThis, StartFault};
+use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError};
 
 /// Name of the file, with the number of the program that has it.
@@ -59,8 +63,10 @@ pub struct AtWorkMark(String);
 enum Doing {
     /// Before the main detector was begun.
     Loading,
-    /// When everything was at work.
+    /// When everything was at work, and nobody else looked.
     Looking,
+    /// On a thread of its own, while the detector may have looked.
+    Beside,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +91,11 @@ impl AtWorkMark {
     /// These look, together.
     pub fn looking<'c>(who: impl IntoIterator<Item = &'c Candidate>) -> Self {
         Self::of(Doing::Looking, who.into_iter().cloned().collect())
+    }
+
+    /// This one looks beside the others.
+    pub fn beside(who: &Candidate) -> Self {
+        Self::of(Doing::Beside, vec![who.clone()])
     }
 
     fn of(doing: Doing, who: Vec<Candidate>) -> Self {
@@ -132,7 +143,8 @@ impl Place {
 
 impl ModelStore {
     /// Charges whoever was at work when the program ended the last time, and keeps a
-    /// place to note who is from now on. Once, before any model is loaded.
+    /// place to note who is from now on. Before any model is loaded; a second time for a
+    /// place of its own for who looks on another thread.
     pub fn watch_over(&self) -> AtWork {
         let home = match self.writable_home() {
             Ok(home) => home,
@@ -142,6 +154,7 @@ impl ModelStore {
             }
         };
         let mut own = None;
+        let mut left = Vec::new();
         for number in 0..PROGRAMS {
             let path = home.join(format!("{FILE}.{number}"));
             if own.is_some() && !path.exists() {
@@ -157,13 +170,14 @@ impl ModelStore {
             let Some(file) = opened.ok().filter(|file| file.try_lock().is_ok()) else {
                 continue;
             };
-            if let Some(line) = left_behind(&file) {
-                charge(&home, &line);
-            }
+            left.extend(left_behind(&file));
             if let Err(error) = file.write_all_at(NOBODY, 0) {
                 tracing::warn!(file = %path.display(), %error, "cannot be written; check free space");
             }
             own.get_or_insert(file);
+        }
+        if !left.is_empty() {
+            charge(&home, &left);
         }
         AtWork {
             place: own.map(|file| {
@@ -183,55 +197,73 @@ impl ModelStore {
         &self,
         (model, version): (&ModelId, Option<u64>),
         at_work: &AtWork,
-        mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+        start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
     ) -> Result<(T, SecondTrial), StoreError> {
-        let home = at_work.place.as_ref().map(|place| place.home.clone());
-        let proven_of = |ledger: &TrialLedger| {
-            let record = ledger.second.get(model);
-            record.and_then(|record| record.proven.clone())
-        };
-        let mut ledger = home.as_deref().and_then(ledger::read).unwrap_or_default();
-        let mut queue = vec![match version {
-            Some(version) => self.candidate_version(model, version),
-            None => self.candidate(model),
-        }];
-        queue.extend(proven_of(&ledger).map(|proven| self.exactly(&proven)));
-        for (found, ..) in queue.iter().flatten() {
-            if ledger.adopt(found) {
-                change(home.as_deref(), |_, ledger| {
-                    ledger.adopt(found);
-                });
-            }
-        }
-        let begun = walk::first_that_starts(queue, None, |candidate, manifest, file, _| {
-            if let Some(failed) = ledger.failure_of(candidate) {
-                let (reason, next) = (&failed.reason, failed.next_step());
-                return Err(NotThis::Next(format!("it failed here: {reason}; {next}")));
-            }
-            let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
-            let started = at_work.while_at_work(&mark, || start(candidate, manifest, file));
-            started.map_err(|fault| match fault {
-                StartFault::Other(error) => NotThis::End(error),
-                StartFault::Passing(reason) => NotThis::Next(reason),
-                StartFault::Model(reason) => {
-                    change(home.as_deref(), |home, ledger| {
-                        give_up(home, ledger, candidate, &reason);
-                    });
-                    NotThis::Next(reason)
-                }
-            })
-        })?;
-        if let Some(why) = &begun.instead {
-            tell_instead(home.as_deref(), &begun.candidate, why);
-        }
-        let trial = SecondTrial {
-            is_on_trial: !means(proven_of(&ledger).as_ref(), &begun.candidate),
-            candidate: begun.candidate,
-            instead: begun.instead,
-            home,
-        };
-        Ok((begun.started, trial))
+        let home = at_work.place.as_ref().map(|place| place.home.as_path());
+        let ledger = home.and_then(ledger::read).unwrap_or_default();
+        let proven = (ledger.second.get(model)).and_then(|record| record.proven.as_ref());
+        let mut queue = vec![self.candidate_at(model, version)];
+        queue.extend(proven.map(|proven| self.exactly(proven)));
+        begin_first(queue, at_work, start)
     }
+
+    /// The same of a model that is to be compared: this one, or none.
+    pub fn begin_shadow<T>(
+        &self,
+        (model, version): (&ModelId, Option<u64>),
+        at_work: &AtWork,
+        start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+    ) -> Result<(T, SecondTrial), StoreError> {
+        begin_first(vec![self.candidate_at(model, version)], at_work, start)
+    }
+}
+
+/// Starts the first of `queue` that has not failed and does not fail.
+fn begin_first<T>(
+    queue: Vec<Entry>,
+    at_work: &AtWork,
+    mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+) -> Result<(T, SecondTrial), StoreError> {
+    let home = at_work.place.as_ref().map(|place| place.home.clone());
+    let mut ledger = home.as_deref().and_then(ledger::read).unwrap_or_default();
+    for (found, ..) in queue.iter().flatten() {
+        if ledger.adopt(found) {
+            change(home.as_deref(), |_, ledger| {
+                ledger.adopt(found);
+            });
+        }
+    }
+    let begun = walk::first_that_starts(queue, None, |candidate, manifest, file, _| {
+        if let Some(failed) = ledger.failure_of(candidate) {
+            let (reason, next) = (&failed.reason, failed.next_step());
+            return Err(NotThis::Next(format!("it failed here: {reason}; {next}")));
+        }
+        let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
+        let started = at_work.while_at_work(&mark, || start(candidate, manifest, file));
+        started.map_err(|fault| match fault {
+            StartFault::Other(error) => NotThis::End(error),
+            StartFault::Passing(reason) => NotThis::Next(reason),
+            StartFault::Model(reason) => {
+                change(home.as_deref(), |home, ledger| {
+                    give_up(home, ledger, candidate, &reason);
+                });
+                NotThis::Next(reason)
+            }
+        })
+    })?;
+    if let Some(why) = &begun.instead {
+        tell_instead(home.as_deref(), &begun.candidate, why);
+    }
+    let candidate = begun.candidate;
+    let record = ledger.second.get(&candidate.model);
+    let proven = record.and_then(|record| record.proven.as_ref());
+    let trial = SecondTrial {
+        is_on_trial: !means(proven, &candidate),
+        candidate,
+        instead: begun.instead,
+        home,
+    };
+    Ok((begun.started, trial))
 }
 
 impl SecondTrial {
@@ -249,7 +281,7 @@ impl SecondTrial {
             ledger.forget_failure(candidate);
             journal::write(home, Action::Proven, candidate, "");
         });
-        tracing::info!(model = %candidate, "the model for second looks has proven itself; it is its last good version now");
+        tracing::info!(model = %candidate, "the model beside the detector has proven itself; it is its last good version now");
     }
 }
 
@@ -261,13 +293,22 @@ fn left_behind(file: &File) -> Option<Line> {
     serde_json::from_slice(line).ok()
 }
 
-fn charge(home: &Path, line: &Line) {
+fn charge(home: &Path, lines: &[Line]) {
     change(Some(home), |home, ledger| {
-        if line.doing == Doing::Looking {
-            // Its start was counted, and it was not at work.
-            ledger.attempts = ledger.attempts.saturating_sub(1);
-        }
-        for candidate in &line.who {
+        let of = |doing| lines.iter().filter(move |line| line.doing == doing);
+        // The detector's start was counted, and it was not at work …
+        let mut not_its_fault = of(Doing::Looking).count();
+        // … or may have been. A new model in its shadow is suspected before it is: to leave
+        // that out costs nothing. One that has proven itself is not.
+        let is_new = |candidate: &Candidate| {
+            let record = ledger.second.get(&candidate.model);
+            !means(record.and_then(|record| record.proven.as_ref()), candidate)
+        };
+        let beside = of(Doing::Beside).flat_map(|line| &line.who);
+        not_its_fault = not_its_fault.max(beside.filter(|who| is_new(who)).count());
+        let not_its_fault = u32::try_from(not_its_fault).unwrap_or(u32::MAX);
+        ledger.attempts = ledger.attempts.saturating_sub(not_its_fault);
+        for candidate in lines.iter().flat_map(|line| &line.who) {
             let record = ledger.second.entry(candidate.model.clone()).or_default();
             if means(record.proven.as_ref(), candidate) {
                 tracing::error!(model = %candidate, "the program ended while this model was at work, which has proven itself before");
@@ -292,7 +333,7 @@ fn charge(home: &Path, line: &Line) {
 fn give_up(home: &Path, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {
     tracing::error!(
         model = %candidate,
-        "takes no second looks any more: {reason}; `edge-agent models use {candidate}` tries it again"
+        "looks no more: {reason}; `edge-agent models forgive {candidate}` has it tried again"
     );
     ledger.remember_failure(candidate, reason);
     let record = ledger.second.entry(candidate.model.clone()).or_default();

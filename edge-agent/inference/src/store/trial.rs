@@ -106,13 +106,14 @@ impl ModelStore {
             let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
             durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
         }
-        self.forgive(model)?;
+        self.forgive(model, None)?;
         Ok((candidate, home))
     }
 
-    /// Forgets what the current version of a model failed at, wherever that stands.
-    pub fn forgive(&self, model: &ModelId) -> Result<(), StoreError> {
-        let (candidate, ..) = self.candidate(model)?;
+    /// Forgets what a model failed at, its current version or this one, wherever that
+    /// stands. It becomes nothing else by that.
+    pub fn forgive(&self, model: &ModelId, version: Option<u64>) -> Result<(), StoreError> {
+        let (candidate, ..) = self.candidate_at(model, version)?;
         for folder in &self.folders {
             let Some(before) = ledger::read(folder) else {
                 continue;
@@ -254,6 +255,14 @@ impl ModelStore {
         Some(described.candidate(self.version_of(model)))
     }
 
+    /// Its current version, or this one.
+    pub(super) fn candidate_at(&self, model: &ModelId, version: Option<u64>) -> Entry {
+        match version {
+            Some(version) => self.candidate_version(model, version),
+            None => self.candidate(model),
+        }
+    }
+
     pub(super) fn candidate(&self, model: &ModelId) -> Entry {
         let described = self.manifest(model)?;
         let file = self.look_for(&described.manifest)?;
@@ -352,7 +361,7 @@ fn admit(
 }
 
 fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {
-    tracing::error!(model = %candidate, "given up: {reason}; `edge-agent models use {candidate}` tries it again");
+    tracing::error!(model = %candidate, "given up: {reason}; `edge-agent models forgive {candidate}` has it tried again");
     ledger.remember_failure(candidate, reason);
     ledger.trial = None;
     ledger.attempts = 0;

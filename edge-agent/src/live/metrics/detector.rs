@@ -17,8 +17,9 @@ pub(super) fn detector(encoder: &mut DescriptorEncoder<'_>, info: &ModelState) -
         ("model", info.model.clone()),
         ("sha256", info.sha256.clone()),
         ("provider", fares.provider.to_owned()),
+        ("placement", status.placement.clone()),
     ];
-    let help = "1; the model at work and what computes it";
+    let help = "1; the model at work, what computes it, and whether that was proved";
     write(
         encoder,
         "edge_detector",
@@ -81,8 +82,10 @@ pub(super) fn second<'a>(
             ("job", model.job.as_str().to_owned()),
             ("sha256", model.sha256.clone()),
             ("provider", fares.provider.to_owned()),
+            ("placement", fares.status.placement.clone()),
         ];
-        (labels, 1.0)
+        // One that was left out is known here, and is not at work.
+        (labels, f64::from(u8::from(!fares.provider.is_empty())))
     });
     let instead = all.iter().map(|(model, _)| {
         let labels = vec![
@@ -95,7 +98,7 @@ pub(super) fn second<'a>(
     for (name, help, samples) in [
         (
             "edge_second_model",
-            "1; a model that looks beside the detector, what for, and what computes it",
+            "1; a model that looks beside the detector, what for, and what computes it; 0 where it was left out",
             at_work.collect(),
         ),
         (
@@ -105,7 +108,7 @@ pub(super) fn second<'a>(
         ),
         (
             "edge_second_model_instead",
-            "1 while the last good version works instead of the wanted one",
+            "1 while the last good version works instead of the wanted one, or none",
             instead,
         ),
     ] {
