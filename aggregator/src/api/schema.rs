@@ -120,7 +120,7 @@ pub(super) struct DetectorStatusSchema {
     #[schema(required = false)]
     placement: String,
     /// Why another model than the wanted one is at work, or none, and what to do.
-    #[schema(required = false, nullable = false)]
+    #[schema(nullable = false)]
     instead: Option<WordsView>,
     /// Those that come before it by configuration and do not compute.
     #[schema(required = false)]
