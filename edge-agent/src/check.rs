@@ -6,20 +6,23 @@
 mod cameras;
 mod cascades;
 mod clips;
+mod detector;
 mod feeds;
 mod record;
 mod signals;
 mod store;
 
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_inference::{Detector, Provider};
 use edge_uplink::UplinkError;
 use protocol::CameraId;
 
-use crate::config::{AgentConfig, CameraConfig, ConfigFaults, SourceConfig, redacted};
+use crate::config::{
+    AgentConfig, CameraConfig, ConfigFaults, SourceConfig, UplinkConfig, redacted,
+};
 use crate::{models_command, uplink_settings};
 
 /// What was tried, and how it went.
@@ -92,6 +95,8 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
                 .map(|camera| cameras::text_only(&config, camera)),
         );
         findings.extend(decoders(&cameras));
+        findings.extend(detector::look(&config));
+        findings.extend(named_files(&config));
         findings.extend(fed(&config, &cameras));
         findings.extend(cascades::look(&config, &cameras));
         findings.extend(clips::look(&cameras));
@@ -180,6 +185,37 @@ fn decoders(cameras: &[&CameraConfig]) -> Vec<Finding> {
         return Vec::new();
     }
     cameras.iter().filter_map(named).collect()
+}
+
+/// Files that the box will need. The desk at which its configuration is written may not have them.
+fn named_files(config: &AgentConfig) -> Vec<Finding> {
+    let uplink = config.uplink.as_ref();
+    let of_uplink =
+        |file: fn(&UplinkConfig) -> &Option<PathBuf>| uplink.and_then(|u| file(u).as_deref());
+    [
+        (
+            "store.signing_key_file",
+            config.store.signing_key_file.as_deref(),
+        ),
+        ("uplink.ca_file", of_uplink(|uplink| &uplink.ca_file)),
+        ("uplink.cert_file", of_uplink(|uplink| &uplink.cert_file)),
+        ("uplink.key_file", of_uplink(|uplink| &uplink.key_file)),
+        (
+            "uplink.evidence_token_file",
+            of_uplink(|uplink| &uplink.evidence_token_file),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, file)| Some((key, file?)))
+    .filter(|(_, file)| !file.is_file())
+    .map(|(key, file)| Finding {
+        part: key.to_owned(),
+        outcome: Outcome::Noted(format!(
+            "{} is not on this machine; without it the box does not start: put it there before",
+            file.display()
+        )),
+    })
+    .collect()
 }
 
 /// Models that were given up on this box.

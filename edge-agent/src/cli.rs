@@ -34,7 +34,7 @@ const FAULTY: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(
     name = "edge-agent",
-    version,
+    version = crate::VERSION,
     after_help = "Begin with a recorded clip:\n  edge-agent replay my-street.mp4 --config camera.toml --annotate seen.mp4\n\
                   then calibrate the camera, check and run the box:\n  edge-agent calibrate gate.survey.toml --still gate.jpg --grid gate.grid.jpg\n  edge-agent check box.toml\n  edge-agent run box.toml\n\n\
                   Exit codes: 0 done, 1 failed, 2 faulty command line or configuration."
@@ -197,7 +197,7 @@ struct ReplayArgs {
     #[arg(long, default_value = "1970-01-01T00:00:00Z", value_name = "TIME")]
     start: EventTime,
     /// Frames to look at per second of the clip, at most; all of them otherwise.
-    #[arg(long, value_name = "FPS")]
+    #[arg(long, value_name = "FPS", value_parser = looks_per_second, allow_negative_numbers = true)]
     analysed_fps: Option<f64>,
     /// Look at every frame, also where nothing moves (see `detect` in the
     /// camera's table).
@@ -374,6 +374,14 @@ impl Cli {
         };
         started.map_err(|error| anyhow::anyhow!("logging: {error}"))
     }
+}
+
+/// As `analysed_fps` in a camera's table.
+fn looks_per_second(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|fps| *fps > 0.0 && *fps <= 120.0)
+        .ok_or_else(|| "frames per second are more than 0 and at most 120".to_owned())
 }
 
 fn run(config: &Path, record: RecordArgs, stop: &StopFlag) -> ExitCode {

@@ -9,6 +9,10 @@
 //! [`replay`] and [`explain`] → [`live`] → [`case`] → [`calibrate`] →
 //! [`check`] → [`cli`].
 
+/// Version and build, as events and cases name the program that judged:
+/// `0.1.0+d2f1a0c4b7e9`, or `+dev` where it was not built for release.
+pub const VERSION: &str = env!("NGATU_VERSION");
+
 mod annotate;
 pub mod calibrate;
 mod cascades;

@@ -84,7 +84,7 @@ pub fn scene(
         .map_err(|fault| failed(vec![fault]))?
         .map(|calibrated| calibrated.calibration);
     let provenance = Provenance {
-        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        agent: crate::VERSION.to_owned(),
         configuration: Some(camera.digest),
         calibration: calibration.as_ref().map(digest_of),
         model: detector.map(|d| d.model.clone()),

@@ -32,7 +32,7 @@ pub fn settings(config: &AgentConfig) -> anyhow::Result<Option<UplinkSettings>> 
         evidence_url: uplink.evidence_url.clone(),
         evidence_token,
         evidence_kbit_s: uplink.evidence_kbit_s,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: crate::VERSION.to_owned(),
         signal_topics: live::signal_topics(&config.cameras),
         ..UplinkSettings::new(
             &uplink.url,

@@ -692,3 +692,106 @@ fn a_decoder_that_is_not_there_is_noted_before_the_camera_is_lost() {
         assert_eq!(noted, is_noted, "{decoder}: {said}{errors}");
     }
 }
+
+#[test]
+fn offline_names_models_that_cannot_serve_and_files_that_are_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{BOX}[store]\nsigning_key_file = 'box.pem'\n\
+         [uplink]\nurl = 'mqtts://centre'\nevidence_url = 'https://centre'\nca_file = 'ca.pem'\n\
+         [detector]\nmodel = 'nosuch'\n[detector.shadow]\nmodel = 'ppocr-v4-rec@2'\n\
+         [detector.plates]\nread = 'yolox-nano'\n\
+         [[camera]]\nid = 'c'\nsource = {{ rtsp = 'rtsp://127.0.0.1/x' }}\n"
+    );
+    let file = write(dir.path(), "box.toml", &text);
+    let (code, stdout, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    let said = stdout.replace(&format!("{}/", dir.path().display()), "");
+    let about = |part: &str| {
+        said.lines()
+            .find(|line| line.contains(part))
+            .map(str::trim_end)
+    };
+    for (part, expected) in [
+        (
+            "detector.model",
+            "FAILED  detector.model: there is no model nosuch here; `edge-agent models list` names those that there are",
+        ),
+        (
+            "detector.shadow.model",
+            "FAILED  detector.shadow.model: ppocr-v4-rec is for reading lines, and detecting road users is wanted here; \
+             `edge-agent models list` says what each is for",
+        ),
+        (
+            "detector.plates.read",
+            "FAILED  detector.plates.read: yolox-nano is for detecting road users, and reading lines is wanted here; \
+             `edge-agent models list` says what each is for",
+        ),
+        (
+            "store.signing_key_file",
+            "note    store.signing_key_file: box.pem is not on this machine; without it the box does not start: \
+             put it there before",
+        ),
+        (
+            "uplink.ca_file",
+            "note    uplink.ca_file: ca.pem is not on this machine; without it the box does not start: put it there before",
+        ),
+    ] {
+        assert_eq!(about(part), Some(expected), "{said}");
+    }
+}
+
+#[test]
+fn brokers_without_a_host_or_with_no_port_are_refused_when_the_file_is_read() {
+    for address in [
+        "mqtt://",
+        "mqtt://broker:99999",
+        "mqtts://[::1]",
+        "mqtt://a b",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "{BOX}[uplink]\nurl = '{address}'\nevidence_url = 'http://centre'\n\
+             [[camera]]\nid = 'c'\nsource = {{ rtsp = 'rtsp://127.0.0.1/x' }}\n"
+        );
+        let file = write(dir.path(), "box.toml", &text);
+        let (code, _, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{address}: {stderr}");
+        assert!(
+            stderr.contains("box.toml:5: uplink.url: "),
+            "{address}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_pace_of_no_looks_is_refused_instead_of_looking_at_everything() {
+    for pace in ["0", "-3", "nan", "inf", "soon"] {
+        let (code, _, stderr) = agent(&[
+            "replay",
+            "clip.mp4",
+            "--config",
+            "box.toml",
+            "--analysed-fps",
+            pace,
+        ]);
+        assert_eq!(code, Some(2), "{pace}: {stderr}");
+        assert!(
+            stderr.contains("frames per second are more than 0 and at most 120"),
+            "{pace}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn the_program_names_its_build() {
+    let (code, stdout, _) = agent(&["--version"]);
+    assert_eq!(code, Some(0));
+    let version = stdout.trim().strip_prefix("edge-agent ").unwrap();
+    assert_eq!(version, edge_agent::VERSION);
+    // What nobody released says so.
+    assert!(
+        version.starts_with(concat!(env!("CARGO_PKG_VERSION"), "+")),
+        "{version}"
+    );
+}

@@ -366,6 +366,8 @@ fn a_provider_that_is_not_there_is_named_with_what_to_do() {
         ),
         ("device = \"1\"\n", "name the provider as well"),
         ("trial_min = 0\n", "is more than 0"),
+        ("threads = 0\n", "0 is not from 1 to 64"),
+        ("threads = 100000\n", "100000 is not from 1 to 64"),
         (
             "[detector.shadow]\nmodel = \"good@x\"\n",
             "`x` is no version",

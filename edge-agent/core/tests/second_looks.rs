@@ -89,7 +89,6 @@ fn answer(at: FrameTime, track: TrackId, bounds: NormBox, pick: u8) -> SecondLoo
                 score: of.score,
                 upper: text.chars().map(glyph).collect(),
                 lower: None,
-                is_doubtful: false,
                 colour: None,
                 is_doubtful: false,
             };

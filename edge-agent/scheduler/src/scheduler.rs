@@ -244,14 +244,6 @@ impl<P> Scheduler<P> {
         }
     }
 
-    /// Takes the whole picture of a camera back, for example because its stream was lost.
-    pub fn withdraw(&mut self, camera: usize) {
-        if let Some(camera) = self.cameras.get_mut(camera) {
-            camera.whole = None;
-            camera.forget_missed();
-        }
-    }
-
     /// Drops the tiles of a camera that wait, because their picture is over.
     pub fn drop_tiles(&mut self, camera: usize) {
         if let Some(camera) = self.cameras.get_mut(camera) {

@@ -22,7 +22,7 @@ pub fn export(store: &Path, event: &str, out: &Path) -> anyhow::Result<CaseManif
     let Some((manifest, case)) = found.pop() else {
         bail!(
             "{}: there is no case of event {event}; the box keeps delivered ones for store.keep_evidence_h only, \
-             ask the centre: `aggregator bundle {event}`",
+             ask the centre: `aggregator bundle ID --out case.zip`, with the whole id",
             store.display()
         );
     };
@@ -72,7 +72,7 @@ fn write(store: &Path, manifest: &CaseManifest, case: &[u8], out: &Path) -> anyh
         let path = Outbox::evidence_path(store, &item.sha256);
         if !path.exists() {
             bail!(
-                "the box does not hold {} of this case any more; ask the centre: `aggregator bundle {event}`",
+                "the box does not hold {} of this case any more; ask the centre: `aggregator bundle {event} --out case.zip`",
                 item.name
             );
         }

@@ -53,7 +53,7 @@ impl Signer {
         Ok(Self {
             key,
             agent: AgentVersion {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: crate::VERSION.to_owned(),
                 sha256: sha256.ok(),
             },
         })

@@ -1,5 +1,6 @@
 //! `[detector]`: which model looks, on what it computes, and who may supply models.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use super::ConfigFault;
 
 /// Where keys of trusted makers of models lie, unless configured otherwise.
 const TRUSTED_KEYS: &str = "/etc/ngatu/model-keys";
+
+/// Threads of one inference. Beyond, no processor that a box has gains anything.
+pub const THREADS: RangeInclusive<usize> = 1..=64;
 
 /// `[detector]`
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -155,6 +159,18 @@ impl DetectorConfig {
                 }
             }
             Err(message) => refuse("detector.provider", message),
+        }
+        if let Some(threads) = self.threads
+            && !THREADS.contains(&threads)
+        {
+            let (least, most) = (THREADS.start(), THREADS.end());
+            refuse(
+                "detector.threads",
+                format!(
+                    "{threads} is not from {least} to {most}; `edge-agent models bench` measures what is best"
+                ),
+            );
+            self.threads = None;
         }
         if self
             .trial_min

@@ -33,7 +33,7 @@ pub use camera::CameraConfig;
 pub use cascade::{CascadeConfig, Looker};
 pub use clip::{ClipConfig, LONGEST_RING_S};
 pub use detect::{DetectConfig, InferenceConfig, TilesConfig};
-pub use detector::{DetectorConfig, PlatesConfig, ShadowConfig, named_version};
+pub use detector::{DetectorConfig, PlatesConfig, ShadowConfig, THREADS, named_version};
 pub use faults::{ConfigFault, ConfigFaults};
 pub use health::PictureHealthConfig;
 pub use record::{Bytes, RecordConfig};
@@ -360,6 +360,8 @@ fn checked_uplink(
         let shown = redacted(url);
         let message = format!("`{shown}` is not mqtt://HOST:PORT or mqtts://HOST:PORT");
         refuse("uplink.url", message);
+    } else if let Err(error) = edge_uplink::check_broker_address(url) {
+        refuse("uplink.url", error.to_string());
     }
     if evidence.contains(['@', '?', '#']) {
         let message = "a password or token does not belong into the address, which is written to \

@@ -20,7 +20,7 @@ use protocol::id::ModelId;
 use serde::{Deserialize, Serialize};
 
 use super::{listing, recommend, store};
-use crate::config::DetectorConfig;
+use crate::config::{DetectorConfig, THREADS};
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
@@ -50,7 +50,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "PROVIDER")]
     provider: Vec<Provider>,
     /// Threads to try; left out, 1, 2 and one per core.
-    #[arg(long, value_delimiter = ',', value_name = "N,N")]
+    #[arg(long, value_delimiter = ',', value_name = "N,N", value_parser = thread_count)]
     threads: Vec<usize>,
     /// Batches to try; more than 1 is for `[inference] batch`.
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,N")]
@@ -220,6 +220,14 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     bar.finish_and_clear();
     compare_with_processor(&mut lines);
     print(&lines, &runtime.version(), cores, args.json)
+}
+
+fn thread_count(text: &str) -> Result<usize, String> {
+    let (least, most) = (THREADS.start(), THREADS.end());
+    text.parse()
+        .ok()
+        .filter(|count| THREADS.contains(count))
+        .ok_or_else(|| format!("threads are from {least} to {most}"))
 }
 
 /// The threads to try.

@@ -44,6 +44,6 @@ pub use budget::DiskBudget;
 pub use ledger::EvidenceDue;
 pub use outbox::{CaseDraft, Outbox, OutboxError, OutboxStatus};
 pub use probe::{ProbeReport, probe};
-pub use settings::{Pace, UplinkError, UplinkSettings};
+pub use settings::{Pace, UplinkError, UplinkSettings, check_broker_address};
 pub use signals::{SignalMessage, SignalNotice, Signals};
 pub use uplink::{Uplink, UplinkStatus};

@@ -122,6 +122,15 @@ fn split_scheme(url: &str) -> (&str, &str) {
     url.split_at(url.find("://").map_or(0, |colon| colon + 3))
 }
 
+/// Whether this is a broker's address, which only a connection would find out otherwise.
+///
+/// # Errors
+///
+/// What is expected instead.
+pub fn check_broker_address(url: &str) -> Result<(), UplinkError> {
+    Broker::parse(url).map(drop)
+}
+
 // By hand, so that no secret reaches a log.
 impl fmt::Debug for UplinkSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

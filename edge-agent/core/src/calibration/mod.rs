@@ -228,11 +228,6 @@ impl Ground {
         Some((way.length(), variance.sqrt()))
     }
 
-    /// Whether the calibration says how well it is known.
-    pub fn has_uncertainty(&self) -> bool {
-        self.uncertainty.is_some()
-    }
-
     /// Root mean square distance of the surveyed points from their mapped places, m.
     pub fn residual_m(&self) -> f64 {
         self.residual_m

@@ -11,7 +11,7 @@ pub enum ClipError {
     #[error("clip {0}: no such file; check the path")]
     Missing(PathBuf),
     /// A folder where a file should be.
-    #[error("clip {0}: is a folder; name a file in it, or open it as a folder of pictures")]
+    #[error("clip {0}: is a folder; name a clip in it")]
     Folder(PathBuf),
     /// A folder without pictures.
     #[error("folder {0}: has no .jpg, .jpeg or .png in it; name the folder with the pictures")]
