@@ -178,7 +178,7 @@ fn a_shadow_at_work_in_three_ends_is_left_out_and_nothing_takes_its_place() {
         let begun = store.begin_shadow((&id("street"), Some(2)), &beside, |_, _, _| Ok(()));
         let detector = store.begin(Some(&id("roads")), |_, _, _| Ok(()));
         assert_eq!(detector.unwrap().1.candidate.model, id("roads"));
-        let (_, trial) = begun.map_err(|error| error.to_string())?;
+        let ((), trial) = begun.map_err(|error| error.to_string())?;
         let mark = AtWorkMark::beside(&trial.candidate);
         let end = || beside.while_at_work(&mark, || panic!("as a driver may"));
         let ended = catch_unwind(AssertUnwindSafe(|| match other.take() {
@@ -228,7 +228,7 @@ fn a_proven_shadow_does_not_excuse_the_detector() {
         let begun = store.begin_shadow((&id("shade"), None), &beside, |_, _, _| Ok(()));
         let shade = begun.unwrap().1;
         assert!(!shade.is_on_trial);
-        let (_, detector) = store.begin(None, |_, _, _| Ok(())).unwrap();
+        let ((), detector) = store.begin(None, |_, _, _| Ok(())).unwrap();
         let mark = AtWorkMark::beside(&shade.candidate);
         let ended = catch_unwind(AssertUnwindSafe(|| {
             beside.while_at_work(&mark, || panic!("as a driver may"));
