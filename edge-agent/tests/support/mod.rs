@@ -12,6 +12,29 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// The box of configurations that are about something else.
+pub const BOX: &str = "[box]\nsite = \"test\"\nid = \"box-1\"\n";
+
+/// A recording of `seconds` in which nothing is seen.
+pub fn recording(seconds: u64) -> String {
+    let lines: Vec<String> = (0..seconds)
+        .map(|second| {
+            format!(
+                "{{\"detections\":{{\"frame\":{second},\"time\":\"2026-01-01T00:00:{second:02}Z\",\
+                 \"time_quality\":\"media\",\"aspect\":1.5,\"items\":[]}}}}\n"
+            )
+        })
+        .collect();
+    lines.concat()
+}
+
+/// Writes a file of a test.
+pub fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
 /// Longest wait for anything; generous, because CI has two busy cores.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 

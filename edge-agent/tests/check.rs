@@ -1,0 +1,360 @@
+//! A configuration that is faulty, or that cannot work here, is told before the night in which it
+//! would: all at once where the file is read, part by part where the parts are tried.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+#![allow(clippy::needless_raw_string_hashes)] // expect-test writes them
+
+mod support;
+
+use expect_test::{Expect, expect};
+use support::{BOX, agent, recording, write};
+
+/// `check --offline` of `text` must fail with exactly these lines.
+fn faults(text: &str, expected: &Expect) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "box.toml", text);
+    let (code, stdout, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+    assert_eq!(code, Some(2), "{stdout}{stderr}");
+    expected.assert_eq(&stderr.replace(&format!("{}/", dir.path().display()), ""));
+}
+
+#[test]
+fn all_faults_of_a_configuration_come_at_once_with_key_and_line() {
+    faults(
+        &format!(
+            r#"{BOX}
+[uplink]
+url = "http://wrong"
+evidence_url = "ftp://wrong"
+colour = "blue"
+
+[[camera]]
+id = "gate"
+source = {{ rtsp = "http://camera" }}
+analysed_fps = -1.0
+
+[[camera.zone]]
+id = "road"
+points = [[0.0, 0.0], [1.0, 1.0]]
+
+[[camera.rule]]
+id = "r1"
+kind = "loitering"
+zone = "rode"
+min_dwel_s = 3.0
+
+[[camera]]
+id = "gate"
+source = {{ rtsp = "rtsp://127.0.0.1/x" }}
+"#
+        ),
+        &expect![[r#"
+            box.toml:6: uplink.url: `http://wrong` is not mqtt://HOST:PORT or mqtts://HOST:PORT
+            box.toml:7: uplink.evidence_url: `ftp://wrong` is not http://HOST:PORT or https://HOST:PORT
+            box.toml:8: uplink.colour: no such key here; correct its name or take it out
+            box.toml:12: camera[0].source.rtsp: `http://camera` is not rtsp://HOST[:PORT]/PATH
+            box.toml:13: camera[0].analysed_fps: frames per second are more than 0 and at most 120
+            box.toml:17: camera[0].zone[0].points: has 2; a zone needs at least 3 points (for a line use [[line]])
+            box.toml:22: camera[0].rule[0].zone: there is no zone `rode`, and no other; add one
+            box.toml:23: camera[0].rule[0].min_dwel_s: is not a key here; did you mean `min_dwell_s`?
+            box.toml:26: camera[1].id: camera[0] is called `gate` as well; ids are unique
+        "#]],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_toml_says_where() {
+    faults(
+        "[box]\nsite = \n",
+        &expect![[r#"
+        box.toml:2: not TOML: string values must be quoted, expected literal string
+    "#]],
+    );
+}
+
+#[test]
+fn missing_sections_are_asked_for() {
+    faults(
+        "[store]\ndir = 7\n",
+        &expect![[r#"
+        box.toml: box: the section [box] with `site` and `id` is missing
+        box.toml:2: store.dir: invalid type: integer `7`, expected path string
+    "#]],
+    );
+}
+
+#[test]
+fn calibrations_and_addresses_that_cannot_be_meant_are_refused() {
+    faults(
+        &format!(
+            r#"{BOX}
+[uplink]
+url = "mqtt://me:hunter2@centre"
+evidence_url = "https://centre?token=hunter2"
+
+[[camera]]
+id = "gate"
+source = {{ rtsp = "rtsp://root:hun/ter2@gate/x", password = 12345 }}
+[camera.calibration]
+image_to_ground = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+[[camera]]
+id = "yard"
+source = {{ rtsp = "http://root:hunter2@yard/x" }}
+"#
+        ),
+        &expect![[r#"
+            box.toml:6: uplink.url: user and password do not belong into the address, which is written to logs; give them as `user` and `password_file`
+            box.toml:7: uplink.evidence_url: a password or token does not belong into the address, which is written to logs; write https://HOST:PORT and give the token as `evidence_token_file`
+            box.toml:11: camera[0].source.password: a password is text in quotes; better, give `password_file`
+            box.toml:12: camera[0].calibration.residual_m: is missing; how far, in metres, does `image_to_ground` put surveyed points from where they are (root mean square)?
+            box.toml:17: camera[1].source.rtsp: `http://yard/x` is not rtsp://HOST[:PORT]/PATH
+        "#]],
+    );
+}
+
+/// `check --offline` of one camera with these keys: its line and those below.
+fn offline(camera: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{BOX}\n[[camera]]\nid = \"c\"\nsource = {{ rtsp = \"rtsp://127.0.0.1/x\" }}\n{camera}"
+    );
+    let file = write(dir.path(), "box.toml", &text);
+    let (_, stdout, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+    assert!(stderr.is_empty(), "{stderr}");
+    stdout.replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn a_survey_that_proves_nothing_is_told_with_its_line() {
+    let points = |fifth: &str, [x, y]: [usize; 2]| {
+        let ground = [[0, 0], [6, 0], [6, 12], [0, 12]].map(|p| format!("[{}, {}]", p[x], p[y]));
+        format!(
+            "[camera.calibration]\npoints = [\n{{ image = [0.2, 0.9], ground = {} }},\n\
+             {{ image = [0.8, 0.9], ground = {} }},\n{{ image = [0.8, 0.3], ground = {} }},\n\
+             {{ image = [0.2, 0.3], ground = {} }},\n{fifth}]\n",
+            ground[0], ground[1], ground[2], ground[3]
+        )
+    };
+    let fifth = "{ image = [0.5, 0.6], ground = [3, 6] },\n";
+    expect![[r#"
+        ok      configuration: 1 camera(s)
+        ok      camera c: calibrated within 0.00 m, 0 rule(s)
+    "#]]
+    .assert_eq(&offline(&points(fifth, [0, 1])));
+    expect![[r#"
+        ok      configuration: 1 camera(s)
+        note    camera c: calibrated within 0.00 m, 0 rule(s)
+                box.toml:9: camera[0].calibration.points: four points fit exactly, also when one was measured wrongly; survey a fifth
+    "#]]
+    .assert_eq(&offline(&points("", [0, 1])));
+    let mirrored = offline(&points("", [1, 0]));
+    assert!(
+        mirrored.contains(
+            "FAILED  camera c: box.toml:9: camera[0].calibration.points: the ground is mirrored"
+        ),
+        "{mirrored}"
+    );
+    let in_a_line = offline(&points("", [0, 0]));
+    assert!(
+        in_a_line.contains("FAILED  camera c: box.toml:9: camera[0].calibration.points: "),
+        "{in_a_line}"
+    );
+}
+
+#[test]
+fn check_says_of_each_part_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = support::free_port();
+    let config = write(
+        dir.path(),
+        "box.toml",
+        &format!(
+            r#"{BOX}
+[store]
+dir = "store"
+[uplink]
+url = "mqtt://127.0.0.1:{port}"
+evidence_url = "http://127.0.0.1:{port}"
+[[camera]]
+id = "refuses"
+source = {{ rtsp = "rtsp://127.0.0.1:{port}/x" }}
+[[camera]]
+id = "no-file"
+source = {{ recording = "nowhere.jsonl" }}
+"#
+        ),
+    );
+    let (code, stdout, stderr) = agent(&["check", "--timeout", "5", config.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    for part in ["camera refuses", "camera no-file", "uplink"] {
+        let line = stdout
+            .lines()
+            .find(|line| line.contains(part))
+            .unwrap_or_default();
+        assert!(line.starts_with("FAILED"), "{part}: {stdout}");
+    }
+    assert!(stdout.contains("ok      model"), "{stdout}");
+    assert!(stdout.contains("4 of 7 parts need attention"), "{stdout}");
+}
+
+#[test]
+fn cameras_that_hang_are_reported_within_the_time_limit_all_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    // Accepts, and never says a word.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = deaf.local_addr().unwrap();
+    let cameras: Vec<String> = (0..16)
+        .map(|number| {
+            format!(
+                "[[camera]]\nid = \"deaf-{number}\"\nsource = {{ rtsp = \"rtsp://{address}/x\" }}\n"
+            )
+        })
+        .collect();
+    let text = format!("{BOX}[store]\ndir = \"store\"\n{}", cameras.concat());
+    let config = write(dir.path(), "box.toml", &text);
+    let started = std::time::Instant::now();
+    let (code, stdout, _) = agent(&["check", "--timeout", "3", config.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    for number in 0..16 {
+        assert!(
+            stdout.contains(&format!("FAILED  camera deaf-{number}: no picture from")),
+            "{stdout}"
+        );
+    }
+    // One after the other they would take 48.
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(40),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_check_beside_the_running_agent_is_content_and_before_it_leaves_no_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "clip.jsonl", &recording(3));
+    let config = write(
+        dir.path(),
+        "box.toml",
+        &format!(
+            "{BOX}[store]\ndir = \"store\"\nbudget_mib = 1\n[[camera]]\nid = \"c\"\n\
+             source = {{ recording = \"clip.jsonl\", loop = true }}\n"
+        ),
+    );
+    let check = || agent(&["check", config.to_str().unwrap()]);
+    let (code, stdout, stderr) = check();
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("empty, can be written")
+            && stdout.contains("ok      camera c: recording of 3 inputs")
+            && stdout.contains("note    uplink: there is no [uplink]"),
+        "{stdout}"
+    );
+    let store = dir.path().join("store");
+    assert!(!store.exists(), "check has made {}", store.display());
+
+    let running = support::start_agent(dir.path(), &config);
+    support::eventually("the agent to watch", || {
+        running.log_text().contains("\"watching\"").then_some(())
+    });
+    let (code, stdout, stderr) = check();
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("in use by the edge-agent that runs here"),
+        "{stdout}"
+    );
+    assert_eq!(running.terminate(), Some(0));
+    let (_, stdout, _) = check();
+    assert!(
+        stdout.contains("message(s) waiting for the centre"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_decoder_that_is_not_there_is_noted_before_the_camera_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    for (decoder, is_noted) in [("nvdek", true), ("avdec_h264", false), ("auto", false)] {
+        let config = dir.path().join("box.toml");
+        let text = format!(
+            "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n[[camera]]\nid = 'gate'\n\
+             source = {{ rtsp = 'rtsp://127.0.0.1/x', decoder = '{decoder}' }}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let (_, said, errors) = agent(&["check", "--offline", config.to_str().unwrap()]);
+        let noted = said.contains("there is no decoder `nvdek` on this machine");
+        assert_eq!(noted, is_noted, "{decoder}: {said}{errors}");
+    }
+}
+
+#[test]
+fn offline_names_models_that_cannot_serve_and_files_that_are_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{BOX}[store]\nsigning_key_file = 'box.pem'\n\
+         [uplink]\nurl = 'mqtts://centre'\nevidence_url = 'https://centre'\nca_file = 'ca.pem'\n\
+         [detector]\nmodel = 'nosuch'\n[detector.shadow]\nmodel = 'ppocr-v4-rec@2'\n\
+         [detector.plates]\nread = 'yolox-nano'\n\
+         [[camera]]\nid = 'c'\nsource = {{ rtsp = 'rtsp://127.0.0.1/x' }}\n"
+    );
+    let file = write(dir.path(), "box.toml", &text);
+    let (code, stdout, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    let said = stdout.replace(&format!("{}/", dir.path().display()), "");
+    let about = |part: &str| {
+        said.lines()
+            .find(|line| line.contains(part))
+            .map(str::trim_end)
+    };
+    for (part, expected) in [
+        (
+            "detector.model",
+            "FAILED  detector.model: there is no model nosuch here; `edge-agent models list` names those that there are",
+        ),
+        (
+            "detector.shadow.model",
+            "FAILED  detector.shadow.model: ppocr-v4-rec is for reading lines, and detecting road users is wanted here; \
+             `edge-agent models list` says what each is for",
+        ),
+        (
+            "detector.plates.read",
+            "FAILED  detector.plates.read: yolox-nano is for detecting road users, and reading lines is wanted here; \
+             `edge-agent models list` says what each is for",
+        ),
+        (
+            "store.signing_key_file",
+            "note    store.signing_key_file: box.pem is not on this machine; without it the box does not start: \
+             put it there before",
+        ),
+        (
+            "uplink.ca_file",
+            "note    uplink.ca_file: ca.pem is not on this machine; without it the box does not start: put it there before",
+        ),
+    ] {
+        assert_eq!(about(part), Some(expected), "{said}");
+    }
+}
+
+#[test]
+fn brokers_without_a_host_or_with_no_port_are_refused_when_the_file_is_read() {
+    for address in [
+        "mqtt://",
+        "mqtt://broker:99999",
+        "mqtts://[::1]",
+        "mqtt://a b",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "{BOX}[uplink]\nurl = '{address}'\nevidence_url = 'http://centre'\n\
+             [[camera]]\nid = 'c'\nsource = {{ rtsp = 'rtsp://127.0.0.1/x' }}\n"
+        );
+        let file = write(dir.path(), "box.toml", &text);
+        let (code, _, stderr) = agent(&["check", "--offline", file.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{address}: {stderr}");
+        assert!(
+            stderr.contains("box.toml:5: uplink.url: "),
+            "{address}: {stderr}"
+        );
+    }
+}
