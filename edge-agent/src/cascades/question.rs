@@ -1,0 +1,138 @@
+//! What is asked of a part of a frame, and what a scene learns of the answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::Sender;
+use edge_core::second_look::Label;
+use edge_core::{Found, Input, SecondLook};
+use edge_inference::Answered;
+use models::heads;
+use plate_reader::PlateLook;
+use protocol::event::FrameTime;
+use protocol::id::CascadeId;
+use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
+
+use super::lookers::Answer;
+use super::told::plate_text;
+
+/// What a look was chosen for.
+pub(super) type Promise = (usize, Option<TrackId>, EventTime);
+
+/// A look that a cascade wants.
+pub(crate) struct Wish {
+    /// By which model, from 0.
+    pub(crate) model: usize,
+    /// At which part of the frame.
+    pub(crate) part: NormBox,
+    /// Of what class is who is in it.
+    pub(crate) class: Option<ObjectClass>,
+    /// What is asked.
+    pub(crate) question: Question,
+}
+
+/// What is to be known of a part of a frame. Dropped without an answer, the
+/// look counts as not taken.
+pub(crate) struct Question {
+    pub(super) at: FrameTime,
+    pub(super) track: Option<TrackId>,
+    pub(super) cascade: CascadeId,
+    pub(super) bounds: NormBox,
+    pub(super) gives: Vec<ObjectClass>,
+    pub(super) believed_from: f64,
+    pub(super) failed: Arc<AtomicU64>,
+    pub(super) promise: Option<Promise>,
+    pub(super) given_up: Sender<Promise>,
+    /// The frame waits for as long as this lives.
+    pub(super) _under_way: Arc<()>,
+}
+
+impl Question {
+    /// Whose it is.
+    pub(crate) const fn cascade(&self) -> &CascadeId {
+        &self.cascade
+    }
+
+    /// Whether it is about the whole picture, and nobody in it.
+    pub(crate) const fn is_of_the_picture(&self) -> bool {
+        self.track.is_none()
+    }
+
+    /// What the scene learns of an answer, or of a failure: nothing.
+    pub(crate) fn learnt(self, answer: Answer) -> Option<Input> {
+        let error: &dyn std::fmt::Display = match &answer {
+            Answer::Network(Err(error)) => error,
+            Answer::Plates(Err(error)) => error,
+            Answer::Network(Ok(_)) | Answer::Plates(Ok(_)) => {
+                return match answer {
+                    Answer::Network(answer) => self.answered(answer.ok()?),
+                    Answer::Plates(answer) => Some(self.read(&answer.ok()?)),
+                };
+            }
+        };
+        // A model that fails does so on every look.
+        if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(cascade = %self.cascade, frame = self.at.frame, %error, "a second look failed");
+        }
+        None
+    }
+
+    fn read(self, plates: &[PlateLook]) -> Input {
+        self.found(Found::Plates(plates.iter().map(plate_text).collect()))
+    }
+
+    fn answered(self, answer: Answered) -> Option<Input> {
+        let believed_from = self.believed_from;
+        let gives = |class: ObjectClass| self.gives.contains(&class);
+        let marks = |found: Vec<Detection>| Found::Marks {
+            believed_from,
+            items: found.into_iter().filter(|item| gives(item.class)).collect(),
+        };
+        let found = match answer {
+            Answered::Detections(seen) => marks(seen.found),
+            Answered::Faces(seen) => {
+                let face = |face: heads::Face| Detection {
+                    class: face.class,
+                    score: face.score,
+                    bounds: face.bounds,
+                };
+                marks(seen.found.into_iter().map(face).collect())
+            }
+            Answered::Labels(seen) => {
+                let label = |label: heads::Label| {
+                    let class = label.class.filter(|class| gives(*class))?;
+                    let score = label.score;
+                    Some(Label { class, score })
+                };
+                Found::Labels {
+                    believed_from,
+                    labels: seen.found.into_iter().filter_map(label).collect(),
+                }
+            }
+            // Such networks are refused when the box starts.
+            Answered::TextRegions(_) | Answered::Text(_) => return None,
+        };
+        Some(self.found(found))
+    }
+
+    fn found(mut self, found: Found) -> Input {
+        self.promise = None;
+        let look = SecondLook {
+            at: self.at,
+            track: self.track,
+            cascade: self.cascade.clone(),
+            bounds: self.bounds,
+            found,
+        };
+        Input::SecondLook(look.canonical())
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(promise) = self.promise.take() {
+            // Full: the chooser has looks enough to take again.
+            self.given_up.try_send(promise).ok();
+        }
+    }
+}
