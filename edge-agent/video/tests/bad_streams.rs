@@ -189,6 +189,44 @@ fn a_camera_clock_that_is_set_back_a_little_is_told() {
     }
 }
 
+/// What encodes anew decides from scene to scene how many B pictures there are: none in
+/// the first seconds says nothing of later.
+#[test]
+fn an_encoder_that_begins_with_b_pictures_later_is_no_clock_that_was_set() {
+    for codec in [ClipCodec::H264, ClipCodec::H265] {
+        let pattern = |b_pictures| TestPattern {
+            codec,
+            b_pictures,
+            fps: 12,
+            pictures: 60,
+            ..TestPattern::default()
+        };
+        let (without, with) = (clip(pattern(0)), clip(pattern(2)));
+        let camera = serve(vec![Mount {
+            playlist: vec![without.clone(), with],
+            ..Mount::new("gate", without)
+        }]);
+        let reader = Reader::start(settings(&camera.url("gate")));
+        let frames = frames_in_order(&reader, 100);
+        let counters = reader.stream.counters();
+        let told = format!("{codec:?}: {counters:?}");
+        assert_eq!(
+            (counters.times_wrong, counters.reconnects),
+            (0, 0),
+            "{told}"
+        );
+        assert_eq!(steps(&reader), 0, "{told}");
+        for pair in frames.windows(2) {
+            let interval = pair[1].time.since(pair[0].time).0;
+            let meant = (pair[1].number - pair[0].number) as f64 / 12.0;
+            assert!(
+                (interval - meant).abs() < 0.01,
+                "{interval} s for {meant} s, {told}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_camera_that_begins_its_timestamps_anew_is_connected_to_again() {
     const HOUR: u32 = 3_600 * 90_000;

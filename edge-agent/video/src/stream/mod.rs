@@ -30,6 +30,7 @@ mod packets;
 mod probe;
 pub mod reference;
 mod rtp_time;
+mod sending_order;
 mod session;
 pub mod settings;
 mod slot;

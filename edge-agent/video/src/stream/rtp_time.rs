@@ -8,21 +8,16 @@
 //!
 //! Some cameras count by the clock on their wall, and that is set back. A decoder
 //! gives all pictures the time of the last one until the camera's has come past it.
-//! So a step back that is no order of B pictures is taken out here, and told: the
-//! next picture follows the latest one as it arrived.
+//! So a step back that is no order of B pictures (`sending_order.rs`) is taken out here,
+//! and told: the next picture follows the latest one as it arrived.
 
 use std::time::Duration;
+
+use super::sending_order::SendingOrder;
 
 /// A step between two packets that is wronger than this by their arrival is no
 /// picture sent early and no stall of the network.
 const MOST_WRONG_NS: i64 = 10_000_000_000;
-/// Pictures of a connection that show how far its B pictures reach back.
-const LEARNT_FROM: u32 = 50;
-/// No B picture reaches back so far.
-const MOST_REORDERED_NS: i64 = 1_000_000_000;
-/// A step back that is longer than any before by so much is a clock that was set. By
-/// less the speed of what takes a second or more is wrong by a tenth at most.
-const SET_BACK_NS: i64 = 100_000_000;
 
 /// Counts on over the wrapping 32 bits of RTP timestamps.
 #[derive(Debug)]
@@ -35,10 +30,7 @@ pub(super) struct RtpTime {
     origin: i64,
     /// The latest media time (ns), and when it arrived.
     latest: (i64, Duration),
-    /// Pictures so far, up to those that are learnt from.
-    pictures: u32,
-    /// So far behind the latest time pictures were sent, ns.
-    reordered: i64,
+    order: SendingOrder,
 }
 
 /// When a packet's picture was taken.
@@ -58,8 +50,7 @@ impl RtpTime {
             last: None,
             origin: 0,
             latest: (0, Duration::ZERO),
-            pictures: 0,
-            reordered: 0,
+            order: SendingOrder::default(),
         }
     }
 
@@ -80,6 +71,7 @@ impl RtpTime {
             self.origin = first;
             self.latest = (first, arrived);
             self.last = Some((timestamp, 0, arrived));
+            self.order.sent(first);
             return Ok(self.at(0, false));
         };
         // The nearer way round: reordered pictures step back.
@@ -92,7 +84,8 @@ impl RtpTime {
         }
         let ticks = before + step;
         self.last = Some((timestamp, ticks, arrived));
-        let is_set_back = step != 0 && self.is_set_back(ticks);
+        let as_written = self.at(ticks, false).nanos;
+        let is_set_back = step != 0 && self.order.is_set_back(as_written, arrived);
         if is_set_back {
             let (latest, then) = self.latest;
             let passed = nanos(arrived.saturating_sub(then)).max(1_000_000);
@@ -100,23 +93,13 @@ impl RtpTime {
             self.origin = meant.saturating_sub(self.nanos(ticks));
         }
         let media = self.at(ticks, is_set_back);
+        if step != 0 {
+            self.order.sent(media.nanos);
+        }
         if media.nanos > self.latest.0 {
             self.latest = (media.nanos, arrived);
         }
         Ok(media)
-    }
-
-    /// Whether the next picture, of these ticks, is too far behind for a B picture.
-    fn is_set_back(&mut self, ticks: i64) -> bool {
-        let behind = self.latest.0.saturating_sub(self.at(ticks, false).nanos);
-        if self.pictures < LEARNT_FROM {
-            self.pictures += 1;
-            if behind < MOST_REORDERED_NS {
-                self.reordered = self.reordered.max(behind);
-                return false;
-            }
-        }
-        behind >= self.reordered.saturating_add(SET_BACK_NS)
     }
 
     fn at(&self, ticks: i64, is_set_back: bool) -> Media {
@@ -229,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_is_taken_out_and_told() {
-        for by_ms in [150, 400, 1_900, 9_000] {
+        for by_ms in [150, 390, 400, 730, 990, 1_900, 9_000] {
             let (times, noticed) = set_back(by_ms, |n| n);
             assert_eq!(noticed, [100], "{by_ms} ms");
             let meant: Vec<i64> = (0..150).map(|n| n * 40).collect();
@@ -254,6 +237,31 @@ mod tests {
         assert!(times.into_iter().eq(meant));
         // Beyond that order it is noticed as well.
         assert_eq!(set_back(400, sent).1.len(), 1);
+    }
+
+    /// Its media time once ran at 1.8 times the road's, from the first of them on.
+    #[test]
+    fn an_encoder_that_begins_with_b_pictures_later_keeps_its_times() {
+        for (interval_ms, depth) in [(40, 3), (80, 2), (100, 1)] {
+            let sent = |n: u64| match n.checked_sub(60) {
+                None => n,
+                Some(since) if since % (depth + 1) == 0 => n + depth,
+                Some(_) => n - 1,
+            };
+            let mut time = RtpTime::new(90_000);
+            for n in 0..300 {
+                let ticks = u32::try_from(sent(n) * interval_ms * 90).unwrap();
+                let arrived = Duration::from_millis(n * interval_ms);
+                let media = time.media(ticks, 0, arrived).unwrap();
+                let nanos = i64::try_from(sent(n) * interval_ms * 1_000_000).unwrap();
+                let is_set_back = false;
+                assert_eq!(
+                    media,
+                    Media { nanos, is_set_back },
+                    "{n}: {depth} B pictures"
+                );
+            }
+        }
     }
 
     #[test]
