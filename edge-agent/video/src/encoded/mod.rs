@@ -10,11 +10,13 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`cut`] → [`album`] → [`mp4`] → [`stills`].
+//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `group` → [`stills`] → [`follower`].
 
 pub mod album;
 mod bits;
 pub mod cut;
+pub mod follower;
+mod group;
 pub mod mp4;
 pub mod parameters;
 pub mod ring;
@@ -23,8 +25,10 @@ pub mod unit;
 
 pub use album::AlbumLimits;
 pub use cut::{Cut, Shortfall};
+pub use follower::{Follower, FollowerCounters, Sought};
+pub use group::DecodeError;
 pub use mp4::Mp4Error;
 pub use parameters::Format;
 pub use ring::{AlbumState, Ring, RingClock, RingLimits, RingState};
-pub use stills::{DecodeError, Stills, decode_at};
+pub use stills::{Stills, decode_at};
 pub use unit::{AccessUnit, Codec};

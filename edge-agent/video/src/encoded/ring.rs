@@ -13,7 +13,8 @@
 //! the event that a clip is for ([`Ring::clock_of`]).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::{EventTime, TimeQuality};
 
@@ -68,6 +69,8 @@ pub struct RingClock(i64);
 pub struct Ring {
     limits: RingLimits,
     kept: Mutex<Kept>,
+    /// Something has come, or the connection was made anew.
+    news: Condvar,
 }
 
 /// A picture, and the clock that its time is by.
@@ -150,6 +153,7 @@ impl Ring {
         Self {
             limits,
             kept: Mutex::new(Kept::default()),
+            news: Condvar::new(),
         }
     }
 
@@ -160,6 +164,7 @@ impl Ring {
         kept.tells_keys = false;
         kept.ahead.clear();
         kept.is_torn = false;
+        self.news.notify_all();
     }
 
     /// Packets were lost on the way: the next picture may not be whole.
@@ -170,6 +175,7 @@ impl Ring {
     /// No more pictures come, as at the end of a file: the newest is whole.
     pub fn end(&self) {
         self.kept().is_open = false;
+        self.news.notify_all();
     }
 
     /// Parameter sets that are said beside the pictures and before them, as the header
@@ -272,6 +278,7 @@ impl Ring {
         });
         kept.is_open = true;
         kept.shrink(&self.limits);
+        self.news.notify_all();
     }
 
     /// The picture shown at `media` has been given this time by whoever looked at it.
@@ -315,6 +322,17 @@ impl Ring {
         let kept = self.kept();
         let newest = kept.whole(0).next_back()?;
         Some(clock.tell(newest.steady()))
+    }
+
+    /// Waits until a picture is whole that was sent after the one with this number, for
+    /// so long at most. Whether there is one.
+    pub fn wait_beyond(&self, number: Option<u64>, within: Duration) -> bool {
+        let is_behind = |kept: &mut Kept| {
+            let newest = kept.whole(0).next_back().map(|held| held.unit.number);
+            newest <= number
+        };
+        let waited = self.news.wait_timeout_while(self.kept(), within, is_behind);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Pixels across and down of the pictures that come now.

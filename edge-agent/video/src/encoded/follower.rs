@@ -1,0 +1,275 @@
+//! The picture of a moment out of a stream that is only kept, for who asks while it
+//! comes: soon after the moment, and again for a later one.
+//!
+//! A [`Follower`] decodes forward from where it stands in a group of pictures, or from
+//! the last key picture before the moment, and nothing while nobody asks. So it never
+//! costs more than decoding the stream once (H.265 twice, see `group.rs`), and nothing
+//! where nobody is looked for. A moment before the last one costs its group again.
+//!
+//! What is shown is a picture as the camera saw it, or none.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::units::Seconds;
+use protocol::{EventTime, TimeQuality};
+
+use super::group::{DecodeError, Group, Verdict};
+use super::ring::Ring;
+use super::unit::AccessUnit;
+use crate::frame::Frame;
+
+/// What there is of a moment.
+#[derive(Clone, Debug)]
+pub enum Sought {
+    /// Its picture; [`Frame::time`] says how far off it is.
+    Shown(Frame),
+    /// It may still come: ask again when the ring has news ([`Follower::wait`]).
+    NotYet,
+    /// It is damaged, or may refer to what is.
+    Damaged,
+    /// No picture was taken near enough to it, or it is gone.
+    Absent,
+    /// The stream is timed by another clock than the moment: which picture is of it nobody
+    /// knows.
+    OtherClock,
+}
+
+/// What a follower has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FollowerCounters {
+    /// Pictures that were decoded; those of H.265 count once.
+    pub decoded: u64,
+    /// How often it began with a key picture.
+    pub begun: u64,
+}
+
+/// Follows the ring of one stream.
+pub struct Follower {
+    ring: Arc<Ring>,
+    /// A picture may be this far from the moment.
+    within: Seconds,
+    standing: Option<Standing>,
+    /// From one picture to the next, once that is known.
+    interval: Option<Seconds>,
+    /// The newest picture when it was asked last.
+    newest: Option<u64>,
+    counters: FollowerCounters,
+}
+
+/// Where it stands.
+struct Standing {
+    /// The number of the key picture.
+    key: u64,
+    group: Group,
+    /// What came out last, by place.
+    out: VecDeque<(usize, Frame)>,
+    is_finished: bool,
+}
+
+/// Pictures that came out and may be asked for next: of a stream in which others are
+/// sent before those that they are shown behind, some come out before one is known to be
+/// sound.
+const KEPT: usize = 4;
+/// What is shown earlier may be sent so much later, s (at most 16 pictures of H.264 wait
+/// for another).
+const REORDERED_S: f64 = 0.7;
+/// So many pictures tell how far they are apart, whatever order they are sent in.
+const PACE: usize = 8;
+/// Pictures are not quite evenly apart, s.
+const SLACK_S: f64 = 0.002;
+
+impl Follower {
+    /// Of a ring; pictures farther than `within` from a moment are not of it.
+    pub fn new(ring: Arc<Ring>, within: Seconds) -> Self {
+        Self {
+            ring,
+            within,
+            standing: None,
+            interval: None,
+            newest: None,
+            counters: FollowerCounters::default(),
+        }
+    }
+
+    /// What it has done so far.
+    pub const fn counters(&self) -> FollowerCounters {
+        self.counters
+    }
+
+    /// Lets its decoder go.
+    pub fn rest(&mut self) {
+        self.standing = None;
+    }
+
+    /// Waits until there are pictures that it had not seen when it was asked last.
+    pub fn wait(&self, within: Duration) -> bool {
+        self.ring.wait_beyond(self.newest, within)
+    }
+
+    /// The picture of a moment, which was told by a clock of this kind. It stops decoding
+    /// at `until`, and goes on from there when it is asked again.
+    ///
+    /// # Errors
+    /// There is no decoder.
+    pub fn seek(
+        &mut self,
+        (moment, clock_kind): (EventTime, TimeQuality),
+        until: Instant,
+    ) -> Result<Sought, DecodeError> {
+        let clock = self.ring.clock_of(moment);
+        let units = self.ring.since(None, moment, clock);
+        self.newest = units.last().map(|unit| unit.number);
+        let is_other = |unit: &AccessUnit| {
+            unit.time_quality != clock_kind || clock_kind == TimeQuality::Unknown
+        };
+        if units.last().is_some_and(is_other) {
+            return Ok(Sought::OtherClock);
+        }
+        let off = |unit: &AccessUnit| unit.time.since(moment).0.abs();
+        let nearest = (0..units.len()).min_by(|a, b| off(&units[*a]).total_cmp(&off(&units[*b])));
+        let Some(at) = nearest else {
+            return Ok(Sought::NotYet);
+        };
+        let off = off(&units[at]);
+        self.interval = interval(&units).or(self.interval);
+        let is_nearest = (self.interval).is_some_and(|it| off <= it.0 / 2.0 + SLACK_S)
+            || units
+                .iter()
+                .any(|unit| unit.time.since(moment).0 > REORDERED_S);
+        if !is_nearest {
+            return Ok(Sought::NotYet);
+        }
+        if off > self.within.0 {
+            return Ok(Sought::Absent);
+        }
+        if is_other(&units[at]) {
+            return Ok(Sought::OtherClock);
+        }
+        let Some(key) = units[..=at].iter().rposition(|unit| unit.is_key) else {
+            return Ok(Sought::Absent);
+        };
+        let (before, wanted) = (&units[key..=at], at - key);
+        let goes_on = |pair: &[AccessUnit]| follows(&pair[0], &pair[1]);
+        if before.iter().any(|unit| unit.is_torn) || !before.windows(2).all(goes_on) {
+            return Ok(Sought::Damaged);
+        }
+        self.decode(&units[key..], wanted, until)
+    }
+
+    /// Decodes a group until it is known what becomes of the `wanted` picture. Behind the
+    /// group others may follow.
+    fn decode(
+        &mut self,
+        units: &[AccessUnit],
+        wanted: usize,
+        until: Instant,
+    ) -> Result<Sought, DecodeError> {
+        let key = &units[0];
+        let standing = match self.standing.take() {
+            Some(standing) if standing.serves(key.number, wanted) => standing,
+            _ => {
+                self.counters.begun += 1;
+                Standing::begin(key)?
+            }
+        };
+        let standing = self.standing.insert(standing);
+        loop {
+            match standing.group.verdict(wanted) {
+                Verdict::Damaged => return Ok(Sought::Damaged),
+                Verdict::Sound => {
+                    let frame = standing.frame(wanted).cloned();
+                    return Ok(frame.map_or(Sought::Absent, Sought::Shown));
+                }
+                Verdict::Open => {}
+            }
+            let fed = standing.group.len();
+            let Some(next) = units.get(fed) else {
+                return Ok(Sought::NotYet);
+            };
+            if fed > 0 && (next.is_key || !follows(&units[fed - 1], next)) {
+                if let Err(error) = standing.finish(wanted) {
+                    tracing::debug!(%error, "a group of pictures broke its decoder");
+                }
+                continue;
+            }
+            if Instant::now() >= until {
+                return Ok(Sought::NotYet);
+            }
+            self.counters.decoded += 1;
+            standing.feed(next, wanted);
+        }
+    }
+}
+
+impl Standing {
+    fn begin(key: &AccessUnit) -> Result<Self, DecodeError> {
+        Ok(Self {
+            key: key.number,
+            group: Group::begin(key)?,
+            out: VecDeque::new(),
+            is_finished: false,
+        })
+    }
+
+    /// Whether the `wanted` picture of a group can be had from here, going forward.
+    fn serves(&self, key: u64, wanted: usize) -> bool {
+        let verdict = self.group.verdict(wanted);
+        let is_to_come = wanted >= self.group.len() && !self.is_finished;
+        let is_on_its_way = verdict == Verdict::Open && !self.group.has_shown(wanted);
+        self.key == key
+            && (is_to_come
+                || is_on_its_way
+                || verdict == Verdict::Damaged
+                || self.frame(wanted).is_some())
+    }
+
+    fn frame(&self, at: usize) -> Option<&Frame> {
+        let found = self.out.iter().find(|(place, _)| *place == at);
+        found.map(|(_, frame)| frame)
+    }
+
+    fn feed(&mut self, unit: &AccessUnit, wanted: usize) {
+        let out = &mut self.out;
+        self.group
+            .feed(unit, |at, frame| keep(out, (at, frame), wanted));
+    }
+
+    fn finish(&mut self, wanted: usize) -> Result<(), DecodeError> {
+        self.is_finished = true;
+        let out = &mut self.out;
+        self.group
+            .finish(|at, frame| keep(out, (at, frame), wanted))
+    }
+}
+
+/// The newest, and the one that is wanted.
+fn keep(out: &mut VecDeque<(usize, Frame)>, new: (usize, Frame), wanted: usize) {
+    out.push_back(new);
+    if out.len() > KEPT
+        && let Some(old) = out.iter().position(|(at, _)| *at != wanted)
+    {
+        out.remove(old);
+    }
+}
+
+/// Whether nothing is missing between two pictures.
+fn follows(first: &AccessUnit, second: &AccessUnit) -> bool {
+    second.number == first.number + 1 && second.run == first.run
+}
+
+/// From one picture shown to the next, mostly.
+fn interval(units: &[AccessUnit]) -> Option<Seconds> {
+    let run = units.last().map(|unit| unit.run);
+    let of_run = units.iter().filter(|unit| Some(unit.run) == run);
+    let mut shown: Vec<EventTime> = of_run.map(|unit| unit.time).collect();
+    if shown.len() < PACE {
+        return None;
+    }
+    shown.sort_unstable();
+    let between = shown.windows(2).map(|pair| pair[1].since(pair[0]).0);
+    let mut between: Vec<f64> = between.collect();
+    between.sort_by(f64::total_cmp);
+    between.get(between.len() / 2).copied().map(Seconds)
+}
