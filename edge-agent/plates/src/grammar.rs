@@ -381,11 +381,16 @@ pub(crate) fn is_separator(c: char) -> bool {
 
 /// One symbol in normal form.
 pub(crate) fn folded(c: char) -> char {
+    plain(c).to_ascii_uppercase()
+}
+
+/// The same, but small letters stay small.
+pub(crate) fn plain(c: char) -> char {
     match c {
         // Full-width forms are ASCII, moved by 0xFEE0.
-        '！'..='～' => char::from_u32(c as u32 - 0xFEE0).map_or(c, |c| c.to_ascii_uppercase()),
+        '！'..='～' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         'đ' | 'Ð' | 'ð' => 'Đ',
-        _ => c.to_ascii_uppercase(),
+        _ => c,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A character stays what was read wherever the form has room for it. Where it
 //! has none, two things may take its place: the recogniser's own second choice,
-//! and the character that looks like it ([`CONFUSABLE`]). Each such change is a
+//! and the character that looks like it ([`CONFUSABLE`]; small letters have shapes
+//! of their own: `b` is a 6, where B is an 8). Each such change is a
 //! [`Correction`] in the result, with its cost.
 //!
 //! Costs are in nats: the logarithm of how many times likelier the recogniser
@@ -15,7 +16,7 @@
 
 use protocol::ObjectClass;
 
-use crate::grammar::{Form, Grammar, PlateColour, Slot, folded, is_separator};
+use crate::grammar::{Form, Grammar, PlateColour, Slot, folded, is_separator, plain};
 use crate::provinces;
 use crate::rows::{Glyph, Rows};
 
@@ -37,6 +38,31 @@ pub const CONFUSABLE: [(char, char, f64); 12] = [
     ('A', '4', 2.0),
     ('T', '7', 2.0),
 ];
+
+/// Small letters of another shape than their capitals, and the digit of that shape: `b` is no
+/// B with its two bowls, `g` and `q` have their bowl on top. Each costs 1 nat, as whole shapes do. Plates have capitals only, so what a recogniser reads as a small letter is seldom
+/// one; where a letter has room it is taken for that letter all the same.
+const SMALL: [(char, char); 8] = [
+    ('b', '6'),
+    ('g', '9'),
+    ('q', '9'),
+    ('l', '1'),
+    ('i', '1'),
+    ('o', '0'),
+    ('z', '2'),
+    ('s', '5'),
+];
+
+/// What a symbol may be taken for by its shape, and the cost. Small letters have shapes of their own.
+fn of_its_shape(symbol: char) -> impl Iterator<Item = (char, f64)> {
+    let both = CONFUSABLE
+        .into_iter()
+        .flat_map(|(a, b, likeness)| [(a, b, likeness), (b, a, likeness)]);
+    let small = SMALL.into_iter().map(|(a, b)| (a, b, 1.0));
+    both.chain(small)
+        .filter(move |(read, ..)| *read == symbol)
+        .map(|(_, taken, likeness)| (taken, likeness))
+}
 
 /// Cost of D for Đ: most alphabets have no Đ, so that a sure D says nothing against it.
 pub const STROKE: f64 = 0.5;
@@ -98,7 +124,7 @@ pub enum Cause {
 pub struct Correction {
     /// Where, from 0, in the plate's normal form.
     pub position: usize,
-    /// What was read.
+    /// What was read, a small letter as such.
     pub read: char,
     /// What was put in its place.
     pub taken: char,
@@ -272,16 +298,16 @@ impl Candidate {
     }
 }
 
-/// A row in normal form, without separators and without marks at its ends. A
+/// A row in normal form but for small letters, without separators and without marks at its ends. A
 /// mark within may hide a character, so it stays and fits nowhere.
 fn cleaned(row: &[Glyph], ignored: &mut Vec<char>) -> Vec<Glyph> {
     let mut glyphs: Vec<Glyph> = row
         .iter()
         .filter(|glyph| !is_separator(glyph.symbol))
         .map(|glyph| Glyph {
-            symbol: folded(glyph.symbol),
+            symbol: plain(glyph.symbol),
             confidence: probability(glyph.confidence),
-            runner_up: glyph.runner_up.map(|(c, p)| (folded(c), probability(p))),
+            runner_up: glyph.runner_up.map(|(c, p)| (plain(c), probability(p))),
         })
         .collect();
     let is_mark = |glyph: &Glyph| !glyph.symbol.is_alphanumeric();
@@ -311,9 +337,10 @@ struct Alternative {
 }
 
 fn alternatives(slot: Slot, glyph: &Glyph) -> Vec<Alternative> {
-    if slot.fits(glyph.symbol) {
+    let as_capital = folded(glyph.symbol);
+    if slot.fits(as_capital) {
         return vec![Alternative {
-            symbol: glyph.symbol,
+            symbol: as_capital,
             confidence: glyph.confidence,
             change: None,
         }];
@@ -338,17 +365,22 @@ fn alternatives(slot: Slot, glyph: &Glyph) -> Vec<Alternative> {
     };
     let p = glyph.confidence;
     if let Some((symbol, q)) = glyph.runner_up {
-        offer(symbol, q, Cause::RunnerUp, times_likelier(p, q));
+        offer(folded(symbol), q, Cause::RunnerUp, times_likelier(p, q));
     }
-    for (a, b, likeness) in CONFUSABLE {
-        for (read, taken) in [(a, b), (b, a)] {
-            if read == glyph.symbol {
-                let cost = likeness + times_likelier(p, 1.0 - p);
-                offer(taken, p * libm::exp(-likeness), Cause::Confusable, cost);
-            }
+    for (taken, likeness) in of_its_shape(glyph.symbol) {
+        let cost = likeness + times_likelier(p, 1.0 - p);
+        offer(taken, p * libm::exp(-likeness), Cause::Confusable, cost);
+    }
+    // Between a letter and its capital the recogniser did not decide which shape it saw.
+    if let Some((other, q)) = glyph.runner_up
+        && folded(other) == as_capital
+    {
+        for (taken, likeness) in of_its_shape(other) {
+            let cost = likeness + times_likelier(p, q);
+            offer(taken, q * libm::exp(-likeness), Cause::Confusable, cost);
         }
     }
-    if glyph.symbol == 'D' {
+    if as_capital == 'D' {
         offer('Đ', p * libm::exp(-STROKE), Cause::Stroke, STROKE);
     }
     found
@@ -396,7 +428,7 @@ impl Candidate {
         next.text.push(choice.symbol);
         // Against what was corrected, what was read is the rival.
         let rival = match choice.change {
-            None => glyph.runner_up,
+            None => glyph.runner_up.map(|(other, q)| (folded(other), q)),
             Some(_) => Some((glyph.symbol, glyph.confidence)),
         };
         next.symbols.push(Glyph {

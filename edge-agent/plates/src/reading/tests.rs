@@ -62,6 +62,19 @@ fn a_look_is_read_as_the_grammar_allows() {
         // 0 in a series: D has its shape, O is in no series.
         ("300-123.45", C::Car, "30D12345 2:0→D"),
         ("30O-123.45", C::Car, "30D12345 2:O→D"),
+        // Small letters have shapes of their own; where a letter has room they are that letter.
+        ("30A-12b.45", C::Car, "30A12645 5:b→6"),
+        ("30A-12ｂ.45", C::Car, "30A12645 5:b→6"),
+        ("30A-12g.45", C::Car, "30A12945 5:g→9"),
+        ("30A-12q.45", C::Car, "30A12945 5:q→9"),
+        ("30A-l2o.45", C::Car, "30A12045 3:l→1 5:o→0"),
+        ("30b-123.45", C::Car, "30B12345"),
+        ("29-b1/123.45", C::Motorcycle, "29B112345"),
+        (
+            "30A-12d.45",
+            C::Car,
+            "refused: the characters fit no plate, corrected ones neither",
+        ),
         // The stroke of Đ: only the vehicle or the length can tell.
         ("29-MD1/123.45", C::Motorcycle, "29MĐ112345 3:D→Đ"),
         ("29TD-123.45", C::Car, "29TĐ12345 3:D→Đ"),
@@ -168,6 +181,25 @@ fn the_second_choice_of_the_recogniser_counts_where_the_first_has_no_room() {
     look[2].runner_up = Some(('8', 0.4));
     let reading = read(&grammar, &Rows::one(look), on(ObjectClass::Car)).unwrap();
     assert!(reading.best().unwrap().corrections.is_empty());
+}
+
+/// A 6 that was read as `b` became a B, and that an 8: another owner's plate.
+#[test]
+fn a_small_letter_that_may_be_a_capital_is_decided_for_neither_shape() {
+    let grammar = Grammar::vietnam();
+    for (read_as, other, texts) in [
+        ('b', 'B', ["30A12645", "30A12845"]),
+        ('g', 'G', ["30A12945", "30A12645"]),
+        ('B', 'b', ["30A12845", "30A12645"]),
+    ] {
+        let mut look = glyphs("30A12345", SURE);
+        (look[5].symbol, look[5].confidence) = (read_as, 0.6);
+        look[5].runner_up = Some((other, 0.3));
+        let reading = read(&grammar, &Rows::one(look), on(ObjectClass::Car)).unwrap();
+        let found: Vec<&str> = reading.candidates.iter().map(|c| &*c.text).collect();
+        assert_eq!(found, texts, "{read_as}");
+        assert_eq!(reading.decided(), None);
+    }
 }
 
 #[test]
