@@ -57,6 +57,29 @@ pub struct Mark {
     /// Whether another model than the detector saw it, at a
     /// [second look](crate::second_look).
     pub is_second: bool,
+    /// Whether `bounds` are the part that a classifier was shown, not what it found in it.
+    pub is_label: bool,
+}
+
+/// Part of a box that must lie in the part that a classifier was shown to be of the same thing.
+const IN_PART: f64 = 0.6;
+
+impl Mark {
+    /// Whether two marks of a road user may be of one head or torso: one person's, or boxes of one
+    /// thing, which overlap by `least_iou`. A classifier's part is larger than what it speaks
+    /// of, so that what lies in it counts; whoever the detector could not tell from others may be
+    /// the one who was looked at.
+    pub(crate) fn may_be_of_same(&self, other: &Self, aspect: f64, least_iou: f64) -> bool {
+        let is_second = self.is_second || other.is_second;
+        if let (Some(one), Some(another), true) = (self.person, other.person, is_second) {
+            return one == another;
+        }
+        let [a, b] = [self, other].map(|mark| IsoBox::new(&mark.bounds, aspect));
+        if self.is_label || other.is_label {
+            return inside(&a, &b).max(inside(&b, &a)) >= IN_PART;
+        }
+        a.iou(&b) >= least_iou
+    }
 }
 
 /// The marks of a frame.
@@ -93,6 +116,7 @@ impl MarkBoard {
                     bearer: None,
                     person: None,
                     is_second: false,
+                    is_label: false,
                 });
             }
             !is_mark
@@ -158,6 +182,7 @@ pub(crate) fn of_second_look(
         bearer: None,
         person: None,
         is_second: true,
+        is_label: false,
     };
     match &look.found {
         Found::Marks {
@@ -186,6 +211,7 @@ pub(crate) fn of_second_look(
             into.extend(known.map(|label| Mark {
                 bearer,
                 person: person.flatten(),
+                is_label: true,
                 ..mark(label.class, (label.score, *believed_from), look.bounds)
             }));
         }

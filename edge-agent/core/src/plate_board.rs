@@ -164,6 +164,7 @@ impl PlateBoard {
             bearer: Some(track),
             person: None,
             is_second: true,
+            is_label: false,
         });
         let file = self.files.entry(track).or_default();
         let now = at.time.as_micros();

@@ -6,6 +6,7 @@
 //! again is given back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeBounds;
 
 use protocol::event::{Comparison, FrameTime};
 use protocol::{Predicate, TrackId};
@@ -44,6 +45,11 @@ pub(super) struct Ballot {
 }
 
 impl Ballot {
+    /// Whether there is an event of it.
+    pub(super) const fn is_raised(&self) -> bool {
+        self.raised
+    }
+
     /// The looks against it.
     pub(super) fn against(&self) -> impl DoubleEndedIterator<Item = &Look> {
         self.looks.iter().filter(|look| look.accuses)
@@ -107,17 +113,17 @@ impl Ballot {
     }
 }
 
-/// The looks at everybody.
+/// The looks at everybody, or at every `Whose` of somebody.
 #[derive(Clone, Debug)]
-pub(super) struct Ballots {
+pub(super) struct Ballots<Whose = TrackId> {
     /// How many looks must speak against somebody …
     least: f64,
     /// … of the last so many.
     of: usize,
-    list: BTreeMap<TrackId, Ballot>,
+    list: BTreeMap<Whose, Ballot>,
 }
 
-impl Ballots {
+impl<Whose: Ord> Ballots<Whose> {
     /// `least` of `of` looks.
     pub(super) fn new(least: f64, of: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // held within a range
@@ -130,9 +136,10 @@ impl Ballots {
     }
 
     /// Takes what a second look at a frame showed of somebody, together with
-    /// what was seen there before. Returns as [`cast`](Self::cast) does.
-    pub(super) fn recast(
+    /// what was seen there before. Returns as [`cast_of`](Self::cast_of) does.
+    pub(super) fn recast_of(
         &mut self,
+        whose: Whose,
         user: &Observation,
         look: Option<Look>,
         wants_near_misses: bool,
@@ -140,7 +147,7 @@ impl Ballots {
         let Some(look) = look else {
             return false;
         };
-        let ballot = self.list.entry(user.track).or_default();
+        let ballot = self.list.entry(whose).or_default();
         ballot.fastest = Pace::faster(ballot.fastest, Pace::of(user));
         ballot.recast(look, self.of);
         let counts = ballot.against().any(|known| known.at == look.at);
@@ -152,16 +159,17 @@ impl Ballots {
     /// Takes what a frame showed of somebody; `None`: nothing either way.
     /// Whether this frame may decide: it speaks against somebody of whom there
     /// was no event yet, and enough looks do, or near misses are wanted.
-    pub(super) fn cast(
+    pub(super) fn cast_of(
         &mut self,
+        whose: Whose,
         user: &Observation,
         watched: f64,
         look: Option<Look>,
         wants_near_misses: bool,
     ) -> bool {
         let ballot = match look {
-            Some(_) => self.list.entry(user.track).or_default(),
-            None => match self.list.get_mut(&user.track) {
+            Some(_) => self.list.entry(whose).or_default(),
+            None => match self.list.get_mut(&whose) {
                 Some(known) => known,
                 None => return false,
             },
@@ -181,15 +189,34 @@ impl Ballots {
     }
 
     /// The looks at somebody.
-    pub(super) fn of(&self, track: TrackId) -> Option<&Ballot> {
-        self.list.get(&track)
+    pub(super) fn of(&self, whose: Whose) -> Option<&Ballot> {
+        self.list.get(&whose)
+    }
+
+    /// All looks, in the order of whose they are.
+    pub(super) fn among(
+        &self,
+        whose: impl RangeBounds<Whose>,
+    ) -> impl Iterator<Item = (&Whose, &Ballot)> {
+        self.list.range(whose)
+    }
+
+    /// Somebody is there, whatever was shown.
+    pub(super) fn know(&mut self, whose: Whose, user: &Observation) {
+        let ballot = self.list.entry(whose).or_default();
+        ballot.fastest = Pace::faster(ballot.fastest, Pace::of(user));
     }
 
     /// There is an event now, and there will be no other.
-    pub(super) fn mark_raised(&mut self, track: TrackId) {
-        if let Some(ballot) = self.list.get_mut(&track) {
+    pub(super) fn mark_raised(&mut self, whose: Whose) {
+        if let Some(ballot) = self.list.get_mut(&whose) {
             ballot.raised = true;
         }
+    }
+
+    /// Whether so many looks speak against somebody that it is an event.
+    pub(super) fn is_enough(&self, ballot: &Ballot) -> bool {
+        ballot.times_against() as f64 >= self.least
     }
 
     /// That enough looks speak against it.
@@ -213,8 +240,9 @@ impl Ballots {
         )
     }
 
-    pub(super) fn forget(&mut self, track: TrackId) {
-        self.list.remove(&track);
+    /// Forgets everybody who is gone.
+    pub(super) fn forget_those(&mut self, is_gone: impl Fn(&Whose) -> bool) {
+        self.list.retain(|whose, _| !is_gone(whose));
     }
 
     pub(super) fn clear(&mut self) {
@@ -223,5 +251,32 @@ impl Ballots {
 
     pub(super) fn remembered(&self) -> usize {
         self.list.len()
+    }
+}
+
+impl Ballots {
+    /// As [`recast_of`](Self::recast_of), of a road user as a whole.
+    pub(super) fn recast(
+        &mut self,
+        user: &Observation,
+        look: Option<Look>,
+        wants_near_misses: bool,
+    ) -> bool {
+        self.recast_of(user.track, user, look, wants_near_misses)
+    }
+
+    /// As [`cast_of`](Self::cast_of), of a road user as a whole.
+    pub(super) fn cast(
+        &mut self,
+        user: &Observation,
+        watched: f64,
+        look: Option<Look>,
+        wants_near_misses: bool,
+    ) -> bool {
+        self.cast_of(user.track, user, watched, look, wants_near_misses)
+    }
+
+    pub(super) fn forget(&mut self, track: TrackId) {
+        self.list.remove(&track);
     }
 }

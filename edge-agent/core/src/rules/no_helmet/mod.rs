@@ -3,13 +3,14 @@
 use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
 
+use self::heads::{Heads, Whose};
 use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
-use crate::geometry::IsoBox;
-use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
+
+mod heads;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "no_helmet",
@@ -26,13 +27,13 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             "min_looks",
             (5.0, ""),
             (1.0, 100.0),
-            "how many looks must show a bare head …",
+            "how many looks must show the same head bare …",
         ),
         Param::number(
             "of_looks",
             (7.0, ""),
             (1.0, 240.0),
-            "… of so many last ones that showed any head; looks are 0.2 s apart",
+            "… of so many last ones that showed this head; looks are 0.2 s apart",
         ),
         Param::number(
             "min_head_pct",
@@ -61,15 +62,13 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     read,
 };
 
-/// A head that is also seen with a helmet, overlapping by this, is not bare.
-const SAME_HEAD: f64 = 0.3;
-
 #[derive(Clone, Debug)]
 struct NoHelmet {
     min_head_pct: f64,
     least_pace: LeastPace,
     classes: Vec<ObjectClass>,
-    ballots: Ballots,
+    /// Of each rider who can be told apart; with `None` of all others of a machine.
+    ballots: Ballots<Whose>,
 }
 
 fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
@@ -85,97 +84,88 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     }))
 }
 
-/// The heads that one look showed on a motorcycle.
-#[derive(Clone, Copy, Debug, Default)]
-struct Heads {
-    bare: u8,
-    covered: u8,
-    /// Of the smallest bare one, % of the picture's height.
-    height: f64,
-}
-
-impl Heads {
-    fn all(self) -> u8 {
-        self.bare.saturating_add(self.covered)
-    }
-}
-
 impl NoHelmet {
-    fn heads(&self, user: &Observation, frame: &FrameView<'_>) -> Heads {
-        let same = |a: &Mark, b: &Mark| {
-            let of = |mark: &Mark| IsoBox::new(&mark.bounds, frame.sight.aspect);
-            let is_second = a.is_second || b.is_second;
-            // A classifier's box is larger than a head, but it is one person's.
-            match (a.person, b.person) {
-                (Some(a), Some(b)) if is_second => a == b,
-                _ => of(a).iou(&of(b)) >= SAME_HEAD,
-            }
-        };
-        let of = |class| {
-            let own = frame.marks_of(user.track);
-            own.filter(move |mark| mark.class == class)
-        };
-        let is_large = |mark: &&Mark| 100.0 * mark.bounds.height >= self.min_head_pct;
-        let mut heads = Heads::default();
-        let bare = |mark: &&Mark| {
-            // Contradicted by a helmet on it, however doubtful; and each head once.
-            let has_helmet = of(ObjectClass::Helmet).any(|helmet| same(helmet, mark));
-            let first = of(ObjectClass::NoHelmet).find(|other| same(other, mark));
-            mark.is_believed && !has_helmet && first == Some(*mark)
-        };
-        for mark in of(ObjectClass::NoHelmet).filter(is_large).filter(bare) {
-            let height = 100.0 * mark.bounds.height;
-            heads.height = if heads.bare == 0 {
-                height
-            } else {
-                heads.height.min(height)
-            };
-            heads.bare = heads.bare.saturating_add(1);
-        }
-        let covered = of(ObjectClass::Helmet).filter(is_large).count();
-        heads.covered = u8::try_from(covered).unwrap_or(u8::MAX);
-        heads
-    }
-
     fn concerns(&self, user: &Observation) -> bool {
         self.classes.contains(&user.class)
     }
 
-    fn look(&self, user: &Observation, frame: &FrameView<'_>) -> (Heads, Option<Look>) {
-        let heads = self.heads(user, frame);
-        let look = (heads.all() > 0).then_some(Look {
-            at: frame.at,
-            watched: frame.watched,
-            accuses: heads.bare > 0,
-            height: heads.height,
-            count: heads.bare,
-        });
-        (heads, look)
+    /// Takes the looks at all heads of a machine. Returns whose head may decide: of several the
+    /// one that was seen bare most often.
+    fn count(
+        &mut self,
+        user: &Observation,
+        heads: &Heads,
+        mut cast: impl FnMut(&mut Ballots<Whose>, Whose, Option<Look>) -> bool,
+    ) -> Option<Whose> {
+        let machine = (user.track, None);
+        // It is there before any other: it holds what is of the machine as a whole.
+        if !heads.is_empty() {
+            self.ballots.know(machine, user);
+        }
+        let mut due: Option<(Whose, usize)> = None;
+        if cast(&mut self.ballots, machine, heads.look(None)) {
+            due = Some((machine, self.times_against(machine)));
+        }
+        for person in heads.persons() {
+            let whose = (user.track, Some(person));
+            if cast(&mut self.ballots, whose, heads.look(Some(person))) {
+                let times = self.times_against(whose);
+                if due.is_none_or(|(_, most)| times > most) {
+                    due = Some((whose, times));
+                }
+            }
+        }
+        let is_raised = self.ballots.of(machine).is_some_and(Ballot::is_raised);
+        due.filter(|_| !is_raised).map(|(whose, _)| whose)
+    }
+
+    fn times_against(&self, whose: Whose) -> usize {
+        self.ballots.of(whose).map_or(0, Ballot::times_against)
+    }
+
+    /// How many heads of a machine were seen bare often enough. Those who could not be told apart
+    /// may be those who could at other times.
+    fn bare_heads(&self, track: TrackId) -> f64 {
+        let of_machine = self
+            .ballots
+            .among((track, None)..)
+            .take_while(|((machine, _), _)| *machine == track)
+            .filter(|(_, ballot)| self.ballots.is_enough(ballot));
+        let (mut told_apart, mut others) = (0.0, 0.0_f64);
+        for ((_, person), ballot) in of_machine {
+            match person {
+                Some(_) => told_apart += 1.0,
+                None => others = ballot.median(|look| f64::from(look.count)),
+            }
+        }
+        others.max(told_apart).max(1.0)
     }
 
     fn decide(
         &mut self,
-        heads: Heads,
+        whose: Whose,
+        heads: &Heads,
         user: &Observation,
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
     ) {
-        let Some(ballot) = self.ballots.of(user.track) else {
+        let Some(ballot) = self.ballots.of(whose) else {
             return;
         };
         let onset = self.judge(ballot, heads, user, frame);
         if report.decide(onset).is_some() {
-            self.ballots.mark_raised(user.track);
+            self.ballots.mark_raised((user.track, None));
         }
     }
 
     fn judge(
         &self,
         ballot: &Ballot,
-        heads: Heads,
+        heads: &Heads,
         user: &Observation,
         frame: &FrameView<'_>,
     ) -> Onset {
+        let fastest = (self.ballots.of((user.track, None))).and_then(|machine| machine.fastest);
         let span = ballot.span(frame.at);
         let mut explanation = vec![
             self.ballots
@@ -194,17 +184,16 @@ impl NoHelmet {
                 "%",
                 span,
             ),
-            self.least_pace.explain(ballot.fastest, span),
+            self.least_pace.explain(fastest, span),
         ];
         explanation.extend(explain::of_class(user, &self.classes, frame));
-        let bare = ballot.median(|look| f64::from(look.count));
         let mut facts = explain::facts([
             ("class", user.class.as_str().into()),
-            ("bare_heads", bare.into()),
-            ("heads", f64::from(heads.all()).into()),
+            ("bare_heads", self.bare_heads(user.track).into()),
+            ("heads", f64::from(heads.count()).into()),
             ("riders", f64::from(user.riders.count).into()),
         ]);
-        if heads.all() > 1 || user.riders.count > 1 {
+        if heads.count() > 1 || user.riders.count > 1 {
             facts.insert(
                 "review".to_owned(),
                 "the bare head may be a passenger under 6, who is exempt".into(),
@@ -239,10 +228,13 @@ impl Rule for NoHelmet {
             if !self.concerns(user) {
                 continue;
             }
-            let (heads, look) = self.look(user, frame);
+            let heads = Heads::of(user, frame, self.min_head_pct);
             let wants = report.wants_near_misses();
-            if self.ballots.cast(user, frame.watched, look, wants) {
-                self.decide(heads, user, frame, report);
+            let due = self.count(user, &heads, |ballots, whose, look| {
+                ballots.cast_of(whose, user, frame.watched, look, wants)
+            });
+            if let Some(whose) = due {
+                self.decide(whose, &heads, user, frame, report);
             }
         }
     }
@@ -256,15 +248,20 @@ impl Rule for NoHelmet {
         let heads = [ObjectClass::Helmet, ObjectClass::NoHelmet];
         let user = looked.user(then, &heads);
         if let Some(user) = user.filter(|user| self.concerns(user)) {
-            let (heads, look) = self.look(user, then);
-            if (self.ballots).recast(user, look, report.wants_near_misses()) {
-                self.decide(heads, user, then, report);
+            let heads = Heads::of(user, then, self.min_head_pct);
+            let wants = report.wants_near_misses();
+            let due = self.count(user, &heads, |ballots, whose, look| {
+                ballots.recast_of(whose, user, look, wants)
+            });
+            if let Some(whose) = due {
+                self.decide(whose, &heads, user, then, report);
             }
         }
     }
 
     fn forget(&mut self, track: TrackId, _report: &mut Reporter<'_>) {
-        self.ballots.forget(track);
+        (self.ballots)
+            .forget_those(|(machine, person)| *machine == track || *person == Some(track));
     }
 
     fn end(&mut self, _reason: EndReason, _report: &mut Reporter<'_>) {

@@ -93,8 +93,8 @@ impl SeatBelt {
         };
         let mut bare = of(ObjectClass::NoSeatBelt).filter(|mark| {
             // The same torso with a belt, however doubtful.
-            let is_denied =
-                of(ObjectClass::SeatBelt).any(|belt| belt.bounds.iou(&mark.bounds) >= SAME_TORSO);
+            let is_denied = of(ObjectClass::SeatBelt)
+                .any(|belt| belt.may_be_of_same(mark, frame.sight.aspect, SAME_TORSO));
             let is_large = 100.0 * mark.bounds.height >= self.min_torso_pct;
             mark.is_believed && is_large && !is_denied
         });

@@ -1,0 +1,122 @@
+//! Which heads a frame shows on a machine, bare or in a helmet, and whose.
+//!
+//! Each rider who can be told apart has looks of their own: bare heads of
+//! driver and passenger by turns are two models' doubts, not one bare head.
+
+use protocol::{ObjectClass, TrackId};
+
+use super::super::ballot::Look;
+use crate::marks::Mark;
+use crate::observation::{FrameView, Observation};
+
+/// Of which machine, and of which of its riders; `None`: of one of those who
+/// could not be told apart, or of the only one.
+pub(super) type Whose = (TrackId, Option<TrackId>);
+
+/// A head that is also seen with a helmet, overlapping by this, is not bare.
+const SAME_HEAD: f64 = 0.3;
+
+/// The heads of a machine that one look showed.
+#[derive(Clone, Debug)]
+pub(super) struct Heads {
+    list: Vec<Head>,
+    /// The look without what it showed.
+    look: Look,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    person: Option<TrackId>,
+    is_bare: bool,
+    /// % of the picture's height.
+    height: f64,
+}
+
+impl Heads {
+    /// What a frame shows of a machine's riders.
+    pub(super) fn of(user: &Observation, frame: &FrameView<'_>, min_head_pct: f64) -> Self {
+        let height = |mark: &Mark| 100.0 * mark.bounds.height;
+        let own = |class| {
+            let own = frame.marks_of(user.track);
+            own.filter(move |mark| mark.class == class)
+        };
+        let same = |a: &Mark, b: &Mark| a.may_be_of_same(b, frame.sight.aspect, SAME_HEAD);
+        // A single rider is not always told from the machine, and is one head all the same.
+        let is_on_it =
+            |other: &&Observation| other.mount == Some(user.track) && other.rides_now == Some(true);
+        let is_alone =
+            || user.riders.count <= 1 && frame.users.iter().filter(is_on_it).count() <= 1;
+        let has_marks = own(ObjectClass::NoHelmet).chain(own(ObjectClass::Helmet));
+        let are_told_apart = has_marks.map(|mark| mark.person).any(|p| p.is_some()) && !is_alone();
+        let person = |mark: &Mark| mark.person.filter(|_| are_told_apart);
+        let is_large = |mark: &&Mark| height(mark) >= min_head_pct;
+        let head = |mark: &Mark, is_bare: bool| Head {
+            person: person(mark),
+            is_bare,
+            height: height(mark),
+        };
+        let bare = || own(ObjectClass::NoHelmet).filter(|mark| mark.is_believed && is_large(mark));
+        let covered = || own(ObjectClass::Helmet).filter(is_large);
+        let mut list: Vec<Head> = covered().map(|mark| head(mark, false)).collect();
+        for mark in bare() {
+            let is_one = |other: &&Mark| person(other) == person(mark) && same(other, mark);
+            // Each head once.
+            if bare().find(is_one) != Some(mark) {
+                continue;
+            }
+            // Contradicted by a helmet on it, however doubtful: then it is covered.
+            let has_helmet = own(ObjectClass::Helmet).any(|helmet| same(helmet, mark));
+            let is_counted = has_helmet && covered().any(|helmet| is_one(&helmet));
+            // Who is known to be bare is not somebody else beside that.
+            let is_known = person(mark).is_none()
+                && bare().any(|other| person(other).is_some() && same(other, mark));
+            if !is_counted && (has_helmet || !is_known) {
+                list.push(head(mark, !has_helmet));
+            }
+        }
+        Self {
+            list,
+            look: Look {
+                at: frame.at,
+                watched: frame.watched,
+                accuses: false,
+                height: 0.0,
+                count: 0,
+            },
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many.
+    pub(super) fn count(&self) -> u8 {
+        u8::try_from(self.list.len()).unwrap_or(u8::MAX)
+    }
+
+    /// Those who can be told apart, each once, in order.
+    pub(super) fn persons(&self) -> Vec<TrackId> {
+        let mut persons: Vec<TrackId> = self.list.iter().filter_map(|head| head.person).collect();
+        persons.sort_unstable();
+        persons.dedup();
+        persons
+    }
+
+    /// What it says of somebody's head; `None`: it showed none.
+    pub(super) fn look(&self, person: Option<TrackId>) -> Option<Look> {
+        let own = || self.list.iter().filter(move |head| head.person == person);
+        own().next()?;
+        let bare = || own().filter(|head| head.is_bare);
+        let smallest = bare().map(|head| head.height).reduce(f64::min);
+        let count = bare().count();
+        // One person has one head, and what speaks for them holds.
+        let is_denied = person.is_some() && own().any(|head| !head.is_bare);
+        Some(Look {
+            accuses: count > 0 && !is_denied,
+            height: smallest.unwrap_or(0.0),
+            count: u8::try_from(count).unwrap_or(u8::MAX),
+            ..self.look
+        })
+    }
+}
