@@ -229,8 +229,12 @@ fn owner(class: ObjectClass, mark: &IsoBox, all: &[Bearer]) -> Option<(TrackId, 
         (C::Plate, Group::TwoWheeler) => is_plate(mark, &bearer.bounds, 0.15),
         (C::SeatBelt | C::NoSeatBelt | C::Phone, Group::FourWheeler) => {
             is_behind_glass(mark, &bearer.bounds)
+                && (class != C::Phone || is_small(mark, &bearer.bounds, PHONE_OF_VEHICLE))
         }
-        (C::Phone, Group::Person) => inside(mark, &bearer.bounds) >= MOSTLY,
+        (C::Phone, Group::Person) => {
+            inside(mark, &bearer.bounds) >= MOSTLY
+                && is_small(mark, &bearer.bounds, PHONE_OF_PERSON)
+        }
         _ => false,
     };
     if let found @ Some(_) = only(all, all.iter().filter(may_be))? {
@@ -238,7 +242,11 @@ fn owner(class: ObjectClass, mark: &IsoBox, all: &[Bearer]) -> Option<(TrackId, 
     }
     // A rider whom the detector did not see as a person: above the machine.
     let is_rider = matches!(class, C::Helmet | C::NoHelmet | C::Phone);
-    let above = |b: &&Bearer| b.group == Group::TwoWheeler && is_above(mark, &b.bounds);
+    let above = |b: &&Bearer| {
+        b.group == Group::TwoWheeler
+            && is_above(mark, &b.bounds)
+            && (class != C::Phone || is_small(mark, &b.bounds, PHONE_OF_PERSON))
+    };
     if !is_rider {
         return None;
     }
@@ -344,6 +352,17 @@ fn is_plate(mark: &IsoBox, vehicle: &IsoBox, least_depth: f64) -> bool {
 
 fn is_behind_glass(mark: &IsoBox, vehicle: &IsoBox) -> bool {
     inside(mark, vehicle) >= WHOLLY && depth(mark, vehicle) <= 0.7
+}
+
+/// A phone is a tenth as wide as a car and a seventh as tall, and its box is drawn with the hand.
+/// Detectors take whole dark cars for phones.
+const PHONE_OF_VEHICLE: f64 = 0.2;
+/// The same of a person, whose legs may be hidden.
+const PHONE_OF_PERSON: f64 = 1.0 / 3.0;
+
+/// Whether a mark is at most this part of a body, each way.
+fn is_small(mark: &IsoBox, body: &IsoBox, part: f64) -> bool {
+    mark.width <= part * body.width && mark.height <= part * body.height
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::geometry::Vector;
 use crate::health::Health;
 use crate::marks::Mark;
 use crate::queue::Queues;
+use crate::second_look::CascadeUse;
 use crate::signals::SignalBoard;
 use crate::stance::{Size, Stance};
 use crate::tracker::{Group, RiderCount, Spot, Track};
@@ -349,9 +350,17 @@ pub struct FrameView<'a> {
     /// What the picture is good for. Rules that judge by places are not asked
     /// while it is not well.
     pub health: Health,
-    /// Classes that only second looks give: that a frame shows none of them says nothing.
-    pub(crate) only_second: &'a [ObjectClass],
+    /// What waits for second looks.
+    pub(crate) second: Waits<'a>,
     pub(crate) tracks: &'a [Track],
+}
+
+/// What a camera's cascades are to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waits<'a> {
+    /// Classes that only they give.
+    pub(crate) only: &'a [ObjectClass],
+    pub(crate) cascades: &'a [CascadeUse],
 }
 
 impl<'a> FrameView<'a> {
@@ -438,10 +447,20 @@ impl<'a> FrameView<'a> {
             .filter(move |mark| mark.bearer == Some(track))
     }
 
-    /// Whether only second looks show things of a class, so that a frame
-    /// without them was not looked at in vain.
-    pub fn waits_for_second_look(&self, class: ObjectClass) -> bool {
-        self.only_second.contains(&class)
+    /// Whether second looks tell of a class, of a road user or of the whole picture, so that
+    /// a frame without it was not looked at in vain: where nobody else gives it, or where a cascade
+    /// that gives it looks at such road users, whatever the detector says that it knows.
+    pub fn waits_for_second_look(&self, class: ObjectClass, of: Option<&Observation>) -> bool {
+        let is_looked_at = |user: &Observation| {
+            let mut cascades = self.second.cascades.iter();
+            cascades.any(|cascade| {
+                // Who rides it is looked at as a person.
+                let is_rider =
+                    user.group == Group::TwoWheeler && cascade.on.contains(&ObjectClass::Person);
+                cascade.gives.contains(&class) && (cascade.on.contains(&user.class) || is_rider)
+            })
+        };
+        self.second.only.contains(&class) || of.is_some_and(is_looked_at)
     }
 
     /// How many persons this frame shows on a two-wheeler.

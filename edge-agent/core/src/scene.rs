@@ -373,7 +373,7 @@ impl Scene {
             sight,
             queue: &self.queues,
             health: self.health,
-            only_second: &self.second_looks.only,
+            second: self.second_looks.waits(),
             tracks,
         };
         for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {

@@ -116,6 +116,27 @@ fn a_drivers_phone_is_the_cars_and_a_walkers_in_front_of_it_is_nobodys() {
     assert_eq!(whose(&[walker]), Some((id(3), Some(id(3)))));
 }
 
+/// A detector that knows phones takes a dark car for one now and then, and a rider's back.
+#[test]
+fn what_is_as_large_as_a_vehicle_or_a_rider_is_no_phone_of_theirs() {
+    let car = bearer(1, Group::FourWheeler, at(0.50, 0.80, 0.20, 0.18));
+    let whose = |all: &[Bearer], mark| owner(ObjectClass::Phone, &mark, all);
+    let half = at(0.54, 0.74, 0.09, 0.05);
+    for mark in [car.bounds, half, at(0.54, 0.74, 0.03, 0.06)] {
+        assert_eq!(whose(&[car], mark), None, "{mark:?}");
+    }
+    assert_eq!(
+        whose(&[car], at(0.54, 0.72, 0.03, 0.03)),
+        Some((id(1), None))
+    );
+    let [machine, driver] = motorcycle_and_driver(0.5);
+    for mark in [driver.bounds, at(0.50, 0.70, 0.03, 0.06)] {
+        assert_eq!(whose(&[machine, driver], mark), None, "{mark:?}");
+    }
+    let hand = at(0.51, 0.68, 0.012, 0.02);
+    assert_eq!(whose(&[machine, driver], hand), Some((id(1), Some(id(2)))));
+}
+
 #[test]
 fn fire_is_nobodys() {
     let car = bearer(1, Group::FourWheeler, at(0.50, 0.80, 0.20, 0.18));

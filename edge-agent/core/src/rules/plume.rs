@@ -414,7 +414,7 @@ impl Rule for Plumes {
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         // Of a detector that knows no fire, a frame without fire is no look.
-        let waits = frame.waits_for_second_look(self.class);
+        let waits = frame.waits_for_second_look(self.class, None);
         if waits {
             for plume in &mut self.list {
                 plume.forget_after(frame.watched);

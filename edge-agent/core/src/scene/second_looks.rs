@@ -14,7 +14,7 @@ use protocol::{EventTime, ObjectClass, TrackId};
 use super::Scene;
 use crate::input::{Output, Unanswered};
 use crate::marks::{self, Mark};
-use crate::observation::{FrameView, Observation, Sight};
+use crate::observation::{FrameView, Observation, Sight, Waits};
 use crate::plate_board::PlateBoard;
 use crate::rules::{Looked, Reporter};
 use crate::second_look::{CascadeUse, Found, SecondLook};
@@ -56,6 +56,14 @@ struct Past {
 impl SecondLooks {
     pub(super) fn is_used(&self) -> bool {
         !self.cascades.is_empty()
+    }
+
+    /// What rules wait for.
+    pub(super) fn waits(&self) -> Waits<'_> {
+        Waits {
+            only: &self.only,
+            cascades: &self.cascades,
+        }
     }
 
     pub(super) fn gives(&self, class: ObjectClass) -> bool {
@@ -126,6 +134,12 @@ pub(super) fn carriers(
     })
 }
 
+/// Whether a look that shows nothing of a class speaks, because there is no other word: a helmet is
+/// seen where no bare head is, but there is no mark of an empty hand.
+const fn is_told_by_its_absence(class: ObjectClass) -> bool {
+    matches!(class, ObjectClass::Phone | ObjectClass::Plate)
+}
+
 impl Scene {
     /// Says which cascades the camera has. Their answers are heard from now on,
     /// and rules that need what they give are fed.
@@ -149,14 +163,14 @@ impl Scene {
     }
 
     /// Hears that a cascade's looks were not answered: rules that get a class from
-    /// nobody else did not watch, though the detector did.
+    /// nobody else, or judge by looks that show none of it, did not watch, though the detector did.
     pub(super) fn hear_unanswered(&mut self, stretch: &Unanswered) {
         let memory = &self.second_looks;
         let known = memory
             .cascades
             .iter()
             .find(|known| known.id == stretch.cascade);
-        let Some(gives) = known.map(|known| &known.gives) else {
+        let Some(known) = known else {
             self.refused.second_looks_unasked += 1;
             return;
         };
@@ -166,7 +180,11 @@ impl Scene {
             .saturating_sub(stretch.from.as_micros());
         for (index, config) in self.config.rules.iter().enumerate() {
             let mut needs = config.needs.iter();
-            if needs.any(|class| gives.contains(class) && memory.only.contains(class)) {
+            let waits = |class: &ObjectClass| {
+                let of_somebody = !known.on.is_empty() && is_told_by_its_absence(*class);
+                known.gives.contains(class) && (of_somebody || memory.only.contains(class))
+            };
+            if needs.any(waits) {
                 self.account.take_back_of(index, us, stretch.reason.into());
             }
         }
@@ -240,7 +258,10 @@ impl Scene {
             sight,
             queue: &self.queues,
             health: self.health,
-            only_second: &memory.only,
+            second: Waits {
+                only: &memory.only,
+                cascades: &memory.cascades,
+            },
             tracks,
         };
         for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {

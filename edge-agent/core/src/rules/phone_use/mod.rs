@@ -60,7 +60,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 
 /// A phone at the handlebar lies lower in a rider's box than one in the hand.
 const HANDS_ABOVE: f64 = 0.5;
-/// What a second look shows must be so far on the driver's side, part of the vehicle's width.
+/// A phone must be so far on the driver's side, part of the vehicle's width: what is in the middle
+/// may be in its holder, or the windscreen that a classifier was shown.
 const CERTAINLY_ASIDE: f64 = 0.1;
 
 #[derive(Clone, Debug)]
@@ -90,13 +91,7 @@ fn is_drivers(phone: &Mark, user: &Observation, frame: &FrameView<'_>) -> bool {
     if user.group == Group::FourWheeler {
         // Coming towards us, who sits at the left of the car is at the right of its box.
         let towards_us = user.motion.is_some_and(|motion| motion.picture.y > 0.0);
-        // A classifier that was shown the whole windscreen says nothing of whose hand.
-        let aside = if phone.is_second {
-            CERTAINLY_ASIDE
-        } else {
-            0.0
-        };
-        let middle = user.bounds.centre().x + aside * user.bounds.width;
+        let middle = user.bounds.centre().x + CERTAINLY_ASIDE * user.bounds.width;
         return towards_us && place.x >= middle;
     }
     let body = phone.person.and_then(|person| frame.find(person));
@@ -201,12 +196,12 @@ impl Rule for PhoneUse {
     }
 
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
-        // The detector does not know phones: that it shows none says nothing.
-        let is_seen = !frame.waits_for_second_look(ObjectClass::Phone);
         for user in frame.users {
             if !self.concerns(user) {
                 continue;
             }
+            // Who sees phones was not asked about it in this frame: that none is shown says nothing.
+            let is_seen = !frame.waits_for_second_look(ObjectClass::Phone, Some(user));
             let look = self.look(user, frame).filter(|_| is_seen);
             let wants = report.wants_near_misses();
             if self.ballots.cast(user, frame.watched, look, wants) {

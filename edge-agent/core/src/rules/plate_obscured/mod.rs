@@ -184,7 +184,7 @@ impl PlateObscured {
             height: f64::INFINITY,
             plates: 0,
             searches: 0,
-            is_searched_only: frame.waits_for_second_look(ObjectClass::Plate),
+            is_searched_only: frame.waits_for_second_look(ObjectClass::Plate, Some(user)),
             best: frame.at,
             best_height: 0.0,
             raised: false,

@@ -258,6 +258,32 @@ fn a_phone_in_the_drivers_hand() {
     );
 }
 
+/// A detector of everything lists phones as well and shows none. Each of its frames was a look in
+/// vain, so that the cascade that saw the phone in every look never had its five of ten.
+#[test]
+fn a_phone_that_the_detector_could_know_as_well_waits_for_the_cascade_all_the_same() {
+    let rule = r#"kind = "phone_use"
+        min_height_pct = 2.0"#;
+    let rider = "
+        0.0 motorcycle#1 at 30.0,20.0
+        0.0 person#2 at 30.0,19.6
+        6.0 motorcycle#1 at 75.0,20.0
+        6.0 person#2 at 75.0,19.6
+    ";
+    let raised = |story: &str| {
+        let out = play(&mut cascading(rule, &[ObjectClass::Phone]), story);
+        events(&out).filter(|event| event.revision == 1).count()
+    };
+    let seen = looks("person#2", "phone", (1.0, 0.4, 6));
+    assert_eq!(raised(&format!("{rider}{seen}")), 1);
+    // What the detector shows counts in frames that were looked at, and nowhere else.
+    let shown = format!("{rider}0.0 person#2 shows phone\n");
+    assert_eq!(raised(&shown), 0);
+    let searched = looks("person#2", "nothing", (1.0, 0.4, 6));
+    assert_eq!(raised(&format!("{shown}{searched}")), 1);
+    assert_eq!(raised(&format!("{rider}{searched}")), 0);
+}
+
 #[test]
 fn fire_that_a_second_model_sees_once_a_second() {
     let rule = r#"kind = "fire"
@@ -455,8 +481,8 @@ fn a_rule_that_only_a_cascade_feeds_is_fed() {
 #[test]
 fn time_in_which_a_cascade_did_not_answer_is_not_watched_by_who_rests_on_it() {
     use crate::input::{GapReason, Unanswered};
-    let unwatched = |detector: &[ObjectClass]| {
-        let mut scene = cascading(HELMET, detector);
+    let unwatched = |rule: &str, detector: &[ObjectClass]| {
+        let mut scene = cascading(rule, detector);
         watch_an_empty_road(&mut scene);
         let stretch = Unanswered {
             cascade: protocol::id::CascadeId::new("marks").unwrap(),
@@ -471,12 +497,15 @@ fn time_in_which_a_cascade_did_not_answer_is_not_watched_by_who_rests_on_it() {
             .get(&Unwatched::DetectorFailed)
             .copied()
     };
-    assert_eq!(unwatched(&[]), Some(3.5));
+    assert_eq!(unwatched(HELMET, &[]), Some(3.5));
     // Where the detector sees heads itself the cascade only helps.
     assert_eq!(
-        unwatched(&[ObjectClass::Helmet, ObjectClass::NoHelmet]),
+        unwatched(HELMET, &[ObjectClass::Helmet, ObjectClass::NoHelmet]),
         None
     );
+    // Nobody sees an empty hand: the rule waits for looks, whatever the detector lists.
+    let phone = "kind = 'phone_use'";
+    assert_eq!(unwatched(phone, &[ObjectClass::Phone]), Some(3.5));
 }
 
 /// Six seconds of an empty road, and the stream goes on.
