@@ -2,12 +2,13 @@
 //!
 //! There is no graphics card here. So decoders are registered in this process that
 //! decode with libav and then do what drivers do: green pictures, pictures that
-//! repeat, damaged marks, errors, nothing. GStreamer takes them for hardware, and
+//! repeat, damaged marks, errors, nothing, and threads that never come back. GStreamer takes them for hardware, and
 //! everything between camera and frame is real.
 
 #![allow(clippy::unwrap_used)] // a test may panic; its steps live in plain functions
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use edge_video::{
@@ -21,7 +22,7 @@ use gstreamer::subclass::prelude::*;
 use rtsp_camera::{Camera, CameraSettings, Clip, Mount, TestPattern};
 
 /// Far more than anything here takes, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a decoder does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +41,21 @@ enum Fault {
     Silent,
     /// Nothing, but blue and red difference lie by turns, as hardware gives them.
     Nv12,
+    /// This change of state never ends, from the instance of this number on.
+    Hangs(gst::StateChange, u32),
 }
 
 impl Fault {
+    /// Waits in a driver, where `nth` of these decoders does.
+    fn wait(self, transition: gst::StateChange, nth: u32) {
+        if let Self::Hangs(at, from) = self
+            && (at, true) == (transition, nth >= from)
+        {
+            let stuck = STUCK.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(LET_GO.wait_while(stuck, |stuck| *stuck));
+        }
+    }
+
     fn spoil(self, n: u32, element: &gst::Element, buffer: &mut gst::Buffer) -> bool {
         match self {
             Self::Green(from) if n >= from => {
@@ -60,6 +73,27 @@ impl Fault {
             _ => {}
         }
         true
+    }
+}
+
+/// Whether drivers hang.
+static STUCK: Mutex<bool> = Mutex::new(false);
+static LET_GO: Condvar = Condvar::new();
+
+/// Drivers hang until this is dropped: no test leaves a thread behind.
+struct Stuck;
+
+impl Stuck {
+    fn new() -> Self {
+        *STUCK.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Self
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        *STUCK.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        LET_GO.notify_all();
     }
 }
 
@@ -82,8 +116,13 @@ macro_rules! faulty_decoder {
         mod $module {
             use super::*;
 
+            /// How many there have been.
+            pub(crate) static MADE: AtomicU32 = AtomicU32::new(0);
+
             #[derive(Default)]
-            pub struct Imp;
+            pub struct Imp {
+                nth: AtomicU32,
+            }
 
             #[glib::object_subclass]
             impl ObjectSubclass for Imp {
@@ -100,6 +139,8 @@ macro_rules! faulty_decoder {
             impl ObjectImpl for Imp {
                 fn constructed(&self) {
                     self.parent_constructed();
+                    let nth = MADE.fetch_add(1, Ordering::Relaxed);
+                    self.nth.store(nth, Ordering::Relaxed);
                     let bin = self.obj();
                     super::build(bin.upcast_ref(), $fault);
                 }
@@ -112,6 +153,13 @@ macro_rules! faulty_decoder {
                 }
                 fn pad_templates() -> &'static [gst::PadTemplate] {
                     super::pad_templates()
+                }
+                fn change_state(
+                    &self,
+                    transition: gst::StateChange,
+                ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+                    $fault.wait(transition, self.nth.load(Ordering::Relaxed));
+                    self.parent_change_state(transition)
                 }
             }
         }
@@ -130,6 +178,21 @@ faulty_decoder!(
 faulty_decoder!(error_later, "NgatuErrorLaterDecoder", Fault::Error(40));
 faulty_decoder!(nv12, "NgatuNv12Decoder", Fault::Nv12);
 faulty_decoder!(silent, "NgatuSilentDecoder", Fault::Silent);
+faulty_decoder!(
+    hangs_at_once,
+    "NgatuHangsAtOnceDecoder",
+    Fault::Hangs(gst::StateChange::NullToReady, 0)
+);
+faulty_decoder!(
+    hangs_later,
+    "NgatuHangsLaterDecoder",
+    Fault::Hangs(gst::StateChange::NullToReady, 1)
+);
+faulty_decoder!(
+    hangs_in_place,
+    "NgatuHangsInPlaceDecoder",
+    Fault::Hangs(gst::StateChange::ReadyToPaused, 1)
+);
 
 fn metadata() -> &'static gst::subclass::ElementMetadata {
     static METADATA: std::sync::OnceLock<gst::subclass::ElementMetadata> =
@@ -474,4 +537,81 @@ fn garbage_of_a_forced_decoder_is_dropped_and_told_of_the_stream() {
     let blamed = |notice: &&Notice| matches!(notice, Notice::Garbage { .. });
     assert_eq!(reader.heard.iter().filter(blamed).count(), 1);
     assert_eq!(reader.stream.counters().reconnects, 0);
+}
+
+/// A camera that waits less long than a driver hangs.
+fn impatient(camera: &Camera) -> RtspSettings {
+    RtspSettings {
+        connect_within: Duration::from_secs(6),
+        silent_after: Duration::from_secs(6),
+        ..settings(camera)
+    }
+}
+
+fn losses(reader: &Reader) -> Vec<&Notice> {
+    let is_loss = |notice: &&Notice| matches!(notice, Notice::Lost { .. });
+    reader.heard.iter().filter(is_loss).collect()
+}
+
+/// Once the camera was said not to answer, and was hung up: at its sample, because its
+/// time ran while the proof of it and of other cameras' was waited for; and at a later
+/// start each time anew, with another thread that was left behind.
+#[test]
+fn hardware_that_hangs_when_it_is_started_is_no_camera_that_does_not_answer() {
+    for (name, type_, made, when) in [
+        (
+            "vatesthangdec",
+            hangs_at_once::Decoder::static_type(),
+            &hangs_at_once::MADE,
+            "hangs on a sample",
+        ),
+        (
+            "nvtesthangdec",
+            hangs_later::Decoder::static_type(),
+            &hangs_later::MADE,
+            "hangs while it is started",
+        ),
+    ] {
+        let registered = Registered::new(name, type_);
+        let _stuck = Stuck::new();
+        let camera = camera();
+        let mut readers = [(); 2].map(|()| Reader::start(impatient(&camera)));
+        for reader in &mut readers {
+            reader.connected_with(is_software);
+            assert!(losses(reader).is_empty(), "{:?}", reader.heard);
+            let refused = reader.stream.decoder().unwrap().refused;
+            assert_eq!(refused.len(), 1, "{refused:?}");
+            assert_eq!(refused[0].name, registered.name);
+            assert!(refused[0].reason.starts_with(when), "{refused:?}");
+        }
+        // And nobody tries it again.
+        let before = made.load(Ordering::Relaxed);
+        Reader::start(impatient(&camera)).connected_with(is_software);
+        assert_eq!(made.load(Ordering::Relaxed), before);
+    }
+}
+
+/// Once that was a camera that does not answer as well, for ever.
+#[test]
+fn hardware_that_hangs_when_it_is_built_in_is_given_up() {
+    let registered = Registered::new("v4l2testhangdec", hangs_in_place::Decoder::static_type());
+    let _stuck = Stuck::new();
+    let camera = camera();
+    let mut reader = Reader::start(impatient(&camera));
+    reader.connected_with(is_software);
+    let [
+        Notice::Lost {
+            reason, message, ..
+        },
+    ] = losses(&reader)[..]
+    else {
+        panic!("{:?}", reader.heard);
+    };
+    assert_eq!(*reason, LossReason::Decode);
+    assert!(message.contains("does not get ready"), "{message}");
+    let [(decoder, said)] = reader.rejections().try_into().unwrap();
+    assert_eq!(decoder, registered.name);
+    assert!(said.contains("hangs while it is started"), "{said}");
+    // Its sample, and the one that hangs.
+    assert_eq!(hangs_in_place::MADE.load(Ordering::Relaxed), 2);
 }

@@ -22,7 +22,7 @@ use crate::elements::make;
 use crate::frame::FORMATS;
 
 pub use family::{DecoderChoice, Family};
-pub(crate) use proof::doubt;
+pub(crate) use proof::{HANGS, doubt};
 
 /// No decoder for a codec works here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,8 @@ pub(crate) struct MadeDecoder {
 }
 
 /// Creates the best decoder for a format, with its number of threads (0 = as many as it likes).
+///
+/// May take as long as drivers do, but each of them has its limit ([`HANGS`]).
 pub(crate) fn make_decoder(
     caps: &gst::CapsRef,
     threads: i32,
@@ -136,10 +138,12 @@ pub(crate) fn make_decoder(
     for (at, (family, factory)) in candidates.iter().enumerate() {
         let name = factory.name().to_string();
         let started = match family {
-            Family::Software => Ok(()),
-            _ => proof::prove(factory, &codec),
-        }
-        .and_then(|()| started(factory, threads));
+            Family::Software => started(factory, threads),
+            _ => proof::prove(factory, &codec).and_then(|()| {
+                let start = move |factory: &gst::ElementFactory| started(factory, threads);
+                proof::started_within_limits(factory, &codec, start)
+            }),
+        };
         match started {
             Ok(element) => {
                 // Software decoders agree with each other: what one makes of a

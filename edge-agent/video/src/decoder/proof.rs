@@ -5,9 +5,12 @@
 //! before it is trusted with a camera; and again after it has failed on one. One that
 //! was refused is proved again after minutes, when a camera is connected to: at the
 //! start of a box the driver may come up later than the agent, or everything be slow.
+//!
+//! A proof has a thread of its own, and nobody holds a lock while it lasts. Cameras wait
+//! for the first one; of a decoder that was refused they know enough to go on without.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
@@ -24,14 +27,35 @@ use crate::elements::make;
 /// A driver takes a second to load; on a busy box more.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// A driver that hangs is left behind with its thread.
-const HANGS: Duration = Duration::from_secs(12);
+pub(crate) const HANGS: Duration = Duration::from_secs(12);
+/// For the proof of one that was refused before a camera waits no longer than a driver
+/// that is well takes; what comes later is for the next connection.
+const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// First wait before one that was refused is proved again; it doubles each time.
 const AGAIN_AFTER: Duration = Duration::from_mins(5);
-/// Longest wait: cameras wait for a proof, so they are not to be many.
+/// Longest wait: proofs are not to be many.
 const AGAIN_AT_MOST: Duration = Duration::from_hours(4);
 
-/// Verdicts by factory and codec.
-static PROVED: Mutex<BTreeMap<(String, String), Verdict>> = Mutex::new(BTreeMap::new());
+static PROOFS: Proofs = Proofs::new(HANGS, AGAIN_WITHIN);
+
+/// A factory and a codec.
+type Key = (String, String);
+
+/// What is known of decoders, and what is being found out.
+#[derive(Debug)]
+struct Proofs {
+    known: Mutex<BTreeMap<Key, Proof>>,
+    concluded: Condvar,
+    hangs: Duration,
+    again_within: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Proof {
+    verdict: Option<Verdict>,
+    /// Since when it is being proved, if it is.
+    running: Option<Instant>,
+}
 
 /// What a proof has shown.
 #[derive(Clone, Debug)]
@@ -79,58 +103,151 @@ impl Verdict {
     }
 }
 
+impl Proof {
+    fn conclude(&mut self, (decoder, codec): &Key, outcome: Result<(), Refusal>) {
+        match &outcome {
+            Ok(()) => tracing::info!(decoder, codec, "decoder proved on a sample"),
+            Err(refusal) => {
+                tracing::warn!(decoder, codec, "decoder not used: it {}", refusal.reason);
+            }
+        }
+        let refusals = self.verdict.as_ref().map_or(0, |verdict| verdict.refusals);
+        self.verdict = Some(Verdict {
+            refusals: outcome.as_ref().map_or(refusals + 1, |()| 0),
+            outcome,
+            at: Instant::now(),
+        });
+        self.running = None;
+    }
+}
+
+impl Proofs {
+    const fn new(hangs: Duration, again_within: Duration) -> Self {
+        Self {
+            known: Mutex::new(BTreeMap::new()),
+            concluded: Condvar::new(),
+            hangs,
+            again_within,
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<Key, Proof>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known at `now`; without anything that stands, `work` finds it out.
+    fn ask(
+        &'static self,
+        key: &Key,
+        now: Instant,
+        work: impl FnOnce() -> Result<(), String> + Send + 'static,
+    ) -> Result<(), String> {
+        let mut proofs = self.locked();
+        let proof = proofs.entry(key.clone()).or_default();
+        let stands = |verdict: &Verdict| verdict.stands(now);
+        if proof.running.is_none() && !proof.verdict.as_ref().is_some_and(stands) {
+            let begun = Instant::now();
+            let of = key.clone();
+            std::thread::Builder::new()
+                .name("decoder-proof".to_owned())
+                .spawn(move || self.conclude(&of, begun, work()))
+                .map_err(|error| format!("cannot be proved: no thread ({error})"))?;
+            proof.running = Some(begun);
+        }
+        let asked = Instant::now();
+        loop {
+            let proof = proofs.entry(key.clone()).or_default();
+            let Some(begun) = proof.running else {
+                return proof.verdict.as_ref().map_or(Ok(()), Verdict::words);
+            };
+            let left = self.hangs.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                proof.conclude(key, Err(hangs("on a sample")));
+                self.concluded.notify_all();
+                continue;
+            }
+            let left = match &proof.verdict {
+                None => left,
+                Some(verdict) => {
+                    let known_left = self.again_within.saturating_sub(asked.elapsed());
+                    if known_left.is_zero() {
+                        return verdict.words();
+                    }
+                    left.min(known_left)
+                }
+            };
+            let waited = self.concluded.wait_timeout(proofs, left);
+            proofs = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn conclude(&self, key: &Key, begun: Instant, outcome: Result<(), String>) {
+        let mut proofs = self.locked();
+        let proof = proofs.entry(key.clone()).or_default();
+        // Nobody waits for one that was said to hang.
+        if proof.running == Some(begun) {
+            proof.conclude(key, outcome.map_err(Refusal::from));
+            self.concluded.notify_all();
+        }
+    }
+
+    fn doubt(&self, decoder: &str) {
+        for ((name, _), proof) in self.locked().iter_mut() {
+            let worked = |verdict: &mut Verdict| verdict.outcome.is_ok();
+            if name == decoder {
+                proof.verdict.take_if(worked);
+            }
+        }
+    }
+}
+
 /// Whether a decoder gives the sample's pictures; `Err` says what it gives instead.
 ///
 /// A codec without a sample proves nothing and is let pass.
 pub(super) fn prove(factory: &gst::ElementFactory, codec: &str) -> Result<(), String> {
-    let Some(sample) = sample::of(codec) else {
-        return Ok(());
-    };
     let key = (factory.name().to_string(), codec.to_owned());
-    // Held while it is proved: cameras that start together wait for one proof.
-    let mut proved = PROVED.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = proved.get(&key);
-    if let Some(verdict) = before.filter(|verdict| verdict.stands(Instant::now())) {
-        return verdict.words();
-    }
-    let refusals = before.map_or(0, |verdict| verdict.refusals);
-    let outcome = within_limits(factory, sample);
-    match &outcome {
-        Ok(()) => tracing::info!(decoder = %key.0, codec, "decoder proved on a sample"),
-        Err(refusal) => {
-            tracing::warn!(decoder = %key.0, codec, "decoder not used: it {}", refusal.reason);
-        }
-    }
-    let verdict = Verdict {
-        refusals: outcome.as_ref().map_or(refusals + 1, |()| 0),
-        outcome,
-        at: Instant::now(),
-    };
-    let words = verdict.words();
-    proved.insert(key, verdict);
-    words
+    let sample = sample::of(codec);
+    let factory = factory.clone();
+    PROOFS.ask(&key, Instant::now(), move || {
+        sample.map_or(Ok(()), |sample| decode(&factory, sample))
+    })
 }
 
 /// The decoder has failed on a camera: it is proved again before it is used again.
 pub(crate) fn doubt(decoder: &str) {
-    let mut proved = PROVED.lock().unwrap_or_else(PoisonError::into_inner);
-    proved.retain(|(name, _), verdict| name != decoder || verdict.outcome.is_err());
+    PROOFS.doubt(decoder);
 }
 
-/// A hanging driver must not hang the camera.
-fn within_limits(factory: &gst::ElementFactory, sample: Sample) -> Result<(), Refusal> {
+/// What `start` makes of a decoder, which may hang in its driver: then it is never used again.
+pub(super) fn started_within_limits(
+    factory: &gst::ElementFactory,
+    codec: &str,
+    start: impl FnOnce(&gst::ElementFactory) -> Result<gst::Element, String> + Send + 'static,
+) -> Result<gst::Element, String> {
     let (tell, told) = bounded(1);
-    let factory = factory.clone();
+    let starting = factory.clone();
     std::thread::Builder::new()
-        .name("decoder-proof".to_owned())
-        .spawn(move || tell.send(decode(&factory, sample)).ok())
-        .map_err(|error| format!("cannot be proved: no thread ({error})"))?;
-    match told.recv_timeout(HANGS) {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(Refusal {
-            reason: "hangs; restart the box and update its driver".to_owned(),
-            is_final: true,
-        }),
+        .name("decoder-start".to_owned())
+        .spawn(move || tell.send(start(&starting)).ok())
+        .map_err(|error| format!("cannot be started: no thread ({error})"))?;
+    told.recv_timeout(HANGS).unwrap_or_else(|_| {
+        let refusal = hangs("while it is started");
+        let words = refusal.reason.clone();
+        let key = (factory.name().to_string(), codec.to_owned());
+        let mut proofs = PROOFS.locked();
+        proofs
+            .entry(key.clone())
+            .or_default()
+            .conclude(&key, Err(refusal));
+        Err(words)
+    })
+}
+
+/// It holds a thread for ever, and would hold another one each time.
+fn hangs(when: &str) -> Refusal {
+    Refusal {
+        reason: format!("hangs {when}; restart the box and update its driver"),
+        is_final: true,
     }
 }
 
@@ -233,15 +350,90 @@ mod tests {
             verdict.stands(at + Duration::from_mins(minutes))
         };
         let refused = || Err(Refusal::from("gives 0 of 4 pictures".to_owned()));
-        let hanging = Refusal {
-            reason: "hangs".to_owned(),
-            is_final: true,
-        };
         for (refusals, minutes) in [(1, 5), (2, 10), (3, 20), (9, 240), (400, 240)] {
             assert!(stands(refused(), refusals, minutes - 1), "{refusals}");
             assert!(!stands(refused(), refusals, minutes), "{refusals}");
         }
-        assert!(stands(Err(hanging), 1, 1_000_000));
+        assert!(stands(Err(hangs("on a sample")), 1, 1_000_000));
         assert!(stands(Ok(()), 0, 1_000_000));
+    }
+
+    /// Far more than anything here takes.
+    const LONG: Duration = Duration::from_mins(2);
+
+    fn key(name: &str) -> Key {
+        (name.to_owned(), "video/x-h264".to_owned())
+    }
+
+    fn proofs(hangs: Duration, again_within: Duration) -> &'static Proofs {
+        Box::leak(Box::new(Proofs::new(hangs, again_within)))
+    }
+
+    /// Once it did, for all codecs and decoders of the box.
+    #[test]
+    fn a_proof_that_takes_long_holds_up_those_who_ask_for_it_only() {
+        let proofs = proofs(LONG, LONG);
+        let (begun, has_begun) = bounded(2);
+        let (go_on, may_go_on) = bounded::<()>(0);
+        let ask = move || {
+            let (begun, may_go_on) = (begun.clone(), may_go_on.clone());
+            proofs.ask(&key("slow"), Instant::now(), move || {
+                begun.send(()).ok();
+                may_go_on.recv().ok();
+                Err("gives nothing".to_owned())
+            })
+        };
+        let waiting = [ask.clone(), ask].map(std::thread::spawn);
+        has_begun.recv().unwrap();
+        assert_eq!(proofs.ask(&key("quick"), Instant::now(), || Ok(())), Ok(()));
+        proofs.doubt("quick");
+        drop(go_on);
+        for camera in waiting {
+            assert_eq!(camera.join().unwrap(), Err("gives nothing".to_owned()));
+        }
+        // One for both.
+        assert!(has_begun.try_recv().is_err());
+    }
+
+    #[test]
+    fn nobody_waits_for_what_was_refused_and_is_proved_again() {
+        let proofs = proofs(LONG, Duration::from_millis(20));
+        let key = key("late");
+        let refused = Err("does not start".to_owned());
+        let before = refused.clone();
+        let now = Instant::now();
+        assert_eq!(proofs.ask(&key, now, move || before), refused);
+        let later = now + Duration::from_hours(1);
+        let (go_on, may_go_on) = bounded::<()>(0);
+        let work = move || {
+            may_go_on.recv().ok();
+            Ok(())
+        };
+        assert_eq!(proofs.ask(&key, later, work), refused);
+        drop(go_on);
+        // The next connection has it.
+        let deadline = Instant::now() + LONG;
+        while proofs.ask(&key, now, || Ok(())).is_err() {
+            assert!(Instant::now() < deadline, "it was never proved");
+        }
+    }
+
+    #[test]
+    fn a_proof_that_does_not_end_is_a_hang_whatever_comes_of_it_later() {
+        let proofs = proofs(Duration::from_millis(20), LONG);
+        let key = key("hangs");
+        let (go_on, may_go_on) = bounded::<()>(0);
+        let (ended, has_ended) = bounded::<()>(0);
+        let work = move || {
+            may_go_on.recv().ok();
+            drop(ended);
+            Ok(())
+        };
+        let said = proofs.ask(&key, Instant::now(), work).unwrap_err();
+        assert!(said.starts_with("hangs on a sample"), "{said}");
+        drop(go_on);
+        has_ended.recv().ok();
+        let much_later = Instant::now() + Duration::from_hours(1_000);
+        assert_eq!(proofs.ask(&key, much_later, || Ok(())), Err(said));
     }
 }

@@ -69,8 +69,8 @@ impl Decoders {
         });
     }
 
-    /// It did not let go of a connection whose pictures it no longer made: given up for
-    /// good, since each time it hangs a thread is left behind. Software does not hang.
+    /// It did not let go of a connection that was over: given up for good, since each time
+    /// it hangs a thread is left behind. Software does not hang.
     pub(super) fn hangs(&mut self, decoder: &DecoderInUse) -> Option<String> {
         if decoder.family == Family::Software {
             return None;

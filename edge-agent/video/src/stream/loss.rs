@@ -22,6 +22,9 @@ pub(super) struct Loss {
     pub(super) detail: Option<String>,
 }
 
+/// Instead of words of the layer below, which has none then.
+const HANGS_AT_START: &str = "hangs while it is started";
+
 impl Loss {
     pub(super) fn new(reason: LossReason) -> Self {
         Self {
@@ -35,6 +38,11 @@ impl Loss {
             reason,
             detail: Some(detail.into()),
         }
+    }
+
+    /// A decoder was found and does not get ready.
+    pub(super) fn of_hanging_start() -> Self {
+        Self::with_detail(LossReason::Decode, HANGS_AT_START)
     }
 
     /// From an error on the bus.
@@ -101,6 +109,9 @@ impl Loss {
             LossReason::Closed => format!(
                 "{host} closed the stream; if this repeats, look for a limit of sessions in the camera"
             ),
+            LossReason::Decode if self.detail.as_deref() == Some(HANGS_AT_START) => {
+                "a decoder of this box does not get ready; another one is tried at once. Restart the box and update the decoder's driver".to_owned()
+            }
             LossReason::Decode => format!(
                 "{host} sends data that no picture can be made of; check for packet loss, use TCP, or choose H.264 in the camera"
             ),

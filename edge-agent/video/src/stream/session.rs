@@ -99,6 +99,10 @@ pub(super) struct Progress {
     pub(super) gap: AtomicU64,
     /// The first key picture since anything came out of the decoder.
     pub(super) unanswered: AtomicU64,
+    /// Since when a decoder is looked for, or the one that was found is built in.
+    pub(super) attaching: AtomicU64,
+    /// What is behind the camera's packets is there.
+    attached: AtomicU64,
     /// A fault found by a callback, for the supervisor.
     pub(super) fault: Mutex<Option<Loss>>,
     decoder: Mutex<Option<DecoderInUse>>,
@@ -114,6 +118,8 @@ impl Progress {
             picture: AtomicU64::new(0),
             gap: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
+            attaching: AtomicU64::new(0),
+            attached: AtomicU64::new(0),
             fault: Mutex::new(None),
             decoder: Mutex::new(None),
             is_over: AtomicBool::new(false),
@@ -159,6 +165,12 @@ impl Progress {
     /// Since the last decoded picture; none has come if absent.
     pub(super) fn picture_age(&self) -> Option<std::time::Duration> {
         self.age(&self.picture)
+    }
+
+    /// For how long the camera alone has been waited for: not while a decoder was started.
+    pub(super) fn waited(&self) -> std::time::Duration {
+        let attached = self.age(&self.attached);
+        attached.unwrap_or_else(|| self.age_of_connection())
     }
 
     /// Since the connection was begun.
@@ -222,9 +234,13 @@ impl Session {
             let Some(pipeline) = weak.upgrade() else {
                 return;
             };
+            let progress = &wiring.progress;
+            progress.mark(&progress.attaching);
             if let Err(loss) = attach(&pipeline, pad, &wiring, &selection) {
-                locked(&wiring.progress.fault).get_or_insert(loss);
+                locked(&progress.fault).get_or_insert(loss);
             }
+            progress.mark(&progress.attached);
+            progress.attaching.store(0, Ordering::Relaxed);
         });
         let bus = pipeline
             .bus()
@@ -349,6 +365,8 @@ fn attach(
     *locked(&wiring.judge) = Judge::new(is_last);
     *locked(&wiring.slot.decoder) = Some(in_use.clone());
     *locked(&wiring.progress.decoder) = Some(in_use.clone());
+    // Here begins what the decoder that was found is answerable for.
+    wiring.progress.mark(&wiring.progress.attaching);
 
     let depayloader = make(depayloader).map_err(failed)?;
     tap::keep(&depayloader, &format, wiring);

@@ -17,6 +17,7 @@ use super::notice::{LossReason, Notice};
 use super::session::{Memory, Session};
 use super::settings::RtspSettings;
 use super::slot::{Slot, count};
+use crate::decoder::{DecoderInUse, Family, HANGS};
 
 /// How often the watchdog looks.
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
@@ -49,6 +50,10 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
         slot.notify(Notice::Connecting { attempt });
         let (end, session) = connection(slot, settings, &memory, &mut decoders, &mut backoff);
         let End::Lost(loss) = end else {
+            // Whoever stops waits for this thread, and not for a driver.
+            if let Some(session) = session {
+                hang_up(session, slot);
+            }
             return;
         };
         let retry_in = backoff.next(settings, loss.reason, fastrand::f64());
@@ -66,7 +71,8 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
         {
             // Whoever hangs may hold it.
             memory = Arc::new(Mutex::new(Memory::new(settings)));
-            if let Some(decoder) = decoder.filter(|_| loss.reason == LossReason::Decode)
+            // Whatever was noticed first: what hangs holds a thread each time.
+            if let Some(decoder) = decoder
                 && let Some(reason) = decoders.hangs(&decoder)
             {
                 reject(slot, decoder.name, reason);
@@ -194,16 +200,22 @@ fn is_from_decoder(message: &gst::Message, session: &Session) -> bool {
 fn overdue(settings: &RtspSettings, session: &Session) -> Option<Loss> {
     let progress = &session.progress;
     let (packet, picture) = (progress.packet_age(), progress.picture_age());
+    // No packet is looked at before a decoder is there, and that one is not the camera's.
+    if let Some(age) = progress.age(&progress.attaching) {
+        let is_hardware = |decoder: DecoderInUse| decoder.family != Family::Software;
+        // While it is chosen each step has a limit of its own.
+        let hangs = age > HANGS && progress.decoder().is_some_and(is_hardware);
+        return hangs.then(Loss::of_hanging_start);
+    }
     match (packet, picture) {
         (None, _) => {
             let limit = settings.connect_within.max(settings.silent_after);
-            (progress.age_of_connection() > limit).then(|| Loss::new(LossReason::TimedOut))
+            (progress.waited() > limit).then(|| Loss::new(LossReason::TimedOut))
         }
         (Some(packet), _) if packet > settings.silent_after => Some(Loss::new(LossReason::Silent)),
         (Some(_), Some(picture)) => (picture > settings.silent_after.max(FIRST_KEY_WITHIN))
             .then(|| Loss::new(LossReason::Decode)),
-        (Some(_), None) => (progress.age_of_connection()
-            > settings.connect_within + FIRST_KEY_WITHIN)
+        (Some(_), None) => (progress.waited() > settings.connect_within + FIRST_KEY_WITHIN)
             .then(|| Loss::new(LossReason::Decode)),
     }
 }
