@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edge_video::{
     CameraStream, DecoderInUse, Family, Frame, LossReason, Notice, RtspSettings, StreamCounters,
@@ -41,6 +41,8 @@ enum Fault {
     Silent,
     /// Nothing, but blue and red difference lie by turns, as hardware gives them.
     Nv12,
+    /// Each picture takes it so many ms.
+    Slow(u64),
     /// This change of state never ends, from the instance of this number on.
     Hangs(gst::StateChange, u32),
 }
@@ -70,6 +72,7 @@ impl Fault {
                 gst::element_error!(element, gst::StreamError::Decode, ("the device is gone"));
             }
             Self::Silent => return false,
+            Self::Slow(ms) => std::thread::sleep(Duration::from_millis(ms)),
             _ => {}
         }
         true
@@ -178,6 +181,7 @@ faulty_decoder!(
 faulty_decoder!(error_later, "NgatuErrorLaterDecoder", Fault::Error(40));
 faulty_decoder!(nv12, "NgatuNv12Decoder", Fault::Nv12);
 faulty_decoder!(silent, "NgatuSilentDecoder", Fault::Silent);
+faulty_decoder!(slow, "NgatuSlowDecoder", Fault::Slow(80));
 faulty_decoder!(
     hangs_at_once,
     "NgatuHangsAtOnceDecoder",
@@ -614,4 +618,33 @@ fn hardware_that_hangs_when_it_is_built_in_is_given_up() {
     assert!(said.contains("hangs while it is started"), "{said}");
     // Its sample, and the one that hangs.
     assert_eq!(hangs_in_place::MADE.load(Ordering::Relaxed), 2);
+}
+
+/// Half as fast as the camera. Fifty pictures once waited before any was skipped, and
+/// what came through was four seconds old.
+#[test]
+fn what_a_slow_decoder_makes_is_not_old_and_what_it_cannot_do_is_counted() {
+    let registered = Registered::new("vatestslowdec", slow::Decoder::static_type());
+    let camera = camera();
+    let mut reader = Reader::start(settings(&camera));
+    reader.connected_with(|decoder| decoder.name == registered.name);
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        i64::try_from(since.as_micros()).unwrap()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let mut waited = Vec::new();
+    while reader.stream.counters().dropped_backlog < 100 {
+        let counters = reader.stream.counters();
+        assert!(Instant::now() < deadline, "{counters:?}");
+        reader.woken.recv_timeout(Duration::from_millis(50)).ok();
+        if let Some(frame) = reader.stream.take_newest() {
+            waited.push(now() - frame.time.as_micros());
+        }
+    }
+    // Most of them: the machine may stand still for a moment.
+    waited.sort_unstable();
+    let age_s = waited[waited.len() * 9 / 10] as f64 / 1e6;
+    assert!(age_s < 2.0, "{age_s} s; {:?}", reader.stream.counters());
+    assert_eq!(reader.stream.counters().reconnects, 0);
 }

@@ -1,21 +1,30 @@
-//! Puts the [`diet`](super::diet) into a pipeline: between queue and decoder.
+//! Puts the [`diet`](super::diet), and what is skipped when decoding is behind, into a
+//! pipeline: between queue and decoder.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::backlog::Backlog;
 use super::diet::{Diet, Intake, Served, Unit};
 use super::reference::ReferenceReader;
 use super::session::{locked, micros};
-use super::slot::Slot;
+use super::slot::{Slot, count};
 
 /// What goes into one decoder.
 pub(super) type Feeding = Arc<Mutex<Intake<gst::Buffer>>>;
 
 /// Decides of every picture that leaves `queue` whether `decoder` gets it.
-pub(super) fn feed(queue: &gst::Element, decoder: &gst::Element, slot: &Arc<Slot>, of: &Feeding) {
+pub(super) fn feed(
+    queue: &gst::Element,
+    decoder: &gst::Element,
+    slot: &Arc<Slot>,
+    of: &Feeding,
+    backlog: Arc<Mutex<Backlog>>,
+) {
     let (Some(output), Some(input)) = (queue.static_pad("src"), decoder.static_pad("sink")) else {
         return;
     };
@@ -27,12 +36,17 @@ pub(super) fn feed(queue: &gst::Element, decoder: &gst::Element, slot: &Arc<Slot
         let (Some(buffer), Some(input)) = (info.buffer(), input.upgrade()) else {
             return gst::PadProbeReturn::Ok;
         };
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        if locked(&backlog).skips_late(is_key, Instant::now()) {
+            count(&slot.counts.dropped_backlog);
+            return gst::PadProbeReturn::Drop;
+        }
         let unit = Unit {
             // Without a time it belongs to the picture before.
             media: buffer
                 .pts()
                 .map_or(slot.last_media.load(Ordering::Relaxed), micros),
-            is_key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            is_key,
             is_needed: is_needed(&form, pad, buffer),
             bytes: buffer.size(),
         };

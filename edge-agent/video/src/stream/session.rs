@@ -398,9 +398,10 @@ fn attach(
         .and_then(|s| s.get::<i32>("clock-rate").ok())
         .unwrap_or_default();
     watch_packets(pad, wiring, &encoding, RtpTime::new(rate));
-    guard_backlog(before_queue.as_ref(), &queue, wiring);
+    let backlog = Arc::new(Mutex::new(Backlog::default()));
+    guard_backlog(before_queue.as_ref(), &queue, wiring, &backlog);
     let feeding = Feeding::new(Mutex::new(Intake::new(wiring.analysed_fps)));
-    feed(&queue, &decoder, &wiring.slot, &feeding);
+    feed(&queue, &decoder, &wiring.slot, &feeding, backlog);
     watch_decoder(&decoder, wiring, feeding);
     let introduction = Introduction {
         codec: codec_name(&format),
@@ -434,13 +435,18 @@ fn attach(
 
 /// On the pad before the queue: what a probe on the queue's own drops, GStreamer
 /// 1.22 complains about.
-fn guard_backlog(before: Option<&gst::Element>, queue: &gst::Element, wiring: &Arc<Wiring>) {
+fn guard_backlog(
+    before: Option<&gst::Element>,
+    queue: &gst::Element,
+    wiring: &Arc<Wiring>,
+    backlog: &Arc<Mutex<Backlog>>,
+) {
     let Some(pad) = before.and_then(|before| before.static_pad("src")) else {
         return;
     };
     let wiring = Arc::clone(wiring);
     let weak = queue.downgrade();
-    let backlog = Mutex::new(Backlog::default());
+    let backlog = Arc::clone(backlog);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let (Some(queue), Some(buffer)) = (weak.upgrade(), info.buffer()) else {
             return gst::PadProbeReturn::Ok;
@@ -450,7 +456,7 @@ fn guard_backlog(before: Option<&gst::Element>, queue: &gst::Element, wiring: &A
         if is_key {
             wiring.progress.ask();
         }
-        if locked(&backlog).skips(waiting, is_key) {
+        if locked(&backlog).skips(waiting, is_key, Instant::now()) {
             count(&wiring.slot.counts.dropped_backlog);
             gst::PadProbeReturn::Drop
         } else {
