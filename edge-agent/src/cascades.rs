@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use edge_cascade::sharpness::{Luma, sharpness};
 use edge_cascade::{Candidate, Chooser, Passed};
-use edge_core::{Scene, Unanswered};
+use edge_core::{GapReason, Scene, Unanswered};
 use edge_video::Frame;
 use models::Crop;
 use protocol::event::FrameTime;
@@ -26,12 +26,15 @@ use crate::config::CascadeConfig;
 pub(crate) use fares::Fares;
 pub(crate) use lookers::{Answer, LookerIndex, Lookers, Part, Taker, misfit};
 use question::Promise;
-pub(crate) use question::{Question, Wish};
+pub(crate) use question::{GivenUp, Least, Question, Wish};
 use unanswered::Row;
 
 /// Frames of a camera that wait for answers about road users, at most: each holds a
 /// buffer of its decoder.
 const MOST_FRAMES: usize = 4;
+/// Where looks wait for the main stream's picture they wait for longer; frames are of the
+/// small stream then.
+const MOST_FAR_FRAMES: usize = 8;
 /// And about the whole picture, besides: plates that wait hold up no look for fire.
 const MOST_PICTURES: usize = 2;
 /// Looks that were given up and that the chooser has not heard of yet.
@@ -43,7 +46,7 @@ pub(crate) struct Cascades {
     /// Frames that wait for answers about road users, and those about the whole picture.
     under_way: VecDeque<Weak<()>>,
     pictures_under_way: VecDeque<Weak<()>>,
-    given_up: (Sender<Promise>, Receiver<Promise>),
+    given_up: (Sender<(Promise, GivenUp)>, Receiver<(Promise, GivenUp)>),
     /// Frames in which nothing was chosen, because too many wait for answers.
     held_up: u64,
     /// Of which time the scene is to hear that looks were not answered.
@@ -64,6 +67,8 @@ struct Cascade {
     row: Row,
     /// Looks for which there was no room on the way.
     refused: u64,
+    /// Looks whose part was not fit in the main stream's picture.
+    unfit: u64,
 }
 
 impl Cascades {
@@ -80,6 +85,7 @@ impl Cascades {
                 failed: Arc::default(),
                 row: Row::default(),
                 refused: 0,
+                unfit: 0,
             })
         };
         let list: Vec<Cascade> = configs.iter().filter_map(cascade).collect();
@@ -93,20 +99,25 @@ impl Cascades {
         })
     }
 
-    /// Which looks to take in a frame that the scene has just seen.
-    pub(crate) fn choose(&mut self, frame: &Frame, scene: &Scene) -> Vec<Wish> {
-        for (cascade, track, at) in self.given_up.1.try_iter() {
-            if let Some(cascade) = self.list.get_mut(cascade) {
-                cascade.chooser.not_taken(track, at);
-                let failures = cascade.failed.load(Ordering::Relaxed);
-                let stretch = cascade.row.given_up(&cascade.id, at, failures);
-                self.unanswered.extend(stretch);
-            }
-        }
+    /// Which looks to take in a frame that the scene has just seen. `main`: pixels of the
+    /// stream whose picture of that moment is looked at instead of this one; how clear it
+    /// is nobody knows yet.
+    pub(crate) fn choose(
+        &mut self,
+        frame: &Frame,
+        scene: &Scene,
+        main: Option<(u32, u32)>,
+    ) -> Vec<Wish> {
+        self.hear_given_up();
         for waiting in [&mut self.under_way, &mut self.pictures_under_way] {
             waiting.retain(|frame| frame.strong_count() > 0);
         }
-        let has_room = self.under_way.len() < MOST_FRAMES;
+        let most = if main.is_some() {
+            MOST_FAR_FRAMES
+        } else {
+            MOST_FRAMES
+        };
+        let has_room = self.under_way.len() < most;
         let has_room_for_pictures = self.pictures_under_way.len() < MOST_PICTURES;
         let is_held_up = |cascade: &Cascade| {
             let is_of_the_picture = cascade.chooser.looks().on.is_empty();
@@ -131,7 +142,8 @@ impl Cascades {
                 comes: track.comes,
             })
             .collect();
-        let size = (f64::from(frame.width), f64::from(frame.height));
+        let (width, height) = main.unwrap_or((frame.width, frame.height));
+        let size = (f64::from(width), f64::from(height));
         let at = FrameTime {
             frame: frame.number,
             time: frame.time,
@@ -142,7 +154,16 @@ impl Cascades {
             if is_held_up(cascade) {
                 continue;
             }
-            let clear = |part: &NormBox| clearness(frame, part);
+            let looks = cascade.chooser.looks();
+            let least = Least {
+                height_px: looks.min_height_px,
+                sharpness: looks.min_sharpness,
+            };
+            let clear = |part: &NormBox| {
+                let clear = clearness(frame, part);
+                // What is blurred here may be clear there.
+                main.map_or(clear, |_| clear.max(least.sharpness))
+            };
             let chosen = cascade.chooser.choose(frame.time, size, &candidates, clear);
             for choice in chosen {
                 for (track, part) in choice.parts {
@@ -151,6 +172,7 @@ impl Cascades {
                         model: cascade.model,
                         part,
                         class: who.map(|candidate| candidate.class),
+                        least,
                         question: Question {
                             at,
                             track,
@@ -182,6 +204,31 @@ impl Cascades {
         wishes
     }
 
+    /// Looks that were not taken may be taken again, and the scene is to hear of rows of
+    /// them.
+    fn hear_given_up(&mut self) {
+        for ((cascade, track, at), why) in self.given_up.1.try_iter() {
+            let Some(cascade) = self.list.get_mut(cascade) else {
+                continue;
+            };
+            cascade.chooser.not_taken(track, at);
+            if why == GivenUp::Unfit {
+                // As if it had not been chosen.
+                cascade.unfit += 1;
+                continue;
+            }
+            let failures = cascade.failed.load(Ordering::Relaxed);
+            let stretch = cascade.row.given_up(&cascade.id, at, failures);
+            self.unanswered.extend(stretch.map(|stretch| Unanswered {
+                reason: match why {
+                    GivenUp::NoPicture => GapReason::StreamLost,
+                    GivenUp::NoTime | GivenUp::Unfit => stretch.reason,
+                },
+                ..stretch
+            }));
+        }
+    }
+
     /// The scene has heard an answer of a cascade.
     pub(crate) fn answered(&mut self, cascade: &CascadeId) {
         if let Some(known) = self.list.iter_mut().find(|known| known.id == *cascade) {
@@ -207,6 +254,7 @@ impl Cascades {
         let of = |cascade: &Cascade| {
             let mut passed = cascade.chooser.passed();
             passed.busy += cascade.refused;
+            passed.unclear += cascade.unfit;
             (cascade.id.clone(), passed)
         };
         (self.list.iter().map(of).collect(), self.held_up)
@@ -228,3 +276,6 @@ fn clearness(frame: &Frame, part: &NormBox) -> f64 {
         height: crop.height as usize,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -509,7 +509,7 @@ impl SecondLooks {
         let Some(cascades) = &mut self.cascades else {
             return Ok(());
         };
-        let wishes = cascades.choose(frame, scene);
+        let wishes = cascades.choose(frame, scene, None);
         for input in self.lookers.look(frame, wishes) {
             sink.handle(scene, input, Some(frame))?;
         }

@@ -11,11 +11,15 @@ mod onnx;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use onnx::{Attribute, Element, Network};
+use rtsp_camera::{CameraSettings, Clip, Mount};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use support::{Camera, agent, assert_same, eventually, installed, published, replay, start_agent};
+use support::{
+    Camera, agent, assert_same, eventually, free_port, installed, published, replay, start_agent,
+};
 
 /// Writes a classifier of what is bright and what is not into the models of `dir`.
 fn write_classifier(dir: &Path, id: &str, classes: &str) {
@@ -173,6 +177,125 @@ fn a_box_takes_second_looks_and_its_recording_gives_what_it_published() {
         looks.iter().any(|look| look["cascade"] == "flames"),
         "{looks:#?}"
     );
+}
+
+/// Makes a clip by ffmpeg.
+fn make_clip(input: &[&str], more: &[&str], path: &Path) {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-y"]).args(input);
+    command.args(more).args(["-c:v", "libx264", "-preset"]);
+    let output = command.args(["veryfast", "-bf", "0"]).arg(path).output();
+    let output = output.expect("ffmpeg is not installed; run `make setup` first");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+/// The metrics of a running box that begin with this.
+fn metrics(port: u16, name: &str) -> Vec<(String, f64)> {
+    let page = ureq::get(format!("http://127.0.0.1:{port}/metrics")).call();
+    let text = page
+        .ok()
+        .and_then(|mut it| it.body_mut().read_to_string().ok());
+    let text = text.unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    let sample = |line: &str| {
+        let (labels, value) = line.rsplit_once(' ')?;
+        Some((labels.to_owned(), value.parse().ok()?))
+    };
+    lines.filter_map(sample).collect()
+}
+
+/// Of a camera with two streams the small one shows people and the large one nothing but
+/// black. Who is in the small one is looked at in the large one: in the small one nobody
+/// is large enough, and whoever were looked at there would be bright.
+#[test]
+fn of_two_streams_the_large_one_is_looked_at_more_closely() {
+    let dir = tempfile::tempdir().unwrap();
+    let (large, small) = (dir.path().join("large.mp4"), dir.path().join("small.mp4"));
+    let black = ["-f", "lavfi", "-i", "color=black:s=768x576:r=10:d=20"];
+    make_clip(&black, &["-g", "20"], &large);
+    let people = installed("clips/vtest.mp4");
+    let scaled = ["-vf", "scale=384:288", "-g", "10"];
+    make_clip(&["-i", people.to_str().unwrap()], &scaled, &small);
+    let mount = |name, clip: &Path| Mount::new(name, Clip::load(clip).unwrap());
+    let mounts = vec![mount("main", &large), mount("sub", &small)];
+    let camera = rtsp_camera::Camera::start(CameraSettings::loopback(mounts)).unwrap();
+    write_classifier(dir.path(), "light-heads", "no_helmet = [0]\nhelmet = [1]");
+    let config = dir.path().join("box.toml");
+    let port = free_port();
+    let text = format!(
+        r#"
+[box]
+site = "test"
+id = "box-1"
+[store]
+dir = "store"
+[record]
+dir = "record"
+[metrics]
+listen = "127.0.0.1:{port}"
+[detector]
+model = "centernet-mb3-512"
+models_dirs = ["{}", "models"]
+[[camera]]
+id = "campus"
+source = {{ rtsp = "{}", detect_rtsp = "{}" }}
+analysed_fps = 2.0
+[[camera.zone]]
+id = "road"
+points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+[[camera.cascade]]
+id = "heads"
+model = "light-heads"
+gives = ["helmet", "no_helmet"]
+on = "person"
+crop = "upper"
+min_height_px = 44
+"#,
+        installed("models").display(),
+        camera.url("main"),
+        camera.url("sub"),
+    );
+    std::fs::write(&config, text).unwrap();
+    let agent = start_agent(dir.path(), &config);
+    let looks = |outcome: &str| {
+        let counts = metrics(port, "edge_main_looks_total");
+        let of = counts.iter().filter(|(labels, _)| labels.contains(outcome));
+        of.map(|(_, count)| count).sum::<f64>()
+    };
+    let sent = eventually("looks at the main stream", || {
+        Some(looks("\"main\"")).filter(|count| *count >= 12.0)
+    });
+    let told = metrics(port, "edge_main_");
+    println!("{told:?}");
+    // Those of the first seconds, when the clocks are not believed yet, found nobody large
+    // enough in the small picture.
+    let lost = ["late", "damaged", "absent", "busy"].map(looks);
+    assert!(lost.iter().sum::<f64>() <= sent / 2.0, "{told:?}");
+    assert_eq!(looks("\"detect\""), 0.0, "{told:?}");
+    assert_eq!(agent.terminate(), Some(0));
+    let recorded = dir.path().join("record");
+    let files = std::fs::read_dir(recorded.join("campus")).unwrap();
+    let answers = files.flat_map(|file| second_looks(&file.unwrap().path()));
+    let answers: Vec<Value> = answers.collect();
+    println!("{} answers to {sent} looks", answers.len());
+    assert!(
+        answers.len() as f64 >= sent * 0.7,
+        "{} of {sent}",
+        answers.len()
+    );
+    for answer in &answers {
+        let class = &answer["labels"]["labels"][0]["class"];
+        assert_eq!(class, "helmet", "not of the black picture: {answer}");
+    }
+    // The scene heard them under the frames that it knows.
+    let (replayed, _) = replay(&recorded, &config, &[]);
+    let unpublished = assert_same(&published(dir.path()), &replayed);
+    assert_eq!(unpublished, Vec::<String>::new());
 }
 
 #[test]

@@ -7,17 +7,37 @@ use crossbeam_channel::Sender;
 use edge_core::second_look::Label;
 use edge_core::{Found, Input, SecondLook};
 use edge_inference::Answered;
+use edge_video::Frame;
 use models::heads;
 use plate_reader::PlateLook;
 use protocol::event::FrameTime;
 use protocol::id::CascadeId;
 use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
+use super::clearness;
 use super::lookers::Answer;
 use super::told::plate_text;
 
 /// What a look was chosen for.
 pub(super) type Promise = (usize, Option<TrackId>, EventTime);
+
+/// Why a look was not taken after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Nobody had time for it, or the model failed.
+    NoTime,
+    /// Of its moment there is no picture of the stream that it is taken at.
+    NoPicture,
+    /// Its part is too small or not clear enough in that picture.
+    Unfit,
+}
+
+/// What a part must be in the picture that is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Least {
+    pub(crate) height_px: f64,
+    pub(crate) sharpness: f64,
+}
 
 /// A look that a cascade wants.
 pub(crate) struct Wish {
@@ -27,6 +47,8 @@ pub(crate) struct Wish {
     pub(crate) part: NormBox,
     /// Of what class is who is in it.
     pub(crate) class: Option<ObjectClass>,
+    /// What the part must be there.
+    pub(crate) least: Least,
     /// What is asked.
     pub(crate) question: Question,
 }
@@ -42,9 +64,21 @@ pub(crate) struct Question {
     pub(super) believed_from: f64,
     pub(super) failed: Arc<AtomicU64>,
     pub(super) promise: Option<Promise>,
-    pub(super) given_up: Sender<Promise>,
+    pub(super) given_up: Sender<(Promise, GivenUp)>,
     /// The frame waits for as long as this lives.
     pub(super) _under_way: Arc<()>,
+}
+
+impl Wish {
+    /// Whether the part is large and clear enough in this picture.
+    pub(crate) fn is_fit_for(&self, frame: &Frame) -> bool {
+        let Least {
+            height_px,
+            sharpness,
+        } = self.least;
+        self.part.height * f64::from(frame.height) >= height_px
+            && (sharpness <= 0.0 || clearness(frame, &self.part) >= sharpness)
+    }
 }
 
 impl Question {
@@ -56,6 +90,18 @@ impl Question {
     /// Whether it is about the whole picture, and nobody in it.
     pub(crate) const fn is_of_the_picture(&self) -> bool {
         self.track.is_none()
+    }
+
+    /// It is not going to be answered.
+    pub(crate) fn give_up(mut self, why: GivenUp) {
+        self.tell(why);
+    }
+
+    fn tell(&mut self, why: GivenUp) {
+        if let Some(promise) = self.promise.take() {
+            // Full: the chooser has looks enough to take again.
+            self.given_up.try_send((promise, why)).ok();
+        }
     }
 
     /// What the scene learns of an answer, or of a failure: nothing.
@@ -130,9 +176,6 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        if let Some(promise) = self.promise.take() {
-            // Full: the chooser has looks enough to take again.
-            self.given_up.try_send(promise).ok();
-        }
+        self.tell(GivenUp::NoTime);
     }
 }

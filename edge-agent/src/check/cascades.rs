@@ -32,13 +32,16 @@ pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Findi
         }) = &camera.source
             && !camera.cascades.is_empty()
         {
+            let told = if camera.clip.make {
+                "second looks at road users are taken at `rtsp`, which is decoded in software while somebody is \
+                 worth one; give both streams the same shape, the same clock and at least ten pictures a second"
+            } else {
+                "without clips only the stream of `detect_rtsp` is there, and second looks are taken at it: in a \
+                 small picture plates and helmets are a few pixels high; set `clip = { make = true }` where they matter"
+            };
             findings.push(Finding {
                 part: format!("camera {} cascades", camera.id),
-                outcome: Outcome::Noted(
-                    "second looks are taken at the stream of `detect_rtsp`, not at `rtsp`: in a small picture \
-                     plates and helmets are a few pixels high; leave `detect_rtsp` out where they matter"
-                        .to_owned(),
-                ),
+                outcome: Outcome::Noted(told.to_owned()),
             });
         }
         if !camera.cascade_doubts.is_empty() {

@@ -27,6 +27,7 @@ pub(crate) use drops::Drops;
 use looks::LookRate;
 pub(crate) use looks::{Looks, SecondLookCounts};
 
+use super::main_looks::SharedCounts;
 use super::model_state::ModelState;
 use super::shadow::Shadow;
 use super::supervision::Pulse;
@@ -54,6 +55,8 @@ pub(crate) struct CameraState {
     second: OnceLock<Vec<Arc<ModelState>>>,
     /// Cascades that could not begin, and why.
     without: OnceLock<Words>,
+    /// Second looks at the main stream, where another is looked at.
+    main_looks: SharedCounts,
     /// Whether its scene goes on.
     pulse: Pulse,
 }
@@ -133,6 +136,7 @@ impl CameraState {
             detector: OnceLock::new(),
             second: OnceLock::new(),
             without: OnceLock::new(),
+            main_looks: SharedCounts::default(),
             pulse: Pulse::default(),
         }
     }
@@ -367,6 +371,11 @@ impl CameraState {
     /// What became of second looks.
     pub(crate) fn second_looks(&self) -> SecondLookCounts {
         self.lock().second_looks.clone()
+    }
+
+    /// What became of second looks at the main stream.
+    pub(crate) const fn main_looks(&self) -> &SharedCounts {
+        &self.main_looks
     }
 
     /// How the detector's time was spent on the camera.

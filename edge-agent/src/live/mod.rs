@@ -17,6 +17,7 @@ mod idle;
 mod inference;
 mod kept;
 mod load;
+mod main_looks;
 mod metrics;
 mod model_state;
 mod player;
@@ -446,6 +447,16 @@ impl Cameras {
                 let rings = evidence::Rings::of(detect, main.as_ref());
                 if rings.detect.is_some() {
                     state.attach_evidence(&rings.main);
+                    if let Some(second) = &mut scene.second_looks {
+                        let looks = main_looks::MainLooks::start(
+                            &camera.id,
+                            &rings.main,
+                            around.second_looks.clone(),
+                            state.main_looks().clone(),
+                            around.stop,
+                        );
+                        second.look_at(looks.context("no thread for its second looks")?);
+                    }
                 }
                 self.kept.extend(main);
                 let desk = evidence::Desk::start(

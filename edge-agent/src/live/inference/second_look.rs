@@ -21,8 +21,10 @@ pub(crate) struct SecondLook {
     pub(crate) camera: CameraId,
     /// With which of the models, see [`Models`](super::Models); 1 is the first that is not the detector.
     pub(crate) model: usize,
-    /// At which picture.
+    /// At which picture, as the scene knows it.
     pub(crate) frame: Frame,
+    /// The main stream's picture of the same moment, where that is the one to look at.
+    pub(crate) instead: Option<Frame>,
     /// At which part of it, in fractions.
     pub(crate) part: NormBox,
     /// Whether that is the whole picture, for what is nobody's: fire, smoke.
@@ -37,7 +39,9 @@ pub(crate) struct SecondLook {
 ///
 /// A part that lies outside its picture is answered with an error.
 pub(super) fn answers(taker: &mut Taker, asked: &[(usize, SecondLook)]) -> Vec<Answer> {
-    let views: Vec<PictureView<'_>> = asked.iter().map(|(_, asked)| asked.frame.view()).collect();
+    let views: Vec<PictureView<'_>> = (asked.iter())
+        .map(|(_, asked)| asked.instead.as_ref().unwrap_or(&asked.frame).view())
+        .collect();
     let parts: Vec<Part<'_>> = views
         .iter()
         .zip(asked)

@@ -6,12 +6,14 @@ use edge_cascade::Passed;
 use edge_scheduler::Kind;
 use protocol::id::CascadeId;
 
+use super::super::CameraState;
 use super::super::camera_state::SecondLookCounts;
+use super::super::main_looks::MainLookCounts;
 use super::{Family, Reading, Sample, labelled};
 
 impl Reading {
     /// What gates said and what the detector did.
-    pub(super) fn looks(&self) -> [Family; 8] {
+    pub(super) fn looks(&self) -> [Family; 11] {
         let kinds = |counts: &BTreeMap<Kind, u64>| {
             let count = |kind| counts.get(kind).copied().unwrap_or_default();
             let kinds = Kind::ALL.iter();
@@ -62,6 +64,28 @@ impl Reading {
                 self.per_camera(|camera| passed_over(&camera.second_looks())),
             ),
             (
+                "edge_main_looks",
+                "Second looks of cameras with two streams, by what became of them before the models: main, detect (which stream was looked at), late, damaged, absent (no picture), unfit, busy",
+                self.per_camera(|camera| {
+                    let counts = camera.main_looks().lock().looks.clone();
+                    labelled("outcome", counts.into_iter().collect())
+                }),
+            ),
+            (
+                "edge_main_pictures_decoded",
+                "Pictures of the main stream that were decoded for second looks",
+                self.per_camera(|camera| {
+                    one_of_two_streams(camera, |counts| counts.decoded as f64)
+                }),
+            ),
+            (
+                "edge_main_decode_seconds",
+                "Time that took",
+                self.per_camera(|camera| {
+                    one_of_two_streams(camera, |counts| counts.decoding.as_secs_f64())
+                }),
+            ),
+            (
                 "edge_second_looks_ignored",
                 "Answers of cascades that counted for nothing, by why not",
                 self.per_camera(|camera| {
@@ -76,6 +100,16 @@ impl Reading {
             ),
         ]
     }
+}
+
+/// Nothing for a camera of which no second look was wished for at a main stream.
+fn one_of_two_streams(camera: &CameraState, value: impl Fn(&MainLookCounts) -> f64) -> Vec<Sample> {
+    let counts = camera.main_looks().lock();
+    let has_any = !counts.looks.is_empty();
+    has_any
+        .then(|| (Vec::new(), value(&counts)))
+        .into_iter()
+        .collect()
 }
 
 fn passed_over(counts: &SecondLookCounts) -> Vec<Sample> {

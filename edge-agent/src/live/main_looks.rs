@@ -1,0 +1,257 @@
+//! Second looks of a camera with two streams: its detector sees the small one, and what
+//! is looked at more closely is found in the large one, which is kept encoded.
+//!
+//! One thread per camera, between the choice of looks and the models. It waits until the
+//! main stream's picture of the moment is there and decodes it ([`Follower`]): forward
+//! from the last one, and nothing while nobody is looked at. What it cannot serve in time
+//! it gives up. The scene hears the answer under the number and time of the frame that it
+//! knows; the picture looked at is at most [`WITHIN`] from it.
+//!
+//! Where the streams are timed by different clocks nobody knows which picture is of the
+//! moment: then the small one is looked at, where that is large enough.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use edge_video::Frame;
+use edge_video::encoded::{Follower, Ring, Sought};
+use protocol::CameraId;
+use protocol::units::Seconds;
+
+use super::inference::SecondLook;
+use super::second_looks::second_look;
+use super::{StopFlag, is_same_shape};
+use crate::cascades::{GivenUp, Wish};
+
+/// At 40 km/h that is two thirds of a metre, so that a plate is nearly where its vehicle
+/// was seen; and of ten pictures a second one is always so near.
+const WITHIN: Seconds = Seconds(0.06);
+/// Frames whose looks wait for the main stream; the chooser lets no more be under way.
+const ERRANDS: usize = 16;
+/// A look for which there is no picture by then is given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits at most before it looks whether it is to stop.
+const BREATH: Duration = Duration::from_millis(100);
+/// When nobody was looked at for so long the decoder goes, and its memory.
+const REST_AFTER: Duration = Duration::from_secs(5);
+
+/// What became of looks at the main stream, and what they cost.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MainLookCounts {
+    /// By outcome.
+    pub(crate) looks: BTreeMap<&'static str, u64>,
+    /// Pictures of the main stream that were decoded.
+    pub(crate) decoded: u64,
+    /// And the time that took.
+    pub(crate) decoding: Duration,
+}
+
+/// [`MainLookCounts`], shared with who tells them.
+#[derive(Clone, Default)]
+pub(crate) struct SharedCounts(Arc<Mutex<MainLookCounts>>);
+
+impl SharedCounts {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, MainLookCounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, outcome: &'static str) {
+        *self.lock().looks.entry(outcome).or_default() += 1;
+    }
+}
+
+/// The looks wished for in one frame.
+struct Errand {
+    frame: Frame,
+    wishes: Vec<Wish>,
+    until: Instant,
+}
+
+/// Where a scene thread asks for looks at the main stream.
+pub(super) struct MainLooks {
+    camera: CameraId,
+    ring: Arc<Ring>,
+    counts: SharedCounts,
+    /// Both until the end.
+    errands: Option<Sender<Errand>>,
+    thread: Option<JoinHandle<()>>,
+    is_misfit_told: bool,
+}
+
+impl MainLooks {
+    /// Starts the thread. What it has found it sends to the models by `ask`.
+    pub(super) fn start(
+        camera: &CameraId,
+        ring: &Arc<Ring>,
+        ask: Sender<SecondLook>,
+        counts: SharedCounts,
+        stop: &StopFlag,
+    ) -> std::io::Result<Self> {
+        let (errands, inbox) = bounded(ERRANDS);
+        let finder = Finder {
+            camera: camera.clone(),
+            follower: Follower::new(Arc::clone(ring), WITHIN),
+            inbox,
+            ask,
+            counts: counts.clone(),
+            stop: stop.clone(),
+            is_fault_told: false,
+        };
+        let thread = std::thread::Builder::new().name(format!("looks-{camera}"));
+        Ok(Self {
+            camera: camera.clone(),
+            ring: Arc::clone(ring),
+            counts,
+            errands: Some(errands),
+            thread: Some(thread.spawn(move || finder.live())?),
+            is_misfit_told: false,
+        })
+    }
+
+    /// Pixels of the main stream's pictures, where looks at a frame of the other are taken
+    /// at them. `None`: nothing comes, it has another shape, or it is no larger.
+    pub(super) fn size_for(&mut self, frame: &Frame) -> Option<(u32, u32)> {
+        let main = self.ring.size()?;
+        let small = (frame.width, frame.height);
+        if !is_same_shape(main, small) {
+            if !std::mem::replace(&mut self.is_misfit_told, true) {
+                tracing::warn!(
+                    camera = %self.camera,
+                    "second looks are taken at the sub-stream ({}x{}), because the main stream ({}x{}) has another \
+                     shape; give both the same shape at the camera",
+                    small.0, small.1, main.0, main.1
+                );
+            }
+            return None;
+        }
+        (main.1 > small.1).then_some(main)
+    }
+
+    /// Asks for looks at the moment of `frame`. Never waits; `Err` gives them back.
+    pub(super) fn ask(&self, frame: &Frame, wishes: Vec<Wish>) -> Result<(), Vec<Wish>> {
+        let errand = Errand {
+            frame: frame.clone(),
+            wishes,
+            until: Instant::now() + PATIENCE,
+        };
+        let Some(errands) = &self.errands else {
+            return Err(errand.wishes);
+        };
+        errands.try_send(errand).map_err(|refused| {
+            let (TrySendError::Full(errand) | TrySendError::Disconnected(errand)) = refused;
+            for _ in &errand.wishes {
+                self.counts.count("busy");
+            }
+            errand.wishes
+        })
+    }
+}
+
+impl Drop for MainLooks {
+    fn drop(&mut self) {
+        self.errands = None;
+        if self.thread.take().is_some_and(|it| it.join().is_err()) {
+            tracing::error!(
+                camera = %self.camera,
+                "the thread that finds pictures for second looks ended by a panic; please report this with the log"
+            );
+        }
+    }
+}
+
+/// The thread's own.
+struct Finder {
+    camera: CameraId,
+    follower: Follower,
+    inbox: Receiver<Errand>,
+    ask: Sender<SecondLook>,
+    counts: SharedCounts,
+    stop: StopFlag,
+    is_fault_told: bool,
+}
+
+impl Finder {
+    fn live(mut self) {
+        loop {
+            match self.inbox.recv_timeout(REST_AFTER) {
+                Ok(errand) => self.serve(errand),
+                Err(RecvTimeoutError::Timeout) => self.follower.rest(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn serve(&mut self, errand: Errand) {
+        let Errand {
+            frame,
+            wishes,
+            until,
+        } = errand;
+        let sought = self.find(&frame, until);
+        for wish in wishes {
+            let (outcome, given_up) = match &sought {
+                Sought::Shown(main) => self.send(&frame, Some(main), wish),
+                Sought::OtherClock => self.send(&frame, None, wish),
+                Sought::NotYet => ("late", Some((wish, GivenUp::NoPicture))),
+                Sought::Damaged => ("damaged", Some((wish, GivenUp::NoPicture))),
+                Sought::Absent => ("absent", Some((wish, GivenUp::NoPicture))),
+            };
+            self.counts.count(outcome);
+            if let Some((wish, why)) = given_up {
+                wish.question.give_up(why);
+            }
+        }
+    }
+
+    /// The main stream's picture of the moment of a frame, as soon as it is there.
+    fn find(&mut self, frame: &Frame, until: Instant) -> Sought {
+        loop {
+            let begun = Instant::now();
+            let sought = (self.follower).seek((frame.time, frame.time_quality), until);
+            {
+                let mut counts = self.counts.lock();
+                counts.decoding += begun.elapsed();
+                counts.decoded = self.follower.counters().decoded;
+            }
+            match sought {
+                Ok(Sought::NotYet) => {}
+                Ok(sought) => return sought,
+                Err(error) => {
+                    if !std::mem::replace(&mut self.is_fault_told, true) {
+                        tracing::error!(
+                            camera = %self.camera, %error,
+                            "second looks at the main stream are not taken"
+                        );
+                    }
+                    return Sought::Absent;
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stop.is_set() {
+                return Sought::NotYet;
+            }
+            self.follower.wait(left.min(BREATH));
+        }
+    }
+
+    /// On to the models, where the part is fit for them.
+    fn send(
+        &self,
+        frame: &Frame,
+        main: Option<&Frame>,
+        wish: Wish,
+    ) -> (&'static str, Option<(Wish, GivenUp)>) {
+        if !wish.is_fit_for(main.unwrap_or(frame)) {
+            return ("unfit", Some((wish, GivenUp::Unfit)));
+        }
+        let look = second_look(&self.camera, frame, main, wish);
+        // Dropped with its question, which says so to the chooser.
+        if self.ask.try_send(look).is_err() {
+            return ("busy", None);
+        }
+        (if main.is_some() { "main" } else { "detect" }, None)
+    }
+}
