@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use edge_inference::FreeNetwork;
-use models::heads::{self, TextRegion};
+use models::heads::{self, Answers, TextRegion};
 use models::{Crop, Letterbox, Manifest, PictureView};
 
 use crate::settings::{ReaderError, ReaderSettings};
@@ -40,7 +40,7 @@ impl TextFinder {
         &mut self,
         picture: &PictureView<'_>,
         crop: Crop,
-    ) -> Result<Vec<TextRegion>, ReaderError> {
+    ) -> Result<Answers<TextRegion>, ReaderError> {
         let size = self.input_size(crop);
         let whole = (picture.width(), picture.height());
         let (manifest, letterbox) = match self.sizes.entry(size) {
@@ -57,12 +57,11 @@ impl TextFinder {
         tensor.clear();
         tensor.resize(manifest.input.len(), 0.0);
         letterbox.fill(*picture, &mut tensor[..])?;
-        let found = self
+        Ok(self
             .network
             .run(manifest.input.shape(), tensor, |outputs| {
                 heads::text_regions(manifest, letterbox, outputs)
-            })?;
-        Ok(found.found)
+            })?)
     }
 
     /// What the detector's input must be for a crop: its longer side as set, unless

@@ -1,8 +1,8 @@
 //! What is written in a line.
 
-use edge_inference::FreeNetwork;
+use edge_inference::{DetectorError, FreeNetwork};
 use models::heads::{self, Alphabet, Head, TextLine};
-use models::{Colour, HeadError, Manifest, ModelId, TensorView};
+use models::{Colour, HeadError, Manifest, ModelId};
 
 use crate::quad::Quad;
 use crate::rectify::Source;
@@ -11,7 +11,7 @@ use crate::settings::ReaderError;
 /// What may be written on a plate, and the marks between.
 const SYMBOLS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZĐabcdefghijklmnopqrstuvwxyz-.·:•,'– ";
 
-/// Widths of a batch of lines are multiples of this, in pixels: few shapes keep the
+/// Widths of lines are padded to multiples of this, in pixels: few shapes keep the
 /// runtime's memory small.
 const WIDTH_STEP: u32 = 64;
 /// Beyond this a line is squeezed.
@@ -22,7 +22,7 @@ const MOST_WIDTH: u32 = 512;
 pub(crate) struct LineReader {
     network: FreeNetwork,
     alphabet: Alphabet,
-    /// Its width is set anew for each batch.
+    /// Its width is set anew for each line.
     manifest: Manifest,
     tensor: Vec<f32>,
 }
@@ -66,19 +66,45 @@ impl LineReader {
         width.round().clamp(8.0, f64::from(MOST_WIDTH)) as usize
     }
 
-    /// Reads pieces, one line each, in one batch.
+    /// Reads pieces, one line each, each by itself: what else is in the picture must
+    /// not change what a row says. In one batch they would be padded to the widest,
+    /// and some providers compute a batch of two in another way than one of one.
+    ///
+    /// A row whose numbers are none is refused and told as [broken](TextLine::broken);
+    /// where all are refused the network is blind, and the look fails.
     pub(crate) fn read(
         &mut self,
         source: &Source<'_>,
         pieces: &[Quad],
     ) -> Result<Vec<TextLine>, ReaderError> {
-        if pieces.is_empty() {
-            return Ok(Vec::new());
+        let mut lines = Vec::with_capacity(pieces.len());
+        let (mut refused, mut reason) = (0, None);
+        for quad in pieces {
+            match self.read_one(source, quad) {
+                Ok(line) => lines.push(line),
+                Err(error) => {
+                    let Some(broken) = broken(&error) else {
+                        return Err(error.into());
+                    };
+                    lines.push(TextLine {
+                        broken,
+                        ..TextLine::default()
+                    });
+                    refused += 1;
+                    reason = Some(error);
+                }
+            }
         }
-        let widths: Vec<usize> = pieces.iter().map(|quad| self.width_of(quad)).collect();
-        let widest = widths.iter().copied().max().unwrap_or(0);
+        match reason {
+            Some(error) if refused == pieces.len() => Err(error.into()),
+            _ => Ok(lines),
+        }
+    }
+
+    fn read_one(&mut self, source: &Source<'_>, quad: &Quad) -> Result<TextLine, DetectorError> {
+        let wide = self.width_of(quad);
         let input = &mut self.manifest.input;
-        input.width = u32::try_from(widest)
+        input.width = u32::try_from(wide)
             .unwrap_or(MOST_WIDTH)
             .next_multiple_of(WIDTH_STEP)
             .max(self.network.manifest().input.width);
@@ -86,62 +112,38 @@ impl LineReader {
         let plane = width * height;
         let tensor = &mut self.tensor;
         tensor.clear();
-        // The mean of the padding, as the manifest has it, is 0 after normalising.
-        tensor.resize(pieces.len() * 3 * plane, 0.0);
+        tensor.resize(3 * plane, 0.0);
         let places = match input.colour {
             Colour::Rgb => [0, 1, 2],
             Colour::Bgr => [2, 1, 0],
         };
-        let lines = tensor.chunks_exact_mut(3 * plane);
-        for ((quad, wide), line) in pieces.iter().zip(widths).zip(lines) {
-            for (place, channel) in line.chunks_exact_mut(plane).enumerate() {
-                channel.fill((input.pad[place] - input.mean[place]) / input.std[place]);
-            }
-            source.each(quad, (wide, height), |x, y, point| {
-                for (value, place) in source.rgb(point).into_iter().zip(places) {
-                    line[place * plane + y * width + x] =
-                        (value - input.mean[place]) / input.std[place];
-                }
-            });
+        for (place, channel) in tensor.chunks_exact_mut(plane).enumerate() {
+            channel.fill((input.pad[place] - input.mean[place]) / input.std[place]);
         }
-        let shape = [pieces.len(), 3, height, width];
+        source.each(quad, (wide, height), |x, y, point| {
+            for (value, place) in source.rgb(point).into_iter().zip(places) {
+                tensor[place * plane + y * width + x] =
+                    (value - input.mean[place]) / input.std[place];
+            }
+        });
         let (manifest, alphabet) = (&self.manifest, &self.alphabet);
-        Ok(self.network.run(shape, tensor, |outputs| {
-            each_of_batch(outputs, pieces.len(), |outputs| {
-                heads::text(manifest, alphabet, outputs)
-            })
-        })?)
+        self.network.run(manifest.input.shape(), tensor, |outputs| {
+            heads::text(manifest, alphabet, outputs)
+        })
     }
 }
 
-/// Reads each of a batch as if it were alone.
-fn each_of_batch<T>(
-    outputs: &[TensorView<'_>],
-    count: usize,
-    mut read: impl FnMut(&[TensorView<'_>]) -> Result<T, HeadError>,
-) -> Result<Vec<T>, HeadError> {
-    let mut found = Vec::with_capacity(count);
-    for number in 0..count {
-        let shapes: Vec<Vec<i64>> = outputs
-            .iter()
-            .map(|output| {
-                let rest = output.shape.iter().skip(1).copied();
-                std::iter::once(1).chain(rest).collect()
-            })
-            .collect();
-        let views: Vec<TensorView<'_>> = outputs
-            .iter()
-            .zip(&shapes)
-            .map(|(output, shape)| {
-                let length = output.data.len() / count;
-                TensorView {
-                    name: output.name,
-                    shape,
-                    data: &output.data[number * length..(number + 1) * length],
-                }
-            })
-            .collect();
-        found.push(read(&views)?);
+/// How many numbers of a row were none, where it was refused for that.
+fn broken(error: &DetectorError) -> Option<usize> {
+    match error {
+        DetectorError::Output { source, .. } => match source {
+            HeadError::NoNumbers { count, .. } => Some(*count),
+            HeadError::NoProbabilities { .. } => Some(1),
+            _ => None,
+        },
+        _ => None,
     }
-    Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

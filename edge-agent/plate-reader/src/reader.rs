@@ -1,6 +1,7 @@
 //! The engine: two networks and the room they work in.
 
 use edge_inference::{DetectorSettings, FreeNetwork, ModelStore, Runtime};
+use models::heads::Answers;
 use models::{Crop, PictureView};
 use plates::{Circumstances, Glyph, Grammar, Patch, PlateColour, Reading, Refusal};
 use protocol::NormBox;
@@ -106,12 +107,16 @@ impl PlateReader {
     ///
     /// `known` is what the caller knows: the vehicle's class. A colour given
     /// there comes before the one that is measured.
+    ///
+    /// Beside them stands how many numbers of both networks were none. A row that
+    /// has such numbers says nothing, and since nobody knows what it would have said,
+    /// no plate of that look is without doubt.
     pub fn read<'p>(
         &mut self,
         picture: impl Into<PictureView<'p>>,
         region: Region,
         known: Circumstances,
-    ) -> Result<Vec<PlateLook>, ReaderError> {
+    ) -> Result<Answers<PlateLook>, ReaderError> {
         let picture = picture.into();
         picture.check()?;
         let size = (picture.width(), picture.height());
@@ -120,12 +125,15 @@ impl PlateReader {
             Region::Plate(bounds) => (bounds, MARGIN_OF_PLATE),
         };
         let Some(crop) = Crop::around(&grown(&bounds, margin), size.0, size.1) else {
-            return Ok(Vec::new());
+            return Ok(Answers {
+                found: Vec::new(),
+                broken: 0,
+            });
         };
         let source = Source::new(&picture);
-        let mut quads: Vec<Quad> = self
-            .finder
-            .find(&picture, crop)?
+        let written = self.finder.find(&picture, crop)?;
+        let mut quads: Vec<Quad> = written
+            .found
             .iter()
             .map(|region| Quad::of(&region.corners, size))
             .filter(|quad| quad.height() >= self.settings.least_row_px)
@@ -134,7 +142,8 @@ impl PlateReader {
         if let (Region::Plate(bounds), true) = (region, quads.is_empty()) {
             quads.push(Quad::upright(&bounds, size));
         }
-        let regions = self.recognise(&source, &quads, size)?;
+        let read = self.recognise(&source, &quads, size)?;
+        let (regions, broken) = (read.found, written.broken + read.broken);
         let aspect = f64::from(size.0) / f64::from(size.1);
         let chroma_around = appearance::chroma(&source, &Quad::upright(&bounds, size));
         let mut colours: Vec<(Quad, Option<PlateColour>)> = Vec::new();
@@ -171,10 +180,13 @@ impl PlateReader {
             }
             Ok(reading)
         });
-        Ok(groups
+        let looks = groups
             .into_iter()
-            .filter_map(|group| self.look(&source, group, size, &colours))
-            .collect())
+            .filter_map(|group| self.look(&source, group, size, &colours));
+        Ok(Answers {
+            found: looks.collect(),
+            broken,
+        })
     }
 
     /// Reads every piece as one line, and as two rows where it has a gap.
@@ -183,7 +195,7 @@ impl PlateReader {
         source: &Source<'_>,
         quads: &[Quad],
         size: (u32, u32),
-    ) -> Result<Vec<assemble::Region>, ReaderError> {
+    ) -> Result<Answers<assemble::Region>, ReaderError> {
         let mut pieces: Vec<Quad> = quads.to_vec();
         let mut halves: Vec<Option<usize>> = Vec::with_capacity(quads.len());
         for quad in quads {
@@ -195,22 +207,26 @@ impl PlateReader {
             }
         }
         let texts = self.lines.read(source, &pieces)?;
+        let broken = texts.iter().map(|text| text.broken).sum();
         let line = |number: usize| Line {
             quad: pieces[number],
             patch: Patch {
                 glyphs: Glyph::of_line(&texts[number]),
-                is_doubtful: plates::may_have_more(&texts[number]),
+                is_doubtful: broken > 0 || plates::may_have_more(&texts[number]),
                 corners: pieces[number].points(size),
             },
         };
-        Ok(halves
+        let regions = halves
             .iter()
             .enumerate()
             .map(|(number, first)| assemble::Region {
                 whole: line(number),
                 halves: first.map(|first| [line(first), line(first + 1)]),
-            })
-            .collect())
+            });
+        Ok(Answers {
+            found: regions.collect(),
+            broken,
+        })
     }
 
     /// The gap between two rows of a piece.

@@ -10,6 +10,9 @@
     clippy::cast_sign_loss
 )]
 
+#[allow(dead_code)] // other tests use more of it
+#[path = "../../inference/tests/support/onnx.rs"]
+mod onnx;
 #[path = "drawn/plate.rs"]
 mod plate;
 
@@ -23,8 +26,10 @@ use plates::{Circumstances, PlateColour, Reading, Refusal};
 use protocol::event::FrameTime;
 use protocol::id::CascadeId;
 use protocol::{EventTime, NormBox};
+use sha2::Digest as _;
 
-use plate::{BLUE, Drawing, WHITE, YELLOW, draw};
+use onnx::{Attribute, Element};
+use plate::{BLUE, Drawing, WHITE, YELLOW, above, draw};
 
 fn reader() -> PlateReader {
     let needs = "run `deploy/setup test`, and set NGATU_ONNXRUNTIME and NGATU_MODELS";
@@ -41,7 +46,7 @@ fn looks(reader: &mut PlateReader, drawing: &Drawing) -> Vec<PlateLook> {
     let picture = draw(drawing);
     let region = Region::Vehicle(NormBox::from(WHOLE));
     let known = Circumstances::default();
-    let looks = reader.read(&picture.view(), region, known).unwrap();
+    let looks = reader.read(&picture.view(), region, known).unwrap().found;
     for look in looks.iter().filter(|look| look.reading.is_ok()) {
         assert_eq!(of_a_scene(reader, look), look.reading, "{look:?}");
     }
@@ -187,6 +192,83 @@ fn a_plate_that_the_edge_cuts_is_refused_and_a_scene_without_one_shows_none() {
     assert_eq!(looks(&mut reader, &nothing), []);
     let writing = Drawing::of(&["XE KHACH", "TAXI"]);
     assert_eq!(looks(&mut reader, &writing), []);
+}
+
+/// A reader whose recogniser has no numbers for what is more than half red, as white
+/// plates are and blue ones are not.
+fn reader_that_fails_on_white() -> PlateReader {
+    let runtime = Runtime::load(None).unwrap();
+    let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
+    let settings = ReaderSettings::default();
+    let networks = DetectorSettings::default();
+    let (manifest, file) = store.find(&settings.places).unwrap();
+    let places = (Half::Places.load(&runtime, manifest, &file, &networks)).unwrap();
+
+    let (mut manifest, file) = store.find(&settings.lines).unwrap();
+    let models::heads::Head::Ctc(head) = &mut manifest.head else {
+        panic!("another recogniser");
+    };
+    let mut more = onnx::Network::default();
+    more.output("once more", Element::F32, &[-1, -1, -1]);
+    let flat = || Attribute::Integer("keepdims", 0);
+    let axes = |axes| Attribute::Integers("axes", axes);
+    more.node("ReduceMean", &["x"], "colours", &[axes(vec![2, 3]), flat()]);
+    more.floats("red of bgr", &[3], &[0.0, 0.0, -1.0]);
+    more.node("Mul", &["colours", "red of bgr"], "not red", &[]);
+    more.node("ReduceMean", &["not red"], "lack", &[axes(vec![1]), flat()]);
+    // The square root of less than nothing.
+    more.node("Sqrt", &["lack"], "rooted", &[]);
+    more.floats("none", &[1], &[0.0]);
+    more.node("Mul", &["rooted", "none"], "nothing", &[]);
+    more.node("Add", &[&head.tensor, "nothing"], "once more", &[]);
+    "once more".clone_into(&mut head.tensor);
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("changed.onnx");
+    std::fs::write(&changed, more.added_to(&std::fs::read(file).unwrap())).unwrap();
+    manifest.sha256 =
+        protocol::Digest(sha2::Sha256::digest(std::fs::read(&changed).unwrap()).into());
+    let lines = (Half::Lines.load(&runtime, manifest, &changed, &networks)).unwrap();
+    PlateReader::of(places, lines, settings).unwrap()
+}
+
+#[test]
+fn a_row_without_numbers_is_refused_by_itself_and_counted() {
+    let blue = Drawing {
+        ground: BLUE,
+        middle: [0.5, 0.75],
+        ..Drawing::of(&["80A-463.57"])
+    };
+    let white = Drawing {
+        middle: [0.5, 0.25],
+        ..Drawing::of(&["30E-357.92"])
+    };
+    let read = |reader: &mut PlateReader, picture: &plate::Picture| {
+        let region = Region::Vehicle(NormBox::from(WHOLE));
+        reader.read(&picture.view(), region, Circumstances::default())
+    };
+    let (mut sound, mut failing) = (reader(), reader_that_fails_on_white());
+    let both = above(&white, &blue);
+    let seen = read(&mut sound, &both).unwrap();
+    let mut texts = stated(&seen.found);
+    texts.sort_unstable();
+    assert_eq!((texts, seen.broken), (vec!["30E35792", "80A46357"], 0));
+
+    let seen = read(&mut failing, &both).unwrap();
+    assert!(seen.broken > 0);
+    let texts: Vec<String> = (seen.found.iter())
+        .map(|look| look.reading.as_ref().unwrap().best().unwrap().text.clone())
+        .collect();
+    assert_eq!(texts, ["80A46357"], "the other row is read as ever");
+    assert_eq!(
+        stated(&seen.found),
+        [""; 0],
+        "nobody knows what else stood there"
+    );
+
+    // Where nothing has numbers the network is blind, and that is a failure.
+    let alone = read(&mut failing, &above(&white, &white));
+    let error = alone.unwrap_err().to_string();
+    assert!(error.contains("NaN or infinity"), "{error}");
 }
 
 /// A drawing as a file, or this part of it (width, height, left, top).

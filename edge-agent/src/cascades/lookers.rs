@@ -39,7 +39,7 @@ pub(crate) struct Part<'p> {
 /// What is said of one look.
 pub(crate) enum Answer {
     Network(Result<Answered, DetectorError>),
-    Plates(Result<Vec<PlateLook>, ReaderError>),
+    Plates(Result<heads::Answers<PlateLook>, ReaderError>),
 }
 
 impl Answer {
@@ -55,8 +55,8 @@ impl Answer {
     pub(crate) fn broken(&self) -> usize {
         match self {
             Self::Network(Ok(answer)) => answer.broken(),
-            // The reader refuses such a row itself.
-            Self::Network(Err(_)) | Self::Plates(_) => 0,
+            Self::Plates(Ok(answer)) => answer.broken,
+            Self::Network(Err(_)) | Self::Plates(Err(_)) => 0,
         }
     }
 }

@@ -112,7 +112,7 @@ impl Question {
             Answer::Network(Ok(_)) | Answer::Plates(Ok(_)) => {
                 return match answer {
                     Answer::Network(answer) => self.answered(answer.ok()?),
-                    Answer::Plates(answer) => Some(self.read(&answer.ok()?)),
+                    Answer::Plates(answer) => Some(self.read(&answer.ok()?.found)),
                 };
             }
         };

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use edge_inference::{ModelStore, Runtime, StoreError};
-use plate_reader::{PlateReader, ReaderError};
+use models::heads::Answers;
+use plate_reader::{PlateLook, PlateReader, ReaderError};
 use protocol::id::ModelId;
 
 use crate::config::DetectorConfig;
@@ -80,6 +81,18 @@ fn is_there(store: &ModelStore, model: &ModelId) -> anyhow::Result<()> {
 /// A picture as a camera would have given it.
 fn still(path: &Path) -> anyhow::Result<edge_inference::Still> {
     edge_inference::Still::open(path).context("nothing was read")
+}
+
+/// The looks, and a word for whoever wonders where a row is.
+fn sound(looks: Answers<PlateLook>) -> Vec<PlateLook> {
+    if looks.broken > 0 {
+        eprintln!(
+            "{} numbers of the networks are NaN, infinite or no probabilities; those rows are refused: run \
+             `edge-agent models verify`",
+            looks.broken
+        );
+    }
+    looks.found
 }
 
 /// Colours for a terminal, and plain text for everything else.

@@ -10,7 +10,7 @@ use protocol::{NormBox, ObjectClass};
 use serde::Serialize;
 
 use super::shown::{self, LookJson};
-use super::{Paint, reader, still};
+use super::{Paint, reader, sound, still};
 use crate::config::DetectorConfig;
 
 /// Shown below `--help`.
@@ -103,6 +103,7 @@ pub(super) fn read(config: &DetectorConfig, args: &ReadArgs) -> anyhow::Result<(
         let looks = reader
             .read(&still.view(), region, known)
             .with_context(|| path.display().to_string())?;
+        let looks = sound(looks);
         let grammar = reader.grammar();
         if args.json {
             let json = PictureJson {

@@ -14,7 +14,7 @@ use plates::{Circumstances, Grammar};
 use protocol::{Digest, NormBox, ObjectClass};
 use sha2::Digest as _;
 
-use super::{Paint, reader, still};
+use super::{Paint, reader, sound, still};
 use crate::config::DetectorConfig;
 
 /// Shown below `--help`.
@@ -155,7 +155,7 @@ fn measure(
         let still = still(&path)?;
         let mut look = |region, known| -> anyhow::Result<Vec<PlateLook>> {
             let begin = Instant::now();
-            let looks = reader.read(&still.view(), region, known)?;
+            let looks = sound(reader.read(&still.view(), region, known)?);
             measured.took += begin.elapsed();
             measured.looks += 1;
             Ok(looks)

@@ -105,6 +105,14 @@ impl Network {
         self.graph.message(1, &node);
     }
 
+    /// A real network with these nodes besides, and these outputs.
+    pub(crate) fn added_to(self, file: &[u8]) -> Vec<u8> {
+        // What is written twice is one list, and one graph.
+        let mut more = Message::default();
+        more.message(7, &self.graph);
+        [file, &more.0].concat()
+    }
+
     /// The file.
     pub(crate) fn file(mut self) -> Vec<u8> {
         self.graph.text(2, "test");

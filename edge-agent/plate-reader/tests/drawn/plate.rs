@@ -73,6 +73,20 @@ impl Picture {
     }
 }
 
+/// Two plates in one picture: the upper half of one, the lower half of the other.
+pub(crate) fn above(upper: &Drawing, lower: &Drawing) -> Picture {
+    let (mut both, lower) = (draw(upper), draw(lower));
+    for (plane, from) in [
+        (&mut both.y, lower.y),
+        (&mut both.u, lower.u),
+        (&mut both.v, lower.v),
+    ] {
+        let half = plane.len() / 2;
+        plane[half..].copy_from_slice(&from[half..]);
+    }
+    both
+}
+
 /// Pixels of the flat plate per row of it.
 const SCALE: f32 = 96.0;
 

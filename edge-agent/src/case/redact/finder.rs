@@ -151,8 +151,15 @@ impl Finders {
                     for part in parts(picture.width(), picture.height()) {
                         let region = Region::Vehicle(part);
                         let looks = reader.read(picture, region, Circumstances::default())?;
+                        // Who does not know what a row says would leave it to be read.
+                        anyhow::ensure!(
+                            looks.broken == 0,
+                            "{} numbers of the networks that read plates are NaN, infinite or no probabilities, so \
+                             not all writing was found; run `edge-agent models verify`",
+                            looks.broken
+                        );
                         // Also what could not be read: a person may read it.
-                        found.extend(looks.into_iter().map(|look| Detection {
+                        found.extend(looks.found.into_iter().map(|look| Detection {
                             class: ObjectClass::Plate,
                             score: 1.0,
                             bounds: look.bounds,
