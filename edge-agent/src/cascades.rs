@@ -17,7 +17,7 @@ use edge_cascade::{Candidate, Chooser, Passed};
 use edge_core::{GapReason, Scene, Unanswered};
 use edge_video::Frame;
 use models::Crop;
-use protocol::event::FrameTime;
+use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
 use protocol::{NormBox, ObjectClass};
 
@@ -60,6 +60,8 @@ struct Cascade {
     model: usize,
     /// As the model's manifest says.
     believed_from: f64,
+    /// Its networks.
+    made_of: Arc<[SecondModel]>,
     chooser: Chooser,
     /// Looks on which the model failed.
     failed: Arc<AtomicU64>,
@@ -75,12 +77,13 @@ impl Cascades {
     /// Of a camera. `None`: it has none.
     pub(crate) fn new(configs: &[CascadeConfig], lookers: &LookerIndex) -> Option<Self> {
         let cascade = |config: &CascadeConfig| {
-            let (model, believed_from) = lookers.of(config)?;
+            let looker = lookers.of(config)?;
             Some(Cascade {
                 id: config.id.clone(),
                 gives: config.gives.clone(),
-                model,
-                believed_from,
+                model: looker.number,
+                believed_from: looker.believed_from,
+                made_of: looker.made_of,
                 chooser: Chooser::new(config.looks.clone()),
                 failed: Arc::default(),
                 row: Row::default(),
@@ -177,6 +180,7 @@ impl Cascades {
                             at,
                             track,
                             cascade: cascade.id.clone(),
+                            by: Arc::clone(&cascade.made_of),
                             bounds: part,
                             gives: cascade.gives.clone(),
                             believed_from: cascade.believed_from,

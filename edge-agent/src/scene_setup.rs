@@ -89,6 +89,8 @@ pub fn scene(
         calibration: calibration.as_ref().map(digest_of),
         model: detector.map(|d| d.model.clone()),
         model_digest: detector.map(|d| d.digest),
+        // An event names those whose looks counted for it.
+        second: Vec::new(),
     };
     let identity = Identity {
         site: identity.site.clone(),

@@ -110,7 +110,38 @@ fn second_looks(recording: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn assert_sound(looks: &[Value]) {
+/// A model in `dir` as recordings and events name it.
+fn named(dir: &Path, id: &str) -> Value {
+    let folder = dir.join("models").join(id);
+    let digest = |file: &str| {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        protocol::Digest(Sha256::digest(bytes).into()).to_string()
+    };
+    serde_json::json!({
+        "model": id,
+        "model_digest": digest("light.onnx"),
+        "manifest_digest": digest("model.toml"),
+    })
+}
+
+/// Of these lines of events, that a fire is named after the model that saw it.
+fn assert_named(lines: &str, by: &Value) {
+    let events = lines.lines().map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event.get("data").cloned().unwrap_or(event)
+    });
+    let fires: Vec<Value> = events.filter(|event| event["kind"] == "fire").collect();
+    assert!(!fires.is_empty(), "{lines}");
+    for event in fires {
+        assert_eq!(
+            event["provenance"]["second"],
+            serde_json::json!([by]),
+            "{event}"
+        );
+    }
+}
+
+fn assert_sound(dir: &Path, looks: &[Value]) {
     let of = |cascade: &str| {
         looks
             .iter()
@@ -121,6 +152,12 @@ fn assert_sound(looks: &[Value]) {
     for look in looks {
         let is_whole = look["cascade"] == "flames";
         assert_eq!(look["track"].is_null(), is_whole, "{look}");
+        let id = if is_whole {
+            "light-fire"
+        } else {
+            "light-heads"
+        };
+        assert_eq!(look["by"], serde_json::json!([named(dir, id)]), "{look}");
         let label = &look["labels"]["labels"][0];
         let words = if is_whole {
             &["fire"][..]
@@ -147,7 +184,8 @@ fn a_clip_is_looked_at_twice_and_its_recording_gives_the_same_events() {
     ]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(from_clip.contains(r#""kind":"fire""#), "{from_clip}");
-    assert_sound(&second_looks(&inputs));
+    assert_sound(dir.path(), &second_looks(&inputs));
+    assert_named(&from_clip, &named(dir.path(), "light-fire"));
     // The recording needs none of the models.
     std::fs::remove_dir_all(dir.path().join("models")).unwrap();
     let (from_inputs, _) = replay(&inputs, &config, &[]);
@@ -166,7 +204,7 @@ fn a_box_takes_second_looks_and_its_recording_gives_what_it_published() {
     });
     assert_eq!(agent.terminate(), Some(0));
     let published = published(dir.path());
-    assert!(!published.is_empty());
+    assert_named(&published.join("\n"), &named(dir.path(), "light-fire"));
     let recorded = dir.path().join("record");
     let (replayed, _) = replay(&recorded, &config, &[]);
     assert_eq!(assert_same(&published, &replayed), Vec::<String>::new());

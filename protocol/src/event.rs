@@ -212,6 +212,36 @@ pub struct Provenance {
     /// SHA-256 of the detector's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_digest: Option<Digest>,
+    /// The other models whose looks counted for it, in order, each once: at plates,
+    /// heads, drivers, fire. Without them the event would not be, or say less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second: Vec<SecondModel>,
+}
+
+/// A model that takes second looks, as exactly as a detector is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SecondModel {
+    /// Which.
+    pub model: ModelId,
+    /// Which version of it; none for a file without versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// SHA-256 of its file.
+    pub model_digest: Digest,
+    /// SHA-256 of its manifest's text: its thresholds and classes decide as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_digest: Option<Digest>,
+}
+
+impl Provenance {
+    /// Adds models whose second looks counted.
+    pub fn add_second<'m>(&mut self, models: impl IntoIterator<Item = &'m SecondModel>) {
+        for model in models {
+            if let Err(place) = self.second.binary_search(model) {
+                self.second.insert(place, model.clone());
+            }
+        }
+    }
 }
 
 /// Something that happened in front of a camera.

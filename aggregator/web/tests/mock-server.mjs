@@ -316,6 +316,10 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
           agent: "0.1.0",
           model: "yolox-nano",
           model_digest: sha256("model"),
+          second: happening.class === "person" ? undefined : [
+            { model: "ppocr-v4-det", model_digest: sha256("det"), manifest_digest: sha256("det.toml") },
+            { model: "ppocr-v4-rec", version: 3, model_digest: sha256("rec"), manifest_digest: sha256("rec.toml") },
+          ],
           configuration: sha256(camera.camera),
         },
       },
@@ -517,6 +521,8 @@ export async function startMock({ port = 0, alerts: count = 60, everyMs = 0, see
     raise: (kind) => raise(Date.now() - 3_000, { kind }),
     /** Gives an alert other evidence, as a box that has said all. */
     settle: (id, changes) => update(alerts.get(id), changes, { actor: "ha-noi/b", action: "updated", to: "updated" }),
+    /** All that is known of an alert. */
+    detail: (id) => alerts.get(id),
     /** Somebody else, on another screen. */
     acknowledgeElsewhere: (id) =>
       update(alerts.get(id), { state: "acknowledged" }, { actor: "Trần Hoa", action: "acknowledge", from: "new", to: "acknowledged" }),

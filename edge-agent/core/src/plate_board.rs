@@ -19,7 +19,7 @@ use ::plates::{
     Ballot, Candidate, Carrier, Cause, Circumstances, Grammar, PlateColour, Quorum, Reading,
     Unstated,
 };
-use protocol::event::{FrameTime, Phase, Words};
+use protocol::event::{FrameTime, Phase, SecondModel, Words};
 use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
 use protocol::units::rounded;
 use protocol::{Event, EventId, EventTime, ObjectClass, TrackId};
@@ -78,6 +78,8 @@ struct File {
     since: Option<i64>,
     /// When it was looked at, µs.
     looks: BTreeSet<i64>,
+    /// The models of those looks.
+    by: BTreeSet<SecondModel>,
     /// Looks that showed a plate on which nothing could be read.
     unreadable: u64,
     /// Looks whose plate might have been somebody else's.
@@ -126,12 +128,12 @@ impl PlateBoard {
         }
     }
 
-    /// Takes a look at the plate of `track`, which is a `class`, in a frame of
-    /// `carriers`. Returns the plate as a mark, where it is certainly the track's.
+    /// Takes a look at the plate of `track`, which is a `class`, by some models, in a
+    /// frame of `carriers`. Returns the plate as a mark, where it is certainly the track's.
     pub(crate) fn hear(
         &mut self,
         (at, track, class): (FrameTime, TrackId, ObjectClass),
-        plates: &[PlateText],
+        (plates, by): (&[PlateText], &[SecondModel]),
         carriers: &[Carrier],
         aspect: f64,
     ) -> Option<Mark> {
@@ -177,6 +179,7 @@ impl PlateBoard {
             return mark;
         }
         file.looks.insert(now);
+        file.by.extend(by.iter().cloned());
         self.news.insert(track);
         let Some((plate, reading)) = read else {
             let is_ambiguous = readings.len() > 1 || (own.is_empty() && !plates.is_empty());
@@ -265,25 +268,20 @@ impl PlateBoard {
         }
     }
 
-    /// The same for an event that was told before.
-    fn plate_of_known(&self, track: TrackId, class: ObjectClass) -> Option<NumberPlate> {
-        let reads = self.reads.as_ref()?;
-        match self.closing.get(&track) {
-            Some(file) if reads.on.contains(&class) => Some(file.plate(&reads.grammar, class)),
-            _ => self.plate(track, class),
-        }
+    /// What is known of a track, for an event that was told before.
+    fn file_of_known(&self, track: TrackId) -> Option<&File> {
+        self.closing.get(&track).or_else(|| self.files.get(&track))
     }
 
     pub(crate) fn remembered(&self) -> usize {
         self.files.len() + self.cases.len()
     }
 
-    /// What is known of a track's plate now; `None` where nobody reads plates of its class.
-    fn plate(&self, track: TrackId, class: ObjectClass) -> Option<NumberPlate> {
+    /// The plate of one of whom this is known; `None` where nobody reads plates of its class.
+    fn plate(&self, file: Option<&File>, class: ObjectClass) -> Option<NumberPlate> {
         let reads = self.reads.as_ref()?;
         let unseen = File::default();
-        let file = self.files.get(&track).unwrap_or(&unseen);
-        (reads.on.contains(&class)).then(|| file.plate(&reads.grammar, class))
+        (reads.on.contains(&class)).then(|| file.unwrap_or(&unseen).plate(&reads.grammar, class))
     }
 
     /// A rule has published an event.
@@ -296,6 +294,9 @@ impl PlateBoard {
         let was_closed = was_closed.unwrap_or_default();
         let mut closed = was_closed.clone();
         let has_room = self.cases.len() < MOST_CASES;
+        if let Some(known) = &known {
+            (event.provenance).add_second(&known.event.provenance.second);
+        }
         for actor in &mut event.actors {
             let last = known.as_ref().and_then(|case| case.plate(actor.track));
             if last.is_some() && self.closing.contains_key(&actor.track) {
@@ -303,13 +304,24 @@ impl PlateBoard {
             }
             let is_gone = is_gone(&actor.track) || closed.contains(&actor.track);
             actor.plate = match last {
-                Some(last) if was_closed.contains(&actor.track) => Some(last.clone()),
                 // Its track is gone, and what was read with it.
-                Some(last) if is_gone && !self.files.contains_key(&actor.track) => {
+                Some(last)
+                    if was_closed.contains(&actor.track)
+                        || (is_gone && !self.files.contains_key(&actor.track)) =>
+                {
                     Some(last.clone())
                 }
-                Some(_) => self.plate_of_known(actor.track, actor.class),
-                None => self.plate(actor.track, actor.class),
+                known => {
+                    let file = match known {
+                        Some(_) => self.file_of_known(actor.track),
+                        None => self.files.get(&actor.track),
+                    };
+                    let plate = self.plate(file, actor.class);
+                    if plate.is_some() {
+                        (event.provenance).add_second(file.iter().flat_map(|file| &file.by));
+                    }
+                    plate
+                }
             };
             if let Some(plate) = &mut actor.plate {
                 let waited = known.as_ref().and_then(|case| case.waits.get(&actor.track));
@@ -354,7 +366,8 @@ impl PlateBoard {
             if !is_last && !self.news.contains(&actor.track) {
                 continue;
             }
-            let mut now = self.plate_of_known(actor.track, actor.class);
+            let file = self.file_of_known(actor.track);
+            let mut now = self.plate(file, actor.class);
             let last = actor.plate.as_ref();
             if let Some(now) = &mut now {
                 now.is_final = is_last || *wait == Wait::Told;
@@ -367,6 +380,7 @@ impl PlateBoard {
                 if is_other || is_last_word {
                     is_news = true;
                     actor.plate = Some(now.clone());
+                    (case.event.provenance).add_second(file.iter().flat_map(|file| &file.by));
                 }
             }
             if is_gone {

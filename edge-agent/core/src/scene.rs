@@ -384,6 +384,7 @@ impl Scene {
                 out,
                 index,
                 near: self.near.as_mut(),
+                lookers: &self.second_looks.lookers,
             };
             for track in given_up {
                 rule.forget(*track, &mut report);
@@ -639,6 +640,7 @@ impl Scene {
                 out,
                 index,
                 near: self.near.as_mut(),
+                lookers: &self.second_looks.lookers,
             };
             act(rule, &mut report);
         }

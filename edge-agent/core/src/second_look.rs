@@ -6,13 +6,19 @@
 //! recording has it. It names its frame; what it shows counts in *that* frame,
 //! beside what the detector showed there, and once. An answer for a frame that
 //! is no longer remembered, or about somebody who is gone, counts for nothing.
+//! It names its models, and so does every event for which it counts ([`LookedBy`]).
+
+mod looked_by;
 
 use plates::Rows;
-use protocol::event::FrameTime;
+use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
 use protocol::units::rounded;
 use protocol::{Detection, NormBox, ObjectClass, TrackId};
 use serde::{Deserialize, Serialize};
+
+pub use looked_by::LookedBy;
+pub(crate) use looked_by::LookerBook;
 
 /// A cascade of a camera, as the scene knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +43,10 @@ pub struct SecondLook {
     pub track: Option<TrackId>,
     /// By which cascade.
     pub cascade: CascadeId,
+    /// By which models: of a reader of plates both. Empty in recordings of agents that
+    /// did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<SecondModel>,
     /// Which part of the picture the model was shown.
     #[serde(rename = "box")]
     pub bounds: NormBox,
@@ -198,6 +208,8 @@ impl From<PlateColour> for plates::PlateColour {
 
 /// More things than one road user shows; more are a fault of the model.
 const MOST_FOUND: usize = 64;
+/// More models than one look needs.
+const MOST_MODELS: usize = 8;
 /// More characters than two rows of text have.
 const MOST_GLYPHS: usize = 64;
 
@@ -208,6 +220,9 @@ impl SecondLook {
     #[must_use]
     pub fn canonical(mut self) -> Self {
         self.bounds = canonical_box(&self.bounds);
+        self.by.sort_unstable();
+        self.by.dedup();
+        self.by.truncate(MOST_MODELS);
         match &mut self.found {
             Found::Marks {
                 believed_from,
@@ -315,6 +330,7 @@ mod tests {
                 rank: 1,
             }),
             cascade: CascadeId::new("helmets").unwrap(),
+            by: Vec::new(),
             bounds: [0.123_456_7, 0.2, 0.1, f64::NAN].into(),
             found,
         }

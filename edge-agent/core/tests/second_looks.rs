@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use edge_core::second_look::{Glyph, Label, PlateText};
 use edge_core::{CascadeUse, Found, Input, Output, Scene, SecondLook};
 use proptest::prelude::*;
-use protocol::event::FrameTime;
+use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
-use protocol::{Detection, Event, EventTime, NormBox, ObjectClass, Phase, TrackId};
+use protocol::{Detection, Digest, Event, EventTime, NormBox, ObjectClass, Phase, TrackId};
 use support::{lines, play, scene};
 use traffic::{EAGER, MARKS, at, mark_on, traffic};
 
@@ -48,6 +48,16 @@ fn cascading() -> Scene {
         },
     ]);
     scene
+}
+
+/// The model of a cascade has its name.
+fn model_of(cascade: &str) -> SecondModel {
+    SecondModel {
+        model: cascade.parse().unwrap(),
+        version: None,
+        model_digest: Digest([7; 32]),
+        manifest_digest: None,
+    }
 }
 
 /// What a cascade may answer about a road user in a frame.
@@ -109,6 +119,7 @@ fn answer(at: FrameTime, track: TrackId, bounds: NormBox, pick: u8) -> SecondLoo
         at,
         track,
         cascade: CascadeId::new(cascade).unwrap(),
+        by: vec![model_of(cascade)],
         bounds,
         found,
     }
@@ -196,6 +207,51 @@ proptest! {
                 prop_assert_eq!(plate.is_stated, plate.reason.is_none());
             }
         }
+    }
+
+    #[test]
+    fn an_event_names_the_models_whose_looks_counted_and_no_other(
+        inputs in traffic(), picks in prop::collection::vec(any::<u8>(), 1..64)
+    ) {
+        let (seen, out) = live(&inputs, &picks);
+        for event in events(&out) {
+            let second = &event.provenance.second;
+            prop_assert!(second.is_sorted_by(|a, b| a < b), "{second:?}");
+            let read = event.actors.iter().filter_map(|actor| actor.plate.as_ref());
+            let is_read = read.map(|plate| plate.of).sum::<u64>() > 0;
+            // A vehicle without a plate is accused by looks that found none, and by its neighbours'.
+            if event.kind.0 != "plate_obscured" {
+                prop_assert_eq!(second.contains(&model_of("plates")), is_read);
+            }
+            // Which rules look at marks, and at fire; the others rest on the detector.
+            let may_be = match event.kind.0.as_str() {
+                "no_helmet" | "phone_use" | "seat_belt" => Some("marks"),
+                "fire" | "smoke" => Some("flames"),
+                _ => None,
+            };
+            for model in second.iter().filter(|model| **model != model_of("plates")) {
+                prop_assert_eq!(Some(model.clone()), may_be.map(model_of));
+            }
+            let is_heard = |model: &SecondModel| seen.iter().any(|input| {
+                matches!(input, Input::SecondLook(look) if look.by.contains(model))
+            });
+            prop_assert!(second.iter().all(is_heard));
+        }
+        // Of recordings that do not say it, nothing else is another.
+        let mute = |input: &Input| match input.clone() {
+            Input::SecondLook(look) => Input::SecondLook(SecondLook { by: Vec::new(), ..look }),
+            other => other,
+        };
+        let mute: Vec<Input> = seen.iter().map(mute).collect();
+        let without = |output: &Output| match output.clone() {
+            Output::Event(mut event) => {
+                event.provenance.second.clear();
+                Output::Event(event)
+            }
+            other => other,
+        };
+        let without: Vec<Output> = out.iter().map(without).collect();
+        prop_assert_eq!(lines(&play(cascading(), &mute)), lines(&without));
     }
 
     #[test]

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use edge_core::Input;
-use edge_inference::{Answered, AtWork, AtWorkMark, DetectorError, Look, Network, SecondTrial};
+use edge_inference::{
+    Answered, AtWork, AtWorkMark, Candidate, DetectorError, Look, Network, SecondTrial,
+};
 use edge_video::Frame;
 use models::heads;
 use models::{Manifest, PictureView};
 use plate_reader::{PlateLook, PlateReader, ReaderError, Region};
 use plates::Circumstances;
+use protocol::event::SecondModel;
 use protocol::{NormBox, ObjectClass};
 
 use super::{Fares, Wish};
@@ -133,15 +136,34 @@ pub(crate) struct Lookers {
     pub(crate) takers: Vec<Taker>,
     /// How each of them fares.
     fares: Vec<Fares>,
+    /// Of each the networks, as recordings and events name them.
+    made_of: Vec<Arc<[SecondModel]>>,
     /// Of each the trials of its networks.
     pub(crate) trials: Vec<Vec<SecondTrial>>,
     /// Where is noted who is at work; none in a replay, where nobody is on trial.
     at_work: Option<AtWork>,
 }
 
-/// By which number a model is known, and from which score on it is believed.
+/// By which number and name models are known, and from which score on they are believed.
 #[derive(Clone, Default)]
-pub(crate) struct LookerIndex(Vec<(Looker, f64)>);
+pub(crate) struct LookerIndex(Vec<Indexed>);
+
+#[derive(Clone)]
+struct Indexed {
+    name: Looker,
+    believed_from: f64,
+    made_of: Arc<[SecondModel]>,
+}
+
+/// Who looks for a cascade.
+pub(super) struct Found {
+    /// By the count of those who look, from 0.
+    pub(super) number: usize,
+    /// From which score on it is believed.
+    pub(super) believed_from: f64,
+    /// Of which networks it is made.
+    pub(super) made_of: Arc<[SecondModel]>,
+}
 
 impl Lookers {
     /// Of a box that watches: who is new here is on trial.
@@ -174,11 +196,13 @@ impl Lookers {
         let number = if let Some(number) = known {
             number
         } else {
-            let (taker, trials) = load(config, &cascade.looker, self.at_work.as_ref())
+            let begun = load(config, &cascade.looker, self.at_work.as_ref())
                 .with_context(|| format!("cascade `{}`", cascade.id))?;
-            self.trials.push(trials);
+            self.trials.push(begun.trials);
+            self.made_of
+                .push(begun.made_of.iter().map(second_model).collect());
             self.names.push(cascade.looker.clone());
-            self.takers.push(taker);
+            self.takers.push(begun.model);
             self.fares.push(Fares::default());
             self.takers.len() - 1
         };
@@ -220,9 +244,14 @@ impl Lookers {
     }
 
     pub(crate) fn index(&self) -> LookerIndex {
-        let believed = |taker: &Taker| taker.manifest().map_or(0.0, |m| m.thresholds.high);
-        let thresholds = self.takers.iter().map(believed);
-        LookerIndex(self.names.iter().cloned().zip(thresholds).collect())
+        let indexed =
+            |((name, taker), made_of): ((&Looker, &Taker), &Arc<[SecondModel]>)| Indexed {
+                name: name.clone(),
+                believed_from: taker.manifest().map_or(0.0, |m| m.thresholds.high),
+                made_of: Arc::clone(made_of),
+            };
+        let each = self.names.iter().zip(&self.takers).zip(&self.made_of);
+        LookerIndex(each.map(indexed).collect())
     }
 
     /// Takes all looks that are wanted of a frame, and tells what the scene learns. A
@@ -265,19 +294,31 @@ impl LookerIndex {
     /// Whose turn it may be for these cascades, by the count of those who look, from 0.
     pub(crate) fn used_by(&self, cascades: &[CascadeConfig]) -> Vec<usize> {
         let used = cascades.iter().filter_map(|cascade| self.of(cascade));
-        let mut numbers: Vec<usize> = used.map(|(number, _)| number).collect();
+        let mut numbers: Vec<usize> = used.map(|found| found.number).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers
     }
 
-    /// The number of who looks for a cascade, and from which score on it is believed.
-    pub(super) fn of(&self, cascade: &CascadeConfig) -> Option<(usize, f64)> {
-        let number = self
-            .0
-            .iter()
-            .position(|(name, _)| *name == cascade.looker)?;
-        Some((number, self.0[number].1))
+    /// Who looks for a cascade.
+    pub(super) fn of(&self, cascade: &CascadeConfig) -> Option<Found> {
+        let mut each = self.0.iter().enumerate();
+        let (number, found) = each.find(|(_, known)| known.name == cascade.looker)?;
+        Some(Found {
+            number,
+            believed_from: found.believed_from,
+            made_of: Arc::clone(&found.made_of),
+        })
+    }
+}
+
+/// As recordings and events name it.
+fn second_model(candidate: &Candidate) -> SecondModel {
+    SecondModel {
+        model: candidate.model.clone(),
+        version: candidate.version,
+        model_digest: candidate.sha256,
+        manifest_digest: candidate.manifest,
     }
 }
 
@@ -296,16 +337,17 @@ fn load(
 ) -> anyhow::Result<Begun<Taker>> {
     Ok(match looker {
         Looker::Model(name) => {
-            let (network, trials) = models_command::begin_network(config, name, at_work)?;
+            let begun = models_command::begin_network(config, name, at_work)?;
+            let network = &begun.model;
             tracing::info!(
                 model = %network.manifest().id, provider = network.provider(), "takes second looks"
             );
-            (Taker::Network(Box::new(network)), trials)
+            begun.map(|network| Taker::Network(Box::new(network)))
         }
         Looker::Plates => {
-            let (reader, trials) = models_command::begin_plates(config, at_work)?;
+            let begun = models_command::begin_plates(config, at_work)?;
             tracing::info!("plates are read");
-            (Taker::Plates(Box::new(reader)), trials)
+            begun.map(|reader| Taker::Plates(Box::new(reader)))
         }
     })
 }

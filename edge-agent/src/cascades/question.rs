@@ -10,7 +10,7 @@ use edge_inference::Answered;
 use edge_video::Frame;
 use models::heads;
 use plate_reader::PlateLook;
-use protocol::event::FrameTime;
+use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
 use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
@@ -59,6 +59,8 @@ pub(crate) struct Question {
     pub(super) at: FrameTime,
     pub(super) track: Option<TrackId>,
     pub(super) cascade: CascadeId,
+    /// The networks of who looks.
+    pub(super) by: Arc<[SecondModel]>,
     pub(super) bounds: NormBox,
     pub(super) gives: Vec<ObjectClass>,
     pub(super) believed_from: f64,
@@ -167,6 +169,7 @@ impl Question {
             at: self.at,
             track: self.track,
             cascade: self.cascade.clone(),
+            by: self.by.to_vec(),
             bounds: self.bounds,
             found,
         };

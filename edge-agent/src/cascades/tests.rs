@@ -22,6 +22,7 @@ fn heads() -> Cascades {
             gives: vec![ObjectClass::Helmet],
             model: 0,
             believed_from: 0.5,
+            made_of: Arc::new([]),
             chooser: Chooser::new(looks),
             failed: Arc::default(),
             row: Row::default(),

@@ -128,6 +128,17 @@ impl Teller {
         if let Some(model) = &made.model {
             let _ok = write!(by, ", {} {model}", say("mô hình", "model"));
         }
+        for (place, second) in made.second.iter().enumerate() {
+            let before = if place == 0 {
+                say("; được xem lại bằng", "; second looks by")
+            } else {
+                ","
+            };
+            let version = second.version.map_or(String::new(), |v| format!("@{v}"));
+            let digest = second.model_digest.to_string();
+            let digest = digest.get(..12).unwrap_or(&digest);
+            let _ok = write!(by, "{before} {}{version} ({digest}…)", second.model);
+        }
         line(&mut text, &format!("{by}."));
         text
     }

@@ -73,15 +73,14 @@ pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTr
     Ok((detector, trial))
 }
 
-fn find_named(config: &DetectorConfig, name: &str) -> anyhow::Result<(Runtime, Manifest, PathBuf)> {
+fn find_named(
+    config: &DetectorConfig,
+    name: &str,
+) -> anyhow::Result<(Runtime, Candidate, Manifest, PathBuf)> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-    let store = store(config)?;
-    let (manifest, file) = match version {
-        Some(version) => store.find_version(&model, version)?,
-        None => store.find(&model)?,
-    };
-    Ok((runtime, manifest, file))
+    let (candidate, manifest, file) = store(config)?.candidate_at(&model, version)?;
+    Ok((runtime, candidate, manifest, file))
 }
 
 /// Whose fault it is that a model does not start.

@@ -11,8 +11,34 @@ use protocol::id::ModelId;
 use super::{find_named, self_test, start_fault, store};
 use crate::config::{DetectorConfig, named_version};
 
-/// A model, and the trials of the networks of which it is made.
-pub(crate) type Begun<T> = (T, Vec<SecondTrial>);
+/// A model that was loaded, with the networks of which it is made.
+pub(crate) struct Begun<T> {
+    pub(crate) model: T,
+    /// Which files and manifests they are.
+    pub(crate) made_of: Vec<Candidate>,
+    /// Their trials, on a box that watches.
+    pub(crate) trials: Vec<SecondTrial>,
+}
+
+impl<T> Begun<T> {
+    /// The same, taken for something else.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Begun<U> {
+        Begun {
+            model: change(self.model),
+            made_of: self.made_of,
+            trials: self.trials,
+        }
+    }
+
+    fn on_trial(model: T, trials: Vec<SecondTrial>) -> Self {
+        let made_of = trials.iter().map(|trial| trial.candidate.clone());
+        Self {
+            model,
+            made_of: made_of.collect(),
+            trials,
+        }
+    }
+}
 
 /// Loads `MODEL` or `MODEL@VERSION`, whatever its head, to look at parts of pictures.
 ///
@@ -26,9 +52,12 @@ pub(crate) fn begin_network(
 ) -> anyhow::Result<Begun<Network>> {
     let settings = config.settings();
     let Some(at_work) = at_work else {
-        let (runtime, manifest, file) = find_named(config, name)?;
-        let network = Network::load(&runtime, manifest, &file, &settings)?;
-        return Ok((network, Vec::new()));
+        let (runtime, candidate, manifest, file) = find_named(config, name)?;
+        return Ok(Begun {
+            model: Network::load(&runtime, manifest, &file, &settings)?,
+            made_of: vec![candidate],
+            trials: Vec::new(),
+        });
     };
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
@@ -41,7 +70,7 @@ pub(crate) fn begin_network(
         })?;
     let (network, trial) = begun;
     tell(&trial, config);
-    Ok((network, vec![trial]))
+    Ok(Begun::on_trial(network, vec![trial]))
 }
 
 /// Loads the detector `MODEL` or `MODEL@VERSION` to look in the shadow of the box's own. A
@@ -82,15 +111,22 @@ pub(crate) fn begin_plates(
     let store = store(config)?;
     let settings = config.plates.settings();
     let Some(at_work) = at_work else {
-        let reader = PlateReader::load(&runtime, &store, &config.settings(), settings)?;
-        return Ok((reader, Vec::new()));
+        let halves = [&settings.places, &settings.lines];
+        let made_of = halves
+            .into_iter()
+            .filter_map(|half| store.candidate_of(half));
+        return Ok(Begun {
+            made_of: made_of.collect(),
+            model: PlateReader::load(&runtime, &store, &config.settings(), settings)?,
+            trials: Vec::new(),
+        });
     };
     let begin =
         |half, model: &ModelId| begin_half(config, (&runtime, &store), at_work, (half, model));
     let (places, of_places) = begin(Half::Places, &settings.places)?;
     let (lines, of_lines) = begin(Half::Lines, &settings.lines)?;
     let reader = PlateReader::of(places, lines, settings)?;
-    Ok((reader, vec![of_places, of_lines]))
+    Ok(Begun::on_trial(reader, vec![of_places, of_lines]))
 }
 
 fn begin_half(

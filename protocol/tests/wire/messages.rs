@@ -21,7 +21,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use events::{
-    lasting, loitering, over, pedestrian, red_light, stopped_vehicle, with_plate, wrong_way,
+    by_second_models, lasting, loitering, over, pedestrian, red_light, stopped_vehicle, with_plate,
+    wrong_way,
 };
 use statuses::{
     covered, decoded, lost, on_another_provider, online, unproven, watching, with_second_models,
@@ -50,6 +51,10 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
         (
             "event-wrong-way-plate",
             event(9, with_plate(wrong_way.clone())),
+        ),
+        (
+            "event-wrong-way-plate-models",
+            event(11, by_second_models(with_plate(wrong_way.clone()))),
         ),
         ("evidence-manifest", evidence(8, &wrong_way)),
         ("evidence-manifest-case", case(9, &wrong_way)),

@@ -1,6 +1,6 @@
 /** What proves an alert and what was done about it: files with their hashes, history, provenance. */
 
-import { useEffect, useState } from "react";
+import { Fragment, useEffect, useState } from "react";
 import type { AlertDetail, EvidenceItem, HistoryEntry, ResolveReason } from "../api/types.ts";
 import { byteSize } from "../format/numbers.ts";
 import { translated } from "../i18n/language.ts";
@@ -127,6 +127,18 @@ export function Provenance({ alert }: { alert: AlertDetail }) {
       <dd>{provenance.model === null ? <span className="quiet">{t.notStated}</span> : <code>{provenance.model}</code>}</dd>
       <dt>{t.modelDigest}</dt>
       <dd>{digest(t.modelDigest, provenance.model_digest)}</dd>
+      {provenance.second.map((second, row) => (
+        <Fragment key={`${second.model} ${row}`}>
+          <dt>{t.secondModel}</dt>
+          <dd>
+            <code>{second.version === null ? second.model : `${second.model}@${second.version}`}</code>
+          </dd>
+          <dt>{t.modelDigest}</dt>
+          <dd>{digest(`${second.model}, ${t.modelDigest}`, second.model_digest)}</dd>
+          <dt>{t.manifestDigest}</dt>
+          <dd>{digest(`${second.model}, ${t.manifestDigest}`, second.manifest_digest)}</dd>
+        </Fragment>
+      ))}
       <dt>{t.configuration}</dt>
       <dd>{digest(t.configuration, provenance.configuration)}</dd>
       <dt>{t.calibration}</dt>

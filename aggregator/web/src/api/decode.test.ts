@@ -44,6 +44,16 @@ test("an item without identity is left out, the others stay", () => {
   assert.equal(page.next, null);
 });
 
+test("the models of second looks are told, and a box that does not say has none", () => {
+  const second = [{ model: "ppocr-v4-det", model_digest: "1c" }, { model: "helmets", version: 3, model_digest: "2c", manifest_digest: "2d" }];
+  const of = (provenance: unknown) => alertDetail({ ...WIRE, event: { provenance } })?.event.provenance.second;
+  assert.deepEqual(of({ agent: "0.1.0", second }), [
+    { model: "ppocr-v4-det", version: null, model_digest: "1c", manifest_digest: null },
+    { model: "helmets", version: 3, model_digest: "2c", manifest_digest: "2d" },
+  ]);
+  assert.deepEqual(of({ agent: "0.1.0" }), []);
+});
+
 test("each road user has its own plate, with what speaks against it", () => {
   const plate = {
     text: "30A1234",

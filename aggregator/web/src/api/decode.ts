@@ -29,6 +29,7 @@ import type {
   NumberPlate,
   Place,
   Predicate,
+  SecondModel,
   Severity,
   TimeQuality,
   Value,
@@ -187,6 +188,16 @@ function numberPlate(input: unknown): NumberPlate | null {
 const timeQuality = (input: unknown): TimeQuality =>
   word<TimeQuality>(input, ["rtcp", "arrival", "media", "unknown"], "unknown");
 
+function secondModel(input: unknown): SecondModel {
+  const item = fields(input);
+  return {
+    model: text(item["model"]),
+    version: numberOrNull(item["version"]),
+    model_digest: textOrNull(item["model_digest"]),
+    manifest_digest: textOrNull(item["manifest_digest"]),
+  };
+}
+
 function eventDetail(input: unknown): EventDetail {
   const item = fields(input);
   const made = fields(item["provenance"]);
@@ -204,6 +215,7 @@ function eventDetail(input: unknown): EventDetail {
       calibration: textOrNull(made["calibration"]),
       model: textOrNull(made["model"]),
       model_digest: textOrNull(made["model_digest"]),
+      second: list(made["second"]).map(secondModel),
     },
   };
 }

@@ -142,6 +142,15 @@ export interface Provenance {
   calibration: string | null;
   model: string | null;
   model_digest: string | null;
+  /** The other models whose looks counted: at plates, heads, drivers, fire. */
+  second: SecondModel[];
+}
+
+export interface SecondModel {
+  model: string;
+  version: number | null;
+  model_digest: string | null;
+  manifest_digest: string | null;
 }
 
 /** What of the event the screen shows beyond the summary. */

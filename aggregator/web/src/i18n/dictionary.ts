@@ -285,6 +285,8 @@ export interface Dictionary {
   configuration: string;
   calibration: string;
   modelDigest: string;
+  secondModel: string;
+  manifestDigest: string;
   eventId: string;
   revision: string;
   notStated: string;

@@ -292,6 +292,8 @@ export const en: Dictionary = {
   configuration: "Configuration",
   calibration: "Calibration",
   modelDigest: "Model file",
+  secondModel: "Second look by",
+  manifestDigest: "Its manifest",
   eventId: "Event id",
   revision: "Revision",
   notStated: "not stated",

@@ -290,6 +290,8 @@ export const vi: Dictionary = {
   configuration: "Cấu hình",
   calibration: "Hiệu chuẩn",
   modelDigest: "Tệp mô hình",
+  secondModel: "Xem lại bằng",
+  manifestDigest: "Bản kê của mô hình",
   eventId: "Mã sự kiện",
   revision: "Bản",
   notStated: "không nêu",

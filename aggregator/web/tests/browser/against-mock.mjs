@@ -167,6 +167,27 @@ const TESTS = {
     await page.waitForSelector(".still-none:has-text('sẽ không có')", STEP);
   },
 
+  "a case names the models whose second looks counted": async ({ page, mock }) => {
+    const alert = mock.raise();
+    const second = [
+      { model: "ppocr-v4-det", model_digest: "1".repeat(64), manifest_digest: "2".repeat(64) },
+      { model: "helmets", version: 3, model_digest: "3".repeat(64) },
+    ];
+    const { event } = mock.detail(alert.id);
+    mock.settle(alert.id, { event: { ...event, provenance: { ...event.provenance, second } } });
+    await page.click(`${row(alert.id)} a`, STEP);
+    for (const said of [
+      "dt:has-text('Xem lại bằng') + dd:has-text('ppocr-v4-det')",
+      "dt:has-text('Bản kê của mô hình') + dd:has-text('" + "2".repeat(64) + "')",
+      "dd:has-text('helmets@3')",
+      "dd:has-text('" + "3".repeat(64) + "')",
+    ]) {
+      await page.waitForSelector(`.provenance ${said}`, STEP);
+    }
+    mock.settle(alert.id, { event: { ...event, provenance: { ...event.provenance, second: undefined } } });
+    await page.waitForFunction(() => !document.querySelector(".provenance").textContent.includes("Xem lại bằng"), undefined, STEP);
+  },
+
   "the keys walk the list, help opens and closes, and typing is left alone": async ({ page }) => {
     await page.waitForSelector("li[data-alert]", STEP);
     const ids = await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((each) => each.dataset.alert));

@@ -14,6 +14,7 @@ use protocol::{Predicate, TrackId};
 use super::explain::{self, Span};
 use super::pace::Pace;
 use crate::observation::Observation;
+use crate::second_look::LookedBy;
 
 /// Looks closer to each other than this are one look, s.
 pub(super) const LOOK_EVERY_S: f64 = 0.2;
@@ -33,6 +34,8 @@ pub(super) struct Look {
     pub(super) height: f64,
     /// How many: bare heads, riders.
     pub(super) count: u8,
+    /// The models of second looks that counted for it.
+    pub(super) by: LookedBy,
 }
 
 /// The looks at one road user.
@@ -57,6 +60,12 @@ impl Ballot {
 
     pub(super) fn times_against(&self) -> usize {
         self.against().count()
+    }
+
+    /// The models of all second looks that vote, also of those that speak for it: "5 of
+    /// 7" rests on seven.
+    pub(super) fn by(&self) -> LookedBy {
+        self.looks.iter().map(|look| look.by).collect()
     }
 
     /// From the first look against it to now.
@@ -94,13 +103,15 @@ impl Ballot {
     /// showed, and takes the place of what was seen in it before.
     fn recast(&mut self, look: Look, most: usize) {
         if let Some(same) = self.looks.iter_mut().find(|known| known.at == look.at) {
-            *same = look;
+            let by = same.by | look.by;
+            *same = Look { by, ..look };
             return;
         }
         let near = |other: &Look| (other.watched - look.watched).abs() < LOOK_EVERY_S - JITTER_S;
         if let Some(other) = self.looks.iter_mut().find(|other| near(other)) {
             // The two are one look, and what speaks for somebody holds for it.
             other.accuses &= look.accuses;
+            other.by |= look.by;
             return;
         }
         let place = self
@@ -141,10 +152,10 @@ impl<Whose: Ord> Ballots<Whose> {
         &mut self,
         whose: Whose,
         user: &Observation,
-        look: Option<Look>,
+        (look, by): (Option<Look>, LookedBy),
         wants_near_misses: bool,
     ) -> bool {
-        let Some(look) = look else {
+        let Some(look) = look.map(|look| Look { by, ..look }) else {
             return false;
         };
         let ballot = self.list.entry(whose).or_default();
@@ -259,7 +270,7 @@ impl Ballots {
     pub(super) fn recast(
         &mut self,
         user: &Observation,
-        look: Option<Look>,
+        look: (Option<Look>, LookedBy),
         wants_near_misses: bool,
     ) -> bool {
         self.recast_of(user.track, user, look, wants_near_misses)

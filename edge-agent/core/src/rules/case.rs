@@ -9,6 +9,7 @@ use crate::config::RuleConfig;
 use crate::input::{EvidenceRequest, Output, SpeedMeasured};
 use crate::near_miss::{NearMiss, NearMisses};
 use crate::scene::Identity;
+use crate::second_look::{LookedBy, LookerBook};
 
 /// Everything that a rule found out when its last predicate became true.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct Reporter<'a> {
     pub(crate) index: usize,
     /// Where near misses are asked for.
     pub(crate) near: Option<&'a mut NearMisses>,
+    /// Who takes second looks.
+    pub(crate) lookers: &'a LookerBook,
 }
 
 impl Reporter<'_> {
@@ -85,8 +88,13 @@ impl Reporter<'_> {
     /// Publishes a new event if every predicate holds; otherwise remembers how
     /// near it came, where near misses are asked for.
     pub fn decide(&mut self, onset: Onset) -> Option<Case> {
+        self.decide_by(onset, LookedBy::default())
+    }
+
+    /// The same of what rests on the second looks of some models, besides.
+    pub fn decide_by(&mut self, onset: Onset, by: LookedBy) -> Option<Case> {
         if super::explain::all_hold(&onset.explanation) {
-            return Some(self.raise(onset));
+            return Some(self.raise_by(onset, by));
         }
         if let Some(near) = self.near.as_deref_mut() {
             let failed = onset.explanation.iter().filter(|p| !p.holds);
@@ -130,13 +138,17 @@ impl Reporter<'_> {
         }
         onset.actors.clear();
         onset.ended = Some(onset.ended.unwrap_or(onset.decided.time));
-        let event = self.event(onset);
+        let event = self.event(onset, LookedBy::default());
         self.out.push(Output::Event(event));
         true
     }
 
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
-    pub fn raise(&mut self, mut onset: Onset) -> Case {
+    pub fn raise(&mut self, onset: Onset) -> Case {
+        self.raise_by(onset, LookedBy::default())
+    }
+
+    fn raise_by(&mut self, mut onset: Onset, by: LookedBy) -> Case {
         let decided = onset.decided;
         let mut at = std::mem::take(&mut onset.evidence);
         at.push(decided);
@@ -144,7 +156,7 @@ impl Reporter<'_> {
         at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
         at.dedup();
         at.retain(|frame| frame.time <= decided.time);
-        let event = self.event(onset);
+        let event = self.event(onset, by);
         self.out.push(Output::Event(event.clone()));
         self.out.push(Output::Evidence(EvidenceRequest {
             event: event.id,
@@ -154,8 +166,10 @@ impl Reporter<'_> {
     }
 
     /// The first revision.
-    fn event(&mut self, onset: Onset) -> Event {
+    fn event(&mut self, onset: Onset, by: LookedBy) -> Event {
         let identity = self.identity;
+        let mut provenance = identity.provenance.clone();
+        provenance.add_second(self.lookers.of(by));
         if let Some(near) = self.near.as_deref_mut() {
             near.drop(self.index, onset.subject);
         }
@@ -186,7 +200,7 @@ impl Reporter<'_> {
             actors: onset.actors,
             facts: onset.facts,
             explanation: onset.explanation,
-            provenance: identity.provenance.clone(),
+            provenance,
         }
     }
 }

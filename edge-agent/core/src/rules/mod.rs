@@ -78,6 +78,7 @@ use crate::health::{Condition, Health};
 use crate::input::Gap;
 use crate::observation::{FrameView, Observation, Sight};
 use crate::schedule::Schedule;
+use crate::second_look::LookedBy;
 
 /// Every kind of rule, in alphabetical order.
 static CATALOGUE: &[RuleEntry] = &[
@@ -165,6 +166,8 @@ pub struct Looked<'a> {
     pub user: Option<TrackId>,
     /// What it could have shown.
     pub gives: &'a [ObjectClass],
+    /// Which models took it.
+    pub by: LookedBy,
 }
 
 impl Looked<'_> {

@@ -27,6 +27,7 @@ use crate::geometry::{IsoBox, polygon_contains};
 use crate::health::Condition;
 use crate::marks::Mark;
 use crate::observation::FrameView;
+use crate::second_look::LookedBy;
 
 /// Looks closer to each other are one, s.
 const LOOK_EVERY_S: f64 = 0.2;
@@ -86,6 +87,7 @@ struct Look {
     watched: f64,
     /// Part of the picture that it covered, %; `None` when it was not seen.
     size: Option<f64>,
+    by: LookedBy,
 }
 
 impl Plumes {
@@ -127,15 +129,17 @@ impl Plumes {
             let lasts = frame.watched - plume.looks.front().map_or(0.0, |look| look.watched);
             let is_due = lasts >= self.min_duration_s || report.wants_near_misses();
             if plume.case.is_none() && is_shown && is_due {
+                let by = plume.looks.iter().map(|look| look.by).collect();
                 let onset = self.judge(plume, frame);
-                self.list[index].case = report.decide(onset);
+                self.list[index].case = report.decide_by(onset, by);
             }
         }
     }
 
     /// Takes what a frame shows; plumes that it does not show were looked at in
-    /// vain. `is_past`: others may have been looked at since.
-    fn take(&mut self, frame: &FrameView<'_>, is_past: bool) {
+    /// vain. `past`: by whom a frame that has passed was looked at again; others may
+    /// have been looked at since.
+    fn take(&mut self, frame: &FrameView<'_>, past: Option<LookedBy>) {
         let aspect = frame.sight.aspect;
         let mut shown: Vec<Option<NormBox>> = vec![None; self.list.len()];
         let mut new: Vec<&Mark> = Vec::new();
@@ -160,10 +164,9 @@ impl Plumes {
             }
         }
         for (plume, shown) in self.list.iter_mut().zip(shown) {
-            if is_past {
-                plume.look_back(frame, shown);
-            } else {
-                plume.look(frame, shown);
+            match past {
+                Some(by) => plume.look_back(frame, shown, by),
+                None => plume.look(frame, shown, LookedBy::default()),
             }
         }
         for mark in new {
@@ -189,7 +192,7 @@ impl Plumes {
                 shown_at: frame.at,
                 case: None,
             };
-            plume.look(frame, Some(mark.bounds));
+            plume.look(frame, Some(mark.bounds), past.unwrap_or_default());
             self.list.push(plume);
         }
     }
@@ -311,7 +314,7 @@ impl Plume {
         is_searched || now - answered > UNANSWERED_S.max(unseen_s)
     }
 
-    fn look(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>) {
+    fn look(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>, by: LookedBy) {
         self.forget_after(frame.watched);
         if let Some(bounds) = shown {
             self.bounds = bounds;
@@ -325,17 +328,19 @@ impl Plume {
         {
             // The same look, if it did not show it yet.
             last.size = last.size.or(size);
+            last.by |= by;
             return;
         }
         self.looks.push_back(Look {
             watched: frame.watched,
             size,
+            by,
         });
         self.forget_old_looks();
     }
 
     /// The same of a frame that has passed: its look takes its place among the others.
-    fn look_back(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>) {
+    fn look_back(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>, by: LookedBy) {
         if self.onset.time > frame.at.time {
             return;
         }
@@ -348,11 +353,12 @@ impl Plume {
         let is_near = |look: &Look| (look.watched - frame.watched).abs() < LOOK_EVERY_S - JITTER_S;
         if let Some(same) = self.looks.iter_mut().find(|look| is_near(look)) {
             same.size = same.size.or(size);
+            same.by |= by;
             return;
         }
         let watched = frame.watched;
         let place = self.looks.partition_point(|look| look.watched <= watched);
-        self.looks.insert(place, Look { watched, size });
+        self.looks.insert(place, Look { watched, size, by });
         self.forget_old_looks();
     }
 
@@ -420,7 +426,7 @@ impl Rule for Plumes {
                 plume.forget_after(frame.watched);
             }
         } else {
-            self.take(frame, false);
+            self.take(frame, None);
             self.decide(frame, report);
         }
         // What was never an event is forgotten soon, so that its share is of its own time.
@@ -452,7 +458,7 @@ impl Rule for Plumes {
         report: &mut Reporter<'_>,
     ) {
         if looked.user.is_none() && looked.gives.contains(&self.class) {
-            self.take(then, true);
+            self.take(then, Some(looked.by));
             self.decide(then, report);
         }
     }

@@ -34,7 +34,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 use expect_test::Expect;
-use protocol::event::{FrameTime, Phase, Provenance};
+use protocol::event::{FrameTime, Phase, Provenance, SecondModel};
 use protocol::id::{CascadeId, SignalGroupId};
 use protocol::signal::SignalSource;
 use protocol::units::{Metres, Seconds};
@@ -504,8 +504,19 @@ fn second_look(
         at,
         track: (cascade != "flames").then(|| track.unwrap().id),
         cascade: CascadeId::new(cascade).unwrap(),
+        by: vec![model_of(cascade)],
         bounds: upper.bounds,
         found,
+    }
+}
+
+/// The model of a story's cascade has its name.
+pub(crate) fn model_of(cascade: &str) -> SecondModel {
+    SecondModel {
+        model: cascade.parse().unwrap(),
+        version: Some(3),
+        model_digest: protocol::Digest([0x5e; 32]),
+        manifest_digest: None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::marks::{self, Mark};
 use crate::observation::{FrameView, Observation, Sight, Waits};
 use crate::plate_board::PlateBoard;
 use crate::rules::{Looked, Reporter};
-use crate::second_look::{CascadeUse, Found, SecondLook};
+use crate::second_look::{CascadeUse, Found, LookerBook, SecondLook};
 use crate::tracker::Track;
 
 /// An answer that comes later than this is about nobody's present, s.
@@ -35,6 +35,8 @@ pub(super) struct SecondLooks {
     cascades: Vec<CascadeUse>,
     /// Classes that a cascade gives and the detector does not.
     pub(super) only: Vec<ObjectClass>,
+    /// Whose answers were heard.
+    pub(super) lookers: LookerBook,
     frames: VecDeque<Past>,
     /// Frames that are over, whose memory is used again.
     spare: Vec<Past>,
@@ -223,6 +225,7 @@ impl Scene {
             return;
         }
         past.answered.push(answer);
+        let by = memory.lookers.note(&look.by);
         marks::of_second_look(&look, &past.users, self.aspect, &mut past.marks);
         let whom = past
             .users
@@ -230,7 +233,8 @@ impl Scene {
             .find(|user| Some(user.track) == look.track);
         if let (Found::Plates(plates), Some(user)) = (&look.found, whom) {
             let whom = (look.at, user.track, user.class);
-            let mark = self.plates.hear(whom, plates, &past.carriers, self.aspect);
+            let said = (&plates[..], &look.by[..]);
+            let mark = self.plates.hear(whom, said, &past.carriers, self.aspect);
             past.marks.extend(mark);
         }
         // Of those who are gone nothing is judged any more.
@@ -244,6 +248,7 @@ impl Scene {
         let looked = Looked {
             user: whose,
             gives: &memory.cascades[cascade].gives,
+            by,
         };
         let sight = Sight {
             aspect: self.aspect,
@@ -281,6 +286,7 @@ impl Scene {
                 out,
                 index,
                 near: self.near.as_mut(),
+                lookers: &memory.lookers,
             };
             rule.second_look(&then, &looked, &mut report);
         }

@@ -255,8 +255,12 @@ impl ModelStore {
         Some(described.candidate(self.version_of(model)))
     }
 
-    /// Its current version, or this one.
-    pub(super) fn candidate_at(&self, model: &ModelId, version: Option<u64>) -> Entry {
+    /// Its current version, or this one, as trials know it; its file checked.
+    pub fn candidate_at(
+        &self,
+        model: &ModelId,
+        version: Option<u64>,
+    ) -> Result<(Candidate, Manifest, PathBuf), StoreError> {
         match version {
             Some(version) => self.candidate_version(model, version),
             None => self.candidate(model),

@@ -75,6 +75,27 @@ fn in_vietnamese() {
 }
 
 #[test]
+fn the_models_of_second_looks_are_told() {
+    let mut event: Event = serde_json::from_str(EVENT).unwrap();
+    let second = format!(
+        r#"[{{"model":"ppocr-v4-det","model_digest":"{}"}},{{"model":"ppocr-v4-rec","version":3,"model_digest":"{}"}}]"#,
+        "1c".repeat(32),
+        "2c".repeat(32)
+    );
+    event.provenance.second = serde_json::from_str(&second).unwrap();
+    let told = |language| {
+        let teller = Teller {
+            language,
+            utc_offset_min: 420,
+        };
+        let told = teller.event(std::slice::from_ref(&event));
+        told.lines().last().unwrap_or_default().to_owned()
+    };
+    expect!["  Made by: edge-agent 0.1.0, model yolox-nano; second looks by ppocr-v4-det (1c1c1c1c1c1c…), ppocr-v4-rec@3 (2c2c2c2c2c2c…)."].assert_eq(&told(Language::En));
+    expect!["  Được tính bởi: edge-agent 0.1.0, mô hình yolox-nano; được xem lại bằng ppocr-v4-det (1c1c1c1c1c1c…), ppocr-v4-rec@3 (2c2c2c2c2c2c…)."].assert_eq(&told(Language::Vi));
+}
+
+#[test]
 fn a_plate_is_told_with_its_doubts_and_corrections() {
     let mut event: Event = serde_json::from_str(EVENT).unwrap();
     let plate = r#"{"text":"29B1?345","display":"29-B1 ?345","is_stated":false,"is_final":true,

@@ -147,6 +147,7 @@ mod tests {
     fn answer(second: u32) -> Input {
         Input::SecondLook(SecondLook {
             cascade: CascadeId::new("plates").unwrap(),
+            by: Vec::new(),
             track: None,
             bounds: NormBox {
                 x: 0.0,

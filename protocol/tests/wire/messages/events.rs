@@ -1,6 +1,6 @@
 //! Events, of the kinds and phases that there are.
 
-use protocol::event::{Actor, Comparison, Provenance, Value, Words};
+use protocol::event::{Actor, Comparison, Provenance, SecondModel, Value, Words};
 use protocol::id::ModelId;
 use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
 use protocol::{
@@ -58,8 +58,27 @@ pub(super) fn of(
             calibration: Some(Digest([0xca; 32])),
             model: Some(ModelId::new("yolox-nano").unwrap()),
             model_digest: Some(Digest([0x0d; 32])),
+            second: Vec::new(),
         },
     }
+}
+
+/// The same, which says by whose second looks.
+pub(super) fn by_second_models(mut event: Event) -> Event {
+    let model = |name: &str, number: u8| SecondModel {
+        model: ModelId::new(name).unwrap(),
+        version: None,
+        model_digest: Digest([number; 32]),
+        manifest_digest: Some(Digest([number + 1; 32])),
+    };
+    let versioned = SecondModel {
+        version: Some(3),
+        ..model("ppocr-v4-rec", 0x2c)
+    };
+    event
+        .provenance
+        .add_second([&versioned, &model("ppocr-v4-det", 0x1c), &versioned]);
+    event
 }
 
 /// The revision that tells a plate of which one character is in doubt.

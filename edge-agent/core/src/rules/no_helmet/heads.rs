@@ -8,6 +8,7 @@ use protocol::{ObjectClass, TrackId};
 use super::super::ballot::Look;
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
+use crate::second_look::LookedBy;
 
 /// Of which machine, and of which of its riders; `None`: of one of those who
 /// could not be told apart, or of the only one.
@@ -82,6 +83,7 @@ impl Heads {
                 accuses: false,
                 height: 0.0,
                 count: 0,
+                by: LookedBy::default(),
             },
         }
     }

@@ -152,8 +152,9 @@ impl NoHelmet {
         let Some(ballot) = self.ballots.of(whose) else {
             return;
         };
+        let by = ballot.by();
         let onset = self.judge(ballot, heads, user, frame);
-        if report.decide(onset).is_some() {
+        if report.decide_by(onset, by).is_some() {
             self.ballots.mark_raised((user.track, None));
         }
     }
@@ -251,7 +252,7 @@ impl Rule for NoHelmet {
             let heads = Heads::of(user, then, self.min_head_pct);
             let wants = report.wants_near_misses();
             let due = self.count(user, &heads, |ballots, whose, look| {
-                ballots.recast_of(whose, user, look, wants)
+                ballots.recast_of(whose, user, (look, looked.by), wants)
             });
             if let Some(whose) = due {
                 self.decide(whose, &heads, user, then, report);

@@ -10,6 +10,7 @@ use super::params::MOTOR_VEHICLES;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
+use crate::second_look::LookedBy;
 use crate::tracker::Group;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -115,6 +116,7 @@ impl PhoneUse {
             accuses: has_phone,
             height: 100.0 * user.bounds.height,
             count: 1,
+            by: LookedBy::default(),
         })
     }
 
@@ -122,8 +124,9 @@ impl PhoneUse {
         let Some(ballot) = self.ballots.of(user.track) else {
             return;
         };
+        let by = ballot.by();
         let onset = self.judge(ballot, user, frame);
-        if report.decide(onset).is_some() {
+        if report.decide_by(onset, by).is_some() {
             self.ballots.mark_raised(user.track);
         }
     }
@@ -219,7 +222,7 @@ impl Rule for PhoneUse {
         let user = looked.user(then, &[ObjectClass::Phone]);
         if let Some(user) = user.filter(|user| self.concerns(user)) {
             let look = self.look(user, then);
-            if (self.ballots).recast(user, look, report.wants_near_misses()) {
+            if (self.ballots).recast(user, (look, looked.by), report.wants_near_misses()) {
                 self.decide(user, then, report);
             }
         }

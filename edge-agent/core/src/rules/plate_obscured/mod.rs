@@ -10,6 +10,7 @@ use super::params::MOTOR_VEHICLES;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::geometry::IsoBox;
 use crate::observation::{FrameView, Observation};
+use crate::second_look::LookedBy;
 use crate::tracker::Group;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -92,6 +93,7 @@ struct Neighbour {
     sort: Sort,
     watched: f64,
     has_plate: bool,
+    by: LookedBy,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +111,8 @@ struct Vehicle {
     searches: u32,
     /// … where no others show plates.
     is_searched_only: bool,
+    /// The models of those looks.
+    by: LookedBy,
     best: FrameTime,
     best_height: f64,
     raised: bool,
@@ -185,6 +189,7 @@ impl PlateObscured {
             plates: 0,
             searches: 0,
             is_searched_only: frame.waits_for_second_look(ObjectClass::Plate, Some(user)),
+            by: LookedBy::default(),
             best: frame.at,
             best_height: 0.0,
             raised: false,
@@ -227,6 +232,7 @@ impl PlateObscured {
                 sort: vehicle.sort,
                 watched: vehicle.last_watched,
                 has_plate: true,
+                by: vehicle.by,
             };
             self.remember(neighbour);
         }
@@ -247,8 +253,11 @@ impl PlateObscured {
         if !is_due {
             return;
         }
+        // Its neighbours' plates are half of the proof.
+        let alike = self.neighbours.iter().filter(|n| n.sort == vehicle.sort);
+        let by = vehicle.by | alike.map(|neighbour| neighbour.by).collect();
         let onset = self.judge(vehicle, user, frame);
-        if report.decide(onset).is_some()
+        if report.decide_by(onset, by).is_some()
             && let Some(vehicle) = self.vehicles.get_mut(&user.track)
         {
             vehicle.raised = true;
@@ -376,6 +385,7 @@ impl PlateObscured {
                 sort: vehicle.sort,
                 watched: vehicle.last_watched,
                 has_plate: false,
+                by: vehicle.by,
             });
         }
     }
@@ -418,6 +428,7 @@ impl Rule for PlateObscured {
         };
         // What the detector showed in that frame was counted with it.
         vehicle.plates += u32::from(of(true) && !of(false));
+        vehicle.by |= looked.by;
         if is_clear && then.at.time >= vehicle.first.time {
             vehicle.searches += 1;
             self.count_if_neighbour(user.track);

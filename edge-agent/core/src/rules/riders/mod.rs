@@ -8,6 +8,7 @@ use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::observation::{FrameView, Observation};
+use crate::second_look::LookedBy;
 
 pub(super) const THREE_PLUS: RuleEntry = RuleEntry {
     kind: "riders_three_plus",
@@ -213,6 +214,7 @@ impl Rule for TooManyRiders {
                 accuses: self.riders.are(count),
                 height,
                 count,
+                by: LookedBy::default(),
             });
             let wants = report.wants_near_misses();
             if !self.ballots.cast(user, frame.watched, look, wants) {

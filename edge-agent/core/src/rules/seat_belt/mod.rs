@@ -8,6 +8,7 @@ use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
 use crate::observation::{FrameView, Observation};
+use crate::second_look::LookedBy;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "seat_belt",
@@ -109,6 +110,7 @@ impl SeatBelt {
             accuses,
             height: first.map_or(0.0, |mark| 100.0 * mark.bounds.height),
             count: u8::try_from(usize::from(accuses) + bare.count()).unwrap_or(u8::MAX),
+            by: LookedBy::default(),
         })
     }
 
@@ -116,8 +118,9 @@ impl SeatBelt {
         let Some(ballot) = self.ballots.of(user.track) else {
             return;
         };
+        let by = ballot.by();
         let onset = self.judge(ballot, user, frame);
-        if report.decide(onset).is_some() {
+        if report.decide_by(onset, by).is_some() {
             self.ballots.mark_raised(user.track);
         }
     }
@@ -197,7 +200,7 @@ impl Rule for SeatBelt {
         let user = looked.user(then, &belts);
         if let Some(user) = user.filter(|user| self.classes.contains(&user.class)) {
             let look = self.look(user, then);
-            if (self.ballots).recast(user, look, report.wants_near_misses()) {
+            if (self.ballots).recast(user, (look, looked.by), report.wants_near_misses()) {
                 self.decide(user, then, report);
             }
         }

@@ -2,11 +2,12 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use protocol::ObjectClass;
+use protocol::event::SecondModel;
 
 use super::*;
 use crate::coverage::Unwatched;
 use crate::input::Input;
-use crate::rules::testing::{cascades, events, play, scene, told};
+use crate::rules::testing::{cascades, events, model_of, play, scene, told};
 
 /// Detectors of road users know nothing of heads, phones, belts, plates and fire.
 const ROAD_USERS: [ObjectClass; 3] = [
@@ -62,6 +63,41 @@ fn bare_heads_that_only_second_looks_show_are_counted_in_their_frames() {
         no_helmet goes on (revision 2): motorcycle#1 and person#2 since 1.0 until 3.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), 
     "#]],
     );
+}
+
+/// The models that the revisions of a story's events name.
+fn named(out: &[Output]) -> Vec<Vec<SecondModel>> {
+    let second = events(out).map(|event| event.provenance.second.clone());
+    second.collect()
+}
+
+#[test]
+fn an_event_names_the_models_of_the_looks_that_counted_and_no_other() {
+    let both = [ObjectClass::Helmet, ObjectClass::NoHelmet];
+    let by_detector = format!("{RIDE}0.0 person#2 shows no_helmet\n");
+    let by_cascade = looks("person#2", "no_helmet", (1.0, 0.5, 6));
+    let plate = looks("motorcycle#1", "plate:29B112345", (3.1, 0.4, 3));
+    let (marks, plates) = (model_of("marks"), model_of("plates"));
+
+    let out = play(&mut cascading(HELMET, &both), &by_detector);
+    let none: Vec<SecondModel> = Vec::new();
+    assert_eq!(named(&out), [none.clone(), none]);
+
+    // Of the last seven looks, one is confirmed by a cascade.
+    let confirmed = format!(
+        "{by_detector}{}",
+        looks("person#2", "no_helmet", (0.4, 0.5, 1))
+    );
+    let out = play(&mut cascading(HELMET, &both), &confirmed);
+    assert_eq!(named(&out)[0], [marks.clone()]);
+
+    let out = play(
+        &mut cascading(HELMET, &[]),
+        &format!("{RIDE}{by_cascade}{plate}"),
+    );
+    let named = named(&out);
+    assert_eq!(named[0], [marks.clone()], "no plate was looked at yet");
+    assert_eq!(named.last().unwrap(), &[marks, plates]);
 }
 
 #[test]
@@ -537,6 +573,7 @@ fn answers_that_count_for_nothing_are_counted() {
         },
         track: None,
         cascade: protocol::id::CascadeId::new(cascade).unwrap(),
+        by: Vec::new(),
         bounds: [0.0, 0.0, 1.0, 1.0].into(),
         found: Found::Plates(Vec::new()),
     };
