@@ -141,6 +141,7 @@ impl Cascades {
                 class: track.class,
                 bounds: track.bounds,
                 is_seen: track.is_seen,
+                missed: track.missed,
                 mount: track.mount,
                 comes: track.comes,
             })

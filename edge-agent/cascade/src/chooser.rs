@@ -94,6 +94,8 @@ pub struct Candidate {
     pub bounds: NormBox,
     /// Whether this frame shows it.
     pub is_seen: bool,
+    /// Where it may be, if this frame does not show it and those before did.
+    pub missed: Option<NormBox>,
     /// The two-wheeler that this person rides.
     pub mount: Option<TrackId>,
     /// Whether it moves down the picture, towards the camera; `None` while it
@@ -390,8 +392,8 @@ fn is_cut(bounds: &NormBox) -> bool {
         || bounds.bottom() > 1.0 - EDGE
 }
 
-/// Whether somebody nearer stands before one of the parts. Rider and machine do
-/// not cover each other.
+/// Whether somebody nearer stands before one of the parts, or may stand there, missed for
+/// a moment: he is not less opaque for that. Rider and machine do not cover each other.
 fn is_covered(
     candidate: &Candidate,
     parts: &[(Option<TrackId>, NormBox)],
@@ -399,12 +401,17 @@ fn is_covered(
 ) -> bool {
     let root = |one: &Candidate| one.mount.unwrap_or(one.id);
     all.iter().any(|other| {
-        other.is_seen
-            && root(other) != root(candidate)
-            && other.bounds.bottom() > candidate.bounds.bottom()
-            && parts
-                .iter()
-                .any(|(_, part)| shared(part, &other.bounds) > MOST_COVERED * part.area())
+        let place = if other.is_seen {
+            Some(other.bounds)
+        } else {
+            other.missed
+        };
+        root(other) != root(candidate)
+            && place.is_some_and(|place| {
+                let covers = |part: &NormBox| shared(part, &place) > MOST_COVERED * part.area();
+                place.bottom() > candidate.bounds.bottom()
+                    && parts.iter().any(|(_, part)| covers(part))
+            })
     })
 }
 

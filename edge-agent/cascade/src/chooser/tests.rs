@@ -42,6 +42,7 @@ fn car(rank: u16, [x, y, width, height]: [f64; 4]) -> Candidate {
             height,
         },
         is_seen: true,
+        missed: None,
         mount: None,
         comes: Some(true),
     }
@@ -104,11 +105,22 @@ fn who_is_covered_waits() {
     let whose: Vec<_> = chosen.iter().map(|choice| choice.track).collect();
     assert_eq!(whose, [Some(id(2))]);
     assert_eq!(chooser.passed().covered, 1);
-    let unseen = Candidate {
+    // The detector misses it for a frame: it is there all the same.
+    let missed = Candidate {
         is_seen: false,
+        missed: Some(before.bounds),
         ..before
     };
-    let chosen = chooser.choose(at(0.1), PICTURE, &[behind, unseen], |_| 0.5);
+    assert_eq!(
+        chooser.choose(at(0.1), PICTURE, &[behind, missed], |_| 0.5),
+        []
+    );
+    assert_eq!(chooser.passed().covered, 2);
+    let gone = Candidate {
+        missed: None,
+        ..missed
+    };
+    let chosen = chooser.choose(at(0.2), PICTURE, &[behind, gone], |_| 0.5);
     assert_eq!(chosen[0].track, Some(id(1)));
 }
 

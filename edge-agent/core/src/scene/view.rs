@@ -14,7 +14,7 @@ impl Scene {
     /// The road users that are followed now, in order of birth.
     pub fn tracks(&self) -> impl Iterator<Item = TrackView<'_>> {
         let frame = self.frame;
-        let sight = self.sight();
+        let (sight, aspect) = (self.sight(), self.aspect);
         self.tracker
             .tracks()
             .iter()
@@ -34,6 +34,9 @@ impl Scene {
                     mount: track.mount().filter(|_| track.rides_now() == Some(true)),
                     comes: motion.map(|m| m.picture.y).and_then(comes),
                     is_seen: Some(track.seen) == frame,
+                    missed: frame
+                        .filter(|now| *now != track.seen)
+                        .and_then(|now| track.whereabouts(now, MISSED_S, aspect)),
                     track,
                 }
             })
@@ -97,6 +100,8 @@ impl Scene {
     }
 }
 
+/// Who was not seen for longer is not thought to be there, s.
+const MISSED_S: f64 = 0.4;
 /// Slower along the picture's height, nobody knows which end is seen, box heights per s.
 const LEAST_PACE: f64 = 0.15;
 
@@ -127,6 +132,9 @@ pub struct TrackView<'a> {
     pub comes: Option<bool>,
     /// Whether the last frame showed it.
     pub is_seen: bool,
+    /// Where it may be, if the last frame does not show it and those before did: detectors
+    /// miss somebody for a few frames.
+    pub missed: Option<NormBox>,
     track: &'a Track,
 }
 
