@@ -14,6 +14,12 @@ use crate::second_look::LookedBy;
 /// could not be told apart, or of the only one.
 pub(super) type Whose = (TrackId, Option<TrackId>);
 
+/// How high a head is, as part of the rider's box from crown to shoes, and as part of the
+/// machine's where no rider was seen: rather too low, so that no head counts that is
+/// smaller than the rule wants.
+const HEAD_OF_RIDER: f64 = 1.0 / 6.0;
+const HEAD_OF_MACHINE: f64 = 1.0 / 5.0;
+
 /// A head that is also seen with a helmet, overlapping by this, is not bare.
 const SAME_HEAD: f64 = 0.3;
 
@@ -36,7 +42,7 @@ struct Head {
 impl Heads {
     /// What a frame shows of a machine's riders.
     pub(super) fn of(user: &Observation, frame: &FrameView<'_>, min_head_pct: f64) -> Self {
-        let height = |mark: &Mark| 100.0 * mark.bounds.height;
+        let height = |mark: &Mark| 100.0 * head_height(mark, user, frame);
         let own = |class| {
             let own = frame.marks_of(user.track);
             own.filter(move |mark| mark.class == class)
@@ -121,4 +127,19 @@ impl Heads {
             ..self.look
         })
     }
+}
+
+/// How high the head is, part of the picture's height. A classifier was shown more than
+/// the head and does not say where it is in that.
+fn head_height(mark: &Mark, user: &Observation, frame: &FrameView<'_>) -> f64 {
+    let shown = mark.bounds.height;
+    if !mark.is_label {
+        return shown;
+    }
+    let rider = mark.person.and_then(|person| frame.find(person));
+    let head = match rider {
+        Some(rider) => HEAD_OF_RIDER * rider.bounds.height,
+        None => HEAD_OF_MACHINE * user.bounds.height,
+    };
+    head.min(shown)
 }

@@ -7,6 +7,7 @@ use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
 
@@ -60,6 +61,9 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     read,
 };
 
+/// Of what a classifier is shown behind the glass, from the roof's edge to the bonnet, the
+/// torso takes half of the height.
+const TORSO_OF_PART: f64 = 0.5;
 /// A torso that is also seen with a belt, overlapping by this, is not without.
 const SAME_TORSO: f64 = 0.2;
 
@@ -84,6 +88,12 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     }))
 }
 
+/// How high the torso is, part of the picture's height.
+fn torso_height(mark: &Mark) -> f64 {
+    let part = if mark.is_label { TORSO_OF_PART } else { 1.0 };
+    part * mark.bounds.height
+}
+
 impl SeatBelt {
     /// What a frame shows behind the glass of a vehicle.
     fn look(&self, user: &Observation, frame: &FrameView<'_>) -> Option<Look> {
@@ -96,7 +106,7 @@ impl SeatBelt {
             // The same torso with a belt, however doubtful.
             let is_denied = of(ObjectClass::SeatBelt)
                 .any(|belt| belt.may_be_of_same(mark, frame.sight.aspect, SAME_TORSO));
-            let is_large = 100.0 * mark.bounds.height >= self.min_torso_pct;
+            let is_large = 100.0 * torso_height(mark) >= self.min_torso_pct;
             mark.is_believed && is_large && !is_denied
         });
         let first = bare.next();
@@ -108,7 +118,7 @@ impl SeatBelt {
             at: frame.at,
             watched: frame.watched,
             accuses,
-            height: first.map_or(0.0, |mark| 100.0 * mark.bounds.height),
+            height: first.map_or(0.0, |mark| 100.0 * torso_height(mark)),
             count: u8::try_from(usize::from(accuses) + bare.count()).unwrap_or(u8::MAX),
             by: LookedBy::default(),
         })

@@ -55,7 +55,7 @@ fn bare_heads_that_only_second_looks_show_are_counted_in_their_frames() {
         &expect![[r#"
         no_helmet starts (revision 1): motorcycle#1 and person#2 since 1.0 until 3.0 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late), decided at 3.0
             looks_against: 5.0 >= 5.0 [1.0 to 3.0]
-            head_height: 1.7 >= 0.5 % [1.0 to 3.0]
+            head_height: 0.567 >= 0.5 % [1.0 to 3.0]
             drives: 27.0 >= 5.0 km/h [1.0 to 3.0]
             class: "motorcycle" = "motorcycle" [0.0 to 3.0]
             class_share: 1.0 >= 0.5 [0.0 to 3.0]
@@ -98,6 +98,32 @@ fn an_event_names_the_models_of_the_looks_that_counted_and_no_other() {
     let named = named(&out);
     assert_eq!(named[0], [marks.clone()], "no plate was looked at yet");
     assert_eq!(named.last().unwrap(), &[marks, plates]);
+}
+
+#[test]
+fn what_a_classifier_is_shown_is_larger_than_the_head_in_it() {
+    let raised = |least: &str, who: &str| {
+        let rule = format!("kind = \"no_helmet\"\nmin_head_pct = {least}");
+        let bare = looks(who, "no_helmet", (1.0, 0.5, 6));
+        let ride: Vec<&str> = RIDE.lines().filter(|line| line.contains(who)).collect();
+        let ride = if who == "person#2" {
+            RIDE.to_owned()
+        } else {
+            ride.join("\n")
+        };
+        let out = play(&mut cascading(&rule, &[]), &format!("{ride}\n{bare}"));
+        events(&out).filter(|event| event.revision == 1).count()
+    };
+    // A rider of 1.7 m in a picture 50 m high: 3.4 %, of which a sixth; upper half 1.7 %.
+    assert_eq!(
+        ["0.5", "0.6", "1.5"].map(|least| raised(least, "person#2")),
+        [1, 0, 0]
+    );
+    // No rider was seen: of a machine of 1.4 m, 2.8 %, a fifth.
+    assert_eq!(
+        ["0.5", "0.6", "1.2"].map(|least| raised(least, "motorcycle#1")),
+        [1, 0, 0]
+    );
 }
 
 #[test]
@@ -156,7 +182,7 @@ fn looks_of_the_detector_and_second_looks_are_counted_together() {
             drives: 27.0 >= 5.0 km/h [0.0 to 1.4]
             class: "motorcycle" = "motorcycle" [0.0 to 1.4]
             class_share: 1.0 >= 0.5 [0.0 to 1.4]
-            pictures of 0.0, 1.4
+            pictures of 0.0, 0.4, 1.4
         no_helmet goes on (revision 2): motorcycle#1 and person#2 since 0.0 until 1.4 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late, finally), 
     "#]],
     );
@@ -453,19 +479,23 @@ fn play_unseen(scene: &mut Scene, story: &str) -> Vec<Output> {
 
 #[test]
 fn no_belt_by_a_classifier() {
-    let rule = r#"kind = "seat_belt"
-        min_torso_pct = 0.5"#;
     let story = |what| {
         let car = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
         format!("{car}{}", looks("car#1", what, (1.0, 0.4, 8)))
     };
-    let raised = |what| {
-        let out = play(&mut cascading(rule, &[]), &story(what));
+    let raised = |least: &str, what| {
+        let rule = format!("kind = \"seat_belt\"\nmin_torso_pct = {least}");
+        let out = play(&mut cascading(&rule, &[]), &story(what));
         events(&out).filter(|event| event.revision == 1).count()
     };
     assert_eq!(
-        ["no_seat_belt", "seat_belt", "nothing"].map(raised),
+        ["no_seat_belt", "seat_belt", "nothing"].map(|what| raised("0.5", what)),
         [1, 0, 0]
+    );
+    // It was shown 2 % of the picture's height, half of which is the torso.
+    assert_eq!(
+        ["0.9", "1.5"].map(|least| raised(least, "no_seat_belt")),
+        [1, 0]
     );
 }
 
