@@ -118,6 +118,29 @@ class Run(unittest.TestCase):
         self.assertEqual(small, 0)
         self.assertLess((self.folder / "int8/int8.onnx").stat().st_size, (model / "mine.onnx").stat().st_size / 2)
 
+    def test_what_is_shown_lies_under_its_label_in_pictures_of_any_size(self) -> None:
+        for width, height, size in ((1920, 1080, 416), (640, 360, 416), (704, 576, 96)):
+            # Soft edges: hard ones are jagged where pictures are made small, and their middle moves.
+            box = [width // 3, height // 3, width // 3 + 200, height // 3 + 200]
+            rows, columns = np.indices((height, width)) + 0.5
+            away = (rows - (box[1] + box[3]) / 2) ** 2 + (columns - (box[0] + box[2]) / 2) ** 2
+            light = 255 * np.exp(-away / (2 * 40**2))
+            picture = np.repeat(light[:, :, None], 3, axis=2).round().astype(np.uint8)
+            file = self.folder / "square.png"
+            cv2.imwrite(str(file), picture)
+            corners = np.array([box], np.float32)
+            none = np.zeros((0, 4), np.float32)
+            example = pictures.plain(
+                pictures.Picture(file, corners, np.array([0], np.float32), none, True),
+                (size, size),
+                network.places(size, size),
+            )
+            weight = example.pixels[0].copy()
+            weight[int(height * size / width) :] = 0  # what is not of the picture is grey
+            rows, columns = np.indices(weight.shape) + 0.5
+            middle = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+            np.testing.assert_allclose(middle, example.labels[0, 1:3], atol=0.06, err_msg=f"{width}x{height} to {size}")
+
     def test_what_nobody_labelled_teaches_nothing(self) -> None:
         centres = network.places(SIDE, SIDE)
         file = self.folder / "pictures" / "1.png"

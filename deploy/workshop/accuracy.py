@@ -14,10 +14,10 @@ Sets, of which those whose files are there are used:
   MOT17-mini twelve pictures of 1920×1080 of two sequences
 
 Data are not part of the repository (MOTChallenge: CC BY-NC-SA 3.0, for tests only): --labels
-names the folder with PETS09-S2L1_gt.txt and mot17mini, --clip the film. Without them this
-says so and ends with 0.
+names the folder with PETS09-S2L1_gt.txt and mot17mini, --clip the film. Without them, or
+without a model, this says so and ends with 1: what was not measured is not within the bar.
 
-Exit codes: 0 within the bar (or nothing to measure with), 1 beyond it or failed.
+Exit codes: 0 all that was measured is within the bar, 1 beyond it, nothing measured, or failed.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
         if "classes" in tomllib.loads(file.read_text(encoding="utf-8"))
     )
     names = args.models.split(",") if args.models else catalogued
-    worst = 0.0
+    worst = None
     try:
         print(f"{'model':24} {'set':11} {'pictures':>8} {'agent':>7} {'authors':>8} {'apart':>7}")
         for name in names:
@@ -237,7 +237,13 @@ def main(arguments: list[str] | None = None) -> int:
                     raise Unusable(f"model {name} is in none of {', '.join(map(str, folders))}; name one with --folder")
                 continue
             manifest = found[0]
-            if manifest.table["head"]["kind"] not in reference.HEADS or "person" not in manifest.words:
+            kind = manifest.table["head"]["kind"]
+            if kind not in reference.HEADS or "person" not in manifest.words:
+                if args.models:
+                    raise Unusable(
+                        f"model {name} cannot be compared: its head is `{kind}` and its classes {', '.join(manifest.words)}; "
+                        f"there is a reference for {', '.join(sorted(reference.HEADS))}, and `person` is what is labelled"
+                    )
                 continue
             for title, parts in measured.items():
                 numbers = {part: [number for number, _ in part.look()] for part in parts}
@@ -249,7 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
                 ):
                     scores.append(ap50(*merged([(truths[part], look(part)) for part in parts])))
                 apart = scores[0] - scores[1]
-                worst = max(worst, abs(apart))
+                worst = max(worst or 0.0, abs(apart))
                 count = sum(len(found) for found in numbers.values())
                 verdict = "" if abs(apart) <= args.bar else "  beyond the bar"
                 print(
@@ -258,6 +264,13 @@ def main(arguments: list[str] | None = None) -> int:
                 )
     except (Unusable, OSError, tomllib.TOMLDecodeError) as error:
         print(f"accuracy: {error}", file=sys.stderr)
+        return 1
+    if worst is None:
+        print(
+            f"nothing was measured: no model with a reference is in {', '.join(map(str, folders))}; install one "
+            "(`make setup`, `edge-agent models list`) or name its folder with --folder",
+            file=sys.stderr,
+        )
         return 1
     print(f"largest difference {worst:.4f}, bar {args.bar}")
     return 0 if worst <= args.bar else 1
