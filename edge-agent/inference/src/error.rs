@@ -101,3 +101,17 @@ pub enum DetectorError {
     #[error(transparent)]
     Picture(#[from] PictureError),
 }
+
+impl DetectorError {
+    /// Whether nothing that the network answered was a number: a precision that is too
+    /// small for it, or a driver that computes wrongly.
+    pub(crate) const fn is_no_numbers(&self) -> bool {
+        matches!(
+            self,
+            Self::Output {
+                source: HeadError::NoNumbers { .. },
+                ..
+            }
+        )
+    }
+}

@@ -33,8 +33,8 @@ pub struct FreeNetwork {
 }
 
 impl FreeNetwork {
-    /// Loads a model and runs it once on zeros, so that a file that does not fit
-    /// its manifest is found out now.
+    /// Loads a model, runs it once on zeros and reads what it says with its own head, so
+    /// that a file that does not fit its manifest is found out now.
     #[allow(clippy::needless_pass_by_value)] // who loads a model has done with its manifest
     pub fn load(
         runtime: &Runtime,
@@ -75,7 +75,12 @@ impl FreeNetwork {
         let shape = manifest.input.shape();
         let mut opened = opened;
         let asked = (manifest, &outputs[..]);
-        run(asked, &mut opened.session, (shape, &zeros), |_| Ok(()))?;
+        let reader = Reader::of(manifest, &opened.session)?;
+        let letterbox =
+            Letterbox::new(manifest.input.width, manifest.input.height, &manifest.input)?;
+        run(asked, &mut opened.session, (shape, &zeros), |outputs| {
+            reader.answered(&letterbox, outputs).map(drop)
+        })?;
         let (session, placement) = opened.end();
         let allow_unproven = origin.settings.allow_unproven;
         if let Some(message) = session::fallback(provider, placement.as_ref(), allow_unproven) {
@@ -141,7 +146,10 @@ impl FreeNetwork {
     ) -> Result<T, DetectorError> {
         let asked = (&self.manifest, &self.outputs[..]);
         let outcome = run(asked, &mut self.session, (shape, tensor), read);
-        if let Some(lost) = self.standing.note(&outcome, self.provider) {
+        if let Some(lost) = self
+            .standing
+            .note(outcome.as_ref().map(|_| ()), self.provider)
+        {
             let before = self.provider;
             let anew = Self::open(&self.manifest, lost.origin, lost.refusals);
             let told = anew.as_ref().map(|anew| anew.provider);

@@ -311,10 +311,20 @@ impl Network {
 
     /// Notes how a run of `size` pictures went. One of several that fails is tried
     /// again alone before anybody is blamed.
-    fn note<T>(&mut self, outcome: &Result<T, DetectorError>, size: usize) {
-        if outcome.is_err() && size > 1 {
-            return;
-        }
+    fn note<T>(
+        &mut self,
+        outcome: &Result<Vec<Result<T, DetectorError>>, DetectorError>,
+        size: usize,
+    ) {
+        let outcome = match outcome {
+            Err(_) if size > 1 => return,
+            Err(error) => Err(error),
+            // Nothing at all was a number: that is no picture's fault.
+            Ok(answers) => match answers.first() {
+                Some(Err(first)) if answers.iter().all(is_no_numbers) => Err(first),
+                _ => Ok(()),
+            },
+        };
         let Some(lost) = self.standing.note(outcome, self.provider) else {
             return;
         };
@@ -445,6 +455,10 @@ impl Reader {
     }
 }
 
+fn is_no_numbers<T>(answer: &Result<T, DetectorError>) -> bool {
+    answer.as_ref().is_err_and(DetectorError::is_no_numbers)
+}
+
 /// Opens a checked file on the first provider on which `prove` succeeds, from the
 /// place in the list on that `origin` names; with the place that it found.
 pub(crate) fn open_from<T>(
@@ -456,6 +470,7 @@ pub(crate) fn open_from<T>(
     let bytes = origin.read(manifest)?;
     let settings = &origin.settings;
     let candidates = settings.providers.candidates();
+    let last = candidates.len().saturating_sub(1);
     for (place, provider) in candidates.into_iter().enumerate().skip(origin.place) {
         let opened = match session::open(&origin.runtime, &bytes, provider, settings) {
             Ok(opened) => opened,
@@ -477,6 +492,15 @@ pub(crate) fn open_from<T>(
             Ok(proven) => return Ok((proven, place, refusals)),
             Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
                 refuse(&mut refusals, &settings.providers, provider, message);
+            }
+            // Another provider computes with other numbers; where none is left it is the file.
+            Err(error) if error.is_no_numbers() && place < last => {
+                refuse(
+                    &mut refusals,
+                    &settings.providers,
+                    provider,
+                    error.to_string(),
+                );
             }
             Err(error) => return Err(error),
         }

@@ -303,6 +303,83 @@ fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_lis
 }
 
 #[test]
+fn a_provider_whose_answers_are_no_numbers_is_left_for_the_next_of_the_list() {
+    let runtime = small::runtime();
+    let (_, settings) = fails_on_one_of_two();
+    let small = Small {
+        nan_when_bright: 3,
+        ..Small::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = small::write(folder.path(), &small.file());
+    let manifest = small::of_file(small.manifest(), &small.file());
+    let mut detector = Detector::load(&runtime, manifest, &file, &settings).unwrap();
+    for failures in 0..3 {
+        assert_eq!(detector.network().losses(), 0, "{failures}");
+        let error = look(&mut detector, 255).unwrap_err().to_string();
+        assert!(error.contains("hold NaN"), "{error}");
+    }
+    let [refusal] = detector.refusals() else {
+        panic!("{:?}", detector.refusals())
+    };
+    let refusal = refusal.to_string();
+    assert!(refusal.contains("hold NaN"), "{refusal}");
+    assert_eq!(look(&mut detector, 100).unwrap().found.len(), 3);
+    // Now there is no other, and loaded anew this one would compute the same.
+    for _ in 0..12 {
+        look(&mut detector, 255).unwrap_err();
+    }
+    assert_eq!(detector.network().losses(), 1);
+}
+
+#[test]
+fn a_provider_whose_first_answer_is_no_number_is_passed_over_and_the_last_one_says_so() {
+    let runtime = small::runtime();
+    let (_, settings) = fails_on_one_of_two();
+    // Of a picture that is black, too.
+    let small = Small {
+        nan_always: true,
+        ..Small::default()
+    };
+    let error = small::load(
+        &runtime,
+        small.manifest(),
+        &small.file(),
+        &settings,
+        Detector::load,
+    );
+    let error = error.map(drop).unwrap_err().to_string();
+    assert!(error.contains("hold NaN"), "{error}");
+}
+
+#[test]
+fn a_network_that_is_given_tensors_does_not_load_where_its_outputs_do_not_fit_its_head() {
+    let runtime = small::runtime();
+    let settings = DetectorSettings::default();
+    let small = Small::default();
+    let load = |manifest: models::Manifest| {
+        small::load(
+            &runtime,
+            manifest,
+            &small.file(),
+            &settings,
+            FreeNetwork::load,
+        )
+        .map(drop)
+    };
+    assert!(load(Small::classifier()).is_ok());
+    // Of other outputs, and of another number of classes.
+    let other_head = load(Small::of_another_output()).unwrap_err().to_string();
+    assert!(other_head.contains("`text`"), "{other_head}");
+    let of_four = Small::classifier_of(4);
+    let other_count = load(of_four).unwrap_err().to_string();
+    assert!(
+        other_count.contains('4') && other_count.contains('3'),
+        "{other_count}"
+    );
+}
+
+#[test]
 fn a_network_that_is_given_tensors_leaves_a_lost_provider_as_well() {
     let runtime = small::runtime();
     let (small, settings) = fails_on_one_of_two();

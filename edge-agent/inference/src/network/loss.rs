@@ -1,7 +1,7 @@
 //! A provider that is lost at work: a driver that was reset, a device that is gone.
 //!
-//! A look on which the runtime fails may be the picture's fault; several in a row
-//! are the provider's. Then the network is loaded anew, on the next provider
+//! A look on which the runtime fails, or of whose answer nothing is a number, may be the
+//! picture's fault; several in a row are the provider's. Then the network is loaded anew, on the next provider
 //! of the list; where there is none, on the same one, since a device that was
 //! reset may come back, and each time after twice as many failures as before.
 //! The provider that was lost is not tried again until the program starts anew: a
@@ -97,17 +97,19 @@ impl Standing {
     }
 
     /// Notes how `provider` did on what no other picture can be blamed for.
-    pub(crate) fn note<T>(
+    pub(crate) fn note(
         &mut self,
-        outcome: &Result<T, DetectorError>,
+        outcome: Result<(), &DetectorError>,
         provider: Provider,
     ) -> Option<Lost> {
         let message = match outcome {
-            Ok(_) => {
+            Ok(()) => {
                 self.failures = 0;
                 return None;
             }
-            Err(DetectorError::Inference { message, .. }) => message,
+            Err(DetectorError::Inference { message, .. }) => message.clone(),
+            // Loaded anew on the same provider it would compute the same.
+            Err(error) if error.is_no_numbers() && self.has_next() => error.to_string(),
             Err(_) => return None,
         };
         self.failures += 1;

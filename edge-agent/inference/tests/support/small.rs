@@ -27,6 +27,8 @@ pub(crate) struct Small {
     pub(crate) hangs_when_bright: bool,
     /// So many of its scores, from the first, are NaN when the picture is brighter than the middle.
     pub(crate) nan_when_bright: usize,
+    /// All of its scores are NaN, whatever it is shown.
+    pub(crate) nan_always: bool,
     /// It finds nothing at all, not even low scores, when the picture is nearly white.
     pub(crate) empty_when_bright: bool,
     /// How many things it says it finds.
@@ -44,6 +46,7 @@ impl Default for Small {
             fails_when_bright: false,
             hangs_when_bright: false,
             nan_when_bright: 0,
+            nan_always: false,
             empty_when_bright: false,
             queries: 3,
         }
@@ -87,6 +90,12 @@ impl Small {
             network.node("Mul", &["rooted", "rooted"], "squared", &[]);
             network.node("Sub", &["limits", "squared"], "again", &[]);
             scores = "again";
+        }
+        if self.nan_always {
+            network.floats("less than nothing", &[1, 3], &[-1.0; 3]);
+            network.node("Sqrt", &["less than nothing"], "no numbers", &[]);
+            network.node("Add", &[scores, "no numbers"], "all no numbers", &[]);
+            scores = "all no numbers";
         }
         if self.fails_when_bright || self.hangs_when_bright || self.empty_when_bright {
             // 1 for a picture that is nearly white, else 0.
@@ -207,18 +216,33 @@ impl Small {
 
     /// The same network taken for a classifier, whose classes are the things.
     pub(crate) fn classifier() -> Manifest {
+        Self::classifier_of(3)
+    }
+
+    /// The same, by a manifest that says it knows so many.
+    pub(crate) fn classifier_of(classes: usize) -> Manifest {
         let head = "kind = 'classifier'\ntensor = 'scores'\nactivation = 'none'\nseveral = true";
+        Self::manifest_of_classes("classification", "f32", head, classes)
+    }
+
+    /// The same network by a manifest that names an output which it does not have.
+    pub(crate) fn of_another_output() -> Manifest {
+        let head = "kind = 'classifier'\ntensor = 'text'\nactivation = 'none'\nseveral = true";
         Self::manifest_of("classification", "f32", head)
     }
 
     fn manifest_of(task: &str, element: &str, head: &str) -> Manifest {
+        Self::manifest_of_classes(task, element, head, 3)
+    }
+
+    fn manifest_of_classes(task: &str, element: &str, head: &str, classes: usize) -> Manifest {
         let text = format!(
             "id = 'small'\ntitle = 'Small'\ntask = '{task}'\nrank = 1\nfile = 'small.onnx'\n\
              sha256 = '{}'\nlicence = 'MIT'\norigin = 'a test'\nobtain = 'a test'\n\
              [input]\ntensor = 'x'\nwidth = {SIDE}\nheight = {SIDE}\nelement = '{element}'\nlayout = 'nchw'\n\
              colour = 'rgb'\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nfit = 'stretch'\npad = [0.0, 0.0, 0.0]\n\
              [head]\n{head}\n\
-             [classes]\ncount = 3\nperson = [0]\ncar = [1]\nbus = [2]\n\
+             [classes]\ncount = {classes}\nperson = [0]\ncar = [1]\nbus = [2]\n\
              [thresholds]\nlow = 0.1\nhigh = 0.3\nnms = 1.0\n",
             "0".repeat(64),
         );
