@@ -220,11 +220,9 @@ fn the_simulated_junction_of_the_demo_gives_what_its_truth_says() {
 }
 
 #[test]
+#[ignore = "needs pictures of streets, which may not be passed on"]
 fn a_street_in_vietnam_is_replayed_and_annotated() {
-    let Some(clip) = shared("data/clips/dat2003_vn.mp4") else {
-        eprintln!("../shared is not there; nothing to replay");
-        return;
-    };
+    let clip = shared("data/clips/dat2003_vn.mp4").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let config = config(
         dir.path(),
