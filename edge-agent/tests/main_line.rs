@@ -13,7 +13,9 @@ use case_bundle::manifest::CaseManifest;
 use protocol::evidence::EvidenceRole;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{Camera, Centre, Mosquitto, eventually, installed, repository, start_agent};
+use support::{
+    Camera, Centre, Mosquitto, eventually, installed, repository, start_agent, stored_events,
+};
 
 /// A box that watches `camera_url` for people on the road of `vtest`.
 fn write_config(dir: &Path, camera_url: &str, mqtt: &str, http: &str) -> std::path::PathBuf {
@@ -325,4 +327,59 @@ source = {{ recording = "nowhere.jsonl" }}
     );
     health(&centre, "good", "watching");
     assert_eq!(agent.terminate(), Some(0));
+}
+
+#[test]
+fn all_events_of_a_picture_are_stored_before_a_still_of_any_is_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let frames: String = (0..40_u32)
+        .map(|frame| {
+            let time = f64::from(frame) / 10.0;
+            format!(
+                "{{\"detections\":{{\"frame\":{frame},\"time\":\"1970-01-01T00:00:{time:09.6}Z\",\
+                 \"time_quality\":\"media\",\"aspect\":1.7778,\"items\":[\
+                 {{\"class\":\"person\",\"score\":0.9,\"box\":[0.4,{:.3},0.02,0.08]}}]}}}}\n",
+                0.2 + time * 0.1
+            )
+        })
+        .collect();
+    std::fs::write(dir.path().join("walker.inputs.jsonl"), frames).unwrap();
+    let config = dir.path().join("box.toml");
+    let mut text = "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n\
+         [uplink]\nurl = \"mqtt://127.0.0.1:1\"\nevidence_url = \"http://127.0.0.1:1\"\n\
+         [[camera]]\nid = \"walker\"\nsource = { recording = \"walker.inputs.jsonl\" }\n\
+         [[camera.zone]]\nid = \"road\"\npoints = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\n"
+        .to_owned();
+    for rule in ["first", "second", "third"] {
+        text += &format!(
+            "[[camera.rule]]\nid = \"{rule}\"\nkind = \"pedestrian_on_carriageway\"\nzone = \"road\"\n\
+             min_duration_s = 1.0\n"
+        );
+    }
+    std::fs::write(&config, text).unwrap();
+    let agent = start_agent(dir.path(), &config);
+    eventually("three alerts", || {
+        (stored_events(dir.path()).len() == 3).then_some(())
+    });
+    assert_eq!(agent.terminate(), Some(0));
+    let stored = outbox(dir.path());
+    assert!(stored.iter().any(|is_event| !is_event), "{stored:?}");
+    assert_eq!(stored[..3], [true; 3], "{stored:?}");
+}
+
+/// Of the messages about alerts in the outbox, in their order, whether each is an event
+/// or tells of evidence.
+fn outbox(dir: &Path) -> Vec<bool> {
+    let database = rusqlite::Connection::open(dir.join("store/outbox.db")).unwrap();
+    let mut rows = database
+        .prepare("SELECT envelope FROM outbox ORDER BY sequence")
+        .unwrap();
+    let envelopes = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let messages = envelopes.filter_map(|text| {
+        let envelope: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        let data = &envelope["data"];
+        let is_event = data["rule"].is_string();
+        (is_event || data["event"].is_string()).then_some(is_event)
+    });
+    messages.collect()
 }

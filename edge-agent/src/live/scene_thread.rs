@@ -7,13 +7,12 @@ mod panic;
 mod segments;
 mod standing;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
-use edge_core::{Health, Input, Output, Scene, SceneState};
+use edge_core::{EvidenceRequest, Health, Input, Output, Scene, SceneState};
 use edge_video::{Frame, Notice};
 use protocol::event::FrameTime;
 use protocol::status::CameraHealth;
@@ -391,7 +390,9 @@ impl Room {
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.heard(&self.outputs);
         }
-        let mut recent: VecDeque<Event> = VecDeque::new();
+        // All events first: no alert waits while stills of another are drawn.
+        let mut told: Vec<Event> = Vec::new();
+        let mut requests: Vec<EvidenceRequest> = Vec::new();
         for output in std::mem::take(&mut self.outputs) {
             match output {
                 Output::Event(event) => {
@@ -402,7 +403,7 @@ impl Room {
                     if let Some(desk) = &self.setup.desk {
                         desk.told(&event);
                     }
-                    recent.push_back(event);
+                    told.push(event);
                 }
                 Output::Speed(measured) => tracing::debug!(
                     rule = %measured.rule,
@@ -412,18 +413,25 @@ impl Room {
                     high_kmh = measured.high_kmh,
                     "speed measured"
                 ),
-                Output::Evidence(request) => {
-                    let Some(event) = recent.iter().find(|event| event.id == request.event) else {
-                        tracing::error!(id = %request.event, "evidence asked for an event that was not published");
-                        continue;
-                    };
-                    self.proof().of(event, request, frame);
-                }
+                Output::Evidence(request) => requests.push(request),
                 Output::NearMiss(miss) => self.setup.diary.near_miss(&miss),
                 Output::Coverage(hour) => {
                     self.setup.state.count_coverage(&hour);
                     self.setup.diary.coverage(&hour);
                 }
+            }
+        }
+        for request in requests {
+            let id = request.event;
+            let mut revisions = told.iter().filter(|event| event.id == id);
+            let Some(event) = revisions.next() else {
+                tracing::error!(%id, "evidence asked for an event that was not published");
+                continue;
+            };
+            self.proof().of(event, request, frame);
+            // What was told of it before the desk knew it.
+            if let Some(desk) = &self.setup.desk {
+                revisions.for_each(|event| desk.told(event));
             }
         }
     }
