@@ -7,6 +7,7 @@
 //! answer goes the way of everything that a scene learns, as [`Work`].
 
 mod picture;
+mod readings;
 mod second_look;
 mod to_scene;
 
@@ -34,6 +35,7 @@ use crate::perception::{self, Blindness, Parts};
 use crate::picture_gate::PictureGate;
 
 use picture::Picture;
+use readings::Readings;
 use to_scene::{Sent, ToScene};
 
 pub(crate) use second_look::SecondLook;
@@ -128,6 +130,7 @@ pub(super) fn run(
             .collect(),
         ways: feeds.iter().map(|_| ToScene::default()).collect(),
         pictures: feeds.iter().map(|_| None).collect(),
+        readings: feeds.iter().map(|_| Readings::default()).collect(),
         blindness: vec![Blindness::default(); feeds.len()],
         idles: feeds
             .iter()
@@ -177,6 +180,8 @@ struct Desk<'a> {
     ways: Vec<ToScene>,
     /// Of each camera the picture that was looked at and whose tiles still wait.
     pictures: Vec<Option<Picture>>,
+    /// Of each camera what was read of pictures that its scene has not heard of.
+    readings: Vec<Readings>,
     blindness: Vec<Blindness>,
     idles: Vec<Idle>,
     /// Of each camera the newest picture that was taken in, and how many had been
@@ -196,6 +201,7 @@ impl Desk<'_> {
     fn work(&mut self, calls: &Calls<'_>) -> bool {
         for camera in 0..self.feeds.len() {
             self.take_in(camera);
+            self.finish_if_overdue(camera);
         }
         for asked in calls.asked.try_iter() {
             self.take_on(asked);
@@ -236,10 +242,12 @@ impl Desk<'_> {
         state.count_verdict(verdict);
         let replaced = stream.counters().dropped_overwritten;
         let before = self.taken[camera].replace((frame.time, replaced));
+        // Now: the picture may be replaced before it is looked at.
+        self.readings[camera].add(perception::glance(&frame, &config.scene));
         let kind = match verdict {
             Some(Verdict::Rest) => {
                 self.scheduler.rests(camera);
-                let inputs = perception::glance(&frame, &config.scene);
+                let inputs = self.readings[camera].all();
                 if !inputs.is_empty() {
                     let glance = Work {
                         inputs,
@@ -384,6 +392,7 @@ impl Desk<'_> {
         let (config, _, _, state) = &self.feeds[camera];
         state.count_look(took);
         self.gates[camera].looked(frame.time);
+        let (earlier, lamps) = self.readings[camera].until(frame.time);
         // Whatever waits is of an older picture.
         self.scheduler.drop_tiles(camera);
         self.finish(camera);
@@ -394,8 +403,8 @@ impl Desk<'_> {
                 let gap = self.blindness[camera].failed(frame.time);
                 failed(config, state, &frame, &error);
                 // A lamp is read without the detector.
-                let lamps = perception::glance(&frame, &config.scene);
-                let inputs: Vec<_> = gap.map(Input::Gap).into_iter().chain(lamps).collect();
+                let gap = gap.map(Input::Gap);
+                let inputs: Vec<_> = earlier.into_iter().chain(gap).chain(lamps).collect();
                 if !inputs.is_empty() {
                     let frame = None;
                     self.send(camera, Work { inputs, frame });
@@ -406,8 +415,8 @@ impl Desk<'_> {
         self.models.doubt(seen.broken);
         state.show_shadow(&frame, crop, &seen.found);
         let gap = self.blindness[camera].seen(frame.time).or(unwatched);
-        let lamps = perception::glance(&frame, &config.scene);
-        let inputs = gap.map(Input::Gap).into_iter().chain(lamps).collect();
+        let gap = gap.map(Input::Gap);
+        let inputs = earlier.into_iter().chain(gap).chain(lamps).collect();
         self.offer_tiles(camera, &frame);
         self.pictures[camera] = Some(Picture::new(frame, inputs, (crop, seen.found)));
     }
@@ -448,6 +457,17 @@ impl Desk<'_> {
 
     fn finish_if_done(&mut self, camera: usize) {
         if self.scheduler.waiting_tiles(camera) == 0 {
+            self.finish(camera);
+        }
+    }
+
+    /// Does not let the scene wait for tiles of which the turn does not come: what was seen
+    /// in the picture as a whole may be somebody who must be told of.
+    fn finish_if_overdue(&mut self, camera: usize) {
+        let now = Instant::now();
+        let is_overdue = |picture: &Picture| picture.is_overdue(now);
+        if self.pictures[camera].as_ref().is_some_and(is_overdue) {
+            self.scheduler.drop_tiles(camera);
             self.finish(camera);
         }
     }

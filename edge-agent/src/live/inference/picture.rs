@@ -1,11 +1,16 @@
 //! A picture that was looked at and whose tiles are still being looked at.
 
+use std::time::{Duration, Instant};
+
 use edge_core::Input;
 use edge_video::Frame;
 use models::Thresholds;
 
 use crate::live::{SCENE_QUEUE, Work};
 use crate::perception::{self, Parts, Seen};
+
+/// The scene waits no longer for tiles.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// All that is known of a camera's picture until its scene is told.
 pub(super) struct Picture {
@@ -15,6 +20,7 @@ pub(super) struct Picture {
     pub(super) seen: Vec<Seen>,
     /// What was read meanwhile of newer pictures.
     pub(super) later: Vec<Work>,
+    since: Instant,
 }
 
 impl Picture {
@@ -25,7 +31,13 @@ impl Picture {
             inputs,
             seen: vec![seen],
             later: Vec::new(),
+            since: Instant::now(),
         }
+    }
+
+    /// Whether its tiles have had their time.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        now.duration_since(self.since) > LONGEST_WAIT
     }
 
     /// Whether more can wait behind it without overfilling the scene's queue.
@@ -44,6 +56,7 @@ impl Picture {
             mut inputs,
             seen,
             later,
+            ..
         } = self;
         let size = (frame.width, frame.height);
         let found = parts.together(size, seen, thresholds);

@@ -6,11 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crossbeam_channel::{Sender, TrySendError};
 use edge_core::{Gap, GapReason, Input};
+use protocol::EventTime;
+use protocol::units::Seconds;
 
 use crate::live::Work;
 
 /// Work that waits for a scene to have room; each may hold a buffer of the decoder.
 const MOST_LATE: usize = 8;
+/// Where looks were lost and none came for longer, the time between was not watched: as the
+/// scheduler judges looks that were not taken.
+const UNWATCHED: Seconds = Seconds(1.0);
 
 /// What became of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +36,56 @@ pub(super) struct ToScene {
     gaps: BTreeMap<GapReason, Gap>,
     /// Answers, oldest first.
     late: VecDeque<Work>,
+    /// Of the last look that the scene has.
+    heard: Option<EventTime>,
+    /// Whether a look was lost since.
+    has_lost: bool,
 }
 
 impl ToScene {
     /// Sends what waits as far as there is room, then `work`.
-    pub(super) fn send(&mut self, to: &Sender<Work>, work: Work) -> Sent {
-        if self.flush(to) == Sent::Gone {
+    pub(super) fn send(&mut self, to: &Sender<Work>, mut work: Work) -> Sent {
+        let look = work.inputs.iter().find_map(|input| match input {
+            Input::Detections(detections) => Some(detections.time),
+            _ => None,
+        });
+        if let (Some(time), Some(heard), true) = (look, self.heard, self.has_lost)
+            && time.since(heard).0 > UNWATCHED.0
+        {
+            self.owe(Gap {
+                from: heard,
+                to: time,
+                reason: GapReason::Overload,
+            });
+        }
+        if !self.late.is_empty() && self.flush(to) == Sent::Gone {
             return Sent::Gone;
         }
-        if !self.gaps.is_empty() || !self.late.is_empty() {
+        if !self.late.is_empty() {
             return self.keep(work);
         }
+        // In one piece with what comes after them: where there is room for the gaps alone, the
+        // look at their end would be lost in its turn.
+        let gaps = std::mem::take(&mut self.gaps).into_values().map(Input::Gap);
+        work.inputs.splice(..0, gaps);
         match to.try_send(work) {
-            Ok(()) => Sent::Well,
+            Ok(()) => {
+                if look.is_some() {
+                    self.heard = look;
+                    self.has_lost = false;
+                }
+                Sent::Well
+            }
             Err(TrySendError::Disconnected(_)) => Sent::Gone,
             Err(TrySendError::Full(work)) => self.keep(work),
         }
+    }
+
+    /// A gap that the scene must hear of.
+    fn owe(&mut self, gap: Gap) {
+        let waits = self.gaps.entry(gap.reason).or_insert(gap);
+        waits.from = waits.from.min(gap.from);
+        waits.to = waits.to.max(gap.to);
     }
 
     /// Sends what waits as far as there is room.
@@ -81,12 +120,11 @@ impl ToScene {
         let mut sent = Sent::Well;
         if work.inputs.iter().any(is_look) {
             sent = Sent::Lost;
+            self.has_lost = true;
         }
         for input in &work.inputs {
             if let Input::Gap(gap) = input {
-                let waits = self.gaps.entry(gap.reason).or_insert(*gap);
-                waits.from = waits.from.min(gap.from);
-                waits.to = waits.to.max(gap.to);
+                self.owe(*gap);
             }
         }
         // Lamps of a picture that nobody looked at: those of the next are as good.
@@ -176,8 +214,51 @@ mod tests {
             heard.extend(work.inputs);
             assert_eq!(way.flush(&to), Sent::Well);
         }
-        assert_eq!(heard, [look(0), gap(1), answer(2)]);
+        let until_the_last = Input::Gap(Gap {
+            from: at(0),
+            to: at(3),
+            reason: GapReason::Overload,
+        });
+        assert_eq!(heard, [look(0), until_the_last, answer(2)]);
         assert_eq!(way.send(&to, work(vec![look(4)])), Sent::Well);
+    }
+
+    /// What no rule saw is not watched; the scheduler, which looked, cannot know.
+    #[test]
+    fn looks_that_were_lost_for_longer_than_a_second_leave_a_gap() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(0)])), Sent::Well);
+        assert_eq!(way.send(&to, work(vec![look(1)])), Sent::Lost);
+        assert_eq!(way.send(&to, work(vec![look(2)])), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(0)]);
+        assert_eq!(way.send(&to, work(vec![look(3)])), Sent::Well);
+        let unwatched = Input::Gap(Gap {
+            from: at(0),
+            to: at(3),
+            reason: GapReason::Overload,
+        });
+        assert_eq!(scene.try_recv().unwrap().inputs, [unwatched, look(3)]);
+        assert_eq!(way.send(&to, work(vec![look(5)])), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(5)]);
+    }
+
+    #[test]
+    fn a_look_that_is_lost_between_two_that_are_near_leaves_no_gap() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        let tenth = |tenth: i64| {
+            let Input::Detections(mut seen) = look(0) else {
+                unreachable!();
+            };
+            seen.time = EventTime::from_micros(tenth * 100_000);
+            Input::Detections(seen)
+        };
+        assert_eq!(way.send(&to, work(vec![tenth(0)])), Sent::Well);
+        assert_eq!(way.send(&to, work(vec![tenth(4)])), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [tenth(0)]);
+        assert_eq!(way.send(&to, work(vec![tenth(8)])), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, [tenth(8)]);
     }
 
     #[test]
@@ -210,7 +291,7 @@ mod tests {
             assert_eq!(way.flush(&to), Sent::Well);
         }
         let whole = Input::Gap(Gap {
-            from: at(1),
+            from: at(0),
             to: at(12),
             reason: GapReason::Overload,
         });
