@@ -142,6 +142,7 @@ impl Cascades {
                 bounds: track.bounds,
                 is_seen: track.is_seen,
                 missed: track.missed,
+                is_grounded: track.is_grounded,
                 mount: track.mount,
                 comes: track.comes,
             })

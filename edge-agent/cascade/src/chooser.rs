@@ -36,6 +36,9 @@ pub struct Looks {
     pub min_sharpness: f64,
     /// Which end must be seen.
     pub facing: Facing,
+    /// Whether its wheels or feet must be seen, because rules judge nobody else. A plate is its
+    /// vehicle's in any case.
+    pub needs_ground: bool,
     /// Over all road users at most so many parts are looked at in a second.
     pub most_per_s: f64,
 }
@@ -96,6 +99,8 @@ pub struct Candidate {
     pub is_seen: bool,
     /// Where it may be, if this frame does not show it and those before did.
     pub missed: Option<NormBox>,
+    /// Whether this frame shows where it touches the ground.
+    pub is_grounded: bool,
     /// The two-wheeler that this person rides.
     pub mount: Option<TrackId>,
     /// Whether it moves down the picture, towards the camera; `None` while it
@@ -117,10 +122,12 @@ pub struct Choice {
 pub struct Passed {
     /// Fewer pixels than the model needs.
     pub small: u64,
-    /// At the edge of the picture.
+    /// At the edge of the picture, or what was to be seen is beyond it.
     pub cut: u64,
     /// Behind somebody else.
     pub covered: u64,
+    /// Where it touches the ground is hidden, so that no rule judges it.
+    pub wheels_hidden: u64,
     /// The other end is seen, or nobody knows which.
     pub turned: u64,
     /// Too soon after the last look, or the same pose.
@@ -157,8 +164,6 @@ struct Taken {
     worth: f64,
 }
 
-/// A box this near to the picture's edge may go on beyond, part of the picture.
-const EDGE: f64 = 0.005;
 /// What covers more of a part than this covers what matters.
 const MOST_COVERED: f64 = 0.15;
 /// A new pose: moved by this part of its height …
@@ -228,15 +233,19 @@ impl Chooser {
                 seen: at,
             });
             known.seen = at;
-            let parts = parts(&self.looks, candidate, candidates);
+            let riders = riders(candidate, candidates);
+            let parts = parts(&self.looks, candidate, &riders);
+            let riders: Vec<NormBox> = riders.iter().map(|rider| rider.bounds).collect();
             let looks = &self.looks;
             let passed = &mut self.passed;
             let least = parts.iter().map(|(_, part)| part.height * height);
             let least = least.fold(f64::INFINITY, f64::min);
             let reason = if parts.is_empty() || least < looks.min_height_px {
                 Some(&mut passed.small)
-            } else if is_cut(&candidate.bounds) {
+            } else if !looks.crop.is_whole(&candidate.bounds, &riders) {
                 Some(&mut passed.cut)
+            } else if looks.needs_ground && !is_grounded(candidate, candidates) {
+                Some(&mut passed.wheels_hidden)
             } else if !looks.facing.allows(candidate.comes) {
                 Some(&mut passed.turned)
             } else if known.repeats(at, &candidate.bounds, looks, width / height) {
@@ -360,15 +369,25 @@ impl Known {
     }
 }
 
+/// Whether a road user's contact with the ground is seen; of a rider the machine's.
+fn is_grounded(candidate: &Candidate, all: &[Candidate]) -> bool {
+    let mount = candidate.mount;
+    let machine = mount.and_then(|mount| all.iter().find(|other| other.id == mount));
+    machine.unwrap_or(candidate).is_grounded
+}
+
+/// Who is seen on a two-wheeler.
+fn riders<'c>(candidate: &Candidate, all: &'c [Candidate]) -> Vec<&'c Candidate> {
+    all.iter()
+        .filter(|other| other.is_seen && other.mount == Some(candidate.id))
+        .collect()
+}
+
 fn parts(
     looks: &Looks,
     candidate: &Candidate,
-    all: &[Candidate],
+    riders: &[&Candidate],
 ) -> Vec<(Option<TrackId>, NormBox)> {
-    let riders: Vec<&Candidate> = all
-        .iter()
-        .filter(|other| other.is_seen && other.mount == Some(candidate.id))
-        .collect();
     if looks.crop == Crop::Riders && !riders.is_empty() {
         let of = |rider: &&Candidate| {
             let part = looks
@@ -383,13 +402,6 @@ fn parts(
         .into_iter()
         .map(|part| (Some(candidate.id), part))
         .collect()
-}
-
-fn is_cut(bounds: &NormBox) -> bool {
-    bounds.x < EDGE
-        || bounds.y < EDGE
-        || bounds.right() > 1.0 - EDGE
-        || bounds.bottom() > 1.0 - EDGE
 }
 
 /// Whether somebody nearer stands before one of the parts, or may stand there, missed for

@@ -67,24 +67,47 @@ impl Crop {
         }
     }
 
-    /// The parts of the picture to look at for a road user in `bounds` with
-    /// riders in `riders`; `margin` is added on each side, part of what is shown.
-    /// Cut at the edges of the picture; empty parts are left out.
-    pub fn parts(self, bounds: &NormBox, riders: &[NormBox], margin: f64) -> Vec<NormBox> {
-        let one = |body: &NormBox, part: Part| cut(&grown(&taken(body, part), margin));
-        let part = match self {
+    /// Whether what the parts are to show is wholly in the picture. What a
+    /// detector saw of a rider whose head is beyond the upper edge has no head, and is no bare one.
+    pub fn is_whole(self, bounds: &NormBox, riders: &[NormBox]) -> bool {
+        if self == Self::Riders && !riders.is_empty() {
+            let mut parts = riders.iter().map(|rider| taken(rider, RIDER));
+            return is_within(bounds) && parts.all(|part| is_within(&part));
+        }
+        is_within(bounds) && is_within(&taken(bounds, self.part()))
+    }
+
+    const fn part(self) -> Part {
+        match self {
             Self::Whole => [0.0, 0.0, 1.0, 1.0],
             Self::Upper => UPPER,
             Self::Lower => LOWER,
             Self::Windscreen => WINDSCREEN,
             Self::Driver => DRIVER,
-            Self::Riders if !riders.is_empty() => {
-                return riders.iter().filter_map(|r| one(r, RIDER)).collect();
-            }
             Self::Riders => ABOVE,
-        };
-        one(bounds, part).into_iter().collect()
+        }
     }
+
+    /// The parts of the picture to look at for a road user in `bounds` with
+    /// riders in `riders`; `margin` is added on each side, part of what is shown.
+    /// Cut at the edges of the picture; empty parts are left out.
+    pub fn parts(self, bounds: &NormBox, riders: &[NormBox], margin: f64) -> Vec<NormBox> {
+        let one = |body: &NormBox, part: Part| cut(&grown(&taken(body, part), margin));
+        if self == Self::Riders && !riders.is_empty() {
+            return riders.iter().filter_map(|r| one(r, RIDER)).collect();
+        }
+        one(bounds, self.part()).into_iter().collect()
+    }
+}
+
+/// A box this near to the picture's edge may go on beyond, part of the picture.
+const EDGE: f64 = 0.005;
+
+fn is_within(bounds: &NormBox) -> bool {
+    bounds.x >= EDGE
+        && bounds.y >= EDGE
+        && bounds.right() <= 1.0 - EDGE
+        && bounds.bottom() <= 1.0 - EDGE
 }
 
 fn taken(body: &NormBox, [left, top, width, height]: Part) -> NormBox {

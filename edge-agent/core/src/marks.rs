@@ -14,7 +14,6 @@ use protocol::event::FrameTime;
 use protocol::{Detection, NormBox, ObjectClass, TrackId};
 
 use crate::geometry::{IsoBox, Vector};
-use crate::observation::Observation;
 use crate::second_look::{Found, SecondLook};
 use crate::tracker::{Group, Track};
 
@@ -91,11 +90,34 @@ pub(crate) struct MarkBoard {
 
 /// Somebody who may have marks.
 #[derive(Clone, Copy, Debug)]
-struct Bearer {
-    id: TrackId,
+pub(crate) struct Bearer {
+    pub(crate) id: TrackId,
     group: Group,
     mount: Option<TrackId>,
     bounds: IsoBox,
+}
+
+impl Bearer {
+    /// Everybody whom a frame shows for certain, be its wheels in sight or not.
+    pub(crate) fn shown(
+        tracks: &[Track],
+        at: FrameTime,
+        aspect: f64,
+    ) -> impl Iterator<Item = Self> {
+        let shown = move |track: &&Track| track.is_confirmed && track.seen == at;
+        tracks.iter().filter(shown).map(move |track| Self {
+            id: track.id,
+            group: track.group(),
+            // By vote and in this frame: who walks beside a machine has a head, too.
+            mount: track.mount().filter(|_| track.rides_now() == Some(true)),
+            bounds: IsoBox::new(&track.bounds, aspect),
+        })
+    }
+
+    /// The road user that it is: of a rider the machine.
+    pub(crate) fn root(&self) -> TrackId {
+        self.mount.unwrap_or(self.id)
+    }
 }
 
 /// More marks than any picture shows; the most confident ones are kept.
@@ -129,14 +151,7 @@ impl MarkBoard {
             return;
         }
         self.bearers.clear();
-        let shown = tracks.iter().filter(|t| t.is_confirmed && t.seen == at);
-        self.bearers.extend(shown.map(|track| Bearer {
-            id: track.id,
-            group: track.group(),
-            // By vote and in this frame: who walks beside a machine has a head, too.
-            mount: track.mount().filter(|_| track.rides_now() == Some(true)),
-            bounds: IsoBox::new(&track.bounds, aspect),
-        }));
+        self.bearers.extend(Bearer::shown(tracks, at, aspect));
         for mark in &mut self.marks {
             let place = IsoBox::new(&mark.bounds, aspect);
             let owner = owner(mark.class, &place, &self.bearers);
@@ -149,30 +164,18 @@ impl MarkBoard {
     }
 }
 
-/// What a second look at `track` showed in a frame of `users`: the marks that
+/// What a second look at `track` showed in a frame of `bearers`: the marks that
 /// are its own, whoever else the crop showed; another look is theirs.
 pub(crate) fn of_second_look(
     look: &SecondLook,
-    users: &[Observation],
+    bearers: &[Bearer],
     aspect: f64,
     into: &mut Vec<Mark>,
 ) {
-    let bearers: Vec<Bearer> = users
-        .iter()
-        .map(|user| Bearer {
-            id: user.track,
-            group: user.group,
-            mount: user.mount.filter(|_| user.rides_now == Some(true)),
-            bounds: IsoBox::new(&user.bounds, aspect),
-        })
-        .collect();
     let looked_at = look.track.and_then(|track| {
         let bearer = bearers.iter().find(|bearer| bearer.id == track)?;
         let is_person = bearer.group == Group::Person;
-        Some((
-            bearer.mount.unwrap_or(track),
-            is_person.then_some(bearer.id),
-        ))
+        Some((bearer.root(), is_person.then_some(bearer.id)))
     });
     let mark = |class: ObjectClass, (score, believed_from): (f64, f64), bounds: NormBox| Mark {
         class,
@@ -191,7 +194,7 @@ pub(crate) fn of_second_look(
         } => into.extend(items.iter().filter(|i| is_mark(i.class)).filter_map(|i| {
             let mark = mark(i.class, (i.score, *believed_from), i.bounds);
             let place = IsoBox::new(&i.bounds, aspect);
-            let owner = owner(i.class, &place, &bearers);
+            let owner = owner(i.class, &place, bearers);
             let (bearer, person) = owner.map_or((None, None), |o| (Some(o.0), o.1));
             // Of the whole picture what is nobody's may be a fire.
             let is_meant =

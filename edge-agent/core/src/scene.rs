@@ -31,7 +31,7 @@ use crate::signals::SignalBoard;
 use crate::state::{SceneState, Shift};
 use crate::tracker::{Moment, Track, Tracker};
 
-use second_looks::{SecondLooks, carriers};
+use second_looks::SecondLooks;
 pub use view::TrackView;
 
 /// Whose scene it is and by what its events are made.
@@ -434,7 +434,7 @@ impl Scene {
             (moment.at, self.watched_us),
             &self.observations,
             self.marks.marks(),
-            carriers(self.tracker.tracks(), moment.at, self.aspect),
+            (self.tracker.tracks(), self.aspect),
         );
         self.tell_nearest(given_up, out);
     }

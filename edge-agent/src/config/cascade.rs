@@ -363,6 +363,7 @@ impl CascadeKeys {
                 refused,
             ),
             facing,
+            needs_ground: !reads_plates,
             most_per_s: number("most_per_s", self.most_per_s, 5.0, (0.1, 100.0), refused),
         }
     }
@@ -388,6 +389,7 @@ impl CascadeKeys {
             min_height_px: 0.0,
             min_sharpness: 0.0,
             facing: Facing::Any,
+            needs_ground: false,
             most_per_s: 100.0,
         }
     }

@@ -16,6 +16,7 @@ fn looks() -> Looks {
         min_height_px: 100.0,
         min_sharpness: 0.05,
         facing: Facing::Any,
+        needs_ground: true,
         most_per_s: 10.0,
     }
 }
@@ -43,6 +44,7 @@ fn car(rank: u16, [x, y, width, height]: [f64; 4]) -> Candidate {
         },
         is_seen: true,
         missed: None,
+        is_grounded: true,
         mount: None,
         comes: Some(true),
     }
@@ -144,6 +146,61 @@ fn riders_of_one_machine_are_one_choice() {
     assert_eq!(chosen.len(), 1);
     let whose: Vec<_> = chosen[0].parts.iter().map(|(who, _)| *who).collect();
     assert_eq!(whose, [Some(id(2)), Some(id(3))]);
+}
+
+/// What a detector saw of a rider whose head is beyond the picture ends at the picture's edge: a
+/// part without a head, and a model of helmets says that there is none.
+#[test]
+fn a_rider_whose_head_is_beyond_the_picture_is_not_looked_at() {
+    let riders = Looks {
+        crop: Crop::Riders,
+        ..looks()
+    };
+    let machine = |y: f64| Candidate {
+        class: ObjectClass::Motorcycle,
+        ..car(1, [0.4, y, 0.1, 0.3])
+    };
+    let rider = |y: f64| Candidate {
+        class: ObjectClass::Person,
+        mount: Some(id(1)),
+        ..car(2, [0.42, y, 0.06, 0.35])
+    };
+    for (all, is_chosen) in [
+        (vec![machine(0.10), rider(0.0)], false),
+        (vec![machine(0.20), rider(0.05)], true),
+        // Nobody was seen on it: then the riders are above it, and there is no above.
+        (vec![machine(0.05)], false),
+        (vec![machine(0.40)], true),
+    ] {
+        let mut chooser = Chooser::new(riders.clone());
+        let chosen = chooser.choose(at(0.0), PICTURE, &all, |_| 0.5);
+        let told = (chosen.len() == 1, chooser.passed().cut == 1);
+        assert_eq!(told, (is_chosen, !is_chosen), "{all:?}");
+    }
+}
+
+/// A rule would not hear of it, and the looks would be used up before it is in full sight.
+#[test]
+fn whose_wheels_are_hidden_is_looked_at_for_its_plate_only() {
+    let hidden = Candidate {
+        is_grounded: false,
+        ..car(1, [0.4, 0.4, 0.2, 0.2])
+    };
+    for needs_ground in [true, false] {
+        let mut chooser = Chooser::new(Looks {
+            needs_ground,
+            ..looks()
+        });
+        let chosen = chooser.choose(at(0.0), PICTURE, &[hidden], |_| 0.5);
+        let told = (chosen.len(), chooser.passed().wheels_hidden);
+        assert_eq!(told, if needs_ground { (0, 1) } else { (1, 0) });
+        let free = Candidate {
+            is_grounded: true,
+            ..car(1, [0.6, 0.4, 0.2, 0.2])
+        };
+        let chosen = chooser.choose(at(1.0), PICTURE, &[free], |_| 0.5);
+        assert_eq!(chosen.len(), 1);
+    }
 }
 
 #[test]

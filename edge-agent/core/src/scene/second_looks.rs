@@ -13,7 +13,7 @@ use protocol::{EventTime, ObjectClass, TrackId};
 
 use super::Scene;
 use crate::input::{Output, Unanswered};
-use crate::marks::{self, Mark};
+use crate::marks::{self, Bearer, Mark};
 use crate::observation::{FrameView, Observation, Sight, Waits};
 use crate::plate_board::PlateBoard;
 use crate::rules::{Looked, Reporter};
@@ -48,6 +48,8 @@ struct Past {
     at: FrameTime,
     watched_us: i64,
     users: Vec<Observation>,
+    /// Whoever is shown, also with its wheels hidden: who may be looked at.
+    shown: Vec<Bearer>,
     /// Whoever might carry a plate in it, certain or not.
     carriers: Vec<Carrier>,
     marks: Vec<Mark>,
@@ -78,7 +80,7 @@ impl SecondLooks {
         (at, watched_us): (FrameTime, i64),
         users: &[Observation],
         marks: &[Mark],
-        carriers: impl Iterator<Item = Carrier>,
+        (tracks, aspect): (&[Track], f64),
     ) {
         if !self.is_used() {
             return;
@@ -91,6 +93,7 @@ impl SecondLooks {
             at,
             watched_us,
             users: Vec::new(),
+            shown: Vec::new(),
             carriers: Vec::new(),
             marks: Vec::new(),
             answered: Vec::new(),
@@ -98,8 +101,10 @@ impl SecondLooks {
         (past.at, past.watched_us) = (at, watched_us);
         past.users.clear();
         past.users.extend_from_slice(users);
+        past.shown.clear();
+        past.shown.extend(Bearer::shown(tracks, at, aspect));
         past.carriers.clear();
-        past.carriers.extend(carriers);
+        past.carriers.extend(carriers(tracks, at, aspect));
         past.marks.clear();
         past.marks.extend_from_slice(marks);
         past.answered.clear();
@@ -121,11 +126,7 @@ impl SecondLooks {
 /// Whoever was seen or may be in a frame and might carry a plate in it. Rules ask those
 /// only who stand on the ground in full sight; a plate does not, and is seen where its
 /// machine was missed, is new, or has its wheels hidden.
-pub(super) fn carriers(
-    tracks: &[Track],
-    at: FrameTime,
-    aspect: f64,
-) -> impl Iterator<Item = Carrier> {
+fn carriers(tracks: &[Track], at: FrameTime, aspect: f64) -> impl Iterator<Item = Carrier> {
     tracks.iter().filter_map(move |track| {
         Some(Carrier {
             id: track.id,
@@ -212,9 +213,8 @@ impl Scene {
         let past = &mut memory.frames[index];
         let tracks = self.tracker.tracks();
         let is_followed = |track: TrackId| tracks.iter().any(|known| known.id == track);
-        let is_known = |track: TrackId| {
-            past.users.iter().any(|user| user.track == track) && is_followed(track)
-        };
+        let is_known =
+            |track: TrackId| past.shown.iter().any(|shown| shown.id == track) && is_followed(track);
         if look.track.is_some_and(|track| !is_known(track)) {
             self.refused.second_looks_of_nobody += 1;
             return;
@@ -226,13 +226,10 @@ impl Scene {
         }
         past.answered.push(answer);
         let by = memory.lookers.note(&look.by);
-        marks::of_second_look(&look, &past.users, self.aspect, &mut past.marks);
-        let whom = past
-            .users
-            .iter()
-            .find(|user| Some(user.track) == look.track);
-        if let (Found::Plates(plates), Some(user)) = (&look.found, whom) {
-            let whom = (look.at, user.track, user.class);
+        marks::of_second_look(&look, &past.shown, self.aspect, &mut past.marks);
+        let whom = past.carriers.iter().find(|one| Some(one.id) == look.track);
+        if let (Found::Plates(plates), Some(one)) = (&look.found, whom) {
+            let whom = (look.at, one.id, one.class);
             let said = (&plates[..], &look.by[..]);
             let mark = self.plates.hear(whom, said, &past.carriers, self.aspect);
             past.marks.extend(mark);
@@ -241,9 +238,8 @@ impl Scene {
         let mut users: Vec<Observation> = past.users.clone();
         users.retain_mut(|user| user.is_still_followed(tracks));
         let whose = look.track.map(|track| {
-            let user = users.iter().find(|user| user.track == track);
-            let mount = user.and_then(|user| user.mount.filter(|_| user.rides_now == Some(true)));
-            mount.unwrap_or(track)
+            let shown = past.shown.iter().find(|shown| shown.id == track);
+            shown.map_or(track, Bearer::root)
         });
         let looked = Looked {
             user: whose,

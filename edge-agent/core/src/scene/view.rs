@@ -37,6 +37,7 @@ impl Scene {
                     missed: frame
                         .filter(|now| *now != track.seen)
                         .and_then(|now| track.whereabouts(now, MISSED_S, aspect)),
+                    is_grounded: track.is_grounded(),
                     track,
                 }
             })
@@ -135,6 +136,8 @@ pub struct TrackView<'a> {
     /// Where it may be, if the last frame does not show it and those before did: detectors
     /// miss somebody for a few frames.
     pub missed: Option<NormBox>,
+    /// Whether that frame showed where it touches the ground: rules judge nobody else.
+    pub is_grounded: bool,
     track: &'a Track,
 }
 

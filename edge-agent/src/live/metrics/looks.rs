@@ -118,6 +118,7 @@ fn passed_over(counts: &SecondLookCounts) -> Vec<Sample> {
             ("small", passed.small),
             ("cut", passed.cut),
             ("covered", passed.covered),
+            ("wheels_hidden", passed.wheels_hidden),
             ("turned", passed.turned),
             ("repeats", passed.repeats),
             ("unclear", passed.unclear),

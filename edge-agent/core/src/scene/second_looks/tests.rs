@@ -528,6 +528,29 @@ fn a_plate_that_only_second_looks_search_for() {
     assert_eq!(raised(drive(3, 18.0, String::new())), 0, "not searched");
 }
 
+/// Its wheels were hidden by who stopped before it, and rules judge nobody whose place nobody sees.
+/// But the plate that was read in that time is its plate.
+#[test]
+fn a_plate_is_heard_of_a_vehicle_whose_wheels_are_hidden() {
+    let rule = r#"kind = "stopped_vehicle"
+        zone = "road"
+        min_dwell_s = 2.0"#;
+    let story = format!(
+        "0.0 car#1 at 50.0,30.0\n5.9 car#1 at 50.0,30.0\n6.0 car#1 at 50.0,29.3\n\
+         12.0 car#1 at 50.0,29.3\n0.0 car#1 size 4.0,2.0\n5.9 car#1 size 4.0,2.0\n\
+         6.0 car#1 size 4.0,1.3\n{}",
+        looks("car#1", "plate:30A12345", (7.0, 0.5, 5))
+    );
+    let mut scene = cascading(rule, &[]);
+    let out = play(&mut scene, &story);
+    let is_stated = |event: &protocol::Event| {
+        let plate = event.actors[0].plate.as_ref();
+        plate.is_some_and(|plate| plate.is_stated && plate.text == "30A12345")
+    };
+    assert!(events(&out).any(is_stated), "{}", told(&out));
+    assert_eq!(scene.refused().second_looks_of_nobody, 0);
+}
+
 #[test]
 fn a_rule_that_only_a_cascade_feeds_is_fed() {
     let blind = |cascades: Vec<CascadeUse>| {
