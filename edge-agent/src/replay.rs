@@ -499,7 +499,8 @@ impl SecondLooks {
         })
     }
 
-    /// Looks again at what is worth it in a frame that the scene has seen.
+    /// Looks again at what is worth it in a frame that the scene has seen, and tells the scene of
+    /// which time looks were not answered, as a box at work does.
     fn take(
         &mut self,
         frame: &edge_video::Frame,
@@ -510,7 +511,13 @@ impl SecondLooks {
             return Ok(());
         };
         let wishes = cascades.choose(frame, scene, None);
+        for stretch in cascades.take_unanswered() {
+            sink.handle(scene, Input::Unanswered(stretch), None)?;
+        }
         for input in self.lookers.look(frame, wishes) {
+            if let Input::SecondLook(look) = &input {
+                cascades.answered(&look.cascade);
+            }
             sink.handle(scene, input, Some(frame))?;
         }
         Ok(())

@@ -360,6 +360,44 @@ fn a_second_model_that_fails_is_counted_by_name_and_said_and_gives_nothing() {
     assert_eq!(assert_same(&events, &replayed), Vec::<String>::new());
 }
 
+/// A replay says of a clip what the box would: it took the looks, and told the scene nothing of
+/// those on which the model failed, so that the rule had watched.
+#[test]
+fn a_replay_whose_second_model_fails_did_not_watch_for_what_it_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let sound = Small::default();
+    let fails = Small {
+        fails_when_bright: true,
+        ..sound
+    };
+    let classifier = toml::to_string(&Small::classifier()).unwrap();
+    let flames = Manifest::parse(&classifier.replace("person", "fire")).unwrap();
+    install(dir.path(), "flames", fails, flames);
+    let cascade = "[[camera.rule]]\nid = 'burning'\nkind = 'fire'\n\
+                   [[camera.cascade]]\nid = 'flames'\nmodel = 'flames'\ngives = 'fire'\nevery_s = 0.5\n";
+    let config = config(dir.path(), sound, "rtsp://h/x", "");
+    let text = std::fs::read_to_string(&config).unwrap() + cascade;
+    std::fs::write(&config, text).unwrap();
+    let unwatched = |name: &str, greys: &[&str]| {
+        let clip = clip(dir.path(), name, greys);
+        let told = replay(dir.path(), &clip, &config);
+        assert_eq!(told.code, Some(0), "{}", told.said);
+        let hours = told.coverage.lines();
+        let hours = hours.map(|hour| serde_json::from_str::<Value>(hour).unwrap());
+        let of_rule: Vec<Value> = hours.filter(|hour| hour["rule"] == "burning").collect();
+        assert_eq!(of_rule.len(), 1, "{}", told.coverage);
+        let is_recorded = told.inputs.contains("{\"unanswered\"");
+        let unwatched = of_rule[0]["unwatched_s"]["detector_failed"].as_f64();
+        assert_eq!(is_recorded, unwatched.is_some(), "{}", told.inputs);
+        unwatched.unwrap_or(0.0)
+    };
+    let failing = unwatched("white.mp4", &["white", "white"]);
+    assert!((3.0..=6.0).contains(&failing), "{failing}");
+    // One that answers in between does not fail for all of the time.
+    let sound = ["0x202020", "0x202020"];
+    assert!(unwatched("dark.mp4", &sound).abs() < 1e-9);
+}
+
 /// One model of many is not there: the detector's rules go on, and it is said whose do not.
 #[test]
 fn a_cascade_whose_model_is_not_there_blinds_only_the_rules_that_rest_on_it() {
