@@ -55,7 +55,7 @@ pub(crate) struct Cascades {
 
 struct Cascade {
     id: CascadeId,
-    gives: Vec<ObjectClass>,
+    heard: Vec<ObjectClass>,
     /// By the count of those who look, from 0.
     model: usize,
     /// As the model's manifest says.
@@ -80,7 +80,7 @@ impl Cascades {
             let looker = lookers.of(config)?;
             Some(Cascade {
                 id: config.id.clone(),
-                gives: config.gives.clone(),
+                heard: config.heard(),
                 model: looker.number,
                 believed_from: looker.believed_from,
                 made_of: looker.made_of,
@@ -184,7 +184,7 @@ impl Cascades {
                             cascade: cascade.id.clone(),
                             by: Arc::clone(&cascade.made_of),
                             bounds: part,
-                            gives: cascade.gives.clone(),
+                            heard: cascade.heard.clone(),
                             believed_from: cascade.believed_from,
                             failed: Arc::clone(&cascade.failed),
                             promise: Some((number, choice.track, frame.time)),

@@ -350,6 +350,16 @@ fn check_says_what_cascades_do_and_what_they_lack() {
     ] {
         assert!(told.contains(part), "no `{part}` in\n{told}");
     }
+    // Only what accuses is asked for: what speaks for riders is heard all the same, and that is said.
+    let text = std::fs::read_to_string(&config).unwrap();
+    let heads = r#"gives = ["helmet", "no_helmet"]"#;
+    assert!(text.contains(heads));
+    let text = text.replace(heads, r#"gives = "no_helmet""#);
+    let rule = "[[camera.rule]]\nid = 'heads'\nkind = 'no_helmet'\n";
+    std::fs::write(&config, text + rule).unwrap();
+    let told = check();
+    let words = "what it says of helmet is heard as well, because it speaks for the road user";
+    assert!(told.contains(words), "{told}");
     write_classifier(dir.path(), "light-fire", "smoke = [0]");
     let told = check();
     assert!(

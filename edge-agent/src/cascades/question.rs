@@ -62,7 +62,7 @@ pub(crate) struct Question {
     /// The networks of who looks.
     pub(super) by: Arc<[SecondModel]>,
     pub(super) bounds: NormBox,
-    pub(super) gives: Vec<ObjectClass>,
+    pub(super) heard: Vec<ObjectClass>,
     pub(super) believed_from: f64,
     pub(super) failed: Arc<AtomicU64>,
     pub(super) promise: Option<Promise>,
@@ -131,10 +131,13 @@ impl Question {
 
     fn answered(self, answer: Answered) -> Option<Input> {
         let believed_from = self.believed_from;
-        let gives = |class: ObjectClass| self.gives.contains(&class);
+        let is_heard = |class: ObjectClass| self.heard.contains(&class);
         let marks = |found: Vec<Detection>| Found::Marks {
             believed_from,
-            items: found.into_iter().filter(|item| gives(item.class)).collect(),
+            items: found
+                .into_iter()
+                .filter(|item| is_heard(item.class))
+                .collect(),
         };
         let found = match answer {
             Answered::Detections(seen) => marks(seen.found),
@@ -148,7 +151,7 @@ impl Question {
             }
             Answered::Labels(seen) => {
                 let label = |label: heads::Label| {
-                    let class = label.class.filter(|class| gives(*class))?;
+                    let class = label.class.filter(|class| is_heard(*class))?;
                     let score = label.score;
                     Some(Label { class, score })
                 };

@@ -88,8 +88,21 @@ fn judge(
         let mut rules = scene.rules.iter();
         rules.any(|rule| rule.needs.contains(class))
     };
+    let classes = &model.manifest.classes;
+    let also: Vec<&str> = (cascade.heard().iter())
+        .filter(|class| !cascade.gives.contains(class))
+        .filter(|class| classes.named().any(|(_, named)| named == **class))
+        .map(|class| class.as_str())
+        .collect();
     if cascade.gives.iter().any(uses) {
-        Outcome::Good(words)
+        if also.is_empty() {
+            return Outcome::Good(words);
+        }
+        Outcome::Noted(format!(
+            "{words}; what it says of {} is heard as well, because it speaks for the road user: write it into \
+             `gives`",
+            also.join(", ")
+        ))
     } else {
         Outcome::Noted(format!(
             "{words}; no rule of the camera needs what it gives, so it works in vain"

@@ -42,6 +42,22 @@ pub enum Looker {
 }
 
 impl CascadeConfig {
+    /// Which marks of its model are heard: what it gives, and what speaks for a road user against
+    /// that, if the model knows it. `gives = "no_helmet"` says what accuses; helmets that the model
+    /// saw must not be lost as if it had seen nothing.
+    pub fn heard(&self) -> Vec<ObjectClass> {
+        let mut heard = self.gives.clone();
+        for (accuses, clears) in [
+            (ObjectClass::NoHelmet, ObjectClass::Helmet),
+            (ObjectClass::NoSeatBelt, ObjectClass::SeatBelt),
+        ] {
+            if heard.contains(&accuses) && !heard.contains(&clears) {
+                heard.push(clears);
+            }
+        }
+        heard
+    }
+
     /// What the scene is to know of it.
     pub fn used(&self) -> CascadeUse {
         CascadeUse {

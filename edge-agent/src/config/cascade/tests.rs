@@ -15,6 +15,24 @@ const HELMETS: &str = "[[camera.cascade]]
     crop = 'riders'
     ";
 
+/// Five looks of ten were at a helmet, and the five at none were all that counted.
+#[test]
+fn what_speaks_for_a_road_user_is_heard_whatever_a_cascade_is_to_give() {
+    use ObjectClass as C;
+    for (gives, heard) in [
+        ("'no_helmet'", vec![C::NoHelmet, C::Helmet]),
+        (
+            "['no_seat_belt', 'phone']",
+            vec![C::NoSeatBelt, C::Phone, C::SeatBelt],
+        ),
+        ("['helmet', 'no_helmet']", vec![C::Helmet, C::NoHelmet]),
+        ("'helmet'", vec![C::Helmet]),
+    ] {
+        let text = HELMETS.replace("['helmet', 'no_helmet']", gives);
+        assert_eq!(cascades(&text).unwrap()[0].heard(), heard, "{gives}");
+    }
+}
+
 #[test]
 fn the_four_cascades_of_the_guide_are_read() {
     let guide = include_str!("../../../../docs/cascades.md");
