@@ -6,6 +6,8 @@ mod outage;
 mod panic;
 mod segments;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -76,17 +78,28 @@ impl SceneThread {
 
     /// Makes the scene and starts the thread.
     pub(super) fn start(mut self) -> anyhow::Result<JoinHandle<()>> {
-        let aspect = self.first_aspect();
-        let scene = self.scene(aspect)?;
         let on_panic = self.on_panic.take();
         let name = format!("scene-{}", self.config.id);
-        let room = Room {
+        let room = self.room(Now::read())?;
+        Ok(std::thread::Builder::new().name(name).spawn(move || {
+            let _held = on_panic;
+            room.live();
+        })?)
+    }
+
+    /// Makes the scene and all around it, without a thread: a test shows it what it
+    /// likes, when it likes.
+    fn room(mut self, now: Now) -> Result<Room, SceneSetupError> {
+        let aspect = self.first_aspect();
+        let scene = self.scene(aspect)?;
+        Ok(Room {
+            now,
             scene,
             aspect,
             last: None,
             interruption: None,
             standing: Standing::default(),
-            connected: Instant::now(),
+            connected: now.steady,
             clock_steps: None,
             watch: self.watch(),
             picture: Health::default(),
@@ -95,11 +108,7 @@ impl SceneThread {
             outputs: Vec::new(),
             load: Load::new(&self.state.status(), self.config.analysed_fps),
             setup: self,
-        };
-        Ok(std::thread::Builder::new().name(name).spawn(move || {
-            let _held = on_panic;
-            room.live();
-        })?)
+        })
     }
 
     fn scene(&self, aspect: f64) -> Result<Scene, SceneSetupError> {
@@ -140,9 +149,31 @@ impl SceneThread {
     }
 }
 
+/// What the box's clocks say. They are read once for each message, when it comes.
+#[derive(Clone, Copy, Debug)]
+struct Now {
+    /// By the clock that nobody sets.
+    steady: Instant,
+    time: EventTime,
+}
+
+impl Now {
+    fn read() -> Self {
+        Self {
+            steady: Instant::now(),
+            time: now(),
+        }
+    }
+
+    fn since(&self, then: Instant) -> Duration {
+        self.steady.saturating_duration_since(then)
+    }
+}
+
 /// The scene and what surrounds it.
 struct Room {
     setup: SceneThread,
+    now: Now,
     scene: Scene,
     aspect: f64,
     /// The newest frame that the scene has seen, and when it saw it.
@@ -182,38 +213,55 @@ impl Room {
         let work = self.setup.work.clone();
         let readings = self.setup.readings.clone();
         let second = tick(Duration::from_secs(1));
-        let mut sent = Instant::now();
+        let mut sent = self.now;
         self.send_status();
         let _beats = EndsWithItsThread(Arc::clone(&self.setup.state));
         loop {
             self.setup.state.pulse().beat();
             let changed = select! {
                 recv(work) -> message => match message {
-                    Ok(work) => self.catch_up(&notices) | self.take(work),
+                    Ok(work) => {
+                        self.now = Now::read();
+                        self.catch_up(&notices) | self.take(work)
+                    }
                     Err(_) => break,
                 },
                 recv(notices) -> notice => match notice {
-                    Ok(notice) => self.heed(notice),
+                    Ok(notice) => {
+                        self.now = Now::read();
+                        self.heed(notice)
+                    }
                     Err(_) => break,
                 },
                 recv(readings) -> reading => match reading {
                     Ok(reading) => {
+                        self.now = Now::read();
                         self.handle(Input::Signal(reading), None);
                         false
                     }
                     Err(_) => break,
                 },
-                recv(second) -> _ => self.pass_time() | (sent.elapsed() >= STATUS_EVERY),
+                recv(second) -> _ => {
+                    self.now = Now::read();
+                    self.pass_time() | (self.now.since(sent.steady) >= STATUS_EVERY)
+                }
             };
             if changed {
                 self.send_status();
-                sent = Instant::now();
+                sent = self.now;
             }
         }
         // A sender is gone: the box stops. What was already seen comes first.
         for work in work.try_iter() {
+            self.now = Now::read();
             self.take(work);
         }
+        self.end();
+    }
+
+    /// Nothing more will come.
+    fn end(&mut self) {
+        self.now = Now::read();
         // An outage that lasts to the end is accounted for as well.
         self.tell_outage(Duration::ZERO);
         if let Some((last, _)) = self.last {
@@ -225,7 +273,7 @@ impl Room {
             self.handle(Input::End(last), None);
         } else if self.stream.is_some() {
             // Of a camera that was never reached, too.
-            self.handle(Input::End(now()), None);
+            self.handle(Input::End(self.now.time), None);
         }
         if let Some(recorder) = &mut self.setup.recorder {
             recorder.finish();
@@ -256,7 +304,7 @@ impl Room {
         if let Some((last, seen)) = self.last {
             // Cases go on or end while nothing is seen, too. Behind the true
             // time, so that a late frame is never before its tick.
-            let unseen = seen.elapsed().as_secs_f64() - TICK_BEHIND_S;
+            let unseen = self.now.since(seen).as_secs_f64() - TICK_BEHIND_S;
             if unseen > 0.0 {
                 self.handle(Input::Tick(last + Seconds(unseen)), None);
             }
@@ -270,7 +318,7 @@ impl Room {
             });
         } else if let Some((told, since)) = self.stream {
             // A camera that never came is lost, too.
-            let passed = Seconds(since.elapsed().as_secs_f64());
+            let passed = Seconds(self.now.since(since).as_secs_f64());
             self.handle(Input::Tick(told.time + passed), None);
         }
         self.notice_silence();
@@ -336,7 +384,7 @@ impl Room {
                     changed |= self.heed_picture(health, frame);
                 }
                 is_seen = true;
-                self.last = Some((time, Instant::now()));
+                self.last = Some((time, self.now.steady));
                 self.setup.state.count_analysed(quality);
                 changed |= self.tell_health();
             }

@@ -9,7 +9,6 @@ use protocol::EventTime;
 use protocol::event::Words;
 
 use super::{Link, Room};
-use crate::live::now;
 use crate::picture_watch;
 
 impl Room {
@@ -17,7 +16,7 @@ impl Room {
     pub(super) fn heed(&mut self, notice: Notice) -> bool {
         match notice {
             Notice::Connected { .. } => {
-                self.connected = Instant::now();
+                self.connected = self.now.steady;
                 self.standing.set_link(Link::Connected);
             }
             Notice::Thawed => self.standing.frozen = None,
@@ -25,14 +24,14 @@ impl Room {
                 self.standing.garbage = None;
                 if self.standing.frozen.is_some() {
                     // The garbage was told in its place.
-                    let since = self.last.map_or_else(now, |(last, _)| last);
+                    let since = self.last.map_or(self.now.time, |(last, _)| last);
                     self.tell_stream(Condition::Frozen, since);
                 }
             }
             Notice::Lost {
                 reason, message, ..
             } => {
-                let since = self.last.map_or_else(now, |(last, _)| last);
+                let since = self.last.map_or(self.now.time, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
                 self.tell_stream(Condition::Lost, since);
                 let words = Words::new(loss_in_vietnamese(reason), message);
@@ -45,13 +44,13 @@ impl Room {
             | Notice::ClockStep { .. }
             | Notice::TimeQualityChanged(_) => {}
             Notice::PictureChanged { .. } => {
-                let since = self.last.map_or_else(now, |(last, _)| last);
+                let since = self.last.map_or(self.now.time, |(last, _)| last);
                 self.interrupt(since, GapReason::PictureChanged);
             }
             // Who decodes now is part of the status.
             Notice::DecoderRejected { .. } => return true,
             Notice::Garbage { what } => {
-                let since = self.last.map_or_else(now, |(last, _)| last);
+                let since = self.last.map_or(self.now.time, |(last, _)| last);
                 self.interrupt(since, GapReason::StreamLost);
                 self.tell_stream(Condition::Lost, since);
                 self.standing.garbage = Some(Words::new(
@@ -98,7 +97,7 @@ impl Room {
         let is_told = |told: &(Health, Instant)| told.0.condition == condition;
         // Every failed attempt is a notice of its own.
         if !self.stream.as_ref().is_some_and(is_told) {
-            self.stream = Some((health, Instant::now()));
+            self.stream = Some((health, self.now.steady));
             self.handle(Input::Health(health), None);
         }
     }

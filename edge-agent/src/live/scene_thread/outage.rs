@@ -13,7 +13,6 @@ use protocol::event::Words;
 use protocol::units::Seconds;
 
 use super::{Link, Room, TICK_BEHIND_S};
-use crate::live::now;
 
 /// How often an outage that lasts is told.
 pub(super) const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -34,17 +33,18 @@ pub(super) struct Interruption {
 impl Room {
     /// From `since` on the scene is shown nothing, until the next frame that it sees.
     pub(super) fn interrupt(&mut self, since: EventTime, reason: GapReason) {
-        self.interruption.get_or_insert_with(|| Interruption {
+        let now = self.now.steady;
+        self.interruption.get_or_insert(Interruption {
             from: since,
             reason,
-            told: Instant::now(),
+            told: now,
         });
     }
 
     /// Now, as far as is known on the clock of the frames.
     pub(super) fn now_of_frames(&self) -> EventTime {
-        self.last.map_or_else(now, |(last, seen)| {
-            last + Seconds(seen.elapsed().as_secs_f64())
+        self.last.map_or(self.now.time, |(last, seen)| {
+            last + Seconds(self.now.since(seen).as_secs_f64())
         })
     }
 
@@ -56,11 +56,14 @@ impl Room {
             return;
         };
         let Interruption { from, reason, told } = *interruption;
-        if to <= from || told.elapsed() < every {
+        // What was seen since is no part of it: good pictures of a stream that is damaged,
+        // and looks that were under way.
+        let from = self.last.map_or(from, |(last, _)| from.max(last));
+        if to <= from || self.now.since(told) < every {
             return;
         }
         interruption.from = to;
-        interruption.told = Instant::now();
+        interruption.told = self.now.steady;
         self.handle(Input::Gap(Gap { from, to, reason }), None);
     }
 
@@ -76,7 +79,8 @@ impl Room {
                 self.standing.set_link(Link::Connected);
             }
             if let Some(Interruption { from, reason, .. }) = self.interruption.take() {
-                let from = from.min(time);
+                // What was under way when it began was seen all the same.
+                let from = last.map_or(from, |last| from.max(last)).min(time);
                 let to = time;
                 self.handle(Input::Gap(Gap { from, to, reason }), None);
             }
@@ -89,6 +93,14 @@ impl Room {
                 };
                 self.handle(Input::Health(health), None);
             }
+        } else if let Some(interruption) = &mut self.interruption
+            && last.is_none_or(|last| interruption.from > last)
+        {
+            // A good picture among bad ones: nothing was seen since what was told of them.
+            let Interruption { from, reason, .. } = *interruption;
+            (interruption.from, interruption.told) = (time, self.now.steady);
+            let (from, to) = (from.min(time), time);
+            self.handle(Input::Gap(Gap { from, to, reason }), None);
         }
         // The leap travels with the pictures, whichever of them are dropped: a notice of
         // it overtakes those that are still under way.
@@ -116,11 +128,12 @@ impl Room {
         let rhythm = self.setup.config.analysed_fps.unwrap_or(1.0).max(0.01);
         let limit = SILENT_AFTER.max(Duration::from_secs_f64(3.0 / rhythm));
         let seen = self.last.map(|(_, seen)| seen);
-        let silent = seen.max(Some(self.connected)).map(|seen| seen.elapsed());
+        let silent = seen.max(Some(self.connected));
+        let silent = silent.map(|seen| self.now.since(seen));
         if !is_expected || silent < Some(limit) {
             return;
         }
-        let since = self.last.map_or_else(now, |(last, _)| last);
+        let since = self.last.map_or(self.now.time, |(last, _)| last);
         self.standing.unseen = Some(Words::new(
             "Đã kết nối nhưng không hình nào đến được phần phân tích; camera không được giám sát. \
              Khởi động lại hộp và gửi nhật ký",

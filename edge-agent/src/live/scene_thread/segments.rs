@@ -4,7 +4,6 @@
 use edge_core::{Condition, Health, Input, SceneState};
 
 use super::Room;
-use crate::live::now;
 use crate::recording::{Cut, SegmentHead};
 
 impl Room {
@@ -24,7 +23,7 @@ impl Room {
         let mut state = self.scene.state();
         if !self.scene.is_quiescent() {
             // A case of the camera itself goes on; the new scene would not know of it.
-            self.show(Input::End(now()), None);
+            self.show(Input::End(self.now.time), None);
             state = state.beyond_end(&self.scene.state());
         }
         if let Some(parked) = parked {
@@ -66,8 +65,8 @@ impl Room {
                 );
                 self.is_misfit = true;
                 self.set_picture(Health {
-                    time: now(),
-                    since: now(),
+                    time: self.now.time,
+                    since: self.now.time,
                     condition: Condition::Unknown,
                     ..Health::default()
                 });
@@ -80,7 +79,7 @@ impl Room {
             site: identity.site.clone(),
             box_id: identity.box_id.clone(),
             camera: identity.camera.clone(),
-            begun: now(),
+            begun: self.now.time,
             cut,
             aspect,
             provenance: identity.provenance.clone(),
