@@ -25,6 +25,9 @@ pub struct Frame {
     /// How often the source's clock had leapt by then. Where it differs between two
     /// pictures, the time between them is not known, whatever was dropped in between.
     pub clock_steps: u32,
+    /// Over which connection it came: a later one has a higher number. Of two that differ,
+    /// the time between them was not watched, however soon the second followed.
+    pub connection: u64,
     /// Stored pixels across; may be odd.
     pub width: u32,
     /// Stored pixels down; may be odd.
@@ -64,6 +67,7 @@ pub(crate) struct Label {
     pub time: EventTime,
     pub time_quality: TimeQuality,
     pub clock_steps: u32,
+    pub connection: u64,
 }
 
 impl Frame {
@@ -106,6 +110,7 @@ impl Frame {
             time: label.time,
             time_quality: label.time_quality,
             clock_steps: label.clock_steps,
+            connection: label.connection,
             width,
             height,
             aspect: f64::from(width) * pixel_aspect / f64::from(height.max(1)),
@@ -285,6 +290,7 @@ mod tests {
         time: EventTime::EPOCH,
         time_quality: TimeQuality::Media,
         clock_steps: 0,
+        connection: 0,
     };
 
     /// A picture of noise as software gives it, as hardware does, and as hardware

@@ -162,6 +162,7 @@ fn a_camera_that_dies_and_returns_goes_on_counting() {
         let after = reader.frame();
         assert!(after.number > before.number);
         assert!(after.time > before.time);
+        assert!(after.connection > before.connection);
     }
 }
 

@@ -231,6 +231,7 @@ impl ClipReader {
             time: self.time.next(media),
             time_quality: TimeQuality::Media,
             clock_steps: 0,
+            connection: 0,
         };
         self.given += 1;
         let frame = Frame::of_sample(sample, &label);

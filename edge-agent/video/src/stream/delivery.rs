@@ -27,6 +27,8 @@ pub(super) struct Introduction {
     pub(super) decoder: DecoderInUse,
     pub(super) is_made: AtomicBool,
     pub(super) loans: Loans,
+    /// Which connection it is.
+    pub(super) number: u64,
 }
 
 /// Packets lost so long ago excuse damaged pictures: longer than most cameras take
@@ -210,6 +212,7 @@ impl Wiring {
             time: stamp.time,
             time_quality: stamp.quality,
             clock_steps: memory.clock_steps,
+            connection: introduction.number,
         };
         let frame = match introduction.decoder.family {
             Family::Software => Frame::of_sample(sample, &label),

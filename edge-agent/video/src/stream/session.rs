@@ -408,6 +408,7 @@ fn attach(
         decoder: in_use,
         is_made: AtomicBool::new(false),
         loans: Loans::default(),
+        number: wiring.slot.counts.reconnects.load(Ordering::Relaxed),
     };
     let on_sample = Arc::clone(wiring);
     sink.set_callbacks(
