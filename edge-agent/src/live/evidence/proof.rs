@@ -6,7 +6,7 @@ use case_bundle::manifest::ActorPlaces;
 use edge_core::{EvidenceRequest, Scene};
 use edge_video::Frame;
 use protocol::event::FrameTime;
-use protocol::{Event, NormBox};
+use protocol::{Event, EventTime, NormBox, SignalState};
 
 use super::held::Held;
 use super::owed::not_made;
@@ -73,19 +73,38 @@ impl Proof<'_> {
             None => self.schematic(),
         };
         let captured = frame.map_or(event.decided.time, |frame| frame.time);
-        let signals = self.scene.signals();
-        let moment = Moment {
-            captured,
-            actors: event.actors.clone(),
-            signals: signals
-                .map(|(group, state)| (group.to_string(), state))
-                .collect(),
-        };
+        let moment = self.moment(event, captured);
         let held = Held {
             at: Some(at.to_vec()),
             ..Held::default()
         };
         self.publisher.stills(event, &moment, &canvas, held)
+    }
+
+    /// The moment of the decision, for a picture of `captured`.
+    pub(super) fn moment(&self, event: &Event, captured: EventTime) -> Moment {
+        Moment {
+            captured,
+            actors: event.actors.clone(),
+            signals: self.signals_at(event.decided.time),
+        }
+    }
+
+    /// What the signals showed then. What a second look decides is decided in a picture
+    /// of up to some seconds ago, in which the lamps are to be seen as well.
+    fn signals_at(&self, time: EventTime) -> Vec<(String, SignalState)> {
+        let trail = self.trail.lock();
+        if let Some(step) = trail.at(time) {
+            return step.signals.clone();
+        }
+        // What passing time decided is decided after the newest frame: now.
+        if trail.newest().is_some_and(|newest| time <= newest) {
+            return Vec::new();
+        }
+        let signals = self.scene.signals();
+        signals
+            .map(|(group, state)| (group.to_string(), state))
+            .collect()
     }
 
     /// The other moments of an event of which there is no picture, only what was seen.

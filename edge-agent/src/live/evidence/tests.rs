@@ -1,5 +1,7 @@
 //! Real encoded pictures in the rings, a real outbox, and the case that comes out.
 
+mod signals;
+
 use std::path::Path;
 
 use case_bundle::Sealed;

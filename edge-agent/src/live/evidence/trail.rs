@@ -112,6 +112,11 @@ impl Trail {
         self.eras().into_iter().find_map(|era| era.at(time))
     }
 
+    /// When the newest frame was taken.
+    pub(crate) fn newest(&self) -> Option<EventTime> {
+        self.now.steps.back().map(|step| step.at.time)
+    }
+
     fn eras(&self) -> [&Era; 2] {
         [&self.now, &self.past]
     }
