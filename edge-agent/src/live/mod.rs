@@ -58,6 +58,7 @@ pub(crate) use model_state::{Job, ModelState};
 pub(crate) use publisher::Publisher;
 pub use run::run;
 pub(crate) use scene_thread::TICK_BEHIND_S;
+use scene_thread::Whose;
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
 use supervision::Supervisor;
@@ -400,6 +401,12 @@ impl Cameras {
             signer: Arc::clone(around.outlet.signer),
             origin: None,
         };
+        let on_panic = |whose| scene_thread::OnPanic {
+            whose,
+            camera: camera.id.clone(),
+            file: around.config.store.dir.join(scene_thread::PANICS),
+            stop: around.stop.clone(),
+        };
         let mut scene = scene_thread::SceneThread {
             config: camera.clone(),
             box_identity: around.config.identity.clone(),
@@ -423,11 +430,7 @@ impl Cameras {
             diary: diary::Diary::new(&around.config.record, &camera.id),
             parked: kept::KeptFile::open(kept::PARKED, &around.config.store.dir, &camera.id),
             view: kept::KeptFile::open(kept::VIEW, &around.config.store.dir, &camera.id),
-            on_panic: Some(scene_thread::OnPanic {
-                camera: camera.id.clone(),
-                file: around.config.store.dir.join(scene_thread::PANICS),
-                stop: around.stop.clone(),
-            }),
+            on_panic: Some(on_panic(Whose::Scene)),
         };
         scene.check()?;
         if let Some(settings) = settings {
@@ -459,12 +462,13 @@ impl Cameras {
                     }
                 }
                 self.kept.extend(main);
-                let desk = evidence::Desk::start(
+                let made = evidence::Desk::by_hand(
                     camera.clip,
                     rings,
                     scene.publisher.clone(),
                     &scene.trail,
                 );
+                let desk = evidence::Desk::start(made, Some(on_panic(Whose::Evidence)));
                 scene.desk = Some(desk.context("no thread for its evidence")?);
             }
             self.feeds

@@ -22,7 +22,7 @@ use protocol::units::Seconds;
 use protocol::{Event, EventTime, Phase, SignalReading};
 
 use super::diary::Diary;
-use super::evidence::{Desk, Proof, SharedTrail, trail};
+use super::evidence::{Desk, Proof, SharedTrail, no_evidence, trail};
 use super::kept::{KeptFile, View};
 use super::load::Load;
 use super::publisher::Publisher;
@@ -34,7 +34,7 @@ use crate::recording::rolling::Recorder;
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 
 use outage::Interruption;
-pub(super) use panic::{OnPanic, PANICS};
+pub(super) use panic::{OnPanic, PANICS, Whose};
 use standing::{Link, Standing};
 
 /// How often a camera's status is sent when nothing changes.
@@ -335,6 +335,8 @@ impl Room {
         self.standing.load = load.map(|load| told.unwrap_or(load));
         self.standing.blind = state.blindness();
         self.standing.partial = state.partial_blindness();
+        let desk = self.setup.desk.as_ref();
+        self.standing.evidence = desk.filter(|desk| desk.has_ended()).map(|_| no_evidence());
         let is_changed = self.tell_health();
         is_changed || is_recorder_news
     }

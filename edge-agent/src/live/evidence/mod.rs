@@ -28,6 +28,7 @@ use protocol::status::CameraHealth;
 use protocol::{Event, EventId, EvidenceItem};
 
 use super::publisher::Publisher;
+use super::scene_thread::OnPanic;
 use crate::config::ClipConfig;
 use pending::Pending;
 pub(crate) use proof::Proof;
@@ -127,17 +128,17 @@ const MOST_PENDING: usize = 64;
 const TICK: Duration = Duration::from_millis(500);
 
 impl Desk {
-    /// Starts the thread.
+    /// Starts a thread for what was made by hand.
     pub(crate) fn start(
-        clip: ClipConfig,
-        rings: Rings,
-        publisher: Publisher,
-        trail: &SharedTrail,
+        (mut desk, bench): (Self, Bench),
+        on_panic: Option<OnPanic>,
     ) -> std::io::Result<Self> {
-        let (mut desk, bench) = Self::by_hand(clip, rings, publisher, trail);
         let name = format!("evidence-{}", bench.maker.publisher.state.camera());
         let thread = std::thread::Builder::new().name(name);
-        desk.thread = Some(thread.spawn(move || bench.live())?);
+        desk.thread = Some(thread.spawn(move || {
+            let _held = on_panic;
+            bench.live();
+        })?);
         Ok(desk)
     }
 
@@ -161,6 +162,8 @@ impl Desk {
             inbox,
             told: told.clone(),
             pending: VecDeque::new(),
+            #[cfg(test)]
+            on_make: Box::new(|_| {}),
         };
         let desk = Self {
             errands,
@@ -170,16 +173,22 @@ impl Desk {
         (desk, bench)
     }
 
-    /// Asks for evidence. Never waits; `Err` gives the wish back.
-    pub(crate) fn wish(&self, wish: Box<Wish>) -> Result<(), Box<Wish>> {
+    /// Asks for evidence. Never waits; `Err` gives the wish back, and says why.
+    pub(crate) fn wish(&self, wish: Box<Wish>) -> Result<(), (Box<Wish>, Words)> {
         let event = wish.event.id;
         self.told.lock().insert(event, None);
         self.errands.try_send(wish).map_err(|refused| {
             self.told.lock().remove(&event);
             match refused {
-                TrySendError::Full(wish) | TrySendError::Disconnected(wish) => wish,
+                TrySendError::Full(wish) => (wish, too_many()),
+                TrySendError::Disconnected(wish) => (wish, no_evidence()),
             }
         })
+    }
+
+    /// Whether the thread has ended, which only a fault of ours can do.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// An event was told anew: its case tells what was told last, and its clip
@@ -205,6 +214,9 @@ pub(crate) struct Bench {
     inbox: Receiver<Box<Wish>>,
     told: Told,
     pending: VecDeque<Pending>,
+    /// What else happens before one is made.
+    #[cfg(test)]
+    on_make: Box<dyn FnMut(&Event) + Send>,
 }
 
 /// Makes the evidence of one event.
@@ -268,7 +280,9 @@ impl Bench {
     }
 
     /// Makes the case of what was told last.
-    fn make(&self, mut one: Pending, hurry: Option<Words>) {
+    fn make(&mut self, mut one: Pending, hurry: Option<Words>) {
+        #[cfg(test)]
+        (self.on_make)(&one.wish.event);
         if let Some(told) = self.told.lock().remove(&one.wish.event.id).flatten() {
             one.heed(*told);
         }
@@ -348,6 +362,15 @@ fn too_many() -> Words {
     Words::new(
         "quá nhiều sự kiện cùng lúc",
         "too many events at the same time",
+    )
+}
+
+/// The thread has ended by a panic.
+pub(super) fn no_evidence() -> Words {
+    Words::new(
+        "Bộ phận tạo bằng chứng của camera đã dừng vì lỗi phần mềm; khởi động lại hộp và gửi nhật ký",
+        "what makes this camera's clips and stills has ended by a fault of this program; restart the \
+         agent and report its log",
     )
 }
 

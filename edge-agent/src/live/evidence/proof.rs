@@ -10,7 +10,7 @@ use protocol::{Event, EventTime, NormBox, SignalState};
 
 use super::held::Held;
 use super::owed::not_made;
-use super::{Desk, SharedTrail, Wish, too_many};
+use super::{Desk, SharedTrail, Wish};
 use crate::explain::sentences::Language;
 use crate::live::publisher::Publisher;
 use crate::stills::{Canvas, Moment};
@@ -48,10 +48,12 @@ impl Proof<'_> {
             self.publisher.announce(event, &wish.early, &wish.at);
             match desk.wish(wish) {
                 Ok(()) => return,
-                Err(refused) => wish = refused,
+                Err((refused, reason)) => {
+                    wish = refused;
+                    tracing::warn!(camera = %event.camera, id = %event.id, "no clip and no other stills: {}", reason.en);
+                    missing = not_made(event, Some(&wish.at), &wish.early, &reason);
+                }
             }
-            tracing::warn!(camera = %event.camera, id = %event.id, "too many events at once; this one has no clip and no other stills");
-            missing = not_made(event, Some(&wish.at), &wish.early, &too_many());
         } else if frame.is_none() {
             self.draw_schematics(&mut wish);
         }

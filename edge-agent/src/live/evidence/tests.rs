@@ -1,5 +1,6 @@
 //! Real encoded pictures in the rings, a real outbox, and the case that comes out.
 
+mod burst;
 mod signals;
 
 use std::path::Path;
@@ -111,7 +112,8 @@ impl Site {
     fn case(&self, main: Arc<Ring>, detect: Option<Arc<Ring>>) -> CaseManifest {
         let (publisher, rings) = (self.publisher(), rings(main, detect));
         let clip = self.config.cameras[0].clip;
-        let desk = Desk::start(clip, rings, publisher, &SharedTrail::new(&clip)).unwrap();
+        let made = Desk::by_hand(clip, rings, publisher, &SharedTrail::new(&clip));
+        let desk = Desk::start(made, None).unwrap();
         assert!(desk.wish(Box::new(self.wish())).is_ok());
         desk.finish();
         self.made()

@@ -1,8 +1,10 @@
-//! What follows when a scene panics: a fault of ours, and its camera is blind.
+//! What follows when a camera's thread panics: a fault of ours. Without its scene a camera
+//! is blind; without the thread that makes evidence its events have no clips, for months if
+//! nobody reads the log.
 //!
 //! The program ends with an error, so that systemd starts it anew: the scene begins
-//! again where its camera's files say, and events that were open are ended by the
-//! recovery. All cameras miss some seconds for that, which is less than one camera for
+//! again where its camera's files say, events that were open are ended by the recovery,
+//! and cases that were being made are made of what is stored. All cameras miss some seconds for that, which is less than one camera for
 //! ever. But a scene that panics again and again must not take the others along: after
 //! [`MOST`] times within an hour the program goes on without it.
 
@@ -13,14 +15,22 @@ use protocol::{CameraId, EventTime};
 
 use crate::live::{StopFlag, now};
 
-/// Beside the outbox: when scenes ended so, a time a line, µs.
+/// Beside the outbox: when threads ended so, a time a line, µs.
 pub(in crate::live) const PANICS: &str = "scene-panics";
 /// So often within an hour the program is started anew for it.
 const MOST: usize = 3;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Held by a scene's thread; acts when that panics.
-pub(in crate::live) struct OnPanic {
+/// Which thread of a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Scene,
+    Evidence,
+}
+
+/// Held by a camera's thread; acts when that panics.
+pub(crate) struct OnPanic {
+    pub(in crate::live) whose: Whose,
     pub(in crate::live) camera: CameraId,
     pub(in crate::live) file: PathBuf,
     pub(in crate::live) stop: StopFlag,
@@ -33,18 +43,29 @@ impl Drop for OnPanic {
         }
         let camera = &self.camera;
         let times = self.note(now());
-        if times > MOST {
-            tracing::error!(
+        let what = match self.whose {
+            Whose::Scene => "the scene",
+            Whose::Evidence => "what makes the evidence",
+        };
+        if times <= MOST {
+            self.stop.fail(&format!(
+                "{what} of camera {camera} has ended by a fault of this program; it is started anew \
+                 by systemd: report its log"
+            ));
+            return;
+        }
+        match self.whose {
+            Whose::Scene => tracing::error!(
                 %camera, times,
                 "scenes have ended too often within an hour: the others watch on and this one does \
                  not; report the log, take the camera's newest rule out, restart the agent"
-            );
-            return;
+            ),
+            Whose::Evidence => tracing::error!(
+                %camera, times,
+                "threads have ended too often within an hour: the camera is watched on, and its events \
+                 have no clips and no stills of other moments; report the log, restart the agent"
+            ),
         }
-        self.stop.fail(&format!(
-            "the scene of camera {camera} has ended by a fault of this program; it is started anew \
-             by systemd: report its log"
-        ));
     }
 }
 
@@ -76,6 +97,7 @@ mod tests {
 
     fn of(dir: &tempfile::TempDir) -> OnPanic {
         OnPanic {
+            whose: Whose::Scene,
             camera: CameraId::new("gate").unwrap(),
             file: dir.path().join(PANICS),
             stop: StopFlag::default(),

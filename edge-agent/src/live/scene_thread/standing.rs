@@ -38,6 +38,8 @@ pub(super) struct Standing {
     pub(super) load: Option<Words>,
     /// A part of the rules has no model.
     pub(super) partial: Option<Words>,
+    /// What proves events is not made any more.
+    pub(super) evidence: Option<Words>,
 }
 
 impl Standing {
@@ -64,7 +66,16 @@ impl Standing {
             Link::Lost(why) => return (CameraHealth::Lost, Some(why.clone())),
             // A model that fails is known before the first picture is through.
             Link::Connecting if self.blind.is_none() => return (CameraHealth::Connecting, None),
-            Link::Connecting => [None, None, None, self.blind.as_ref(), None, None, None],
+            Link::Connecting => [
+                None,
+                None,
+                None,
+                self.blind.as_ref(),
+                None,
+                None,
+                None,
+                None,
+            ],
             Link::Connected => [
                 self.unseen.as_ref(),
                 self.garbage.as_ref(),
@@ -73,6 +84,7 @@ impl Standing {
                 self.picture.as_ref(),
                 self.load.as_ref(),
                 self.partial.as_ref(),
+                self.evidence.as_ref(),
             ],
         };
         let reasons: Vec<&Words> = wrong.into_iter().flatten().collect();

@@ -78,13 +78,13 @@ impl Site {
     /// As the box does it: the ring is filled by a camera, and a thread makes the case.
     fn live(&self, path: &Path) -> Case {
         let ring = self.ring();
-        let desk = Desk::start(
+        let made = Desk::by_hand(
             self.camera.clip,
             Rings::one(&ring),
             self.publisher.clone(),
             &self.trail,
-        )
-        .unwrap();
+        );
+        let desk = Desk::start(made, None).unwrap();
         let mut clip = EncodedClip::open(path).unwrap();
         for bytes in Clip::load(path).unwrap().sent() {
             let picture = clip.next_picture().unwrap().unwrap();
