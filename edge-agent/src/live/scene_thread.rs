@@ -33,7 +33,7 @@ use crate::picture_watch::PictureWatch;
 use crate::recording::rolling::Recorder;
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 
-use outage::Interruption;
+use outage::{Epoch, Interruption};
 pub(super) use panic::{OnPanic, PANICS, Whose};
 use standing::{Link, Standing};
 
@@ -100,7 +100,8 @@ impl SceneThread {
             interruption: None,
             standing: Standing::default(),
             connected: now.steady,
-            clock_steps: None,
+            epoch: None,
+            lost: None,
             watch: self.watch(),
             picture: Health::default(),
             is_misfit: false,
@@ -184,8 +185,11 @@ struct Room {
     standing: Standing,
     /// When the stream that there is began.
     connected: Instant,
-    /// How often the stream's clock had leapt by the newest frame.
-    clock_steps: Option<u32>,
+    /// On which side of a stream's changes the newest frame was.
+    epoch: Option<Epoch>,
+    /// The connection of the newest frame when one was lost: what still comes of it says
+    /// nothing of the stream that there is.
+    lost: Option<u64>,
     watch: PictureWatch,
     /// What the watch over the picture said last.
     picture: Health,

@@ -36,17 +36,15 @@ impl Room {
                 self.tell_stream(Condition::Lost, since);
                 let words = Words::new(loss_in_vietnamese(reason), message);
                 self.standing.set_link(Link::Lost(words));
+                self.lost = self.epoch.map(|epoch| epoch.connection);
             }
             Notice::Frozen { since } => self.freeze(since),
             // The reason of the last loss stays readable while we try again; each frame
-            // says by itself on which side of a step it is.
+            // says by itself on which side of a step or a change it is.
             Notice::Connecting { .. }
             | Notice::ClockStep { .. }
+            | Notice::PictureChanged { .. }
             | Notice::TimeQualityChanged(_) => {}
-            Notice::PictureChanged { .. } => {
-                let since = self.last.map_or(self.now.time, |(last, _)| last);
-                self.interrupt(since, GapReason::PictureChanged);
-            }
             // Who decodes now is part of the status.
             Notice::DecoderRejected { .. } => return true,
             Notice::Garbage { what } => {

@@ -30,6 +30,39 @@ pub(super) struct Interruption {
     told: Instant,
 }
 
+/// On which side of all that a stream can do a picture is. It travels with the pictures,
+/// whichever of them are dropped: a notice overtakes those that are still under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epoch {
+    pub(super) connection: u64,
+    clock_steps: u32,
+    size: (u32, u32),
+}
+
+impl Epoch {
+    const fn of(frame: &Frame) -> Self {
+        Self {
+            connection: frame.connection,
+            clock_steps: frame.clock_steps,
+            size: (frame.width, frame.height),
+        }
+    }
+
+    /// Why the time between a picture of `before` and one of this epoch was not watched.
+    fn parted_from(self, before: Self) -> impl Iterator<Item = GapReason> {
+        let connection = self.connection != before.connection;
+        let size = self.size != before.size;
+        let clock = self.clock_steps != before.clock_steps;
+        let parted = [
+            (connection, GapReason::StreamLost),
+            (size, GapReason::PictureChanged),
+            (clock, GapReason::ClockStep),
+        ];
+        let parted = parted.into_iter().filter(|(is_parted, _)| *is_parted);
+        parted.map(|(_, reason)| reason)
+    }
+}
+
 impl Room {
     /// From `since` on the scene is shown nothing, until the next frame that it sees.
     pub(super) fn interrupt(&mut self, since: EventTime, reason: GapReason) {
@@ -70,10 +103,14 @@ impl Room {
     /// A frame of `time` is shown to the scene: what went before it is over.
     pub(super) fn end_outage(&mut self, time: EventTime, frame: Option<&Frame>) {
         let last = self.last.map(|(last, _)| last);
-        let steps = frame.map(|frame| frame.clock_steps);
-        let old_steps = steps.and_then(|steps| self.clock_steps.replace(steps));
-        // A frame that was under way when the stream stopped ends nothing.
-        if !self.standing.is_lost() && self.standing.garbage.is_none() {
+        let epoch = frame.map(Epoch::of);
+        let before = epoch.and_then(|epoch| self.epoch.replace(epoch));
+        // A frame that was under way when the stream stopped ends nothing, also when the
+        // next connection was quick.
+        let is_of_before = epoch.is_some_and(|epoch| Some(epoch.connection) == self.lost);
+        let is_over = !self.standing.is_lost() && !is_of_before && self.standing.garbage.is_none();
+        let mut told = None;
+        if is_over {
             self.standing.unseen = None;
             if matches!(self.standing.link, Link::Connecting) {
                 self.standing.set_link(Link::Connected);
@@ -82,6 +119,7 @@ impl Room {
                 // What was under way when it began was seen all the same.
                 let from = last.map_or(from, |last| from.max(last)).min(time);
                 let to = time;
+                told = Some(reason);
                 self.handle(Input::Gap(Gap { from, to, reason }), None);
             }
             if self.stream.take().is_some() {
@@ -102,17 +140,12 @@ impl Room {
             let (from, to) = (from.min(time), time);
             self.handle(Input::Gap(Gap { from, to, reason }), None);
         }
-        // The leap travels with the pictures, whichever of them are dropped: a notice of
-        // it overtakes those that are still under way.
-        if let (Some(last), Some(old)) = (last, old_steps)
-            && Some(old) != steps
-        {
-            let gap = Gap {
-                from: last,
-                to: time,
-                reason: GapReason::ClockStep,
-            };
-            self.handle(Input::Gap(gap), None);
+        if let (Some(last), Some(epoch), Some(before)) = (last, epoch, before) {
+            let parted = epoch.parted_from(before);
+            for reason in parted.filter(|reason| Some(*reason) != told) {
+                let (from, to) = (last, time);
+                self.handle(Input::Gap(Gap { from, to, reason }), None);
+            }
         }
     }
 

@@ -123,6 +123,20 @@ impl Camera {
         }
     }
 
+    /// The same in such a picture.
+    fn look_in(&self, second: f64, picture: &Frame) -> Work {
+        let mut work = self.look(second);
+        for input in &mut work.inputs {
+            if let Input::Detections(seen) = input {
+                seen.aspect = picture.aspect;
+            }
+        }
+        let mut frame = picture.clone();
+        (frame.time, frame.number) = (self.time(second), (second * 100.0).round() as u64);
+        work.frame = Some(frame);
+        work
+    }
+
     /// A look is heard of when its picture is taken.
     fn see(&mut self, second: f64) {
         let work = self.look(second);
@@ -241,4 +255,85 @@ fn what_is_not_seen_of_a_stream_that_is_blamed_is_accounted_for() {
         (23.6, 24.1, lost),
     ];
     assert_eq!(camera.gaps(), told);
+}
+
+fn lost() -> Notice {
+    Notice::Lost {
+        reason: edge_video::LossReason::Closed,
+        message: "the camera has hung up".to_owned(),
+        retry_in: Duration::ZERO,
+    }
+}
+
+/// The gap was told before the look that was under way, and the boxes of the new view were
+/// associated with those of the old one.
+#[test]
+fn a_look_that_was_under_way_does_not_swallow_the_change_of_the_picture() {
+    let (small, large) = (picture(160, 90), picture(320, 180));
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    for second in [0.1, 0.2] {
+        let look = camera.look_in(second, &small);
+        camera.at(second).take(look);
+    }
+    let (old, new) = (camera.look_in(0.3, &small), camera.look_in(0.4, &large));
+    let (width, height) = (large.width, large.height);
+    let room = camera.at(0.5);
+    room.heed(Notice::PictureChanged { width, height });
+    room.take(old);
+    room.take(new);
+    let next = camera.look_in(0.5, &large);
+    camera.at(0.6).take(next);
+    assert_eq!(camera.gaps(), [(0.3, 0.4, GapReason::PictureChanged)]);
+}
+
+/// The late look of the old connection ended the outage at its own time, and what nobody
+/// saw after it was watched.
+#[test]
+fn a_look_of_the_connection_that_was_lost_does_not_end_its_outage() {
+    let first = picture(160, 90);
+    let (mut second, mut third) = (first.clone(), first.clone());
+    (second.connection, third.connection) = (1, 2);
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    let look = camera.look_in(0.1, &first);
+    camera.at(0.2).take(look);
+    camera.at(0.3).heed(lost());
+    camera.connect(1.5);
+    let (late, next) = (camera.look_in(0.2, &first), camera.look_in(1.6, &second));
+    camera.at(1.6).take(late);
+    assert!(camera.room.interruption.is_some());
+    camera.at(1.7).take(next);
+    assert!(camera.room.interruption.is_none());
+    // Nothing of the second connection was heard of when it was lost as well.
+    camera.at(1.8).heed(lost());
+    camera.connect(2.5);
+    let (late, next) = (camera.look_in(1.7, &second), camera.look_in(2.6, &third));
+    camera.at(2.6).take(late);
+    camera.at(2.7).take(next);
+    let lost = GapReason::StreamLost;
+    assert_eq!(camera.gaps(), [(0.2, 1.6, lost), (1.7, 2.6, lost)]);
+}
+
+/// It waited for a notice that never came: two connections were lost before anything of
+/// the second was through.
+#[test]
+fn two_pictures_of_two_connections_are_parted_whatever_was_told() {
+    let first = picture(160, 90);
+    let (mut second, mut third) = (first.clone(), first.clone());
+    (second.connection, third.connection) = (1, 2);
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    let look = camera.look_in(0.1, &first);
+    camera.at(0.2).take(look);
+    for second in [0.3, 0.9] {
+        camera.at(second).heed(lost());
+        camera.connect(second + 0.3);
+    }
+    for (at, picture) in [(0.8, &second), (1.3, &third)] {
+        let look = camera.look_in(at, picture);
+        camera.at(1.4).take(look);
+    }
+    let lost = GapReason::StreamLost;
+    assert_eq!(camera.gaps(), [(0.1, 0.8, lost), (0.8, 1.3, lost)]);
 }
