@@ -35,6 +35,7 @@ use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 
 use outage::{Epoch, Interruption};
 pub(super) use panic::{OnPanic, PANICS, Whose};
+use segments::Misfit;
 use standing::{Link, Standing};
 
 /// How often a camera's status is sent when nothing changes.
@@ -104,7 +105,7 @@ impl SceneThread {
             lost: None,
             watch: self.watch(),
             picture: Health::default(),
-            is_misfit: false,
+            misfit: None,
             stream: None,
             outputs: Vec::new(),
             load: Load::new(&self.state.status(), self.config.analysed_fps),
@@ -193,9 +194,9 @@ struct Room {
     watch: PictureWatch,
     /// What the watch over the picture said last.
     picture: Health,
-    /// Whether the calibration is of pictures of another shape: no look at the
-    /// picture makes that well.
-    is_misfit: bool,
+    /// The calibration is of pictures of another shape: no look at them makes that well,
+    /// only pictures of that shape.
+    misfit: Option<Misfit>,
     /// What the scene was told of the stream, and when: lost or frozen.
     stream: Option<(Health, Instant)>,
     outputs: Vec<Output>,
@@ -374,7 +375,7 @@ impl Room {
         });
         let is_frozen = self.standing.frozen.is_some();
         if let Some((time, aspect)) = look.filter(|_| !is_frozen) {
-            self.fit(aspect);
+            self.fit(aspect, time);
             self.end_outage(time, work.frame.as_ref());
         }
         for input in work.inputs {

@@ -64,24 +64,19 @@ impl Room {
 
     /// The picture's condition changed. True when the camera's status changed.
     pub(super) fn heed_picture(&mut self, health: Health, frame: &Frame) -> bool {
-        if self.is_misfit {
-            return false;
-        }
         let camera = &self.setup.config.id;
         if let Some(words) = picture_watch::words(health.condition) {
             tracing::warn!(%camera, value = health.value, "{}", words.en);
         } else {
             tracing::info!(%camera, "the picture is well again");
         }
-        self.set_picture(health);
-        self.handle(Input::Health(health), Some(frame));
-        self.tell_health()
-    }
-
-    /// Remembers what the picture is good for.
-    pub(super) fn set_picture(&mut self, health: Health) {
         self.picture = health;
         self.standing.picture = picture_watch::words(health.condition);
+        // Told when places in the picture are known again.
+        if self.misfit.is_none() {
+            self.handle(Input::Health(health), Some(frame));
+        }
+        self.tell_health()
     }
 
     /// Tells the scene that the stream shows nothing new, on the clock of its frames.

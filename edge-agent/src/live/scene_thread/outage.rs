@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use edge_core::{Condition, Gap, GapReason, Health, Input};
+use edge_core::{Condition, Gap, GapReason, Input};
 use edge_video::Frame;
 use protocol::EventTime;
 use protocol::event::Words;
@@ -124,12 +124,7 @@ impl Room {
             }
             if self.stream.take().is_some() {
                 // Whatever the picture was before, it may be still.
-                let health = Health {
-                    time,
-                    since: self.picture.since.min(time),
-                    ..self.picture
-                };
-                self.handle(Input::Health(health), None);
+                self.handle(Input::Health(self.picture_at(time)), None);
             }
         } else if let Some(interruption) = &mut self.interruption
             && last.is_none_or(|last| interruption.from > last)

@@ -2,34 +2,95 @@
 //! before a start, and at every new segment of the recording.
 
 use edge_core::{Condition, Health, Input, SceneState};
+use protocol::EventTime;
+use protocol::event::Words;
 
 use super::Room;
 use crate::recording::{Cut, SegmentHead};
+use crate::scene_setup::SceneSetupError;
+
+/// Pictures whose width over height differs by less have one shape.
+const SAME_SHAPE: f64 = 1e-3;
+
+/// Pictures in which the calibration cannot be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Misfit {
+    /// Their width over height.
+    aspect: f64,
+    since: EventTime,
+}
 
 impl Room {
     /// Makes the scene anew when the picture's proportions are not what the
-    /// calibration was computed for, and where somebody was parked before the
-    /// agent was started anew. Happens once, at the first frame.
-    pub(super) fn fit(&mut self, aspect: f64) {
-        if self.last.is_some() {
-            return;
-        }
+    /// calibration was computed for, and where somebody was parked before the agent was
+    /// started anew. Where the calibration cannot be used in such pictures the rules are
+    /// suspended, until one comes in which it can.
+    pub(super) fn fit(&mut self, aspect: f64, time: EventTime) {
+        // Without a calibration every shape is as good as another.
         let is_calibrated = self.setup.config.calibration.is_some();
-        let is_reshaped = is_calibrated && (aspect - self.aspect).abs() >= 1e-3;
-        let parked = self.setup.parked.take().filter(SceneState::has_parked);
-        if !is_reshaped && parked.is_none() {
+        let is_as = |known: f64| !is_calibrated || (aspect - known).abs() < SAME_SHAPE;
+        if self.misfit.is_some_and(|misfit| is_as(misfit.aspect)) {
             return;
         }
-        let mut state = self.scene.state();
-        if !self.scene.is_quiescent() {
-            // A case of the camera itself goes on; the new scene would not know of it.
-            self.show(Input::End(self.now.time), None);
-            state = state.beyond_end(&self.scene.state());
+        let is_reshaped = !is_as(self.aspect);
+        if is_reshaped && let Err(error) = self.setup.scene(aspect) {
+            self.suspend(aspect, time, &error);
+            return;
         }
-        if let Some(parked) = parked {
-            state = state.with_parked(parked);
+        let was_misfit = self.misfit.take().is_some();
+        self.standing.misfit = None;
+        let parked = self.setup.parked.take().filter(SceneState::has_parked);
+        if is_reshaped || parked.is_some() {
+            let mut state = self.scene.state();
+            if !self.scene.is_quiescent() {
+                // Nothing goes on in pictures of another shape; a case of the camera itself
+                // does, and the new scene would not know of it.
+                let last = self.last.map_or(self.now.time, |(last, _)| last);
+                self.show(Input::End(last), None);
+                state = state.beyond_end(&self.scene.state());
+            }
+            if let Some(parked) = parked {
+                state = state.with_parked(parked);
+            }
+            self.renew(Cut::Resumed, aspect, state);
         }
-        self.renew(Cut::Resumed, aspect, state);
+        // While the stream is lost the scene is told when it is back.
+        if was_misfit && self.stream.is_none() {
+            tracing::info!(camera = %self.setup.config.id, "the picture fits its calibration again");
+            self.show(Input::Health(self.picture_at(time)), None);
+        }
+    }
+
+    /// From `time` on nobody knows places in the picture.
+    fn suspend(&mut self, aspect: f64, time: EventTime, error: &SceneSetupError) {
+        tracing::error!(
+            camera = %self.setup.config.id, %error,
+            "the rules are suspended, because places in these pictures are not known"
+        );
+        let since = time;
+        self.misfit = Some(Misfit { aspect, since });
+        self.standing.misfit = Some(Words::new(
+            "Hình có tỉ lệ khác với lúc hiệu chỉnh nên các quy tắc tạm dừng; đặt lại độ phân giải của máy ảnh \
+             hoặc hiệu chỉnh lại",
+            format!(
+                "the rules are suspended, because places in these pictures are not known: {error}"
+            ),
+        ));
+        self.show(Input::Health(self.picture_at(time)), None);
+    }
+
+    /// What the picture is good for at `time`, as the scene is to know it.
+    pub(super) fn picture_at(&self, time: EventTime) -> Health {
+        let known = self.misfit.map_or(self.picture, |misfit| Health {
+            since: misfit.since,
+            condition: Condition::Unknown,
+            ..Health::default()
+        });
+        Health {
+            time,
+            since: known.since.min(time),
+            ..known
+        }
     }
 
     /// Ends the recording's segment where that is due, and begins the next one.
@@ -58,20 +119,10 @@ impl Room {
     pub(super) fn renew(&mut self, cut: Cut, aspect: f64, state: SceneState) {
         let mut scene = match self.setup.scene(aspect) {
             Ok(scene) => scene,
+            // It was made for such pictures before.
             Err(error) => {
-                tracing::error!(
-                    camera = %self.setup.config.id, %error,
-                    "the rules are suspended, because places in these pictures are not known"
-                );
-                self.is_misfit = true;
-                self.set_picture(Health {
-                    time: self.now.time,
-                    since: self.now.time,
-                    condition: Condition::Unknown,
-                    ..Health::default()
-                });
-                self.show(Input::Health(self.picture), None);
-                return;
+                let time = self.now_of_frames();
+                return self.suspend(aspect, time, &error);
             }
         };
         let identity = scene.identity();

@@ -32,6 +32,8 @@ pub(super) struct Standing {
     pub(super) frozen: Option<Words>,
     /// The model fails on every picture.
     pub(super) blind: Option<Words>,
+    /// The picture has another shape than that in which the calibration was made.
+    pub(super) misfit: Option<Words>,
     /// The picture is not good enough to judge places by.
     pub(super) picture: Option<Words>,
     /// Too few pictures are looked at.
@@ -66,21 +68,13 @@ impl Standing {
             Link::Lost(why) => return (CameraHealth::Lost, Some(why.clone())),
             // A model that fails is known before the first picture is through.
             Link::Connecting if self.blind.is_none() => return (CameraHealth::Connecting, None),
-            Link::Connecting => [
-                None,
-                None,
-                None,
-                self.blind.as_ref(),
-                None,
-                None,
-                None,
-                None,
-            ],
-            Link::Connected => [
+            Link::Connecting => vec![self.blind.as_ref()],
+            Link::Connected => vec![
                 self.unseen.as_ref(),
                 self.garbage.as_ref(),
                 self.frozen.as_ref(),
                 self.blind.as_ref(),
+                self.misfit.as_ref(),
                 self.picture.as_ref(),
                 self.load.as_ref(),
                 self.partial.as_ref(),

@@ -1,13 +1,14 @@
 //! A scene thread without its thread: what comes in, in which order and when, and what
 //! its scene is shown of it. The recording tells the latter.
 
-use edge_core::{Gap, GapReason};
+use edge_core::{Condition, Gap, GapReason, Unwatched};
 use edge_uplink::Outbox;
 use edge_video::ClipReader;
 use protocol::{Detection, Detections, NormBox, ObjectClass, TimeQuality, TrackId};
 use rtsp_camera::TestPattern;
 
 use super::*;
+use crate::calibrate::CalibrationFile;
 use crate::case::Signer;
 use crate::config::AgentConfig;
 use crate::live::kept;
@@ -26,11 +27,27 @@ const ZONE: &str = "[[camera.zone]]\nid = 'road'\n\
      points = [[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]]\n\
      [[camera.rule]]\nid = 'waiting'\nkind = 'loitering'\nzone = 'road'\nmin_dwell_s = 2.0\n";
 
+/// Ten metres across, twenty down.
+const GROUND: [[f64; 3]; 3] = [[10.0, 0.0, 0.0], [0.0, -20.0, 20.0], [0.0, 0.0, 1.0]];
+
 impl Camera {
     /// With keys of the camera and its tables.
     fn new(keys: &str) -> Self {
         edge_video::init().unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let calibration = CalibrationFile {
+            picture: [160, 90],
+            calibration: edge_core::Calibration {
+                image_to_ground: GROUND,
+                residual_m: protocol::units::Metres(0.1),
+                points: 6,
+                ..edge_core::Calibration::default()
+            },
+            residual: Vec::new(),
+            expected: Vec::new(),
+        };
+        let file = folder.path().join("east.calibration.toml");
+        calibration.write(&file).unwrap();
         let text = format!(
             "[box]\nsite = 'hanoi'\nid = 'nga-tu-so-1'\n[store]\ndir = 'store'\n\
              [[camera]]\nid = 'east'\nsource = {{ rtsp = 'rtsp://h/x' }}\n\
@@ -137,6 +154,36 @@ impl Camera {
         work
     }
 
+    /// Looks each tenth of a second, in pictures of this shape.
+    fn see_shaped(&mut self, aspect: f64, tenths: std::ops::RangeInclusive<u32>) {
+        for tenth in tenths {
+            let second = f64::from(tenth) / 10.0;
+            let mut work = self.look(second);
+            if let Some(Input::Detections(seen)) = work.inputs.first_mut() {
+                seen.aspect = aspect;
+            }
+            self.at(second).take(work);
+        }
+    }
+
+    /// What the scene was told of the picture, and when.
+    fn conditions(&mut self) -> Vec<(f64, Condition)> {
+        let shown = self.shown();
+        let tenths = |at: EventTime| (at.since(self.begun.time).0 * 10.0).round() / 10.0;
+        let told = shown.into_iter().filter_map(|input| match input {
+            Input::Health(health) => Some((tenths(health.time), health.condition)),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    /// What the camera's status says.
+    fn status(&self) -> (CameraHealth, String) {
+        let status = self.room.setup.state.status();
+        let reason = status.reason.map(|reason| reason.en).unwrap_or_default();
+        (status.health, reason)
+    }
+
     /// A look is heard of when its picture is taken.
     fn see(&mut self, second: f64) {
         let work = self.look(second);
@@ -225,7 +272,7 @@ fn good_pictures_of_a_stream_that_is_blamed_do_not_set_the_scene_back() {
     assert_eq!(followed[0].born, camera.time(0.1));
     let hours: Vec<_> = camera.room.scene.coverage_now().collect();
     let unwatched = &hours[0].unwatched_s;
-    let lost = unwatched[&edge_core::Unwatched::StreamLost];
+    let lost = unwatched[&Unwatched::StreamLost];
     assert!((30.0..30.3).contains(&lost), "{unwatched:?}");
     let all = hours[0].watched_s + unwatched.values().sum::<f64>();
     assert!((all - 35.0).abs() < 0.2, "{hours:?}");
@@ -315,8 +362,7 @@ fn a_look_of_the_connection_that_was_lost_does_not_end_its_outage() {
     assert_eq!(camera.gaps(), [(0.2, 1.6, lost), (1.7, 2.6, lost)]);
 }
 
-/// It waited for a notice that never came: two connections were lost before anything of
-/// the second was through.
+/// Two connections were lost before anything of the second was through.
 #[test]
 fn two_pictures_of_two_connections_are_parted_whatever_was_told() {
     let first = picture(160, 90);
@@ -336,4 +382,67 @@ fn two_pictures_of_two_connections_are_parted_whatever_was_told() {
     }
     let lost = GapReason::StreamLost;
     assert_eq!(camera.gaps(), [(0.1, 0.8, lost), (0.8, 1.3, lost)]);
+}
+
+const WIDE: f64 = 16.0 / 9.0;
+const NARROW: f64 = 4.0 / 3.0;
+const FILE: &str = "calibration = { file = 'east.calibration.toml' }\n";
+
+/// The shape was held against the calibration once: a camera that was set to another one
+/// went on measuring, and one that began with the wrong one was suspended for ever.
+#[test]
+fn rules_rest_just_while_the_picture_has_another_shape_than_its_calibration() {
+    let mut camera = Camera::new(&format!("{FILE}{ZONE}"));
+    camera.connect(0.0);
+    camera.see_shaped(WIDE, 1..=20);
+    assert_eq!(camera.status(), (CameraHealth::Watching, String::new()));
+    camera.see_shaped(NARROW, 21..=40);
+    let (health, reason) = camera.status();
+    assert_eq!(health, CameraHealth::Degraded);
+    assert!(
+        reason.contains("was made in pictures of 160 by 90"),
+        "{reason}"
+    );
+    camera.see_shaped(WIDE, 41..=60);
+    assert_eq!(camera.status(), (CameraHealth::Watching, String::new()));
+    let hours: Vec<_> = camera.room.scene.coverage_now().collect();
+    let other = hours[0].unwatched_s[&Unwatched::Other];
+    assert!((1.9..2.1).contains(&other), "{hours:?}");
+    assert!((hours[0].watched_s - 3.9).abs() < 0.15, "{hours:?}");
+    let told = [(2.1, Condition::Unknown), (4.1, Condition::Well)];
+    assert_eq!(camera.conditions(), told);
+}
+
+#[test]
+fn a_camera_that_begins_with_the_wrong_shape_is_watched_once_it_has_the_right_one() {
+    let mut camera = Camera::new(&format!("{FILE}{ZONE}"));
+    camera.connect(0.0);
+    camera.see_shaped(NARROW, 1..=20);
+    assert_eq!(camera.status().0, CameraHealth::Degraded);
+    camera.see_shaped(WIDE, 21..=60);
+    assert_eq!(camera.status(), (CameraHealth::Watching, String::new()));
+    let hours: Vec<_> = camera.room.scene.coverage_now().collect();
+    assert!((3.8..4.0).contains(&hours[0].watched_s), "{hours:?}");
+}
+
+/// A matrix does not say in which pictures it was made: it is weighed anew in those of
+/// another shape, and what went on is not measured across the change.
+#[test]
+fn a_calibration_that_serves_any_shape_is_computed_for_each() {
+    let matrix = format!("calibration = {{ image_to_ground = {GROUND:?}, residual_m = 0.1 }}\n");
+    let mut camera = Camera::new(&format!("{matrix}{ZONE}"));
+    camera.connect(0.0);
+    camera.see_shaped(WIDE, 1..=10);
+    let before = camera.followed();
+    camera.see_shaped(NARROW, 11..=20);
+    assert!((camera.room.aspect - NARROW).abs() < 1e-9);
+    assert_ne!(camera.followed(), before);
+    camera.see_shaped(WIDE, 21..=30);
+    assert!((camera.room.aspect - WIDE).abs() < 1e-9);
+    let ends = camera
+        .shown()
+        .into_iter()
+        .filter(|it| matches!(it, Input::End(_)));
+    assert_eq!(ends.count(), 2);
+    assert_eq!(camera.conditions(), []);
 }
