@@ -162,6 +162,7 @@ impl Desk {
             inbox,
             told: told.clone(),
             pending: VecDeque::new(),
+            is_live: false,
             #[cfg(test)]
             on_make: Box::new(|_| {}),
         };
@@ -214,6 +215,8 @@ pub(crate) struct Bench {
     inbox: Receiver<Box<Wish>>,
     told: Told,
     pending: VecDeque<Pending>,
+    /// Pictures come as they are taken: what does not come in time never will.
+    is_live: bool,
     /// What else happens before one is made.
     #[cfg(test)]
     on_make: Box<dyn FnMut(&Event) + Send>,
@@ -236,9 +239,10 @@ impl Maker {
 impl Bench {
     /// The thread's own life.
     fn live(mut self) {
+        self.is_live = true;
         loop {
             match self.inbox.recv_timeout(TICK) {
-                Ok(wish) => self.take(*wish, Some(Instant::now())),
+                Ok(wish) => self.take(wish),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -250,33 +254,32 @@ impl Bench {
     /// By hand: takes what was asked for, and makes what can be made. Pictures are
     /// waited for until they come, or the end.
     pub(crate) fn step(&mut self) {
-        let wishes: Vec<Box<Wish>> = self.inbox.try_iter().collect();
-        for wish in wishes {
-            self.take(*wish, None);
-        }
         self.go_on();
     }
 
     /// Makes all of what is there, and says why no more will come.
     pub(crate) fn finish(mut self, why: &Words) {
-        let wishes: Vec<Box<Wish>> = self.inbox.try_iter().collect();
-        for wish in wishes {
-            self.take(*wish, None);
-        }
-        self.heed_told();
-        while let Some(mut one) = self.pending.pop_front() {
-            one.take_in(&self.maker.rings, &self.maker.clip);
+        self.take_in();
+        while let Some(one) = self.pending.pop_front() {
             self.make(one, Some(why.clone()));
         }
     }
 
-    fn take(&mut self, wish: Wish, since: Option<Instant>) {
-        if self.pending.len() >= MOST_PENDING
-            && let Some(oldest) = self.pending.pop_front()
-        {
-            self.make(oldest, Some(too_many()));
+    fn take(&mut self, wish: Box<Wish>) {
+        let since = self.is_live.then(Instant::now);
+        self.pending.push_back(Pending::new(*wish, since));
+    }
+
+    /// Takes what was asked for, and the pictures that have come for all that waits: they
+    /// are shared with the ring, which forgets them while something else is made.
+    fn take_in(&mut self) {
+        while let Ok(wish) = self.inbox.try_recv() {
+            self.take(wish);
         }
-        self.pending.push_back(Pending::new(wish, since));
+        self.heed_told();
+        for one in &mut self.pending {
+            one.take_in(&self.maker.rings, &self.maker.clip);
+        }
     }
 
     /// Makes the case of what was told last.
@@ -300,20 +303,21 @@ impl Bench {
     }
 
     fn go_on(&mut self) {
-        self.heed_told();
-        let (rings, clip) = (&self.maker.rings, &self.maker.clip);
         self.maker.heed_main();
-        for one in &mut self.pending {
-            one.take_in(rings, clip);
-        }
-        // Any of them may be ready first: a short event after a long one.
-        while let Some(at) = self
-            .pending
-            .iter()
-            .position(|one| one.is_ready(rings, clip))
-            && let Some(ready) = self.pending.remove(at)
-        {
-            self.make(ready, None);
+        loop {
+            // Each time: to make one takes seconds, of large pictures.
+            self.take_in();
+            let (rings, clip) = (&self.maker.rings, &self.maker.clip);
+            // Any of them may be ready first: a short event after a long one.
+            let is_ready = |one: &Pending| one.is_ready(rings, clip);
+            let (next, hurry) = match self.pending.iter().position(is_ready) {
+                Some(ready) => (ready, None),
+                None if self.pending.len() > MOST_PENDING => (0, Some(too_many())),
+                None => return,
+            };
+            if let Some(next) = self.pending.remove(next) {
+                self.make(next, hurry);
+            }
         }
     }
 }

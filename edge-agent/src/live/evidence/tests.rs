@@ -149,13 +149,17 @@ impl Site {
     }
 
     fn made(&self) -> CaseManifest {
-        files(self.folder.path())
-            .into_iter()
-            .find_map(|bytes| {
-                let sealed = Sealed::open(&bytes).ok()?;
-                serde_json::from_slice(sealed.manifest).ok()
-            })
-            .expect("no case was made")
+        let all = self.all_made();
+        all.into_iter().next().expect("no case was made")
+    }
+
+    fn all_made(&self) -> Vec<CaseManifest> {
+        let files = files(self.folder.path());
+        let cases = files.iter().filter_map(|bytes| {
+            let sealed = Sealed::open(bytes).ok()?;
+            serde_json::from_slice(sealed.manifest).ok()
+        });
+        cases.collect()
     }
 }
 

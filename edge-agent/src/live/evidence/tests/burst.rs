@@ -4,6 +4,52 @@ use super::*;
 use crate::live::StopFlag;
 use crate::live::scene_thread::{OnPanic, Whose};
 
+/// Ten vehicles run one red light. One wish was taken a round, and a round took as long as
+/// one clip is made: the ring had forgotten the beginnings of the last ones when it was
+/// their turn.
+#[test]
+fn what_was_asked_for_at_once_is_kept_for_all_while_each_takes_seconds() {
+    const SIZE: (u32, u32) = (160, 120);
+    let site = Site::new();
+    let limits = RingLimits {
+        seconds: 20.0,
+        ..LONG
+    };
+    let clip = site.config.cameras[0].clip;
+    let ring = site.limited_ring(SIZE, (-10.0, 9.0), limits);
+    let trail = SharedTrail::new(&clip);
+    let rings = rings(Arc::clone(&ring), None);
+    let (desk, mut bench) = Desk::by_hand(clip, rings, site.publisher(), &trail);
+    // Each takes so long that four seconds of pictures come meanwhile.
+    let (decided, onset, pictures) = (site.event.decided.time, site.event.onset, sent(160, 120));
+    let mut newest = 9.0;
+    bench.on_make = Box::new(move |_| {
+        for bytes in &pictures {
+            newest += 0.2;
+            let time = decided + Seconds(newest);
+            let media = time.as_micros() - onset.as_micros() + 3_600_000_000;
+            ring.push(Codec::H264, bytes, Some(media), (time, TimeQuality::Rtcp));
+        }
+    });
+    for number in 1..=8 {
+        let event = Event {
+            id: EventId(uuid::Uuid::from_u128(number)),
+            ..site.event.clone()
+        };
+        site.outbox.append_event(&event, decided).unwrap();
+        let wish = Wish {
+            event,
+            ..site.wish()
+        };
+        assert!(desk.wish(Box::new(wish)).is_ok());
+    }
+    drop(desk);
+    bench.live();
+    let said: Vec<String> = site.all_made().iter().map(said).collect();
+    let whole = "2 clean, 2 annotated; -9.0 to 7.0, whole: ; []";
+    assert_eq!(said, [whole; 8]);
+}
+
 /// Its cases were lost until the next start, and every later event was said to be one of
 /// too many at the same time.
 #[test]
