@@ -8,6 +8,7 @@
 
 mod ages;
 pub mod head;
+pub mod keeper;
 pub mod rolling;
 pub mod segment;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::faults::ConfigFault;
+use crate::recording::keeper::Keeper;
 use crate::recording::rolling::{Limits, RecordStore};
 
 /// A number of bytes, written as people do: `2GiB`, `500 MiB`.
@@ -141,8 +142,8 @@ impl RecordConfig {
             .map(|days| Duration::from_hours(24 * u64::from(days)))
     }
 
-    /// Where inputs are recorded, if they are.
-    pub(crate) fn store(&self, cameras: usize) -> Option<Arc<RecordStore>> {
+    /// Where inputs are recorded, if they are, and who looks after it.
+    pub(crate) fn store(&self, cameras: usize) -> Option<(Arc<RecordStore>, Keeper)> {
         let limits = Limits {
             budget: self.budget.0,
             keep: self.keep(),

@@ -50,6 +50,7 @@ use protocol::{CameraId, EventTime, SignalReading};
 use crate::cascades::{LookerIndex, Lookers};
 use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
+use crate::recording::keeper::Keeper;
 use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
 pub(crate) use camera_state::CameraState;
@@ -235,11 +236,16 @@ fn watch(
         .transpose()?;
     let (wake, woken) = bounded(1);
     let (second_looks, asked) = bounded(SECOND_LOOKS_QUEUE);
+    let (record, keeper) = config.record.store(config.cameras.len()).unzip();
+    let keeper = keeper
+        .map(Keeper::start)
+        .transpose()
+        .context("no thread for what is recorded")?;
     let surroundings = Surroundings {
         config,
         detector: identity,
         outlet,
-        record: config.record.store(config.cameras.len()),
+        record,
         wake,
         second_looks,
         lookers: index,
@@ -324,6 +330,10 @@ fn watch(
     });
     supervisor.stopping();
     cameras.shut_down();
+    drop(surroundings);
+    if let Some(keeper) = keeper {
+        join(keeper, "recordings");
+    }
     if let Some(routes) = routes {
         join(routes, "signal routes");
     }

@@ -2,26 +2,27 @@
 //! there is room.
 //!
 //! Recording never hinders watching: what cannot be written is not written, is
-//! said, and is tried again at the next instant at which a segment may begin.
+//! said, and is tried again at the next instant at which a segment may begin. What
+//! takes long is done by the [`Keeper`].
 //! What was written is readable after kill -9: an input is written before the
 //! scene sees it, and handed to the system before an event of it is published.
 //! A power cut may cost what the system had not yet put on the disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use edge_core::{Input, Output, Scene};
 use flate2::write::GzEncoder;
 use protocol::event::Words;
 use protocol::id::{CameraId, EventId};
 use protocol::{EventTime, Phase};
 
-use super::ages::Ages;
-use super::is_recording;
+use super::keeper::{Active, Chore, Keeper};
 use super::segment::{Cut, SegmentHead};
 
 /// How often what was written is handed to the system when nothing happens.
@@ -30,8 +31,6 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_mins(1);
 /// After this long a fault, recording begins again also where somebody is in sight.
 const RESUME_AT_LEAST: Duration = Duration::from_mins(10);
-/// How often what was kept for long enough is looked for.
-const EXPIRY: Duration = Duration::from_mins(1);
 /// Room is looked after whenever this much more was written.
 const LOOK_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -54,28 +53,24 @@ pub struct RecordStore {
     dir: PathBuf,
     limits: Limits,
     cameras: u64,
-    /// Segments that are being written, by camera.
-    active: Mutex<BTreeMap<CameraId, PathBuf>>,
-    ages: Mutex<Aging>,
-}
-
-/// When the ages of segments were last looked at.
-#[derive(Debug, Default)]
-struct Aging {
-    ages: Option<Ages>,
-    looked: Option<Instant>,
+    active: Active,
+    /// What takes as long as the disk does.
+    chores: Sender<Chore>,
 }
 
 impl RecordStore {
-    /// For so many cameras.
-    pub fn new(dir: &Path, limits: Limits, cameras: usize) -> Arc<Self> {
-        Arc::new(Self {
+    /// For so many cameras, and who looks after what they write.
+    pub fn new(dir: &Path, limits: Limits, cameras: usize) -> (Arc<Self>, Keeper) {
+        let active = Active::default();
+        let (chores, keeper) = Keeper::new(dir, limits, &active);
+        let store = Self {
             dir: dir.to_owned(),
             limits,
             cameras: cameras.max(1) as u64,
-            active: Mutex::default(),
-            ages: Mutex::default(),
-        })
+            active,
+            chores,
+        };
+        (Arc::new(store), keeper)
     }
 
     /// A camera's share of the room, bytes.
@@ -83,8 +78,8 @@ impl RecordStore {
         self.limits.budget / self.cameras
     }
 
-    /// Opens the next segment of `camera`.
-    fn begin(&self, camera: &CameraId, begun: EventTime) -> std::io::Result<(PathBuf, File)> {
+    /// The number of the newest segment of `camera`, 0 where there is none.
+    fn newest(&self, camera: &CameraId) -> std::io::Result<u64> {
         let folder = self.dir.join(camera.as_str());
         std::fs::create_dir_all(&folder)?;
         let mut last = 0_u64;
@@ -94,98 +89,32 @@ impl RecordStore {
             let number = number.split('-').next().and_then(|n| n.parse().ok());
             last = last.max(number.unwrap_or(0));
         }
+        Ok(last)
+    }
+
+    /// Opens the next segment of `camera`.
+    fn begin(
+        &self,
+        camera: &CameraId,
+        number: u64,
+        begun: EventTime,
+    ) -> std::io::Result<(PathBuf, File)> {
         // By number, because a box's clock may be set back between two segments.
         let stamp: String = begun.to_string();
         let stamp: String = stamp.chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let stamp = stamp.split('.').next().unwrap_or(&stamp);
-        let path = folder.join(format!("{:08}-{stamp}Z.inputs.jsonl.gz", last + 1));
+        let folder = self.dir.join(camera.as_str());
+        let path = folder.join(format!("{number:08}-{stamp}Z.inputs.jsonl.gz"));
+        // First, so that a file is never there of which nobody knows that it is written.
+        self.active.lock().insert(camera.clone(), path.clone());
         let file = File::options().write(true).create_new(true).open(&path)?;
-        self.lock().insert(camera.clone(), path.clone());
-        self.make_room();
+        self.ask(Chore::MakeRoom);
         Ok((path, file))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CameraId, PathBuf>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Deletes segments that ended long enough ago; looks once a minute at most.
-    fn expire(&self) {
-        let Some(keep) = self.limits.keep else {
-            return;
-        };
-        let mut aging = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        let elapsed = aging.looked.map(|at| at.elapsed());
-        if elapsed.is_some_and(|elapsed| elapsed < EXPIRY) {
-            return;
-        }
-        aging.looked = Some(Instant::now());
-        let active: BTreeSet<PathBuf> = self.lock().values().cloned().collect();
-        let ended = self.files().into_iter().map(|(_, path, _)| path);
-        let ended: Vec<PathBuf> = ended
-            .filter(|path| !active.contains(path))
-            .filter_map(|path| path.strip_prefix(&self.dir).ok().map(Path::to_owned))
-            .collect();
-        let ages = aging.ages.get_or_insert_with(|| Ages::read(&self.dir));
-        let old = ages.look(&ended, keep, crate::live::now(), elapsed);
-        for path in old.iter().map(|path| self.dir.join(path)) {
-            match std::fs::remove_file(&path) {
-                Ok(()) => {
-                    tracing::info!(path = %path.display(), "recording deleted, it was kept as long as [record] keep_days says");
-                }
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "recording cannot be deleted");
-                }
-            }
-        }
-        if let Err(error) = ages.write(&self.dir) {
-            tracing::warn!(dir = %self.dir.display(), %error, "the age of recordings cannot be written; they may be kept too long");
-        }
-    }
-
-    /// All segments, with when they were last written and how long they are.
-    fn files(&self) -> Vec<(SystemTime, PathBuf, u64)> {
-        let mut files = Vec::new();
-        let folders = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for folder in folders {
-            let entries = std::fs::read_dir(folder.path()).into_iter().flatten();
-            for entry in entries.flatten() {
-                let path = entry.path();
-                let Ok(metadata) = entry.metadata() else {
-                    continue;
-                };
-                if metadata.is_file() && is_recording(&path) {
-                    let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                    files.push((written, path, metadata.len()));
-                }
-            }
-        }
-        files
-    }
-
-    /// Deletes the oldest segments that nobody writes, until the rest fits.
-    fn make_room(&self) {
-        let active = self.lock();
-        let mut files = self.files();
-        files.sort();
-        let mut total: u64 = files.iter().map(|(.., bytes)| bytes).sum();
-        for (_, path, bytes) in files {
-            if total <= self.limits.budget {
-                return;
-            }
-            if active.values().any(|written| *written == path) {
-                continue;
-            }
-            match std::fs::remove_file(&path) {
-                Ok(()) => {
-                    tracing::info!(path = %path.display(), bytes, "oldest recording deleted for room");
-                    total -= bytes;
-                }
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "recording cannot be deleted");
-                }
-            }
-        }
+    /// Never waits; a chore for which there is no room is not missed.
+    fn ask(&self, chore: Chore) {
+        self.chores.try_send(chore).ok();
     }
 }
 
@@ -236,13 +165,14 @@ impl Segment {
         Ok(())
     }
 
-    fn end(self) -> std::io::Result<()> {
+    /// What is still to be put on the disk.
+    fn end(self) -> std::io::Result<Chore> {
         let mut buffer = self.sink.finish()?;
         buffer.flush()?;
         let counted = buffer
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error)?;
-        counted.file.sync_data()
+        Ok(Chore::Ended(self.path, counted.file))
     }
 }
 
@@ -270,6 +200,8 @@ pub struct Recorder {
     fault: Option<(Instant, Instant)>,
     /// Why it cannot be written.
     trouble: Option<Words>,
+    /// Of its newest segment, where that is known.
+    number: Option<u64>,
     /// Events that go on.
     open: BTreeSet<EventId>,
     counters: RecorderCounters,
@@ -284,6 +216,7 @@ impl Recorder {
             store,
             camera,
             segment: None,
+            number: None,
             fault: None,
             trouble: None,
             open: BTreeSet::new(),
@@ -313,8 +246,6 @@ impl Recorder {
 
     /// Whether the segment should end here, and how.
     pub fn due(&self, scene: &Scene) -> Option<Cut> {
-        // Here, because it is asked also while nothing can be recorded.
-        self.store.expire();
         let Some(segment) = &self.segment else {
             let now = Instant::now();
             let (since, again) = self.fault.unwrap_or((now, now));
@@ -344,9 +275,14 @@ impl Recorder {
     /// Ends the segment at hand and begins the next with `head`.
     pub fn begin(&mut self, head: &SegmentHead) {
         self.finish();
-        let made = self
-            .store
-            .begin(&self.camera, head.begun)
+        let (store, camera) = (&self.store, &self.camera);
+        // Once: there may be thousands.
+        let last = self.number.map_or_else(|| store.newest(camera), Ok);
+        let made = last
+            .and_then(|last| {
+                self.number = Some(last + 1);
+                store.begin(camera, last + 1, head.begun)
+            })
             .and_then(|(path, file)| {
                 let counted = Counted { file, bytes: 0 };
                 let level = flate2::Compression::default();
@@ -396,7 +332,7 @@ impl Recorder {
         }
         if segment.bytes() >= segment.looked_after + LOOK_AFTER_BYTES {
             segment.looked_after = segment.bytes();
-            self.store.make_room();
+            self.store.ask(Chore::MakeRoom);
         }
     }
 
@@ -430,12 +366,15 @@ impl Recorder {
         if let Some(segment) = self.segment.take() {
             self.earlier_bytes += segment.bytes();
             let path = segment.path.clone();
-            if let Err(error) = segment.end() {
-                tracing::warn!(path = %path.display(), %error, "the end of a recording is not on disk");
-                self.counters.failures += 1;
+            match segment.end() {
+                Ok(ended) => self.store.ask(ended),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "the end of a recording is not on disk");
+                    self.counters.failures += 1;
+                }
             }
         }
-        self.store.lock().remove(&self.camera);
+        self.store.active.lock().remove(&self.camera);
     }
 
     /// Nothing more is recorded until a segment can begin again; watching goes on.
@@ -457,7 +396,8 @@ impl Recorder {
             // Its end would be written as well; dropping it tries and gives up silently.
             drop(segment);
         }
-        self.store.lock().remove(&self.camera);
+        self.number = None;
+        self.store.active.lock().remove(&self.camera);
     }
 }
 
@@ -533,8 +473,13 @@ mod tests {
     }
 
     fn recorder(dir: &Path, limits: Limits) -> Recorder {
-        let store = RecordStore::new(dir, limits, 1);
-        Recorder::new(store, CameraId::new("c").unwrap())
+        kept(dir, limits).0
+    }
+
+    /// With who looks after the folder, by hand.
+    fn kept(dir: &Path, limits: Limits) -> (Recorder, Keeper) {
+        let (store, keeper) = RecordStore::new(dir, limits, 1);
+        (Recorder::new(store, CameraId::new("c").unwrap()), keeper)
     }
 
     fn files(dir: &Path) -> Vec<PathBuf> {
@@ -592,11 +537,12 @@ mod tests {
             budget: 1500,
             ..USUAL
         };
-        let mut recorder = recorder(dir.path(), limits);
+        let (mut recorder, mut keeper) = kept(dir.path(), limits);
         let scene = scene();
         for _ in 0..12 {
             recorder.begin(&head(&scene, Cut::Quiescent));
             recorder.note(&Input::Tick(EventTime::from_micros(1)));
+            keeper.step();
         }
         recorder.finish();
         let left = files(dir.path());
@@ -617,12 +563,13 @@ mod tests {
             ..USUAL
         };
         let record = |keep, segments| {
-            let mut recorder = recorder(dir.path(), limits(keep));
+            let (mut recorder, mut keeper) = kept(dir.path(), limits(keep));
             for _ in 0..segments {
                 recorder.begin(&head(&scene, Cut::Quiescent));
             }
             // The last one is being written.
             assert_eq!(recorder.due(&scene), Some(Cut::Quiescent));
+            keeper.step();
             files(dir.path()).len()
         };
         assert_eq!(record(Duration::from_hours(24), 3), 3);
@@ -634,6 +581,57 @@ mod tests {
         let ages = std::fs::read_to_string(dir.path().join("ages.json")).unwrap();
         assert!(ages.contains("c/00000003-"), "{ages}");
         assert!(!ages.contains("c/00000004-"), "{ages}");
+    }
+
+    /// The first scene that came by looked at all files of all cameras, once a minute, and
+    /// the others waited for it.
+    #[test]
+    fn who_records_leaves_to_the_keeper_what_takes_as_long_as_the_disk_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            budget: 1,
+            keep: Some(Duration::ZERO),
+            ..USUAL
+        };
+        let (mut recorder, mut keeper) = kept(dir.path(), limits);
+        let scene = scene();
+        for _ in 0..3 {
+            recorder.begin(&head(&scene, Cut::Quiescent));
+            recorder.note(&Input::Tick(EventTime::from_micros(1)));
+            recorder.due(&scene);
+        }
+        assert_eq!(files(dir.path()).len(), 3);
+        assert!(!dir.path().join("ages.json").exists());
+        keeper.step();
+        assert_eq!(
+            files(dir.path()).len(),
+            1,
+            "all but the one that is written"
+        );
+        // Nor does anybody wait where nobody looks after the folder.
+        for _ in 0..200 {
+            recorder.begin(&head(&scene, Cut::Quiescent));
+        }
+        assert!(recorder.counters().is_recording);
+        let named = files(dir.path()).pop().unwrap();
+        assert!(named.to_string_lossy().contains("/00000203-"), "{named:?}");
+    }
+
+    /// It ends with those that record, when all that ended is on the disk.
+    #[test]
+    fn the_keeper_goes_when_nobody_records_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits { budget: 1, ..USUAL };
+        let (mut recorder, keeper) = kept(dir.path(), limits);
+        let thread = keeper.start().unwrap();
+        let scene = scene();
+        for _ in 0..3 {
+            recorder.begin(&head(&scene, Cut::Quiescent));
+        }
+        drop(recorder);
+        thread.join().unwrap();
+        let left = std::fs::read_dir(dir.path().join("c")).unwrap();
+        assert!(left.count() <= 1);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Camera {
             usual: Duration::from_hours(1),
             longest: Duration::from_hours(2),
         };
-        let store = RecordStore::new(&folder.path().join("inputs"), limits, 1);
+        let (store, _) = RecordStore::new(&folder.path().join("inputs"), limits, 1);
         let thread = SceneThread {
             config: camera.clone(),
             box_identity: config.identity.clone(),
