@@ -2,13 +2,18 @@
 //! no parked car and does not take a camera that was turned meanwhile for a sound one.
 //!
 //! Written now and then, because a killed agent says no goodbye, and when the
-//! agent stops. A file that is damaged, of another version or of another camera
+//! agent stops; by a thread of all cameras ([`Scribe`]), because a disk may take seconds
+//! and a scene has a tenth of one. A file that is damaged, of another version or of another camera
 //! is said once and left aside: the camera then begins as a new one does.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use picture_health::Memory;
 use protocol::{CameraId, Digest};
 use serde::de::DeserializeOwned;
@@ -67,6 +72,62 @@ struct Saved<T> {
     state: T,
 }
 
+/// Pages that wait for the disk, two of each of many cameras.
+const PAGES: usize = 64;
+
+/// What is to be in a file.
+#[derive(Debug)]
+pub(super) struct Page {
+    path: PathBuf,
+    text: Vec<u8>,
+    camera: CameraId,
+    lost: &'static str,
+    /// Whether the last attempt to write failed, so that it is said once.
+    failed: Arc<AtomicBool>,
+}
+
+impl Page {
+    fn write(&self) {
+        let written = self.try_write();
+        let had_failed = self.failed.swap(written.is_err(), Ordering::Relaxed);
+        if let (Err(error), false) = (&written, had_failed) {
+            tracing::warn!(
+                camera = %self.camera, file = %self.path.display(), %error, "{}", self.lost
+            );
+        }
+    }
+
+    fn try_write(&self) -> std::io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let (draft, mut file) = Draft::create(&self.path)?;
+        file.write_all(&self.text)?;
+        file.sync_data()?;
+        draft.keep()
+    }
+}
+
+/// Who writes what is kept of all cameras.
+#[derive(Clone, Debug)]
+pub(super) struct Scribe(Sender<Page>);
+
+impl Scribe {
+    /// Starts the thread, which ends when nobody has anything to keep any more.
+    pub(super) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (scribe, pages) = Self::by_hand();
+        let thread = std::thread::Builder::new().name("kept".to_owned());
+        let thread = thread.spawn(move || pages.iter().for_each(|page| page.write()))?;
+        Ok((scribe, thread))
+    }
+
+    /// Without a thread.
+    fn by_hand() -> (Self, Receiver<Page>) {
+        let (to, pages) = bounded(PAGES);
+        (Self(to), pages)
+    }
+}
+
 /// A camera's file.
 #[derive(Debug)]
 pub(super) struct KeptFile<T> {
@@ -76,8 +137,9 @@ pub(super) struct KeptFile<T> {
     /// What was there at the start, until it is taken up.
     found: Option<T>,
     due: Instant,
-    /// Whether the last attempt to write failed, so that it is said once.
-    failed: bool,
+    failed: Arc<AtomicBool>,
+    /// Who writes it; without one it is written by whoever says so.
+    scribe: Option<Scribe>,
 }
 
 impl<T: Serialize + DeserializeOwned> KeptFile<T> {
@@ -96,9 +158,16 @@ impl<T: Serialize + DeserializeOwned> KeptFile<T> {
             camera: camera.clone(),
             found,
             due: Instant::now() + matter.every,
-            failed: false,
+            failed: Arc::default(),
+            scribe: None,
             matter,
         }
+    }
+
+    /// The same, written by `scribe`.
+    pub(super) fn written_by(self, scribe: &Scribe) -> Self {
+        let scribe = Some(scribe.clone());
+        Self { scribe, ..self }
     }
 
     /// What was there at the start; once.
@@ -110,43 +179,62 @@ impl<T: Serialize + DeserializeOwned> KeptFile<T> {
         &self.path
     }
 
-    /// Writes, if that is due.
+    /// Writes, if that is due. Never waits for a disk that is busy: it is due again then.
     pub(super) fn keep(&mut self, state: impl FnOnce() -> Option<T>) {
         // Until it is taken up, what is on disk is better than what is known.
-        if self.found.is_none() && Instant::now() >= self.due {
-            self.write(state());
+        if self.found.is_some() || Instant::now() < self.due {
+            return;
+        }
+        let page = state().and_then(|state| self.page(state));
+        let is_on_its_way = match (&self.scribe, page) {
+            (Some(scribe), Some(page)) => scribe.0.try_send(page).is_ok(),
+            (None, Some(page)) => {
+                page.write();
+                true
+            }
+            (_, None) => true,
+        };
+        if is_on_its_way {
             self.due = Instant::now() + self.matter.every;
         }
     }
 
-    /// Writes now, unless there is nothing or what was there was not taken up.
+    /// Writes for the last time, after all that was written before, unless there is nothing
+    /// or what was there was not taken up.
     pub(super) fn write(&mut self, state: Option<T>) {
-        let Some(state) = state.filter(|_| self.found.is_none()) else {
+        let state = state.filter(|_| self.found.is_none());
+        let Some(page) = state.and_then(|state| self.page(state)) else {
             return;
         };
+        match &self.scribe {
+            Some(scribe) => {
+                // Its thread has ended by a fault of ours, which is told by whoever joins it.
+                if let Err(back) = scribe.0.send(page) {
+                    back.into_inner().write();
+                }
+            }
+            None => page.write(),
+        }
+    }
+
+    fn page(&self, state: T) -> Option<Page> {
         let saved = Saved {
             version: VERSION,
             camera: self.camera.clone(),
             state,
         };
-        let written = write(&self.path, &saved);
-        if let (Err(error), false) = (&written, self.failed) {
-            tracing::warn!(
-                camera = %self.camera, file = %self.path.display(), %error, "{}", self.matter.lost
-            );
+        let text = serde_json::to_vec(&saved);
+        if let Err(error) = &text {
+            tracing::warn!(camera = %self.camera, %error, "{}", self.matter.lost);
         }
-        self.failed = written.is_err();
+        Some(Page {
+            path: self.path.clone(),
+            text: text.ok()?,
+            camera: self.camera.clone(),
+            lost: self.matter.lost,
+            failed: Arc::clone(&self.failed),
+        })
     }
-}
-
-fn write<T: Serialize>(path: &Path, saved: &Saved<T>) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let (draft, mut file) = Draft::create(path)?;
-    file.write_all(&serde_json::to_vec(saved)?)?;
-    file.sync_data()?;
-    draft.keep()
 }
 
 /// What the file holds; `None` where there is none.
@@ -231,5 +319,40 @@ mod tests {
             file.write(Some(state()));
             assert_eq!(parked(dir.path(), &camera("north")).take(), Some(state()));
         }
+    }
+
+    /// All cameras of a box were started together, and put their files on the disk in the
+    /// same second: each scene stood still for its own.
+    #[test]
+    fn who_keeps_something_does_not_wait_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let (scribe, pages) = Scribe::by_hand();
+        let north = camera("north");
+        let mut file = parked(dir.path(), &north).written_by(&scribe);
+        let there = || parked(dir.path(), &north).take();
+        for _ in 0..2 * PAGES {
+            file.due = Instant::now();
+            file.keep(|| Some(state()));
+        }
+        assert_eq!(there(), None);
+        // Of more than there is room for the rest is due again.
+        assert!(file.due <= Instant::now());
+        let page = pages.recv().unwrap();
+        page.write();
+        assert_eq!(there(), Some(state()));
+        file.keep(|| Some(state()));
+        assert!(file.due > Instant::now());
+        assert_eq!(pages.len(), PAGES);
+    }
+
+    #[test]
+    fn what_is_written_last_is_on_disk_when_the_scribe_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (scribe, thread) = Scribe::start().unwrap();
+        let mut file = parked(dir.path(), &camera("north")).written_by(&scribe);
+        file.write(Some(state()));
+        drop((file, scribe));
+        thread.join().unwrap();
+        assert_eq!(parked(dir.path(), &camera("north")).take(), Some(state()));
     }
 }

@@ -146,18 +146,51 @@ struct Outlet<'a> {
     uplink: Option<&'a Arc<Uplink>>,
 }
 
+impl Outlet<'_> {
+    /// Of one camera.
+    fn of(&self, camera: &CameraConfig, state: &Arc<CameraState>) -> Publisher {
+        Publisher {
+            scene: camera.scene.clone(),
+            outbox: self.outbox.clone(),
+            uplink: self.uplink.cloned(),
+            state: Arc::clone(state),
+            signer: Arc::clone(self.signer),
+            origin: None,
+        }
+    }
+}
+
 /// What all cameras are started with.
 struct Surroundings<'a> {
     config: &'a AgentConfig,
     detector: Option<DetectorIdentity>,
     outlet: Outlet<'a>,
     record: Option<Arc<RecordStore>>,
+    scribe: kept::Scribe,
     wake: Sender<()>,
     /// Where a scene asks for a closer look.
     second_looks: Sender<inference::SecondLook>,
     /// Who takes them.
     lookers: LookerIndex,
     stop: &'a StopFlag,
+}
+
+impl Surroundings<'_> {
+    /// Records `camera`, where that is asked for.
+    fn recorder(&self, camera: &CameraConfig) -> Option<Recorder> {
+        let store = self.record.as_ref()?;
+        Some(Recorder::new(Arc::clone(store), camera.id.clone()))
+    }
+
+    /// For a thread of `camera`.
+    fn on_panic(&self, camera: &CameraConfig, whose: Whose) -> scene_thread::OnPanic {
+        scene_thread::OnPanic {
+            whose,
+            camera: camera.id.clone(),
+            file: self.config.store.dir.join(scene_thread::PANICS),
+            stop: self.stop.clone(),
+        }
+    }
 }
 
 /// Everything that runs and must be stopped.
@@ -241,11 +274,13 @@ fn watch(
         .map(Keeper::start)
         .transpose()
         .context("no thread for what is recorded")?;
+    let (scribe, kept) = kept::Scribe::start().context("no thread for what is kept")?;
     let surroundings = Surroundings {
         config,
         detector: identity,
         outlet,
         record,
+        scribe,
         wake,
         second_looks,
         lookers: index,
@@ -331,6 +366,7 @@ fn watch(
     supervisor.stopping();
     cameras.shut_down();
     drop(surroundings);
+    join(kept, "what is kept");
     if let Some(keeper) = keeper {
         join(keeper, "recordings");
     }
@@ -403,20 +439,7 @@ impl Cameras {
             SourceConfig::Recording(recording) => Some(player::load(recording)?),
             SourceConfig::Rtsp(_) => None,
         };
-        let publisher = publisher::Publisher {
-            scene: camera.scene.clone(),
-            outbox: around.outlet.outbox.clone(),
-            uplink: around.outlet.uplink.cloned(),
-            state: Arc::clone(state),
-            signer: Arc::clone(around.outlet.signer),
-            origin: None,
-        };
-        let on_panic = |whose| scene_thread::OnPanic {
-            whose,
-            camera: camera.id.clone(),
-            file: around.config.store.dir.join(scene_thread::PANICS),
-            stop: around.stop.clone(),
-        };
+        let store = &around.config.store.dir;
         let mut scene = scene_thread::SceneThread {
             config: camera.clone(),
             box_identity: around.config.identity.clone(),
@@ -430,17 +453,15 @@ impl Cameras {
             work: work_out,
             readings: readings_out,
             state: Arc::clone(state),
-            publisher,
+            publisher: around.outlet.of(camera, state),
             trail: evidence::SharedTrail::new(&camera.clip),
             desk: None,
-            recorder: around
-                .record
-                .as_ref()
-                .map(|store| Recorder::new(Arc::clone(store), camera.id.clone())),
+            recorder: around.recorder(camera),
             diary: diary::Diary::new(&around.config.record, &camera.id),
-            parked: kept::KeptFile::open(kept::PARKED, &around.config.store.dir, &camera.id),
-            view: kept::KeptFile::open(kept::VIEW, &around.config.store.dir, &camera.id),
-            on_panic: Some(on_panic(Whose::Scene)),
+            parked: kept::KeptFile::open(kept::PARKED, store, &camera.id)
+                .written_by(&around.scribe),
+            view: kept::KeptFile::open(kept::VIEW, store, &camera.id).written_by(&around.scribe),
+            on_panic: Some(around.on_panic(camera, Whose::Scene)),
         };
         scene.check()?;
         if let Some(settings) = settings {
@@ -478,7 +499,8 @@ impl Cameras {
                     scene.publisher.clone(),
                     &scene.trail,
                 );
-                let desk = evidence::Desk::start(made, Some(on_panic(Whose::Evidence)));
+                let on_panic = around.on_panic(camera, Whose::Evidence);
+                let desk = evidence::Desk::start(made, Some(on_panic));
                 scene.desk = Some(desk.context("no thread for its evidence")?);
             }
             self.feeds
@@ -493,9 +515,10 @@ impl Cameras {
             };
             self.players.push(player::start(&camera.id, recorded, to)?);
         }
+        let (work, readings) = (work_in, readings_in);
         let running = Running {
-            work: work_in,
-            readings: readings_in,
+            work,
+            readings,
             thread,
         };
         self.running.insert(camera.id.clone(), running);
