@@ -52,7 +52,7 @@ pub use store::bundle::{self, BundleError, Listing, Vouched};
 pub use store::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 pub use store::{
     ATTEMPTS, Action, AtWork, AtWorkMark, BundleTerms, Candidate, Examinee, Expected,
-    ExpectedLabel, ExpectedText, FailedModel, HEALTHY_AFTER, Installed, InstalledVersion,
+    ExpectedLabel, ExpectedText, FailedModel, Fault, HEALTHY_AFTER, Installed, InstalledVersion,
     JournalEntry, ManifestFault, ModelState, ModelStore, OnTrial, SELF_TEST, SecondLedger,
     SecondTrial, SelfTest, StartFault, StoreError, TestPicture, TrialLedger, Verification,
     sees_road_users,

@@ -22,6 +22,8 @@ pub mod bundle;
 
 mod journal;
 
+mod mend;
+
 mod versions;
 
 mod self_test;
@@ -42,6 +44,7 @@ use protocol::Digest;
 
 use crate::{digest, places};
 use bundle::BundleError;
+use signature::PublicKey;
 
 pub use journal::{Action, JournalEntry};
 pub use ledger::{Candidate, FailedModel, SecondLedger, TrialLedger};
@@ -137,6 +140,16 @@ pub enum StoreError {
         /// What to do.
         next: String,
     },
+    /// A version that is not as its maker signed it any more.
+    #[error("model {model}: version {version} is damaged: {damage}; {MEND}")]
+    Damaged {
+        /// Which model.
+        model: ModelId,
+        /// Which version.
+        version: u64,
+        /// What is wrong.
+        damage: String,
+    },
     /// A version that is not here.
     #[error(
         "model {model} has no version {version} here; there are {there}. Install its bundle, or see `edge-agent models list`"
@@ -182,11 +195,25 @@ pub enum StoreError {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{}: {fault}", path.display())]
 pub struct ManifestFault {
-    /// The manifest.
+    /// The manifest, or the folder of the version.
     pub path: PathBuf,
-    /// What is wrong with it; for one that cannot be read, in words.
-    pub fault: ManifestError,
+    /// What is wrong with it.
+    pub fault: Fault,
 }
+
+/// What may be wrong with the description of a model.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// The manifest itself; for one that cannot be read, in words.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// What was installed is not as it was signed, or is gone.
+    #[error("{0}; {MEND}")]
+    Damaged(String),
+}
+
+/// What to do about a damaged version.
+const MEND: &str = "install its bundle again (`edge-agent models install BUNDLE` mends it) or go to another version (`edge-agent models use MODEL@VERSION`)";
 
 /// A model and whether it is here.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,6 +260,27 @@ impl Described {
         })
     }
 
+    /// A loose manifest.
+    fn open(file: &Path, folder: &str) -> Result<Self, Fault> {
+        let text = std::fs::read_to_string(file).map_err(|error| ManifestError::Toml {
+            line: 1,
+            message: error.to_string(),
+        })?;
+        Ok(Self::parse(&text, folder)?)
+    }
+
+    /// A version's, which must be the one that was signed.
+    fn of_version(folder: &Path, id: &str, trusted: &[PublicKey]) -> Result<Self, Fault> {
+        let found = bundle::look(folder, trusted).map_err(|error| match error {
+            BundleError::Manifest(error) => error.into(),
+            error => Fault::Damaged(error.damage()),
+        })?;
+        Ok(Self {
+            manifest: found.manifest.expect_folder(id)?,
+            text: found.text,
+        })
+    }
+
     /// The catalogue's of this name; a test keeps the catalogue sound, so there is
     /// nobody to tell of a bad one.
     fn in_catalogue(id: &ModelId) -> Option<Self> {
@@ -255,6 +303,8 @@ impl Described {
 #[derive(Debug)]
 pub struct ModelStore {
     folders: Vec<PathBuf>,
+    /// Whose signatures are looked at again when an installed version is read.
+    trusted: Vec<PublicKey>,
     /// By name; the folder's manifest before the catalogue's.
     described: BTreeMap<ModelId, Result<Described, ManifestFault>>,
     /// Of models with versions: the current one, and its folder.
@@ -266,6 +316,15 @@ impl ModelStore {
     /// Reads the manifests of the catalogue and of the folders, of which the
     /// first has precedence. Folders that do not exist are no fault.
     pub fn open(folders: Vec<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_trusting(folders, Vec::new())
+    }
+
+    /// The same. Versions that one of these keys has signed are refused where the
+    /// signature does not fit any more.
+    pub fn open_trusting(
+        folders: Vec<PathBuf>,
+        trusted: Vec<PublicKey>,
+    ) -> Result<Self, StoreError> {
         if folders.is_empty() {
             return Err(StoreError::NoFolder);
         }
@@ -279,6 +338,7 @@ impl ModelStore {
                 })
                 .collect(),
             folders: Vec::new(),
+            trusted,
             homes: BTreeMap::new(),
             faults: Vec::new(),
         };
@@ -445,39 +505,38 @@ impl ModelStore {
         let mut models: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
         models.sort();
         for model in models {
-            let current = versions::current(&model);
-            let path = match &current {
-                Some((_, version)) => version.join("model.toml"),
+            let pointer = versions::pointer(&model);
+            let path = match &pointer {
+                Some(Ok((_, version))) => version.clone(),
+                Some(Err(_)) => model.clone(),
                 None => model.join("model.toml"),
             };
             // A pointer to a version that is gone is a fault; a folder without either is nothing.
-            if current.is_none() && !path.is_file() {
+            if pointer.is_none() && !path.is_file() {
                 continue;
             }
             let name = model
                 .file_name()
                 .and_then(|n| n.to_str())
                 .unwrap_or_default();
-            let fault = |fault| ManifestFault {
+            let described = match &pointer {
+                Some(Ok((_, version))) => Described::of_version(version, name, &self.trusted),
+                Some(Err(damage)) => Err(Fault::Damaged(damage.clone())),
+                None => Described::open(&path, name),
+            };
+            let described = described.map_err(|fault| ManifestFault {
                 path: path.clone(),
                 fault,
-            };
-            let described = std::fs::read_to_string(&path)
-                .map_err(|error| ManifestError::Toml {
-                    line: 1,
-                    message: error.to_string(),
-                })
-                .and_then(|text| Described::parse(&text, name))
-                .map_err(fault);
+            });
             if let Err(fault) = &described {
                 tracing::warn!("{fault}");
                 self.faults.push(fault.clone());
             }
             // A folder with a name that no model can have is a fault, but shadows nothing.
             if let Ok(id) = ModelId::new(name) {
-                match current {
-                    Some(current) => self.homes.insert(id.clone(), current),
-                    None => self.homes.remove(&id),
+                match pointer {
+                    Some(Ok(current)) => self.homes.insert(id.clone(), current),
+                    _ => self.homes.remove(&id),
                 };
                 self.described.insert(id, described);
             }
@@ -502,14 +561,13 @@ impl ModelStore {
 
     /// The first good file of a model; the first bad one's fault if there is no good one.
     fn look_for(&self, manifest: &Manifest) -> Result<PathBuf, StoreError> {
+        if let Some((version, folder)) = self.homes.get(&manifest.id) {
+            let found = self.whole_version(&manifest.id, *version, folder)?;
+            return Ok(folder.join(found.manifest.file));
+        }
         let mut first_fault = None;
-        let places = if let Some((_, version)) = self.homes.get(&manifest.id) {
-            vec![version.clone()]
-        } else {
-            let id = manifest.id.as_str();
-            self.folders.iter().map(|folder| folder.join(id)).collect()
-        };
-        for folder in places {
+        let id = manifest.id.as_str();
+        for folder in self.folders.iter().map(|folder| folder.join(id)) {
             let path = folder.join(&manifest.file);
             if !path.is_file() {
                 continue;

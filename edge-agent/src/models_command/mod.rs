@@ -28,11 +28,20 @@ const WIDTH_WITHOUT_TERMINAL: u16 = 120;
 
 /// The store in the configured folders, else the usual ones.
 pub fn store(config: &DetectorConfig) -> Result<ModelStore, StoreError> {
-    if config.models_dirs.is_empty() {
-        ModelStore::open(ModelStore::default_dirs())
+    let folders = if config.models_dirs.is_empty() {
+        ModelStore::default_dirs()
     } else {
-        ModelStore::open(config.models_dirs.clone())
-    }
+        config.models_dirs.clone()
+    };
+    // A box watches on when the keys cannot be read: then hashes are looked at all the
+    // same, and only not who signed them.
+    let trusted = PublicKey::trusted(&config.trusted_places()).unwrap_or_else(|error| {
+        tracing::warn!(
+            "whether installed versions are still as they were signed is not looked at: {error}"
+        );
+        Vec::new()
+    });
+    ModelStore::open_trusting(folders, trusted)
 }
 
 /// Loads the configured detector, else the one that was chosen, else the best

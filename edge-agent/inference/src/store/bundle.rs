@@ -125,6 +125,17 @@ pub enum BundleError {
     Manifest(#[from] ManifestError),
 }
 
+impl BundleError {
+    /// What is wrong, of a version that lies here already: to get it again is said elsewhere.
+    pub(super) fn damage(&self) -> String {
+        match self {
+            Self::Hostile(why) | Self::NoBundle(why) => why.clone(),
+            Self::Read(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl Listing {
     fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let no = |why: String| BundleError::NoBundle(format!("{LISTING}: {why}"));
@@ -168,7 +179,7 @@ impl Listing {
         Ok(listing)
     }
 
-    fn of(&self, path: &str) -> Option<&ListedFile> {
+    pub(super) fn of(&self, path: &str) -> Option<&ListedFile> {
         self.file.iter().find(|file| file.path == path)
     }
 }
@@ -359,6 +370,21 @@ fn judge(
 
 /// What lies in a folder that a bundle was unpacked into: read again, judged again.
 pub(super) fn look(folder: &Path, trusted: &[PublicKey]) -> Result<Unpacked, BundleError> {
+    let (listing, vouched) = listing_in(folder, trusted)?;
+    let (manifest, text) = manifest_in(folder, &listing)?;
+    Ok(Unpacked {
+        listing,
+        vouched,
+        manifest,
+        text,
+    })
+}
+
+/// The listing in such a folder, and who vouches for it.
+pub(super) fn listing_in(
+    folder: &Path,
+    trusted: &[PublicKey],
+) -> Result<(Listing, Vouched), BundleError> {
     let read = |name: &str| {
         let file = File::open(folder.join(name)).map_err(BundleError::Read)?;
         let mut bytes = Vec::new();
@@ -375,29 +401,34 @@ pub(super) fn look(folder: &Path, trusted: &[PublicKey]) -> Result<Unpacked, Bun
         .transpose()?;
     let signature = signature.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let vouched = judge(&bytes, signature.as_deref(), trusted, true)?;
-    let listing = Listing::parse(&bytes)?;
-    let (manifest, text) = manifest_in(folder, &listing)?;
-    Ok(Unpacked {
-        listing,
-        vouched,
-        manifest,
-        text,
-    })
+    Ok((Listing::parse(&bytes)?, vouched))
 }
 
-/// Every file of an unpacked bundle against its listing.
+/// Every file of an unpacked bundle against its listing; which is damaged, and how.
 pub(super) fn check_files(folder: &Path, listing: &Listing) -> Result<(), String> {
-    for file in &listing.file {
-        let path = folder.join(&file.path);
-        let found = digest::of_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        if found != file.sha256 {
-            return Err(format!(
-                "{} has another SHA-256 than listed",
-                path.display()
-            ));
-        }
+    listing
+        .file
+        .iter()
+        .try_for_each(|file| check_file(folder, file))
+}
+
+/// One of them.
+pub(super) fn check_file(folder: &Path, file: &ListedFile) -> Result<(), String> {
+    let path = folder.join(&file.path);
+    let failed = |why: &dyn std::fmt::Display| Err(format!("{}: {why}", path.display()));
+    let length = match path.metadata() {
+        Ok(found) if found.is_file() => found.len(),
+        Ok(_) => return failed(&"it is no file"),
+        Err(error) => return failed(&error),
+    };
+    if length != file.bytes {
+        return failed(&format!("it has {length} bytes, listed are {}", file.bytes));
     }
-    Ok(())
+    match digest::of_file(&path) {
+        Ok(found) if found == file.sha256 => Ok(()),
+        Ok(_) => failed(&"it has another SHA-256 than listed"),
+        Err(error) => failed(&error),
+    }
 }
 
 /// The manifest, which must be the listing's and describe a listed file, and the SHA-256

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use models::Manifest;
 
+use super::durable::{self, Place};
 use super::{StoreError, fetch, package, wrong_digest, wrong_length};
 use crate::digest::{self, CopyError};
 
@@ -102,20 +103,13 @@ impl Partial {
     /// renaming is atomic.
     fn create(manifest: &Manifest, folders: &[PathBuf]) -> Result<Self, StoreError> {
         let mut first_fault = None;
-        for folder in folders {
-            let folder = folder.join(manifest.id.as_str());
-            // The process id keeps two installations at once apart.
-            let path = folder.join(format!(".{}.{}.part", manifest.file, std::process::id()));
-            let created = fs::create_dir_all(&folder).and_then(|()| {
-                File::options()
-                    .read(true)
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .open(&path)
-            });
+        for home in folders {
+            let folder = home.join(manifest.id.as_str());
+            let created = fs::create_dir_all(&folder)
+                .and_then(|()| durable::lock(home))
+                .and_then(|_one_at_a_time| Place::file(&folder, &manifest.file));
             match created {
-                Ok(file) => {
+                Ok((path, file)) => {
                     return Ok(Self {
                         file,
                         path,

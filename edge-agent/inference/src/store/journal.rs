@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use models::ModelId;
 use protocol::{Digest, EventTime};
 use serde::{Deserialize, Serialize};
 
+use super::durable;
 use super::ledger::Candidate;
 
 /// File in the models' folder.
@@ -51,6 +53,8 @@ pub enum Action {
     Installed,
     /// An older version than the box has had was taken in, at the operator's word.
     Downgraded,
+    /// It lay here damaged, and its bundle was installed again.
+    Mended,
     /// It became the current one.
     Used,
     /// The operator went back to it.
@@ -78,12 +82,26 @@ pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str)
     let written = serde_json::to_string(&entry)
         .map_err(std::io::Error::from)
         .and_then(|line| {
+            let path = folder.join(FILE);
+            let is_new = !path.exists();
             let mut file = File::options()
+                .read(true)
                 .create(true)
                 .append(true)
-                .open(folder.join(FILE))?;
-            file.write_all(format!("{line}\n").as_bytes())?;
-            file.sync_data()
+                .open(&path)?;
+            // A line that a full disk or a killed process cut must not take this one along.
+            let length = file.metadata()?.len();
+            let mut last = [b'\n'];
+            if length > 0 {
+                file.read_exact_at(&mut last, length - 1)?;
+            }
+            let begin = if last == *b"\n" { "" } else { "\n" };
+            file.write_all(format!("{begin}{line}\n").as_bytes())?;
+            file.sync_data()?;
+            if is_new {
+                durable::sync_folder(folder)?;
+            }
+            Ok(())
         });
     if let Err(error) = written {
         tracing::warn!(

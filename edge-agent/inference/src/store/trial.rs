@@ -206,8 +206,7 @@ impl ModelStore {
         let first = if let Some(model) = wanted.cloned().or_else(|| self.used()) {
             self.candidate(&model)
         } else {
-            let (manifest, _) = self.best_detector()?;
-            self.candidate(&manifest.id)
+            self.first_unasked(ledger)
         };
         let mut queue = vec![first];
         // The last good one next, then whatever is there, best first.
@@ -218,6 +217,9 @@ impl ModelStore {
             {
                 queue.push(Ok(found));
             }
+        }
+        if queue.iter().all(Result::is_err) && wanted.is_none() && self.used().is_none() {
+            self.best_detector()?;
         }
         let there = queue.iter().flatten();
         // Each of them: `|` and not `||`.
@@ -242,6 +244,28 @@ impl ModelStore {
             queue.into_iter().partition(|entry| failed(entry).is_none());
         queue.extend(last);
         Ok((queue, instead))
+    }
+
+    /// Who is first where nobody was named: the best by rank. One that is damaged is first
+    /// all the same, as an error: what takes its place is told to be no choice.
+    fn first_unasked(&self, ledger: &TrialLedger) -> Entry {
+        let was_at_work = ledger.trial.iter().chain(&ledger.proven);
+        for candidate in was_at_work {
+            if let Some(Err(fault)) = self.described.get(&candidate.model) {
+                return Err(fault.clone().into());
+            }
+        }
+        for manifest in self.manifests() {
+            if !sees_road_users(manifest) {
+                continue;
+            }
+            match self.candidate(&manifest.id) {
+                Err(StoreError::Missing { .. }) => {}
+                found => return found,
+            }
+        }
+        let (manifest, _) = self.best_detector()?;
+        self.candidate(&manifest.id)
     }
 
     /// The version of a model's file, where it has versions.
@@ -380,5 +404,5 @@ fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate,
 
 /// Whether the ledger can be replaced there; makes nothing.
 fn is_writable(folder: &Path) -> bool {
-    folder.is_dir() && super::versions::prepare(folder).is_ok()
+    folder.is_dir() && durable::try_folder(folder).is_ok()
 }

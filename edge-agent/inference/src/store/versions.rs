@@ -17,9 +17,12 @@ use std::path::{Path, PathBuf};
 use models::{Manifest, ModelId};
 use protocol::Digest;
 
-use super::bundle::{self, BundleError, LISTING, Vouched};
+use super::bundle::{self, BundleError, LISTING, Unpacked, Vouched};
+use super::durable::Place;
 use super::journal::{self, Action};
 use super::ledger::Candidate;
+use super::mend::{self, Found};
+use super::self_test::SELF_TEST;
 use super::signature::PublicKey;
 use super::walk::Entry;
 use super::{ModelStore, StoreError, durable, fetch};
@@ -56,6 +59,8 @@ pub struct InstalledVersion {
     pub vouched: Vouched,
     /// Whether it is the current one.
     pub is_current: bool,
+    /// Whether it lay here damaged, and was mended by the installation just now.
+    pub is_mended: bool,
 }
 
 impl InstalledVersion {
@@ -71,9 +76,20 @@ impl InstalledVersion {
 }
 
 /// The current version by the pointer in a model's folder.
-pub(super) fn current(model_folder: &Path) -> Option<(u64, PathBuf)> {
-    let version = number(&model_folder.join(CURRENT))?;
-    Some((version, version_folder(model_folder, version)))
+fn current(model_folder: &Path) -> Option<(u64, PathBuf)> {
+    pointer(model_folder)?.ok()
+}
+
+/// The same; an error for a pointer that cannot be read. Without any, the model has no
+/// current version.
+pub(super) fn pointer(model_folder: &Path) -> Option<Result<(u64, PathBuf), String>> {
+    let file = model_folder.join(CURRENT);
+    fs::symlink_metadata(&file).ok()?;
+    let read = fs::read_to_string(&file).map_err(|error| error.to_string());
+    Some(read.and_then(|text| match text.trim().parse() {
+        Ok(version) => Ok((version, version_folder(model_folder, version))),
+        Err(_) => Err(format!("`{CURRENT}` names no version")),
+    }))
 }
 
 fn version_folder(model_folder: &Path, version: u64) -> PathBuf {
@@ -122,30 +138,29 @@ impl ModelStore {
             next: fault.next,
         })?;
         let home = self.writable_home()?;
-        let _one_at_a_time = durable::lock(&home).map_err(|source| StoreError::Io {
-            path: home.clone(),
-            source,
-        })?;
-        let room = || durable::nameless(&home);
-        let source =
-            bundle::source(source, room).map_err(|error| refuse(BundleError::Read(error)))?;
+        let lock = || {
+            durable::lock(&home).map_err(|source| StoreError::Io {
+                path: home.clone(),
+                source,
+            })
+        };
+        // What takes long (a download, the unpacking) is done without the lock, which an
+        // agent that starts needs as well.
+        let source = bundle::source(source, || durable::nameless(&home))
+            .map_err(|error| refuse(BundleError::Read(error)))?;
         let mut partial = Partial::default();
-        let mut existing = None;
         let decide = |listing: &bundle::Listing, _: &Vouched| {
-            // Of all folders: a mark in one is not forgotten in another.
-            let highest = self.highest(&listing.model);
-            if listing.version < highest && !terms.allow_downgrade {
-                return Err(BundleError::Older {
-                    version: listing.version,
-                    highest,
-                });
-            }
-            let model_folder = home.join(listing.model.as_str());
-            let place = new_place(&model_folder, listing.version)?;
-            partial.0 = Some(place.clone());
-            let there = version_folder(&model_folder, listing.version);
-            existing = there.join(LISTING).is_file().then_some(there);
-            Ok(place)
+            self.refuse_older(listing, terms, &home)?;
+            let versions = home.join(listing.model.as_str()).join(VERSIONS);
+            let write = |source| BundleError::Write {
+                path: versions.clone(),
+                source,
+            };
+            let _one_at_a_time = durable::lock(&home).map_err(write)?;
+            let place = Place::folder(&versions, &listing.version.to_string()).map_err(write)?;
+            let path = place.path.clone();
+            partial.0 = Some(place);
+            Ok(path)
         };
         let unpacked = bundle::unpack(
             source,
@@ -162,25 +177,43 @@ impl ModelStore {
             path: folder.clone(),
             source,
         };
-        let installed = InstalledVersion {
+        let _one_at_a_time = lock()?;
+        let mut installed = InstalledVersion {
             is_current: current(&model_folder).is_some_and(|(number, _)| number == version),
             sha256: unpacked.manifest.sha256,
             manifest: unpacked.text,
             folder: folder.clone(),
-            vouched: unpacked.vouched,
+            vouched: unpacked.vouched.clone(),
+            is_mended: false,
             model: model.clone(),
             version,
         };
-        if let Some(there) = existing {
-            let same = bundle::look(&there, &terms.trusted)
-                .is_ok_and(|old| old.listing == unpacked.listing)
-                && bundle::check_files(&there, &unpacked.listing).is_ok();
-            return if same {
-                Ok(installed)
-            } else {
-                Err(refuse(BundleError::Taken(version)))
-            };
+        let candidate = installed.candidate();
+        let place = partial.0.as_ref().expect("`decide` made it").path.clone();
+        let detail = match &installed.vouched {
+            Vouched::Signed(key) => format!("signed with key {key}"),
+            Vouched::Unsigned(why) => format!("taken unsigned: {why}"),
+        };
+        match mend::look(&folder, &unpacked, &terms.trusted, &self.journal()) {
+            Found::Nothing => {}
+            Found::Whole => {
+                self.refuse_older(&unpacked.listing, terms, &home)
+                    .map_err(refuse)?;
+                return Ok(installed);
+            }
+            Found::Another => return Err(refuse(BundleError::Taken(version))),
+            Found::Damaged(damage) => {
+                mend::replace(&place, &folder, &unpacked.listing).map_err(io)?;
+                tracing::warn!(model = %candidate, "mended: {damage}");
+                let detail = format!("{damage}; {detail}");
+                journal::write(&home, Action::Mended, &candidate, &detail);
+                installed.is_mended = true;
+                return Ok(installed);
+            }
         }
+        // Once more: another may have come while this one was unpacked.
+        self.refuse_older(&unpacked.listing, terms, &home)
+            .map_err(refuse)?;
         let highest = self.highest(&model);
         let action = if version < highest {
             tracing::warn!(%model, version, highest, "an older version is installed, as was asked for");
@@ -191,17 +224,40 @@ impl ModelStore {
         // The mark before the name: a version that was here is never forgotten.
         let mark = highest.max(version).to_string();
         durable::write(&model_folder.join(HIGHEST), mark.as_bytes()).map_err(io)?;
-        let place = partial.0.take().expect("`decide` made it");
         durable::sync_folder(&place)
             .and_then(|()| fs::rename(&place, &folder))
             .and_then(|()| durable::sync_folder(&model_folder.join(VERSIONS)))
+            .and_then(|()| durable::sync_folder(&model_folder))
+            .and_then(|()| durable::sync_folder(&home))
             .map_err(io)?;
-        let detail = match &installed.vouched {
-            Vouched::Signed(key) => format!("signed with key {key}"),
-            Vouched::Unsigned(why) => format!("taken unsigned: {why}"),
-        };
-        journal::write(&home, action, &installed.candidate(), &detail);
+        journal::write(&home, action, &candidate, &detail);
         Ok(installed)
+    }
+
+    /// Of all folders: a mark in one is not forgotten in another. One that lies here
+    /// already may come again, to be mended.
+    fn refuse_older(
+        &self,
+        listing: &bundle::Listing,
+        terms: &BundleTerms,
+        home: &Path,
+    ) -> Result<(), BundleError> {
+        let highest = self.highest(&listing.model);
+        let there = version_folder(&home.join(listing.model.as_str()), listing.version);
+        let is_whole = || {
+            let old = bundle::look(&there, &terms.trusted);
+            old.is_ok_and(|old| bundle::check_files(&there, &old.listing).is_ok())
+        };
+        if listing.version >= highest
+            || terms.allow_downgrade
+            || (fs::symlink_metadata(&there).is_ok() && !is_whole())
+        {
+            return Ok(());
+        }
+        Err(BundleError::Older {
+            version: listing.version,
+            highest,
+        })
     }
 
     /// The versions of a model, ascending; damaged ones are left out.
@@ -224,6 +280,7 @@ impl ModelStore {
                             folder,
                             vouched: found.vouched,
                             is_current: current == Some(number),
+                            is_mended: false,
                         });
                     }
                     Ok(_) => {
@@ -241,13 +298,8 @@ impl ModelStore {
 
     /// Every file of a version against its listing.
     pub fn verify_version(&self, version: &InstalledVersion) -> Result<(), StoreError> {
-        let refuse = |error: BundleError| StoreError::Bundle {
-            from: version.folder.display().to_string(),
-            error,
-        };
-        let found = bundle::look(&version.folder, &[]).map_err(refuse)?;
-        bundle::check_files(&version.folder, &found.listing)
-            .map_err(|why| refuse(BundleError::Hostile(why)))
+        self.whole_version(&version.model, version.version, &version.folder)
+            .map(drop)
     }
 
     /// What is wrong with versions that cannot be used.
@@ -275,17 +327,40 @@ impl ModelStore {
         Ok((manifest, file))
     }
 
+    /// What lies in a version's folder, every file of it as listed, and the listing as signed.
+    pub(super) fn whole_version(
+        &self,
+        model: &ModelId,
+        version: u64,
+        folder: &Path,
+    ) -> Result<Unpacked, StoreError> {
+        let damaged = |damage: String| StoreError::Damaged {
+            model: model.clone(),
+            version,
+            damage,
+        };
+        let found = bundle::look(folder, &self.trusted).map_err(|error| damaged(error.damage()))?;
+        if (&found.listing.model, found.listing.version) != (model, version) {
+            return Err(damaged(format!(
+                "it is {}@{}",
+                found.listing.model, found.listing.version
+            )));
+        }
+        bundle::check_files(folder, &found.listing).map_err(damaged)?;
+        // What is not listed nobody signed, and this would be read.
+        if found.listing.of(SELF_TEST).is_none() && folder.join(SELF_TEST).exists() {
+            return Err(damaged(format!("{SELF_TEST} is not listed")));
+        }
+        Ok(found)
+    }
+
     /// The same, as trials know it.
     pub(super) fn candidate_version(&self, model: &ModelId, version: u64) -> Entry {
         for folder in &self.folders {
             let folder = version_folder(&folder.join(model.as_str()), version);
             if folder.join(LISTING).is_file() {
-                let found = bundle::look(&folder, &[]).map_err(|error| StoreError::Bundle {
-                    from: folder.display().to_string(),
-                    error,
-                })?;
+                let found = self.whole_version(model, version, &folder)?;
                 let file = folder.join(&found.manifest.file);
-                super::check_file(&found.manifest, &file)?;
                 let candidate = Candidate {
                     model: model.clone(),
                     version: Some(version),
@@ -328,6 +403,11 @@ impl ModelStore {
                     .is_some_and(|name| name == model.as_str())
             })
             .ok_or(StoreError::NoFolder)?;
+        let home = model_folder.parent().ok_or(StoreError::NoFolder)?;
+        let _one_at_a_time = durable::lock(home).map_err(|source| StoreError::Io {
+            path: home.to_owned(),
+            source,
+        })?;
         let pointer = model_folder.join(CURRENT);
         durable::write(&pointer, version.to_string().as_bytes()).map_err(|source| {
             StoreError::Io {
@@ -335,9 +415,7 @@ impl ModelStore {
                 source,
             }
         })?;
-        if let Some(home) = model_folder.parent() {
-            journal::write(home, action, &candidate, detail);
-        }
+        journal::write(home, action, &candidate, detail);
         Ok(())
     }
 
@@ -359,7 +437,7 @@ impl ModelStore {
     pub(super) fn writable_home(&self) -> Result<PathBuf, StoreError> {
         let mut first_fault = None;
         for folder in &self.folders {
-            let tried = fs::create_dir_all(folder).and_then(|()| prepare(folder));
+            let tried = fs::create_dir_all(folder).and_then(|()| durable::try_folder(folder));
             match tried {
                 Ok(()) => return Ok(folder.clone()),
                 Err(source) => {
@@ -381,42 +459,17 @@ impl ModelStore {
     }
 }
 
-/// Whether files can be made in a folder, and its lock be had.
-pub(super) fn prepare(folder: &Path) -> io::Result<()> {
-    let _one_at_a_time = durable::lock(folder)?;
-    durable::nameless(folder).map(drop)
-}
-
-/// An empty folder to fill, beside the versions.
-fn new_place(model_folder: &Path, version: u64) -> Result<PathBuf, BundleError> {
-    let versions = model_folder.join(VERSIONS);
-    let place = versions.join(format!(".{version}.{}.part", std::process::id()));
-    let made = fs::create_dir_all(&versions).and_then(|()| {
-        // A leftover of a process of the same number that was killed.
-        if place.exists() {
-            fs::remove_dir_all(&place)?;
-        }
-        fs::create_dir(&place)
-    });
-    match made {
-        Ok(()) => Ok(place),
-        Err(source) => Err(BundleError::Write {
-            path: place,
-            source,
-        }),
-    }
-}
-
-/// A half-filled folder; goes away unless it is taken.
+/// A half-filled folder; goes away unless it got its name.
 #[derive(Default)]
-struct Partial(Option<PathBuf>);
+struct Partial(Option<Place>);
 
 impl Drop for Partial {
     fn drop(&mut self) {
         if let Some(place) = &self.0
-            && let Err(error) = fs::remove_dir_all(place)
+            && let Err(error) = fs::remove_dir_all(&place.path)
+            && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %place.display(), "an unfinished installation stays behind: {error}");
+            tracing::warn!(path = %place.path.display(), "an unfinished installation stays behind: {error}");
         }
     }
 }

@@ -1,0 +1,272 @@
+//! Versions that do not lie on the disk as they were signed: found before they judge
+//! anybody, left for the last good one, and mended by their own bundle.
+
+#![allow(clippy::unwrap_used)] // also in what the tests share
+
+use std::fs;
+use std::path::PathBuf;
+
+use edge_inference::{
+    Action, BundleTerms, InstalledVersion, ModelStore, OnTrial, SecretKey, StoreError, bundle,
+};
+use models::ModelId;
+use sha2::Digest as _;
+
+fn street() -> ModelId {
+    ModelId::new("street").unwrap()
+}
+
+fn digest(content: &[u8]) -> String {
+    protocol::Digest(sha2::Sha256::digest(content).into()).to_string()
+}
+
+/// A model that is none, and a self-test that nobody runs here.
+fn files(version: u64) -> Vec<(String, Vec<u8>)> {
+    let network = format!("not really a network, version {version}").into_bytes();
+    let manifest: String = include_str!("../../../models/catalog/yolox-nano/model.toml")
+        .lines()
+        .map(|line| match line.split(" = ").next() {
+            Some("id") => "id = \"street\"\n".to_owned(),
+            Some("rank") => "rank = 5\n".to_owned(),
+            Some("file") => "file = \"net.onnx\"\n".to_owned(),
+            Some("sha256") => format!("sha256 = \"{}\"\n", digest(&network)),
+            Some("size_bytes") => format!("size_bytes = {}\n", network.len()),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let test = "[[picture]]\nfile = \"selftest/001.jpg\"\n";
+    let named = |name: &str, content: &[u8]| (name.to_owned(), content.to_vec());
+    vec![
+        named("model.toml", manifest.as_bytes()),
+        named("net.onnx", &network),
+        named("selftest.toml", test.as_bytes()),
+        named("selftest/001.jpg", b"a picture"),
+    ]
+}
+
+struct Roadside {
+    folder: tempfile::TempDir,
+    maker: SecretKey,
+}
+
+impl Roadside {
+    /// With these versions, the last of them current.
+    fn with(versions: &[u64]) -> Self {
+        let this = Self {
+            folder: tempfile::tempdir().unwrap(),
+            maker: SecretKey::generate().unwrap(),
+        };
+        for version in versions {
+            this.install(*version).unwrap();
+            let store = this.store();
+            store
+                .use_version(&street(), *version, Action::Used, "")
+                .unwrap();
+        }
+        this
+    }
+
+    fn models(&self) -> PathBuf {
+        self.folder.path().join("models")
+    }
+
+    fn version(&self, version: u64) -> PathBuf {
+        let versions = self.models().join("street/versions");
+        versions.join(version.to_string())
+    }
+
+    fn store(&self) -> ModelStore {
+        ModelStore::open_trusting(vec![self.models()], vec![self.maker.public()]).unwrap()
+    }
+
+    fn install(&self, version: u64) -> Result<InstalledVersion, StoreError> {
+        self.install_files(version, &files(version))
+    }
+
+    fn install_files(
+        &self,
+        version: u64,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<InstalledVersion, StoreError> {
+        let mut bytes = Vec::new();
+        bundle::pack(&street(), version, files, Some(&self.maker), &mut bytes).unwrap();
+        let file = self.folder.path().join("bundle.tar");
+        fs::write(&file, bytes).unwrap();
+        let terms = BundleTerms {
+            trusted: vec![self.maker.public()],
+            ..BundleTerms::default()
+        };
+        let from = file.to_str().unwrap();
+        self.store().install_bundle(from, &terms, &mut |_, _| ())
+    }
+
+    /// The start of an agent.
+    fn begin(&self) -> Result<OnTrial, StoreError> {
+        let begun = self.store().begin(None, |_, _, file| {
+            assert!(file.is_file());
+            Ok(())
+        });
+        begun.map(|((), trial)| trial)
+    }
+
+    #[track_caller]
+    fn assert_whole(&self, version: u64) {
+        for (name, content) in files(version) {
+            assert_eq!(
+                fs::read(self.version(version).join(&name)).unwrap(),
+                content
+            );
+        }
+        let versions = self.store().versions(&street(), &[self.maker.public()]);
+        let found = versions.iter().find(|v| v.version == version).unwrap();
+        self.store().verify_version(found).unwrap();
+        let left: Vec<_> = fs::read_dir(self.models().join("street/versions"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .filter(|name| name.to_str().unwrap().starts_with('.'))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// What can happen to version 1 on a disk.
+type Damage = (&'static str, fn(&std::path::Path));
+
+const DAMAGES: [Damage; 10] = [
+    ("a network that was cut", |version| {
+        fs::write(version.join("net.onnx"), "not rea").unwrap();
+    }),
+    ("a network of the same length", |version| {
+        let mut bytes = fs::read(version.join("net.onnx")).unwrap();
+        bytes[3] ^= 1;
+        fs::write(version.join("net.onnx"), bytes).unwrap();
+    }),
+    ("other thresholds", |version| {
+        let file = version.join("model.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, text.replace("high = 0.35", "high = 0.01")).unwrap();
+    }),
+    ("an easier self-test", |version| {
+        fs::write(version.join("selftest.toml"), "picture = []\n").unwrap();
+    }),
+    ("a picture that is gone", |version| {
+        fs::remove_dir_all(version.join("selftest")).unwrap();
+    }),
+    ("a folder where a file was", |version| {
+        fs::remove_file(version.join("net.onnx")).unwrap();
+        fs::create_dir_all(version.join("net.onnx/deep")).unwrap();
+    }),
+    ("a file where a folder was", |version| {
+        fs::remove_dir_all(version.join("selftest")).unwrap();
+        fs::write(version.join("selftest"), "x").unwrap();
+    }),
+    ("a listing that was cut", |version| {
+        let text = fs::read_to_string(version.join("bundle.toml")).unwrap();
+        fs::write(version.join("bundle.toml"), &text[..60]).unwrap();
+    }),
+    ("a manifest with a listing to match", |version| {
+        let manifest = fs::read_to_string(version.join("model.toml")).unwrap();
+        let easier = manifest.replace("high = 0.35", "high = 0.01");
+        let listing = fs::read_to_string(version.join("bundle.toml")).unwrap();
+        let (before, after) = (digest(manifest.as_bytes()), digest(easier.as_bytes()));
+        let listing = listing.replace(&before, &after);
+        fs::write(version.join("model.toml"), easier).unwrap();
+        fs::write(version.join("bundle.toml"), listing).unwrap();
+    }),
+    ("no listing", |version| {
+        fs::remove_file(version.join("bundle.toml")).unwrap();
+    }),
+];
+
+#[test]
+fn a_damaged_version_is_mended_in_place_by_the_same_bundle_and_stays_what_it_was() {
+    for (name, damage) in DAMAGES {
+        let here = Roadside::with(&[1]);
+        damage(&here.version(1));
+        assert!(here.store().find(&street()).is_err(), "{name} is not seen");
+        let mended = here.install(1).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(mended.is_mended && mended.is_current, "{name}");
+        here.assert_whole(1);
+        assert!(here.store().find(&street()).is_ok(), "{name}");
+        let last = here.store().journal().pop().unwrap();
+        assert_eq!((last.action, last.version), (Action::Mended, Some(1)));
+        assert!(!here.install(1).unwrap().is_mended, "{name}");
+    }
+}
+
+#[test]
+fn an_older_version_that_lies_here_damaged_is_mended_and_a_whole_one_stays_older() {
+    let here = Roadside::with(&[1, 2]);
+    let older = here.install(1).unwrap_err().to_string();
+    assert!(older.contains("this box has had version 2"), "{older}");
+    fs::write(here.version(1).join("net.onnx"), "x").unwrap();
+    let mended = here.install(1).unwrap();
+    assert!(mended.is_mended && !mended.is_current);
+    here.assert_whole(1);
+    assert_eq!(here.store().version_of(&street()), Some(2));
+}
+
+#[test]
+fn another_content_by_the_number_of_a_damaged_version_is_refused() {
+    for (name, damage) in DAMAGES {
+        let here = Roadside::with(&[1]);
+        damage(&here.version(1));
+        let other = here.install_files(1, &files(7)).unwrap_err().to_string();
+        assert!(other.contains("with another content"), "{name}: {other}");
+    }
+}
+
+#[test]
+fn a_version_that_was_changed_since_judges_nobody_and_the_last_good_one_does() {
+    for (name, damage) in DAMAGES {
+        let here = Roadside::with(&[1]);
+        here.begin().unwrap().prove();
+        here.install(2).unwrap();
+        let store = here.store();
+        store.use_version(&street(), 2, Action::Used, "").unwrap();
+        damage(&here.version(2));
+        // With the choice of an operator and without.
+        for chosen in [false, true] {
+            if chosen {
+                fs::write(here.models().join("use.toml"), "model = \"street\"\n").unwrap();
+            }
+            let trial = here.begin().unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(trial.candidate.version, Some(1), "{name}");
+            let why = trial.instead.expect(name);
+            assert!(
+                why.contains("street") && why.contains("install its bundle again"),
+                "{name}: {why}"
+            );
+        }
+        // It is damaged, and nobody says that it is bad.
+        assert!(here.store().trials().failed.is_empty(), "{name}");
+        here.install(2).unwrap();
+        let trial = here.begin().unwrap();
+        assert_eq!((trial.candidate.version, trial.instead), (Some(2), None));
+    }
+}
+
+#[test]
+fn a_self_test_that_nobody_signed_is_not_run() {
+    let here = Roadside::with(&[]);
+    here.install_files(1, &files(1)[..2]).unwrap();
+    let installed = here.store();
+    installed
+        .use_version(&street(), 1, Action::Used, "")
+        .unwrap();
+    fs::write(here.version(1).join("selftest.toml"), "[[picture]]\n").unwrap();
+    let message = here.store().find(&street()).unwrap_err().to_string();
+    assert!(message.contains("selftest.toml is not listed"), "{message}");
+}
+
+#[test]
+fn a_pointer_that_names_no_version_is_a_fault_and_not_a_model_less() {
+    let here = Roadside::with(&[1]);
+    fs::write(here.models().join("street/current"), "").unwrap();
+    let store = here.store();
+    assert_eq!(store.faults().len(), 1);
+    let message = store.find(&street()).unwrap_err().to_string();
+    assert!(message.contains("`current` names no version"), "{message}");
+    store.use_version(&street(), 1, Action::Used, "").unwrap();
+    assert!(here.store().find(&street()).is_ok());
+}
