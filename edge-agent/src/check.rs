@@ -223,6 +223,13 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
     let Ok(store) = models_command::store(&config.detector) else {
         return Vec::new();
     };
+    let left = store.trials().on.failed.into_iter().map(|left| Finding {
+        part: format!("provider {}", left.ground.provider),
+        outcome: Outcome::Noted(format!(
+            "{} was left on {}: {}; mend its driver, then `edge-agent models forgive MODEL` has it tried again",
+            left.ground, left.at, left.reason
+        )),
+    });
     let failed = store.failed_here().into_iter();
     failed
         .map(|failed| Finding {
@@ -234,6 +241,7 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
                 failed.next_step()
             )),
         })
+        .chain(left)
         .collect()
 }
 

@@ -52,8 +52,8 @@ pub use store::bundle::{self, BundleError, Listing, Vouched};
 pub use store::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 pub use store::{
     ATTEMPTS, Action, AtWork, AtWorkMark, BundleTerms, Candidate, Examinee, Expected,
-    ExpectedLabel, ExpectedText, FailedModel, Fault, HEALTHY_AFTER, Installed, InstalledVersion,
-    JournalEntry, ManifestFault, ModelState, ModelStore, OnTrial, SELF_TEST, SecondLedger,
-    SecondTrial, SelfTest, StartFault, StoreError, TestPicture, TrialLedger, Verification,
-    sees_road_users,
+    ExpectedLabel, ExpectedText, FailedGround, FailedModel, Fault, Ground, GroundLedger,
+    HEALTHY_AFTER, Installed, InstalledVersion, JournalEntry, ManifestFault, ModelState,
+    ModelStore, OnTrial, SELF_TEST, SecondLedger, SecondTrial, SelfTest, SelfTestFault, StartFault,
+    Started, StoreError, TestPicture, TrialLedger, Verification, sees_road_users,
 };

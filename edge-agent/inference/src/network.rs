@@ -472,6 +472,15 @@ pub(crate) fn open_from<T>(
     let candidates = settings.providers.candidates();
     let last = candidates.len().saturating_sub(1);
     for (place, provider) in candidates.into_iter().enumerate().skip(origin.place) {
+        if let Some(left) = settings.left.iter().find(|left| left.provider == provider) {
+            refuse(
+                &mut refusals,
+                &settings.providers,
+                provider,
+                left.reason.clone(),
+            );
+            continue;
+        }
         let opened = match session::open(&origin.runtime, &bytes, provider, settings) {
             Ok(opened) => opened,
             // The plainest of all cannot read it: then it is the file.

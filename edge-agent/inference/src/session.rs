@@ -8,6 +8,7 @@ use ort::session::builder::GraphOptimizationLevel;
 
 use crate::provider::{Placement, Provider, ProviderChoice, ProviderOptions};
 use crate::runtime::Runtime;
+use crate::store::FailedGround;
 
 /// How a network is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct DetectorSettings {
     pub batch: usize,
     /// Take an accelerator also where the runtime does not tell what it computes.
     pub allow_unproven: bool,
+    /// Providers that are not tried, though they may compute, and why.
+    pub left: Vec<Refusal>,
 }
 
 impl Default for DetectorSettings {
@@ -33,6 +36,18 @@ impl Default for DetectorSettings {
             options: ProviderOptions::default(),
             batch: 1,
             allow_unproven: false,
+            left: Vec::new(),
+        }
+    }
+}
+
+impl DetectorSettings {
+    /// The same without what was left on this box.
+    #[must_use]
+    pub fn leaving(&self, left: &[FailedGround]) -> Self {
+        Self {
+            left: left.iter().filter_map(FailedGround::refusal).collect(),
+            ..self.clone()
         }
     }
 }

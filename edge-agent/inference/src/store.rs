@@ -30,6 +30,8 @@ mod self_test;
 
 mod ledger;
 
+mod ground;
+
 mod walk;
 
 mod trial;
@@ -46,11 +48,13 @@ use crate::{digest, places};
 use bundle::BundleError;
 use signature::PublicKey;
 
+pub use ground::{FailedGround, Ground, GroundLedger};
 pub use journal::{Action, JournalEntry};
 pub use ledger::{Candidate, FailedModel, SecondLedger, TrialLedger};
-pub use second::{AtWork, AtWorkMark, SecondTrial};
+pub use second::{AtWork, AtWorkMark, SecondTrial, Started};
 pub use self_test::{
-    Examinee, Expected, ExpectedLabel, ExpectedText, SELF_TEST, SelfTest, TestPicture,
+    Examinee, Expected, ExpectedLabel, ExpectedText, SELF_TEST, SelfTest, SelfTestFault,
+    TestPicture,
 };
 pub use trial::{ATTEMPTS, HEALTHY_AFTER, OnTrial, sees_road_users};
 pub use versions::{BundleTerms, InstalledVersion};
@@ -185,6 +189,14 @@ pub enum StoreError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Another program writes there and does not end.
+    #[error("{}: {message}", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+        /// Since when, and what to do.
+        message: String,
     },
     /// The store has no folders.
     #[error("no folder for models is known; set {VARIABLE}")]

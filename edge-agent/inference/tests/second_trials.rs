@@ -11,7 +11,9 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use edge_inference::{Action, AtWork, AtWorkMark, ModelStore, SecondTrial, StartFault, StoreError};
+use edge_inference::{
+    Action, AtWork, AtWorkMark, ModelStore, SecondTrial, StartFault, Started, StoreError,
+};
 
 use folder::{actions, add, edit, id, place, store, version};
 
@@ -20,13 +22,17 @@ use folder::{actions, add, edit, id, place, store, version};
 fn start(folder: &Path, model: &str, broken: &[&str]) -> (AtWork, Result<SecondTrial, StoreError>) {
     let store: ModelStore = store(folder);
     let at_work = store.watch_over();
-    let begun = store.begin_second((&id(model), None), &at_work, |candidate, _, file| {
-        assert!(file.is_file());
-        if broken.contains(&&*candidate.to_string()) {
-            return Err(StartFault::Model("its self-test fails".to_owned()));
-        }
-        Ok(())
-    });
+    let begun = store.begin_second(
+        (&id(model), None),
+        (&at_work, &[]),
+        |candidate, _, file, _| {
+            assert!(file.is_file());
+            if broken.contains(&&*candidate.to_string()) {
+                return Err(StartFault::Model("its self-test fails".to_owned()));
+            }
+            Ok(((), None))
+        },
+    );
     (at_work, begun.map(|((), trial)| trial))
 }
 
@@ -133,8 +139,8 @@ fn an_end_while_a_model_loads_counts_and_one_while_nobody_is_at_work_does_not() 
         let load = || {
             store.begin_second(
                 (&id("helmets"), None),
-                &at_work,
-                |_, _, _| -> Result<(), StartFault> { panic!("as a file may") },
+                (&at_work, &[]),
+                |_, _, _, _| -> Started<()> { panic!("as a file may") },
             )
         };
         assert!(catch_unwind(AssertUnwindSafe(load)).is_err());
@@ -171,11 +177,15 @@ fn a_shadow_at_work_in_three_ends_is_left_out_and_nothing_takes_its_place() {
         let store = store(folder.path());
         let mut other = other.map(|other| {
             let at_work = store.watch_over();
-            let begun = store.begin_second((&id(other), None), &at_work, |_, _, _| Ok(()));
+            let begun = store.begin_second((&id(other), None), (&at_work, &[]), |_, _, _, _| {
+                Ok(((), None))
+            });
             (at_work, AtWorkMark::looking([&begun.unwrap().1.candidate]))
         });
         let beside = store.watch_over();
-        let begun = store.begin_shadow((&id("street"), Some(2)), &beside, |_, _, _| Ok(()));
+        let begun = store.begin_shadow((&id("street"), Some(2)), (&beside, &[]), |_, _, _, _| {
+            Ok(((), None))
+        });
         let detector = store.begin(Some(&id("roads")), |_, _, _| Ok(()));
         assert_eq!(detector.unwrap().1.candidate.model, id("roads"));
         let ((), trial) = begun.map_err(|error| error.to_string())?;
@@ -225,7 +235,9 @@ fn a_proven_shadow_does_not_excuse_the_detector() {
     let begin = || {
         let store = store(folder.path());
         let beside = store.watch_over();
-        let begun = store.begin_shadow((&id("shade"), None), &beside, |_, _, _| Ok(()));
+        let begun = store.begin_shadow((&id("shade"), None), (&beside, &[]), |_, _, _, _| {
+            Ok(((), None))
+        });
         let shade = begun.unwrap().1;
         assert!(!shade.is_on_trial);
         let ((), detector) = store.begin(None, |_, _, _| Ok(())).unwrap();

@@ -11,7 +11,9 @@ mod onnx;
 #[path = "support/small.rs"]
 mod small;
 
-use edge_inference::{DetectorSettings, Examinee, FreeNetwork, Network, SelfTest};
+use edge_inference::{
+    DetectorSettings, Examinee, FreeNetwork, Network, SelfTest, SelfTestFault, StartFault,
+};
 use models::{Colour, Manifest};
 
 use small::Small;
@@ -75,7 +77,10 @@ fn a_model_passes_what_was_made_of_it_and_fails_with_its_colours_swapped() {
             run(&mut network(swapped.clone())).unwrap_err(),
             run(&mut free(swapped)).unwrap_err(),
         ] {
-            assert!(message.contains(words), "{message}");
+            assert!(
+                matches!(&message, SelfTestFault::Failed(why) if why.contains(words)),
+                "{message}"
+            );
         }
         // Grey is nothing that it is sure of.
         let dark = [("1.png".to_owned(), png([9, 9, 9]))];
@@ -85,4 +90,71 @@ fn a_model_passes_what_was_made_of_it_and_fails_with_its_colours_swapped() {
             "{refused}"
         );
     }
+}
+
+/// A disk that hiccups, a picture that nothing here decodes, a test that is no test: the
+/// model is not the worse for it.
+#[test]
+fn what_cannot_be_tested_is_named_and_not_called_bad() {
+    let runtime = small::runtime();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = DetectorSettings::default();
+    let (manifest, bytes) = (
+        Small::classifier(),
+        Small {
+            labels: onnx::Element::F32,
+            ..Small::default()
+        }
+        .file(),
+    );
+    let mut model = small::load(&runtime, manifest, &bytes, &settings, Network::load).unwrap();
+    let test = SelfTest::of(&mut model, &pictures()).unwrap();
+    let whole = png([200, 60, 20]);
+    for (content, words) in [
+        (None, "1.png"),
+        (Some(&whole[..40]), "1.png"),
+        (Some(&b"RIFF\0\0\0\0WEBPVP8 "[..]), "1.png"),
+    ] {
+        match content {
+            Some(content) => std::fs::write(folder.path().join("1.png"), content).unwrap(),
+            None => assert!(!folder.path().join("1.png").exists()),
+        }
+        let fault = test.run(&mut model, folder.path()).unwrap_err();
+        let said = fault.to_string();
+        assert!(
+            said.contains("could not be tested") && said.contains(words),
+            "{said}"
+        );
+        assert!(matches!(StartFault::from(fault), StartFault::Passing(_)));
+    }
+    let selftest = folder.path().join("selftest.toml");
+    for (text, words) in [
+        ("picture = []", "it has no picture"),
+        ("rubbish", "selftest.toml: "),
+        (
+            "[[picture]]\nfile = '../1.png'",
+            "is not a place within the bundle",
+        ),
+        (
+            "[[picture]]\nfile = '/etc/passwd'",
+            "is not a place within the bundle",
+        ),
+        (
+            "[[picture]]\nfile = '1.png'\nlabel = { number = 1, score = nan }",
+            "scores are from 0 to 1",
+        ),
+        (
+            "[[picture]]\nfile = '1.png'\nexpect = [{ class = 'car', bounds = [inf, 0.0, 1.0, 1.0], score = 0.5 }]",
+            "bounds are numbers",
+        ),
+    ] {
+        std::fs::write(&selftest, text).unwrap();
+        let fault = SelfTest::open(folder.path()).unwrap_err();
+        assert!(
+            matches!(&fault, SelfTestFault::Untested(why) if why.contains(words)),
+            "{fault}"
+        );
+    }
+    std::fs::write(&selftest, vec![b'#'; 2 << 20]).unwrap();
+    assert!(SelfTest::open(folder.path()).is_err());
 }

@@ -210,6 +210,7 @@ impl DetectorConfig {
             options: self.options(),
             batch: self.batch.max(1),
             allow_unproven: self.allow_unproven_provider,
+            left: Vec::new(),
         }
     }
 

@@ -411,6 +411,7 @@ fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Res
         options: options(case),
         batch: case.batch,
         allow_unproven: false,
+        left: Vec::new(),
     };
     let (manifest, file) = store(config)?.find(model)?;
     let plane = noise(PICTURE.0 as usize * PICTURE.1 as usize);

@@ -181,8 +181,7 @@ fn try_out(
         .context("its self-test needs ONNX Runtime (`--no-self-test` goes without)")?;
     let (manifest, file) = store.find_version(&installed.model, installed.version)?;
     let mut network = Network::load(&runtime, manifest, &file, &config.settings())?;
-    let has_test =
-        self_test(&mut network, &file, &installed.candidate()).map_err(anyhow::Error::msg)?;
+    let has_test = self_test(&mut network, &file, &installed.candidate())?;
     Ok(if has_test {
         format!("self-test passed on {}", network.provider())
     } else {
@@ -350,7 +349,8 @@ fn test_installed(
     let candidate = (store.candidate_of(model)).ok_or("its manifest is gone")?;
     let mut network = Network::load(runtime, manifest, &file, &config.settings())
         .map_err(|error| error.to_string())?;
-    Ok(if self_test(&mut network, &file, &candidate)? {
+    let has_test = self_test(&mut network, &file, &candidate).map_err(|e| e.to_string())?;
+    Ok(if has_test {
         "self-test passed".to_owned()
     } else {
         "loads; it brings no self-test".to_owned()

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use edge_inference::{
-    Candidate, Detector, DetectorError, Examinee, ModelStore, OnTrial, PublicKey, Runtime,
-    SelfTest, StartFault, StoreError,
+    Candidate, Detector, DetectorError, Examinee, Ground, ModelStore, OnTrial, PublicKey, Runtime,
+    SelfTest, SelfTestFault, StartFault, StoreError,
 };
 use models::Manifest;
 
@@ -66,17 +66,24 @@ pub fn load_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
 pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTrial)> {
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?;
-    let (detector, trial) = store.begin(config.model.as_ref(), |candidate, manifest, file| {
-        let mut detector =
-            Detector::load(&runtime, manifest, file, &config.settings()).map_err(start_fault)?;
-        self_test(&mut detector, file, candidate).map_err(StartFault::Model)?;
-        Ok(detector)
-    })?;
+    let settings = config.settings();
+    let grounds = Ground::all(&runtime, &settings);
+    let wanted = config.model.as_ref();
+    let (detector, trial) =
+        store.begin_on(wanted, &grounds, |candidate, manifest, file, left| {
+            let settings = settings.leaving(left);
+            let mut detector =
+                Detector::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
+            self_test(&mut detector, file, candidate)?;
+            let on = Ground::of(&runtime, &settings, detector.network().computes_on());
+            Ok((detector, Some(on)))
+        })?;
     tell(&detector, &store, &runtime, config);
     if trial.is_on_trial {
         tracing::info!(
             model = %trial.candidate, minutes = config.trial().as_secs_f64() / 60.0,
-            "this model is new here and on trial; if it ends the program, the box goes back to the last good one"
+            on = trial.on.as_ref().map(tracing::field::display),
+            "this model, or what it computes on, is new here and on trial; if it ends the program, the box goes back to the last good one"
         );
     }
     Ok((detector, trial))
@@ -110,14 +117,18 @@ fn self_test(
     model: &mut impl Examinee,
     file: &std::path::Path,
     candidate: &Candidate,
-) -> Result<bool, String> {
+) -> Result<bool, SelfTestFault> {
     let folder = file.parent().unwrap_or(std::path::Path::new("."));
     let Some(test) = SelfTest::open(folder)? else {
         return Ok(false);
     };
-    let pictures = test
-        .run(model, folder)
-        .map_err(|reason| format!("its self-test fails on {}: {reason}", model.provider()))?;
+    let pictures = test.run(model, folder).map_err(|fault| match fault {
+        SelfTestFault::Failed(reason) => SelfTestFault::Failed(format!(
+            "its self-test fails on {}: {reason}",
+            model.provider()
+        )),
+        untested @ SelfTestFault::Untested(_) => untested,
+    })?;
     tracing::info!(model = %candidate, pictures, "self-test passed");
     Ok(true)
 }

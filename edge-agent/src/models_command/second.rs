@@ -2,7 +2,7 @@
 //! good one.
 
 use edge_inference::{
-    AtWork, Candidate, Detector, DetectorSettings, FreeNetwork, ModelStore, Network, Runtime,
+    AtWork, Detector, DetectorSettings, FreeNetwork, Ground, ModelStore, Network, Runtime,
     SecondTrial, StartFault,
 };
 use plate_reader::{Half, PlateReader, ReaderError};
@@ -61,13 +61,19 @@ pub(crate) fn begin_network(
     };
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-    let begun =
-        store(config)?.begin_second((&model, version), at_work, |candidate, manifest, file| {
+    let grounds = Ground::all(&runtime, &settings);
+    let begun = store(config)?.begin_second(
+        (&model, version),
+        (at_work, &grounds),
+        |candidate, manifest, file, left| {
+            let settings = settings.leaving(left);
             let mut network =
                 Network::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
-            self_test(&mut network, file, candidate).map_err(StartFault::Model)?;
-            Ok(network)
-        })?;
+            self_test(&mut network, file, candidate)?;
+            let on = Ground::of(&runtime, &settings, network.computes_on());
+            Ok((network, Some(on)))
+        },
+    )?;
     let (network, trial) = begun;
     tell(&trial, config);
     Ok(Begun::on_trial(network, vec![trial]))
@@ -86,13 +92,19 @@ pub(crate) fn begin_shadow(
         batch: 1,
         ..config.settings()
     };
-    let begun =
-        store(config)?.begin_shadow((&model, version), at_work, |candidate, manifest, file| {
+    let grounds = Ground::all(&runtime, &settings);
+    let begun = store(config)?.begin_shadow(
+        (&model, version),
+        (at_work, &grounds),
+        |candidate, manifest, file, left| {
+            let settings = settings.leaving(left);
             let mut detector =
                 Detector::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
-            self_test(&mut detector, file, candidate).map_err(StartFault::Model)?;
-            Ok(detector)
-        })?;
+            self_test(&mut detector, file, candidate)?;
+            let on = Ground::of(&runtime, &settings, detector.network().computes_on());
+            Ok((detector, Some(on)))
+        },
+    )?;
     if begun.1.is_on_trial {
         tracing::info!(
             model = %begun.1.candidate, minutes = config.trial().as_secs_f64() / 60.0,
@@ -135,18 +147,22 @@ fn begin_half(
     at_work: &AtWork,
     (half, model): (Half, &ModelId),
 ) -> anyhow::Result<(FreeNetwork, SecondTrial)> {
+    let settings = config.settings();
+    let grounds = Ground::all(runtime, &settings);
     let begun = store.begin_second(
         (model, None),
-        at_work,
-        |candidate: &Candidate, manifest, file| {
-            let loaded = half.load(runtime, manifest, file, &config.settings());
+        (at_work, &grounds),
+        |candidate, manifest, file, left| {
+            let settings = settings.leaving(left);
+            let loaded = half.load(runtime, manifest, file, &settings);
             let mut network = loaded.map_err(|error| match error {
                 ReaderError::Network(error) => start_fault(error),
                 ReaderError::Store(error) => StartFault::Other(error),
                 error => StartFault::Model(error.to_string()),
             })?;
-            self_test(&mut network, file, candidate).map_err(StartFault::Model)?;
-            Ok(network)
+            self_test(&mut network, file, candidate)?;
+            let on = Ground::of(runtime, &settings, network.computes_on());
+            Ok((network, Some(on)))
         },
     )?;
     tell(&begun.1, config);

@@ -83,6 +83,7 @@ fn run(
         options: options.clone(),
         batch: 1,
         allow_unproven: false,
+        left: Vec::new(),
     };
     let mut opened = session::open(runtime, &onnx::convolution(), provider, &settings)?;
     let failed = |error: ort::Error| {

@@ -185,7 +185,7 @@ impl Listing {
 }
 
 /// A relative place of at most three parts, each of letters, digits, `-`, `_` and inner dots.
-fn is_plain(path: &str) -> bool {
+pub(super) fn is_plain(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     path.len() <= 99
         && parts.len() <= 3
@@ -434,9 +434,14 @@ pub(super) fn check_file(folder: &Path, file: &ListedFile) -> Result<(), String>
 /// The manifest, which must be the listing's and describe a listed file, and the SHA-256
 /// of its text.
 fn manifest_in(folder: &Path, listing: &Listing) -> Result<(Manifest, Digest), BundleError> {
-    let path = folder.join(MANIFEST);
-    let bytes = fs::read(&path).map_err(BundleError::Read)?;
     let hostile = |why: &str| BundleError::Hostile(format!("{MANIFEST}: {why}"));
+    let mut bytes = Vec::new();
+    File::open(folder.join(MANIFEST))
+        .and_then(|file| file.take(MAX_LISTING + 1).read_to_end(&mut bytes))
+        .map_err(BundleError::Read)?;
+    if bytes.len() as u64 > MAX_LISTING {
+        return Err(hostile(&format!("it has more than {MAX_LISTING} bytes")));
+    }
     let text = digest::of_bytes(&bytes);
     if listing.of(MANIFEST).map(|file| file.sha256) != Some(text) {
         return Err(hostile("it has another SHA-256 than listed"));

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::StoreError;
+
 const LOCK: &str = ".lock";
 /// What is done under the lock takes milliseconds; on a dying disk seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +45,18 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// One writer at a time; held until dropped, also by a process that dies.
 pub(super) fn lock(folder: &Path) -> io::Result<File> {
     lock_within(folder, PATIENCE)
+}
+
+/// The same for who cannot go on without it.
+pub(super) fn must_lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.to_owned();
+    lock(folder).map_err(|source| match source.kind() {
+        io::ErrorKind::TimedOut => StoreError::Busy {
+            path,
+            message: source.to_string(),
+        },
+        _ => StoreError::Io { path, source },
+    })
 }
 
 fn lock_within(folder: &Path, patience: Duration) -> io::Result<File> {

@@ -63,6 +63,8 @@ pub enum Action {
     Proven,
     /// It failed and was taken out of use.
     Failed,
+    /// What it computed on failed and was left; it had proven itself on another.
+    ProviderLeft,
     /// The agent went back to it by itself.
     Returned,
 }

@@ -7,6 +7,7 @@ use models::ModelId;
 use protocol::{Digest, EventTime};
 use serde::{Deserialize, Serialize};
 
+use super::ground::{Ground, GroundLedger};
 use super::{durable, journal};
 
 /// Failed models that are remembered.
@@ -90,6 +91,9 @@ pub struct TrialLedger {
     pub attempts: u32,
     /// Those that failed; not tried again unless the operator says so.
     pub failed: Vec<FailedModel>,
+    /// What the models compute on.
+    #[serde(skip_serializing_if = "GroundLedger::is_empty")]
+    pub on: GroundLedger,
     /// Of each model that takes second looks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub second: BTreeMap<ModelId, SecondLedger>,
@@ -147,6 +151,7 @@ impl TrialLedger {
     /// The operator wants it tried again.
     pub(super) fn forgive(&mut self, candidate: &Candidate) {
         self.forget_failure(candidate);
+        self.on.forgive();
         if means(self.trial.as_ref(), candidate) {
             self.attempts = 0;
         }
@@ -168,6 +173,12 @@ pub struct SecondLedger {
     pub trial: Option<Candidate>,
     /// How often the program ended while it was loading or looking.
     pub attempts: u32,
+    /// On what that last good version has proven itself; see [`GroundLedger::proven`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<Ground>,
+    /// What is on trial with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial_on: Option<Ground>,
 }
 
 /// Whether there is an entry, and it means `candidate`.
@@ -194,8 +205,7 @@ pub(super) fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
 }
 
 /// Writes what the next start must know. Without it the model still runs.
-pub(super) fn save(home: Option<&Path>, ledger: &TrialLedger) {
-    let Some(home) = home else { return };
+fn save(home: &Path, ledger: &TrialLedger) {
     if let Err(error) = write(home, ledger) {
         tracing::warn!(
             file = %home.join(FILE).display(), %error,
@@ -204,14 +214,34 @@ pub(super) fn save(home: Option<&Path>, ledger: &TrialLedger) {
     }
 }
 
-/// Changes what stands on the disk; nobody else does meanwhile.
-pub(super) fn change(home: Option<&Path>, with: impl FnOnce(&Path, &mut TrialLedger)) {
-    let Some(home) = home else { return };
+/// Changes what stands on the disk as it stands there now, and `ledger` with it; nobody
+/// else does meanwhile. Where nothing can be written, only `ledger` is changed.
+pub(super) fn update<T>(
+    home: Option<&Path>,
+    ledger: &mut TrialLedger,
+    with: impl FnOnce(&mut TrialLedger) -> T,
+) -> T {
+    let Some(home) = home else {
+        return with(ledger);
+    };
     let lock = durable::lock(home);
     if let Err(error) = &lock {
-        tracing::warn!(folder = %home.display(), %error, "not locked; check permissions");
+        // Not to watch would be worse than two who write at the same time.
+        tracing::error!(folder = %home.display(), %error, "written without the lock");
     }
-    let mut ledger = read(home).unwrap_or_default();
-    with(home, &mut ledger);
-    save(Some(home), &ledger);
+    let before = read(home).unwrap_or_default();
+    *ledger = before.clone();
+    let done = with(ledger);
+    if *ledger != before {
+        save(home, ledger);
+    }
+    done
+}
+
+/// Changes what stands on the disk, if anything can.
+pub(super) fn change(home: Option<&Path>, with: impl FnOnce(&Path, &mut TrialLedger)) {
+    let Some(home) = home else { return };
+    update(Some(home), &mut TrialLedger::default(), |ledger| {
+        with(home, ledger);
+    });
 }

@@ -23,9 +23,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use models::{Manifest, ModelId};
 use serde::{Deserialize, Serialize};
 
+use super::ground::{self, FailedGround, Ground};
 use super::journal::{self, Action};
 use super::ledger::{self, Candidate, TrialLedger, change, means};
-use super::trial::ATTEMPTS;
+use super::trial::{self, ATTEMPTS};
 use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError};
 
@@ -84,6 +85,8 @@ pub struct SecondTrial {
     pub is_on_trial: bool,
     /// Why it is not the one that was wanted.
     pub instead: Option<String>,
+    /// What computes, where that is known.
+    pub on: Option<Ground>,
     home: Option<PathBuf>,
 }
 
@@ -192,78 +195,130 @@ impl ModelStore {
     }
 
     /// Starts the current version of a model (or this one of its versions) with `start`,
-    /// or its last good version if that fails.
+    /// or its last good version if that fails. `grounds` is what it may compute on; see
+    /// [`ModelStore::begin_on`].
     pub fn begin_second<T>(
         &self,
         (model, version): (&ModelId, Option<u64>),
-        at_work: &AtWork,
-        start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+        (at_work, grounds): (&AtWork, &[Ground]),
+        start: impl FnMut(&Candidate, Manifest, &Path, &[FailedGround]) -> Started<T>,
     ) -> Result<(T, SecondTrial), StoreError> {
         let home = at_work.place.as_ref().map(|place| place.home.as_path());
         let ledger = home.and_then(ledger::read).unwrap_or_default();
         let proven = (ledger.second.get(model)).and_then(|record| record.proven.as_ref());
         let mut queue = vec![self.candidate_at(model, version)];
         queue.extend(proven.map(|proven| self.exactly(proven)));
-        begin_first(queue, at_work, start)
+        begin_first(queue, (at_work, grounds), start)
     }
 
     /// The same of a model that is to be compared: this one, or none.
     pub fn begin_shadow<T>(
         &self,
         (model, version): (&ModelId, Option<u64>),
-        at_work: &AtWork,
-        start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+        (at_work, grounds): (&AtWork, &[Ground]),
+        start: impl FnMut(&Candidate, Manifest, &Path, &[FailedGround]) -> Started<T>,
     ) -> Result<(T, SecondTrial), StoreError> {
-        begin_first(vec![self.candidate_at(model, version)], at_work, start)
+        let queue = vec![self.candidate_at(model, version)];
+        begin_first(queue, (at_work, grounds), start)
     }
 }
+
+/// A model that was started, and on what it computes.
+pub type Started<T> = Result<(T, Option<Ground>), StartFault>;
 
 /// Starts the first of `queue` that has not failed and does not fail.
 fn begin_first<T>(
     queue: Vec<Entry>,
-    at_work: &AtWork,
-    mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+    (at_work, grounds): (&AtWork, &[Ground]),
+    mut start: impl FnMut(&Candidate, Manifest, &Path, &[FailedGround]) -> Started<T>,
 ) -> Result<(T, SecondTrial), StoreError> {
     let home = at_work.place.as_ref().map(|place| place.home.clone());
-    let mut ledger = home.as_deref().and_then(ledger::read).unwrap_or_default();
-    for (found, ..) in queue.iter().flatten() {
-        if ledger.adopt(found) {
-            change(home.as_deref(), |_, ledger| {
-                ledger.adopt(found);
-            });
+    let mut ledger = TrialLedger::default();
+    ledger::update(home.as_deref(), &mut ledger, |ledger| {
+        for (found, ..) in queue.iter().flatten() {
+            ledger.adopt(found);
         }
-    }
+    });
     let begun = walk::first_that_starts(queue, None, |candidate, manifest, file, _| {
         if let Some(failed) = ledger.failure_of(candidate) {
             let (reason, next) = (&failed.reason, failed.next_step());
             return Err(NotThis::Next(format!("it failed here: {reason}; {next}")));
         }
-        let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
-        let started = at_work.while_at_work(&mark, || start(candidate, manifest, file));
-        started.map_err(|fault| match fault {
-            StartFault::Other(error) => NotThis::End(error),
-            StartFault::Passing(reason) => NotThis::Next(reason),
-            StartFault::Model(reason) => {
-                change(home.as_deref(), |home, ledger| {
-                    give_up(home, ledger, candidate, &reason);
-                });
-                NotThis::Next(reason)
+        loop {
+            let (allowed, left) = ledger.on.split(grounds);
+            let record = ledger.second.get(&candidate.model);
+            let new = record
+                .filter(|record| means(record.proven.as_ref(), candidate))
+                .and_then(|record| ground::new_one(&record.on, &allowed));
+            on_trial(home.as_deref(), &mut ledger, candidate, new.as_ref());
+            let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
+            let load = || start(candidate, manifest.clone(), file, &left);
+            let reason = match at_work.while_at_work(&mark, load) {
+                Ok(started) => return Ok(started),
+                Err(StartFault::Other(error)) => return Err(NotThis::End(error)),
+                Err(StartFault::Passing(reason)) => return Err(NotThis::Next(reason)),
+                Err(StartFault::Model(reason)) => reason,
+            };
+            match new {
+                Some(ground) if allowed.len() > 1 => {
+                    ledger::update(home.as_deref(), &mut ledger, |ledger| {
+                        let who = (&ground, candidate);
+                        trial::leave(home.as_deref(), ledger, who, &reason);
+                    });
+                }
+                Some(_) => return Err(NotThis::Next(reason)),
+                None => {
+                    change(home.as_deref(), |home, ledger| {
+                        give_up(home, ledger, candidate, &reason);
+                    });
+                    return Err(NotThis::Next(reason));
+                }
             }
-        })
+        }
     })?;
     if let Some(why) = &begun.instead {
         tell_instead(home.as_deref(), &begun.candidate, why);
     }
     let candidate = begun.candidate;
-    let record = ledger.second.get(&candidate.model);
-    let proven = record.and_then(|record| record.proven.as_ref());
+    let (started, on) = begun.started;
+    let is_on_trial = ledger::update(home.as_deref(), &mut ledger, |ledger| {
+        let record = ledger.second.get_mut(&candidate.model);
+        let proven = record.filter(|record| means(record.proven.as_ref(), &candidate));
+        match (proven, &on) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(record), Some(on)) => {
+                if record.on.is_empty() {
+                    ground::add(&mut record.on, on);
+                }
+                let is_new = !record.on.contains(on);
+                record.trial_on = is_new.then(|| on.clone());
+                is_new
+            }
+        }
+    });
     let trial = SecondTrial {
-        is_on_trial: !means(proven, &candidate),
+        is_on_trial,
         candidate,
         instead: begun.instead,
+        on,
         home,
     };
-    Ok((begun.started, trial))
+    Ok((started, trial))
+}
+
+/// Notes what is on trial with a proven model, for who charges the next end of the program.
+fn on_trial(
+    home: Option<&Path>,
+    ledger: &mut TrialLedger,
+    candidate: &Candidate,
+    ground: Option<&Ground>,
+) {
+    ledger::update(home, ledger, |ledger| {
+        if let Some(record) = ledger.second.get_mut(&candidate.model) {
+            record.trial_on = ground.cloned();
+        }
+    });
 }
 
 impl SecondTrial {
@@ -272,14 +327,23 @@ impl SecondTrial {
         if !std::mem::replace(&mut self.is_on_trial, false) {
             return;
         }
-        let candidate = &self.candidate;
+        let (candidate, on) = (&self.candidate, self.on.as_ref());
         change(self.home.as_deref(), |home, ledger| {
             let record = ledger.second.entry(candidate.model.clone()).or_default();
+            if !means(record.proven.as_ref(), candidate) {
+                record.on.clear();
+            }
+            if let Some(on) = on {
+                ground::add(&mut record.on, on);
+                ledger.on.forget(on);
+            }
+            record.trial_on = None;
             record.proven = Some(candidate.clone());
             record.trial = None;
             record.attempts = 0;
             ledger.forget_failure(candidate);
-            journal::write(home, Action::Proven, candidate, "");
+            let detail = on.map_or_else(String::new, |on| format!("on {on}"));
+            journal::write(home, Action::Proven, candidate, &detail);
         });
         tracing::info!(model = %candidate, "the model beside the detector has proven itself; it is its last good version now");
     }
@@ -308,10 +372,16 @@ fn charge(home: &Path, lines: &[Line]) {
         not_its_fault = not_its_fault.max(beside.filter(|who| is_new(who)).count());
         let not_its_fault = u32::try_from(not_its_fault).unwrap_or(u32::MAX);
         ledger.attempts = ledger.attempts.saturating_sub(not_its_fault);
+        if not_its_fault > 0 {
+            ledger.on.take_back();
+        }
         for candidate in lines.iter().flat_map(|line| &line.who) {
             let record = ledger.second.entry(candidate.model.clone()).or_default();
             if means(record.proven.as_ref(), candidate) {
                 tracing::error!(model = %candidate, "the program ended while this model was at work, which has proven itself before");
+                if let Some(ground) = record.trial_on.clone() {
+                    charge_ground(home, ledger, (&ground, candidate));
+                }
                 continue;
             }
             if !means(record.trial.as_ref(), candidate) {
@@ -330,6 +400,18 @@ fn charge(home: &Path, lines: &[Line]) {
     });
 }
 
+/// The model is known to be good; what it computed on is not.
+fn charge_ground(home: &Path, ledger: &mut TrialLedger, who: (&Ground, &Candidate)) {
+    let attempts = ledger.on.count(who.0);
+    tracing::warn!(on = %who.0, attempts, "the program ended on what is new to this model");
+    if attempts >= ATTEMPTS {
+        let reason = format!(
+            "the program ended {attempts} times on it while a model was at work that had proven itself on another"
+        );
+        trial::leave(Some(home), ledger, who, &reason);
+    }
+}
+
 fn give_up(home: &Path, ledger: &mut TrialLedger, candidate: &Candidate, reason: &str) {
     tracing::error!(
         model = %candidate,
@@ -341,6 +423,7 @@ fn give_up(home: &Path, ledger: &mut TrialLedger, candidate: &Candidate, reason:
     record.attempts = 0;
     if means(record.proven.as_ref(), candidate) {
         record.proven = None;
+        record.on.clear();
     }
     journal::write(home, Action::Failed, candidate, reason);
 }

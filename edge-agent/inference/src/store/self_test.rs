@@ -7,6 +7,8 @@
 //! damaged conversion and a provider that computes wrong are found out before a
 //! camera is watched with it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use models::{I420View, Manifest};
@@ -17,8 +19,13 @@ use crate::error::DetectorError;
 use crate::network::Answered;
 use crate::still::Still;
 
+use super::bundle::is_plain;
+use super::walk::StartFault;
+
 /// Its name in a bundle.
 pub const SELF_TEST: &str = "selftest.toml";
+/// Longest file of it, bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Least overlap (IoU) with an expected box. Half precision moves edges by
 /// fractions of a pixel; swapped colours or a wrong stride move them away.
@@ -85,6 +92,28 @@ pub struct ExpectedText {
     pub score: f64,
 }
 
+/// Why a self-test was not passed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelfTestFault {
+    /// The model saw otherwise.
+    #[error("{0}")]
+    Failed(String),
+    /// Nothing is known of the model: the test itself cannot be read.
+    #[error(
+        "it could not be tested: {0}. That says nothing of the model: look at the disk, or have its maker make the bundle again"
+    )]
+    Untested(String),
+}
+
+impl From<SelfTestFault> for StartFault {
+    fn from(fault: SelfTestFault) -> Self {
+        match fault {
+            SelfTestFault::Failed(reason) => Self::Model(reason),
+            SelfTestFault::Untested(_) => Self::Passing(fault.to_string()),
+        }
+    }
+}
+
 /// A model that can be shown a picture, whatever it answers with.
 pub trait Examinee {
     /// What the model is.
@@ -124,31 +153,69 @@ impl SelfTest {
     }
 
     /// The self-test in a version's folder; `Ok(None)` where there is none.
-    pub fn open(folder: &Path) -> Result<Option<Self>, String> {
+    pub fn open(folder: &Path) -> Result<Option<Self>, SelfTestFault> {
         let file = folder.join(SELF_TEST);
         if !file.is_file() {
             return Ok(None);
         }
-        let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-        let text = std::fs::read_to_string(&file).map_err(|error| failed(&error))?;
-        let read: Self = toml::from_str(&text).map_err(|error| failed(&error.message()))?;
-        if read.picture.is_empty() {
-            return Err(failed(&"it has no picture"));
+        let failed = |why: &dyn std::fmt::Display| {
+            SelfTestFault::Untested(format!("{}: {why}", file.display()))
+        };
+        let mut text = String::new();
+        File::open(&file)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+            .map_err(|error| failed(&error))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(failed(&format!("more than {MAX_BYTES} bytes")));
         }
-        Ok(Some(read))
+        let read: Self = toml::from_str(&text).map_err(|error| failed(&error.message()))?;
+        match read.fault() {
+            Some(why) => Err(failed(&why)),
+            None => Ok(Some(read)),
+        }
     }
 
-    /// Runs it; `Err` says what was seen otherwise.
+    /// What is wrong with it, if anything. No number is a NaN: nothing is less than that,
+    /// so whatever is seen would do.
+    fn fault(&self) -> Option<String> {
+        if self.picture.is_empty() {
+            return Some("it has no picture".to_owned());
+        }
+        for picture in &self.picture {
+            if !is_plain(&picture.file) {
+                let name = picture.file.escape_debug();
+                return Some(format!("`{name}` is not a place within the bundle"));
+            }
+            let boxes = picture.expect.iter().map(|thing| thing.score);
+            let words = picture.label.iter().map(|label| label.score);
+            let lines = picture.text.iter().map(|text| text.score);
+            let mut scores = boxes.chain(words).chain(lines);
+            let mut numbers = picture.expect.iter().flat_map(|thing| thing.bounds);
+            if !scores.all(|score| (0.0..=1.0).contains(&score)) || !numbers.all(f64::is_finite) {
+                let file = &picture.file;
+                return Some(format!(
+                    "{file}: scores are from 0 to 1, bounds are numbers"
+                ));
+            }
+        }
+        None
+    }
+
+    /// Runs it; `Err` says what was seen otherwise, or why nothing could be.
     pub fn run(
         &self,
         model: &mut (impl Examinee + ?Sized),
         folder: &Path,
-    ) -> Result<usize, String> {
+    ) -> Result<usize, SelfTestFault> {
         let high = model.manifest().thresholds.high;
         for picture in &self.picture {
-            let still = Still::open(&folder.join(&picture.file)).map_err(|e| e.to_string())?;
-            let answer = model.answer(&still.view()).map_err(|e| e.to_string())?;
-            compare(picture, &Seen::of(answer), high)?;
+            let still = Still::open(&folder.join(&picture.file))
+                .map_err(|error| SelfTestFault::Untested(error.to_string()))?;
+            let failed = |error: &dyn std::fmt::Display| SelfTestFault::Failed(error.to_string());
+            let answer = model
+                .answer(&still.view())
+                .map_err(|error| failed(&error))?;
+            compare(picture, &Seen::of(answer), high).map_err(|why| failed(&why))?;
         }
         Ok(self.picture.len())
     }

@@ -13,6 +13,7 @@ use models::{Manifest, ModelId, Task};
 use protocol::ObjectClass;
 use serde::Deserialize;
 
+use super::ground::{self, FailedGround, Ground};
 use super::journal::{self, Action};
 use super::ledger::{self, Candidate, FailedModel, TrialLedger, means};
 use super::walk::{self, Entry, NotThis, StartFault};
@@ -34,6 +35,8 @@ pub struct OnTrial {
     pub is_on_trial: bool,
     /// Why it is not the one that was wanted.
     pub instead: Option<String>,
+    /// What computes, where that is known.
+    pub on: Option<Ground>,
     home: Option<PathBuf>,
 }
 
@@ -94,20 +97,32 @@ impl ModelStore {
         self.select(model).map(drop)
     }
 
+    /// Writes down who is in use by rank, so that one of a better rank that comes in
+    /// changes nothing until the operator says so.
+    pub fn keep(&self, model: &ModelId) -> Result<(), StoreError> {
+        match self.used() {
+            Some(used) if used == *model => Ok(()),
+            _ => self.write_use(model).map(drop),
+        }
+    }
+
     fn select(&self, model: &ModelId) -> Result<(Candidate, PathBuf), StoreError> {
         let (candidate, ..) = self.candidate(model)?;
+        let home = self.write_use(model)?;
+        self.forgive(model, None)?;
+        Ok((candidate, home))
+    }
+
+    fn write_use(&self, model: &ModelId) -> Result<PathBuf, StoreError> {
         let home = self.writable_home()?;
         let io = |source| StoreError::Io {
             path: home.clone(),
             source,
         };
-        {
-            let _one_at_a_time = durable::lock(&home).map_err(io)?;
-            let text = format!("# Written by `edge-agent models use`.\nmodel = \"{model}\"\n");
-            durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
-        }
-        self.forgive(model, None)?;
-        Ok((candidate, home))
+        let _one_at_a_time = durable::must_lock(&home)?;
+        let text = format!("# Written by `edge-agent models`.\nmodel = \"{model}\"\n");
+        durable::write(&home.join(USE), text.as_bytes()).map_err(io)?;
+        Ok(home)
     }
 
     /// Forgets what a model failed at, its current version or this one, wherever that
@@ -115,18 +130,19 @@ impl ModelStore {
     pub fn forgive(&self, model: &ModelId, version: Option<u64>) -> Result<(), StoreError> {
         let (candidate, ..) = self.candidate_at(model, version)?;
         for folder in &self.folders {
-            let Some(before) = ledger::read(folder) else {
+            // What this account cannot write it need not: its own ledger is another.
+            if ledger::read(folder).is_none() || !is_writable(folder) {
                 continue;
-            };
+            }
             let io = |source| StoreError::Io {
                 path: folder.clone(),
                 source,
             };
+            let _one_at_a_time = durable::must_lock(folder)?;
+            let before = ledger::read(folder).unwrap_or_default();
             let mut ledger = before.clone();
             ledger.forgive(&candidate);
-            // What this account cannot write it need not: its own ledger is another.
-            if ledger != before && is_writable(folder) {
-                let _one_at_a_time = durable::lock(folder).map_err(io)?;
+            if ledger != before {
                 ledger::write(folder, &ledger).map_err(io)?;
             }
         }
@@ -142,6 +158,24 @@ impl ModelStore {
         &self,
         wanted: Option<&ModelId>,
         mut start: impl FnMut(&Candidate, Manifest, &Path) -> Result<T, StartFault>,
+    ) -> Result<(T, OnTrial), StoreError> {
+        self.begin_on(wanted, &[], |candidate, manifest, file, _| {
+            Ok((start(candidate, manifest, file)?, None))
+        })
+    }
+
+    /// The same, where it is known on what it may compute, first wish first. `start` is
+    /// told what is left of that, and says what computes.
+    pub fn begin_on<T>(
+        &self,
+        wanted: Option<&ModelId>,
+        grounds: &[Ground],
+        mut start: impl FnMut(
+            &Candidate,
+            Manifest,
+            &Path,
+            &[FailedGround],
+        ) -> Result<(T, Option<Ground>), StartFault>,
     ) -> Result<(T, OnTrial), StoreError> {
         let home = match self.writable_home() {
             Ok(home) => Some(home),
@@ -161,39 +195,83 @@ impl ModelStore {
             .filter_map(|entry| Some(entry.as_ref().ok()?.0.clone()))
             .filter(|candidate| ledger.failure_of(candidate).is_none())
             .collect();
+        let home = home.as_deref();
         let begun = walk::first_that_starts(queue, instead, |candidate, manifest, file, tried| {
-            let home = home.as_deref();
             let has_other = unfailed.iter().any(|other| !tried.contains(other));
-            admit(home, &mut ledger, candidate, has_other).map_err(NotThis::Next)?;
-            start(candidate, manifest, file).map_err(|fault| match fault {
-                StartFault::Model(reason) => {
-                    give_up(home, &mut ledger, candidate, &reason);
-                    NotThis::Next(reason)
-                }
-                StartFault::Passing(reason) => {
-                    take_back(home, &mut ledger, candidate);
-                    NotThis::Next(reason)
-                }
-                StartFault::Other(error) => {
-                    take_back(home, &mut ledger, candidate);
-                    NotThis::End(error)
-                }
+            ledger::update(home, &mut ledger, |ledger| {
+                admit(home, ledger, candidate, has_other)
             })
+            .map_err(NotThis::Next)?;
+            loop {
+                let (allowed, left) = ledger.on.split(grounds);
+                let new = means(ledger.proven.as_ref(), candidate)
+                    .then(|| ground::new_one(&ledger.on.proven, &allowed))
+                    .flatten();
+                let has_next = allowed.len() > 1;
+                if let Some(ground) = &new {
+                    let is_told = ledger::update(home, &mut ledger, |ledger| {
+                        let admitted = ledger.on.admit(ground, has_next);
+                        admitted.map_err(|why| leave(home, ledger, (ground, candidate), &why))
+                    });
+                    if is_told.is_err() {
+                        continue;
+                    }
+                }
+                let fault = match start(candidate, manifest.clone(), file, &left) {
+                    Ok(started) => return Ok(started),
+                    Err(fault) => fault,
+                };
+                match (fault, new) {
+                    (StartFault::Model(reason), None) => {
+                        ledger::update(home, &mut ledger, |ledger| {
+                            give_up(home, ledger, candidate, &reason);
+                        });
+                        return Err(NotThis::Next(reason));
+                    }
+                    (StartFault::Model(reason), Some(ground)) if has_next => {
+                        ledger::update(home, &mut ledger, |ledger| {
+                            leave(home, ledger, (&ground, candidate), &reason);
+                        });
+                    }
+                    (fault, _) => {
+                        ledger::update(home, &mut ledger, |ledger| take_back(ledger, candidate));
+                        return Err(match fault {
+                            StartFault::Model(reason) | StartFault::Passing(reason) => {
+                                NotThis::Next(reason)
+                            }
+                            StartFault::Other(error) => NotThis::End(error),
+                        });
+                    }
+                }
+            }
         })?;
         let (candidate, instead) = (begun.candidate, begun.instead);
+        let (started, on) = begun.started;
         if let Some(why) = &instead {
             tracing::error!(model = %candidate, "not the wanted model is at work: {why}");
-            if let Some(home) = &home {
+            if let Some(home) = home {
                 journal::write(home, Action::Returned, &candidate, why);
             }
         }
+        let is_on_trial = ledger::update(home, &mut ledger, |ledger| {
+            let is_proven = means(ledger.proven.as_ref(), &candidate);
+            let Some(on) = &on else { return !is_proven };
+            if is_proven && ledger.on.proven.is_empty() {
+                // An agent that did not note it: it was on this, as far as anybody knows.
+                ground::add(&mut ledger.on.proven, on);
+            }
+            let is_new = is_proven && !ledger.on.proven.contains(on);
+            ledger.on.settle(on, is_new);
+            !is_proven || is_new
+        });
         let trial = OnTrial {
-            is_on_trial: !means(ledger.proven.as_ref(), &candidate),
+            is_on_trial,
             candidate,
             instead,
-            home,
+            on,
+            home: home.map(Path::to_owned),
         };
-        Ok((begun.started, trial))
+        Ok((started, trial))
     }
 
     /// What is to be tried, in order, and why the first is not what was wanted.
@@ -222,12 +300,12 @@ impl ModelStore {
             self.best_detector()?;
         }
         let there = queue.iter().flatten();
-        // Each of them: `|` and not `||`.
-        if there.fold(false, |is_changed, (found, ..)| {
-            is_changed | ledger.adopt(found)
-        }) {
-            ledger::save(home, ledger);
-        }
+        let found: Vec<&Candidate> = there.map(|(found, ..)| found).collect();
+        ledger::update(home, ledger, |ledger| {
+            for found in found {
+                ledger.adopt(found);
+            }
+        });
         let failed = |entry: &Entry| {
             let (candidate, ..) = entry.as_ref().ok()?;
             ledger.failure_of(candidate)
@@ -323,25 +401,35 @@ impl OnTrial {
         if !std::mem::replace(&mut self.is_on_trial, false) {
             return;
         }
-        let Some(home) = &self.home else { return };
-        let mut ledger = ledger::read(home).unwrap_or_default();
-        ledger.proven = Some(self.candidate.clone());
-        ledger.trial = None;
-        ledger.attempts = 0;
-        ledger.forget_failure(&self.candidate);
-        ledger::save(Some(home), &ledger);
-        journal::write(home, Action::Proven, &self.candidate, "");
-        tracing::info!(model = %self.candidate, "the model has proven itself; it is the last good one now");
+        let (candidate, on) = (&self.candidate, self.on.as_ref());
+        ledger::change(self.home.as_deref(), |home, ledger| {
+            if !means(ledger.proven.as_ref(), candidate) {
+                ledger.on.proven.clear();
+            }
+            if let Some(on) = on {
+                ground::add(&mut ledger.on.proven, on);
+                ledger.on.forget(on);
+            }
+            ledger.proven = Some(candidate.clone());
+            ledger.trial = None;
+            ledger.attempts = 0;
+            ledger.forget_failure(candidate);
+            let detail = on.map_or_else(String::new, |on| format!("on {on}"));
+            journal::write(home, Action::Proven, candidate, &detail);
+        });
+        if self.home.is_some() {
+            tracing::info!(model = %candidate, "the model has proven itself; it is the last good one now");
+        }
     }
 
     /// The program ends because somebody said so, or for a fault that is not the
     /// model's; that is no failed start.
     pub fn stop(self) {
-        let (true, Some(home)) = (self.is_on_trial, &self.home) else {
-            return;
-        };
-        let mut ledger = ledger::read(home).unwrap_or_default();
-        take_back(Some(home), &mut ledger, &self.candidate);
+        if self.is_on_trial {
+            ledger::change(self.home.as_deref(), |_, ledger| {
+                take_back(ledger, &self.candidate);
+            });
+        }
     }
 }
 
@@ -352,11 +440,28 @@ pub fn sees_road_users(manifest: &Manifest) -> bool {
     manifest.task == Task::Detection && manifest.classes.named().any(|(_, class)| is_one(class))
 }
 
-/// A start that ended by no doing of the model is not an attempt of it.
-fn take_back(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate) {
+/// A start that ended by no doing of the model, or of what it computes on, is not an
+/// attempt of it.
+fn take_back(ledger: &mut TrialLedger, candidate: &Candidate) {
     if means(ledger.trial.as_ref(), candidate) {
         ledger.attempts = ledger.attempts.saturating_sub(1);
-        ledger::save(home, ledger);
+    }
+    if means(ledger.proven.as_ref(), candidate) {
+        ledger.on.take_back();
+    }
+}
+
+/// What a proven model computed on is not used any more.
+pub(super) fn leave(
+    home: Option<&Path>,
+    ledger: &mut TrialLedger,
+    (ground, candidate): (&Ground, &Candidate),
+    reason: &str,
+) {
+    ledger.on.give_up(ground, candidate, reason);
+    if let Some(home) = home {
+        let detail = format!("{ground}: {reason}");
+        journal::write(home, Action::ProviderLeft, candidate, &detail);
     }
 }
 
@@ -384,7 +489,6 @@ fn admit(
     }
     ledger.trial = Some(candidate.clone());
     ledger.attempts = attempts + 1;
-    ledger::save(home, ledger);
     Ok(())
 }
 
@@ -395,8 +499,8 @@ fn give_up(home: Option<&Path>, ledger: &mut TrialLedger, candidate: &Candidate,
     ledger.attempts = 0;
     if means(ledger.proven.as_ref(), candidate) {
         ledger.proven = None;
+        ledger.on.proven.clear();
     }
-    ledger::save(home, ledger);
     if let Some(home) = home {
         journal::write(home, Action::Failed, candidate, reason);
     }

@@ -138,12 +138,6 @@ impl ModelStore {
             next: fault.next,
         })?;
         let home = self.writable_home()?;
-        let lock = || {
-            durable::lock(&home).map_err(|source| StoreError::Io {
-                path: home.clone(),
-                source,
-            })
-        };
         // What takes long (a download, the unpacking) is done without the lock, which an
         // agent that starts needs as well.
         let source = bundle::source(source, || durable::nameless(&home))
@@ -177,7 +171,7 @@ impl ModelStore {
             path: folder.clone(),
             source,
         };
-        let _one_at_a_time = lock()?;
+        let _one_at_a_time = durable::must_lock(&home)?;
         let mut installed = InstalledVersion {
             is_current: current(&model_folder).is_some_and(|(number, _)| number == version),
             sha256: unpacked.manifest.sha256,
@@ -404,10 +398,7 @@ impl ModelStore {
             })
             .ok_or(StoreError::NoFolder)?;
         let home = model_folder.parent().ok_or(StoreError::NoFolder)?;
-        let _one_at_a_time = durable::lock(home).map_err(|source| StoreError::Io {
-            path: home.to_owned(),
-            source,
-        })?;
+        let _one_at_a_time = durable::must_lock(home)?;
         let pointer = model_folder.join(CURRENT);
         durable::write(&pointer, version.to_string().as_bytes()).map_err(|source| {
             StoreError::Io {

@@ -1,0 +1,240 @@
+//! A proven model on what is new to it: another provider, another ONNX Runtime. They are
+//! on trial then, and it is they who are left.
+
+#![allow(clippy::unwrap_used)] // also in what the tests share
+
+#[allow(dead_code)] // the other tests use more of it
+#[path = "support/folder.rs"]
+mod folder;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use edge_inference::{Action, AtWorkMark, Ground, OnTrial, StartFault, StoreError};
+
+use folder::{actions, id, place, store};
+
+fn on(provider: &str, onnxruntime: &str) -> Ground {
+    Ground {
+        provider: provider.to_owned(),
+        device: None,
+        onnxruntime: onnxruntime.to_owned(),
+    }
+}
+
+/// A start on the first of `grounds` that is not left; on those of `broken` a self-test fails.
+fn start(folder: &Path, grounds: &[Ground], broken: &[&Ground]) -> Result<OnTrial, StoreError> {
+    let begun = store(folder).begin_on(None, grounds, |_, _, _, left| {
+        let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+        let ground = grounds.iter().find(|ground| !is_left(ground)).unwrap();
+        if broken.contains(&ground) {
+            return Err(StartFault::Model("its self-test fails".to_owned()));
+        }
+        Ok(((), Some(ground.clone())))
+    });
+    begun.map(|((), trial)| trial)
+}
+
+fn proven_on(ground: &Ground) -> tempfile::TempDir {
+    let folder = place(&["street", "other"]);
+    let mut trial = start(folder.path(), std::slice::from_ref(ground), &[]).unwrap();
+    assert!(trial.is_on_trial);
+    trial.prove();
+    folder
+}
+
+#[test]
+fn a_new_provider_or_runtime_has_to_prove_itself_with_a_model_that_has() {
+    let cpu = on("cpu", "1.24.1");
+    let folder = proven_on(&cpu);
+    let is_on_trial = |ground: &Ground| {
+        let trial = start(folder.path(), std::slice::from_ref(ground), &[]).unwrap();
+        let is_on_trial = trial.is_on_trial;
+        trial.stop();
+        is_on_trial
+    };
+    assert!(!is_on_trial(&cpu));
+    let later = on("cpu", "1.31.1");
+    let with_device = Ground {
+        device: Some("GPU.1".to_owned()),
+        ..on("openvino", "1.24.1")
+    };
+    for new in [&later, &on("openvino", "1.24.1"), &with_device] {
+        assert!(is_on_trial(new), "{new}");
+    }
+    let mut trial = start(folder.path(), std::slice::from_ref(&later), &[]).unwrap();
+    trial.prove();
+    // Whoever goes back goes back to what was proven as well.
+    assert!(!is_on_trial(&later) && !is_on_trial(&cpu));
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.on.tried.iter().all(|tried| tried.attempts == 0));
+}
+
+#[test]
+fn a_provider_that_ends_the_program_is_left_and_the_proven_model_is_not() {
+    let cpu = on("cpu", "1.24.1");
+    let folder = proven_on(&cpu);
+    let openvino = on("openvino", "1.24.1");
+    let both = [openvino.clone(), cpu.clone()];
+    for _ in 1..=3 {
+        let trial = start(folder.path(), &both, &[]).unwrap();
+        assert_eq!(trial.on, Some(openvino.clone()));
+        assert!(trial.is_on_trial);
+        // … and the program ends.
+    }
+    let trial = start(folder.path(), &both, &[]).unwrap();
+    assert_eq!(trial.candidate.model, id("street"));
+    assert_eq!((trial.on, trial.instead), (Some(cpu), None));
+    assert!(!trial.is_on_trial);
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty());
+    let left = &ledger.on.failed[0];
+    assert_eq!(left.ground, openvino);
+    assert!(left.reason.contains("ended 3 times"), "{}", left.reason);
+    let refusal = left.refusal().unwrap();
+    assert_eq!(refusal.provider.word(), "openvino");
+    assert!(actions(folder.path()).contains(&(Action::ProviderLeft, "street".to_owned())));
+    // Until somebody says otherwise.
+    store(folder.path()).forgive(&id("street"), None).unwrap();
+    let trial = start(folder.path(), &both, &[]).unwrap();
+    assert_eq!(trial.on, Some(openvino));
+}
+
+#[test]
+fn a_provider_that_computes_wrong_is_left_and_the_proven_model_is_not() {
+    let cpu = on("cpu", "1.24.1");
+    let openvino = on("openvino", "1.24.1");
+    let folder = proven_on(&cpu);
+    let both = [openvino.clone(), cpu.clone()];
+    let trial = start(folder.path(), &both, &[&openvino]).unwrap();
+    assert_eq!(trial.candidate.model, id("street"));
+    assert_eq!(trial.on, Some(cpu.clone()));
+    assert!(store(folder.path()).trials().failed.is_empty());
+    // Where nothing else may compute, the box says so; nobody is called bad.
+    let folder = proven_on(&cpu);
+    let only = std::slice::from_ref(&openvino);
+    let error = start(folder.path(), only, &[&openvino]).unwrap_err();
+    assert!(error.to_string().contains("self-test fails"), "{error}");
+    let ledger = store(folder.path()).trials();
+    assert!(
+        ledger
+            .failed
+            .iter()
+            .all(|f| f.candidate.model != id("street"))
+    );
+    assert_eq!(ledger.proven.unwrap().model, id("street"));
+    assert!(!start(folder.path(), &[cpu], &[]).unwrap().is_on_trial);
+}
+
+#[test]
+fn a_box_that_has_only_what_is_new_goes_on_trying_it() {
+    let folder = proven_on(&on("cpu", "1.24.1"));
+    let later = on("cpu", "1.31.1");
+    for _ in 0..6 {
+        let trial = start(folder.path(), std::slice::from_ref(&later), &[]).unwrap();
+        assert_eq!(trial.candidate.model, id("street"));
+    }
+    assert!(store(folder.path()).trials().on.failed.is_empty());
+}
+
+#[test]
+fn a_model_that_is_new_itself_is_charged_as_before() {
+    let folder = place(&["street", "other"]);
+    let both = [on("openvino", "1.24.1"), on("cpu", "1.24.1")];
+    for _ in 1..=3 {
+        assert_eq!(
+            start(folder.path(), &both, &[]).unwrap().candidate.model,
+            id("street")
+        );
+    }
+    let trial = start(folder.path(), &both, &[]).unwrap();
+    assert_eq!(trial.candidate.model, id("other"));
+}
+
+/// Of an agent that did not note on what a model has proven itself.
+#[test]
+fn what_an_older_agent_had_proven_was_on_what_is_here_at_the_first_start() {
+    let folder = place(&["street"]);
+    let proven = store(folder.path()).begin(None, |_, _, _| Ok(()));
+    proven.unwrap().1.prove();
+    let cpu = on("cpu", "1.24.1");
+    let trial = start(folder.path(), std::slice::from_ref(&cpu), &[]).unwrap();
+    assert!(!trial.is_on_trial);
+    assert_eq!(store(folder.path()).trials().on.proven, [cpu]);
+    let later = on("cpu", "1.31.1");
+    assert!(start(folder.path(), &[later], &[]).unwrap().is_on_trial);
+}
+
+#[test]
+fn what_ends_the_program_under_a_proven_model_for_second_looks_is_left_as_well() {
+    let folder = place(&["roads", "helmets"]);
+    let (cpu, openvino) = (on("cpu", "1.24.1"), on("openvino", "1.24.1"));
+    let begin = |grounds: &[Ground]| {
+        let store = store(folder.path());
+        let at_work = store.watch_over();
+        let which = (&id("helmets"), None);
+        let begun = store.begin_second(which, (&at_work, grounds), |_, _, _, left| {
+            let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+            Ok(((), grounds.iter().find(|ground| !is_left(ground)).cloned()))
+        });
+        (at_work, begun.unwrap().1)
+    };
+    begin(std::slice::from_ref(&cpu)).1.prove();
+    let both = [openvino.clone(), cpu.clone()];
+    for _ in 1..=3 {
+        let (at_work, trial) = begin(&both);
+        assert_eq!(trial.on, Some(openvino.clone()));
+        assert!(trial.is_on_trial);
+        let mark = AtWorkMark::looking([&trial.candidate]);
+        let look = || at_work.while_at_work(&mark, || panic!("as a provider may"));
+        assert!(catch_unwind(AssertUnwindSafe(look)).is_err());
+    }
+    let (_, trial) = begin(&both);
+    assert_eq!((trial.on, trial.is_on_trial), (Some(cpu), false));
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty());
+    assert_eq!(ledger.on.failed[0].ground, openvino);
+}
+
+/// The agent notes and the operator forgives at the same time: nothing that one wrote is
+/// lost by the other.
+#[test]
+fn two_who_write_the_ledger_at_once_lose_nothing_of_each_other() {
+    let folder = place(&["street", "other"]);
+    let mut models = Vec::new();
+    for number in 0..8 {
+        let name = format!("m{number}");
+        folder::add(folder.path(), &name, 10 + number);
+        models.push(name);
+    }
+    let barrier = Arc::new(Barrier::new(models.len() + 1));
+    thread::scope(|scope| {
+        for name in &models {
+            let barrier = barrier.clone();
+            let folder = folder.path();
+            scope.spawn(move || {
+                let store = store(folder);
+                let at_work = store.watch_over();
+                let which = (&id(name), None);
+                let begun = store.begin_second(which, (&at_work, &[]), |_, _, _, _| Ok(((), None)));
+                barrier.wait();
+                begun.unwrap().1.prove();
+            });
+        }
+        let mut trial = start(folder.path(), &[on("cpu", "1")], &[]).unwrap();
+        barrier.wait();
+        trial.prove();
+        for _ in 0..8 {
+            store(folder.path()).forgive(&id("other"), None).unwrap();
+        }
+    });
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.proven.unwrap().model, id("street"));
+    let proven = ledger
+        .second
+        .values()
+        .filter(|record| record.proven.is_some());
+    assert_eq!(proven.count(), models.len());
+}
