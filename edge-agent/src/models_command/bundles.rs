@@ -73,10 +73,27 @@ pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Re
             .what
             .parse()
             .with_context(|| format!("`{}`", args.what))?;
+        let before = listing::in_use(config, &store);
         let path = with_bar(&format!("{model} from {}", redacted(from)), |progress| {
             store.install(&model, from, progress)
         })?;
         println!("{model} is installed: {}", path.display());
+        let now = listing::in_use(config, &super::store(config)?);
+        if now.as_ref() == Some(&model)
+            && let Some(before) = before.filter(|before| *before != model)
+        {
+            let store = super::store(config)?;
+            let trials = store.trials();
+            if trials.proven.or(trials.trial).is_none() {
+                // A box that is being set up: nobody has detected here yet.
+                println!("it comes before {before} by rank");
+                return Ok(());
+            }
+            store.keep(&before)?;
+            println!(
+                "{before} goes on as the detector; to take this one instead: `edge-agent models use {model}`"
+            );
+        }
         return Ok(());
     }
     if args
@@ -108,7 +125,24 @@ pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Re
         println!("it is not in use; `edge-agent models use {name}`");
         return Ok(());
     }
-    make_current(config, &store, &installed, Action::Used, args.no_self_test)
+    if installed.is_mended {
+        println!("{name} lay here damaged and is whole again");
+        if !installed.is_current {
+            println!("it is not current, as before; `edge-agent models use {name}`");
+            return Ok(());
+        }
+    }
+    let how = (Action::Used, Choice::Kept);
+    make_current(config, &store, &installed, how, args.no_self_test)
+}
+
+/// Who a version becomes current for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// The operator named it: it becomes the detector, if it can be one.
+    Named,
+    /// It only came in, or went back: whoever detects goes on.
+    Kept,
 }
 
 /// Self-test, then the pointer, then the choice.
@@ -116,7 +150,7 @@ fn make_current(
     config: &DetectorConfig,
     store: &ModelStore,
     installed: &InstalledVersion,
-    action: Action,
+    (action, choice): (Action, Choice),
     no_self_test: bool,
 ) -> anyhow::Result<()> {
     let name = format!("{}@{}", installed.model, installed.version);
@@ -127,25 +161,43 @@ fn make_current(
             .with_context(|| format!("{name} is installed but does not become current"))?;
         println!("{passed}");
     }
+    let detects = listing::in_use(config, store);
+    let other = detects.filter(|detects| *detects != installed.model);
+    let (manifest, _) = store.find_version(&installed.model, installed.version)?;
+    let is_kept = choice == Choice::Kept && other.is_some();
+    if let Some(other) = &other
+        && is_kept
+        && config.model.is_none()
+        && sees_road_users(&manifest)
+    {
+        // It may have the better rank: before it counts, who detects is written down.
+        store.keep(other)?;
+    }
     store.use_version(&installed.model, installed.version, action, "")?;
     let store = super::store(config)?;
-    let (manifest, _) = store.find(&installed.model)?;
+    // The operator wants it tried, also if it failed before.
+    store.forgive(&installed.model, None)?;
     if !sees_road_users(&manifest) {
-        // The operator wants it tried, also if it failed before.
-        store.forgive(&installed.model, None)?;
         println!("{name} is current. {}", place_of(&manifest));
         return Ok(());
     }
-    store.choose_current(&installed.model)?;
-    println!("{name} is current; restart the agent to use it");
-    if let Some(other) = config
-        .model
-        .as_ref()
-        .filter(|other| **other != installed.model)
-    {
-        eprintln!(
-            "warning: the configuration names {other} under [detector]; it comes before this choice"
-        );
+    match other {
+        Some(other) if is_kept => {
+            println!(
+                "{name} is current. {other} goes on as the detector; to take this one instead: \
+                 `edge-agent models use {}`",
+                installed.model
+            );
+        }
+        other => {
+            store.choose_current(&installed.model)?;
+            println!("{name} is current; restart the agent to use it");
+            if let Some(other) = other.filter(|other| config.model.as_ref() == Some(other)) {
+                eprintln!(
+                    "warning: the configuration names {other} under [detector]; it comes before this choice"
+                );
+            }
+        }
     }
     Ok(())
 }
@@ -212,7 +264,8 @@ pub(super) fn use_model(
         return Ok(());
     };
     let installed = one_version(&store, &trusted(config)?, &model, version)?;
-    make_current(config, &store, &installed, Action::Used, no_self_test)
+    let how = (Action::Used, Choice::Named);
+    make_current(config, &store, &installed, how, no_self_test)
 }
 
 /// `models forgive`
@@ -275,7 +328,8 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
         "{model}: from version {} back to {}",
         current.version, before.version
     );
-    make_current(config, &store, before, Action::RolledBack, false)
+    let how = (Action::RolledBack, Choice::Kept);
+    make_current(config, &store, before, how, false)
 }
 
 /// `models verify`

@@ -96,8 +96,10 @@ const INSTALL_HELP: &str = "\
 A bundle must be signed with a trusted key, must not be older than what the box has had, and becomes
 the current version once its self-test has passed on this box. Each of the three can be overruled
 (--allow-unsigned, --allow-downgrade, --no-use); the journal keeps that.
+Where another model detects, it goes on; `models use MODEL` changes that. The same bundle once more mends
+a version that lies here damaged.
 
-Exit codes: 0 installed (and in use, unless --no-use), 1 refused or failed, 2 faulty command line.";
+Exit codes: 0 installed (and current, unless --no-use), 1 refused or failed, 2 faulty command line.";
 
 const BUNDLE_HELP: &str = "\
   edge-agent models keygen maker
