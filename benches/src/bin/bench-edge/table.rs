@@ -105,6 +105,11 @@ impl Row {
         }
     }
 
+    /// Whether `--strict` lets it pass. What was not measured has kept no bar.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.figure.is_some() && self.verdict() != "MISS"
+    }
+
     /// `PASS`, `MISS`, nothing for a figure without a bar.
     pub(crate) fn verdict(&self) -> &'static str {
         match (self.bar, self.figure) {
@@ -213,7 +218,11 @@ mod tests {
             (2.9, Bar::AtLeast(3.0), "MISS"),
             (f64::NAN, Bar::AtLeast(3.0), "–"),
         ] {
-            assert_eq!(Row::new("x", "y", figure, "").bar(bar).verdict(), verdict);
+            let row = Row::new("x", "y", figure, "").bar(bar);
+            assert_eq!(row.verdict(), verdict);
+            assert_eq!(row.is_kept(), verdict == "PASS");
         }
+        assert!(Row::new("x", "y", 1.0, "").is_kept());
+        assert!(!Row::skipped("x", "the camera did not start").is_kept());
     }
 }
