@@ -40,13 +40,16 @@ const MOST_PICTURES: usize = 2;
 /// Looks that were given up and that the chooser has not heard of yet.
 const MOST_GIVEN_UP: usize = 256;
 
+/// What a look was chosen for that was not taken, and why.
+type Returned = (Promise, GivenUp);
+
 /// The cascades of one camera at work.
 pub(crate) struct Cascades {
     list: Vec<Cascade>,
     /// Frames that wait for answers about road users, and those about the whole picture.
     under_way: VecDeque<Weak<()>>,
     pictures_under_way: VecDeque<Weak<()>>,
-    given_up: (Sender<(Promise, GivenUp)>, Receiver<(Promise, GivenUp)>),
+    given_up: (Sender<Returned>, Receiver<Returned>),
     /// Frames in which nothing was chosen, because too many wait for answers.
     held_up: u64,
     /// Of which time the scene is to hear that looks were not answered.

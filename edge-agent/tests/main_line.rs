@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -332,17 +333,18 @@ source = {{ recording = "nowhere.jsonl" }}
 #[test]
 fn all_events_of_a_picture_are_stored_before_a_still_of_any_is_drawn() {
     let dir = tempfile::tempdir().unwrap();
-    let frames: String = (0..40_u32)
-        .map(|frame| {
-            let time = f64::from(frame) / 10.0;
-            format!(
-                "{{\"detections\":{{\"frame\":{frame},\"time\":\"1970-01-01T00:00:{time:09.6}Z\",\
-                 \"time_quality\":\"media\",\"aspect\":1.7778,\"items\":[\
-                 {{\"class\":\"person\",\"score\":0.9,\"box\":[0.4,{:.3},0.02,0.08]}}]}}}}\n",
-                0.2 + time * 0.1
-            )
-        })
-        .collect();
+    let mut frames = String::new();
+    for frame in 0..40_u32 {
+        let time = f64::from(frame) / 10.0;
+        writeln!(
+            frames,
+            "{{\"detections\":{{\"frame\":{frame},\"time\":\"1970-01-01T00:00:{time:09.6}Z\",\
+             \"time_quality\":\"media\",\"aspect\":1.7778,\"items\":[\
+             {{\"class\":\"person\",\"score\":0.9,\"box\":[0.4,{:.3},0.02,0.08]}}]}}}}",
+            0.2 + time * 0.1
+        )
+        .unwrap();
+    }
     std::fs::write(dir.path().join("walker.inputs.jsonl"), frames).unwrap();
     let config = dir.path().join("box.toml");
     let mut text = "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n\
@@ -351,10 +353,12 @@ fn all_events_of_a_picture_are_stored_before_a_still_of_any_is_drawn() {
          [[camera.zone]]\nid = \"road\"\npoints = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\n"
         .to_owned();
     for rule in ["first", "second", "third"] {
-        text += &format!(
+        writeln!(
+            text,
             "[[camera.rule]]\nid = \"{rule}\"\nkind = \"pedestrian_on_carriageway\"\nzone = \"road\"\n\
-             min_duration_s = 1.0\n"
-        );
+             min_duration_s = 1.0"
+        )
+        .unwrap();
     }
     std::fs::write(&config, text).unwrap();
     let agent = start_agent(dir.path(), &config);

@@ -316,7 +316,7 @@ fn a_provider_whose_answers_are_no_numbers_is_left_for_the_next_of_the_list() {
     let mut detector = Detector::load(&runtime, manifest, &file, &settings).unwrap();
     for failures in 0..3 {
         assert_eq!(detector.network().losses(), 0, "{failures}");
-        let error = look(&mut detector, 255).unwrap_err().to_string();
+        let error = look(&mut detector, 255).unwrap_err();
         assert!(error.contains("hold NaN"), "{error}");
     }
     let [refusal] = detector.refusals() else {

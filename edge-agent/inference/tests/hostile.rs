@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // also in what the tests share
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -118,17 +119,13 @@ impl Roadside {
         }
         // Whoever looks at the store afterwards survives it.
         open().list();
-        match taken {
-            Ok(version) => {
-                open().verify_version(&version).unwrap();
-                fs::remove_dir_all(&models).unwrap();
-                true
-            }
-            Err(_) => {
-                assert_eq!(before, after, "{what}: something stays behind");
-                false
-            }
-        }
+        let Ok(version) = taken else {
+            assert_eq!(before, after, "{what}: something stays behind");
+            return false;
+        };
+        open().verify_version(&version).unwrap();
+        fs::remove_dir_all(&models).unwrap();
+        true
     }
 }
 
@@ -183,6 +180,7 @@ fn mend_checksums(bytes: &mut [u8]) {
 
 /// A key that is trusted, in the hands of somebody who is not.
 #[test]
+#[allow(clippy::too_many_lines)] // most of them are names
 fn listings_that_lie_under_a_good_signature_write_nothing_outside() {
     let here = Roadside::new();
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
@@ -257,10 +255,12 @@ fn listings_that_lie_under_a_good_signature_write_nothing_outside() {
                 _ => content.len().to_string(),
             };
             let name = toml::Value::from(name.as_str());
-            text += &format!(
-                "[[file]]\npath = {name}\nbytes = {bytes}\nsha256 = \"{}\"\n",
+            writeln!(
+                text,
+                "[[file]]\npath = {name}\nbytes = {bytes}\nsha256 = \"{}\"",
                 digest(content)
-            );
+            )
+            .unwrap();
         }
         let signature = here.maker.sign(text.as_bytes(), "test");
         let first = [

@@ -14,12 +14,13 @@ fn heads() -> Cascades {
         min_height_px: 48.0,
         min_sharpness: 0.1,
         facing: Facing::Any,
+        needs_ground: false,
         most_per_s: 5.0,
     };
     Cascades {
         list: vec![Cascade {
             id: CascadeId::new("heads").unwrap(),
-            gives: vec![ObjectClass::Helmet],
+            heard: vec![ObjectClass::Helmet],
             model: 0,
             believed_from: 0.5,
             made_of: Arc::new([]),

@@ -40,6 +40,17 @@ const LEAST_LOOKS: usize = 20;
 const MOST_LOOKS: usize = 2000;
 const PICTURE: (u32, u32) = (1280, 720);
 
+/// Refuses what cannot be measured.
+fn check(args: &BenchArgs) -> anyhow::Result<()> {
+    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
+        bail!("--seconds is more than 0 and at most 3600");
+    }
+    if args.batch.iter().any(|size| !(1..=32).contains(size)) {
+        bail!("--batch is 1 to 32 pictures");
+    }
+    Ok(())
+}
+
 /// `models bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -130,12 +141,7 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
         let case: Case = serde_json::from_str(case).context("--case")?;
         return measure_here(config, &case);
     }
-    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
-        bail!("--seconds is more than 0 and at most 3600");
-    }
-    if args.batch.iter().any(|size| !(1..=32).contains(size)) {
-        bail!("--batch is 1 to 32 pictures");
-    }
+    check(args)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let settings = config.settings();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -93,9 +93,7 @@ fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
         .iter()
         .max_by(|(_, a), (_, b)| a.per_second.total_cmp(&b.per_second))?;
     let is_clear = fastest.1.per_second > figures.per_second * WORTH_IT;
-    let against = if !is_clear {
-        "no other setting is clearly faster".to_owned()
-    } else {
+    let against = if is_clear {
         format!(
             "{} with {} thread(s) is {:.2} times as fast but takes {:.1} times the processor time",
             fastest.0.provider,
@@ -103,6 +101,8 @@ fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
             fastest.1.per_second / figures.per_second,
             fastest.1.cpu_ms / figures.cpu_ms
         )
+    } else {
+        "no other setting is clearly faster".to_owned()
     };
     let is_uncalm = |figures: &Figures| figures.p95_ms > UNCALM * figures.p50_ms;
     let doubt = if measured.iter().any(|(_, figures)| is_uncalm(figures)) {

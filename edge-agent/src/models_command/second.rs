@@ -2,8 +2,8 @@
 //! good one.
 
 use edge_inference::{
-    AtWork, Detector, DetectorSettings, FreeNetwork, Ground, ModelStore, Network, Runtime,
-    SecondTrial, StartFault,
+    AtWork, Candidate, Detector, DetectorSettings, FreeNetwork, Ground, ModelStore, Network,
+    Runtime, SecondTrial, StartFault,
 };
 use plate_reader::{Half, PlateReader, ReaderError};
 use protocol::id::ModelId;

@@ -134,7 +134,7 @@ pub(super) struct Ballots<Whose = TrackId> {
     list: BTreeMap<Whose, Ballot>,
 }
 
-impl<Whose: Ord> Ballots<Whose> {
+impl<Whose: Ord + Copy> Ballots<Whose> {
     /// `least` of `of` looks.
     pub(super) fn new(least: f64, of: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // held within a range
@@ -174,8 +174,7 @@ impl<Whose: Ord> Ballots<Whose> {
         &mut self,
         whose: Whose,
         user: &Observation,
-        watched: f64,
-        look: Option<Look>,
+        (watched, look): (f64, Option<Look>),
         wants_near_misses: bool,
     ) -> bool {
         let ballot = match look {
@@ -284,7 +283,7 @@ impl Ballots {
         look: Option<Look>,
         wants_near_misses: bool,
     ) -> bool {
-        self.cast_of(user.track, user, watched, look, wants_near_misses)
+        self.cast_of(user.track, user, (watched, look), wants_near_misses)
     }
 
     pub(super) fn forget(&mut self, track: TrackId) {

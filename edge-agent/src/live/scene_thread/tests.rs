@@ -15,6 +15,12 @@ use crate::live::kept;
 use crate::recording::rolling::{Limits, RecordStore};
 use crate::recording::{Entry, RecordingReader, series};
 
+/// Of a picture of `second`: a hundred a second.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // small, and not below nought
+fn number(second: f64) -> u64 {
+    (second * 100.0).round() as u64
+}
+
 /// A camera before which somebody stands, and its scene.
 struct Camera {
     room: Room,
@@ -117,7 +123,7 @@ impl Camera {
     /// What the detector sees in a picture of `second`: one who stands.
     fn look(&self, second: f64) -> Work {
         let detections = Detections {
-            frame: (second * 100.0).round() as u64,
+            frame: number(second),
             time: self.time(second),
             time_quality: TimeQuality::Rtcp,
             aspect: 16.0 / 9.0,
@@ -149,7 +155,7 @@ impl Camera {
             }
         }
         let mut frame = picture.clone();
-        (frame.time, frame.number) = (self.time(second), (second * 100.0).round() as u64);
+        (frame.time, frame.number) = (self.time(second), number(second));
         work.frame = Some(frame);
         work
     }

@@ -143,8 +143,7 @@ impl NoHelmet {
 
     fn decide(
         &mut self,
-        whose: Whose,
-        heads: &Heads,
+        (whose, heads): (Whose, &Heads),
         user: &Observation,
         frame: &FrameView<'_>,
         report: &mut Reporter<'_>,
@@ -232,10 +231,10 @@ impl Rule for NoHelmet {
             let heads = Heads::of(user, frame, self.min_head_pct);
             let wants = report.wants_near_misses();
             let due = self.count(user, &heads, |ballots, whose, look| {
-                ballots.cast_of(whose, user, frame.watched, look, wants)
+                ballots.cast_of(whose, user, (frame.watched, look), wants)
             });
             if let Some(whose) = due {
-                self.decide(whose, &heads, user, frame, report);
+                self.decide((whose, &heads), user, frame, report);
             }
         }
     }
@@ -255,7 +254,7 @@ impl Rule for NoHelmet {
                 ballots.recast_of(whose, user, (look, looked.by), wants)
             });
             if let Some(whose) = due {
-                self.decide(whose, &heads, user, then, report);
+                self.decide((whose, &heads), user, then, report);
             }
         }
     }

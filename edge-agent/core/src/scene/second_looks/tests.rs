@@ -89,14 +89,18 @@ fn an_event_names_the_models_of_the_looks_that_counted_and_no_other() {
         looks("person#2", "no_helmet", (0.4, 0.5, 1))
     );
     let out = play(&mut cascading(HELMET, &both), &confirmed);
-    assert_eq!(named(&out)[0], [marks.clone()]);
+    assert_eq!(named(&out)[0], std::slice::from_ref(&marks));
 
     let out = play(
         &mut cascading(HELMET, &[]),
         &format!("{RIDE}{by_cascade}{plate}"),
     );
     let named = named(&out);
-    assert_eq!(named[0], [marks.clone()], "no plate was looked at yet");
+    assert_eq!(
+        named[0],
+        std::slice::from_ref(&marks),
+        "no plate was looked at yet"
+    );
     assert_eq!(named.last().unwrap(), &[marks, plates]);
 }
 
