@@ -241,7 +241,9 @@ impl Desk<'_> {
         stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
         state.count_verdict(verdict);
         let replaced = stream.counters().dropped_overwritten;
-        let before = self.taken[camera].replace((frame.time, replaced));
+        // Before they were decoded, or since.
+        let untaken = replaced + frame.skipped;
+        let before = self.taken[camera].replace((frame.time, untaken));
         // Now: the picture may be replaced before it is looked at.
         self.readings[camera].add(perception::glance(&frame, &config.scene));
         let kind = match verdict {
@@ -268,9 +270,9 @@ impl Desk<'_> {
             Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
             Some(Verdict::Look(_)) | None => {
                 if let Some((last, old)) = before
-                    && replaced > old
+                    && untaken > old
                 {
-                    // While a look was being done.
+                    // While a look was being done, or decoding was behind.
                     self.scheduler.passed_over(camera, last);
                 }
                 Kind::Awake

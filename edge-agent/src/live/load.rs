@@ -2,7 +2,8 @@
 //!
 //! Dropping frames is how a live box keeps up, and is counted. Below two frames
 //! a second, though, a tracker no longer knows one motorbike from the next, and
-//! a camera that is watched like that must not look healthy.
+//! a camera that is watched like that must not look healthy. Nor must one whose pictures
+//! are not even decoded: of what is skipped nothing can be chosen to be looked at.
 
 use std::collections::VecDeque;
 
@@ -14,10 +15,12 @@ use protocol::status::CameraStatus;
 const LEAST_FPS: f64 = 2.0;
 /// Over how long it is judged. s.
 const WINDOW_S: f64 = 15.0;
+/// Most of the frames that may be skipped because decoding cannot keep up.
+const MOST_SKIPPED: f64 = 0.1;
 
 /// Received and analysed frames over the last seconds.
 pub(super) struct Load {
-    looks: VecDeque<(EventTime, u64, u64)>,
+    looks: VecDeque<Counts>,
     /// Frames per second that are to be looked at, where that is set.
     asked_fps: Option<f64>,
 }
@@ -26,33 +29,52 @@ impl Load {
     pub(super) fn new(status: &CameraStatus, asked_fps: Option<f64>) -> Self {
         Self {
             asked_fps,
-            looks: VecDeque::from([look(status, 0)]),
+            looks: VecDeque::from([Counts::new(status, 0, 0)]),
         }
     }
 
     /// To be asked about once a second; what is wrong, if anything. Pictures that
-    /// the gate passed over, `rested` so far, were not missed.
-    pub(super) fn judge(&mut self, status: &CameraStatus, rested: u64) -> Option<Words> {
-        let now = look(status, rested);
+    /// the gate passed over, `rested` so far, were not missed. Those that were `skipped`
+    /// so far, because decoding was behind, were never received.
+    pub(super) fn judge(
+        &mut self,
+        status: &CameraStatus,
+        rested: u64,
+        skipped: u64,
+    ) -> Option<Words> {
+        let now = Counts::new(status, rested, skipped);
         // After the clock was set back the looks before would never grow old.
-        if self.looks.back().is_some_and(|(at, ..)| *at > now.0) {
+        if self.looks.back().is_some_and(|look| look.at > now.at) {
             self.looks.clear();
         }
         self.looks.push_back(now);
         while self
             .looks
             .get(1)
-            .is_some_and(|(at, ..)| now.0.since(*at).0 >= WINDOW_S)
+            .is_some_and(|look| now.at.since(look.at).0 >= WINDOW_S)
         {
             self.looks.pop_front();
         }
-        let (first, received, analysed) = *self.looks.front()?;
-        let seconds = now.0.since(first).0;
+        let first = *self.looks.front()?;
+        let seconds = now.at.since(first.at).0;
         if seconds < WINDOW_S {
             return None;
         }
         let per_second = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
-        let (received, analysed) = (per_second(now.1, received), per_second(now.2, analysed));
+        let received = per_second(now.received, first.received);
+        let analysed = per_second(now.analysed, first.analysed);
+        let skipped = per_second(now.skipped, first.skipped);
+        let sent = received + skipped;
+        if skipped > MOST_SKIPPED * sent {
+            return Some(Words::new(
+                format!(
+                    "Quá tải: không giải mã kịp {skipped:.1} trên {sent:.1} hình mỗi giây; giảm số camera, giảm độ phân giải hoặc dùng bộ giải mã phần cứng"
+                ),
+                format!(
+                    "overloaded: {skipped:.1} of {sent:.1} frames a second cannot be decoded in time; use fewer cameras on this box, smaller pictures or a hardware decoder"
+                ),
+            ));
+        }
         // A camera that gives so few itself is as its owner set it.
         if analysed >= LEAST_FPS || received < LEAST_FPS || received < 1.5 * analysed {
             return None;
@@ -81,12 +103,23 @@ impl Load {
     }
 }
 
-fn look(status: &CameraStatus, rested: u64) -> (EventTime, u64, u64) {
-    (
-        status.at,
-        status.frames_received,
-        status.frames_analysed + rested,
-    )
+#[derive(Clone, Copy)]
+struct Counts {
+    at: EventTime,
+    received: u64,
+    analysed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    fn new(status: &CameraStatus, rested: u64, skipped: u64) -> Self {
+        Self {
+            at: status.at,
+            received: status.frames_received,
+            analysed: status.frames_analysed + rested,
+            skipped,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +169,7 @@ mod tests {
             .map(|second| {
                 let analysed = second * analysed_per_10_s / 10;
                 let status = status(second.cast_signed(), second * received_fps, analysed);
-                load.judge(&status, second * rested_per_10_s / 10)
+                load.judge(&status, second * rested_per_10_s / 10, 0)
             })
             .last()
             .flatten()
@@ -169,7 +202,7 @@ mod tests {
         let mut load = Load::new(&status(100_000, 0, 0), None);
         let verdict = (1..=60).map(|second: u64| {
             let status = status(second.cast_signed(), second * 25, second);
-            load.judge(&status, 0)
+            load.judge(&status, 0, 0)
         });
         assert!(verdict.last().flatten().is_some());
         assert!(load.looks.len() <= 17, "{}", load.looks.len());
@@ -179,5 +212,23 @@ mod tests {
     fn a_camera_where_nothing_moves_is_not_overloaded() {
         assert_eq!(verdict_after_a_minute(25, 7, 243, None), None);
         assert!(verdict_after_a_minute(25, 7, 5, None).is_some());
+    }
+
+    /// It said "watching", because two a second were looked at of what was decoded.
+    #[test]
+    fn a_camera_whose_pictures_cannot_be_decoded_in_time_is_overloaded() {
+        for (skipped_fps, is_too_much) in [(5, true), (2, false), (0, false)] {
+            let mut load = Load::new(&status(0, 0, 0), Some(10.0));
+            let verdicts = (1..=20).map(|second: u64| {
+                let decoded = second * (25 - skipped_fps);
+                let status = status(second.cast_signed(), decoded, second * 10);
+                load.judge(&status, 0, second * skipped_fps)
+            });
+            let said: Vec<Option<Words>> = verdicts.collect();
+            assert_eq!(said[14].is_some(), is_too_much, "{skipped_fps}: {said:?}");
+            if let Some(words) = &said[19] {
+                assert!(words.en.contains("5.0 of 25.0 frames"), "{}", words.en);
+            }
+        }
     }
 }

@@ -334,7 +334,11 @@ impl Room {
         }
         let is_recorder_news = self.tell_recorder();
         let state = &self.setup.state;
-        let load = self.load.judge(&state.status(), state.looks().rested);
+        let load = self.load.judge(
+            &state.status(),
+            state.looks().rested,
+            state.drops().0.backlog,
+        );
         // Its numbers change with every second; that it is too little is the news.
         let told = self.standing.load.take();
         self.standing.load = load.map(|load| told.unwrap_or(load));

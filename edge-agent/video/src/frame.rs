@@ -28,6 +28,9 @@ pub struct Frame {
     /// Over which connection it came: a later one has a higher number. Of two that differ,
     /// the time between them was not watched, however soon the second followed.
     pub connection: u64,
+    /// How many encoded pictures had been skipped before it, because decoding could not
+    /// keep up.
+    pub skipped: u64,
     /// Stored pixels across; may be odd.
     pub width: u32,
     /// Stored pixels down; may be odd.
@@ -68,6 +71,9 @@ pub(crate) struct Label {
     pub time_quality: TimeQuality,
     pub clock_steps: u32,
     pub connection: u64,
+    /// How many encoded pictures had been skipped before it, because decoding could not
+    /// keep up.
+    pub skipped: u64,
 }
 
 impl Frame {
@@ -111,6 +117,7 @@ impl Frame {
             time_quality: label.time_quality,
             clock_steps: label.clock_steps,
             connection: label.connection,
+            skipped: label.skipped,
             width,
             height,
             aspect: f64::from(width) * pixel_aspect / f64::from(height.max(1)),
@@ -291,6 +298,7 @@ mod tests {
         time_quality: TimeQuality::Media,
         clock_steps: 0,
         connection: 0,
+        skipped: 0,
     };
 
     /// A picture of noise as software gives it, as hardware does, and as hardware

@@ -633,15 +633,22 @@ fn what_a_slow_decoder_makes_is_not_old_and_what_it_cannot_do_is_counted() {
         i64::try_from(since.as_micros()).unwrap()
     };
     let deadline = Instant::now() + PATIENCE;
-    let mut waited = Vec::new();
+    let (mut waited, mut last) = (Vec::new(), None::<Frame>);
     while reader.stream.counters().dropped_backlog < 100 {
         let counters = reader.stream.counters();
         assert!(Instant::now() < deadline, "{counters:?}");
         reader.woken.recv_timeout(Duration::from_millis(50)).ok();
         if let Some(frame) = reader.stream.take_newest() {
             waited.push(now() - frame.time.as_micros());
+            // Each tells what was skipped before it, and is numbered as if nothing were.
+            if let Some(last) = last.filter(|last| last.skipped < frame.skipped) {
+                let skipped = frame.skipped - last.skipped;
+                assert!(frame.number > last.number + skipped, "{frame:?}, {last:?}");
+            }
+            last = Some(frame);
         }
     }
+    assert!(last.is_some_and(|last| last.skipped > 0));
     // Most of them: the machine may stand still for a moment.
     waited.sort_unstable();
     let age_s = waited[waited.len() * 9 / 10] as f64 / 1e6;

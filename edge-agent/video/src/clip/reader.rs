@@ -232,6 +232,7 @@ impl ClipReader {
             time_quality: TimeQuality::Media,
             clock_steps: 0,
             connection: 0,
+            skipped: 0,
         };
         self.given += 1;
         let frame = Frame::of_sample(sample, &label);

@@ -203,8 +203,9 @@ impl Wiring {
         }
         let counts = &self.slot.counts;
         // No queue between decoder and here: the count is this picture's.
+        let skipped = counts.dropped_backlog.load(Ordering::Relaxed);
         let number = counts.received.load(Ordering::Relaxed).saturating_sub(1)
-            + counts.dropped_backlog.load(Ordering::Relaxed)
+            + skipped
             + counts.left_out_unreferenced.load(Ordering::Relaxed)
             + counts.left_out_idle.load(Ordering::Relaxed);
         let label = Label {
@@ -213,6 +214,7 @@ impl Wiring {
             time_quality: stamp.quality,
             clock_steps: memory.clock_steps,
             connection: introduction.number,
+            skipped,
         };
         let frame = match introduction.decoder.family {
             Family::Software => Frame::of_sample(sample, &label),
