@@ -460,7 +460,11 @@ impl<'a> FrameView<'a> {
                 cascade.gives.contains(&class) && (cascade.on.contains(&user.class) || is_rider)
             })
         };
-        self.second.only.contains(&class) || of.is_some_and(is_looked_at)
+        let is_of_the_picture = || {
+            let mut cascades = self.second.cascades.iter();
+            cascades.any(|cascade| cascade.on.is_empty() && cascade.gives.contains(&class))
+        };
+        self.second.only.contains(&class) || of.map_or_else(is_of_the_picture, is_looked_at)
     }
 
     /// How many persons this frame shows on a two-wheeler.

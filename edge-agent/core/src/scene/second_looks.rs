@@ -140,7 +140,8 @@ fn carriers(tracks: &[Track], at: FrameTime, aspect: f64) -> impl Iterator<Item 
 /// Whether a look that shows nothing of a class speaks, because there is no other word: a helmet is
 /// seen where no bare head is, but there is no mark of an empty hand.
 const fn is_told_by_its_absence(class: ObjectClass) -> bool {
-    matches!(class, ObjectClass::Phone | ObjectClass::Plate)
+    use ObjectClass::{Fire, Phone, Plate, Smoke};
+    matches!(class, Phone | Plate | Fire | Smoke)
 }
 
 impl Scene {
@@ -184,8 +185,8 @@ impl Scene {
         for (index, config) in self.config.rules.iter().enumerate() {
             let mut needs = config.needs.iter();
             let waits = |class: &ObjectClass| {
-                let of_somebody = !known.on.is_empty() && is_told_by_its_absence(*class);
-                known.gives.contains(class) && (of_somebody || memory.only.contains(class))
+                known.gives.contains(class)
+                    && (is_told_by_its_absence(*class) || memory.only.contains(class))
             };
             if needs.any(waits) {
                 self.account.take_back_of(index, us, stretch.reason.into());

@@ -9,6 +9,7 @@ use super::super::ballot::Look;
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
+use crate::tracker::Track;
 
 /// Of which machine, and of which of its riders; `None`: of one of those who
 /// could not be told apart, or of the only one.
@@ -27,6 +28,8 @@ const SAME_HEAD: f64 = 0.3;
 #[derive(Clone, Debug)]
 pub(super) struct Heads {
     list: Vec<Head>,
+    /// The only rider, where a mark names them: heads without a name are theirs.
+    only: Option<TrackId>,
     /// The look without what it showed.
     look: Look,
 }
@@ -48,13 +51,18 @@ impl Heads {
             own.filter(move |mark| mark.class == class)
         };
         let same = |a: &Mark, b: &Mark| a.may_be_of_same(b, frame.sight.aspect, SAME_HEAD);
-        // A single rider is not always told from the machine, and is one head all the same.
-        let is_on_it =
-            |other: &&Observation| other.mount == Some(user.track) && other.rides_now == Some(true);
-        let is_alone =
-            || user.riders.count <= 1 && frame.users.iter().filter(is_on_it).count() <= 1;
-        let has_marks = own(ObjectClass::NoHelmet).chain(own(ObjectClass::Helmet));
-        let are_told_apart = has_marks.map(|mark| mark.person).any(|p| p.is_some()) && !is_alone();
+        // A single rider is not always told from the machine, and is one head all the same. A
+        // second one may have hidden feet, or be missed in this frame.
+        let heads = own(ObjectClass::NoHelmet).chain(own(ObjectClass::Helmet));
+        let mut persons: Vec<TrackId> = heads.filter_map(|mark| mark.person).collect();
+        persons.sort_unstable();
+        persons.dedup();
+        let named = persons.clone();
+        let rides = |track: &&Track| track.is_confirmed && track.mount() == Some(user.track);
+        persons.extend(frame.tracks.iter().filter(rides).map(|track| track.id));
+        persons.sort_unstable();
+        persons.dedup();
+        let are_told_apart = !named.is_empty() && (user.riders.count > 1 || persons.len() > 1);
         let person = |mark: &Mark| mark.person.filter(|_| are_told_apart);
         let is_large = |mark: &&Mark| height(mark) >= min_head_pct;
         let head = |mark: &Mark, is_bare: bool| Head {
@@ -83,6 +91,7 @@ impl Heads {
         }
         Self {
             list,
+            only: named.first().copied().filter(|_| !are_told_apart),
             look: Look {
                 at: frame.at,
                 watched: frame.watched,
@@ -105,7 +114,8 @@ impl Heads {
 
     /// Those who can be told apart, each once, in order.
     pub(super) fn persons(&self) -> Vec<TrackId> {
-        let mut persons: Vec<TrackId> = self.list.iter().filter_map(|head| head.person).collect();
+        let told_apart = self.list.iter().filter_map(|head| head.person);
+        let mut persons: Vec<TrackId> = told_apart.chain(self.only).collect();
         persons.sort_unstable();
         persons.dedup();
         persons
@@ -113,7 +123,10 @@ impl Heads {
 
     /// What it says of somebody's head; `None`: it showed none.
     pub(super) fn look(&self, person: Option<TrackId>) -> Option<Look> {
-        let own = || self.list.iter().filter(move |head| head.person == person);
+        let is_only = person.is_some() && person == self.only;
+        let is_own =
+            move |head: &&Head| head.person == person || (is_only && head.person.is_none());
+        let own = || self.list.iter().filter(is_own);
         own().next()?;
         let bare = || own().filter(|head| head.is_bare);
         let smallest = bare().map(|head| head.height).reduce(f64::min);

@@ -106,7 +106,14 @@ impl NoHelmet {
         if cast(&mut self.ballots, machine, heads.look(None)) {
             due = Some((machine, self.times_against(machine)));
         }
-        for person in heads.persons() {
+        // Also those whose head it does not show: what a frozen picture showed is given back.
+        let known = (self.ballots.among((user.track, None)..))
+            .take_while(|((machine, _), _)| *machine == user.track)
+            .filter_map(|((_, person), _)| *person);
+        let mut persons: Vec<TrackId> = known.chain(heads.persons()).collect();
+        persons.sort_unstable();
+        persons.dedup();
+        for person in persons {
             let whose = (user.track, Some(person));
             if cast(&mut self.ballots, whose, heads.look(Some(person))) {
                 let times = self.times_against(whose);

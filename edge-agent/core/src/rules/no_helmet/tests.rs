@@ -138,6 +138,29 @@ fn a_frozen_picture_is_one_look() {
     );
 }
 
+/// Also of one of two: whose ballot nobody asked while the passenger's head was not seen.
+#[test]
+fn a_frozen_picture_is_one_look_of_a_passenger_too() {
+    check(
+        RULE,
+        "
+        0.0 motorcycle#1 at 20.0,30.0
+        0.0 person#2 at 20.0,29.6
+        0.0 person#3 at 20.2,29.5
+        0.0 person#2 shows helmet
+        0.8 person#3 shows no_helmet
+        1.0 frozen 1.5
+        1.6 person#3 lacks no_helmet
+        3.0 person#3 shows no_helmet
+        3.1 person#3 lacks no_helmet
+        4.0 motorcycle#1 at 50.0,30.0
+        4.0 person#2 at 50.0,29.6
+        4.0 person#3 at 50.2,29.5
+        ",
+        &expect![[""]],
+    );
+}
+
 #[test]
 fn a_detector_without_its_class_is_no_watch() {
     use crate::coverage::Unwatched;

@@ -224,6 +224,7 @@ impl PlateObscured {
             return;
         };
         let is_neighbour = vehicle.plates >= PLATE_LOOKS
+            && vehicle.is_searched()
             && vehicle.large_s >= self.min_duration_s
             && !vehicle.counted;
         if is_neighbour {

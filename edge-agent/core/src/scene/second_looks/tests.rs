@@ -375,6 +375,9 @@ fn fire_that_a_second_model_sees_once_a_second() {
         fire is over (revision 2): fire#0 since 0.0 until 7.0, end_reason "stream_ended"
     "#]]
     .assert_eq(&told(&seen));
+    // A detector that lists fire and sees none does not outvote the model that looks for it.
+    let knows_fire = play_unseen(&mut cascading(rule, &[ObjectClass::Fire]), &fire("fire"));
+    assert_eq!(told(&knows_fire), told(&seen));
     let unseen = play_unseen(&mut cascading(rule, &[]), &fire("nothing"));
     assert_eq!(told(&unseen), "");
 }
@@ -530,6 +533,28 @@ fn a_plate_that_only_second_looks_search_for() {
     assert_eq!(raised(searched(3, 18.0, "plate:")), 1, "searched in vain");
     assert_eq!(raised(searched(3, 18.0, "plate:30A99999")), 0, "found");
     assert_eq!(raised(drive(3, 18.0, String::new())), 0, "not searched");
+}
+
+/// They alone were neighbours, so that all of them had plates, however poor the view.
+#[test]
+fn vehicles_whose_plates_the_detector_saw_and_nobody_searched_are_no_neighbours() {
+    let rule = r#"kind = "plate_obscured"
+        min_height_pct = 2.0
+        min_neighbours = 2"#;
+    let drive = |id: u16, more: &str| {
+        let (first, last) = (6.0 * f64::from(id), 6.0 * f64::from(id) + 5.0);
+        format!("{first:.1} car#{id} at 30.0,5.0\n{last:.1} car#{id} at 30.0,45.0\n{more}")
+    };
+    let seen = [1, 2].map(|id| {
+        let from = 6.0 * f64::from(id) + 1.0;
+        drive(id, &format!("{from:.1} car#{id} shows plate\n"))
+    });
+    let searched = drive(3, &looks("car#3", "plate:", (19.0, 0.5, 6)));
+    let out = play(
+        &mut cascading(rule, &[ObjectClass::Plate]),
+        &format!("{}{searched}", seen.concat()),
+    );
+    assert_eq!(events(&out).count(), 0, "{}", told(&out));
 }
 
 /// Its wheels were hidden by who stopped before it, and rules judge nobody whose place nobody sees.
