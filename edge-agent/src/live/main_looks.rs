@@ -22,6 +22,7 @@ use protocol::CameraId;
 use protocol::units::Seconds;
 
 use super::inference::SecondLook;
+use super::scene_thread::OnPanic;
 use super::second_looks::second_look;
 use super::{StopFlag, is_same_shape};
 use crate::cascades::{GivenUp, Wish};
@@ -88,7 +89,7 @@ impl MainLooks {
         ring: &Arc<Ring>,
         ask: Sender<SecondLook>,
         counts: SharedCounts,
-        stop: &StopFlag,
+        (stop, on_panic): (&StopFlag, OnPanic),
     ) -> std::io::Result<Self> {
         let (errands, inbox) = bounded(ERRANDS);
         let finder = Finder {
@@ -106,7 +107,10 @@ impl MainLooks {
             ring: Arc::clone(ring),
             counts,
             errands: Some(errands),
-            thread: Some(thread.spawn(move || finder.live())?),
+            thread: Some(thread.spawn(move || {
+                let _held = on_panic;
+                finder.live();
+            })?),
             is_misfit_told: false,
         })
     }
@@ -223,10 +227,11 @@ impl Finder {
                     if !std::mem::replace(&mut self.is_fault_told, true) {
                         tracing::error!(
                             camera = %self.camera, %error,
-                            "second looks at the main stream are not taken"
+                            "second looks at the main stream are not taken, but at the stream of `detect_rtsp` where a part is large enough there"
                         );
                     }
-                    return Sought::Absent;
+                    // As where nobody knows the picture: the small one, where that is enough.
+                    return Sought::OtherClock;
                 }
             }
             let left = until.saturating_duration_since(Instant::now());

@@ -487,7 +487,7 @@ impl Cameras {
                             &rings.main,
                             around.second_looks.clone(),
                             state.main_looks().clone(),
-                            around.stop,
+                            (around.stop, around.on_panic(camera, Whose::Looks)),
                         );
                         second.look_at(looks.context("no thread for its second looks")?);
                     }

@@ -339,6 +339,16 @@ fn decoding_stops_when_time_is_over_and_goes_on_where_it_stood() {
     assert_eq!(desk.done(), (21 + 22, 2), "its decoder had gone");
 }
 
+/// It went round without a pause, and held the ring off from what it waited for.
+#[test]
+fn who_waits_while_a_key_picture_is_still_coming_rests() {
+    let units = sent(ClipCodec::H264, 0);
+    let key = (1..units.len()).find(|at| units[*at].is_key).unwrap();
+    let mut desk = Desk::with(&units[..=key]);
+    assert!(matches!(desk.seek(key), Sought::NotYet));
+    assert!(!desk.follower.wait(Duration::from_millis(1)));
+}
+
 #[test]
 fn who_waits_for_pictures_is_woken_by_the_next() {
     let units = sent(ClipCodec::H264, 0);

@@ -26,6 +26,8 @@ const HOUR: Duration = Duration::from_hours(1);
 pub(crate) enum Whose {
     Scene,
     Evidence,
+    /// Finds the pictures of the main stream for second looks.
+    Looks,
 }
 
 /// Held by a camera's thread; acts when that panics.
@@ -46,6 +48,7 @@ impl Drop for OnPanic {
         let what = match self.whose {
             Whose::Scene => "the scene",
             Whose::Evidence => "what makes the evidence",
+            Whose::Looks => "what finds pictures for second looks",
         };
         if times <= MOST {
             self.stop.fail(&format!(
@@ -59,6 +62,11 @@ impl Drop for OnPanic {
                 %camera, times,
                 "scenes have ended too often within an hour: the others watch on and this one does \
                  not; report the log, take the camera's newest rule out, restart the agent"
+            ),
+            Whose::Looks => tracing::error!(
+                %camera, times,
+                "threads have ended too often within an hour: the camera is watched on, and nothing of it is \
+                 looked at a second time, neither plates nor heads; report the log, restart the agent"
             ),
             Whose::Evidence => tracing::error!(
                 %camera, times,

@@ -118,9 +118,11 @@ impl Follower {
         (moment, clock_kind): (EventTime, TimeQuality),
         until: Instant,
     ) -> Result<Sought, DecodeError> {
+        // Before it looks, and not of what it sees: a key picture that is still open leaves it
+        // nothing to see, and what comes meanwhile is news.
+        self.newest = self.ring.newest_number();
         let clock = self.ring.clock_of(moment);
         let units = self.ring.since(None, moment, clock);
-        self.newest = units.last().map(|unit| unit.number);
         let is_other = |unit: &AccessUnit| {
             unit.time_quality != clock_kind || clock_kind == TimeQuality::Unknown
         };

@@ -135,7 +135,12 @@ impl Group {
     /// What is known of the picture at this place.
     pub(super) fn verdict(&self, at: usize) -> Verdict {
         let Some((picture, before)) = self.fed.get(..=at).and_then(<[Fed]>::split_last) else {
-            return Verdict::Open;
+            // A decoder that takes no more is fed no more.
+            return if self.is_over {
+                Verdict::Damaged
+            } else {
+                Verdict::Open
+            };
         };
         if self.is_hole(picture)
             || before.iter().any(|fed| self.is_hole(fed))

@@ -335,6 +335,12 @@ impl Ring {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
+    /// The number of the newest picture of which nothing more will come.
+    pub(super) fn newest_number(&self) -> Option<u64> {
+        let kept = self.kept();
+        kept.whole(0).next_back().map(|held| held.unit.number)
+    }
+
     /// Pixels across and down of the pictures that come now.
     pub fn size(&self) -> Option<(u32, u32)> {
         let kept = self.kept();
