@@ -50,6 +50,8 @@ pub(super) type Feed = (
 
 /// Longest wait for a frame before the stop flag is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Longest wait for scenes to hear what is left when the box stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The detector, by the scheduler's count of models.
 const DETECTOR: usize = 0;
 
@@ -145,6 +147,7 @@ pub(super) fn run(
     for camera in 0..feeds.len() {
         desk.finish(camera);
     }
+    desk.settle();
 }
 
 /// What a job is about.
@@ -194,6 +197,22 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn now_us(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Gives scenes the time to hear what they had no room for: they end after this thread.
+    fn settle(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            let ways = self.ways.iter_mut().zip(self.feeds);
+            let waits = ways.filter_map(|(way, (_, _, to, _))| {
+                let is_there = way.flush(to) != Sent::Gone;
+                (is_there && way.owes()).then_some(())
+            });
+            if waits.count() == 0 || Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Takes in what is new, and does what is most urgent or waits for something

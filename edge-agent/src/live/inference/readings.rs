@@ -16,6 +16,10 @@ pub(super) struct Readings(Vec<Input>);
 impl Readings {
     /// Adds what was read of the newest picture.
     pub(super) fn add(&mut self, read: Vec<Input>) {
+        // By a clock that was set back since: the scene forgets its lamps with the step.
+        if let Some(now) = read.first().map(time_of) {
+            self.0.retain(|old| time_of(old) <= now);
+        }
         self.0.extend(read);
         let too_many = self.0.len().saturating_sub(MOST);
         self.0.drain(..too_many);
@@ -77,6 +81,15 @@ mod tests {
         // The newer ones wait for their own look.
         assert_eq!(readings.all(), [read(8), read(9)].concat());
         assert_eq!(readings.until(at(9)), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_was_read_before_the_clock_was_set_back_is_not_told() {
+        let mut readings = Readings::default();
+        readings.add(read(100));
+        readings.add(read(5));
+        assert_eq!(readings.until(at(5)), (Vec::new(), read(5)));
+        assert_eq!(readings.all(), Vec::new());
     }
 
     #[test]

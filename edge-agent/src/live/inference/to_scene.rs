@@ -49,6 +49,13 @@ impl ToScene {
             Input::Detections(detections) => Some(detections.time),
             _ => None,
         });
+        if let (Some(time), Some(heard)) = (look, self.heard)
+            && time.since(heard).0 < 0.0
+        {
+            // The clock was set back: the scene is told so, and knows nothing of later times.
+            (self.has_lost, self.heard) = (false, None);
+            self.gaps.clear();
+        }
         if let (Some(time), Some(heard), true) = (look, self.heard, self.has_lost)
             && time.since(heard).0 > UNWATCHED.0
         {
@@ -66,10 +73,12 @@ impl ToScene {
         }
         // In one piece with what comes after them: where there is room for the gaps alone, the
         // look at their end would be lost in its turn.
+        let until = self.until();
         let gaps = std::mem::take(&mut self.gaps).into_values().map(Input::Gap);
         work.inputs.splice(..0, gaps);
         match to.try_send(work) {
             Ok(()) => {
+                self.told(until);
                 if look.is_some() {
                     self.heard = look;
                     self.has_lost = false;
@@ -79,6 +88,16 @@ impl ToScene {
             Err(TrySendError::Disconnected(_)) => Sent::Gone,
             Err(TrySendError::Full(work)) => self.keep(work),
         }
+    }
+
+    /// The end of the last gap that waits.
+    fn until(&self) -> Option<EventTime> {
+        self.gaps.values().map(|gap| gap.to).max()
+    }
+
+    /// The scene was told of gaps: up to their end nothing is owed any more.
+    fn told(&mut self, until: Option<EventTime>) {
+        self.heard = (self.heard).map(|heard| until.map_or(heard, |until| heard.max(until)));
     }
 
     /// A gap that the scene must hear of.
@@ -91,12 +110,16 @@ impl ToScene {
     /// Sends what waits as far as there is room.
     pub(super) fn flush(&mut self, to: &Sender<Work>) -> Sent {
         if !self.gaps.is_empty() {
+            let until = self.until();
             let inputs = self.gaps.values().copied().map(Input::Gap).collect();
             match to.try_send(Work {
                 inputs,
                 frame: None,
             }) {
-                Ok(()) => self.gaps.clear(),
+                Ok(()) => {
+                    self.told(until);
+                    self.gaps.clear();
+                }
                 Err(TrySendError::Disconnected(_)) => return Sent::Gone,
                 Err(TrySendError::Full(_)) => return Sent::Well,
             }
@@ -112,6 +135,11 @@ impl ToScene {
             }
         }
         Sent::Well
+    }
+
+    /// Whether something waits for the scene to have room.
+    pub(super) fn owes(&self) -> bool {
+        !self.gaps.is_empty() || !self.late.is_empty()
     }
 
     /// Keeps of work what must not be lost.
@@ -220,7 +248,20 @@ mod tests {
             reason: GapReason::Overload,
         });
         assert_eq!(heard, [look(0), until_the_last, answer(2)]);
+        // What it was told once it is not told again.
         assert_eq!(way.send(&to, work(vec![look(4)])), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(4)]);
+    }
+
+    #[test]
+    fn what_is_owed_by_a_clock_that_was_set_back_is_not_told() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(100)])), Sent::Well);
+        assert_eq!(way.send(&to, work(vec![gap(103), look(103)])), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(100)]);
+        assert_eq!(way.send(&to, work(vec![look(5)])), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(5)]);
     }
 
     /// What no rule saw is not watched; the scheduler, which looked, cannot know.
