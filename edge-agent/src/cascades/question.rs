@@ -114,7 +114,12 @@ impl Question {
             Answer::Network(Ok(_)) | Answer::Plates(Ok(_)) => {
                 return match answer {
                     Answer::Network(answer) => self.answered(answer.ok()?),
-                    Answer::Plates(answer) => Some(self.read(&answer.ok()?.found)),
+                    Answer::Plates(answer) => {
+                        let answer = answer.ok()?;
+                        // Nobody knows what stood there: that none was found says nothing.
+                        let is_known = answer.broken == 0 || !answer.found.is_empty();
+                        is_known.then(|| self.read(&answer.found))
+                    }
                 };
             }
         };

@@ -653,25 +653,33 @@ mod tests {
         assert_eq!(recorder.due(&scene), None, "tried again at once");
     }
 
+    impl Recorder {
+        /// As if the segment had been begun so long ago.
+        fn began(&mut self, ago: Duration) {
+            let begun = Instant::now().checked_sub(ago).unwrap();
+            self.segment.as_mut().unwrap().begun = begun;
+        }
+    }
+
     #[test]
     fn a_segment_that_grows_too_long_is_cut_at_a_calm_moment_then_at_any() {
         let dir = tempfile::tempdir().unwrap();
         let limits = Limits {
             usual: Duration::from_hours(1),
-            longest: Duration::from_millis(200),
+            longest: Duration::from_secs(200),
             ..USUAL
         };
         let mut recorder = recorder(dir.path(), limits);
         let scene = scene();
         recorder.begin(&head(&scene, Cut::Start));
         assert_eq!(recorder.due(&scene), None);
-        std::thread::sleep(Duration::from_millis(110));
+        recorder.began(Duration::from_secs(110));
         assert_eq!(recorder.due(&scene), Some(Cut::Calm));
         recorder
             .open
             .insert("c9d8b87e-32f2-5469-978d-0293e1c17075".parse().unwrap());
         assert_eq!(recorder.due(&scene), None);
-        std::thread::sleep(Duration::from_millis(100));
+        recorder.began(Duration::from_secs(201));
         assert_eq!(recorder.due(&scene), Some(Cut::Forced));
     }
 }
