@@ -220,12 +220,12 @@ impl Cascades {
             let Some(cascade) = self.list.get_mut(cascade) else {
                 continue;
             };
-            cascade.chooser.not_taken(track, at);
             if why == GivenUp::Unfit {
-                // As if it had not been chosen.
+                cascade.chooser.was_unfit(track, at);
                 cascade.unfit += 1;
                 continue;
             }
+            cascade.chooser.not_taken(track, at);
             let failures = cascade.failed.load(Ordering::Relaxed);
             let stretch = cascade.row.given_up(&cascade.id, at, failures);
             self.unanswered.extend(stretch.map(|stretch| Unanswered {

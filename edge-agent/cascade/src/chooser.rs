@@ -155,6 +155,9 @@ pub struct Chooser {
 struct Known {
     taken: Vec<Taken>,
     seen: EventTime,
+    /// Looks that could not be ones, and the last of them.
+    unfit: usize,
+    tried: Option<EventTime>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +182,8 @@ const BETTER: f64 = 1.3;
 const HALF_CLEAR: f64 = 0.2;
 /// Who was not heard of for this long is forgotten, s. Ids do not come back.
 const FORGOTTEN_S: f64 = 5.0;
+/// After a look that could not be one the next is so much later, s.
+const UNFIT_S: f64 = 1.0;
 /// Nobody is looked at more often, whatever the configuration says.
 const MOST_TAKEN: usize = 64;
 
@@ -231,6 +236,8 @@ impl Chooser {
             let known = self.known.entry(candidate.id).or_insert_with(|| Known {
                 taken: Vec::new(),
                 seen: at,
+                unfit: 0,
+                tried: None,
             });
             known.seen = at;
             let riders = riders(candidate, candidates);
@@ -270,7 +277,8 @@ impl Chooser {
                 track: Some(candidate.id),
                 parts,
             };
-            let taken = known.taken.len();
+            // Nobody waits behind who could not be looked at.
+            let taken = known.taken.len() + known.unfit;
             wanted.push((taken, worth, candidate.id, choice, candidate.bounds));
         }
         wanted.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
@@ -298,6 +306,18 @@ impl Chooser {
             // The next one is due at once.
             None if self.whole == Some(at) => self.whole = None,
             None => {}
+        }
+    }
+
+    /// A look that was chosen at `at` could not be one, because of the picture: it is not worth
+    /// another try at once.
+    pub fn was_unfit(&mut self, track: Option<TrackId>, at: EventTime) {
+        self.not_taken(track, at);
+        let known = track.and_then(|track| self.known.get_mut(&track));
+        // Each part of it says so.
+        if let Some(known) = known.filter(|known| known.tried != Some(at)) {
+            known.unfit += 1;
+            known.tried = Some(at);
         }
     }
 
@@ -342,6 +362,9 @@ const WHOLE: NormBox = NormBox {
 impl Known {
     fn repeats(&self, at: EventTime, bounds: &NormBox, looks: &Looks, aspect: f64) -> bool {
         if self.taken.len() >= looks.most.min(MOST_TAKEN) {
+            return true;
+        }
+        if (self.tried).is_some_and(|tried| at.since(tried).0 < UNFIT_S) {
             return true;
         }
         let Some(last) = self.taken.last() else {

@@ -214,6 +214,31 @@ fn a_look_that_was_not_taken_may_be_taken_again() {
     assert_eq!(look(&mut chooser, 0.2), 1);
 }
 
+/// It was chosen in every frame, before everybody else, and used up what may be looked at.
+#[test]
+fn who_cannot_be_looked_at_keeps_nobody_waiting() {
+    let mut chooser = Chooser::new(Looks {
+        most_per_s: 1.0,
+        ..looks()
+    });
+    let (mut tries, mut looked) = (0, 0);
+    for tenth in 0..60 {
+        let t = f64::from(tenth) / 10.0;
+        let unfit = car(1, [0.1, 0.1 + 0.1 * t, 0.1, 0.2]);
+        let fit = car(2, [0.6, 0.1 + 0.1 * t, 0.1, 0.2]);
+        for choice in chooser.choose(at(t), (1000.0, 1000.0), &[unfit, fit], |_| 1.0) {
+            if choice.track == Some(id(1)) {
+                tries += 1;
+                chooser.was_unfit(choice.track, at(t));
+            } else {
+                looked += 1;
+            }
+        }
+    }
+    assert!(looked >= 3, "{looked} looks, {tries} in vain");
+    assert!(tries <= 4, "{tries}");
+}
+
 #[test]
 fn the_whole_picture_is_looked_at_evenly() {
     let whole = Looks {
