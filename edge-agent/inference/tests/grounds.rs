@@ -7,12 +7,14 @@
 #[path = "support/folder.rs"]
 mod folder;
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use edge_inference::{Action, AtWorkMark, Ground, OnTrial, StartFault, StoreError};
+use edge_inference::{Action, AtWorkMark, FailedGround, Ground, OnTrial, StartFault, StoreError};
 
 use folder::{actions, id, place, store};
 
@@ -237,4 +239,97 @@ fn two_who_write_the_ledger_at_once_lose_nothing_of_each_other() {
         .values()
         .filter(|record| record.proven.is_some());
     assert_eq!(proven.count(), models.len());
+}
+
+/// A file system of its own, so that "full" is real.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None` without the right to mount one.
+    fn mount() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=512k", "ngatu-test"])
+            .arg(dir.path())
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then_some(Self(dir))
+    }
+
+    fn fill(&self) {
+        fs::write(self.0.path().join("core"), vec![0; 1 << 20]).unwrap_err();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        assert!(status.is_ok_and(|it| it.success()) || thread::panicking());
+    }
+}
+
+/// An update had brought three providers that are new, of which two failed. What was left
+/// could not be written, so that each was forgotten with the next: the start went round
+/// between the two for ever, and the box never watched.
+#[test]
+fn on_a_full_disk_a_start_does_not_go_round_between_providers_that_fail() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("not run: this user may not mount a tmpfs");
+        return;
+    };
+    let folder = disk.0.path();
+    for (rank, name) in ["street", "helmets"].into_iter().enumerate() {
+        folder::add(folder, name, rank + 1);
+    }
+    let begin_second = |grounds: &[Ground], started: &mut Vec<Ground>| {
+        let store = store(folder);
+        let at_work = store.watch_over();
+        let which = (&id("helmets"), None);
+        let begun = store.begin_second(which, (&at_work, grounds), |_, _, _, left| {
+            try_on(grounds, left, started)
+        });
+        begun.map(|((), trial)| trial)
+    };
+    let begin = |grounds: &[Ground], started: &mut Vec<Ground>| {
+        let begun = store(folder).begin_on(None, grounds, |_, _, _, left| {
+            try_on(grounds, left, started)
+        });
+        begun.map(|((), trial)| trial)
+    };
+    let old = on("cpu", "1.24.1");
+    let only = std::slice::from_ref(&old);
+    begin(only, &mut Vec::new()).unwrap().prove();
+    begin_second(only, &mut Vec::new()).unwrap().prove();
+    let ledger = store(folder).trials();
+    let known = || fs::read(folder.join("trial.toml")).unwrap();
+    let written = known();
+    disk.fill();
+
+    let new = ["tensorrt", "cuda", "cpu"].map(|provider| on(provider, "1.31.1"));
+    let mut started = Vec::new();
+    let trial = begin(&new, &mut started).unwrap();
+    assert_eq!((&*started, trial.on), (&new[..], Some(new[2].clone())));
+    assert!(trial.is_on_trial && trial.instead.is_none());
+    let mut started = Vec::new();
+    let trial = begin_second(&new, &mut started).unwrap();
+    assert_eq!((&*started, trial.on), (&new[..], Some(new[2].clone())));
+    // The disk was full indeed, and what had stood there is whole.
+    assert_eq!(known(), written);
+    assert_eq!(store(folder).trials(), ledger);
+}
+
+/// A start on the first of `grounds` that is not left; only `cpu` computes right.
+fn try_on(
+    grounds: &[Ground],
+    left: &[FailedGround],
+    started: &mut Vec<Ground>,
+) -> Result<((), Option<Ground>), StartFault> {
+    let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+    let ground = grounds.iter().find(|ground| !is_left(ground)).unwrap();
+    started.push(ground.clone());
+    assert!(started.len() < 10, "goes round: {started:?}");
+    if ground.provider == "cpu" {
+        return Ok(((), Some(ground.clone())));
+    }
+    Err(StartFault::Model("its self-test fails".to_owned()))
 }

@@ -97,6 +97,9 @@ pub struct TrialLedger {
     /// Of each model that takes second looks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub second: BTreeMap<ModelId, SecondLedger>,
+    /// What is here could not be written: the disk knows less.
+    #[serde(skip)]
+    pub(super) is_unwritten: bool,
 }
 
 impl TrialLedger {
@@ -204,18 +207,22 @@ pub(super) fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
     durable::write(&home.join(FILE), text.as_bytes())
 }
 
-/// Writes what the next start must know. Without it the model still runs.
-fn save(home: &Path, ledger: &TrialLedger) {
-    if let Err(error) = write(home, ledger) {
+/// Writes what the next start must know. Without it the model still runs; false then.
+fn save(home: &Path, ledger: &TrialLedger) -> bool {
+    let written = write(home, ledger);
+    if let Err(error) = &written {
         tracing::warn!(
             file = %home.join(FILE).display(), %error,
             "a new model cannot be watched over; check permissions and free space"
         );
     }
+    written.is_ok()
 }
 
 /// Changes what stands on the disk as it stands there now, and `ledger` with it; nobody
-/// else does meanwhile. Where nothing can be written, only `ledger` is changed.
+/// else does meanwhile. Where nothing can be written, only `ledger` is changed, and from
+/// then on `ledger` counts and not the disk: else a start on a full disk would forget which
+/// of two providers it has left as soon as it leaves the other, and go round for ever.
 pub(super) fn update<T>(
     home: Option<&Path>,
     ledger: &mut TrialLedger,
@@ -229,11 +236,13 @@ pub(super) fn update<T>(
         // Not to watch would be worse than two who write at the same time.
         tracing::error!(folder = %home.display(), %error, "written without the lock");
     }
-    let before = read(home).unwrap_or_default();
-    *ledger = before.clone();
+    if !ledger.is_unwritten {
+        *ledger = read(home).unwrap_or_default();
+    }
+    let before = ledger.clone();
     let done = with(ledger);
-    if *ledger != before {
-        save(home, ledger);
+    if *ledger != before || before.is_unwritten {
+        ledger.is_unwritten = !save(home, ledger);
     }
     done
 }
