@@ -7,13 +7,13 @@
 
 use std::path::Path;
 
-use models::heads::names;
 use models::{HeadError, I420View, Letterbox, Manifest, TensorView};
 use ort::session::Session;
 use ort::value::TensorRef;
 
 use crate::error::DetectorError;
 use crate::network::loss::{self, Origin, Standing};
+use crate::network::tensors::Outputs;
 use crate::network::{Answered, Reader, open_from};
 use crate::provider::{Placement, Provider};
 use crate::runtime::Runtime;
@@ -25,8 +25,7 @@ use crate::store::Examinee;
 pub struct FreeNetwork {
     manifest: Manifest,
     session: Session,
-    /// The outputs that the head reads.
-    outputs: Vec<String>,
+    outputs: Outputs,
     provider: Provider,
     placement: Option<Placement>,
     standing: Standing,
@@ -66,15 +65,11 @@ impl FreeNetwork {
         provider: Provider,
         origin: Origin,
     ) -> Result<Self, DetectorError> {
-        let expected = manifest.head.expected(&manifest.input, &manifest.classes);
-        let outputs: Vec<String> = expected
-            .into_iter()
-            .map(|(name, _)| name.to_owned())
-            .collect();
+        let mut outputs = Outputs::of(manifest);
         let zeros = vec![0.0; manifest.input.len()];
         let shape = manifest.input.shape();
         let mut opened = opened;
-        let asked = (manifest, &outputs[..]);
+        let asked = (manifest, &mut outputs);
         let reader = Reader::of(manifest, &opened.session)?;
         let letterbox =
             Letterbox::new(manifest.input.width, manifest.input.height, &manifest.input)?;
@@ -144,7 +139,7 @@ impl FreeNetwork {
         tensor: &[f32],
         read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,
     ) -> Result<T, DetectorError> {
-        let asked = (&self.manifest, &self.outputs[..]);
+        let asked = (&self.manifest, &mut self.outputs);
         let outcome = run(asked, &mut self.session, (shape, tensor), read);
         if let Some(lost) = self
             .standing
@@ -186,7 +181,7 @@ impl Examinee for FreeNetwork {
 }
 
 fn run<T>(
-    (manifest, outputs): (&Manifest, &[String]),
+    (manifest, outputs): (&Manifest, &mut Outputs),
     session: &mut Session,
     (shape, tensor): ([usize; 4], &[f32]),
     read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,
@@ -199,22 +194,15 @@ fn run<T>(
     let values = session
         .run(ort::inputs![manifest.input.tensor.as_str() => input])
         .map_err(failed)?;
-    let mut tensors = Vec::with_capacity(outputs.len());
-    for name in outputs {
-        // A missing one is named by the head, which knows what to say.
-        if let Some(value) = values.get(name) {
-            let (shape, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
-            tensors.push(TensorView { name, shape, data });
-        }
-    }
-    read(&tensors).map_err(|source| DetectorError::Output {
+    let given = outputs.read(&values, 1).map_err(failed)?;
+    read(&given.of(0)).map_err(|source| DetectorError::Output {
         model: manifest.id.clone(),
         // With the names that the file has, and not only those that were asked for.
         source: match source {
             HeadError::Missing { head, wanted, .. } => HeadError::Missing {
                 head,
                 wanted,
-                found: names(values.keys()),
+                found: given.names(),
             },
             other => other,
         },

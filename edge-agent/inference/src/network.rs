@@ -10,7 +10,7 @@
 
 mod batches;
 pub(crate) mod loss;
-mod tensors;
+pub(crate) mod tensors;
 
 use std::path::Path;
 

@@ -379,6 +379,39 @@ fn a_network_that_is_given_tensors_does_not_load_where_its_outputs_do_not_fit_it
     );
 }
 
+/// The plate reader's networks go this way, and were refused.
+#[test]
+fn a_network_that_is_given_tensors_may_answer_in_half_precision() {
+    let runtime = small::runtime();
+    let settings = DetectorSettings::default();
+    let scores = |found| {
+        let small = Small {
+            found,
+            ..Small::default()
+        };
+        let manifest = Small::classifier();
+        let (shape, length) = (manifest.input.shape(), manifest.input.len());
+        let load = FreeNetwork::load;
+        let mut network = small::load(&runtime, manifest, &small.file(), &settings, load).unwrap();
+        let outcome = network.run(shape, &vec![100.0; length], |outputs| {
+            Ok((
+                outputs[0].name.to_owned(),
+                outputs[0].shape.to_vec(),
+                outputs[0].data.to_vec(),
+            ))
+        });
+        outcome.unwrap()
+    };
+    let (name, shape, twin) = scores(Element::F32);
+    assert_eq!((name.as_str(), &shape[..]), ("scores", &[1, 3][..]));
+    let (half_name, half_shape, half) = scores(Element::F16);
+    assert_eq!((half_name, half_shape), (name, shape));
+    for (half, twin) in half.iter().zip(&twin) {
+        assert!((half - twin).abs() < 0.0005, "{half} {twin}");
+    }
+    assert!(twin[0] > 0.3, "{twin:?}");
+}
+
 #[test]
 fn a_network_that_is_given_tensors_leaves_a_lost_provider_as_well() {
     let runtime = small::runtime();

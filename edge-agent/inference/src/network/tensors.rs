@@ -105,14 +105,14 @@ impl Tensor {
 
 /// The outputs that the head reads.
 #[derive(Debug)]
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     names: Vec<String>,
     /// Room for those that are not in single precision as the runtime gives them.
     converted: Vec<Vec<f32>>,
 }
 
 impl Outputs {
-    pub(super) fn of(manifest: &Manifest) -> Self {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
         let expected = manifest.head.expected(&manifest.input, &manifest.classes);
         let names: Vec<_> = expected
             .iter()
@@ -126,7 +126,7 @@ impl Outputs {
 
     /// Reads what a run of `size` pictures gave. A missing output is left out;
     /// the head knows what to say of it.
-    pub(super) fn read<'a, 's>(
+    pub(crate) fn read<'a, 's>(
         &'a mut self,
         values: &'a SessionOutputs<'s>,
         size: usize,
@@ -163,7 +163,7 @@ impl Outputs {
 
 /// What a run gave: for each output its name, its dimensions for one picture, and
 /// the numbers of all pictures.
-pub(super) struct Given<'a, 's> {
+pub(crate) struct Given<'a, 's> {
     list: Vec<OneOutput<'a>>,
     /// Pictures of the run.
     size: usize,
@@ -178,7 +178,7 @@ struct OneOutput<'a> {
 
 impl Given<'_, '_> {
     /// What was said of one picture of the run.
-    pub(super) fn of(&self, place: usize) -> Vec<TensorView<'_>> {
+    pub(crate) fn of(&self, place: usize) -> Vec<TensorView<'_>> {
         let views = self.list.iter().map(|output| {
             let length = output.data.len() / self.size;
             TensorView {
@@ -191,7 +191,7 @@ impl Given<'_, '_> {
     }
 
     /// The names of all outputs that the file has, for a message.
-    pub(super) fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         names(self.values.keys())
     }
 }
