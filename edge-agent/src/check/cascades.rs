@@ -1,5 +1,6 @@
 //! What each cascade does, and whether its model can.
 
+use edge_cascade::Crop;
 use edge_core::SceneConfig;
 use edge_inference::{Installed, ModelState};
 
@@ -10,6 +11,7 @@ use crate::config::{
     named_version,
 };
 use crate::models_command;
+use models::{Manifest, heads};
 use plate_reader::Half;
 
 /// One finding for each cascade of each camera.
@@ -94,6 +96,9 @@ fn judge(
         .filter(|class| classes.named().any(|(_, named)| named == **class))
         .map(|class| class.as_str())
         .collect();
+    if let Some(doubt) = untold(cascade, &model.manifest) {
+        return Outcome::Noted(format!("{words}, but {doubt}"));
+    }
     if cascade.gives.iter().any(uses) {
         if also.is_empty() {
             return Outcome::Good(words);
@@ -109,6 +114,35 @@ fn judge(
         ))
     }
 }
+
+/// What a classifier is shown too much for: it does not say where in that it is, and rules do not
+/// count what may be somebody else's.
+fn untold(cascade: &CascadeConfig, manifest: &Manifest) -> Option<String> {
+    use protocol::ObjectClass::{NoSeatBelt, Person, Phone, SeatBelt};
+    if !matches!(manifest.head.answer(), heads::Answer::Labels) {
+        return None;
+    }
+    let looks = &cascade.looks;
+    let gives = |class| cascade.gives.contains(&class);
+    let is_driver = looks.crop == Crop::Driver && looks.margin <= MOST_MARGIN_OF_DRIVER;
+    let is_chest = looks.on == [Person] && looks.crop == Crop::Upper && looks.margin <= 0.01;
+    if (gives(SeatBelt) || gives(NoSeatBelt)) && !is_driver {
+        return Some(
+            "a classifier does not say whose belt: its word counts only where it is shown one seat, with \
+             `crop = \"driver\"` and a `margin` of at most 0.2"
+                .to_owned(),
+        );
+    }
+    (gives(Phone) && !is_driver && !is_chest).then(|| {
+        "a classifier does not say whose hand, or whether the phone is in its holder: its word counts only \
+         with `crop = \"driver\"` and a `margin` of at most 0.2 for cars, or with `on = \"person\"`, \
+         `crop = \"upper\"`, `margin = 0.0` for riders"
+            .to_owned()
+    })
+}
+
+/// More would reach beyond the middle of the windscreen by more than a tenth of the vehicle.
+const MOST_MARGIN_OF_DRIVER: f64 = 0.2;
 
 /// Whether both networks of the reader of plates are here.
 fn reader(words: String, plates: &PlatesConfig, models: &[ModelState]) -> Outcome {

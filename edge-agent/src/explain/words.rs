@@ -57,6 +57,7 @@ pub(super) fn fact(key: &str) -> Option<(&'static str, &'static str)> {
         "signal" => ("đèn", "signal"),
         "signal_at_crossing" => ("đèn khi vượt vạch", "signal at the crossing"),
         "signal_before_line" => ("đèn ở ảnh trước vạch", "signal, still before the line"),
+        "seat" => ("ghế", "seat"),
         "signal_confidence" => ("độ tin cậy khi đọc đèn", "confidence in the signal"),
         "signal_for_before_line_s" => (
             "đèn ở ảnh trước vạch đã sáng, s",
@@ -89,6 +90,7 @@ pub(super) fn fact(key: &str) -> Option<(&'static str, &'static str)> {
         "value" => ("trị số", "value"),
         "vehicles" => ("số xe", "vehicles"),
         "way_m" => ("đường đã đi, m", "way, m"),
+        "without_belt" => ("số ghế không thắt dây", "seats without a belt"),
         _ => return None,
     };
     Some(words)
@@ -117,6 +119,8 @@ pub(super) fn value(text: &str) -> &str {
         "flashing_amber" => "vàng nhấp nháy",
         "dark" => "tắt",
         "unknown" => "không rõ",
+        "driver" => "người lái",
+        "passenger" => "người ngồi cạnh người lái",
         "picture" => "hình ảnh",
         "ground" => "mặt đất",
         "lamp" => "đèn trong hình",

@@ -19,6 +19,9 @@
 //! 5.0 car#1 lacks plate      from here on it does not
 //! 2.0 car#1 looked phone     a cascade looks at this frame and answers 0.3 s later: a
 //!                            class with or without a score, or `nothing`
+//! 2.0 car#1 looked driver:phone      the same where it was shown the driver's half
+//! 2.0 person#2 looked hips:phone    the same of a rider from the hips up
+//! 2.0 car#1 shows no_seat_belt 0.9 passenger    the same at the left of the windscreen
 //! 2.0 car#1 looked plate:30A12345    the same of a plate, `plate:` for none
 //! 2.0 fire#9 looked fire     the same of the whole picture: what it shows there
 //! 0.0 fire#9 unseen          the detector does not know such things
@@ -129,8 +132,9 @@ struct Body {
     way: Vec<(f64, (f64, f64), bool)>,
     /// From when on under which id.
     ids: Vec<(f64, u16)>,
-    /// Which mark, from when on, and with what score; 0 is not at all.
-    marks: Vec<(ObjectClass, f64, f64)>,
+    /// Which mark, from when on, and with what score; 0 is not at all. And on which side of the
+    /// windscreen: 1 is the driver's, -1 the passenger's.
+    marks: Vec<(ObjectClass, f64, f64, f64)>,
     /// When it is how large.
     sizes: Vec<(f64, (f64, f64))>,
     /// When a cascade looks at it, and what it will say.
@@ -188,7 +192,7 @@ impl Body {
         let (width, height) = self.size(t);
         let top = y - height;
         let mut shown: Vec<Detection> = Vec::new();
-        for &(class, from, score) in self.marks.iter().rev() {
+        for &(class, from, score, side) in self.marks.iter().rev() {
             if from > t + 1e-9 || shown.iter().any(|mark| mark.class == class) {
                 continue;
             }
@@ -199,7 +203,7 @@ impl Body {
                 }
                 ObjectClass::Phone => ((x + width / 4.0, top + 0.5), (0.15, 0.15)),
                 ObjectClass::SeatBelt | ObjectClass::NoSeatBelt => {
-                    ((x + width / 4.0, top + 0.6), (0.5, 0.5))
+                    ((x + side * width / 4.0, top + 0.6), (0.5, 0.5))
                 }
                 _ => ((x, top + 0.15), (0.3, 0.3)),
             };
@@ -302,14 +306,19 @@ fn read(story: &str) -> Story {
                     }
                     "shows" => {
                         let score = words.get(4).map_or(0.9, |score| score.parse().unwrap());
-                        body.marks.push((word(words[3]), t, score));
+                        let side = if words.get(5) == Some(&"passenger") {
+                            -1.0
+                        } else {
+                            1.0
+                        };
+                        body.marks.push((word(words[3]), t, score, side));
                     }
                     "unseen" => body.is_unseen = true,
                     "looked" => {
                         let score = words.get(4).map_or(0.9, |score| score.parse().unwrap());
                         body.looks.push((t, words[3].to_owned(), score));
                     }
-                    "lacks" => body.marks.push((word(words[3]), t, 0.0)),
+                    "lacks" => body.marks.push((word(words[3]), t, 0.0, 1.0)),
                     "size" => {
                         let (width, height) = words[3].split_once(',').unwrap();
                         let size = (width.parse().unwrap(), height.parse().unwrap());
@@ -455,6 +464,21 @@ fn second_look(
         (x, y - 0.75 * height),
         (width, height / 2.0),
     );
+    let (part, says) = match says.split_once(':') {
+        Some((part @ ("driver" | "hips"), says)) => (part, says),
+        _ => ("", says),
+    };
+    let shown = match part {
+        "driver" => {
+            let middle = (x + width / 4.0, y - 0.75 * height);
+            detection(body.class, score, middle, (width / 2.0, height / 2.0))
+        }
+        "hips" => {
+            let middle = (x, y - 0.7 * height);
+            detection(body.class, score, middle, (width, 0.6 * height))
+        }
+        _ => upper,
+    };
     let (cascade, found) = if let Some(text) = says.strip_prefix("plate:") {
         let place = detection(ObjectClass::Plate, score, (x, y - 0.4), (0.2 * width, 0.2));
         let glyph = |symbol| Glyph {
@@ -505,7 +529,7 @@ fn second_look(
         track: (cascade != "flames").then(|| track.unwrap().id),
         cascade: CascadeId::new(cascade).unwrap(),
         by: vec![model_of(cascade)],
-        bounds: upper.bounds,
+        bounds: shown.bounds,
         found,
     }
 }

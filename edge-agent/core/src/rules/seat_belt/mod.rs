@@ -1,8 +1,11 @@
 #![doc = include_str!("README.md")]
 
+use std::collections::BTreeMap;
+
 use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
 
+use self::seats::Seat;
 use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
@@ -10,6 +13,8 @@ use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleE
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
+
+mod seats;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "seat_belt",
@@ -26,13 +31,13 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
             "min_looks",
             (5.0, ""),
             (1.0, 100.0),
-            "how many looks must show somebody without a belt …",
+            "how many looks must show the same seat's belt missing …",
         ),
         Param::number(
             "of_looks",
             (7.0, ""),
             (1.0, 240.0),
-            "… of so many last ones that showed anybody with or without; looks are 0.2 s apart",
+            "… of so many last ones that showed somebody on this seat, with or without; looks are 0.2 s apart",
         ),
         Param::number(
             "min_torso_pct",
@@ -67,12 +72,17 @@ const TORSO_OF_PART: f64 = 0.5;
 /// A torso that is also seen with a belt, overlapping by this, is not without.
 const SAME_TORSO: f64 = 0.2;
 
+/// Of which vehicle, and who in it; `None`: what is of the vehicle as a whole.
+type Whose = (TrackId, Option<Seat>);
+
 #[derive(Clone, Debug)]
 struct SeatBelt {
     min_torso_pct: f64,
     least_pace: LeastPace,
     classes: Vec<ObjectClass>,
-    ballots: Ballots,
+    ballots: Ballots<Whose>,
+    /// Whether a vehicle came squarely towards the camera when it was last seen to move.
+    comes: BTreeMap<TrackId, bool>,
 }
 
 fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
@@ -85,6 +95,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         least_pace,
         classes: classes?,
         ballots: Ballots::new(min_looks, of_looks),
+        comes: BTreeMap::new(),
     }))
 }
 
@@ -95,47 +106,117 @@ fn torso_height(mark: &Mark) -> f64 {
 }
 
 impl SeatBelt {
-    /// What a frame shows behind the glass of a vehicle.
-    fn look(&self, user: &Observation, frame: &FrameView<'_>) -> Option<Look> {
+    /// What a frame shows of one seat of a vehicle.
+    fn look(&self, seat: Seat, user: &Observation, frame: &FrameView<'_>) -> Option<Look> {
         let of = |class| {
             frame
                 .marks_of(user.track)
                 .filter(move |mark| mark.class == class)
         };
-        let mut bare = of(ObjectClass::NoSeatBelt).filter(|mark| {
-            // The same torso with a belt, however doubtful.
+        let is_own = |mark: &&Mark| Seat::of(mark, user) == Some(seat);
+        // One seat has one belt, and what speaks for somebody holds.
+        let is_covered = of(ObjectClass::SeatBelt).any(|belt| is_own(&belt));
+        let without = of(ObjectClass::NoSeatBelt).filter(is_own).find(|mark| {
+            // The same torso with a belt, however doubtful, be it of one who sits in the middle.
             let is_denied = of(ObjectClass::SeatBelt)
                 .any(|belt| belt.may_be_of_same(mark, frame.sight.aspect, SAME_TORSO));
             let is_large = 100.0 * torso_height(mark) >= self.min_torso_pct;
             mark.is_believed && is_large && !is_denied
         });
-        let first = bare.next();
-        let accuses = first.is_some();
-        if !accuses && of(ObjectClass::SeatBelt).next().is_none() {
+        let without = without.filter(|_| !is_covered);
+        if without.is_none() && !is_covered {
             return None;
         }
         Some(Look {
             at: frame.at,
             watched: frame.watched,
-            accuses,
-            height: first.map_or(0.0, |mark| 100.0 * torso_height(mark)),
-            count: u8::try_from(usize::from(accuses) + bare.count()).unwrap_or(u8::MAX),
+            accuses: without.is_some(),
+            height: without.map_or(0.0, |mark| 100.0 * torso_height(mark)),
+            count: u8::from(without.is_some()),
             by: LookedBy::default(),
         })
     }
 
-    fn decide(&mut self, user: &Observation, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
-        let Some(ballot) = self.ballots.of(user.track) else {
+    /// Takes the looks at both seats. Returns whose may decide: of two the one that was seen
+    /// without a belt more often.
+    fn count(
+        &mut self,
+        user: &Observation,
+        frame: &FrameView<'_>,
+        mut cast: impl FnMut(&mut Ballots<Whose>, Whose, Option<Look>) -> bool,
+    ) -> Option<Whose> {
+        let comes = seats::comes(user);
+        if comes == Some(false) {
+            return None;
+        }
+        let vehicle = (user.track, None);
+        let looks = Seat::ALL.map(|seat| (seat, self.look(seat, user, frame)));
+        let is_any = looks.iter().any(|(_, look)| look.is_some());
+        if is_any || self.ballots.of(vehicle).is_some() {
+            self.ballots.know(vehicle, user);
+        }
+        let mut due: Option<(Whose, usize)> = None;
+        for (seat, look) in looks {
+            let whose = (user.track, Some(seat));
+            if cast(&mut self.ballots, whose, look) {
+                let times = self.ballots.of(whose).map_or(0, Ballot::times_against);
+                if due.is_none_or(|(_, most)| times > most) {
+                    due = Some((whose, times));
+                }
+            }
+        }
+        // Who is new or stands may be seen from anywhere.
+        let is_seen = comes.or_else(|| self.comes.get(&user.track).copied()) == Some(true);
+        let is_raised = self.ballots.of(vehicle).is_some_and(Ballot::is_raised);
+        due.filter(|_| is_seen && !is_raised)
+            .map(|(whose, _)| whose)
+    }
+
+    /// Sees where it is going. Who turned is seen from another side, and sides are all that tells
+    /// one seat from the other.
+    fn follow(&mut self, user: &Observation) {
+        let Some(comes) = seats::comes(user) else {
             return;
         };
-        let by = ballot.by();
-        let onset = self.judge(ballot, user, frame);
-        if report.decide_by(onset, by).is_some() {
-            self.ballots.mark_raised(user.track);
+        // How fast it was counts also where nobody looked yet.
+        self.ballots.know((user.track, None), user);
+        let before = self.comes.insert(user.track, comes);
+        if !comes && before != Some(false) {
+            self.ballots
+                .forget_those(|(vehicle, seat)| *vehicle == user.track && seat.is_some());
         }
     }
 
+    fn decide(
+        &mut self,
+        whose: Whose,
+        user: &Observation,
+        frame: &FrameView<'_>,
+        report: &mut Reporter<'_>,
+    ) {
+        let Some(ballot) = self.ballots.of(whose) else {
+            return;
+        };
+        let by = ballot.by();
+        let mut onset = self.judge(ballot, user, frame);
+        let (_, seat) = whose;
+        if let Some(seat) = seat {
+            onset.facts.insert("seat".to_owned(), seat.as_str().into());
+        }
+        if report.decide_by(onset, by).is_some() {
+            self.ballots.mark_raised((user.track, None));
+        }
+    }
+
+    /// On how many seats a belt was missing often enough.
+    fn without_belt(&self, vehicle: TrackId) -> f64 {
+        let ballots = Seat::ALL.map(|seat| self.ballots.of((vehicle, Some(seat))));
+        let enough = |ballot: &&Ballot| self.ballots.is_enough(ballot);
+        ballots.into_iter().flatten().filter(enough).count() as f64
+    }
+
     fn judge(&self, ballot: &Ballot, user: &Observation, frame: &FrameView<'_>) -> Onset {
+        let fastest = (self.ballots.of((user.track, None))).and_then(|vehicle| vehicle.fastest);
         let span = ballot.span(frame.at);
         let mut explanation = vec![
             self.ballots.explain(
@@ -157,15 +238,12 @@ impl SeatBelt {
                 "%",
                 span,
             ),
-            self.least_pace.explain(ballot.fastest, span),
+            self.least_pace.explain(fastest, span),
         ];
         explanation.extend(explain::of_class(user, &self.classes, frame));
         let facts = explain::facts([
             ("class", user.class.as_str().into()),
-            (
-                "without_belt",
-                ballot.median(|look| f64::from(look.count)).into(),
-            ),
+            ("without_belt", self.without_belt(user.track).into()),
         ]);
         Onset {
             subject: user.track,
@@ -192,10 +270,13 @@ impl Rule for SeatBelt {
             if !self.classes.contains(&user.class) {
                 continue;
             }
-            let look = self.look(user, frame);
+            self.follow(user);
             let wants = report.wants_near_misses();
-            if self.ballots.cast(user, frame.watched, look, wants) {
-                self.decide(user, frame, report);
+            let due = self.count(user, frame, |ballots, whose, look| {
+                ballots.cast_of(whose, user, (frame.watched, look), wants)
+            });
+            if let Some(whose) = due {
+                self.decide(whose, user, frame, report);
             }
         }
     }
@@ -209,23 +290,28 @@ impl Rule for SeatBelt {
         let belts = [ObjectClass::SeatBelt, ObjectClass::NoSeatBelt];
         let user = looked.user(then, &belts);
         if let Some(user) = user.filter(|user| self.classes.contains(&user.class)) {
-            let look = self.look(user, then);
-            if (self.ballots).recast(user, (look, looked.by), report.wants_near_misses()) {
-                self.decide(user, then, report);
+            let wants = report.wants_near_misses();
+            let due = self.count(user, then, |ballots, whose, look| {
+                ballots.recast_of(whose, user, (look, looked.by), wants)
+            });
+            if let Some(whose) = due {
+                self.decide(whose, user, then, report);
             }
         }
     }
 
     fn forget(&mut self, track: TrackId, _report: &mut Reporter<'_>) {
-        self.ballots.forget(track);
+        self.comes.remove(&track);
+        self.ballots.forget_those(|(vehicle, _)| *vehicle == track);
     }
 
     fn end(&mut self, _reason: EndReason, _report: &mut Reporter<'_>) {
+        self.comes.clear();
         self.ballots.clear();
     }
 
     fn remembered(&self) -> usize {
-        self.ballots.remembered()
+        self.ballots.remembered() + self.comes.len()
     }
 
     fn boxed(&self) -> Box<dyn Rule> {

@@ -47,6 +47,25 @@ fn silent_stories() {
          2.4 car#1 lacks no_seat_belt
          2.4 car#1 shows seat_belt
          4.0 car#1 at 50.0,40.0",
+        // Driver and passenger by turns, each in three looks.
+        "0.0 car#1 at 50.0,10.0
+         0.0 car#1 shows no_seat_belt
+         0.6 car#1 shows no_seat_belt 0.9 passenger
+         1.2 car#1 lacks no_seat_belt
+         4.0 car#1 at 50.0,40.0",
+        // It drives away: through the rear window the back seats are seen.
+        "0.0 car#1 at 50.0,40.0
+         0.0 car#1 shows no_seat_belt
+         4.0 car#1 at 50.0,10.0",
+        // It comes askew, so that half of its box is its side.
+        "0.0 car#1 at 30.0,10.0
+         0.0 car#1 shows no_seat_belt
+         4.0 car#1 at 50.0,40.0",
+        // It stands where it came to by another way.
+        "0.0 car#1 at 50.0,40.0
+         4.0 car#1 at 50.0,20.0
+         5.5 car#1 shows no_seat_belt
+         9.0 car#1 at 50.0,20.0",
         // Parked.
         "0.0 car#1 at 50.0,30.0
          0.0 car#1 shows no_seat_belt
@@ -54,4 +73,27 @@ fn silent_stories() {
     ] {
         check(RULE, story, &expect![[""]]);
     }
+}
+
+/// One who waits before the light came towards us before, and a passenger is one by itself.
+#[test]
+fn a_passenger_without_a_belt_beside_a_driver_with_one() {
+    let story = "
+        0.0 car#1 at 50.0,10.0
+        3.0 car#1 at 50.0,40.0
+        4.5 car#1 shows seat_belt
+        4.5 car#1 shows no_seat_belt 0.9 passenger
+        9.0 car#1 at 50.0,40.0
+    ";
+    let mut scene = crate::rules::testing::scene(RULE, true);
+    let out = crate::rules::testing::play(&mut scene, story);
+    let told: Vec<String> = crate::rules::testing::events(&out)
+        .map(|event| {
+            format!(
+                "{:?} {:?}",
+                event.facts["seat"], event.facts["without_belt"]
+            )
+        })
+        .collect();
+    assert_eq!(told, [r#"Text("passenger") Number(1.0)"#]);
 }
