@@ -86,17 +86,34 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     }))
 }
 
-/// Whether a phone is where the driver's hands are.
-fn is_drivers(phone: &Mark, user: &Observation, frame: &FrameView<'_>) -> bool {
+/// Boxes are rounded; so much of a rider's height is no difference.
+const HAIR: f64 = 0.01;
+
+/// Whether a phone is where the driver's hands are; `None`: nobody can tell. A detector says
+/// where it is; a classifier only that there is one somewhere in the part that it was shown,
+/// and all of that must be where nothing but a hand could hold it.
+fn is_drivers(phone: &Mark, user: &Observation, frame: &FrameView<'_>) -> Option<bool> {
     let place = phone.bounds.centre();
     if user.group == Group::FourWheeler {
+        let (middle, width) = (user.bounds.centre().x, user.bounds.width);
+        if phone.is_label && phone.bounds.x < middle - CERTAINLY_ASIDE * width {
+            return None;
+        }
         // Coming towards us, who sits at the left of the car is at the right of its box.
         let towards_us = user.motion.is_some_and(|motion| motion.picture.y > 0.0);
-        let middle = user.bounds.centre().x + CERTAINLY_ASIDE * user.bounds.width;
-        return towards_us && place.x >= middle;
+        return Some(towards_us && place.x >= middle + CERTAINLY_ASIDE * width);
     }
-    let body = phone.person.and_then(|person| frame.find(person));
-    body.is_some_and(|rider| place.y <= rider.bounds.y + HANDS_ABOVE * rider.bounds.height)
+    let rider = phone.person.and_then(|person| frame.find(person));
+    let hands = rider.map(|rider| {
+        let height = rider.bounds.height;
+        (rider.bounds.y + HANDS_ABOVE * height, HAIR * height)
+    });
+    if phone.is_label {
+        // Down to the hips the handlebar is in it, and what is in its holder there.
+        let (hands, hair) = hands?;
+        return (phone.bounds.bottom() <= hands + hair).then_some(true);
+    }
+    Some(hands.is_some_and(|(hands, _)| place.y <= hands))
 }
 
 impl PhoneUse {
@@ -105,9 +122,16 @@ impl PhoneUse {
     }
 
     fn look(&self, user: &Observation, frame: &FrameView<'_>) -> Option<Look> {
-        let has_phone = frame.marks_of(user.track).any(|mark| {
-            mark.class == ObjectClass::Phone && mark.is_believed && is_drivers(mark, user, frame)
-        });
+        let phones = || {
+            frame
+                .marks_of(user.track)
+                .filter(|mark| mark.class == ObjectClass::Phone && mark.is_believed)
+                .map(|mark| is_drivers(mark, user, frame))
+        };
+        let has_phone = phones().any(|is_drivers| is_drivers == Some(true));
+        if !has_phone && phones().any(|is_drivers| is_drivers.is_none()) {
+            return None;
+        }
         // Who stands may use it: such a look speaks for nobody and against nobody.
         let drives = self.least_pace.is_reached(super::pace::Pace::of(user));
         drives.then_some(Look {

@@ -324,6 +324,35 @@ fn a_phone_in_the_drivers_hand() {
     );
 }
 
+/// The middle of what it was shown is above the hands, always; the phone may be in its holder at
+/// the handlebar, which is in the picture as well.
+#[test]
+fn a_classifiers_phone_counts_only_where_all_that_it_was_shown_is_above_the_handlebar() {
+    let rule = r#"kind = "phone_use"
+        min_height_pct = 2.0"#;
+    let rider = "
+        0.0 motorcycle#1 at 30.0,20.0
+        0.0 person#2 at 30.0,19.6
+        6.0 motorcycle#1 at 75.0,20.0
+        6.0 person#2 at 75.0,19.6
+    ";
+    let raised = |story: &str| {
+        let out = play(&mut cascading(rule, &[]), story);
+        events(&out).filter(|event| event.revision == 1).count()
+    };
+    let hips = looks("person#2", "hips:phone", (1.0, 0.4, 10));
+    assert_eq!(raised(&format!("{rider}{hips}")), 0);
+    let chest = looks("person#2", "phone", (1.0, 0.4, 10));
+    assert_eq!(raised(&format!("{rider}{chest}")), 1);
+    // What cannot be told speaks for nobody either: five of ten looks between ten others.
+    let between = looks("person#2", "hips:phone", (1.2, 0.4, 10));
+    let five = looks("person#2", "phone", (1.0, 0.8, 5));
+    assert_eq!(raised(&format!("{rider}{five}{between}")), 1);
+    let car = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
+    let of_driver = looks("car#1", "driver:phone", (1.0, 0.4, 6));
+    assert_eq!(raised(&format!("{car}{of_driver}")), 1);
+}
+
 /// A detector of everything lists phones as well and shows none. Each of its frames was a look in
 /// vain, so that the cascade that saw the phone in every look never had its five of ten.
 #[test]
