@@ -6,6 +6,7 @@ use models::heads::AlphabetError;
 use models::{HeadError, ModelId, PictureError};
 use protocol::Digest;
 
+use crate::outside::{self, NotWhole};
 use crate::session::Refusal;
 
 /// A model that does not load, or a picture that it could not look at.
@@ -45,6 +46,16 @@ pub enum DetectorError {
         file: PathBuf,
         /// What the runtime says.
         message: String,
+    },
+    /// A part of it lies in another file.
+    #[error("model {model}: {} {fault}; {}", file.display(), outside::NEXT)]
+    Outside {
+        /// Which.
+        model: ModelId,
+        /// Its file.
+        file: PathBuf,
+        /// In which.
+        fault: NotWhole,
     },
     /// No provider that may compute it does.
     #[error(

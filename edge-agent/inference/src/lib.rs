@@ -23,6 +23,8 @@ pub mod provider;
 
 mod session;
 
+mod outside;
+
 pub mod still;
 
 mod store;
@@ -44,6 +46,7 @@ pub use detector::Detector;
 pub use error::DetectorError;
 pub use free::FreeNetwork;
 pub use network::{Answered, Look, Network};
+pub use outside::NotWhole;
 pub use provider::{Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::{DetectorSettings, Refusal};

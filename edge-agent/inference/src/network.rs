@@ -22,6 +22,7 @@ use ort::session::Session;
 use protocol::{Detection, NormBox};
 
 use crate::error::DetectorError;
+use crate::outside::{self, NotWhole};
 use crate::provider::{Placement, Provider, ProviderChoice};
 use crate::runtime::Runtime;
 use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
@@ -468,6 +469,17 @@ pub(crate) fn open_from<T>(
     mut prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
 ) -> Result<(T, usize, Vec<Refusal>), DetectorError> {
     let bytes = origin.read(manifest)?;
+    outside::look(&bytes).map_err(|fault| {
+        let (model, file) = (manifest.id.clone(), origin.file.clone());
+        match fault {
+            NotWhole::Outside(_) => DetectorError::Outside { model, file, fault },
+            NotWhole::Form(what) => DetectorError::NotLoaded {
+                model,
+                file,
+                message: what.to_owned(),
+            },
+        }
+    })?;
     let settings = &origin.settings;
     let candidates = settings.providers.candidates();
     let last = candidates.len().saturating_sub(1);

@@ -9,7 +9,7 @@
 //! profile which provider computed which node.
 
 mod onnx;
-mod protobuf;
+pub(crate) mod protobuf;
 
 pub mod placement;
 

@@ -112,6 +112,8 @@ pub(crate) fn open(
             .with_inter_threads(1)?
             // A waiting thread that spins takes the core from the next camera's decoder.
             .with_intra_op_spinning(false)?
+            // Its own form may name files beside itself as well, and is not looked through.
+            .with_config_entry("session.load_model_format", "ONNX")?
             .with_execution_providers([provider.dispatch(threads, &settings.options)])?;
         // The processor needs no proof: the runtime has nothing to fall back to.
         if provider != Provider::Cpu {

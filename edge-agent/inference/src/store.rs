@@ -44,6 +44,7 @@ use std::path::{Path, PathBuf};
 use models::{Manifest, ManifestError, ModelId};
 use protocol::Digest;
 
+use crate::outside::{self, NotWhole};
 use crate::{digest, places};
 use bundle::BundleError;
 use signature::PublicKey;
@@ -102,6 +103,16 @@ pub enum StoreError {
         why: String,
         /// What to do.
         next: String,
+    },
+    /// A network of which a part lies in another file.
+    #[error("model {model}: {what} {fault}; {}", outside::NEXT)]
+    Outside {
+        /// Which.
+        model: ModelId,
+        /// The file or the address.
+        what: String,
+        /// In which.
+        fault: NotWhole,
     },
     /// No detector at all.
     #[error(
@@ -609,8 +620,8 @@ fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
         Some(why) => Some(why),
         None => wrong_digest(manifest, digest::of_file(path).map_err(io)?),
     };
-    why.map_or(Ok(()), |why| {
-        Err(StoreError::Differs {
+    if let Some(why) = why {
+        return Err(StoreError::Differs {
             model: manifest.id.clone(),
             what: path.display().to_string(),
             why,
@@ -618,6 +629,22 @@ fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
                 "install it again: `edge-agent models install {} --from FILE|URL`",
                 manifest.id
             ),
+        });
+    }
+    check_whole(manifest, path, &path.display().to_string())
+}
+
+/// Refuses a network of which a part lies in another file; `what` is its name for people.
+fn check_whole(manifest: &Manifest, path: &Path, what: &str) -> Result<(), StoreError> {
+    let found = outside::named_in(path).map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    found.map_or(Ok(()), |fault| {
+        Err(StoreError::Outside {
+            model: manifest.id.clone(),
+            what: what.to_owned(),
+            fault,
         })
     })
 }

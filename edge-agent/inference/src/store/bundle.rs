@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::package;
 use super::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 use crate::digest::{self, CopyError};
+use crate::outside::{self, NotWhole};
 
 /// The listing's name.
 pub const LISTING: &str = "bundle.toml";
@@ -120,6 +121,9 @@ pub enum BundleError {
         "version {0} is installed already, with another content; a version never changes: give the new one a higher number"
     )]
     Taken(u64),
+    /// A part of its network lies in another file.
+    #[error("its network {0}; {next}", next = outside::NEXT)]
+    Outside(NotWhole),
     /// Its manifest cannot be used.
     #[error("its {MANIFEST}: {0}")]
     Manifest(#[from] ManifestError),
@@ -328,6 +332,8 @@ pub(super) fn unpack(
         )?;
     }
     let (manifest, text) = manifest_in(&folder, &listing)?;
+    let network = outside::named_in(&folder.join(&manifest.file)).map_err(BundleError::Read)?;
+    network.map_or(Ok(()), |fault| Err(BundleError::Outside(fault)))?;
     // Last: a folder with a listing is whole.
     let bytes = std::mem::take(&mut listing_bytes);
     write_file(
@@ -501,6 +507,13 @@ fn write_file(
     Ok(copied)
 }
 
+/// The network among the files of a bundle in the making, where its manifest names one.
+fn network_of(files: &[(String, Vec<u8>)]) -> Option<&[u8]> {
+    let of = |name: &str| Some(&files.iter().find(|(path, _)| path == name)?.1[..]);
+    let manifest = Manifest::parse(std::str::from_utf8(of(MANIFEST)?).ok()?).ok()?;
+    of(&manifest.file)
+}
+
 /// Makes a bundle of `files` (place within it and content), in their order.
 ///
 /// The same files and key give the same bytes: no owners, no times.
@@ -527,6 +540,9 @@ pub fn pack(
     let text = toml::to_string(&listing).map_err(|e| BundleError::NoBundle(e.to_string()))?;
     // What nobody could install is not made.
     Listing::parse(text.as_bytes())?;
+    if let Some(fault) = network_of(files).and_then(outside::named) {
+        return Err(BundleError::Outside(fault));
+    }
     let mut first = vec![(LISTING.to_owned(), text.clone().into_bytes())];
     if let Some(key) = key {
         let comment = format!("model {model} version {version}");

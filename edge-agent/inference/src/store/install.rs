@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use models::Manifest;
 
 use super::durable::{self, Place};
-use super::{StoreError, fetch, package, wrong_digest, wrong_length};
+use super::{StoreError, check_whole, fetch, package, wrong_digest, wrong_length};
 use crate::digest::{self, CopyError};
 
 /// Without a length in the manifest: more than any model for a box has, less
@@ -38,8 +38,10 @@ pub(super) fn install(
     let fetched = digest::copy(&mut source, &mut partial.file, limit, &mut |length| {
         progress(length, total);
     });
+    let what = format!("what came from {from}");
     if is_package && fetched.is_ok() {
         partial.keep_only(manifest, from)?;
+        check_whole(manifest, &partial.path, &what)?;
         return partial.give_name(&manifest.file);
     }
     let why = match fetched {
@@ -62,11 +64,12 @@ pub(super) fn install(
     if let Some(why) = why {
         return Err(StoreError::Differs {
             model: manifest.id.clone(),
-            what: format!("what came from {from}"),
+            what,
             why: why + partial.what_it_looks_like(),
             next: format!("nothing was installed. {}", manifest.obtain.trim()),
         });
     }
+    check_whole(manifest, &partial.path, &what)?;
     partial.give_name(&manifest.file)
 }
 

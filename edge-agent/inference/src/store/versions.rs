@@ -25,7 +25,7 @@ use super::mend::{self, Found};
 use super::self_test::SELF_TEST;
 use super::signature::PublicKey;
 use super::walk::Entry;
-use super::{ModelStore, StoreError, durable, fetch};
+use super::{ModelStore, StoreError, check_whole, durable, fetch};
 
 const VERSIONS: &str = "versions";
 const CURRENT: &str = "current";
@@ -341,6 +341,8 @@ impl ModelStore {
             )));
         }
         bundle::check_files(folder, &found.listing).map_err(damaged)?;
+        let file = folder.join(&found.manifest.file);
+        check_whole(&found.manifest, &file, &file.display().to_string())?;
         // What is not listed nobody signed, and this would be read.
         if found.listing.of(SELF_TEST).is_none() && folder.join(SELF_TEST).exists() {
             return Err(damaged(format!("{SELF_TEST} is not listed")));

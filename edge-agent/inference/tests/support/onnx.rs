@@ -52,6 +52,22 @@ impl Network {
         self.constant(name, Element::I64, shape, &bytes);
     }
 
+    /// Numbers that lie in another file.
+    pub(crate) fn floats_elsewhere(&mut self, name: &str, shape: &[i64], file: &str) {
+        let mut tensor = Message::default();
+        for size in shape {
+            tensor.integer(1, size.cast_unsigned());
+        }
+        tensor.integer(2, Element::F32 as u64);
+        tensor.text(8, name);
+        let mut place = Message::default();
+        place.text(1, "location");
+        place.text(2, file);
+        tensor.message(13, &place);
+        tensor.integer(14, 1);
+        self.graph.message(5, &tensor);
+    }
+
     fn constant(&mut self, name: &str, element: Element, shape: &[i64], bytes: &[u8]) {
         let mut tensor = Message::default();
         for size in shape {
