@@ -53,6 +53,8 @@ pub struct Mark {
     pub bearer: Option<TrackId>,
     /// The person of whom it is, where that can be told apart.
     pub person: Option<TrackId>,
+    /// That person's box in this frame, as the detector saw it.
+    pub(crate) body: Option<IsoBox>,
     /// Whether another model than the detector saw it, at a
     /// [second look](crate::second_look).
     pub is_second: bool,
@@ -95,6 +97,8 @@ pub(crate) struct Bearer {
     group: Group,
     mount: Option<TrackId>,
     bounds: IsoBox,
+    /// As the detector saw it: a filter follows a name that leaps to another rider step by step.
+    seen: IsoBox,
 }
 
 impl Bearer {
@@ -111,6 +115,7 @@ impl Bearer {
             // By vote and in this frame: who walks beside a machine has a head, too.
             mount: track.mount().filter(|_| track.rides_now() == Some(true)),
             bounds: IsoBox::new(&track.bounds, aspect),
+            seen: IsoBox::new(&track.detected(aspect), aspect),
         })
     }
 
@@ -137,6 +142,7 @@ impl MarkBoard {
                     is_believed: item.score >= believed_from,
                     bearer: None,
                     person: None,
+                    body: None,
                     is_second: false,
                     is_label: false,
                 });
@@ -156,6 +162,7 @@ impl MarkBoard {
             let place = IsoBox::new(&mark.bounds, aspect);
             let owner = owner(mark.class, &place, &self.bearers);
             (mark.bearer, mark.person) = owner.map_or((None, None), |o| (Some(o.0), o.1));
+            mark.body = body_of(mark.person, &self.bearers);
         }
     }
 
@@ -184,6 +191,7 @@ pub(crate) fn of_second_look(
         is_believed: score >= believed_from,
         bearer: None,
         person: None,
+        body: None,
         is_second: true,
         is_label: false,
     };
@@ -202,6 +210,7 @@ pub(crate) fn of_second_look(
             is_meant.then_some(Mark {
                 bearer,
                 person,
+                body: body_of(person, bearers),
                 ..mark
             })
         })),
@@ -211,15 +220,22 @@ pub(crate) fn of_second_look(
         } => {
             let (bearer, person) = looked_at.unzip();
             let known = labels.iter().filter(|label| is_mark(label.class));
+            let person = person.flatten();
             into.extend(known.map(|label| Mark {
                 bearer,
-                person: person.flatten(),
+                person,
+                body: body_of(person, bearers),
                 is_label: true,
                 ..mark(label.class, (label.score, *believed_from), look.bounds)
             }));
         }
         Found::Plates(_) => {}
     }
+}
+
+fn body_of(person: Option<TrackId>, all: &[Bearer]) -> Option<IsoBox> {
+    let bearer = all.iter().find(|bearer| Some(bearer.id) == person)?;
+    Some(bearer.seen)
 }
 
 /// The only road user to whom a mark may belong, and the person of it.

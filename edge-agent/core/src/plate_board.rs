@@ -165,6 +165,7 @@ impl PlateBoard {
             is_believed: true,
             bearer: Some(track),
             person: None,
+            body: None,
             is_second: true,
             is_label: false,
         });

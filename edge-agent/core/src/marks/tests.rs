@@ -23,6 +23,7 @@ fn bearer(rank: u16, group: Group, bounds: IsoBox) -> Bearer {
         group,
         mount: None,
         bounds,
+        seen: bounds,
     }
 }
 

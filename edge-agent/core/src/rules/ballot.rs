@@ -203,6 +203,20 @@ impl<Whose: Ord + Copy> Ballots<Whose> {
         self.list.get(&whose)
     }
 
+    /// How many looks must speak against somebody.
+    pub(super) fn least(&self) -> usize {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // held within a range
+        let least = self.least as usize;
+        least
+    }
+
+    /// What was seen so far may be of somebody else; that there is an event stays.
+    pub(super) fn forget_looks_of(&mut self, whose: Whose) {
+        if let Some(ballot) = self.list.get_mut(&whose) {
+            ballot.looks.clear();
+        }
+    }
+
     /// All looks, in the order of whose they are.
     pub(super) fn among(
         &self,

@@ -6,6 +6,8 @@
 use protocol::{ObjectClass, TrackId};
 
 use super::super::ballot::Look;
+use super::roster::Seat;
+use crate::geometry::{IsoBox, Vector};
 use crate::marks::Mark;
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
@@ -13,7 +15,7 @@ use crate::tracker::Track;
 
 /// Of which machine, and of which of its riders; `None`: of one of those who
 /// could not be told apart, or of the only one.
-pub(super) type Whose = (TrackId, Option<TrackId>);
+pub(super) type Whose = (TrackId, Option<Seat>);
 
 /// How high a head is, as part of the rider's box from crown to shoes, and as part of the
 /// machine's where no rider was seen: rather too low, so that no head counts that is
@@ -30,6 +32,9 @@ pub(super) struct Heads {
     list: Vec<Head>,
     /// The only rider, where a mark names them: heads without a name are theirs.
     only: Option<TrackId>,
+    /// Where on the machine those are who can be told apart: their crowns beside the middle
+    /// and above the upper edge of its box, in its heights.
+    places: Vec<(TrackId, Vector)>,
     /// The look without what it showed.
     look: Look,
 }
@@ -43,8 +48,13 @@ struct Head {
 }
 
 impl Heads {
-    /// What a frame shows of a machine's riders.
-    pub(super) fn of(user: &Observation, frame: &FrameView<'_>, min_head_pct: f64) -> Self {
+    /// What a frame shows of a machine's riders. Where it is known that there are several, a head
+    /// without a name may be anybody's.
+    pub(super) fn of(
+        user: &Observation,
+        frame: &FrameView<'_>,
+        (min_head_pct, are_several): (f64, bool),
+    ) -> Self {
         let height = |mark: &Mark| 100.0 * head_height(mark, user, frame);
         let own = |class| {
             let own = frame.marks_of(user.track);
@@ -62,7 +72,8 @@ impl Heads {
         persons.extend(frame.tracks.iter().filter(rides).map(|track| track.id));
         persons.sort_unstable();
         persons.dedup();
-        let are_told_apart = !named.is_empty() && (user.riders.count > 1 || persons.len() > 1);
+        let are_told_apart =
+            !named.is_empty() && (are_several || user.riders.count > 1 || persons.len() > 1);
         let person = |mark: &Mark| mark.person.filter(|_| are_told_apart);
         let is_large = |mark: &&Mark| height(mark) >= min_head_pct;
         let head = |mark: &Mark, is_bare: bool| Head {
@@ -89,8 +100,15 @@ impl Heads {
                 list.push(head(mark, !has_helmet));
             }
         }
+        let marks = || own(ObjectClass::NoHelmet).chain(own(ObjectClass::Helmet));
+        let place = |person: TrackId| {
+            let body = marks().find(|mark| mark.person == Some(person))?.body?;
+            Some((person, place_on(user, &body, frame.sight.aspect)))
+        };
+        let places = named.iter().copied().filter_map(place).collect();
         Self {
             list,
+            places,
             only: named.first().copied().filter(|_| !are_told_apart),
             look: Look {
                 at: frame.at,
@@ -110,6 +128,33 @@ impl Heads {
     /// How many.
     pub(super) fn count(&self) -> u8 {
         u8::try_from(self.list.len()).unwrap_or(u8::MAX)
+    }
+
+    /// Where on the machine those are who can be told apart.
+    pub(super) fn places(&self) -> Vec<(TrackId, Vector)> {
+        let persons = self.persons();
+        let places = self.places.iter().copied();
+        places
+            .filter(|(person, _)| persons.contains(person))
+            .collect()
+    }
+
+    /// How many heads it showed bare, each once.
+    fn bare(&self) -> u8 {
+        let bare = || self.list.iter().filter(|head| head.is_bare);
+        if self.only.is_some() {
+            return u8::try_from(bare().count()).unwrap_or(u8::MAX);
+        }
+        let is_denied = |person: TrackId| {
+            let mut own = self.list.iter().filter(|head| head.person == Some(person));
+            own.any(|head| !head.is_bare)
+        };
+        let mut named: Vec<TrackId> = bare().filter_map(|head| head.person).collect();
+        named.sort_unstable();
+        named.dedup();
+        named.retain(|person| !is_denied(*person));
+        let others = bare().filter(|head| head.person.is_none()).count();
+        u8::try_from(named.len() + others).unwrap_or(u8::MAX)
     }
 
     /// Those who can be told apart, each once, in order.
@@ -136,10 +181,19 @@ impl Heads {
         Some(Look {
             accuses: count > 0 && !is_denied,
             height: smallest.unwrap_or(0.0),
-            count: u8::try_from(count).unwrap_or(u8::MAX),
+            // Of all who ride it: how many were bare together.
+            count: self.bare(),
             ..self.look
         })
     }
+}
+
+/// Where on a machine a rider is: the crown beside the middle and above the upper edge of its
+/// box, in its heights.
+pub(super) fn place_on(machine: &Observation, rider: &IsoBox, aspect: f64) -> Vector {
+    let machine = IsoBox::new(&machine.bounds, aspect);
+    let upper = |of: &IsoBox| Vector::new(of.centre.x, of.centre.y - of.height / 2.0);
+    (upper(rider) - upper(&machine)) * (1.0 / machine.height.max(1e-9))
 }
 
 /// How high the head is, part of the picture's height. A classifier was shown more than

@@ -1,16 +1,21 @@
 #![doc = include_str!("README.md")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
 
 use self::heads::{Heads, Whose};
+use self::roster::{Roster, Seat};
 use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
-use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use super::{Case, EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
+use crate::geometry::{IsoBox, Vector};
 use crate::observation::{FrameView, Observation};
 
 mod heads;
+mod roster;
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
     kind: "no_helmet",
@@ -62,6 +67,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     read,
 };
 
+const MAY_BE_A_CHILD: &str = "the bare head may be a passenger under 6, who is exempt";
+
 #[derive(Clone, Debug)]
 struct NoHelmet {
     min_head_pct: f64,
@@ -69,6 +76,10 @@ struct NoHelmet {
     classes: Vec<ObjectClass>,
     /// Of each rider who can be told apart; with `None` of all others of a machine.
     ballots: Ballots<Whose>,
+    /// Of each machine who of its riders is who.
+    rosters: BTreeMap<TrackId, Roster>,
+    /// Of each machine its event, and how many bare heads that tells.
+    cases: BTreeMap<TrackId, (Case, usize)>,
 }
 
 fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
@@ -81,6 +92,8 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
         least_pace,
         classes: classes?,
         ballots: Ballots::new(min_looks, of_looks),
+        rosters: BTreeMap::new(),
+        cases: BTreeMap::new(),
     }))
 }
 
@@ -89,12 +102,74 @@ impl NoHelmet {
         self.classes.contains(&user.class)
     }
 
+    /// Sees who of a machine's riders is who, before any look is taken.
+    fn follow(&mut self, user: &Observation, frame: &FrameView<'_>) {
+        let aspect = frame.sight.aspect;
+        let heads = Heads::of(user, frame, (self.min_head_pct, true));
+        let mut shown = heads.places();
+        let riding =
+            |rider: &&Observation| rider.mount == Some(user.track) && rider.rides_now == Some(true);
+        for rider in frame.users.iter().filter(riding) {
+            if shown.iter().all(|(known, _)| *known != rider.track) {
+                let body = IsoBox::new(&frame.detected(rider), aspect);
+                shown.push((rider.track, heads::place_on(user, &body, aspect)));
+            }
+        }
+        self.note(user.track, &shown, |roster| {
+            roster.follow(&shown, frame.watched, user.riders.count);
+        });
+    }
+
+    /// The same of a frame that has passed.
+    fn recall(&mut self, user: &Observation, then: &FrameView<'_>) {
+        let shown = Heads::of(user, then, (self.min_head_pct, true)).places();
+        self.note(user.track, &shown, |roster| {
+            roster.recall(&shown, then.watched);
+        });
+    }
+
+    fn note(
+        &mut self,
+        machine: TrackId,
+        shown: &[(TrackId, Vector)],
+        note: impl FnOnce(&mut Roster),
+    ) {
+        if shown.is_empty() {
+            return;
+        }
+        let roster = self.rosters.entry(machine).or_default();
+        let were_several = roster.knows_several();
+        note(roster);
+        if roster.knows_several() && !were_several {
+            // The only rider was not. Heads without a name may be another's from now on, and
+            // those before were of this one.
+            self.ballots.forget_looks_of((machine, None));
+        }
+    }
+
+    /// What a frame shows of a machine's heads, and on which seats those are who can be told apart.
+    fn heads(
+        &self,
+        user: &Observation,
+        frame: &FrameView<'_>,
+    ) -> (Heads, Vec<(TrackId, Option<Seat>)>) {
+        let roster = self.rosters.get(&user.track);
+        let are_several = roster.is_some_and(Roster::knows_several);
+        let heads = Heads::of(user, frame, (self.min_head_pct, are_several));
+        let seat = |(name, place)| {
+            let seat = roster.and_then(|roster| roster.seat((name, place), frame.watched));
+            (name, seat)
+        };
+        let seats = heads.places().into_iter().map(seat).collect();
+        (heads, seats)
+    }
+
     /// Takes the looks at all heads of a machine. Returns whose head may decide: of several the
     /// one that was seen bare most often.
     fn count(
         &mut self,
         user: &Observation,
-        heads: &Heads,
+        (heads, seats): (&Heads, &[(TrackId, Option<Seat>)]),
         mut cast: impl FnMut(&mut Ballots<Whose>, Whose, Option<Look>) -> bool,
     ) -> Option<Whose> {
         let machine = (user.track, None);
@@ -106,16 +181,30 @@ impl NoHelmet {
         if cast(&mut self.ballots, machine, heads.look(None)) {
             due = Some((machine, self.times_against(machine)));
         }
+        let seated = |seat: Seat| {
+            let mut those = seats.iter().filter(move |(_, at)| *at == Some(seat));
+            those.next().map(|(person, _)| *person)
+        };
+        // Somebody in a helmet, of whom nobody can tell who it is, may be any of them.
+        let mut untold = seats.iter().filter(|(_, seat)| seat.is_none());
+        let helmet = untold.find_map(|(person, _)| {
+            let look = heads.look(Some(*person))?;
+            (!look.accuses).then_some(look)
+        });
         // Also those whose head it does not show: what a frozen picture showed is given back.
         let known = (self.ballots.among((user.track, None)..))
             .take_while(|((machine, _), _)| *machine == user.track)
-            .filter_map(|((_, person), _)| *person);
-        let mut persons: Vec<TrackId> = known.chain(heads.persons()).collect();
-        persons.sort_unstable();
-        persons.dedup();
-        for person in persons {
-            let whose = (user.track, Some(person));
-            if cast(&mut self.ballots, whose, heads.look(Some(person))) {
+            .filter_map(|((_, seat), _)| *seat);
+        let all: BTreeSet<Seat> = known
+            .chain(seats.iter().filter_map(|(_, seat)| *seat))
+            .collect();
+        for seat in all {
+            let whose = (user.track, Some(seat));
+            let look = match seated(seat) {
+                Some(person) => heads.look(Some(person)),
+                None => helmet,
+            };
+            if cast(&mut self.ballots, whose, look) {
                 let times = self.times_against(whose);
                 if due.is_none_or(|(_, most)| times > most) {
                     due = Some((whose, times));
@@ -130,22 +219,43 @@ impl NoHelmet {
         self.ballots.of(whose).map_or(0, Ballot::times_against)
     }
 
-    /// How many heads of a machine were seen bare often enough. Those who could not be told apart
-    /// may be those who could at other times.
-    fn bare_heads(&self, track: TrackId) -> f64 {
-        let of_machine = self
-            .ballots
-            .among((track, None)..)
+    /// How many heads of a machine were seen bare together often enough.
+    fn bare_heads(&self, track: TrackId) -> usize {
+        let of_machine = (self.ballots.among((track, None)..))
             .take_while(|((machine, _), _)| *machine == track)
-            .filter(|(_, ballot)| self.ballots.is_enough(ballot));
-        let (mut told_apart, mut others) = (0.0, 0.0_f64);
-        for ((_, person), ballot) in of_machine {
-            match person {
-                Some(_) => told_apart += 1.0,
-                None => others = ballot.median(|look| f64::from(look.count)),
-            }
+            .flat_map(|(_, ballot)| ballot.against());
+        let mut together: BTreeMap<_, u8> = BTreeMap::new();
+        for look in of_machine {
+            let most = together.entry((look.at.time, look.at.frame)).or_default();
+            *most = look.count.max(*most);
         }
-        others.max(told_apart).max(1.0)
+        let mut counts: Vec<u8> = together.into_values().collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let of_least = counts.get(self.ballots.least() - 1);
+        of_least.map_or(1, |count| usize::from(*count).max(1))
+    }
+
+    /// Brings an event up to date when more heads were bare than it tells: the looks at driver
+    /// and passenger of one frame are answered one after the other.
+    fn follow_up(&mut self, user: &Observation, heads: &Heads, report: &mut Reporter<'_>) {
+        if !self.cases.contains_key(&user.track) {
+            return;
+        }
+        let bare = self.bare_heads(user.track);
+        let Some((case, told)) = self.cases.get_mut(&user.track) else {
+            return;
+        };
+        if bare <= *told {
+            return;
+        }
+        *told = bare;
+        let shown = usize::from(heads.count()).max(bare);
+        let mut facts = explain::facts([
+            ("bare_heads", (bare as f64).into()),
+            ("heads", (shown as f64).into()),
+        ]);
+        facts.insert("review".to_owned(), MAY_BE_A_CHILD.into());
+        case.update(facts, report);
     }
 
     fn decide(
@@ -160,8 +270,10 @@ impl NoHelmet {
         };
         let by = ballot.by();
         let onset = self.judge(ballot, heads, user, frame);
-        if report.decide_by(onset, by).is_some() {
+        if let Some(case) = report.decide_by(onset, by) {
             self.ballots.mark_raised((user.track, None));
+            let told = self.bare_heads(user.track);
+            self.cases.insert(user.track, (case, told));
         }
     }
 
@@ -196,15 +308,12 @@ impl NoHelmet {
         explanation.extend(explain::of_class(user, &self.classes, frame));
         let mut facts = explain::facts([
             ("class", user.class.as_str().into()),
-            ("bare_heads", self.bare_heads(user.track).into()),
+            ("bare_heads", (self.bare_heads(user.track) as f64).into()),
             ("heads", f64::from(heads.count()).into()),
             ("riders", f64::from(user.riders.count).into()),
         ]);
         if heads.count() > 1 || user.riders.count > 1 {
-            facts.insert(
-                "review".to_owned(),
-                "the bare head may be a passenger under 6, who is exempt".into(),
-            );
+            facts.insert("review".to_owned(), MAY_BE_A_CHILD.into());
         }
         let riders = frame.users.iter().filter(|u| u.mount == Some(user.track));
         Onset {
@@ -235,14 +344,16 @@ impl Rule for NoHelmet {
             if !self.concerns(user) {
                 continue;
             }
-            let heads = Heads::of(user, frame, self.min_head_pct);
+            self.follow(user, frame);
+            let (heads, seats) = self.heads(user, frame);
             let wants = report.wants_near_misses();
-            let due = self.count(user, &heads, |ballots, whose, look| {
+            let due = self.count(user, (&heads, &seats), |ballots, whose, look| {
                 ballots.cast_of(whose, user, (frame.watched, look), wants)
             });
             if let Some(whose) = due {
                 self.decide((whose, &heads), user, frame, report);
             }
+            self.follow_up(user, &heads, report);
         }
     }
 
@@ -255,28 +366,34 @@ impl Rule for NoHelmet {
         let heads = [ObjectClass::Helmet, ObjectClass::NoHelmet];
         let user = looked.user(then, &heads);
         if let Some(user) = user.filter(|user| self.concerns(user)) {
-            let heads = Heads::of(user, then, self.min_head_pct);
+            self.recall(user, then);
+            let (heads, seats) = self.heads(user, then);
             let wants = report.wants_near_misses();
-            let due = self.count(user, &heads, |ballots, whose, look| {
+            let due = self.count(user, (&heads, &seats), |ballots, whose, look| {
                 ballots.recast_of(whose, user, (look, looked.by), wants)
             });
             if let Some(whose) = due {
                 self.decide((whose, &heads), user, then, report);
             }
+            self.follow_up(user, &heads, report);
         }
     }
 
     fn forget(&mut self, track: TrackId, _report: &mut Reporter<'_>) {
-        (self.ballots)
-            .forget_those(|(machine, person)| *machine == track || *person == Some(track));
+        // A rider who is gone may be found again, under another name.
+        self.ballots.forget_those(|(machine, _)| *machine == track);
+        self.rosters.remove(&track);
+        self.cases.remove(&track);
     }
 
     fn end(&mut self, _reason: EndReason, _report: &mut Reporter<'_>) {
         self.ballots.clear();
+        self.rosters.clear();
+        self.cases.clear();
     }
 
     fn remembered(&self) -> usize {
-        self.ballots.remembered()
+        self.ballots.remembered() + self.rosters.len() + self.cases.len()
     }
 
     fn boxed(&self) -> Box<dyn Rule> {

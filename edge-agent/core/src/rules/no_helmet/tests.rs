@@ -161,6 +161,99 @@ fn a_frozen_picture_is_one_look_of_a_passenger_too() {
     );
 }
 
+/// A ride of two, the passenger well behind the driver, with more of the story.
+fn ride_of_two(more: &str) -> String {
+    let story = format!(
+        "
+        0.0 motorcycle#1 at 20.0,30.0
+        0.0 person#2 at 20.0,29.6
+        0.0 person#3 at 20.6,29.4
+        {more}
+        4.0 motorcycle#1 at 50.0,30.0
+        4.0 person#2 at 50.0,29.6
+        4.0 person#3 at 50.6,29.4
+        "
+    );
+    let mut scene = crate::rules::testing::scene(RULE, true);
+    let out = crate::rules::testing::play(&mut scene, &story);
+    let events = crate::rules::testing::events(&out);
+    let told = events.map(|event| format!("{:?}", event.facts["bare_heads"]));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// The track of a rider breaks more easily than the machine's. The looks before counted for
+/// nobody, and those after it from nothing.
+#[test]
+fn a_rider_who_is_found_again_under_another_name_goes_on_with_its_looks() {
+    let found_again = "
+        0.0 person#3 shows helmet
+        0.0 person#2 shows no_helmet
+        0.7 person#2 is #7
+        1.3 person#2 lacks no_helmet";
+    assert_eq!(ride_of_two(found_again), "Number(1.0)");
+    // Of both, when both are lost for a moment.
+    let both = "
+        0.0 person#3 shows helmet
+        0.0 person#2 shows no_helmet
+        0.7 person#2 is #7
+        0.7 person#3 is #8
+        1.3 person#2 lacks no_helmet";
+    assert_eq!(ride_of_two(both), "Number(1.0)");
+}
+
+#[test]
+fn names_that_change_places_neither_part_a_riders_looks_nor_join_two_riders() {
+    let exchange = "
+        1.0 person#2 is #3
+        1.0 person#3 is #2";
+    let same_head = format!(
+        "0.4 person#2 shows no_helmet
+        0.0 person#3 shows helmet
+        1.6 person#2 lacks no_helmet
+        {exchange}"
+    );
+    assert_eq!(ride_of_two(&same_head), "Number(1.0)");
+    // Three looks at the driver, and as many at the passenger, under one name.
+    let two_heads = format!(
+        "0.4 person#2 shows no_helmet
+        1.0 person#2 lacks no_helmet
+        1.0 person#3 shows no_helmet
+        1.6 person#3 lacks no_helmet
+        {exchange}"
+    );
+    assert_eq!(ride_of_two(&two_heads), "");
+}
+
+/// One was seen bare three times, the other was, and each was the only rider when it was seen.
+#[test]
+fn the_bare_heads_of_two_who_are_seen_one_after_the_other_are_not_one() {
+    let story = |passenger: f64| {
+        let (from, to) = (31.25 + passenger, 50.0 + passenger);
+        format!(
+            "
+            0.0 motorcycle#1 at 20.0,30.0
+            0.0 person#2 at 20.0,29.6
+            0.0 person#2 shows no_helmet
+            0.6 person#2 at 24.5,29.6
+            0.6 person#2 hides
+            1.5 person#3 at {from},29.5
+            1.5 person#3 shows no_helmet
+            2.3 person#3 lacks no_helmet
+            4.0 motorcycle#1 at 50.0,30.0
+            4.0 person#3 at {to},29.5
+            "
+        )
+    };
+    let raised = |story: &str| {
+        let mut scene = crate::rules::testing::scene(RULE, true);
+        let out = crate::rules::testing::play(&mut scene, story);
+        crate::rules::testing::events(&out).count()
+    };
+    assert_eq!(raised(&story(0.6)), 0);
+    // Where the one was lost, it is the same.
+    assert_eq!(raised(&story(0.0)), 1);
+}
+
 #[test]
 fn a_detector_without_its_class_is_no_watch() {
     use crate::coverage::Unwatched;

@@ -252,6 +252,36 @@ fn bare_heads_of_driver_and_passenger_by_turns_are_not_one_bare_head() {
     .assert_eq(&said);
 }
 
+/// The looks at two riders of one frame are answered one after the other: the first that
+/// decides knows of one bare head only.
+#[test]
+fn an_event_tells_how_many_were_bare_together_as_soon_as_it_is_known() {
+    let passenger = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
+    let mut said = String::new();
+    for (driver, rider) in [
+        ("bbbbbhh", "bbbbbhh"),
+        // Each bare often enough, but not together.
+        ("bbbbbhh", "hhbbbbb"),
+        ("bbbbbbb", "hhhhhbb"),
+    ] {
+        let looks = [heads("person#2", driver), heads("person#3", rider)].concat();
+        let out = play(
+            &mut cascading(HELMET, &[]),
+            &format!("{RIDE}{passenger}{looks}"),
+        );
+        let told: Vec<String> = events(&out)
+            .map(|event| format!("{} {:?}", event.revision, event.facts["bare_heads"]))
+            .collect();
+        writeln!(said, "{driver} {rider}: {}", told.join(", ")).unwrap();
+    }
+    expect![[r"
+        bbbbbhh bbbbbhh: 1 Number(1.0), 2 Number(2.0), 3 Number(2.0)
+        bbbbbhh hhbbbbb: 1 Number(1.0), 2 Number(1.0)
+        bbbbbbb hhhhhbb: 1 Number(1.0), 2 Number(1.0)
+    "]]
+    .assert_eq(&said);
+}
+
 /// The detector cannot say whose of two riders its helmet is; it is in the part that the
 /// classifier was shown, and much smaller than that.
 #[test]
