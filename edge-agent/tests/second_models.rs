@@ -255,6 +255,43 @@ fn a_classifier_comes_in_a_bundle_with_a_self_test_becomes_current_and_is_rolled
     assert_eq!(bench.current(), Some(1));
 }
 
+/// `check` looked at the model's current version, and all was well; the box then watched
+/// without the cascade.
+#[test]
+fn check_looks_for_the_version_that_is_named() {
+    let bench = Bench::new();
+    bench.with_two_versions();
+    let (config, _) = bench.config("rtsp://127.0.0.1/none");
+    let text = fs::read_to_string(&config).unwrap();
+    let check = |model: &str| {
+        let named = text.replace("model = 'flames'", &format!("model = '{model}'"));
+        let shadow = "[detector.shadow]\nmodel = 'roads@9'\n[[camera]]";
+        fs::write(&config, named.replacen("[[camera]]", shadow, 1)).unwrap();
+        support::agent(&["check", "--offline", config.to_str().unwrap()]).1
+    };
+    let told = check("flames@2");
+    assert!(
+        told.contains("flames@2 looks at the whole picture"),
+        "{told}"
+    );
+    assert!(!told.contains("flames has no version"), "{told}");
+    let told = check("flames@9");
+    for (part, words) in [
+        (
+            "camera c cascade flames",
+            "flames has no version 9 here; there are 1, 2",
+        ),
+        (
+            "detector.shadow.model",
+            "roads has no version 9 here; there are none",
+        ),
+    ] {
+        let line = told.lines().find(|line| line.contains(part));
+        let line = line.unwrap_or_else(|| panic!("no {part} in\n{told}"));
+        assert!(line.contains(words), "{told}");
+    }
+}
+
 #[test]
 fn a_version_that_fails_its_self_test_is_not_at_work_and_the_last_good_one_is() {
     let bench = Bench::new();

@@ -2,7 +2,7 @@
 
 use edge_cascade::Crop;
 use edge_core::SceneConfig;
-use edge_inference::{Installed, ModelState};
+use edge_inference::{Installed, ModelState, ModelStore};
 
 use super::{Finding, Outcome};
 use crate::cascades::misfit;
@@ -19,13 +19,15 @@ pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Findi
     if cameras.iter().all(|camera| camera.cascades.is_empty()) {
         return Vec::new();
     }
-    let models = models_command::store(&config.detector).map_or_else(|_| Vec::new(), |s| s.list());
+    let store = models_command::store(&config.detector).ok();
+    let models = store.as_ref().map(ModelStore::list).unwrap_or_default();
+    let here = (store.as_ref(), models.as_slice());
     let mut findings = Vec::new();
     for camera in cameras {
         for cascade in &camera.cascades {
             findings.push(Finding {
                 part: format!("camera {} cascade {}", camera.id, cascade.id),
-                outcome: judge(cascade, &camera.scene, &config.detector.plates, &models),
+                outcome: judge(cascade, &camera.scene, &config.detector.plates, here),
             });
         }
         if let SourceConfig::Rtsp(RtspConfig {
@@ -60,43 +62,55 @@ fn judge(
     cascade: &CascadeConfig,
     scene: &SceneConfig,
     plates: &PlatesConfig,
-    models: &[ModelState],
+    (store, models): (Option<&ModelStore>, &[ModelState]),
 ) -> Outcome {
     let words = in_words(cascade);
     let name = match &cascade.looker {
         Looker::Model(name) => name,
         Looker::Plates => return reader(words, plates, models),
     };
-    let model = match named_version(name) {
-        Ok((model, _)) => models.iter().find(|known| known.manifest.id == model),
+    let (id, version) = match named_version(name) {
+        Ok(named) => named,
         Err(error) => return Outcome::Failed(format!("{words}, but: {error}")),
     };
-    let Some(model) = model else {
-        return Outcome::Failed(format!(
-            "{words}, but there is no model {name}; `edge-agent models list` names those that there are, \
-             docs/heads.md how to add your own"
-        ));
+    // Where a version is named that very one counts, whichever is the current one.
+    let of_version = version.zip(store);
+    let of_version = of_version.map(|(version, store)| store.candidate_at(&id, Some(version)));
+    let known = models.iter().find(|known| known.manifest.id == id);
+    let (manifest, is_here) = match (&of_version, known) {
+        (Some(Ok((_, manifest, _))), _) => (manifest, true),
+        (Some(Err(error)), _) => return Outcome::Failed(format!("{words}, but: {error}")),
+        (None, Some(known)) => {
+            let is_here = matches!(known.state, Installed::Installed(_));
+            (&known.manifest, is_here)
+        }
+        (None, None) => {
+            return Outcome::Failed(format!(
+                "{words}, but there is no model {name}; `edge-agent models list` names those that there are, \
+                 docs/heads.md how to add your own"
+            ));
+        }
     };
-    if let Some(fault) = misfit(cascade, &model.manifest) {
+    if let Some(fault) = misfit(cascade, manifest) {
         return Outcome::Failed(format!("{words}, but {fault}"));
     }
-    if !matches!(model.state, Installed::Installed(_)) {
+    if !is_here {
         return Outcome::Failed(format!(
             "{words}, but {name} is not installed. {}",
-            model.manifest.obtain.trim()
+            manifest.obtain.trim()
         ));
     }
     let uses = |class: &protocol::ObjectClass| {
         let mut rules = scene.rules.iter();
         rules.any(|rule| rule.needs.contains(class))
     };
-    let classes = &model.manifest.classes;
+    let classes = &manifest.classes;
     let also: Vec<&str> = (cascade.heard().iter())
         .filter(|class| !cascade.gives.contains(class))
         .filter(|class| classes.named().any(|(_, named)| named == **class))
         .map(|class| class.as_str())
         .collect();
-    if let Some(doubt) = untold(cascade, &model.manifest) {
+    if let Some(doubt) = untold(cascade, manifest) {
         return Outcome::Noted(format!("{words}, but {doubt}"));
     }
     if cascade.gives.iter().any(uses) {

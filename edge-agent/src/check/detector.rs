@@ -1,6 +1,6 @@
 //! The models that `[detector]` names, without loading any.
 
-use edge_inference::{Installed, ModelState};
+use edge_inference::{Installed, ModelState, ModelStore};
 use models::manifest::Task;
 use protocol::id::ModelId;
 
@@ -10,13 +10,22 @@ use crate::models_command;
 
 /// A finding for each model that is named and cannot be used so; none where all can.
 pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
-    let models = models_command::store(&config.detector).map_or_else(|_| Vec::new(), |s| s.list());
+    let store = models_command::store(&config.detector).ok();
+    let models = store.as_ref().map(ModelStore::list).unwrap_or_default();
     let detector = &config.detector;
     let shadow = detector
         .shadow
         .as_ref()
-        .and_then(|shadow| named_version(&shadow.model).ok())
-        .map(|(model, _)| model);
+        .and_then(|shadow| named_version(&shadow.model).ok());
+    let (shadow, version) = shadow.unzip();
+    // Only of the shadow a version may be named.
+    let of_version = |key: &str| {
+        let named = shadow.as_ref().filter(|_| key == "detector.shadow.model");
+        let asked = store
+            .as_ref()?
+            .candidate_at(named?, Some(version.flatten()?));
+        Some(Outcome::Failed(asked.err()?.to_string()))
+    };
     let plates = &detector.plates;
     [
         ("detector.model", detector.model.as_ref(), Task::Detection),
@@ -36,7 +45,7 @@ pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
     .filter_map(|(key, model, task)| {
         Some(Finding {
             part: key.to_owned(),
-            outcome: judge(model?, task, &models)?,
+            outcome: judge(model?, task, &models).or_else(|| of_version(key))?,
         })
     })
     .collect()
