@@ -4,7 +4,8 @@
 //! A plate never holds an event up. An event carries what is known of the plate
 //! when it is raised; it is told again, in a further revision, when the plate is
 //! first stated, when what was stated turns out otherwise, and once when there is
-//! a last word: the vehicle is gone, or was waited for [`MOST_WAIT_S`].
+//! a last word: the vehicle is gone and no answer about it can come any more
+//! ([`MOST_LATE_S`] after it was last seen), or it was waited for [`MOST_WAIT_S`].
 //!
 //! Who was out of sight for more than [`BREAK_S`] may be another when it is seen again:
 //! a car that parks where another has left. Its looks are counted anew, and what was
@@ -26,7 +27,7 @@ use protocol::{Event, EventId, EventTime, ObjectClass, TrackId};
 
 use crate::input::Output;
 use crate::marks::Mark;
-use crate::second_look::{CascadeUse, PlateText};
+use crate::second_look::{CascadeUse, MOST_LATE_S, PlateText};
 use crate::tracker::Track;
 
 /// Neighbouring pictures make the same mistake, so looks closer than this are one, s.
@@ -198,8 +199,8 @@ impl PlateBoard {
     }
 
     /// Puts plates on the events that were said from `said` on, and appends
-    /// revisions of those whose plate has news. There will be no other look at
-    /// whoever is not `followed` any more. `seen` is the frame that was looked at last.
+    /// revisions of those whose plate has news. There will be no other look at whoever is
+    /// not `followed` any more, but answers to earlier ones may be on their way. `seen` is the frame that was looked at last.
     pub(crate) fn attend(
         &mut self,
         (followed, seen): (&[Track], Option<FrameTime>),
@@ -211,10 +212,20 @@ impl PlateBoard {
             return;
         }
         self.note_sightings(followed, seen);
-        let is_gone = |track: &TrackId| {
+        let is_followed = |track: &TrackId| {
             let found = followed.binary_search_by(|known| known.id.cmp(track));
-            found.is_err()
+            found.is_ok()
         };
+        // A clock that was set back, or that ended, has forgotten their frames.
+        let may_be_answered_for = |sighting: &Sighting| {
+            let passed = clock.map(|now| now.since(sighting.at.time).0);
+            passed.is_some_and(|passed| (0.0..=MOST_LATE_S).contains(&passed))
+        };
+        let awaited: BTreeSet<TrackId> = (self.sightings.iter())
+            .filter(|(track, last)| !is_followed(track) && may_be_answered_for(last))
+            .map(|(track, _)| *track)
+            .collect();
+        let is_gone = |track: &TrackId| !is_followed(track) && !awaited.contains(track);
         for output in out.iter_mut().skip(said) {
             if let Output::Event(event) = output {
                 self.put_on(event, is_gone);

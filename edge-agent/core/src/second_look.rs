@@ -5,7 +5,8 @@
 //! answers late. An answer is an [`Input`](crate::Input) like any other, so a
 //! recording has it. It names its frame; what it shows counts in *that* frame,
 //! beside what the detector showed there, and once. An answer for a frame that
-//! is no longer remembered, or about somebody who is gone, counts for nothing.
+//! is no longer remembered counts for nothing, and so does one about somebody who is gone,
+//! unless it is about a plate: that is its vehicle's, whether it is still there or not.
 //! It names its models, and so does every event for which it counts ([`LookedBy`]).
 
 mod looked_by;
@@ -19,6 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use looked_by::LookedBy;
 pub(crate) use looked_by::LookerBook;
+
+/// An answer that comes later than this is about nobody's present, s.
+pub(crate) const MOST_LATE_S: f64 = 5.0;
 
 /// A cascade of a camera, as the scene knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

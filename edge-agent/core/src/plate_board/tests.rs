@@ -266,6 +266,40 @@ fn the_same_answer_twice_is_one_vote() {
     assert_eq!((plate.looks, plate.of, plate.is_stated), (1, 1, false));
 }
 
+/// Stands until 6.0, is out of the picture a second later, and another is there for longer.
+const LEAVES: &str = "
+    0.0 car#1 at 12.0,30.0
+    2.0 car#1 at 40.0,30.0
+    6.0 car#1 at 40.0,30.0
+    7.0 car#1 at 80.0,30.0
+    7.1 car#1 hides
+    0.0 car#2 at 12.0,60.0
+    25.0 car#2 at 89.0,60.0
+    1.0 car#1 looked plate:30A12345
+    6.0 car#1 looked plate:30A12345
+    6.8 car#1 looked plate:30A12345
+";
+
+/// Whoever fled was gone when the answers came, and nobody read the plate.
+#[test]
+fn answers_that_come_when_the_vehicle_is_gone_vote_until_five_seconds_after_it_was_seen() {
+    let told = |answers: &str| {
+        let out = played(&format!("{LEAVES}{answers}"));
+        let revisions: Vec<u32> = events(&out).map(|event| event.revision).collect();
+        let expect: Vec<u32> = (1..).take(revisions.len()).collect();
+        assert_eq!(revisions, expect);
+        let plates = events(&out).filter_map(|event| event.actors[0].plate.clone());
+        plates.last().unwrap()
+    };
+    let plate = told("0.0 answers 4.5");
+    assert_eq!(plate.stated(), Some("30A12345"), "{plate:?}");
+    assert_eq!((plate.looks, plate.of), (3, 3));
+    // What comes later is of a frame that is forgotten; the last word was said.
+    let plate = told("0.0 answers 5.5");
+    assert_eq!((plate.stated(), plate.of), (None, 0), "{plate:?}");
+    assert!(plate.is_final, "{plate:?}");
+}
+
 #[test]
 fn a_cut_may_be_made_when_everybody_is_gone() {
     let mut scene = scene(STOP, true);

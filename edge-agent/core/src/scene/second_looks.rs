@@ -17,11 +17,9 @@ use crate::marks::{self, Bearer, Mark};
 use crate::observation::{FrameView, Observation, Sight, Waits};
 use crate::plate_board::PlateBoard;
 use crate::rules::{Looked, Reporter};
-use crate::second_look::{CascadeUse, Found, LookerBook, SecondLook};
+use crate::second_look::{CascadeUse, Found, LookerBook, MOST_LATE_S, SecondLook};
 use crate::tracker::Track;
 
-/// An answer that comes later than this is about nobody's present, s.
-const REMEMBERED_S: f64 = 5.0;
 /// For how long somebody who was seen may be there, unseen, s.
 const OUT_OF_SIGHT_S: f64 = 1.0;
 /// Frames of that time at 30 a second, and some.
@@ -85,7 +83,7 @@ impl SecondLooks {
         if !self.is_used() {
             return;
         }
-        let is_old = |past: &Past| at.time.since(past.at.time).0 > REMEMBERED_S;
+        let is_old = |past: &Past| at.time.since(past.at.time).0 > MOST_LATE_S;
         while self.frames.len() >= MOST_FRAMES || self.frames.front().is_some_and(is_old) {
             self.spare.extend(self.frames.pop_front());
         }
@@ -214,8 +212,11 @@ impl Scene {
         let past = &mut memory.frames[index];
         let tracks = self.tracker.tracks();
         let is_followed = |track: TrackId| tracks.iter().any(|known| known.id == track);
-        let is_known =
-            |track: TrackId| past.shown.iter().any(|shown| shown.id == track) && is_followed(track);
+        // Whoever flees is gone before the answer comes, and its plate is what is wanted.
+        let is_of_plates = matches!(look.found, Found::Plates(_));
+        let is_known = |track: TrackId| {
+            past.shown.iter().any(|shown| shown.id == track) && (is_of_plates || is_followed(track))
+        };
         if look.track.is_some_and(|track| !is_known(track)) {
             self.refused.second_looks_of_nobody += 1;
             return;
@@ -234,6 +235,9 @@ impl Scene {
             let said = (&plates[..], &look.by[..]);
             let mark = self.plates.hear(whom, said, &past.carriers, self.aspect);
             past.marks.extend(mark);
+        }
+        if look.track.is_some_and(|track| !is_followed(track)) {
+            return;
         }
         // Of those who are gone nothing is judged any more.
         let mut users: Vec<Observation> = past.users.clone();
