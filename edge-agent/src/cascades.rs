@@ -19,7 +19,7 @@ use edge_video::Frame;
 use models::Crop;
 use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
-use protocol::{NormBox, ObjectClass};
+use protocol::{EventTime, NormBox, ObjectClass, TrackId};
 
 use crate::config::CascadeConfig;
 
@@ -243,6 +243,22 @@ impl Cascades {
         if let Some(known) = self.list.iter_mut().find(|known| known.id == *cascade) {
             known.row.answered();
         }
+    }
+
+    /// An answer of a cascade came too late for the scene, which has forgotten the frame: the
+    /// look counts as not taken, and may be taken again.
+    pub(crate) fn came_too_late(
+        &mut self,
+        cascade: &CascadeId,
+        whom: Option<TrackId>,
+        at: EventTime,
+    ) {
+        let known = self.list.iter_mut().find(|known| known.id == *cascade);
+        let Some(known) = known else { return };
+        known.chooser.came_too_late(whom, at);
+        let failures = known.failed.load(Ordering::Relaxed);
+        let stretch = known.row.given_up(&known.id, at, failures);
+        self.unanswered.extend(stretch);
     }
 
     /// Of which time the scene is to hear that looks were not answered; told once.

@@ -160,11 +160,13 @@ struct Known {
     tried: Option<EventTime>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Taken {
     at: EventTime,
     bounds: NormBox,
     worth: f64,
+    /// Who is answered for.
+    whom: Vec<TrackId>,
 }
 
 /// What covers more of a part than this covers what matters.
@@ -292,7 +294,13 @@ impl Chooser {
             }
             self.allowance -= cost;
             if let Some(known) = self.known.get_mut(&id) {
-                known.taken.push(Taken { at, bounds, worth });
+                let whom = choice.parts.iter().filter_map(|(track, _)| *track);
+                known.taken.push(Taken {
+                    at,
+                    bounds,
+                    worth,
+                    whom: whom.collect(),
+                });
             }
             chosen.push(choice);
         }
@@ -306,6 +314,18 @@ impl Chooser {
             // The next one is due at once.
             None if self.whole == Some(at) => self.whole = None,
             None => {}
+        }
+    }
+
+    /// The answer about `whom` to a look that was chosen at `at` came too late to be heard: as
+    /// if nobody had looked.
+    pub fn came_too_late(&mut self, whom: Option<TrackId>, at: EventTime) {
+        let Some(whom) = whom else {
+            return self.not_taken(None, at);
+        };
+        for known in self.known.values_mut() {
+            let is_it = |taken: &Taken| taken.at == at && taken.whom.contains(&whom);
+            known.taken.retain(|taken| !is_it(taken));
         }
     }
 

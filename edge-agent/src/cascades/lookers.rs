@@ -312,6 +312,19 @@ impl LookerIndex {
     }
 }
 
+#[cfg(test)]
+impl LookerIndex {
+    /// As if each of these cascades had a model of its own.
+    pub(crate) fn made_up(cascades: &[CascadeConfig]) -> Self {
+        let indexed = cascades.iter().map(|cascade| Indexed {
+            name: cascade.looker.clone(),
+            believed_from: 0.5,
+            made_of: Arc::new([]),
+        });
+        Self(indexed.collect())
+    }
+}
+
 /// As recordings and events name it.
 fn second_model(candidate: &Candidate) -> SecondModel {
     SecondModel {

@@ -403,11 +403,21 @@ impl Room {
                 // What was missed of a picture that stands still is no loss.
                 continue;
             }
-            if let (Input::SecondLook(look), Some(second)) = (&input, &mut self.setup.second_looks)
-            {
-                second.answered(&look.cascade);
-            }
+            let answer = match &input {
+                Input::SecondLook(look) => Some((look.cascade.clone(), look.track, look.at.time)),
+                _ => None,
+            };
+            let late = self.scene.refused().second_looks_late;
             self.handle(input, work.frame.as_ref());
+            if let (Some((cascade, whom, at)), Some(second)) =
+                (answer, &mut self.setup.second_looks)
+            {
+                if self.scene.refused().second_looks_late > late {
+                    second.came_too_late(&cascade, whom, at);
+                } else {
+                    second.answered(&cascade);
+                }
+            }
         }
         if let (Some(second), Some(frame), true) =
             (&mut self.setup.second_looks, &work.frame, is_seen)

@@ -3,8 +3,8 @@
 use crossbeam_channel::Sender;
 use edge_core::{Scene, Unanswered};
 use edge_video::Frame;
-use protocol::CameraId;
 use protocol::id::CascadeId;
+use protocol::{CameraId, EventTime, TrackId};
 
 use super::CameraState;
 use super::inference::SecondLook;
@@ -68,9 +68,19 @@ impl SecondLooks {
         self.cascades.take_unanswered()
     }
 
-    /// The scene hears an answer of a cascade.
+    /// The scene has heard an answer of a cascade.
     pub(super) fn answered(&mut self, cascade: &CascadeId) {
         self.cascades.answered(cascade);
+    }
+
+    /// The answer about `whom` in the frame of `at` came too late for the scene.
+    pub(super) fn came_too_late(
+        &mut self,
+        cascade: &CascadeId,
+        whom: Option<TrackId>,
+        at: EventTime,
+    ) {
+        self.cascades.came_too_late(cascade, whom, at);
     }
 
     /// Tells what was not looked at, and which answers counted for nothing.

@@ -1,6 +1,8 @@
 //! A scene thread without its thread: what comes in, in which order and when, and what
 //! its scene is shown of it. The recording tells the latter.
 
+mod late_answers;
+
 use edge_core::{Condition, Gap, GapReason, Unwatched};
 use edge_uplink::Outbox;
 use edge_video::ClipReader;
