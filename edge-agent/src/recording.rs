@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use edge_core::Input;
 use protocol::EventTime;
+use protocol::id::CascadeId;
 
 use crate::draft::{self, Draft};
 use crate::scene_setup::DetectorIdentity;
@@ -170,6 +171,15 @@ fn is_compressed(path: &Path) -> bool {
     has_extension(&draft::without_part(path), "gz")
 }
 
+/// Who saw what is recorded, as far as the recording says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeenBy {
+    /// The detector.
+    pub detector: Option<DetectorIdentity>,
+    /// The cascades that were at work.
+    pub cascades: Option<Vec<CascadeId>>,
+}
+
 /// A line of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
@@ -309,12 +319,18 @@ impl RecordingReader {
         }
     }
 
-    /// The detector that saw what is recorded in `path`, where its head says so.
-    pub fn detector_of(path: &Path) -> Result<Option<DetectorIdentity>, RecordingError> {
+    /// Who saw what is recorded in `path`, as far as its head says it.
+    pub fn seen_by(path: &Path) -> Result<SeenBy, RecordingError> {
         Ok(match Self::open(path)?.next_entry()? {
-            Some(Entry::Head(head)) => Some(head.detector()),
-            Some(Entry::Segment(head)) => head.detector(),
-            Some(Entry::Input(_)) | None => None,
+            Some(Entry::Head(head)) => SeenBy {
+                detector: Some(head.detector()),
+                cascades: head.cascades,
+            },
+            Some(Entry::Segment(head)) => SeenBy {
+                detector: head.detector(),
+                cascades: head.cascades,
+            },
+            Some(Entry::Input(_)) | None => SeenBy::default(),
         })
     }
 
@@ -395,9 +411,14 @@ impl RecordingWriter {
         })
     }
 
-    /// Says first of all which detector sees what will be recorded.
-    pub fn begin(&mut self, detector: &DetectorIdentity) -> Result<(), RecordingError> {
-        self.add(RecordingHead::of(detector).line())
+    /// Says first of all which detector sees what will be recorded, and which cascades,
+    /// where that is known.
+    pub fn begin(
+        &mut self,
+        detector: &DetectorIdentity,
+        cascades: Option<&[CascadeId]>,
+    ) -> Result<(), RecordingError> {
+        self.add(RecordingHead::of(detector, cascades).line())
     }
 
     /// Adds one input.

@@ -20,6 +20,7 @@ use edge_video::stream::pace::Pace;
 use edge_video::{ClipInfo, ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motion_gate::Verdict;
+use protocol::id::CascadeId;
 use protocol::{CameraId, Event, EventTime};
 
 use crate::cascades::{Cascades, Lookers};
@@ -225,10 +226,14 @@ struct Sink {
 }
 
 impl Sink {
-    /// This detector sees what will be recorded.
-    fn begin(&mut self, detector: &DetectorIdentity) -> anyhow::Result<()> {
+    /// This detector sees what will be recorded, and these cascades.
+    fn begin(
+        &mut self,
+        detector: &DetectorIdentity,
+        cascades: Option<&[CascadeId]>,
+    ) -> anyhow::Result<()> {
         if let Some(recorder) = &mut self.files.recorder {
-            recorder.begin(detector)?;
+            recorder.begin(detector, cascades)?;
         }
         Ok(())
     }
@@ -334,7 +339,7 @@ fn replay_inputs(
         if !std::mem::replace(&mut is_begun, true)
             && let Some(detector) = player.detector()
         {
-            sink.begin(detector)?;
+            sink.begin(detector, player.cascades())?;
         }
         while let Some((scene, input)) = player.next_input()? {
             if stop.is_set() {
@@ -389,7 +394,8 @@ fn replay_clip(
     let mut detector = models_command::load_detector(&config.detector)?;
     let identity = DetectorIdentity::of(detector.manifest());
     let mut second = SecondLooks::load(config, camera)?;
-    sink.begin(&identity)?;
+    // A model that cannot begin has ended the replay before.
+    sink.begin(&identity, Some(&camera.cascade_ids()))?;
     if let Some(folder) = &request.evidence {
         sink.cases = Some(Cases::create(folder, request, config, camera, &identity)?);
     }

@@ -31,8 +31,10 @@ impl Eyes {
         match &camera.source {
             SourceConfig::Rtsp(_) => Some(Self::of_network_cameras(detector)),
             SourceConfig::Recording(recording) => {
-                let recorded = RecordingReader::detector_of(&recording.recording).ok()?;
-                let named = recorded.and_then(|seen| Some((seen.model, seen.classes?)));
+                let recorded = RecordingReader::seen_by(&recording.recording).ok()?;
+                let named = recorded
+                    .detector
+                    .and_then(|seen| Some((seen.model, seen.classes?)));
                 Some(named.map_or(Self::Unnamed, |(model, classes)| {
                     Self::Recorded(model, classes)
                 }))

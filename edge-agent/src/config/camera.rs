@@ -7,7 +7,7 @@ use std::path::Path;
 use edge_core::SceneConfig;
 use protocol::Digest;
 use protocol::event::Place;
-use protocol::id::CameraId;
+use protocol::id::{CameraId, CascadeId};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Table;
@@ -69,6 +69,22 @@ impl CameraConfig {
             (SourceConfig::Rtsp(_), Some(file)) => file.aspect(),
             (source, _) => source.expected_aspect(),
         }
+    }
+
+    /// Its cascades, by name.
+    pub fn cascade_ids(&self) -> Vec<CascadeId> {
+        let ids = self.cascades.iter().map(|cascade| cascade.id.clone());
+        ids.collect()
+    }
+
+    /// The same without the cascades that are not among these: as a box watches where the
+    /// others could not begin.
+    pub fn with_only(&self, cascades: &[CascadeId]) -> Self {
+        let mut camera = self.clone();
+        camera
+            .cascades
+            .retain(|cascade| cascades.contains(&cascade.id));
+        camera
     }
 }
 

@@ -441,11 +441,15 @@ impl Cameras {
         };
         let store = &around.config.store.dir;
         let mut scene = scene_thread::SceneThread {
-            config: camera.clone(),
+            // A cascade that was not at work then says nothing of what is played.
+            config: match by.and_then(|by| by.cascades.as_ref()) {
+                Some(cascades) => camera.with_only(cascades),
+                None => camera.clone(),
+            },
             box_identity: around.config.identity.clone(),
             // What a recording holds was seen by the detector that it names.
-            detector: match &recorded {
-                Some(recorded) => recorded.detector.clone(),
+            detector: match by {
+                Some(by) => by.detector.clone(),
                 None => around.detector.clone(),
             },
             notices: None,
@@ -459,6 +463,7 @@ impl Cameras {
             recorder: around.recorder(camera),
             diary: diary::Diary::new(&around.config.record, &camera.id),
             parked: kept::KeptFile::open(kept::PARKED, store, &camera.id)
+        let by = recorded.as_ref().map(|recorded| &recorded.by);
                 .written_by(&around.scribe),
             view: kept::KeptFile::open(kept::VIEW, store, &camera.id).written_by(&around.scribe),
             on_panic: Some(around.on_panic(camera, Whose::Scene)),

@@ -10,16 +10,15 @@ use protocol::CameraId;
 
 use super::{CameraState, StopFlag, Work, now};
 use crate::config::RecordingConfig;
-use crate::recording::{RecordingError, RecordingReader, shifted, time_of};
-use crate::scene_setup::DetectorIdentity;
+use crate::recording::{RecordingError, RecordingReader, SeenBy, shifted, time_of};
 
 /// Pause between two rounds, so that no track lives through the seam. s.
 const BETWEEN_ROUNDS_S: f64 = 5.0;
 
 /// A recording in memory.
 pub(super) struct Recorded {
-    /// Which saw it, where the recording says so.
-    pub(super) detector: Option<DetectorIdentity>,
+    /// Who saw it, as far as the recording says it.
+    pub(super) by: SeenBy,
     inputs: Vec<Input>,
     repeat: bool,
 }
@@ -35,7 +34,7 @@ pub(super) struct Stage {
 pub(super) fn load(config: &RecordingConfig) -> Result<Recorded, RecordingError> {
     let inputs = RecordingReader::open(&config.recording)?.read_all()?;
     Ok(Recorded {
-        detector: RecordingReader::detector_of(&config.recording)?,
+        by: RecordingReader::seen_by(&config.recording)?,
         inputs,
         repeat: config.repeat,
     })

@@ -1,11 +1,11 @@
 //! What a recording that is no segment begins with: the detector that saw what
-//! is recorded.
+//! is recorded, and the cascades that took second looks.
 //!
 //! Without it nobody could say whether a rule that finds nothing was fed at
 //! all. Recordings of before version 1 have no such line; what their detector
 //! could give stays unknown.
 
-use protocol::id::ModelId;
+use protocol::id::{CascadeId, ModelId};
 use protocol::{Digest, ObjectClass};
 use serde::{Deserialize, Serialize};
 
@@ -28,16 +28,20 @@ pub struct RecordingHead {
     /// Every class that it can give; left out where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<ObjectClass>>,
+    /// The cascades at work; left out by agents that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cascades: Option<Vec<CascadeId>>,
 }
 
 impl RecordingHead {
-    /// Of what this detector sees.
-    pub fn of(detector: &DetectorIdentity) -> Self {
+    /// Of what this detector sees, and these cascades.
+    pub fn of(detector: &DetectorIdentity, cascades: Option<&[CascadeId]>) -> Self {
         Self {
             version: VERSION,
             model: detector.model.clone(),
             model_digest: detector.digest,
             classes: detector.classes.clone(),
+            cascades: cascades.map(<[_]>::to_vec),
         }
     }
 
@@ -104,7 +108,12 @@ mod tests {
         let line = String::from_utf8(head.line().unwrap()).unwrap();
         assert!(line.starts_with(MARK), "{line}");
         assert_eq!(RecordingHead::parse(&line).unwrap(), head);
-        assert_eq!(RecordingHead::of(&head.detector()), head);
+        // An older one says nothing of cascades, and that is not that there were none.
+        assert_eq!(RecordingHead::of(&head.detector(), None), head);
+        let none = RecordingHead::of(&head.detector(), Some(&[]));
+        let line = String::from_utf8(none.line().unwrap()).unwrap();
+        assert_eq!(RecordingHead::parse(&line).unwrap(), none);
+        assert_ne!(none, head);
         let newer = KEPT.replace("\"version\":1", "\"version\":2");
         let refused = RecordingHead::parse(&newer).unwrap_err();
         assert!(refused.contains("update"), "{refused}");

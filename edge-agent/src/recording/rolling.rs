@@ -486,6 +486,7 @@ mod tests {
         crate::recording::series(dir, None).unwrap()
     }
 
+            cascades: None,
     fn entries(path: &Path) -> (Vec<Entry>, bool) {
         let mut reader = RecordingReader::open(path).unwrap();
         let mut entries = Vec::new();

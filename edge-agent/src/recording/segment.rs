@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use edge_core::SceneState;
 use protocol::event::Provenance;
-use protocol::id::{BoxId, CameraId, SiteId};
+use protocol::id::{BoxId, CameraId, CascadeId, SiteId};
 use protocol::{EventTime, ObjectClass};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,10 @@ pub struct SegmentHead {
     /// Every class that the detector can give; left out where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<ObjectClass>>,
+    /// The cascades at work: those of the configuration that could begin. Left out by
+    /// agents that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cascades: Option<Vec<CascadeId>>,
     /// What the new scene takes over.
     pub state: SceneState,
 }

@@ -8,10 +8,13 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use edge_core::{Input, Scene};
+use protocol::id::CascadeId;
 use protocol::{CameraId, EventTime};
 
 use crate::config::{AgentConfig, CameraConfig};
-use crate::recording::{Entry, RecordingError, RecordingReader, SegmentHead, series};
+use crate::recording::{
+    Entry, RecordingError, RecordingHead, RecordingReader, SegmentHead, series,
+};
 use crate::scene_setup::{self, DetectorIdentity};
 
 /// The camera that is asked for, or the only one.
@@ -61,6 +64,8 @@ pub(crate) struct Player<'a> {
     scene: Option<Scene>,
     /// Which saw what is recorded, where the recording says so.
     detector: Option<DetectorIdentity>,
+    /// Which cascades were at work then, where the recording says so.
+    cascades: Option<Vec<CascadeId>>,
     frames: u64,
     warnings: Vec<String>,
     /// Whether there are several files, of which one that is damaged does not
@@ -121,6 +126,7 @@ impl<'a> Player<'a> {
             waiting: VecDeque::new(),
             scene: None,
             detector: None,
+            cascades: None,
             frames: 0,
             damage,
             warnings: Vec::new(),
@@ -131,7 +137,7 @@ impl<'a> Player<'a> {
         };
         match first {
             Some(Entry::Segment(head)) => player.head = Some(head),
-            Some(Entry::Head(head)) => player.detector = Some(head.detector()),
+            Some(Entry::Head(head)) => player.hear(head),
             Some(Entry::Input(input)) => player.waiting.push_back(input),
             None => player.reader = None,
         }
@@ -157,6 +163,11 @@ impl<'a> Player<'a> {
     /// Which detector saw what the scene at hand is shown, where the recording says so.
     pub(crate) fn detector(&self) -> Option<&DetectorIdentity> {
         self.detector.as_ref()
+    }
+
+    /// Which cascades were at work then, where the recording says so.
+    pub(crate) fn cascades(&self) -> Option<&[CascadeId]> {
+        self.cascades.as_deref()
     }
 
     /// Whether the next scene goes on with the accounts of the one at hand.
@@ -276,7 +287,7 @@ impl<'a> Player<'a> {
             };
             match reader.next_entry() {
                 Ok(Some(Entry::Head(head))) => {
-                    self.detector = Some(head.detector());
+                    self.hear(head);
                     continue;
                 }
                 Ok(Some(entry)) => return Ok(Some(entry)),
@@ -300,13 +311,57 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// A recording that is no segment says who saw it.
+    fn hear(&mut self, head: RecordingHead) {
+        self.detector = Some(head.detector());
+        self.cascades = head.cascades;
+    }
+
+    /// The camera with the cascades that were at work when the recording was made, and no
+    /// others: rules judge differently by a cascade that says nothing than without it.
+    fn as_recorded(&mut self) -> CameraConfig {
+        let configured = self.camera.cascade_ids();
+        let Some(recorded) = self.cascades.clone() else {
+            if !configured.is_empty() {
+                self.warn(format!(
+                    "the recording does not say which cascades were at work, as an older agent made                      it: all of the configuration are taken to have been ({}). Where one could not                      begin then, events may differ from those that were published; take it out of                      the configuration for the same",
+                    names(&configured)
+                ));
+            }
+            return self.camera.clone();
+        };
+        let beside = |these: &[CascadeId], others: &[CascadeId]| -> Vec<CascadeId> {
+            let beside = these.iter().filter(|id| !others.contains(id));
+            beside.cloned().collect()
+        };
+        let (idle, unknown) = (
+            beside(&configured, &recorded),
+            beside(&recorded, &configured),
+        );
+        if !idle.is_empty() {
+            self.warn(format!(
+                "recorded without the cascades {}, which were not at work then: they are left out,                  and rules see what they saw then",
+                names(&idle)
+            ));
+        }
+        if !unknown.is_empty() {
+            self.warn(format!(
+                "recorded with the cascades {}, which are not in the configuration: what they said                  counts for nothing, and events may differ from those that were published then;                  replay with the configuration of that time for the same",
+                names(&unknown)
+            ));
+        }
+        self.camera.with_only(&recorded)
+    }
+
     /// The scene that a segment begins with.
     fn resumed(&mut self, head: SegmentHead) -> anyhow::Result<Scene> {
         self.detector = head.detector();
+        self.cascades = head.cascades;
         let recorded = head.provenance;
+        let camera = self.as_recorded();
         let mut scene = scene_setup::scene(
             &self.config.identity,
-            self.camera,
+            &camera,
             self.detector.as_ref(),
             head.aspect,
         )?;
@@ -355,11 +410,17 @@ impl<'a> Player<'a> {
                 None => break 16.0 / 9.0,
             }
         };
+        let camera = self.as_recorded();
         Ok(scene_setup::scene(
             &self.config.identity,
-            self.camera,
+            &camera,
             self.detector.as_ref(),
             aspect,
         )?)
     }
+}
+
+fn names(cascades: &[CascadeId]) -> String {
+    let names: Vec<&str> = cascades.iter().map(CascadeId::as_str).collect();
+    names.join(", ")
 }

@@ -135,6 +135,7 @@ impl Room {
             aspect,
             provenance: identity.provenance.clone(),
             classes: scene.classes().map(<[_]>::to_vec),
+            cascades: Some(self.setup.config.cascade_ids()),
             state,
         };
         scene.resume(head.state.clone());

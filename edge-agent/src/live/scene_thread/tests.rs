@@ -2,6 +2,7 @@
 //! its scene is shown of it. The recording tells the latter.
 
 mod late_answers;
+mod recorded;
 
 use edge_core::{Condition, Gap, GapReason, Unwatched};
 use edge_uplink::Outbox;
@@ -26,6 +27,8 @@ fn number(second: f64) -> u64 {
 /// A camera before which somebody stands, and its scene.
 struct Camera {
     room: Room,
+    /// Of the whole box, as its file says.
+    text: String,
     folder: tempfile::TempDir,
     /// When the test began.
     begun: Now,
@@ -104,9 +107,15 @@ impl Camera {
         };
         Self {
             room: thread.room(begun).unwrap(),
+            text,
             folder,
             begun,
         }
+    }
+
+    /// The configuration of the box.
+    fn config(&self) -> AgentConfig {
+        AgentConfig::parse(&self.text, &self.folder.path().join("box.toml")).unwrap()
     }
 
     fn time(&self, second: f64) -> EventTime {
