@@ -13,12 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use picture_health::Memory;
+use protocol::event::Words;
 use protocol::{CameraId, Digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::scene_thread::OnPanic;
 use crate::draft::Draft;
 
 /// The form that this program writes and reads.
@@ -114,10 +116,17 @@ pub(super) struct Scribe(Sender<Page>);
 
 impl Scribe {
     /// Starts the thread, which ends when nobody has anything to keep any more.
-    pub(super) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(on_panic: OnPanic) -> std::io::Result<(Self, JoinHandle<()>)> {
+        Self::start_to(Page::write, on_panic)
+    }
+
+    fn start_to(write: fn(&Page), on_panic: OnPanic) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (scribe, pages) = Self::by_hand();
         let thread = std::thread::Builder::new().name("kept".to_owned());
-        let thread = thread.spawn(move || pages.iter().for_each(|page| page.write()))?;
+        let thread = thread.spawn(move || {
+            let _held = on_panic;
+            pages.iter().for_each(|page| write(&page));
+        })?;
         Ok((scribe, thread))
     }
 
@@ -140,6 +149,8 @@ pub(super) struct KeptFile<T> {
     failed: Arc<AtomicBool>,
     /// Who writes it; without one it is written by whoever says so.
     scribe: Option<Scribe>,
+    /// The scribe has ended while the program goes on.
+    is_orphaned: bool,
 }
 
 impl<T: Serialize + DeserializeOwned> KeptFile<T> {
@@ -160,6 +171,7 @@ impl<T: Serialize + DeserializeOwned> KeptFile<T> {
             due: Instant::now() + matter.every,
             failed: Arc::default(),
             scribe: None,
+            is_orphaned: false,
             matter,
         }
     }
@@ -187,7 +199,11 @@ impl<T: Serialize + DeserializeOwned> KeptFile<T> {
         }
         let page = state().and_then(|state| self.page(state));
         let is_on_its_way = match (&self.scribe, page) {
-            (Some(scribe), Some(page)) => scribe.0.try_send(page).is_ok(),
+            (Some(scribe), Some(page)) => {
+                let sent = scribe.0.try_send(page);
+                self.is_orphaned = matches!(sent, Err(TrySendError::Disconnected(_)));
+                sent.is_ok() || self.is_orphaned
+            }
             (None, Some(page)) => {
                 page.write();
                 true
@@ -197,6 +213,17 @@ impl<T: Serialize + DeserializeOwned> KeptFile<T> {
         if is_on_its_way {
             self.due = Instant::now() + self.matter.every;
         }
+    }
+
+    /// Why what is known is not kept while the agent runs.
+    pub(super) fn trouble(&self) -> Option<Words> {
+        self.is_orphaned.then(|| {
+            Words::new(
+                "Phần lưu xe đang đỗ đã dừng do lỗi chương trình; gửi nhật ký và khởi động lại hộp",
+                "what keeps parked vehicles for a restart has ended by a fault of this program; restart the \
+                 agent and report its log",
+            )
+        })
     }
 
     /// Writes for the last time, after all that was written before, unless there is nothing
@@ -262,6 +289,8 @@ fn read<T: DeserializeOwned>(path: &Path, camera: &CameraId) -> Result<Option<T>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::StopFlag;
+    use crate::live::scene_thread::Whose;
     use edge_core::SceneState;
 
     fn state() -> SceneState {
@@ -348,11 +377,38 @@ mod tests {
     #[test]
     fn what_is_written_last_is_on_disk_when_the_scribe_has_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let (scribe, thread) = Scribe::start().unwrap();
+        let stop = StopFlag::default();
+        let on_panic = OnPanic::new(Whose::Kept, None, (dir.path(), &stop));
+        let (scribe, thread) = Scribe::start(on_panic).unwrap();
         let mut file = parked(dir.path(), &camera("north")).written_by(&scribe);
         file.write(Some(state()));
         drop((file, scribe));
         thread.join().unwrap();
+        assert_eq!(parked(dir.path(), &camera("north")).take(), Some(state()));
+    }
+
+    /// A scribe that had panicked kept nothing any more, and nobody heard of it.
+    #[test]
+    fn a_scribe_that_panics_ends_the_program_or_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let stop = StopFlag::default();
+        let on_panic = OnPanic::new(Whose::Kept, None, (dir.path(), &stop));
+        let fault: fn(&Page) = |page| panic!("a fault with {}", page.path.display());
+        let (scribe, thread) = Scribe::start_to(fault, on_panic).unwrap();
+        let mut file = parked(dir.path(), &camera("north")).written_by(&scribe);
+        file.due = Instant::now();
+        file.keep(|| Some(state()));
+        assert_eq!(file.trouble(), None);
+        assert!(thread.join().is_err());
+        let fault = stop.fault().unwrap_or_default();
+        assert!(fault.contains("parked vehicles"), "{fault}");
+        // Had that happened too often within the hour, the camera would say so.
+        file.due = Instant::now();
+        file.keep(|| Some(state()));
+        let told = file.trouble().unwrap().en;
+        assert!(told.contains("restart the agent"), "{told}");
+        // At the end it is written all the same.
+        file.write(Some(state()));
         assert_eq!(parked(dir.path(), &camera("north")).take(), Some(state()));
     }
 }

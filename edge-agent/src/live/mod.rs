@@ -13,6 +13,7 @@
 mod camera_state;
 mod diary;
 pub(crate) mod evidence;
+mod fallen;
 mod idle;
 mod inference;
 mod kept;
@@ -50,16 +51,16 @@ use protocol::{CameraId, EventTime, SignalReading};
 use crate::cascades::{LookerIndex, Lookers};
 use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
-use crate::recording::keeper::Keeper;
 use crate::recording::rolling::{RecordStore, Recorder};
 use crate::scene_setup::DetectorIdentity;
 pub(crate) use camera_state::CameraState;
 pub(crate) use evidence::{is_same_shape, other_shape};
+use fallen::Fallen;
 pub(crate) use model_state::{Job, ModelState};
 pub(crate) use publisher::Publisher;
 pub use run::run;
 pub(crate) use scene_thread::TICK_BEHIND_S;
-use scene_thread::Whose;
+use scene_thread::{OnPanic, Whose};
 use second_looks::SecondLooks;
 pub(crate) use signal_routes::topics as signal_topics;
 use supervision::Supervisor;
@@ -183,13 +184,9 @@ impl Surroundings<'_> {
     }
 
     /// For a thread of `camera`.
-    fn on_panic(&self, camera: &CameraConfig, whose: Whose) -> scene_thread::OnPanic {
-        scene_thread::OnPanic {
-            whose,
-            camera: camera.id.clone(),
-            file: self.config.store.dir.join(scene_thread::PANICS),
-            stop: self.stop.clone(),
-        }
+    fn on_panic(&self, camera: &CameraConfig, whose: Whose) -> OnPanic {
+        let told = (self.config.store.dir.as_path(), self.stop);
+        OnPanic::new(whose, Some(&camera.id), told)
     }
 }
 
@@ -200,7 +197,7 @@ struct Cameras {
     feeds: Vec<inference::Feed>,
     players: Vec<JoinHandle<()>>,
     /// Streams that are only kept.
-    kept: Vec<CameraStream>,
+    kept: Vec<(CameraConfig, CameraStream)>,
 }
 
 /// What is known of each camera, in the order of the configuration.
@@ -238,8 +235,10 @@ fn watch(
     let info = detector
         .as_ref()
         .map(|detector| Arc::new(ModelState::of_detector(detector, trial.as_deref())));
+    // For threads of the box.
+    let on_panic = |whose| OnPanic::new(whose, None, (&config.store.dir, stop));
     let compared = (compared.zip(detector.as_ref()))
-        .map(|(begun, detector)| shadow::start(begun, detector, stop))
+        .map(|(begun, detector)| shadow::start(begun, detector, (stop, on_panic(Whose::Shadow))))
         .transpose()?;
     let (compared, shadow) = compared.map(|it| (it.state, it.at_work)).unzip();
     let shadow = shadow.flatten();
@@ -271,10 +270,11 @@ fn watch(
     let (second_looks, asked) = bounded(SECOND_LOOKS_QUEUE);
     let (record, keeper) = config.record.store(config.cameras.len()).unzip();
     let keeper = keeper
-        .map(Keeper::start)
+        .map(|keeper| keeper.start(on_panic(Whose::Recordings)))
         .transpose()
         .context("no thread for what is recorded")?;
-    let (scribe, kept) = kept::Scribe::start().context("no thread for what is kept")?;
+    let (scribe, kept) =
+        kept::Scribe::start(on_panic(Whose::Kept)).context("no thread for what is kept")?;
     let surroundings = Surroundings {
         config,
         detector: identity,
@@ -297,7 +297,8 @@ fn watch(
                 .iter()
                 .map(|(id, camera)| (id.clone(), camera.readings.clone()))
                 .collect();
-            signal_routes::start(&config.cameras, &scenes, uplink.signals(), stop.clone())
+            let told = (stop.clone(), on_panic(Whose::Signals));
+            signal_routes::start(&config.cameras, &scenes, uplink.signals(), told)
         })
         .transpose()?;
     let lame: Vec<&Arc<CameraState>> = states
@@ -315,7 +316,18 @@ fn watch(
         config.cameras.len(),
         with.unwrap_or_default()
     ));
-    let goes_on = || supervisor.goes_on(&states);
+    let mut fallen = Fallen::default();
+    if let Some(uplink) = uplink {
+        fallen.watch(on_panic(Whose::Uplink), move || uplink.has_lost_a_thread());
+    }
+    for (camera, stream) in cameras.streams() {
+        let on_panic = surroundings.on_panic(camera, Whose::Stream);
+        fallen.watch(on_panic, move || stream.has_ended());
+    }
+    let goes_on = || {
+        fallen.look();
+        supervisor.goes_on(&states);
+    };
     let (shadow_thread, looking) = shadow
         .map(|it| {
             (
@@ -327,7 +339,10 @@ fn watch(
     thread::scope(|scope| {
         // The others wait for `stop`; a panic must end the process, not half of it.
         let _others = StopsOnPanic(stop);
-        scope.spawn(|| keep_saying(&lame, uplink, stop));
+        scope.spawn(|| {
+            let _others = StopsOnPanic(stop);
+            keep_saying(&lame, uplink, stop);
+        });
         let mut trials = trial::Trials {
             detector: trial,
             second: lookers.trials.into_iter().zip(second.clone()).collect(),
@@ -337,7 +352,10 @@ fn watch(
             trials.second.push((vec![trial], looking));
             trials.at_work.push(noted);
         }
-        scope.spawn(|| trials.watch(config.detector.trial(), &states, stop));
+        scope.spawn(|| {
+            let _others = StopsOnPanic(stop);
+            trials.watch(config.detector.trial(), &states, stop);
+        });
         match detector {
             Some(detector) => {
                 let models = inference::Models {
@@ -364,6 +382,7 @@ fn watch(
         }
     });
     supervisor.stopping();
+    drop(fallen);
     cameras.shut_down();
     drop(surroundings);
     join(kept, "what is kept");
@@ -440,6 +459,7 @@ impl Cameras {
             SourceConfig::Rtsp(_) => None,
         };
         let store = &around.config.store.dir;
+        let by = recorded.as_ref().map(|recorded| &recorded.by);
         let mut scene = scene_thread::SceneThread {
             // A cascade that was not at work then says nothing of what is played.
             config: match by.and_then(|by| by.cascades.as_ref()) {
@@ -463,7 +483,6 @@ impl Cameras {
             recorder: around.recorder(camera),
             diary: diary::Diary::new(&around.config.record, &camera.id),
             parked: kept::KeptFile::open(kept::PARKED, store, &camera.id)
-        let by = recorded.as_ref().map(|recorded| &recorded.by);
                 .written_by(&around.scribe),
             view: kept::KeptFile::open(kept::VIEW, store, &camera.id).written_by(&around.scribe),
             on_panic: Some(around.on_panic(camera, Whose::Scene)),
@@ -497,7 +516,7 @@ impl Cameras {
                         second.look_at(looks.context("no thread for its second looks")?);
                     }
                 }
-                self.kept.extend(main);
+                self.kept.extend(main.map(|main| (camera.clone(), main)));
                 let made = evidence::Desk::by_hand(
                     camera.clip,
                     rings,
@@ -517,6 +536,7 @@ impl Cameras {
                 work: work_in.clone(),
                 state: Arc::clone(state),
                 stop: around.stop.clone(),
+                on_panic: around.on_panic(camera, Whose::Player),
             };
             self.players.push(player::start(&camera.id, recorded, to)?);
         }
@@ -528,6 +548,14 @@ impl Cameras {
         };
         self.running.insert(camera.id.clone(), running);
         Ok(())
+    }
+
+    /// Whose streams there are.
+    fn streams(&self) -> impl Iterator<Item = (&CameraConfig, &CameraStream)> {
+        let feeds = self.feeds.iter();
+        let feeds = feeds.map(|(camera, stream, ..)| (camera, &**stream));
+        let kept = self.kept.iter().map(|(camera, stream)| (camera, stream));
+        feeds.chain(kept)
     }
 
     /// Senders are dropped, receivers drain.
@@ -542,7 +570,7 @@ impl Cameras {
                 tracing::warn!(camera = %camera.id, "stream is still in use; not closed");
             }
         }
-        for stream in self.kept {
+        for (_, stream) in self.kept {
             stream.stop();
         }
         for player in self.players {

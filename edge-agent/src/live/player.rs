@@ -8,6 +8,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use edge_core::Input;
 use protocol::CameraId;
 
+use super::scene_thread::OnPanic;
 use super::{CameraState, StopFlag, Work, now};
 use crate::config::RecordingConfig;
 use crate::recording::{RecordingError, RecordingReader, SeenBy, shifted, time_of};
@@ -28,6 +29,7 @@ pub(super) struct Stage {
     pub(super) work: Sender<Work>,
     pub(super) state: Arc<CameraState>,
     pub(super) stop: StopFlag,
+    pub(super) on_panic: OnPanic,
 }
 
 /// Reads a recording.
@@ -47,10 +49,16 @@ pub(super) fn start(
     to: Stage,
 ) -> std::io::Result<JoinHandle<()>> {
     let name = camera.clone();
-    let Stage { work, state, stop } = to;
+    let Stage {
+        work,
+        state,
+        stop,
+        on_panic,
+    } = to;
     std::thread::Builder::new()
         .name(format!("player-{camera}"))
         .spawn(move || {
+            let _held = on_panic;
             while play(&recorded.inputs, &work, &state, &stop) {
                 if !recorded.repeat {
                     tracing::info!(camera = %name, "recording has ended");

@@ -34,7 +34,7 @@ use crate::recording::rolling::Recorder;
 use crate::scene_setup::{self, DetectorIdentity, SceneSetupError};
 
 use outage::{Epoch, Interruption};
-pub(super) use panic::{OnPanic, PANICS, Whose};
+pub(super) use panic::{OnPanic, Whose};
 use segments::Misfit;
 use standing::{Link, Standing};
 
@@ -346,6 +346,8 @@ impl Room {
         self.standing.partial = state.partial_blindness();
         let desk = self.setup.desk.as_ref();
         self.standing.evidence = desk.filter(|desk| desk.has_ended()).map(|_| no_evidence());
+        let (parked, view) = (&self.setup.parked, &self.setup.view);
+        self.standing.kept = parked.trouble().or_else(|| view.trouble());
         let is_changed = self.tell_health();
         is_changed || is_recorder_news
     }

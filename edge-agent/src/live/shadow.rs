@@ -17,6 +17,7 @@ use models::heads::Answers;
 use protocol::Detection;
 use protocol::event::Words;
 
+use super::scene_thread::OnPanic;
 use super::{Job, ModelState, StopFlag};
 use crate::config::DetectorConfig;
 use crate::models_command;
@@ -124,7 +125,11 @@ pub(super) fn begin(config: &DetectorConfig) -> Option<Begun> {
 }
 
 /// Lets it look, beside the `first` detector.
-pub(super) fn start(begun: Begun, first: &Detector, stop: &StopFlag) -> std::io::Result<Started> {
+pub(super) fn start(
+    begun: Begun,
+    first: &Detector,
+    (stop, on_panic): (&StopFlag, OnPanic),
+) -> std::io::Result<Started> {
     let Begun {
         model,
         every,
@@ -159,7 +164,10 @@ pub(super) fn start(begun: Begun, first: &Detector, stop: &StopFlag) -> std::io:
     let (mark, noted) = (AtWorkMark::beside(&trial.candidate), at_work.clone());
     let thread = thread::Builder::new()
         .name("shadow".to_owned())
-        .spawn(move || its.run(detector, (&noted, &mark), &from, &stop))?;
+        .spawn(move || {
+            let _held = on_panic;
+            its.run(detector, (&noted, &mark), &from, &stop);
+        })?;
     Ok(Started {
         state: Arc::clone(&shadow.state),
         at_work: Some(Looking {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -62,10 +63,35 @@ pub struct Keeper {
     chores: Receiver<Chore>,
     ages: Option<Ages>,
     looked: Option<Instant>,
+    has_fallen: Fallen,
+}
+
+/// Set when the thread that looks after recordings has panicked: whoever records would
+/// fill the disk from then on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fallen(Arc<AtomicBool>);
+
+impl Fallen {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.has_fallen.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Keeper {
-    pub(super) fn new(dir: &Path, limits: Limits, active: &Active) -> (Sender<Chore>, Self) {
+    pub(super) fn new(
+        dir: &Path,
+        limits: Limits,
+        active: &Active,
+    ) -> (Sender<Chore>, Fallen, Self) {
+        let has_fallen = Fallen::default();
         let (asked, chores) = bounded(CHORES);
         let keeper = Self {
             dir: dir.to_owned(),
@@ -74,21 +100,32 @@ impl Keeper {
             chores,
             ages: None,
             looked: None,
+            has_fallen: has_fallen.clone(),
         };
-        (asked, keeper)
+        (asked, has_fallen, keeper)
     }
 
-    /// Starts its thread, which ends when nobody records any more.
-    pub fn start(mut self) -> std::io::Result<JoinHandle<()>> {
+    /// Starts its thread, which ends when nobody records any more, and holds `held` for as
+    /// long.
+    pub fn start(self, held: impl Send + 'static) -> std::io::Result<JoinHandle<()>> {
+        self.start_to(Self::work, held)
+    }
+
+    pub(super) fn start_to(
+        mut self,
+        work: fn(&mut Self, Option<Chore>),
+        held: impl Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
         let thread = std::thread::Builder::new().name("recordings".to_owned());
         thread.spawn(move || {
+            let _held = held;
             loop {
                 let first = match self.chores.recv_timeout(EXPIRY) {
                     Ok(chore) => Some(chore),
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
-                self.work(first);
+                work(&mut self, first);
             }
         })
     }

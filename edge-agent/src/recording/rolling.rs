@@ -22,7 +22,7 @@ use protocol::event::Words;
 use protocol::id::{CameraId, EventId};
 use protocol::{EventTime, Phase};
 
-use super::keeper::{Active, Chore, Keeper};
+use super::keeper::{Active, Chore, Fallen, Keeper};
 use super::segment::{Cut, SegmentHead};
 
 /// How often what was written is handed to the system when nothing happens.
@@ -56,19 +56,21 @@ pub struct RecordStore {
     active: Active,
     /// What takes as long as the disk does.
     chores: Sender<Chore>,
+    keeper_has_fallen: Fallen,
 }
 
 impl RecordStore {
     /// For so many cameras, and who looks after what they write.
     pub fn new(dir: &Path, limits: Limits, cameras: usize) -> (Arc<Self>, Keeper) {
         let active = Active::default();
-        let (chores, keeper) = Keeper::new(dir, limits, &active);
+        let (chores, keeper_has_fallen, keeper) = Keeper::new(dir, limits, &active);
         let store = Self {
             dir: dir.to_owned(),
             limits,
             cameras: cameras.max(1) as u64,
             active,
             chores,
+            keeper_has_fallen,
         };
         (Arc::new(store), keeper)
     }
@@ -99,6 +101,7 @@ impl RecordStore {
         number: u64,
         begun: EventTime,
     ) -> std::io::Result<(PathBuf, File)> {
+        self.must_be_kept()?;
         // By number, because a box's clock may be set back between two segments.
         let stamp: String = begun.to_string();
         let stamp: String = stamp.chars().filter(|c| !matches!(c, '-' | ':')).collect();
@@ -110,6 +113,17 @@ impl RecordStore {
         let file = File::options().write(true).create_new(true).open(&path)?;
         self.ask(Chore::MakeRoom);
         Ok((path, file))
+    }
+
+    /// Nobody may fill the disk that outbox and evidence need as well.
+    fn must_be_kept(&self) -> std::io::Result<()> {
+        if self.keeper_has_fallen.is_set() {
+            return Err(std::io::Error::other(
+                "what deletes the oldest recordings has ended by a fault of the agent; restart the agent \
+                 and report its log",
+            ));
+        }
+        Ok(())
     }
 
     /// Never waits; a chore for which there is no room is not missed.
@@ -333,6 +347,9 @@ impl Recorder {
         if segment.bytes() >= segment.looked_after + LOOK_AFTER_BYTES {
             segment.looked_after = segment.bytes();
             self.store.ask(Chore::MakeRoom);
+            if let Err(error) = self.store.must_be_kept() {
+                self.fail(&error);
+            }
         }
     }
 
@@ -386,7 +403,11 @@ impl Recorder {
                  goes on, and recording is tried again every minute"
             );
         }
-        self.trouble = Some(words(error));
+        self.trouble = Some(if self.store.keeper_has_fallen.is_set() {
+            no_keeper()
+        } else {
+            words(error)
+        });
         self.counters.failures += 1;
         let now = Instant::now();
         let since = self.fault.map_or(now, |(since, _)| since);
@@ -399,6 +420,15 @@ impl Recorder {
         self.number = None;
         self.store.active.lock().remove(&self.camera);
     }
+}
+
+/// For the camera's status: what deletes the oldest recordings is gone.
+fn no_keeper() -> Words {
+    Words::new(
+        "không ghi dữ liệu vì phần dọn bản ghi đã dừng do lỗi chương trình; gửi nhật ký và khởi động lại hộp",
+        "inputs are not recorded, because what deletes the oldest recordings has ended by a fault of this \
+         program; restart the agent and report its log",
+    )
 }
 
 /// For the camera's status.
@@ -456,6 +486,7 @@ mod tests {
             aspect: 1.5,
             provenance: identity.provenance.clone(),
             classes: None,
+            cascades: None,
             state: scene.state(),
         }
     }
@@ -486,7 +517,6 @@ mod tests {
         crate::recording::series(dir, None).unwrap()
     }
 
-            cascades: None,
     fn entries(path: &Path) -> (Vec<Entry>, bool) {
         let mut reader = RecordingReader::open(path).unwrap();
         let mut entries = Vec::new();
@@ -624,7 +654,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let limits = Limits { budget: 1, ..USUAL };
         let (mut recorder, keeper) = kept(dir.path(), limits);
-        let thread = keeper.start().unwrap();
+        let thread = keeper.start(()).unwrap();
         let scene = scene();
         for _ in 0..3 {
             recorder.begin(&head(&scene, Cut::Quiescent));
@@ -682,5 +712,24 @@ mod tests {
         assert_eq!(recorder.due(&scene), None);
         recorder.began(Duration::from_secs(201));
         assert_eq!(recorder.due(&scene), Some(Cut::Forced));
+    }
+
+    /// Its thread had ended by a panic, nobody heard of it, and recordings filled the disk.
+    #[test]
+    fn nothing_is_recorded_once_nobody_deletes_the_oldest() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, keeper) = RecordStore::new(dir.path(), USUAL, 1);
+        let (held, heard) = crossbeam_channel::bounded::<()>(0);
+        let thread = keeper.start_to(|_, _| panic!("a fault"), held).unwrap();
+        let mut recorder = Recorder::new(store, CameraId::new("c").unwrap());
+        recorder.begin(&head(&scene(), Cut::Start));
+        assert!(recorder.counters().is_recording);
+        assert!(thread.join().is_err());
+        // What the thread held has heard of its end.
+        assert!(heard.try_recv().is_err_and(|error| error.is_disconnected()));
+        recorder.begin(&head(&scene(), Cut::Quiescent));
+        assert!(!recorder.counters().is_recording);
+        let told = &recorder.trouble().unwrap().en;
+        assert!(told.contains("restart the agent"), "{told}");
     }
 }

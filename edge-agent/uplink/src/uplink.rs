@@ -455,6 +455,12 @@ impl Uplink {
         }
     }
 
+    /// Whether one of its threads has ended by itself, which only a fault of ours can do:
+    /// then something is not delivered any more.
+    pub fn has_lost_a_thread(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
     /// Waits at most `drain` until the centre has everything, says goodbye and ends.
     /// What is left stays in the outbox for the next start.
     pub fn stop(mut self, drain: Duration) {

@@ -1,6 +1,6 @@
-//! What follows when a camera's thread panics: a fault of ours. Without its scene a camera
-//! is blind; without the thread that makes evidence its events have no clips, for months if
-//! nobody reads the log.
+//! What follows when a thread panics: a fault of ours. Without its scene a camera is blind;
+//! without the thread that makes evidence its events have no clips; without the one that
+//! looks after recordings these fill the disk: for months if nobody reads the log.
 //!
 //! The program ends with an error, so that systemd starts it anew: the scene begins
 //! again where its camera's files say, events that were open are ended by the recovery,
@@ -8,7 +8,7 @@
 //! ever. But a scene that panics again and again must not take the others along: after
 //! [`MOST`] times within an hour the program goes on without it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::{CameraId, EventTime};
@@ -16,68 +16,148 @@ use protocol::{CameraId, EventTime};
 use crate::live::{StopFlag, now};
 
 /// Beside the outbox: when threads ended so, a time a line, µs.
-pub(in crate::live) const PANICS: &str = "scene-panics";
+const PANICS: &str = "scene-panics";
 /// So often within an hour the program is started anew for it.
 const MOST: usize = 3;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Which thread of a camera.
+/// Which thread, of a camera or of the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
     Scene,
     Evidence,
     /// Finds the pictures of the main stream for second looks.
     Looks,
+    /// Plays a recording as a camera.
+    Player,
+    /// Watches over the connection to the camera.
+    Stream,
+    /// Delivers to the centre.
+    Uplink,
+    /// Deletes the oldest recordings.
+    Recordings,
+    /// Keeps on disk who is parked and where cameras look.
+    Kept,
+    /// Hands on what signal controllers say.
+    Signals,
+    /// Looks for the model that is only compared.
+    Shadow,
 }
 
-/// Held by a camera's thread; acts when that panics.
+impl Whose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Scene => "the scene",
+            Self::Evidence => "what makes the evidence",
+            Self::Looks => "what finds pictures for second looks",
+            Self::Player => "what plays the recording",
+            Self::Stream => "what holds the connection",
+            Self::Uplink => "what delivers to the centre",
+            Self::Recordings => "what looks after the recordings",
+            Self::Kept => "what keeps parked vehicles for a restart",
+            Self::Signals => "what hands on the signals",
+            Self::Shadow => "what compares the shadow model",
+        }
+    }
+
+    /// What the program does without it, and what to do.
+    const fn without(self) -> &'static str {
+        match self {
+            Self::Scene => {
+                "the others watch on and this camera does not; report the log, take the camera's newest rule \
+                 out, restart the agent"
+            }
+            Self::Looks => {
+                "the camera is watched on, and nothing of it is looked at a second time, neither plates nor \
+                 heads; report the log, restart the agent"
+            }
+            Self::Evidence => {
+                "the camera is watched on, and its events have no clips and no stills of other moments; report \
+                 the log, restart the agent"
+            }
+            Self::Player => "the recording is played no more; report the log, restart the agent",
+            Self::Stream => {
+                "the others watch on and this camera does not; report the log, restart the agent"
+            }
+            Self::Uplink => {
+                "cameras are watched on, and what they find waits on this box; report the log, restart the agent"
+            }
+            Self::Recordings => {
+                "cameras are watched on, and nothing is recorded, because nobody would delete the oldest \
+                 recordings; report the log, restart the agent"
+            }
+            Self::Kept => {
+                "cameras are watched on, and after a loss of power parked vehicles are new ones; report the log, \
+                 restart the agent"
+            }
+            Self::Signals => {
+                "cameras are watched on, and signals of controllers are unknown, so that nobody is accused by \
+                 them; report the log, restart the agent"
+            }
+            Self::Shadow => "it is compared no more; report the log, restart the agent",
+        }
+    }
+}
+
+/// Held by a thread; acts when that panics.
 pub(crate) struct OnPanic {
-    pub(in crate::live) whose: Whose,
-    pub(in crate::live) camera: CameraId,
-    pub(in crate::live) file: PathBuf,
-    pub(in crate::live) stop: StopFlag,
+    whose: Whose,
+    /// Of one camera, or of the box.
+    camera: Option<CameraId>,
+    file: PathBuf,
+    stop: StopFlag,
 }
 
 impl Drop for OnPanic {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            return;
-        }
-        let camera = &self.camera;
-        let times = self.note(now());
-        let what = match self.whose {
-            Whose::Scene => "the scene",
-            Whose::Evidence => "what makes the evidence",
-            Whose::Looks => "what finds pictures for second looks",
-        };
-        if times <= MOST {
-            self.stop.fail(&format!(
-                "{what} of camera {camera} has ended by a fault of this program; it is started anew \
-                 by systemd: report its log"
-            ));
-            return;
-        }
-        match self.whose {
-            Whose::Scene => tracing::error!(
-                %camera, times,
-                "scenes have ended too often within an hour: the others watch on and this one does \
-                 not; report the log, take the camera's newest rule out, restart the agent"
-            ),
-            Whose::Looks => tracing::error!(
-                %camera, times,
-                "threads have ended too often within an hour: the camera is watched on, and nothing of it is \
-                 looked at a second time, neither plates nor heads; report the log, restart the agent"
-            ),
-            Whose::Evidence => tracing::error!(
-                %camera, times,
-                "threads have ended too often within an hour: the camera is watched on, and its events \
-                 have no clips and no stills of other moments; report the log, restart the agent"
-            ),
+        if std::thread::panicking() {
+            self.act();
         }
     }
 }
 
 impl OnPanic {
+    /// The thread has ended by a fault.
+    pub(in crate::live) fn act(&self) {
+        let of = self.camera.as_ref();
+        let of = of.map_or_else(String::new, |camera| format!(" of camera {camera}"));
+        let (what, without) = (self.whose.name(), self.whose.without());
+        if self.whose == Whose::Shadow {
+            // It is there to be compared: no camera misses a second for it.
+            tracing::error!("{what} has ended by a fault of this program: {without}");
+            return;
+        }
+        let times = self.note(now());
+        if times <= MOST {
+            self.stop.fail(&format!(
+                "{what}{of} has ended by a fault of this program; it is started anew by systemd: report \
+                 its log"
+            ));
+        } else {
+            tracing::error!(
+                times,
+                "{what}{of} has ended, and threads have done so too often within an hour: {without}"
+            );
+        }
+    }
+}
+
+impl OnPanic {
+    /// For a thread of `camera`, or of the box. In `store` is counted how often threads
+    /// ended so.
+    pub(in crate::live) fn new(
+        whose: Whose,
+        camera: Option<&CameraId>,
+        (store, stop): (&Path, &StopFlag),
+    ) -> Self {
+        Self {
+            whose,
+            camera: camera.cloned(),
+            file: store.join(PANICS),
+            stop: stop.clone(),
+        }
+    }
+
     /// Remembers that a scene ended so; how often one did within the last hour.
     fn note(&self, now: EventTime) -> usize {
         let written = std::fs::read_to_string(&self.file).unwrap_or_default();
@@ -104,12 +184,9 @@ mod tests {
     use protocol::units::Seconds;
 
     fn of(dir: &tempfile::TempDir) -> OnPanic {
-        OnPanic {
-            whose: Whose::Scene,
-            camera: CameraId::new("gate").unwrap(),
-            file: dir.path().join(PANICS),
-            stop: StopFlag::default(),
-        }
+        let stop = StopFlag::default();
+        let camera = CameraId::new("gate").unwrap();
+        OnPanic::new(Whose::Scene, Some(&camera), (dir.path(), &stop))
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct Standing {
     pub(super) partial: Option<Words>,
     /// What proves events is not made any more.
     pub(super) evidence: Option<Words>,
+    /// What is to be known after a restart is not kept.
+    pub(super) kept: Option<Words>,
 }
 
 impl Standing {
@@ -79,6 +81,7 @@ impl Standing {
                 self.load.as_ref(),
                 self.partial.as_ref(),
                 self.evidence.as_ref(),
+                self.kept.as_ref(),
             ],
         };
         let reasons: Vec<&Words> = wrong.into_iter().flatten().collect();

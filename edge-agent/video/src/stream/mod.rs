@@ -109,6 +109,12 @@ impl CameraStream {
         }
     }
 
+    /// Whether its thread has ended by itself, which only a fault of ours can do: then no
+    /// picture will come any more.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// The newest frame not yet taken.
     pub fn take_newest(&self) -> Option<Frame> {
         self.slot.take()
