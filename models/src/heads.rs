@@ -55,7 +55,7 @@ mod kinds;
 
 mod scores;
 
-use protocol::Detection;
+use protocol::{Detection, NormBox};
 
 use crate::letterbox::Letterbox;
 use crate::manifest::Manifest;
@@ -67,8 +67,9 @@ pub use error::{Answer, HeadError, Shape};
 pub use kinds::Head;
 pub use scores::Activation;
 
-use answers::{Candidate, Found, NoProbability, Reading};
+use answers::{Candidate, Fault, Found, Reading};
 use kinds::check_count;
+use yolov8::BoxForm;
 
 /// An output of a network.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +143,7 @@ pub fn labels(
     let tensors = select(manifest, outputs)?;
     let answers = head
         .read(&reading(manifest), &tensors)
-        .map_err(|fault| no_probabilities(manifest, fault))?;
+        .map_err(|fault| misread(manifest, fault))?;
     all_broken(manifest, answers.broken, manifest.classes.count())?;
     Ok(answers)
 }
@@ -161,7 +162,7 @@ pub fn text_regions(
     let tensors = select(manifest, outputs)?;
     let answers = head
         .read(&reading(manifest), letterbox, &tensors)
-        .map_err(|fault| no_probabilities(manifest, fault))?;
+        .map_err(|fault| misread(manifest, fault))?;
     all_broken(manifest, answers.broken, tensors[0].len())?;
     Ok(answers)
 }
@@ -179,7 +180,7 @@ pub fn text(
     let tensors = select(manifest, outputs)?;
     let (line, columns) = head
         .read(&reading(manifest), alphabet, &tensors)
-        .map_err(|fault| no_probabilities(manifest, fault))?;
+        .map_err(|fault| misread(manifest, fault))?;
     all_broken(manifest, line.broken, columns)?;
     Ok(line)
 }
@@ -201,7 +202,7 @@ fn placed(
     found: Found,
 ) -> Result<Answers<(Detection, usize)>, HeadError> {
     if let Some(fault) = found.fault {
-        return Err(no_probabilities(manifest, fault));
+        return Err(misread(manifest, fault));
     }
     all_broken(manifest, found.broken, found.total)?;
     let placed = found
@@ -223,31 +224,57 @@ fn placed(
             },
         )
         .collect();
+    let part = |bounds: &NormBox| {
+        if manifest.head.compares_what_is_seen() {
+            letterbox.seen_part(bounds)
+        } else {
+            *bounds
+        }
+    };
+    let most = manifest.thresholds.nms;
     Ok(Answers {
-        found: nms::suppress_by(placed, manifest.thresholds.nms, |(detection, _)| detection),
+        found: nms::suppress_by(placed, most, |(detection, _)| detection, part),
         broken: found.broken,
     })
 }
 
+/// What is said of a network that has taken itself the softmax or sigmoid that
+/// its manifest asks for once more ([`Head::logits`]).
+pub fn probabilities_already(manifest: &Manifest) -> HeadError {
+    misread(manifest, Fault::Already)
+}
+
 /// Numbers of another kind would become certainties, and those accusations.
-fn no_probabilities(manifest: &Manifest, fault: NoProbability) -> HeadError {
+fn misread(manifest: &Manifest, fault: Fault) -> HeadError {
+    let head = manifest.head.kind();
     let (found, remedy) = match fault {
-        NoProbability::Score(score) => (
+        Fault::Score(score) => (
             format!("{score}, which is none"),
             manifest.head.remedy_for_logits(),
         ),
-        NoProbability::Sum(sum) => (
+        Fault::Sum(sum) => (
             format!("classes that exclude each other and together make {sum}, not 1"),
             "write `activation = \"softmax\"` under `[head]` if it ends without one; of classes that each have \
              a sigmoid, `several = true`",
         ),
-        NoProbability::Already => (
+        Fault::Already => (
             "probabilities where logits are to be read: all of them would count".to_owned(),
-            "export it without its last sigmoid, or leave `activation` out where the head has it",
+            manifest.head.remedy_for_probabilities(),
         ),
+        Fault::Boxes(form) => {
+            let (found, remedy) = match form {
+                BoxForm::Edges => ("left, top, right, bottom", "write `boxes = \"edges\"`"),
+                BoxForm::Middle => ("middle, width, height", "leave `boxes` out"),
+            };
+            return HeadError::Boxes {
+                head,
+                found,
+                remedy,
+            };
+        }
     };
     HeadError::NoProbabilities {
-        head: manifest.head.kind(),
+        head,
         found,
         remedy,
     }

@@ -250,6 +250,20 @@ impl Letterbox {
         (bounds.width > 0.0 && bounds.height > 0.0 && touches).then_some(bounds)
     }
 
+    /// The part of a box (fractions of the whole picture) that lies within what goes in.
+    pub(crate) fn seen_part(&self, bounds: &NormBox) -> NormBox {
+        let [left, top, width, height] = self.crop_span();
+        let across = |x: f64| x.clamp(left, left + width);
+        let down = |y: f64| y.clamp(top, top + height);
+        let (x, y) = (across(bounds.x), down(bounds.y));
+        NormBox {
+            x,
+            y,
+            width: across(bounds.right()) - x,
+            height: down(bounds.bottom()) - y,
+        }
+    }
+
     /// From a point in the input's pixels to fractions of the whole picture, held
     /// within one crop's size of the crop.
     pub fn point_to_picture(&self, point: [f32; 2]) -> Point {

@@ -5,7 +5,7 @@
 
 use core::cmp::Ordering;
 
-use protocol::Detection;
+use protocol::{Detection, NormBox};
 
 /// Most answers that are looked at, best first.
 ///
@@ -27,14 +27,16 @@ pub(crate) fn canonical_order(a: &Detection, b: &Detection) -> Ordering {
 /// Keeps, best first, every detection that no better one of its class overlaps
 /// by more than `max_iou` (intersection over union, 0 to 1).
 pub fn suppress(candidates: Vec<Detection>, max_iou: f64) -> Vec<Detection> {
-    suppress_by(candidates, max_iou, |detection| detection)
+    suppress_by(candidates, max_iou, |detection| detection, |bounds| *bounds)
 }
 
-/// [`suppress`] for answers that are more than a detection.
+/// [`suppress`] for answers that are more than a detection. `part` is the part of
+/// its bounds by which one is compared with another.
 pub(crate) fn suppress_by<T>(
     mut candidates: Vec<T>,
     max_iou: f64,
     of: impl Fn(&T) -> &Detection,
+    part: impl Fn(&NormBox) -> NormBox,
 ) -> Vec<T> {
     let order = |a: &T, b: &T| canonical_order(of(a), of(b));
     if candidates.len() > MAX_CANDIDATES {
@@ -44,11 +46,11 @@ pub(crate) fn suppress_by<T>(
     candidates.sort_unstable_by(order);
     let mut kept: Vec<T> = Vec::new();
     for candidate in candidates {
-        let (class, bounds) = (of(&candidate).class, of(&candidate).bounds);
+        let (class, bounds) = (of(&candidate).class, part(&of(&candidate).bounds));
         let is_known = kept
             .iter()
             .map(&of)
-            .any(|better| better.class == class && better.bounds.iou(&bounds) > max_iou);
+            .any(|better| better.class == class && part(&better.bounds).iou(&bounds) > max_iou);
         if !is_known {
             kept.push(candidate);
         }

@@ -3,6 +3,7 @@
 use protocol::{NormBox, ObjectClass, Point};
 
 use super::scores::{peak, place_of};
+use super::yolov8::BoxForm;
 use crate::manifest::{ClassMap, Input};
 
 /// What a network said about one picture.
@@ -134,8 +135,8 @@ pub(super) struct Found {
     pub(super) broken: usize,
     /// Answers looked at.
     pub(super) total: usize,
-    /// The first number that should have been a probability and is none.
-    pub(super) fault: Option<NoProbability>,
+    /// The first that is of another kind than it is read as.
+    pub(super) fault: Option<Fault>,
 }
 
 /// How far numbers may be outside 0 to 1: one step of eight bits, to which
@@ -143,21 +144,22 @@ pub(super) struct Found {
 /// farther outside in every picture: what is not there has one far below 0.
 pub(super) const HAIR: f32 = 0.004;
 
-/// Numbers that should have been probabilities.
+/// Numbers that are of another kind than they are read as.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum NoProbability {
+pub(super) enum Fault {
     /// It is outside 0 to 1.
     Score(f32),
     /// Of classes that exclude each other: what they make together.
     Sum(f32),
     /// They are probabilities already where logits are to be read.
     Already,
+    /// Boxes are of this form, not of the manifest's.
+    Boxes(BoxForm),
 }
 
 /// What is no probability, by more than rounding. NaN and infinity are counted elsewhere.
-pub(super) fn improper(score: f32) -> Option<NoProbability> {
-    (score.is_finite() && !(-HAIR..=1.0 + HAIR).contains(&score))
-        .then_some(NoProbability::Score(score))
+pub(super) fn improper(score: f32) -> Option<Fault> {
+    (score.is_finite() && !(-HAIR..=1.0 + HAIR).contains(&score)).then_some(Fault::Score(score))
 }
 
 /// The better one of a row's classes.
@@ -252,10 +254,10 @@ impl Found {
 }
 
 /// What numbers make together that should make 1. Each may be rounded by half a step.
-pub(super) fn no_sum(scores: &[f32]) -> Option<NoProbability> {
+pub(super) fn no_sum(scores: &[f32]) -> Option<Fault> {
     let sum: f32 = scores.iter().sum();
     let room = (HAIR / 2.0 * scores.len() as f32).clamp(0.02, 0.5);
-    (sum.is_finite() && (sum - 1.0).abs() > room).then_some(NoProbability::Sum(sum))
+    (sum.is_finite() && (sum - 1.0).abs() > room).then_some(Fault::Sum(sum))
 }
 
 /// A score that may be published: finite, at least `low`, at most 1.

@@ -6,6 +6,10 @@
 //! `ltrb [1, 4, rows, columns]` in pixels of the input. A peak is a cell that
 //! none of its eight neighbours exceeds, which the authors do with a 3×3
 //! maximum filter; doing it here reads only the classes that have a word.
+//!
+//! The form of the paper's own code (xingyizhou/CenterNet: width and height, and
+//! the middle's offset within its cell, in cells) is another one: two planes each,
+//! which the check of shapes refuses.
 
 use serde::{Deserialize, Serialize};
 

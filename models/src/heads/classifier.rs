@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Answers, Label, NoProbability, Reading, accepted, improper, no_sum};
+use super::answers::{Answers, Fault, Label, Reading, accepted, improper, no_sum};
 use super::scores::{peak, place_of};
 use super::{Activation, Shape};
 use crate::manifest::{ClassMap, Input};
@@ -45,7 +45,7 @@ impl Classifier {
         &self,
         reading: &Reading<'_>,
         tensors: &[&[f32]],
-    ) -> Result<Answers<Label>, NoProbability> {
+    ) -> Result<Answers<Label>, Fault> {
         if self.activation == Activation::None {
             tensors[0]
                 .iter()

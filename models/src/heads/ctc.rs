@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{NoProbability, Reading, Symbol, TextLine, improper, no_sum};
+use super::answers::{Fault, Reading, Symbol, TextLine, improper, no_sum};
 use super::scores::{peak, place_of};
 use super::{Activation, Shape};
 use crate::manifest::Input;
@@ -181,7 +181,7 @@ impl Ctc {
         reading: &Reading<'_>,
         alphabet: &Alphabet,
         tensors: &[&[f32]],
-    ) -> Result<(TextLine, usize), NoProbability> {
+    ) -> Result<(TextLine, usize), Fault> {
         let row_length = 1 + self.count();
         let columns = tensors[0].len() / row_length;
         let blank = self.blank as usize;

@@ -63,6 +63,18 @@ pub enum HeadError {
         /// What to do.
         remedy: &'static str,
     },
+    /// Boxes are written in another form.
+    #[error(
+        "the {head} head reads boxes of another form: the model gives {found} at every place; {remedy} under `[head]` in its manifest"
+    )]
+    Boxes {
+        /// The head's kind.
+        head: &'static str,
+        /// What the four numbers of a box are.
+        found: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The head reads something else than what is asked of it.
     #[error(
         "the {head} head reads {reads}; it was asked for {asked}: correct `task` or `head` in the manifest"

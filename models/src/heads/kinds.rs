@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{Found, Reading};
 use super::error::{Answer, Shape};
+use super::scores::Activation;
 use super::{
     centernet, classifier, ctc, fastestdet, grid, nanodet_plus, picodet, rtdetr, ssd, text_regions,
     yolo_end_to_end, yolov5, yolov8, yolox, yunet,
@@ -89,6 +90,30 @@ impl Head {
         }
     }
 
+    /// The output of which it takes a softmax or a sigmoid itself, so that the network must not have.
+    pub fn logits(&self) -> Option<&str> {
+        let output = match self {
+            Self::Classifier(head) => (&head.tensor, head.activation),
+            Self::Ssd(head) => (&head.scores, head.activation),
+            Self::Ctc(head) => (&head.tensor, head.activation),
+            Self::Rtdetr(head) => (&head.logits, Activation::Sigmoid),
+            _ => return None,
+        };
+        (output.1 != Activation::None).then_some(output.0.as_str())
+    }
+
+    /// Whether its boxes are compared by what lies within the picture.
+    ///
+    /// Where a thing leaves the picture its far edge is a guess, and two guesses
+    /// of one thing may differ by much. These heads' references move all edges into
+    /// the picture before they suppress doubles; the others compare whole boxes.
+    pub(super) const fn compares_what_is_seen(&self) -> bool {
+        matches!(
+            self,
+            Self::Ssd(_) | Self::NanodetPlus(_) | Self::Yolov5(_) | Self::Yolov8(_)
+        )
+    }
+
     /// What to do about a network that ends before its probabilities.
     pub(super) const fn remedy_for_logits(&self) -> &'static str {
         match self {
@@ -99,6 +124,16 @@ impl Head {
                 "write under `[head]` what is still to be done to its numbers, `activation = \"softmax\"`"
             }
             _ => "export it with its last sigmoid, as this head's authors do",
+        }
+    }
+
+    /// What to do about a network that has made its probabilities where logits are read.
+    pub(super) const fn remedy_for_probabilities(&self) -> &'static str {
+        match self {
+            Self::Classifier(_) | Self::Ssd(_) | Self::Ctc(_) => {
+                "leave `activation` under `[head]` out: it ends with one"
+            }
+            _ => "export it without its last sigmoid",
         }
     }
 

@@ -3,6 +3,9 @@
 //! One tensor `[1, anchors, classes + 4 · bins]`. A row is class scores (sigmoid
 //! applied) and, for each edge of left, top, right, bottom, the logits of its
 //! distance from the corner of the anchor's cell, in strides.
+//!
+//! The authors' Python answers with every class of an anchor, their demos in C++
+//! with its best, and so do we: one box is one thing.
 
 use serde::{Deserialize, Serialize};
 

@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::answers::{Found, NoProbability, Reading, around};
+use super::answers::{Fault, Found, Reading, around};
 use super::scores::{peak, sigmoid};
 use crate::manifest::{ClassMap, Input};
 
@@ -69,7 +69,7 @@ impl Rtdetr {
         }
         // Most queries see nothing, and say so by a logit far below 0.
         if within == found.total && within >= MANY {
-            found.fault = Some(NoProbability::Already);
+            found.fault = Some(Fault::Already);
         }
         found
     }

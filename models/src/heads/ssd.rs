@@ -8,14 +8,15 @@
 //! fractions: `coding = "edges"`.
 //!
 //! The authors answer per class, so that one prior may give two boxes; here it
-//! gives its best class. The background takes no part: a prior that is 60 %
+//! gives its best class. Edges are moved into the picture before boxes are
+//! compared, as torchvision does. The background takes no part: a prior that is 60 %
 //! background and 40 % car is a car at 0.4, as with the authors.
 
 pub mod priors;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Found, Reading, around};
+use super::answers::{Fault, Found, Reading, around};
 use super::scores::peak;
 use super::{Activation, Shape};
 use crate::manifest::{ClassMap, Input};
@@ -38,6 +39,9 @@ pub struct Ssd {
     /// What the boxes are.
     pub coding: Coding,
 }
+
+/// Of fewer priors than this all logits might happen to lie between 0 and 1.
+const MANY: usize = 50;
 
 /// What the boxes of an SSD are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,6 +129,7 @@ impl Ssd {
             )),
         };
         let mut found = Found::default();
+        let mut within = 0;
         let mut row_scores = vec![0.0; reading.classes.count()];
         for (number, (coded, row)) in boxes
             .iter()
@@ -137,8 +142,11 @@ impl Ssd {
                 found.broken += 1;
                 continue;
             }
-            if self.activation == Activation::None {
-                found.check(peak(row).highest);
+            match self.activation {
+                Activation::None => found.check(peak(row).highest),
+                Activation::Softmax | Activation::Sigmoid => {
+                    within += usize::from(row.iter().all(|score| (0.0..=1.0).contains(score)));
+                }
             }
             self.activation.apply(&mut row_scores);
             if let Some(background) = self.background {
@@ -154,6 +162,10 @@ impl Ssd {
             };
             let edges = [left * width, top * height, right * width, bottom * height];
             found.take(best, edges, number);
+        }
+        // Nearly every prior sees nothing, which as a logit is a number far from 0.
+        if within == found.total && within >= MANY {
+            found.fault = Some(Fault::Already);
         }
         found
     }

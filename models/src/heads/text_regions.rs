@@ -20,7 +20,7 @@ use protocol::NormBox;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::answers::{Answers, NoProbability, Reading, TextRegion, accepted, improper};
+use super::answers::{Answers, Fault, Reading, TextRegion, accepted, improper};
 use super::scores::peak;
 use crate::letterbox::Letterbox;
 use crate::manifest::Input;
@@ -69,7 +69,7 @@ impl TextRegions {
         reading: &Reading<'_>,
         letterbox: &Letterbox,
         tensors: &[&[f32]],
-    ) -> Result<Answers<TextRegion>, NoProbability> {
+    ) -> Result<Answers<TextRegion>, Fault> {
         // The highest will do: where nothing is written, a logit is far below 0.
         let highest = peak(tensors[0]).highest;
         improper(highest).map_or(Ok(()), Err)?;

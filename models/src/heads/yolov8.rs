@@ -1,15 +1,19 @@
 //! The YOLOv8 form (also v9, v11): one tensor `[1, 4 + classes, anchors]`.
 //!
 //! A column is middle x, y, width and height in pixels of the input and class
-//! scores (sigmoid applied); there is no objectness.
+//! scores (sigmoid applied); there is no objectness. A permissively licensed kin,
+//! LibreYOLO's YOLOv9, gives left, top, right, bottom in a tensor of the same
+//! shape: `boxes = "edges"`. One read as the other would be boxes at wrong places
+//! without a word, so the numbers are asked which they are.
 //!
 //! For weights of the user's own: the best-known ones are AGPL-3.0, which a
 //! manifest refuses.
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Found, Reading, around};
-use super::{Shape, grid};
+use super::Shape;
+use super::answers::{Fault, Found, Reading, around};
+use super::grid::{self, Anchor};
 use crate::manifest::{ClassMap, Input};
 
 /// Parameters.
@@ -20,7 +24,31 @@ pub struct Yolov8 {
     pub tensor: String,
     /// Pitches of the grids in pixels; one column per cell.
     pub strides: Vec<u32>,
+    /// What the first four numbers of a column are.
+    #[serde(default, skip_serializing_if = "BoxForm::is_middle")]
+    pub boxes: BoxForm,
 }
+
+/// How a box is written, in pixels of the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxForm {
+    /// Middle x, middle y, width, height.
+    #[default]
+    Middle,
+    /// Left, top, right, bottom.
+    Edges,
+}
+
+impl BoxForm {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+    fn is_middle(&self) -> bool {
+        *self == Self::Middle
+    }
+}
+
+/// Fewer anchors than this might all happen to look like the other form.
+const MANY: usize = 50;
 
 /// x, y, width, height come before the class scores.
 const BEFORE_CLASSES: usize = 4;
@@ -30,6 +58,34 @@ impl Yolov8 {
         let anchors = grid::count(input, &self.strides);
         let planes = BEFORE_CLASSES + classes.count();
         vec![(self.tensor.as_str(), Shape::of(&[1, planes, anchors]))]
+    }
+
+    /// Whether the boxes are of the other form.
+    ///
+    /// Edges are distances from the middle of the anchor's cell, so each box has
+    /// it inside. If middles and sizes were such edges, every thing would lie left
+    /// of and above its own anchor: not even one that fills the picture does.
+    /// What looks like one form in half of the picture only is left alone.
+    fn mistaken_form(&self, input: &Input, boxes: &[f32]) -> Option<Fault> {
+        let anchors = boxes.len() / 4;
+        let at = |anchor: usize| [0, 1, 2, 3].map(|number| boxes[number * anchors + anchor]);
+        let inside = |(number, anchor): (usize, Anchor)| {
+            let [left, top, right, bottom] = at(number);
+            let middle = |cell: f32| (cell + 0.5) * anchor.stride;
+            let (x, y) = (middle(anchor.column), middle(anchor.row));
+            (left..=right).contains(&x) && (top..=bottom).contains(&y)
+        };
+        let is_backwards = |number: &usize| {
+            let [left, top, right, bottom] = at(*number);
+            right < left || bottom < top
+        };
+        match self.boxes {
+            BoxForm::Middle => (anchors >= MANY
+                && grid::anchors(input, &self.strides).enumerate().all(inside))
+            .then_some(Fault::Boxes(BoxForm::Edges)),
+            BoxForm::Edges => (2 * (0..anchors).filter(is_backwards).count() > anchors)
+                .then_some(Fault::Boxes(BoxForm::Middle)),
+        }
     }
 
     pub(super) fn candidates(&self, reading: &Reading<'_>, tensors: &[&[f32]]) -> Found {
@@ -46,6 +102,7 @@ impl Yolov8 {
         }
         let mut found = Found {
             total: anchors,
+            fault: self.mistaken_form(reading.input, boxes),
             ..Found::default()
         };
         let mut column = vec![0.0; reading.classes.count()];
@@ -60,8 +117,12 @@ impl Yolov8 {
                 *score = plane[anchor];
             }
             if let Some(best) = found.best(reading, &column, |score| score) {
-                let at = |number: usize| boxes[number * anchors + anchor];
-                found.take(best, around(at(0), at(1), at(2), at(3)), anchor);
+                let [a, b, c, d] = [0, 1, 2, 3].map(|number| boxes[number * anchors + anchor]);
+                let edges = match self.boxes {
+                    BoxForm::Middle => around(a, b, c, d),
+                    BoxForm::Edges => [a, b, c, d],
+                };
+                found.take(best, edges, anchor);
             }
         }
         found

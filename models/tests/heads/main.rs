@@ -1,5 +1,6 @@
-//! Heads against their authors' formulas, against what real networks said of
-//! real pictures, and against tensors that no network would give.
+//! Heads against their authors' code on what networks said of real pictures
+//! (`authors`, `real`), against formulas on numbers made up (`reference`), and
+//! against tensors that no network would give.
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // small tensors
 
@@ -8,6 +9,10 @@ mod support;
 mod reference;
 
 mod real;
+
+mod authors;
+
+mod prepared;
 
 mod refusals;
 

@@ -1,5 +1,6 @@
 //! What real networks said of real pictures, read as their authors' own code
-//! reads it (`fixtures/make_real.py`), through the manifests of the catalogue.
+//! reads it (`fixtures/make_real.py`, `fixtures/make_authors.py`), through the
+//! manifests of the catalogue.
 
 use models::heads::{self, Answers};
 use models::{Letterbox, Manifest};
@@ -7,7 +8,7 @@ use protocol::Detection;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::support::{Tensor, views};
+use crate::support::{Sparse, Tensor, views};
 
 #[derive(Deserialize)]
 struct Real {
@@ -17,16 +18,6 @@ struct Real {
     expected: Vec<Value>,
     #[serde(default)]
     alphabet: std::collections::BTreeMap<usize, String>,
-}
-
-/// A tensor that is zero where it does not matter.
-#[derive(Deserialize)]
-struct Sparse {
-    name: String,
-    shape: Vec<i64>,
-    /// From one number that is written to the next.
-    steps: Vec<usize>,
-    values: Vec<f32>,
 }
 
 struct Case {
@@ -55,18 +46,9 @@ fn case(text: &str, low: f64) -> Case {
     (manifest.input.width, manifest.input.height) = (input_width, input_height);
     let letterbox =
         Letterbox::new(real.picture.0, real.picture.1, &manifest.input).expect("a good size");
-    let tensors = real.tensors.into_iter().map(|sparse| {
-        let mut tensor = Tensor::filled(&sparse.name, &sparse.shape, 0.0);
-        let mut at = 0;
-        for (step, value) in sparse.steps.iter().zip(sparse.values) {
-            at += step;
-            tensor.data[at] = value;
-        }
-        tensor
-    });
     Case {
         letterbox,
-        tensors: tensors.collect(),
+        tensors: real.tensors.iter().map(Sparse::tensor).collect(),
         expected: real.expected,
         alphabet: real.alphabet,
         manifest,

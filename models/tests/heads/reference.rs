@@ -1,4 +1,5 @@
-//! Small made-up tensors, read as `fixtures/make.py` reads them.
+//! Small made-up tensors, read as `fixtures/make.py` reads them: formulas that we
+//! wrote down a second time. What the authors' own code reads is in `authors` and `real`.
 
 use models::heads::{self, Face};
 use protocol::{Detection, ObjectClass};
@@ -57,12 +58,12 @@ fn check(head: &str, classes: &str, text: &str) {
 }
 
 #[test]
-fn yolox_reads_as_its_authors_do() {
+fn yolox_follows_its_formula() {
     check(YOLOX, THREE_CLASSES, include_str!("../fixtures/yolox.json"));
 }
 
 #[test]
-fn nanodet_plus_reads_as_its_authors_do() {
+fn nanodet_plus_follows_its_formula() {
     check(
         NANODET,
         THREE_CLASSES,
@@ -71,7 +72,7 @@ fn nanodet_plus_reads_as_its_authors_do() {
 }
 
 #[test]
-fn picodet_reads_as_its_authors_do() {
+fn picodet_follows_its_formula() {
     check(
         PICODET,
         THREE_CLASSES,
@@ -80,7 +81,7 @@ fn picodet_reads_as_its_authors_do() {
 }
 
 #[test]
-fn centernet_reads_as_its_authors_do() {
+fn centernet_follows_its_formula() {
     check(
         CENTERNET,
         THREE_CLASSES,
@@ -89,7 +90,7 @@ fn centernet_reads_as_its_authors_do() {
 }
 
 #[test]
-fn fastestdet_reads_as_its_author_does() {
+fn fastestdet_follows_its_formula() {
     check(
         FASTESTDET,
         THREE_CLASSES,
@@ -98,7 +99,7 @@ fn fastestdet_reads_as_its_author_does() {
 }
 
 #[test]
-fn yolov5_reads_as_its_authors_do() {
+fn yolov5_follows_its_formula() {
     check(
         YOLOV5,
         THREE_CLASSES,
@@ -107,7 +108,7 @@ fn yolov5_reads_as_its_authors_do() {
 }
 
 #[test]
-fn yolov8_reads_as_its_authors_do() {
+fn yolov8_follows_its_formula() {
     check(
         YOLOV8,
         THREE_CLASSES,
@@ -125,7 +126,7 @@ fn a_network_that_chooses_itself_is_taken_at_its_word() {
 }
 
 #[test]
-fn rtdetr_reads_as_its_authors_do_in_both_forms() {
+fn rtdetr_follows_its_formula_in_both_forms() {
     check(
         RTDETR,
         THREE_CLASSES,
@@ -139,7 +140,7 @@ fn rtdetr_reads_as_its_authors_do_in_both_forms() {
 }
 
 #[test]
-fn ssd_reads_as_its_authors_do_wherever_its_priors_come_from() {
+fn ssd_follows_its_formula_wherever_its_priors_come_from() {
     let text = include_str!("../fixtures/ssd.json");
     check(SSD, BACKGROUND_AND_THREE, text);
     check(SSD_LAYERS, BACKGROUND_AND_THREE, text);
@@ -171,7 +172,7 @@ coding = { edges = { count = 320 } }"#;
 }
 
 #[test]
-fn yunet_reads_faces_and_their_points_as_opencv_does() {
+fn yunet_follows_its_formula_for_faces_and_their_points() {
     let fixture = fixture(include_str!("../fixtures/yunet.json"));
     let manifest = manifest(YUNET, A_FACE);
     let answers = heads::faces(&manifest, &letterbox(&manifest), &views(&fixture.tensors)).unwrap();

@@ -185,6 +185,28 @@ impl Tensor {
     }
 }
 
+/// A tensor that is zero where it does not matter.
+#[derive(Deserialize)]
+pub(crate) struct Sparse {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<i64>,
+    /// From one number that is written to the next.
+    steps: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl Sparse {
+    pub(crate) fn tensor(&self) -> Tensor {
+        let mut tensor = Tensor::filled(&self.name, &self.shape, 0.0);
+        let mut at = 0;
+        for (step, value) in self.steps.iter().zip(&self.values) {
+            at += step;
+            tensor.data[at] = *value;
+        }
+        tensor
+    }
+}
+
 pub(crate) fn fixture(text: &str) -> Fixture {
     serde_json::from_str(text).expect("a good fixture")
 }

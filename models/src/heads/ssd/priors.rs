@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::heads::answers::around;
 use crate::manifest::Input;
 
 /// Where the priors come from.
@@ -54,6 +55,42 @@ pub struct PriorLayer {
     /// Width over height, each above 1.
     #[serde(default)]
     pub ratios: Vec<f32>,
+    /// What becomes of a prior that is larger than the input, or leaves it.
+    #[serde(default, skip_serializing_if = "Clip::is_none")]
+    pub clip: Clip,
+}
+
+/// What becomes of priors that do not lie within the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clip {
+    /// They stay as they are: Caffe's default.
+    #[default]
+    None,
+    /// Width and height are the input's at most, as torchvision does unless it is
+    /// told otherwise. Of its last layers most boxes are cut.
+    Sizes,
+    /// Edges are moved to the input's, as Caffe's `clip: true` does.
+    Edges,
+}
+
+impl Clip {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Of middle x, middle y, width, height in fractions of the input.
+    fn apply(self, [x, y, width, height]: [f32; 4]) -> [f32; 4] {
+        match self {
+            Self::None => [x, y, width, height],
+            Self::Sizes => [x, y, width.min(1.0), height.min(1.0)],
+            Self::Edges => {
+                let edges = around(x, y, width, height).map(|edge| edge.clamp(0.0, 1.0));
+                middle(&edges)
+            }
+        }
+    }
 }
 
 /// More priors than any network has: SSD512 has 24 564.
@@ -108,13 +145,14 @@ pub(super) fn read(form: PriorForm, output: &[f32]) -> Vec<[f32; 4]> {
     let rows = output.as_chunks::<4>().0.iter();
     match form {
         PriorForm::Middles => rows.copied().collect(),
-        PriorForm::Caffe | PriorForm::Edges => rows
-            .map(|[left, top, right, bottom]| {
-                let (width, height) = (right - left, bottom - top);
-                [left + width / 2.0, top + height / 2.0, width, height]
-            })
-            .collect(),
+        PriorForm::Caffe | PriorForm::Edges => rows.map(middle).collect(),
     }
+}
+
+/// From left, top, right, bottom to middle and size.
+fn middle([left, top, right, bottom]: &[f32; 4]) -> [f32; 4] {
+    let (width, height) = (right - left, bottom - top);
+    [left + width / 2.0, top + height / 2.0, width, height]
 }
 
 /// Priors by rule as middle x, middle y, width, height in fractions of the input.
@@ -136,7 +174,8 @@ pub(super) fn lay(layers: &[PriorLayer], input: &Input) -> Vec<[f32; 4]> {
             for column in 0..layer.columns {
                 let x = (column as f32 + 0.5) * layer.step / width;
                 let y = (row as f32 + 0.5) * layer.step / height;
-                priors.extend(sizes.iter().map(|(w, h)| [x, y, w / width, h / height]));
+                let laid = sizes.iter().map(|(w, h)| [x, y, w / width, h / height]);
+                priors.extend(laid.map(|prior| layer.clip.apply(prior)));
             }
         }
     }
@@ -146,7 +185,6 @@ pub(super) fn lay(layers: &[PriorLayer], input: &Input) -> Vec<[f32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heads::answers::around;
 
     #[test]
     fn priors_from_edges_and_from_middles_are_the_same() {
@@ -160,5 +198,14 @@ mod tests {
         assert_eq!(read(PriorForm::Edges, &edges), middles);
         assert_eq!(read(PriorForm::Caffe, &caffe), middles);
         assert_eq!(read(PriorForm::Middles, middles.as_flattened()), middles);
+    }
+
+    #[test]
+    fn a_prior_that_is_too_large_is_cut_as_the_networks_authors_cut_it() {
+        // Its left edge lies at -0.25, its size is 1.25 by 0.5.
+        let prior = [0.375, 0.5, 1.25, 0.5];
+        assert_eq!(Clip::None.apply(prior), prior);
+        assert_eq!(Clip::Sizes.apply(prior), [0.375, 0.5, 1.0, 0.5]);
+        assert_eq!(Clip::Edges.apply(prior), [0.5, 0.5, 1.0, 0.5]);
     }
 }
