@@ -37,6 +37,8 @@ mod error;
 
 mod network;
 
+mod graph;
+
 mod free;
 
 mod detector;

@@ -22,6 +22,7 @@ use ort::session::Session;
 use protocol::{Detection, NormBox};
 
 use crate::error::DetectorError;
+use crate::graph;
 use crate::outside::{self, NotWhole};
 use crate::provider::{Placement, Provider, ProviderChoice};
 use crate::runtime::Runtime;
@@ -480,6 +481,14 @@ pub(crate) fn open_from<T>(
             },
         }
     })?;
+    if let Some(output) = manifest.head.logits()
+        && graph::ends_in_probabilities(&bytes, output)
+    {
+        return Err(DetectorError::Output {
+            model: manifest.id.clone(),
+            source: heads::probabilities_already(manifest),
+        });
+    }
     let settings = &origin.settings;
     let candidates = settings.providers.candidates();
     let last = candidates.len().saturating_sub(1);

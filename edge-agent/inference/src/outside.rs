@@ -165,7 +165,7 @@ fn location(tensor: &[u8]) -> String {
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value<'m> {
+pub(crate) enum Value<'m> {
     Number(u64),
     Bytes(&'m [u8]),
     /// Four or eight bytes; no message on the way to a tensor has a meaning for them.
@@ -173,7 +173,7 @@ enum Value<'m> {
 }
 
 /// The fields of a message, until its end or the first that is none.
-struct Fields<'m>(&'m [u8]);
+pub(crate) struct Fields<'m>(pub(crate) &'m [u8]);
 
 impl<'m> Iterator for Fields<'m> {
     type Item = Result<(u32, Value<'m>), NotWhole>;

@@ -165,6 +165,50 @@ fn a_head_that_does_not_fit_is_refused_with_both_shapes() {
     assert!(message.contains("correct `task` or `head`"), "{message}");
 }
 
+/// A softmax of a softmax makes all classes nearly alike, and no single answer shows it.
+#[test]
+fn a_network_that_ends_in_the_softmax_of_its_manifest_is_refused_at_load() {
+    let runtime = small::runtime();
+    let file = |operator: &str| {
+        let mut network = onnx::Network::default();
+        network.input("x", Element::F32, &[1, 3, 32, 32]);
+        network.output("scores", Element::F32, &[1, 3]);
+        let axes = onnx::Attribute::Integers("axes", vec![2, 3]);
+        let flat = onnx::Attribute::Integer("keepdims", 0);
+        network.node("ReduceMean", &["x"], "means", &[axes, flat]);
+        network.node(operator, &["means"], "said", &[]);
+        network.integers("shape", &[2], &[1, 3]);
+        network.node("Reshape", &["said", "shape"], "scores", &[]);
+        network.file()
+    };
+    let mut manifest = Small::classifier();
+    let load = |manifest: &Manifest, operator: &str| {
+        let settings = DetectorSettings::default();
+        let (manifest, file) = (manifest.clone(), file(operator));
+        small::load(&runtime, manifest, &file, &settings, Network::load)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(load(&manifest, "Softmax"), Ok(()));
+    let models::Head::Classifier(head) = &mut manifest.head else {
+        panic!("{:?}", manifest.head)
+    };
+    (head.several, head.activation) = (false, models::heads::Activation::Softmax);
+    assert_eq!(load(&manifest, "Neg"), Ok(()));
+    for operator in ["Softmax", "Sigmoid"] {
+        let error =
+            load(&manifest, operator).expect_err("its probabilities would be taken for logits");
+        assert!(
+            error.contains("probabilities where logits are to be read"),
+            "{error}"
+        );
+        assert!(
+            error.contains("leave `activation` under `[head]` out"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn broken_numbers_are_counted_and_a_picture_of_nothing_else_is_an_error() {
     let runtime = small::runtime();
