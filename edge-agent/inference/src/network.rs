@@ -106,6 +106,8 @@ pub struct Network {
     outputs: Outputs,
     batch: usize,
     batch_limit: Option<String>,
+    /// Batches in a row that failed although each of their pictures was computed alone.
+    failed_batches: u32,
     provider: Provider,
     placement: Option<Placement>,
     standing: Standing,
@@ -168,6 +170,7 @@ impl Network {
             outputs: Outputs::of(manifest),
             batch: 1,
             batch_limit: None,
+            failed_batches: 0,
             provider,
             placement: None,
             session: opened.session,
@@ -292,14 +295,23 @@ impl Network {
             self.note(&outcome, placed.len());
             match outcome {
                 Ok(seen) => {
+                    if placed.len() > 1 {
+                        self.failed_batches = 0;
+                    }
                     for (number, answer) in placed.iter().zip(seen) {
                         answers[*number] = Some(answer);
                     }
                 }
                 // One of them may be what the network fails on; the others are not to suffer.
-                Err(_) if placed.len() > 1 => {
+                Err(error) if placed.len() > 1 => {
                     for number in &placed {
                         answers[*number] = Some(self.look_alone(&looks[*number], &read));
+                    }
+                    if placed
+                        .iter()
+                        .all(|number| matches!(answers[*number], Some(Ok(_))))
+                    {
+                        self.failed_together(placed.len(), &error);
                     }
                 }
                 Err(error) => answers[placed[0]] = Some(Err(error)),

@@ -236,6 +236,7 @@ fn cameras_beside_each_other_see_what_each_would_see_alone() {
                         model: 0,
                         kind,
                         region,
+                        series: 0,
                         time: EventTime::from_micros(now),
                         picture: (picture, kind),
                     };
@@ -329,6 +330,43 @@ fn a_batch_that_would_change_what_is_found_is_not_used() {
         batch == 1 && reason.contains("one picture at a time"),
         "{reason}"
     );
+}
+
+/// A neighbour has taken an accelerator's memory: eight do not fit any more, one does. Each
+/// batch was computed twice for ever, and nobody heard of it.
+#[test]
+fn batches_that_fail_where_their_pictures_do_not_become_smaller_and_say_why() {
+    let small = Small {
+        batch: -1,
+        fails_when_many_are_bright: true,
+        ..Small::default()
+    };
+    let runtime = small::runtime();
+    let mut detector = load(&runtime, small.manifest(), &small.file(), 8).unwrap();
+    assert_eq!(detector.network().batch(), 8);
+    let planes = [vec![128_u8; 64 * 64], vec![255; 64 * 64]];
+    let [dark, bright] = planes.each_ref().map(|plane| small::grey(64, 64, plane));
+    let look = |detector: &mut Detector, picture, count: usize| {
+        let answers = detector.detect_batch(&vec![Look::whole(picture); count]);
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        detector.network().batch()
+    };
+    // Two in a row may be a bad moment, and small ones are no matter.
+    assert_eq!(look(&mut detector, &bright, 8), 8);
+    assert_eq!(look(&mut detector, &bright, 8), 8);
+    assert_eq!(look(&mut detector, &dark, 8), 8);
+    assert_eq!(look(&mut detector, &bright, 4), 8);
+    assert_eq!(look(&mut detector, &bright, 8), 8);
+    assert_eq!(look(&mut detector, &bright, 6), 8);
+    assert_eq!(look(&mut detector, &bright, 8), 4);
+    let reason = detector.network().batch_limit().unwrap().to_owned();
+    assert!(
+        reason.contains("3 batches of 8 in a row failed on cpu"),
+        "{reason}"
+    );
+    for count in [8, 6, 4, 1] {
+        assert_eq!(look(&mut detector, &bright, count), 4);
+    }
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub struct Job<P> {
     pub kind: Kind,
     /// Which part of the picture.
     pub region: Region,
+    /// Whose look it is, of those that one model takes at whole pictures of a camera for several
+    /// askers: a newer one of the same series takes the place of the one that waits.
+    pub series: usize,
     /// When the picture was taken.
     pub time: EventTime,
     /// The picture, or how to get at it; only passed through.
@@ -35,7 +38,7 @@ pub enum Kind {
     /// The picture of a camera that shows something.
     Awake,
     /// A second model on all of it, for what is nobody's and cannot wait: fire, smoke.
-    /// A camera has one of each model, the newest.
+    /// A camera has one of each model and series, the newest.
     PictureLook,
     /// A part of such a picture at a larger scale, for what is far away.
     Tile,

@@ -59,7 +59,8 @@ pub struct Chosen<P> {
 pub struct Counters {
     /// Done, by kind.
     pub chosen: BTreeMap<Kind, u64>,
-    /// Not done, by kind: a newer picture came, they were too old, or too many.
+    /// Not done, by kind: a newer picture came, they were too old, or too many. Heartbeats only where
+    /// a hole came of it: until then any newer picture is one.
     pub dropped: BTreeMap<Kind, u64>,
     /// Stretches that were said to be unwatched.
     pub unwatched: u64,
@@ -234,13 +235,6 @@ impl<P> Scheduler<P> {
     pub fn passed_over(&mut self, camera: usize, from: EventTime) {
         if let Some(camera) = self.cameras.get_mut(camera) {
             camera.missed.get_or_insert(from);
-        }
-    }
-
-    /// Nothing moves before a camera: what was not looked at so far is no loss.
-    pub fn rests(&mut self, camera: usize) {
-        if let Some(camera) = self.cameras.get_mut(camera) {
-            camera.missed = None;
         }
     }
 
@@ -472,12 +466,12 @@ impl<P> Camera<P> {
         self.drop_parts(|part| part.job.kind == Kind::Tile);
     }
 
-    /// A newer look at the whole picture takes the place of the one of its model that
-    /// waits. Returns since when that has waited.
+    /// A newer look at the whole picture takes the place of the one of its model and series
+    /// that waits. Returns since when that has waited.
     fn drop_older_look(&mut self, newer: &Job<P>) -> Option<i64> {
         let is_older = |part: &Waiting<P>| {
             let is_look = newer.kind == Kind::PictureLook && part.job.kind == Kind::PictureLook;
-            is_look && part.job.model == newer.model
+            is_look && (part.job.model, part.job.series) == (newer.model, newer.series)
         };
         let since_us = self.parts.iter().find(|part| is_older(part))?.since_us;
         self.drop_parts(is_older);
@@ -497,10 +491,12 @@ impl<P> Camera<P> {
 
     /// A picture was not looked at.
     fn miss(&mut self, job: &Job<P>) {
-        self.drop_job(job.kind);
         if job.kind == Kind::Awake {
+            self.drop_job(job.kind);
+            // Also where the camera rests since then: it moved, and nobody looked.
             self.missed.get_or_insert(job.time);
         } else {
+            // A newer picture does as well, unless it comes too late.
             self.has_missed_heartbeat = true;
         }
     }
@@ -511,10 +507,11 @@ impl<P> Camera<P> {
     }
 
     /// Of which time before `now` too little was seen.
-    fn unwatched(&self, now: EventTime, settings: &Settings) -> Option<(EventTime, EventTime)> {
+    fn unwatched(&mut self, now: EventTime, settings: &Settings) -> Option<(EventTime, EventTime)> {
         let (_, last) = self.looked?;
         let passed = |from: EventTime| now.as_micros().saturating_sub(from.as_micros());
         if self.has_missed_heartbeat && passed(last) > HOLE_US {
+            self.drop_job(Kind::Heartbeat);
             return Some((last, now));
         }
         // Until it woke, the heartbeat was enough.

@@ -85,6 +85,7 @@ fn run(cameras: &[Camera], inference: i64, until: i64) -> (Vec<Look>, Scheduler<
                             model: 0,
                             kind,
                             region,
+                            series: 0,
                             time: EventTime::from_micros(time),
                             picture: time,
                         },
@@ -306,6 +307,7 @@ fn a_newer_look_for_fire_takes_the_place_and_the_turn_of_an_older_one() {
             model: usize::from(kind == Kind::PictureLook),
             kind,
             region: Region::Whole,
+            series: 0,
             time: EventTime::from_micros(at),
             picture: at,
         };
@@ -382,21 +384,18 @@ fn pictures_that_pass_while_a_look_is_done_are_overload_and_rest_is_not() {
         model: 0,
         kind,
         region: Region::Whole,
+        series: 0,
         time: EventTime::from_micros(at),
         picture: (),
     };
-    let said = |look: i64, rests: bool| {
+    let said = |look: i64, moves: bool| {
         let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
         let mut said = 0;
         for round in 0..10 {
             let now = round * look;
-            if round > 0 {
-                if rests {
-                    scheduler.rests(0);
-                } else {
-                    // All since the last look, which were replaced by the newest.
-                    scheduler.passed_over(0, EventTime::from_micros(now - look));
-                }
+            if round > 0 && moves {
+                // All since the last look, which were replaced by the newest.
+                scheduler.passed_over(0, EventTime::from_micros(now - look));
             }
             scheduler.offer(job(Kind::Awake, now), now);
             said += usize::from(scheduler.pick(now).remove(0).unwatched.is_some());
@@ -404,9 +403,93 @@ fn pictures_that_pass_while_a_look_is_done_are_overload_and_rest_is_not() {
         }
         said
     };
-    assert_eq!(said(1_200 * MS, false), 9);
-    assert_eq!(said(400 * MS, false), 0);
-    assert_eq!(said(1_200 * MS, true), 0);
+    assert_eq!(said(1_200 * MS, true), 9);
+    assert_eq!(said(400 * MS, true), 0);
+    assert_eq!(said(1_200 * MS, false), 0);
+}
+
+/// A motorbike crosses before a busy box, and is gone when its turn comes: the picture that waits
+/// is of its last moment, or of an empty road.
+#[test]
+fn what_moved_and_was_not_looked_at_is_unwatched_although_all_rests_when_the_look_comes() {
+    for last in [Kind::Awake, Kind::Heartbeat] {
+        let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
+        let offer = |scheduler: &mut Scheduler<()>, kind, at: i64| {
+            let job = Job {
+                camera: 0,
+                model: 0,
+                kind,
+                region: Region::Whole,
+                series: 0,
+                time: EventTime::from_micros(at),
+                picture: (),
+            };
+            scheduler.offer(job, at);
+        };
+        offer(&mut scheduler, Kind::Awake, 0);
+        assert_eq!(scheduler.pick(0).len(), 1);
+        for at in [100, 200, 1_200] {
+            offer(&mut scheduler, Kind::Awake, at * MS);
+        }
+        offer(&mut scheduler, last, 1_300 * MS);
+        let chosen = scheduler.pick(1_700 * MS).remove(0);
+        let from_to = (100 * MS, 1_300 * MS);
+        let unwatched = chosen
+            .unwatched
+            .map(|(a, b)| (a.as_micros(), b.as_micros()));
+        assert_eq!(unwatched, Some(from_to), "{last:?}");
+    }
+}
+
+#[test]
+fn a_heartbeat_that_a_newer_picture_replaces_in_time_is_not_dropped() {
+    let dropped = |looked_at: i64| {
+        let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
+        for at in [0, 1_500, 1_540, 1_580, looked_at] {
+            let job = Job {
+                camera: 0,
+                model: 0,
+                kind: Kind::Heartbeat,
+                region: Region::Whole,
+                series: 0,
+                time: EventTime::from_micros(at * MS),
+                picture: (),
+            };
+            scheduler.offer(job, at * MS);
+            if at == 0 || at == looked_at {
+                assert_eq!(scheduler.pick(at * MS).len(), 1);
+            }
+        }
+        let dropped = &scheduler.counters(0).unwrap().dropped;
+        dropped.get(&Kind::Heartbeat).copied()
+    };
+    assert_eq!(dropped(1_620), None);
+    // Rules bear no hole of two seconds.
+    assert_eq!(dropped(2_100), Some(1));
+}
+
+/// Fire and smoke by one model, as two cascades that wish in the same picture.
+#[test]
+fn looks_of_two_series_at_a_whole_picture_do_not_replace_each_other() {
+    let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1, 8]);
+    for (series, at) in [(0, 0), (1, 0), (0, 900), (1, 900)] {
+        let job = Job {
+            camera: 0,
+            model: 1,
+            kind: Kind::PictureLook,
+            region: Region::Whole,
+            series,
+            time: EventTime::from_micros(at * MS),
+            picture: (),
+        };
+        scheduler.offer(job, at * MS);
+    }
+    let chosen = scheduler.pick(1_000 * MS);
+    let mut of: Vec<_> = (chosen.iter())
+        .map(|chosen| (chosen.job.series, chosen.job.time.as_micros()))
+        .collect();
+    of.sort_unstable();
+    assert_eq!(of, [(0, 900 * MS), (1, 900 * MS)]);
 }
 
 /// Sixteen looks of one camera made all others wait, and most of theirs expired.
@@ -420,6 +503,7 @@ fn second_looks_are_shared_by_camera_and_not_by_age() {
                 model: 0,
                 kind: Kind::SecondLook,
                 region: Region::Whole,
+                series: 0,
                 time: EventTime::EPOCH,
                 picture: (),
             };
@@ -457,6 +541,7 @@ fn second_looks_that_have_waited_go_in_a_batch_and_keep_to_their_share() {
                     model,
                     kind,
                     region: Region::Whole,
+                    series: 0,
                     time: EventTime::from_micros(now),
                     picture: (),
                 };
@@ -490,6 +575,7 @@ fn waking_from_sleep_is_no_overload() {
                 model: 0,
                 kind,
                 region: Region::Whole,
+                series: 0,
                 time: EventTime::from_micros(at),
                 picture: (),
             },
@@ -513,6 +599,7 @@ fn a_batch_holds_what_waits_and_no_more_than_latency_allows() {
                 model: camera % 2,
                 kind: Kind::Awake,
                 region: Region::Whole,
+                series: 0,
                 time: EventTime::from_micros(0),
                 picture: (),
             };
@@ -547,6 +634,7 @@ fn second_looks_that_are_too_old_and_tiles_of_old_pictures_are_dropped_and_count
         model: 0,
         kind,
         region: Region::Whole,
+        series: 0,
         time: EventTime::from_micros(time),
         picture: time,
     };
@@ -665,6 +753,7 @@ proptest! {
                 model: 0,
                 kind,
                 region: Region::Whole,
+                series: 0,
                 time: EventTime::from_micros(when * MS),
                 picture: (),
             };

@@ -185,7 +185,7 @@ impl CameraState {
     /// What the detector saw in a part of a picture, for the model in its shadow.
     pub(crate) fn show_shadow(&self, frame: &Frame, part: Crop, seen: &[Detection]) {
         if let Some(shadow) = self.shadow.get() {
-            shadow.show(frame, part, seen);
+            shadow.show(self.camera(), frame, part, seen);
         }
     }
 

@@ -267,22 +267,18 @@ impl Desk<'_> {
         self.readings[camera].add(perception::glance(&frame, &config.scene));
         let kind = match verdict {
             Some(Verdict::Rest) => {
-                self.scheduler.rests(camera);
                 let inputs = self.readings[camera].all();
-                if !inputs.is_empty() {
-                    let glance = Work {
-                        inputs,
-                        frame: None,
-                    };
-                    let picture = self.pictures[camera].as_mut();
-                    if let Some(picture) = picture.filter(|picture| picture.has_room()) {
-                        // In the order of their pictures.
-                        picture.later.push(glance);
-                    } else {
-                        self.finish(camera);
-                        // A scene that is behind hears the lamps of the next picture.
-                        self.send(camera, glance);
-                    }
+                if inputs.is_empty() {
+                    return;
+                }
+                if let Some(picture) = &mut self.pictures[camera] {
+                    // In the order of their pictures, and without hurry: the tiles of the one
+                    // before are somebody who stands still and is far away.
+                    picture.then(inputs);
+                } else {
+                    // A scene that is behind hears the lamps of the next picture.
+                    let frame = None;
+                    self.send(camera, Work { inputs, frame });
                 }
                 return;
             }
@@ -302,6 +298,7 @@ impl Desk<'_> {
             model: DETECTOR,
             kind,
             region: Region::Whole,
+            series: 0,
             time: frame.time,
             picture: Errand::Picture(frame),
         };
@@ -328,6 +325,9 @@ impl Desk<'_> {
                 Kind::SecondLook
             },
             region: Region::Part(asked.part),
+            series: (self.feeds[camera].0.cascades.iter())
+                .position(|cascade| cascade.id == asked.cascade)
+                .unwrap_or(0),
             time: asked.frame.time,
             picture: Errand::Second(asked),
         };
@@ -445,16 +445,19 @@ impl Desk<'_> {
     fn saw_tile(&mut self, turn: &Turn, seen: Seen, took: Duration) {
         let (config, _, _, state) = &self.feeds[turn.camera];
         state.count_part(took);
-        self.parts[turn.camera].looked(turn.crop);
         match seen {
             Ok(seen) => {
                 self.models.doubt(seen.broken);
-                if let Some(picture) = &mut self.pictures[turn.camera] {
-                    picture.seen.push((turn.crop, seen.found));
+                let picture = self.pictures[turn.camera].as_mut();
+                if picture.is_some_and(|picture| picture.saw(&turn.frame, (turn.crop, seen.found)))
+                {
+                    // Only what the scene hears is done: others are the first at the next picture.
+                    self.parts[turn.camera].looked(turn.crop);
                 }
             }
-            // The picture is not lost with it.
+            // The picture is not lost with it, and its turn is over.
             Err(error) => {
+                self.parts[turn.camera].looked(turn.crop);
                 self.models.state.count_failure();
                 tracing::debug!(camera = %config.id, %error, "detector failed on a tile");
             }
@@ -469,6 +472,7 @@ impl Desk<'_> {
                 model: DETECTOR,
                 kind: Kind::Tile,
                 region: Region::Part(perception::fractions(tile, size)),
+                series: 0,
                 time: frame.time,
                 picture: Errand::Tile(frame.clone(), tile),
             };

@@ -100,6 +100,7 @@ pub(super) fn second_look(
     let question = wish.question;
     SecondLook {
         camera: camera.clone(),
+        cascade: question.cascade().clone(),
         // The detector is the first.
         model: wish.model + 1,
         frame: frame.clone(),

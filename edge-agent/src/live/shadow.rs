@@ -1,21 +1,21 @@
 //! A second model that looks at some of the same pictures: for comparison, never for alerts.
 //!
-//! It has a thread and a detector of its own and sees every so many'th picture
-//! that the first has looked at. When it is behind, pictures pass it by and are
+//! It has a thread and a detector of its own and sees one of so many pictures
+//! that the first has looked at, of each camera. When it is behind, pictures pass it by and are
 //! counted; the first never waits. What it sees ends here, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use edge_inference::{Agreement, AtWork, AtWorkMark, Detector, Look, SecondTrial};
 use edge_video::Frame;
 use models::Crop;
 use models::heads::Answers;
-use protocol::Detection;
 use protocol::event::Words;
+use protocol::{CameraId, Detection};
 
 use super::scene_thread::OnPanic;
 use super::{Job, ModelState, StopFlag};
@@ -32,7 +32,6 @@ pub(crate) struct Shadow {
     /// Its model.
     pub(crate) model: String,
     every: u64,
-    passed: AtomicU64,
     to: Sender<Sight>,
     /// The first detector believes in what it gives a score of so much.
     believed_from: f64,
@@ -156,7 +155,6 @@ pub(super) fn start(
         believed_from: first.manifest().thresholds.high,
         model,
         every: u64::from(every.max(1)),
-        passed: AtomicU64::new(0),
         to,
         counters: Mutex::default(),
     });
@@ -180,10 +178,9 @@ pub(super) fn start(
 }
 
 impl Shadow {
-    /// A part of a picture that the first detector has looked at, and what it saw.
-    pub(crate) fn show(&self, frame: &Frame, part: Crop, seen: &[Detection]) {
-        let number = self.passed.fetch_add(1, Ordering::Relaxed);
-        if !number.is_multiple_of(self.every) {
+    /// A part of a picture of `camera` that the first detector has looked at, and what it saw.
+    pub(crate) fn show(&self, camera: &CameraId, frame: &Frame, part: Crop, seen: &[Detection]) {
+        if !is_chosen(camera, frame.number, self.every) {
             return;
         }
         let sight = Sight {
@@ -191,7 +188,8 @@ impl Shadow {
             part,
             seen: seen.to_vec(),
         };
-        if let Err(TrySendError::Full(_)) = self.to.try_send(sight) {
+        // It is behind, or has ended.
+        if self.to.try_send(sight).is_err() {
             self.lock().skipped += 1;
         }
     }
@@ -304,5 +302,40 @@ impl Shadow {
             classes = classes.join(", "),
             "shadow model compared"
         );
+    }
+}
+
+/// Whether the shadow is shown this picture: one of `every` of each camera.
+///
+/// As if by lot. Cameras are looked at by turns: of every tenth look the camera would be
+/// the same one for hours, and two models would be compared by one view and one light.
+fn is_chosen(camera: &CameraId, number: u64, every: u64) -> bool {
+    let mut lot = DefaultHasher::new();
+    (camera.as_str(), number).hash(&mut lot);
+    lot.finish().is_multiple_of(every.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+    use super::*;
+
+    #[test]
+    fn the_shadow_is_shown_every_camera_however_their_looks_take_turns() {
+        for (cameras, every) in [(1, 10), (2, 10), (5, 10), (10, 10), (3, 1), (4, 2)] {
+            // Each third picture is looked at, the others are dropped.
+            for step in [1, 3, 10] {
+                for camera in 0..cameras {
+                    let camera: CameraId = format!("cam-{camera}").parse().unwrap();
+                    let looks = (0..5_000).filter(|look| is_chosen(&camera, look * step, every));
+                    let share = looks.count() as f64 / 5_000.0 * every as f64;
+                    assert!(
+                        (0.85..=1.15).contains(&share),
+                        "{camera} {every} {step}: {share}"
+                    );
+                }
+            }
+        }
     }
 }

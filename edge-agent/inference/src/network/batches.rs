@@ -19,6 +19,8 @@ use crate::provider::Provider;
 
 /// How often each size is tried on what is not the processor.
 const ROUNDS: usize = 5;
+/// So many batches in a row that fail, of pictures that do not, are no chance.
+const FAILED_BATCHES: u32 = 3;
 
 impl Network {
     /// Finds the largest batch, up to `wanted`, all of whose sizes give the bits
@@ -46,6 +48,29 @@ impl Network {
         (self.batch, self.batch_limit) = (proven, limit);
         self.input = Tensor::new(&input, proven);
         self.letterboxes.truncate(proven);
+    }
+
+    /// A batch of `size` failed, and each of its pictures was computed alone.
+    ///
+    /// A neighbour may have taken an accelerator's memory for good. Each such batch is computed
+    /// twice, so after some in a row only half as many are put into one, until the network is
+    /// loaded anew.
+    pub(super) fn failed_together(&mut self, size: usize, error: &DetectorError) {
+        self.failed_batches += 1;
+        if self.failed_batches < FAILED_BATCHES || size > self.batch {
+            return;
+        }
+        self.failed_batches = 0;
+        self.batch = (size / 2).max(1);
+        let reason = format!(
+            "{FAILED_BATCHES} batches of {size} in a row failed on {}, though their pictures could be computed one by one: {error}",
+            self.provider
+        );
+        tracing::warn!(
+            model = %self.manifest().id, provider = %self.provider, batch = self.batch,
+            "smaller batches from now on: {reason}"
+        );
+        self.batch_limit = Some(reason);
     }
 
     fn largest_proven(&mut self, wanted: usize) -> (usize, Option<String>) {

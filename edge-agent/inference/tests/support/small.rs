@@ -23,6 +23,8 @@ pub(crate) struct Small {
     pub(crate) knows_its_batch: bool,
     /// It ends with an error when the picture is nearly white.
     pub(crate) fails_when_bright: bool,
+    /// Fails on batches of more than four in which a picture is bright.
+    pub(crate) fails_when_many_are_bright: bool,
     /// It does not come to an end when the picture is nearly white.
     pub(crate) hangs_when_bright: bool,
     /// So many of its scores, from the first, are NaN when the picture is brighter than the middle.
@@ -44,6 +46,7 @@ impl Default for Small {
             found: Element::F32,
             knows_its_batch: false,
             fails_when_bright: false,
+            fails_when_many_are_bright: false,
             hangs_when_bright: false,
             nan_when_bright: 0,
             nan_always: false,
@@ -97,7 +100,11 @@ impl Small {
             network.node("Add", &[scores, "no numbers"], "all no numbers", &[]);
             scores = "all no numbers";
         }
-        if self.fails_when_bright || self.hangs_when_bright || self.empty_when_bright {
+        if self.fails_when_bright
+            || self.fails_when_many_are_bright
+            || self.hangs_when_bright
+            || self.empty_when_bright
+        {
             // 1 for a picture that is nearly white, else 0.
             network.floats("bright", &[1], &[240.0]);
             network.node("Div", &["means", "bright"], "brightness", &[]);
@@ -120,6 +127,21 @@ impl Small {
             );
             network.node("Add", &[scores, "nothing"], "certain", &[]);
             scores = "certain";
+        }
+        if self.fails_when_many_are_bright {
+            // The same, in batches of more than four.
+            network.node("Shape", &["means"], "shape of all", &[]);
+            network.integers("outermost", &[1], &[0]);
+            network.node("Gather", &["shape of all", "outermost"], "how many", &[]);
+            network.integers("one", &[1], &[1]);
+            network.node("Sub", &["how many", "one"], "others", &[]);
+            network.integers("four", &[1], &[4]);
+            network.node("Div", &["others", "four"], "is many", &[]);
+            network.node("Mul", &["place", "is many"], "place of many", &[]);
+            network.floats("sole", &[1], &[0.0]);
+            network.node("Gather", &["sole", "place of many"], "nothing of many", &[]);
+            network.node("Add", &[scores, "nothing of many"], "bearable", &[]);
+            scores = "bearable";
         }
         if self.hangs_when_bright {
             // Once, or as often as a thousand years have microseconds.

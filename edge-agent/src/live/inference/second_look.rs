@@ -3,6 +3,7 @@
 use edge_core::Input;
 use edge_video::Frame;
 use models::PictureView;
+use protocol::id::CascadeId;
 use protocol::{CameraId, NormBox, ObjectClass};
 
 use crate::cascades::{Answer, Part, Taker};
@@ -19,6 +20,8 @@ pub(crate) type Learn = Box<dyn FnOnce(Answer) -> Vec<Input> + Send>;
 pub(crate) struct SecondLook {
     /// Whose scene asks, and is told.
     pub(crate) camera: CameraId,
+    /// Which of its cascades wants to know.
+    pub(crate) cascade: CascadeId,
     /// With which of the models, see [`Models`](super::Models); 1 is the first that is not the detector.
     pub(crate) model: usize,
     /// At which picture, as the scene knows it.
