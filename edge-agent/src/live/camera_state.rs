@@ -480,6 +480,13 @@ impl CameraState {
         (inner.drops(), inner.counters.decode_errors)
     }
 
+    /// Places where packets were lost on the way.
+    pub(crate) fn packet_gaps(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.refresh();
+        inner.counters.packet_gaps
+    }
+
     /// Pictures that the camera gave a time that cannot be.
     pub(crate) fn times_wrong(&self) -> u64 {
         let mut inner = self.lock();

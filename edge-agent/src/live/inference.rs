@@ -139,6 +139,7 @@ pub(super) fn run(
             .map(|(camera, ..)| Idle::new(&camera.detect))
             .collect(),
         taken: vec![None; feeds.len()],
+        spoilt: vec![false; feeds.len()],
         began: Instant::now(),
     };
     while !stop.is_set() && desk.work(calls) {
@@ -187,9 +188,10 @@ struct Desk<'a> {
     readings: Vec<Readings>,
     blindness: Vec<Blindness>,
     idles: Vec<Idle>,
-    /// Of each camera the newest picture that was taken in, and how many had been
-    /// replaced by newer ones until then before anybody took them.
-    taken: Vec<Option<(EventTime, u64)>>,
+    /// Of each camera the newest picture that was taken in.
+    taken: Vec<Option<Taken>>,
+    /// Of each camera whether pictures were damaged since the last look.
+    spoilt: Vec<bool>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -259,10 +261,14 @@ impl Desk<'_> {
         let verdict = self.gates[camera].judge(&frame, state.attention());
         stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
         state.count_verdict(verdict);
-        let replaced = stream.counters().dropped_overwritten;
-        // Before they were decoded, or since.
-        let untaken = replaced + frame.skipped;
-        let before = self.taken[camera].replace((frame.time, untaken));
+        let counters = stream.counters();
+        let taken = Taken {
+            time: frame.time,
+            // Before they were decoded, or since.
+            untaken: counters.dropped_overwritten + frame.skipped,
+            damaged: counters.dropped_corrupt,
+        };
+        let before = self.taken[camera].replace(taken);
         // Now: the picture may be replaced before it is looked at.
         self.readings[camera].add(perception::glance(&frame, &config.scene));
         let kind = match verdict {
@@ -284,11 +290,13 @@ impl Desk<'_> {
             }
             Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
             Some(Verdict::Look(_)) | None => {
-                if let Some((last, old)) = before
-                    && untaken > old
-                {
-                    // While a look was being done, or decoding was behind.
-                    self.scheduler.passed_over(camera, last);
+                if let Some(before) = before {
+                    let is_spoilt = taken.damaged > before.damaged;
+                    self.spoilt[camera] |= is_spoilt;
+                    if is_spoilt || taken.untaken > before.untaken {
+                        // While a look was being done, or decoding was behind, or on the line.
+                        self.scheduler.passed_over(camera, before.time);
+                    }
                 }
                 Kind::Awake
             }
@@ -347,10 +355,16 @@ impl Desk<'_> {
             let camera = chosen.job.camera;
             match chosen.job.picture {
                 Errand::Picture(frame) => {
+                    let is_spoilt = std::mem::take(&mut self.spoilt[camera]);
                     let unwatched = chosen.unwatched.map(|(from, to)| Gap {
                         from,
                         to,
-                        reason: GapReason::Overload,
+                        // What never came whole no box could have looked at.
+                        reason: if is_spoilt {
+                            GapReason::StreamLost
+                        } else {
+                            GapReason::Overload
+                        },
                     });
                     turns.push(Turn {
                         camera,
@@ -558,6 +572,16 @@ impl Desk<'_> {
             self.feeds[camera].3.set_jobs(counters);
         }
     }
+}
+
+/// A picture that was taken in, and what had become of others of its camera until then.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    time: EventTime,
+    /// Replaced by newer ones before anybody took them.
+    untaken: u64,
+    /// Not whole.
+    damaged: u64,
 }
 
 fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &DetectorError) {

@@ -3,7 +3,8 @@
 //! Dropping frames is how a live box keeps up, and is counted. Below two frames
 //! a second, though, a tracker no longer knows one motorbike from the next, and
 //! a camera that is watched like that must not look healthy. Nor must one whose pictures
-//! are not even decoded: of what is skipped nothing can be chosen to be looked at.
+//! are not even decoded: of what is skipped nothing can be chosen to be looked at. Nor one
+//! whose pictures come damaged; but there the line is to be mended, and the box is not to blame.
 
 use std::collections::VecDeque;
 
@@ -18,6 +19,22 @@ const WINDOW_S: f64 = 15.0;
 /// Most of the frames that may be skipped because decoding cannot keep up.
 const MOST_SKIPPED: f64 = 0.1;
 
+/// Most of the frames that may come damaged.
+const MOST_DAMAGED: f64 = 0.1;
+
+/// Frames that were not missed, and frames that nobody could have looked at, so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passed {
+    /// The gate passed them over.
+    pub(super) rested: u64,
+    /// Never decoded, because decoding was behind.
+    pub(super) skipped: u64,
+    /// Decoded, and not whole.
+    pub(super) damaged: u64,
+    /// Decoded to what no camera sends; who is to blame is said elsewhere.
+    pub(super) garbage: u64,
+}
+
 /// Received and analysed frames over the last seconds.
 pub(super) struct Load {
     looks: VecDeque<Counts>,
@@ -29,20 +46,13 @@ impl Load {
     pub(super) fn new(status: &CameraStatus, asked_fps: Option<f64>) -> Self {
         Self {
             asked_fps,
-            looks: VecDeque::from([Counts::new(status, 0, 0)]),
+            looks: VecDeque::from([Counts::new(status, Passed::default())]),
         }
     }
 
-    /// To be asked about once a second; what is wrong, if anything. Pictures that
-    /// the gate passed over, `rested` so far, were not missed. Those that were `skipped`
-    /// so far, because decoding was behind, were never received.
-    pub(super) fn judge(
-        &mut self,
-        status: &CameraStatus,
-        rested: u64,
-        skipped: u64,
-    ) -> Option<Words> {
-        let now = Counts::new(status, rested, skipped);
+    /// To be asked about once a second; what is wrong, if anything.
+    pub(super) fn judge(&mut self, status: &CameraStatus, passed: Passed) -> Option<Words> {
+        let now = Counts::new(status, passed);
         // After the clock was set back the looks before would never grow old.
         if self.looks.back().is_some_and(|look| look.at > now.at) {
             self.looks.clear();
@@ -61,10 +71,13 @@ impl Load {
             return None;
         }
         let per_second = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
-        let received = per_second(now.received, first.received);
+        let decoded = per_second(now.received, first.received);
+        let damaged = per_second(now.damaged, first.damaged);
+        let garbage = per_second(now.garbage, first.garbage);
+        let received = (decoded - damaged - garbage).max(0.0);
         let analysed = per_second(now.analysed, first.analysed);
         let skipped = per_second(now.skipped, first.skipped);
-        let sent = received + skipped;
+        let sent = decoded + skipped;
         if skipped > MOST_SKIPPED * sent {
             return Some(Words::new(
                 format!(
@@ -72,6 +85,16 @@ impl Load {
                 ),
                 format!(
                     "overloaded: {skipped:.1} of {sent:.1} frames a second cannot be decoded in time; use fewer cameras on this box, smaller pictures or a hardware decoder"
+                ),
+            ));
+        }
+        if damaged > MOST_DAMAGED * sent {
+            return Some(Words::new(
+                format!(
+                    "{damaged:.1} trên {sent:.1} hình mỗi giây bị hỏng khi truyền; kiểm tra đường truyền, đặt transport = \"tcp\" hoặc giảm bitrate của camera"
+                ),
+                format!(
+                    "{damaged:.1} of {sent:.1} frames a second arrive damaged; look at the line, set transport = \"tcp\" or lower the camera's bit rate"
                 ),
             ));
         }
@@ -109,15 +132,19 @@ struct Counts {
     received: u64,
     analysed: u64,
     skipped: u64,
+    damaged: u64,
+    garbage: u64,
 }
 
 impl Counts {
-    fn new(status: &CameraStatus, rested: u64, skipped: u64) -> Self {
+    fn new(status: &CameraStatus, passed: Passed) -> Self {
         Self {
             at: status.at,
             received: status.frames_received,
-            analysed: status.frames_analysed + rested,
-            skipped,
+            analysed: status.frames_analysed + passed.rested,
+            skipped: passed.skipped,
+            damaged: passed.damaged,
+            garbage: passed.garbage,
         }
     }
 }
@@ -169,7 +196,11 @@ mod tests {
             .map(|second| {
                 let analysed = second * analysed_per_10_s / 10;
                 let status = status(second.cast_signed(), second * received_fps, analysed);
-                load.judge(&status, second * rested_per_10_s / 10, 0)
+                let passed = Passed {
+                    rested: second * rested_per_10_s / 10,
+                    ..Passed::default()
+                };
+                load.judge(&status, passed)
             })
             .last()
             .flatten()
@@ -202,7 +233,7 @@ mod tests {
         let mut load = Load::new(&status(100_000, 0, 0), None);
         let verdict = (1..=60).map(|second: u64| {
             let status = status(second.cast_signed(), second * 25, second);
-            load.judge(&status, 0, 0)
+            load.judge(&status, Passed::default())
         });
         assert!(verdict.last().flatten().is_some());
         assert!(load.looks.len() <= 17, "{}", load.looks.len());
@@ -222,13 +253,47 @@ mod tests {
             let verdicts = (1..=20).map(|second: u64| {
                 let decoded = second * (25 - skipped_fps);
                 let status = status(second.cast_signed(), decoded, second * 10);
-                load.judge(&status, 0, second * skipped_fps)
+                let passed = Passed {
+                    skipped: second * skipped_fps,
+                    ..Passed::default()
+                };
+                load.judge(&status, passed)
             });
             let said: Vec<Option<Words>> = verdicts.collect();
             assert_eq!(said[14].is_some(), is_too_much, "{skipped_fps}: {said:?}");
             if let Some(words) = &said[19] {
                 assert!(words.en.contains("5.0 of 25.0 frames"), "{}", words.en);
             }
+        }
+    }
+    /// It said "overloaded, use fewer cameras" where packets were lost, and "watching" where
+    /// two whole pictures a second were left of twenty-five.
+    #[test]
+    fn pictures_that_come_damaged_are_the_line_s_fault_and_not_the_box_s() {
+        for (damaged_fps, analysed_fps, expected) in [
+            (22, 1, "22.0 of 25.0 frames a second arrive damaged"),
+            (10, 10, "10.0 of 25.0 frames a second arrive damaged"),
+            (2, 10, ""),
+            (0, 1, "overloaded: 1.0 of 25.0"),
+            (2, 1, "overloaded: 1.0 of 23.0"),
+        ] {
+            let mut load = Load::new(&status(0, 0, 0), Some(10.0));
+            let verdicts = (1..=20).map(|second: u64| {
+                let status = status(second.cast_signed(), second * 25, second * analysed_fps);
+                let passed = Passed {
+                    damaged: second * damaged_fps,
+                    ..Passed::default()
+                };
+                load.judge(&status, passed)
+            });
+            let said = verdicts
+                .last()
+                .flatten()
+                .map_or(String::new(), |words| words.en);
+            assert!(
+                said.contains(expected) && said.is_empty() == expected.is_empty(),
+                "{damaged_fps} {analysed_fps}: {said}"
+            );
         }
     }
 }

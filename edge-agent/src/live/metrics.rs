@@ -168,6 +168,11 @@ impl Collector for Reading {
                 self.decode_errors(),
             ),
             (
+                "edge_packet_gaps",
+                "Places where packets of the camera's stream were lost on the way",
+                self.per_camera(|camera| vec![(Vec::new(), camera.packet_gaps() as f64)]),
+            ),
+            (
                 "edge_decoders_rejected",
                 "Decoders given up on the camera's stream",
                 self.per_camera(|camera| vec![(Vec::new(), camera.decoder().1 as f64)]),

@@ -24,7 +24,7 @@ use protocol::{Event, EventTime, Phase, SignalReading};
 use super::diary::Diary;
 use super::evidence::{Desk, Proof, SharedTrail, no_evidence, trail};
 use super::kept::{KeptFile, View};
-use super::load::Load;
+use super::load::{Load, Passed};
 use super::publisher::Publisher;
 use super::second_looks::SecondLooks;
 use super::{CameraState, Work, now};
@@ -334,11 +334,14 @@ impl Room {
         }
         let is_recorder_news = self.tell_recorder();
         let state = &self.setup.state;
-        let load = self.load.judge(
-            &state.status(),
-            state.looks().rested,
-            state.drops().0.backlog,
-        );
+        let drops = state.drops().0;
+        let passed = Passed {
+            rested: state.looks().rested,
+            skipped: drops.backlog,
+            damaged: drops.corrupt,
+            garbage: drops.garbage.total(),
+        };
+        let load = self.load.judge(&state.status(), passed);
         // Its numbers change with every second; that it is too little is the news.
         let told = self.standing.load.take();
         self.standing.load = load.map(|load| told.unwrap_or(load));
