@@ -15,6 +15,9 @@ pub struct Script {
     pub freeze_after: Option<Duration>,
     /// End the stream properly (RTCP BYE).
     pub end_after: Option<Duration>,
+    /// Begin with the pictures of so long before at once, as cameras do that send the last
+    /// key picture and all since, and relays that keep them for who comes.
+    pub begins_with: Option<Duration>,
     /// RTP timestamp and sequence number to begin with; random when left out, as
     /// the standard wants it. High ones wrap around soon.
     pub rtp_begins: Option<(u32, u16)>,

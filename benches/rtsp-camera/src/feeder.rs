@@ -42,6 +42,9 @@ impl Feeder {
     fn feed(&self) -> Result<(), Over> {
         let start = self.wait_for_clock()?;
         let mut round = start;
+        // Until it has as many pictures as it is to begin with nothing is sent.
+        let opens = start + clock_time(self.script.begins_with.unwrap_or_default());
+        self.wait_until(start, opens)?;
         let mut picture = 0_u64;
         let mut last_key: Option<AccessUnit> = None;
         for clip in self.playlist.iter().cycle() {
@@ -56,7 +59,10 @@ impl Feeder {
                 if self.behaviour.retunes() != tuning {
                     break;
                 }
-                round += self.wait_until(start, round + unit.send_at)?;
+                // What is of before is sent at once, and is not late.
+                if round + unit.send_at >= opens {
+                    round += self.wait_until(start, round + unit.send_at)?;
+                }
                 let due = round + unit.send_at;
                 let is_frozen = self.is_frozen(start, due);
                 if unit.is_key && !is_frozen {
@@ -154,6 +160,10 @@ impl Feeder {
     fn is_frozen(&self, start: gst::ClockTime, now: gst::ClockTime) -> bool {
         self.behaviour.is_frozen() || reached(self.script.freeze_after, (now - start).into())
     }
+}
+
+fn clock_time(duration: Duration) -> gst::ClockTime {
+    gst::ClockTime::try_from(duration).unwrap_or(gst::ClockTime::ZERO)
 }
 
 fn reached(limit: Option<Duration>, age: Duration) -> bool {

@@ -529,6 +529,7 @@ impl Inner {
             corrupt: (self.counters.dropped_corrupt).saturating_sub(self.counters.garbage.total()),
             garbage: self.counters.garbage,
             backlog: self.counters.dropped_backlog,
+            undated: self.counters.dropped_undated,
         }
     }
 }

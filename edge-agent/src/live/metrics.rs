@@ -491,6 +491,7 @@ impl Reading {
                 ("frozen", drops.frozen),
                 ("corrupt", drops.corrupt),
                 ("backlog", drops.backlog),
+                ("undated", drops.undated),
             ]
             .into_iter()
             .chain(drops.garbage.by_reason())

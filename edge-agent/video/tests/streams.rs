@@ -105,7 +105,8 @@ fn every_received_frame_is_accounted_for() {
         - counters.analysed
         - counters.dropped_overwritten
         - counters.dropped_rate
-        - counters.dropped_corrupt;
+        - counters.dropped_corrupt
+        - counters.dropped_undated;
     // One waits in the slot, one may be on its way there.
     assert!(waiting <= 2, "{counters:?}");
     assert_eq!(counters.analysed, 1);

@@ -21,6 +21,8 @@ pub(crate) struct Drops {
     pub(crate) garbage: GarbageCounters,
     /// The decoder was behind.
     pub(crate) backlog: u64,
+    /// It was not known yet when it had been taken.
+    pub(crate) undated: u64,
 }
 
 impl Drops {
@@ -33,5 +35,6 @@ impl Drops {
             + self.corrupt
             + self.garbage.total()
             + self.backlog
+            + self.undated
     }
 }

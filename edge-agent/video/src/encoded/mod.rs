@@ -31,4 +31,4 @@ pub use mp4::Mp4Error;
 pub use parameters::Format;
 pub use ring::{AlbumState, Ring, RingClock, RingLimits, RingState};
 pub use stills::{Stills, decode_at};
-pub use unit::{AccessUnit, Codec};
+pub use unit::{AccessUnit, Codec, Taken};

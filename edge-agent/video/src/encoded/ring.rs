@@ -20,7 +20,7 @@ use protocol::{EventTime, TimeQuality};
 
 use super::album::{Album, AlbumLimits};
 use super::parameters::{Beginning, Content, Format};
-use super::unit::{AccessUnit, Codec};
+use super::unit::{AccessUnit, Codec, Taken};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -134,6 +134,9 @@ struct Kept {
     album: Album,
     /// Whether more of the newest picture may come: half a picture is handed to nobody.
     is_open: bool,
+    /// From which picture on it is not known yet when they were taken: they are handed to
+    /// nobody.
+    undated: Option<u64>,
     /// Whether pictures of this connection have said themselves that decoding can begin
     /// with them.
     tells_keys: bool,
@@ -160,6 +163,7 @@ impl Ring {
     /// A new connection: media time starts again, and nothing goes on.
     pub fn interrupt(&self) {
         let mut kept = self.kept();
+        kept.forget_undated();
         kept.begin_run(None);
         kept.tells_keys = false;
         kept.ahead.clear();
@@ -193,14 +197,10 @@ impl Ring {
     /// only the first has a time. A picture is whole, and handed out, when the next
     /// one has begun.
     ///
-    /// A time that jumps against media time is the word of a clock that was set.
-    pub fn push(
-        &self,
-        codec: Codec,
-        bytes: &[u8],
-        media: Option<i64>,
-        (time, time_quality): (EventTime, TimeQuality),
-    ) {
+    /// A time that jumps against media time is the word of a clock that was set. Pictures
+    /// whose time is provisional wait for [`date`](Self::date).
+    pub fn push(&self, codec: Codec, bytes: &[u8], media: Option<i64>, taken: impl Into<Taken>) {
+        let taken = taken.into();
         let mut kept = self.kept();
         let belongs = |last: &AccessUnit| media.is_none_or(|media| media == last.media);
         let run = kept.run;
@@ -240,7 +240,12 @@ impl Ring {
             let content = Content::of(codec, &joined);
             (joined, content)
         };
-        kept.heed_clock(media, time);
+        if taken.is_provisional {
+            let next = kept.next;
+            kept.undated.get_or_insert(next);
+        } else {
+            kept.heed_clock(media, taken.time);
+        }
         let bytes = &joined[..];
         let is_key = kept.is_key(content.beginning);
         if is_key {
@@ -262,8 +267,8 @@ impl Ring {
             number: kept.next,
             run: kept.run,
             media,
-            time,
-            time_quality,
+            time: taken.time,
+            time_quality: taken.quality,
             is_key,
             is_torn,
             format,
@@ -278,6 +283,29 @@ impl Ring {
         });
         kept.is_open = true;
         kept.shrink(&self.limits);
+        self.news.notify_all();
+    }
+
+    /// It has become known when the pictures of this connection were taken: the one at
+    /// `media` as is said here, and those before it accordingly.
+    pub fn date(&self, media: i64, taken: Taken) {
+        let mut kept = self.kept();
+        let Some(first) = kept.undated.take() else {
+            return;
+        };
+        let begin = kept.units.partition_point(|held| held.unit.number < first);
+        kept.heed_return(begin, media, taken.time);
+        let clock = kept.clock;
+        for Held {
+            unit, clock: by, ..
+        } in kept.units.range_mut(begin..)
+        {
+            let passed = unit.media.saturating_sub(media);
+            let time = taken.time.as_micros().saturating_add(passed);
+            unit.time = EventTime::from_micros(time);
+            unit.time_quality = taken.quality;
+            *by = clock;
+        }
         self.news.notify_all();
     }
 
@@ -311,7 +339,7 @@ impl Ring {
         let kept = self.kept();
         let away = |held: &&Held| held.unit.time.since(at).0.abs();
         // The newest of those that are as near.
-        let newest_first = kept.units.iter().rev();
+        let newest_first = kept.dated(0).rev();
         newest_first
             .min_by(|a, b| away(a).total_cmp(&away(b)))
             .map_or(kept.clock, |held| held.clock)
@@ -403,10 +431,32 @@ impl Kept {
         self.is_open = false;
     }
 
-    /// Pictures of which nothing more will come, from the place `begin` on.
+    /// Pictures of which nothing more will come, and of which it is known when they were
+    /// taken, from the place `begin` on.
     fn whole(&self, begin: usize) -> std::collections::vec_deque::Iter<'_, Held> {
         let end = self.units.len() - usize::from(self.is_open && !self.units.is_empty());
+        let end = end.min(self.dated_end());
         self.units.range(begin.min(end)..end)
+    }
+
+    /// Pictures of which it is known when they were taken, from the place `begin` on.
+    fn dated(&self, begin: usize) -> std::collections::vec_deque::Iter<'_, Held> {
+        let end = self.dated_end();
+        self.units.range(begin.min(end)..end)
+    }
+
+    fn dated_end(&self) -> usize {
+        let of = |first| self.units.partition_point(|held| held.unit.number < first);
+        self.undated.map_or(self.units.len(), of)
+    }
+
+    /// Drops pictures of which it will never be known when they were taken.
+    fn forget_undated(&mut self) {
+        let end = self.dated_end();
+        self.undated = None;
+        for gone in self.units.drain(end..) {
+            self.bytes -= gone.unit.bytes.len();
+        }
     }
 
     /// Whether decoding can begin with a picture of this connection.
@@ -481,15 +531,36 @@ impl Kept {
                 self.begin_run(None);
             }
         }
-        // Where nothing goes on only a clock that was set back can be told from
-        // the time that passed.
-        if let Some(last) = self.units.back() {
-            let steady = time.as_micros().saturating_sub(self.clock.0);
-            let back = steady.saturating_sub(last.steady());
-            if back < -STEP {
-                self.clock.0 = self.clock.0.saturating_add(back);
-            }
+        if let Some(back) = self.set_back_by(self.units.len(), time) {
+            self.clock.0 = self.clock.0.saturating_add(back);
         }
+    }
+
+    /// Sees whether the clock was set back before the pictures from the place `begin` on,
+    /// which no picture before goes on to. The newest of them came at present; the first
+    /// may be older than the last of before, as relays hand out once more what they had.
+    fn heed_return(&mut self, begin: usize, media: i64, time: EventTime) {
+        let shown = || self.units.range(begin..).map(|held| held.unit.media);
+        let at = |shown: i64| {
+            let passed = shown.saturating_sub(media);
+            EventTime::from_micros(time.as_micros().saturating_add(passed))
+        };
+        let (Some(first), Some(newest)) = (shown().min(), shown().max()) else {
+            return;
+        };
+        if self.set_back_by(begin, at(newest)).is_some() {
+            let back = self.set_back_by(begin, at(first)).unwrap_or_default();
+            self.clock.0 = self.clock.0.saturating_add(back);
+        }
+    }
+
+    /// By how much the clock was set back between the picture before the place `begin` and
+    /// one of `time`. Where nothing goes on only that can be told from the time that passed.
+    fn set_back_by(&self, begin: usize, time: EventTime) -> Option<i64> {
+        let last = begin.checked_sub(1).and_then(|last| self.units.get(last))?;
+        let steady = time.as_micros().saturating_sub(self.clock.0);
+        let back = steady.saturating_sub(last.steady());
+        (back < -STEP).then_some(back)
     }
 
     fn seconds(&self) -> f64 {

@@ -52,6 +52,29 @@ pub struct AccessUnit {
     pub format: Arc<Format>,
 }
 
+/// When a picture was taken, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// When.
+    pub time: EventTime,
+    /// Which clock said so.
+    pub quality: TimeQuality,
+    /// It only stands in for the time that is still to be found ([`Ring::date`]).
+    ///
+    /// [`Ring::date`]: super::Ring::date
+    pub is_provisional: bool,
+}
+
+impl From<(EventTime, TimeQuality)> for Taken {
+    fn from((time, quality): (EventTime, TimeQuality)) -> Self {
+        Self {
+            time,
+            quality,
+            is_provisional: false,
+        }
+    }
+}
+
 /// The NAL units of a byte stream (ITU-T H.264 Annex B), without start codes.
 ///
 /// No unit ends with a zero byte, so zeros before a start code belong to nobody.

@@ -19,6 +19,9 @@
 //! speed is wrong by more; a change of more than half a second is a step and is
 //! told ([`Stamp::step_from`]). Between steps times always increase.
 //!
+//! A connection that begins with pictures of before it is timed from where it has come to
+//! the present (`opening.rs`): [`Timeline::knows`].
+//!
 //! A camera's own clock may be set back: no offset mends the interval in which that
 //! was. It is a step, however small ([`Timeline::set_back`]). Other times that do not
 //! rise from one picture to the next are counted ([`Stamp::is_wrong`]), and where
@@ -31,8 +34,10 @@ use std::time::Duration;
 
 use protocol::{EventTime, TimeQuality};
 
+use super::opening::Opening;
 use super::order::Order;
 use super::trust::CameraClock;
+use crate::encoded::Taken;
 
 /// Both clocks of this box at one instant (µs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +66,7 @@ pub struct Stamp {
 pub struct Timeline {
     camera: CameraClock,
     delay: LeastDelay,
+    opening: Opening,
     wall_minus_monotonic: i64,
     /// The latest media time of any packet.
     latest: Option<i64>,
@@ -97,6 +103,7 @@ impl Timeline {
         Self {
             camera: CameraClock::new(i64::try_from(max_difference.as_micros()).unwrap_or(i64::MAX)),
             delay: LeastDelay::default(),
+            opening: Opening::default(),
             wall_minus_monotonic: 0,
             latest: None,
             is_settled: false,
@@ -119,14 +126,16 @@ impl Timeline {
     fn restart(&mut self) {
         self.camera.restart();
         self.delay = LeastDelay::default();
+        self.opening = Opening::default();
         self.latest = None;
         self.is_settled = false;
     }
 
     /// The first packet of a picture has arrived; `reported` is the camera's UTC for it.
     ///
-    /// In the order of arrival, which with B pictures is not that of media time.
-    pub fn packet(&mut self, media: i64, reported: Option<i64>, now: Now) {
+    /// In the order of arrival, which with B pictures is not that of media time. Whether
+    /// with this one it has become known when the pictures of the connection were taken.
+    pub fn packet(&mut self, media: i64, reported: Option<i64>, now: Now) -> bool {
         if self
             .latest
             .is_some_and(|latest| media < latest.saturating_sub(RESTART))
@@ -141,6 +150,13 @@ impl Timeline {
             self.camera
                 .said(reported.saturating_sub(media), arrival, now.monotonic);
         }
+        self.opening.packet(media, now.monotonic)
+    }
+
+    /// Whether it is known when the picture at `media` was taken: not in the burst with
+    /// which many cameras begin. Others are not to be stamped.
+    pub fn knows(&self, media: i64) -> bool {
+        self.opening.times(media)
     }
 
     /// The camera's clock was set back, which the media time from `media` on does not
@@ -210,7 +226,7 @@ impl Timeline {
     /// The time that [`stamp`](Self::stamp) would give a picture; nothing changes by asking.
     ///
     /// For pictures that nobody decodes, in whatever order they come.
-    pub fn estimate(&self, media: i64, now: Now) -> (EventTime, TimeQuality) {
+    pub fn estimate(&self, media: i64, now: Now) -> Taken {
         let (target, quality) = self.target(media, now);
         // Times that are slewing are the ones that decoded pictures are given.
         let offset = match self.applied {
@@ -225,10 +241,11 @@ impl Timeline {
             TimeQuality::Rtcp if !is_settled => TimeQuality::Arrival,
             quality => quality,
         };
-        (
-            EventTime::from_micros(media.saturating_add(offset)),
+        Taken {
+            time: EventTime::from_micros(media.saturating_add(offset)),
             quality,
-        )
+            is_provisional: !self.opening.is_over(),
+        }
     }
 
     /// By how much the camera's clock, while it is believed, differs from
@@ -599,7 +616,7 @@ mod tests {
                 wall: 0,
             },
         );
-        assert_eq!(estimate.1, TimeQuality::Rtcp);
+        assert_eq!(estimate.quality, TimeQuality::Rtcp);
     }
 
     #[test]

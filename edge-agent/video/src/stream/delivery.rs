@@ -191,6 +191,10 @@ impl Wiring {
             .buffer()
             .and_then(gst::BufferRef::pts)
             .map_or(now.monotonic, micros);
+        if !memory.timeline.knows(media) {
+            count(&self.slot.counts.dropped_undated);
+            return;
+        }
         let stamp = memory.timeline.stamp(media, now);
         if stamp.is_wrong {
             count(&self.slot.counts.times_wrong);

@@ -5,7 +5,7 @@
 //! that ends the program. Frames go into a one-slot box: whoever is slow gets
 //! the newest, and what it missed is counted by reason.
 //!
-//! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → [`clock`] → [`pace`] →
+//! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → `opening` → [`clock`] → [`pace`] →
 //! [`stillness`] → [`garbage`] → `judge` → [`backlog`] → [`reference`] → [`diet`] →
 //! `feeding` → [`ledger`] → `slot` → `codec_change` → `packets` → `session` (one connection) →
 //! `delivery` → `decoders` → `supervisor` (all connections).
@@ -24,6 +24,7 @@ mod judge;
 pub mod ledger;
 mod loss;
 pub mod notice;
+mod opening;
 mod order;
 pub mod pace;
 mod packets;

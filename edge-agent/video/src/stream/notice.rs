@@ -150,6 +150,9 @@ pub struct StreamCounters {
     pub garbage: GarbageCounters,
     /// Encoded pictures skipped because decoding could not keep up.
     pub dropped_backlog: u64,
+    /// Decoded before it was known when they were taken: a moment at the beginning of each
+    /// connection, and all of the burst that it began with.
+    pub dropped_undated: u64,
     /// Encoded pictures of which the decoder made none, or one that it calls
     /// damaged. Decoders hide small damage and call it nothing.
     pub decode_errors: u64,
@@ -202,6 +205,10 @@ impl GarbageCounters {
 impl StreamCounters {
     /// Frames not looked at, all reasons together.
     pub const fn dropped(&self) -> u64 {
-        self.dropped_overwritten + self.dropped_rate + self.dropped_corrupt + self.dropped_backlog
+        self.dropped_overwritten
+            + self.dropped_rate
+            + self.dropped_corrupt
+            + self.dropped_backlog
+            + self.dropped_undated
     }
 }

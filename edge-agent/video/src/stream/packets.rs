@@ -79,7 +79,10 @@ pub(super) fn watch_packets(
         if is_set_back {
             memory.timeline.set_back(media);
         }
-        memory.timeline.packet(media, reported(buffer), now);
+        let is_known_now = memory.timeline.packet(media, reported(buffer), now);
+        if is_known_now && let Some(ring) = &wiring.slot.ring {
+            ring.date(media, memory.timeline.estimate(media, now));
+        }
         let disagreement = memory.timeline.disagreement().unwrap_or(-1);
         let told = &wiring.slot.clock_disagreement;
         told.store(disagreement, Ordering::Relaxed);

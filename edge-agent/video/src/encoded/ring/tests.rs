@@ -602,3 +602,41 @@ proptest! {
         prop_assert!(keys.windows(2).all(|pair| pair[0].time < pair[1].time));
     }
 }
+
+/// A relay hands out once more what it sent before the connection was lost.
+#[test]
+fn pictures_are_handed_out_when_it_is_known_when_they_were_taken() {
+    for ahead in [0, -600] {
+        let ring = Ring::new(LIMITS);
+        push(&ring, 0..20);
+        ring.interrupt();
+        // All of them come in the place of 25, and so they are timed at first.
+        let come = |n: i64| Taken {
+            time: time(25 + ahead),
+            quality: TimeQuality::Arrival,
+            is_provisional: n <= 25,
+        };
+        for n in 10..=25 {
+            let bytes = h264(if n % 10 == 0 { 5 } else { 1 }, 100);
+            ring.push(Codec::H264, &bytes, Some(n * PICTURE), come(n));
+        }
+        assert_eq!(ring.newest_number(), Some(19));
+        assert!(!ring.wait_beyond(Some(19), Duration::ZERO));
+        ring.date(
+            24 * PICTURE,
+            (time(24 + ahead), TimeQuality::Arrival).into(),
+        );
+        assert!(ring.wait_beyond(Some(19), Duration::ZERO));
+        let cut = cut_of(&ring, 12 + ahead, 24 + ahead, 22 + ahead);
+        assert_eq!(numbers(&cut), Some((20, 20 + 14)), "{ahead}");
+        assert_eq!(cut.span(), Some((time(10 + ahead), time(24 + ahead))));
+        // One that never comes to the present leaves nothing.
+        ring.interrupt();
+        ring.push(Codec::H264, &h264(5, 100), Some(0), come(0));
+        ring.push(Codec::H264, &h264(1, 100), Some(PICTURE), come(1));
+        let before = ring.state();
+        ring.interrupt();
+        assert_eq!(ring.state().pictures, before.pictures - 2);
+        assert!(ring.state().bytes < before.bytes);
+    }
+}
