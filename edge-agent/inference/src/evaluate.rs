@@ -9,6 +9,8 @@
 
 pub mod average_precision;
 
+pub mod confusion;
+
 pub mod labels;
 
 use std::collections::BTreeMap;

@@ -10,13 +10,14 @@ use clap::Args;
 use edge_inference::evaluate::labels::LabelledPicture;
 use edge_inference::evaluate::{ClassScores, Evaluation, Evaluator, LabelSet, Look, Scores};
 use edge_inference::still::mean_luma;
-use edge_inference::{Detector, ModelStore, Runtime, Still};
+use edge_inference::{Detector, ModelStore, Network, Runtime, Still};
 use edge_video::ClipReader;
 use indicatif::{ProgressBar, ProgressStyle};
-use models::PictureView;
+use models::{PictureView, heads};
 use protocol::{Detection, EventTime, ObjectClass};
 use serde::Serialize;
 
+use super::crops::{self, CropArgs};
 use super::{listing, pictures, store};
 use crate::config::{DetectConfig, DetectorConfig, named_version};
 use crate::perception::{self, Parts};
@@ -34,6 +35,20 @@ above the manifest's `thresholds.high`). A picture is of the night if the labels
 `timeofday`), else if its mean luma is below 60 of 255. One that is not wholly labelled (`complete`: false)
 is passed over.
 
+Models of cascades are measured on what they see live:
+  edge-agent models evaluate helmets@2 --pictures crops/              a classifier, on crops in a folder per class
+  edge-agent models evaluate helmets@2 --labels riders.json --pictures val/ --crop riders
+  edge-agent models evaluate my-drivers --labels val.json --pictures val/ --crop windscreen --on car,bus,truck
+
+Of a classifier crops lie in crops/helmet/, crops/no_helmet/ and so on, day and night in folders day/ and night/
+below where you parted them (else by luma); a folder whose name is no class here (cannot_tell/) is of crops of
+which nothing should be said. Or labels are COCO's: each box is the road user's, as the detector draws it, its
+category the right answer, and --crop cuts it as the cascade does. The table says what was said of what (rows:
+what is there); answers below the manifest's `thresholds.high`, and those without a word here, are \"nothing\":
+they cost recall, not precision. It is compared with the version of the same model that is current.
+With --crop a detector is shown the parts of the labelled road users (--on) and its marks in them are measured;
+marks in no part are passed over.
+
 What counts for a box is its own streets: label a few hundred pictures of its cameras, day and night.
 
 Exit codes: 0 measured, 1 failed, 2 faulty command line.";
@@ -46,8 +61,8 @@ pub struct EvaluateArgs {
     models: Vec<String>,
     /// What is on the pictures.
     #[arg(long, value_name = "COCO.json|MOT.txt")]
-    labels: PathBuf,
-    /// The pictures.
+    labels: Option<PathBuf>,
+    /// The pictures; for a classifier without --labels a folder with a folder of crops for each class.
     #[arg(long, value_name = "DIR|CLIP")]
     pictures: PathBuf,
     /// Compare with this one instead of the current one.
@@ -56,6 +71,8 @@ pub struct EvaluateArgs {
     /// Compare with none.
     #[arg(long, conflicts_with = "against")]
     alone: bool,
+    #[command(flatten)]
+    crop: CropArgs,
     /// Scores below are not looked at; AP wants nearly all, so this is below the manifest's.
     #[arg(long, default_value_t = 0.01, value_name = "SCORE")]
     low: f64,
@@ -80,6 +97,8 @@ struct Contestant {
     is_reference: bool,
     detector: Detector,
     parts: Parts,
+    /// What looks at parts, where parts are shown.
+    at_parts: Option<Network>,
     evaluator: Evaluator,
     took: Duration,
 }
@@ -109,37 +128,62 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
     if !(args.low > 0.0 && args.low < 1.0) || args.every == 0 {
         bail!("--low is between 0 and 1, --every at least 1");
     }
-    let text = std::fs::read_to_string(&args.labels)
-        .with_context(|| format!("labels {}", args.labels.display()))?;
-    let labels = LabelSet::parse(&text).with_context(|| args.labels.display().to_string())?;
-    for (category, count) in &labels.passed_over {
-        eprintln!(
-            "note: {count} label(s) of `{category}` are passed over; this program has no word for it"
-        );
-    }
-    if labels.incomplete > 0 {
-        eprintln!(
-            "note: {} picture(s) say `complete: false` and are passed over; what is unlabelled in them would count as wrong. Have a person complete them (docs/finetune.md)",
-            labels.incomplete
-        );
-    }
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?;
+    let labels = args.labels.as_deref().map(read_labels).transpose()?;
+    if is_classifier(args, &store)? {
+        let set = crops::Set {
+            pictures: &args.pictures,
+            labels: labels.as_ref(),
+            every: args.every,
+        };
+        let names = classifiers(args, &store)?;
+        return crops::classify(
+            (config, &runtime, &store),
+            &names,
+            (&set, &args.crop),
+            args.json,
+        );
+    }
+    let Some(labels) = labels else {
+        bail!(
+            "a detector is measured with --labels; only a classifier with a folder for each class"
+        );
+    };
+    if args.crop.is_given() && args.detect.is_some() {
+        bail!("--crop and --detect exclude each other: a cascade looks at parts, not at tiles");
+    }
     let mut contestants = contestants(config, args, &runtime, &store)?;
     let mut seen = Vec::new();
+    let (mut shown_parts, mut beyond) = (0, 0);
     let pictures = walk(args, &labels, |picture, view| {
         let luma = mean_luma(view);
+        let size = (view.width(), view.height());
+        let parts = args
+            .crop
+            .is_given()
+            .then(|| args.crop.parts_of(picture, size));
+        let in_parts = (parts.as_deref()).map(|parts| crops::in_parts(picture, parts, size));
+        shown_parts += parts.as_ref().map_or(0, Vec::len);
+        beyond += in_parts.as_ref().map_or(0, |(_, beyond)| *beyond);
+        let picture = in_parts.as_ref().map_or(picture, |(shown, _)| shown);
         for (index, contestant) in contestants.iter_mut().enumerate() {
             let began = std::time::Instant::now();
-            let shown = perception::find(&mut contestant.detector, view, &mut contestant.parts)?;
+            let detections = match (&mut contestant.at_parts, &parts) {
+                (Some(network), Some(parts)) => crops::look_at_parts(network, view, parts)?,
+                _ => {
+                    let detector = &mut contestant.detector;
+                    let shown = perception::find(detector, view, &mut contestant.parts)?;
+                    if let Some(error) = shown.failed_tiles.into_iter().next() {
+                        return Err(error.into());
+                    }
+                    shown.found
+                }
+            };
             contestant.took += began.elapsed();
-            if let Some(error) = shown.failed_tiles.into_iter().next() {
-                return Err(error.into());
-            }
-            let detections = shown.found;
             let look = Look {
                 labelled: picture,
-                size: (view.width(), view.height()),
+                size,
                 luma,
                 detections: &detections,
             };
@@ -150,6 +194,16 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
         }
         Ok(())
     })?;
+    if args.crop.is_given() {
+        eprintln!(
+            "note: {shown_parts} part(s) were shown; {beyond} labelled mark(s) lie in none of them and are passed over"
+        );
+        if shown_parts == 0 {
+            bail!(
+                "no labelled road user is large enough: give their classes with --on, or --min-height-px"
+            );
+        }
+    }
     if pictures == 0 {
         bail!(
             "no labelled picture was found in {}; does `file_name` (or the number, for MOT) fit?",
@@ -183,6 +237,68 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
     Ok(())
 }
 
+fn read_labels(file: &Path) -> anyhow::Result<LabelSet> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("labels {}", file.display()))?;
+    let labels = LabelSet::parse(&text).with_context(|| file.display().to_string())?;
+    for (category, count) in &labels.passed_over {
+        eprintln!(
+            "note: {count} label(s) of `{category}` are passed over; this program has no word for it"
+        );
+    }
+    if labels.incomplete > 0 {
+        eprintln!(
+            "note: {} picture(s) say `complete: false` and are passed over; what is unlabelled in them would count as wrong. Have a person complete them (docs/finetune.md)",
+            labels.incomplete
+        );
+    }
+    Ok(labels)
+}
+
+/// Whether the first model is a classifier.
+fn is_classifier(args: &EvaluateArgs, store: &ModelStore) -> anyhow::Result<bool> {
+    let Some(name) = args.models.first() else {
+        return Ok(false);
+    };
+    let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
+    let (manifest, _) = match version {
+        Some(version) => store.find_version(&model, version)?,
+        None => store.find(&model)?,
+    };
+    Ok(matches!(manifest.head.answer(), heads::Answer::Labels))
+}
+
+/// Which classifiers are measured: those that were named, and the version of the first one's
+/// model that is current, if that is another.
+fn classifiers(args: &EvaluateArgs, store: &ModelStore) -> anyhow::Result<Vec<(String, bool)>> {
+    let mut names: Vec<(String, bool)> = args.models.iter().map(|m| (m.clone(), false)).collect();
+    if args.alone {
+        return Ok(names);
+    }
+    let current = || -> anyhow::Result<Option<String>> {
+        let Some((model, Some(version))) = args
+            .models
+            .first()
+            .map(|name| named_version(name).map_err(anyhow::Error::msg))
+            .transpose()?
+        else {
+            return Ok(None);
+        };
+        let (asked, _) = store.find_version(&model, version)?;
+        let current = store.find(&model).ok();
+        Ok(current
+            .filter(|(current, _)| current.sha256 != asked.sha256)
+            .map(|_| model.to_string()))
+    };
+    let reference = match &args.against {
+        Some(against) => Some(against.clone()),
+        None => current()?,
+    };
+    let reference = reference.filter(|name| !args.models.contains(name));
+    names.extend(reference.map(|name| (name, true)));
+    Ok(names)
+}
+
 fn contestants(
     config: &DetectorConfig,
     args: &EvaluateArgs,
@@ -194,7 +310,11 @@ fn contestants(
         let reference = args
             .against
             .clone()
-            .or_else(|| listing::in_use(config, store).map(|model| model.to_string()));
+            // Who detects road users is no measure for what a cascade looks with.
+            .or_else(|| {
+                let in_use = listing::in_use(config, store).filter(|_| !args.crop.is_given());
+                in_use.map(|model| model.to_string())
+            });
         // Nothing is gained by measuring one model twice, unless it looks in another way.
         let is_new = |name: &String| args.detect.is_some() || !args.models.contains(name);
         names.extend(reference.filter(is_new).map(|reference| (reference, true)));
@@ -208,6 +328,9 @@ fn contestants(
                 None => store.find(&model)?,
             };
             manifest.thresholds.low = args.low.min(manifest.thresholds.high);
+            let at_parts = (args.crop.is_given())
+                .then(|| Network::load(runtime, manifest.clone(), &file, &config.settings()))
+                .transpose()?;
             let detector = Detector::load(runtime, manifest, &file, &config.settings())?;
             let looks = args.detect.filter(|_| !is_reference).unwrap_or_default();
             Ok(Contestant {
@@ -215,6 +338,7 @@ fn contestants(
                 is_reference,
                 detector,
                 parts: Parts::new(&looks),
+                at_parts,
                 evaluator: Evaluator::default(),
                 took: Duration::ZERO,
             })

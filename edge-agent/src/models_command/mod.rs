@@ -3,6 +3,7 @@
 mod bench;
 mod bundles;
 mod command;
+mod crops;
 mod evaluate;
 mod listing;
 mod pictures;

@@ -85,7 +85,7 @@ const OTHER_WORDS: [(&str, ObjectClass); 25] = [
 ];
 
 /// The class that a labelling tool's word means.
-fn class_of(word: &str) -> Option<ObjectClass> {
+pub fn class_of(word: &str) -> Option<ObjectClass> {
     let word = word.trim().to_lowercase().replace([' ', '-'], "_");
     let own: ObjectClass = serde_json::from_value(serde_json::Value::String(word.clone())).ok()?;
     if own.as_str() == word && own != ObjectClass::Other {
