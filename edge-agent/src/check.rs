@@ -3,6 +3,7 @@
 //! Text first, all faults at once with key and line; then every part is tried
 //! for real, each within a time limit, and each failure says what to do.
 
+mod beside;
 mod cameras;
 mod cascades;
 mod clips;
@@ -98,7 +99,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.extend(detector::look(&config));
         findings.extend(named_files(&config));
         findings.extend(fed(&config, &cameras));
-        findings.extend(cascades::look(&config, &cameras));
+        findings.extend(cascades::look(&config, &cameras, None));
         findings.extend(clips::look(&cameras));
         findings.extend(in_the_clear(&config));
         return Ok(findings);
@@ -120,11 +121,13 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
             },
         });
         findings.extend(failed_here(&config));
+        findings.extend(beside::shadow(&config));
         findings.extend(trials_not_kept(&config));
         detector = loaded.ok();
     }
     findings.extend(fed(&config, &cameras));
-    findings.extend(cascades::look(&config, &cameras));
+    let tried = beside::Tried::new(&config.detector);
+    findings.extend(cascades::look(&config, &cameras, Some(tried)));
     findings.extend(clips::look(&cameras));
     findings.extend(cameras::look(
         &config,

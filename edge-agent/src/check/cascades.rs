@@ -4,6 +4,7 @@ use edge_cascade::Crop;
 use edge_core::SceneConfig;
 use edge_inference::{Installed, ModelState, ModelStore};
 
+use super::beside::Tried;
 use super::{Finding, Outcome};
 use crate::cascades::misfit;
 use crate::config::{
@@ -14,8 +15,12 @@ use crate::models_command;
 use models::{Manifest, heads};
 use plate_reader::Half;
 
-/// One finding for each cascade of each camera.
-pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Finding> {
+/// One finding for each cascade of each camera. Who looks is loaded where `tried` is given.
+pub(super) fn look(
+    config: &AgentConfig,
+    cameras: &[&CameraConfig],
+    mut tried: Option<Tried<'_>>,
+) -> Vec<Finding> {
     if cameras.iter().all(|camera| camera.cascades.is_empty()) {
         return Vec::new();
     }
@@ -25,9 +30,16 @@ pub(super) fn look(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Findi
     let mut findings = Vec::new();
     for camera in cameras {
         for cascade in &camera.cascades {
+            let mut outcome = judge(cascade, &camera.scene, &config.detector.plates, here);
+            if !matches!(outcome, Outcome::Failed(_))
+                && let Some(fault) = tried.as_mut().and_then(|t| t.fault(&cascade.looker))
+            {
+                let words = in_words(cascade);
+                outcome = Outcome::Failed(format!("{words}, but it does not start: {fault}"));
+            }
             findings.push(Finding {
                 part: format!("camera {} cascade {}", camera.id, cascade.id),
-                outcome: judge(cascade, &camera.scene, &config.detector.plates, here),
+                outcome,
             });
         }
         if let SourceConfig::Rtsp(RtspConfig {
@@ -77,13 +89,10 @@ fn judge(
     let of_version = version.zip(store);
     let of_version = of_version.map(|(version, store)| store.candidate_at(&id, Some(version)));
     let known = models.iter().find(|known| known.manifest.id == id);
-    let (manifest, is_here) = match (&of_version, known) {
-        (Some(Ok((_, manifest, _))), _) => (manifest, true),
+    let (manifest, absent) = match (&of_version, known) {
+        (Some(Ok((_, manifest, _))), _) => (manifest, None),
         (Some(Err(error)), _) => return Outcome::Failed(format!("{words}, but: {error}")),
-        (None, Some(known)) => {
-            let is_here = matches!(known.state, Installed::Installed(_));
-            (&known.manifest, is_here)
-        }
+        (None, Some(known)) => (&known.manifest, absent(known)),
         (None, None) => {
             return Outcome::Failed(format!(
                 "{words}, but there is no model {name}; `edge-agent models list` names those that there are, \
@@ -94,11 +103,8 @@ fn judge(
     if let Some(fault) = misfit(cascade, manifest) {
         return Outcome::Failed(format!("{words}, but {fault}"));
     }
-    if !is_here {
-        return Outcome::Failed(format!(
-            "{words}, but {name} is not installed. {}",
-            manifest.obtain.trim()
-        ));
+    if let Some(why) = absent {
+        return Outcome::Failed(format!("{words}, but {why}"));
     }
     let uses = |class: &protocol::ObjectClass| {
         let mut rules = scene.rules.iter();
@@ -171,9 +177,8 @@ fn reader(words: String, plates: &PlatesConfig, models: &[ModelState]) -> Outcom
                 "there is no model {id}; correct its name under [detector.plates]"
             ));
         };
-        if !matches!(model.state, Installed::Installed(_)) {
-            let obtain = model.manifest.obtain.trim();
-            return Some(format!("{id} is not installed. {obtain}"));
+        if let Some(why) = absent(model) {
+            return Some(why);
         }
         let misfit = half.misfit(&model.manifest)?;
         Some(misfit.to_string())
@@ -183,6 +188,19 @@ fn reader(words: String, plates: &PlatesConfig, models: &[ModelState]) -> Outcom
         Outcome::Good(words)
     } else {
         Outcome::Failed(format!("{words}, but {}", faults.join("\n")))
+    }
+}
+
+/// Why a model cannot be loaded, if it is not here or not as it should be.
+fn absent(model: &ModelState) -> Option<String> {
+    let id = &model.manifest.id;
+    match &model.state {
+        Installed::Installed(_) => None,
+        Installed::Missing => Some(format!(
+            "{id} is not installed. {}",
+            model.manifest.obtain.trim()
+        )),
+        Installed::Refused(why) => Some(why.clone()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The models that `[detector]` names, without loading any.
 
-use edge_inference::{Installed, ModelState, ModelStore};
+use edge_inference::{Installed, ModelState, ModelStore, StoreError};
 use models::manifest::Task;
 use protocol::id::ModelId;
 
@@ -10,8 +10,10 @@ use crate::models_command;
 
 /// A finding for each model that is named and cannot be used so; none where all can.
 pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
-    let store = models_command::store(&config.detector).ok();
-    let models = store.as_ref().map(ModelStore::list).unwrap_or_default();
+    let Ok(store) = models_command::store(&config.detector) else {
+        return Vec::new();
+    };
+    let models = store.list();
     let detector = &config.detector;
     let shadow = detector
         .shadow
@@ -21,13 +23,20 @@ pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
     // Only of the shadow a version may be named.
     let of_version = |key: &str| {
         let named = shadow.as_ref().filter(|_| key == "detector.shadow.model");
-        let asked = store
-            .as_ref()?
-            .candidate_at(named?, Some(version.flatten()?));
+        let asked = store.candidate_at(named?, Some(version.flatten()?));
         Some(Outcome::Failed(asked.err()?.to_string()))
     };
     let plates = &detector.plates;
-    [
+    // What was chosen on this very machine must be here, and whole.
+    let chosen = store.used().filter(|_| detector.model.is_none());
+    let chosen = chosen.and_then(|model| {
+        let error = store.find(&model).err()?;
+        Some(Finding {
+            part: format!("model {model}, which is in use"),
+            outcome: Outcome::Failed(error.to_string()),
+        })
+    });
+    let named = [
         ("detector.model", detector.model.as_ref(), Task::Detection),
         ("detector.shadow.model", shadow.as_ref(), Task::Detection),
         (
@@ -45,13 +54,22 @@ pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
     .filter_map(|(key, model, task)| {
         Some(Finding {
             part: key.to_owned(),
-            outcome: judge(model?, task, &models).or_else(|| of_version(key))?,
+            outcome: judge(model?, task, &store, &models).or_else(|| of_version(key))?,
         })
-    })
-    .collect()
+    });
+    named.chain(chosen).collect()
 }
 
-fn judge(model: &ModelId, task: Task, models: &[ModelState]) -> Option<Outcome> {
+fn judge(
+    model: &ModelId,
+    task: Task,
+    store: &ModelStore,
+    models: &[ModelState],
+) -> Option<Outcome> {
+    if let Err(damage @ (StoreError::Manifest(_) | StoreError::Damaged { .. })) = store.find(model)
+    {
+        return Some(Outcome::Failed(damage.to_string()));
+    }
     let Some(known) = models.iter().find(|known| known.manifest.id == *model) else {
         return Some(Outcome::Failed(format!(
             "there is no model {model} here; `edge-agent models list` names those that there are"
@@ -64,11 +82,13 @@ fn judge(model: &ModelId, task: Task, models: &[ModelState]) -> Option<Outcome> 
             work(task)
         )));
     }
-    (!matches!(known.state, Installed::Installed(_))).then(|| {
-        Outcome::Noted(format!(
+    match &known.state {
+        Installed::Installed(_) => None,
+        Installed::Missing => Some(Outcome::Noted(format!(
             "{model} is not installed on this machine; `edge-agent models list` says how it is, on the box"
-        ))
-    })
+        ))),
+        Installed::Refused(why) => Some(Outcome::Failed(why.clone())),
+    }
 }
 
 const fn work(task: Task) -> &'static str {

@@ -22,7 +22,9 @@ use models::Manifest;
 use crate::config::{DetectorConfig, named_version};
 
 pub use command::{ModelsCommand, run};
-pub(crate) use second::{Begun, begin_network, begin_plates, begin_shadow};
+pub(crate) use second::{
+    Begun, begin_network, begin_plates, begin_shadow, try_network, try_plates, try_shadow,
+};
 
 /// Columns of a table that goes to a file or a pipe.
 const WIDTH_WITHOUT_TERMINAL: u16 = 120;

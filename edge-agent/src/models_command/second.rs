@@ -169,6 +169,41 @@ fn begin_half(
     Ok(begun)
 }
 
+/// Loads `MODEL` or `MODEL@VERSION` and shows it its self-test. What is on trial stays as it is.
+pub(crate) fn try_network(config: &DetectorConfig, name: &str) -> anyhow::Result<()> {
+    let (runtime, candidate, manifest, file) = find_named(config, name)?;
+    let mut network = Network::load(&runtime, manifest, &file, &config.settings())?;
+    self_test(&mut network, &file, &candidate)?;
+    Ok(())
+}
+
+/// The same of both networks of the reader of plates.
+pub(crate) fn try_plates(config: &DetectorConfig) -> anyhow::Result<()> {
+    let settings = config.plates.settings();
+    let load = |half: Half, model: &ModelId| {
+        let (runtime, candidate, manifest, file) = find_named(config, model.as_str())?;
+        let mut network = half.load(&runtime, manifest, &file, &config.settings())?;
+        self_test(&mut network, &file, &candidate)?;
+        anyhow::Ok(network)
+    };
+    let places = load(Half::Places, &settings.places)?;
+    let lines = load(Half::Lines, &settings.lines)?;
+    PlateReader::of(places, lines, settings)?;
+    Ok(())
+}
+
+/// The same of the detector in the shadow; what computes it.
+pub(crate) fn try_shadow(config: &DetectorConfig, name: &str) -> anyhow::Result<&'static str> {
+    let (runtime, candidate, manifest, file) = find_named(config, name)?;
+    let settings = DetectorSettings {
+        batch: 1,
+        ..config.settings()
+    };
+    let mut detector = Detector::load(&runtime, manifest, &file, &settings)?;
+    self_test(&mut detector, &file, &candidate)?;
+    Ok(detector.provider())
+}
+
 fn tell(trial: &SecondTrial, config: &DetectorConfig) {
     if trial.is_on_trial {
         tracing::info!(
