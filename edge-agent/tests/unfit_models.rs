@@ -170,3 +170,18 @@ fn the_model_in_use_that_lies_damaged_fails_the_check_also_offline() {
         );
     }
 }
+
+#[test]
+fn who_wants_plates_is_told_how_they_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    add_detector(dir.path(), "mine");
+    add_classifier(dir.path(), "good", &scores(0.5));
+    let config = config(dir.path(), "good", "model = 'mine'");
+    let text = fs::read_to_string(&config).unwrap();
+    let rule = "[[camera.rule]]\nid = 'p'\nkind = 'plate_obscured'\n";
+    fs::write(&config, text + rule).unwrap();
+    let (_, said) = check(&config, &["--offline"]);
+    let told = line(&said, "rule `p`");
+    assert!(told.contains("`gives = \"plate_text\"`"), "{said}");
+    assert!(!told.contains("none of the catalogue"), "{said}");
+}

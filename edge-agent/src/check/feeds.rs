@@ -109,6 +109,12 @@ fn advice(
     let is_here = |model: &&ModelState| matches!(model.state, Installed::Installed(_));
     let here = candidates.clone().find(is_here);
     let what_to_do = match (eyes, here) {
+        // Whoever reads plates says as well that a vehicle has one.
+        _ if missing == [ObjectClass::Plate] => {
+            "have plates read: a [[camera.cascade]] with `gives = \"plate_text\"` on the vehicles of the rule, see \
+             docs/cascades.md"
+                .to_owned()
+        }
         (Eyes::Recorded(..) | Eyes::Unnamed, Some(here)) => format!(
             "{}, which is installed, does: record the clip again with it",
             here.manifest.id
@@ -246,5 +252,15 @@ mod tests {
             unfed(&rules, &Eyes::Nobody, &[], &helmets),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn who_wants_plates_is_told_how_they_are_read() {
+        let road = model("road", "count = 1\ncar = [0]", Installed::Missing);
+        let rules = scene("rule = [{ id = 'p', kind = 'plate_obscured' }]");
+        let in_use = Eyes::Model(ModelId::new("road").unwrap());
+        let [line] = unfed(&rules, &in_use, &[road], &[]).try_into().unwrap();
+        assert!(line.contains("`gives = \"plate_text\"`"), "{line}");
+        assert!(!line.contains("none of the catalogue"), "{line}");
     }
 }
