@@ -338,7 +338,7 @@ impl Cli {
                 config,
                 command,
             } => with_detector(models_dirs, config.as_deref(), |detector| {
-                models_command::run(detector, command)
+                models_command::run(detector, command, stop)
             }),
             Command::Plates {
                 models_dirs,

@@ -13,6 +13,9 @@
 /// `0.1.0+d2f1a0c4b7e9`, or `+dev` where it was not built for release.
 pub const VERSION: &str = env!("NGATU_VERSION");
 
+#[macro_use]
+mod said;
+
 mod annotate;
 pub mod calibrate;
 mod cascades;

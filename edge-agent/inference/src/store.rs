@@ -40,6 +40,8 @@ mod second;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use models::{Manifest, ManifestError, ModelId};
 use protocol::Digest;
@@ -80,10 +82,12 @@ pub enum StoreError {
         known: String,
     },
     /// Described, but not on this machine.
-    #[error("model {model} is not installed (looked in {}). {}", places::listed(searched), obtain.trim())]
+    #[error("model {model} is not installed (looked in {} for `{model}/{file}`). {}", places::listed(searched), obtain.trim())]
     Missing {
         /// Which.
         model: ModelId,
+        /// The file that its manifest names.
+        file: String,
         /// The folders that were looked into.
         searched: Vec<PathBuf>,
         /// The manifest's word on how to get it.
@@ -333,6 +337,8 @@ pub struct ModelStore {
     /// Of models with versions: the current one, and its folder.
     homes: BTreeMap<ModelId, (u64, PathBuf)>,
     faults: Vec<ManifestFault>,
+    /// Once it is set, what comes in is broken off.
+    stop: Arc<AtomicBool>,
 }
 
 impl ModelStore {
@@ -364,6 +370,7 @@ impl ModelStore {
             trusted,
             homes: BTreeMap::new(),
             faults: Vec::new(),
+            stop: Arc::default(),
         };
         // Backwards, so that an earlier folder's word is the last.
         for folder in folders.iter().rev() {
@@ -372,6 +379,12 @@ impl ModelStore {
         store.faults.reverse();
         store.folders = folders;
         Ok(store)
+    }
+
+    /// The same store, which breaks off what it takes in once `stop` is set.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
     }
 
     /// The folders of this machine: those in the variable `NGATU_MODELS` if it
@@ -419,6 +432,12 @@ impl ModelStore {
     /// even when the catalogue knows another manifest by that name.
     pub fn faults(&self) -> &[ManifestFault] {
         &self.faults
+    }
+
+    /// Models of which nothing is known but that they lie here damaged.
+    pub fn undescribed(&self) -> impl Iterator<Item = (&ModelId, &ManifestFault)> {
+        let described = self.described.iter();
+        described.filter_map(|(model, described)| Some((model, described.as_ref().err()?)))
     }
 
     /// A model by name, its file checked.
@@ -485,7 +504,8 @@ impl ModelStore {
         if self.homes.contains_key(id) {
             return Err(StoreError::HasVersions { model: id.clone() });
         }
-        install::install(&self.manifest(id)?.manifest, &self.folders, from, progress)
+        let manifest = &self.manifest(id)?.manifest;
+        install::install(manifest, (&self.folders, &self.stop), from, progress)
     }
 
     fn manifests(&self) -> Vec<&Manifest> {
@@ -602,6 +622,7 @@ impl ModelStore {
         }
         Err(first_fault.unwrap_or_else(|| StoreError::Missing {
             model: manifest.id.clone(),
+            file: manifest.file.clone(),
             searched: self.folders.clone(),
             obtain: manifest.obtain.clone(),
         }))
@@ -626,12 +647,26 @@ fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
             what: path.display().to_string(),
             why,
             next: format!(
-                "install it again: `edge-agent models install {} --from FILE|URL`",
-                manifest.id
+                "install it again: `edge-agent models install {} --from FILE|URL`{}",
+                manifest.id,
+                or_describe(path.parent())
             ),
         });
     }
     check_whole(manifest, path, &path.display().to_string())
+}
+
+/// What else can be done where the manifest is the operator's own: after another export it
+/// is the manifest that is wrong.
+fn or_describe(model_folder: Option<&Path>) -> String {
+    let manifest = model_folder.map(|folder| folder.join("model.toml"));
+    let manifest = manifest.filter(|manifest| manifest.is_file());
+    manifest.map_or_else(String::new, |manifest| {
+        format!(
+            "; or, if that file is the right one, write its `sha256` (`sha256sum`) and `size_bytes` (`stat -c %s`) into {}",
+            manifest.display()
+        )
+    })
 }
 
 /// Refuses a network of which a part lies in another file; `what` is its name for people.

@@ -516,7 +516,7 @@ fn damage_to_an_installed_version_is_found() {
         .store()
         .damaged_versions(&ours(), &bench.terms().trusted);
     assert!(
-        faults[0].contains("another SHA-256 than listed"),
+        faults[0].1.contains("another SHA-256 than listed"),
         "{faults:?}"
     );
     // A pointer to a version that is gone is a fault with a name, not a crash.

@@ -100,6 +100,11 @@ impl StopFlag {
         self.is_set.load(Ordering::Relaxed)
     }
 
+    /// For who only asks whether.
+    pub(crate) fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_set)
+    }
+
     /// Asks everything to stop because of a fault; the first counts.
     fn fail(&self, fault: &str) {
         self.fault.get_or_init(|| fault.to_owned());

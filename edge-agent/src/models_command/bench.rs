@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{listing, recommend, store};
 use crate::config::{DetectorConfig, THREADS};
+use crate::live::StopFlag;
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
@@ -32,7 +33,7 @@ on an idle box: a busy one shows in p95 and p99.
   edge-agent models bench --model yolox-nano --threads 1,2,4 --json
   edge-agent models bench --model my-model --threads 1 --batch 1,2,4,8
 
-Exit codes: 0 measured, 1 nothing could be measured, or not what was named, 2 faulty command line.";
+Exit codes: 0 measured, 1 nothing could be measured, or not what was named, 2 faulty command line, 130 broken off (Ctrl-C, SIGTERM).";
 
 /// Looks before the clock starts: caches, arenas, lazy set-up.
 const WARM_UP: usize = 5;
@@ -136,7 +137,11 @@ pub(super) struct Line {
 }
 
 /// `models bench`
-pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result<()> {
+pub(super) fn bench(
+    config: &DetectorConfig,
+    args: &BenchArgs,
+    stop: &StopFlag,
+) -> anyhow::Result<()> {
     if let Some(case) = &args.case {
         let case: Case = serde_json::from_str(case).context("--case")?;
         return measure_here(config, &case);
@@ -181,7 +186,13 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
     let folders: Vec<PathBuf> = store.folders().to_vec();
     let mut sound = Vec::new();
     for provider in providers {
-        match in_process_of_its_own::<String>(&case(None, provider, 1, 1), &folders, patience) {
+        let tried = in_process_of_its_own::<String>(
+            &case(None, provider, 1, 1),
+            &folders,
+            (patience, stop),
+        );
+        go_on(stop)?;
+        match tried {
             Ok(proof) => {
                 eprintln!("{provider}: {proof}");
                 sound.push(provider);
@@ -208,8 +219,9 @@ pub(super) fn bench(config: &DetectorConfig, args: &BenchArgs) -> anyhow::Result
         let measured = in_process_of_its_own::<Figures>(
             &case(Some(&model.id), provider, count, batch),
             &folders,
-            patience,
+            (patience, stop),
         );
+        go_on(stop)?;
         let (figures, failure) = match measured {
             Ok(figures) => (Some(figures), None),
             Err(reason) => (None, Some(reason)),
@@ -266,15 +278,15 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
         let whole = serde_json::json!({
             "onnxruntime": onnxruntime, "cores": cores, "cases": lines, "recommendation": advice,
         });
-        println!("{}", serde_json::to_string_pretty(&whole)?);
+        say!("{}", serde_json::to_string_pretty(&whole)?);
     } else {
-        println!("{}", as_table(lines));
+        say!("{}", as_table(lines));
         match &advice {
-            Some(advice) => println!("{advice}"),
+            Some(advice) => say!("{advice}"),
             None if is_any => {
-                println!("no detector of road users was measured, so none is recommended");
+                say!("no detector of road users was measured, so none is recommended");
             }
-            None => println!("nothing can be recommended: no case could be measured"),
+            None => say!("nothing can be recommended: no case could be measured"),
         }
     }
     if !is_any {
@@ -350,7 +362,7 @@ fn as_table(lines: &[Line]) -> comfy_table::Table {
 fn in_process_of_its_own<T: serde::de::DeserializeOwned>(
     case: &Case,
     folders: &[PathBuf],
-    patience: Duration,
+    (patience, stop): (Duration, &StopFlag),
 ) -> Result<T, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let program = std::env::current_exe().map_err(|e| text(&e))?;
@@ -372,7 +384,7 @@ fn in_process_of_its_own<T: serde::de::DeserializeOwned>(
     let status = loop {
         match child.try_wait().map_err(|e| text(&e))? {
             Some(status) => break status,
-            None if began.elapsed() > patience => {
+            None if began.elapsed() > patience || stop.is_set() => {
                 drop(child.kill());
                 drop(child.wait());
                 return Err(format!("no answer within {} s", patience.as_secs()));
@@ -393,6 +405,13 @@ fn in_process_of_its_own<T: serde::de::DeserializeOwned>(
     }
 }
 
+fn go_on(stop: &StopFlag) -> anyhow::Result<()> {
+    if stop.is_set() {
+        bail!("broken off");
+    }
+    Ok(())
+}
+
 /// Measures one case and says the outcome as one line.
 fn measure_here(config: &DetectorConfig, case: &Case) -> anyhow::Result<()> {
     let line = match &case.model {
@@ -401,7 +420,7 @@ fn measure_here(config: &DetectorConfig, case: &Case) -> anyhow::Result<()> {
         }
         None => serde_json::to_string(&try_provider(case).map_err(|e| format!("{e:#}")))?,
     };
-    println!("{line}");
+    say!("{line}");
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use protocol::id::ModelId;
 
 use super::{listing, pictures, self_test, store, trusted};
 use crate::config::{DetectorConfig, named_version, redacted};
+use crate::live::StopFlag;
 
 /// `models install`
 #[derive(Debug, Args)]
@@ -66,8 +67,12 @@ pub struct BundleArgs {
 }
 
 /// `models install`
-pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Result<()> {
-    let store = store(config)?;
+pub(super) fn install(
+    config: &DetectorConfig,
+    args: &InstallArgs,
+    stop: &StopFlag,
+) -> anyhow::Result<()> {
+    let store = store(config)?.until(stop.shared());
     if let Some(from) = &args.from {
         let model: ModelId = args
             .what
@@ -77,7 +82,7 @@ pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Re
         let path = with_bar(&format!("{model} from {}", redacted(from)), |progress| {
             store.install(&model, from, progress)
         })?;
-        println!("{model} is installed: {}", path.display());
+        say!("{model} is installed: {}", path.display());
         let now = listing::in_use(config, &super::store(config)?);
         if now.as_ref() == Some(&model)
             && let Some(before) = before.filter(|before| *before != model)
@@ -86,11 +91,11 @@ pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Re
             let trials = store.trials();
             if trials.proven.or(trials.trial).is_none() {
                 // A box that is being set up: nobody has detected here yet.
-                println!("it comes before {before} by rank");
+                say!("it comes before {before} by rank");
                 return Ok(());
             }
             store.keep(&before)?;
-            println!(
+            say!(
                 "{before} goes on as the detector; to take this one instead: `edge-agent models use {model}`"
             );
         }
@@ -118,17 +123,17 @@ pub(super) fn install(config: &DetectorConfig, args: &InstallArgs) -> anyhow::Re
     })?;
     let name = format!("{}@{}", installed.model, installed.version);
     match &installed.vouched {
-        Vouched::Signed(key) => println!("{name} is installed, signed with {key}"),
-        Vouched::Unsigned(why) => println!("{name} is installed, UNSIGNED: {why}"),
+        Vouched::Signed(key) => say!("{name} is installed, signed with {key}"),
+        Vouched::Unsigned(why) => say!("{name} is installed, UNSIGNED: {why}"),
     }
     if args.no_use {
-        println!("it is not in use; `edge-agent models use {name}`");
+        say!("it is not in use; `edge-agent models use {name}`");
         return Ok(());
     }
     if installed.is_mended {
-        println!("{name} lay here damaged and is whole again");
+        say!("{name} lay here damaged and is whole again");
         if !installed.is_current {
-            println!("it is not current, as before; `edge-agent models use {name}`");
+            say!("it is not current, as before; `edge-agent models use {name}`");
             return Ok(());
         }
     }
@@ -159,7 +164,7 @@ fn make_current(
     } else {
         let passed = try_out(config, store, installed)
             .with_context(|| format!("{name} is installed but does not become current"))?;
-        println!("{passed}");
+        say!("{passed}");
     }
     let detects = listing::in_use(config, store);
     let other = detects.filter(|detects| *detects != installed.model);
@@ -178,12 +183,12 @@ fn make_current(
     // The operator wants it tried, also if it failed before.
     store.forgive(&installed.model, None)?;
     if !sees_road_users(&manifest) {
-        println!("{name} is current. {}", place_of(&manifest));
+        say!("{name} is current. {}", place_of(&manifest));
         return Ok(());
     }
     match other {
         Some(other) if is_kept => {
-            println!(
+            say!(
                 "{name} is current. {other} goes on as the detector; to take this one instead: \
                  `edge-agent models use {}`",
                 installed.model
@@ -191,7 +196,7 @@ fn make_current(
         }
         other => {
             store.choose_current(&installed.model)?;
-            println!("{name} is current; restart the agent to use it");
+            say!("{name} is current; restart the agent to use it");
             if let Some(other) = other.filter(|other| config.model.as_ref() == Some(other)) {
                 eprintln!(
                     "warning: the configuration names {other} under [detector]; it comes before this choice"
@@ -256,11 +261,11 @@ pub(super) fn use_model(
         let (manifest, _) = store.find(&model)?;
         if is_for_second_looks_only(&manifest) {
             store.forgive(&model, None)?;
-            println!("{model} is here. {}", place_of(&manifest));
+            say!("{model} is here. {}", place_of(&manifest));
             return Ok(());
         }
         store.choose(&model)?;
-        println!("{model} is in use; restart the agent");
+        say!("{model} is in use; restart the agent");
         return Ok(());
     };
     let installed = one_version(&store, &trusted(config)?, &model, version)?;
@@ -272,7 +277,7 @@ pub(super) fn use_model(
 pub(super) fn forgive(config: &DetectorConfig, name: &str) -> anyhow::Result<()> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     store(config)?.forgive(&model, version)?;
-    println!("{name} is tried again when the agent starts; it is used for what it was used for");
+    say!("{name} is tried again when the agent starts; it is used for what it was used for");
     Ok(())
 }
 
@@ -324,9 +329,10 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
                 current.version
             )
         })?;
-    println!(
+    say!(
         "{model}: from version {} back to {}",
-        current.version, before.version
+        current.version,
+        before.version
     );
     let how = (Action::RolledBack, Choice::Kept);
     make_current(config, &store, before, how, false)
@@ -351,10 +357,10 @@ pub(super) fn verify(
         .transpose()?;
     let mut bad = 0;
     let mut say = |name: &str, result: Result<String, String>| match result {
-        Ok(detail) => println!("ok      {name}  {detail}"),
+        Ok(detail) => say!("ok      {name}  {detail}"),
         Err(reason) => {
             bad += 1;
-            println!("FAILED  {name}  {reason}");
+            say!("FAILED  {name}  {reason}");
         }
     };
     for verification in results {
@@ -370,6 +376,7 @@ pub(super) fn verify(
                 Err(reason) => Err(reason),
             };
         }
+        let is_bad = result.is_err();
         say(model.as_str(), result);
         for version in store.versions(model, &trusted) {
             let name = format!("{model}@{}", version.version);
@@ -383,8 +390,12 @@ pub(super) fn verify(
             };
             say(&name, checked.map_err(|e| e.to_string()).and(vouched));
         }
-        for fault in store.damaged_versions(model, &trusted) {
-            say(model.as_str(), Err(fault));
+        let current = store.version_of(model);
+        for (version, fault) in store.damaged_versions(model, &trusted) {
+            // Of the current one it is said already.
+            if !(is_bad && current == Some(version)) {
+                say(model.as_str(), Err(fault));
+            }
         }
     }
     if bad > 0 {
@@ -433,7 +444,7 @@ pub(super) fn keygen(name: &Path) -> anyhow::Result<()> {
                 )
             })?;
     }
-    println!(
+    say!(
         "secret key {}: keep it safe and off the boxes\npublic key {}: put it into the folder of trusted keys of every box",
         secret_file.display(),
         public_file.display()
@@ -496,10 +507,10 @@ pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Resu
     }
     let listing = packed?;
     match seen {
-        Some(summary) => println!("self-test: {summary}"),
+        Some(summary) => say!("self-test: {summary}"),
         None => eprintln!("warning: without --pictures the bundle has no self-test"),
     }
-    println!(
+    say!(
         "{}: {}@{}, {} files, {}",
         args.out.display(),
         listing.model,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 use protocol::id::ModelId;
@@ -11,12 +12,16 @@ use super::bundles::{BundleArgs, InstallArgs};
 use super::evaluate::EvaluateArgs;
 use super::{bench, bundles, evaluate, listing};
 use crate::config::DetectorConfig;
+use crate::live::StopFlag;
+use crate::said::printable;
 
 /// `edge-agent models …`
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
     /// Which models and versions there are, which is in use or on trial, and how to obtain others.
     List {
+        /// Only this one.
+        model: Option<ModelId>,
         /// As JSON, for programs.
         #[arg(long)]
         json: bool,
@@ -88,6 +93,13 @@ pub enum ModelsCommand {
     Evaluate(EvaluateArgs),
 }
 
+/// Exit code of what was broken off, as shells have it for Ctrl-C.
+const INTERRUPTED: u8 = 130;
+const BROKEN_OFF: &str = "broken off; nothing came of it";
+/// How long what was asked to stop may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 const INSTALL_HELP: &str = "\
   edge-agent models install my-model-7.tar --config box.toml    a bundle, from a file or http(s) URL
   edge-agent models install yolox-nano --from yolox_nano.onnx   a file of a model that `list` knows
@@ -99,7 +111,7 @@ the current version once its self-test has passed on this box. Each of the three
 Where another model detects, it goes on; `models use MODEL` changes that. The same bundle once more mends
 a version that lies here damaged.
 
-Exit codes: 0 installed (and current, unless --no-use), 1 refused or failed, 2 faulty command line.";
+Exit codes: 0 installed (and current, unless --no-use), 1 refused or failed, 2 faulty command line, 130 broken off (Ctrl-C, SIGTERM).";
 
 const BUNDLE_HELP: &str = "\
   edge-agent models keygen maker
@@ -113,10 +125,15 @@ Without --sign the bundle is made unsigned; sign it with `minisign -S -m bundle.
 bundle.toml.minisig second into the tar, or make it again with a key.";
 
 /// Does what was asked.
-pub fn run(config: &DetectorConfig, command: ModelsCommand) -> ExitCode {
+///
+/// Once `stop` is set it ends soon: at the next picture, case or piece of a download. Who
+/// waits for somebody that says nothing is ended after a few seconds.
+pub fn run(config: &DetectorConfig, command: ModelsCommand, stop: &StopFlag) -> ExitCode {
+    let flag = stop.clone();
+    std::thread::spawn(move || end_soon_after(&flag));
     let done = match command {
-        ModelsCommand::List { json } => listing::list(config, json),
-        ModelsCommand::Install(args) => bundles::install(config, &args),
+        ModelsCommand::List { model, json } => listing::list(config, model.as_ref(), json),
+        ModelsCommand::Install(args) => bundles::install(config, &args, stop),
         ModelsCommand::Use {
             model,
             no_self_test,
@@ -131,14 +148,28 @@ pub fn run(config: &DetectorConfig, command: ModelsCommand) -> ExitCode {
         ModelsCommand::Journal { json } => listing::journal(config, json),
         ModelsCommand::Keygen { name } => bundles::keygen(&name),
         ModelsCommand::Bundle(args) => bundles::bundle(config, &args),
-        ModelsCommand::Bench(args) => bench::bench(config, &args),
-        ModelsCommand::Evaluate(args) => evaluate::evaluate(config, &args),
+        ModelsCommand::Bench(args) => bench::bench(config, &args, stop),
+        ModelsCommand::Evaluate(args) => evaluate::evaluate(config, &args, stop),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(_) if stop.is_set() => {
+            eprintln!("{BROKEN_OFF}");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
+}
+
+fn end_soon_after(stop: &StopFlag) {
+    while !stop.is_set() {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    std::thread::sleep(PATIENCE);
+    // What was half done has no name yet, and the next installation takes it away.
+    eprintln!("{BROKEN_OFF}");
+    std::process::exit(INTERRUPTED.into());
 }

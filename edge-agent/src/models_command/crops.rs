@@ -253,7 +253,7 @@ pub(super) fn classify(
         bail!("there was no crop to look at in {}", set.pictures.display());
     }
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&reports)?);
+        say!("{}", serde_json::to_string_pretty(&reports)?);
     } else {
         print(&reports);
     }
@@ -380,11 +380,14 @@ fn print(reports: &[Report]) {
             None if report.is_reference => ", the current one".to_owned(),
             None => String::new(),
         };
-        println!(
+        say!(
             "{}{beside}: {} crops ({} by night), {:.1} ms each",
-            report.model, report.crops, report.by_night, report.ms_per_crop
+            report.model,
+            report.crops,
+            report.by_night,
+            report.ms_per_crop
         );
-        println!("{}", matrix(&report.confusion));
+        say!("{}", matrix(&report.confusion));
         let mut table = listing::table(vec![
             "class",
             "crops",
@@ -417,7 +420,7 @@ fn print(reports: &[Report]) {
                 figure(|c| c.recall_night),
             ]);
         }
-        println!("{table}");
+        say!("{table}");
     }
 }
 

@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::crops::{self, CropArgs};
 use super::{listing, pictures, store};
 use crate::config::{DetectConfig, DetectorConfig, named_version};
+use crate::live::StopFlag;
 use crate::perception::{self, Parts};
 
 /// Shown below `--help`.
@@ -51,7 +52,7 @@ marks in no part are passed over.
 
 What counts for a box is its own streets: label a few hundred pictures of its cameras, day and night.
 
-Exit codes: 0 measured, 1 failed, 2 faulty command line.";
+Exit codes: 0 measured, 1 failed, 2 faulty command line, 130 broken off (Ctrl-C, SIGTERM).";
 
 /// `models evaluate`
 #[derive(Debug, Args)]
@@ -124,7 +125,11 @@ struct CocoResult {
 }
 
 /// `models evaluate`
-pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::Result<()> {
+pub(super) fn evaluate(
+    config: &DetectorConfig,
+    args: &EvaluateArgs,
+    stop: &StopFlag,
+) -> anyhow::Result<()> {
     if !(args.low > 0.0 && args.low < 1.0) || args.every == 0 {
         bail!("--low is between 0 and 1, --every at least 1");
     }
@@ -157,6 +162,9 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
     let mut seen = Vec::new();
     let (mut shown_parts, mut beyond) = (0, 0);
     let pictures = walk(args, &labels, |picture, view| {
+        if stop.is_set() {
+            bail!("broken off");
+        }
         let luma = mean_luma(view);
         let size = (view.width(), view.height());
         let parts = args
@@ -230,7 +238,7 @@ pub(super) fn evaluate(config: &DetectorConfig, args: &EvaluateArgs) -> anyhow::
         })
         .collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&reports)?);
+        say!("{}", serde_json::to_string_pretty(&reports)?);
     } else {
         print(&reports);
     }
@@ -467,7 +475,7 @@ fn print(reports: &[Report]) {
             _ if report.is_reference => ", the current one".to_owned(),
             _ => String::new(),
         };
-        println!(
+        say!(
             "{} on {}{compared}: {} pictures ({} by night), {:.1} ms each",
             report.model,
             report.provider,
@@ -504,7 +512,7 @@ fn print(reports: &[Report]) {
             figure(mean.ap50, other.map(|o| o.ap50)),
             figure(mean.ap50_95, other.map(|o| o.ap50_95)),
         ]);
-        println!("{table}");
+        say!("{table}");
     }
 }
 

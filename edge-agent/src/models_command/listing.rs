@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{WIDTH_WITHOUT_TERMINAL, store, trusted};
 use crate::config::DetectorConfig;
+use crate::said::printable;
 
 /// A table as all of these commands print it.
 pub(super) fn table(header: Vec<&str>) -> Table {
@@ -25,18 +26,27 @@ pub(super) fn table(header: Vec<&str>) -> Table {
 #[derive(Serialize)]
 struct Listed {
     model: ModelId,
-    title: String,
-    licence: String,
-    input: [u32; 2],
-    sha256: protocol::Digest,
-    /// `in_use`, `installed`, `missing`, `refused`.
+    /// What it is; of one whose description is damaged nothing is known.
+    #[serde(flatten)]
+    known: Option<Known>,
+    /// `in_use`, `installed`, `missing`, `refused`, `damaged`.
     state: &'static str,
+    /// Whether a starting agent would take it, if it could.
+    is_wanted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<std::path::PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     versions: Vec<ListedVersion>,
+}
+
+#[derive(Serialize)]
+struct Known {
+    title: String,
+    licence: String,
+    input: [u32; 2],
+    sha256: protocol::Digest,
 }
 
 #[derive(Serialize)]
@@ -59,11 +69,28 @@ pub(super) fn in_use(config: &DetectorConfig, store: &ModelStore) -> Option<Mode
 }
 
 /// `models list`
-pub(super) fn list(config: &DetectorConfig, json: bool) -> anyhow::Result<()> {
+pub(super) fn list(
+    config: &DetectorConfig,
+    only: Option<&ModelId>,
+    json: bool,
+) -> anyhow::Result<()> {
     let store = store(config)?;
     let keys = trusted(config)?;
     let in_use = in_use(config, &store);
     let trials = store.trials();
+    let versions = |model: &ModelId| {
+        let versions = store.versions(model, &keys).into_iter();
+        let listed = versions.map(|version| ListedVersion {
+            version: version.version,
+            is_current: version.is_current,
+            note: note(&trials, &version.candidate()),
+            signed_by: match version.vouched {
+                Vouched::Signed(key) => Some(key.to_string()),
+                Vouched::Unsigned(_) => None,
+            },
+        });
+        listed.collect()
+    };
     let mut listed = Vec::new();
     for model in store.list() {
         let manifest = model.manifest;
@@ -75,38 +102,50 @@ pub(super) fn list(config: &DetectorConfig, json: bool) -> anyhow::Result<()> {
             Installed::Refused(reason) => ("refused", None, Some(reason)),
         };
         let of_trial = (store.candidate_of(&manifest.id)).and_then(|of| note(&trials, &of));
-        let versions = store
-            .versions(&manifest.id, &keys)
-            .into_iter()
-            .map(|version| ListedVersion {
-                version: version.version,
-                is_current: version.is_current,
-                note: note(&trials, &version.candidate()),
-                signed_by: match version.vouched {
-                    Vouched::Signed(key) => Some(key.to_string()),
-                    Vouched::Unsigned(_) => None,
-                },
-            })
-            .collect();
         listed.push(Listed {
-            title: manifest.title,
-            licence: manifest.licence,
-            input: [manifest.input.width, manifest.input.height],
-            sha256: manifest.sha256,
-            model: manifest.id,
+            known: Some(Known {
+                title: manifest.title,
+                licence: manifest.licence,
+                input: [manifest.input.width, manifest.input.height],
+                sha256: manifest.sha256,
+            }),
             state,
+            is_wanted: is_in_use,
             file,
             detail: detail.or(of_trial),
-            versions,
+            versions: versions(&manifest.id),
+            model: manifest.id,
         });
     }
+    listed.extend(store.undescribed().map(|(model, fault)| Listed {
+        model: model.clone(),
+        known: None,
+        state: "damaged",
+        is_wanted: in_use.as_ref() == Some(model),
+        file: None,
+        detail: Some(fault.to_string()),
+        versions: versions(model),
+    }));
+    if let Some(only) = only {
+        listed.retain(|model| model.model == *only);
+        if listed.is_empty() {
+            // Says which there are.
+            store.find(only)?;
+        }
+    }
     if json {
-        println!("{}", serde_json::to_string_pretty(&listed)?);
+        say!("{}", serde_json::to_string_pretty(&listed)?);
     } else {
-        println!("{}", as_table(&listed));
+        say!("{}", as_table(&listed));
+        for model in &listed {
+            say!("\n{}", in_full(model));
+        }
     }
     for fault in store.faults() {
-        eprintln!("warning: {fault}");
+        let is_listed = |model: &Listed| model.detail.as_deref() == Some(&fault.to_string());
+        if !listed.iter().any(is_listed) && only.is_none() {
+            eprintln!("warning: {}", printable(&fault.to_string()));
+        }
     }
     Ok(())
 }
@@ -138,45 +177,64 @@ fn note(trials: &TrialLedger, of: &Candidate) -> Option<String> {
 fn as_table(listed: &[Listed]) -> Table {
     let mut table = table(vec!["model", "what it is", "licence", "input", "state"]);
     for model in listed {
-        let mut state = match model.state {
-            "in_use" => "in use".to_owned(),
-            "missing" => "not installed".to_owned(),
-            state => state.to_owned(),
-        };
-        if let Some(file) = &model.file {
-            state = format!("{state}: {}", file.display());
-        }
-        if let Some(detail) = &model.detail {
-            state = format!("{state}. {detail}");
-        }
-        for version in &model.versions {
-            let current = if version.is_current {
-                "current"
-            } else {
-                "kept"
-            };
-            let signed = version.signed_by.as_ref().map_or_else(
-                || "not signed by a trusted key".to_owned(),
-                |key| format!("signed with {key}"),
-            );
-            let note = version
-                .note
-                .as_ref()
-                .map_or_else(String::new, |note| format!("; {note}"));
-            state = format!(
-                "{state}\n  version {}: {current}, {signed}{note}",
-                version.version
-            );
-        }
+        let known = model.known.as_ref();
         table.add_row(vec![
             model.model.to_string(),
-            model.title.clone(),
-            model.licence.clone(),
-            format!("{}×{}", model.input[0], model.input[1]),
-            state,
+            known.map_or("-", |known| &known.title).to_owned(),
+            known.map_or("-", |known| &known.licence).to_owned(),
+            known.map_or("-".to_owned(), |known| {
+                format!("{}×{}", known.input[0], known.input[1])
+            }),
+            in_a_word(model),
         ]);
     }
     table
+}
+
+fn in_a_word(model: &Listed) -> String {
+    let state = match model.state {
+        "in_use" => "in use",
+        "missing" => "not installed",
+        "damaged" => "DAMAGED",
+        "refused" => "REFUSED",
+        state => state,
+    };
+    if model.is_wanted && model.state != "in_use" {
+        return format!("in use, {state}");
+    }
+    state.to_owned()
+}
+
+/// Where it lies, what is wrong with it or how to obtain it, and its versions: lines that
+/// no frame breaks, since people copy paths and commands from them.
+fn in_full(model: &Listed) -> String {
+    let mut text = format!("{}: {}", model.model, in_a_word(model));
+    if let Some(file) = &model.file {
+        text = format!("{text}, {}", file.display());
+    }
+    for line in model.detail.iter().flat_map(|detail| detail.lines()) {
+        text = format!("{text}\n  {line}");
+    }
+    for version in &model.versions {
+        let current = if version.is_current {
+            "current"
+        } else {
+            "kept"
+        };
+        let signed = version.signed_by.as_ref().map_or_else(
+            || "not signed by a trusted key".to_owned(),
+            |key| format!("signed with {key}"),
+        );
+        let note = version
+            .note
+            .as_ref()
+            .map_or_else(String::new, |note| format!("; {note}"));
+        text = format!(
+            "{text}\n  version {}: {current}, {signed}{note}",
+            version.version
+        );
+    }
+    text
 }
 
 /// `models journal`
@@ -184,7 +242,7 @@ pub(super) fn journal(config: &DetectorConfig, json: bool) -> anyhow::Result<()>
     let entries = store(config)?.journal();
     if json {
         for entry in entries {
-            println!("{}", serde_json::to_string(&entry)?);
+            say!("{}", serde_json::to_string(&entry)?);
         }
         return Ok(());
     }
@@ -200,6 +258,6 @@ pub(super) fn journal(config: &DetectorConfig, json: bool) -> anyhow::Result<()>
             entry.detail,
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }

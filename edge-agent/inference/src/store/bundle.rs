@@ -463,8 +463,14 @@ fn manifest_in(folder: &Path, listing: &Listing) -> Result<(Manifest, Digest), B
 
 #[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
 fn not_tar(error: io::Error) -> BundleError {
-    // What the `tar` crate says of a file that is none.
-    BundleError::NoBundle(format!("not a whole tar file ({error})"))
+    // What the `tar` crate says of a file that is none quotes that file.
+    let said = error.to_string();
+    let is_quoted = said.len() > 100 || said.chars().any(|c| c.is_control() || c == '\u{fffd}');
+    BundleError::NoBundle(if is_quoted {
+        "not a whole tar file".to_owned()
+    } else {
+        format!("not a whole tar file ({said})")
+    })
 }
 
 fn name_of<R: Read>(entry: &tar::Entry<'_, R>) -> Option<String> {

@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use models::Manifest;
 
 use super::durable::{self, Place};
-use super::{StoreError, check_whole, fetch, package, wrong_digest, wrong_length};
+use super::{StoreError, check_whole, fetch, or_describe, package, wrong_digest, wrong_length};
 use crate::digest::{self, CopyError};
 
 /// Without a length in the manifest: more than any model for a box has, less
@@ -16,11 +18,11 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 pub(super) fn install(
     manifest: &Manifest,
-    folders: &[PathBuf],
+    (folders, stop): (&[PathBuf], &Arc<AtomicBool>),
     from: &str,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<PathBuf, StoreError> {
-    let (source, announced) = fetch::open(from)
+    let (source, announced) = fetch::open(from, stop)
         .map_err(|fault| unreachable(manifest, from, &fault.message, &fault.next))?;
     let mut source = BufReader::with_capacity(64 * 1024, source);
     let is_package = source
@@ -38,7 +40,7 @@ pub(super) fn install(
     let fetched = digest::copy(&mut source, &mut partial.file, limit, &mut |length| {
         progress(length, total);
     });
-    let what = format!("what came from {from}");
+    let what = format!("what came from {}", fetch::shown(from));
     if is_package && fetched.is_ok() {
         partial.keep_only(manifest, from)?;
         check_whole(manifest, &partial.path, &what)?;
@@ -66,11 +68,26 @@ pub(super) fn install(
             model: manifest.id.clone(),
             what,
             why: why + partial.what_it_looks_like(),
-            next: format!("nothing was installed. {}", manifest.obtain.trim()),
+            next: format!(
+                "nothing was installed{}. {}",
+                own_words(manifest, folders),
+                manifest.obtain.trim()
+            ),
         });
     }
     check_whole(manifest, &partial.path, &what)?;
     partial.give_name(&manifest.file)
+}
+
+/// What to do where the manifest is one of these folders' own.
+fn own_words(manifest: &Manifest, folders: &[PathBuf]) -> String {
+    let mut own = folders
+        .iter()
+        .map(|folder| folder.join(manifest.id.as_str()));
+    or_describe(
+        own.find(|folder| folder.join("model.toml").is_file())
+            .as_deref(),
+    )
 }
 
 /// Whether the model itself is a package by its name.
@@ -88,7 +105,7 @@ fn unreachable(
 ) -> StoreError {
     StoreError::Source {
         model: manifest.id.clone(),
-        from: from.to_owned(),
+        from: fetch::shown(from),
         message: error.to_string(),
         next: next.to_owned(),
     }

@@ -25,7 +25,7 @@ use super::mend::{self, Found};
 use super::self_test::SELF_TEST;
 use super::signature::PublicKey;
 use super::walk::Entry;
-use super::{ModelStore, StoreError, check_whole, durable, fetch};
+use super::{MEND, ModelStore, StoreError, check_whole, durable, fetch};
 
 const VERSIONS: &str = "versions";
 const CURRENT: &str = "current";
@@ -129,11 +129,11 @@ impl ModelStore {
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<InstalledVersion, StoreError> {
         let refuse = |error: BundleError| StoreError::Bundle {
-            from: from.to_owned(),
+            from: fetch::shown(from),
             error,
         };
-        let (source, _) = fetch::open(from).map_err(|fault| StoreError::Fetch {
-            from: from.to_owned(),
+        let (source, _) = fetch::open(from, &self.stop).map_err(|fault| StoreError::Fetch {
+            from: fetch::shown(from),
             message: fault.message,
             next: fault.next,
         })?;
@@ -296,15 +296,19 @@ impl ModelStore {
             .map(drop)
     }
 
-    /// What is wrong with versions that cannot be used.
-    pub fn damaged_versions(&self, model: &ModelId, trusted: &[PublicKey]) -> Vec<String> {
+    /// Versions that cannot be used, and what is wrong with each.
+    pub fn damaged_versions(&self, model: &ModelId, trusted: &[PublicKey]) -> Vec<(u64, String)> {
         let mut faults = Vec::new();
         for folder in &self.folders {
             let model_folder = folder.join(model.as_str());
             for number in numbers(&model_folder) {
                 let folder = version_folder(&model_folder, number);
                 if let Err(error) = bundle::look(&folder, trusted) {
-                    faults.push(format!("version {number} ({}): {error}", folder.display()));
+                    let (folder, damage) = (folder.display(), error.damage());
+                    faults.push((
+                        number,
+                        format!("version {number} ({folder}): {damage}; {MEND}"),
+                    ));
                 }
             }
         }

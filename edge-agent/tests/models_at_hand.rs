@@ -1,0 +1,265 @@
+//! Commands about models as people type them: broken off, piped into `head`, given an
+//! address with a password, or something that is no model.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+mod support;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{Process, binary, eventually, free_port, installed};
+
+/// A folder of models with the real detector in it, as one's own.
+fn models() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("mine");
+    fs::create_dir(&folder).unwrap();
+    let network = installed("models/centernet-mb3-512/centernet_mb3_512.onnx");
+    fs::copy(network, folder.join("centernet_mb3_512.onnx")).unwrap();
+    let catalogue = support::repository().join("models/catalog/centernet-mb3-512/model.toml");
+    let manifest = fs::read_to_string(catalogue).unwrap();
+    let manifest = manifest.replacen("centernet-mb3-512", "mine", 1);
+    fs::write(folder.join("model.toml"), manifest).unwrap();
+    dir
+}
+
+fn command(models: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(binary("edge-agent"));
+    command.args(["models", "--models-dir"]).arg(models);
+    command.args(words);
+    command
+}
+
+fn run(models: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(models, words).output().unwrap();
+    let said = String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap();
+    (status.code(), said)
+}
+
+/// Runs until `begun`, then tells it to stop; its exit code and what it said.
+fn broken_off(mut command: Command, signal: &str, begun: impl Fn(&str) -> bool) -> (i32, String) {
+    let log = tempfile::tempdir().unwrap();
+    command.env("TMPDIR", log.path());
+    let process = Process::start(command, log.path().join("log"));
+    let pid = process.id().to_string();
+    eventually("it to begin", || begun(&process.log_text()).then_some(()));
+    let told = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(told.success());
+    let code = process.end().unwrap();
+    (code, fs::read_to_string(log.path().join("log")).unwrap())
+}
+
+#[test]
+fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
+    let models = models();
+    let network = models.path().join("mine/centernet_mb3_512.onnx");
+    fs::remove_file(&network).unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/x.onnx", server.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        let mut asked = [0; 1024];
+        let _ = stream.read(&mut asked).unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        // A byte at a time, until nobody takes them any more.
+        while stream.write_all(&[8]).is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let folder = models.path().join("mine");
+    let parts = || {
+        let names = fs::read_dir(&folder).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".part")).count()
+    };
+    let install = command(models.path(), &["install", "mine", "--from", &address]);
+    let (code, said) = broken_off(install, "-INT", |_| parts() == 1);
+    assert_eq!(code, 130, "{said}");
+    assert!(said.contains("broken off"), "{said}");
+    served.join().unwrap();
+    assert_eq!(parts(), 0);
+    assert!(!network.exists());
+}
+
+#[test]
+fn a_measurement_that_is_broken_off_ends_at_the_next_look() {
+    let models = models();
+    let minutes = [
+        "bench",
+        "--model",
+        "mine",
+        "--threads",
+        "1",
+        "--seconds",
+        "600",
+    ];
+    let provider = ["--provider", "cpu"];
+    let bench = command(models.path(), &[&minutes[..], &provider].concat());
+    let (code, said) = broken_off(bench, "-TERM", |said| said.contains("cpu: sound"));
+    assert_eq!(code, 130, "{said}");
+
+    let pictures = tempfile::tempdir().unwrap();
+    let picture = support::repository().join("docs/screen.jpg");
+    fs::copy(picture, pictures.path().join("1.jpg")).unwrap();
+    let images = (1..50_000)
+        .map(|id| format!("{{\"id\":{id},\"file_name\":\"1.jpg\",\"width\":64,\"height\":64}}"));
+    let images: Vec<String> = images.collect();
+    let labels = format!(
+        "{{\"images\":[{}],\"categories\":[{{\"id\":1,\"name\":\"unicorn\"}},{{\"id\":2,\"name\":\"person\"}}],\
+         \"annotations\":[{{\"image_id\":1,\"category_id\":1,\"bbox\":[1,1,9,9]}},\
+         {{\"image_id\":1,\"category_id\":2,\"bbox\":[1,1,9,9]}}]}}",
+        images.join(",")
+    );
+    let file = pictures.path().join("labels.json");
+    fs::write(&file, labels).unwrap();
+    let (labels, pictures) = (file.to_str().unwrap(), pictures.path().to_str().unwrap());
+    let words = [
+        "evaluate",
+        "mine",
+        "--alone",
+        "--labels",
+        labels,
+        "--pictures",
+        pictures,
+    ];
+    let evaluate = command(models.path(), &words);
+    let (code, said) = broken_off(evaluate, "-INT", |said| said.contains("unicorn"));
+    assert_eq!(code, 130, "{said}");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_fault() {
+    let models = models();
+    for words in [
+        &["list"][..],
+        &["list", "--json"],
+        &["journal"],
+        &["verify"],
+    ] {
+        let mut child = command(models.path(), words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{words:?}: {said}");
+        assert!(!said.contains("panicked"), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn what_opens_an_address_is_not_told() {
+    let models = models();
+    let address = format!(
+        "http://user:hunter2@127.0.0.1:{}/x.tar?token=hunter3",
+        free_port()
+    );
+    for words in [
+        &["install", "mine", "--from", &address][..],
+        &["install", &address],
+    ] {
+        let (code, said) = run(models.path(), words);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("http://…@127.0.0.1:"), "{said}");
+        assert!(!said.contains("hunter"), "{said}");
+    }
+}
+
+#[test]
+fn nothing_of_a_strangers_file_moves_the_cursor() {
+    let models = models();
+    let file = models.path().join("x.onnx");
+    fs::write(&file, "\u{1b}[2J\u{7}\r\n".repeat(200)).unwrap();
+    let manifest = models.path().join("mine/model.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let lines = text.lines().map(|line| match line.split(" = ").next() {
+        Some("title") => "title = \"\\u001b[2J\"\n".to_owned(),
+        _ => format!("{line}\n"),
+    });
+    fs::write(&manifest, lines.collect::<String>()).unwrap();
+    for words in [&["install", file.to_str().unwrap()][..], &["list"]] {
+        let (_, said) = run(models.path(), words);
+        let obeyed = |c: char| c.is_control() && c != '\n';
+        assert!(!said.contains(obeyed), "{said:?}");
+    }
+    let (_, said) = run(models.path(), &["install", file.to_str().unwrap()]);
+    assert!(
+        said.contains("not a whole tar file. A bundle is made"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_model_that_lies_damaged_keeps_its_row_and_is_told_once() {
+    let models = models();
+    let (_, said) = run(models.path(), &["list", "mine"]);
+    assert!(said.contains("mine: in use, "), "{said}");
+    fs::write(models.path().join("use.toml"), "model = \"mine\"\n").unwrap();
+    fs::write(models.path().join("mine/model.toml"), "x").unwrap();
+    let (code, said) = run(models.path(), &["list"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("mine: in use, DAMAGED\n"), "{said}");
+    assert!(!said.contains("warning:"), "{said}");
+    let json = command(models.path(), &["list", "mine", "--json"]);
+    let json = { json }.output().unwrap().stdout;
+    let listed: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(listed[0]["state"], "damaged", "{listed}");
+    assert_eq!(listed[0]["is_wanted"], true, "{listed}");
+}
+
+#[test]
+fn paths_and_commands_of_the_list_can_be_copied() {
+    let models = models();
+    let (_, said) = run(models.path(), &["list"]);
+    let path = models.path().join("mine/centernet_mb3_512.onnx");
+    assert!(
+        said.contains(&format!("mine: in use, {}\n", path.display())),
+        "{said}"
+    );
+    for line in said.lines().filter(|line| line.contains("models install")) {
+        assert!(!line.contains(['│', '┆']), "{line}");
+    }
+    assert!(
+        said.contains("edge-agent models install picodet-s-416 --from "),
+        "{said}"
+    );
+}
+
+#[test]
+fn who_exported_anew_is_told_to_describe_the_new_file() {
+    let models = models();
+    let network = models.path().join("mine/centernet_mb3_512.onnx");
+    let manifest = models.path().join("mine/model.toml");
+    let mut bytes = fs::read(&network).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&network, &bytes).unwrap();
+    let exported = models.path().join("exported.onnx");
+    fs::write(&exported, &bytes).unwrap();
+    let words = format!("`size_bytes` (`stat -c %s`) into {}", manifest.display());
+    let from = exported.to_str().unwrap();
+    for command in [
+        &["verify", "mine"][..],
+        &["install", "mine", "--from", from],
+    ] {
+        let (code, said) = run(models.path(), command);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(&words), "{said}");
+    }
+    fs::remove_file(&network).unwrap();
+    let (_, said) = run(models.path(), &["verify", "mine"]);
+    assert!(
+        said.contains("for `mine/centernet_mb3_512.onnx`)"),
+        "{said}"
+    );
+}
