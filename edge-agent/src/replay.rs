@@ -7,6 +7,7 @@
 
 mod evidence;
 mod inputs;
+mod outage;
 mod outputs;
 mod sights;
 
@@ -17,7 +18,7 @@ use std::time::Instant;
 use anyhow::bail;
 use edge_core::{Input, Output, Scene};
 use edge_video::stream::pace::Pace;
-use edge_video::{ClipInfo, ClipReader, Frame};
+use edge_video::{ClipInfo, ClipPicture, ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motion_gate::Verdict;
 use protocol::id::CascadeId;
@@ -38,6 +39,7 @@ use crate::{models_command, perception};
 use evidence::Cases;
 use inputs::Played;
 pub(crate) use inputs::{Player, WhichCamera, choose_camera};
+use outage::Outage;
 use outputs::{Files, refuse_collisions};
 use sights::Sights;
 
@@ -404,7 +406,7 @@ fn replay_clip(
         say_what_is_played(path, &info, &model);
     }
     let progress = Progress::new(request.quiet, info.frames_estimate);
-    let mut pace = Pace::new(request.analysed_fps.or(camera.analysed_fps));
+    clip.set_pace(Pace::new(request.analysed_fps.or(camera.analysed_fps)));
     let mut annotator = request
         .annotate
         .as_deref()
@@ -417,15 +419,16 @@ fn replay_clip(
         ..camera.detect
     });
     let (mut parts, mut sights) = (Parts::new(&camera.detect), Sights::default());
+    let (mut outage, mut ended) = (Outage::default(), None);
     let (mut frames, mut rested, mut last, mut is_whole) = (0, 0, None, true);
-    while let Some(frame) = clip.next_frame()? {
+    while let Some(picture) = clip.next_picture()? {
         if stop.is_set() {
             is_whole = false;
             break;
         }
-        if !pace.keeps(frame.time.as_micros()) {
-            continue;
-        }
+        let is_sound = matches!(picture, ClipPicture::Sound(_));
+        let is_lost = clip.garbage().is_some();
+        let frame = picture.into_frame();
         let scene = if let Some(scene) = &mut scene {
             scene
         } else {
@@ -434,8 +437,16 @@ fn replay_clip(
             sink.prepare(&mut made);
             scene.insert(made)
         };
+        ended = Some(frame.time);
+        if !is_sound {
+            for input in outage.missed(frame.time, is_lost) {
+                sink.handle(scene, input, None)?;
+            }
+            continue;
+        }
         sink.roll(&frame, clip.shown())?;
         if let Some(health) = watch.look(&frame) {
+            outage.note(health);
             sink.handle(scene, Input::Health(health), Some(&frame))?;
         }
         let verdict = gate.judge(&frame, scene.attention());
@@ -443,6 +454,11 @@ fn replay_clip(
             let seen = perception::look(&mut detector, &frame, scene.config(), &mut parts);
             let glance = || perception::glance(&frame, scene.config());
             let (told, is_seen) = sights.told(&frame, seen, glance);
+            if is_seen {
+                for input in outage.seen(frame.time, is_lost) {
+                    sink.handle(scene, input, None)?;
+                }
+            }
             for input in told {
                 sink.handle(scene, input, is_seen.then_some(&frame))?;
             }
@@ -469,6 +485,9 @@ fn replay_clip(
         );
     }
     if let (Some(scene), Some(last)) = (&mut scene, last) {
+        if let Some(input) = outage.end(ended.unwrap_or(last)) {
+            sink.handle(scene, input, None)?;
+        }
         sink.handle(scene, Input::End(last), None)?;
     }
     if let Some(annotator) = annotator {
@@ -476,6 +495,9 @@ fn replay_clip(
     }
     progress.finish();
     let mut warnings = clip.warnings().to_vec();
+    let damage = clip
+        .damage()
+        .map(|damage| format!("{}: {damage}", path.display()));
     warnings.extend(sights.doubts()?);
     warnings.extend(second.lookers.doubts());
     if frames == 0 && is_whole {
@@ -485,7 +507,7 @@ fn replay_clip(
         frames,
         rested,
         warnings,
-        damage: Vec::new(),
+        damage: damage.into_iter().collect(),
         is_whole,
     })
 }

@@ -235,6 +235,55 @@ fn a_truncated_clip_gives_what_is_there_and_says_so() {
     assert!(stderr.contains("broken.mp4"), "{stderr}");
 }
 
+/// A box drops what its decoder made up, and judges nobody by it; a replay of the same says
+/// what it did not judge.
+#[test]
+fn damaged_pictures_of_a_clip_are_judged_by_nobody_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = dir.path().join("torn.mkv");
+    ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x240:rate=10:duration=6",
+        "-c:v",
+        "libx264",
+        "-g",
+        "10",
+        "-bf",
+        "0",
+        clip.to_str().unwrap(),
+    ]);
+    let mut bytes = std::fs::read(&clip).unwrap();
+    let middle = bytes.len() / 2;
+    for byte in &mut bytes[middle..middle + 3000] {
+        *byte ^= 0x5a;
+    }
+    std::fs::write(&clip, bytes).unwrap();
+    let config = for_replay(dir.path());
+    let inputs = dir.path().join("inputs.jsonl");
+    let (code, _, stderr) = agent(&[
+        "replay",
+        clip.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+        "--record-inputs",
+        inputs.to_str().unwrap(),
+        "--no-gate",
+    ]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let told = stderr
+        .lines()
+        .find(|line| line.contains("torn.mkv: ") && line.contains("are damaged and were left out"));
+    let told = told.unwrap_or_else(|| panic!("{stderr}"));
+    let number = |word: usize| told.split(' ').nth(word).unwrap().parse::<usize>().unwrap();
+    let (damaged, of) = (number(2), number(4));
+    let recorded = std::fs::read_to_string(&inputs).unwrap();
+    let looks = recorded.matches("{\"detections\"").count();
+    assert!((1..30).contains(&damaged), "{told}");
+    assert_eq!(looks + damaged, of, "{told}");
+}
+
 #[test]
 fn a_clip_of_one_frame_is_a_clip() {
     let dir = tempfile::tempdir().unwrap();

@@ -384,9 +384,9 @@ fn walk(
         edge_video::init()?;
         let mut clip = ClipReader::open(&args.pictures, EventTime::from_micros(0))?;
         bar.set_length(labels.pictures.last().map_or(0, |last| last.id));
-        let mut number = 0_u64;
         while let Some(frame) = clip.next_frame()? {
-            number += 1;
+            // Labels count the damaged pictures, which no model is to be blamed for.
+            let number = frame.number + 1;
             bar.set_position(number);
             if !(number - 1).is_multiple_of(args.every as u64) {
                 continue;
@@ -398,6 +398,9 @@ fn walk(
                 .unwrap_or_else(|| nothing_on(number));
             look(&picture, &frame.view())?;
             count += 1;
+        }
+        if let Some(damage) = clip.damage() {
+            eprintln!("warning: {}: {damage}", args.pictures.display());
         }
     } else {
         let mut missing = 0;

@@ -33,9 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             last = frame.time;
         }
         println!(
-            "  {frames} frames, the last at {:.3} s, {:.0} frames/s; warnings: {:?}",
+            "  {frames} frames, the last at {:.3} s, {:.0} frames/s; damage: {:?}, warnings: {:?}",
             last.since(EventTime::EPOCH).0,
             f64::from(frames) / began.elapsed().as_secs_f64(),
+            reader.damage(),
             reader.warnings()
         );
     }

@@ -24,7 +24,10 @@ pub mod encoded;
 pub mod frame;
 pub mod stream;
 
-pub use clip::{ClipError, ClipInfo, ClipReader, ClipWriter, EncodedClip, EncodedPicture};
+pub use clip::{
+    ClipDamage, ClipError, ClipInfo, ClipPicture, ClipReader, ClipWriter, EncodedClip,
+    EncodedPicture,
+};
 pub use decoder::{DecoderChoice, DecoderInUse, Family, RefusedDecoder};
 pub use elements::{VideoError, init};
 pub use frame::Frame;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use edge_video::stream::garbage::GarbageWatch;
-use edge_video::{ClipError, ClipReader, ClipWriter, Frame};
+use edge_video::{ClipError, ClipPicture, ClipReader, ClipWriter, Frame};
 use protocol::{EventTime, TimeQuality};
 use rtsp_camera::{ClipCodec, TestPattern};
 
@@ -264,6 +264,81 @@ fn a_change_of_size_in_mid_clip_is_followed() {
     let mut expected = vec![(320, 240); 20];
     expected.extend([(640, 360); 20]);
     assert_eq!(sizes, expected);
+}
+
+/// Writes an H.264 clip of 100 pictures, a key picture each 25, and scrambles those in `hurt`.
+fn scrambled(folder: &Path, hurt: std::ops::Range<usize>) -> PathBuf {
+    use edge_video::encoded::unit::nal_units;
+    let pattern = TestPattern {
+        pictures: 100,
+        ..TestPattern::default()
+    };
+    let path = write(folder, "scrambled.h264", pattern);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let begin = bytes.as_ptr() as usize;
+    let slices: Vec<(usize, usize)> = nal_units(&bytes)
+        .filter(|unit| matches!(unit[0] & 31, 1 | 5))
+        .map(|unit| (unit.as_ptr() as usize - begin, unit.len()))
+        .collect();
+    assert_eq!(slices.len(), 100, "one slice each");
+    for (at, length) in &slices[hurt] {
+        for (n, byte) in bytes[*at..at + length].iter_mut().enumerate().skip(6) {
+            // No zeros: they would begin another unit.
+            *byte = u8::try_from(n * 37 % 255).unwrap() + 1;
+        }
+    }
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A picture of which the decoder made up a part is no picture of the road: a camera's is
+/// dropped, and so is one of a recording.
+#[test]
+fn damaged_pictures_of_a_clip_are_left_out_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = scrambled(folder.path(), 30..32);
+    let mut reader = open(&path);
+    let mut sound = Vec::new();
+    while let Some(frame) = reader.next_frame().unwrap() {
+        sound.push(frame.number);
+    }
+    let damage = reader.damage().unwrap();
+    // And what refers to them, to the next key picture.
+    let expected: Vec<u64> = (0..30).chain(50..100).collect();
+    assert_eq!(sound, expected, "{damage}");
+    assert_eq!(
+        damage.to_string(),
+        "20 of 100 pictures are damaged and were left out, the first is frame 30 at 1.2 s"
+    );
+    assert_eq!(reader.garbage(), None);
+
+    // Who keeps everything gets everything.
+    let mut reader = open(&path);
+    let mut damaged = Vec::new();
+    let mut all = 0;
+    while let Some(picture) = reader.next_picture().unwrap() {
+        all += 1;
+        if matches!(picture, ClipPicture::Damaged(_)) {
+            damaged.push(picture.into_frame().number);
+        }
+    }
+    assert_eq!(damaged, (30..50).collect::<Vec<_>>());
+    assert_eq!(all, 100);
+}
+
+#[test]
+fn a_clip_of_many_damaged_pictures_is_blamed_until_a_second_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = open(&scrambled(folder.path(), 26..48));
+    let mut blamed = Vec::new();
+    while let Some(picture) = reader.next_picture().unwrap() {
+        let frame = picture.into_frame();
+        if reader.garbage().is_some() {
+            blamed.push(frame.number);
+        }
+    }
+    // Twelve in a row, or a quarter; and 25 good ones, of which the last ends it.
+    assert_eq!(blamed, (37..74).collect::<Vec<_>>());
 }
 
 #[test]

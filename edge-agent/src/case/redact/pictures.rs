@@ -8,7 +8,7 @@ use anyhow::bail;
 use case_bundle::manifest::{CaseManifest, CaseMedia};
 use edge_inference::Still;
 use edge_stills::Picture;
-use edge_video::{ClipReader, ClipWriter, Frame};
+use edge_video::{ClipPicture, ClipReader, ClipWriter, Frame};
 use protocol::evidence::EvidenceRole;
 use protocol::units::Seconds;
 use protocol::{EventTime, NormBox};
@@ -169,7 +169,8 @@ fn clip(
     let mut past: VecDeque<(EventTime, Vec<NormBox>)> = VecDeque::new();
     let mut waiting: VecDeque<Waiting> = VecDeque::new();
     loop {
-        let next = reader.next_frame()?;
+        // Damaged pictures are the case's as well, and who is on them is to be covered.
+        let next = reader.next_picture()?.map(ClipPicture::into_frame);
         if let Some(frame) = next.as_ref() {
             let found = finders.find(frame.view())?;
             waiting.push_back(Waiting {

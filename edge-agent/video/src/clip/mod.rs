@@ -13,5 +13,5 @@ pub mod writer;
 
 pub use encoded::{EncodedClip, EncodedPicture};
 pub use error::ClipError;
-pub use reader::{ClipInfo, ClipReader};
+pub use reader::{ClipDamage, ClipInfo, ClipPicture, ClipReader};
 pub use writer::ClipWriter;

@@ -1,4 +1,7 @@
 //! Reads a recorded clip: every frame, in order, as fast as the machine allows.
+//!
+//! Which pictures are too damaged to judge by is found out as it is of a camera's, by the
+//! same code: a replay is to say what the box would have said.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +19,12 @@ use super::error::ClipError;
 use super::media_time::MediaTime;
 use super::pictures;
 use super::streams::{StreamFault, Streams, lock};
+use crate::decoder::screen::{self, Flaw, marked};
 use crate::decoder::{Selection, codec_name, make_decoder, to_frames};
 use crate::frame::{Frame, Label};
+use crate::stream::garbage::Garbage;
+use crate::stream::judge::{Judge, Verdict};
+use crate::stream::pace::Pace;
 
 /// What is known of a clip before it is read.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +45,52 @@ pub struct ClipInfo {
     pub container: String,
 }
 
+/// One picture of a clip.
+#[derive(Clone, Debug)]
+pub enum ClipPicture {
+    /// To judge by.
+    Sound(Frame),
+    /// Of a camera it would have been dropped.
+    Damaged(Frame),
+}
+
+impl ClipPicture {
+    /// It, whatever it is like.
+    pub fn into_frame(self) -> Frame {
+        let (Self::Sound(frame) | Self::Damaged(frame)) = self;
+        frame
+    }
+}
+
+/// Pictures that are too damaged to judge by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClipDamage {
+    /// How many.
+    pub pictures: u64,
+    /// Of so many that were decoded.
+    pub of: u64,
+    /// The number of the first, counted from 0.
+    pub first: u64,
+    /// Where it is, from the clip's beginning.
+    pub at: Seconds,
+}
+
+impl std::fmt::Display for ClipDamage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            pictures,
+            of,
+            first,
+            at,
+        } = self;
+        let at = at.0;
+        write!(
+            f,
+            "{pictures} of {of} pictures are damaged and were left out, the first is frame {first} at {at:.1} s"
+        )
+    }
+}
+
 /// A clip being read; dropping it stops decoding.
 #[derive(Debug)]
 pub struct ClipReader {
@@ -51,9 +104,14 @@ pub struct ClipReader {
     pending: Option<gst::Sample>,
     /// When the last frame that was given out is shown (µs).
     shown: Option<i64>,
-    /// Frames given out.
+    start: EventTime,
+    /// Pictures that came out of the decoder.
     given: u64,
-    corrupt: u64,
+    judge: Judge,
+    /// What the stream is blamed for.
+    garbage: Option<&'static str>,
+    damage: Option<ClipDamage>,
+    pace: Pace,
     /// Pictures that a folder has.
     promised: Option<u64>,
     has_ended: bool,
@@ -138,6 +196,7 @@ impl ClipReader {
         let source = pictures::source(kind, fps);
         let built = (|| -> Result<(), StreamFault> {
             let decoder = make_decoder(&caps, THREADS, &Selection::software())?.element;
+            screen::mark(&decoder);
             let mut chain = vec![source.clone().upcast(), decoder];
             chain.extend(to_frames()?);
             chain.push(sink.clone().upcast());
@@ -189,8 +248,40 @@ impl ClipReader {
         self.shown
     }
 
-    /// The next picture; `None` at the end, and at a fault after which nothing comes.
+    /// Which pictures are too damaged to judge by; complete once
+    /// [`next_picture`](Self::next_picture) gave `None`.
+    pub fn damage(&self) -> Option<ClipDamage> {
+        self.damage.map(|damage| ClipDamage {
+            of: self.given,
+            ..damage
+        })
+    }
+
+    /// What so many pictures are that a camera would be called lost for it, until a second
+    /// of them is good.
+    pub fn garbage(&self) -> Option<&'static str> {
+        self.garbage
+    }
+
+    /// Sound pictures come at this pace from now on; the others are left out, as a camera's are.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// The next picture to judge by; `None` at the end, and at a fault after which nothing
+    /// comes.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, ClipError> {
+        loop {
+            match self.next_picture()? {
+                Some(ClipPicture::Damaged(_)) => {}
+                Some(ClipPicture::Sound(frame)) => return Ok(Some(frame)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next picture, whatever it is like; `None` as of [`next_frame`](Self::next_frame).
+    pub fn next_picture(&mut self) -> Result<Option<ClipPicture>, ClipError> {
         while !self.has_ended {
             let next = match self.pending.take() {
                 Some(sample) => Next::Sample(sample),
@@ -198,8 +289,8 @@ impl ClipReader {
             };
             match next {
                 Next::Sample(sample) => {
-                    if let Some(frame) = self.frame(&sample) {
-                        return Ok(Some(frame));
+                    if let Some(picture) = self.picture(&sample) {
+                        return Ok(Some(picture));
                     }
                 }
                 Next::End => self.end(None),
@@ -209,11 +300,8 @@ impl ClipReader {
         Ok(None)
     }
 
-    fn frame(&mut self, sample: &gst::Sample) -> Option<Frame> {
+    fn picture(&mut self, sample: &gst::Sample) -> Option<ClipPicture> {
         let buffer = sample.buffer()?;
-        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
-            self.corrupt += 1;
-        }
         let segment = sample
             .segment()
             .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
@@ -235,11 +323,48 @@ impl ClipReader {
             skipped: 0,
         };
         self.given += 1;
-        let frame = Frame::of_sample(sample, &label);
-        if frame.is_none() {
-            self.corrupt += 1;
+        let Some(frame) = Frame::of_sample(sample, &label) else {
+            self.leave_out(label.number, label.time);
+            return None;
+        };
+        if self.is_sound(marked(buffer), &frame)? {
+            Some(ClipPicture::Sound(frame))
+        } else {
+            self.leave_out(frame.number, frame.time);
+            Some(ClipPicture::Damaged(frame))
         }
-        frame
+    }
+
+    /// Judges a picture in the order in which a camera's is judged; `None` for one that is
+    /// not due. Nothing is lost on the way from a file: nothing excuses damage.
+    fn is_sound(&mut self, flaw: Option<Flaw>, frame: &Frame) -> Option<bool> {
+        let (what, verdict) = match flaw {
+            Some(Flaw::Spoilt) => return Some(false),
+            Some(Flaw::Damaged) => ("damaged pictures", self.judge.flagged(false)),
+            None if !self.pace.keeps(frame.time.as_micros()) => return None,
+            None => {
+                let (garbage, verdict) = self.judge.look(frame.time, frame.planes(), false);
+                (garbage.map_or("", Garbage::words), verdict)
+            }
+        };
+        match verdict {
+            Verdict::Recovered => self.garbage = None,
+            // Software decodes, and there is no other to change to.
+            Verdict::ChangeDecoder | Verdict::BlameStream => self.garbage = Some(what),
+            Verdict::Good | Verdict::Bad => {}
+        }
+        Some(matches!(verdict, Verdict::Good | Verdict::Recovered))
+    }
+
+    fn leave_out(&mut self, number: u64, time: EventTime) {
+        let at = time.since(self.start);
+        let damage = self.damage.get_or_insert(ClipDamage {
+            pictures: 0,
+            of: 0,
+            first: number,
+            at,
+        });
+        damage.pictures += 1;
     }
 
     fn end(&mut self, error: Option<&str>) {
@@ -271,12 +396,6 @@ impl ClipReader {
                 "{} of {} frames had no usable time; theirs is counted from the frame before",
                 self.time.mended(),
                 self.given
-            ));
-        }
-        if self.corrupt > 0 {
-            self.warnings.push(format!(
-                "{} of {} frames are damaged",
-                self.corrupt, self.given
             ));
         }
     }
@@ -437,8 +556,12 @@ impl Opening {
             sink: self.sink.clone(),
             pending: Some(first),
             shown: None,
+            start,
             given: 0,
-            corrupt: 0,
+            judge: Judge::new(true),
+            garbage: None,
+            damage: None,
+            pace: Pace::new(None),
             promised: None,
             has_ended: false,
             warnings,

@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::reader::THREADS;
-use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, to_frames};
+use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, screen, to_frames};
 use crate::elements::make;
 
 /// What parsing has found so far.
@@ -153,7 +153,9 @@ impl Streams {
                 "video/x-h265" => chain.push(make("h265parse")?),
                 _ => {}
             }
-            chain.push(make_decoder(&any_form(&caps), THREADS, &Selection::software())?.element);
+            let decoder = make_decoder(&any_form(&caps), THREADS, &Selection::software())?;
+            screen::mark(&decoder.element);
+            chain.push(decoder.element);
         }
         chain.extend(to_frames()?);
         // A phone held upright writes lying pictures and a tag that says so.

@@ -11,6 +11,7 @@ mod family;
 mod proof;
 pub(crate) mod said;
 mod sample;
+pub(crate) mod screen;
 
 use std::collections::BTreeMap;
 

@@ -17,7 +17,7 @@ use super::notice::{LossReason, Notice};
 use super::session::{Memory, Wiring, locked, micros};
 use super::slot::count;
 use super::stillness::{Change, Luma};
-use crate::decoder::said::{self, Damage};
+use crate::decoder::screen::Flaw;
 use crate::decoder::{DecoderInUse, Family};
 use crate::frame::{Frame, Label, Loans};
 
@@ -35,10 +35,6 @@ pub(super) struct Introduction {
 /// to the next key picture.
 pub(super) const EXCUSED: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Cameras that refresh slowly send no key picture for minutes; by then most of a
-/// picture has been sent anew (µs).
-const SPOILT_FOR: i64 = 4_000_000;
-
 /// Counts what goes in and comes out, and drops what need not be converted.
 pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feeding: Feeding) {
     let (Some(input), Some(output)) = (decoder.static_pad("sink"), decoder.static_pad("src"))
@@ -47,8 +43,11 @@ pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feedin
     };
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let before = (Arc::clone(wiring), Arc::clone(&ledger));
-    input.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+    input.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let (wiring, ledger) = &before;
+        if let Some(buffer) = info.buffer() {
+            locked(&wiring.screen).fed(buffer);
+        }
         let lost = locked(ledger).encoded();
         wiring.count_lost(lost);
         gst::PadProbeReturn::Ok
@@ -57,23 +56,11 @@ pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feedin
     output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         locked(&feeding).came_out();
         wiring.progress.answer();
-        let made_up = said::take().map(|damage| is_heavy(damage, pad));
         match info.buffer() {
-            Some(buffer) if !wiring.keeps(buffer, &ledger, made_up) => gst::PadProbeReturn::Drop,
+            Some(buffer) if !wiring.keeps(pad, buffer, &ledger) => gst::PadProbeReturn::Drop,
             _ => gst::PadProbeReturn::Ok,
         }
     });
-}
-
-/// Whether much of the picture that comes out of `pad` was made up.
-fn is_heavy(damage: Damage, pad: &gst::Pad) -> bool {
-    let caps = pad.current_caps();
-    let structure = caps.as_ref().and_then(|caps| caps.structure(0));
-    let side = |name: &str| structure.and_then(|s| s.get::<i32>(name).ok());
-    match (side("width"), side("height")) {
-        (Some(width), Some(height)) => damage.is_heavy(width, height),
-        _ => true,
-    }
 }
 
 impl Wiring {
@@ -82,34 +69,28 @@ impl Wiring {
         errors.fetch_add(pictures, Ordering::Relaxed);
     }
 
-    /// Counts a decoded picture; whether it goes on to the reader.
-    ///
-    /// `made_up`: the decoder has filled in what it did not know, heavily or a little.
-    fn keeps(
-        &self,
-        buffer: &gst::BufferRef,
-        ledger: &Mutex<Ledger>,
-        made_up: Option<bool>,
-    ) -> bool {
+    /// Counts a decoded picture that comes out of `pad`; whether it goes on to the reader.
+    fn keeps(&self, pad: &gst::Pad, buffer: &gst::BufferRef, ledger: &Mutex<Ledger>) -> bool {
         let counts = &self.slot.counts;
         count(&counts.received);
         let media = buffer.pts().map(micros);
         let lost = locked(ledger).decoded();
         self.count_lost(lost);
-        let is_damaged = made_up.is_some() || buffer.flags().contains(gst::BufferFlags::CORRUPTED);
-        let is_spoilt = self.is_spoilt(buffer, media, made_up);
-        if is_spoilt && !is_damaged {
-            count(&counts.dropped_corrupt);
-            self.progress.mark(&self.progress.picture);
-            return false;
-        }
         // A grey picture with moving shreds is worse than none.
-        if is_damaged {
-            count(&counts.decode_errors);
-            count(&counts.dropped_corrupt);
-            let verdict = locked(&self.judge).flagged(self.is_excused());
-            self.heed(verdict, "damaged pictures");
-            return false;
+        match locked(&self.screen).look(pad, buffer) {
+            Some(Flaw::Spoilt) => {
+                count(&counts.dropped_corrupt);
+                self.progress.mark(&self.progress.picture);
+                return false;
+            }
+            Some(Flaw::Damaged) => {
+                count(&counts.decode_errors);
+                count(&counts.dropped_corrupt);
+                let verdict = locked(&self.judge).flagged(self.is_excused());
+                self.heed(verdict, "damaged pictures");
+                return false;
+            }
+            None => {}
         }
         self.progress.mark(&self.progress.picture);
         let is_wanted = media.is_none_or(|media| locked(&self.memory).pace.keeps(media));
@@ -123,29 +104,6 @@ impl Wiring {
     fn is_excused(&self) -> bool {
         let gap = self.progress.age(&self.progress.gap);
         gap.is_some_and(|age| age < EXCUSED)
-    }
-
-    /// Whether a picture refers to one of which much was made up: from there to the
-    /// next key picture, or for some seconds where none comes.
-    fn is_spoilt(
-        &self,
-        buffer: &gst::BufferRef,
-        media: Option<i64>,
-        made_up: Option<bool>,
-    ) -> bool {
-        let mut spoilt = locked(&self.spoilt_since);
-        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        let is_over = match (*spoilt, media) {
-            (Some(since), Some(media)) => !(0..SPOILT_FOR).contains(&(media - since)),
-            _ => false,
-        };
-        if is_key || is_over {
-            *spoilt = None;
-        }
-        if made_up == Some(true) {
-            *spoilt = spoilt.or(media);
-        }
-        spoilt.is_some()
     }
 
     /// Acts on what the judge said; whether the picture is good.

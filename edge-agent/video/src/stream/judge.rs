@@ -1,4 +1,5 @@
-//! Whether the pictures of one connection are good, and whose fault it is if not.
+//! Whether the pictures of one connection, or of one recording, are good, and whose fault
+//! it is if not.
 //!
 //! A bad picture is dropped. Too many of them, and another decoder is tried; if
 //! there is none left to trust, it is the stream, which is told and watched on.
@@ -7,9 +8,9 @@ use protocol::EventTime;
 
 use super::garbage::{Garbage, GarbageWatch, Planes, Record};
 
-/// Judges the pictures of one connection.
+/// Judges the pictures of one connection, or of one recording.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(crate) struct Judge {
     watch: GarbageWatch,
     record: Record,
     /// There is no other decoder to try.
@@ -21,7 +22,7 @@ pub(super) struct Judge {
 
 /// What is to be done about a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is good.
     Good,
     /// It is good, and so have been those of the last second: the stream has recovered.
@@ -36,7 +37,7 @@ pub(super) enum Verdict {
 
 impl Judge {
     /// `is_last`: there is no other decoder to try.
-    pub(super) fn new(is_last: bool) -> Self {
+    pub(crate) fn new(is_last: bool) -> Self {
         Self {
             watch: GarbageWatch::default(),
             record: Record::default(),
@@ -48,7 +49,7 @@ impl Judge {
 
     /// Looks at a picture; what is wrong with it, and what is to be done. `is_excused`
     /// as for [`flagged`](Self::flagged): hardware makes grey of what it lacks.
-    pub(super) fn look(
+    pub(crate) fn look(
         &mut self,
         time: EventTime,
         planes: Planes<'_>,
@@ -65,7 +66,7 @@ impl Judge {
 
     /// The decoder itself says that a picture is damaged. `is_excused`: packets were
     /// lost on the way, so that is no fault of the decoder.
-    pub(super) fn flagged(&mut self, is_excused: bool) -> Verdict {
+    pub(crate) fn flagged(&mut self, is_excused: bool) -> Verdict {
         // Before the first good one, nothing but the beginning is missing.
         if is_excused || !self.has_good {
             Verdict::Bad

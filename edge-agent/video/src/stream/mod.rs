@@ -20,7 +20,7 @@ pub mod diet;
 mod feeding;
 pub mod garbage;
 mod hang_up;
-mod judge;
+pub(crate) mod judge;
 pub mod ledger;
 mod loss;
 pub mod notice;

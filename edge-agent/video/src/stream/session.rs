@@ -31,6 +31,7 @@ use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
 use super::stillness::Stillness;
 use super::tap;
+use crate::decoder::screen::Screen;
 use crate::decoder::{
     DecoderInUse, Family, MadeDecoder, Selection, codec_name, make_decoder, to_frames,
 };
@@ -84,8 +85,7 @@ pub(super) struct Wiring {
     pub(super) is_watched: bool,
     pub(super) judge: Mutex<Judge>,
     analysed_fps: Option<f64>,
-    /// Media time since which pictures refer to one that was made up (µs).
-    pub(super) spoilt_since: Mutex<Option<i64>>,
+    pub(super) screen: Mutex<Screen>,
 }
 
 /// What the watchdog looks at.
@@ -222,7 +222,7 @@ impl Session {
             is_watched: settings.is_watched,
             judge: Mutex::new(Judge::new(true)),
             analysed_fps: settings.analysed_fps,
-            spoilt_since: Mutex::new(None),
+            screen: Mutex::default(),
         });
         if let Some(ring) = &slot.ring {
             ring.interrupt();

@@ -1,0 +1,185 @@
+//! What the scene is told while the pictures of a clip are damaged: what a box at work
+//! tells its scenes of a camera that sends such.
+//!
+//! A damaged picture by itself is one that was not looked at. So many that the stream is
+//! blamed are a loss of it, until a second of pictures is good. Live, the same is done by
+//! `live::scene_thread::outage`, with what else a stream can do.
+
+use edge_core::{Condition, Gap, GapReason, Health, Input};
+use protocol::EventTime;
+use protocol::units::Seconds;
+
+use crate::live::TICK_BEHIND_S;
+
+/// A box tells its scenes so often that time passes. s.
+const TICK_EVERY_S: f64 = 1.0;
+/// How often a loss that lasts is told. s.
+const TOLD_EVERY_S: f64 = 10.0;
+
+/// What was not seen of a clip.
+#[derive(Debug, Default)]
+pub(super) struct Outage {
+    /// The last picture that the scene saw.
+    last: Option<EventTime>,
+    ticked: Option<EventTime>,
+    lost: Option<Loss>,
+    /// What the picture is good for, as far as is known.
+    picture: Health,
+}
+
+/// The stream is blamed.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    /// What the scene does not know of yet.
+    from: EventTime,
+    told: EventTime,
+}
+
+impl Outage {
+    /// The watch over the picture has said this.
+    pub(super) fn note(&mut self, picture: Health) {
+        self.picture = picture;
+    }
+
+    /// A picture of this time is damaged; `is_lost`: so many are that the stream is blamed.
+    pub(super) fn missed(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
+        let mut told = Vec::new();
+        if is_lost && self.lost.is_none() {
+            let since = self.last.unwrap_or(time);
+            self.lost = Some(Loss {
+                from: since,
+                told: time,
+            });
+            told.push(Input::Health(Health {
+                time,
+                since,
+                condition: Condition::Lost,
+                ..Health::default()
+            }));
+        }
+        let behind = time + Seconds(-TICK_BEHIND_S);
+        let is_due = |ticked: EventTime| time.since(ticked).0 >= TICK_EVERY_S;
+        if self.last.is_some_and(|last| behind > last) && self.ticked.is_none_or(is_due) {
+            self.ticked = Some(time);
+            told.push(Input::Tick(behind));
+        }
+        told.extend(self.tell(behind, TOLD_EVERY_S, time));
+        told
+    }
+
+    /// Accounts until `to` for a loss that lasts, where that was not told for `every` (s).
+    fn tell(&mut self, to: EventTime, every: f64, now: EventTime) -> Option<Input> {
+        let lost = self.lost.as_mut()?;
+        let from = self.last.map_or(lost.from, |last| lost.from.max(last));
+        if to <= from || now.since(lost.told).0 < every {
+            return None;
+        }
+        *lost = Loss {
+            from: to,
+            told: now,
+        };
+        Some(gap(from, to))
+    }
+
+    /// A picture of this time is seen next: what is told before it.
+    pub(super) fn seen(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
+        let last = self.last.replace(time);
+        match &mut self.lost {
+            Some(lost) if !is_lost => {
+                let from = last.map_or(lost.from, |last| lost.from.max(last));
+                self.lost = None;
+                let picture = Health {
+                    time,
+                    since: self.picture.since.min(time),
+                    ..self.picture
+                };
+                vec![gap(from.min(time), time), Input::Health(picture)]
+            }
+            // A good picture among bad ones: nothing was seen since what was told of them.
+            Some(lost) if last.is_none_or(|last| lost.from > last) => {
+                let from = lost.from.min(time);
+                *lost = Loss {
+                    from: time,
+                    told: time,
+                };
+                vec![gap(from, time)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The clip ended with a picture of this time.
+    pub(super) fn end(&mut self, time: EventTime) -> Option<Input> {
+        self.tell(time, 0.0, time)
+    }
+}
+
+fn gap(from: EventTime, to: EventTime) -> Input {
+    let reason = GapReason::StreamLost;
+    Input::Gap(Gap { from, to, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(tenth: i64) -> EventTime {
+        EventTime::from_micros(tenth * 100_000)
+    }
+
+    /// What was told, times in tenths of a second.
+    fn words(told: Vec<Input>) -> Vec<String> {
+        let tenth = |time: EventTime| time.as_micros() / 100_000;
+        let word = |input| match input {
+            Input::Gap(gap) => format!("gap {}..{}", tenth(gap.from), tenth(gap.to)),
+            Input::Health(health) => format!(
+                "{:?} at {} since {}",
+                health.condition,
+                tenth(health.time),
+                tenth(health.since)
+            ),
+            Input::Tick(time) => format!("tick {}", tenth(time)),
+            other => panic!("{other:?}"),
+        };
+        told.into_iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_stream_that_is_blamed_is_lost_since_the_last_picture_that_was_seen() {
+        let mut outage = Outage::default();
+        assert_eq!(words(outage.seen(at(0), false)), [""; 0]);
+        // Not blamed yet: pictures that were not looked at.
+        assert_eq!(words(outage.missed(at(1), false)), [""; 0]);
+        assert_eq!(words(outage.missed(at(2), true)), ["Lost at 2 since 0"]);
+        assert_eq!(words(outage.missed(at(3), true)), [""; 0]);
+        // A good one of those that must be good for a second; then it is over.
+        assert_eq!(words(outage.seen(at(4), true)), [""; 0]);
+        assert_eq!(
+            words(outage.seen(at(14), false)),
+            ["gap 4..14", "Well at 14 since 0"]
+        );
+        assert_eq!(words(outage.seen(at(15), false)), [""; 0]);
+    }
+
+    #[test]
+    fn a_loss_that_lasts_is_told_while_it_lasts() {
+        let mut outage = Outage::default();
+        outage.seen(at(0), false);
+        let mut told = Vec::new();
+        for tenth in 1..=200 {
+            told.extend(words(outage.missed(at(tenth), true)));
+        }
+        told.extend(
+            outage
+                .end(at(200))
+                .map(|input| words(vec![input]).remove(0)),
+        );
+        let gaps: Vec<_> = told.iter().filter(|it| it.starts_with("gap")).collect();
+        assert_eq!(gaps, ["gap 0..51", "gap 51..200"], "{told:?}");
+        assert_eq!(
+            told.iter().filter(|it| it.starts_with("tick")).count(),
+            15,
+            "{told:?}"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! What speaks against a picture that comes out of a decoder, by the decoder's own words:
+//! the same for a camera and for a recording, so that a replay judges by the pictures
+//! that the box would have judged by.
+//!
+//! Looks at what is said of pictures, not at them; that does
+//! [`garbage`](crate::stream::garbage).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::said::{self, Damage};
+
+/// Cameras that refresh slowly send no key picture for minutes; by then most of a
+/// picture has been sent anew (µs).
+const SPOILT_FOR: i64 = 4_000_000;
+
+/// Why a picture is not to be judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Some of it is made up.
+    Damaged,
+    /// It refers to one of which much was made up.
+    Spoilt,
+}
+
+/// Looks at what comes out of one decoder, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    /// Pictures refer to one that was made up: since which media time (µs), where the
+    /// stream has times.
+    spoilt_since: Option<Option<i64>>,
+    /// Media times of key pictures that went in and have not come out. What comes out does
+    /// not say that it is one: GStreamer keeps that mark for encoded pictures.
+    keys: VecDeque<Option<i64>>,
+}
+
+/// More key pictures than these are in no decoder.
+const MOST_KEYS: usize = 64;
+
+impl Screen {
+    /// A picture goes into the decoder.
+    pub(crate) fn fed(&mut self, buffer: &gst::BufferRef) {
+        if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            return;
+        }
+        if self.keys.len() == MOST_KEYS {
+            self.keys.pop_front();
+        }
+        self.keys.push_back(media_time(buffer));
+    }
+
+    /// Whether what comes out with this media time is a key picture. Pictures come out in
+    /// the order in which they are shown. Those of bare streams go in without a time: of them
+    /// the next one is taken for it.
+    fn is_key(&mut self, media: Option<i64>) -> bool {
+        let is_key = self.keys.iter().any(|key| key.is_none() || *key == media);
+        self.keys.retain(|key| media.is_some() && *key > media);
+        is_key
+    }
+
+    /// What speaks against the picture that comes out of `pad` now, on this thread.
+    pub(crate) fn look(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Flaw> {
+        let made_up = said::take().map(|damage| is_heavy(damage, pad));
+        let is_spoilt = self.is_spoilt(buffer, made_up);
+        if made_up.is_some() || buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            Some(Flaw::Damaged)
+        } else {
+            is_spoilt.then_some(Flaw::Spoilt)
+        }
+    }
+
+    /// Whether a picture refers to one of which much was made up: from there to the
+    /// next key picture, or for some seconds where none comes.
+    ///
+    /// `made_up`: the decoder has filled in what it did not know, heavily or a little.
+    fn is_spoilt(&mut self, buffer: &gst::BufferRef, made_up: Option<bool>) -> bool {
+        let media = media_time(buffer);
+        let is_key = self.is_key(media);
+        let is_over = match (self.spoilt_since.flatten(), media) {
+            (Some(since), Some(media)) => !(0..SPOILT_FOR).contains(&(media - since)),
+            _ => false,
+        };
+        if is_key || is_over {
+            self.spoilt_since = None;
+        }
+        if made_up == Some(true) {
+            self.spoilt_since.get_or_insert(media);
+        }
+        self.spoilt_since.is_some()
+    }
+}
+
+fn media_time(buffer: &gst::BufferRef) -> Option<i64> {
+    let pts = buffer.pts()?;
+    i64::try_from(pts.useconds()).ok()
+}
+
+/// Whether much of the picture that comes out of `pad` was made up.
+fn is_heavy(damage: Damage, pad: &gst::Pad) -> bool {
+    let caps = pad.current_caps();
+    let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+    let side = |name: &str| structure.and_then(|s| s.get::<i32>(name).ok());
+    match (side("width"), side("height")) {
+        (Some(width), Some(height)) => damage.is_heavy(width, height),
+        _ => true,
+    }
+}
+
+/// What a [`Flaw`] is on its way through elements, which keep flags and know no flaws.
+fn marks(flaw: Flaw) -> gst::BufferFlags {
+    match flaw {
+        Flaw::Damaged => gst::BufferFlags::CORRUPTED,
+        Flaw::Spoilt => gst::BufferFlags::CORRUPTED | gst::BufferFlags::DROPPABLE,
+    }
+}
+
+/// Marks what comes out of `decoder`, for who asks [`marked`] further on.
+pub(crate) fn mark(decoder: &gst::Element) {
+    let (Some(input), Some(output)) = (decoder.static_pad("sink"), decoder.static_pad("src"))
+    else {
+        return;
+    };
+    let screen = Arc::new(Mutex::new(Screen::default()));
+    let (fed, is_first) = (Arc::clone(&screen), AtomicBool::new(true));
+    input.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if is_first.swap(false, Ordering::Relaxed) {
+            // Threads are used again: what was said of another stream is not of this one.
+            said::take();
+        }
+        if let Some(buffer) = info.buffer() {
+            locked(&fed).fed(buffer);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let Some(buffer) = info.buffer_mut() {
+            if let Some(flaw) = locked(&screen).look(pad, buffer) {
+                buffer.make_mut().set_flags(marks(flaw));
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn locked(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
+    screen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What [`mark`] found.
+pub(crate) fn marked(buffer: &gst::BufferRef) -> Option<Flaw> {
+    [Flaw::Spoilt, Flaw::Damaged]
+        .into_iter()
+        .find(|flaw| buffer.flags().contains(marks(*flaw)))
+}
