@@ -28,6 +28,8 @@ use crate::{
 const FAILED: u8 = 1;
 /// Exit code when the configuration or the command line is faulty.
 const FAULTY: u8 = 2;
+/// Exit code when somebody stopped the command before its end, as shells have it for Ctrl-C.
+const STOPPED: u8 = 130;
 
 /// The roadside box: watches cameras, finds violations and incidents, explains
 /// each with its numbers, and delivers them to the centre.
@@ -210,9 +212,10 @@ struct ReplayArgs {
 
 /// Shown below `replay --help`.
 const REPLAY_HELP: &str = "\
-Exit codes: 0 done; 1 failed, nothing was seen, or a part of the recording is damaged (it is named,
-and the rest is replayed); 2 faulty command line or configuration, or --camera is missing where
-there are several cameras.";
+Exit codes: 0 done; 1 failed, nothing was seen, or a part of the recording or some pictures of the
+clip are damaged (they are named, and the rest is replayed); 2 faulty command line or configuration,
+or --camera is missing where there are several cameras; 130 stopped before the end: files have
+`.part` behind their names, and what stood under the names stays.";
 
 /// Shown below `explain --help`.
 const EXPLAIN_HELP: &str = "\
@@ -501,7 +504,9 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                     }
                 }
             }
-            if outcome.frames == 0 || !outcome.damage.is_empty() {
+            if !outcome.is_whole {
+                ExitCode::from(STOPPED)
+            } else if outcome.frames == 0 || !outcome.damage.is_empty() {
                 ExitCode::from(FAILED)
             } else {
                 ExitCode::SUCCESS

@@ -119,8 +119,10 @@ pub struct ReplayOutcome {
     pub cases: Option<(PathBuf, usize)>,
     /// What was wrong with the clip.
     pub warnings: Vec<String>,
-    /// Files of a folder that could not be read, or not to their end, and why.
+    /// What could not be read, or not to its end, or not be judged by, and why.
     pub damage: Vec<String>,
+    /// Whether it came to the end, and was not told to stop before.
+    pub is_whole: bool,
 }
 
 /// What one pass over a clip or recording gave.
@@ -201,6 +203,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 cases,
                 warnings,
                 damage,
+                is_whole,
             })
         }
         // The first fault is the one to mend; a second one would hide it.

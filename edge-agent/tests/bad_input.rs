@@ -113,7 +113,8 @@ fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
             .unwrap()
             .success()
     );
-    let inputs = at("inputs.jsonl.gz");
+    let (inputs, events) = (at("inputs.jsonl.gz"), at("events.jsonl"));
+    std::fs::write(&events, "from an earlier replay").unwrap();
     let mut command = Command::new(support::binary("edge-agent"));
     command.args([
         "replay",
@@ -122,6 +123,8 @@ fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
         config,
         "--record-inputs",
         &inputs,
+        "--events",
+        &events,
     ]);
     let mut replay = support::Process::start(command, dir.path().join("replay.log"));
     // Opens when the other side does; by then it listens for signals.
@@ -141,13 +144,19 @@ fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
     });
     assert!(replay.is_running());
     let log = dir.path().join("replay.log");
-    assert_eq!(replay.terminate(), Some(0));
+    // `replay … && score …` must not score what stood there before.
+    assert_eq!(replay.terminate(), Some(130));
     more.join().unwrap();
     let log = std::fs::read_to_string(log).unwrap();
     assert!(
         log.contains("stopped before the end; what came so far is in")
-            && log.contains("inputs.jsonl.gz.part"),
+            && log.contains("inputs.jsonl.gz.part")
+            && log.contains(&format!("another command left it is {events}\n")),
         "{log}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(&events).unwrap(),
+        "from an earlier replay"
     );
     assert!(!Path::new(&inputs).exists());
     let (code, _, stderr) = agent(&["replay", &at("inputs.jsonl.gz.part"), "--config", config]);

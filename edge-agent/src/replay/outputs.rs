@@ -64,16 +64,28 @@ impl Files {
                 .map(RecordingWriter::leave_unfinished)
                 .transpose()?,
         );
-        let left: Vec<String> = left
-            .iter()
-            .flatten()
-            .map(|path| path.display().to_string())
+        let left: Vec<PathBuf> = left.into_iter().flatten().collect();
+        let listed = |paths: Vec<String>| paths.join(" and ");
+        let shown = |path: &PathBuf| path.display().to_string();
+        if left.is_empty() {
+            return Ok(String::new());
+        }
+        let parts = listed(left.iter().map(shown).collect());
+        // Who reads them by their names must not take them for this replay's.
+        let names = left.iter().map(|part| draft::without_part(part));
+        let earlier: Vec<String> = names
+            .filter(|name| name.exists() && !draft::is_stream(name))
+            .map(|name| shown(&name))
             .collect();
-        Ok(if left.is_empty() {
+        let earlier = if earlier.is_empty() {
             String::new()
         } else {
-            format!("; what came so far is in {}", left.join(" and "))
-        })
+            format!(
+                "; as an earlier replay or another command left it is {}",
+                listed(earlier)
+            )
+        };
+        Ok(format!("; what came so far is in {parts}{earlier}"))
     }
 }
 
