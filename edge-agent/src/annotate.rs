@@ -30,6 +30,8 @@ mod with_opencv {
     /// Draws and writes, frame by frame.
     pub(crate) struct Annotator {
         writer: ClipWriter,
+        /// Of all its pictures, whatever size the clip's become.
+        size: (u32, u32),
     }
 
     impl Annotator {
@@ -37,11 +39,13 @@ mod with_opencv {
             let writer =
                 ClipWriter::create(path, info.width, info.height, info.fps.unwrap_or(USUAL_FPS))
                     .with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(Self { writer })
+            let size = (info.width, info.height);
+            Ok(Self { writer, size })
         }
 
         pub(crate) fn frame(&mut self, frame: &Frame, scene: &Scene) -> anyhow::Result<()> {
-            let mut picture = drawing::picture(frame)?;
+            let (width, height) = self.size;
+            let mut picture = drawing::picture(frame)?.resized(width, height)?;
             picture.draw(&overlay(frame, scene))?;
             self.writer.push_bgr(picture.bgr(), frame.time)?;
             Ok(())

@@ -458,7 +458,7 @@ fn replay_clip(
             let glance = || perception::glance(&frame, scene.config());
             let (told, is_seen) = sights.told(&frame, seen, glance);
             if is_seen {
-                for input in outage.seen(frame.time, is_lost) {
+                for input in outage.seen(frame.time, (frame.width, frame.height), is_lost) {
                     sink.handle(scene, input, None)?;
                 }
             }

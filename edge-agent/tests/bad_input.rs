@@ -336,8 +336,22 @@ fn a_clip_whose_resolution_changes_in_the_middle_is_read_to_the_end() {
         .flat_map(|part| std::fs::read(part).unwrap())
         .collect();
     std::fs::write(&both, bytes).unwrap();
-    let (code, _, stderr) = replay(&both);
+    let config = for_replay(dir.path());
+    let annotated = dir.path().join("seen.mp4");
+    let (code, _, stderr) = agent(&[
+        "replay",
+        both.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+        "--annotate",
+        annotated.to_str().unwrap(),
+    ]);
     assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("on they are 640×480 instead of 320×240"),
+        "{stderr}"
+    );
+    assert!(annotated.exists());
     let frames: u64 = stderr
         .lines()
         .last()

@@ -1,5 +1,5 @@
-//! What the scene is told while the pictures of a clip are damaged: what a box at work
-//! tells its scenes of a camera that sends such.
+//! What the scene is told where the pictures of a clip are damaged or change their size:
+//! what a box at work tells its scenes of a camera that sends such.
 //!
 //! A damaged picture by itself is one that was not looked at. So many that the stream is
 //! blamed are a loss of it, until a second of pictures is good. Live, the same is done by
@@ -23,6 +23,7 @@ pub(super) struct Outage {
     last: Option<EventTime>,
     ticked: Option<EventTime>,
     lost: Option<Loss>,
+    size: Option<(u32, u32)>,
     /// What the picture is good for, as far as is known.
     picture: Health,
 }
@@ -81,9 +82,24 @@ impl Outage {
         Some(gap(from, to))
     }
 
-    /// A picture of this time is seen next: what is told before it.
-    pub(super) fn seen(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
+    /// A picture of this time and size is seen next: what is told before it.
+    pub(super) fn seen(&mut self, time: EventTime, size: (u32, u32), is_lost: bool) -> Vec<Input> {
         let last = self.last.replace(time);
+        let is_resized = self.size.replace(size).is_some_and(|before| before != size);
+        let resized = last.filter(|_| is_resized).map(|from| {
+            let reason = GapReason::PictureChanged;
+            Input::Gap(Gap {
+                from,
+                to: time,
+                reason,
+            })
+        });
+        let mut told = self.went_on(time, last, is_lost);
+        told.extend(resized);
+        told
+    }
+
+    fn went_on(&mut self, time: EventTime, last: Option<EventTime>, is_lost: bool) -> Vec<Input> {
         match &mut self.lost {
             Some(lost) if !is_lost => {
                 let from = last.map_or(lost.from, |last| lost.from.max(last));
@@ -123,6 +139,8 @@ fn gap(from: EventTime, to: EventTime) -> Input {
 mod tests {
     use super::*;
 
+    const SIZE: (u32, u32) = (640, 360);
+
     fn at(tenth: i64) -> EventTime {
         EventTime::from_micros(tenth * 100_000)
     }
@@ -131,6 +149,9 @@ mod tests {
     fn words(told: Vec<Input>) -> Vec<String> {
         let tenth = |time: EventTime| time.as_micros() / 100_000;
         let word = |input| match input {
+            Input::Gap(gap) if gap.reason == GapReason::PictureChanged => {
+                format!("resized {}..{}", tenth(gap.from), tenth(gap.to))
+            }
             Input::Gap(gap) => format!("gap {}..{}", tenth(gap.from), tenth(gap.to)),
             Input::Health(health) => format!(
                 "{:?} at {} since {}",
@@ -147,24 +168,24 @@ mod tests {
     #[test]
     fn a_stream_that_is_blamed_is_lost_since_the_last_picture_that_was_seen() {
         let mut outage = Outage::default();
-        assert_eq!(words(outage.seen(at(0), false)), [""; 0]);
+        assert_eq!(words(outage.seen(at(0), SIZE, false)), [""; 0]);
         // Not blamed yet: pictures that were not looked at.
         assert_eq!(words(outage.missed(at(1), false)), [""; 0]);
         assert_eq!(words(outage.missed(at(2), true)), ["Lost at 2 since 0"]);
         assert_eq!(words(outage.missed(at(3), true)), [""; 0]);
         // A good one of those that must be good for a second; then it is over.
-        assert_eq!(words(outage.seen(at(4), true)), [""; 0]);
+        assert_eq!(words(outage.seen(at(4), SIZE, true)), [""; 0]);
         assert_eq!(
-            words(outage.seen(at(14), false)),
+            words(outage.seen(at(14), SIZE, false)),
             ["gap 4..14", "Well at 14 since 0"]
         );
-        assert_eq!(words(outage.seen(at(15), false)), [""; 0]);
+        assert_eq!(words(outage.seen(at(15), SIZE, false)), [""; 0]);
     }
 
     #[test]
     fn a_loss_that_lasts_is_told_while_it_lasts() {
         let mut outage = Outage::default();
-        outage.seen(at(0), false);
+        outage.seen(at(0), SIZE, false);
         let mut told = Vec::new();
         for tenth in 1..=200 {
             told.extend(words(outage.missed(at(tenth), true)));
@@ -181,5 +202,16 @@ mod tests {
             15,
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn a_change_of_size_parts_what_was_seen() {
+        let mut outage = Outage::default();
+        assert_eq!(words(outage.seen(at(0), SIZE, false)), [""; 0]);
+        assert_eq!(
+            words(outage.seen(at(1), (320, 240), false)),
+            ["resized 0..1"]
+        );
+        assert_eq!(words(outage.seen(at(2), (320, 240), false)), [""; 0]);
     }
 }

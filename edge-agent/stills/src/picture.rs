@@ -101,6 +101,25 @@ impl Picture {
         Ok(part)
     }
 
+    /// The whole of it in another size, each pixel the nearest one; as it is where that is its size.
+    pub fn resized(self, width: u32, height: u32) -> Result<Self, StillError> {
+        if (self.width, self.height) == (width, height) {
+            return Ok(self);
+        }
+        let mut resized = Self::allocate(width, height)?;
+        let (from, to) = (self.width as usize * 3, width as usize * 3);
+        // The middle of each new pixel.
+        let place =
+            |n: usize, of: u32, in_all: u32| (2 * n + 1) * in_all as usize / (2 * of as usize);
+        for (y, row) in resized.bgr.chunks_exact_mut(to).enumerate() {
+            let above = &self.bgr[place(y, height, self.height) * from..][..from];
+            for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+                pixel.copy_from_slice(&above[place(x, width, self.width) * 3..][..3]);
+            }
+        }
+        Ok(resized)
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width

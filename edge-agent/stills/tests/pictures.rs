@@ -263,3 +263,24 @@ fn a_jpeg_reads_back_with_its_size_and_colours() {
         assert_eq!(sizes[3], sizes[4]);
     }
 }
+
+#[test]
+fn a_picture_of_another_size_shows_the_same() {
+    let mut frame = Frame::flat(64, 32, 0, [16, 128, 128]);
+    for row in frame.y.chunks_exact_mut(64) {
+        row[32..].fill(235);
+    }
+    let picture = Picture::from_yuv(&frame.planes(false, false)).unwrap();
+    for (width, height) in [(32, 16), (128, 96), (63, 31)] {
+        let other = picture.clone().resized(width, height).unwrap();
+        assert_eq!((other.width(), other.height()), (width, height));
+        let across = width as usize * 3;
+        assert_eq!(other.bgr().len(), across * height as usize);
+        for row in other.bgr().chunks_exact(across) {
+            let (dark, bright) = row.split_at(width as usize / 2 * 3);
+            assert!(dark.iter().all(|value| *value < 10), "{width}");
+            assert!(bright[3..].iter().all(|value| *value > 240), "{width}");
+        }
+    }
+    assert_eq!(picture.clone().resized(64, 32).unwrap(), picture);
+}

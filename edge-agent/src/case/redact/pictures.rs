@@ -192,7 +192,8 @@ fn clip(
                 .flatten()
                 .copied()
                 .collect();
-            let mut picture = drawing::picture(&first.frame)?;
+            let picture = drawing::picture(&first.frame)?;
+            let mut picture = picture.resized(info.width, info.height)?;
             for place in &places {
                 picture.mosaic(place);
             }

@@ -111,6 +111,9 @@ pub struct ClipReader {
     /// What the stream is blamed for.
     garbage: Option<&'static str>,
     damage: Option<ClipDamage>,
+    size: (u32, u32),
+    /// How often the size changed, and the first time in words.
+    resized: Option<(u64, String)>,
     pace: Pace,
     /// Pictures that a folder has.
     promised: Option<u64>,
@@ -327,6 +330,7 @@ impl ClipReader {
             self.leave_out(label.number, label.time);
             return None;
         };
+        self.note_size(&frame);
         if self.is_sound(marked(buffer), &frame)? {
             Some(ClipPicture::Sound(frame))
         } else {
@@ -354,6 +358,22 @@ impl ClipReader {
             Verdict::Good | Verdict::Bad => {}
         }
         Some(matches!(verdict, Verdict::Good | Verdict::Recovered))
+    }
+
+    fn note_size(&mut self, frame: &Frame) {
+        let (old, new) = (self.size, (frame.width, frame.height));
+        if old == new {
+            return;
+        }
+        self.size = new;
+        let (number, at) = (frame.number, frame.time.since(self.start).0);
+        let first = || {
+            format!(
+                "from frame {number} ({at:.1} s) on they are {}×{} instead of {}×{}",
+                new.0, new.1, old.0, old.1
+            )
+        };
+        self.resized.get_or_insert_with(|| (0, first())).0 += 1;
     }
 
     fn leave_out(&mut self, number: u64, time: EventTime) {
@@ -389,6 +409,16 @@ impl ClipReader {
             self.warnings.push(format!(
                 "{} of {promised} pictures could not be decoded and are left out",
                 promised - self.given
+            ));
+        }
+        if let Some((changes, first)) = &self.resized {
+            let often = match changes {
+                1 => String::new(),
+                changes => format!(", the first of {changes} changes"),
+            };
+            self.warnings.push(format!(
+                "the pictures change their size: {first}{often}; zones are fractions of a picture, and fit \
+                 all sizes only where these show the same"
             ));
         }
         if self.time.mended() > 0 {
@@ -561,6 +591,8 @@ impl Opening {
             judge: Judge::new(true),
             garbage: None,
             damage: None,
+            size: (format.width(), format.height()),
+            resized: None,
             pace: Pace::new(None),
             promised: None,
             has_ended: false,
