@@ -32,7 +32,8 @@ pub struct Retention {
     pub clip_days: f64,
     /// Stills, clean and annotated.
     pub still_days: f64,
-    /// Number plates that were cut out.
+    /// Number plates that were cut out, and what looks saw that voted for a finding: both
+    /// tell who somebody is.
     pub plate_crop_days: f64,
     /// Whatever else belongs to an alert.
     pub other_days: f64,
@@ -109,7 +110,8 @@ impl Class {
         match role {
             "clip" => Self::Clip,
             "still_clean" | "still_annotated" => Self::Still,
-            "plate_crop" => Self::PlateCrop,
+            // Somebody's face, as much a person's as a plate.
+            "plate_crop" | "finding_crop" => Self::PlateCrop,
             "case_manifest" => Self::Case,
             _ => Self::Other,
         }
@@ -228,5 +230,23 @@ pub(crate) async fn run(
             Err(error) => tracing::warn!(%error, "retention could not sweep; tried again later"),
         }
         let _stop = timeout(EVERY, stopping.said()).await.is_ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head that was judged is somebody's face: it goes when plates go, also where `other` is
+    /// kept for ever.
+    #[test]
+    fn what_a_look_saw_is_kept_as_long_as_a_plate() {
+        for (role, class) in [
+            ("finding_crop", Class::PlateCrop),
+            ("plate_crop", Class::PlateCrop),
+            ("something_new", Class::Other),
+        ] {
+            assert_eq!(Class::of_role(role), class, "{role}");
+        }
     }
 }

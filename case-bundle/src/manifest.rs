@@ -194,6 +194,7 @@ fn role_word(role: EvidenceRole) -> &'static str {
         EvidenceRole::StillAnnotated => "still_annotated",
         EvidenceRole::Clip => "clip",
         EvidenceRole::PlateCrop => "plate_crop",
+        EvidenceRole::FindingCrop => "finding_crop",
         EvidenceRole::CaseManifest => "case_manifest",
         EvidenceRole::Other => "other",
     }

@@ -186,6 +186,7 @@ impl Cascades {
                             track,
                             cascade: cascade.id.clone(),
                             by: Arc::clone(&cascade.made_of),
+                            main: None,
                             bounds: part,
                             heard: cascade.heard.clone(),
                             believed_from: cascade.believed_from,

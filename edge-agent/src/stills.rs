@@ -41,6 +41,16 @@ pub struct Still {
     pub jpeg: Vec<u8>,
 }
 
+/// A part of a picture.
+pub struct Part {
+    /// `image/png` bytes: what is to be judged by a few pixels loses none.
+    pub png: Vec<u8>,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
 /// Why there is no still.
 #[derive(Debug, thiserror::Error)]
 pub enum StillError {
@@ -73,6 +83,18 @@ pub fn crop(frame: &Frame, bounds: &protocol::NormBox) -> Result<Vec<u8>, StillE
     drawing::crop(frame, bounds).map_err(|error| StillError::Drawing(error.to_string()))
 }
 
+/// What a part of a frame shows, as it is: no pixel is changed or drawn upon.
+#[cfg(feature = "cv")]
+pub fn part(frame: &Frame, bounds: &protocol::NormBox) -> Result<Part, StillError> {
+    drawing::part(frame, bounds).map_err(|error| StillError::Drawing(error.to_string()))
+}
+
+/// Says that there is none.
+#[cfg(not(feature = "cv"))]
+pub fn part(_: &Frame, _: &protocol::NormBox) -> Result<Part, StillError> {
+    Err(StillError::NotBuilt)
+}
+
 /// Says that there is none.
 #[cfg(not(feature = "cv"))]
 pub fn crop(_: &Frame, _: &protocol::NormBox) -> Result<Vec<u8>, StillError> {
@@ -99,7 +121,7 @@ pub(crate) mod drawing {
     use protocol::Event;
     use protocol::evidence::EvidenceRole;
 
-    use super::{Canvas, Moment, Still, Teller};
+    use super::{Canvas, Moment, Part, Still, Teller};
 
     /// Quality of evidence JPEGs: plates stay legible, a 1080p still is about 400 kB.
     const JPEG_QUALITY: u8 = 90;
@@ -162,6 +184,15 @@ pub(crate) mod drawing {
         picture(frame)?
             .part(wide.x, wide.y, wide.right(), wide.bottom())?
             .jpeg(JPEG_QUALITY)
+    }
+
+    pub(super) fn part(frame: &Frame, bounds: &protocol::NormBox) -> Result<Part, StillError> {
+        let part = picture(frame)?.part(bounds.x, bounds.y, bounds.right(), bounds.bottom())?;
+        Ok(Part {
+            png: part.png()?,
+            width: part.width(),
+            height: part.height(),
+        })
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // aspect is checked

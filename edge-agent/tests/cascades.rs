@@ -243,13 +243,10 @@ fn metrics(port: u16, name: &str) -> Vec<(String, f64)> {
     lines.filter_map(sample).collect()
 }
 
-/// Of a camera with two streams the small one shows people and the large one nothing but
-/// black. Who is in the small one is looked at in the large one: in the small one nobody
-/// is large enough, and whoever were looked at there would be bright.
-#[test]
-fn of_two_streams_the_large_one_is_looked_at_more_closely() {
-    let dir = tempfile::tempdir().unwrap();
-    let (large, small) = (dir.path().join("large.mp4"), dir.path().join("small.mp4"));
+/// A camera whose small stream shows people and whose large one is black, with `rule` and a cascade
+/// of heads that gives these classes for bright and dark parts; and the port of its metrics.
+fn two_streams(dir: &Path, classes: &str, rule: &str) -> (PathBuf, rtsp_camera::Camera, u16) {
+    let (large, small) = (dir.join("large.mp4"), dir.join("small.mp4"));
     let black = ["-f", "lavfi", "-i", "color=black:s=768x576:r=10:d=20"];
     make_clip(&black, &["-g", "20"], &large);
     let people = installed("clips/vtest.mp4");
@@ -258,8 +255,8 @@ fn of_two_streams_the_large_one_is_looked_at_more_closely() {
     let mount = |name, clip: &Path| Mount::new(name, Clip::load(clip).unwrap());
     let mounts = vec![mount("main", &large), mount("sub", &small)];
     let camera = rtsp_camera::Camera::start(CameraSettings::loopback(mounts)).unwrap();
-    write_classifier(dir.path(), "light-heads", "no_helmet = [0]\nhelmet = [1]");
-    let config = dir.path().join("box.toml");
+    write_classifier(dir, "light-heads", classes);
+    let config = dir.join("box.toml");
     let port = free_port();
     let text = format!(
         r#"
@@ -279,13 +276,7 @@ models_dirs = ["{}", "models"]
 id = "campus"
 source = {{ rtsp = "{}", detect_rtsp = "{}" }}
 analysed_fps = 2.0
-[[camera.zone]]
-id = "road"
-points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
+{rule}
 [[camera.cascade]]
 id = "heads"
 model = "light-heads"
@@ -299,6 +290,26 @@ min_height_px = 44
         camera.url("sub"),
     );
     std::fs::write(&config, text).unwrap();
+    (config, camera, port)
+}
+
+/// Of a camera with two streams the small one shows people and the large one nothing but
+/// black. Who is in the small one is looked at in the large one: in the small one nobody
+/// is large enough, and whoever were looked at there would be bright.
+#[test]
+fn of_two_streams_the_large_one_is_looked_at_more_closely() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = r#"
+[[camera.zone]]
+id = "road"
+points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+"#;
+    let classes = "no_helmet = [0]\nhelmet = [1]";
+    let (config, _camera, port) = two_streams(dir.path(), classes, rule);
     let agent = start_agent(dir.path(), &config);
     let looks = |outcome: &str| {
         let counts = metrics(port, "edge_main_looks_total");
@@ -330,6 +341,189 @@ min_height_px = 44
     let (replayed, _) = replay(&recorded, &config, &[]);
     let unpublished = assert_same(&published(dir.path()), &replayed);
     assert_eq!(unpublished, Vec::<String>::new());
+}
+
+/// The rule of a street whose pedestrians wear helmets: there is no clip of riders here.
+const BARE_HEADS: &str = r#"
+[[camera.rule]]
+id = "bare-heads"
+kind = "no_helmet"
+classes = ["person"]
+min_looks = 2
+min_head_pct = 0.1
+min_speed_heights_per_s = 0.0
+"#;
+
+/// A crop in a case: name, pixels, bytes.
+type Crop = (String, (u32, u32), Vec<u8>);
+
+/// The manifest of a case in a folder, and the crops in it.
+fn crops_of(case: &Path) -> (Value, Vec<Crop>) {
+    let text = std::fs::read_to_string(case.join("case.json")).unwrap();
+    let manifest = serde_json::from_str::<Value>(&text).unwrap()["manifest"].clone();
+    let media = manifest["media"].as_array().unwrap().iter();
+    let crops = media.filter(|media| media["role"] == "finding_crop");
+    let crop = |media: &Value| {
+        let name = media["name"].as_str().unwrap().to_owned();
+        assert_eq!(media["media_type"], "image/png", "{name}");
+        let bytes = std::fs::read(case.join(&name)).unwrap();
+        // IHDR is the first chunk (RFC 2083 § 4.1.1).
+        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        (name, (word(16), word(20)), bytes)
+    };
+    let crops = crops.map(crop).collect();
+    (manifest, crops)
+}
+
+/// Each look of the event has its crop, of the size of what the model was shown in a picture of
+/// so many pixels. How many there are.
+fn assert_shown((manifest, crops): &(Value, Vec<Crop>), of: (f64, f64)) -> usize {
+    let looks = manifest["event"]["looks"].as_array().unwrap();
+    assert!((1..=3).contains(&looks.len()), "{manifest:#}");
+    assert_eq!(crops.len(), looks.len(), "{manifest:#}");
+    for (look, (name, (width, height), _)) in looks.iter().zip(crops) {
+        assert_eq!(
+            (&look["class"], &look["is_second"]),
+            (&"no_helmet".into(), &true.into())
+        );
+        let side = |edge: usize, of: f64| look["part"][edge].as_f64().unwrap() * of;
+        let off = [
+            f64::from(*width) - side(2, of.0),
+            f64::from(*height) - side(3, of.1),
+        ];
+        assert!(
+            off.iter().all(|off| off.abs() <= 1.0),
+            "{name}: {off:?} of {look}"
+        );
+        assert!(name.ends_with("-finding_crop.png"), "{name}");
+    }
+    looks.len()
+}
+
+/// What a second model judged is in the signed case, also of a recorded clip.
+#[test]
+fn a_case_shows_the_heads_that_a_cascade_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write_config(dir.path(), "rtsp://127.0.0.1/none", 2.0);
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text + BARE_HEADS).unwrap();
+    let (clip, out) = (installed("clips/vtest.mp4"), dir.path().join("cases"));
+    let replay = [
+        "replay",
+        clip.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let evidence = ["--evidence", out.to_str().unwrap()];
+    let (code, events, stderr) = agent(&[&replay[..], &evidence].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    let mut shown = 0;
+    let mut cases: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(&out).unwrap() {
+        let case = entry.unwrap().path();
+        if !case.join("case.json").exists() {
+            continue;
+        }
+        let crops = crops_of(&case);
+        if crops.0["event"]["kind"] == "no_helmet" {
+            shown += assert_shown(&crops, (768.0, 576.0));
+            let id = crops.0["event"]["id"].as_str().unwrap();
+            let told = events.lines().find(|line| line.contains(id)).unwrap();
+            let told: Value = serde_json::from_str(told).unwrap();
+            let looks = |event: &Value| -> Vec<protocol::event::Look> {
+                serde_json::from_value(event["looks"].clone()).unwrap()
+            };
+            assert_eq!(looks(&told), looks(&crops.0["event"]));
+            cases.push(case);
+        } else {
+            assert_eq!(crops.1.len(), 0, "{:#}", crops.0);
+        }
+    }
+    println!("{shown} crops in {} cases", cases.len());
+    assert!(cases.len() > 1, "{stderr}");
+    let keys = out.join("keys");
+    let verify = |case: &Path| {
+        let keys = [
+            "verify",
+            "--allow-recordings",
+            "--keys",
+            keys.to_str().unwrap(),
+        ];
+        let (code, stdout, stderr) = agent(&[&keys[..], &[case.to_str().unwrap()]].concat());
+        (code, stdout + &stderr)
+    };
+    let case = &cases[0];
+    assert_eq!(verify(case).0, Some(0), "{}", verify(case).1);
+    // And a pixel that was changed is found.
+    let (name, _, mut bytes) = crops_of(case).1.remove(0);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(case.join(&name), bytes).unwrap();
+    let (code, said) = verify(case);
+    assert!(code == Some(1) && said.contains(&name), "{said}");
+}
+
+/// Of two streams the large one was looked at, which is black: so are the crops, as large as
+/// they are in it, whatever the small one shows.
+#[test]
+fn of_two_streams_a_case_shows_what_was_looked_at_in_the_large_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, camera, port) =
+        two_streams(dir.path(), "helmet = [0]\nno_helmet = [1]", BARE_HEADS);
+    let agent_running = start_agent(dir.path(), &config);
+    let bare = eventually("bare heads that only the black picture shows", || {
+        let alerts = metrics(port, "edge_events_total");
+        let bare = alerts
+            .iter()
+            .filter(|(labels, _)| labels.contains("no_helmet"));
+        Some(bare.map(|(_, count)| count).sum::<f64>()).filter(|count| *count >= 1.0)
+    });
+    println!("{bare} events");
+    assert_eq!(agent_running.terminate(), Some(0));
+    drop(camera);
+    let events = published(dir.path());
+    let events = events
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut shown = 0;
+    for event in events.filter(|event| event["data"]["kind"] == "no_helmet") {
+        let (id, out) = (
+            event["data"]["id"].as_str().unwrap(),
+            dir.path().join("case"),
+        );
+        let (code, _, stderr) = agent(&[
+            "bundle",
+            id,
+            "--config",
+            config.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ]);
+        assert_eq!(code, Some(0), "{stderr}");
+        let crops = crops_of(&out);
+        for (look, (name, ..)) in event["data"]["looks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(&crops.1)
+        {
+            assert!(look["main"].is_string(), "{look}");
+            let media = crops.0["media"].as_array().unwrap().iter();
+            let media = media
+                .clone()
+                .find(|media| media["name"] == name.as_str())
+                .unwrap();
+            assert_eq!(media["captured"], look["main"]);
+            let note = media["note"]["en"].as_str().unwrap();
+            assert!(
+                note.contains("of a picture of 768×576, main stream"),
+                "{note}"
+            );
+        }
+        shown += assert_shown(&crops, (768.0, 576.0));
+        std::fs::remove_dir_all(out).unwrap();
+    }
+    assert!(shown > 0);
 }
 
 #[test]

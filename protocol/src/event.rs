@@ -181,6 +181,42 @@ pub struct Actor {
     pub plate: Option<NumberPlate>,
 }
 
+/// A look that speaks for what an event says, of those that voted: which picture shows
+/// it, and where. From it the crop is cut that goes into the case.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// The frame that was looked at.
+    pub at: FrameTime,
+    /// What was seen.
+    pub class: ObjectClass,
+    /// How sure the model was, 0 to 1.
+    pub score: f64,
+    /// The part of the picture to show: of a second look what the model was shown,
+    /// otherwise what is around [`bounds`](Self::bounds).
+    pub part: NormBox,
+    /// Where it was seen, in fractions of the whole picture. A classifier does not say:
+    /// its word is about all of `part`.
+    #[serde(rename = "box", default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<NormBox>,
+    /// Whether another model than the detector saw it; which: [`Provenance::second`].
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub is_second: bool,
+    /// Where not the frame itself was looked at but the main stream's picture of that
+    /// moment: when that was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main: Option<EventTime>,
+}
+
+impl Look {
+    /// When the picture was taken that was looked at.
+    pub fn taken(&self) -> EventTime {
+        self.main.unwrap_or(self.at.time)
+    }
+}
+
+/// Most looks that an event names.
+pub const MOST_LOOKS: usize = 3;
+
 /// Where a camera stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
@@ -294,6 +330,10 @@ pub struct Event {
     pub facts: BTreeMap<String, Value>,
     /// Everything that had to be true.
     pub explanation: Vec<Predicate>,
+    /// Where it is a vote over looks: those for it that show it best, oldest first, at
+    /// most [`MOST_LOOKS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<Look>,
     /// By what it was made.
     #[serde(default)]
     pub provenance: Provenance,

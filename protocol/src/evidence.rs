@@ -71,6 +71,9 @@ pub enum EvidenceRole {
     Clip,
     /// The number plate of the one concerned, cut out of a picture.
     PlateCrop,
+    /// What a look saw that voted for the finding: a head, a driver, cut out of the very
+    /// picture that was looked at; see [`crate::event::Look`].
+    FindingCrop,
     /// The signed manifest of the case: what happened, which files show it, and
     /// its place in the camera's chain; see `docs/design/evidence.md`.
     CaseManifest,

@@ -356,6 +356,7 @@ impl Speaker {
             actors: Vec::new(),
             facts: [("run_s".to_owned(), 1.5.into())].into(),
             explanation: Vec::new(),
+            looks: Vec::new(),
             provenance: protocol::event::Provenance::default(),
         }
     }

@@ -10,8 +10,9 @@
 //! that might be the driver's or the passenger's of one motorcycle is that
 //! motorcycle's.
 
-use protocol::event::FrameTime;
-use protocol::{Detection, NormBox, ObjectClass, TrackId};
+use protocol::event::{FrameTime, Look};
+use protocol::units::rounded;
+use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 
 use crate::geometry::{IsoBox, Vector};
 use crate::second_look::{Found, SecondLook};
@@ -60,6 +61,17 @@ pub struct Mark {
     pub is_second: bool,
     /// Whether `bounds` are the part that a classifier was shown, not what it found in it.
     pub is_label: bool,
+    /// What a second look was shown; `None`: the detector saw it in the picture.
+    pub shown: Option<Shown>,
+}
+
+/// What a second look was shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shown {
+    /// Which part of the picture.
+    pub part: NormBox,
+    /// As [`SecondLook::main`].
+    pub main: Option<EventTime>,
 }
 
 /// Part of a box that must lie in the part that a classifier was shown to be of the same thing.
@@ -81,6 +93,46 @@ impl Mark {
         }
         a.iou(&b) >= least_iou
     }
+
+    /// It as a look at the frame `at`, for a crop that shows it: the part that a second look was
+    /// shown, else `around` it. `None`: nothing of that lies in the picture.
+    pub(crate) fn look(&self, at: FrameTime, around: &NormBox) -> Option<Look> {
+        let part = self.shown.map_or(*around, |shown| shown.part);
+        Some(Look {
+            at,
+            class: self.class,
+            score: self.score,
+            part: in_picture(&part)?,
+            bounds: (!self.is_label).then_some(self.bounds),
+            is_second: self.shown.is_some(),
+            main: self.shown.and_then(|shown| shown.main),
+        })
+    }
+}
+
+/// A box with this much more on each side, part of its size.
+pub(crate) fn around(bounds: &NormBox, more: f64) -> NormBox {
+    NormBox {
+        x: bounds.x - more * bounds.width,
+        y: bounds.y - more * bounds.height,
+        width: (1.0 + 2.0 * more) * bounds.width,
+        height: (1.0 + 2.0 * more) * bounds.height,
+    }
+}
+
+/// What of a box lies in the picture.
+fn in_picture(bounds: &NormBox) -> Option<NormBox> {
+    let edge = |at: f64| rounded(at.clamp(0.0, 1.0), 5);
+    let (x, y) = (edge(bounds.x), edge(bounds.y));
+    let width = rounded(edge(bounds.right()) - x, 5);
+    let height = rounded(edge(bounds.bottom()) - y, 5);
+    let part = NormBox {
+        x,
+        y,
+        width,
+        height,
+    };
+    (width > 0.0 && height > 0.0).then_some(part)
 }
 
 /// The marks of a frame.
@@ -145,6 +197,7 @@ impl MarkBoard {
                     body: None,
                     is_second: false,
                     is_label: false,
+                    shown: None,
                 });
             }
             !is_mark
@@ -194,6 +247,10 @@ pub(crate) fn of_second_look(
         body: None,
         is_second: true,
         is_label: false,
+        shown: Some(Shown {
+            part: look.bounds,
+            main: look.main,
+        }),
     };
     match &look.found {
         Found::Marks {

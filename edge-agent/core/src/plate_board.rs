@@ -169,6 +169,7 @@ impl PlateBoard {
             body: None,
             is_second: true,
             is_label: false,
+            shown: None,
         });
         let file = self.files.entry(track).or_default();
         let now = at.time.as_micros();

@@ -15,7 +15,7 @@ use plates::Rows;
 use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
 use protocol::units::rounded;
-use protocol::{Detection, NormBox, ObjectClass, TrackId};
+use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
 use serde::{Deserialize, Serialize};
 
 pub use looked_by::LookedBy;
@@ -51,6 +51,10 @@ pub struct SecondLook {
     /// did not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<SecondModel>,
+    /// Where it was shown the main stream's picture of that moment instead of the frame:
+    /// when that was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main: Option<EventTime>,
     /// Which part of the picture the model was shown.
     #[serde(rename = "box")]
     pub bounds: NormBox,
@@ -321,7 +325,6 @@ fn probability(value: f64) -> f64 {
 mod tests {
     use super::*;
     use expect_test::expect;
-    use protocol::EventTime;
 
     fn look(found: Found) -> SecondLook {
         SecondLook {
@@ -335,6 +338,7 @@ mod tests {
             }),
             cascade: CascadeId::new("helmets").unwrap(),
             by: Vec::new(),
+            main: None,
             bounds: [0.123_456_7, 0.2, 0.1, f64::NAN].into(),
             found,
         }

@@ -120,6 +120,7 @@ fn answer(at: FrameTime, track: TrackId, bounds: NormBox, pick: u8) -> SecondLoo
         track,
         cascade: CascadeId::new(cascade).unwrap(),
         by: vec![model_of(cascade)],
+        main: None,
         bounds,
         found,
     }

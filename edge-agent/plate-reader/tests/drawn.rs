@@ -64,6 +64,7 @@ fn of_a_scene(reader: &PlateReader, look: &PlateLook) -> Result<Reading, Refusal
         track: None,
         cascade: CascadeId::new("plates").unwrap(),
         by: Vec::new(),
+        main: None,
         bounds: WHOLE.into(),
         found: Found::Plates(vec![PlateText::of(
             look.bounds,

@@ -61,6 +61,8 @@ pub(crate) struct Question {
     pub(super) cascade: CascadeId,
     /// The networks of who looks.
     pub(super) by: Arc<[SecondModel]>,
+    /// When the main stream's picture was taken that is looked at instead of the frame.
+    pub(super) main: Option<EventTime>,
     pub(super) bounds: NormBox,
     pub(super) heard: Vec<ObjectClass>,
     pub(super) believed_from: f64,
@@ -92,6 +94,11 @@ impl Question {
     /// Whether it is about the whole picture, and nobody in it.
     pub(crate) const fn is_of_the_picture(&self) -> bool {
         self.track.is_none()
+    }
+
+    /// The look is taken at the main stream's picture of that moment.
+    pub(crate) fn look_at(&mut self, main: &Frame) {
+        self.main = Some(main.time);
     }
 
     /// It is not going to be answered.
@@ -178,6 +185,7 @@ impl Question {
             track: self.track,
             cascade: self.cascade.clone(),
             by: self.by.to_vec(),
+            main: self.main,
             bounds: self.bounds,
             found,
         };

@@ -226,6 +226,7 @@ impl Publisher {
 fn media_type(role: EvidenceRole) -> &'static str {
     match role {
         EvidenceRole::Clip => mp4::MEDIA_TYPE,
+        EvidenceRole::FindingCrop => "image/png",
         _ => "image/jpeg",
     }
 }

@@ -97,7 +97,10 @@ pub(super) fn second_look(
     instead: Option<&Frame>,
     wish: Wish,
 ) -> SecondLook {
-    let question = wish.question;
+    let mut question = wish.question;
+    if let Some(main) = instead {
+        question.look_at(main);
+    }
     SecondLook {
         camera: camera.clone(),
         cascade: question.cascade().clone(),

@@ -174,21 +174,30 @@ impl Picture {
 
     /// As a baseline JPEG; `quality` from 1 to 100, values outside are taken as the nearest.
     pub fn jpeg(&self, quality: u8) -> Result<Vec<u8>, StillError> {
+        let quality = i32::from(quality.clamp(1, 100));
+        self.encoded(".jpg", &[imgcodecs::IMWRITE_JPEG_QUALITY, quality])
+    }
+
+    /// As a PNG, which loses nothing.
+    pub fn png(&self) -> Result<Vec<u8>, StillError> {
+        self.encoded(".png", &[])
+    }
+
+    fn encoded(&self, kind: &str, settings: &[i32]) -> Result<Vec<u8>, StillError> {
         single_threaded()
-            .and_then(|()| self.encode(quality))
+            .and_then(|()| self.encode(kind, settings))
             .map_err(|source| self.opencv_failed("encode", source))
     }
 
-    fn encode(&self, quality: u8) -> opencv::Result<Vec<u8>> {
+    fn encode(&self, kind: &str, settings: &[i32]) -> opencv::Result<Vec<u8>> {
         let mat = Mat::new_rows_cols_with_bytes::<Vec3b>(
             i32::try_from(self.height)?,
             i32::try_from(self.width)?,
             &self.bgr,
         )?;
-        let quality = i32::from(quality.clamp(1, 100));
-        let settings = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, quality]);
+        let settings = Vector::from_slice(settings);
         let mut bytes = Vector::new();
-        if !imgcodecs::imencode(".jpg", &mat, &mut bytes, &settings)? {
+        if !imgcodecs::imencode(kind, &mat, &mut bytes, &settings)? {
             return Err(opencv::Error::new(
                 opencv::core::StsError,
                 "imencode wrote nothing",

@@ -30,6 +30,7 @@ const STEPS: [Step; 4] = [
     ("facts, explanation", |event| {
         event.facts.clear();
         event.explanation.clear();
+        event.looks.clear();
         event.provenance = Provenance::default();
     }),
     ("texts", |event| {

@@ -21,8 +21,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use events::{
-    by_second_models, lasting, loitering, over, pedestrian, red_light, stopped_vehicle, with_plate,
-    wrong_way,
+    by_second_models, lasting, loitering, no_helmet, over, pedestrian, red_light, stopped_vehicle,
+    with_plate, wrong_way,
 };
 use statuses::{
     covered, decoded, lost, on_another_provider, online, unproven, watching, with_second_models,
@@ -56,8 +56,10 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn erased::Message>)> {
             "event-wrong-way-plate-models",
             event(11, by_second_models(with_plate(wrong_way.clone()))),
         ),
+        ("event-no-helmet-looks", event(12, no_helmet())),
         ("evidence-manifest", evidence(8, &wrong_way)),
         ("evidence-manifest-case", case(9, &wrong_way)),
+        ("evidence-manifest-crops", crops(13, &no_helmet())),
         ("camera-status-watching", camera_status(watching())),
         ("camera-status-lost", camera_status(lost())),
         ("camera-status-coverage", camera_status(covered())),
@@ -260,6 +262,45 @@ fn evidence(sequence: u64, event: &Event) -> Box<dyn erased::Message> {
     envelope(
         (
             format!("{}.evidence.343562e04b02", event.id),
+            format!("/{}/{}/{}", site(), box_id(), camera()),
+        ),
+        (EVIDENCE_TYPE, EVIDENCE_SCHEMA),
+        Some(event.id.to_string()),
+        Some(sequence),
+        (event.decided.time, TimeQuality::Unknown, manifest),
+    )
+}
+
+/// What looks saw that voted; of one of them the picture is gone.
+fn crops(sequence: u64, event: &Event) -> Box<dyn erased::Message> {
+    let crop = EvidenceItem {
+        role: EvidenceRole::FindingCrop,
+        sha256: Digest([0xb1; 32]),
+        length: 7_311,
+        media_type: "image/jpeg".to_owned(),
+        captured: event.looks[1].taken(),
+        until: None,
+        asked: None,
+        note: Some(Words::new(
+            "phần 96×65 điểm ảnh của hình 1920×1080, luồng chính",
+            "96×65 pixels of a picture of 1920×1080, main stream",
+        )),
+    };
+    let manifest = EvidenceManifest {
+        event: event.id,
+        items: vec![crop],
+        missing: vec![Missing {
+            role: EvidenceRole::FindingCrop,
+            at: Some(event.looks[0].taken()),
+            reason: Words::new(
+                "không còn hình của lúc đó",
+                "the picture of then was not kept, or could not be decoded",
+            ),
+        }],
+    };
+    envelope(
+        (
+            format!("{}.evidence.9d2b07c1e4aa", event.id),
             format!("/{}/{}/{}", site(), box_id(), camera()),
         ),
         (EVIDENCE_TYPE, EVIDENCE_SCHEMA),

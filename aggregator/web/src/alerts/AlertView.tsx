@@ -19,6 +19,7 @@ import { EvidenceLock } from "./EvidenceLock.tsx";
 import { Explanation } from "./Explanation.tsx";
 import { shownState } from "./feed.ts";
 import { ClockError, Gaps } from "./Gaps.tsx";
+import { Looks } from "./Looks.tsx";
 import { Plate } from "./Plate.tsx";
 import { Still } from "./Still.tsx";
 
@@ -114,6 +115,7 @@ function Loaded({ alert, live, onClose, accept, reload }: LoadedProps) {
           <Still alert={alert} highlighted={highlighted} />
           <Section title={t.explanation} name="explanation">
             <Explanation predicates={alert.event.explanation} />
+            <Looks alert={alert} />
           </Section>
           <Section title={t.evidence} name="evidence">
             <Clip alert={alert} />

@@ -13,6 +13,7 @@ import type {
   AlertPage,
   AlertState,
   AlertSummary,
+  Box,
   BoxStatus,
   CameraHealth,
   CameraStatus,
@@ -25,6 +26,7 @@ import type {
   HistoryEntry,
   KindCount,
   MachineState,
+  Look,
   MissingEvidence,
   NumberPlate,
   Place,
@@ -145,18 +147,33 @@ function predicate(input: unknown): Predicate {
   };
 }
 
+function box(input: unknown): Box | null {
+  const [x, y, width, height] = list(input).map(numberOrNull).filter(present);
+  return x === undefined || y === undefined || width === undefined || height === undefined ? null : [x, y, width, height];
+}
+
+function look(input: unknown): Look | null {
+  const item = fields(input);
+  const [at, part] = [frameTime(item["at"]), box(item["part"])];
+  if (at === null || part === null) return null;
+  return {
+    at,
+    class: textOrNull(item["class"]) ?? "other",
+    score: number(item["score"]),
+    part,
+    bounds: box(item["box"]),
+    is_second: item["is_second"] === true,
+    taken: textOrNull(item["main"]) ?? at.time,
+  };
+}
+
 function actor(input: unknown): Actor {
   const item = fields(input);
-  const edges = list(item["box"]).map(numberOrNull).filter(present);
-  const [x, y, width, height] = edges;
   return {
     track: text(item["track"]),
     class: textOrNull(item["class"]) ?? "other",
     score: number(item["score"]),
-    bounds:
-      x === undefined || y === undefined || width === undefined || height === undefined
-        ? null
-        : [x, y, width, height],
+    bounds: box(item["box"]),
     plate: numberPlate(item["plate"]),
   };
 }
@@ -209,6 +226,7 @@ function eventDetail(input: unknown): EventDetail {
     actors: list(item["actors"]).map(actor),
     facts: Object.entries(fields(item["facts"])).map(([key, fact]) => [key, value(fact)]),
     explanation: list(item["explanation"]).map(predicate),
+    looks: list(item["looks"]).map(look).filter(present),
     provenance: {
       agent: text(made["agent"]),
       configuration: textOrNull(made["configuration"]),
@@ -221,7 +239,7 @@ function eventDetail(input: unknown): EventDetail {
 }
 
 const evidenceRole = (input: unknown): EvidenceRole =>
-  word<EvidenceRole>(input, ["still_clean", "still_annotated", "clip", "plate_crop", "case_manifest", "other"], "other");
+  word<EvidenceRole>(input, ["still_clean", "still_annotated", "clip", "plate_crop", "finding_crop", "case_manifest", "other"], "other");
 
 function span(input: unknown): EvidenceItem["asked"] {
   const { from, to } = fields(input);

@@ -29,7 +29,7 @@ export const RESOLVE_REASONS: readonly ResolveReason[] = [
 
 export type TimeQuality = "rtcp" | "arrival" | "media" | "unknown";
 export type CameraHealth = "connecting" | "watching" | "degraded" | "lost" | "stopped" | "unknown";
-export type EvidenceRole = "still_clean" | "still_annotated" | "clip" | "plate_crop" | "case_manifest" | "other";
+export type EvidenceRole = "still_clean" | "still_annotated" | "clip" | "plate_crop" | "finding_crop" | "case_manifest" | "other";
 export type Comparison = ">=" | ">" | "<=" | "<" | "=";
 
 /** RFC 3339, UTC, six decimals: text order is time order. */
@@ -107,7 +107,7 @@ export interface Actor {
   class: string;
   score: number;
   /** Left, top, width, height as fractions of the picture. */
-  bounds: [number, number, number, number] | null;
+  bounds: Box | null;
   /** What was read of its plate; null: nobody reads plates of its class there. */
   plate: NumberPlate | null;
 }
@@ -136,6 +136,25 @@ export interface PlateCorrection {
   looks: number;
 }
 
+/** A look that voted for the event; a `finding_crop` taken at `taken` shows its `part`. */
+export interface Look {
+  at: FrameTime;
+  class: string;
+  /** 0 to 1. */
+  score: number;
+  /** What is cut out of the picture: left, top, width, height as fractions of it. */
+  part: Box;
+  /** Where it was seen, likewise; null: a classifier's word, about all of the part. */
+  bounds: Box | null;
+  /** Another model than the detector saw it. */
+  is_second: boolean;
+  /** When the picture was taken that was looked at. */
+  taken: Instant;
+}
+
+/** Left, top, width, height. */
+export type Box = [number, number, number, number];
+
 export interface Provenance {
   agent: string;
   configuration: string | null;
@@ -162,6 +181,8 @@ export interface EventDetail {
   actors: Actor[];
   facts: [key: string, value: Value][];
   explanation: Predicate[];
+  /** Those that show it best, where it is a vote over looks. */
+  looks: Look[];
   provenance: Provenance;
 }
 

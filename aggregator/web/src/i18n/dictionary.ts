@@ -91,6 +91,9 @@ export type KnownWord =
   | "animal"
   | "helmet"
   | "no_helmet"
+  | "phone"
+  | "seat_belt"
+  | "no_seat_belt"
   | "fire"
   | "smoke"
   | "other"
@@ -231,6 +234,12 @@ export interface Dictionary {
 
   explanation: string;
   explanationHint: string;
+  looks: string;
+  looksHint: string;
+  /** What a crop shows, for who does not see it. */
+  lookAlt: (what: string, score: string) => string;
+  lookByDetector: string;
+  lookBySecond: string;
   noExplanation: string;
   predicate: string;
   measured: string;

@@ -188,6 +188,54 @@ const TESTS = {
     await page.waitForFunction(() => !document.querySelector(".provenance").textContent.includes("Xem lại bằng"), undefined, STEP);
   },
 
+  "what looks saw is shown beside the reasons, each with its own crop, and a crop that is not there says why": async ({ page, mock }) => {
+    let alert;
+    do alert = mock.raise();
+    while (alert.still_url === null);
+    const at = (second) => new Date(Date.parse(alert.decided_at) + second * 1000).toISOString().replace("Z", "000Z");
+    const [annotated, clean] = mock.detail(alert.id).evidence;
+    const look = (frame, second, more) => ({ at: { frame, time: at(second) }, class: "no_helmet", score: 0.91, part: [0.4, 0.4, 0.2, 0.2], ...more });
+    const crop = (file, second, more) => ({ ...file, role: "finding_crop", captured: at(second), ...more });
+    const note = { vi: "phần 96×65 điểm ảnh của hình 1920×1080, luồng chính", en: "96×65 pixels of a picture of 1920×1080, main stream" };
+    const { event } = mock.detail(alert.id);
+    mock.settle(alert.id, {
+      event: {
+        ...event,
+        looks: [
+          look(100, -1, { box: [0.45, 0.5, 0.1, 0.05] }),
+          look(105, -0.5, { is_second: true, main: at(-0.487), score: 0.84 }),
+          look(110, 0, { class: "blocked_drain", is_second: true }),
+        ],
+      },
+      evidence: [annotated, clean, crop(clean, -0.487, { note }), crop(annotated, -1), crop(clean, 7)],
+      missing: [{ role: "finding_crop", at: at(0), reason: { vi: "hình của lúc đó bị hỏng", en: "the picture of then was damaged" } }],
+    });
+    await page.click(`${row(alert.id)} a`, STEP);
+    const looks = page.locator(".part-explanation .look");
+    await page.waitForSelector(".look .look-none:has-text('hình của lúc đó bị hỏng')", STEP);
+    check((await looks.count()) === 3, `${await looks.count()} looks are shown`);
+    await page.waitForFunction(() => [...document.querySelectorAll(".look img")].every((each) => each.naturalWidth > 0), null, STEP);
+    const sources = await page.locator(".look img").evaluateAll((all) => all.map((each) => [new URL(each.src).pathname, each.alt]));
+    check(sources.length === 2 && sources[0][0] === annotated.url && sources[1][0] === clean.url, `not each its own: ${sources}`);
+    check(sources[1][1] === "Ảnh cắt, được đánh giá: không mũ bảo hiểm, 84%", sources[1][1]);
+    const captions = await page.locator(".look figcaption").allInnerTexts();
+    check(captions[0].includes("bộ phát hiện") && captions[0].includes("#100"), captions[0]);
+    check(captions[1].includes("mô hình xem lại") && captions[1].includes("luồng chính"), captions[1]);
+    // The detector's box, where it was in the part; a classifier gives none.
+    const place = await page.evaluate(() => {
+      const [box, picture] = [".look-box", ".look img"].map((each) => document.querySelector(each).getBoundingClientRect());
+      return [(box.left - picture.left) / picture.width, (box.top - picture.top) / picture.height, box.width / picture.width, box.height / picture.height];
+    });
+    const wanted = [0.25, 0.5, 0.5, 0.25];
+    check(place.every((value, edge) => Math.abs(value - wanted[edge]) < 0.02), `the frame is at ${place}`);
+    check((await page.locator(".look-box").count()) === 1, "a frame around what no model placed");
+    if (process.env.NGATU_SCREENSHOTS) {
+      await page.locator(".part-explanation").screenshot({ path: `${process.env.NGATU_SCREENSHOTS}/looks.png`, animations: "disabled" });
+    }
+    mock.settle(alert.id, { event: { ...event, looks: undefined } });
+    await page.waitForSelector(".looks", { state: "detached", ...STEP });
+  },
+
   "the keys walk the list, help opens and closes, and typing is left alone": async ({ page }) => {
     await page.waitForSelector("li[data-alert]", STEP);
     const ids = await page.locator("li[data-alert]").evaluateAll((rows) => rows.map((each) => each.dataset.alert));

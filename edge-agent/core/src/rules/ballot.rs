@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeBounds;
 
-use protocol::event::{Comparison, FrameTime};
+use protocol::event::{self, Comparison, FrameTime, MOST_LOOKS};
 use protocol::{Predicate, TrackId};
 
+use super::case::Basis;
 use super::explain::{self, Span};
 use super::pace::Pace;
 use crate::observation::Observation;
@@ -36,6 +37,8 @@ pub(super) struct Look {
     pub(super) count: u8,
     /// The models of second looks that counted for it.
     pub(super) by: LookedBy,
+    /// What speaks against the road user, to be shown.
+    pub(super) shows: Option<event::Look>,
 }
 
 /// The looks at one road user.
@@ -62,10 +65,32 @@ impl Ballot {
         self.against().count()
     }
 
+    /// What an event of it rests on.
+    pub(super) fn basis(&self) -> Basis {
+        Basis {
+            by: self.by(),
+            looks: self.shown(),
+        }
+    }
+
     /// The models of all second looks that vote, also of those that speak for it: "5 of
     /// 7" rests on seven.
-    pub(super) fn by(&self) -> LookedBy {
+    fn by(&self) -> LookedBy {
         self.looks.iter().map(|look| look.by).collect()
+    }
+
+    /// Of the looks against it those that show most, of equal ones the newest, because their
+    /// pictures are kept the longest; oldest first. Each voted, and is of nobody else.
+    fn shown(&self) -> Vec<event::Look> {
+        let mut best: Vec<(f64, event::Look)> = self
+            .against()
+            .filter_map(|look| Some((look.height, look.shows?)))
+            .collect();
+        best.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.at.cmp(&a.1.at)));
+        best.truncate(MOST_LOOKS);
+        let mut looks: Vec<event::Look> = best.into_iter().map(|(_, look)| look).collect();
+        looks.sort_by_key(|look| look.at);
+        looks
     }
 
     /// From the first look against it to now.

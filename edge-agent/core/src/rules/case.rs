@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::event::{Actor, EventKind, FrameTime, Phase, Value};
+use protocol::event::{Actor, EventKind, FrameTime, Look, Phase, Value};
 use protocol::{Event, EventId, EventTime, Predicate, TimeQuality, TrackId};
 
 use crate::config::RuleConfig;
@@ -30,6 +30,24 @@ pub struct Onset {
     pub explanation: Vec<Predicate>,
     /// Frames that show it, besides `decided`.
     pub evidence: Vec<FrameTime>,
+}
+
+/// What an event rests on, besides its predicates.
+#[derive(Clone, Debug, Default)]
+pub struct Basis {
+    /// The models of second looks that counted.
+    pub by: LookedBy,
+    /// As [`Event::looks`].
+    pub looks: Vec<Look>,
+}
+
+impl From<LookedBy> for Basis {
+    fn from(by: LookedBy) -> Self {
+        Self {
+            by,
+            looks: Vec::new(),
+        }
+    }
 }
 
 /// Why an event is over.
@@ -88,13 +106,13 @@ impl Reporter<'_> {
     /// Publishes a new event if every predicate holds; otherwise remembers how
     /// near it came, where near misses are asked for.
     pub fn decide(&mut self, onset: Onset) -> Option<Case> {
-        self.decide_by(onset, LookedBy::default())
+        self.decide_by(onset, Basis::default())
     }
 
-    /// The same of what rests on the second looks of some models, besides.
-    pub fn decide_by(&mut self, onset: Onset, by: LookedBy) -> Option<Case> {
+    /// The same of what rests on looks, besides.
+    pub fn decide_by(&mut self, onset: Onset, basis: impl Into<Basis>) -> Option<Case> {
         if super::explain::all_hold(&onset.explanation) {
-            return Some(self.raise_by(onset, by));
+            return Some(self.raise_by(onset, basis.into()));
         }
         if let Some(near) = self.near.as_deref_mut() {
             let failed = onset.explanation.iter().filter(|p| !p.holds);
@@ -138,17 +156,17 @@ impl Reporter<'_> {
         }
         onset.actors.clear();
         onset.ended = Some(onset.ended.unwrap_or(onset.decided.time));
-        let event = self.event(onset, LookedBy::default());
+        let event = self.event(onset, Basis::default());
         self.out.push(Output::Event(event));
         true
     }
 
     /// Publishes a new event, asks for its pictures, and keeps it for later revisions.
     pub fn raise(&mut self, onset: Onset) -> Case {
-        self.raise_by(onset, LookedBy::default())
+        self.raise_by(onset, Basis::default())
     }
 
-    fn raise_by(&mut self, mut onset: Onset, by: LookedBy) -> Case {
+    fn raise_by(&mut self, mut onset: Onset, basis: Basis) -> Case {
         let decided = onset.decided;
         let mut at = std::mem::take(&mut onset.evidence);
         at.push(decided);
@@ -156,7 +174,7 @@ impl Reporter<'_> {
         at.sort_unstable_by_key(|frame| (frame.time, frame.frame));
         at.dedup();
         at.retain(|frame| frame.time <= decided.time);
-        let event = self.event(onset, by);
+        let event = self.event(onset, basis);
         self.out.push(Output::Event(event.clone()));
         self.out.push(Output::Evidence(EvidenceRequest {
             event: event.id,
@@ -166,10 +184,10 @@ impl Reporter<'_> {
     }
 
     /// The first revision.
-    fn event(&mut self, onset: Onset, by: LookedBy) -> Event {
+    fn event(&mut self, onset: Onset, basis: Basis) -> Event {
         let identity = self.identity;
         let mut provenance = identity.provenance.clone();
-        provenance.add_second(self.lookers.of(by));
+        provenance.add_second(self.lookers.of(basis.by));
         if let Some(near) = self.near.as_deref_mut() {
             near.drop(self.index, onset.subject);
         }
@@ -200,6 +218,7 @@ impl Reporter<'_> {
             actors: onset.actors,
             facts: onset.facts,
             explanation: onset.explanation,
+            looks: basis.looks,
             provenance,
         }
     }

@@ -129,7 +129,7 @@ impl Plumes {
             let lasts = frame.watched - plume.looks.front().map_or(0.0, |look| look.watched);
             let is_due = lasts >= self.min_duration_s || report.wants_near_misses();
             if plume.case.is_none() && is_shown && is_due {
-                let by = plume.looks.iter().map(|look| look.by).collect();
+                let by: LookedBy = plume.looks.iter().map(|look| look.by).collect();
                 let onset = self.judge(plume, frame);
                 self.list[index].case = report.decide_by(onset, by);
             }

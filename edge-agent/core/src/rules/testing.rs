@@ -26,6 +26,7 @@
 //! 2.0 fire#9 looked fire     the same of the whole picture: what it shows there
 //! 0.0 fire#9 unseen          the detector does not know such things
 //! 0.0 answers 1.5            cascades answer so much later
+//! 0.0 main 0.013             they look at the main stream's pictures, which are so much later
 //! 2.0 fire#9 size 4.0,3.0    how large it is at this time; evenly in between
 //! 5.0 health moved           what the watch over the picture says
 //! 5.0 lost 60.0              the stream is lost, the scene is told so and sees time pass
@@ -244,6 +245,8 @@ struct Story {
     clocks: Vec<(f64, TimeQuality)>,
     source: Option<SignalSource>,
     answer_s: Option<f64>,
+    /// Looks are taken at the main stream, whose pictures are so much later.
+    main_s: Option<f64>,
     length: f64,
 }
 
@@ -277,6 +280,7 @@ fn read(story: &str) -> Story {
             ("clock", quality) => read.clocks.push((t, word(quality))),
             ("source", source) => read.source = Some(word(source)),
             ("answers", after_s) => read.answer_s = Some(after_s.parse().unwrap()),
+            ("main", later_s) => read.main_s = Some(later_s.parse().unwrap()),
             (name, what) => {
                 let (class, id) = name.split_once('#').unwrap();
                 let known = read.bodies.iter().position(|body| body.name == name);
@@ -424,7 +428,8 @@ pub(crate) fn play(scene: &mut Scene, story: &str) -> Vec<Output> {
         };
         for body in &story.bodies {
             for (_, says, score) in body.looks.iter().filter(|look| (look.0 - t).abs() < 1e-9) {
-                let answer = second_look(scene, body, (at, t), (says, *score));
+                let mut answer = second_look(scene, body, (at, t), (says, *score));
+                answer.main = story.main_s.map(|later| at.time + Seconds(later));
                 answers.push_back((tick + answer_ticks, answer));
             }
         }
@@ -529,6 +534,7 @@ fn second_look(
         track: (cascade != "flames").then(|| track.unwrap().id),
         cascade: CascadeId::new(cascade).unwrap(),
         by: vec![model_of(cascade)],
+        main: None,
         bounds: shown.bounds,
         found,
     }

@@ -9,9 +9,10 @@ use case_bundle::manifest::{CaseManifest, CaseMedia};
 use edge_inference::Still;
 use edge_stills::Picture;
 use edge_video::{ClipPicture, ClipReader, ClipWriter, Frame};
+use protocol::event::Actor;
 use protocol::evidence::EvidenceRole;
 use protocol::units::Seconds;
-use protocol::{EventTime, NormBox};
+use protocol::{Event, EventTime, NormBox, ObjectClass};
 
 use super::finder::{Finders, ModelUsed};
 use super::places::{in_higher, leave_legend, to_cover};
@@ -128,6 +129,7 @@ impl<'a> Copyist<'a> {
         let own: Vec<NormBox> = match media.role {
             // It was cut out because it shows the accused's plate.
             EvidenceRole::PlateCrop => return vec![WHOLE],
+            EvidenceRole::FindingCrop => return in_crop(media, event),
             _ if !media.actors.is_empty() => media.actors.clone(),
             // The event says it of one moment, older cases of no other.
             _ if media.captured == event.decided.time => {
@@ -137,6 +139,28 @@ impl<'a> Copyist<'a> {
         };
         own.iter().map(|own| in_higher(own, camera_part)).collect()
     }
+}
+
+/// The accused in a crop of what a look saw. A classifier does not say where in it: then it is
+/// all of it, unless somebody else of the case may be in it as well.
+fn in_crop(media: &CaseMedia, event: &Event) -> Vec<NormBox> {
+    let Some(look) = event.looks.iter().find(|it| it.taken() == media.captured) else {
+        return Vec::new();
+    };
+    let (Some(seen), part) = (look.bounds, look.part) else {
+        let people = event.actors.iter().filter(|actor| is_person(actor)).count();
+        return if people > 1 { Vec::new() } else { vec![WHOLE] };
+    };
+    vec![NormBox {
+        x: (seen.x - part.x) / part.width,
+        y: (seen.y - part.y) / part.height,
+        width: seen.width / part.width,
+        height: seen.height / part.height,
+    }]
+}
+
+fn is_person(actor: &Actor) -> bool {
+    actor.class == ObjectClass::Person
 }
 
 fn renamed(name: &str, ending: &str) -> String {

@@ -6,7 +6,7 @@ use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing};
 use protocol::{EventTime, EvidenceItem};
 
-/// What of the clip, the stills of the moments `at` and the plate is not among
+/// What of the clip, the stills of the moments `at`, the plate and the looks is not among
 /// `items`, for this reason. Where the moments are not known that is said once.
 pub(crate) fn not_made(
     event: &Event,
@@ -44,6 +44,12 @@ pub(crate) fn not_made(
         && of_role(EvidenceRole::PlateCrop).next().is_none()
     {
         all.push(missing(EvidenceRole::PlateCrop, Some(view.at.time), reason));
+    }
+    for look in &event.looks {
+        let at = look.taken();
+        if !of_role(EvidenceRole::FindingCrop).any(|crop| crop.captured == at) {
+            all.push(missing(EvidenceRole::FindingCrop, Some(at), reason));
+        }
     }
     if of_role(EvidenceRole::Clip).next().is_none() {
         all.push(missing(EvidenceRole::Clip, None, reason));

@@ -1,5 +1,7 @@
 //! The set of files that proves one event.
 
+mod looks;
+
 use std::collections::BTreeSet;
 
 use case_bundle::manifest::ActorPlaces;
@@ -251,8 +253,12 @@ impl Maker {
             let choice = pictures.of_plate(seen.0.time)?;
             Some((*seen, choice))
         });
+        let looks = looks::choices(source);
         let chosen = wanted.iter().filter_map(|(_, choice)| *choice);
-        let chosen: Vec<Choice<'_>> = chosen.chain(plate.map(|(_, choice)| choice)).collect();
+        let chosen: Vec<Choice<'_>> = chosen
+            .chain(plate.map(|(_, choice)| choice))
+            .chain(looks.iter().filter_map(|(_, choice)| *choice))
+            .collect();
         let decoded = decoded(event, &pictures, &chosen);
         for (at, choice) in wanted {
             let is_spare = |(old, unit): &Old| old.time == at.time && unit.is_none();
@@ -271,6 +277,7 @@ impl Maker {
                 });
             }
         }
+        self.look_crops(&looks, &decoded, source, set);
         let crop = match plate {
             Some((seen, choice)) => {
                 let crop = decoded

@@ -10,10 +10,11 @@ use case_bundle::manifest::CaseManifest;
 use case_bundle::sealed::SEALED_HEAD;
 use edge_uplink::Outbox;
 use edge_video::encoded::{Codec, RingLimits};
+use protocol::event::Look;
 use protocol::evidence::EvidenceRole;
 use protocol::plate::{NumberPlate, PlateView};
 use protocol::units::Seconds;
-use protocol::{Envelope, EventTime, NormBox, TimeQuality};
+use protocol::{Envelope, EventTime, NormBox, ObjectClass, TimeQuality};
 use rtsp_camera::{Clip, TestPattern};
 
 use super::*;
@@ -181,8 +182,9 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
             let is_ours = bytes.starts_with(SEALED_HEAD)
                 || bytes.starts_with(&[0xff, 0xd8])
+                || bytes.starts_with(b"\x89PNG")
                 || bytes.get(4..8) == Some(b"ftyp");
-            assert!(is_ours, "a file that is neither case, still nor clip");
+            assert!(is_ours, "a file that is neither case, still, crop nor clip");
             found.push(bytes);
         }
     }
@@ -321,6 +323,143 @@ fn a_plate_is_cut_out_of_a_picture_of_its_own_moment_or_not_at_all() {
     let crop = "not Some(1.2): no picture of just the moment at which it was seen was kept";
     let still = "-2: 200 ms from the picture that was looked at";
     check((0.5, rtcp), true, crop.to_owned(), still.to_owned());
+}
+
+/// A look at a head so many seconds after the decision; at the main stream's picture
+/// where that is named.
+fn look_at_head(event: &Event, second: f64, main: Option<f64>) -> Look {
+    let time = |second| event.decided.time + Seconds(second);
+    Look {
+        at: FrameTime {
+            frame: event.decided.frame,
+            time: time(second),
+        },
+        class: ObjectClass::NoHelmet,
+        score: 0.9,
+        part: [0.25, 0.25, 0.2, 0.2].into(),
+        bounds: None,
+        is_second: true,
+        main: main.map(time),
+    }
+}
+
+/// In a picture of another moment another's head may be in that place: a crop is of the very
+/// picture that was looked at, as it is, or it is not there.
+#[test]
+fn what_a_look_saw_is_cut_out_of_the_picture_that_was_looked_at_or_not_at_all() {
+    const GONE: &str = "the picture of then was not kept, or could not be decoded";
+    const WHOLE: (f64, f64) = (-30.0, 9.0);
+    let check = |looks: &[(f64, Option<f64>)], has_two: bool, expected: &[&str]| {
+        let mut site = Site::new();
+        let looks = looks
+            .iter()
+            .map(|(second, main)| look_at_head(&site.event, *second, *main));
+        site.event.looks = looks.collect();
+        let small = has_two.then(|| site.ring((160, 120), WHOLE));
+        let case = site.case(site.ring((320, 240), WHOLE), small);
+        assert_eq!(shown(&case, EvidenceRole::FindingCrop), expected);
+        case
+    };
+    let one = "64×48 pixels of a picture of 320×240";
+    let case = check(
+        &[(-1.0, None), (-0.5, None), (0.0, None)],
+        false,
+        &[
+            &format!("-1: {one}"),
+            &format!("0: {one}"),
+            &format!("not Some(-0.5): {GONE}"),
+        ],
+    );
+    let crops = |case: &CaseManifest| -> Vec<_> {
+        let media = case.media.iter();
+        let crops = media.filter(|media| media.role == EvidenceRole::FindingCrop);
+        crops
+            .map(|it| (it.sha256, it.media_type.clone(), it.captured))
+            .collect()
+    };
+    let one_stream = crops(&case);
+    assert_ne!(
+        one_stream[0].0, one_stream[1].0,
+        "each is of its own picture"
+    );
+    for (crop, look) in one_stream
+        .iter()
+        .zip([&case.event.looks[0], &case.event.looks[2]])
+    {
+        assert_eq!((&*crop.1, crop.2), ("image/png", look.taken()));
+    }
+    // Of two streams that which was looked at, whatever the other shows.
+    let case = check(
+        &[(-1.01, Some(-1.0)), (-0.8, None), (-0.6, Some(-0.55))],
+        true,
+        &[
+            &format!("-1: {one}, main stream"),
+            "-0.8: 32×24 pixels of a picture of 160×120, sub-stream",
+            &format!("not Some(-0.6): {GONE}"),
+        ],
+    );
+    assert_eq!(
+        crops(&case)[0].0,
+        one_stream[0].0,
+        "the same picture of the main stream"
+    );
+    // A picture from before all that was kept.
+    check(
+        &[(-90.0, None)],
+        false,
+        &[&format!("not Some(-90.0): {GONE}")],
+    );
+}
+
+/// Where packets of a picture were lost the decoder makes something up, and what follows rests
+/// on it. A sound one nearby may stand for a still; for what a model judged nothing stands.
+#[test]
+fn a_look_at_a_damaged_picture_has_no_crop() {
+    let mut site = Site::new();
+    let ring = Ring::new(LONG);
+    let pictures = sent(320, 240);
+    for index in 0..20_u32 {
+        let after = f64::from(index) * 0.2 - 3.0;
+        let time = site.event.decided.time + Seconds(after);
+        let media = time.as_micros() - site.event.onset.as_micros() + 3_600_000_000;
+        // Its packets were lost.
+        if index == 12 {
+            ring.tear();
+        } else {
+            let bytes = &pictures[index as usize % pictures.len()];
+            ring.push(Codec::H264, bytes, Some(media), (time, TimeQuality::Rtcp));
+        }
+    }
+    // One of the group before, and the one after the loss.
+    site.event.looks = vec![
+        look_at_head(&site.event, -1.2, None),
+        look_at_head(&site.event, -0.4, None),
+    ];
+    let case = site.case(Arc::new(ring), None);
+    let said = shown(&case, EvidenceRole::FindingCrop);
+    assert_eq!(said[0], "-1.2: 64×48 pixels of a picture of 320×240");
+    assert!(
+        said[1].starts_with("not Some(-0.4): the picture of then was damaged"),
+        "{said:?}"
+    );
+}
+
+/// As a plate that was read: a case that lacks it shall not look like one that had none.
+#[test]
+fn a_case_in_a_hurry_names_the_looks_that_it_cannot_show() {
+    let mut site = Site::new();
+    site.event.looks = [(-2.0, None), (-1.0, Some(-0.98))]
+        .map(|(second, main)| look_at_head(&site.event, second, main))
+        .into();
+    let there = site
+        .publisher()
+        .item(b"x", EvidenceRole::FindingCrop, site.event.looks[0].taken());
+    let missing = owed::not_made(&site.event, Some(&[]), &[there], &too_many());
+    let crops = missing
+        .iter()
+        .filter(|it| it.role == EvidenceRole::FindingCrop);
+    let at: Vec<_> = crops.map(|it| it.at).collect();
+    assert_eq!(at, [Some(site.event.looks[1].taken())]);
 }
 
 /// A kill between storing the clip and signing the case left a clip in nobody's case,

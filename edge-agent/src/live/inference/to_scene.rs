@@ -214,6 +214,7 @@ mod tests {
         Input::SecondLook(SecondLook {
             cascade: CascadeId::new("plates").unwrap(),
             by: Vec::new(),
+            main: None,
             track: None,
             bounds: NormBox {
                 x: 0.0,

@@ -74,6 +74,7 @@ pub(crate) fn event(number: u64) -> Event {
             first: frame(number * 10, born),
             last: frame(number * 10 + 300, decided),
         }],
+        looks: Vec::new(),
         provenance: Provenance::default(),
     }
 }

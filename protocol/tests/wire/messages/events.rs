@@ -1,6 +1,6 @@
 //! Events, of the kinds and phases that there are.
 
-use protocol::event::{Actor, Comparison, Provenance, SecondModel, Value, Words};
+use protocol::event::{Actor, Comparison, Look, Provenance, SecondModel, Value, Words};
 use protocol::id::ModelId;
 use protocol::plate::{NumberPlate, PlateCharacter, PlateCorrection, PlateView};
 use protocol::{
@@ -52,6 +52,7 @@ pub(super) fn of(
         }],
         facts: BTreeMap::new(),
         explanation,
+        looks: Vec::new(),
         provenance: Provenance {
             agent: "0.1.0".to_owned(),
             configuration: Some(Digest([0x0c; 32])),
@@ -78,6 +79,56 @@ pub(super) fn by_second_models(mut event: Event) -> Event {
     event
         .provenance
         .add_second([&versioned, &model("ppocr-v4-det", 0x1c), &versioned]);
+    event
+}
+
+/// What a vote over looks found, with those that show it best: a look of the detector,
+/// and one at the main stream's picture by a classifier.
+pub(super) fn no_helmet() -> Event {
+    let mut event = by_second_models(of(
+        "no_helmet",
+        (
+            Severity::Minor,
+            Words::new("Không đội mũ bảo hiểm", "No helmet"),
+        ),
+        (ObjectClass::Motorcycle, "lane-2"),
+        (70.0, 71.2),
+        vec![measured(
+            (
+                "looks_against",
+                Words::new(
+                    "Số lần nhìn thấy đầu trần (trong 7 lần gần nhất)",
+                    "Looks that showed a bare head (of the last 7)",
+                ),
+            ),
+            5.0,
+            (Comparison::AtLeast, 5.0),
+            "",
+            (70.0, 71.2),
+        )],
+    ));
+    event.zone = None;
+    event.ended = Some(event.decided.time);
+    event.looks = vec![
+        Look {
+            at: frame(70.4),
+            class: ObjectClass::NoHelmet,
+            score: 0.81,
+            part: [0.43, 0.5, 0.03, 0.045].into(),
+            bounds: Some([0.435, 0.5075, 0.02, 0.03].into()),
+            is_second: false,
+            main: None,
+        },
+        Look {
+            at: frame(71.2),
+            class: ObjectClass::NoHelmet,
+            score: 0.93,
+            part: [0.44, 0.52, 0.05, 0.06].into(),
+            bounds: None,
+            is_second: true,
+            main: Some(at(71.213)),
+        },
+    ];
     event
 }
 

@@ -3,12 +3,13 @@
 //! Each rider who can be told apart has looks of their own: bare heads of
 //! driver and passenger by turns are two models' doubts, not one bare head.
 
+use protocol::event;
 use protocol::{ObjectClass, TrackId};
 
 use super::super::ballot::Look;
 use super::roster::Seat;
 use crate::geometry::{IsoBox, Vector};
-use crate::marks::Mark;
+use crate::marks::{Mark, around};
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
 use crate::tracker::Track;
@@ -22,6 +23,10 @@ pub(super) type Whose = (TrackId, Option<Seat>);
 /// smaller than the rule wants.
 const HEAD_OF_RIDER: f64 = 1.0 / 6.0;
 const HEAD_OF_MACHINE: f64 = 1.0 / 5.0;
+
+/// How much of what is around a head that the detector found is shown with it, part of its
+/// size on each side: the next rider's head is farther.
+const AROUND_HEAD: f64 = 0.25;
 
 /// A head that is also seen with a helmet, overlapping by this, is not bare.
 const SAME_HEAD: f64 = 0.3;
@@ -45,6 +50,8 @@ struct Head {
     is_bare: bool,
     /// % of the picture's height.
     height: f64,
+    /// To be shown, should it be bare.
+    shows: Option<event::Look>,
 }
 
 impl Heads {
@@ -80,6 +87,7 @@ impl Heads {
             person: person(mark),
             is_bare,
             height: height(mark),
+            shows: mark.look(frame.at, &around(&mark.bounds, AROUND_HEAD)),
         };
         let bare = || own(ObjectClass::NoHelmet).filter(|mark| mark.is_believed && is_large(mark));
         let covered = || own(ObjectClass::Helmet).filter(is_large);
@@ -117,6 +125,7 @@ impl Heads {
                 height: 0.0,
                 count: 0,
                 by: LookedBy::default(),
+                shows: None,
             },
         }
     }
@@ -174,15 +183,16 @@ impl Heads {
         let own = || self.list.iter().filter(is_own);
         own().next()?;
         let bare = || own().filter(|head| head.is_bare);
-        let smallest = bare().map(|head| head.height).reduce(f64::min);
+        let smallest = bare().min_by(|a, b| a.height.total_cmp(&b.height));
         let count = bare().count();
         // One person has one head, and what speaks for them holds.
         let is_denied = person.is_some() && own().any(|head| !head.is_bare);
         Some(Look {
             accuses: count > 0 && !is_denied,
-            height: smallest.unwrap_or(0.0),
+            height: smallest.map_or(0.0, |head| head.height),
             // Of all who ride it: how many were bare together.
             count: self.bare(),
+            shows: smallest.and_then(|head| head.shows),
             ..self.look
         })
     }

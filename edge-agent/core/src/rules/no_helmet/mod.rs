@@ -268,9 +268,9 @@ impl NoHelmet {
         let Some(ballot) = self.ballots.of(whose) else {
             return;
         };
-        let by = ballot.by();
+        let basis = ballot.basis();
         let onset = self.judge(ballot, heads, user, frame);
-        if let Some(case) = report.decide_by(onset, by) {
+        if let Some(case) = report.decide_by(onset, basis) {
             self.ballots.mark_raised((user.track, None));
             let told = self.bare_heads(user.track);
             self.cases.insert(user.track, (case, told));

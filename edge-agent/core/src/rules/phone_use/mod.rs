@@ -1,14 +1,14 @@
 #![doc = include_str!("README.md")]
 
 use protocol::event::{Comparison, Severity};
-use protocol::{ObjectClass, TrackId, ZoneId};
+use protocol::{NormBox, ObjectClass, TrackId, ZoneId};
 
 use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
 use super::params::MOTOR_VEHICLES;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
-use crate::marks::Mark;
+use crate::marks::{Mark, around};
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
 use crate::tracker::Group;
@@ -61,6 +61,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 
 /// A phone at the handlebar lies lower in a rider's box than one in the hand.
 const HANDS_ABOVE: f64 = 0.5;
+/// A phone's box is a hand's; so much more on each side, part of its size, shows the face beside it.
+const AROUND_PHONE: f64 = 2.0;
 /// A phone must be so far on the driver's side, part of the vehicle's width: what is in the middle
 /// may be in its holder, or the windscreen that a classifier was shown.
 const CERTAINLY_ASIDE: f64 = 0.1;
@@ -116,6 +118,13 @@ fn is_drivers(phone: &Mark, user: &Observation, frame: &FrameView<'_>) -> Option
     Some(hands.is_some_and(|(hands, _)| place.y <= hands))
 }
 
+/// Where to look for the driver of a phone that the detector found: the rider's box, or what is
+/// around the phone.
+fn driver(phone: &Mark, frame: &FrameView<'_>) -> NormBox {
+    let rider = phone.person.and_then(|person| frame.find(person));
+    rider.map_or_else(|| around(&phone.bounds, AROUND_PHONE), |rider| rider.bounds)
+}
+
 impl PhoneUse {
     fn concerns(&self, user: &Observation) -> bool {
         self.classes.contains(&user.class) && 100.0 * user.bounds.height >= self.min_height_pct
@@ -126,10 +135,10 @@ impl PhoneUse {
             frame
                 .marks_of(user.track)
                 .filter(|mark| mark.class == ObjectClass::Phone && mark.is_believed)
-                .map(|mark| is_drivers(mark, user, frame))
         };
-        let has_phone = phones().any(|is_drivers| is_drivers == Some(true));
-        if !has_phone && phones().any(|is_drivers| is_drivers.is_none()) {
+        let is_drivers = |mark: &Mark| is_drivers(mark, user, frame);
+        let phone = phones().find(|mark| is_drivers(mark) == Some(true));
+        if phone.is_none() && phones().any(|mark| is_drivers(mark).is_none()) {
             return None;
         }
         // Who stands may use it: such a look speaks for nobody and against nobody.
@@ -137,10 +146,11 @@ impl PhoneUse {
         drives.then_some(Look {
             at: frame.at,
             watched: frame.watched,
-            accuses: has_phone,
+            accuses: phone.is_some(),
             height: 100.0 * user.bounds.height,
             count: 1,
             by: LookedBy::default(),
+            shows: phone.and_then(|phone| phone.look(frame.at, &driver(phone, frame))),
         })
     }
 
@@ -148,9 +158,9 @@ impl PhoneUse {
         let Some(ballot) = self.ballots.of(user.track) else {
             return;
         };
-        let by = ballot.by();
+        let basis = ballot.basis();
         let onset = self.judge(ballot, user, frame);
-        if report.decide_by(onset, by).is_some() {
+        if report.decide_by(onset, basis).is_some() {
             self.ballots.mark_raised(user.track);
         }
     }

@@ -215,6 +215,8 @@ impl Rule for TooManyRiders {
                 height,
                 count,
                 by: LookedBy::default(),
+                // Who rides is not in one part of a picture: the stills show them.
+                shows: None,
             });
             let wants = report.wants_near_misses();
             if !self.ballots.cast(user, frame.watched, look, wants) {

@@ -10,7 +10,7 @@ use super::ballot::{Ballot, Ballots, Look};
 use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
-use crate::marks::Mark;
+use crate::marks::{Mark, around};
 use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
 
@@ -69,6 +69,9 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 /// Of what a classifier is shown behind the glass, from the roof's edge to the bonnet, the
 /// torso takes half of the height.
 const TORSO_OF_PART: f64 = 0.5;
+/// How much around a torso that the detector found is shown with it, part of its size on each
+/// side: the chin above it, and not who sits beside.
+const AROUND_TORSO: f64 = 0.25;
 /// A torso that is also seen with a belt, overlapping by this, is not without.
 const SAME_TORSO: f64 = 0.2;
 
@@ -134,6 +137,8 @@ impl SeatBelt {
             height: without.map_or(0.0, |mark| 100.0 * torso_height(mark)),
             count: u8::from(without.is_some()),
             by: LookedBy::default(),
+            shows: without
+                .and_then(|mark| mark.look(frame.at, &around(&mark.bounds, AROUND_TORSO))),
         })
     }
 
@@ -197,13 +202,13 @@ impl SeatBelt {
         let Some(ballot) = self.ballots.of(whose) else {
             return;
         };
-        let by = ballot.by();
+        let basis = ballot.basis();
         let mut onset = self.judge(ballot, user, frame);
         let (_, seat) = whose;
         if let Some(seat) = seat {
             onset.facts.insert("seat".to_owned(), seat.as_str().into());
         }
-        if report.decide_by(onset, by).is_some() {
+        if report.decide_by(onset, basis).is_some() {
             self.ballots.mark_raised((user.track, None));
         }
     }

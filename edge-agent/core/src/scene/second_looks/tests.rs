@@ -2,7 +2,8 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use protocol::ObjectClass;
-use protocol::event::SecondModel;
+use protocol::event::{Actor, Look, MOST_LOOKS, SecondModel};
+use protocol::units::Seconds;
 
 use super::*;
 use crate::coverage::Unwatched;
@@ -102,6 +103,93 @@ fn an_event_names_the_models_of_the_looks_that_counted_and_no_other() {
         "no plate was looked at yet"
     );
     assert_eq!(named.last().unwrap(), &[marks, plates]);
+}
+
+/// The looks that the first revision of a story's event names.
+fn shown(out: &[Output]) -> (Vec<Look>, Vec<Actor>) {
+    let event = events(out).next().unwrap();
+    (event.looks.clone(), event.actors.clone())
+}
+
+fn second(look: &Look) -> f64 {
+    look.at.time.since(EventTime::EPOCH).0
+}
+
+/// Whoever judges a case sees what was judged: of the look that spoke for the rider nothing.
+#[test]
+fn an_event_names_the_looks_that_voted_for_it() {
+    let by_cascade = looks("person#2", "no_helmet", (1.0, 0.5, 6));
+    let story = format!("{RIDE}0.5 person#2 looked helmet\n{by_cascade}");
+    let (looks, actors) = shown(&play(&mut cascading(HELMET, &[]), &story));
+    assert_eq!(
+        looks.iter().map(second).collect::<Vec<_>>(),
+        [2.0, 2.5, 3.0]
+    );
+    for look in &looks {
+        assert_eq!((look.class, look.score), (ObjectClass::NoHelmet, 0.9));
+        // A classifier does not say where in what it was shown.
+        assert!(look.is_second && look.bounds.is_none(), "{look:?}");
+    }
+    let rider = actors.iter().find(|it| it.class == ObjectClass::Person);
+    let (part, rider) = (looks[2].part, rider.unwrap().bounds);
+    assert!(
+        (part.centre().x - rider.centre().x).abs() < 1e-4,
+        "{part:?}"
+    );
+    assert!(part.height < 0.6 * rider.height, "{part:?} of {rider:?}");
+
+    // The detector says where, and the head is shown with a little around it.
+    let both = [ObjectClass::Helmet, ObjectClass::NoHelmet];
+    let story = format!("{RIDE}0.0 person#2 shows no_helmet\n");
+    let (looks, _) = shown(&play(&mut cascading(HELMET, &both), &story));
+    assert_eq!(looks.len(), MOST_LOOKS);
+    for look in &looks {
+        let head = look.bounds.unwrap();
+        assert!(!look.is_second && look.main.is_none(), "{look:?}");
+        assert!(
+            (look.part.width - 1.5 * head.width).abs() < 1e-4,
+            "{look:?}"
+        );
+        assert!(
+            (look.part.centre().y - head.centre().y).abs() < 1e-4,
+            "{look:?}"
+        );
+    }
+}
+
+/// Of two riders the one is shown whose head was seen bare, whatever was seen of the other.
+#[test]
+fn the_looks_of_an_event_are_never_at_the_other_rider() {
+    let third = "0.0 person#3 at 20.7,29.7\n6.0 person#3 at 65.7,29.7\n";
+    for (bare, other) in [(2, 3), (3, 2)] {
+        let accused = looks(&format!("person#{bare}"), "no_helmet", (1.0, 0.5, 6));
+        // Twice bare, too: not enough of its own.
+        let doubt = looks(&format!("person#{other}"), "no_helmet", (1.0, 1.0, 2));
+        let story = format!("{RIDE}{third}{accused}{doubt}");
+        let (looks, actors) = shown(&play(&mut cascading(HELMET, &[]), &story));
+        let rider = actors.iter().find(|actor| actor.track.rank == bare);
+        let (last, rider) = (looks.last().unwrap(), rider.unwrap().bounds);
+        assert_eq!(looks.len(), MOST_LOOKS);
+        assert!(
+            (last.part.centre().x - rider.centre().x).abs() < 1e-3,
+            "{bare}"
+        );
+        // They ride side by side at one speed: a look at the other would not be in line.
+        let at: Vec<f64> = looks.iter().map(|look| look.part.centre().x).collect();
+        assert!((at[0] + at[2] - 2.0 * at[1]).abs() < 1e-3, "{bare}: {at:?}");
+    }
+}
+
+/// The main stream's picture that was looked at stands on the event.
+#[test]
+fn a_look_at_the_main_stream_names_its_picture() {
+    let bare = looks("person#2", "no_helmet", (1.0, 0.5, 6));
+    let story = format!("{RIDE}0.0 main 0.013\n{bare}");
+    let (looks, _) = shown(&play(&mut cascading(HELMET, &[]), &story));
+    assert_eq!(looks.len(), MOST_LOOKS);
+    for look in looks {
+        assert_eq!(look.taken(), look.at.time + Seconds(0.013));
+    }
 }
 
 #[test]
@@ -722,6 +810,7 @@ fn answers_that_count_for_nothing_are_counted() {
         track: None,
         cascade: protocol::id::CascadeId::new(cascade).unwrap(),
         by: Vec::new(),
+        main: None,
         bounds: [0.0, 0.0, 1.0, 1.0].into(),
         found: Found::Plates(Vec::new()),
     };
