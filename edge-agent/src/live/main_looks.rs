@@ -7,7 +7,7 @@
 //! it gives up. The scene hears the answer under the number and time of the frame that it
 //! knows; the picture looked at is at most [`WITHIN`] from it.
 //!
-//! Where the streams are timed by different clocks nobody knows which picture is of the
+//! Where the streams are not both timed by the camera's own clock nobody knows which picture is of the
 //! moment: then the small one is looked at, where that is large enough.
 
 use std::collections::BTreeMap;
@@ -214,7 +214,7 @@ impl Finder {
     fn find(&mut self, frame: &Frame, until: Instant) -> Sought {
         loop {
             let begun = Instant::now();
-            let sought = (self.follower).seek((frame.time, frame.time_quality), until);
+            let sought = (self.follower).seek((frame.time, frame.own_time), until);
             {
                 let mut counts = self.counts.lock();
                 counts.decoding += begun.elapsed();

@@ -22,6 +22,9 @@ pub struct Frame {
     pub time: EventTime,
     /// Which clock said so.
     pub time_quality: TimeQuality,
+    /// The same by the camera's own clock, of a live stream and where that is known: to
+    /// find the picture of the same moment in another stream of the camera.
+    pub own_time: Option<OwnTime>,
     /// How often the source's clock had leapt by then. Where it differs between two
     /// pictures, the time between them is not known, whatever was dropped in between.
     pub clock_steps: u32,
@@ -38,6 +41,29 @@ pub struct Frame {
     /// Width by height as it is meant to be shown: pixels are not always square.
     pub aspect: f64,
     held: Arc<Held>,
+}
+
+/// When a picture was taken by the camera's own clock, right or wrong: as all its streams
+/// tell it, so that pictures of them that are of one moment have the same. It is never
+/// slewed, and so not what is told to anybody ([`Frame::time`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnTime {
+    /// By that clock.
+    pub time: EventTime,
+    /// By how much that clock is ahead of this box's by the arrival of packets (µs).
+    pub ahead_us: i64,
+}
+
+impl OwnTime {
+    /// Streams of one camera by one clock differ in that by their way only: the encoder's
+    /// time, and the network's (µs).
+    const APART: u64 = 500_000;
+
+    /// From another moment to this one, s; absent where the two are not by one clock.
+    pub fn since(self, other: Self) -> Option<f64> {
+        let is_one_clock = self.ahead_us.abs_diff(other.ahead_us) <= Self::APART;
+        is_one_clock.then(|| self.time.since(other.time).0)
+    }
 }
 
 type Mapped = gst_video::VideoFrame<gst_video::video_frame::Readable>;
@@ -69,6 +95,7 @@ pub(crate) struct Label {
     pub number: u64,
     pub time: EventTime,
     pub time_quality: TimeQuality,
+    pub own_time: Option<OwnTime>,
     pub clock_steps: u32,
     pub connection: u64,
     /// How many encoded pictures had been skipped before it, because decoding could not
@@ -115,6 +142,7 @@ impl Frame {
             number: label.number,
             time: label.time,
             time_quality: label.time_quality,
+            own_time: label.own_time,
             clock_steps: label.clock_steps,
             connection: label.connection,
             skipped: label.skipped,
@@ -296,6 +324,7 @@ mod tests {
         number: 0,
         time: EventTime::EPOCH,
         time_quality: TimeQuality::Media,
+        own_time: None,
         clock_steps: 0,
         connection: 0,
         skipped: 0,

@@ -30,7 +30,7 @@ pub use clip::{
 };
 pub use decoder::{DecoderChoice, DecoderInUse, Family, RefusedDecoder};
 pub use elements::{VideoError, init};
-pub use frame::Frame;
+pub use frame::{Frame, OwnTime};
 pub use stream::diet::Diet;
 pub use stream::{
     CameraStream, GarbageCounters, LossReason, Notice, Probe, RtspSettings, StreamCounters,

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_video::encoded::{
-    AccessUnit, Follower, FollowerCounters, Ring, RingLimits, Sought, decode_at,
+    AccessUnit, Follower, FollowerCounters, Ring, RingLimits, Sought, Taken, decode_at,
 };
-use edge_video::{CameraStream, Frame, RtspSettings};
+use edge_video::{CameraStream, Frame, OwnTime, RtspSettings};
 use protocol::units::Seconds;
 use protocol::{EventTime, TimeQuality};
 use rtsp_camera::{ClipCodec, TestPattern};
@@ -75,6 +75,11 @@ fn time(shown: usize) -> EventTime {
     EventTime::from_micros(1_795_000_000_000_000 + PICTURE * i64::try_from(shown).unwrap())
 }
 
+/// A moment that is told by the camera's own clock.
+fn by_camera(time: EventTime) -> (EventTime, Option<OwnTime>) {
+    (time, Some(OwnTime { time, ahead_us: 0 }))
+}
+
 /// The pictures that are shown in each place, as decoders give them that see all.
 fn truth(units: &[AccessUnit]) -> BTreeMap<EventTime, Frame> {
     let all: BTreeSet<u64> = units.iter().map(|unit| unit.number).collect();
@@ -119,9 +124,7 @@ impl Desk {
 
     fn seek(&mut self, shown: usize) -> Sought {
         let until = Instant::now() + PATIENCE;
-        self.follower
-            .seek((time(shown), TimeQuality::Rtcp), until)
-            .unwrap()
+        self.follower.seek(by_camera(time(shown)), until).unwrap()
     }
 
     #[track_caller]
@@ -292,9 +295,7 @@ fn a_picture_is_of_a_moment_only_when_it_is_near() {
     let mut desk = Desk::with(&units[..30]);
     let at = |desk: &mut Desk, shown: usize, later_us: i64| {
         let moment = EventTime::from_micros(time(shown).as_micros() + later_us);
-        desk.follower
-            .seek((moment, TimeQuality::Rtcp), until)
-            .unwrap()
+        desk.follower.seek(by_camera(moment), until).unwrap()
     };
     // Between two pictures the nearer one.
     let Sought::Shown(frame) = at(&mut desk, 10, 15_000) else {
@@ -305,8 +306,7 @@ fn a_picture_is_of_a_moment_only_when_it_is_near() {
     assert!(matches!(at(&mut desk, 29, 0), Sought::NotYet));
     assert!(matches!(at(&mut desk, 40, 0), Sought::NotYet));
     // By another clock, which may be seconds off.
-    let told = (time(10), TimeQuality::Arrival);
-    let other = desk.follower.seek(told, until).unwrap();
+    let other = desk.follower.seek((time(10), None), until).unwrap();
     assert!(matches!(other, Sought::OtherClock), "{other:?}");
     // Long before the first.
     let before = at(&mut desk, 0, -900_000);
@@ -326,10 +326,7 @@ fn decoding_stops_when_time_is_over_and_goes_on_where_it_stood() {
     let units = sent(ClipCodec::H264, 0);
     let mut desk = Desk::with(&units);
     let over = Instant::now();
-    let sought = desk
-        .follower
-        .seek((time(20), TimeQuality::Rtcp), over)
-        .unwrap();
+    let sought = desk.follower.seek(by_camera(time(20)), over).unwrap();
     assert!(matches!(sought, Sought::NotYet), "{sought:?}");
     assert_eq!(desk.done(), (0, 1));
     desk.shown(20);
@@ -365,4 +362,56 @@ fn who_waits_for_pictures_is_woken_by_the_next() {
     assert!(desk.follower.wait(PATIENCE));
     sender.join().unwrap();
     desk.shown(9);
+}
+
+/// What pictures are told as may be slewed in one of two streams by some tenths of a second,
+/// or go by the arrival of each. The vehicle behind was looked at.
+#[test]
+fn of_two_streams_only_the_cameras_own_clock_tells_which_pictures_are_of_one_moment() {
+    let units = sent(ClipCodec::H264, 0);
+    let until = Instant::now() + PATIENCE;
+    let later = |time: EventTime, ms: i64| EventTime::from_micros(time.as_micros() + ms * 1_000);
+    let own = |shown: usize, ahead_ms: i64| OwnTime {
+        time: later(time(shown), -7 * 3_600_000),
+        ahead_us: ahead_ms * 1_000,
+    };
+    // Its times are slewed yet, 0.3 s late; its own clock is in a wrong zone.
+    let follow = |own_of: &dyn Fn(usize) -> Option<OwnTime>| {
+        let desk = Desk::new();
+        for (at, unit) in units.iter().enumerate() {
+            let taken = Taken {
+                time: later(unit.time, 300),
+                quality: TimeQuality::Arrival,
+                own: own_of(at),
+                is_provisional: false,
+            };
+            let codec = unit.format.codec;
+            desk.ring.push(codec, &unit.bytes, Some(unit.media), taken);
+        }
+        desk.follower
+    };
+    let truth = truth(&units);
+    let mut follower = follow(&|at| Some(own(at, 0)));
+    for at in [3, 30, 31, 60] {
+        let moment = (time(at), Some(own(at, 200)));
+        let Sought::Shown(frame) = follower.seek(moment, until).unwrap() else {
+            panic!("{at}");
+        };
+        assert!(frame.y() == truth[&time(at)].y(), "{at}");
+    }
+    // No reports; reports of each stream's own clock; and a clock that was set just now.
+    let other = |follower: &mut Follower, own| {
+        let sought = follower.seek((time(60), own), until).unwrap();
+        assert!(matches!(sought, Sought::OtherClock), "{sought:?}");
+    };
+    other(&mut follower, None);
+    other(&mut follower, Some(own(60, 700)));
+    other(&mut follow(&|_| None), Some(own(60, 0)));
+    let only_before = |at| (at < 50).then(|| own(at, 0));
+    other(&mut follow(&only_before), Some(own(60, 0)));
+    // So long after the moment that its picture is among those of which nobody knows.
+    let only_after = |at| (at > 24).then(|| own(at, 0));
+    let sought = follow(&only_after).seek((time(20), Some(own(20, 0))), until);
+    let sought = sought.unwrap();
+    assert!(matches!(sought, Sought::OtherClock), "{sought:?}");
 }

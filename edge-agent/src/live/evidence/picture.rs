@@ -44,7 +44,10 @@ impl<'a> Pictures<'a> {
     /// For a still of `time`, in which road users are drawn.
     pub(super) fn of_moment(&self, time: EventTime) -> Option<Choice<'a>> {
         let looks = self.clock_of_looks(time);
-        let is_same_clock = |unit: &AccessUnit| looks.is_none_or(|it| it == unit.time_quality);
+        let is_same_clock = |unit: &AccessUnit| {
+            looks.is_none_or(|it| it == unit.time_quality)
+                && self.slip(unit, time).is_none_or(|slip| slip <= NEARLY_S)
+        };
         let own = nearest(self.cut, time).filter(|unit| is_same_clock(unit));
         let within = |limit| own.filter(|unit| away(unit, time) <= limit);
         let old = self.album.iter().find(|(at, _)| at.time == time);
@@ -63,6 +66,8 @@ impl<'a> Pictures<'a> {
         let looks = self.clock_of_looks(time);
         let is_true = |unit: &AccessUnit| {
             looks.is_none_or(|it| it == unit.time_quality && it != TimeQuality::Arrival)
+                && (self.looked.is_none()
+                    || self.slip(unit, time).is_some_and(|slip| slip <= PLATE_S))
         };
         nearest(self.cut, time)
             .filter(|unit| is_true(unit) && away(unit, time) <= PLATE_S)
@@ -73,6 +78,15 @@ impl<'a> Pictures<'a> {
     /// By which clock the looks were told then, where another stream was looked at.
     fn clock_of_looks(&self, time: EventTime) -> Option<TimeQuality> {
         Some(nearest(self.looked?, time)?.time_quality)
+    }
+
+    /// By how much a picture is told otherwise than one of the stream that was looked at
+    /// would be that is of the same moment by the camera's own clock, s: as long as
+    /// the times of one are slewed and the other's not. Absent where that clock is not known.
+    fn slip(&self, unit: &AccessUnit, time: EventTime) -> Option<f64> {
+        let looked = nearest(self.looked?, time)?;
+        let own = unit.own_time?.since(looked.own_time?)?;
+        Some((unit.time.since(looked.time).0 - own).abs())
     }
 
     fn of_look(&self, time: EventTime, within: f64) -> Option<Choice<'a>> {

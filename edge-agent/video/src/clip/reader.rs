@@ -321,6 +321,7 @@ impl ClipReader {
             number: self.given,
             time: self.time.next(media),
             time_quality: TimeQuality::Media,
+            own_time: None,
             clock_steps: 0,
             connection: 0,
             skipped: 0,

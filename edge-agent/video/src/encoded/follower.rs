@@ -6,24 +6,28 @@
 //! costs more than decoding the stream once (H.265 twice, see `group.rs`), and nothing
 //! where nobody is looked for. A moment before the last one costs its group again.
 //!
-//! What is shown is a picture as the camera saw it, or none.
+//! What is shown is a picture as the camera saw it, or none. And it is of the moment: two
+//! streams are compared by the camera's own clock ([`OwnTime`]), right or wrong, and by
+//! nothing else. What their pictures are told as ([`AccessUnit::time`]) may be slewed by
+//! some tenths of a second in one of them, or go by the arrival of each, which their encoders
+//! delay by different times: the next vehicle would be taken for the one that was seen.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::EventTime;
 use protocol::units::Seconds;
-use protocol::{EventTime, TimeQuality};
 
 use super::group::{DecodeError, Group, Verdict};
 use super::ring::Ring;
 use super::unit::AccessUnit;
-use crate::frame::Frame;
+use crate::frame::{Frame, OwnTime};
 
 /// What there is of a moment.
 #[derive(Clone, Debug)]
 pub enum Sought {
-    /// Its picture; [`Frame::time`] says how far off it is.
+    /// Its picture.
     Shown(Frame),
     /// It may still come: ask again when the ring has news ([`Follower::wait`]).
     NotYet,
@@ -31,8 +35,8 @@ pub enum Sought {
     Damaged,
     /// No picture was taken near enough to it, or it is gone.
     Absent,
-    /// The stream is timed by another clock than the moment: which picture is of it nobody
-    /// knows.
+    /// The stream and the moment are not both timed by the camera's own clock: which picture
+    /// is of it nobody knows.
     OtherClock,
 }
 
@@ -75,6 +79,9 @@ const KEPT: usize = 4;
 /// What is shown earlier may be sent so much later, s (at most 16 pictures of H.264 wait
 /// for another).
 const REORDERED_S: f64 = 0.7;
+/// What a picture is told as may be so far from the moment's by the same clock, s: each up to
+/// a second from its arrival, while it is slewed.
+const TOLD_APART: Seconds = Seconds(2.0);
 /// So many pictures tell how far they are apart, whatever order they are sent in.
 const PACE: usize = 8;
 /// Pictures are not quite evenly apart, s.
@@ -108,28 +115,31 @@ impl Follower {
         self.ring.wait_beyond(self.newest, within)
     }
 
-    /// The picture of a moment, which was told by a clock of this kind. It stops decoding
-    /// at `until`, and goes on from there when it is asked again.
+    /// The picture of a moment that was told as `told`, and is `own` by the camera's own
+    /// clock. It stops decoding at `until`, and goes on from there when it is asked again.
     ///
     /// # Errors
     /// There is no decoder.
     pub fn seek(
         &mut self,
-        (moment, clock_kind): (EventTime, TimeQuality),
+        (told, own): (EventTime, Option<OwnTime>),
         until: Instant,
     ) -> Result<Sought, DecodeError> {
         // Before it looks, and not of what it sees: a key picture that is still open leaves it
         // nothing to see, and what comes meanwhile is news.
         self.newest = self.ring.newest_number();
-        let clock = self.ring.clock_of(moment);
-        let units = self.ring.since(None, moment, clock);
-        let is_other = |unit: &AccessUnit| {
-            unit.time_quality != clock_kind || clock_kind == TimeQuality::Unknown
+        let Some(moment) = own else {
+            return Ok(Sought::OtherClock);
         };
-        if units.last().is_some_and(is_other) {
+        let clock = self.ring.clock_of(told);
+        let earliest = told - TOLD_APART;
+        let units = self.ring.since(None, earliest, clock);
+        let after = |unit: &AccessUnit| unit.own_time?.since(moment);
+        // The newest is not, or no longer.
+        if units.last().is_some_and(|last| after(last).is_none()) {
             return Ok(Sought::OtherClock);
         }
-        let off = |unit: &AccessUnit| unit.time.since(moment).0.abs();
+        let off = |unit: &AccessUnit| after(unit).map_or(f64::INFINITY, f64::abs);
         let nearest = (0..units.len()).min_by(|a, b| off(&units[*a]).total_cmp(&off(&units[*b])));
         let Some(at) = nearest else {
             return Ok(Sought::NotYet);
@@ -139,15 +149,18 @@ impl Follower {
         let is_nearest = (self.interval).is_some_and(|it| off <= it.0 / 2.0 + SLACK_S)
             || units
                 .iter()
-                .any(|unit| unit.time.since(moment).0 > REORDERED_S);
+                .any(|unit| after(unit).is_some_and(|after| after > REORDERED_S));
         if !is_nearest {
             return Ok(Sought::NotYet);
         }
         if off > self.within.0 {
-            return Ok(Sought::Absent);
-        }
-        if is_other(&units[at]) {
-            return Ok(Sought::OtherClock);
+            // Where some are by no clock, one of those may have been it.
+            let is_known = units.iter().all(|unit| after(unit).is_some());
+            return Ok(if is_known {
+                Sought::Absent
+            } else {
+                Sought::OtherClock
+            });
         }
         let Some(key) = units[..=at].iter().rposition(|unit| unit.is_key) else {
             return Ok(Sought::Absent);

@@ -362,6 +362,7 @@ impl Pass {
                 number: unit.number,
                 time: unit.time,
                 time_quality: unit.time_quality,
+                own_time: None,
                 // A still says when it was by itself.
                 clock_steps: 0,
                 connection: 0,

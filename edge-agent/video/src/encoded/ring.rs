@@ -269,6 +269,7 @@ impl Ring {
             media,
             time: taken.time,
             time_quality: taken.quality,
+            own_time: taken.own,
             is_key,
             is_torn,
             format,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::{EventTime, TimeQuality};
 
 use super::parameters::Format;
+use crate::frame::OwnTime;
 
 /// How pictures are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct AccessUnit {
     pub time: EventTime,
     /// Which clock said so.
     pub time_quality: TimeQuality,
+    /// The same by the camera's own clock, where that is known.
+    pub own_time: Option<OwnTime>,
     /// Whether decoding can begin here.
     pub is_key: bool,
     /// Whether packets were lost in it, or just before it: it may lack a part, or
@@ -59,17 +62,21 @@ pub struct Taken {
     pub time: EventTime,
     /// Which clock said so.
     pub quality: TimeQuality,
+    /// The same by the camera's own clock, where that is known.
+    pub own: Option<OwnTime>,
     /// It only stands in for the time that is still to be found ([`Ring::date`]).
     ///
     /// [`Ring::date`]: super::Ring::date
     pub is_provisional: bool,
 }
 
+/// By the camera's clock, as it is told of, or by another.
 impl From<(EventTime, TimeQuality)> for Taken {
     fn from((time, quality): (EventTime, TimeQuality)) -> Self {
         Self {
             time,
             quality,
+            own: (quality == TimeQuality::Rtcp).then_some(OwnTime { time, ahead_us: 0 }),
             is_provisional: false,
         }
     }

@@ -38,6 +38,7 @@ use super::opening::Opening;
 use super::order::Order;
 use super::trust::CameraClock;
 use crate::encoded::Taken;
+use crate::frame::OwnTime;
 
 /// Both clocks of this box at one instant (µs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,16 +245,31 @@ impl Timeline {
         Taken {
             time: EventTime::from_micros(media.saturating_add(offset)),
             quality,
+            own: self.own(media),
             is_provisional: !self.opening.is_over(),
         }
     }
 
+    /// When the picture at `media` was taken by the camera's own clock, where all its streams
+    /// go by that.
+    pub fn own(&self, media: i64) -> Option<OwnTime> {
+        let (offset, arrival) = (self.camera.own_offset()?, self.arrival()?);
+        let time = media.saturating_add(offset);
+        (CameraClock::is_ever_set(time) && !self.order.is_lost()).then(|| OwnTime {
+            time: EventTime::from_micros(time),
+            ahead_us: offset.saturating_sub(arrival),
+        })
+    }
+
     /// By how much the camera's clock, while it is believed, differs from
     /// arrival by this box's (µs): what is left of the network's delay, and the
-    /// error of one clock against the other.
+    /// error of one clock against the other. And what decoded pictures are still to be
+    /// slewed by to reach it: so far their times are from it, too.
     pub fn disagreement(&self) -> Option<i64> {
         let believed = self.camera.offset()?;
-        Some(believed.saturating_sub(self.arrival()?).saturating_abs())
+        let off = |other: i64| believed.saturating_sub(other).saturating_abs();
+        let to_slew = self.applied.map_or(0, |applied| off(applied.offset));
+        Some(off(self.arrival()?).saturating_add(to_slew))
     }
 
     /// The offset that would be right, and whose it is.
@@ -617,6 +633,33 @@ mod tests {
             },
         );
         assert_eq!(estimate.quality, TimeQuality::Rtcp);
+    }
+
+    /// A case said "± 0.03 s" while its times were still 0.4 s ahead.
+    #[test]
+    fn what_is_still_to_be_slewed_is_part_of_the_uncertainty() {
+        let mut timeline = timeline();
+        let ahead = Camera {
+            clock_error: 400_000,
+            reports_from: 0,
+            ..GOOD
+        };
+        ahead.errors(&mut timeline, 600);
+        // It sets its clock right.
+        let right = Camera {
+            clock_error: 0,
+            ..ahead
+        };
+        for n in 600..1_400 {
+            let stamp = right.picture(&mut timeline, n);
+            let error = (stamp.time.as_micros() - UTC - n * PICTURE).abs();
+            let told = timeline.disagreement().unwrap();
+            assert_eq!(stamp.quality, TimeQuality::Rtcp);
+            // Arrival, which it is held against, is late by the network's least delay.
+            assert!(error <= told + 30_000, "{n}: {error} µs off, ± {told} told");
+        }
+        // The network's delay is all that is left.
+        assert_eq!(timeline.disagreement(), Some(30_000));
     }
 
     #[test]

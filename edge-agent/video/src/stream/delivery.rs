@@ -174,6 +174,7 @@ impl Wiring {
             number,
             time: stamp.time,
             time_quality: stamp.quality,
+            own_time: memory.timeline.own(media),
             clock_steps: memory.clock_steps,
             connection: introduction.number,
             skipped,

@@ -12,6 +12,13 @@
 //! begins well below the limit and ends at it, never above: whoever reads
 //! `rtcp` takes it that no time is wrong by more than the limit.
 //!
+//! Believed or not, it is one clock for all streams of the camera, and tells which of
+//! their pictures are of one moment ([`OwnTime`](crate::frame::OwnTime)), better than
+//! any time that is slewed or goes by arrival. But when it is set each stream hears of
+//! that with its own next report. So it counts for that only when it has been told the
+//! same for longer than any stream waits for a report; and not when it is one that may
+//! begin to count with the stream.
+//!
 //! All times in µs.
 
 use std::collections::VecDeque;
@@ -22,6 +29,14 @@ pub(super) const SUSTAINED: i64 = 3_000_000;
 /// Belief begins within this part of the limit. A camera that drifts by 50 ppm is
 /// then believed for nearly two hours before it comes to a limit of a second.
 const BEGINS_WITHIN: (i64, i64) = (2, 3);
+/// Cameras report every five seconds, and by chance (RFC 3550 § 6.3.1) up to 6.2 s apart.
+const ALL_HAVE_HEARD: i64 = 8_000_000;
+/// A clock that was set by no more than this has not been set: two streams are compared
+/// to some hundredths of a second.
+const SET: i64 = 20_000;
+/// 2015-01-01T00:00:00Z. What tells an earlier time has never been set, and may count from
+/// the beginning of its stream.
+const NEVER_SET_BEFORE: i64 = 1_420_070_400_000_000;
 /// Offsets of which the middle one counts: half a second of most cameras.
 const SAMPLES: usize = 15;
 
@@ -35,6 +50,17 @@ pub(super) struct CameraClock {
     believed: Option<i64>,
     /// Monotonic time since which the judgement has been contradicted.
     contradicted_since: Option<i64>,
+    /// What it says, whether or not it is believed.
+    own: Option<Own>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    offset: i64,
+    /// Monotonic time since which it has not been set.
+    since: i64,
+    /// Monotonic time of the last word.
+    last: i64,
 }
 
 impl CameraClock {
@@ -45,6 +71,7 @@ impl CameraClock {
             offsets: VecDeque::with_capacity(SAMPLES),
             believed: None,
             contradicted_since: None,
+            own: None,
         }
     }
 
@@ -60,6 +87,13 @@ impl CameraClock {
         }
         self.offsets.push_back(offset);
         let middle = self.middle(offset);
+        let is_set = |own: &Own| own.offset.abs_diff(middle) > SET.unsigned_abs();
+        let own = self.own.filter(|own| !is_set(own));
+        self.own = Some(Own {
+            offset: middle,
+            since: own.map_or(monotonic, |own| own.since),
+            last: monotonic,
+        });
         let limit = match self.believed {
             Some(_) => self.max_difference,
             None => self.max_difference / BEGINS_WITHIN.1 * BEGINS_WITHIN.0,
@@ -80,6 +114,17 @@ impl CameraClock {
     /// UTC − media time by the camera's clock, while that is believed.
     pub(super) fn offset(&self) -> Option<i64> {
         self.believed
+    }
+
+    /// UTC − media time as the camera has it, right or wrong, where all its streams go by it.
+    pub(super) fn own_offset(&self) -> Option<i64> {
+        let own = self.own?;
+        (own.last.saturating_sub(own.since) >= ALL_HAVE_HEARD).then_some(own.offset)
+    }
+
+    /// Whether a time may be one that all streams of the camera go by.
+    pub(super) fn is_ever_set(time: i64) -> bool {
+        time >= NEVER_SET_BEFORE
     }
 
     fn middle(&self, otherwise: i64) -> i64 {
@@ -182,5 +227,31 @@ mod tests {
             n / 50 % 2 * 3 * LIMIT
         });
         assert!(beliefs.iter().all(|b| !b), "{beliefs:?}");
+    }
+
+    /// Of two streams one hears of it with its next report, and the other later: meanwhile
+    /// neither tells which pictures are of one moment, once it knows better.
+    #[test]
+    fn a_clock_that_was_set_tells_no_moment_until_all_streams_have_heard_of_it() {
+        let mut clock = CameraClock::new(LIMIT);
+        let mut told = Vec::new();
+        for n in 0..1_000 {
+            // Set by 0.3 s after 20 s, and it drifts by 50 ppm.
+            let set = if n < 500 { 0 } else { 300_000 };
+            clock.said(set + n * PICTURE / 20_000, 0, n * PICTURE);
+            told.push(clock.own_offset());
+        }
+        let heard = usize::try_from(ALL_HAVE_HEARD / PICTURE).unwrap();
+        let first = told.iter().position(Option::is_some);
+        assert_eq!(first, Some(heard));
+        let silent: Vec<usize> = (heard..1_000).filter(|n| told[*n].is_none()).collect();
+        assert_eq!(silent.len(), heard, "{silent:?}");
+        assert!((500..510).contains(&silent[0]), "{silent:?}");
+        assert!(
+            told[heard..silent[0]]
+                .iter()
+                .all(|it| it.is_some_and(|it| it < 2_000))
+        );
+        assert!(told[999].is_some_and(|it| it > 300_000));
     }
 }

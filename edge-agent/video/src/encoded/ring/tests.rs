@@ -614,6 +614,7 @@ fn pictures_are_handed_out_when_it_is_known_when_they_were_taken() {
         let come = |n: i64| Taken {
             time: time(25 + ahead),
             quality: TimeQuality::Arrival,
+            own: None,
             is_provisional: n <= 25,
         };
         for n in 10..=25 {
