@@ -42,13 +42,9 @@ const STOPPED: u8 = 130;
                   Exit codes: 0 done, 1 failed, 2 faulty command line or configuration."
 )]
 pub struct Cli {
-    /// What to log, for example `info`, `debug`, `edge_video=debug`.
-    #[arg(
-        long,
-        global = true,
-        env = "NGATU_LOG",
-        default_value = "info,ort=warn"
-    )]
+    /// What to log, for example `info`, `debug`, `info,edge_video=debug`. ONNX Runtime tells
+    /// warnings, unless it is named: `info,ort=info`.
+    #[arg(long, global = true, env = "NGATU_LOG", default_value = "info")]
     log: String,
     /// How to log: text for people, json for collectors.
     #[arg(long, global = true, value_enum, default_value = "text")]
@@ -364,7 +360,7 @@ impl Cli {
     /// Where log lines go and which; standard error, so that output stays clean.
     pub fn start_logging(&self) -> anyhow::Result<()> {
         use std::io::IsTerminal as _;
-        let filter = tracing_subscriber::EnvFilter::try_new(&self.log)
+        let filter = tracing_subscriber::EnvFilter::try_new(log_filter(&self.log))
             .map_err(|error| anyhow::anyhow!("--log {}: {error}", self.log))?;
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let lines = tracing_subscriber::fmt()
@@ -376,6 +372,23 @@ impl Cli {
             LogFormat::Json => lines.json().try_init(),
         };
         started.map_err(|error| anyhow::anyhow!("logging: {error}"))
+    }
+}
+
+/// What is logged: ONNX Runtime tells hundreds of lines at `info` for each model, so it is asked
+/// for warnings unless somebody names it.
+fn log_filter(wanted: &str) -> String {
+    const RUNTIME: &str = "ort";
+    let mut directives = wanted.split(',').map(str::trim);
+    let is_named = directives.clone().any(|it| it.starts_with(RUNTIME));
+    let is_talkative = directives.any(|it| {
+        let level = it.parse::<tracing::level_filters::LevelFilter>();
+        level.is_ok_and(|level| level > tracing::level_filters::LevelFilter::WARN)
+    });
+    if is_talkative && !is_named {
+        format!("{wanted},{RUNTIME}=warn")
+    } else {
+        wanted.to_owned()
     }
 }
 
@@ -613,4 +626,26 @@ fn is_about_the_camera(error: &anyhow::Error) -> bool {
                 Some(RecordingError::Which { .. })
             )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_is_as_quiet_as_usual_unless_it_is_named() {
+        for (wanted, filter) in [
+            ("info", "info,ort=warn"),
+            ("debug,edge_video=trace", "debug,edge_video=trace,ort=warn"),
+            ("info,ort=info", "info,ort=info"),
+            ("info,ort::logging=debug", "info,ort::logging=debug"),
+            // It would be louder than all the rest.
+            ("warn", "warn"),
+            ("error", "error"),
+            ("off", "off"),
+            ("edge_video=debug", "edge_video=debug"),
+        ] {
+            assert_eq!(log_filter(wanted), filter, "{wanted}");
+        }
+    }
 }
