@@ -9,6 +9,7 @@ mod cascades;
 mod clips;
 mod detector;
 mod feeds;
+mod never;
 mod record;
 mod signals;
 mod store;
@@ -87,7 +88,10 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     }
     let mut findings = vec![Finding {
         part: "configuration".to_owned(),
-        outcome: Outcome::Good(format!("{} camera(s)", config.cameras.len())),
+        outcome: match config.cameras.len() {
+            0 => Outcome::Failed("there is no [[camera]]; add one".to_owned()),
+            cameras => Outcome::Good(format!("{cameras} camera(s)")),
+        },
     }];
     if scope.offline {
         findings.extend(
@@ -101,6 +105,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.extend(fed(&config, &cameras));
         findings.extend(cascades::look(&config, &cameras, None));
         findings.extend(clips::look(&cameras));
+        findings.extend(never::look(&cameras));
         findings.extend(in_the_clear(&config));
         return Ok(findings);
     }
@@ -129,6 +134,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     let tried = beside::Tried::new(&config.detector);
     findings.extend(cascades::look(&config, &cameras, Some(tried)));
     findings.extend(clips::look(&cameras));
+    findings.extend(never::look(&cameras));
     findings.extend(cameras::look(
         &config,
         &cameras,
@@ -250,6 +256,18 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
 
 /// Where no folder of models can be written nothing protects the box from a new model.
 fn trials_not_kept(config: &AgentConfig) -> Option<Finding> {
+    // Asked of a folder that is not there, the store would make it: as whoever runs `check`.
+    let dirs = &config.detector.models_dirs;
+    if !dirs.is_empty() && !dirs.iter().any(|dir| dir.is_dir()) {
+        let named: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        return Some(Finding {
+            part: "models folder".to_owned(),
+            outcome: Outcome::Failed(format!(
+                "there is no folder {}; correct detector.models_dirs, or make it",
+                named.join(" and none ")
+            )),
+        });
+    }
     let error = models_command::store(&config.detector)
         .ok()?
         .cannot_keep_trials()?;

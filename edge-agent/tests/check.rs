@@ -358,3 +358,90 @@ fn brokers_without_a_host_or_with_no_port_are_refused_when_the_file_is_read() {
         );
     }
 }
+
+/// What `check --offline` says of a box with these tables, and its exit code.
+fn said_offline(tables: &str) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(dir.path(), "box.toml", &format!("{BOX}{tables}"));
+    let (code, stdout, _) = agent(&["check", "--offline", file.to_str().unwrap()]);
+    (code, stdout)
+}
+
+/// `check && run` must not put a box up that can never see anything.
+#[test]
+fn what_can_never_watch_fails_before_the_box_is_put_up() {
+    let (code, said) = said_offline("");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("there is no [[camera]]; add one"), "{said}");
+
+    let camera = "[[camera]]\nid = \"c\"\nsource = { rtsp = \"rtsp://127.0.0.1/x\" }\n";
+    let (code, said) = said_offline(camera);
+    assert_eq!(code, Some(0), "{said}");
+    for (fps, expected, part) in [
+        (
+            "0.2",
+            Some(1),
+            "FAILED  camera c analysed_fps: with 0.2 looks a second no rule ever watches",
+        ),
+        (
+            "1",
+            Some(0),
+            "note    camera c analysed_fps: 1 looks a second are too few",
+        ),
+        ("2", Some(0), "ok      camera c"),
+    ] {
+        let (code, said) = said_offline(&format!("{camera}analysed_fps = {fps}\n"));
+        assert_eq!(code, expected, "{fps}: {said}");
+        assert!(said.contains(part), "{fps}: {said}");
+    }
+
+    let plates = |looks: &str| {
+        let cascade = "[[camera.cascade]]\nid = \"p\"\ngives = \"plate_text\"\non = \"car\"\n";
+        said_offline(&format!("{camera}{cascade}{looks}")).1
+    };
+    let told = "takes 2 looks at a plate at most, and 3 must agree on it";
+    let said = plates("looks = 1\n");
+    assert!(said.contains(told), "{said}");
+    let said = plates("looks = 2\nmost_looks = 3\n");
+    assert!(!said.contains("must agree"), "{said}");
+}
+
+#[test]
+fn addresses_at_which_nobody_can_be_are_refused_when_the_file_is_read() {
+    faults(
+        &format!(
+            r#"{BOX}
+[[camera]]
+id = "a"
+source = {{ rtsp = "rtsp://[::1" }}
+
+[[camera]]
+id = "b"
+source = {{ rtsp = "rtsp://127.0.0.1/x", detect_rtsp = "rtsp://127.0.0.1:99999/x" }}
+"#
+        ),
+        &expect![[r#"
+            box.toml:7: camera[0].source.rtsp: `rtsp://[::1` has a [ without a ]; an IPv6 address is written [fe80::1]
+            box.toml:11: camera[1].source.detect_rtsp: `rtsp://127.0.0.1:99999/x` has a port that is none; ports are 1 to 65535
+        "#]],
+    );
+}
+
+#[test]
+fn a_folder_of_models_that_is_not_there_is_told_and_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let typo = dir.path().join("modles");
+    let text = format!(
+        "{BOX}[store]\ndir = \"store\"\n[detector]\nmodels_dirs = [{typo:?}]\n\
+         [[camera]]\nid = \"c\"\nsource = {{ rtsp = \"rtsp://127.0.0.1:1/x\" }}\n"
+    );
+    let file = write(dir.path(), "box.toml", &text);
+    let (code, stdout, stderr) = agent(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    let told = format!(
+        "there is no folder {}; correct detector.models_dirs",
+        typo.display()
+    );
+    assert!(stdout.contains(&told), "{stdout}");
+    assert!(!typo.exists());
+}

@@ -61,6 +61,49 @@ fn split_scheme(address: &str) -> (&str, &str) {
     }
 }
 
+/// Why nobody can be reached at `address`, of which user and password are taken out.
+pub(super) fn unreachable(address: &str) -> Option<&'static str> {
+    let (_, rest) = split_scheme(address);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
+        let Some((name, port)) = rest.split_once(']') else {
+            return Some("has a [ without a ]; an IPv6 address is written [fe80::1]");
+        };
+        // A link's own addresses name the link: `fe80::1%eth0`.
+        let number = name.split('%').next().unwrap_or_default();
+        if number.parse::<std::net::Ipv6Addr>().is_err() {
+            return Some("has no IPv6 address in its brackets");
+        }
+        match port.strip_prefix(':') {
+            None if !port.is_empty() => return Some("has more behind ] than a port"),
+            port => (name, port),
+        }
+    } else {
+        match host.split_once(':') {
+            Some((_, port)) if port.contains(':') => {
+                return Some(
+                    "has more than one : in its host; an IPv6 address stands in brackets, [fe80::1]",
+                );
+            }
+            Some((name, port)) => (name, Some(port)),
+            None => (host, None),
+        }
+    };
+    if name.is_empty() {
+        return Some("names no host");
+    }
+    if name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Some("has a blank in its host");
+    }
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0)
+    };
+    match port {
+        Some(port) if !is_port(port) => Some("has a port that is none; ports are 1 to 65535"),
+        _ => None,
+    }
+}
+
 /// User and password that stood in an address.
 #[derive(PartialEq, Eq)]
 pub(super) struct UserInfo {
@@ -166,6 +209,34 @@ mod tests {
         ] {
             assert_eq!(redacted(typed), shown, "{typed}");
             assert!(!redacted(typed).contains("unter2"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn an_address_at_which_nobody_can_be_is_told() {
+        for good in [
+            "rtsp://10.0.0.3/x",
+            "rtsp://cam_1.local:554",
+            "rtsp://[::1]:8554/x",
+            "rtsp://[fe80::1%eth0]/x?a=b:c",
+        ] {
+            assert_eq!(unreachable(good), None, "{good}");
+        }
+        for (bad, part) in [
+            ("rtsp://[::1", "without a ]"),
+            ("rtsp://[::g]/x", "no IPv6 address"),
+            ("rtsp://[::1]8554/x", "behind ]"),
+            ("rtsp://fe80::1/x", "in brackets"),
+            ("rtsp://127.0.0.1:99999/x", "1 to 65535"),
+            ("rtsp://127.0.0.1:0/x", "1 to 65535"),
+            ("rtsp://127.0.0.1:/x", "1 to 65535"),
+            ("rtsp://127.0.0.1:+5/x", "1 to 65535"),
+            ("rtsp:///x", "names no host"),
+            ("rtsp://:554/x", "names no host"),
+            ("rtsp://my cam/x", "a blank"),
+        ] {
+            let told = unreachable(bad).unwrap_or_else(|| panic!("{bad}"));
+            assert!(told.contains(part), "{bad}: {told}");
         }
     }
 

@@ -8,7 +8,7 @@ use edge_video::{DecoderChoice, Transport};
 use serde::Deserialize;
 use toml::Table;
 
-use super::address::{redacted, take_user_info};
+use super::address::{redacted, take_user_info, unreachable};
 use super::faults::ConfigFault;
 use super::{password, section};
 
@@ -213,6 +213,8 @@ pub(super) fn read_source(
             if !rtsp.rtsp.starts_with("rtsp://") && !rtsp.rtsp.starts_with("rtsps://") {
                 let shown = redacted(&rtsp.rtsp);
                 refuse("rtsp", format!("`{shown}` is not rtsp://HOST[:PORT]/PATH"));
+            } else if let Some(fault) = unreachable(&rtsp.rtsp) {
+                refuse("rtsp", format!("`{}` {fault}", redacted(&rtsp.rtsp)));
             }
             if !(rtsp.silent_after_s >= 0.5 && rtsp.silent_after_s <= 3600.0) {
                 refuse("silent_after_s", "between 0.5 and 3600 seconds".into());
@@ -268,6 +270,9 @@ fn detect_fault(detect: &mut String, main: &str) -> Option<String> {
     if !detect.starts_with("rtsp://") && !detect.starts_with("rtsps://") {
         let shown = redacted(detect);
         return Some(format!("`{shown}` is not rtsp://HOST[:PORT]/PATH"));
+    }
+    if let Some(fault) = unreachable(detect) {
+        return Some(format!("`{}` {fault}", redacted(detect)));
     }
     (*detect == main).then(|| {
         "is the same stream as `rtsp`; leave it out, or give the camera's smaller stream".to_owned()

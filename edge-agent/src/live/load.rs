@@ -13,7 +13,7 @@ use protocol::event::Words;
 use protocol::status::CameraStatus;
 
 /// Least frames per second that rules can be judged on.
-const LEAST_FPS: f64 = 2.0;
+pub(crate) const LEAST_FPS: f64 = 2.0;
 /// Over how long it is judged. s.
 const WINDOW_S: f64 = 15.0;
 /// Most of the frames that may be skipped because decoding cannot keep up.

@@ -56,6 +56,7 @@ use crate::scene_setup::DetectorIdentity;
 pub(crate) use camera_state::CameraState;
 pub(crate) use evidence::{is_same_shape, other_shape};
 use fallen::Fallen;
+pub(crate) use load::LEAST_FPS;
 pub(crate) use model_state::{Job, ModelState};
 pub(crate) use publisher::Publisher;
 pub use run::run;
