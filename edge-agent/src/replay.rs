@@ -20,8 +20,9 @@ use edge_core::{Input, Output, Scene};
 use edge_video::stream::pace::Pace;
 use edge_video::{ClipInfo, ClipPicture, ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use motion_gate::Verdict;
+use motion_gate::{Reason, Verdict};
 use protocol::id::CascadeId;
+use protocol::units::Seconds;
 use protocol::{CameraId, Event, EventTime};
 
 use crate::cascades::{Cascades, Lookers};
@@ -422,7 +423,10 @@ fn replay_clip(
         ..camera.detect
     });
     let (mut parts, mut sights) = (Parts::new(&camera.detect), Sights::default());
-    let (mut outage, mut ended) = (Outage::default(), None);
+    // As the scheduler of a box has it.
+    let longest_hole_us = config.inference.settings().longest_hole_us();
+    let mut outage = Outage::new(Seconds(longest_hole_us as f64 / 1e6));
+    let mut ended = None;
     let (mut frames, mut rested, mut last, mut is_whole) = (0, 0, None, true);
     while let Some(picture) = clip.next_picture()? {
         if stop.is_set() {
@@ -453,6 +457,11 @@ fn replay_clip(
             sink.handle(scene, Input::Health(health), Some(&frame))?;
         }
         let verdict = gate.judge(&frame, scene.attention());
+        let is_awake = match verdict {
+            Some(Verdict::Rest | Verdict::Look(Reason::Heartbeat)) => false,
+            Some(Verdict::Look(_)) | None => true,
+        };
+        outage.sound(frame.time, is_awake);
         if verdict.is_none_or(Verdict::is_look) {
             let seen = perception::look(&mut detector, &frame, scene.config(), &mut parts);
             let glance = || perception::glance(&frame, scene.config());

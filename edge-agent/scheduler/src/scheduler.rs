@@ -22,6 +22,13 @@ pub struct Settings {
     pub second_look_us: i64,
 }
 
+impl Settings {
+    /// Looks at an awake camera that are farther apart are too few to judge by, µs.
+    pub fn longest_hole_us(&self) -> i64 {
+        FLOORS_UNWATCHED * self.floor_us
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -516,6 +523,6 @@ impl<P> Camera<P> {
         }
         // Until it woke, the heartbeat was enough.
         let from = last.max(self.missed?);
-        (passed(from) > FLOORS_UNWATCHED * settings.floor_us).then_some((from, now))
+        (passed(from) > settings.longest_hole_us()).then_some((from, now))
     }
 }

@@ -1,9 +1,9 @@
 //! What the scene is told where the pictures of a clip are damaged or change their size:
 //! what a box at work tells its scenes of a camera that sends such.
 //!
-//! A damaged picture by itself is one that was not looked at. So many that the stream is
-//! blamed are a loss of it, until a second of pictures is good. Live, the same is done by
-//! `live::scene_thread::outage`, with what else a stream can do.
+//! A damaged picture by itself is one that was not looked at; a second of them is a gap. So many
+//! that the stream is blamed are a loss of it, until a second of pictures is good. Live, the same is
+//! done by `live::inference` and `live::scene_thread::outage`, with what else a stream can do.
 
 use edge_core::{Condition, Gap, GapReason, Health, Input};
 use protocol::EventTime;
@@ -21,6 +21,14 @@ const TOLD_EVERY_S: f64 = 10.0;
 pub(super) struct Outage {
     /// The last picture that the scene saw.
     last: Option<EventTime>,
+    /// The last picture that was not damaged, whether or not it was worth a look.
+    sound: Option<EventTime>,
+    /// Whether one was damaged since then.
+    has_missed: bool,
+    /// Since when pictures were damaged up to the one that is looked at now.
+    missed: Option<EventTime>,
+    /// Longer than this without a look is a gap.
+    longest_hole: Seconds,
     ticked: Option<EventTime>,
     lost: Option<Loss>,
     size: Option<(u32, u32)>,
@@ -37,6 +45,14 @@ struct Loss {
 }
 
 impl Outage {
+    /// Rules bear to see nothing for `longest_hole`.
+    pub(super) fn new(longest_hole: Seconds) -> Self {
+        Self {
+            longest_hole,
+            ..Self::default()
+        }
+    }
+
     /// The watch over the picture has said this.
     pub(super) fn note(&mut self, picture: Health) {
         self.picture = picture;
@@ -44,6 +60,7 @@ impl Outage {
 
     /// A picture of this time is damaged; `is_lost`: so many are that the stream is blamed.
     pub(super) fn missed(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
+        self.has_missed = true;
         let mut told = Vec::new();
         if is_lost && self.lost.is_none() {
             let since = self.last.unwrap_or(time);
@@ -82,6 +99,14 @@ impl Outage {
         Some(gap(from, to))
     }
 
+    /// A picture of this time is not damaged. Of a road that rests, which is not `is_awake`,
+    /// nothing was missed before it.
+    pub(super) fn sound(&mut self, time: EventTime, is_awake: bool) {
+        let before = self.sound.replace(time);
+        let has_missed = std::mem::take(&mut self.has_missed);
+        self.missed = before.filter(|_| has_missed && is_awake);
+    }
+
     /// A picture of this time and size is seen next: what is told before it.
     pub(super) fn seen(&mut self, time: EventTime, size: (u32, u32), is_lost: bool) -> Vec<Input> {
         let last = self.last.replace(time);
@@ -94,7 +119,14 @@ impl Outage {
                 reason,
             })
         });
+        let missed = self.missed.take().and_then(|from| {
+            let from = last.map_or(from, |last| from.max(last));
+            (time.since(from).0 > self.longest_hole.0).then(|| gap(from, time))
+        });
         let mut told = self.went_on(time, last, is_lost);
+        if told.is_empty() {
+            told.extend(missed);
+        }
         told.extend(resized);
         told
     }
@@ -167,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_blamed_is_lost_since_the_last_picture_that_was_seen() {
-        let mut outage = Outage::default();
+        let mut outage = Outage::new(Seconds(1.0));
         assert_eq!(words(outage.seen(at(0), SIZE, false)), [""; 0]);
         // Not blamed yet: pictures that were not looked at.
         assert_eq!(words(outage.missed(at(1), false)), [""; 0]);
@@ -184,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_lasts_is_told_while_it_lasts() {
-        let mut outage = Outage::default();
+        let mut outage = Outage::new(Seconds(1.0));
         outage.seen(at(0), SIZE, false);
         let mut told = Vec::new();
         for tenth in 1..=200 {
@@ -206,12 +238,33 @@ mod tests {
 
     #[test]
     fn a_change_of_size_parts_what_was_seen() {
-        let mut outage = Outage::default();
+        let mut outage = Outage::new(Seconds(1.0));
         assert_eq!(words(outage.seen(at(0), SIZE, false)), [""; 0]);
         assert_eq!(
             words(outage.seen(at(1), (320, 240), false)),
             ["resized 0..1"]
         );
         assert_eq!(words(outage.seen(at(2), (320, 240), false)), [""; 0]);
+    }
+
+    #[test]
+    fn a_second_of_damaged_pictures_is_a_gap_where_somebody_moved() {
+        for (damaged, is_awake, expected) in [
+            (1..9, true, vec![]),
+            (1..11, true, vec!["gap 0..11"]),
+            (1..11, false, vec![]),
+        ] {
+            let mut outage = Outage::new(Seconds(1.0));
+            outage.sound(at(0), true);
+            outage.seen(at(0), SIZE, false);
+            let next = damaged.end;
+            for tenth in damaged {
+                assert_eq!(words(outage.missed(at(tenth), false)), [""; 0]);
+            }
+            outage.sound(at(next), is_awake);
+            assert_eq!(words(outage.seen(at(next), SIZE, false)), expected);
+            outage.sound(at(next + 20), true);
+            assert_eq!(words(outage.seen(at(next + 20), SIZE, false)), [""; 0]);
+        }
     }
 }
