@@ -242,8 +242,8 @@ fn to_middles(tensor: &mut Tensor) {
         let at = [0, 1, 2, 3].map(|plane| plane * anchors + anchor);
         let [left, top, right, bottom] = at.map(|place| tensor.data[place]);
         let middles = [
-            (left + right) / 2.0,
-            (top + bottom) / 2.0,
+            f32::midpoint(left, right),
+            f32::midpoint(top, bottom),
             right - left,
             bottom - top,
         ];
@@ -293,7 +293,7 @@ fn an_ssd_that_gives_probabilities_already_is_refused_where_logits_are_read() {
         .iter_mut()
         .find(|tensor| tensor.name == "scores");
     for row in scores.expect("an output").data.chunks_exact_mut(4) {
-        let weights: Vec<f32> = row.iter().map(|logit| logit.exp()).collect();
+        let weights: Vec<f32> = row.iter().map(|logit| libm::expf(*logit)).collect();
         let total: f32 = weights.iter().sum();
         for (score, weight) in row.iter_mut().zip(weights) {
             *score = weight / total;

@@ -2,6 +2,8 @@
 //! the one that its authors' code makes (`fixtures/make_authors.py`,
 //! `fixtures/make_seeded.py`), by the same manifests that read the answers.
 
+#![allow(clippy::unwrap_used)] // this is how a test fails
+
 use models::{ColourMatrix, ColourRange, I420View, Letterbox, Manifest};
 use serde::Deserialize;
 
@@ -15,7 +17,8 @@ struct Prepared {
 
 #[derive(Deserialize)]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    name: String,
     model: Option<String>,
     manifest: Option<String>,
     /// Places in the tensor, and what the authors have there.
@@ -78,14 +81,14 @@ fn check(text: &str) {
         let (mut total, most) = (0.0, case.most.unwrap_or(MOST));
         for (at, value) in case.at.iter().zip(&case.values) {
             let levels = (tensor[*at] - value).abs() * input.std[at / plane];
-            assert!(levels < most, "{}: {levels} levels at {at}", case.case);
+            assert!(levels < most, "{}: {levels} levels at {at}", case.name);
             total += levels;
         }
         let mean = total / case.at.len() as f32;
         assert!(
             mean < case.mean.unwrap_or(MEAN),
             "{}: {mean} levels in the mean",
-            case.case
+            case.name
         );
     }
 }

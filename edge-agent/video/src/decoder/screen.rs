@@ -30,12 +30,18 @@ pub(crate) enum Flaw {
 /// Looks at what comes out of one decoder, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    /// Pictures refer to one that was made up: since which media time (µs), where the
-    /// stream has times.
-    spoilt_since: Option<Option<i64>>,
+    /// Pictures refer to one that was made up.
+    spoilt: Option<Spoilt>,
     /// Media times of key pictures that went in and have not come out. What comes out does
     /// not say that it is one: GStreamer keeps that mark for encoded pictures.
     keys: VecDeque<Option<i64>>,
+}
+
+/// Pictures refer to one of which much was made up.
+#[derive(Clone, Copy, Debug)]
+struct Spoilt {
+    /// Its media time (µs), where the stream has times.
+    since: Option<i64>,
 }
 
 /// More key pictures than these are in no decoder.
@@ -80,17 +86,17 @@ impl Screen {
     fn is_spoilt(&mut self, buffer: &gst::BufferRef, made_up: Option<bool>) -> bool {
         let media = media_time(buffer);
         let is_key = self.is_key(media);
-        let is_over = match (self.spoilt_since.flatten(), media) {
+        let is_over = match (self.spoilt.and_then(|spoilt| spoilt.since), media) {
             (Some(since), Some(media)) => !(0..SPOILT_FOR).contains(&(media - since)),
             _ => false,
         };
         if is_key || is_over {
-            self.spoilt_since = None;
+            self.spoilt = None;
         }
         if made_up == Some(true) {
-            self.spoilt_since.get_or_insert(media);
+            self.spoilt.get_or_insert(Spoilt { since: media });
         }
-        self.spoilt_since.is_some()
+        self.spoilt.is_some()
     }
 }
 
@@ -137,10 +143,10 @@ pub(crate) fn mark(decoder: &gst::Element) {
         gst::PadProbeReturn::Ok
     });
     output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let Some(buffer) = info.buffer_mut() {
-            if let Some(flaw) = locked(&screen).look(pad, buffer) {
-                buffer.make_mut().set_flags(marks(flaw));
-            }
+        if let Some(buffer) = info.buffer_mut()
+            && let Some(flaw) = locked(&screen).look(pad, buffer)
+        {
+            buffer.make_mut().set_flags(marks(flaw));
         }
         gst::PadProbeReturn::Ok
     });
