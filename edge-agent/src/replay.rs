@@ -386,6 +386,7 @@ fn say_what_is_played(path: &Path, info: &ClipInfo, model: &str) {
     );
 }
 
+#[allow(clippy::too_many_lines)] // a clip from its first picture to its last, in the order of a box
 fn replay_clip(
     request: &ReplayRequest,
     config: &AgentConfig,

@@ -64,7 +64,7 @@ fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
     fs::remove_file(&network).unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/x.onnx", server.local_addr().unwrap());
-    let served = std::thread::spawn(move || {
+    let sender = std::thread::spawn(move || {
         let (mut stream, _) = server.accept().unwrap();
         let mut asked = [0; 1024];
         let _ = stream.read(&mut asked).unwrap();
@@ -78,14 +78,15 @@ fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
     let folder = models.path().join("mine");
     let parts = || {
         let names = fs::read_dir(&folder).unwrap();
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".part")).count()
+        let files = names.map(|entry| entry.unwrap().path());
+        let is_part = |file: &std::path::PathBuf| file.extension().is_some_and(|end| end == "part");
+        files.filter(is_part).count()
     };
     let install = command(models.path(), &["install", "mine", "--from", &address]);
     let (code, said) = broken_off(install, "-INT", |_| parts() == 1);
     assert_eq!(code, 130, "{said}");
     assert!(said.contains("broken off"), "{said}");
-    served.join().unwrap();
+    sender.join().unwrap();
     assert_eq!(parts(), 0);
     assert!(!network.exists());
 }

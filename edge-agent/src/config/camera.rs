@@ -79,6 +79,7 @@ impl CameraConfig {
 
     /// The same without the cascades that are not among these: as a box watches where the
     /// others could not begin.
+    #[must_use]
     pub fn with_only(&self, cascades: &[CascadeId]) -> Self {
         let mut camera = self.clone();
         camera

@@ -468,16 +468,12 @@ impl Cameras {
         let by = recorded.as_ref().map(|recorded| &recorded.by);
         let mut scene = scene_thread::SceneThread {
             // A cascade that was not at work then says nothing of what is played.
-            config: match by.and_then(|by| by.cascades.as_ref()) {
-                Some(cascades) => camera.with_only(cascades),
-                None => camera.clone(),
-            },
+            config: by
+                .and_then(|by| by.cascades.as_ref())
+                .map_or_else(|| camera.clone(), |cascades| camera.with_only(cascades)),
             box_identity: around.config.identity.clone(),
             // What a recording holds was seen by the detector that it names.
-            detector: match by {
-                Some(by) => by.detector.clone(),
-                None => around.detector.clone(),
-            },
+            detector: by.map_or(&around.detector, |by| &by.detector).clone(),
             notices: None,
             second_looks: None,
             work: work_out,
@@ -546,10 +542,9 @@ impl Cameras {
             };
             self.players.push(player::start(&camera.id, recorded, to)?);
         }
-        let (work, readings) = (work_in, readings_in);
         let running = Running {
-            work,
-            readings,
+            work: work_in,
+            readings: readings_in,
             thread,
         };
         self.running.insert(camera.id.clone(), running);

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use edge_inference::{
-    DetectorSettings, Installed, Look, Network, Provider, ProviderChoice, ProviderOptions, Runtime,
-    probe, sees_road_users,
+    DetectorSettings, Installed, Look, ModelStore, Network, Provider, ProviderChoice,
+    ProviderOptions, Runtime, probe, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{ColourMatrix, ColourRange, I420View, Manifest, Task};
@@ -50,6 +50,25 @@ fn check(args: &BenchArgs) -> anyhow::Result<()> {
         bail!("--batch is 1 to 32 pictures");
     }
     Ok(())
+}
+
+/// The installed models; of some that are `named`, those.
+fn installed(store: &ModelStore, named: &[ModelId]) -> anyhow::Result<Vec<Manifest>> {
+    let models: Vec<Manifest> = store
+        .list()
+        .into_iter()
+        .filter(|model| matches!(model.state, Installed::Installed(_)))
+        .filter(|model| named.is_empty() || named.contains(&model.manifest.id))
+        .map(|model| model.manifest)
+        .collect();
+    let is_here = |id: &&ModelId| models.iter().any(|model| model.id == **id);
+    if let Some(absent) = named.iter().find(|id| !is_here(id)) {
+        bail!("{absent} is not installed, or is damaged; see `edge-agent models list`");
+    }
+    if models.is_empty() {
+        bail!("no model is installed; see `edge-agent models list`");
+    }
+    Ok(models)
 }
 
 /// `models bench`
@@ -157,21 +176,7 @@ pub(super) fn bench(
         args.provider.clone()
     };
     let store = store(config)?;
-    let models: Vec<Manifest> = store
-        .list()
-        .into_iter()
-        .filter(|model| matches!(model.state, Installed::Installed(_)))
-        .filter(|model| args.model.is_empty() || args.model.contains(&model.manifest.id))
-        .map(|model| model.manifest)
-        .collect();
-    let is_here = |id: &&ModelId| models.iter().any(|model| model.id == **id);
-    let absent: Vec<_> = args.model.iter().filter(|id| !is_here(id)).collect();
-    if let Some(absent) = absent.first() {
-        bail!("{absent} is not installed, or is damaged; see `edge-agent models list`");
-    }
-    if models.is_empty() {
-        bail!("no model is installed; see `edge-agent models list`");
-    }
+    let models = installed(&store, &args.model)?;
     let case = |model: Option<&ModelId>, provider: Provider, threads, batch| Case {
         model: model.cloned(),
         provider: provider.word().to_owned(),

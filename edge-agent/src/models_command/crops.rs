@@ -225,7 +225,7 @@ pub(super) fn classify(
                 Look::part(view, &part)
             }
         };
-        let is_night = (crop_of.is_night).unwrap_or_else(|| mean_luma(&view) < NIGHT_LUMA);
+        let is_night = (crop_of.is_night).unwrap_or_else(|| mean_luma(view) < NIGHT_LUMA);
         for contestant in &mut contestants {
             let began = Instant::now();
             let answer = contestant.network.answer_batch(&[look]).remove(0)?;

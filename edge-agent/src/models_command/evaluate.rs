@@ -14,7 +14,7 @@ use edge_inference::{Detector, ModelStore, Network, Runtime, Still};
 use edge_video::ClipReader;
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{PictureView, heads};
-use protocol::{Detection, EventTime, ObjectClass};
+use protocol::{Detection, EventTime, NormBox, ObjectClass};
 use serde::Serialize;
 
 use super::crops::{self, CropArgs};
@@ -104,6 +104,37 @@ struct Contestant {
     took: Duration,
 }
 
+impl Contestant {
+    /// What it sees in a picture: in these parts of it, or in all of it as a camera is looked at.
+    fn detections(
+        &mut self,
+        view: &PictureView<'_>,
+        parts: Option<&[NormBox]>,
+    ) -> anyhow::Result<Vec<Detection>> {
+        if let (Some(network), Some(parts)) = (&mut self.at_parts, parts) {
+            return crops::look_at_parts(network, view, parts);
+        }
+        let shown = perception::find(&mut self.detector, view, &mut self.parts)?;
+        if let Some(error) = shown.failed_tiles.into_iter().next() {
+            return Err(error.into());
+        }
+        Ok(shown.found)
+    }
+
+    fn report(&self, labels: &LabelSet, pictures: usize) -> Report {
+        let manifest = self.detector.manifest();
+        let high = manifest.thresholds.high;
+        Report {
+            model: self.name.clone(),
+            sha256: manifest.sha256,
+            provider: self.detector.provider(),
+            is_reference: self.is_reference,
+            ms_per_picture: self.took.as_secs_f64() * 1e3 / pictures as f64,
+            evaluation: self.evaluator.evaluate(&labels.classes, high),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Report {
     model: String,
@@ -177,17 +208,7 @@ pub(super) fn evaluate(
         let picture = in_parts.as_ref().map_or(picture, |(shown, _)| shown);
         for (index, contestant) in contestants.iter_mut().enumerate() {
             let began = std::time::Instant::now();
-            let detections = match (&mut contestant.at_parts, &parts) {
-                (Some(network), Some(parts)) => crops::look_at_parts(network, view, parts)?,
-                _ => {
-                    let detector = &mut contestant.detector;
-                    let shown = perception::find(detector, view, &mut contestant.parts)?;
-                    if let Some(error) = shown.failed_tiles.into_iter().next() {
-                        return Err(error.into());
-                    }
-                    shown.found
-                }
-            };
+            let detections = contestant.detections(view, parts.as_deref())?;
             contestant.took += began.elapsed();
             let look = Look {
                 labelled: picture,
@@ -221,22 +242,8 @@ pub(super) fn evaluate(
     if let Some(file) = &args.detections {
         write_results(file, &seen)?;
     }
-    let reports: Vec<Report> = contestants
-        .iter()
-        .map(|contestant| {
-            let manifest = contestant.detector.manifest();
-            Report {
-                model: contestant.name.clone(),
-                sha256: manifest.sha256,
-                provider: contestant.detector.provider(),
-                is_reference: contestant.is_reference,
-                ms_per_picture: contestant.took.as_secs_f64() * 1e3 / pictures as f64,
-                evaluation: contestant
-                    .evaluator
-                    .evaluate(&labels.classes, manifest.thresholds.high),
-            }
-        })
-        .collect();
+    let report = |contestant: &Contestant| contestant.report(&labels, pictures);
+    let reports: Vec<Report> = contestants.iter().map(report).collect();
     if args.json {
         say!("{}", serde_json::to_string_pretty(&reports)?);
     } else {

@@ -133,8 +133,8 @@ impl Outage {
 
     fn went_on(&mut self, time: EventTime, last: Option<EventTime>, is_lost: bool) -> Vec<Input> {
         match &mut self.lost {
-            Some(lost) if !is_lost => {
-                let from = last.map_or(lost.from, |last| lost.from.max(last));
+            Some(loss) if !is_lost => {
+                let from = last.map_or(loss.from, |last| loss.from.max(last));
                 self.lost = None;
                 let picture = Health {
                     time,
@@ -144,9 +144,9 @@ impl Outage {
                 vec![gap(from.min(time), time), Input::Health(picture)]
             }
             // A good picture among bad ones: nothing was seen since what was told of them.
-            Some(lost) if last.is_none_or(|last| lost.from > last) => {
-                let from = lost.from.min(time);
-                *lost = Loss {
+            Some(loss) if last.is_none_or(|last| loss.from > last) => {
+                let from = loss.from.min(time);
+                *loss = Loss {
                     from: time,
                     told: time,
                 };

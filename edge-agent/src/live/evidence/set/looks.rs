@@ -46,7 +46,7 @@ impl Maker {
     ) {
         for (look, choice) in looks {
             let crop = match choice {
-                Some(choice) => self.look_crop(look, *choice, decoded, source, set),
+                Some(choice) => self.look_crop((look, *choice), decoded, source, set),
                 None => Err(gone()),
             };
             if let Err(reason) = crop {
@@ -61,8 +61,7 @@ impl Maker {
 
     fn look_crop(
         &self,
-        look: &Look,
-        choice: Choice<'_>,
+        (look, choice): (&Look, Choice<'_>),
         decoded: &Decoded,
         source: &Source<'_>,
         set: &mut Set,
