@@ -226,12 +226,13 @@ proptest! {
             }
             // Which rules look at marks, and at fire; the others rest on the detector.
             let may_be = match event.kind.0.as_str() {
-                "no_helmet" | "phone_use" | "seat_belt" => Some("marks"),
+                // Plates are among the marks.
+                "no_helmet" | "phone_use" | "seat_belt" | "plate_obscured" => Some("marks"),
                 "fire" | "smoke" => Some("flames"),
                 _ => None,
             };
             for model in second.iter().filter(|model| **model != model_of("plates")) {
-                prop_assert_eq!(Some(model.clone()), may_be.map(model_of));
+                prop_assert_eq!(Some(model.clone()), may_be.map(model_of), "{}", event.kind.0);
             }
             let is_heard = |model: &SecondModel| seen.iter().any(|input| {
                 matches!(input, Input::SecondLook(look) if look.by.contains(model))

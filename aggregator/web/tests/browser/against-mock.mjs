@@ -344,6 +344,18 @@ const PROVOKED = [
   /ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/,
 ];
 
+/** How long a new alert takes to appear: the middle one of five, ms. */
+async function appearsAfter(page, mock) {
+  const took = [];
+  for (let n = 0; n < 5; n += 1) {
+    const started = Date.now();
+    const { id } = mock.raise();
+    await page.waitForSelector(row(id), { state: "attached", ...STEP });
+    took.push(Date.now() - started);
+  }
+  return took.sort((a, b) => a - b)[2];
+}
+
 async function thousands() {
   const mock = await startMock({ alerts: 3_000 });
   const browser = await startBrowser();
@@ -353,18 +365,19 @@ async function thousands() {
     watch(page, "thousands", faults);
     await page.goto(mock.url);
     await page.waitForSelector("li[data-alert]", STEP);
+    const few = await appearsAfter(page, mock);
     for (let rows = 0; rows < 1_000; ) {
       await page.evaluate(() => document.getElementById("list").scrollTo(0, 1e9));
       await page.waitForFunction((had) => document.querySelectorAll("li[data-alert]").length > had, rows, STEP);
       rows = await page.locator("li[data-alert]").count();
     }
-    const started = Date.now();
-    const { id } = mock.raise();
-    await page.waitForSelector(row(id), { state: "attached", ...STEP });
-    const took = Date.now() - started;
-    check(took < 1_500, `with 1000 rows a new alert took ${took} ms to appear`);
+    await page.evaluate(() => document.getElementById("list").scrollTo(0, 0));
+    const many = await appearsAfter(page, mock);
+    // Beside itself on the same machine in the same minute, whatever else that does.
+    const bound = 8 * Math.max(few, 50);
+    check(many < bound, `a new alert took ${many} ms to appear among 1000 rows, and ${few} ms among the first ones`);
     check(faults.length === 0, faults.join("\n"));
-    return `a new alert among 1000 rows appears after ${took} ms`;
+    return `a new alert among 1000 rows appears after ${many} ms, among few after ${few} ms`;
   } finally {
     await browser.close();
     await mock.close();
