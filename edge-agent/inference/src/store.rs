@@ -649,7 +649,11 @@ fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
             next: format!(
                 "install it again: `edge-agent models install {} --from FILE|URL`{}",
                 manifest.id,
-                or_describe(path.parent())
+                path.parent()
+                    .and_then(describe)
+                    .map_or_else(String::new, |it| {
+                        format!("; or, if that file is the right one, {it}")
+                    })
             ),
         });
     }
@@ -658,12 +662,11 @@ fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
 
 /// What else can be done where the manifest is the operator's own: after another export it
 /// is the manifest that is wrong.
-fn or_describe(model_folder: Option<&Path>) -> String {
-    let manifest = model_folder.map(|folder| folder.join("model.toml"));
-    let manifest = manifest.filter(|manifest| manifest.is_file());
-    manifest.map_or_else(String::new, |manifest| {
+fn describe(model_folder: &Path) -> Option<String> {
+    let manifest = model_folder.join("model.toml");
+    manifest.is_file().then(|| {
         format!(
-            "; or, if that file is the right one, write its `sha256` (`sha256sum`) and `size_bytes` (`stat -c %s`) into {}",
+            "write its `sha256` (`sha256sum`) and `size_bytes` (`stat -c %s`) into {}",
             manifest.display()
         )
     })

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use models::Manifest;
 
 use super::durable::{self, Place};
-use super::{StoreError, check_whole, fetch, or_describe, package, wrong_digest, wrong_length};
+use super::{StoreError, check_whole, describe, fetch, package, wrong_digest, wrong_length};
 use crate::digest::{self, CopyError};
 
 /// Without a length in the manifest: more than any model for a box has, less
@@ -69,9 +69,9 @@ pub(super) fn install(
             what,
             why: why + partial.what_it_looks_like(),
             next: format!(
-                "nothing was installed{}. {}",
-                own_words(manifest, folders),
-                manifest.obtain.trim()
+                "nothing was installed. {}{}",
+                manifest.obtain.trim(),
+                own_words(manifest, folders)
             ),
         });
     }
@@ -84,10 +84,11 @@ fn own_words(manifest: &Manifest, folders: &[PathBuf]) -> String {
     let mut own = folders
         .iter()
         .map(|folder| folder.join(manifest.id.as_str()));
-    or_describe(
-        own.find(|folder| folder.join("model.toml").is_file())
-            .as_deref(),
-    )
+    own.find(|folder| folder.join("model.toml").is_file())
+        .and_then(|folder| describe(&folder))
+        .map_or_else(String::new, |it| {
+            format!("\nIf that file is the right one, {it}.")
+        })
 }
 
 /// Whether the model itself is a package by its name.

@@ -177,7 +177,11 @@ impl Outbox {
                 state.evidence_bytes += length;
                 length
             } else {
-                return Err(self.no_room(&state, length));
+                let refusal = self.no_room(&state, length);
+                // The database has grown by receipts since anybody looked: a refusal, too,
+                // leaves the folder within its budget.
+                self.keep_budget(&mut state);
+                return Err(refusal);
             }
         };
         let give_back = |state: &mut State| {
