@@ -51,7 +51,8 @@ fn reconnects_leave_no_object_no_thread_no_file_and_no_picture_behind() {
     pattern.write(&path).unwrap();
     let mount = Mount {
         script: Script {
-            end_after: Some(Duration::from_millis(200)),
+            // Long enough to have its pictures timed.
+            end_after: Some(Duration::from_millis(700)),
             ..Script::default()
         },
         ..Mount::new("gate", Clip::load(&path).unwrap())
