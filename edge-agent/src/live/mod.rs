@@ -562,31 +562,33 @@ impl Cameras {
     /// Senders are dropped, receivers drain.
     fn shut_down(self) {
         tracing::info!("stopping");
+        // All at once: where a decoder's driver hangs, each takes as long as it may.
+        for (_, stream) in self.streams() {
+            stream.ask_to_stop();
+        }
+        let until = Instant::now() + CameraStream::STOP_LIMIT;
         for (camera, stream, work, state) in self.feeds {
             drop(work);
             state.detach();
             if let Some(stream) = Arc::into_inner(stream) {
-                stream.stop();
+                stream.stop_until(until);
             } else {
                 tracing::warn!(camera = %camera.id, "stream is still in use; not closed");
             }
         }
         for (_, stream) in self.kept {
-            stream.stop();
+            stream.stop_until(until);
         }
         for player in self.players {
             join(player, "player");
         }
-        for (
-            camera,
-            Running {
-                work,
-                readings,
-                thread,
-            },
-        ) in self.running
-        {
-            drop((work, readings));
+        // These too: each makes the evidence that it owes.
+        let told = |(camera, running): (CameraId, Running)| {
+            drop((running.work, running.readings));
+            (camera, running.thread)
+        };
+        let scenes: Vec<_> = self.running.into_iter().map(told).collect();
+        for (camera, thread) in scenes {
             join(thread, camera.as_str());
         }
     }

@@ -43,7 +43,7 @@ mod trust;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -62,22 +62,22 @@ pub use settings::{RtspSettings, Transport};
 pub struct CameraStream {
     slot: Arc<Slot>,
     notices: Receiver<Notice>,
-    /// Dropped to tell the supervisor to stop.
-    running: Option<Sender<()>>,
+    /// Sent to tells the supervisor to stop.
+    running: Sender<()>,
     done: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A server that hangs cannot hold a shutdown longer than this.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
-
 impl CameraStream {
+    /// A server that hangs cannot hold a shutdown longer than this.
+    pub const STOP_LIMIT: Duration = Duration::from_secs(3);
+
     /// Starts watching; returns at once. Needs [`init`](crate::init) first.
     ///
     /// `wake` gets a message after each new frame and each notice, if there is
     /// room in it: one channel may serve many cameras.
     pub fn start(name: &str, settings: RtspSettings, wake: Sender<()>) -> Self {
-        let (running, stop) = bounded(0);
+        let (running, stop) = bounded(1);
         let (finished, done) = bounded::<()>(0);
         let (slot, notices) = Slot::new(name, settings.keep, wake);
         let slot = Arc::new(slot);
@@ -104,7 +104,7 @@ impl CameraStream {
         Self {
             slot,
             notices,
-            running: Some(running),
+            running,
             done,
             thread,
         }
@@ -113,7 +113,8 @@ impl CameraStream {
     /// Whether its thread has ended by itself, which only a fault of ours can do: then no
     /// picture will come any more.
     pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+        let is_told_to = self.slot.is_stopping.load(Ordering::Relaxed);
+        !is_told_to && self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// The newest frame not yet taken.
@@ -158,19 +159,30 @@ impl CameraStream {
         self.slot.counters()
     }
 
-    /// Hangs up and waits until the connection is gone, for 3 s at most.
-    pub fn stop(mut self) {
-        self.hang_up();
+    /// Has it hang up, and does not wait for that: many streams let go at once.
+    pub fn ask_to_stop(&self) {
+        self.slot.is_stopping.store(true, Ordering::Relaxed);
+        // Full: it was told before.
+        self.running.try_send(()).ok();
     }
 
-    fn hang_up(&mut self) {
-        self.slot.is_stopping.store(true, Ordering::Relaxed);
-        self.running = None;
+    /// Hangs up and waits until the connection is gone, for [`STOP_LIMIT`](Self::STOP_LIMIT) at most.
+    pub fn stop(self) {
+        self.stop_until(Instant::now() + Self::STOP_LIMIT);
+    }
+
+    /// The same, and waits until then at most.
+    pub fn stop_until(mut self, until: Instant) {
+        self.hang_up(until);
+    }
+
+    fn hang_up(&mut self, until: Instant) {
+        self.ask_to_stop();
         let Some(thread) = self.thread.take() else {
             return;
         };
         // Closed, not sent to: the supervisor's end is what we wait for.
-        let ended = self.done.recv_timeout(STOP_LIMIT);
+        let ended = self.done.recv_deadline(until);
         if ended == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
             tracing::warn!(
                 camera = %self.slot.name,
@@ -184,6 +196,79 @@ impl CameraStream {
 
 impl Drop for CameraStream {
     fn drop(&mut self) {
-        self.hang_up();
+        self.hang_up(Instant::now() + Self::STOP_LIMIT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+    use super::*;
+
+    /// A stream whose supervisor does not end before there is a word.
+    fn stuck(word: Receiver<()>) -> CameraStream {
+        let (wake, _) = bounded(1);
+        let (slot, notices) = Slot::new("gate", None, wake);
+        let (running, stop) = bounded(1);
+        let (finished, done) = bounded::<()>(0);
+        let thread = std::thread::spawn(move || {
+            word.recv().ok();
+            drop((finished, stop));
+        });
+        CameraStream {
+            slot: Arc::new(slot),
+            notices,
+            running,
+            done,
+            thread: Some(thread),
+        }
+    }
+
+    /// A driver that hangs held up each stream for three seconds, one after the other: with
+    /// eight cameras of two streams systemd killed the program, and cases were not signed.
+    #[test]
+    fn streams_that_hang_have_one_limit_together() {
+        let (word, heard) = bounded(0);
+        let streams: Vec<CameraStream> = (0..16).map(|_| stuck(heard.clone())).collect();
+        for stream in &streams {
+            stream.ask_to_stop();
+        }
+        let limit = CameraStream::STOP_LIMIT / 3;
+        let begun = Instant::now();
+        for stream in streams {
+            stream.stop_until(begun + limit);
+        }
+        let took = begun.elapsed();
+        assert!(took >= limit && took < 4 * limit, "{took:?}");
+        drop(word);
+    }
+
+    /// Between two attempts it waits for minutes, and must hear all the same.
+    #[test]
+    fn a_stream_that_waits_to_connect_again_ends_as_soon_as_it_is_asked_to() {
+        crate::init().unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = nobody.local_addr().unwrap();
+        drop(nobody);
+        let wait = Duration::from_mins(10);
+        let settings = RtspSettings {
+            retry_first: wait,
+            retry_most: wait,
+            retry_refused: wait,
+            ..RtspSettings::new(&format!("rtsp://{address}/gate"))
+        };
+        let (wake, _woken) = bounded(1);
+        let stream = CameraStream::start("gate", settings, wake);
+        let is_lost = |notice: &Notice| matches!(notice, Notice::Lost { .. });
+        let deadline = Instant::now() + wait / 10;
+        while !is_lost(&stream.notices().recv_deadline(deadline).unwrap()) {}
+        stream.ask_to_stop();
+        assert_eq!(
+            stream.done.recv_deadline(deadline),
+            Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+        );
+        // Which is no fault of ours.
+        assert!(!stream.has_ended());
     }
 }

@@ -36,7 +36,7 @@ enum End {
     Lost(Loss),
 }
 
-/// Watches a camera until `stop` is closed.
+/// Watches a camera until `stop` has a word.
 pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>) {
     let mut memory = Arc::new(Mutex::new(Memory::new(settings)));
     let mut backoff = Backoff::default();
@@ -78,7 +78,6 @@ pub(super) fn run(slot: &Arc<Slot>, settings: &RtspSettings, stop: &Receiver<()>
                 reject(slot, decoder.name, reason);
             }
         }
-        // Nothing is ever sent: it ends early only when the other side is dropped.
         if stop.recv_timeout(retry_in) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
             return;
         }
