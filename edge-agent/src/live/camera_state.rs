@@ -6,7 +6,7 @@ mod looks;
 mod status;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) struct CameraState {
     main_looks: SharedCounts,
     /// Whether its scene goes on.
     pulse: Pulse,
+    /// Whether the box goes on without a scene of it.
+    is_given_up: AtomicBool,
 }
 
 #[derive(Default)]
@@ -138,12 +140,24 @@ impl CameraState {
             without: OnceLock::new(),
             main_looks: SharedCounts::default(),
             pulse: Pulse::default(),
+            is_given_up: AtomicBool::new(false),
         }
     }
 
     /// Whether its scene goes on.
     pub(super) fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// The box goes on without a scene of it.
+    pub(super) fn give_up(&self, why: Words) {
+        self.set_health(CameraHealth::Lost, Some(why));
+        self.is_given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether the box goes on without a scene of it.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Acquire)
     }
 
     /// What looks at the pictures of this camera: for all rules, for some, and to be
@@ -466,6 +480,11 @@ impl CameraState {
     /// What every rule did in the hour that runs.
     pub(crate) fn set_coverage(&self, now: impl Iterator<Item = CoverageHour>) {
         self.lock().coverage.run(now);
+    }
+
+    /// What every rule did in the hour that runs, as it was last told.
+    pub(super) fn running_coverage(&self) -> Vec<CoverageHour> {
+        self.lock().coverage.running().cloned().collect()
     }
 
     /// Seconds by rule and reason; no reason where the rule was watching.

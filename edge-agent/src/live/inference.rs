@@ -22,8 +22,6 @@ use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
 use models::heads::Answers;
 use motion_gate::{Reason, Verdict};
-use protocol::event::Words;
-use protocol::status::CameraHealth;
 use protocol::{Detection, EventTime};
 
 use super::idle::Idle;
@@ -248,6 +246,9 @@ impl Desk<'_> {
     /// Takes the camera's newest frame, if there is one, and asks its gate.
     fn take_in(&mut self, camera: usize) {
         let (config, stream, to, state) = &self.feeds[camera];
+        if state.is_given_up() {
+            return;
+        }
         self.ways[camera].flush(to);
         let idle = &mut self.idles[camera];
         if state.attention() == Attention::Unsettled {
@@ -551,11 +552,14 @@ impl Desk<'_> {
     }
 
     fn send(&mut self, camera: usize, work: Work) {
-        let (config, _, to, state) = &self.feeds[camera];
+        let (_, _, to, state) = &self.feeds[camera];
         match self.ways[camera].send(to, work) {
             Sent::Well => {}
             Sent::Lost => state.count_dropped_busy(),
-            Sent::Gone => scene_is_gone(config, state),
+            // A fault of ours; its camera is given up, or the program ends.
+            Sent::Gone => {
+                state.count_dropped_failed();
+            }
         }
     }
 
@@ -588,17 +592,5 @@ fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &Det
     // Once for a row of them: a model that fails does so on every frame.
     if state.count_dropped_failed() == 1 {
         tracing::error!(camera = %camera.id, frame = frame.number, %error, "detector failed on a frame");
-    }
-}
-
-/// The scene thread has ended, which only a fault of ours can do.
-fn scene_is_gone(camera: &CameraConfig, state: &CameraState) {
-    state.count_dropped_failed();
-    let reason = Words::new(
-        "Bộ phân tích của camera đã dừng; khởi động lại hộp",
-        "the camera's scene has ended; restart the agent and report its log",
-    );
-    if state.set_health(CameraHealth::Lost, Some(reason)) {
-        tracing::error!(camera = %camera.id, "the camera's scene has ended; restart the agent");
     }
 }

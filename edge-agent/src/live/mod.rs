@@ -31,6 +31,7 @@ mod shadow;
 mod signal_routes;
 mod supervision;
 mod trial;
+mod without_scene;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,6 @@ use edge_inference::{Detector, OnTrial};
 use edge_uplink::{Outbox, Uplink};
 use edge_video::{CameraStream, Frame};
 use protocol::event::Words;
-use protocol::status::CameraHealth;
 use protocol::{CameraId, EventTime, SignalReading};
 
 use crate::cascades::{LookerIndex, Lookers};
@@ -307,10 +307,6 @@ fn watch(
             signal_routes::start(&config.cameras, &scenes, uplink.signals(), told)
         })
         .transpose()?;
-    let lame: Vec<&Arc<CameraState>> = states
-        .iter()
-        .filter(|state| !cameras.running.contains_key(state.camera()))
-        .collect();
     tracing::info!(cameras = cameras.running.len(), "watching");
     let with = info.as_ref().map(|info| {
         let fares = info.fares();
@@ -332,6 +328,7 @@ fn watch(
     }
     let goes_on = || {
         fallen.look();
+        without_scene::give_up_fallen(&cameras, &states, stop);
         supervisor.goes_on(&states);
     };
     let (shadow_thread, looking) = shadow
@@ -347,7 +344,13 @@ fn watch(
         let _others = StopsOnPanic(stop);
         scope.spawn(|| {
             let _others = StopsOnPanic(stop);
-            keep_saying(&lame, uplink, stop);
+            let say = |status| {
+                if let Some(uplink) = uplink {
+                    uplink.publish_camera_status(status);
+                }
+            };
+            let cameras: Vec<_> = config.cameras.iter().zip(&states).collect();
+            without_scene::keep_saying(&cameras, &config.record, &say, stop);
         });
         let mut trials = trial::Trials {
             detector: trial,
@@ -407,23 +410,6 @@ fn watch(
     Ok(())
 }
 
-/// The status of cameras that have no scene thread to say it.
-fn keep_saying(lame: &[&Arc<CameraState>], uplink: Option<&Arc<Uplink>>, stop: &StopFlag) {
-    let (Some(uplink), false) = (uplink, lame.is_empty()) else {
-        return;
-    };
-    let mut due = Instant::now();
-    while !stop.is_set() {
-        if Instant::now() >= due {
-            for state in lame {
-                uplink.publish_camera_status(state.status());
-            }
-            due += scene_thread::STATUS_EVERY;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
 impl Cameras {
     fn start_all(states: &[Arc<CameraState>], around: &Surroundings<'_>) -> Self {
         let mut cameras = Self::default();
@@ -435,7 +421,7 @@ impl Cameras {
                     "Không khởi động được camera; xem nhật ký và chạy edge-agent check",
                     format!("not started: {error:#}; mend it and restart the agent"),
                 );
-                state.set_health(CameraHealth::Lost, Some(reason));
+                state.give_up(reason);
             }
         }
         cameras

@@ -30,6 +30,11 @@ impl CoverageAccount {
         self.running = now.map(|hour| (hour.rule.clone(), hour)).collect();
     }
 
+    /// The same, as it was last told.
+    pub(super) fn running(&self) -> impl Iterator<Item = &CoverageHour> {
+        self.running.values()
+    }
+
     /// Seconds by rule and reason; no reason where the rule was watching.
     pub(super) fn seconds(&mut self) -> BTreeMap<(String, Option<&'static str>), f64> {
         let mut table = self.whole.clone();
