@@ -8,7 +8,7 @@ mod status;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_cascade::Passed;
 use edge_core::{Attention, CoverageHour, Refused};
@@ -190,10 +190,13 @@ impl CameraState {
     }
 
     /// Why some rules do not see though pictures are looked at, when a model that they
-    /// rest on did not load or fails on each.
+    /// rest on did not load or fails on each, or is shown too small a picture.
     pub(crate) fn partial_blindness(&self) -> Option<Words> {
         let failing = || (self.second_models().iter()).find_map(|model| model.blindness());
-        self.without.get().cloned().or_else(failing)
+        let small = || self.main_looks.trouble(Instant::now());
+        (self.without.get().cloned())
+            .or_else(failing)
+            .or_else(small)
     }
 
     /// What the detector saw in a part of a picture, for the model in its shadow.

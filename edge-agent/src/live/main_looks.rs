@@ -7,6 +7,9 @@
 //! it gives up. The scene hears the answer under the number and time of the frame that it
 //! knows; the picture looked at is at most [`WITHIN`] from it.
 //!
+//! Where decoding the large one takes longer than there is, nothing of it would be seen at all: after
+//! some looks in a row the small one is looked at for a while, and the camera says so.
+//!
 //! Where the streams are not both timed by the camera's own clock nobody knows which picture is of the
 //! moment: then the small one is looked at, where that is large enough.
 
@@ -19,6 +22,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use edge_video::Frame;
 use edge_video::encoded::{Follower, Ring, Sought};
 use protocol::CameraId;
+use protocol::event::Words;
 use protocol::units::Seconds;
 
 use super::inference::SecondLook;
@@ -38,6 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const BREATH: Duration = Duration::from_millis(100);
 /// When nobody was looked at for so long the decoder goes, and its memory.
 const REST_AFTER: Duration = Duration::from_secs(5);
+/// So many frames in a row whose picture was there and not decoded in time are no chance: one
+/// may be, the first in a long group of pictures.
+const MOST_BEHIND: u32 = 5;
+/// How long the small picture is looked at then, before the large one is tried again.
+const SMALL_FOR: Duration = Duration::from_mins(1);
 
 /// What became of looks at the main stream, and what they cost.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +57,45 @@ pub(crate) struct MainLookCounts {
     pub(crate) decoded: u64,
     /// And the time that took.
     pub(crate) decoding: Duration,
+    /// Whether that keeps up.
+    pace: Pace,
+}
+
+/// Whether decoding the main stream keeps up with what is to be looked at.
+#[derive(Clone, Debug, Default)]
+struct Pace {
+    /// Frames in a row for which it did not.
+    behind: u32,
+    /// The small picture is looked at until then.
+    small_until: Option<Instant>,
+}
+
+impl Pace {
+    /// What was found for a frame; true when the small picture is to be looked at from now on.
+    fn note(&mut self, sought: &Sought, now: Instant) -> bool {
+        match sought {
+            Sought::Shown(_) => *self = Self::default(),
+            Sought::Behind => self.behind += 1,
+            _ => return false,
+        }
+        let is_too_slow = self.behind >= MOST_BEHIND;
+        if is_too_slow {
+            self.small_until = Some(now + SMALL_FOR);
+            // If the next one is not in time either, it need not be tried as often again.
+            self.behind = MOST_BEHIND - 1;
+        }
+        is_too_slow
+    }
+
+    /// Whether the small picture is looked at.
+    fn is_resting(&self, now: Instant) -> bool {
+        self.small_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether that, or the try after it, is to be said: not all night because nobody came since.
+    fn is_told(&self, now: Instant) -> bool {
+        (self.small_until).is_some_and(|until| now < until + SMALL_FOR)
+    }
 }
 
 /// [`MainLookCounts`], shared with who tells them.
@@ -57,6 +105,19 @@ pub(crate) struct SharedCounts(Arc<Mutex<MainLookCounts>>);
 impl SharedCounts {
     pub(crate) fn lock(&self) -> MutexGuard<'_, MainLookCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why second looks see less than they should.
+    pub(crate) fn trouble(&self, now: Instant) -> Option<Words> {
+        self.lock().pace.is_told(now).then(|| {
+            Words::new(
+                "Không giải mã kịp luồng chính: biển số, mũ bảo hiểm… được xem trên hình nhỏ, có thể quá nhỏ; giảm số \
+                 camera, giảm độ phân giải luồng chính hoặc đặt khoảng cách hình khóa ngắn hơn",
+                "the main stream cannot be decoded in time: plates and heads are looked at in the small picture, where \
+                 they may be too small; use fewer cameras on this box, a smaller main stream or key pictures that are nearer \
+                 to each other",
+            )
+        })
     }
 
     fn count(&self, outcome: &'static str) {
@@ -116,8 +177,12 @@ impl MainLooks {
     }
 
     /// Pixels of the main stream's pictures, where looks at a frame of the other are taken
-    /// at them. `None`: nothing comes, it has another shape, or it is no larger.
+    /// at them. `None`: nothing comes, decoding it does not keep up, it has another shape, or it
+    /// is no larger.
     pub(super) fn size_for(&mut self, frame: &Frame) -> Option<(u32, u32)> {
+        if self.counts.lock().pace.is_resting(Instant::now()) {
+            return None;
+        }
         let main = self.ring.size()?;
         let small = (frame.width, frame.height);
         if !is_same_shape(main, small) {
@@ -194,14 +259,27 @@ impl Finder {
             wishes,
             until,
         } = errand;
-        let sought = self.find(&frame, until);
+        let is_resting = self.counts.lock().pace.is_resting(Instant::now());
+        let sought = if is_resting {
+            // Chosen before that was known.
+            Sought::OtherClock
+        } else {
+            self.find(&frame, until)
+        };
+        if self.counts.lock().pace.note(&sought, Instant::now()) {
+            tracing::warn!(
+                camera = %self.camera,
+                "the main stream cannot be decoded in time; second looks are taken at the small picture for a minute"
+            );
+        }
         for wish in wishes {
             let (outcome, given_up) = match &sought {
                 Sought::Shown(main) => self.send(&frame, Some(main), wish),
                 Sought::OtherClock => self.send(&frame, None, wish),
-                Sought::NotYet => ("late", Some((wish, GivenUp::NoPicture))),
-                Sought::Damaged => ("damaged", Some((wish, GivenUp::NoPicture))),
-                Sought::Absent => ("absent", Some((wish, GivenUp::NoPicture))),
+                missing => {
+                    let (outcome, why) = missed(missing);
+                    (outcome, Some((wish, why)))
+                }
             };
             self.counts.count(outcome);
             if let Some((wish, why)) = given_up {
@@ -213,6 +291,7 @@ impl Finder {
     /// The main stream's picture of the moment of a frame, as soon as it is there.
     fn find(&mut self, frame: &Frame, until: Instant) -> Sought {
         loop {
+            let missing;
             let begun = Instant::now();
             let sought = (self.follower).seek((frame.time, frame.own_time), until);
             {
@@ -221,7 +300,7 @@ impl Finder {
                 counts.decoded = self.follower.counters().decoded;
             }
             match sought {
-                Ok(Sought::NotYet) => {}
+                Ok(sought @ (Sought::NotYet | Sought::Behind)) => missing = sought,
                 Ok(sought) => return sought,
                 Err(error) => {
                     if !std::mem::replace(&mut self.is_fault_told, true) {
@@ -236,7 +315,7 @@ impl Finder {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || self.stop.is_set() {
-                return Sought::NotYet;
+                return missing;
             }
             self.follower.wait(left.min(BREATH));
         }
@@ -258,5 +337,75 @@ impl Finder {
             return ("busy", None);
         }
         (if main.is_some() { "main" } else { "detect" }, None)
+    }
+}
+
+/// What a look is counted as for which there was no picture, and why it is given up: whether the
+/// stream is to blame or the box.
+fn missed(sought: &Sought) -> (&'static str, GivenUp) {
+    match sought {
+        Sought::Behind => ("behind", GivenUp::NoTime),
+        Sought::Damaged => ("damaged", GivenUp::NoPicture),
+        Sought::Absent => ("absent", GivenUp::NoPicture),
+        Sought::NotYet | Sought::Shown(_) | Sought::OtherClock => ("late", GivenUp::NoPicture),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+    use super::*;
+
+    /// On a box that cannot decode two streams of 4K everybody's hours without a helmet rule
+    /// were a stream that was lost, and the technician went to the camera.
+    #[test]
+    fn a_picture_that_is_not_decoded_in_time_is_the_box_s_fault_and_one_that_never_came_is_not() {
+        let told = [
+            Sought::Behind,
+            Sought::NotYet,
+            Sought::Damaged,
+            Sought::Absent,
+        ]
+        .map(|sought| missed(&sought));
+        let lost = |outcome| (outcome, GivenUp::NoPicture);
+        let expected = [
+            ("behind", GivenUp::NoTime),
+            lost("late"),
+            lost("damaged"),
+            lost("absent"),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn after_five_pictures_that_were_not_decoded_in_time_the_small_one_is_looked_at_for_a_minute() {
+        let begun = Instant::now();
+        let at = |second| begun + Duration::from_secs(second);
+        let counts = SharedCounts::default();
+        let note = |sought: &Sought, second| counts.lock().pace.note(sought, at(second));
+        let is_told = |second| counts.trouble(at(second)).is_some();
+        let is_resting = |second| counts.lock().pace.is_resting(at(second));
+        for second in 0..4 {
+            assert!(!note(&Sought::Behind, second));
+            // What is no matter of decoding neither counts nor forgives.
+            assert!(!note(&Sought::NotYet, second));
+        }
+        assert!(!is_told(4) && !is_resting(4));
+        assert!(note(&Sought::Behind, 4));
+        assert!(is_told(5) && is_resting(5) && is_resting(63));
+        // Then it is tried again, and said for as long as that may take.
+        assert!(!is_resting(65) && is_told(65) && !is_told(125));
+        assert!(note(&Sought::Behind, 66));
+        assert!(is_resting(67) && !is_resting(127));
+        edge_video::init().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.mkv");
+        rtsp_camera::TestPattern::default().write(&path).unwrap();
+        let clip = edge_video::ClipReader::open(&path, protocol::EventTime::EPOCH);
+        let frame = clip.unwrap().next_frame().unwrap().unwrap();
+        assert!(!note(&Sought::Shown(frame), 128));
+        assert!(!is_told(129) && !is_resting(129));
+        assert!(!note(&Sought::Behind, 130), "it counts from the beginning");
     }
 }

@@ -31,6 +31,8 @@ pub enum Sought {
     Shown(Frame),
     /// It may still come: ask again when the ring has news ([`Follower::wait`]).
     NotYet,
+    /// It is there, and there was no time to decode it: ask again.
+    Behind,
     /// It is damaged, or may refer to what is.
     Damaged,
     /// No picture was taken near enough to it, or it is gone.
@@ -210,7 +212,7 @@ impl Follower {
                 continue;
             }
             if Instant::now() >= until {
-                return Ok(Sought::NotYet);
+                return Ok(Sought::Behind);
             }
             self.counters.decoded += 1;
             standing.feed(next, wanted);
