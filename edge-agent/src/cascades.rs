@@ -26,7 +26,7 @@ use crate::config::CascadeConfig;
 pub(crate) use fares::Fares;
 pub(crate) use lookers::{Answer, LookerIndex, Lookers, Part, Taker, misfit};
 use question::Promise;
-pub(crate) use question::{GivenUp, Least, Question, Wish};
+pub(crate) use question::{GivenUp, Learnt, Least, Pledge, Question, Wish};
 use unanswered::Row;
 
 /// Frames of a camera that wait for answers about road users, at most: each holds a
@@ -70,7 +70,7 @@ struct Cascade {
     failed: Arc<AtomicU64>,
     /// Looks that were not answered since the last that was.
     row: Row,
-    /// Looks for which there was no room on the way.
+    /// Looks for which, or for whose answers, there was no room on the way.
     refused: u64,
     /// Looks whose part was not fit in the main stream's picture.
     unfit: u64,
@@ -191,8 +191,11 @@ impl Cascades {
                             heard: cascade.heard.clone(),
                             believed_from: cascade.believed_from,
                             failed: Arc::clone(&cascade.failed),
-                            promise: Some((number, choice.track, frame.time)),
-                            given_up: self.given_up.0.clone(),
+                            pledge: Pledge {
+                                promise: Some((number, choice.track, frame.time)),
+                                given_up: self.given_up.0.clone(),
+                                dropped: GivenUp::NoTime,
+                            },
                             _under_way: Arc::clone(if track.is_some() {
                                 &token
                             } else {
@@ -227,12 +230,13 @@ impl Cascades {
                 continue;
             }
             cascade.chooser.not_taken(track, at);
+            cascade.refused += u64::from(why == GivenUp::Unheard);
             let failures = cascade.failed.load(Ordering::Relaxed);
             let stretch = cascade.row.given_up(&cascade.id, at, failures);
             self.unanswered.extend(stretch.map(|stretch| Unanswered {
                 reason: match why {
                     GivenUp::NoPicture => GapReason::StreamLost,
-                    GivenUp::NoTime | GivenUp::Unfit => stretch.reason,
+                    GivenUp::NoTime | GivenUp::Unheard | GivenUp::Unfit => stretch.reason,
                 },
                 ..stretch
             }));

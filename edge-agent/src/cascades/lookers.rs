@@ -276,7 +276,10 @@ impl Lookers {
             let parts: Vec<Part<'_>> = wishes.iter().map(part).collect();
             for (wish, answer) in wishes.into_iter().zip(taker.look(&parts)) {
                 fares.note(&answer);
-                inputs.extend(wish.question.learnt(answer));
+                if let Some(learnt) = wish.question.learnt(answer) {
+                    learnt.pledge.keep();
+                    inputs.push(learnt.input);
+                }
             }
         }
         inputs

@@ -26,10 +26,48 @@ pub(super) type Promise = (usize, Option<TrackId>, EventTime);
 pub(crate) enum GivenUp {
     /// Nobody had time for it, or the model failed.
     NoTime,
+    /// The scene had no room for its answer.
+    Unheard,
     /// Of its moment there is no picture of the stream that it is taken at.
     NoPicture,
     /// Its part is too small or not clear enough in that picture.
     Unfit,
+}
+
+/// That somebody was looked at. Dropped before the scene has heard the answer, the look counts as
+/// not taken.
+pub(crate) struct Pledge {
+    pub(super) promise: Option<Promise>,
+    pub(super) given_up: Sender<(Promise, GivenUp)>,
+    /// What it means that it is dropped.
+    pub(super) dropped: GivenUp,
+}
+
+impl Pledge {
+    /// The scene has the answer.
+    pub(crate) fn keep(mut self) {
+        self.promise = None;
+    }
+
+    fn tell(&mut self, why: GivenUp) {
+        if let Some(promise) = self.promise.take() {
+            // Full: the chooser has looks enough to take again.
+            self.given_up.try_send((promise, why)).ok();
+        }
+    }
+}
+
+impl Drop for Pledge {
+    fn drop(&mut self) {
+        self.tell(self.dropped);
+    }
+}
+
+/// An answer on its way to the scene.
+pub(crate) struct Learnt {
+    pub(crate) input: Input,
+    /// To be kept when the scene has heard it.
+    pub(crate) pledge: Pledge,
 }
 
 /// What a part must be in the picture that is looked at.
@@ -67,8 +105,7 @@ pub(crate) struct Question {
     pub(super) heard: Vec<ObjectClass>,
     pub(super) believed_from: f64,
     pub(super) failed: Arc<AtomicU64>,
-    pub(super) promise: Option<Promise>,
-    pub(super) given_up: Sender<(Promise, GivenUp)>,
+    pub(super) pledge: Pledge,
     /// The frame waits for as long as this lives.
     pub(super) _under_way: Arc<()>,
 }
@@ -103,18 +140,11 @@ impl Question {
 
     /// It is not going to be answered.
     pub(crate) fn give_up(mut self, why: GivenUp) {
-        self.tell(why);
-    }
-
-    fn tell(&mut self, why: GivenUp) {
-        if let Some(promise) = self.promise.take() {
-            // Full: the chooser has looks enough to take again.
-            self.given_up.try_send((promise, why)).ok();
-        }
+        self.pledge.tell(why);
     }
 
     /// What the scene learns of an answer, or of a failure: nothing.
-    pub(crate) fn learnt(self, answer: Answer) -> Option<Input> {
+    pub(crate) fn learnt(self, answer: Answer) -> Option<Learnt> {
         let error: &dyn std::fmt::Display = match &answer {
             Answer::Network(Err(error)) => error,
             Answer::Plates(Err(error)) => error,
@@ -137,11 +167,11 @@ impl Question {
         None
     }
 
-    fn read(self, plates: &[PlateLook]) -> Input {
+    fn read(self, plates: &[PlateLook]) -> Learnt {
         self.found(Found::Plates(plates.iter().map(plate_text).collect()))
     }
 
-    fn answered(self, answer: Answered) -> Option<Input> {
+    fn answered(self, answer: Answered) -> Option<Learnt> {
         let believed_from = self.believed_from;
         let is_heard = |class: ObjectClass| self.heard.contains(&class);
         let marks = |found: Vec<Detection>| Found::Marks {
@@ -178,8 +208,8 @@ impl Question {
         Some(self.found(found))
     }
 
-    fn found(mut self, found: Found) -> Input {
-        self.promise = None;
+    fn found(mut self, found: Found) -> Learnt {
+        self.pledge.dropped = GivenUp::Unheard;
         let look = SecondLook {
             at: self.at,
             track: self.track,
@@ -189,12 +219,9 @@ impl Question {
             bounds: self.bounds,
             found,
         };
-        Input::SecondLook(look.canonical())
-    }
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.tell(GivenUp::NoTime);
+        Learnt {
+            input: Input::SecondLook(look.canonical()),
+            pledge: self.pledge,
+        }
     }
 }

@@ -45,6 +45,7 @@ fn a_row_of_looks_without_a_picture_is_a_lost_stream_and_one_of_unfit_parts_is_n
     for (why, reasons, unclear) in [
         (GivenUp::NoPicture, vec![GapReason::StreamLost], 0),
         (GivenUp::NoTime, vec![GapReason::Overload], 0),
+        (GivenUp::Unheard, vec![GapReason::Overload], 0),
         (GivenUp::Unfit, vec![], 4),
     ] {
         let mut heads = heads();
@@ -58,5 +59,7 @@ fn a_row_of_looks_without_a_picture_is_a_lost_stream_and_one_of_unfit_parts_is_n
         assert_eq!(told, reasons, "{why:?}");
         let (passed, _) = heads.passed();
         assert!(passed.values().all(|it| it.unclear == unclear), "{why:?}");
+        let busy = if why == GivenUp::Unheard { 4 } else { 0 };
+        assert!(passed.values().all(|it| it.busy == busy), "{why:?}");
     }
 }

@@ -284,8 +284,7 @@ impl Desk<'_> {
                     picture.then(inputs);
                 } else {
                     // A scene that is behind hears the lamps of the next picture.
-                    let frame = None;
-                    self.send(camera, Work { inputs, frame });
+                    self.send(camera, Work::new(inputs, None));
                 }
                 return;
             }
@@ -442,8 +441,7 @@ impl Desk<'_> {
                 let gap = gap.map(Input::Gap);
                 let inputs: Vec<_> = earlier.into_iter().chain(gap).chain(lamps).collect();
                 if !inputs.is_empty() {
-                    let frame = None;
-                    self.send(camera, Work { inputs, frame });
+                    self.send(camera, Work::new(inputs, None));
                 }
                 return;
             }
@@ -539,13 +537,14 @@ impl Desk<'_> {
         let took = self.finished(model, asked.len(), begun);
         for ((camera, asked), answer) in asked.into_iter().zip(answers) {
             self.feeds[camera].3.count_part(took);
-            let learnt = Work {
-                inputs: (asked.learn)(answer),
-                // What the answer decides is shown in the picture that it is about.
-                frame: Some(asked.frame),
-            };
-            if !learnt.inputs.is_empty() {
-                self.send(camera, learnt);
+            if let Some(learnt) = (asked.learn)(answer) {
+                let work = Work {
+                    inputs: vec![learnt.input],
+                    // What the answer decides is shown in the picture that it is about.
+                    frame: Some(asked.frame),
+                    pledge: Some(learnt.pledge),
+                };
+                self.send(camera, work);
             }
             self.tell(camera);
         }
@@ -553,8 +552,11 @@ impl Desk<'_> {
 
     fn send(&mut self, camera: usize, work: Work) {
         let (_, _, to, state) = &self.feeds[camera];
+        let is_answer = work.pledge.is_some();
         match self.ways[camera].send(to, work) {
             Sent::Well => {}
+            // Where answers are lost the chooser hears of it, and counts them.
+            Sent::Lost if is_answer => {}
             Sent::Lost => state.count_dropped_busy(),
             // A fault of ours; its camera is given up, or the program ends.
             Sent::Gone => {

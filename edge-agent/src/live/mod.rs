@@ -48,7 +48,7 @@ use edge_video::{CameraStream, Frame};
 use protocol::event::Words;
 use protocol::{CameraId, EventTime, SignalReading};
 
-use crate::cascades::{LookerIndex, Lookers};
+use crate::cascades::{LookerIndex, Lookers, Pledge};
 use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
 use crate::recording::rolling::{RecordStore, Recorder};
@@ -80,6 +80,19 @@ pub(crate) struct Work {
     pub(crate) inputs: Vec<Input>,
     /// The picture they were read from; none for a recording.
     pub(crate) frame: Option<Frame>,
+    /// Of an answer to a second look: to be kept when the scene has heard it.
+    pub(crate) pledge: Option<Pledge>,
+}
+
+impl Work {
+    /// Of no answer.
+    pub(crate) const fn new(inputs: Vec<Input>, frame: Option<Frame>) -> Self {
+        Self {
+            inputs,
+            frame,
+            pledge: None,
+        }
+    }
 }
 
 /// Set once, by a signal or by a test; everything looks at it.

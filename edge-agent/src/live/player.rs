@@ -83,10 +83,7 @@ fn play(inputs: &[Input], work: &Sender<Work>, state: &CameraState, stop: &StopF
         if !sleep(due.saturating_sub(started.elapsed()), stop) {
             return false;
         }
-        let one = Work {
-            inputs: vec![shifted(input.clone(), shift)],
-            frame: None,
-        };
+        let one = Work::new(vec![shifted(input.clone(), shift)], None);
         match work.try_send(one) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => state.count_dropped_busy(),

@@ -387,6 +387,9 @@ impl Room {
             self.fit(aspect, time);
             self.end_outage(time, work.frame.as_ref());
         }
+        if let Some(pledge) = work.pledge {
+            pledge.keep();
+        }
         for input in work.inputs {
             if let Input::Detections(detections) = &input {
                 if is_frozen {

@@ -111,6 +111,6 @@ pub(super) fn second_look(
         part: wish.part,
         is_whole: question.is_of_the_picture(),
         class: wish.class,
-        learn: Box::new(move |answer| question.learnt(answer).into_iter().collect()),
+        learn: Box::new(move |answer| question.learnt(answer)),
     }
 }

@@ -72,11 +72,8 @@ impl Picture {
         let found = parts.together(size, seen, thresholds);
         inputs.push(perception::detections(&frame, thresholds.high, found));
         let frame = Some(frame);
-        let later = (!later.is_empty()).then_some(Work {
-            inputs: later,
-            frame: None,
-        });
-        std::iter::once(Work { inputs, frame }).chain(later)
+        let later = (!later.is_empty()).then(|| Work::new(later, None));
+        std::iter::once(Work::new(inputs, frame)).chain(later)
     }
 }
 

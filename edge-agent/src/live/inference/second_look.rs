@@ -1,15 +1,14 @@
 //! A closer look at something that was found, with a model of its own: a plate, a helmet.
 
-use edge_core::Input;
 use edge_video::Frame;
 use models::PictureView;
 use protocol::id::CascadeId;
 use protocol::{CameraId, NormBox, ObjectClass};
 
-use crate::cascades::{Answer, Part, Taker};
+use crate::cascades::{Answer, Learnt, Part, Taker};
 
-/// What becomes of an answer: what the scene is to learn of it, in order.
-pub(crate) type Learn = Box<dyn FnOnce(Answer) -> Vec<Input> + Send>;
+/// What becomes of an answer: what the scene is to learn of it.
+pub(crate) type Learn = Box<dyn FnOnce(Answer) -> Option<Learnt> + Send>;
 
 /// A look that a scene asks for.
 ///

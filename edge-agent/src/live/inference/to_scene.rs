@@ -1,6 +1,6 @@
 //! The way to a scene that may be busy: a look may be lost there, and is counted; what a
-//! second look answered waits for room, the newest of it, and when nothing was seen is
-//! never lost.
+//! second look answered waits for room, the newest of it (the looks of others count as not taken:
+//! their pledge is dropped with them), and when nothing was seen is never lost.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -112,10 +112,7 @@ impl ToScene {
         if !self.gaps.is_empty() {
             let until = self.until();
             let inputs = self.gaps.values().copied().map(Input::Gap).collect();
-            match to.try_send(Work {
-                inputs,
-                frame: None,
-            }) {
+            match to.try_send(Work::new(inputs, None)) {
                 Ok(()) => {
                     self.told(until);
                     self.gaps.clear();
@@ -184,10 +181,7 @@ mod tests {
     }
 
     fn work(inputs: Vec<Input>) -> Work {
-        Work {
-            inputs,
-            frame: None,
-        }
+        Work::new(inputs, None)
     }
 
     fn look(second: u32) -> Input {

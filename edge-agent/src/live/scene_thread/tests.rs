@@ -151,10 +151,7 @@ impl Camera {
                 },
             }],
         };
-        Work {
-            inputs: vec![Input::Detections(detections)],
-            frame: None,
-        }
+        Work::new(vec![Input::Detections(detections)], None)
     }
 
     /// The same in such a picture.

@@ -35,17 +35,38 @@ fn see(camera: &mut Camera, tenths: std::ops::Range<u32>) {
 }
 
 /// The look is answered: nothing to be seen.
-fn answer(camera: &mut Camera, second: f64, look: SecondLook) {
+fn answered(look: SecondLook) -> Work {
     let nothing = Answers {
         found: Vec::new(),
         broken: 0,
     };
-    let learnt = (look.learn)(Answer::Network(Ok(Answered::Labels(nothing))));
-    assert_eq!(learnt.len(), 1);
-    camera.at(second).take(Work {
-        inputs: learnt,
+    let learnt = (look.learn)(Answer::Network(Ok(Answered::Labels(nothing)))).unwrap();
+    Work {
+        inputs: vec![learnt.input],
         frame: Some(look.frame),
-    });
+        pledge: Some(learnt.pledge),
+    }
+}
+
+/// The same, and the scene hears it.
+fn answer(camera: &mut Camera, second: f64, look: SecondLook) {
+    let work = answered(look);
+    camera.at(second).take(work);
+}
+
+/// A scene that stood still for a while had room for so many; of the others nobody heard, and who
+/// was to be looked at once was not looked at again.
+#[test]
+fn a_look_whose_answer_is_lost_on_the_way_may_be_taken_again() {
+    let (mut camera, asked) = camera();
+    see(&mut camera, 0..10);
+    let first = asked.try_recv().unwrap();
+    drop(answered(first));
+    see(&mut camera, 10..20);
+    let second = asked.try_recv().unwrap();
+    answer(&mut camera, 2.0, second);
+    see(&mut camera, 20..100);
+    assert!(asked.is_empty());
 }
 
 /// A look at somebody was all that there was for him, and its answer was refused.
