@@ -469,6 +469,7 @@ pub fn time_of(input: &Input) -> EventTime {
         Input::Signal(reading) => reading.time,
         Input::Gap(gap) => gap.to,
         Input::Unanswered(stretch) => stretch.to,
+        Input::Unseen(stretch) => stretch.to,
         Input::Health(health) => health.time,
         Input::Tick(time) | Input::End(time) => *time,
     }
@@ -494,6 +495,10 @@ pub fn shifted(mut input: Input, shift_us: i64) -> Input {
             shift(&mut gap.to);
         }
         Input::Unanswered(stretch) => {
+            shift(&mut stretch.from);
+            shift(&mut stretch.to);
+        }
+        Input::Unseen(stretch) => {
             shift(&mut stretch.from);
             shift(&mut stretch.to);
         }

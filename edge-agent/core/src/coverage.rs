@@ -152,6 +152,9 @@ pub(crate) struct Account {
 struct Tally {
     watched_us: i64,
     unwatched_us: BTreeMap<Unwatched, i64>,
+    /// Up to when parts of the picture were told as unseen: they overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unseen_until: Option<i64>,
 }
 
 impl Tally {
@@ -251,6 +254,24 @@ impl Account {
         }
     }
 
+    /// The same of a stretch, of which each part counts once, however many stretches it is in.
+    pub(crate) fn take_back_stretch(
+        &mut self,
+        rule: usize,
+        (from, to): (EventTime, EventTime),
+        reason: Unwatched,
+    ) {
+        let (from, to) = (from.as_micros(), to.as_micros());
+        let Some(tally) = self.rules.get_mut(rule) else {
+            return;
+        };
+        // Later than this one: the clock was set back since.
+        let told = tally.unseen_until.filter(|until| *until <= to);
+        tally.unseen_until = Some(to);
+        let from = told.map_or(from, |told| told.max(from));
+        tally.take_back(to.saturating_sub(from), reason);
+    }
+
     /// Every rule's account of the hour that runs, in their order; empty before the first frame.
     pub(crate) fn running(&self) -> impl Iterator<Item = CoverageTally> + '_ {
         self.hour.into_iter().flat_map(|hour| {
@@ -289,7 +310,9 @@ impl Account {
             let Tally {
                 watched_us,
                 unwatched_us,
+                unseen_until,
             } = std::mem::take(tally);
+            tally.unseen_until = unseen_until;
             if watched_us == 0 && unwatched_us.is_empty() {
                 continue;
             }

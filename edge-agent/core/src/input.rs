@@ -27,6 +27,8 @@ pub enum Input {
     SecondLook(SecondLook),
     /// Looks that a cascade wanted were not answered for some time.
     Unanswered(Unanswered),
+    /// A part of the picture was not looked at closely for some time.
+    Unseen(Unseen),
     /// A signal group was read.
     Signal(SignalReading),
     /// For a while nobody looked, or the clock was moved.
@@ -59,6 +61,20 @@ pub struct Unanswered {
     /// The first frame whose look was not answered.
     pub from: EventTime,
     /// The last.
+    pub to: EventTime,
+    /// Why not.
+    pub reason: GapReason,
+}
+
+/// A stretch in which pictures were looked at as a whole and nobody had time for a part of them
+/// that is to be looked at besides: what is small and far away there was not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Which part.
+    pub part: NormBox,
+    /// The last picture in which it was looked at, or the end of what was told before.
+    pub from: EventTime,
+    /// The picture in which it is again, or the newest.
     pub to: EventTime,
     /// Why not.
     pub reason: GapReason,

@@ -48,7 +48,9 @@ pub use config::{
 };
 pub use coverage::{CoverageHour, Unwatched};
 pub use health::{Condition, Health};
-pub use input::{EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured, Unanswered};
+pub use input::{
+    EvidenceRequest, Gap, GapReason, Input, Output, SpeedMeasured, Unanswered, Unseen,
+};
 pub use near_miss::NearMiss;
 pub use rules::{RuleEntry, catalogue as rule_catalogue};
 pub use scene::{Attention, Identity, Refused, Scene, TrackView};

@@ -6,6 +6,7 @@
 //! that no rule has to.
 
 mod second_looks;
+mod unseen;
 mod view;
 
 use std::collections::BTreeSet;
@@ -189,6 +190,7 @@ impl Scene {
             Input::Detections(detections) => self.look(detections, out),
             Input::SecondLook(look) => self.hear_second_look(look, out),
             Input::Unanswered(stretch) => self.hear_unanswered(&stretch),
+            Input::Unseen(stretch) => self.hear_unseen(&stretch),
             Input::Signal(reading) => self.read_signal(&reading),
             Input::Gap(gap) => {
                 self.plates.note_gap();

@@ -407,7 +407,7 @@ impl Room {
                 self.setup.state.count_analysed(quality);
                 changed |= self.tell_health();
             }
-            if is_frozen && matches!(input, Input::Gap(_)) {
+            if is_frozen && matches!(input, Input::Gap(_) | Input::Unseen(_)) {
                 // What was missed of a picture that stands still is no loss.
                 continue;
             }

@@ -6,12 +6,15 @@
 //! pictures, not parts.
 //!
 //! Tiles that are not looked at, because it is not their turn or there was no time,
-//! are the first at the next picture.
+//! are the first at the next picture. Where that goes on for too long it is told: what is small
+//! there was not seen.
 
+use edge_core::{GapReason, Unseen};
 use models::tiles::{self, Sight, Tiling};
 use models::{Crop, Thresholds};
-use protocol::{Detection, NormBox};
+use protocol::{Detection, EventTime, NormBox};
 
+use super::fractions;
 use crate::config::{DetectConfig, TilesConfig};
 
 /// The parts of one camera's pictures.
@@ -31,10 +34,26 @@ struct Plan {
     tiles: Vec<Crop>,
     /// The tile that comes first at the next picture.
     next: usize,
+    /// Of each tile since when it was not looked at.
+    since: Vec<Since>,
+    /// When the last picture was taken that the scene was told of.
+    told: Option<EventTime>,
+}
+
+/// Since when a tile was not looked at.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    from: EventTime,
+    /// Whether that was too long before it.
+    is_late: bool,
 }
 
 /// What was seen in one part.
 pub type Seen = (Crop, Vec<Detection>);
+
+/// Rules take pictures that are farther apart for a hole, s. So are looks at a tile whose turn it
+/// is in each picture; where it is in each third, three times that.
+const HOLE_S: f64 = 2.0;
 
 /// Of two sights of one thing in different parts, how much they overlap at least.
 /// Networks that give no doubles have no such limit of their own.
@@ -71,6 +90,54 @@ impl Parts {
         {
             plan.next = (place + 1) % plan.tiles.len();
         }
+    }
+
+    /// The scene is told of the picture of `time`, in which some parts were looked at. Which tiles
+    /// nobody had time for, for too long; each part of that time once.
+    pub fn unseen(
+        &mut self,
+        picture: (u32, u32),
+        time: EventTime,
+        is_looked_at: impl Fn(&Crop) -> bool,
+    ) -> Vec<Unseen> {
+        let most = self.tiles.and_then(|tiles| tiles.per_look);
+        let plan = self.plan(picture);
+        let most = most.unwrap_or(usize::MAX).clamp(1, plan.tiles.len().max(1));
+        let longest = plan.tiles.len().div_ceil(most) as f64 * HOLE_S;
+        let told = plan.told.replace(time).map(|told| time.since(told).0);
+        if !told.is_some_and(|passed| (0.0..=HOLE_S).contains(&passed)) {
+            // The first, or after a hole, of which the scene knows as it is.
+            plan.since.clear();
+        }
+        let now = Since {
+            from: time,
+            is_late: false,
+        };
+        plan.since.resize(plan.tiles.len(), now);
+        let mut unseen = Vec::new();
+        for (tile, since) in plan.tiles.iter().zip(&mut plan.since) {
+            let passed = time.since(since.from).0;
+            let is_looked_at = is_looked_at(tile);
+            // What is left of it when it is over; not a word for each picture.
+            if passed > longest || (since.is_late && is_looked_at && passed > 0.0) {
+                unseen.push(Unseen {
+                    part: fractions(*tile, picture),
+                    from: since.from,
+                    to: time,
+                    reason: GapReason::Overload,
+                });
+                *since = Since {
+                    from: time,
+                    is_late: true,
+                };
+            }
+            if is_looked_at {
+                *since = now;
+            }
+        }
+        // Whoever counts them passes over what a longer one has told.
+        unseen.sort_by_key(|unseen| unseen.from);
+        unseen
     }
 
     /// What the parts of one picture show together. `seen` begins with the region.
@@ -116,6 +183,8 @@ impl Parts {
                 region,
                 tiles: tiles.unwrap_or_default(),
                 next: 0,
+                since: Vec::new(),
+                told: None,
             }
         }))
     }
@@ -124,6 +193,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use protocol::ObjectClass;
+    use protocol::units::Seconds;
 
     use super::*;
 
@@ -209,5 +279,75 @@ mod tests {
             &THRESHOLDS,
         );
         assert_eq!(together, [across, far]);
+    }
+
+    /// What is told as unseen of pictures each so many seconds, in which `looked` says which tiles
+    /// were looked at: tile, from, to.
+    fn told(
+        parts: &mut Parts,
+        every: f64,
+        pictures: u32,
+        looked: impl Fn(u32, usize) -> bool,
+    ) -> Vec<(usize, f64, f64)> {
+        let tiles = parts.plan(PICTURE).tiles.clone();
+        let mut told = Vec::new();
+        for number in 0..pictures {
+            let time = EventTime::EPOCH + Seconds(f64::from(number) * every);
+            let seen: Vec<Crop> = (tiles.iter().enumerate())
+                .filter(|(at, _)| looked(number, *at))
+                .map(|(_, tile)| *tile)
+                .collect();
+            for unseen in parts.unseen(PICTURE, time, |tile| seen.contains(tile)) {
+                assert_eq!(unseen.reason, GapReason::Overload);
+                let is_it = |tile: &Crop| fractions(*tile, PICTURE) == unseen.part;
+                let tile = tiles.iter().position(is_it).unwrap();
+                let second = |at: EventTime| at.since(EventTime::EPOCH).0;
+                told.push((tile, second(unseen.from), second(unseen.to)));
+            }
+        }
+        told
+    }
+
+    /// A tile that got no time for half a minute was "watched", by whoever stands small in it.
+    #[test]
+    fn tiles_that_got_no_time_for_too_long_are_told_and_others_are_not() {
+        let mut parts = parts(None);
+        let last = parts.plan(PICTURE).tiles.len() - 1;
+        // Each half second; the last tile at 0 s, at 7.5 s and from 9 s on.
+        let seen = |number, tile| tile != last || number == 0 || number == 15 || number >= 18;
+        let told = told(&mut parts, 0.5, 40, seen);
+        assert_eq!(told[0], (last, 0.0, 2.5));
+        assert_eq!(told.last().unwrap().2, 7.5);
+        // One after the other, and nothing twice.
+        assert!(
+            told.windows(2).all(|pair| pair[0].2 == pair[1].1),
+            "{told:?}"
+        );
+        assert!(told.iter().all(|(tile, ..)| *tile == last), "{told:?}");
+    }
+
+    #[test]
+    fn a_hole_between_pictures_is_none_of_the_tiles() {
+        let never = |_, _| false;
+        assert_eq!(told(&mut parts(None), 2.5, 20, never), []);
+        // Nor is it where none are asked for.
+        let mut whole = Parts::new(&DetectConfig::default());
+        assert_eq!(told(&mut whole, 0.5, 20, never), []);
+    }
+
+    #[test]
+    fn a_tile_whose_turn_is_in_some_pictures_only_may_wait_for_that() {
+        let mut parts = parts(Some(1));
+        let count = parts.plan(PICTURE).tiles.len();
+        assert!(count > 1);
+        let by_turns = |number: u32, tile| number as usize % count == tile;
+        assert_eq!(told(&mut parts, 1.5, 60, by_turns), []);
+        let first_only = |number: u32, tile| tile == 0 && by_turns(number, 0);
+        let told = told(&mut parts, 1.5, 60, first_only);
+        let missed: Vec<usize> = (1..count).collect();
+        let mut late: Vec<usize> = told.iter().map(|(tile, ..)| *tile).collect();
+        late.sort_unstable();
+        late.dedup();
+        assert_eq!(late, missed);
     }
 }

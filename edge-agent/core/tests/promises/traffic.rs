@@ -356,6 +356,9 @@ pub(crate) fn later(mut input: Input, by: f64) -> Input {
         Input::Unanswered(stretch) => {
             (stretch.from, stretch.to) = (stretch.from + by, stretch.to + by);
         }
+        Input::Unseen(stretch) => {
+            (stretch.from, stretch.to) = (stretch.from + by, stretch.to + by);
+        }
         Input::Health(health) => {
             (health.time, health.since) = (health.time + by, health.since + by);
         }

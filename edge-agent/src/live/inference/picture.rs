@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use edge_core::Input;
 use edge_video::Frame;
-use models::Thresholds;
+use models::{Crop, Thresholds};
 
 use crate::live::Work;
 use crate::perception::{self, Parts, Seen};
@@ -69,8 +69,11 @@ impl Picture {
             ..
         } = self;
         let size = (frame.width, frame.height);
+        let is_looked_at = |tile: &Crop| seen.iter().any(|(part, _)| part == tile);
+        let unseen = parts.unseen(size, frame.time, is_looked_at);
         let found = parts.together(size, seen, thresholds);
         inputs.push(perception::detections(&frame, thresholds.high, found));
+        inputs.extend(unseen.into_iter().map(Input::Unseen));
         let frame = Some(frame);
         let later = (!later.is_empty()).then(|| Work::new(later, None));
         std::iter::once(Work::new(inputs, frame)).chain(later)
@@ -82,7 +85,6 @@ mod tests {
     #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
 
     use edge_video::ClipReader;
-    use models::Crop;
     use protocol::{Detection, EventTime, NormBox, ObjectClass};
     use rtsp_camera::TestPattern;
 
@@ -154,5 +156,28 @@ mod tests {
         };
         assert_eq!((found(seen), seen.frame.is_some()), (1, true));
         assert_eq!((&later.inputs, later.frame.is_some()), (&read, false));
+    }
+
+    /// What stood in them was nobody, and the rules watched, as far as coverage knew.
+    #[test]
+    fn the_scene_hears_which_tiles_there_was_no_time_for_after_what_was_seen() {
+        let [picture, _] = pictures();
+        let whole = Crop::whole(picture.width, picture.height);
+        let mut parts = Parts::new(&DetectConfig {
+            tiles: Some(crate::config::TilesConfig::default()),
+            ..DetectConfig::default()
+        });
+        let tiles = parts.tiles((picture.width, picture.height)).len();
+        assert!(tiles > 1);
+        let mut told = Vec::new();
+        for second in 0..4 {
+            let mut frame = picture.clone();
+            frame.time = EventTime::from_micros(second * 1_000_000);
+            let picture = Picture::new(frame, Vec::new(), (whole, Vec::new()));
+            let work = picture.told(&mut parts, &THRESHOLDS).next().unwrap();
+            assert!(matches!(work.inputs[0], Input::Detections(_)));
+            told.push(work.inputs.len() - 1);
+        }
+        assert_eq!(told, [0, 0, 0, tiles]);
     }
 }
