@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use onnx::{Attribute, Element, Network};
+use protocol::EventTime;
 use rtsp_camera::{CameraSettings, Clip, Mount};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -243,17 +244,37 @@ fn metrics(port: u16, name: &str) -> Vec<(String, f64)> {
     lines.filter_map(sample).collect()
 }
 
-/// A camera whose small stream shows people and whose large one is black, with `rule` and a cascade
-/// of heads that gives these classes for bright and dark parts; and the port of its metrics.
-fn two_streams(dir: &Path, classes: &str, rule: &str) -> (PathBuf, rtsp_camera::Camera, u16) {
+/// A large stream that shows nothing.
+const BLACK: &str = "color=black:s=768x576:r=10:d=20";
+/// One of which each picture is black or white, by when it is shown: see [`is_white`].
+const BY_TIME: &str = "color=black:s=768x576:r=10:d=20,drawbox=c=white:t=fill:enable='\
+                       lt(mod(3*floor(n/4)*floor(n/4)+floor(n/4),53),26)'";
+
+/// Whether [`BY_TIME`] shows white at this tenth of a second of its twenty: each colour for
+/// 0.4 s at least, in an order that is like itself at no other time.
+fn is_white(tenth: i64) -> bool {
+    let step = tenth.rem_euclid(200) / 4;
+    (3 * step * step + step) % 53 < 26
+}
+
+/// A camera whose small stream shows people and whose large one is `large`, by the clock, with
+/// `rule` and a cascade of heads that gives these classes for bright and dark parts; and the port
+/// of its metrics.
+fn two_streams(
+    dir: &Path,
+    pictures: &str,
+    classes: &str,
+    rule: &str,
+) -> (PathBuf, rtsp_camera::Camera, u16) {
     let (large, small) = (dir.join("large.mp4"), dir.join("small.mp4"));
-    let black = ["-f", "lavfi", "-i", "color=black:s=768x576:r=10:d=20"];
-    make_clip(&black, &["-g", "20"], &large);
+    make_clip(&["-f", "lavfi", "-i", pictures], &["-g", "20"], &large);
     let people = installed("clips/vtest.mp4");
     let scaled = ["-vf", "scale=384:288", "-g", "10"];
     make_clip(&["-i", people.to_str().unwrap()], &scaled, &small);
     let mount = |name, clip: &Path| Mount::new(name, Clip::load(clip).unwrap());
-    let mounts = vec![mount("main", &large), mount("sub", &small)];
+    let mut main = mount("main", &large);
+    main.script.by_the_clock = true;
+    let mounts = vec![main, mount("sub", &small)];
     let camera = rtsp_camera::Camera::start(CameraSettings::loopback(mounts)).unwrap();
     write_classifier(dir, "light-heads", classes);
     let config = dir.join("box.toml");
@@ -293,9 +314,9 @@ min_height_px = 44
     (config, camera, port)
 }
 
-/// Of a camera with two streams the small one shows people and the large one nothing but
-/// black. Who is in the small one is looked at in the large one: in the small one nobody
-/// is large enough, and whoever were looked at there would be bright.
+/// Of a camera with two streams the small one shows people, and the large one is black or white by
+/// the time of day. Who is in the small one is looked at in the large one, as it was at that
+/// very time: in the small one nobody is large enough, and at another time half of it is another colour.
 #[test]
 fn of_two_streams_the_large_one_is_looked_at_more_closely() {
     let dir = tempfile::tempdir().unwrap();
@@ -309,7 +330,7 @@ kind = "pedestrian_on_carriageway"
 zone = "road"
 "#;
     let classes = "no_helmet = [0]\nhelmet = [1]";
-    let (config, _camera, port) = two_streams(dir.path(), classes, rule);
+    let (config, _camera, port) = two_streams(dir.path(), BY_TIME, classes, rule);
     let agent = start_agent(dir.path(), &config);
     let looks = |outcome: &str| {
         let counts = metrics(port, "edge_main_looks_total");
@@ -317,7 +338,7 @@ zone = "road"
         of.map(|(_, count)| count).sum::<f64>()
     };
     let sent = eventually("looks at the main stream", || {
-        Some(looks("\"main\"")).filter(|count| *count >= 12.0)
+        Some(looks("\"main\"")).filter(|count| *count >= 24.0)
     });
     let told = metrics(port, "edge_main_");
     println!("{told:?}");
@@ -332,11 +353,22 @@ zone = "road"
     let answers = files.flat_map(|file| second_looks(&file.unwrap().path()));
     let answers: Vec<Value> = answers.collect();
     println!("{} answers to {sent} looks", answers.len());
-    assert!(answers.len() >= 6, "{} of {sent}", answers.len());
+    assert!(answers.len() >= 12, "{} of {sent}", answers.len());
+    let mut seen = [0; 2];
     for answer in &answers {
-        let class = &answer["labels"]["labels"][0]["class"];
-        assert_eq!(class, "helmet", "not of the black picture: {answer}");
+        let time: EventTime = serde_json::from_value(answer["at"]["time"].clone()).unwrap();
+        let tenth = (time.as_micros() + 50_000).div_euclid(100_000);
+        let white = is_white(tenth);
+        // Next to a change the picture may be the one beside it.
+        if is_white(tenth - 1) == white && is_white(tenth + 1) == white {
+            let class = &answer["labels"]["labels"][0]["class"];
+            let expected = if white { "no_helmet" } else { "helmet" };
+            assert_eq!(class, expected, "a picture of another moment: {answer}");
+            seen[usize::from(white)] += 1;
+        }
     }
+    println!("{seen:?} black and white");
+    assert!(seen[0] > 1 && seen[1] > 1, "{seen:?}");
     // The scene heard them under the frames that it knows.
     let (replayed, _) = replay(&recorded, &config, &[]);
     let unpublished = assert_same(&published(dir.path()), &replayed);
@@ -468,8 +500,12 @@ fn a_case_shows_the_heads_that_a_cascade_judged() {
 #[test]
 fn of_two_streams_a_case_shows_what_was_looked_at_in_the_large_one() {
     let dir = tempfile::tempdir().unwrap();
-    let (config, camera, port) =
-        two_streams(dir.path(), "helmet = [0]\nno_helmet = [1]", BARE_HEADS);
+    let (config, camera, port) = two_streams(
+        dir.path(),
+        BLACK,
+        "helmet = [0]\nno_helmet = [1]",
+        BARE_HEADS,
+    );
     let agent_running = start_agent(dir.path(), &config);
     let bare = eventually("bare heads that only the black picture shows", || {
         let alerts = metrics(port, "edge_events_total");

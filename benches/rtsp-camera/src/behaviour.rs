@@ -18,6 +18,9 @@ pub struct Script {
     /// Begin with the pictures of so long before at once, as cameras do that send the last
     /// key picture and all since, and relays that keep them for who comes.
     pub begins_with: Option<Duration>,
+    /// Show what the first clip shows at this time of the clock, as if it had been played round and
+    /// round since 1970, from the next key picture on: what is in a picture says when it was taken.
+    pub by_the_clock: bool,
     /// RTP timestamp and sequence number to begin with; random when left out, as
     /// the standard wants it. High ones wrap around soon.
     pub rtp_begins: Option<(u32, u16)>,

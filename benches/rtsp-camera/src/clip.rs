@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use gstreamer as gst;
@@ -116,6 +116,41 @@ impl Clip {
                 bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()
             })
             .collect()
+    }
+
+    /// The clip from the key picture on that comes next at `now`, where it is played round and
+    /// round since 1970, and how soon.
+    pub(crate) fn at(&self, now: SystemTime) -> (Self, gst::ClockTime) {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let phase = since.as_nanos() % u128::from(self.length.nseconds().max(1));
+        let phase = gst::ClockTime::from_nseconds(u64::try_from(phase).unwrap_or(0));
+        let is_next = |unit: &AccessUnit| unit.is_key && unit.send_at >= phase;
+        let first = self.units.iter().position(is_next).unwrap_or(0);
+        let begins = (self.units.get(first)).map_or(gst::ClockTime::ZERO, |unit| unit.send_at);
+        let after = if begins < phase {
+            begins + self.length - phase
+        } else {
+            begins - phase
+        };
+        let moved = |(at, unit): (usize, &AccessUnit)| {
+            let round = if at < first {
+                self.length
+            } else {
+                gst::ClockTime::ZERO
+            };
+            AccessUnit {
+                send_at: unit.send_at + round - begins,
+                show_at: (unit.show_at + round).saturating_sub(begins),
+                ..unit.clone()
+            }
+        };
+        let mut units: Vec<AccessUnit> = self.units.iter().enumerate().map(moved).collect();
+        units.rotate_left(first);
+        let clip = Self {
+            units: units.into(),
+            ..self.clone()
+        };
+        (clip, after)
     }
 
     /// Length of one round.
@@ -327,4 +362,38 @@ fn from_samples(codec: ClipCodec, samples: &[gst::Sample]) -> anyhow::Result<Cli
         length: last_shown.max(last_sent) + gst::ClockTime::from_nseconds(nominal),
         units: units.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+    use super::*;
+    use crate::TestPattern;
+
+    #[test]
+    fn by_the_clock_each_picture_comes_at_its_own_time_whenever_a_client_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.mkv");
+        let pattern = TestPattern {
+            pictures: 50,
+            key_distance: Some(10),
+            ..TestPattern::default()
+        };
+        pattern.write(&path).unwrap();
+        let clip = Clip::load(&path).unwrap();
+        assert_eq!(clip.length(), Duration::from_secs(2));
+        let original = clip.sent();
+        for now_ms in [0, 130, 400, 1_601, 1_999, 1_795_000_000_410] {
+            let (moved, after) = clip.at(UNIX_EPOCH + Duration::from_millis(now_ms));
+            assert!(after.mseconds() < 400, "{now_ms}: {after}");
+            assert!(moved.units[0].is_key);
+            for (unit, bytes) in moved.units.iter().zip(moved.sent()) {
+                assert_eq!(unit.send_at, unit.show_at);
+                let shown_ms = now_ms + (after + unit.show_at).mseconds();
+                let place = usize::try_from(shown_ms % 2_000 / 40).unwrap();
+                assert_eq!((shown_ms % 40, &bytes), (0, &original[place]), "{now_ms}");
+            }
+        }
+    }
 }

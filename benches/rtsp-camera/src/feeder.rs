@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -40,14 +40,20 @@ impl Feeder {
     }
 
     fn feed(&self) -> Result<(), Over> {
-        let start = self.wait_for_clock()?;
+        let mut start = self.wait_for_clock()?;
+        let mut playlist = Arc::clone(&self.playlist);
+        if let (true, Some(clip)) = (self.script.by_the_clock, playlist.first()) {
+            let (clip, after) = clip.at(SystemTime::now());
+            start += after;
+            playlist = Arc::new([clip]);
+        }
         let mut round = start;
         // Until it has as many pictures as it is to begin with nothing is sent.
         let opens = start + clock_time(self.script.begins_with.unwrap_or_default());
         self.wait_until(start, opens)?;
         let mut picture = 0_u64;
         let mut last_key: Option<AccessUnit> = None;
-        for clip in self.playlist.iter().cycle() {
+        for clip in playlist.iter().cycle() {
             // Before the clip: one that comes in between is then found at the first picture.
             let tuning = self.behaviour.retunes();
             let retuned = self.behaviour.retuned();
