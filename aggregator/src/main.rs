@@ -1,5 +1,8 @@
 //! `aggregator`: the centre as a program.
 
+// `println!` panics where its reader has gone: `case_bundle::say!` and `aside!` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +12,8 @@ use aggregator::centre::Centre;
 use aggregator::config::{Broker, Config, ConfigError};
 use aggregator::labels::{self, Wanted};
 use aggregator::{api, case};
-use case_bundle::files::VerifyArgs;
+use case_bundle::files::{VerifyArgs, said};
+use case_bundle::{aside, say};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::EventId;
 use tokio::signal::unix::{SignalKind, signal};
@@ -221,9 +225,9 @@ fn main() -> ExitCode {
         }) {
             Ok(config) => {
                 for warning in config.warnings() {
-                    eprintln!("aggregator: warning: {warning}");
+                    aside!("aggregator: warning: {warning}");
                 }
-                println!(
+                say!(
                     "the configuration is in order: data in {}, http on {}, {}",
                     config.data_dir.display(),
                     config.http.listen,
@@ -236,7 +240,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => ExitCode::from(args.run()),
         Command::Bundle(args) => match case::export(&args.data, args.alert, &args.out) {
             Ok(case) => {
-                println!(
+                say!(
                     "{}: case number {} of camera {}/{}/{}, {} files, key {}",
                     args.out.display(),
                     case.chain.number,
@@ -253,7 +257,7 @@ fn main() -> ExitCode {
         Command::Labels(args) => export_labels(args),
         Command::Openapi => match api::openapi().to_pretty_json() {
             Ok(text) => {
-                println!("{text}");
+                said::json(&text);
                 ExitCode::SUCCESS
             }
             Err(error) => fail(1, &error),
@@ -272,14 +276,14 @@ fn export_labels(args: Labels) -> ExitCode {
         Ok(report) => report,
         Err(error) => return fail(1, &error),
     };
-    println!("{}: {report}", args.out.display());
+    say!("{}: {report}", args.out.display());
     if report.train.pictures > 0 && report.val.pictures == 0 && wanted.hold_out > 0.0 {
-        eprintln!(
+        aside!(
             "aggregator: no day of a camera is kept apart to measure with; gather more days, or raise --hold-out"
         );
     }
     for (alert, file, message) in &report.faults {
-        eprintln!("aggregator: still {file} of alert {alert}: {message}; restore it from a backup");
+        aside!("aggregator: still {file} of alert {alert}: {message}; restore it from a backup");
     }
     ExitCode::from(u8::from(!report.faults.is_empty()))
 }
@@ -307,7 +311,7 @@ fn ways_in(config: &Config) -> String {
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("aggregator: {error}");
+    aside!("aggregator: {error}");
     ExitCode::from(code)
 }
 

@@ -14,6 +14,8 @@
 //! Reading order: [`manifest`] and [`removal`] → [`sealed`] → [`key`] and [`ring`] →
 //! [`fault`] → [`mod@verify`] → [`chain`] → `files`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // `files::said` prints
+
 mod canonical;
 pub mod chain;
 pub mod fault;

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_inference::{Detector, Provider};
+use case_bundle::files::said;
+use case_bundle::say;
 use edge_uplink::UplinkError;
 use protocol::CameraId;
 
@@ -122,7 +124,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
             part: "model".to_owned(),
             outcome: match &loaded {
                 Ok(loaded) => in_use_on(loaded),
-                Err(error) => Outcome::Failed(format!("{error:#}")),
+                Err(error) => Outcome::Failed(said::whole(error.chain())),
             },
         });
         findings.extend(failed_here(&config));
@@ -316,7 +318,7 @@ fn uplink(config: &AgentConfig, timeout: Duration) -> Vec<Finding> {
         format!("evidence {}", redacted(&uplink.evidence_url)),
     );
     let probed = uplink_settings::settings(config)
-        .map_err(|error| format!("{error:#}"))
+        .map_err(|error| said::whole(error.chain()))
         .and_then(|settings| settings.ok_or_else(|| "there is no [uplink]".to_owned()))
         .and_then(|settings| edge_uplink::probe(&settings, timeout).map_err(reason_of));
     match probed {
@@ -382,14 +384,15 @@ pub fn print(findings: &[Finding]) -> bool {
         };
         // More lines stand under the first.
         let detail = detail.replace('\n', "\n        ");
-        println!("{word}  {}: {detail}", finding.part);
+        let line = said::printable(&format!("  {}: {detail}\n", finding.part));
+        said::text(&format!("{word}{line}"));
     }
     let failed = findings
         .iter()
         .filter(|finding| matches!(finding.outcome, Outcome::Failed(_)))
         .count();
     if failed > 0 {
-        println!("{failed} of {} parts need attention", findings.len());
+        say!("{failed} of {} parts need attention", findings.len());
     }
     failed == 0
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use case_bundle::files::VerifyArgs;
+use case_bundle::aside;
+use case_bundle::files::{VerifyArgs, said};
 use clap::{Args, Parser, Subcommand};
 use protocol::{CameraId, EventTime};
 
@@ -404,12 +405,12 @@ fn run(config: &Path, record: RecordArgs, stop: &StopFlag) -> ExitCode {
     let mut config = match AgentConfig::load(config) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            aside!("{faults}");
             return ExitCode::from(FAULTY);
         }
     };
     if config.cameras.is_empty() {
-        eprintln!("{}: there is no [[camera]]; add one", config.file.display());
+        aside!("{}: there is no [[camera]]; add one", config.file.display());
         return ExitCode::from(FAULTY);
     }
     record.apply(&mut config.record);
@@ -438,14 +439,14 @@ fn explain(args: ExplainArgs, stop: &StopFlag) -> ExitCode {
     };
     match explain::explain(&request, stop) {
         Ok(explained) => {
-            print!("{}", explained.text);
+            said::text(&said::printable(&explained.text));
             if explained.damage.is_empty() {
                 return ExitCode::SUCCESS;
             }
             for damage in &explained.damage {
-                eprintln!("error: {damage}");
+                aside!("error: {damage}");
             }
-            eprintln!(
+            aside!(
                 "error: the recording is damaged; the explanation rests on what of it can be read, \
                  and revisions of the event may be missing"
             );
@@ -489,29 +490,29 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
     match replay::replay(&request, stop) {
         Ok(outcome) => {
             for warning in outcome.damage.iter().chain(&outcome.warnings) {
-                eprintln!("warning: {warning}");
+                aside!("warning: {warning}");
             }
             if !quiet {
                 let table = outcome.summary.table();
                 for table in [table, outcome.coverage.table()] {
                     if !table.is_empty() {
-                        eprintln!("{table}");
+                        aside!("{table}");
                     }
                 }
                 let looked = match outcome.rested {
                     0 => String::new(),
                     rested => format!(", {} of them looked at", outcome.frames - rested),
                 };
-                eprintln!(
+                aside!(
                     "{} event(s) in {} frames{looked}",
                     outcome.summary.total(),
                     outcome.frames
                 );
                 if let Some((folder, count)) = &outcome.cases {
                     let folder = folder.display();
-                    eprintln!("{count} signed case(s) in {folder}");
+                    aside!("{count} signed case(s) in {folder}");
                     if *count > 0 {
-                        eprintln!(
+                        aside!(
                             "verify: edge-agent verify --allow-recordings --keys {folder}/keys --chain {folder}/0*"
                         );
                     }
@@ -543,7 +544,7 @@ fn calibrate(args: CalibrateArgs) -> ExitCode {
         Err(error)
             if error.is::<calibrate::Faulty>() || error.is::<crate::config::ConfigFaults>() =>
         {
-            eprintln!("error: {error:#}");
+            aside!("error: {}", said::whole(error.chain()));
             ExitCode::from(FAULTY)
         }
         done => finish(done),
@@ -560,7 +561,7 @@ fn check(args: CheckArgs) -> ExitCode {
         Ok(findings) if check::print(&findings) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(FAILED),
         Err(faults) => {
-            eprintln!("{faults}");
+            aside!("{faults}");
             ExitCode::from(FAULTY)
         }
     }
@@ -576,7 +577,7 @@ fn with_detector(
         None => DetectorConfig::default(),
         Some(Ok(config)) => config.detector,
         Some(Err(faults)) => {
-            eprintln!("{faults}");
+            aside!("{faults}");
             return ExitCode::from(FAULTY);
         }
     };
@@ -588,7 +589,7 @@ fn with_detector(
 
 /// The command line cannot be meant.
 fn faulty(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    aside!("error: {}", said::whole(error.chain()));
     ExitCode::from(FAULTY)
 }
 
@@ -597,7 +598,7 @@ fn refused(config: &Path, camera: Option<&CameraId>) -> Option<ExitCode> {
     let config = match AgentConfig::load(config) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            aside!("{faults}");
             return Some(ExitCode::from(FAULTY));
         }
     };
@@ -612,7 +613,7 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
         // The command line does not say which of several cameras is meant.
         Err(error) if is_about_the_camera(&error) => faulty(&error),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            aside!("error: {}", said::whole(error.chain()));
             ExitCode::from(FAILED)
         }
     }

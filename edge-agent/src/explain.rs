@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use case_bundle::aside;
 use edge_core::{NearMiss, Output, Scene};
 use edge_video::{ClipReader, Frame};
 use protocol::evidence::EvidenceRole;
@@ -106,7 +107,7 @@ pub fn explain(request: &ExplainRequest, stop: &StopFlag) -> anyhow::Result<Expl
     }
     let pass = player.finish(true);
     for warning in &pass.warnings {
-        eprintln!("warning: {warning}");
+        aside!("warning: {warning}");
     }
     let damage = pass.damage;
     let case = match cases.as_slice() {

@@ -9,12 +9,12 @@
 //! [`replay`] and [`explain`] → [`live`] → [`case`] → [`calibrate`] →
 //! [`check`] → [`cli`].
 
+// `println!` panics where its reader has gone: `case_bundle::say!` and `aside!` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 /// Version and build, as events and cases name the program that judged:
 /// `0.1.0+d2f1a0c4b7e9`, or `+dev` where it was not built for release.
 pub const VERSION: &str = env!("NGATU_VERSION");
-
-#[macro_use]
-mod said;
 
 mod annotate;
 pub mod calibrate;

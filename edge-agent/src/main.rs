@@ -1,7 +1,11 @@
 //! `edge-agent`: see `edge-agent --help`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // as in the library
+
 use std::process::ExitCode;
 
+use case_bundle::aside;
+use case_bundle::files::said;
 use clap::Parser as _;
 use edge_agent::cli::Cli;
 use edge_agent::live::StopFlag;
@@ -9,7 +13,7 @@ use edge_agent::live::StopFlag;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = cli.start_logging() {
-        eprintln!("error: {error:#}");
+        aside!("error: {}", said::whole(error.chain()));
         return ExitCode::from(2);
     }
     // Several crates speak TLS; they all take the process-wide provider.
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
         flag.set();
     };
     if let Err(error) = ctrlc::set_handler(handler) {
-        eprintln!("error: cannot listen for Ctrl-C and SIGTERM: {error}");
+        aside!("error: cannot listen for Ctrl-C and SIGTERM: {error}");
         return ExitCode::FAILURE;
     }
     cli.execute(&stop)

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
+use case_bundle::aside;
 use edge_core::{Input, Output, Scene};
 use edge_video::stream::pace::Pace;
 use edge_video::{ClipInfo, ClipPicture, ClipReader, Frame};
@@ -376,7 +377,7 @@ fn replay_inputs(
 }
 
 fn say_what_is_played(path: &Path, info: &ClipInfo, model: &str) {
-    eprintln!(
+    aside!(
         "{}: {}×{}, {} in {}; model {model}",
         path.display(),
         info.width,

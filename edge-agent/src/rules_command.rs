@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use case_bundle::files::said;
 use edge_core::rule_catalogue;
 use edge_core::rules::RuleGroup;
 
@@ -11,7 +12,7 @@ pub fn tell(kind: Option<&str>) -> anyhow::Result<()> {
         None => list(),
         Some(kind) => about(kind)?,
     };
-    print!("{text}");
+    said::text(&text);
     Ok(())
 }
 

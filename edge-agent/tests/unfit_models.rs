@@ -115,6 +115,7 @@ fn who_looks_beside_the_detector_is_loaded_before_it_is_called_good() {
         told.starts_with("FAILED") && told.contains("but it does not start: model logits: "),
         "{said}"
     );
+    assert_eq!(told.matches("docs/heads.md").count(), 1, "{said}");
 
     let manifest = dir.path().join("models/beside/model.toml");
     let text = fs::read_to_string(&manifest).unwrap();

@@ -1,7 +1,8 @@
-//! Bundles on a disk: a folder, a `.zip` or a `.tar`, and the command `verify`
-//! that both programs have.
+//! Bundles on a disk: a folder, a `.zip` or a `.tar`; the command `verify` that both
+//! programs have, and how both print.
 
 mod keys;
+pub mod said;
 mod shelf;
 mod verify_command;
 mod write;

@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
+use crate::{aside, say};
 use clap::{Args, ValueEnum};
 use protocol::event::Words;
 use protocol::{EventId, TimeQuality};
 use serde_json::{Value, json};
 
-use super::{BundleShelf, KeyFileError, ShelfError, read_keys};
+use super::{BundleShelf, KeyFileError, ShelfError, read_keys, said};
 use crate::chain::{ChainReport, Note, verify_chain};
 use crate::fault::Fault;
 use crate::sealed::Sealed;
@@ -86,12 +87,12 @@ impl VerifyArgs {
         let examined = match self.examine() {
             Ok(examined) => examined,
             Err(error) => {
-                eprintln!("error: {error}");
+                aside!("error: {error}");
                 return USAGE;
             }
         };
         if self.json {
-            println!("{}", self.as_json(&examined));
+            said::json(&self.as_json(&examined).to_string());
         } else {
             self.print(&examined);
         }
@@ -164,19 +165,19 @@ impl VerifyArgs {
                 }
                 _ => Words::new("KHÔNG NGUYÊN VẸN", "NOT SOUND"),
             };
-            println!("{}: {}", path.display(), self.told(&words));
+            say!("{}: {}", path.display(), self.told(&words));
             for fault in faults {
-                println!("  - {}", self.told(&fault.words()));
+                say!("  - {}", self.told(&fault.words()));
             }
             if is_recording(report) {
-                println!("  · {}", self.told(&of_a_recording()));
+                say!("  · {}", self.told(&of_a_recording()));
             }
             for note in examined.notes_of(index) {
-                println!("  · {}", self.told(&note.words()));
+                say!("  · {}", self.told(&note.words()));
             }
         }
         if examined.chain.is_some() {
-            println!("{}", self.told(&examined.chain_words()));
+            say!("{}", self.told(&examined.chain_words()));
         }
     }
 

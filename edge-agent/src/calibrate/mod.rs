@@ -18,6 +18,7 @@ mod survey;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use case_bundle::say;
 use edge_core::calibration::{Camera, Fitted, Ground, fit_distances, fit_points};
 use protocol::CameraId;
 
@@ -60,9 +61,9 @@ pub fn calibrate(request: &CalibrateRequest) -> anyhow::Result<()> {
     if let (Some(runs), Some(file)) = (runs, &request.check) {
         let proof = runs::report(&runs);
         for fault in &proof.faults {
-            println!("FAULT: {fault}");
+            say!("FAULT: {fault}");
         }
-        println!("{}", proof.text);
+        say!("{}", proof.text);
         if let Some(gravest) = proof.faults.first() {
             bail!("{}: the proof fails: {gravest}", file.display());
         }
@@ -124,16 +125,16 @@ fn from_survey(path: &Path, request: &CalibrateRequest) -> anyhow::Result<()> {
         still.draw(grid, &survey, &fitted.calibration)?;
     }
     file.write(&out)?;
-    println!("{told}");
-    println!("written: {}", out.display());
-    println!(
+    say!("{told}");
+    say!("written: {}", out.display());
+    say!(
         "next: below the camera's [[camera]] and above its zones, lines and rules write \
          `calibration = {{ file = \"{0}\" }}`,\n      or after them `[camera.calibration]` and `file = \"{0}\"`; then run `edge-agent check`",
         out.file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     );
     if let Some(grid) = &request.grid {
-        println!(
+        say!(
             "grid: {}; lanes must follow it, and kerbs meet it where they were measured",
             grid.display()
         );

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use case_bundle::files::said;
+use case_bundle::{aside, say};
 use clap::{Args, Subcommand};
 use protocol::EventTime;
 
@@ -71,8 +73,8 @@ impl KeysCommand {
             let store = KeyStore::of(config);
             match self {
                 Self::Show { .. } => match store.ring()? {
-                    Some(ring) => print!("{}", keys::table(&ring)),
-                    None => println!("no key yet; the first start of the agent makes it"),
+                    Some(ring) => said::text(&keys::table(&ring)),
+                    None => say!("no key yet; the first start of the agent makes it"),
                 },
                 Self::Rotate {
                     to,
@@ -85,28 +87,28 @@ impl KeysCommand {
                         although_cases_will_not_verify: *although_cases_will_not_verify,
                     });
                     let ring = store.rotate(to.as_deref(), at, crate::live::now())?;
-                    print!("{}", keys::table(&ring));
+                    said::text(&keys::table(&ring));
                     if let Some(to) = to
                         .as_ref()
                         .filter(|_| config.store.signing_key_file.is_some())
                     {
-                        println!(
+                        say!(
                             "now write `signing_key_file = \"{}\"` in [store]",
                             to.display()
                         );
                     }
-                    println!("give `edge-agent keys export` to whoever verifies");
+                    say!("give `edge-agent keys export` to whoever verifies");
                 }
                 Self::Export { out, .. } => {
                     let (key, ring) = store.open(crate::live::now())?;
                     if let Some(out) = out {
                         for path in keys::export(&ring, out)? {
-                            println!("{}", path.display());
+                            say!("{}", path.display());
                         }
                     } else {
                         // A PEM reader passes over what stands before the first dashes.
-                        eprintln!("key {}", key.public().id());
-                        print!("{}", key.public().to_pem());
+                        aside!("key {}", key.public().id());
+                        said::text(&key.public().to_pem());
                     }
                 }
             }
@@ -120,7 +122,7 @@ impl BundleArgs {
     pub fn run(&self) -> ExitCode {
         with(&self.config, |config| {
             let case = export::export(&config.store.dir, self.event.trim(), &self.out)?;
-            println!(
+            say!(
                 "{}: case number {} of camera {}, {} files, key {}",
                 self.out.display(),
                 case.chain.number,
@@ -137,14 +139,14 @@ fn with(config: &Path, command: impl FnOnce(&AgentConfig) -> anyhow::Result<()>)
     let config = match AgentConfig::load(config) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            aside!("{faults}");
             return ExitCode::from(FAULTY);
         }
     };
     match command(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            aside!("error: {}", said::whole(error.chain()));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@
 use super::{Finding, Outcome};
 use crate::config::{AgentConfig, DetectorConfig, Looker};
 use crate::models_command;
+use case_bundle::files::said;
 
 /// Those that were tried, and why each of them does not start.
 pub(super) struct Tried<'c> {
@@ -28,7 +29,7 @@ impl<'c> Tried<'c> {
             Looker::Model(name) => models_command::try_network(self.config, name),
             Looker::Plates => models_command::try_plates(self.config),
         };
-        let fault = tried.err().map(|error| format!("{error:#}"));
+        let fault = tried.err().map(|error| said::whole(error.chain()));
         self.lookers.push((looker.clone(), fault.clone()));
         fault
     }
@@ -43,7 +44,8 @@ pub(super) fn shadow(config: &AgentConfig) -> Option<Finding> {
         outcome: match tried {
             Ok(provider) => Outcome::Good(format!("{} on {provider}", shadow.model)),
             Err(error) => Outcome::Failed(format!(
-                "it does not start, so nothing would be compared: {error:#}"
+                "it does not start, so nothing would be compared: {}",
+                said::whole(error.chain())
             )),
         },
     })

@@ -40,6 +40,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use case_bundle::files::said;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use edge_core::Input;
 use edge_inference::{Detector, OnTrial};
@@ -429,10 +430,11 @@ impl Cameras {
         for (camera, state) in around.config.cameras.iter().zip(states) {
             if let Err(error) = cameras.start(camera, state, around) {
                 // The others can still watch; this one says why it does not.
-                tracing::error!(camera = %camera.id, "not started: {error:#}");
+                let error = said::whole(error.chain());
+                tracing::error!(camera = %camera.id, "not started: {error}");
                 let reason = Words::new(
                     "Không khởi động được camera; xem nhật ký và chạy edge-agent check",
-                    format!("not started: {error:#}; mend it and restart the agent"),
+                    format!("not started: {error}; mend it and restart the agent"),
                 );
                 state.give_up(reason);
             }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use case_bundle::files::said;
 use edge_uplink::{Outbox, Uplink};
 use protocol::event::Words;
 
@@ -52,7 +53,8 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     supervisor.status("loading models and starting cameras");
     let result = perceive(config, outlet, (&supervisor, stop));
     if let Err(error) = &result {
-        supervisor.status(&format!("nothing is watched: {error:#}"));
+        let why = said::whole(error.chain());
+        supervisor.status(&format!("nothing is watched: {why}"));
     }
     if let (Err(error), Some(uplink)) = (&result, &uplink) {
         deliver_what_waits(error, uplink, stop);
@@ -96,14 +98,15 @@ fn perceive(
             let Err(error) = lookers.take_on(&config.detector, cascade) else {
                 return true;
             };
-            tracing::error!(camera = %id, "rules that rest on it see nothing: {error:#}");
+            let error = said::whole(error.chain());
+            tracing::error!(camera = %id, "rules that rest on it see nothing: {error}");
             without.entry(id.clone()).or_insert_with(|| {
                 Words::new(
                     format!(
                         "Tầng `{}` không chạy được, các luật dựa vào nó không thấy gì; chạy edge-agent check",
                         cascade.id
                     ),
-                    format!("{error:#}; rules that rest on it see nothing: run `edge-agent check`"),
+                    format!("{error}; rules that rest on it see nothing: run `edge-agent check`"),
                 )
             });
             false
@@ -145,13 +148,14 @@ fn deliver_what_waits(error: &anyhow::Error, uplink: &Uplink, stop: &StopFlag) {
     if waits() == 0 || stop.is_set() {
         return;
     }
+    let error = said::whole(error.chain());
     tracing::error!(
         waiting = waits(),
-        "nothing is watched: {error:#}; what waits is delivered first, for ten minutes at most (Ctrl-C ends it)"
+        "nothing is watched: {error}; what waits is delivered first, for ten minutes at most (Ctrl-C ends it)"
     );
     uplink.report(Words::new(
-        format!("Hộp không theo dõi được gì: {error:#}"),
-        format!("the box watches nothing: {error:#}"),
+        format!("Hộp không theo dõi được gì: {error}"),
+        format!("the box watches nothing: {error}"),
     ));
     let begun = Instant::now();
     while waits() > 0 && !stop.is_set() && begun.elapsed() < LAST_DELIVERY {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use case_bundle::files::said;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use edge_inference::{Agreement, AtWork, AtWorkMark, Detector, Look, SecondTrial};
 use edge_video::Frame;
@@ -104,16 +105,16 @@ pub(super) fn begin(config: &DetectorConfig) -> Option<Begun> {
         })
     };
     let loaded = load().map_err(|error| {
-        let model = &shadow.model;
+        let (model, error) = (&shadow.model, said::whole(error.chain()));
         tracing::error!(
             model,
-            "the shadow model does not start, nothing is compared: {error:#}"
+            "the shadow model does not start, nothing is compared: {error}"
         );
         Words::new(
             format!(
-                "Không so sánh được với mô hình {model}; chạy edge-agent check, rồi xem: {error:#}"
+                "Không so sánh được với mô hình {model}; chạy edge-agent check, rồi xem: {error}"
             ),
-            format!("nothing is compared with model {model}: {error:#}"),
+            format!("nothing is compared with model {model}: {error}"),
         )
     });
     Some(Begun {

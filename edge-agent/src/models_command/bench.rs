@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use case_bundle::files::said;
+use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
     DetectorSettings, Installed, Look, ModelStore, Network, Provider, ProviderChoice,
@@ -199,10 +201,10 @@ pub(super) fn bench(
         go_on(stop)?;
         match tried {
             Ok(proof) => {
-                eprintln!("{provider}: {proof}");
+                aside!("{provider}: {proof}");
                 sound.push(provider);
             }
-            Err(reason) => eprintln!("{provider}: cannot be used. {reason}"),
+            Err(reason) => aside!("{provider}: cannot be used. {reason}"),
         }
     }
     let mut cases = Vec::new();
@@ -283,7 +285,7 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
         let whole = serde_json::json!({
             "onnxruntime": onnxruntime, "cores": cores, "cases": lines, "recommendation": advice,
         });
-        say!("{}", serde_json::to_string_pretty(&whole)?);
+        said::json(&serde_json::to_string_pretty(&whole)?);
     } else {
         say!("{}", as_table(lines));
         match &advice {
@@ -420,12 +422,12 @@ fn go_on(stop: &StopFlag) -> anyhow::Result<()> {
 /// Measures one case and says the outcome as one line.
 fn measure_here(config: &DetectorConfig, case: &Case) -> anyhow::Result<()> {
     let line = match &case.model {
-        Some(model) => {
-            serde_json::to_string(&measure(config, case, model).map_err(|e| format!("{e:#}")))?
-        }
-        None => serde_json::to_string(&try_provider(case).map_err(|e| format!("{e:#}")))?,
+        Some(model) => serde_json::to_string(
+            &measure(config, case, model).map_err(|e| said::whole(e.chain())),
+        )?,
+        None => serde_json::to_string(&try_provider(case).map_err(|e| said::whole(e.chain())))?,
     };
-    say!("{line}");
+    said::json(&line);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
     Action, BundleTerms, InstalledVersion, ModelStore, Network, PublicKey, Runtime, SELF_TEST,
@@ -160,7 +161,7 @@ fn make_current(
 ) -> anyhow::Result<()> {
     let name = format!("{}@{}", installed.model, installed.version);
     if no_self_test {
-        eprintln!("warning: {name} becomes current without a self-test on this box");
+        aside!("warning: {name} becomes current without a self-test on this box");
     } else {
         let passed = try_out(config, store, installed)
             .with_context(|| format!("{name} is installed but does not become current"))?;
@@ -198,7 +199,7 @@ fn make_current(
             store.choose_current(&installed.model)?;
             say!("{name} is current; restart the agent to use it");
             if let Some(other) = other.filter(|other| config.model.as_ref() == Some(other)) {
-                eprintln!(
+                aside!(
                     "warning: the configuration names {other} under [detector]; it comes before this choice"
                 );
             }
@@ -508,7 +509,7 @@ pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Resu
     let listing = packed?;
     match seen {
         Some(summary) => say!("self-test: {summary}"),
-        None => eprintln!("warning: without --pictures the bundle has no self-test"),
+        None => aside!("warning: without --pictures the bundle has no self-test"),
     }
     say!(
         "{}: {}@{}, {} files, {}",

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use case_bundle::aside;
+use case_bundle::files::said;
 use clap::Subcommand;
 use protocol::id::ModelId;
 
@@ -13,7 +15,6 @@ use super::evaluate::EvaluateArgs;
 use super::{bench, bundles, evaluate, listing};
 use crate::config::DetectorConfig;
 use crate::live::StopFlag;
-use crate::said::printable;
 
 /// `edge-agent models …`
 #[derive(Debug, Subcommand)]
@@ -154,11 +155,11 @@ pub fn run(config: &DetectorConfig, command: ModelsCommand, stop: &StopFlag) -> 
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if stop.is_set() => {
-            eprintln!("{BROKEN_OFF}");
+            aside!("{BROKEN_OFF}");
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            eprintln!("error: {}", printable(&format!("{error:#}")));
+            aside!("error: {}", said::whole(error.chain()));
             ExitCode::FAILURE
         }
     }

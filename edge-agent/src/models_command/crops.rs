@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use case_bundle::files::said;
+use case_bundle::{aside, say};
 use clap::Args;
 use edge_cascade::Crop;
 use edge_inference::evaluate::confusion::{Cell, ClassFigures, Confusion, Word};
@@ -243,7 +245,7 @@ pub(super) fn classify(
         }
     }
     if small > 0 {
-        eprintln!(
+        aside!(
             "note: {small} part(s) are lower than {} pixels and are passed over, as live",
             crop.min_height_px
         );
@@ -253,7 +255,7 @@ pub(super) fn classify(
         bail!("there was no crop to look at in {}", set.pictures.display());
     }
     if as_json {
-        say!("{}", serde_json::to_string_pretty(&reports)?);
+        said::json(&serde_json::to_string_pretty(&reports)?);
     } else {
         print(&reports);
     }
@@ -288,7 +290,7 @@ fn labelled(set: &Set<'_>) -> anyhow::Result<Vec<Labelled>> {
         }
     }
     if missing > 0 {
-        eprintln!(
+        aside!(
             "note: {missing} labelled picture(s) are not in {}",
             set.pictures.display()
         );
@@ -316,7 +318,7 @@ fn in_folders(pictures: &Path) -> anyhow::Result<Vec<Labelled>> {
     for folder in folders(pictures)? {
         let truth = class_of(&name(&folder));
         if truth.is_none() {
-            eprintln!(
+            aside!(
                 "note: of crops in `{}` nothing should be said; this program has no such word",
                 name(&folder)
             );

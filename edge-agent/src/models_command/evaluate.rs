@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use case_bundle::files::said;
+use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::evaluate::labels::LabelledPicture;
 use edge_inference::evaluate::{ClassScores, Evaluation, Evaluator, LabelSet, Look, Scores};
@@ -224,7 +226,7 @@ pub(super) fn evaluate(
         Ok(())
     })?;
     if args.crop.is_given() {
-        eprintln!(
+        aside!(
             "note: {shown_parts} part(s) were shown; {beyond} labelled mark(s) lie in none of them and are passed over"
         );
         if shown_parts == 0 {
@@ -245,7 +247,7 @@ pub(super) fn evaluate(
     let report = |contestant: &Contestant| contestant.report(&labels, pictures);
     let reports: Vec<Report> = contestants.iter().map(report).collect();
     if args.json {
-        say!("{}", serde_json::to_string_pretty(&reports)?);
+        said::json(&serde_json::to_string_pretty(&reports)?);
     } else {
         print(&reports);
     }
@@ -257,12 +259,12 @@ fn read_labels(file: &Path) -> anyhow::Result<LabelSet> {
         std::fs::read_to_string(file).with_context(|| format!("labels {}", file.display()))?;
     let labels = LabelSet::parse(&text).with_context(|| file.display().to_string())?;
     for (category, count) in &labels.passed_over {
-        eprintln!(
+        aside!(
             "note: {count} label(s) of `{category}` are passed over; this program has no word for it"
         );
     }
     if labels.incomplete > 0 {
-        eprintln!(
+        aside!(
             "note: {} picture(s) say `complete: false` and are passed over; what is unlabelled in them would count as wrong. Have a person complete them (docs/finetune.md)",
             labels.incomplete
         );
@@ -407,7 +409,7 @@ fn walk(
             count += 1;
         }
         if let Some(damage) = clip.damage() {
-            eprintln!("warning: {}: {damage}", args.pictures.display());
+            aside!("warning: {}: {damage}", args.pictures.display());
         }
     } else {
         let mut missing = 0;
@@ -441,7 +443,7 @@ fn walk(
             count += 1;
         }
         if missing > 0 {
-            eprintln!(
+            aside!(
                 "note: {missing} labelled picture(s) are not in {}",
                 args.pictures.display()
             );

@@ -1,5 +1,7 @@
 //! `models list` and `models journal`.
 
+use case_bundle::files::said;
+use case_bundle::{aside, say};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use edge_inference::{Candidate, Installed, ModelStore, TrialLedger, Vouched};
@@ -8,7 +10,6 @@ use serde::Serialize;
 
 use super::{WIDTH_WITHOUT_TERMINAL, store, trusted};
 use crate::config::DetectorConfig;
-use crate::said::printable;
 
 /// A table as all of these commands print it.
 pub(super) fn table(header: Vec<&str>) -> Table {
@@ -134,7 +135,7 @@ pub(super) fn list(
         }
     }
     if json {
-        say!("{}", serde_json::to_string_pretty(&listed)?);
+        said::json(&serde_json::to_string_pretty(&listed)?);
     } else {
         say!("{}", as_table(&listed));
         for model in &listed {
@@ -144,7 +145,7 @@ pub(super) fn list(
     for fault in store.faults() {
         let is_listed = |model: &Listed| model.detail.as_deref() == Some(&fault.to_string());
         if !listed.iter().any(is_listed) && only.is_none() {
-            eprintln!("warning: {}", printable(&fault.to_string()));
+            aside!("warning: {fault}");
         }
     }
     Ok(())
@@ -242,7 +243,7 @@ pub(super) fn journal(config: &DetectorConfig, json: bool) -> anyhow::Result<()>
     let entries = store(config)?.journal();
     if json {
         for entry in entries {
-            say!("{}", serde_json::to_string(&entry)?);
+            said::json(&serde_json::to_string(&entry)?);
         }
         return Ok(());
     }

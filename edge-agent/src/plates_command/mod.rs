@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use case_bundle::aside;
+use case_bundle::files::said;
 use clap::Subcommand;
 use edge_inference::{ModelStore, Runtime, StoreError};
 use models::heads::Answers;
@@ -38,7 +40,7 @@ pub fn run(config: &DetectorConfig, command: &PlatesCommand) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            aside!("error: {}", said::whole(error.chain()));
             ExitCode::FAILURE
         }
     }
@@ -86,7 +88,7 @@ fn still(path: &Path) -> anyhow::Result<edge_inference::Still> {
 /// The looks, and a word for whoever wonders where a row is.
 fn sound(looks: Answers<PlateLook>) -> Vec<PlateLook> {
     if looks.broken > 0 {
-        eprintln!(
+        aside!(
             "{} numbers of the networks are NaN, infinite or no probabilities; those rows are refused: run \
              `edge-agent models verify`",
             looks.broken

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use case_bundle::files::said;
+use case_bundle::say;
 use clap::Args;
 use plate_reader::Region;
 use plates::Circumstances;
@@ -113,15 +115,15 @@ pub(super) fn read(config: &DetectorConfig, args: &ReadArgs) -> anyhow::Result<(
                     .map(|look| shown::json(grammar, look))
                     .collect(),
             };
-            println!("{}", serde_json::to_string(&json)?);
+            said::json(&serde_json::to_string(&json)?);
             continue;
         }
-        println!("{}", path.display());
+        say!("{}", path.display());
         for look in &looks {
-            print!("{}", shown::text(grammar, look, paint));
+            said::text(&shown::text(grammar, look, paint));
         }
         if looks.is_empty() {
-            println!(
+            say!(
                 "  no writing that looks like a plate; give the vehicle's box with --box, or look closer with --long-side 960"
             );
         }

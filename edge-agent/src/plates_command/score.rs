@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use case_bundle::files::said;
+use case_bundle::say;
 use clap::{Args, ValueEnum};
 use plate_reader::score::{self, Outcome, Tally};
 use plate_reader::truth::{self, Half, Light, Picture, Plate};
@@ -126,7 +128,7 @@ pub(super) fn score(config: &DetectorConfig, args: &ScoreArgs) -> anyhow::Result
             print(&measured, from, reader.grammar(), paint);
             if args.list {
                 for fault in &measured.faults {
-                    println!("    {fault}");
+                    say!("    {fault}");
                 }
             }
         }
@@ -243,7 +245,8 @@ impl Measured {
 
 fn print(measured: &Measured, from: From, grammar: &Grammar, paint: Paint) {
     let each = measured.took.as_secs_f64() * 1e3 / f64::from(measured.looks.max(1));
-    println!("{}   {each:.0} ms a look", paint.paint("1", from.word()));
+    let head = paint.paint("1", from.word());
+    said::text(&format!("{head}   {each:.0} ms a look\n"));
     let columns = [
         "",
         "exact",
@@ -256,9 +259,7 @@ fn print(measured: &Measured, from: From, grammar: &Grammar, paint: Paint) {
     let line = |cells: [&str; 7]| {
         let [group, counts @ ..] = cells;
         let [exact, stated, wrong, refused, missed, characters] = counts;
-        println!(
-            "  {group:<24}{exact:<29}{stated:<29}{wrong:<7}{refused:<9}{missed:<11}{characters}"
-        );
+        say!("  {group:<24}{exact:<29}{stated:<29}{wrong:<7}{refused:<9}{missed:<11}{characters}");
     };
     line(columns);
     for ((name, _), tally) in GROUPS.iter().zip(&measured.tallies) {
@@ -288,14 +289,14 @@ fn print(measured: &Measured, from: From, grammar: &Grammar, paint: Paint) {
             None => open += 1,
         }
     }
-    println!(
+    say!(
         "  votes: {} tracks, {right} stated and right, {} stated and wrong, {open} not stated {}",
         measured.tracks.len(),
         wrong.len(),
         wrong.join(", ")
     );
     if from == From::Picture {
-        println!(
+        say!(
             "  where no plate is labelled: {} stated that are in the truth elsewhere, {} that are not {}",
             measured.elsewhere.0,
             measured.elsewhere.1.len(),

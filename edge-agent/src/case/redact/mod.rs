@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use case_bundle::files::{BundleShelf, read_keys};
+use case_bundle::files::{BundleShelf, read_keys, said};
 use case_bundle::manifest::{CaseManifest, CaseMedia, MAX_MEDIA_BYTES, is_plain_name};
-use case_bundle::{Fault, MediaSource as _, Trust, verify};
+use case_bundle::{Fault, MediaSource as _, Trust, aside, say, verify};
 use clap::{Args, ValueEnum};
 use protocol::evidence::EvidenceRole;
 use protocol::{Digest, EventId, ObjectClass};
@@ -148,14 +148,14 @@ impl RedactArgs {
             None => DetectorConfig::default(),
             Some(Ok(config)) => config.detector,
             Some(Err(faults)) => {
-                eprintln!("{faults}");
+                aside!("{faults}");
                 return ExitCode::from(FAULTY);
             }
         };
         let trust = if self.unverified {
             None
         } else if self.key.is_empty() && self.keys.is_empty() {
-            eprintln!(
+            aside!(
                 "error: give the box's public key with --key or --keys (`edge-agent keys export` writes it), or --unverified"
             );
             return ExitCode::from(FAULTY);
@@ -163,7 +163,7 @@ impl RedactArgs {
             match read_keys(&self.key, &self.keys) {
                 Ok(trust) => Some(trust),
                 Err(error) => {
-                    eprintln!("error: {error}");
+                    aside!("error: {error}");
                     return ExitCode::from(FAULTY);
                 }
             }
@@ -174,7 +174,7 @@ impl RedactArgs {
                 ExitCode::SUCCESS
             }
             Err(error) => {
-                eprintln!("error: {error:#}");
+                aside!("error: {}", said::whole(error.chain()));
                 ExitCode::FAILURE
             }
         }
@@ -261,7 +261,7 @@ impl RedactArgs {
 
     fn tell(&self, redaction: &Redaction) {
         for file in &redaction.files {
-            println!(
+            say!(
                 "{}: {} place(s) covered in {} picture(s)",
                 self.out.join(&file.name).display(),
                 file.covered,
@@ -269,9 +269,9 @@ impl RedactArgs {
             );
         }
         if !redaction.verified {
-            println!("the case was not verified");
+            say!("the case was not verified");
         }
-        println!("look at every file before it leaves the house: models do not find everything");
+        say!("look at every file before it leaves the house: models do not find everything");
     }
 }
 
