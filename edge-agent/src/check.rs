@@ -9,6 +9,7 @@ mod cascades;
 mod clips;
 mod detector;
 mod feeds;
+mod means;
 mod never;
 mod record;
 mod signals;
@@ -18,9 +19,9 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_inference::{Detector, Provider};
 use case_bundle::files::said;
 use case_bundle::say;
+use edge_inference::{Detector, Provider};
 use edge_uplink::UplinkError;
 use protocol::CameraId;
 
@@ -103,6 +104,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         );
         findings.extend(decoders(&cameras));
         findings.extend(detector::look(&config));
+        findings.extend(means::look(&config, means::Tried::Offline));
         findings.extend(named_files(&config));
         findings.extend(fed(&config, &cameras));
         findings.extend(cascades::look(&config, &cameras, None));
@@ -132,6 +134,12 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         findings.extend(trials_not_kept(&config));
         detector = loaded.ok();
     }
+    let tried = if needs_detector {
+        means::Tried::Loaded
+    } else {
+        means::Tried::Nothing
+    };
+    findings.extend(means::look(&config, tried));
     findings.extend(fed(&config, &cameras));
     let tried = beside::Tried::new(&config.detector);
     findings.extend(cascades::look(&config, &cameras, Some(tried)));
@@ -203,6 +211,10 @@ fn named_files(config: &AgentConfig) -> Vec<Finding> {
     let uplink = config.uplink.as_ref();
     let of_uplink =
         |file: fn(&UplinkConfig) -> &Option<PathBuf>| uplink.and_then(|u| file(u).as_deref());
+    let library = config.detector.onnxruntime.as_deref();
+    let library = library
+        .map(|file| ("detector.onnxruntime", file))
+        .into_iter();
     [
         (
             "store.signing_key_file",
@@ -219,6 +231,8 @@ fn named_files(config: &AgentConfig) -> Vec<Finding> {
     .into_iter()
     .filter_map(|(key, file)| Some((key, file?)))
     .filter(|(_, file)| !file.is_file())
+    // The library may be named by its folder.
+    .chain(library.filter(|(_, file)| !file.exists()))
     .map(|(key, file)| Finding {
         part: key.to_owned(),
         outcome: Outcome::Noted(format!(

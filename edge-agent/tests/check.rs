@@ -445,3 +445,100 @@ fn a_folder_of_models_that_is_not_there_is_told_and_not_made() {
     assert!(stdout.contains(&told), "{stdout}");
     assert!(!typo.exists());
 }
+
+/// What computes, and whose models are taken: each line, and whether it fails.
+#[test]
+fn providers_devices_and_keys_that_are_of_no_use_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "bad.pub", "not a key");
+    std::fs::create_dir(dir.path().join("empty")).unwrap();
+    let key = edge_inference::SecretKey::generate().unwrap().public();
+    write(dir.path(), "good.pub", &key.text());
+    write(dir.path(), "still.jsonl", &recording(3));
+    let recorded =
+        "[[camera]]\nid = \"c\"\nsource = { recording = \"still.jsonl\" }\nsimulated = true\n";
+    let said = |detector: &str, more: &[&str]| {
+        let text = format!("{BOX}[store]\ndir = \"store\"\n[detector]\n{detector}\n{recorded}");
+        let file = write(dir.path(), "box.toml", &text);
+        let (code, stdout, stderr) = agent(&[&["check"], more, &[file.to_str().unwrap()]].concat());
+        (
+            code,
+            format!("{stdout}{stderr}").replace(&format!("{}/", dir.path().display()), ""),
+        )
+    };
+    let (failed, fine) = (Some(1), Some(0));
+    // Online, offline, and what is told of it.
+    for (detector, online, offline, told) in [
+        (r#"provider = "cpu""#, fine, fine, None),
+        (r#"provider = "auto""#, fine, fine, None),
+        (
+            "provider = \"cpu\"\ndevice = \"GPU\"",
+            failed,
+            failed,
+            Some(
+                "detector.device: device `GPU` says nothing: cpu has no devices to choose from; name the provider",
+            ),
+        ),
+        (
+            r#"provider = ["cpu", "cpu"]"#,
+            failed,
+            failed,
+            Some("detector.provider: names cpu twice; take one"),
+        ),
+        (
+            r#"provider = "cuda""#,
+            failed,
+            fine,
+            Some("was built without cuda; install the GPU build of ONNX Runtime"),
+        ),
+        (
+            r#"provider = ["cuda", "cpu"]"#,
+            fine,
+            fine,
+            Some("was built without cuda; install"),
+        ),
+        (r#"onnxruntime = "nowhere""#, fine, fine, None),
+        (r#"trusted_keys = ["good.pub"]"#, fine, fine, None),
+        (
+            r#"trusted_keys = ["gone"]"#,
+            failed,
+            fine,
+            Some("detector.trusted_keys: gone is not there, so no bundle of that maker is taken"),
+        ),
+        (
+            r#"trusted_keys = ["bad.pub", "good.pub"]"#,
+            failed,
+            failed,
+            Some(
+                "detector.trusted_keys: bad.pub is not in minisign's form: its key is not base64, so no bundle",
+            ),
+        ),
+        (
+            r#"trusted_keys = ["empty"]"#,
+            fine,
+            fine,
+            Some("detector.trusted_keys: there is no key (`.pub`) in empty, so no bundle is taken"),
+        ),
+    ] {
+        for (more, code) in [(&["--timeout", "1"][..], online), (&["--offline"], offline)] {
+            let (found, said) = said(detector, more);
+            assert_eq!(found, code, "{detector} {more:?}: {said}");
+            let Some(told) = told else {
+                assert!(
+                    !said.contains("detector.provider") && !said.contains("detector.trusted"),
+                    "{said}"
+                );
+                continue;
+            };
+            let line = said.lines().find(|line| line.contains(told));
+            let line =
+                line.unwrap_or_else(|| panic!("{detector} {more:?}: no `{told}` in\n{said}"));
+            assert_eq!(line.starts_with("FAILED"), code == failed, "{line}");
+        }
+    }
+    let (_, said) = said("onnxruntime = \"nowhere\"", &["--offline"]);
+    assert!(
+        said.contains("note    detector.onnxruntime: nowhere is not on this machine"),
+        "{said}"
+    );
+}

@@ -105,8 +105,13 @@ impl Provider {
         .unwrap_or(false)
     }
 
+    /// Whether a device of it can be chosen.
+    pub const fn has_devices(self) -> bool {
+        !matches!(self, Self::Rknpu | Self::Cpu)
+    }
+
     /// What to install where the library does not have it.
-    pub(crate) const fn obtain(self) -> &'static str {
+    pub const fn obtain(self) -> &'static str {
         match self {
             Self::TensorRt | Self::Cuda => {
                 "install the GPU build of ONNX Runtime (PyPI onnxruntime-gpu), NVIDIA's driver, CUDA and cuDNN (for tensorrt also TensorRT), and name its folder with `onnxruntime` under [detector]"
