@@ -504,8 +504,16 @@ impl ModelStore {
         if self.homes.contains_key(id) {
             return Err(StoreError::HasVersions { model: id.clone() });
         }
-        let manifest = &self.manifest(id)?.manifest;
-        install::install(manifest, (&self.folders, &self.stop), from, progress)
+        let described = self.manifest(id)?;
+        let folders = (&self.folders[..], &self.stop);
+        let path = install::install(&described.manifest, folders, from, progress)?;
+        if let Some(home) = path.parent().and_then(Path::parent) {
+            let detail = format!("from {}", fetch::shown(from));
+            // A line is no reason to fail: the file has its name already.
+            let _one_at_a_time = durable::lock(home).ok();
+            journal::write(home, Action::Installed, &described.candidate(None), &detail);
+        }
+        Ok(path)
     }
 
     fn manifests(&self) -> Vec<&Manifest> {

@@ -152,6 +152,16 @@ fn listing(bench: &Bench, text: &str) -> (Vec<u8>, Vec<u8>) {
     (text.as_bytes().to_vec(), signature.into_bytes())
 }
 
+/// A tar of a signed listing, and of `entries` whatever it lists.
+fn signed_tar(bench: &Bench, text: &str, entries: &[(tar::EntryType, &str, &[u8])]) -> Vec<u8> {
+    let (text, signature) = listing(bench, text);
+    let first = [
+        (Regular, "bundle.toml", &text[..]),
+        (Regular, "bundle.toml.minisig", &signature[..]),
+    ];
+    raw_tar(&[&first[..], entries].concat())
+}
+
 fn listed(path: &str, content: &[u8]) -> String {
     format!(
         "[[file]]\npath = \"{path}\"\nbytes = {}\nsha256 = \"{}\"\n",
@@ -181,10 +191,7 @@ fn a_signed_bundle_is_taken_in_and_becomes_current_when_it_is_told() {
         ]
     );
     assert!(bench.store().find(&ours()).is_err(), "not current yet");
-    bench
-        .store()
-        .use_version(&ours(), 3, Action::Used, "")
-        .unwrap();
+    bench.store().use_version(&ours(), 3, Action::Used).unwrap();
     let (manifest, file) = bench.store().find(&ours()).unwrap();
     assert_eq!(fs::read(file).unwrap(), network(3));
     assert_eq!(manifest.sha256, installed.sha256);
@@ -255,6 +262,66 @@ fn an_older_version_is_refused_even_when_the_newer_one_is_gone() {
     bench.refuses(&bench.bundle(3), "this box has had version 5");
 }
 
+/// Also where its files lay here all the while, and where nothing is installed at all.
+#[test]
+fn each_way_back_to_an_older_version_stands_in_the_journal() {
+    let bench = Bench::new();
+    for version in [8, 9] {
+        bench
+            .install(&bench.bundle(version), &bench.terms())
+            .unwrap();
+    }
+    let use_it = |version| {
+        let store = bench.store();
+        store.use_version(&ours(), version, Action::Used).unwrap();
+    };
+    use_it(9);
+    let told = BundleTerms {
+        allow_downgrade: true,
+        ..bench.terms()
+    };
+    bench.install(&bench.bundle(8), &told).unwrap();
+    let last = bench.store().journal().pop().unwrap();
+    assert_eq!((last.action, last.version), (Action::Downgraded, Some(8)));
+    use_it(8);
+    let last = bench.store().journal().pop().unwrap();
+    assert_eq!(
+        (last.action, last.version, &*last.detail),
+        (Action::Used, Some(8), "back from version 9")
+    );
+    use_it(9);
+    let last = bench.store().journal().pop().unwrap();
+    assert_eq!((last.version, &*last.detail), (Some(9), ""));
+}
+
+/// After the highest of all numbers no other could have come.
+#[test]
+fn a_version_that_would_be_the_last_is_neither_made_nor_taken() {
+    let bench = Bench::new();
+    let beyond = bundle::MAX_VERSION + 1;
+    let made = bundle::pack(&ours(), beyond, &files(1), Some(&bench.maker), Vec::new());
+    let words = "version 4294967296 is beyond 4294967295";
+    assert!(made.unwrap_err().to_string().contains(words));
+    let text = HEAD.replace("version = 1", &format!("version = {beyond}"));
+    let files = files(1);
+    let text = format!(
+        "{text}{}{}",
+        listed("model.toml", &files[0].1),
+        listed("net.onnx", &files[1].1)
+    );
+    let bytes = signed_tar(
+        &bench,
+        &text,
+        &[
+            (Regular, "model.toml", &files[0].1),
+            (Regular, "net.onnx", &files[1].1),
+        ],
+    );
+    bench.refuses(&bytes, words);
+    let last = bench.bundle(bundle::MAX_VERSION);
+    bench.install(&last, &bench.terms()).unwrap();
+}
+
 #[test]
 fn a_version_never_changes_its_content() {
     let bench = Bench::new();
@@ -291,13 +358,11 @@ fn names_that_lead_elsewhere_are_refused() {
                 b"evil"
             )
         );
-        let (text, signature) = listing(&bench, &text);
-        let bytes = raw_tar(&[
-            (Regular, "bundle.toml", &text),
-            (Regular, "bundle.toml.minisig", &signature),
-            (Regular, "model.toml", manifest),
-            (Regular, name, b"evil"),
-        ]);
+        let bytes = signed_tar(
+            &bench,
+            &text,
+            &[(Regular, "model.toml", manifest), (Regular, name, b"evil")],
+        );
         bench.refuses(&bytes, "is not a place within it");
     }
 }
@@ -333,13 +398,11 @@ fn entries_that_are_no_listed_plain_files_are_refused() {
             listed("model.toml", &files[0].1),
             listed("net.onnx", &files[1].1)
         );
-        let (text, signature) = listing(&bench, &text);
-        let bytes = raw_tar(&[
-            (Regular, "bundle.toml", &text),
-            (Regular, "bundle.toml.minisig", &signature),
-            (Regular, "model.toml", &files[0].1),
-            entry,
-        ]);
+        let bytes = signed_tar(
+            &bench,
+            &text,
+            &[(Regular, "model.toml", &files[0].1), entry],
+        );
         bench.refuses(&bytes, words);
     }
 }
@@ -497,10 +560,7 @@ fn the_same_files_and_key_give_the_same_bytes() {
 fn damage_to_an_installed_version_is_found() {
     let bench = Bench::new();
     let installed = bench.install(&bench.bundle(1), &bench.terms()).unwrap();
-    bench
-        .store()
-        .use_version(&ours(), 1, Action::Used, "")
-        .unwrap();
+    bench.store().use_version(&ours(), 1, Action::Used).unwrap();
     bench.store().verify_version(&installed).unwrap();
     fs::write(installed.folder.join("net.onnx"), b"worm").unwrap();
     assert!(bench.store().find(&ours()).is_err());

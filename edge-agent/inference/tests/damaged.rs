@@ -60,7 +60,7 @@ impl Roadside {
             this.install(*version).unwrap();
             let store = this.store();
             store
-                .use_version(&street(), *version, Action::Used, "")
+                .use_version(&street(), *version, Action::Used)
                 .unwrap();
         }
         this
@@ -223,7 +223,7 @@ fn a_version_that_was_changed_since_judges_nobody_and_the_last_good_one_does() {
         here.begin().unwrap().prove();
         here.install(2).unwrap();
         let store = here.store();
-        store.use_version(&street(), 2, Action::Used, "").unwrap();
+        store.use_version(&street(), 2, Action::Used).unwrap();
         damage(&here.version(2));
         // With the choice of an operator and without.
         for chosen in [false, true] {
@@ -251,9 +251,7 @@ fn a_self_test_that_nobody_signed_is_not_run() {
     let here = Roadside::with(&[]);
     here.install_files(1, &files(1)[..2]).unwrap();
     let installed = here.store();
-    installed
-        .use_version(&street(), 1, Action::Used, "")
-        .unwrap();
+    installed.use_version(&street(), 1, Action::Used).unwrap();
     fs::write(here.version(1).join("selftest.toml"), "[[picture]]\n").unwrap();
     let message = here.store().find(&street()).unwrap_err().to_string();
     assert!(message.contains("selftest.toml is not listed"), "{message}");
@@ -267,6 +265,6 @@ fn a_pointer_that_names_no_version_is_a_fault_and_not_a_model_less() {
     assert_eq!(store.faults().len(), 1);
     let message = store.find(&street()).unwrap_err().to_string();
     assert!(message.contains("`current` names no version"), "{message}");
-    store.use_version(&street(), 1, Action::Used, "").unwrap();
+    store.use_version(&street(), 1, Action::Used).unwrap();
     assert!(here.store().find(&street()).is_ok());
 }

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use edge_inference::{Installed, ModelStore};
+use edge_inference::{Action, Installed, JournalEntry, ModelStore};
 use models::ModelId;
 use sha2::Digest as _;
 
@@ -124,6 +124,19 @@ fn a_good_file_is_installed_whole_and_found() {
         .install(&id("ours"), source.to_str().unwrap(), &mut |_, _| ())
         .unwrap();
     assert_eq!(place.contents(), ["model.toml", "net.onnx"]);
+    // Years later it must be known whose word counted on a day.
+    let journal = store.journal();
+    let told = |entry: &JournalEntry| (entry.action, entry.version, entry.detail.clone());
+    let expected = (
+        Action::Installed,
+        None,
+        format!("from {}", source.display()),
+    );
+    assert_eq!(
+        journal.iter().map(told).collect::<Vec<_>>(),
+        [expected.clone(), expected]
+    );
+    assert_eq!(journal[0].sha256, Some(manifest.sha256));
 }
 
 #[test]

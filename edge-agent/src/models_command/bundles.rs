@@ -50,8 +50,8 @@ pub struct InstallArgs {
 pub struct BundleArgs {
     /// An installed model.
     model: ModelId,
-    /// The bundle's version; higher than any before.
-    #[arg(long)]
+    /// The bundle's version, from 1; higher than any before.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=bundles::MAX_VERSION))]
     version: u64,
     /// Folder of pictures for the self-test.
     #[arg(long, value_name = "DIR")]
@@ -179,7 +179,7 @@ fn make_current(
         // It may have the better rank: before it counts, who detects is written down.
         store.keep(other)?;
     }
-    store.use_version(&installed.model, installed.version, action, "")?;
+    store.use_version(&installed.model, installed.version, action)?;
     let store = super::store(config)?;
     // The operator wants it tried, also if it failed before.
     store.forgive(&installed.model, None)?;

@@ -36,6 +36,8 @@ const MAX_FILES: usize = 500;
 pub(super) const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// A package with a bundle in it, bytes.
 const MAX_PACKAGE: u64 = 2 * MAX_BYTES;
+/// Highest version. Who takes a step to the end of all numbers cannot take another.
+pub const MAX_VERSION: u64 = u32::MAX as u64;
 /// The form of listing that is written here.
 const FORMAT: u32 = 1;
 
@@ -183,6 +185,18 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Of a bundle that is made or comes in. What lies here by such a number goes on.
+    fn refuse_too_high(&self) -> Result<(), BundleError> {
+        if self.version <= MAX_VERSION {
+            return Ok(());
+        }
+        Err(BundleError::NoBundle(format!(
+            "{LISTING}: version {} is beyond {MAX_VERSION}, the highest that there is; have its maker count on from \
+             the last one",
+            self.version
+        )))
+    }
+
     pub(super) fn of(&self, path: &str) -> Option<&ListedFile> {
         self.file.iter().find(|file| file.path == path)
     }
@@ -281,6 +295,7 @@ pub(super) fn unpack(
         allow_unsigned,
     )?;
     let listing = Listing::parse(&listing_bytes)?;
+    listing.refuse_too_high()?;
     let folder = decide(&listing, &vouched)?;
 
     let total: u64 = listing.file.iter().map(|file| file.bytes).sum();
@@ -545,7 +560,7 @@ pub fn pack(
     };
     let text = toml::to_string(&listing).map_err(|e| BundleError::NoBundle(e.to_string()))?;
     // What nobody could install is not made.
-    Listing::parse(text.as_bytes())?;
+    Listing::parse(text.as_bytes())?.refuse_too_high()?;
     if let Some(fault) = network_of(files).and_then(outside::named) {
         return Err(BundleError::Outside(fault));
     }

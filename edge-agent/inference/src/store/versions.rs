@@ -193,6 +193,11 @@ impl ModelStore {
             Found::Whole => {
                 self.refuse_older(&unpacked.listing, terms, &home)
                     .map_err(refuse)?;
+                let highest = self.highest(&model);
+                if version < highest {
+                    let detail = format!("it lay here already, beside version {highest}; {detail}");
+                    journal::write(&home, Action::Downgraded, &candidate, &detail);
+                }
                 return Ok(installed);
             }
             Found::Another => return Err(refuse(BundleError::Taken(version))),
@@ -392,7 +397,6 @@ impl ModelStore {
         model: &ModelId,
         version: u64,
         action: Action,
-        detail: &str,
     ) -> Result<(), StoreError> {
         let (candidate, _, file) = self.candidate_version(model, version)?;
         let model_folder = file
@@ -405,6 +409,7 @@ impl ModelStore {
             .ok_or(StoreError::NoFolder)?;
         let home = model_folder.parent().ok_or(StoreError::NoFolder)?;
         let _one_at_a_time = durable::must_lock(home)?;
+        let before = current(model_folder).map(|(before, _)| before);
         let pointer = model_folder.join(CURRENT);
         durable::write(&pointer, version.to_string().as_bytes()).map_err(|source| {
             StoreError::Io {
@@ -412,7 +417,11 @@ impl ModelStore {
                 source,
             }
         })?;
-        journal::write(home, action, &candidate, detail);
+        let detail = match before.filter(|before| version < *before) {
+            Some(before) => format!("back from version {before}"),
+            None => String::new(),
+        };
+        journal::write(home, action, &candidate, &detail);
         Ok(())
     }
 

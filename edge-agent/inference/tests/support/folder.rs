@@ -95,9 +95,7 @@ pub(crate) fn version(folder: &Path, model: &str, number: u64) {
     store
         .install_bundle(tar.to_str().unwrap(), &terms, &mut |_, _| ())
         .unwrap();
-    store
-        .use_version(&id(model), number, Action::Used, "")
-        .unwrap();
+    store.use_version(&id(model), number, Action::Used).unwrap();
 }
 
 pub(crate) fn store(folder: &Path) -> ModelStore {
