@@ -147,6 +147,31 @@ fn a_type_that_is_not_the_manifests_or_that_nobody_reads_says_what_to_change() {
     }
 }
 
+/// Of 0.9 nothing is left in a whole number: such a model loaded, and never saw anything.
+#[test]
+fn probabilities_in_whole_numbers_are_refused_at_load() {
+    let runtime = small::runtime();
+    for found in [Element::I64, Element::I32, Element::U8] {
+        let small = Small {
+            found,
+            ..Small::default()
+        };
+        for manifest in [small.manifest(), Small::classifier()] {
+            let kind = manifest.head.kind();
+            let settings = DetectorSettings::default();
+            let load = |runtime: &Runtime, manifest, file: &_, settings: &_| {
+                Network::load(runtime, manifest, file, settings)
+            };
+            let refused = small::load(&runtime, manifest, &small.file(), &settings, load);
+            let message = refused.unwrap_err().to_string();
+            assert!(
+                message.contains("output `scores` holds") && message.contains("gives floats"),
+                "{found:?} {kind}: {message}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_head_that_does_not_fit_is_refused_with_both_shapes() {
     let runtime = small::runtime();

@@ -102,6 +102,15 @@ impl Head {
         (output.1 != Activation::None).then_some(output.0.as_str())
     }
 
+    /// Whether an output may hold whole numbers: numbers of classes, pixels. Of a
+    /// probability nothing is left in them.
+    pub fn may_be_whole(&self, output: &str) -> bool {
+        match self {
+            Self::RtdetrExported(head) => output != head.scores,
+            _ => false,
+        }
+    }
+
     /// Whether its boxes are compared by what lies within the picture.
     ///
     /// Where a thing leaves the picture its far edge is a guess, and two guesses

@@ -107,6 +107,8 @@ impl Tensor {
 #[derive(Debug)]
 pub(crate) struct Outputs {
     names: Vec<String>,
+    /// Which of them may hold whole numbers.
+    whole: Vec<bool>,
     /// Room for those that are not in single precision as the runtime gives them.
     converted: Vec<Vec<f32>>,
 }
@@ -118,8 +120,10 @@ impl Outputs {
             .iter()
             .map(|(name, _)| (*name).to_owned())
             .collect();
+        let may_be_whole = |name: &String| manifest.head.may_be_whole(name);
         Self {
             converted: vec![Vec::new(); names.len()],
+            whole: names.iter().map(may_be_whole).collect(),
             names,
         }
     }
@@ -131,9 +135,18 @@ impl Outputs {
         values: &'a SessionOutputs<'s>,
         size: usize,
     ) -> ort::Result<Given<'a, 's>> {
-        for (name, room) in self.names.iter().zip(&mut self.converted) {
+        let rooms = self.converted.iter_mut().zip(&self.whole);
+        for (name, (room, may_be_whole)) in self.names.iter().zip(rooms) {
             if let Some(value) = values.get(name) {
                 convert(name, value, room)?;
+                if !may_be_whole && is_whole(*value.data_type()) {
+                    return Err(ort::Error::new(format!(
+                        "output `{name}` holds {}, whole numbers, and of probabilities and places nothing is left in \
+                         them: export the network so that it gives floats (a quantised one with its last \
+                         DequantizeLinear)",
+                        value.data_type()
+                    )));
+                }
             }
         }
         let mut list = Vec::with_capacity(self.names.len());
@@ -222,6 +235,13 @@ fn convert(name: &str, value: &DynValue, room: &mut Vec<f32>) -> ort::Result<()>
              uint8: export the network with one of these"
         ))),
     }
+}
+
+fn is_whole(element: TensorElementType) -> bool {
+    matches!(
+        element,
+        TensorElementType::Int64 | TensorElementType::Int32 | TensorElementType::Uint8
+    )
 }
 
 fn convert_from<T>(value: &DynValue, room: &mut Vec<f32>) -> ort::Result<()>
