@@ -13,9 +13,10 @@ use case_bundle::manifest::{ActorPlaces, CASE_SCHEMA, CaseManifest, CaseMedia};
 use case_bundle::{BoxKey, ChainLink, Clock, Sealed};
 use edge_stills::{Picture, YuvPlanes};
 use edge_video::{ClipReader, ClipWriter, Frame};
+use protocol::event::{Actor, Look};
 use protocol::evidence::EvidenceRole;
 use protocol::units::Seconds;
-use protocol::{Digest, Envelope, Event, EventTime, EvidenceItem, NormBox};
+use protocol::{Digest, Envelope, Event, EventTime, EvidenceItem, NormBox, ObjectClass};
 use serde_json::Value;
 use sha2::Digest as _;
 use support::{agent, installed, repository};
@@ -120,6 +121,51 @@ impl Desk {
         fs::write(dir.path().join("box.pem"), key.public().to_pem()).unwrap();
         let desk = Self { dir, case };
         desk.add_model("walkers-as-faces", "face = [0]");
+        desk
+    }
+
+    /// Nothing but the crop of a look that voted for the event, in which `seen` is what a
+    /// detector saw, with so many people accused; cut out of a picture that was `taken` at
+    /// another moment than the look where it says so.
+    fn of_a_look(seen: Option<NormBox>, people: usize, taken: Seconds) -> Self {
+        let mut desk = Self::of(Seconds(0.0), true);
+        let plate = desk.case.media.pop().unwrap();
+        for media in std::mem::take(&mut desk.case.media) {
+            fs::remove_file(desk.path("case").join(media.name)).unwrap();
+        }
+        let plate = desk.path("case").join(plate.name);
+        let png = Picture::from_encoded(&fs::read(&plate).unwrap()).unwrap();
+        let png = png.png().unwrap();
+        fs::remove_file(plate).unwrap();
+        let event = &mut desk.case.event;
+        let person = Actor {
+            class: ObjectClass::Person,
+            ..event.actors[0].clone()
+        };
+        event.actors = vec![person; people];
+        event.looks = vec![Look {
+            at: event.decided,
+            class: ObjectClass::NoHelmet,
+            score: 0.9,
+            part: NormBox::from([0.2, 0.4, 0.4, 0.2]),
+            bounds: seen,
+            is_second: true,
+            main: None,
+        }];
+        let item = EvidenceItem {
+            role: EvidenceRole::FindingCrop,
+            sha256: Digest(sha2::Sha256::digest(&png).into()),
+            length: png.len() as u64,
+            media_type: "image/png".to_owned(),
+            captured: event.decided.time + taken,
+            until: None,
+            asked: None,
+            note: None,
+        };
+        desk.case.media = CaseMedia::placed(&[item], &ActorPlaces::new());
+        fs::write(desk.original(0), png).unwrap();
+        let sealed = Sealed::seal(&desk.case, &BoxKey::from_seed(&[7; 32])).unwrap();
+        fs::write(desk.path("case/case.json"), sealed).unwrap();
         desk
     }
 
@@ -290,6 +336,62 @@ fn the_accused_is_left_in_stills_of_another_instant_and_in_his_plate() {
     assert_eq!(code, Some(0), "{errors}");
     let [left, right] = changed(&older.original(0), &older.copied("copy", 0));
     assert!(left > 500 && right > 500, "{left} and {right} pixels");
+}
+
+/// A crop of a head shows the accused, and now and then somebody else beside.
+#[test]
+fn of_a_crop_that_a_model_was_shown_only_the_accused_is_left() {
+    // The left half of the crop, in fractions of the picture.
+    let left = Some(NormBox::from([0.2, 0.4, 0.2, 0.2]));
+    let [now, later] = [0.0, 0.2].map(Seconds);
+    for (what, desk, whom, covered) in [
+        (
+            "what the detector saw",
+            Desk::of_a_look(left, 1, now),
+            "bystanders",
+            [false, true],
+        ),
+        (
+            "all that a classifier was shown",
+            Desk::of_a_look(None, 1, now),
+            "bystanders",
+            [false, false],
+        ),
+        (
+            "whose it is cannot be told",
+            Desk::of_a_look(None, 2, now),
+            "bystanders",
+            [true, true],
+        ),
+        (
+            "of no look of the event",
+            Desk::of_a_look(left, 1, later),
+            "bystanders",
+            [true, true],
+        ),
+        (
+            "for everyone",
+            Desk::of_a_look(left, 1, now),
+            "everyone",
+            [true, true],
+        ),
+    ] {
+        let (code, _, errors) = desk.redact("copy", &["--cover", "faces", "--whom", whom]);
+        assert_eq!(code, Some(0), "{what}: {errors}");
+        // A JPEG now; what was in the case is nowhere in the copy.
+        let copied = desk.copied("copy", 0).with_extension("jpg");
+        let names = fs::read_dir(desk.path("copy")).unwrap();
+        let mut endings: Vec<_> = names
+            .map(|entry| entry.unwrap().path().extension().unwrap().to_owned())
+            .collect();
+        endings.sort();
+        assert_eq!(endings, ["jpg", "json", "json"], "{what}");
+        let pixels = changed(&desk.original(0), &copied);
+        let is_covered = pixels.map(|pixels| pixels > 500);
+        let is_left = pixels.map(|pixels| pixels < 100);
+        assert_eq!(is_covered, covered, "{what}: {pixels:?}");
+        assert_eq!(is_left, covered.map(|it| !it), "{what}: {pixels:?}");
+    }
 }
 
 #[test]

@@ -157,6 +157,170 @@ fn an_event_names_the_looks_that_voted_for_it() {
     }
 }
 
+const PHONE: &str = r#"kind = "phone_use"
+min_height_pct = 2.0"#;
+const BELT: &str = r#"kind = "seat_belt"
+min_torso_pct = 0.5"#;
+/// Across the picture, and towards the camera.
+const RIDES: &str = "
+    0.0 motorcycle#1 at 30.0,20.0
+    0.0 person#2 at 30.0,19.6
+    6.0 motorcycle#1 at 75.0,20.0
+    6.0 person#2 at 75.0,19.6
+";
+const COMES: &str = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
+
+/// Left, top, right and bottom of who was judged, at this second of [`RIDES`] and [`COMES`].
+fn judged(who: &str, t: f64) -> [f64; 4] {
+    let (x, y, width, height) = if who == "person#2" {
+        (30.0 + 7.5 * t, 19.6, 0.6, 1.7)
+    } else {
+        (30.0, 5.0 + 40.0 / 6.0 * t, 4.0, 2.0)
+    };
+    let left = (x - width / 2.0) / 100.0;
+    [left, (y - height) / 50.0, left + width / 100.0, y / 50.0]
+}
+
+fn assert_within(look: &Look, [left, top, right, bottom]: [f64; 4]) {
+    // Boxes are rounded.
+    let hair = 1e-4;
+    let part = &look.part;
+    let is_within = part.x >= left - hair
+        && part.y >= top - hair
+        && part.right() <= right + hair
+        && part.bottom() <= bottom + hair;
+    assert!(
+        is_within,
+        "{look:?} is not in {:?}",
+        [left, top, right, bottom]
+    );
+}
+
+/// Whoever judges a phone or a belt sees the hand or the seat that was judged, as the model saw
+/// it, and no look that spoke for the driver.
+#[test]
+fn events_of_phones_and_belts_name_what_cascades_were_shown_of_the_driver() {
+    for (rule, drive, who, what, spared, class) in [
+        (
+            PHONE,
+            RIDES,
+            "person#2",
+            "phone",
+            "nothing",
+            ObjectClass::Phone,
+        ),
+        (
+            PHONE,
+            COMES,
+            "car#1",
+            "driver:phone",
+            "driver:nothing",
+            ObjectClass::Phone,
+        ),
+        (
+            BELT,
+            COMES,
+            "car#1",
+            "driver:no_seat_belt",
+            "driver:seat_belt",
+            ObjectClass::NoSeatBelt,
+        ),
+    ] {
+        let against = looks(who, what, (1.0, 0.4, 4));
+        let last = looks(who, what, (3.0, 0.4, 1));
+        // The newest but one shows nothing against him.
+        let story = format!("{drive}{against}2.6 {who} looked {spared}\n{last}");
+        let (looks, actors) = shown(&play(&mut cascading(rule, &[]), &story));
+        let at: Vec<f64> = looks.iter().map(second).collect();
+        assert_eq!(at, [1.8, 2.2, 3.0], "{what}");
+        for look in &looks {
+            assert_eq!((look.class, look.score), (class, 0.9), "{what}");
+            assert!(look.is_second && look.bounds.is_none(), "{look:?}");
+            let [left, top, right, bottom] = judged(who, second(look));
+            // In a car that comes, who drives sits at the right of its box; a rider's hands are
+            // above the hips.
+            let seat = if who == "car#1" {
+                [f64::midpoint(left, right), top, right, bottom]
+            } else {
+                [left, top, right, f64::midpoint(top, bottom)]
+            };
+            assert_within(look, seat);
+        }
+        let vehicle = actors.iter().any(|actor| actor.track.rank == 1);
+        assert!(vehicle, "{what}: {actors:?}");
+    }
+}
+
+/// What a detector sees is shown with enough around it that one sees whose it is.
+#[test]
+fn events_of_phones_and_belts_name_what_the_detector_saw_and_what_is_around_it() {
+    let passenger = "0.0 car#1 shows seat_belt\n0.0 car#1 shows no_seat_belt 0.9 passenger\n";
+    for (rule, drive, who, shows, class, width, side) in [
+        (
+            PHONE,
+            RIDES,
+            "person#2",
+            "0.0 person#2 shows phone\n",
+            ObjectClass::Phone,
+            0.6,
+            0.0,
+        ),
+        (
+            PHONE,
+            COMES,
+            "car#1",
+            "0.0 car#1 shows phone\n",
+            ObjectClass::Phone,
+            0.75,
+            1.0,
+        ),
+        (
+            BELT,
+            COMES,
+            "car#1",
+            "0.0 car#1 shows no_seat_belt\n",
+            ObjectClass::NoSeatBelt,
+            0.75,
+            1.0,
+        ),
+        (
+            BELT,
+            COMES,
+            "car#1",
+            passenger,
+            ObjectClass::NoSeatBelt,
+            0.75,
+            -1.0,
+        ),
+    ] {
+        let (looks, _) = shown(&play(&mut scene(rule, true), &format!("{drive}{shows}")));
+        assert_eq!(looks.len(), MOST_LOOKS, "{shows}");
+        for look in &looks {
+            assert_eq!(look.class, class, "{shows}");
+            assert!(!look.is_second && look.main.is_none(), "{look:?}");
+            let [left, top, right, bottom] = judged(who, second(look));
+            let middle = f64::midpoint(left, right) + side / 100.0;
+            let (part, seen) = (look.part, look.bounds.unwrap());
+            assert!((part.width - width / 100.0).abs() < 1e-4, "{look:?}");
+            assert!((part.centre().x - middle).abs() < 1e-4, "{look:?}");
+            assert_within(
+                &Look {
+                    part: seen,
+                    ..*look
+                },
+                [left, top, right, bottom],
+            );
+            assert_within(
+                &Look {
+                    part: seen,
+                    ..*look
+                },
+                [part.x, part.y, part.right(), part.bottom()],
+            );
+        }
+    }
+}
+
 /// Of two riders the one is shown whose head was seen bare, whatever was seen of the other.
 #[test]
 fn the_looks_of_an_event_are_never_at_the_other_rider() {
@@ -388,13 +552,10 @@ fn a_helmet_or_belt_of_the_detector_within_a_classifiers_part_contradicts_it() {
         let story = format!("{two}0.0 {whose} shows helmet\n");
         assert_eq!(count(HELMET, helmets, &story), events, "{whose}");
     }
-    let rule = r#"kind = "seat_belt"
-        min_torso_pct = 0.5"#;
     let belts = [ObjectClass::SeatBelt, ObjectClass::NoSeatBelt];
-    let car = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
     let without = looks("car#1", "driver:no_seat_belt", (1.0, 0.4, 8));
-    let story = format!("{car}{without}");
-    assert_eq!(count(rule, belts, &story), 1);
+    let story = format!("{COMES}{without}");
+    assert_eq!(count(BELT, belts, &story), 1);
     // Between the looks it is a look for the driver of itself.
     let seen = (0..8).fold(story, |mut story, look| {
         let t = 1.0 + 0.4 * f64::from(look);
@@ -402,32 +563,20 @@ fn a_helmet_or_belt_of_the_detector_within_a_classifiers_part_contradicts_it() {
         writeln!(story, "{:.1} car#1 lacks seat_belt", t + 0.1).unwrap();
         story
     });
-    assert_eq!(count(rule, belts, &seen), 0);
+    assert_eq!(count(BELT, belts, &seen), 0);
 }
 
 #[test]
 fn a_phone_in_the_drivers_hand() {
-    let rule = r#"kind = "phone_use"
-        min_height_pct = 2.0"#;
-    let car = "
-        0.0 car#1 at 30.0,5.0
-        6.0 car#1 at 30.0,45.0
-    ";
     // Frames that nobody looked at twice say nothing, whatever the detector showed.
     let phone = looks("car#1", "phone", (1.0, 0.4, 6));
-    let out = play(&mut cascading(rule, &[]), &format!("{car}{phone}"));
+    let out = play(&mut cascading(PHONE, &[]), &format!("{COMES}{phone}"));
     // The box of a classifier's answer is all of the glass: nobody knows whose hand it is.
     assert_eq!(told(&out), "");
-    let rider = "
-        0.0 motorcycle#1 at 30.0,20.0
-        0.0 person#2 at 30.0,19.6
-        6.0 motorcycle#1 at 75.0,20.0
-        6.0 person#2 at 75.0,19.6
-    ";
     let phone = looks("person#2", "phone", (1.0, 0.4, 6));
     check(
-        &mut cascading(rule, &[]),
-        &format!("{rider}{phone}"),
+        &mut cascading(PHONE, &[]),
+        &format!("{RIDES}{phone}"),
         &expect![[r#"
             phone_use starts (revision 1): motorcycle#1 since 1.0 until 2.6 plate `` (no picture of it was good enough for a look at its plate, or the answer came too late), decided at 2.6
                 looks_against: 5.0 >= 5.0 [1.0 to 2.6]
@@ -446,55 +595,38 @@ fn a_phone_in_the_drivers_hand() {
 /// the handlebar, which is in the picture as well.
 #[test]
 fn a_classifiers_phone_counts_only_where_all_that_it_was_shown_is_above_the_handlebar() {
-    let rule = r#"kind = "phone_use"
-        min_height_pct = 2.0"#;
-    let rider = "
-        0.0 motorcycle#1 at 30.0,20.0
-        0.0 person#2 at 30.0,19.6
-        6.0 motorcycle#1 at 75.0,20.0
-        6.0 person#2 at 75.0,19.6
-    ";
     let raised = |story: &str| {
-        let out = play(&mut cascading(rule, &[]), story);
+        let out = play(&mut cascading(PHONE, &[]), story);
         events(&out).filter(|event| event.revision == 1).count()
     };
     let hips = looks("person#2", "hips:phone", (1.0, 0.4, 10));
-    assert_eq!(raised(&format!("{rider}{hips}")), 0);
+    assert_eq!(raised(&format!("{RIDES}{hips}")), 0);
     let chest = looks("person#2", "phone", (1.0, 0.4, 10));
-    assert_eq!(raised(&format!("{rider}{chest}")), 1);
+    assert_eq!(raised(&format!("{RIDES}{chest}")), 1);
     // What cannot be told speaks for nobody either: five of ten looks between ten others.
     let between = looks("person#2", "hips:phone", (1.2, 0.4, 10));
     let five = looks("person#2", "phone", (1.0, 0.8, 5));
-    assert_eq!(raised(&format!("{rider}{five}{between}")), 1);
-    let car = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
+    assert_eq!(raised(&format!("{RIDES}{five}{between}")), 1);
     let of_driver = looks("car#1", "driver:phone", (1.0, 0.4, 6));
-    assert_eq!(raised(&format!("{car}{of_driver}")), 1);
+    assert_eq!(raised(&format!("{COMES}{of_driver}")), 1);
 }
 
 /// A detector of everything lists phones as well and shows none. Each of its frames was a look in
 /// vain, so that the cascade that saw the phone in every look never had its five of ten.
 #[test]
 fn a_phone_that_the_detector_could_know_as_well_waits_for_the_cascade_all_the_same() {
-    let rule = r#"kind = "phone_use"
-        min_height_pct = 2.0"#;
-    let rider = "
-        0.0 motorcycle#1 at 30.0,20.0
-        0.0 person#2 at 30.0,19.6
-        6.0 motorcycle#1 at 75.0,20.0
-        6.0 person#2 at 75.0,19.6
-    ";
     let raised = |story: &str| {
-        let out = play(&mut cascading(rule, &[ObjectClass::Phone]), story);
+        let out = play(&mut cascading(PHONE, &[ObjectClass::Phone]), story);
         events(&out).filter(|event| event.revision == 1).count()
     };
     let seen = looks("person#2", "phone", (1.0, 0.4, 6));
-    assert_eq!(raised(&format!("{rider}{seen}")), 1);
+    assert_eq!(raised(&format!("{RIDES}{seen}")), 1);
     // What the detector shows counts in frames that were looked at, and nowhere else.
-    let shown = format!("{rider}0.0 person#2 shows phone\n");
+    let shown = format!("{RIDES}0.0 person#2 shows phone\n");
     assert_eq!(raised(&shown), 0);
     let searched = looks("person#2", "nothing", (1.0, 0.4, 6));
     assert_eq!(raised(&format!("{shown}{searched}")), 1);
-    assert_eq!(raised(&format!("{rider}{searched}")), 0);
+    assert_eq!(raised(&format!("{RIDES}{searched}")), 0);
 }
 
 #[test]
@@ -633,10 +765,7 @@ fn play_unseen(scene: &mut Scene, story: &str) -> Vec<Output> {
 
 #[test]
 fn no_belt_by_a_classifier() {
-    let story = |what| {
-        let car = "0.0 car#1 at 30.0,5.0\n6.0 car#1 at 30.0,45.0\n";
-        format!("{car}{}", looks("car#1", what, (1.0, 0.4, 8)))
-    };
+    let story = |what| format!("{COMES}{}", looks("car#1", what, (1.0, 0.4, 8)));
     let raised = |least: &str, what| {
         let rule = format!("kind = \"seat_belt\"\nmin_torso_pct = {least}");
         let out = play(&mut cascading(&rule, &[]), &story(what));
