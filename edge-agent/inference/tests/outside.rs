@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use edge_inference::{
     BundleTerms, Detector, DetectorError, DetectorSettings, FreeNetwork, Installed, ModelStore,
-    Network, SecretKey, bundle,
+    Network, Runtime, SecretKey, bundle,
 };
 use models::{Manifest, ModelId};
 use sha2::Digest as _;
@@ -97,41 +97,29 @@ fn names_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+type Load = fn(&Runtime, Manifest, &Path, &DetectorSettings) -> Result<(), DetectorError>;
+
 #[test]
 fn no_way_to_load_a_network_takes_numbers_from_another_file() {
     let runtime = small::runtime();
     let settings = DetectorSettings::default();
     let bytes = network();
-    let refusals: [DetectorError; 3] = [
-        small::load(
-            &runtime,
+    let ways: [(Manifest, Load); 3] = [
+        (
             Small::default().manifest(),
-            &bytes,
-            &settings,
-            Detector::load,
-        )
-        .map(drop)
-        .unwrap_err(),
-        small::load(
-            &runtime,
-            Small::classifier(),
-            &bytes,
-            &settings,
-            Network::load,
-        )
-        .map(drop)
-        .unwrap_err(),
-        small::load(
-            &runtime,
-            Small::classifier(),
-            &bytes,
-            &settings,
-            FreeNetwork::load,
-        )
-        .map(drop)
-        .unwrap_err(),
+            |runtime, manifest, file, settings| {
+                Detector::load(runtime, manifest, file, settings).map(drop)
+            },
+        ),
+        (Small::classifier(), |runtime, manifest, file, settings| {
+            Network::load(runtime, manifest, file, settings).map(drop)
+        }),
+        (Small::classifier(), |runtime, manifest, file, settings| {
+            FreeNetwork::load(runtime, manifest, file, settings).map(drop)
+        }),
     ];
-    for refusal in refusals {
+    for (manifest, load) in ways {
+        let refusal = small::load(&runtime, manifest, &bytes, &settings, load).unwrap_err();
         assert!(
             matches!(refusal, DetectorError::Outside { .. }),
             "{refusal:?}"

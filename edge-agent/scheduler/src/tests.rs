@@ -46,6 +46,19 @@ const fn asleep(every: i64) -> Camera {
     }
 }
 
+/// A look of the first camera's detector at the whole of a picture of this time, µs.
+fn whole<P>(kind: Kind, time: i64, picture: P) -> Job<P> {
+    Job {
+        camera: 0,
+        model: 0,
+        kind,
+        region: Region::Whole,
+        series: 0,
+        time: EventTime::from_micros(time),
+        picture,
+    }
+}
+
 /// A look that was taken: when it began, at whose picture, and of when it was.
 #[derive(Clone, Debug, PartialEq)]
 struct Look {
@@ -82,12 +95,8 @@ fn run(cameras: &[Camera], inference: i64, until: i64) -> (Vec<Look>, Scheduler<
                     scheduler.offer(
                         Job {
                             camera: index,
-                            model: 0,
-                            kind,
                             region,
-                            series: 0,
-                            time: EventTime::from_micros(time),
-                            picture: time,
+                            ..whole(kind, time, time)
                         },
                         now,
                     );
@@ -305,11 +314,7 @@ fn a_newer_look_for_fire_takes_the_place_and_the_turn_of_an_older_one() {
         let job = Job {
             camera,
             model: usize::from(kind == Kind::PictureLook),
-            kind,
-            region: Region::Whole,
-            series: 0,
-            time: EventTime::from_micros(at),
-            picture: at,
+            ..whole(kind, at, at)
         };
         scheduler.offer(job, at);
     };
@@ -379,15 +384,7 @@ fn what_was_not_watched_for_overload_is_said_and_nothing_else() {
 /// than a picture a second.
 #[test]
 fn pictures_that_pass_while_a_look_is_done_are_overload_and_rest_is_not() {
-    let job = |kind, at: i64| Job {
-        camera: 0,
-        model: 0,
-        kind,
-        region: Region::Whole,
-        series: 0,
-        time: EventTime::from_micros(at),
-        picture: (),
-    };
+    let job = |kind, at: i64| whole(kind, at, ());
     let said = |look: i64, moves: bool| {
         let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
         let mut said = 0;
@@ -415,15 +412,7 @@ fn what_moved_and_was_not_looked_at_is_unwatched_although_all_rests_when_the_loo
     for last in [Kind::Awake, Kind::Heartbeat] {
         let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
         let offer = |scheduler: &mut Scheduler<()>, kind, at: i64| {
-            let job = Job {
-                camera: 0,
-                model: 0,
-                kind,
-                region: Region::Whole,
-                series: 0,
-                time: EventTime::from_micros(at),
-                picture: (),
-            };
+            let job = whole(kind, at, ());
             scheduler.offer(job, at);
         };
         offer(&mut scheduler, Kind::Awake, 0);
@@ -446,15 +435,7 @@ fn a_heartbeat_that_a_newer_picture_replaces_in_time_is_not_dropped() {
     let dropped = |looked_at: i64| {
         let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
         for at in [0, 1_500, 1_540, 1_580, looked_at] {
-            let job = Job {
-                camera: 0,
-                model: 0,
-                kind: Kind::Heartbeat,
-                region: Region::Whole,
-                series: 0,
-                time: EventTime::from_micros(at * MS),
-                picture: (),
-            };
+            let job = whole(Kind::Heartbeat, at * MS, ());
             scheduler.offer(job, at * MS);
             if at == 0 || at == looked_at {
                 assert_eq!(scheduler.pick(at * MS).len(), 1);
@@ -474,13 +455,9 @@ fn looks_of_two_series_at_a_whole_picture_do_not_replace_each_other() {
     let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1, 8]);
     for (series, at) in [(0, 0), (1, 0), (0, 900), (1, 900)] {
         let job = Job {
-            camera: 0,
             model: 1,
-            kind: Kind::PictureLook,
-            region: Region::Whole,
             series,
-            time: EventTime::from_micros(at * MS),
-            picture: (),
+            ..whole(Kind::PictureLook, at * MS, ())
         };
         scheduler.offer(job, at * MS);
     }
@@ -500,12 +477,7 @@ fn second_looks_are_shared_by_camera_and_not_by_age() {
         for _ in 0..looks {
             let job = Job {
                 camera,
-                model: 0,
-                kind: Kind::SecondLook,
-                region: Region::Whole,
-                series: 0,
-                time: EventTime::EPOCH,
-                picture: (),
+                ..whole(Kind::SecondLook, 0, ())
             };
             // One camera's are the oldest.
             scheduler.offer(job, i64::try_from(camera).unwrap() * 100 * MS);
@@ -539,11 +511,7 @@ fn second_looks_that_have_waited_go_in_a_batch_and_keep_to_their_share() {
                 let job = Job {
                     camera,
                     model,
-                    kind,
-                    region: Region::Whole,
-                    series: 0,
-                    time: EventTime::from_micros(now),
-                    picture: (),
+                    ..whole(kind, now, ())
                 };
                 scheduler.offer(job, now);
             }
@@ -569,18 +537,7 @@ fn second_looks_that_have_waited_go_in_a_batch_and_keep_to_their_share() {
 fn waking_from_sleep_is_no_overload() {
     let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
     let mut offer = |kind, at: i64| {
-        scheduler.offer(
-            Job {
-                camera: 0,
-                model: 0,
-                kind,
-                region: Region::Whole,
-                series: 0,
-                time: EventTime::from_micros(at),
-                picture: (),
-            },
-            at,
-        );
+        scheduler.offer(whole(kind, at, ()), at);
         scheduler.clone().pick(at + 1)[0].unwatched
     };
     assert_eq!(offer(Kind::Heartbeat, 0), None);
@@ -597,11 +554,7 @@ fn a_batch_holds_what_waits_and_no_more_than_latency_allows() {
             let job = Job {
                 camera,
                 model: camera % 2,
-                kind: Kind::Awake,
-                region: Region::Whole,
-                series: 0,
-                time: EventTime::from_micros(0),
-                picture: (),
+                ..whole(Kind::Awake, 0, ())
             };
             scheduler.offer(job, 0);
         }
@@ -629,15 +582,7 @@ fn a_batch_holds_what_waits_and_no_more_than_latency_allows() {
 #[test]
 fn second_looks_that_are_too_old_and_tiles_of_old_pictures_are_dropped_and_counted() {
     let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
-    let job = |kind, time: i64| Job {
-        camera: 0,
-        model: 0,
-        kind,
-        region: Region::Whole,
-        series: 0,
-        time: EventTime::from_micros(time),
-        picture: time,
-    };
+    let job = |kind, time: i64| whole(kind, time, time);
     scheduler.offer(job(Kind::Awake, 0), 0);
     scheduler.offer(job(Kind::Tile, 0), 0);
     scheduler.offer(job(Kind::SecondLook, 0), 0);
@@ -748,15 +693,7 @@ proptest! {
         let mut scheduler = Scheduler::new(settings, &[TEN_A_SECOND; 6], &[8]);
         scheduler.finished(0, 1, one * MS, 0);
         for (camera, when) in offers {
-            let job = Job {
-                camera,
-                model: 0,
-                kind,
-                region: Region::Whole,
-                series: 0,
-                time: EventTime::from_micros(when * MS),
-                picture: (),
-            };
+            let job = Job { camera, ..whole(kind, when * MS, ()) };
             scheduler.offer(job, when.min(at) * MS);
         }
         loop {
