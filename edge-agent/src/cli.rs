@@ -17,7 +17,7 @@ use crate::config::{AgentConfig, Bytes, DetectorConfig, RecordConfig};
 use crate::explain::ExplainRequest;
 use crate::explain::sentences::Language;
 use crate::live::StopFlag;
-use crate::models_command::ModelsCommand;
+use crate::models_command::{BenchArgs, ModelsCommand};
 use crate::plates_command::PlatesCommand;
 use crate::recording::RecordingError;
 use crate::replay::{ReplayRequest, ReplaySource};
@@ -90,6 +90,18 @@ enum Command {
         config: Option<PathBuf>,
         #[command(subcommand)]
         command: ModelsCommand,
+    },
+    /// The same as `models bench`.
+    #[command(after_help = models_command::BENCH_HELP)]
+    BenchModels {
+        /// Folders of installed models, instead of the usual ones.
+        #[arg(long = "models-dir")]
+        models_dirs: Vec<PathBuf>,
+        /// Take folders, keys, provider and library from this configuration.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        args: BenchArgs,
     },
     /// Read number plates in pictures, and measure how well that goes.
     Plates {
@@ -339,6 +351,13 @@ impl Cli {
                 command,
             } => with_detector(models_dirs, config.as_deref(), |detector| {
                 models_command::run(detector, command, stop)
+            }),
+            Command::BenchModels {
+                models_dirs,
+                config,
+                args,
+            } => with_detector(models_dirs, config.as_deref(), |detector| {
+                models_command::run(detector, ModelsCommand::Bench(args), stop)
             }),
             Command::Plates {
                 models_dirs,

@@ -26,7 +26,7 @@ use crate::config::{DetectorConfig, THREADS};
 use crate::live::StopFlag;
 
 /// Shown below `--help`.
-pub(super) const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Each case looks at a picture of 1280×720 over and over, as the agent does: letterbox, network, decoding of its
 answer; the first looks do not count. A model that brings a self-test passes it first, or is not measured: quick and wrong is no figure. Models for second looks (classifiers, text) are measured as well; only a detector of road users is recommended. Times are of one look, in a batch of several of all of them; \"per s\" and cpu are per picture; cpu is processor time, which is what other cameras' decoders lack. Measure
 on an idle box: a busy one shows in p95 and p99.

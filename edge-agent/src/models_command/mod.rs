@@ -21,6 +21,8 @@ use models::Manifest;
 
 use crate::config::{DetectorConfig, named_version};
 
+pub use bench::BenchArgs;
+pub(crate) use bench::HELP as BENCH_HELP;
 pub use command::{ModelsCommand, run};
 pub(crate) use second::{
     Begun, begin_network, begin_plates, begin_shadow, try_network, try_plates, try_shadow,
