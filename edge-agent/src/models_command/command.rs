@@ -171,6 +171,6 @@ fn end_soon_after(stop: &StopFlag) {
     }
     std::thread::sleep(PATIENCE);
     // What was half done has no name yet, and the next installation takes it away.
-    eprintln!("{BROKEN_OFF}");
+    aside!("{BROKEN_OFF}; what it waited for did not end");
     std::process::exit(INTERRUPTED.into());
 }

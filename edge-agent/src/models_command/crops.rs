@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use super::{listing, pictures};
 use crate::config::{DetectorConfig, named_version};
+use crate::live::StopFlag;
 
 /// Which part of a road user a cascade shows.
 #[derive(Clone, Debug, Args)]
@@ -185,6 +186,8 @@ pub(super) struct Set<'a> {
     pub(super) pictures: &'a Path,
     pub(super) labels: Option<&'a LabelSet>,
     pub(super) every: usize,
+    /// Once it is set, no further crop is looked at.
+    pub(super) stop: &'a StopFlag,
 }
 
 /// Measures classifiers.
@@ -211,6 +214,9 @@ pub(super) fn classify(
     }
     let mut small = 0;
     for crop_of in labelled(set)?.into_iter().step_by(set.every) {
+        if set.stop.is_set() {
+            bail!("broken off");
+        }
         let still = Still::open(&crop_of.file)?;
         let view: PictureView<'_> = (&still.view()).into();
         let look = match crop_of.of {

@@ -174,6 +174,7 @@ pub(super) fn evaluate(
             pictures: &args.pictures,
             labels: labels.as_ref(),
             every: args.every,
+            stop,
         };
         let names = classifiers(args, &store)?;
         return crops::classify(
