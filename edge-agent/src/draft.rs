@@ -73,6 +73,11 @@ impl Draft {
     pub(crate) fn leave(self) -> PathBuf {
         self.part.unwrap_or(self.name)
     }
+
+    /// Nothing came of it, and nothing is left.
+    pub(crate) fn discard(self) -> io::Result<()> {
+        self.part.map_or(Ok(()), std::fs::remove_file)
+    }
 }
 
 #[cfg(test)]

@@ -377,6 +377,7 @@ pub struct RecordingWriter {
     path: PathBuf,
     draft: Draft,
     sink: Sink,
+    is_empty: bool,
 }
 
 enum Sink {
@@ -408,7 +409,18 @@ impl RecordingWriter {
             path: path.to_owned(),
             draft,
             sink,
+            is_empty: true,
         })
+    }
+
+    /// What it is to be called.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether nothing has been written so far.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
     }
 
     /// Says first of all which detector sees what will be recorded, and which cascades,
@@ -427,6 +439,7 @@ impl RecordingWriter {
     }
 
     fn add(&mut self, line: serde_json::Result<Vec<u8>>) -> Result<(), RecordingError> {
+        self.is_empty = false;
         let line = line.map_err(std::io::Error::from);
         let written = line.and_then(|mut line| {
             line.push(b'\n');
@@ -440,7 +453,9 @@ impl RecordingWriter {
 
     /// All is written: the recording gets its name.
     pub fn finish(self) -> Result<(), RecordingError> {
-        let Self { path, draft, sink } = self;
+        let Self {
+            path, draft, sink, ..
+        } = self;
         sink.end()
             .and_then(|()| draft.keep())
             .map_err(|error| not_written(&path, error))
@@ -448,9 +463,17 @@ impl RecordingWriter {
 
     /// Not all was written: what was stays readable as `NAME.part`; where that is.
     pub fn leave_unfinished(self) -> Result<PathBuf, RecordingError> {
-        let Self { path, draft, sink } = self;
+        let Self {
+            path, draft, sink, ..
+        } = self;
         sink.end().map_err(|error| not_written(&path, error))?;
         Ok(draft.leave())
+    }
+
+    /// Nothing was written: nothing is left.
+    pub fn discard(self) -> Result<(), RecordingError> {
+        let discarded = self.draft.discard();
+        discarded.map_err(|error| not_written(&self.path, error))
     }
 }
 

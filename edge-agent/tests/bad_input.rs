@@ -97,6 +97,38 @@ fn what_was_recorded_before_a_fault_is_kept_aside_and_readable() {
     assert!(stderr.contains("in 3 frames"), "{stderr}");
 }
 
+/// Of a clip that cannot be opened nothing comes, so nothing is left.
+#[test]
+fn a_replay_that_fails_before_its_first_frame_leaves_no_empty_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let config = for_replay(dir.path());
+    let zero = write(dir.path(), "zero.mp4", "");
+    let (events, inputs) = (at("events.jsonl"), at("inputs.jsonl.gz"));
+    std::fs::write(&events, "from an earlier replay").unwrap();
+    let (code, _, stderr) = agent(&[
+        "replay",
+        zero.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+        "--events",
+        &events,
+        "--record-inputs",
+        &inputs,
+    ]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let told = format!(
+        "failed; nothing came so far; as an earlier replay or another command left it is {events}: "
+    );
+    assert!(stderr.contains(&told), "{stderr}");
+    let mut left: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["box.toml", "events.jsonl", "zero.mp4"]);
+}
+
 #[test]
 fn what_was_recorded_before_ctrl_c_is_kept_aside_and_readable() {
     use std::io::Write as _;

@@ -1,16 +1,23 @@
-//! Commands about models as people type them: broken off, piped into `head`, given an
-//! address with a password, or something that is no model.
+//! Commands about models as people type them: broken off, given an address with a
+//! password, or something that is no model. `closed_pipes` pipes them into `head`.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
 
+#[allow(dead_code)] // other tests use more of it
+#[path = "../inference/tests/support/onnx.rs"]
+mod onnx;
+#[allow(dead_code)] // other tests use more of it
+#[path = "../inference/tests/support/small.rs"]
+mod small;
 mod support;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
+use small::Small;
 use support::{Process, binary, eventually, free_port, installed};
 
 /// A folder of models with the real detector in it, as one's own.
@@ -114,49 +121,44 @@ fn a_measurement_that_is_broken_off_ends_at_the_next_look() {
     let images = (1..50_000)
         .map(|id| format!("{{\"id\":{id},\"file_name\":\"1.jpg\",\"width\":64,\"height\":64}}"));
     let images: Vec<String> = images.collect();
+    let annotations = (1..50_000).map(|id| {
+        let category = 1 + id % 2;
+        format!("{{\"image_id\":{id},\"category_id\":{category},\"bbox\":[1,1,60,60]}}")
+    });
+    let annotations: Vec<String> = annotations.collect();
     let labels = format!(
         "{{\"images\":[{}],\"categories\":[{{\"id\":1,\"name\":\"unicorn\"}},{{\"id\":2,\"name\":\"person\"}}],\
-         \"annotations\":[{{\"image_id\":1,\"category_id\":1,\"bbox\":[1,1,9,9]}},\
-         {{\"image_id\":1,\"category_id\":2,\"bbox\":[1,1,9,9]}}]}}",
-        images.join(",")
+         \"annotations\":[{}]}}",
+        images.join(","),
+        annotations.join(",")
     );
     let file = pictures.path().join("labels.json");
     fs::write(&file, labels).unwrap();
+    add_classifier(models.path());
     let (labels, pictures) = (file.to_str().unwrap(), pictures.path().to_str().unwrap());
-    let words = [
-        "evaluate",
-        "mine",
-        "--alone",
-        "--labels",
-        labels,
-        "--pictures",
-        pictures,
-    ];
-    let evaluate = command(models.path(), &words);
-    let (code, said) = broken_off(evaluate, "-INT", |said| said.contains("unicorn"));
-    assert_eq!(code, 130, "{said}");
+    let at = ["--alone", "--labels", labels, "--pictures", pictures];
+    for model in ["mine", "light"] {
+        let evaluate = command(models.path(), &[&["evaluate", model], &at[..]].concat());
+        let (code, said) = broken_off(evaluate, "-INT", |said| said.contains("unicorn"));
+        assert_eq!(code, 130, "{model}: {said}");
+        // At the next picture, and not because somebody's patience was at its end.
+        assert!(said.contains("broken off; nothing came"), "{model}: {said}");
+        assert!(!said.contains("did not end"), "{model}: {said}");
+    }
 }
 
-#[test]
-fn a_reader_that_has_gone_is_no_fault() {
-    let models = models();
-    for words in [
-        &["list"][..],
-        &["list", "--json"],
-        &["journal"],
-        &["verify"],
-    ] {
-        let mut child = command(models.path(), words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let ended = child.wait_with_output().unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(0), "{words:?}: {said}");
-        assert!(!said.contains("panicked"), "{words:?}: {said}");
-    }
+/// A classifier of what is bright, as `light`.
+fn add_classifier(models: &Path) {
+    let folder = models.join("light");
+    fs::create_dir(&folder).unwrap();
+    let bytes = Small::default().file();
+    small::write(&folder, &bytes);
+    let manifest = models::Manifest {
+        id: "light".parse().unwrap(),
+        ..small::of_file(Small::classifier(), &bytes)
+    };
+    let manifest = toml::to_string(&manifest).unwrap();
+    fs::write(folder.join("model.toml"), manifest).unwrap();
 }
 
 #[test]
@@ -263,4 +265,81 @@ fn who_exported_anew_is_told_to_describe_the_new_file() {
         said.contains("for `mine/centernet_mb3_512.onnx`)"),
         "{said}"
     );
+}
+
+#[test]
+fn refusals_say_what_is_the_matter_and_not_something_else() {
+    let models = models();
+    let at = |name: &str| models.path().join(name).to_str().unwrap().to_owned();
+    let [there, nowhere, no_tar, tar] = ["maker", "nodir/maker", "nodir/x.tar", "x.tar"].map(at);
+    let (code, said) = run(models.path(), &["keygen", &there]);
+    assert_eq!(code, Some(0), "{said}");
+    fs::write(&tar, "").unwrap();
+    let no_folder = "cannot be made: there is no such folder";
+    let bundle = ["bundle", "mine", "--version"];
+    for (words, code, told) in [
+        (
+            vec!["keygen", &there],
+            1,
+            "maker.key is there already, and a key is not written over",
+        ),
+        (vec!["keygen", &nowhere], 1, no_folder),
+        (
+            [&bundle[..], &["1", "--out", &no_tar]].concat(),
+            1,
+            no_folder,
+        ),
+        (
+            [&bundle[..], &["1", "--out", &tar]].concat(),
+            1,
+            "x.tar is there already, and a bundle",
+        ),
+        (
+            [&bundle[..], &["0", "--out", &no_tar]].concat(),
+            2,
+            "0 is not in 1..=4294967295",
+        ),
+        (
+            vec!["install", &tar, "--key", &nowhere],
+            1,
+            "there is no such file or folder",
+        ),
+        (
+            vec!["verify", "--key", &at("mine")],
+            1,
+            "there is no key (`.pub`) in it",
+        ),
+    ] {
+        let (found, said) = run(models.path(), &words);
+        assert_eq!(found, Some(code), "{words:?}: {said}");
+        assert!(said.contains(told), "{words:?}: {said}");
+    }
+    let (code, said) = run(
+        models.path(),
+        &["verify", "mine", "--key", &format!("{there}.pub")],
+    );
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// By this name it was promised.
+#[test]
+fn bench_models_is_models_bench() {
+    let models = models();
+    let mut command = Command::new(binary("edge-agent"));
+    command
+        .args(["bench-models", "--models-dir"])
+        .arg(models.path());
+    command.args([
+        "--provider",
+        "cpu",
+        "--threads",
+        "1",
+        "--seconds",
+        "0.1",
+        "--json",
+    ]);
+    let output = command.output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["cases"][0]["model"], "mine", "{told}");
+    assert_eq!(output.status.code(), Some(0));
 }

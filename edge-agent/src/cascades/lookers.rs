@@ -381,7 +381,10 @@ pub(crate) fn misfit(cascade: &CascadeConfig, manifest: &Manifest) -> Option<Str
             head.kind()
         ));
     }
-    let given: Vec<ObjectClass> = manifest.classes.named().map(|(_, class)| class).collect();
+    let mut given: Vec<ObjectClass> = manifest.classes.named().map(|(_, class)| class).collect();
+    // Several of its numbers may be one word here.
+    given.sort_unstable();
+    given.dedup();
     let missing: Vec<&str> = cascade
         .gives
         .iter()

@@ -1,7 +1,7 @@
 //! Models in and out of a box: `models install|use|rollback|verify|keygen|bundle`.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -113,7 +113,7 @@ pub(super) fn install(
         );
     }
     let mut keys = trusted(config)?;
-    keys.extend(PublicKey::trusted(&args.keys)?);
+    keys.extend(named_keys(&args.keys)?);
     let terms = BundleTerms {
         trusted: keys,
         allow_unsigned: args.allow_unsigned,
@@ -140,6 +140,27 @@ pub(super) fn install(
     }
     let how = (Action::Used, Choice::Kept);
     make_current(config, &store, &installed, how, args.no_self_test)
+}
+
+/// The keys of `--key`. Who names a place means that there is one.
+fn named_keys(places: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
+    let mut keys = Vec::new();
+    for place in places {
+        let found = PublicKey::trusted(std::slice::from_ref(place))?;
+        if found.is_empty() {
+            let what = if place.exists() {
+                "there is no key (`.pub`) in it"
+            } else {
+                "there is no such file or folder"
+            };
+            bail!(
+                "--key {}: {what}; name the `.pub` file of whoever makes the models, or a folder of such files",
+                place.display()
+            );
+        }
+        keys.extend(found);
+    }
+    Ok(keys)
 }
 
 /// Who a version becomes current for.
@@ -348,7 +369,7 @@ pub(super) fn verify(
 ) -> anyhow::Result<()> {
     let store = store(config)?;
     let mut trusted = trusted(config)?;
-    trusted.extend(PublicKey::trusted(keys)?);
+    trusted.extend(named_keys(keys)?);
     let results = store.verify(model);
     if results.is_empty() {
         bail!("no model is installed; see `edge-agent models list` for how to obtain one");
@@ -438,12 +459,7 @@ pub(super) fn keygen(name: &Path) -> anyhow::Result<()> {
             .mode(mode)
             .open(file)
             .and_then(|mut file| file.write_all(text.as_bytes()))
-            .with_context(|| {
-                format!(
-                    "{}: a key is not written over; choose another name",
-                    file.display()
-                )
-            })?;
+            .map_err(|error| not_made(file, &error, "a key is not written over"))?;
     }
     say!(
         "secret key {}: keep it safe and off the boxes\npublic key {}: put it into the folder of trusted keys of every box",
@@ -451,6 +467,22 @@ pub(super) fn keygen(name: &Path) -> anyhow::Result<()> {
         public_file.display()
     );
     Ok(())
+}
+
+/// Why a new file cannot be made.
+fn not_made(file: &Path, error: &io::Error, rule: &str) -> anyhow::Error {
+    let file = file.display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{file} is there already, and {rule}; choose another name")
+        }
+        io::ErrorKind::NotFound => {
+            anyhow::anyhow!(
+                "{file} cannot be made: there is no such folder; make it, or name another"
+            )
+        }
+        _ => anyhow::anyhow!("{file} cannot be made: {error}; check permissions and free space"),
+    }
 }
 
 /// `models bundle`
@@ -496,7 +528,7 @@ pub(super) fn bundle(config: &DetectorConfig, args: &BundleArgs) -> anyhow::Resu
         .write(true)
         .create_new(true)
         .open(&args.out)
-        .with_context(|| format!("{}: a bundle is not written over", args.out.display()))?;
+        .map_err(|error| not_made(&args.out, &error, "a bundle is not written over"))?;
     let packed = bundles::pack(&manifest.id, args.version, &files, key.as_ref(), &out)
         .map_err(anyhow::Error::from)
         .and_then(|listing| {

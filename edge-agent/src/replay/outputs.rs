@@ -50,27 +50,40 @@ impl Files {
         Ok(())
     }
 
-    /// Closes unfinished files; where they are, in words.
+    /// Closes unfinished files; where they are, in words. Where nothing came at all none is left.
     pub(super) fn leave(self) -> anyhow::Result<String> {
-        let mut left = vec![self.events.leave_unfinished()?];
-        for lines in [self.speeds, self.near_misses, self.coverage]
+        let lines = [self.speeds, self.near_misses, self.coverage];
+        let lines: Vec<EventLines> = [Some(self.events)]
             .into_iter()
+            .chain(lines)
             .flatten()
-        {
-            left.push(lines.leave_unfinished()?);
+            .collect();
+        let is_empty = lines.iter().all(|lines| lines.is_empty)
+            && self.recorder.as_ref().is_none_or(RecordingWriter::is_empty);
+        let mut left = Vec::new();
+        for lines in lines {
+            left.extend(lines.leave_unfinished(is_empty)?);
         }
-        left.push(
-            self.recorder
-                .map(RecordingWriter::leave_unfinished)
-                .transpose()?,
-        );
-        let left: Vec<PathBuf> = left.into_iter().flatten().collect();
+        if let Some(recorder) = self.recorder {
+            let name = recorder.path().to_owned();
+            left.push(if is_empty {
+                recorder.discard()?;
+                name
+            } else {
+                recorder.leave_unfinished()?
+            });
+        }
         let listed = |paths: Vec<String>| paths.join(" and ");
         let shown = |path: &PathBuf| path.display().to_string();
         if left.is_empty() {
             return Ok(String::new());
         }
-        let parts = listed(left.iter().map(shown).collect());
+        let so_far = if is_empty {
+            "nothing came so far".to_owned()
+        } else {
+            let parts = listed(left.iter().map(shown).collect());
+            format!("what came so far is in {parts}")
+        };
         // Who reads them by their names must not take them for this replay's.
         let names = left.iter().map(|part| draft::without_part(part));
         let earlier: Vec<String> = names
@@ -85,7 +98,7 @@ impl Files {
                 listed(earlier)
             )
         };
-        Ok(format!("; what came so far is in {parts}{earlier}"))
+        Ok(format!("; {so_far}{earlier}"))
     }
 }
 
@@ -93,23 +106,30 @@ impl Files {
 pub(super) struct EventLines {
     lines: Box<dyn Write>,
     file: Option<(Draft, PathBuf)>,
+    is_empty: bool,
 }
 
 impl EventLines {
     pub(super) fn create(path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else {
             let lines = Box::new(BufWriter::new(std::io::stdout()));
-            return Ok(Self { lines, file: None });
+            return Ok(Self {
+                lines,
+                file: None,
+                is_empty: true,
+            });
         };
         let (draft, file) =
             Draft::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self {
             lines: Box::new(BufWriter::new(file)),
             file: Some((draft, path.to_owned())),
+            is_empty: true,
         })
     }
 
     pub(super) fn write(&mut self, line: &impl serde::Serialize) -> anyhow::Result<()> {
+        self.is_empty = false;
         serde_json::to_writer(&mut *self.lines, line)
             .map_err(std::io::Error::from)
             .and_then(|()| self.lines.write_all(b"\n"))
@@ -126,10 +146,19 @@ impl EventLines {
         }
     }
 
-    /// Where the file is; `None` for standard output.
-    fn leave_unfinished(mut self) -> anyhow::Result<Option<PathBuf>> {
+    /// Where the file is, or where it would have been; `None` for standard output.
+    fn leave_unfinished(mut self, is_discarded: bool) -> anyhow::Result<Option<PathBuf>> {
         self.lines.flush().context("cannot write the events")?;
-        Ok(self.file.map(|(draft, _)| draft.leave()))
+        let Some((draft, path)) = self.file else {
+            return Ok(None);
+        };
+        if !is_discarded {
+            return Ok(Some(draft.leave()));
+        }
+        draft
+            .discard()
+            .with_context(|| format!("cannot remove what is begun of {}", path.display()))?;
+        Ok(Some(path))
     }
 }
 

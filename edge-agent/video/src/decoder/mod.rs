@@ -39,6 +39,8 @@ pub(crate) struct NoDecoder {
 impl NoDecoder {
     /// What to install; libav decodes nearly everything.
     pub(crate) const REMEDY: &str = "install gstreamer1.0-libav";
+    /// How its advice begins.
+    pub(crate) const BEGINNING: &str = "no decoder for";
 
     /// What is missing and what to do.
     pub(crate) fn advice(&self) -> String {
@@ -51,11 +53,13 @@ impl NoDecoder {
         };
         match &self.choice {
             DecoderChoice::Auto => {
-                format!("no decoder for {codec} here{refused}; {}", Self::REMEDY)
+                let beginning = Self::BEGINNING;
+                format!("{beginning} {codec} here{refused}; {}", Self::REMEDY)
             }
             choice => format!(
-                "no decoder for {codec} here that is `{choice}`, as configured{refused}; \
-                 take `decoder` out of the camera's source, or mend it"
+                "{} {codec} here that is `{choice}`, as configured{refused}; \
+                 take `decoder` out of the camera's source, or mend it",
+                Self::BEGINNING
             ),
         }
     }

@@ -5,6 +5,7 @@ use gstreamer::glib;
 
 use super::notice::LossReason;
 use super::settings::RtspSettings;
+use crate::decoder::NoDecoder;
 
 /// For one look at the port; a camera in the same town answers in a tenth of it.
 const LOOK_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -86,6 +87,13 @@ impl Loss {
         }
     }
 
+    /// Whether the codec is known, and only nobody is here who decodes it: the detail then
+    /// has the next step.
+    fn is_about_decoders(&self) -> bool {
+        let detail = self.detail.as_deref();
+        detail.is_some_and(|detail| detail.starts_with(NoDecoder::BEGINNING))
+    }
+
     /// What failed, on which camera, and the next step.
     pub(super) fn message(&self, camera: &str, settings: &RtspSettings) -> String {
         let host = settings.host();
@@ -115,6 +123,9 @@ impl Loss {
             LossReason::Decode => format!(
                 "{host} sends data that no picture can be made of; check for packet loss, use TCP, or choose H.264 in the camera"
             ),
+            LossReason::Unsupported if self.is_about_decoders() => {
+                format!("this box cannot decode what {host} sends")
+            }
             LossReason::Unsupported => format!(
                 "{host} sends what cannot be read here; choose H.264, H.265 or MJPEG in the camera"
             ),
@@ -168,5 +179,34 @@ fn reason(status: Option<u32>, cause: &glib::Error, debug: &str) -> LossReason {
         LossReason::Unsupported
     } else {
         LossReason::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decoder::DecoderChoice;
+
+    #[test]
+    fn a_codec_that_only_this_box_cannot_decode_is_not_the_cameras_fault() {
+        let settings = RtspSettings::new("rtsp://10.0.0.5/x");
+        let none = NoDecoder {
+            codec: "H.264".to_owned(),
+            choice: DecoderChoice::Element("nvdecx".to_owned()),
+            refused: Vec::new(),
+        };
+        let of = |detail: String| {
+            Loss::with_detail(LossReason::Unsupported, detail).message("gate", &settings)
+        };
+        assert_eq!(
+            of(none.advice()),
+            "camera gate: this box cannot decode what 10.0.0.5 sends (no decoder for H.264 here that is `nvdecx`, as \
+             configured; take `decoder` out of the camera's source, or mend it)"
+        );
+        assert_eq!(
+            of("RTP MP4V-ES".to_owned()),
+            "camera gate: 10.0.0.5 sends what cannot be read here; choose H.264, H.265 or MJPEG in the camera (RTP \
+             MP4V-ES)"
+        );
     }
 }
