@@ -137,7 +137,8 @@ impl Desk {
 
 const FACES: &str = "[classes]\ncount = 80\nface = [0]\n\n";
 
-const RUNS: &str = "true_kmh,measured_kmh,low_kmh,high_kmh\n50,50.5,49,52\n60,60.5,59,62\n70,70.2,69,72\n";
+const RUNS: &str =
+    "true_kmh,measured_kmh,low_kmh,high_kmh\n50,50.5,49,52\n60,60.5,59,62\n70,70.2,69,72\n";
 
 const LABELS: &str = r#"{"images":[{"id":1,"file_name":"1.jpg","width":64,"height":64}],
 "categories":[{"id":2,"name":"person"}],

@@ -46,6 +46,7 @@ const RIDE: &str = "
     6.0 motorcycle#1 at 65.0,30.0
     6.0 person#2 at 65.0,29.6
 ";
+const PASSENGER: &str = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
 
 #[test]
 fn bare_heads_that_only_second_looks_show_are_counted_in_their_frames() {
@@ -446,16 +447,15 @@ fn looks_of_the_detector_and_second_looks_are_counted_together() {
 
 #[test]
 fn the_riders_of_one_machine_are_one_look_whoever_is_answered_for_first() {
-    let passenger = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
     let bare = looks("person#2", "no_helmet", (1.0, 0.5, 6));
     let covered = looks("person#3", "helmet", (1.0, 0.5, 6));
     let one = play(
         &mut cascading(HELMET, &[]),
-        &format!("{RIDE}{passenger}{bare}{covered}"),
+        &format!("{RIDE}{PASSENGER}{bare}{covered}"),
     );
     let other = play(
         &mut cascading(HELMET, &[]),
-        &format!("{RIDE}{passenger}{covered}{bare}"),
+        &format!("{RIDE}{PASSENGER}{covered}{bare}"),
     );
     assert_eq!(one, other);
     let raised = events(&one).filter(|event| event.revision == 1);
@@ -472,11 +472,17 @@ fn heads(who: &str, looks: &str) -> String {
     })
 }
 
+/// A ride of two with these looks at each.
+fn play_heads(driver: &str, rider: &str) -> Vec<Output> {
+    let looks = [heads("person#2", driver), heads("person#3", rider)].concat();
+    let story = format!("{RIDE}{PASSENGER}{looks}");
+    play(&mut cascading(HELMET, &[]), &story)
+}
+
 /// One look in three errs with each rider, so that more than every second one shows some
 /// bare head: together they accused, though nobody was bare in most looks.
 #[test]
 fn bare_heads_of_driver_and_passenger_by_turns_are_not_one_bare_head() {
-    let passenger = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
     let mut said = String::new();
     for (driver, rider) in [
         ("bhhbhhb", "hbhhbhh"),
@@ -484,11 +490,7 @@ fn bare_heads_of_driver_and_passenger_by_turns_are_not_one_bare_head() {
         ("hhhhhhh", "bbhbhbb"),
         ("bbbbbhh", "bbbbbhh"),
     ] {
-        let looks = [heads("person#2", driver), heads("person#3", rider)].concat();
-        let out = play(
-            &mut cascading(HELMET, &[]),
-            &format!("{RIDE}{passenger}{looks}"),
-        );
+        let out = play_heads(driver, rider);
         let raised = events(&out).filter(|event| event.revision == 1);
         let raised: Vec<String> = raised
             .map(|event| format!("{:?}", event.facts["bare_heads"]))
@@ -508,7 +510,6 @@ fn bare_heads_of_driver_and_passenger_by_turns_are_not_one_bare_head() {
 /// decides knows of one bare head only.
 #[test]
 fn an_event_tells_how_many_were_bare_together_as_soon_as_it_is_known() {
-    let passenger = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
     let mut said = String::new();
     for (driver, rider) in [
         ("bbbbbhh", "bbbbbhh"),
@@ -516,11 +517,7 @@ fn an_event_tells_how_many_were_bare_together_as_soon_as_it_is_known() {
         ("bbbbbhh", "hhbbbbb"),
         ("bbbbbbb", "hhhhhbb"),
     ] {
-        let looks = [heads("person#2", driver), heads("person#3", rider)].concat();
-        let out = play(
-            &mut cascading(HELMET, &[]),
-            &format!("{RIDE}{passenger}{looks}"),
-        );
+        let out = play_heads(driver, rider);
         let told: Vec<String> = events(&out)
             .map(|event| format!("{} {:?}", event.revision, event.facts["bare_heads"]))
             .collect();
@@ -538,14 +535,13 @@ fn an_event_tells_how_many_were_bare_together_as_soon_as_it_is_known() {
 /// classifier was shown, and much smaller than that.
 #[test]
 fn a_helmet_or_belt_of_the_detector_within_a_classifiers_part_contradicts_it() {
-    let passenger = "0.0 person#3 at 20.1,29.4\n6.0 person#3 at 65.1,29.4\n";
     let bare = looks("person#2", "no_helmet", (1.0, 0.5, 8));
     let count = |rule, given: [ObjectClass; 2], story: &str| {
         let out = play(&mut cascading(rule, &given), story);
         events(&out).filter(|event| event.revision == 1).count()
     };
     let helmets = [ObjectClass::Helmet, ObjectClass::NoHelmet];
-    let two = format!("{RIDE}{passenger}{bare}");
+    let two = format!("{RIDE}{PASSENGER}{bare}");
     assert_eq!(count(HELMET, helmets, &two), 1);
     // That of the other rider lies above the part, for the most.
     for (whose, events) in [("person#2", 0), ("person#3", 1)] {
