@@ -517,6 +517,7 @@ fn recorded_street_clips_are_read_to_the_end() {
             let garbage = watch.look(frame.time, frame.planes());
             assert_eq!(garbage, None, "{}: {frame:?}", path.display());
         }
+        assert_eq!(reader.damage(), None, "{}", path.display());
         assert!(
             frames.abs_diff(estimate) <= 2 + estimate / 50,
             "{}: {frames} of {estimate}: {:?}",

@@ -7,6 +7,7 @@
 //! stream it has failed. An operator who knows better sets a [`DecoderChoice`];
 //! then nothing else is used.
 
+pub(crate) mod continuity;
 mod family;
 mod proof;
 pub(crate) mod said;

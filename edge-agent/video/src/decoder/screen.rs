@@ -1,5 +1,5 @@
-//! What speaks against a picture that comes out of a decoder, by the decoder's own words:
-//! the same for a camera and for a recording, so that a replay judges by the pictures
+//! What speaks against a picture that comes out of a decoder, by the decoder's own words and
+//! by what is missing among those that went in: the same for a camera and for a recording, so that a replay judges by the pictures
 //! that the box would have judged by.
 //!
 //! Looks at what is said of pictures, not at them; that does
@@ -12,18 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::continuity::Continuity;
 use super::said::{self, Damage};
-
-/// Cameras that refresh slowly send no key picture for minutes; by then most of a
-/// picture has been sent anew (µs).
-const SPOILT_FOR: i64 = 4_000_000;
 
 /// Why a picture is not to be judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// Some of it is made up.
     Damaged,
-    /// It refers to one of which much was made up.
+    /// It refers to one of which much was made up, or that never came.
     Spoilt,
 }
 
@@ -35,6 +32,12 @@ pub(crate) struct Screen {
     /// Media times of key pictures that went in and have not come out. What comes out does
     /// not say that it is one: GStreamer keeps that mark for encoded pictures.
     keys: VecDeque<Option<i64>>,
+    /// What goes in.
+    continuity: Continuity,
+    /// Media times of pictures that went in and refer to what never came.
+    broken: VecDeque<i64>,
+    /// Pictures go in without a time.
+    is_bare: bool,
 }
 
 /// Pictures refer to one of which much was made up.
@@ -44,19 +47,52 @@ struct Spoilt {
     since: Option<i64>,
 }
 
-/// More key pictures than these are in no decoder.
+/// More key pictures than these are in no decoder, nor more pictures at all.
 const MOST_KEYS: usize = 64;
 
 impl Screen {
-    /// A picture goes into the decoder.
-    pub(crate) fn fed(&mut self, buffer: &gst::BufferRef) {
-        if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
-            return;
+    /// Of a camera, whose packets get lost.
+    pub(crate) fn of_packets() -> Self {
+        Self {
+            continuity: Continuity::of_packets(),
+            ..Self::default()
         }
-        if self.keys.len() == MOST_KEYS {
-            self.keys.pop_front();
+    }
+
+    /// A picture that packets were lost before was left out: they are missing before the
+    /// next one.
+    pub(crate) fn tear(&mut self) {
+        self.continuity.tear();
+    }
+
+    /// A picture goes into the decoder, on `pad`.
+    pub(crate) fn fed(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) {
+        let media = media_time(buffer);
+        self.is_bare = media.is_none();
+        let caps = pad.current_caps();
+        let passed = self.continuity.heed(caps.as_ref(), buffer, media);
+        if let (true, Some(media)) = (passed.is_broken, media) {
+            if self.broken.len() == MOST_KEYS {
+                self.broken.pop_front();
+            }
+            self.broken.push_back(media);
         }
-        self.keys.push_back(media_time(buffer));
+        if passed.is_clean {
+            if self.keys.len() == MOST_KEYS {
+                self.keys.pop_front();
+            }
+            self.keys.push_back(media);
+        }
+    }
+
+    /// Whether what comes out with this media time refers to what never came. Those of bare
+    /// streams are taken for what went in last.
+    fn is_broken(&self, media: Option<i64>) -> bool {
+        let Some(media) = media.filter(|_| !self.is_bare) else {
+            return self.continuity.is_broken();
+        };
+        // For a missing picture libav may give out another one twice.
+        self.broken.contains(&media)
     }
 
     /// Whether what comes out with this media time is a key picture. Pictures come out in
@@ -71,7 +107,7 @@ impl Screen {
     /// What speaks against the picture that comes out of `pad` now, on this thread.
     pub(crate) fn look(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Flaw> {
         let made_up = said::take().map(|damage| is_heavy(damage, pad));
-        let is_spoilt = self.is_spoilt(buffer, made_up);
+        let is_spoilt = self.is_spoilt(buffer, made_up) | self.is_broken(media_time(buffer));
         if made_up.is_some() || buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             Some(Flaw::Damaged)
         } else {
@@ -87,7 +123,9 @@ impl Screen {
         let media = media_time(buffer);
         let is_key = self.is_key(media);
         let is_over = match (self.spoilt.and_then(|spoilt| spoilt.since), media) {
-            (Some(since), Some(media)) => !(0..SPOILT_FOR).contains(&(media - since)),
+            (Some(since), Some(media)) => {
+                !(0..self.continuity.spoilt_for()).contains(&(media - since))
+            }
             _ => false,
         };
         if is_key || is_over {
@@ -132,13 +170,13 @@ pub(crate) fn mark(decoder: &gst::Element) {
     };
     let screen = Arc::new(Mutex::new(Screen::default()));
     let (fed, is_first) = (Arc::clone(&screen), AtomicBool::new(true));
-    input.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    input.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if is_first.swap(false, Ordering::Relaxed) {
             // Threads are used again: what was said of another stream is not of this one.
             said::take();
         }
         if let Some(buffer) = info.buffer() {
-            locked(&fed).fed(buffer);
+            locked(&fed).fed(pad, buffer);
         }
         gst::PadProbeReturn::Ok
     });

@@ -25,6 +25,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use protocol::{EventTime, TimeQuality};
 
+use super::frame_number::FrameNumbers;
 use super::unit::{AccessUnit, Codec, NalKind, nal_kind, nal_units};
 use crate::decoder::{Selection, make_decoder, said, to_frames};
 use crate::elements::make;
@@ -54,6 +55,8 @@ pub(super) struct Group {
     /// Where the decoder does not say what it made up.
     second: Option<Pass>,
     watch: GarbageWatch,
+    /// Of H.264: which pictures are missing.
+    numbers: FrameNumbers,
     /// What comes out now may refer to what was made up.
     is_spoilt: bool,
     /// Nothing more comes out.
@@ -82,6 +85,7 @@ impl Group {
             first: Pass::begin(key)?,
             second: is_silent.then(|| Pass::begin(key)).transpose()?,
             watch: GarbageWatch::default(),
+            numbers: FrameNumbers::default(),
             is_spoilt: false,
             is_over: false,
         })
@@ -97,12 +101,14 @@ impl Group {
         if self.is_over {
             return;
         }
+        let is_key = self.fed.is_empty();
+        let is_torn = unit.is_torn | self.misses_one(unit, is_key);
         self.fed.push(Fed {
             number: unit.number,
             media: unit.media,
             time: unit.time,
             time_quality: unit.time_quality,
-            is_torn: unit.is_torn,
+            is_torn,
             is_good: None,
             contents: [None; 2],
         });
@@ -115,6 +121,18 @@ impl Group {
         }
         self.take_out(show);
         self.is_over = !goes_on;
+    }
+
+    /// Whether a picture is missing before this one.
+    fn misses_one(&mut self, unit: &AccessUnit, is_key: bool) -> bool {
+        if unit.format.codec != Codec::H264 {
+            return false;
+        }
+        if is_key {
+            let sets = unit.format.sps.iter().chain(&unit.format.pps);
+            self.numbers.heed(sets.map(Vec::as_slice), is_key);
+        }
+        self.numbers.heed(nal_units(&unit.bytes), is_key).misses_one
     }
 
     /// No more pictures: what the decoder still holds comes out.

@@ -10,12 +10,13 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `group` → [`stills`] → [`follower`].
+//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `group` → [`stills`] → [`follower`].
 
 pub mod album;
 mod bits;
 pub mod cut;
 pub mod follower;
+pub(crate) mod frame_number;
 mod group;
 pub mod mp4;
 pub mod parameters;

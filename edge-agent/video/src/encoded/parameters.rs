@@ -1,6 +1,7 @@
 //! What is needed to decode a run of pictures, read from the pictures themselves.
 
 use super::bits::Bits;
+use super::frame_number::{Sequence, recovery_point};
 use super::unit::{Codec, NalKind, nal_kind, nal_units};
 
 /// Parameters of a run of pictures.
@@ -103,7 +104,7 @@ impl Content {
             && !content.sps.is_empty()
             && content.beginning == Beginning::No
         {
-            content.beginning = if nal_units(bytes).any(is_recovery_point) {
+            content.beginning = if nal_units(bytes).any(|unit| recovery_point(unit).is_some()) {
                 Beginning::Sure
             } else if content.is_intra {
                 Beginning::Intra
@@ -174,111 +175,13 @@ fn is_intra(slice: &[u8]) -> bool {
     kind.is_some_and(|kind| matches!(kind % 5, 2 | 4))
 }
 
-/// Whether a unit is an SEI with a recovery point: decoding can begin here, though
-/// nothing is intra as a whole (ITU-T H.264 § 7.3.2.3.1, D.1.8).
-fn is_recovery_point(unit: &[u8]) -> bool {
-    const SEI: u8 = 6;
-    const RECOVERY_POINT: u32 = 6;
-    if unit.first().is_none_or(|header| header & 31 != SEI) {
-        return false;
-    }
-    let mut bits = Bits::of_nal(unit, 1);
-    // Both numbers of a message count on after each 255.
-    let number = |bits: &mut Bits| {
-        let mut sum = 0_u32;
-        loop {
-            let byte = bits.bits(8)?;
-            sum = sum.checked_add(byte)?;
-            if byte != 255 {
-                return Some(sum);
-            }
-        }
-    };
-    while let (Some(kind), Some(length)) = (number(&mut bits), number(&mut bits)) {
-        if kind == RECOVERY_POINT {
-            return true;
-        }
-        if bits.skip((length as usize).saturating_mul(8)).is_none() {
-            return false;
-        }
-    }
-    false
-}
-
-/// ITU-T H.264 § 7.3.2.1.1.
 fn h264_size(sps: &[u8], format: &mut Format) -> Option<()> {
-    let mut bits = Bits::of_nal(sps, 1);
-    let profile = bits.bits(8)?;
-    bits.skip(16)?;
-    bits.ue()?;
-    let mut separate_planes = false;
-    if [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135].contains(&profile) {
-        format.chroma = bits.ue()?;
-        if format.chroma == 3 {
-            separate_planes = bits.bit()?;
-        }
-        format.luma_bits = depth(&mut bits)?;
-        format.chroma_bits = depth(&mut bits)?;
-        bits.bit()?;
-        if bits.bit()? {
-            for list in 0..if format.chroma == 3 { 12 } else { 8 } {
-                if bits.bit()? {
-                    skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
-                }
-            }
-        }
-    }
-    bits.ue()?;
-    match bits.ue()? {
-        0 => {
-            bits.ue()?;
-        }
-        1 => {
-            bits.bit()?;
-            bits.se()?;
-            bits.se()?;
-            for _ in 0..bits.ue()?.min(255) {
-                bits.se()?;
-            }
-        }
-        _ => {}
-    }
-    bits.ue()?;
-    bits.bit()?;
-    let across = bits.ue()?.checked_add(1)?.checked_mul(16)?;
-    let units = bits.ue()?.checked_add(1)?;
-    let frames_only = bits.bit()?;
-    let fields = if frames_only { 1 } else { 2 };
-    if !frames_only {
-        bits.bit()?;
-    }
-    let down = units.checked_mul(16 * fields)?;
-    bits.bit()?;
-    let (step_x, step_y) = match (format.chroma, separate_planes) {
-        (1, _) => (2, 2 * fields),
-        (2, _) => (2, fields),
-        _ => (1, fields),
-    };
-    let crop = if bits.bit()? {
-        [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?]
-    } else {
-        [0; 4]
-    };
-    format.width = cropped(across, crop[0], crop[1], step_x)?;
-    format.height = cropped(down, crop[2], crop[3], step_y)?;
-    Some(())
-}
-
-fn skip_scaling_list(bits: &mut Bits, size: u32) -> Option<()> {
-    let (mut last, mut next) = (8_i64, 8_i64);
-    for _ in 0..size {
-        if next != 0 {
-            next = (last + bits.se()?).rem_euclid(256);
-        }
-        if next != 0 {
-            last = next;
-        }
-    }
+    let sequence = Sequence::read(sps)?;
+    format.width = sequence.width;
+    format.height = sequence.height;
+    format.chroma = sequence.chroma;
+    format.luma_bits = sequence.luma_bits;
+    format.chroma_bits = sequence.chroma_bits;
     Some(())
 }
 
@@ -323,12 +226,12 @@ fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
 }
 
 /// Bits of a sample: at most 14 of H.264, 16 of H.265; what says more is damaged.
-fn depth(bits: &mut Bits) -> Option<u32> {
+pub(super) fn depth(bits: &mut Bits) -> Option<u32> {
     let beyond = bits.ue()?;
     (beyond <= 8).then_some(8 + beyond)
 }
 
-fn cropped(side: u32, before: u32, after: u32, step: u32) -> Option<u32> {
+pub(super) fn cropped(side: u32, before: u32, after: u32, step: u32) -> Option<u32> {
     side.checked_sub(before.checked_add(after)?.checked_mul(step)?)
 }
 

@@ -114,6 +114,20 @@ pub(crate) fn nal_beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Units that each stand behind their length, of so many bytes (ISO/IEC 14496-15).
+pub(crate) fn nal_behind_length(picture: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
+    let mut rest = picture;
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_at_checked(size)?;
+        let length = length
+            .iter()
+            .fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
+        let unit = after.get(..length)?;
+        rest = &after[length..];
+        Some(unit)
+    })
+}
+
 /// Where the next start code begins, and where what it starts does.
 fn start(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;

@@ -43,10 +43,10 @@ pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feedin
     };
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let before = (Arc::clone(wiring), Arc::clone(&ledger));
-    input.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    input.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let (wiring, ledger) = &before;
         if let Some(buffer) = info.buffer() {
-            locked(&wiring.screen).fed(buffer);
+            locked(&wiring.screen).fed(pad, buffer);
         }
         let lost = locked(ledger).encoded();
         wiring.count_lost(lost);

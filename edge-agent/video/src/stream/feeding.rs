@@ -11,8 +11,8 @@ use gstreamer::prelude::*;
 use super::backlog::Backlog;
 use super::diet::{Diet, Intake, Served, Unit};
 use super::reference::ReferenceReader;
-use super::session::{locked, micros};
-use super::slot::{Slot, count};
+use super::session::{Wiring, locked, micros};
+use super::slot::count;
 
 /// What goes into one decoder.
 pub(super) type Feeding = Arc<Mutex<Intake<gst::Buffer>>>;
@@ -21,7 +21,7 @@ pub(super) type Feeding = Arc<Mutex<Intake<gst::Buffer>>>;
 pub(super) fn feed(
     queue: &gst::Element,
     decoder: &gst::Element,
-    slot: &Arc<Slot>,
+    wiring: &Arc<Wiring>,
     of: &Feeding,
     backlog: Arc<Mutex<Backlog>>,
 ) {
@@ -29,7 +29,8 @@ pub(super) fn feed(
         return;
     };
     let input = input.downgrade();
-    let (slot, intake) = (Arc::clone(slot), Arc::clone(of));
+    let (wiring, intake) = (Arc::clone(wiring), Arc::clone(of));
+    let slot = Arc::clone(&wiring.slot);
     let is_told = AtomicBool::new(false);
     let form: Mutex<Option<(gst::Caps, ReferenceReader)>> = Mutex::new(None);
     output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
@@ -77,7 +78,13 @@ pub(super) fn feed(
                 }
                 gst::PadProbeReturn::Ok
             }
-            Served::LeftOut | Served::Kept => gst::PadProbeReturn::Drop,
+            Served::LeftOut => {
+                if buffer.flags().contains(gst::BufferFlags::DISCONT) {
+                    locked(&wiring.screen).tear();
+                }
+                gst::PadProbeReturn::Drop
+            }
+            Served::Kept => gst::PadProbeReturn::Drop,
         }
     });
 }

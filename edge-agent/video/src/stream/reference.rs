@@ -8,7 +8,7 @@
 
 use gstreamer as gst;
 
-use crate::encoded::unit::nal_beginnings;
+use crate::encoded::unit::{nal_beginnings, nal_behind_length};
 
 /// Reads the units of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl ReferenceReader {
     pub fn is_needed(&mut self, picture: &[u8]) -> bool {
         match self.length_size {
             None => self.judge(nal_beginnings(picture)),
-            Some(size) => self.judge(of_length(picture, size)),
+            Some(size) => self.judge(nal_behind_length(picture, size)),
         }
     }
 
@@ -116,20 +116,6 @@ impl ReferenceReader {
             },
         }
     }
-}
-
-/// Units that each stand behind their length.
-fn of_length(picture: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
-    let mut rest = picture;
-    std::iter::from_fn(move || {
-        let (length, after) = rest.split_at_checked(size)?;
-        let length = length
-            .iter()
-            .fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
-        let unit = after.get(..length)?;
-        rest = &after[length..];
-        Some(unit)
-    })
 }
 
 #[cfg(test)]

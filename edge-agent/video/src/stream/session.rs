@@ -222,7 +222,7 @@ impl Session {
             is_watched: settings.is_watched,
             judge: Mutex::new(Judge::new(true)),
             analysed_fps: settings.analysed_fps,
-            screen: Mutex::default(),
+            screen: Mutex::new(Screen::of_packets()),
         });
         if let Some(ring) = &slot.ring {
             ring.interrupt();
@@ -401,7 +401,7 @@ fn attach(
     let backlog = Arc::new(Mutex::new(Backlog::default()));
     guard_backlog(before_queue.as_ref(), &queue, wiring, &backlog);
     let feeding = Feeding::new(Mutex::new(Intake::new(wiring.analysed_fps)));
-    feed(&queue, &decoder, &wiring.slot, &feeding, backlog);
+    feed(&queue, &decoder, wiring, &feeding, backlog);
     watch_decoder(&decoder, wiring, feeding);
     let introduction = Introduction {
         codec: codec_name(&format),

@@ -1,0 +1,279 @@
+//! Whether pictures are missing from an H.264 stream, by the numbers that it gives to those
+//! that others refer to (`frame_num`, ITU-T H.264 § 7.4.3).
+//!
+//! A picture that was lost whole leaves no other trace: libav takes the one before it for
+//! the reference, draws what follows onto that, and says nothing.
+//!
+//! Nothing is said where the numbers say nothing: pictures made of fields, streams that may
+//! leave numbers out, and whatever is not understood.
+
+use std::collections::BTreeMap;
+
+use super::bits::Bits;
+use super::parameters::{cropped, depth};
+
+/// A sequence parameter set, as far as somebody here asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sequence {
+    id: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) chroma: u32,
+    pub(super) luma_bits: u32,
+    pub(super) chroma_bits: u32,
+    separate_planes: bool,
+    /// Of a frame number.
+    number_bits: u32,
+    /// Numbers may be left out, as where a server takes layers out.
+    allows_gaps: bool,
+    frames_only: bool,
+}
+
+impl Sequence {
+    /// ITU-T H.264 § 7.3.2.1.1.
+    pub(super) fn read(sps: &[u8]) -> Option<Self> {
+        let mut bits = Bits::of_nal(sps, 1);
+        let profile = bits.bits(8)?;
+        bits.skip(16)?;
+        let id = bits.ue()?;
+        let (mut chroma, mut luma_bits, mut chroma_bits) = (1, 8, 8);
+        let mut separate_planes = false;
+        if [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135].contains(&profile) {
+            chroma = bits.ue()?;
+            if chroma == 3 {
+                separate_planes = bits.bit()?;
+            }
+            luma_bits = depth(&mut bits)?;
+            chroma_bits = depth(&mut bits)?;
+            bits.bit()?;
+            if bits.bit()? {
+                for list in 0..if chroma == 3 { 12 } else { 8 } {
+                    if bits.bit()? {
+                        skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                    }
+                }
+            }
+        }
+        let number_bits = bits.ue()?.checked_add(4)?;
+        match bits.ue()? {
+            0 => {
+                bits.ue()?;
+            }
+            1 => {
+                bits.bit()?;
+                bits.se()?;
+                bits.se()?;
+                for _ in 0..bits.ue()?.min(255) {
+                    bits.se()?;
+                }
+            }
+            _ => {}
+        }
+        bits.ue()?;
+        let allows_gaps = bits.bit()?;
+        let across = bits.ue()?.checked_add(1)?.checked_mul(16)?;
+        let units = bits.ue()?.checked_add(1)?;
+        let frames_only = bits.bit()?;
+        let fields = if frames_only { 1 } else { 2 };
+        if !frames_only {
+            bits.bit()?;
+        }
+        let down = units.checked_mul(16 * fields)?;
+        bits.bit()?;
+        let (step_x, step_y) = match (chroma, separate_planes) {
+            (1, _) => (2, 2 * fields),
+            (2, _) => (2, fields),
+            _ => (1, fields),
+        };
+        let crop = if bits.bit()? {
+            [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?]
+        } else {
+            [0; 4]
+        };
+        Some(Self {
+            id,
+            width: cropped(across, crop[0], crop[1], step_x)?,
+            height: cropped(down, crop[2], crop[3], step_y)?,
+            chroma,
+            luma_bits,
+            chroma_bits,
+            separate_planes,
+            number_bits,
+            allows_gaps,
+            frames_only,
+        })
+    }
+}
+
+fn skip_scaling_list(bits: &mut Bits, size: u32) -> Option<()> {
+    let (mut last, mut next) = (8_i64, 8_i64);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.se()?).rem_euclid(256);
+        }
+        if next != 0 {
+            last = next;
+        }
+    }
+    Some(())
+}
+
+/// Where a unit is an SEI with a recovery point: after so many reference pictures all is as
+/// it should be, though nothing was intra as a whole (ITU-T H.264 § 7.3.2.3.1, D.1.8).
+pub(super) fn recovery_point(unit: &[u8]) -> Option<u32> {
+    const RECOVERY_POINT: u32 = 6;
+    if unit.first().is_none_or(|header| header & 31 != SEI) {
+        return None;
+    }
+    let mut bits = Bits::of_nal(unit, 1);
+    // Both numbers of a message count on after each 255.
+    let number = |bits: &mut Bits| {
+        let mut sum = 0_u32;
+        loop {
+            let byte = bits.bits(8)?;
+            sum = sum.checked_add(byte)?;
+            if byte != 255 {
+                return Some(sum);
+            }
+        }
+    };
+    while let (Some(kind), Some(length)) = (number(&mut bits), number(&mut bits)) {
+        if kind == RECOVERY_POINT {
+            return Some(bits.ue().unwrap_or(0));
+        }
+        bits.skip((length as usize).saturating_mul(8))?;
+    }
+    None
+}
+
+const SEI: u8 = 6;
+/// Longest set that is read, and most of a slice that its header needs, in bytes.
+const LONGEST_SET: usize = 2_048;
+const SLICE_HEADER: usize = 40;
+/// Sets of either kind (§ 7.4.2.1, 7.4.2.2).
+const SEQUENCES: u32 = 32;
+const PICTURES: u32 = 256;
+/// An encoder may begin to count anew without a key picture (memory management control
+/// operation 5). The number after that is 1; so a number 1 that is further ahead than pictures
+/// are lost at once is taken for that.
+const LOST_AT_ONCE: u32 = 8;
+
+/// What the picture that is sent now tells of those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// One that others refer to was sent before it, and is not there.
+    pub(crate) misses_one: bool,
+    /// Others refer to it.
+    pub(crate) is_reference: bool,
+    /// Decoding can begin here, and after so many references all is right.
+    pub(crate) recovers_after: Option<u32>,
+}
+
+/// Follows the numbers of one stream's pictures, in the order of sending.
+#[derive(Debug, Default)]
+pub(crate) struct FrameNumbers {
+    sequences: BTreeMap<u32, Sequence>,
+    /// Which sequence parameter set each picture parameter set goes by.
+    pictures: BTreeMap<u32, u32>,
+    /// Of the last picture that others refer to.
+    last: Option<u32>,
+}
+
+/// The beginning of a slice's header (§ 7.3.3).
+struct Slice {
+    number: u32,
+    is_key: bool,
+    is_reference: bool,
+    is_field: bool,
+    sequence: Sequence,
+}
+
+impl FrameNumbers {
+    /// The units of a picture, or of what is said beside the pictures; each may go on with
+    /// those behind it. `is_key`: whoever starts to decode may start here.
+    pub(crate) fn heed<'a>(&mut self, units: impl Iterator<Item = &'a [u8]>, is_key: bool) -> Told {
+        let mut recovers_after = None;
+        for unit in units {
+            let Some(header) = unit.first() else { continue };
+            let set = &unit[..unit.len().min(LONGEST_SET)];
+            match header & 31 {
+                SEI => recovers_after = recovers_after.or_else(|| recovery_point(set)),
+                7 => self.heed_sequence(set),
+                8 => self.heed_picture(set),
+                // All slices of a picture say the same; partition A begins as they do.
+                1 | 2 | 5 => {
+                    let told = self.heed_slice(&unit[..unit.len().min(SLICE_HEADER)], is_key);
+                    return Told {
+                        recovers_after,
+                        ..told
+                    };
+                }
+                _ => {}
+            }
+        }
+        Told::default()
+    }
+
+    fn heed_sequence(&mut self, set: &[u8]) {
+        if let Some(sequence) = Sequence::read(set)
+            && sequence.id < SEQUENCES
+            && sequence.number_bits <= 16
+        {
+            self.sequences.insert(sequence.id, sequence);
+        }
+    }
+
+    fn heed_picture(&mut self, set: &[u8]) {
+        let mut bits = Bits::of_nal(set, 1);
+        if let (Some(id), Some(of)) = (bits.ue(), bits.ue())
+            && id < PICTURES
+        {
+            self.pictures.insert(id, of);
+        }
+    }
+
+    fn slice(&self, unit: &[u8]) -> Option<Slice> {
+        let header = *unit.first()?;
+        let mut bits = Bits::of_nal(unit, 1);
+        let (_first, _kind, set) = (bits.ue()?, bits.ue()?, bits.ue()?);
+        let sequence = *self.sequences.get(self.pictures.get(&set)?)?;
+        if sequence.separate_planes {
+            bits.skip(2)?;
+        }
+        let number = bits.bits(sequence.number_bits)?;
+        Some(Slice {
+            number,
+            is_key: header & 31 == 5,
+            is_reference: header >> 5 & 3 != 0,
+            is_field: !sequence.frames_only && bits.bit()?,
+            sequence,
+        })
+    }
+
+    fn heed_slice(&mut self, unit: &[u8], is_key: bool) -> Told {
+        let slice = self.slice(unit).filter(|slice| !slice.is_field);
+        let Some(slice) = slice else {
+            self.last = None;
+            return Told::default();
+        };
+        let count = 1_u32 << slice.sequence.number_bits;
+        let before = |ahead: u32| (slice.number + count - ahead) % count;
+        let ahead = self.last.map_or(1, before);
+        let is_sure = !is_key && !slice.is_key && !slice.sequence.allows_gaps;
+        let begins_anew = slice.number == 1 && ahead > LOST_AT_ONCE;
+        let misses_one = is_sure && ahead > 1 && !begins_anew;
+        if slice.is_reference {
+            self.last = Some(slice.number);
+        } else if misses_one {
+            self.last = Some(before(1));
+        }
+        Told {
+            misses_one,
+            is_reference: slice.is_reference,
+            recovers_after: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Streams from which pictures are missing whole: what may refer to them is left out, and
+//! nothing else is, whatever encoder made them.
+
+#![allow(clippy::unwrap_used)] // a test may panic; its steps live in plain functions
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use edge_video::encoded::unit::nal_units;
+use edge_video::{ClipPicture, ClipReader, Frame};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use protocol::EventTime;
+use rtsp_camera::{Clip, ClipCodec, Mount, TestPattern};
+use support::{PATIENCE, Reader, serve, settings};
+
+const PICTURES: usize = 120;
+
+/// x264 as cameras and relays are set: all of these streams are sound.
+const ENCODERS: &[&str] = &[
+    "bframes=0 key-int-max=40",
+    "bframes=1 b-adapt=false key-int-max=40",
+    "bframes=2 b-adapt=false key-int-max=40",
+    "bframes=3 b-adapt=false b-pyramid=true key-int-max=40",
+    "bframes=3 key-int-max=40 ref=4 weightb=true",
+    "bframes=3 b-adapt=false b-pyramid=true key-int-max=40 option-string=open-gop=1",
+    "bframes=0 key-int-max=40 option-string=slices=4",
+    "bframes=0 key-int-max=40 ref=1 option-string=weightp=2",
+    "bframes=0 key-int-max=30 intra-refresh=true",
+    "bframes=0 key-int-max=1000",
+    "bframes=0 key-int-max=40 interlaced=true",
+];
+
+/// One encoded picture, as its place in the order of sending and whether others refer to it.
+fn encode(encoder: &str, muxer: &str, path: &Path, is_kept: fn(usize, bool) -> bool) {
+    let line = format!(
+        "videotestsrc num-buffers={PICTURES} pattern=ball ! video/x-raw,format=I420,width=160,\
+         height=128,framerate=25/1 ! x264enc threads=1 pass=quant speed-preset=fast {encoder} ! \
+         video/x-h264,stream-format=byte-stream,alignment=au,profile=high ! \
+         identity name=line ! h264parse ! {muxer} ! filesink name=file"
+    );
+    let pipeline = gst::parse::launch(&line).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let file = pipeline.by_name("file").unwrap();
+    file.set_property("location", path);
+    let pad = pipeline.by_name("line").unwrap().static_pad("src").unwrap();
+    let next = AtomicUsize::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let bytes = info.buffer().unwrap().map_readable().unwrap();
+        let slice = nal_units(&bytes).find(|unit| matches!(unit[0] & 31, 1 | 5));
+        let is_reference = slice.unwrap()[0] >> 5 != 0;
+        if is_kept(next.fetch_add(1, Ordering::Relaxed), is_reference) {
+            gst::PadProbeReturn::Ok
+        } else {
+            gst::PadProbeReturn::Drop
+        }
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let bus = pipeline.bus().unwrap();
+    let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(message.unwrap().type_(), gst::MessageType::Eos, "{line}");
+}
+
+/// The luma of each picture by the time at which it is shown (ms), of the sound ones and of
+/// the others.
+fn read(path: &Path) -> [BTreeMap<i64, Vec<u8>>; 2] {
+    edge_video::init().unwrap();
+    let mut reader = ClipReader::open(path, EventTime::EPOCH).unwrap();
+    let mut read = [BTreeMap::new(), BTreeMap::new()];
+    while let Some(picture) = reader.next_picture().unwrap() {
+        let is_damaged = matches!(picture, ClipPicture::Damaged(_));
+        let shown = reader.shown().unwrap() / 1_000;
+        let frame = picture.into_frame();
+        read[usize::from(is_damaged)].insert(shown, luma(&frame));
+    }
+    read
+}
+
+fn luma(frame: &Frame) -> Vec<u8> {
+    let rows = frame.y().chunks(frame.y_stride());
+    let width = frame.width as usize;
+    rows.take(frame.height as usize)
+        .flat_map(|row| row[..width].to_vec())
+        .collect()
+}
+
+#[test]
+fn of_a_sound_clip_no_picture_is_left_out_nor_missed_where_nobody_refers_to_it() {
+    edge_video::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (n, encoder) in ENCODERS.iter().enumerate() {
+        for muxer in ["matroskamux", "mp4mux", "mpegtsmux"] {
+            let path = folder.path().join(format!("{n}-{muxer}"));
+            encode(encoder, muxer, &path, |_, _| true);
+            let [sound, damaged] = read(&path);
+            assert_eq!(
+                (sound.len(), damaged.len()),
+                (PICTURES, 0),
+                "{encoder} {muxer}"
+            );
+        }
+        let path = folder.path().join(format!("{n}-thin"));
+        encode(encoder, "matroskamux", &path, |_, is_reference| {
+            is_reference
+        });
+        let [_, damaged] = read(&path);
+        assert_eq!(damaged.len(), 0, "only references: {encoder}");
+        // Cut in the middle, as a recording of a stream is. (What begins with an open key
+        // picture libav itself calls corrupt up to the next closed one, and what begins
+        // with a slow refresh up to its end.)
+        if encoder.contains("open-gop") || !encoder.contains("key-int-max=40") {
+            continue;
+        }
+        encode(encoder, "matroskamux", &path, |at, _| at >= 50);
+        let [_, damaged] = read(&path);
+        assert_eq!(damaged.len(), 0, "cut at the beginning: {encoder}");
+    }
+}
+
+/// libav takes the picture before for the one that is missing, and says nothing.
+#[test]
+fn what_refers_to_a_missing_picture_is_left_out() {
+    edge_video::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (n, encoder) in ENCODERS.iter().enumerate() {
+        let path = folder.path().join(format!("{n}-whole"));
+        encode(encoder, "matroskamux", &path, |_, _| true);
+        let [whole, _] = read(&path);
+        let path = folder.path().join(format!("{n}-hurt"));
+        encode(encoder, "matroskamux", &path, |at, is_reference| {
+            !(50..58).contains(&at) || !is_reference
+        });
+        let [sound, damaged] = read(&path);
+        assert!(!damaged.is_empty(), "{encoder}");
+        assert!(sound.len() > PICTURES / 3, "{encoder}: {}", sound.len());
+        let wrong: Vec<i64> = sound
+            .iter()
+            .filter(|(shown, luma)| whole.get(shown) != Some(luma))
+            .map(|(shown, _)| *shown)
+            .collect();
+        assert_eq!(wrong, [0; 0], "{encoder}, ms of pictures judged by");
+    }
+}
+
+/// One packet of these is a whole picture: of H.264 nothing but the gap tells that it is
+/// missing, whether others refer to it or not.
+#[test]
+fn of_a_camera_whose_packets_get_lost_only_true_pictures_are_judged_by() {
+    edge_video::init().unwrap();
+    for codec in [ClipCodec::H264, ClipCodec::H265] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.mkv");
+        let pattern = TestPattern {
+            codec,
+            ..TestPattern::default()
+        };
+        pattern.write(&path).unwrap();
+        let [truth, _] = read(&path);
+        let truth: BTreeSet<Vec<u8>> = truth.into_values().collect();
+        let camera = serve(vec![Mount::new("gate", Clip::load(&path).unwrap())]);
+        let behaviour = camera.behaviour("gate").unwrap();
+        let reader = Reader::start(settings(&camera.url("gate")));
+        reader.connected();
+        let (mut looked_at, mut after_loss) = (0, 0);
+        let deadline = Instant::now() + PATIENCE;
+        // A loss just before a key picture spoils nothing.
+        while after_loss < 6 || reader.stream.counters().dropped_corrupt < 20 {
+            let frame = reader.frame();
+            let luma = luma(&frame);
+            assert!(truth.contains(&luma), "{codec:?}: {frame:?} is made up");
+            looked_at += 1;
+            if looked_at % 13 == 0 {
+                behaviour.lose_packets(1);
+                after_loss += 1;
+            }
+            let counters = reader.stream.counters();
+            assert!(Instant::now() < deadline, "{codec:?}: {counters:?}");
+        }
+        assert!(reader.stream.counters().packet_gaps >= 3, "{codec:?}");
+    }
+}
