@@ -12,6 +12,11 @@
 //! camera without a burst that is the first one. A line that is hardly faster than the
 //! camera takes long to get there: it is waited for so long and no longer.
 //!
+//! B pictures are sent after some that are shown later, so media time goes back and forth by
+//! them from packet to packet. The pace is that of the times in their order: where a
+//! picture was overtaken by so many at the most, that many of the latest times are still to be
+//! filled up, and the one before them is what the packet stands for.
+//!
 //! All times in µs.
 
 /// So long must packets have come at the pace of the pictures.
@@ -25,6 +30,9 @@ const RISE: i64 = 200_000;
 /// After this, pictures are timed as well as may be.
 const PATIENCE: i64 = 5_000_000;
 
+/// No picture is overtaken by more: a clock was set back, or times say nothing.
+const MOST_OVERTAKING: usize = 16;
+
 /// The beginning of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Opening {
@@ -32,6 +40,10 @@ pub(super) struct Opening {
     began: Option<i64>,
     /// The packet with which the delay last fell, or rose a lot.
     least: Option<Packet>,
+    /// The latest media times so far, ascending.
+    latest: Vec<i64>,
+    /// So many pictures at the most that are shown later were sent before one.
+    overtaking: usize,
     /// Media time from which pictures are timed, once that is known.
     present: Option<i64>,
 }
@@ -55,6 +67,7 @@ impl Opening {
             return false;
         }
         let began = *self.began.get_or_insert(arrived);
+        let media = self.in_order(media);
         let packet = Packet { media, arrived };
         match self.least {
             Some(least)
@@ -72,6 +85,26 @@ impl Opening {
             self.present.get_or_insert(media);
         }
         self.present.is_some()
+    }
+
+    /// The media time that would come now if pictures were sent in the order of showing, but
+    /// for a delay.
+    fn in_order(&mut self, media: i64) -> i64 {
+        let at = self.latest.partition_point(|time| *time <= media);
+        let overtaking = self.latest.len() - at;
+        self.latest.insert(at, media);
+        if overtaking > MOST_OVERTAKING {
+            self.latest = vec![media];
+            (self.overtaking, self.least) = (0, None);
+        } else if overtaking > self.overtaking {
+            // What was taken for the pace until now was the order.
+            (self.overtaking, self.least) = (overtaking, None);
+        }
+        if self.latest.len() > MOST_OVERTAKING + 1 {
+            self.latest.remove(0);
+        }
+        let before = self.latest.len().saturating_sub(1 + self.overtaking);
+        self.latest[before]
     }
 
     /// Whether the present is reached, or no packet has come at all.
@@ -153,5 +186,61 @@ mod tests {
         let mut opening = Opening::default();
         let reached = (0..1_000).find(|n| opening.packet(0, n * PICTURE));
         assert_eq!(reached, Some(PATIENCE / PICTURE));
+    }
+
+    /// Numbers of pictures in the order of sending: a key picture, then groups of a reference and
+    /// so many B pictures before it, as a pyramid the middle one first.
+    fn with_b_pictures(between: i64, is_pyramid: bool) -> Vec<i64> {
+        let groups = (0..200).flat_map(|group| {
+            let first = group * (between + 1) + 1;
+            let middle = first + between / 2;
+            let mut sent = vec![first + between];
+            let is_first = |n: &i64| is_pyramid && between > 1 && *n == middle;
+            sent.extend((first..first + between).filter(is_first));
+            sent.extend((first..first + between).filter(|n| !is_first(n)));
+            sent
+        });
+        std::iter::once(0).chain(groups).collect()
+    }
+
+    /// Once it took up to five seconds: the delay seemed to fall and rise by the B pictures.
+    #[test]
+    fn with_b_pictures_the_present_is_known_as_soon_as_their_order_is() {
+        for fps in [5, 8, 10, 12, 15, 20, 25, 50] {
+            for (between, is_pyramid) in [(0, false), (1, false), (2, true), (3, false), (3, true)]
+            {
+                // Joined in the middle, as at a relay.
+                for joined in 0..2 * usize::try_from(between + 1).unwrap() {
+                    for burst in [0, 3 * fps] {
+                        let interval = 1_000_000 / fps;
+                        let sent = &with_b_pictures(between, is_pyramid)[joined..];
+                        let arrives = |n: i64| ((n - burst) * interval).max(0);
+                        let mut opening = Opening::default();
+                        let known = (0..)
+                            .zip(sent)
+                            .find(|(n, shown)| opening.packet(*shown * interval, arrives(*n)));
+                        let (known, shown) = known.unwrap();
+                        let waited = arrives(known);
+                        // The order is seen with the second group at the latest.
+                        let most = STEADY + (2 * between + 3) * interval;
+                        let told = format!("{between} {is_pyramid} at {fps}, {joined}, {burst}");
+                        assert!(waited <= most, "{told}: {waited} of {most}");
+                        // And what comes from then on is timed, but nothing of the burst.
+                        assert!(opening.times((shown + between) * interval), "{told}");
+                        let old = sent[usize::try_from(burst).unwrap()] - 2 * between - 2;
+                        assert!(burst == 0 || !opening.times(old * interval), "{told}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_none_is_waited_for_no_longer() {
+        let mut opening = Opening::default();
+        let mut random = fastrand::Rng::with_seed(7);
+        let reached = (0..1_000).find(|n| opening.packet(random.i64(0..1 << 40), n * PICTURE));
+        assert!(reached.is_some_and(|reached| reached <= PATIENCE / PICTURE));
+        assert!(opening.latest.len() <= MOST_OVERTAKING + 1);
     }
 }
