@@ -2,7 +2,7 @@
 //! what a box at work tells its scenes of a camera that sends such.
 //!
 //! A damaged picture by itself is one that was not looked at; a second of them is a gap. So many
-//! that the stream is blamed are a loss of it, until a second of pictures is good. Live, the same is
+//! that the stream is blamed are a loss of it, until they are good again. Live, the same is
 //! done by `live::inference` and `live::scene_thread::outage`, with what else a stream can do.
 
 use edge_core::{Condition, Gap, GapReason, Health, Input};

@@ -343,12 +343,13 @@ impl ClipReader {
     /// Judges a picture in the order in which a camera's is judged; `None` for one that is
     /// not due. Nothing is lost on the way from a file: nothing excuses damage.
     fn is_sound(&mut self, flaw: Option<Flaw>, frame: &Frame) -> Option<bool> {
+        let at = Some(frame.time.as_micros());
         let (what, verdict) = match flaw {
             Some(Flaw::Spoilt) => return Some(false),
-            Some(Flaw::Damaged) => ("damaged pictures", self.judge.flagged(false)),
+            Some(Flaw::Damaged) => ("damaged pictures", self.judge.flagged(at, false)),
             None if !self.pace.keeps(frame.time.as_micros()) => return None,
             None => {
-                let (garbage, verdict) = self.judge.look(frame.time, frame.planes(), false);
+                let (garbage, verdict) = self.judge.look(frame.time, at, frame.planes(), false);
                 (garbage.map_or("", Garbage::words), verdict)
             }
         };

@@ -86,7 +86,7 @@ impl Wiring {
             Some(Flaw::Damaged) => {
                 count(&counts.decode_errors);
                 count(&counts.dropped_corrupt);
-                let verdict = locked(&self.judge).flagged(self.is_excused());
+                let verdict = locked(&self.judge).flagged(media, self.is_excused());
                 self.heed(verdict, "damaged pictures");
                 return false;
             }
@@ -189,7 +189,7 @@ impl Wiring {
             return;
         };
         let (garbage, verdict) =
-            locked(&self.judge).look(frame.time, frame.planes(), self.is_excused());
+            locked(&self.judge).look(frame.time, Some(media), frame.planes(), self.is_excused());
         if !self.heed(verdict, garbage.map_or("", Garbage::words)) {
             count(&counts.dropped_corrupt);
             if let Some(garbage) = garbage {

@@ -255,48 +255,6 @@ fn span(samples: impl Iterator<Item = u8>) -> u8 {
     most.saturating_sub(least)
 }
 
-/// So many bad pictures in a row are no accident: half a second.
-const IN_A_ROW: usize = 12;
-/// So many pictures are remembered …
-const REMEMBERED: usize = 100;
-/// … of which so many bad ones are too many.
-const TOO_MANY: usize = 25;
-
-/// Good and bad pictures of late: whether a decoder is still to be trusted.
-#[derive(Clone, Debug, Default)]
-pub struct Record {
-    recent: std::collections::VecDeque<bool>,
-    in_a_row: usize,
-}
-
-impl Record {
-    /// A picture was good.
-    pub fn good(&mut self) {
-        self.in_a_row = 0;
-        self.push(false);
-    }
-
-    /// A picture was bad; whether there were too many.
-    pub fn bad(&mut self) -> bool {
-        self.in_a_row += 1;
-        self.push(true);
-        let bad = self.recent.iter().filter(|is_bad| **is_bad).count();
-        self.in_a_row >= IN_A_ROW || bad >= TOO_MANY
-    }
-
-    /// Whether none of the last second of pictures was bad.
-    pub fn is_clean(&self) -> bool {
-        self.recent.iter().rev().take(25).all(|is_bad| !is_bad)
-    }
-
-    fn push(&mut self, is_bad: bool) {
-        if self.recent.len() == REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(is_bad);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -444,24 +402,5 @@ mod tests {
             v: short,
         };
         assert_eq!(GarbageWatch::default().look(EventTime::EPOCH, planes), None);
-    }
-
-    #[test]
-    fn a_decoder_is_distrusted_after_a_row_or_a_share_of_bad_pictures() {
-        let first_distrust = |is_bad: fn(usize) -> bool| {
-            let mut record = Record::default();
-            (0..1000).find(|n| {
-                if is_bad(*n) {
-                    record.bad()
-                } else {
-                    record.good();
-                    false
-                }
-            })
-        };
-        assert_eq!(first_distrust(|n| n >= 100), Some(111));
-        assert_eq!(first_distrust(|n| n % 3 == 0), Some(72));
-        assert_eq!(first_distrust(|n| n % 8 == 0), None);
-        assert_eq!(first_distrust(|n| n % 100 < 10), None);
     }
 }

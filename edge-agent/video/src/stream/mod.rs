@@ -29,6 +29,7 @@ mod order;
 pub mod pace;
 mod packets;
 mod probe;
+mod record;
 pub mod reference;
 mod rtp_time;
 mod sending_order;
