@@ -512,6 +512,9 @@ fn replay_clip(
     let damage = clip
         .damage()
         .map(|damage| format!("{}: {damage}", path.display()));
+    let unread = clip
+        .unread()
+        .map(|unread| format!("{}: {unread}", path.display()));
     warnings.extend(sights.doubts()?);
     warnings.extend(second.lookers.doubts());
     if frames == 0 && is_whole {
@@ -521,7 +524,7 @@ fn replay_clip(
         frames,
         rested,
         warnings,
-        damage: damage.into_iter().collect(),
+        damage: damage.into_iter().chain(unread).collect(),
         is_whole,
     })
 }

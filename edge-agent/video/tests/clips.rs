@@ -266,6 +266,40 @@ fn a_change_of_size_in_mid_clip_is_followed() {
     assert_eq!(sizes, expected);
 }
 
+/// A recorder that goes on with one file while its camera is set to another codec.
+#[test]
+fn what_comes_after_a_change_of_codec_in_mid_clip_is_said_not_to_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    for (name, codec) in [
+        ("first.ts", ClipCodec::H264),
+        ("second.ts", ClipCodec::H265),
+    ] {
+        let pattern = TestPattern {
+            codec,
+            ..TestPattern::default()
+        };
+        bytes.push(std::fs::read(write(folder.path(), name, pattern)).unwrap());
+    }
+    let both = folder.path().join("both.ts");
+    std::fs::write(&both, bytes.concat()).unwrap();
+    let mut reader = open(&both);
+    assert_eq!(read_rest(&mut reader), 50);
+    assert_eq!(reader.warnings(), [""; 0]);
+    assert_eq!(
+        reader.unread(),
+        Some(
+            "from 2.0 s on the pictures are H.265 instead of H.264, and were not read; \
+             put each codec into a file of its own"
+        )
+    );
+    // The same codec again is read on.
+    std::fs::write(&both, [&bytes[0][..], &bytes[0]].concat()).unwrap();
+    let mut reader = open(&both);
+    assert_eq!(read_rest(&mut reader), 100);
+    assert_eq!(reader.unread(), None);
+}
+
 /// Writes an H.264 clip of 100 pictures, a key picture each 25, and scrambles those in `hurt`.
 fn scrambled(folder: &Path, hurt: std::ops::Range<usize>) -> PathBuf {
     use edge_video::encoded::unit::nal_units;

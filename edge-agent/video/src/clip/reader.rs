@@ -119,6 +119,9 @@ pub struct ClipReader {
     promised: Option<u64>,
     has_ended: bool,
     warnings: Vec<String>,
+    streams: Arc<Streams>,
+    /// Why pictures that are there were not read.
+    unread: Option<String>,
 }
 
 /// A frame waits for the reader, not the other way round. More would cost time: decoders copy
@@ -249,6 +252,12 @@ impl ClipReader {
     /// the file says (µs).
     pub fn shown(&self) -> Option<i64> {
         self.shown
+    }
+
+    /// Why pictures that are there were not read, once
+    /// [`next_picture`](Self::next_picture) gave `None`.
+    pub fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
     }
 
     /// Which pictures are too damaged to judge by; complete once
@@ -397,6 +406,12 @@ impl ClipReader {
         if let Some(error) = error {
             self.warnings
                 .push(format!("reading ended with an error {at}: {error}"));
+        } else if let Some(other) = self.streams.unread() {
+            let codec = &self.info.codec;
+            self.unread = Some(format!(
+                "from {length:.1} s on the pictures are {other} instead of {codec}, and were not read; \
+                 put each codec into a file of its own"
+            ));
         } else if let Some(duration) = self.info.duration
             // Half a second, or 2 %: containers round, and sound may be longer.
             && duration.0 - length > (duration.0 * 0.02).max(0.5)
@@ -599,6 +614,8 @@ impl Opening {
             promised: None,
             has_ended: false,
             warnings,
+            streams: Arc::clone(&self.streams),
+            unread: None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! From a parsed file to its one video stream, decoded.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -24,6 +25,11 @@ pub(super) struct Streams {
     pub(super) is_attached: AtomicBool,
     /// All streams are known.
     pub(super) is_complete: AtomicBool,
+    /// Codecs that were met, and those of streams that were there from the beginning on.
+    met: Mutex<BTreeSet<String>>,
+    given_out: Mutex<BTreeSet<String>>,
+    /// Something has come of the stream that is read.
+    has_begun: Arc<AtomicBool>,
     /// Pads that may be what drives the file through.
     drives: Mutex<Vec<glib::WeakRef<gst::Pad>>>,
 }
@@ -67,6 +73,7 @@ impl Streams {
                 seen.note_drives(element);
                 if let Some(factory) = element.factory() {
                     seen.note_container(&factory);
+                    seen.note_codec(&factory);
                 }
             });
         }
@@ -125,6 +132,25 @@ impl Streams {
         lock(&self.container).get_or_insert(name);
     }
 
+    fn note_codec(&self, factory: &gst::ElementFactory) {
+        let codec = match factory.name().as_str() {
+            "h264parse" => "H.264",
+            "h265parse" => "H.265",
+            _ => return,
+        };
+        lock(&self.met).insert(codec.to_owned());
+    }
+
+    /// What pictures that were not read are: of a transport stream whose table changes in the
+    /// middle parsebin ends what it gave out, and gives out the rest anew, or not at all.
+    pub(super) fn unread(&self) -> Option<String> {
+        let given_out = lock(&self.given_out);
+        let met = lock(&self.met);
+        met.iter()
+            .find(|codec| !given_out.contains(*codec))
+            .cloned()
+    }
+
     fn attach(
         &self,
         pipeline: &gst::Pipeline,
@@ -138,12 +164,22 @@ impl Streams {
             .unwrap_or_default();
         let is_video = name.starts_with("video/") || name.starts_with("image/");
         let mut codec = lock(&self.codec);
+        // A file may have several streams side by side, all of them given out before anything
+        // comes of one. What is given out later is what that one has become.
+        if is_video && !self.has_begun.load(Ordering::Acquire) {
+            lock(&self.given_out).insert(codec_name(&caps));
+        }
         if !is_video || codec.is_some() {
             drop(codec);
             return discard(pipeline, pad);
         }
         *codec = Some(codec_name(&caps));
         drop(codec);
+        let has_begun = Arc::clone(&self.has_begun);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            has_begun.store(true, Ordering::Release);
+            gst::PadProbeReturn::Remove
+        });
 
         let mut chain = Vec::new();
         if name != "video/x-raw" {
