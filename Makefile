@@ -35,7 +35,7 @@ test: ## everything that proves it: set-up, formatting, web and Rust tests, end 
 	@.ci/suite
 
 # Crates whose properties need no video, network or model.
-PROPERTIES = case-bundle models protocol edge-cascade edge-core edge-lamp motion-gate plates edge-scheduler edge-stills
+PROPERTIES = case-bundle models protocol edge-cascade edge-core edge-lamp motion-gate optical-flow plates edge-scheduler edge-stills
 
 properties: ## search for rare counterexamples: every property of the pure crates from a new seed. PROPTEST_CASES=N (5000)
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000} cargo test --locked --no-fail-fast $(addprefix -p ,$(PROPERTIES))

@@ -518,10 +518,15 @@ fn replay(args: ReplayArgs, stop: &StopFlag) -> ExitCode {
                         aside!("{table}");
                     }
                 }
-                let looked = match outcome.rested {
-                    0 => String::new(),
-                    rested => format!(", {} of them looked at", outcome.frames - rested),
-                };
+                let looked = outcome.frames - outcome.rested - outcome.followed;
+                let mut kinds = Vec::new();
+                if looked < outcome.frames {
+                    kinds.push(format!(", {looked} of them looked at"));
+                }
+                if outcome.followed > 0 {
+                    kinds.push(format!(", everybody followed through {}", outcome.followed));
+                }
+                let looked = kinds.concat();
                 aside!(
                     "{} event(s) in {} frames{looked}",
                     outcome.summary.total(),

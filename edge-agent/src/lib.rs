@@ -17,6 +17,7 @@
 pub const VERSION: &str = env!("NGATU_VERSION");
 
 mod annotate;
+pub mod between_looks;
 pub mod calibrate;
 mod cascades;
 pub mod case;

@@ -83,6 +83,15 @@ pub fn find(
 
 /// What a detector found in a picture, as a scene is told of it.
 pub fn detections(frame: &Frame, believed_from: f64, found: Vec<Detection>) -> Input {
+    told(frame, believed_from, found, false)
+}
+
+/// Where those of the last look are in a picture that nobody looked at, as a scene is told of it.
+pub fn followed(frame: &Frame, believed_from: f64, found: &[Detection]) -> Input {
+    told(frame, believed_from, found.to_vec(), true)
+}
+
+fn told(frame: &Frame, believed_from: f64, items: Vec<Detection>, is_followed: bool) -> Input {
     let detections = Detections {
         frame: frame.number,
         time: frame.time,
@@ -90,7 +99,8 @@ pub fn detections(frame: &Frame, believed_from: f64, found: Vec<Detection>) -> I
         aspect: frame.aspect,
         believed_from,
         camera_motion: None,
-        items: found,
+        is_followed,
+        items,
     };
     Input::Detections(detections.canonical())
 }

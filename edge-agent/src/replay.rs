@@ -26,6 +26,7 @@ use protocol::id::CascadeId;
 use protocol::units::Seconds;
 use protocol::{CameraId, Event, EventTime};
 
+use crate::between_looks::BetweenLooks;
 use crate::cascades::{Cascades, Lookers};
 use crate::config::{AgentConfig, CameraConfig, DetectConfig};
 use crate::coverage::CoverageTable;
@@ -117,6 +118,8 @@ pub struct ReplayOutcome {
     pub frames: u64,
     /// Of them those that the gate let the detector pass over.
     pub rested: u64,
+    /// Into which those of the last look were followed.
+    pub followed: u64,
     /// Where signed cases are, and how many.
     pub cases: Option<(PathBuf, usize)>,
     /// What was wrong with the clip.
@@ -131,6 +134,7 @@ pub struct ReplayOutcome {
 struct Pass {
     frames: u64,
     rested: u64,
+    followed: u64,
     warnings: Vec<String>,
     damage: Vec<String>,
     /// Whether it came to the end, and was not told to stop before.
@@ -180,6 +184,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
         Ok(Pass {
             frames,
             rested,
+            followed,
             mut warnings,
             damage,
             is_whole,
@@ -202,6 +207,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 coverage,
                 frames,
                 rested,
+                followed,
                 cases,
                 warnings,
                 damage,
@@ -370,6 +376,7 @@ fn replay_inputs(
     Ok(Pass {
         frames,
         rested: 0,
+        followed: 0,
         warnings,
         damage,
         is_whole,
@@ -425,11 +432,12 @@ fn replay_clip(
         ..camera.detect
     });
     let (mut parts, mut sights) = (Parts::new(&camera.detect), Sights::default());
+    let mut between = BetweenLooks::new(&camera.detect);
     // As the scheduler of a box has it.
     let longest_hole_us = config.inference.settings().longest_hole_us();
     let mut outage = Outage::new(Seconds(longest_hole_us as f64 / 1e6));
     let mut ended = None;
-    let (mut frames, mut rested, mut last, mut is_whole) = (0, 0, None, true);
+    let (mut frames, mut rested, mut followed, mut last, mut is_whole) = (0, 0, 0, None, true);
     while let Some(picture) = clip.next_picture()? {
         if stop.is_set() {
             is_whole = false;
@@ -464,16 +472,34 @@ fn replay_clip(
             Some(Verdict::Look(_)) | None => true,
         };
         outage.sound(frame.time, is_awake);
-        if verdict.is_none_or(Verdict::is_look) {
+        let believed_from = detector.manifest().thresholds.high;
+        let found = is_awake.then(|| between.follow(&frame, believed_from));
+        if let Some(found) = found.flatten() {
+            for input in outage.seen(frame.time, (frame.width, frame.height), is_lost) {
+                sink.handle(scene, input, None)?;
+            }
+            for input in perception::glance(&frame, scene.config()) {
+                sink.handle(scene, input, None)?;
+            }
+            let told = perception::followed(&frame, believed_from, found);
+            sink.handle(scene, told, Some(&frame))?;
+            followed += 1;
+        } else if verdict.is_none_or(Verdict::is_look) {
             let seen = perception::look(&mut detector, &frame, scene.config(), &mut parts);
             let glance = || perception::glance(&frame, scene.config());
             let (told, is_seen) = sights.told(&frame, seen, glance);
+            if !is_seen {
+                between.forget();
+            }
             if is_seen {
                 for input in outage.seen(frame.time, (frame.width, frame.height), is_lost) {
                     sink.handle(scene, input, None)?;
                 }
             }
             for input in told {
+                if let Input::Detections(seen) = &input {
+                    between.looked(&frame, believed_from, &seen.items);
+                }
                 sink.handle(scene, input, is_seen.then_some(&frame))?;
             }
             if is_seen {
@@ -523,6 +549,7 @@ fn replay_clip(
     Ok(Pass {
         frames,
         rested,
+        followed,
         warnings,
         damage: damage.into_iter().chain(unread).collect(),
         is_whole,

@@ -134,6 +134,14 @@ pub struct Detections {
     /// nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera_motion: Option<CameraMotion>,
+    /// Nobody looked at this picture: who was seen in the last look was followed into it
+    /// by the motion of the pixels.
+    #[serde(
+        rename = "followed",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub is_followed: bool,
     /// What was seen, in any order.
     pub items: Vec<Detection>,
 }
@@ -279,6 +287,7 @@ mod tests {
             aspect: 16.0 / 9.0,
             believed_from: 0.3,
             camera_motion: None,
+            is_followed: false,
             items,
         };
         let one = frame(vec![
@@ -307,6 +316,7 @@ mod tests {
                 aspect: 1.5,
                 believed_from: said,
                 camera_motion: None,
+                is_followed: false,
                 items: Vec::new(),
             };
             assert_eq!(frame.canonical().believed_from, canonical, "{said}");

@@ -349,6 +349,7 @@ impl Traffic {
             aspect: 16.0 / 9.0,
             believed_from: 0.45,
             camera_motion: None,
+            is_followed: false,
             items,
         }));
         inputs

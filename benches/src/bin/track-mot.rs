@@ -141,6 +141,7 @@ impl Sequence {
                 aspect: width / height,
                 believed_from,
                 camera_motion: None,
+                is_followed: false,
                 items: Vec::new(),
             })
             .collect();
@@ -305,6 +306,7 @@ fn follow(sequence: &Sequence, rounds: u32) -> (Vec<Shown>, Cost) {
                 },
                 watched: frame.time.since(EventTime::EPOCH).0,
                 aspect: frame.aspect,
+                is_followed: false,
             };
             tracker.step(&moment, frame.believed_from, &frame.items);
             let shown = tracker

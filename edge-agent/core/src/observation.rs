@@ -350,6 +350,8 @@ pub struct FrameView<'a> {
     /// What the picture is good for. Rules that judge by places are not asked
     /// while it is not well.
     pub health: Health,
+    /// Whether nobody looked at it: its road users were followed, and what they bear is not known anew.
+    pub is_followed: bool,
     /// What waits for second looks.
     pub(crate) second: Waits<'a>,
     pub(crate) tracks: &'a [Track],
@@ -447,8 +449,8 @@ impl<'a> FrameView<'a> {
             .filter(move |mark| mark.bearer == Some(track))
     }
 
-    /// Whether second looks tell of a class, of a road user or of the whole picture, so that
-    /// a frame without it was not looked at in vain: where nobody else gives it, or where a cascade
+    /// Whether other looks tell of a class, of a road user or of the whole picture, so that
+    /// a frame without it was not looked at in vain: where nobody looked at this frame, where nobody else gives it, or where a cascade
     /// that gives it looks at such road users, whatever the detector says that it knows.
     pub fn waits_for_second_look(&self, class: ObjectClass, of: Option<&Observation>) -> bool {
         let is_looked_at = |user: &Observation| {
@@ -464,7 +466,9 @@ impl<'a> FrameView<'a> {
             let mut cascades = self.second.cascades.iter();
             cascades.any(|cascade| cascade.on.is_empty() && cascade.gives.contains(&class))
         };
-        self.second.only.contains(&class) || of.map_or_else(is_of_the_picture, is_looked_at)
+        self.is_followed
+            || self.second.only.contains(&class)
+            || of.map_or_else(is_of_the_picture, is_looked_at)
     }
 
     /// How many persons this frame shows on a two-wheeler.

@@ -279,12 +279,21 @@ impl Scene {
         if !self.begin_frame(&detections, out) {
             return;
         }
-        let moment = self.moment(FrameTime {
-            frame: detections.frame,
-            time: detections.time,
-        });
+        let moment = Moment {
+            is_followed: detections.is_followed,
+            ..self.moment(FrameTime {
+                frame: detections.frame,
+                time: detections.time,
+            })
+        };
         if let Some(motion) = &detections.camera_motion {
             self.tracker.follow_camera(motion);
+        }
+        if detections.is_followed {
+            // One look is one vote, however far it is followed.
+            detections
+                .items
+                .retain(|item| !crate::marks::is_mark(item.class));
         }
         self.marks
             .take(&mut detections.items, detections.believed_from);
@@ -346,6 +355,7 @@ impl Scene {
             at,
             watched: self.watched_us as f64 / 1e6,
             aspect: self.aspect,
+            is_followed: false,
         }
     }
 
@@ -375,6 +385,7 @@ impl Scene {
             sight,
             queue: &self.queues,
             health: self.health,
+            is_followed: moment.is_followed,
             second: self.second_looks.waits(),
             tracks,
         };

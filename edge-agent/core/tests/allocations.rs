@@ -68,6 +68,7 @@ fn frame(number: u64) -> Detections {
         aspect: 16.0 / 9.0,
         believed_from: 0.45,
         camera_motion: None,
+        is_followed: false,
         items,
     }
 }
@@ -87,6 +88,7 @@ fn a_step_of_the_tracker_allocates_nothing_once_its_buffers_have_grown() {
             },
             watched: frame.time.since(EventTime::EPOCH).0,
             aspect: frame.aspect,
+            is_followed: false,
         };
         tracker.step(&moment, frame.believed_from, &frame.items);
         let after = ALLOCATIONS.with(Cell::get);

@@ -60,6 +60,7 @@ fn picture(number: u64) -> Detections {
         aspect: 16.0 / 9.0,
         believed_from: 0.4,
         camera_motion: None,
+        is_followed: false,
         items: is_there.then_some(car).into_iter().collect(),
     }
 }

@@ -52,6 +52,7 @@ fn traffic(from: EventTime, minutes: u32, class: ObjectClass) -> Vec<Input> {
             aspect: 16.0 / 9.0,
             believed_from: 0.45,
             camera_motion: None,
+            is_followed: false,
             items: items.into_iter().collect(),
         }));
     }

@@ -133,6 +133,7 @@ fn told(items: Vec<Detection>) -> String {
         aspect: 1.0,
         believed_from: 0.3,
         camera_motion: None,
+        is_followed: false,
         items,
     };
     serde_json::to_string(&detections.canonical()).unwrap()

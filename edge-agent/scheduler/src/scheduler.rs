@@ -245,6 +245,22 @@ impl<P> Scheduler<P> {
         }
     }
 
+    /// Whether a picture of the camera as a whole waits for its turn.
+    pub fn has_waiting_picture(&self, camera: usize) -> bool {
+        (self.cameras.get(camera)).is_some_and(|camera| camera.whole.is_some())
+    }
+
+    /// Whoever was seen in the camera's last look was followed into the picture of this time: until
+    /// then its scene knows what happened.
+    pub fn followed(&mut self, camera: usize, time: EventTime) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            if let Some((_, looked)) = &mut camera.looked {
+                *looked = time;
+            }
+            camera.forget_missed();
+        }
+    }
+
     /// Drops the tiles of a camera that wait, because their picture is over.
     pub fn drop_tiles(&mut self, camera: usize) {
         if let Some(camera) = self.cameras.get_mut(camera) {

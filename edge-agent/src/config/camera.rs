@@ -235,8 +235,7 @@ fn read_camera(
         }
     }
     let health = keys.health.read(&mut refuse);
-    let has_lamps = scene.signals.iter().any(|signal| signal.lamp.is_some());
-    let detect = keys.detect.read(has_lamps, &mut refuse);
+    let detect = keys.detect.read(&scene, &mut refuse);
     let clip = keys.clip.read(&mut refuse);
     Some(CameraConfig {
         path: at.to_owned(),

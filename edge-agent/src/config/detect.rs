@@ -2,6 +2,7 @@
 
 mod region;
 
+use edge_core::SceneConfig;
 use edge_scheduler::{Plan, Settings as SchedulerSettings};
 use motion_gate::Settings;
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use protocol::NormBox;
 
 use super::faults::ConfigFault;
 use super::section;
+use crate::between_looks::LONGEST;
 use region::TilesKeys;
 
 pub use region::TilesConfig;
@@ -25,6 +27,9 @@ pub struct DetectConfig {
     pub region: NormBox,
     /// In which parts it is shown that as well, so that small far things are large enough.
     pub tiles: Option<TilesConfig>,
+    /// Of the pictures that the gate lets through every n-th is looked at; through those between
+    /// everybody is followed by the motion of the pixels. 1: all are looked at.
+    pub look_every: u32,
     /// Whether an idle stream may be decoded at its key pictures only.
     pub is_idle_thin: bool,
     /// Idle for so long first, s.
@@ -38,6 +43,7 @@ impl Default for DetectConfig {
             settings: Settings::default(),
             region: region::WHOLE,
             tiles: None,
+            look_every: 1,
             is_idle_thin: false,
             idle_after_s: 10.0,
         }
@@ -47,6 +53,8 @@ impl Default for DetectConfig {
 /// A heartbeat may come a picture late; then it must still come within the two
 /// seconds that rules take for a hole. s.
 const LATE_S: f64 = 0.2;
+/// Beyond that nothing is spared: at 25 pictures a second the time between two looks ends first.
+const LOOK_EVERY: std::ops::RangeInclusive<u32> = 1..=10;
 /// Cameras without `analysed_fps` want as many looks a second as most send pictures.
 const USUAL_FPS: f64 = 25.0;
 
@@ -62,9 +70,11 @@ impl DetectConfig {
             .into_iter()
             .map(|fault| format!("{}: {}", fault.path, fault.message))
             .collect();
-        let config = keys.unwrap_or_default().read(false, |key, message| {
-            words.push(format!("{key}: {message}"));
-        });
+        let config = keys
+            .unwrap_or_default()
+            .read(&SceneConfig::default(), |key, message| {
+                words.push(format!("{key}: {message}"));
+            });
         if words.is_empty() {
             Ok(config)
         } else {
@@ -76,8 +86,12 @@ impl DetectConfig {
     #[allow(clippy::cast_possible_truncation)] // a few seconds of µs
     pub fn plan(&self, analysed_fps: Option<f64>) -> Plan {
         let micros = |seconds: f64| (seconds * 1e6).round() as i64;
+        let picture_s = 1.0 / analysed_fps.unwrap_or(USUAL_FPS);
+        let look_s = (picture_s * f64::from(self.look_every))
+            .min(LONGEST.0)
+            .max(picture_s);
         Plan {
-            interval_us: micros(1.0 / analysed_fps.unwrap_or(USUAL_FPS)),
+            interval_us: micros(look_s),
             heartbeat_us: micros(self.settings.heartbeat_s + LATE_S),
         }
     }
@@ -91,6 +105,7 @@ pub(super) struct DetectKeys {
     hold_s: Option<f64>,
     roi: Option<Vec<[f64; 2]>>,
     tiles: Option<TilesKeys>,
+    look_every: Option<u32>,
     idle: Option<IdleKey>,
     idle_after_s: Option<f64>,
 }
@@ -104,9 +119,12 @@ enum IdleKey {
 }
 
 impl DetectKeys {
-    /// The settings; what is wrong is told to `refuse` with its key. `has_lamps`: signals
-    /// are read from the camera's pictures.
-    pub(super) fn read(&self, has_lamps: bool, mut refuse: impl FnMut(&str, &str)) -> DetectConfig {
+    /// The settings; what is wrong is told to `refuse` with its key.
+    pub(super) fn read(
+        &self,
+        scene: &SceneConfig,
+        mut refuse: impl FnMut(&str, &str),
+    ) -> DetectConfig {
         let usual = DetectConfig::default();
         let mut number = |key, value: Option<f64>, default, (least, most): (f64, f64)| match value {
             None => default,
@@ -132,7 +150,29 @@ impl DetectKeys {
             usual.idle_after_s,
             (3.0, 3600.0),
         );
+        let look_every = self.look_every.unwrap_or(usual.look_every);
+        if !LOOK_EVERY.contains(&look_every) {
+            let message = format!(
+                "is between {} and {}; 1 looks at each picture",
+                LOOK_EVERY.start(),
+                LOOK_EVERY.end()
+            );
+            refuse("detect.look_every", &message);
+        }
         let (region, tiles) = region::read(self.roi.as_deref(), self.tiles.as_ref(), &mut refuse);
+        if look_every > 1 && tiles.is_some() {
+            refuse(
+                "detect.look_every",
+                "goes without `tiles`, which take the time between two looks; leave one of them out",
+            );
+        }
+        if look_every > 1 && scene.rules.iter().any(|rule| rule.kind == "speeding") {
+            refuse(
+                "detect.look_every",
+                "a speed that may be fined is measured where the detector saw the vehicle; leave it out \
+                 here, or take `speeding` to a camera of its own",
+            );
+        }
         let gate = self.gate.unwrap_or(usual.gate);
         let is_idle_thin = self.idle == Some(IdleKey::Keyframes);
         if is_idle_thin && !gate {
@@ -141,6 +181,7 @@ impl DetectKeys {
                 "needs the gate, which says when something moves; take `gate = false` out",
             );
         }
+        let has_lamps = scene.signals.iter().any(|signal| signal.lamp.is_some());
         if is_idle_thin && has_lamps {
             refuse(
                 "detect.idle",
@@ -153,6 +194,7 @@ impl DetectKeys {
             settings,
             region,
             tiles,
+            look_every,
             is_idle_thin,
             idle_after_s,
         }
@@ -250,6 +292,39 @@ mod tests {
             detect("detect = { heartbeat_s = 1.0 }").settings.hold_s,
             2.0
         );
+    }
+
+    #[test]
+    fn everybody_is_followed_between_looks_only_where_that_is_asked_for_and_harmless() {
+        let read = |keys: &str| camera(&format!("{SOURCE}{keys}"));
+        assert_eq!(read("").unwrap().detect.look_every, 1);
+        let every = read("detect = { look_every = 4 }").unwrap();
+        assert_eq!(every.detect.look_every, 4);
+        let speeding = "line = [{ id = 'in', from = [0.1, 0.3], to = [0.9, 0.3], towards = [0.5, 0.9] }, \
+                        { id = 'out', from = [0.1, 0.8], to = [0.9, 0.8], towards = [0.5, 0.9] }]\n\
+                        rule = [{ id = 'fast', kind = 'speeding', entry_line = 'in', exit_line = 'out', \
+                        limit_kmh = 50, length_m = 30 }]\n";
+        for (keys, fault) in [
+            (
+                "detect = { look_every = 0 }",
+                "detect.look_every: is between 1 and 10; 1 looks at each picture",
+            ),
+            (
+                "detect = { look_every = 11 }",
+                "detect.look_every: is between 1 and 10",
+            ),
+            (
+                "detect = { look_every = 2, tiles = {} }",
+                "detect.look_every: goes without `tiles`",
+            ),
+            (
+                &format!("{speeding}detect = {{ look_every = 2 }}"),
+                "detect.look_every: a speed that may be fined is measured where the detector saw",
+            ),
+        ] {
+            let found = read(keys).unwrap_err();
+            assert!(found.contains(fault), "{keys}: {found}");
+        }
     }
 
     #[test]

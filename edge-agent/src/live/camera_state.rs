@@ -354,6 +354,11 @@ impl CameraState {
         }
     }
 
+    /// Those of the last look were followed into a picture.
+    pub(crate) fn count_followed(&self) {
+        self.lock().looks.followed += 1;
+    }
+
     /// The detector looked at a picture, for so long.
     pub(crate) fn count_look(&self, took: Duration) {
         let looks = &mut self.lock().looks;

@@ -27,6 +27,7 @@ use protocol::{Detection, EventTime};
 use super::idle::Idle;
 use super::model_state::ModelState;
 use super::{CameraState, StopFlag, Work};
+use crate::between_looks::BetweenLooks;
 use crate::cascades::Taker;
 use crate::config::{CameraConfig, InferenceConfig};
 use crate::perception::{self, Blindness, Parts};
@@ -124,6 +125,10 @@ pub(super) fn run(
             .iter()
             .map(|(camera, ..)| PictureGate::new(&camera.detect))
             .collect(),
+        between: feeds
+            .iter()
+            .map(|(camera, ..)| BetweenLooks::new(&camera.detect))
+            .collect(),
         parts: feeds
             .iter()
             .map(|(camera, ..)| Parts::new(&camera.detect))
@@ -177,6 +182,8 @@ struct Desk<'a> {
     models: Models,
     feeds: &'a [Feed],
     gates: Vec<PictureGate>,
+    /// Who was seen last of each camera, to be followed into pictures that nobody looks at.
+    between: Vec<BetweenLooks>,
     parts: Vec<Parts>,
     /// To each camera's scene.
     ways: Vec<ToScene>,
@@ -301,6 +308,9 @@ impl Desk<'_> {
                 Kind::Awake
             }
         };
+        if kind == Kind::Awake && self.follow(camera, &frame) {
+            return;
+        }
         let job = Job {
             camera,
             model: DETECTOR,
@@ -314,6 +324,28 @@ impl Desk<'_> {
         // The tiles of the picture before it are dropped with that.
         self.finish(camera);
         self.tell(camera);
+    }
+
+    /// Tells the scene where those of the last look are in `frame`; false where the detector is to look
+    /// at it.
+    fn follow(&mut self, camera: usize, frame: &Frame) -> bool {
+        // What waits is looked at later, and its scene may not hear of an older picture then.
+        if self.scheduler.has_waiting_picture(camera) {
+            return false;
+        }
+        let believed_from = self.models.detector.manifest().thresholds.high;
+        let Some(found) = self.between[camera].follow(frame, believed_from) else {
+            return false;
+        };
+        let told = perception::followed(frame, believed_from, found);
+        let (earlier, lamps) = self.readings[camera].until(frame.time);
+        self.scheduler.followed(camera, frame.time);
+        self.spoilt[camera] = false;
+        self.feeds[camera].3.count_followed();
+        let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
+        let frame = Some(frame.clone());
+        self.send(camera, Work::new(inputs, frame));
+        true
     }
 
     /// Takes on what a scene asks for. It is dropped, and counted, when the scheduler
@@ -435,6 +467,7 @@ impl Desk<'_> {
             Ok(seen) => seen,
             Err(error) => {
                 self.models.state.count_failure();
+                self.between[camera].forget();
                 let gap = self.blindness[camera].failed(frame.time);
                 failed(config, state, &frame, &error);
                 // A lamp is read without the detector.
@@ -516,8 +549,13 @@ impl Desk<'_> {
             return;
         };
         let thresholds = &self.models.detector.manifest().thresholds;
+        let believed_from = thresholds.high;
         let told: Vec<Work> = (picture.told(&mut self.parts[camera], thresholds)).collect();
         for seen in told {
+            if let (Some(Input::Detections(found)), Some(frame)) = (seen.inputs.last(), &seen.frame)
+            {
+                self.between[camera].looked(frame, believed_from, &found.items);
+            }
             self.send(camera, seen);
         }
     }

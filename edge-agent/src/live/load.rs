@@ -27,6 +27,8 @@ const MOST_DAMAGED: f64 = 0.1;
 pub(super) struct Passed {
     /// The gate passed them over.
     pub(super) rested: u64,
+    /// Nobody looked at them: who was seen before was followed. The status counts them as analysed.
+    pub(super) followed: u64,
     /// Never decoded, because decoding was behind.
     pub(super) skipped: u64,
     /// Decoded, and not whole.
@@ -141,7 +143,7 @@ impl Counts {
         Self {
             at: status.at,
             received: status.frames_received,
-            analysed: status.frames_analysed + passed.rested,
+            analysed: (status.frames_analysed + passed.rested).saturating_sub(passed.followed),
             skipped: passed.skipped,
             damaged: passed.damaged,
             garbage: passed.garbage,

@@ -337,6 +337,7 @@ impl Room {
         let drops = state.drops().0;
         let passed = Passed {
             rested: state.looks().rested,
+            followed: state.looks().followed,
             skipped: drops.backlog,
             damaged: drops.corrupt,
             garbage: drops.garbage.total(),
@@ -402,7 +403,8 @@ impl Room {
                 {
                     changed |= self.heed_picture(health, frame);
                 }
-                is_seen = true;
+                // Nobody was seen anew in a picture that was not looked at.
+                is_seen = !detections.is_followed;
                 self.last = Some((time, self.now.steady));
                 self.setup.state.count_analysed(quality);
                 changed |= self.tell_health();

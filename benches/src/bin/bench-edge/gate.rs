@@ -15,6 +15,9 @@ const LOOKS: &str = "analysed_fps = 10.0\n";
 /// Looks a second at which gate and pace are measured together. The first is that of the example
 /// configuration (`deploy/example/box.toml`); without `analysed_fps` each picture is looked at.
 const PACES: [f64; 3] = [10.0, 5.0, 3.0];
+/// Of the pictures that the gate lets through every n-th is looked at, where everybody is
+/// followed between looks: as `deploy/example/box.toml` has it.
+const LOOK_EVERY: u32 = 4;
 /// Rules that see whatever moves or stays.
 const RULES: &str = r#"
 [[camera.zone]]
@@ -64,9 +67,12 @@ pub(crate) fn steps(setting: &Setting) -> u64 {
 pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let config = setting.folder.path().join("gate.toml");
     std::fs::write(&config, replay_config(setting, RULES))?;
+    let following = setting.folder.path().join("following.toml");
+    let detect = format!("detect = {{ look_every = {LOOK_EVERY} }}\n{RULES}");
+    std::fs::write(&following, replay_config(setting, &detect))?;
     let mut rows = Vec::new();
     for clip in clips(setting)? {
-        rows.extend(of_clip(setting, &clip, &config)?);
+        rows.extend(of_clip(setting, &clip, &config, &following)?);
     }
     rows.push(night(setting)?);
     Ok(rows)
@@ -74,10 +80,15 @@ pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
 
 /// The gate alone at ten looks a second, which has the bar; then what it saves of every
 /// picture, and gate and pace together.
-fn of_clip(setting: &Setting, clip: &Path, config: &Path) -> anyhow::Result<Vec<Row>> {
+fn of_clip(
+    setting: &Setting,
+    clip: &Path,
+    config: &Path,
+    following: &Path,
+) -> anyhow::Result<Vec<Row>> {
     let name = clip.file_stem().unwrap_or_default().to_string_lossy();
     setting.progress.step(&format!("gate: {name}"));
-    let run = |fps: Option<f64>, is_gated: bool| {
+    let run = |config: &Path, fps: Option<f64>, is_gated: bool| {
         let mut arguments = Vec::new();
         let fps = fps.map(|fps| fps.to_string());
         if let Some(fps) = &fps {
@@ -89,20 +100,37 @@ fn of_clip(setting: &Setting, clip: &Path, config: &Path) -> anyhow::Result<Vec<
         Replayed::run(setting, clip, config, &arguments)
     };
     let [first, slower @ ..] = PACES;
-    let gated = run(Some(first), true)?;
+    let gated = run(config, Some(first), true)?;
     let what = format!("{name}: the gate alone, {first} looks/s: inferences with / without");
-    let alone = compared(what, &gated, "with the gate", &run(Some(first), false)?);
+    let unpaced = run(config, Some(first), false)?;
+    let alone = compared(what, &gated, "with the gate", &unpaced);
     let mut rows = vec![alone.bar(Bar::AtMost(0.3))];
 
-    let all = run(None, false)?;
+    let all = run(config, None, false)?;
+    for (fps, what, whole) in [
+        (Some(first), format!("{first} looks/s"), &unpaced),
+        (None, "every picture".to_owned(), &all),
+    ] {
+        let what = format!(
+            "{name}: gate and following, each {LOOK_EVERY}th of {what}: inferences with / without"
+        );
+        let followed = run(following, fps, true)?;
+        let saved = whole.cpu_s / followed.cpu_s;
+        let row = compared(what, &followed, "followed", whole).bar(Bar::AtMost(0.3));
+        let note = format!("{}; CPU without / with {saved:.2}", row.note);
+        rows.push(row.note(note));
+    }
     let mut row = |what: String, fewer: &Replayed| {
         let what = format!("{name}: {what}: inferences over those of every picture");
         rows.push(compared(what, fewer, "so", &all));
     };
-    row("the gate alone, no pace".to_owned(), &run(None, true)?);
+    row(
+        "the gate alone, no pace".to_owned(),
+        &run(config, None, true)?,
+    );
     row(format!("gate and pace of {first} looks/s"), &gated);
     for pace in slower {
-        let paced = run(Some(pace), true)?;
+        let paced = run(config, Some(pace), true)?;
         row(format!("gate and pace of {pace} looks/s"), &paced);
     }
     Ok(rows)

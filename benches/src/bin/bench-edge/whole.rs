@@ -359,6 +359,10 @@ mod tests {
                 "x\n12 event(s) in 300 frames, 40 of them looked at",
                 Some(40),
             ),
+            (
+                "1 event(s) in 300 frames, 75 of them looked at, everybody followed through 225",
+                Some(75),
+            ),
             ("0 event(s) in 300 frames", Some(300)),
             ("error", None),
         ] {

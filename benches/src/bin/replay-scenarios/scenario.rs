@@ -222,6 +222,7 @@ pub(crate) fn frames(
             aspect: width / height,
             believed_from,
             camera_motion: None,
+            is_followed: false,
             items: items.collect(),
         };
         frames.push((frame.t, Input::Detections(detections.canonical())));

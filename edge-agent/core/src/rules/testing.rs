@@ -597,6 +597,7 @@ fn frame(bodies: &[Body], t: f64, number: u64) -> (Detections, Vec<u16>) {
         aspect: 2.0,
         believed_from: 0.45,
         camera_motion: None,
+        is_followed: false,
         items,
     };
     (frame, whose)

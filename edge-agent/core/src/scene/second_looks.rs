@@ -264,6 +264,7 @@ impl Scene {
             sight,
             queue: &self.queues,
             health: self.health,
+            is_followed: false,
             second: Waits {
                 only: &memory.only,
                 cascades: &memory.cascades,

@@ -80,6 +80,7 @@ mod tests {
                 aspect: 2.0,
                 believed_from: 0.45,
                 camera_motion: None,
+                is_followed: false,
                 items: Vec::new(),
             };
             scene.handle(Input::Detections(detections), &mut Vec::new());

@@ -54,6 +54,8 @@ pub struct Moment {
     pub watched: f64,
     /// Width over height of the picture.
     pub aspect: f64,
+    /// Whether nobody looked, and those of the last look were followed into this picture.
+    pub is_followed: bool,
 }
 
 /// Least overlap of a confident detection with where its track should be.
@@ -222,6 +224,13 @@ impl Tracker {
             },
         );
         self.give_birth(moment, birth);
+        if moment.is_followed {
+            // Whom following loses the next look may show: he is not missing.
+            let is_lost = |track: &&mut Track| !track.is_confirmed && track.misses > 0;
+            for track in self.tracks.iter_mut().filter(is_lost) {
+                track.misses -= 1;
+            }
+        }
         riders::note(&mut self.tracks, moment.aspect);
         footing::settle(
             &mut self.tracks,
@@ -385,11 +394,17 @@ impl Tracker {
             let clear = track.hits >= 2
                 && track.hits.saturating_add(1) >= self.config.confirm_hits
                 && track.evidence >= CLEAR * f64::from(track.hits);
-            track.is_confirmed |= track.hits >= self.config.confirm_hits || slow || clear;
+            // One look and what was followed of it may be one mistake of the detector.
+            track.is_confirmed |=
+                !moment.is_followed && (track.hits >= self.config.confirm_hits || slow || clear);
         }
     }
 
     fn give_birth(&mut self, moment: &Moment, from_score: f64) {
+        if moment.is_followed {
+            // Whom no look has shown: a track that was given up meanwhile.
+            return;
+        }
         let mut rank = self.first_rank;
         for sighting in &self.sightings {
             let is_new = !sighting.taken && sighting.score >= from_score;
@@ -439,7 +454,7 @@ impl Tracker {
                                 && place.iou(&track.last_seen_box) >= PLACE_TAKEN
                         }))
             } else {
-                // One missed frame is forgiven: small things flicker.
+                // One missed look is forgiven: small things flicker.
                 track.misses <= 1 && recent
             };
             let keep = keep || track.seen == moment.at;

@@ -14,6 +14,7 @@ fn moment(t: f64) -> Moment {
         },
         watched: t,
         aspect: ASPECT,
+        is_followed: false,
     }
 }
 
@@ -99,6 +100,76 @@ fn a_flicker_of_one_frame_is_never_believed() {
     tracker.step(&moment(0.1), BELIEVED_FROM, &[]);
     tracker.step(&moment(0.2), BELIEVED_FROM, &[]);
     assert!(tracker.tracks().is_empty());
+}
+
+/// A mistake of the detector is followed as well as anybody: the pixels are there.
+#[test]
+fn one_look_is_not_believed_however_long_it_is_followed() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let followed = |t| Moment {
+        is_followed: true,
+        ..moment(t)
+    };
+    tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);
+    for t in [0.1, 0.2, 0.3] {
+        tracker.step(&followed(t), BELIEVED_FROM, &[car(0.3)]);
+        assert_eq!(confirmed(&tracker), [], "{t} s");
+    }
+    let mut mistaken = tracker.clone();
+    for t in [0.4, 0.5] {
+        mistaken.step(&moment(t), BELIEVED_FROM, &[]);
+    }
+    assert!(mistaken.tracks().is_empty(), "nobody is there in two looks");
+    tracker.step(&moment(0.4), BELIEVED_FROM, &[car(0.3)]);
+    assert_eq!(confirmed(&tracker).len(), 1, "seen in two looks");
+}
+
+#[test]
+fn who_is_followed_has_no_new_word_and_nobody_is_born_of_it() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let followed = |t| Moment {
+        is_followed: true,
+        ..moment(t)
+    };
+    let van = |class, score| seen(class, score, (0.3, 0.5));
+    // Three looks say car; the one that said truck is followed through nine pictures.
+    for t in [0.0, 0.1, 0.2] {
+        tracker.step(&moment(t), BELIEVED_FROM, &[van(ObjectClass::Car, 0.8)]);
+    }
+    tracker.step(&moment(0.3), BELIEVED_FROM, &[van(ObjectClass::Truck, 0.8)]);
+    for frame in 1..10 {
+        let t = 0.3 + 0.01 * f64::from(frame);
+        let items = [
+            van(ObjectClass::Truck, 0.8),
+            seen(ObjectClass::Car, 0.9, (0.8, 0.5)),
+        ];
+        tracker.step(&followed(t), BELIEVED_FROM, &items);
+    }
+    let [track] = tracker.tracks() else {
+        panic!("{:?}", tracker.tracks())
+    };
+    assert_eq!(track.class(), ObjectClass::Car);
+}
+
+#[test]
+fn a_newcomer_whom_following_loses_waits_for_the_next_look() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let followed = |t| Moment {
+        is_followed: true,
+        ..moment(t)
+    };
+    tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);
+    for t in [0.1, 0.2, 0.3] {
+        tracker.step(&followed(t), BELIEVED_FROM, &[]);
+    }
+    for t in [0.4, 0.5] {
+        tracker.step(&moment(t), BELIEVED_FROM, &[car(0.3)]);
+    }
+    let [track] = tracker.tracks() else {
+        panic!("{:?}", tracker.tracks())
+    };
+    assert_eq!((track.id.born, track.hits), (EventTime::EPOCH, 3));
+    assert!(track.is_confirmed);
 }
 
 #[test]

@@ -145,19 +145,23 @@ impl Track {
             at,
             watched,
             aspect,
+            is_followed,
         } = *moment;
         self.filter.correct(&sighting.iso, sighting.score);
         let since_seen = at.time.since(self.seen.time).0;
         self.stature.see(&sighting.iso, since_seen, aspect);
         self.last_seen_box = sighting.iso;
         self.last_score = sighting.score;
-        self.evidence += sighting.score;
         self.bounds = self.filter.bounds().normalised(aspect);
         self.seen = at;
         self.seen_watched = watched;
-        self.hits = self.hits.saturating_add(1);
         self.misses = 0;
-        self.votes.add(sighting.class, sighting.score);
+        self.hits = self.hits.saturating_add(1);
+        self.evidence += sighting.score;
+        // What a followed one is was said in the last look, and is not said again.
+        if !is_followed {
+            self.votes.add(sighting.class, sighting.score);
+        }
         self.stand_on(ground, aspect);
     }
 

@@ -93,6 +93,7 @@ pub(crate) fn frame(number: u64, t: f64, items: Vec<Detection>) -> Input {
         aspect: 16.0 / 9.0,
         believed_from: 0.45,
         camera_motion: None,
+        is_followed: false,
         items,
     })
 }
@@ -285,7 +286,7 @@ pub(crate) fn anything() -> impl Strategy<Value = Input> {
     prop_oneof![
         6 => (any::<u64>(), time.clone(), number.clone(), number.clone(), prop::collection::vec(item, 0..12)).prop_map(
             |(frame, time, aspect, believed_from, items)| Input::Detections(Detections {
-                frame, time, time_quality: TimeQuality::Arrival, aspect, believed_from, camera_motion: None, items,
+                frame, time, time_quality: TimeQuality::Arrival, aspect, believed_from, camera_motion: None, is_followed: frame % 3 == 1, items,
             })
         ),
         2 => (state, time.clone(), number, source).prop_map(|(state, time, confidence, source)| {

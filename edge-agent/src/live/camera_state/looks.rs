@@ -20,6 +20,8 @@ pub(crate) struct Looks {
     pub(crate) is_awake: bool,
     /// Pictures that the gate passed over.
     pub(crate) rested: u64,
+    /// Pictures that nobody looked at, and into which those of the last look were followed.
+    pub(crate) followed: u64,
     /// What became of its jobs.
     pub(crate) jobs: Counters,
     /// Inferences, and how long they took.

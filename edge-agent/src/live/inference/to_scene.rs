@@ -192,6 +192,7 @@ mod tests {
             aspect: 1.0,
             believed_from: 0.5,
             camera_motion: None,
+            is_followed: false,
             items: Vec::new(),
         })
     }

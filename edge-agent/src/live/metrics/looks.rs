@@ -13,7 +13,7 @@ use super::{Family, Reading, Sample, labelled};
 
 impl Reading {
     /// What gates said and what the detector did.
-    pub(super) fn looks(&self) -> [Family; 11] {
+    pub(super) fn looks(&self) -> [Family; 12] {
         let kinds = |counts: &BTreeMap<Kind, u64>| {
             let count = |kind| counts.get(kind).copied().unwrap_or_default();
             let kinds = Kind::ALL.iter();
@@ -37,6 +37,11 @@ impl Reading {
                         vec![("unreferenced", unreferenced), ("idle", idle)],
                     )
                 }),
+            ),
+            (
+                "edge_pictures_followed",
+                "Pictures that nobody looked at, and into which everybody of the last look was followed (detect.look_every)",
+                self.per_camera(|camera| vec![(Vec::new(), camera.looks().followed as f64)]),
             ),
             (
                 "edge_inference_jobs",

@@ -140,6 +140,7 @@ impl Camera {
             aspect: 16.0 / 9.0,
             believed_from: 0.5,
             camera_motion: None,
+            is_followed: false,
             items: vec![Detection {
                 class: ObjectClass::Person,
                 score: 0.9,

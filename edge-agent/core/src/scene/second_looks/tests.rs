@@ -915,6 +915,7 @@ fn watch_an_empty_road(scene: &mut Scene) {
             aspect: 2.0,
             believed_from: 0.45,
             camera_motion: None,
+            is_followed: false,
             items: Vec::new(),
         };
         scene.handle(Input::Detections(detections), &mut Vec::new());

@@ -48,6 +48,7 @@ fn a_still_says_what_the_signals_showed_in_its_picture_and_not_what_they_show_no
             aspect: 1.5,
             believed_from: 0.5,
             camera_motion: None,
+            is_followed: false,
             items: Vec::new(),
         };
         scene.handle(Input::Signal(reading), &mut Vec::new());
