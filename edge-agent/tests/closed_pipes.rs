@@ -42,7 +42,7 @@ struct Desk(tempfile::TempDir);
 impl Desk {
     fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
-        let walker: String = (0..60_u32)
+        let walker: Vec<String> = (0..60_u32)
             .map(|frame| {
                 let (time, x) = (f64::from(frame) / 10.0, 0.1 + 0.01 * f64::from(frame));
                 format!(
@@ -52,7 +52,7 @@ impl Desk {
                 )
             })
             .collect();
-        desk.add("walker.jsonl", &walker);
+        desk.add("walker.jsonl", &walker.concat());
         desk.add("box.toml", CONFIG);
         desk.add("faulty.toml", "[box]\nid = \"box-1\"\n");
         desk.add("runs.csv", RUNS);

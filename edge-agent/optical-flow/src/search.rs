@@ -63,8 +63,10 @@ pub(crate) fn guess(before: &Pyramid, after: &Pyramid, bounds: &NormBox) -> Opti
         }
     }
     let (difference, moved) = best;
+    #[allow(clippy::cast_possible_truncation)] // some pixels
+    let motion = moved.map(|pixels| (pixels as f64 * scale(level)) as f32);
     (f64::from(difference) < BETTER * f64::from(stays)).then(|| Guess {
-        motion: moved.map(|pixels| (pixels as f64 * scale(level)) as f32),
+        motion,
         level: level.saturating_sub(1),
     })
 }

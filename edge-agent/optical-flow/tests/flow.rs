@@ -17,11 +17,12 @@ fn wall(x: f64, y: f64, seed: u64) -> f64 {
     let cell = 20.0;
     let (column, line) = ((x / cell).floor(), (y / cell).floor());
     let corner = |right: f64, down: f64| {
-        let place = [(column + right) as i64 as u64, (line + down) as i64 as u64];
-        let mixed = place.into_iter().fold(seed, |mixed, part| {
-            let mixed = (mixed ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            mixed ^ (mixed >> 29)
-        });
+        let mixed = [column + right, line + down]
+            .into_iter()
+            .fold(seed, |mixed, part| {
+                let mixed = (mixed ^ part.to_bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                mixed ^ (mixed >> 29)
+            });
         (mixed % 1000) as f64 / 999.0
     };
     let (across, down) = (x / cell - column, y / cell - line);
@@ -41,11 +42,13 @@ fn picture(thing: &NormBox, growth: f64, seed: u64) -> Pyramid {
         for column in 0..WIDTH {
             let (x, y) = (column as f64, line as f64);
             let is_thing = x >= left && x < right && y >= top && y < bottom;
-            plane.push(if is_thing {
+            let brightness = if is_thing {
                 wall((x - left) / growth, (y - top) / growth, seed)
             } else {
                 wall(x, y, 7)
-            } as u8);
+            };
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 40 to 216
+            plane.push(brightness as u8);
         }
     }
     let mut pyramid = Pyramid::default();

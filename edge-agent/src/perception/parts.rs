@@ -300,9 +300,9 @@ mod tests {
             for unseen in parts.unseen(PICTURE, time, |tile| seen.contains(tile)) {
                 assert_eq!(unseen.reason, GapReason::Overload);
                 let is_it = |tile: &Crop| fractions(*tile, PICTURE) == unseen.part;
-                let tile = tiles.iter().position(is_it).unwrap();
+                let which = tiles.iter().position(is_it).unwrap();
                 let second = |at: EventTime| at.since(EventTime::EPOCH).0;
-                told.push((tile, second(unseen.from), second(unseen.to)));
+                told.push((which, second(unseen.from), second(unseen.to)));
             }
         }
         told

@@ -94,7 +94,7 @@ impl Continuity {
         // The first one follows nothing.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let is_marked = self.tells_gaps && buffer.flags().contains(gst::BufferFlags::DISCONT);
-        let is_torn = std::mem::take(&mut self.is_torn) | (is_marked && !is_first);
+        let is_torn = std::mem::take(&mut self.is_torn) || (is_marked && !is_first);
         let told = match form {
             Form::Alone => {
                 return Passed {

@@ -108,16 +108,16 @@ mod tests {
     use super::*;
 
     /// Media time of picture `n` of so many a second.
-    fn at(n: i64, fps: i64) -> Option<i64> {
-        Some(n * 1_000_000 / fps)
+    fn at(n: i64, fps: i64) -> i64 {
+        n * 1_000_000 / fps
     }
 
     #[test]
     fn the_stream_is_blamed_once_until_it_is_good_again() {
         let mut judge = Judge::new(true);
         let said = (0..180).map(|n| match n / 30 % 2 {
-            0 => judge.good(at(n, 25)),
-            _ => judge.flagged(at(n, 25), false),
+            0 => judge.good(Some(at(n, 25))),
+            _ => judge.flagged(Some(at(n, 25)), false),
         });
         let said: Vec<Verdict> = said.collect();
         let of = |verdict| said.iter().filter(|v| **v == verdict).count();
@@ -137,9 +137,10 @@ mod tests {
                 let (mut blamed, mut recovered) = (Vec::new(), Vec::new());
                 for n in 0..120 * fps {
                     let is_bad = burst.contains(&n) || n % every == 0;
-                    let verdict = match is_bad {
-                        true => judge.flagged(at(n, fps), false),
-                        false => judge.good(at(n, fps)),
+                    let verdict = if is_bad {
+                        judge.flagged(Some(at(n, fps)), false)
+                    } else {
+                        judge.good(Some(at(n, fps)))
                     };
                     match verdict {
                         Verdict::BlameStream => blamed.push(n),
@@ -158,11 +159,11 @@ mod tests {
     #[test]
     fn lost_packets_and_a_missing_beginning_are_no_fault_of_the_decoder() {
         let mut judge = Judge::new(false);
-        assert!((0..90).all(|n| judge.flagged(at(n, 25), false) == Verdict::Bad));
-        judge.good(at(90, 25));
-        assert!((91..180).all(|n| judge.flagged(at(n, 25), true) == Verdict::Bad));
-        let blamed =
-            (180..270).position(|n| judge.flagged(at(n, 25), false) == Verdict::ChangeDecoder);
+        assert!((0..90).all(|n| judge.flagged(Some(at(n, 25)), false) == Verdict::Bad));
+        judge.good(Some(at(90, 25)));
+        assert!((91..180).all(|n| judge.flagged(Some(at(n, 25)), true) == Verdict::Bad));
+        let blamed = (180..270)
+            .position(|n| judge.flagged(Some(at(n, 25)), false) == Verdict::ChangeDecoder);
         assert_eq!(blamed, Some(11));
     }
 }
