@@ -35,7 +35,8 @@ const ENCODERS: &[&str] = &[
     "bframes=0 key-int-max=40 interlaced=true",
 ];
 
-/// One encoded picture, as its place in the order of sending and whether others refer to it.
+/// Writes a clip of those pictures that are kept, by their place in the order of sending and
+/// whether others refer to them.
 fn encode(encoder: &str, muxer: &str, path: &Path, is_kept: fn(usize, bool) -> bool) {
     let line = format!(
         "videotestsrc num-buffers={PICTURES} pattern=ball ! video/x-raw,format=I420,width=160,\
@@ -91,7 +92,7 @@ fn luma(frame: &Frame) -> Vec<u8> {
 }
 
 #[test]
-fn of_a_sound_clip_no_picture_is_left_out_nor_missed_where_nobody_refers_to_it() {
+fn of_a_sound_clip_no_picture_is_left_out_and_none_is_missed_that_nobody_refers_to() {
     edge_video::init().unwrap();
     let folder = tempfile::tempdir().unwrap();
     for (n, encoder) in ENCODERS.iter().enumerate() {

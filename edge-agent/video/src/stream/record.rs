@@ -158,7 +158,9 @@ mod tests {
         let mut record = Record::default();
         let first = (0..10_000).position(|_| record.bad(None));
         assert_eq!(first, Some(11));
-        (0..10_000).for_each(|_| record.good(Some(7)));
+        for _ in 0..10_000 {
+            record.good(Some(7));
+        }
         assert!(record.recent.len() <= MOST_REMEMBERED);
         // A row that began two hours ago by another count is none.
         let mut record = Record::default();
