@@ -79,7 +79,6 @@ analysed_fps = {fps:.1}
 id = "burning"
 kind = "fire"
 min_duration_s = 3.0
-min_growth_pct = 0.0
 [[camera.cascade]]
 id = "flames"
 model = "light-fire"

@@ -138,7 +138,7 @@ fn judge(
 /// What a classifier is shown too much for: it does not say where in that it is, and rules do not
 /// count what may be somebody else's.
 fn untold(cascade: &CascadeConfig, manifest: &Manifest) -> Option<String> {
-    use protocol::ObjectClass::{NoSeatBelt, Person, Phone, SeatBelt};
+    use protocol::ObjectClass::{Helmet, NoHelmet, NoSeatBelt, Person, Phone, SeatBelt};
     if !matches!(manifest.head.answer(), heads::Answer::Labels) {
         return None;
     }
@@ -150,6 +150,14 @@ fn untold(cascade: &CascadeConfig, manifest: &Manifest) -> Option<String> {
         return Some(
             "a classifier does not say whose belt: its word counts only where it is shown one seat, with \
              `crop = \"driver\"` and a `margin` of at most 0.2"
+                .to_owned(),
+        );
+    }
+    let shows_heads = !looks.on.is_empty() && looks.crop != Crop::Lower;
+    if (gives(Helmet) || gives(NoHelmet)) && !shows_heads {
+        return Some(
+            "a classifier does not say where a head is: its word counts only where what it is shown begins at \
+             the crown, with `crop = \"riders\"`, or with `on = \"person\"` and `crop = \"upper\"`"
                 .to_owned(),
         );
     }

@@ -85,9 +85,43 @@ struct Plume {
 #[derive(Clone, Copy, Debug)]
 struct Look {
     watched: f64,
-    /// Part of the picture that it covered, %; `None` when it was not seen.
-    size: Option<f64>,
+    /// What was seen; `None` when it was not.
+    seen: Option<Seen>,
     by: LookedBy,
+}
+
+/// What a look shows of a plume.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    bounds: NormBox,
+    /// Whether that is the part that a classifier was shown, which never grows.
+    is_label: bool,
+}
+
+impl Seen {
+    const fn of(mark: &Mark) -> Self {
+        Self {
+            bounds: mark.bounds,
+            is_label: mark.is_label,
+        }
+    }
+
+    /// Of two in one look: boxes tell more than a classifier's word for all of a part.
+    fn with(self, other: Self) -> Self {
+        match (self.is_label, other.is_label) {
+            (true, false) => other,
+            (false, true) => self,
+            _ => Self {
+                bounds: around(&self.bounds, &other.bounds),
+                ..self
+            },
+        }
+    }
+
+    /// Part of the picture that it covers, %.
+    fn size(&self) -> f64 {
+        100.0 * self.bounds.area()
+    }
 }
 
 impl Plumes {
@@ -116,7 +150,10 @@ impl Plumes {
             let mut zones = self.zones.iter();
             self.zones.is_empty() || zones.any(|zone| polygon_contains(&zone.points, at))
         };
+        // A classifier's word for a whole part is about no place in it.
+        let is_somewhere = !mark.is_label || self.zones.is_empty();
         mark.class == self.class
+            && is_somewhere
             && 100.0 * mark.bounds.area() >= self.min_size_pct
             && (is_there(foot) || is_there(mark.bounds.centre()))
     }
@@ -141,7 +178,7 @@ impl Plumes {
     /// have been looked at since.
     fn take(&mut self, frame: &FrameView<'_>, past: Option<LookedBy>) {
         let aspect = frame.sight.aspect;
-        let mut shown: Vec<Option<NormBox>> = vec![None; self.list.len()];
+        let mut shown: Vec<Option<Seen>> = vec![None; self.list.len()];
         let mut new: Vec<&Mark> = Vec::new();
         for mark in frame.marks {
             if !self.concerns(mark) {
@@ -156,8 +193,8 @@ impl Plumes {
                 Some(index) => {
                     let plume = &mut self.list[index];
                     plume.score = plume.score.max(mark.score);
-                    let all = shown[index].map_or(mark.bounds, |b| around(&b, &mark.bounds));
-                    shown[index] = Some(all);
+                    let own = Seen::of(mark);
+                    shown[index] = Some(shown[index].map_or(own, |seen| seen.with(own)));
                 }
                 None if mark.is_believed => new.push(mark),
                 None => {}
@@ -192,7 +229,7 @@ impl Plumes {
                 shown_at: frame.at,
                 case: None,
             };
-            plume.look(frame, Some(mark.bounds), past.unwrap_or_default());
+            plume.look(frame, Some(Seen::of(mark)), past.unwrap_or_default());
             self.list.push(plume);
         }
     }
@@ -200,7 +237,19 @@ impl Plumes {
     fn judge(&self, plume: &Plume, frame: &FrameView<'_>) -> Onset {
         let span = Span::new(plume.onset, frame.at);
         let measured = plume.measure();
-        let explanation = vec![
+        let growth = measured.growth.map(|growth| {
+            explain::number(
+                explain::name(
+                    "growth",
+                    "Lớn thêm so với lúc đầu",
+                    "How much larger it is than at the beginning",
+                ),
+                (growth, Comparison::AtLeast, self.min_growth_pct),
+                "%",
+                span,
+            )
+        });
+        let mut explanation = vec![
             explain::number(
                 explain::name("lasts", "Thời gian nhìn thấy", "Time for which it was seen"),
                 (measured.lasts, Comparison::AtLeast, self.min_duration_s),
@@ -225,16 +274,6 @@ impl Plumes {
             ),
             explain::number(
                 explain::name(
-                    "growth",
-                    "Lớn thêm so với lúc đầu",
-                    "How much larger it is than at the beginning",
-                ),
-                (measured.growth, Comparison::AtLeast, self.min_growth_pct),
-                "%",
-                span,
-            ),
-            explain::number(
-                explain::name(
                     "size",
                     "Phần của hình ảnh bị che phủ",
                     "Part of the picture that it covers",
@@ -244,6 +283,12 @@ impl Plumes {
                 span,
             ),
         ];
+        // Before the size, as ever.
+        explanation.splice(3..3, growth);
+        let mut facts = explain::facts([("size_pct", measured.size.into())]);
+        if let Some(growth) = measured.growth {
+            facts.extend(explain::facts([("growth_pct", growth.into())]));
+        }
         let edges: [f64; 4] = plume.bounds.into();
         Onset {
             subject: plume.subject,
@@ -258,10 +303,7 @@ impl Plumes {
                 path: Vec::new(),
                 plate: None,
             }],
-            facts: explain::facts([
-                ("size_pct", measured.size.into()),
-                ("growth_pct", measured.growth.into()),
-            ]),
+            facts,
             explanation,
             evidence: vec![plume.onset],
         }
@@ -276,7 +318,8 @@ struct Measured {
     seen: f64,
     /// That showed it.
     looks: f64,
-    growth: f64,
+    /// `None`: no look says how large it was.
+    growth: Option<f64>,
     size: f64,
 }
 
@@ -309,88 +352,102 @@ impl Plume {
             return true;
         };
         let looks = self.looks.iter().rev();
-        let vain = looks.take_while(|look| look.size.is_none()).count();
+        let vain = looks.take_while(|look| look.seen.is_none()).count();
         let is_searched = vain >= VAIN_LOOKS && answered - self.shown > unseen_s;
         is_searched || now - answered > UNANSWERED_S.max(unseen_s)
     }
 
-    fn look(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>, by: LookedBy) {
+    fn look(&mut self, frame: &FrameView<'_>, shown: Option<Seen>, by: LookedBy) {
         self.forget_after(frame.watched);
-        if let Some(bounds) = shown {
-            self.bounds = bounds;
+        if let Some(seen) = shown {
+            self.bounds = seen.bounds;
             self.shown = frame.watched;
             self.shown_at = frame.at;
         }
-        let size = shown.map(|bounds| 100.0 * bounds.area());
         let last = self.looks.back_mut();
         if let Some(last) = last
             && frame.watched - last.watched < LOOK_EVERY_S - JITTER_S
         {
             // The same look, if it did not show it yet.
-            last.size = last.size.or(size);
+            last.seen = last.seen.or(shown);
             last.by |= by;
             return;
         }
         self.looks.push_back(Look {
             watched: frame.watched,
-            size,
+            seen: shown,
             by,
         });
         self.forget_old_looks();
     }
 
     /// The same of a frame that has passed: its look takes its place among the others.
-    fn look_back(&mut self, frame: &FrameView<'_>, shown: Option<NormBox>, by: LookedBy) {
+    fn look_back(&mut self, frame: &FrameView<'_>, shown: Option<Seen>, by: LookedBy) {
         if self.onset.time > frame.at.time {
             return;
         }
-        if let Some(bounds) = shown.filter(|_| frame.watched >= self.shown) {
-            self.bounds = bounds;
+        if let Some(seen) = shown.filter(|_| frame.watched >= self.shown) {
+            self.bounds = seen.bounds;
             self.shown = frame.watched;
             self.shown_at = frame.at;
         }
-        let size = shown.map(|bounds| 100.0 * bounds.area());
         let is_near = |look: &Look| (look.watched - frame.watched).abs() < LOOK_EVERY_S - JITTER_S;
         if let Some(same) = self.looks.iter_mut().find(|look| is_near(look)) {
-            same.size = same.size.or(size);
+            same.seen = same.seen.or(shown);
             same.by |= by;
             return;
         }
         let watched = frame.watched;
         let place = self.looks.partition_point(|look| look.watched <= watched);
-        self.looks.insert(place, Look { watched, size, by });
+        self.looks.insert(
+            place,
+            Look {
+                watched,
+                seen: shown,
+                by,
+            },
+        );
         self.forget_old_looks();
     }
 
     fn measure(&self) -> Measured {
         let looks: Vec<&Look> = self.looks.iter().collect();
         let share = |looks: &[&Look]| {
-            let seen = looks.iter().filter(|look| look.size.is_some()).count();
+            let seen = looks.iter().filter(|look| look.seen.is_some()).count();
             seen as f64 / (looks.len() as f64).max(1.0)
         };
         let (early, late) = looks.split_at(looks.len() / 2);
-        let seen: Vec<(&Look, f64)> = looks
+        let seen: Vec<(f64, Seen)> = looks
             .iter()
-            .filter_map(|look| Some((*look, look.size?)))
+            .filter_map(|look| Some((look.watched, look.seen?)))
             .collect();
-        // The means of the first and the last third: boxes of fire flicker.
-        let third = seen.len().div_ceil(3);
-        let mean = |part: &[(&Look, f64)]| {
-            part.iter().map(|(_, size)| size).sum::<f64>() / (part.len() as f64).max(1.0)
-        };
-        let (first, last) = (mean(&seen[..third]), mean(&seen[seen.len() - third..]));
         let lasts = match (seen.first(), seen.last()) {
-            (Some((first, _)), Some((last, _))) => last.watched - first.watched,
+            (Some((first, _)), Some((last, _))) => last - first,
             _ => 0.0,
+        };
+        let boxes = || seen.iter().filter(|(_, seen)| !seen.is_label);
+        let sizes: Vec<f64> = boxes().map(|(_, seen)| seen.size()).collect();
+        let labels: Vec<f64> = seen.iter().map(|(_, seen)| seen.size()).collect();
+        let (growth, size) = match thirds(&sizes) {
+            Some((first, last)) => (Some(100.0 * (last / first.max(1e-9) - 1.0)), last),
+            // A classifier does not say how large it is.
+            None => (None, thirds(&labels).map_or(0.0, |(_, last)| last)),
         };
         Measured {
             lasts,
             seen: share(early).min(share(late)),
             looks: seen.len() as f64,
-            growth: 100.0 * (last / first.max(1e-9) - 1.0),
-            size: last,
+            growth,
+            size,
         }
     }
+}
+
+/// The means of the first and the last third: boxes of fire flicker. `None` of nothing.
+fn thirds(sizes: &[f64]) -> Option<(f64, f64)> {
+    let third = sizes.len().div_ceil(3);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    (third > 0).then(|| (mean(&sizes[..third]), mean(&sizes[sizes.len() - third..])))
 }
 
 fn is_same(one: &NormBox, other: &NormBox, aspect: f64) -> bool {

@@ -21,6 +21,7 @@
 //!                            class with or without a score, or `nothing`
 //! 2.0 car#1 looked driver:phone      the same where it was shown the driver's half
 //! 2.0 person#2 looked hips:phone    the same of a rider from the hips up
+//! 2.0 person#2 looked lower:no_helmet    the same of what is below the chest
 //! 2.0 car#1 shows no_seat_belt 0.9 passenger    the same at the left of the windscreen
 //! 2.0 car#1 looked plate:30A12345    the same of a plate, `plate:` for none
 //! 2.0 fire#9 looked fire     the same of the whole picture: what it shows there
@@ -470,7 +471,7 @@ fn second_look(
         (width, height / 2.0),
     );
     let (part, says) = match says.split_once(':') {
-        Some((part @ ("driver" | "hips"), says)) => (part, says),
+        Some((part @ ("driver" | "hips" | "lower"), says)) => (part, says),
         _ => ("", says),
     };
     let shown = match part {
@@ -480,6 +481,10 @@ fn second_look(
         }
         "hips" => {
             let middle = (x, y - 0.7 * height);
+            detection(body.class, score, middle, (width, 0.6 * height))
+        }
+        "lower" => {
+            let middle = (x, y - 0.3 * height);
             detection(body.class, score, middle, (width, 0.6 * height))
         }
         _ => upper,

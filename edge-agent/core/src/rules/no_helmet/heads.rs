@@ -18,6 +18,9 @@ use crate::tracker::Track;
 /// could not be told apart, or of the only one.
 pub(super) type Whose = (TrackId, Option<Seat>);
 
+/// A part that begins lower shows no head: part of the height of the person, or of the machine where no
+/// rider is known, whose box may be with its riders.
+const CROWN: f64 = 0.1;
 /// How high a head is, as part of the rider's box from crown to shoes, and as part of the
 /// machine's where no rider was seen: rather too low, so that no head counts that is
 /// smaller than the rule wants.
@@ -65,7 +68,7 @@ impl Heads {
         let height = |mark: &Mark| 100.0 * head_height(mark, user, frame);
         let own = |class| {
             let own = frame.marks_of(user.track);
-            own.filter(move |mark| mark.class == class)
+            own.filter(move |mark| mark.class == class && may_show_a_head(mark, user, frame))
         };
         let same = |a: &Mark, b: &Mark| a.may_be_of_same(b, frame.sight.aspect, SAME_HEAD);
         // A single rider is not always told from the machine, and is one head all the same. A
@@ -204,6 +207,15 @@ pub(super) fn place_on(machine: &Observation, rider: &IsoBox, aspect: f64) -> Ve
     let machine = IsoBox::new(&machine.bounds, aspect);
     let upper = |of: &IsoBox| Vector::new(of.centre.x, of.centre.y - of.height / 2.0);
     (upper(rider) - upper(&machine)) * (1.0 / machine.height.max(1e-9))
+}
+
+/// Whether what a classifier was shown begins as high as the crown: wheels have no head, and its word on
+/// them is none on a helmet. A detector says where the head is.
+fn may_show_a_head(mark: &Mark, user: &Observation, frame: &FrameView<'_>) -> bool {
+    let rider = mark.person.and_then(|person| frame.find(person));
+    let body = rider.map_or(&user.bounds, |rider| &rider.bounds);
+    let crown = body.y + CROWN * body.height;
+    !mark.is_label || mark.bounds.y <= crown
 }
 
 /// How high the head is, part of the picture's height. A classifier was shown more than

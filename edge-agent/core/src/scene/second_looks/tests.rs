@@ -403,6 +403,16 @@ fn second_looks_that_do_not_accuse() {
             looks("person#2", "no_helmet", (1.0, 0.5, 4)),
         ),
         (
+            "of the legs",
+            &[],
+            looks("person#2", "lower:no_helmet", (1.0, 0.5, 6)),
+        ),
+        (
+            "of the wheels",
+            &[],
+            looks("motorcycle#1", "lower:no_helmet", (1.0, 0.5, 6)),
+        ),
+        (
             "too close to each other",
             &[],
             looks("person#2", "no_helmet", (1.0, 0.1, 8)),
