@@ -395,6 +395,31 @@ fn what_can_never_watch_fails_before_the_box_is_put_up() {
         assert!(said.contains(part), "{fps}: {said}");
     }
 
+    // A road at the left, of which the detector is shown this.
+    for (roi, expected, part) in [
+        (
+            "[[0.5, 0.0], [1.0, 1.0]]",
+            Some(1),
+            "FAILED  camera c detect.roi: the detector is shown nothing of zone `road`, so nobody is ever seen there",
+        ),
+        (
+            "[[0.2, 0.0], [1.0, 1.0]]",
+            Some(0),
+            "note    camera c detect.roi: zone `road`, line `stop` reach beyond it",
+        ),
+        ("[[0.0, 0.0], [0.6, 1.0]]", Some(0), "ok      camera c"),
+    ] {
+        let (code, said) = said_offline(&format!(
+            "{camera}detect = {{ roi = {roi} }}\n\
+             [[camera.zone]]\nid = \"road\"\npoints = [[0.0, 0.3], [0.4, 0.3], [0.4, 1.0], [0.0, 1.0]]\n\
+             [[camera.line]]\nid = \"stop\"\nfrom = [0.1, 0.6]\nto = [0.55, 0.6]\ntowards = [0.3, 0.9]\n"
+        ));
+        assert_eq!(code, expected, "{roi}: {said}");
+        assert!(said.contains(part), "{roi}: {said}");
+        let is_content = !said.contains("detect.roi");
+        assert_eq!(is_content, part.starts_with("ok"), "{roi}: {said}");
+    }
+
     let plates = |looks: &str| {
         let cascade = "[[camera.cascade]]\nid = \"p\"\ngives = \"plate_text\"\non = \"car\"\n";
         said_offline(&format!("{camera}{cascade}{looks}")).1
