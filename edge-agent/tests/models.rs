@@ -163,6 +163,7 @@ fn a_new_model_whose_process_is_killed_three_times_gives_way_to_the_last_good_on
     assert_eq!(actions, ["failed", "returned"], "{journal}");
     let list = agent_text(&["models", "--models-dir", models, "list", "--json"]);
     assert!(list.contains("failed here on"), "{list}");
+    assert!(list.contains("\"state\": \"failed\""), "{list}");
 
     // The operator insists; a stop on purpose is then no failed start.
     agent_text(&["models", "--models-dir", models, "use", "new"]);

@@ -199,7 +199,9 @@ fn a_model_is_found_in_a_wheel_by_its_hash_and_nothing_else_of_it_is_written() {
     // Under a name that leads elsewhere it is what it is.
     let taken = bench.take_model(&wheel(&[("../../../net.onnx", &wanted)]));
     assert_eq!(taken, Ok(wanted));
+    // The journal says that it was installed.
     let after = [
+        "var/lib/models/journal.jsonl",
         "var/lib/models/ours/model.toml",
         "var/lib/models/ours/net.onnx",
     ];

@@ -96,13 +96,19 @@ pub(super) fn list(
     for model in store.list() {
         let manifest = model.manifest;
         let is_in_use = in_use.as_ref() == Some(&manifest.id);
+        let candidate = store.candidate_of(&manifest.id);
+        // What an agent that starts does not take: it goes back to the last good one.
+        let is_given_up = candidate
+            .as_ref()
+            .is_some_and(|of| trials.failure_of(of).is_some());
         let (state, file, detail) = match model.state {
+            Installed::Installed(file) if is_given_up => ("failed", Some(file), None),
             Installed::Installed(file) if is_in_use => ("in_use", Some(file), None),
             Installed::Installed(file) => ("installed", Some(file), None),
             Installed::Missing => ("missing", None, Some(manifest.obtain.trim().to_owned())),
             Installed::Refused(reason) => ("refused", None, Some(reason)),
         };
-        let of_trial = (store.candidate_of(&manifest.id)).and_then(|of| note(&trials, &of));
+        let of_trial = candidate.and_then(|of| note(&trials, &of));
         listed.push(Listed {
             known: Some(Known {
                 title: manifest.title,
@@ -198,6 +204,10 @@ fn in_a_word(model: &Listed) -> String {
         "missing" => "not installed",
         "damaged" => "DAMAGED",
         "refused" => "REFUSED",
+        "failed" if model.is_wanted => {
+            return "chosen, but FAILED here: the last good one is at work".to_owned();
+        }
+        "failed" => "installed, FAILED here",
         state => state,
     };
     if model.is_wanted && model.state != "in_use" {
