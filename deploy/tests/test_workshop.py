@@ -100,7 +100,12 @@ class Labels(unittest.TestCase):
             "categories": CATEGORIES,
         }
         unknown = {**scaled, "categories": [{"id": 1, "name": "cyclo"}]}
-        for corrected, reason in ((scaled, "was it scaled?"), (unknown, "category `cyclo` is none of person")):
+        unseen, _ = labels.draft(exported(), [], 0.3, 0.6)
+        for corrected, reason in (
+            (scaled, "was it scaled?"),
+            (unknown, "category `cyclo` is none of person"),
+            (unseen, "the corrected file is a draft"),
+        ):
             with self.assertRaisesRegex(labels.Unusable, re.escape(reason)):
                 labels.complete(exported(), corrected)
         with tempfile.TemporaryDirectory() as folder:

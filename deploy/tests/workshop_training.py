@@ -109,6 +109,8 @@ class Run(unittest.TestCase):
                 str(model),
                 "--pictures",
                 str(self.folder / "pictures"),
+                "--labels",
+                str(self.folder / "labels.json"),
                 "--id",
                 "int8",
                 "--out",

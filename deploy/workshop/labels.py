@@ -112,6 +112,12 @@ def draft(labels: Coco, seen: list[dict[str, Any]], score: float, same: float) -
 
 def complete(labels: Coco, corrected: Coco) -> tuple[Coco, Counter[str]]:
     """The labels with a person's boxes in the pictures of `corrected`; what became of them."""
+    # No labelling tool gives our words back, so a file that has them is a draft.
+    if any(annotation.get("status") in ("proposed", "disputed") for annotation in corrected["annotations"]):
+        raise Unusable(
+            "the corrected file is a draft: it still says what a detector proposed or somebody disputed;"
+            " give what the labelling tool exported when a person had gone through it"
+        )
     by_name = {Path(image["file_name"]).name: image for image in labels["images"]}
     category: dict[int, int] = {}
     looked_for: set[str] = set()

@@ -24,6 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import labels
 from manifest import Manifest, Unusable, changed, sha256
 
 try:
@@ -116,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="model.toml of the float model")
     parser.add_argument("--network", type=Path, help="its ONNX file, if it does not lie beside")
     parser.add_argument("--pictures", type=Path, required=True, help="folder of JPEG or PNG to calibrate with")
+    parser.add_argument("--labels", type=Path, help="label file: only its pictures, so that those to measure with stay out")
     parser.add_argument("--most", type=int, default=64, help="at most so many of them, evenly chosen [64]")
     parser.add_argument("--id", required=True, help="name of the new model: letters, digits, dashes")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
@@ -126,6 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
         manifest = Manifest.read(args.model)
         weights = manifest.weights(args.network)
         files = sorted(file for file in args.pictures.glob("*") if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        if args.labels is not None:
+            named = {Path(image["file_name"]).name for image in labels.read(args.labels)["images"]}
+            files = [file for file in files if file.name in named]
         if len(files) < 8:
             raise Unusable(f"{args.pictures} has {len(files)} pictures; calibrate with 8 at least, better 50")
         files = files[:: -(-len(files) // args.most)]
@@ -144,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
             "obtain": "Make it with deploy/workshop/quantise.py and pictures of your own cameras.",
         }
         (args.out / "model.toml").write_text(changed(manifest, top, {}), encoding="utf-8")
-    except (Unusable, OSError) as error:
+    except (Unusable, labels.Unusable, OSError) as error:
         print(f"quantise: {error}", file=sys.stderr)
         return 1
     print(f"{file}: {done} of {of} convolutions in int8, {file.stat().st_size} bytes, sha256 {sha256(file)}")
