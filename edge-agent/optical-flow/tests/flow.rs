@@ -16,11 +16,13 @@ const HEIGHT: usize = 720;
 fn wall(x: f64, y: f64, seed: u64) -> f64 {
     let cell = 20.0;
     let (column, line) = ((x / cell).floor(), (y / cell).floor());
+    #[allow(clippy::cast_possible_truncation)] // some hundred cells
     let corner = |right: f64, down: f64| {
         let mixed = [column + right, line + down]
             .into_iter()
             .fold(seed, |mixed, part| {
-                let mixed = (mixed ^ part.to_bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let mixed =
+                    (mixed ^ (part as i64).cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 mixed ^ (mixed >> 29)
             });
         (mixed % 1000) as f64 / 999.0
