@@ -172,6 +172,25 @@ fn the_model_in_use_that_lies_damaged_fails_the_check_also_offline() {
     }
 }
 
+/// "There is no model" sends who made it to look for a folder that is there.
+#[test]
+fn a_cascades_model_whose_manifest_has_a_fault_is_told_with_the_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    add_detector(dir.path(), "mine");
+    add_classifier(dir.path(), "good", &scores(0.5));
+    let config = config(dir.path(), "good", "model = 'mine'");
+    let manifest = dir.path().join("models/good/model.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{text}\nsurplus = 1\n")).unwrap();
+    let (code, said) = check(&config, &["--offline"]);
+    assert_eq!(code, Some(1), "{said}");
+    let told = line(&said, "cascade h");
+    assert!(
+        told.contains("good/model.toml") && !told.contains("there is no model"),
+        "{said}"
+    );
+}
+
 #[test]
 fn who_wants_plates_is_told_how_they_are_read() {
     let dir = tempfile::tempdir().unwrap();

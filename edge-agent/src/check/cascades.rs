@@ -94,6 +94,10 @@ fn judge(
         (Some(Err(error)), _) => return Outcome::Failed(format!("{words}, but: {error}")),
         (None, Some(known)) => (&known.manifest, absent(known)),
         (None, None) => {
+            let mut undescribed = store.into_iter().flat_map(ModelStore::undescribed);
+            if let Some((_, fault)) = undescribed.find(|(model, _)| **model == id) {
+                return Outcome::Failed(format!("{words}, but {fault}"));
+            }
             return Outcome::Failed(format!(
                 "{words}, but there is no model {name}; `edge-agent models list` names those that there are, \
                  docs/heads.md how to add your own"
