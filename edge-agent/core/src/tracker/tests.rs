@@ -18,6 +18,14 @@ fn moment(t: f64) -> Moment {
     }
 }
 
+/// Of a picture that nobody looked at.
+fn followed(t: f64) -> Moment {
+    Moment {
+        is_followed: true,
+        ..moment(t)
+    }
+}
+
 fn seen(class: ObjectClass, score: f64, (x, y): (f64, f64)) -> Detection {
     Detection {
         class,
@@ -106,10 +114,6 @@ fn a_flicker_of_one_frame_is_never_believed() {
 #[test]
 fn one_look_is_not_believed_however_long_it_is_followed() {
     let mut tracker = Tracker::new(TrackerConfig::default());
-    let followed = |t| Moment {
-        is_followed: true,
-        ..moment(t)
-    };
     tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);
     for t in [0.1, 0.2, 0.3] {
         tracker.step(&followed(t), BELIEVED_FROM, &[car(0.3)]);
@@ -127,10 +131,6 @@ fn one_look_is_not_believed_however_long_it_is_followed() {
 #[test]
 fn who_is_followed_has_no_new_word_and_nobody_is_born_of_it() {
     let mut tracker = Tracker::new(TrackerConfig::default());
-    let followed = |t| Moment {
-        is_followed: true,
-        ..moment(t)
-    };
     let van = |class, score| seen(class, score, (0.3, 0.5));
     // Three looks say car; the one that said truck is followed through nine pictures.
     for t in [0.0, 0.1, 0.2] {
@@ -154,10 +154,6 @@ fn who_is_followed_has_no_new_word_and_nobody_is_born_of_it() {
 #[test]
 fn a_newcomer_whom_following_loses_waits_for_the_next_look() {
     let mut tracker = Tracker::new(TrackerConfig::default());
-    let followed = |t| Moment {
-        is_followed: true,
-        ..moment(t)
-    };
     tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);
     for t in [0.1, 0.2, 0.3] {
         tracker.step(&followed(t), BELIEVED_FROM, &[]);
