@@ -17,6 +17,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use onnx::{Element, Network};
 use small::Small;
 use support::{Process, binary, eventually, free_port, installed};
 
@@ -342,4 +343,45 @@ fn bench_models_is_models_bench() {
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told["cases"][0]["model"], "mine", "{told}");
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// PicoDet warned of each of its 279 weights whenever it was loaded, and what mattered was lost among them.
+#[test]
+fn weights_among_the_inputs_are_not_worth_a_warning_each_and_other_warnings_are_told() {
+    let models = tempfile::tempdir().unwrap();
+    let folder = models.path().join("paddle");
+    fs::create_dir(&folder).unwrap();
+    let mut more = Network::default();
+    // A weight of the network, which is an input as well, and one that nothing needs.
+    more.input("white", Element::F32, &[1]);
+    more.floats("idle weight", &[1], &[1.0]);
+    let bytes = more.added_to(&Small::default().file());
+    small::write(&folder, &bytes);
+    let manifest = models::Manifest {
+        id: "paddle".parse().unwrap(),
+        ..small::of_file(Small::default().manifest(), &bytes)
+    };
+    let manifest = toml::to_string(&manifest).unwrap();
+    fs::write(folder.join("model.toml"), manifest).unwrap();
+    let picture = support::repository().join("docs/screen.jpg");
+    fs::copy(picture, models.path().join("1.jpg")).unwrap();
+    let labels = models.path().join("labels.json");
+    let text = "{\"images\":[{\"id\":1,\"file_name\":\"1.jpg\",\"width\":64,\"height\":64}],\
+                \"categories\":[{\"id\":1,\"name\":\"person\"}],\
+                \"annotations\":[{\"image_id\":1,\"category_id\":1,\"bbox\":[1,1,60,60]}]}";
+    fs::write(&labels, text).unwrap();
+    let (labels, pictures) = (labels.to_str().unwrap(), models.path().to_str().unwrap());
+    let words = ["evaluate", "paddle", "--alone", "--labels", labels];
+    let words = [&words[..], &["--pictures", pictures]].concat();
+    let (code, said) = run(models.path(), &words);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("appears in graph inputs"), "{said}");
+    let is_warning = |line: &&str| line.contains("WARN") && line.contains("idle weight");
+    assert!(said.lines().any(|line| is_warning(&line)), "{said}");
+    // Whoever asks for all hears it.
+    let mut command = Command::new(binary("edge-agent"));
+    command.args(["--log", "ort=trace", "models", "--models-dir"]);
+    let output = command.arg(models.path()).args(&words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("white appears in graph inputs"), "{said}");
 }

@@ -4,6 +4,8 @@
 //! one binary serves every version from 1.24 on, and a box with an accelerator
 //! gets another library and not another agent.
 
+mod log;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -144,6 +146,7 @@ impl Runtime {
             .with_name("ngatu")
             // Nobody outside needs to know what a camera sees and when.
             .with_telemetry(false)
+            .with_logger(Arc::new(log::hear))
             .build()
             .map_err(|error| broken(error.message().to_owned()))?;
         let runtime = Self {
