@@ -24,7 +24,7 @@ def run(program, *arguments, **environment):
 
 def uncommented(text):
     """The file with its suggested settings in force: a comment that is a setting or a section, not a sentence."""
-    return re.sub(r"(?m)^# (?=\[[a-z.]+\]|\"?[a-z/0-9_-]+\"? = )", "", text)
+    return re.sub(r"(?m)^# (?=\[\[?[a-z.]+\]\]?|\"?[a-z/0-9_-]+\"? = )", "", text)
 
 
 class ExampleTest(unittest.TestCase):
@@ -56,6 +56,37 @@ class ExampleTest(unittest.TestCase):
             self.revoke_nothing(Path(folder))
             checked = run("aggregator", "check", "--config", file)
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_a_box_knows_every_setting_that_its_configuration_suggests(self):
+        suggested = uncommented((EXAMPLES / "box.toml").read_text())
+        for section in ("[detector.shadow]", "[detector.plates]", "[camera.detect]", "[record]"):
+            self.assertIn(f"\n{section}", suggested)
+        for key in ("provider", "device", "engine_cache", "trusted_keys"):
+            self.assertRegex(suggested, f"(?m)^{key} = ")
+        self.assertEqual(suggested.count("\n[[camera.cascade]]\n"), 3)
+
+        def checked(*without):
+            """What the agent says of all of them but these, which others of them exclude."""
+            text = re.sub(rf"(?m)^({'|'.join(without)}) = .*\n", "", suggested)
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "uplink.password").write_text("secret")
+                Path(folder, "evidence-token").write_text("ab" * 32)
+                file = Path(folder, "box.toml")
+                file.write_text(text)
+                return run("edge-agent", "check", "--offline", file, NORTH_PASSWORD="secret")
+
+        faulty = 2
+        # Models of one's own are not here, which is no fault of the file.
+        for without in (("tiles", "idle"), ("look_every", "idle")):
+            with self.subTest(f"without {without}"):
+                said = checked(*without)
+                self.assertNotEqual(said.returncode, faulty, said.stdout + said.stderr)
+                self.assertIn("configuration: 1 camera(s)", said.stdout)
+        # Known, and not for a camera whose pictures show the lamps.
+        said = checked("tiles")
+        self.assertEqual(said.returncode, faulty, said.stdout)
+        self.assertRegex(said.stderr, r"box\.toml:\d+: camera\[0\]\.detect\.idle: [^\n]*lamp")
+        self.assertEqual(len(said.stderr.strip().splitlines()), 1, said.stderr)
 
     @staticmethod
     def revoke_nothing(folder):

@@ -561,9 +561,16 @@ fn providers_devices_and_keys_that_are_of_no_use_are_told() {
             assert_eq!(line.starts_with("FAILED"), code == failed, "{line}");
         }
     }
-    let (_, said) = said("onnxruntime = \"nowhere\"", &["--offline"]);
+    let (_, at_a_desk) = said("onnxruntime = \"nowhere\"", &["--offline"]);
     assert!(
-        said.contains("note    detector.onnxruntime: nowhere is not on this machine"),
-        "{said}"
+        at_a_desk.contains("note    detector.onnxruntime: nowhere is not on this machine"),
+        "{at_a_desk}"
     );
+    // Of a library that is not at this desk nothing is known, and that is no "ok".
+    let (code, said) = said(
+        "provider = [\"cuda\", \"cpu\"]\nonnxruntime = \"nowhere\"",
+        &["--offline"],
+    );
+    let told = "detector.provider: not looked at: whether cuda computes the models";
+    assert_eq!((code, said.contains(told)), (fine, true), "{said}");
 }

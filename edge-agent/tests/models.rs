@@ -351,6 +351,11 @@ fn a_provider_that_is_not_there_is_named_with_what_to_do() {
         text.contains("nothing computes it. rknpu: ONNX Runtime"),
         "{text}"
     );
+    assert_eq!(text.matches("model good").count(), 1, "{text}");
+    // Where there is no other provider none is promised.
+    assert!(text.contains("; there is no other to try"), "{text}");
+    let text = check("provider = [\"rknpu\", \"cpu\"]\n");
+    assert!(text.contains("; cpu is tried next"), "{text}");
     for (detector, words) in [
         (
             "provider = \"gpu\"\n",

@@ -385,3 +385,18 @@ fn weights_among_the_inputs_are_not_worth_a_warning_each_and_other_warnings_are_
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("white appears in graph inputs"), "{said}");
 }
+
+#[test]
+fn the_help_names_models_that_there_are() {
+    let (code, help) = run(Path::new("."), &["install", "--help"]);
+    assert_eq!(code, Some(0), "{help}");
+    let told = help.lines().filter(|line| line.contains(" --from "));
+    let named: Vec<&str> = told
+        .filter_map(|line| line.split("models install ").nth(1)?.split(' ').next())
+        .collect();
+    assert!(named.len() >= 2, "{help}");
+    for model in named {
+        let manifest = format!("models/catalog/{model}/model.toml");
+        assert!(support::repository().join(manifest).is_file(), "{model}");
+    }
+}

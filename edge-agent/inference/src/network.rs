@@ -478,7 +478,7 @@ fn is_no_numbers<T>(answer: &Result<T, DetectorError>) -> bool {
 pub(crate) fn open_from<T>(
     origin: &Origin,
     manifest: &Manifest,
-    mut refusals: Vec<Refusal>,
+    refusals: Vec<Refusal>,
     mut prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
 ) -> Result<(T, usize, Vec<Refusal>), DetectorError> {
     let bytes = origin.read(manifest)?;
@@ -504,14 +504,14 @@ pub(crate) fn open_from<T>(
     let settings = &origin.settings;
     let candidates = settings.providers.candidates();
     let last = candidates.len().saturating_sub(1);
-    for (place, provider) in candidates.into_iter().enumerate().skip(origin.place) {
+    let mut refused = Refused {
+        choice: &settings.providers,
+        candidates: &candidates,
+        list: refusals,
+    };
+    for (place, provider) in candidates.iter().copied().enumerate().skip(origin.place) {
         if let Some(left) = settings.left.iter().find(|left| left.provider == provider) {
-            refuse(
-                &mut refusals,
-                &settings.providers,
-                provider,
-                left.reason.clone(),
-            );
+            refused.add(place, left.reason.clone());
             continue;
         }
         let opened = match session::open(&origin.runtime, &bytes, provider, settings) {
@@ -525,31 +525,26 @@ pub(crate) fn open_from<T>(
                 });
             }
             Err(reason) => {
-                refuse(&mut refusals, &settings.providers, provider, reason);
+                refused.add(place, reason);
                 continue;
             }
         };
         tensors::check_input(manifest, &opened.session)?;
         match prove(opened, provider) {
-            Ok(proven) => return Ok((proven, place, refusals)),
+            Ok(proven) => return Ok((proven, place, refused.list)),
             Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
-                refuse(&mut refusals, &settings.providers, provider, message);
+                refused.add(place, message);
             }
             // Another provider computes with other numbers; where none is left it is the file.
             Err(error) if error.is_no_numbers() && place < last => {
-                refuse(
-                    &mut refusals,
-                    &settings.providers,
-                    provider,
-                    error.to_string(),
-                );
+                refused.add(place, error.to_string());
             }
             Err(error) => return Err(error),
         }
     }
     Err(DetectorError::NoProvider {
         model: manifest.id.clone(),
-        refusals,
+        refusals: refused.list,
     })
 }
 
@@ -569,18 +564,29 @@ fn alphabet(manifest: &Manifest, session: &Session) -> Result<Option<Alphabet>, 
         })
 }
 
-/// Notes a provider that does not work. It is worth a warning only where it was
-/// asked for by name, or the library was made for it.
-fn refuse(
-    refusals: &mut Vec<Refusal>,
-    choice: &ProviderChoice,
-    provider: Provider,
-    reason: String,
-) {
-    let refusal = Refusal { provider, reason };
-    match choice {
-        ProviderChoice::Listed(_) => tracing::warn!("{refusal}; the next provider is tried"),
-        ProviderChoice::Auto => tracing::info!("{refusal}; the next provider is tried"),
+/// Those of the candidates that do not work.
+struct Refused<'a> {
+    choice: &'a ProviderChoice,
+    candidates: &'a [Provider],
+    list: Vec<Refusal>,
+}
+
+impl Refused<'_> {
+    /// Notes that the candidate at this place does not work. It is worth a warning only where
+    /// it was asked for by name, or the library was made for it.
+    fn add(&mut self, place: usize, reason: String) {
+        let Some(provider) = self.candidates.get(place).copied() else {
+            return;
+        };
+        let refusal = Refusal { provider, reason };
+        let then = match self.candidates.get(place + 1) {
+            Some(next) => format!("{next} is tried next"),
+            None => "there is no other to try".to_owned(),
+        };
+        match self.choice {
+            ProviderChoice::Listed(_) => tracing::warn!("{refusal}; {then}"),
+            ProviderChoice::Auto => tracing::info!("{refusal}; {then}"),
+        }
+        self.list.push(refusal);
     }
-    refusals.push(refusal);
 }

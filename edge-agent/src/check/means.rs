@@ -72,7 +72,31 @@ fn listed(detector: &DetectorConfig, tried: Tried) -> Vec<Finding> {
     if tried != Tried::Loaded {
         found.extend(absent(detector, listed, tried));
     }
+    if tried == Tried::Offline {
+        found.extend(untried(detector, listed));
+    }
     found
+}
+
+/// Accelerators that the library here may have: whether they compute is known by loading alone.
+fn untried(detector: &DetectorConfig, listed: &[Provider]) -> Option<Finding> {
+    let runtime = Runtime::load(detector.onnxruntime.as_deref()).ok();
+    let there = runtime.map(|runtime| runtime.providers());
+    let is_told = |provider: &&Provider| {
+        let is_there = there.as_ref().is_none_or(|there| there.contains(provider));
+        **provider != Provider::Cpu && is_there
+    };
+    let names: Vec<&str> = listed.iter().filter(is_told).map(|p| p.word()).collect();
+    (!names.is_empty()).then(|| {
+        finding(
+            "detector.provider",
+            Outcome::Noted(format!(
+                "not looked at: whether {} computes the models. With --offline nothing is loaded; run `edge-agent \
+                 check` on the box without it",
+                names.join(", ")
+            )),
+        )
+    })
 }
 
 /// Providers that the library on this machine was built without.

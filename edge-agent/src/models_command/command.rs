@@ -104,7 +104,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const INSTALL_HELP: &str = "\
   edge-agent models install my-model-7.tar --config box.toml    a bundle, from a file or http(s) URL
   edge-agent models install yolox-nano --from yolox_nano.onnx   a file of a model that `list` knows
-  edge-agent models install centernet --from PACKAGE.whl        a package that has it: .whl, .tgz, .zip, .tar
+  edge-agent models install centernet-mb3-512 --from PACKAGE.whl
+                                                                a package that has it: .whl, .tgz, .zip, .tar
 
 A bundle must be signed with a trusted key, must not be older than what the box has had, and becomes
 the current version once its self-test has passed on this box. Each of the three can be overruled

@@ -12,7 +12,6 @@ mod second;
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use edge_inference::{
     Candidate, Detector, DetectorError, Examinee, Ground, ModelStore, OnTrial, PublicKey, Runtime,
     SelfTest, SelfTestFault, StartFault, StoreError,
@@ -58,9 +57,7 @@ pub fn load_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
         Some(model) => store.find(&model)?,
         None => store.best_detector()?,
     };
-    let id = manifest.id.clone();
-    let detector = Detector::load(&runtime, manifest, &file, &config.settings())
-        .with_context(|| format!("model {id}"))?;
+    let detector = Detector::load(&runtime, manifest, &file, &config.settings())?;
     tell(&detector, &store, &runtime, config);
     Ok(detector)
 }
