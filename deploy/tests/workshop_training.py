@@ -1,6 +1,8 @@
 """Run by test_workshop.py in the workshop's Python: a run of minutes, on painted pictures."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import random
 import sys
@@ -63,25 +65,29 @@ class Run(unittest.TestCase):
         return train.main([*paths, "--batch", "4", *more])
 
     def test_a_run_that_was_cut_short_goes_on_as_if_it_had_not_been(self) -> None:
-        self.assertEqual(self.train("whole", "--epochs", "3"), 0)
+        watch = ("--watch", str(self.folder / "labels.json"))
+        self.assertEqual(self.train("whole", "--epochs", "3", *watch), 0)
         # Killed after the second epoch: what is on the disk is of the first.
         real, kept = train.Run._keep, []
 
-        def keep_then_die(run: train.Run) -> None:
+        def keep_then_die(run: train.Run, watched: float | None) -> None:
             if run.epoch == 2:
                 raise KeyboardInterrupt
             kept.append(run.epoch)
-            real(run)
+            real(run, watched)
 
         train.Run._keep = keep_then_die
         try:
             with self.assertRaises(KeyboardInterrupt):
-                self.train("broken", "--epochs", "3")
+                self.train("broken", "--epochs", "3", *watch)
         finally:
             train.Run._keep = real
-        self.assertEqual(self.train("broken", "--epochs", "3"), 0)
-        one, other = (torch.load(self.folder / run / "last.pt")["average"] for run in ("whole", "broken"))
-        self.assertTrue(all(torch.equal(one[name], other[name]) for name in one))
+        self.assertEqual(self.train("broken", "--epochs", "3", *watch), 0)
+        for state in ("last.pt", "best.pt"):
+            one, other = (torch.load(self.folder / run / state) for run in ("whole", "broken"))
+            self.assertEqual(one["best"], other["best"], state)
+            one, other = one["average"], other["average"]
+            self.assertTrue(all(torch.equal(one[name], other[name]) for name in one), state)
         self.assertEqual(self.train("broken", "--epochs", "4"), 1, "other words are another run")
 
         losses = [json.loads(line)["loss"] for line in (self.folder / "whole/log.jsonl").read_text().splitlines()]
@@ -119,6 +125,45 @@ class Run(unittest.TestCase):
         )
         self.assertEqual(small, 0)
         self.assertLess((self.folder / "int8/int8.onnx").stat().st_size, (model / "mine.onnx").stat().st_size / 2)
+
+    def export(self, run: str, *more: str) -> tuple[int, str]:
+        out = self.folder / f"{run}-model"
+        words = ["--run", str(self.folder / run), "--model", str(self.folder / "base"), "--id", "mine"]
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            code = export.main([*words, "--out", str(out), *more])
+        return code, said.getvalue() or tomllib.loads((out / "model.toml").read_text())["origin"]
+
+    def test_the_epoch_that_is_best_on_what_is_watched_is_kept_beside_the_last(self) -> None:
+        losses = iter([3.0, 1.0, 2.0])
+        real = train.Run._watch
+        train.Run._watch = lambda run: {"watched": next(losses)}
+        try:
+            self.assertEqual(self.train("run", "--epochs", "3", "--watch", str(self.folder / "labels.json")), 0)
+        finally:
+            train.Run._watch = real
+        best, last = (torch.load(self.folder / "run" / state) for state in ("best.pt", "last.pt"))
+        self.assertEqual((best["epoch"], last["epoch"], last["best"]["epoch"]), (2, 3, 2))
+        for words, epochs in ((["--best"], "2 epochs"), ([], "3 epochs")):
+            code, said = self.export("run", *words)
+            self.assertEqual(code, 0, said)
+            self.assertIn(epochs, said)
+        # As a run without --watch leaves it.
+        (self.folder / "run" / "best.pt").unlink()
+        code, said = self.export("run", "--best")
+        self.assertEqual(code, 1)
+        self.assertIn("it was trained without --watch; leave --best out", said)
+
+    def test_what_nobody_completed_cannot_be_watched(self) -> None:
+        coco = json.loads((self.folder / "labels.json").read_text())
+        for image in coco["images"]:
+            image["complete"] = False
+        (self.folder / "watch.json").write_text(json.dumps(coco))
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            self.assertEqual(self.train("run", "--epochs", "1", "--watch", str(self.folder / "watch.json")), 1)
+        self.assertIn("watch.json has no picture that is wholly labelled, so nothing can be watched", said.getvalue())
+        self.assertFalse((self.folder / "run").exists(), "nothing was begun")
 
     def test_what_is_shown_lies_under_its_label_in_pictures_of_any_size(self) -> None:
         for width, height, size in ((1920, 1080, 416), (640, 360, 416), (704, 576, 96)):

@@ -2,6 +2,7 @@
 """Make a model of a training run: the network as ONNX, and its manifest.
 
   export.py --run run --model MODEL.toml --id hanoi --out .local/models/hanoi
+  export.py … --best             of the epoch that was best on train.py's --watch, instead of the last one
 
 --model is the manifest that the run started from; layout, colours and thresholds are taken
 over. The classes are those that the labels looked for, and no others: what nobody labelled
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from manifest import Manifest, Unusable, changed, sha256
 
@@ -28,11 +30,20 @@ except ImportError as missing:
     sys.exit(f"export: {missing}; install what it needs first: {Path(__file__).with_name('setup')}")
 
 
-def export(run: Path, manifest: Manifest, name: str, out: Path, dynamic: bool, version: str) -> Path:
-    """Writes `out`/model.toml and the network beside it."""
+def state_of(run: Path, is_best: bool) -> dict[str, Any]:
+    """The state of a run after its best epoch, or its last one."""
+    file = run / ("best.pt" if is_best else "last.pt")
+    if is_best and not file.exists() and (run / "last.pt").exists():
+        raise Unusable(f"{run} has no best.pt: it was trained without --watch; leave --best out")
+    return torch.load(file, map_location="cpu")
+
+
+def export(args: argparse.Namespace) -> Path:
+    """Writes `--out`/model.toml and the network beside it."""
+    run, name, out, manifest = args.run, args.id, args.out, Manifest.read(args.model)
     try:
         settings = json.loads((run / "settings.json").read_text())
-        state = torch.load(run / "last.pt", map_location="cpu")
+        state = state_of(run, args.best)
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}; name the folder of a run of train.py") from error
     if settings["model_sha256"] != manifest.table["sha256"]:
@@ -42,12 +53,12 @@ def export(run: Path, manifest: Manifest, name: str, out: Path, dynamic: bool, v
     out.mkdir(parents=True, exist_ok=True)
     width, height = settings["size"]
     file = out / f"{name}.onnx"
-    network.to_onnx(model, file, width, height, dynamic)
+    network.to_onnx(model, file, width, height, args.dynamic)
     classes: dict[str, int | list[int]] = {"count": settings["classes"]}
     for word, number in settings["numbers"].items():
         classes[word] = manifest.words.get(word, [number])
     origin = (
-        f"{version or name}: trained on from {settings['model']} ({settings['model_sha256'][:12]})"
+        f"{args.note or name}: trained on from {settings['model']} ({settings['model_sha256'][:12]})"
         f" with {settings['pictures']} pictures of its own streets (labels {settings['labels_sha256'][:12]}),"
         f" {state['epoch']} epochs; weights under the licence of the model that it started from"
     )
@@ -61,7 +72,7 @@ def export(run: Path, manifest: Manifest, name: str, out: Path, dynamic: bool, v
         "origin": origin,
         "obtain": "From whoever trained it, as a signed bundle.",
     }
-    entry = {"width": width, "height": height, "dynamic": dynamic}
+    entry = {"width": width, "height": height, "dynamic": args.dynamic}
     text = changed(manifest, top, {"input": entry, "classes": classes})
     (out / "model.toml").write_text(text, encoding="utf-8")
     return file
@@ -74,10 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", required=True, help="name of the new model: letters, digits, dashes")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--dynamic", action="store_true", help="leave height and width open (multiples of 32)")
+    parser.add_argument(
+        "--best", action="store_true", help="the epoch with the lowest loss on train.py's --watch, not the last one"
+    )
     parser.add_argument("--note", default="", help="a word for `origin`: whose streets, which season")
     args = parser.parse_args(arguments)
     try:
-        file = export(args.run, Manifest.read(args.model), args.id, args.out, args.dynamic, args.note)
+        file = export(args)
     except (Unusable, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1

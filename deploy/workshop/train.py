@@ -13,6 +13,7 @@ Writes into --out:
   settings.json   what it was run with, hashes of model and labels among it
   log.jsonl       a line per epoch
   last.pt         the state after the last whole epoch; `export.py` makes a model of it
+  best.pt         with --watch: the state after the epoch with the lowest loss there; `export.py --best`
 
 A processor will do; with CUDA give --device cuda.
 """
@@ -81,6 +82,7 @@ class Run:
                 f"{args.labels} has no picture that is wholly labelled, so nothing in it says what is no"
                 " road user; complete some by hand first: labels.py complete"
             )
+        self.watched = self._gather_watched()
         model, variant = network.from_onnx(weights, manifest.count)
         more = max([manifest.count - 1, *self.numbers.values()]) + 1 - manifest.count
         if more:
@@ -117,12 +119,23 @@ class Run:
         )
         self.optimizer = self._optimizer()
         self.epoch = 0
-        self.watched: list[pictures.Picture] = []
-        if args.watch:
-            watched = label_files.read(args.watch)
-            found, _ = pictures.gather(watched, args.watch_pictures or args.pictures, self.numbers)
-            self.watched = [picture for picture in found if picture.is_complete]
+        # Of the epoch that is best on what is watched: its number, its loss, and which labels those are.
+        self.best: dict[str, Any] | None = None
         self._resume()
+
+    def _gather_watched(self) -> list[pictures.Picture]:
+        """Pictures to watch with: wholly labelled, since a loss on gaps says nothing."""
+        if not self.args.watch:
+            return []
+        folder = self.args.watch_pictures or self.args.pictures
+        found, _ = pictures.gather(label_files.read(self.args.watch), folder, self.numbers)
+        whole = [picture for picture in found if picture.is_complete]
+        if not whole:
+            raise Unusable(
+                f"{self.args.watch} has no picture that is wholly labelled, so nothing can be watched with it; complete"
+                " some by hand first (labels.py complete), as for training, or leave --watch out"
+            )
+        return whole
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """As in YOLOX: weights decay, biases and normalisations do not."""
@@ -153,19 +166,30 @@ class Run:
             self.average.updates = state["updates"]
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch = state["epoch"]
+            best = state.get("best")
+            # Losses on other labels cannot be compared.
+            if best and (not self.args.watch or best["labels_sha256"] == sha256(self.args.watch)):
+                self.best = best
             print(f"{self._checkpoint}: going on after epoch {self.epoch}")
 
-    def _keep(self) -> None:
-        part = self._checkpoint.with_suffix(".part")
+    def _keep(self, watched: float | None) -> None:
+        """Keeps the state; as the best one as well, if it is. That one first: `last.pt` says that it is there."""
+        is_best = watched is not None and (self.best is None or watched < self.best["watched"])
+        if is_best:
+            digest = sha256(self.args.watch)
+            self.best = {"epoch": self.epoch, "watched": watched, "labels_sha256": digest}
         state = {
             "epoch": self.epoch,
+            "best": self.best,
             "model": self.model.state_dict(),
             "average": self.average.ema.state_dict(),
             "updates": self.average.updates,
             "optimizer": self.optimizer.state_dict(),
         }
-        torch.save(state, part)
-        os.replace(part, self._checkpoint)
+        for file in (self.args.out / "best.pt", self._checkpoint) if is_best else (self._checkpoint,):
+            part = file.with_suffix(".part")
+            torch.save(state, part)
+            os.replace(part, file)
 
     def _shown(self, examples: list[pictures.Example]) -> tuple[torch.Tensor, ...]:
         """The losses of a batch: all, box, objectness, class."""
@@ -230,13 +254,17 @@ class Run:
             began = time.monotonic()
             line = self._one_epoch()
             self.epoch += 1
-            line = {"epoch": self.epoch, **line, **self._watch(), "seconds": round(time.monotonic() - began, 1)}
-            self._keep()
+            watched = self._watch()
+            line = {"epoch": self.epoch, **line, **watched, "seconds": round(time.monotonic() - began, 1)}
+            self._keep(watched.get("watched"))
             with (self.args.out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             print(" ".join(f"{key} {value:.5g}" for key, value in line.items()), flush=True)
         digest = hashlib.sha256(self._checkpoint.read_bytes()).hexdigest()
         print(f"{self._checkpoint}: done, {self.epoch} epochs, sha256 {digest[:16]}…; now export.py")
+        if self.best and self.best["epoch"] < self.epoch:
+            epoch, watched = self.best["epoch"], self.best["watched"]
+            print(f"epoch {epoch} was better on what is watched ({watched}): export.py --best")
 
 
 def size(text: str) -> tuple[int, int]:
