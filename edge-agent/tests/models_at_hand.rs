@@ -322,6 +322,269 @@ fn refusals_say_what_is_the_matter_and_not_something_else() {
     assert_eq!(code, Some(0), "{said}");
 }
 
+/// Two real pictures of a street, and labels: people by what is on their heads, and one who is too far.
+fn street() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = installed("clips/vtest.mp4");
+    let frames = dir.path().join("%d.jpg");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", clip.to_str().unwrap()])
+        .args(["-frames:v", "2", "-q:v", "2", frames.to_str().unwrap()])
+        .status();
+    let status = status.expect("ffmpeg is not installed; run `make setup` first");
+    assert!(status.success());
+    let labels = r#"{
+        "images": [
+            {"id": 1, "file_name": "1.jpg", "width": 768, "height": 576, "camera": "a/b/c", "day": "2026-01-02"},
+            {"id": 2, "file_name": "2.jpg", "width": 768, "height": 576, "night": true},
+            {"id": 3, "file_name": "3.jpg", "width": 768, "height": 576, "complete": false}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}, {"id": 9, "name": "Cannot tell"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [499, 158, 31, 75]},
+            {"image_id": 1, "category_id": 3, "bbox": [257.5, 213.2, 41, 95.5]},
+            {"image_id": 1, "category_id": 9, "bbox": [641, 222, 37, 90]},
+            {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 30]},
+            {"image_id": 1, "category_id": 1, "bbox": [300, 300, 60, 90], "iscrowd": 1},
+            {"image_id": 2, "category_id": 3, "bbox": [700, 500, 68, 76]}]}"#;
+    fs::write(dir.path().join("labels.json"), labels).unwrap();
+    dir
+}
+
+#[test]
+fn crops_that_are_cut_are_what_a_cascades_classifier_is_measured_on() {
+    let models = models();
+    add_classifier(models.path());
+    let street = street();
+    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
+    let (labels, pictures, out) = (at("labels.json"), at("."), at("crops"));
+    let of = ["--labels", &labels, "--pictures", &pictures];
+    let cut = [
+        "--crop",
+        "riders",
+        "--margin",
+        "0.1",
+        "--min-height-px",
+        "30",
+    ];
+    let to = ["crops", "--out", &out];
+    let (code, said) = run(models.path(), &[&to[..], &of, &cut].concat());
+    assert_eq!(code, Some(0), "{said}");
+    for told in [
+        "for 1 label(s) of `Cannot tell` this program has no word",
+        "1 picture(s) say `complete: false`",
+        "1 part(s) are lower than 30 pixels",
+        "crops: 4 crops",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    let index = fs::read_to_string(street.path().join("crops/crops.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    assert_eq!(index["crop"], "riders");
+    let crops = index["crops"].as_array().unwrap();
+    let files: Vec<&str> = crops.iter().map(|c| c["file"].as_str().unwrap()).collect();
+    let expected = [
+        "person/day/1-0.png",
+        "car/day/1-1.png",
+        "cannot_tell/day/1-3.png",
+        "car/night/2-0.png",
+    ];
+    assert_eq!(files, expected);
+    // From the hips up, a tenth of it added on each side, and every pixel that this touches.
+    assert_eq!(crops[1]["pixels"], serde_json::json!([253, 207, 50, 70]));
+    assert_eq!(
+        crops[1]["bbox"],
+        serde_json::json!([257.5, 213.2, 41.0, 95.5])
+    );
+    assert_eq!(crops[0]["camera"], "a/b/c");
+    assert_eq!(crops[0]["day"], "2026-01-02");
+    assert_eq!(crops[3].get("day"), None);
+    for crop in crops {
+        let file = street
+            .path()
+            .join("crops")
+            .join(crop["file"].as_str().unwrap());
+        let picture = street.path().join(crop["picture"].as_str().unwrap());
+        let pixels: Vec<u32> = serde_json::from_value(crop["pixels"].clone()).unwrap();
+        assert_same_pixels(&picture, &pixels, &file);
+    }
+
+    // A classifier says of the files what it says of the boxes.
+    let measured = |words: &[&str]| -> serde_json::Value {
+        let json = [&["evaluate", "light", "--alone", "--json"], words].concat();
+        let output = command(models.path(), &json).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+        serde_json::json!([all[0]["by_night"], all[0]["classes"]])
+    };
+    fs::remove_dir_all(street.path().join("crops/cannot_tell")).unwrap();
+    let of_boxes = measured(&[&of[..], &cut].concat());
+    assert_eq!(of_boxes[0], 1);
+    assert_eq!(measured(&["--pictures", &out]), of_boxes);
+}
+
+/// That a file has the luma of these pixels of a picture, left, top, width, height.
+fn assert_same_pixels(picture: &Path, pixels: &[u32], file: &Path) {
+    let (whole, part) = (
+        edge_inference::Still::open(picture),
+        edge_inference::Still::open(file),
+    );
+    let (whole, part) = (whole.unwrap(), part.unwrap());
+    let (whole, part) = (whole.view(), part.view());
+    let sides: Vec<usize> = pixels.iter().map(|side| *side as usize).collect();
+    assert_eq!((part.width, part.height), (pixels[2], pixels[3]));
+    for row in 0..sides[3] {
+        let at = (sides[1] + row) * whole.y_stride + sides[0];
+        let there = &whole.y[at..][..sides[2]];
+        assert_eq!(
+            &part.y[row * part.y_stride..][..sides[2]],
+            there,
+            "row {row} of {}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn a_crop_of_a_road_user_is_what_lies_in_it() {
+    let models = models();
+    let street = street();
+    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
+    // Heads in the upper parts of three people; shoes are in none.
+    let labels = r#"{
+        "images": [{"id": 1, "file_name": "1.jpg"}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "helmet"}, {"id": 3, "name": "no_helmet"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [100, 100, 60, 160]},
+            {"image_id": 1, "category_id": 3, "bbox": [120, 100, 20, 20]},
+            {"image_id": 1, "category_id": 2, "bbox": [120, 240, 20, 20]},
+            {"image_id": 1, "category_id": 1, "bbox": [300, 100, 60, 160]},
+            {"image_id": 1, "category_id": 2, "bbox": [305, 100, 20, 20]},
+            {"image_id": 1, "category_id": 3, "bbox": [335, 100, 20, 20]},
+            {"image_id": 1, "category_id": 1, "bbox": [500, 100, 60, 160]}]}"#;
+    let file = at("marks.json");
+    fs::write(&file, labels).unwrap();
+    let (pictures, out) = (at("."), at("crops"));
+    let cut = [
+        "crops",
+        "--labels",
+        &file,
+        "--pictures",
+        &pictures,
+        "--crop",
+        "upper",
+        "--out",
+        &out,
+    ];
+    let (code, said) = run(models.path(), &cut);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("(person) and of what is seen of them (helmet, no_helmet); say with --on"),
+        "{said}"
+    );
+    let (code, said) = run(models.path(), &[&cut[..], &["--on", "person"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("1 part(s) in which several kinds lie are left out"),
+        "{said}"
+    );
+    let there = |name: &str| street.path().join("crops").join(name).is_file();
+    assert!(
+        there("no_helmet/day/1-0.png") && there("nothing/day/1-2.png"),
+        "{said}"
+    );
+    assert!(
+        !there("helmet/day/1-1.png") && !there("no_helmet/day/1-1.png"),
+        "{said}"
+    );
+}
+
+#[test]
+fn crops_are_written_wholly_or_not_at_all_and_over_nothing() {
+    let models = models();
+    let street = street();
+    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
+    let (labels, pictures, out) = (at("labels.json"), at("."), at("new/crops"));
+    let others = at("others.json");
+    fs::write(
+        &others,
+        fs::read_to_string(&labels)
+            .unwrap()
+            .replace("Cannot tell", "../up"),
+    )
+    .unwrap();
+    fs::create_dir_all(street.path().join("full/x")).unwrap();
+    let full = at("full");
+    for (labels, pictures, out, more, told) in [
+        (
+            &labels,
+            &pictures,
+            &full,
+            &["--crop", "whole"][..],
+            "is there and not empty; name a new folder",
+        ),
+        (
+            &labels,
+            &at("new"),
+            &out,
+            &[],
+            "2 labelled picture(s) are not in",
+        ),
+        (
+            &labels,
+            &pictures,
+            &out,
+            &["--min-height-px", "500"],
+            "5 part(s) are lower than 500 pixels",
+        ),
+        (
+            &labels,
+            &pictures,
+            &out,
+            &["--on", "bus"],
+            "no box is of --on bus; the labels have person, car",
+        ),
+        (
+            &others,
+            &pictures,
+            &out,
+            &[],
+            "category `../up` is no name for a folder",
+        ),
+    ] {
+        let words = [
+            "crops",
+            "--labels",
+            labels,
+            "--pictures",
+            pictures,
+            "--out",
+            out,
+        ];
+        let (code, said) = run(models.path(), &[&words[..], more].concat());
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(told), "{told}: {said}");
+        let left = fs::read_dir(street.path().join("new"));
+        assert_eq!(left.map_or(0, Iterator::count), 0, "{told}");
+    }
+    // An empty folder that is there will do.
+    fs::create_dir_all(&out).unwrap();
+    let words = [
+        "crops",
+        "--labels",
+        &labels,
+        "--pictures",
+        &pictures,
+        "--out",
+        &out,
+    ];
+    let (code, said) = run(models.path(), &words);
+    assert_eq!(code, Some(0), "{said}");
+    let left: Vec<_> = fs::read_dir(street.path().join("new")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
 /// By this name it was promised.
 #[test]
 fn bench_models_is_models_bench() {

@@ -7,8 +7,8 @@
 use std::io::{BufReader, Cursor};
 use std::path::Path;
 
-use image::{ImageReader, Limits};
-use models::{ColourMatrix, ColourRange, I420View, PictureView};
+use image::{GenericImageView as _, ImageFormat, ImageReader, Limits, RgbImage};
+use models::{ColourMatrix, ColourRange, Crop, I420View, PictureView};
 
 /// Largest side; larger is no camera's picture, or a bomb.
 const MAX_SIDE: u32 = 16_384;
@@ -36,40 +36,12 @@ pub struct Still {
 impl Still {
     /// Reads a file.
     pub fn open(path: &Path) -> Result<Self, StillError> {
-        let failed = |error: &dyn std::fmt::Display| StillError {
-            what: path.display().to_string(),
-            message: error.to_string(),
-        };
-        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-        let reader = ImageReader::new(BufReader::new(file))
-            .with_guessed_format()
-            .map_err(|error| failed(&error))?;
-        Self::decode(reader).map_err(|error| failed(&error))
+        Original::open(path).map(|original| original.still())
     }
 
     /// Reads the bytes of a file; `what` is for messages.
     pub fn read(bytes: &[u8], what: &str) -> Result<Self, StillError> {
-        let failed = |error: &dyn std::fmt::Display| StillError {
-            what: what.to_owned(),
-            message: error.to_string(),
-        };
-        let reader = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|error| failed(&error))?;
-        Self::decode(reader).map_err(|error| failed(&error))
-    }
-
-    fn decode<R: std::io::BufRead + std::io::Seek>(
-        mut reader: ImageReader<R>,
-    ) -> image::ImageResult<Self> {
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        limits.max_alloc = Some(MAX_BYTES);
-        reader.limits(limits);
-        let picture = reader.decode()?.into_rgb8();
-        let (width, height) = picture.dimensions();
-        Ok(Self::of_rgb(width, height, picture.as_raw()))
+        Original::decode(Cursor::new(bytes), what).map(|original| original.still())
     }
 
     /// Of rows of red, green, blue.
@@ -121,6 +93,66 @@ impl Still {
             matrix: ColourMatrix::Bt601,
             range: ColourRange::Full,
         }
+    }
+}
+
+/// A decoded picture in the colours of its file, to cut parts out of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    picture: RgbImage,
+    what: String,
+}
+
+impl Original {
+    /// Reads a file.
+    pub fn open(path: &Path) -> Result<Self, StillError> {
+        let what = path.display().to_string();
+        match std::fs::File::open(path) {
+            Ok(file) => Self::decode(BufReader::new(file), &what),
+            Err(error) => Err(failed(&what, &error)),
+        }
+    }
+
+    fn decode(from: impl std::io::BufRead + std::io::Seek, what: &str) -> Result<Self, StillError> {
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        limits.max_alloc = Some(MAX_BYTES);
+        let mut reader = ImageReader::new(from)
+            .with_guessed_format()
+            .map_err(|error| failed(what, &error))?;
+        reader.limits(limits);
+        let picture = reader.decode().map_err(|error| failed(what, &error))?;
+        Ok(Self {
+            picture: picture.into_rgb8(),
+            what: what.to_owned(),
+        })
+    }
+
+    /// As a camera would have given it.
+    pub fn still(&self) -> Still {
+        let (width, height) = self.picture.dimensions();
+        Still::of_rgb(width, height, self.picture.as_raw())
+    }
+
+    /// These pixels of it as a PNG, which loses nothing. A crop that does not lie in it is an error.
+    pub fn png(&self, crop: &Crop) -> Result<Vec<u8>, StillError> {
+        let part = self
+            .picture
+            .try_view(crop.x, crop.y, crop.width, crop.height);
+        let part = part.map_err(|error| failed(&self.what, &error))?;
+        let mut bytes = Cursor::new(Vec::new());
+        part.to_image()
+            .write_to(&mut bytes, ImageFormat::Png)
+            .map_err(|error| failed(&self.what, &error))?;
+        Ok(bytes.into_inner())
+    }
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> StillError {
+    StillError {
+        what: what.to_owned(),
+        message: error.to_string(),
     }
 }
 
@@ -176,6 +208,32 @@ mod tests {
         }
         let grey = Still::read(&png(8, 8, [100, 100, 100]), "a.png").unwrap();
         assert_eq!(mean_luma(&grey.view()), 100.0);
+    }
+
+    #[test]
+    fn what_is_cut_out_has_the_luma_of_its_place_and_nothing_beyond() {
+        let byte = |number: u32| u8::try_from(number % 256).unwrap();
+        let colours = |x, y| image::Rgb([byte(x * 37), byte(y * 91), 9]);
+        let picture = RgbImage::from_fn(31, 23, colours);
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        let original = Original::decode(Cursor::new(bytes.into_inner()), "a.png").unwrap();
+        let whole = original.still();
+        let crop = Crop {
+            x: 5,
+            y: 3,
+            width: 11,
+            height: 7,
+        };
+        let part = Still::read(&original.png(&crop).unwrap(), "part.png").unwrap();
+        assert_eq!(part.size(), (11, 7));
+        for row in 0..7 {
+            let at = (3 + row) * 31 + 5;
+            assert_eq!(part.y[row * 11..][..11], whole.y[at..][..11]);
+        }
+        let beyond = Crop { width: 27, ..crop };
+        let message = original.png(&beyond).unwrap_err().to_string();
+        assert!(message.contains("picture a.png: "), "{message}");
     }
 
     #[test]

@@ -11,8 +11,9 @@ use protocol::id::ModelId;
 
 use super::bench::BenchArgs;
 use super::bundles::{BundleArgs, InstallArgs};
+use super::crop_folder::CropsArgs;
 use super::evaluate::EvaluateArgs;
-use super::{bench, bundles, evaluate, listing};
+use super::{bench, bundles, crop_folder, evaluate, listing};
 use crate::config::DetectorConfig;
 use crate::live::StopFlag;
 
@@ -92,6 +93,9 @@ pub enum ModelsCommand {
     /// Measure how well models see, on labelled pictures, against the current one.
     #[command(after_help = evaluate::HELP)]
     Evaluate(EvaluateArgs),
+    /// Cut out of labelled pictures what a cascade would show, to train a classifier with.
+    #[command(after_help = crop_folder::HELP)]
+    Crops(CropsArgs),
 }
 
 /// Exit code of what was broken off, as shells have it for Ctrl-C.
@@ -152,6 +156,7 @@ pub fn run(config: &DetectorConfig, command: ModelsCommand, stop: &StopFlag) -> 
         ModelsCommand::Bundle(args) => bundles::bundle(config, &args),
         ModelsCommand::Bench(args) => bench::bench(config, &args, stop),
         ModelsCommand::Evaluate(args) => evaluate::evaluate(config, &args, stop),
+        ModelsCommand::Crops(args) => crop_folder::write(&args, stop),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

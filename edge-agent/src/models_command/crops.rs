@@ -34,14 +34,14 @@ pub(super) struct CropArgs {
     crop: Option<Crop>,
     /// As the cascade's `margin`.
     #[arg(long, default_value_t = 0.05, value_name = "PART")]
-    margin: f64,
+    pub(super) margin: f64,
     /// As the cascade's `min_height_px`: lower parts are not looked at.
     #[arg(long, default_value_t = 48.0, value_name = "PIXELS")]
-    min_height_px: f64,
-    /// For a cascade's detector: which labelled boxes are the road users, as its `on`; of
-    /// `--crop riders` the persons who ride.
+    pub(super) min_height_px: f64,
+    /// Where road users and marks have boxes of their own: which are the road users, as the
+    /// cascade's `on`; of `--crop riders` the persons who ride.
     #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = on_of)]
-    on: Vec<ObjectClass>,
+    pub(super) on: Vec<ObjectClass>,
 }
 
 fn crop_of(word: &str) -> Result<Crop, String> {
@@ -59,11 +59,16 @@ impl CropArgs {
         self.crop.is_some()
     }
 
+    /// Which part is shown.
+    pub(super) fn part_shown(&self) -> Crop {
+        self.crop.unwrap_or(Crop::Whole)
+    }
+
     /// The part of a labelled box that is shown, if it is large enough.
-    fn part(&self, bounds: &NormBox, height: u32) -> Option<NormBox> {
+    pub(super) fn part(&self, bounds: &NormBox, height: u32) -> Option<NormBox> {
         // Who rides is labelled by itself, so each box is a rider.
-        let crop = self.crop.unwrap_or(Crop::Whole);
-        let part = *crop.parts(bounds, &[*bounds], self.margin).first()?;
+        let parts = self.part_shown().parts(bounds, &[*bounds], self.margin);
+        let part = *parts.first()?;
         (part.height * f64::from(height) >= self.min_height_px).then_some(part)
     }
 
@@ -82,7 +87,7 @@ impl CropArgs {
 }
 
 /// A box of the labels in fractions of the picture.
-fn in_fractions(
+pub(super) fn in_fractions(
     picture: &LabelledPicture,
     bounds: &edge_inference::evaluate::average_precision::Rectangle,
     size: (u32, u32),
@@ -95,6 +100,12 @@ fn in_fractions(
         width: bounds.width / width,
         height: bounds.height / height,
     }
+}
+
+/// Whether the middle of a mark lies in a part.
+pub(super) fn is_middle_in(part: &NormBox, mark: &NormBox) -> bool {
+    let middle = mark.centre();
+    (part.x..=part.right()).contains(&middle.x) && (part.y..=part.bottom()).contains(&middle.y)
 }
 
 /// Two boxes of one class that overlap by this were seen in two parts, and are one.
@@ -136,11 +147,7 @@ pub(super) fn in_parts(
     let mut shown = picture.clone();
     shown.labels.retain(|(class, truth)| {
         let bounds = in_fractions(picture, &truth.bounds, size);
-        let middle = bounds.centre();
-        let is_in = |part: &NormBox| {
-            (part.x..=part.right()).contains(&middle.x)
-                && (part.y..=part.bottom()).contains(&middle.y)
-        };
+        let is_in = |part: &NormBox| is_middle_in(part, &bounds);
         edge_core::marks::is_mark(*class) && parts.iter().any(is_in)
     });
     let marks = picture

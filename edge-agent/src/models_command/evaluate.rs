@@ -14,7 +14,6 @@ use edge_inference::evaluate::{ClassScores, Evaluation, Evaluator, LabelSet, Loo
 use edge_inference::still::mean_luma;
 use edge_inference::{Detector, ModelStore, Network, Runtime, Still};
 use edge_video::ClipReader;
-use indicatif::{ProgressBar, ProgressStyle};
 use models::{PictureView, heads};
 use protocol::{Detection, EventTime, NormBox, ObjectClass};
 use serde::Serialize;
@@ -370,10 +369,7 @@ fn walk(
     labels: &LabelSet,
     mut look: impl FnMut(&LabelledPicture, &PictureView<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} pictures, {eta} to go",
-    )?);
+    let bar = pictures::progress(labels.pictures.len() as u64)?;
     let by_number: BTreeMap<u64, &LabelledPicture> = labels
         .pictures
         .iter()
@@ -382,10 +378,7 @@ fn walk(
     let mut count = 0;
     let nothing_on = |id| LabelledPicture {
         id,
-        file: None,
-        is_night: None,
-        labels: Vec::new(),
-        size: None,
+        ..LabelledPicture::default()
     };
     if args.pictures.is_file() {
         if labels.pictures.iter().any(|picture| picture.file.is_some()) {

@@ -3,6 +3,7 @@
 mod bench;
 mod bundles;
 mod command;
+mod crop_folder;
 mod crops;
 mod evaluate;
 mod listing;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// The JPEG and PNG files of a folder, by name.
 pub(super) fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -22,4 +23,10 @@ pub(super) fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         bail!("{}: there is no JPEG or PNG in it", folder.display());
     }
     Ok(files)
+}
+
+/// How far somebody is who goes through `count` pictures.
+pub(super) fn progress(count: u64) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} to go")?;
+    Ok(ProgressBar::new(count).with_style(style))
 }

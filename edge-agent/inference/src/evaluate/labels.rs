@@ -26,7 +26,7 @@ pub enum LabelError {
 }
 
 /// A picture and what is on it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelledPicture {
     /// Its number in the file.
     pub id: u64,
@@ -36,6 +36,10 @@ pub struct LabelledPicture {
     pub is_night: Option<bool>,
     /// What is on it, in pixels of the size that the labels were made for.
     pub labels: Vec<(ObjectClass, Truth)>,
+    /// The same of categories that this program has no word for, each with its name.
+    pub without_word: Vec<(String, Truth)>,
+    /// The camera and the day that it is of, as `aggregator labels` says.
+    pub taken: Option<(String, String)>,
     /// That size, where the file tells it. A picture of another size is scaled to it.
     pub size: Option<(u32, u32)>,
 }
@@ -126,9 +130,10 @@ impl LabelSet {
                 let picture = LabelledPicture {
                     id: image.id,
                     is_night: image.is_night(),
+                    taken: image.taken(),
                     file: Some(image.file_name),
-                    labels: Vec::new(),
                     size: image.width.zip(image.height),
+                    ..LabelledPicture::default()
                 };
                 (picture.id, picture)
             })
@@ -155,15 +160,6 @@ impl LabelSet {
             let picture = pictures
                 .get_mut(&annotation.image_id)
                 .ok_or_else(|| refuse(format!("there is no image {}", annotation.image_id)))?;
-            let Some(class) = class else {
-                let category = file
-                    .categories
-                    .iter()
-                    .find(|c| c.id == annotation.category_id);
-                let name = category.map_or_else(String::new, |c| c.name.clone());
-                *passed_over.entry(name).or_default() += 1;
-                continue;
-            };
             let bounds = Rectangle {
                 x,
                 y,
@@ -174,6 +170,16 @@ impl LabelSet {
                 bounds,
                 area: annotation.area.unwrap_or_else(|| bounds.area()),
                 is_crowd: annotation.iscrowd.unwrap_or(0) != 0,
+            };
+            let Some(class) = class else {
+                let category = file
+                    .categories
+                    .iter()
+                    .find(|c| c.id == annotation.category_id);
+                let name = category.map_or_else(String::new, |c| c.name.clone());
+                *passed_over.entry(name.clone()).or_default() += 1;
+                picture.without_word.push((name, truth));
+                continue;
             };
             picture.labels.push((*class, truth));
         }
@@ -229,10 +235,7 @@ impl LabelSet {
             let id = row[0] as u64;
             let picture = pictures.entry(id).or_insert_with(|| LabelledPicture {
                 id,
-                file: None,
-                is_night: None,
-                labels: Vec::new(),
-                size: None,
+                ..LabelledPicture::default()
             });
             let counts = row.get(6).is_none_or(|flag| *flag != 0.0);
             #[allow(clippy::cast_possible_truncation)] // a small whole number
@@ -282,6 +285,9 @@ struct CocoImage {
     width: Option<u32>,
     height: Option<u32>,
     complete: Option<bool>,
+    /// Of others' files these may be anything.
+    camera: Option<serde_json::Value>,
+    day: Option<serde_json::Value>,
     /// Ours, and that of BDD100K and its converters.
     night: Option<bool>,
     timeofday: Option<String>,
@@ -289,6 +295,11 @@ struct CocoImage {
 }
 
 impl CocoImage {
+    fn taken(&self) -> Option<(String, String)> {
+        let (camera, day) = self.camera.as_ref().zip(self.day.as_ref())?;
+        Some((camera.as_str()?.to_owned(), day.as_str()?.to_owned()))
+    }
+
     fn is_night(&self) -> Option<bool> {
         let word = self.timeofday.as_deref().or(self.time_of_day.as_deref());
         self.night.or_else(|| match word? {
@@ -322,8 +333,9 @@ mod tests {
     fn coco_is_read_with_classes_in_our_words() {
         let text = r#"{
             "images": [
-                {"id": 2, "file_name": "b.jpg", "width": 640, "height": 480, "timeofday": "night"},
-                {"id": 1, "file_name": "a.jpg"}],
+                {"id": 2, "file_name": "b.jpg", "width": 640, "height": 480, "timeofday": "night",
+                 "camera": 3, "day": null},
+                {"id": 1, "file_name": "a.jpg", "camera": "a/b/c", "day": "2026-01-02"}],
             "categories": [
                 {"id": 4, "name": "Motorbike"}, {"id": 10, "name": "traffic light"},
                 {"id": 62, "name": "chair"}, {"id": 1, "name": "person"}, {"id": 3, "name": "other"}],
@@ -345,6 +357,10 @@ mod tests {
             (ObjectClass::TrafficLight, 12.0, true)
         );
         assert_eq!(set.passed_over, BTreeMap::from([("chair".to_owned(), 1)]));
+        let (name, truth) = &b.without_word[0];
+        assert_eq!((name.as_str(), truth.area), ("chair", 1200.0));
+        assert_eq!(a.taken, Some(("a/b/c".to_owned(), "2026-01-02".to_owned())));
+        assert_eq!(b.taken, None);
         assert!(!set.classes.contains(&ObjectClass::Other));
     }
 

@@ -1,0 +1,428 @@
+//! `models crops`: the parts that a cascade would show, each as a picture, to train a classifier with.
+//!
+//! They are cut by what `models evaluate` measures with ([`CropArgs`]), so that a classifier learns
+//! from what it will see. Nothing is chosen or scaled here, and no network is loaded.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use case_bundle::{aside, say};
+use clap::Args;
+use edge_core::marks::is_mark;
+use edge_inference::evaluate::average_precision::Truth;
+use edge_inference::evaluate::labels::LabelledPicture;
+use edge_inference::evaluate::{LabelSet, NIGHT_LUMA};
+use edge_inference::still::{Original, mean_luma};
+use models::Crop as Pixels;
+use protocol::{Digest, NormBox, ObjectClass};
+use serde::Serialize;
+use sha2::Digest as _;
+
+use super::crops::{CropArgs, in_fractions, is_middle_in};
+use super::{listing, pictures};
+use crate::live::StopFlag;
+
+/// Shown below `--help`.
+pub(super) const HELP: &str = "\
+  edge-agent models crops --labels train.json --pictures labels/pictures --crop riders --out crops/train
+  edge-agent models crops --labels val.json --pictures labels/pictures --crop riders --out crops/val
+
+Labels are COCO's: each box is a road user's, as the detector draws it (with --crop riders a rider's, crown to
+shoes), and its category the right answer: helmet, no_helmet. A category for which this program has no word
+(cannot_tell) is cut as well: of such crops nothing is to be said. Where road users and what is seen of them have
+boxes of their own, --on says whose parts are cut, and the answer is what lies in the part:
+  edge-agent models crops --labels train.json --pictures p/ --crop driver --on car,bus,truck --out crops/train
+`nothing` where nothing does; a part in which several kinds lie is left out and counted.
+
+It writes OUT/CLASS/day/*.png and OUT/CLASS/night/*.png (by the labels, else by the whole picture's luma), which
+`models evaluate --pictures OUT` reads, and OUT/crops.json: of which picture, box, camera and day each crop is.
+Give the cascade's own `crop` (left out: all of the box), `margin` and `min_height_px`. OUT must be new or empty,
+and holds all or nothing.
+
+Whole days of a camera stay on one side: cut train.json and val.json, which `aggregator labels` keeps apart, into
+two folders. deploy/workshop/train_classifier.py trains with them, and refuses two that share a picture or a day.
+The crops show faces: keep them as you keep evidence.
+
+Exit codes: 0 written, 1 failed, 2 faulty command line, 130 broken off (Ctrl-C, SIGTERM).";
+
+/// The answer where no mark lies in a part.
+const NOTHING: &str = "nothing";
+/// Longest name of a folder, characters.
+const LONGEST_WORD: usize = 40;
+
+/// `models crops`
+#[derive(Debug, Args)]
+pub struct CropsArgs {
+    /// What is on the pictures.
+    #[arg(long, value_name = "COCO.json")]
+    labels: PathBuf,
+    /// Folder of the pictures.
+    #[arg(long, value_name = "DIR")]
+    pictures: PathBuf,
+    #[command(flatten)]
+    crop: CropArgs,
+    /// Folder to write; new, or empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// `crops.json`
+#[derive(Serialize)]
+struct Index<'a> {
+    labels: String,
+    labels_sha256: Digest,
+    crop: &'static str,
+    margin: f64,
+    min_height_px: f64,
+    on: &'a [ObjectClass],
+    crops: &'a [Entry],
+}
+
+#[derive(Serialize)]
+struct Entry {
+    /// In the folder.
+    file: String,
+    class: String,
+    picture: String,
+    /// The labelled box: left, top, width, height, as labelled.
+    bbox: [f64; 4],
+    /// What was cut out: left, top, width, height in pixels of the picture.
+    pixels: [u32; 4],
+    night: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    camera: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<String>,
+}
+
+/// Where the answer to a crop stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    /// It is the category of the box that is cut.
+    OfTheBox,
+    /// It is what lies in the part.
+    OfTheMarks,
+}
+
+/// `models crops`
+pub(super) fn write(args: &CropsArgs, stop: &StopFlag) -> anyhow::Result<()> {
+    let out = &args.out;
+    let Some(name) = out.file_name() else {
+        bail!("--out {} is no name for a new folder", out.display());
+    };
+    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file() {
+        bail!(
+            "{} is there and not empty; name a new folder, so that crops of two runs do not mix",
+            out.display()
+        );
+    }
+    let text = fs::read_to_string(&args.labels)
+        .with_context(|| format!("labels {}", args.labels.display()))?;
+    let labels = LabelSet::parse(&text).with_context(|| args.labels.display().to_string())?;
+    let answers = answers_of(&labels, &args.crop)?;
+    tell(&labels);
+    // Under another name until it is whole.
+    let part = out.with_file_name(format!(
+        ".{}.{}.part",
+        name.to_string_lossy(),
+        std::process::id()
+    ));
+    fs::create_dir_all(&part).with_context(|| format!("folder {}", part.display()))?;
+    let mut cutter = Cutter {
+        crop: &args.crop,
+        answers,
+        to: &part,
+        crops: Vec::new(),
+        left_out: LeftOut::default(),
+    };
+    let written = cutter
+        .cut_all(&labels, &args.pictures, stop)
+        .and_then(|()| {
+            let index = Index {
+                labels: args.labels.display().to_string(),
+                labels_sha256: Digest(sha2::Sha256::digest(&text).into()),
+                crop: args.crop.part_shown().as_str(),
+                margin: args.crop.margin,
+                min_height_px: args.crop.min_height_px,
+                on: &args.crop.on,
+                crops: &cutter.crops,
+            };
+            let index = serde_json::to_string_pretty(&index)? + "\n";
+            fs::write(part.join("crops.json"), index)?;
+            fs::rename(&part, out).with_context(|| format!("folder {}", out.display()))
+        });
+    if let Err(error) = written {
+        if let Err(left) = fs::remove_dir_all(&part) {
+            aside!("warning: {} is left: {left}", part.display());
+        }
+        return Err(error);
+    }
+    print(args, &cutter);
+    Ok(())
+}
+
+/// Where the answers stand in these labels; refuses those in which they cannot be told.
+fn answers_of(labels: &LabelSet, crop: &CropArgs) -> anyhow::Result<Answers> {
+    if labels.pictures.iter().any(|picture| picture.file.is_none()) {
+        bail!("crops are cut with COCO labels, which name picture files; these are MOTChallenge's");
+    }
+    let all = labels.pictures.iter().flat_map(|picture| &picture.labels);
+    let mut classes: Vec<ObjectClass> = all.map(|(class, _)| *class).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let (marks, users): (Vec<ObjectClass>, Vec<ObjectClass>) =
+        classes.iter().partition(|class| is_mark(**class));
+    let words = |of: &[ObjectClass]| {
+        let words: Vec<&str> = of.iter().map(|class| class.as_str()).collect();
+        words.join(", ")
+    };
+    if crop.on.is_empty() {
+        if !marks.is_empty() && !users.is_empty() {
+            bail!(
+                "the labels have boxes of road users ({}) and of what is seen of them ({}); say with --on whose parts are cut",
+                words(&users),
+                words(&marks)
+            );
+        }
+        return Ok(Answers::OfTheBox);
+    }
+    if !crop.on.iter().any(|class| users.contains(class)) {
+        bail!(
+            "no box is of --on {}; the labels have {}",
+            words(&crop.on),
+            words(&classes)
+        );
+    }
+    Ok(if marks.is_empty() {
+        Answers::OfTheBox
+    } else {
+        Answers::OfTheMarks
+    })
+}
+
+fn tell(labels: &LabelSet) {
+    for (category, count) in &labels.passed_over {
+        aside!(
+            "note: for {count} label(s) of `{category}` this program has no word: of such crops nothing is to be said"
+        );
+    }
+    if labels.incomplete > 0 {
+        aside!(
+            "note: {} picture(s) say `complete: false` and are passed over; have a person complete them (docs/finetune.md)",
+            labels.incomplete
+        );
+    }
+}
+
+/// The boxes of a picture whose parts are cut, each with its category.
+fn boxes_of<'p>(
+    picture: &'p LabelledPicture,
+    crop: &CropArgs,
+    answers: Answers,
+) -> Vec<(&'p str, &'p Truth)> {
+    let of_users = picture.labels.iter().filter(|(class, _)| match answers {
+        Answers::OfTheBox => crop.on.is_empty() || crop.on.contains(class),
+        Answers::OfTheMarks => crop.on.contains(class),
+    });
+    let known = of_users.map(|(class, truth)| (class.as_str(), truth));
+    let is_asked = answers == Answers::OfTheBox && crop.on.is_empty();
+    let others = picture.without_word.iter().filter(|_| is_asked);
+    let others = others.map(|(name, truth)| (name.as_str(), truth));
+    known
+        .chain(others)
+        .filter(|(_, truth)| !truth.is_crowd)
+        .collect()
+}
+
+/// What was not written, and why.
+#[derive(Default)]
+struct LeftOut {
+    pictures_missing: usize,
+    small: usize,
+    several: usize,
+}
+
+/// Cuts parts of pictures into a folder, and keeps account.
+struct Cutter<'a> {
+    crop: &'a CropArgs,
+    answers: Answers,
+    to: &'a Path,
+    crops: Vec<Entry>,
+    left_out: LeftOut,
+}
+
+impl Cutter<'_> {
+    fn cut_all(
+        &mut self,
+        labels: &LabelSet,
+        pictures: &Path,
+        stop: &StopFlag,
+    ) -> anyhow::Result<()> {
+        let bar = pictures::progress(labels.pictures.len() as u64)?;
+        for picture in &labels.pictures {
+            if stop.is_set() {
+                bail!("broken off");
+            }
+            bar.inc(1);
+            let boxes = boxes_of(picture, self.crop, self.answers);
+            let file = pictures.join(picture.file.as_deref().unwrap_or_default());
+            if !file.is_file() {
+                self.left_out.pictures_missing += 1;
+            } else if !boxes.is_empty() {
+                self.cut(picture, &Original::open(&file)?, &boxes)?;
+            }
+        }
+        bar.finish_and_clear();
+        if self.crops.is_empty() {
+            bail!("{}", nothing_to_cut(self, pictures));
+        }
+        Ok(())
+    }
+
+    /// Cuts the parts of one picture.
+    fn cut(
+        &mut self,
+        picture: &LabelledPicture,
+        original: &Original,
+        boxes: &[(&str, &Truth)],
+    ) -> anyhow::Result<()> {
+        let still = original.still();
+        let size = still.size();
+        let night = picture
+            .is_night
+            .unwrap_or_else(|| mean_luma(&still.view()) < NIGHT_LUMA);
+        let time = if night { "night" } else { "day" };
+        for (number, (category, truth)) in boxes.iter().enumerate() {
+            let bounds = in_fractions(picture, &truth.bounds, size);
+            let part = self.crop.part(&bounds, size.1);
+            let pixels = part.and_then(|part| Pixels::around(&part, size.0, size.1));
+            let (Some(part), Some(pixels)) = (part, pixels) else {
+                self.left_out.small += 1;
+                continue;
+            };
+            let answer = match self.answers {
+                Answers::OfTheBox => Some(*category),
+                Answers::OfTheMarks => mark_in(&part, picture, size),
+            };
+            let Some(answer) = answer else {
+                self.left_out.several += 1;
+                continue;
+            };
+            let class = folder_of(answer)?;
+            let folder = self.to.join(&class).join(time);
+            let name = format!("{}-{number}.png", picture.id);
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join(&name), original.png(&pixels)?)
+                .with_context(|| format!("crop {class}/{time}/{name}"))?;
+            let (camera, day) = picture.taken.clone().unzip();
+            let of = &truth.bounds;
+            self.crops.push(Entry {
+                file: format!("{class}/{time}/{name}"),
+                class,
+                picture: picture.file.clone().unwrap_or_default(),
+                bbox: [of.x, of.y, of.width, of.height],
+                pixels: [pixels.x, pixels.y, pixels.width, pixels.height],
+                night,
+                camera,
+                day,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The one kind of mark whose middle lies in a part; `None` where there are several.
+fn mark_in<'p>(part: &NormBox, picture: &'p LabelledPicture, size: (u32, u32)) -> Option<&'p str> {
+    let marks = picture.labels.iter().filter(|(class, _)| is_mark(*class));
+    let marks = marks.map(|(class, truth)| (class.as_str(), truth));
+    let others = picture.without_word.iter();
+    let others = others.map(|(name, truth)| (name.as_str(), truth));
+    let in_it = marks.chain(others).filter(|(_, truth)| {
+        !truth.is_crowd && is_middle_in(part, &in_fractions(picture, &truth.bounds, size))
+    });
+    let mut kinds: Vec<&str> = in_it.map(|(kind, _)| kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    match kinds[..] {
+        [] => Some(NOTHING),
+        [kind] => Some(kind),
+        _ => None,
+    }
+}
+
+/// The folder of a category. Names come from whoever labelled, and must not lead elsewhere.
+fn folder_of(category: &str) -> anyhow::Result<String> {
+    let word = category.trim().to_lowercase().replace([' ', '-'], "_");
+    let is_plain = word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    if word.is_empty() || word.chars().count() > LONGEST_WORD || !is_plain {
+        bail!("category `{category}` is no name for a folder; rename it: letters, digits and _");
+    }
+    Ok(word)
+}
+
+fn nothing_to_cut(cutter: &Cutter<'_>, pictures: &Path) -> String {
+    let left_out = &cutter.left_out;
+    let mut why = Vec::new();
+    if left_out.pictures_missing > 0 {
+        why.push(format!(
+            "{} labelled picture(s) are not in {}",
+            left_out.pictures_missing,
+            pictures.display()
+        ));
+    }
+    if left_out.small > 0 {
+        why.push(format!(
+            "{} part(s) are lower than {} pixels (--min-height-px)",
+            left_out.small, cutter.crop.min_height_px
+        ));
+    }
+    if left_out.several > 0 {
+        why.push(format!("in {} part(s) several kinds lie", left_out.several));
+    }
+    if why.is_empty() {
+        why.push("no box is labelled".to_owned());
+    }
+    format!("there is nothing to cut: {}", why.join("; "))
+}
+
+fn print(args: &CropsArgs, cutter: &Cutter<'_>) {
+    let left_out = &cutter.left_out;
+    if left_out.pictures_missing > 0 {
+        aside!(
+            "note: {} labelled picture(s) are not in {}",
+            left_out.pictures_missing,
+            args.pictures.display()
+        );
+    }
+    if left_out.small > 0 {
+        aside!(
+            "note: {} part(s) are lower than {} pixels and are passed over, as live",
+            left_out.small,
+            args.crop.min_height_px
+        );
+    }
+    if left_out.several > 0 {
+        aside!(
+            "note: {} part(s) in which several kinds lie are left out: a classifier says one thing",
+            left_out.several
+        );
+    }
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for crop in &cutter.crops {
+        let (all, by_night) = counts.entry(&crop.class).or_default();
+        *all += 1;
+        *by_night += usize::from(crop.night);
+    }
+    say!("{}: {} crops", args.out.display(), cutter.crops.len());
+    let mut table = listing::table(vec!["class", "crops", "by night"]);
+    for (class, (all, by_night)) in counts {
+        table.add_row(vec![
+            class.to_owned(),
+            all.to_string(),
+            by_night.to_string(),
+        ]);
+    }
+    say!("{table}");
+}
