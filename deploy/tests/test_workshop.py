@@ -18,6 +18,7 @@ WORKSHOP = ROOT / "deploy" / "workshop"
 PYTHON = ROOT / ".local" / "workshop" / "bin" / "python"
 sys.path.insert(0, str(WORKSHOP))
 
+import crops  # noqa: E402
 import labels  # noqa: E402
 import manifest  # noqa: E402
 import words  # noqa: E402
@@ -161,12 +162,98 @@ class Manifests(unittest.TestCase):
                 found.weights(file)
 
 
+    def test_a_manifest_that_is_written_anew_is_read_as_it_was_meant(self) -> None:
+        head = {"kind": "classifier", "several": True}
+        table = {"id": "x", "size_bytes": 5, "head": head, "origin": 'a "word"', "classes": {"count": 2, "helmet": [0]}}
+        self.assertEqual(tomllib.loads(manifest.text_of(table)), table)
+
+
+def cut(folder: Path, crop: str, entries: list[tuple[str, str, str | None]]) -> crops.Folder:
+    """A folder as `edge-agent models crops` writes it: answer, picture and day of each."""
+    index = {"crop": crop, "margin": 0.05, "on": [], "crops": []}
+    for number, (answer, picture, day) in enumerate(entries):
+        file = folder / answer / "day" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+        entry = {"file": str(file.relative_to(folder)), "class": answer, "picture": picture}
+        index["crops"].append({**entry, **({"camera": "a/b/c", "day": day} if day else {})})
+    (folder / "crops.json").write_text(json.dumps(index))
+    return crops.Folder.read(folder)
+
+
+class Crops(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def cut(self, name: str, entries: list[tuple[str, str, str | None]], crop: str = "riders") -> crops.Folder:
+        return cut(self.folder / name, crop, entries)
+
+    def test_rare_answers_weigh_as_much_as_frequent_ones(self) -> None:
+        entries = [("no_helmet", "a", None)] + [("cannot_tell", "b", None)] * 2 + [("helmet", "c", None)] * 6
+        folder = self.cut("train", entries)
+        # The program's words have the first numbers, whatever came first.
+        self.assertEqual(crops.answers(folder), ["helmet", "no_helmet", "cannot_tell"])
+        weights = crops.weights(folder)
+        together = [weight * folder.counts[answer] for weight, answer in zip(weights, crops.answers(folder))]
+        self.assertEqual([round(weight, 6) for weight in together], [3.0, 3.0, 3.0])
+
+    def test_a_drivers_mirror_image_is_another_seat(self) -> None:
+        for crop, may_be in (("riders", True), ("upper", True), ("driver", False), ("windscreen", False)):
+            self.assertEqual(self.cut(crop, [("phone", "a", None)], crop).may_be_mirrored, may_be, crop)
+
+    def test_two_sides_that_do_not_fit_are_refused_with_the_reason(self) -> None:
+        both = [("helmet", "a.jpg", "2026-01-02"), ("no_helmet", "b.jpg", "2026-01-02")]
+        learnt = self.cut("train", both)
+        other = [(answer, f"val-{picture}", "2026-01-03") for answer, picture, _ in both]
+        self.assertEqual(crops.check(learnt, self.cut("fits", other)), 0)
+        undated = [(answer, picture, None) for answer, picture, _ in other]
+        self.assertEqual(crops.check(learnt, self.cut("undated", undated)), 2)
+        for name, entries, crop, reason in (
+            ("same", [("helmet", "in/a.jpg", None), other[1]], "riders", "1 pictures are in"),
+            ("day", [("helmet", "c.jpg", "2026-01-02"), other[1]], "riders", "2026-01-02 of camera a/b/c is in"),
+            ("cut", other, "upper", "was cut with `crop` riders"),
+            ("new", [*other, ("cannot_tell", "c.jpg", None)], "riders", "has cannot_tell, which"),
+            ("few", other[:1], "riders", "has no no_helmet"),
+        ):
+            with self.assertRaisesRegex(manifest.Unusable, re.escape(reason)):
+                crops.check(learnt, self.cut(name, entries, crop))
+        with self.assertRaisesRegex(manifest.Unusable, "a classifier needs two answers"):
+            crops.check(self.cut("one", both[:1]), learnt)
+
+    def test_folders_that_cannot_be_used_are_named_with_the_reason(self) -> None:
+        with self.assertRaisesRegex(manifest.Unusable, "write it with edge-agent models crops"):
+            crops.Folder.read(self.folder)
+        folder = self.cut("train", [("helmet", "a", None)])
+        folder.crops[0].file.unlink()
+        with self.assertRaisesRegex(manifest.Unusable, "0.png is not there, though"):
+            crops.Folder.read(folder.path)
+        for text, reason in (("{", "no index"), ('{"crops": []}', "no index"), ("[]", "no index")):
+            (folder.path / "crops.json").write_text(text)
+            with self.assertRaisesRegex(manifest.Unusable, reason):
+                crops.Folder.read(folder.path)
+        (folder.path / "crops.json").write_text('{"crop": "riders", "margin": 0, "on": [], "crops": []}')
+        with self.assertRaisesRegex(manifest.Unusable, "has no crop in it"):
+            crops.Folder.read(folder.path)
+
+
 @unittest.skipUnless(PYTHON.exists(), "deploy/workshop/setup has not been run: no PyTorch to train with")
 class Training(unittest.TestCase):
-    def test_a_small_run_goes_on_where_it_stopped_and_becomes_a_model(self) -> None:
-        script = Path(__file__).with_name("workshop_training.py")
+    def run_there(self, name: str) -> None:
+        script = Path(__file__).with_name(name)
         done = subprocess.run([str(PYTHON), "-B", str(script)], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_a_small_run_goes_on_where_it_stopped_and_becomes_a_model(self) -> None:
+        self.run_there("workshop_training.py")
+
+    def test_crops_become_a_classifier(self) -> None:
+        self.run_there("workshop_classifier.py")
+
+    def test_every_step_that_needs_pytorch_explains_itself(self) -> None:
+        for step in ("look.py", "train.py", "train_classifier.py", "export.py", "quantise.py"):
+            words = [str(PYTHON), "-B", str(WORKSHOP / step), "--help"]
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+            self.assertGreater(len(done.stdout.splitlines()), 10, step)
 
 
 if __name__ == "__main__":

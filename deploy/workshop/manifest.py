@@ -96,6 +96,16 @@ def changed(manifest: Manifest, top: dict[str, str | int], sections: dict[str, d
     return "".join(texts).rstrip("\n") + "\n"
 
 
+def text_of(table: dict[str, Any]) -> str:
+    """A manifest's text: keys, then a section for each value that is a table itself, of keys alone."""
+
+    def keys(of: dict[str, Any]) -> str:
+        return "".join(f"{key} = {toml(value)}\n" for key, value in of.items() if not isinstance(value, dict))
+
+    sections = (f"\n[{name}]\n{keys(inner)}" for name, inner in table.items() if isinstance(inner, dict))
+    return keys(table) + "".join(sections)
+
+
 def toml(value: Any) -> str:
     """A value as TOML."""
     if isinstance(value, bool):
