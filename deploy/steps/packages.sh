@@ -13,8 +13,8 @@ _packages_run=(
   # to prepare the model and the clip
   ffmpeg python3 python3-venv fonts-dejavu-core
 )
-# faketime: another clock for a program under test
-_packages_test=(chromium mosquitto nginx faketime)
+# faketime: another clock for a program under test; torch: the workshop (deploy/workshop) trains a little when it is tested
+_packages_test=(chromium mosquitto nginx faketime python3-torch python3-torchvision python3-psutil)
 _packages_bench=(mosquitto)
 
 _packages_wanted() {
