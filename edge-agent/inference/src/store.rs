@@ -8,6 +8,12 @@
 //!
 //! A file counts as installed only when its SHA-256 is its manifest's.
 
+mod error;
+
+mod described;
+
+mod model_file;
+
 mod durable;
 
 mod fetch;
@@ -43,14 +49,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use models::{Manifest, ManifestError, ModelId};
-use protocol::Digest;
+use models::{Manifest, ModelId};
 
-use crate::outside::{self, NotWhole};
-use crate::{digest, places};
-use bundle::BundleError;
+use crate::places;
+use described::Described;
+use model_file::check_file;
 use signature::PublicKey;
 
+pub use error::{Fault, ManifestFault, StoreError};
 pub use ground::{FailedGround, Ground, GroundLedger};
 pub use journal::{Action, JournalEntry};
 pub use ledger::{Candidate, FailedModel, SecondLedger, TrialLedger};
@@ -67,180 +73,6 @@ pub use walk::StartFault;
 const VARIABLE: &str = "NGATU_MODELS";
 /// Where packages and administrators put models.
 const SYSTEM_FOLDERS: [&str; 2] = ["/var/lib/ngatu/models", "/usr/share/ngatu/models"];
-
-/// What goes wrong with models, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A name that nobody described.
-    #[error(
-        "there is no model called {model}; known are {known}. For one of your own, write <models folder>/{model}/model.toml"
-    )]
-    Unknown {
-        /// The name.
-        model: ModelId,
-        /// The names that there are.
-        known: String,
-    },
-    /// Described, but not on this machine.
-    #[error("model {model} is not installed (looked in {} for `{model}/{file}`). {}", places::listed(searched), obtain.trim())]
-    Missing {
-        /// Which.
-        model: ModelId,
-        /// The file that its manifest names.
-        file: String,
-        /// The folders that were looked into.
-        searched: Vec<PathBuf>,
-        /// The manifest's word on how to get it.
-        obtain: String,
-    },
-    /// A `model.toml` in a store that cannot be used.
-    #[error(transparent)]
-    Manifest(#[from] ManifestFault),
-    /// A file that is not the one the manifest describes.
-    #[error("model {model}: {what} {why}; {next}")]
-    Differs {
-        /// Which.
-        model: ModelId,
-        /// The file or the address.
-        what: String,
-        /// In what it differs.
-        why: String,
-        /// What to do.
-        next: String,
-    },
-    /// A network of which a part lies in another file.
-    #[error("model {model}: {what} {fault}; {}", outside::NEXT)]
-    Outside {
-        /// Which.
-        model: ModelId,
-        /// The file or the address.
-        what: String,
-        /// In which.
-        fault: NotWhole,
-    },
-    /// No detector at all.
-    #[error(
-        "no detector is installed (looked in {}){refused}; run `make setup`, or `edge-agent models list` to see how to get one",
-        places::listed(searched)
-    )]
-    NoDetector {
-        /// The folders that were looked into.
-        searched: Vec<PathBuf>,
-        /// Those that lie there but are refused, with the reason, each after "; ".
-        refused: String,
-    },
-    /// The source of an installation cannot be read.
-    #[error("model {model}: cannot get {from}: {message}; {next}")]
-    Source {
-        /// Which.
-        model: ModelId,
-        /// File or address.
-        from: String,
-        /// What went wrong.
-        message: String,
-        /// What to do.
-        next: String,
-    },
-    /// A bundle that is not taken.
-    #[error("bundle {from}: {error}")]
-    Bundle {
-        /// File, address or folder.
-        from: String,
-        /// Why, and what to do.
-        error: BundleError,
-    },
-    /// The source of a bundle cannot be read.
-    #[error("cannot get {from}: {message}; {next}")]
-    Fetch {
-        /// File or address.
-        from: String,
-        /// What went wrong.
-        message: String,
-        /// What to do.
-        next: String,
-    },
-    /// A version that is not as its maker signed it any more.
-    #[error("model {model}: version {version} is damaged: {damage}; {MEND}")]
-    Damaged {
-        /// Which model.
-        model: ModelId,
-        /// Which version.
-        version: u64,
-        /// What is wrong.
-        damage: String,
-    },
-    /// A version that is not here.
-    #[error(
-        "model {model} has no version {version} here; there are {there}. Install its bundle, or see `edge-agent models list`"
-    )]
-    NoVersion {
-        /// Which model.
-        model: ModelId,
-        /// The version.
-        version: u64,
-        /// Those that there are.
-        there: String,
-    },
-    /// It has versions, and a loose file would not be used.
-    #[error(
-        "model {model} is installed in versions; a loose file would not be used. Make a bundle of it with `edge-agent models bundle` and install that, or give the model another name"
-    )]
-    HasVersions {
-        /// Which.
-        model: ModelId,
-    },
-    /// It was tried and does not work.
-    #[error("model {model} does not start: {reason}")]
-    DoesNotStart {
-        /// Which.
-        model: ModelId,
-        /// Why.
-        reason: String,
-    },
-    /// A folder or file of the store cannot be read or written.
-    #[error("{}: {source}; check its owner, permissions and free space, or set {VARIABLE} to a folder of yours", path.display())]
-    Io {
-        /// The folder or file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Another program writes there and does not end.
-    #[error("{}: {message}", path.display())]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-        /// Since when, and what to do.
-        message: String,
-    },
-    /// The store has no folders.
-    #[error("no folder for models is known; set {VARIABLE}")]
-    NoFolder,
-}
-
-/// A `model.toml` in a store that cannot be used.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{}: {fault}", path.display())]
-pub struct ManifestFault {
-    /// The manifest, or the folder of the version.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub fault: Fault,
-}
-
-/// What may be wrong with the description of a model.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Fault {
-    /// The manifest itself; for one that cannot be read, in words.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// What was installed is not as it was signed, or is gone.
-    #[error("{0}; {MEND}")]
-    Damaged(String),
-}
-
-/// What to do about a damaged version.
-const MEND: &str = "install its bundle again (`edge-agent models install BUNDLE` mends it) or go to another version (`edge-agent models use MODEL@VERSION`)";
 
 /// A model and whether it is here.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,61 +101,6 @@ pub struct Verification {
     pub model: ModelId,
     /// Its file, or what is wrong.
     pub result: Result<PathBuf, StoreError>,
-}
-
-/// A manifest as it stands in a folder or the catalogue.
-#[derive(Debug)]
-struct Described {
-    manifest: Manifest,
-    /// SHA-256 of its text.
-    text: Digest,
-}
-
-impl Described {
-    fn parse(text: &str, folder: &str) -> Result<Self, ManifestError> {
-        Ok(Self {
-            manifest: Manifest::parse(text)?.expect_folder(folder)?,
-            text: digest::of_bytes(text.as_bytes()),
-        })
-    }
-
-    /// A loose manifest.
-    fn open(file: &Path, folder: &str) -> Result<Self, Fault> {
-        let text = std::fs::read_to_string(file).map_err(|error| ManifestError::Toml {
-            line: 1,
-            message: error.to_string(),
-        })?;
-        Ok(Self::parse(&text, folder)?)
-    }
-
-    /// A version's, which must be the one that was signed.
-    fn of_version(folder: &Path, id: &str, trusted: &[PublicKey]) -> Result<Self, Fault> {
-        let found = bundle::look(folder, trusted).map_err(|error| match error {
-            BundleError::Manifest(error) => error.into(),
-            error => Fault::Damaged(error.damage()),
-        })?;
-        Ok(Self {
-            manifest: found.manifest.expect_folder(id)?,
-            text: found.text,
-        })
-    }
-
-    /// The catalogue's of this name; a test keeps the catalogue sound, so there is
-    /// nobody to tell of a bad one.
-    fn in_catalogue(id: &ModelId) -> Option<Self> {
-        let mut texts = models::catalogue::catalogue_texts().iter();
-        let (name, text) = texts.find(|(name, _)| *name == id.as_str())?;
-        Self::parse(text, name).ok()
-    }
-
-    fn candidate(&self, version: Option<u64>) -> Candidate {
-        Candidate {
-            model: self.manifest.id.clone(),
-            version,
-            sha256: self.manifest.sha256,
-            manifest: Some(self.text),
-        }
-    }
 }
 
 /// The models of this machine.
@@ -635,80 +412,4 @@ impl ModelStore {
             obtain: manifest.obtain.clone(),
         }))
     }
-}
-
-fn check_file(manifest: &Manifest, path: &Path) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let length = path.metadata().map_err(io)?.len();
-    // Before hashing: a wrong length says what is wrong.
-    let why = wrong_length(manifest, length);
-    let why = match why {
-        Some(why) => Some(why),
-        None => wrong_digest(manifest, digest::of_file(path).map_err(io)?),
-    };
-    if let Some(why) = why {
-        return Err(StoreError::Differs {
-            model: manifest.id.clone(),
-            what: path.display().to_string(),
-            why,
-            next: format!(
-                "install it again: `edge-agent models install {} --from FILE|URL`{}",
-                manifest.id,
-                path.parent()
-                    .and_then(describe)
-                    .map_or_else(String::new, |it| {
-                        format!("; or, if that file is the right one, {it}")
-                    })
-            ),
-        });
-    }
-    check_whole(manifest, path, &path.display().to_string())
-}
-
-/// What else can be done where the manifest is the operator's own: after another export it
-/// is the manifest that is wrong.
-fn describe(model_folder: &Path) -> Option<String> {
-    let manifest = model_folder.join("model.toml");
-    manifest.is_file().then(|| {
-        format!(
-            "write its `sha256` (`sha256sum`) and `size_bytes` (`stat -c %s`) into {}",
-            manifest.display()
-        )
-    })
-}
-
-/// Refuses a network of which a part lies in another file; `what` is its name for people.
-fn check_whole(manifest: &Manifest, path: &Path, what: &str) -> Result<(), StoreError> {
-    let found = outside::named_in(path).map_err(|source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    found.map_or(Ok(()), |fault| {
-        Err(StoreError::Outside {
-            model: manifest.id.clone(),
-            what: what.to_owned(),
-            fault,
-        })
-    })
-}
-
-fn wrong_length(manifest: &Manifest, found: u64) -> Option<String> {
-    let expected = manifest.size_bytes?;
-    match found.cmp(&expected) {
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Less => Some(format!(
-            "has {found} of {expected} bytes, so it is cut or another file"
-        )),
-        std::cmp::Ordering::Greater => Some(format!(
-            "has more than {expected} bytes, so it is another file"
-        )),
-    }
-}
-
-fn wrong_digest(manifest: &Manifest, found: Digest) -> Option<String> {
-    let expected = manifest.sha256;
-    (found != expected).then(|| format!("has sha256 {found}, its manifest says {expected}"))
 }

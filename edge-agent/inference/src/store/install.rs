@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 use models::Manifest;
 
 use super::durable::{self, Place};
-use super::{StoreError, check_whole, describe, fetch, package, wrong_digest, wrong_length};
+use super::model_file::{check_whole, describe, wrong_digest, wrong_length};
+use super::{StoreError, fetch, package};
 use crate::digest::{self, CopyError};
 
 /// Without a length in the manifest: more than any model for a box has, less

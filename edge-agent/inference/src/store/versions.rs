@@ -19,13 +19,15 @@ use protocol::Digest;
 
 use super::bundle::{self, BundleError, LISTING, Unpacked, Vouched};
 use super::durable::Place;
+use super::error::MEND;
 use super::journal::{self, Action};
 use super::ledger::Candidate;
 use super::mend::{self, Found};
+use super::model_file::check_whole;
 use super::self_test::SELF_TEST;
 use super::signature::PublicKey;
 use super::walk::Entry;
-use super::{MEND, ModelStore, StoreError, check_whole, durable, fetch};
+use super::{ModelStore, StoreError, durable, fetch};
 
 const VERSIONS: &str = "versions";
 const CURRENT: &str = "current";
