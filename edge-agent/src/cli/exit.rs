@@ -1,0 +1,62 @@
+//! How a command ends: its exit code, and what is said of why.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use case_bundle::aside;
+use case_bundle::files::said;
+use protocol::CameraId;
+
+use crate::config::AgentConfig;
+use crate::recording::RecordingError;
+use crate::replay;
+
+/// Exit code when the command did not do its job.
+pub(super) const FAILED: u8 = 1;
+/// Exit code when the configuration or the command line is faulty.
+pub(super) const FAULTY: u8 = 2;
+/// Exit code when somebody stopped the command before its end, as shells have it for Ctrl-C.
+pub(super) const STOPPED: u8 = 130;
+
+/// The command line cannot be meant.
+pub(super) fn faulty(error: &anyhow::Error) -> ExitCode {
+    aside!("error: {}", said::whole(error.chain()));
+    ExitCode::from(FAULTY)
+}
+
+/// Ends here when the configuration is faulty or has no such camera.
+pub(super) fn refused(config: &Path, camera: Option<&CameraId>) -> Option<ExitCode> {
+    let config = match AgentConfig::load(config) {
+        Ok(config) => config,
+        Err(faults) => {
+            aside!("{faults}");
+            return Some(ExitCode::from(FAULTY));
+        }
+    };
+    camera?;
+    let chosen = replay::choose_camera(&config, camera);
+    chosen.err().map(|error| faulty(&error.into()))
+}
+
+/// Done, or why not.
+pub(super) fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The command line does not say which of several cameras is meant.
+        Err(error) if is_about_the_camera(&error) => faulty(&error),
+        Err(error) => {
+            aside!("error: {}", said::whole(error.chain()));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn is_about_the_camera(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<replay::WhichCamera>()
+            || matches!(
+                cause.downcast_ref::<RecordingError>(),
+                Some(RecordingError::Which { .. })
+            )
+    })
+}
