@@ -194,7 +194,7 @@ fn from_points(config: &CalibrationConfig, aspect: f64) -> Result<Calibrated, Fa
         ground_m: TAPE_M,
     };
     let fitted =
-        fit_points(&points, (aspect, None), sigmas).map_err(|error| fault(error.to_string()))?;
+        fit_points(&points, aspect, None, sigmas).map_err(|error| fault(error.to_string()))?;
     if fitted.calibration.is_mirrored() {
         return Err(fault(MIRRORED.to_owned()));
     }

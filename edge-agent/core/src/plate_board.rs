@@ -116,6 +116,24 @@ enum Wait {
     Told,
 }
 
+/// A look at the plate of somebody in a frame, by some models.
+pub(crate) struct PlateLook<'a> {
+    pub(crate) at: FrameTime,
+    pub(crate) track: TrackId,
+    pub(crate) class: ObjectClass,
+    pub(crate) plates: &'a [PlateText],
+    pub(crate) by: &'a [SecondModel],
+}
+
+/// Who is there now.
+#[derive(Clone, Copy)]
+pub(crate) struct Present<'a> {
+    pub(crate) followed: &'a [Track],
+    /// The frame that was looked at last.
+    pub(crate) seen: Option<FrameTime>,
+    pub(crate) clock: Option<EventTime>,
+}
+
 impl PlateBoard {
     pub(crate) fn of(cascades: &[CascadeUse]) -> Self {
         let readers = cascades.iter().filter(|cascade| cascade.reads_plates);
@@ -129,15 +147,21 @@ impl PlateBoard {
         }
     }
 
-    /// Takes a look at the plate of `track`, which is a `class`, by some models, in a
-    /// frame of `carriers`. Returns the plate as a mark, where it is certainly the track's.
+    /// Takes a look at the plate of somebody in a frame of `carriers`. Returns the plate as a
+    /// mark, where it is certainly theirs.
     pub(crate) fn hear(
         &mut self,
-        (at, track, class): (FrameTime, TrackId, ObjectClass),
-        (plates, by): (&[PlateText], &[SecondModel]),
+        look: &PlateLook<'_>,
         carriers: &[Carrier],
         aspect: f64,
     ) -> Option<Mark> {
+        let PlateLook {
+            at,
+            track,
+            class,
+            plates,
+            by,
+        } = *look;
         let reads = self.reads.as_ref()?;
         let carrier = |plate: &PlateText| ::plates::carrier(&plate.bounds, carriers, aspect);
         let own: Vec<&PlateText> = plates.iter().filter(|p| carrier(p) == Ok(track)).collect();
@@ -201,17 +225,16 @@ impl PlateBoard {
 
     /// Puts plates on the events that were said from `said` on, and appends
     /// revisions of those whose plate has news. There will be no other look at whoever is
-    /// not `followed` any more, but answers to earlier ones may be on their way. `seen` is the frame that was looked at last.
-    pub(crate) fn attend(
-        &mut self,
-        (followed, seen): (&[Track], Option<FrameTime>),
-        clock: Option<EventTime>,
-        said: usize,
-        out: &mut Vec<Output>,
-    ) {
+    /// not followed any more, but answers to earlier ones may be on their way.
+    pub(crate) fn attend(&mut self, present: Present<'_>, said: usize, out: &mut Vec<Output>) {
         if self.reads.is_none() {
             return;
         }
+        let Present {
+            followed,
+            seen,
+            clock,
+        } = present;
         self.note_sightings(followed, seen);
         let is_followed = |track: &TrackId| {
             let found = followed.binary_search_by(|known| known.id.cmp(track));

@@ -25,7 +25,7 @@ use crate::input::{Input, Output};
 use crate::marks::MarkBoard;
 use crate::near_miss::NearMisses;
 use crate::observation::{Observation, Sight};
-use crate::plate_board::PlateBoard;
+use crate::plate_board::{PlateBoard, Present};
 use crate::queue::Queues;
 use crate::rules::Rule;
 use crate::signals::SignalBoard;
@@ -192,9 +192,7 @@ impl Scene {
             Input::Tick(at) => self.pass_time(at, out),
             Input::End(_) => self.finish(out),
         }
-        let followed = self.tracker.tracks();
-        self.plates
-            .attend((followed, self.frame), self.clock, said, out);
+        self.attend_to_plates(said, out);
     }
 
     /// Whether nobody is followed and no rule remembers anything, so that a new
@@ -249,6 +247,16 @@ impl Scene {
         let parked = self.tracker.resume(&state.tracker);
         self.tracker.resume_ranks(state.ranks);
         parked
+    }
+
+    /// Puts plates on what was said from `said` on, and revises what was said before.
+    fn attend_to_plates(&mut self, said: usize, out: &mut Vec<Output>) {
+        let present = Present {
+            followed: self.tracker.tracks(),
+            seen: self.frame,
+            clock: self.clock,
+        };
+        self.plates.attend(present, said, out);
     }
 
     fn sight(&self) -> Sight<'_> {

@@ -177,17 +177,17 @@ fn check_outputs(survey: &Path, out: &Path, request: &CalibrateRequest) -> anyho
 
 /// Fits a survey of either kind.
 fn fit(survey: &Survey) -> anyhow::Result<Fitted> {
-    let lens = (survey.aspect(), survey.lens);
+    let (aspect, lens) = (survey.aspect(), survey.lens);
     match &survey.geometry {
         Geometry::Points(points) => {
             let places: Vec<_> = points.iter().map(|p| p.place).collect();
             judge::check_points(survey, &places)
                 .with_context(|| format!("{}: no calibration follows", survey.file.display()))?;
-            fit_points(&places, lens, survey.sigmas())
+            fit_points(&places, aspect, lens, survey.sigmas())
         }
         Geometry::Distances(distances) => {
             let known: Vec<_> = distances.iter().map(|d| d.known).collect();
-            fit_distances(&known, lens, survey.sigmas())
+            fit_distances(&known, aspect, lens, survey.sigmas())
         }
     }
     .with_context(|| format!("{}: no calibration follows", survey.file.display()))

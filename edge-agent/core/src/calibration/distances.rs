@@ -47,7 +47,8 @@ const USUAL_ROLL: f64 = 0.05;
 /// height. Four distances in at least two directions, near and far.
 pub fn fit_distances(
     distances: &[KnownDistance],
-    (aspect, lens): (f64, Option<Lens>),
+    aspect: f64,
+    lens: Option<Lens>,
     sigmas: Sigmas,
 ) -> Result<Fitted, FitError> {
     if distances.len() < 4 {

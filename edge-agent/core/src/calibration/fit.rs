@@ -73,7 +73,8 @@ pub enum FitError {
 /// Fits a homography; `aspect` is the picture's width over its height.
 pub fn fit_points(
     points: &[SurveyedPoint],
-    (aspect, lens): (f64, Option<Lens>),
+    aspect: f64,
+    lens: Option<Lens>,
     sigmas: Sigmas,
 ) -> Result<Fitted, FitError> {
     if points.len() < 4 {

@@ -253,7 +253,8 @@ impl Stays {
     pub(super) fn raise(
         &mut self,
         frame: &FrameView<'_>,
-        (least_s, wants_near_misses): (f64, bool),
+        least_s: f64,
+        wants_near_misses: bool,
         mut raise: impl FnMut(&Stay, &Observation) -> Option<Case>,
     ) {
         let least_s = if wants_near_misses {

@@ -7,6 +7,7 @@ use protocol::event::FrameTime;
 use protocol::{Detections, ObjectClass, TrackId};
 
 use super::Scene;
+use super::second_looks::Judged;
 use crate::coverage::Unwatched;
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Output};
@@ -144,12 +145,14 @@ impl Scene {
             };
             shift.blind = unfed.or_else(|| rule.blind(&frame));
         }
-        self.second_looks.keep(
-            (moment.at, self.watched_us),
-            &self.observations,
-            self.marks.marks(),
-            (self.tracker.tracks(), self.aspect),
-        );
+        self.second_looks.keep(&Judged {
+            at: moment.at,
+            watched_us: self.watched_us,
+            users: &self.observations,
+            marks: self.marks.marks(),
+            tracks: self.tracker.tracks(),
+            aspect: self.aspect,
+        });
         self.tell_nearest(given_up, out);
     }
 
@@ -221,8 +224,6 @@ impl Scene {
         let given_up = self.tracker.step_given(&moment, &items, &of).to_vec();
         let said = out.len();
         self.judge(&moment, &given_up, out);
-        let followed = self.tracker.tracks();
-        self.plates
-            .attend((followed, self.frame), self.clock, said, out);
+        self.attend_to_plates(said, out);
     }
 }

@@ -15,7 +15,7 @@ use super::Scene;
 use crate::input::{Output, Unanswered};
 use crate::marks::{self, Bearer, Mark};
 use crate::observation::{FrameView, Observation, Sight, Waits};
-use crate::plate_board::PlateBoard;
+use crate::plate_board::{PlateBoard, PlateLook};
 use crate::rules::{Looked, Reporter};
 use crate::second_look::{CascadeUse, Found, LookerBook, MOST_LATE_S, SecondLook};
 use crate::tracker::Track;
@@ -55,6 +55,16 @@ struct Past {
     answered: Vec<(usize, Option<TrackId>)>,
 }
 
+/// A frame that was just judged.
+pub(super) struct Judged<'a> {
+    pub(super) at: FrameTime,
+    pub(super) watched_us: i64,
+    pub(super) users: &'a [Observation],
+    pub(super) marks: &'a [Mark],
+    pub(super) tracks: &'a [Track],
+    pub(super) aspect: f64,
+}
+
 impl SecondLooks {
     pub(super) fn is_used(&self) -> bool {
         !self.cascades.is_empty()
@@ -73,16 +83,18 @@ impl SecondLooks {
     }
 
     /// Remembers a frame that was judged.
-    pub(super) fn keep(
-        &mut self,
-        (at, watched_us): (FrameTime, i64),
-        users: &[Observation],
-        marks: &[Mark],
-        (tracks, aspect): (&[Track], f64),
-    ) {
+    pub(super) fn keep(&mut self, judged: &Judged<'_>) {
         if !self.is_used() {
             return;
         }
+        let Judged {
+            at,
+            watched_us,
+            users,
+            marks,
+            tracks,
+            aspect,
+        } = *judged;
         let is_old = |past: &Past| at.time.since(past.at.time).0 > MOST_LATE_S;
         while self.frames.len() >= MOST_FRAMES || self.frames.front().is_some_and(is_old) {
             self.spare.extend(self.frames.pop_front());
@@ -231,9 +243,14 @@ impl Scene {
         marks::of_second_look(&look, &past.shown, self.aspect, &mut past.marks);
         let whom = past.carriers.iter().find(|one| Some(one.id) == look.track);
         if let (Found::Plates(plates), Some(one)) = (&look.found, whom) {
-            let whom = (look.at, one.id, one.class);
-            let said = (&plates[..], &look.by[..]);
-            let mark = self.plates.hear(whom, said, &past.carriers, self.aspect);
+            let said = PlateLook {
+                at: look.at,
+                track: one.id,
+                class: one.class,
+                plates,
+                by: &look.by,
+            };
+            let mark = self.plates.hear(&said, &past.carriers, self.aspect);
             past.marks.extend(mark);
         }
         if look.track.is_some_and(|track| !is_followed(track)) {

@@ -136,7 +136,8 @@ impl LampWatch {
     pub(super) fn look(
         &mut self,
         at: EventTime,
-        (state, confidence): (SignalState, f64),
+        state: SignalState,
+        confidence: f64,
         config: &SignalGroup,
     ) -> Option<(Said, EventTime)> {
         if self.newest.is_some_and(|newest| at <= newest) {

@@ -144,11 +144,11 @@ impl SignalBoard {
         let at = reading.time;
         match reading.source {
             SignalSource::Lamp => {
-                let look = (reading.state, reading.confidence);
-                if let Some((said, from)) = watch.look(at, look, config) {
-                    let bears_out = look.0 == said.state && look.1 >= config.min_confidence;
-                    let confidence = bears_out.then_some(look.1.min(1.0));
-                    lamp.settle((from, at), (said, confidence), config.stale_after.lamp);
+                let (state, confidence) = (reading.state, reading.confidence);
+                if let Some((said, from)) = watch.look(at, state, confidence, config) {
+                    let bears_out = state == said.state && confidence >= config.min_confidence;
+                    let confidence = bears_out.then_some(confidence.min(1.0));
+                    lamp.settle((from, at), said, confidence, config.stale_after.lamp);
                 }
             }
             source @ (SignalSource::Mqtt | SignalSource::Recording) => {
@@ -165,7 +165,7 @@ impl SignalBoard {
                     source,
                 };
                 let confidence = is_trusted.then_some(reading.confidence.min(1.0));
-                controller.settle((at, at), (said, confidence), config.stale_after.controller);
+                controller.settle((at, at), said, confidence, config.stale_after.controller);
             }
         }
     }

@@ -87,7 +87,8 @@ impl Phases {
     pub(super) fn settle(
         &mut self,
         (from, at): (EventTime, EventTime),
-        (said, confidence): (Said, Option<f64>),
+        said: Said,
+        confidence: Option<f64>,
         stale_after: Seconds,
     ) {
         if self.newest.is_some_and(|newest| at < newest) {

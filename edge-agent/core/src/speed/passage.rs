@@ -27,6 +27,22 @@ pub(crate) enum Progress {
     Through,
 }
 
+/// The gate on the ground, and the camera over it.
+pub(crate) struct GateView<'a> {
+    pub(crate) stretch: &'a Stretch,
+    pub(crate) ground: &'a Ground,
+    pub(crate) camera: Option<&'a Camera>,
+}
+
+/// The vehicle in one frame.
+pub(crate) struct VehicleView {
+    pub(crate) at: FrameTime,
+    pub(crate) class: ObjectClass,
+    pub(crate) bounds: NormBox,
+    /// Which part of its lower edge another road user covers, 0 to 1.
+    pub(crate) covered: f64,
+}
+
 /// A vehicle and the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Passage {
@@ -74,12 +90,18 @@ impl Passage {
     }
 
     /// Takes a look.
-    pub(crate) fn see(
-        &mut self,
-        (stretch, ground, camera): (&Stretch, &Ground, Option<&Camera>),
-        (class, bounds, covered): (ObjectClass, &NormBox, f64),
-        at: FrameTime,
-    ) -> Progress {
+    pub(crate) fn see(&mut self, gate: &GateView<'_>, vehicle: &VehicleView) -> Progress {
+        let GateView {
+            stretch,
+            ground,
+            camera,
+        } = *gate;
+        let VehicleView {
+            at,
+            class,
+            bounds,
+            covered,
+        } = *vehicle;
         let foot = Point {
             x: bounds.x + bounds.width / 2.0,
             y: bounds.bottom(),
@@ -116,7 +138,7 @@ impl Passage {
             self.way.0 = progress.max(0.0);
         }
         let is_within = progress >= 0.0 && remaining >= 0.0;
-        self.looks.take(at.time, bounds, covered, is_within);
+        self.looks.take(at.time, &bounds, covered, is_within);
         if progress < remaining {
             self.middle = at;
         }
@@ -124,7 +146,7 @@ impl Passage {
         self.place = place;
         if remaining >= 0.0 {
             self.last = at;
-            self.bounds = *bounds;
+            self.bounds = bounds;
         }
         self.way.1 = progress + remaining.min(0.0);
         Progress::Nothing

@@ -5,7 +5,7 @@ use protocol::units::Seconds;
 use protocol::{EventTime, NormBox, ObjectClass, TrackId};
 
 use super::cuboid::Cuboid;
-use super::passage::{Passage, Progress};
+use super::passage::{GateView, Passage, Progress, VehicleView};
 use super::{Instrument, Size, Speed, Stretch};
 use crate::calibration::{Calibration, Camera, Ground};
 use crate::geometry::Vector;
@@ -166,8 +166,18 @@ pub(crate) fn pass_measured_by(
             time: EventTime::EPOCH + Seconds(stamp),
         };
         let before = passage.looks.count();
-        let place = (&stretch, &ground, believed_camera.as_ref());
-        if passage.see(place, (vehicle.class, &bounds, 0.0), at) == Progress::Through {
+        let gate = GateView {
+            stretch: &stretch,
+            ground: &ground,
+            camera: believed_camera.as_ref(),
+        };
+        let shown = VehicleView {
+            at,
+            class: vehicle.class,
+            bounds,
+            covered: 0.0,
+        };
+        if passage.see(&gate, &shown) == Progress::Through {
             break;
         }
         if passage.looks.count() > before && way.abs() <= half {

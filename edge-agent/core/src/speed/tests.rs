@@ -186,7 +186,7 @@ fn a_poor_survey_widens_the_interval_as_much_as_it_must() {
             }
         })
         .collect();
-        let fitted = fit_points(&points, (ASPECT, None), sigmas).unwrap();
+        let fitted = fit_points(&points, ASPECT, None, sigmas).unwrap();
         let vehicle = vehicle(number, &mut dice);
         let pass = pass_measured_by(&fitted.calibration, &view, &vehicle, &mut dice);
         if let Some((truth, found)) = pass {

@@ -66,7 +66,7 @@ fn exact_points_give_the_homography_back_in_any_frame() {
     for point in &mut points {
         point.ground = [585_000.0 + point.ground[1], 2_325_000.0 - point.ground[0]];
     }
-    let fitted = fit_points(&points, (ASPECT, None), SIGMAS).unwrap();
+    let fitted = fit_points(&points, ASPECT, None, SIGMAS).unwrap();
     assert!(fitted.calibration.residual_m.0 < 1e-6, "{fitted:?}");
     let ground = Ground::new(&fitted.calibration).unwrap();
     let (a, b) = (point(0.3, 0.9), point(0.6, 0.5));
@@ -86,7 +86,7 @@ fn the_covariance_is_that_of_repeated_surveys() {
     let (mut place, mut distance, mut independent, rounds) = (0.0, 0.0, 0.0, 400);
     for _ in 0..rounds {
         let points = survey(&truth, SIGMAS, &mut dice);
-        let fitted = fit_points(&points, (ASPECT, None), SIGMAS).unwrap();
+        let fitted = fit_points(&points, ASPECT, None, SIGMAS).unwrap();
         // As the survey promised, not as it happened to fit.
         let mut calibration = fitted.calibration;
         let growth = fitted.misfit.unwrap().max(1.0);
@@ -135,14 +135,14 @@ fn points_in_line_or_across_the_horizon_are_no_survey() {
             ground: [f64::from(n), 2.0 * f64::from(n)],
         })
         .collect();
-    let fit = fit_points(&on_line, (ASPECT, None), SIGMAS);
+    let fit = fit_points(&on_line, ASPECT, None, SIGMAS);
     assert_eq!(fit, Err(FitError::Undetermined));
     let truth = Ground::new(&calibration(&VIEW)).unwrap();
     let mut swapped = survey(&truth, SIGMAS, &mut Dice(1))[..4].to_vec();
     (swapped[0].ground, swapped[1].ground) = (swapped[1].ground, swapped[0].ground);
-    let fit = fit_points(&swapped, (ASPECT, None), SIGMAS);
+    let fit = fit_points(&swapped, ASPECT, None, SIGMAS);
     assert_eq!(fit, Err(FitError::AcrossHorizon));
-    let fit = fit_points(&swapped[..3], (ASPECT, None), SIGMAS);
+    let fit = fit_points(&swapped[..3], ASPECT, None, SIGMAS);
     assert_eq!(fit, Err(FitError::TooFew { has: 3, needed: 4 }));
 }
 
@@ -216,7 +216,7 @@ fn distances_alone_give_the_plane_and_say_how_well() {
     let (mut squares, mut errors, rounds) = (0.0, 0.0, 60);
     for _ in 0..rounds {
         let known = distances(&truth, SIGMAS, &mut dice);
-        let fitted = fit_distances(&known, (ASPECT, None), SIGMAS).unwrap();
+        let fitted = fit_distances(&known, ASPECT, None, SIGMAS).unwrap();
         let ground = Ground::new(&fitted.calibration).unwrap();
         let (length, sigma) = ground.distance(a, b).unwrap();
         squares += square((length - exact) / sigma);
@@ -242,7 +242,7 @@ fn old_files_are_read_and_newer_ones_are_not_guessed_at() {
     assert!(fault.message.contains("install a newer program"), "{fault}");
     let truth = Ground::new(&calibration(&VIEW)).unwrap();
     let points = survey(&truth, SIGMAS, &mut Dice(5));
-    let fitted = fit_points(&points, (ASPECT, None), SIGMAS).unwrap();
+    let fitted = fit_points(&points, ASPECT, None, SIGMAS).unwrap();
     let text = toml::to_string(&fitted.calibration).unwrap();
     assert_eq!(
         toml::from_str::<Calibration>(&text).unwrap(),

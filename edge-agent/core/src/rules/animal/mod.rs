@@ -118,10 +118,13 @@ impl Rule for Animal {
             (user.class == ObjectClass::Animal)
                 .then(|| polygon_contains(&self.zone.points, user.spot.foot))
         });
-        let least = (self.min_duration_s, report.wants_near_misses());
-        stays.raise(frame, least, |stay, user| -> Option<Case> {
-            report.decide(self.judge(stay, user, frame))
-        });
+        let wants = report.wants_near_misses();
+        stays.raise(
+            frame,
+            self.min_duration_s,
+            wants,
+            |stay, user| -> Option<Case> { report.decide(self.judge(stay, user, frame)) },
+        );
         self.stays = stays;
     }
 

@@ -220,7 +220,8 @@ impl Condition {
     pub(super) fn look_up(
         &self,
         frame: &FrameView<'_>,
-        (look, moment): (Look<'_>, &MomentLook),
+        look: Look<'_>,
+        moment: &MomentLook,
         into: &mut Vec<Known>,
     ) {
         into.clear();

@@ -29,7 +29,8 @@ impl Holding {
     pub(super) fn look(
         &mut self,
         is_true: bool,
-        (at, watched): (FrameTime, f64),
+        at: FrameTime,
+        watched: f64,
         release_s: f64,
     ) -> Option<Case> {
         let passed = watched - self.true_at;

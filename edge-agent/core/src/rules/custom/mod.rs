@@ -172,14 +172,14 @@ impl Custom {
                     dwell_s,
                 };
                 self.condition
-                    .look_up(frame, (Look::Track(&look), moment), &mut values);
+                    .look_up(frame, Look::Track(&look), moment, &mut values);
                 truth = self.condition.value(&values);
             } else if !tracks.contains_key(&user.track) {
                 continue;
             }
             let is_true = truth == Some(true);
             let holding = tracks.entry(user.track).or_default();
-            let over = holding.look(is_true, (frame.at, frame.watched), self.release_s);
+            let over = holding.look(is_true, frame.at, frame.watched, self.release_s);
             if let Some(case) = over {
                 let ended = holding.last_true.unwrap_or(frame.at).time;
                 case.close(ended, EndReason::Left, BTreeMap::new(), report);
@@ -208,10 +208,10 @@ impl Custom {
         }
         let mut values = std::mem::take(&mut self.values);
         self.condition
-            .look_up(frame, (Look::Zone(&look), moment), &mut values);
+            .look_up(frame, Look::Zone(&look), moment, &mut values);
         let is_true = self.condition.value(&values) == Some(true);
         let mut whole = std::mem::take(&mut self.whole);
-        if let Some(case) = whole.look(is_true, (frame.at, frame.watched), self.release_s) {
+        if let Some(case) = whole.look(is_true, frame.at, frame.watched, self.release_s) {
             let ended = whole.last_true.unwrap_or(frame.at).time;
             case.close(ended, EndReason::Left, BTreeMap::new(), report);
         }

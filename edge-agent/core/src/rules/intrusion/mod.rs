@@ -153,8 +153,8 @@ impl Rule for Intrusion {
         let mut stays = std::mem::replace(&mut self.stays, Stays::of_anybody(0.0));
         stays.expire(frame, report);
         stays.update(frame, |user| self.is_inside(user));
-        let least = (self.min_duration_s, report.wants_near_misses());
-        stays.raise(frame, least, |stay, user| {
+        let wants = report.wants_near_misses();
+        stays.raise(frame, self.min_duration_s, wants, |stay, user| {
             self.decide(stay, user, frame, report)
         });
         self.stays = stays;

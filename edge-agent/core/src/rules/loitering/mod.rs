@@ -152,8 +152,8 @@ impl Rule for Loitering {
             (self.classes.contains(&user.class) && !user.is_rider)
                 .then(|| polygon_contains(&self.zone.points, user.spot.foot))
         });
-        let least = (self.min_dwell_s, report.wants_near_misses());
-        stays.raise(frame, least, |stay, user| {
+        let wants = report.wants_near_misses();
+        stays.raise(frame, self.min_dwell_s, wants, |stay, user| {
             self.raise(stay, user, frame, report)
         });
         self.stays = stays;

@@ -63,7 +63,8 @@ impl Heads {
     pub(super) fn of(
         user: &Observation,
         frame: &FrameView<'_>,
-        (min_head_pct, are_several): (f64, bool),
+        min_head_pct: f64,
+        are_several: bool,
     ) -> Self {
         let height = |mark: &Mark| 100.0 * head_height(mark, user, frame);
         let own = |class| {

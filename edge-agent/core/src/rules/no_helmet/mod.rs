@@ -105,7 +105,7 @@ impl NoHelmet {
     /// Sees who of a machine's riders is who, before any look is taken.
     fn follow(&mut self, user: &Observation, frame: &FrameView<'_>) {
         let aspect = frame.sight.aspect;
-        let heads = Heads::of(user, frame, (self.min_head_pct, true));
+        let heads = Heads::of(user, frame, self.min_head_pct, true);
         let mut shown = heads.places();
         let riding =
             |rider: &&Observation| rider.mount == Some(user.track) && rider.rides_now == Some(true);
@@ -122,7 +122,7 @@ impl NoHelmet {
 
     /// The same of a frame that has passed.
     fn recall(&mut self, user: &Observation, then: &FrameView<'_>) {
-        let shown = Heads::of(user, then, (self.min_head_pct, true)).places();
+        let shown = Heads::of(user, then, self.min_head_pct, true).places();
         self.note(user.track, &shown, |roster| {
             roster.recall(&shown, then.watched);
         });
@@ -155,7 +155,7 @@ impl NoHelmet {
     ) -> (Heads, Vec<(TrackId, Option<Seat>)>) {
         let roster = self.rosters.get(&user.track);
         let are_several = roster.is_some_and(Roster::knows_several);
-        let heads = Heads::of(user, frame, (self.min_head_pct, are_several));
+        let heads = Heads::of(user, frame, self.min_head_pct, are_several);
         let seat = |(name, place)| {
             let seat = roster.and_then(|roster| roster.seat((name, place), frame.watched));
             (name, seat)

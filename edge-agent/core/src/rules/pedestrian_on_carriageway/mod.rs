@@ -184,8 +184,8 @@ impl Rule for PedestrianOnCarriageway {
         stays.update(frame, |user| {
             (user.class == ObjectClass::Person).then(|| self.is_on_carriageway(user))
         });
-        let least = (self.min_duration_s, report.wants_near_misses());
-        stays.raise(frame, least, |stay, user| {
+        let wants = report.wants_near_misses();
+        stays.raise(frame, self.min_duration_s, wants, |stay, user| {
             self.raise(stay, user, frame, report)
         });
         self.stays = stays;

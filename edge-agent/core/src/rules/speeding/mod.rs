@@ -12,12 +12,12 @@ use protocol::{ObjectClass, TimeQuality, TrackId, ZoneId};
 use super::explain;
 use super::params::MOTOR_VEHICLES;
 use super::{EndReason, Form, Onset, Outlook, Param, Params, Reporter, Rule, RuleEntry};
-use crate::calibration::Ground;
 use crate::config::Line;
 use crate::input::{Gap, SpeedMeasured};
 use crate::observation::{FrameView, Observation, Sight};
-use crate::speed::passage::{Passage, Progress};
+use crate::speed::passage::{GateView, Passage, Progress, VehicleView};
 use crate::speed::{Instrument, Speed};
+use proof::Measured;
 use site::{Doubt, Site};
 
 pub(super) const ENTRY: RuleEntry = RuleEntry {
@@ -243,12 +243,13 @@ impl Speeding {
         &self,
         site: &Site,
         passage: &Passage,
-        (ground, aspect, clock): (&Ground, f64, TimeQuality),
+        sight: &Sight<'_>,
+        clock: TimeQuality,
     ) -> Option<Speed> {
         let instrument = Instrument {
-            ground,
+            ground: sight.ground?,
             camera: site.camera.as_ref(),
-            aspect,
+            aspect: sight.aspect,
             stretch: &site.stretch,
             surveyed: self.surveyed,
             time_sigma_s: match clock {
@@ -297,13 +298,18 @@ impl Speeding {
 
     fn judge(
         &self,
-        (site, passage, speed): (&Site, &Passage, &Speed),
+        measured: &Measured<'_>,
         user: &Observation,
         frame: &FrameView<'_>,
     ) -> Option<Onset> {
+        let Measured {
+            site,
+            passage,
+            speed,
+        } = *measured;
         let limit = self.limits.of(user.class);
         let certain = rounded(self.certain_kmh(speed, site), 1);
-        let mut explanation = self.explain((site, passage, speed), certain, limit, frame);
+        let mut explanation = self.explain(measured, certain, limit, frame);
         explanation.extend(explain::of_class(user, &self.classes, frame));
         if !explain::all_hold(&explanation) {
             return None;
@@ -377,21 +383,32 @@ impl Rule for Speeding {
             let passage = passages
                 .entry(user.track)
                 .or_insert_with(|| Passage::new(user.track, frame.at));
-            let progress = passage.see(
-                (&site.stretch, ground, site.camera.as_ref()),
-                (user.class, &bounds, frame.covered(user)),
-                frame.at,
-            );
-            if progress != Progress::Through {
+            let gate = GateView {
+                stretch: &site.stretch,
+                ground,
+                camera: site.camera.as_ref(),
+            };
+            let vehicle = VehicleView {
+                at: frame.at,
+                class: user.class,
+                bounds,
+                covered: frame.covered(user),
+            };
+            if passage.see(&gate, &vehicle) != Progress::Through {
                 continue;
             }
-            let with = (ground, aspect, report.time_quality);
-            let Some(speed) = self.measure(&site, passage, with) else {
+            let measured = self.measure(&site, passage, &frame.sight, report.time_quality);
+            let Some(speed) = measured else {
                 continue;
             };
             self.report(passage, &speed, report);
+            let measured = Measured {
+                site: &site,
+                passage,
+                speed: &speed,
+            };
             if self.classes.contains(&user.class)
-                && let Some(onset) = self.judge((&site, passage, &speed), user, frame)
+                && let Some(onset) = self.judge(&measured, user, frame)
             {
                 // Begun and ended at once: nothing will be added to it.
                 let _over = report.raise(onset);

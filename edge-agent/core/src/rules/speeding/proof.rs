@@ -12,15 +12,27 @@ use crate::rules::explain::{self, Span};
 use crate::speed::Speed;
 use crate::speed::passage::Passage;
 
+/// A vehicle that went through the gate, and how fast.
+pub(super) struct Measured<'a> {
+    pub(super) site: &'a Site,
+    pub(super) passage: &'a Passage,
+    pub(super) speed: &'a Speed,
+}
+
 impl Speeding {
     /// Everything about the measurement that had to be true.
     pub(super) fn explain(
         &self,
-        (site, passage, speed): (&Site, &Passage, &Speed),
+        measured: &Measured<'_>,
         certain: f64,
         limit: f64,
         frame: &FrameView<'_>,
     ) -> Vec<Predicate> {
+        let Measured {
+            site,
+            passage,
+            speed,
+        } = *measured;
         let span = Span::new(passage.first, passage.last);
         let quality = &self.quality;
         let residual = frame.sight.ground.map_or(f64::MAX, Ground::residual_m);
