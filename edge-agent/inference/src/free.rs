@@ -69,12 +69,12 @@ impl FreeNetwork {
         let zeros = vec![0.0; manifest.input.len()];
         let shape = manifest.input.shape();
         let mut opened = opened;
-        let asked = (manifest, &mut outputs);
         let reader = Reader::of(manifest, &opened.session)?;
         let letterbox =
             Letterbox::new(manifest.input.width, manifest.input.height, &manifest.input)?;
-        run(asked, &mut opened.session, (shape, &zeros), |outputs| {
-            reader.answered(&letterbox, outputs).map(drop)
+        let session = &mut opened.session;
+        run(manifest, &mut outputs, session, (shape, &zeros), |given| {
+            reader.answered(&letterbox, given).map(drop)
         })?;
         let (session, placement) = opened.end();
         let allow_unproven = origin.settings.allow_unproven;
@@ -139,8 +139,8 @@ impl FreeNetwork {
         tensor: &[f32],
         read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,
     ) -> Result<T, DetectorError> {
-        let asked = (&self.manifest, &mut self.outputs);
-        let outcome = run(asked, &mut self.session, (shape, tensor), read);
+        let (outputs, session) = (&mut self.outputs, &mut self.session);
+        let outcome = run(&self.manifest, outputs, session, (shape, tensor), read);
         if let Some(lost) = self
             .standing
             .note(outcome.as_ref().map(|_| ()), self.provider)
@@ -181,7 +181,8 @@ impl Examinee for FreeNetwork {
 }
 
 fn run<T>(
-    (manifest, outputs): (&Manifest, &mut Outputs),
+    manifest: &Manifest,
+    outputs: &mut Outputs,
     session: &mut Session,
     (shape, tensor): ([usize; 4], &[f32]),
     read: impl FnOnce(&[TensorView<'_>]) -> Result<T, HeadError>,

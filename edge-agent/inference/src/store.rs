@@ -282,8 +282,13 @@ impl ModelStore {
             return Err(StoreError::HasVersions { model: id.clone() });
         }
         let described = self.manifest(id)?;
-        let folders = (&self.folders[..], &self.stop);
-        let path = install::install(&described.manifest, folders, from, progress)?;
+        let path = install::install(
+            &described.manifest,
+            &self.folders,
+            &self.stop,
+            from,
+            progress,
+        )?;
         if let Some(home) = path.parent().and_then(Path::parent) {
             let detail = format!("from {}", fetch::shown(from));
             // A line is no reason to fail: the file has its name already.

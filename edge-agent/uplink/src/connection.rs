@@ -105,18 +105,30 @@ pub(crate) enum Client {
     V311(rumqttc::AsyncClient),
 }
 
+/// Whether the broker keeps a message for who subscribes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retained {
+    /// Only who listens hears it.
+    No,
+    /// The last one of a topic; with `expiry_s` a broker of MQTT 5 forgets it after so long.
+    Yes { expiry_s: Option<u32> },
+}
+
 /// The client's queue is full; try again after an acknowledgement.
 #[derive(Debug)]
 pub(crate) struct Busy;
 
 impl Client {
-    /// With `expiry` a broker of MQTT 5 forgets it after so many seconds.
     pub(crate) fn publish(
         &self,
         topic: &str,
-        (retain, expiry): (bool, Option<u32>),
+        retained: Retained,
         payload: &[u8],
     ) -> Result<(), Busy> {
+        let (retain, expiry) = match retained {
+            Retained::No => (false, None),
+            Retained::Yes { expiry_s } => (true, expiry_s),
+        };
         match self {
             Self::V5(client) => client
                 .try_publish_with_properties(

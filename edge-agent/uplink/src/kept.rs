@@ -152,7 +152,8 @@ impl Database {
         &self,
         opening: Uuid,
         since: EventTime,
-        (now, within): (EventTime, Duration),
+        now: EventTime,
+        within: Duration,
     ) -> rusqlite::Result<usize> {
         let transaction = self.connection.unchecked_transaction()?;
         transaction.execute("UPDATE centre SET opening = ?1", [opening.to_string()])?;

@@ -15,7 +15,7 @@ use protocol::{EventTime, EvidenceLocks, LockPart, Receipt, topic};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::connection::{Busy, Client, Events, Failure, Happening};
+use crate::connection::{Busy, Client, Events, Failure, Happening, Retained};
 use crate::locks::WordOfLocks;
 use crate::outbox::{OutboxError, Outgoing, ReceiptOutcome};
 use crate::shorten::shorten;
@@ -439,7 +439,7 @@ impl Sender<'_> {
         } = message;
         let room = self.room(&topic);
         if payload.len() <= room {
-            self.publish(&topic, (false, None), &payload).await?;
+            self.publish(&topic, Retained::No, &payload).await?;
             return Ok(true);
         }
         let (needed, largest) = (payload.len() + PACKET_BYTES + topic.len(), self.largest());
@@ -457,7 +457,7 @@ impl Sender<'_> {
                 );
             }
         }
-        self.publish(&topic, (false, None), &short).await?;
+        self.publish(&topic, Retained::No, &short).await?;
         Ok(true)
     }
 
@@ -500,16 +500,17 @@ impl Sender<'_> {
             );
             return Ok(());
         }
-        self.publish(topic, (true, expiry), payload).await
+        let retained = Retained::Yes { expiry_s: expiry };
+        self.publish(topic, retained, payload).await
     }
 
     async fn publish(
         &mut self,
         topic: &str,
-        how: (bool, Option<u32>),
+        retained: Retained,
         payload: &[u8],
     ) -> Result<(), Failure> {
-        while let Err(Busy) = self.client.publish(topic, how, payload) {
+        while let Err(Busy) = self.client.publish(topic, retained, payload) {
             self.rest().await?;
         }
         if self.published == self.exchange.acknowledged.load(Ordering::SeqCst) {

@@ -19,7 +19,8 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 pub(super) fn install(
     manifest: &Manifest,
-    (folders, stop): (&[PathBuf], &Arc<AtomicBool>),
+    folders: &[PathBuf],
+    stop: &Arc<AtomicBool>,
     from: &str,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<PathBuf, StoreError> {

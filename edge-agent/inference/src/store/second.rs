@@ -262,8 +262,7 @@ fn begin_first<T>(
             match new {
                 Some(ground) if allowed.len() > 1 => {
                     ledger::update(home.as_deref(), &mut ledger, |ledger| {
-                        let who = (&ground, candidate);
-                        trial::leave(home.as_deref(), ledger, who, &reason);
+                        trial::leave(home.as_deref(), ledger, &ground, candidate, &reason);
                     });
                 }
                 Some(_) => return Err(NotThis::Next(reason)),
@@ -380,7 +379,7 @@ fn charge(home: &Path, lines: &[Line]) {
             if means(record.proven.as_ref(), candidate) {
                 tracing::error!(model = %candidate, "the program ended while this model was at work, which has proven itself before");
                 if let Some(ground) = record.trial_on.clone() {
-                    charge_ground(home, ledger, (&ground, candidate));
+                    charge_ground(home, ledger, &ground, candidate);
                 }
                 continue;
             }
@@ -401,14 +400,14 @@ fn charge(home: &Path, lines: &[Line]) {
 }
 
 /// The model is known to be good; what it computed on is not.
-fn charge_ground(home: &Path, ledger: &mut TrialLedger, who: (&Ground, &Candidate)) {
-    let attempts = ledger.on.count(who.0);
-    tracing::warn!(on = %who.0, attempts, "the program ended on what is new to this model");
+fn charge_ground(home: &Path, ledger: &mut TrialLedger, ground: &Ground, candidate: &Candidate) {
+    let attempts = ledger.on.count(ground);
+    tracing::warn!(on = %ground, attempts, "the program ended on what is new to this model");
     if attempts >= ATTEMPTS {
         let reason = format!(
             "the program ended {attempts} times on it while a model was at work that had proven itself on another"
         );
-        trial::leave(Some(home), ledger, who, &reason);
+        trial::leave(Some(home), ledger, ground, candidate, &reason);
     }
 }
 

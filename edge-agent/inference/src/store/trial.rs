@@ -211,7 +211,7 @@ impl ModelStore {
                 if let Some(ground) = &new {
                     let is_told = ledger::update(home, &mut ledger, |ledger| {
                         let admitted = ledger.on.admit(ground, has_next);
-                        admitted.map_err(|why| leave(home, ledger, (ground, candidate), &why))
+                        admitted.map_err(|why| leave(home, ledger, ground, candidate, &why))
                     });
                     if is_told.is_err() {
                         continue;
@@ -230,7 +230,7 @@ impl ModelStore {
                     }
                     (StartFault::Model(reason), Some(ground)) if has_next => {
                         ledger::update(home, &mut ledger, |ledger| {
-                            leave(home, ledger, (&ground, candidate), &reason);
+                            leave(home, ledger, &ground, candidate, &reason);
                         });
                     }
                     (fault, _) => {
@@ -455,7 +455,8 @@ fn take_back(ledger: &mut TrialLedger, candidate: &Candidate) {
 pub(super) fn leave(
     home: Option<&Path>,
     ledger: &mut TrialLedger,
-    (ground, candidate): (&Ground, &Candidate),
+    ground: &Ground,
+    candidate: &Candidate,
     reason: &str,
 ) {
     ledger.on.give_up(ground, candidate, reason);

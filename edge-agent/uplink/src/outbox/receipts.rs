@@ -93,7 +93,7 @@ impl Outbox {
             self.hear_of_opening(&mut state, opening)?;
         }
         if receipt.through < known {
-            return self.take_lesser_receipt(&mut state, receipt, (known, at));
+            return self.take_lesser_receipt(&mut state, receipt, known, at);
         }
         let receipted = (receipt.through + 1).saturating_sub(span.floor);
         if receipt.through > known {
@@ -134,7 +134,7 @@ impl Outbox {
         let since = EventTime::from_micros(seen.before(self.inner.budget.keep_receipted));
         let now = EventTime::from_micros(seen.counted_us);
         let within = self.inner.budget.ask_within;
-        let files = self.named(state.database.opened(opening, since, (now, within)))?;
+        let files = self.named(state.database.opened(opening, since, now, within))?;
         state.opened_at = Some(Instant::now());
         if files > 0 {
             tracing::info!(
@@ -169,7 +169,8 @@ impl Outbox {
         &self,
         state: &mut State,
         receipt: &Receipt,
-        (known, at): (u64, EventTime),
+        known: u64,
+        at: EventTime,
     ) -> Result<ReceiptOutcome, OutboxError> {
         let is_too_soon = state
             .went_back_at
