@@ -47,7 +47,7 @@ mod tests {
         let stop = StopFlag::default();
         let has_ended = Cell::new(false);
         let mut fallen = Fallen::default();
-        let on_panic = OnPanic::new(Whose::Uplink, None, (dir.path(), &stop));
+        let on_panic = OnPanic::new(Whose::Uplink, None, dir.path(), &stop);
         fallen.watch(on_panic, || has_ended.get());
         fallen.look();
         assert!(!stop.is_set());

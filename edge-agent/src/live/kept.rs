@@ -378,7 +378,7 @@ mod tests {
     fn what_is_written_last_is_on_disk_when_the_scribe_has_gone() {
         let dir = tempfile::tempdir().unwrap();
         let stop = StopFlag::default();
-        let on_panic = OnPanic::new(Whose::Kept, None, (dir.path(), &stop));
+        let on_panic = OnPanic::new(Whose::Kept, None, dir.path(), &stop);
         let (scribe, thread) = Scribe::start(on_panic).unwrap();
         let mut file = parked(dir.path(), &camera("north")).written_by(&scribe);
         file.write(Some(state()));
@@ -392,7 +392,7 @@ mod tests {
     fn a_scribe_that_panics_ends_the_program_or_is_told_of() {
         let dir = tempfile::tempdir().unwrap();
         let stop = StopFlag::default();
-        let on_panic = OnPanic::new(Whose::Kept, None, (dir.path(), &stop));
+        let on_panic = OnPanic::new(Whose::Kept, None, dir.path(), &stop);
         let fault: fn(&Page) = |page| panic!("a fault with {}", page.path.display());
         let (scribe, thread) = Scribe::start_to(fault, on_panic).unwrap();
         let mut file = parked(dir.path(), &camera("north")).written_by(&scribe);

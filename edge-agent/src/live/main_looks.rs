@@ -150,7 +150,7 @@ impl MainLooks {
         ring: &Arc<Ring>,
         ask: Sender<SecondLook>,
         counts: SharedCounts,
-        (stop, on_panic): (&StopFlag, OnPanic),
+        on_panic: OnPanic,
     ) -> std::io::Result<Self> {
         let (errands, inbox) = bounded(ERRANDS);
         let finder = Finder {
@@ -159,7 +159,7 @@ impl MainLooks {
             inbox,
             ask,
             counts: counts.clone(),
-            stop: stop.clone(),
+            stop: on_panic.stop_flag().clone(),
             is_fault_told: false,
         };
         let thread = std::thread::Builder::new().name(format!("looks-{camera}"));

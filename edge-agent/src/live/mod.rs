@@ -205,8 +205,7 @@ impl Surroundings<'_> {
 
     /// For a thread of `camera`.
     fn on_panic(&self, camera: &CameraConfig, whose: Whose) -> OnPanic {
-        let told = (self.config.store.dir.as_path(), self.stop);
-        OnPanic::new(whose, Some(&camera.id), told)
+        OnPanic::new(whose, Some(&camera.id), &self.config.store.dir, self.stop)
     }
 }
 
@@ -229,24 +228,34 @@ fn camera_states(
     config.cameras.iter().map(state).collect()
 }
 
-/// What looks besides the detector: for cascades, to be compared, and of which cameras
-/// some could not begin.
-type Besides<'a> = (
-    Lookers,
-    Option<shadow::Begun>,
-    &'a BTreeMap<CameraId, Words>,
-);
+/// The models that look at all cameras.
+struct Looking<'a> {
+    /// None where nothing needs one.
+    detector: Option<(Detector, Option<&'a mut OnTrial>)>,
+    /// Those of cascades.
+    lookers: Lookers,
+    /// The one that is to be compared with the detector.
+    compared: Option<shadow::Begun>,
+    /// Of which cameras some cascade could not begin, and why.
+    without: &'a BTreeMap<CameraId, Words>,
+}
 
 #[allow(clippy::too_many_lines)] // what is started, in order, and ended in the other
 fn watch(
     config: &AgentConfig,
-    at_work: Option<(Detector, Option<&mut OnTrial>)>,
-    (lookers, compared, without): Besides<'_>,
+    looking: Looking<'_>,
     outlet: Outlet<'_>,
-    (supervisor, stop): (&Supervisor, &StopFlag),
+    supervisor: &Supervisor,
+    stop: &StopFlag,
 ) -> anyhow::Result<()> {
     let Outlet { outbox, uplink, .. } = outlet;
-    let (detector, trial) = at_work.unzip();
+    let Looking {
+        detector,
+        lookers,
+        compared,
+        without,
+    } = looking;
+    let (detector, trial) = detector.unzip();
     let trial = trial.flatten();
     let identity = detector
         .as_ref()
@@ -256,7 +265,7 @@ fn watch(
         .as_ref()
         .map(|detector| Arc::new(ModelState::of_detector(detector, trial.as_deref())));
     // For threads of the box.
-    let on_panic = |whose| OnPanic::new(whose, None, (&config.store.dir, stop));
+    let on_panic = |whose| OnPanic::new(whose, None, &config.store.dir, stop);
     let compared = (compared.zip(detector.as_ref()))
         .map(|(begun, detector)| shadow::start(begun, detector, (stop, on_panic(Whose::Shadow))))
         .transpose()?;
@@ -317,8 +326,8 @@ fn watch(
                 .iter()
                 .map(|(id, camera)| (id.clone(), camera.readings.clone()))
                 .collect();
-            let told = (stop.clone(), on_panic(Whose::Signals));
-            signal_routes::start(&config.cameras, &scenes, uplink.signals(), told)
+            let on_panic = on_panic(Whose::Signals);
+            signal_routes::start(&config.cameras, &scenes, uplink.signals(), on_panic)
         })
         .transpose()?;
     tracing::info!(cameras = cameras.running.len(), "watching");
@@ -514,7 +523,7 @@ impl Cameras {
                             &rings.main,
                             around.second_looks.clone(),
                             state.main_looks().clone(),
-                            (around.stop, around.on_panic(camera, Whose::Looks)),
+                            around.on_panic(camera, Whose::Looks),
                         );
                         second.look_at(looks.context("no thread for its second looks")?);
                     }

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use case_bundle::Clock;
-use case_bundle::manifest::ActorPlaces;
 use edge_core::SceneConfig;
 use edge_uplink::{Outbox, Uplink};
 use edge_video::encoded::mp4;
 use protocol::event::{FrameTime, Words};
-use protocol::evidence::{EvidenceRole, Missing};
+use protocol::evidence::EvidenceRole;
 use protocol::status::{CameraHealth, CameraStatus};
 use protocol::{Event, EventTime, EvidenceItem, EvidenceManifest};
 
 use super::CameraState;
 use super::evidence::held::{self, Held};
-use crate::case::Signer;
+use crate::case::{Case, Signer};
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas, Moment};
 
@@ -181,24 +179,12 @@ impl Publisher {
     }
 
     /// Its evidence is complete: signs the case and announces the files.
-    pub(super) fn case(
-        &self,
-        event: &Event,
-        (items, places): (Vec<EvidenceItem>, ActorPlaces),
-        missing: Vec<Missing>,
-        clock: Clock,
-    ) {
+    pub(super) fn case(&self, case: Case<'_>) {
+        let event = case.event;
         let is_still = |item: &EvidenceItem| item.role == EvidenceRole::StillClean;
-        if !items.iter().any(is_still) {
+        if !case.items.iter().any(is_still) {
             self.state.count_without_stills();
         }
-        let case = crate::case::Case {
-            event,
-            items,
-            places,
-            missing,
-            clock,
-        };
         match self.signer.append(&self.outbox, case, super::now()) {
             Ok(_) => held::forget(self.outbox.dir(), event.id),
             Err(error) => {

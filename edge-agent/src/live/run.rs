@@ -12,7 +12,7 @@ use edge_uplink::{Outbox, Uplink};
 use protocol::event::Words;
 
 use super::supervision::Supervisor;
-use super::{Outlet, StopFlag, recovery, shadow, watch};
+use super::{Looking, Outlet, StopFlag, recovery, shadow, watch};
 use crate::cascades::Lookers;
 use crate::case::Signer;
 use crate::config::{AgentConfig, CameraConfig, CascadeConfig, SourceConfig, UplinkConfig};
@@ -51,7 +51,7 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     };
     let supervisor = Supervisor::of_environment();
     supervisor.status("loading models and starting cameras");
-    let result = perceive(config, outlet, (&supervisor, stop));
+    let result = perceive(config, outlet, &supervisor, stop);
     if let Err(error) = &result {
         let why = said::whole(error.chain());
         supervisor.status(&format!("nothing is watched: {why}"));
@@ -74,7 +74,8 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
 fn perceive(
     config: &AgentConfig,
     outlet: Outlet<'_>,
-    told: (&Supervisor, &StopFlag),
+    supervisor: &Supervisor,
+    stop: &StopFlag,
 ) -> anyhow::Result<()> {
     let has_pictures = |camera: &CameraConfig| matches!(camera.source, SourceConfig::Rtsp(_));
     let needs_detector = config.cameras.iter().any(has_pictures);
@@ -122,14 +123,13 @@ fn perceive(
         .then(|| models_command::begin_detector(&config.detector))
         .transpose()?;
     let (detector, mut trial) = begun.unzip();
-    let at_work = detector.map(|detector| (detector, trial.as_mut()));
-    let result = watch(
-        &config,
-        at_work,
-        (lookers, compared, &without),
-        outlet,
-        told,
-    );
+    let looking = Looking {
+        detector: detector.map(|detector| (detector, trial.as_mut())),
+        lookers,
+        compared,
+        without: &without,
+    };
+    let result = watch(&config, looking, outlet, supervisor, stop);
     // A model that failed would not have come so far, and one that ended the
     // process not to here.
     if let Some(trial) = trial {

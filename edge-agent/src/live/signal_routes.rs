@@ -13,8 +13,8 @@ use protocol::id::SignalGroupId;
 use protocol::signal::SignalSource;
 use protocol::{CameraId, EventTime, SignalReading, SignalState};
 
+use super::now;
 use super::scene_thread::OnPanic;
-use super::{StopFlag, now};
 use crate::config::CameraConfig;
 use crate::controller::{self, Arrival, ControllerFault, Named, Promptness};
 
@@ -49,7 +49,7 @@ pub(super) fn start(
     cameras: &[CameraConfig],
     scenes: &BTreeMap<CameraId, Sender<SignalReading>>,
     signals: &Signals,
-    (stop, on_panic): (StopFlag, OnPanic),
+    on_panic: OnPanic,
 ) -> anyhow::Result<JoinHandle<()>> {
     let mut routes = Routes::new();
     for camera in cameras {
@@ -70,8 +70,8 @@ pub(super) fn start(
     Ok(std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            let _held = on_panic;
-            while !stop.is_set() {
+            let held = on_panic;
+            while !held.stop_flag().is_set() {
                 match signals.recv_timeout(Duration::from_millis(100)) {
                     Ok(SignalNotice::Message(message)) => {
                         count(&signals, hand_on(&mut routes, &message, now()).as_ref());

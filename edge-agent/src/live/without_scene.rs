@@ -62,7 +62,7 @@ pub(super) fn keep_saying(
         for ((camera, state), lame) in cameras.iter().zip(&mut lame) {
             if state.is_given_up() {
                 lame.get_or_insert_with(|| Lame::begin(camera, state, record))
-                    .pass(state, (Instant::now(), now()), say);
+                    .pass(state, Instant::now(), now(), say);
             }
         }
         thread::sleep(BREATH);
@@ -111,7 +111,8 @@ impl Lame {
     fn pass(
         &mut self,
         state: &CameraState,
-        (steady, time): (Instant, EventTime),
+        steady: Instant,
+        time: EventTime,
         say: &dyn Fn(CameraStatus),
     ) {
         let passed = |then: Instant| steady.saturating_duration_since(then);
@@ -197,7 +198,7 @@ mod tests {
         let times = vec![now().as_micros().to_string(); before];
         std::fs::write(store.join("scene-panics"), times.join("\n")).unwrap();
         let camera = protocol::CameraId::new("gate").unwrap();
-        let on_panic = OnPanic::new(Whose::Scene, Some(&camera), (store, stop));
+        let on_panic = OnPanic::new(Whose::Scene, Some(&camera), store, stop);
         let thread = thread::spawn(move || {
             let _held = on_panic;
             panic!("a fault");
@@ -286,7 +287,7 @@ mod tests {
         let minutes = 120;
         for second in 0..=minutes * 60 {
             let time = hour(100) + Seconds(second as f64 + 1800.0);
-            lame.pass(&state, (begun + Duration::from_secs(second), time), &say);
+            lame.pass(&state, begun + Duration::from_secs(second), time, &say);
         }
         lame.end();
         let told = state.status().coverage;
@@ -326,11 +327,7 @@ mod tests {
         let mut lame = Lame::begin(&config.cameras[0], &state, &config.record);
         let begun = Instant::now();
         for second in 0..=10 {
-            lame.pass(
-                &state,
-                (begun + Duration::from_secs(second), now()),
-                &|_| {},
-            );
+            lame.pass(&state, begun + Duration::from_secs(second), now(), &|_| {});
         }
         let told = state.status().coverage;
         let of = |reason| told[0].unwatched_s.get(reason).copied();

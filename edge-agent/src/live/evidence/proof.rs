@@ -11,6 +11,7 @@ use protocol::{Event, EventTime, NormBox, SignalState};
 use super::held::Held;
 use super::owed::not_made;
 use super::{Desk, SharedTrail, Wish};
+use crate::case::Case;
 use crate::explain::sentences::Language;
 use crate::live::publisher::Publisher;
 use crate::stills::{Canvas, Moment};
@@ -57,8 +58,13 @@ impl Proof<'_> {
         } else if frame.is_none() {
             self.draw_schematics(&mut wish);
         }
-        let files = (wish.early, ActorPlaces::new());
-        self.publisher.case(event, files, missing, wish.clock);
+        self.publisher.case(Case {
+            event,
+            items: wish.early,
+            places: ActorPlaces::new(),
+            missing,
+            clock: wish.clock,
+        });
     }
 
     /// The stills of the moment of the decision.

@@ -17,6 +17,7 @@ use super::Maker;
 use super::held::Held;
 use super::pending::{Old, Pending, Taken};
 use super::picture::{Choice, NEAR_S, NEARLY_S, PLATE_S, Pictures, Stream, nearest};
+use crate::case::Case;
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas};
 
@@ -91,9 +92,13 @@ impl Maker {
     pub(super) fn make(&self, pending: &Pending, hurry: Option<Words>) {
         let set = self.files(pending, hurry);
         let wish = &pending.wish;
-        let files = (set.items, set.places);
-        self.publisher
-            .case(&wish.event, files, set.missing, wish.clock);
+        self.publisher.case(Case {
+            event: &wish.event,
+            items: set.items,
+            places: set.places,
+            missing: set.missing,
+            clock: wish.clock,
+        });
     }
 
     /// Makes the files, and stores them.

@@ -148,7 +148,8 @@ impl OnPanic {
     pub(in crate::live) fn new(
         whose: Whose,
         camera: Option<&CameraId>,
-        (store, stop): (&Path, &StopFlag),
+        store: &Path,
+        stop: &StopFlag,
     ) -> Self {
         Self {
             whose,
@@ -156,6 +157,11 @@ impl OnPanic {
             file: store.join(PANICS),
             stop: stop.clone(),
         }
+    }
+
+    /// What the thread that holds it is told to stop by.
+    pub(in crate::live) fn stop_flag(&self) -> &StopFlag {
+        &self.stop
     }
 
     /// Remembers that a scene ended so; how often one did within the last hour.
@@ -186,7 +192,7 @@ mod tests {
     fn of(dir: &tempfile::TempDir) -> OnPanic {
         let stop = StopFlag::default();
         let camera = CameraId::new("gate").unwrap();
-        OnPanic::new(Whose::Scene, Some(&camera), (dir.path(), &stop))
+        OnPanic::new(Whose::Scene, Some(&camera), dir.path(), &stop)
     }
 
     #[test]

@@ -61,8 +61,8 @@ fn a_panic_while_evidence_is_made_ends_the_program_and_is_told_as_what_it_is() {
     let (desk, mut bench) = Desk::by_hand(clip, rings(ring, None), site.publisher(), &trail);
     bench.on_make = Box::new(|_| panic!("a fault"));
     let stop = StopFlag::default();
-    let told = (site.folder.path(), &stop);
-    let on_panic = OnPanic::new(Whose::Evidence, Some(&site.event.camera), told);
+    let camera = &site.event.camera;
+    let on_panic = OnPanic::new(Whose::Evidence, Some(camera), site.folder.path(), &stop);
     let desk = Desk::start((desk, bench), Some(on_panic)).unwrap();
     assert!(!desk.has_ended());
     assert!(desk.wish(Box::new(site.wish())).is_ok());
