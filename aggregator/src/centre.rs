@@ -204,7 +204,8 @@ impl Centre {
         };
         parts.extend(http_parts(http, uploads, &api, server));
         let sweeping = tokio::spawn(retention::run(
-            (store.clone(), evidence),
+            store.clone(),
+            evidence,
             Arc::clone(&metrics),
             config.retention,
             stopping.clone(),
@@ -215,15 +216,25 @@ impl Centre {
         let mut mqtt_address = None;
         if let (Some(front), Some((settings, mqtt))) = (front, door) {
             mqtt_address = Some(address(&front, mqtt.listen));
-            let shared = (store.clone(), Arc::clone(&metrics));
             parts.push(Part {
                 name: "the front door",
-                task: tokio::spawn(frontdoor::serve(front, settings, shared, stopping.clone())),
+                task: tokio::spawn(frontdoor::serve(
+                    front,
+                    settings,
+                    store.clone(),
+                    Arc::clone(&metrics),
+                    stopping.clone(),
+                )),
             });
         }
         if let Some(link) = link {
-            let shared = (store, metrics, health.clone());
-            parts.extend(broker_parts(link, shared, limits, &stopping));
+            let intake = broker::Intake {
+                store,
+                metrics,
+                health: health.clone(),
+                limits,
+            };
+            parts.extend(broker_parts(link, intake, &stopping));
         }
         Ok(Self {
             http: http_address,
@@ -332,8 +343,7 @@ fn http_parts(
 /// What speaks with the broker.
 fn broker_parts(
     link: broker::Link,
-    shared: (Store, Arc<Metrics>, Health),
-    limits: Limits,
+    intake: broker::Intake,
     stopping: &Stopping,
 ) -> impl Iterator<Item = Part> {
     let names = [
@@ -341,7 +351,7 @@ fn broker_parts(
         "the news of locks",
         "the broker's publisher",
     ];
-    let tasks = broker::start(link, shared, limits, stopping);
+    let tasks = broker::start(link, intake, stopping);
     let both = names.into_iter().zip(tasks);
     both.map(|(name, task)| Part { name, task })
 }

@@ -152,8 +152,10 @@ pub struct Swept {
 /// it. `elapsed` is what the monotonic clock has counted since the last sweep of
 /// this run, `None` for the first.
 pub async fn sweep(
-    (store, evidence): (&Store, &Evidence),
-    (now, elapsed): (protocol::EventTime, Option<Duration>),
+    store: &Store,
+    evidence: &Evidence,
+    now: protocol::EventTime,
+    elapsed: Option<Duration>,
     retention: Retention,
 ) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
@@ -203,7 +205,8 @@ async fn erase(store: &Store, evidence: &Evidence) -> Result<bool, StoreError> {
 
 /// Sweeps now and then, until the centre stops.
 pub(crate) async fn run(
-    (store, evidence): (Store, Evidence),
+    store: Store,
+    evidence: Evidence,
     metrics: std::sync::Arc<Metrics>,
     retention: Retention,
     mut stopping: Stopping,
@@ -212,7 +215,7 @@ pub(crate) async fn run(
     while !stopping.is_said() {
         let looked = Instant::now();
         let elapsed = last.map(|last| looked.duration_since(last));
-        match sweep((&store, &evidence), (clock::now(), elapsed), retention).await {
+        match sweep(&store, &evidence, clock::now(), elapsed, retention).await {
             Ok(swept) => {
                 last = Some(looked);
                 for (class, (files, bytes)) in swept.removed {

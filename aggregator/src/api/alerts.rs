@@ -77,7 +77,7 @@ pub(super) async fn acknowledge(
     body: Result<Json<Acknowledge>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(|error| unreadable(&error))?;
-    let decision = decision(id, &headers, Action::Acknowledge, (body.actor, body.note))?;
+    let decision = decision(id, &headers, Action::Acknowledge, &body.actor, body.note)?;
     decide(&api, decision).await
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn resolve(
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(|error| unreadable(&error))?;
     let action = Action::Resolve(body.reason);
-    let decision = decision(id, &headers, action, (body.actor, body.note))?;
+    let decision = decision(id, &headers, action, &body.actor, body.note)?;
     decide(&api, decision).await
 }
 
@@ -136,7 +136,7 @@ pub(super) async fn lock(
     headers: HeaderMap,
     body: Result<Json<Lock>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    set_lock(&api, (id, &headers), Action::Lock, body).await
+    set_lock(&api, id, &headers, Action::Lock, body).await
 }
 
 /// Releases the lock on an alert's evidence; the retention periods begin anew.
@@ -163,17 +163,18 @@ pub(super) async fn unlock(
     headers: HeaderMap,
     body: Result<Json<Lock>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    set_lock(&api, (id, &headers), Action::Unlock, body).await
+    set_lock(&api, id, &headers, Action::Unlock, body).await
 }
 
 async fn set_lock(
     api: &Api,
-    (id, headers): (Result<Path<String>, PathRejection>, &HeaderMap),
+    id: Result<Path<String>, PathRejection>,
+    headers: &HeaderMap,
     action: Action,
     body: Result<Json<Lock>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(body) = body.map_err(|error| unreadable(&error))?;
-    let decision = decision(id, headers, action, (body.actor, Some(body.reason)))?;
+    let decision = decision(id, headers, action, &body.actor, Some(body.reason))?;
     if decision.note.is_none() {
         return Err(Problem::bad_request(
             "`reason` must say why, in 1 to 2000 characters",
@@ -230,7 +231,8 @@ fn decision(
     id: Result<Path<String>, PathRejection>,
     headers: &HeaderMap,
     action: Action,
-    (actor, note): (String, Option<String>),
+    actor: &str,
+    note: Option<String>,
 ) -> Result<Decision, Problem> {
     let actor = actor.trim().to_owned();
     if actor.is_empty() || actor.chars().count() > 100 || actor.contains(char::is_control) {

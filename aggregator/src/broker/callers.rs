@@ -59,7 +59,8 @@ impl Callers {
     pub(super) fn hear(
         &mut self,
         whose: &Whose,
-        (outbox, run): (Uuid, Option<Uuid>),
+        outbox: Uuid,
+        run: Option<Uuid>,
         now: Instant,
     ) -> Verdict {
         let Some(caller) = self.boxes.get_mut(whose) else {
@@ -133,7 +134,7 @@ mod tests {
         let begin = Instant::now();
         let mut hear = |outbox: u128, second: u64| {
             let now = begin + Duration::from_secs(second);
-            match callers.hear(&whose, (Uuid::from_u128(outbox), None), now) {
+            match callers.hear(&whose, Uuid::from_u128(outbox), None, now) {
                 Verdict::Take => "taken".to_owned(),
                 Verdict::Refuse { speaks, tell } => {
                     let told = if tell { ", told" } else { "" };
@@ -168,8 +169,8 @@ mod tests {
         let at = |second| begin + Duration::from_secs(second);
         let mut callers = Callers::default();
         let is_taken = |callers: &mut Callers, outbox, second| {
-            let caller = (id(outbox), Some(id(10 * outbox)));
-            callers.hear(&whose, caller, at(second)) == Verdict::Take
+            let run = Some(id(10 * outbox));
+            callers.hear(&whose, id(outbox), run, at(second)) == Verdict::Take
         };
         assert!(is_taken(&mut callers, 1, 0));
         // The last will of an earlier start of it, and of somebody else.
@@ -194,7 +195,7 @@ mod tests {
         let mut callers = Callers::default();
         let (run, now) = (Some(Uuid::from_u128(7)), Instant::now());
         for (outbox, run) in [(1, run), (2, run), (2, None)] {
-            let verdict = callers.hear(&whose, (Uuid::from_u128(outbox), run), now);
+            let verdict = callers.hear(&whose, Uuid::from_u128(outbox), run, now);
             assert_eq!(verdict, Verdict::Take, "{outbox}");
         }
     }

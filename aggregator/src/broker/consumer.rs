@@ -249,7 +249,7 @@ impl Desk {
         let Some((outbox, run)) = outbox else {
             return false;
         };
-        let verdict = callers.hear(&whose, (outbox, run), Instant::now());
+        let verdict = callers.hear(&whose, outbox, run, Instant::now());
         drop(callers);
         let Verdict::Refuse { speaks, tell } = verdict else {
             return false;

@@ -135,13 +135,22 @@ impl Link {
     }
 }
 
+/// What takes in the messages that come from the broker.
+pub(crate) struct Intake {
+    pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Health,
+    pub(crate) limits: Limits,
+}
+
 /// Starts both clients; they end when `stopping` turns true.
-pub(crate) fn start(
-    link: Link,
-    (store, metrics, health): (Store, Arc<Metrics>, Health),
-    limits: Limits,
-    stopping: &Stopping,
-) -> [JoinHandle<()>; 3] {
+pub(crate) fn start(link: Link, intake: Intake, stopping: &Stopping) -> [JoinHandle<()>; 3] {
+    let Intake {
+        store,
+        metrics,
+        health,
+        limits,
+    } = intake;
     let receipts = Arc::new(Receipts::default());
     health.broker_lost(format!("not yet connected to the broker {}", link.address));
     let consumer = consumer::Consumer {

@@ -74,7 +74,8 @@ impl Door {
 pub async fn serve(
     listener: TcpListener,
     mut settings: DoorSettings,
-    (store, metrics): (Store, Arc<Metrics>),
+    store: Store,
+    metrics: Arc<Metrics>,
     mut stopping: Stopping,
 ) {
     let door = Arc::new(Door {

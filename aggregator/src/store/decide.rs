@@ -43,14 +43,15 @@ pub(super) fn decide(
             state,
         })?;
     let told = locks::decide(tx, decision, now)?;
-    write(tx, decision, (state, next, now), numbers).map_err(StoreError::from)?;
+    write(tx, decision, (state, next), now, numbers).map_err(StoreError::from)?;
     Ok(told)
 }
 
 fn write(
     tx: &Transaction<'_>,
     decision: &Decision,
-    (state, next, now): (State, State, i64),
+    (state, next): (State, State),
+    now: i64,
     numbers: &mut Numbers,
 ) -> rusqlite::Result<()> {
     let id = decision.alert.0.as_bytes().as_slice();

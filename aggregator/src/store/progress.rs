@@ -31,7 +31,7 @@ pub(super) fn known(
     position: &OutboxPosition,
 ) -> rusqlite::Result<Progress> {
     let outbox = position.id.as_bytes().as_slice();
-    let known = through(tx, (site.as_str(), box_id.as_str(), outbox))?;
+    let known = through(tx, site.as_str(), box_id.as_str(), outbox)?;
     let through = known.unwrap_or_else(|| signed(position.floor.saturating_sub(1)));
     Ok(Progress {
         outbox: position.id,
@@ -42,7 +42,9 @@ pub(super) fn known(
 
 fn through(
     tx: &Transaction<'_>,
-    (site, box_id, outbox): (&str, &str, &[u8]),
+    site: &str,
+    box_id: &str,
+    outbox: &[u8],
 ) -> rusqlite::Result<Option<i64>> {
     tx.prepare_cached("SELECT through FROM outboxes WHERE site = ?1 AND box = ?2 AND outbox = ?3")?
         .query_row(params![site, box_id, outbox], |row| row.get(0))
@@ -58,7 +60,7 @@ pub(super) fn note(
 ) -> rusqlite::Result<Progress> {
     let outbox = delivery.outbox.as_bytes().as_slice();
     let (site, box_id) = (site.as_str(), box_id.as_str());
-    let known = through(tx, (site, box_id, outbox))?;
+    let known = through(tx, site, box_id, outbox)?;
     let below_floor = signed(delivery.sequencefloor.saturating_sub(1));
     let before = known.unwrap_or(below_floor);
     let lost = match known {
@@ -85,7 +87,7 @@ pub(super) fn note(
             .execute(params![site, box_id, outbox, sequence])?;
     }
     if known != Some(through) {
-        through = absorb(tx, (site, box_id, outbox), through)?;
+        through = absorb(tx, site, box_id, outbox, through)?;
         tx.prepare_cached(
             "INSERT INTO outboxes VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (site, box, outbox) DO UPDATE SET through = excluded.through, received_at = excluded.received_at",
@@ -102,7 +104,9 @@ pub(super) fn note(
 /// Moves `through` over what came early and is now contiguous.
 fn absorb(
     tx: &Transaction<'_>,
-    (site, box_id, outbox): (&str, &str, &[u8]),
+    site: &str,
+    box_id: &str,
+    outbox: &[u8],
     mut through: i64,
 ) -> rusqlite::Result<i64> {
     {

@@ -62,7 +62,7 @@ pub(super) fn step(
         params![STEP],
     )?;
     for sha256 in &unsorted {
-        sort(tx, sha256, (&sweep.retention, seen.counted_us))?;
+        sort(tx, sha256, &sweep.retention, seen.counted_us)?;
     }
     let mut step = Step {
         goes_on: unsorted.len() == STEP as usize,
@@ -116,7 +116,8 @@ fn digests(
 fn sort(
     tx: &Transaction<'_>,
     sha256: &[u8; 32],
-    (retention, counted_us): (&Retention, i64),
+    retention: &Retention,
+    counted_us: i64,
 ) -> rusqlite::Result<()> {
     let class = class(tx, sha256, retention)?.as_str();
     tx.prepare_cached(

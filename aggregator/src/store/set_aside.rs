@@ -75,7 +75,8 @@ pub(super) fn keep(
 /// Judges the next of them after the entry `after`, by the clock's `now`.
 pub(super) fn next(
     connection: &Connection,
-    (which, after): (Which, i64),
+    which: Which,
+    after: i64,
     now: EventTime,
     settings: &StoreSettings,
 ) -> rusqlite::Result<Found> {

@@ -176,12 +176,8 @@ impl Writing {
     fn second_chances(&mut self, which: Which, stopping: &Stopping) {
         let mut after = 0;
         while !stopping.is_said() {
-            let found = set_aside::next(
-                &self.connection,
-                (which, after),
-                clock::now(),
-                &self.settings,
-            );
+            let found =
+                set_aside::next(&self.connection, which, after, clock::now(), &self.settings);
             let (mut jobs, last) = match found {
                 Ok(Found { jobs, last }) => (jobs, last),
                 Err(error) => {

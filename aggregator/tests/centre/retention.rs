@@ -151,8 +151,10 @@ impl Archive {
         self.bench
             .runtime
             .block_on(sweep(
-                (&self.bench.store, &self.evidence),
-                (self.now, passed),
+                &self.bench.store,
+                &self.evidence,
+                self.now,
+                passed,
                 self.retention,
             ))
             .unwrap();
