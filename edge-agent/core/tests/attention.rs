@@ -1,13 +1,11 @@
 //! How soon a scene needs the next picture, and that a heartbeat is enough for who stands.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // any fault is the test's failure
 
-use edge_core::{Attention, Identity, Input, Output, Scene, SceneConfig};
-use protocol::event::Provenance;
-use protocol::{
-    BoxId, CameraId, Detection, Detections, EventTime, NormBox, ObjectClass, Phase, SiteId,
-    TimeQuality,
-};
+mod support;
+
+use edge_core::{Attention, Input, Output, Scene};
+use protocol::{Detection, Detections, EventTime, NormBox, ObjectClass, Phase, TimeQuality};
 
 fn scene() -> Scene {
     let table = "
@@ -20,17 +18,7 @@ fn scene() -> Scene {
         zone = 'road'
         min_dwell_s = 20.0
     ";
-    let (config, faults) = SceneConfig::from_table(&table.parse().unwrap());
-    assert!(faults.is_empty(), "{faults:?}");
-    let identity = Identity {
-        site: SiteId::new("s").unwrap(),
-        box_id: BoxId::new("b").unwrap(),
-        camera: CameraId::new("c").unwrap(),
-        place: None,
-        simulated: true,
-        provenance: Provenance::default(),
-    };
-    Scene::new(identity, config, None).unwrap()
+    support::scene(table)
 }
 
 /// A car that drives in, and stops after 3 s in the middle; from 60 s on it drives away.

@@ -1,28 +1,16 @@
 //! A picture that nobody looked at says where everybody is, and nothing new of what they bear.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // any fault is the test's failure
 
-use edge_core::{Identity, Input, Output, Scene, SceneConfig};
-use protocol::event::Provenance;
-use protocol::{
-    BoxId, CameraId, Detection, Detections, EventTime, NormBox, ObjectClass, Phase, SiteId,
-    TimeQuality,
-};
+mod support;
+
+use edge_core::{Input, Output, Scene};
+use protocol::{Detection, Detections, EventTime, NormBox, ObjectClass, Phase, TimeQuality};
 
 fn scene() -> Scene {
     let table = "[[zone]]\nid = \"all\"\npoints = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\n\
                  [[rule]]\nid = \"flames\"\nkind = \"fire\"\nmin_growth_pct = 0\n";
-    let (config, faults) = SceneConfig::from_table(&table.parse().unwrap());
-    assert!(faults.is_empty(), "{faults:?}");
-    let identity = Identity {
-        site: SiteId::new("s").unwrap(),
-        box_id: BoxId::new("b").unwrap(),
-        camera: CameraId::new("c").unwrap(),
-        place: None,
-        simulated: true,
-        provenance: Provenance::default(),
-    };
-    Scene::new(identity, config, None).unwrap()
+    support::scene(table)
 }
 
 /// Fires that were told of, in twelve seconds at ten pictures a second with a fire in each.
