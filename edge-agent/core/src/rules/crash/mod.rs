@@ -139,6 +139,14 @@ fn ramp(value: f64, (from, to): (f64, f64)) -> f64 {
     ((value - from) / (to - from)).clamp(0.0, 1.0)
 }
 
+/// Two that came to rest together and may have crashed.
+struct Pair {
+    tracks: [TrackId; 2],
+    /// For how long both have stood, s.
+    standing_s: f64,
+    score: Score,
+}
+
 #[derive(Clone, Debug)]
 struct Running {
     tracks: [TrackId; 2],
@@ -247,13 +255,12 @@ impl Crash {
         }
     }
 
-    fn decide(
-        &mut self,
-        (first, second): (TrackId, TrackId),
-        (standing, score): (f64, &Score),
-        frame: &FrameView<'_>,
-        report: &mut Reporter<'_>,
-    ) {
+    fn decide(&mut self, pair: &Pair, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
+        let Pair {
+            tracks: [first, second],
+            standing_s,
+            ref score,
+        } = *pair;
         let (a, b) = (&self.vehicles[&first], &self.vehicles[&second]);
         let hardest = [a, b]
             .into_iter()
@@ -282,7 +289,7 @@ impl Crash {
                     "Cả hai xe đứng yên",
                     "Both vehicles have stood for",
                 ),
-                (standing, Comparison::AtLeast, self.min_standing_s),
+                (standing_s, Comparison::AtLeast, self.min_standing_s),
                 "s",
                 span,
             ),
@@ -483,15 +490,15 @@ impl Rule for Crash {
             .filter(|(track, v)| v.rests_since.is_some() && !self.raised.contains(track))
             .map(|(track, _)| *track)
             .collect();
-        let mut best: Option<((TrackId, TrackId), f64, Score)> = None;
+        let mut best: Option<Pair> = None;
         for (index, first) in resting.iter().enumerate() {
             for second in &resting[index + 1..] {
                 let (a, b) = (&self.vehicles[first], &self.vehicles[second]);
-                let Some(standing) = rest_together(a, b, frame.watched) else {
+                let Some(standing_s) = rest_together(a, b, frame.watched) else {
                     continue;
                 };
-                let is_fresh = standing <= self.min_standing_s + RECENT_S;
-                if standing < self.min_standing_s
+                let is_fresh = standing_s <= self.min_standing_s + RECENT_S;
+                if standing_s < self.min_standing_s
                     || !is_fresh
                     || !(self.is_in_zone(a) || self.is_in_zone(b))
                 {
@@ -501,14 +508,18 @@ impl Rule for Crash {
                 if score.total() >= least
                     && best
                         .as_ref()
-                        .is_none_or(|(_, _, known)| score.total() > known.total())
+                        .is_none_or(|known| score.total() > known.score.total())
                 {
-                    best = Some(((*first, *second), standing, score));
+                    best = Some(Pair {
+                        tracks: [*first, *second],
+                        standing_s,
+                        score,
+                    });
                 }
             }
         }
-        if let Some((pair, standing, score)) = best {
-            self.decide(pair, (standing, &score), frame, report);
+        if let Some(pair) = best {
+            self.decide(&pair, frame, report);
         }
     }
 

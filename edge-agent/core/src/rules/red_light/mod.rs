@@ -86,12 +86,7 @@ fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
 
 impl RedLight {
     /// The case of a vehicle that crossed on red and has driven so far.
-    fn case(
-        &self,
-        run: &Run,
-        (user, travelled): (&Observation, f64),
-        frame: &FrameView<'_>,
-    ) -> Onset {
+    fn case(&self, run: &Run, user: &Observation, travelled: f64, frame: &FrameView<'_>) -> Onset {
         let basis = run.basis;
         let mut explanation = self.stop_line.explain(run, frame.at);
         explanation.push(explain::number(
@@ -165,7 +160,7 @@ impl Rule for RedLight {
                 && let Some(travelled) = run.beyond(&front, &view)
                 && self.is_near(&run, travelled, report)
                 // Begun and ended at once: nothing will be added to the case.
-                && let Some(_over) = report.decide(self.case(&run, (user, travelled), frame))
+                && let Some(_over) = report.decide(self.case(&run, user, travelled, frame))
             {
                 vehicle.raised = true;
                 approach.run = None;

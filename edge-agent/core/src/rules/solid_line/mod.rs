@@ -153,7 +153,8 @@ impl SolidLine {
     /// The onset for a crossing, as far as it has got by now.
     fn onset(
         &self,
-        (line, crossed): (&Line, &Crossed),
+        line: &Line,
+        crossed: &Crossed,
         user: &Observation,
         frame: &FrameView<'_>,
     ) -> Option<Onset> {
@@ -260,7 +261,7 @@ impl Rule for SolidLine {
                     || user.spot.at.time.since(crossed.before.at.time).0 > self.max_duration_s
                 {
                     one.crossed = None;
-                } else if let Some(onset) = self.onset((line, &crossed), user, frame)
+                } else if let Some(onset) = self.onset(line, &crossed, user, frame)
                     && report.decide(onset).is_some()
                 {
                     lines.is_raised = true;
