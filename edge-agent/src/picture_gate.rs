@@ -47,4 +47,18 @@ impl PictureGate {
             gate.looked(time);
         }
     }
+
+    /// The detector has failed on the picture of this time.
+    pub fn failed(&mut self, time: EventTime) {
+        if let Some(gate) = &mut self.gate {
+            gate.failed(time);
+        }
+    }
+
+    /// The scene was told that nobody is in the picture of this time.
+    pub fn told(&mut self, time: EventTime) {
+        if let Some(gate) = &mut self.gate {
+            gate.told(time);
+        }
+    }
 }

@@ -468,13 +468,18 @@ fn replay_clip(
         }
         let verdict = gate.judge(&frame, scene.attention());
         let is_awake = match verdict {
-            Some(Verdict::Rest | Verdict::Look(Reason::Heartbeat)) => false,
+            Some(Verdict::Rest | Verdict::Empty | Verdict::Look(Reason::Heartbeat)) => false,
             Some(Verdict::Look(_)) | None => true,
         };
         outage.sound(frame.time, is_awake);
         let believed_from = detector.manifest().thresholds.high;
-        let found = is_awake.then(|| between.follow(&frame, believed_from));
-        if let Some(found) = found.flatten() {
+        // Who is in it is known without a look.
+        let known = match verdict {
+            Some(Verdict::Empty) => Some(&[][..]),
+            _ if is_awake => between.follow(&frame, believed_from),
+            _ => None,
+        };
+        if let Some(found) = known {
             for input in outage.seen(frame.time, (frame.width, frame.height), is_lost) {
                 sink.handle(scene, input, None)?;
             }
@@ -483,7 +488,12 @@ fn replay_clip(
             }
             let told = perception::followed(&frame, believed_from, found);
             sink.handle(scene, told, Some(&frame))?;
-            followed += 1;
+            if verdict == Some(Verdict::Empty) {
+                gate.told(frame.time);
+                rested += 1;
+            } else {
+                followed += 1;
+            }
         } else if verdict.is_none_or(Verdict::is_look) {
             let seen = perception::look(&mut detector, &frame, scene.config(), &mut parts);
             let glance = || perception::glance(&frame, scene.config());
@@ -504,8 +514,10 @@ fn replay_clip(
             }
             if is_seen {
                 second.take(&frame, scene, sink)?;
+                gate.looked(frame.time);
+            } else {
+                gate.failed(frame.time);
             }
-            gate.looked(frame.time);
         } else {
             for input in perception::glance(&frame, scene.config()) {
                 sink.handle(scene, input, None)?;

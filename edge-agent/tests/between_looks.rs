@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +14,8 @@ use edge_video::{ClipReader, Frame};
 use protocol::{Detection, EventTime, NormBox, ObjectClass};
 use serde_json::Value;
 use support::{
-    Camera, agent, assert_same, eventually, free_port, installed, published, replay, start_agent,
+    Camera, agent, assert_same, eventually, free_port, installed, pictures, published, recorded,
+    replay, start_agent,
 };
 
 /// Twelve seconds of a square that people cross.
@@ -44,19 +44,6 @@ fn config(dir: &Path, source: &str, look_every: u32, port: u16) -> PathBuf {
     );
     std::fs::write(&file, text).unwrap();
     file
-}
-
-/// Of each picture that the scene was shown: its time in s, and whether it was followed.
-fn pictures(recording: &str) -> Vec<(f64, bool)> {
-    let of_line = |line: &str| {
-        let line: Value = serde_json::from_str(line).ok()?;
-        let detections = line.get("detections")?;
-        let time = detections["time"].as_str()?;
-        let time: EventTime = serde_json::from_value(time.into()).ok()?;
-        let since = time.since(EventTime::EPOCH).0;
-        Some((since, detections["followed"] == true))
-    };
-    recording.lines().filter_map(of_line).collect()
 }
 
 /// No more pictures than asked for are followed in a row, and nobody for longer than is allowed.
@@ -297,13 +284,7 @@ fn a_live_camera_is_followed_between_looks_and_its_recording_replays_to_the_same
         counted().filter(|followed| *followed >= 30.0 && is_event)
     });
     assert_eq!(running.terminate(), Some(0));
-    let mut segments = std::fs::read_dir(dir.path().join("record/c")).unwrap();
-    let recording = segments.next().unwrap().unwrap().path();
-    let mut text = String::new();
-    let file = std::fs::File::open(&recording).unwrap();
-    flate2::read::MultiGzDecoder::new(file)
-        .read_to_string(&mut text)
-        .unwrap();
+    let (recording, text) = recorded(dir.path(), "c");
     let shown = pictures(&text);
     let told = shown.iter().filter(|(_, is_followed)| *is_followed).count();
     assert!(

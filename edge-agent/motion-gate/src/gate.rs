@@ -14,6 +14,9 @@ pub struct Settings {
     /// While it rests, a look comes at least this often, s. Below two seconds:
     /// rules take pictures farther apart for a hole in the watch.
     pub heartbeat_s: f64,
+    /// The same while nobody is there, s. Meanwhile the gate vouches for the empty road as often as
+    /// a heartbeat comes otherwise ([`Verdict::Empty`]). Not above `heartbeat_s`: never.
+    pub empty_heartbeat_s: f64,
     /// It stays awake for so long after the last motion, s.
     pub hold_s: f64,
 }
@@ -22,6 +25,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             heartbeat_s: 1.5,
+            empty_heartbeat_s: 5.0,
             hold_s: 2.0,
         }
     }
@@ -34,6 +38,9 @@ pub enum Verdict {
     Look(Reason),
     /// It need not be.
     Rest,
+    /// It need not be; and the scene may be told that nobody is in it: the last look found nobody,
+    /// and nothing has moved since.
+    Empty,
 }
 
 impl Verdict {
@@ -113,6 +120,8 @@ pub struct Gate {
     moved: Option<EventTime>,
     /// When somebody looked last.
     looked: Option<EventTime>,
+    /// When the scene heard last what is there: by a look that did not fail, or by this gate's word.
+    told: Option<EventTime>,
     relearnt: u64,
 }
 
@@ -129,6 +138,7 @@ impl Gate {
             learning: None,
             moved: None,
             looked: None,
+            told: None,
             relearnt: 0,
         }
     }
@@ -191,18 +201,51 @@ impl Gate {
             Reason::Motion
         } else if let Some(reason) = self.kept_awake(time, attention) {
             reason
-        } else if !within(self.looked, time, self.settings.heartbeat_s - passed) {
-            // By the next picture it would be too late.
-            Reason::Heartbeat
         } else {
-            return Verdict::Rest;
+            return self.at_rest(time, passed, attention);
         };
         Verdict::Look(reason)
+    }
+
+    /// What to do with a picture in which nothing moves, the next one coming as long after it as it
+    /// came after the one before, s.
+    fn at_rest(&self, time: EventTime, passed: f64, attention: Attention) -> Verdict {
+        // By the next picture it would be too late.
+        let is_within = |since, limit: f64| within(since, time, limit - passed);
+        let Settings {
+            heartbeat_s,
+            empty_heartbeat_s,
+            ..
+        } = self.settings;
+        // Nobody knows who is there after a look that failed, and where what moved was not looked at.
+        let is_known = self.told >= self.looked && self.looked >= self.moved;
+        let is_empty = attention == Attention::Nobody && is_known;
+        if is_within(self.looked, heartbeat_s) {
+            Verdict::Rest
+        } else if !is_empty || !is_within(self.looked, empty_heartbeat_s) {
+            Verdict::Look(Reason::Heartbeat)
+        } else if is_within(self.told, heartbeat_s) {
+            Verdict::Rest
+        } else {
+            Verdict::Empty
+        }
     }
 
     /// Somebody has looked at the picture of this time, for whatever reason.
     pub fn looked(&mut self, time: EventTime) {
         self.looked = Some(time);
+        self.told = self.looked;
+    }
+
+    /// Somebody has looked at the picture of this time, and the look failed.
+    pub fn failed(&mut self, time: EventTime) {
+        self.looked = Some(time);
+        self.told = None;
+    }
+
+    /// The scene was told of the picture of this time that nobody is in it.
+    pub fn told(&mut self, time: EventTime) {
+        self.told = Some(time);
     }
 
     /// Where something moves, in the picture judged last, as fractions of it; at

@@ -17,8 +17,9 @@
 //! - A picture that changed as a whole (infrared filter, a turned camera, a bus
 //!   in front of the lens) is learnt anew, and looked at meanwhile.
 //!
-//! It errs towards looking. It never says that nothing is there: while it rests
-//! there is a heartbeat, at least one look each [`Settings::heartbeat_s`],
+//! It errs towards looking. It never says by itself that nothing is there: while it rests
+//! there is a heartbeat, at least one look each [`Settings::heartbeat_s`] (of a road that the last look
+//! found empty, [`Settings::empty_heartbeat_s`]),
 //! so that what is too slow, too small or too faint for it is found all the
 //! same, and what stands is seen to stand. And the scene can hold it awake
 //! ([`Attention`](edge_core::Attention)) as long as somebody is followed whom a heartbeat would lose.

@@ -261,6 +261,22 @@ impl<P> Scheduler<P> {
         }
     }
 
+    /// Whether no picture of the camera that was worth a look waits or was missed since the last one.
+    pub fn has_seen_all(&self, camera: usize) -> bool {
+        (self.cameras.get(camera)).is_some_and(|camera| {
+            let has_missed = camera.missed.is_some() || camera.has_missed_heartbeat;
+            camera.looked.is_some() && camera.whole.is_none() && !has_missed
+        })
+    }
+
+    /// The camera rests, and its scene knows that nobody is in the picture of this time: as good as a
+    /// heartbeat.
+    pub fn rested(&mut self, camera: usize, time: EventTime, now_us: i64) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.looked = Some((now_us, time));
+        }
+    }
+
     /// Drops the tiles of a camera that wait, because their picture is over.
     pub fn drop_tiles(&mut self, camera: usize) {
         if let Some(camera) = self.cameras.get_mut(camera) {

@@ -449,6 +449,45 @@ fn a_heartbeat_that_a_newer_picture_replaces_in_time_is_not_dropped() {
     assert_eq!(dropped(2_100), Some(1));
 }
 
+/// The gate vouches for an empty road between rare looks.
+#[test]
+fn a_rest_that_the_scene_knows_of_is_as_good_as_a_heartbeat_unless_something_was_missed() {
+    let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND; 2], &[1]);
+    let offer = |scheduler: &mut Scheduler<()>, camera, kind, at: i64| {
+        let job = Job {
+            camera,
+            ..whole(kind, at * MS, ())
+        };
+        scheduler.offer(job, at * MS);
+    };
+    assert!(!scheduler.has_seen_all(0), "nobody has looked yet");
+    for camera in [0, 1] {
+        offer(&mut scheduler, camera, Kind::Heartbeat, 0);
+        assert!(!scheduler.has_seen_all(camera), "it waits");
+        assert_eq!(scheduler.pick(0).len(), 1);
+        assert!(scheduler.has_seen_all(camera));
+    }
+    for at in [1_500, 3_000, 4_500] {
+        scheduler.rested(0, EventTime::from_micros(at * MS), at * MS);
+    }
+    // Five seconds after the last look its heartbeat is no hole, and gives way to whoever moves.
+    offer(&mut scheduler, 0, Kind::Heartbeat, 5_000);
+    offer(&mut scheduler, 1, Kind::Awake, 5_000);
+    let chosen = [0, 1].map(|_| scheduler.pick(5_100 * MS).remove(0));
+    assert_eq!(chosen.each_ref().map(|chosen| chosen.job.camera), [1, 0]);
+    assert_eq!(chosen.each_ref().map(|chosen| chosen.unwatched), [None; 2]);
+    // What moved and was not looked at.
+    scheduler.passed_over(0, EventTime::from_micros(5_200 * MS));
+    assert!(!scheduler.has_seen_all(0));
+    offer(&mut scheduler, 0, Kind::Awake, 5_300);
+    assert_eq!(scheduler.pick(5_300 * MS).len(), 1);
+    assert!(scheduler.has_seen_all(0));
+    // A heartbeat that found no time.
+    offer(&mut scheduler, 0, Kind::Heartbeat, 6_800);
+    offer(&mut scheduler, 0, Kind::Heartbeat, 6_900);
+    assert!(!scheduler.has_seen_all(0));
+}
+
 /// Fire and smoke by one model, as two cascades that wish in the same picture.
 #[test]
 fn looks_of_two_series_at_a_whole_picture_do_not_replace_each_other() {

@@ -235,7 +235,7 @@ fn read_camera(
         }
     }
     let health = keys.health.read(&mut refuse);
-    let detect = keys.detect.read(&scene, &mut refuse);
+    let detect = keys.detect.read(&scene, &cascades, &mut refuse);
     let clip = keys.clip.read(&mut refuse);
     Some(CameraConfig {
         path: at.to_owned(),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use protocol::NormBox;
 
+use super::cascade::CascadeConfig;
 use super::faults::ConfigFault;
 use super::section;
 use crate::between_looks::LONGEST;
@@ -72,7 +73,7 @@ impl DetectConfig {
             .collect();
         let config = keys
             .unwrap_or_default()
-            .read(&SceneConfig::default(), |key, message| {
+            .read(&SceneConfig::default(), &[], |key, message| {
                 words.push(format!("{key}: {message}"));
             });
         if words.is_empty() {
@@ -102,6 +103,7 @@ impl DetectConfig {
 pub(super) struct DetectKeys {
     gate: Option<bool>,
     heartbeat_s: Option<f64>,
+    empty_heartbeat_s: Option<f64>,
     hold_s: Option<f64>,
     roi: Option<Vec<[f64; 2]>>,
     tiles: Option<TilesKeys>,
@@ -123,6 +125,7 @@ impl DetectKeys {
     pub(super) fn read(
         &self,
         scene: &SceneConfig,
+        cascades: &[CascadeConfig],
         mut refuse: impl FnMut(&str, &str),
     ) -> DetectConfig {
         let usual = DetectConfig::default();
@@ -135,12 +138,18 @@ impl DetectKeys {
                 default
             }
         };
-        let settings = Settings {
+        let mut settings = Settings {
             heartbeat_s: number(
                 "heartbeat_s",
                 self.heartbeat_s,
                 usual.settings.heartbeat_s,
                 (0.1, 1.7),
+            ),
+            empty_heartbeat_s: number(
+                "empty_heartbeat_s",
+                self.empty_heartbeat_s,
+                usual.settings.empty_heartbeat_s,
+                (0.1, 10.0),
             ),
             hold_s: number("hold_s", self.hold_s, usual.settings.hold_s, (0.5, 60.0)),
         };
@@ -160,6 +169,20 @@ impl DetectKeys {
             refuse("detect.look_every", &message);
         }
         let (region, tiles) = region::read(self.roi.as_deref(), self.tiles.as_ref(), &mut refuse);
+        // Tiles find who stands far away, and fire is nobody who moves: the gate vouches for neither.
+        let looks_for_more = if tiles.is_some() {
+            Some("goes without `tiles`, which find who is too small for the gate; leave one of them out")
+        } else if cascades.iter().any(|cascade| cascade.looks.on.is_empty()) {
+            Some("goes without cascades that look at the whole picture, which come with its looks; leave it out")
+        } else {
+            None
+        };
+        if let Some(message) = looks_for_more {
+            settings.empty_heartbeat_s = settings.heartbeat_s;
+            if self.empty_heartbeat_s.is_some() {
+                refuse("detect.empty_heartbeat_s", message);
+            }
+        }
         if look_every > 1 && tiles.is_some() {
             refuse(
                 "detect.look_every",
@@ -292,6 +315,42 @@ mod tests {
             detect("detect = { heartbeat_s = 1.0 }").settings.hold_s,
             2.0
         );
+    }
+
+    #[test]
+    fn an_empty_road_is_looked_at_rarely_only_where_nothing_is_lost_by_that() {
+        let read = |keys: &str| camera(&format!("{SOURCE}{keys}"));
+        let flames = "[[cascade]]\nid = 'flames'\nmodel = 'm'\ngives = 'fire'\n";
+        for (keys, beats) in [
+            ("", [1.5, 5.0]),
+            ("detect = { empty_heartbeat_s = 8.0 }", [1.5, 8.0]),
+            ("detect = { heartbeat_s = 1.0, tiles = {} }", [1.0, 1.0]),
+            (flames, [1.5, 1.5]),
+        ] {
+            let settings = read(keys).unwrap().detect.settings;
+            assert_eq!(
+                [settings.heartbeat_s, settings.empty_heartbeat_s],
+                beats,
+                "{keys}"
+            );
+        }
+        for (keys, fault) in [
+            (
+                "detect = { empty_heartbeat_s = 11.0 }",
+                "detect.empty_heartbeat_s: is between 0.1 and 10; 5 is usual",
+            ),
+            (
+                "detect = { empty_heartbeat_s = 5.0, tiles = {} }",
+                "detect.empty_heartbeat_s: goes without `tiles`",
+            ),
+            (
+                &format!("detect = {{ empty_heartbeat_s = 5.0 }}\n{flames}"),
+                "detect.empty_heartbeat_s: goes without cascades that look at the whole picture",
+            ),
+        ] {
+            let found = read(keys).unwrap_err();
+            assert!(found.contains(fault), "{keys}: {found}");
+        }
     }
 
     #[test]

@@ -342,21 +342,25 @@ impl CameraState {
         let looks = &mut self.lock().looks;
         looks.is_awake = !matches!(
             verdict,
-            Some(Verdict::Rest | Verdict::Look(Reason::Heartbeat))
+            Some(Verdict::Rest | Verdict::Empty | Verdict::Look(Reason::Heartbeat))
         );
         if let Some(verdict) = verdict {
             let word = match verdict {
                 Verdict::Look(reason) => reason.as_str(),
                 Verdict::Rest => "rest",
+                Verdict::Empty => "empty",
             };
             *looks.verdicts.entry(word).or_default() += 1;
+            // Of an empty one the scene hears: it is analysed.
             looks.rested += u64::from(verdict == Verdict::Rest);
         }
     }
 
-    /// Those of the last look were followed into a picture.
-    pub(crate) fn count_followed(&self) {
-        self.lock().looks.followed += 1;
+    /// It was tried to follow those of the last look into a picture, for so long.
+    pub(crate) fn count_followed(&self, is_known: bool, took: Duration) {
+        let looks = &mut self.lock().looks;
+        looks.followed += u64::from(is_known);
+        looks.followed_s += took.as_secs_f64();
     }
 
     /// The detector looked at a picture, for so long.

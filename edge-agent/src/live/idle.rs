@@ -44,7 +44,7 @@ impl Idle {
         let is_quiet = attention != Attention::Unsettled
             && matches!(
                 verdict,
-                Some(Verdict::Rest | Verdict::Look(Reason::Heartbeat))
+                Some(Verdict::Rest | Verdict::Empty | Verdict::Look(Reason::Heartbeat))
             );
         if !is_quiet {
             self.quiet_since = None;
@@ -94,7 +94,7 @@ mod tests {
             (0.0, MOTION, Nobody),
             (1.0, REST, Nobody),
             (10.9, BEAT, Settled),
-            (11.0, REST, Settled),
+            (11.0, Some(Verdict::Empty), Settled),
             (12.0, BEAT, Nobody),
             (13.0, MOTION, Nobody),
             (14.0, REST, Nobody),

@@ -266,7 +266,13 @@ impl Desk<'_> {
         let Some(frame) = stream.take_newest() else {
             return;
         };
-        let verdict = self.gates[camera].judge(&frame, state.attention());
+        let verdict = match self.gates[camera].judge(&frame, state.attention()) {
+            // Where somebody moved and there was no time to look, the gate's word is not enough.
+            Some(Verdict::Empty) if !self.scheduler.has_seen_all(camera) => {
+                Some(Verdict::Look(Reason::Heartbeat))
+            }
+            verdict => verdict,
+        };
         stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
         state.count_verdict(verdict);
         let counters = stream.counters();
@@ -280,6 +286,7 @@ impl Desk<'_> {
         // Now: the picture may be replaced before it is looked at.
         self.readings[camera].add(perception::glance(&frame, &config.scene));
         let kind = match verdict {
+            Some(Verdict::Empty) => return self.tell_empty(camera, &frame),
             Some(Verdict::Rest) => {
                 let inputs = self.readings[camera].all();
                 if inputs.is_empty() {
@@ -334,18 +341,35 @@ impl Desk<'_> {
             return false;
         }
         let believed_from = self.models.detector.manifest().thresholds.high;
-        let Some(found) = self.between[camera].follow(frame, believed_from) else {
+        let begun = Instant::now();
+        let found = self.between[camera].follow(frame, believed_from);
+        self.feeds[camera]
+            .3
+            .count_followed(found.is_some(), begun.elapsed());
+        let Some(found) = found else {
             return false;
         };
         let told = perception::followed(frame, believed_from, found);
         let (earlier, lamps) = self.readings[camera].until(frame.time);
         self.scheduler.followed(camera, frame.time);
         self.spoilt[camera] = false;
-        self.feeds[camera].3.count_followed();
         let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
         let frame = Some(frame.clone());
         self.send(camera, Work::new(inputs, frame));
         true
+    }
+
+    /// Tells the scene that nobody is in `frame`, by the gate's word.
+    fn tell_empty(&mut self, camera: usize, frame: &Frame) {
+        // Its scene hears of pictures in their order.
+        self.finish(camera);
+        let believed_from = self.models.detector.manifest().thresholds.high;
+        let told = perception::followed(frame, believed_from, &[]);
+        let (earlier, lamps) = self.readings[camera].until(frame.time);
+        self.gates[camera].told(frame.time);
+        self.scheduler.rested(camera, frame.time, self.now_us());
+        let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
+        self.send(camera, Work::new(inputs, Some(frame.clone())));
     }
 
     /// Takes on what a scene asks for. It is dropped, and counted, when the scheduler
@@ -458,7 +482,12 @@ impl Desk<'_> {
         } = turn;
         let (config, _, _, state) = &self.feeds[camera];
         state.count_look(took);
-        self.gates[camera].looked(frame.time);
+        let gate = &mut self.gates[camera];
+        if seen.is_ok() {
+            gate.looked(frame.time);
+        } else {
+            gate.failed(frame.time);
+        }
         let (earlier, lamps) = self.readings[camera].until(frame.time);
         // Whatever waits is of an older picture.
         self.scheduler.drop_tiles(camera);

@@ -5,11 +5,12 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use protocol::EventTime;
 use serde_json::Value;
 
 /// The box of configurations that are about something else.
@@ -447,4 +448,29 @@ pub fn assert_same(published: &[String], replayed: &[String]) -> Vec<String> {
     }
     unpublished.extend(rest.cloned());
     unpublished
+}
+
+/// Of each picture that the scene was shown: its time in s, and whether it was followed.
+pub fn pictures(recording: &str) -> Vec<(f64, bool)> {
+    let of_line = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let detections = line.get("detections")?;
+        let time = detections["time"].as_str()?;
+        let time: EventTime = serde_json::from_value(time.into()).ok()?;
+        let since = time.since(EventTime::EPOCH).0;
+        Some((since, detections["followed"] == true))
+    };
+    recording.lines().filter_map(of_line).collect()
+}
+
+/// The first file that the agent in `dir` recorded of a camera, and what is in it.
+pub fn recorded(dir: &Path, camera: &str) -> (PathBuf, String) {
+    let mut segments = std::fs::read_dir(dir.join("record").join(camera)).unwrap();
+    let recording = segments.next().unwrap().unwrap().path();
+    let mut text = String::new();
+    let file = std::fs::File::open(&recording).unwrap();
+    flate2::read::MultiGzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
+    (recording, text)
 }

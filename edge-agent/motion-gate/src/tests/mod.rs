@@ -26,8 +26,10 @@ fn watch_for(
         .map(|number| {
             let t = number as f64 / FPS;
             let verdict = gate.judge(&small(&view(t), number), at(t), attention(t));
-            if verdict.is_look() {
-                gate.looked(at(t));
+            match verdict {
+                Verdict::Look(_) => gate.looked(at(t)),
+                Verdict::Empty => gate.told(at(t)),
+                Verdict::Rest => {}
             }
             (t, verdict)
         })
@@ -62,16 +64,91 @@ fn a_quiet_road_is_slept_through_by_day_and_by_night() {
     }
 }
 
+/// The longest time between two pictures of which `is_meant`, s.
+fn longest(verdicts: &[(f64, Verdict)], is_meant: impl Fn(Verdict) -> bool) -> f64 {
+    let meant = verdicts.iter().filter(|(_, verdict)| is_meant(*verdict));
+    let times: Vec<f64> = meant.map(|(t, _)| *t).collect();
+    let apart = times.windows(2).map(|pair| pair[1] - pair[0]);
+    apart.fold(0.0, f64::max)
+}
+
 #[test]
 fn while_it_sleeps_the_heartbeat_never_stops() {
-    let verdicts = watch(30.0, |_| day());
-    let looks: Vec<f64> = verdicts
-        .iter()
-        .filter(|(_, verdict)| verdict.is_look())
-        .map(|(t, _)| *t)
-        .collect();
-    for pair in looks.windows(2) {
-        assert!(pair[1] - pair[0] <= 1.5 + 1e-9, "{pair:?}");
+    let verdicts = watch_for(30.0, |_| Attention::Settled, |_| day());
+    let apart = longest(&verdicts, Verdict::is_look);
+    assert!((1.0..=1.5 + 1e-9).contains(&apart), "{apart}");
+}
+
+#[test]
+fn of_an_empty_road_it_says_so_as_often_and_looks_come_more_rarely() {
+    for (name, view) in [("day", day()), ("night", night())] {
+        let verdicts = watch(40.0, |_| view.clone());
+        let told = longest(&verdicts, |verdict| verdict != Verdict::Rest);
+        assert!((1.0..=1.5 + 1e-9).contains(&told), "{name}: {told}");
+        let looked = longest(&verdicts, Verdict::is_look);
+        assert!((4.0..=5.0 + 1e-9).contains(&looked), "{name}: {looked}");
+    }
+}
+
+#[test]
+fn it_vouches_for_nobody_whom_it_does_not_know() {
+    // Who stands there, and who is followed.
+    for attention in [Attention::Settled, Attention::Unsettled] {
+        let verdicts = watch_for(20.0, |_| attention, |_| day());
+        assert!(!verdicts.iter().any(|(_, verdict)| *verdict == Verdict::Empty));
+    }
+    // Where looks fail nobody knows who is there.
+    let mut gate = Gate::new(Settings::default());
+    let mut looks = 0;
+    for number in 0..200 {
+        let t = number as f64 / FPS;
+        match gate.judge(&small(&day(), number), at(t), Attention::Nobody) {
+            Verdict::Look(_) => {
+                gate.failed(at(t));
+                looks += u32::from(t > SETTLED);
+            }
+            Verdict::Rest => {}
+            Verdict::Empty => panic!("it vouches at {t} s for what nobody has seen"),
+        }
+    }
+    assert!(looks >= 9, "{looks}");
+    // Nor where what moved found no time: it is still looked at when the road is quiet again.
+    let mut gate = Gate::new(Settings::default());
+    let (from, gone) = (10.0, 11.5);
+    let mut first = None;
+    for number in 0..200 {
+        let t = number as f64 / FPS;
+        let things = if (from..gone).contains(&t) {
+            walker(t, from)
+        } else {
+            Vec::new()
+        };
+        let view = View { things, ..day() };
+        let verdict = gate.judge(&small(&view, number), at(t), Attention::Nobody);
+        let is_busy = (from..gone + 3.0).contains(&t);
+        if !is_busy && verdict.is_look() {
+            gate.looked(at(t));
+        } else if verdict == Verdict::Empty {
+            gate.told(at(t));
+        }
+        if t > gone && !is_busy && verdict != Verdict::Rest {
+            first.get_or_insert(verdict);
+        }
+        assert!(!(is_busy && verdict == Verdict::Empty && t > from + 1.0), "{t}");
+    }
+    assert_eq!(first, Some(Verdict::Look(Reason::Heartbeat)));
+    // Where the operator wants each heartbeat looked at.
+    let mut gate = Gate::new(Settings {
+        empty_heartbeat_s: 1.0,
+        ..Settings::default()
+    });
+    for number in 0..200 {
+        let t = number as f64 / FPS;
+        let verdict = gate.judge(&small(&day(), number), at(t), Attention::Nobody);
+        assert_ne!(verdict, Verdict::Empty);
+        if verdict.is_look() {
+            gate.looked(at(t));
+        }
     }
 }
 
@@ -441,23 +518,37 @@ proptest! {
     }
 
     /// However pictures come, no two looks are farther apart than the heartbeat
-    /// allows, if pictures are not.
+    /// allows, if pictures are not, and nothing that the scene hears.
     #[test]
     fn no_pattern_of_times_outruns_the_heartbeat(
         steps in proptest::collection::vec(10_000..700_000_i64, 20..200),
+        is_empty in proptest::bool::ANY,
     ) {
         let picture = small(&day(), 0);
         let mut gate = Gate::new(Settings::default());
-        let (mut time, mut looked) = (0, 0);
+        let (mut time, mut looked, mut told) = (0, 0, 0);
+        let (attention, rarest) = if is_empty {
+            (Attention::Nobody, 5_000_000)
+        } else {
+            (Attention::Settled, 1_500_000)
+        };
         for (index, step) in steps.iter().enumerate() {
             time += step;
             let now = protocol::EventTime::from_micros(time);
-            if gate.judge(&picture, now, Attention::Nobody).is_look() {
-                gate.looked(now);
-                looked = time;
+            match gate.judge(&picture, now, attention) {
+                Verdict::Look(_) => {
+                    gate.looked(now);
+                    (looked, told) = (time, time);
+                }
+                Verdict::Empty => {
+                    gate.told(now);
+                    told = time;
+                }
+                Verdict::Rest => {}
             }
             let next = steps.get(index + 1).copied().unwrap_or(0);
-            prop_assert!(time + next - looked <= 1_500_000 + 700_000);
+            prop_assert!(time + next - looked <= rarest + 700_000);
+            prop_assert!(time + next - told <= 1_500_000 + 700_000);
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Looks {
     pub(crate) rested: u64,
     /// Pictures that nobody looked at, and into which those of the last look were followed.
     pub(crate) followed: u64,
+    /// How long that took, also where nobody was found again, s.
+    pub(crate) followed_s: f64,
     /// What became of its jobs.
     pub(crate) jobs: Counters,
     /// Inferences, and how long they took.

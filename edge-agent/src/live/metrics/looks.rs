@@ -13,7 +13,7 @@ use super::{Family, Reading, Sample, labelled};
 
 impl Reading {
     /// What gates said and what the detector did.
-    pub(super) fn looks(&self) -> [Family; 12] {
+    pub(super) fn looks(&self) -> [Family; 13] {
         let kinds = |counts: &BTreeMap<Kind, u64>| {
             let count = |kind| counts.get(kind).copied().unwrap_or_default();
             let kinds = Kind::ALL.iter();
@@ -22,7 +22,7 @@ impl Reading {
         [
             (
                 "edge_gate_pictures",
-                "Pictures that the gate judged, by what it said: rest, or why to look",
+                "Pictures that the gate judged, by what it said: rest, empty (nobody is there, and nothing has moved), or why to look",
                 self.per_camera(|camera| {
                     labelled("verdict", camera.looks().verdicts.into_iter().collect())
                 }),
@@ -42,6 +42,11 @@ impl Reading {
                 "edge_pictures_followed",
                 "Pictures that nobody looked at, and into which everybody of the last look was followed (detect.look_every)",
                 self.per_camera(|camera| vec![(Vec::new(), camera.looks().followed as f64)]),
+            ),
+            (
+                "edge_following_seconds",
+                "What following took, on the thread that looks",
+                self.per_camera(|camera| vec![(Vec::new(), camera.looks().followed_s)]),
             ),
             (
                 "edge_inference_jobs",
