@@ -11,6 +11,7 @@ use protocol::units::Seconds;
 use protocol::{Detection, EventTime, NormBox};
 
 use crate::config::DetectConfig;
+use crate::picture_gate::View;
 
 /// The detector looks at once when so many of those it was sure of are lost to view.
 const MOST_LOST: f64 = 0.5;
@@ -37,24 +38,6 @@ pub struct BetweenLooks {
     picture: Pyramid,
     /// The newest one's, while the two are compared; else of no picture.
     newer: Pyramid,
-}
-
-/// What two pictures must have in common, for the pixels of one to be found again in the other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct View {
-    size: [u32; 2],
-    connection: u64,
-    clock_steps: u32,
-}
-
-impl View {
-    fn of(frame: &Frame) -> Self {
-        Self {
-            size: [frame.width, frame.height],
-            connection: frame.connection,
-            clock_steps: frame.clock_steps,
-        }
-    }
 }
 
 impl BetweenLooks {

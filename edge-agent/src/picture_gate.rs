@@ -2,7 +2,7 @@
 
 use edge_core::Attention;
 use edge_video::Frame;
-use motion_gate::{Gate, Reason, SmallPicture, Verdict};
+use motion_gate::{Found, Gate, Reason, SmallPicture, Verdict};
 use protocol::EventTime;
 
 use crate::config::DetectConfig;
@@ -13,6 +13,8 @@ pub struct PictureGate {
     /// `None`: switched off; every picture is looked at.
     gate: Option<Gate>,
     small: SmallPicture,
+    /// Of the picture before.
+    view: View,
 }
 
 impl PictureGate {
@@ -21,6 +23,7 @@ impl PictureGate {
         Self {
             gate: config.gate.then(|| Gate::new(config.settings)),
             small: SmallPicture::default(),
+            view: View::default(),
         }
     }
 
@@ -28,6 +31,10 @@ impl PictureGate {
     /// without a gate.
     pub fn judge(&mut self, frame: &Frame, attention: Attention) -> Option<Verdict> {
         let gate = self.gate.as_mut()?;
+        let view = View::of(frame);
+        if std::mem::replace(&mut self.view, view) != view {
+            gate.doubt();
+        }
         if let Some(reason) = gate.foregone(frame.time, attention) {
             return Some(Verdict::Look(reason));
         }
@@ -41,17 +48,10 @@ impl PictureGate {
         })
     }
 
-    /// The detector has looked at the picture of this time.
-    pub fn looked(&mut self, time: EventTime) {
+    /// The detector has looked at the picture of this time, and has found this.
+    pub fn looked(&mut self, time: EventTime, found: Found) {
         if let Some(gate) = &mut self.gate {
-            gate.looked(time);
-        }
-    }
-
-    /// The detector has failed on the picture of this time.
-    pub fn failed(&mut self, time: EventTime) {
-        if let Some(gate) = &mut self.gate {
-            gate.failed(time);
+            gate.looked(time, found);
         }
     }
 
@@ -59,6 +59,25 @@ impl PictureGate {
     pub fn told(&mut self, time: EventTime) {
         if let Some(gate) = &mut self.gate {
             gate.told(time);
+        }
+    }
+}
+
+/// What two pictures must have in common for what was known of one to hold of the other: the same pixels
+/// in the same places, in one run of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    size: [u32; 2],
+    connection: u64,
+    clock_steps: u32,
+}
+
+impl View {
+    pub(crate) fn of(frame: &Frame) -> Self {
+        Self {
+            size: [frame.width, frame.height],
+            connection: frame.connection,
+            clock_steps: frame.clock_steps,
         }
     }
 }

@@ -21,7 +21,7 @@ use edge_core::{Input, Output, Scene};
 use edge_video::stream::pace::Pace;
 use edge_video::{ClipInfo, ClipPicture, ClipReader, Frame};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use motion_gate::{Reason, Verdict};
+use motion_gate::{Found, Reason, Verdict};
 use protocol::id::CascadeId;
 use protocol::units::Seconds;
 use protocol::{CameraId, Event, EventTime};
@@ -506,18 +506,22 @@ fn replay_clip(
                     sink.handle(scene, input, None)?;
                 }
             }
+            let mut found = Found::Unknown;
             for input in told {
                 if let Input::Detections(seen) = &input {
                     between.looked(&frame, believed_from, &seen.items);
+                    found = if seen.items.is_empty() {
+                        Found::Nobody
+                    } else {
+                        Found::Somebody
+                    };
                 }
                 sink.handle(scene, input, is_seen.then_some(&frame))?;
             }
             if is_seen {
                 second.take(&frame, scene, sink)?;
-                gate.looked(frame.time);
-            } else {
-                gate.failed(frame.time);
             }
+            gate.looked(frame.time, found);
         } else {
             for input in perception::glance(&frame, scene.config()) {
                 sink.handle(scene, input, None)?;

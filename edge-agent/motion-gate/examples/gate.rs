@@ -14,7 +14,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
 use edge_core::Attention;
-use motion_gate::{Gate, Settings, SmallPicture, Verdict};
+use motion_gate::{Found, Gate, Settings, SmallPicture, Verdict};
 use protocol::EventTime;
 use protocol::units::Seconds;
 
@@ -55,12 +55,12 @@ fn main() -> std::io::Result<()> {
             part.push(took.as_secs_f64() * 1e6);
         }
         if verdict.is_look() {
-            gate.looked(at);
+            gate.looked(at, Found::Unknown);
             looks += 1;
         }
         let word = match verdict {
             Verdict::Look(reason) => reason.as_str(),
-            Verdict::Rest => "rest",
+            Verdict::Rest | Verdict::Empty => "rest",
         };
         *verdicts.entry(word).or_default() += 1;
         pictures += 1;

@@ -38,7 +38,7 @@ pub enum Verdict {
     Look(Reason),
     /// It need not be.
     Rest,
-    /// It need not be; and the scene may be told that nobody is in it: the last look found nobody,
+    /// It need not be; and the scene may be told that nobody is in it: the last looks found nobody,
     /// and nothing has moved since.
     Empty,
 }
@@ -48,6 +48,17 @@ impl Verdict {
     pub fn is_look(self) -> bool {
         matches!(self, Self::Look(_))
     }
+}
+
+/// What a look has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Not even something that the detector doubts.
+    Nobody,
+    /// Something.
+    Somebody,
+    /// It failed, or the scene has not heard of it.
+    Unknown,
 }
 
 /// Why a picture is to be looked at.
@@ -103,6 +114,11 @@ const RELIGHT: f32 = 0.5;
 const OFTEN_ENOUGH_S: f64 = 0.09;
 /// Pictures farther apart are not one story, s.
 const HOLE_S: f64 = 5.0;
+/// A road is empty when for so long every look has found nobody, s: three heartbeats, since
+/// whoever is so faint that one look in two shows him is there.
+const EMPTY_AFTER_S: f64 = 4.0;
+/// What may have happened between pictures farther apart nobody can vouch for, s.
+const UNBROKEN_S: f64 = 0.5;
 
 /// Watches one camera's small pictures.
 #[derive(Clone, Debug)]
@@ -122,6 +138,8 @@ pub struct Gate {
     looked: Option<EventTime>,
     /// When the scene heard last what is there: by a look that did not fail, or by this gate's word.
     told: Option<EventTime>,
+    /// Since when every look has found nobody, the scene awaits nobody, and pictures come.
+    empty: Option<EventTime>,
     relearnt: u64,
 }
 
@@ -139,6 +157,7 @@ impl Gate {
             moved: None,
             looked: None,
             told: None,
+            empty: None,
             relearnt: 0,
         }
     }
@@ -177,6 +196,9 @@ impl Gate {
             self.begin(picture, time);
             return Verdict::Look(Reason::Learning);
         };
+        if passed > UNBROKEN_S || attention != Attention::Nobody {
+            self.empty = None;
+        }
         if let Some(since) = self.learning {
             self.background.learn(picture);
             let is_known =
@@ -202,14 +224,14 @@ impl Gate {
         } else if let Some(reason) = self.kept_awake(time, attention) {
             reason
         } else {
-            return self.at_rest(time, passed, attention);
+            return self.at_rest(time, passed);
         };
         Verdict::Look(reason)
     }
 
     /// What to do with a picture in which nothing moves, the next one coming as long after it as it
     /// came after the one before, s.
-    fn at_rest(&self, time: EventTime, passed: f64, attention: Attention) -> Verdict {
+    fn at_rest(&self, time: EventTime, passed: f64) -> Verdict {
         // By the next picture it would be too late.
         let is_within = |since, limit: f64| within(since, time, limit - passed);
         let Settings {
@@ -217,9 +239,9 @@ impl Gate {
             empty_heartbeat_s,
             ..
         } = self.settings;
-        // Nobody knows who is there after a look that failed, and where what moved was not looked at.
-        let is_known = self.told >= self.looked && self.looked >= self.moved;
-        let is_empty = attention == Attention::Nobody && is_known;
+        let is_long = |since| time.since(since).0 >= EMPTY_AFTER_S;
+        // Where what moved was not looked at nobody knows who it was.
+        let is_empty = self.empty.is_some_and(is_long) && self.looked >= self.moved;
         if is_within(self.looked, heartbeat_s) {
             Verdict::Rest
         } else if !is_empty || !is_within(self.looked, empty_heartbeat_s) {
@@ -231,16 +253,19 @@ impl Gate {
         }
     }
 
-    /// Somebody has looked at the picture of this time, for whatever reason.
-    pub fn looked(&mut self, time: EventTime) {
+    /// Somebody has looked at the picture of this time, for whatever reason, and has found this.
+    pub fn looked(&mut self, time: EventTime, found: Found) {
         self.looked = Some(time);
-        self.told = self.looked;
+        self.told = self.looked.filter(|_| found != Found::Unknown);
+        self.empty = match found {
+            Found::Nobody => self.empty.or(self.looked),
+            Found::Somebody | Found::Unknown => None,
+        };
     }
 
-    /// Somebody has looked at the picture of this time, and the look failed.
-    pub fn failed(&mut self, time: EventTime) {
-        self.looked = Some(time);
-        self.told = None;
+    /// What comes now is another view, or was on its way when nobody could see it.
+    pub fn doubt(&mut self) {
+        self.empty = None;
     }
 
     /// The scene was told of the picture of this time that nobody is in it.
@@ -266,6 +291,7 @@ impl Gate {
         self.marks.resize(picture.luma.len(), false);
         self.learning = Some(time);
         self.moved = None;
+        self.empty = None;
     }
 
     fn compare(&mut self, picture: &SmallPicture, passed_s: f32) -> Change {

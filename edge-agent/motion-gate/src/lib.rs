@@ -18,7 +18,7 @@
 //!   in front of the lens) is learnt anew, and looked at meanwhile.
 //!
 //! It errs towards looking. It never says by itself that nothing is there: while it rests
-//! there is a heartbeat, at least one look each [`Settings::heartbeat_s`] (of a road that the last look
+//! there is a heartbeat, at least one look each [`Settings::heartbeat_s`] (of a road that the last looks
 //! found empty, [`Settings::empty_heartbeat_s`]),
 //! so that what is too slow, too small or too faint for it is found all the
 //! same, and what stands is seen to stand. And the scene can hold it awake
@@ -35,7 +35,7 @@ mod gate;
 mod light;
 mod small;
 
-pub use gate::{Gate, Reason, Settings, Verdict};
+pub use gate::{Found, Gate, Reason, Settings, Verdict};
 pub use small::SmallPicture;
 
 #[cfg(test)]

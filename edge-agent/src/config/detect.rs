@@ -2,12 +2,12 @@
 
 mod region;
 
-use edge_core::SceneConfig;
+use edge_core::{RuleConfig, SceneConfig};
 use edge_scheduler::{Plan, Settings as SchedulerSettings};
 use motion_gate::Settings;
 use serde::Deserialize;
 
-use protocol::NormBox;
+use protocol::{NormBox, ObjectClass};
 
 use super::cascade::CascadeConfig;
 use super::faults::ConfigFault;
@@ -149,7 +149,7 @@ impl DetectKeys {
                 "empty_heartbeat_s",
                 self.empty_heartbeat_s,
                 usual.settings.empty_heartbeat_s,
-                (0.1, 10.0),
+                (0.1, 6.0),
             ),
             hold_s: number("hold_s", self.hold_s, usual.settings.hold_s, (0.5, 60.0)),
         };
@@ -169,11 +169,29 @@ impl DetectKeys {
             refuse("detect.look_every", &message);
         }
         let (region, tiles) = region::read(self.roi.as_deref(), self.tiles.as_ref(), &mut refuse);
+        if (self.empty_heartbeat_s).is_some_and(|empty_s| empty_s < settings.heartbeat_s) {
+            refuse(
+                "detect.empty_heartbeat_s",
+                "is not below `heartbeat_s`; the same looks as often at an empty road as at any that rests",
+            );
+        }
+        let burns = |rule: &RuleConfig| {
+            let mut needs = rule.needs.iter();
+            needs.any(|class| matches!(class, ObjectClass::Fire | ObjectClass::Smoke))
+        };
         // Tiles find who stands far away, and fire is nobody who moves: the gate vouches for neither.
         let looks_for_more = if tiles.is_some() {
-            Some("goes without `tiles`, which find who is too small for the gate; leave one of them out")
+            Some(
+                "goes without `tiles`, which find who is too small for the gate; leave one of them out",
+            )
+        } else if scene.rules.iter().any(burns) {
+            Some(
+                "goes without rules about fire and smoke: what burns is nobody, and moves little; leave it out",
+            )
         } else if cascades.iter().any(|cascade| cascade.looks.on.is_empty()) {
-            Some("goes without cascades that look at the whole picture, which come with its looks; leave it out")
+            Some(
+                "goes without cascades that look at the whole picture, which come with its looks; leave it out",
+            )
         } else {
             None
         };
@@ -320,12 +338,16 @@ mod tests {
     #[test]
     fn an_empty_road_is_looked_at_rarely_only_where_nothing_is_lost_by_that() {
         let read = |keys: &str| camera(&format!("{SOURCE}{keys}"));
-        let flames = "[[cascade]]\nid = 'flames'\nmodel = 'm'\ngives = 'fire'\n";
+        let burning = "zone = [{ id = 'all', points = [[0, 0], [1, 0], [1, 1]] }]\n\
+                       rule = [{ id = 'f', kind = 'fire' }]\n";
+        let flames = "cascade = [{ id = 'flames', model = 'm', gives = 'fire' }]\n";
         for (keys, beats) in [
             ("", [1.5, 5.0]),
-            ("detect = { empty_heartbeat_s = 8.0 }", [1.5, 8.0]),
+            ("detect = { empty_heartbeat_s = 6.0 }", [1.5, 6.0]),
             ("detect = { heartbeat_s = 1.0, tiles = {} }", [1.0, 1.0]),
+            ("detect = { empty_heartbeat_s = 1.5 }", [1.5, 1.5]),
             (flames, [1.5, 1.5]),
+            (burning, [1.5, 1.5]),
         ] {
             let settings = read(keys).unwrap().detect.settings;
             assert_eq!(
@@ -336,8 +358,16 @@ mod tests {
         }
         for (keys, fault) in [
             (
-                "detect = { empty_heartbeat_s = 11.0 }",
-                "detect.empty_heartbeat_s: is between 0.1 and 10; 5 is usual",
+                "detect = { empty_heartbeat_s = 7.0 }",
+                "detect.empty_heartbeat_s: is between 0.1 and 6; 5 is usual",
+            ),
+            (
+                "detect = { empty_heartbeat_s = 1.0 }",
+                "detect.empty_heartbeat_s: is not below `heartbeat_s`",
+            ),
+            (
+                &format!("detect = {{ empty_heartbeat_s = 5.0 }}\n{burning}"),
+                "detect.empty_heartbeat_s: goes without rules about fire and smoke",
             ),
             (
                 "detect = { empty_heartbeat_s = 5.0, tiles = {} }",

@@ -80,6 +80,8 @@ struct Inner {
     dropped_busy: u64,
     dropped_failed: u64,
     failed_in_a_row: u64,
+    /// Frames that the detector has looked at and that reached the rules.
+    well_looked_at: u64,
     dropped_frozen: u64,
     without_stills: u64,
     /// Clips by what became of them.
@@ -313,12 +315,15 @@ impl CameraState {
         }
     }
 
-    /// A frame reached the rules.
-    pub(crate) fn count_analysed(&self, quality: TimeQuality) {
+    /// A frame reached the rules; `is_seen`: the detector has looked at it.
+    pub(crate) fn count_analysed(&self, quality: TimeQuality, is_seen: bool) {
         let now = super::now();
         let mut inner = self.lock();
         inner.analysed += 1;
-        inner.failed_in_a_row = 0;
+        if is_seen {
+            inner.well_looked_at += 1;
+            inner.failed_in_a_row = 0;
+        }
         inner.time_quality = Some(quality);
         inner.looked.note(now);
     }
@@ -436,7 +441,7 @@ impl CameraState {
     pub(crate) fn well_looked_at(&self) -> u64 {
         let inner = self.lock();
         if inner.failed_in_a_row == 0 {
-            inner.analysed
+            inner.well_looked_at
         } else {
             0
         }

@@ -94,11 +94,11 @@ mod tests {
             (0.0, MOTION, Nobody),
             (1.0, REST, Nobody),
             (10.9, BEAT, Settled),
-            (11.0, Some(Verdict::Empty), Settled),
+            (11.0, REST, Settled),
             (12.0, BEAT, Nobody),
             (13.0, MOTION, Nobody),
             (14.0, REST, Nobody),
-            (24.0, REST, Nobody),
+            (24.0, Some(Verdict::Empty), Nobody),
             // Somebody is followed, though nothing moves.
             (25.0, REST, Unsettled),
             (26.0, BEAT, Nobody),

@@ -21,7 +21,7 @@ use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
 use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
 use models::heads::Answers;
-use motion_gate::{Reason, Verdict};
+use motion_gate::{Found, Reason, Verdict};
 use protocol::{Detection, EventTime};
 
 use super::idle::Idle;
@@ -366,10 +366,11 @@ impl Desk<'_> {
         let believed_from = self.models.detector.manifest().thresholds.high;
         let told = perception::followed(frame, believed_from, &[]);
         let (earlier, lamps) = self.readings[camera].until(frame.time);
-        self.gates[camera].told(frame.time);
-        self.scheduler.rested(camera, frame.time, self.now_us());
         let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
-        self.send(camera, Work::new(inputs, Some(frame.clone())));
+        if self.send(camera, Work::new(inputs, Some(frame.clone()))) == Sent::Well {
+            self.gates[camera].told(frame.time);
+            self.scheduler.rested(camera, frame.time, self.now_us());
+        }
     }
 
     /// Takes on what a scene asks for. It is dropped, and counted, when the scheduler
@@ -482,12 +483,12 @@ impl Desk<'_> {
         } = turn;
         let (config, _, _, state) = &self.feeds[camera];
         state.count_look(took);
-        let gate = &mut self.gates[camera];
-        if seen.is_ok() {
-            gate.looked(frame.time);
-        } else {
-            gate.failed(frame.time);
-        }
+        let found = match &seen {
+            Ok(seen) if seen.found.is_empty() => Found::Nobody,
+            Ok(_) => Found::Somebody,
+            Err(_) => Found::Unknown,
+        };
+        self.gates[camera].looked(frame.time, found);
         let (earlier, lamps) = self.readings[camera].until(frame.time);
         // Whatever waits is of an older picture.
         self.scheduler.drop_tiles(camera);
@@ -579,13 +580,16 @@ impl Desk<'_> {
         };
         let thresholds = &self.models.detector.manifest().thresholds;
         let believed_from = thresholds.high;
+        let time = picture.frame.time;
         let told: Vec<Work> = (picture.told(&mut self.parts[camera], thresholds)).collect();
         for seen in told {
             if let (Some(Input::Detections(found)), Some(frame)) = (seen.inputs.last(), &seen.frame)
             {
                 self.between[camera].looked(frame, believed_from, &found.items);
             }
-            self.send(camera, seen);
+            if self.send(camera, seen) != Sent::Well {
+                self.gates[camera].looked(time, Found::Unknown);
+            }
         }
     }
 
@@ -617,10 +621,11 @@ impl Desk<'_> {
         }
     }
 
-    fn send(&mut self, camera: usize, work: Work) {
+    fn send(&mut self, camera: usize, work: Work) -> Sent {
         let (_, _, to, state) = &self.feeds[camera];
         let is_answer = work.pledge.is_some();
-        match self.ways[camera].send(to, work) {
+        let sent = self.ways[camera].send(to, work);
+        match sent {
             Sent::Well => {}
             // Where answers are lost the chooser hears of it, and counts them.
             Sent::Lost if is_answer => {}
@@ -630,6 +635,7 @@ impl Desk<'_> {
                 state.count_dropped_failed();
             }
         }
+        sent
     }
 
     /// Tells the scheduler what a batch cost; each one's share of it.

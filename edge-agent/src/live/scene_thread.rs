@@ -406,7 +406,7 @@ impl Room {
                 // Nobody was seen anew in a picture that was not looked at.
                 is_seen = !detections.is_followed;
                 self.last = Some((time, self.now.steady));
-                self.setup.state.count_analysed(quality);
+                self.setup.state.count_analysed(quality, is_seen);
                 changed |= self.tell_health();
             }
             if is_frozen && matches!(input, Input::Gap(_) | Input::Unseen(_)) {

@@ -6,7 +6,7 @@ use edge_core::Attention;
 use proptest::prelude::*;
 use scenes::{HEIGHT, View, WIDTH, at, chance, day, night, small};
 
-use crate::{Gate, Reason, Settings, SmallPicture, Verdict};
+use crate::{Found, Gate, Reason, Settings, SmallPicture, Verdict};
 
 const FPS: f64 = 10.0;
 
@@ -27,7 +27,7 @@ fn watch_for(
             let t = number as f64 / FPS;
             let verdict = gate.judge(&small(&view(t), number), at(t), attention(t));
             match verdict {
-                Verdict::Look(_) => gate.looked(at(t)),
+                Verdict::Look(_) => gate.looked(at(t), Found::Nobody),
                 Verdict::Empty => gate.told(at(t)),
                 Verdict::Rest => {}
             }
@@ -90,33 +90,108 @@ fn of_an_empty_road_it_says_so_as_often_and_looks_come_more_rarely() {
     }
 }
 
-#[test]
-fn it_vouches_for_nobody_whom_it_does_not_know() {
-    // Who stands there, and who is followed.
-    for attention in [Attention::Settled, Attention::Unsettled] {
-        let verdicts = watch_for(20.0, |_| attention, |_| day());
-        assert!(!verdicts.iter().any(|(_, verdict)| *verdict == Verdict::Empty));
-    }
-    // Where looks fail nobody knows who is there.
-    let mut gate = Gate::new(Settings::default());
-    let mut looks = 0;
-    for number in 0..200 {
+/// When it vouches for a road of which each look finds `found`, s; `after` is done to it after each picture.
+fn vouched(
+    settings: Settings,
+    attention: Attention,
+    found: impl Fn(f64) -> Found,
+    view: impl Fn(f64) -> View,
+    after: impl Fn(f64, &mut Gate),
+) -> Vec<f64> {
+    let mut gate = Gate::new(settings);
+    let mut vouched = Vec::new();
+    for number in 0..300 {
         let t = number as f64 / FPS;
-        match gate.judge(&small(&day(), number), at(t), Attention::Nobody) {
-            Verdict::Look(_) => {
-                gate.failed(at(t));
-                looks += u32::from(t > SETTLED);
+        match gate.judge(&small(&view(t), number), at(t), attention) {
+            Verdict::Look(_) => gate.looked(at(t), found(t)),
+            Verdict::Empty => {
+                gate.told(at(t));
+                vouched.push(t);
             }
             Verdict::Rest => {}
-            Verdict::Empty => panic!("it vouches at {t} s for what nobody has seen"),
         }
+        after(t, &mut gate);
     }
-    assert!(looks >= 9, "{looks}");
-    // Nor where what moved found no time: it is still looked at when the road is quiet again.
+    vouched
+}
+
+#[test]
+fn it_vouches_only_for_what_looks_have_found_empty_for_a_while() {
+    let usual = Settings::default();
+    let vouch = |attention, found: &dyn Fn(f64) -> Found, after: &dyn Fn(f64, &mut Gate)| {
+        vouched(usual, attention, found, |_| day(), after)
+    };
+    let nobody = |_: f64| Found::Nobody;
+    let nothing = |_: f64, _: &mut Gate| {};
+    let empty = vouch(Attention::Nobody, &nobody, &nothing);
+    assert!(empty[0] > 4.0 && empty.len() >= 10, "{empty:?}");
+    // Somebody whom the scene knows, or whom a look doubts, or a look that failed.
+    for attention in [Attention::Settled, Attention::Unsettled] {
+        assert_eq!(vouch(attention, &nobody, &nothing), []);
+    }
+    for found in [Found::Somebody, Found::Unknown] {
+        assert_eq!(vouch(Attention::Nobody, &|_| found, &nothing), []);
+    }
+    // Once somebody is seen it takes its time anew.
+    let seen = |t: f64| {
+        if t < 15.0 {
+            Found::Somebody
+        } else {
+            Found::Nobody
+        }
+    };
+    let empty = vouch(Attention::Nobody, &seen, &nothing);
+    assert!(empty[0] >= 19.0 && empty.len() >= 3, "{empty:?}");
+    // Another connection.
+    let reconnected = |t: f64, gate: &mut Gate| {
+        if (15.0..15.1).contains(&t) {
+            gate.doubt();
+        }
+    };
+    let empty = vouch(Attention::Nobody, &nobody, &reconnected);
+    assert!(!empty.iter().any(|t| (15.0..18.9).contains(t)), "{empty:?}");
+    assert!(empty.iter().any(|t| *t < 15.0) && empty.iter().any(|t| *t > 19.0));
+    // As often as it is looked at otherwise: each time is a look.
+    let often = Settings {
+        empty_heartbeat_s: usual.heartbeat_s,
+        ..usual
+    };
+    assert_eq!(
+        vouched(often, Attention::Nobody, nobody, |_| day(), nothing),
+        []
+    );
+}
+
+/// What is decoded by key pictures alone, or loses pictures on the way.
+#[test]
+fn it_vouches_for_nothing_between_pictures_that_are_far_apart() {
+    for (step_s, is_vouched) in [(0.1, true), (0.4, true), (0.6, false), (1.0, false)] {
+        let mut gate = Gate::new(Settings::default());
+        let verdicts: Vec<Verdict> = (0..150)
+            .map(|number| {
+                let t = f64::from(number) * step_s;
+                let picture = small(&day(), number.into());
+                let verdict = gate.judge(&picture, at(t), Attention::Nobody);
+                match verdict {
+                    Verdict::Look(_) => gate.looked(at(t), Found::Nobody),
+                    Verdict::Empty => gate.told(at(t)),
+                    Verdict::Rest => {}
+                }
+                verdict
+            })
+            .collect();
+        let is_there = verdicts.contains(&Verdict::Empty);
+        assert_eq!(is_there, is_vouched, "{step_s} s apart");
+    }
+}
+
+/// Somebody walks by while the box has no time to look.
+#[test]
+fn what_moved_and_was_not_looked_at_is_looked_at_when_the_road_is_quiet_again() {
+    let (from, gone) = (15.0, 16.5);
     let mut gate = Gate::new(Settings::default());
-    let (from, gone) = (10.0, 11.5);
     let mut first = None;
-    for number in 0..200 {
+    for number in 0..250 {
         let t = number as f64 / FPS;
         let things = if (from..gone).contains(&t) {
             walker(t, from)
@@ -126,30 +201,20 @@ fn it_vouches_for_nobody_whom_it_does_not_know() {
         let view = View { things, ..day() };
         let verdict = gate.judge(&small(&view, number), at(t), Attention::Nobody);
         let is_busy = (from..gone + 3.0).contains(&t);
-        if !is_busy && verdict.is_look() {
-            gate.looked(at(t));
-        } else if verdict == Verdict::Empty {
-            gate.told(at(t));
+        match verdict {
+            Verdict::Look(_) if !is_busy => gate.looked(at(t), Found::Nobody),
+            Verdict::Empty => gate.told(at(t)),
+            _ => {}
         }
+        assert!(
+            verdict != Verdict::Empty || t < from + 1.0 || t > gone + 3.0,
+            "{t}"
+        );
         if t > gone && !is_busy && verdict != Verdict::Rest {
             first.get_or_insert(verdict);
         }
-        assert!(!(is_busy && verdict == Verdict::Empty && t > from + 1.0), "{t}");
     }
     assert_eq!(first, Some(Verdict::Look(Reason::Heartbeat)));
-    // Where the operator wants each heartbeat looked at.
-    let mut gate = Gate::new(Settings {
-        empty_heartbeat_s: 1.0,
-        ..Settings::default()
-    });
-    for number in 0..200 {
-        let t = number as f64 / FPS;
-        let verdict = gate.judge(&small(&day(), number), at(t), Attention::Nobody);
-        assert_ne!(verdict, Verdict::Empty);
-        if verdict.is_look() {
-            gate.looked(at(t));
-        }
-    }
 }
 
 /// Four cells tall and one and a half wide is a walker at the far end of the
@@ -364,7 +429,7 @@ fn pictures_that_come_fast_are_judged_only_while_that_decides_something() {
                 Verdict::Look,
             );
             if verdict.is_look() {
-                gate.looked(at(t));
+                gate.looked(at(t), Found::Nobody);
             } else {
                 asleep.push(t);
             }
@@ -411,7 +476,7 @@ fn few_pictures_a_second_are_judged_one_by_one() {
         };
         let verdict = gate.judge(&small(&view, number), at(t), Attention::Nobody);
         if verdict.is_look() {
-            gate.looked(at(t));
+            gate.looked(at(t), Found::Nobody);
         }
         if verdict == Verdict::Look(Reason::Motion) && woke.is_none() {
             woke = Some(t);
@@ -430,7 +495,7 @@ fn a_hole_a_clock_set_back_and_another_size_are_learnt_anew() {
         let times = (0..60_u32).map(|number| (number, from + f64::from(number) / FPS));
         for (number, t) in times {
             gate.judge(&small(&day(), number.into()), at(t), Attention::Nobody);
-            gate.looked(at(t));
+            gate.looked(at(t), Found::Nobody);
         }
         from + 5.9
     };
@@ -509,7 +574,7 @@ proptest! {
                 let time = protocol::EventTime::from_micros(time);
                 let verdict = gate.judge(&picture, time, Attention::Settled);
                 if verdict.is_look() {
-                    gate.looked(time);
+                    gate.looked(time, Found::Nobody);
                 }
                 verdict
             }).collect::<Vec<_>>()
@@ -537,7 +602,7 @@ proptest! {
             let now = protocol::EventTime::from_micros(time);
             match gate.judge(&picture, now, attention) {
                 Verdict::Look(_) => {
-                    gate.looked(now);
+                    gate.looked(now, Found::Nobody);
                     (looked, told) = (time, time);
                 }
                 Verdict::Empty => {
