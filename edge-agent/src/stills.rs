@@ -130,8 +130,12 @@ pub(crate) mod drawing {
 
     /// The frame's pixels.
     pub(crate) fn picture(frame: &Frame) -> Result<Picture, StillError> {
+        Picture::from_yuv(&planes(frame))
+    }
+
+    fn planes(frame: &Frame) -> YuvPlanes<'_> {
         let [u, v] = frame.chroma();
-        Picture::from_yuv(&YuvPlanes {
+        YuvPlanes {
             width: frame.width,
             height: frame.height,
             y: frame.y(),
@@ -143,7 +147,7 @@ pub(crate) mod drawing {
             chroma_step: u.step,
             bt709: frame.is_bt709(),
             full_range: frame.is_full_range(),
-        })
+        }
     }
 
     pub(super) fn draw(
@@ -181,13 +185,13 @@ pub(crate) mod drawing {
             width: 2.0 * bounds.width,
             height: 2.0 * bounds.height,
         };
-        picture(frame)?
-            .part(wide.x, wide.y, wide.right(), wide.bottom())?
+        Picture::part_of_yuv(&planes(frame), wide.x, wide.y, wide.right(), wide.bottom())?
             .jpeg(JPEG_QUALITY)
     }
 
     pub(super) fn part(frame: &Frame, bounds: &protocol::NormBox) -> Result<Part, StillError> {
-        let part = picture(frame)?.part(bounds.x, bounds.y, bounds.right(), bounds.bottom())?;
+        let (right, bottom) = (bounds.right(), bounds.bottom());
+        let part = Picture::part_of_yuv(&planes(frame), bounds.x, bounds.y, right, bottom)?;
         Ok(Part {
             png: part.png()?,
             width: part.width(),

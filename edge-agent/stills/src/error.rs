@@ -39,6 +39,16 @@ pub enum StillError {
         /// Bytes there.
         has: usize,
     },
+    /// Planes that are no picture, in a way that was not foreseen.
+    #[error("the frame of {width} by {height} cannot be converted; report this: {source}")]
+    Planes {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// What is wrong.
+        source: yuv::YuvError,
+    },
     /// Bytes that are no picture.
     #[error("is no picture that opencv can read: {source}")]
     Unreadable {

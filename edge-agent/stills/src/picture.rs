@@ -31,10 +31,32 @@ impl Picture {
     pub fn from_yuv(planes: &YuvPlanes<'_>) -> Result<Self, StillError> {
         let mut picture = Self::allocate(planes.width, planes.height)?;
         planes.check()?;
-        single_threaded()
-            .and_then(|()| planes.fill(&mut picture.bgr))
-            .map_err(|source| picture.opencv_failed("convert the frame of", source))?;
+        planes
+            .fill(&mut picture.bgr)
+            .map_err(|source| StillError::Planes {
+                width: planes.width,
+                height: planes.height,
+                source,
+            })?;
         Ok(picture)
+    }
+
+    /// The part of a decoded frame between these edges, as [`part`](Self::part) of the whole of it; only that
+    /// part is converted.
+    pub fn part_of_yuv(
+        planes: &YuvPlanes<'_>,
+        left: f64,
+        top: f64,
+        right: f64,
+        bottom: f64,
+    ) -> Result<Self, StillError> {
+        // Held only if the whole could be.
+        Self::size_fits(planes.width, planes.height)?;
+        planes.check()?;
+        let [x, y, width, height] =
+            pixels([left, top, right, bottom], [planes.width, planes.height]);
+        let (near, [x_there, y_there]) = planes.around([x, y, width, height]);
+        Self::from_yuv(&near)?.cut([x - x_there, y - y_there, width, height])
     }
 
     /// From a JPEG or PNG file's bytes.
@@ -62,13 +84,15 @@ impl Picture {
         Ok(picture)
     }
 
-    fn allocate(width: u32, height: u32) -> Result<Self, StillError> {
+    fn size_fits(width: u32, height: u32) -> Result<(), StillError> {
         let fits = (1..=MAX_SIDE).contains(&width)
             && (1..=MAX_SIDE).contains(&height)
             && u64::from(width) * u64::from(height) <= MAX_PIXELS;
-        if !fits {
-            return Err(StillError::Size { width, height });
-        }
+        fits.then_some(()).ok_or(StillError::Size { width, height })
+    }
+
+    fn allocate(width: u32, height: u32) -> Result<Self, StillError> {
+        Self::size_fits(width, height)?;
         Ok(Self {
             width,
             height,
@@ -78,21 +102,16 @@ impl Picture {
 
     /// The part between these edges, in fractions of the picture; what lies
     /// outside is left off. At least one pixel.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "held within the picture"
-    )]
     pub fn part(&self, left: f64, top: f64, right: f64, bottom: f64) -> Result<Self, StillError> {
-        let edge = |at: f64, side: u32| (at.clamp(0.0, 1.0) * f64::from(side)).round() as u32;
-        let (x, y) = (
-            edge(left, self.width).min(self.width - 1),
-            edge(top, self.height).min(self.height - 1),
-        );
-        let mut part = Self::allocate(
-            edge(right, self.width).saturating_sub(x).max(1),
-            edge(bottom, self.height).saturating_sub(y).max(1),
-        )?;
+        self.cut(pixels(
+            [left, top, right, bottom],
+            [self.width, self.height],
+        ))
+    }
+
+    /// `width` × `height` pixels from `x`, `y` on, which lie in the picture.
+    fn cut(&self, [x, y, width, height]: [u32; 4]) -> Result<Self, StillError> {
+        let mut part = Self::allocate(width, height)?;
         let rows = self.bgr.chunks_exact(self.width as usize * 3);
         let across = part.width as usize * 3;
         for (to, from) in part.bgr.chunks_exact_mut(across).zip(rows.skip(y as usize)) {
@@ -214,4 +233,25 @@ impl Picture {
             source,
         }
     }
+}
+
+/// Between these edges (left, top, right, bottom, in fractions of a picture of this size): the first column
+/// and row, and how many; at least one.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "held within the picture"
+)]
+fn pixels([left, top, right, bottom]: [f64; 4], [width, height]: [u32; 2]) -> [u32; 4] {
+    let edge = |at: f64, side: u32| (at.clamp(0.0, 1.0) * f64::from(side)).round() as u32;
+    let (x, y) = (
+        edge(left, width).min(width - 1),
+        edge(top, height).min(height - 1),
+    );
+    [
+        x,
+        y,
+        edge(right, width).saturating_sub(x).max(1),
+        edge(bottom, height).saturating_sub(y).max(1),
+    ]
 }

@@ -2,14 +2,13 @@
 //!
 //! OpenCV's own `COLOR_YUV2BGR_I420` knows only BT.601 in limited range and
 //! even sizes, while most cameras above 720 lines send BT.709; a signal lamp
-//! must not change its hue on the evidence. So chroma is interpolated to full
-//! size and one 3×4 matrix does the rest, for every combination.
+//! must not change its hue on the evidence. The `yuv` crate knows every combination,
+//! interpolates chroma to full size and takes an eighth of the time of OpenCV's `resize`,
+//! `merge` and `transform` (benches/RESULTS.md, *Stills*).
 
 use std::borrow::Cow;
 
-use opencv::core::{self, Mat, Size, Vec3b, Vector};
-use opencv::imgproc;
-use opencv::prelude::MatTraitConst;
+use yuv::{YuvError, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 use crate::StillError;
 
@@ -80,80 +79,71 @@ impl YuvPlanes<'_> {
     }
 
     /// Fills `bgr`, which holds three bytes per pixel. The planes have been checked.
-    pub(crate) fn fill(&self, bgr: &mut [u8]) -> opencv::Result<()> {
-        let full = Size::new(i32::try_from(self.width)?, i32::try_from(self.height)?);
-        let luma = tight(self.y, (self.y_stride, 1), self.luma());
-        let mut channels = Vector::<Mat>::new();
-        channels.push(mat(&luma, self.luma())?.try_clone()?);
-        for (data, stride) in [(self.u, self.u_stride), (self.v, self.v_stride)] {
-            let chroma = tight(data, (stride, self.chroma_step), self.chroma());
-            let mut wide = Mat::default();
-            imgproc::resize(
-                &mat(&chroma, self.chroma())?,
-                &mut wide,
-                full,
-                0.0,
-                0.0,
-                imgproc::INTER_LINEAR,
-            )?;
-            channels.push(wide);
+    pub(crate) fn fill(&self, bgr: &mut [u8]) -> Result<(), YuvError> {
+        let [u, v] = [(self.u, self.u_stride), (self.v, self.v_stride)]
+            .map(|(data, stride)| self.planar(data, stride));
+        let image = YuvPlanarImage {
+            y_plane: self.y,
+            y_stride: narrow(self.y_stride),
+            u_plane: &u.0,
+            u_stride: narrow(u.1),
+            v_plane: &v.0,
+            v_stride: narrow(v.1),
+            width: self.width,
+            height: self.height,
+        };
+        let range = if self.full_range {
+            YuvRange::Full
+        } else {
+            YuvRange::Limited
+        };
+        let matrix = if self.bt709 {
+            YuvStandardMatrix::Bt709
+        } else {
+            YuvStandardMatrix::Bt601
+        };
+        yuv::yuv420_to_bgr_bilinear(&image, bgr, 3 * self.width, range, matrix)
+    }
+
+    /// The pixels from `x`, `y` on, `width` × `height` of them, with those around that their chroma is
+    /// interpolated from; and which pixel is its first. The planes have been checked.
+    pub(crate) fn around(&self, [x, y, width, height]: [u32; 4]) -> (Self, [u32; 2]) {
+        // A sample of chroma to each side, and from one on that both pixels of a pair share.
+        let from = |at: u32| at.saturating_sub(2) & !1;
+        let to = |at: u32, side: u32| (at + 2).next_multiple_of(2).min(side);
+        let (left, top) = (from(x), from(y));
+        let near = |data, stride: usize, step: usize, half: u32| {
+            let [x, y] = [left, top].map(|at| (at / half) as usize);
+            behind(data, y * stride + x * step)
+        };
+        let part = Self {
+            width: to(x + width, self.width) - left,
+            height: to(y + height, self.height) - top,
+            y: near(self.y, self.y_stride, 1, 1),
+            u: near(self.u, self.u_stride, self.chroma_step, 2),
+            v: near(self.v, self.v_stride, self.chroma_step, 2),
+            ..*self
+        };
+        (part, [left, top])
+    }
+
+    /// Chroma as a plane of its own, with its stride.
+    fn planar<'a>(&self, data: &'a [u8], stride: usize) -> (Cow<'a, [u8]>, usize) {
+        if self.chroma_step == 1 {
+            return (Cow::Borrowed(data), stride);
         }
-        let mut yuv = Mat::default();
-        core::merge(&channels, &mut yuv)?;
-        let matrix = self.matrix();
-        let matrix = Mat::new_rows_cols_with_data(3, 4, &matrix)?;
-        let mut out = Mat::new_rows_cols_with_bytes_mut::<Vec3b>(full.height, full.width, bgr)?;
-        core::transform(&yuv, &mut out, &matrix)
-    }
-
-    /// Rows for blue, green and red over (Y, U, V, 1).
-    fn matrix(&self) -> [f32; 12] {
-        let (kr, kb) = if self.bt709 {
-            (0.2126, 0.0722)
-        } else {
-            (0.299, 0.114)
-        };
-        let kg = 1.0 - kr - kb;
-        let (black, gain, chroma_gain) = if self.full_range {
-            (0.0, 1.0, 1.0)
-        } else {
-            (16.0, 255.0 / 219.0, 255.0 / 224.0)
-        };
-        let blue_u = 2.0 * (1.0 - kb) * chroma_gain;
-        let red_v = 2.0 * (1.0 - kr) * chroma_gain;
-        let row = |u: f32, v: f32| [gain, u, v, -black * gain - 128.0 * (u + v)];
-        let rows = [
-            row(blue_u, 0.0),
-            row(-blue_u * kb / kg, -red_v * kr / kg),
-            row(0.0, red_v),
-        ];
-        let mut matrix = [0.0; 12];
-        matrix.copy_from_slice(rows.as_flattened());
-        matrix
+        let [width, height] = self.chroma();
+        let rows = data.chunks(stride).take(height);
+        let samples = rows.flat_map(|row| row.iter().step_by(self.chroma_step).take(width));
+        (Cow::Owned(samples.copied().collect()), width)
     }
 }
 
-fn mat(
-    data: &[u8],
-    [width, height]: [usize; 2],
-) -> opencv::Result<opencv::boxed_ref::BoxedRef<'_, Mat>> {
-    Mat::new_rows_cols_with_bytes::<u8>(i32::try_from(height)?, i32::try_from(width)?, data)
+fn behind(data: &[u8], start: usize) -> &[u8] {
+    data.get(start..).unwrap_or_default()
 }
 
-/// The plane without the padding at the ends of its rows, and without what lies between samples.
-fn tight(
-    data: &[u8],
-    (stride, step): (usize, usize),
-    [width, height]: [usize; 2],
-) -> Cow<'_, [u8]> {
-    if (stride, step) == (width, 1) {
-        return Cow::Borrowed(&data[..width * height]);
-    }
-    Cow::Owned(
-        data.chunks(stride)
-            .take(height)
-            .flat_map(|row| row.iter().step_by(step).take(width))
-            .copied()
-            .collect(),
-    )
+/// A stride that does not fit is of no picture that can be held, and is refused as that.
+fn narrow(stride: usize) -> u32 {
+    u32::try_from(stride).unwrap_or(u32::MAX)
 }

@@ -124,6 +124,46 @@ fn rows_and_columns_stay_where_they_are() {
 }
 
 #[test]
+fn a_part_is_converted_as_it_is_in_the_whole() {
+    for (width, height, pad) in [(64, 36, 0), (101, 67, 11), (33, 9, 4), (1, 1, 0), (2, 3, 1)] {
+        let mut frame = Frame::flat(width, height, pad, [0; 3]);
+        let all = [&mut frame.y, &mut frame.u, &mut frame.v];
+        for (seed, plane) in all.into_iter().enumerate() {
+            for (at, sample) in plane.iter_mut().enumerate() {
+                *sample = u8::try_from((at * at * 5 + at * 29 + seed * 91) % 251).unwrap();
+            }
+        }
+        let pairs = frame.u.iter().zip(&frame.v);
+        let uv: Vec<u8> = pairs.flat_map(|(u, v)| [*u, *v]).collect();
+        let planar = frame.planes(true, false);
+        let by_turns = YuvPlanes {
+            u: &uv,
+            u_stride: 2 * planar.u_stride,
+            v: &uv[1..],
+            v_stride: 2 * planar.v_stride,
+            chroma_step: 2,
+            ..planar
+        };
+        for planes in [planar, by_turns] {
+            let whole = Picture::from_yuv(&planes).unwrap();
+            for [left, top, right, bottom] in [
+                [0.0, 0.0, 1.0, 1.0],
+                [0.3, 0.2, 0.6, 0.9],
+                [0.31, 0.47, 0.33, 0.5],
+                [0.9, 0.95, 1.7, 2.0],
+                [-1.0, -1.0, 0.11, 0.14],
+                [0.5, 0.5, 0.2, 0.2],
+                [f64::NAN, 0.0, 1.0, f64::NAN],
+            ] {
+                let part = Picture::part_of_yuv(&planes, left, top, right, bottom).unwrap();
+                let cut = whole.part(left, top, right, bottom).unwrap();
+                assert_eq!(part, cut, "{width}x{height}, {left} {top} {right} {bottom}");
+            }
+        }
+    }
+}
+
+#[test]
 fn chroma_that_lies_by_turns_gives_the_same_still() {
     for (width, height, pad) in [(64, 36, 0), (101, 67, 11), (33, 9, 4), (1, 1, 0), (2, 3, 1)] {
         let mut frame = Frame::flat(width, height, pad, [0; 3]);

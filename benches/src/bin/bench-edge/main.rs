@@ -24,7 +24,7 @@ mod together;
 mod trend;
 mod whole;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -61,7 +61,7 @@ struct Cli {
     /// The agent's binary, else the one beside this program.
     #[arg(long)]
     agent: Option<PathBuf>,
-    /// Writes the rows as JSON as well.
+    /// Writes the rows as JSON as well, anew after each part.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Exit code 1 when a bar is missed, or a part could not be measured (see --only).
@@ -178,14 +178,18 @@ fn measure(cli: &Cli) -> anyhow::Result<ExitCode> {
     let load = load();
     let mut rows = Vec::new();
     for part in parts {
-        match part.measure(&setting) {
-            Ok(measured) => rows.extend(measured),
+        let measured = part
+            .measure(&setting)
             // The other parts are worth having.
-            Err(error) => rows.push(Row::skipped(part.name(), format!("{error:#}"))),
+            .unwrap_or_else(|error| vec![Row::skipped(part.name(), format!("{error:#}"))]);
+        // At once: a run of an hour may be stopped.
+        setting.progress.result(&table::printed(&measured));
+        rows.extend(measured);
+        if let Some(file) = &cli.json {
+            write(file, &setting, &rows)?;
         }
     }
     setting.progress.finish();
-    println!("{}", table::printed(&rows));
     println!(
         "model {}, clip {}, {} rounds; load of the machine {load} before, {} after",
         setting.model.id,
@@ -193,22 +197,24 @@ fn measure(cli: &Cli) -> anyhow::Result<ExitCode> {
         setting.rounds,
         self::load()
     );
-    if let Some(file) = &cli.json {
-        let text = serde_json::to_string_pretty(&serde_json::json!({
-            "model": setting.model.id,
-            "clip": setting.clip,
-            "rounds": setting.rounds,
-            "quick": setting.is_quick,
-            "rows": rows.iter().map(with_verdict).collect::<Vec<_>>(),
-        }))?;
-        std::fs::write(file, text + "\n").with_context(|| file.display().to_string())?;
-    }
     let is_kept = rows.iter().all(Row::is_kept);
     Ok(if cli.strict && !is_kept {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The rows so far, for a program to read.
+fn write(file: &Path, setting: &Setting, rows: &[Row]) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(&serde_json::json!({
+        "model": setting.model.id,
+        "clip": setting.clip,
+        "rounds": setting.rounds,
+        "quick": setting.is_quick,
+        "rows": rows.iter().map(with_verdict).collect::<Vec<_>>(),
+    }))?;
+    std::fs::write(file, text + "\n").with_context(|| file.display().to_string())
 }
 
 fn with_verdict(row: &Row) -> serde_json::Value {

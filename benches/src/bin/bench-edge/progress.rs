@@ -49,6 +49,11 @@ impl Progress {
         }
     }
 
+    /// A part of the result, on standard output.
+    pub(crate) fn result(&self, what: &str) {
+        self.bar.suspend(|| println!("{what}"));
+    }
+
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -169,8 +169,8 @@ fn it_vouches_for_nothing_between_pictures_that_are_far_apart() {
         let mut gate = Gate::new(Settings::default());
         let verdicts: Vec<Verdict> = (0..150)
             .map(|number| {
-                let t = f64::from(number) * step_s;
-                let picture = small(&day(), number.into());
+                let t = number as f64 * step_s;
+                let picture = small(&day(), number);
                 let verdict = gate.judge(&picture, at(t), Attention::Nobody);
                 match verdict {
                     Verdict::Look(_) => gate.looked(at(t), Found::Nobody),
