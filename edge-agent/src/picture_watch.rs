@@ -88,6 +88,10 @@ pub fn words(condition: Condition) -> Option<Words> {
             "the picture is too dark; check the infrared light and the street lamps",
         ),
         Condition::Lost => ("Không có hình ảnh", "there is no picture"),
+        Condition::Corrupt => (
+            "Hình ảnh bị hỏng; kiểm tra đường truyền và bộ mã hoá của máy ảnh",
+            "the pictures are damaged; check the line and the camera's encoder",
+        ),
         Condition::Unknown => (
             "Hình ảnh không dùng được; xem nhật ký",
             "the picture cannot be used; see the log",

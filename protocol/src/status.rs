@@ -115,7 +115,8 @@ pub struct RuleCoverage {
     /// Seconds in which it was watching.
     pub watched_s: f64,
     /// Seconds in which it was not, by reason, for example `no_model`,
-    /// `signal_unknown`, `stream_lost`.
+    /// `signal_unknown`, `stream_lost`, `corrupt`. Newer agents have more words: a centre
+    /// takes any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unwatched_s: BTreeMap<String, f64>,
 }

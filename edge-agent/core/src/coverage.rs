@@ -18,6 +18,8 @@ use crate::config::RuleConfig;
 pub enum Unwatched {
     /// The stream was lost.
     StreamLost,
+    /// Pictures came, but damaged: the line, or the camera's encoder.
+    Corrupt,
     /// The picture stood still.
     Frozen,
     /// The source's clock jumped.
@@ -61,6 +63,7 @@ impl Unwatched {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::StreamLost => "stream_lost",
+            Self::Corrupt => "corrupt",
             Self::Frozen => "frozen",
             Self::ClockStep => "clock_step",
             Self::Overload => "overload",
@@ -87,6 +90,8 @@ impl From<crate::input::GapReason> for Unwatched {
         use crate::input::GapReason;
         match reason {
             GapReason::StreamLost => Self::StreamLost,
+            GapReason::Corrupt => Self::Corrupt,
+            GapReason::NoPicture => Self::NoPicture,
             GapReason::Frozen => Self::Frozen,
             GapReason::ClockStep => Self::ClockStep,
             GapReason::Overload => Self::Overload,
@@ -108,6 +113,7 @@ impl From<crate::health::Condition> for Unwatched {
             Condition::Frozen => Self::Frozen,
             Condition::Dark => Self::Dark,
             Condition::Lost => Self::StreamLost,
+            Condition::Corrupt => Self::Corrupt,
             Condition::Well | Condition::Unknown => Self::Other,
         }
     }

@@ -28,6 +28,8 @@ pub enum Condition {
     Dark,
     /// There is no picture.
     Lost,
+    /// Pictures come, but so many are damaged that the stream is blamed.
+    Corrupt,
     /// A word that this version does not know: not well.
     #[serde(other)]
     Unknown,
@@ -44,6 +46,7 @@ impl Condition {
             Self::Frozen => "frozen",
             Self::Dark => "dark",
             Self::Lost => "lost",
+            Self::Corrupt => "corrupt",
             Self::Unknown => "unknown",
         }
     }

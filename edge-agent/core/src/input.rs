@@ -86,6 +86,10 @@ pub struct Unseen {
 pub enum GapReason {
     /// The stream was lost and came back.
     StreamLost,
+    /// Pictures came, but damaged.
+    Corrupt,
+    /// The stream went on, but pictures of it are missing.
+    NoPicture,
     /// The stream went on, but its picture stood still.
     Frozen,
     /// The clock of the source jumped.

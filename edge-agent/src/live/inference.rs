@@ -418,7 +418,7 @@ impl Desk<'_> {
                         to,
                         // What never came whole no box could have looked at.
                         reason: if is_spoilt {
-                            GapReason::StreamLost
+                            GapReason::Corrupt
                         } else {
                             GapReason::Overload
                         },

@@ -71,7 +71,7 @@ impl Outage {
             told.push(Input::Health(Health {
                 time,
                 since,
-                condition: Condition::Lost,
+                condition: Condition::Corrupt,
                 ..Health::default()
             }));
         }
@@ -163,7 +163,7 @@ impl Outage {
 }
 
 fn gap(from: EventTime, to: EventTime) -> Input {
-    let reason = GapReason::StreamLost;
+    let reason = GapReason::Corrupt;
     Input::Gap(Gap { from, to, reason })
 }
 
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(words(outage.seen(at(0), SIZE, false)), [""; 0]);
         // Not blamed yet: pictures that were not looked at.
         assert_eq!(words(outage.missed(at(1), false)), [""; 0]);
-        assert_eq!(words(outage.missed(at(2), true)), ["Lost at 2 since 0"]);
+        assert_eq!(words(outage.missed(at(2), true)), ["Corrupt at 2 since 0"]);
         assert_eq!(words(outage.missed(at(3), true)), [""; 0]);
         // A good one of those that must be good for a second; then it is over.
         assert_eq!(words(outage.seen(at(4), SIZE, true)), [""; 0]);

@@ -120,7 +120,8 @@ export type KnownWord =
   | "moved"
   | "frozen"
   | "dark"
-  | "lost";
+  | "lost"
+  | "corrupt";
 
 /** Units that are words; symbols are the same in every language. */
 export type KnownUnit = "box heights" | "box heights per s";

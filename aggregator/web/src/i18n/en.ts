@@ -163,6 +163,7 @@ export const en: Dictionary = {
     frozen: "frozen",
     dark: "too dark",
     lost: "no picture",
+    corrupt: "damaged pictures",
   },
   units: { "box heights": "box heights", "box heights per s": "box heights/s" },
   noStill: "No picture",

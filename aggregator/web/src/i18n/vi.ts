@@ -161,6 +161,7 @@ export const vi: Dictionary = {
     frozen: "đứng yên",
     dark: "quá tối",
     lost: "mất hình",
+    corrupt: "hình bị hỏng",
   },
   units: { "box heights": "lần cao khung", "box heights per s": "lần cao khung/s" },
   noStill: "Không có ảnh",

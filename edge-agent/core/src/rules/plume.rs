@@ -527,7 +527,7 @@ impl Rule for Plumes {
         match condition {
             Condition::Well | Condition::Blocked | Condition::Defocused | Condition::Dark => false,
             Condition::Moved | Condition::Unknown => !self.zones.is_empty(),
-            Condition::Frozen | Condition::Lost => true,
+            Condition::Frozen | Condition::Lost | Condition::Corrupt => true,
         }
     }
 

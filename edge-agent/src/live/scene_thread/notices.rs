@@ -25,6 +25,7 @@ impl Room {
                 if self.standing.frozen.is_some() {
                     // The garbage was told in its place.
                     let since = self.last.map_or(self.now.time, |(last, _)| last);
+                    self.interrupt(since, GapReason::Frozen);
                     self.tell_stream(Condition::Frozen, since);
                 }
             }
@@ -49,8 +50,8 @@ impl Room {
             Notice::DecoderRejected { .. } => return true,
             Notice::Garbage { what } => {
                 let since = self.last.map_or(self.now.time, |(last, _)| last);
-                self.interrupt(since, GapReason::StreamLost);
-                self.tell_stream(Condition::Lost, since);
+                self.interrupt(since, GapReason::Corrupt);
+                self.tell_stream(Condition::Corrupt, since);
                 self.standing.garbage = Some(Words::new(
                     "Luồng hình bị hỏng (xanh, xám hoặc vỡ hình) với mọi bộ giải mã; kiểm tra máy ảnh và mạng",
                     format!(

@@ -66,12 +66,14 @@ impl Epoch {
 impl Room {
     /// From `since` on the scene is shown nothing, until the next frame that it sees.
     pub(super) fn interrupt(&mut self, since: EventTime, reason: GapReason) {
-        let now = self.now.steady;
-        self.interruption.get_or_insert(Interruption {
-            from: since,
-            reason,
-            told: now,
-        });
+        if (self.interruption).is_some_and(|interruption| interruption.reason != reason) {
+            // Damaged for a while, and then lost for hours: each is accounted for as what it was.
+            self.tell_outage(Duration::ZERO);
+        }
+        let told = self.now.steady;
+        let from = since;
+        let new = Interruption { from, reason, told };
+        self.interruption.get_or_insert(new).reason = reason;
     }
 
     /// Now, as far as is known on the clock of the frames.

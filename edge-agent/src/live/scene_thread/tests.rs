@@ -287,11 +287,11 @@ fn good_pictures_of_a_stream_that_is_blamed_do_not_set_the_scene_back() {
     assert_eq!(followed[0].born, camera.time(0.1));
     let hours: Vec<_> = camera.room.scene.coverage_now().collect();
     let unwatched = &hours[0].unwatched_s;
-    let lost = unwatched[&Unwatched::StreamLost];
-    assert!((30.0..30.3).contains(&lost), "{unwatched:?}");
+    let corrupt = unwatched[&Unwatched::Corrupt];
+    assert!((30.0..30.3).contains(&corrupt), "{unwatched:?}");
     let all = hours[0].watched_s + unwatched.values().sum::<f64>();
     assert!((all - 35.0).abs() < 0.2, "{hours:?}");
-    assert_eq!(camera.gaps(), [(35.0, 35.1, GapReason::StreamLost)]);
+    assert_eq!(camera.gaps(), [(35.0, 35.1, GapReason::Corrupt)]);
 }
 
 /// Of what is bad for long the account goes on, up to the next good picture.
@@ -309,14 +309,40 @@ fn what_is_not_seen_of_a_stream_that_is_blamed_is_accounted_for() {
     camera.see(23.6);
     camera.at(24.0).heed(Notice::GarbageOver);
     camera.see(24.1);
-    let lost = GapReason::StreamLost;
+    let corrupt = GapReason::Corrupt;
     let told = [
-        (0.1, 6.0, lost),
-        (6.0, 16.0, lost),
-        (16.0, 23.5, lost),
-        (23.6, 24.1, lost),
+        (0.1, 6.0, corrupt),
+        (6.0, 16.0, corrupt),
+        (16.0, 23.5, corrupt),
+        (23.6, 24.1, corrupt),
     ];
     assert_eq!(camera.gaps(), told);
+}
+
+/// Whoever has to mend it looks elsewhere for the one than for the other.
+#[test]
+fn a_stream_that_is_damaged_and_then_lost_was_both_each_for_its_time() {
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    camera.see(0.1);
+    let what = "damaged pictures";
+    camera.at(0.2).heed(Notice::Garbage { what });
+    camera.at(12.0).heed(lost());
+    camera.at(13.0).heed(lost());
+    camera.connect(20.0);
+    camera.see(20.5);
+    let told = [
+        (0.1, 7.0, GapReason::Corrupt),
+        (7.0, 20.5, GapReason::StreamLost),
+    ];
+    assert_eq!(camera.gaps(), told);
+    let hours: Vec<_> = camera.room.scene.coverage_now().collect();
+    let unwatched = &hours[0].unwatched_s;
+    let words: Vec<_> = unwatched.keys().map(|reason| reason.as_str()).collect();
+    assert_eq!(words, ["stream_lost", "corrupt"], "{unwatched:?}");
+    let conditions: Vec<_> = camera.conditions().into_iter().map(|(_, it)| it).collect();
+    let expected = [Condition::Corrupt, Condition::Lost, Condition::Well];
+    assert_eq!(conditions, expected);
 }
 
 fn lost() -> Notice {

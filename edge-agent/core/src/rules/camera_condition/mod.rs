@@ -90,7 +90,10 @@ pub(super) const FROZEN: RuleEntry = entry(
 pub(super) const LOST: RuleEntry = entry(
     "camera_lost",
     ("Mất tín hiệu máy ảnh", "Camera lost"),
-    ("Không có hình ảnh", "There is no picture"),
+    (
+        "Không có hình ảnh, hoặc chỉ có hình hỏng",
+        "There is no picture, or only damaged ones",
+    ),
     AFTER_RETRIES,
     |params| read(params, Condition::Lost),
 );
@@ -133,9 +136,16 @@ fn read(params: &mut Params<'_, '_>, condition: Condition) -> Option<Box<dyn Rul
 }
 
 impl CameraCondition {
+    /// Whether it is what this rule watches for. Of a camera that gives damaged pictures only
+    /// nothing is seen, as of one that gives none.
+    fn is_it(&self, condition: Condition) -> bool {
+        condition == self.condition
+            || (self.condition == Condition::Lost && condition == Condition::Corrupt)
+    }
+
     fn hear(&mut self, health: &Health, now: FrameTime, report: &mut Reporter<'_>) {
         self.heard = Some(now.time);
-        if health.condition != self.condition {
+        if !self.is_it(health.condition) {
             if let Some(case) = self.case.take() {
                 // The new condition's onset, unless the clock leapt.
                 let ended = health.since.min(now.time);
@@ -168,7 +178,7 @@ impl CameraCondition {
             time: since,
         };
         let explanation = self.explain(health, first, now);
-        let mut facts = explain::facts([("condition", self.condition.as_str().into())]);
+        let mut facts = explain::facts([("condition", health.condition.as_str().into())]);
         if let Some(value) = health.value {
             facts.insert("value".to_owned(), value.into());
         }
@@ -200,7 +210,7 @@ impl CameraCondition {
                     "Condition of the picture",
                 ),
                 health.condition.as_str(),
-                self.condition.as_str(),
+                health.condition.as_str(),
                 span,
             ),
             explain::number(
@@ -264,7 +274,11 @@ fn measure(condition: Condition) -> (explain::Name<'static>, Comparison, &'stati
             Comparison::AtMost,
             "of 255",
         ),
-        Condition::Well | Condition::Frozen | Condition::Lost | Condition::Unknown => (
+        Condition::Well
+        | Condition::Frozen
+        | Condition::Lost
+        | Condition::Corrupt
+        | Condition::Unknown => (
             explain::name("value", "Giá trị đo được", "Measured value"),
             Comparison::AtLeast,
             "s",

@@ -46,6 +46,28 @@ fn a_lost_camera_is_told_while_no_frame_comes() {
     );
 }
 
+/// A camera that gives damaged pictures only is as good as none; what is wrong is said.
+#[test]
+fn damaged_pictures_are_a_loss_and_go_on_as_one() {
+    check(
+        r#"kind = "camera_lost""#,
+        "
+        0.0 car#1 at 20.0,30.0
+        3.0 health corrupt
+        40.0 health lost
+        45.0 health well
+        48.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            camera_lost starts (revision 1): nobody in particular since 3.0, decided at 33.0
+                condition: "corrupt" = "corrupt" [3.0 to 33.0]
+                lasts: 30.0 >= 30.0 s [3.0 to 33.0]
+                pictures of 33.0
+            camera_lost is over (revision 2): nobody in particular since 3.0 until 45.0, end_reason "cleared"
+        "#]],
+    );
+}
+
 #[test]
 fn silent_stories() {
     for (kind, story) in [

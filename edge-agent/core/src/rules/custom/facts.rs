@@ -188,7 +188,7 @@ pub(super) const SIGNAL_WORDS: [&str; 6] = [
     SignalState::Dark.as_str(),
 ];
 
-const CONDITIONS: [&str; 7] = [
+const CONDITIONS: [&str; 8] = [
     "well",
     "blocked",
     "defocused",
@@ -196,6 +196,7 @@ const CONDITIONS: [&str; 7] = [
     "frozen",
     "dark",
     "lost",
+    "corrupt",
 ];
 
 pub(super) const HEALTH: &str = "health";
