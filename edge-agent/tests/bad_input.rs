@@ -9,7 +9,9 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{BOX, agent, installed, recording, write};
+use support::{
+    BOX, Camera, agent, eventually, free_port, installed, recording, start_agent, write,
+};
 
 /// A configuration that has a camera for a replay.
 fn for_replay(dir: &Path) -> PathBuf {
@@ -325,6 +327,97 @@ fn damaged_pictures_of_a_clip_are_judged_by_nobody_and_said() {
     let looks = recorded.matches("{\"detections\"").count();
     assert!((1..30).contains(&damaged), "{told}");
     assert_eq!(looks + damaged, of, "{told}");
+}
+
+/// Twelve seconds in which all moves, whole and with 1.2 s of every five left out, just before
+/// the key picture.
+fn whole_and_holey(dir: &Path) -> [PathBuf; 2] {
+    let [whole, holey] = ["whole.mkv", "holey.mkv"].map(|name| dir.join(name));
+    let encoder = ["-c:v", "libx264", "-g", "50", "-sc_threshold", "0"];
+    let source = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x240:rate=10:duration=12",
+    ];
+    let to = ["-bf", "0", whole.to_str().unwrap()];
+    ffmpeg(&[&source[..], &encoder, &to].concat());
+    let lost = [
+        "-c",
+        "copy",
+        "-bsf:v",
+        "noise=drop='between(mod(n,50),38,49)'",
+    ];
+    let (from, to) = (["-i", whole.to_str().unwrap()], [holey.to_str().unwrap()]);
+    ffmpeg(&[&from[..], &lost, &to].concat());
+    [whole, holey]
+}
+
+/// A box whose one rule watches a zone of a camera.
+fn watching(url: &str) -> String {
+    format!(
+        "{BOX}[[camera]]\nid = 'c'\nsource = {{ rtsp = '{url}' }}\n\
+         [[camera.zone]]\nid = 'road'\npoints = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]\n\
+         [[camera.rule]]\nid = 'people'\nkind = 'intrusion'\nzone = 'road'\n"
+    )
+}
+
+/// Of a lossy line a replay was "100 % watched".
+#[test]
+fn time_of_which_pictures_are_missing_is_not_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    let [whole, holey] = whole_and_holey(dir.path());
+    let config = write(dir.path(), "box.toml", &watching("rtsp://127.0.0.1/x"));
+    for (clip, expected) in [(&whole, 0.0), (&holey, 2.6)] {
+        let hours = dir.path().join("hours.jsonl");
+        let words = ["replay", clip.to_str().unwrap(), "--no-gate", "--coverage"];
+        let files = [
+            hours.to_str().unwrap(),
+            "--config",
+            config.to_str().unwrap(),
+        ];
+        let (code, _, stderr) = agent(&[&words[..], &files].concat());
+        assert_eq!(code, Some(0), "{stderr}");
+        let text = std::fs::read_to_string(&hours).unwrap();
+        let hour: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        let missing = hour["unwatched_s"]["no_picture"].as_f64().unwrap_or(0.0);
+        assert!((missing - expected).abs() < 0.01, "{hour}");
+        let watched = hour["watched_s"].as_f64().unwrap();
+        assert!((watched + missing - 11.9).abs() < 0.01, "{hour}");
+    }
+}
+
+#[test]
+fn a_box_says_the_same_of_a_camera_whose_pictures_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let [_, holey] = whole_and_holey(dir.path());
+    let camera = Camera::start(dir.path(), &holey, "127.0.0.1:0");
+    let port = free_port();
+    let text = watching(&camera.url);
+    let text = format!(
+        "{text}[store]\ndir = '{}'\n[metrics]\nlisten = '127.0.0.1:{port}'\n",
+        dir.path().join("store").display()
+    );
+    let config = write(dir.path(), "box.toml", &text);
+    let agent = start_agent(dir.path(), &config);
+    let metrics = || {
+        let answer = ureq::get(format!("http://127.0.0.1:{port}/metrics")).call();
+        answer.ok()?.body_mut().read_to_string().ok()
+    };
+    let of = |text: &str, line: &str| -> Option<f64> {
+        let line = text.lines().find(|it| it.starts_with(line))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    let missing =
+        "edge_rule_unwatched_seconds_total{camera=\"c\",rule=\"people\",reason=\"no_picture\"}";
+    let holes = "edge_stream_holes_total{camera=\"c\"}";
+    let text = eventually("two holes to be counted", || {
+        let text = metrics()?;
+        (of(&text, missing)? > 2.0 && of(&text, holes)? >= 2.0).then_some(text)
+    });
+    let corrupt = "edge_frames_dropped_total{camera=\"c\",reason=\"corrupt\"}";
+    assert_eq!(of(&text, corrupt).unwrap_or(0.0), 0.0, "{text}");
+    assert_eq!(agent.terminate(), Some(0));
 }
 
 #[test]

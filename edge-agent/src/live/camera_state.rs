@@ -523,6 +523,13 @@ impl CameraState {
         inner.counters.packet_gaps
     }
 
+    /// Times that several pictures in a row were missing.
+    pub(crate) fn holes(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.refresh();
+        inner.counters.holes
+    }
+
     /// Pictures that the camera gave a time that cannot be.
     pub(crate) fn times_wrong(&self) -> u64 {
         let mut inner = self.lock();

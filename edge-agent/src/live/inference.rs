@@ -9,6 +9,7 @@
 mod picture;
 mod readings;
 mod second_look;
+mod taken;
 mod to_scene;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use edge_video::{CameraStream, Diet, Frame};
 use models::Crop;
 use models::heads::Answers;
 use motion_gate::{Found, Reason, Verdict};
-use protocol::{Detection, EventTime};
+use protocol::Detection;
 
 use super::idle::Idle;
 use super::model_state::ModelState;
@@ -35,6 +36,7 @@ use crate::picture_gate::PictureGate;
 
 use picture::Picture;
 use readings::Readings;
+use taken::Taken;
 use to_scene::{Sent, ToScene};
 
 pub(crate) use second_look::SecondLook;
@@ -142,7 +144,7 @@ pub(super) fn run(
             .map(|(camera, ..)| Idle::new(&camera.detect))
             .collect(),
         taken: vec![None; feeds.len()],
-        spoilt: vec![false; feeds.len()],
+        lacking: vec![None; feeds.len()],
         began: Instant::now(),
     };
     while !stop.is_set() && desk.work(calls) {
@@ -195,8 +197,8 @@ struct Desk<'a> {
     idles: Vec<Idle>,
     /// Of each camera the newest picture that was taken in.
     taken: Vec<Option<Taken>>,
-    /// Of each camera whether pictures were damaged since the last look.
-    spoilt: Vec<bool>,
+    /// Of each camera why pictures were not there to be looked at since the last look.
+    lacking: Vec<Option<GapReason>>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -275,13 +277,7 @@ impl Desk<'_> {
         };
         stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
         state.count_verdict(verdict);
-        let counters = stream.counters();
-        let taken = Taken {
-            time: frame.time,
-            // Before they were decoded, or since.
-            untaken: counters.dropped_overwritten + frame.skipped,
-            damaged: counters.dropped_corrupt,
-        };
+        let taken = Taken::of(&frame, &stream.counters());
         let before = self.taken[camera].replace(taken);
         // Now: the picture may be replaced before it is looked at.
         self.readings[camera].add(perception::glance(&frame, &config.scene));
@@ -305,9 +301,10 @@ impl Desk<'_> {
             Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
             Some(Verdict::Look(_)) | None => {
                 if let Some(before) = before {
-                    let is_spoilt = taken.damaged > before.damaged;
-                    self.spoilt[camera] |= is_spoilt;
-                    if is_spoilt || taken.untaken > before.untaken {
+                    let lacked = taken.lacks_since(before);
+                    let worst = self.lacking[camera].into_iter().chain(lacked).min();
+                    self.lacking[camera] = worst;
+                    if lacked.is_some() || taken.passes_over_since(before) {
                         // While a look was being done, or decoding was behind, or on the line.
                         self.scheduler.passed_over(camera, before.time);
                     }
@@ -352,7 +349,7 @@ impl Desk<'_> {
         let told = perception::followed(frame, believed_from, found);
         let (earlier, lamps) = self.readings[camera].until(frame.time);
         self.scheduler.followed(camera, frame.time);
-        self.spoilt[camera] = false;
+        self.lacking[camera] = None;
         let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
         let frame = Some(frame.clone());
         self.send(camera, Work::new(inputs, frame));
@@ -412,16 +409,12 @@ impl Desk<'_> {
             let camera = chosen.job.camera;
             match chosen.job.picture {
                 Errand::Picture(frame) => {
-                    let is_spoilt = std::mem::take(&mut self.spoilt[camera]);
+                    let lacked = self.lacking[camera].take();
                     let unwatched = chosen.unwatched.map(|(from, to)| Gap {
                         from,
                         to,
-                        // What never came whole no box could have looked at.
-                        reason: if is_spoilt {
-                            GapReason::Corrupt
-                        } else {
-                            GapReason::Overload
-                        },
+                        // What never came, or not whole, no box could have looked at.
+                        reason: lacked.unwrap_or(GapReason::Overload),
                     });
                     turns.push(Turn {
                         camera,
@@ -651,16 +644,6 @@ impl Desk<'_> {
             self.feeds[camera].3.set_jobs(counters);
         }
     }
-}
-
-/// A picture that was taken in, and what had become of others of its camera until then.
-#[derive(Clone, Copy, Debug)]
-struct Taken {
-    time: EventTime,
-    /// Replaced by newer ones before anybody took them.
-    untaken: u64,
-    /// Not whole.
-    damaged: u64,
 }
 
 fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &DetectorError) {

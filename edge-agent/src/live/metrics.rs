@@ -173,6 +173,11 @@ impl Collector for Reading {
                 self.per_camera(|camera| vec![(Vec::new(), camera.packet_gaps() as f64)]),
             ),
             (
+                "edge_stream_holes",
+                "Times that several pictures of the camera's stream in a row were missing",
+                self.per_camera(|camera| vec![(Vec::new(), camera.holes() as f64)]),
+            ),
+            (
                 "edge_decoders_rejected",
                 "Decoders given up on the camera's stream",
                 self.per_camera(|camera| vec![(Vec::new(), camera.decoder().1 as f64)]),

@@ -1,7 +1,8 @@
 //! What the scene is told where the pictures of a clip are damaged or change their size:
 //! what a box at work tells its scenes of a camera that sends such.
 //!
-//! A damaged picture by itself is one that was not looked at; a second of them is a gap. So many
+//! A damaged picture by itself is one that was not looked at; a second of them is a gap, and so is
+//! one in which pictures are missing. So many damaged ones
 //! that the stream is blamed are a loss of it, until they are good again. Live, the same is
 //! done by `live::inference` and `live::scene_thread::outage`, with what else a stream can do.
 
@@ -23,10 +24,12 @@ pub(super) struct Outage {
     last: Option<EventTime>,
     /// The last picture that was not damaged, whether or not it was worth a look.
     sound: Option<EventTime>,
-    /// Whether one was damaged since then.
-    has_missed: bool,
-    /// Since when pictures were damaged up to the one that is looked at now.
-    missed: Option<EventTime>,
+    /// Why others were not there to be looked at since then.
+    lacked: Option<GapReason>,
+    /// Since when there was none up to the one that is looked at now, and why.
+    missed: Option<(EventTime, GapReason)>,
+    /// How often pictures had been missing before that one.
+    holes: u64,
     /// Longer than this without a look is a gap.
     longest_hole: Seconds,
     ticked: Option<EventTime>,
@@ -60,7 +63,7 @@ impl Outage {
 
     /// A picture of this time is damaged; `is_lost`: so many are that the stream is blamed.
     pub(super) fn missed(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
-        self.has_missed = true;
+        self.lacked = Some(GapReason::Corrupt);
         let mut told = Vec::new();
         if is_lost && self.lost.is_none() {
             let since = self.last.unwrap_or(time);
@@ -96,15 +99,17 @@ impl Outage {
             from: to,
             told: now,
         };
-        Some(gap(from, to))
+        Some(gap(from, to, GapReason::Corrupt))
     }
 
-    /// A picture of this time is not damaged. Of a road that rests, which is not `is_awake`,
-    /// nothing was missed before it.
-    pub(super) fn sound(&mut self, time: EventTime, is_awake: bool) {
+    /// A picture of this time is not damaged; so often others had been missing before it. Of a road
+    /// that rests, which is not `is_awake`, nothing was missed before it.
+    pub(super) fn sound(&mut self, time: EventTime, holes: u64, is_awake: bool) {
         let before = self.sound.replace(time);
-        let has_missed = std::mem::take(&mut self.has_missed);
-        self.missed = before.filter(|_| has_missed && is_awake);
+        let has_hole = std::mem::replace(&mut self.holes, holes) < holes;
+        let hole = has_hole.then_some(GapReason::NoPicture);
+        let lacked = self.lacked.take().or(hole);
+        self.missed = before.zip(lacked).filter(|_| is_awake);
     }
 
     /// A picture of this time and size is seen next: what is told before it.
@@ -119,9 +124,9 @@ impl Outage {
                 reason,
             })
         });
-        let missed = self.missed.take().and_then(|from| {
+        let missed = self.missed.take().and_then(|(from, why)| {
             let from = last.map_or(from, |last| from.max(last));
-            (time.since(from).0 > self.longest_hole.0).then(|| gap(from, time))
+            (time.since(from).0 > self.longest_hole.0).then(|| gap(from, time, why))
         });
         let mut told = self.went_on(time, last, is_lost);
         if told.is_empty() {
@@ -141,7 +146,8 @@ impl Outage {
                     since: self.picture.since.min(time),
                     ..self.picture
                 };
-                vec![gap(from.min(time), time), Input::Health(picture)]
+                let over = gap(from.min(time), time, GapReason::Corrupt);
+                vec![over, Input::Health(picture)]
             }
             // A good picture among bad ones: nothing was seen since what was told of them.
             Some(loss) if last.is_none_or(|last| loss.from > last) => {
@@ -150,7 +156,7 @@ impl Outage {
                     from: time,
                     told: time,
                 };
-                vec![gap(from, time)]
+                vec![gap(from, time, GapReason::Corrupt)]
             }
             _ => Vec::new(),
         }
@@ -162,8 +168,7 @@ impl Outage {
     }
 }
 
-fn gap(from: EventTime, to: EventTime) -> Input {
-    let reason = GapReason::Corrupt;
+fn gap(from: EventTime, to: EventTime, reason: GapReason) -> Input {
     Input::Gap(Gap { from, to, reason })
 }
 
@@ -183,6 +188,9 @@ mod tests {
         let word = |input| match input {
             Input::Gap(gap) if gap.reason == GapReason::PictureChanged => {
                 format!("resized {}..{}", tenth(gap.from), tenth(gap.to))
+            }
+            Input::Gap(gap) if gap.reason == GapReason::NoPicture => {
+                format!("missing {}..{}", tenth(gap.from), tenth(gap.to))
             }
             Input::Gap(gap) => format!("gap {}..{}", tenth(gap.from), tenth(gap.to)),
             Input::Health(health) => format!(
@@ -255,16 +263,39 @@ mod tests {
             (1..11, false, vec![]),
         ] {
             let mut outage = Outage::new(Seconds(1.0));
-            outage.sound(at(0), true);
+            outage.sound(at(0), 0, true);
             outage.seen(at(0), SIZE, false);
             let next = damaged.end;
             for tenth in damaged {
                 assert_eq!(words(outage.missed(at(tenth), false)), [""; 0]);
             }
-            outage.sound(at(next), is_awake);
+            outage.sound(at(next), 0, is_awake);
             assert_eq!(words(outage.seen(at(next), SIZE, false)), expected);
-            outage.sound(at(next + 20), true);
+            outage.sound(at(next + 20), 0, true);
             assert_eq!(words(outage.seen(at(next + 20), SIZE, false)), [""; 0]);
+        }
+    }
+
+    /// Between one second and two they were watched, as far as anybody knew.
+    #[test]
+    fn a_second_of_missing_pictures_is_a_gap_where_somebody_moved() {
+        for (back, damaged, is_awake, expected) in [
+            (9, false, true, vec![]),
+            (12, false, true, vec!["missing 0..12"]),
+            (12, true, true, vec!["gap 0..12"]),
+            (12, false, false, vec![]),
+            (35, false, true, vec!["missing 0..35"]),
+        ] {
+            let mut outage = Outage::new(Seconds(1.0));
+            outage.sound(at(0), 3, true);
+            outage.seen(at(0), SIZE, false);
+            if damaged {
+                outage.missed(at(1), false);
+            }
+            outage.sound(at(back), 4, is_awake);
+            assert_eq!(words(outage.seen(at(back), SIZE, false)), expected);
+            outage.sound(at(back + 15), 4, true);
+            assert_eq!(words(outage.seen(at(back + 15), SIZE, false)), [""; 0]);
         }
     }
 }

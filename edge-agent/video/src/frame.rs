@@ -34,6 +34,10 @@ pub struct Frame {
     /// How many encoded pictures had been skipped before it, because decoding could not
     /// keep up.
     pub skipped: u64,
+    /// How often pictures had been missing before it, several in a row, though nobody left them
+    /// out: lost, swallowed by the decoder, or never sent. Where it differs between two pictures, what was between them
+    /// is not known.
+    pub holes: u64,
     /// Stored pixels across; may be odd.
     pub width: u32,
     /// Stored pixels down; may be odd.
@@ -101,6 +105,8 @@ pub(crate) struct Label {
     /// How many encoded pictures had been skipped before it, because decoding could not
     /// keep up.
     pub skipped: u64,
+    /// How often pictures had been missing before it, several in a row.
+    pub holes: u64,
 }
 
 impl Frame {
@@ -146,6 +152,7 @@ impl Frame {
             clock_steps: label.clock_steps,
             connection: label.connection,
             skipped: label.skipped,
+            holes: label.holes,
             width,
             height,
             aspect: f64::from(width) * pixel_aspect / f64::from(height.max(1)),
@@ -328,6 +335,7 @@ mod tests {
         clock_steps: 0,
         connection: 0,
         skipped: 0,
+        holes: 0,
     };
 
     /// A picture of noise as software gives it, as hardware does, and as hardware

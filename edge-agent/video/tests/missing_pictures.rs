@@ -186,3 +186,42 @@ fn of_a_camera_whose_packets_get_lost_only_true_pictures_are_judged_by() {
         assert!(reader.stream.counters().packet_gaps >= 3, "{codec:?}");
     }
 }
+
+/// What is lost just before a key picture spoils nothing, and nobody knew of it.
+#[test]
+fn where_pictures_are_missing_is_known_also_where_nothing_is_spoilt() {
+    edge_video::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = "bframes=0 key-int-max=40 option-string=scenecut=0";
+    let [whole, holey] = ["whole.mkv", "holey.mkv"].map(|name| folder.path().join(name));
+    encode(encoder, "matroskamux", &whole, |_, _| true);
+    encode(encoder, "matroskamux", &holey, |at, _| at % 40 < 28);
+    for (path, expected) in [(&whole, vec![]), (&holey, vec![1_600, 3_200])] {
+        let mut clip = ClipReader::open(path, EventTime::EPOCH).unwrap();
+        let (mut holes, mut told) = (0, Vec::new());
+        while let Some(picture) = clip.next_picture().unwrap() {
+            assert!(matches!(picture, ClipPicture::Sound(_)), "{picture:?}");
+            let frame = picture.into_frame();
+            if std::mem::replace(&mut holes, frame.holes) < frame.holes {
+                told.push(frame.time.as_micros() / 1_000);
+            }
+        }
+        assert_eq!(told, expected, "{}", path.display());
+    }
+    let camera = serve(vec![Mount::new("gate", Clip::load(&holey).unwrap())]);
+    let reader = Reader::start(settings(&camera.url("gate")));
+    reader.connected();
+    let deadline = Instant::now() + PATIENCE;
+    let (mut before, mut told) = (reader.frame(), 0);
+    while told < 3 {
+        let frame = reader.frame();
+        assert!(Instant::now() < deadline, "{:?}", reader.stream.counters());
+        let passed = frame.time.since(before.time).0;
+        if frame.holes > before.holes {
+            assert!(passed > 0.3, "{before:?} {frame:?}");
+            told += 1;
+        }
+        before = frame;
+    }
+    assert_eq!(reader.stream.counters().dropped_corrupt, 0);
+}

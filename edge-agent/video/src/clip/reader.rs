@@ -25,6 +25,7 @@ use crate::frame::{Frame, Label};
 use crate::stream::garbage::Garbage;
 use crate::stream::judge::{Judge, Verdict};
 use crate::stream::pace::Pace;
+use crate::stream::rhythm::Rhythm;
 
 /// What is known of a clip before it is read.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +109,9 @@ pub struct ClipReader {
     /// Pictures that came out of the decoder.
     given: u64,
     judge: Judge,
+    rhythm: Rhythm,
+    /// How often pictures were missing.
+    holes: u64,
     /// What the stream is blamed for.
     garbage: Option<&'static str>,
     damage: Option<ClipDamage>,
@@ -326,14 +330,17 @@ impl ClipReader {
             })
             .and_then(|time| i64::try_from(time.useconds()).ok());
         self.shown = media;
+        let time = self.time.next(media);
+        self.holes += u64::from(self.rhythm.misses(time.as_micros(), 0));
         let label = Label {
             number: self.given,
-            time: self.time.next(media),
+            time,
             time_quality: TimeQuality::Media,
             own_time: None,
             clock_steps: 0,
             connection: 0,
             skipped: 0,
+            holes: self.holes,
         };
         self.given += 1;
         let Some(frame) = Frame::of_sample(sample, &label) else {
@@ -606,6 +613,8 @@ impl Opening {
             start,
             given: 0,
             judge: Judge::new(true),
+            rhythm: Rhythm::default(),
+            holes: 0,
             garbage: None,
             damage: None,
             size: (format.width(), format.height()),

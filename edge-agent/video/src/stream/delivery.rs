@@ -76,6 +76,7 @@ impl Wiring {
         let media = buffer.pts().map(micros);
         let lost = locked(ledger).decoded();
         self.count_lost(lost);
+        self.note_hole(media);
         // A grey picture with moving shreds is worse than none.
         match locked(&self.screen).look(pad, buffer) {
             Some(Flaw::Spoilt) => {
@@ -98,6 +99,20 @@ impl Wiring {
             count(&counts.dropped_rate);
         }
         is_wanted
+    }
+
+    /// Counts whether pictures are missing before the one that comes out.
+    fn note_hole(&self, media: Option<i64>) {
+        let counts = &self.slot.counts;
+        let left_out = [&counts.dropped_backlog, &counts.left_out_idle];
+        let left_out = left_out.map(|count| count.load(Ordering::Relaxed));
+        let is_hole = media.is_some_and(|media| {
+            let mut rhythm = locked(&self.rhythm);
+            rhythm.misses(media, left_out.iter().sum())
+        });
+        if is_hole {
+            count(&counts.holes);
+        }
     }
 
     /// Whether damage is the network's.
@@ -178,6 +193,7 @@ impl Wiring {
             clock_steps: memory.clock_steps,
             connection: introduction.number,
             skipped,
+            holes: counts.holes.load(Ordering::Relaxed),
         };
         let frame = match introduction.decoder.family {
             Family::Software => Frame::of_sample(sample, &label),

@@ -6,7 +6,7 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → `opening` → [`clock`] → [`pace`] →
-//! [`stillness`] → [`garbage`] → `record` → `judge` → [`backlog`] → [`reference`] → [`diet`] →
+//! [`stillness`] → [`garbage`] → `rhythm` → `record` → `judge` → [`backlog`] → [`reference`] → [`diet`] →
 //! `feeding` → [`ledger`] → `slot` → `codec_change` → `packets` → `session` (one connection) →
 //! `delivery` → `decoders` → `supervisor` (all connections).
 
@@ -31,6 +31,7 @@ mod packets;
 mod probe;
 mod record;
 pub mod reference;
+pub(crate) mod rhythm;
 mod rtp_time;
 mod sending_order;
 mod session;

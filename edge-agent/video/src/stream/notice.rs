@@ -163,6 +163,8 @@ pub struct StreamCounters {
     /// Places where packets were lost on the way; pictures may be damaged from
     /// there to the next key picture.
     pub packet_gaps: u64,
+    /// Times that several pictures in a row were missing, though nobody left them out.
+    pub holes: u64,
     /// Pictures with times that cannot be, because the camera's clock was set back or
     /// it stamps them wrongly: what is measured up to them is wrong.
     pub times_wrong: u64,

@@ -26,6 +26,7 @@ use super::loss::Loss;
 use super::notice::LossReason;
 use super::pace::Pace;
 use super::packets::watch_packets;
+use super::rhythm::Rhythm;
 use super::rtp_time::RtpTime;
 use super::settings::{RtspSettings, Transport};
 use super::slot::{Slot, count};
@@ -84,6 +85,7 @@ pub(super) struct Wiring {
     /// Whether pictures are decoded at all.
     pub(super) is_watched: bool,
     pub(super) judge: Mutex<Judge>,
+    pub(super) rhythm: Mutex<Rhythm>,
     analysed_fps: Option<f64>,
     pub(super) screen: Mutex<Screen>,
 }
@@ -221,6 +223,7 @@ impl Session {
             progress: Arc::clone(&progress),
             is_watched: settings.is_watched,
             judge: Mutex::new(Judge::new(true)),
+            rhythm: Mutex::default(),
             analysed_fps: settings.analysed_fps,
             screen: Mutex::new(Screen::of_packets()),
         });
