@@ -23,6 +23,7 @@ mod cascades;
 pub mod case;
 pub mod check;
 pub mod cli;
+mod comparison;
 pub mod config;
 pub mod controller;
 pub mod coverage;

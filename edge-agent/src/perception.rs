@@ -21,6 +21,8 @@ pub use parts::{Parts, Seen};
 pub struct Shown<T> {
     /// What it found, or what a scene is to learn of that.
     pub found: Vec<T>,
+    /// What it found without the tiles, and in which part.
+    pub whole: Seen,
     /// How many of its answers were no numbers.
     pub broken: usize,
     /// Tiles on which it failed. The picture is not lost with them.
@@ -41,6 +43,7 @@ pub fn look(
     inputs.push(detections(frame, believed_from, shown.found));
     Ok(Shown {
         found: inputs,
+        whole: shown.whole,
         broken: shown.broken,
         failed_tiles: shown.failed_tiles,
     })
@@ -59,9 +62,11 @@ pub fn find(
     let mut answers = crops().zip(detector.detect_batch(&looks));
     let (mut broken, mut failed_tiles) = (0, Vec::new());
     let mut seen = Vec::with_capacity(looks.len());
+    let mut in_whole = Vec::new();
     if let Some((crop, answer)) = answers.next() {
         let answer = answer?;
         broken += answer.broken;
+        in_whole.clone_from(&answer.found);
         seen.push((crop, answer.found));
     }
     for (crop, answer) in answers {
@@ -76,6 +81,7 @@ pub fn find(
     }
     Ok(Shown {
         found: parts.together(size, seen, &detector.manifest().thresholds),
+        whole: (whole, in_whole),
         broken,
         failed_tiles,
     })

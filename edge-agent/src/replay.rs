@@ -9,6 +9,7 @@ mod evidence;
 mod inputs;
 mod outage;
 mod outputs;
+mod shadow;
 mod sights;
 
 use std::io::IsTerminal as _;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use case_bundle::aside;
+use case_bundle::files::said;
 use edge_core::{Input, Output, Scene};
 use edge_video::stream::pace::Pace;
 use edge_video::{ClipInfo, ClipPicture, ClipReader, Frame};
@@ -44,6 +46,8 @@ use inputs::Played;
 pub(crate) use inputs::{Player, WhichCamera, choose_camera};
 use outage::Outage;
 use outputs::{Files, refuse_collisions};
+pub use shadow::Compared;
+use shadow::Shadow;
 use sights::Sights;
 
 /// What is replayed.
@@ -93,6 +97,8 @@ pub struct ReplayRequest {
     pub near_misses: Option<PathBuf>,
     /// Where goes how long each rule was watching, by hour.
     pub coverage: Option<PathBuf>,
+    /// Where goes how far the model in the shadow agrees.
+    pub shadow: Option<PathBuf>,
     /// Where the signed case of each event goes.
     pub evidence: Option<PathBuf>,
     /// Signs them instead of the box's own key.
@@ -120,6 +126,8 @@ pub struct ReplayOutcome {
     pub rested: u64,
     /// Into which those of the last look were followed.
     pub followed: u64,
+    /// How far the model in the shadow agrees, where there is one.
+    pub shadow: Option<Compared>,
     /// Where signed cases are, and how many.
     pub cases: Option<(PathBuf, usize)>,
     /// What was wrong with the clip.
@@ -135,6 +143,7 @@ struct Pass {
     frames: u64,
     rested: u64,
     followed: u64,
+    shadow: Option<Compared>,
     warnings: Vec<String>,
     damage: Vec<String>,
     /// Whether it came to the end, and was not told to stop before.
@@ -154,6 +163,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
     if matches!(request.source, ReplaySource::Inputs(_)) && request.evidence.is_some() {
         bail!("a recording of inputs has no pictures; --evidence needs the clip itself");
     }
+    refuse_shadow(request, &config)?;
     let mut sink = Sink {
         files: Files::create(request)?,
         summary: Summary::default(),
@@ -185,6 +195,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
             frames,
             rested,
             followed,
+            shadow,
             mut warnings,
             damage,
             is_whole,
@@ -208,6 +219,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 frames,
                 rested,
                 followed,
+                shadow,
                 cases,
                 warnings,
                 damage,
@@ -226,6 +238,23 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
             })
         }
     }
+}
+
+/// Refuses to write of a comparison that there is not.
+fn refuse_shadow(request: &ReplayRequest, config: &AgentConfig) -> anyhow::Result<()> {
+    if request.shadow.is_none() {
+        return Ok(());
+    }
+    if matches!(request.source, ReplaySource::Inputs(_)) {
+        bail!("a recording of inputs has no pictures; --shadow needs the clip itself");
+    }
+    if config.detector.shadow.is_none() {
+        bail!(
+            "--shadow: no second model is configured; name one under [detector.shadow] in {}",
+            config.file.display()
+        );
+    }
+    Ok(())
 }
 
 /// Where a scene's inputs and outputs go during a replay.
@@ -377,6 +406,7 @@ fn replay_inputs(
         frames,
         rested: 0,
         followed: 0,
+        shadow: None,
         warnings,
         damage,
         is_whole,
@@ -409,6 +439,12 @@ fn replay_clip(
     let mut detector = models_command::load_detector(&config.detector)?;
     let identity = DetectorIdentity::of(detector.manifest());
     let mut second = SecondLooks::load(config, camera)?;
+    let (mut shadow, uncompared) = match Shadow::load(&config.detector, &detector) {
+        Ok(shadow) => (shadow, None),
+        Err(error) if request.shadow.is_some() => return Err(error.context("--shadow")),
+        // As on a box: no event rests on it.
+        Err(error) => (None, Some(said::whole(error.chain()))),
+    };
     // A model that cannot begin has ended the replay before.
     sink.begin(&identity, Some(&camera.cascade_ids()))?;
     if let Some(folder) = &request.evidence {
@@ -496,6 +532,9 @@ fn replay_clip(
             }
         } else if verdict.is_none_or(Verdict::is_look) {
             let seen = perception::look(&mut detector, &frame, scene.config(), &mut parts);
+            if let (Some(shadow), Ok(shown)) = (&mut shadow, &seen) {
+                shadow.show(&camera.id, &frame, &shown.whole);
+            }
             let glance = || perception::glance(&frame, scene.config());
             let (told, is_seen) = sights.told(&frame, seen, glance);
             if !is_seen {
@@ -559,6 +598,15 @@ fn replay_clip(
         .map(|unread| format!("{}: {unread}", path.display()));
     warnings.extend(sights.doubts()?);
     warnings.extend(second.lookers.doubts());
+    warnings.extend(uncompared.map(|why| format!("no model is compared in the shadow: {why}")));
+    let shadow = shadow.map(|shadow| {
+        let (compared, doubts) = shadow.end();
+        warnings.extend(doubts);
+        compared
+    });
+    if let (Some(lines), Some(compared)) = (&mut sink.files.shadow, &shadow) {
+        compared.write(lines)?;
+    }
     if frames == 0 && is_whole {
         warnings.push(format!("{} gave no pictures at all", path.display()));
     }
@@ -566,6 +614,7 @@ fn replay_clip(
         frames,
         rested,
         followed,
+        shadow,
         warnings,
         damage: damage.into_iter().chain(unread).collect(),
         is_whole,

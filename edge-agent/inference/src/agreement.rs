@@ -25,9 +25,14 @@ pub struct ClassAgreement {
 }
 
 impl ClassAgreement {
-    /// Share of the things that either saw as this class that both did. 1 if there were none.
+    /// The things that either saw as this class.
+    pub const fn things(&self) -> u64 {
+        self.matched + self.class_differs + self.only_current + self.only_other
+    }
+
+    /// Share of those that both did. 1 if there were none.
     pub fn share(&self) -> f64 {
-        let all = self.matched + self.class_differs + self.only_current + self.only_other;
+        let all = self.things();
         if all == 0 {
             1.0
         } else {

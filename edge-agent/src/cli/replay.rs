@@ -9,7 +9,7 @@ use protocol::{CameraId, EventTime};
 
 use super::exit::{FAILED, STOPPED, finish, refused};
 use crate::live::StopFlag;
-use crate::replay::{self, ReplayOutcome, ReplayRequest, ReplaySource};
+use crate::replay::{self, Compared, ReplayOutcome, ReplayRequest, ReplaySource};
 
 /// Shown below `replay --help`.
 pub(super) const HELP: &str = "\
@@ -51,6 +51,10 @@ pub(super) struct ReplayArgs {
     /// Write how long each rule was watching, by hour, as JSON lines.
     #[arg(long, value_name = "FILE.jsonl")]
     coverage: Option<PathBuf>,
+    /// Write how far the model of [detector.shadow] sees what the detector sees, by class, as
+    /// JSON lines.
+    #[arg(long, value_name = "FILE.jsonl")]
+    shadow: Option<PathBuf>,
     /// Write the signed case of each event into this folder, as the box would make
     /// it live: clip, stills, plate. Give --start, and the times are true.
     #[arg(long, value_name = "DIR")]
@@ -98,6 +102,7 @@ impl ReplayArgs {
             record_inputs: self.record_inputs,
             near_misses: self.near_misses,
             coverage: self.coverage,
+            shadow: self.shadow,
             evidence: self.evidence,
             signing_key: self.signing_key,
             start: self.start,
@@ -127,7 +132,9 @@ impl ReplayArgs {
 
 /// How much was seen and found, and where the cases lie.
 fn summarise(outcome: &ReplayOutcome) {
-    for table in [outcome.summary.table(), outcome.coverage.table()] {
+    let compared = outcome.shadow.as_ref();
+    let agreement = compared.map(Compared::table).unwrap_or_default();
+    for table in [outcome.summary.table(), outcome.coverage.table(), agreement] {
         if !table.is_empty() {
             aside!("{table}");
         }
@@ -146,6 +153,9 @@ fn summarise(outcome: &ReplayOutcome) {
         outcome.summary.total(),
         outcome.frames
     );
+    if let Some(compared) = compared {
+        aside!("{compared}");
+    }
     if let Some((folder, count)) = &outcome.cases {
         let folder = folder.display();
         aside!("{count} signed case(s) in {folder}");

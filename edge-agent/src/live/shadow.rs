@@ -4,7 +4,6 @@
 //! that the first has looked at, of each camera. When it is behind, pictures pass it by and are
 //! counted; the first never waits. What it sees ends here, in numbers.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use protocol::{CameraId, Detection};
 
 use super::scene_thread::OnPanic;
 use super::{Job, ModelState, StopFlag};
+use crate::comparison;
 use crate::config::DetectorConfig;
 use crate::models_command;
 
@@ -181,7 +181,7 @@ pub(super) fn start(
 impl Shadow {
     /// A part of a picture of `camera` that the first detector has looked at, and what it saw.
     pub(crate) fn show(&self, camera: &CameraId, frame: &Frame, part: Crop, seen: &[Detection]) {
-        if !is_chosen(camera, frame.number, self.every) {
+        if !comparison::is_chosen(camera, frame.number, self.every) {
             return;
         }
         let sight = Sight {
@@ -249,16 +249,15 @@ impl Shadow {
                         "the shadow model gives answers that are no numbers; they are passed over and counted"
                     );
                 }
-                let believed = |from: f64, list: &[Detection]| {
-                    let list = list.iter().filter(|detection| detection.score >= from);
-                    list.copied().collect::<Vec<_>>()
+                let ours = comparison::Sight {
+                    seen: &sight.seen,
+                    believed_from: self.believed_from,
                 };
-                let (ours, its) = (
-                    believed(self.believed_from, &sight.seen),
-                    believed(high, &seen),
-                );
-                let (ours, its): (Vec<_>, Vec<_>) = (ours.iter().collect(), its.iter().collect());
-                self.lock().agreement.add(&ours, &its);
+                let its = comparison::Sight {
+                    seen: &seen,
+                    believed_from: high,
+                };
+                comparison::compare(&mut self.lock().agreement, ours, its);
             }
             Err(error) => {
                 self.state.count_failure();
@@ -276,21 +275,6 @@ impl Shadow {
     fn report(&self) {
         let counters = self.counters();
         let total = counters.agreement.total();
-        let classes: Vec<String> = counters
-            .agreement
-            .classes
-            .iter()
-            .map(|(class, agreement)| {
-                format!(
-                    "{class} {:.0} % of {}",
-                    100.0 * agreement.share(),
-                    agreement.matched
-                        + agreement.class_differs
-                        + agreement.only_current
-                        + agreement.only_other
-                )
-            })
-            .collect();
         tracing::info!(
             model = self.model,
             pictures = counters.agreement.pictures,
@@ -300,43 +284,8 @@ impl Shadow {
             class_differs = total.class_differs,
             only_current = total.only_current,
             only_shadow = total.only_other,
-            classes = classes.join(", "),
+            classes = comparison::by_class(&counters.agreement),
             "shadow model compared"
         );
-    }
-}
-
-/// Whether the shadow is shown this picture: one of `every` of each camera.
-///
-/// As if by lot. Cameras are looked at by turns: of every tenth look the camera would be
-/// the same one for hours, and two models would be compared by one view and one light.
-fn is_chosen(camera: &CameraId, number: u64, every: u64) -> bool {
-    let mut lot = DefaultHasher::new();
-    (camera.as_str(), number).hash(&mut lot);
-    lot.finish().is_multiple_of(every.max(1))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
-
-    use super::*;
-
-    #[test]
-    fn the_shadow_is_shown_every_camera_however_their_looks_take_turns() {
-        for (cameras, every) in [(1, 10), (2, 10), (5, 10), (10, 10), (3, 1), (4, 2)] {
-            // Each third picture is looked at, the others are dropped.
-            for step in [1, 3, 10] {
-                for camera in 0..cameras {
-                    let camera: CameraId = format!("cam-{camera}").parse().unwrap();
-                    let looks = (0..5_000).filter(|look| is_chosen(&camera, look * step, every));
-                    let share = looks.count() as f64 / 5_000.0 * every as f64;
-                    assert!(
-                        (0.85..=1.15).contains(&share),
-                        "{camera} {every} {step}: {share}"
-                    );
-                }
-            }
-        }
     }
 }

@@ -25,7 +25,8 @@ pub use bench::BenchArgs;
 pub(crate) use bench::HELP as BENCH_HELP;
 pub use command::{ModelsCommand, run};
 pub(crate) use second::{
-    Begun, begin_network, begin_plates, begin_shadow, try_network, try_plates, try_shadow,
+    Begun, begin_network, begin_plates, begin_shadow, load_shadow, try_network, try_plates,
+    try_shadow,
 };
 
 /// Columns of a table that goes to a file or a pipe.

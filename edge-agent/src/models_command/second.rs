@@ -88,10 +88,7 @@ pub(crate) fn begin_shadow(
 ) -> anyhow::Result<(Detector, SecondTrial)> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-    let settings = DetectorSettings {
-        batch: 1,
-        ..config.settings()
-    };
+    let settings = of_shadow(config);
     let grounds = Ground::all(&runtime, &settings);
     let begun = store(config)?.begin_shadow(
         (&model, version),
@@ -192,14 +189,29 @@ pub(crate) fn try_plates(config: &DetectorConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Loads the detector `MODEL` or `MODEL@VERSION` to look in the shadow, for commands that end.
+pub(crate) fn load_shadow(config: &DetectorConfig, name: &str) -> anyhow::Result<Detector> {
+    let (runtime, _, manifest, file) = find_named(config, name)?;
+    Ok(Detector::load(
+        &runtime,
+        manifest,
+        &file,
+        &of_shadow(config),
+    )?)
+}
+
+/// Its pictures come one by one.
+fn of_shadow(config: &DetectorConfig) -> DetectorSettings {
+    DetectorSettings {
+        batch: 1,
+        ..config.settings()
+    }
+}
+
 /// The same of the detector in the shadow; what computes it.
 pub(crate) fn try_shadow(config: &DetectorConfig, name: &str) -> anyhow::Result<&'static str> {
     let (runtime, candidate, manifest, file) = find_named(config, name)?;
-    let settings = DetectorSettings {
-        batch: 1,
-        ..config.settings()
-    };
-    let mut detector = Detector::load(&runtime, manifest, &file, &settings)?;
+    let mut detector = Detector::load(&runtime, manifest, &file, &of_shadow(config))?;
     self_test(&mut detector, &file, &candidate)?;
     Ok(detector.provider())
 }

@@ -16,6 +16,7 @@ pub(super) struct Files {
     pub(super) speeds: Option<EventLines>,
     pub(super) near_misses: Option<EventLines>,
     pub(super) coverage: Option<EventLines>,
+    pub(super) shadow: Option<EventLines>,
     pub(super) recorder: Option<RecordingWriter>,
 }
 
@@ -30,6 +31,7 @@ impl Files {
             speeds: lines(&request.speeds)?,
             near_misses: lines(&request.near_misses)?,
             coverage: lines(&request.coverage)?,
+            shadow: lines(&request.shadow)?,
             recorder: request
                 .record_inputs
                 .as_deref()
@@ -40,10 +42,8 @@ impl Files {
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
         self.events.finish()?;
-        for lines in [self.speeds, self.near_misses, self.coverage]
-            .into_iter()
-            .flatten()
-        {
+        let lines = [self.speeds, self.near_misses, self.coverage, self.shadow];
+        for lines in lines.into_iter().flatten() {
             lines.finish()?;
         }
         self.recorder.map(RecordingWriter::finish).transpose()?;
@@ -52,7 +52,7 @@ impl Files {
 
     /// Closes unfinished files; where they are, in words. Where nothing came at all none is left.
     pub(super) fn leave(self) -> anyhow::Result<String> {
-        let lines = [self.speeds, self.near_misses, self.coverage];
+        let lines = [self.speeds, self.near_misses, self.coverage, self.shadow];
         let lines: Vec<EventLines> = [Some(self.events)]
             .into_iter()
             .chain(lines)
@@ -175,6 +175,7 @@ pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
         ("--record-inputs", &request.record_inputs),
         ("--near-misses", &request.near_misses),
         ("--coverage", &request.coverage),
+        ("--shadow", &request.shadow),
         ("--evidence", &request.evidence),
     ];
     for (option, path) in outputs {
