@@ -216,16 +216,7 @@ impl Centre {
         let mut mqtt_address = None;
         if let (Some(front), Some((settings, mqtt))) = (front, door) {
             mqtt_address = Some(address(&front, mqtt.listen));
-            parts.push(Part {
-                name: "the front door",
-                task: tokio::spawn(frontdoor::serve(
-                    front,
-                    settings,
-                    store.clone(),
-                    Arc::clone(&metrics),
-                    stopping.clone(),
-                )),
-            });
+            parts.push(door_part(front, settings, &api));
         }
         if let Some(link) = link {
             let intake = broker::Intake {
@@ -338,6 +329,16 @@ fn http_parts(
         let task = tokio::spawn(api::serve(entrance, metrics, settings, stopping));
         Part { name, task }
     })
+}
+
+/// The broker of its own.
+fn door_part(front: TcpListener, settings: DoorSettings, api: &Api) -> Part {
+    let (store, metrics) = (api.store.clone(), Arc::clone(&api.metrics));
+    let stopping = api.stopping.clone();
+    Part {
+        name: "the front door",
+        task: tokio::spawn(frontdoor::serve(front, settings, store, metrics, stopping)),
+    }
 }
 
 /// What speaks with the broker.

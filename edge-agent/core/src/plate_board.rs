@@ -27,7 +27,7 @@ use protocol::{Event, EventId, EventTime, ObjectClass, TrackId};
 
 use crate::input::Output;
 use crate::marks::Mark;
-use crate::second_look::{CascadeUse, MOST_LATE_S, PlateText};
+use crate::second_look::{CascadeUse, MOST_LATE_S, PlateText, SecondLook};
 use crate::tracker::Track;
 
 /// Neighbouring pictures make the same mistake, so looks closer than this are one, s.
@@ -123,6 +123,19 @@ pub(crate) struct PlateLook<'a> {
     pub(crate) class: ObjectClass,
     pub(crate) plates: &'a [PlateText],
     pub(crate) by: &'a [SecondModel],
+}
+
+impl<'a> PlateLook<'a> {
+    /// What `look` has read at `one`.
+    pub(crate) fn of(look: &'a SecondLook, plates: &'a [PlateText], one: &Carrier) -> Self {
+        Self {
+            at: look.at,
+            track: one.id,
+            class: one.class,
+            plates,
+            by: &look.by,
+        }
+    }
 }
 
 /// Who is there now.

@@ -217,6 +217,7 @@ impl<'a> Canvas<'a> {
             for (share, cover) in shares.chunks_exact_mut(3).zip(cover) {
                 // 255 becomes 256, so that full coverage is full.
                 let cover = u32::from(*cover) + u32::from(*cover >> 7);
+                #[allow(clippy::cast_possible_truncation, reason = "at most 256")]
                 share.fill(((cover * opacity) >> 8) as u16);
             }
             let pixels = &mut row[3 * (mask.left + from)..][..3 * cover.len()];

@@ -198,11 +198,11 @@ fn where_pictures_are_missing_is_known_also_where_nothing_is_spoilt() {
     encode(encoder, "matroskamux", &holey, |at, _| at % 40 < 28);
     for (path, expected) in [(&whole, vec![]), (&holey, vec![1_600, 3_200])] {
         let mut clip = ClipReader::open(path, EventTime::EPOCH).unwrap();
-        let (mut holes, mut told) = (0, Vec::new());
+        let (mut known, mut told) = (0, Vec::new());
         while let Some(picture) = clip.next_picture().unwrap() {
             assert!(matches!(picture, ClipPicture::Sound(_)), "{picture:?}");
             let frame = picture.into_frame();
-            if std::mem::replace(&mut holes, frame.holes) < frame.holes {
+            if std::mem::replace(&mut known, frame.holes) < frame.holes {
                 told.push(frame.time.as_micros() / 1_000);
             }
         }

@@ -243,13 +243,7 @@ impl Scene {
         marks::of_second_look(&look, &past.shown, self.aspect, &mut past.marks);
         let whom = past.carriers.iter().find(|one| Some(one.id) == look.track);
         if let (Found::Plates(plates), Some(one)) = (&look.found, whom) {
-            let said = PlateLook {
-                at: look.at,
-                track: one.id,
-                class: one.class,
-                plates,
-                by: &look.by,
-            };
+            let said = PlateLook::of(&look, plates, one);
             let mark = self.plates.hear(&said, &past.carriers, self.aspect);
             past.marks.extend(mark);
         }

@@ -78,6 +78,14 @@ pub(crate) struct Vehicle {
     pub(crate) jitter: (f64, f64),
 }
 
+/// So many seconds after the start.
+fn at(s: f64) -> FrameTime {
+    FrameTime {
+        frame: 0,
+        time: EventTime::EPOCH + Seconds(s),
+    }
+}
+
 /// What came of one passage: truth and measurement, km/h.
 pub(crate) fn pass(view: &View, vehicle: &Vehicle, dice: &mut Dice) -> Option<(f64, Speed)> {
     pass_measured_by(&calibration(view), view, vehicle, dice)
@@ -120,10 +128,7 @@ pub(crate) fn pass_measured_by(
             born: EventTime::EPOCH,
             rank: 0,
         },
-        FrameTime {
-            frame: 0,
-            time: EventTime::EPOCH,
-        },
+        at(0.0),
     );
     let rho = libm::exp(-1.0 / (view.fps * vehicle.jitter.1.max(1e-6)));
     let total = 4.0 * view.gate_m / vehicle.speed;
@@ -160,11 +165,7 @@ pub(crate) fn pass_measured_by(
         if bounds.x < 0.0 || bounds.right() > 1.0 || bounds.y < 0.0 || bounds.bottom() > 1.0 {
             continue;
         }
-        let stamp = t + TIME_SIGMA_S * dice.normal();
-        let at = FrameTime {
-            frame: 0,
-            time: EventTime::EPOCH + Seconds(stamp),
-        };
+        let at = at(t + TIME_SIGMA_S * dice.normal());
         let before = passage.looks.count();
         let gate = GateView {
             stretch: &stretch,
