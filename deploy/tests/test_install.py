@@ -77,16 +77,17 @@ class ExampleTest(unittest.TestCase):
 
         faulty = 2
         # Models of one's own are not here, which is no fault of the file.
-        for without in (("tiles", "idle"), ("look_every", "idle")):
+        for without in (("tiles", "idle", "empty_heartbeat_s"), ("look_every", "idle", "empty_heartbeat_s")):
             with self.subTest(f"without {without}"):
                 said = checked(*without)
                 self.assertNotEqual(said.returncode, faulty, said.stdout + said.stderr)
                 self.assertIn("configuration: 1 camera(s)", said.stdout)
-        # Known, and not for a camera whose pictures show the lamps.
-        said = checked("tiles")
-        self.assertEqual(said.returncode, faulty, said.stdout)
-        self.assertRegex(said.stderr, r"box\.toml:\d+: camera\[0\]\.detect\.idle: [^\n]*lamp")
-        self.assertEqual(len(said.stderr.strip().splitlines()), 1, said.stderr)
+        # Known, and not for a camera whose pictures show the lamps, or where fire is looked for.
+        for key, other, why in (("idle", "empty_heartbeat_s", "lamp"), ("empty_heartbeat_s", "idle", "cascades")):
+            said = checked("tiles", other)
+            self.assertEqual(said.returncode, faulty, said.stdout)
+            self.assertRegex(said.stderr, rf"box\.toml:\d+: camera\[0\]\.detect\.{key}: [^\n]*{why}")
+            self.assertEqual(len(said.stderr.strip().splitlines()), 1, said.stderr)
 
     @staticmethod
     def revoke_nothing(folder):
