@@ -210,9 +210,8 @@ impl Centre {
             config.retention,
             stopping.clone(),
         ));
-        for (name, task) in [("the stream", telling), ("retention", sweeping)] {
-            parts.push(Part { name, task });
-        }
+        let both = [("the stream", telling), ("retention", sweeping)];
+        parts.extend(both.map(|(name, task)| Part { name, task }));
         let mut mqtt_address = None;
         if let (Some(front), Some((settings, mqtt))) = (front, door) {
             mqtt_address = Some(address(&front, mqtt.listen));

@@ -410,10 +410,10 @@ fn a_box_says_the_same_of_a_camera_whose_pictures_are_missing() {
     };
     let missing =
         "edge_rule_unwatched_seconds_total{camera=\"c\",rule=\"people\",reason=\"no_picture\"}";
-    let holes = "edge_stream_holes_total{camera=\"c\"}";
+    let counted = "edge_stream_holes_total{camera=\"c\"}";
     let text = eventually("two holes to be counted", || {
         let text = metrics()?;
-        (of(&text, missing)? > 2.0 && of(&text, holes)? >= 2.0).then_some(text)
+        (of(&text, missing)? > 2.0 && of(&text, counted)? >= 2.0).then_some(text)
     });
     let corrupt = "edge_frames_dropped_total{camera=\"c\",reason=\"corrupt\"}";
     assert_eq!(of(&text, corrupt).unwrap_or(0.0), 0.0, "{text}");

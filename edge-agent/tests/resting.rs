@@ -104,12 +104,12 @@ fn rare_looks_at_an_empty_road_lose_no_watch_and_no_event() {
         let looks = since.iter().filter(|(_, is_followed)| !is_followed).count();
         (onsets(&events), looks, apart(&since, SETTLED, EMPTY_S))
     };
-    let (events, looks, (look_s, told_s)) = told("rare", "");
+    let (events, looks, (seen_s, told_s)) = told("rare", "");
     assert!(!events.is_empty());
-    assert!((4.0..=5.01).contains(&look_s), "{look_s} s between looks");
+    assert!((4.0..=5.01).contains(&seen_s), "{seen_s} s between looks");
     assert!((1.0..=1.51).contains(&told_s), "{told_s} s between words");
-    let (same, more, (look_s, _)) = told("often", "empty_heartbeat_s = 1.5");
-    assert!((1.0..=1.51).contains(&look_s), "{look_s} s between looks");
+    let (same, more, (seen_s, _)) = told("often", "empty_heartbeat_s = 1.5");
+    assert!((1.0..=1.51).contains(&seen_s), "{seen_s} s between looks");
     assert_eq!(events.len(), same.len(), "{events:?} {same:?}");
     for (rare, often) in events.iter().zip(&same) {
         assert!(rare.since(*often).0.abs() <= 0.2, "{events:?} {same:?}");

@@ -175,26 +175,7 @@ impl DetectKeys {
                 "is not below `heartbeat_s`; the same looks as often at an empty road as at any that rests",
             );
         }
-        let burns = |rule: &RuleConfig| {
-            let mut needs = rule.needs.iter();
-            needs.any(|class| matches!(class, ObjectClass::Fire | ObjectClass::Smoke))
-        };
-        // Tiles find who stands far away, and fire is nobody who moves: the gate vouches for neither.
-        let looks_for_more = if tiles.is_some() {
-            Some(
-                "goes without `tiles`, which find who is too small for the gate; leave one of them out",
-            )
-        } else if scene.rules.iter().any(burns) {
-            Some(
-                "goes without rules about fire and smoke: what burns is nobody, and moves little; leave it out",
-            )
-        } else if cascades.iter().any(|cascade| cascade.looks.on.is_empty()) {
-            Some(
-                "goes without cascades that look at the whole picture, which come with its looks; leave it out",
-            )
-        } else {
-            None
-        };
+        let looks_for_more = looks_for_more(tiles.is_some(), scene, cascades);
         if let Some(message) = looks_for_more {
             settings.empty_heartbeat_s = settings.heartbeat_s;
             if self.empty_heartbeat_s.is_some() {
@@ -239,6 +220,34 @@ impl DetectKeys {
             is_idle_thin,
             idle_after_s,
         }
+    }
+}
+
+/// Why each heartbeat is a look here, however empty the road: tiles find who stands far away, and fire is
+/// nobody who moves; the gate vouches for neither.
+fn looks_for_more(
+    has_tiles: bool,
+    scene: &SceneConfig,
+    cascades: &[CascadeConfig],
+) -> Option<&'static str> {
+    let burns = |rule: &RuleConfig| {
+        let mut needs = rule.needs.iter();
+        needs.any(|class| matches!(class, ObjectClass::Fire | ObjectClass::Smoke))
+    };
+    if has_tiles {
+        Some(
+            "goes without `tiles`, which find who is too small for the gate; leave one of them out",
+        )
+    } else if scene.rules.iter().any(burns) {
+        Some(
+            "goes without rules about fire and smoke: what burns is nobody, and moves little; leave it out",
+        )
+    } else if cascades.iter().any(|cascade| cascade.looks.on.is_empty()) {
+        Some(
+            "goes without cascades that look at the whole picture, which come with its looks; leave it out",
+        )
+    } else {
+        None
     }
 }
 
