@@ -160,10 +160,8 @@ impl<'a> Canvas<'a> {
                     clippy::cast_sign_loss,
                     reason = "coverage is 0 to 1"
                 )]
-                let share = (coverage * 256.0) as u16;
-                for (old, new) in self.bgr[at..at + 3].iter_mut().zip(bgr) {
-                    *old = mixed(*old, new, share);
-                }
+                let share = (coverage * 256.0) as u32;
+                mix(&mut self.bgr[at..at + 3], bgr, share);
             }
         });
     }
@@ -199,40 +197,33 @@ impl<'a> Canvas<'a> {
             reason = "an opacity is 0 to 1"
         )]
         let opacity = (paint.opacity.clamp(0.0, 1.0) * 256.0) as u32;
-        // Bytes side by side, so that the compiler blends many at once.
-        let colours: Vec<u8> = (paint.bgr.into_iter().cycle())
-            .take(3 * mask.width)
-            .collect();
-        let mut shares = vec![0; 3 * mask.width];
         let rows = self.bgr.chunks_exact_mut(self.width * 3).skip(mask.top);
         for (row, cover) in rows.zip(mask.cover.chunks_exact(mask.width)) {
-            let is_covered = |cover: &u8| *cover != 0;
-            let (Some(from), Some(to)) = (
-                cover.iter().position(is_covered),
-                cover.iter().rposition(is_covered),
-            ) else {
-                continue;
-            };
-            let cover = &cover[from..=to];
-            for (share, cover) in shares.chunks_exact_mut(3).zip(cover) {
-                // 255 becomes 256, so that full coverage is full.
-                let cover = u32::from(*cover) + u32::from(*cover >> 7);
-                #[allow(clippy::cast_possible_truncation, reason = "at most 256")]
-                share.fill(((cover * opacity) >> 8) as u16);
-            }
-            let pixels = &mut row[3 * (mask.left + from)..][..3 * cover.len()];
-            for ((old, new), share) in pixels.iter_mut().zip(&colours).zip(&shares) {
-                *old = mixed(*old, *new, *share);
+            let pixels = row[mask.left * 3..].chunks_exact_mut(3);
+            for (pixel, cover) in pixels.zip(cover) {
+                if *cover != 0 {
+                    // 255 becomes 256, so that full coverage is full.
+                    let cover = u32::from(*cover) + u32::from(*cover >> 7);
+                    mix(pixel, paint.bgr, (cover * opacity) >> 8);
+                }
             }
         }
     }
 }
 
-/// What lies between two brightnesses, `share` of 256 of the way.
+/// Moves a pixel towards a colour by `share` of 256.
 #[inline]
-fn mixed(old: u8, new: u8, share: u16) -> u8 {
-    let sum = u16::from(old) * (256 - share) + u16::from(new) * share + 128;
-    sum.to_be_bytes()[0]
+fn mix(pixel: &mut [u8], bgr: [u8; 3], share: u32) {
+    for (old, new) in pixel.iter_mut().zip(bgr) {
+        let sum = u32::from(*old) * (256 - share) + u32::from(new) * share + 128;
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a mean of two bytes is a byte"
+        )]
+        {
+            *old = (sum >> 8) as u8;
+        }
+    }
 }
 
 /// Coverage of a part of the picture, 255 being full.

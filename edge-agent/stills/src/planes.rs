@@ -3,7 +3,7 @@
 //! OpenCV's own `COLOR_YUV2BGR_I420` knows only BT.601 in limited range and
 //! even sizes, while most cameras above 720 lines send BT.709; a signal lamp
 //! must not change its hue on the evidence. The `yuv` crate knows every combination,
-//! interpolates chroma to full size and takes an eighth of the time of OpenCV's `resize`,
+//! interpolates chroma to full size and takes a sixth of the time of OpenCV's `resize`,
 //! `merge` and `transform` (benches/RESULTS.md, *Stills*).
 
 use std::borrow::Cow;
