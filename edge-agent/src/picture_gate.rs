@@ -3,7 +3,7 @@
 use edge_core::Attention;
 use edge_video::Frame;
 use motion_gate::{Found, Gate, Reason, SmallPicture, Verdict};
-use protocol::EventTime;
+use protocol::{Detection, EventTime};
 
 use crate::config::DetectConfig;
 
@@ -63,6 +63,20 @@ impl PictureGate {
     }
 }
 
+/// Of this part of the score from which the detector is believed, a sighting is worth a doubt; what is
+/// less it sees in noise and shadows.
+const DOUBT: f64 = 0.5;
+
+/// Whether a look has found somebody, or something that might be somebody.
+pub(crate) fn found(sightings: &[Detection], believed_from: f64) -> Found {
+    let is_doubtful = |seen: &Detection| seen.score >= DOUBT * believed_from;
+    if sightings.iter().any(is_doubtful) {
+        Found::Somebody
+    } else {
+        Found::Nobody
+    }
+}
+
 /// What two pictures must have in common for what was known of one to hold of the other: the same pixels
 /// in the same places, in one run of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +92,31 @@ impl View {
             size: [frame.width, frame.height],
             connection: frame.connection,
             clock_steps: frame.clock_steps,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{NormBox, ObjectClass};
+
+    use super::*;
+
+    #[test]
+    fn what_is_worth_a_doubt_is_somebody_and_a_ghost_in_noise_is_not() {
+        let seen = |score| Detection {
+            class: ObjectClass::Person,
+            score,
+            bounds: NormBox::from([0.4, 0.4, 0.1, 0.2]),
+        };
+        for (scores, expected) in [
+            (vec![], Found::Nobody),
+            (vec![0.1, 0.14], Found::Nobody),
+            (vec![0.1, 0.15], Found::Somebody),
+            (vec![0.8], Found::Somebody),
+        ] {
+            let sightings: Vec<_> = scores.iter().copied().map(seen).collect();
+            assert_eq!(found(&sightings, 0.3), expected, "{scores:?}");
         }
     }
 }

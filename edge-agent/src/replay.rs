@@ -35,7 +35,7 @@ use crate::coverage::CoverageTable;
 use crate::draft;
 use crate::live::StopFlag;
 use crate::perception::Parts;
-use crate::picture_gate::PictureGate;
+use crate::picture_gate::{self, PictureGate};
 use crate::picture_watch::PictureWatch;
 use crate::recording::is_recording;
 use crate::scene_setup::{self, DetectorIdentity};
@@ -549,11 +549,7 @@ fn replay_clip(
             for input in told {
                 if let Input::Detections(seen) = &input {
                     between.looked(&frame, believed_from, &seen.items);
-                    found = if seen.items.is_empty() {
-                        Found::Nobody
-                    } else {
-                        Found::Somebody
-                    };
+                    found = picture_gate::found(&seen.items, believed_from);
                 }
                 sink.handle(scene, input, is_seen.then_some(&frame))?;
             }

@@ -53,7 +53,7 @@ impl Verdict {
 /// What a look has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Not even something that the detector doubts.
+    /// Nothing that might be somebody.
     Nobody,
     /// Something.
     Somebody,

@@ -32,7 +32,7 @@ use crate::between_looks::BetweenLooks;
 use crate::cascades::Taker;
 use crate::config::{CameraConfig, InferenceConfig};
 use crate::perception::{self, Blindness, Parts};
-use crate::picture_gate::PictureGate;
+use crate::picture_gate::{self, PictureGate};
 
 use picture::Picture;
 use readings::Readings;
@@ -476,9 +476,9 @@ impl Desk<'_> {
         } = turn;
         let (config, _, _, state) = &self.feeds[camera];
         state.count_look(took);
+        let believed_from = self.models.detector.manifest().thresholds.high;
         let found = match &seen {
-            Ok(seen) if seen.found.is_empty() => Found::Nobody,
-            Ok(_) => Found::Somebody,
+            Ok(seen) => picture_gate::found(&seen.found, believed_from),
             Err(_) => Found::Unknown,
         };
         self.gates[camera].looked(frame.time, found);
