@@ -7,6 +7,8 @@
 
 mod accounts;
 mod judging;
+mod perspective;
+mod reporting;
 mod second_looks;
 mod time;
 mod unseen;
@@ -15,7 +17,7 @@ mod view;
 use std::collections::BTreeSet;
 
 use protocol::event::{FrameTime, Place, Provenance};
-use protocol::{BoxId, CameraId, EventTime, ObjectClass, SiteId, TimeQuality};
+use protocol::{BoxId, CameraId, EventTime, ObjectClass, SiteId};
 
 use crate::calibration::{Calibration, Ground};
 use crate::config::{Fault, SceneConfig};
@@ -23,15 +25,15 @@ use crate::coverage::Account;
 use crate::health::Health;
 use crate::input::{Input, Output};
 use crate::marks::MarkBoard;
-use crate::near_miss::NearMisses;
-use crate::observation::{Observation, Sight};
+use crate::observation::Observation;
 use crate::plate_board::{PlateBoard, Present};
 use crate::queue::Queues;
-use crate::rules::Rule;
 use crate::signals::SignalBoard;
 use crate::state::{SceneState, Shift};
 use crate::tracker::Tracker;
 
+use perspective::Perspective;
+use reporting::Rules;
 use second_looks::SecondLooks;
 pub use view::TrackView;
 
@@ -86,13 +88,12 @@ pub enum Attention {
 /// The scene of one camera.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    identity: Identity,
     config: SceneConfig,
-    ground: Option<Ground>,
+    perspective: Perspective,
     tracker: Tracker,
     signals: SignalBoard,
     queues: Queues,
-    rules: Vec<Box<dyn Rule>>,
+    rules: Rules,
     observations: Vec<Observation>,
     marks: MarkBoard,
     /// Which classes the detector can give; `None` where nobody knows.
@@ -103,8 +104,6 @@ pub struct Scene {
     clock: Option<EventTime>,
     /// The last frame.
     frame: Option<FrameTime>,
-    aspect: f64,
-    time_quality: TimeQuality,
     watched_us: i64,
     /// Announced gaps since the last frame.
     unwatched_us: i64,
@@ -116,8 +115,6 @@ pub struct Scene {
     /// Of each rule, in their order.
     shifts: Vec<Shift>,
     account: Account,
-    /// Where near misses are asked for.
-    near: Option<NearMisses>,
     refused: Refused,
 }
 
@@ -133,20 +130,17 @@ impl Scene {
             .transpose()
             .map_err(|fault| vec![fault])?;
         Ok(Self {
-            identity,
             tracker: Tracker::new(config.tracker).on_ground(ground),
-            ground,
+            perspective: Perspective::new(ground),
             signals: SignalBoard::new(&config.signals),
             queues: Queues::new(config.stop_lines.clone()),
-            rules: config.rules.iter().map(|rule| rule.rule.clone()).collect(),
+            rules: Rules::new(identity, &config.rules),
             observations: Vec::new(),
             marks: MarkBoard::default(),
             classes: None,
             given: BTreeSet::new(),
             clock: None,
             frame: None,
-            aspect: 16.0 / 9.0,
-            time_quality: TimeQuality::Unknown,
             watched_us: 0,
             unwatched_us: 0,
             taken_back: None,
@@ -155,7 +149,6 @@ impl Scene {
             plates: PlateBoard::default(),
             shifts: vec![Shift::default(); config.rules.len()],
             account: Account::new(config.rules.len()),
-            near: None,
             refused: Refused::default(),
             config,
         })
@@ -163,7 +156,7 @@ impl Scene {
 
     /// From now on also says what nearly was an event.
     pub fn tell_near_misses(&mut self) {
-        self.near.get_or_insert_default();
+        self.rules.near.get_or_insert_default();
     }
 
     /// Says which classes the detector can give. Rules that need another one
@@ -206,8 +199,8 @@ impl Scene {
         SceneState {
             clock: self.clock,
             frame: self.frame,
-            aspect: self.aspect,
-            time_quality: self.time_quality,
+            aspect: self.perspective.aspect,
+            time_quality: self.rules.time_quality,
             watched_us: self.watched_us,
             unwatched_us: self.unwatched_us,
             taken_back: self.taken_back,
@@ -228,10 +221,8 @@ impl Scene {
     pub fn resume(&mut self, state: SceneState) -> usize {
         self.clock = state.clock;
         self.frame = state.frame;
-        if (0.1..=10.0).contains(&state.aspect) {
-            self.aspect = state.aspect;
-        }
-        self.time_quality = state.time_quality;
+        self.perspective.shape(state.aspect);
+        self.rules.time_quality = state.time_quality;
         self.watched_us = state.watched_us.max(0);
         self.unwatched_us = state.unwatched_us.max(0);
         self.taken_back = state.taken_back;
@@ -257,12 +248,5 @@ impl Scene {
             clock: self.clock,
         };
         self.plates.attend(present, said, out);
-    }
-
-    fn sight(&self) -> Sight<'_> {
-        Sight {
-            aspect: self.aspect,
-            ground: self.ground.as_ref(),
-        }
     }
 }

@@ -33,9 +33,9 @@ impl Scene {
 
     /// Says what was nearly an event of road users that are gone.
     pub(super) fn tell_nearest(&mut self, gone: &[TrackId], out: &mut Vec<Output>) {
-        if let Some(near) = &mut self.near {
+        if let Some(near) = &mut self.rules.near {
             for track in gone {
-                let misses = near.take(*track, self.rules.len());
+                let misses = near.take(*track, self.config.rules.len());
                 out.extend(misses.into_iter().map(Output::NearMiss));
             }
             // Somebody may have been judged under a name that was given up
@@ -48,7 +48,7 @@ impl Scene {
 
     /// Ends the accounts: nothing will follow on what was seen so far.
     pub(super) fn settle(&mut self, out: &mut Vec<Output>) {
-        if let Some(near) = &mut self.near {
+        if let Some(near) = &mut self.rules.near {
             out.extend(near.take_all().into_iter().map(Output::NearMiss));
         }
         let rules = &self.config.rules;

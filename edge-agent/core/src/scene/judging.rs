@@ -12,7 +12,7 @@ use crate::coverage::Unwatched;
 use crate::health::Health;
 use crate::input::{Gap, GapReason, Output};
 use crate::marks::is_mark;
-use crate::observation::{FrameView, Observation, Sight};
+use crate::observation::{FrameView, Observation};
 use crate::rules::{EndReason, Reporter, Rule};
 use crate::tracker::{Moment, Track};
 
@@ -63,10 +63,7 @@ impl Scene {
 
     /// Lets the rules see what the tracker made of a frame.
     fn judge(&mut self, moment: &Moment, given_up: &[TrackId], out: &mut Vec<Output>) {
-        let sight = Sight {
-            aspect: self.aspect,
-            ground: self.ground.as_ref(),
-        };
+        let sight = self.perspective.sight();
         for track in self.tracker.tracks_mut() {
             if track.seen == moment.at && track.is_grounded() {
                 let spot = sight.spot(track.foot(), track.bounds.height, moment.at);
@@ -77,7 +74,7 @@ impl Scene {
         Observation::collect(tracks, moment.at, &sight, &mut self.observations);
         self.queues
             .update(moment, (&self.observations, tracks), &self.signals, &sight);
-        self.marks.assign(tracks, moment.at, self.aspect);
+        self.marks.assign(tracks, moment.at, sight.aspect);
         let frame = FrameView {
             at: moment.at,
             watched: moment.watched,
@@ -91,20 +88,12 @@ impl Scene {
             second: self.second_looks.waits(),
             tracks,
         };
-        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
-            let mut report = Reporter {
-                identity: &self.identity,
-                rule: config,
-                time_quality: self.time_quality,
-                out,
-                index,
-                near: self.near.as_mut(),
-                lookers: &self.second_looks.lookers,
-            };
+        self.rules.each(&self.config.rules, out, |rule, report| {
             for track in given_up {
-                rule.forget(*track, &mut report);
+                rule.forget(*track, report);
             }
-            let shift = &mut self.shifts[index];
+            let config = report.rule;
+            let shift = &mut self.shifts[report.index];
             let off = if !config.schedule.is_on(moment.at.time) {
                 Some(Unwatched::OffSchedule)
             } else if rule.is_suspended_by(self.health.condition) {
@@ -114,7 +103,7 @@ impl Scene {
             };
             match (off, shift.off) {
                 (Some(Unwatched::OffSchedule), None) => {
-                    rule.end(EndReason::OffSchedule, &mut report);
+                    rule.end(EndReason::OffSchedule, report);
                 }
                 (None, Some((from, _))) => rule.interrupt(&Gap {
                     from,
@@ -125,14 +114,14 @@ impl Scene {
             }
             shift.off = off.map(|why| (shift.off.map_or(moment.at.time, |(from, _)| from), why));
             if off.is_some() {
-                continue;
+                return;
             }
             let watched_us = (self.watched_us - shift.off_us).max(0);
             let frame = FrameView {
                 watched: watched_us as f64 / 1e6,
                 ..frame
             };
-            rule.frame(&frame, &mut report);
+            rule.frame(&frame, report);
             let mut needs = config.needs.iter();
             let unfed = if let Some(can) = &self.classes {
                 let is_fed =
@@ -144,14 +133,14 @@ impl Scene {
                 (!is_given).then_some(Unwatched::ModelUnknown)
             };
             shift.blind = unfed.or_else(|| rule.blind(&frame));
-        }
+        });
         self.second_looks.keep(&Judged {
             at: moment.at,
             watched_us: self.watched_us,
             users: &self.observations,
             marks: self.marks.marks(),
             tracks: self.tracker.tracks(),
-            aspect: self.aspect,
+            aspect: self.perspective.aspect,
         });
         self.tell_nearest(given_up, out);
     }
@@ -182,20 +171,9 @@ impl Scene {
     pub(super) fn each_rule(
         &mut self,
         out: &mut Vec<Output>,
-        mut act: impl FnMut(&mut Box<dyn Rule>, &mut Reporter<'_>),
+        act: impl FnMut(&mut dyn Rule, &mut Reporter<'_>),
     ) {
-        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
-            let mut report = Reporter {
-                identity: &self.identity,
-                rule: config,
-                time_quality: self.time_quality,
-                out,
-                index,
-                near: self.near.as_mut(),
-                lookers: &self.second_looks.lookers,
-            };
-            act(rule, &mut report);
-        }
+        self.rules.each(&self.config.rules, out, act);
     }
 }
 

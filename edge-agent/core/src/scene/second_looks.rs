@@ -14,10 +14,10 @@ use protocol::{EventTime, ObjectClass, TrackId};
 use super::Scene;
 use crate::input::{Output, Unanswered};
 use crate::marks::{self, Bearer, Mark};
-use crate::observation::{FrameView, Observation, Sight, Waits};
+use crate::observation::{FrameView, Observation, Waits};
 use crate::plate_board::{PlateBoard, PlateLook};
-use crate::rules::{Looked, Reporter};
-use crate::second_look::{CascadeUse, Found, LookerBook, MOST_LATE_S, SecondLook};
+use crate::rules::Looked;
+use crate::second_look::{CascadeUse, Found, MOST_LATE_S, SecondLook};
 use crate::tracker::Track;
 
 /// For how long somebody who was seen may be there, unseen, s.
@@ -33,8 +33,6 @@ pub(super) struct SecondLooks {
     cascades: Vec<CascadeUse>,
     /// Classes that a cascade gives and the detector does not.
     pub(super) only: Vec<ObjectClass>,
-    /// Whose answers were heard.
-    pub(super) lookers: LookerBook,
     frames: VecDeque<Past>,
     /// Frames that are over, whose memory is used again.
     spare: Vec<Past>,
@@ -239,12 +237,13 @@ impl Scene {
             return;
         }
         past.answered.push(answer);
-        let by = memory.lookers.note(&look.by);
-        marks::of_second_look(&look, &past.shown, self.aspect, &mut past.marks);
+        let by = self.rules.lookers.note(&look.by);
+        let sight = self.perspective.sight();
+        marks::of_second_look(&look, &past.shown, sight.aspect, &mut past.marks);
         let whom = past.carriers.iter().find(|one| Some(one.id) == look.track);
         if let (Found::Plates(plates), Some(one)) = (&look.found, whom) {
             let said = PlateLook::of(&look, plates, one);
-            let mark = self.plates.hear(&said, &past.carriers, self.aspect);
+            let mark = self.plates.hear(&said, &past.carriers, sight.aspect);
             past.marks.extend(mark);
         }
         if look.track.is_some_and(|track| !is_followed(track)) {
@@ -262,10 +261,6 @@ impl Scene {
             gives: &memory.cascades[cascade].gives,
             by,
         };
-        let sight = Sight {
-            aspect: self.aspect,
-            ground: self.ground.as_ref(),
-        };
         let then = FrameView {
             at: look.at,
             watched: 0.0,
@@ -282,27 +277,18 @@ impl Scene {
             },
             tracks,
         };
-        for (index, (rule, config)) in self.rules.iter_mut().zip(&self.config.rules).enumerate() {
-            let shift = &self.shifts[index];
-            if shift.off.is_some() || !config.schedule.is_on(look.at.time) {
-                continue;
+        self.rules.each(&self.config.rules, out, |rule, report| {
+            let shift = &self.shifts[report.index];
+            if shift.off.is_some() || !report.rule.schedule.is_on(look.at.time) {
+                return;
             }
             let watched_us = (past.watched_us - shift.off_us).max(0);
             let then = FrameView {
                 watched: watched_us as f64 / 1e6,
                 ..then
             };
-            let mut report = Reporter {
-                identity: &self.identity,
-                rule: config,
-                time_quality: self.time_quality,
-                out,
-                index,
-                near: self.near.as_mut(),
-                lookers: &memory.lookers,
-            };
-            rule.second_look(&then, &looked, &mut report);
-        }
+            rule.second_look(&then, &looked, report);
+        });
     }
 }
 

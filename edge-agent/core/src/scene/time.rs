@@ -61,10 +61,8 @@ impl Scene {
             frame: detections.frame,
             time: now,
         });
-        self.time_quality = detections.time_quality;
-        if (0.1..=10.0).contains(&detections.aspect) {
-            self.aspect = detections.aspect;
-        }
+        self.rules.time_quality = detections.time_quality;
+        self.perspective.shape(detections.aspect);
         true
     }
 
@@ -72,7 +70,7 @@ impl Scene {
         Moment {
             at,
             watched: self.watched_us as f64 / 1e6,
-            aspect: self.aspect,
+            aspect: self.perspective.aspect,
             is_followed: false,
         }
     }
@@ -113,9 +111,7 @@ impl Scene {
             self.restart(gap.to, out);
             return;
         }
-        for rule in &mut self.rules {
-            rule.interrupt(&gap);
-        }
+        self.rules.interrupt(&gap);
         if gap.to > last.time {
             self.account_for(gap.from.max(last.time), None, out);
             self.account_for_gap(&gap, out);

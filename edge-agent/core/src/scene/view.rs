@@ -14,7 +14,7 @@ impl Scene {
     /// The road users that are followed now, in order of birth.
     pub fn tracks(&self) -> impl Iterator<Item = TrackView<'_>> {
         let frame = self.frame;
-        let (sight, aspect) = (self.sight(), self.aspect);
+        let (sight, aspect) = (self.perspective.sight(), self.perspective.aspect);
         self.tracker
             .tracks()
             .iter()
@@ -73,7 +73,7 @@ impl Scene {
 
     /// Whose it is and by what its events are made.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        &self.rules.identity
     }
 
     /// What every rule did in the hour that runs; complete hours are told as
@@ -93,11 +93,7 @@ impl Scene {
         self.tracker.tracks().len()
             + self.queues.remembered()
             + self.plates.remembered()
-            + self
-                .rules
-                .iter()
-                .map(|rule| rule.remembered())
-                .sum::<usize>()
+            + self.rules.remembered()
     }
 }
 
