@@ -40,6 +40,24 @@ impl Frame {
         }
     }
 
+    /// Anything, so long as no two rows and no two planes are alike.
+    fn varied(width: u32, height: u32, pad: usize) -> Self {
+        let mut frame = Self::flat(width, height, pad, [0; 3]);
+        let all = [&mut frame.y, &mut frame.u, &mut frame.v];
+        for (seed, plane) in all.into_iter().enumerate() {
+            for (at, sample) in plane.iter_mut().enumerate() {
+                *sample = u8::try_from((at * at * 7 + at * 31 + seed * 83) % 251).unwrap();
+            }
+        }
+        frame
+    }
+
+    /// U and V by turns, in one plane.
+    fn chroma_by_turns(&self) -> Vec<u8> {
+        let pairs = self.u.iter().zip(&self.v);
+        pairs.flat_map(|(u, v)| [*u, *v]).collect()
+    }
+
     fn planes(&self, bt709: bool, full_range: bool) -> YuvPlanes<'_> {
         let half = self.width.div_ceil(2) as usize + self.pad;
         YuvPlanes {
@@ -55,6 +73,18 @@ impl Frame {
             bt709,
             full_range,
         }
+    }
+}
+
+/// The same picture with its chroma in one plane, `uv`.
+fn by_turns<'a>(planar: &YuvPlanes<'a>, uv: &'a [u8]) -> YuvPlanes<'a> {
+    YuvPlanes {
+        u: uv,
+        u_stride: 2 * planar.u_stride,
+        v: &uv[1..],
+        v_stride: 2 * planar.v_stride,
+        chroma_step: 2,
+        ..*planar
     }
 }
 
@@ -126,24 +156,10 @@ fn rows_and_columns_stay_where_they_are() {
 #[test]
 fn a_part_is_converted_as_it_is_in_the_whole() {
     for (width, height, pad) in [(64, 36, 0), (101, 67, 11), (33, 9, 4), (1, 1, 0), (2, 3, 1)] {
-        let mut frame = Frame::flat(width, height, pad, [0; 3]);
-        let all = [&mut frame.y, &mut frame.u, &mut frame.v];
-        for (seed, plane) in all.into_iter().enumerate() {
-            for (at, sample) in plane.iter_mut().enumerate() {
-                *sample = u8::try_from((at * at * 5 + at * 29 + seed * 91) % 251).unwrap();
-            }
-        }
-        let pairs = frame.u.iter().zip(&frame.v);
-        let uv: Vec<u8> = pairs.flat_map(|(u, v)| [*u, *v]).collect();
+        let frame = Frame::varied(width, height, pad);
+        let uv = frame.chroma_by_turns();
         let planar = frame.planes(true, false);
-        let by_turns = YuvPlanes {
-            u: &uv,
-            u_stride: 2 * planar.u_stride,
-            v: &uv[1..],
-            v_stride: 2 * planar.v_stride,
-            chroma_step: 2,
-            ..planar
-        };
+        let by_turns = by_turns(&planar, &uv);
         for planes in [planar, by_turns] {
             let whole = Picture::from_yuv(&planes).unwrap();
             for [left, top, right, bottom] in [
@@ -166,25 +182,10 @@ fn a_part_is_converted_as_it_is_in_the_whole() {
 #[test]
 fn chroma_that_lies_by_turns_gives_the_same_still() {
     for (width, height, pad) in [(64, 36, 0), (101, 67, 11), (33, 9, 4), (1, 1, 0), (2, 3, 1)] {
-        let mut frame = Frame::flat(width, height, pad, [0; 3]);
-        // Anything, so long as no two rows and no two planes are alike.
-        let all = [&mut frame.y, &mut frame.u, &mut frame.v];
-        for (seed, plane) in all.into_iter().enumerate() {
-            for (at, sample) in plane.iter_mut().enumerate() {
-                *sample = u8::try_from((at * at * 7 + at * 31 + seed * 83) % 251).unwrap();
-            }
-        }
+        let frame = Frame::varied(width, height, pad);
+        let uv = frame.chroma_by_turns();
         let planar = frame.planes(true, false);
-        let pairs = frame.u.iter().zip(&frame.v);
-        let uv: Vec<u8> = pairs.flat_map(|(u, v)| [*u, *v]).collect();
-        let by_turns = YuvPlanes {
-            u: &uv,
-            u_stride: 2 * planar.u_stride,
-            v: &uv[1..],
-            v_stride: 2 * planar.v_stride,
-            chroma_step: 2,
-            ..planar
-        };
+        let by_turns = by_turns(&planar, &uv);
         let stills = [planar, by_turns].map(|planes| {
             let mut picture = Picture::from_yuv(&planes).unwrap();
             let clean = picture.bgr().to_vec();
