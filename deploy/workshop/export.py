@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manifest import Manifest, Unusable, changed, sha256
+from manifest import Manifest, Unusable, changed, of_file, tell
 
 try:
     import torch
@@ -66,9 +66,7 @@ def export(args: argparse.Namespace) -> Path:
         "id": name,
         "title": f"{settings['model']}, trained on with local pictures, {width}×{height}",
         "rank": 1000,
-        "file": file.name,
-        "size_bytes": file.stat().st_size,
-        "sha256": sha256(file),
+        **of_file(file),
         "origin": origin,
         "obtain": "From whoever trained it, as a signed bundle.",
     }
@@ -95,8 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unusable, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
-    print(f"{file}: {file.stat().st_size} bytes, sha256 {sha256(file)}")
-    print(f"now: edge-agent models evaluate {args.id} --labels val.json --pictures …")
+    tell(file, f"{args.id} --labels val.json --pictures …")
     return 0
 
 

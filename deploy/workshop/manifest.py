@@ -71,6 +71,17 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def of_file(file: Path) -> dict[str, str | int]:
+    """What a manifest says of its network's file."""
+    return {"file": file.name, "size_bytes": file.stat().st_size, "sha256": sha256(file)}
+
+
+def tell(file: Path, evaluate: str) -> None:
+    """Says which network was made, and how it is measured."""
+    print(f"{file}: {file.stat().st_size} bytes, sha256 {sha256(file)}")
+    print(f"now: edge-agent models evaluate {evaluate}")
+
+
 def changed(manifest: Manifest, top: dict[str, str | int], sections: dict[str, dict[str, Any]]) -> str:
     """The manifest's text with other values: of top-level keys, and of whole keys in sections.
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import labels
-from manifest import Manifest, Unusable, changed, sha256
+from manifest import Manifest, Unusable, changed, of_file, sha256
 
 try:
     import cv2
@@ -141,9 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
             "id": args.id,
             "title": f"{manifest.table['title']}, int8",
             "rank": 1000,
-            "file": file.name,
-            "size_bytes": file.stat().st_size,
-            "sha256": sha256(file),
+            **of_file(file),
             "origin": f"{manifest.table['id']} ({manifest.table['sha256'][:12]}), {done} of {of} convolutions in int8,"
             f" calibrated with {len(files)} pictures; licence and weights are those of that model",
             "obtain": "Make it with deploy/workshop/quantise.py and pictures of your own cameras.",

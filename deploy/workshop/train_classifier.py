@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import crops
-from manifest import Unusable, sha256, text_of
+from manifest import Unusable, of_file, sha256, tell, text_of
 from words import CATEGORIES
 
 try:
@@ -194,9 +194,7 @@ class Run:
             "title": f"{', '.join(self.answers)} on `{self.learnt.index['crop']}`, {self.args.network}, {side}×{side}",
             "task": "classification",
             "rank": 1000,
-            "file": file.name,
-            "size_bytes": file.stat().st_size,
-            "sha256": sha256(file),
+            **of_file(file),
             "licence": self.args.licence,
             "origin": f"{self.args.note or self.args.id}: {self.args.network} of torchvision (BSD-3-Clause), {start},"
             f" epoch {self.epoch} of {self.args.epochs}, crops {counts} (labels {labels[0]}, watched {labels[1]})",
@@ -241,8 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unusable, OSError) as error:
         print(f"train_classifier: {error}", file=sys.stderr)
         return 1
-    print(f"{file}: {file.stat().st_size} bytes, sha256 {sha256(file)}")
-    print(f"now: edge-agent models evaluate {args.id} --pictures …, on crops that neither --crops nor --watch has")
+    tell(file, f"{args.id} --pictures …, on crops that neither --crops nor --watch has")
     return 0
 
 
