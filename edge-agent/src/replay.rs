@@ -141,12 +141,7 @@ struct Pass {
 pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<ReplayOutcome> {
     let config = AgentConfig::load(&request.config)?;
     refuse_collisions(request)?;
-    if matches!(request.source, ReplaySource::Inputs(_)) && request.annotate.is_some() {
-        bail!("a recording of inputs has no pictures; --annotate needs the clip itself");
-    }
-    if matches!(request.source, ReplaySource::Inputs(_)) && request.evidence.is_some() {
-        bail!("a recording of inputs has no pictures; --evidence needs the clip itself");
-    }
+    refuse_pictures_of_inputs(request)?;
     refuse_shadow(request, &config)?;
     let mut sink = Sink::create(request)?;
     let pass = match &request.source {
@@ -218,15 +213,24 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
     }
 }
 
+/// Refuses what is made of pictures, where there are none.
+fn refuse_pictures_of_inputs(request: &ReplayRequest) -> anyhow::Result<()> {
+    let asked = [
+        ("--annotate", request.annotate.is_some()),
+        ("--evidence", request.evidence.is_some()),
+        ("--shadow", request.shadow.is_some()),
+    ];
+    let is_of_inputs = matches!(request.source, ReplaySource::Inputs(_));
+    let refused = asked.iter().find(|(_, is_asked)| is_of_inputs && *is_asked);
+    if let Some((option, _)) = refused {
+        bail!("a recording of inputs has no pictures; {option} needs the clip itself");
+    }
+    Ok(())
+}
+
 /// Refuses to write of a comparison that there is not.
 fn refuse_shadow(request: &ReplayRequest, config: &AgentConfig) -> anyhow::Result<()> {
-    if request.shadow.is_none() {
-        return Ok(());
-    }
-    if matches!(request.source, ReplaySource::Inputs(_)) {
-        bail!("a recording of inputs has no pictures; --shadow needs the clip itself");
-    }
-    if config.detector.shadow.is_none() {
+    if request.shadow.is_some() && config.detector.shadow.is_none() {
         bail!(
             "--shadow: no second model is configured; name one under [detector.shadow] in {}",
             config.file.display()
