@@ -34,9 +34,12 @@ pub(super) struct Taken {
     clock: Option<RingClock>,
 }
 
-/// A moment that the rule named, and the picture that stands for it; none where those
-/// before and after it would be too near.
-pub(super) type Old = (FrameTime, Option<AccessUnit>);
+/// A moment that the rule named, from before what is at hand.
+pub(super) struct Old {
+    pub(super) at: FrameTime,
+    /// The picture that stands for it; none where those before and after it would be too near.
+    pub(super) unit: Option<AccessUnit>,
+}
 
 /// Pictures come this much later than they were taken, at most; a stream that
 /// is later than that is lost, s.
@@ -165,7 +168,7 @@ impl Taken {
             if let Some(unit) = &unit {
                 next = Some((at.time, unit.time));
             }
-            found.push((*at, unit));
+            found.push(Old { at: *at, unit });
         }
         found.reverse();
         found

@@ -38,7 +38,11 @@ pub(super) enum Stream {
 }
 
 /// A picture that was chosen.
-pub(super) type Choice<'a> = (Stream, &'a AccessUnit);
+#[derive(Clone, Copy)]
+pub(super) struct Choice<'a> {
+    pub(super) stream: Stream,
+    pub(super) unit: &'a AccessUnit,
+}
 
 impl<'a> Pictures<'a> {
     /// For a still of `time`, in which road users are drawn.
@@ -50,12 +54,12 @@ impl<'a> Pictures<'a> {
         };
         let own = nearest(self.cut, time).filter(|unit| is_same_clock(unit));
         let within = |limit| own.filter(|unit| away(unit, time) <= limit);
-        let old = self.album.iter().find(|(at, _)| at.time == time);
+        let old = self.album.iter().find(|old| old.at.time == time);
         within(NEARLY_S)
             .map(of_evidence)
             .or_else(|| self.of_look(time, NEARLY_S))
             .or_else(|| within(NEAR_S).map(of_evidence))
-            .or_else(|| old.and_then(|(_, unit)| unit.as_ref()).map(of_evidence))
+            .or_else(|| old.and_then(|old| old.unit.as_ref()).map(of_evidence))
     }
 
     /// For a plate that was read at `time`, to be cut out where it was then.
@@ -91,12 +95,14 @@ impl<'a> Pictures<'a> {
 
     fn of_look(&self, time: EventTime, within: f64) -> Option<Choice<'a>> {
         let unit = nearest(self.looked?, time)?;
-        (away(unit, time) <= within).then_some((Stream::Looked, unit))
+        let stream = Stream::Looked;
+        (away(unit, time) <= within).then_some(Choice { stream, unit })
     }
 }
 
 fn of_evidence(unit: &AccessUnit) -> Choice<'_> {
-    (Stream::Evidence, unit)
+    let stream = Stream::Evidence;
+    Choice { stream, unit }
 }
 
 fn away(unit: &AccessUnit, time: EventTime) -> f64 {

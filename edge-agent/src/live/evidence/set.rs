@@ -10,8 +10,9 @@ use edge_video::encoded::cut::{Cut, Shortfall};
 use edge_video::encoded::{AccessUnit, Stills, decode_at, mp4};
 use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
+use protocol::plate::PlateView;
 use protocol::units::Seconds;
-use protocol::{Digest, Event, EventTime, EvidenceItem, NormBox, TimeQuality};
+use protocol::{Digest, Event, EventTime, EvidenceItem, TimeQuality};
 
 use super::Maker;
 use super::held::Held;
@@ -255,18 +256,18 @@ impl Maker {
             .collect();
         let plates = self.plates(event, &source.cut);
         let plate = plates.iter().find_map(|seen| {
-            let choice = pictures.of_plate(seen.0.time)?;
+            let choice = pictures.of_plate(seen.at.time)?;
             Some((*seen, choice))
         });
         let looks = looks::choices(source);
         let chosen = wanted.iter().filter_map(|(_, choice)| *choice);
         let chosen: Vec<Choice<'_>> = chosen
             .chain(plate.map(|(_, choice)| choice))
-            .chain(looks.iter().filter_map(|(_, choice)| *choice))
+            .chain(looks.iter().filter_map(|look| look.choice))
             .collect();
         let decoded = decoded(event, &pictures, &chosen);
         for (at, choice) in wanted {
-            let is_spare = |(old, unit): &Old| old.time == at.time && unit.is_none();
+            let is_spare = |old: &Old| old.at.time == at.time && old.unit.is_none();
             let fault = match choice {
                 Some(choice) => decoded
                     .of(choice)
@@ -288,11 +289,11 @@ impl Maker {
                 let crop = decoded
                     .of(choice)
                     .and_then(|picture| self.plate_crop(seen, picture, source, set));
-                crop.map_err(|reason| (seen.0, reason))
+                crop.map_err(|reason| (seen.at, reason))
             }
             None => plates
                 .first()
-                .map_or(Ok(()), |(at, _)| Err((*at, no_look()))),
+                .map_or(Ok(()), |seen| Err((seen.at, no_look()))),
         };
         if let Err((at, reason)) = crop {
             set.missing.push(Missing {
@@ -349,12 +350,11 @@ impl Maker {
     /// Where the plate is to be seen: in the look that showed it best to the vote
     /// that the event states, so that crop and words are of one plate; else where the
     /// detector saw it largest.
-    fn plates(&self, event: &Event, cut: &Cut) -> Vec<(FrameTime, NormBox)> {
+    fn plates(&self, event: &Event, cut: &Cut) -> Vec<PlateView> {
         let Some(actor) = event.actors.first() else {
             return Vec::new();
         };
         let read = actor.plate.as_ref().and_then(|plate| plate.best);
-        let read = read.map(|view| (view.at, view.bounds));
         let seen = cut
             .span()
             .and_then(|span| self.trail().best_plate(actor.track, span));
@@ -363,18 +363,18 @@ impl Maker {
 
     fn plate_crop(
         &self,
-        (at, bounds): (FrameTime, NormBox),
+        plate: PlateView,
         picture: Shown<'_>,
         source: &Source<'_>,
         set: &mut Set,
     ) -> Result<(), Words> {
         let frame = picture.frame;
-        let off = frame.time.since(at.time).0;
+        let off = frame.time.since(plate.at.time).0;
         // What stands in for a damaged picture shows something else in that place.
         if off.abs() > PLATE_S {
             return Err(damaged());
         }
-        let jpeg = stills::crop(frame, &bounds)
+        let jpeg = stills::crop(frame, &plate.bounds)
             .map_err(|error| Words::new(format!("không cắt được: {error}"), error.to_string()))?;
         let notes = notes_of(source, picture, off);
         let file = File::picture(&jpeg, EvidenceRole::PlateCrop, frame.time, &notes);
@@ -398,7 +398,8 @@ struct Decoded {
 }
 
 impl Decoded {
-    fn of(&self, (stream, unit): Choice<'_>) -> Result<Shown<'_>, Words> {
+    fn of(&self, choice: Choice<'_>) -> Result<Shown<'_>, Words> {
+        let Choice { stream, unit } = choice;
         let stills = match stream {
             Stream::Evidence => &self.evidence,
             Stream::Looked => &self.looked,
@@ -417,14 +418,14 @@ impl Decoded {
 
 fn decoded(event: &Event, pictures: &Pictures<'_>, chosen: &[Choice<'_>]) -> Decoded {
     let of_stream = |stream, units: &[AccessUnit]| {
-        let of_it = chosen.iter().filter(|(of, _)| *of == stream);
-        let numbers: BTreeSet<u64> = of_it.map(|(_, unit)| unit.number).collect();
+        let of_it = chosen.iter().filter(|choice| choice.stream == stream);
+        let numbers: BTreeSet<u64> = of_it.map(|choice| choice.unit.number).collect();
         decode_at(units, &numbers, Seconds(NEAR_S)).unwrap_or_else(|error| {
             tracing::error!(camera = %event.camera, id = %event.id, "{error}");
             Stills::default()
         })
     };
-    let old = pictures.album.iter().filter_map(|(_, unit)| unit.as_ref());
+    let old = pictures.album.iter().filter_map(|old| old.unit.as_ref());
     let own: Vec<AccessUnit> = old.chain(&pictures.cut.units).cloned().collect();
     let looked = pictures.looked.map_or(&[][..], |cut| &cut.units);
     Decoded {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use edge_core::Scene;
 use protocol::event::{Actor, FrameTime};
+use protocol::plate::PlateView;
 use protocol::{Event, EventTime, NormBox, ObjectClass, Point, SignalState, TrackId};
 
 use crate::stills::Moment;
@@ -190,12 +191,15 @@ impl Trail {
         &self,
         track: TrackId,
         (from, to): (EventTime, EventTime),
-    ) -> Option<(FrameTime, NormBox)> {
+    ) -> Option<PlateView> {
         let steps = self.past.steps.iter().chain(&self.now.steps);
         steps
             .filter(|step| (from..=to).contains(&step.at.time))
-            .filter_map(|step| Some((step.at, step.plate_of(track)?)))
-            .max_by(|a, b| a.1.area().total_cmp(&b.1.area()))
+            .filter_map(|step| {
+                let (at, bounds) = (step.at, step.plate_of(track)?);
+                Some(PlateView { at, bounds })
+            })
+            .max_by(|a, b| a.bounds.area().total_cmp(&b.bounds.area()))
     }
 }
 
@@ -297,7 +301,7 @@ mod tests {
             &[bounds(0.6, 0.3, 0.08, 0.04)],
         ]);
         let all = (EventTime::EPOCH, EventTime::from_micros(i64::MAX));
-        let frame = |id| trail.best_plate(track(id), all).map(|(at, _)| at.frame);
+        let frame = |id| trail.best_plate(track(id), all).map(|seen| seen.at.frame);
         assert_eq!((frame(1), frame(2), frame(3)), (Some(1), Some(3), None));
         assert_eq!(
             trail.path(track(1), EventTime::from_micros(200_000)).len(),
@@ -347,7 +351,7 @@ mod tests {
             }
             let all = (EventTime::from_micros(0), EventTime::from_micros(300_000));
             let plate = trail.best_plate(track(1), all);
-            assert_eq!(plate.map(|(at, _)| at.frame), Some(1), "{set}");
+            assert_eq!(plate.map(|seen| seen.at.frame), Some(1), "{set}");
             for step in &before {
                 assert_eq!(
                     trail.at(step.at.time).map(|it| it.at),

@@ -9,19 +9,27 @@ use protocol::evidence::{EvidenceRole, Missing};
 
 use super::super::Maker;
 use super::super::picture::{Choice, Stream, nearest};
-use super::{Decoded, File, Set, Source, damaged, gone};
+use super::{Decoded, File, Set, Shown, Source, damaged, gone};
 use crate::stills;
 
 /// A picture nearer than this is the one that was looked at, s: no camera takes two so close to
 /// each other, and clocks that are corrected in between shift less.
 const THE_VERY_S: f64 = 0.01;
 
-/// A look of the event, and the picture that it was taken at, if that is there.
-pub(super) type Chosen<'a> = (&'a Look, Option<Choice<'a>>);
+/// A look of the event.
+pub(super) struct Chosen<'a> {
+    look: &'a Look,
+    /// The picture that it was taken at, if that is there.
+    pub(super) choice: Option<Choice<'a>>,
+}
 
 pub(super) fn choices<'a>(source: &'a Source<'_>) -> Vec<Chosen<'a>> {
     let looks = source.event.looks.iter();
-    looks.map(|look| (look, picture(look, source))).collect()
+    let chosen = looks.map(|look| Chosen {
+        look,
+        choice: picture(look, source),
+    });
+    chosen.collect()
 }
 
 fn picture<'a>(look: &Look, source: &'a Source<'_>) -> Option<Choice<'a>> {
@@ -32,7 +40,7 @@ fn picture<'a>(look: &Look, source: &'a Source<'_>) -> Option<Choice<'a>> {
         (None, None) => (Stream::Evidence, &source.cut),
     };
     let unit = nearest(cut, look.taken())?;
-    (unit.time.since(look.taken()).0.abs() <= THE_VERY_S).then_some((stream, unit))
+    (unit.time.since(look.taken()).0.abs() <= THE_VERY_S).then_some(Choice { stream, unit })
 }
 
 impl Maker {
@@ -44,11 +52,9 @@ impl Maker {
         source: &Source<'_>,
         set: &mut Set,
     ) {
-        for (look, choice) in looks {
-            let crop = match choice {
-                Some(choice) => self.look_crop((look, *choice), decoded, source, set),
-                None => Err(gone()),
-            };
+        for Chosen { look, choice } in looks {
+            let picture = choice.ok_or_else(gone).and_then(|it| decoded.of(it));
+            let crop = picture.and_then(|picture| self.look_crop(look, picture, source, set));
             if let Err(reason) = crop {
                 set.missing.push(Missing {
                     role: EvidenceRole::FindingCrop,
@@ -61,12 +67,11 @@ impl Maker {
 
     fn look_crop(
         &self,
-        (look, choice): (&Look, Choice<'_>),
-        decoded: &Decoded,
+        look: &Look,
+        picture: Shown<'_>,
         source: &Source<'_>,
         set: &mut Set,
     ) -> Result<(), Words> {
-        let picture = decoded.of(choice)?;
         // What stands in for a damaged picture shows another moment.
         if picture.is_stand_in {
             return Err(damaged());
