@@ -58,8 +58,12 @@ struct Film {
     next: Option<EncodedPicture>,
 }
 
-/// What was looked at: which frame, and where plates were in it.
-pub(super) type Looked = (FrameTime, Vec<NormBox>);
+/// What was looked at.
+pub(super) struct Looked {
+    at: FrameTime,
+    /// Where plates were in it.
+    plates: Vec<NormBox>,
+}
 
 impl Cases {
     /// Prepares a folder. It may not be there yet, so that two replays never mix.
@@ -163,15 +167,18 @@ impl Cases {
         match input {
             Input::Detections(seen) => {
                 let (frame, time) = (seen.frame, seen.time);
-                Some((FrameTime { frame, time }, trail::plates(seen)))
+                Some(Looked {
+                    at: FrameTime { frame, time },
+                    plates: trail::plates(seen),
+                })
             }
             _ => None,
         }
     }
 
     /// What `scene` has made of it.
-    pub(super) fn note(&self, (at, plates): Looked, scene: &Scene) {
-        self.trail.lock().note(at, plates, scene);
+    pub(super) fn note(&self, looked: Looked, scene: &Scene) {
+        self.trail.lock().note(looked.at, looked.plates, scene);
     }
 
     /// An event was told.

@@ -41,6 +41,22 @@ pub(super) struct Look {
     pub(super) shows: Option<event::Look>,
 }
 
+impl Look {
+    /// The same, which other models than the detector took.
+    pub(super) fn by(self, by: LookedBy) -> Self {
+        Self { by, ..self }
+    }
+}
+
+/// What a frame says of somebody.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vote {
+    /// Watched time, s.
+    pub(super) watched: f64,
+    /// `None`: nothing either way.
+    pub(super) look: Option<Look>,
+}
+
 /// The looks at one road user.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ballot {
@@ -177,10 +193,10 @@ impl<Whose: Ord + Copy> Ballots<Whose> {
         &mut self,
         whose: Whose,
         user: &Observation,
-        (look, by): (Option<Look>, LookedBy),
+        look: Option<Look>,
         wants_near_misses: bool,
     ) -> bool {
-        let Some(look) = look.map(|look| Look { by, ..look }) else {
+        let Some(look) = look else {
             return false;
         };
         let ballot = self.list.entry(whose).or_default();
@@ -192,16 +208,17 @@ impl<Whose: Ord + Copy> Ballots<Whose> {
             && (wants_near_misses || ballot.times_against() as f64 >= self.least)
     }
 
-    /// Takes what a frame showed of somebody; `None`: nothing either way.
+    /// Takes what a frame showed of somebody.
     /// Whether this frame may decide: it speaks against somebody of whom there
     /// was no event yet, and enough looks do, or near misses are wanted.
     pub(super) fn cast_of(
         &mut self,
         whose: Whose,
         user: &Observation,
-        (watched, look): (f64, Option<Look>),
+        vote: Vote,
         wants_near_misses: bool,
     ) -> bool {
+        let Vote { watched, look } = vote;
         let ballot = match look {
             Some(_) => self.list.entry(whose).or_default(),
             None => match self.list.get_mut(&whose) {
@@ -308,21 +325,15 @@ impl Ballots {
     pub(super) fn recast(
         &mut self,
         user: &Observation,
-        look: (Option<Look>, LookedBy),
+        look: Option<Look>,
         wants_near_misses: bool,
     ) -> bool {
         self.recast_of(user.track, user, look, wants_near_misses)
     }
 
     /// As [`cast_of`](Self::cast_of), of a road user as a whole.
-    pub(super) fn cast(
-        &mut self,
-        user: &Observation,
-        watched: f64,
-        look: Option<Look>,
-        wants_near_misses: bool,
-    ) -> bool {
-        self.cast_of(user.track, user, (watched, look), wants_near_misses)
+    pub(super) fn cast(&mut self, user: &Observation, vote: Vote, wants_near_misses: bool) -> bool {
+        self.cast_of(user.track, user, vote, wants_near_misses)
     }
 
     pub(super) fn forget(&mut self, track: TrackId) {

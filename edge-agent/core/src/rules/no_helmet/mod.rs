@@ -7,7 +7,7 @@ use protocol::{ObjectClass, TrackId, ZoneId};
 
 use self::heads::{Heads, Whose};
 use self::roster::{Roster, Seat};
-use super::ballot::{Ballot, Ballots, Look};
+use super::ballot::{Ballot, Ballots, Look, Vote};
 use super::explain;
 use super::pace::LeastPace;
 use super::{Case, EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
@@ -348,7 +348,11 @@ impl Rule for NoHelmet {
             let (heads, seats) = self.heads(user, frame);
             let wants = report.wants_near_misses();
             let due = self.count(user, (&heads, &seats), |ballots, whose, look| {
-                ballots.cast_of(whose, user, (frame.watched, look), wants)
+                let vote = Vote {
+                    watched: frame.watched,
+                    look,
+                };
+                ballots.cast_of(whose, user, vote, wants)
             });
             if let Some(whose) = due {
                 self.decide((whose, &heads), user, frame, report);
@@ -370,7 +374,8 @@ impl Rule for NoHelmet {
             let (heads, seats) = self.heads(user, then);
             let wants = report.wants_near_misses();
             let due = self.count(user, (&heads, &seats), |ballots, whose, look| {
-                ballots.recast_of(whose, user, (look, looked.by), wants)
+                let look = look.map(|look| look.by(looked.by));
+                ballots.recast_of(whose, user, look, wants)
             });
             if let Some(whose) = due {
                 self.decide((whose, &heads), user, then, report);

@@ -3,7 +3,7 @@
 use protocol::event::{Comparison, Severity};
 use protocol::{NormBox, ObjectClass, TrackId, ZoneId};
 
-use super::ballot::{Ballot, Ballots, Look};
+use super::ballot::{Ballot, Ballots, Look, Vote};
 use super::explain;
 use super::pace::LeastPace;
 use super::params::MOTOR_VEHICLES;
@@ -240,8 +240,11 @@ impl Rule for PhoneUse {
             // Who sees phones was not asked about it in this frame: that none is shown says nothing.
             let is_seen = !frame.waits_for_second_look(ObjectClass::Phone, Some(user));
             let look = self.look(user, frame).filter(|_| is_seen);
-            let wants = report.wants_near_misses();
-            if self.ballots.cast(user, frame.watched, look, wants) {
+            let vote = Vote {
+                watched: frame.watched,
+                look,
+            };
+            if self.ballots.cast(user, vote, report.wants_near_misses()) {
                 self.decide(user, frame, report);
             }
         }
@@ -255,8 +258,8 @@ impl Rule for PhoneUse {
     ) {
         let user = looked.user(then, &[ObjectClass::Phone]);
         if let Some(user) = user.filter(|user| self.concerns(user)) {
-            let look = self.look(user, then);
-            if (self.ballots).recast(user, (look, looked.by), report.wants_near_misses()) {
+            let look = self.look(user, then).map(|look| look.by(looked.by));
+            if (self.ballots).recast(user, look, report.wants_near_misses()) {
                 self.decide(user, then, report);
             }
         }

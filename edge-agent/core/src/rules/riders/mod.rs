@@ -3,7 +3,7 @@
 use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
 
-use super::ballot::{Ballot, Ballots, Look};
+use super::ballot::{Ballot, Ballots, Look, Vote};
 use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Onset, Param, Params, Reporter, Rule, RuleEntry};
@@ -218,8 +218,11 @@ impl Rule for TooManyRiders {
                 // Who rides is not in one part of a picture: the stills show them.
                 shows: None,
             });
-            let wants = report.wants_near_misses();
-            if !self.ballots.cast(user, frame.watched, look, wants) {
+            let vote = Vote {
+                watched: frame.watched,
+                look,
+            };
+            if !(self.ballots).cast(user, vote, report.wants_near_misses()) {
                 continue;
             }
             let Some(ballot) = self.ballots.of(user.track) else {

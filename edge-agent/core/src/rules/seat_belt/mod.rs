@@ -6,7 +6,7 @@ use protocol::event::{Comparison, Severity};
 use protocol::{ObjectClass, TrackId, ZoneId};
 
 use self::seats::Seat;
-use super::ballot::{Ballot, Ballots, Look};
+use super::ballot::{Ballot, Ballots, Look, Vote};
 use super::explain;
 use super::pace::LeastPace;
 use super::{EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule, RuleEntry};
@@ -278,7 +278,11 @@ impl Rule for SeatBelt {
             self.follow(user);
             let wants = report.wants_near_misses();
             let due = self.count(user, frame, |ballots, whose, look| {
-                ballots.cast_of(whose, user, (frame.watched, look), wants)
+                let vote = Vote {
+                    watched: frame.watched,
+                    look,
+                };
+                ballots.cast_of(whose, user, vote, wants)
             });
             if let Some(whose) = due {
                 self.decide(whose, user, frame, report);
@@ -297,7 +301,8 @@ impl Rule for SeatBelt {
         if let Some(user) = user.filter(|user| self.classes.contains(&user.class)) {
             let wants = report.wants_near_misses();
             let due = self.count(user, then, |ballots, whose, look| {
-                ballots.recast_of(whose, user, (look, looked.by), wants)
+                let look = look.map(|look| look.by(looked.by));
+                ballots.recast_of(whose, user, look, wants)
             });
             if let Some(whose) = due {
                 self.decide(whose, user, then, report);

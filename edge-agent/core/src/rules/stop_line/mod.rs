@@ -108,6 +108,15 @@ struct Stand {
     watched: f64,
 }
 
+/// Somebody who stands beyond the line, when that is judged.
+struct Standing<'a> {
+    user: &'a Observation,
+    run: &'a Run,
+    stand: &'a Stand,
+    /// How far beyond, in the run's basis.
+    beyond: f64,
+}
+
 fn read(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
     let stop_line = StopLine::read(params);
     let classes = params.classes("classes");
@@ -161,12 +170,13 @@ impl BeyondStopLine {
         }
     }
 
-    fn case(
-        &self,
-        (run, stand): (&Run, &Stand),
-        (user, beyond): (&Observation, f64),
-        frame: &FrameView<'_>,
-    ) -> Onset {
+    fn case(&self, standing: &Standing<'_>, frame: &FrameView<'_>) -> Onset {
+        let Standing {
+            user,
+            run,
+            stand,
+            beyond,
+        } = *standing;
         let basis = run.basis;
         let stood = Span::new(stand.place.at, frame.at);
         let mut explanation = self.stop_line.explain(run, frame.at);
@@ -249,14 +259,20 @@ impl Rule for BeyondStopLine {
             let beyond_s = frame.at.time.since(run.crossed.at).0;
             stand.stood_s = stand.stood_s.min(beyond_s);
             let is_near = stand.stood_s >= self.min_dwell_s || report.wants_near_misses();
-            if !vehicle.raised
-                && self.classes.contains(&user.class)
-                && is_near
-                && let Some(beyond) = run.beyond(&front, &view)
-                // Begun and ended at once: nothing will be added to the case.
-                && let Some(_over) =
-                    report.decide(self.case((&run, &stand), (user, beyond), frame))
-            {
+            if vehicle.raised || !self.classes.contains(&user.class) || !is_near {
+                continue;
+            }
+            let Some(beyond) = run.beyond(&front, &view) else {
+                continue;
+            };
+            let standing = Standing {
+                user,
+                run: &run,
+                stand: &stand,
+                beyond,
+            };
+            // Begun and ended at once: nothing will be added to the case.
+            if report.decide(self.case(&standing, frame)).is_some() {
                 vehicle.raised = true;
             }
         }
