@@ -29,7 +29,7 @@ use crate::frontdoor::{self, DoorSettings};
 use crate::health::Health;
 use crate::inbox::Limits;
 use crate::metrics::Metrics;
-use crate::retention;
+use crate::retention::Kept;
 use crate::stopping::{Stop, Stopping};
 use crate::store::{Store, StoreError, StoreSettings, Writer};
 use crate::tls::{self, TlsError};
@@ -203,13 +203,12 @@ impl Centre {
             head_within: idle,
         };
         parts.extend(http_parts(http, uploads, &api, server));
-        let sweeping = tokio::spawn(retention::run(
-            store.clone(),
+        let kept = Kept {
+            store: store.clone(),
             evidence,
-            Arc::clone(&metrics),
-            config.retention,
-            stopping.clone(),
-        ));
+            retention: config.retention,
+        };
+        let sweeping = tokio::spawn(kept.look_after(Arc::clone(&metrics), stopping.clone()));
         let both = [("the stream", telling), ("retention", sweeping)];
         parts.extend(both.map(|(name, task)| Part { name, task }));
         let mut mqtt_address = None;
@@ -331,12 +330,13 @@ fn http_parts(
 }
 
 /// The broker of its own.
-fn door_part(front: TcpListener, settings: DoorSettings, api: &Api) -> Part {
+fn door_part(listener: TcpListener, settings: DoorSettings, api: &Api) -> Part {
+    let entrance = frontdoor::Entrance { listener, settings };
     let (store, metrics) = (api.store.clone(), Arc::clone(&api.metrics));
     let stopping = api.stopping.clone();
     Part {
         name: "the front door",
-        task: tokio::spawn(frontdoor::serve(front, settings, store, metrics, stopping)),
+        task: tokio::spawn(frontdoor::serve(entrance, store, metrics, stopping)),
     }
 }
 

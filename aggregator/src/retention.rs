@@ -148,91 +148,98 @@ pub struct Swept {
     pub removed: BTreeMap<Class, (u64, u64)>,
 }
 
-/// One whole sweep: sorts what is new, removes what is old enough, and erases
-/// it. `elapsed` is what the monotonic clock has counted since the last sweep of
-/// this run, `None` for the first.
-pub async fn sweep(
-    store: &Store,
-    evidence: &Evidence,
-    now: protocol::EventTime,
-    elapsed: Option<Duration>,
-    retention: Retention,
-) -> Result<Swept, StoreError> {
-    let mut swept = Swept::default();
-    let mut time = Some((now, elapsed));
-    loop {
-        let step = store
-            .sweep(Sweep {
-                time,
-                now,
-                retention,
-            })
-            .await?;
-        time = None;
-        for (class, (files, bytes)) in step.removed {
-            let of_class = swept.removed.entry(class).or_default();
-            of_class.0 += files;
-            of_class.1 += bytes;
-        }
-        if !step.goes_on {
-            break;
-        }
-    }
-    // Also what a sweep recorded that was killed before it had erased.
-    while erase(store, evidence).await? {}
-    Ok(swept)
+/// Evidence, and how long it is kept.
+pub struct Kept {
+    /// Knows every file, and what it belongs to.
+    pub store: Store,
+    /// Has the files.
+    pub evidence: Evidence,
+    /// The periods.
+    pub retention: Retention,
 }
 
-/// Erases some of the files whose removal is recorded; whether there may be more.
-async fn erase(store: &Store, evidence: &Evidence) -> Result<bool, StoreError> {
-    // No upload is being stored meanwhile, so a file that came again is either
-    // known to be here or not here yet.
-    let _alone = evidence.alone().await;
-    let doomed = store.erased(Vec::new()).await?;
-    let mut erased = Vec::new();
-    for sha256 in &doomed {
-        match evidence.remove(*sha256).await {
-            Ok(()) => erased.push(*sha256),
-            Err(error) => {
-                tracing::warn!(%sha256, %error, "a file that retention removes cannot be erased; tried again at the next sweep");
+impl Kept {
+    /// One whole sweep: sorts what is new, removes what is old enough, and erases
+    /// it. `elapsed` is what the monotonic clock has counted since the last sweep of
+    /// this run, `None` for the first.
+    pub async fn sweep(
+        &self,
+        now: protocol::EventTime,
+        elapsed: Option<Duration>,
+    ) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        let mut time = Some((now, elapsed));
+        loop {
+            let step = self
+                .store
+                .sweep(Sweep {
+                    time,
+                    now,
+                    retention: self.retention,
+                })
+                .await?;
+            time = None;
+            for (class, (files, bytes)) in step.removed {
+                let of_class = swept.removed.entry(class).or_default();
+                of_class.0 += files;
+                of_class.1 += bytes;
+            }
+            if !step.goes_on {
+                break;
             }
         }
+        // Also what a sweep recorded that was killed before it had erased.
+        while self.erase().await? {}
+        Ok(swept)
     }
-    let is_stuck = erased.is_empty();
-    let _rest = store.erased(erased).await?;
-    Ok(!doomed.is_empty() && !is_stuck)
-}
 
-/// Sweeps now and then, until the centre stops.
-pub(crate) async fn run(
-    store: Store,
-    evidence: Evidence,
-    metrics: std::sync::Arc<Metrics>,
-    retention: Retention,
-    mut stopping: Stopping,
-) {
-    let mut last: Option<Instant> = None;
-    while !stopping.is_said() {
-        let looked = Instant::now();
-        let elapsed = last.map(|last| looked.duration_since(last));
-        match sweep(&store, &evidence, clock::now(), elapsed, retention).await {
-            Ok(swept) => {
-                last = Some(looked);
-                for (class, (files, bytes)) in swept.removed {
-                    tracing::info!(
-                        class = class.as_str(),
-                        files,
-                        bytes,
-                        "retention removed evidence"
-                    );
-                    metrics.removed(class.as_str(), files, bytes);
+    /// Erases some of the files whose removal is recorded; whether there may be more.
+    async fn erase(&self) -> Result<bool, StoreError> {
+        // No upload is being stored meanwhile, so a file that came again is either
+        // known to be here or not here yet.
+        let _alone = self.evidence.alone().await;
+        let doomed = self.store.erased(Vec::new()).await?;
+        let mut erased = Vec::new();
+        for sha256 in &doomed {
+            match self.evidence.remove(*sha256).await {
+                Ok(()) => erased.push(*sha256),
+                Err(error) => {
+                    tracing::warn!(%sha256, %error, "a file that retention removes cannot be erased; tried again at the next sweep");
                 }
             }
-            // The next run finishes what this one began.
-            Err(_) if stopping.is_said() => {}
-            Err(error) => tracing::warn!(%error, "retention could not sweep; tried again later"),
         }
-        let _stop = timeout(EVERY, stopping.said()).await.is_ok();
+        let is_stuck = erased.is_empty();
+        let _rest = self.store.erased(erased).await?;
+        Ok(!doomed.is_empty() && !is_stuck)
+    }
+
+    /// Sweeps now and then, until the centre stops.
+    pub(crate) async fn look_after(self, metrics: std::sync::Arc<Metrics>, mut stopping: Stopping) {
+        let mut last: Option<Instant> = None;
+        while !stopping.is_said() {
+            let looked = Instant::now();
+            let elapsed = last.map(|last| looked.duration_since(last));
+            match self.sweep(clock::now(), elapsed).await {
+                Ok(swept) => {
+                    last = Some(looked);
+                    for (class, (files, bytes)) in swept.removed {
+                        tracing::info!(
+                            class = class.as_str(),
+                            files,
+                            bytes,
+                            "retention removed evidence"
+                        );
+                        metrics.removed(class.as_str(), files, bytes);
+                    }
+                }
+                // The next run finishes what this one began.
+                Err(_) if stopping.is_said() => {}
+                Err(error) => {
+                    tracing::warn!(%error, "retention could not sweep; tried again later")
+                }
+            }
+            let _stop = timeout(EVERY, stopping.said()).await.is_ok();
+        }
     }
 }
 

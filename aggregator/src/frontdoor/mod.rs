@@ -53,6 +53,14 @@ pub struct DoorSettings {
     pub connections: usize,
 }
 
+/// Where clients come in, and how.
+pub struct Entrance {
+    /// Where.
+    pub listener: TcpListener,
+    /// How.
+    pub settings: DoorSettings,
+}
+
 /// What all connections share.
 pub(crate) struct Door {
     store: Store,
@@ -72,12 +80,15 @@ impl Door {
 
 /// Lets clients in until `stopping` turns true, then winds all of them up.
 pub async fn serve(
-    listener: TcpListener,
-    mut settings: DoorSettings,
+    entrance: Entrance,
     store: Store,
     metrics: Arc<Metrics>,
     mut stopping: Stopping,
 ) {
+    let Entrance {
+        listener,
+        mut settings,
+    } = entrance;
     let door = Arc::new(Door {
         store,
         metrics,

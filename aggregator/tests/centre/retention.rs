@@ -8,7 +8,7 @@ use std::time::Duration;
 use aggregator::alert::{Action, Resolution};
 use aggregator::case;
 use aggregator::evidence::{Evidence, UploadLimits};
-use aggregator::retention::{Retention, sweep};
+use aggregator::retention::{Kept, Retention};
 use aggregator::store::{Decision, EvidenceFile, StoreSettings, Sweep};
 use bytes::Bytes;
 use case_bundle::files::BundleShelf;
@@ -148,16 +148,13 @@ impl Archive {
     fn sweep(&mut self, passed: Option<Duration>, leap: Seconds) {
         let by_clock = passed.map_or(0.0, |passed| passed.as_secs_f64()) + leap.0;
         self.now = self.now + Seconds(by_clock);
-        self.bench
-            .runtime
-            .block_on(sweep(
-                &self.bench.store,
-                &self.evidence,
-                self.now,
-                passed,
-                self.retention,
-            ))
-            .unwrap();
+        let kept = Kept {
+            store: self.bench.store.clone(),
+            evidence: self.evidence.clone(),
+            retention: self.retention,
+        };
+        let swept = kept.sweep(self.now, passed);
+        self.bench.runtime.block_on(swept).unwrap();
     }
 
     fn is_here(&self, text: &str) -> bool {

@@ -53,6 +53,7 @@ use models::{Manifest, ModelId};
 
 use crate::places;
 use described::Described;
+use install::Wanted;
 use model_file::check_file;
 use signature::PublicKey;
 
@@ -282,13 +283,13 @@ impl ModelStore {
             return Err(StoreError::HasVersions { model: id.clone() });
         }
         let described = self.manifest(id)?;
-        let path = install::install(
-            &described.manifest,
-            &self.folders,
-            &self.stop,
+        let wanted = Wanted {
+            manifest: &described.manifest,
             from,
-            progress,
-        )?;
+            folders: &self.folders,
+            stop: &self.stop,
+        };
+        let path = install::install(wanted, progress)?;
         if let Some(home) = path.parent().and_then(Path::parent) {
             let detail = format!("from {}", fetch::shown(from));
             // A line is no reason to fail: the file has its name already.

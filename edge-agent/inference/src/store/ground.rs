@@ -204,7 +204,12 @@ impl GroundLedger {
         self.failed.clear();
     }
 
-    pub(super) fn give_up(&mut self, ground: &Ground, model: &Candidate, reason: &str) {
+    pub(super) fn give_up(&mut self, given_up: &GivenUp<'_>) {
+        let GivenUp {
+            ground,
+            model,
+            reason,
+        } = *given_up;
         tracing::error!(
             on = %ground, %model,
             "left, and the model is not: {reason}; the next provider takes its place, \
@@ -218,6 +223,13 @@ impl GroundLedger {
         });
         keep_newest(&mut self.failed);
     }
+}
+
+/// What is not computed on any more, with which model it failed, and how.
+pub(super) struct GivenUp<'a> {
+    pub(super) ground: &'a Ground,
+    pub(super) model: &'a Candidate,
+    pub(super) reason: &'a str,
 }
 
 /// Notes that a model has proven itself on `ground` as well.

@@ -17,20 +17,31 @@ use crate::digest::{self, CopyError};
 /// than would fill its disk.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
+/// A model's file that is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) manifest: &'a Manifest,
+    /// A path or an address.
+    pub(super) from: &'a str,
+    /// It goes into the first that can be written.
+    pub(super) folders: &'a [PathBuf],
+    /// Set, nobody waits for it any longer.
+    pub(super) stop: &'a Arc<AtomicBool>,
+}
+
+/// Fetches it, and says how far that has come.
 pub(super) fn install(
-    manifest: &Manifest,
-    folders: &[PathBuf],
-    stop: &Arc<AtomicBool>,
-    from: &str,
+    wanted: Wanted<'_>,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<PathBuf, StoreError> {
-    let (source, announced) = fetch::open(from, stop)
-        .map_err(|fault| unreachable(manifest, from, &fault.message, &fault.next))?;
+    let Wanted { manifest, from, .. } = wanted;
+    let (source, announced) = fetch::open(from, wanted.stop)
+        .map_err(|fault| wanted.unreachable(&fault.message, &fault.next))?;
     let mut source = BufReader::with_capacity(64 * 1024, source);
     let is_package = source
         .fill_buf()
         .is_ok_and(|beginning| package::is_package(beginning) && !named_as_one(&manifest.file));
-    let mut partial = Partial::create(manifest, folders)?;
+    let mut partial = Partial::create(wanted)?;
     let length = if is_package {
         None
     } else {
@@ -44,7 +55,7 @@ pub(super) fn install(
     });
     let what = format!("what came from {}", fetch::shown(from));
     if is_package && fetched.is_ok() {
-        partial.keep_only(manifest, from)?;
+        partial.keep_only(wanted)?;
         check_whole(manifest, &partial.path, &what)?;
         return partial.give_name(&manifest.file);
     }
@@ -57,12 +68,7 @@ pub(super) fn install(
         )),
         Err(CopyError::Write(source)) => return Err(partial.io(source)),
         Err(CopyError::Read(error)) => {
-            return Err(unreachable(
-                manifest,
-                from,
-                &error,
-                "nothing was installed; try again",
-            ));
+            return Err(wanted.unreachable(&error, "nothing was installed; try again"));
         }
     };
     if let Some(why) = why {
@@ -73,7 +79,7 @@ pub(super) fn install(
             next: format!(
                 "nothing was installed. {}{}",
                 manifest.obtain.trim(),
-                own_words(manifest, folders)
+                wanted.own_words()
             ),
         });
     }
@@ -81,16 +87,26 @@ pub(super) fn install(
     partial.give_name(&manifest.file)
 }
 
-/// What to do where the manifest is one of these folders' own.
-fn own_words(manifest: &Manifest, folders: &[PathBuf]) -> String {
-    let mut own = folders
-        .iter()
-        .map(|folder| folder.join(manifest.id.as_str()));
-    own.find(|folder| folder.join("model.toml").is_file())
-        .and_then(|folder| describe(&folder))
-        .map_or_else(String::new, |it| {
-            format!("\nIf that file is the right one, {it}.")
-        })
+impl Wanted<'_> {
+    /// What to do where the manifest is one of these folders' own.
+    fn own_words(self) -> String {
+        let folders = self.folders.iter();
+        let mut own = folders.map(|folder| folder.join(self.manifest.id.as_str()));
+        own.find(|folder| folder.join("model.toml").is_file())
+            .and_then(|folder| describe(&folder))
+            .map_or_else(String::new, |it| {
+                format!("\nIf that file is the right one, {it}.")
+            })
+    }
+
+    fn unreachable(self, error: &dyn std::fmt::Display, next: &str) -> StoreError {
+        StoreError::Source {
+            model: self.manifest.id.clone(),
+            from: fetch::shown(self.from),
+            message: error.to_string(),
+            next: next.to_owned(),
+        }
+    }
 }
 
 /// Whether the model itself is a package by its name.
@@ -98,20 +114,6 @@ fn named_as_one(file: &str) -> bool {
     [".zip", ".tar", ".gz", ".tgz"]
         .iter()
         .any(|end| file.ends_with(end))
-}
-
-fn unreachable(
-    manifest: &Manifest,
-    from: &str,
-    error: &dyn std::fmt::Display,
-    next: &str,
-) -> StoreError {
-    StoreError::Source {
-        model: manifest.id.clone(),
-        from: fetch::shown(from),
-        message: error.to_string(),
-        next: next.to_owned(),
-    }
 }
 
 /// A file without a name of its own yet; goes away unless it gets one.
@@ -124,9 +126,10 @@ struct Partial {
 impl Partial {
     /// In the first folder that lets us: beside its final place, so that the
     /// renaming is atomic.
-    fn create(manifest: &Manifest, folders: &[PathBuf]) -> Result<Self, StoreError> {
+    fn create(wanted: Wanted<'_>) -> Result<Self, StoreError> {
+        let manifest = wanted.manifest;
         let mut first_fault = None;
-        for home in folders {
+        for home in wanted.folders {
             let folder = home.join(manifest.id.as_str());
             let created = fs::create_dir_all(&folder)
                 .and_then(|()| durable::lock(home))
@@ -158,14 +161,15 @@ impl Partial {
     }
 
     /// Of a package, only the model.
-    fn keep_only(&mut self, manifest: &Manifest, from: &str) -> Result<(), StoreError> {
+    fn keep_only(&mut self, wanted: Wanted<'_>) -> Result<(), StoreError> {
+        let manifest = wanted.manifest;
         let found = self
             .file
             .rewind()
             .and_then(|()| package::extract(manifest, &mut self.file))
             .map_err(|error| {
                 let next = format!("nothing was installed. {}", manifest.obtain.trim());
-                unreachable(manifest, from, &error, &next)
+                wanted.unreachable(&error, &next)
             })?;
         self.file
             .set_len(0)

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use models::{Manifest, ModelId};
 use serde::{Deserialize, Serialize};
 
-use super::ground::{self, FailedGround, Ground};
+use super::ground::{self, FailedGround, GivenUp, Ground};
 use super::journal::{self, Action};
 use super::ledger::{self, Candidate, TrialLedger, change, means};
 use super::trial::{self, ATTEMPTS};
@@ -262,7 +262,12 @@ fn begin_first<T>(
             match new {
                 Some(ground) if allowed.len() > 1 => {
                     ledger::update(home.as_deref(), &mut ledger, |ledger| {
-                        trial::leave(home.as_deref(), ledger, &ground, candidate, &reason);
+                        let given_up = GivenUp {
+                            ground: &ground,
+                            model: candidate,
+                            reason: &reason,
+                        };
+                        trial::leave(home.as_deref(), ledger, &given_up);
                     });
                 }
                 Some(_) => return Err(NotThis::Next(reason)),
@@ -407,7 +412,12 @@ fn charge_ground(home: &Path, ledger: &mut TrialLedger, ground: &Ground, candida
         let reason = format!(
             "the program ended {attempts} times on it while a model was at work that had proven itself on another"
         );
-        trial::leave(Some(home), ledger, ground, candidate, &reason);
+        let given_up = GivenUp {
+            ground,
+            model: candidate,
+            reason: &reason,
+        };
+        trial::leave(Some(home), ledger, &given_up);
     }
 }
 

@@ -13,7 +13,7 @@ use models::{Manifest, ModelId, Task};
 use protocol::ObjectClass;
 use serde::Deserialize;
 
-use super::ground::{self, FailedGround, Ground};
+use super::ground::{self, FailedGround, GivenUp, Ground};
 use super::journal::{self, Action};
 use super::ledger::{self, Candidate, FailedModel, TrialLedger, means};
 use super::walk::{self, Entry, NotThis, StartFault};
@@ -211,7 +211,14 @@ impl ModelStore {
                 if let Some(ground) = &new {
                     let is_told = ledger::update(home, &mut ledger, |ledger| {
                         let admitted = ledger.on.admit(ground, has_next);
-                        admitted.map_err(|why| leave(home, ledger, ground, candidate, &why))
+                        admitted.map_err(|why| {
+                            let given_up = GivenUp {
+                                ground,
+                                model: candidate,
+                                reason: &why,
+                            };
+                            leave(home, ledger, &given_up);
+                        })
                     });
                     if is_told.is_err() {
                         continue;
@@ -230,7 +237,12 @@ impl ModelStore {
                     }
                     (StartFault::Model(reason), Some(ground)) if has_next => {
                         ledger::update(home, &mut ledger, |ledger| {
-                            leave(home, ledger, &ground, candidate, &reason);
+                            let given_up = GivenUp {
+                                ground: &ground,
+                                model: candidate,
+                                reason: &reason,
+                            };
+                            leave(home, ledger, &given_up);
                         });
                     }
                     (fault, _) => {
@@ -452,17 +464,11 @@ fn take_back(ledger: &mut TrialLedger, candidate: &Candidate) {
 }
 
 /// What a proven model computed on is not used any more.
-pub(super) fn leave(
-    home: Option<&Path>,
-    ledger: &mut TrialLedger,
-    ground: &Ground,
-    candidate: &Candidate,
-    reason: &str,
-) {
-    ledger.on.give_up(ground, candidate, reason);
+pub(super) fn leave(home: Option<&Path>, ledger: &mut TrialLedger, given_up: &GivenUp<'_>) {
+    ledger.on.give_up(given_up);
     if let Some(home) = home {
-        let detail = format!("{ground}: {reason}");
-        journal::write(home, Action::ProviderLeft, candidate, &detail);
+        let detail = format!("{}: {}", given_up.ground, given_up.reason);
+        journal::write(home, Action::ProviderLeft, given_up.model, &detail);
     }
 }
 
