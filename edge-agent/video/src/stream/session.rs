@@ -423,15 +423,23 @@ fn attach(
             })
             .build(),
     );
+    plug(pipeline, pad, &chain)
+}
 
-    pipeline.add_many(&chain).map_err(failed)?;
-    gst::Element::link_many(&chain).map_err(failed)?;
+/// Puts a chain of elements behind a pad of a pipeline that is at work.
+pub(super) fn plug(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    chain: &[gst::Element],
+) -> Result<(), Loss> {
+    let failed = |error: glib::BoolError| Loss::with_detail(LossReason::Failed, error.message);
+    pipeline.add_many(chain).map_err(failed)?;
+    gst::Element::link_many(chain).map_err(failed)?;
     for element in chain.iter().rev() {
         element.sync_state_with_parent().map_err(failed)?;
     }
-    let input = chain[0]
-        .static_pad("sink")
-        .ok_or_else(|| Loss::new(LossReason::Failed))?;
+    let input = chain.first().and_then(|first| first.static_pad("sink"));
+    let input = input.ok_or_else(|| Loss::new(LossReason::Failed))?;
     pad.link(&input)
         .map(|_| ())
         .map_err(|error| Loss::with_detail(LossReason::Failed, error.to_string()))

@@ -12,7 +12,7 @@ use super::loss::Loss;
 use super::notice::{LossReason, Notice};
 use super::packets::watch_packets;
 use super::rtp_time::RtpTime;
-use super::session::{Wiring, handlers, locked, micros};
+use super::session::{Wiring, handlers, locked, micros, plug};
 use super::slot::count;
 use crate::elements::make;
 use crate::encoded::{Codec, Ring};
@@ -44,17 +44,7 @@ pub(super) fn attach(
     );
     keep(&depayloader, &format, wiring);
     let chain = [depayloader, filter, sink];
-    pipeline.add_many(&chain).map_err(failed)?;
-    gst::Element::link_many(&chain).map_err(failed)?;
-    for element in chain.iter().rev() {
-        element.sync_state_with_parent().map_err(failed)?;
-    }
-    let input = chain[0]
-        .static_pad("sink")
-        .ok_or_else(|| Loss::new(LossReason::Failed))?;
-    pad.link(&input)
-        .map(|_| ())
-        .map_err(|error| Loss::with_detail(LossReason::Failed, error.to_string()))
+    plug(pipeline, pad, &chain)
 }
 
 /// Behind a depayloader: start codes, and parameter sets where the camera has them.
