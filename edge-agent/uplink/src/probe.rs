@@ -40,15 +40,8 @@ impl ProbeReport {
 pub fn probe(settings: &UplinkSettings, timeout: Duration) -> Result<ProbeReport, UplinkError> {
     let broker = settings.broker()?;
     let base = settings.evidence_base()?;
-    let trust = if broker.is_tls || settings.evidence_url.starts_with("https") {
-        Some(Trust::load(settings)?)
-    } else {
-        None
-    };
-    let tls = match &trust {
-        Some(trust) if broker.is_tls => Some(trust.for_mqtt()?),
-        _ => None,
-    };
+    let trust = Trust::needed(settings, &broker)?;
+    let tls = Trust::for_broker(trust.as_ref(), &broker)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

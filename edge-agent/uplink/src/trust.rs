@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-use crate::settings::{UplinkError, UplinkSettings};
+use crate::settings::{Broker, UplinkError, UplinkSettings};
 
 /// Authorities, and our own certificate where there is one.
 pub(crate) struct Trust {
@@ -32,7 +32,25 @@ struct Identity {
 }
 
 impl Trust {
-    pub(crate) fn load(settings: &UplinkSettings) -> Result<Self, UplinkError> {
+    /// What the addresses need: nothing, where neither is one of TLS.
+    pub(crate) fn needed(
+        settings: &UplinkSettings,
+        broker: &Broker,
+    ) -> Result<Option<Self>, UplinkError> {
+        let is_needed = broker.is_tls || settings.evidence_url.starts_with("https");
+        is_needed.then(|| Self::load(settings)).transpose()
+    }
+
+    /// For this broker.
+    pub(crate) fn for_broker(
+        trust: Option<&Self>,
+        broker: &Broker,
+    ) -> Result<Option<Arc<ClientConfig>>, UplinkError> {
+        let trust = trust.filter(|_| broker.is_tls);
+        trust.map(Self::for_mqtt).transpose()
+    }
+
+    fn load(settings: &UplinkSettings) -> Result<Self, UplinkError> {
         let authorities = if let Some(file) = &settings.ca_file {
             certificates(file)?
         } else {
@@ -55,7 +73,7 @@ impl Trust {
     }
 
     /// For MQTT.
-    pub(crate) fn for_mqtt(&self) -> Result<Arc<ClientConfig>, UplinkError> {
+    fn for_mqtt(&self) -> Result<Arc<ClientConfig>, UplinkError> {
         let mut roots = RootCertStore::empty();
         // The system's store holds some that rustls rightly refuses; a file of ours may not.
         let (taken, _) = roots.add_parsable_certificates(self.authorities.iter().cloned());

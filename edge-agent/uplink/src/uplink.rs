@@ -332,16 +332,8 @@ impl Uplink {
     pub fn start(settings: UplinkSettings, outbox: Outbox) -> Result<Self, UplinkError> {
         let broker = settings.broker()?;
         let evidence = settings.evidence_base()?;
-        let needs_trust = broker.is_tls || settings.evidence_url.starts_with("https");
-        let trust = if needs_trust {
-            Some(Trust::load(&settings)?)
-        } else {
-            None
-        };
-        let tls = match &trust {
-            Some(trust) if broker.is_tls => Some(trust.for_mqtt()?),
-            _ => None,
-        };
+        let trust = Trust::needed(&settings, &broker)?;
+        let tls = Trust::for_broker(trust.as_ref(), &broker)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(4)
