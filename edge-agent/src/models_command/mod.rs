@@ -11,11 +11,12 @@ mod pictures;
 mod recommend;
 mod second;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use edge_inference::{
-    Candidate, Detector, DetectorError, Examinee, Ground, ModelStore, OnTrial, PublicKey, Runtime,
-    SelfTest, SelfTestFault, StartFault, StoreError,
+    Candidate, Detector, DetectorError, DetectorSettings, Examinee, FailedGround, Ground,
+    ModelStore, OnTrial, PublicKey, Runtime, SelfTest, SelfTestFault, StartFault, Started,
+    StoreError,
 };
 use models::Manifest;
 
@@ -73,15 +74,7 @@ pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTr
     let settings = config.settings();
     let grounds = Ground::all(&runtime, &settings);
     let wanted = config.model.as_ref();
-    let (detector, trial) =
-        store.begin_on(wanted, &grounds, |candidate, manifest, file, left| {
-            let settings = settings.leaving(left);
-            let mut detector =
-                Detector::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
-            self_test(&mut detector, file, candidate)?;
-            let on = Ground::of(&runtime, &settings, detector.network().computes_on());
-            Ok((detector, Some(on)))
-        })?;
+    let (detector, trial) = store.begin_on(wanted, &grounds, detectors(&runtime, &settings))?;
     tell(&detector, &store, &runtime, config);
     if trial.is_on_trial {
         tracing::info!(
@@ -103,6 +96,22 @@ fn find_named(
     Ok((runtime, candidate, manifest, file))
 }
 
+/// Loads a detector that may be new here: not on what it was left on before, and with its
+/// self-test. Says on what it computes.
+fn detectors(
+    runtime: &Runtime,
+    settings: &DetectorSettings,
+) -> impl Fn(&Candidate, Manifest, &Path, &[FailedGround]) -> Started<Detector> {
+    move |candidate, manifest, file, left| {
+        let settings = settings.leaving(left);
+        let mut detector =
+            Detector::load(runtime, manifest, file, &settings).map_err(start_fault)?;
+        self_test(&mut detector, file, candidate)?;
+        let on = Ground::of(runtime, &settings, detector.network().computes_on());
+        Ok((detector, Some(on)))
+    }
+}
+
 /// Whose fault it is that a model does not start.
 fn start_fault(error: DetectorError) -> StartFault {
     let reason = error.to_string();
@@ -119,10 +128,10 @@ fn start_fault(error: DetectorError) -> StartFault {
 /// Runs the self-test that lies beside the model's file, if there is one; whether there is.
 fn self_test(
     model: &mut impl Examinee,
-    file: &std::path::Path,
+    file: &Path,
     candidate: &Candidate,
 ) -> Result<bool, SelfTestFault> {
-    let folder = file.parent().unwrap_or(std::path::Path::new("."));
+    let folder = file.parent().unwrap_or(Path::new("."));
     let Some(test) = SelfTest::open(folder)? else {
         return Ok(false);
     };

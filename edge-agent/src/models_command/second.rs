@@ -8,7 +8,7 @@ use edge_inference::{
 use plate_reader::{Half, PlateReader, ReaderError};
 use protocol::id::ModelId;
 
-use super::{find_named, self_test, start_fault, store};
+use super::{detectors, find_named, self_test, start_fault, store};
 use crate::config::{DetectorConfig, named_version};
 
 /// A model that was loaded, with the networks of which it is made.
@@ -93,14 +93,7 @@ pub(crate) fn begin_shadow(
     let begun = store(config)?.begin_shadow(
         (&model, version),
         (at_work, &grounds),
-        |candidate, manifest, file, left| {
-            let settings = settings.leaving(left);
-            let mut detector =
-                Detector::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
-            self_test(&mut detector, file, candidate)?;
-            let on = Ground::of(&runtime, &settings, detector.network().computes_on());
-            Ok((detector, Some(on)))
-        },
+        detectors(&runtime, &settings),
     )?;
     if begun.1.is_on_trial {
         tracing::info!(

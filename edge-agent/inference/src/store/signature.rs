@@ -91,18 +91,8 @@ impl std::fmt::Debug for SecretKey {
 impl PublicKey {
     /// Reads the text of a `.pub` file, or its second line alone.
     pub fn parse(text: &str, what: &str) -> Result<Self, SignatureError> {
-        let form = |why: &str| SignatureError::Form {
-            what: what.to_owned(),
-            why: why.to_owned(),
-        };
-        let line = text
-            .lines()
-            .map(str::trim)
-            .find(|line| !line.is_empty() && !line.starts_with("untrusted comment:"))
-            .ok_or_else(|| form("there is no key in it"))?;
-        let bytes = BASE64
-            .decode(line)
-            .map_err(|_| form("its key is not base64"))?;
+        let form = |why: &str| malformed(what, why);
+        let bytes = key_bytes(text, what)?;
         let bytes: [u8; 42] = bytes
             .try_into()
             .map_err(|_| form("its key has another length than 42 bytes"))?;
@@ -191,18 +181,8 @@ impl SecretKey {
     }
 
     fn parse(text: &str, what: &str) -> Result<Self, SignatureError> {
-        let form = |why: &str| SignatureError::Form {
-            what: what.to_owned(),
-            why: why.to_owned(),
-        };
-        let line = text
-            .lines()
-            .map(str::trim)
-            .find(|line| !line.is_empty() && !line.starts_with("untrusted comment:"))
-            .ok_or_else(|| form("there is no key in it"))?;
-        let bytes = BASE64
-            .decode(line)
-            .map_err(|_| form("its key is not base64"))?;
+        let form = |why: &str| malformed(what, why);
+        let bytes = key_bytes(text, what)?;
         // Algorithm 2, derivation 2, checksum 2, salt 32, limits 16, id 8, key 64, checksum 32.
         if bytes.len() != 158 || !bytes.starts_with(b"Ed") || &bytes[4..6] != b"B2" {
             return Err(form("it is no secret key"));
@@ -254,6 +234,22 @@ impl SecretKey {
             BASE64.encode(first),
             BASE64.encode(second)
         )
+    }
+}
+
+/// What is in the file of a key, below its comment.
+fn key_bytes(text: &str, what: &str) -> Result<Vec<u8>, SignatureError> {
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty() && !line.starts_with("untrusted comment:"));
+    let line = line.ok_or_else(|| malformed(what, "there is no key in it"))?;
+    let bytes = BASE64.decode(line);
+    bytes.map_err(|_| malformed(what, "its key is not base64"))
+}
+
+fn malformed(what: &str, why: &str) -> SignatureError {
+    SignatureError::Form {
+        what: what.to_owned(),
+        why: why.to_owned(),
     }
 }
 
