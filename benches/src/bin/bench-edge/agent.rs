@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use crate::centre::Centre;
 use crate::process::{Program, free_port};
-use crate::setting::Setting;
+use crate::setting::{Model, Setting};
 
 /// A running `edge-agent run`.
 pub(crate) struct Agent {
@@ -95,11 +95,11 @@ impl std::ops::Sub for Counters {
 }
 
 /// The head of every configuration: which model.
-pub(crate) fn detector_keys(setting: &Setting) -> String {
+pub(crate) fn detector_keys(model: &Model) -> String {
     format!(
         "[detector]\nmodel = \"{}\"\nmodels_dirs = [\"{}\"]\n",
-        setting.model.id,
-        setting.model.folder.display()
+        model.id,
+        model.folder.display()
     )
 }
 
@@ -121,7 +121,7 @@ impl Agent {
             "[box]\nsite = \"bench\"\nid = \"box\"\n[store]\ndir = \"{}\"\n\
              [metrics]\nlisten = \"127.0.0.1:{port}\"\n{}",
             store.display(),
-            detector_keys(setting)
+            detector_keys(&setting.model)
         );
         if let Some(centre) = centre {
             // Nobody takes stills here: they are drawn, stored and announced all the same.

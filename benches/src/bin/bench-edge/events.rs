@@ -8,14 +8,20 @@ pub(crate) struct Told {
     pub(crate) kind: String,
     /// From the clip's start. s.
     pub(crate) onset_s: f64,
-    /// Where the person was when it was decided, as fractions of the picture.
-    pub(crate) at: [f64; 2],
+    /// When it was told, from the clip's start. s.
+    pub(crate) decided_s: f64,
+    /// Where the road user had stood until then and stood then, oldest first, as fractions of the picture.
+    /// Ours a point each [`STEP_S`] or little more, and last where it was decided; of others that alone.
+    pub(crate) way: Vec<[f64; 2]>,
 }
 
 /// Two onsets of one happening are at most so far apart. s.
 const SAME_WITHIN_S: f64 = 2.0;
-/// And so far apart in the picture, which people cross in tens of seconds.
+/// And so far apart in the picture at one instant.
 const SAME_PLACE: f64 = 0.15;
+/// Time between two points of a published path: at least this, and at most [`LONGEST_STEP_S`], since it is made of whole pictures. s.
+const STEP_S: f64 = 0.2;
+const LONGEST_STEP_S: f64 = 0.25;
 
 impl Told {
     /// Our first publications, as `edge-agent replay` prints them.
@@ -23,13 +29,20 @@ impl Told {
         if event["revision"] != 1 {
             return None;
         }
-        let onset: protocol::EventTime = serde_json::from_value(event["onset"].clone()).ok()?;
-        let bounds: protocol::NormBox =
-            serde_json::from_value(event["actors"][0]["box"].clone()).ok()?;
+        let second = |time: &Value| {
+            let time: protocol::EventTime = serde_json::from_value(time.clone()).ok()?;
+            Some(time.since(protocol::EventTime::EPOCH).0)
+        };
+        let actor: protocol::event::Actor =
+            serde_json::from_value(event["actors"][0].clone()).ok()?;
+        let bounds = actor.bounds;
+        let mut way: Vec<[f64; 2]> = actor.path.iter().map(|point| [point.x, point.y]).collect();
+        way.push([bounds.x + bounds.width / 2.0, bounds.y + bounds.height]);
         Some(Self {
             kind: event["kind"].as_str()?.to_owned(),
-            onset_s: onset.since(protocol::EventTime::EPOCH).0,
-            at: [bounds.x + bounds.width / 2.0, bounds.y + bounds.height],
+            onset_s: second(&event["onset"])?,
+            decided_s: second(&event["decided"]["time"])?,
+            way,
         })
     }
 
@@ -39,18 +52,68 @@ impl Told {
         Some(Self {
             kind: event["kind"].as_str()?.to_owned(),
             onset_s: event["onset_s"].as_f64()?,
-            at: [
+            decided_s: event["decided_s"].as_f64()?,
+            way: vec![[
                 f64::midpoint(corner(0)?, corner(2)?) / width,
                 corner(3)? / height,
-            ],
+            ]],
         })
     }
 
     fn is(&self, other: &Self) -> bool {
         self.kind == other.kind
             && (self.onset_s - other.onset_s).abs() <= SAME_WITHIN_S
-            && (self.at[0] - other.at[0]).hypot(self.at[1] - other.at[1]) <= SAME_PLACE
+            && self.apart(other) <= SAME_PLACE
     }
+
+    /// How far apart the two were when the first of them was told: a car crosses a seventh of the picture in a
+    /// fifth of a second, so places of different instants tell nothing.
+    fn apart(&self, other: &Self) -> f64 {
+        let (earlier, later) = if self.decided_s <= other.decided_s {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let Some(&place) = earlier.way.last() else {
+            return f64::INFINITY;
+        };
+        let then = later.around(later.decided_s - earlier.decided_s);
+        let alone = then.iter().map(|&point| distance(place, point));
+        let between = then
+            .windows(2)
+            .map(|leg| distance(place, nearest_of_leg(place, leg[0], leg[1])));
+        alone.chain(between).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The part of the way on which it was `ago_s` before it was told. When a point was taken is known to a
+    /// step, so at least the leg before and the leg after belong to it. Who came later than that: the first point.
+    fn around(&self, ago_s: f64) -> &[[f64; 2]] {
+        let last = self.way.len().saturating_sub(1);
+        if ago_s < 1e-6 {
+            return &self.way[last..];
+        }
+        let (least, most) = (ago_s / LONGEST_STEP_S - 1.0, ago_s / STEP_S + 1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // steps of a few seconds
+        let steps = |count: f64| count.clamp(0.0, 1e6) as usize;
+        let from = last.saturating_sub(steps(most.ceil()));
+        let to = last.saturating_sub(steps(least.floor())).max(from);
+        self.way.get(from..=to).unwrap_or_default()
+    }
+}
+
+fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+/// The point of the leg from `a` to `b` that is nearest to `place`.
+fn nearest_of_leg(place: [f64; 2], a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
+    let (x, y) = (b[0] - a[0], b[1] - a[1]);
+    let length = x * x + y * y;
+    if length <= 0.0 {
+        return a;
+    }
+    let share = (((place[0] - a[0]) * x + (place[1] - a[1]) * y) / length).clamp(0.0, 1.0);
+    [a[0] + share * x, a[1] + share * y]
 }
 
 /// What two programs agree and differ in.
@@ -110,7 +173,22 @@ mod tests {
         Told {
             kind: kind.to_owned(),
             onset_s,
-            at: [x, 0.5],
+            decided_s: onset_s + 1.0,
+            way: vec![[x, 0.5]],
+        }
+    }
+
+    /// A car that drives from right to left, three quarters of the picture a second.
+    fn driven(onset_s: f64, speed: f64) -> Told {
+        let decided_s = onset_s + 1.0;
+        let place = |time: f64| [1.0 - speed * (time - 10.0), 0.5];
+        Told {
+            kind: "intrusion".to_owned(),
+            onset_s,
+            decided_s,
+            way: (0..=5)
+                .map(|step| place(onset_s + 0.2 * f64::from(step)))
+                .collect(),
         }
     }
 
@@ -118,17 +196,37 @@ mod tests {
     fn events_of_both_programs_are_read() {
         let ours = serde_json::json!({
             "revision": 1, "kind": "intrusion", "onset": "1970-01-01T00:00:01.500000Z",
-            "actors": [{ "box": [0.4, 0.3, 0.2, 0.4] }],
+            "decided": { "frame": 62, "time": "1970-01-01T00:00:02.500000Z" },
+            "actors": [{
+                "track": "t1.0", "class": "person", "score": 0.5, "box": [0.4, 0.3, 0.2, 0.4],
+                "path": [[0.3, 0.7], [0.4, 0.7]],
+            }],
         });
         let theirs = serde_json::json!({
-            "kind": "intrusion", "onset_s": 1.5, "box": [768.0, 324.0, 1152.0, 756.0],
+            "kind": "intrusion", "onset_s": 1.5, "decided_s": 2.5, "box": [768.0, 324.0, 1152.0, 756.0],
         });
         let (ours, theirs) = (
             Told::of_ours(&ours).unwrap(),
             Told::of_peer(&theirs, [1920.0, 1080.0]).unwrap(),
         );
         assert!(ours.is(&theirs), "{ours:?} {theirs:?}");
-        assert!((ours.at[0] - 0.5).hypot(ours.at[1] - 0.7) < 1e-9);
+        assert_eq!(ours.way.len(), 3);
+        assert!(distance(ours.way[2], [0.5, 0.7]) < 1e-9);
+        assert!((ours.decided_s - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn who_is_told_later_is_compared_where_he_was_when_the_other_was_told() {
+        let (early, late) = (driven(10.0, 0.75), driven(10.3, 0.75));
+        assert!(distance(early.way[5], late.way[5]) > SAME_PLACE);
+        assert!(early.is(&late) && late.is(&early));
+        // Behind it by half a picture, in the same lane.
+        let mut behind = driven(10.3, 0.75);
+        behind.way.iter_mut().for_each(|place| place[0] += 0.5);
+        assert!(!early.is(&behind) && !behind.is(&early));
+        // Who stands does not move, whenever he is told.
+        assert!(driven(10.0, 0.0).is(&driven(11.9, 0.0)));
+        assert!(!driven(10.0, 0.0).is(&driven(12.1, 0.0)));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::events::Comparison;
-use crate::setting::Setting;
+use crate::setting::{Model, Setting};
 use crate::table::{Bar, Row, Spread};
 use crate::whole::{Replayed, replay_config};
 
@@ -61,20 +61,23 @@ fn clips(setting: &Setting) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 pub(crate) fn steps(setting: &Setting) -> u64 {
-    clips(setting).map_or(1, |clips| clips.len() as u64) + u64::from(setting.rounds.min(3))
+    let nights = nightly(setting).map_or(1, |models| models.len() as u64);
+    clips(setting).map_or(1, |clips| clips.len() as u64) + nights * u64::from(setting.rounds.min(3))
 }
 
 pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let config = setting.folder.path().join("gate.toml");
-    std::fs::write(&config, replay_config(setting, RULES))?;
+    std::fs::write(&config, replay_config(&setting.model, RULES))?;
     let following = setting.folder.path().join("following.toml");
     let detect = format!("detect = {{ look_every = {LOOK_EVERY} }}\n{RULES}");
-    std::fs::write(&following, replay_config(setting, &detect))?;
+    std::fs::write(&following, replay_config(&setting.model, &detect))?;
     let mut rows = Vec::new();
     for clip in clips(setting)? {
         rows.extend(of_clip(setting, &clip, &config, &following)?);
     }
-    rows.push(night(setting)?);
+    for model in nightly(setting)? {
+        rows.push(night(setting, &model)?);
+    }
     Ok(rows)
 }
 
@@ -150,11 +153,18 @@ fn compared(what: String, fewer: &Replayed, so: &str, all: &Replayed) -> Row {
     ))
 }
 
+/// The model that everything is measured with, and the one that set-up installs.
+fn nightly(setting: &Setting) -> anyhow::Result<Vec<Model>> {
+    let mut models = vec![setting.model.clone(), Model::installed()?];
+    models.dedup_by(|one, other| one.id == other.id);
+    Ok(models)
+}
+
 /// CPU time beyond decoding of a road at night where nothing happens, as a share of a core. Of the
 /// clip's first ten seconds nothing counts: start, loading, and the gate learning its camera.
-fn night(setting: &Setting) -> anyhow::Result<Row> {
+fn night(setting: &Setting, model: &Model) -> anyhow::Result<Row> {
     let config = setting.folder.path().join("night.toml");
-    std::fs::write(&config, replay_config(setting, LOOKS))?;
+    std::fs::write(&config, replay_config(model, LOOKS))?;
     let clip = Setting::night_clip(&setting.root)?;
     let beginning = setting.beginning(&clip, 100)?;
     let source = [clip.to_string_lossy().into_owned()];
@@ -162,7 +172,7 @@ fn night(setting: &Setting) -> anyhow::Result<Row> {
     for round in 1..=setting.rounds.min(3) {
         setting
             .progress
-            .step(&format!("gate, night: round {round}"));
+            .step(&format!("gate, night: {}, round {round}", model.id));
         let decode = setting.decoding_alone(&source, 560)?.ms() / 1000.0;
         let whole = Replayed::run(setting, &clip, &config, &[])?.cpu_s
             - Replayed::run(setting, &beginning, &config, &[])?.cpu_s;
@@ -171,7 +181,7 @@ fn night(setting: &Setting) -> anyhow::Result<Row> {
     }
     Ok(Row::of(
         "gate",
-        "idle night, 1080p10: CPU beyond decoding",
+        format!("idle night, 1080p10, {}: CPU beyond decoding", model.id),
         &share,
         "% of a core",
     )

@@ -123,7 +123,7 @@ pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
 
 fn on_clip(setting: &Setting, name: &str, clip: &Path) -> anyhow::Result<Vec<Row>> {
     let config = setting.folder.path().join("peers.toml");
-    std::fs::write(&config, replay_config(setting, RULES))?;
+    std::fs::write(&config, replay_config(&setting.model, RULES))?;
     let one = setting.beginning(clip, 1)?;
     let mut ours = Spread::default();
     let mut theirs: Vec<(Spread, Spread)> = PEERS.iter().map(|_| Default::default()).collect();

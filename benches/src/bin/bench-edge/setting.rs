@@ -54,10 +54,19 @@ impl Model {
             folders.insert(0, folder);
         }
         let store = ModelStore::open(folders)?;
-        let (manifest, file) = match wanted {
+        let found = match wanted {
             Some(model) => store.find(model)?,
             None => store.find(&nano).or_else(|_| store.best_detector())?,
         };
+        Self::of(found)
+    }
+
+    /// The one that a box has after set-up, without any setting.
+    pub(crate) fn installed() -> anyhow::Result<Self> {
+        Self::of(ModelStore::open(ModelStore::default_dirs())?.best_detector()?)
+    }
+
+    fn of((manifest, file): (models::Manifest, PathBuf)) -> anyhow::Result<Self> {
         let folder = file
             .ancestors()
             .nth(2)

@@ -17,7 +17,7 @@ use crate::cameras::Cameras;
 use crate::centre::Centre;
 use crate::events::Told;
 use crate::process::{OnOneProcessor, run};
-use crate::setting::Setting;
+use crate::setting::{Model, Setting};
 use crate::table::{Bar, Row, Spread};
 
 const BAR: Bar = Bar::AtMost(1.05);
@@ -28,7 +28,10 @@ pub(crate) fn replay(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let clip = setting.beginning(&setting.clip, pictures)?;
     let one = setting.beginning(&setting.clip, 1)?;
     let config = setting.folder.path().join("replay.toml");
-    std::fs::write(&config, replay_config(setting, &Telling::Seldom.rules()))?;
+    std::fs::write(
+        &config,
+        replay_config(&setting.model, &Telling::Seldom.rules()),
+    )?;
     let source = [clip.to_string_lossy().into_owned()];
     let (mut a, mut b, mut c) = (Spread::default(), Spread::default(), Spread::default());
     let (mut ratio, mut together) = (Spread::default(), Together::default());
@@ -160,11 +163,11 @@ fn looked_at(text: &str) -> Option<u64> {
 }
 
 /// A box with one camera, for `edge-agent replay`.
-pub(crate) fn replay_config(setting: &Setting, rules: &str) -> String {
+pub(crate) fn replay_config(model: &Model, rules: &str) -> String {
     format!(
         "[box]\nsite = \"bench\"\nid = \"box\"\n{}\
          [[camera]]\nid = \"c0\"\nsource = {{ rtsp = \"rtsp://127.0.0.1/unused\" }}\n{rules}",
-        detector_keys(setting)
+        detector_keys(model)
     )
 }
 
