@@ -535,6 +535,7 @@ fn replay_clip(
             if let (Some(shadow), Ok(shown)) = (&mut shadow, &seen) {
                 shadow.show(&camera.id, &frame, &shown.whole);
             }
+            let broken = seen.as_ref().map_or(0, |shown| shown.broken);
             let glance = || perception::glance(&frame, scene.config());
             let (told, is_seen) = sights.told(&frame, seen, glance);
             if !is_seen {
@@ -549,7 +550,7 @@ fn replay_clip(
             for input in told {
                 if let Input::Detections(seen) = &input {
                     between.looked(&frame, believed_from, &seen.items);
-                    found = picture_gate::found(&seen.items, believed_from);
+                    found = picture_gate::found(&seen.items, broken, believed_from);
                 }
                 sink.handle(scene, input, is_seen.then_some(&frame))?;
             }
