@@ -585,6 +585,63 @@ fn crops_are_written_wholly_or_not_at_all_and_over_nothing() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
+/// What a killed run had cut shows faces, and lay in a hidden folder for ever.
+#[test]
+fn what_a_killed_run_had_cut_is_taken_away_by_the_next_one() {
+    let models = models();
+    let street = street();
+    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
+    let image = |id: u32| format!("{{\"id\":{id},\"file_name\":\"1.jpg\"}}");
+    let label =
+        |id: u32| format!("{{\"image_id\":{id},\"category_id\":1,\"bbox\":[499,158,31,75]}}");
+    let labels = |images: u32| {
+        let listed =
+            |of: &dyn Fn(u32) -> String| (1..=images).map(of).collect::<Vec<_>>().join(",");
+        format!(
+            "{{\"images\":[{}],\"categories\":[{{\"id\":1,\"name\":\"person\"}}],\"annotations\":[{}]}}",
+            listed(&image),
+            listed(&label)
+        )
+    };
+    let file = at("long.json");
+    let (pictures, out) = (at("."), at("new/crops"));
+    let words = [
+        "crops",
+        "--labels",
+        &file,
+        "--pictures",
+        &pictures,
+        "--out",
+        &out,
+    ];
+    let beside = || -> Vec<String> {
+        let entries = fs::read_dir(at("new")).into_iter().flatten();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    let crops_in = |folder: &str| {
+        let cut = fs::read_dir(street.path().join("new").join(folder).join("person/day"));
+        cut.map_or(0, Iterator::count)
+    };
+    // It takes minutes to cut them all.
+    fs::write(&file, labels(50_000)).unwrap();
+    let mut run_on = Process::start(command(models.path(), &words), street.path().join("log"));
+    eventually("crops to be cut", || {
+        beside()
+            .iter()
+            .any(|folder| crops_in(folder) > 0)
+            .then_some(())
+    });
+    run_on.kill();
+    assert_eq!(beside().len(), 1, "{:?}", beside());
+    fs::write(&file, labels(2)).unwrap();
+    let (code, said) = run(models.path(), &words);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("of a killed run is taken away"), "{said}");
+    assert_eq!(beside(), ["crops"]);
+    assert_eq!(crops_in("crops"), 2);
+}
+
 /// By this name it was promised.
 #[test]
 fn bench_models_is_models_bench() {

@@ -21,6 +21,7 @@ use serde::Serialize;
 use sha2::Digest as _;
 
 use super::crops::{CropArgs, in_fractions, is_middle_in};
+use super::unfinished::Unfinished;
 use super::{listing, pictures};
 use crate::live::StopFlag;
 
@@ -39,7 +40,8 @@ boxes of their own, --on says whose parts are cut, and the answer is what lies i
 It writes OUT/CLASS/day/*.png and OUT/CLASS/night/*.png (by the labels, else by the whole picture's luma), which
 `models evaluate --pictures OUT` reads, and OUT/crops.json: of which picture, box, camera and day each crop is.
 Give the cascade's own `crop` (left out: all of the box), `margin` and `min_height_px`. OUT must be new or empty,
-and holds all or nothing.
+and holds all or nothing. What a run that was killed had cut lies beside it as .NAME.NUMBER.part until the next run
+for the same OUT takes it away.
 
 Whole days of a camera stay on one side: cut train.json and val.json, which `aggregator labels` keeps apart, into
 two folders. deploy/workshop/train_classifier.py trains with them, and refuses two that share a picture or a day.
@@ -123,17 +125,11 @@ pub(super) fn write(args: &CropsArgs, stop: &StopFlag) -> anyhow::Result<()> {
     let labels = LabelSet::parse(&text).with_context(|| args.labels.display().to_string())?;
     let answers = answers_of(&labels, &args.crop)?;
     tell(&labels);
-    // Under another name until it is whole.
-    let part = out.with_file_name(format!(
-        ".{}.{}.part",
-        name.to_string_lossy(),
-        std::process::id()
-    ));
-    fs::create_dir_all(&part).with_context(|| format!("folder {}", part.display()))?;
+    let part = Unfinished::beside(out, &name.to_string_lossy())?;
     let mut cutter = Cutter {
         crop: &args.crop,
         answers,
-        to: &part,
+        to: part.path(),
         crops: Vec::new(),
         left_out: LeftOut::default(),
     };
@@ -150,13 +146,11 @@ pub(super) fn write(args: &CropsArgs, stop: &StopFlag) -> anyhow::Result<()> {
                 crops: &cutter.crops,
             };
             let index = serde_json::to_string_pretty(&index)? + "\n";
-            fs::write(part.join("crops.json"), index)?;
-            fs::rename(&part, out).with_context(|| format!("folder {}", out.display()))
+            fs::write(part.path().join("crops.json"), index)?;
+            part.finish(out)
         });
     if let Err(error) = written {
-        if let Err(left) = fs::remove_dir_all(&part) {
-            aside!("warning: {} is left: {left}", part.display());
-        }
+        part.discard();
         return Err(error);
     }
     print(args, &cutter);
