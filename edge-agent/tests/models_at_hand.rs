@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use onnx::{Element, Network};
+use sha2::Digest as _;
 use small::Small;
 use support::{Process, binary, eventually, free_port, installed};
 
@@ -404,6 +405,8 @@ fn crops_that_are_cut_are_what_a_cascades_classifier_is_measured_on() {
             .join("crops")
             .join(crop["file"].as_str().unwrap());
         let picture = street.path().join(crop["picture"].as_str().unwrap());
+        let hash = protocol::Digest(sha2::Sha256::digest(fs::read(&picture).unwrap()).into());
+        assert_eq!(crop["picture_sha256"], serde_json::json!(hash));
         let pixels: Vec<u32> = serde_json::from_value(crop["pixels"].clone()).unwrap();
         assert_same_pixels(&picture, &pixels, &file);
     }
