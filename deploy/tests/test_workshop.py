@@ -220,6 +220,36 @@ class Crops(unittest.TestCase):
         with self.assertRaisesRegex(manifest.Unusable, "a classifier needs two answers"):
             crops.check(self.cut("one", both[:1]), learnt)
 
+    def written_anew(self, folder: crops.Folder, hashes: str = "", **keys: object) -> crops.Folder:
+        """A folder with other keys in its index, and one letter for the hash of each picture."""
+        index = {**folder.index, **keys}
+        for entry, letter in zip(index["crops"], hashes, strict=False):
+            entry["picture_sha256"] = letter * 64
+        (folder.path / "crops.json").write_text(json.dumps(index))
+        return crops.Folder.read(folder.path)
+
+    def test_crops_of_another_least_height_are_refused(self) -> None:
+        # They are as far away as no crop was that was learnt from, or the other way round.
+        learnt = self.cut("train", [("helmet", "a", None), ("no_helmet", "b", None)])
+        watched = self.cut("val", [("helmet", "c", None), ("no_helmet", "d", None)])
+        learnt = self.written_anew(learnt, min_height_px=20.0)
+        with self.assertRaisesRegex(manifest.Unusable, "`min_height_px` 20.0 and .* with 48.0"):
+            crops.check(learnt, self.written_anew(watched, min_height_px=48.0))
+        self.assertEqual(crops.check(learnt, self.written_anew(watched, min_height_px=20.0)), 4)
+
+    def test_pictures_are_told_apart_by_what_they_show_and_not_by_their_names(self) -> None:
+        tasks = [("helmet", "frame_000000.png", None), ("no_helmet", "frame_000001.png", None)]
+        learnt, watched = self.cut("train", tasks), self.cut("val", tasks)
+        with self.assertRaisesRegex(manifest.Unusable, "2 pictures are in .*cut both anew"):
+            crops.check(learnt, watched)
+        learnt = self.written_anew(learnt, "ab")
+        self.assertEqual(crops.check(learnt, self.written_anew(watched, "cd")), 4)
+        with self.assertRaisesRegex(manifest.Unusable, "1 pictures are in .*keep what is watched apart$"):
+            crops.check(learnt, self.written_anew(watched, "cb"))
+        # Where one side does not say it, names are all that there is.
+        with self.assertRaisesRegex(manifest.Unusable, "2 pictures are in .*cut both anew"):
+            crops.check(learnt, self.cut("old", tasks))
+
     def test_folders_that_cannot_be_used_are_named_with_the_reason(self) -> None:
         with self.assertRaisesRegex(manifest.Unusable, "write it with edge-agent models crops"):
             crops.Folder.read(self.folder)

@@ -21,6 +21,8 @@ sys.path.insert(0, str(ROOT / "deploy" / "workshop"))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
+import torch  # noqa: E402
+import torchvision  # noqa: E402
 import train_classifier  # noqa: E402
 from manifest import sha256  # noqa: E402
 
@@ -115,6 +117,31 @@ class Classifier(unittest.TestCase):
             self.assertEqual(code, 0, said)
         one, other = (sha256(self.folder / again / "heads.onnx") for again in ("one", "other"))
         self.assertEqual(one, other, "the same crops and words give the same bytes")
+
+    def test_a_start_that_is_no_state_of_the_network_is_refused_with_the_reason(self) -> None:
+        for side in ("train", "val"):
+            done = self.cut(side)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        start = self.folder / "start.pth"
+        network = torchvision.models.get_model("shufflenet_v2_x0_5", weights=None, num_classes=1000)
+        for what, write in (
+            ("a text", lambda: start.write_text("not a state")),
+            ("nothing", lambda: start.write_bytes(b"")),
+            ("half a file", lambda: (torch.save(network.state_dict(), start), os.truncate(start, 9000))),
+            ("a network and not its state", lambda: torch.save(network, start)),
+            ("a list", lambda: torch.save([1, 2], start)),
+            ("a state within something", lambda: torch.save({"model": network.state_dict()}, start)),
+            ("numbers under the names", lambda: torch.save(dict.fromkeys(network.state_dict(), 1), start)),
+        ):
+            write()
+            code, said = self.train("none", "--epochs", "1", "--start", str(start))
+            self.assertEqual(code, 1, f"{what}: {said}")
+            self.assertIn(f"{start} is no state of shufflenet_v2_x0_5: ", said, what)
+            self.assertNotIn("Traceback", said, what)
+        # The last layer alone may be of other answers.
+        torch.save(network.state_dict(), start)
+        code, said = self.train("begun", "--epochs", "1", "--start", str(start))
+        self.assertEqual(code, 0, said)
 
 
 if __name__ == "__main__":

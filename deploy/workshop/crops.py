@@ -22,6 +22,8 @@ class Crop:
     file: Path
     answer: str
     picture: str
+    # Of the picture, which is the same under any name. Who cut with an older edge-agent has none.
+    sha256: str | None
     # The camera and the day, where the labels said so.
     taken: tuple[str, str] | None
 
@@ -45,6 +47,7 @@ class Folder:
                     path / entry["file"],
                     entry["class"],
                     Path(entry["picture"]).name,
+                    entry.get("picture_sha256"),
                     (entry["camera"], entry["day"]) if "day" in entry and "camera" in entry else None,
                 )
                 for entry in index["crops"]
@@ -89,11 +92,12 @@ def check(learnt: Folder, watched: Folder) -> int:
     """Refuses two sides that cannot be used together; of how many crops nobody knows the day."""
     if len(learnt.counts) < 2:
         raise Unusable(f"{learnt.path} has nothing but {', '.join(learnt.counts)}; a classifier needs two answers")
-    for key in ("crop", "margin", "on"):
-        if learnt.index[key] != watched.index[key]:
+    for key in ("crop", "margin", "min_height_px", "on"):
+        one, other = learnt.index.get(key), watched.index.get(key)
+        if one != other:
             raise Unusable(
-                f"{learnt.path} was cut with `{key}` {learnt.index[key]} and {watched.path} with"
-                f" {watched.index[key]}; cut both as the cascade does"
+                f"{learnt.path} was cut with `{key}` {one} and {watched.path} with {other};"
+                " cut both as the cascade does"
             )
     new = sorted(set(watched.counts) - set(learnt.counts))
     if new:
@@ -104,12 +108,7 @@ def check(learnt: Folder, watched: Folder) -> int:
             f"{watched.path} has no {', '.join(missing)}, so nothing would say how well that is told;"
             " label some on both sides"
         )
-    pictures = {crop.picture for crop in learnt.crops} & {crop.picture for crop in watched.crops}
-    if pictures:
-        raise Unusable(
-            f"{len(pictures)} pictures are in {learnt.path} and in {watched.path}, {min(pictures)} among them;"
-            " keep what is watched apart"
-        )
+    _refuse_shared_pictures(learnt, watched)
     days = {crop.taken for crop in learnt.crops} & {crop.taken for crop in watched.crops} - {None}
     if days:
         camera, day = min(days)
@@ -118,3 +117,20 @@ def check(learnt: Folder, watched: Folder) -> int:
             " measure memory; keep whole days of a camera on one side"
         )
     return sum(crop.taken is None for crop in learnt.crops + watched.crops)
+
+
+def _refuse_shared_pictures(learnt: Folder, watched: Folder) -> None:
+    # Two tasks of a labelling tool both begin with frame_000000.png: a name is no proof where there is a better one.
+    is_by_name = any(crop.sha256 is None for crop in learnt.crops + watched.crops)
+
+    def pictures(folder: Folder) -> dict[str | None, str]:
+        return {crop.picture if is_by_name else crop.sha256: crop.picture for crop in folder.crops}
+
+    one, other = pictures(learnt), pictures(watched)
+    shared = [name for picture, name in other.items() if picture in one]
+    if shared:
+        then = "; where they are others under one name, cut both anew" if is_by_name else ""
+        raise Unusable(
+            f"{len(shared)} pictures are in {learnt.path} and in {watched.path}, {min(shared)} among them;"
+            f" keep what is watched apart{then}"
+        )

@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import pickle
 import sys
 import time
 import warnings
@@ -100,12 +101,21 @@ class Run:
 
     def _start(self, file: Path) -> None:
         """Takes over a state of the same network, but for its last layer."""
-        state, own = torch.load(file, map_location="cpu", weights_only=True), self.model.state_dict()
-        fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+        refused = f"{file} is no state of {self.args.network}"
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except (AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError, pickle.PickleError) as error:
+            # The rest of what torch says is advice to load it without looking.
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise Unusable(f"{refused}: {why}; give what torch.save made of a network's state_dict()") from error
+        if not isinstance(state, dict):
+            raise Unusable(f"{refused}: it holds a {type(state).__name__}; save the network's state_dict() alone")
+        own = self.model.state_dict()
+        shapes = {name: getattr(value, "shape", None) for name, value in state.items()}
+        fitting = {name: state[name] for name in own if name in state and own[name].shape == shapes[name]}
         other = [name for name in own if name not in fitting]
         if len(other) > 2:
-            fault = f"{len(other)} parts do not fit, {other[0]} first"
-            raise Unusable(f"{file} is no state of {self.args.network}: {fault}")
+            raise Unusable(f"{refused}: {len(other)} parts do not fit, {other[0]} first")
         self.model.load_state_dict(fitting, strict=False)
 
     def _batches(self, folder: crops.Folder, epoch: int, is_varied: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

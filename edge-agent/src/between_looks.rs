@@ -5,6 +5,7 @@
 //! picture, and in between the boxes of its last look move with their pixels
 //! ([`optical_flow`]): a tenth of the cost, docs/design/following.md.
 
+use edge_core::marks::may_be_somebody;
 use edge_video::Frame;
 use optical_flow::Pyramid;
 use protocol::units::Seconds;
@@ -105,9 +106,11 @@ impl BetweenLooks {
         Some(&self.found)
     }
 
+    /// How many there are for certain. A signal's lamps stay in sight whoever is lost.
     fn sure_of(&self, believed_from: f64) -> usize {
-        let sure = self.found.iter().filter(|seen| seen.score >= believed_from);
-        sure.count()
+        let is_sure =
+            |seen: &&Detection| may_be_somebody(seen.class) && seen.score >= believed_from;
+        self.found.iter().filter(is_sure).count()
     }
 }
 

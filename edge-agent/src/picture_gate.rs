@@ -1,6 +1,7 @@
 //! The gate before the detector: which pictures of a camera are to be looked at.
 
 use edge_core::Attention;
+use edge_core::marks::may_be_somebody;
 use edge_video::Frame;
 use motion_gate::{Found, Gate, Reason, SmallPicture, Verdict};
 use protocol::{Detection, EventTime};
@@ -67,11 +68,15 @@ impl PictureGate {
 /// less it sees in noise and shadows.
 const DOUBT: f64 = 0.5;
 
-/// Whether a look has found somebody, or something that might be somebody.
-pub(crate) fn found(sightings: &[Detection], believed_from: f64) -> Found {
-    let is_doubtful = |seen: &Detection| seen.score >= DOUBT * believed_from;
+/// Whether a look has found somebody, or something that might be somebody. Of its answers so many were
+/// no numbers (`broken`): where they should have been, somebody may be.
+pub(crate) fn found(sightings: &[Detection], broken: usize, believed_from: f64) -> Found {
+    let is_doubtful =
+        |seen: &Detection| may_be_somebody(seen.class) && seen.score >= DOUBT * believed_from;
     if sightings.iter().any(is_doubtful) {
         Found::Somebody
+    } else if broken > 0 {
+        Found::Unknown
     } else {
         Found::Nobody
     }
@@ -102,21 +107,55 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_worth_a_doubt_is_somebody_and_a_ghost_in_noise_is_not() {
-        let seen = |score| Detection {
-            class: ObjectClass::Person,
+    fn seen(class: ObjectClass, score: f64) -> Detection {
+        Detection {
+            class,
             score,
             bounds: NormBox::from([0.4, 0.4, 0.1, 0.2]),
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_worth_a_doubt_is_somebody_and_a_ghost_in_noise_is_not() {
         for (scores, expected) in [
             (vec![], Found::Nobody),
             (vec![0.1, 0.14], Found::Nobody),
             (vec![0.1, 0.15], Found::Somebody),
             (vec![0.8], Found::Somebody),
         ] {
-            let sightings: Vec<_> = scores.iter().copied().map(seen).collect();
-            assert_eq!(found(&sightings, 0.3), expected, "{scores:?}");
+            let of_person = |score: &f64| seen(ObjectClass::Person, *score);
+            let sightings: Vec<_> = scores.iter().map(of_person).collect();
+            assert_eq!(found(&sightings, 0, 0.3), expected, "{scores:?}");
         }
+    }
+
+    /// At crossroads the detector sees signal heads in every look, and the road was never empty.
+    #[test]
+    fn a_signals_lamp_is_nobody_and_whatever_else_is_seen_may_be_somebody() {
+        let lamp = seen(ObjectClass::TrafficLight, 0.9);
+        assert_eq!(found(&[lamp, lamp], 0, 0.3), Found::Nobody);
+        for class in [
+            ObjectClass::Person,
+            ObjectClass::Animal,
+            ObjectClass::Plate,
+            ObjectClass::Helmet,
+            ObjectClass::Fire,
+            ObjectClass::Smoke,
+            ObjectClass::Other,
+        ] {
+            let sightings = [lamp, seen(class, 0.2)];
+            assert_eq!(found(&sightings, 0, 0.3), Found::Somebody, "{class}");
+        }
+    }
+
+    /// A network that overflows in one part of the picture is blind there.
+    #[test]
+    fn a_look_of_which_answers_were_no_numbers_does_not_say_that_nobody_is_there() {
+        let ghost = seen(ObjectClass::Person, 0.1);
+        let lamp = seen(ObjectClass::TrafficLight, 0.9);
+        assert_eq!(found(&[], 1, 0.3), Found::Unknown);
+        assert_eq!(found(&[ghost, lamp], 1, 0.3), Found::Unknown);
+        let person = seen(ObjectClass::Person, 0.8);
+        assert_eq!(found(&[person], 1, 0.3), Found::Somebody);
     }
 }

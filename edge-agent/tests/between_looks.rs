@@ -211,6 +211,24 @@ fn the_detector_looks_when_more_than_half_of_the_last_look_is_lost() {
     }
 }
 
+/// Signal heads in the picture made up for everybody who was lost.
+#[test]
+fn a_lamp_that_stays_in_sight_does_not_make_up_for_somebody_who_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = a_picture(dir.path());
+    let lamp = Detection {
+        class: ObjectClass::TrafficLight,
+        ..seen(true)
+    };
+    for (who, is_followed) in [(seen(true), true), (seen(false), false)] {
+        let mut between = every(4);
+        let found = [lamp, lamp, who];
+        between.looked(&taken(&picture, 0), BELIEVED_FROM, &found);
+        let followed = between.follow(&taken(&picture, 100), BELIEVED_FROM);
+        assert_eq!(followed.is_some(), is_followed, "{who:?}");
+    }
+}
+
 #[test]
 fn a_quarter_of_the_looks_tells_what_all_of_them_tell() {
     let dir = tempfile::tempdir().unwrap();

@@ -18,8 +18,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use onnx::{Element, Network};
+use sha2::Digest as _;
 use small::Small;
-use support::{Process, binary, eventually, free_port, installed};
+use support::{Process, binary, eventually, free_port, installed, street};
 
 /// A folder of models with the real detector in it, as one's own.
 fn models() -> tempfile::TempDir {
@@ -322,34 +323,6 @@ fn refusals_say_what_is_the_matter_and_not_something_else() {
     assert_eq!(code, Some(0), "{said}");
 }
 
-/// Two real pictures of a street, and labels: people by what is on their heads, and one who is too far.
-fn street() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let clip = installed("clips/vtest.mp4");
-    let frames = dir.path().join("%d.jpg");
-    let status = Command::new("ffmpeg")
-        .args(["-v", "error", "-i", clip.to_str().unwrap()])
-        .args(["-frames:v", "2", "-q:v", "2", frames.to_str().unwrap()])
-        .status();
-    let status = status.expect("ffmpeg is not installed; run `make setup` first");
-    assert!(status.success());
-    let labels = r#"{
-        "images": [
-            {"id": 1, "file_name": "1.jpg", "width": 768, "height": 576, "camera": "a/b/c", "day": "2026-01-02"},
-            {"id": 2, "file_name": "2.jpg", "width": 768, "height": 576, "night": true},
-            {"id": 3, "file_name": "3.jpg", "width": 768, "height": 576, "complete": false}],
-        "categories": [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}, {"id": 9, "name": "Cannot tell"}],
-        "annotations": [
-            {"image_id": 1, "category_id": 1, "bbox": [499, 158, 31, 75]},
-            {"image_id": 1, "category_id": 3, "bbox": [257.5, 213.2, 41, 95.5]},
-            {"image_id": 1, "category_id": 9, "bbox": [641, 222, 37, 90]},
-            {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 30]},
-            {"image_id": 1, "category_id": 1, "bbox": [300, 300, 60, 90], "iscrowd": 1},
-            {"image_id": 2, "category_id": 3, "bbox": [700, 500, 68, 76]}]}"#;
-    fs::write(dir.path().join("labels.json"), labels).unwrap();
-    dir
-}
-
 #[test]
 fn crops_that_are_cut_are_what_a_cascades_classifier_is_measured_on() {
     let models = models();
@@ -404,6 +377,8 @@ fn crops_that_are_cut_are_what_a_cascades_classifier_is_measured_on() {
             .join("crops")
             .join(crop["file"].as_str().unwrap());
         let picture = street.path().join(crop["picture"].as_str().unwrap());
+        let hash = protocol::Digest(sha2::Sha256::digest(fs::read(&picture).unwrap()).into());
+        assert_eq!(crop["picture_sha256"], serde_json::json!(hash));
         let pixels: Vec<u32> = serde_json::from_value(crop["pixels"].clone()).unwrap();
         assert_same_pixels(&picture, &pixels, &file);
     }
@@ -444,145 +419,6 @@ fn assert_same_pixels(picture: &Path, pixels: &[u32], file: &Path) {
             file.display()
         );
     }
-}
-
-#[test]
-fn a_crop_of_a_road_user_is_what_lies_in_it() {
-    let models = models();
-    let street = street();
-    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
-    // Heads in the upper parts of three people; shoes are in none.
-    let labels = r#"{
-        "images": [{"id": 1, "file_name": "1.jpg"}],
-        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "helmet"}, {"id": 3, "name": "no_helmet"}],
-        "annotations": [
-            {"image_id": 1, "category_id": 1, "bbox": [100, 100, 60, 160]},
-            {"image_id": 1, "category_id": 3, "bbox": [120, 100, 20, 20]},
-            {"image_id": 1, "category_id": 2, "bbox": [120, 240, 20, 20]},
-            {"image_id": 1, "category_id": 1, "bbox": [300, 100, 60, 160]},
-            {"image_id": 1, "category_id": 2, "bbox": [305, 100, 20, 20]},
-            {"image_id": 1, "category_id": 3, "bbox": [335, 100, 20, 20]},
-            {"image_id": 1, "category_id": 1, "bbox": [500, 100, 60, 160]}]}"#;
-    let file = at("marks.json");
-    fs::write(&file, labels).unwrap();
-    let (pictures, out) = (at("."), at("crops"));
-    let cut = [
-        "crops",
-        "--labels",
-        &file,
-        "--pictures",
-        &pictures,
-        "--crop",
-        "upper",
-        "--out",
-        &out,
-    ];
-    let (code, said) = run(models.path(), &cut);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(
-        said.contains("(person) and of what is seen of them (helmet, no_helmet); say with --on"),
-        "{said}"
-    );
-    let (code, said) = run(models.path(), &[&cut[..], &["--on", "person"]].concat());
-    assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.contains("1 part(s) in which several kinds lie are left out"),
-        "{said}"
-    );
-    let there = |name: &str| street.path().join("crops").join(name).is_file();
-    assert!(
-        there("no_helmet/day/1-0.png") && there("nothing/day/1-2.png"),
-        "{said}"
-    );
-    assert!(
-        !there("helmet/day/1-1.png") && !there("no_helmet/day/1-1.png"),
-        "{said}"
-    );
-}
-
-#[test]
-fn crops_are_written_wholly_or_not_at_all_and_over_nothing() {
-    let models = models();
-    let street = street();
-    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
-    let (labels, pictures, out) = (at("labels.json"), at("."), at("new/crops"));
-    let others = at("others.json");
-    fs::write(
-        &others,
-        fs::read_to_string(&labels)
-            .unwrap()
-            .replace("Cannot tell", "../up"),
-    )
-    .unwrap();
-    fs::create_dir_all(street.path().join("full/x")).unwrap();
-    let full = at("full");
-    for (labels, pictures, out, more, told) in [
-        (
-            &labels,
-            &pictures,
-            &full,
-            &["--crop", "whole"][..],
-            "is there and not empty; name a new folder",
-        ),
-        (
-            &labels,
-            &at("new"),
-            &out,
-            &[],
-            "2 labelled picture(s) are not in",
-        ),
-        (
-            &labels,
-            &pictures,
-            &out,
-            &["--min-height-px", "500"],
-            "5 part(s) are lower than 500 pixels",
-        ),
-        (
-            &labels,
-            &pictures,
-            &out,
-            &["--on", "bus"],
-            "no box is of --on bus; the labels have person, car",
-        ),
-        (
-            &others,
-            &pictures,
-            &out,
-            &[],
-            "category `../up` is no name for a folder",
-        ),
-    ] {
-        let words = [
-            "crops",
-            "--labels",
-            labels,
-            "--pictures",
-            pictures,
-            "--out",
-            out,
-        ];
-        let (code, said) = run(models.path(), &[&words[..], more].concat());
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(told), "{told}: {said}");
-        let left = fs::read_dir(street.path().join("new"));
-        assert_eq!(left.map_or(0, Iterator::count), 0, "{told}");
-    }
-    // An empty folder that is there will do.
-    fs::create_dir_all(&out).unwrap();
-    let words = [
-        "crops",
-        "--labels",
-        &labels,
-        "--pictures",
-        &pictures,
-        "--out",
-        &out,
-    ];
-    let (code, said) = run(models.path(), &words);
-    assert_eq!(code, Some(0), "{said}");
-    let left: Vec<_> = fs::read_dir(street.path().join("new")).unwrap().collect();
-    assert_eq!(left.len(), 1, "{left:?}");
 }
 
 /// By this name it was promised.

@@ -86,6 +86,28 @@ fn apart(shown: &[(f64, bool)], from: f64, to: f64) -> (f64, f64) {
     )
 }
 
+/// For how long the rule has watched, s.
+fn watched_s(port: u16) -> Option<f64> {
+    let page = ureq::get(format!("http://127.0.0.1:{port}/metrics")).call();
+    let text = page.ok()?.body_mut().read_to_string().ok()?;
+    let of_rule = "edge_rule_watched_seconds_total{camera=\"c\",rule=\"people\"}";
+    let line = text.lines().find(|line| line.starts_with(of_rule))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+/// From when to when the rules were told that nobody watched, s.
+fn gaps(recording: &str) -> impl Iterator<Item = [f64; 2]> {
+    let of_line = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let gap = line.get("gap")?;
+        Some(["from", "to"].map(|key| {
+            let time: EventTime = serde_json::from_value(gap[key].clone()).unwrap();
+            time.since(EventTime::EPOCH).0
+        }))
+    };
+    recording.lines().filter_map(of_line)
+}
+
 #[test]
 fn rare_looks_at_an_empty_road_lose_no_watch_and_no_event() {
     let dir = tempfile::tempdir().unwrap();
@@ -121,11 +143,13 @@ fn rare_looks_at_an_empty_road_lose_no_watch_and_no_event() {
 fn a_live_camera_of_an_empty_road_is_vouched_for_and_its_recording_replays_to_the_same_events() {
     let dir = tempfile::tempdir().unwrap();
     let camera = Camera::start(dir.path(), &clip(dir.path()), "127.0.0.1:0");
-    let config = config(dir.path(), "live", &camera.url, "", free_port());
+    let port = free_port();
+    let config = config(dir.path(), "live", &camera.url, "", port);
     let running = start_agent(dir.path(), &config);
-    eventually("people come", || {
+    let watched = eventually("people come", || {
         let log = running.log_text();
-        log.contains(r#""message":"event""#).then_some(())
+        log.contains(r#""message":"event""#)
+            .then(|| watched_s(port))?
     });
     assert_eq!(running.terminate(), Some(0));
     let (recording, text) = recorded(dir.path(), "c");
@@ -136,8 +160,30 @@ fn a_live_camera_of_an_empty_road_is_vouched_for_and_its_recording_replays_to_th
     let (Some(first), Some(last)) = (first, last) else {
         panic!("the gate vouched for nothing: {shown:?}")
     };
-    let times = shown[first..=last].iter().map(|(time, _)| *time);
+    let resting = &shown[first..=last];
+    let times = resting.iter().map(|(time, _)| *time);
     assert!(longest(times) < 2.0, "{shown:?}");
+    let (from, to) = (resting[0].0, resting[resting.len() - 1].0);
+    // A look each 5 s, where each 1.5 s is usual; and a word each 1.5 s between, not of every picture.
+    let looks = resting.iter().filter(|shown| !is_vouched(shown)).count();
+    let words = resting.len() - looks;
+    let rest_s = to - from;
+    assert!(rest_s > 9.0, "it rested for {rest_s} s: {shown:?}");
+    assert!(
+        looks as f64 <= 2.0 + rest_s / 4.0,
+        "{looks} looks: {shown:?}"
+    );
+    assert!(words as f64 <= 1.0 + rest_s, "{words} words: {shown:?}");
+    // And its rules watched all the while.
+    let missed: Vec<_> = gaps(&text)
+        .filter(|gap| gap[1] > from && gap[0] < to)
+        .collect();
+    assert!(missed.is_empty(), "{missed:?}: {shown:?}");
+    let since_s = to - shown[0].0;
+    assert!(
+        watched >= since_s - 2.0,
+        "watched for {watched} s of {since_s}"
+    );
     let (replayed, _) = replay(&recording, &config, &[]);
     let published = published(dir.path());
     assert!(!published.is_empty());

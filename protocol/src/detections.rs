@@ -134,8 +134,8 @@ pub struct Detections {
     /// nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera_motion: Option<CameraMotion>,
-    /// Nobody looked at this picture: who was seen in the last look was followed into it
-    /// by the motion of the pixels.
+    /// Nobody looked at this picture: who was seen in the last look was followed into it by the
+    /// motion of the pixels, or nobody was seen, and the motion gate vouches that nobody came.
     #[serde(
         rename = "followed",
         default,

@@ -36,6 +36,13 @@ pub const fn is_mark(class: ObjectClass) -> bool {
     )
 }
 
+/// Whether a detection of a class may be somebody, be a part of somebody, or be what somebody must be told
+/// of: all but the lamps of a signal, which hang in the picture by day and by night. Who carries a plate or
+/// has a head is there; smoke and fire are worth every look; and what has no word may lie on the road.
+pub const fn may_be_somebody(class: ObjectClass) -> bool {
+    !matches!(class, ObjectClass::TrafficLight)
+}
+
 /// Something that a frame shows, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mark {

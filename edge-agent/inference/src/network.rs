@@ -505,13 +505,12 @@ pub(crate) fn open_from<T>(
     let candidates = settings.providers.candidates();
     let last = candidates.len().saturating_sub(1);
     let mut refused = Refused {
-        choice: &settings.providers,
-        candidates: &candidates,
+        settings,
         list: refusals,
     };
     for (place, provider) in candidates.iter().copied().enumerate().skip(origin.place) {
         if let Some(left) = settings.left.iter().find(|left| left.provider == provider) {
-            refused.add(place, left.reason.clone());
+            refused.add(place, provider, left.reason.clone());
             continue;
         }
         let opened = match session::open(&origin.runtime, &bytes, provider, settings) {
@@ -525,7 +524,7 @@ pub(crate) fn open_from<T>(
                 });
             }
             Err(reason) => {
-                refused.add(place, reason);
+                refused.add(place, provider, reason);
                 continue;
             }
         };
@@ -533,11 +532,11 @@ pub(crate) fn open_from<T>(
         match prove(opened, provider) {
             Ok(proven) => return Ok((proven, place, refused.list)),
             Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
-                refused.add(place, message);
+                refused.add(place, provider, message);
             }
             // Another provider computes with other numbers; where none is left it is the file.
             Err(error) if error.is_no_numbers() && place < last => {
-                refused.add(place, error.to_string());
+                refused.add(place, provider, error.to_string());
             }
             Err(error) => return Err(error),
         }
@@ -566,24 +565,20 @@ fn alphabet(manifest: &Manifest, session: &Session) -> Result<Option<Alphabet>, 
 
 /// Those of the candidates that do not work.
 struct Refused<'a> {
-    choice: &'a ProviderChoice,
-    candidates: &'a [Provider],
+    settings: &'a DetectorSettings,
     list: Vec<Refusal>,
 }
 
 impl Refused<'_> {
-    /// Notes that the candidate at this place does not work. It is worth a warning only where
+    /// Notes that `provider`, the candidate at this place, does not work. It is worth a warning only where
     /// it was asked for by name, or the library was made for it.
-    fn add(&mut self, place: usize, reason: String) {
-        let Some(provider) = self.candidates.get(place).copied() else {
-            return;
-        };
+    fn add(&mut self, place: usize, provider: Provider, reason: String) {
         let refusal = Refusal { provider, reason };
-        let then = match self.candidates.get(place + 1) {
+        let then = match self.settings.next_after(place) {
             Some(next) => format!("{next} is tried next"),
             None => "there is no other to try".to_owned(),
         };
-        match self.choice {
+        match self.settings.providers {
             ProviderChoice::Listed(_) => tracing::warn!("{refusal}; {then}"),
             ProviderChoice::Auto => tracing::info!("{refusal}; {then}"),
         }

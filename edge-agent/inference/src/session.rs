@@ -50,6 +50,14 @@ impl DetectorSettings {
             ..self.clone()
         }
     }
+
+    /// Which provider is tried after the one at this place of the list; what was left on this box is not.
+    pub(crate) fn next_after(&self, place: usize) -> Option<Provider> {
+        let is_tried =
+            |provider: &Provider| self.left.iter().all(|left| left.provider != *provider);
+        let candidates = self.providers.candidates().into_iter();
+        candidates.skip(place + 1).find(is_tried)
+    }
 }
 
 /// A provider that was asked for and does not do the work, and why.
@@ -226,6 +234,31 @@ mod tests {
                 (Some(reason), Some(words)) => assert!(reason.contains(words), "{reason}"),
                 (found, said) => assert_eq!(found.as_deref(), said, "{placement:?}"),
             }
+        }
+    }
+
+    /// "cuda is tried next" was said where cuda had been left, and was passed over.
+    #[test]
+    fn what_is_tried_next_is_never_what_was_left_on_this_box() {
+        use Provider::{Cpu, Cuda, TensorRt};
+        let settings = |left: &[Provider]| DetectorSettings {
+            providers: ProviderChoice::Listed(vec![TensorRt, Cuda, Cpu]),
+            left: (left.iter())
+                .map(|provider| Refusal {
+                    provider: *provider,
+                    reason: "it ended the program".to_owned(),
+                })
+                .collect(),
+            ..DetectorSettings::default()
+        };
+        for (left, place, next) in [
+            (&[][..], 0, Some(Cuda)),
+            (&[Cuda], 0, Some(Cpu)),
+            (&[TensorRt], 0, Some(Cuda)),
+            (&[Cuda, Cpu], 0, None),
+            (&[], 2, None),
+        ] {
+            assert_eq!(settings(left).next_after(place), next, "{left:?} {place}");
         }
     }
 }

@@ -41,7 +41,7 @@ impl Still {
 
     /// Reads the bytes of a file; `what` is for messages.
     pub fn read(bytes: &[u8], what: &str) -> Result<Self, StillError> {
-        Original::decode(Cursor::new(bytes), what).map(|original| original.still())
+        Original::read(bytes, what).map(|original| original.still())
     }
 
     /// Of rows of red, green, blue.
@@ -111,6 +111,11 @@ impl Original {
             Ok(file) => Self::decode(BufReader::new(file), &what),
             Err(error) => Err(failed(&what, &error)),
         }
+    }
+
+    /// Reads the bytes of a file; `what` is for messages.
+    pub fn read(bytes: &[u8], what: &str) -> Result<Self, StillError> {
+        Self::decode(Cursor::new(bytes), what)
     }
 
     fn decode(from: impl std::io::BufRead + std::io::Seek, what: &str) -> Result<Self, StillError> {

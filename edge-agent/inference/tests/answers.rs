@@ -13,7 +13,7 @@ mod small;
 
 use edge_inference::{
     Answered, Detector, DetectorError, DetectorSettings, FreeNetwork, Look, Network, Provider,
-    ProviderChoice, Runtime,
+    ProviderChoice, Refusal, Runtime,
 };
 use models::Manifest;
 use models::heads::Answers;
@@ -368,6 +368,38 @@ fn a_provider_that_fails_at_work_again_and_again_is_left_for_the_next_of_the_lis
         look(&mut detector, 255).unwrap_err();
     }
     assert_eq!(losses(&detector), 3);
+    assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
+}
+
+/// A provider that was left on this box is none to change to. It was asked for after each three failures,
+/// and the one at work, whose device may have been reset, was never loaded anew.
+#[test]
+fn where_the_next_of_the_list_was_left_on_this_box_the_same_provider_is_loaded_anew() {
+    let runtime = small::runtime();
+    let (small, settings) = fails_on_one_of_two();
+    let settings = DetectorSettings {
+        providers: ProviderChoice::Listed(vec![Provider::Cpu, Provider::OpenVino]),
+        left: vec![Refusal {
+            provider: Provider::OpenVino,
+            reason: "it was left: it ended the program".to_owned(),
+        }],
+        ..settings
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = small::write(folder.path(), &small.file());
+    let manifest = small::of_file(small.manifest(), &small.file());
+    let mut detector = Detector::load(&runtime, manifest, &file, &settings).unwrap();
+    for failures in 0..3 {
+        assert_eq!(detector.network().losses(), 0, "{failures}");
+        look(&mut detector, 255).unwrap_err();
+    }
+    // After twice as many, as of the last of a list.
+    for failures in 0..6 {
+        assert_eq!(detector.network().losses(), 1, "{failures}");
+        look(&mut detector, 255).unwrap_err();
+    }
+    assert_eq!(detector.network().losses(), 2);
+    assert!(detector.refusals().is_empty(), "{:?}", detector.refusals());
     assert_eq!(look(&mut detector, 128).unwrap().found.len(), 3);
 }
 

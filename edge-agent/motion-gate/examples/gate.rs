@@ -4,9 +4,9 @@
 //! ffmpeg -v error -i clip.mp4 -vf fps=10 -pix_fmt gray -f rawvideo - \
 //!     | cargo run --release -p motion-gate --example gate -- 1920 1080 10 [each]
 //! ```
-//! Nobody looks at the pictures here, so the scene never keeps it awake. With
-//! `each`, a line is written for every picture. What it costs is told in parts, medians,
-//! beside a floor: the luma plane copied once.
+//! Nobody looks at the pictures here: it is as if each look found nobody, so the scene never keeps it
+//! awake, and a road that is still is empty. With `each`, a line is written for every picture. What it
+//! costs is told in parts, medians, beside a floor: the luma plane copied once.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -54,13 +54,17 @@ fn main() -> std::io::Result<()> {
         {
             part.push(took.as_secs_f64() * 1e6);
         }
-        if verdict.is_look() {
-            gate.looked(at, Found::Unknown);
-            looks += 1;
-        }
         let word = match verdict {
-            Verdict::Look(reason) => reason.as_str(),
-            Verdict::Rest | Verdict::Empty => "rest",
+            Verdict::Look(reason) => {
+                gate.looked(at, Found::Nobody);
+                looks += 1;
+                reason.as_str()
+            }
+            Verdict::Empty => {
+                gate.told(at);
+                "empty"
+            }
+            Verdict::Rest => "rest",
         };
         *verdicts.entry(word).or_default() += 1;
         pictures += 1;

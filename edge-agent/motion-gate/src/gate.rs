@@ -11,11 +11,12 @@ use crate::small::SmallPicture;
 /// When the gate rests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// While it rests, a look comes at least this often, s. Below two seconds:
-    /// rules take pictures farther apart for a hole in the watch.
+    /// While it rests, a look comes at least this often, or the gate's word that the road is still
+    /// empty ([`Verdict::Empty`]), s. Below two seconds: rules take pictures farther apart for a hole
+    /// in the watch.
     pub heartbeat_s: f64,
-    /// The same while nobody is there, s. Meanwhile the gate vouches for the empty road as often as
-    /// a heartbeat comes otherwise ([`Verdict::Empty`]). Not above `heartbeat_s`: never.
+    /// A look comes at least this often while the gate gives its word, s. Not above `heartbeat_s`: it
+    /// never does.
     pub empty_heartbeat_s: f64,
     /// It stays awake for so long after the last motion, s.
     pub hold_s: f64,

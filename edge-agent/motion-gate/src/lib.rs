@@ -17,11 +17,11 @@
 //! - A picture that changed as a whole (infrared filter, a turned camera, a bus
 //!   in front of the lens) is learnt anew, and looked at meanwhile.
 //!
-//! It errs towards looking. It never says by itself that nothing is there: while it rests
-//! there is a heartbeat, at least one look each [`Settings::heartbeat_s`] (of a road that the last looks
-//! found empty, [`Settings::empty_heartbeat_s`]),
-//! so that what is too slow, too small or too faint for it is found all the
-//! same, and what stands is seen to stand. And the scene can hold it awake
+//! It errs towards looking. While it rests there is a heartbeat, at least one look each
+//! [`Settings::heartbeat_s`], so that what is too slow, too small or too faint for it is found all the
+//! same, and what stands is seen to stand. That nobody is there it says ([`Verdict::Empty`]) only of a road
+//! that the last looks have found empty and in which nothing has moved since, and not for longer than
+//! [`Settings::empty_heartbeat_s`] without a look. And the scene can hold it awake
 //! ([`Attention`](edge_core::Attention)) as long as somebody is followed whom a heartbeat would lose.
 //!
 //! Reading order: [`SmallPicture`] → `background` → `light` → `blobs` → [`Gate`].

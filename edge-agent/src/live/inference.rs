@@ -478,7 +478,7 @@ impl Desk<'_> {
         state.count_look(took);
         let believed_from = self.models.detector.manifest().thresholds.high;
         let found = match &seen {
-            Ok(seen) => picture_gate::found(&seen.found, believed_from),
+            Ok(seen) => picture_gate::found(&seen.found, seen.broken, believed_from),
             Err(_) => Found::Unknown,
         };
         self.gates[camera].looked(frame.time, found);

@@ -176,7 +176,7 @@ fn end_soon_after(stop: &StopFlag) {
         std::thread::sleep(LOOK_EVERY);
     }
     std::thread::sleep(PATIENCE);
-    // What was half done has no name yet, and the next installation takes it away.
+    // What was half done has no name yet, and the next run takes it away.
     aside!("{BROKEN_OFF}; what it waited for did not end");
     std::process::exit(INTERRUPTED.into());
 }

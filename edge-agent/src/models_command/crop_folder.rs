@@ -12,7 +12,7 @@ use case_bundle::{aside, say};
 use clap::Args;
 use edge_core::marks::is_mark;
 use edge_inference::evaluate::average_precision::Truth;
-use edge_inference::evaluate::labels::LabelledPicture;
+use edge_inference::evaluate::labels::{LabelledPicture, class_of};
 use edge_inference::evaluate::{LabelSet, NIGHT_LUMA};
 use edge_inference::still::{Original, mean_luma};
 use models::Crop as Pixels;
@@ -21,6 +21,7 @@ use serde::Serialize;
 use sha2::Digest as _;
 
 use super::crops::{CropArgs, in_fractions, is_middle_in};
+use super::unfinished::Unfinished;
 use super::{listing, pictures};
 use crate::live::StopFlag;
 
@@ -34,12 +35,14 @@ shoes), and its category the right answer: helmet, no_helmet. A category for whi
 (cannot_tell) is cut as well: of such crops nothing is to be said. Where road users and what is seen of them have
 boxes of their own, --on says whose parts are cut, and the answer is what lies in the part:
   edge-agent models crops --labels train.json --pictures p/ --crop driver --on car,bus,truck --out crops/train
-`nothing` where nothing does; a part in which several kinds lie is left out and counted.
+`nothing` where nothing does; a part in which several kinds lie is left out and counted. Answers are categories for
+which this program has a word, and cannot_tell; of others --answers says which are, and the rest is passed over.
 
 It writes OUT/CLASS/day/*.png and OUT/CLASS/night/*.png (by the labels, else by the whole picture's luma), which
 `models evaluate --pictures OUT` reads, and OUT/crops.json: of which picture, box, camera and day each crop is.
 Give the cascade's own `crop` (left out: all of the box), `margin` and `min_height_px`. OUT must be new or empty,
-and holds all or nothing.
+and holds all or nothing. What a run that was killed had cut lies beside it as .NAME.NUMBER.part until the next run
+for the same OUT takes it away.
 
 Whole days of a camera stay on one side: cut train.json and val.json, which `aggregator labels` keeps apart, into
 two folders. deploy/workshop/train_classifier.py trains with them, and refuses two that share a picture or a day.
@@ -49,6 +52,8 @@ Exit codes: 0 written, 1 failed, 2 faulty command line, 130 broken off (Ctrl-C, 
 
 /// The answer where no mark lies in a part.
 const NOTHING: &str = "nothing";
+/// The answer of who has looked and does not know.
+const CANNOT_TELL: &str = "cannot_tell";
 /// Longest name of a folder, characters.
 const LONGEST_WORD: usize = 40;
 
@@ -63,6 +68,10 @@ pub struct CropsArgs {
     pictures: PathBuf,
     #[command(flatten)]
     crop: CropArgs,
+    /// Where road users and marks have boxes of their own: which categories for which this program has no
+    /// word are answers, beside `cannot_tell`.
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', requires = "on")]
+    answers: Vec<String>,
     /// Folder to write; new, or empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -86,6 +95,8 @@ struct Entry {
     file: String,
     class: String,
     picture: String,
+    /// Of the picture: two tasks of a labelling tool number their frames alike.
+    picture_sha256: Digest,
     /// The labelled box: left, top, width, height, as labelled.
     bbox: [f64; 4],
     /// What was cut out: left, top, width, height in pixels of the picture.
@@ -98,12 +109,22 @@ struct Entry {
 }
 
 /// Where the answer to a crop stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Answers {
     /// It is the category of the box that is cut.
     OfTheBox,
-    /// It is what lies in the part.
-    OfTheMarks,
+    /// It is what lies in the part: marks, and of the categories without a word these.
+    OfTheMarks { also: Vec<String> },
+}
+
+impl Answers {
+    /// Whether a category without a word may be the answer to something that is cut.
+    fn include(&self, category: &str, crop: &CropArgs) -> bool {
+        match self {
+            Self::OfTheBox => crop.on.is_empty(),
+            Self::OfTheMarks { also } => also.contains(&word_of(category)),
+        }
+    }
 }
 
 /// `models crops`
@@ -121,19 +142,13 @@ pub(super) fn write(args: &CropsArgs, stop: &StopFlag) -> anyhow::Result<()> {
     let text = fs::read_to_string(&args.labels)
         .with_context(|| format!("labels {}", args.labels.display()))?;
     let labels = LabelSet::parse(&text).with_context(|| args.labels.display().to_string())?;
-    let answers = answers_of(&labels, &args.crop)?;
-    tell(&labels);
-    // Under another name until it is whole.
-    let part = out.with_file_name(format!(
-        ".{}.{}.part",
-        name.to_string_lossy(),
-        std::process::id()
-    ));
-    fs::create_dir_all(&part).with_context(|| format!("folder {}", part.display()))?;
+    let answers = answers_of(&labels, args)?;
+    tell(&labels, &answers, &args.crop);
+    let part = Unfinished::beside(out, &name.to_string_lossy())?;
     let mut cutter = Cutter {
         crop: &args.crop,
         answers,
-        to: &part,
+        to: part.path(),
         crops: Vec::new(),
         left_out: LeftOut::default(),
     };
@@ -150,13 +165,11 @@ pub(super) fn write(args: &CropsArgs, stop: &StopFlag) -> anyhow::Result<()> {
                 crops: &cutter.crops,
             };
             let index = serde_json::to_string_pretty(&index)? + "\n";
-            fs::write(part.join("crops.json"), index)?;
-            fs::rename(&part, out).with_context(|| format!("folder {}", out.display()))
+            fs::write(part.path().join("crops.json"), index)?;
+            part.finish(out)
         });
     if let Err(error) = written {
-        if let Err(left) = fs::remove_dir_all(&part) {
-            aside!("warning: {} is left: {left}", part.display());
-        }
+        part.discard();
         return Err(error);
     }
     print(args, &cutter);
@@ -164,7 +177,8 @@ pub(super) fn write(args: &CropsArgs, stop: &StopFlag) -> anyhow::Result<()> {
 }
 
 /// Where the answers stand in these labels; refuses those in which they cannot be told.
-fn answers_of(labels: &LabelSet, crop: &CropArgs) -> anyhow::Result<Answers> {
+fn answers_of(labels: &LabelSet, args: &CropsArgs) -> anyhow::Result<Answers> {
+    let crop = &args.crop;
     if labels.pictures.iter().any(|picture| picture.file.is_none()) {
         bail!("crops are cut with COCO labels, which name picture files; these are MOTChallenge's");
     }
@@ -195,18 +209,62 @@ fn answers_of(labels: &LabelSet, crop: &CropArgs) -> anyhow::Result<Answers> {
             words(&classes)
         );
     }
-    Ok(if marks.is_empty() {
-        Answers::OfTheBox
-    } else {
-        Answers::OfTheMarks
-    })
+    if !marks.is_empty() {
+        return of_the_marks(labels, &args.answers);
+    }
+    if !args.answers.is_empty() {
+        bail!(
+            "no box is of what is seen of a road user, so the category of each box that is cut is its answer; \
+             leave --answers out"
+        );
+    }
+    Ok(Answers::OfTheBox)
 }
 
-fn tell(labels: &LabelSet) {
-    for (category, count) in &labels.passed_over {
-        aside!(
-            "note: for {count} label(s) of `{category}` this program has no word: of such crops nothing is to be said"
+/// Of the categories for which there is no word here nobody but who labelled knows which are answers: a
+/// bag in a rider's part is none, and a part with a head in it that is blurred is not one with nothing.
+fn of_the_marks(labels: &LabelSet, asked: &[String]) -> anyhow::Result<Answers> {
+    let mut also: Vec<String> = asked.iter().map(|answer| word_of(answer)).collect();
+    let without_word = labels.passed_over.keys();
+    let others: Vec<&String> = without_word
+        .filter(|category| word_of(category) != CANNOT_TELL)
+        .collect();
+    let words = || {
+        let words: Vec<&str> = others.iter().map(|category| category.as_str()).collect();
+        words.join(", ")
+    };
+    if asked.is_empty() && !others.is_empty() {
+        bail!(
+            "the labels have categories for which this program has no word ({}); say with --answers which of them \
+             are answers, and the others are passed over; --answers {CANNOT_TELL} where none is",
+            words()
         );
+    }
+    let is_labelled = |word: &str| others.iter().any(|category| word_of(category) == word);
+    for (answer, word) in asked.iter().zip(&also) {
+        if word != CANNOT_TELL && class_of(answer).is_none() && !is_labelled(word) {
+            bail!(
+                "no label is of --answers {answer}; those for which this program has no word are of {}",
+                if others.is_empty() {
+                    "none".to_owned()
+                } else {
+                    words()
+                }
+            );
+        }
+    }
+    also.push(CANNOT_TELL.to_owned());
+    Ok(Answers::OfTheMarks { also })
+}
+
+fn tell(labels: &LabelSet, answers: &Answers, crop: &CropArgs) {
+    for (category, count) in &labels.passed_over {
+        let then = if answers.include(category, crop) {
+            "of such crops nothing is to be said"
+        } else {
+            "they are passed over"
+        };
+        aside!("note: for {count} label(s) of `{category}` this program has no word: {then}");
     }
     if labels.incomplete > 0 {
         aside!(
@@ -220,14 +278,14 @@ fn tell(labels: &LabelSet) {
 fn boxes_of<'p>(
     picture: &'p LabelledPicture,
     crop: &CropArgs,
-    answers: Answers,
+    answers: &Answers,
 ) -> Vec<(&'p str, &'p Truth)> {
     let of_users = picture.labels.iter().filter(|(class, _)| match answers {
         Answers::OfTheBox => crop.on.is_empty() || crop.on.contains(class),
-        Answers::OfTheMarks => crop.on.contains(class),
+        Answers::OfTheMarks { .. } => crop.on.contains(class),
     });
     let known = of_users.map(|(class, truth)| (class.as_str(), truth));
-    let is_asked = answers == Answers::OfTheBox && crop.on.is_empty();
+    let is_asked = *answers == Answers::OfTheBox && crop.on.is_empty();
     let others = picture.without_word.iter().filter(|_| is_asked);
     let others = others.map(|(name, truth)| (name.as_str(), truth));
     known
@@ -266,12 +324,12 @@ impl Cutter<'_> {
                 bail!("broken off");
             }
             bar.inc(1);
-            let boxes = boxes_of(picture, self.crop, self.answers);
+            let boxes = boxes_of(picture, self.crop, &self.answers);
             let file = pictures.join(picture.file.as_deref().unwrap_or_default());
             if !file.is_file() {
                 self.left_out.pictures_missing += 1;
             } else if !boxes.is_empty() {
-                self.cut(picture, &Original::open(&file)?, &boxes)?;
+                self.cut(picture, &file, &boxes)?;
             }
         }
         bar.finish_and_clear();
@@ -285,9 +343,13 @@ impl Cutter<'_> {
     fn cut(
         &mut self,
         picture: &LabelledPicture,
-        original: &Original,
+        file: &Path,
         boxes: &[(&str, &Truth)],
     ) -> anyhow::Result<()> {
+        let what = file.display().to_string();
+        let bytes = fs::read(file).with_context(|| format!("picture {what}"))?;
+        let original = Original::read(&bytes, &what)?;
+        let picture_sha256 = Digest(sha2::Sha256::digest(&bytes).into());
         let still = original.still();
         let size = still.size();
         let night = picture
@@ -304,7 +366,7 @@ impl Cutter<'_> {
             };
             let answer = match self.answers {
                 Answers::OfTheBox => Some(*category),
-                Answers::OfTheMarks => mark_in(&part, picture, size),
+                Answers::OfTheMarks { .. } => self.mark_in(&part, picture, size),
             };
             let Some(answer) = answer else {
                 self.left_out.several += 1;
@@ -322,6 +384,7 @@ impl Cutter<'_> {
                 file: format!("{class}/{time}/{name}"),
                 class,
                 picture: picture.file.clone().unwrap_or_default(),
+                picture_sha256,
                 bbox: [of.x, of.y, of.width, of.height],
                 pixels: [pixels.x, pixels.y, pixels.width, pixels.height],
                 night,
@@ -331,30 +394,41 @@ impl Cutter<'_> {
         }
         Ok(())
     }
+
+    /// The one kind of mark whose middle lies in a part; `None` where there are several.
+    fn mark_in<'p>(
+        &self,
+        part: &NormBox,
+        picture: &'p LabelledPicture,
+        size: (u32, u32),
+    ) -> Option<&'p str> {
+        let marks = picture.labels.iter().filter(|(class, _)| is_mark(*class));
+        let marks = marks.map(|(class, truth)| (class.as_str(), truth));
+        let others = picture.without_word.iter();
+        let others = others.filter(|(name, _)| self.answers.include(name, self.crop));
+        let others = others.map(|(name, truth)| (name.as_str(), truth));
+        let in_it = marks.chain(others).filter(|(_, truth)| {
+            !truth.is_crowd && is_middle_in(part, &in_fractions(picture, &truth.bounds, size))
+        });
+        let mut kinds: Vec<&str> = in_it.map(|(kind, _)| kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        match kinds[..] {
+            [] => Some(NOTHING),
+            [kind] => Some(kind),
+            _ => None,
+        }
+    }
 }
 
-/// The one kind of mark whose middle lies in a part; `None` where there are several.
-fn mark_in<'p>(part: &NormBox, picture: &'p LabelledPicture, size: (u32, u32)) -> Option<&'p str> {
-    let marks = picture.labels.iter().filter(|(class, _)| is_mark(*class));
-    let marks = marks.map(|(class, truth)| (class.as_str(), truth));
-    let others = picture.without_word.iter();
-    let others = others.map(|(name, truth)| (name.as_str(), truth));
-    let in_it = marks.chain(others).filter(|(_, truth)| {
-        !truth.is_crowd && is_middle_in(part, &in_fractions(picture, &truth.bounds, size))
-    });
-    let mut kinds: Vec<&str> = in_it.map(|(kind, _)| kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    match kinds[..] {
-        [] => Some(NOTHING),
-        [kind] => Some(kind),
-        _ => None,
-    }
+/// A category as a folder is named.
+fn word_of(category: &str) -> String {
+    category.trim().to_lowercase().replace([' ', '-'], "_")
 }
 
 /// The folder of a category. Names come from whoever labelled, and must not lead elsewhere.
 fn folder_of(category: &str) -> anyhow::Result<String> {
-    let word = category.trim().to_lowercase().replace([' ', '-'], "_");
+    let word = word_of(category);
     let is_plain = word.chars().all(|c| c.is_alphanumeric() || c == '_');
     if word.is_empty() || word.chars().count() > LONGEST_WORD || !is_plain {
         bail!("category `{category}` is no name for a folder; rename it: letters, digits and _");
@@ -425,4 +499,109 @@ fn print(args: &CropsArgs, cutter: &Cutter<'_>) {
         ]);
     }
     say!("{table}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// Four riders with bags, of whom the labels say: no helmet, blurred, cannot tell, nothing.
+    const STREET: &str = r#"{
+        "images": [{"id": 1, "file_name": "1.jpg", "width": 1000, "height": 1000}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "no_helmet"}, {"id": 27, "name": "backpack"},
+            {"id": 28, "name": "Blurred"}, {"id": 29, "name": "cannot tell"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [100, 100, 100, 200]},
+            {"image_id": 1, "category_id": 1, "bbox": [300, 100, 100, 200]},
+            {"image_id": 1, "category_id": 1, "bbox": [500, 100, 100, 200]},
+            {"image_id": 1, "category_id": 1, "bbox": [700, 100, 100, 200]},
+            {"image_id": 1, "category_id": 27, "bbox": [110, 130, 60, 60]},
+            {"image_id": 1, "category_id": 27, "bbox": [310, 130, 60, 60]},
+            {"image_id": 1, "category_id": 27, "bbox": [510, 130, 60, 60]},
+            {"image_id": 1, "category_id": 27, "bbox": [710, 130, 60, 60]},
+            {"image_id": 1, "category_id": 2, "bbox": [130, 100, 40, 40]},
+            {"image_id": 1, "category_id": 28, "bbox": [330, 100, 40, 40]},
+            {"image_id": 1, "category_id": 29, "bbox": [530, 100, 40, 40]}]}"#;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: CropsArgs,
+    }
+
+    fn typed(more: &[&str]) -> CropsArgs {
+        let words = "crops --labels l --pictures p --out o --crop upper --on person";
+        Typed::parse_from(words.split(' ').chain(more.iter().copied())).args
+    }
+
+    /// What lies in the parts of those of [`STREET`].
+    fn answers(more: &[&str]) -> Result<Vec<Option<String>>, String> {
+        let labels = LabelSet::parse(STREET).unwrap();
+        let args = typed(more);
+        let answers = answers_of(&labels, &args).map_err(|error| error.to_string())?;
+        let picture = &labels.pictures[0];
+        let size = (1000, 1000);
+        let boxes = boxes_of(picture, &args.crop, &answers);
+        let cutter = Cutter {
+            crop: &args.crop,
+            answers: answers.clone(),
+            to: Path::new("."),
+            crops: Vec::new(),
+            left_out: LeftOut::default(),
+        };
+        let told = boxes.iter().map(|(_, truth)| {
+            let bounds = in_fractions(picture, &truth.bounds, size);
+            let part = args.crop.part(&bounds, size.1).unwrap();
+            cutter.mark_in(&part, picture, size).map(str::to_owned)
+        });
+        Ok(told.collect())
+    }
+
+    /// A bag on the back made crops of the class `backpack`, and of riders whose heads were labelled none.
+    #[test]
+    fn of_categories_without_a_word_those_are_answers_of_which_it_is_said() {
+        let refused = answers(&[]).unwrap_err();
+        assert!(
+            refused.contains("no word (Blurred, backpack); say with --answers"),
+            "{refused}"
+        );
+        let told = |answer: &str| answers(&["--answers", answer]);
+        let words = |words: [&str; 4]| {
+            let words = words.map(|word| Some(word.to_owned()));
+            Ok::<_, String>(words.to_vec())
+        };
+        assert_eq!(
+            told("blurred"),
+            words(["no_helmet", "Blurred", "cannot tell", NOTHING])
+        );
+        assert_eq!(
+            told("cannot_tell"),
+            words(["no_helmet", NOTHING, "cannot tell", NOTHING])
+        );
+        // As it was for all of them before: the bag is said of whoever has nothing else.
+        let several = told("backpack,blurred").unwrap();
+        assert_eq!(several, [None, None, None, Some("backpack".to_owned())]);
+        let refused = told("blured").unwrap_err();
+        assert!(
+            refused.contains("--answers blured; those for which"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn where_each_box_is_its_own_answer_none_is_to_be_named() {
+        let labels = LabelSet::parse(
+            r#"{"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [{"id": 1, "name": "person"}],
+                "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(answers_of(&labels, &typed(&[])).unwrap(), Answers::OfTheBox);
+        let refused = answers_of(&labels, &typed(&["--answers", "blurred"])).unwrap_err();
+        assert!(
+            refused.to_string().contains("leave --answers out"),
+            "{refused}"
+        );
+    }
 }

@@ -10,6 +10,7 @@ mod listing;
 mod pictures;
 mod recommend;
 mod second;
+mod unfinished;
 
 use std::path::{Path, PathBuf};
 

@@ -250,6 +250,7 @@ impl<'a> ClipReplay<'a> {
         if let (Some(shadow), Ok(shown)) = (&mut self.shadow, &seen) {
             shadow.show(&self.camera.id, frame, &shown.whole);
         }
+        let broken = seen.as_ref().map_or(0, |shown| shown.broken);
         let glance = || perception::glance(frame, scene.config());
         let (told, is_seen) = self.sights.told(frame, seen, glance);
         if is_seen {
@@ -261,7 +262,7 @@ impl<'a> ClipReplay<'a> {
         for input in told {
             if let Input::Detections(seen) = &input {
                 self.between.looked(frame, believed_from, &seen.items);
-                found = picture_gate::found(&seen.items, believed_from);
+                found = picture_gate::found(&seen.items, broken, believed_from);
             }
             self.sink.handle(scene, input, is_seen.then_some(frame))?;
         }

@@ -79,6 +79,34 @@ pub fn shared(part: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
+/// Two real pictures of a street, and labels: people by what is on their heads, and one who is too far.
+pub fn street() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = installed("clips/vtest.mp4");
+    let frames = dir.path().join("%d.jpg");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", clip.to_str().unwrap()])
+        .args(["-frames:v", "2", "-q:v", "2", frames.to_str().unwrap()])
+        .status();
+    let status = status.expect("ffmpeg is not installed; run `make setup` first");
+    assert!(status.success());
+    let labels = r#"{
+        "images": [
+            {"id": 1, "file_name": "1.jpg", "width": 768, "height": 576, "camera": "a/b/c", "day": "2026-01-02"},
+            {"id": 2, "file_name": "2.jpg", "width": 768, "height": 576, "night": true},
+            {"id": 3, "file_name": "3.jpg", "width": 768, "height": 576, "complete": false}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}, {"id": 9, "name": "Cannot tell"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [499, 158, 31, 75]},
+            {"image_id": 1, "category_id": 3, "bbox": [257.5, 213.2, 41, 95.5]},
+            {"image_id": 1, "category_id": 9, "bbox": [641, 222, 37, 90]},
+            {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 30]},
+            {"image_id": 1, "category_id": 1, "bbox": [300, 300, 60, 90], "iscrowd": 1},
+            {"image_id": 2, "category_id": 3, "bbox": [700, 500, 68, 76]}]}"#;
+    std::fs::write(dir.path().join("labels.json"), labels).unwrap();
+    dir
+}
+
 /// A binary of this workspace.
 pub fn binary(name: &str) -> PathBuf {
     if name == "edge-agent" {

@@ -148,8 +148,10 @@ impl Standing {
     }
 
     fn has_next(&self) -> bool {
-        let candidates = self.origin.settings.providers.candidates();
-        self.origin.place + 1 < candidates.len()
+        let Origin {
+            settings, place, ..
+        } = &self.origin;
+        settings.next_after(*place).is_some()
     }
 
     /// How many failures in a row are borne.
