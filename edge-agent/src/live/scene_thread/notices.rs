@@ -19,7 +19,13 @@ impl Room {
                 self.connected = self.now.steady;
                 self.standing.set_link(Link::Connected);
             }
-            Notice::Thawed => self.standing.frozen = None,
+            Notice::Thawed => {
+                self.standing.frozen = None;
+                if self.standing.garbage.is_some() {
+                    // The freeze was told in its place.
+                    self.lose_sight(true);
+                }
+            }
             Notice::GarbageOver => {
                 self.standing.garbage = None;
                 if self.standing.frozen.is_some() {

@@ -345,6 +345,46 @@ fn a_stream_that_is_damaged_and_then_lost_was_both_each_for_its_time() {
     assert_eq!(conditions, expected);
 }
 
+/// A picture that stood still among the bad ones made hours of these a freeze: it was told in their
+/// place, and its end was the end of nothing.
+#[test]
+fn a_freeze_among_damaged_pictures_is_a_freeze_for_its_time_alone() {
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    camera.see(0.1);
+    let what = "damaged pictures";
+    camera.at(0.2).heed(Notice::Garbage { what });
+    for tenth in 3..=50 {
+        camera.see(f64::from(tenth) / 10.0);
+    }
+    let since = camera.time(5.0);
+    camera.at(25.0).heed(Notice::Frozen { since });
+    camera.at(30.0).heed(Notice::Thawed);
+    camera.see(30.1);
+    for second in 31..=90 {
+        camera.at(f64::from(second)).pass_time();
+    }
+    assert!(
+        camera.status().1.contains("damaged"),
+        "{:?}",
+        camera.status()
+    );
+    camera.at(90.5).heed(Notice::GarbageOver);
+    camera.see(90.6);
+    let hours: Vec<_> = camera.room.scene.coverage_now().collect();
+    let unwatched = &hours[0].unwatched_s;
+    let of = |reason| unwatched.get(&reason).copied().unwrap_or_default();
+    assert!((4.0..6.0).contains(&of(Unwatched::Frozen)), "{unwatched:?}");
+    assert!(
+        (84.0..87.0).contains(&of(Unwatched::Corrupt)),
+        "{unwatched:?}"
+    );
+    let conditions: Vec<_> = camera.conditions().into_iter().map(|(_, it)| it).collect();
+    let corrupt = Condition::Corrupt;
+    let expected = [corrupt, Condition::Frozen, corrupt, Condition::Well];
+    assert_eq!(conditions, expected);
+}
+
 /// So much came of the stream, and so many of it not whole.
 fn came(camera: &Camera, received: u64, dropped_corrupt: u64, packet_gaps: u64) {
     let counters = StreamCounters {
