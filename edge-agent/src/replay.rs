@@ -507,7 +507,7 @@ fn replay_clip(
             Some(Verdict::Rest | Verdict::Empty | Verdict::Look(Reason::Heartbeat)) => false,
             Some(Verdict::Look(_)) | None => true,
         };
-        outage.sound(frame.time, frame.holes, is_awake);
+        outage.sound(frame.time, frame.lack, is_awake);
         let believed_from = detector.manifest().thresholds.high;
         // Who is in it is known without a look.
         let known = match verdict {
