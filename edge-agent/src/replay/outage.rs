@@ -28,6 +28,8 @@ pub(super) struct Outage {
     sound: Option<EventTime>,
     /// For how long others had not been there to be looked at by then.
     lack: Lack,
+    /// Whether damaged ones came since.
+    is_damaged: bool,
     /// Since when there was none up to the one that is looked at now, and why.
     missed: Option<(EventTime, GapReason)>,
     /// Longer than this without a look is a gap.
@@ -63,6 +65,7 @@ impl Outage {
 
     /// A picture of this time is damaged; `is_lost`: so many are that the stream is blamed.
     pub(super) fn missed(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
+        self.is_damaged = true;
         let mut told = Vec::new();
         if is_lost && self.lost.is_none() {
             let since = self.last.unwrap_or(time);
@@ -104,6 +107,7 @@ impl Outage {
     /// A picture of this time is not damaged; for so long in all others had not been there before
     /// it. Of a road that rests, which is not `is_awake`, nothing was missed before it.
     pub(super) fn sound(&mut self, time: EventTime, lack: Lack, is_awake: bool) {
+        self.is_damaged = false;
         let lack = lack.since(std::mem::replace(&mut self.lack, lack));
         let before = self.sound.replace(time);
         self.missed = before.filter(|_| is_awake).and_then(|before| {
@@ -164,7 +168,13 @@ impl Outage {
 
     /// The clip ended with a picture of this time.
     pub(super) fn end(&mut self, time: EventTime) -> Option<Input> {
-        self.tell(time, 0.0, time)
+        if self.lost.is_some() {
+            return self.tell(time, 0.0, time);
+        }
+        // No good one comes after these, before which they would be told.
+        let since = self.sound.max(self.last).filter(|_| self.is_damaged)?;
+        let is_long = time.since(since).0 > self.longest_hole.0;
+        is_long.then(|| gap(since, time, GapReason::Corrupt))
     }
 }
 
@@ -325,5 +335,40 @@ mod tests {
             outage.sound(at(11), lost, true);
             assert_eq!(words(outage.seen(at(11), SIZE, false)), expected);
         }
+    }
+
+    /// Of what refers to a picture that is damaged no stream is blamed, and where no good one came
+    /// after it, nothing was told of it.
+    #[test]
+    fn a_clip_that_ends_damaged_was_not_watched_to_its_end() {
+        for (end, is_blamed, expected) in [
+            (5, false, None),
+            (300, false, Some("gap 2..300")),
+            (300, true, Some("gap 153..300")),
+        ] {
+            let mut outage = Outage::new(Seconds(1.0));
+            outage.sound(at(0), lack(0, 0), true);
+            outage.seen(at(0), SIZE, false);
+            // The road rests: it was not looked at, and nothing was missed.
+            outage.sound(at(2), lack(0, 0), false);
+            for tenth in 3..=end {
+                outage.missed(at(tenth), is_blamed);
+            }
+            let told = outage.end(at(end)).map(|told| words(vec![told]).remove(0));
+            assert_eq!(told.as_deref(), expected, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_clip_that_ends_with_good_pictures_was_watched_to_its_end() {
+        let mut outage = Outage::new(Seconds(1.0));
+        outage.sound(at(0), lack(0, 0), true);
+        outage.seen(at(0), SIZE, false);
+        for tenth in 1..20 {
+            outage.missed(at(tenth), false);
+        }
+        outage.sound(at(20), lack(19, 0), true);
+        assert_eq!(words(outage.seen(at(20), SIZE, false)), ["gap 0..20"]);
+        assert_eq!(outage.end(at(40)), None);
     }
 }
