@@ -4,6 +4,7 @@
 //! replayed and reasoned about.
 
 mod blindness;
+mod lack;
 mod parts;
 
 use edge_core::{Input, SceneConfig};
@@ -14,6 +15,7 @@ use protocol::signal::{SignalReading, SignalSource};
 use protocol::{Detection, Detections, NormBox};
 
 pub use blindness::Blindness;
+pub use lack::lacked;
 pub use parts::{Parts, Seen};
 
 /// What the detector made of a picture.

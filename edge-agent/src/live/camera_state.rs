@@ -23,7 +23,7 @@ use protocol::status::{CameraHealth, CameraStatus, StreamStatus};
 use protocol::{CameraId, Detection, EventTime, TimeQuality};
 
 use coverage::CoverageAccount;
-pub(crate) use drops::Drops;
+pub(crate) use drops::{Arrived, Drops};
 use looks::LookRate;
 pub(crate) use looks::{Looks, SecondLookCounts};
 

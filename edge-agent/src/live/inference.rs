@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use edge_core::{Attention, Gap, GapReason, Input};
 use edge_inference::{AtWork, AtWorkMark, Detector, DetectorError, Look};
 use edge_scheduler::{Chosen, Job, Kind, Region, Scheduler};
-use edge_video::{CameraStream, Diet, Frame};
+use edge_video::{CameraStream, Diet, Frame, Lack};
 use models::Crop;
 use models::heads::Answers;
 use motion_gate::{Found, Reason, Verdict};
@@ -144,7 +144,7 @@ pub(super) fn run(
             .map(|(camera, ..)| Idle::new(&camera.detect))
             .collect(),
         taken: vec![None; feeds.len()],
-        lacking: vec![None; feeds.len()],
+        lacking: vec![Lack::default(); feeds.len()],
         began: Instant::now(),
     };
     while !stop.is_set() && desk.work(calls) {
@@ -197,8 +197,8 @@ struct Desk<'a> {
     idles: Vec<Idle>,
     /// Of each camera the newest picture that was taken in.
     taken: Vec<Option<Taken>>,
-    /// Of each camera why pictures were not there to be looked at since the last look.
-    lacking: Vec<Option<GapReason>>,
+    /// Of each camera for how long pictures were not there to be looked at since the last look.
+    lacking: Vec<Lack>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -301,10 +301,9 @@ impl Desk<'_> {
             Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
             Some(Verdict::Look(_)) | None => {
                 if let Some(before) = before {
-                    let lacked = taken.lacks_since(before);
-                    let worst = self.lacking[camera].into_iter().chain(lacked).min();
-                    self.lacking[camera] = worst;
-                    if lacked.is_some() || taken.passes_over_since(before) {
+                    let lack = taken.lacks_since(before);
+                    self.lacking[camera] = self.lacking[camera].and(lack);
+                    if taken.passes_over_since(before) {
                         // While a look was being done, or decoding was behind, or on the line.
                         self.scheduler.passed_over(camera, before.time);
                     }
@@ -349,7 +348,7 @@ impl Desk<'_> {
         let told = perception::followed(frame, believed_from, found);
         let (earlier, lamps) = self.readings[camera].until(frame.time);
         self.scheduler.followed(camera, frame.time);
-        self.lacking[camera] = None;
+        self.lacking[camera] = Lack::default();
         let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
         let frame = Some(frame.clone());
         self.send(camera, Work::new(inputs, frame));
@@ -409,12 +408,13 @@ impl Desk<'_> {
             let camera = chosen.job.camera;
             match chosen.job.picture {
                 Errand::Picture(frame) => {
-                    let lacked = self.lacking[camera].take();
+                    let lack = std::mem::take(&mut self.lacking[camera]);
                     let unwatched = chosen.unwatched.map(|(from, to)| Gap {
                         from,
                         to,
                         // What never came, or not whole, no box could have looked at.
-                        reason: lacked.unwrap_or(GapReason::Overload),
+                        reason: perception::lacked(lack, to.since(from))
+                            .unwrap_or(GapReason::Overload),
                     });
                     turns.push(Turn {
                         camera,

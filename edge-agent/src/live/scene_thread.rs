@@ -21,6 +21,7 @@ use protocol::status::CameraHealth;
 use protocol::units::Seconds;
 use protocol::{Event, EventTime, Phase, SignalReading};
 
+use super::camera_state::Arrived;
 use super::diary::Diary;
 use super::evidence::{Desk, Proof, SharedTrail, no_evidence, trail};
 use super::kept::{KeptFile, View};
@@ -98,6 +99,7 @@ impl SceneThread {
             scene,
             aspect,
             last: None,
+            arrived: self.state.arrived(),
             interruption: None,
             standing: Standing::default(),
             connected: now.steady,
@@ -180,6 +182,8 @@ struct Room {
     aspect: f64,
     /// The newest frame that the scene has seen, and when it saw it.
     last: Option<(EventTime, Instant)>,
+    /// What had come of the stream by then, or when it was lost after that.
+    arrived: Arrived,
     /// Since when the scene is not being shown the road.
     interruption: Option<Interruption>,
     /// All that is wrong with the camera.
@@ -406,6 +410,7 @@ impl Room {
                 // Nobody was seen anew in a picture that was not looked at.
                 is_seen = !detections.is_followed;
                 self.last = Some((time, self.now.steady));
+                self.arrived = self.setup.state.arrived();
                 self.setup.state.count_analysed(quality, is_seen);
                 changed |= self.tell_health();
             }

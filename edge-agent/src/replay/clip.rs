@@ -213,7 +213,7 @@ impl<'a> ClipReplay<'a> {
             Some(Verdict::Rest | Verdict::Empty | Verdict::Look(Reason::Heartbeat)) => false,
             Some(Verdict::Look(_)) | None => true,
         };
-        self.outage.sound(frame.time, frame.holes, is_awake);
+        self.outage.sound(frame.time, frame.lack, is_awake);
         let believed_from = self.detector.manifest().thresholds.high;
         if verdict == Some(Verdict::Empty) {
             let nobody = perception::followed(frame, believed_from, &[]);

@@ -7,10 +7,12 @@
 //! done by `live::inference` and `live::scene_thread::outage`, with what else a stream can do.
 
 use edge_core::{Condition, Gap, GapReason, Health, Input};
+use edge_video::Lack;
 use protocol::EventTime;
 use protocol::units::Seconds;
 
 use crate::live::TICK_BEHIND_S;
+use crate::perception;
 
 /// A box tells its scenes so often that time passes. s.
 const TICK_EVERY_S: f64 = 1.0;
@@ -24,12 +26,12 @@ pub(super) struct Outage {
     last: Option<EventTime>,
     /// The last picture that was not damaged, whether or not it was worth a look.
     sound: Option<EventTime>,
-    /// Why others were not there to be looked at since then.
-    lacked: Option<GapReason>,
+    /// For how long others had not been there to be looked at by then.
+    lack: Lack,
+    /// Whether damaged ones came since.
+    is_damaged: bool,
     /// Since when there was none up to the one that is looked at now, and why.
     missed: Option<(EventTime, GapReason)>,
-    /// How often pictures had been missing before that one.
-    holes: u64,
     /// Longer than this without a look is a gap.
     longest_hole: Seconds,
     ticked: Option<EventTime>,
@@ -63,7 +65,7 @@ impl Outage {
 
     /// A picture of this time is damaged; `is_lost`: so many are that the stream is blamed.
     pub(super) fn missed(&mut self, time: EventTime, is_lost: bool) -> Vec<Input> {
-        self.lacked = Some(GapReason::Corrupt);
+        self.is_damaged = true;
         let mut told = Vec::new();
         if is_lost && self.lost.is_none() {
             let since = self.last.unwrap_or(time);
@@ -102,14 +104,16 @@ impl Outage {
         Some(gap(from, to, GapReason::Corrupt))
     }
 
-    /// A picture of this time is not damaged; so often others had been missing before it. Of a road
-    /// that rests, which is not `is_awake`, nothing was missed before it.
-    pub(super) fn sound(&mut self, time: EventTime, holes: u64, is_awake: bool) {
+    /// A picture of this time is not damaged; for so long in all others had not been there before
+    /// it. Of a road that rests, which is not `is_awake`, nothing was missed before it.
+    pub(super) fn sound(&mut self, time: EventTime, lack: Lack, is_awake: bool) {
+        self.is_damaged = false;
+        let lack = lack.since(std::mem::replace(&mut self.lack, lack));
         let before = self.sound.replace(time);
-        let has_hole = std::mem::replace(&mut self.holes, holes) < holes;
-        let hole = has_hole.then_some(GapReason::NoPicture);
-        let lacked = self.lacked.take().or(hole);
-        self.missed = before.zip(lacked).filter(|_| is_awake);
+        self.missed = before.filter(|_| is_awake).and_then(|before| {
+            let why = perception::lacked(lack, time.since(before))?;
+            Some((before, why))
+        });
     }
 
     /// A picture of this time and size is seen next: what is told before it.
@@ -164,7 +168,13 @@ impl Outage {
 
     /// The clip ended with a picture of this time.
     pub(super) fn end(&mut self, time: EventTime) -> Option<Input> {
-        self.tell(time, 0.0, time)
+        if self.lost.is_some() {
+            return self.tell(time, 0.0, time);
+        }
+        // No good one comes after these, before which they would be told.
+        let since = self.sound.max(self.last).filter(|_| self.is_damaged)?;
+        let is_long = time.since(since).0 > self.longest_hole.0;
+        is_long.then(|| gap(since, time, GapReason::Corrupt))
     }
 }
 
@@ -255,23 +265,32 @@ mod tests {
         assert_eq!(words(outage.seen(at(2), (320, 240), false)), [""; 0]);
     }
 
+    /// In all, in tenths of a second.
+    fn lack(damaged: u64, missing: u64) -> Lack {
+        Lack {
+            damaged_us: damaged * 100_000,
+            missing_us: missing * 100_000,
+        }
+    }
+
     #[test]
     fn a_second_of_damaged_pictures_is_a_gap_where_somebody_moved() {
         for (damaged, is_awake, expected) in [
-            (1..9, true, vec![]),
+            (1..9_i64, true, vec![]),
             (1..11, true, vec!["gap 0..11"]),
             (1..11, false, vec![]),
         ] {
             let mut outage = Outage::new(Seconds(1.0));
-            outage.sound(at(0), 0, true);
+            outage.sound(at(0), lack(0, 0), true);
             outage.seen(at(0), SIZE, false);
             let next = damaged.end;
+            let lost = lack(next.unsigned_abs() - 1, 0);
             for tenth in damaged {
                 assert_eq!(words(outage.missed(at(tenth), false)), [""; 0]);
             }
-            outage.sound(at(next), 0, is_awake);
+            outage.sound(at(next), lost, is_awake);
             assert_eq!(words(outage.seen(at(next), SIZE, false)), expected);
-            outage.sound(at(next + 20), 0, true);
+            outage.sound(at(next + 20), lost, true);
             assert_eq!(words(outage.seen(at(next + 20), SIZE, false)), [""; 0]);
         }
     }
@@ -280,22 +299,76 @@ mod tests {
     #[test]
     fn a_second_of_missing_pictures_is_a_gap_where_somebody_moved() {
         for (back, damaged, is_awake, expected) in [
-            (9, false, true, vec![]),
+            (9_i64, false, true, vec![]),
             (12, false, true, vec!["missing 0..12"]),
             (12, true, true, vec!["gap 0..12"]),
             (12, false, false, vec![]),
             (35, false, true, vec!["missing 0..35"]),
         ] {
             let mut outage = Outage::new(Seconds(1.0));
-            outage.sound(at(0), 3, true);
+            outage.sound(at(0), lack(0, 3), true);
             outage.seen(at(0), SIZE, false);
+            let mut lost = lack(0, back.unsigned_abs() + 2);
             if damaged {
                 outage.missed(at(1), false);
+                lost = lack(1, back.unsigned_abs() + 1);
             }
-            outage.sound(at(back), 4, is_awake);
+            outage.sound(at(back), lost, is_awake);
             assert_eq!(words(outage.seen(at(back), SIZE, false)), expected);
-            outage.sound(at(back + 15), 4, true);
+            outage.sound(at(back + 15), lost, true);
             assert_eq!(words(outage.seen(at(back + 15), SIZE, false)), [""; 0]);
         }
+    }
+
+    /// A camera of which a picture is asked for each 1.1 s was not watched wherever one of the
+    /// many between two of these was lost.
+    #[test]
+    fn a_moment_of_missing_pictures_is_no_gap_of_all_the_time_between_two_looks() {
+        for (lost, expected) in [
+            (lack(0, 1), vec![]),
+            (lack(1, 0), vec![]),
+            (lack(0, 6), vec!["missing 0..11"]),
+        ] {
+            let mut outage = Outage::new(Seconds(1.0));
+            outage.sound(at(0), lack(0, 0), true);
+            outage.seen(at(0), SIZE, false);
+            outage.sound(at(11), lost, true);
+            assert_eq!(words(outage.seen(at(11), SIZE, false)), expected);
+        }
+    }
+
+    /// Of what refers to a picture that is damaged no stream is blamed, and where no good one came
+    /// after it, nothing was told of it.
+    #[test]
+    fn a_clip_that_ends_damaged_was_not_watched_to_its_end() {
+        for (end, is_blamed, expected) in [
+            (5, false, None),
+            (300, false, Some("gap 2..300")),
+            (300, true, Some("gap 153..300")),
+        ] {
+            let mut outage = Outage::new(Seconds(1.0));
+            outage.sound(at(0), lack(0, 0), true);
+            outage.seen(at(0), SIZE, false);
+            // The road rests: it was not looked at, and nothing was missed.
+            outage.sound(at(2), lack(0, 0), false);
+            for tenth in 3..=end {
+                outage.missed(at(tenth), is_blamed);
+            }
+            let told = outage.end(at(end)).map(|told| words(vec![told]).remove(0));
+            assert_eq!(told.as_deref(), expected, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_clip_that_ends_with_good_pictures_was_watched_to_its_end() {
+        let mut outage = Outage::new(Seconds(1.0));
+        outage.sound(at(0), lack(0, 0), true);
+        outage.seen(at(0), SIZE, false);
+        for tenth in 1..20 {
+            outage.missed(at(tenth), false);
+        }
+        outage.sound(at(20), lack(19, 0), true);
+        assert_eq!(words(outage.seen(at(20), SIZE, false)), ["gap 0..20"]);
+        assert_eq!(outage.end(at(40)), None);
     }
 }

@@ -9,6 +9,7 @@ use models::{ColourMatrix, ColourRange, I420View, Nv12View, PictureView, PlaneVi
 use protocol::{EventTime, TimeQuality};
 
 use crate::stream::garbage::{Plane, Planes};
+use crate::stream::lack::Lack;
 
 /// A decoded picture in I420 or NV12, mapped for reading; a clone shares the pixels.
 ///
@@ -34,10 +35,10 @@ pub struct Frame {
     /// How many encoded pictures had been skipped before it, because decoding could not
     /// keep up.
     pub skipped: u64,
-    /// How often pictures had been missing before it, several in a row, though nobody left them
-    /// out: lost, swallowed by the decoder, or never sent. Where it differs between two pictures, what was between them
-    /// is not known.
-    pub holes: u64,
+    /// For how long pictures were not whole, or missing though nobody left them out (lost,
+    /// swallowed by the decoder, or never sent), since the source began. Where it differs between
+    /// two pictures, so much of the time between them is not known.
+    pub lack: Lack,
     /// Stored pixels across; may be odd.
     pub width: u32,
     /// Stored pixels down; may be odd.
@@ -105,8 +106,6 @@ pub(crate) struct Label {
     /// How many encoded pictures had been skipped before it, because decoding could not
     /// keep up.
     pub skipped: u64,
-    /// How often pictures had been missing before it, several in a row.
-    pub holes: u64,
 }
 
 impl Frame {
@@ -152,7 +151,7 @@ impl Frame {
             clock_steps: label.clock_steps,
             connection: label.connection,
             skipped: label.skipped,
-            holes: label.holes,
+            lack: Lack::default(),
             width,
             height,
             aspect: f64::from(width) * pixel_aspect / f64::from(height.max(1)),
@@ -335,7 +334,6 @@ mod tests {
         clock_steps: 0,
         connection: 0,
         skipped: 0,
-        holes: 0,
     };
 
     /// A picture of noise as software gives it, as hardware does, and as hardware

@@ -32,6 +32,7 @@ pub use decoder::{DecoderChoice, DecoderInUse, Family, RefusedDecoder};
 pub use elements::{VideoError, init};
 pub use frame::{Frame, OwnTime};
 pub use stream::diet::Diet;
+pub use stream::lack::Lack;
 pub use stream::{
     CameraStream, GarbageCounters, LossReason, Notice, Probe, RtspSettings, StreamCounters,
     Transport, probe,

@@ -202,7 +202,8 @@ fn where_pictures_are_missing_is_known_also_where_nothing_is_spoilt() {
         while let Some(picture) = clip.next_picture().unwrap() {
             assert!(matches!(picture, ClipPicture::Sound(_)), "{picture:?}");
             let frame = picture.into_frame();
-            if std::mem::replace(&mut known, frame.holes) < frame.holes {
+            let missing = frame.lack.missing_us;
+            if std::mem::replace(&mut known, missing) < missing {
                 told.push(frame.time.as_micros() / 1_000);
             }
         }
@@ -217,7 +218,7 @@ fn where_pictures_are_missing_is_known_also_where_nothing_is_spoilt() {
         let frame = reader.frame();
         assert!(Instant::now() < deadline, "{:?}", reader.stream.counters());
         let passed = frame.time.since(before.time).0;
-        if frame.holes > before.holes {
+        if frame.lack.missing_us > before.lack.missing_us {
             assert!(passed > 0.3, "{before:?} {frame:?}");
             told += 1;
         }

@@ -1,8 +1,9 @@
 //! A picture that was taken in, and what had become of others of its camera until then.
 
-use edge_core::GapReason;
-use edge_video::{Frame, StreamCounters};
+use edge_video::{Frame, Lack, StreamCounters};
 use protocol::EventTime;
+
+use crate::perception;
 
 /// A picture that was taken in.
 #[derive(Clone, Copy, Debug)]
@@ -10,10 +11,8 @@ pub(super) struct Taken {
     pub(super) time: EventTime,
     /// Replaced by newer ones before anybody took them, or skipped before they were decoded.
     untaken: u64,
-    /// Not whole.
-    damaged: u64,
-    /// Times that several were missing.
-    holes: u64,
+    /// For how long others were not whole, or missing, until it came.
+    lack: Lack,
 }
 
 impl Taken {
@@ -21,23 +20,21 @@ impl Taken {
         Self {
             time: frame.time,
             untaken: counters.dropped_overwritten + frame.skipped,
-            damaged: counters.dropped_corrupt,
-            holes: frame.holes,
+            lack: frame.lack,
         }
     }
 
-    /// Why pictures between an earlier one and this were not there to be looked at.
-    pub(super) fn lacks_since(self, before: Self) -> Option<GapReason> {
-        if self.damaged > before.damaged {
-            Some(GapReason::Corrupt)
-        } else {
-            (self.holes > before.holes).then_some(GapReason::NoPicture)
-        }
+    /// For how long pictures between an earlier one and this were not there to be looked at.
+    pub(super) const fn lacks_since(self, before: Self) -> Lack {
+        self.lack.since(before.lack)
     }
 
-    /// Whether some between them were there, and there was no time for them.
-    pub(super) const fn passes_over_since(self, before: Self) -> bool {
+    /// Whether it comes later than the earlier one for want of pictures, or because there was no
+    /// time for those between them.
+    pub(super) fn passes_over_since(self, before: Self) -> bool {
+        let passed = self.time.since(before.time);
         self.untaken > before.untaken
+            || perception::lacked(self.lacks_since(before), passed).is_some()
     }
 }
 
@@ -45,29 +42,39 @@ impl Taken {
 mod tests {
     use super::*;
 
+    /// Looks that came as often as they were asked for were a gap, where a picture or two of the
+    /// many between them were lost.
     #[test]
-    fn what_was_not_there_is_the_lines_fault_and_what_was_is_the_boxs() {
+    fn what_was_there_is_passed_over_and_so_is_the_time_of_which_most_was_not() {
         let before = Taken {
             time: EventTime::EPOCH,
             untaken: 5,
-            damaged: 5,
-            holes: 5,
+            lack: Lack {
+                damaged_us: 5,
+                missing_us: 5,
+            },
         };
-        for (untaken, damaged, holes, lacked) in [
-            (5, 5, 5, None),
-            (6, 5, 5, None),
-            (6, 5, 6, Some(GapReason::NoPicture)),
-            (5, 6, 5, Some(GapReason::Corrupt)),
-            (5, 6, 6, Some(GapReason::Corrupt)),
+        for (untaken, damaged_us, missing_us, is_passed_over) in [
+            (5, 0, 0, false),
+            (6, 0, 0, true),
+            (6, 0, 120_000, true),
+            (5, 0, 120_000, false),
+            (5, 40_000, 0, false),
+            (5, 0, 900_000, true),
+            (5, 900_000, 0, true),
         ] {
-            let now = Taken {
-                time: EventTime::EPOCH,
-                untaken,
-                damaged,
-                holes,
+            let lack = Lack {
+                damaged_us,
+                missing_us,
             };
-            assert_eq!(now.lacks_since(before), lacked);
-            assert_eq!(now.passes_over_since(before), untaken > 5);
+            let now = Taken {
+                time: EventTime::from_micros(1_100_000),
+                untaken,
+                lack: before.lack.and(lack),
+            };
+            assert_eq!(now.lacks_since(before), lack);
+            let told = (untaken, lack);
+            assert_eq!(now.passes_over_since(before), is_passed_over, "{told:?}");
         }
     }
 }

@@ -56,7 +56,12 @@ impl ToScene {
             (self.has_lost, self.heard) = (false, None);
             self.gaps.clear();
         }
-        if let (Some(time), Some(heard), true) = (look, self.heard, self.has_lost)
+        // Of a picture on which the detector failed there is a gap and no look.
+        let gap = work.inputs.iter().find_map(|input| match input {
+            Input::Gap(gap) => Some(gap.from),
+            _ => None,
+        });
+        if let (Some(time), Some(heard), true) = (look.or(gap), self.heard, self.has_lost)
             && time.since(heard).0 > UNWATCHED.0
         {
             self.owe(Gap {
@@ -74,7 +79,8 @@ impl ToScene {
         // In one piece with what comes after them: where there is room for the gaps alone, the
         // look at their end would be lost in its turn.
         let until = self.until();
-        let gaps = std::mem::take(&mut self.gaps).into_values().map(Input::Gap);
+        let gaps = self.owed();
+        self.gaps.clear();
         work.inputs.splice(..0, gaps);
         match to.try_send(work) {
             Ok(()) => {
@@ -88,6 +94,14 @@ impl ToScene {
             Err(TrySendError::Disconnected(_)) => Sent::Gone,
             Err(TrySendError::Full(work)) => self.keep(work),
         }
+    }
+
+    /// The gaps that wait, as the scene is to hear of them: whoever is told of a gap takes all
+    /// between that and what he heard before for watched.
+    fn owed(&self) -> Vec<Input> {
+        let mut gaps: Vec<Gap> = self.gaps.values().copied().collect();
+        gaps.sort_by_key(|gap| gap.from);
+        gaps.into_iter().map(Input::Gap).collect()
     }
 
     /// The end of the last gap that waits.
@@ -111,8 +125,7 @@ impl ToScene {
     pub(super) fn flush(&mut self, to: &Sender<Work>) -> Sent {
         if !self.gaps.is_empty() {
             let until = self.until();
-            let inputs = self.gaps.values().copied().map(Input::Gap).collect();
-            match to.try_send(Work::new(inputs, None)) {
+            match to.try_send(Work::new(self.owed(), None)) {
                 Ok(()) => {
                     self.told(until);
                     self.gaps.clear();
@@ -205,6 +218,11 @@ mod tests {
         })
     }
 
+    fn gap_of(reason: GapReason, from: u32, to: u32) -> Input {
+        let (from, to) = (at(from), at(to));
+        Input::Gap(Gap { from, to, reason })
+    }
+
     fn answer(second: u32) -> Input {
         Input::SecondLook(SecondLook {
             cascade: CascadeId::new("plates").unwrap(),
@@ -278,6 +296,47 @@ mod tests {
         assert_eq!(scene.try_recv().unwrap().inputs, [unwatched, look(3)]);
         assert_eq!(way.send(&to, work(vec![look(5)])), Sent::Well);
         assert_eq!(scene.try_recv().unwrap().inputs, [look(5)]);
+    }
+
+    /// They came in the order of their reasons, and a scene that is told of the later one first takes
+    /// the time before it for watched.
+    #[test]
+    fn gaps_of_several_reasons_are_told_in_the_order_in_which_they_began() {
+        let [missing, overload] = [GapReason::NoPicture, GapReason::Overload];
+        let told = [gap_of(overload, 10, 15), gap_of(missing, 12, 14), look(15)];
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(10)])), Sent::Well);
+        let lost = work(vec![gap_of(missing, 12, 14), look(14)]);
+        assert_eq!(way.send(&to, lost), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(10)]);
+        assert_eq!(way.send(&to, work(vec![look(15)])), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, told);
+        // The same where there is room for them before the next look.
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(10)])), Sent::Well);
+        let lost = work(vec![gap_of(missing, 12, 14), look(14)]);
+        assert_eq!(way.send(&to, lost), Sent::Lost);
+        assert_eq!(way.send(&to, work(vec![look(15)])), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(10)]);
+        assert_eq!(way.flush(&to), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, told[..2]);
+    }
+
+    /// The detector failed on what came next, and of what it had seen before the scene had not heard.
+    #[test]
+    fn looks_that_were_lost_before_a_gap_are_unwatched_as_well() {
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(10)])), Sent::Well);
+        assert_eq!(way.send(&to, work(vec![look(11)])), Sent::Lost);
+        assert_eq!(way.send(&to, work(vec![look(12)])), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(10)]);
+        let before = gap_of(GapReason::Overload, 10, 12);
+        let failed = gap_of(GapReason::DetectorFailed, 12, 14);
+        assert_eq!(way.send(&to, work(vec![failed.clone()])), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, [before, failed]);
     }
 
     #[test]

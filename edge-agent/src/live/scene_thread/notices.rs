@@ -19,7 +19,13 @@ impl Room {
                 self.connected = self.now.steady;
                 self.standing.set_link(Link::Connected);
             }
-            Notice::Thawed => self.standing.frozen = None,
+            Notice::Thawed => {
+                self.standing.frozen = None;
+                if self.standing.garbage.is_some() {
+                    // The freeze was told in its place.
+                    self.lose_sight(true);
+                }
+            }
             Notice::GarbageOver => {
                 self.standing.garbage = None;
                 if self.standing.frozen.is_some() {
@@ -32,9 +38,8 @@ impl Room {
             Notice::Lost {
                 reason, message, ..
             } => {
-                let since = self.last.map_or(self.now.time, |(last, _)| last);
-                self.interrupt(since, GapReason::StreamLost);
-                self.tell_stream(Condition::Lost, since);
+                self.lose_sight(reason == LossReason::Decode && self.comes_damaged());
+                self.arrived = self.setup.state.arrived();
                 let words = Words::new(loss_in_vietnamese(reason), message);
                 self.standing.set_link(Link::Lost(words));
                 self.lost = self.epoch.map(|epoch| epoch.connection);
@@ -49,9 +54,7 @@ impl Room {
             // Who decodes now is part of the status.
             Notice::DecoderRejected { .. } => return true,
             Notice::Garbage { what } => {
-                let since = self.last.map_or(self.now.time, |(last, _)| last);
-                self.interrupt(since, GapReason::Corrupt);
-                self.tell_stream(Condition::Corrupt, since);
+                self.lose_sight(true);
                 self.standing.garbage = Some(Words::new(
                     "Luồng hình bị hỏng (xanh, xám hoặc vỡ hình) với mọi bộ giải mã; kiểm tra máy ảnh và mạng",
                     format!(
@@ -78,6 +81,33 @@ impl Room {
             self.handle(Input::Health(health), Some(frame));
         }
         self.tell_health()
+    }
+
+    /// Whether what comes of the stream since the last picture that was seen is damaged: then whoever
+    /// mends it looks at the line and at the encoder, not at power and address.
+    fn comes_damaged(&self) -> bool {
+        let arrived = self.setup.state.arrived();
+        arrived.is_damaged_since(self.arrived) || arrived.has_gaps_since(self.arrived)
+    }
+
+    /// Nothing is seen any more since the last picture, because what comes is damaged, or because
+    /// nothing comes.
+    pub(super) fn lose_sight(&mut self, is_damaged: bool) {
+        let (reason, condition) = if is_damaged {
+            (GapReason::Corrupt, Condition::Corrupt)
+        } else {
+            (GapReason::StreamLost, Condition::Lost)
+        };
+        let since = self.last.map_or(self.now.time, |(last, _)| last);
+        self.interrupt(since, reason);
+        let told = self.stream.map(|(health, _)| health.condition);
+        let is_turn = match condition {
+            Condition::Lost => told == Some(Condition::Corrupt),
+            _ => told == Some(Condition::Lost),
+        };
+        // It was the other of the two until now.
+        let since = if is_turn { self.now_of_frames() } else { since };
+        self.tell_stream(condition, since);
     }
 
     /// Tells the scene that the stream shows nothing new, on the clock of its frames.

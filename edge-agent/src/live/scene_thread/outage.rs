@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use edge_core::{Condition, Gap, GapReason, Input};
+use edge_core::{Gap, GapReason, Input};
 use edge_video::Frame;
 use protocol::EventTime;
 use protocol::event::Words;
@@ -138,8 +138,13 @@ impl Room {
             self.handle(Input::Gap(Gap { from, to, reason }), None);
         }
         if let (Some(last), Some(epoch), Some(before)) = (last, epoch, before) {
+            let is_told = |reason: GapReason| match told {
+                // It was lost because what came was damaged.
+                Some(GapReason::Corrupt) if reason == GapReason::StreamLost => true,
+                told => told == Some(reason),
+            };
             let parted = epoch.parted_from(before);
-            for reason in parted.filter(|reason| Some(*reason) != told) {
+            for reason in parted.filter(|reason| !is_told(*reason)) {
                 let (from, to) = (last, time);
                 self.handle(Input::Gap(Gap { from, to, reason }), None);
             }
@@ -163,14 +168,23 @@ impl Room {
         if !is_expected || silent < Some(limit) {
             return;
         }
-        let since = self.last.map_or(self.now.time, |(last, _)| last);
-        self.standing.unseen = Some(Words::new(
-            "Đã kết nối nhưng không hình nào đến được phần phân tích; camera không được giám sát. \
-             Khởi động lại hộp và gửi nhật ký",
-            "connected, but no picture reaches the rules: the camera is not watched; restart the \
-             agent and report its log",
-        ));
-        self.interrupt(since, GapReason::StreamLost);
-        self.tell_stream(Condition::Lost, since);
+        // Each group of pictures may be spoilt by its first, and the connection holds.
+        let is_damaged = self.setup.state.arrived().is_damaged_since(self.arrived);
+        self.standing.unseen = Some(if is_damaged {
+            Words::new(
+                "Đã kết nối nhưng hình nhận được đều hỏng; camera không được giám sát. Kiểm tra \
+                 đường truyền, đặt transport = \"tcp\" hoặc giảm bitrate của camera",
+                "connected, but the pictures arrive damaged: the camera is not watched; look at the \
+                 line, set transport = \"tcp\" or lower the camera's bit rate",
+            )
+        } else {
+            Words::new(
+                "Đã kết nối nhưng không hình nào đến được phần phân tích; camera không được giám sát. \
+                 Khởi động lại hộp và gửi nhật ký",
+                "connected, but no picture reaches the rules: the camera is not watched; restart the \
+                 agent and report its log",
+            )
+        });
+        self.lose_sight(is_damaged);
     }
 }

@@ -6,7 +6,7 @@ mod recorded;
 
 use edge_core::{Condition, Gap, GapReason, Unwatched};
 use edge_uplink::Outbox;
-use edge_video::ClipReader;
+use edge_video::{ClipReader, StreamCounters};
 use protocol::{Detection, Detections, NormBox, ObjectClass, TimeQuality, TrackId};
 use rtsp_camera::TestPattern;
 
@@ -345,9 +345,144 @@ fn a_stream_that_is_damaged_and_then_lost_was_both_each_for_its_time() {
     assert_eq!(conditions, expected);
 }
 
+/// A picture that stood still among the bad ones made hours of these a freeze: it was told in their
+/// place, and its end was the end of nothing.
+#[test]
+fn a_freeze_among_damaged_pictures_is_a_freeze_for_its_time_alone() {
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    camera.see(0.1);
+    let what = "damaged pictures";
+    camera.at(0.2).heed(Notice::Garbage { what });
+    for tenth in 3..=50 {
+        camera.see(f64::from(tenth) / 10.0);
+    }
+    let since = camera.time(5.0);
+    camera.at(25.0).heed(Notice::Frozen { since });
+    camera.at(30.0).heed(Notice::Thawed);
+    camera.see(30.1);
+    for second in 31..=90 {
+        camera.at(f64::from(second)).pass_time();
+    }
+    assert!(
+        camera.status().1.contains("damaged"),
+        "{:?}",
+        camera.status()
+    );
+    camera.at(90.5).heed(Notice::GarbageOver);
+    camera.see(90.6);
+    let hours: Vec<_> = camera.room.scene.coverage_now().collect();
+    let unwatched = &hours[0].unwatched_s;
+    let of = |reason| unwatched.get(&reason).copied().unwrap_or_default();
+    assert!((4.0..6.0).contains(&of(Unwatched::Frozen)), "{unwatched:?}");
+    assert!(
+        (84.0..87.0).contains(&of(Unwatched::Corrupt)),
+        "{unwatched:?}"
+    );
+    let conditions: Vec<_> = camera.conditions().into_iter().map(|(_, it)| it).collect();
+    let corrupt = Condition::Corrupt;
+    let expected = [corrupt, Condition::Frozen, corrupt, Condition::Well];
+    assert_eq!(conditions, expected);
+}
+
+/// So much came of the stream, and so many of it not whole.
+fn came(camera: &Camera, received: u64, dropped_corrupt: u64, packet_gaps: u64) {
+    let counters = StreamCounters {
+        received,
+        dropped_corrupt,
+        packet_gaps,
+        ..StreamCounters::default()
+    };
+    camera.room.setup.state.make_up(counters);
+}
+
+/// Where packets are lost in each key picture, what refers to it blames nobody: it was a loss of the
+/// stream, and the agent was to be restarted.
+#[test]
+fn a_line_that_spoils_all_pictures_is_corrupt_and_not_a_camera_without_a_stream() {
+    let (corrupt, lost) = (GapReason::Corrupt, GapReason::StreamLost);
+    for (received, damaged, reason, advice) in [
+        (775, 775, corrupt, "look at the line"),
+        (775, 700, corrupt, "look at the line"),
+        // Pictures come, and nobody looks at them.
+        (775, 10, lost, "restart the agent"),
+        (0, 0, lost, "restart the agent"),
+    ] {
+        let mut camera = Camera::new(ZONE);
+        camera.connect(0.0);
+        // What was damaged before was seen past.
+        came(&camera, 9_000, 8_000, 5);
+        camera.see(0.1);
+        came(&camera, 9_000 + received, 8_000 + damaged, 6);
+        camera.at(31.0).pass_time();
+        let (health, said) = camera.status();
+        assert_eq!(health, CameraHealth::Degraded);
+        assert!(said.contains(advice), "{said}");
+        camera.see(32.0);
+        assert_eq!(camera.status(), (CameraHealth::Watching, String::new()));
+        assert_eq!(camera.gaps(), [(0.1, 32.0, reason)]);
+        let conditions: Vec<_> = camera.conditions().into_iter().map(|(_, it)| it).collect();
+        let condition = if reason == corrupt {
+            Condition::Corrupt
+        } else {
+            Condition::Lost
+        };
+        assert_eq!(conditions, [condition, Condition::Well]);
+    }
+}
+
+/// The watchdog hangs up where no picture can be made of what comes.
+#[test]
+fn a_connection_that_is_lost_because_all_of_it_is_damaged_is_corrupt() {
+    let (corrupt, lost) = (GapReason::Corrupt, GapReason::StreamLost);
+    let decode = edge_video::LossReason::Decode;
+    let closed = edge_video::LossReason::Closed;
+    for (damaged, packet_gaps, why, reason) in [
+        (500, 3, decode, corrupt),
+        // Nothing whole enough to be decoded.
+        (0, 3, decode, corrupt),
+        // A decoder that gives nothing, or a camera without key pictures.
+        (0, 0, decode, lost),
+        (500, 3, closed, lost),
+    ] {
+        let first = picture(160, 90);
+        let mut second = first.clone();
+        second.connection = 1;
+        let mut camera = Camera::new(ZONE);
+        camera.connect(0.0);
+        let look = camera.look_in(0.1, &first);
+        camera.at(0.1).take(look);
+        came(&camera, damaged, damaged, packet_gaps);
+        camera.at(20.5).heed(lost_by(why));
+        assert_eq!(camera.status().0, CameraHealth::Lost);
+        camera.connect(22.0);
+        let look = camera.look_in(22.1, &second);
+        camera.at(22.1).take(look);
+        assert_eq!(camera.gaps(), [(0.1, 22.1, reason)], "{damaged} {why:?}");
+    }
+}
+
+/// Each attempt is judged by what came of it.
+#[test]
+fn a_camera_that_loses_its_power_after_it_was_damaged_is_lost_from_then_on() {
+    let mut camera = Camera::new(ZONE);
+    camera.connect(0.0);
+    camera.see(0.1);
+    came(&camera, 500, 500, 3);
+    let decode = edge_video::LossReason::Decode;
+    camera.at(20.5).heed(lost_by(decode));
+    camera.at(41.0).heed(lost_by(decode));
+    let conditions: Vec<_> = camera.conditions().into_iter().map(|(_, it)| it).collect();
+    assert_eq!(conditions, [Condition::Corrupt, Condition::Lost]);
+}
+
 fn lost() -> Notice {
+    lost_by(edge_video::LossReason::Closed)
+}
+
+fn lost_by(reason: edge_video::LossReason) -> Notice {
     Notice::Lost {
-        reason: edge_video::LossReason::Closed,
+        reason,
         message: "the camera has hung up".to_owned(),
         retry_in: Duration::ZERO,
     }

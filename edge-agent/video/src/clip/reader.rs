@@ -24,6 +24,7 @@ use crate::decoder::{Selection, codec_name, make_decoder, to_frames};
 use crate::frame::{Frame, Label};
 use crate::stream::garbage::Garbage;
 use crate::stream::judge::{Judge, Verdict};
+use crate::stream::lack::LackWatch;
 use crate::stream::pace::Pace;
 use crate::stream::rhythm::Rhythm;
 
@@ -110,8 +111,7 @@ pub struct ClipReader {
     given: u64,
     judge: Judge,
     rhythm: Rhythm,
-    /// How often pictures were missing.
-    holes: u64,
+    lacking: LackWatch,
     /// What the stream is blamed for.
     garbage: Option<&'static str>,
     damage: Option<ClipDamage>,
@@ -331,7 +331,8 @@ impl ClipReader {
             .and_then(|time| i64::try_from(time.useconds()).ok());
         self.shown = media;
         let time = self.time.next(media);
-        self.holes += u64::from(self.rhythm.misses(time.as_micros(), 0));
+        let step = self.rhythm.step(time.as_micros());
+        self.lacking.missing(step.missing_us);
         let label = Label {
             number: self.given,
             time,
@@ -340,17 +341,26 @@ impl ClipReader {
             clock_steps: 0,
             connection: 0,
             skipped: 0,
-            holes: self.holes,
         };
         self.given += 1;
-        let Some(frame) = Frame::of_sample(sample, &label) else {
+        let Some(mut frame) = Frame::of_sample(sample, &label) else {
+            self.lacking.garbage(time.as_micros());
             self.leave_out(label.number, label.time);
             return None;
         };
         self.note_size(&frame);
-        if self.is_sound(marked(buffer), &frame)? {
+        let flaw = marked(buffer);
+        if flaw.is_some() {
+            self.lacking.damaged(step.own_us);
+        }
+        if self.is_sound(flaw, &frame)? {
+            let wanted_us = self.pace.interval();
+            frame.lack = self.lacking.sound(time.as_micros(), wanted_us);
             Some(ClipPicture::Sound(frame))
         } else {
+            if flaw.is_none() {
+                self.lacking.garbage(time.as_micros());
+            }
             self.leave_out(frame.number, frame.time);
             Some(ClipPicture::Damaged(frame))
         }
@@ -614,7 +624,7 @@ impl Opening {
             given: 0,
             judge: Judge::new(true),
             rhythm: Rhythm::default(),
-            holes: 0,
+            lacking: LackWatch::default(),
             garbage: None,
             damage: None,
             size: (format.width(), format.height()),

@@ -385,7 +385,6 @@ impl Pass {
                 clock_steps: 0,
                 connection: 0,
                 skipped: 0,
-                holes: 0,
             };
             if let Some(frame) = Frame::of_sample(&sample, &label) {
                 let made_up = self.made_up.lock().unwrap_or_else(PoisonError::into_inner);

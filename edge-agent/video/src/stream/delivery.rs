@@ -14,6 +14,7 @@ use super::judge::Verdict;
 use super::ledger::Ledger;
 use super::loss::Loss;
 use super::notice::{LossReason, Notice};
+use super::rhythm::Step;
 use super::session::{Memory, Wiring, locked, micros};
 use super::slot::count;
 use super::stillness::{Change, Luma};
@@ -76,9 +77,13 @@ impl Wiring {
         let media = buffer.pts().map(micros);
         let lost = locked(ledger).decoded();
         self.count_lost(lost);
-        self.note_hole(media);
+        let step = media.map(|media| self.step(media)).unwrap_or_default();
         // A grey picture with moving shreds is worse than none.
-        match locked(&self.screen).look(pad, buffer) {
+        let flaw = locked(&self.screen).look(pad, buffer);
+        if flaw.is_some() {
+            locked(&self.memory).lacking.damaged(step.own_us);
+        }
+        match flaw {
             Some(Flaw::Spoilt) => {
                 count(&counts.dropped_corrupt);
                 self.progress.mark(&self.progress.picture);
@@ -101,18 +106,20 @@ impl Wiring {
         is_wanted
     }
 
-    /// Counts whether pictures are missing before the one that comes out.
-    fn note_hole(&self, media: Option<i64>) {
-        let counts = &self.slot.counts;
-        let left_out = [&counts.dropped_backlog, &counts.left_out_idle];
-        let left_out = left_out.map(|count| count.load(Ordering::Relaxed));
-        let is_hole = media.is_some_and(|media| {
-            let mut rhythm = locked(&self.rhythm);
-            rhythm.misses(media, left_out.iter().sum())
-        });
-        if is_hole {
-            count(&counts.holes);
+    /// The encoded picture of this media time is not decoded, because decoding is behind.
+    pub(super) fn skip(&self, media: i64) {
+        count(&self.slot.counts.dropped_backlog);
+        locked(&self.rhythm).skip(media);
+    }
+
+    /// Counts whether pictures are missing before the one of this media time, which comes out.
+    fn step(&self, media: i64) -> Step {
+        let step = locked(&self.rhythm).step(media);
+        if step.missing_us > 0 {
+            count(&self.slot.counts.holes);
+            locked(&self.memory).lacking.missing(step.missing_us);
         }
+        step
     }
 
     /// Whether damage is the network's.
@@ -179,8 +186,9 @@ impl Wiring {
             ring.stamp(media, stamp.time, stamp.quality);
         }
         let counts = &self.slot.counts;
-        // No queue between decoder and here: the count is this picture's.
-        let skipped = counts.dropped_backlog.load(Ordering::Relaxed);
+        // Not the count: what is skipped while a picture is in the queue, or in the decoder,
+        // comes after it.
+        let skipped = self.skipped_before + locked(&self.rhythm).skipped();
         let number = counts.received.load(Ordering::Relaxed).saturating_sub(1)
             + skipped
             + counts.left_out_unreferenced.load(Ordering::Relaxed)
@@ -193,27 +201,30 @@ impl Wiring {
             clock_steps: memory.clock_steps,
             connection: introduction.number,
             skipped,
-            holes: counts.holes.load(Ordering::Relaxed),
         };
         let frame = match introduction.decoder.family {
             Family::Software => Frame::of_sample(sample, &label),
             _ => Frame::lent(sample, &label, &introduction.loans),
         };
-        let Some(frame) = frame else {
+        let Some(mut frame) = frame else {
             count(&counts.decode_errors);
             count(&counts.dropped_corrupt);
+            memory.lacking.garbage(media);
             return;
         };
         let (garbage, verdict) =
             locked(&self.judge).look(frame.time, Some(media), frame.planes(), self.is_excused());
         if !self.heed(verdict, garbage.map_or("", Garbage::words)) {
             count(&counts.dropped_corrupt);
+            memory.lacking.garbage(media);
             if let Some(garbage) = garbage {
                 count(&counts.garbage[garbage as usize]);
             }
             self.tell_times(&mut memory, stamp);
             return;
         }
+        let wanted_us = memory.pace.interval();
+        frame.lack = memory.lacking.sound(media, wanted_us);
         let size = (frame.width, frame.height);
         let is_resized = memory.size.replace(size).is_some_and(|old| old != size);
         if !introduction.is_made.swap(true, Ordering::Relaxed) {

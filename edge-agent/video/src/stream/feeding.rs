@@ -12,7 +12,6 @@ use super::backlog::Backlog;
 use super::diet::{Diet, Intake, Served, Unit};
 use super::reference::ReferenceReader;
 use super::session::{Wiring, locked, micros};
-use super::slot::count;
 
 /// What goes into one decoder.
 pub(super) type Feeding = Arc<Mutex<Intake<gst::Buffer>>>;
@@ -38,15 +37,15 @@ pub(super) fn feed(
             return gst::PadProbeReturn::Ok;
         };
         let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        // Without a time it belongs to the picture before.
+        let previous = slot.last_media.load(Ordering::Relaxed);
+        let media = buffer.pts().map_or(previous, micros);
         if locked(&backlog).skips_late(is_key, Instant::now()) {
-            count(&slot.counts.dropped_backlog);
+            wiring.skip(media);
             return gst::PadProbeReturn::Drop;
         }
         let unit = Unit {
-            // Without a time it belongs to the picture before.
-            media: buffer
-                .pts()
-                .map_or(slot.last_media.load(Ordering::Relaxed), micros),
+            media,
             is_key,
             is_needed: is_needed(&form, pad, buffer),
             bytes: buffer.size(),
@@ -56,7 +55,12 @@ pub(super) fn feed(
             let mut intake = locked(&intake);
             let before = intake.left_out();
             let served = intake.serve(unit, slot.diet(), || buffer.to_owned());
-            slot.count_left_out(before, intake.left_out());
+            let left_out = intake.left_out();
+            slot.count_left_out(before, left_out);
+            if left_out.idle > before.idle {
+                // Those that had been kept, of which the last is enough to know by.
+                locked(&wiring.rhythm).rest(previous);
+            }
             slot.is_asleep.store(intake.is_asleep(), Ordering::Relaxed);
             // Whoever asked for it shall know that it saves nothing; once.
             if slot.diet() == Diet::KeyFrames

@@ -6,7 +6,7 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → `opening` → [`clock`] → [`pace`] →
-//! [`stillness`] → [`garbage`] → `rhythm` → `record` → `judge` → [`backlog`] → [`reference`] → [`diet`] →
+//! [`stillness`] → [`garbage`] → `rhythm` → [`lack`] → `record` → `judge` → [`backlog`] → [`reference`] → [`diet`] →
 //! `feeding` → [`ledger`] → `slot` → `codec_change` → `packets` → `session` (one connection) →
 //! `delivery` → `decoders` → `supervisor` (all connections).
 
@@ -21,6 +21,7 @@ mod feeding;
 pub mod garbage;
 mod hang_up;
 pub(crate) mod judge;
+pub mod lack;
 pub mod ledger;
 mod loss;
 pub mod notice;

@@ -23,6 +23,11 @@ impl Pace {
         }
     }
 
+    /// Wanted time between frames (µs); 0: all are wanted.
+    pub(crate) const fn interval(&self) -> i64 {
+        self.interval
+    }
+
     /// Forgets the schedule: a new connection starts its media time again.
     pub fn restart(&mut self) {
         self.due = None;

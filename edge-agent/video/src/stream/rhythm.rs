@@ -3,6 +3,9 @@
 //! What is lost whole just before a key picture spoils nothing and leaves no trace, and neither does
 //! what a decoder swallowed: only the time between two pictures tells. It is held
 //! against what is usual, because a slow camera's pictures are far apart and none of them is missing.
+//!
+//! What is left out on purpose is known by its own time, and not by a count: a decoder gives a
+//! picture late, and a queue more so, and what was left out meanwhile lies after that picture.
 
 use std::collections::VecDeque;
 
@@ -16,44 +19,117 @@ const LEAST: usize = 4;
 const HOLE: i64 = 3;
 /// Farther back than pictures are put in order by: the stream has begun anew (µs).
 const BACK: i64 = 1_000_000;
+/// More of those that were left out last need not be remembered: between two pictures lies all
+/// that was left out in a row, or nothing.
+const MOST_LEFT_OUT: usize = 64;
 
 /// Follows what comes out of one decoder, in the order in which it is shown.
 #[derive(Debug, Default)]
 pub(crate) struct Rhythm {
     last: Option<i64>,
-    /// Pictures that had been left out on purpose until then.
-    left_out: u64,
+    /// What was left out on purpose, and is shown after the last picture that came.
+    left_out: VecDeque<LeftOut>,
+    /// How many were skipped that are shown before it.
+    skipped: u64,
     recent: VecDeque<i64>,
 }
 
+/// A picture that is not decoded.
+#[derive(Clone, Copy, Debug)]
+struct LeftOut {
+    media: i64,
+    /// Decoding is behind; else nothing happens.
+    is_skipped: bool,
+}
+
+/// What a picture tells of the time since the one before it (µs).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// So much of it others are missing; 0: none is.
+    pub(crate) missing_us: i64,
+    /// So much of it is the picture's own.
+    pub(crate) own_us: i64,
+}
+
 impl Rhythm {
-    /// A picture of this media time (µs) came, good or bad, and so many have been left out on
-    /// purpose since the beginning; whether some are missing before it.
-    pub(crate) fn misses(&mut self, media: i64, left_out: u64) -> bool {
-        let is_meant = std::mem::replace(&mut self.left_out, left_out) != left_out;
+    /// The picture of this media time (µs) is not decoded, because decoding is behind.
+    pub(crate) fn skip(&mut self, media: i64) {
+        self.leave_out(media, true);
+    }
+
+    /// The same, because nothing happens.
+    pub(crate) fn rest(&mut self, media: i64) {
+        self.leave_out(media, false);
+    }
+
+    fn leave_out(&mut self, media: i64, is_skipped: bool) {
+        if self.left_out.len() == MOST_LEFT_OUT
+            && let Some(first) = self.left_out.pop_front()
+        {
+            self.skipped += u64::from(first.is_skipped);
+        }
+        self.left_out.push_back(LeftOut { media, is_skipped });
+    }
+
+    /// How many pictures were skipped before the one that came last.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// A picture of this media time (µs) came, good or bad.
+    pub(crate) fn step(&mut self, media: i64) -> Step {
         let Some(last) = self.last else {
             self.last = Some(media);
-            return false;
+            self.pass_left_out(media, media);
+            return Step::default();
         };
         let passed = media.saturating_sub(last);
         if passed < -BACK {
             self.recent.clear();
             self.last = Some(media);
-            return false;
+            // Its times are those of before.
+            self.pass_left_out(i64::MAX, i64::MAX);
+            return Step::default();
         }
         if passed <= 0 {
-            return false;
+            return Step::default();
         }
         self.last = Some(media);
-        if is_meant {
-            return false;
-        }
         let usual = self.usual();
+        if self.pass_left_out(last, media) {
+            let own_us = usual.unwrap_or(0).min(passed);
+            return Step {
+                missing_us: 0,
+                own_us,
+            };
+        }
         if self.recent.len() == DISTANCES {
             self.recent.pop_front();
         }
         self.recent.push_back(passed);
-        usual.is_some_and(|usual| passed > HOLE.saturating_mul(usual))
+        let own_us = usual
+            .filter(|usual| passed > HOLE.saturating_mul(*usual))
+            .unwrap_or(passed);
+        Step {
+            missing_us: passed - own_us,
+            own_us,
+        }
+    }
+
+    /// Whether something was left out on purpose from `last` on and before `media`, up to which
+    /// all is dealt with.
+    fn pass_left_out(&mut self, last: i64, media: i64) -> bool {
+        let mut is_between = false;
+        let skipped = &mut self.skipped;
+        self.left_out.retain(|left_out| {
+            let is_passed = left_out.media < media;
+            if is_passed {
+                is_between |= left_out.media >= last;
+                *skipped += u64::from(left_out.is_skipped);
+            }
+            !is_passed
+        });
+        is_between
     }
 
     fn usual(&self) -> Option<i64> {
@@ -73,7 +149,9 @@ mod tests {
     /// The pictures (ms) before which others are missing.
     fn holes(times: impl IntoIterator<Item = i64>) -> Vec<i64> {
         let mut rhythm = Rhythm::default();
-        let missed = times.into_iter().filter(|ms| rhythm.misses(ms * 1_000, 0));
+        let missed = times
+            .into_iter()
+            .filter(|ms| rhythm.step(ms * 1_000).missing_us > 0);
         missed.collect()
     }
 
@@ -107,19 +185,69 @@ mod tests {
         assert_eq!(holes(slow.chain(quick)), [0; 0]);
     }
 
-    /// While a road is idle only key pictures are decoded, and a box that is behind skips.
+    /// While a road is idle only key pictures are decoded, and a box that is behind skips. What
+    /// was skipped was counted when the key picture went in: a decoder that gives each picture
+    /// when the next goes in, or a queue before it, still had older ones then.
     #[test]
-    fn what_is_left_out_on_purpose_is_not_missed() {
-        let mut rhythm = Rhythm::default();
-        let mut left_out = 0;
-        for n in 0..200_i64 {
-            let is_key = n % 12 == 0;
-            if (50..150).contains(&n) && !is_key {
-                left_out += 1;
-                continue;
+    fn what_is_left_out_on_purpose_is_not_missed_however_late_pictures_come_out() {
+        for behind in 0..5 {
+            for is_skipped in [false, true] {
+                let mut rhythm = Rhythm::default();
+                let mut inside = VecDeque::new();
+                let (mut left_out, mut told) = (0, Vec::new());
+                for n in 0..200_i64 {
+                    let is_key = n % 12 == 0;
+                    if (50..150).contains(&n) && !is_key {
+                        left_out += 1;
+                        rhythm.leave_out(n * 100_000, is_skipped);
+                        continue;
+                    }
+                    inside.push_back((n, left_out));
+                    if inside.len() <= behind {
+                        continue;
+                    }
+                    let (out, before) = inside.pop_front().unwrap();
+                    if rhythm.step(out * 100_000).missing_us > 0 {
+                        told.push(out);
+                    }
+                    let skipped = if is_skipped { before } else { 0 };
+                    assert_eq!(rhythm.skipped(), skipped, "{out}, {behind} behind");
+                }
+                assert_eq!(told, [0; 0], "{behind} behind");
             }
-            assert!(!rhythm.misses(n * 100_000, left_out), "{n}");
         }
+    }
+
+    #[test]
+    fn what_is_lost_is_missed_beside_what_is_left_out() {
+        let mut rhythm = Rhythm::default();
+        for n in 0..20_i64 {
+            rhythm.step(n * 100_000);
+        }
+        // Twenty are skipped before the key picture, and of the next group twelve are lost.
+        for n in 20..40_i64 {
+            rhythm.skip(n * 100_000);
+        }
+        let steps = [40, 41, 42, 55].map(|n| rhythm.step(n * 100_000));
+        let of = |missing_us, own_us| Step { missing_us, own_us };
+        let usual = of(0, 100_000);
+        assert_eq!(steps, [usual, usual, usual, of(1_200_000, 100_000)]);
+        assert_eq!(rhythm.skipped(), 20);
+    }
+
+    /// More than need be remembered, and a stream that begins anew meanwhile.
+    #[test]
+    fn all_that_was_skipped_is_counted() {
+        let mut rhythm = Rhythm::default();
+        rhythm.step(2_000_000);
+        for n in 0..200_i64 {
+            rhythm.skip(2_100_000 + n * 40_000);
+        }
+        rhythm.step(2_000_000 + 300 * 40_000);
+        assert_eq!(rhythm.skipped(), 200);
+        rhythm.skip(60_000_000);
+        rhythm.step(0);
+        assert_eq!(rhythm.skipped(), 201);
     }
 
     #[test]

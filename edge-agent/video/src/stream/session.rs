@@ -22,6 +22,7 @@ use super::delivery::{Introduction, watch_decoder};
 use super::diet::Intake;
 use super::feeding::{Feeding, feed};
 use super::judge::Judge;
+use super::lack::LackWatch;
 use super::loss::Loss;
 use super::notice::LossReason;
 use super::pace::Pace;
@@ -29,7 +30,7 @@ use super::packets::watch_packets;
 use super::rhythm::Rhythm;
 use super::rtp_time::RtpTime;
 use super::settings::{RtspSettings, Transport};
-use super::slot::{Slot, count};
+use super::slot::Slot;
 use super::stillness::Stillness;
 use super::tap;
 use crate::decoder::screen::Screen;
@@ -45,6 +46,7 @@ pub(super) struct Memory {
     pub(super) timeline: Timeline,
     pub(super) pace: Pace,
     pub(super) stillness: Stillness,
+    pub(super) lacking: LackWatch,
     pub(super) quality: Option<TimeQuality>,
     pub(super) size: Option<(u32, u32)>,
     /// How often the clock has leapt.
@@ -58,6 +60,7 @@ impl Memory {
             timeline: Timeline::new(settings.max_clock_difference),
             pace: Pace::new(settings.analysed_fps),
             stillness: Stillness::new(settings.frozen_after, settings.frozen_tolerance),
+            lacking: LackWatch::default(),
             quality: None,
             size: None,
             clock_steps: 0,
@@ -86,6 +89,8 @@ pub(super) struct Wiring {
     pub(super) is_watched: bool,
     pub(super) judge: Mutex<Judge>,
     pub(super) rhythm: Mutex<Rhythm>,
+    /// Encoded pictures that had been skipped over the connections before.
+    pub(super) skipped_before: u64,
     analysed_fps: Option<f64>,
     pub(super) screen: Mutex<Screen>,
 }
@@ -212,6 +217,7 @@ impl Session {
             memory.timeline.reconnect();
             memory.pace.restart();
             memory.stillness.restart();
+            memory.lacking.restart();
         }
         let pipeline = gst::Pipeline::new();
         let source = source(settings).map_err(failed)?;
@@ -224,6 +230,7 @@ impl Session {
             is_watched: settings.is_watched,
             judge: Mutex::new(Judge::new(true)),
             rhythm: Mutex::default(),
+            skipped_before: slot.counts.dropped_backlog.load(Ordering::Relaxed),
             analysed_fps: settings.analysed_fps,
             screen: Mutex::new(Screen::of_packets()),
         });
@@ -459,6 +466,7 @@ fn guard_backlog(
     let wiring = Arc::clone(wiring);
     let weak = queue.downgrade();
     let backlog = Arc::clone(backlog);
+    let last = AtomicI64::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let (Some(queue), Some(buffer)) = (weak.upgrade(), info.buffer()) else {
             return gst::PadProbeReturn::Ok;
@@ -468,8 +476,11 @@ fn guard_backlog(
         if is_key {
             wiring.progress.ask();
         }
+        // Without a time it belongs to the picture before.
+        let media = (buffer.pts()).map_or(last.load(Ordering::Relaxed), micros);
+        last.store(media, Ordering::Relaxed);
         if locked(&backlog).skips(waiting, is_key, Instant::now()) {
-            count(&wiring.slot.counts.dropped_backlog);
+            wiring.skip(media);
             gst::PadProbeReturn::Drop
         } else {
             gst::PadProbeReturn::Ok

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::event::{Comparison, FrameTime, Severity};
+use protocol::event::{Comparison, FrameTime, Severity, Value};
 use protocol::{EventTime, Predicate, TrackId, ZoneId};
 
 use super::explain::{self, Span};
@@ -113,14 +113,31 @@ pub(super) const MOVED: RuleEntry = entry(
 struct CameraCondition {
     condition: Condition,
     min_duration_s: f64,
-    case: Option<Case>,
-    /// The last frame before the condition was heard of.
-    began: Option<u64>,
+    case: Option<Told>,
+    /// Since when it has been what this rule watches for, and since when the condition that it is
+    /// now: more than one may be that.
+    spells: Option<(Spell, Spell)>,
     /// The last instant heard of.
     heard: Option<EventTime>,
     /// When the last event ended otherwise than by recovery. What goes on then
     /// is a new event, which needs an onset of its own.
     cut_off: Option<EventTime>,
+}
+
+/// A condition that lasts.
+#[derive(Clone, Copy, Debug)]
+struct Spell {
+    condition: Condition,
+    since: EventTime,
+    /// The last frame before it was heard of.
+    frame: u64,
+}
+
+/// An event that is not over, and what it says the condition is.
+#[derive(Clone, Debug)]
+struct Told {
+    case: Case,
+    condition: Condition,
 }
 
 #[allow(clippy::unnecessary_wraps)] // as every rule is read
@@ -129,7 +146,7 @@ fn read(params: &mut Params<'_, '_>, condition: Condition) -> Option<Box<dyn Rul
         condition,
         min_duration_s: params.number("min_duration_s"),
         case: None,
-        began: None,
+        spells: None,
         heard: None,
         cut_off: None,
     }))
@@ -146,23 +163,46 @@ impl CameraCondition {
     fn hear(&mut self, health: &Health, now: FrameTime, report: &mut Reporter<'_>) {
         self.heard = Some(now.time);
         if !self.is_it(health.condition) {
-            if let Some(case) = self.case.take() {
+            if let Some(Told { case, .. }) = self.case.take() {
                 // The new condition's onset, unless the clock leapt.
                 let ended = health.since.min(now.time);
                 case.close(ended, EndReason::Cleared, BTreeMap::new(), report);
             }
-            (self.cut_off, self.began) = (None, None);
+            (self.cut_off, self.spells) = (None, None);
             return;
         }
-        let began = *self.began.get_or_insert(now.frame);
-        if self.case.is_some() {
+        let heard = Spell {
+            condition: health.condition,
+            since: health.since,
+            frame: now.frame,
+        };
+        let (began, goes_on) = self.spells.map_or((heard, heard), |(began, goes_on)| {
+            if goes_on.condition != heard.condition {
+                // Damaged first, and then lost: the camera has been of no use since the former.
+                let since = began.since.min(heard.since);
+                (Spell { since, ..began }, heard)
+            } else if goes_on.since == heard.since {
+                (began, goes_on)
+            } else {
+                // It was well meanwhile, and that was outside the hours of the rule.
+                (heard, heard)
+            }
+        });
+        self.spells = Some((began, goes_on));
+        if let Some(told) = &mut self.case {
+            let lasts = now.time.since(goes_on.since).0;
+            if told.condition != health.condition && lasts >= self.min_duration_s {
+                // Whoever mends it looks elsewhere for the one than for the other.
+                told.condition = health.condition;
+                told.case.update(facts(health), report);
+            }
             return;
         }
         let since = self
             .cut_off
             .filter(|cut| *cut < now.time)
-            .map_or(health.since, |cut| {
-                health
+            .map_or(began.since, |cut| {
+                began
                     .since
                     .max(EventTime::from_micros(cut.as_micros().saturating_add(1)))
             });
@@ -174,15 +214,15 @@ impl CameraCondition {
             return;
         }
         let first = FrameTime {
-            frame: began,
+            frame: began.frame,
             time: since,
         };
-        let explanation = self.explain(health, first, now);
-        let mut facts = explain::facts([("condition", health.condition.as_str().into())]);
-        if let Some(value) = health.value {
-            facts.insert("value".to_owned(), value.into());
-        }
-        self.case = report.decide(Onset {
+        let turned = FrameTime {
+            frame: goes_on.frame,
+            time: since.max(goes_on.since),
+        };
+        let explanation = self.explain(health, (first, turned), now);
+        let case = report.decide(Onset {
             // There is no road user: the subject is the instant when it began,
             // and the frame that decided it, because where the clock is set
             // back an instant may come again, an id never.
@@ -194,13 +234,23 @@ impl CameraCondition {
             decided: now,
             ended: None,
             actors: Vec::new(),
-            facts,
+            facts: facts(health),
             explanation,
             evidence: Vec::new(),
         });
+        self.case = case.map(|case| Told {
+            case,
+            condition: health.condition,
+        });
     }
 
-    fn explain(&self, health: &Health, first: FrameTime, now: FrameTime) -> Vec<Predicate> {
+    /// Of no use since `first`, and in this condition since `turned`.
+    fn explain(
+        &self,
+        health: &Health,
+        (first, turned): (FrameTime, FrameTime),
+        now: FrameTime,
+    ) -> Vec<Predicate> {
         let span = Span::new(first, now);
         let mut explanation = vec![
             explain::is(
@@ -211,7 +261,7 @@ impl CameraCondition {
                 ),
                 health.condition.as_str(),
                 health.condition.as_str(),
-                span,
+                Span::new(turned, now),
             ),
             explain::number(
                 explain::name("lasts", "Thời gian kéo dài", "For how long"),
@@ -233,6 +283,14 @@ impl CameraCondition {
         }
         explanation
     }
+}
+
+fn facts(health: &Health) -> BTreeMap<String, Value> {
+    let mut facts = explain::facts([("condition", health.condition.as_str().into())]);
+    if let Some(value) = health.value {
+        facts.insert("value".to_owned(), value.into());
+    }
+    facts
 }
 
 /// What [`Health::value`] is, and on which side of the threshold it was.
@@ -306,14 +364,14 @@ impl Rule for CameraCondition {
     fn forget(&mut self, _track: TrackId, _report: &mut Reporter<'_>) {}
 
     fn end(&mut self, reason: EndReason, report: &mut Reporter<'_>) {
-        if let (Some(case), Some(now)) = (self.case.take(), self.heard) {
+        if let (Some(Told { case, .. }), Some(now)) = (self.case.take(), self.heard) {
             self.cut_off = Some(now);
             case.close(now, reason, BTreeMap::new(), report);
         }
     }
 
     fn remembered(&self) -> usize {
-        usize::from(self.case.is_some() || self.cut_off.is_some() || self.began.is_some())
+        usize::from(self.case.is_some() || self.cut_off.is_some() || self.spells.is_some())
     }
 
     fn boxed(&self) -> Box<dyn Rule> {

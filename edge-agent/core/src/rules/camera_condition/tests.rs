@@ -1,5 +1,6 @@
 use expect_test::expect;
 use protocol::EventTime;
+use protocol::event::Value;
 use protocol::units::Seconds;
 
 use crate::health::{Condition, Health};
@@ -66,6 +67,68 @@ fn damaged_pictures_are_a_loss_and_go_on_as_one() {
             camera_lost is over (revision 2): nobody in particular since 3.0 until 45.0, end_reason "cleared"
         "#]],
     );
+}
+
+/// It was told when it had been lost for half a minute, as if it had been of use until then.
+#[test]
+fn damaged_pictures_that_go_over_into_none_are_one_loss_from_the_first_on() {
+    check(
+        r#"kind = "camera_lost""#,
+        "
+        0.0 car#1 at 20.0,30.0
+        3.0 health corrupt
+        25.0 health lost
+        45.0 health well
+        48.0 car#1 at 40.0,30.0
+        ",
+        &expect![[r#"
+            camera_lost starts (revision 1): nobody in particular since 3.0, decided at 33.0
+                condition: "lost" = "lost" [25.0 to 33.0]
+                lasts: 30.0 >= 30.0 s [3.0 to 33.0]
+                pictures of 33.0
+            camera_lost is over (revision 2): nobody in particular since 3.0 until 45.0, end_reason "cleared"
+        "#]],
+    );
+}
+
+/// A camera without power was damaged for days, by what its event said.
+#[test]
+fn what_is_wrong_is_revised_once_the_other_has_lasted() {
+    let story = "
+        0.0 car#1 at 20.0,30.0
+        3.0 health corrupt
+        40.0 health lost
+        90.0 health corrupt
+        95.0 health lost
+        98.0 health well
+        99.0 car#1 at 40.0,30.0
+    ";
+    let out = play(&mut scene(r#"kind = "camera_lost""#, false), story);
+    let said = events(&out).map(|event| (event.revision, event.facts["condition"].clone()));
+    let said: Vec<(u32, Value)> = said.collect();
+    let [corrupt, lost] = ["corrupt", "lost"].map(Value::from);
+    assert_eq!(said, [(1, corrupt), (2, lost.clone()), (3, lost)]);
+}
+
+#[test]
+fn a_condition_that_comes_back_is_another_one() {
+    let mut scene = scene(r#"kind = "camera_lost""#, false);
+    let mut out = Vec::new();
+    let at = |t| EventTime::EPOCH + Seconds(t);
+    let lost = |t, since| {
+        Input::Health(Health {
+            time: at(t),
+            since: at(since),
+            condition: Condition::Lost,
+            ..Health::default()
+        })
+    };
+    // That it was well meanwhile was not heard.
+    for input in [lost(11.0, 1.0), lost(41.0, 40.0), lost(71.0, 40.0)] {
+        scene.handle(input, &mut out);
+    }
+    let onsets: Vec<_> = events(&out).map(|event| event.onset).collect();
+    assert_eq!(onsets, [at(40.0)]);
 }
 
 #[test]
