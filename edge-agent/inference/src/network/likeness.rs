@@ -33,6 +33,8 @@ const LEAST_SHARE: f64 = 0.1;
 /// … and as no less than this: a quarter of it decides nothing, be it of a probability, a box
 /// in fractions of the picture or a logit.
 const LEAST_SPREAD: f64 = 0.01;
+/// Where a channel has fewer numbers, the whole output counts as one.
+const LEAST_NUMBERS: usize = 16;
 
 /// What both are shown: noise, and pictures of the self-test beside the model's file.
 pub(super) fn shown(manifest: &Manifest, file: &Path) -> Vec<Shown> {
@@ -153,7 +155,12 @@ impl Channels {
             _ => first(1),
         };
         let is_sound = found.count > 0 && length.is_multiple_of(found.count);
-        if is_sound { found } else { first(1) }
+        // A few numbers have no spread to speak of.
+        if is_sound && length / found.count >= LEAST_NUMBERS {
+            found
+        } else {
+            first(1)
+        }
     }
 
     fn of_one<'d>(&self, channel: usize, data: &'d [f32]) -> impl Iterator<Item = f32> + 'd {
@@ -277,26 +284,34 @@ mod tests {
 
     #[test]
     fn numbers_of_one_kind_are_found_in_every_form() {
-        for (shape, expected) in [
-            (&[1, 2, 3][..], [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]),
-            (&[1, 3, 2], [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]),
-            (&[1, 2, 3, 1], [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]),
-        ] {
-            let data: Vec<f32> = (0..6_u8).map(f32::from).collect();
+        let channels_of = |shape: &[i64]| -> Vec<Vec<f32>> {
+            let data: Vec<f32> = (0..32_u8).map(f32::from).collect();
             let channels = Channels::of(shape, data.len());
-            let found: Vec<Vec<f32>> = (0..channels.count)
+            (0..channels.count)
                 .map(|channel| channels.of_one(channel, &data).collect())
-                .collect();
-            assert_eq!(found, expected, "{shape:?}");
+                .collect()
+        };
+        let all: Vec<f32> = (0..32_u8).map(f32::from).collect();
+        let halves = [all[..16].to_vec(), all[16..].to_vec()];
+        let by_turns = [0, 1]
+            .map(|first| -> Vec<f32> { all.iter().skip(first).step_by(2).copied().collect() });
+        for shape in [&[1, 2, 16][..], &[1, 2, 8, 2]] {
+            assert_eq!(channels_of(shape), halves, "{shape:?}");
         }
-        // Two rows of two places, two kinds at each.
-        let last = Channels::of(&[1, 2, 2, 2], 8);
-        assert_eq!((last.count, last.inner), (2, 1));
-        for shape in [&[][..], &[1], &[1, 6], &[1, 0, 4], &[1, 4, 0]] {
-            let one = Channels::of(shape, 6);
-            assert_eq!(one.count, 1, "{shape:?}");
-            let data = [1.0; 6];
-            assert_eq!(one.of_one(0, &data).count(), 6, "{shape:?}");
+        for shape in [&[1, 16, 2][..], &[1, 4, 4, 2]] {
+            assert_eq!(channels_of(shape), by_turns, "{shape:?}");
+        }
+        // Too few of one kind, or a form that nobody knows.
+        for shape in [
+            &[][..],
+            &[1],
+            &[1, 32],
+            &[1, 4, 8],
+            &[1, 32, 1, 1],
+            &[1, 0, 4],
+            &[1, 7, 99],
+        ] {
+            assert_eq!(channels_of(shape), [all.clone()], "{shape:?}");
         }
     }
 }
