@@ -121,7 +121,7 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
         .any(|c| matches!(c.source, SourceConfig::Rtsp(_)));
     let mut detector = None;
     if needs_detector {
-        let loaded = models_command::load_detector(&config.detector);
+        let loaded = models_command::try_detector(&config.detector);
         findings.push(Finding {
             part: "model".to_owned(),
             outcome: match &loaded {

@@ -59,6 +59,7 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch the cameras of CONFIG until told to stop.
+    #[command(after_help = run::HELP)]
     Run(RunArgs),
     /// Say what the box would have said about a recorded clip or recorded inputs.
     #[command(after_help = replay::HELP)]

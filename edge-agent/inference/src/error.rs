@@ -114,13 +114,13 @@ pub enum DetectorError {
 }
 
 impl DetectorError {
-    /// Whether nothing that the network answered was a number: a precision that is too
-    /// small for it, or a driver that computes wrongly.
-    pub(crate) const fn is_no_numbers(&self) -> bool {
+    /// Whether nothing that the network answered was a number, or none was what it must be: a
+    /// precision that is too small for it, or a driver that computes wrongly.
+    pub(crate) const fn is_nonsense(&self) -> bool {
         matches!(
             self,
             Self::Output {
-                source: HeadError::NoNumbers { .. },
+                source: HeadError::NoNumbers { .. } | HeadError::NoProbabilities { .. },
                 ..
             }
         )

@@ -6,6 +6,7 @@
 //! pictures and parts of them there are [`Network`](crate::Network) and [`Detector`](crate::Detector).
 
 use std::path::Path;
+use std::time::Instant;
 
 use models::{HeadError, I420View, Letterbox, Manifest, TensorView};
 use ort::session::Session;
@@ -13,11 +14,12 @@ use ort::value::TensorRef;
 
 use crate::error::DetectorError;
 use crate::network::loss::{self, Origin, Standing};
+use crate::network::open::open_from;
 use crate::network::tensors::Outputs;
-use crate::network::{Answered, Reader, open_from};
+use crate::network::{Answered, Reader};
 use crate::provider::{Placement, Provider};
 use crate::runtime::Runtime;
-use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
+use crate::session::{DetectorSettings, Refusal, one_line};
 use crate::store::Examinee;
 
 /// A model ready to be given tensors.
@@ -50,47 +52,15 @@ impl FreeNetwork {
         mut origin: Origin,
         refusals: Vec<Refusal>,
     ) -> Result<Self, DetectorError> {
-        let (mut network, place, refusals) =
-            open_from(&origin, manifest, refusals, |opened, provider| {
-                Self::prove(manifest, opened, provider, origin.clone())
-            })?;
-        origin.place = place;
-        network.standing = Standing::new(origin, refusals);
-        Ok(network)
-    }
-
-    fn prove(
-        manifest: &Manifest,
-        opened: Profiled,
-        provider: Provider,
-        origin: Origin,
-    ) -> Result<Self, DetectorError> {
-        let mut outputs = Outputs::of(manifest);
-        let zeros = vec![0.0; manifest.input.len()];
-        let shape = manifest.input.shape();
-        let mut opened = opened;
-        let reader = Reader::of(manifest, &opened.session)?;
-        let letterbox =
-            Letterbox::new(manifest.input.width, manifest.input.height, &manifest.input)?;
-        let session = &mut opened.session;
-        run(manifest, &mut outputs, session, (shape, &zeros), |given| {
-            reader.answered(&letterbox, given).map(drop)
-        })?;
-        let (session, placement) = opened.end();
-        let allow_unproven = origin.settings.allow_unproven;
-        if let Some(message) = session::fallback(provider, placement.as_ref(), allow_unproven) {
-            return Err(DetectorError::Inference {
-                model: manifest.id.clone(),
-                message,
-            });
-        }
+        let opened = open_from(&origin, manifest, refusals)?;
+        origin.place = opened.place;
         Ok(Self {
             manifest: manifest.clone(),
-            session,
-            outputs,
-            provider,
-            placement,
-            standing: Standing::new(origin, Vec::new()),
+            session: opened.session,
+            outputs: Outputs::of(manifest),
+            provider: opened.provider,
+            placement: opened.placement,
+            standing: Standing::new(origin, opened.refusals),
         })
     }
 
@@ -149,9 +119,12 @@ impl FreeNetwork {
             let anew = Self::open(&self.manifest, lost.origin, lost.refusals);
             let told = anew.as_ref().map(|anew| anew.provider);
             loss::tell(&self.manifest.id, before, told, &lost.reason);
-            if let Ok(anew) = anew {
-                let standing = anew.standing.with_losses_of(&self.standing);
-                *self = Self { standing, ..anew };
+            match anew {
+                Ok(anew) => {
+                    let standing = anew.standing.with_losses_of(&self.standing);
+                    *self = Self { standing, ..anew };
+                }
+                Err(error) => self.standing.not_loaded_anew(&error, Instant::now()),
             }
         }
         outcome

@@ -1,4 +1,5 @@
-//! What a network's file says of the last step to one of its outputs.
+//! What a network's file says of its nodes: the last step to one of its outputs, and how many
+//! are sums of products, which is what takes the time.
 //!
 //! A manifest that has a softmax taken of what has passed one already makes all
 //! classes nearly alike, and one picture's numbers cannot tell that for certain.
@@ -27,12 +28,7 @@ const PASSING: [&str; 11] = [
 
 /// Whether every number of `output` has passed a softmax or a sigmoid, and nothing after it.
 pub(crate) fn ends_in_probabilities(file: &[u8], output: &str) -> bool {
-    let nodes: Vec<Node<'_>> = fields(file)
-        .filter(|(field, _)| *field == 7)
-        .flat_map(|(_, graph)| fields(graph))
-        .filter(|(field, _)| *field == 1)
-        .map(|(_, node)| Node::read(node))
-        .collect();
+    let nodes: Vec<Node<'_>> = nodes(file).collect();
     let makers: BTreeMap<&[u8], &Node<'_>> = nodes
         .iter()
         .flat_map(|node| node.outputs.iter().map(move |output| (*output, node)))
@@ -57,6 +53,48 @@ pub(crate) fn ends_in_probabilities(file: &[u8], output: &str) -> bool {
         }
     }
     is_found
+}
+
+/// Operators that are most of the work of every network, as ONNX has them and as ONNX Runtime
+/// calls what it makes of them.
+const COMPUTING: [&str; 16] = [
+    "Attention",
+    "Conv",
+    "ConvInteger",
+    "ConvTranspose",
+    "FusedConv",
+    "FusedGemm",
+    "FusedMatMul",
+    "GRU",
+    "Gemm",
+    "LSTM",
+    "MatMul",
+    "MatMulInteger",
+    "NhwcConv",
+    "NhwcFusedConv",
+    "QLinearConv",
+    "QLinearMatMul",
+];
+
+/// Whether an operator is one of those that are most of the work.
+pub(crate) fn is_computing(operator: &str) -> bool {
+    COMPUTING.contains(&operator)
+}
+
+/// How many nodes of a network's file are.
+pub(crate) fn computing_nodes(file: &[u8]) -> u64 {
+    let operators = nodes(file).map(|node| node.operator);
+    let computing =
+        operators.filter(|operator| std::str::from_utf8(operator).is_ok_and(is_computing));
+    computing.count() as u64
+}
+
+fn nodes(file: &[u8]) -> impl Iterator<Item = Node<'_>> {
+    fields(file)
+        .filter(|(field, _)| *field == 7)
+        .flat_map(|(_, graph)| fields(graph))
+        .filter(|(field, _)| *field == 1)
+        .map(|(_, node)| Node::read(node))
 }
 
 /// A node of the graph.
@@ -146,6 +184,18 @@ mod tests {
                 "{nodes:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_computes_is_counted_by_its_operator() {
+        let nodes: [(&str, &[&str], &str); 4] = [
+            ("Conv", &["x", "w"], "a"),
+            ("Relu", &["a"], "b"),
+            ("MatMul", &["b", "v"], "c"),
+            ("Convert", &["c"], "y"),
+        ];
+        assert_eq!(computing_nodes(&file(&nodes)), 2);
+        assert_eq!(computing_nodes(&[0xff; 64]), 0);
     }
 
     #[test]

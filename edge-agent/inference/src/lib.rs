@@ -13,6 +13,20 @@
 //! guess: a runtime or a model that is named but is not there is an error, not
 //! a reason to take another.
 
+// What the tests in this folder share with those beside it names the crate from outside.
+#[cfg(test)]
+extern crate self as edge_inference;
+
+#[cfg(test)]
+#[allow(dead_code, clippy::unwrap_used)] // the tests beside it use more of it
+#[path = "../tests/support/onnx.rs"]
+mod onnx;
+
+#[cfg(test)]
+#[allow(dead_code, clippy::unwrap_used)] // the tests beside it use more of it
+#[path = "../tests/support/small.rs"]
+mod small;
+
 mod digest;
 
 mod places;
@@ -22,6 +36,8 @@ mod runtime;
 pub mod provider;
 
 mod session;
+
+mod engines;
 
 mod outside;
 

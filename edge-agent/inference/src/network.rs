@@ -9,10 +9,14 @@
 //! and a letterbox for each place in it.
 
 mod batches;
+mod likeness;
+mod looks;
 pub(crate) mod loss;
+pub(crate) mod open;
 pub(crate) mod tensors;
 
 use std::path::Path;
+use std::time::Instant;
 
 use models::heads::{
     self, Alphabet, Answer, Answers, Face, Head, HeadError, Label, TextLine, TextRegion,
@@ -22,11 +26,9 @@ use ort::session::Session;
 use protocol::{Detection, NormBox};
 
 use crate::error::DetectorError;
-use crate::graph;
-use crate::outside::{self, NotWhole};
-use crate::provider::{Placement, Provider, ProviderChoice};
+use crate::provider::{Placement, Provider};
 use crate::runtime::Runtime;
-use crate::session::{self, DetectorSettings, Profiled, Refusal, one_line};
+use crate::session::{DetectorSettings, Refusal, one_line};
 use crate::store::Examinee;
 
 use loss::{Origin, Standing};
@@ -142,53 +144,23 @@ impl Network {
         mut origin: Origin,
         refusals: Vec<Refusal>,
     ) -> Result<Self, DetectorError> {
-        let (mut network, place, refusals) =
-            open_from(&origin, manifest, refusals, |opened, provider| {
-                Self::prove(manifest, opened, provider, origin.clone())
-            })?;
-        let batch = origin.settings.batch;
-        origin.place = place;
-        network.standing = Standing::new(origin, refusals);
-        network.prove_batches(batch);
-        Ok(network)
-    }
-
-    /// Looks once at an empty picture, and at who computed the answer.
-    fn prove(
-        manifest: &Manifest,
-        opened: Profiled,
-        provider: Provider,
-        origin: Origin,
-    ) -> Result<Self, DetectorError> {
-        let input = &manifest.input;
-        let letterbox = Letterbox::new(input.width, input.height, input)?;
-        let reader = Reader::of(manifest, &opened.session)?;
+        let opened = open::open_from(&origin, manifest, refusals)?;
+        let (input, batch) = (&manifest.input, origin.settings.batch);
+        origin.place = opened.place;
         let mut network = Self {
-            reader,
+            reader: opened.reader,
             input: Tensor::new(input, 1),
-            letterboxes: vec![letterbox],
+            letterboxes: vec![Letterbox::new(input.width, input.height, input)?],
             outputs: Outputs::of(manifest),
             batch: 1,
             batch_limit: None,
             failed_batches: 0,
-            provider,
-            placement: None,
+            provider: opened.provider,
+            placement: opened.placement,
             session: opened.session,
-            standing: Standing::new(origin, Vec::new()),
+            standing: Standing::new(origin, opened.refusals),
         };
-        for answer in network.compute(1, Reader::answered)? {
-            answer?;
-        }
-        let opened = Profiled::of(network.session, provider);
-        (network.session, network.placement) = opened.end();
-        let allow_unproven = network.standing.origin.settings.allow_unproven;
-        let placement = network.placement.as_ref();
-        if let Some(message) = session::fallback(provider, placement, allow_unproven) {
-            return Err(DetectorError::Inference {
-                model: manifest.id.clone(),
-                message,
-            });
-        }
+        network.prove_batches(batch);
         Ok(network)
     }
 
@@ -253,6 +225,18 @@ impl Network {
         self.standing.losses()
     }
 
+    /// Why nothing computes it any more in this process, and nothing has for a good while: a
+    /// provider was lost, no other takes its place, and each attempt to load the network anew
+    /// has failed. A process that begins anew may have the device again.
+    pub fn forlorn(&self) -> Option<String> {
+        self.standing.forlorn(Instant::now())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn forlorn_at(&self, now: Instant) -> Option<String> {
+        self.standing.forlorn(now)
+    }
+
     /// Refuses a head that has no boxes.
     pub(crate) fn expect_boxes(&self) -> Result<(), DetectorError> {
         let head = &self.manifest().head;
@@ -260,11 +244,12 @@ impl Network {
         if matches!(reads, Answer::Detections | Answer::Faces) {
             return Ok(());
         }
-        Err(self.reader.misfit(HeadError::Kind {
+        let source = HeadError::Kind {
             head: head.kind(),
             reads,
             asked: Answer::Detections,
-        }))
+        };
+        Err(self.reader.misfit(source, String::new))
     }
 
     fn look_with<T>(
@@ -333,9 +318,9 @@ impl Network {
         let outcome = match outcome {
             Err(_) if size > 1 => return,
             Err(error) => Err(error),
-            // Nothing at all was a number: that is no picture's fault.
+            // Nothing at all was what it must be: that is no picture's fault.
             Ok(answers) => match answers.first() {
-                Some(Err(first)) if answers.iter().all(is_no_numbers) => Err(first),
+                Some(Err(first)) if answers.iter().all(is_nonsense) => Err(first),
                 _ => Ok(()),
             },
         };
@@ -346,9 +331,12 @@ impl Network {
         let anew = Self::open(&self.reader.manifest, lost.origin, lost.refusals);
         let told = anew.as_ref().map(|anew| anew.provider);
         loss::tell(&model, before, told, &lost.reason);
-        if let Ok(anew) = anew {
-            let standing = anew.standing.with_losses_of(&self.standing);
-            *self = Self { standing, ..anew };
+        match anew {
+            Ok(anew) => {
+                let standing = anew.standing.with_losses_of(&self.standing);
+                *self = Self { standing, ..anew };
+            }
+            Err(error) => self.standing.not_loaded_anew(&error, Instant::now()),
         }
     }
 
@@ -401,15 +389,8 @@ impl Network {
         let given = outputs.read(&values, size).map_err(failed)?;
         let answers = letterboxes.iter().take(size).enumerate();
         let answers = answers.map(|(place, letterbox)| {
-            read(reader, letterbox, &given.of(place)).map_err(|source| match source {
-                // With the names that the file has, and not only those that were asked for.
-                HeadError::Missing { head, wanted, .. } => reader.misfit(HeadError::Missing {
-                    head,
-                    wanted,
-                    found: given.names(),
-                }),
-                other => reader.misfit(other),
-            })
+            read(reader, letterbox, &given.of(place))
+                .map_err(|source| reader.misfit(source, || given.names()))
         });
         Ok(answers.collect())
     }
@@ -438,7 +419,17 @@ impl Reader {
         })
     }
 
-    fn misfit(&self, source: HeadError) -> DetectorError {
+    /// What the head says of outputs; `names` are those that the file has, and not only those
+    /// that were asked for.
+    fn misfit(&self, source: HeadError, names: impl FnOnce() -> String) -> DetectorError {
+        let source = match source {
+            HeadError::Missing { head, wanted, .. } => HeadError::Missing {
+                head,
+                wanted,
+                found: names(),
+            },
+            other => other,
+        };
         DetectorError::Output {
             model: self.manifest.id.clone(),
             source,
@@ -469,82 +460,8 @@ impl Reader {
     }
 }
 
-fn is_no_numbers<T>(answer: &Result<T, DetectorError>) -> bool {
-    answer.as_ref().is_err_and(DetectorError::is_no_numbers)
-}
-
-/// Opens a checked file on the first provider on which `prove` succeeds, from the
-/// place in the list on that `origin` names; with the place that it found.
-pub(crate) fn open_from<T>(
-    origin: &Origin,
-    manifest: &Manifest,
-    refusals: Vec<Refusal>,
-    mut prove: impl FnMut(Profiled, Provider) -> Result<T, DetectorError>,
-) -> Result<(T, usize, Vec<Refusal>), DetectorError> {
-    let bytes = origin.read(manifest)?;
-    outside::look(&bytes).map_err(|fault| {
-        let (model, file) = (manifest.id.clone(), origin.file.clone());
-        match fault {
-            NotWhole::Outside(_) => DetectorError::Outside { model, file, fault },
-            NotWhole::Form(what) => DetectorError::NotLoaded {
-                model,
-                file,
-                message: what.to_owned(),
-            },
-        }
-    })?;
-    if let Some(output) = manifest.head.logits()
-        && graph::ends_in_probabilities(&bytes, output)
-    {
-        return Err(DetectorError::Output {
-            model: manifest.id.clone(),
-            source: heads::probabilities_already(manifest),
-        });
-    }
-    let settings = &origin.settings;
-    let candidates = settings.providers.candidates();
-    let last = candidates.len().saturating_sub(1);
-    let mut refused = Refused {
-        settings,
-        list: refusals,
-    };
-    for (place, provider) in candidates.iter().copied().enumerate().skip(origin.place) {
-        if let Some(left) = settings.left.iter().find(|left| left.provider == provider) {
-            refused.add(place, provider, left.reason.clone());
-            continue;
-        }
-        let opened = match session::open(&origin.runtime, &bytes, provider, settings) {
-            Ok(opened) => opened,
-            // The plainest of all cannot read it: then it is the file.
-            Err(message) if provider == Provider::Cpu => {
-                return Err(DetectorError::NotLoaded {
-                    model: manifest.id.clone(),
-                    file: origin.file.clone(),
-                    message,
-                });
-            }
-            Err(reason) => {
-                refused.add(place, provider, reason);
-                continue;
-            }
-        };
-        tensors::check_input(manifest, &opened.session)?;
-        match prove(opened, provider) {
-            Ok(proven) => return Ok((proven, place, refused.list)),
-            Err(DetectorError::Inference { message, .. }) if provider != Provider::Cpu => {
-                refused.add(place, provider, message);
-            }
-            // Another provider computes with other numbers; where none is left it is the file.
-            Err(error) if error.is_no_numbers() && place < last => {
-                refused.add(place, provider, error.to_string());
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(DetectorError::NoProvider {
-        model: manifest.id.clone(),
-        refusals: refused.list,
-    })
+fn is_nonsense<T>(answer: &Result<T, DetectorError>) -> bool {
+    answer.as_ref().is_err_and(DetectorError::is_nonsense)
 }
 
 /// The symbols of a head that reads text, from where its manifest says they are.
@@ -561,27 +478,4 @@ fn alphabet(manifest: &Manifest, session: &Session) -> Result<Option<Alphabet>, 
             model: manifest.id.clone(),
             source,
         })
-}
-
-/// Those of the candidates that do not work.
-struct Refused<'a> {
-    settings: &'a DetectorSettings,
-    list: Vec<Refusal>,
-}
-
-impl Refused<'_> {
-    /// Notes that `provider`, the candidate at this place, does not work. It is worth a warning only where
-    /// it was asked for by name, or the library was made for it.
-    fn add(&mut self, place: usize, provider: Provider, reason: String) {
-        let refusal = Refusal { provider, reason };
-        let then = match self.settings.next_after(place) {
-            Some(next) => format!("{next} is tried next"),
-            None => "there is no other to try".to_owned(),
-        };
-        match self.settings.providers {
-            ProviderChoice::Listed(_) => tracing::warn!("{refusal}; {then}"),
-            ProviderChoice::Auto => tracing::info!("{refusal}; {then}"),
-        }
-        self.list.push(refusal);
-    }
 }

@@ -16,13 +16,19 @@ pub mod placement;
 pub mod probe;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ort::ep::{self, ExecutionProvider as _, ExecutionProviderDispatch};
 
 pub use placement::Placement;
 pub use probe::{Probe, probe};
+
+/// What OpenVINO computes on where no device is named.
+const OPENVINO_DEVICE: &str = "CPU";
+/// ROCm's own provider was taken out of ONNX Runtime after 1.22, and this program needs a later one.
+const NO_ROCM: &str = "`rocm` is in no ONNX Runtime that this program can load (it ended with 1.22); AMD's graphics \
+     processors compute by MIGraphX: write `migraphx`";
 
 /// A way to compute, as written in configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,8 +39,6 @@ pub enum Provider {
     Cuda,
     /// AMD MIGraphX.
     MiGraphX,
-    /// AMD ROCm, up to ONNX Runtime 1.22; later ones have MIGraphX instead.
-    Rocm,
     /// Qualcomm's neural processors.
     Qnn,
     /// Rockchip's neural processors.
@@ -51,11 +55,10 @@ impl Provider {
     ///
     /// `auto` passes over OpenVINO on a processor: it was no faster than the
     /// runtime itself there, took four times as long to load, and 80 MiB more.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::TensorRt,
         Self::Cuda,
         Self::MiGraphX,
-        Self::Rocm,
         Self::Qnn,
         Self::Rknpu,
         Self::OpenVino,
@@ -68,7 +71,6 @@ impl Provider {
             Self::TensorRt => "tensorrt",
             Self::Cuda => "cuda",
             Self::MiGraphX => "migraphx",
-            Self::Rocm => "rocm",
             Self::Qnn => "qnn",
             Self::Rknpu => "rknpu",
             Self::OpenVino => "openvino",
@@ -82,7 +84,6 @@ impl Provider {
             Self::TensorRt => ep::TensorRT::NAME,
             Self::Cuda => ep::CUDA::NAME,
             Self::MiGraphX => ep::MIGraphX::NAME,
-            Self::Rocm => ep::ROCm::NAME,
             Self::Qnn => ep::QNN::NAME,
             Self::Rknpu => ep::RKNPU::NAME,
             Self::OpenVino => ep::OpenVINO::NAME,
@@ -92,11 +93,14 @@ impl Provider {
 
     /// Whether the loaded library was built with it. That says nothing of drivers.
     pub(crate) fn is_in_library(self) -> bool {
+        #[cfg(test)]
+        if crate::session::pretended::is_one(self) {
+            return true;
+        }
         match self {
             Self::TensorRt => ep::TensorRT::is_available(),
             Self::Cuda => ep::CUDA::is_available(),
             Self::MiGraphX => ep::MIGraphX::is_available(),
-            Self::Rocm => ep::ROCm::is_available(),
             Self::Qnn => ep::QNN::is_available(),
             Self::Rknpu => ep::RKNPU::is_available(),
             Self::OpenVino => ep::OpenVINO::is_available(),
@@ -116,8 +120,8 @@ impl Provider {
             Self::TensorRt | Self::Cuda => {
                 "install the GPU build of ONNX Runtime (PyPI onnxruntime-gpu), NVIDIA's driver, CUDA and cuDNN (for tensorrt also TensorRT), and name its folder with `onnxruntime` under [detector]"
             }
-            Self::MiGraphX | Self::Rocm => {
-                "install AMD's build of ONNX Runtime (onnxruntime-migraphx or -rocm) with ROCm, and name its folder with `onnxruntime` under [detector]"
+            Self::MiGraphX => {
+                "install AMD's build of ONNX Runtime (onnxruntime-migraphx) with AMD's driver and libraries (ROCm), and name its folder with `onnxruntime` under [detector]"
             }
             Self::Qnn => {
                 "install the QNN build of ONNX Runtime (PyPI onnxruntime-qnn), and name its folder with `onnxruntime` under [detector]"
@@ -137,29 +141,30 @@ impl Provider {
         matches!(self, Self::TensorRt | Self::OpenVino)
     }
 
-    /// For a session; a provider that does not start is an error and no log line.
+    /// For a session that keeps its engines there; a provider that does not start is an error
+    /// and no log line.
     pub(crate) fn dispatch(
         self,
         threads: usize,
         options: &ProviderOptions,
+        engines: Option<&Path>,
     ) -> ExecutionProviderDispatch {
         let number = options.device_number();
         match self {
             Self::TensorRt => {
                 let mut ep = ep::TensorRT::default().with_device_id(number);
-                if let Some(cache) = &options.engine_cache {
-                    let cache = cache.display().to_string();
+                if let Some(engines) = engines {
+                    let engines = engines.display().to_string();
                     ep = ep
                         .with_engine_cache(true)
-                        .with_engine_cache_path(&cache)
+                        .with_engine_cache_path(&engines)
                         .with_timing_cache(true)
-                        .with_timing_cache_path(cache);
+                        .with_timing_cache_path(engines);
                 }
                 ep.build()
             }
             Self::Cuda => ep::CUDA::default().with_device_id(number).build(),
             Self::MiGraphX => ep::MIGraphX::default().with_device_id(number).build(),
-            Self::Rocm => ep::ROCm::default().with_device_id(number).build(),
             Self::Qnn => match &options.device {
                 // The backend is a library of Qualcomm's: HTP is the neural processor.
                 Some(device) => ep::QNN::default().with_backend_path(device),
@@ -168,13 +173,13 @@ impl Provider {
             .build(),
             Self::Rknpu => ep::RKNPU::default().build(),
             Self::OpenVino => {
-                let device = options.device.as_deref().unwrap_or("CPU");
+                let device = options.device.as_deref().unwrap_or(OPENVINO_DEVICE);
                 let mut ep = ep::OpenVINO::default().with_device_type(device);
                 if device == "CPU" {
                     ep = ep.with_num_threads(threads);
                 }
-                if let Some(cache) = &options.engine_cache {
-                    ep = ep.with_cache_dir(cache.display());
+                if let Some(engines) = engines {
+                    ep = ep.with_cache_dir(engines.display());
                 }
                 ep.build()
             }
@@ -194,6 +199,9 @@ impl FromStr for Provider {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
+        if word == "rocm" {
+            return Err(NO_ROCM.to_owned());
+        }
         Self::ALL
             .into_iter()
             .find(|provider| provider.word() == word)
@@ -236,8 +244,8 @@ pub struct ProviderOptions {
     /// Which device: a number for graphics processors (`1`), OpenVINO's word
     /// (`CPU`, `GPU`, `GPU.1`, `NPU`), QNN's backend library. The first one if left out.
     pub device: Option<String>,
-    /// Folder in which engines made for this device are kept, so that only the
-    /// first start takes minutes (TensorRT, OpenVINO).
+    /// Folder in which engines made for this device are kept, those of each network in
+    /// one of their own, so that only the first start takes minutes (TensorRT, OpenVINO).
     pub engine_cache: Option<PathBuf>,
 }
 
@@ -249,11 +257,21 @@ impl ProviderOptions {
             .unwrap_or(0)
     }
 
+    /// The device's word, where it leaves to OpenVINO what computes and the processor may be it:
+    /// then nobody, not even the runtime's record, can say who did.
+    pub(crate) fn undecided(&self, provider: Provider) -> Option<&str> {
+        let device = self.device.as_deref()?;
+        let (kind, listed) = device.split_once(':').unwrap_or((device, ""));
+        let is_composite = ["AUTO", "HETERO", "MULTI"].contains(&kind);
+        let may_be_processor = listed.is_empty() || listed.split(',').any(|one| one == "CPU");
+        (provider == Provider::OpenVino && is_composite && may_be_processor).then_some(device)
+    }
+
     /// What is wrong with the device for `provider`, if anything.
     pub fn fault(&self, provider: Provider) -> Option<String> {
         let device = self.device.as_deref()?;
         match provider {
-            Provider::TensorRt | Provider::Cuda | Provider::MiGraphX | Provider::Rocm => {
+            Provider::TensorRt | Provider::Cuda | Provider::MiGraphX => {
                 match device.parse::<u16>() {
                     Ok(_) => None,
                     Err(_) => Some(format!(
@@ -289,6 +307,37 @@ mod tests {
         }
         let message = "gpu".parse::<Provider>().unwrap_err();
         assert!(message.contains("auto, tensorrt, cuda"), "{message}");
+    }
+
+    #[test]
+    fn who_writes_rocm_is_sent_to_what_there_is_for_the_same_hardware() {
+        let message = "rocm".parse::<Provider>().unwrap_err();
+        assert!(message.contains("write `migraphx`"), "{message}");
+    }
+
+    #[test]
+    fn a_device_that_leaves_it_to_openvino_who_computes_proves_nothing() {
+        for (provider, device, is_undecided) in [
+            (Provider::OpenVino, "CPU", false),
+            (Provider::OpenVino, "NPU", false),
+            (Provider::OpenVino, "AUTO", true),
+            (Provider::OpenVino, "AUTO:GPU", false),
+            (Provider::OpenVino, "HETERO:NPU,CPU", true),
+            (Provider::OpenVino, "HETERO:NPU,GPU", false),
+            // What another provider makes of the word is its affair.
+            (Provider::Qnn, "AUTO", false),
+        ] {
+            let options = ProviderOptions {
+                device: Some(device.to_owned()),
+                engine_cache: None,
+            };
+            let found = options.undecided(provider).is_some();
+            assert_eq!(found, is_undecided, "{provider} {device}");
+        }
+        assert_eq!(
+            ProviderOptions::default().undecided(Provider::OpenVino),
+            None
+        );
     }
 
     #[test]

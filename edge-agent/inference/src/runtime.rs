@@ -4,7 +4,7 @@
 //! one binary serves every version from 1.24 on, and a box with an accelerator
 //! gets another library and not another agent.
 
-mod log;
+pub(crate) mod log;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

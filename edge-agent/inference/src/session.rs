@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
+use crate::engines::Engines;
+use crate::graph;
 use crate::provider::{Placement, Provider, ProviderChoice, ProviderOptions};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, log};
 use crate::store::FailedGround;
 
 /// How a network is run.
@@ -79,6 +81,8 @@ impl std::fmt::Display for Refusal {
 pub(crate) struct Profiled {
     pub(crate) session: Session,
     provider: Provider,
+    /// How many of the network's nodes are sums of products; 0 where nobody counted.
+    computing: u64,
 }
 
 /// Names profiles apart within the process.
@@ -102,17 +106,21 @@ pub(crate) fn open(
     if let Some(fault) = settings.options.fault(provider) {
         return Err(fault);
     }
-    if let Some(cache) = &settings.options.engine_cache
-        && provider.keeps_engines()
-    {
-        std::fs::create_dir_all(cache).map_err(|error| {
-            format!(
-                "engine cache {}: {error}; correct `engine_cache` or its permissions",
-                cache.display()
-            )
-        })?;
+    let engines = Engines::of(&settings.options, provider, network);
+    if let Some(engines) = &engines {
+        engines.make()?;
     }
     let threads = settings.threads.max(1);
+    let engines = engines.as_ref().map(Engines::path);
+    #[cfg(test)]
+    let pretended = pretended::network(provider, network, engines).transpose()?;
+    #[cfg(test)]
+    let (network, computes, engines) = match &pretended {
+        Some(network) => (&network[..], Provider::Cpu, None),
+        None => (network, provider, engines),
+    };
+    #[cfg(not(test))]
+    let computes = provider;
     let built = || -> ort::Result<Session> {
         let mut builder = Session::builder(runtime.environment())?
             .with_optimization_level(GraphOptimizationLevel::All)?
@@ -122,17 +130,29 @@ pub(crate) fn open(
             .with_intra_op_spinning(false)?
             // Its own form may name files beside itself as well, and is not looked through.
             .with_config_entry("session.load_model_format", "ONNX")?
-            .with_execution_providers([provider.dispatch(threads, &settings.options)])?;
+            .with_execution_providers([computes.dispatch(threads, &settings.options, engines)])?;
         // The processor needs no proof: the runtime has nothing to fall back to.
-        if provider != Provider::Cpu {
+        if computes != Provider::Cpu {
             let number = PROFILES.fetch_add(1, Ordering::Relaxed);
             let name = format!("ngatu-profile-{}-{number}", std::process::id());
             builder = builder.with_profiling(std::env::temp_dir().join(name))?;
         }
         builder.commit_from_memory(network)
     };
-    match built() {
-        Ok(session) => Ok(Profiled { session, provider }),
+    let fallen_back = fallen_back();
+    let built = built();
+    if let Some(reason) = fallen_back.said() {
+        return Err(reason);
+    }
+    match built {
+        Ok(session) => Ok(Profiled {
+            session,
+            provider,
+            computing: match computes {
+                Provider::Cpu => 0,
+                _ => graph::computing_nodes(network),
+            },
+        }),
         Err(error) => Err(match provider {
             Provider::Cpu => one_line(error.message()),
             _ => format!(
@@ -145,16 +165,16 @@ pub(crate) fn open(
 }
 
 impl Profiled {
-    /// A session that [`open`] opened on `provider`.
-    pub(crate) fn of(session: Session, provider: Provider) -> Self {
-        Self { session, provider }
-    }
-
-    /// To be called after an inference: who computed it. `None` where the
-    /// runtime could not write its profile down.
+    /// To be called after some inferences: who computed the last of them. The first says
+    /// little: a device finds its fastest way then. `None` where the runtime could not write
+    /// its profile down.
     pub(crate) fn end(mut self) -> (Session, Option<Placement>) {
-        if self.provider == Provider::Cpu {
-            return (self.session, Some(Placement::processor()));
+        #[cfg(test)]
+        let is_known = self.provider == Provider::Cpu || pretended::is_one(self.provider);
+        #[cfg(not(test))]
+        let is_known = self.provider == Provider::Cpu;
+        if is_known {
+            return (self.session, Some(Placement::whole(self.provider)));
         }
         let placement = self.session.end_profiling().ok().and_then(|file| {
             let file = PathBuf::from(file);
@@ -164,7 +184,29 @@ impl Profiled {
             }
             Placement::of_profile(&text?)
         });
+        let computing = self.computing;
+        let placement = placement.map(|placement| placement.of_network_with(computing));
         (self.session, placement)
+    }
+}
+
+/// Listens whether OpenVINO says that it computes on the processor what its device cannot.
+/// The runtime's record does not tell: the provider is OpenVINO all the same.
+pub(crate) fn fallen_back() -> FallenBack {
+    FallenBack(log::times_fallen_back())
+}
+
+/// See [`fallen_back`].
+pub(crate) struct FallenBack(u64);
+
+impl FallenBack {
+    /// Why it is no device's work, if that was said meanwhile.
+    pub(crate) fn said(&self) -> Option<String> {
+        (log::times_fallen_back() != self.0).then(|| {
+            "it starts, but OpenVINO cannot compile the network for its device and computes it on the \
+             processor; take another model, a newer driver, another `device`, or `provider = \"cpu\"`"
+                .to_owned()
+        })
     }
 }
 
@@ -177,19 +219,12 @@ pub(crate) fn fallback(
     allow_unproven: bool,
 ) -> Option<String> {
     let Some(placement) = placement else {
-        let place = std::env::temp_dir();
         let why = format!(
             "whether it computes could not be looked at: the runtime's profile could not be written to {} or read",
-            place.display()
+            std::env::temp_dir().display()
         );
-        if allow_unproven {
-            tracing::warn!(%provider, "{why}; it is taken all the same, by `allow_unproven_provider`");
-            return None;
-        }
-        return Some(format!(
-            "it starts, but {why}; give the agent's account a folder for temporary files that it can write (`TMPDIR`) \
-             and start again, or take its word for it with `allow_unproven_provider = true` under [detector]"
-        ));
+        let next = "give the agent's account a folder for temporary files that it can write (`TMPDIR`) and start again";
+        return unproven(provider, &why, next, allow_unproven);
     };
     (!placement.is_done_by(provider)).then(|| {
         format!(
@@ -200,9 +235,68 @@ pub(crate) fn fallback(
     })
 }
 
+/// Why a provider is not taken of which something is not proved.
+pub(crate) fn unproven(
+    provider: Provider,
+    why: &str,
+    next: &str,
+    allow_unproven: bool,
+) -> Option<String> {
+    if allow_unproven {
+        tracing::warn!(%provider, "{why}; it is taken all the same, by `allow_unproven_provider`");
+        return None;
+    }
+    Some(format!(
+        "it starts, but {why}; {next}, or take its word for it with `allow_unproven_provider = true` under [detector]"
+    ))
+}
+
 /// The runtime's messages run over several lines, with its own source files' names.
 pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Providers that tests have in the place of hardware: the processor computes another network.
+#[cfg(test)]
+pub(crate) mod pretended {
+    use std::cell::RefCell;
+    use std::path::Path;
+
+    use super::Provider;
+
+    /// What a provider computes where it is asked for this network, with its engines there; or
+    /// why it does not start.
+    type Pretence = Box<dyn Fn(&[u8], Option<&Path>) -> Result<Vec<u8>, String>>;
+
+    thread_local! {
+        static THERE: RefCell<Vec<(Provider, Pretence)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// From now on this thread has such a provider.
+    pub(crate) fn have(
+        provider: Provider,
+        pretence: impl Fn(&[u8], Option<&Path>) -> Result<Vec<u8>, String> + 'static,
+    ) {
+        THERE.with_borrow_mut(|there| {
+            there.retain(|(other, _)| *other != provider);
+            there.push((provider, Box::new(pretence)));
+        });
+    }
+
+    pub(crate) fn is_one(provider: Provider) -> bool {
+        THERE.with_borrow(|there| there.iter().any(|(one, _)| *one == provider))
+    }
+
+    pub(super) fn network(
+        provider: Provider,
+        network: &[u8],
+        engines: Option<&Path>,
+    ) -> Option<Result<Vec<u8>, String>> {
+        THERE.with_borrow(|there| {
+            let (_, pretence) = there.iter().find(|(one, _)| *one == provider)?;
+            Some(pretence(network, engines))
+        })
+    }
 }
 
 #[cfg(test)]

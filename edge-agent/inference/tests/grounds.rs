@@ -14,7 +14,9 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use edge_inference::{Action, AtWorkMark, FailedGround, Ground, OnTrial, StartFault, StoreError};
+use edge_inference::{
+    Action, AtWorkMark, FailedGround, Ground, OnTrial, Provider, StartFault, StoreError,
+};
 
 use folder::{actions, id, place, store};
 
@@ -128,6 +130,146 @@ fn a_provider_that_computes_wrong_is_left_and_the_proven_model_is_not() {
     );
     assert_eq!(ledger.proven.unwrap().model, id("street"));
     assert!(!start(folder.path(), &[cpu], &[]).unwrap().is_on_trial);
+}
+
+/// The same, of a model whose self-test fails on those of `wrong`; the other's does not.
+fn tested(folder: &Path, grounds: &[Ground], wrong: &[&Ground]) -> Result<OnTrial, StoreError> {
+    let begun = store(folder).begin_on(None, grounds, |candidate, _, _, left| {
+        let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+        let ground = grounds.iter().find(|ground| !is_left(ground)).unwrap();
+        if wrong.contains(&ground) && candidate.model == id("street") {
+            return Err(StartFault::SelfTest {
+                on: ground.clone(),
+                reason: "its self-test fails".to_owned(),
+            });
+        }
+        Ok(((), Some(ground.clone())))
+    });
+    begun.map(|((), trial)| trial)
+}
+
+/// A box whose models have proven themselves on a graphics processor and on the processor.
+fn proven_on_both() -> (tempfile::TempDir, [Ground; 2]) {
+    let (cuda, cpu) = (on("cuda", "1.24.1"), on("cpu", "1.24.1"));
+    let folder = proven_on(&cuda);
+    let mut trial = start(folder.path(), std::slice::from_ref(&cpu), &[]).unwrap();
+    trial.prove();
+    (folder, [cuda, cpu])
+}
+
+/// A new driver computed wrong, and nothing in the ledger was new: the model was given up, then
+/// every other that had a self-test, and the processor was never asked.
+#[test]
+fn a_proven_model_that_fails_where_it_had_proven_itself_is_shown_to_the_next_provider() {
+    let (folder, both) = proven_on_both();
+    let [cuda, cpu] = &both;
+    let trial = tested(folder.path(), &both, &[cuda]).unwrap();
+    assert_eq!(trial.candidate.model, id("street"));
+    assert_eq!((trial.on.as_ref(), trial.instead), (Some(cpu), None));
+    assert!(!trial.is_on_trial);
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty());
+    assert_eq!(ledger.on.failed[0].ground, *cuda);
+    assert_eq!(ledger.proven.unwrap().model, id("street"));
+    let told = actions(folder.path());
+    assert!(told.contains(&(Action::ProviderLeft, "street".to_owned())));
+    assert!(!told.iter().any(|(action, _)| *action == Action::Failed));
+}
+
+#[test]
+fn a_proven_model_that_fails_on_the_processor_as_well_is_given_up_and_no_provider_is() {
+    let (folder, both) = proven_on_both();
+    let [cuda, cpu] = &both;
+    let trial = tested(folder.path(), &both, &[cuda, cpu]).unwrap();
+    assert_eq!(trial.candidate.model, id("other"));
+    assert_eq!(trial.on.as_ref(), Some(cuda));
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.failed[0].candidate.model, id("street"));
+    assert!(ledger.on.failed.is_empty(), "{:?}", ledger.on.failed);
+}
+
+#[test]
+fn where_the_processor_may_not_compute_no_proven_model_is_called_bad() {
+    let (folder, [cuda, _]) = proven_on_both();
+    let only = std::slice::from_ref(&cuda);
+    // The other takes its place for this start.
+    let trial = tested(folder.path(), only, &[&cuda]).unwrap();
+    assert_eq!(trial.candidate.model, id("other"));
+    drop(trial);
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty(), "{:?}", ledger.failed);
+    assert_eq!(ledger.proven.unwrap().model, id("street"));
+}
+
+#[test]
+fn the_same_holds_for_models_that_take_second_looks() {
+    let folder = place(&["other", "street"]);
+    let both = [on("cuda", "1.24.1"), on("cpu", "1.24.1")];
+    let begin = |wrong: &[&Ground]| {
+        let store = store(folder.path());
+        let at_work = store.watch_over();
+        let which = (&id("street"), None);
+        let begun = store.begin_second(which, (&at_work, &both), |_, _, _, left| {
+            let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+            let ground = both.iter().find(|ground| !is_left(ground)).unwrap();
+            if wrong.contains(&ground) {
+                return Err(StartFault::SelfTest {
+                    on: ground.clone(),
+                    reason: "its self-test fails".to_owned(),
+                });
+            }
+            Ok(((), Some(ground.clone())))
+        });
+        begun.map(|((), trial)| trial)
+    };
+    let [cuda, cpu] = &both;
+    let mut trial = begin(&[]).unwrap();
+    assert_eq!(trial.on.as_ref(), Some(cuda));
+    // It was lost meanwhile, and has proven nothing.
+    trial.computes_on(Provider::Cpu);
+    trial.prove();
+    let proven_on = || {
+        store(folder.path()).trials().second[&id("street")]
+            .on
+            .clone()
+    };
+    assert_eq!(proven_on(), std::slice::from_ref(cpu));
+    let mut trial = begin(&[]).unwrap();
+    assert!(trial.is_on_trial && trial.on.as_ref() == Some(cuda));
+    trial.prove();
+    assert_eq!(proven_on(), [cpu.clone(), cuda.clone()]);
+
+    let trial = begin(&[cuda]).unwrap();
+    assert_eq!((trial.on.as_ref(), trial.is_on_trial), (Some(cpu), false));
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty());
+    assert_eq!(ledger.on.failed[0].ground, *cuda);
+    begin(&[cuda, cpu]).unwrap_err();
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.failed[0].candidate.model, id("street"));
+}
+
+/// It failed in the fifth minute, the processor looked on, and in the tenth it was written down
+/// that the model is proven on what had failed.
+#[test]
+fn a_provider_that_is_lost_during_its_trial_has_proven_nothing() {
+    let both = [on("cuda", "1.24.1"), on("cpu", "1.24.1")];
+    let [cuda, cpu] = &both;
+    let new_model = place(&["street", "other"]);
+    for folder in [new_model, proven_on(cpu)] {
+        let mut trial = start(folder.path(), &both, &[]).unwrap();
+        assert!(trial.is_on_trial && trial.on.as_ref() == Some(cuda));
+        trial.computes_on(Provider::Cpu);
+        trial.prove();
+        let ledger = store(folder.path()).trials();
+        assert_eq!(ledger.proven.unwrap().model, id("street"));
+        assert_eq!(ledger.on.proven, std::slice::from_ref(cpu));
+        // It did not end the program.
+        assert!(ledger.on.tried.iter().all(|tried| tried.attempts == 0));
+        let trial = start(folder.path(), &both, &[]).unwrap();
+        assert!(trial.is_on_trial && trial.on.as_ref() == Some(cuda));
+        trial.stop();
+    }
 }
 
 #[test]

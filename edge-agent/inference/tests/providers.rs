@@ -38,6 +38,38 @@ fn every_provider_is_proved_or_says_what_to_install() {
     }
 }
 
+/// Of whatever this machine has; with the processor alone there is little to it.
+#[test]
+fn what_is_sound_computes_a_real_network_as_the_processor_does_and_keeps_its_engines_by_network() {
+    let runtime = runtime();
+    let store = ModelStore::open(ModelStore::default_dirs()).unwrap();
+    let best = store.best_detector();
+    let (manifest, file) = best.unwrap_or_else(|error| panic!("{error}; run `deploy/setup test`"));
+    let cache = tempfile::tempdir().unwrap();
+    let options = ProviderOptions {
+        device: None,
+        engine_cache: Some(cache.path().to_owned()),
+    };
+    let is_sound = |provider: &Provider| probe(&runtime, *provider, &options).outcome.is_ok();
+    let sound: Vec<Provider> = runtime.providers().into_iter().filter(is_sound).collect();
+    for provider in &sound {
+        let settings = DetectorSettings {
+            providers: ProviderChoice::Listed(vec![*provider, Provider::Cpu]),
+            options: options.clone(),
+            ..DetectorSettings::default()
+        };
+        // The second time with what the first has compiled.
+        for _ in 0..2 {
+            let loaded = Detector::load(&runtime, manifest.clone(), &file, &settings).unwrap();
+            let on = (loaded.provider(), loaded.refusals());
+            assert_eq!(on, (provider.name(), &[][..]));
+        }
+    }
+    let name = &manifest.sha256.to_string()[..16];
+    let keeps = |provider: &Provider| matches!(provider, Provider::OpenVino | Provider::TensorRt);
+    assert_eq!(cache.path().join(name).is_dir(), sound.iter().any(keeps));
+}
+
 #[test]
 fn a_provider_that_is_missing_is_passed_over_in_a_list_and_an_error_alone() {
     let runtime = runtime();

@@ -8,6 +8,7 @@ use case_bundle::files::said;
 use protocol::CameraId;
 
 use crate::config::AgentConfig;
+use crate::live::Ending;
 use crate::recording::RecordingError;
 use crate::replay;
 
@@ -15,6 +16,8 @@ use crate::replay;
 pub(super) const FAILED: u8 = 1;
 /// Exit code when the configuration or the command line is faulty.
 pub(super) const FAULTY: u8 = 2;
+/// Exit code when what computes was lost, and this process cannot have it again: to be started anew.
+pub(super) const FORLORN: u8 = 4;
 /// Exit code when somebody stopped the command before its end, as shells have it for Ctrl-C.
 pub(super) const STOPPED: u8 = 130;
 
@@ -46,8 +49,15 @@ pub(super) fn finish(result: anyhow::Result<()>) -> ExitCode {
         Err(error) if is_about_the_camera(&error) => faulty(&error),
         Err(error) => {
             aside!("error: {}", said::whole(error.chain()));
-            ExitCode::from(FAILED)
+            ExitCode::from(code_of(&error))
         }
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref() {
+        Some(Ending::Forlorn(_)) => FORLORN,
+        Some(Ending::Fault(_)) | None => FAILED,
     }
 }
 
@@ -59,4 +69,21 @@ fn is_about_the_camera(error: &anyhow::Error) -> bool {
                 Some(RecordingError::Which { .. })
             )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So that who reads the unit's journal tells a dead device from a fault of this program.
+    #[test]
+    fn a_program_that_ends_for_want_of_its_device_has_an_exit_code_of_its_own() {
+        let of = |ending: Ending| code_of(&ending.into());
+        assert_eq!(
+            of(Ending::Forlorn("an illegal memory access".to_owned())),
+            FORLORN
+        );
+        assert_eq!(of(Ending::Fault("a scene has ended".to_owned())), FAILED);
+        assert_eq!(code_of(&anyhow::anyhow!("no camera")), FAILED);
+    }
 }

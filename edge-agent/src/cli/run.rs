@@ -10,6 +10,11 @@ use super::exit::{FAULTY, finish};
 use crate::config::{AgentConfig, Bytes, RecordConfig};
 use crate::live::{self, StopFlag};
 
+/// Shown below `--help`.
+pub(super) const HELP: &str = "\
+Exit codes: 0 told to stop, 1 failed, 2 faulty command line or configuration, 4 what computes was lost, nothing else
+may compute, and this process cannot have it again. After 1 and 4 it is to be started anew, as the systemd unit does.";
+
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The box's configuration.

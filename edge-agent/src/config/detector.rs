@@ -38,7 +38,7 @@ pub struct DetectorConfig {
     /// be had. It may then compute on the processor without a word.
     #[serde(default)]
     pub allow_unproven_provider: bool,
-    /// Folder in which TensorRT's and OpenVINO's compiled engines are kept.
+    /// Folder in which TensorRT's and OpenVINO's compiled engines are kept, by network.
     pub engine_cache: Option<PathBuf>,
     /// Keys, or folders of keys, of those whose bundles are taken.
     pub trusted_keys: Option<Vec<PathBuf>>,

@@ -53,7 +53,7 @@ mod tests {
         assert!(!stop.is_set());
         has_ended.set(true);
         fallen.look();
-        let fault = stop.fault().unwrap_or_default();
+        let fault = stop.fault().unwrap().to_string();
         assert!(fault.contains("delivers to the centre"), "{fault}");
         // Counted once, however often it is looked at.
         let counted = || std::fs::read_to_string(dir.path().join("scene-panics")).unwrap();

@@ -149,6 +149,10 @@ pub(super) fn run(
     };
     while !stop.is_set() && desk.work(calls) {
         (calls.goes_on)();
+        if let Some(why) = desk.models.detector.network().forlorn() {
+            tracing::error!("nothing is watched: {why}");
+            stop.give_way(why);
+        }
     }
     for camera in 0..feeds.len() {
         desk.finish(camera);

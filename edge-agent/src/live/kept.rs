@@ -400,7 +400,7 @@ mod tests {
         file.keep(|| Some(state()));
         assert_eq!(file.trouble(), None);
         assert!(thread.join().is_err());
-        let fault = stop.fault().unwrap_or_default();
+        let fault = stop.fault().unwrap().to_string();
         assert!(fault.contains("parked vehicles"), "{fault}");
         // Had that happened too often within the hour, the camera would say so.
         file.due = Instant::now();

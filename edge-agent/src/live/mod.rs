@@ -101,7 +101,21 @@ impl Work {
 pub struct StopFlag {
     is_set: Arc<AtomicBool>,
     /// The fault for which the program ends, where it is one.
-    fault: Arc<OnceLock<String>>,
+    fault: Arc<OnceLock<Ending>>,
+}
+
+/// Why the program ends by itself.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Ending {
+    /// A thread has ended by a fault of ours.
+    #[error("{0}")]
+    Fault(String),
+    /// What computes was lost, and this process cannot have it again.
+    #[error(
+        "{0}. Nothing else may compute, so the program ends, to be started anew: another process may have the device \
+         again. Check its driver and power (`dmesg`), and add \"cpu\" to `provider` under [detector] to watch on meanwhile"
+    )]
+    Forlorn(String),
 }
 
 impl StopFlag {
@@ -122,13 +136,19 @@ impl StopFlag {
 
     /// Asks everything to stop because of a fault; the first counts.
     fn fail(&self, fault: &str) {
-        self.fault.get_or_init(|| fault.to_owned());
+        self.fault.get_or_init(|| Ending::Fault(fault.to_owned()));
+        self.set();
+    }
+
+    /// Asks everything to stop because nothing computes any more in this process.
+    fn give_way(&self, why: String) {
+        self.fault.get_or_init(|| Ending::Forlorn(why));
         self.set();
     }
 
     /// For which fault everything stops.
-    fn fault(&self) -> Option<&str> {
-        self.fault.get().map(String::as_str)
+    fn fault(&self) -> Option<&Ending> {
+        self.fault.get()
     }
 }
 
@@ -377,6 +397,7 @@ fn watch(
         });
         let mut trials = trial::Trials {
             detector: trial,
+            state: info.clone(),
             second: lookers.trials.into_iter().zip(second.clone()).collect(),
             at_work: vec![at_work.clone()],
         };

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use edge_inference::{Detector, Network, OnTrial, Placement, Refusal};
+use edge_inference::{Detector, Network, OnTrial, Placement, Provider, Refusal};
 use plate_reader::PlateReader;
 use protocol::event::Words;
 use protocol::status::{DetectorStatus, RefusedProvider, SecondModelStatus};
@@ -52,6 +52,8 @@ pub(crate) struct Fares {
     /// Looks that it took; of the detector they are counted by camera.
     pub(crate) looks: u64,
     pub(crate) status: DetectorStatus,
+    /// What computes each network of which it is made.
+    computes_on: Vec<Provider>,
     failed_in_a_row: u64,
 }
 
@@ -127,6 +129,7 @@ impl ModelState {
             fares: Mutex::new(Fares {
                 provider: lines.provider(),
                 status,
+                computes_on: networks.map(|network| network.computes_on()).to_vec(),
                 ..Fares::default()
             }),
         }
@@ -150,6 +153,7 @@ impl ModelState {
         }
         fares.provider = network.provider();
         fares.status.provider = network.computes_on().to_string();
+        fares.computes_on = vec![network.computes_on()];
         fares.status.placement = placement([network.placement()]);
         fares.status.refused = network.refusals().iter().map(refused).collect();
         fares.status.losses = network.losses();
@@ -166,12 +170,18 @@ impl ModelState {
         let [_, lines] = networks;
         fares.provider = lines.provider();
         fares.status.provider = lines.computes_on().to_string();
+        fares.computes_on = networks.map(|network| network.computes_on()).to_vec();
         fares.status.placement = placement(networks.iter().map(|network| network.placement()));
         fares.status.refused = (networks.iter())
             .flat_map(|network| network.refusals())
             .map(refused)
             .collect();
         fares.status.losses = losses;
+    }
+
+    /// What computes each of its networks now.
+    pub(crate) fn computes_on(&self) -> Vec<Provider> {
+        self.lock().computes_on.clone()
     }
 
     /// It failed on a look.

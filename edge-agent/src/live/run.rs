@@ -65,7 +65,7 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     tracing::info!(waiting = outbox.waiting(), "stopped");
     match stop.fault() {
         // Not as if somebody had asked for it: the program is to be started anew.
-        Some(fault) => result.and(Err(anyhow::anyhow!("{fault}"))),
+        Some(fault) => result.and(Err(fault.clone().into())),
         None => result,
     }
 }

@@ -14,6 +14,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub(super) struct Trials<'t> {
     /// Of the detector.
     pub(super) detector: Option<&'t mut OnTrial>,
+    /// How it fares.
+    pub(super) state: Option<Arc<ModelState>>,
     /// Of those who take second looks: a reader of plates has two networks.
     pub(super) second: Vec<(Vec<SecondTrial>, Arc<ModelState>)>,
     /// Where is noted who is at work, as long as there is somebody on trial: one place for
@@ -52,10 +54,16 @@ impl Trials<'_> {
                 if of_detector.goes_on(looks)
                     && let Some(trial) = &mut self.detector
                 {
+                    // Not on what was lost meanwhile.
+                    let now = self.state.iter().flat_map(|state| state.computes_on());
+                    now.for_each(|provider| trial.computes_on(provider));
                     trial.prove();
                 }
                 for ((trials, state), progress) in self.second.iter_mut().zip(&mut of_second) {
                     if progress.goes_on(state.well_looked()) {
+                        for (trial, provider) in trials.iter_mut().zip(state.computes_on()) {
+                            trial.computes_on(provider);
+                        }
                         trials.iter_mut().for_each(SecondTrial::prove);
                     }
                 }

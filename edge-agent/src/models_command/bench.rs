@@ -3,6 +3,8 @@
 //! Every case runs in a process of its own: memory is then the case's own, and a
 //! provider that brings its process down is a line in the table.
 
+mod place;
+
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -21,9 +23,12 @@ use models::{ColourMatrix, ColourRange, I420View, Manifest, Task};
 use protocol::id::ModelId;
 use serde::{Deserialize, Serialize};
 
-use super::{listing, recommend, store};
+use super::recommend::{self, Advice};
+use super::{listing, store};
 use crate::config::{DetectorConfig, THREADS};
 use crate::live::StopFlag;
+
+use place::Place;
 
 /// Shown below `--help`.
 pub(crate) const HELP: &str = "\
@@ -140,6 +145,9 @@ pub(super) struct Figures {
 pub(super) struct Line {
     pub(super) model: ModelId,
     pub(super) provider: String,
+    /// Which of the provider's devices, where it has several kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) device: Option<String>,
     pub(super) threads: usize,
     /// Pictures computed at once.
     pub(super) batch: usize,
@@ -155,6 +163,16 @@ pub(super) struct Line {
     pub(super) speed_up: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure: Option<String>,
+}
+
+impl Line {
+    /// What computed, as people say it: `openvino GPU`.
+    pub(super) fn place(&self) -> String {
+        match &self.device {
+            Some(device) => format!("{} {device}", self.provider),
+            None => self.provider.clone(),
+        }
+    }
 }
 
 /// `models bench`
@@ -179,52 +197,56 @@ pub(super) fn bench(
     };
     let store = store(config)?;
     let models = installed(&store, &args.model)?;
-    let case = |model: Option<&ModelId>, provider: Provider, threads, batch| Case {
+    let case = |model: Option<&ModelId>, place: &Place, threads, batch| Case {
         model: model.cloned(),
-        provider: provider.word().to_owned(),
+        provider: place.provider.word().to_owned(),
         threads,
         batch,
         seconds: args.seconds,
         onnxruntime: runtime.path().to_owned(),
-        device: settings.options.device.clone(),
+        device: place.device.clone(),
         engine_cache: settings.options.engine_cache.clone(),
     };
     let patience = Duration::from_secs(args.timeout);
     let folders: Vec<PathBuf> = store.folders().to_vec();
     let mut sound = Vec::new();
-    for provider in providers {
-        let tried = in_process_of_its_own::<String>(
-            &case(None, provider, 1, 1),
-            &folders,
-            (patience, stop),
-        );
+    let named = settings.options.device.as_deref();
+    let places = providers
+        .iter()
+        .flat_map(|provider| Place::of(*provider, named));
+    for place in places {
+        let tried =
+            in_process_of_its_own::<String>(&case(None, &place, 1, 1), &folders, (patience, stop));
         go_on(stop)?;
         match tried {
             Ok(proof) => {
-                aside!("{provider}: {proof}");
-                sound.push(provider);
+                aside!("{place}: {proof}");
+                sound.push(place);
             }
-            Err(reason) => aside!("{provider}: cannot be used. {reason}"),
+            Err(reason) => aside!("{place}: cannot be used. {reason}"),
         }
     }
     let mut cases = Vec::new();
     for model in &models {
-        for provider in &sound {
+        for place in &sound {
             // An accelerator does not use the processor's threads.
-            let uses_threads = matches!(provider, Provider::Cpu | Provider::OpenVino);
-            let counts = if uses_threads { &threads[..] } else { &[1] };
+            let counts = if place.uses_threads() {
+                &threads[..]
+            } else {
+                &[1]
+            };
             let with = |count| args.batch.iter().map(move |size| (count, *size));
             let tried = counts.iter().flat_map(|count| with(*count));
-            cases.extend(tried.map(|tried| (model, *provider, tried)));
+            cases.extend(tried.map(|tried| (model, place, tried)));
         }
     }
     let bar = ProgressBar::new(cases.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
     let mut lines = Vec::new();
-    for (model, provider, (count, batch)) in cases {
-        bar.set_message(format!("{} on {provider}, {count} thread(s)", model.id));
+    for (model, place, (count, batch)) in cases {
+        bar.set_message(format!("{} on {place}, {count} thread(s)", model.id));
         let measured = in_process_of_its_own::<Figures>(
-            &case(Some(&model.id), provider, count, batch),
+            &case(Some(&model.id), place, count, batch),
             &folders,
             (patience, stop),
         );
@@ -235,7 +257,8 @@ pub(super) fn bench(
         };
         lines.push(Line {
             model: model.id.clone(),
-            provider: provider.word().to_owned(),
+            provider: place.provider.word().to_owned(),
+            device: place.device.clone(),
             threads: count,
             batch,
             rank: model.rank,
@@ -249,9 +272,17 @@ pub(super) fn bench(
     }
     bar.finish_and_clear();
     compare_with_processor(&mut lines);
-    print(&lines, &runtime.version(), cores, args.json)?;
+    let cache = settings.options.engine_cache.as_deref();
+    let advice = recommend::recommend(&lines, cores).map(|advice| advice.with_engines_in(cache));
+    print(
+        &lines,
+        (&runtime.version(), cores),
+        advice.as_ref(),
+        args.json,
+    )?;
     // Who named it wants to know: a table without it is no answer.
-    let named = args.provider.iter().find(|named| !sound.contains(named));
+    let is_sound = |named: &&Provider| sound.iter().any(|place| place.provider == **named);
+    let named = args.provider.iter().find(|named| !is_sound(named));
     if let Some(named) = named {
         bail!("{named} was asked for and cannot be used; the reason is above");
     }
@@ -278,8 +309,12 @@ fn thread_counts(asked: &[usize], cores: usize) -> Vec<usize> {
     counts
 }
 
-fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow::Result<()> {
-    let advice = recommend::recommend(lines, cores);
+fn print(
+    lines: &[Line],
+    (onnxruntime, cores): (&str, usize),
+    advice: Option<&Advice>,
+    json: bool,
+) -> anyhow::Result<()> {
     let is_any = lines.iter().any(|line| line.figures.is_some());
     if json {
         let whole = serde_json::json!({
@@ -288,7 +323,7 @@ fn print(lines: &[Line], onnxruntime: &str, cores: usize, json: bool) -> anyhow:
         said::json(&serde_json::to_string_pretty(&whole)?);
     } else {
         say!("{}", as_table(lines));
-        match &advice {
+        match advice {
             Some(advice) => say!("{advice}"),
             None if is_any => {
                 say!("no detector of road users was measured, so none is recommended");
@@ -335,7 +370,7 @@ fn as_table(lines: &[Line]) -> comfy_table::Table {
     for line in lines {
         let mut row = vec![
             line.model.to_string(),
-            line.provider.clone(),
+            line.place(),
             line.threads.to_string(),
             line.batch.to_string(),
         ];

@@ -66,6 +66,16 @@ pub fn load_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
     Ok(detector)
 }
 
+/// The same, shown its self-test, as `run` does before it watches.
+pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
+    let mut detector = load_detector(config)?;
+    let store = store(config)?;
+    let model = detector.manifest().id.clone();
+    let (candidate, _, file) = store.candidate_at(&model, None)?;
+    self_test(&mut detector, &file, &candidate)?;
+    Ok(detector)
+}
+
 /// Loads the detector of a box that is to watch: a model that is new here is on
 /// trial, must pass its self-test first, and the last good one takes its place
 /// when it fails.
@@ -107,8 +117,8 @@ fn detectors(
         let settings = settings.leaving(left);
         let mut detector =
             Detector::load(runtime, manifest, file, &settings).map_err(start_fault)?;
-        self_test(&mut detector, file, candidate)?;
         let on = Ground::of(runtime, &settings, detector.network().computes_on());
+        self_test(&mut detector, file, candidate).map_err(|fault| fault.on(&on))?;
         Ok((detector, Some(on)))
     }
 }

@@ -6,6 +6,7 @@
 //! and doubles its cost takes the core from the next camera's decoder.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use protocol::id::ModelId;
 use serde::Serialize;
@@ -23,6 +24,8 @@ const WORTH_IT: f64 = 1.2;
 const UNCALM: f64 = 1.5;
 /// Looks per second and camera at which rules work well.
 const LOOKS_PER_CAMERA: f64 = 5.0;
+/// Where engines are kept unless configured otherwise: below the state folder of the systemd unit.
+const ENGINES: &str = "/var/lib/ngatu/engines";
 /// Share of the time that the detector may be busy: pictures come in bunches.
 const BUSY: f64 = 0.7;
 
@@ -31,6 +34,11 @@ const BUSY: f64 = 0.7;
 pub(super) struct Advice {
     model: ModelId,
     provider: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    /// Where what it compiles is to be kept, where that takes long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_cache: Option<PathBuf>,
     threads: usize,
     /// Cameras that it can look at five times a second.
     cameras: u32,
@@ -39,11 +47,34 @@ pub(super) struct Advice {
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, reason, .. } = self;
         write!(
             f,
-            "Recommended: {}\n\n[detector]\nmodel = \"{}\"\nprovider = \"{}\"\nthreads = {}",
-            self.reason, self.model, self.provider, self.threads
-        )
+            "Recommended: {reason}\n\n[detector]\nmodel = \"{model}\""
+        )?;
+        match self.provider.as_str() {
+            "cpu" => write!(f, "\nprovider = \"cpu\"")?,
+            // A box whose device fails watches on, slower.
+            provider => write!(f, "\nprovider = [\"{provider}\", \"cpu\"]")?,
+        }
+        if let Some(device) = &self.device {
+            write!(f, "\ndevice = \"{device}\"")?;
+        }
+        if let Some(cache) = &self.engine_cache {
+            write!(f, "\nengine_cache = \"{}\"", cache.display())?;
+        }
+        write!(f, "\nthreads = {}", self.threads)
+    }
+}
+
+impl Advice {
+    /// With the configured folder of engines, or the usual one, where a first start takes minutes.
+    pub(super) fn with_engines_in(self, configured: Option<&Path>) -> Self {
+        let cache = configured.unwrap_or(Path::new(ENGINES));
+        Self {
+            engine_cache: (self.provider == "tensorrt").then(|| cache.to_owned()),
+            ..self
+        }
     }
 }
 
@@ -96,7 +127,7 @@ fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
     let against = if is_clear {
         format!(
             "{} with {} thread(s) is {:.2} times as fast but takes {:.1} times the processor time",
-            fastest.0.provider,
+            fastest.0.place(),
             fastest.0.threads,
             fastest.1.per_second / figures.per_second,
             fastest.1.cpu_ms / figures.cpu_ms
@@ -113,12 +144,17 @@ fn of_model(lines: &[Line], model: &ModelId, cores: usize) -> Option<Advice> {
     Some(Advice {
         model: model.clone(),
         provider: line.provider.clone(),
+        device: line.device.clone(),
+        engine_cache: None,
         threads: line.threads,
         cameras,
         reason: format!(
             "{model} on {} with {} thread(s): {:.0} pictures a second, {:.1} ms of processor time each of {cores} core(s), \
              enough for {cameras} camera(s) at {LOOKS_PER_CAMERA:.0} looks a second with reserve; {against}{doubt}",
-            line.provider, line.threads, figures.per_second, figures.cpu_ms
+            line.place(),
+            line.threads,
+            figures.per_second,
+            figures.cpu_ms
         ),
     })
 }
@@ -146,6 +182,7 @@ mod tests {
         Line {
             model: model.parse().unwrap(),
             provider: provider.to_owned(),
+            device: None,
             threads,
             batch: 1,
             rank,
@@ -154,6 +191,35 @@ mod tests {
             figures: Some(serde_json::from_value(figures).unwrap()),
             speed_up: None,
             failure: None,
+        }
+    }
+
+    /// Alone in the configuration, an accelerator that fails leaves the box blind.
+    #[test]
+    fn what_is_recommended_ends_with_the_processor_and_names_its_device() {
+        let said = |line: Line, cache| {
+            let advice = recommend(&[line], 4).unwrap();
+            advice.with_engines_in(cache).to_string()
+        };
+        let cpu = said(line("a", 1, "cpu", 2, 30.0, 33.0), None);
+        assert!(cpu.ends_with("\nprovider = \"cpu\"\nthreads = 2"), "{cpu}");
+        let graphics = Line {
+            device: Some("GPU".to_owned()),
+            ..line("a", 1, "openvino", 1, 200.0, 2.0)
+        };
+        let graphics = said(graphics, Some(Path::new("/engines")));
+        let expected = "\nprovider = [\"openvino\", \"cpu\"]\ndevice = \"GPU\"\nthreads = 1";
+        assert!(graphics.ends_with(expected), "{graphics}");
+        assert!(
+            graphics.contains("a on openvino GPU with 1 thread(s)"),
+            "{graphics}"
+        );
+        let tensorrt = || line("a", 1, "tensorrt", 1, 200.0, 2.0);
+        for (cache, folder) in [(None, ENGINES), (Some(Path::new("/engines")), "/engines")] {
+            let said = said(tensorrt(), cache);
+            let expected =
+                format!("\nprovider = [\"tensorrt\", \"cpu\"]\nengine_cache = \"{folder}\"\n");
+            assert!(said.contains(&expected), "{said}");
         }
     }
 

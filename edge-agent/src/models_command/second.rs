@@ -69,8 +69,8 @@ pub(crate) fn begin_network(
             let settings = settings.leaving(left);
             let mut network =
                 Network::load(&runtime, manifest, file, &settings).map_err(start_fault)?;
-            self_test(&mut network, file, candidate)?;
             let on = Ground::of(&runtime, &settings, network.computes_on());
+            self_test(&mut network, file, candidate).map_err(|fault| fault.on(&on))?;
             Ok((network, Some(on)))
         },
     )?;
@@ -150,8 +150,8 @@ fn begin_half(
                 ReaderError::Store(error) => StartFault::Other(error),
                 error => StartFault::Model(error.to_string()),
             })?;
-            self_test(&mut network, file, candidate)?;
             let on = Ground::of(runtime, &settings, network.computes_on());
+            self_test(&mut network, file, candidate).map_err(|fault| fault.on(&on))?;
             Ok((network, Some(on)))
         },
     )?;

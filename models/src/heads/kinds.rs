@@ -111,6 +111,15 @@ impl Head {
         }
     }
 
+    /// Whether the network itself chooses what it answers with, so that a hair's difference
+    /// puts nearly equal answers in another order.
+    pub const fn chooses(&self) -> bool {
+        matches!(
+            self,
+            Self::YoloEndToEnd(_) | Self::Rtdetr(_) | Self::RtdetrExported(_)
+        )
+    }
+
     /// Whether its boxes are compared by what lies within the picture.
     ///
     /// Where a thing leaves the picture its far edge is a guess, and two guesses

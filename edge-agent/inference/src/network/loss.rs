@@ -6,8 +6,14 @@
 //! reset may come back, and each time after twice as many failures as before.
 //! The provider that was lost is not tried again until the program starts anew: a
 //! box that changes back and forth is worse than a slow one.
+//!
+//! Some devices never come back to a process that has lost them: after an error in its memory a
+//! CUDA context fails in everything, and only a new process has a new one. So where nothing takes
+//! the place of what was lost, and that goes on ([`FORLORN_AFTER`]), the network says so, and the
+//! program may end and be started anew.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use models::{Manifest, ModelId};
 
@@ -21,6 +27,12 @@ use crate::session::{DetectorSettings, Refusal};
 const LOST_AFTER: u32 = 3;
 /// Where there is no other provider, at most so many failures between two attempts.
 const MOST_FAILURES: u32 = 1024;
+
+/// So many attempts to load anew must have failed, one after the other …
+const FORLORN_ATTEMPTS: u32 = 3;
+/// … and for so long, until there is no hope in this process: a driver that is reset is away for
+/// some seconds.
+const FORLORN_AFTER: Duration = Duration::from_secs(30);
 
 /// Where a network comes from, to load it anew.
 #[derive(Clone, Debug)]
@@ -71,6 +83,16 @@ pub(crate) struct Standing {
     /// Runs in a row on which the provider failed.
     failures: u32,
     losses: u64,
+    /// Since nothing takes the place of what was lost.
+    vacancy: Option<Vacancy>,
+}
+
+/// Attempts to load anew that have failed, with no look that went well in between.
+#[derive(Debug)]
+struct Vacancy {
+    since: Instant,
+    attempts: u32,
+    reason: String,
 }
 
 /// A provider was lost: from where on the network is to be loaded anew.
@@ -88,6 +110,7 @@ impl Standing {
             refusals,
             failures: 0,
             losses: 0,
+            vacancy: None,
         }
     }
 
@@ -105,11 +128,12 @@ impl Standing {
         let message = match outcome {
             Ok(()) => {
                 self.failures = 0;
+                self.vacancy = None;
                 return None;
             }
             Err(DetectorError::Inference { message, .. }) => message.clone(),
             // Loaded anew on the same provider it would compute the same.
-            Err(error) if error.is_no_numbers() && self.has_next() => error.to_string(),
+            Err(error) if error.is_nonsense() && self.has_next() => error.to_string(),
             Err(_) => return None,
         };
         self.failures += 1;
@@ -136,6 +160,39 @@ impl Standing {
             origin,
             refusals,
             reason,
+        })
+    }
+
+    /// It could not be loaded anew. A file that cannot be read, or is another, is no provider's fault,
+    /// and would be met by the next process as well.
+    pub(crate) fn not_loaded_anew(&mut self, error: &DetectorError, now: Instant) {
+        if !matches!(
+            error,
+            DetectorError::NoProvider { .. } | DetectorError::Inference { .. }
+        ) {
+            return;
+        }
+        let vacancy = self.vacancy.get_or_insert_with(|| Vacancy {
+            since: now,
+            attempts: 0,
+            reason: String::new(),
+        });
+        vacancy.attempts += 1;
+        vacancy.reason = error.to_string();
+    }
+
+    /// Why nothing computes any more in this process, if that has gone on for long enough.
+    pub(crate) fn forlorn(&self, now: Instant) -> Option<String> {
+        let vacancy = self.vacancy.as_ref()?;
+        let lasted = now.saturating_duration_since(vacancy.since);
+        let is_forlorn = vacancy.attempts >= FORLORN_ATTEMPTS && lasted >= FORLORN_AFTER;
+        is_forlorn.then(|| {
+            format!(
+                "what computes was lost, and {} attempts within {} s to load the model anew have failed: {}",
+                vacancy.attempts,
+                lasted.as_secs(),
+                vacancy.reason
+            )
         })
     }
 
@@ -180,6 +237,79 @@ pub(crate) fn tell(
         // It stays what it is, and is tried again later.
         Err(error) => {
             tracing::error!(%model, %lost, %error, "provider lost, and nothing takes its place: {reason}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing_computes() -> DetectorError {
+        DetectorError::NoProvider {
+            model: "small".parse().unwrap(),
+            refusals: vec![Refusal {
+                provider: Provider::Cuda,
+                reason: "an illegal memory access was encountered".to_owned(),
+            }],
+        }
+    }
+
+    fn standing() -> Standing {
+        let runtime = Runtime::load(None);
+        let runtime = runtime.unwrap_or_else(|error| panic!("{error}; run `deploy/setup test`"));
+        let origin = Origin::new(
+            &runtime,
+            Path::new("small.onnx"),
+            &DetectorSettings::default(),
+        );
+        Standing::new(origin, Vec::new())
+    }
+
+    /// A box whose graphics processor had thrown an error looked at nothing for 22 hours: its
+    /// program went on, and a new process would have had the device again.
+    #[test]
+    fn where_nothing_takes_the_place_of_what_was_lost_for_a_good_while_there_is_no_hope() {
+        let mut standing = standing();
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!(standing.forlorn(at(3600)), None);
+        for second in [0, 5, 15] {
+            standing.not_loaded_anew(&nothing_computes(), at(second));
+            assert_eq!(standing.forlorn(at(second)), None, "a driver that is reset");
+        }
+        assert_eq!(standing.forlorn(at(29)), None);
+        let reason = standing.forlorn(at(30)).unwrap();
+        assert!(
+            reason.contains("3 attempts within 30 s") && reason.contains("illegal memory"),
+            "{reason}"
+        );
+        // It came back.
+        assert!(standing.note(Ok(()), Provider::Cuda).is_none());
+        assert_eq!(standing.forlorn(at(60)), None);
+        standing.not_loaded_anew(&nothing_computes(), at(60));
+        standing.not_loaded_anew(&nothing_computes(), at(100));
+        assert_eq!(
+            standing.forlorn(at(100)),
+            None,
+            "two attempts may be bad luck"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_another_is_no_provider_that_is_lost() {
+        let mut standing = standing();
+        let begun = Instant::now();
+        for second in 0..100 {
+            let error = DetectorError::Differs {
+                model: "small".parse().unwrap(),
+                file: PathBuf::from("small.onnx"),
+                expected: protocol::Digest([0; 32]),
+                found: protocol::Digest([1; 32]),
+            };
+            let now = begun + Duration::from_secs(second);
+            standing.not_loaded_anew(&error, now);
+            assert_eq!(standing.forlorn(now), None);
         }
     }
 }

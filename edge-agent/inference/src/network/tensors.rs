@@ -203,6 +203,12 @@ impl Given<'_, '_> {
         views.collect()
     }
 
+    /// Whether the output of this name holds whole numbers.
+    pub(crate) fn is_whole(&self, name: &str) -> bool {
+        let value = self.values.get(name);
+        value.is_some_and(|value| is_whole(*value.data_type()))
+    }
+
     /// The names of all outputs that the file has, for a message.
     pub(crate) fn names(&self) -> String {
         names(self.values.keys())

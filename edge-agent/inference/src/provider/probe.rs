@@ -96,19 +96,19 @@ fn run(
     let picture = Array4::from_shape_fn(shape, |(_, channel, row, column)| {
         ((channel * 31 + row * 7 + column * 3) % 13) as f32 / 8.0 - 0.75
     });
-    let answer = {
+    let mut look = || -> Result<Vec<f32>, String> {
         let tensor = TensorRef::from_array_view(picture.view()).map_err(failed)?;
         let answers = opened
             .session
             .run(ort::inputs![onnx::INPUT => tensor])
             .map_err(failed)?;
         let answer = answers.get(onnx::OUTPUT).ok_or("it gave no answer")?;
-        answer
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?
-            .1
-            .to_vec()
+        let (_, numbers) = answer.try_extract_tensor::<f32>().map_err(failed)?;
+        Ok(numbers.to_vec())
     };
+    // Who computes is told by the second time.
+    look()?;
+    let answer = look()?;
     Ok((answer, opened.end().1))
 }
 

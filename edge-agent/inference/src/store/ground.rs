@@ -1,9 +1,13 @@
 //! What a model computes on, and what becomes of that: a model that has proven itself on
 //! one provider of one library has not on another.
 //!
-//! A new driver, provider or ONNX Runtime is on trial with the model. If the program ends,
+//! A new provider, device or ONNX Runtime is on trial with the model. If the program ends,
 //! or the self-test fails, while a model computes on it that had proven itself elsewhere,
 //! it is at fault and not the model: the next provider of the list takes its place.
+//!
+//! A new driver is not known from the one before it. So a proven model that fails its self-test
+//! where it had proven itself is shown to the next of the list first, and given up only if none
+//! is left.
 
 use std::fmt;
 
@@ -41,6 +45,20 @@ impl Ground {
             device: device.filter(|_| provider != Provider::Cpu),
             onnxruntime: runtime.version(),
         }
+    }
+
+    /// Whether it is the processor, which computes right if anything does.
+    pub fn is_processor(&self) -> bool {
+        self.provider == Provider::Cpu.word()
+    }
+
+    /// What it computes on after this was lost; none where it is the same.
+    pub(super) fn moved_to(&self, provider: Provider) -> Option<Self> {
+        (self.provider != provider.word()).then(|| Self {
+            provider: provider.word().to_owned(),
+            device: self.device.clone().filter(|_| provider != Provider::Cpu),
+            onnxruntime: self.onnxruntime.clone(),
+        })
     }
 
     /// Everything that may compute, in the order in which it is tried. What the library was
@@ -198,6 +216,11 @@ impl GroundLedger {
         }
     }
 
+    /// These were left for a model that turned out to be bad on the others as well.
+    pub(super) fn take_again(&mut self, left: &[Ground]) {
+        self.failed.retain(|failed| !left.contains(&failed.ground));
+    }
+
     /// The operator wants them tried again.
     pub(super) fn forgive(&mut self) {
         self.tried.clear();
@@ -242,6 +265,11 @@ pub(super) fn add(proven: &mut Vec<Ground>, ground: &Ground) {
 fn keep_newest<T>(list: &mut Vec<T>) {
     let surplus = list.len().saturating_sub(REMEMBERED);
     list.drain(..surplus);
+}
+
+/// Whether something else than `on` may compute.
+pub(super) fn has_other(allowed: &[Ground], on: &Ground) -> bool {
+    allowed.len() > 1 && allowed.contains(on)
 }
 
 /// The first of `allowed`, if a model that has proven itself on `proven` has not on it.

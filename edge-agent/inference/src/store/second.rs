@@ -29,6 +29,7 @@ use super::ledger::{self, Candidate, TrialLedger, change, means};
 use super::trial::{self, ATTEMPTS};
 use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError};
+use crate::provider::Provider;
 
 /// Name of the file, with the number of the program that has it.
 const FILE: &str = "at-work";
@@ -244,12 +245,13 @@ fn begin_first<T>(
             let (reason, next) = (&failed.reason, failed.next_step());
             return Err(NotThis::Next(format!("it failed here: {reason}; {next}")));
         }
+        let mut left_here = Vec::new();
         loop {
             let (allowed, left) = ledger.on.split(grounds);
             let record = ledger.second.get(&candidate.model);
-            let new = record
-                .filter(|record| means(record.proven.as_ref(), candidate))
-                .and_then(|record| ground::new_one(&record.on, &allowed));
+            let proven = record.filter(|record| means(record.proven.as_ref(), candidate));
+            let is_proven = proven.is_some();
+            let new = proven.and_then(|record| ground::new_one(&record.on, &allowed));
             on_trial(home.as_deref(), &mut ledger, candidate, new.as_ref());
             let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
             let load = || start(candidate, manifest.clone(), file, &left);
@@ -257,7 +259,26 @@ fn begin_first<T>(
                 Ok(started) => return Ok(started),
                 Err(StartFault::Other(error)) => return Err(NotThis::End(error)),
                 Err(StartFault::Passing(reason)) => return Err(NotThis::Next(reason)),
-                Err(StartFault::Model(reason)) => reason,
+                // It has seen as it must before: first the others are asked.
+                Err(StartFault::SelfTest { on, reason })
+                    if is_proven && ground::has_other(&allowed, &on) =>
+                {
+                    ledger::update(home.as_deref(), &mut ledger, |ledger| {
+                        let given_up = GivenUp {
+                            ground: &on,
+                            model: candidate,
+                            reason: &reason,
+                        };
+                        trial::leave(home.as_deref(), ledger, &given_up);
+                    });
+                    left_here.push(on);
+                    continue;
+                }
+                // The processor, which would tell, may not compute.
+                Err(StartFault::SelfTest { on, reason }) if is_proven && !on.is_processor() => {
+                    return Err(NotThis::Next(reason));
+                }
+                Err(StartFault::SelfTest { reason, .. } | StartFault::Model(reason)) => reason,
             };
             match new {
                 Some(ground) if allowed.len() > 1 => {
@@ -274,6 +295,7 @@ fn begin_first<T>(
                 None => {
                     change(home.as_deref(), |home, ledger| {
                         give_up(home, ledger, candidate, &reason);
+                        ledger.on.take_again(&left_here);
                     });
                     return Err(NotThis::Next(reason));
                 }
@@ -326,6 +348,13 @@ fn on_trial(
 }
 
 impl SecondTrial {
+    /// What computes now; see [`super::OnTrial::computes_on`].
+    pub fn computes_on(&mut self, provider: Provider) {
+        if let Some(now) = self.on.as_ref().and_then(|on| on.moved_to(provider)) {
+            self.on = Some(now);
+        }
+    }
+
     /// It has worked for long enough: from now on it is its model's last good version.
     pub fn prove(&mut self) {
         if !std::mem::replace(&mut self.is_on_trial, false) {

@@ -20,6 +20,7 @@ use crate::network::Answered;
 use crate::still::Still;
 
 use super::bundle::is_plain;
+use super::ground::Ground;
 use super::walk::StartFault;
 
 /// Its name in a bundle.
@@ -105,11 +106,15 @@ pub enum SelfTestFault {
     Untested(String),
 }
 
-impl From<SelfTestFault> for StartFault {
-    fn from(fault: SelfTestFault) -> Self {
-        match fault {
-            SelfTestFault::Failed(reason) => Self::Model(reason),
-            SelfTestFault::Untested(_) => Self::Passing(fault.to_string()),
+impl SelfTestFault {
+    /// Why a model that computes on that does not start.
+    pub fn on(self, ground: &Ground) -> StartFault {
+        match self {
+            Self::Failed(reason) => StartFault::SelfTest {
+                on: ground.clone(),
+                reason,
+            },
+            Self::Untested(_) => StartFault::Passing(self.to_string()),
         }
     }
 }

@@ -6,6 +6,8 @@
 //! and struck out when it has been healthy for long enough, or was stopped on
 //! purpose. A start that finds the number used up does not try again.
 
+mod chance;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,9 @@ use super::journal::{self, Action};
 use super::ledger::{self, Candidate, FailedModel, TrialLedger, means};
 use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError, durable};
+use crate::provider::Provider;
+
+use chance::Chance;
 
 /// Starts of a new model that may end badly before the box gives it up. One may
 /// be a power failure, two may be bad luck.
@@ -202,60 +207,13 @@ impl ModelStore {
                 admit(home, ledger, candidate, has_other)
             })
             .map_err(NotThis::Next)?;
-            loop {
-                let (allowed, left) = ledger.on.split(grounds);
-                let new = means(ledger.proven.as_ref(), candidate)
-                    .then(|| ground::new_one(&ledger.on.proven, &allowed))
-                    .flatten();
-                let has_next = allowed.len() > 1;
-                if let Some(ground) = &new {
-                    let is_told = ledger::update(home, &mut ledger, |ledger| {
-                        let admitted = ledger.on.admit(ground, has_next);
-                        admitted.map_err(|why| {
-                            let given_up = GivenUp {
-                                ground,
-                                model: candidate,
-                                reason: &why,
-                            };
-                            leave(home, ledger, &given_up);
-                        })
-                    });
-                    if is_told.is_err() {
-                        continue;
-                    }
-                }
-                let fault = match start(candidate, manifest.clone(), file, &left) {
-                    Ok(started) => return Ok(started),
-                    Err(fault) => fault,
-                };
-                match (fault, new) {
-                    (StartFault::Model(reason), None) => {
-                        ledger::update(home, &mut ledger, |ledger| {
-                            give_up(home, ledger, candidate, &reason);
-                        });
-                        return Err(NotThis::Next(reason));
-                    }
-                    (StartFault::Model(reason), Some(ground)) if has_next => {
-                        ledger::update(home, &mut ledger, |ledger| {
-                            let given_up = GivenUp {
-                                ground: &ground,
-                                model: candidate,
-                                reason: &reason,
-                            };
-                            leave(home, ledger, &given_up);
-                        });
-                    }
-                    (fault, _) => {
-                        ledger::update(home, &mut ledger, |ledger| take_back(ledger, candidate));
-                        return Err(match fault {
-                            StartFault::Model(reason) | StartFault::Passing(reason) => {
-                                NotThis::Next(reason)
-                            }
-                            StartFault::Other(error) => NotThis::End(error),
-                        });
-                    }
-                }
-            }
+            let chance = Chance {
+                candidate,
+                manifest: &manifest,
+                file,
+                grounds,
+            };
+            chance.start(home, &mut ledger, &mut start)
         })?;
         let (candidate, instead) = (begun.candidate, begun.instead);
         let (started, on) = begun.started;
@@ -408,6 +366,14 @@ impl ModelStore {
 }
 
 impl OnTrial {
+    /// What computes now: another than at the start, where that was lost at work. Who does not
+    /// compute proves nothing.
+    pub fn computes_on(&mut self, provider: Provider) {
+        if let Some(now) = self.on.as_ref().and_then(|on| on.moved_to(provider)) {
+            self.on = Some(now);
+        }
+    }
+
     /// The model has worked for [`HEALTHY_AFTER`]: from now on it is the last good one.
     pub fn prove(&mut self) {
         if !std::mem::replace(&mut self.is_on_trial, false) {
@@ -419,6 +385,10 @@ impl OnTrial {
                 ledger.on.proven.clear();
             }
             if let Some(on) = on {
+                if ledger.on.trial.as_ref() != Some(on) {
+                    // What was on trial was lost, and has proven nothing.
+                    ledger.on.settle(on, false);
+                }
                 ground::add(&mut ledger.on.proven, on);
                 ledger.on.forget(on);
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use models::Manifest;
 
 use super::StoreError;
+use super::ground::Ground;
 use super::ledger::Candidate;
 
 /// Why a model could not be started.
@@ -12,6 +13,13 @@ use super::ledger::Candidate;
 pub enum StartFault {
     /// The model's own fault: another may do.
     Model(String),
+    /// It sees otherwise than it must on that: its own fault, or that one's.
+    SelfTest {
+        /// What computes.
+        on: Ground,
+        /// How it sees otherwise.
+        reason: String,
+    },
     /// One that may pass, like a disk that cannot be read: another may do now, and
     /// this one is not the worse for it.
     Passing(String),

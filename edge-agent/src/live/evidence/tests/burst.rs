@@ -71,7 +71,7 @@ fn a_panic_while_evidence_is_made_ends_the_program_and_is_told_as_what_it_is() {
         assert!(begun.elapsed() < Duration::from_mins(1), "goes on");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let fault = stop.fault().unwrap();
+    let fault = stop.fault().unwrap().to_string();
     assert!(fault.contains("evidence of camera east"), "{fault}");
     // Where the program goes on without it, each event says so.
     let (_, reason) = desk.wish(Box::new(site.wish())).err().unwrap();
