@@ -199,6 +199,7 @@ impl DetectorConfig {
         ProviderOptions {
             device: self.device.clone(),
             engine_cache: self.engine_cache.clone(),
+            ..ProviderOptions::default()
         }
     }
 
