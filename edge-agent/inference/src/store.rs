@@ -30,6 +30,8 @@ mod journal;
 
 mod mend;
 
+mod taken_in;
+
 mod versions;
 
 mod self_test;
