@@ -339,6 +339,32 @@ fn what_nobody_signed_is_held_against_what_was_taken_in() {
 }
 
 #[test]
+fn where_only_what_is_signed_counts_nothing_else_is_given_out() {
+    let here = Roadside::with(&[]);
+    let strict = || here.store().only_signed(true);
+    here.install_signed_by(None, 1, &files(1)).unwrap();
+    here.store()
+        .use_version(&street(), 1, Action::Used)
+        .unwrap();
+    // And a loose one, with a manifest of its own.
+    let by_hand = ModelId::new("by-hand").unwrap();
+    let folder = here.models().join("by-hand");
+    fs::create_dir(&folder).unwrap();
+    for (name, content) in &files(1)[..2] {
+        let text = String::from_utf8_lossy(content).replace("\"street\"", "\"by-hand\"");
+        fs::write(folder.join(name), text).unwrap();
+    }
+    for model in [street(), by_hand] {
+        assert!(here.store().find(&model).is_ok(), "{model}");
+        let message = strict().find(&model).unwrap_err().to_string();
+        assert!(message.contains("`only_signed`"), "{message}");
+    }
+    here.install(2).unwrap();
+    strict().use_version(&street(), 2, Action::Used).unwrap();
+    assert!(strict().find(&street()).is_ok());
+}
+
+#[test]
 fn a_self_test_that_nobody_signed_is_not_run() {
     let here = Roadside::with(&[]);
     here.install_files(1, &files(1)[..2]).unwrap();

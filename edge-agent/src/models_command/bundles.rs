@@ -112,6 +112,12 @@ pub(super) fn install(
             args.what
         );
     }
+    if args.allow_unsigned && config.only_signed {
+        bail!(
+            "`only_signed = true` stands under [detector], so a bundle that nobody signed would not be used; have its \
+             maker sign it, or take `only_signed` out"
+        );
+    }
     let mut keys = trusted(config)?;
     keys.extend(named_keys(&args.keys)?);
     let terms = BundleTerms {

@@ -377,6 +377,11 @@ impl ModelStore {
         {
             return Err(damaged(fault));
         }
+        if self.only_signed && matches!(found.vouched, Vouched::Unsigned(_)) {
+            return Err(StoreError::NotSigned {
+                model: model.clone(),
+            });
+        }
         bundle::check_files(folder, &found.listing).map_err(damaged)?;
         let file = folder.join(&found.manifest.file);
         check_whole(&found.manifest, &file, &file.display().to_string())?;
