@@ -126,7 +126,7 @@ pub struct RuleCoverage {
 pub struct DecoderStatus {
     /// Its name in GStreamer, for example `vah264dec`.
     pub name: String,
-    /// What it runs on: `va`, `nvdec`, `v4l2`, `other_hardware`, `software`.
+    /// What it runs on: `va`, `nvdec`, `mpp`, `v4l2`, … or `software`.
     pub family: String,
     /// Those that are not used although they would come first, each with what is
     /// wrong with it; at most [`MOST_DECODERS_REFUSED`].

@@ -88,7 +88,7 @@ pub(super) struct CameraStatusSchema {
 pub(super) struct DecoderStatusSchema {
     /// Its name in GStreamer.
     name: String,
-    /// What it runs on: `va`, `nvdec`, `v4l2`, `other_hardware`, `software`.
+    /// What it runs on: `va`, `nvdec`, `mpp`, `v4l2`, … or `software`.
     family: String,
     /// Those that would come first but are not used, and why; left out when none.
     #[schema(required = false)]

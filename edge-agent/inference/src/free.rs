@@ -43,7 +43,11 @@ impl FreeNetwork {
         file: &Path,
         settings: &DetectorSettings,
     ) -> Result<Self, DetectorError> {
-        let origin = Origin::new(runtime, file, settings);
+        let origin = if manifest.input.dynamic {
+            Origin::new(runtime, file, &settings.for_many_sizes())
+        } else {
+            Origin::new(runtime, file, settings)
+        };
         Self::open(&manifest, origin, Vec::new())
     }
 
@@ -131,6 +135,29 @@ impl FreeNetwork {
     }
 }
 
+impl DetectorSettings {
+    /// The same for a network whose input is of another size from look to look.
+    ///
+    /// TensorRT is left out: for each size that it has not had it makes an engine first, which
+    /// takes from seconds to minutes, on the thread that looks for all cameras. CUDA is told to
+    /// choose its ways to compute without measuring them.
+    #[must_use]
+    pub fn for_many_sizes(&self) -> Self {
+        let mut settings = self.clone();
+        settings.options.many_sizes = true;
+        let is_it = |left: &Refusal| left.provider == Provider::TensorRt;
+        if !settings.left.iter().any(is_it) {
+            settings.left.push(Refusal {
+                provider: Provider::TensorRt,
+                reason: "it would stop all cameras to make an engine for each new size of what this network looks at; \
+                         name another behind it, `provider = [\"tensorrt\", \"cuda\", \"cpu\"]`"
+                    .to_owned(),
+            });
+        }
+        settings
+    }
+}
+
 impl Examinee for FreeNetwork {
     fn manifest(&self) -> &Manifest {
         self.manifest()
@@ -181,4 +208,23 @@ fn run<T>(
             other => other,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::ProviderChoice;
+
+    #[test]
+    fn with_many_sizes_tensorrt_is_left_to_the_next_of_the_list() {
+        let settings = DetectorSettings {
+            providers: ProviderChoice::Listed(vec![Provider::TensorRt, Provider::Cpu]),
+            ..DetectorSettings::default()
+        };
+        // Told twice it is once.
+        let settings = settings.for_many_sizes().for_many_sizes();
+        assert!(settings.options.many_sizes);
+        let left: Vec<Provider> = settings.left.iter().map(|left| left.provider).collect();
+        assert_eq!(left, [Provider::TensorRt]);
+    }
 }

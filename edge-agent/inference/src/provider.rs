@@ -163,7 +163,7 @@ impl Provider {
                 }
                 ep.build()
             }
-            Self::Cuda => ep::CUDA::default().with_device_id(number).build(),
+            Self::Cuda => cuda(options).build(),
             Self::MiGraphX => ep::MIGraphX::default().with_device_id(number).build(),
             Self::Qnn => match &options.device {
                 // The backend is a library of Qualcomm's: HTP is the neural processor.
@@ -247,6 +247,8 @@ pub struct ProviderOptions {
     /// Folder in which engines made for this device are kept, those of each network in
     /// one of their own, so that only the first start takes minutes (TensorRT, OpenVINO).
     pub engine_cache: Option<PathBuf>,
+    /// Whether the network's input is of another size from look to look.
+    pub many_sizes: bool,
 }
 
 impl ProviderOptions {
@@ -295,9 +297,38 @@ impl ProviderOptions {
     }
 }
 
+fn cuda(options: &ProviderOptions) -> ep::CUDA {
+    let ep = ep::CUDA::default().with_device_id(options.device_number());
+    if !options.many_sizes {
+        return ep;
+    }
+    // By default it measures every way to compute each convolution anew with each new size,
+    // and takes twice the memory each time that it needs more.
+    ep.with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
+        .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No such device is here: what the provider would be told.
+    #[test]
+    fn with_many_sizes_cuda_does_not_measure_each_anew() {
+        let told = |many_sizes| {
+            let options = ProviderOptions {
+                device: Some("1".to_owned()),
+                many_sizes,
+                ..ProviderOptions::default()
+            };
+            format!("{:?}", cuda(&options))
+        };
+        let of_one = told(false);
+        assert!(of_one.contains("device_id") && !of_one.contains("HEURISTIC"));
+        let of_many = told(true);
+        let words = ["device_id", "HEURISTIC", "kSameAsRequested"];
+        assert!(words.iter().all(|word| of_many.contains(word)), "{of_many}");
+    }
 
     #[test]
     fn every_provider_has_a_word_of_its_own_that_leads_back_to_it() {
@@ -354,7 +385,7 @@ mod tests {
         ] {
             let options = ProviderOptions {
                 device: Some(device.to_owned()),
-                engine_cache: None,
+                ..ProviderOptions::default()
             };
             assert_eq!(
                 options.fault(provider).is_some(),

@@ -30,6 +30,8 @@ mod journal;
 
 mod mend;
 
+mod taken_in;
+
 mod versions;
 
 mod self_test;
@@ -117,6 +119,8 @@ pub struct ModelStore {
     faults: Vec<ManifestFault>,
     /// Once it is set, what comes in is broken off.
     stop: Arc<AtomicBool>,
+    /// Whether only what a trusted key vouches for is given out.
+    only_signed: bool,
 }
 
 impl ModelStore {
@@ -149,6 +153,7 @@ impl ModelStore {
             homes: BTreeMap::new(),
             faults: Vec::new(),
             stop: Arc::default(),
+            only_signed: false,
         };
         // Backwards, so that an earlier folder's word is the last.
         for folder in folders.iter().rev() {
@@ -163,6 +168,16 @@ impl ModelStore {
     #[must_use]
     pub fn until(self, stop: Arc<AtomicBool>) -> Self {
         Self { stop, ..self }
+    }
+
+    /// The same store. With `true` it gives out only versions that a trusted key has signed,
+    /// and files of the catalogue as this program knows it.
+    #[must_use]
+    pub fn only_signed(self, only_signed: bool) -> Self {
+        Self {
+            only_signed,
+            ..self
+        }
     }
 
     /// The folders of this machine: those in the variable `NGATU_MODELS` if it
@@ -387,10 +402,20 @@ impl ModelStore {
                 Ok(text) => Described::parse(&text, id.as_str()).ok()?,
                 Err(_) => Described::in_catalogue(id)?,
             };
+            if !self.counts_loose(&described.manifest) {
+                return None;
+            }
             let file = home.join(&described.manifest.file);
             check_file(&described.manifest, &file).ok()?;
             Some((described.candidate(None), described.manifest, file))
         })
+    }
+
+    /// Whether a loose file with this manifest may be given out: nobody signs those, and the
+    /// catalogue's are known by their SHA-256.
+    fn counts_loose(&self, manifest: &Manifest) -> bool {
+        let known = || Described::in_catalogue(&manifest.id);
+        !self.only_signed || known().is_some_and(|known| known.manifest == *manifest)
     }
 
     /// The first good file of a model; the first bad one's fault if there is no good one.
@@ -398,6 +423,11 @@ impl ModelStore {
         if let Some((version, folder)) = self.homes.get(&manifest.id) {
             let found = self.whole_version(&manifest.id, *version, folder)?;
             return Ok(folder.join(found.manifest.file));
+        }
+        if !self.counts_loose(manifest) {
+            return Err(StoreError::NotSigned {
+                model: manifest.id.clone(),
+            });
         }
         let mut first_fault = None;
         let id = manifest.id.as_str();

@@ -513,6 +513,27 @@ fn a_network_that_is_given_tensors_may_answer_in_half_precision() {
     assert!(twin[0] > 0.3, "{twin:?}");
 }
 
+/// It would make an engine for each size of plate, and no camera be watched meanwhile.
+#[test]
+fn a_network_of_many_sizes_is_not_tried_on_tensorrt() {
+    let runtime = small::runtime();
+    let settings = DetectorSettings {
+        providers: ProviderChoice::Listed(vec![Provider::TensorRt, Provider::Cpu]),
+        ..DetectorSettings::default()
+    };
+    for (dynamic, words) in [(true, "each new size"), (false, "was built without it")] {
+        let mut manifest = Small::classifier();
+        manifest.input.dynamic = dynamic;
+        let file = Small::default().file();
+        let network = small::load(&runtime, manifest, &file, &settings, FreeNetwork::load);
+        let network = network.unwrap();
+        assert_eq!(network.computes_on(), Provider::Cpu);
+        let refusals: Vec<_> = network.refusals().iter().map(|r| &r.reason).collect();
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert!(refusals[0].contains(words), "{refusals:?}");
+    }
+}
+
 #[test]
 fn a_network_that_is_given_tensors_leaves_a_lost_provider_as_well() {
     let runtime = small::runtime();

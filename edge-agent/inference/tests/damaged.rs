@@ -88,12 +88,23 @@ impl Roadside {
         version: u64,
         files: &[(String, Vec<u8>)],
     ) -> Result<InstalledVersion, StoreError> {
+        self.install_signed_by(Some(&self.maker), version, files)
+    }
+
+    /// Without a key, at the operator's word.
+    fn install_signed_by(
+        &self,
+        key: Option<&SecretKey>,
+        version: u64,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<InstalledVersion, StoreError> {
         let mut bytes = Vec::new();
-        bundle::pack(&street(), version, files, Some(&self.maker), &mut bytes).unwrap();
+        bundle::pack(&street(), version, files, key, &mut bytes).unwrap();
         let file = self.folder.path().join("bundle.tar");
         fs::write(&file, bytes).unwrap();
         let terms = BundleTerms {
             trusted: vec![self.maker.public()],
+            allow_unsigned: key.is_none(),
             ..BundleTerms::default()
         };
         let from = file.to_str().unwrap();
@@ -129,10 +140,21 @@ impl Roadside {
     }
 }
 
+/// In the manifest, and in the listing to match.
+fn lower_a_threshold(version: &std::path::Path) {
+    let manifest = fs::read_to_string(version.join("model.toml")).unwrap();
+    let easier = manifest.replace("high = 0.35", "high = 0.01");
+    let listing = fs::read_to_string(version.join("bundle.toml")).unwrap();
+    let (before, after) = (digest(manifest.as_bytes()), digest(easier.as_bytes()));
+    let listing = listing.replace(&before, &after);
+    fs::write(version.join("model.toml"), easier).unwrap();
+    fs::write(version.join("bundle.toml"), listing).unwrap();
+}
+
 /// What can happen to version 1 on a disk.
 type Damage = (&'static str, fn(&std::path::Path));
 
-const DAMAGES: [Damage; 10] = [
+const DAMAGES: [Damage; 13] = [
     ("a network that was cut", |version| {
         fs::write(version.join("net.onnx"), "not rea").unwrap();
     }),
@@ -164,14 +186,19 @@ const DAMAGES: [Damage; 10] = [
         let text = fs::read_to_string(version.join("bundle.toml")).unwrap();
         fs::write(version.join("bundle.toml"), &text[..60]).unwrap();
     }),
-    ("a manifest with a listing to match", |version| {
-        let manifest = fs::read_to_string(version.join("model.toml")).unwrap();
-        let easier = manifest.replace("high = 0.35", "high = 0.01");
-        let listing = fs::read_to_string(version.join("bundle.toml")).unwrap();
-        let (before, after) = (digest(manifest.as_bytes()), digest(easier.as_bytes()));
-        let listing = listing.replace(&before, &after);
-        fs::write(version.join("model.toml"), easier).unwrap();
-        fs::write(version.join("bundle.toml"), listing).unwrap();
+    ("a manifest with a listing to match", lower_a_threshold),
+    ("the same, and no signature", |version| {
+        lower_a_threshold(version);
+        fs::remove_file(version.join("bundle.toml.minisig")).unwrap();
+    }),
+    ("the same, and a stranger's signature", |version| {
+        lower_a_threshold(version);
+        let listing = fs::read(version.join("bundle.toml")).unwrap();
+        let signature = SecretKey::generate().unwrap().sign(&listing, "street");
+        fs::write(version.join("bundle.toml.minisig"), signature).unwrap();
+    }),
+    ("no signature", |version| {
+        fs::remove_file(version.join("bundle.toml.minisig")).unwrap();
     }),
     ("no listing", |version| {
         fs::remove_file(version.join("bundle.toml")).unwrap();
@@ -244,6 +271,97 @@ fn a_version_that_was_changed_since_judges_nobody_and_the_last_good_one_does() {
         let trial = here.begin().unwrap();
         assert_eq!((trial.candidate.version, trial.instead), (Some(2), None));
     }
+}
+
+/// Once that was "taken unsigned at the operator's word".
+#[test]
+fn a_version_without_its_signature_is_taken_only_when_the_operator_says_so() {
+    let here = Roadside::with(&[1]);
+    let found = || here.store().find(&street()).map_err(|e| e.to_string());
+    let key = here.maker.public().id.to_string();
+    // Where the key is not trusted (any more) its signature is still there.
+    let stranger = ModelStore::open(vec![here.models()]).unwrap();
+    assert!(stranger.find(&street()).is_ok());
+    fs::remove_file(here.version(1).join("bundle.toml.minisig")).unwrap();
+    for store in [here.store(), stranger] {
+        let message = store.find(&street()).unwrap_err().to_string();
+        let words = [
+            "was installed signed with key",
+            key.as_str(),
+            "install its bundle again",
+        ];
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    }
+    let installed = here.install_signed_by(None, 1, &files(1)).unwrap();
+    assert!(!installed.is_mended);
+    let last = here.store().journal().pop().unwrap();
+    assert_eq!((last.action, last.version), (Action::Installed, Some(1)));
+    assert!(last.detail.contains("taken unsigned"), "{}", last.detail);
+    assert!(found().is_ok());
+}
+
+#[test]
+fn what_nobody_signed_is_held_against_what_was_taken_in() {
+    let here = Roadside::with(&[]);
+    here.install_signed_by(None, 1, &files(1)).unwrap();
+    let store = here.store();
+    store.use_version(&street(), 1, Action::Used).unwrap();
+    assert!(here.store().find(&street()).is_ok());
+    let listing = here.version(1).join("bundle.toml");
+    let text = fs::read_to_string(&listing).unwrap();
+    // Of the manifest, and of nothing that a manifest knows.
+    let changes: [fn(&std::path::Path, &str); 2] = [
+        |version, _| lower_a_threshold(version),
+        |version, text| {
+            let easier = "picture = []\n";
+            let before = fs::read(version.join("selftest.toml")).unwrap();
+            fs::write(version.join("selftest.toml"), easier).unwrap();
+            let text = text
+                .replace(&digest(&before), &digest(easier.as_bytes()))
+                .replace(&format!("bytes = {}\n", before.len()), "bytes = 13\n");
+            fs::write(version.join("bundle.toml"), text).unwrap();
+        },
+    ];
+    for change in changes {
+        change(&here.version(1), &text);
+        let message = here.store().find(&street()).unwrap_err().to_string();
+        assert!(
+            message.contains("is not what was installed by that number"),
+            "{message}"
+        );
+        // As it was.
+        for (name, content) in files(1) {
+            fs::write(here.version(1).join(name), content).unwrap();
+        }
+        fs::write(&listing, &text).unwrap();
+        assert!(here.store().find(&street()).is_ok());
+    }
+}
+
+#[test]
+fn where_only_what_is_signed_counts_nothing_else_is_given_out() {
+    let here = Roadside::with(&[]);
+    let strict = || here.store().only_signed(true);
+    here.install_signed_by(None, 1, &files(1)).unwrap();
+    here.store()
+        .use_version(&street(), 1, Action::Used)
+        .unwrap();
+    // And a loose one, with a manifest of its own.
+    let by_hand = ModelId::new("by-hand").unwrap();
+    let folder = here.models().join("by-hand");
+    fs::create_dir(&folder).unwrap();
+    for (name, content) in &files(1)[..2] {
+        let text = String::from_utf8_lossy(content).replace("\"street\"", "\"by-hand\"");
+        fs::write(folder.join(name), text).unwrap();
+    }
+    for model in [street(), by_hand] {
+        assert!(here.store().find(&model).is_ok(), "{model}");
+        let message = strict().find(&model).unwrap_err().to_string();
+        assert!(message.contains("`only_signed`"), "{message}");
+    }
+    here.install(2).unwrap();
+    strict().use_version(&street(), 2, Action::Used).unwrap();
+    assert!(strict().find(&street()).is_ok());
 }
 
 #[test]

@@ -42,6 +42,9 @@ pub struct DetectorConfig {
     pub engine_cache: Option<PathBuf>,
     /// Keys, or folders of keys, of those whose bundles are taken.
     pub trusted_keys: Option<Vec<PathBuf>>,
+    /// Use only models that one of these keys has signed, and those of the catalogue.
+    #[serde(default)]
+    pub only_signed: bool,
     /// How long a new model must work before it is trusted. Minutes.
     pub trial_min: Option<f64>,
     /// A second model that looks at some of the same pictures, for comparison only.
@@ -199,6 +202,7 @@ impl DetectorConfig {
         ProviderOptions {
             device: self.device.clone(),
             engine_cache: self.engine_cache.clone(),
+            ..ProviderOptions::default()
         }
     }
 

@@ -487,6 +487,7 @@ fn options(case: &Case) -> ProviderOptions {
     ProviderOptions {
         device: case.device.clone(),
         engine_cache: case.engine_cache.clone(),
+        ..ProviderOptions::default()
     }
 }
 

@@ -112,6 +112,12 @@ pub(super) fn install(
             args.what
         );
     }
+    if args.allow_unsigned && config.only_signed {
+        bail!(
+            "`only_signed = true` stands under [detector], so a bundle that nobody signed would not be used; have its \
+             maker sign it, or take `only_signed` out"
+        );
+    }
     let mut keys = trusted(config)?;
     keys.extend(named_keys(&args.keys)?);
     let terms = BundleTerms {
@@ -123,9 +129,11 @@ pub(super) fn install(
         store.install_bundle(&args.what, &terms, progress)
     })?;
     let name = format!("{}@{}", installed.model, installed.version);
+    // An agent that has another folder of models never sees it.
+    let folder = installed.folder.display();
     match &installed.vouched {
-        Vouched::Signed(key) => say!("{name} is installed, signed with {key}"),
-        Vouched::Unsigned(why) => say!("{name} is installed, UNSIGNED: {why}"),
+        Vouched::Signed(key) => say!("{name} is installed, signed with {key}: {folder}"),
+        Vouched::Unsigned(why) => say!("{name} is installed, UNSIGNED ({why}): {folder}"),
     }
     if args.no_use {
         say!("it is not in use; `edge-agent models use {name}`");

@@ -49,7 +49,8 @@ pub fn store(config: &DetectorConfig) -> Result<ModelStore, StoreError> {
         );
         Vec::new()
     });
-    ModelStore::open_trusting(folders, trusted)
+    let store = ModelStore::open_trusting(folders, trusted)?;
+    Ok(store.only_signed(config.only_signed))
 }
 
 /// Loads the configured detector, else the one that was chosen, else the best

@@ -137,7 +137,8 @@ fn begin_half(
     at_work: &AtWork,
     (half, model): (Half, &ModelId),
 ) -> anyhow::Result<(FreeNetwork, SecondTrial)> {
-    let settings = config.settings();
+    // A plate is of any size, and so is a vehicle.
+    let settings = config.settings().for_many_sizes();
     let grounds = Ground::all(runtime, &settings);
     let begun = store.begin_second(
         (model, None),

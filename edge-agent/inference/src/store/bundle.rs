@@ -8,7 +8,7 @@
 //! name, longer than listed, twice there, or not listed, ends the unpacking.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use models::{Manifest, ManifestError, ModelId};
 use protocol::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::durable;
 use super::package;
 use super::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 use crate::digest::{self, CopyError};
@@ -224,6 +225,8 @@ pub(super) struct Unpacked {
     pub(super) manifest: Manifest,
     /// SHA-256 of the manifest's text.
     pub(super) text: Digest,
+    /// SHA-256 of the listing's text.
+    pub(super) listed: Digest,
 }
 
 /// A bundle's bytes, decompressed.
@@ -351,6 +354,7 @@ pub(super) fn unpack(
     network.map_or(Ok(()), |fault| Err(BundleError::Outside(fault)))?;
     // Last: a folder with a listing is whole.
     let bytes = std::mem::take(&mut listing_bytes);
+    let listed = digest::of_bytes(&bytes);
     write_file(
         &mut &bytes[..],
         &folder.join(LISTING),
@@ -362,6 +366,7 @@ pub(super) fn unpack(
         vouched,
         manifest,
         text,
+        listed,
     })
 }
 
@@ -391,13 +396,14 @@ fn judge(
 
 /// What lies in a folder that a bundle was unpacked into: read again, judged again.
 pub(super) fn look(folder: &Path, trusted: &[PublicKey]) -> Result<Unpacked, BundleError> {
-    let (listing, vouched) = listing_in(folder, trusted)?;
+    let (listing, vouched, listed) = read_listing(folder, trusted)?;
     let (manifest, text) = manifest_in(folder, &listing)?;
     Ok(Unpacked {
         listing,
         vouched,
         manifest,
         text,
+        listed,
     })
 }
 
@@ -406,6 +412,15 @@ pub(super) fn listing_in(
     folder: &Path,
     trusted: &[PublicKey],
 ) -> Result<(Listing, Vouched), BundleError> {
+    let (listing, vouched, _) = read_listing(folder, trusted)?;
+    Ok((listing, vouched))
+}
+
+/// The same, and the SHA-256 of its text.
+fn read_listing(
+    folder: &Path,
+    trusted: &[PublicKey],
+) -> Result<(Listing, Vouched, Digest), BundleError> {
     let read = |name: &str| {
         let file = File::open(folder.join(name)).map_err(BundleError::Read)?;
         let mut bytes = Vec::new();
@@ -422,7 +437,7 @@ pub(super) fn listing_in(
         .transpose()?;
     let signature = signature.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let vouched = judge(&bytes, signature.as_deref(), trusted, true)?;
-    Ok((Listing::parse(&bytes)?, vouched))
+    Ok((Listing::parse(&bytes)?, vouched, digest::of_bytes(&bytes)))
 }
 
 /// Every file of an unpacked bundle against its listing; which is damaged, and how.
@@ -516,9 +531,10 @@ fn write_file(
         source,
     };
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(write)?;
+        durable::create_folders(folder).map_err(write)?;
     }
     let mut file = File::create_new(path).map_err(write)?;
+    durable::give_to_owner_of_folder(&file, path);
     let copied = digest::copy(from, &mut file, limit, progress).map_err(|error| match error {
         CopyError::Read(error) => BundleError::Read(error),
         CopyError::Write(error) => write(error),

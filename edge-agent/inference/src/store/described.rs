@@ -36,7 +36,8 @@ impl Described {
         Ok(Self::parse(&text, folder)?)
     }
 
-    /// A version's, which must be the one that was signed.
+    /// A version's, which must be the one that is listed beside it. Whether that listing is
+    /// the one that was signed and taken in is asked where the version is to be used.
     pub(super) fn of_version(
         folder: &Path,
         id: &str,

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -23,6 +24,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let partial = path.with_file_name(format!(".{name}.{}.part", unique()));
     let written = File::create(&partial)
         .and_then(|mut file| {
+            give_to_owner_of_folder(&file, &partial);
             // So that nobody takes it for what a killed process left.
             drop(file.try_lock());
             file.write_all(content)?;
@@ -35,6 +37,50 @@ pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         drop(fs::remove_file(&partial));
     }
     written
+}
+
+/// A folder that is not there yet, and its parents.
+pub(super) fn create_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        create_folders(parent)?;
+    }
+    match create_folder(path) {
+        // Somebody else was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        created => created,
+    }
+}
+
+/// A folder that is not there yet.
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    give_to_owner_of_folder(&File::open(path)?, path);
+    Ok(())
+}
+
+/// What root makes in a folder of the agent's account is that account's, as what the agent
+/// makes itself: it must be able to go on there, and its journal most of all.
+pub(super) fn give_to_owner_of_folder(made: &File, path: &Path) {
+    let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let given = fs::metadata(parent.unwrap_or(Path::new("."))).and_then(|owner| {
+        let (it, named) = (made.metadata()?, fs::symlink_metadata(path)?);
+        // Not through a link, be it soft or hard: it would give away what lies elsewhere.
+        let is_that = (it.dev(), it.ino()) == (named.dev(), named.ino());
+        let is_alone = it.is_dir() || it.nlink() == 1;
+        if it.uid() == 0 && owner.uid() != 0 && is_that && is_alone {
+            fchown(made, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        Ok(())
+    });
+    if let Err(error) = given {
+        tracing::warn!(
+            path = %path.display(), %error,
+            "it cannot be given to the account whose folder it lies in; the agent may not be able to write it"
+        );
+    }
 }
 
 /// Makes names in a folder survive.
@@ -94,7 +140,7 @@ fn open_lock(folder: &Path) -> io::Result<File> {
     match opened {
         // Made by root, who installed something in a folder of ours. To lock it, to read is enough.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path),
-        opened => opened,
+        opened => opened.inspect(|file| give_to_owner_of_folder(file, &path)),
     }
 }
 
@@ -123,10 +169,10 @@ impl Place {
     /// An empty folder in `parent`. For who holds the lock of the folder of models: it
     /// takes away what others have left there.
     pub(super) fn folder(parent: &Path, name: &str) -> io::Result<Self> {
-        fs::create_dir_all(parent)?;
+        create_folders(parent)?;
         sweep(parent);
         let path = parent.join(format!(".{name}.{}.part", unique()));
-        fs::create_dir(&path)?;
+        create_folder(&path)?;
         let lock = File::open(&path)?;
         // Some network drives lock no folder; then nobody takes it for left behind either.
         drop(lock.try_lock());
@@ -135,7 +181,7 @@ impl Place {
 
     /// An empty file in `parent`, which the caller keeps; else the same.
     pub(super) fn file(parent: &Path, name: &str) -> io::Result<(PathBuf, File)> {
-        fs::create_dir_all(parent)?;
+        create_folders(parent)?;
         sweep(parent);
         let path = parent.join(format!(".{name}.{}.part", unique()));
         let file = File::options()
@@ -144,6 +190,7 @@ impl Place {
             .create(true)
             .truncate(true)
             .open(&path)?;
+        give_to_owner_of_folder(&file, &path);
         drop(file.try_lock());
         Ok((path, file))
     }

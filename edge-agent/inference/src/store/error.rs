@@ -110,6 +110,14 @@ pub enum StoreError {
         /// What is wrong.
         damage: String,
     },
+    /// Nobody vouches for it, and somebody must.
+    #[error(
+        "model {model}: no key that is trusted here has signed it, and `only_signed` under [detector] asks for that; install a bundle that is signed with one of `trusted_keys`, or take `only_signed` out"
+    )]
+    NotSigned {
+        /// Which model.
+        model: ModelId,
+    },
     /// A version that is not here.
     #[error(
         "model {model} has no version {version} here; there are {there}. Install its bundle, or see `edge-agent models list`"

@@ -62,11 +62,12 @@ impl Ground {
     }
 
     /// Everything that may compute, in the order in which it is tried. What the library was
-    /// built without is no ground: it ends no program.
+    /// built without, or is left out, is no ground: it ends no program.
     pub fn all(runtime: &Runtime, settings: &DetectorSettings) -> Vec<Self> {
         let candidates = settings.providers.candidates().into_iter();
         candidates
             .filter(|provider| provider.is_in_library())
+            .filter(|provider| settings.left.iter().all(|left| left.provider != *provider))
             .map(|provider| Self::of(runtime, settings, provider))
             .collect()
     }

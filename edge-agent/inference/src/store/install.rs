@@ -131,7 +131,7 @@ impl Partial {
         let mut first_fault = None;
         for home in wanted.folders {
             let folder = home.join(manifest.id.as_str());
-            let created = fs::create_dir_all(&folder)
+            let created = durable::create_folders(&folder)
                 .and_then(|()| durable::lock(home))
                 .and_then(|_one_at_a_time| Place::file(&folder, &manifest.file));
             match created {

@@ -13,6 +13,7 @@ use models::ModelId;
 use protocol::{Digest, EventTime};
 use serde::{Deserialize, Serialize};
 
+use super::bundle::Vouched;
 use super::durable;
 use super::ledger::Candidate;
 
@@ -38,6 +39,10 @@ pub struct JournalEntry {
     /// lines of agents that did not note it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Digest>,
+    /// SHA-256 of the listing with which a version was taken in. None in other lines, and in
+    /// those of agents that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Digest>,
     /// More, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
@@ -69,8 +74,55 @@ pub enum Action {
     Returned,
 }
 
+impl Action {
+    /// Whether files came in by it, or were found to be those of a bundle that came.
+    pub(super) const fn takes_in(self) -> bool {
+        matches!(self, Self::Installed | Self::Downgraded | Self::Mended)
+    }
+}
+
+const SIGNED: &str = "signed with key ";
+const UNSIGNED: &str = "taken unsigned: ";
+
+/// Who vouched for what is taken in, as the detail of its line ends.
+pub(super) fn by_whose_word(vouched: &Vouched) -> String {
+    match vouched {
+        Vouched::Signed(key) => format!("{SIGNED}{key}"),
+        Vouched::Unsigned(why) => format!("{UNSIGNED}{why}"),
+    }
+}
+
+impl JournalEntry {
+    /// The trusted key with which it was signed when it was taken in.
+    pub(super) fn key(&self) -> Option<&str> {
+        if self.detail.contains(UNSIGNED) {
+            return None;
+        }
+        self.detail.rsplit_once(SIGNED).map(|(_, key)| key)
+    }
+}
+
 /// Appends a line. A journal that cannot be written stops nothing, but is said.
 pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str) {
+    append(folder, action, of, (detail, None));
+}
+
+/// The same of a version that is taken in, with the SHA-256 of its listing.
+pub(super) fn write_taken_in(
+    folder: &Path,
+    action: Action,
+    of: &Candidate,
+    (detail, listing): (&str, Digest),
+) {
+    append(folder, action, of, (detail, Some(listing)));
+}
+
+fn append(
+    folder: &Path,
+    action: Action,
+    of: &Candidate,
+    (detail, listing): (&str, Option<Digest>),
+) {
     let entry = JournalEntry {
         at: now(),
         action,
@@ -78,6 +130,7 @@ pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str)
         version: of.version,
         sha256: Some(of.sha256),
         manifest: of.manifest,
+        listing,
         detail: detail.to_owned(),
         by: account(),
     };
@@ -91,6 +144,7 @@ pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str)
                 .create(true)
                 .append(true)
                 .open(&path)?;
+            durable::give_to_owner_of_folder(&file, &path);
             // A line that a full disk or a killed process cut must not take this one along.
             let length = file.metadata()?.len();
             let mut last = [b'\n'];
@@ -106,9 +160,18 @@ pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str)
             Ok(())
         });
     if let Err(error) = written {
+        let next = match error.kind() {
+            // Written by root, who installed something in a folder of the agent's.
+            std::io::ErrorKind::PermissionDenied => format!(
+                "as root: `chown --reference={} {}`",
+                folder.display(),
+                folder.join(FILE).display()
+            ),
+            _ => "check permissions and free space".to_owned(),
+        };
         tracing::warn!(
             journal = %folder.join(FILE).display(), ?action, model = %of, %error,
-            "the journal of models cannot be written; check permissions and free space"
+            "the journal of models cannot be written, so nobody can tell later what was at work; {next}"
         );
     }
 }
@@ -137,4 +200,32 @@ fn account() -> String {
             let own = std::fs::metadata("/proc/self");
             own.map_or_else(|_| "unknown".to_owned(), |own| format!("uid {}", own.uid()))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_with_which_key_it_was_signed_and_of_a_strangers_nothing() {
+        for (detail, key) in [
+            ("signed with key 00FF", Some("00FF")),
+            (
+                "it lay here already, beside version 9; signed with key 00FF",
+                Some("00FF"),
+            ),
+            ("taken unsigned: it is not signed", None),
+            (
+                "damaged; taken unsigned: it is signed with key 00FF, which is not trusted here (no key is)",
+                None,
+            ),
+            ("from FILE", None),
+        ] {
+            let line = format!(
+                r#"{{"at":"2026-01-01T00:00:00Z","action":"installed","model":"street","version":1,"detail":"{detail}","by":"x"}}"#
+            );
+            let entry: JournalEntry = serde_json::from_str(&line).unwrap();
+            assert_eq!(entry.key(), key, "{detail}");
+        }
+    }
 }

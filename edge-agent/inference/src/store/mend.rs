@@ -86,7 +86,7 @@ pub(super) fn replace(place: &Path, folder: &Path, listing: &Listing) -> io::Res
     if !folder.is_dir() {
         // A file or a link to nowhere by its name.
         fs::remove_file(folder)?;
-        fs::create_dir(folder)?;
+        durable::create_folder(folder)?;
     }
     for file in &listing.file {
         if !is_as_listed(folder, file) {
@@ -117,7 +117,7 @@ fn put(place: &Path, folder: &Path, path: &str) -> io::Result<()> {
             if fs::symlink_metadata(parent).is_ok() {
                 fs::remove_file(parent)?;
             }
-            fs::create_dir(parent)?;
+            durable::create_folder(parent)?;
         }
     }
     if is_folder(&to) {

@@ -27,7 +27,7 @@ use super::model_file::check_whole;
 use super::self_test::SELF_TEST;
 use super::signature::PublicKey;
 use super::walk::Entry;
-use super::{ModelStore, StoreError, durable, fetch};
+use super::{ModelStore, StoreError, durable, fetch, taken_in};
 
 const VERSIONS: &str = "versions";
 const CURRENT: &str = "current";
@@ -186,19 +186,18 @@ impl ModelStore {
         };
         let candidate = installed.candidate();
         let place = partial.0.as_ref().expect("`decide` made it").path.clone();
-        let detail = match &installed.vouched {
-            Vouched::Signed(key) => format!("signed with key {key}"),
-            Vouched::Unsigned(why) => format!("taken unsigned: {why}"),
+        let detail = journal::by_whose_word(&installed.vouched);
+        let take_in = |action: Action, detail: &str| {
+            journal::write_taken_in(&home, action, &candidate, (detail, unpacked.listed));
         };
         match mend::look(&folder, &unpacked, &terms.trusted, &self.journal()) {
             Found::Nothing => {}
             Found::Whole => {
                 self.refuse_older(&unpacked.listing, terms, &home)
                     .map_err(refuse)?;
-                let highest = self.highest(&model);
-                if version < highest {
-                    let detail = format!("it lay here already, beside version {highest}; {detail}");
-                    journal::write(&home, Action::Downgraded, &candidate, &detail);
+                let again = self.noted_again(&unpacked, &folder, &home, &terms.trusted);
+                if let Some((action, why)) = again {
+                    take_in(action, &format!("{why}; {detail}"));
                 }
                 return Ok(installed);
             }
@@ -206,8 +205,7 @@ impl ModelStore {
             Found::Damaged(damage) => {
                 mend::replace(&place, &folder, &unpacked.listing).map_err(io)?;
                 tracing::warn!(model = %candidate, "mended: {damage}");
-                let detail = format!("{damage}; {detail}");
-                journal::write(&home, Action::Mended, &candidate, &detail);
+                take_in(Action::Mended, &format!("{damage}; {detail}"));
                 installed.is_mended = true;
                 return Ok(installed);
             }
@@ -231,8 +229,27 @@ impl ModelStore {
             .and_then(|()| durable::sync_folder(&model_folder))
             .and_then(|()| durable::sync_folder(&home))
             .map_err(io)?;
-        journal::write(&home, action, &candidate, &detail);
+        take_in(action, &detail);
         Ok(installed)
+    }
+
+    /// What is to be noted of a version that lay here whole when its bundle came again.
+    fn noted_again(
+        &self,
+        new: &Unpacked,
+        folder: &Path,
+        home: &Path,
+        trusted: &[PublicKey],
+    ) -> Option<(Action, String)> {
+        let highest = self.highest(&new.listing.model);
+        if new.listing.version < highest {
+            let why = format!("it lay here already, beside version {highest}");
+            return Some((Action::Downgraded, why));
+        }
+        // Where its signature is gone, the operator takes it without.
+        let old = bundle::look(folder, trusted).ok()?;
+        taken_in::fault(home, &old)?;
+        Some((Action::Installed, "it lay here already".to_owned()))
     }
 
     /// Of all folders: a mark in one is not forgotten in another. One that lies here
@@ -247,7 +264,10 @@ impl ModelStore {
         let there = version_folder(&home.join(listing.model.as_str()), listing.version);
         let is_whole = || {
             let old = bundle::look(&there, &terms.trusted);
-            old.is_ok_and(|old| bundle::check_files(&there, &old.listing).is_ok())
+            old.is_ok_and(|old| {
+                bundle::check_files(&there, &old.listing).is_ok()
+                    && taken_in::fault(home, &old).is_none()
+            })
         };
         if listing.version >= highest
             || terms.allow_downgrade
@@ -332,7 +352,8 @@ impl ModelStore {
         Ok((manifest, file))
     }
 
-    /// What lies in a version's folder, every file of it as listed, and the listing as signed.
+    /// What lies in a version's folder, every file of it as listed, and the listing as signed,
+    /// or at least as it was taken in.
     pub(super) fn whole_version(
         &self,
         model: &ModelId,
@@ -350,6 +371,16 @@ impl ModelStore {
                 "it is {}@{}",
                 found.listing.model, found.listing.version
             )));
+        }
+        if let Some(home) = folder.ancestors().nth(3)
+            && let Some(fault) = taken_in::fault(home, &found)
+        {
+            return Err(damaged(fault));
+        }
+        if self.only_signed && matches!(found.vouched, Vouched::Unsigned(_)) {
+            return Err(StoreError::NotSigned {
+                model: model.clone(),
+            });
         }
         bundle::check_files(folder, &found.listing).map_err(damaged)?;
         let file = folder.join(&found.manifest.file);
@@ -445,7 +476,7 @@ impl ModelStore {
     pub(super) fn writable_home(&self) -> Result<PathBuf, StoreError> {
         let mut first_fault = None;
         for folder in &self.folders {
-            let tried = fs::create_dir_all(folder).and_then(|()| durable::try_folder(folder));
+            let tried = durable::create_folders(folder).and_then(|()| durable::try_folder(folder));
             match tried {
                 Ok(()) => return Ok(folder.clone()),
                 Err(source) => {

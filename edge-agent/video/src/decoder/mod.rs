@@ -1,14 +1,16 @@
 //! Which decoder: hardware that proves to work on this machine, else software.
 //!
-//! What there is says GStreamer; no list of names is kept here. A factory belongs
-//! to a [`Family`]; hardware comes before software, and within both the order is
-//! GStreamer's rank (`GST_PLUGIN_FEATURE_RANK` changes it). Hardware is proved on
-//! a sample before it is trusted (`proof`), and put last for a camera on whose
-//! stream it has failed. An operator who knows better sets a [`DecoderChoice`];
-//! then nothing else is used.
+//! What there is says GStreamer. A factory belongs to a [`Family`], and is hardware
+//! unless it is known to compute on the processor. Hardware comes before software, and
+//! within both the order is GStreamer's rank (`GST_PLUGIN_FEATURE_RANK` changes it); of
+//! hardware, what gives pictures in the system's memory comes before what must have them
+//! fetched (`memory`). Hardware is proved on a sample before it is trusted (`proof`), and
+//! put last for a camera on whose stream it has failed. An operator who knows better sets a
+//! [`DecoderChoice`]; then nothing else is used.
 
 pub(crate) mod continuity;
 mod family;
+mod memory;
 mod proof;
 pub(crate) mod said;
 mod sample;
@@ -22,6 +24,7 @@ use serde::Serialize;
 
 use crate::elements::make;
 use crate::frame::FORMATS;
+use memory::Way;
 
 pub use family::{DecoderChoice, Family};
 pub(crate) use proof::{HANGS, doubt};
@@ -115,6 +118,8 @@ impl Selection {
 #[derive(Debug)]
 pub(crate) struct MadeDecoder {
     pub element: gst::Element,
+    /// What is to stand right behind it; nothing behind software.
+    pub behind: Vec<gst::Element>,
     pub in_use: DecoderInUse,
     /// Whether nothing better is to be had when this one fails.
     pub is_last: bool,
@@ -143,15 +148,17 @@ pub(crate) fn make_decoder(
         .collect();
     for (at, (family, factory)) in candidates.iter().enumerate() {
         let name = factory.name().to_string();
-        let started = match family {
-            Family::Software => started(factory, threads),
-            _ => proof::prove(factory, &codec).and_then(|()| {
-                let start = move |factory: &gst::ElementFactory| started(factory, threads);
-                proof::started_within_limits(factory, &codec, start)
-            }),
+        let made = match family {
+            Family::Software => started(factory, threads).map(|element| (element, Vec::new())),
+            _ => proof::prove(factory, &codec)
+                .and_then(|()| {
+                    let start = move |factory: &gst::ElementFactory| started(factory, threads);
+                    proof::started_within_limits(factory, &codec, start)
+                })
+                .and_then(|element| Ok((element, behind(factory)?))),
         };
-        match started {
-            Ok(element) => {
+        match made {
+            Ok((element, behind)) => {
                 // Software decoders agree with each other: what one makes of a
                 // stream, the others do.
                 let is_last = *family == Family::Software
@@ -165,6 +172,7 @@ pub(crate) fn make_decoder(
                 };
                 return Ok(MadeDecoder {
                     element,
+                    behind,
                     in_use,
                     is_last,
                 });
@@ -182,6 +190,13 @@ pub(crate) fn make_decoder(
     })
 }
 
+/// What stands behind a decoder of hardware.
+fn behind(factory: &gst::ElementFactory) -> Result<Vec<gst::Element>, String> {
+    Way::of(factory)?
+        .elements()
+        .map_err(|error| format!("cannot be built in: {}", error.message))
+}
+
 /// All that may be used, the best first.
 fn candidates(caps: &gst::CapsRef, selection: &Selection) -> Vec<(Family, gst::ElementFactory)> {
     // Hardware is often ranked "none", so that players do not take it by accident.
@@ -195,7 +210,7 @@ fn candidates(caps: &gst::CapsRef, selection: &Selection) -> Vec<(Family, gst::E
                 let name = factory.name();
                 let is_named = selection.choice == DecoderChoice::Element(name.to_string());
                 let is_ranked =
-                    factory.rank() >= gst::Rank::MARGINAL || *family != Family::Software;
+                    factory.rank() >= gst::Rank::MARGINAL || family.is_a_driver(factory);
                 selection.choice.allows(&name, *family) && (is_ranked || is_named)
             })
             .collect();
@@ -205,6 +220,7 @@ fn candidates(caps: &gst::CapsRef, selection: &Selection) -> Vec<(Family, gst::E
         (
             selection.rejected.contains_key(&name),
             *family == Family::Software,
+            *family != Family::Software && Way::of(factory) != Ok(Way::Plain),
             std::cmp::Reverse(factory.rank()),
             *family,
             name,

@@ -20,6 +20,7 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
+use super::memory::Way;
 use super::sample::{self, Sample};
 use super::to_frames;
 use crate::elements::make;
@@ -203,13 +204,14 @@ impl Proofs {
 
 /// Whether a decoder gives the sample's pictures; `Err` says what it gives instead.
 ///
-/// A codec without a sample proves nothing and is let pass.
+/// A codec without a sample proves nothing and is let pass, where its pictures can be had.
 pub(super) fn prove(factory: &gst::ElementFactory, codec: &str) -> Result<(), String> {
     let key = (factory.name().to_string(), codec.to_owned());
     let sample = sample::of(codec);
     let factory = factory.clone();
     PROOFS.ask(&key, Instant::now(), move || {
-        sample.map_or(Ok(()), |sample| decode(&factory, sample))
+        let way = Way::of(&factory)?;
+        sample.map_or(Ok(()), |sample| decode(&factory, way, sample))
     })
 }
 
@@ -251,7 +253,7 @@ fn hangs(when: &str) -> Refusal {
     }
 }
 
-fn decode(factory: &gst::ElementFactory, sample: Sample) -> Result<(), String> {
+fn decode(factory: &gst::ElementFactory, way: Way, sample: Sample) -> Result<(), String> {
     let cannot = |error: gst::glib::BoolError| format!("cannot be started: {}", error.message);
     let pipeline = gst::Pipeline::new();
     let source = gst_app::AppSrc::builder()
@@ -263,6 +265,7 @@ fn decode(factory: &gst::ElementFactory, sample: Sample) -> Result<(), String> {
     let mut chain = vec![source.clone().upcast()];
     chain.push(make(sample.parser).map_err(cannot)?);
     chain.push(decoder);
+    chain.extend(way.elements().map_err(cannot)?);
     chain.extend(to_frames().map_err(cannot)?);
     chain.push(sink.clone().upcast());
     pipeline.add_many(&chain).map_err(cannot)?;

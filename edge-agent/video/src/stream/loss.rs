@@ -25,6 +25,8 @@ pub(super) struct Loss {
 
 /// Instead of words of the layer below, which has none then.
 const HANGS_AT_START: &str = "hangs while it is started";
+/// Instead of words of the layer below, which are "internal data stream error".
+const NO_AGREEMENT: &str = "nothing takes its pictures in the form in which it gives them";
 
 impl Loss {
     pub(super) fn new(reason: LossReason) -> Self {
@@ -44,6 +46,11 @@ impl Loss {
     /// A decoder was found and does not get ready.
     pub(super) fn of_hanging_start() -> Self {
         Self::with_detail(LossReason::Decode, HANGS_AT_START)
+    }
+
+    /// A decoder's pictures come in a form that nothing behind it takes.
+    pub(super) fn of_no_agreement() -> Self {
+        Self::with_detail(LossReason::Decode, NO_AGREEMENT)
     }
 
     /// From an error on the bus.
@@ -119,6 +126,9 @@ impl Loss {
             ),
             LossReason::Decode if self.detail.as_deref() == Some(HANGS_AT_START) => {
                 "a decoder of this box does not get ready; another one is tried at once. Restart the box and update the decoder's driver".to_owned()
+            }
+            LossReason::Decode if self.detail.as_deref() == Some(NO_AGREEMENT) => {
+                "a decoder of this box gives pictures that cannot be taken over; another one is tried at once. Update its plug-in, or name another with `decoder` in the camera's source".to_owned()
             }
             LossReason::Decode => format!(
                 "{host} sends data that no picture can be made of; check for packet loss, use TCP, or choose H.264 in the camera"

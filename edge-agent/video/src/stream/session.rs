@@ -113,6 +113,8 @@ pub(super) struct Progress {
     /// A fault found by a callback, for the supervisor.
     pub(super) fault: Mutex<Option<Loss>>,
     decoder: Mutex<Option<DecoderInUse>>,
+    /// What pushes into it: knows how that went the last time.
+    feeder: glib::WeakRef<gst::Pad>,
     /// Hung up: what still comes of it, comes from a thread that did not let go.
     pub(super) is_over: AtomicBool,
 }
@@ -129,6 +131,7 @@ impl Progress {
             attached: AtomicU64::new(0),
             fault: Mutex::new(None),
             decoder: Mutex::new(None),
+            feeder: glib::WeakRef::new(),
             is_over: AtomicBool::new(false),
         }
     }
@@ -187,6 +190,13 @@ impl Progress {
 
     pub(super) fn take_fault(&self) -> Option<Loss> {
         locked(&self.fault).take()
+    }
+
+    /// Whether the decoder stands still because nothing behind it takes its pictures in the
+    /// form in which it gives them, or it does not take the stream in its own.
+    pub(super) fn agrees_with_nobody(&self) -> bool {
+        let last = self.feeder.upgrade().map(|pad| pad.last_flow_result());
+        last == Some(Err(gst::FlowError::NotNegotiated))
     }
 
     /// What decodes, once it is known.
@@ -363,6 +373,7 @@ fn attach(
     // One thread: two cost a tenth more per picture, and there are many cameras.
     let MadeDecoder {
         element: decoder,
+        behind,
         in_use,
         is_last,
     } = make_decoder(&format, 1, selection)
@@ -399,9 +410,14 @@ fn attach(
         chain.push(make(parser).map_err(failed)?);
     }
     let before_queue = chain.last().cloned();
-    chain.extend([queue.clone(), decoder.clone()]);
-    chain.extend(to_frames().map_err(failed)?);
-    chain.push(sink.clone().upcast());
+    chain.push(queue.clone());
+    let mut from_decoder = vec![decoder.clone()];
+    from_decoder.extend(behind);
+    from_decoder.extend(to_frames().map_err(failed)?);
+    from_decoder.push(sink.clone().upcast());
+    if let Some(feeder) = queue.static_pad("src") {
+        wiring.progress.feeder.set(Some(&feeder));
+    }
 
     let rate = rtp
         .structure(0)
@@ -430,7 +446,8 @@ fn attach(
             })
             .build(),
     );
-    plug(pipeline, pad, &chain)
+    build_in(pipeline, &chain, &from_decoder)?;
+    join(pad, &chain)
 }
 
 /// Puts a chain of elements behind a pad of a pipeline that is at work.
@@ -445,11 +462,35 @@ pub(super) fn plug(
     for element in chain.iter().rev() {
         element.sync_state_with_parent().map_err(failed)?;
     }
+    join(pad, chain)
+}
+
+/// What comes out of the pad goes into the chain from here on.
+fn join(pad: &gst::Pad, chain: &[gst::Element]) -> Result<(), Loss> {
     let input = chain.first().and_then(|first| first.static_pad("sink"));
     let input = input.ok_or_else(|| Loss::new(LossReason::Failed))?;
     pad.link(&input)
         .map(|_| ())
         .map_err(|error| Loss::with_detail(LossReason::Failed, error.to_string()))
+}
+
+/// Links what stands before the decoder, and what begins with it, and starts all of it.
+fn build_in(
+    pipeline: &gst::Pipeline,
+    before: &[gst::Element],
+    from_decoder: &[gst::Element],
+) -> Result<(), Loss> {
+    let failed = |error: glib::BoolError| Loss::with_detail(LossReason::Failed, error.message);
+    pipeline.add_many(before).map_err(failed)?;
+    pipeline.add_many(from_decoder).map_err(failed)?;
+    // What a decoder says of itself in the registry and on its pads may differ.
+    gst::Element::link_many(from_decoder).map_err(|_| Loss::of_no_agreement())?;
+    let as_far_as_decoder = before.iter().chain(from_decoder.first());
+    gst::Element::link_many(as_far_as_decoder).map_err(failed)?;
+    for element in before.iter().chain(from_decoder).rev() {
+        element.sync_state_with_parent().map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// On the pad before the queue: what a probe on the queue's own drops, GStreamer

@@ -168,9 +168,10 @@ fn heard(slot: &Slot, session: &Session, message: &gst::Message) -> Option<Loss>
         gst::MessageView::Error(error) => {
             tracing::debug!(camera = %slot.name, error = %error.error(), debug = ?error.debug(), "pipeline");
             let mut loss = Loss::of_error(error);
-            let is_decoder = is_from_decoder(message, session);
-            if is_decoder {
+            if is_from_decoder(message, session) {
                 loss.reason = LossReason::Decode;
+            } else if is_disagreement(session) {
+                loss = Loss::of_no_agreement();
             } else if loss.reason == LossReason::Failed && session.progress.picture_age().is_some()
             {
                 // It did work: the connection broke, whatever the words.
@@ -180,6 +181,13 @@ fn heard(slot: &Slot, session: &Session, message: &gst::Message) -> Option<Loss>
         }
         _ => None,
     }
+}
+
+/// Before any picture, and so no fault of the camera's. It is told by whoever pushes, which
+/// is the source, with words that name no decoder.
+fn is_disagreement(session: &Session) -> bool {
+    let progress = &session.progress;
+    progress.picture_age().is_none() && progress.agrees_with_nobody()
 }
 
 fn is_from_decoder(message: &gst::Message, session: &Session) -> bool {
