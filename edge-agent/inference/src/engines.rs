@@ -107,8 +107,8 @@ mod tests {
 
     fn of(cache: &Path, provider: Provider, network: &[u8]) -> Option<Engines> {
         let options = ProviderOptions {
-            device: None,
             engine_cache: Some(cache.to_owned()),
+            ..ProviderOptions::default()
         };
         Engines::of(&options, provider, network)
     }

@@ -360,7 +360,7 @@ mod tests {
         ] {
             let options = ProviderOptions {
                 device: Some(device.to_owned()),
-                engine_cache: None,
+                ..ProviderOptions::default()
             };
             let found = options.undecided(provider).is_some();
             assert_eq!(found, is_undecided, "{provider} {device}");

@@ -47,8 +47,8 @@ fn what_is_sound_computes_a_real_network_as_the_processor_does_and_keeps_its_eng
     let (manifest, file) = best.unwrap_or_else(|error| panic!("{error}; run `deploy/setup test`"));
     let cache = tempfile::tempdir().unwrap();
     let options = ProviderOptions {
-        device: None,
         engine_cache: Some(cache.path().to_owned()),
+        ..ProviderOptions::default()
     };
     let is_sound = |provider: &Provider| probe(&runtime, *provider, &options).outcome.is_ok();
     let sound: Vec<Provider> = runtime.providers().into_iter().filter(is_sound).collect();

@@ -125,27 +125,38 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Each event of one is the same as at most one of the other, the nearest in time first.
+    /// Each event of one is the same as at most one of the other; of all pairs that may be the same, the
+    /// nearest in time and place are taken first, since people wait side by side.
     pub(crate) fn of(first: &[Told], second: &[Told]) -> Self {
-        let mut left: Vec<Told> = second.to_vec();
-        let mut only_first = Vec::new();
-        for told in first {
-            let away = |other: &Told| (other.onset_s - told.onset_s).abs();
-            let nearest = left
-                .iter()
-                .enumerate()
-                .filter(|(_, other)| told.is(other))
-                .min_by(|a, b| away(a.1).total_cmp(&away(b.1)))
-                .map(|(at, _)| at);
-            match nearest {
-                Some(at) => drop(left.swap_remove(at)),
-                None => only_first.push(told.clone()),
+        let away = |one: &Told, other: &Told| {
+            (one.onset_s - other.onset_s).abs() / SAME_WITHIN_S + one.apart(other) / SAME_PLACE
+        };
+        let mut pairs: Vec<(f64, usize, usize)> = first
+            .iter()
+            .enumerate()
+            .flat_map(|(at, one)| {
+                let others = second.iter().enumerate();
+                let same = others.filter(move |(_, other)| one.is(other));
+                same.map(move |(place, other)| (away(one, other), at, place))
+            })
+            .collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (mut is_first, mut is_second) = (vec![true; first.len()], vec![true; second.len()]);
+        let mut same = 0;
+        for (_, at, place) in pairs {
+            if is_first[at] && is_second[place] {
+                (is_first[at], is_second[place]) = (false, false);
+                same += 1;
             }
         }
+        let rest = |told: &[Told], is_alone: &[bool]| -> Vec<Told> {
+            let alone = told.iter().zip(is_alone).filter(|(_, is_alone)| **is_alone);
+            alone.map(|(told, _)| told.clone()).collect()
+        };
         Self {
-            same: first.len() - only_first.len(),
-            only_first,
-            only_second: left,
+            same,
+            only_first: rest(first, &is_first),
+            only_second: rest(second, &is_second),
         }
     }
 
@@ -227,6 +238,25 @@ mod tests {
         // Who stands does not move, whenever he is told.
         assert!(driven(10.0, 0.0).is(&driven(11.9, 0.0)));
         assert!(!driven(10.0, 0.0).is(&driven(12.1, 0.0)));
+    }
+
+    /// Two wait side by side; each is himself, in whichever order they are told.
+    #[test]
+    fn of_neighbours_each_is_matched_with_himself() {
+        let (left, right) = (
+            |at| told("intrusion", at, 0.4),
+            |at| told("intrusion", at, 0.5),
+        );
+        for theirs in [[left(1.2), right(1.0)], [right(1.0), left(1.2)]] {
+            let compared = Comparison::of(&[left(1.0), right(1.1)], &theirs);
+            assert_eq!(compared.same, 2, "{compared:?}");
+        }
+        // He on the left could be either, and she on the right only herself.
+        let compared = Comparison::of(
+            &[left(1.0), right(1.0)],
+            &[told("intrusion", 1.0, 0.54), left(1.0)],
+        );
+        assert_eq!(compared.same, 2, "{compared:?}");
     }
 
     #[test]

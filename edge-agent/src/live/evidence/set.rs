@@ -12,7 +12,7 @@ use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::plate::PlateView;
 use protocol::units::Seconds;
-use protocol::{Digest, Event, EventTime, EvidenceItem, NormBox, TimeQuality};
+use protocol::{Digest, Event, EventTime, EvidenceItem, TimeQuality};
 
 use super::Maker;
 use super::held::Held;

@@ -138,8 +138,8 @@ fn have_tensorrt(works: bool) {
 fn with_cache(cache: &Path) -> DetectorSettings {
     DetectorSettings {
         options: ProviderOptions {
-            device: None,
             engine_cache: Some(cache.to_owned()),
+            ..ProviderOptions::default()
         },
         ..listed(&[Provider::TensorRt, Provider::Cpu])
     }
