@@ -288,6 +288,8 @@ fn what_a_slow_decoder_makes_is_not_old_and_what_it_cannot_do_is_counted() {
         }
     }
     assert!(last.is_some_and(|last| last.skipped > 0));
+    // What is skipped is not missing.
+    assert_eq!(reader.stream.counters().holes, 0);
     // Half of them: the machine may stand still for a while.
     waited.sort_unstable();
     let age_s = waited[waited.len() / 2] as f64 / 1e6;
