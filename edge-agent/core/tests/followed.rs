@@ -88,3 +88,28 @@ fn riders_who_are_followed_are_not_seen_once_more_in_each_picture() {
         );
     }
 }
+
+/// A vehicle that came into view in a picture into which it was followed was taken for one whose plate
+/// only a cascade can find, and the rule waited for its looks for ever.
+#[test]
+fn a_plate_that_the_detector_finds_is_missed_in_whichever_picture_its_vehicle_came() {
+    let rule = "kind = \"plate_obscured\"\nmin_height_pct = 1.0\nmin_neighbours = 1\nmin_duration_s = 1.0\n";
+    // One after the other, the first with a plate.
+    let cars = |number: u64| {
+        let (car, at) = (number / 50, number % 50);
+        if car > 1 || at > 40 {
+            return Vec::new();
+        }
+        let top = 0.1 + 0.0125 * at as f64;
+        let mut items = vec![seen(ObjectClass::Car, [0.45, top, 0.1, 0.2])];
+        if car == 0 {
+            items.push(seen(ObjectClass::Plate, [0.49, top + 0.15, 0.02, 0.02]));
+        }
+        items
+    };
+    assert_eq!(begun(rule, cars, |_| false).len(), 1);
+    for first in 0..4 {
+        let told = begun(rule, cars, |number| number % 4 != first);
+        assert_eq!(told.len(), 1, "looks at each fourth from {first} on");
+    }
+}
