@@ -15,9 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use models::Manifest;
+use protocol::EventTime;
 use serde_json::Value;
 use small::Small;
-use support::{Camera, Centre, agent, assert_same, eventually, free_port, published, start_agent};
+use support::{
+    Camera, Centre, agent, assert_same, eventually, free_port, pictures, published, recorded,
+    start_agent,
+};
 
 /// Ten pictures a second, three seconds of each grey.
 fn clip(dir: &Path, name: &str, greys: &[&str]) -> PathBuf {
@@ -288,6 +292,83 @@ fn live_what_was_not_seen_is_a_gap_and_no_event_and_replays_the_same() {
         let (replayed, _) = support::replay(&dir.path().join("record"), &config, &[]);
         assert_eq!(assert_same(&published, &replayed), Vec::<String>::new());
     }
+}
+
+/// An empty road, which the sun makes nearly white so slowly that nothing seems to move.
+fn sunrise(dir: &Path) -> PathBuf {
+    let file = dir.join("sunrise.mp4");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i"]);
+    command.arg(
+        "color=c=0xd8d8d8:s=320x240:r=10:d=60,fade=t=out:st=10:d=12:color=white,noise=alls=4:allf=t",
+    );
+    command.args("-pix_fmt yuv420p -c:v libx264 -bf 0 -g 10 -preset ultrafast".split(' '));
+    let status = command.arg(&file).status();
+    let status = status.expect("ffmpeg is not installed; run `make setup` first");
+    assert!(status.success());
+    file
+}
+
+/// That an empty road was vouched for until looks failed, and looked at with each heartbeat since.
+#[track_caller]
+fn assert_not_vouched_for_since_looks_fail(inputs: &str) {
+    let first = inputs.find("detector_failed");
+    let first = first.expect("the model never failed");
+    let (before, after) = inputs.split_at(inputs[..first].rfind('\n').unwrap_or(0));
+    let vouched = |told: &str| {
+        let shown = pictures(told).into_iter();
+        shown.filter(|(_, is_followed)| *is_followed).count()
+    };
+    assert!(vouched(before) > 0, "it was empty before: {before}");
+    assert_eq!(vouched(after), 0, "{after}");
+    let failed: Vec<f64> = (after.lines())
+        .filter_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let to: EventTime = serde_json::from_value(line["gap"]["to"].clone()).ok()?;
+            Some(to.since(EventTime::EPOCH).0)
+        })
+        .collect();
+    let apart = failed.windows(2).map(|two| two[1] - two[0]);
+    assert!(failed.len() >= 7, "{after}");
+    assert!(apart.fold(0.0, f64::max) < 2.0, "{failed:?}");
+}
+
+/// If a look that fails were one that finds nobody, a detector that has died was asked each five seconds,
+/// and rules watched all the while by the word of a gate that sees nothing faint.
+#[test]
+fn an_empty_road_is_not_vouched_for_while_looks_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let clip = sunrise(dir.path());
+    let camera = Camera::start(dir.path(), &clip, "127.0.0.1:0");
+    let port = free_port();
+    let more = format!("[metrics]\nlisten = '127.0.0.1:{port}'\n[record]\ndir = 'record'\n");
+    let small = Small {
+        finds_nobody: true,
+        fails_when_bright: true,
+        ..Small::default()
+    };
+    let config = config(dir.path(), small, &camera.url, &more);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let with_gate = text.replace("gate = false", "gate = true");
+    assert_ne!(text, with_gate);
+    std::fs::write(&config, with_gate).unwrap();
+
+    let told = replay(dir.path(), &clip, &config);
+    assert_eq!(told.code, Some(0), "{}", told.said);
+    assert_not_vouched_for_since_looks_fail(&told.inputs);
+
+    let running = start_agent(dir.path(), &config);
+    let reach = |name: &str, least: f64| {
+        eventually(name, || metric(port, name).filter(|count| *count >= least))
+    };
+    reach("edge_detector_failures_total", 1.0);
+    // By pictures of the camera, not by this machine's time: twelve seconds.
+    let rest = "edge_gate_pictures_total{camera=\"c\",verdict=\"rest\"}";
+    let rested = metric(port, rest).unwrap_or(0.0);
+    reach(rest, rested + 112.0);
+    assert_eq!(running.terminate(), Some(0));
+    let (_, text) = recorded(dir.path(), "c");
+    assert_not_vouched_for_since_looks_fail(&text);
 }
 
 /// Two models beside a sound detector: one for flames in the whole picture, which fails

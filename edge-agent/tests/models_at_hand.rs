@@ -323,6 +323,55 @@ fn refusals_say_what_is_the_matter_and_not_something_else() {
     assert_eq!(code, Some(0), "{said}");
 }
 
+/// A classifier that learnt of half a rider what a helmet is would be asked about whole ones.
+#[test]
+fn parts_that_a_cascade_would_not_show_are_neither_cut_nor_measured() {
+    let models = models();
+    add_classifier(models.path());
+    let street = street();
+    let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
+    // Whole; two at the picture's edge; one behind a car, and the car; one who is far away.
+    let labels = r#"{
+        "images": [{"id": 1, "file_name": "1.jpg", "width": 768, "height": 576}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [499, 158, 31, 75]},
+            {"image_id": 1, "category_id": 1, "bbox": [300, 0, 60, 150]},
+            {"image_id": 1, "category_id": 1, "bbox": [720, 300, 48, 150]},
+            {"image_id": 1, "category_id": 1, "bbox": [120, 300, 50, 120]},
+            {"image_id": 1, "category_id": 3, "bbox": [100, 340, 160, 120]},
+            {"image_id": 1, "category_id": 1, "bbox": [600, 100, 10, 25]}]}"#;
+    let file = at("whole.json");
+    fs::write(&file, labels).unwrap();
+    let (pictures, out) = (at("."), at("crops"));
+    let of = [
+        "--labels",
+        &file,
+        "--pictures",
+        &pictures,
+        "--crop",
+        "whole",
+    ];
+    let cut = [&["crops", "--out", &out][..], &of].concat();
+    let (code, said) = run(models.path(), &cut);
+    assert_eq!(code, Some(0), "{said}");
+    let measure = [&["evaluate", "light", "--alone"][..], &of].concat();
+    let (measured, telling) = run(models.path(), &measure);
+    assert_eq!(measured, Some(0), "{telling}");
+    for told in [
+        "1 part(s) are lower than 48 pixels",
+        "2 part(s) are cut off by the picture's edge",
+        "1 part(s) are behind somebody nearer",
+        ": 2 crops",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+        assert!(telling.contains(told), "{told}: {telling}");
+    }
+    for cut in ["person/day/1-0.png", "car/day/1-4.png"] {
+        assert!(street.path().join("crops").join(cut).is_file(), "{cut}");
+    }
+}
+
 #[test]
 fn crops_that_are_cut_are_what_a_cascades_classifier_is_measured_on() {
     let models = models();

@@ -118,6 +118,12 @@ impl Clip {
             .collect()
     }
 
+    /// When each of these is shown, from the clip's start.
+    pub fn shown(&self) -> Vec<Duration> {
+        let shown = self.units.iter().map(|unit| unit.show_at.into());
+        shown.collect()
+    }
+
     /// The clip from the key picture on that comes next at `now`, where it is played round and
     /// round since 1970, and how soon.
     pub(crate) fn at(&self, now: SystemTime) -> (Self, gst::ClockTime) {

@@ -22,5 +22,5 @@ pub mod server;
 
 pub use behaviour::{Behaviour, Damage, Script, WrongTimes};
 pub use clip::{Clip, ClipCodec};
-pub use pattern::TestPattern;
+pub use pattern::{Groups, TestPattern};
 pub use server::{Camera, CameraSettings, Mount};

@@ -9,6 +9,19 @@ use gstreamer::prelude::*;
 
 use crate::clip::ClipCodec;
 
+/// How groups of pictures begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Groups {
+    /// With a picture before which everything is forgotten.
+    #[default]
+    Closed,
+    /// With one that is whole; what is shown before it may refer to the group before.
+    /// H.264 and H.265, with B pictures.
+    Open,
+    /// Nothing but the first picture is whole: a part of each is. H.264.
+    Refreshed,
+}
+
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TestPattern {
@@ -31,6 +44,8 @@ pub struct TestPattern {
     pub b_pictures: u32,
     /// Pictures from one key picture to the next; those of a second when left out.
     pub key_distance: Option<u32>,
+    /// How the groups begin.
+    pub groups: Groups,
 }
 
 impl Default for TestPattern {
@@ -45,6 +60,7 @@ impl Default for TestPattern {
             has_sound: false,
             b_pictures: 0,
             key_distance: None,
+            groups: Groups::Closed,
         }
     }
 }
@@ -65,15 +81,20 @@ impl TestPattern {
             ..
         } = *self;
         let keys = self.key_distance.unwrap_or(fps);
+        let (h264, h265) = match self.groups {
+            Groups::Closed => ("", ""),
+            Groups::Open => ("option-string=open-gop=1", ":open-gop=1"),
+            Groups::Refreshed => ("intra-refresh=true", ""),
+        };
         let speed = if self.is_moving { 4 } else { 0 };
         let encoder = match self.codec {
             ClipCodec::H264 => format!(
                 "x264enc speed-preset=ultrafast key-int-max={keys} bframes={b_pictures} b-adapt=false sliced-threads=false \
-                 bitrate=1000 ! h264parse"
+                 bitrate=1000 {h264} ! h264parse"
             ),
             ClipCodec::H265 => format!(
                 "x265enc speed-preset=ultrafast key-int-max={keys} bitrate=1000 \
-                 option-string=bframes={b_pictures}:b-adapt=0:repeat-headers=1 ! h265parse"
+                 option-string=bframes={b_pictures}:b-adapt=0:repeat-headers=1{h265} ! h265parse"
             ),
             ClipCodec::Mjpeg => "jpegenc".to_owned(),
         };

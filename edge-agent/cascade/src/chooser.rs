@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use protocol::{EventTime, NormBox, ObjectClass, TrackId};
 
-use crate::crop::Crop;
+use crate::crop::{Crop, is_covered_by};
 
 /// What a cascade looks at, and how often.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,8 +169,6 @@ struct Taken {
     whom: Vec<TrackId>,
 }
 
-/// What covers more of a part than this covers what matters.
-const MOST_COVERED: f64 = 0.15;
 /// A new pose: moved by this part of its height …
 const MOVED: f64 = 0.25;
 /// … or larger or smaller by this factor.
@@ -463,17 +461,10 @@ fn is_covered(
         };
         root(other) != root(candidate)
             && place.is_some_and(|place| {
-                let covers = |part: &NormBox| shared(part, &place) > MOST_COVERED * part.area();
-                place.bottom() > candidate.bounds.bottom()
-                    && parts.iter().any(|(_, part)| covers(part))
+                let mut parts = parts.iter();
+                parts.any(|(_, part)| is_covered_by(&place, &candidate.bounds, part))
             })
     })
-}
-
-fn shared(a: &NormBox, b: &NormBox) -> f64 {
-    let width = a.right().min(b.right()) - a.x.max(b.x);
-    let height = a.bottom().min(b.bottom()) - a.y.max(b.y);
-    width.max(0.0) * height.max(0.0)
 }
 
 #[cfg(test)]

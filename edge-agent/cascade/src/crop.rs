@@ -100,6 +100,20 @@ impl Crop {
     }
 }
 
+/// What covers more of a part than this covers what matters.
+const MOST_COVERED: f64 = 0.15;
+
+/// Whether somebody else, nearer than who is in `bounds`, stands before what matters of a part of it.
+pub fn is_covered_by(other: &NormBox, bounds: &NormBox, part: &NormBox) -> bool {
+    other.bottom() > bounds.bottom() && shared(part, other) > MOST_COVERED * part.area()
+}
+
+fn shared(a: &NormBox, b: &NormBox) -> f64 {
+    let width = a.right().min(b.right()) - a.x.max(b.x);
+    let height = a.bottom().min(b.bottom()) - a.y.max(b.y);
+    width.max(0.0) * height.max(0.0)
+}
+
 /// A box this near to the picture's edge may go on beyond, part of the picture.
 const EDGE: f64 = 0.005;
 

@@ -16,4 +16,4 @@ pub mod sharpness;
 pub mod chooser;
 
 pub use chooser::{Candidate, Choice, Chooser, Facing, Looks, Passed};
-pub use crop::Crop;
+pub use crop::{Crop, is_covered_by};

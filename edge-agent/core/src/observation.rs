@@ -450,9 +450,15 @@ impl<'a> FrameView<'a> {
     }
 
     /// Whether other looks tell of a class, of a road user or of the whole picture, so that
-    /// a frame without it was not looked at in vain: where nobody looked at this frame, where nobody else gives it, or where a cascade
-    /// that gives it looks at such road users, whatever the detector says that it knows.
+    /// a frame without it was not looked at in vain: where nobody looked at this frame, and where it
+    /// [rests on second looks](Self::rests_on_second_looks).
     pub fn waits_for_second_look(&self, class: ObjectClass, of: Option<&Observation>) -> bool {
+        self.is_followed || self.rests_on_second_looks(class, of)
+    }
+
+    /// Whether second looks tell of a class: where nobody else gives it, or where a cascade
+    /// that gives it looks at such road users, whatever the detector says that it knows.
+    pub fn rests_on_second_looks(&self, class: ObjectClass, of: Option<&Observation>) -> bool {
         let is_looked_at = |user: &Observation| {
             let mut cascades = self.second.cascades.iter();
             cascades.any(|cascade| {
@@ -466,9 +472,7 @@ impl<'a> FrameView<'a> {
             let mut cascades = self.second.cascades.iter();
             cascades.any(|cascade| cascade.on.is_empty() && cascade.gives.contains(&class))
         };
-        self.is_followed
-            || self.second.only.contains(&class)
-            || of.map_or_else(is_of_the_picture, is_looked_at)
+        self.second.only.contains(&class) || of.map_or_else(is_of_the_picture, is_looked_at)
     }
 
     /// How many persons this frame shows on a two-wheeler.

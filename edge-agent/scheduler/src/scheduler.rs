@@ -549,12 +549,14 @@ impl<P> Camera<P> {
     fn unwatched(&mut self, now: EventTime, settings: &Settings) -> Option<(EventTime, EventTime)> {
         let (_, last) = self.looked?;
         let passed = |from: EventTime| now.as_micros().saturating_sub(from.as_micros());
-        if self.has_missed_heartbeat && passed(last) > HOLE_US {
+        let is_hole = passed(last) > HOLE_US;
+        if self.has_missed_heartbeat && is_hole {
             self.drop_job(Kind::Heartbeat);
             return Some((last, now));
         }
-        // Until it woke, the heartbeat was enough.
+        // Until it woke, the heartbeat was enough. A little after that is too much together with a
+        // rest before it, and rules would take all of it for pictures that were missing.
         let from = last.max(self.missed?);
-        (passed(from) > settings.longest_hole_us()).then_some((from, now))
+        (is_hole || passed(from) > settings.longest_hole_us()).then_some((from, now))
     }
 }

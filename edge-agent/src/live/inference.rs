@@ -115,38 +115,7 @@ pub(super) fn run(
     calls: &Calls<'_>,
     stop: &StopFlag,
 ) {
-    let plans: Vec<_> = feeds
-        .iter()
-        .map(|(camera, ..)| camera.detect.plan(camera.analysed_fps))
-        .collect();
-    let mut desk = Desk {
-        scheduler: Scheduler::new(settings.settings(), &plans, &models.batches()),
-        models,
-        feeds,
-        gates: feeds
-            .iter()
-            .map(|(camera, ..)| PictureGate::new(&camera.detect))
-            .collect(),
-        between: feeds
-            .iter()
-            .map(|(camera, ..)| BetweenLooks::new(&camera.detect))
-            .collect(),
-        parts: feeds
-            .iter()
-            .map(|(camera, ..)| Parts::new(&camera.detect))
-            .collect(),
-        ways: feeds.iter().map(|_| ToScene::default()).collect(),
-        pictures: feeds.iter().map(|_| None).collect(),
-        readings: feeds.iter().map(|_| Readings::default()).collect(),
-        blindness: vec![Blindness::default(); feeds.len()],
-        idles: feeds
-            .iter()
-            .map(|(camera, ..)| Idle::new(&camera.detect))
-            .collect(),
-        taken: vec![None; feeds.len()],
-        lacking: vec![Lack::default(); feeds.len()],
-        began: Instant::now(),
-    };
+    let mut desk = Desk::new(models, feeds, settings);
     while !stop.is_set() && desk.work(calls) {
         (calls.goes_on)();
         if let Some(why) = desk.models.detector.network().forlorn() {
@@ -207,7 +176,42 @@ struct Desk<'a> {
     began: Instant,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    fn new(models: Models, feeds: &'a [Feed], settings: &InferenceConfig) -> Self {
+        let plans: Vec<_> = feeds
+            .iter()
+            .map(|(camera, ..)| camera.detect.plan(camera.analysed_fps))
+            .collect();
+        Self {
+            scheduler: Scheduler::new(settings.settings(), &plans, &models.batches()),
+            models,
+            feeds,
+            gates: feeds
+                .iter()
+                .map(|(camera, ..)| PictureGate::new(&camera.detect))
+                .collect(),
+            between: feeds
+                .iter()
+                .map(|(camera, ..)| BetweenLooks::new(&camera.detect))
+                .collect(),
+            parts: feeds
+                .iter()
+                .map(|(camera, ..)| Parts::new(&camera.detect))
+                .collect(),
+            ways: feeds.iter().map(|_| ToScene::default()).collect(),
+            pictures: feeds.iter().map(|_| None).collect(),
+            readings: feeds.iter().map(|_| Readings::default()).collect(),
+            blindness: vec![Blindness::default(); feeds.len()],
+            idles: feeds
+                .iter()
+                .map(|(camera, ..)| Idle::new(&camera.detect))
+                .collect(),
+            taken: vec![None; feeds.len()],
+            lacking: vec![Lack::default(); feeds.len()],
+            began: Instant::now(),
+        }
+    }
+
     fn now_us(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX)
     }
@@ -256,22 +260,26 @@ impl Desk<'_> {
         }
     }
 
-    /// Takes the camera's newest frame, if there is one, and asks its gate.
+    /// Takes the camera's newest frame, if there is one.
     fn take_in(&mut self, camera: usize) {
-        let (config, stream, to, state) = &self.feeds[camera];
+        let (_, stream, to, state) = &self.feeds[camera];
         if state.is_given_up() {
             return;
         }
         self.ways[camera].flush(to);
-        let idle = &mut self.idles[camera];
         if state.attention() == Attention::Unsettled {
             // Not with the next key picture: now.
-            idle.wake();
+            self.idles[camera].wake();
             stream.set_diet(Diet::All);
         }
-        let Some(frame) = stream.take_newest() else {
-            return;
-        };
+        if let Some(frame) = stream.take_newest() {
+            self.consider(camera, frame);
+        }
+    }
+
+    /// Asks the camera's gate whether to look at its newest frame.
+    fn consider(&mut self, camera: usize, frame: Frame) {
+        let (config, stream, _, state) = &self.feeds[camera];
         let verdict = match self.gates[camera].judge(&frame, state.attention()) {
             // Where somebody moved and there was no time to look, the gate's word is not enough.
             Some(Verdict::Empty) if !self.scheduler.has_seen_all(camera) => {
@@ -279,7 +287,8 @@ impl Desk<'_> {
             }
             verdict => verdict,
         };
-        stream.set_diet(idle.diet(verdict, state.attention(), frame.time));
+        let diet = self.idles[camera].diet(verdict, state.attention(), frame.time);
+        stream.set_diet(diet);
         state.count_verdict(verdict);
         let taken = Taken::of(&frame, &stream.counters());
         let before = self.taken[camera].replace(taken);
@@ -656,3 +665,6 @@ fn failed(camera: &CameraConfig, state: &CameraState, frame: &Frame, error: &Det
         tracing::error!(camera = %camera.id, frame = frame.number, %error, "detector failed on a frame");
     }
 }
+
+#[cfg(test)]
+mod tests;

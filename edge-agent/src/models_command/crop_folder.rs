@@ -1,7 +1,8 @@
 //! `models crops`: the parts that a cascade would show, each as a picture, to train a classifier with.
 //!
 //! They are cut by what `models evaluate` measures with ([`CropArgs`]), so that a classifier learns
-//! from what it will see. Nothing is chosen or scaled here, and no network is loaded.
+//! from what it will see, and from nothing that it will not. Nothing else is chosen here, nothing is
+//! scaled, and no network is loaded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +21,7 @@ use protocol::{Digest, NormBox, ObjectClass};
 use serde::Serialize;
 use sha2::Digest as _;
 
-use super::crops::{CropArgs, in_fractions, is_middle_in};
+use super::parts::{CropArgs, PassedOver, Unshown, User, Users, in_fractions, is_middle_in};
 use super::unfinished::Unfinished;
 use super::{listing, pictures};
 use crate::live::StopFlag;
@@ -40,9 +41,10 @@ which this program has a word, and cannot_tell; of others --answers says which a
 
 It writes OUT/CLASS/day/*.png and OUT/CLASS/night/*.png (by the labels, else by the whole picture's luma), which
 `models evaluate --pictures OUT` reads, and OUT/crops.json: of which picture, box, camera and day each crop is.
-Give the cascade's own `crop` (left out: all of the box), `margin` and `min_height_px`. OUT must be new or empty,
-and holds all or nothing. What a run that was killed had cut lies beside it as .NAME.NUMBER.part until the next run
-for the same OUT takes it away.
+Give the cascade's own `crop` (left out: all of the box), `margin` and `min_height_px`. A part that a cascade would not
+show is not cut, and counted: too low, cut off by the picture's edge, behind somebody nearer (not behind who may ride
+with them: labels do not say who does). OUT must be new or empty, and holds all or nothing. What a run that was killed
+had cut lies beside it as .NAME.NUMBER.part until the next run for the same OUT takes it away.
 
 Whole days of a camera stay on one side: cut train.json and val.json, which `aggregator labels` keeps apart, into
 two folders. deploy/workshop/train_classifier.py trains with them, and refuses two that share a picture or a day.
@@ -274,23 +276,39 @@ fn tell(labels: &LabelSet, answers: &Answers, crop: &CropArgs) {
     }
 }
 
-/// The boxes of a picture whose parts are cut, each with its category.
+/// A box whose part is cut.
+struct Asked<'p> {
+    category: &'p str,
+    /// The same, where this program has the word.
+    class: Option<ObjectClass>,
+    truth: &'p Truth,
+}
+
+/// The boxes of a picture whose parts are cut.
 fn boxes_of<'p>(
     picture: &'p LabelledPicture,
     crop: &CropArgs,
     answers: &Answers,
-) -> Vec<(&'p str, &'p Truth)> {
+) -> Vec<Asked<'p>> {
     let of_users = picture.labels.iter().filter(|(class, _)| match answers {
         Answers::OfTheBox => crop.on.is_empty() || crop.on.contains(class),
         Answers::OfTheMarks { .. } => crop.on.contains(class),
     });
-    let known = of_users.map(|(class, truth)| (class.as_str(), truth));
+    let known = of_users.map(|(class, truth)| Asked {
+        category: class.as_str(),
+        class: Some(*class),
+        truth,
+    });
     let is_asked = *answers == Answers::OfTheBox && crop.on.is_empty();
     let others = picture.without_word.iter().filter(|_| is_asked);
-    let others = others.map(|(name, truth)| (name.as_str(), truth));
+    let others = others.map(|(name, truth)| Asked {
+        category: name,
+        class: None,
+        truth,
+    });
     known
         .chain(others)
-        .filter(|(_, truth)| !truth.is_crowd)
+        .filter(|asked| !asked.truth.is_crowd)
         .collect()
 }
 
@@ -298,7 +316,7 @@ fn boxes_of<'p>(
 #[derive(Default)]
 struct LeftOut {
     pictures_missing: usize,
-    small: usize,
+    unshown: PassedOver,
     several: usize,
 }
 
@@ -344,7 +362,7 @@ impl Cutter<'_> {
         &mut self,
         picture: &LabelledPicture,
         file: &Path,
-        boxes: &[(&str, &Truth)],
+        boxes: &[Asked<'_>],
     ) -> anyhow::Result<()> {
         let what = file.display().to_string();
         let bytes = fs::read(file).with_context(|| format!("picture {what}"))?;
@@ -356,16 +374,27 @@ impl Cutter<'_> {
             .is_night
             .unwrap_or_else(|| mean_luma(&still.view()) < NIGHT_LUMA);
         let time = if night { "night" } else { "day" };
-        for (number, (category, truth)) in boxes.iter().enumerate() {
-            let bounds = in_fractions(picture, &truth.bounds, size);
-            let part = self.crop.part(&bounds, size.1);
-            let pixels = part.and_then(|part| Pixels::around(&part, size.0, size.1));
-            let (Some(part), Some(pixels)) = (part, pixels) else {
-                self.left_out.small += 1;
-                continue;
+        let users = match self.answers {
+            Answers::OfTheBox => Users::by_answers(picture, size),
+            Answers::OfTheMarks { .. } => Users::beside_marks(picture, size),
+        };
+        for (number, asked) in boxes.iter().enumerate() {
+            let truth = asked.truth;
+            let user = User::new(asked.class, in_fractions(picture, &truth.bounds, size));
+            let shown = self.crop.shown(user, &users, size.1);
+            let shown = shown.and_then(|part| {
+                let pixels = Pixels::around(&part, size.0, size.1);
+                Ok((part, pixels.ok_or(Unshown::Small)?))
+            });
+            let (part, pixels) = match shown {
+                Ok(shown) => shown,
+                Err(why) => {
+                    self.left_out.unshown.count(why);
+                    continue;
+                }
             };
             let answer = match self.answers {
-                Answers::OfTheBox => Some(*category),
+                Answers::OfTheBox => Some(asked.category),
                 Answers::OfTheMarks { .. } => self.mark_in(&part, picture, size),
             };
             let Some(answer) = answer else {
@@ -446,12 +475,7 @@ fn nothing_to_cut(cutter: &Cutter<'_>, pictures: &Path) -> String {
             pictures.display()
         ));
     }
-    if left_out.small > 0 {
-        why.push(format!(
-            "{} part(s) are lower than {} pixels (--min-height-px)",
-            left_out.small, cutter.crop.min_height_px
-        ));
-    }
+    why.extend(left_out.unshown.words(cutter.crop.min_height_px));
     if left_out.several > 0 {
         why.push(format!("in {} part(s) several kinds lie", left_out.several));
     }
@@ -470,13 +494,7 @@ fn print(args: &CropsArgs, cutter: &Cutter<'_>) {
             args.pictures.display()
         );
     }
-    if left_out.small > 0 {
-        aside!(
-            "note: {} part(s) are lower than {} pixels and are passed over, as live",
-            left_out.small,
-            args.crop.min_height_px
-        );
-    }
+    left_out.unshown.tell(args.crop.min_height_px);
     if left_out.several > 0 {
         aside!(
             "note: {} part(s) in which several kinds lie are left out: a classifier says one thing",

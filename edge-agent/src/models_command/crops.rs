@@ -1,8 +1,8 @@
 //! `models evaluate` of what cascades use: a classifier on labelled crops, and a detector on
 //! the parts of pictures that its cascade shows it.
 //!
-//! Parts are cut by `edge-cascade`, as they are live, so that a model is measured on what
-//! it will see. What lies in no part is passed over: live it would not be seen either.
+//! Parts are those of [`CropArgs`], which are cut as they are live. What lies in no part is
+//! passed over: live it would not be seen either.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use case_bundle::files::said;
 use case_bundle::{aside, say};
-use clap::Args;
-use edge_cascade::Crop;
 use edge_inference::evaluate::confusion::{Cell, ClassFigures, Confusion, Word};
 use edge_inference::evaluate::labels::{LabelledPicture, class_of};
 use edge_inference::evaluate::{LabelSet, NIGHT_LUMA};
@@ -21,92 +19,10 @@ use models::PictureView;
 use protocol::{Detection, NormBox, ObjectClass};
 use serde::Serialize;
 
+use super::parts::{CropArgs, PassedOver, User, Users, in_fractions, is_middle_in};
 use super::{listing, pictures};
 use crate::config::{DetectorConfig, named_version};
 use crate::live::StopFlag;
-
-/// Which part of a road user a cascade shows.
-#[derive(Clone, Debug, Args)]
-pub(super) struct CropArgs {
-    /// Show the parts that a cascade with this `crop` cuts out of the labelled boxes:
-    /// `whole`, `upper`, `lower`, `windscreen`, `driver`, `riders`.
-    #[arg(long, value_name = "PART", value_parser = crop_of)]
-    crop: Option<Crop>,
-    /// As the cascade's `margin`.
-    #[arg(long, default_value_t = 0.05, value_name = "PART")]
-    pub(super) margin: f64,
-    /// As the cascade's `min_height_px`: lower parts are not looked at.
-    #[arg(long, default_value_t = 48.0, value_name = "PIXELS")]
-    pub(super) min_height_px: f64,
-    /// Where road users and marks have boxes of their own: which are the road users, as the
-    /// cascade's `on`; of `--crop riders` the persons who ride.
-    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = on_of)]
-    pub(super) on: Vec<ObjectClass>,
-}
-
-fn crop_of(word: &str) -> Result<Crop, String> {
-    let words = Crop::ALL.map(|(word, _)| word).join(", ");
-    Crop::of_word(word).ok_or_else(|| format!("is one of {words}"))
-}
-
-fn on_of(word: &str) -> Result<ObjectClass, String> {
-    class_of(word).ok_or_else(|| "is no class; write for example person,motorcycle".to_owned())
-}
-
-impl CropArgs {
-    /// Whether a detector is to be shown parts.
-    pub(super) const fn is_given(&self) -> bool {
-        self.crop.is_some()
-    }
-
-    /// Which part is shown.
-    pub(super) fn part_shown(&self) -> Crop {
-        self.crop.unwrap_or(Crop::Whole)
-    }
-
-    /// The part of a labelled box that is shown, if it is large enough.
-    pub(super) fn part(&self, bounds: &NormBox, height: u32) -> Option<NormBox> {
-        // Who rides is labelled by itself, so each box is a rider.
-        let parts = self.part_shown().parts(bounds, &[*bounds], self.margin);
-        let part = *parts.first()?;
-        (part.height * f64::from(height) >= self.min_height_px).then_some(part)
-    }
-
-    /// What of a picture its cascade's detector would be shown.
-    pub(super) fn parts_of(&self, picture: &LabelledPicture, size: (u32, u32)) -> Vec<NormBox> {
-        let boxes = picture.labels.iter().filter(|(class, truth)| {
-            !truth.is_crowd && (self.on.is_empty() || self.on.contains(class))
-        });
-        let boxes =
-            boxes.filter(|(class, _)| !self.on.is_empty() || !edge_core::marks::is_mark(*class));
-        let parts = boxes.map(|(_, truth)| in_fractions(picture, &truth.bounds, size));
-        parts
-            .filter_map(|bounds| self.part(&bounds, size.1))
-            .collect()
-    }
-}
-
-/// A box of the labels in fractions of the picture.
-pub(super) fn in_fractions(
-    picture: &LabelledPicture,
-    bounds: &edge_inference::evaluate::average_precision::Rectangle,
-    size: (u32, u32),
-) -> NormBox {
-    let (width, height) = picture.size.unwrap_or(size);
-    let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
-    NormBox {
-        x: bounds.x / width,
-        y: bounds.y / height,
-        width: bounds.width / width,
-        height: bounds.height / height,
-    }
-}
-
-/// Whether the middle of a mark lies in a part.
-pub(super) fn is_middle_in(part: &NormBox, mark: &NormBox) -> bool {
-    let middle = mark.centre();
-    (part.x..=part.right()).contains(&middle.x) && (part.y..=part.bottom()).contains(&middle.y)
-}
 
 /// Two boxes of one class that overlap by this were seen in two parts, and are one.
 const SAME: f64 = 0.5;
@@ -219,7 +135,7 @@ pub(super) fn classify(
             took: Duration::ZERO,
         });
     }
-    let mut small = 0;
+    let mut passed_over = PassedOver::default();
     for crop_of in labelled(set)?.into_iter().step_by(set.every) {
         if set.stop.is_set() {
             bail!("broken off");
@@ -231,13 +147,16 @@ pub(super) fn classify(
             Some((picture, label)) => {
                 let picture = &set.labels.context("labels")?.pictures[picture];
                 let size = (view.width(), view.height());
-                let (_, truth) = &picture.labels[label];
+                let (class, truth) = &picture.labels[label];
                 let bounds = in_fractions(picture, &truth.bounds, size);
-                let Some(part) = crop.part(&bounds, size.1) else {
-                    small += 1;
-                    continue;
-                };
-                Look::part(view, &part)
+                let users = Users::by_answers(picture, size);
+                match crop.shown(User::new(Some(*class), bounds), &users, size.1) {
+                    Ok(part) => Look::part(view, &part),
+                    Err(why) => {
+                        passed_over.count(why);
+                        continue;
+                    }
+                }
             }
         };
         let is_night = (crop_of.is_night).unwrap_or_else(|| mean_luma(view) < NIGHT_LUMA);
@@ -257,12 +176,7 @@ pub(super) fn classify(
             contestant.confusion.add(crop_of.truth, &said, is_night);
         }
     }
-    if small > 0 {
-        aside!(
-            "note: {small} part(s) are lower than {} pixels and are passed over, as live",
-            crop.min_height_px
-        );
-    }
+    passed_over.tell(crop.min_height_px);
     let reports: Vec<Report> = contestants.iter().map(report).collect();
     if reports.iter().any(|report| report.crops == 0) {
         bail!("there was no crop to look at in {}", set.pictures.display());
@@ -467,6 +381,8 @@ fn matrix(cells: &[Cell]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use edge_cascade::Crop;
+
     use super::*;
 
     const RIDERS: &str = r#"{
@@ -493,7 +409,9 @@ mod tests {
         let picture = &labels.pictures[0];
         let size = (1000, 1000);
         // From the hips up, and the far rider is too small: 60 % of 50 pixels.
-        let parts = crop(Crop::Riders).parts_of(picture, size);
+        let mut passed_over = PassedOver::default();
+        let parts = crop(Crop::Riders).parts_of(picture, size, &mut passed_over);
+        assert_eq!((passed_over.small, passed_over.cut), (1, 0));
         assert_eq!(parts, [NormBox::from([0.1, 0.1, 0.1, 0.12])]);
         assert_eq!(parts, Crop::Riders.parts(&parts_box(), &[parts_box()], 0.0));
         let (shown, beyond) = in_parts(picture, &parts, size);
@@ -504,7 +422,7 @@ mod tests {
             on: vec![ObjectClass::Car],
             ..crop(Crop::Driver)
         };
-        assert_eq!(of_cars.parts_of(picture, size), []);
+        assert_eq!(of_cars.parts_of(picture, size, &mut passed_over), []);
     }
 
     fn parts_box() -> NormBox {

@@ -18,7 +18,8 @@ use models::{PictureView, heads};
 use protocol::{Detection, EventTime, NormBox, ObjectClass};
 use serde::Serialize;
 
-use super::crops::{self, CropArgs};
+use super::crops;
+use super::parts::{CropArgs, PassedOver};
 use super::{listing, pictures, store};
 use crate::config::{DetectConfig, DetectorConfig, named_version};
 use crate::live::StopFlag;
@@ -194,6 +195,7 @@ pub(super) fn evaluate(
     let mut contestants = contestants(config, args, &runtime, &store)?;
     let mut seen = Vec::new();
     let (mut shown_parts, mut beyond) = (0, 0);
+    let mut passed_over = PassedOver::default();
     let pictures = walk(args, &labels, |picture, view| {
         if stop.is_set() {
             bail!("broken off");
@@ -203,7 +205,7 @@ pub(super) fn evaluate(
         let parts = args
             .crop
             .is_given()
-            .then(|| args.crop.parts_of(picture, size));
+            .then(|| args.crop.parts_of(picture, size, &mut passed_over));
         let in_parts = (parts.as_deref()).map(|parts| crops::in_parts(picture, parts, size));
         shown_parts += parts.as_ref().map_or(0, Vec::len);
         beyond += in_parts.as_ref().map_or(0, |(_, beyond)| *beyond);
@@ -229,9 +231,10 @@ pub(super) fn evaluate(
         aside!(
             "note: {shown_parts} part(s) were shown; {beyond} labelled mark(s) lie in none of them and are passed over"
         );
+        passed_over.tell(args.crop.min_height_px);
         if shown_parts == 0 {
             bail!(
-                "no labelled road user is large enough: give their classes with --on, or --min-height-px"
+                "no labelled road user is large and whole enough: give their classes with --on, or --min-height-px"
             );
         }
     }

@@ -7,6 +7,7 @@ mod crop_folder;
 mod crops;
 mod evaluate;
 mod listing;
+mod parts;
 mod pictures;
 mod recommend;
 mod second;

@@ -102,7 +102,7 @@ pub fn street() -> tempfile::TempDir {
             {"image_id": 1, "category_id": 9, "bbox": [641, 222, 37, 90]},
             {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 30]},
             {"image_id": 1, "category_id": 1, "bbox": [300, 300, 60, 90], "iscrowd": 1},
-            {"image_id": 2, "category_id": 3, "bbox": [700, 500, 68, 76]}]}"#;
+            {"image_id": 2, "category_id": 3, "bbox": [690, 480, 68, 76]}]}"#;
     std::fs::write(dir.path().join("labels.json"), labels).unwrap();
     dir
 }

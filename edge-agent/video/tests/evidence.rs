@@ -14,7 +14,7 @@ use edge_video::encoded::{
 use edge_video::{CameraStream, ClipReader, Frame, Notice, RtspSettings};
 use protocol::EventTime;
 use protocol::units::Seconds;
-use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Mount, TestPattern};
+use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Groups, Mount, TestPattern};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -260,6 +260,7 @@ const SIZE: TestPattern = TestPattern {
     has_sound: false,
     b_pictures: 0,
     key_distance: None,
+    groups: Groups::Closed,
 };
 
 #[test]

@@ -18,7 +18,7 @@ use crate::tracker::Spot;
 
 /// Looks that do not fit, or no look, for up to this long are flicker, s.
 const FLICKER_S: f64 = 0.6;
-/// Least part of the looks that must have shown it in the zone.
+/// Least part of the pictures that must have shown it in the zone.
 const LEAST_INSIDE: f64 = 0.8;
 /// Who has not driven there for this long does it no more, s.
 const OVER_S: f64 = 3.0;
@@ -93,8 +93,8 @@ impl Stretch {
         explain::number(
             explain::name(
                 "in_zone",
-                "Tỷ lệ lần nhìn thấy xe nằm trong vùng",
-                "Share of the looks with the vehicle in the zone",
+                "Tỷ lệ khung hình thấy xe nằm trong vùng",
+                "Share of the pictures with the vehicle in the zone",
             ),
             (
                 self.looks_inside / self.looks.max(1.0),

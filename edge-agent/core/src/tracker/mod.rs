@@ -231,7 +231,7 @@ impl Tracker {
                 track.misses -= 1;
             }
         }
-        riders::note(&mut self.tracks, moment.aspect);
+        riders::note(&mut self.tracks, moment);
         footing::settle(
             &mut self.tracks,
             moment.at,
@@ -513,7 +513,7 @@ impl Tracker {
                 self.tracks.sort_by_key(|track| track.id);
             }
         }
-        riders::note(&mut self.tracks, moment.aspect);
+        riders::note(&mut self.tracks, moment);
         footing::settle(
             &mut self.tracks,
             moment.at,

@@ -10,8 +10,8 @@
 
 use protocol::TrackId;
 
-use super::Track;
 use super::association::Group;
+use super::{Moment, Track};
 use crate::geometry::IsoBox;
 
 /// How much of the person must lie within the two-wheeler, grown upwards for the upper body.
@@ -19,7 +19,7 @@ const SHARED: f64 = 0.25;
 
 /// Notes, for every person seen at this frame, whether it rides and on what,
 /// and for every two-wheeler how many ride it.
-pub(super) fn note(tracks: &mut [Track], aspect: f64) {
+pub(super) fn note(tracks: &mut [Track], moment: &Moment) {
     let is_seen = |track: &Track, group| track.misses == 0 && track.group() == group;
     let shows_wheels = tracks.iter().any(|t| is_seen(t, Group::TwoWheeler));
     if shows_wheels {
@@ -36,14 +36,15 @@ pub(super) fn note(tracks: &mut [Track], aspect: f64) {
             tracks[index].note_riding(None, None);
             continue;
         }
-        let mount = mount_of(&tracks[index], tracks, aspect);
+        let mount = mount_of(&tracks[index], tracks, moment.aspect);
         if let Some(mount) = mount {
             tracks[mount].riders_now = tracks[mount].riders_now.saturating_add(1);
         }
         let name = mount.map(|mount| tracks[mount].id);
         tracks[index].note_riding(Some(name.is_some()), name);
     }
-    if shows_wheels {
+    // Who is followed is not counted anew.
+    if shows_wheels && !moment.is_followed {
         for track in tracks {
             if is_seen(track, Group::TwoWheeler) {
                 track.note_riders();
@@ -80,7 +81,7 @@ fn mount_of(person: &Track, tracks: &[Track], aspect: f64) -> Option<usize> {
 pub struct RiderCount {
     /// How many; 0 where nobody was seen on it, or it is no two-wheeler.
     pub count: u8,
-    /// How many frames were asked, of the track's whole life.
+    /// How many looks were asked, of the track's whole life.
     pub looks: u32,
     /// The part of the recent looks that showed at least `count`, 0.5 to 1; 0 without a look.
     pub share: f64,
@@ -97,7 +98,7 @@ pub(crate) struct Riders {
 }
 
 impl Riders {
-    /// Takes what one frame showed.
+    /// Takes what one look showed.
     pub(crate) fn add(&mut self, riders: u8) {
         self.showed[usize::from(riders).min(MOST_RIDERS)] += 1.0;
         self.looks = self.looks.saturating_add(1);

@@ -40,7 +40,7 @@ pub struct SavedTrack {
     pub seen: FrameTime,
     /// For how long it had kept its place by then, as far as its trail reaches back, s.
     pub still_s: f64,
-    /// Frames that showed it.
+    /// As [`Track::hits`].
     pub hits: u32,
     /// Score of its last detection.
     pub score: f64,

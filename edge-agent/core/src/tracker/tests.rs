@@ -152,6 +152,40 @@ fn who_is_followed_has_no_new_word_and_nobody_is_born_of_it() {
 }
 
 #[test]
+fn riders_are_counted_by_looks_and_not_by_pictures_into_which_they_are_followed() {
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    let of = |class, [x, y, width, height]: [f64; 4]| Detection {
+        class,
+        score: 0.9,
+        bounds: NormBox {
+            x,
+            y,
+            width,
+            height,
+        },
+    };
+    for picture in 0..12 {
+        let x = 0.2 + 0.005 * f64::from(picture);
+        let items = [
+            of(ObjectClass::Motorcycle, [x, 0.5, 0.08, 0.12]),
+            of(ObjectClass::Person, [x + 0.01, 0.45, 0.03, 0.14]),
+        ];
+        let t = 0.1 * f64::from(picture);
+        let moment = if picture % 4 == 0 {
+            moment(t)
+        } else {
+            followed(t)
+        };
+        tracker.step(&moment, BELIEVED_FROM, &items);
+    }
+    let mut tracks = tracker.tracks().iter();
+    let machine = tracks.find(|track| track.group() == Group::TwoWheeler);
+    let machine = machine.unwrap();
+    assert_eq!((machine.hits, machine.riders().looks), (12, 3));
+    assert_eq!((machine.riders().count, machine.riders_now), (1, 1));
+}
+
+#[test]
 fn a_newcomer_whom_following_loses_waits_for_the_next_look() {
     let mut tracker = Tracker::new(TrackerConfig::default());
     tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);

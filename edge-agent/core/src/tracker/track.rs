@@ -54,7 +54,7 @@ pub struct Track {
     pub bounds: NormBox,
     /// The last frame that showed it.
     pub seen: FrameTime,
-    /// Frames that showed it.
+    /// Pictures that showed it: in which the detector saw it, or into which it was followed.
     pub hits: u32,
     /// Frames in a row that did not.
     pub misses: u32,
@@ -339,7 +339,7 @@ impl Track {
         }
     }
 
-    /// Counts its riders of this frame.
+    /// Counts its riders of this look.
     pub(super) fn note_riders(&mut self) {
         self.riders.add(self.riders_now);
     }

@@ -7,7 +7,7 @@ use edge_inference::{DetectorError, DetectorSettings, Runtime};
 use models::{ColourMatrix, ColourRange, I420View, Manifest};
 use sha2::Digest as _;
 
-use crate::onnx::{Attribute, Element, Network};
+use super::onnx::{Attribute, Element, Network};
 
 /// How the network is, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Small {
     pub(crate) nan_always: bool,
     /// It finds nothing at all, not even low scores, when the picture is nearly white.
     pub(crate) empty_when_bright: bool,
+    /// Its scores are of noise: it believes in nothing, whatever it is shown.
+    pub(crate) finds_nobody: bool,
     /// How many things it says it finds.
     pub(crate) queries: i64,
 }
@@ -51,6 +53,7 @@ impl Default for Small {
             nan_when_bright: 0,
             nan_always: false,
             empty_when_bright: false,
+            finds_nobody: false,
             queries: 3,
         }
     }
@@ -76,6 +79,11 @@ impl Small {
         network.floats("white", &[1], &[256.0]);
         network.node("Div", &["means", "white"], "shares", &[]);
         let mut scores = "shares";
+        if self.finds_nobody {
+            network.floats("faint", &[1], &[0.01]);
+            network.node("Mul", &[scores, "faint"], "faint shares", &[]);
+            scores = "faint shares";
+        }
         if self.nan_when_bright > 0 {
             // The square root of less than nothing, and its square: what it was, or NaN.
             let limits: Vec<f32> = (0..3)

@@ -152,3 +152,23 @@ fn waking_from_sleep_is_no_overload() {
     assert_eq!(offer(Kind::Awake, 1_400 * MS), None);
     assert_eq!(offer(Kind::Awake, 1_500 * MS), None);
 }
+
+/// It rested for 1.4 s and waited for less than a second, each of which is watched; together they are
+/// more than two, which rules took for pictures that the camera had not sent.
+#[test]
+fn a_rest_and_a_wait_that_are_a_hole_together_are_overload_since_it_woke() {
+    let unwatched = |looked_at: i64| {
+        let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
+        scheduler.offer(whole(Kind::Heartbeat, 0, ()), 0);
+        assert_eq!(scheduler.pick(0).len(), 1);
+        for at in [1_400, 1_500, looked_at] {
+            scheduler.offer(whole(Kind::Awake, at * MS, ()), at * MS);
+        }
+        let chosen = scheduler.pick(looked_at * MS).remove(0);
+        let of = chosen.unwatched;
+        of.map(|(from, to)| (from.as_micros() / MS, to.as_micros() / MS))
+    };
+    assert_eq!(unwatched(2_000), None);
+    assert_eq!(unwatched(2_300), Some((1_400, 2_300)));
+    assert_eq!(unwatched(2_500), Some((1_400, 2_500)));
+}

@@ -6,6 +6,7 @@
 //! case is signed when the rest is there, or when it is clear that it will not
 //! come. What is missing then stands in the case.
 
+mod ahead;
 pub(crate) mod held;
 pub(crate) mod owed;
 mod pending;
@@ -30,6 +31,7 @@ use protocol::{Event, EventId, EvidenceItem};
 use super::publisher::Publisher;
 use super::scene_thread::OnPanic;
 use crate::config::ClipConfig;
+use ahead::Ahead;
 use pending::Pending;
 pub(crate) use proof::Proof;
 pub(crate) use set::{is_same_shape, other_shape};
@@ -162,6 +164,7 @@ impl Desk {
             inbox,
             told: told.clone(),
             pending: VecDeque::new(),
+            ahead: Ahead::default(),
             is_live: false,
             #[cfg(test)]
             on_make: Box::new(|_| {}),
@@ -215,6 +218,8 @@ pub(crate) struct Bench {
     inbox: Receiver<Box<Wish>>,
     told: Told,
     pending: VecDeque<Pending>,
+    /// What was decoded for them with others' pictures.
+    ahead: Ahead,
     /// Pictures come as they are taken: what does not come in time never will.
     is_live: bool,
     /// What else happens before one is made.
@@ -289,7 +294,11 @@ impl Bench {
         if let Some(told) = self.told.lock().remove(&one.wish.event.id).flatten() {
             one.heed(*told);
         }
-        self.maker.make(&one, hurry);
+        let waiting = self.pending.iter().take(ahead::MOST_EVENTS);
+        let wanted = waiting.flat_map(|it| self.maker.pictures(it));
+        self.ahead.expect(wanted.collect());
+        self.maker.make(&one, hurry, &mut self.ahead);
+        self.ahead.let_go();
     }
 
     fn heed_told(&mut self) {

@@ -1,26 +1,25 @@
 //! The set of files that proves one event.
 
+mod decoded;
 mod looks;
 
-use std::collections::BTreeSet;
-
 use case_bundle::manifest::ActorPlaces;
-use edge_video::Frame;
 use edge_video::encoded::cut::{Cut, Shortfall};
-use edge_video::encoded::{AccessUnit, Stills, decode_at, mp4};
+use edge_video::encoded::{AccessUnit, mp4};
 use protocol::event::{FrameTime, Words};
 use protocol::evidence::{EvidenceRole, Missing, Span};
 use protocol::plate::PlateView;
-use protocol::units::Seconds;
 use protocol::{Digest, Event, EventTime, EvidenceItem, TimeQuality};
 
 use super::Maker;
+use super::ahead::Ahead;
 use super::held::Held;
 use super::pending::{Old, Pending, Taken};
-use super::picture::{Choice, NEAR_S, NEARLY_S, PLATE_S, Pictures, Stream, nearest};
+use super::picture::{Choice, NEARLY_S, PLATE_S, Pictures, Stream, nearest};
 use crate::case::Case;
 use crate::explain::sentences::{Language, Teller};
 use crate::stills::{self, Canvas};
+use decoded::{Shown, decoded};
 
 /// A picture nearer than this to the wanted instant is that one, s.
 const SAME_S: f64 = 0.001;
@@ -87,11 +86,41 @@ impl<'a> File<'a> {
     }
 }
 
+/// What the files of an event show, and the picture of each, if that is there.
+struct Sights<'a> {
+    /// The frames that the rule named.
+    moments: Vec<(FrameTime, Option<Choice<'a>>)>,
+    /// Where the plate is to be seen, the best first.
+    plates: Vec<PlateView>,
+    /// The one of which there is a picture.
+    plate: Option<(PlateView, Choice<'a>)>,
+    looks: Vec<looks::Chosen<'a>>,
+}
+
+impl<'a> Sights<'a> {
+    fn choices(&self) -> impl Iterator<Item = Choice<'a>> {
+        let moments = self.moments.iter().filter_map(|(_, choice)| *choice);
+        let looks = self.looks.iter().filter_map(|look| look.choice);
+        let plate = self.plate.map(|(_, choice)| choice);
+        moments.chain(plate).chain(looks)
+    }
+}
+
+impl Source<'_> {
+    fn pictures(&self) -> Pictures<'_> {
+        Pictures {
+            cut: &self.cut,
+            looked: self.looked.as_ref(),
+            album: self.album,
+        }
+    }
+}
+
 impl Maker {
     /// Makes the evidence of what `pending` has taken, and the case of all.
     /// `hurry`: why not all has been waited for.
-    pub(super) fn make(&self, pending: &Pending, hurry: Option<Words>) {
-        let set = self.files(pending, hurry);
+    pub(super) fn make(&self, pending: &Pending, hurry: Option<Words>, ahead: &mut Ahead) {
+        let set = self.files(pending, hurry, ahead);
         let wish = &pending.wish;
         self.publisher.case(Case {
             event: &wish.event,
@@ -103,7 +132,7 @@ impl Maker {
     }
 
     /// Makes the files, and stores them.
-    pub(super) fn files(&self, pending: &Pending, hurry: Option<Words>) -> Set {
+    pub(super) fn files(&self, pending: &Pending, hurry: Option<Words>, ahead: &mut Ahead) -> Set {
         let source = Source {
             hurry,
             ..self.source(pending)
@@ -114,8 +143,15 @@ impl Maker {
             ..Set::default()
         };
         self.clip(pending, &source, &mut set);
-        self.stills(pending, &source, &mut set);
+        self.stills(pending, &source, (&mut set, ahead));
         set
+    }
+
+    /// The pictures that files will be made of, as far as that is known by now.
+    pub(super) fn pictures(&self, pending: &Pending) -> Vec<AccessUnit> {
+        let source = self.source(pending);
+        let sights = self.sights(pending, &source);
+        sights.choices().map(|choice| choice.unit.clone()).collect()
     }
 
     /// Stores a file of the set. Should the agent be killed right after, its next run
@@ -237,36 +273,40 @@ impl Maker {
         }
     }
 
-    fn stills(&self, pending: &Pending, source: &Source<'_>, set: &mut Set) {
+    /// Which pictures show what there is to show.
+    fn sights<'a>(&self, pending: &Pending, source: &'a Source<'_>) -> Sights<'a> {
         let wish = &pending.wish;
         let event = &wish.event;
-        let pictures = Pictures {
-            cut: &source.cut,
-            looked: source.looked.as_ref(),
-            album: source.album,
-        };
+        let pictures = source.pictures();
         // What was looked at has been drawn already, when it was decided.
         let is_drawn = |at: &FrameTime| !wish.early.is_empty() && at.time == event.decided.time;
         let is_wanted = |at: &&FrameTime| source.is_main || !is_drawn(at);
-        let wanted: Vec<(FrameTime, Option<Choice<'_>>)> = wish
-            .at
-            .iter()
-            .filter(is_wanted)
-            .map(|at| (*at, pictures.of_moment(at.time)))
-            .collect();
+        let moments = wish.at.iter().filter(is_wanted);
+        let moments = moments.map(|at| (*at, pictures.of_moment(at.time)));
         let plates = self.plates(event, &source.cut);
         let plate = plates.iter().find_map(|seen| {
             let choice = pictures.of_plate(seen.at.time)?;
             Some((*seen, choice))
         });
-        let looks = looks::choices(source);
-        let chosen = wanted.iter().filter_map(|(_, choice)| *choice);
-        let chosen: Vec<Choice<'_>> = chosen
-            .chain(plate.map(|(_, choice)| choice))
-            .chain(looks.iter().filter_map(|look| look.choice))
-            .collect();
-        let decoded = decoded(event, &pictures, &chosen);
-        for (at, choice) in wanted {
+        Sights {
+            moments: moments.collect(),
+            plate,
+            looks: looks::choices(source),
+            plates,
+        }
+    }
+
+    fn stills(&self, pending: &Pending, source: &Source<'_>, (set, ahead): (&mut Set, &mut Ahead)) {
+        let sights = self.sights(pending, source);
+        let chosen: Vec<Choice<'_>> = sights.choices().collect();
+        let decoded = decoded(source.event, &source.pictures(), &chosen, ahead);
+        let Sights {
+            moments,
+            plates,
+            plate,
+            looks,
+        } = sights;
+        for (at, choice) in moments {
             let is_spare = |old: &Old| old.at.time == at.time && old.unit.is_none();
             let fault = match choice {
                 Some(choice) => decoded
@@ -379,58 +419,6 @@ impl Maker {
         let notes = notes_of(source, picture, off);
         let file = File::picture(&jpeg, EvidenceRole::PlateCrop, frame.time, &notes);
         self.put(source.event, &file, set).map(|_| ())
-    }
-}
-
-/// A picture that was decoded.
-#[derive(Clone, Copy)]
-struct Shown<'a> {
-    stream: Stream,
-    frame: &'a Frame,
-    /// It stands in for a damaged one near it.
-    is_stand_in: bool,
-}
-
-/// Pictures that were decoded, of each stream by number.
-struct Decoded {
-    evidence: Stills,
-    looked: Stills,
-}
-
-impl Decoded {
-    fn of(&self, choice: Choice<'_>) -> Result<Shown<'_>, Words> {
-        let Choice { stream, unit } = choice;
-        let stills = match stream {
-            Stream::Evidence => &self.evidence,
-            Stream::Looked => &self.looked,
-        };
-        match stills.found.get(&unit.number) {
-            Some(frame) => Ok(Shown {
-                stream,
-                frame,
-                is_stand_in: frame.number != unit.number,
-            }),
-            None if stills.damaged.contains(&unit.number) => Err(damaged()),
-            None => Err(gone()),
-        }
-    }
-}
-
-fn decoded(event: &Event, pictures: &Pictures<'_>, chosen: &[Choice<'_>]) -> Decoded {
-    let of_stream = |stream, units: &[AccessUnit]| {
-        let of_it = chosen.iter().filter(|choice| choice.stream == stream);
-        let numbers: BTreeSet<u64> = of_it.map(|choice| choice.unit.number).collect();
-        decode_at(units, &numbers, Seconds(NEAR_S)).unwrap_or_else(|error| {
-            tracing::error!(camera = %event.camera, id = %event.id, "{error}");
-            Stills::default()
-        })
-    };
-    let old = pictures.album.iter().filter_map(|old| old.unit.as_ref());
-    let own: Vec<AccessUnit> = old.chain(&pictures.cut.units).cloned().collect();
-    let looked = pictures.looked.map_or(&[][..], |cut| &cut.units);
-    Decoded {
-        evidence: of_stream(Stream::Evidence, &own),
-        looked: of_stream(Stream::Looked, looked),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Real encoded pictures in the rings, a real outbox, and the case that comes out.
 
 mod burst;
+mod open_groups;
 mod signals;
 
 use std::path::Path;
@@ -476,7 +477,9 @@ fn what_is_stored_when_the_agent_is_killed_is_in_the_case_of_the_next_start() {
         let (_desk, bench) = Desk::by_hand(clip, rings(main, None), site.publisher(), &trail);
         let mut pending = Pending::new(site.wish(), None);
         pending.take_in(&bench.maker.rings, &clip);
-        bench.maker.files(&pending, Some(stopped()));
+        bench
+            .maker
+            .files(&pending, Some(stopped()), &mut Ahead::default());
         // Killed here.
         files(site.folder.path()).len()
     };

@@ -1,4 +1,4 @@
-//! Bits of a parameter set.
+//! Bits of a parameter set, or of the beginning of a slice.
 
 /// Reads bits from the left, past emulation prevention (H.264 § 7.4.1.1).
 pub(super) struct Bits {
@@ -9,17 +9,13 @@ pub(super) struct Bits {
 impl Bits {
     /// The bits of a NAL unit behind its header of `header` bytes.
     pub(super) fn of_nal(unit: &[u8], header: usize) -> Self {
-        let mut bytes = Vec::with_capacity(unit.len());
-        let mut zeros = 0;
-        for byte in unit.iter().skip(header) {
-            if zeros >= 2 && *byte == 3 {
-                zeros = 0;
-                continue;
-            }
-            zeros = if *byte == 0 { zeros + 1 } else { 0 };
-            bytes.push(*byte);
-        }
+        let bytes = without_prevention(unit.get(header..).unwrap_or_default());
         Self { bytes, at: 0 }
+    }
+
+    /// How many bits have been read.
+    pub(super) const fn at(&self) -> usize {
+        self.at
     }
 
     pub(super) fn bit(&mut self) -> Option<bool> {
@@ -59,5 +55,33 @@ impl Bits {
         } else {
             -(code / 2)
         })
+    }
+}
+
+/// Bytes of a NAL unit without what keeps them from looking like a start code.
+pub(super) fn without_prevention(unit: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(unit.len());
+    let mut zeros = 0;
+    for byte in unit {
+        if zeros >= 2 && *byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        bytes.push(*byte);
+    }
+    bytes
+}
+
+/// The same bytes with it, at the end of a unit that is being written.
+pub(super) fn push_with_prevention(unit: &mut Vec<u8>, bytes: &[u8]) {
+    let mut zeros = 0;
+    for byte in bytes {
+        if zeros >= 2 && *byte <= 3 {
+            unit.push(3);
+            zeros = 0;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        unit.push(*byte);
     }
 }

@@ -4,7 +4,8 @@
 //! A [`Follower`] decodes forward from where it stands in a group of pictures, or from
 //! the last key picture before the moment, and nothing while nobody asks. So it never
 //! costs more than decoding the stream once (H.265 twice, see `group.rs`), and nothing
-//! where nobody is looked for. A moment before the last one costs its group again.
+//! where nobody is looked for. A moment before the last one costs its group again, and one
+//! whose picture refers to two groups costs the first of them.
 //!
 //! What is shown is a picture as the camera saw it, or none. And it is of the moment: two
 //! streams are compared by the camera's own clock ([`OwnTime`]), right or wrong, and by
@@ -164,19 +165,19 @@ impl Follower {
                 Sought::OtherClock
             });
         }
-        let Some(key) = units[..=at].iter().rposition(|unit| unit.is_key) else {
+        let Some(key) = begins(&units, at) else {
             return Ok(Sought::Absent);
         };
         let (before, wanted) = (&units[key..=at], at - key);
-        let goes_on = |pair: &[AccessUnit]| follows(&pair[0], &pair[1]);
+        let goes_on = |pair: &[AccessUnit]| pair[0].is_followed_by(&pair[1]);
         if before.iter().any(|unit| unit.is_torn) || !before.windows(2).all(goes_on) {
             return Ok(Sought::Damaged);
         }
         self.decode(&units[key..], wanted, until)
     }
 
-    /// Decodes a group until it is known what becomes of the `wanted` picture. Behind the
-    /// group others may follow.
+    /// Decodes a group until it is known what becomes of the `wanted` picture, which may be one
+    /// of the next group that refers to both. Behind the group others may follow.
     fn decode(
         &mut self,
         units: &[AccessUnit],
@@ -205,7 +206,8 @@ impl Follower {
             let Some(next) = units.get(fed) else {
                 return Ok(Sought::NotYet);
             };
-            if fed > 0 && (next.is_key || !follows(&units[fed - 1], next)) {
+            let is_next_group = next.is_key && fed > wanted;
+            if fed > 0 && (is_next_group || !units[fed - 1].is_followed_by(next)) {
                 if let Err(error) = standing.finish(wanted) {
                     tracing::debug!(%error, "a group of pictures broke its decoder");
                 }
@@ -250,7 +252,7 @@ impl Standing {
     fn feed(&mut self, unit: &AccessUnit, wanted: usize) {
         let out = &mut self.out;
         self.group
-            .feed(unit, |at, frame| keep(out, (at, frame), wanted));
+            .feed(unit, true, |at, frame| keep(out, (at, frame), wanted));
     }
 
     fn finish(&mut self, wanted: usize) -> Result<(), DecodeError> {
@@ -271,9 +273,14 @@ fn keep(out: &mut VecDeque<(usize, Frame)>, new: (usize, Frame), wanted: usize) 
     }
 }
 
-/// Whether nothing is missing between two pictures.
-fn follows(first: &AccessUnit, second: &AccessUnit) -> bool {
-    second.number == first.number + 1 && second.run == first.run
+/// The place of the key picture from which the one at `at` can be decoded: that of its group, or of
+/// the group before where it may refer to that and is sent right behind it.
+fn begins(units: &[AccessUnit], at: usize) -> Option<usize> {
+    let own = units[..=at].iter().rposition(|unit| unit.is_key)?;
+    let before = units[..own].iter().rposition(|unit| unit.is_key);
+    let is_joined =
+        |_: &usize| units[at].leads(&units[own]) && units[own - 1].is_followed_by(&units[own]);
+    Some(before.filter(is_joined).unwrap_or(own))
 }
 
 /// From one picture shown to the next, mostly.

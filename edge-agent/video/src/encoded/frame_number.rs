@@ -118,9 +118,18 @@ fn skip_scaling_list(bits: &mut Bits, size: u32) -> Option<()> {
     Some(())
 }
 
+/// Where decoding can begin though the picture is no IDR (ITU-T H.264 § D.1.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recovery {
+    /// After so many reference pictures all is as it should be.
+    pub(super) after: u32,
+    /// To the bit.
+    pub(super) is_exact: bool,
+}
+
 /// Where a unit is an SEI with a recovery point: after so many reference pictures all is as
 /// it should be, though nothing was intra as a whole (ITU-T H.264 § 7.3.2.3.1, D.1.8).
-pub(super) fn recovery_point(unit: &[u8]) -> Option<u32> {
+pub(super) fn recovery_point(unit: &[u8]) -> Option<Recovery> {
     const RECOVERY_POINT: u32 = 6;
     if unit.first().is_none_or(|header| header & 31 != SEI) {
         return None;
@@ -139,7 +148,10 @@ pub(super) fn recovery_point(unit: &[u8]) -> Option<u32> {
     };
     while let (Some(kind), Some(length)) = (number(&mut bits), number(&mut bits)) {
         if kind == RECOVERY_POINT {
-            return Some(bits.ue().unwrap_or(0));
+            return Some(Recovery {
+                after: bits.ue().unwrap_or(0),
+                is_exact: bits.bit().unwrap_or(false),
+            });
         }
         bits.skip((length as usize).saturating_mul(8))?;
     }
@@ -149,7 +161,7 @@ pub(super) fn recovery_point(unit: &[u8]) -> Option<u32> {
 const SEI: u8 = 6;
 /// Longest set that is read, and most of a slice that its header needs, in bytes.
 const LONGEST_SET: usize = 2_048;
-const SLICE_HEADER: usize = 40;
+pub(super) const SLICE_HEADER: usize = 40;
 /// Sets of either kind (§ 7.4.2.1, 7.4.2.2).
 const SEQUENCES: u32 = 32;
 const PICTURES: u32 = 256;
@@ -167,6 +179,11 @@ pub(crate) struct Told {
     pub(crate) is_reference: bool,
     /// Decoding can begin here, and after so many references all is right.
     pub(crate) recovers_after: Option<u32>,
+    /// Numbers begin anew with it, or have just before it.
+    pub(crate) begins_anew: bool,
+    /// It is one before which everything is forgotten, or its encoder says that all that is shown
+    /// from it on is right to the bit for who begins with it.
+    pub(crate) is_sure_beginning: bool,
 }
 
 /// Follows the numbers of one stream's pictures, in the order of sending.
@@ -179,9 +196,20 @@ pub(crate) struct FrameNumbers {
     last: Option<u32>,
 }
 
+/// The number in a slice, and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) number: u32,
+    /// So many bits.
+    pub(super) bits: u32,
+    /// Bits before it, behind the unit's header and without emulation prevention.
+    pub(super) at: usize,
+}
+
 /// The beginning of a slice's header (§ 7.3.3).
 struct Slice {
     number: u32,
+    number_at: usize,
     is_key: bool,
     is_reference: bool,
     is_field: bool,
@@ -192,19 +220,22 @@ impl FrameNumbers {
     /// The units of a picture, or of what is said beside the pictures; each may go on with
     /// those behind it. `is_key`: whoever starts to decode may start here.
     pub(crate) fn heed<'a>(&mut self, units: impl Iterator<Item = &'a [u8]>, is_key: bool) -> Told {
-        let mut recovers_after = None;
+        let mut recovery: Option<Recovery> = None;
         for unit in units {
             let Some(header) = unit.first() else { continue };
             let set = &unit[..unit.len().min(LONGEST_SET)];
             match header & 31 {
-                SEI => recovers_after = recovers_after.or_else(|| recovery_point(set)),
+                SEI => recovery = recovery.or_else(|| recovery_point(set)),
                 7 => self.heed_sequence(set),
                 8 => self.heed_picture(set),
                 // All slices of a picture say the same; partition A begins as they do.
                 1 | 2 | 5 => {
                     let told = self.heed_slice(&unit[..unit.len().min(SLICE_HEADER)], is_key);
+                    let is_exact_at_once = |it: Recovery| it.after == 0 && it.is_exact;
                     return Told {
-                        recovers_after,
+                        recovers_after: recovery.map(|it| it.after),
+                        is_sure_beginning: told.is_sure_beginning
+                            || recovery.is_some_and(is_exact_at_once),
                         ..told
                     };
                 }
@@ -212,6 +243,17 @@ impl FrameNumbers {
             }
         }
         Told::default()
+    }
+
+    /// What number a unit has, where it is a slice that has one.
+    pub(super) fn numbered(&self, unit: &[u8]) -> Option<Numbered> {
+        let has_number = matches!(unit.first()? & 31, 1 | 2 | 5);
+        let slice = self.slice(&unit[..unit.len().min(SLICE_HEADER)]);
+        slice.filter(|_| has_number).map(|slice| Numbered {
+            number: slice.number,
+            bits: slice.sequence.number_bits,
+            at: slice.number_at,
+        })
     }
 
     fn heed_sequence(&mut self, set: &[u8]) {
@@ -240,9 +282,11 @@ impl FrameNumbers {
         if sequence.separate_planes {
             bits.skip(2)?;
         }
+        let number_at = bits.at();
         let number = bits.bits(sequence.number_bits)?;
         Some(Slice {
             number,
+            number_at,
             is_key: header & 31 == 5,
             is_reference: header >> 5 & 3 != 0,
             is_field: !sequence.frames_only && bits.bit()?,
@@ -251,10 +295,15 @@ impl FrameNumbers {
     }
 
     fn heed_slice(&mut self, unit: &[u8], is_key: bool) -> Told {
-        let slice = self.slice(unit).filter(|slice| !slice.is_field);
-        let Some(slice) = slice else {
+        let slice = self.slice(unit);
+        let is_idr = slice.as_ref().is_some_and(|slice| slice.is_key);
+        let Some(slice) = slice.filter(|slice| !slice.is_field) else {
             self.last = None;
-            return Told::default();
+            return Told {
+                begins_anew: is_idr,
+                is_sure_beginning: is_idr,
+                ..Told::default()
+            };
         };
         let count = 1_u32 << slice.sequence.number_bits;
         let before = |ahead: u32| (slice.number + count - ahead) % count;
@@ -271,6 +320,8 @@ impl FrameNumbers {
             misses_one,
             is_reference: slice.is_reference,
             recovers_after: None,
+            begins_anew: is_idr || (is_sure && begins_anew),
+            is_sure_beginning: is_idr,
         }
     }
 }

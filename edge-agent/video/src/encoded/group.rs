@@ -13,12 +13,15 @@
 //! picture. What is whole has said that it ends before it comes to them, and comes out the
 //! same.
 //!
+//! What nobody refers to and nobody wants to see is not decoded: nothing depends on it.
+//!
 //! Everything happens on the thread that feeds: when [`Group::feed`] returns, the decoder
 //! has done with the picture, and what it had to say has been heard.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -26,11 +29,13 @@ use gstreamer_app as gst_app;
 use protocol::{EventTime, TimeQuality};
 
 use super::frame_number::FrameNumbers;
+use super::renumbered::Renumbering;
 use super::unit::{AccessUnit, Codec, NalKind, nal_kind, nal_units};
 use crate::decoder::{Selection, make_decoder, said, to_frames};
 use crate::elements::make;
 use crate::frame::{Frame, Label};
 use crate::stream::garbage::GarbageWatch;
+use crate::stream::reference::ReferenceReader;
 
 /// Pictures could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +53,8 @@ pub(super) enum Verdict {
     Open,
 }
 
-/// A group of pictures, from its key picture to as far as it was fed.
+/// A group of pictures, from its key picture to as far as it was fed. That may go on into the
+/// next, to those that refer to both.
 pub(super) struct Group {
     fed: Vec<Fed>,
     first: Pass,
@@ -57,6 +63,11 @@ pub(super) struct Group {
     watch: GarbageWatch,
     /// Of H.264: which pictures are missing.
     numbers: FrameNumbers,
+    renumbering: Renumbering,
+    /// Whether what is shown before the key picture may be referred to by what is shown behind
+    /// it: of H.264 only the encoder can say that it is not.
+    is_doubted: bool,
+    references: ReferenceReader,
     /// What comes out now may refer to what was made up.
     is_spoilt: bool,
     /// Nothing more comes out.
@@ -70,6 +81,8 @@ struct Fed {
     time: EventTime,
     time_quality: TimeQuality,
     is_torn: bool,
+    /// It did not go into the decoder: nobody refers to it.
+    is_left_out: bool,
     /// Once it has come out: whether nothing spoke against it.
     is_good: Option<bool>,
     /// What stood in it, in the first pass and in the second.
@@ -79,13 +92,20 @@ struct Fed {
 impl Group {
     /// A decoder for the group that begins with this key picture, not fed yet.
     pub(super) fn begin(key: &AccessUnit) -> Result<Self, DecodeError> {
-        let is_silent = key.format.codec == Codec::H265;
+        let codec = key.format.codec;
+        let is_silent = codec == Codec::H265;
+        let mut references = ReferenceReader::of_byte_stream(codec);
+        // Cameras may say their parameters once, at the beginning of the stream.
+        references.is_needed(&key.format.in_band());
         Ok(Self {
             fed: Vec::new(),
             first: Pass::begin(key)?,
             second: is_silent.then(|| Pass::begin(key)).transpose()?,
             watch: GarbageWatch::default(),
             numbers: FrameNumbers::default(),
+            renumbering: Renumbering::default(),
+            is_doubted: false,
+            references,
             is_spoilt: false,
             is_over: false,
         })
@@ -97,24 +117,42 @@ impl Group {
     }
 
     /// The next picture, in the order of sending. Shows what comes out, by its place.
-    pub(super) fn feed(&mut self, unit: &AccessUnit, show: impl FnMut(usize, Frame)) {
+    /// One that is not `wanted` need not come out itself.
+    pub(super) fn feed(
+        &mut self,
+        unit: &AccessUnit,
+        is_wanted: bool,
+        show: impl FnMut(usize, Frame),
+    ) {
         if self.is_over {
             return;
         }
         let is_key = self.fed.is_empty();
+        let is_referred_to = self.references.is_needed(&unit.bytes);
         let is_torn = unit.is_torn | self.misses_one(unit, is_key);
+        // It refers to what never came, and what follows may refer to it.
+        let leads = self.fed.first().is_some_and(|key| unit.media < key.media);
+        let is_torn = is_torn || (leads && is_referred_to && self.is_doubted);
+        let is_left_out = !is_wanted && !is_key && !is_referred_to;
         self.fed.push(Fed {
             number: unit.number,
             media: unit.media,
             time: unit.time,
             time_quality: unit.time_quality,
             is_torn,
+            is_left_out,
             is_good: None,
             contents: [None; 2],
         });
-        let mut goes_on = self
-            .first
-            .push(gst::Buffer::from_slice(Arc::clone(&unit.bytes)), unit);
+        if is_left_out {
+            return;
+        }
+        let counted = self.renumbering.of_picture(&self.numbers, &unit.bytes);
+        let buffer = counted.map_or_else(
+            || gst::Buffer::from_slice(Arc::clone(&unit.bytes)),
+            gst::Buffer::from_slice,
+        );
+        let mut goes_on = self.first.push(buffer, unit);
         if let Some(second) = &mut self.second {
             let buffer = gst::Buffer::from_slice(with_other_ends(&unit.bytes));
             goes_on &= second.push(buffer, unit);
@@ -132,7 +170,14 @@ impl Group {
             let sets = unit.format.sps.iter().chain(&unit.format.pps);
             self.numbers.heed(sets.map(Vec::as_slice), is_key);
         }
-        self.numbers.heed(nal_units(&unit.bytes), is_key).misses_one
+        let told = self.numbers.heed(nal_units(&unit.bytes), is_key);
+        if is_key {
+            self.renumbering = Renumbering::of(&self.numbers, &unit.bytes);
+            self.is_doubted = !told.is_sure_beginning;
+        } else if told.begins_anew {
+            self.renumbering = Renumbering::default();
+        }
+        told.misses_one
     }
 
     /// No more pictures: what the decoder still holds comes out.
@@ -166,7 +211,7 @@ impl Group {
         {
             return Verdict::Damaged;
         }
-        let is_settled = |fed: &Fed| self.is_out(fed) || self.is_leading(fed);
+        let is_settled = |fed: &Fed| self.is_out(fed) || self.is_leading(fed) || fed.is_left_out;
         if self.is_out(picture) && before.iter().all(is_settled) {
             Verdict::Sound
         } else if self.is_over {
@@ -193,11 +238,14 @@ impl Group {
 
     fn take_out(&mut self, mut show: impl FnMut(usize, Frame)) {
         while let Some((at, is_made_up, frame)) = self.first.next(&self.fed, 0) {
-            self.is_spoilt |= is_made_up && !self.is_leading(&self.fed[at]);
+            let is_leading = self.is_leading(&self.fed[at]);
+            self.is_spoilt |= is_made_up && !is_leading;
             let garbage = self.watch.look(frame.time, frame.planes());
             let is_seen_twice = self.second.is_some();
+            // Of H.264 nobody says what such a one refers to.
+            let is_unknown = is_leading && !is_seen_twice;
             let fed = &mut self.fed[at];
-            fed.is_good = Some(!is_made_up && !self.is_spoilt && garbage.is_none());
+            fed.is_good = Some(!is_made_up && !is_unknown && !self.is_spoilt && garbage.is_none());
             // Where it is not compared with anything, that it came out is all.
             fed.contents[0] = Some(if is_seen_twice { content(&frame) } else { 0 });
             show(at, frame);
@@ -219,7 +267,7 @@ impl Group {
     fn is_hole(&self, fed: &Fed) -> bool {
         let [first, second] = fed.contents;
         let is_read_on = self.second.is_some() && second.is_some() && first != second;
-        let is_absent = self.is_over && !self.is_out(fed);
+        let is_absent = self.is_over && !self.is_out(fed) && !fed.is_left_out;
         fed.is_torn || ((is_read_on || is_absent) && !self.is_leading(fed))
     }
 
@@ -235,19 +283,24 @@ struct Pass {
     input: gst::Pad,
     sink: gst_app::AppSink,
     pipeline: gst::Pipeline,
-    made_up: MadeUp,
+    said: Heard,
     /// Of the key picture (µs).
     begins: i64,
+    codec: Codec,
     /// Stands before the first picture.
     configuration: Vec<u8>,
-    /// It was said that something was made up, and nothing has come out since.
-    is_blamed: Blame,
 }
 
-/// Times of pictures that the decoder has made up in part, as it gave them out.
-type MadeUp = Arc<Mutex<BTreeSet<Option<gst::ClockTime>>>>;
-/// Whether the next picture that comes out is made up.
-type Blame = Arc<Mutex<bool>>;
+/// What the decoder has said of its pictures.
+#[derive(Clone, Default)]
+struct Heard {
+    /// Times of pictures that it has made up in part, as it gave them out.
+    made_up: Arc<Mutex<BTreeSet<Option<gst::ClockTime>>>>,
+    /// It said that something was made up, and nothing has come out since.
+    is_blamed: Arc<AtomicBool>,
+    /// What it says now is of a picture that nothing else depends on.
+    is_idle: Arc<AtomicBool>,
+}
 
 /// The key picture is shown so long after the pipeline's beginning: others may be shown
 /// before it.
@@ -287,7 +340,7 @@ impl Pass {
         let decoder = decoder
             .map_err(|none| DecodeError(format!("no software decoder for {}", none.codec)))?
             .element;
-        let (made_up, is_blamed) = listen(&decoder);
+        let said = Heard::of(&decoder);
         chain.push(decoder);
         chain.extend(to_frames().map_err(failed)?);
         chain.push(sink.clone().upcast());
@@ -299,10 +352,10 @@ impl Pass {
             input,
             sink,
             pipeline,
-            made_up,
+            said,
             begins: key.media,
+            codec,
             configuration: key.format.in_band(),
-            is_blamed,
         };
         let does_not_start = || DecodeError(format!("the {} decoder does not start", codec.name()));
         let entrance = chain.first().and_then(|first| first.static_pad("sink"));
@@ -339,27 +392,21 @@ impl Pass {
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(shown);
         }
+        // Of H.264 what leads may lack its references, and nothing refers to it.
+        let is_idle = self.codec == Codec::H264 && unit.media < self.begins;
+        self.said.is_idle.store(is_idle, Ordering::Relaxed);
         // Threads are used again: what was said of another stream is not of this one.
         said::take();
         let taken = self.input.push(buffer);
-        self.heed_rest();
+        self.said.heed_rest();
         taken.is_ok()
     }
 
     fn end(&self) {
         said::take();
+        self.said.is_idle.store(false, Ordering::Relaxed);
         self.input.push_event(gst::event::Eos::new());
-        self.heed_rest();
-    }
-
-    /// What was said of a picture that has not come out, while others wait to.
-    fn heed_rest(&self) {
-        if said::take().is_some() {
-            *self
-                .is_blamed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = true;
-        }
+        self.said.heed_rest();
     }
 
     /// The next picture that has come out: its place, whether it is made up, and it.
@@ -370,7 +417,9 @@ impl Pass {
             };
             // Cameras give the same time to two pictures, too.
             let is_it = |fed: &Fed| {
-                fed.contents[pass].is_none() && buffer.pts() == Some(self.shown(fed.media))
+                fed.contents[pass].is_none()
+                    && !fed.is_left_out
+                    && buffer.pts() == Some(self.shown(fed.media))
             };
             let Some(at) = fed.iter().position(is_it) else {
                 continue;
@@ -387,8 +436,7 @@ impl Pass {
                 skipped: 0,
             };
             if let Some(frame) = Frame::of_sample(&sample, &label) {
-                let made_up = self.made_up.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_made_up = made_up.contains(&buffer.pts())
+                let is_made_up = self.said.is_made_up(buffer.pts())
                     || buffer.flags().contains(gst::BufferFlags::CORRUPTED);
                 return Some((at, is_made_up, frame));
             }
@@ -413,22 +461,38 @@ impl Drop for Pass {
     }
 }
 
-/// Listens to what a decoder says of its pictures, on the thread that feeds it.
-fn listen(decoder: &gst::Element) -> (MadeUp, Blame) {
-    let (made_up, blame) = (MadeUp::default(), Blame::default());
-    if let Some(output) = decoder.static_pad("src") {
-        let (told, blame) = (Arc::clone(&made_up), Arc::clone(&blame));
-        output.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let mut blame = blame.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_made_up = std::mem::take(&mut *blame) | said::take().is_some();
-            if let (true, Some(buffer)) = (is_made_up, info.buffer()) {
-                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-                told.insert(buffer.pts());
-            }
-            gst::PadProbeReturn::Ok
-        });
+impl Heard {
+    /// Listens to what a decoder says of its pictures, on the thread that feeds it.
+    fn of(decoder: &gst::Element) -> Self {
+        let heard = Self::default();
+        if let Some(output) = decoder.static_pad("src") {
+            let heard = heard.clone();
+            output.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                heard.heed_rest();
+                let is_made_up = heard.is_blamed.swap(false, Ordering::Relaxed);
+                if let (true, Some(buffer)) = (is_made_up, info.buffer()) {
+                    heard.made_up().insert(buffer.pts());
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+        heard
     }
-    (made_up, blame)
+
+    /// What was said of a picture that has not come out, while others wait to.
+    fn heed_rest(&self) {
+        if said::take().is_some() && !self.is_idle.load(Ordering::Relaxed) {
+            self.is_blamed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_made_up(&self, shown: Option<gst::ClockTime>) -> bool {
+        self.made_up().contains(&shown)
+    }
+
+    fn made_up(&self) -> MutexGuard<'_, BTreeSet<Option<gst::ClockTime>>> {
+        self.made_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// All that is to be seen of a picture, as a number.

@@ -10,7 +10,7 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `group` → [`stills`] → [`follower`].
+//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `group` → [`stills`] → [`follower`].
 
 pub mod album;
 mod bits;
@@ -20,6 +20,7 @@ pub(crate) mod frame_number;
 mod group;
 pub mod mp4;
 pub mod parameters;
+mod renumbered;
 pub mod ring;
 pub mod stills;
 pub mod unit;
@@ -31,5 +32,5 @@ pub use group::DecodeError;
 pub use mp4::Mp4Error;
 pub use parameters::Format;
 pub use ring::{AlbumState, Ring, RingClock, RingLimits, RingState};
-pub use stills::{Stills, decode_at};
+pub use stills::{Lack, Stills, Wanted, decode_at, decode_wanted};
 pub use unit::{AccessUnit, Codec, Taken};

@@ -160,6 +160,16 @@ impl Format {
     }
 }
 
+/// Whether a picture that decoding begins with shows all of the scene by itself. One of a
+/// stream that is refreshed slowly does not.
+pub(super) fn is_whole(codec: Codec, bytes: &[u8]) -> bool {
+    let is_of_whole = |unit: &[u8]| match nal_kind(codec, unit) {
+        NalKind::Slice { is_key } => is_key || is_intra(unit),
+        _ => recovery_point(unit).is_none_or(|it| it.after == 0),
+    };
+    codec != Codec::H264 || nal_units(bytes).all(is_of_whole)
+}
+
 /// Whether a slice refers to no other picture (ITU-T H.264 § 7.3.3, table 7-6).
 fn is_intra(slice: &[u8]) -> bool {
     // Partitions B and C do not say, and go with an A that does.

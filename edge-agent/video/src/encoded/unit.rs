@@ -55,6 +55,19 @@ pub struct AccessUnit {
     pub format: Arc<Format>,
 }
 
+impl AccessUnit {
+    /// Whether nothing is missing between it and another.
+    pub(super) fn is_followed_by(&self, next: &Self) -> bool {
+        next.number == self.number + 1 && next.run == self.run
+    }
+
+    /// Whether it is shown before the key picture that it was sent behind: it may refer to the
+    /// group before.
+    pub(super) fn leads(&self, key: &Self) -> bool {
+        self.media < key.media
+    }
+}
+
 /// When a picture was taken, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {

@@ -8,6 +8,7 @@
 
 use gstreamer as gst;
 
+use crate::encoded;
 use crate::encoded::unit::{nal_beginnings, nal_behind_length};
 
 /// Reads the units of one stream.
@@ -59,6 +60,19 @@ impl ReferenceReader {
             codec: Some(codec),
             length_size: length.map(|byte| usize::from(byte & 3) + 1),
             highest: layers.and_then(|layers| layers.checked_sub(1)),
+        }
+    }
+
+    /// For a byte stream.
+    pub(crate) fn of_byte_stream(codec: encoded::Codec) -> Self {
+        let codec = match codec {
+            encoded::Codec::H264 => Some(Codec::H264),
+            encoded::Codec::H265 => Some(Codec::H265),
+            encoded::Codec::Mjpeg => None,
+        };
+        Self {
+            codec,
+            ..Self::default()
         }
     }
 

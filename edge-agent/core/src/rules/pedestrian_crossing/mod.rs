@@ -64,7 +64,7 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
     read,
 };
 
-/// Crossing off the crosswalk: at most this part of the looks on one.
+/// Crossing off the crosswalk: at most this part of the pictures on one.
 const MOST_ON_CROSSWALK: f64 = 0.2;
 /// Somebody out of sight for longer has not been seen to walk, s.
 const UNSEEN_S: f64 = 2.0;
@@ -184,8 +184,8 @@ impl PedestrianCrossing {
             let predicate = explain::number(
                 explain::name(
                     "on_crosswalk",
-                    "Tỷ lệ lần nhìn thấy ở trên vạch sang đường",
-                    "Share of the looks on a crosswalk",
+                    "Tỷ lệ khung hình thấy ở trên vạch sang đường",
+                    "Share of the pictures on a crosswalk",
                 ),
                 (share, Comparison::AtMost, MOST_ON_CROSSWALK),
                 "",

@@ -188,7 +188,7 @@ impl PlateObscured {
             height: f64::INFINITY,
             plates: 0,
             searches: 0,
-            is_searched_only: frame.waits_for_second_look(ObjectClass::Plate, Some(user)),
+            is_searched_only: frame.rests_on_second_looks(ObjectClass::Plate, Some(user)),
             by: LookedBy::default(),
             best: frame.at,
             best_height: 0.0,

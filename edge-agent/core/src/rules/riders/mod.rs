@@ -208,7 +208,9 @@ impl Rule for TooManyRiders {
                 continue;
             }
             let count = frame.riders_now(user);
-            let look = (count > 0).then_some(Look {
+            // Who was followed was not counted anew: one look is one look.
+            let is_look = count > 0 && !frame.is_followed;
+            let look = is_look.then_some(Look {
                 at: frame.at,
                 watched: frame.watched,
                 accuses: self.riders.are(count),

@@ -236,8 +236,8 @@ impl Watch {
             explain::number(
                 explain::name(
                     "in_zone",
-                    "Tỷ lệ lần nhìn có vị trí đứng trong vùng",
-                    "Share of the looks with the place where it stands in the zone",
+                    "Tỷ lệ khung hình có vị trí đứng trong vùng",
+                    "Share of the pictures with the place where it stands in the zone",
                 ),
                 (stop.share_inside(), Comparison::AtLeast, LEAST_INSIDE),
                 "",

@@ -54,7 +54,7 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 
 /// Outside, or not seen, for up to this long is flicker, s.
 const FLICKER_S: f64 = 0.6;
-/// Least part of the looks of the stay that must show it in the lane.
+/// Least part of the pictures of the stay that must show it in the lane.
 const LEAST_INSIDE: f64 = 0.8;
 
 #[derive(Clone, Debug)]
@@ -173,8 +173,8 @@ impl WrongLane {
             explain::number(
                 explain::name(
                     "in_zone",
-                    "Tỷ lệ lần nhìn thấy xe nằm trong làn",
-                    "Share of the looks with the vehicle in the lane",
+                    "Tỷ lệ khung hình thấy xe nằm trong làn",
+                    "Share of the pictures with the vehicle in the lane",
                 ),
                 (
                     stay.looks_inside / stay.looks,

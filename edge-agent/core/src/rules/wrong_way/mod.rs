@@ -98,7 +98,7 @@ const STANDING: Length = Length {
 };
 /// Courses that do not fit, or no sighting, for up to this long are flicker, s.
 const FLICKER_S: f64 = 0.6;
-/// Least part of the looks of the stretch that must show it in the zone.
+/// Least part of the pictures of the stretch that must show it in the zone.
 const LEAST_INSIDE: f64 = 0.8;
 /// Who has not driven against the lane for this long does it no more, s.
 const OVER_S: f64 = 3.0;
@@ -372,8 +372,8 @@ impl WrongWay {
             explain::number(
                 explain::name(
                     "in_zone",
-                    "Tỷ lệ lần nhìn thấy xe nằm trong làn",
-                    "Share of the looks with the vehicle in the zone",
+                    "Tỷ lệ khung hình thấy xe nằm trong làn",
+                    "Share of the pictures with the vehicle in the zone",
                 ),
                 (
                     against.looks_inside / against.looks.max(1.0),

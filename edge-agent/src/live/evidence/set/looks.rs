@@ -9,7 +9,8 @@ use protocol::evidence::{EvidenceRole, Missing};
 
 use super::super::Maker;
 use super::super::picture::{Choice, Stream, nearest};
-use super::{Decoded, File, Set, Shown, Source, damaged, gone};
+use super::decoded::{Decoded, Shown};
+use super::{File, Set, Source, damaged, gone};
 use crate::stills;
 
 /// A picture nearer than this is the one that was looked at, s: no camera takes two so close to

@@ -50,6 +50,73 @@ fn what_was_asked_for_at_once_is_kept_for_all_while_each_takes_seconds() {
     assert_eq!(said, [whole; 8]);
 }
 
+/// Each decoded the same group of pictures from its key picture for itself.
+#[test]
+fn what_waiting_events_want_of_one_group_of_pictures_is_decoded_once() {
+    // Moments of the second before the decision, in which a group begins.
+    let moments = [vec![0.8], vec![0.4], vec![0.8]];
+    let alone = |before: &Vec<f64>| {
+        let mut site = Site::new();
+        site.before.clone_from(before);
+        let case = site.case(site.ring((320, 240), (-10.0, 9.0)), None);
+        stills_of(&case)
+    };
+    let alone: Vec<_> = moments.iter().map(alone).collect();
+    assert_ne!(alone[0], alone[1]);
+
+    let site = Site::new();
+    let clip = site.config.cameras[0].clip;
+    let rings = rings(site.ring((320, 240), (-10.0, 9.0)), None);
+    let trail = SharedTrail::new(&clip);
+    let (desk, mut bench) = Desk::by_hand(clip, rings, site.publisher(), &trail);
+    for (number, before) in (1..).zip(&moments) {
+        let mut wish = site.wish();
+        wish.event.id = EventId(uuid::Uuid::from_u128(number));
+        wish.at[0].time = site.event.decided.time - Seconds(before[0]);
+        site.outbox
+            .append_event(&wish.event, wish.event.decided.time)
+            .unwrap();
+        assert!(desk.wish(Box::new(wish)).is_ok());
+    }
+    bench.take_in();
+    let is_there = |bench: &Bench, one: &Pending| {
+        let pictures = bench.maker.pictures(one);
+        assert_eq!(pictures.len(), 2);
+        let there = pictures.iter().map(|it| bench.ahead.find(it).is_some());
+        there.collect::<Vec<bool>>()
+    };
+    let mut made = 0;
+    while let Some(one) = bench.pending.pop_front() {
+        // The first is decoded, and what the others want with it.
+        let expected = vec![made > 0; 2];
+        assert_eq!(is_there(&bench, &one), expected, "{made}");
+        bench.make(one, None);
+        made += 1;
+        for waiting in &bench.pending {
+            assert_eq!(is_there(&bench, waiting), [true, true]);
+        }
+    }
+    assert_eq!(made, 3);
+    // Nothing is kept for nobody.
+    let mut last = Pending::new(site.wish(), None);
+    last.take_in(&bench.maker.rings, &clip);
+    assert!(!is_there(&bench, &last).contains(&true));
+    let mut together: Vec<_> = site.all_made().iter().map(stills_of).collect();
+    let mut alone = alone;
+    together.sort();
+    alone.sort();
+    assert_eq!(together, alone, "the same stills, byte for byte");
+}
+
+/// What is shown: when, and the file.
+fn stills_of(case: &CaseManifest) -> Vec<(EventTime, String)> {
+    let stills = case.media.iter();
+    let stills = stills.filter(|media| media.role == EvidenceRole::StillClean);
+    stills
+        .map(|media| (media.captured, media.sha256.to_string()))
+        .collect()
+}
+
 /// Its cases were lost until the next start, and every later event was said to be one of
 /// too many at the same time.
 #[test]

@@ -1,4 +1,7 @@
 use super::*;
+use crate::encoded::bits::push_with_prevention;
+use crate::encoded::renumbered::Renumbering;
+use crate::encoded::unit::nal_units;
 use proptest::prelude::*;
 
 /// Writes bits of a NAL unit (without emulation prevention: none of these needs it).
@@ -161,7 +164,11 @@ fn where_numbers_say_nothing_nothing_is_missed() {
 #[test]
 fn a_recovery_point_says_when_all_is_right() {
     let sei = [6, 5, 2, 0x11, 0x22, 6, 1, 0b0010_1000, 0x80];
-    assert_eq!(recovery_point(&sei), Some(4));
+    let recovery = |after, is_exact| Some(Recovery { after, is_exact });
+    assert_eq!(recovery_point(&sei), recovery(4, false));
+    // No reference more, and to the bit.
+    let at_once = [0x06, 6, 1, 0b1100_0100, 0x80];
+    assert_eq!(recovery_point(&at_once), recovery(0, true));
     assert_eq!(recovery_point(&sei[..4]), None);
     assert_eq!(recovery_point(&[0x65, 6, 1, 0x80]), None);
 }
@@ -204,4 +211,64 @@ proptest! {
         kinds.remove(at);
         prop_assert_eq!(missing(&sps, &kinds), vec![at]);
     }
+}
+
+/// An intra slice that is no IDR, with four bits of number, and what follows it.
+fn open_key(number: u32, rest: &[u8]) -> Vec<u8> {
+    let slice = Written::default().ue(0).ue(7).ue(0).bits(4, number);
+    let bits = rest
+        .iter()
+        .fold(slice, |slice, byte| slice.bits(8, u32::from(*byte)));
+    let plain = bits.unit(0x61);
+    let mut unit = vec![plain[0]];
+    push_with_prevention(&mut unit, &plain[1..]);
+    unit
+}
+
+fn with_start(unit: &[u8]) -> Vec<u8> {
+    [&[0, 0, 1], unit].concat()
+}
+
+proptest! {
+    /// Whatever stands behind the number: nothing else of a picture changes, and it looks like no
+    /// other unit.
+    #[test]
+    fn a_group_is_counted_from_zero_and_nothing_else_of_it_changes(
+        first in 1_u32..16,
+        ahead in 0_u32..16,
+        rest in proptest::collection::vec(prop_oneof![Just(0_u8), 0..4_u8, any::<u8>()], 0..90),
+    ) {
+        let mut numbers = FrameNumbers::default();
+        let sets = [sequence(false, true), parameters()];
+        numbers.heed(sets.iter().map(Vec::as_slice), true);
+        let key = with_start(&open_key(first, &[0x5a]));
+        let counted = Renumbering::of(&numbers, &key);
+        let picture = open_key((first + ahead) % 16, &rest);
+        let told = counted.of_picture(&numbers, &with_start(&picture)).unwrap();
+        let units: Vec<&[u8]> = nal_units(&told).collect();
+        prop_assert_eq!(units, [&open_key(ahead, &rest)[..]]);
+    }
+}
+
+#[test]
+fn a_group_that_is_closed_or_refreshed_slowly_is_left_as_it_came() {
+    let mut numbers = FrameNumbers::default();
+    let sets = [sequence(false, true), parameters()];
+    numbers.heed(sets.iter().map(Vec::as_slice), true);
+    let recovery_after_three = [0x06, 6, 1, 0b0010_0100, 0x80];
+    let open = with_start(&open_key(3, &[0x5a]));
+    let slow = [with_start(&recovery_after_three), open.clone()].concat();
+    for key in [
+        with_start(&slice(Key)),
+        with_start(&slice(Reference(3))),
+        slow,
+    ] {
+        let counted = Renumbering::of(&numbers, &key);
+        assert_eq!(counted.of_picture(&numbers, &open), None, "{key:?}");
+    }
+    assert!(
+        Renumbering::of(&numbers, &open)
+            .of_picture(&numbers, &open)
+            .is_some()
+    );
 }
