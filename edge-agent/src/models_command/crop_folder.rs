@@ -569,9 +569,11 @@ mod tests {
             crops: Vec::new(),
             left_out: LeftOut::default(),
         };
-        let told = boxes.iter().map(|(_, truth)| {
-            let bounds = in_fractions(picture, &truth.bounds, size);
-            let part = args.crop.part(&bounds, size.1).unwrap();
+        let users = Users::beside_marks(picture, size);
+        let told = boxes.iter().map(|asked| {
+            let bounds = in_fractions(picture, &asked.truth.bounds, size);
+            let user = User::new(asked.class, bounds);
+            let part = args.crop.shown(user, &users, size.1).unwrap();
             cutter.mark_in(&part, picture, size).map(str::to_owned)
         });
         Ok(told.collect())
