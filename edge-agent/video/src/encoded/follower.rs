@@ -234,14 +234,13 @@ impl Standing {
 
     /// Whether the `wanted` picture of a group can be had from here, going forward.
     fn serves(&self, key: u64, wanted: usize) -> bool {
+        if wanted >= self.group.len() {
+            return self.key == key && !self.is_finished;
+        }
         let verdict = self.group.verdict(wanted);
-        let is_to_come = wanted >= self.group.len() && !self.is_finished;
         let is_on_its_way = verdict == Verdict::Open && !self.group.has_shown(wanted);
         self.key == key
-            && (is_to_come
-                || is_on_its_way
-                || verdict == Verdict::Damaged
-                || self.frame(wanted).is_some())
+            && (is_on_its_way || verdict == Verdict::Damaged || self.frame(wanted).is_some())
     }
 
     fn frame(&self, at: usize) -> Option<&Frame> {
