@@ -190,31 +190,34 @@ mod tests {
     /// when the next goes in, or a queue before it, still had older ones then.
     #[test]
     fn what_is_left_out_on_purpose_is_not_missed_however_late_pictures_come_out() {
-        for behind in 0..5 {
-            for is_skipped in [false, true] {
-                let mut rhythm = Rhythm::default();
-                let mut inside = VecDeque::new();
-                let (mut left_out, mut told) = (0, Vec::new());
-                for n in 0..200_i64 {
-                    let is_key = n % 12 == 0;
-                    if (50..150).contains(&n) && !is_key {
-                        left_out += 1;
-                        rhythm.leave_out(n * 100_000, is_skipped);
-                        continue;
-                    }
-                    inside.push_back((n, left_out));
-                    if inside.len() <= behind {
-                        continue;
-                    }
-                    let (out, before) = inside.pop_front().unwrap();
-                    if rhythm.step(out * 100_000).missing_us > 0 {
-                        told.push(out);
-                    }
-                    let skipped = if is_skipped { before } else { 0 };
-                    assert_eq!(rhythm.skipped(), skipped, "{out}, {behind} behind");
+        // For many key pictures on end, and up to the next one, again and again.
+        let rests = |n: i64| (50..150).contains(&n);
+        let skips = |n: i64| (26..36).contains(&(n % 48));
+        let cases: [(bool, &dyn Fn(i64) -> bool); 3] =
+            [(false, &rests), (true, &rests), (true, &skips)];
+        for (behind, (is_skipped, leaves_out)) in (0..5).flat_map(|n| cases.map(|case| (n, case))) {
+            let mut rhythm = Rhythm::default();
+            let mut inside = VecDeque::new();
+            let (mut left_out, mut told) = (0, Vec::new());
+            for n in 0..200_i64 {
+                let is_key = n % 12 == 0;
+                if leaves_out(n) && !is_key {
+                    left_out += 1;
+                    rhythm.leave_out(n * 100_000, is_skipped);
+                    continue;
                 }
-                assert_eq!(told, [0; 0], "{behind} behind");
+                inside.push_back((n, left_out));
+                if inside.len() <= behind {
+                    continue;
+                }
+                let (out, before) = inside.pop_front().unwrap();
+                if rhythm.step(out * 100_000).missing_us > 0 {
+                    told.push(out);
+                }
+                let skipped = if is_skipped { before } else { 0 };
+                assert_eq!(rhythm.skipped(), skipped, "{out}, {behind} behind");
             }
+            assert_eq!(told, [0; 0], "{behind} behind");
         }
     }
 
