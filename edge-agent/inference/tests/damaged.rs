@@ -140,10 +140,11 @@ impl Roadside {
     }
 }
 
-/// In the manifest, and in the listing to match.
+/// In the manifest, to what it may be, and in the listing to match.
 fn lower_a_threshold(version: &std::path::Path) {
     let manifest = fs::read_to_string(version.join("model.toml")).unwrap();
-    let easier = manifest.replace("high = 0.35", "high = 0.01");
+    let easier = manifest.replace("high = 0.35", "high = 0.11");
+    assert_ne!(manifest, easier);
     let listing = fs::read_to_string(version.join("bundle.toml")).unwrap();
     let (before, after) = (digest(manifest.as_bytes()), digest(easier.as_bytes()));
     let listing = listing.replace(&before, &after);
