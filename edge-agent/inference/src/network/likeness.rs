@@ -251,7 +251,7 @@ mod tests {
                 200.0 + 400.0 * row[0],
                 200.0 + 400.0 * row[1],
                 30.0 * row[2],
-                0.0005 + 0.0005 * row[3],
+                0.0002 + 0.0002 * row[3],
             ]
         });
         numbers(&[1, 500, 4], rows.collect())
@@ -287,7 +287,7 @@ mod tests {
             },
         );
         assert!(off(&seen) > TOLERANCE, "{}", off(&seen));
-        // A probability of a two-thousandth that is nothing at all is the same.
+        // A probability of a five-thousandth that is nothing at all is the same.
         let nothing = changed(
             &right,
             |place, number| if place % 4 == 3 { 0.0 } else { number },
