@@ -22,7 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let [_, begin, end, ..] = keys[..] else {
             return Err(format!("{path}: too few groups of pictures").into());
         };
-        let group: Vec<u64> = units[begin..end].iter().map(|unit| unit.number).collect();
+        // Without those that are decoded from the key picture before.
+        let own = units[begin..end].iter();
+        let own = own.filter(|unit| unit.media >= units[begin].media);
+        let group: Vec<u64> = own.map(|unit| unit.number).collect();
         let mut sum = 0.0;
         for number in &group {
             sum += cost(&units, &[*number], &[])?;
@@ -84,7 +87,11 @@ fn cost(units: &[AccessUnit], numbers: &[u64], also: &[u64]) -> Result<f64, Box<
     let stills = decode_wanted(units, &wanted, Seconds(0.0))?;
     let spent = spent()? - began;
     if stills.found.len() != numbers.len() || stills.also.len() != also.len() {
-        return Err("a picture is damaged; take another clip".into());
+        let (damaged, lacking) = (stills.damaged, stills.lacking);
+        return Err(format!(
+            "of {numbers:?} some are not sound: {damaged:?} {lacking:?}; take another clip"
+        )
+        .into());
     }
     Ok(spent)
 }
