@@ -89,21 +89,22 @@ fn riders_who_are_followed_are_not_seen_once_more_in_each_picture() {
     }
 }
 
-/// A vehicle that came into view in a picture into which it was followed was taken for one whose plate
-/// only a cascade can find, and the rule waited for its looks for ever.
+/// A vehicle that became large enough in a picture into which it was followed was taken for one whose
+/// plate only a cascade can find, and the rule waited for its looks for ever.
 #[test]
 fn a_plate_that_the_detector_finds_is_missed_in_whichever_picture_its_vehicle_came() {
-    let rule = "kind = \"plate_obscured\"\nmin_height_pct = 1.0\nmin_neighbours = 1\nmin_duration_s = 1.0\n";
-    // One after the other, the first with a plate.
+    let rule = "kind = \"plate_obscured\"\nmin_height_pct = 14.0\nmin_neighbours = 1\nmin_duration_s = 1.0\n";
+    // One after the other, the first with a plate; large enough from the tenth picture on.
     let cars = |number: u64| {
         let (car, at) = (number / 50, number % 50);
         if car > 1 || at > 40 {
             return Vec::new();
         }
-        let top = 0.1 + 0.0125 * at as f64;
-        let mut items = vec![seen(ObjectClass::Car, [0.45, top, 0.1, 0.2])];
+        let (top, height) = (0.1 + 0.0125 * at as f64, 0.1 + 0.004 * at as f64);
+        let mut items = vec![seen(ObjectClass::Car, [0.45, top, 0.1, height])];
         if car == 0 {
-            items.push(seen(ObjectClass::Plate, [0.49, top + 0.15, 0.02, 0.02]));
+            let plate = [0.49, top + 0.75 * height, 0.02, 0.1 * height];
+            items.push(seen(ObjectClass::Plate, plate));
         }
         items
     };
