@@ -50,6 +50,8 @@ NETWORKS = ("shufflenet_v2_x0_5", "mobilenet_v3_small", "resnet18")
 # Red, green, blue, of 255: what torchvision's own weights were trained with.
 MEAN = [123.675, 116.28, 103.53]
 STD = [58.395, 57.12, 57.375]
+# What torch.load raises of a file that is not one of its own, or half of one.
+NO_STATE = (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 
 
 def shown(crop: crops.Crop, side: int, vary: np.random.Generator | None, may_be_mirrored: bool) -> np.ndarray:
@@ -104,7 +106,7 @@ class Run:
         refused = f"{file} is no state of {self.args.network}"
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
-        except (AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError, pickle.PickleError) as error:
+        except NO_STATE as error:
             # The rest of what torch says is advice to load it without looking.
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise Unusable(f"{refused}: {why}; give what torch.save made of a network's state_dict()") from error
