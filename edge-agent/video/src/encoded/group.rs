@@ -286,7 +286,6 @@ struct Pass {
     said: Heard,
     /// Of the key picture (µs).
     begins: i64,
-    codec: Codec,
     /// Stands before the first picture.
     configuration: Vec<u8>,
 }
@@ -298,8 +297,6 @@ struct Heard {
     made_up: Arc<Mutex<BTreeSet<Option<gst::ClockTime>>>>,
     /// It said that something was made up, and nothing has come out since.
     is_blamed: Arc<AtomicBool>,
-    /// What it says now is of a picture that nothing else depends on.
-    is_idle: Arc<AtomicBool>,
 }
 
 /// The key picture is shown so long after the pipeline's beginning: others may be shown
@@ -354,7 +351,6 @@ impl Pass {
             pipeline,
             said,
             begins: key.media,
-            codec,
             configuration: key.format.in_band(),
         };
         let does_not_start = || DecodeError(format!("the {} decoder does not start", codec.name()));
@@ -392,9 +388,6 @@ impl Pass {
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(shown);
         }
-        // Of H.264 what leads may lack its references, and nothing refers to it.
-        let is_idle = self.codec == Codec::H264 && unit.media < self.begins;
-        self.said.is_idle.store(is_idle, Ordering::Relaxed);
         // Threads are used again: what was said of another stream is not of this one.
         said::take();
         let taken = self.input.push(buffer);
@@ -404,7 +397,6 @@ impl Pass {
 
     fn end(&self) {
         said::take();
-        self.said.is_idle.store(false, Ordering::Relaxed);
         self.input.push_event(gst::event::Eos::new());
         self.said.heed_rest();
     }
@@ -481,7 +473,7 @@ impl Heard {
 
     /// What was said of a picture that has not come out, while others wait to.
     fn heed_rest(&self) {
-        if said::take().is_some() && !self.is_idle.load(Ordering::Relaxed) {
+        if said::take().is_some() {
             self.is_blamed.store(true, Ordering::Relaxed);
         }
     }
