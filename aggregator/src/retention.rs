@@ -235,7 +235,7 @@ impl Kept {
                 // The next run finishes what this one began.
                 Err(_) if stopping.is_said() => {}
                 Err(error) => {
-                    tracing::warn!(%error, "retention could not sweep; tried again later")
+                    tracing::warn!(%error, "retention could not sweep; tried again later");
                 }
             }
             let _stop = timeout(EVERY, stopping.said()).await.is_ok();

@@ -32,7 +32,7 @@ use crate::signals::SignalBoard;
 use crate::state::{SceneState, Shift};
 use crate::tracker::Tracker;
 
-use perspective::Perspective;
+use perspective::{Perspective, USUAL_ASPECT};
 use reporting::Rules;
 use second_looks::SecondLooks;
 pub use view::TrackView;
@@ -131,7 +131,10 @@ impl Scene {
             .map_err(|fault| vec![fault])?;
         Ok(Self {
             tracker: Tracker::new(config.tracker).on_ground(ground),
-            perspective: Perspective::new(ground),
+            perspective: Perspective {
+                aspect: USUAL_ASPECT,
+                ground,
+            },
             signals: SignalBoard::new(&config.signals),
             queues: Queues::new(config.stop_lines.clone()),
             rules: Rules::new(identity, &config.rules),

@@ -46,7 +46,8 @@ impl Frame {
         let all = [&mut frame.y, &mut frame.u, &mut frame.v];
         for (seed, plane) in all.into_iter().enumerate() {
             for (at, sample) in plane.iter_mut().enumerate() {
-                *sample = u8::try_from((at * at * 7 + at * 31 + seed * 83) % 251).unwrap();
+                *sample =
+                    u8::try_from((at * at * 7 + at * 31 + seed * 83) % 251).unwrap_or_default();
             }
         }
         frame

@@ -11,18 +11,13 @@ use crate::observation::Sight;
 pub(super) struct Perspective {
     /// Width over height of the picture.
     pub(super) aspect: f64,
-    ground: Option<Ground>,
+    pub(super) ground: Option<Ground>,
 }
 
-impl Perspective {
-    /// Before any picture.
-    pub(super) fn new(ground: Option<Ground>) -> Self {
-        Self {
-            aspect: 16.0 / 9.0,
-            ground,
-        }
-    }
+/// The shape of pictures before there is any.
+pub(super) const USUAL_ASPECT: f64 = 16.0 / 9.0;
 
+impl Perspective {
     /// Pictures have this shape. One that no camera takes is not believed.
     pub(super) fn shape(&mut self, aspect: f64) {
         if (0.1..=10.0).contains(&aspect) {

@@ -15,7 +15,7 @@ use crate::second_look::LookerBook;
 /// All rules of a camera, in the order of its configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    rules: Vec<Box<dyn Rule>>,
+    all: Vec<Box<dyn Rule>>,
     pub(super) identity: Identity,
     pub(super) time_quality: TimeQuality,
     /// Where near misses are asked for.
@@ -28,7 +28,7 @@ impl Rules {
     /// As configured; they have seen nothing yet.
     pub(super) fn new(identity: Identity, configs: &[RuleConfig]) -> Self {
         Self {
-            rules: configs.iter().map(|config| config.rule.clone()).collect(),
+            all: configs.iter().map(|config| config.rule.clone()).collect(),
             identity,
             time_quality: TimeQuality::Unknown,
             near: None,
@@ -43,7 +43,7 @@ impl Rules {
         out: &mut Vec<Output>,
         mut act: impl FnMut(&mut dyn Rule, &mut Reporter<'_>),
     ) {
-        for (index, (rule, config)) in self.rules.iter_mut().zip(configs).enumerate() {
+        for (index, (rule, config)) in self.all.iter_mut().zip(configs).enumerate() {
             let mut report = Reporter {
                 identity: &self.identity,
                 rule: config,
@@ -58,13 +58,13 @@ impl Rules {
     }
 
     pub(super) fn interrupt(&mut self, gap: &Gap) {
-        for rule in &mut self.rules {
+        for rule in &mut self.all {
             rule.interrupt(gap);
         }
     }
 
     /// How many things they remember.
     pub(super) fn remembered(&self) -> usize {
-        self.rules.iter().map(|rule| rule.remembered()).sum()
+        self.all.iter().map(|rule| rule.remembered()).sum()
     }
 }

@@ -195,20 +195,16 @@ impl Trial<'_> {
         if let Some(reason) = fallen_back.said() {
             return Err(Unfit::Refused(reason));
         }
-        let (placement, doubt) = match settings.options.undecided(provider) {
-            Some(device) => {
-                let why = format!(
-                    "with `device = \"{device}\"` OpenVINO chooses what computes, the processor as well, and nobody can say which"
-                );
-                let next = "name the device itself, for example `GPU` or `NPU`";
-                let doubt = session::unproven(provider, &why, next, settings.allow_unproven);
-                (None, doubt)
-            }
-            None => {
-                let doubt =
-                    session::fallback(provider, placement.as_ref(), settings.allow_unproven);
-                (placement, doubt)
-            }
+        let (placement, doubt) = if let Some(device) = settings.options.undecided(provider) {
+            let why = format!(
+                "with `device = \"{device}\"` OpenVINO chooses what computes, the processor as well, and nobody can say which"
+            );
+            let next = "name the device itself, for example `GPU` or `NPU`";
+            let doubt = session::unproven(provider, &why, next, settings.allow_unproven);
+            (None, doubt)
+        } else {
+            let doubt = session::fallback(provider, placement.as_ref(), settings.allow_unproven);
+            (placement, doubt)
         };
         match doubt {
             Some(reason) => Err(Unfit::Refused(reason)),

@@ -2,6 +2,7 @@
 //!
 //! Numbers of fields and types: `onnx.proto3`, IR version 8, operator set 13.
 
+#[allow(clippy::duplicate_mod)] // tests within the crate have it from there as well
 #[path = "../../src/provider/protobuf.rs"]
 mod protobuf;
 

@@ -98,8 +98,8 @@ impl Way {
         let kinds = FOREIGN.iter().filter(|it| gives(outputs, Some(it.memory)));
         let kinds: Vec<&Foreign> = kinds.collect();
         for kind in &kinds {
-            let mut fetchers = kind.fetchers.iter();
-            if let Some(fetcher) = fetchers.find(|name| fetches(name, kind.memory)) {
+            let mut candidates = kind.fetchers.iter();
+            if let Some(fetcher) = candidates.find(|name| fetches(name, kind.memory)) {
                 return Ok(Self::By(fetcher));
             }
         }
@@ -173,8 +173,8 @@ mod tests {
     /// Outputs as the plug-ins' own listings have them.
     #[test]
     fn pictures_that_lie_elsewhere_are_fetched_or_the_decoder_is_passed_over() {
-        crate::init().unwrap();
         const NVMM: &str = "video/x-raw(memory:NVMM),format=NV12";
+        crate::init().unwrap();
         for (outputs, here, expected) in [
             // Rockchip; and with two kinds of output: Intel's, Nvidia's, Apple's.
             ("video/x-raw,format=NV12", "", Ok(Way::Plain)),

@@ -172,6 +172,7 @@ const LOST_AT_ONCE: u32 = 8;
 
 /// What the picture that is sent now tells of those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // what a slice says, each by itself
 pub(crate) struct Told {
     /// One that others refer to was sent before it, and is not there.
     pub(crate) misses_one: bool,
