@@ -226,17 +226,12 @@ pub(super) fn bench(
             Err(reason) => aside!("{place}: cannot be used. {reason}"),
         }
     }
+    let with_sizes = |count| args.batch.iter().map(move |size| (count, *size));
     let mut cases = Vec::new();
     for model in &models {
         for place in &sound {
-            // An accelerator does not use the processor's threads.
-            let counts = if place.uses_threads() {
-                &threads[..]
-            } else {
-                &[1]
-            };
-            let with = |count| args.batch.iter().map(move |size| (count, *size));
-            let tried = counts.iter().flat_map(|count| with(*count));
+            let counts = place.threads_of(&threads);
+            let tried = counts.iter().flat_map(|count| with_sizes(*count));
             cases.extend(tried.map(|tried| (model, place, tried)));
         }
     }

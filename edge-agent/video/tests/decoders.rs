@@ -18,7 +18,6 @@ use drivers::{
     losses, settings,
 };
 use edge_video::{Family, Frame, LossReason, Notice, RtspSettings, probe};
-use gstreamer as gst;
 use gstreamer::prelude::*;
 
 faulty_decoder!(good, "NgatuGoodDecoder", Fault::None);

@@ -93,7 +93,9 @@ impl Stream {
         let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
         let file = pipeline.by_name("file").unwrap();
         file.set_property("location", &path);
-        let sent: Arc<Mutex<Vec<(u64, Vec<u8>)>>> = Arc::default();
+        /// When a picture is shown, µs, and its bytes, as they are sent.
+        type Line = Vec<(u64, Vec<u8>)>;
+        let sent: Arc<Mutex<Line>> = Arc::default();
         let pad = pipeline.by_name("line").unwrap().static_pad("src").unwrap();
         let seen = Arc::clone(&sent);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {

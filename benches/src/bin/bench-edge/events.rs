@@ -92,11 +92,11 @@ impl Told {
         if ago_s < 1e-6 {
             return &self.way[last..];
         }
-        let (least, most) = (ago_s / LONGEST_STEP_S - 1.0, ago_s / STEP_S + 1.0);
+        let (fewest, most) = (ago_s / LONGEST_STEP_S - 1.0, ago_s / STEP_S + 1.0);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // steps of a few seconds
         let steps = |count: f64| count.clamp(0.0, 1e6) as usize;
         let from = last.saturating_sub(steps(most.ceil()));
-        let to = last.saturating_sub(steps(least.floor())).max(from);
+        let to = last.saturating_sub(steps(fewest.floor())).max(from);
         self.way.get(from..=to).unwrap_or_default()
     }
 }

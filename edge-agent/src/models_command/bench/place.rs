@@ -37,8 +37,13 @@ impl Place {
         devices.into_iter().map(of).collect()
     }
 
+    /// How many threads are tried: an accelerator does not use the processor's.
+    pub(super) fn threads_of<'a>(&self, wanted: &'a [usize]) -> &'a [usize] {
+        if self.uses_threads() { wanted } else { &[1] }
+    }
+
     /// Whether it computes with the processor's threads.
-    pub(super) fn uses_threads(&self) -> bool {
+    fn uses_threads(&self) -> bool {
         match self.provider {
             Provider::Cpu => true,
             Provider::OpenVino => self.device.as_deref().is_none_or(|device| device == "CPU"),

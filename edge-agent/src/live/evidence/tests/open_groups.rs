@@ -41,10 +41,11 @@ fn an_event_of_a_camera_with_open_groups_has_its_stills() {
     let clock = ring.clock_of(site.event.decided.time);
     let units = ring.since(None, EventTime::EPOCH, clock);
     let before = units.iter().filter(|unit| {
-        let led = units
+        let mut led = units
             .iter()
+            .rev()
             .filter(|key| key.is_key && key.number < unit.number);
-        led.last().is_some_and(|key| unit.time < key.time)
+        led.next().is_some_and(|key| unit.time < key.time)
     });
     assert!(before.count() > 5, "no pictures are of two groups");
     let case = site.case(ring, None);
