@@ -129,7 +129,9 @@ impl ModelState {
             fares: Mutex::new(Fares {
                 provider: lines.provider(),
                 status,
-                computes_on: networks.map(Network::computes_on).to_vec(),
+                computes_on: networks
+                    .map(edge_inference::FreeNetwork::computes_on)
+                    .to_vec(),
                 ..Fares::default()
             }),
         }
@@ -170,7 +172,9 @@ impl ModelState {
         let [_, lines] = networks;
         fares.provider = lines.provider();
         fares.status.provider = lines.computes_on().to_string();
-        fares.computes_on = networks.map(Network::computes_on).to_vec();
+        fares.computes_on = networks
+            .map(edge_inference::FreeNetwork::computes_on)
+            .to_vec();
         fares.status.placement = placement(networks.iter().map(|network| network.placement()));
         fares.status.refused = (networks.iter())
             .flat_map(|network| network.refusals())

@@ -72,6 +72,9 @@ struct Stream {
     truth: Vec<Vec<u8>>,
 }
 
+/// When a picture is shown, µs, and its bytes, as they are sent.
+type Line = Vec<(u64, Vec<u8>)>;
+
 impl Stream {
     fn encode(codec: Codec, encoder: &str, folder: &Path) -> Self {
         edge_video::init().unwrap();
@@ -93,8 +96,6 @@ impl Stream {
         let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
         let file = pipeline.by_name("file").unwrap();
         file.set_property("location", &path);
-        /// When a picture is shown, µs, and its bytes, as they are sent.
-        type Line = Vec<(u64, Vec<u8>)>;
         let sent: Arc<Mutex<Line>> = Arc::default();
         let pad = pipeline.by_name("line").unwrap().static_pad("src").unwrap();
         let seen = Arc::clone(&sent);
