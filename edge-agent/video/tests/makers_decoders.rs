@@ -15,7 +15,6 @@ use drivers::{
     Fault, Reader, Registered, Stuck, camera, impatient, is_software, losses, out_of_nvmm, settings,
 };
 use edge_video::{ClipReader, Family, LossReason, Notice};
-use gstreamer as gst;
 use gstreamer::prelude::*;
 use protocol::EventTime;
 use rtsp_camera::TestPattern;
