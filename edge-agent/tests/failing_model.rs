@@ -328,9 +328,10 @@ fn assert_not_vouched_for_since_looks_fail(inputs: &str) {
             Some(to.since(EventTime::EPOCH).0)
         })
         .collect();
-    let apart = failed.windows(2).map(|two| two[1] - two[0]);
     assert!(failed.len() >= 7, "{after}");
-    assert!(apart.fold(0.0, f64::max) < 2.0, "{failed:?}");
+    // Each 1.5 s, and not each five; a machine that is busy takes some of them late.
+    let apart = (failed[failed.len() - 1] - failed[0]) / (failed.len() - 1) as f64;
+    assert!(apart < 3.0, "{failed:?}");
 }
 
 /// If a look that fails were one that finds nobody, a detector that has died was asked each five seconds,
