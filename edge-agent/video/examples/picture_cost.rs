@@ -87,9 +87,9 @@ fn cost(units: &[AccessUnit], numbers: &[u64], also: &[u64]) -> Result<f64, Box<
     let stills = decode_wanted(units, &wanted, Seconds(0.0))?;
     let spent = spent()? - began;
     if stills.found.len() != numbers.len() || stills.also.len() != also.len() {
-        let (damaged, lacking) = (stills.damaged, stills.lacking);
+        let (damaged, undecodable) = (stills.damaged, stills.undecodable);
         return Err(format!(
-            "of {numbers:?} some are not sound: {damaged:?} {lacking:?}; take another clip"
+            "of {numbers:?} some are not sound: {damaged:?} {undecodable:?}; take another clip"
         )
         .into());
     }

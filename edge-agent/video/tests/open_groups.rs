@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use edge_video::encoded::unit::nal_units;
 use edge_video::encoded::{
-    AccessUnit, Codec, Follower, Lack, Ring, RingLimits, Sought, Stills, decode_at,
+    AccessUnit, Codec, Follower, Ring, RingLimits, Sought, Stills, Undecodable, decode_at,
 };
 use edge_video::{ClipPicture, ClipReader, Frame, OwnTime};
 use gstreamer as gst;
@@ -256,10 +256,10 @@ fn of_the_first_group_that_was_kept_only_what_refers_to_the_one_before_is_no_sti
         let leading = leading(&units, 0);
         let stills = decode_at(&units, &all, Seconds(0.0)).unwrap();
         stream.expect(&stills, &(&all - &leading), encoder);
-        let lacking: BTreeSet<u64> = stills.lacking.keys().copied().collect();
-        assert_eq!(lacking, leading, "{encoder}");
-        let is_before = |lack: &Lack| *lack == Lack::GroupBefore;
-        assert!(stills.lacking.values().all(is_before), "{encoder}");
+        let undecodable: BTreeSet<u64> = stills.undecodable.keys().copied().collect();
+        assert_eq!(undecodable, leading, "{encoder}");
+        let is_before = |why: &Undecodable| *why == Undecodable::GroupBefore;
+        assert!(stills.undecodable.values().all(is_before), "{encoder}");
         assert_eq!(stills.damaged, BTreeSet::new(), "{encoder}");
         // What is sound stands in for them.
         let stills = decode_at(&units, &leading, Seconds(0.5)).unwrap();
@@ -349,8 +349,8 @@ fn of_a_camera_that_refreshes_slowly_it_is_said_that_it_sends_no_whole_picture()
     let all = numbers(&units);
     let stills = decode_at(&units, &all, Seconds(0.0)).unwrap();
     stream.expect(&stills, &numbers(&units[..keys[1]]), encoder);
-    let lacking: BTreeSet<u64> = stills.lacking.keys().copied().collect();
-    assert_eq!(lacking, numbers(&units[keys[1]..]));
-    let is_whole = |lack: &Lack| *lack == Lack::WholePicture;
-    assert!(stills.lacking.values().all(is_whole));
+    let undecodable: BTreeSet<u64> = stills.undecodable.keys().copied().collect();
+    assert_eq!(undecodable, numbers(&units[keys[1]..]));
+    let is_whole = |why: &Undecodable| *why == Undecodable::WholePicture;
+    assert!(stills.undecodable.values().all(is_whole));
 }

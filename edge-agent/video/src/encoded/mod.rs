@@ -32,5 +32,5 @@ pub use group::DecodeError;
 pub use mp4::Mp4Error;
 pub use parameters::Format;
 pub use ring::{AlbumState, Ring, RingClock, RingLimits, RingState};
-pub use stills::{Lack, Stills, Wanted, decode_at, decode_wanted};
+pub use stills::{Stills, Undecodable, Wanted, decode_at, decode_wanted};
 pub use unit::{AccessUnit, Codec, Taken};

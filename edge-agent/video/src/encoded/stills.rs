@@ -39,12 +39,12 @@ pub struct Stills {
     pub damaged: BTreeSet<u64>,
     /// Those that may be as they were sent, and cannot be decoded for sure; nor is a sound one
     /// near them.
-    pub lacking: BTreeMap<u64, Lack>,
+    pub undecodable: BTreeMap<u64, Undecodable>,
 }
 
 /// Why a picture that is not damaged cannot be decoded for sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum Undecodable {
     /// It refers to a group of pictures that is not there.
     GroupBefore,
     /// The camera refreshes the picture bit by bit, and sends none that is whole.
@@ -132,9 +132,9 @@ pub fn decode_wanted(
     };
     for unit in absent {
         if !stills.found.contains_key(&unit.number) {
-            match lack(units, unit) {
-                Some(lack) => {
-                    stills.lacking.insert(unit.number, lack);
+            match undecodable(units, unit) {
+                Some(why) => {
+                    stills.undecodable.insert(unit.number, why);
                 }
                 None => {
                     stills.damaged.insert(unit.number);
@@ -146,14 +146,14 @@ pub fn decode_wanted(
 }
 
 /// What is not there of a picture that may be whole itself.
-fn lack(units: &[AccessUnit], unit: &AccessUnit) -> Option<Lack> {
+fn undecodable(units: &[AccessUnit], unit: &AccessUnit) -> Option<Undecodable> {
     let at = units.iter().position(|it| it.number == unit.number)?;
     let begin = units[..=at].iter().rposition(|it| it.is_key)?;
     let key = &units[begin];
     if !is_whole(key.format.codec, &key.bytes) {
-        Some(Lack::WholePicture)
+        Some(Undecodable::WholePicture)
     } else if unit.leads(key) && !unit.is_torn && !goes_on(units, begin) {
-        Some(Lack::GroupBefore)
+        Some(Undecodable::GroupBefore)
     } else {
         None
     }

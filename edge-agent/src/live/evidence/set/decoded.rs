@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use edge_video::Frame;
-use edge_video::encoded::{AccessUnit, Lack, Stills, Wanted, decode_wanted};
+use edge_video::encoded::{AccessUnit, Stills, Undecodable, Wanted, decode_wanted};
 use protocol::Event;
 use protocol::event::Words;
 use protocol::units::Seconds;
@@ -43,9 +43,9 @@ impl Decoded {
                 is_stand_in: frame.number != unit.number,
             });
         }
-        Err(match stills.lacking.get(&unit.number) {
-            Some(Lack::GroupBefore) => no_group_before(),
-            Some(Lack::WholePicture) => no_whole_picture(),
+        Err(match stills.undecodable.get(&unit.number) {
+            Some(Undecodable::GroupBefore) => no_group_before(),
+            Some(Undecodable::WholePicture) => no_whole_picture(),
             None if stills.damaged.contains(&unit.number) => damaged(),
             None => gone(),
         })
