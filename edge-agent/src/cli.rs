@@ -126,6 +126,20 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether this is work with pictures and models, for which the allocator matters.
+    pub fn looks_at_pictures(&self) -> bool {
+        matches!(
+            self.command,
+            Command::Run(_)
+                | Command::Replay(_)
+                | Command::BenchModels { .. }
+                | Command::Models {
+                    command: ModelsCommand::Bench(_) | ModelsCommand::Evaluate(_),
+                    ..
+                }
+        )
+    }
+
     /// Does what was asked.
     pub fn execute(self, stop: &StopFlag) -> ExitCode {
         match self.command {

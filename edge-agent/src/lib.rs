@@ -16,6 +16,7 @@
 /// `0.1.0+d2f1a0c4b7e9`, or `+dev` where it was not built for release.
 pub const VERSION: &str = env!("NGATU_VERSION");
 
+pub mod allocator;
 mod annotate;
 pub mod between_looks;
 pub mod calibrate;

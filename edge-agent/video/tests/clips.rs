@@ -243,6 +243,27 @@ fn b_pictures_come_in_the_order_of_time() {
 }
 
 #[test]
+fn a_clip_of_a_phone_that_was_held_upright_is_turned() {
+    let folder = tempfile::tempdir().unwrap();
+    edge_video::init().unwrap();
+    for (tag, size) in [("rotate-0", (160, 120)), ("rotate-90", (120, 160))] {
+        let path = folder.path().join(format!("{tag}.mp4"));
+        launch(
+            &format!(
+                "videotestsrc num-buffers=3 ! video/x-raw,format=I420,width=160,height=120,\
+                 framerate=25/1 ! x264enc speed-preset=ultrafast ! h264parse ! \
+                 taginject tags=\"image-orientation={tag}\" ! mp4mux ! filesink name=file"
+            ),
+            &path,
+        );
+        let mut clip = open(&path);
+        let sizes = std::iter::from_fn(|| clip.next_frame().unwrap())
+            .map(|frame| (frame.width, frame.height));
+        assert_eq!(sizes.collect::<Vec<_>>(), [size; 3], "{tag}");
+    }
+}
+
+#[test]
 fn a_change_of_size_in_mid_clip_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let small = TestPattern {

@@ -9,6 +9,7 @@ pub mod media_time;
 pub mod pictures;
 pub mod reader;
 mod streams;
+mod upright;
 pub mod writer;
 
 pub use encoded::{EncodedClip, EncodedPicture};

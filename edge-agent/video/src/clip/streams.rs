@@ -10,6 +10,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::reader::THREADS;
+use super::upright::upright;
 use crate::decoder::{NoDecoder, Selection, codec_name, make_decoder, screen, to_frames};
 use crate::elements::make;
 
@@ -194,11 +195,7 @@ impl Streams {
             chain.push(decoder.element);
         }
         chain.extend(to_frames()?);
-        // A phone held upright writes lying pictures and a tag that says so.
-        if let Ok(upright) = make("videoflip") {
-            upright.set_property_from_str("video-direction", "auto");
-            chain.push(upright);
-        }
+        chain.extend(upright());
         chain.push(sink.clone().upcast());
         pipeline.add_many(&chain)?;
         gst::Element::link_many(&chain)?;
