@@ -1,3 +1,5 @@
+//! Cameras, networks and hosts of all kinds, and the times that come of them.
+
 use super::*;
 use proptest::prelude::*;
 
