@@ -198,15 +198,8 @@ fn a_camera_that_dies_and_returns_is_seen_as_lost_and_watched_again() {
 
 /// A box whose cameras are `cameras`, and nothing else of note.
 fn write_cameras(dir: &Path, centre: &Centre, cameras: &str) -> std::path::PathBuf {
-    let config = dir.join("box.toml");
-    let mqtt = centre.mqtt.as_deref().unwrap();
-    let text = format!(
-        "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n[uplink]\nurl = \"{mqtt}\"\n\
-         evidence_url = \"{}\"\n{cameras}",
-        centre.http
-    );
-    std::fs::write(&config, text).unwrap();
-    config
+    let text = box_with_centre(centre.mqtt.as_deref().unwrap(), &centre.http) + cameras;
+    write(dir, "box.toml", &text)
 }
 
 /// Waits until `camera` is `wanted`, and gives its status.
