@@ -6,13 +6,15 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{Centre, agent, binary, eventually, start_agent, stored_events};
+use support::walkers::{self, Walkers};
+use support::{
+    Centre, agent, binary, box_with_centre, eventually, start_agent, stored_events, write,
+};
 
 /// Kills in this test.
 const ROUNDS: usize = 4;
@@ -21,56 +23,11 @@ const ROUNDS: usize = 4;
 const ALLOWED: &str = "--allow-recordings";
 
 fn write_config(dir: &Path, centre: &Centre) -> PathBuf {
-    let mut text = String::new();
-    for frame in 0..600_u32 {
-        let time = f64::from(frame) / 10.0;
-        // One walker every two seconds, for three and a half.
-        let walkers: Vec<String> = (0..30)
-            .filter_map(|walker| {
-                let age = time - f64::from(walker) * 2.0;
-                let x = 0.05 + f64::from(walker % 10) * 0.09;
-                let y = 0.2 + age * 0.12;
-                (0.0..3.5).contains(&age).then(|| {
-                    format!(r#"{{"class":"person","score":0.9,"box":[{x:.5},{y:.5},0.02,0.08]}}"#)
-                })
-            })
-            .collect();
-        writeln!(
-            text,
-            "{{\"detections\":{{\"frame\":{frame},\"time\":\"1970-01-01T00:00:{time:09.6}Z\",\"time_quality\":\"media\",\"aspect\":1.7778,\"items\":[{}]}}}}",
-            walkers.join(",")
-        )
-        .unwrap();
-    }
-    fs::write(dir.join("walkers.inputs.jsonl"), text).unwrap();
-    let config = dir.join("box.toml");
-    let (mqtt, http) = (centre.mqtt.clone().unwrap(), &centre.http);
-    let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
-[store]
-dir = "store"
-[uplink]
-url = "{mqtt}"
-evidence_url = "{http}"
-[[camera]]
-id = "walkers"
-source = {{ recording = "walkers.inputs.jsonl", loop = true }}
-simulated = true
-[[camera.zone]]
-id = "road"
-points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-min_duration_s = 1.0
-"#
-    );
-    fs::write(&config, text).unwrap();
-    config
+    // One walker every two seconds.
+    Walkers::all_the_time(60, 2.0).write(dir);
+    let (mqtt, http) = (centre.mqtt.as_deref().unwrap(), &centre.http);
+    let text = box_with_centre(mqtt, http) + walkers::CAMERA;
+    write(dir, "box.toml", &text)
 }
 
 fn centre_program(arguments: &[&str]) -> (Option<i32>, String, String) {

@@ -10,45 +10,26 @@ use std::process::Command;
 
 use case_bundle::manifest::CaseManifest;
 use protocol::evidence::EvidenceRole;
-use support::{Camera, Centre, agent, binary, eventually, installed, start_agent, stored_events};
-
-const RULE: &str = r#"
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-"#;
+use support::{
+    Camera, Centre, PEOPLE_ON_ROAD, ROAD, agent, binary, box_with_centre, eventually, installed,
+    start_agent, stored_events, write,
+};
 
 /// A box whose clips go on for a minute after the event: whatever the machine's
 /// load, the kill comes before a case is made.
 fn write_config(dir: &Path, camera: &Camera, centre: &Centre, rules: &str) -> PathBuf {
-    let config = dir.join("box.toml");
     let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
-[store]
-dir = "store"
-[uplink]
-url = "{mqtt}"
-evidence_url = "{http}"
+        r#"{uplink}
 [[camera]]
 id = "campus"
 source = {{ rtsp = "{rtsp}" }}
 analysed_fps = 5.0
 clip = {{ post_s = 60.0, longest_s = 120.0 }}
-[[camera.zone]]
-id = "road"
-points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
-{rules}
-"#,
-        mqtt = centre.mqtt.as_deref().unwrap(),
-        http = centre.http,
+{ROAD}{rules}"#,
+        uplink = box_with_centre(centre.mqtt.as_deref().unwrap(), &centre.http),
         rtsp = camera.url,
     );
-    std::fs::write(&config, text).unwrap();
-    config
+    write(dir, "box.toml", &text)
 }
 
 /// The signed case of an alert, once it and all its files are at the centre.
@@ -73,7 +54,7 @@ fn a_case_says_what_went_with_the_ring_when_the_agent_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let centre = Centre::start(dir.path(), None);
     let camera = Camera::start(dir.path(), &installed("clips/vtest.mp4"), "127.0.0.1:0");
-    let config = write_config(dir.path(), &camera, &centre, RULE);
+    let config = write_config(dir.path(), &camera, &centre, PEOPLE_ON_ROAD);
     let mut running = start_agent(dir.path(), &config);
     eventually("an event", || stored_events(dir.path()).pop());
     running.kill();

@@ -8,40 +8,25 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use support::{Camera, Centre, eventually, free_port, installed, start_agent};
+use support::{
+    Camera, Centre, PEOPLE_ON_ROAD, ROAD, box_with_centre, eventually, free_port, installed,
+    start_agent, write,
+};
 
 fn write_config(dir: &Path, camera: &Camera, centre: &Centre, metrics: u16) -> PathBuf {
-    let config = dir.join("box.toml");
     let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
-[store]
-dir = "store"
-[uplink]
-url = "{mqtt}"
-evidence_url = "{http}"
+        r#"{uplink}
 [metrics]
 listen = "127.0.0.1:{metrics}"
 [[camera]]
 id = "campus"
 source = {{ rtsp = "{rtsp}" }}
 analysed_fps = 5.0
-[[camera.zone]]
-id = "road"
-points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-"#,
-        mqtt = centre.mqtt.as_deref().unwrap(),
-        http = centre.http,
+{ROAD}{PEOPLE_ON_ROAD}"#,
+        uplink = box_with_centre(centre.mqtt.as_deref().unwrap(), &centre.http),
         rtsp = camera.url,
     );
-    std::fs::write(&config, text).unwrap();
-    config
+    write(dir, "box.toml", &text)
 }
 
 /// A number in the metrics of a running box.

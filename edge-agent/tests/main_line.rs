@@ -15,44 +15,24 @@ use protocol::evidence::EvidenceRole;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use support::{
-    Camera, Centre, Mosquitto, eventually, installed, repository, start_agent, stored_events,
+    Camera, Centre, Mosquitto, PEOPLE_ON_ROAD, ROAD, box_with_centre, eventually, installed,
+    repository, start_agent, stored_events, write,
 };
 
 /// A box that watches `camera_url` for people on the road of `vtest`.
 fn write_config(dir: &Path, camera_url: &str, mqtt: &str, http: &str) -> std::path::PathBuf {
-    let config = dir.join("box.toml");
     let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
-
-[store]
-dir = "store"
-
-[uplink]
-url = "{mqtt}"
-evidence_url = "{http}"
-
+        r#"{uplink}
 [[camera]]
 id = "campus"
 name = "Campus"
 place = {{ name = "Đường nội bộ", latitude = 21.0, longitude = 105.8 }}
 source = {{ rtsp = "{camera_url}" }}
 analysed_fps = 5.0
-
-[[camera.zone]]
-id = "road"
-points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
-
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-"#
+{ROAD}{PEOPLE_ON_ROAD}"#,
+        uplink = box_with_centre(mqtt, http)
     );
-    std::fs::write(&config, text).unwrap();
-    config
+    write(dir, "box.toml", &text)
 }
 
 fn alert_with_still(centre: &Centre) -> Value {
@@ -218,15 +198,8 @@ fn a_camera_that_dies_and_returns_is_seen_as_lost_and_watched_again() {
 
 /// A box whose cameras are `cameras`, and nothing else of note.
 fn write_cameras(dir: &Path, centre: &Centre, cameras: &str) -> std::path::PathBuf {
-    let config = dir.join("box.toml");
-    let mqtt = centre.mqtt.as_deref().unwrap();
-    let text = format!(
-        "[box]\nsite = \"test\"\nid = \"box-1\"\n[store]\ndir = \"store\"\n[uplink]\nurl = \"{mqtt}\"\n\
-         evidence_url = \"{}\"\n{cameras}",
-        centre.http
-    );
-    std::fs::write(&config, text).unwrap();
-    config
+    let text = box_with_centre(centre.mqtt.as_deref().unwrap(), &centre.http) + cameras;
+    write(dir, "box.toml", &text)
 }
 
 /// Waits until `camera` is `wanted`, and gives its status.

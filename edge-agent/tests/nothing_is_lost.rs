@@ -6,77 +6,22 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::{Centre, Mosquitto, Process, eventually, free_port, start_agent, stored_events};
+use support::walkers::{self, Walkers};
+use support::{
+    Centre, Mosquitto, Process, box_with_centre, eventually, free_port, start_agent, stored_events,
+    write,
+};
 
 /// Kills per test. The long run is a loop around this.
 const ROUNDS: u32 = 8;
 
-/// Pedestrians that step onto the road, one every 400 ms, for two minutes: a
-/// recording of our own, so that events come steadily and cheaply.
-fn write_recording(dir: &Path) -> PathBuf {
-    let path = dir.join("walkers.inputs.jsonl");
-    let mut text = String::new();
-    for frame in 0..1200_u32 {
-        let time = f64::from(frame) / 10.0;
-        let walkers: Vec<String> = (0..300)
-            .filter_map(|walker| {
-                let age = time - f64::from(walker) * 0.4;
-                let lane = f64::from(walker % 10);
-                (0.0..3.5).contains(&age).then(|| {
-                    format!(
-                        r#"{{"class":"person","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
-                        0.05 + lane * 0.09,
-                        0.2 + age * 0.12
-                    )
-                })
-            })
-            .collect();
-        writeln!(
-            text,
-            r#"{{"detections":{{"frame":{frame},"time":"1970-01-01T00:{:02}:{:09.6}Z","time_quality":"media","aspect":1.7778,"items":[{}]}}}}"#,
-            frame / 600,
-            time % 60.0,
-            walkers.join(",")
-        )
-        .unwrap();
-    }
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
 fn write_config(dir: &Path, mqtt: &str, http: &str) -> PathBuf {
-    write_recording(dir);
-    let config = dir.join("box.toml");
-    let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
-[store]
-dir = "store"
-[uplink]
-url = "{mqtt}"
-evidence_url = "{http}"
-[[camera]]
-id = "walkers"
-source = {{ recording = "walkers.inputs.jsonl", loop = true }}
-simulated = true
-[[camera.zone]]
-id = "road"
-points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-min_duration_s = 1.0
-"#
-    );
-    std::fs::write(&config, text).unwrap();
-    config
+    Walkers::all_the_time(120, 0.4).write(dir);
+    let text = box_with_centre(mqtt, http) + walkers::CAMERA;
+    write(dir, "box.toml", &text)
 }
 
 /// Waits for `more` events beyond those stored so far.

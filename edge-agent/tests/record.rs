@@ -5,73 +5,38 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{Process, agent, assert_same, binary, eventually, published, replay};
+use support::walkers::{self, Walkers};
+use support::{BOX, Process, agent, assert_same, binary, eventually, published, replay, write};
 
-/// Ten frames a second of walkers and motorcycles that come onto the road every 0.4 s, as long
-/// as `is_busy` says so, each for 3.5 s.
-fn write_recording(dir: &Path, seconds: u32, is_busy: impl Fn(f64) -> bool) {
-    let mut text = String::new();
-    for frame in 0..seconds * 10 {
-        let time = f64::from(frame) / 10.0;
-        let walkers: Vec<String> = (0..seconds * 5 / 2)
-            .filter_map(|walker| {
-                let start = f64::from(walker) * 0.4;
-                let age = time - start;
-                let lane = f64::from(walker % 10);
-                let class = if walker % 3 == 0 {
-                    "motorcycle"
-                } else {
-                    "person"
-                };
-                (is_busy(start) && (0.0..3.5).contains(&age)).then(|| {
-                    format!(
-                        r#"{{"class":"{class}","score":0.9,"box":[{:.5},{:.5},0.02,0.08]}}"#,
-                        0.05 + lane * 0.09,
-                        0.2 + age * 0.12
-                    )
-                })
-            })
-            .collect();
-        writeln!(
-            text,
-            r#"{{"detections":{{"frame":{frame},"time":"1970-01-01T00:{:02}:{:09.6}Z","time_quality":"media","aspect":1.5,"items":[{}]}}}}"#,
-            frame / 600,
-            time % 60.0,
-            walkers.join(",")
-        )
-        .unwrap();
-    }
-    std::fs::write(dir.join("walkers.inputs.jsonl"), text).unwrap();
+/// Walkers and motorcycles that come onto the road every 0.4 s, as long as `is_busy` says so.
+fn write_recording(dir: &Path, seconds: u32, is_busy: fn(f64) -> bool) {
+    let walkers = Walkers {
+        aspect: 1.5,
+        class: |walker| {
+            if walker % 3 == 0 {
+                "motorcycle"
+            } else {
+                "person"
+            }
+        },
+        is_busy,
+        ..Walkers::all_the_time(seconds, 0.4)
+    };
+    walkers.write(dir);
 }
 
 fn write_config(dir: &Path, record: &str) -> PathBuf {
-    let config = dir.join("box.toml");
     let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
+        r#"{BOX}
 [store]
 dir = "store"
 [record]
 {record}
-[[camera]]
-id = "walkers"
-source = {{ recording = "walkers.inputs.jsonl", loop = true }}
-simulated = true
-[[camera.zone]]
-id = "road"
-points = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-min_duration_s = 1.0
+{camera}
 [[camera.rule]]
 id = "waiting"
 kind = "loitering"
@@ -85,10 +50,10 @@ zone = "road"
 direction = [[0.5, 0.9], [0.5, 0.1]]
 min_duration_s = 10.0
 min_distance_heights = 1.0
-"#
+"#,
+        camera = walkers::CAMERA
     );
-    std::fs::write(&config, text).unwrap();
-    config
+    write(dir, "box.toml", &text)
 }
 
 fn start(dir: &Path, config: &Path, more: &[&str]) -> Process {

@@ -12,7 +12,9 @@ use case_bundle::manifest::CaseManifest;
 use protocol::TimeQuality;
 use protocol::evidence::EvidenceRole;
 use rtsp_camera::{Camera, CameraSettings, Clip, Mount};
-use support::{Centre, eventually, installed, start_agent};
+use support::{
+    Centre, PEOPLE_ON_ROAD, ROAD, box_with_centre, eventually, installed, start_agent, write,
+};
 
 /// The same street in a quarter of the pixels.
 fn small(of: &Path, dir: &Path) -> PathBuf {
@@ -40,37 +42,19 @@ fn camera(dir: &Path) -> Camera {
 }
 
 fn write_config(dir: &Path, camera: &Camera, centre: &Centre) -> PathBuf {
-    let config = dir.join("box.toml");
     let text = format!(
-        r#"
-[box]
-site = "test"
-id = "box-1"
-[store]
-dir = "store"
-[uplink]
-url = "{mqtt}"
-evidence_url = "{http}"
+        r#"{uplink}
 [[camera]]
 id = "campus"
 source = {{ rtsp = "{main}", detect_rtsp = "{sub}" }}
 analysed_fps = 5.0
 clip = {{ pre_s = 1.0, post_s = 1.0 }}
-[[camera.zone]]
-id = "road"
-points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
-[[camera.rule]]
-id = "people-on-road"
-kind = "pedestrian_on_carriageway"
-zone = "road"
-"#,
-        mqtt = centre.mqtt.as_deref().unwrap(),
-        http = centre.http,
+{ROAD}{PEOPLE_ON_ROAD}"#,
+        uplink = box_with_centre(centre.mqtt.as_deref().unwrap(), &centre.http),
         main = camera.url("main"),
         sub = camera.url("sub"),
     );
-    std::fs::write(&config, text).unwrap();
-    config
+    write(dir, "box.toml", &text)
 }
 
 /// The signed cases at the centre, with their files that are there.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use aggregator::config::{Tls, Uploads};
 use aggregator::tls::certificates;
-use protocol::Digest;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -15,8 +14,8 @@ use rcgen::{
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use sha2::{Digest as _, Sha256};
 
+use crate::announced;
 use crate::support::{DEADLINE, Running, Speaker, a_box, eventually};
 
 /// An authority of boxes, and a folder for PEM files.
@@ -248,7 +247,7 @@ fn evidence_comes_by_https_from_boxes_only_and_nothing_else_is_served_there() {
     });
     let door = centre.uploads.unwrap();
     let (bytes, none): (&[u8], &[u8]) = (b"\xff\xd8 a still", &[]);
-    let path = format!("/api/v1/evidence/{}", Digest(Sha256::digest(bytes).into()));
+    let path = announced::path(bytes);
     let own = authority.issue("hanoi.b1", |params| {
         params.serial_number = Some(SerialNumber::from(7_u64));
     });

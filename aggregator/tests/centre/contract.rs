@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::Digest;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
+use crate::announced;
 use crate::support::{Answer, Line, Running, a_box};
 
 /// By status, the media types that a body may have.
@@ -27,11 +26,6 @@ fn documented(description: &Value, method: &str, path: &str) -> Documented {
             (status.clone(), kinds.collect())
         })
         .collect()
-}
-
-fn evidence(bytes: &[u8]) -> String {
-    let digest = Digest(Sha256::digest(bytes).into());
-    format!("/api/v1/evidence/{digest}")
 }
 
 const FILE: &str = "/api/v1/evidence/{sha256}";
@@ -139,11 +133,12 @@ fn files(centre: &Running) -> Vec<Case> {
     let jpeg = [("content-type", "image/jpeg"), token];
     let html = [("content-type", "text/html"), token];
     let foreign = [jpeg[0], token, ("origin", "http://evil.example")];
-    let (file, path) = (b"a picture".as_slice(), evidence(b"a picture"));
+    let (file, path) = (b"a picture".as_slice(), announced::path(b"a picture"));
     let wrong = "/api/v1/evidence/12";
     let large = vec![0; 2 * 1024 * 1024];
+    let (other, of_large) = (announced::path(b"other"), announced::path(&large));
     // A file where a folder has to be: the store is in disorder.
-    let broken = evidence(b"broken");
+    let broken = announced::path(b"broken");
     let folder = centre.folder.path().join("evidence");
     std::fs::write(folder.join(&broken[17..19]), "").unwrap();
     vec![
@@ -151,8 +146,8 @@ fn files(centre: &Running) -> Vec<Case> {
         ("PUT", FILE, 403, api.put(&path, &foreign, file)),
         ("PUT", FILE, 400, api.put(wrong, &jpeg, file)),
         ("PUT", FILE, 415, api.put(&path, &html, file)),
-        ("PUT", FILE, 422, api.put(&evidence(b"other"), &jpeg, file)),
-        ("PUT", FILE, 413, api.put(&evidence(&large), &jpeg, &large)),
+        ("PUT", FILE, 422, api.put(&other, &jpeg, file)),
+        ("PUT", FILE, 413, api.put(&of_large, &jpeg, &large)),
         ("PUT", FILE, 503, api.put(&broken, &jpeg, b"broken")),
         ("HEAD", FILE, 404, api.head(&path)),
         ("HEAD", FILE, 400, api.head(wrong)),
@@ -178,7 +173,7 @@ fn files(centre: &Running) -> Vec<Case> {
             304,
             api.get_with(&path, &[("if-none-match", &format!("\"{}\"", &path[17..]))]),
         ),
-        ("GET", FILE, 404, api.get(&evidence(b"other"))),
+        ("GET", FILE, 404, api.get(&other)),
         ("GET", FILE, 400, api.get(wrong)),
     ]
 }

@@ -2,18 +2,9 @@
 
 use protocol::event::Words;
 use protocol::evidence::{EvidenceItem, EvidenceRole, Missing};
-use protocol::{Digest, EvidenceManifest};
-use sha2::{Digest as _, Sha256};
 
-use crate::support::{Line, Running, a_box, eventually, noon};
-
-fn digest(bytes: &[u8]) -> Digest {
-    Digest(Sha256::digest(bytes).into())
-}
-
-fn path(bytes: &[u8]) -> String {
-    format!("/api/v1/evidence/{}", digest(bytes))
-}
+use crate::announced::{digest, file, manifest_of, path};
+use crate::support::{Line, Running, a_box, eventually};
 
 const JPEG: [(&str, &str); 1] = [("content-type", "image/jpeg")];
 
@@ -32,20 +23,7 @@ fn file_manifest_and_event_meet_in_any_order() {
         let speaker = a_box("b1", 1);
         let event = speaker.event(1);
         let picture = b"a picture".to_vec();
-        let manifest = EvidenceManifest {
-            event: event.id,
-            items: vec![EvidenceItem {
-                role: EvidenceRole::StillAnnotated,
-                sha256: digest(&picture),
-                length: picture.len() as u64,
-                media_type: "image/jpeg".to_owned(),
-                captured: noon(),
-                until: None,
-                asked: None,
-                note: None,
-            }],
-            missing: Vec::new(),
-        };
+        let manifest = manifest_of(event.id, [file(EvidenceRole::StillAnnotated, &picture)]);
         let mut line = Line::connected(centre.mqtt, "box", None);
         for (place, what) in (1..).zip(order) {
             match what {
@@ -82,20 +60,7 @@ fn a_picture_that_has_not_arrived_is_announced_but_not_shown() {
     let centre = Running::start();
     let speaker = a_box("b1", 1);
     let event = speaker.event(1);
-    let manifest = EvidenceManifest {
-        event: event.id,
-        items: vec![EvidenceItem {
-            role: EvidenceRole::StillClean,
-            sha256: digest(b"later"),
-            length: 5,
-            media_type: "image/jpeg".to_owned(),
-            captured: noon(),
-            until: None,
-            asked: None,
-            note: None,
-        }],
-        missing: Vec::new(),
-    };
+    let manifest = manifest_of(event.id, [file(EvidenceRole::StillClean, b"later")]);
     let mut line = Line::connected(centre.mqtt, "box", None);
     line.publish(&speaker.event_topic(), 1, speaker.letter_of(&event, 1));
     line.publish(&speaker.event_topic(), 2, speaker.manifest(&manifest, 2));
@@ -124,20 +89,11 @@ fn what_will_never_come_is_said_at_the_alert() {
     let centre = Running::start();
     let speaker = a_box("b1", 1);
     let event = speaker.event(1);
-    let mut manifest = EvidenceManifest {
-        event: event.id,
-        items: vec![EvidenceItem {
-            role: EvidenceRole::Clip,
-            sha256: digest(b"given up"),
-            length: 8,
-            media_type: "video/mp4".to_owned(),
-            captured: noon(),
-            until: None,
-            asked: None,
-            note: None,
-        }],
-        missing: Vec::new(),
+    let clip = EvidenceItem {
+        media_type: "video/mp4".to_owned(),
+        ..file(EvidenceRole::Clip, b"given up")
     };
+    let mut manifest = manifest_of(event.id, [clip]);
     let mut line = Line::connected(centre.mqtt, "box", None);
     line.publish(&speaker.event_topic(), 1, speaker.letter_of(&event, 1));
     line.publish(&speaker.event_topic(), 2, speaker.manifest(&manifest, 2));
@@ -163,20 +119,7 @@ fn another_camera_cannot_add_pictures_to_an_alert() {
     let centre = Running::start();
     let (accuser, other) = (a_box("b1", 1), a_box("b2", 2));
     let event = accuser.event(1);
-    let manifest = EvidenceManifest {
-        event: event.id,
-        items: vec![EvidenceItem {
-            role: EvidenceRole::StillClean,
-            sha256: digest(b"forged"),
-            length: 6,
-            media_type: "image/jpeg".to_owned(),
-            captured: noon(),
-            until: None,
-            asked: None,
-            note: None,
-        }],
-        missing: Vec::new(),
-    };
+    let manifest = manifest_of(event.id, [file(EvidenceRole::StillClean, b"forged")]);
     // Before and after the event it is about.
     let mut line = Line::connected(centre.mqtt, "other", None);
     line.publish(&other.event_topic(), 1, other.manifest(&manifest, 1));

@@ -12,10 +12,10 @@ use protocol::event::Actor;
 use protocol::evidence::{EvidenceItem, EvidenceRole};
 use protocol::id::TrackId;
 use protocol::units::Seconds;
-use protocol::{Digest, Event, EventTime, EvidenceManifest, ObjectClass};
+use protocol::{Event, EventTime, ObjectClass};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
+use crate::announced::{digest, file, manifest_of};
 use crate::support::{Line, Running, Speaker, a_box};
 
 /// A picture of one grey, with a corner that makes it unlike the others.
@@ -73,23 +73,13 @@ impl Decided {
     /// Sends an event with its still, which is taken `late` seconds after it.
     fn event(&mut self, event: &Event, still: &[u8], late: f64) {
         self.say(|speaker, sequence| speaker.letter_of(event, sequence));
-        let sha256 = Digest(Sha256::digest(still).into());
-        let manifest = EvidenceManifest {
-            event: event.id,
-            items: vec![EvidenceItem {
-                role: EvidenceRole::StillClean,
-                sha256,
-                length: still.len() as u64,
-                media_type: "image/jpeg".to_owned(),
-                captured: event.decided.time + Seconds(late),
-                until: None,
-                asked: None,
-                note: None,
-            }],
-            missing: Vec::new(),
+        let item = EvidenceItem {
+            captured: event.decided.time + Seconds(late),
+            ..file(EvidenceRole::StillClean, still)
         };
+        let path = format!("/api/v1/evidence/{}", item.sha256);
+        let manifest = manifest_of(event.id, [item]);
         self.say(|speaker, sequence| speaker.manifest(&manifest, sequence));
-        let path = format!("/api/v1/evidence/{sha256}");
         let put = (self.centre.api()).put(&path, &[("content-type", "image/jpeg")], still);
         assert!(put.status < 300);
     }
@@ -118,7 +108,7 @@ impl Decided {
 
     /// Where a still is on disk.
     fn stored(&self, still: &[u8]) -> PathBuf {
-        let name = Digest(Sha256::digest(still).into()).to_string();
+        let name = digest(still).to_string();
         (self.data().join("evidence"))
             .join(&name[..2])
             .join(&name[2..])
@@ -420,7 +410,7 @@ fn a_damaged_still_is_named_and_the_rest_is_written() {
     let ended = decided.labels(&out, &["--hold-out", "1"]);
     let said = said(&ended);
     assert_eq!(ended.status.code(), Some(1), "{said}");
-    let name = Digest(Sha256::digest(&stills[1]).into()).to_string();
+    let name = digest(&stills[1]).to_string();
     assert!(said.contains(&format!("still {name} of alert")), "{said}");
     assert!(said.contains("another SHA-256 than its name"), "{said}");
     assert_eq!(

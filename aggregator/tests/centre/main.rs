@@ -5,6 +5,7 @@
 // Helpers of tests panic like tests do; `allow-unwrap-in-tests` does not see them.
 #![allow(clippy::unwrap_used)]
 
+mod announced;
 mod api;
 mod broker;
 mod certificates;

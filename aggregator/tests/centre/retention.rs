@@ -20,11 +20,11 @@ use expect_test::expect;
 use protocol::event::Words;
 use protocol::evidence::{EvidenceItem, EvidenceManifest, EvidenceRole, Missing, Span};
 use protocol::units::Seconds;
-use protocol::{Digest, Event, EventId, EventTime, EvidenceLocks};
+use protocol::{Event, EventId, EventTime, EvidenceLocks};
 use rumqttc::v5::mqttbytes::v5::Packet;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
+use crate::announced::{digest, file, manifest_of};
 use crate::store::Bench;
 use crate::support::{Heard, Line, Running, Speaker, a_box, noon};
 
@@ -67,8 +67,8 @@ impl Archive {
         }
     }
 
-    fn put(&self, bytes: &[u8]) -> Digest {
-        let sha256 = Digest(Sha256::digest(bytes).into());
+    fn put(&self, bytes: &[u8]) {
+        let sha256 = digest(bytes);
         let body = futures_util::stream::iter([Ok::<_, String>(Bytes::copy_from_slice(bytes))]);
         let file = EvidenceFile {
             sha256,
@@ -81,20 +81,11 @@ impl Archive {
             self.bench.store.file_stored(file).await.unwrap();
             drop(stored);
         });
-        sha256
     }
 
     fn item(&self, role: EvidenceRole, bytes: &[u8]) -> EvidenceItem {
-        EvidenceItem {
-            role,
-            sha256: self.put(bytes),
-            length: bytes.len() as u64,
-            media_type: "image/jpeg".to_owned(),
-            captured: noon(),
-            until: None,
-            asked: None,
-            note: None,
-        }
+        self.put(bytes);
+        file(role, bytes)
     }
 
     fn send(&mut self, letter: impl FnOnce(&Speaker, u64) -> Vec<u8>) {
@@ -116,11 +107,7 @@ impl Archive {
             (Other, "other"),
         ];
         let items = roles.map(|(role, word)| self.item(role, format!("{n}-{word}").as_bytes()));
-        let manifest = EvidenceManifest {
-            event: event.id,
-            items: items.into(),
-            missing: Vec::new(),
-        };
+        let manifest = manifest_of(event.id, items);
         self.send(|speaker, sequence| speaker.manifest(&manifest, sequence));
         event
     }
@@ -158,7 +145,7 @@ impl Archive {
     }
 
     fn is_here(&self, text: &str) -> bool {
-        let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
+        let sha256 = digest(text.as_bytes());
         let runtime = &self.bench.runtime;
         let on_disk = runtime.block_on(self.evidence.length(sha256)).unwrap();
         let known = runtime.block_on(self.bench.store.file(sha256)).unwrap();
@@ -239,11 +226,7 @@ fn a_file_of_two_alerts_stays_as_long_as_either_needs_it() {
     let events = [1, 2].map(|n| archive.speaker.event(n));
     for event in &events {
         archive.send(|speaker, sequence| speaker.letter_of(event, sequence));
-        let manifest = EvidenceManifest {
-            event: event.id,
-            items: vec![archive.item(EvidenceRole::Clip, b"shared")],
-            missing: Vec::new(),
-        };
+        let manifest = manifest_of(event.id, [archive.item(EvidenceRole::Clip, b"shared")]);
         archive.send(|speaker, sequence| speaker.manifest(&manifest, sequence));
     }
     archive.resolve(events[0].id, Resolution::FalseAlarm);
@@ -319,7 +302,7 @@ fn what_was_recorded_is_erased_by_the_next_run() {
 
     let mut archive = Archive::open(folder.path());
     let path = |text: &str| {
-        let name = Digest(Sha256::digest(text.as_bytes()).into()).to_string();
+        let name = digest(text.as_bytes()).to_string();
         folder
             .path()
             .join("evidence")

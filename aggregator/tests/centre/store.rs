@@ -10,13 +10,14 @@ use aggregator::health::Health;
 use aggregator::inbox::{Judged, Limits, Reason, judge};
 use aggregator::metrics::Metrics;
 use aggregator::store::{AlertFilter, Committed, Done, Job, Outcome, Store, StoreSettings, Writer};
-use protocol::evidence::{EvidenceItem, EvidenceRole};
-use protocol::{Digest, Event, EventTime, EvidenceManifest, Phase};
+use protocol::evidence::EvidenceRole;
+use protocol::{Event, EventTime, Phase};
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use uuid::Uuid;
 
-use crate::support::{DEADLINE, Speaker, a_box, eventually, noon};
+use crate::announced::{file, manifest_of};
+use crate::support::{DEADLINE, Speaker, a_box, eventually};
 
 pub(crate) struct Bench {
     pub(crate) store: Store,
@@ -160,20 +161,7 @@ fn the_highest_revision_counts_whatever_the_order() {
 fn an_alert_ends_the_same_in_whatever_order_its_messages_come() {
     let speaker = a_box("b1", 1);
     let event = speaker.event(1);
-    let manifest = EvidenceManifest {
-        event: event.id,
-        items: vec![EvidenceItem {
-            role: EvidenceRole::StillAnnotated,
-            sha256: Digest([7; 32]),
-            length: 1,
-            media_type: "image/jpeg".to_owned(),
-            captured: noon(),
-            until: None,
-            asked: None,
-            note: None,
-        }],
-        missing: Vec::new(),
-    };
+    let manifest = manifest_of(event.id, [file(EvidenceRole::StillAnnotated, b"a still")]);
     let letters = [
         speaker.letter_of(&revised(&event, 1, Phase::Start), 1),
         speaker.letter_of(&revised(&event, 2, Phase::Update), 2),
@@ -354,20 +342,7 @@ fn nobody_rewrites_the_alert_of_another_camera_nor_adds_pictures_to_it() {
     for (stranger, first) in [(other_box, 1), (other_camera, 2)] {
         let mut forged = revised(&event, 7, Phase::Update);
         (forged.box_id, forged.camera) = (stranger.box_id.clone(), stranger.camera.clone());
-        let manifest = EvidenceManifest {
-            event: of_alert,
-            items: vec![EvidenceItem {
-                role: EvidenceRole::StillAnnotated,
-                sha256: Digest([7; 32]),
-                length: 1,
-                media_type: "image/jpeg".to_owned(),
-                captured: noon(),
-                until: None,
-                asked: None,
-                note: None,
-            }],
-            missing: Vec::new(),
-        };
+        let manifest = manifest_of(of_alert, [file(EvidenceRole::StillAnnotated, b"a still")]);
         let letters = [
             stranger.letter_of(&forged, first),
             stranger.manifest(&manifest, first + 1),

@@ -498,6 +498,15 @@ impl<'a> FrameView<'a> {
             plate: None,
         }
     }
+
+    /// A two-wheeler and who rides it, as they are put on an event.
+    pub(crate) fn with_riders(&self, user: &Observation) -> Vec<Actor> {
+        let riders = self.users.iter().filter(|u| u.mount == Some(user.track));
+        std::iter::once(user)
+            .chain(riders)
+            .map(|one| self.actor(one))
+            .collect()
+    }
 }
 
 #[cfg(test)]

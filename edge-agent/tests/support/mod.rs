@@ -4,6 +4,8 @@
 #![allow(dead_code)] // every test file takes its own part of this
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+pub mod walkers;
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,28 @@ use serde_json::Value;
 
 /// The box of configurations that are about something else.
 pub const BOX: &str = "[box]\nsite = \"test\"\nid = \"box-1\"\n";
+
+/// The box that keeps its store beside its configuration and tells a centre.
+pub fn box_with_centre(mqtt: &str, http: &str) -> String {
+    format!(
+        "{BOX}[store]\ndir = \"store\"\n[uplink]\nurl = \"{mqtt}\"\nevidence_url = \"{http}\"\n"
+    )
+}
+
+/// Nearly all that the clip `vtest` shows.
+pub const ROAD: &str = r#"
+[[camera.zone]]
+id = "road"
+points = [[0.02, 0.02], [0.98, 0.02], [0.98, 0.98], [0.02, 0.98]]
+"#;
+
+/// The rule that the people on it break.
+pub const PEOPLE_ON_ROAD: &str = r#"
+[[camera.rule]]
+id = "people-on-road"
+kind = "pedestrian_on_carriageway"
+zone = "road"
+"#;
 
 /// A recording of `seconds` in which nothing is seen.
 pub fn recording(seconds: u64) -> String {

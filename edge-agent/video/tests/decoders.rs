@@ -54,7 +54,7 @@ fn hardware_that_decodes_the_sample_comes_before_software() {
     let registered = Registered::new("nvtestgooddec", good::Decoder::static_type());
     let camera = camera();
     let mut reader = Reader::start(settings(&camera));
-    reader.connected_with(|decoder| decoder.name == registered.name);
+    reader.connected_by(&registered);
     let in_use = reader.stream.decoder().unwrap();
     assert_eq!(
         (in_use.family, in_use.refused.len()),
@@ -76,7 +76,7 @@ fn pictures_whose_chroma_lies_by_turns_come_through_as_they_are() {
     let registered = Registered::new("vatestnv12dec", nv12::Decoder::static_type());
     let camera = camera();
     let mut reader = Reader::start(settings(&camera));
-    reader.connected_with(|decoder| decoder.name == registered.name);
+    reader.connected_by(&registered);
     // Each is looked at for its colours on the way.
     reader.read_until("pictures", |_, counters| counters.received >= 10);
     let shown = probe("gate", &settings(&camera), PATIENCE).unwrap();
@@ -106,10 +106,8 @@ fn hardware_that_fails_on_the_sample_is_never_tried_on_a_camera() {
         let camera = camera();
         let mut reader = Reader::start(settings(&camera));
         reader.connected_with(is_software);
-        let refused = reader.stream.decoder().unwrap().refused;
-        assert_eq!(refused.len(), 1, "{refused:?}");
-        assert_eq!(refused[0].name, registered.name);
-        assert!(refused[0].reason.contains(reason), "{refused:?}");
+        let refused = reader.why_refused(&registered);
+        assert!(refused.contains(reason), "{refused}");
         assert_eq!(reader.stream.counters().reconnects, 0);
         // Forced, there is nothing else, and that is said.
         let forced = RtspSettings {
@@ -147,10 +145,9 @@ fn hardware_that_turns_to_garbage_is_replaced_and_no_garbage_comes_through() {
         let registered = Registered::new(name, type_);
         let camera = camera();
         let mut reader = Reader::start(settings(&camera));
-        reader.connected_with(|decoder| decoder.name == registered.name);
+        reader.connected_by(&registered);
         reader.connected_with(is_software);
-        let [(decoder, said)] = reader.rejections().try_into().unwrap();
-        assert_eq!(decoder, registered.name);
+        let said = reader.why_rejected(&registered);
         assert!(said.contains(reason), "{said}");
         let counters = reader.stream.counters();
         assert!(counters.dropped_corrupt >= 12, "{counters:?}");
@@ -170,8 +167,7 @@ fn hardware_that_fails_twice_is_replaced() {
     let camera = camera();
     let mut reader = Reader::start(settings(&camera));
     reader.connected_with(is_software);
-    let [(decoder, said)] = reader.rejections().try_into().unwrap();
-    assert_eq!(decoder, registered.name);
+    let said = reader.why_rejected(&registered);
     assert!(said.contains("failed 2 times on this stream"), "{said}");
     assert_eq!(reader.stream.counters().reconnects, 2);
 }
@@ -221,10 +217,8 @@ fn hardware_that_hangs_when_it_is_started_is_no_camera_that_does_not_answer() {
         for reader in &mut readers {
             reader.connected_with(is_software);
             assert!(losses(reader).is_empty(), "{:?}", reader.heard);
-            let refused = reader.stream.decoder().unwrap().refused;
-            assert_eq!(refused.len(), 1, "{refused:?}");
-            assert_eq!(refused[0].name, registered.name);
-            assert!(refused[0].reason.starts_with(when), "{refused:?}");
+            let refused = reader.why_refused(&registered);
+            assert!(refused.starts_with(when), "{refused}");
         }
         // And nobody tries it again.
         let before = made.load(Ordering::Relaxed);
@@ -241,18 +235,9 @@ fn hardware_that_hangs_when_it_is_built_in_is_given_up() {
     let camera = camera();
     let mut reader = Reader::start(impatient(&camera));
     reader.connected_with(is_software);
-    let [
-        Notice::Lost {
-            reason, message, ..
-        },
-    ] = losses(&reader)[..]
-    else {
-        panic!("{:?}", reader.heard);
-    };
-    assert_eq!(*reason, LossReason::Decode);
+    let message = reader.lost_its_decoder();
     assert!(message.contains("does not get ready"), "{message}");
-    let [(decoder, said)] = reader.rejections().try_into().unwrap();
-    assert_eq!(decoder, registered.name);
+    let said = reader.why_rejected(&registered);
     assert!(said.contains("hangs while it is started"), "{said}");
     // Its sample, and the one that hangs.
     assert_eq!(hangs_in_place::MADE.load(Ordering::Relaxed), 2);
@@ -265,7 +250,7 @@ fn what_a_slow_decoder_makes_is_not_old_and_what_it_cannot_do_is_counted() {
     let registered = Registered::new("vatestslowdec", slow::Decoder::static_type());
     let camera = camera();
     let mut reader = Reader::start(settings(&camera));
-    reader.connected_with(|decoder| decoder.name == registered.name);
+    reader.connected_by(&registered);
     let now = || {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         i64::try_from(since.as_micros()).unwrap()

@@ -14,7 +14,7 @@ use edge_video::encoded::{
 use edge_video::{CameraStream, ClipReader, Frame, Notice, RtspSettings};
 use protocol::EventTime;
 use protocol::units::Seconds;
-use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Groups, Mount, TestPattern};
+use rtsp_camera::{Camera, CameraSettings, Clip, ClipCodec, Mount, TestPattern};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -250,23 +250,16 @@ fn check(pattern: TestPattern, is_watched: bool) {
     }
 }
 
-const SIZE: TestPattern = TestPattern {
-    codec: ClipCodec::H264,
-    width: 320,
-    height: 240,
-    fps: 25,
-    pictures: 50,
-    is_moving: true,
-    has_sound: false,
-    b_pictures: 0,
-    key_distance: None,
-    groups: Groups::Closed,
-};
-
 #[test]
 fn a_clip_holds_every_nal_unit_that_the_camera_sent() {
     for codec in [ClipCodec::H264, ClipCodec::H265, ClipCodec::Mjpeg] {
-        check(TestPattern { codec, ..SIZE }, true);
+        check(
+            TestPattern {
+                codec,
+                ..TestPattern::default()
+            },
+            true,
+        );
     }
 }
 
@@ -278,7 +271,7 @@ fn pictures_sent_in_another_order_than_shown_have_both_orders() {
             TestPattern {
                 codec,
                 b_pictures,
-                ..SIZE
+                ..TestPattern::default()
             },
             false,
         );
@@ -287,7 +280,7 @@ fn pictures_sent_in_another_order_than_shown_have_both_orders() {
 
 #[test]
 fn a_stream_that_is_only_kept_costs_no_decoder_and_comes_back_after_a_loss() {
-    let watched = Watched::new(vec![clip(SIZE)], false);
+    let watched = Watched::new(vec![clip(TestPattern::default())], false);
     watched.wait("a second", |units| units.len() > 25);
     watched.camera.disconnect_all();
     let units = watched.wait("another run", |units| {
@@ -317,9 +310,9 @@ fn a_stream_that_changes_its_size_gives_clips_of_one_size() {
     let small = clip(TestPattern {
         width: 176,
         height: 144,
-        ..SIZE
+        ..TestPattern::default()
     });
-    let watched = Watched::new(vec![clip(SIZE), small], true);
+    let watched = Watched::new(vec![clip(TestPattern::default()), small], true);
     let units = watched.wait("both sizes", |units| {
         units
             .windows(2)
@@ -457,7 +450,7 @@ fn no_still_is_made_of_a_damaged_picture_or_of_what_refers_to_it() {
             codec,
             b_pictures,
             pictures: 75,
-            ..SIZE
+            ..TestPattern::default()
         };
         let watched = Watched::new(vec![clip(pattern)], false);
         let units = watched.wait("three groups", |units| {
@@ -505,7 +498,7 @@ fn no_still_is_made_of_a_damaged_picture_or_of_what_refers_to_it() {
 /// Packets that were lost mark the picture that comes next, and no other.
 #[test]
 fn the_picture_after_lost_packets_is_torn() {
-    let watched = Watched::new(vec![clip(SIZE)], false);
+    let watched = Watched::new(vec![clip(TestPattern::default())], false);
     let units = watched.wait("a second", |units| units.len() > 25);
     let ring = Ring::new(RingLimits {
         seconds: 60.0,
@@ -542,7 +535,7 @@ fn a_packet_that_is_lost_on_the_way_spoils_no_still() {
         let clip = clip(TestPattern {
             codec,
             pictures: 50,
-            ..SIZE
+            ..TestPattern::default()
         });
         // Delimiters and the like may come with the picture before.
         let slices = |bytes: &[u8]| {

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use drivers::{
     Fault, Reader, Registered, Stuck, camera, impatient, is_software, losses, out_of_nvmm, settings,
 };
-use edge_video::{ClipReader, Family, LossReason, Notice};
+use edge_video::{ClipReader, Family, Notice};
 use gstreamer::prelude::*;
 use protocol::EventTime;
 use rtsp_camera::TestPattern;
@@ -65,10 +65,8 @@ fn a_driver_that_does_not_call_itself_hardware_is_proved_and_given_up_like_any()
         let camera = camera();
         let mut reader = Reader::start(settings(&camera));
         reader.connected_with(is_software);
-        let refused = reader.stream.decoder().unwrap().refused;
-        assert_eq!(refused.len(), 1, "{refused:?}");
-        assert_eq!(refused[0].name, registered.name);
-        assert!(refused[0].reason.contains("not as encoded"), "{refused:?}");
+        let refused = reader.why_refused(&registered);
+        assert!(refused.contains("not as encoded"), "{refused}");
     }
     let registered = Registered::new("mpptestlaterdec", plain_green_later::Decoder::static_type());
     let camera = camera();
@@ -76,8 +74,7 @@ fn a_driver_that_does_not_call_itself_hardware_is_proved_and_given_up_like_any()
     reader
         .connected_with(|decoder| decoder.name == registered.name && decoder.family == Family::Mpp);
     reader.connected_with(is_software);
-    let [(decoder, said)] = reader.rejections().try_into().unwrap();
-    assert_eq!(decoder, registered.name);
+    let said = reader.why_rejected(&registered);
     assert!(said.contains("makes green pictures"), "{said}");
     let blamed = |notice: &Notice| matches!(notice, Notice::Garbage { .. });
     assert!(!reader.heard.iter().any(blamed), "{:?}", reader.heard);
@@ -91,8 +88,7 @@ fn a_driver_that_does_not_call_itself_hardware_and_hangs_is_given_up() {
     let camera = camera();
     let mut reader = Reader::start(impatient(&camera));
     reader.connected_with(is_software);
-    let [(decoder, said)] = reader.rejections().try_into().unwrap();
-    assert_eq!(decoder, registered.name);
+    let said = reader.why_rejected(&registered);
     assert!(said.contains("hangs while it is started"), "{said}");
 }
 
@@ -111,7 +107,7 @@ fn recordings_are_not_given_to_a_driver_whatever_it_calls_itself() {
     // A camera's pictures are: it is well.
     let camera = camera();
     let mut reader = Reader::start(settings(&camera));
-    reader.connected_with(|decoder| decoder.name == registered.name);
+    reader.connected_by(&registered);
 }
 
 /// Once it was built in, agreed with nothing behind it, and no camera was ever watched.
@@ -122,12 +118,10 @@ fn pictures_that_lie_in_a_devices_memory_are_fetched_or_the_decoder_is_passed_ov
         let camera = camera();
         let mut reader = Reader::start(settings(&camera));
         reader.connected_with(is_software);
-        let refused = reader.stream.decoder().unwrap().refused;
-        assert_eq!(refused.len(), 1, "{refused:?}");
-        assert_eq!(refused[0].name, registered.name);
+        let refused = reader.why_refused(&registered);
         let words = ["memory:NVMM only", "install", "nvvidconv"];
-        let has_all = words.iter().all(|word| refused[0].reason.contains(word));
-        assert!(has_all, "{refused:?}");
+        let has_all = words.iter().all(|word| refused.contains(word));
+        assert!(has_all, "{refused}");
         assert!(losses(&reader).is_empty(), "{:?}", reader.heard);
     }
     let registered = Registered::new("nvv4l2testfetcheddec", fetched::Decoder::static_type())
@@ -149,18 +143,9 @@ fn a_decoder_that_agrees_with_nothing_behind_it_is_given_up() {
     let camera = camera();
     let mut reader = Reader::start(settings(&camera));
     reader.connected_with(is_software);
-    let [(decoder, said)] = reader.rejections().try_into().unwrap();
-    assert_eq!(decoder, registered.name);
+    let said = reader.why_rejected(&registered);
     assert!(said.contains("nothing takes its pictures"), "{said}");
-    let [
-        Notice::Lost {
-            reason, message, ..
-        },
-    ] = losses(&reader)[..]
-    else {
-        panic!("{:?}", reader.heard);
-    };
-    assert_eq!(*reason, LossReason::Decode);
+    let message = reader.lost_its_decoder();
     assert!(
         message.contains("another one is tried at once"),
         "{message}"

@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeBounds;
 
-use protocol::event::{self, Comparison, FrameTime, MOST_LOOKS};
+use protocol::event::{self, Comparison, FrameTime, MOST_LOOKS, Value};
 use protocol::{Predicate, TrackId};
 
-use super::case::Basis;
+use super::case::{Basis, Onset};
 use super::explain::{self, Span};
 use super::pace::Pace;
-use crate::observation::Observation;
+use crate::observation::{FrameView, Observation};
 use crate::second_look::LookedBy;
 
 /// Looks closer to each other than this are one look, s.
@@ -115,8 +115,31 @@ impl Ballot {
     }
 
     /// The look against it that shows most.
-    pub(super) fn best(&self) -> Option<&Look> {
+    fn best(&self) -> Option<&Look> {
         self.against().max_by(|a, b| a.height.total_cmp(&b.height))
+    }
+
+    /// The case that the looks against `user` make: nothing goes on after the one that decides.
+    pub(super) fn onset(
+        &self,
+        user: &Observation,
+        frame: &FrameView<'_>,
+        facts: BTreeMap<String, Value>,
+        explanation: Vec<Predicate>,
+    ) -> Onset {
+        let first = self.span(frame.at).first;
+        Onset {
+            subject: user.track,
+            onset: first.time,
+            decided: frame.at,
+            ended: Some(frame.at.time),
+            actors: vec![frame.actor(user)],
+            facts,
+            explanation,
+            evidence: std::iter::once(first)
+                .chain(self.best().map(|look| look.at))
+                .collect(),
+        }
     }
 
     /// What the middle one of the looks against it showed.

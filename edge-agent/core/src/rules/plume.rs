@@ -20,7 +20,7 @@ use protocol::units::rounded;
 use protocol::{NormBox, ObjectClass, Point, TrackId, ZoneId};
 
 use super::explain::{self, Span};
-use super::{Case, EndReason, Looked, Onset, Params, Reporter, Rule};
+use super::{Case, EndReason, Form, Looked, Onset, Param, Params, Reporter, Rule};
 use crate::config::Zone;
 use crate::coverage::Unwatched;
 use crate::geometry::{IsoBox, polygon_contains};
@@ -52,6 +52,39 @@ const VAIN_LOOKS: usize = 3;
 const LOOKS_S: f64 = 24.0;
 /// Nobody has answered for so long: what may be there, nobody knows, s.
 const UNANSWERED_S: f64 = 20.0;
+
+/// The keys of a rule about fire or smoke.
+pub(super) const PARAMS: [Param; 5] = [
+    Param::new(
+        "zones",
+        Form::Zones,
+        "where; the whole picture when it is left out",
+    ),
+    Param::number(
+        "min_duration_s",
+        (5.0, "s"),
+        (1.0, 20.0),
+        "for how long it must have been seen",
+    ),
+    Param::number(
+        "min_growth_pct",
+        (20.0, "%"),
+        (0.0, 1_000.0),
+        "by how much it must have grown since then",
+    ),
+    Param::number(
+        "min_size_pct",
+        (0.05, "% of the picture"),
+        (0.001, 100.0),
+        "smaller detections are not looked at",
+    ),
+    Param::number(
+        "clear_after_s",
+        (15.0, "s"),
+        (2.0, 3_600.0),
+        "it is over when it was not seen for this long",
+    ),
+];
 
 /// One rule about fire or smoke.
 #[derive(Clone, Debug)]

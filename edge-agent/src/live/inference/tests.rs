@@ -14,6 +14,7 @@ mod small;
 use std::process::Command;
 
 use crossbeam_channel::bounded;
+use edge_core::{Gap, GapReason};
 use edge_inference::{DetectorSettings, Runtime};
 use edge_video::{ClipReader, RtspSettings};
 use proptest::prelude::*;

@@ -31,6 +31,15 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Spoils the last page of an outbox's file.
+pub(super) fn damage(dir: &Path) {
+    let file = dir.join("outbox.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+}
+
 #[test]
 fn on_a_disk_that_is_really_full_evidence_makes_room_for_events() {
     let Some(disk) = SmallDisk::mount("4m") else {
@@ -99,11 +108,7 @@ fn a_damaged_file_is_replaced_on_a_full_disk_too() {
         outbox.mark_uploaded(&put.unwrap().sha256, false).unwrap();
     }
     drop(outbox);
-    let file = dir.join("outbox.db");
-    let mut bytes = fs::read(&file).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
+    damage(dir);
     fs::write(dir.join("outbox.db.damaged-1"), vec![0; 4 << 20]).unwrap_err();
     fs::write(dir.join("core"), vec![0; 4 << 20]).unwrap_err();
 
@@ -128,11 +133,7 @@ fn a_damaged_file_does_not_forget_what_is_locked() {
         .map(|(number, length)| clip(&outbox, &event(number), &vec![1; length]));
     outbox.take_locks(&locked(10, &[&event(1)])).unwrap();
     drop(outbox);
-    let file = dir.join("outbox.db");
-    let mut bytes = fs::read(&file).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
+    damage(dir);
     fs::write(dir.join("core"), vec![0; 8 << 20]).unwrap_err();
 
     let outbox = Outbox::open(dir, BUDGET).unwrap();
@@ -188,9 +189,8 @@ fn a_damaged_file_is_replaced_whatever_room_is_left() {
     let outbox = Outbox::open(made.path(), BUDGET).unwrap();
     append(&outbox, 1..=100);
     drop(outbox);
-    let mut bytes = fs::read(made.path().join("outbox.db")).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..].fill(0xa5);
+    damage(made.path());
+    let bytes = fs::read(made.path().join("outbox.db")).unwrap();
 
     for room in (0..=1_000_000).step_by(20_000) {
         let dir = disk.0.path().join(room.to_string());

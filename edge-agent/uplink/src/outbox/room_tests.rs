@@ -9,6 +9,7 @@ use protocol::LockPart;
 use protocol::event::Words;
 use protocol::evidence::Missing;
 
+use super::disk_tests::damage;
 use super::samples::{at, box_id, camera, event, site};
 use super::tests::{append, pass, receipt};
 use super::*;
@@ -196,11 +197,7 @@ fn one_damaged_file_is_kept_it_counts_and_goes_before_unsent_evidence() {
         found.collect::<Vec<_>>()
     };
     for round in 0..3 {
-        let file = dir.path().join("outbox.db");
-        let mut bytes = fs::read(&file).unwrap();
-        let last = bytes.len() - 4096;
-        bytes[last..].fill(0xa5);
-        fs::write(&file, bytes).unwrap();
+        damage(dir.path());
         fs::write(dir.path().join("outbox.db.damaged-1-wal"), [round]).unwrap();
         let outbox = Outbox::open(dir.path(), DiskBudget::new(SMALL)).unwrap();
         let found = damaged();

@@ -18,8 +18,8 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::error::ClipError;
-use super::reader::{Next, PATIENCE, POLL, error_on, wait};
 use super::streams::lock;
+use super::waiting::{Next, PATIENCE, POLL, error_on, wait};
 use crate::decoder::codec_name;
 use crate::elements::make;
 use crate::encoded::Codec;

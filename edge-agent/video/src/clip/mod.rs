@@ -1,6 +1,6 @@
 //! Recorded clips: read frame by frame, and written with drawings on top.
 //!
-//! Reading order: [`reader`] → [`media_time`] → [`pictures`] (a folder of
+//! Reading order: [`reader`] → `waiting` → [`media_time`] → [`pictures`] (a folder of
 //! stills) → [`writer`].
 
 pub mod encoded;
@@ -10,6 +10,7 @@ pub mod pictures;
 pub mod reader;
 mod streams;
 mod upright;
+mod waiting;
 pub mod writer;
 
 pub use encoded::{EncodedClip, EncodedPicture};

@@ -5,7 +5,7 @@
 //! that ends the program. Frames go into a one-slot box: whoever is slow gets
 //! the newest, and what it missed is counted by reason.
 //!
-//! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → `opening` → [`clock`] → [`pace`] →
+//! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → `opening` → `least_delay` → [`clock`] → [`pace`] →
 //! [`stillness`] → [`garbage`] → `rhythm` → [`lack`] → `record` → `judge` → [`backlog`] → [`reference`] → [`diet`] →
 //! `feeding` → [`ledger`] → `slot` → `codec_change` → `packets` → `session` (one connection) →
 //! `delivery` → `decoders` → `supervisor` (all connections).
@@ -22,6 +22,7 @@ pub mod garbage;
 mod hang_up;
 pub(crate) mod judge;
 pub mod lack;
+mod least_delay;
 pub mod ledger;
 mod loss;
 pub mod notice;

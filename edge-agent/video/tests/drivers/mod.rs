@@ -6,7 +6,9 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use edge_video::{CameraStream, DecoderInUse, Family, Frame, Notice, RtspSettings, StreamCounters};
+use edge_video::{
+    CameraStream, DecoderInUse, Family, Frame, LossReason, Notice, RtspSettings, StreamCounters,
+};
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
@@ -484,7 +486,40 @@ impl Reader {
         });
     }
 
-    pub fn rejections(&self) -> Vec<(&str, &str)> {
+    pub fn connected_by(&mut self, registered: &Registered) {
+        self.connected_with(|decoder| decoder.name == registered.name);
+    }
+
+    /// Why it was not taken, by what decodes instead; no other was refused.
+    pub fn why_refused(&self, registered: &Registered) -> String {
+        let refused = self.stream.decoder().unwrap().refused;
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert_eq!(refused[0].name, registered.name);
+        refused[0].reason.clone()
+    }
+
+    /// Why it was given up while it decoded; no other was.
+    pub fn why_rejected(&self, registered: &Registered) -> &str {
+        let [(decoder, said)] = self.rejections().try_into().unwrap();
+        assert_eq!(decoder, registered.name);
+        said
+    }
+
+    /// What was said when the camera was lost for want of a decoder, the only time that it was.
+    pub fn lost_its_decoder(&self) -> &str {
+        let [
+            Notice::Lost {
+                reason, message, ..
+            },
+        ] = losses(self)[..]
+        else {
+            panic!("{:?}", self.heard);
+        };
+        assert_eq!(*reason, LossReason::Decode);
+        message
+    }
+
+    fn rejections(&self) -> Vec<(&str, &str)> {
         self.heard
             .iter()
             .filter_map(|notice| match notice {

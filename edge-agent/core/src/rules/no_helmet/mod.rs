@@ -315,21 +315,9 @@ impl NoHelmet {
         if heads.count() > 1 || user.riders.count > 1 {
             facts.insert("review".to_owned(), MAY_BE_A_CHILD.into());
         }
-        let riders = frame.users.iter().filter(|u| u.mount == Some(user.track));
         Onset {
-            subject: user.track,
-            onset: span.first.time,
-            decided: frame.at,
-            ended: Some(frame.at.time),
-            actors: std::iter::once(user)
-                .chain(riders)
-                .map(|one| frame.actor(one))
-                .collect(),
-            facts,
-            explanation,
-            evidence: std::iter::once(span.first)
-                .chain(ballot.best().map(|look| look.at))
-                .collect(),
+            actors: frame.with_riders(user),
+            ..ballot.onset(user, frame, facts, explanation)
         }
     }
 }

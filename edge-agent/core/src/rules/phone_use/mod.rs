@@ -212,18 +212,7 @@ impl PhoneUse {
                 "a wallet, a cigarette packet or a phone in its holder looks the same".into(),
             ),
         ]);
-        Onset {
-            subject: user.track,
-            onset: span.first.time,
-            decided: frame.at,
-            ended: Some(frame.at.time),
-            actors: vec![frame.actor(user)],
-            facts,
-            explanation,
-            evidence: std::iter::once(span.first)
-                .chain(ballot.best().map(|look| look.at))
-                .collect(),
-        }
+        ballot.onset(user, frame, facts, explanation)
     }
 }
 

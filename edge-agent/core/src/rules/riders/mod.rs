@@ -177,21 +177,9 @@ impl TooManyRiders {
         if let Some(review) = review {
             facts.insert("review".to_owned(), review.into());
         }
-        let riders = frame.users.iter().filter(|u| u.mount == Some(user.track));
         Onset {
-            subject: user.track,
-            onset: span.first.time,
-            decided: frame.at,
-            ended: Some(frame.at.time),
-            actors: std::iter::once(user)
-                .chain(riders)
-                .map(|one| frame.actor(one))
-                .collect(),
-            facts,
-            explanation,
-            evidence: std::iter::once(span.first)
-                .chain(ballot.best().map(|look| look.at))
-                .collect(),
+            actors: frame.with_riders(user),
+            ..ballot.onset(user, frame, facts, explanation)
         }
     }
 }

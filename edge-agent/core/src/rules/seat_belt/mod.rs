@@ -250,18 +250,7 @@ impl SeatBelt {
             ("class", user.class.as_str().into()),
             ("without_belt", self.without_belt(user.track).into()),
         ]);
-        Onset {
-            subject: user.track,
-            onset: span.first.time,
-            decided: frame.at,
-            ended: Some(frame.at.time),
-            actors: vec![frame.actor(user)],
-            facts,
-            explanation,
-            evidence: std::iter::once(span.first)
-                .chain(ballot.best().map(|look| look.at))
-                .collect(),
-        }
+        ballot.onset(user, frame, facts, explanation)
     }
 }
 

@@ -16,6 +16,7 @@ use protocol::{ObjectClass, Predicate, SignalState, TrackId, ZoneId};
 
 use self::stop::{Look, Stop, Stops};
 use super::explain::{self, Span};
+use super::params::MOTOR_VEHICLES;
 use super::{Case, EndReason, Form, Onset, Param, Params, Reporter, Rule};
 use crate::config::Zone;
 use crate::coverage::Unwatched;
@@ -46,11 +47,11 @@ pub(super) enum Excuse {
 
 /// Those who may stand in the zone all the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exempt {
+struct Exempt {
     /// Where; everywhere if empty.
-    pub(super) zones: Vec<Zone>,
+    zones: Vec<Zone>,
     /// Who; everybody if empty, in these zones.
-    pub(super) classes: Vec<ObjectClass>,
+    classes: Vec<ObjectClass>,
 }
 
 /// A zone in which somebody may not stand.
@@ -58,7 +59,7 @@ pub(super) struct Exempt {
 pub(super) struct Watch {
     pub(super) zone: Zone,
     pub(super) classes: Vec<ObjectClass>,
-    pub(super) exempt: Exempt,
+    exempt: Exempt,
     pub(super) excuse: Excuse,
     pub(super) min_dwell_s: f64,
     pub(super) update_every_s: f64,
@@ -110,7 +111,7 @@ pub(super) const fn queue_param(default_s: f64) -> Param {
 }
 
 /// The keys of those who may stand there.
-pub(super) const EXEMPT: [Param; 2] = [
+const EXEMPT: [Param; 2] = [
     Param::new(
         "exempt_zones",
         Form::Zones,
@@ -123,9 +124,41 @@ pub(super) const EXEMPT: [Param; 2] = [
     ),
 ];
 
+/// The keys of a rule about a zone where nobody may stand for longer than a time.
+pub(super) const fn forbidden(min_dwell_s: f64) -> [Param; 10] {
+    [
+        Param::new("zone", Form::Zone, "where it is forbidden"),
+        Param::number(
+            "min_dwell_s",
+            (min_dwell_s, "s"),
+            (1.0, 86_400.0),
+            "how long it must have been seen to stand",
+        ),
+        EXEMPT[0],
+        EXEMPT[1],
+        RADIUS[0],
+        RADIUS[1],
+        RADIUS[2],
+        RADIUS[3],
+        queue_param(300.0),
+        Param::new("classes", Form::Classes(MOTOR_VEHICLES), "which vehicles"),
+    ]
+}
+
+/// Reads the keys of [`forbidden`].
+pub(super) fn read_forbidden(params: &mut Params<'_, '_>) -> Option<Box<dyn Rule>> {
+    let watch = Watch::read(params, None);
+    let exempt = Exempt::read(params);
+    let excuse = Excuse::Queue(params.number("queue_excuses_s"));
+    let mut watch = watch?;
+    watch.exempt = exempt?;
+    watch.excuse = excuse;
+    Some(Box::new(watch))
+}
+
 impl Exempt {
     /// Reads the keys of [`EXEMPT`].
-    pub(super) fn read(params: &mut Params<'_, '_>) -> Option<Self> {
+    fn read(params: &mut Params<'_, '_>) -> Option<Self> {
         let zones = params.zones("exempt_zones");
         let classes = params.classes("exempt_classes");
         Some(Self {

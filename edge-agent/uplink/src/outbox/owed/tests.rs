@@ -1,13 +1,12 @@
 //! Who is still open and what is still due, by every way there and back.
 //! Under `kill -9` in `tests/delivery/kill.rs`.
 
-use std::fs;
-
 use proptest::prelude::*;
 use protocol::Phase;
 
 use protocol::evidence::EvidenceRole;
 
+use super::super::disk_tests::damage;
 use super::super::tests::samples::{at, box_id, camera, event, site};
 use super::super::tests::{BUDGET, limit_pages, receipt};
 use super::*;
@@ -141,11 +140,7 @@ fn a_damaged_file_does_not_forget_who_is_open() {
         append(&outbox, &revised(number, 2, Phase::End));
     }
     drop(outbox);
-    let file = dir.path().join("outbox.db");
-    let mut bytes = fs::read(&file).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
+    damage(dir.path());
 
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     assert!(outbox.trouble().unwrap().en.contains("damaged"));
@@ -267,11 +262,7 @@ fn evidence_due_survives_a_full_and_a_damaged_disk() {
         append(&outbox, &revised(number, 2, Phase::End));
     }
     drop(outbox);
-    let file = dir.path().join("outbox.db");
-    let mut bytes = fs::read(&file).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
+    damage(dir.path());
     let outbox = Outbox::open(dir.path(), BUDGET).unwrap();
     assert!(outbox.trouble().unwrap().en.contains("damaged"));
     assert_eq!(due(&outbox), expected);
