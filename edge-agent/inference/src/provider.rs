@@ -383,13 +383,23 @@ mod tests {
         let told = |provider| options.devices.of(provider);
         assert_eq!(told(Provider::Cuda), Some("1"));
         assert_eq!(told(Provider::OpenVino), Some("GPU.1"));
-        assert_eq!((told(Provider::TensorRt), told(Provider::Cpu)), (None, None));
+        assert_eq!(
+            (told(Provider::TensorRt), told(Provider::Cpu)),
+            (None, None)
+        );
         assert_eq!(options.device_number(Provider::Cuda), 1);
         assert_eq!(options.device_number(Provider::TensorRt), 0);
-        assert!(Provider::ALL.iter().all(|provider| options.fault(*provider).is_none()));
+        assert!(
+            Provider::ALL
+                .iter()
+                .all(|provider| options.fault(*provider).is_none())
+        );
         // The processor has none, whatever is said of all.
         let one = Devices::One("GPU.1".to_owned());
-        assert_eq!((one.of(Provider::OpenVino), one.of(Provider::Cpu)), (Some("GPU.1"), None));
+        assert_eq!(
+            (one.of(Provider::OpenVino), one.of(Provider::Cpu)),
+            (Some("GPU.1"), None)
+        );
     }
 
     #[test]

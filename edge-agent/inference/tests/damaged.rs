@@ -402,7 +402,11 @@ fn nothing_comes_in_without_its_line_in_the_journal() {
         panic!("{lines:?}")
     };
     assert_eq!((line.action, line.version), (Action::Installed, Some(1)));
-    assert!(line.detail.contains("it lay here already"), "{}", line.detail);
+    assert!(
+        line.detail.contains("it lay here already"),
+        "{}",
+        line.detail
+    );
 }
 
 #[test]

@@ -134,9 +134,7 @@ impl Standing {
             Err(DetectorError::Inference { message, .. }) => message.clone(),
             // Loaded anew the processor would compute the same. Of anything else it is found out then
             // whether it still computes as the processor does.
-            Err(error)
-                if error.is_nonsense() && (self.has_next() || provider != Provider::Cpu) =>
-            {
+            Err(error) if error.is_nonsense() && (self.has_next() || provider != Provider::Cpu) => {
                 error.to_string()
             }
             Err(_) => return None,

@@ -61,9 +61,7 @@ impl Ground {
         if self.provider == provider.word() {
             return None;
         }
-        let known = all
-            .iter()
-            .find(|ground| ground.provider == provider.word());
+        let known = all.iter().find(|ground| ground.provider == provider.word());
         Some(known.cloned().unwrap_or_else(|| Self {
             provider: provider.word().to_owned(),
             device: None,
@@ -186,9 +184,8 @@ impl GroundLedger {
             .filter(|left| all.contains(&left.ground))
             .cloned()
             .collect();
-        let is_in = |list: &[FailedGround], ground: &Ground| {
-            list.iter().any(|left| left.ground == *ground)
-        };
+        let is_in =
+            |list: &[FailedGround], ground: &Ground| list.iter().any(|left| left.ground == *ground);
         let left = if all.iter().all(|ground| is_in(&left, ground)) {
             Vec::new()
         } else {
@@ -294,9 +291,8 @@ impl GroundLedger {
         );
         self.is_over(ground);
         // What one model alone had left it for counts on beside that of another.
-        self.failed.retain(|failed| {
-            failed.ground != *ground || !(for_all || failed.is_for(model))
-        });
+        self.failed
+            .retain(|failed| failed.ground != *ground || !(for_all || failed.is_for(model)));
         self.failed.push(FailedGround {
             ground: ground.clone(),
             reason: reason.to_owned(),

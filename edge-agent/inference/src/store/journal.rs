@@ -232,9 +232,7 @@ mod tests {
     use super::*;
 
     fn line(model: &str, at: &str) -> String {
-        format!(
-            r#"{{"at":"{at}","action":"installed","model":"{model}","version":1,"by":"x"}}"#
-        )
+        format!(r#"{{"at":"{at}","action":"installed","model":"{model}","version":1,"by":"x"}}"#)
     }
 
     fn models(entries: &[JournalEntry]) -> Vec<&str> {
@@ -263,7 +261,9 @@ mod tests {
     fn what_was_written_last_is_the_last_whatever_the_clock_said() {
         let read = |lines: &[(&str, &str)]| -> Vec<JournalEntry> {
             let lines = lines.iter().map(|(model, at)| line(model, at));
-            lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+            lines
+                .map(|line| serde_json::from_str(&line).unwrap())
+                .collect()
         };
         let (then, noon) = ("1970-01-01T00:00:09Z", "2026-01-01T12:00:00Z");
         let evening = "2026-01-01T18:00:00Z";
