@@ -330,7 +330,7 @@ pub(super) fn has_other(allowed: &[Ground], on: &Ground) -> bool {
 }
 
 /// What is said of a model that sees otherwise on `on`, where nothing behind it may compute.
-pub(super) fn nobody_tells(on: &Ground, reason: String) -> String {
+pub(super) fn nobody_tells(on: &Ground, reason: &str) -> String {
     let provider = &on.provider;
     format!(
         "{reason}; whether that is its own fault or {provider}'s nobody knows, because the processor may not compute: \

@@ -287,7 +287,7 @@ fn begin_first<T>(
                 }
                 // The processor, which would tell, may not compute.
                 Err(StartFault::SelfTest { on, reason }) if !on.is_processor() => {
-                    return Err(NotThis::Next(ground::nobody_tells(&on, reason)));
+                    return Err(NotThis::Next(ground::nobody_tells(&on, &reason)));
                 }
                 Err(StartFault::SelfTest { reason, .. } | StartFault::Model(reason)) => reason,
             };

@@ -89,7 +89,7 @@ impl<'a> Chance<'a> {
                 }
                 // The processor, which would tell, may not compute.
                 StartFault::SelfTest { on, reason } if !on.is_processor() => {
-                    StartFault::Passing(ground::nobody_tells(&on, reason))
+                    StartFault::Passing(ground::nobody_tells(&on, &reason))
                 }
                 StartFault::SelfTest { reason, .. } => StartFault::Model(reason),
                 other => other,
