@@ -250,10 +250,17 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
     };
     let left = store.trials().on.failed.into_iter().map(|left| Finding {
         part: format!("provider {}", left.ground.provider),
-        outcome: Outcome::Noted(format!(
-            "{} was left on {}: {}; mend its driver, then `edge-agent models forgive MODEL` has it tried again",
-            left.ground, left.at, left.reason
-        )),
+        outcome: Outcome::Noted(match &left.model {
+            None => format!(
+                "{} was left on {}: {}; mend its driver, then `edge-agent models forgive MODEL` has it tried again",
+                left.ground, left.at, left.reason
+            ),
+            Some(model) => format!(
+                "{} was left for {model} on {}: {}; others compute on it. `edge-agent models forgive {model}` has it \
+                 tried again",
+                left.ground, left.at, left.reason
+            ),
+        }),
     });
     let failed = store.failed_here().into_iter();
     failed

@@ -505,6 +505,24 @@ fn providers_devices_and_keys_that_are_of_no_use_are_told() {
             ),
         ),
         (
+            "provider = \"cpu\"\nprovider_tolerance = 0.5",
+            failed,
+            failed,
+            Some("detector.provider_tolerance: says nothing: cpu alone may compute"),
+        ),
+        (
+            "provider = [\"cuda\", \"cpu\"]\nprovider_tolerance = 0.5",
+            fine,
+            fine,
+            Some("detector.provider_tolerance: an accelerator's numbers may be off by 50 %"),
+        ),
+        (
+            "provider = [\"cuda\", \"cpu\"]\ndevice = { cuda = \"1\" }",
+            fine,
+            fine,
+            Some("was built without cuda; install"),
+        ),
+        (
             r#"provider = ["cpu", "cpu"]"#,
             failed,
             failed,

@@ -440,6 +440,26 @@ fn a_provider_that_is_not_there_is_named_with_what_to_do() {
             "cuda counts its devices from 0",
         ),
         ("device = \"1\"\n", "name the provider as well"),
+        (
+            "provider = [\"openvino\", \"cuda\"]\ndevice = \"GPU\"\n",
+            "; for a list of several kinds name each one's: device = { openvino",
+        ),
+        (
+            "provider = [\"openvino\", \"cpu\"]\ndevice = { cuda = \"1\" }\n",
+            "detector.device.cuda: cuda is not tried, so its device says nothing",
+        ),
+        (
+            "provider = [\"cuda\", \"cpu\"]\ndevice = { cpu = \"0\" }\n",
+            "cpu has no devices to choose from",
+        ),
+        (
+            "provider = \"cuda\"\ndevice = { cuda = \"GPU\" }\n",
+            "cuda counts its devices from 0",
+        ),
+        ("device = { gpu = \"1\" }\n", "`gpu` is no provider"),
+        ("device = 3\n", "device is a device's name in quotes"),
+        ("provider_tolerance = 0.9\n", "0.9 is not from 0.01 to 0.8"),
+        ("provider_tolerance = nan\n", "is not from 0.01 to 0.8"),
         ("trial_min = 0\n", "is more than 0"),
         ("threads = 0\n", "0 is not from 1 to 64"),
         ("threads = 100000\n", "100000 is not from 1 to 64"),

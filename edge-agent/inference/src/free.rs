@@ -100,6 +100,11 @@ impl FreeNetwork {
         self.standing.losses()
     }
 
+    /// Why nothing computes it any more in this process; see [`Network::forlorn`](crate::Network::forlorn).
+    pub fn forlorn(&self) -> Option<String> {
+        self.standing.forlorn(Instant::now())
+    }
+
     /// The text under a key of the file's own metadata.
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.session.metadata().ok()?.custom(key)

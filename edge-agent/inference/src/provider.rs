@@ -15,6 +15,7 @@ pub mod placement;
 
 pub mod probe;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -149,7 +150,7 @@ impl Provider {
         options: &ProviderOptions,
         engines: Option<&Path>,
     ) -> ExecutionProviderDispatch {
-        let number = options.device_number();
+        let number = options.device_number(self);
         match self {
             Self::TensorRt => {
                 let mut ep = ep::TensorRT::default().with_device_id(number);
@@ -165,7 +166,7 @@ impl Provider {
             }
             Self::Cuda => cuda(options).build(),
             Self::MiGraphX => ep::MIGraphX::default().with_device_id(number).build(),
-            Self::Qnn => match &options.device {
+            Self::Qnn => match options.devices.of(self) {
                 // The backend is a library of Qualcomm's: HTP is the neural processor.
                 Some(device) => ep::QNN::default().with_backend_path(device),
                 None => ep::QNN::default().with_backend_path("libQnnHtp.so"),
@@ -173,7 +174,7 @@ impl Provider {
             .build(),
             Self::Rknpu => ep::RKNPU::default().build(),
             Self::OpenVino => {
-                let device = options.device.as_deref().unwrap_or(OPENVINO_DEVICE);
+                let device = options.devices.of(self).unwrap_or(OPENVINO_DEVICE);
                 let mut ep = ep::OpenVINO::default().with_device_type(device);
                 if device == "CPU" {
                     ep = ep.with_num_threads(threads);
@@ -238,12 +239,36 @@ impl ProviderChoice {
     }
 }
 
+/// Which device computes: a number for graphics processors (`1`), OpenVINO's word (`CPU`, `GPU`,
+/// `GPU.1`, `NPU`), QNN's backend library.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Devices {
+    /// The first of each provider.
+    #[default]
+    First,
+    /// This, of whatever provider.
+    One(String),
+    /// These, each of its provider; of any other the first.
+    Each(BTreeMap<Provider, String>),
+}
+
+impl Devices {
+    /// The one that is named for `provider`, if it has any to choose from.
+    pub fn of(&self, provider: Provider) -> Option<&str> {
+        let named = match self {
+            Self::First => None,
+            Self::One(device) => Some(device),
+            Self::Each(devices) => devices.get(&provider),
+        };
+        named.filter(|_| provider.has_devices()).map(String::as_str)
+    }
+}
+
 /// What a provider is told besides the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderOptions {
-    /// Which device: a number for graphics processors (`1`), OpenVINO's word
-    /// (`CPU`, `GPU`, `GPU.1`, `NPU`), QNN's backend library. The first one if left out.
-    pub device: Option<String>,
+    /// On which device each computes.
+    pub devices: Devices,
     /// Folder in which engines made for this device are kept, those of each network in
     /// one of their own, so that only the first start takes minutes (TensorRT, OpenVINO).
     pub engine_cache: Option<PathBuf>,
@@ -252,9 +277,9 @@ pub struct ProviderOptions {
 }
 
 impl ProviderOptions {
-    fn device_number(&self) -> i32 {
-        self.device
-            .as_deref()
+    fn device_number(&self, provider: Provider) -> i32 {
+        self.devices
+            .of(provider)
             .and_then(|device| device.parse().ok())
             .unwrap_or(0)
     }
@@ -262,7 +287,7 @@ impl ProviderOptions {
     /// The device's word, where it leaves to OpenVINO what computes and the processor may be it:
     /// then nobody, not even the runtime's record, can say who did.
     pub(crate) fn undecided(&self, provider: Provider) -> Option<&str> {
-        let device = self.device.as_deref()?;
+        let device = self.devices.of(provider)?;
         let (kind, listed) = device.split_once(':').unwrap_or((device, ""));
         let is_composite = ["AUTO", "HETERO", "MULTI"].contains(&kind);
         let may_be_processor = listed.is_empty() || listed.split(',').any(|one| one == "CPU");
@@ -271,7 +296,7 @@ impl ProviderOptions {
 
     /// What is wrong with the device for `provider`, if anything.
     pub fn fault(&self, provider: Provider) -> Option<String> {
-        let device = self.device.as_deref()?;
+        let device = self.devices.of(provider)?;
         match provider {
             Provider::TensorRt | Provider::Cuda | Provider::MiGraphX => {
                 match device.parse::<u16>() {
@@ -298,7 +323,7 @@ impl ProviderOptions {
 }
 
 fn cuda(options: &ProviderOptions) -> ep::CUDA {
-    let ep = ep::CUDA::default().with_device_id(options.device_number());
+    let ep = ep::CUDA::default().with_device_id(options.device_number(Provider::Cuda));
     if !options.many_sizes {
         return ep;
     }
@@ -317,7 +342,7 @@ mod tests {
     fn with_many_sizes_cuda_does_not_measure_each_anew() {
         let told = |many_sizes| {
             let options = ProviderOptions {
-                device: Some("1".to_owned()),
+                devices: Devices::One("1".to_owned()),
                 many_sizes,
                 ..ProviderOptions::default()
             };
@@ -346,6 +371,37 @@ mod tests {
         assert!(message.contains("write `migraphx`"), "{message}");
     }
 
+    /// One device for a list of two kinds was refused for one of them, so such a list had none.
+    #[test]
+    fn each_provider_of_a_list_has_its_own_device() {
+        let each = [(Provider::Cuda, "1"), (Provider::OpenVino, "GPU.1")];
+        let each = each.map(|(provider, device)| (provider, device.to_owned()));
+        let options = ProviderOptions {
+            devices: Devices::Each(each.into()),
+            ..ProviderOptions::default()
+        };
+        let told = |provider| options.devices.of(provider);
+        assert_eq!(told(Provider::Cuda), Some("1"));
+        assert_eq!(told(Provider::OpenVino), Some("GPU.1"));
+        assert_eq!(
+            (told(Provider::TensorRt), told(Provider::Cpu)),
+            (None, None)
+        );
+        assert_eq!(options.device_number(Provider::Cuda), 1);
+        assert_eq!(options.device_number(Provider::TensorRt), 0);
+        assert!(
+            Provider::ALL
+                .iter()
+                .all(|provider| options.fault(*provider).is_none())
+        );
+        // The processor has none, whatever is said of all.
+        let one = Devices::One("GPU.1".to_owned());
+        assert_eq!(
+            (one.of(Provider::OpenVino), one.of(Provider::Cpu)),
+            (Some("GPU.1"), None)
+        );
+    }
+
     #[test]
     fn a_device_that_leaves_it_to_openvino_who_computes_proves_nothing() {
         for (provider, device, is_undecided) in [
@@ -359,7 +415,7 @@ mod tests {
             (Provider::Qnn, "AUTO", false),
         ] {
             let options = ProviderOptions {
-                device: Some(device.to_owned()),
+                devices: Devices::One(device.to_owned()),
                 ..ProviderOptions::default()
             };
             let found = options.undecided(provider).is_some();
@@ -384,7 +440,7 @@ mod tests {
             (Provider::Qnn, "libQnnGpu.so", false),
         ] {
             let options = ProviderOptions {
-                device: Some(device.to_owned()),
+                devices: Devices::One(device.to_owned()),
                 ..ProviderOptions::default()
             };
             assert_eq!(

@@ -1,5 +1,6 @@
 //! A network in the runtime, on the first provider that really computes it.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,8 +13,18 @@ use crate::provider::{Placement, Provider, ProviderChoice, ProviderOptions};
 use crate::runtime::{Runtime, log};
 use crate::store::FailedGround;
 
+/// How far an accelerator's numbers may be from the processor's, unless it is said otherwise, as a
+/// share of what numbers of one kind differ by.
+///
+/// Measured with a detector and with the two networks of the plate reader, the channel that is
+/// furthest off: in half precision 0.05; with the filters of one layer in another's place 0.6 and
+/// more, at least 0.85 for the worse of two pictures. `bfloat16` comes to 0.5.
+pub const TOLERANCE: f64 = 0.25;
+/// What may be asked for instead. What says the same whatever it is shown is off by 1.
+pub const TOLERANCES: RangeInclusive<f64> = 0.01..=0.8;
+
 /// How a network is run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DetectorSettings {
     /// Threads that work on one picture; 0 counts as 1.
     pub threads: usize,
@@ -26,6 +37,9 @@ pub struct DetectorSettings {
     pub batch: usize,
     /// Take an accelerator also where the runtime does not tell what it computes.
     pub allow_unproven: bool,
+    /// How far an accelerator's numbers may be from the processor's, see [`TOLERANCE`]; more than
+    /// that counts for models that bring a self-test only.
+    pub tolerance: f64,
     /// Providers that are not tried, though they may compute, and why.
     pub left: Vec<Refusal>,
 }
@@ -38,6 +52,7 @@ impl Default for DetectorSettings {
             options: ProviderOptions::default(),
             batch: 1,
             allow_unproven: false,
+            tolerance: TOLERANCE,
             left: Vec::new(),
         }
     }
@@ -51,6 +66,20 @@ impl DetectorSettings {
             left: left.iter().filter_map(FailedGround::refusal).collect(),
             ..self.clone()
         }
+    }
+
+    /// The same where this provider is not tried either; none where no other is left to ask, or it is
+    /// the processor, which is believed.
+    #[must_use]
+    pub fn passing_over(&self, provider: Provider, reason: &str) -> Option<Self> {
+        let mut settings = self.clone();
+        settings.left.push(Refusal {
+            provider,
+            reason: reason.to_owned(),
+        });
+        let is_left = |other: &Provider| settings.left.iter().any(|left| left.provider == *other);
+        let has_other = !settings.providers.candidates().iter().all(is_left);
+        (provider != Provider::Cpu && has_other).then_some(settings)
     }
 
     /// Which provider is tried after the one at this place of the list; what was left on this box is not.
@@ -329,6 +358,27 @@ mod tests {
                 (found, said) => assert_eq!(found.as_deref(), said, "{placement:?}"),
             }
         }
+    }
+
+    #[test]
+    fn the_rest_of_the_list_is_asked_where_an_accelerator_is_in_doubt_and_the_processor_is_not() {
+        use Provider::{Cpu, Cuda, TensorRt};
+        let listed = |providers: &[Provider]| DetectorSettings {
+            providers: ProviderChoice::Listed(providers.to_vec()),
+            ..DetectorSettings::default()
+        };
+        let left = |settings: Option<DetectorSettings>| -> Option<Vec<Provider>> {
+            let left = settings?.left.into_iter();
+            Some(left.map(|left| left.provider).collect())
+        };
+        let all = listed(&[TensorRt, Cuda, Cpu]);
+        let first = all.passing_over(TensorRt, "off").unwrap();
+        assert_eq!(left(Some(first.clone())), Some(vec![TensorRt]));
+        let second = first.passing_over(Cuda, "off").unwrap();
+        assert_eq!(left(second.passing_over(Cpu, "off")), None);
+        assert_eq!(left(Some(second)), Some(vec![TensorRt, Cuda]));
+        assert_eq!(left(listed(&[Cuda]).passing_over(Cuda, "off")), None);
+        assert_eq!(left(listed(&[Cpu, Cuda]).passing_over(Cpu, "off")), None);
     }
 
     /// "cuda is tried next" was said where cuda had been left, and was passed over.

@@ -249,6 +249,10 @@ fn an_older_version_is_refused_even_when_the_newer_one_is_gone() {
     bench.refuses(&bench.bundle(4), words);
     fs::remove_dir_all(bench.models().join("ours/versions/5")).unwrap();
     bench.refuses(&bench.bundle(4), words);
+    // Whoever takes a model away takes the mark along.
+    fs::remove_dir_all(bench.models().join("ours")).unwrap();
+    assert_eq!(bench.store().highest(&ours()), 5);
+    bench.refuses(&bench.bundle(4), words);
 
     let told = BundleTerms {
         allow_downgrade: true,

@@ -374,6 +374,39 @@ fn a_self_test_that_nobody_signed_is_not_run() {
     fs::write(here.version(1).join("selftest.toml"), "[[picture]]\n").unwrap();
     let message = here.store().find(&street()).unwrap_err().to_string();
     assert!(message.contains("selftest.toml is not listed"), "{message}");
+    // The error says that its bundle installed again mends it.
+    let mended = here.install_files(1, &files(1)[..2]).unwrap();
+    assert!(mended.is_mended);
+    here.store().find(&street()).unwrap();
+}
+
+/// A renaming needs no room and a line does: on a full disk a version came in of which nothing was
+/// noted, and nothing could be held against it later.
+#[test]
+fn nothing_comes_in_without_its_line_in_the_journal() {
+    let here = Roadside::with(&[]);
+    fs::create_dir_all(here.models()).unwrap();
+    // In the place of a full disk.
+    let journal = here.models().join("journal.jsonl");
+    fs::create_dir(&journal).unwrap();
+    let error = here.install(1).unwrap_err();
+    assert!(error.to_string().contains("journal.jsonl"), "{error}");
+    assert!(!here.version(1).exists());
+    fs::remove_dir(&journal).unwrap();
+    here.install(1).unwrap();
+    // Of an agent that took it in all the same.
+    fs::remove_file(&journal).unwrap();
+    here.install(1).unwrap();
+    let lines = here.store().journal();
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!((line.action, line.version), (Action::Installed, Some(1)));
+    assert!(
+        line.detail.contains("it lay here already"),
+        "{}",
+        line.detail
+    );
 }
 
 #[test]

@@ -170,6 +170,8 @@ fn a_proven_model_that_fails_where_it_had_proven_itself_is_shown_to_the_next_pro
     let ledger = store(folder.path()).trials();
     assert!(ledger.failed.is_empty());
     assert_eq!(ledger.on.failed[0].ground, *cuda);
+    // It computed right before, and now nobody is to believe it.
+    assert_eq!(ledger.on.failed[0].model, None);
     assert_eq!(ledger.proven.unwrap().model, id("street"));
     let told = actions(folder.path());
     assert!(told.contains(&(Action::ProviderLeft, "street".to_owned())));
@@ -199,6 +201,107 @@ fn where_the_processor_may_not_compute_no_proven_model_is_called_bad() {
     let ledger = store(folder.path()).trials();
     assert!(ledger.failed.is_empty(), "{:?}", ledger.failed);
     assert_eq!(ledger.proven.unwrap().model, id("street"));
+}
+
+/// A good model whose numbers the provider's precision moved too far was given up, and the
+/// processor, next in the list, was never asked.
+#[test]
+fn a_new_model_that_fails_its_self_test_on_an_accelerator_is_shown_to_the_processor() {
+    let both = [on("cuda", "1.24.1"), on("cpu", "1.24.1")];
+    let [cuda, cpu] = &both;
+    let folder = place(&["street", "other"]);
+    let mut trial = tested(folder.path(), &both, &[cuda]).unwrap();
+    assert_eq!(trial.candidate.model, id("street"));
+    assert_eq!((trial.on.as_ref(), &trial.instead), (Some(cpu), &None));
+    assert!(trial.is_on_trial);
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty() && ledger.on.failed.is_empty());
+
+    // Once it is proven on the processor the other is left, for this model alone.
+    trial.prove();
+    let trial = tested(folder.path(), &both, &[cuda]).unwrap();
+    assert_eq!((trial.on.as_ref(), trial.is_on_trial), (Some(cpu), false));
+    let ledger = store(folder.path()).trials();
+    let [left] = &ledger.on.failed[..] else {
+        panic!("{:?}", ledger.on.failed)
+    };
+    assert_eq!(left.ground, *cuda);
+    assert_eq!(left.model.as_ref().unwrap().model, id("street"));
+    let other = id("other");
+    let begun = store(folder.path()).begin_on(Some(&other), &both, |_, _, _, left| {
+        assert!(left.is_empty(), "{left:?}");
+        Ok(((), Some(cuda.clone())))
+    });
+    assert_eq!(begun.unwrap().1.candidate.model, other);
+
+    // What it sees otherwise on the processor as well is its own fault.
+    let folder = place(&["street", "other"]);
+    let trial = tested(folder.path(), &both, &[cuda, cpu]).unwrap();
+    assert_eq!(trial.candidate.model, other);
+    assert_eq!(trial.on.as_ref(), Some(cuda));
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.failed[0].candidate.model, id("street"));
+    assert!(ledger.on.failed.is_empty(), "{:?}", ledger.on.failed);
+
+    // Where the processor may not compute nobody knows.
+    let folder = place(&["street", "other"]);
+    let trial = tested(folder.path(), std::slice::from_ref(cuda), &[cuda]).unwrap();
+    assert_eq!(trial.candidate.model, other);
+    let why = trial.instead.unwrap();
+    assert!(why.contains("nobody knows"), "{why}");
+    assert!(store(folder.path()).trials().failed.is_empty());
+}
+
+#[test]
+fn so_is_one_that_takes_second_looks() {
+    let folder = place(&["other", "street"]);
+    let both = [on("cuda", "1.24.1"), on("cpu", "1.24.1")];
+    let begin = |grounds: &[Ground], wrong: &[&Ground]| {
+        let store = store(folder.path());
+        let at_work = store.watch_over();
+        let which = (&id("street"), None);
+        let begun = store.begin_second(which, (&at_work, grounds), |_, _, _, left| {
+            let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+            let ground = grounds.iter().find(|ground| !is_left(ground)).unwrap();
+            if wrong.contains(&ground) {
+                return Err(StartFault::SelfTest {
+                    on: ground.clone(),
+                    reason: "its self-test fails".to_owned(),
+                });
+            }
+            Ok(((), Some(ground.clone())))
+        });
+        begun.map(|((), trial)| trial)
+    };
+    let [cuda, cpu] = &both;
+    let trial = begin(&both, &[cuda]).unwrap();
+    assert_eq!((trial.on.as_ref(), trial.is_on_trial), (Some(cpu), true));
+    let only = std::slice::from_ref(cuda);
+    let error = begin(only, &[cuda]).unwrap_err().to_string();
+    assert!(error.contains("nobody knows"), "{error}");
+    let ledger = store(folder.path()).trials();
+    assert!(ledger.failed.is_empty() && ledger.on.failed.is_empty());
+    begin(&both, &[cuda, cpu]).unwrap_err();
+    let ledger = store(folder.path()).trials();
+    assert_eq!(ledger.failed[0].candidate.model, id("street"));
+}
+
+/// What took the place of a lost provider was written down with the device of the lost one, and
+/// was new again at each start.
+#[test]
+fn what_takes_the_place_of_a_lost_provider_has_its_own_device() {
+    let with = |provider: &str, device: &str| Ground {
+        device: Some(device.to_owned()),
+        ..on(provider, "1.24.1")
+    };
+    let all = [with("openvino", "GPU.1"), with("cuda", "1")];
+    let folder = place(&["street"]);
+    let mut trial = start(folder.path(), &all, &[]).unwrap();
+    trial.computes_on(Provider::Cuda);
+    assert_eq!(trial.on.as_ref(), Some(&all[1]));
+    trial.prove();
+    let cuda = std::slice::from_ref(&all[1]);
+    assert!(!start(folder.path(), cuda, &[]).unwrap().is_on_trial);
 }
 
 #[test]

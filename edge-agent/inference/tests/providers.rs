@@ -15,7 +15,7 @@ fn runtime() -> Runtime {
 fn every_provider_is_proved_or_says_what_to_install() {
     let runtime = runtime();
     for provider in Provider::ALL {
-        let probe = probe(&runtime, provider, &ProviderOptions::default());
+        let probe = probe(&runtime, provider, &DetectorSettings::default());
         println!("{probe:?}");
         match probe.outcome {
             Ok(proof) => {
@@ -46,17 +46,19 @@ fn what_is_sound_computes_a_real_network_as_the_processor_does_and_keeps_its_eng
     let best = store.best_detector();
     let (manifest, file) = best.unwrap_or_else(|error| panic!("{error}; run `deploy/setup test`"));
     let cache = tempfile::tempdir().unwrap();
-    let options = ProviderOptions {
-        engine_cache: Some(cache.path().to_owned()),
-        ..ProviderOptions::default()
+    let with_cache = DetectorSettings {
+        options: ProviderOptions {
+            engine_cache: Some(cache.path().to_owned()),
+            ..ProviderOptions::default()
+        },
+        ..DetectorSettings::default()
     };
-    let is_sound = |provider: &Provider| probe(&runtime, *provider, &options).outcome.is_ok();
+    let is_sound = |provider: &Provider| probe(&runtime, *provider, &with_cache).outcome.is_ok();
     let sound: Vec<Provider> = runtime.providers().into_iter().filter(is_sound).collect();
     for provider in &sound {
         let settings = DetectorSettings {
             providers: ProviderChoice::Listed(vec![*provider, Provider::Cpu]),
-            options: options.clone(),
-            ..DetectorSettings::default()
+            ..with_cache.clone()
         };
         // The second time with what the first has compiled.
         for _ in 0..2 {

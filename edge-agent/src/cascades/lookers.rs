@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use edge_core::Input;
 use edge_inference::{
-    Answered, AtWork, AtWorkMark, Candidate, DetectorError, Look, Network, SecondTrial,
+    Answered, AtWork, AtWorkMark, Candidate, DetectorError, FreeNetwork, Look, Network, SecondTrial,
 };
 use edge_video::Frame;
 use models::heads;
@@ -70,6 +70,14 @@ impl Taker {
         match self {
             Self::Network(network) => network.batch(),
             Self::Plates(_) => 1,
+        }
+    }
+
+    /// Why nothing computes it any more in this process, see [`Network::forlorn`].
+    pub(crate) fn forlorn(&self) -> Option<String> {
+        match self {
+            Self::Network(network) => network.forlorn(),
+            Self::Plates(reader) => reader.networks().into_iter().find_map(FreeNetwork::forlorn),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use edge_inference::{Provider, ProviderChoice, PublicKey, Runtime};
+use edge_inference::{Devices, Provider, ProviderChoice, PublicKey, Runtime, TOLERANCE};
 
 use super::{Finding, Outcome};
 use crate::config::{AgentConfig, DetectorConfig};
@@ -30,7 +30,8 @@ pub(super) fn look(config: &AgentConfig, tried: Tried) -> Vec<Finding> {
         .iter()
         .filter_map(|place| trusted(place, is_named, tried))
         .map(|outcome| finding("detector.trusted_keys", outcome));
-    listed(detector, tried).into_iter().chain(keys).collect()
+    let found = tolerance(detector).into_iter();
+    found.chain(listed(detector, tried)).chain(keys).collect()
 }
 
 fn finding(key: &str, outcome: Outcome) -> Finding {
@@ -46,7 +47,7 @@ fn listed(detector: &DetectorConfig, tried: Tried) -> Vec<Finding> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    if let Some(device) = &settings.options.device
+    if let Devices::One(device) = &settings.options.devices
         && !listed.iter().any(|provider| provider.has_devices())
     {
         let names: Vec<&str> = listed.iter().map(|provider| provider.word()).collect();
@@ -76,6 +77,32 @@ fn listed(detector: &DetectorConfig, tried: Tried) -> Vec<Finding> {
         found.extend(untried(detector, listed));
     }
     found
+}
+
+/// How much may be off, where that is not the usual.
+fn tolerance(detector: &DetectorConfig) -> Option<Finding> {
+    let asked = detector.provider_tolerance?;
+    let settings = detector.settings();
+    let is_processor_alone = matches!(
+        &settings.providers,
+        ProviderChoice::Listed(listed) if listed.iter().all(|provider| *provider == Provider::Cpu)
+    );
+    let outcome = if is_processor_alone {
+        Outcome::Failed(
+            "says nothing: cpu alone may compute, and it is compared with nothing; take it out"
+                .to_owned(),
+        )
+    } else if asked > TOLERANCE {
+        Outcome::Noted(format!(
+            "an accelerator's numbers may be off by {:.0} % of what they differ by, {:.0} % are usual: that counts \
+             for models that bring a self-test, and `edge-agent models evaluate` on that accelerator tells what it costs",
+            100.0 * asked,
+            100.0 * TOLERANCE
+        ))
+    } else {
+        return None;
+    };
+    Some(finding("detector.provider_tolerance", outcome))
 }
 
 /// Accelerators that the library here may have: whether they compute is known by loading alone.

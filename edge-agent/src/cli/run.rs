@@ -13,7 +13,7 @@ use crate::live::{self, StopFlag};
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
 Exit codes: 0 told to stop, 1 failed, 2 faulty command line or configuration, 4 what computes was lost, nothing else
-may compute, and this process cannot have it again. After 1 and 4 it is to be started anew, as the systemd unit does.";
+may compute, and this process cannot have it again (for a model of second looks three times an hour). After 1 and 4 it is to be started anew, as the systemd unit does.";
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

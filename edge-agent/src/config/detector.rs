@@ -1,10 +1,14 @@
 //! `[detector]`: which model looks, on what it computes, and who may supply models.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_inference::{DetectorSettings, HEALTHY_AFTER, Provider, ProviderChoice, ProviderOptions};
+use edge_inference::{
+    DetectorSettings, Devices, HEALTHY_AFTER, Provider, ProviderChoice, ProviderOptions, TOLERANCE,
+    TOLERANCES,
+};
 use plate_reader::ReaderSettings;
 use protocol::id::ModelId;
 use serde::Deserialize;
@@ -32,12 +36,15 @@ pub struct DetectorConfig {
     /// What computes: `auto`, one of `edge-agent models bench`, or several in order.
     #[serde(default)]
     pub provider: ProviderWords,
-    /// Which device of the provider: `1` (CUDA), `GPU.0`, `NPU` (OpenVINO).
-    pub device: Option<String>,
+    /// Which device of the provider: `1` (CUDA), `GPU.0`, `NPU` (OpenVINO); or of each its own.
+    pub device: Option<DeviceWords>,
     /// Take an accelerator also where ONNX Runtime's own record of what it computes cannot
     /// be had. It may then compute on the processor without a word.
     #[serde(default)]
     pub allow_unproven_provider: bool,
+    /// How far an accelerator's numbers may be from the processor's, as a share of what numbers of
+    /// one kind differ by. More than the usual 0.25 counts for models that bring a self-test.
+    pub provider_tolerance: Option<f64>,
     /// Folder in which TensorRT's and OpenVINO's compiled engines are kept, by network.
     pub engine_cache: Option<PathBuf>,
     /// Keys, or folders of keys, of those whose bundles are taken.
@@ -129,6 +136,90 @@ impl ProviderWords {
     }
 }
 
+/// `device = "GPU"`, or `device = { openvino = "GPU", cuda = "1" }`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "device is a device's name in quotes, or a table of them by provider: { openvino = \"GPU\", cuda = \"1\" }"
+)]
+pub enum DeviceWords {
+    /// Of whatever provider.
+    One(String),
+    /// By provider.
+    Each(BTreeMap<String, String>),
+}
+
+impl DeviceWords {
+    /// Words that are no provider are left out.
+    fn devices(&self) -> Devices {
+        match self {
+            Self::One(device) => Devices::One(device.clone()),
+            Self::Each(words) => {
+                let each = words.iter();
+                let each =
+                    each.filter_map(|(word, device)| Some((word.parse().ok()?, device.clone())));
+                Devices::Each(each.collect())
+            }
+        }
+    }
+
+    /// What is wrong with it, where `choice` may compute; and under which key.
+    fn faults(&self, choice: &ProviderChoice) -> Vec<(String, String)> {
+        let options = ProviderOptions {
+            devices: self.devices(),
+            ..ProviderOptions::default()
+        };
+        let words = match self {
+            Self::Each(words) => words,
+            Self::One(_) => {
+                let faults = match choice {
+                    ProviderChoice::Listed(listed) => {
+                        let faults = listed.iter().filter_map(|p| options.fault(*p));
+                        let more = if listed.len() > 1 {
+                            "; for a list of several kinds name each one's: device = { openvino = \"GPU\", cuda = \"1\" }"
+                        } else {
+                            ""
+                        };
+                        faults.map(|fault| fault + more).collect()
+                    }
+                    ProviderChoice::Auto => {
+                        vec!["a device belongs to a provider; name the provider as well".to_owned()]
+                    }
+                };
+                return faults
+                    .into_iter()
+                    .map(|fault| ("detector.device".to_owned(), fault))
+                    .collect();
+            }
+        };
+        let fault = |word: &String| -> Option<String> {
+            let provider: Provider = match word.parse() {
+                Ok(provider) => provider,
+                Err(message) => return Some(message),
+            };
+            let is_tried = match choice {
+                ProviderChoice::Listed(listed) => listed.contains(&provider),
+                ProviderChoice::Auto => provider != Provider::OpenVino,
+            };
+            if !provider.has_devices() {
+                return Some(format!(
+                    "{provider} has no devices to choose from; take it out"
+                ));
+            }
+            if !is_tried {
+                return Some(format!(
+                    "{provider} is not tried, so its device says nothing; add it to `provider`, or take it out"
+                ));
+            }
+            options.fault(provider)
+        };
+        words
+            .keys()
+            .filter_map(|word| Some((format!("detector.device.{word}"), fault(word)?)))
+            .collect()
+    }
+}
+
 impl DetectorConfig {
     /// Relative paths start at the configuration's folder; words and numbers are in their ranges.
     pub(super) fn checked(mut self, folder: &Path, faults: &mut Vec<ConfigFault>) -> Self {
@@ -149,19 +240,25 @@ impl DetectorConfig {
             });
         };
         match self.provider.choice() {
-            Ok(ProviderChoice::Listed(providers)) => {
-                let options = self.options();
-                for fault in providers.iter().filter_map(|p| options.fault(*p)) {
-                    refuse("detector.device", fault);
-                }
-            }
-            Ok(ProviderChoice::Auto) => {
-                if self.device.is_some() {
-                    let message = "a device belongs to a provider; name the provider as well";
-                    refuse("detector.device", message.to_owned());
+            Ok(choice) => {
+                for (key, fault) in self.device.iter().flat_map(|words| words.faults(&choice)) {
+                    refuse(&key, fault);
                 }
             }
             Err(message) => refuse("detector.provider", message),
+        }
+        if let Some(asked) = self.provider_tolerance
+            && !TOLERANCES.contains(&asked)
+        {
+            let (least, most) = (TOLERANCES.start(), TOLERANCES.end());
+            refuse(
+                "detector.provider_tolerance",
+                format!(
+                    "{asked} is not from {least} to {most}; {TOLERANCE} is usual, half precision needs 0.05, and what \
+                     says the same whatever it is shown is off by 1"
+                ),
+            );
+            self.provider_tolerance = None;
         }
         if let Some(threads) = self.threads
             && !THREADS.contains(&threads)
@@ -200,7 +297,7 @@ impl DetectorConfig {
 
     fn options(&self) -> ProviderOptions {
         ProviderOptions {
-            device: self.device.clone(),
+            devices: (self.device.as_ref()).map_or(Devices::First, DeviceWords::devices),
             engine_cache: self.engine_cache.clone(),
             ..ProviderOptions::default()
         }
@@ -214,6 +311,7 @@ impl DetectorConfig {
             options: self.options(),
             batch: self.batch.max(1),
             allow_unproven: self.allow_unproven_provider,
+            tolerance: self.provider_tolerance.unwrap_or(TOLERANCE),
             left: Vec::new(),
         }
     }

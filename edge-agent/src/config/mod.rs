@@ -33,7 +33,9 @@ pub use camera::CameraConfig;
 pub use cascade::{CascadeConfig, Looker};
 pub use clip::{ClipConfig, LONGEST_RING_S};
 pub use detect::{DetectConfig, InferenceConfig, TilesConfig};
-pub use detector::{DetectorConfig, PlatesConfig, ShadowConfig, THREADS, named_version};
+pub use detector::{
+    DetectorConfig, DeviceWords, PlatesConfig, ShadowConfig, THREADS, named_version,
+};
 pub use faults::{ConfigFault, ConfigFaults};
 pub use health::PictureHealthConfig;
 pub use record::{Bytes, RecordConfig};

@@ -75,6 +75,21 @@ pub(super) struct Second {
     pub(super) state: Arc<ModelState>,
     /// Words for when it is at work.
     pub(super) mark: AtWorkMark,
+    /// Whether it was told that nothing computes it any more.
+    pub(super) is_forlorn: bool,
+}
+
+impl Second {
+    /// Why nothing computes it any more in this process, once each time.
+    fn newly_forlorn(&mut self) -> Option<String> {
+        let why = self.taker.forlorn();
+        let was_told = std::mem::replace(&mut self.is_forlorn, why.is_some());
+        let why = why.filter(|_| !was_told)?;
+        Some(format!(
+            "model {} for second looks: {why}",
+            self.state.model
+        ))
+    }
 }
 
 impl Models {
@@ -105,6 +120,8 @@ pub(super) struct Calls<'a> {
     pub(super) asked: &'a Receiver<SecondLook>,
     /// Told each time that it has come round, whether or not there was something to do.
     pub(super) goes_on: &'a dyn Fn(),
+    /// Told why a model for second looks has nothing any more that computes it.
+    pub(super) is_forlorn: &'a dyn Fn(String),
 }
 
 /// Looks at frames until told to stop.
@@ -122,6 +139,10 @@ pub(super) fn run(
             tracing::error!("nothing is watched: {why}");
             stop.give_way(why);
         }
+        let second = desk.models.second.iter_mut();
+        second
+            .filter_map(Second::newly_forlorn)
+            .for_each(calls.is_forlorn);
     }
     for camera in 0..feeds.len() {
         desk.finish(camera);

@@ -420,7 +420,12 @@ fn watch(
                         .into_iter()
                         .zip(second)
                         .zip(marks)
-                        .map(|((taker, state), mark)| inference::Second { taker, state, mark })
+                        .map(|((taker, state), mark)| inference::Second {
+                            taker,
+                            state,
+                            mark,
+                            is_forlorn: false,
+                        })
                         .collect(),
                     at_work,
                 };
@@ -428,6 +433,7 @@ fn watch(
                     woken: &woken,
                     asked: &asked,
                     goes_on: &goes_on,
+                    is_forlorn: &|why| on_panic(Whose::SecondModel).give_way(why),
                 };
                 inference::run(models, &cameras.feeds, &config.inference, &calls, stop);
             }

@@ -213,9 +213,21 @@ impl Shadow {
         stop: &StopFlag,
     ) {
         let mut reported = Instant::now();
+        let mut is_forlorn = false;
         while !stop.is_set() {
             match from.recv_timeout(PATIENCE) {
-                Ok(sight) => self.look(&mut detector, noted, &sight),
+                Ok(sight) => {
+                    self.look(&mut detector, noted, &sight);
+                    let forlorn = detector.network().forlorn();
+                    if let Some(why) = forlorn.as_ref().filter(|_| !is_forlorn) {
+                        // It is there to be compared: no camera misses a second for it.
+                        tracing::error!(
+                            model = self.model,
+                            "nothing is compared any more: {why}; the box watches on, and a restart may have the device again"
+                        );
+                    }
+                    is_forlorn = forlorn.is_some();
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -15,7 +15,7 @@ use case_bundle::files::said;
 use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
-    DetectorSettings, Installed, Look, ModelStore, Network, Provider, ProviderChoice,
+    DetectorSettings, Devices, Installed, Look, ModelStore, Network, Provider, ProviderChoice,
     ProviderOptions, Runtime, probe, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -118,6 +118,8 @@ struct Case {
     onnxruntime: PathBuf,
     device: Option<String>,
     engine_cache: Option<PathBuf>,
+    /// How far an accelerator's numbers may be off.
+    tolerance: f64,
 }
 
 /// What it measured.
@@ -206,14 +208,14 @@ pub(super) fn bench(
         onnxruntime: runtime.path().to_owned(),
         device: place.device.clone(),
         engine_cache: settings.options.engine_cache.clone(),
+        tolerance: settings.tolerance,
     };
     let patience = Duration::from_secs(args.timeout);
     let folders: Vec<PathBuf> = store.folders().to_vec();
     let mut sound = Vec::new();
-    let named = settings.options.device.as_deref();
     let places = providers
         .iter()
-        .flat_map(|provider| Place::of(*provider, named));
+        .flat_map(|provider| Place::of(*provider, settings.options.devices.of(*provider)));
     for place in places {
         let tried =
             in_process_of_its_own::<String>(&case(None, &place, 1, 1), &folders, (patience, stop));
@@ -464,7 +466,7 @@ fn measure_here(config: &DetectorConfig, case: &Case) -> anyhow::Result<()> {
 fn try_provider(case: &Case) -> anyhow::Result<String> {
     let runtime = Runtime::load(Some(&case.onnxruntime))?;
     let provider: Provider = case.provider.parse().map_err(anyhow::Error::msg)?;
-    let proof = probe(&runtime, provider, &options(case))
+    let proof = probe(&runtime, provider, &settings(case, provider))
         .outcome
         .map_err(anyhow::Error::msg)?;
     let placement = proof.placement.map_or_else(
@@ -478,25 +480,25 @@ fn try_provider(case: &Case) -> anyhow::Result<String> {
     ))
 }
 
-fn options(case: &Case) -> ProviderOptions {
-    ProviderOptions {
-        device: case.device.clone(),
-        engine_cache: case.engine_cache.clone(),
-        ..ProviderOptions::default()
+fn settings(case: &Case, provider: Provider) -> DetectorSettings {
+    DetectorSettings {
+        threads: case.threads,
+        providers: ProviderChoice::Listed(vec![provider]),
+        options: ProviderOptions {
+            devices: case.device.clone().map_or(Devices::First, Devices::One),
+            engine_cache: case.engine_cache.clone(),
+            ..ProviderOptions::default()
+        },
+        batch: case.batch,
+        tolerance: case.tolerance,
+        ..DetectorSettings::default()
     }
 }
 
 fn measure(config: &DetectorConfig, case: &Case, model: &ModelId) -> anyhow::Result<Figures> {
     let runtime = Runtime::load(Some(&case.onnxruntime))?;
     let provider: Provider = case.provider.parse().map_err(anyhow::Error::msg)?;
-    let settings = DetectorSettings {
-        threads: case.threads,
-        providers: ProviderChoice::Listed(vec![provider]),
-        options: options(case),
-        batch: case.batch,
-        allow_unproven: false,
-        left: Vec::new(),
-    };
+    let settings = settings(case, provider);
     let store = store(config)?;
     let (manifest, file) = store.find(model)?;
     let plane = noise(PICTURE.0 as usize * PICTURE.1 as usize);

@@ -5,17 +5,18 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use case_bundle::files::said;
 use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
-    Action, BundleTerms, InstalledVersion, ModelStore, Network, PublicKey, Runtime, SELF_TEST,
-    SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
+    Action, BundleTerms, DetectorSettings, InstalledVersion, ModelStore, Network, PublicKey,
+    Runtime, SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{Manifest, Task};
 use protocol::id::ModelId;
 
-use super::{listing, pictures, self_test, store, trusted};
+use super::{listing, load_tested, pictures, store, trusted};
 use crate::config::{DetectorConfig, named_version, redacted};
 use crate::live::StopFlag;
 
@@ -267,10 +268,16 @@ fn try_out(
     let runtime = Runtime::load(config.onnxruntime.as_deref())
         .context("its self-test needs ONNX Runtime (`--no-self-test` goes without)")?;
     let (manifest, file) = store.find_version(&installed.model, installed.version)?;
-    let mut network = Network::load(&runtime, manifest, &file, &config.settings())?;
-    let has_test = self_test(&mut network, &file, &installed.candidate())?;
+    let candidate = installed.candidate();
+    let (network, has_test) = load_tested(&config.settings(), (&candidate, &file), |settings| {
+        Ok(Network::load(&runtime, manifest.clone(), &file, settings)?)
+    })?;
     Ok(if has_test {
-        format!("self-test passed on {}", network.provider())
+        let refusals = network.refusals().iter();
+        let passed_over: String = refusals
+            .map(|refusal| format!("; not on {refusal}"))
+            .collect();
+        format!("self-test passed on {}{passed_over}", network.provider())
     } else {
         format!(
             "it loads on {}; it brings no self-test, so what it sees was not checked",
@@ -442,11 +449,13 @@ fn test_installed(
 ) -> Result<String, String> {
     let (manifest, file) = store.find(model).map_err(|error| error.to_string())?;
     let candidate = (store.candidate_of(model)).ok_or("its manifest is gone")?;
-    let mut network = Network::load(runtime, manifest, &file, &config.settings())
-        .map_err(|error| error.to_string())?;
-    let has_test = self_test(&mut network, &file, &candidate).map_err(|e| e.to_string())?;
+    let load = |settings: &DetectorSettings| {
+        anyhow::Ok(Network::load(runtime, manifest.clone(), &file, settings)?)
+    };
+    let (network, has_test) = load_tested(&config.settings(), (&candidate, &file), load)
+        .map_err(|error| said::whole(error.chain()))?;
     Ok(if has_test {
-        "self-test passed".to_owned()
+        format!("self-test passed on {}", network.computes_on())
     } else {
         "loads; it brings no self-test".to_owned()
     })

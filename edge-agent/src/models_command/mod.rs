@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use edge_inference::{
     Candidate, Detector, DetectorError, DetectorSettings, Examinee, FailedGround, Ground,
-    ModelStore, OnTrial, PublicKey, Runtime, SelfTest, SelfTestFault, StartFault, Started,
-    StoreError,
+    ModelStore, OnTrial, Provider, PublicKey, Runtime, SelfTest, SelfTestFault, StartFault,
+    Started, StoreError,
 };
 use models::Manifest;
 
@@ -59,22 +59,32 @@ pub fn store(config: &DetectorConfig) -> Result<ModelStore, StoreError> {
 pub fn load_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?;
-    let (manifest, file) = match config.model.clone().or_else(|| store.used()) {
-        Some(model) => store.find(&model)?,
-        None => store.best_detector()?,
-    };
+    let (manifest, file) = found_detector(config, &store)?;
     let detector = Detector::load(&runtime, manifest, &file, &config.settings())?;
     tell(&detector, &store, &runtime, config);
     Ok(detector)
 }
 
+fn found_detector(
+    config: &DetectorConfig,
+    store: &ModelStore,
+) -> Result<(Manifest, PathBuf), StoreError> {
+    match config.model.clone().or_else(|| store.used()) {
+        Some(model) => store.find(&model),
+        None => store.best_detector(),
+    }
+}
+
 /// The same, shown its self-test, as `run` does before it watches.
 pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
-    let mut detector = load_detector(config)?;
+    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?;
-    let model = detector.manifest().id.clone();
-    let (candidate, _, file) = store.candidate_at(&model, None)?;
-    self_test(&mut detector, &file, &candidate)?;
+    let model = found_detector(config, &store)?.0.id;
+    let (candidate, manifest, file) = store.candidate_at(&model, None)?;
+    let (detector, _) = load_tested(&config.settings(), (&candidate, &file), |settings| {
+        Ok(Detector::load(&runtime, manifest.clone(), &file, settings)?)
+    })?;
+    tell(&detector, &store, &runtime, config);
     Ok(detector)
 }
 
@@ -157,6 +167,33 @@ fn self_test(
     })?;
     tracing::info!(model = %candidate, pictures, "self-test passed");
     Ok(true)
+}
+
+/// Loads a model and shows it its self-test, for commands that end; whether it has one. Where it sees
+/// otherwise than it must on an accelerator, the rest of the list is asked, as `run` does.
+fn load_tested<M: Examinee>(
+    settings: &DetectorSettings,
+    (candidate, file): (&Candidate, &Path),
+    load: impl Fn(&DetectorSettings) -> anyhow::Result<M>,
+) -> anyhow::Result<(M, bool)> {
+    let mut settings = settings.clone();
+    loop {
+        let mut model = load(&settings)?;
+        let fault = match self_test(&mut model, file, candidate) {
+            Ok(has_test) => return Ok((model, has_test)),
+            Err(fault) => fault,
+        };
+        let on = (Provider::ALL.into_iter()).find(|provider| provider.name() == model.provider());
+        let next = match (&fault, on) {
+            (SelfTestFault::Failed(reason), Some(on)) => settings.passing_over(on, reason),
+            _ => None,
+        };
+        let Some(next) = next else {
+            return Err(fault.into());
+        };
+        tracing::warn!(model = %candidate, "{fault}; the next provider is asked");
+        settings = next;
+    }
 }
 
 fn tell(detector: &Detector, store: &ModelStore, runtime: &Runtime, config: &DetectorConfig) {

@@ -8,7 +8,7 @@ use edge_inference::{
 use plate_reader::{Half, PlateReader, ReaderError};
 use protocol::id::ModelId;
 
-use super::{detectors, find_named, self_test, start_fault, store};
+use super::{detectors, find_named, load_tested, self_test, start_fault, store};
 use crate::config::{DetectorConfig, named_version};
 
 /// A model that was loaded, with the networks of which it is made.
@@ -163,8 +163,9 @@ fn begin_half(
 /// Loads `MODEL` or `MODEL@VERSION` and shows it its self-test. What is on trial stays as it is.
 pub(crate) fn try_network(config: &DetectorConfig, name: &str) -> anyhow::Result<()> {
     let (runtime, candidate, manifest, file) = find_named(config, name)?;
-    let mut network = Network::load(&runtime, manifest, &file, &config.settings())?;
-    self_test(&mut network, &file, &candidate)?;
+    load_tested(&config.settings(), (&candidate, &file), |settings| {
+        Ok(Network::load(&runtime, manifest.clone(), &file, settings)?)
+    })?;
     Ok(())
 }
 
@@ -173,8 +174,9 @@ pub(crate) fn try_plates(config: &DetectorConfig) -> anyhow::Result<()> {
     let settings = config.plates.settings();
     let load = |half: Half, model: &ModelId| {
         let (runtime, candidate, manifest, file) = find_named(config, model.as_str())?;
-        let mut network = half.load(&runtime, manifest, &file, &config.settings())?;
-        self_test(&mut network, &file, &candidate)?;
+        let (network, _) = load_tested(&config.settings(), (&candidate, &file), |settings| {
+            Ok(half.load(&runtime, manifest.clone(), &file, settings)?)
+        })?;
         anyhow::Ok(network)
     };
     let places = load(Half::Places, &settings.places)?;
@@ -205,8 +207,9 @@ fn of_shadow(config: &DetectorConfig) -> DetectorSettings {
 /// The same of the detector in the shadow; what computes it.
 pub(crate) fn try_shadow(config: &DetectorConfig, name: &str) -> anyhow::Result<&'static str> {
     let (runtime, candidate, manifest, file) = find_named(config, name)?;
-    let mut detector = Detector::load(&runtime, manifest, &file, &of_shadow(config))?;
-    self_test(&mut detector, &file, &candidate)?;
+    let (detector, _) = load_tested(&of_shadow(config), (&candidate, &file), |settings| {
+        Ok(Detector::load(&runtime, manifest.clone(), &file, settings)?)
+    })?;
     Ok(detector.provider())
 }
 

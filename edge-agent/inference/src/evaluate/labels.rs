@@ -23,6 +23,17 @@ pub enum LabelError {
         /// What is wrong.
         message: String,
     },
+    /// One number for two images, or two categories.
+    #[error(
+        "{what} {id} is there twice: two files were put together, and which of them an annotation means nobody can \
+         tell; number those of one anew, or give the files one by one"
+    )]
+    Twice {
+        /// Of what.
+        what: &'static str,
+        /// The number.
+        id: u64,
+    },
 }
 
 /// A picture and what is on it.
@@ -114,6 +125,11 @@ impl LabelSet {
     fn of_coco(text: &str) -> Result<Self, LabelError> {
         let file: Coco =
             serde_json::from_str(text).map_err(|error| LabelError::Format(error.to_string()))?;
+        once("image", file.images.iter().map(|image| image.id))?;
+        once(
+            "category",
+            file.categories.iter().map(|category| category.id),
+        )?;
         let classes: BTreeMap<u64, Option<ObjectClass>> = file
             .categories
             .iter()
@@ -271,6 +287,17 @@ impl LabelSet {
     }
 }
 
+/// Refuses numbers that are there twice: the later would take the place of the earlier without a word.
+fn once(what: &'static str, ids: impl Iterator<Item = u64>) -> Result<(), LabelError> {
+    let mut seen = BTreeSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(LabelError::Twice { what, id });
+        }
+    }
+    Ok(())
+}
+
 #[derive(Deserialize)]
 struct Coco {
     images: Vec<CocoImage>,
@@ -407,6 +434,15 @@ mod tests {
             (
                 r#"{"images":[],"categories":[],"annotations":[{"image_id":1,"category_id":1,"bbox":[0,0,1,1]}]}"#,
                 "there is no category 1",
+            ),
+            // Two tasks of a labelling tool, put together: heads of one were cut out of the other's pictures.
+            (
+                r#"{"images":[{"id":1,"file_name":"a"},{"id":1,"file_name":"b","complete":false}],"categories":[],"annotations":[]}"#,
+                "image 1 is there twice",
+            ),
+            (
+                r#"{"images":[],"categories":[{"id":1,"name":"helmet"},{"id":1,"name":"no_helmet"}],"annotations":[]}"#,
+                "category 1 is there twice",
             ),
             (
                 r#"{"images":[{"id":1,"file_name":"a"}],"categories":[{"id":1,"name":"car"}],"annotations":[{"image_id":1,"category_id":1,"bbox":[0,0,-1,1]}]}"#,

@@ -132,8 +132,11 @@ impl Standing {
                 return None;
             }
             Err(DetectorError::Inference { message, .. }) => message.clone(),
-            // Loaded anew on the same provider it would compute the same.
-            Err(error) if error.is_nonsense() && self.has_next() => error.to_string(),
+            // Loaded anew the processor would compute the same. Of anything else it is found out then
+            // whether it still computes as the processor does.
+            Err(error) if error.is_nonsense() && (self.has_next() || provider != Provider::Cpu) => {
+                error.to_string()
+            }
             Err(_) => return None,
         };
         self.failures += 1;

@@ -245,6 +245,8 @@ impl Trial<'_> {
     ) -> Result<(), Unfit> {
         let manifest = self.manifest;
         let allow_unproven = self.origin.settings.allow_unproven;
+        let asked = self.origin.settings.tolerance;
+        let borne = likeness::borne(asked, &self.origin.file);
         let processor = match self.processor() {
             Ok(processor) => processor,
             Err(why) => {
@@ -265,11 +267,16 @@ impl Trial<'_> {
             Err(error) if processor.is_read => return Err(computes_wrong(&error)),
             answered => drop(answered?),
         }
+        let untested = if asked > borne {
+            ". More, as `provider_tolerance` says, only of a model that brings a self-test"
+        } else {
+            ""
+        };
         for (shown, expected) in &processor.answers {
             let looked = looks::look(manifest, session, shown);
             let looked = looked.map_err(|error| failed(provider, error))?;
-            likeness::difference(&manifest.head, expected, &looked.outputs)
-                .map_err(|why| computes_wrong(&why))?;
+            likeness::difference(&manifest.head, expected, &looked.outputs, borne)
+                .map_err(|why| computes_wrong(&format!("{why}{untested}")))?;
         }
         Ok(())
     }

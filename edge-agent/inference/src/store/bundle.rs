@@ -8,7 +8,7 @@
 //! name, longer than listed, twice there, or not listed, ends the unpacking.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::durable;
 use super::package;
+use super::self_test::SELF_TEST;
 use super::signature::{self, KeyId, PublicKey, SecretKey, SignatureError};
 use crate::digest::{self, CopyError};
 use crate::outside::{self, NotWhole};
@@ -445,7 +446,18 @@ pub(super) fn check_files(folder: &Path, listing: &Listing) -> Result<(), String
     listing
         .file
         .iter()
-        .try_for_each(|file| check_file(folder, file))
+        .try_for_each(|file| check_file(folder, file))?;
+    match unlisted_self_test(folder, listing) {
+        Some(_) => Err(format!("{SELF_TEST} is not listed")),
+        None => Ok(()),
+    }
+}
+
+/// A self-test that is not listed: nobody signed it, and it would be read.
+pub(super) fn unlisted_self_test(folder: &Path, listing: &Listing) -> Option<PathBuf> {
+    let file = folder.join(SELF_TEST);
+    let is_there = || fs::symlink_metadata(&file).is_ok();
+    (listing.of(SELF_TEST).is_none() && is_there()).then_some(file)
 }
 
 /// One of them.

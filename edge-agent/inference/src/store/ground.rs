@@ -8,6 +8,10 @@
 //! A new driver is not known from the one before it. So a proven model that fails its self-test
 //! where it had proven itself is shown to the next of the list first, and given up only if none
 //! is left.
+//!
+//! Who is left for whom: what ended the program, or makes a model see otherwise that saw as it must
+//! on it before, is left for all models. Where a model never saw as it must, its own numbers may be
+//! what the provider's precision is too small for: that is left for this model alone.
 
 use std::fmt;
 
@@ -39,10 +43,10 @@ pub struct Ground {
 impl Ground {
     /// `provider` of the loaded library.
     pub fn of(runtime: &Runtime, settings: &DetectorSettings, provider: Provider) -> Self {
-        let device = settings.options.device.clone();
+        let device = settings.options.devices.of(provider);
         Self {
             provider: provider.word().to_owned(),
-            device: device.filter(|_| provider != Provider::Cpu),
+            device: device.map(str::to_owned),
             onnxruntime: runtime.version(),
         }
     }
@@ -52,13 +56,17 @@ impl Ground {
         self.provider == Provider::Cpu.word()
     }
 
-    /// What it computes on after this was lost; none where it is the same.
-    pub(super) fn moved_to(&self, provider: Provider) -> Option<Self> {
-        (self.provider != provider.word()).then(|| Self {
+    /// What it computes on after this was lost, of `all` that may; none where it is the same.
+    pub(super) fn moved_to(&self, provider: Provider, all: &[Self]) -> Option<Self> {
+        if self.provider == provider.word() {
+            return None;
+        }
+        let known = all.iter().find(|ground| ground.provider == provider.word());
+        Some(known.cloned().unwrap_or_else(|| Self {
             provider: provider.word().to_owned(),
-            device: self.device.clone().filter(|_| provider != Provider::Cpu),
+            device: None,
             onnxruntime: self.onnxruntime.clone(),
-        })
+        }))
     }
 
     /// Everything that may compute, in the order in which it is tried. What the library was
@@ -96,9 +104,30 @@ pub struct FailedGround {
     pub reason: String,
     /// When.
     pub at: EventTime,
+    /// For which model alone; none where it is left for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Candidate>,
 }
 
 impl FailedGround {
+    /// Not tried again in this start, by a model that is new and sees otherwise on it.
+    pub(super) fn for_now(ground: &Ground, model: &Candidate, reason: &str) -> Self {
+        tracing::warn!(
+            on = %ground, %model,
+            "{reason}; it is new here, so the next provider of the list is asked whether that is its own fault"
+        );
+        Self {
+            ground: ground.clone(),
+            reason: reason.to_owned(),
+            at: journal::now(),
+            model: Some(model.clone()),
+        }
+    }
+
+    fn is_for(&self, model: &Candidate) -> bool {
+        self.model.as_ref().is_none_or(|only| only.is(model))
+    }
+
     /// As a network tells it of what it does not compute on.
     pub fn refusal(&self) -> Option<Refusal> {
         Some(Refusal {
@@ -142,16 +171,29 @@ impl GroundLedger {
         *self == Self::default()
     }
 
-    /// Those of `all` that are to be tried, and those that are left. A box that has left
-    /// everything goes on trying.
-    pub(super) fn split(&self, all: &[Ground]) -> (Vec<Ground>, Vec<FailedGround>) {
-        let is_left = |ground: &Ground| self.failed.iter().any(|left| left.ground == *ground);
-        if all.iter().all(is_left) {
-            return (all.to_vec(), Vec::new());
-        }
-        let allowed = all.iter().filter(|ground| !is_left(ground)).cloned();
-        let left = self.failed.iter().filter(|left| all.contains(&left.ground));
-        (allowed.collect(), left.cloned().collect())
+    /// Those of `all` that are to be tried by `model`, and those that are left, with them those of
+    /// `passed`. A box that has left everything goes on trying.
+    pub(super) fn split(
+        &self,
+        all: &[Ground],
+        model: &Candidate,
+        passed: &[FailedGround],
+    ) -> (Vec<Ground>, Vec<FailedGround>) {
+        let left = self.failed.iter().filter(|left| left.is_for(model));
+        let left: Vec<FailedGround> = left
+            .filter(|left| all.contains(&left.ground))
+            .cloned()
+            .collect();
+        let is_in =
+            |list: &[FailedGround], ground: &Ground| list.iter().any(|left| left.ground == *ground);
+        let left = if all.iter().all(|ground| is_in(&left, ground)) {
+            Vec::new()
+        } else {
+            left
+        };
+        let left = [&left[..], passed].concat();
+        let allowed = all.iter().filter(|ground| !is_in(&left, ground)).cloned();
+        (allowed.collect(), left)
     }
 
     /// Counts an end of the program on a ground, or a start that may be one; how many.
@@ -208,18 +250,25 @@ impl GroundLedger {
         }
     }
 
-    /// It has done its work for long enough.
-    pub(super) fn forget(&mut self, ground: &Ground) {
+    /// It has done its work for long enough, with this model.
+    pub(super) fn forget(&mut self, ground: &Ground, model: &Candidate) {
+        self.failed
+            .retain(|failed| failed.ground != *ground || !failed.is_for(model));
+        self.is_over(ground);
+    }
+
+    /// No start on it is counted any more.
+    fn is_over(&mut self, ground: &Ground) {
         self.tried.retain(|tried| tried.ground != *ground);
-        self.failed.retain(|failed| failed.ground != *ground);
         if self.trial.as_ref() == Some(ground) {
             self.trial = None;
         }
     }
 
     /// These were left for a model that turned out to be bad on the others as well.
-    pub(super) fn take_again(&mut self, left: &[Ground]) {
-        self.failed.retain(|failed| !left.contains(&failed.ground));
+    pub(super) fn take_again(&mut self, left: &[Ground], model: &Candidate) {
+        self.failed
+            .retain(|failed| !left.contains(&failed.ground) || !failed.is_for(model));
     }
 
     /// The operator wants them tried again.
@@ -233,17 +282,22 @@ impl GroundLedger {
             ground,
             model,
             reason,
+            for_all,
         } = *given_up;
         tracing::error!(
-            on = %ground, %model,
+            on = %ground, %model, for_all,
             "left, and the model is not: {reason}; the next provider takes its place, \
              `edge-agent models forgive {model}` has it tried again"
         );
-        self.forget(ground);
+        self.is_over(ground);
+        // What one model alone had left it for counts on beside that of another.
+        self.failed
+            .retain(|failed| failed.ground != *ground || !(for_all || failed.is_for(model)));
         self.failed.push(FailedGround {
             ground: ground.clone(),
             reason: reason.to_owned(),
             at: journal::now(),
+            model: (!for_all).then(|| model.clone()),
         });
         keep_newest(&mut self.failed);
     }
@@ -254,6 +308,8 @@ pub(super) struct GivenUp<'a> {
     pub(super) ground: &'a Ground,
     pub(super) model: &'a Candidate,
     pub(super) reason: &'a str,
+    /// Whether no other model is to compute on it either.
+    pub(super) for_all: bool,
 }
 
 /// Notes that a model has proven itself on `ground` as well.
@@ -271,6 +327,15 @@ fn keep_newest<T>(list: &mut Vec<T>) {
 /// Whether something else than `on` may compute.
 pub(super) fn has_other(allowed: &[Ground], on: &Ground) -> bool {
     allowed.len() > 1 && allowed.contains(on)
+}
+
+/// What is said of a model that sees otherwise on `on`, where nothing behind it may compute.
+pub(super) fn nobody_tells(on: &Ground, reason: &str) -> String {
+    let provider = &on.provider;
+    format!(
+        "{reason}; whether that is its own fault or {provider}'s nobody knows, because the processor may not compute: \
+         it is not called bad, and to find out put \"cpu\" at the end of `provider` under [detector]"
+    )
 }
 
 /// The first of `allowed`, if a model that has proven itself on `proven` has not on it.

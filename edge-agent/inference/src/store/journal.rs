@@ -3,8 +3,9 @@
 //! People are fined on the word of a model; which one was at work on a day, and
 //! who put it there, must be answerable years later.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,8 +15,8 @@ use protocol::{Digest, EventTime};
 use serde::{Deserialize, Serialize};
 
 use super::bundle::Vouched;
-use super::durable;
 use super::ledger::Candidate;
+use super::{StoreError, durable};
 
 /// File in the models' folder.
 pub(super) const FILE: &str = "journal.jsonl";
@@ -102,67 +103,12 @@ impl JournalEntry {
     }
 }
 
-/// Appends a line. A journal that cannot be written stops nothing, but is said.
+/// Appends a line. A journal that cannot be written does not stop a box that watches, but is said.
 pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str) {
-    append(folder, action, of, (detail, None));
-}
-
-/// The same of a version that is taken in, with the SHA-256 of its listing.
-pub(super) fn write_taken_in(
-    folder: &Path,
-    action: Action,
-    of: &Candidate,
-    (detail, listing): (&str, Digest),
-) {
-    append(folder, action, of, (detail, Some(listing)));
-}
-
-fn append(
-    folder: &Path,
-    action: Action,
-    of: &Candidate,
-    (detail, listing): (&str, Option<Digest>),
-) {
-    let entry = JournalEntry {
-        at: now(),
-        action,
-        model: of.model.clone(),
-        version: of.version,
-        sha256: Some(of.sha256),
-        manifest: of.manifest,
-        listing,
-        detail: detail.to_owned(),
-        by: account(),
-    };
-    let written = serde_json::to_string(&entry)
-        .map_err(std::io::Error::from)
-        .and_then(|line| {
-            let path = folder.join(FILE);
-            let is_new = !path.exists();
-            let mut file = File::options()
-                .read(true)
-                .create(true)
-                .append(true)
-                .open(&path)?;
-            durable::give_to_owner_of_folder(&file, &path);
-            // A line that a full disk or a killed process cut must not take this one along.
-            let length = file.metadata()?.len();
-            let mut last = [b'\n'];
-            if length > 0 {
-                file.read_exact_at(&mut last, length - 1)?;
-            }
-            let begin = if last == *b"\n" { "" } else { "\n" };
-            file.write_all(format!("{begin}{line}\n").as_bytes())?;
-            file.sync_data()?;
-            if is_new {
-                durable::sync_folder(folder)?;
-            }
-            Ok(())
-        });
-    if let Err(error) = written {
+    if let Err(error) = append(folder, action, of, (detail, None)) {
         let next = match error.kind() {
             // Written by root, who installed something in a folder of the agent's.
-            std::io::ErrorKind::PermissionDenied => format!(
+            io::ErrorKind::PermissionDenied => format!(
                 "as root: `chown --reference={} {}`",
                 folder.display(),
                 folder.join(FILE).display()
@@ -176,12 +122,91 @@ fn append(
     }
 }
 
-/// All lines that can be read, oldest first.
+/// The same of a version that is taken in, with the SHA-256 of its listing. Without its line
+/// nothing could be held against that version later, so it does not come in then.
+pub(super) fn write_taken_in(
+    folder: &Path,
+    action: Action,
+    of: &Candidate,
+    (detail, listing): (&str, Digest),
+) -> Result<(), StoreError> {
+    append(folder, action, of, (detail, Some(listing))).map_err(|source| StoreError::Io {
+        path: folder.join(FILE),
+        source,
+    })
+}
+
+fn append(
+    folder: &Path,
+    action: Action,
+    of: &Candidate,
+    (detail, listing): (&str, Option<Digest>),
+) -> io::Result<()> {
+    let entry = JournalEntry {
+        at: now(),
+        action,
+        model: of.model.clone(),
+        version: of.version,
+        sha256: Some(of.sha256),
+        manifest: of.manifest,
+        listing,
+        detail: detail.to_owned(),
+        by: account(),
+    };
+    let line = serde_json::to_string(&entry)?;
+    let path = folder.join(FILE);
+    let is_new = !path.exists();
+    let mut file = File::options()
+        .read(true)
+        .create(true)
+        .append(true)
+        .open(&path)?;
+    durable::give_to_owner_of_folder(&file, &path);
+    // A line that a full disk or a killed process cut must not take this one along.
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    let begin = if last == *b"\n" { "" } else { "\n" };
+    file.write_all(format!("{begin}{line}\n").as_bytes())?;
+    file.sync_data()?;
+    if is_new {
+        durable::sync_folder(folder)?;
+    }
+    Ok(())
+}
+
+/// All lines that can be read, in the order in which they were written, whatever the clock said. A
+/// byte that a disk has changed spoils its own line and no other.
 pub(super) fn read(folder: &Path) -> Vec<JournalEntry> {
-    let text = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
+    let path = folder.join(FILE);
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            tracing::warn!(
+                journal = %path.display(), %error,
+                "the journal of models cannot be read, so nothing is held against what it says was installed"
+            );
+        }
+        Vec::new()
+    });
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
         .collect()
+}
+
+/// The lines of several, the oldest first; those of one in their own order.
+pub(super) fn together(journals: impl Iterator<Item = Vec<JournalEntry>>) -> Vec<JournalEntry> {
+    let mut journals: Vec<VecDeque<JournalEntry>> = journals.map(VecDeque::from).collect();
+    let mut entries = Vec::new();
+    while let Some(oldest) = (journals.iter_mut())
+        .filter(|journal| !journal.is_empty())
+        .min_by_key(|journal| journal.front().map(|entry| entry.at))
+    {
+        entries.extend(oldest.pop_front());
+    }
+    entries
 }
 
 #[allow(clippy::cast_possible_truncation)] // µs since 1970 fit for 290,000 years
@@ -205,6 +230,48 @@ fn account() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn line(model: &str, at: &str) -> String {
+        format!(r#"{{"at":"{at}","action":"installed","model":"{model}","version":1,"by":"x"}}"#)
+    }
+
+    fn models(entries: &[JournalEntry]) -> Vec<&str> {
+        entries.iter().map(|entry| entry.model.as_str()).collect()
+    }
+
+    /// One byte that was no letter emptied the whole journal, and with it all that is held against
+    /// versions that nobody has signed.
+    #[test]
+    fn a_byte_that_a_disk_has_changed_spoils_its_line_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = |day| format!("2026-01-0{day}T00:00:00Z");
+        let mut bytes = line("first", &day(1)).into_bytes();
+        bytes.extend(b"\n");
+        let mut bad = line("second", &day(2)).into_bytes();
+        bad[12] = 0xff;
+        bytes.extend(bad);
+        bytes.extend(b"\n");
+        bytes.extend(line("third", &day(3)).into_bytes());
+        std::fs::write(folder.path().join(FILE), bytes).unwrap();
+        assert_eq!(models(&read(folder.path())), ["first", "third"]);
+    }
+
+    /// A box without a battery for its clock begins each day in 1970.
+    #[test]
+    fn what_was_written_last_is_the_last_whatever_the_clock_said() {
+        let read = |lines: &[(&str, &str)]| -> Vec<JournalEntry> {
+            let lines = lines.iter().map(|(model, at)| line(model, at));
+            lines
+                .map(|line| serde_json::from_str(&line).unwrap())
+                .collect()
+        };
+        let (then, noon) = ("1970-01-01T00:00:09Z", "2026-01-01T12:00:00Z");
+        let evening = "2026-01-01T18:00:00Z";
+        let one = read(&[("a", noon), ("b", then), ("c", evening)]);
+        let other = read(&[("d", "2026-01-01T13:00:00Z")]);
+        let all = together([one, Vec::new(), other].into_iter());
+        assert_eq!(models(&all), ["a", "b", "d", "c"]);
+    }
 
     #[test]
     fn a_line_tells_with_which_key_it_was_signed_and_of_a_strangers_nothing() {

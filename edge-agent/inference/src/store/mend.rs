@@ -96,6 +96,13 @@ pub(super) fn replace(place: &Path, folder: &Path, listing: &Listing) -> io::Res
     if place.join(SIGNATURE).is_file() {
         put(place, folder, SIGNATURE)?;
     }
+    if let Some(stray) = bundle::unlisted_self_test(folder, listing) {
+        if fs::symlink_metadata(&stray).is_ok_and(|kind| kind.is_dir()) {
+            fs::remove_dir_all(&stray)?;
+        } else {
+            fs::remove_file(&stray)?;
+        }
+    }
     // Last: until it is there, the version is not taken for a whole one.
     put(place, folder, LISTING)?;
     durable::sync_folder(folder.parent().unwrap_or(folder))

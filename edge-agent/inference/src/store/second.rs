@@ -88,6 +88,8 @@ pub struct SecondTrial {
     pub instead: Option<String>,
     /// What computes, where that is known.
     pub on: Option<Ground>,
+    /// Everything that may compute.
+    grounds: Vec<Ground>,
     home: Option<PathBuf>,
 }
 
@@ -245,9 +247,9 @@ fn begin_first<T>(
             let (reason, next) = (&failed.reason, failed.next_step());
             return Err(NotThis::Next(format!("it failed here: {reason}; {next}")));
         }
-        let mut left_here = Vec::new();
+        let (mut left_here, mut passed) = (Vec::new(), Vec::new());
         loop {
-            let (allowed, left) = ledger.on.split(grounds);
+            let (allowed, left) = ledger.on.split(grounds, candidate, &passed);
             let record = ledger.second.get(&candidate.model);
             let proven = record.filter(|record| means(record.proven.as_ref(), candidate));
             let is_proven = proven.is_some();
@@ -264,19 +266,28 @@ fn begin_first<T>(
                     if is_proven && ground::has_other(&allowed, &on) =>
                 {
                     ledger::update(home.as_deref(), &mut ledger, |ledger| {
+                        let record = ledger.second.get(&candidate.model);
                         let given_up = GivenUp {
                             ground: &on,
                             model: candidate,
                             reason: &reason,
+                            for_all: record.is_some_and(|record| record.on.contains(&on)),
                         };
                         trial::leave(home.as_deref(), ledger, &given_up);
                     });
                     left_here.push(on);
                     continue;
                 }
+                // Whether it is its own fault nobody knows yet.
+                Err(StartFault::SelfTest { on, reason })
+                    if !on.is_processor() && ground::has_other(&allowed, &on) =>
+                {
+                    passed.push(FailedGround::for_now(&on, candidate, &reason));
+                    continue;
+                }
                 // The processor, which would tell, may not compute.
-                Err(StartFault::SelfTest { on, reason }) if is_proven && !on.is_processor() => {
-                    return Err(NotThis::Next(reason));
+                Err(StartFault::SelfTest { on, reason }) if !on.is_processor() => {
+                    return Err(NotThis::Next(ground::nobody_tells(&on, &reason)));
                 }
                 Err(StartFault::SelfTest { reason, .. } | StartFault::Model(reason)) => reason,
             };
@@ -287,6 +298,7 @@ fn begin_first<T>(
                             ground: &ground,
                             model: candidate,
                             reason: &reason,
+                            for_all: false,
                         };
                         trial::leave(home.as_deref(), ledger, &given_up);
                     });
@@ -295,7 +307,7 @@ fn begin_first<T>(
                 None => {
                     change(home.as_deref(), |home, ledger| {
                         give_up(home, ledger, candidate, &reason);
-                        ledger.on.take_again(&left_here);
+                        ledger.on.take_again(&left_here, candidate);
                     });
                     return Err(NotThis::Next(reason));
                 }
@@ -328,6 +340,7 @@ fn begin_first<T>(
         candidate,
         instead: begun.instead,
         on,
+        grounds: grounds.to_vec(),
         home,
     };
     Ok((started, trial))
@@ -350,7 +363,8 @@ fn on_trial(
 impl SecondTrial {
     /// What computes now; see [`super::OnTrial::computes_on`].
     pub fn computes_on(&mut self, provider: Provider) {
-        if let Some(now) = self.on.as_ref().and_then(|on| on.moved_to(provider)) {
+        let moved = |on: &Ground| on.moved_to(provider, &self.grounds);
+        if let Some(now) = self.on.as_ref().and_then(moved) {
             self.on = Some(now);
         }
     }
@@ -368,7 +382,7 @@ impl SecondTrial {
             }
             if let Some(on) = on {
                 ground::add(&mut record.on, on);
-                ledger.on.forget(on);
+                ledger.on.forget(on, candidate);
             }
             record.trial_on = None;
             record.proven = Some(candidate.clone());
@@ -445,6 +459,7 @@ fn charge_ground(home: &Path, ledger: &mut TrialLedger, ground: &Ground, candida
             ground,
             model: candidate,
             reason: &reason,
+            for_all: true,
         };
         trial::leave(Some(home), ledger, &given_up);
     }

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::bundle::{LISTING, SIGNATURE, Unpacked, Vouched};
-use super::journal;
+use super::journal::{self, JournalEntry};
 
 /// What speaks against a version in the folder of models `home`; nothing, where a trusted
 /// key vouches for it, or nothing is known of it.
@@ -16,11 +16,7 @@ pub(super) fn fault(home: &Path, found: &Unpacked) -> Option<String> {
     let Vouched::Unsigned(why) = &found.vouched else {
         return None;
     };
-    let journal = journal::read(home);
-    let (model, version) = (&found.listing.model, found.listing.version);
-    let entry = journal.iter().rfind(|entry| {
-        entry.action.takes_in() && (&entry.model, entry.version) == (model, Some(version))
-    })?;
+    let entry = last_line(home, found)?;
     // A key that is not trusted here vouches for nothing; that it signed is still said.
     if let Some(key) = entry.key()
         && !why.contains(&format!("signed with key {key},"))
@@ -35,4 +31,18 @@ pub(super) fn fault(home: &Path, found: &Unpacked) -> Option<String> {
     (!is_it).then(|| {
         format!("its {LISTING}, or what is listed there, is not what was installed by that number")
     })
+}
+
+/// Whether a line tells that a version came in by that number.
+pub(super) fn is_noted(home: &Path, found: &Unpacked) -> bool {
+    last_line(home, found).is_some()
+}
+
+fn last_line(home: &Path, found: &Unpacked) -> Option<JournalEntry> {
+    let (model, version) = (&found.listing.model, found.listing.version);
+    let lines = journal::read(home).into_iter();
+    let mut of_it = lines.filter(|entry| {
+        entry.action.takes_in() && (&entry.model, entry.version) == (model, Some(version))
+    });
+    of_it.next_back()
 }

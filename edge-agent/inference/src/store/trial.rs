@@ -42,6 +42,8 @@ pub struct OnTrial {
     pub instead: Option<String>,
     /// What computes, where that is known.
     pub on: Option<Ground>,
+    /// Everything that may compute.
+    grounds: Vec<Ground>,
     home: Option<PathBuf>,
 }
 
@@ -239,6 +241,7 @@ impl ModelStore {
             candidate,
             instead,
             on,
+            grounds: grounds.to_vec(),
             home: home.map(Path::to_owned),
         };
         Ok((started, trial))
@@ -369,7 +372,8 @@ impl OnTrial {
     /// What computes now: another than at the start, where that was lost at work. Who does not
     /// compute proves nothing.
     pub fn computes_on(&mut self, provider: Provider) {
-        if let Some(now) = self.on.as_ref().and_then(|on| on.moved_to(provider)) {
+        let moved = |on: &Ground| on.moved_to(provider, &self.grounds);
+        if let Some(now) = self.on.as_ref().and_then(moved) {
             self.on = Some(now);
         }
     }
@@ -390,7 +394,7 @@ impl OnTrial {
                     ledger.on.settle(on, false);
                 }
                 ground::add(&mut ledger.on.proven, on);
-                ledger.on.forget(on);
+                ledger.on.forget(on, candidate);
             }
             ledger.proven = Some(candidate.clone());
             ledger.trial = None;

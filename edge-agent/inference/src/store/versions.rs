@@ -24,7 +24,6 @@ use super::journal::{self, Action};
 use super::ledger::Candidate;
 use super::mend::{self, Found};
 use super::model_file::check_whole;
-use super::self_test::SELF_TEST;
 use super::signature::PublicKey;
 use super::walk::Entry;
 use super::{ModelStore, StoreError, durable, fetch, taken_in};
@@ -188,7 +187,7 @@ impl ModelStore {
         let place = partial.0.as_ref().expect("`decide` made it").path.clone();
         let detail = journal::by_whose_word(&installed.vouched);
         let take_in = |action: Action, detail: &str| {
-            journal::write_taken_in(&home, action, &candidate, (detail, unpacked.listed));
+            journal::write_taken_in(&home, action, &candidate, (detail, unpacked.listed))
         };
         match mend::look(&folder, &unpacked, &terms.trusted, &self.journal()) {
             Found::Nothing => {}
@@ -197,15 +196,15 @@ impl ModelStore {
                     .map_err(refuse)?;
                 let again = self.noted_again(&unpacked, &folder, &home, &terms.trusted);
                 if let Some((action, why)) = again {
-                    take_in(action, &format!("{why}; {detail}"));
+                    take_in(action, &format!("{why}; {detail}"))?;
                 }
                 return Ok(installed);
             }
             Found::Another => return Err(refuse(BundleError::Taken(version))),
             Found::Damaged(damage) => {
+                take_in(Action::Mended, &format!("{damage}; {detail}"))?;
                 mend::replace(&place, &folder, &unpacked.listing).map_err(io)?;
                 tracing::warn!(model = %candidate, "mended: {damage}");
-                take_in(Action::Mended, &format!("{damage}; {detail}"));
                 installed.is_mended = true;
                 return Ok(installed);
             }
@@ -223,13 +222,14 @@ impl ModelStore {
         // The mark before the name: a version that was here is never forgotten.
         let mark = highest.max(version).to_string();
         durable::write(&model_folder.join(HIGHEST), mark.as_bytes()).map_err(io)?;
+        // So does its line: a renaming finds room on a full disk, and a line does not.
+        take_in(action, &detail)?;
         durable::sync_folder(&place)
             .and_then(|()| fs::rename(&place, &folder))
             .and_then(|()| durable::sync_folder(&model_folder.join(VERSIONS)))
             .and_then(|()| durable::sync_folder(&model_folder))
             .and_then(|()| durable::sync_folder(&home))
             .map_err(io)?;
-        take_in(action, &detail);
         Ok(installed)
     }
 
@@ -246,10 +246,12 @@ impl ModelStore {
             let why = format!("it lay here already, beside version {highest}");
             return Some((Action::Downgraded, why));
         }
-        // Where its signature is gone, the operator takes it without.
         let old = bundle::look(folder, trusted).ok()?;
-        taken_in::fault(home, &old)?;
-        Some((Action::Installed, "it lay here already".to_owned()))
+        // Where its signature is gone, the operator takes it without. And of what has no line nobody
+        // could tell later how it came.
+        let is_noted = taken_in::is_noted(home, &old);
+        let is_to_be_noted = !is_noted || taken_in::fault(home, &old).is_some();
+        is_to_be_noted.then(|| (Action::Installed, "it lay here already".to_owned()))
     }
 
     /// Of all folders: a mark in one is not forgotten in another. One that lies here
@@ -385,10 +387,6 @@ impl ModelStore {
         bundle::check_files(folder, &found.listing).map_err(damaged)?;
         let file = folder.join(&found.manifest.file);
         check_whole(&found.manifest, &file, &file.display().to_string())?;
-        // What is not listed nobody signed, and this would be read.
-        if found.listing.of(SELF_TEST).is_none() && folder.join(SELF_TEST).exists() {
-            return Err(damaged(format!("{SELF_TEST} is not listed")));
-        }
         Ok(found)
     }
 
@@ -458,18 +456,20 @@ impl ModelStore {
         Ok(())
     }
 
-    /// The highest version that this box has had.
+    /// The highest version that this box has had. The journal knows it as well: whoever takes a
+    /// model away takes its whole folder, and the mark with it.
     pub fn highest(&self, model: &ModelId) -> u64 {
-        self.folders
-            .iter()
-            .map(|folder| folder.join(model.as_str()))
-            .flat_map(|folder| {
-                numbers(&folder)
-                    .into_iter()
-                    .chain(number(&folder.join(HIGHEST)))
-            })
-            .max()
-            .unwrap_or(0)
+        let marks = self.folders.iter().flat_map(|folder| {
+            let folder = folder.join(model.as_str());
+            numbers(&folder)
+                .into_iter()
+                .chain(number(&folder.join(HIGHEST)))
+        });
+        let noted = self.folders.iter().flat_map(|home| journal::read(home));
+        let noted = noted
+            .filter(|entry| entry.model == *model && entry.action.takes_in())
+            .filter_map(|entry| entry.version);
+        marks.chain(noted).max().unwrap_or(0)
     }
 
     /// The first folder that can be written.
@@ -492,9 +492,7 @@ impl ModelStore {
 
     /// What was done to the models of this machine, oldest first.
     pub fn journal(&self) -> Vec<super::JournalEntry> {
-        let mut entries: Vec<_> = self.folders.iter().flat_map(|f| journal::read(f)).collect();
-        entries.sort_by_key(|entry| entry.at);
-        entries
+        journal::together(self.folders.iter().map(|folder| journal::read(folder)))
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) enum Whose {
     Kept,
     /// Hands on what signal controllers say.
     Signals,
+    /// No thread: a model that takes second looks, and has nothing any more that computes it.
+    SecondModel,
     /// Looks for the model that is only compared.
     Shadow,
 }
@@ -56,6 +58,7 @@ impl Whose {
             Self::Recordings => "what looks after the recordings",
             Self::Kept => "what keeps parked vehicles for a restart",
             Self::Signals => "what hands on the signals",
+            Self::SecondModel => "a model for second looks",
             Self::Shadow => "what compares the shadow model",
         }
     }
@@ -93,6 +96,10 @@ impl Whose {
             Self::Signals => {
                 "cameras are watched on, and signals of controllers are unknown, so that nobody is accused by \
                  them; report the log, restart the agent"
+            }
+            Self::SecondModel => {
+                "cameras are watched on, and rules that rest on it see nothing; mend its device and driver, \
+                 restart the agent"
             }
             Self::Shadow => "it is compared no more; report the log, restart the agent",
         }
@@ -143,6 +150,23 @@ impl OnPanic {
 }
 
 impl OnPanic {
+    /// What computes for it is lost, and another process may have it again. So the program ends to be
+    /// started anew, as for the detector; but all cameras miss seconds for what some rules rest on,
+    /// and so not again and again.
+    pub(in crate::live) fn give_way(&self, why: String) {
+        let times = self.note(now());
+        if times <= MOST {
+            tracing::error!(times, "{why}; the program ends, to be started anew");
+            self.stop.give_way(why);
+        } else {
+            tracing::error!(
+                times,
+                "{why}; to begin anew has not helped within an hour: {}",
+                self.whose.without()
+            );
+        }
+    }
+
     /// For a thread of `camera`, or of the box. In `store` is counted how often threads
     /// ended so.
     pub(in crate::live) fn new(
@@ -187,6 +211,7 @@ impl OnPanic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Ending;
     use protocol::units::Seconds;
 
     fn of(dir: &tempfile::TempDir) -> OnPanic {
@@ -216,6 +241,23 @@ mod tests {
         let stop = calm.stop.clone();
         drop(calm);
         assert!(!stop.is_set());
+    }
+
+    /// Plates were unread until a person came, though a new process would have had the device. But
+    /// one that never comes back must not take all cameras along for ever.
+    #[test]
+    fn a_model_for_second_looks_that_lost_its_device_ends_the_program_three_times_within_an_hour() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ended = Vec::new();
+        for _ in 0..4 {
+            let stop = StopFlag::default();
+            let lost = OnPanic::new(Whose::SecondModel, None, dir.path(), &stop);
+            lost.give_way("model plates: an illegal memory access".to_owned());
+            let is_forlorn = matches!(stop.fault(), Some(Ending::Forlorn(_)));
+            ended.push((stop.is_set(), is_forlorn));
+        }
+        let (ends, goes_on) = ((true, true), (false, false));
+        assert_eq!(ended, [ends, ends, ends, goes_on]);
     }
 
     #[test]

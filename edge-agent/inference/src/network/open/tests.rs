@@ -12,7 +12,7 @@ use crate::detector::Detector;
 use crate::error::DetectorError;
 use crate::free::FreeNetwork;
 use crate::provider::{Provider, ProviderChoice, ProviderOptions};
-use crate::session::{DetectorSettings, pretended};
+use crate::session::{DetectorSettings, TOLERANCE, pretended};
 use crate::small::{self, Small};
 
 fn listed(providers: &[Provider]) -> DetectorSettings {
@@ -219,4 +219,67 @@ fn a_provider_that_never_comes_back_leaves_the_network_forlorn_in_the_end() {
     // It comes back by itself.
     assert_eq!(look(&mut detector, 128).unwrap(), 3);
     assert_eq!(detector.network().forlorn_at(later), None);
+}
+
+/// A device whose memory had failed answered with what are no numbers, and was never left nor
+/// loaded anew: nothing was watched until a person came.
+#[test]
+fn no_numbers_at_work_are_a_loss_where_nothing_else_may_compute_as_well() {
+    let nan = Small {
+        nan_when_bright: 3,
+        ..Small::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = small::write(folder.path(), &nan.file());
+    pretended::have(Provider::Cuda, |network, _| Ok(network.to_vec()));
+    // The processor would compute the same again.
+    for (provider, losses) in [(Provider::Cuda, 1), (Provider::Cpu, 0)] {
+        let manifest = small::of_file(nan.manifest(), &nan.file());
+        let settings = listed(&[provider]);
+        let mut detector = Detector::load(&small::runtime(), manifest, &file, &settings).unwrap();
+        for _ in 0..3 {
+            look(&mut detector, 255).unwrap_err();
+        }
+        assert_eq!(detector.network().losses(), losses, "{provider}");
+        assert_eq!(detector.network().computes_on(), provider);
+    }
+}
+
+/// Who had a quantised network on an accelerator had no way. What it sees must be known then.
+#[test]
+fn more_than_usual_is_borne_of_a_model_that_brings_a_self_test_alone() {
+    let sound = Small::default();
+    let folder = tempfile::tempdir().unwrap();
+    let file = small::write(folder.path(), &sound.file());
+    let on = |tolerance| {
+        let settings = DetectorSettings {
+            tolerance,
+            ..listed(&[Provider::Cuda, Provider::Cpu])
+        };
+        let manifest = small::of_file(sound.manifest(), &sound.file());
+        let detector = Detector::load(&small::runtime(), manifest, &file, &settings).unwrap();
+        let reasons: String = (detector.refusals().iter())
+            .map(ToString::to_string)
+            .collect();
+        (detector.network().computes_on(), reasons)
+    };
+    // Off by half of what its numbers differ by.
+    have_white(Provider::Cuda, 270.0);
+    let (provider, reason) = on(TOLERANCE);
+    assert_eq!(provider, Provider::Cpu);
+    assert!(reason.contains("25 % are borne;"), "{reason}");
+    let (provider, reason) = on(0.8);
+    assert_eq!(provider, Provider::Cpu);
+    assert!(
+        reason.contains("25 % are borne. More, as `provider_tolerance` says"),
+        "{reason}"
+    );
+    let test = "[[picture]]\nfile = \"selftest/001.jpg\"\n";
+    fs::write(folder.path().join("selftest.toml"), test).unwrap();
+    assert_eq!(on(0.8), (Provider::Cuda, String::new()));
+    assert_eq!(on(TOLERANCE).0, Provider::Cpu);
+    // Less is asked of any.
+    have_white(Provider::Cuda, 257.0);
+    assert_eq!(on(TOLERANCE).0, Provider::Cuda);
+    assert_eq!(on(0.01).0, Provider::Cpu);
 }

@@ -20,7 +20,7 @@ pub(super) struct Chance<'a> {
 }
 
 impl<'a> Chance<'a> {
-    fn given_up<'b>(&self, ground: &'b Ground, reason: &'b str) -> GivenUp<'b>
+    fn given_up<'b>(&self, ground: &'b Ground, reason: &'b str, for_all: bool) -> GivenUp<'b>
     where
         'a: 'b,
     {
@@ -28,6 +28,7 @@ impl<'a> Chance<'a> {
             ground,
             model: self.candidate,
             reason,
+            for_all,
         }
     }
 
@@ -45,9 +46,9 @@ impl<'a> Chance<'a> {
     ) -> Result<(T, Option<Ground>), NotThis> {
         let candidate = self.candidate;
         let is_proven = means(ledger.proven.as_ref(), candidate);
-        let mut left_here = Vec::new();
+        let (mut left_here, mut passed) = (Vec::new(), Vec::new());
         loop {
-            let (allowed, left) = ledger.on.split(self.grounds);
+            let (allowed, left) = ledger.on.split(self.grounds, candidate, &passed);
             let new = is_proven
                 .then(|| ground::new_one(&ledger.on.proven, &allowed))
                 .flatten();
@@ -55,7 +56,9 @@ impl<'a> Chance<'a> {
             if let Some(ground) = &new {
                 let is_told = ledger::update(home, ledger, |ledger| {
                     let admitted = ledger.on.admit(ground, has_next);
-                    admitted.map_err(|reason| leave(home, ledger, &self.given_up(ground, &reason)))
+                    admitted.map_err(|reason| {
+                        leave(home, ledger, &self.given_up(ground, &reason, true));
+                    })
                 });
                 if is_told.is_err() {
                     continue;
@@ -71,14 +74,22 @@ impl<'a> Chance<'a> {
                     if is_proven && ground::has_other(&allowed, &on) =>
                 {
                     ledger::update(home, ledger, |ledger| {
-                        leave(home, ledger, &self.given_up(&on, &reason));
+                        let was_right = ledger.on.proven.contains(&on);
+                        leave(home, ledger, &self.given_up(&on, &reason, was_right));
                     });
                     left_here.push(on);
                     continue;
                 }
+                // Whether it is its own fault nobody knows yet.
+                StartFault::SelfTest { on, reason }
+                    if !on.is_processor() && ground::has_other(&allowed, &on) =>
+                {
+                    passed.push(FailedGround::for_now(&on, candidate, &reason));
+                    continue;
+                }
                 // The processor, which would tell, may not compute.
-                StartFault::SelfTest { on, reason } if is_proven && !on.is_processor() => {
-                    StartFault::Passing(reason)
+                StartFault::SelfTest { on, reason } if !on.is_processor() => {
+                    StartFault::Passing(ground::nobody_tells(&on, &reason))
                 }
                 StartFault::SelfTest { reason, .. } => StartFault::Model(reason),
                 other => other,
@@ -87,13 +98,13 @@ impl<'a> Chance<'a> {
                 (StartFault::Model(reason), None) => {
                     ledger::update(home, ledger, |ledger| {
                         give_up(home, ledger, candidate, &reason);
-                        ledger.on.take_again(&left_here);
+                        ledger.on.take_again(&left_here, candidate);
                     });
                     return Err(NotThis::Next(reason));
                 }
                 (StartFault::Model(reason), Some(ground)) if has_next => {
                     ledger::update(home, ledger, |ledger| {
-                        leave(home, ledger, &self.given_up(&ground, &reason));
+                        leave(home, ledger, &self.given_up(&ground, &reason, false));
                     });
                 }
                 (fault, _) => {
