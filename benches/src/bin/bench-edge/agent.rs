@@ -21,7 +21,8 @@ pub(crate) struct Agent {
 pub(crate) struct Watching<'a> {
     /// Looks a second; all pictures when absent.
     pub(crate) analysed_fps: Option<f64>,
-    pub(crate) gate: bool,
+    /// Keys of `[camera.detect]`, as TOML; nothing: as it comes.
+    pub(crate) detect: &'a str,
     /// Zones and rules of each camera, as TOML.
     pub(crate) rules: &'a str,
 }
@@ -138,8 +139,8 @@ impl Agent {
             write!(
                 config,
                 "[[camera]]\nid = \"c{number}\"\nsource = {{ rtsp = \"{url}\" }}\n{fps}\
-                 detect = {{ gate = {} }}\n{}",
-                watching.gate, watching.rules
+                 detect = {{ {} }}\n{}",
+                watching.detect, watching.rules
             )?;
         }
         let file = folder.join("live.toml");

@@ -79,7 +79,7 @@ fn with_streams(
     let centre = Centre::start(setting.folder.path())?;
     let watching = Watching {
         analysed_fps: Some(5.0),
-        gate: true,
+        detect: "",
         rules: RULES,
     };
     let agent = Agent::start(setting, &farm.urls, watching, Some(&centre))?;

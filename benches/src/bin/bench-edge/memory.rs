@@ -16,7 +16,7 @@ pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let rules = Telling::Seldom.rules();
     let watching = Watching {
         analysed_fps: Some(2.0),
-        gate: true,
+        detect: "",
         rules: &rules,
     };
     let settle = Duration::from_secs(if setting.is_quick { 6 } else { 20 });

@@ -8,16 +8,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
 
+use crate::agent::{Agent, Watching};
+use crate::cameras::Cameras;
 use crate::events::{Comparison, Told};
 use crate::process::run;
 use crate::setting::Setting;
 use crate::table::{Bar, Row, Spread};
 use crate::whole::{Replayed, replay_config};
 
+/// What a box that is full would be given at a quiet road.
+const THIN: &str = r#"idle = "keyframes", idle_after_s = 3.0"#;
 /// At least so many times less than each of them.
 const BAR: Bar = Bar::AtLeast(3.0);
 /// Looks a second of everybody.
@@ -26,7 +31,6 @@ const LOOKS: &str = "5";
 const ZONE: &str = "0.2,0.2,0.8,0.2,0.8,0.9,0.2,0.9";
 /// As in `benches/peers/rules.py`.
 const RULES: &str = r#"
-analysed_fps = 5.0
 [[camera.zone]]
 id = "zone"
 points = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.9], [0.2, 0.9]]
@@ -99,7 +103,7 @@ fn python(root: &Path) -> PathBuf {
 
 /// Steps of the progress bar.
 pub(crate) fn steps(setting: &Setting) -> u64 {
-    2 * u64::from(rounds(setting))
+    3 * u64::from(rounds(setting))
 }
 
 /// They are slow, and the differences are large.
@@ -118,12 +122,59 @@ pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let quiet = setting.beginning(&quiet, 25 * seconds * 2)?;
     let mut rows = on_clip(setting, "busy", &busy)?;
     rows.extend(on_clip(setting, "quiet", &quiet)?);
+    rows.push(by_key_pictures(setting)?);
     Ok(rows)
+}
+
+/// A box that decodes key pictures alone while nothing happens, beside Frigate's loop tuned to one
+/// thread, which decodes all: the quiet minute with a key picture each second. A replay reads all
+/// pictures, so ours is live, and receives by RTSP, which the other, who reads the file, need not.
+fn by_key_pictures(setting: &Setting) -> anyhow::Result<Row> {
+    let clip = Setting::quiet_clip_of_short_groups(&setting.root)?;
+    let farm = Cameras::start(setting, &clip, 1)?;
+    let watching = Watching {
+        analysed_fps: Some(LOOKS.parse()?),
+        detect: THIN,
+        rules: RULES,
+    };
+    let frigate = PEERS.iter().find(|peer| peer.script == "frigate_loop.py");
+    let frigate = frigate.context("Frigate's loop is among the peers")?;
+    let (mut ratio, mut note) = (Spread::default(), String::new());
+    for round in 1..=rounds(setting) {
+        let of = rounds(setting);
+        setting
+            .progress
+            .step(&format!("peers, by key pictures: round {round} of {of}"));
+        let agent = Agent::start(setting, &farm.urls, watching, None)?;
+        // The clip in a loop: any minute has all of it, and whatever was learnt at the start is behind.
+        std::thread::sleep(Duration::from_secs(5));
+        let ours = agent.over(Duration::from_secs(60))?;
+        agent.program.stop()?;
+        let theirs = frigate.run(setting, &clip)?;
+        ratio.add(theirs.cpu_s / ours.cpu_s);
+        note = format!(
+            "ours {:.2} s, {:.0} pictures decoded, {:.0} inferences, {:.0} events; theirs {:.2} s, {} inferences, {} events",
+            ours.cpu_s,
+            ours.decoded,
+            ours.inferred,
+            ours.events,
+            theirs.cpu_s,
+            theirs.inferences,
+            theirs.events.len(),
+        );
+    }
+    farm.program.stop()?;
+    let what = format!(
+        "quiet, live with {THIN}: {} / ours, receiving included",
+        frigate.name
+    );
+    Ok(Row::of("peers", what, &ratio, "").bar(BAR).note(note))
 }
 
 fn on_clip(setting: &Setting, name: &str, clip: &Path) -> anyhow::Result<Vec<Row>> {
     let config = setting.folder.path().join("peers.toml");
-    std::fs::write(&config, replay_config(&setting.model, RULES))?;
+    let paced = format!("analysed_fps = {LOOKS}.0\n{RULES}");
+    std::fs::write(&config, replay_config(&setting.model, &paced))?;
     let one = setting.beginning(clip, 1)?;
     let mut ours = Spread::default();
     let mut theirs: Vec<(Spread, Spread)> = PEERS.iter().map(|_| Default::default()).collect();

@@ -176,17 +176,31 @@ impl Setting {
     /// A minute in which people come for twelve seconds, from the ninth on; before and after
     /// it is the same road without anybody, as a camera with some noise sees it.
     pub(crate) fn quiet_clip(root: &Path) -> anyhow::Result<PathBuf> {
+        Self::quiet(root, "quiet-1080p25.mp4", &[])
+    }
+
+    /// The same from a camera with a key picture each second.
+    pub(crate) fn quiet_clip_of_short_groups(root: &Path) -> anyhow::Result<PathBuf> {
+        Self::quiet(
+            root,
+            "quiet-1080p25-g25.mp4",
+            &["-g", "25", "-keyint_min", "25"],
+        )
+    }
+
+    fn quiet(root: &Path, name: &str, encoding: &[&str]) -> anyhow::Result<PathBuf> {
         let source = root.join(".local/clips/vtest.mp4");
         let source = source.to_string_lossy();
-        Self::made_clip(
+        Self::encoded_clip(
             root,
-            "quiet-1080p25.mp4",
+            name,
             &["-i", &source],
             "[0:v]crop=768:432:0:100,split=2[a][b];\
              [a]select='not(mod(n,4))',tmedian=radius=90,trim=end_frame=1,loop=loop=-1:size=1,\
              setpts=N/25/TB,fps=25,split=2[c][d];[c]trim=duration=9[before];[d]trim=duration=39[after];\
              [b]fps=25,trim=duration=12[people];[before][people][after]concat=n=3,\
              scale=1920:1080:flags=bicubic,noise=alls=4:allf=t",
+            encoding,
         )
     }
 

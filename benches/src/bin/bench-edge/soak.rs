@@ -55,7 +55,7 @@ pub(crate) fn measure(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let rules = format!("{}{ALBUM}", Telling::Seldom.rules());
     let watching = Watching {
         analysed_fps: Some(2.0),
-        gate: true,
+        detect: "",
         rules: &rules,
     };
     let agent = Agent::start(setting, &urls, watching, None)?;

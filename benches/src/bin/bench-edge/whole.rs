@@ -201,7 +201,7 @@ fn price_of_events(setting: &Setting) -> anyhow::Result<Row> {
             let rules = telling.rules();
             let watching = Watching {
                 analysed_fps: Some(5.0),
-                gate: true,
+                detect: "",
                 rules: &rules,
             };
             let agent = Agent::start(setting, &farm.urls, watching, centre.as_ref())?;
@@ -233,7 +233,7 @@ fn with_cameras(setting: &Setting, count: usize, looks: f64) -> anyhow::Result<V
     let rules = Telling::Seldom.rules();
     let watching = Watching {
         analysed_fps: Some(looks),
-        gate: true,
+        detect: "",
         rules: &rules,
     };
     let mut figures = Live::default();
