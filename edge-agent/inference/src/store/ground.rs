@@ -25,8 +25,8 @@ use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::session::{DetectorSettings, Refusal};
 
-/// Grounds of one kind that are remembered.
-const REMEMBERED: usize = 8;
+/// Grounds of one kind that are remembered: several models may have left several.
+const REMEMBERED: usize = 32;
 
 /// What a model computes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
