@@ -20,7 +20,7 @@ pub(crate) mod frame_number;
 mod group;
 pub mod mp4;
 pub mod parameters;
-mod renumbered;
+pub(crate) mod renumbered;
 pub mod ring;
 pub mod stills;
 pub mod unit;

@@ -163,11 +163,15 @@ impl Format {
 /// Whether a picture that decoding begins with shows all of the scene by itself. One of a
 /// stream that is refreshed slowly does not.
 pub(super) fn is_whole(codec: Codec, bytes: &[u8]) -> bool {
-    let is_of_whole = |unit: &[u8]| match nal_kind(codec, unit) {
+    codec != Codec::H264 || are_of_whole(nal_units(bytes))
+}
+
+/// The same of the units of a picture of H.264.
+pub(crate) fn are_of_whole<'a>(mut units: impl Iterator<Item = &'a [u8]>) -> bool {
+    units.all(|unit| match nal_kind(Codec::H264, unit) {
         NalKind::Slice { is_key } => is_key || is_intra(unit),
         _ => recovery_point(unit).is_none_or(|it| it.after == 0),
-    };
-    codec != Codec::H264 || nal_units(bytes).all(is_of_whole)
+    })
 }
 
 /// Whether a slice refers to no other picture (ITU-T H.264 § 7.3.3, table 7-6).
