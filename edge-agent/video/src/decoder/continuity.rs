@@ -21,6 +21,7 @@ use gstreamer as gst;
 
 use crate::encoded::frame_number::{FrameNumbers, Told};
 use crate::encoded::parameters::are_of_whole;
+use crate::encoded::picture_order::PictureOrder;
 use crate::encoded::renumbered::Renumbering;
 use crate::encoded::unit::{nal_behind_length, nal_units};
 
@@ -44,6 +45,7 @@ pub(crate) struct Continuity {
     /// How the pictures are counted that go into the decoder.
     counting: Renumbering,
     has_numbers: bool,
+    order: PictureOrder,
     run: Run,
     /// Packets were lost before the next one.
     is_torn: bool,
@@ -57,8 +59,8 @@ pub(crate) struct Continuity {
 enum Form {
     /// H.264, each unit behind its length of so many bytes, or behind a start code.
     H264 { length_size: Option<usize> },
-    /// Of which a decoder itself leaves out what it cannot show, where it begins.
-    H265,
+    /// H.265, in the same ways. A decoder itself leaves out what it cannot show, where it begins.
+    H265 { length_size: Option<usize> },
     /// What refers to other pictures in another way.
     Other,
     /// Each picture for itself.
@@ -133,7 +135,11 @@ impl Continuity {
                     ..Passed::default()
                 };
             }
-            Form::H265 | Form::Other => Told::default(),
+            Form::Other => Told::default(),
+            Form::H265 { length_size } => Told {
+                left_out: u32::from(self.counts_on_missing(buffer, length_size)),
+                ..Told::default()
+            },
             Form::H264 { length_size } => {
                 buffer
                     .map_readable()
@@ -148,14 +154,14 @@ impl Continuity {
             is_key,
             is_torn,
             // libav says what a key picture of H.264 lacks; of others it need not.
-            is_key_doubted: matches!(form, Form::H265 | Form::Other),
+            is_key_doubted: matches!(form, Form::H265 { .. } | Form::Other),
             told,
         });
         let begins = passed.begins
             && match form {
                 // libav that has forgotten all believes nothing but what is said to be whole.
                 Form::H264 { .. } => told.recovers_after.is_some() && is_whole(form, buffer),
-                Form::H265 => true,
+                Form::H265 { .. } => true,
                 Form::Alone | Form::Other => false,
             };
         self.count(told, begins);
@@ -163,6 +169,17 @@ impl Continuity {
             // Who has decoded nothing has nothing to forget.
             begins: begins && !is_first,
             ..passed
+        }
+    }
+
+    /// Whether a picture of H.265 is one with which a group begins that counts on what never came.
+    fn counts_on_missing(&mut self, buffer: &gst::BufferRef, length_size: Option<usize>) -> bool {
+        let Ok(bytes) = buffer.map_readable() else {
+            return false;
+        };
+        match length_size {
+            Some(size) => self.order.heed(nal_behind_length(&bytes, size)),
+            None => self.order.heed(nal_units(&bytes)),
         }
     }
 
@@ -210,14 +227,14 @@ impl Continuity {
         }
     }
 
-    /// Parameter sets may be in the caps instead of the stream (avcC, ISO/IEC 14496-15).
+    /// Parameter sets may be in the caps instead of the stream (avcC and hvcC, ISO/IEC 14496-15).
     fn read_form(&mut self, caps: &gst::CapsRef) -> Form {
         let Some(structure) = caps.structure(0) else {
             return Form::Other;
         };
         match structure.name().as_str() {
             "video/x-h264" => {}
-            "video/x-h265" => return Form::H265,
+            "video/x-h265" => return self.read_h265_form(structure),
             "image/jpeg" => return Form::Alone,
             _ => return Form::Other,
         }
@@ -242,6 +259,30 @@ impl Continuity {
             Some(usize::from(head[4] & 3) + 1)
         });
         Form::H264 { length_size }
+    }
+
+    fn read_h265_form(&mut self, structure: &gst::StructureRef) -> Form {
+        let data = structure.get::<gst::Buffer>("codec_data").ok();
+        let data = data.as_ref().and_then(|data| data.map_readable().ok());
+        let length_size = data.as_ref().and_then(|data| {
+            let (head, mut rest) = data.split_first_chunk::<23>()?;
+            // Arrays of sets of one kind.
+            let mut sets = Vec::new();
+            for _ in 0..head[22] {
+                let (array, after) = rest.split_first_chunk::<3>()?;
+                rest = after;
+                for _ in 0..u16::from_be_bytes([array[1], array[2]]) {
+                    let (length, after) = rest.split_first_chunk::<2>()?;
+                    let length = usize::from(u16::from_be_bytes(*length));
+                    let (set, after) = after.split_at_checked(length)?;
+                    sets.push(set);
+                    rest = after;
+                }
+            }
+            self.order.heed(sets.into_iter());
+            Some(usize::from(head[21] & 3) + 1)
+        });
+        Form::H265 { length_size }
     }
 }
 

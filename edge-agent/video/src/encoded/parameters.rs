@@ -199,8 +199,31 @@ fn h264_size(sps: &[u8], format: &mut Format) -> Option<()> {
     Some(())
 }
 
-/// ITU-T H.265 § 7.3.2.2.1.
 fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
+    let (_, head) = h265_head(sps)?;
+    format.width = head.width;
+    format.height = head.height;
+    format.chroma = head.chroma;
+    format.luma_bits = head.luma_bits;
+    format.chroma_bits = head.chroma_bits;
+    Some(())
+}
+
+/// The beginning of a sequence parameter set of H.265.
+pub(super) struct H265Head {
+    pub(super) id: u32,
+    /// Sub-layers above the first.
+    pub(super) layers: u32,
+    pub(super) separate_planes: bool,
+    width: u32,
+    height: u32,
+    chroma: u32,
+    luma_bits: u32,
+    chroma_bits: u32,
+}
+
+/// ITU-T H.265 § 7.3.2.2.1, and what stands behind it.
+pub(super) fn h265_head(sps: &[u8]) -> Option<(Bits, H265Head)> {
     let mut bits = Bits::of_nal(sps, 2);
     bits.skip(4)?;
     let layers = bits.bits(3)?;
@@ -218,11 +241,11 @@ fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
         bits.skip(if profile { 88 } else { 0 })?;
         bits.skip(if level { 8 } else { 0 })?;
     }
-    bits.ue()?;
-    format.chroma = bits.ue()?;
-    let separate_planes = format.chroma == 3 && bits.bit()?;
+    let id = bits.ue()?;
+    let chroma = bits.ue()?;
+    let separate_planes = chroma == 3 && bits.bit()?;
     let (across, down) = (bits.ue()?, bits.ue()?);
-    let (step_x, step_y) = match (format.chroma, separate_planes) {
+    let (step_x, step_y) = match (chroma, separate_planes) {
         (1, _) => (2, 2),
         (2, _) => (2, 1),
         _ => (1, 1),
@@ -232,11 +255,17 @@ fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
     } else {
         [0; 4]
     };
-    format.luma_bits = depth(&mut bits)?;
-    format.chroma_bits = depth(&mut bits)?;
-    format.width = cropped(across, crop[0], crop[1], step_x)?;
-    format.height = cropped(down, crop[2], crop[3], step_y)?;
-    Some(())
+    let head = H265Head {
+        id,
+        layers,
+        separate_planes,
+        width: cropped(across, crop[0], crop[1], step_x)?,
+        height: cropped(down, crop[2], crop[3], step_y)?,
+        chroma,
+        luma_bits: depth(&mut bits)?,
+        chroma_bits: depth(&mut bits)?,
+    };
+    Some((bits, head))
 }
 
 /// Bits of a sample: at most 14 of H.264, 16 of H.265; what says more is damaged.
