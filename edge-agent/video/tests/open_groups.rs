@@ -1,23 +1,28 @@
 //! Streams of open groups of pictures, as relays and some encoders send them: a group begins with
 //! a picture that is whole and forgets nothing, and pictures that are sent behind it may refer to
-//! the group before. Each still of these is the picture that was encoded, to the bit.
+//! the group before. Each still of these is the picture that was encoded, to the bit, and so is each
+//! picture that is judged by, of a camera and of a recording: from the first key picture on.
 
 #![allow(clippy::unwrap_used)] // a test may panic; its steps live in plain functions
 
-use std::collections::BTreeSet;
+mod pictures;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_video::encoded::unit::nal_units;
 use edge_video::encoded::{
     AccessUnit, Codec, Follower, Ring, RingLimits, Sought, Stills, Undecodable, decode_at,
 };
-use edge_video::{ClipPicture, ClipReader, Frame, OwnTime};
-use gstreamer as gst;
-use gstreamer::prelude::*;
+use edge_video::{Frame, OwnTime};
+use pictures::{Encoding, luma, read};
 use protocol::units::Seconds;
 use protocol::{EventTime, TimeQuality};
+use rtsp_camera::{Clip, Mount, Script};
+use support::{PATIENCE, Reader, serve, settings};
 
 const PICTURES: usize = 110;
 /// From one picture to the next, µs.
@@ -56,8 +61,7 @@ const OPEN: &[(Codec, &str)] = &[
 ];
 
 /// Shows another part of everything in each picture: what refers to a wrong one is wrong.
-const SOURCE: &str = "videotestsrc num-buffers=110 pattern=smpte horizontal-speed=3 ! \
-                      video/x-raw,format=I420,width=160,height=128,framerate=25/1";
+const SOURCE: &str = "num-buffers=110 pattern=smpte horizontal-speed=3";
 
 /// A picture as it was sent, and its place in the order of showing.
 struct Sent {
@@ -67,64 +71,54 @@ struct Sent {
 
 /// A stream, and the luma of each picture in the order of showing, decoded as a whole.
 struct Stream {
-    codec: Codec,
+    encoding: Encoding<'static>,
     sent: Vec<Sent>,
     truth: Vec<Vec<u8>>,
 }
 
-/// When a picture is shown, µs, and its bytes, as they are sent.
-type Line = Vec<(u64, Vec<u8>)>;
-
 impl Stream {
-    fn encode(codec: Codec, encoder: &str, folder: &Path) -> Self {
-        edge_video::init().unwrap();
+    fn encode(codec: Codec, encoder: &'static str, folder: &Path) -> Self {
         let path = folder.join("clip.mkv");
-        let (element, caps, parser) = match codec {
-            Codec::H265 => ("x265enc speed-preset=fast", "video/x-h265", "h265parse"),
-            _ => (
-                "x264enc threads=1 pass=quant quantizer=24 speed-preset=fast",
-                "video/x-h264",
-                "h264parse",
-            ),
-        };
-        let line = format!(
-            "{SOURCE} ! {element} {encoder} ! \
-             {caps},stream-format=byte-stream,alignment=au ! identity name=line ! {parser} ! \
-             matroskamux ! filesink name=file"
-        );
-        let pipeline = gst::parse::launch(&line).unwrap();
-        let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
-        let file = pipeline.by_name("file").unwrap();
-        file.set_property("location", &path);
-        let sent: Arc<Mutex<Line>> = Arc::default();
-        let pad = pipeline.by_name("line").unwrap().static_pad("src").unwrap();
-        let seen = Arc::clone(&sent);
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let buffer = info.buffer().unwrap();
-            let bytes = buffer.map_readable().unwrap().to_vec();
-            let shown = buffer.pts().unwrap().useconds();
-            seen.lock().unwrap().push((shown, bytes));
-            gst::PadProbeReturn::Ok
-        });
-        pipeline.set_state(gst::State::Playing).unwrap();
-        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-        let bus = pipeline.bus().unwrap();
-        let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
-        pipeline.set_state(gst::State::Null).unwrap();
-        assert_eq!(message.unwrap().type_(), gst::MessageType::Eos, "{line}");
-        let sent = std::mem::take(&mut *sent.lock().unwrap());
-        let rank = |shown: u64| sent.iter().filter(|(other, _)| *other < shown).count();
-        Self {
+        let encoding = Encoding {
             codec,
-            truth: truth(&path),
+            source: SOURCE,
+            encoder,
+        };
+        let sent = encoding.write("matroskamux", &path, |_, _| true);
+        let rank = |shown: u64| sent.iter().filter(|other| other.shown < shown).count();
+        let [sound, damaged] = read(&path);
+        assert_eq!((sound.len(), damaged.len()), (PICTURES, 0), "{encoder}");
+        Self {
+            encoding,
+            truth: sound.into_values().collect(),
             sent: sent
                 .iter()
-                .map(|(shown, bytes)| Sent {
-                    bytes: bytes.clone(),
-                    shown: rank(*shown),
+                .map(|it| Sent {
+                    bytes: it.bytes.clone(),
+                    shown: rank(it.shown),
                 })
                 .collect(),
         }
+    }
+
+    /// A clip of those pictures that are kept, by their place in the order of sending.
+    fn write(
+        &self,
+        muxer: &str,
+        path: &Path,
+        is_kept: impl Fn(usize) -> bool + Send + Sync + 'static,
+    ) {
+        self.encoding.write(muxer, path, move |at, _| is_kept(at));
+    }
+
+    /// Which picture this is, in the order of showing; none where it is made up.
+    fn place(&self, luma: &[u8]) -> Option<usize> {
+        self.truth.iter().position(|truth| truth == luma)
+    }
+
+    /// Where they are in the order of showing: those that are sent at these places.
+    fn shown(&self, sent: impl Iterator<Item = usize>) -> BTreeSet<usize> {
+        sent.map(|at| self.sent[at].shown).collect()
     }
 
     /// The ring of who was connected from the picture on that was sent at this place.
@@ -139,7 +133,7 @@ impl Stream {
             let stamp = (time(sent.shown), TimeQuality::Rtcp);
             // A camera's first picture is not its first moment.
             let media = media + 3_600_000_000;
-            ring.push(self.codec, &sent.bytes, Some(media), stamp);
+            ring.push(self.encoding.codec, &sent.bytes, Some(media), stamp);
         }
         ring.end();
         Arc::new(ring)
@@ -174,25 +168,6 @@ fn time(shown: usize) -> EventTime {
 
 fn place(time: EventTime) -> usize {
     usize::try_from((time.as_micros() - BEGIN) / PICTURE).unwrap()
-}
-
-fn truth(path: &Path) -> Vec<Vec<u8>> {
-    let mut reader = ClipReader::open(path, EventTime::EPOCH).unwrap();
-    let mut truth = Vec::new();
-    while let Some(picture) = reader.next_picture().unwrap() {
-        assert!(matches!(picture, ClipPicture::Sound(_)), "{picture:?}");
-        truth.push(luma(&picture.into_frame()));
-    }
-    assert_eq!(truth.len(), PICTURES);
-    truth
-}
-
-fn luma(frame: &Frame) -> Vec<u8> {
-    let rows = frame.y().chunks(frame.y_stride());
-    let width = frame.width as usize;
-    rows.take(frame.height as usize)
-        .flat_map(|row| row[..width].to_vec())
-        .collect()
 }
 
 fn keys(units: &[AccessUnit]) -> Vec<usize> {
@@ -353,4 +328,113 @@ fn of_a_camera_that_refreshes_slowly_it_is_said_that_it_sends_no_whole_picture()
     assert_eq!(undecodable, numbers(&units[keys[1]..]));
     let is_whole = |why: &Undecodable| *why == Undecodable::WholePicture;
     assert!(stills.undecodable.values().all(is_whole));
+}
+
+/// The sound pictures of a clip by their place in the order of showing, and how many others
+/// there are.
+#[track_caller]
+fn read_places(stream: &Stream, path: &Path, what: &str) -> (Vec<usize>, usize) {
+    let [sound, damaged] = read(path);
+    let places = sound.values().map(|luma| {
+        let place = stream.place(luma);
+        place.unwrap_or_else(|| panic!("{what}: a picture is made up"))
+    });
+    (places.collect(), damaged.len())
+}
+
+/// Pieces of a recorder's, and recordings of relays, begin so.
+#[test]
+fn of_a_recording_that_begins_with_an_open_group_all_is_judged_by_from_its_key_picture_on() {
+    for (codec, encoder) in OPEN {
+        let folder = tempfile::tempdir().unwrap();
+        let stream = Stream::encode(*codec, encoder, folder.path());
+        let second = keys(&stream.units_from(0))[1];
+        let expected: Vec<usize> = (stream.sent[second].shown..PICTURES).collect();
+        for muxer in ["matroskamux", "mp4mux", "mpegtsmux"] {
+            let what = format!("{encoder} {muxer}");
+            let path = folder.path().join(muxer);
+            stream.write(muxer, &path, move |at| at >= second);
+            // Those before it were never to be seen, and are no damage.
+            let read = read_places(&stream, &path, &what);
+            assert_eq!(read, (expected.clone(), 0), "{what}");
+        }
+    }
+}
+
+/// More is missing than a decoder remembers: of such a gap libav lost the key picture behind it,
+/// and drew its group onto the one before. Of H.265 it made up what is shown before that one.
+#[test]
+fn behind_a_hole_before_an_open_key_picture_all_is_judged_by_from_there_on() {
+    for (codec, encoder) in OPEN {
+        let folder = tempfile::tempdir().unwrap();
+        let stream = Stream::encode(*codec, encoder, folder.path());
+        let units = stream.units_from(0);
+        let keys = keys(&units);
+        let key = keys[2];
+        let led = leading(&units, key).len();
+        for hole in [key - 1..key, key - 5..key, keys[1] + 9..key] {
+            for muxer in ["matroskamux", "mp4mux"] {
+                let what = format!("{encoder} {muxer} without {hole:?}");
+                let path = folder.path().join("holey");
+                let missing = hole.clone();
+                stream.write(muxer, &path, move |at| !missing.contains(&at));
+                let (sound, damaged) = read_places(&stream, &path, &what);
+                let sound: BTreeSet<usize> = sound.into_iter().collect();
+                let after = stream.shown(key + led + 1..units.len());
+                let expected = &stream.shown(0..hole.start) | &after;
+                let expected = &expected | &stream.shown(key..key + 1);
+                // A hole of what nobody refers to spoils nothing.
+                let may_be = &expected | &stream.shown(key + 1..key + led + 1);
+                assert!(sound.is_superset(&expected), "{what}: {sound:?}");
+                assert!(sound.is_subset(&may_be), "{what}: {sound:?}");
+                assert!(damaged <= led, "{what}: {damaged} of {led}");
+            }
+        }
+    }
+}
+
+/// It had to wait for the second group: with a key picture in ten seconds, for ten seconds.
+#[test]
+fn each_connection_to_a_camera_of_open_groups_sees_from_its_first_key_picture_on() {
+    std::thread::scope(|scope| {
+        for (codec, encoder) in OPEN {
+            scope.spawn(move || watch(*codec, encoder));
+        }
+    });
+}
+
+fn watch(codec: Codec, encoder: &'static str) {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = Stream::encode(codec, encoder, folder.path());
+    let keys = keys(&stream.units_from(0));
+    let (first, second) = (keys[1], stream.sent[keys[2]].shown);
+    let path = folder.path().join("begins-open.mkv");
+    stream.write("matroskamux", &path, move |at| at >= first);
+    let mut mount = Mount::new("gate", Clip::load(&path).unwrap());
+    // Before the clip has been played to its end.
+    mount.script = Script {
+        end_after: Some(Duration::from_secs(2)),
+        ..Script::default()
+    };
+    let camera = serve(vec![mount]);
+    let reader = Reader::start(settings(&camera.url("gate")));
+    let deadline = Instant::now() + PATIENCE;
+    // The first picture of each connection.
+    let mut began: BTreeMap<u64, usize> = BTreeMap::new();
+    while began.len() < 4 {
+        let frame = reader.frame();
+        let place = stream.place(&luma(&frame));
+        let place = place.unwrap_or_else(|| panic!("{encoder}: {frame:?} is made up"));
+        assert!(place >= stream.sent[first].shown, "{encoder}: {frame:?}");
+        began.entry(frame.connection).or_insert(place);
+        let counters = reader.stream.counters();
+        assert!(Instant::now() < deadline, "{encoder}: {counters:?}");
+        // A group of each connection would be more.
+        assert!(counters.dropped_corrupt < 20, "{encoder}: {counters:?}");
+        assert_eq!(frame.lack.damaged_us, 0, "{encoder}: {counters:?}");
+    }
+    assert!(
+        began.values().any(|place| *place < second),
+        "{encoder}: {began:?}"
+    );
 }

@@ -8,12 +8,21 @@
 //!
 //! From there to the next key picture all that is sent is broken. Where a stream has
 //! none for long, most of a picture has been sent anew after some seconds.
+//!
+//! That key picture may forget nothing, and be whole all the same (an open group). What is sent
+//! behind it and shown before it refers to what is not there; all else is right, if the decoder
+//! begins with it as a new one would. So it is to forget what it has, and the numbers that it is
+//! told have no gap ([`Renumbering`]): libav fills one with pictures that it makes up, and inside
+//! GStreamer's element loses the key picture itself over that.
 
 use std::collections::VecDeque;
 
 use gstreamer as gst;
 
 use crate::encoded::frame_number::{FrameNumbers, Told};
+use crate::encoded::parameters::are_of_whole;
+use crate::encoded::picture_order::PictureOrder;
+use crate::encoded::renumbered::Renumbering;
 use crate::encoded::unit::{nal_behind_length, nal_units};
 
 /// Cameras that refresh slowly send no key picture for minutes; by then most of a
@@ -23,6 +32,9 @@ const SPOILT_FOR: i64 = 4_000_000;
 const MOST_BETWEEN_KEYS: i64 = 30_000_000;
 /// Key pictures whose distances are remembered.
 const DISTANCES: usize = 4;
+/// No picture is overtaken by more: what is sent behind a key picture with times before it is
+/// then no part of an open group, but stamped by a clock that was set back.
+const MOST_LEADING: u8 = 16;
 
 /// Follows what goes into one decoder, in the order of sending.
 #[derive(Debug, Default)]
@@ -30,6 +42,10 @@ pub(crate) struct Continuity {
     /// The caps by which units are read, and how.
     form: Option<(gst::Caps, Form)>,
     numbers: FrameNumbers,
+    /// How the pictures are counted that go into the decoder.
+    counting: Renumbering,
+    has_numbers: bool,
+    order: PictureOrder,
     run: Run,
     /// Packets were lost before the next one.
     is_torn: bool,
@@ -43,6 +59,8 @@ pub(crate) struct Continuity {
 enum Form {
     /// H.264, each unit behind its length of so many bytes, or behind a start code.
     H264 { length_size: Option<usize> },
+    /// H.265, in the same ways. A decoder itself leaves out what it cannot show, where it begins.
+    H265 { length_size: Option<usize> },
     /// What refers to other pictures in another way.
     Other,
     /// Each picture for itself.
@@ -50,12 +68,27 @@ enum Form {
 }
 
 /// What has become of a picture that goes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
     /// It may refer to one that never came.
     pub(crate) is_broken: bool,
     /// From it on all is right, whatever was before.
     pub(crate) is_clean: bool,
+    /// It is shown before the key picture that it was sent behind, and nobody who begins with
+    /// that one can decode it.
+    pub(crate) leads: Option<Leads>,
+    /// The decoder is to forget what it has: all is right for who begins here, and not for who
+    /// goes on.
+    pub(crate) begins: bool,
+}
+
+/// What a picture refers to that is shown before the key picture that it was sent behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// To what was sent before the first key picture: nobody is ever shown it.
+    First,
+    /// To what never came.
+    Broken,
 }
 
 impl Continuity {
@@ -98,11 +131,15 @@ impl Continuity {
         let told = match form {
             Form::Alone => {
                 return Passed {
-                    is_broken: false,
                     is_clean: true,
+                    ..Passed::default()
                 };
             }
             Form::Other => Told::default(),
+            Form::H265 { length_size } => Told {
+                left_out: u32::from(self.counts_on_missing(buffer, length_size)),
+                ..Told::default()
+            },
             Form::H264 { length_size } => {
                 buffer
                     .map_readable()
@@ -112,14 +149,70 @@ impl Continuity {
                     })
             }
         };
-        self.run.sent(Sent {
+        let passed = self.run.sent(Sent {
             media,
             is_key,
             is_torn,
             // libav says what a key picture of H.264 lacks; of others it need not.
-            is_key_doubted: form == Form::Other,
+            is_key_doubted: matches!(form, Form::H265 { .. } | Form::Other),
             told,
-        })
+        });
+        let begins = passed.begins
+            && match form {
+                // libav that has forgotten all believes nothing but what is said to be whole.
+                Form::H264 { .. } => told.recovers_after.is_some() && is_whole(form, buffer),
+                Form::H265 { .. } => true,
+                Form::Alone | Form::Other => false,
+            };
+        self.count(told, begins);
+        Passed {
+            // Who has decoded nothing has nothing to forget.
+            begins: begins && !is_first,
+            ..passed
+        }
+    }
+
+    /// Whether a picture of H.265 is one with which a group begins that counts on what never came.
+    fn counts_on_missing(&mut self, buffer: &gst::BufferRef, length_size: Option<usize>) -> bool {
+        let Ok(bytes) = buffer.map_readable() else {
+            return false;
+        };
+        match length_size {
+            Some(size) => self.order.heed(nal_behind_length(&bytes, size)),
+            None => self.order.heed(nal_units(&bytes)),
+        }
+    }
+
+    /// The same picture as the decoder is to be told of it; none where that is as it came.
+    pub(crate) fn counted(&self, buffer: &gst::BufferRef) -> Option<gst::Buffer> {
+        let Some((_, Form::H264 { length_size })) = &self.form else {
+            return None;
+        };
+        if self.counting == Renumbering::default() {
+            return None;
+        }
+        let bytes = buffer.map_readable().ok()?;
+        let counted = self
+            .counting
+            .of_picture_in(&self.numbers, &bytes, *length_size)?;
+        let mut counted = gst::Buffer::from_slice(counted);
+        let metadata = gst::BUFFER_COPY_METADATA;
+        buffer.copy_into(counted.get_mut()?, metadata, ..).ok()?;
+        Some(counted)
+    }
+
+    /// What the decoder is told is counted from zero where it begins, and has no gap after that:
+    /// what is behind a gap is broken, and what is right again refers to nothing before it.
+    fn count(&mut self, told: Told, begins: bool) {
+        let Some(number) = told.number else { return };
+        let is_first = !std::mem::replace(&mut self.has_numbers, true);
+        self.counting.by = if told.begins_anew {
+            0
+        } else if is_first || begins {
+            number
+        } else {
+            self.counting.by.wrapping_add(told.left_out)
+        };
     }
 
     fn form(&mut self, caps: Option<&gst::Caps>) -> Form {
@@ -134,13 +227,14 @@ impl Continuity {
         }
     }
 
-    /// Parameter sets may be in the caps instead of the stream (avcC, ISO/IEC 14496-15).
+    /// Parameter sets may be in the caps instead of the stream (avcC and hvcC, ISO/IEC 14496-15).
     fn read_form(&mut self, caps: &gst::CapsRef) -> Form {
         let Some(structure) = caps.structure(0) else {
             return Form::Other;
         };
         match structure.name().as_str() {
             "video/x-h264" => {}
+            "video/x-h265" => return self.read_h265_form(structure),
             "image/jpeg" => return Form::Alone,
             _ => return Form::Other,
         }
@@ -166,6 +260,41 @@ impl Continuity {
         });
         Form::H264 { length_size }
     }
+
+    fn read_h265_form(&mut self, structure: &gst::StructureRef) -> Form {
+        let data = structure.get::<gst::Buffer>("codec_data").ok();
+        let data = data.as_ref().and_then(|data| data.map_readable().ok());
+        let length_size = data.as_ref().and_then(|data| {
+            let (head, mut rest) = data.split_first_chunk::<23>()?;
+            // Arrays of sets of one kind.
+            let mut sets = Vec::new();
+            for _ in 0..head[22] {
+                let (array, after) = rest.split_first_chunk::<3>()?;
+                rest = after;
+                for _ in 0..u16::from_be_bytes([array[1], array[2]]) {
+                    let (length, after) = rest.split_first_chunk::<2>()?;
+                    let length = usize::from(u16::from_be_bytes(*length));
+                    let (set, after) = after.split_at_checked(length)?;
+                    sets.push(set);
+                    rest = after;
+                }
+            }
+            self.order.heed(sets.into_iter());
+            Some(usize::from(head[21] & 3) + 1)
+        });
+        Form::H265 { length_size }
+    }
+}
+
+/// Whether a picture of H.264 shows all of the scene by itself.
+fn is_whole(form: Form, buffer: &gst::BufferRef) -> bool {
+    let (Form::H264 { length_size }, Ok(bytes)) = (form, buffer.map_readable()) else {
+        return false;
+    };
+    match length_size {
+        Some(size) => are_of_whole(nal_behind_length(&bytes, size)),
+        None => are_of_whole(nal_units(&bytes)),
+    }
 }
 
 /// A picture that goes in.
@@ -184,11 +313,24 @@ struct Sent {
 #[derive(Debug, Default)]
 struct Run {
     broken: Option<Broken>,
-    /// Shown before this time (µs): they were sent after a key picture and may refer to
-    /// what was broken before that.
-    leading: Option<i64>,
+    /// Pictures that are sent now may refer to what was broken before the last key picture.
+    leading: Option<Leading>,
+    has_key: bool,
     last_key: Option<i64>,
     between_keys: VecDeque<i64>,
+}
+
+/// What is sent behind a key picture, and shown before it.
+#[derive(Clone, Copy, Debug)]
+struct Leading {
+    /// When the key picture is shown (µs).
+    before: i64,
+    leads: Leads,
+    /// So many more at the most.
+    left: u8,
+    /// What is shown behind the key picture may refer to one that leads: its encoder does not
+    /// say that it does not.
+    is_doubted: bool,
 }
 
 /// A picture never came.
@@ -215,15 +357,15 @@ impl Run {
             self.leading = None;
         }
         if sent.is_key && is_whole_at_once {
-            if self.broken.take().is_some() {
-                self.leading = sent.media;
-            }
+            let begins = self.begins_with(sent);
             if sent.is_torn && sent.is_key_doubted {
                 self.break_at(sent.media);
             }
             return Passed {
                 is_broken: self.broken.is_some(),
                 is_clean: self.broken.is_none(),
+                leads: None,
+                begins: begins && self.broken.is_none(),
             };
         }
         let is_clean = sent.is_key && self.broken.is_none() && !sent.is_torn;
@@ -238,14 +380,56 @@ impl Run {
         {
             broken.recovers_after = sent.told.recovers_after;
         }
-        let is_leading = match (self.leading, sent.media) {
-            (Some(key), Some(media)) => media < key,
-            _ => false,
-        };
+        let leads = self.leads(sent);
         Passed {
-            is_broken: self.broken.is_some() || is_leading,
+            is_broken: self.broken.is_some() || leads.is_some(),
             is_clean: is_clean || (has_recovered && self.broken.is_none()),
+            leads,
+            begins: false,
         }
+    }
+
+    /// A picture is whole; whether a decoder is to begin with it, because it has not been given
+    /// what comes before.
+    fn begins_with(&mut self, key: Sent) -> bool {
+        let is_first = !std::mem::replace(&mut self.has_key, true);
+        let was_broken = self.broken.take().is_some();
+        let is_hurt = was_broken || key.is_torn || key.told.left_out > 0;
+        // Before others everything is forgotten.
+        let is_open = !key.told.begins_anew;
+        let leads = if is_first && key.told.number.is_some() {
+            Some(Leads::First)
+        } else {
+            is_hurt.then_some(Leads::Broken)
+        };
+        self.leading = match (leads, key.media) {
+            (Some(leads), Some(before)) if is_open => Some(Leading {
+                before,
+                leads,
+                left: MOST_LEADING,
+                is_doubted: key.told.number.is_some() && !key.told.is_sure_beginning,
+            }),
+            _ => None,
+        };
+        is_open && (is_first || is_hurt)
+    }
+
+    /// Whether a picture behind a key picture refers to what is not there.
+    fn leads(&mut self, sent: Sent) -> Option<Leads> {
+        let leading = self.leading.as_mut()?;
+        if sent.media? >= leading.before {
+            return None;
+        }
+        let Some(left) = leading.left.checked_sub(1) else {
+            self.leading = None;
+            return None;
+        };
+        leading.left = left;
+        let (leads, is_doubted) = (leading.leads, leading.is_doubted);
+        if is_doubted && sent.told.is_reference {
+            self.break_at(sent.media);
+        }
+        Some(leads)
     }
 
     /// Counts a reference after a recovery point; whether it is the last that was to come.

@@ -2,17 +2,19 @@
 //! by what is missing among those that went in: the same for a camera and for a recording, so that a replay judges by the pictures
 //! that the box would have judged by.
 //!
+//! And has a decoder begin anew where it could not go on rightly (see [`continuity`](super::continuity)).
+//!
 //! Looks at what is said of pictures, not at them; that does
 //! [`garbage`](crate::stream::garbage).
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
 
-use super::continuity::Continuity;
+use super::continuity::{Continuity, Leads};
 use super::said::{self, Damage};
 
 /// Why a picture is not to be judged by.
@@ -22,6 +24,9 @@ pub(crate) enum Flaw {
     Damaged,
     /// It refers to one of which much was made up, or that never came.
     Spoilt,
+    /// It refers to what was sent before the first key picture, and is shown before that one:
+    /// nothing is wrong with it, and nobody can ever see it.
+    Early,
 }
 
 /// Looks at what comes out of one decoder, in order.
@@ -36,8 +41,17 @@ pub(crate) struct Screen {
     continuity: Continuity,
     /// Media times of pictures that went in and refer to what never came.
     broken: VecDeque<i64>,
+    /// The same of those that were sent behind a key picture and are shown before it.
+    leading: VecDeque<(i64, Leads)>,
     /// Pictures go in without a time.
     is_bare: bool,
+    has_begun: bool,
+    /// What the decoder says now is of such a one, and no news.
+    is_excused: bool,
+    /// What it said of the one before, if nothing has come out since.
+    owed: Option<Damage>,
+    /// A decoder of libav's: what it makes of the beginning of a stream is known.
+    is_software: bool,
 }
 
 /// Pictures refer to one of which much was made up.
@@ -52,9 +66,18 @@ const MOST_KEYS: usize = 64;
 
 impl Screen {
     /// Of a camera, whose packets get lost.
-    pub(crate) fn of_packets() -> Self {
+    pub(crate) fn of_packets(is_software: bool) -> Self {
         Self {
             continuity: Continuity::of_packets(),
+            is_software,
+            ..Self::default()
+        }
+    }
+
+    /// Of a recording, which software decodes.
+    pub(crate) fn of_recording() -> Self {
+        Self {
+            is_software: true,
             ..Self::default()
         }
     }
@@ -65,24 +88,42 @@ impl Screen {
         self.continuity.tear();
     }
 
-    /// A picture goes into the decoder, on `pad`.
-    pub(crate) fn fed(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) {
+    /// A picture goes into the decoder, on `pad` and on this thread, as the decoder is to be told
+    /// of it. Whether it is to [`forget`] before that what it has.
+    #[must_use]
+    pub(crate) fn fed(&mut self, pad: &gst::Pad, buffer: &mut gst::Buffer) -> bool {
+        let said = said::take();
+        // Threads are used again: what was said of another stream is not of this one.
+        if std::mem::replace(&mut self.has_begun, true) && !self.is_excused {
+            self.owed = said.or(self.owed);
+        }
         let media = media_time(buffer);
         self.is_bare = media.is_none();
         let caps = pad.current_caps();
         let passed = self.continuity.heed(caps.as_ref(), buffer, media);
-        if let (true, Some(media)) = (passed.is_broken, media) {
-            if self.broken.len() == MOST_KEYS {
-                self.broken.pop_front();
-            }
-            self.broken.push_back(media);
+        self.is_excused = passed.leads.is_some();
+        match (passed.leads, media) {
+            (Some(leads), Some(media)) => keep(&mut self.leading, (media, leads)),
+            (None, Some(media)) if passed.is_broken => keep(&mut self.broken, media),
+            _ => {}
         }
         if passed.is_clean {
-            if self.keys.len() == MOST_KEYS {
-                self.keys.pop_front();
-            }
-            self.keys.push_back(media);
+            keep(&mut self.keys, media);
         }
+        if !self.is_software {
+            return false;
+        }
+        if let Some(counted) = self.continuity.counted(buffer) {
+            *buffer = counted;
+        }
+        passed.begins
+    }
+
+    /// What the picture of this media time refers to, where it is shown before the key picture
+    /// that it was sent behind.
+    fn leads(&self, media: Option<i64>) -> Option<Leads> {
+        let it = self.leading.iter().find(|(led, _)| Some(*led) == media);
+        it.map(|(_, leads)| *leads)
     }
 
     /// Whether what comes out with this media time refers to what never came. Those of bare
@@ -106,7 +147,17 @@ impl Screen {
 
     /// What speaks against the picture that comes out of `pad` now, on this thread.
     pub(crate) fn look(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Flaw> {
-        let made_up = said::take().map(|damage| is_heavy(damage, pad));
+        let said = said::take().filter(|_| !self.is_excused);
+        let said = said.or(self.owed.take());
+        if let Some(leads) = self.leads(media_time(buffer)) {
+            // Of the key picture behind it, which comes out after it.
+            self.owed = said;
+            return Some(match leads {
+                Leads::First => Flaw::Early,
+                Leads::Broken => Flaw::Spoilt,
+            });
+        }
+        let made_up = said.map(|damage| is_heavy(damage, pad));
         let is_spoilt = self.is_spoilt(buffer, made_up) | self.is_broken(media_time(buffer));
         if made_up.is_some() || buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             Some(Flaw::Damaged)
@@ -138,6 +189,14 @@ impl Screen {
     }
 }
 
+/// With the latest of those that there may be at all.
+fn keep<T>(kept: &mut VecDeque<T>, it: T) {
+    if kept.len() == MOST_KEYS {
+        kept.pop_front();
+    }
+    kept.push_back(it);
+}
+
 fn media_time(buffer: &gst::BufferRef) -> Option<i64> {
     let pts = buffer.pts()?;
     i64::try_from(pts.useconds()).ok()
@@ -154,11 +213,22 @@ fn is_heavy(damage: Damage, pad: &gst::Pad) -> bool {
     }
 }
 
+/// The decoder behind `pad` gives out what it holds, and forgets what it has decoded.
+///
+/// GStreamer's decoders do so where a still picture begins, as on a DVD: the one word for it that
+/// leaves the pipeline as it is. (Flushing takes away what others have not looked at yet; a
+/// discontinuity changes nothing in 1.22.)
+pub(crate) fn forget(pad: &gst::Pad) {
+    let event = gst_video::StillFrameEvent::builder(true).build();
+    // Refused by who is being shut down.
+    let _is_taken = pad.send_event(event);
+}
+
 /// What a [`Flaw`] is on its way through elements, which keep flags and know no flaws.
 fn marks(flaw: Flaw) -> gst::BufferFlags {
     match flaw {
         Flaw::Damaged => gst::BufferFlags::CORRUPTED,
-        Flaw::Spoilt => gst::BufferFlags::CORRUPTED | gst::BufferFlags::DROPPABLE,
+        Flaw::Spoilt | Flaw::Early => gst::BufferFlags::CORRUPTED | gst::BufferFlags::DROPPABLE,
     }
 }
 
@@ -168,23 +238,25 @@ pub(crate) fn mark(decoder: &gst::Element) {
     else {
         return;
     };
-    let screen = Arc::new(Mutex::new(Screen::default()));
-    let (fed, is_first) = (Arc::clone(&screen), AtomicBool::new(true));
+    let screen = Arc::new(Mutex::new(Screen::of_recording()));
+    let fed = Arc::clone(&screen);
     input.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if is_first.swap(false, Ordering::Relaxed) {
-            // Threads are used again: what was said of another stream is not of this one.
-            said::take();
-        }
-        if let Some(buffer) = info.buffer() {
-            locked(&fed).fed(pad, buffer);
+        if let Some(buffer) = info.buffer_mut() {
+            let begins = locked(&fed).fed(pad, buffer);
+            if begins {
+                forget(pad);
+            }
         }
         gst::PadProbeReturn::Ok
     });
     output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let Some(buffer) = info.buffer_mut()
-            && let Some(flaw) = locked(&screen).look(pad, buffer)
-        {
-            buffer.make_mut().set_flags(marks(flaw));
+        if let Some(buffer) = info.buffer_mut() {
+            let flaw = locked(&screen).look(pad, buffer);
+            match flaw {
+                Some(Flaw::Early) => return gst::PadProbeReturn::Drop,
+                Some(flaw) => buffer.make_mut().set_flags(marks(flaw)),
+                None => {}
+            }
         }
         gst::PadProbeReturn::Ok
     });

@@ -174,6 +174,11 @@ const LOST_AT_ONCE: u32 = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // what a slice says, each by itself
 pub(crate) struct Told {
+    /// Its number, whatever is known of those before it.
+    pub(crate) number: Option<u32>,
+    /// So many that others refer to were sent before it, and are not there. A picture with which
+    /// decoding can begin does not miss them.
+    pub(crate) left_out: u32,
     /// One that others refer to was sent before it, and is not there.
     pub(crate) misses_one: bool,
     /// Others refer to it.
@@ -298,9 +303,11 @@ impl FrameNumbers {
     fn heed_slice(&mut self, unit: &[u8], is_key: bool) -> Told {
         let slice = self.slice(unit);
         let is_idr = slice.as_ref().is_some_and(|slice| slice.is_key);
+        let number = slice.as_ref().map(|slice| slice.number);
         let Some(slice) = slice.filter(|slice| !slice.is_field) else {
             self.last = None;
             return Told {
+                number,
                 begins_anew: is_idr,
                 is_sure_beginning: is_idr,
                 ..Told::default()
@@ -309,19 +316,26 @@ impl FrameNumbers {
         let count = 1_u32 << slice.sequence.number_bits;
         let before = |ahead: u32| (slice.number + count - ahead) % count;
         let ahead = self.last.map_or(1, before);
-        let is_sure = !is_key && !slice.is_key && !slice.sequence.allows_gaps;
-        let begins_anew = slice.number == 1 && ahead > LOST_AT_ONCE;
-        let misses_one = is_sure && ahead > 1 && !begins_anew;
+        let goes_on = !slice.is_key && !slice.sequence.allows_gaps;
+        let begins_anew = goes_on && !is_key && slice.number == 1 && ahead > LOST_AT_ONCE;
+        let left_out = if goes_on && !begins_anew {
+            ahead.saturating_sub(1)
+        } else {
+            0
+        };
+        let misses_one = !is_key && left_out > 0;
         if slice.is_reference {
             self.last = Some(slice.number);
         } else if misses_one {
             self.last = Some(before(1));
         }
         Told {
+            number,
+            left_out,
             misses_one,
             is_reference: slice.is_reference,
             recovers_after: None,
-            begins_anew: is_idr || (is_sure && begins_anew),
+            begins_anew: is_idr || begins_anew,
             is_sure_beginning: is_idr,
         }
     }

@@ -10,7 +10,7 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `group` → [`stills`] → [`follower`].
+//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `picture_order` → `group` → [`stills`] → [`follower`].
 
 pub mod album;
 mod bits;
@@ -20,7 +20,8 @@ pub(crate) mod frame_number;
 mod group;
 pub mod mp4;
 pub mod parameters;
-mod renumbered;
+pub(crate) mod picture_order;
+pub(crate) mod renumbered;
 pub mod ring;
 pub mod stills;
 pub mod unit;

@@ -163,11 +163,15 @@ impl Format {
 /// Whether a picture that decoding begins with shows all of the scene by itself. One of a
 /// stream that is refreshed slowly does not.
 pub(super) fn is_whole(codec: Codec, bytes: &[u8]) -> bool {
-    let is_of_whole = |unit: &[u8]| match nal_kind(codec, unit) {
+    codec != Codec::H264 || are_of_whole(nal_units(bytes))
+}
+
+/// The same of the units of a picture of H.264.
+pub(crate) fn are_of_whole<'a>(mut units: impl Iterator<Item = &'a [u8]>) -> bool {
+    units.all(|unit| match nal_kind(Codec::H264, unit) {
         NalKind::Slice { is_key } => is_key || is_intra(unit),
         _ => recovery_point(unit).is_none_or(|it| it.after == 0),
-    };
-    codec != Codec::H264 || nal_units(bytes).all(is_of_whole)
+    })
 }
 
 /// Whether a slice refers to no other picture (ITU-T H.264 § 7.3.3, table 7-6).
@@ -195,8 +199,31 @@ fn h264_size(sps: &[u8], format: &mut Format) -> Option<()> {
     Some(())
 }
 
-/// ITU-T H.265 § 7.3.2.2.1.
 fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
+    let (_, head) = h265_head(sps)?;
+    format.width = head.width;
+    format.height = head.height;
+    format.chroma = head.chroma;
+    format.luma_bits = head.luma_bits;
+    format.chroma_bits = head.chroma_bits;
+    Some(())
+}
+
+/// The beginning of a sequence parameter set of H.265.
+pub(super) struct H265Head {
+    pub(super) id: u32,
+    /// Sub-layers above the first.
+    pub(super) layers: u32,
+    pub(super) separate_planes: bool,
+    width: u32,
+    height: u32,
+    chroma: u32,
+    luma_bits: u32,
+    chroma_bits: u32,
+}
+
+/// ITU-T H.265 § 7.3.2.2.1, and what stands behind it.
+pub(super) fn h265_head(sps: &[u8]) -> Option<(Bits, H265Head)> {
     let mut bits = Bits::of_nal(sps, 2);
     bits.skip(4)?;
     let layers = bits.bits(3)?;
@@ -214,11 +241,11 @@ fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
         bits.skip(if profile { 88 } else { 0 })?;
         bits.skip(if level { 8 } else { 0 })?;
     }
-    bits.ue()?;
-    format.chroma = bits.ue()?;
-    let separate_planes = format.chroma == 3 && bits.bit()?;
+    let id = bits.ue()?;
+    let chroma = bits.ue()?;
+    let separate_planes = chroma == 3 && bits.bit()?;
     let (across, down) = (bits.ue()?, bits.ue()?);
-    let (step_x, step_y) = match (format.chroma, separate_planes) {
+    let (step_x, step_y) = match (chroma, separate_planes) {
         (1, _) => (2, 2),
         (2, _) => (2, 1),
         _ => (1, 1),
@@ -228,11 +255,17 @@ fn h265_size(sps: &[u8], format: &mut Format) -> Option<()> {
     } else {
         [0; 4]
     };
-    format.luma_bits = depth(&mut bits)?;
-    format.chroma_bits = depth(&mut bits)?;
-    format.width = cropped(across, crop[0], crop[1], step_x)?;
-    format.height = cropped(down, crop[2], crop[3], step_y)?;
-    Some(())
+    let head = H265Head {
+        id,
+        layers,
+        separate_planes,
+        width: cropped(across, crop[0], crop[1], step_x)?,
+        height: cropped(down, crop[2], crop[3], step_y)?,
+        chroma,
+        luma_bits: depth(&mut bits)?,
+        chroma_bits: depth(&mut bits)?,
+    };
+    Some((bits, head))
 }
 
 /// Bits of a sample: at most 14 of H.264, 16 of H.265; what says more is damaged.

@@ -1,4 +1,5 @@
-//! A group of H.264 pictures counted from zero, for a decoder that begins with it.
+//! Pictures of H.264 counted in another way: a group from zero, for a decoder that begins with
+//! it, and what follows a gap as if there were none.
 //!
 //! An open group begins with a picture that is whole, and yet no IDR: its number (`frame_num`)
 //! goes on from the group before. A decoder that has not seen that group takes it for a gap, and
@@ -11,18 +12,18 @@
 //! picture's. What the pictures show stays the same to the bit, and a reference from before the
 //! group is one that libav says is missing, instead of one that it made up.
 //!
-//! Only what goes into such a decoder: clips keep every byte of the camera.
+//! Only what goes into a decoder: clips keep every byte of the camera.
 
 use super::bits::{push_with_prevention, without_prevention};
 use super::frame_number::{FrameNumbers, Numbered, SLICE_HEADER};
 use super::parameters::is_whole;
-use super::unit::{Codec, nal_units};
+use super::unit::{Codec, nal_behind_length, nal_units};
 
-/// How a group is counted.
+/// How pictures are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Renumbering {
+pub(crate) struct Renumbering {
     /// So much less.
-    by: u32,
+    pub(crate) by: u32,
 }
 
 const IDR: u8 = 5;
@@ -47,12 +48,44 @@ impl Renumbering {
         let mut counted = Vec::with_capacity(picture.len() + 16);
         for unit in nal_units(picture) {
             counted.extend([0, 0, 0, 1]);
-            match numbers.numbered(unit) {
-                Some(numbered) => self.write(unit, numbered, &mut counted),
-                None => counted.extend(unit),
-            }
+            self.write_unit(numbers, unit, &mut counted);
         }
         Some(counted)
+    }
+
+    /// The same, of a picture whose units each stand behind their length, of so many bytes.
+    pub(crate) fn of_picture_in(
+        self,
+        numbers: &FrameNumbers,
+        picture: &[u8],
+        length_size: Option<usize>,
+    ) -> Option<Vec<u8>> {
+        let Some(size) = length_size else {
+            return self.of_picture(numbers, picture);
+        };
+        if self.by == 0 {
+            return None;
+        }
+        let mut counted = Vec::with_capacity(picture.len() + 16);
+        for unit in nal_behind_length(picture, size) {
+            let length_at = counted.len();
+            counted.resize(length_at + size, 0);
+            self.write_unit(numbers, unit, &mut counted);
+            let length = (counted.len() - length_at - size).to_be_bytes();
+            let (unsaid, said) = length.split_at(length.len().checked_sub(size)?);
+            if unsaid.iter().any(|byte| *byte != 0) {
+                return None;
+            }
+            counted[length_at..length_at + size].copy_from_slice(said);
+        }
+        Some(counted)
+    }
+
+    fn write_unit(self, numbers: &FrameNumbers, unit: &[u8], into: &mut Vec<u8>) {
+        match numbers.numbered(unit) {
+            Some(numbered) => self.write(unit, numbered, into),
+            None => into.extend(unit),
+        }
     }
 
     /// The number stands well before the end of what is taken for the header, so whatever stands

@@ -18,7 +18,7 @@ use super::rhythm::Step;
 use super::session::{Memory, Wiring, locked, micros};
 use super::slot::count;
 use super::stillness::{Change, Luma};
-use crate::decoder::screen::Flaw;
+use crate::decoder::screen::{Flaw, forget};
 use crate::decoder::{DecoderInUse, Family};
 use crate::frame::{Frame, Label, Loans};
 
@@ -46,8 +46,11 @@ pub(super) fn watch_decoder(decoder: &gst::Element, wiring: &Arc<Wiring>, feedin
     let before = (Arc::clone(wiring), Arc::clone(&ledger));
     input.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let (wiring, ledger) = &before;
-        if let Some(buffer) = info.buffer() {
-            locked(&wiring.screen).fed(pad, buffer);
+        if let Some(buffer) = info.buffer_mut() {
+            let begins = locked(&wiring.screen).fed(pad, buffer);
+            if begins {
+                forget(pad);
+            }
         }
         let lost = locked(ledger).encoded();
         wiring.count_lost(lost);
@@ -80,10 +83,15 @@ impl Wiring {
         let step = media.map(|media| self.step(media)).unwrap_or_default();
         // A grey picture with moving shreds is worse than none.
         let flaw = locked(&self.screen).look(pad, buffer);
-        if flaw.is_some() {
+        if matches!(flaw, Some(Flaw::Spoilt | Flaw::Damaged)) {
             locked(&self.memory).lacking.damaged(step.own_us);
         }
         match flaw {
+            Some(Flaw::Early) => {
+                count(&counts.dropped_undated);
+                self.progress.mark(&self.progress.picture);
+                return false;
+            }
             Some(Flaw::Spoilt) => {
                 count(&counts.dropped_corrupt);
                 self.progress.mark(&self.progress.picture);

@@ -151,7 +151,8 @@ pub struct StreamCounters {
     /// Encoded pictures skipped because decoding could not keep up.
     pub dropped_backlog: u64,
     /// Decoded before it was known when they were taken: a moment at the beginning of each
-    /// connection, and all of the burst that it began with.
+    /// connection, and all of the burst that it began with. So are those that refer to what
+    /// was sent before the connection and are shown before its first key picture.
     pub dropped_undated: u64,
     /// Encoded pictures of which the decoder made none, or one that it calls
     /// damaged. Decoders hide small damage and call it nothing.

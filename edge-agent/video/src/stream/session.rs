@@ -242,7 +242,7 @@ impl Session {
             rhythm: Mutex::default(),
             skipped_before: slot.counts.dropped_backlog.load(Ordering::Relaxed),
             analysed_fps: settings.analysed_fps,
-            screen: Mutex::new(Screen::of_packets()),
+            screen: Mutex::new(Screen::of_packets(false)),
         });
         if let Some(ring) = &slot.ring {
             ring.interrupt();
@@ -384,6 +384,8 @@ fn attach(
         _ => parser.or(Some("jpegparse")),
     };
     *locked(&wiring.judge) = Judge::new(is_last);
+    let is_software = in_use.family == Family::Software;
+    *locked(&wiring.screen) = Screen::of_packets(is_software);
     *locked(&wiring.slot.decoder) = Some(in_use.clone());
     *locked(&wiring.progress.decoder) = Some(in_use.clone());
     // Here begins what the decoder that was found is answerable for.

@@ -130,3 +130,93 @@ fn a_slow_refresh_has_recovered_when_it_says_so() {
     });
     assert_eq!(broken(sent), (30..60).collect::<Vec<_>>());
 }
+
+/// A key picture of H.264 that forgets nothing, as x264 sends it.
+fn open_key(n: i64) -> Sent {
+    let told = Told {
+        number: Some(7),
+        is_sure_beginning: true,
+        recovers_after: Some(0),
+        ..key(n).told
+    };
+    Sent { told, ..key(n) }
+}
+
+/// Who is sent behind a key picture and refers to what is not there, and with which decoding
+/// begins anew.
+fn led(sent: impl IntoIterator<Item = Sent>) -> (Vec<(i64, Leads)>, Vec<i64>) {
+    let mut run = Run::default();
+    let (mut led, mut begun) = (Vec::new(), Vec::new());
+    for sent in sent {
+        let place = sent.media.unwrap() / PICTURE;
+        let passed = run.sent(sent);
+        led.extend(passed.leads.map(|leads| (place, leads)));
+        if passed.begins {
+            begun.push(place);
+        }
+    }
+    (led, begun)
+}
+
+#[test]
+fn who_begins_with_an_open_key_picture_is_never_shown_what_is_before_it() {
+    let group = |n: i64| [open_key(n + 3), next(n + 1), next(n + 2), next(n + 4)];
+    let sent = [group(0), group(10), group(20)].concat();
+    let before = [(1, Leads::First), (2, Leads::First)];
+    assert_eq!(led(sent.clone()), (before.to_vec(), vec![3]));
+    assert_eq!(broken(sent), [1, 2]);
+    // Nor who came in the middle of the group before.
+    let sent = [vec![next(1), next(2)], group(10).to_vec()].concat();
+    let before = [(11, Leads::First), (12, Leads::First)];
+    assert_eq!(led(sent), (before.to_vec(), vec![13]));
+    // A picture before which everything is forgotten has nothing before it, whatever a clock
+    // that was set back says.
+    let mut closed = open_key(100);
+    closed.told.begins_anew = true;
+    assert_eq!(led([closed, next(1), next(2)]), (vec![], vec![]));
+}
+
+#[test]
+fn a_gap_right_before_an_open_key_picture_spoils_what_is_before_it_and_nothing_else() {
+    let gap = |mut sent: Sent| {
+        sent.told.left_out = 5;
+        sent
+    };
+    for hurt in [torn, gap] {
+        let sent = [
+            key(0),
+            next(1),
+            hurt(open_key(8)),
+            next(6),
+            next(7),
+            next(9),
+        ];
+        let spoilt = [(6, Leads::Broken), (7, Leads::Broken)];
+        let mut begun = led(sent);
+        begun.1.retain(|place| *place != 0);
+        assert_eq!(begun, (spoilt.to_vec(), vec![8]));
+        assert_eq!(broken(sent), [6, 7]);
+    }
+}
+
+/// Not all encoders say that nothing behind the key picture refers to what is before it.
+#[test]
+fn where_nobody_says_that_it_does_not_what_follows_may_refer_to_what_was_never_there() {
+    let mut doubtful = open_key(3);
+    doubtful.told.is_sure_beginning = false;
+    let unneeded = |n| {
+        let mut sent = next(n);
+        sent.told.is_reference = false;
+        sent
+    };
+    let sent = [doubtful, next(1), unneeded(2), next(4), next(5)];
+    assert_eq!(broken(sent), [1, 2, 4, 5]);
+    let sent = [doubtful, unneeded(1), unneeded(2), next(4), next(5)];
+    assert_eq!(broken(sent), [1, 2]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_behind_an_open_key_picture_makes_nobody_blind() {
+    let sent = std::iter::once(open_key(1_000)).chain((1..100).map(next));
+    assert_eq!(broken(sent), (1..17).collect::<Vec<_>>());
+}

@@ -247,7 +247,32 @@ proptest! {
         let told = counted.of_picture(&numbers, &with_start(&picture)).unwrap();
         let units: Vec<&[u8]> = nal_units(&told).collect();
         prop_assert_eq!(units, [&open_key(ahead, &rest)[..]]);
+        // As in files: what prevents start codes changes the length.
+        for size in [2, 4] {
+            let framed = |unit: &[u8]| {
+                let length = u32::try_from(unit.len()).unwrap().to_be_bytes();
+                [&length[4 - size..], unit].concat()
+            };
+            let told = counted.of_picture_in(&numbers, &framed(&picture), Some(size));
+            prop_assert_eq!(told, Some(framed(&open_key(ahead, &rest))));
+        }
     }
+}
+
+#[test]
+fn a_key_picture_behind_a_gap_misses_nothing_and_the_gap_is_known() {
+    let mut numbers = FrameNumbers::default();
+    let sets = [sequence(false, true), parameters()];
+    numbers.heed(sets.iter().map(Vec::as_slice), true);
+    let mut heed = |unit: &[u8], is_key| numbers.heed(std::iter::once(unit), is_key);
+    heed(&slice(Key), true);
+    heed(&slice(Reference(1)), false);
+    for (number, left_out) in [(2, 0), (7, 4), (8, 0), (1, 8)] {
+        let told = heed(&open_key(number, &[0x5a]), true);
+        assert_eq!((told.number, told.left_out), (Some(number), left_out));
+        assert!(!told.misses_one && !told.begins_anew, "{number}");
+    }
+    assert_eq!(heed(&slice(Key), true).left_out, 0);
 }
 
 #[test]
