@@ -525,6 +525,8 @@ fn what_is_installed_or_rolled_back_never_changes_who_detects() {
         if !is_chosen {
             fs::remove_file(Path::new(&models).join("use.toml")).unwrap();
             fs::remove_dir_all(Path::new(&models).join("a-helmets")).unwrap();
+            // Which remembers that its second version was here.
+            fs::remove_file(Path::new(&models).join("journal.jsonl")).unwrap();
         }
         let said = install(&first);
         assert!(said.contains("street goes on as the detector"), "{said}");
