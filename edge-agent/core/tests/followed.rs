@@ -114,3 +114,46 @@ fn a_plate_that_the_detector_finds_is_missed_in_whichever_picture_its_vehicle_ca
         assert_eq!(told.len(), 1, "looks at each fourth from {first} on");
     }
 }
+
+/// "Not a single plate" was said of a vehicle at which the detector had looked once.
+#[test]
+fn a_plate_is_not_missed_by_pictures_at_which_nobody_looked() {
+    let rule = "kind = \"plate_obscured\"\nmin_height_pct = 14.0\nmin_neighbours = 1\nmin_duration_s = 0.4\n";
+    // The first with a plate, the second without and gone after `stays` pictures.
+    let cars = |stays: u64| {
+        move |number: u64| {
+            let (car, at) = (number / 50, number % 50);
+            if car > 1 || at > if car == 0 { 40 } else { stays } {
+                return Vec::new();
+            }
+            let top = 0.1 + 0.0125 * at as f64;
+            let mut items = vec![seen(ObjectClass::Car, [0.45, top, 0.1, 0.2])];
+            if car == 0 {
+                items.push(seen(ObjectClass::Plate, [0.49, top + 0.15, 0.02, 0.02]));
+            }
+            items
+        }
+    };
+    for first in 0..4 {
+        let is_look = |number: u64| number % 4 == first;
+        assert_eq!(begun(rule, cars(7), |number| !is_look(number)).len(), 0);
+        let events = begun(rule, cars(40), |number| !is_look(number));
+        let [event] = &events[..] else {
+            panic!("{events:?}");
+        };
+        let onset = u64::try_from(event.onset.as_micros() / 100_000).unwrap();
+        let looks = (onset..=event.decided.frame).filter(|number| is_look(*number));
+        let looks = looks.count();
+        assert!(
+            looks >= 3,
+            "{looks} from {onset} to {}",
+            event.decided.frame
+        );
+        let said = event
+            .explanation
+            .iter()
+            .find(|p| p.name == "detector_looks");
+        let said = serde_json::to_value(&said.unwrap().value).unwrap();
+        assert_eq!(said.as_f64(), Some(looks as f64));
+    }
+}

@@ -27,7 +27,7 @@ mod pace;
 mod scheduler;
 
 pub use job::{Job, Kind, Region};
-pub use scheduler::{Chosen, Counters, Plan, Scheduler, Settings};
+pub use scheduler::{Chosen, Counters, HOLE_US, Plan, Scheduler, Settings};
 
 #[cfg(test)]
 mod tests;

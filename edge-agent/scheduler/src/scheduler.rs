@@ -79,7 +79,7 @@ const MOST_WAITING: usize = 16;
 /// Too little was seen when the looks at an awake camera were so many floors apart.
 const FLOORS_UNWATCHED: i64 = 2;
 /// And at a sleeping one when they were farther apart than rules can bear, µs.
-const HOLE_US: i64 = 2_000_000;
+pub const HOLE_US: i64 = 2_000_000;
 
 /// A look of a second model at a whole picture that has waited so long is as urgent as
 /// an awake camera at its floor, µs: fire is told by a look in every two seconds or so.

@@ -7,6 +7,7 @@
 //! done by `live::inference` and `live::scene_thread::outage`, with what else a stream can do.
 
 use edge_core::{Condition, Gap, GapReason, Health, Input};
+use edge_scheduler::HOLE_US;
 use edge_video::Lack;
 use protocol::EventTime;
 use protocol::units::Seconds;
@@ -130,7 +131,9 @@ impl Outage {
         });
         let missed = self.missed.take().and_then(|(from, why)| {
             let from = last.map_or(from, |last| from.max(last));
-            (time.since(from).0 > self.longest_hole.0).then(|| gap(from, time, why))
+            // As the scheduler of a box has it: a little after a rest is too much together with that.
+            let is_hole = last.is_some_and(|last| time.since(last).0 * 1e6 > HOLE_US as f64);
+            (is_hole || time.since(from).0 > self.longest_hole.0).then(|| gap(from, time, why))
         });
         let mut told = self.went_on(time, last, is_lost);
         if told.is_empty() {
@@ -317,6 +320,20 @@ mod tests {
             assert_eq!(words(outage.seen(at(back), SIZE, false)), expected);
             outage.sound(at(back + 15), lost, true);
             assert_eq!(words(outage.seen(at(back + 15), SIZE, false)), [""; 0]);
+        }
+    }
+
+    /// All of it was a hole of nobody's making, in a replay alone: rules had watched the rest.
+    #[test]
+    fn a_moment_of_missing_pictures_after_a_rest_is_a_gap_where_both_are_more_than_rules_bear() {
+        for (back, expected) in [(19_i64, vec![]), (21, vec!["missing 14..21"])] {
+            let mut outage = Outage::new(Seconds(1.0));
+            outage.sound(at(0), lack(0, 0), true);
+            outage.seen(at(0), SIZE, false);
+            // It rests until something moves.
+            outage.sound(at(14), lack(0, 0), false);
+            outage.sound(at(back), lack(0, back.unsigned_abs() - 15), true);
+            assert_eq!(words(outage.seen(at(back), SIZE, false)), expected);
         }
     }
 

@@ -124,6 +124,11 @@ struct CameraCondition {
     cut_off: Option<EventTime>,
 }
 
+/// One condition goes over into another where that begins so soon after the last word of the first,
+/// s: of a camera that was unheard of for longer, as outside the hours of the rule, nobody knows
+/// whether it was well meanwhile.
+const UNHEARD_S: f64 = 60.0;
+
 /// A condition that lasts.
 #[derive(Clone, Copy, Debug)]
 struct Spell {
@@ -161,11 +166,14 @@ impl CameraCondition {
     }
 
     fn hear(&mut self, health: &Health, now: FrameTime, report: &mut Reporter<'_>) {
-        self.heard = Some(now.time);
+        let before = self.heard.replace(now.time);
         if !self.is_it(health.condition) {
             if let Some(Told { case, .. }) = self.case.take() {
-                // The new condition's onset, unless the clock leapt.
-                let ended = health.since.min(now.time);
+                // The new condition's onset, unless the clock leapt; or now, where the picture is
+                // again what it was before: whatever the stream does, that began long ago.
+                let lasted = self.spells.map(|(_, goes_on)| goes_on.since);
+                let is_new = lasted.is_none_or(|since| health.since > since);
+                let ended = if is_new { health.since } else { now.time }.min(now.time);
                 case.close(ended, EndReason::Cleared, BTreeMap::new(), report);
             }
             (self.cut_off, self.spells) = (None, None);
@@ -176,12 +184,13 @@ impl CameraCondition {
             since: health.since,
             frame: now.frame,
         };
+        let goes_over = before.is_some_and(|before| heard.since.since(before).0 <= UNHEARD_S);
         let (began, goes_on) = self.spells.map_or((heard, heard), |(began, goes_on)| {
-            if goes_on.condition != heard.condition {
+            if goes_on.condition != heard.condition && goes_over {
                 // Damaged first, and then lost: the camera has been of no use since the former.
                 let since = began.since.min(heard.since);
                 (Spell { since, ..began }, heard)
-            } else if goes_on.since == heard.since {
+            } else if (goes_on.condition, goes_on.since) == (heard.condition, heard.since) {
                 (began, goes_on)
             } else {
                 // It was well meanwhile, and that was outside the hours of the rule.

@@ -131,6 +131,72 @@ fn a_condition_that_comes_back_is_another_one() {
     assert_eq!(onsets, [at(40.0)]);
 }
 
+/// Of a camera at work each loss ended when it began: the picture has been well since long before
+/// that, as far as anybody looked at it.
+#[test]
+fn a_loss_ends_when_the_picture_is_back_and_not_when_that_became_well_once() {
+    let at = |t| EventTime::EPOCH + Seconds(t);
+    let told = |t, since, condition| {
+        Input::Health(Health {
+            time: at(t),
+            since: at(since),
+            condition,
+            ..Health::default()
+        })
+    };
+    for (since, condition, ended) in [
+        (0.0, Condition::Well, 100.0),
+        (3.0, Condition::Dark, 100.0),
+        (80.0, Condition::Well, 80.0),
+    ] {
+        let mut scene = scene(r#"kind = "camera_lost""#, false);
+        let mut out = Vec::new();
+        for input in [
+            told(11.0, 10.0, Condition::Lost),
+            Input::Tick(at(41.0)),
+            told(100.0, since, condition),
+        ] {
+            scene.handle(input, &mut out);
+        }
+        let spans: Vec<_> = events(&out).map(|it| (it.onset, it.ended)).collect();
+        let expected = [(at(10.0), None), (at(10.0), Some(at(ended)))];
+        assert_eq!(spans, expected, "{condition:?} since {since}");
+    }
+}
+
+/// It was lost for a moment before the rule's hours were over, and damaged for a moment when they began
+/// again: eight hours, of which it was well for all but a minute, were told as one loss.
+#[test]
+fn a_loss_of_yesterday_is_not_the_beginning_of_todays_damage() {
+    let mut scene = scene("kind = \"camera_lost\"\nhours = [\"06:00-22:00\"]", false);
+    let mut out = Vec::new();
+    // On the clock of the camera's place.
+    let at = |hour: f64, s: f64| EventTime::EPOCH + Seconds(3_600.0 * (hour - 7.0) + s);
+    let told = |time, since, condition| {
+        Input::Health(Health {
+            time,
+            since,
+            condition,
+            ..Health::default()
+        })
+    };
+    let (lost, damaged) = (at(46.0, -10.0), at(54.0, -5.0));
+    for input in [
+        told(lost, lost, Condition::Lost),
+        Input::Tick(at(46.0, -1.0)),
+        told(at(46.0, 30.0), at(46.0, 30.0), Condition::Well),
+        told(damaged, damaged, Condition::Corrupt),
+        Input::Tick(at(54.0, 1.0)),
+        Input::Tick(at(54.0, 20.0)),
+    ] {
+        scene.handle(input, &mut out);
+    }
+    assert_eq!(events(&out).count(), 0, "{out:?}");
+    scene.handle(Input::Tick(at(54.0, 26.0)), &mut out);
+    let onsets: Vec<_> = events(&out).map(|event| event.onset).collect();
+    assert_eq!(onsets, [damaged]);
+}
+
 #[test]
 fn silent_stories() {
     for (kind, story) in [

@@ -63,7 +63,8 @@ pub(super) const ENTRY: RuleEntry = RuleEntry {
 const UNSEEN_S: f64 = 0.6;
 /// A plate must be seen in this many frames to be one.
 const PLATE_LOOKS: u32 = 2;
-/// Where plates are seen by second looks only, so many must have searched for one in vain.
+/// Where plates are seen by second looks only, so many must have searched for one in vain; and so many
+/// looks of the detector where it does not look at each picture.
 const LEAST_SEARCHES: f64 = 3.0;
 /// What covers more of a vehicle than this may cover its plate.
 const MOST_COVERED: f64 = 0.03;
@@ -111,6 +112,10 @@ struct Vehicle {
     searches: u32,
     /// … where no others show plates.
     is_searched_only: bool,
+    /// Looks of the detector while one could be seen …
+    looks: u32,
+    /// … and pictures into which it was only followed, which show no plate to anybody.
+    followed: u32,
     /// The models of those looks.
     by: LookedBy,
     best: FrameTime,
@@ -121,7 +126,14 @@ struct Vehicle {
 
 impl Vehicle {
     fn is_searched(&self) -> bool {
-        !self.is_searched_only || f64::from(self.searches) >= LEAST_SEARCHES
+        let searches = if self.is_searched_only {
+            self.searches
+        } else if self.followed > 0 {
+            self.looks
+        } else {
+            return true;
+        };
+        f64::from(searches) >= LEAST_SEARCHES
     }
 }
 
@@ -189,6 +201,8 @@ impl PlateObscured {
             plates: 0,
             searches: 0,
             is_searched_only: frame.rests_on_second_looks(ObjectClass::Plate, Some(user)),
+            looks: 0,
+            followed: 0,
             by: LookedBy::default(),
             best: frame.at,
             best_height: 0.0,
@@ -199,7 +213,10 @@ impl PlateObscured {
         if vehicle.sort != sort {
             (vehicle.sort, vehicle.first) = (sort, frame.at);
             (vehicle.large_s, vehicle.searches) = (0.0, 0);
+            (vehicle.looks, vehicle.followed) = (0, 0);
         }
+        vehicle.looks += u32::from(!frame.is_followed);
+        vehicle.followed += u32::from(frame.is_followed);
         // Negative when a frozen picture's time is taken back.
         let passed = frame.watched - vehicle.last_watched;
         if passed <= UNSEEN_S {
@@ -348,6 +365,21 @@ impl PlateObscured {
                 ),
                 (
                     f64::from(vehicle.searches),
+                    Comparison::AtLeast,
+                    LEAST_SEARCHES,
+                ),
+                "",
+                span,
+            ));
+        } else if vehicle.followed > 0 {
+            explanation.push(explain::number(
+                explain::name(
+                    "detector_looks",
+                    "Số lần bộ phát hiện nhìn xe khi xe đủ lớn và không bị che",
+                    "Looks of the detector while it was large enough and unhidden",
+                ),
+                (
+                    f64::from(vehicle.looks),
                     Comparison::AtLeast,
                     LEAST_SEARCHES,
                 ),
