@@ -64,7 +64,7 @@ pub(crate) fn has_case(evidence: &[EvidenceRow]) -> bool {
 /// Reads a sealed manifest far enough to hand it over; the signature is the
 /// verifier's business. `None` when it is not the case of `alert`, or names
 /// files as no honest box would.
-pub(crate) fn read(file: &[u8], alert: EventId) -> Option<CaseManifest> {
+fn read(file: &[u8], alert: EventId) -> Option<CaseManifest> {
     let sealed = Sealed::open(file).ok()?;
     let manifest: CaseManifest = serde_json::from_slice(sealed.manifest).ok()?;
     let is_plain = manifest.media.iter().all(|item| is_plain_name(&item.name));
@@ -72,37 +72,59 @@ pub(crate) fn read(file: &[u8], alert: EventId) -> Option<CaseManifest> {
         .then_some(manifest)
 }
 
+/// Which of the files that may be an alert's case is its case.
+pub(crate) struct Newest<F> {
+    alert: EventId,
+    found: Option<(CaseManifest, F)>,
+    is_wrong: bool,
+}
+
+impl<F: AsRef<[u8]>> Newest<F> {
+    pub(crate) fn of(alert: EventId) -> Self {
+        Self {
+            alert,
+            found: None,
+            is_wrong: false,
+        }
+    }
+
+    pub(crate) fn add(&mut self, file: F) {
+        match read(file.as_ref(), self.alert) {
+            // The last word of a box that had to make the case twice.
+            Some(case)
+                if (self.found.as_ref()).is_none_or(|(best, _)| best.sealed < case.sealed) =>
+            {
+                self.found = Some((case, file));
+            }
+            Some(_) => {}
+            None => self.is_wrong = true,
+        }
+    }
+
+    /// The case and its file, or why there is none.
+    pub(crate) fn found(self, evidence: &[EvidenceRow]) -> Result<(CaseManifest, F), CaseError> {
+        self.found.ok_or_else(|| {
+            if self.is_wrong {
+                CaseError::NotTheCase(self.alert)
+            } else {
+                no_case(self.alert, evidence)
+            }
+        })
+    }
+}
+
 /// Writes the case of an alert to `out`, from the data folder of a centre,
 /// which may run meanwhile.
 pub fn export(data: &Path, alert: EventId, out: &Path) -> Result<CaseManifest, CaseError> {
     let detail = store::read_alert(data, alert)?.ok_or(CaseError::NoAlert(alert))?;
     let folder = data.join("evidence");
-    let mut found: Option<(CaseManifest, Vec<u8>)> = None;
-    let mut is_wrong = false;
+    let mut newest = Newest::of(alert);
     for digest in candidates(&detail.evidence) {
-        let Some(bytes) = read_file(&evidence::path_in(&folder, digest)) else {
-            continue;
-        };
-        match read(&bytes, alert) {
-            // The last word of a box that had to make the case twice.
-            Some(case)
-                if found
-                    .as_ref()
-                    .is_none_or(|(best, _)| best.sealed < case.sealed) =>
-            {
-                found = Some((case, bytes));
-            }
-            Some(_) => {}
-            None => is_wrong = true,
+        if let Some(bytes) = read_file(&evidence::path_in(&folder, digest)) {
+            newest.add(bytes);
         }
     }
-    let Some((manifest, case)) = found else {
-        return Err(if is_wrong {
-            CaseError::NotTheCase(alert)
-        } else {
-            no_case(alert, &detail.evidence)
-        });
-    };
+    let (manifest, case) = newest.found(&detail.evidence)?;
     let mut removed = removals(&manifest, &detail.evidence);
     // The centre may run meanwhile, and a box may have sent a file again.
     removed.retain(|gone| !evidence::path_in(&folder, gone.sha256).exists());
@@ -142,7 +164,7 @@ pub(crate) fn removals(case: &CaseManifest, evidence: &[EvidenceRow]) -> Vec<Rem
 }
 
 /// The refusal when an alert's case itself was removed.
-pub(crate) fn no_case(alert: EventId, evidence: &[EvidenceRow]) -> CaseError {
+fn no_case(alert: EventId, evidence: &[EvidenceRow]) -> CaseError {
     evidence
         .iter()
         .filter(|row| row.role == ROLE)

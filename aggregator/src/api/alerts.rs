@@ -9,6 +9,7 @@ use protocol::EventId;
 
 use super::filter::{self, AlertQuery};
 use super::problem::Problem;
+use super::signed_case::signed_case;
 use super::view::{Acknowledge, AlertPage, AlertView, ClockView, Lock, Resolve};
 use super::{Api, BODY};
 use crate::alert::Action;
@@ -198,7 +199,7 @@ async fn show(api: &Api, id: EventId) -> Result<Response, Problem> {
     })?;
     let etag = format!("\"{}\"", detail.row.change);
     // A case that cannot be read is the business of whoever exports it.
-    let clock = match super::bundle::signed_case(api, &detail).await {
+    let clock = match signed_case(api, &detail).await {
         Ok(Ok((case, _))) => Some(ClockView {
             quality: case.clock.quality,
             uncertainty_s: case.clock.uncertainty_s,

@@ -1,4 +1,4 @@
-//! The signed case of an alert, for whoever verifies it elsewhere.
+//! The signed case of an alert and its files, for whoever verifies them elsewhere.
 
 use std::pin::Pin;
 
@@ -8,16 +8,16 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use case_bundle::manifest::{CASE_FILE, CaseManifest};
+use case_bundle::manifest::CASE_FILE;
 use case_bundle::removal::REMOVED_FILE;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use protocol::{Digest, EventId};
+use protocol::EventId;
 
 use super::Api;
 use super::problem::Problem;
+use super::signed_case::{refused, signed_case};
 use super::{alerts, evidence};
 use crate::case::{self, CaseError};
-use crate::store::AlertDetail;
 
 /// A tar is made of blocks (POSIX.1-2017, pax, ustar interchange format).
 const BLOCK: usize = 512;
@@ -88,47 +88,8 @@ pub(super) async fn export(
     Ok((headers, body).into_response())
 }
 
-/// The signed case of an alert, read and as it is stored, or why there is none.
-pub(super) async fn signed_case(
-    api: &Api,
-    detail: &AlertDetail,
-) -> Result<Result<(CaseManifest, Bytes), CaseError>, Problem> {
-    let id = detail.row.id;
-    let mut found: Option<(CaseManifest, Bytes)> = None;
-    let mut refusal = case::no_case(id, &detail.evidence);
-    for digest in case::candidates(&detail.evidence) {
-        let bytes = whole(api, digest).await?;
-        match case::read(&bytes, id) {
-            Some(case)
-                if found
-                    .as_ref()
-                    .is_none_or(|(best, _)| best.sealed < case.sealed) =>
-            {
-                found = Some((case, bytes));
-            }
-            Some(_) => {}
-            None => refusal = CaseError::NotTheCase(id),
-        }
-    }
-    Ok(found.ok_or(refusal))
-}
-
 fn attachment(id: EventId) -> String {
     format!("attachment; filename=\"case-{id}.tar\"")
-}
-
-async fn whole(api: &Api, digest: Digest) -> Result<Bytes, Problem> {
-    let stored = api.evidence.get(digest, None).await?;
-    let mut stored = stored.ok_or_else(|| refused(&CaseError::NoFile(digest)))?;
-    let mut bytes = Vec::new();
-    while let Some(piece) = stored.next().await {
-        bytes.extend_from_slice(&piece.map_err(crate::evidence::EvidenceError::from)?);
-    }
-    Ok(bytes.into())
-}
-
-fn refused(error: &CaseError) -> Problem {
-    Problem::not_found(error.to_string())
 }
 
 fn once(bytes: Bytes) -> Part {

@@ -16,6 +16,7 @@ mod problem;
 mod schema;
 mod screen;
 mod server;
+mod signed_case;
 mod stream;
 pub mod view;
 
