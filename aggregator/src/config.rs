@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use protocol::Digest;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::frontdoor::Passwords;
 use crate::retention::Retention;
 
 /// Everything that can be set.
@@ -123,6 +122,12 @@ impl Default for Mqtt {
         }
     }
 }
+
+/// `<site>/<box>` → SHA-256 of its password.
+///
+/// A plain hash is enough for a secret that a machine made (`openssl rand -hex
+/// 32`); the configuration's documentation says so.
+pub type Passwords = BTreeMap<String, Digest>;
 
 /// Reads the hashes. What is none is not repeated: it may be the password itself.
 fn passwords<'de, D: Deserializer<'de>>(from: D) -> Result<Passwords, D::Error> {

@@ -11,21 +11,14 @@
 //!   speak for no other. That is for one machine and for a closed network; the
 //!   program warns when such a door is open to others.
 
-use std::collections::BTreeMap;
-
 use protocol::topic::{PREFIX, Upward};
-use protocol::{BoxId, Digest, SiteId};
+use protocol::{BoxId, SiteId};
 use sha2::{Digest as _, Sha256};
 
 use super::codec::{Connect, Refusal};
+use crate::config::Passwords;
 use crate::inbox::box_named_by;
 use crate::store::Whose;
-
-/// `<site>/<box>` → SHA-256 of its password.
-///
-/// A plain hash is enough for a secret that a machine made (`openssl rand -hex
-/// 32`); the configuration's documentation says so.
-pub type Passwords = BTreeMap<String, Digest>;
 
 /// Reads `<site>/<box>` or `<site>.<box>`; neither sign can be in an id.
 pub fn parse_name(name: &str) -> Option<Whose> {
@@ -130,7 +123,7 @@ mod tests {
     }
 
     fn passwords() -> Passwords {
-        let digest = Digest(Sha256::digest(b"secret").into());
+        let digest = protocol::Digest(Sha256::digest(b"secret").into());
         Passwords::from([("hanoi.b1".to_owned(), digest)])
     }
 

@@ -26,13 +26,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::config::Passwords;
 use crate::inbox::Limits;
 use crate::metrics::Metrics;
 use crate::stopping::Stopping;
 use crate::store::Store;
 use registry::Registry;
 
-pub use identity::{Passwords, parse_name};
+pub use identity::parse_name;
 
 /// Largest packet taken: an envelope with its topic and MQTT 5 properties.
 const MAX_PACKET: usize = MAX_ENVELOPE_BYTES + 2048;
