@@ -480,6 +480,40 @@ fn a_provider_that_is_not_there_is_named_with_what_to_do() {
     }
 }
 
+/// The version in between had only been put beside the others, and nobody had ever looked with it.
+#[test]
+fn the_way_back_leads_to_a_version_that_was_in_use() {
+    let here = Roadside::new();
+    let file = |name: &str| here.path().join(name).to_str().unwrap().to_owned();
+    let (maker, models, public) = (file("models"), file("box"), file("maker.pub"));
+    let run = |models: &str, arguments: &[&str]| {
+        let command = ["--log", "error", "models", "--models-dir", models];
+        let done = agent(&[&command[..], arguments].concat());
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    run(&maker, &["keygen", &file("maker")]);
+    for (version, more) in [("1", &[][..]), ("2", &["--no-use"]), ("3", &[])] {
+        let (key, out) = (file("maker.key"), file(&format!("street-{version}.tar")));
+        let words = ["bundle", "good", "--rename", "street", "--version", version];
+        run(
+            &maker,
+            &[&words[..], &["--sign", &key, "--out", &out]].concat(),
+        );
+        run(
+            &models,
+            &[&["install", &out, "--key", &public][..], more].concat(),
+        );
+    }
+    let said = run(&models, &["rollback", "street"]);
+    assert!(said.contains("from version 3 back to 1"), "{said}");
+    // Where it lay here all the while and nobody can tell, the one before it.
+    fs::remove_file(Path::new(&models).join("journal.jsonl")).unwrap();
+    run(&models, &["use", "street@3"]);
+    let said = run(&models, &["rollback", "street"]);
+    assert!(said.contains("from version 3 back to 2"), "{said}");
+}
+
 /// A second model for a cascade, which sees road users as well, comes in and goes back.
 #[test]
 fn what_is_installed_or_rolled_back_never_changes_who_detects() {

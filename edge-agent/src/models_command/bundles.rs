@@ -9,8 +9,9 @@ use case_bundle::files::said;
 use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
-    Action, BundleTerms, DetectorSettings, InstalledVersion, ModelStore, Network, PublicKey,
-    Runtime, SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles, sees_road_users,
+    Action, BundleTerms, DetectorSettings, InstalledVersion, JournalEntry, ModelStore, Network,
+    PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles,
+    sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{Manifest, Task};
@@ -352,14 +353,29 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
             )
         })?;
     let failed = store.trials().failed;
-    let before = versions
-        .iter()
-        .rev()
-        .filter(|version| version.version < current.version)
-        .find(|version| {
-            let candidate = version.candidate();
-            !failed.iter().any(|failed| failed.candidate.is(&candidate))
-        })
+    let journal = store.journal();
+    let is_good = |version: &&InstalledVersion| {
+        let candidate = version.candidate();
+        version.version < current.version
+            && !failed.iter().any(|failed| failed.candidate.is(&candidate))
+    };
+    // Back is where the box has been: one that only lay here has judged nobody yet.
+    let was_used = |version: &InstalledVersion| {
+        let of_it =
+            |entry: &JournalEntry| (&entry.model, entry.version) == (&model, Some(version.version));
+        let is_used = |action| {
+            matches!(
+                action,
+                Action::Used | Action::RolledBack | Action::Proven | Action::Returned
+            )
+        };
+        (journal.iter()).any(|entry| of_it(entry) && is_used(entry.action))
+    };
+    let good: Vec<&InstalledVersion> = versions.iter().rev().filter(is_good).collect();
+    let used = good.iter().find(|version| was_used(version));
+    let before = used
+        .or(good.first())
+        .copied()
         .with_context(|| {
             format!(
                 "{model}@{} is the oldest good version here; install an older bundle with --allow-downgrade",
