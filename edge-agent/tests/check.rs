@@ -473,6 +473,7 @@ fn a_folder_of_models_that_is_not_there_is_told_and_not_made() {
 
 /// What computes, and whose models are taken: each line, and whether it fails.
 #[test]
+#[allow(clippy::too_many_lines)] // one case after the other
 fn providers_devices_and_keys_that_are_of_no_use_are_told() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "bad.pub", "not a key");

@@ -265,16 +265,7 @@ fn begin_first<T>(
                 Err(StartFault::SelfTest { on, reason })
                     if is_proven && ground::has_other(&allowed, &on) =>
                 {
-                    ledger::update(home.as_deref(), &mut ledger, |ledger| {
-                        let record = ledger.second.get(&candidate.model);
-                        let given_up = GivenUp {
-                            ground: &on,
-                            model: candidate,
-                            reason: &reason,
-                            for_all: record.is_some_and(|record| record.on.contains(&on)),
-                        };
-                        trial::leave(home.as_deref(), ledger, &given_up);
-                    });
+                    leave(home.as_deref(), &mut ledger, (&on, candidate, &reason));
                     left_here.push(on);
                     continue;
                 }
@@ -293,15 +284,7 @@ fn begin_first<T>(
             };
             match new {
                 Some(ground) if allowed.len() > 1 => {
-                    ledger::update(home.as_deref(), &mut ledger, |ledger| {
-                        let given_up = GivenUp {
-                            ground: &ground,
-                            model: candidate,
-                            reason: &reason,
-                            for_all: false,
-                        };
-                        trial::leave(home.as_deref(), ledger, &given_up);
-                    });
+                    leave(home.as_deref(), &mut ledger, (&ground, candidate, &reason));
                 }
                 Some(_) => return Err(NotThis::Next(reason)),
                 None => {
@@ -344,6 +327,24 @@ fn begin_first<T>(
         home,
     };
     Ok((started, trial))
+}
+
+/// A proven model leaves what it computed on: where it saw as it must on it before, for all models.
+fn leave(
+    home: Option<&Path>,
+    ledger: &mut TrialLedger,
+    (ground, model, reason): (&Ground, &Candidate, &str),
+) {
+    ledger::update(home, ledger, |ledger| {
+        let record = ledger.second.get(&model.model);
+        let given_up = GivenUp {
+            ground,
+            model,
+            reason,
+            for_all: record.is_some_and(|record| record.on.contains(ground)),
+        };
+        trial::leave(home, ledger, &given_up);
+    });
 }
 
 /// Notes what is on trial with a proven model, for who charges the next end of the program.
