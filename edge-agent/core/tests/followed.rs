@@ -123,7 +123,8 @@ fn a_plate_is_not_missed_by_pictures_at_which_nobody_looked() {
     let cars = |stays: u64| {
         move |number: u64| {
             let (car, at) = (number / 50, number % 50);
-            if car > 1 || at > if car == 0 { 40 } else { stays } {
+            let last = if car == 0 { 40 } else { stays };
+            if car > 1 || at > last {
                 return Vec::new();
             }
             let top = 0.1 + 0.0125 * at as f64;
@@ -136,7 +137,7 @@ fn a_plate_is_not_missed_by_pictures_at_which_nobody_looked() {
     };
     for first in 0..4 {
         let is_look = |number: u64| number % 4 == first;
-        assert_eq!(begun(rule, cars(7), |number| !is_look(number)).len(), 0);
+        assert_eq!(begun(rule, cars(11), |number| !is_look(number)).len(), 0);
         let events = begun(rule, cars(40), |number| !is_look(number));
         let [event] = &events[..] else {
             panic!("{events:?}");
