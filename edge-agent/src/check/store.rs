@@ -42,7 +42,7 @@ fn outcome(config: &StoreConfig) -> Outcome {
         }
     } else {
         // `run` makes the folder; so whoever is above it must let us.
-        let Some(there) = dir.ancestors().find(|above| above.is_dir()) else {
+        let Some(there) = folder_above(dir) else {
             return Outcome::Failed("no folder above it exists; correct `store.dir`".to_owned());
         };
         if let Err(error) = try_writing(there) {
@@ -55,6 +55,19 @@ fn outcome(config: &StoreConfig) -> Outcome {
         ("empty, can be written".to_owned(), 0)
     };
     with_free_space(&words, dir, config.budget_mib.saturating_sub(used / MIB))
+}
+
+/// The first that is there. Above a name alone is the folder of who asks.
+fn folder_above(dir: &Path) -> Option<&Path> {
+    dir.ancestors()
+        .map(|above| {
+            if above == Path::new("") {
+                Path::new(".")
+            } else {
+                above
+            }
+        })
+        .find(|above| above.is_dir())
 }
 
 /// Makes a file of its own, and takes it away.
@@ -72,7 +85,7 @@ fn try_writing(folder: &Path) -> std::io::Result<()> {
 }
 
 fn with_free_space(words: &str, dir: &Path, wanted_mib: u64) -> Outcome {
-    let there = dir.ancestors().find(|above| above.is_dir());
+    let there = folder_above(dir);
     let disk = there.map(nix::sys::statvfs::statvfs);
     let Some(Ok(disk)) = disk else {
         return Outcome::Noted(format!(
@@ -130,6 +143,15 @@ mod tests {
             assert!(!matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
             assert!(names(dir.path()).is_empty());
         }
+    }
+
+    /// `edge-agent check box.toml`, in the folder of that file, called a sound store a failure.
+    #[test]
+    fn a_store_beside_a_configuration_that_is_named_without_a_folder_is_found() {
+        let there = |dir: &'static str| folder_above(Path::new(dir));
+        assert_eq!(there("no-such-store"), Some(Path::new(".")));
+        assert_eq!(there("no-such-store/below"), Some(Path::new(".")));
+        assert_eq!(there("/proc/none/such"), Some(Path::new("/proc")));
     }
 
     #[test]
