@@ -13,9 +13,10 @@ use edge_agent::live::StopFlag;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let settled = match cli.looks_at_pictures() {
-        true => allocator::settle(),
-        false => Ok(()),
+    let settled = if cli.looks_at_pictures() {
+        allocator::settle()
+    } else {
+        Ok(())
     };
     if let Err(error) = cli.start_logging() {
         aside!("error: {}", said::whole(error.chain()));

@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use edge_core::Input;
 use edge_inference::{AtWork, AtWorkMark, Detector};
 use edge_scheduler::Scheduler;
-use edge_video::{CameraStream, Frame, Lack};
+use edge_video::{CameraStream, Frame};
 use models::Crop;
 use motion_gate::Found;
 
@@ -36,7 +36,7 @@ use crate::picture_gate::PictureGate;
 
 use picture::Picture;
 use readings::Readings;
-use taken::Taken;
+use taken::{Lacks, Taken};
 use to_scene::{Sent, ToScene};
 
 pub(crate) use second_look::SecondLook;
@@ -178,8 +178,8 @@ struct Desk<'a> {
     idles: Vec<Idle>,
     /// Of each camera the newest picture that was taken in.
     taken: Vec<Option<Taken>>,
-    /// Of each camera for how long pictures were not there to be looked at since the last look.
-    lacking: Vec<Lack>,
+    /// Of each camera for how long pictures were not there to be looked at.
+    lacks: Vec<Lacks>,
     scheduler: Scheduler<Errand>,
     began: Instant,
 }
@@ -215,7 +215,7 @@ impl<'a> Desk<'a> {
                 .map(|(camera, ..)| Idle::new(&camera.detect))
                 .collect(),
             taken: vec![None; feeds.len()],
-            lacking: vec![Lack::default(); feeds.len()],
+            lacks: vec![Lacks::default(); feeds.len()],
             began: Instant::now(),
         }
     }

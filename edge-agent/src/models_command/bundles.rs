@@ -274,11 +274,11 @@ fn try_out(
         Ok(Network::load(&runtime, manifest.clone(), &file, settings)?)
     })?;
     Ok(if has_test {
-        let refusals = network.refusals().iter();
-        let passed_over: String = refusals
-            .map(|refusal| format!("; not on {refusal}"))
-            .collect();
-        format!("self-test passed on {}{passed_over}", network.provider())
+        let mut said = format!("self-test passed on {}", network.provider());
+        for refusal in network.refusals() {
+            said = format!("{said}; not on {refusal}");
+        }
+        said
     } else {
         format!(
             "it loads on {}; it brings no self-test, so what it sees was not checked",

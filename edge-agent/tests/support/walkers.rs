@@ -54,7 +54,7 @@ impl Walkers {
             aspect,
             ..
         } = *self;
-        let starts: Vec<(u32, f64)> = (0..)
+        let starts: Vec<(u32, f64)> = (0..u32::MAX)
             .map(|walker| (walker, f64::from(walker) * every_s))
             .take_while(|(_, start)| *start < f64::from(seconds))
             .filter(|(_, start)| (self.is_busy)(*start))

@@ -382,9 +382,9 @@ fn behind_a_hole_before_an_open_key_picture_all_is_judged_by_from_there_on() {
                 let sound: BTreeSet<usize> = sound.into_iter().collect();
                 let after = stream.shown(key + led + 1..units.len());
                 let expected = &stream.shown(0..hole.start) | &after;
-                let expected = &expected | &stream.shown(key..key + 1);
+                let expected = &expected | &stream.shown(key..=key);
                 // A hole of what nobody refers to spoils nothing.
-                let may_be = &expected | &stream.shown(key + 1..key + led + 1);
+                let may_be = &expected | &stream.shown(key + 1..=key + led);
                 assert!(sound.is_superset(&expected), "{what}: {sound:?}");
                 assert!(sound.is_subset(&may_be), "{what}: {sound:?}");
                 assert!(damaged <= led, "{what}: {damaged} of {led}");

@@ -148,7 +148,7 @@ fn by_key_pictures(setting: &Setting) -> anyhow::Result<Row> {
         let agent = Agent::start(setting, &farm.urls, watching, None)?;
         // The clip in a loop: any minute has all of it, and whatever was learnt at the start is behind.
         std::thread::sleep(Duration::from_secs(5));
-        let ours = agent.over(Duration::from_secs(60))?;
+        let ours = agent.over(Duration::from_mins(1))?;
         agent.program.stop()?;
         let theirs = frigate.run(setting, &clip)?;
         ratio.add(theirs.cpu_s / ours.cpu_s);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use edge_core::Attention;
 use edge_scheduler::{Job, Kind, Region};
-use edge_video::{Diet, Frame, Lack};
+use edge_video::{Diet, Frame};
 use motion_gate::{Reason, Verdict};
 
 use super::second_look::SecondLook;
@@ -48,6 +48,7 @@ impl Desk<'_> {
         state.count_verdict(verdict);
         let taken = Taken::of(&frame, &stream.counters());
         let before = self.taken[camera].replace(taken);
+        self.lacks[camera].note(&frame);
         // Now: the picture may be replaced before it is looked at.
         self.readings[camera].add(perception::glance(&frame, &config.scene));
         let kind = match verdict {
@@ -69,13 +70,11 @@ impl Desk<'_> {
             }
             Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
             Some(Verdict::Look(_)) | None => {
-                if let Some(before) = before {
-                    let lack = taken.lacks_since(before);
-                    self.lacking[camera] = self.lacking[camera].and(lack);
-                    if taken.passes_over_since(before) {
-                        // While a look was being done, or decoding was behind, or on the line.
-                        self.scheduler.passed_over(camera, before.time);
-                    }
+                if let Some(before) = before
+                    && taken.passes_over_since(before)
+                {
+                    // While a look was being done, or decoding was behind, or on the line.
+                    self.scheduler.passed_over(camera, before.time);
                 }
                 Kind::Awake
             }
@@ -117,7 +116,6 @@ impl Desk<'_> {
         let told = perception::followed(frame, believed_from, found);
         let (earlier, lamps) = self.readings[camera].until(frame.time);
         self.scheduler.followed(camera, frame.time);
-        self.lacking[camera] = Lack::default();
         let inputs = earlier.into_iter().chain(lamps).chain([told]).collect();
         let frame = Some(frame.clone());
         self.send(camera, Work::new(inputs, frame));

@@ -44,13 +44,12 @@ impl Desk<'_> {
             let camera = chosen.job.camera;
             match chosen.job.picture {
                 Errand::Picture(frame) => {
-                    let lack = std::mem::take(&mut self.lacking[camera]);
-                    let unwatched = chosen.unwatched.map(|(from, to)| Gap {
-                        from,
-                        to,
+                    let unwatched = chosen.unwatched.map(|(from, to)| {
                         // What never came, or not whole, no box could have looked at.
-                        reason: perception::lacked(lack, to.since(from))
-                            .unwrap_or(GapReason::Overload),
+                        let lack = self.lacks[camera].between(from, &frame);
+                        let lacked = perception::lacked(lack, to.since(from));
+                        let reason = lacked.unwrap_or(GapReason::Overload);
+                        Gap { from, to, reason }
                     });
                     turns.push(Turn {
                         camera,

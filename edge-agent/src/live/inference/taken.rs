@@ -1,5 +1,7 @@
 //! A picture that was taken in, and what had become of others of its camera until then.
 
+use std::collections::VecDeque;
+
 use edge_video::{Frame, Lack, StreamCounters};
 use protocol::EventTime;
 
@@ -35,6 +37,42 @@ impl Taken {
         let passed = self.time.since(before.time);
         self.untaken > before.untaken
             || perception::lacked(self.lacks_since(before), passed).is_some()
+    }
+}
+
+/// For how long in all pictures had not been there, by the time of each that was taken in, looked at
+/// or not: a look is told of what lacked before others that waited in vain.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lacks {
+    /// Where that became more.
+    known: VecDeque<(EventTime, Lack)>,
+}
+
+/// More than lie between two looks of a box that is worth its name.
+const MOST_KNOWN: usize = 512;
+
+impl Lacks {
+    /// A picture was taken in.
+    pub(super) fn note(&mut self, frame: &Frame) {
+        // A clock that was set back knows nothing of later times.
+        while (self.known.back()).is_some_and(|(known, _)| *known >= frame.time) {
+            self.known.pop_back();
+        }
+        if (self.known.back()).is_some_and(|(_, known)| *known == frame.lack) {
+            return;
+        }
+        if self.known.len() == MOST_KNOWN {
+            self.known.pop_front();
+        }
+        self.known.push_back((frame.time, frame.lack));
+    }
+
+    /// For how long none was there from then on until this one.
+    pub(super) fn between(&self, from: EventTime, until: &Frame) -> Lack {
+        let mut before = self.known.iter().rev();
+        let before = before.find(|(known, _)| *known <= from);
+        let before = before.or(self.known.front());
+        before.map_or_else(Lack::default, |(_, before)| until.lack.since(*before))
     }
 }
 

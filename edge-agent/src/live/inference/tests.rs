@@ -16,7 +16,7 @@ use std::process::Command;
 use crossbeam_channel::bounded;
 use edge_core::{Gap, GapReason};
 use edge_inference::{DetectorSettings, Runtime};
-use edge_video::{ClipReader, RtspSettings};
+use edge_video::{ClipReader, Lack, RtspSettings};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use protocol::{Detections, EventTime};
@@ -132,6 +132,7 @@ impl Room {
             views: &self.views,
             number: 0,
             now_ms: 0,
+            lack: Lack::default(),
             looked: Vec::new(),
             heard: Vec::new(),
         })
@@ -146,6 +147,8 @@ struct Watch<'a> {
     number: u64,
     /// Of the last picture.
     now_ms: i64,
+    /// For how long pictures had not been there by then.
+    lack: Lack,
     /// Of which pictures looks were taken.
     looked: Vec<i64>,
     /// What the scene was told, in order.
@@ -159,6 +162,7 @@ impl Watch<'_> {
         self.number += 1;
         let mut frame = self.views[view as usize].clone();
         (frame.number, frame.time) = (self.number, time(self.now_ms));
+        frame.lack = self.lack;
         let (_, _, to, _) = &self.desk.feeds[0];
         self.desk.ways[0].flush(to);
         self.desk.consider(0, frame);
@@ -300,6 +304,42 @@ fn a_road_is_not_vouched_for_while_a_picture_of_it_waits_for_its_look() {
         assert_eq!((ms(seen.time), seen.is_followed), (watch.now_ms, false));
         watch.goes_on_until_vouched_for();
     });
+}
+
+/// What lacked before a heartbeat was forgotten with it where somebody moved before its turn came, and
+/// the box was to blame; and what had lacked before a look is no excuse for what follows that.
+#[test]
+fn a_hole_of_the_line_in_a_rest_is_the_lines_though_its_heartbeat_is_never_looked_at() {
+    for (lacks_us, before, reason) in [
+        (1_400_000, false, GapReason::NoPicture),
+        (200_000, false, GapReason::Overload),
+        (1_400_000, true, GapReason::Overload),
+    ] {
+        Room::new().watch(4, |watch| {
+            watch.goes_on_until_vouched_for();
+            let lack = Lack {
+                missing_us: lacks_us,
+                ..Lack::default()
+            };
+            watch.lack = if before { lack } else { watch.lack };
+            while watch.looked.last() != Some(&watch.now_ms) {
+                watch.goes_on(View::Empty, STEP_MS);
+            }
+            watch.heard.clear();
+            watch.lack = lack;
+            watch.comes(View::Empty, 1_500);
+            watch.comes(View::Empty, 400);
+            watch.comes(View::Here, STEP_MS);
+            watch.comes(View::There, STEP_MS);
+            watch.look();
+            watch.hear();
+            let gaps = watch.heard.iter().filter_map(|input| match input {
+                Input::Gap(gap) => Some(gap.reason),
+                _ => None,
+            });
+            assert_eq!(gaps.collect::<Vec<_>>(), [reason], "{lacks_us} {before}");
+        });
+    }
 }
 
 /// What a camera shows for a while, and for what the box has time meanwhile.

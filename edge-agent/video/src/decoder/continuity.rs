@@ -42,9 +42,8 @@ pub(crate) struct Continuity {
     /// The caps by which units are read, and how.
     form: Option<(gst::Caps, Form)>,
     numbers: FrameNumbers,
-    /// How the pictures are counted that go into the decoder.
-    counting: Renumbering,
-    has_numbers: bool,
+    /// How the pictures are counted that go into the decoder, once one had a number.
+    counting: Option<Renumbering>,
     order: PictureOrder,
     run: Run,
     /// Packets were lost before the next one.
@@ -188,13 +187,9 @@ impl Continuity {
         let Some((_, Form::H264 { length_size })) = &self.form else {
             return None;
         };
-        if self.counting == Renumbering::default() {
-            return None;
-        }
+        let counting = self.counting.filter(|it| *it != Renumbering::default())?;
         let bytes = buffer.map_readable().ok()?;
-        let counted = self
-            .counting
-            .of_picture_in(&self.numbers, &bytes, *length_size)?;
+        let counted = counting.of_picture_in(&self.numbers, &bytes, *length_size)?;
         let mut counted = gst::Buffer::from_slice(counted);
         let metadata = gst::BUFFER_COPY_METADATA;
         buffer.copy_into(counted.get_mut()?, metadata, ..).ok()?;
@@ -205,14 +200,12 @@ impl Continuity {
     /// what is behind a gap is broken, and what is right again refers to nothing before it.
     fn count(&mut self, told: Told, begins: bool) {
         let Some(number) = told.number else { return };
-        let is_first = !std::mem::replace(&mut self.has_numbers, true);
-        self.counting.by = if told.begins_anew {
-            0
-        } else if is_first || begins {
-            number
-        } else {
-            self.counting.by.wrapping_add(told.left_out)
+        let by = match self.counting {
+            _ if told.begins_anew => 0,
+            Some(counting) if !begins => counting.by.wrapping_add(told.left_out),
+            _ => number,
         };
+        self.counting = Some(Renumbering { by });
     }
 
     fn form(&mut self, caps: Option<&gst::Caps>) -> Form {

@@ -45,13 +45,23 @@ pub(crate) struct Screen {
     leading: VecDeque<(i64, Leads)>,
     /// Pictures go in without a time.
     is_bare: bool,
-    has_begun: bool,
-    /// What the decoder says now is of such a one, and no news.
-    is_excused: bool,
+    /// What the decoder says now is about this.
+    about: About,
     /// What it said of the one before, if nothing has come out since.
     owed: Option<Damage>,
     /// A decoder of libav's: what it makes of the beginning of a stream is known.
     is_software: bool,
+}
+
+/// What a decoder's words are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum About {
+    /// Nothing has gone in yet: a stream for which the same thread worked before.
+    #[default]
+    AnotherStream,
+    Picture,
+    /// One that leads a key picture, of which it is known that it cannot be decoded.
+    Leading,
 }
 
 /// Pictures refer to one of which much was made up.
@@ -94,14 +104,18 @@ impl Screen {
     pub(crate) fn fed(&mut self, pad: &gst::Pad, buffer: &mut gst::Buffer) -> bool {
         let said = said::take();
         // Threads are used again: what was said of another stream is not of this one.
-        if std::mem::replace(&mut self.has_begun, true) && !self.is_excused {
+        if self.about == About::Picture {
             self.owed = said.or(self.owed);
         }
         let media = media_time(buffer);
         self.is_bare = media.is_none();
         let caps = pad.current_caps();
         let passed = self.continuity.heed(caps.as_ref(), buffer, media);
-        self.is_excused = passed.leads.is_some();
+        self.about = if passed.leads.is_some() {
+            About::Leading
+        } else {
+            About::Picture
+        };
         match (passed.leads, media) {
             (Some(leads), Some(media)) => keep(&mut self.leading, (media, leads)),
             (None, Some(media)) if passed.is_broken => keep(&mut self.broken, media),
@@ -147,7 +161,7 @@ impl Screen {
 
     /// What speaks against the picture that comes out of `pad` now, on this thread.
     pub(crate) fn look(&mut self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Flaw> {
-        let said = said::take().filter(|_| !self.is_excused);
+        let said = said::take().filter(|_| self.about != About::Leading);
         let said = said.or(self.owed.take());
         if let Some(leads) = self.leads(media_time(buffer)) {
             // Of the key picture behind it, which comes out after it.

@@ -93,7 +93,7 @@ impl Listed {
         let side = |near: &[i32], far: &[i32], is_ours: fn(&i32) -> bool| -> Vec<i32> {
             let crossed = near.iter().rev().copied();
             let all = crossed.chain(own).chain(far.iter().copied());
-            all.filter(|it| is_ours(it)).collect()
+            all.filter(is_ours).collect()
         };
         Some(Self {
             before: side(&after, &before, |it| *it < 0),
@@ -289,7 +289,7 @@ impl PictureOrder {
         self.kept.push_back(order);
         // Others count from it: not what leads, nor what nobody of its layer refers to.
         let is_counted_from =
-            layer == 1 && !(kind < 16 && (kind % 2 == 0 || (6..=9).contains(&kind)));
+            layer == 1 && !(kind < 16 && (kind.is_multiple_of(2) || (6..=9).contains(&kind)));
         if is_counted_from {
             self.last = Some(order);
         }

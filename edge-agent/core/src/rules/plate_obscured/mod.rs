@@ -125,15 +125,36 @@ struct Vehicle {
 }
 
 impl Vehicle {
-    fn is_searched(&self) -> bool {
-        let searches = if self.is_searched_only {
-            self.searches
-        } else if self.followed > 0 {
-            self.looks
+    /// How often a plate was looked for, where that must be often enough; nothing where each
+    /// picture shows plates.
+    fn searched(&self) -> Option<u32> {
+        if self.is_searched_only {
+            Some(self.searches)
         } else {
-            return true;
-        };
-        f64::from(searches) >= LEAST_SEARCHES
+            (self.followed > 0).then_some(self.looks)
+        }
+    }
+
+    /// By which looks that is.
+    fn name_of_search(&self) -> explain::Name<'static> {
+        if self.is_searched_only {
+            explain::name(
+                "plate_searches",
+                "Số lần nhìn kỹ để tìm biển số",
+                "Second looks that searched for a plate",
+            )
+        } else {
+            explain::name(
+                "detector_looks",
+                "Số lần bộ phát hiện nhìn xe khi xe đủ lớn và không bị che",
+                "Looks of the detector while it was large enough and unhidden",
+            )
+        }
+    }
+
+    fn is_searched(&self) -> bool {
+        let searched = self.searched();
+        searched.is_none_or(|searches| f64::from(searches) >= LEAST_SEARCHES)
     }
 }
 
@@ -356,36 +377,10 @@ impl PlateObscured {
                 span,
             ),
         ];
-        if vehicle.is_searched_only {
-            explanation.push(explain::number(
-                explain::name(
-                    "plate_searches",
-                    "Số lần nhìn kỹ để tìm biển số",
-                    "Second looks that searched for a plate",
-                ),
-                (
-                    f64::from(vehicle.searches),
-                    Comparison::AtLeast,
-                    LEAST_SEARCHES,
-                ),
-                "",
-                span,
-            ));
-        } else if vehicle.followed > 0 {
-            explanation.push(explain::number(
-                explain::name(
-                    "detector_looks",
-                    "Số lần bộ phát hiện nhìn xe khi xe đủ lớn và không bị che",
-                    "Looks of the detector while it was large enough and unhidden",
-                ),
-                (
-                    f64::from(vehicle.looks),
-                    Comparison::AtLeast,
-                    LEAST_SEARCHES,
-                ),
-                "",
-                span,
-            ));
+        if let Some(searches) = vehicle.searched() {
+            let name = vehicle.name_of_search();
+            let least = (f64::from(searches), Comparison::AtLeast, LEAST_SEARCHES);
+            explanation.push(explain::number(name, least, "", span));
         }
         explanation.extend(explain::of_class(user, &self.classes, frame));
         Onset {
