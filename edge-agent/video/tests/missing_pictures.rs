@@ -84,6 +84,25 @@ fn of_a_sound_clip_no_picture_is_left_out_and_none_is_missed_that_nobody_refers_
     }
 }
 
+/// Somebody came in the middle: its first key picture refers to pictures that never came.
+#[test]
+fn of_what_begins_with_a_slow_refresh_true_pictures_alone_are_judged_by_and_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    for references in [1, 4] {
+        let encoder = format!("bframes=0 key-int-max=30 intra-refresh=true ref={references}");
+        let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
+        encode(&encoder, "matroskamux", &whole, |_, _| true);
+        encode(&encoder, "matroskamux", &cut, |at, _| at >= 40);
+        let [truth, _] = read(&whole);
+        let truth: BTreeSet<Vec<u8>> = truth.into_values().collect();
+        let [sound, _] = read(&cut);
+        let made_up = sound.values().filter(|luma| !truth.contains(*luma));
+        assert_eq!(made_up.count(), 0, "{encoder}");
+        // It comes round within 30 pictures from the next beginning of a refresh.
+        assert!(sound.len() >= 20, "{encoder}: {}", sound.len());
+    }
+}
+
 /// libav takes the picture before for the one that is missing, and says nothing.
 #[test]
 fn what_refers_to_a_missing_picture_is_left_out() {

@@ -42,8 +42,8 @@ pub(crate) struct Continuity {
     /// The caps by which units are read, and how.
     form: Option<(gst::Caps, Form)>,
     numbers: FrameNumbers,
-    /// How the pictures are counted that go into the decoder, once one had a number.
-    counting: Option<Renumbering>,
+    /// How the pictures are counted that go into the decoder.
+    counting: Renumbering,
     order: PictureOrder,
     run: Run,
     /// Packets were lost before the next one.
@@ -156,19 +156,21 @@ impl Continuity {
             is_key_doubted: matches!(form, Form::H265 { .. } | Form::Other),
             told,
         });
-        let begins = passed.begins
+        let is_whole = passed.begins
             && match form {
-                // libav that has forgotten all believes nothing but what is said to be whole.
-                Form::H264 { .. } => told.recovers_after.is_some() && is_whole(form, buffer),
+                Form::H264 { .. } => is_whole(form, buffer),
                 Form::H265 { .. } => true,
                 Form::Alone | Form::Other => false,
             };
-        self.count(told, begins);
-        Passed {
-            // Who has decoded nothing has nothing to forget.
-            begins: begins && !is_first,
-            ..passed
-        }
+        // libav that has forgotten all believes nothing of H.264 but what is said to be whole. Who
+        // has decoded nothing has nothing to forget.
+        let is_believed = match form {
+            Form::H264 { .. } => told.recovers_after.is_some(),
+            _ => true,
+        };
+        let begins = is_whole && is_believed && !is_first;
+        self.count(told, begins || (is_whole && is_first));
+        Passed { begins, ..passed }
     }
 
     /// Whether a picture of H.265 is one with which a group begins that counts on what never came.
@@ -187,25 +189,32 @@ impl Continuity {
         let Some((_, Form::H264 { length_size })) = &self.form else {
             return None;
         };
-        let counting = self.counting.filter(|it| *it != Renumbering::default())?;
+        if self.counting == Renumbering::default() {
+            return None;
+        }
         let bytes = buffer.map_readable().ok()?;
-        let counted = counting.of_picture_in(&self.numbers, &bytes, *length_size)?;
+        let counted = self
+            .counting
+            .of_picture_in(&self.numbers, &bytes, *length_size)?;
         let mut counted = gst::Buffer::from_slice(counted);
         let metadata = gst::BUFFER_COPY_METADATA;
         buffer.copy_into(counted.get_mut()?, metadata, ..).ok()?;
         Some(counted)
     }
 
-    /// What the decoder is told is counted from zero where it begins, and has no gap after that:
-    /// what is behind a gap is broken, and what is right again refers to nothing before it.
+    /// What the decoder is told is counted from zero where it begins with a whole picture, and has
+    /// no gap after that: what is behind a gap is broken, and what is right again refers to nothing
+    /// before it. A slow refresh that a decoder begins with refers to what libav fills the gap
+    /// with; without that its first picture would not be decoded.
     fn count(&mut self, told: Told, begins: bool) {
         let Some(number) = told.number else { return };
-        let by = match self.counting {
-            _ if told.begins_anew => 0,
-            Some(counting) if !begins => counting.by.wrapping_add(told.left_out),
-            _ => number,
+        self.counting.by = if told.begins_anew {
+            0
+        } else if begins {
+            number
+        } else {
+            self.counting.by.wrapping_add(told.left_out)
         };
-        self.counting = Some(Renumbering { by });
     }
 
     fn form(&mut self, caps: Option<&gst::Caps>) -> Form {
