@@ -67,6 +67,11 @@ impl Standing {
     /// For the camera's status.
     pub(super) fn health(&self) -> (CameraHealth, Option<Words>) {
         let wrong = match &self.link {
+            // Since there was no picture pictures have come, and none of them was good. So there is
+            // something to be said before the first one is, and why there were none says nothing any more.
+            Link::Lost(_) | Link::Connecting if self.garbage.is_some() => {
+                vec![self.garbage.as_ref(), self.blind.as_ref()]
+            }
             Link::Lost(why) => return (CameraHealth::Lost, Some(why.clone())),
             // A model that fails is known before the first picture is through.
             Link::Connecting if self.blind.is_none() => return (CameraHealth::Connecting, None),
@@ -144,6 +149,24 @@ mod tests {
         // A new connection has neither.
         camera.set_link(Link::Connected);
         assert!(!camera.is_stopped());
+    }
+
+    /// A camera whose every picture was green from the first one on was "connecting" for ever, and
+    /// one that came back so was lost for the reason of last time.
+    #[test]
+    fn a_stream_of_which_no_picture_was_good_yet_is_called_garbage() {
+        let mut camera = Standing {
+            garbage: Some(words("green pictures")),
+            ..Standing::default()
+        };
+        let green = "green pictures".to_owned();
+        assert_eq!(told(&camera), (CameraHealth::Degraded, green.clone()));
+        camera.set_link(Link::Lost(words("refused")));
+        assert_eq!(told(&camera), (CameraHealth::Lost, "refused".to_owned()));
+        camera.garbage = Some(words("green pictures"));
+        assert_eq!(told(&camera), (CameraHealth::Degraded, green));
+        camera.set_link(Link::Connected);
+        assert_eq!(told(&camera), (CameraHealth::Watching, String::new()));
     }
 
     #[test]
