@@ -47,6 +47,22 @@ pub enum DetectorError {
         /// What the runtime says.
         message: String,
     },
+    /// A network, and whole, but with something in it that the runtime does not know.
+    #[error(
+        "model {model}: ONNX Runtime {runtime} does not take {}: {message}; export it again for an older operator set (`opset`) and with \
+         ONNX's own operators, or name a newer ONNX Runtime with `onnxruntime` under [detector]",
+        file.display()
+    )]
+    NotTaken {
+        /// Which.
+        model: ModelId,
+        /// Its file.
+        file: PathBuf,
+        /// The runtime's version.
+        runtime: String,
+        /// What the runtime says.
+        message: String,
+    },
     /// A part of it lies in another file.
     #[error("model {model}: {} {fault}; {}", file.display(), outside::NEXT)]
     Outside {

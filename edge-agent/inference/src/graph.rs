@@ -26,6 +26,11 @@ const PASSING: [&str; 11] = [
     "Unsqueeze",
 ];
 
+/// Whether there is a node in it at all: then it is a network, whatever else is wrong with it.
+pub(crate) fn has_nodes(file: &[u8]) -> bool {
+    nodes(file).next().is_some()
+}
+
 /// Whether every number of `output` has passed a softmax or a sigmoid, and nothing after it.
 pub(crate) fn ends_in_probabilities(file: &[u8], output: &str) -> bool {
     let nodes: Vec<Node<'_>> = nodes(file).collect();

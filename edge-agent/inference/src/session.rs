@@ -280,9 +280,36 @@ pub(crate) fn unproven(
     ))
 }
 
-/// The runtime's messages run over several lines, with its own source files' names.
+/// The runtime's messages run over several lines, and some begin with the place in its own sources.
 pub(crate) fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = without_place(&line).unwrap_or(&line);
+    said.trim_end_matches('.').to_owned()
+}
+
+/// What follows `/onnxruntime_src/…/model.cc:256 onnxruntime::Model::Model(…)`.
+fn without_place(line: &str) -> Option<&str> {
+    let (place, rest) = line.split_once(' ')?;
+    let (file, number) = place.rsplit_once(':')?;
+    let is_source = [".cc", ".cpp", ".h"].iter().any(|end| file.ends_with(end));
+    if !is_source || number.parse::<u32>().is_err() {
+        return None;
+    }
+    let mut depth = 0_u32;
+    for (at, sign) in rest.char_indices() {
+        match sign {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        // Types, lambdas and `operator()` have pairs of their own, with no space behind them.
+        if depth == 0
+            && let Some(said) = rest[at + 1..].strip_prefix(' ')
+        {
+            return Some(said.strip_prefix("const ").unwrap_or(said));
+        }
+    }
+    None
 }
 
 /// Providers that tests have in the place of hardware: the processor computes another network.
@@ -331,6 +358,36 @@ pub(crate) mod pretended {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_the_runtime_says_its_place_in_its_sources_is_left_out() {
+        for (told, said) in [
+            (
+                "/onnxruntime_src/onnxruntime/core/graph/model.cc:256 onnxruntime::Model::Model(onnx::ModelProto&&, \
+                 const onnxruntime::ModelOptions&) Unsupported model IR version: 99, max supported IR version: 13",
+                "Unsupported model IR version: 99, max supported IR version: 13",
+            ),
+            (
+                "/src/core/x.h:46 void a::check(const std::unordered_map<std::string, int>&, bool) const is too new.\n",
+                "is too new",
+            ),
+            (
+                "/src/x.cc:4 auto a::b(int)::<lambda()>::operator()() const nothing is there",
+                "nothing is there",
+            ),
+            (
+                "Fatal error:\n com.acme:Slice(-1) is no op",
+                "Fatal error: com.acme:Slice(-1) is no op",
+            ),
+            (
+                "/src/x.cc:4 without an end (",
+                "/src/x.cc:4 without an end (",
+            ),
+            ("model.onnx: 7 is wrong", "model.onnx: 7 is wrong"),
+        ] {
+            assert_eq!(one_line(told), said);
+        }
+    }
 
     #[test]
     fn an_accelerator_is_believed_only_with_proof_unless_it_is_told_otherwise() {

@@ -3,6 +3,10 @@
 //!
 //! Needs what set-up fetches (`deploy/setup test`).
 
+#[path = "support/onnx.rs"]
+#[allow(dead_code)] // other tests use the rest
+mod onnx;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -133,6 +137,28 @@ fn a_file_that_is_not_its_manifests_is_refused() {
         );
         assert!(!message.contains('\n'), "{message}");
     }
+}
+
+/// A whole network, exported for a newer runtime, was called cut or no ONNX model, and its owner was
+/// told to get it again.
+#[test]
+fn a_network_that_the_runtime_does_not_know_is_not_called_cut() {
+    let bench = bench();
+    let folder = tempfile::tempdir().unwrap();
+    let mut network = onnx::Network::default();
+    network.input("images", onnx::Element::F32, &[1, 3, 16, 16]);
+    network.output("output", onnx::Element::F32, &[1, 3, 16, 16]);
+    network.node("OfTheFuture", &["images"], "output", &[]);
+    let content = network.file();
+    let file = folder.path().join("future.onnx");
+    fs::write(&file, &content).unwrap();
+    let mut manifest = bench.manifest.clone();
+    manifest.sha256 = protocol::Digest(sha2::Sha256::digest(&content).into());
+    let message = bench.refusal(manifest, &file);
+    assert!(message.contains("does not take"), "{message}");
+    assert!(message.contains("OfTheFuture"), "{message}");
+    assert!(message.contains("older operator set"), "{message}");
+    assert!(!message.contains("is cut"), "{message}");
 }
 
 #[test]

@@ -181,11 +181,7 @@ impl Trial<'_> {
         let opened = session::open(&origin.runtime, self.network, provider, settings);
         let mut opened = opened.map_err(|message| match provider {
             // The plainest of all cannot read it: then it is the file.
-            Provider::Cpu => Unfit::File(DetectorError::NotLoaded {
-                model: manifest.id.clone(),
-                file: origin.file.clone(),
-                message,
-            }),
+            Provider::Cpu => Unfit::File(unread(origin, manifest, self.network, message)),
             _ => Unfit::Fails(message),
         })?;
         let looked = self.look(provider, &mut opened.session);
@@ -310,6 +306,25 @@ impl Processor {
             is_read: black.read(&reader, &letterbox).is_ok(),
             answers,
         })
+    }
+}
+
+/// A file that the runtime does not read: no network, or one with what this runtime does not know.
+fn unread(origin: &Origin, manifest: &Manifest, network: &[u8], message: String) -> DetectorError {
+    let (model, file) = (manifest.id.clone(), origin.file.clone());
+    if graph::has_nodes(network) {
+        DetectorError::NotTaken {
+            model,
+            file,
+            runtime: origin.runtime.version(),
+            message,
+        }
+    } else {
+        DetectorError::NotLoaded {
+            model,
+            file,
+            message,
+        }
     }
 }
 
