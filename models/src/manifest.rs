@@ -322,8 +322,9 @@ impl TryFrom<WrittenClassMap> for ClassMap {
         let mut words = vec![None; written.count as usize];
         for (word, numbers) in written.words {
             let class = class_of_word(&word).ok_or_else(|| {
+                let words = ObjectClass::ALL.map(ObjectClass::as_str).join(", ");
                 format!(
-                    "`{word}` is not an object class of this program; see ObjectClass for the words"
+                    "`{word}` is not an object class of this program; its words are {words}. A number without one is dropped"
                 )
             })?;
             for number in numbers {

@@ -151,7 +151,7 @@ fn what_cannot_be_right_is_named_with_its_place() {
         (
             "car = [2]",
             "automobile = [2]",
-            "`automobile` is not an object class",
+            "`automobile` is not an object class of this program; its words are person, bicycle, motorcycle, car, bus,",
         ),
     ] {
         let message = refusal(&with(from, to));
