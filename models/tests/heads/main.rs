@@ -14,6 +14,8 @@ mod authors;
 
 mod prepared;
 
+mod page;
+
 mod refusals;
 
 mod hostile;
