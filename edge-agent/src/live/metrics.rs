@@ -2,6 +2,7 @@
 
 mod detector;
 mod evidence;
+mod healthz;
 mod looks;
 
 use std::net::SocketAddr;
@@ -99,22 +100,9 @@ impl Sources {
     }
 
     fn health(&self) -> (StatusCode, String) {
-        let blind: Vec<String> = self
-            .cameras
-            .iter()
-            .map(|camera| camera.status())
-            .filter(|status| status.health != CameraHealth::Watching)
-            .map(|status| format!("{}: {:?}", status.camera, status.health))
-            .collect();
         // A blind camera is for the operator; the box itself lives, so no restart.
-        (
-            StatusCode::OK,
-            if blind.is_empty() {
-                "ok\n".to_owned()
-            } else {
-                blind.join("\n") + "\n"
-            },
-        )
+        let cameras = self.cameras.iter().map(|camera| camera.status());
+        (StatusCode::OK, healthz::told(cameras))
     }
 }
 
