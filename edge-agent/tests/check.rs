@@ -182,12 +182,16 @@ source = {{ rtsp = "rtsp://127.0.0.1:{port}/x" }}
 [[camera]]
 id = "no-file"
 source = {{ recording = "nowhere.jsonl" }}
+[[camera]]
+id = "two"
+source = {{ rtsp = "rtsp://127.0.0.1:{port}/main", detect_rtsp = "rtsp://127.0.0.1:{port}/sub" }}
 "#
         ),
     );
     let (code, stdout, stderr) = agent(&["check", "--timeout", "5", config.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{stdout}{stderr}");
-    for part in ["camera refuses", "camera no-file", "uplink"] {
+    let looked_at = "camera two: the stream that is looked at (`detect_rtsp`): 127.0.0.1";
+    for part in ["camera refuses", "camera no-file", looked_at, "uplink"] {
         let line = stdout
             .lines()
             .find(|line| line.contains(part))
@@ -195,7 +199,7 @@ source = {{ recording = "nowhere.jsonl" }}
         assert!(line.starts_with("FAILED"), "{part}: {stdout}");
     }
     assert!(stdout.contains("ok      model"), "{stdout}");
-    assert!(stdout.contains("4 of 7 parts need attention"), "{stdout}");
+    assert!(stdout.contains("5 of 8 parts need attention"), "{stdout}");
 }
 
 #[test]

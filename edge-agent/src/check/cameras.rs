@@ -118,7 +118,12 @@ fn probe(camera: &CameraConfig, rtsp: &RtspConfig, timeout: Duration) -> Result<
                 .unwrap_or(message)
         })
     };
-    let detect = ask(&rtsp.stream_settings(None, None).map_err(settled)?)?;
+    let detect = ask(&rtsp.stream_settings(None, None).map_err(settled)?);
+    // Both streams are of one host: which of the two paths is wrong is to be said.
+    let detect = detect.map_err(|reason| match rtsp.detect_rtsp {
+        Some(_) => format!("the stream that is looked at (`detect_rtsp`): {reason}"),
+        None => reason,
+    })?;
     let main = rtsp
         .evidence_settings(camera.clip.limits())
         .map_err(settled)?;

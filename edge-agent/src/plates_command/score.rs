@@ -146,7 +146,13 @@ fn measure(
     let whole = NormBox::from([0.0, 0.0, 1.0, 1.0]);
     for picture in pictures {
         let path = args.pictures.join(&picture.picture);
-        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let bytes = std::fs::read(&path).with_context(|| {
+            format!(
+                "{}: give --pictures the folder in which the pictures of {} lie",
+                path.display(),
+                args.truth.display()
+            )
+        })?;
         if Digest(sha2::Sha256::digest(&bytes).into()) != picture.sha256 {
             bail!(
                 "{}: its SHA-256 is not the one in {}; it is another picture of that name",
@@ -290,17 +296,26 @@ fn print(measured: &Measured, from: From, grammar: &Grammar, paint: Paint) {
         }
     }
     say!(
-        "  votes: {} tracks, {right} stated and right, {} stated and wrong, {open} not stated {}",
+        "  votes: {} tracks, {right} stated and right, {} stated and wrong, {open} not stated{}",
         measured.tracks.len(),
         wrong.len(),
-        wrong.join(", ")
+        listed(&wrong)
     );
     if from == From::Picture {
         say!(
-            "  where no plate is labelled: {} stated that are in the truth elsewhere, {} that are not {}",
+            "  where no plate is labelled: {} stated that are in the truth elsewhere, {} that are not{}",
             measured.elsewhere.0,
             measured.elsewhere.1.len(),
-            measured.elsewhere.1.join(", ")
+            listed(&measured.elsewhere.1)
         );
+    }
+}
+
+/// `: one, another` behind a count, nothing where there are none.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", names.join(", "))
     }
 }
