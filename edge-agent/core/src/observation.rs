@@ -401,6 +401,12 @@ impl<'a> FrameView<'a> {
         self.tracks[user.index].covered()
     }
 
+    /// Whether others cover the lower edge of its box and its height does not tell
+    /// where it touches the ground; known where the camera is calibrated.
+    pub(crate) fn has_hidden_foot(&self, user: &Observation) -> bool {
+        self.tracks[user.index].has_hidden_foot()
+    }
+
     /// The observation of a track at this frame.
     pub fn find(&self, track: TrackId) -> Option<&'a Observation> {
         self.users

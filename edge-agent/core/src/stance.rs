@@ -283,9 +283,24 @@ impl FrameView<'_> {
     /// Where a road user's front is: what crosses a line first. Its contact
     /// point where there are no metres, or of what is no vehicle. `facing` is
     /// where one that was never seen to move is taken to face. `None`: that
-    /// cannot be said now, because the picture's edge cuts its box.
+    /// cannot be said now, because the picture's edge cuts its box, or because
+    /// another road user covers where it touches the ground.
     pub fn front(&self, user: &Observation, facing: Option<Vector>) -> Option<Spot> {
-        if let Some(stance) = user.stance {
+        self.front_of_length(user, facing, f64::INFINITY)
+    }
+
+    /// The same of one that is no longer than `longest`, m, whatever it is called
+    /// now: who is taken for a lorry while it waits has not moved its front.
+    pub(crate) fn front_of_length(
+        &self,
+        user: &Observation,
+        facing: Option<Vector>,
+        longest: f64,
+    ) -> Option<Spot> {
+        if self.has_hidden_foot(user) {
+            return None;
+        }
+        if let Some(stance) = user.stance.filter(|it| it.size.length <= longest) {
             return self
                 .sight
                 .spot_on_ground(stance.front(), user.spot.height, user.spot.at);
@@ -293,22 +308,26 @@ impl FrameView<'_> {
         if self.is_placeless(user) {
             return None;
         }
-        self.front_at(&user.spot, user, facing)
+        self.front_at(&user.spot, user, facing, longest)
     }
 
     /// The same for an earlier sighting, as it heads now.
-    pub fn front_at(
+    pub(crate) fn front_at(
         &self,
         spot: &Spot,
         user: &Observation,
         facing: Option<Vector>,
+        longest: f64,
     ) -> Option<Spot> {
         match (
             self.sight.ground,
             self.heading(user).or(facing),
             self.size(user),
         ) {
-            (Some(_), Some(heading), Some(size)) => self.sight.front(spot, heading, size),
+            (Some(_), Some(heading), Some(size)) => {
+                let length = size.length.min(longest);
+                self.sight.front(spot, heading, Size { length, ..size })
+            }
             _ => Some(*spot),
         }
     }

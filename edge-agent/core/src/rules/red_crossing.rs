@@ -97,8 +97,8 @@ pub(super) struct Approach {
     edges: Option<(Edges, EventTime)>,
     /// How long it was taken to be when this approach began, m.
     length: Option<f64>,
-    /// Where its front was at the last look.
-    front: Option<Spot>,
+    /// Where its front was at the last look, and how it moved then, m/s.
+    front: Option<(Spot, Option<Vector>)>,
     /// A crossing on red; over when it is not red any more.
     pub(super) run: Option<Run>,
 }
@@ -110,6 +110,8 @@ struct Behind {
     red_since: EventTime,
     /// Unknown of sightings from before the track was believed.
     edges: Option<Edges>,
+    /// How it moved then, m/s.
+    moved: Option<Vector>,
 }
 
 /// Where a box ends in the isotropic picture.
@@ -134,6 +136,11 @@ const LEAST_WAY: f64 = 0.15;
 const LEAP_M: f64 = 2.5;
 /// … and this many times what its speed says.
 const LEAP_PACE: f64 = 2.0;
+/// Out of sight for longer than this, a front is looked for where its motion
+/// leads, s …
+const UNWATCHED_S: f64 = 0.6;
+/// … and as far from that as tyres hold, m/s².
+const MOST_PULL: f64 = 8.0;
 /// Sides count by this part.
 const SIDES_COUNT: f64 = 0.4;
 /// Who is longer or shorter than before by more than this was taken for
@@ -184,6 +191,9 @@ pub(super) struct Run {
     behind: Behind,
     /// How much of the way of the lower edge the rest of the box went since `behind`.
     as_a_whole: Option<f64>,
+    /// How far it was beyond what its motion before the line explains, at the worst
+    /// since then, m.
+    unexplained: Option<f64>,
     /// Where its box ended when it was first seen definitely beyond the line.
     at_line: Option<Edges>,
     at_crossing: SignalState,
@@ -294,17 +304,18 @@ impl StopLine {
             // The sightings from before the track was believed count too.
             let mut approach = Approach::default();
             for spot in frame.trail(user).iter().filter(|s| s.at != frame.at) {
-                if let Some(front) = frame.front_at(spot, user, view.normal) {
+                if let Some(front) = frame.front_at(spot, user, view.normal, f64::INFINITY) {
                     self.see(&mut approach, &front, view, frame);
                 }
             }
             approach
         });
         approach.length = approach.length.or(length);
-        let front = frame.front(user, view.normal)?;
+        let longest = approach.length.unwrap_or(f64::INFINITY);
+        let front = frame.front_of_length(user, view.normal, longest)?;
         if approach
             .front
-            .is_some_and(|last| has_leapt(&last, &front, user))
+            .is_some_and(|last| has_leapt(last, &front, user))
         {
             *approach = Approach {
                 length: approach.length,
@@ -312,7 +323,7 @@ impl StopLine {
                 ..Approach::default()
             };
         }
-        approach.front = Some(front);
+        approach.front = Some((front, user.motion.and_then(|motion| motion.ground)));
         let edges = Edges::of(user, frame.sight.aspect);
         let edges = approach.edges.map_or(edges, |(lately, at)| {
             let passed = frame.at.time.since(at).0.max(0.0);
@@ -320,7 +331,17 @@ impl StopLine {
         });
         approach.edges = Some((edges, frame.at.time));
         self.see(approach, &front, view, frame);
+        let moved = user.motion.and_then(|motion| motion.ground);
+        if let Some(behind) = &mut approach.behind_on_red
+            && behind.spot.at == frame.at
+        {
+            behind.moved = moved;
+        }
         if let Some(run) = &mut approach.run {
+            run.unexplained = run
+                .behind
+                .unexplained(&front)
+                .map(|far| far.max(run.unexplained.unwrap_or(0.0)));
             let at_line = *run.at_line.get_or_insert(edges);
             let behind = run.behind.edges;
             run.as_a_whole = behind.map(|behind| {
@@ -353,6 +374,7 @@ impl StopLine {
                 spot: *spot,
                 red_since: now.since,
                 edges: edges.map(|(edges, _)| edges),
+                moved: None,
             });
         }
         approach.run = approach
@@ -404,6 +426,7 @@ impl StopLine {
             red_since: at_crossing.since,
             behind,
             as_a_whole: None,
+            unexplained: None,
             at_line: None,
             at_crossing: at_crossing.state,
             during: at_crossing.state,
@@ -452,6 +475,19 @@ impl StopLine {
                 ),
                 (part, Comparison::AtLeast, AS_A_WHOLE),
                 "",
+                Span::new(run.behind.spot.at, now),
+            )
+        });
+        let unexplained = run.unexplained.map(|far| {
+            explain::number(
+                explain::name(
+                    "beyond_its_motion",
+                    "Vượt quá nơi chuyển động trước vạch và lốp xe cho phép (khung không nhảy sang chỗ khác)",
+                    "Farther than its motion before the line and what tyres hold explain (its box \
+                     did not leap)",
+                ),
+                (far, Comparison::AtMost, LEAP_M),
+                "m",
                 Span::new(run.behind.spot.at, now),
             )
         });
@@ -504,7 +540,8 @@ impl StopLine {
                 Span::at(run.behind.spot.at),
             ),
         ];
-        at_the_line.into_iter().chain(as_a_whole).collect()
+        let moved = as_a_whole.into_iter().chain(unexplained);
+        at_the_line.into_iter().chain(moved).collect()
     }
 
     /// Signal and line for people who look at the stills: whose lamps, who says
@@ -556,13 +593,33 @@ impl StopLine {
     }
 }
 
+impl Behind {
+    /// How far a front is beyond where the motion behind the line can have brought it, m.
+    fn unexplained(&self, front: &Spot) -> Option<f64> {
+        let way = front.ground? - self.spot.ground?;
+        let passed = front.at.time.since(self.spot.at.time).0.max(0.0);
+        Some(unexplained(way, self.moved?, passed))
+    }
+}
+
+/// By how much a way is longer or shorter than this motion and tyres explain, m.
+fn unexplained(way: Vector, moved: Vector, passed: f64) -> f64 {
+    ((way - moved * passed).length() - MOST_PULL / 2.0 * passed * passed).max(0.0)
+}
+
 /// Whether a front went farther than its motion explains: the box lost or won
 /// a part of the vehicle, or the id changed bodies.
-fn has_leapt(from: &Spot, to: &Spot, user: &Observation) -> bool {
-    let speed = user.motion.and_then(|motion| motion.ground);
-    let (Some(from_place), Some(to_place), Some(speed)) = (from.ground, to.ground, speed) else {
+fn has_leapt((from, moved): (Spot, Option<Vector>), to: &Spot, user: &Observation) -> bool {
+    let (Some(from_place), Some(to_place)) = (from.ground, to.ground) else {
         return false;
     };
+    let way = to_place - from_place;
     let passed = to.at.time.since(from.at.time).0.max(0.0);
-    (to_place - from_place).length() > LEAP_M + LEAP_PACE * speed.length() * passed
+    if passed > UNWATCHED_S {
+        // The way over a hole is part of the motion that is known now: what it
+        // was before says where the same vehicle can be, and nothing else does.
+        return moved.is_none_or(|moved| unexplained(way, moved, passed) > LEAP_M);
+    }
+    let speed = user.motion.and_then(|motion| motion.ground);
+    speed.is_some_and(|speed| way.length() > LEAP_M + LEAP_PACE * speed.length() * passed)
 }

@@ -88,6 +88,8 @@ const VIEW_STEP: f64 = 0.05;
 const NEARER: f64 = 0.03;
 /// Of whose lower edge no more than this part is covered, the whole is seen.
 const WHOLE: f64 = 0.05;
+/// A lower edge of which this part is covered ends where that ends which covers it.
+const HIDDEN: f64 = 0.5;
 /// By this part of the height a detector puts a lower edge wrong that is wholly
 /// covered; of one that is partly covered, by as much less.
 pub(crate) const PULL: f64 = 0.12;
@@ -114,6 +116,12 @@ impl Footing {
     /// Which part of the lower edge another road user covers, 0 to 1.
     pub(super) fn covered(&self) -> f64 {
         self.covered
+    }
+
+    /// Whether nobody can say where it touches the ground: most of its lower edge
+    /// is covered, and its height does not tell where that edge is.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.bottom.is_none() && self.covered >= HIDDEN
     }
 
     /// Takes the filtered box of a look, of whose lower edge such a part is covered.

@@ -261,6 +261,12 @@ impl Track {
         self.footing.covered()
     }
 
+    /// Whether others cover its lower edge, and nothing else tells where it touches
+    /// the ground; known where the camera is calibrated.
+    pub(crate) fn has_hidden_foot(&self) -> bool {
+        self.footing.is_hidden()
+    }
+
     /// Whether the last frame that showed it also showed where it touches the ground.
     pub fn is_grounded(&self) -> bool {
         !self.stature.is_cut()

@@ -8,6 +8,8 @@ use crate::tracker::Spot;
 
 /// The places before and after are at least and at most this far away, s.
 const SIDE_S: (f64, f64) = (0.55, 1.2);
+/// So it takes three places of at most this much time, s.
+pub(super) const LONGEST_S: f64 = 2.0 * SIDE_S.1;
 /// A body does not change its size by more within that time: the name changed bodies.
 const SAME_SIZE: f64 = 1.35;
 /// It was under way before: m/s, box heights per second.

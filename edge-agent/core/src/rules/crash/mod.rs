@@ -77,6 +77,8 @@ struct Vehicle {
     middle: Option<Vector>,
     /// How uncertain that is, m.
     blur: f64,
+    /// Watched time at the last look that did not show where it stands.
+    placeless_at: f64,
     bounds: IsoBox,
     jolt: Option<Jolt>,
     /// Watched time and frame of the jolt.
@@ -197,6 +199,7 @@ impl Crash {
                 stand: user.spot.foot,
                 middle: None,
                 blur: 0.0,
+                placeless_at: f64::NEG_INFINITY,
                 bounds,
                 jolt: None,
                 jolted: (watched, frame.at),
@@ -213,6 +216,9 @@ impl Crash {
             vehicle.blur = frame.sight.blur(&user.spot).unwrap_or(0.0);
             vehicle.bounds = bounds;
             vehicle.seen = watched;
+            if frame.middle(user).is_none() {
+                vehicle.placeless_at = watched;
+            }
             if frame.is_covered(user) {
                 vehicle.covered_since.get_or_insert(watched);
             } else {
@@ -227,6 +233,8 @@ impl Crash {
                 && newest.at.time > vehicle.noted.time
             {
                 vehicle.noted = newest.at;
+                // Nor does it brake whose box the picture's edge cut meanwhile.
+                let had_place = watched - vehicle.placeless_at > jolt::LONGEST_S;
                 let is_old = !(0.0..=RECENT_S).contains(&(watched - vehicle.jolted.0))
                     && vehicle.rests_since.is_none();
                 let blur = match user.spot.ground {
@@ -235,6 +243,7 @@ impl Crash {
                 };
                 if let Some(jolt) = jolt::newest(trail, blur)
                     && was_seen
+                    && had_place
                     && (is_old
                         || vehicle
                             .jolt

@@ -119,7 +119,7 @@ struct Vehicle {
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     basis: Basis,
-    entered: FrameTime,
+    entered: Spot,
     /// Its heading then.
     came: Vector,
     heading: Vector,
@@ -191,7 +191,7 @@ impl Turn {
         let now = spot.at;
         Self {
             basis,
-            entered: now,
+            entered: spot,
             came: heading,
             heading,
             headed: now.time,
@@ -298,6 +298,25 @@ impl IllegalUturn {
                 span,
             ),
         ];
+        // Of who only stands and jitters, the heading is from anywhere: whoever
+        // turns back has come in as far as it has to go back.
+        let way_in = turn.entered.way_to(&turn.half);
+        if way_in.basis == basis {
+            explanation.push(explain::number(
+                (
+                    "drove_in",
+                    format!("Quãng đường đi vào trước khi quay ({})", basis.vi()),
+                    format!("Came in, before it turned ({})", basis.en()),
+                ),
+                (
+                    turn.came.dot(way_in.vector),
+                    Comparison::AtLeast,
+                    self.min_back.of(basis),
+                ),
+                basis.unit(),
+                Span::new(turn.entered.at, turn.half.at),
+            ));
+        }
         let way = turn.half.way_to(&user.spot);
         if way.basis == basis {
             explanation.push(explain::number(
@@ -355,7 +374,7 @@ impl IllegalUturn {
                 ),
                 (off, Comparison::AtMost, COMES_WITHIN_DEG),
                 "°",
-                Span::at(turn.entered),
+                Span::at(turn.entered.at),
             ));
         }
         explanation.extend(explain::of_class(user, &self.classes, frame));

@@ -239,6 +239,10 @@ impl WrongWay {
 
     /// Follows one vehicle by one frame.
     fn follow(&self, drive: &mut Drive, user: &Observation, lane: &Lane, frame: &FrameView<'_>) {
+        // A box that the picture's edge cuts has its lower edge anywhere.
+        if frame.middle(user).is_none() {
+            return;
+        }
         let is_inside = self.is_inside(user, frame);
         // Nothing can be said of a track's first moments.
         let Some((from, way)) = chord(frame, user) else {
