@@ -6,6 +6,8 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use protocol::EventTime;
 use serde_json::Value;
@@ -20,6 +22,14 @@ const WALKER: [u32; 4] = [636, 218, 72, 112];
 const EMPTY_S: f64 = 24.0;
 /// Looks have found nobody for long enough, s.
 const SETTLED: f64 = 9.0;
+/// So many pictures at ten a second that were replaced before anybody took them: the gate vouches for
+/// nothing that lies so far apart, and begins anew to find the road empty.
+const STALL: f64 = 4.0;
+/// A machine that stands still in each of these is not one to be judged by.
+const RUNS: usize = 4;
+
+/// Replays take all of the processor, and who watches live must keep up: one of the two at a time.
+static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Grey noise for a while; then somebody walks through it, as he was filmed and cut out.
 fn clip(dir: &Path) -> PathBuf {
@@ -86,13 +96,57 @@ fn apart(shown: &[(f64, bool)], from: f64, to: f64) -> (f64, f64) {
     )
 }
 
-/// For how long the rule has watched, s.
-fn watched_s(port: u16) -> Option<f64> {
+/// For how long the rule has watched, s, and how many pictures were replaced before anybody took them.
+fn metrics(port: u16) -> Option<[f64; 2]> {
     let page = ureq::get(format!("http://127.0.0.1:{port}/metrics")).call();
     let text = page.ok()?.body_mut().read_to_string().ok()?;
-    let of_rule = "edge_rule_watched_seconds_total{camera=\"c\",rule=\"people\"}";
-    let line = text.lines().find(|line| line.starts_with(of_rule))?;
-    line.rsplit(' ').next()?.parse().ok()
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    Some([
+        value("edge_rule_watched_seconds_total{camera=\"c\",rule=\"people\"}")?,
+        value("edge_frames_dropped_total{camera=\"c\",reason=\"overwritten\"}")?,
+    ])
+}
+
+/// What became of a camera that was watched until somebody came.
+struct Watched {
+    /// For how long the rule had watched, s.
+    watched: f64,
+    /// While the road was empty the box stood still for a moment: nobody could have vouched for that.
+    stood_still: bool,
+    recording: PathBuf,
+    /// What is in it.
+    text: String,
+    config: PathBuf,
+}
+
+/// Watches `clip` from its beginning, in a folder that has seen nothing.
+fn watch(dir: &Path, clip: &Path) -> Watched {
+    let camera = Camera::start(dir, clip, "127.0.0.1:0");
+    let port = free_port();
+    let config = config(dir, "live", &camera.url, "", port);
+    let running = start_agent(dir, &config);
+    let mut seen: Vec<(Instant, f64)> = Vec::new();
+    let watched = eventually("people come", || {
+        let [watched, overwritten] = metrics(port)?;
+        seen.push((Instant::now(), overwritten));
+        let log = running.log_text();
+        log.contains(r#""message":"event""#).then_some(watched)
+    });
+    assert_eq!(running.terminate(), Some(0));
+    let began = seen[0].0;
+    seen.retain(|(at, _)| (SETTLED..EMPTY_S).contains(&at.duration_since(began).as_secs_f64()));
+    let stood_still = seen.windows(2).any(|two| two[1].1 - two[0].1 >= STALL);
+    let (recording, text) = recorded(dir, "c");
+    Watched {
+        watched,
+        stood_still,
+        recording,
+        text,
+        config,
+    }
 }
 
 /// From when to when the rules were told that nobody watched, s.
@@ -110,6 +164,7 @@ fn gaps(recording: &str) -> impl Iterator<Item = [f64; 2]> {
 
 #[test]
 fn rare_looks_at_an_empty_road_lose_no_watch_and_no_event() {
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let clip = clip(dir.path());
     let told = |name: &str, detect: &str| {
@@ -141,18 +196,26 @@ fn rare_looks_at_an_empty_road_lose_no_watch_and_no_event() {
 
 #[test]
 fn a_live_camera_of_an_empty_road_is_vouched_for_and_its_recording_replays_to_the_same_events() {
-    let dir = tempfile::tempdir().unwrap();
-    let camera = Camera::start(dir.path(), &clip(dir.path()), "127.0.0.1:0");
-    let port = free_port();
-    let config = config(dir.path(), "live", &camera.url, "", port);
-    let running = start_agent(dir.path(), &config);
-    let watched = eventually("people come", || {
-        let log = running.log_text();
-        log.contains(r#""message":"event""#)
-            .then(|| watched_s(port))?
-    });
-    assert_eq!(running.terminate(), Some(0));
-    let (recording, text) = recorded(dir.path(), "c");
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let clips = tempfile::tempdir().unwrap();
+    let clip = clip(clips.path());
+    let mut runs = 0;
+    // The last one is judged however the machine did.
+    let (dir, seen) = loop {
+        runs += 1;
+        let dir = tempfile::tempdir().unwrap();
+        let seen = watch(dir.path(), &clip);
+        if !seen.stood_still || runs == RUNS {
+            break (dir, seen);
+        }
+    };
+    let Watched {
+        watched,
+        recording,
+        text,
+        config,
+        ..
+    } = seen;
     let shown = pictures(&text);
     let is_vouched = |(_, is_followed): &(f64, bool)| *is_followed;
     let first = shown.iter().position(is_vouched);
@@ -179,7 +242,10 @@ fn a_live_camera_of_an_empty_road_is_vouched_for_and_its_recording_replays_to_th
         .filter(|gap| gap[1] > from && gap[0] < to)
         .collect();
     assert!(missed.is_empty(), "{missed:?}: {shown:?}");
-    let since_s = to - shown[0].0;
+    // Less what a box that is just beginning had no time for.
+    let before = gaps(&text).filter(|gap| gap[1] <= from);
+    let unwatched: f64 = before.map(|[from, to]| to - from).sum();
+    let since_s = to - shown[0].0 - unwatched;
     assert!(
         watched >= since_s - 2.0,
         "watched for {watched} s of {since_s}"

@@ -8,7 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use edge_video::encoded::RingLimits;
-use edge_video::{Frame, LossReason, Notice, RtspSettings, Transport};
+use edge_video::{Frame, LossReason, Notice, RtspSettings, Transport, probe};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use protocol::TimeQuality;
@@ -131,6 +131,38 @@ fn damaged_units_are_counted_and_the_stream_recovers() {
             }
         }
     }
+}
+
+/// Who looked was told to check power, network and address.
+#[test]
+fn a_first_look_at_a_stream_of_garbage_says_what_it_gives() {
+    edge_video::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [raw, path] = ["raw", "green.mkv"].map(|name| folder.path().join(name));
+    std::fs::write(&raw, vec![0; 320 * 240 * 3 / 2 * 50]).unwrap();
+    let line = "filesrc name=raw ! rawvideoparse format=i420 width=320 height=240 framerate=10/1 \
+                ! x264enc key-int-max=10 bframes=0 ! h264parse ! matroskamux ! filesink name=file";
+    let pipeline = gst::parse::launch(line).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    for (name, path) in [("raw", &raw), ("file", &path)] {
+        let element = pipeline.by_name(name).unwrap();
+        element.set_property("location", path);
+    }
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let bus = pipeline.bus().unwrap();
+    let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(message.unwrap().type_(), gst::MessageType::Eos);
+    let camera = serve(vec![Mount::new("gate", Clip::load(&path).unwrap())]);
+    let settings = settings(&camera.url("gate"));
+    // It is blamed after some seconds of it.
+    let (why, message) = probe("gate", &settings, Duration::from_secs(12)).unwrap_err();
+    assert_eq!(why, LossReason::Garbage, "{message}");
+    assert!(
+        message.contains("gives green pictures; check the camera's encoder"),
+        "{message}"
+    );
 }
 
 /// How many intervals are shorter than the pictures were apart. (A slow machine only

@@ -55,6 +55,11 @@ const OPEN: &[(Codec, &str)] = &[
         "key-int-max=27 bframes=3 b-adapt=false ref=5 interlaced=true option-string=open-gop=1:scenecut=0",
     ),
     (
+        Codec::H264,
+        "key-int-max=28 bframes=3 b-adapt=false b-pyramid=true ref=4 interlaced=true \
+         option-string=open-gop=1:scenecut=0:bff=1",
+    ),
+    (
         Codec::H265,
         "key-int-max=27 option-string=open-gop=1:bframes=3:b-adapt=0:scenecut=0:repeat-headers=1",
     ),
@@ -99,6 +104,16 @@ impl Stream {
                 })
                 .collect(),
         }
+    }
+
+    /// The same of an encoder that does not say what follows its key pictures.
+    fn without_promises(mut self) -> Self {
+        for sent in &mut self.sent {
+            let units = nal_units(&sent.bytes).filter(|unit| unit[0] & 31 != 6);
+            let units = units.flat_map(|unit| [&[0, 0, 0, 1], unit].concat());
+            sent.bytes = units.collect();
+        }
+        self
     }
 
     /// A clip of those pictures that are kept, by their place in the order of sending.
@@ -246,6 +261,54 @@ fn of_the_first_group_that_was_kept_only_what_refers_to_the_one_before_is_no_sti
             let stills = decode_at(alone, &numbers(alone), Seconds(0.0)).unwrap();
             stream.expect(&stills, &numbers(alone), encoder);
         }
+    }
+}
+
+/// All behind the first B picture that others refer to was said to be damaged on its way.
+#[test]
+fn what_nobody_promises_is_decoded_from_where_it_is_sure() {
+    let encoders = OPEN.iter().filter(|(_, it)| it.contains("b-pyramid=true"));
+    for (codec, encoder) in encoders {
+        let folder = tempfile::tempdir().unwrap();
+        let stream = Stream::encode(*codec, encoder, folder.path()).without_promises();
+        let units = stream.units_from(0);
+        let keys = keys(&units);
+        assert!(keys.len() >= 4, "{encoder}: {keys:?}");
+        let all = numbers(&units);
+        let stills = decode_at(&units, &all, Seconds(0.0)).unwrap();
+        stream.expect(&stills, &all, encoder);
+        let last = BTreeSet::from([units[units.len() - 1].number]);
+        let stills = decode_at(&units, &last, Seconds(0.0)).unwrap();
+        stream.expect(&stills, &last, encoder);
+        // Where that is not there key pictures are, and of the others it is said what is not.
+        let mut units = stream.units_from(keys[1]);
+        let whole: BTreeSet<u64> = units
+            .iter()
+            .filter(|it| it.is_key)
+            .map(|it| it.number)
+            .collect();
+        let others = &numbers(&units) - &whole;
+        let stills = decode_at(&units, &numbers(&units), Seconds(0.0)).unwrap();
+        stream.expect(&stills, &whole, encoder);
+        assert_eq!(stills.damaged, BTreeSet::new(), "{encoder}");
+        let undecodable: BTreeSet<u64> = stills.undecodable.keys().copied().collect();
+        assert_eq!(undecodable, others, "{encoder}");
+        let is_before = |why: &Undecodable| *why == Undecodable::GroupBefore;
+        assert!(stills.undecodable.values().all(is_before), "{encoder}");
+        // What was hurt on its way is called so.
+        let hurt = keys[2] - keys[1] - 2;
+        units[hurt].is_torn = true;
+        let stills = decode_at(&units, &numbers(&units), Seconds(0.0)).unwrap();
+        stream.expect(&stills, &whole, encoder);
+        assert!(stills.damaged.contains(&units[hurt].number), "{encoder}");
+        assert!(
+            stills.damaged.contains(&units[hurt + 1].number),
+            "{encoder}"
+        );
+        assert!(
+            !stills.damaged.contains(&units[hurt - 1].number),
+            "{encoder}"
+        );
     }
 }
 

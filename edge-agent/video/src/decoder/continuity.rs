@@ -21,7 +21,7 @@ use gstreamer as gst;
 
 use crate::encoded::frame_number::{FrameNumbers, Told};
 use crate::encoded::parameters::are_of_whole;
-use crate::encoded::picture_order::PictureOrder;
+use crate::encoded::picture_order::{Placed, PictureOrder};
 use crate::encoded::renumbered::Renumbering;
 use crate::encoded::unit::{nal_behind_length, nal_units};
 
@@ -35,6 +35,9 @@ const DISTANCES: usize = 4;
 /// No picture is overtaken by more: what is sent behind a key picture with times before it is
 /// then no part of an open group, but stamped by a clock that was set back.
 const MOST_LEADING: u8 = 16;
+/// More of those that were skipped last, and of those that are whole behind a gap, need not be
+/// remembered.
+const MOST_REMEMBERED: usize = 64;
 
 /// Follows what goes into one decoder, in the order of sending.
 #[derive(Debug, Default)]
@@ -51,6 +54,10 @@ pub(crate) struct Continuity {
     /// Whether buffers say that packets were lost before them. Those of a file say much.
     tells_gaps: bool,
     has_begun: bool,
+    /// Media times of pictures that were not decoded because the box is behind.
+    skipped: VecDeque<i64>,
+    /// The same of those that are whole though packets were lost right before them.
+    whole: VecDeque<i64>,
 }
 
 /// How a stream's units are to be read.
@@ -86,6 +93,8 @@ pub(crate) struct Passed {
 pub(crate) enum Leads {
     /// To what was sent before the first key picture: nobody is ever shown it.
     First,
+    /// To what was skipped, because the box is behind.
+    Skipped,
     /// To what never came.
     Broken,
 }
@@ -102,6 +111,21 @@ impl Continuity {
     /// Packets were lost before the next picture, or in it.
     pub(crate) fn tear(&mut self) {
         self.is_torn = true;
+    }
+
+    /// The picture of this media time is not decoded, because the box is behind.
+    pub(crate) fn skip(&mut self, media: i64) {
+        keep(&mut self.skipped, media);
+    }
+
+    /// Packets are missing before the picture of this media time, and none of its own.
+    pub(crate) fn is_whole_behind_gap(&mut self, media: i64) {
+        keep(&mut self.whole, media);
+    }
+
+    /// Packets are missing that may be of the picture of this media time.
+    pub(crate) fn is_hurt_itself(&mut self, media: i64) {
+        self.whole.retain(|whole| *whole != media);
     }
 
     /// Whether what was sent last may refer to what never came.
@@ -127,6 +151,7 @@ impl Continuity {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let is_marked = self.tells_gaps && buffer.flags().contains(gst::BufferFlags::DISCONT);
         let is_torn = std::mem::take(&mut self.is_torn) || (is_marked && !is_first);
+        let mut leads_alone = false;
         let told = match form {
             Form::Alone => {
                 return Passed {
@@ -135,10 +160,15 @@ impl Continuity {
                 };
             }
             Form::Other => Told::default(),
-            Form::H265 { length_size } => Told {
-                left_out: u32::from(self.counts_on_missing(buffer, length_size)),
-                ..Told::default()
-            },
+            Form::H265 { length_size } => {
+                let placed = self.place(buffer, length_size);
+                leads_alone = placed.leads_alone;
+                Told {
+                    left_out: u32::from(placed.misses_one),
+                    begins_anew: placed.begins_anew,
+                    ..Told::default()
+                }
+            }
             Form::H264 { length_size } => {
                 buffer
                     .map_readable()
@@ -148,12 +178,19 @@ impl Continuity {
                     })
             }
         };
+        let is_whole_itself = media.is_some_and(|media| self.whole.contains(&media));
         let passed = self.run.sent(Sent {
             media,
             is_key,
             is_torn,
             // libav says what a key picture of H.264 lacks; of others it need not.
-            is_key_doubted: matches!(form, Form::H265 { .. } | Form::Other),
+            is_key_doubted: match form {
+                Form::H265 { .. } => !is_whole_itself,
+                Form::Other => true,
+                Form::H264 { .. } | Form::Alone => false,
+            },
+            is_behind_skipped: is_key && self.passes_skipped(media),
+            leads_alone,
             told,
         });
         let is_whole = passed.begins
@@ -173,10 +210,21 @@ impl Continuity {
         Passed { begins, ..passed }
     }
 
-    /// Whether a picture of H.265 is one with which a group begins that counts on what never came.
-    fn counts_on_missing(&mut self, buffer: &gst::BufferRef, length_size: Option<usize>) -> bool {
+    /// Whether pictures were skipped between the key picture before and the one of this media
+    /// time. Those skipped later may wait behind what is fed now.
+    fn passes_skipped(&mut self, media: Option<i64>) -> bool {
+        let Some(media) = media else { return false };
+        let last = self.run.last_key;
+        let is_between = |it: &i64| *it < media && last.is_none_or(|last| *it > last);
+        let passes = self.skipped.iter().any(is_between);
+        self.skipped.retain(|it| *it >= media);
+        passes
+    }
+
+    /// What a picture of H.265 says of its place among the others.
+    fn place(&mut self, buffer: &gst::BufferRef, length_size: Option<usize>) -> Placed {
         let Ok(bytes) = buffer.map_readable() else {
-            return false;
+            return Placed::default();
         };
         match length_size {
             Some(size) => self.order.heed(nal_behind_length(&bytes, size)),
@@ -299,8 +347,17 @@ fn is_whole(form: Form, buffer: &gst::BufferRef) -> bool {
     }
 }
 
+/// With the latest of those that are remembered.
+fn keep(remembered: &mut VecDeque<i64>, media: i64) {
+    if remembered.len() == MOST_REMEMBERED {
+        remembered.pop_front();
+    }
+    remembered.push_back(media);
+}
+
 /// A picture that goes in.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is known of a picture by itself
 struct Sent {
     media: Option<i64>,
     is_key: bool,
@@ -308,6 +365,10 @@ struct Sent {
     is_torn: bool,
     /// Nobody says what a torn key picture lacks.
     is_key_doubted: bool,
+    /// Others were skipped before it, because the box is behind.
+    is_behind_skipped: bool,
+    /// It refers to nothing that was sent before its key picture, though it is shown before that.
+    leads_alone: bool,
     told: Told,
 }
 
@@ -370,9 +431,11 @@ impl Run {
                 begins: begins && self.broken.is_none(),
             };
         }
-        let is_clean = sent.is_key && self.broken.is_none() && !sent.is_torn;
+        // A slow refresh goes on from what was before it; of a gap there its number alone tells.
+        let misses_one = sent.told.misses_one || (sent.is_key && sent.told.left_out > 0);
+        let is_clean = sent.is_key && self.broken.is_none() && !sent.is_torn && !misses_one;
         let has_recovered = self.recovers(sent);
-        if sent.is_torn || sent.told.misses_one {
+        if sent.is_torn || misses_one {
             self.break_at(sent.media);
         } else if has_recovered || self.is_over(sent.media) {
             self.broken = None;
@@ -396,11 +459,14 @@ impl Run {
     fn begins_with(&mut self, key: Sent) -> bool {
         let is_first = !std::mem::replace(&mut self.has_key, true);
         let was_broken = self.broken.take().is_some();
-        let is_hurt = was_broken || key.is_torn || key.told.left_out > 0;
+        let is_lacking = was_broken || key.is_torn;
+        let is_hurt = is_lacking || key.told.left_out > 0 || key.is_behind_skipped;
         // Before others everything is forgotten.
         let is_open = !key.told.begins_anew;
         let leads = if is_first && key.told.number.is_some() {
             Some(Leads::First)
+        } else if !is_lacking && key.is_behind_skipped {
+            Some(Leads::Skipped)
         } else {
             is_hurt.then_some(Leads::Broken)
         };
@@ -419,7 +485,7 @@ impl Run {
     /// Whether a picture behind a key picture refers to what is not there.
     fn leads(&mut self, sent: Sent) -> Option<Leads> {
         let leading = self.leading.as_mut()?;
-        if sent.media? >= leading.before {
+        if sent.leads_alone || sent.media? >= leading.before {
             return None;
         }
         let Some(left) = leading.left.checked_sub(1) else {

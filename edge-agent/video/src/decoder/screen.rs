@@ -27,6 +27,8 @@ pub(crate) enum Flaw {
     /// It refers to what was sent before the first key picture, and is shown before that one:
     /// nothing is wrong with it, and nobody can ever see it.
     Early,
+    /// It refers to what was skipped because the box is behind: nothing is wrong with it.
+    Skipped,
 }
 
 /// Looks at what comes out of one decoder, in order.
@@ -96,6 +98,21 @@ impl Screen {
     /// next one.
     pub(crate) fn tear(&mut self) {
         self.continuity.tear();
+    }
+
+    /// The picture of this media time (µs) is not decoded, because the box is behind.
+    pub(crate) fn skip(&mut self, media: i64) {
+        self.continuity.skip(media);
+    }
+
+    /// Packets are missing before the picture of this media time (µs), and none of its own.
+    pub(crate) fn is_whole_behind_gap(&mut self, media: i64) {
+        self.continuity.is_whole_behind_gap(media);
+    }
+
+    /// Packets are missing that may be of the picture of this media time (µs).
+    pub(crate) fn is_hurt_itself(&mut self, media: i64) {
+        self.continuity.is_hurt_itself(media);
     }
 
     /// A picture goes into the decoder, on `pad` and on this thread, as the decoder is to be told
@@ -168,6 +185,7 @@ impl Screen {
             self.owed = said;
             return Some(match leads {
                 Leads::First => Flaw::Early,
+                Leads::Skipped => Flaw::Skipped,
                 Leads::Broken => Flaw::Spoilt,
             });
         }
@@ -242,7 +260,9 @@ pub(crate) fn forget(pad: &gst::Pad) {
 fn marks(flaw: Flaw) -> gst::BufferFlags {
     match flaw {
         Flaw::Damaged => gst::BufferFlags::CORRUPTED,
-        Flaw::Spoilt | Flaw::Early => gst::BufferFlags::CORRUPTED | gst::BufferFlags::DROPPABLE,
+        Flaw::Spoilt | Flaw::Early | Flaw::Skipped => {
+            gst::BufferFlags::CORRUPTED | gst::BufferFlags::DROPPABLE
+        }
     }
 }
 

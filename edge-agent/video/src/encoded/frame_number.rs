@@ -314,7 +314,8 @@ impl FrameNumbers {
             };
         };
         let count = 1_u32 << slice.sequence.number_bits;
-        let before = |ahead: u32| (slice.number + count - ahead) % count;
+        // Of other parameters the last one may be beyond what there is of these.
+        let before = |ahead: u32| (slice.number + count - ahead % count) % count;
         let ahead = self.last.map_or(1, before);
         let goes_on = !slice.is_key && !slice.sequence.allows_gaps;
         let begins_anew = goes_on && !is_key && slice.number == 1 && ahead > LOST_AT_ONCE;

@@ -10,7 +10,7 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `picture_order` → `group` → [`stills`] → [`follower`].
+//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `picture_order` → `group` → `origin` → [`stills`] → [`follower`].
 
 pub mod album;
 mod bits;
@@ -19,6 +19,7 @@ pub mod follower;
 pub(crate) mod frame_number;
 mod group;
 pub mod mp4;
+mod origin;
 pub mod parameters;
 pub(crate) mod picture_order;
 pub(crate) mod renumbered;

@@ -167,11 +167,24 @@ pub(super) fn is_whole(codec: Codec, bytes: &[u8]) -> bool {
 }
 
 /// The same of the units of a picture of H.264.
-pub(crate) fn are_of_whole<'a>(mut units: impl Iterator<Item = &'a [u8]>) -> bool {
-    units.all(|unit| match nal_kind(Codec::H264, unit) {
-        NalKind::Slice { is_key } => is_key || is_intra(unit),
-        _ => recovery_point(unit).is_none_or(|it| it.after == 0),
-    })
+///
+/// Its second field may refer to its first: behind an IDR to nothing else, and where the encoder
+/// says that all is right at once, to nothing before it.
+pub(crate) fn are_of_whole<'a>(units: impl Iterator<Item = &'a [u8]>) -> bool {
+    let (mut is_whole, mut is_promised) = (true, false);
+    for unit in units {
+        match nal_kind(Codec::H264, unit) {
+            NalKind::Slice { is_key: true } => return true,
+            NalKind::Slice { is_key: false } => is_whole &= is_promised || is_intra(unit),
+            _ => {
+                if let Some(recovery) = recovery_point(unit) {
+                    is_whole &= recovery.after == 0;
+                    is_promised |= recovery.after == 0 && recovery.is_exact;
+                }
+            }
+        }
+    }
+    is_whole
 }
 
 /// Whether a slice refers to no other picture (ITU-T H.264 § 7.3.3, table 7-6).
@@ -358,6 +371,33 @@ mod tests {
             (336, 238),
         ),
     ];
+
+    /// Of a camera that codes field by field it was said that it sends no whole picture.
+    #[test]
+    fn a_picture_is_whole_though_its_second_field_refers_to_its_first() {
+        // Slices: of an IDR, intra, of what refers to others; recovery at once to the bit, at once
+        // and nearly, and after three more.
+        let [idr, intra, refers] = [
+            &[0x65, 0b1011_0000][..],
+            &[0x61, 0b1011_0000],
+            &[0x41, 0b1110_0000],
+        ];
+        let [exact, near, slow] =
+            [0b1100_0100_u8, 0b1000_0100, 0b0010_0100].map(|point| [6, 6, 1, point, 0x80]);
+        for (units, expected) in [
+            (vec![idr, refers], true),
+            (vec![&slow[..], idr], true),
+            (vec![intra, intra], true),
+            (vec![&exact[..], intra, refers], true),
+            (vec![&near[..], intra, intra], true),
+            (vec![&near[..], intra, refers], false),
+            (vec![intra, refers], false),
+            (vec![refers], false),
+            (vec![&slow[..], intra], false),
+        ] {
+            assert_eq!(are_of_whole(units.iter().copied()), expected, "{units:?}");
+        }
+    }
 
     #[test]
     fn a_parameter_set_that_promises_impossible_samples_is_damaged() {

@@ -7,7 +7,7 @@
 //!
 //! Nothing is said where something is not understood.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::bits::Bits;
 use super::parameters::h265_head;
@@ -17,8 +17,6 @@ const SEQUENCES: u32 = 16;
 const PICTURES: u32 = 64;
 const MOST_LISTS: u32 = 64;
 const MOST_LISTED: u32 = 16;
-/// No decoder keeps so many pictures.
-const MOST_KEPT: usize = 32;
 /// Most of a slice that its header needs, and longest set that is read, in bytes.
 const SLICE_HEADER: usize = 80;
 const LONGEST_SET: usize = 2_048;
@@ -27,6 +25,9 @@ const BLA_W_LP: u8 = 16;
 const IDR_W_RADL: u8 = 19;
 const IDR_N_LP: u8 = 20;
 const CRA: u8 = 21;
+const RADL_N: u8 = 6;
+const RADL_R: u8 = 7;
+const RASL_R: u8 = 9;
 const SPS: u8 = 33;
 const PPS: u8 = 34;
 
@@ -64,10 +65,17 @@ impl Listed {
             }
             Some(run)
         };
-        Some(Self {
-            before: run(before, -1)?,
-            after: run(after, 1)?,
-        })
+        let (before, after) = (run(before, -1)?, run(after, 1)?);
+        Self { before, after }.if_bearable()
+    }
+
+    /// Each may be one longer than the one that it is read from: no decoder keeps so many.
+    fn if_bearable(self) -> Option<Self> {
+        (self.len() <= MOST_LISTED as usize).then_some(self)
+    }
+
+    fn has(&self, off: i32) -> bool {
+        self.before.contains(&off) || self.after.contains(&off)
     }
 
     /// Formulas 7-61 and 7-62.
@@ -95,10 +103,11 @@ impl Listed {
             let all = crossed.chain(own).chain(far.iter().copied());
             all.filter(is_ours).collect()
         };
-        Some(Self {
+        let list = Self {
             before: side(&after, &before, |it| *it < 0),
             after: side(&before, &after, |it| *it > 0),
-        })
+        };
+        list.if_bearable()
     }
 }
 
@@ -174,6 +183,17 @@ struct Picture {
     extra_bits: u32,
 }
 
+/// What a picture says of its place among the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// It is a key picture that counts on one that never came.
+    pub(crate) misses_one: bool,
+    /// Before it all is forgotten, by every decoder: IDR, and where streams were cut together.
+    pub(crate) begins_anew: bool,
+    /// It is shown before its key picture, and refers to nothing before that (RADL).
+    pub(crate) leads_alone: bool,
+}
+
 /// Follows when the pictures of one stream are shown, in the order of sending.
 #[derive(Debug, Default)]
 pub(crate) struct PictureOrder {
@@ -181,37 +201,50 @@ pub(crate) struct PictureOrder {
     pictures: BTreeMap<u32, Picture>,
     /// Of the last picture that the next one counts from.
     last: Option<i32>,
-    kept: VecDeque<i32>,
+    /// Of those that a decoder still has: what a picture does not list is let go with it.
+    kept: Vec<i32>,
 }
 
 impl PictureOrder {
-    /// The units of a picture, or of what is said beside the pictures. Whether it is a key picture
-    /// that counts on one that never came.
-    pub(crate) fn heed<'a>(&mut self, units: impl Iterator<Item = &'a [u8]>) -> bool {
+    /// The units of a picture, or of what is said beside the pictures.
+    pub(crate) fn heed<'a>(&mut self, units: impl Iterator<Item = &'a [u8]>) -> Placed {
         for unit in units {
             let &[first, second, ..] = unit else { continue };
+            // Of other layers (a second view, a finer picture) libav decodes nothing.
+            if first & 1 != 0 || second >> 3 != 0 {
+                continue;
+            }
             let set = &unit[..unit.len().min(LONGEST_SET)];
             match first >> 1 & 63 {
-                SPS => {
-                    if let Some((id, sequence)) = Sequence::read(set) {
+                // What cannot be read may stand for any: from here on nothing is known.
+                SPS => match Sequence::read(set) {
+                    Some((id, sequence)) => {
                         self.sequences.insert(id, sequence);
                     }
-                }
+                    None => self.sequences.clear(),
+                },
                 PPS => {
-                    self.heed_picture(set);
-                }
-                kind @ 0..=31 => {
-                    let header = &unit[..unit.len().min(SLICE_HEADER)];
-                    let told = self.heed_slice(kind, second & 7, header);
-                    if told.is_none() {
-                        (self.last, self.kept) = (None, VecDeque::new());
+                    if self.heed_picture(set).is_none() {
+                        self.pictures.clear();
                     }
-                    return told.unwrap_or(false);
+                }
+                // Others up to 31 are reserved, and left out by decoders.
+                kind @ (0..=RASL_R | BLA_W_LP..=CRA) => {
+                    let header = &unit[..unit.len().min(SLICE_HEADER)];
+                    let misses_one = self.heed_slice(kind, second & 7, header);
+                    if misses_one.is_none() {
+                        (self.last, self.kept) = (None, Vec::new());
+                    }
+                    return Placed {
+                        misses_one: misses_one.unwrap_or(false),
+                        begins_anew: (BLA_W_LP..=IDR_N_LP).contains(&kind),
+                        leads_alone: matches!(kind, RADL_N | RADL_R),
+                    };
                 }
                 _ => {}
             }
         }
-        false
+        Placed::default()
     }
 
     fn heed_picture(&mut self, set: &[u8]) -> Option<()> {
@@ -223,17 +256,16 @@ impl PictureOrder {
             says_output: bits.bit()?,
             extra_bits: bits.bits(3)?,
         };
-        if id < PICTURES {
+        (id < PICTURES).then(|| {
             self.pictures.insert(id, picture);
-        }
-        Some(())
+        })
     }
 
-    /// § 7.3.6.1, 8.3.1.
+    /// § 7.3.6.1, 8.3.1, 8.3.2.
     fn heed_slice(&mut self, kind: u8, layer: u8, unit: &[u8]) -> Option<bool> {
         let mut bits = Bits::of_nal(unit, 2);
         let is_first = bits.bit()?;
-        if (16..=23).contains(&kind) {
+        if kind >= BLA_W_LP {
             bits.skip(1)?;
         }
         let picture = *self.pictures.get(&bits.ue()?)?;
@@ -244,11 +276,11 @@ impl PictureOrder {
         }
         match kind {
             IDR_W_RADL | IDR_N_LP => {
-                (self.last, self.kept) = (Some(0), VecDeque::from([0]));
+                (self.last, self.kept) = (Some(0), vec![0]);
                 return Some(false);
             }
             // Cut together: what is before is not counted on.
-            BLA_W_LP..IDR_W_RADL => (self.last, self.kept) = (None, VecDeque::new()),
+            BLA_W_LP..IDR_W_RADL => (self.last, self.kept) = (None, Vec::new()),
             _ => {}
         }
         bits.skip(usize::try_from(picture.extra_bits).ok()?)?;
@@ -258,8 +290,8 @@ impl PictureOrder {
         let round = 1_i32 << sequence.order_bits;
         let low = i32::try_from(bits.bits(sequence.order_bits)?).ok()?;
         let order = self.last.map_or(low, |last| {
-            // The nearest one that ends so.
-            let ahead = (low - last).rem_euclid(round);
+            // The nearest one that ends so. Of a stream that never forgets they go round.
+            let ahead = low.wrapping_sub(last).rem_euclid(round);
             let ahead = if ahead > round / 2 {
                 ahead - round
             } else {
@@ -267,29 +299,26 @@ impl PictureOrder {
             };
             last.wrapping_add(ahead)
         });
-        let mut misses = false;
-        if kind == CRA && self.last.is_some() {
-            let listed = if bits.bit()? {
-                let count = u32::try_from(sequence.lists.len()).ok()?;
-                let index_bits = count
-                    .checked_sub(1)?
-                    .checked_ilog2()
-                    .map_or(0, |log| log + 1);
-                let at = usize::try_from(bits.bits(index_bits)?).ok()?;
-                sequence.lists.get(at)?.clone()
-            } else {
-                Listed::read(&mut bits, &sequence.lists, true)?
-            };
+        let listed = if bits.bit()? {
+            let count = u32::try_from(sequence.lists.len()).ok()?;
+            let index_bits = count
+                .checked_sub(1)?
+                .checked_ilog2()
+                .map_or(0, |log| log + 1);
+            let at = usize::try_from(bits.bits(index_bits)?).ok()?;
+            sequence.lists.get(at)?.clone()
+        } else {
+            Listed::read(&mut bits, &sequence.lists, true)?
+        };
+        let misses = kind == CRA && self.last.is_some() && {
             let mut all = listed.before.iter().chain(&listed.after);
-            misses = all.any(|it| !self.kept.contains(&order.wrapping_add(*it)));
-        }
-        if self.kept.len() == MOST_KEPT {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(order);
+            all.any(|it| !self.kept.contains(&order.wrapping_add(*it)))
+        };
+        self.kept.retain(|it| listed.has(it.wrapping_sub(order)));
+        self.kept.push(order);
         // Others count from it: not what leads, nor what nobody of its layer refers to.
-        let is_counted_from =
-            layer == 1 && !(kind < 16 && (kind.is_multiple_of(2) || (6..=9).contains(&kind)));
+        let is_counted_from = layer == 1
+            && (kind >= BLA_W_LP || !(kind.is_multiple_of(2) || (RADL_N..=RASL_R).contains(&kind)));
         if is_counted_from {
             self.last = Some(order);
         }
@@ -298,57 +327,4 @@ impl PictureOrder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Bits as text, and what is left of them once the list has been read.
-    fn listed(text: &str, earlier: &[Listed], is_in_slice: bool) -> Option<Listed> {
-        let bits: Vec<u8> = text.bytes().filter(|bit| b"01".contains(bit)).collect();
-        let bytes = bits.chunks(8).map(|eight| {
-            let byte = eight
-                .iter()
-                .fold(0_u8, |byte, bit| byte << 1 | (bit - b'0'));
-            byte << (8 - eight.len())
-        });
-        let unit: Vec<u8> = [0, 0].into_iter().chain(bytes).collect();
-        Listed::read(&mut Bits::of_nal(&unit, 2), earlier, is_in_slice)
-    }
-
-    #[test]
-    fn lists_are_read_by_themselves_and_from_one_another() {
-        // Two before (1, then 3 further), one after (2).
-        let first = listed("011 010  1 1  011 0  010 1", &[], false).unwrap();
-        let expected = Listed {
-            before: vec![-1, -4],
-            after: vec![2],
-        };
-        assert_eq!(first, expected);
-        // From it, shifted by -1, all kept: 1 → -2, -4 → -5, 2 → 1, and itself -1.
-        let earlier = [first];
-        let second = listed("1 1 1  1 1 1 1", &earlier, false).unwrap();
-        let expected = Listed {
-            before: vec![-1, -2, -5],
-            after: vec![1],
-        };
-        assert_eq!(second, expected);
-        // In a slice: the one before the last, shifted by 3, the middle one not kept.
-        let earlier = [earlier[0].clone(), Listed::default()];
-        let third = listed("1 010 0 011  1 00 01 1", &earlier, true).unwrap();
-        let expected = Listed {
-            before: vec![],
-            after: vec![2, 3, 5],
-        };
-        assert_eq!(third, expected);
-    }
-
-    proptest! {
-        #[test]
-        fn no_units_are_too_wild(
-            units in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..90), 0..9),
-        ) {
-            let mut order = PictureOrder::default();
-            order.heed(units.iter().map(Vec::as_slice));
-        }
-    }
-}
+mod tests;

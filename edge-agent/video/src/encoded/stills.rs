@@ -6,7 +6,8 @@
 //! one, the nearest sound one stands in.
 //!
 //! What is sent behind a key picture and shown before it may refer to both groups (an open
-//! group of pictures): it is decoded from the key picture before, through that one.
+//! group of pictures): it is decoded from the key picture before, through that one. Where the
+//! encoder does not say that the others refer to none of these, so are they (`origin.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use protocol::units::Seconds;
 
 use super::group::{DecodeError, Group};
+use super::origin::Origins;
 use super::parameters::is_whole;
 use super::unit::AccessUnit;
 use crate::frame::Frame;
@@ -130,9 +132,10 @@ pub fn decode_wanted(
         also: others,
         ..Stills::default()
     };
-    for unit in absent {
-        if !stills.found.contains_key(&unit.number) {
-            match undecodable(units, unit) {
+    let origins = Origins::of(units);
+    for (at, unit) in units.iter().enumerate() {
+        if is_wanted(unit) && !stills.found.contains_key(&unit.number) {
+            match undecodable(&origins, units, at) {
                 Some(why) => {
                     stills.undecodable.insert(unit.number, why);
                 }
@@ -146,13 +149,11 @@ pub fn decode_wanted(
 }
 
 /// What is not there of a picture that may be whole itself.
-fn undecodable(units: &[AccessUnit], unit: &AccessUnit) -> Option<Undecodable> {
-    let at = units.iter().position(|it| it.number == unit.number)?;
-    let begin = units[..=at].iter().rposition(|it| it.is_key)?;
-    let key = &units[begin];
+fn undecodable(origins: &Origins, units: &[AccessUnit], at: usize) -> Option<Undecodable> {
+    let key = units[..=at].iter().rfind(|it| it.is_key)?;
     if !is_whole(key.format.codec, &key.bytes) {
         Some(Undecodable::WholePicture)
-    } else if unit.leads(key) && !unit.is_torn && !goes_on(units, begin) {
+    } else if origins.lacks_a_group(at) {
         Some(Undecodable::GroupBefore)
     } else {
         None
@@ -189,15 +190,8 @@ fn decode(
     decoded
 }
 
-/// Whether the picture at this place goes on from the one before.
-fn goes_on(units: &[AccessUnit], at: usize) -> bool {
-    let before = at.checked_sub(1).and_then(|before| units.get(before));
-    before.is_some_and(|before| before.is_followed_by(&units[at]))
-}
-
 /// What decoders are fed: from a key picture to the last of those that are decoded from there,
-/// where one of these is needed. What may refer to the group before is decoded from its key
-/// picture, if that group is there.
+/// where one of these is needed.
 fn runs(
     units: &[AccessUnit],
     is_needed: impl Fn(&AccessUnit) -> bool,
@@ -205,19 +199,13 @@ fn runs(
 ) -> Vec<Range<usize>> {
     // Where each ends, and whether it is needed.
     let mut runs: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
-    let (mut key, mut key_before) = (None, None);
+    let origins = Origins::of(units);
     for (at, unit) in units.iter().enumerate() {
-        if unit.is_key {
-            key_before = key.filter(|_| goes_on(units, at));
-            key = Some(at);
-        }
-        let Some(own) = key else {
-            continue;
-        };
-        let begin = key_before.filter(|_| unit.leads(&units[own]));
         let is_needed = is_needed(unit);
-        if is_needed || is_welcome(unit) {
-            let run = runs.entry(begin.unwrap_or(own)).or_default();
+        if (is_needed || is_welcome(unit))
+            && let Some(begin) = origins.begin(at)
+        {
+            let run = runs.entry(begin).or_default();
             *run = (at + 1, run.1 || is_needed);
         }
     }

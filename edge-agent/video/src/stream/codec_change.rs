@@ -54,7 +54,7 @@ impl CodecWatch {
 }
 
 /// Behind the header of an RTP packet (RFC 3550 section 5.1).
-fn payload(packet: &[u8]) -> Option<&[u8]> {
+pub(super) fn payload(packet: &[u8]) -> Option<&[u8]> {
     let flags = *packet.first()?;
     let sources = 4 * usize::from(flags & 15);
     let rest = packet.get(12 + sources..)?;

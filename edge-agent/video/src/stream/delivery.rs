@@ -76,13 +76,20 @@ impl Wiring {
     /// Counts a decoded picture that comes out of `pad`; whether it goes on to the reader.
     fn keeps(&self, pad: &gst::Pad, buffer: &gst::BufferRef, ledger: &Mutex<Ledger>) -> bool {
         let counts = &self.slot.counts;
-        count(&counts.received);
         let media = buffer.pts().map(micros);
         let lost = locked(ledger).decoded();
         self.count_lost(lost);
-        let step = media.map(|media| self.step(media)).unwrap_or_default();
         // A grey picture with moving shreds is worse than none.
         let flaw = locked(&self.screen).look(pad, buffer);
+        if let (Some(Flaw::Skipped), Some(media)) = (flaw, media) {
+            // As if it had been left out as well.
+            count(&counts.dropped_backlog);
+            locked(&self.rhythm).skip(media);
+            self.progress.mark(&self.progress.picture);
+            return false;
+        }
+        count(&counts.received);
+        let step = media.map(|media| self.step(media)).unwrap_or_default();
         if matches!(flaw, Some(Flaw::Spoilt | Flaw::Damaged)) {
             locked(&self.memory).lacking.damaged(step.own_us);
         }
@@ -92,7 +99,7 @@ impl Wiring {
                 self.progress.mark(&self.progress.picture);
                 return false;
             }
-            Some(Flaw::Spoilt) => {
+            Some(Flaw::Spoilt | Flaw::Skipped) => {
                 count(&counts.dropped_corrupt);
                 self.progress.mark(&self.progress.picture);
                 return false;
@@ -118,6 +125,7 @@ impl Wiring {
     pub(super) fn skip(&self, media: i64) {
         count(&self.slot.counts.dropped_backlog);
         locked(&self.rhythm).skip(media);
+        locked(&self.screen).skip(media);
     }
 
     /// Counts whether pictures are missing before the one of this media time, which comes out.

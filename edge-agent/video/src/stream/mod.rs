@@ -18,6 +18,7 @@ mod decoders;
 mod delivery;
 pub mod diet;
 mod feeding;
+mod gap_end;
 pub mod garbage;
 mod hang_up;
 pub(crate) mod judge;

@@ -148,7 +148,7 @@ pub struct StreamCounters {
     pub dropped_corrupt: u64,
     /// The part of `dropped_corrupt` that no camera sends, by what it was.
     pub garbage: GarbageCounters,
-    /// Encoded pictures skipped because decoding could not keep up.
+    /// Encoded pictures skipped because decoding could not keep up, and what refers to those.
     pub dropped_backlog: u64,
     /// Decoded before it was known when they were taken: a moment at the beginning of each
     /// connection, and all of the burst that it began with. So are those that refer to what

@@ -9,6 +9,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::codec_change::CodecWatch;
+use super::gap_end::begins_picture;
 use super::loss::Loss;
 use super::notice::LossReason;
 use super::rtp_time::{RtpTime, TimesRestarted, timestamp};
@@ -32,11 +33,14 @@ pub(super) fn watch_packets(
     let rtp_time = Mutex::new(rtp_time);
     let codec = Mutex::new(CodecWatch::new(encoding));
     let previous = AtomicI64::new(i64::MIN);
+    // Of others libav says what a picture lacks.
+    let is_silent = encoding == "H265";
     // Whether the packet is passed on.
     let on_packet = move |buffer: &mut gst::BufferRef| {
         let is_first = wiring.progress.packet_age().is_none();
         wiring.progress.mark(&wiring.progress.packet);
-        if !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT) {
+        let is_behind_gap = !is_first && buffer.flags().contains(gst::BufferFlags::DISCONT);
+        if is_behind_gap {
             count(&wiring.slot.counts.packet_gaps);
             wiring.progress.mark(&wiring.progress.gap);
             if let Some(ring) = &wiring.slot.ring {
@@ -47,9 +51,11 @@ pub(super) fn watch_packets(
             return true;
         };
         // A packet without a header is the depayloader's to refuse.
-        let (written, other) = buffer.map_readable().map_or((None, None), |bytes| {
-            (timestamp(&bytes), locked(&codec).look(&bytes))
+        let read = buffer.map_readable().map(|bytes| {
+            let begins = is_silent && is_behind_gap && begins_picture(&bytes);
+            (timestamp(&bytes), locked(&codec).look(&bytes), begins)
         });
+        let (written, other, begins) = read.unwrap_or_default();
         if let Some(other) = other {
             let loss = Loss::with_detail(LossReason::CodecChanged, format!("now {}", other.name()));
             locked(&wiring.progress.fault).get_or_insert(loss);
@@ -70,6 +76,14 @@ pub(super) fn watch_packets(
         };
         buffer.set_pts(media);
         let media = micros(media);
+        if is_silent && is_behind_gap {
+            let before = previous.load(Ordering::Relaxed);
+            let mut screen = locked(&wiring.screen);
+            screen.is_hurt_itself(before);
+            if begins && media != before {
+                screen.is_whole_behind_gap(media);
+            }
+        }
         // One picture is many packets; the first is the least delayed.
         if previous.swap(media, Ordering::Relaxed) == media {
             return true;

@@ -35,7 +35,7 @@ pub fn probe(
     let deadline = began.checked_add(within);
     let (wake, woken) = crossbeam_channel::bounded(1);
     let stream = CameraStream::start(name, settings.clone(), wake);
-    let (mut connected, mut first) = (None, None);
+    let (mut connected, mut first, mut garbage) = (None, None, None);
     loop {
         for notice in stream.notices().try_iter() {
             match notice {
@@ -45,6 +45,8 @@ pub fn probe(
                 Notice::Lost {
                     reason, message, ..
                 } => return Err((reason, message)),
+                Notice::Garbage { what } => garbage = Some(what),
+                Notice::GarbageOver => garbage = None,
                 _ => {}
             }
         }
@@ -65,14 +67,23 @@ pub fn probe(
             None => woken.recv().is_ok(),
         };
         if !is_awake {
-            let host = settings.host();
-            return Err((
-                LossReason::TimedOut,
-                format!(
-                    "camera {name}: no picture from {host} within {} s; check power, network and address",
-                    within.as_secs_f64()
-                ),
-            ));
+            let (host, within) = (settings.host(), within.as_secs_f64());
+            return Err(if let Some(what) = garbage {
+                let advice = "check the camera's encoder and the network";
+                let told = format!("camera {name}: {host} gives {what}; {advice}");
+                (LossReason::Garbage, told)
+            } else if stream.counters().received > 0 {
+                let advice = "try again with more time, then check for packet loss";
+                let told = format!(
+                    "camera {name}: pictures come from {host}, and none was fit to be shown within {within} s; {advice}"
+                );
+                (LossReason::TimedOut, told)
+            } else {
+                let advice = "check power, network and address";
+                let told =
+                    format!("camera {name}: no picture from {host} within {within} s; {advice}");
+                (LossReason::TimedOut, told)
+            });
         }
     }
 }

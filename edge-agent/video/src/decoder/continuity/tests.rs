@@ -220,3 +220,119 @@ fn a_clock_that_is_set_back_behind_an_open_key_picture_makes_nobody_blind() {
     let sent = std::iter::once(open_key(1_000)).chain((1..100).map(next));
     assert_eq!(broken(sent), (1..17).collect::<Vec<_>>());
 }
+
+/// Nobody says so but its number: libav was told of no gap, and what it drew onto the wrong picture
+/// was judged by.
+#[test]
+fn a_gap_right_before_a_slow_refresh_spoils_all_up_to_its_end() {
+    let sent = stream(90, 10_000, |n, mut sent| {
+        if n == 30 {
+            sent.is_key = true;
+            sent.told.recovers_after = Some(20);
+            sent.told.left_out = 5;
+        }
+        sent
+    });
+    assert_eq!(broken(sent), (30..50).collect::<Vec<_>>());
+}
+
+/// A picture of H.265 with this first part, as a camera's decoder is given it.
+fn heed(continuity: &mut Continuity, n: i64, kind: u8, flags: gst::BufferFlags) -> Passed {
+    let caps = gst::Caps::builder("video/x-h265")
+        .field("stream-format", "byte-stream")
+        .build();
+    let mut buffer = gst::Buffer::from_slice([0, 0, 1, kind << 1, 1, 0x80, 0x5a]);
+    buffer.get_mut().unwrap().set_flags(flags);
+    continuity.heed(Some(&caps), &buffer, Some(n * PICTURE))
+}
+
+const KEY: gst::BufferFlags = gst::BufferFlags::empty();
+const NEXT: gst::BufferFlags = gst::BufferFlags::DELTA_UNIT;
+const TORN: gst::BufferFlags = gst::BufferFlags::DISCONT;
+const TRAIL: u8 = 1;
+const RADL: u8 = 6;
+const RASL: u8 = 8;
+const IDR: u8 = 19;
+const CRA: u8 = 21;
+
+/// The camera was blind up to the next key picture, whatever had been lost.
+#[test]
+fn a_key_picture_of_h265_is_believed_behind_a_gap_of_which_nothing_is_its_own() {
+    crate::init().unwrap();
+    for (is_whole, is_hurt) in [(false, false), (true, false), (true, true)] {
+        let mut continuity = Continuity::of_packets();
+        assert!(heed(&mut continuity, 0, IDR, KEY).is_clean);
+        heed(&mut continuity, 1, TRAIL, NEXT);
+        if is_whole {
+            continuity.is_whole_behind_gap(8 * PICTURE);
+        }
+        // More of it was lost after its beginning.
+        if is_hurt {
+            continuity.is_hurt_itself(8 * PICTURE);
+        }
+        let key = heed(&mut continuity, 8, CRA, TORN);
+        let leads = heed(&mut continuity, 7, RASL, NEXT);
+        let after = heed(&mut continuity, 9, TRAIL, NEXT);
+        let is_believed = is_whole && !is_hurt;
+        let told = format!("{is_whole} {is_hurt}: {key:?} {after:?}");
+        assert_eq!(
+            (key.is_clean, key.begins),
+            (is_believed, is_believed),
+            "{told}"
+        );
+        assert_eq!(leads.leads, Some(Leads::Broken), "{told}");
+        assert_eq!(after.is_broken, !is_believed, "{told}");
+    }
+}
+
+/// It needs nothing from before its key picture, and an IDR forgets all by itself.
+#[test]
+fn what_leads_a_key_picture_of_h265_by_itself_is_sound_behind_a_gap() {
+    crate::init().unwrap();
+    for (key, leading, expected) in [
+        (IDR, RADL, (false, false)),
+        (CRA, RADL, (true, false)),
+        (CRA, RASL, (true, true)),
+    ] {
+        let mut continuity = Continuity::of_packets();
+        heed(&mut continuity, 0, IDR, KEY);
+        heed(&mut continuity, 1, TRAIL, NEXT | TORN);
+        let begins = heed(&mut continuity, 8, key, KEY).begins;
+        let leads = heed(&mut continuity, 7, leading, NEXT);
+        assert_eq!((begins, leads.is_broken), expected, "{key} {leading}");
+    }
+}
+
+/// They were called damaged on their way from the camera.
+#[test]
+fn what_refers_to_pictures_that_the_box_skipped_is_skipped_as_well() {
+    crate::init().unwrap();
+    for is_torn in [false, true] {
+        let mut continuity = Continuity::of_packets();
+        heed(&mut continuity, 0, IDR, KEY);
+        heed(
+            &mut continuity,
+            1,
+            TRAIL,
+            if is_torn { NEXT | TORN } else { NEXT },
+        );
+        // Those of later wait behind the next key picture.
+        for n in [2, 3, 4, 20, 21] {
+            continuity.skip(n * PICTURE);
+        }
+        let key = heed(&mut continuity, 8, CRA, KEY);
+        assert!(key.begins && key.is_clean);
+        let leads = heed(&mut continuity, 7, RASL, NEXT).leads;
+        // What the line lost is the line's.
+        let expected = if is_torn {
+            Leads::Broken
+        } else {
+            Leads::Skipped
+        };
+        assert_eq!(leads, Some(expected));
+        assert!(!heed(&mut continuity, 9, TRAIL, NEXT).is_broken);
+        assert!(!heed(&mut continuity, 16, CRA, KEY).begins);
+        assert_eq!(heed(&mut continuity, 15, RASL, NEXT).leads, None);
+        assert!(heed(&mut continuity, 24, CRA, KEY).begins);
+    }
+}

@@ -136,6 +136,26 @@ fn numbers_go_round() {
     assert_eq!(missing(&sps, &short), [16, 47]);
 }
 
+/// Somebody changes the encoder's settings: the program stopped where sums are checked.
+#[test]
+fn parameters_by_which_there_are_fewer_numbers_are_taken_over() {
+    let eight_bits = Written::default().bits(8, 66).bits(16, 30).ue(0).ue(4);
+    let eight_bits = eight_bits.ue(2).ue(4).bits(1, 0).ue(19).ue(14);
+    let eight_bits = eight_bits.bits(1, 1).bits(4, 0b1000).unit(0x67);
+    let far = Written::default().ue(0).ue(5).ue(0).bits(8, 200);
+    let far = far.bits(8, 0x5a).unit(0x41);
+    for (kind, is_key) in [(Key, true), (Reference(3), true), (Reference(3), false)] {
+        let mut numbers = FrameNumbers::default();
+        let mut heed = |unit: &[u8], is_key| numbers.heed(std::iter::once(unit), is_key);
+        heed(&eight_bits, true);
+        heed(&parameters(), true);
+        assert_eq!(heed(&far, false).number, Some(200));
+        heed(&sequence(false, true), true);
+        let told = heed(&slice(kind), is_key);
+        assert!(told.left_out < 16, "{told:?}");
+    }
+}
+
 #[test]
 fn where_numbers_say_nothing_nothing_is_missed() {
     let odd = [Key, Reference(1), Reference(4), Reference(9)];
