@@ -444,6 +444,17 @@ fn other_lengths_and_contents_than_listed_are_refused() {
         (Regular, "model.toml", manifest),
     ]);
     bench.refuses(&cut, "`net.onnx` is listed but not in it");
+    // A download that broke off is no other content.
+    let whole = raw_tar(&[
+        (Regular, "bundle.toml", &text),
+        (Regular, "bundle.toml.minisig", &signature),
+        (Regular, "model.toml", manifest),
+        (Regular, "net.onnx", network),
+    ]);
+    let starts = |at: &usize| whole[*at..].starts_with(network);
+    let begin = (0..whole.len()).find(starts).expect("the network in it");
+    let words = format!("`net.onnx` is cut after 3 of {} bytes", network.len());
+    bench.refuses(&whole[..begin + 3], &words);
 }
 
 #[test]

@@ -281,6 +281,8 @@ fn a_package_without_a_bundle_or_with_several_says_what_to_do() {
     ] {
         let message = bench.take_bundle(&wheel(&files)).unwrap_err();
         assert!(message.contains(words), "{message}\nshould say: {words}");
+        // The same package would be the same again.
+        assert!(!message.contains("get it again"), "{message}");
         assert_eq!(bench.contents(), Vec::<String>::new());
     }
 }

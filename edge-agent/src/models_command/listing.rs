@@ -8,19 +8,21 @@ use edge_inference::{Candidate, Installed, ModelStore, TrialLedger, Vouched};
 use protocol::id::ModelId;
 use serde::Serialize;
 
-use super::{WIDTH_WITHOUT_TERMINAL, store, trusted};
+use super::{store, trusted};
 use crate::config::DetectorConfig;
 
 /// A table as all of these commands print it.
 pub(super) fn table(header: Vec<&str>) -> Table {
     let mut table = Table::new();
+    // In a file or a pipe as wide as it is: a name that is broken in two is not found again.
+    let arrangement = match table.width() {
+        Some(_) => ContentArrangement::Dynamic,
+        None => ContentArrangement::Disabled,
+    };
     table
         .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_content_arrangement(arrangement)
         .set_header(header);
-    if table.width().is_none() {
-        table.set_width(WIDTH_WITHOUT_TERMINAL);
-    }
     table
 }
 

@@ -32,9 +32,6 @@ pub(crate) use second::{
     try_shadow,
 };
 
-/// Columns of a table that goes to a file or a pipe.
-const WIDTH_WITHOUT_TERMINAL: u16 = 120;
-
 /// The store in the configured folders, else the usual ones.
 pub fn store(config: &DetectorConfig) -> Result<ModelStore, StoreError> {
     let folders = if config.models_dirs.is_empty() {
@@ -60,8 +57,9 @@ pub fn load_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?;
     let (manifest, file) = found_detector(config, &store)?;
+    let version = store.version_of(&manifest.id);
     let detector = Detector::load(&runtime, manifest, &file, &config.settings())?;
-    tell(&detector, &store, &runtime, config);
+    tell(&detector, version, &runtime, config);
     Ok(detector)
 }
 
@@ -84,7 +82,7 @@ pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
     let (detector, _) = load_tested(&config.settings(), (&candidate, &file), |settings| {
         Ok(Detector::load(&runtime, manifest.clone(), &file, settings)?)
     })?;
-    tell(&detector, &store, &runtime, config);
+    tell(&detector, candidate.version, &runtime, config);
     Ok(detector)
 }
 
@@ -98,7 +96,7 @@ pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTr
     let grounds = Ground::all(&runtime, &settings);
     let wanted = config.model.as_ref();
     let (detector, trial) = store.begin_on(wanted, &grounds, detectors(&runtime, &settings))?;
-    tell(&detector, &store, &runtime, config);
+    tell(&detector, trial.candidate.version, &runtime, config);
     if trial.is_on_trial {
         tracing::info!(
             model = %trial.candidate, minutes = config.trial().as_secs_f64() / 60.0,
@@ -196,14 +194,21 @@ fn load_tested<M: Examinee>(
     }
 }
 
-fn tell(detector: &Detector, store: &ModelStore, runtime: &Runtime, config: &DetectorConfig) {
+/// Says what looks: of which version is known to who loaded it, since the last good one may
+/// stand in for the current one.
+fn tell(detector: &Detector, version: Option<u64>, runtime: &Runtime, config: &DetectorConfig) {
     let manifest = detector.manifest();
+    let chosen = match &config.model {
+        Some(model) if *model == manifest.id => "by configuration",
+        Some(_) => "in place of the configured one",
+        None => "of this box",
+    };
     tracing::info!(
-        model = %manifest.id, version = store.version_of(&manifest.id), licence = %manifest.licence,
+        model = %manifest.id, version, licence = %manifest.licence,
         sha256 = %manifest.sha256, provider = detector.provider(),
         placement = detector.placement().map(tracing::field::display),
         onnxruntime = %runtime.version(), threads = config.settings().threads,
-        chosen = if config.model.is_some() { "by configuration" } else { "of this box" },
+        chosen,
         "detector"
     );
 }

