@@ -260,7 +260,7 @@ impl ClipReader {
     fn is_sound(&mut self, flaw: Option<Flaw>, frame: &Frame) -> Option<bool> {
         let at = Some(frame.time.as_micros());
         let (what, verdict) = match flaw {
-            Some(Flaw::Spoilt | Flaw::Early) => return Some(false),
+            Some(Flaw::Spoilt | Flaw::Early | Flaw::Skipped) => return Some(false),
             Some(Flaw::Damaged) => ("damaged pictures", self.judge.flagged(at, false)),
             None if !self.pace.keeps(frame.time.as_micros()) => return None,
             None => {

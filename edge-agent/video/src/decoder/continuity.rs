@@ -178,6 +178,7 @@ impl Continuity {
                     })
             }
         };
+        let is_behind_skipped = is_key && self.passes_skipped(media);
         let is_whole_itself = media.is_some_and(|media| self.whole.contains(&media));
         let passed = self.run.sent(Sent {
             media,
@@ -189,7 +190,7 @@ impl Continuity {
                 Form::Other => true,
                 Form::H264 { .. } | Form::Alone => false,
             },
-            is_behind_skipped: is_key && self.passes_skipped(media),
+            is_behind_skipped,
             leads_alone,
             told,
         });
