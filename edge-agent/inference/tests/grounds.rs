@@ -252,27 +252,34 @@ fn a_new_model_that_fails_its_self_test_on_an_accelerator_is_shown_to_the_proces
     assert!(store(folder.path()).trials().failed.is_empty());
 }
 
+/// The start of `street` as a model for second looks, whose self-test fails on those that are `wrong`.
+fn begin_second(
+    folder: &Path,
+    grounds: &[Ground],
+    wrong: &[&Ground],
+) -> Result<OnTrial, StoreError> {
+    let store = store(folder);
+    let at_work = store.watch_over();
+    let which = (&id("street"), None);
+    let begun = store.begin_second(which, (&at_work, grounds), |_, _, _, left| {
+        let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
+        let ground = grounds.iter().find(|ground| !is_left(ground)).unwrap();
+        if wrong.contains(&ground) {
+            return Err(StartFault::SelfTest {
+                on: ground.clone(),
+                reason: "its self-test fails".to_owned(),
+            });
+        }
+        Ok(((), Some(ground.clone())))
+    });
+    begun.map(|((), trial)| trial)
+}
+
 #[test]
 fn so_is_one_that_takes_second_looks() {
     let folder = place(&["other", "street"]);
     let both = [on("cuda", "1.24.1"), on("cpu", "1.24.1")];
-    let begin = |grounds: &[Ground], wrong: &[&Ground]| {
-        let store = store(folder.path());
-        let at_work = store.watch_over();
-        let which = (&id("street"), None);
-        let begun = store.begin_second(which, (&at_work, grounds), |_, _, _, left| {
-            let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
-            let ground = grounds.iter().find(|ground| !is_left(ground)).unwrap();
-            if wrong.contains(&ground) {
-                return Err(StartFault::SelfTest {
-                    on: ground.clone(),
-                    reason: "its self-test fails".to_owned(),
-                });
-            }
-            Ok(((), Some(ground.clone())))
-        });
-        begun.map(|((), trial)| trial)
-    };
+    let begin = |grounds: &[Ground], wrong: &[&Ground]| begin_second(folder.path(), grounds, wrong);
     let [cuda, cpu] = &both;
     let trial = begin(&both, &[cuda]).unwrap();
     assert_eq!((trial.on.as_ref(), trial.is_on_trial), (Some(cpu), true));
@@ -308,23 +315,7 @@ fn what_takes_the_place_of_a_lost_provider_has_its_own_device() {
 fn the_same_holds_for_models_that_take_second_looks() {
     let folder = place(&["other", "street"]);
     let both = [on("cuda", "1.24.1"), on("cpu", "1.24.1")];
-    let begin = |wrong: &[&Ground]| {
-        let store = store(folder.path());
-        let at_work = store.watch_over();
-        let which = (&id("street"), None);
-        let begun = store.begin_second(which, (&at_work, &both), |_, _, _, left| {
-            let is_left = |ground: &&Ground| left.iter().any(|left| left.ground == **ground);
-            let ground = both.iter().find(|ground| !is_left(ground)).unwrap();
-            if wrong.contains(&ground) {
-                return Err(StartFault::SelfTest {
-                    on: ground.clone(),
-                    reason: "its self-test fails".to_owned(),
-                });
-            }
-            Ok(((), Some(ground.clone())))
-        });
-        begun.map(|((), trial)| trial)
-    };
+    let begin = |wrong: &[&Ground]| begin_second(folder.path(), &both, wrong);
     let [cuda, cpu] = &both;
     let mut trial = begin(&[]).unwrap();
     assert_eq!(trial.on.as_ref(), Some(cuda));
