@@ -29,7 +29,8 @@ use gstreamer_app as gst_app;
 use protocol::{EventTime, TimeQuality};
 
 use super::frame_number::FrameNumbers;
-use super::renumbered::Renumbering;
+use super::origin::is_doubted;
+use super::renumbered::{Renumbering, said_to_be_whole};
 use super::unit::{AccessUnit, Codec, NalKind, nal_kind, nal_units};
 use crate::decoder::{Selection, make_decoder, said, to_frames};
 use crate::elements::make;
@@ -147,7 +148,11 @@ impl Group {
         if is_left_out {
             return;
         }
-        let counted = self.renumbering.of_picture(&self.numbers, &unit.bytes);
+        let mut counted = self.renumbering.of_picture(&self.numbers, &unit.bytes);
+        if is_key && is_doubted(unit) {
+            let key = counted.as_deref().unwrap_or(&unit.bytes);
+            counted = Some(said_to_be_whole(key));
+        }
         let buffer = counted.map_or_else(
             || gst::Buffer::from_slice(Arc::clone(&unit.bytes)),
             gst::Buffer::from_slice,

@@ -123,7 +123,7 @@ fn goes_on(units: &[AccessUnit], at: usize) -> bool {
 
 /// Whether a key picture is whole, and nobody says that all behind it is right for who begins
 /// with it.
-fn is_doubted(key: &AccessUnit) -> bool {
+pub(super) fn is_doubted(key: &AccessUnit) -> bool {
     let codec = key.format.codec;
     codec == Codec::H264 && is_whole(codec, &key.bytes) && !promises_all(&key.bytes)
 }

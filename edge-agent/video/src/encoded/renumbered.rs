@@ -28,6 +28,23 @@ pub(crate) struct Renumbering {
 
 const IDR: u8 = 5;
 
+/// The same key picture with the word that it is whole: without that libav gives out nothing that
+/// begins with one that is no IDR.
+pub(super) fn said_to_be_whole(key: &[u8]) -> Vec<u8> {
+    // SEI with a recovery point: at once, and no promise that all behind it is right to the bit.
+    const WORD: &[u8] = &[0, 0, 0, 1, 6, 6, 1, 0b1000_0100, 0x80];
+    let mut said = Vec::with_capacity(key.len() + 64);
+    let mut is_said = false;
+    for unit in nal_units(key) {
+        if matches!(unit[0] & 31, 1..=5) && !std::mem::replace(&mut is_said, true) {
+            said.extend(WORD);
+        }
+        said.extend([0, 0, 0, 1]);
+        said.extend(unit);
+    }
+    said
+}
+
 impl Renumbering {
     /// Of the group that begins with this picture, of which `numbers` has heard.
     ///
