@@ -43,6 +43,7 @@ properties: ## search for rare counterexamples: every property of the pure crate
 check: web ## what a reviewer would run first: formatting, lints, documentation, licences, scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --exclude edge-stills --no-default-features --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 	if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; cargo deny check advisories || echo 'advisories: not checked, or found; see above (the list comes from the network)'; else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny --locked)'; fi
 	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'skipped: shellcheck is not installed (apt-get install shellcheck)'; fi

@@ -1,5 +1,6 @@
 //! Whether a fit may be used, and what it is good for.
 
+#[cfg(feature = "cv")]
 use anyhow::bail;
 use edge_core::Calibration;
 use edge_core::calibration::{Fitted, Ground, SurveyedPoint};
