@@ -598,13 +598,19 @@ impl Behind {
     fn unexplained(&self, front: &Spot) -> Option<f64> {
         let way = front.ground? - self.spot.ground?;
         let passed = front.at.time.since(self.spot.at.time).0.max(0.0);
-        Some(unexplained(way, self.moved?, passed))
+        let moved = self.moved?;
+        let mut off = way - moved * passed;
+        // To be short of it is to brake, and speaks for nobody else.
+        if let Some(course) = moved.unit() {
+            off = off - course * off.dot(course).min(0.0);
+        }
+        Some(beyond_tyres(off, passed))
     }
 }
 
-/// By how much a way is longer or shorter than this motion and tyres explain, m.
-fn unexplained(way: Vector, moved: Vector, passed: f64) -> f64 {
-    ((way - moved * passed).length() - MOST_PULL / 2.0 * passed * passed).max(0.0)
+/// How much of a way off an even motion is more than tyres hold, m.
+fn beyond_tyres(off: Vector, passed: f64) -> f64 {
+    (off.length() - MOST_PULL / 2.0 * passed * passed).max(0.0)
 }
 
 /// Whether a front went farther than its motion explains: the box lost or won
@@ -618,7 +624,7 @@ fn has_leapt((from, moved): (Spot, Option<Vector>), to: &Spot, user: &Observatio
     if passed > UNWATCHED_S {
         // The way over a hole is part of the motion that is known now: what it
         // was before says where the same vehicle can be, and nothing else does.
-        return moved.is_none_or(|moved| unexplained(way, moved, passed) > LEAP_M);
+        return moved.is_none_or(|moved| beyond_tyres(way - moved * passed, passed) > LEAP_M);
     }
     let speed = user.motion.and_then(|motion| motion.ground);
     speed.is_some_and(|speed| way.length() > LEAP_M + LEAP_PACE * speed.length() * passed)

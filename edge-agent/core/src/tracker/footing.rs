@@ -370,6 +370,19 @@ mod tests {
     }
 
     #[test]
+    fn a_foot_is_hidden_where_neither_edge_nor_height_tells_it() {
+        let mut case = Case::new(ObjectClass::Car, 1.6);
+        case.see(&case.bounds(40.0), 0.9);
+        assert!(case.footing.is_hidden());
+        case.see(&case.bounds(40.0), 0.3);
+        assert!(!case.footing.is_hidden());
+        case.drive(20, 40);
+        assert!(!case.footing.is_hidden());
+        assert!(case.see(&case.bounds(41.0), 0.9).is_some());
+        assert!(!case.footing.is_hidden());
+    }
+
+    #[test]
     fn who_turns_while_contested_is_not_measured_by_its_back() {
         let mut case = Case::new(ObjectClass::Car, 1.6);
         case.drive(20, 40);

@@ -119,10 +119,12 @@ struct Vehicle {
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     basis: Basis,
-    entered: Spot,
+    entered: FrameTime,
     /// Its heading then.
     came: Vector,
     heading: Vector,
+    /// Which way it faced before it turned; of vehicles that were seen to drive, where calibrated.
+    faced: Option<Vector>,
     /// Since when it has been that.
     headed: EventTime,
     /// Signed change of the heading since then, °.
@@ -187,13 +189,14 @@ fn turn(from: Vector, to: Vector) -> f64 {
 }
 
 impl Turn {
-    fn new((basis, heading): (Basis, Vector), spot: Spot) -> Self {
+    fn new((basis, heading): (Basis, Vector), faced: Option<Vector>, spot: Spot) -> Self {
         let now = spot.at;
         Self {
             basis,
-            entered: spot,
+            entered: now,
             came: heading,
             heading,
+            faced,
             headed: now.time,
             turned: 0.0,
             went: 0.0,
@@ -204,7 +207,12 @@ impl Turn {
         }
     }
 
-    fn go_on(mut self, (basis, heading): (Basis, Vector), spot: Spot) -> Self {
+    fn go_on(
+        mut self,
+        (basis, heading): (Basis, Vector),
+        faced: Option<Vector>,
+        spot: Spot,
+    ) -> Self {
         let now = spot.at;
         let by = turn(self.heading, heading);
         let apart = now.time.since(self.headed).0 / HEADED_S;
@@ -214,7 +222,7 @@ impl Turn {
             LEAP_DEG * apart.clamp(1.0, 2.0)
         };
         if basis != self.basis || by.abs() > most {
-            return Self::new((basis, heading), spot);
+            return Self::new((basis, heading), faced, spot);
         }
         self.turned += by;
         if heading != self.heading {
@@ -223,6 +231,7 @@ impl Turn {
         }
         if self.turned.abs() < BEGINS_DEG {
             self.began = spot;
+            self.faced = faced;
             self.went = 0.0;
             self.sample = spot;
         } else if now.time.since(self.sample.at.time).0 >= SAMPLE_S {
@@ -258,9 +267,10 @@ impl IllegalUturn {
                 ..turn
             });
         };
+        let faced = frame.heading(user);
         Some(match turn.filter(|turn| lasts(turn)).copied() {
-            Some(turn) => turn.go_on(heading, user.spot),
-            None => Turn::new(heading, user.spot),
+            Some(turn) => turn.go_on(heading, faced, user.spot),
+            None => Turn::new(heading, faced, user.spot),
         })
     }
 
@@ -298,25 +308,6 @@ impl IllegalUturn {
                 span,
             ),
         ];
-        // Of who only stands and jitters, the heading is from anywhere: whoever
-        // turns back has come in as far as it has to go back.
-        let way_in = turn.entered.way_to(&turn.half);
-        if way_in.basis == basis {
-            explanation.push(explain::number(
-                (
-                    "drove_in",
-                    format!("Quãng đường đi vào trước khi quay ({})", basis.vi()),
-                    format!("Came in, before it turned ({})", basis.en()),
-                ),
-                (
-                    turn.came.dot(way_in.vector),
-                    Comparison::AtLeast,
-                    self.min_back.of(basis),
-                ),
-                basis.unit(),
-                Span::new(turn.entered.at, turn.half.at),
-            ));
-        }
         let way = turn.half.way_to(&user.spot);
         if way.basis == basis {
             explanation.push(explain::number(
@@ -335,6 +326,22 @@ impl IllegalUturn {
             ));
         }
         if basis == Basis::Ground {
+            // A far box that jitters while its vehicle waits moves, now and then, as
+            // if that drove; how the vehicle faces is known from the way it came.
+            // Of one that was never seen to drive nobody knows.
+            let faced_off = turn
+                .faced
+                .map_or(180.0, |faced| faced.angle_degrees(turn.came));
+            explanation.push(explain::number(
+                explain::name(
+                    "faced_off_course",
+                    "Góc lệch giữa hướng đầu xe và hướng đi vào",
+                    "Way in off the way that it faced",
+                ),
+                (faced_off, Comparison::AtMost, COMES_WITHIN_DEG),
+                "°",
+                Span::at(turn.began.at),
+            ));
             // Of an id that went from one body to another that came the other
             // way, the heading turns at full speed.
             let seconds = took.max(0.1);
@@ -374,7 +381,7 @@ impl IllegalUturn {
                 ),
                 (off, Comparison::AtMost, COMES_WITHIN_DEG),
                 "°",
-                Span::at(turn.entered.at),
+                Span::at(turn.entered),
             ));
         }
         explanation.extend(explain::of_class(user, &self.classes, frame));

@@ -1,6 +1,6 @@
 use expect_test::expect;
 
-use crate::rules::testing::{check, check_uncalibrated, events, play, scene};
+use crate::rules::testing::{check, check_uncalibrated, events, play, scene, told};
 
 const RULE: &str = r#"
     kind = "illegal_uturn"
@@ -63,6 +63,23 @@ fn the_innocent_are_not_accused() {
     }
 }
 
+/// Far away a box that jitters moves like somebody who drives, and such a motion
+/// against the way that a vehicle faced was the way in of its "turn".
+#[test]
+fn who_waits_while_its_box_is_pushed_about_and_drives_off_as_it_faces_has_not_turned_back() {
+    let story = "
+        0.0 car#1 at 75.0,20.0
+        3.0 car#1 at 55.0,20.0
+        9.0 car#1 at 55.0,20.0
+        9.8 car#1 at 56.4,20.0
+        10.4 car#1 at 56.9,19.0
+        11.0 car#1 at 56.0,18.0
+        14.0 car#1 at 30.0,18.0
+        ";
+    let out = play(&mut scene(RULE, true), story);
+    assert_eq!(told(&out), "");
+}
+
 const TURNS: &str = "
     0.0 car#1 at 15.0,34.0
     3.0 car#1 at 45.0,34.0
@@ -83,6 +100,7 @@ fn who_turns_back_is_accused_once() {
                 turned: 176.241 >= 150.0 ° [3.7 to 6.0]
                 turn_took: 2.3 <= 30.0 s [3.7 to 6.0]
                 drove_back: 14.0 >= 3.0 m [4.5 to 6.0]
+                faced_off_course: 41.583 <= 60.0 ° [3.7 to 3.7]
                 sideways_acceleration: 11.888 <= 12.0 m/s² [3.7 to 6.0]
                 width: 9.4 <= 25.0 m [3.7 to 6.0]
                 came_off_direction: 0.0 <= 60.0 ° [0.4 to 0.4]

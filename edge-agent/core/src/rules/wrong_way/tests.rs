@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use expect_test::expect;
 
-use crate::rules::testing::{check, check_uncalibrated};
+use crate::rules::testing::{check, check_uncalibrated, events, play_with};
 
 /// The lane leads to the right.
 const RULE: &str = r#"
@@ -55,6 +55,27 @@ fn without_calibration_the_way_is_in_box_heights() {
             wrong_way is over (revision 2): motorcycle#1 since 0.0 until 5.0, end_reason "stream_ended", hidden_s 0.0
         "#]],
     );
+}
+
+/// A bus of the opposite lane that left the picture: its box was cut narrower
+/// and narrower, and what was left of its lower edge lay in this lane.
+#[test]
+fn whose_box_the_edge_of_the_picture_cuts_is_nowhere() {
+    let whole = "
+        0.0 car#1 at 38.0,30.0
+        3.0 car#1 at 12.0,30.0
+        ";
+    let rule = RULE.replace("\"road\"", "\"lane\"");
+    let lane = "
+        [[zone]]
+        id = \"lane\"
+        points = [[0.0, 0.2], [0.9, 0.2], [0.9, 0.8], [0.0, 0.8]]
+        ";
+    let accused = |story: &str| events(&play_with(lane, &rule, story)).count();
+    assert_eq!(accused(whole), 2, "begun and ended");
+    // At least as far, most of it with the edge in its box.
+    let cut = format!("{whole}\n0.0 car#1 size 80.0,2.0");
+    assert_eq!(accused(&cut), 0);
 }
 
 #[test]
