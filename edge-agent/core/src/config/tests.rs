@@ -223,7 +223,7 @@ fn values_of_the_wrong_form_are_named() {
     );
 }
 
-/// What the keys are stands in `docs/rules.md`, which a test keeps true.
+/// What the keys are stands in `docs/rules/`, which a test keeps true.
 #[test]
 fn every_kind_has_its_words_and_every_number_its_unit_and_range() {
     for entry in crate::rule_catalogue() {
