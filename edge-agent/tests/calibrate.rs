@@ -5,7 +5,7 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use support::agent;
 
@@ -385,7 +385,7 @@ fn the_metre_grid_lies_on_the_still() {
             .unwrap()
     };
     std::fs::write(folder.path("still.jpg"), blank(1920, 1080)).unwrap();
-    let draw = |still: &Path| {
+    let draw = |still: &std::path::Path| {
         let (still, grid) = (still.to_str().unwrap().to_owned(), folder.at("grid.jpg"));
         agent(&["calibrate", &survey, "--still", &still, "--grid", &grid])
     };

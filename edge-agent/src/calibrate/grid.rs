@@ -64,7 +64,7 @@ impl Still {
         )
     }
 
-    #[allow(clippy::unused_self)] // the same as with OpenCV
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // the same as with OpenCV
     pub(super) fn draw(self, _: &Path, _: &Survey, _: &Calibration) -> anyhow::Result<()> {
         Ok(())
     }

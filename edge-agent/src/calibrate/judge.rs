@@ -25,6 +25,7 @@ const MOST_HEIGHT_RATIO: f64 = 4.0 / 3.0;
 const MOST_RESIDUAL_M: f64 = 0.5;
 
 /// Refuses coinciding and collinear points by name, where OpenCV's checks are built in.
+#[cfg_attr(not(feature = "cv"), allow(clippy::unnecessary_wraps))]
 pub(super) fn check_points(survey: &Survey, points: &[SurveyedPoint]) -> anyhow::Result<()> {
     #[cfg(feature = "cv")]
     {
