@@ -15,7 +15,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use edge_inference::{
-    Action, AtWorkMark, FailedGround, Ground, OnTrial, Provider, StartFault, StoreError,
+    Action, AtWorkMark, FailedGround, Ground, OnTrial, Provider, SecondTrial, StartFault,
+    StoreError,
 };
 
 use folder::{actions, id, place, store};
@@ -257,7 +258,7 @@ fn begin_second(
     folder: &Path,
     grounds: &[Ground],
     wrong: &[&Ground],
-) -> Result<OnTrial, StoreError> {
+) -> Result<SecondTrial, StoreError> {
     let store = store(folder);
     let at_work = store.watch_over();
     let which = (&id("street"), None);
