@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::{fs, io};
 
 use models::ModelId;
 use protocol::{Digest, EventTime};
@@ -13,7 +14,11 @@ use super::{durable, journal};
 /// Failed models that are remembered.
 const REMEMBERED: usize = 50;
 
-const FILE: &str = "trial.toml";
+pub(super) const FILE: &str = "trial.toml";
+/// What could not be read, and had to make room.
+const ASIDE: &str = "trial.toml.unreadable";
+/// The disk, or what is between, failed: `EIO`. The standard library has no word for it.
+const DISK_FAILED: i32 = 5;
 
 /// A model, which file of it, and which manifest around that. The same network under
 /// another name or version, or with other thresholds or classes, is another one: what
@@ -189,19 +194,63 @@ pub(super) fn means(entry: Option<&Candidate>, candidate: &Candidate) -> bool {
     entry.is_some_and(|entry| entry.is(candidate))
 }
 
+/// What stands there. Who only asks takes what cannot be read for nothing.
 pub(super) fn read(home: &Path) -> Option<TrialLedger> {
-    let text = std::fs::read_to_string(home.join(FILE)).ok()?;
-    match toml::from_str(&text) {
-        Ok(ledger) => Some(ledger),
-        Err(error) => {
-            tracing::warn!(file = %home.join(FILE).display(), "unreadable, begun anew: {}", error.message());
-            None
-        }
-    }
+    try_read(home).unwrap_or_else(|error| {
+        tracing::warn!(
+            file = %home.join(FILE).display(), %error,
+            "it cannot be read: what is on trial and what failed is not known"
+        );
+        None
+    })
 }
 
-pub(super) fn write(home: &Path, ledger: &TrialLedger) -> std::io::Result<()> {
-    let text = toml::to_string(ledger).map_err(std::io::Error::other)?;
+/// The same for who is going to change it. None where nothing stands there.
+pub(super) fn try_read(home: &Path) -> io::Result<Option<TrialLedger>> {
+    let text = match fs::read_to_string(home.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    toml::from_str(&text)
+        .map(Some)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.message().to_owned()))
+}
+
+/// Makes room for a new one where the old one will not be readable at the next try either: a box
+/// on which nothing is counted begins the same bad model for ever. The old one is kept, for whoever
+/// can read it. False where it stays, because it may be readable again (too many files are open).
+fn set_aside(home: &Path, error: &io::Error) -> bool {
+    let file = home.join(FILE);
+    let is_lasting = error.raw_os_error() == Some(DISK_FAILED)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied
+        );
+    if !is_lasting {
+        tracing::error!(
+            file = %file.display(), %error,
+            "it cannot be read and is left as it is: until it can, nobody watches over a new model"
+        );
+        return false;
+    }
+    let renamed = fs::rename(&file, home.join(ASIDE));
+    match &renamed {
+        Ok(()) => tracing::error!(
+            file = %file.display(), %error,
+            "it cannot be read and is begun anew, so models that failed may be tried again; the old one \
+             is kept as {ASIDE}: mend the disk or its permissions, and put it back while the agent is stopped"
+        ),
+        Err(second) => tracing::error!(
+            file = %file.display(), %error,
+            "it cannot be read, nor put aside ({second}): nobody watches over a new model; mend the disk or \
+             its permissions"
+        ),
+    }
+    renamed.is_ok()
+}
+
+pub(super) fn write(home: &Path, ledger: &TrialLedger) -> io::Result<()> {
+    let text = toml::to_string(ledger).map_err(io::Error::other)?;
     let text =
         format!("# Written by edge-agent: which model is on trial, and which failed.\n{text}");
     durable::write(&home.join(FILE), text.as_bytes())
@@ -236,12 +285,19 @@ pub(super) fn update<T>(
         // Not to watch would be worse than two who write at the same time.
         tracing::error!(folder = %home.display(), %error, "written without the lock");
     }
+    let mut unread = None;
     if !ledger.is_unwritten {
-        *ledger = read(home).unwrap_or_default();
+        match try_read(home) {
+            Ok(found) => *ledger = found.unwrap_or_default(),
+            Err(error) => unread = Some(error),
+        }
     }
     let before = ledger.clone();
     let done = with(ledger);
     if *ledger != before || before.is_unwritten {
+        if unread.is_some_and(|error| !set_aside(home, &error)) {
+            return done;
+        }
         ledger.is_unwritten = !save(home, ledger);
     }
     done
@@ -253,4 +309,57 @@ pub(super) fn change(home: Option<&Path>, with: impl FnOnce(&Path, &mut TrialLed
     update(Some(home), &mut TrialLedger::default(), |ledger| {
         with(home, ledger);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn count_a_start(home: &Path) -> u32 {
+        update(Some(home), &mut TrialLedger::default(), |ledger| {
+            ledger.attempts += 1;
+            ledger.attempts
+        })
+    }
+
+    /// What had failed was overwritten, with nothing, when a sector of the disk could not be read.
+    #[test]
+    fn what_cannot_be_read_is_put_aside_and_starts_are_counted_all_the_same() {
+        for spoil in [
+            // Its first page cannot be read by anybody, and that is `EIO`.
+            |file: &Path| symlink("/proc/self/mem", file).unwrap(),
+            |file: &Path| fs::write(file, b"attempts = \xff").unwrap(),
+            |file: &Path| fs::write(file, "attempts =").unwrap(),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            let (file, aside) = (home.path().join(FILE), home.path().join(ASIDE));
+            spoil(&file);
+            let before = fs::symlink_metadata(&file).unwrap().len();
+            assert!(try_read(home.path()).is_err());
+            // Who only asks changes nothing.
+            assert_eq!(read(home.path()), None);
+            assert!(fs::symlink_metadata(&aside).is_err());
+            assert_eq!([1, 2, 3].map(|_| count_a_start(home.path())), [1, 2, 3]);
+            assert_eq!(fs::symlink_metadata(&aside).unwrap().len(), before);
+        }
+    }
+
+    #[test]
+    fn what_may_be_readable_again_stays_where_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join(FILE);
+        // A link to itself; a stand-in for too many open files.
+        symlink(&file, &file).unwrap();
+        let mut ledger = TrialLedger::default();
+        let mut count = || update(Some(home.path()), &mut ledger, |it| it.attempts += 1);
+        count();
+        count();
+        assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "attempts = 7").unwrap();
+        count();
+        assert_eq!(read(home.path()).unwrap().attempts, 8);
+    }
 }

@@ -138,15 +138,18 @@ impl ModelStore {
         let (candidate, ..) = self.candidate_at(model, version)?;
         for folder in &self.folders {
             // What this account cannot write it need not: its own ledger is another.
-            if ledger::read(folder).is_none() || !is_writable(folder) {
+            if !is_writable(folder) {
                 continue;
             }
             let io = |source| StoreError::Io {
-                path: folder.clone(),
+                path: folder.join(ledger::FILE),
                 source,
             };
+            if ledger::try_read(folder).map_err(io)?.is_none() {
+                continue;
+            }
             let _one_at_a_time = durable::must_lock(folder)?;
-            let before = ledger::read(folder).unwrap_or_default();
+            let before = ledger::try_read(folder).map_err(io)?.unwrap_or_default();
             let mut ledger = before.clone();
             ledger.forgive(&candidate);
             if ledger != before {
