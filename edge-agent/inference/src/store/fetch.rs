@@ -5,11 +5,15 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CONNECT: Duration = Duration::from_secs(15);
 /// A server that sends nothing for so long will not send the rest.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Over so long a server must have sent [`LEAST`].
+const WINDOW: Duration = Duration::from_mins(1);
+/// 1 KiB/s, bytes: a tenth of what the slowest mobile network gives. A model of 10 MB takes three hours.
+const LEAST: u64 = 60 * 1024;
 
 /// Why there are no bytes, and what to do.
 pub(super) struct Fault {
@@ -61,6 +65,55 @@ impl<R: Read> Read for Until<R> {
     }
 }
 
+/// A server that ends with an error where it sends so little that the end will not be seen.
+struct Paced<R> {
+    source: R,
+    window: Duration,
+    /// For how long it was waited for since it last had sent enough, and how much came.
+    waited: Duration,
+    came: u64,
+}
+
+impl<R> Paced<R> {
+    fn new(source: R, window: Duration) -> Self {
+        Self {
+            source,
+            window,
+            waited: Duration::ZERO,
+            came: 0,
+        }
+    }
+
+    /// Only what is spent waiting counts: our own disk may be slower than the server.
+    fn note(&mut self, waited: Duration, came: usize) -> io::Result<()> {
+        self.waited += waited;
+        self.came += came as u64;
+        if self.came >= LEAST {
+            (self.waited, self.came) = (Duration::ZERO, 0);
+        } else if self.waited >= self.window {
+            let words = format!(
+                "only {} bytes came within {} s; over so slow a line download the file elsewhere and give its path",
+                self.came,
+                self.waited.as_secs()
+            );
+            return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let began = Instant::now();
+        let came = self.source.read(buffer)?;
+        // What is whole is not too late.
+        if came > 0 {
+            self.note(began.elapsed(), came)?;
+        }
+        Ok(came)
+    }
+}
+
 /// The bytes, and how many there will be if the source says so. They end with an error
 /// once `stop` is set.
 pub(super) fn open(
@@ -91,7 +144,7 @@ fn open_source(from: &str) -> Result<(Box<dyn Read>, Option<u64>), Fault> {
         })?;
         let body = response.into_body();
         let length = body.content_length();
-        return Ok((Box::new(body.into_reader()), length));
+        return Ok((Box::new(Paced::new(body.into_reader(), WINDOW)), length));
     }
     let next = "check the path; a download is given as http:// or https://";
     let fault = |message: String| Fault {
@@ -110,7 +163,43 @@ fn open_source(from: &str) -> Result<(Box<dyn Read>, Option<u64>), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::*;
+
+    /// A byte each 29 s held an installation for ever.
+    #[test]
+    fn a_server_that_sends_next_to_nothing_is_given_up() {
+        let mut slow = Paced::new(io::repeat(0), WINDOW);
+        let second = Duration::from_secs(1);
+        slow.note(29 * second, 1).unwrap();
+        slow.note(29 * second, 1).unwrap();
+        let error = slow.note(29 * second, 1).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("only 3 bytes came within 87 s"), "{said}");
+        // A line of 1.1 KiB/s, that is silent for 29 s now and then.
+        let mut steady = Paced::new(io::repeat(0), WINDOW);
+        for _ in 0..10_000 {
+            steady.note(29 * second, 29 * 1_126).unwrap();
+        }
+    }
+
+    #[test]
+    fn reading_from_such_a_server_ends() {
+        struct Drip(u8);
+        impl Read for Drip {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                buffer[..1].copy_from_slice(&[self.0]);
+                Ok(1)
+            }
+        }
+        let mut slow = Paced::new(Drip(7), Duration::ZERO);
+        let ended = io::copy(&mut slow, &mut io::sink()).unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+        // What is whole before the time is over is not touched.
+        let mut quick = Paced::new(&b"all of it"[..], WINDOW);
+        let mut all = Vec::new();
+        quick.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"all of it");
+    }
 
     #[test]
     fn addresses_are_shown_without_what_opens_them() {
