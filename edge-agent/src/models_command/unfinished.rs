@@ -20,10 +20,7 @@ pub(super) struct Unfinished {
 impl Unfinished {
     /// A new folder beside `whole`, whose name is `name`.
     pub(super) fn beside(whole: &Path, name: &str) -> anyhow::Result<Self> {
-        let parent = match whole.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
+        let parent = parent_of(whole);
         fs::create_dir_all(parent).with_context(|| format!("folder {}", parent.display()))?;
         take_away_what_is_left(parent, name)
             .with_context(|| format!("folder {}", parent.display()))?;
@@ -39,9 +36,12 @@ impl Unfinished {
         &self.path
     }
 
-    /// It is whole.
+    /// It is whole: all that is in it is on the disk before it has its name, and then the name is.
     pub(super) fn finish(&self, whole: &Path) -> anyhow::Result<()> {
-        fs::rename(&self.path, whole).with_context(|| format!("folder {}", whole.display()))
+        sync_all_in(&self.path)
+            .and_then(|()| fs::rename(&self.path, whole))
+            .and_then(|()| File::open(parent_of(whole))?.sync_all())
+            .with_context(|| format!("folder {}", whole.display()))
     }
 
     /// It will not be.
@@ -50,6 +50,26 @@ impl Unfinished {
             aside!("warning: {} is left: {error}", self.path.display());
         }
     }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// After a power cut there are files without content in a folder whose name is there.
+fn sync_all_in(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all_in(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(folder)?.sync_all()
 }
 
 /// Takes away what killed runs for the folder `name` left in `parent`.
