@@ -217,3 +217,6 @@ fn tell(detector: &Detector, version: Option<u64>, runtime: &Runtime, config: &D
 fn trusted(config: &DetectorConfig) -> anyhow::Result<Vec<PublicKey>> {
     Ok(PublicKey::trusted(&config.trusted_places())?)
 }
+
+#[cfg(test)]
+mod tests;
