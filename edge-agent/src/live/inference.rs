@@ -25,6 +25,7 @@ use edge_video::{CameraStream, Frame};
 use models::Crop;
 use motion_gate::Found;
 
+use super::forlorn::Forlorn;
 use super::idle::Idle;
 use super::model_state::ModelState;
 use super::{CameraState, StopFlag, Work};
@@ -76,15 +77,13 @@ pub(super) struct Second {
     /// Words for when it is at work.
     pub(super) mark: AtWorkMark,
     /// Whether it was told that nothing computes it any more.
-    pub(super) is_forlorn: bool,
+    pub(super) forlorn: Forlorn,
 }
 
 impl Second {
     /// Why nothing computes it any more in this process, once each time.
     fn newly_forlorn(&mut self) -> Option<String> {
-        let why = self.taker.forlorn();
-        let was_told = std::mem::replace(&mut self.is_forlorn, why.is_some());
-        let why = why.filter(|_| !was_told)?;
+        let why = self.forlorn.newly(self.taker.forlorn())?;
         Some(format!(
             "model {} for second looks: {why}",
             self.state.model

@@ -14,6 +14,7 @@ mod camera_state;
 mod diary;
 pub(crate) mod evidence;
 mod fallen;
+mod forlorn;
 mod idle;
 mod inference;
 mod kept;
@@ -57,6 +58,7 @@ use crate::scene_setup::DetectorIdentity;
 pub(crate) use camera_state::CameraState;
 pub(crate) use evidence::{is_same_shape, other_shape};
 use fallen::Fallen;
+use forlorn::Forlorn;
 pub(crate) use load::LEAST_FPS;
 pub(crate) use model_state::{Job, ModelState};
 pub(crate) use publisher::Publisher;
@@ -424,7 +426,7 @@ fn watch(
                             taker,
                             state,
                             mark,
-                            is_forlorn: false,
+                            forlorn: Forlorn::default(),
                         })
                         .collect(),
                     at_work,

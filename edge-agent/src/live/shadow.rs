@@ -17,6 +17,7 @@ use models::heads::Answers;
 use protocol::event::Words;
 use protocol::{CameraId, Detection};
 
+use super::forlorn::Forlorn;
 use super::scene_thread::OnPanic;
 use super::{Job, ModelState, StopFlag};
 use crate::comparison;
@@ -213,20 +214,18 @@ impl Shadow {
         stop: &StopFlag,
     ) {
         let mut reported = Instant::now();
-        let mut is_forlorn = false;
+        let mut forlorn = Forlorn::default();
         while !stop.is_set() {
             match from.recv_timeout(PATIENCE) {
                 Ok(sight) => {
                     self.look(&mut detector, noted, &sight);
-                    let forlorn = detector.network().forlorn();
-                    if let Some(why) = forlorn.as_ref().filter(|_| !is_forlorn) {
+                    if let Some(why) = forlorn.newly(detector.network().forlorn()) {
                         // It is there to be compared: no camera misses a second for it.
                         tracing::error!(
                             model = self.model,
                             "nothing is compared any more: {why}; the box watches on, and a restart may have the device again"
                         );
                     }
-                    is_forlorn = forlorn.is_some();
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
