@@ -239,8 +239,9 @@ impl WrongWay {
 
     /// Follows one vehicle by one frame.
     fn follow(&self, drive: &mut Drive, user: &Observation, lane: &Lane, frame: &FrameView<'_>) {
-        // A box that the picture's edge cuts has its lower edge anywhere.
-        if frame.middle(user).is_none() {
+        // A box that the picture's edge cuts, or others from below, has its lower
+        // edge anywhere.
+        if frame.middle(user).is_none() || frame.has_hidden_foot(user) {
             return;
         }
         let is_inside = self.is_inside(user, frame);
