@@ -111,9 +111,9 @@ fn metrics(port: u16) -> Option<[f64; 2]> {
 }
 
 /// What became of a camera that was watched until somebody came.
-struct Watched {
+struct Visit {
     /// For how long the rule had watched, s.
-    watched: f64,
+    watched_s: f64,
     /// While the road was empty the box stood still for a moment: nobody could have vouched for that.
     stood_still: bool,
     recording: PathBuf,
@@ -123,7 +123,7 @@ struct Watched {
 }
 
 /// Watches `clip` from its beginning, in a folder that has seen nothing.
-fn watch(dir: &Path, clip: &Path) -> Watched {
+fn watch(dir: &Path, clip: &Path) -> Visit {
     let camera = Camera::start(dir, clip, "127.0.0.1:0");
     let port = free_port();
     let config = config(dir, "live", &camera.url, "", port);
@@ -140,8 +140,8 @@ fn watch(dir: &Path, clip: &Path) -> Watched {
     seen.retain(|(at, _)| (SETTLED..EMPTY_S).contains(&at.duration_since(began).as_secs_f64()));
     let stood_still = seen.windows(2).any(|two| two[1].1 - two[0].1 >= STALL);
     let (recording, text) = recorded(dir, "c");
-    Watched {
-        watched,
+    Visit {
+        watched_s: watched,
         stood_still,
         recording,
         text,
@@ -209,8 +209,8 @@ fn a_live_camera_of_an_empty_road_is_vouched_for_and_its_recording_replays_to_th
             break (dir, seen);
         }
     };
-    let Watched {
-        watched,
+    let Visit {
+        watched_s: watched,
         recording,
         text,
         config,

@@ -269,7 +269,7 @@ fn guide(text: &str) -> String {
     let text = text
         .split("`docs/")
         .enumerate()
-        .map(|(number, part)| match (number, part.split_once("`")) {
+        .map(|(number, part)| match (number, part.split_once('`')) {
             (1.., Some((file, rest))) => format!("[{file}](../{file}){rest}"),
             _ => part.to_owned(),
         })

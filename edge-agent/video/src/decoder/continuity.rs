@@ -21,7 +21,7 @@ use gstreamer as gst;
 
 use crate::encoded::frame_number::{FrameNumbers, Told};
 use crate::encoded::parameters::are_of_whole;
-use crate::encoded::picture_order::{Placed, PictureOrder};
+use crate::encoded::picture_order::{PictureOrder, Placed};
 use crate::encoded::renumbered::Renumbering;
 use crate::encoded::unit::{nal_behind_length, nal_units};
 

@@ -223,11 +223,7 @@ impl PictureOrder {
                     }
                     None => self.sequences.clear(),
                 },
-                PPS => {
-                    if self.heed_picture(set).is_none() {
-                        self.pictures.clear();
-                    }
-                }
+                PPS if self.heed_picture(set).is_none() => self.pictures.clear(),
                 // Others up to 31 are reserved, and left out by decoders.
                 kind @ (0..=RASL_R | BLA_W_LP..=CRA) => {
                     let header = &unit[..unit.len().min(SLICE_HEADER)];

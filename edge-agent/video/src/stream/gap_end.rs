@@ -48,6 +48,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const CRA: u8 = 0x15;
+
     fn packet(payload: &[u8]) -> Vec<u8> {
         [&[0x80, 96, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4], payload].concat()
     }
@@ -56,15 +58,15 @@ mod tests {
     fn the_first_packet_of_a_picture_is_known() {
         for (payload, expected) in [
             // CRA and a trailing picture, in one packet: the first part, and a later one.
-            (&[21 << 1, 1, 0x80][..], true),
-            (&[21 << 1, 1, 0x40], false),
+            (&[CRA << 1, 1, 0x80][..], true),
+            (&[CRA << 1, 1, 0x40], false),
             (&[1 << 1, 1, 0x80], true),
             (&[1 << 1, 1, 0x7f], false),
             // Cut: the beginning of the first part, of a later one, and what follows.
-            (&[49 << 1, 1, 0x80 | 21, 0x80], true),
-            (&[49 << 1, 1, 0x80 | 21, 0], false),
-            (&[49 << 1, 1, 21, 0x80], false),
-            (&[49 << 1, 1, 0x40 | 21, 0x80], false),
+            (&[49 << 1, 1, 0x80 | CRA, 0x80], true),
+            (&[49 << 1, 1, 0x80 | CRA, 0], false),
+            (&[49 << 1, 1, CRA, 0x80], false),
+            (&[49 << 1, 1, 0x40 | CRA, 0x80], false),
             // Parameters, a delimiter, and what is said before a picture; alone and with others.
             (&[32 << 1, 1, 0], true),
             (&[35 << 1, 1, 0], true),
@@ -76,7 +78,7 @@ mod tests {
             (&[40 << 1, 1, 0], false),
             (&[36 << 1, 1, 0], false),
             (&[50 << 1, 1, 0, 0], false),
-            (&[21 << 1, 1], false),
+            (&[CRA << 1, 1], false),
             (&[], false),
         ] {
             assert_eq!(begins_picture(&packet(payload)), expected, "{payload:?}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::event::{Comparison, FrameTime, Severity};
-use protocol::{EventTime, ObjectClass, Point, TrackId, ZoneId};
+use protocol::{EventTime, ObjectClass, Point, Predicate, TrackId, ZoneId};
 
 use super::explain::{self, Span};
 use super::params::MOTOR_VEHICLES;
@@ -326,51 +326,7 @@ impl IllegalUturn {
             ));
         }
         if basis == Basis::Ground {
-            // A far box that jitters while its vehicle waits moves, now and then, as
-            // if that drove; how the vehicle faces is known from the way it came.
-            // Of one that was never seen to drive nobody knows.
-            let faced_off = turn
-                .faced
-                .map_or(180.0, |faced| faced.angle_degrees(turn.came));
-            explanation.push(explain::number(
-                explain::name(
-                    "faced_off_course",
-                    "Góc lệch giữa hướng đầu xe và hướng đi vào",
-                    "Way in off the way that it faced",
-                ),
-                (faced_off, Comparison::AtMost, COMES_WITHIN_DEG),
-                "°",
-                Span::at(turn.began.at),
-            ));
-            // Of an id that went from one body to another that came the other
-            // way, the heading turns at full speed.
-            let seconds = took.max(0.1);
-            let pull = turn.turned.abs().to_radians() / seconds * turn.went / seconds;
-            explanation.push(explain::number(
-                explain::name(
-                    "sideways_acceleration",
-                    "Gia tốc ngang trung bình khi quay",
-                    "Mean sideways acceleration in the turn",
-                ),
-                (pull, Comparison::AtMost, MOST_PULL),
-                "m/s²",
-                span,
-            ));
-            // A far vehicle that sets off moves less than its box jitters, and then
-            // "comes" from anywhere: by that an ordinary turn would be one back.
-            let way = turn.began.way_to(&user.spot);
-            if way.basis == basis {
-                explanation.push(explain::number(
-                    explain::name("width", "Bề rộng của vòng quay", "Width of the turn"),
-                    (
-                        turn.came.cross(way.vector).abs(),
-                        Comparison::AtMost,
-                        WIDEST,
-                    ),
-                    "m",
-                    span,
-                ));
-            }
+            explanation.extend(as_vehicles_turn(turn, user, frame));
         }
         if let Some(off) = self.came_off(turn, frame) {
             explanation.push(explain::number(
@@ -401,6 +357,59 @@ impl IllegalUturn {
             evidence: vec![turn.began.at, turn.half.at],
         }
     }
+}
+
+/// Whether a vehicle can have turned so, by metres on the ground.
+fn as_vehicles_turn(turn: &Turn, user: &Observation, frame: &FrameView<'_>) -> Vec<Predicate> {
+    let span = Span::new(turn.began.at, frame.at);
+    let took = frame.at.time.since(turn.began.at.time).0;
+    let mut told = Vec::new();
+    // A far box that jitters while its vehicle waits moves, now and then, as
+    // if that drove; how the vehicle faces is known from the way it came.
+    // Of one that was never seen to drive nobody knows.
+    let faced_off = turn
+        .faced
+        .map_or(180.0, |faced| faced.angle_degrees(turn.came));
+    told.push(explain::number(
+        explain::name(
+            "faced_off_course",
+            "Góc lệch giữa hướng đầu xe và hướng đi vào",
+            "Way in off the way that it faced",
+        ),
+        (faced_off, Comparison::AtMost, COMES_WITHIN_DEG),
+        "°",
+        Span::at(turn.began.at),
+    ));
+    // Of an id that went from one body to another that came the other
+    // way, the heading turns at full speed.
+    let seconds = took.max(0.1);
+    let pull = turn.turned.abs().to_radians() / seconds * turn.went / seconds;
+    told.push(explain::number(
+        explain::name(
+            "sideways_acceleration",
+            "Gia tốc ngang trung bình khi quay",
+            "Mean sideways acceleration in the turn",
+        ),
+        (pull, Comparison::AtMost, MOST_PULL),
+        "m/s²",
+        span,
+    ));
+    // A far vehicle that sets off moves less than its box jitters, and then
+    // "comes" from anywhere: by that an ordinary turn would be one back.
+    let way = turn.began.way_to(&user.spot);
+    if way.basis == turn.basis {
+        told.push(explain::number(
+            explain::name("width", "Bề rộng của vòng quay", "Width of the turn"),
+            (
+                turn.came.cross(way.vector).abs(),
+                Comparison::AtMost,
+                WIDEST,
+            ),
+            "m",
+            span,
+        ));
+    }
+    told
 }
 
 /// Which way round it turned, as people see it. The picture's y runs

@@ -136,7 +136,7 @@ const TRAIL: u8 = 1;
 const TRAIL_N: u8 = 0;
 const RASL: u8 = 8;
 
-fn order_of(sets: [Vec<u8>; 2]) -> PictureOrder {
+fn order_of(sets: &[Vec<u8>; 2]) -> PictureOrder {
     let mut order = PictureOrder::default();
     order.heed(sets.iter().map(Vec::as_slice));
     order
@@ -144,7 +144,7 @@ fn order_of(sets: [Vec<u8>; 2]) -> PictureOrder {
 
 /// Which of these pictures (kind, order, what it lists) count on one that never came.
 fn missing(sent: &[(u8, i32, &[i32])]) -> Vec<usize> {
-    let mut order = order_of([sequence(0), parameters(0)]);
+    let mut order = order_of(&[sequence(0), parameters(0)]);
     let mut missing = Vec::new();
     for (at, (kind, shown, listed)) in sent.iter().enumerate() {
         let unit = slice(*kind, *shown, listed, 0);
@@ -198,7 +198,7 @@ fn what_each_picture_lists_is_kept_however_many_come() {
 
 #[test]
 fn of_other_layers_and_reserved_kinds_nothing_is_taken() {
-    let mut order = order_of([sequence(0), parameters(3)]);
+    let mut order = order_of(&[sequence(0), parameters(3)]);
     let mut heed = |unit: &[u8]| order.heed(std::iter::once(unit));
     let idr = heed(&slice(IDR_W_RADL, 0, &[], 3));
     assert!(idr.begins_anew && !idr.misses_one);
@@ -223,7 +223,7 @@ fn of_other_layers_and_reserved_kinds_nothing_is_taken() {
 #[test]
 fn a_set_that_cannot_be_read_leaves_nothing_known() {
     for bad in [vec![SPS << 1, 1, 0xff], vec![PPS << 1, 1, 0]] {
-        let mut order = order_of([sequence(0), parameters(0)]);
+        let mut order = order_of(&[sequence(0), parameters(0)]);
         order.heed(std::iter::once(&slice(IDR_N_LP, 0, &[], 0)[..]));
         order.heed(std::iter::once(&bad[..]));
         let placed = order.heed(std::iter::once(&slice(CRA, 9, &[-1], 0)[..]));
@@ -236,7 +236,7 @@ fn a_set_that_cannot_be_read_leaves_nothing_known() {
 #[test]
 fn what_is_shown_goes_round() {
     for last in [i32::MIN, i32::MIN + 3, i32::MAX - 1, -1] {
-        let mut order = order_of([sequence(0), parameters(0)]);
+        let mut order = order_of(&[sequence(0), parameters(0)]);
         (order.last, order.kept) = (Some(last), vec![last]);
         let next = last.wrapping_add(2);
         for (shown, listed) in [(next, vec![-2]), (next.wrapping_add(2), vec![-2, -4])] {
@@ -285,7 +285,7 @@ proptest! {
         units in proptest::collection::vec(wild(), 1..60),
         last in prop_oneof![Just(None), any::<i32>().prop_map(Some)],
     ) {
-        let mut order = order_of([sequence(layers), parameters(0)]);
+        let mut order = order_of(&[sequence(layers), parameters(0)]);
         prop_assert!(order.sequences.len() == 1 && order.pictures.len() == 1);
         order.last = last;
         for unit in &units {
@@ -305,7 +305,7 @@ proptest! {
     ) {
         let sps = sequence(layers);
         let set = [&sps[..keep.min(sps.len())], &rest].concat();
-        let mut order = order_of([set, parameters(0)]);
+        let mut order = order_of(&[set, parameters(0)]);
         let most = order.sequences.values().flat_map(|it| &it.lists).map(Listed::len).max();
         prop_assert!(most.unwrap_or(0) <= MOST_LISTED as usize);
         order.heed(std::iter::once(&slice(TRAIL, 1, &[-1], 0)[..]));
