@@ -13,7 +13,7 @@
 //! them, which reach as far back here: ten minutes of them, as they come, would be filling all the time that is
 //! measured and look like a leak. Pages of files are the kernel's to take back and do not count.
 //!
-//! Two such days are simulated. The heap goes on settling through most of the first one: what is live in it does not
+//! Two such days are simulated. The heap goes on settling through the first one and longer: what is live in it does not
 //! grow (`benches/RESULTS.md`, *Soak*), but pieces of all sizes find their places between each other. So the
 //! bar is on the second day; the first is told without one, its first third left out. Readings are averaged in twelve blocks,
 //! which are far enough apart to be noise without memory, and a straight line goes through them.
