@@ -6,7 +6,7 @@
 //! and its hash is right. An upload that no longer moves is ended.
 //!
 //! What comes over a box's line comes as slowly as that line is, so it is only put
-//! down ([`parts`]); one of the few places ([`UploadLimits::at_once`]) is taken when
+//! down (`parts`); one of the few places ([`UploadLimits::at_once`]) is taken when
 //! all of a file is here, for as long as it takes to check and store it. Otherwise the
 //! slow lines of a city's boxes would hold every place.
 

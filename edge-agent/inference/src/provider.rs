@@ -5,7 +5,7 @@
 //! nodes. The runtime itself treats only the first two as errors, and those only
 //! when asked to; a network that it cannot place on the accelerator it runs on
 //! the processor without a word. So here a provider that is named must start
-//! ([`Provider::dispatch`]), and [`Placement`] reads from the runtime's own
+//! (`Provider::dispatch`), and [`Placement`] reads from the runtime's own
 //! profile which provider computed which node.
 
 mod onnx;

@@ -41,7 +41,7 @@ struct Cli {
     /// Keep each scenario's configuration and recorded inputs, for `edge-agent replay`.
     #[arg(long)]
     keep: bool,
-    /// Also write what nearly was an event, to OUT/<scenario>.near.jsonl.
+    /// Also write what nearly was an event, to `OUT/<scenario>.near.jsonl`.
     #[arg(long)]
     near_misses: bool,
     /// From this score on the detector's word alone is believed.

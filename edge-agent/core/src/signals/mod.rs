@@ -1,7 +1,7 @@
 //! What each signal group showed, and since when: for now and for any recent instant.
 //!
 //! A lamp read from a picture flickers, flashes and is misread, so its looks
-//! over time decide ([`lamps`]); a controller's word counts at once. A source
+//! over time decide (`lamps`); a controller's word counts at once. A source
 //! that has said nothing for too long is *unknown*, two sources that
 //! contradict each other are *unknown*, and nobody is ever accused on unknown.
 //! In doubt about when a phase began, the later instant is taken: it is the

@@ -5,7 +5,7 @@
 //! move from one corner to another, and a speed taken from the middle of the
 //! lower edge is wrong by several per cent at a slant. So a vehicle is fitted
 //! as what throws such boxes: a cuboid that drives straight on, its corners
-//! projected by the camera that the homography implies ([`fit`]). Every look in
+//! projected by the camera that the homography implies (`fit`). Every look in
 //! the gate counts, an outlier for little.
 //!
 //! The interval has three parts. *Boxes*: their jitter, from the residuals and

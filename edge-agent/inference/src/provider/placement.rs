@@ -4,7 +4,7 @@
 //! and of several inferences only those of the last: in the first a device loads its libraries
 //! and looks for its fastest way, which takes longer than all the rest of the network.
 //!
-//! Who does the work is told by the nodes that are sums of products ([`graph::is_computing`]):
+//! Who does the work is told by the nodes that are sums of products (`graph::is_computing`):
 //! an accelerator's times are often those of handing a node over, and no measure. A subgraph
 //! that an accelerator has taken over is one node in the profile, so what is in it is known from
 //! the network's file: all that the processor did not compute. Where a network has no such node

@@ -33,7 +33,7 @@ pub struct Candidate {
     /// SHA-256 of its file.
     pub sha256: Digest,
     /// SHA-256 of its manifest's text. None in what was written when that did not count
-    /// yet; see [`TrialLedger::adopt`].
+    /// yet; see `TrialLedger::adopt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Digest>,
 }

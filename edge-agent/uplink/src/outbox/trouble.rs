@@ -101,7 +101,7 @@ impl Shortage {
 
 impl Outbox {
     /// A file of this camera's evidence was refused for want of room
-    /// ([`OutboxError::is_want_of_room`]); said in [`Self::evidence_given_up`] until
+    /// (`OutboxError::is_want_of_room`); said in [`Self::evidence_given_up`] until
     /// there is room.
     pub fn evidence_not_stored(&self, whose: (&SiteId, &BoxId, &CameraId)) {
         let refused = &mut self.lock().shortage.refused;

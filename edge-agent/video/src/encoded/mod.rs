@@ -10,7 +10,7 @@
 //!
 //! Refused here: encoding, sound, and a clip over a break of the stream.
 //!
-//! Reading order: [`unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `picture_order` → `group` → `origin` → [`stills`] → [`follower`].
+//! Reading order: [`mod@unit`] → [`parameters`] → `frame_number` → [`ring`] → [`cut`] → [`album`] → [`mp4`] → `renumbered` → `picture_order` → `group` → `origin` → [`stills`] → [`follower`].
 
 pub mod album;
 mod bits;

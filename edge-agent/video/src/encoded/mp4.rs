@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::parameters::Format;
 use super::unit::{AccessUnit, Codec, nal_units};
 
-/// Media type of what [`write`] gives.
+/// Media type of what [`write()`] gives.
 pub const MEDIA_TYPE: &str = "video/mp4";
 
 /// No clip can be made of these pictures.

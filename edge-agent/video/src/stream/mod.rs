@@ -6,7 +6,7 @@
 //! the newest, and what it missed is counted by reason.
 //!
 //! Reading order: [`settings`] → [`notice`] → `rtp_time` → `trust` → `order` → `opening` → `least_delay` → [`clock`] → [`pace`] →
-//! [`stillness`] → [`garbage`] → `rhythm` → [`lack`] → `record` → `judge` → [`backlog`] → [`reference`] → [`diet`] →
+//! [`stillness`] → [`garbage`] → `rhythm` → [`lack`] → `record` → `judge` → [`backlog`] → [`mod@reference`] → [`diet`] →
 //! `feeding` → [`ledger`] → `slot` → `codec_change` → `packets` → `session` (one connection) →
 //! `delivery` → `decoders` → `supervisor` (all connections).
 
