@@ -16,9 +16,11 @@ mod shadow;
 mod sights;
 mod sink;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use motion_gate::Reason;
 use protocol::{CameraId, EventTime};
 
 use crate::config::AgentConfig;
@@ -110,6 +112,8 @@ pub struct ReplayOutcome {
     pub rested: u64,
     /// Into which those of the last look were followed.
     pub followed: u64,
+    /// Why the gate wanted others looked at; empty without a gate.
+    pub reasons: BTreeMap<Reason, u64>,
     /// How far the model in the shadow agrees, where there is one.
     pub shadow: Option<Compared>,
     /// Where signed cases are, and how many.
@@ -127,6 +131,7 @@ struct Pass {
     frames: u64,
     rested: u64,
     followed: u64,
+    reasons: BTreeMap<Reason, u64>,
     shadow: Option<Compared>,
     warnings: Vec<String>,
     damage: Vec<String>,
@@ -168,6 +173,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
             frames,
             rested,
             followed,
+            reasons,
             shadow,
             mut warnings,
             damage,
@@ -192,6 +198,7 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
                 frames,
                 rested,
                 followed,
+                reasons,
                 shadow,
                 cases,
                 warnings,
@@ -279,6 +286,7 @@ fn replay_inputs(
         frames,
         rested: 0,
         followed: 0,
+        reasons: BTreeMap::new(),
         shadow: None,
         warnings,
         damage,

@@ -49,6 +49,15 @@ impl Verdict {
     pub fn is_look(self) -> bool {
         matches!(self, Self::Look(_))
     }
+
+    /// The word in metrics: why to look, or why not.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Look(reason) => reason.as_str(),
+            Self::Rest => "rest",
+            Self::Empty => "empty",
+        }
+    }
 }
 
 /// What a look has found.

@@ -1,5 +1,6 @@
 //! `edge-agent replay`.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -143,6 +144,16 @@ fn summarise(outcome: &ReplayOutcome) {
     let mut kinds = Vec::new();
     if looked < outcome.frames {
         kinds.push(format!(", {looked} of them looked at"));
+    }
+    // Most first: what keeps a gate awake is what somebody asks who wants fewer looks.
+    let mut reasons: Vec<_> = outcome.reasons.iter().collect();
+    reasons.sort_by_key(|(_, count)| Reverse(**count));
+    let reasons = reasons
+        .iter()
+        .map(|(reason, count)| format!("{} {count}", reason.as_str()));
+    let reasons = reasons.collect::<Vec<_>>().join(", ");
+    if !reasons.is_empty() {
+        kinds.push(format!(" ({reasons})"));
     }
     if outcome.followed > 0 {
         kinds.push(format!(", everybody followed through {}", outcome.followed));

@@ -350,12 +350,7 @@ impl CameraState {
             Some(Verdict::Rest | Verdict::Empty | Verdict::Look(Reason::Heartbeat))
         );
         if let Some(verdict) = verdict {
-            let word = match verdict {
-                Verdict::Look(reason) => reason.as_str(),
-                Verdict::Rest => "rest",
-                Verdict::Empty => "empty",
-            };
-            *looks.verdicts.entry(word).or_default() += 1;
+            *looks.verdicts.entry(verdict.as_str()).or_default() += 1;
             // Of an empty one the scene hears: it is analysed.
             looks.rested += u64::from(verdict == Verdict::Rest);
         }

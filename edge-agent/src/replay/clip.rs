@@ -4,6 +4,7 @@
 //! missed before it, what its lamps show, who is in it. The models wait for nobody, and nothing
 //! passes them by.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use case_bundle::aside;
@@ -94,6 +95,7 @@ struct ClipReplay<'a> {
     frames: u64,
     rested: u64,
     followed: u64,
+    reasons: BTreeMap<Reason, u64>,
 }
 
 impl<'a> ClipReplay<'a> {
@@ -161,6 +163,7 @@ impl<'a> ClipReplay<'a> {
             frames: 0,
             rested: 0,
             followed: 0,
+            reasons: BTreeMap::new(),
         })
     }
 
@@ -227,6 +230,9 @@ impl<'a> ClipReplay<'a> {
             self.tell_known(scene, frame, followed)?;
             self.followed += 1;
             return Ok(());
+        }
+        if let Some(Verdict::Look(reason)) = verdict {
+            *self.reasons.entry(reason).or_default() += 1;
         }
         if verdict.is_none_or(Verdict::is_look) {
             return self.look(scene, frame);
@@ -321,6 +327,7 @@ impl<'a> ClipReplay<'a> {
             frames: self.frames,
             rested: self.rested,
             followed: self.followed,
+            reasons: self.reasons,
             shadow,
             warnings,
             damage: damaged.into_iter().chain(unread).collect(),
