@@ -97,6 +97,13 @@ struct Content {
     height: usize,
 }
 
+/// What of an input around a picture is written already.
+///
+/// Cameras keep their size, so what surrounds their pictures stays as it is: a megabyte of numbers
+/// for a wide picture in a square of 416, which a look need not write again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Padding(Option<Content>);
+
 /// Room for one row at each step of the pass.
 #[derive(Clone, Debug, Default)]
 struct Room {
@@ -187,6 +194,17 @@ impl Letterbox {
         picture: impl Into<PictureView<'a>>,
         tensor: &mut [E],
     ) -> Result<(), PictureError> {
+        self.fill_within(picture, tensor, &mut Padding::default())
+    }
+
+    /// The same into a tensor of which `padding` is known. It belongs to that tensor: whoever writes
+    /// there by other means begins with [`Padding::default`] again.
+    pub fn fill_within<'a, E: Element>(
+        &mut self,
+        picture: impl Into<PictureView<'a>>,
+        tensor: &mut [E],
+        padding: &mut Padding,
+    ) -> Result<(), PictureError> {
         let picture = picture.into();
         if !self.fits_size(&picture) {
             return Err(PictureError::Planned {
@@ -211,7 +229,11 @@ impl Letterbox {
             });
         }
 
-        self.pad(tensor);
+        let around = Padding(Some(self.content));
+        if *padding != around {
+            self.pad(tensor);
+            *padding = around;
+        }
         let (matrix, range) = picture.coding();
         let colours = Colours::new(matrix, range);
         for row in 0..self.content.height {

@@ -34,7 +34,7 @@ pub mod tiles;
 
 pub use catalogue::catalogue;
 pub use heads::{Head, HeadError, TensorView, decode};
-pub use letterbox::Letterbox;
+pub use letterbox::{Letterbox, Padding};
 pub use manifest::{
     ClassMap, Colour, ElementType, Fit, Input, Layout, Manifest, ManifestError, Shrink, Task,
     Thresholds,

@@ -7,7 +7,7 @@ mod reference;
 
 use models::{
     Colour, ColourMatrix, ColourRange, Crop, ElementType, Fit, Input, Layout, Letterbox, Manifest,
-    PictureError, PictureView, Shrink,
+    Padding, PictureError, PictureView, Shrink,
 };
 use proptest::prelude::*;
 use protocol::NormBox;
@@ -38,6 +38,58 @@ fn fill_from<'a>(
         .fill(picture, &mut tensor)
         .expect("a good picture");
     tensor
+}
+
+/// A tensor is filled again and again, with pictures of several shapes: each fill must leave what a
+/// fill of a new tensor would.
+#[test]
+fn an_input_that_is_filled_again_is_as_one_that_is_filled_the_first_time() {
+    for (layout, fit) in [
+        (Layout::Nchw, Fit::LetterboxTopLeft),
+        (Layout::Nchw, Fit::LetterboxCentred),
+        (Layout::Nhwc, Fit::LetterboxCentred),
+    ] {
+        let mut input = input(64, 64, fit);
+        input.layout = layout;
+        let mut tensor = vec![f32::NAN; input.len()];
+        let mut padding = Padding::default();
+        for (number, (width, height)) in
+            [(40, 30), (40, 30), (30, 40), (64, 64), (40, 30), (80, 60)]
+                .into_iter()
+                .enumerate()
+        {
+            let picture = Picture::new(width, height, 0, u32::try_from(number).unwrap());
+            let mut letterbox = Letterbox::new(width, height, &input).unwrap();
+            letterbox
+                .fill_within(&picture.view(), &mut tensor, &mut padding)
+                .unwrap();
+            let anew = fill(&picture, &input);
+            assert_eq!(tensor, anew, "{layout:?}, {fit:?}, picture {number}");
+        }
+    }
+}
+
+#[test]
+fn what_surrounds_a_picture_is_written_once() {
+    let input = input(64, 64, Fit::LetterboxTopLeft);
+    let picture = Picture::new(40, 30, 0, 1);
+    let mut letterbox = Letterbox::new(40, 30, &input).unwrap();
+    let (mut tensor, mut padding) = (vec![f32::NAN; input.len()], Padding::default());
+    for marked in [f32::NAN, -7.0] {
+        // The last number lies in the padding.
+        *tensor.last_mut().unwrap() = marked;
+        letterbox
+            .fill_within(&picture.view(), &mut tensor, &mut padding)
+            .unwrap();
+    }
+    assert_eq!(tensor.last(), Some(&-7.0));
+    // An error writes nothing, and what is known stays known.
+    let known = padding;
+    let other = Picture::new(42, 30, 0, 1);
+    letterbox
+        .fill_within(&other.view(), &mut tensor, &mut padding)
+        .unwrap_err();
+    assert_eq!(padding, known);
 }
 
 #[test]

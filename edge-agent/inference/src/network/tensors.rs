@@ -4,7 +4,9 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use models::heads::{Shape, names};
-use models::{ElementType, Input, Letterbox, Manifest, PictureError, PictureView, TensorView};
+use models::{
+    ElementType, Input, Letterbox, Manifest, Padding, PictureError, PictureView, TensorView,
+};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
@@ -16,6 +18,8 @@ pub(super) struct Tensor {
     numbers: Numbers,
     /// Numbers of one picture.
     length: usize,
+    /// What is written around the picture of each place.
+    paddings: Vec<Padding>,
 }
 
 #[derive(Debug)]
@@ -25,6 +29,7 @@ enum Numbers {
         numbers: Vec<f16>,
         /// Room for one picture before it is halved.
         single: Vec<f32>,
+        padding: Padding,
     },
     U8(Vec<u8>),
 }
@@ -38,10 +43,15 @@ impl Tensor {
             ElementType::F16 => Numbers::F16 {
                 numbers: vec![f16::ZERO; length * places],
                 single: vec![0.0; length],
+                padding: Padding::default(),
             },
             ElementType::U8 => Numbers::U8(vec![0; length * places]),
         };
-        Self { numbers, length }
+        Self {
+            numbers,
+            length,
+            paddings: vec![Padding::default(); places],
+        }
     }
 
     /// Writes a picture into its place.
@@ -52,14 +62,19 @@ impl Tensor {
         picture: PictureView<'_>,
     ) -> Result<(), PictureError> {
         let range = place * self.length..(place + 1) * self.length;
+        let around = &mut self.paddings[place];
         match &mut self.numbers {
-            Numbers::F32(numbers) => letterbox.fill(picture, &mut numbers[range]),
-            Numbers::F16 { numbers, single } => {
-                letterbox.fill(picture, single)?;
+            Numbers::F32(numbers) => letterbox.fill_within(picture, &mut numbers[range], around),
+            Numbers::F16 {
+                numbers,
+                single,
+                padding,
+            } => {
+                letterbox.fill_within(picture, single, padding)?;
                 numbers[range].convert_from_f32_slice(single);
                 Ok(())
             }
-            Numbers::U8(numbers) => letterbox.fill(picture, &mut numbers[range]),
+            Numbers::U8(numbers) => letterbox.fill_within(picture, &mut numbers[range], around),
         }
     }
 
@@ -91,6 +106,7 @@ impl Tensor {
         };
         let normalised = |pixel: u8| (f32::from(pixel) - input.mean[0]) / input.std[0];
         let range = place * self.length..(place + 1) * self.length;
+        self.paddings[place] = Padding::default();
         match &mut self.numbers {
             Numbers::F32(numbers) => {
                 numbers[range].fill_with(|| normalised(next()));
