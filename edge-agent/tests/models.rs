@@ -384,6 +384,25 @@ fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() 
     );
     assert!(on(&elsewhere, &["use", "street@2"]).status.success());
     assert_eq!(current(), 2);
+    // Also from one of which nothing can be read any more; its pointer says which it is.
+    let listing = Path::new(&elsewhere).join("street/versions/2/bundle.toml");
+    let whole = fs::read(&listing).unwrap();
+    fs::write(&listing, "x").unwrap();
+    let back = on(&elsewhere, &["rollback", "street"]);
+    let said = String::from_utf8_lossy(&back.stdout);
+    assert!(said.contains("from version 2 back to 1"), "{back:?}");
+    fs::write(&listing, whole).unwrap();
+    assert_eq!(current(), 1);
+    assert!(on(&elsewhere, &["use", "street@2"]).status.success());
+    let pointer = Path::new(&elsewhere).join("street/current");
+    fs::write(&pointer, "two").unwrap();
+    let lost = on(&elsewhere, &["rollback", "street"]);
+    let said = String::from_utf8_lossy(&lost.stderr);
+    assert!(
+        said.contains("which version of street is current") && said.contains("one of 1, 2"),
+        "{said}"
+    );
+    fs::write(&pointer, "2").unwrap();
     let absent = on(&elsewhere, &["use", "street@9"]);
     assert!(
         String::from_utf8_lossy(&absent.stderr).contains("there are 1, 2"),

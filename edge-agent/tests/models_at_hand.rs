@@ -66,11 +66,8 @@ fn broken_off(mut command: Command, signal: &str, begun: impl Fn(&str) -> bool) 
     (code, fs::read_to_string(log.path().join("log")).unwrap())
 }
 
-#[test]
-fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
-    let models = models();
-    let network = models.path().join("mine/centernet_mb3_512.onnx");
-    fs::remove_file(&network).unwrap();
+/// An address of which the bytes come one at a time; who sends them ends when nobody takes them any more.
+fn slow_address() -> (String, std::thread::JoinHandle<()>) {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/x.onnx", server.local_addr().unwrap());
     let sender = std::thread::spawn(move || {
@@ -79,11 +76,19 @@ fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
         let _ = stream.read(&mut asked).unwrap();
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
-        // A byte at a time, until nobody takes them any more.
         while stream.write_all(&[8]).is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     });
+    (address, sender)
+}
+
+#[test]
+fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
+    let models = models();
+    let network = models.path().join("mine/centernet_mb3_512.onnx");
+    fs::remove_file(&network).unwrap();
+    let (address, sender) = slow_address();
     let folder = models.path().join("mine");
     let parts = || {
         let names = fs::read_dir(&folder).unwrap();
@@ -98,6 +103,28 @@ fn a_download_that_is_broken_off_ends_at_once_and_leaves_nothing() {
     sender.join().unwrap();
     assert_eq!(parts(), 0);
     assert!(!network.exists());
+}
+
+/// It was written down after the file had its name: an agent that was started in between, or after a kill
+/// there, detected with what had just come in.
+#[test]
+fn who_detects_is_written_down_before_one_of_a_better_rank_comes_in() {
+    let models = models();
+    let network = fs::read(models.path().join("mine/centernet_mb3_512.onnx")).unwrap();
+    let sha256 = protocol::Digest(sha2::Sha256::digest(&network).into());
+    let proven = format!("[proven]\nmodel = \"mine\"\nsha256 = \"{sha256}\"\n");
+    fs::write(models.path().join("trial.toml"), proven).unwrap();
+    let choice = || fs::read_to_string(models.path().join("use.toml")).unwrap_or_default();
+    for (model, is_better) in [("fastestdet", false), ("yolox-nano", true)] {
+        let (address, sender) = slow_address();
+        let folder = models.path().join(model);
+        let has_begun = || fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some());
+        let install = command(models.path(), &["install", model, "--from", &address]);
+        let (code, said) = broken_off(install, "-INT", |_| has_begun());
+        assert_eq!(code, 130, "{said}");
+        assert_eq!(choice().contains("model = \"mine\""), is_better, "{model}");
+        sender.join().unwrap();
+    }
 }
 
 #[test]

@@ -169,28 +169,27 @@ pub(crate) fn open(
         builder.commit_from_memory(network)
     };
     let fallen_back = fallen_back();
-    let built = built();
+    let built = built().map(|session| Profiled {
+        session,
+        provider,
+        computing: match computes {
+            Provider::Cpu => 0,
+            _ => graph::computing_nodes(network),
+        },
+    });
     if let Some(reason) = fallen_back.said() {
+        // A profile that nobody ends stays behind as a file.
+        drop(built.map(Profiled::end));
         return Err(reason);
     }
-    match built {
-        Ok(session) => Ok(Profiled {
-            session,
-            provider,
-            computing: match computes {
-                Provider::Cpu => 0,
-                _ => graph::computing_nodes(network),
-            },
-        }),
-        Err(error) => Err(match provider {
-            Provider::Cpu => one_line(error.message()),
-            _ => format!(
-                "does not start: {}; check its driver and libraries ({})",
-                one_line(error.message()),
-                provider.obtain()
-            ),
-        }),
-    }
+    built.map_err(|error| match provider {
+        Provider::Cpu => one_line(error.message()),
+        _ => format!(
+            "does not start: {}; check its driver and libraries ({})",
+            one_line(error.message()),
+            provider.obtain()
+        ),
+    })
 }
 
 impl Profiled {

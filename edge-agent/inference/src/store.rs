@@ -42,6 +42,8 @@ mod ground;
 
 mod walk;
 
+mod stopped;
+
 mod trial;
 
 mod second;
@@ -117,7 +119,7 @@ pub struct ModelStore {
     /// Of models with versions: the current one, and its folder.
     homes: BTreeMap<ModelId, (u64, PathBuf)>,
     faults: Vec<ManifestFault>,
-    /// Once it is set, what comes in is broken off.
+    /// Set, somebody has asked the program to end.
     stop: Arc<AtomicBool>,
     /// Whether only what a trusted key vouches for is given out.
     only_signed: bool,
@@ -164,7 +166,8 @@ impl ModelStore {
         Ok(store)
     }
 
-    /// The same store, which breaks off what it takes in once `stop` is set.
+    /// The same store, which breaks off what it takes in once `stop` is set; and a model that is being
+    /// loaded then is not charged if the program ends.
     #[must_use]
     pub fn until(self, stop: Arc<AtomicBool>) -> Self {
         Self { stop, ..self }
@@ -263,6 +266,15 @@ impl ModelStore {
         Err(StoreError::NoDetector {
             searched: self.folders.clone(),
             refused,
+        })
+    }
+
+    /// Whether `model`, once its file is here, is a box's detector before `other` where nobody has chosen.
+    pub fn comes_before(&self, model: &ModelId, other: &ModelId) -> bool {
+        let manifest = |id: &ModelId| Some(&self.described.get(id)?.as_ref().ok()?.manifest);
+        let both = manifest(model).zip(manifest(other));
+        both.is_some_and(|(model, other)| {
+            trial::sees_road_users(model) && (model.rank, &model.id) < (other.rank, &other.id)
         })
     }
 

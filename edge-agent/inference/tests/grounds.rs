@@ -107,6 +107,66 @@ fn a_provider_that_ends_the_program_is_left_and_the_proven_model_is_not() {
     assert_eq!(trial.on, Some(openvino));
 }
 
+/// It was tried again with whatever came in next, ended the program three times more, and the model, which
+/// was new, was given up for it.
+#[test]
+fn what_is_chosen_is_not_tried_on_what_ended_the_program_before() {
+    let (cpu, openvino) = (on("cpu", "1.24.1"), on("openvino", "1.24.1"));
+    let folder = proven_on(&cpu);
+    let both = [openvino.clone(), cpu.clone()];
+    for _ in 1..=3 {
+        let trial = start(folder.path(), &both, &[]).unwrap();
+        assert_eq!(trial.on, Some(openvino.clone()));
+    }
+    assert_eq!(
+        start(folder.path(), &both, &[]).unwrap().on,
+        Some(cpu.clone())
+    );
+    store(folder.path()).choose(&id("other")).unwrap();
+    let trial = start(folder.path(), &both, &[]).unwrap();
+    assert_eq!((trial.candidate.model, trial.on), (id("other"), Some(cpu)));
+    // What was left for that model alone is tried again.
+    let left = FailedGround {
+        ground: on("cuda", "1.24.1"),
+        reason: "it sees otherwise".to_owned(),
+        at: protocol::EventTime::EPOCH,
+        model: store(folder.path()).candidate_of(&id("other")),
+    };
+    let ledger = folder.path().join("trial.toml");
+    let text = fs::read_to_string(&ledger).unwrap();
+    let mut noted: edge_inference::TrialLedger = toml::from_str(&text).unwrap();
+    noted.on.failed.push(left);
+    fs::write(&ledger, toml::to_string(&noted).unwrap()).unwrap();
+    let left = || -> Vec<Ground> {
+        let failed = store(folder.path()).trials().on.failed.into_iter();
+        failed.map(|failed| failed.ground).collect()
+    };
+    assert_eq!(left(), [openvino.clone(), on("cuda", "1.24.1")]);
+    store(folder.path()).choose(&id("other")).unwrap();
+    assert_eq!(left(), [openvino]);
+    // Whoever has mended it says so.
+    store(folder.path()).forgive(&id("other"), None).unwrap();
+    assert_eq!(left(), []);
+}
+
+/// A start of another model, in between, took back an end that was not its own.
+#[test]
+fn an_end_on_what_is_new_stays_counted_whoever_is_started_next() {
+    let (cpu, openvino) = (on("cpu", "1.24.1"), on("openvino", "1.24.1"));
+    let folder = proven_on(&cpu);
+    let ended = start(folder.path(), &[openvino, cpu.clone()], &[]).unwrap();
+    assert!(ended.is_on_trial);
+    drop(ended);
+    let other = store(folder.path()).begin_on(
+        Some(&id("other")),
+        std::slice::from_ref(&cpu),
+        |_, _, _, _| Ok(((), Some(cpu.clone()))),
+    );
+    other.unwrap().1.stop();
+    let attempts = store(folder.path()).trials().on.tried[0].attempts;
+    assert_eq!(attempts, 1);
+}
+
 #[test]
 fn a_provider_that_computes_wrong_is_left_and_the_proven_model_is_not() {
     let cpu = on("cpu", "1.24.1");

@@ -7,9 +7,12 @@
 #[path = "support/folder.rs"]
 mod folder;
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use edge_inference::{
     Action, AtWork, AtWorkMark, ModelStore, SecondTrial, StartFault, Started, StoreError,
@@ -150,6 +153,34 @@ fn an_end_while_a_model_loads_counts_and_one_while_nobody_is_at_work_does_not() 
 }
 
 #[test]
+fn a_stop_while_a_model_loads_is_no_failure_of_it_though_the_program_is_killed() {
+    let folder = place(&["helmets"]);
+    for _ in 1..=5 {
+        let stop = Arc::<AtomicBool>::default();
+        let store = store(folder.path()).until(Arc::clone(&stop));
+        let at_work = store.watch_over();
+        let noted = || fs::read_to_string(folder.path().join("at-work.0")).unwrap();
+        let load = || {
+            store.begin_second(
+                (&id("helmets"), None),
+                (&at_work, &[]),
+                |_, _, _, _| -> Started<()> {
+                    assert!(noted().contains("helmets"));
+                    stop.store(true, Ordering::Relaxed);
+                    let since = Instant::now();
+                    while !noted().starts_with('-') && since.elapsed() < Duration::from_secs(20) {
+                        thread::yield_now();
+                    }
+                    panic!("as by SIGKILL")
+                },
+            )
+        };
+        assert!(catch_unwind(AssertUnwindSafe(load)).is_err());
+    }
+    assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets");
+}
+
+#[test]
 fn one_that_has_proven_itself_is_not_given_up_and_one_that_has_not_goes_back_to_it() {
     let folder = place(&["roads"]);
     version(folder.path(), "helmets", 1);
@@ -163,6 +194,22 @@ fn one_that_has_proven_itself_is_not_given_up_and_one_that_has_not_goes_back_to_
         crash_of(folder.path(), "helmets");
     }
     assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+}
+
+#[test]
+fn a_version_that_is_current_without_a_line_gets_one_when_it_starts() {
+    let folder = place(&["roads"]);
+    version(folder.path(), "helmets", 1);
+    version(folder.path(), "helmets", 2);
+    // As if the program that went back to it had been killed.
+    fs::write(folder.path().join("helmets/current"), "1").unwrap();
+    for _ in 1..=2 {
+        assert_eq!(at_work(folder.path(), "helmets", &[]), "helmets@1");
+    }
+    let journal = store(folder.path()).journal().into_iter();
+    let used = journal.filter(|line| line.action == Action::Used);
+    let used: Vec<Option<u64>> = used.map(|line| line.version).collect();
+    assert_eq!(used, [1, 2, 1].map(Some));
 }
 
 /// A shadow looks on a thread of its own, while others look.

@@ -5,10 +5,14 @@
 #[path = "support/folder.rs"]
 mod folder;
 
-use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use edge_inference::{Action, OnTrial, StartFault, StoreError};
+use edge_inference::{Action, ModelStore, OnTrial, StartFault, StoreError};
 
 use folder::{actions, copy, edit, id, place, store, version};
 
@@ -226,6 +230,47 @@ fn a_stop_on_purpose_is_no_failed_start() {
     }
 }
 
+/// An engine was being made, which takes minutes: systemd killed the program that it had asked to stop, and
+/// after three restarts the model was given up.
+#[test]
+fn a_stop_while_a_model_is_loaded_is_no_failed_start_though_the_program_is_killed() {
+    let folder = place(&["new", "good"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    let attempts = || store(folder.path()).trials().attempts;
+    // A start during which somebody asks the program to stop.
+    let stopped = |is_killed: bool| {
+        let stop = Arc::<AtomicBool>::default();
+        let store = store(folder.path()).until(Arc::clone(&stop));
+        let begin = || {
+            store.begin(Some(&id("new")), |candidate, _, _| {
+                assert_eq!(candidate.model, id("new"));
+                let before = attempts();
+                stop.store(true, Ordering::Relaxed);
+                let since = Instant::now();
+                while attempts() == before && since.elapsed() < Duration::from_secs(20) {
+                    thread::yield_now();
+                }
+                assert!(!is_killed, "as by SIGKILL");
+                Ok(())
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(begun) => begun.unwrap().1.stop(),
+            Err(_) => assert!(is_killed),
+        }
+    };
+    for _ in 1..=5 {
+        stopped(true);
+        assert_eq!(attempts(), 0);
+    }
+    // An end that was not asked for counts, and no stop takes it back.
+    assert_eq!(at_work(folder.path(), Some("new"), &[]), "new");
+    for is_killed in [false, true] {
+        stopped(is_killed);
+        assert_eq!(attempts(), 1);
+    }
+}
+
 #[test]
 fn a_model_that_fails_its_self_test_gives_way_at_once() {
     let folder = place(&["new", "good", "third"]);
@@ -313,6 +358,124 @@ fn what_is_not_the_models_fault_is_no_attempt_of_it() {
     }
     assert_eq!(store(folder.path()).trials().attempts, 0);
     assert_eq!(at_work(folder.path(), Some("new"), &[]), "new");
+}
+
+/// Each start of the first, which could not be read, was counted and taken back, and with it went the
+/// count of the second: that ended the program for ever.
+#[test]
+fn starts_of_a_model_are_counted_though_another_cannot_be_read_at_each_of_them() {
+    let folder = place(&["unread", "crashes", "good"]);
+    let start = || {
+        let begun = store(folder.path()).begin(None, |candidate, _, _| {
+            if candidate.model == id("unread") {
+                return Err(StartFault::Passing("it cannot be read".to_owned()));
+            }
+            Ok(())
+        });
+        begun.unwrap().1.candidate.model
+    };
+    let at_work = [(); 5].map(|()| start());
+    let expected = ["crashes", "crashes", "crashes", "good", "good"];
+    assert_eq!(at_work, expected.map(id));
+    // The other one is not the worse for it.
+    let failed = store(folder.path()).trials().failed;
+    let failed: Vec<_> = failed.into_iter().map(|it| it.candidate.model).collect();
+    assert_eq!(failed, [id("crashes")]);
+}
+
+/// A disk had changed a byte of it, and from then on the best by rank detected, without a word.
+#[test]
+fn a_choice_that_cannot_be_read_is_said_and_the_last_good_one_goes_on() {
+    let folder = place(&["best", "chosen"]);
+    store(folder.path()).choose(&id("chosen")).unwrap();
+    start(folder.path(), None, &[]).unwrap().prove();
+    for rubbish in ["", "model = \"chosen\u{0}\"\n", "model = \"../chosen\"\n"] {
+        fs::write(folder.path().join("use.toml"), rubbish).unwrap();
+        let trial = start(folder.path(), None, &[]).unwrap();
+        assert_eq!(trial.candidate.model, id("chosen"), "{rubbish:?}");
+        let why = trial.instead.unwrap();
+        for words in ["use.toml: ", "say `edge-agent models use MODEL` again"] {
+            assert!(why.contains(words), "{why}");
+        }
+        // So do commands that ask who detects here.
+        let store = store(folder.path());
+        assert_eq!(store.used(), Some(id("chosen")));
+        assert!(matches!(store.chosen(), Err(StoreError::Choice { .. })));
+    }
+    // Whoever is written down anew is readable again.
+    store(folder.path()).keep(&id("chosen")).unwrap();
+    assert!(start(folder.path(), None, &[]).unwrap().instead.is_none());
+}
+
+/// An operator with an account of his own was told that it was in use, and restarted the agent.
+#[test]
+fn a_choice_that_another_accounts_comes_before_is_refused() {
+    let (packages, own) = (place(&["first", "second"]), tempfile::tempdir().unwrap());
+    store(packages.path()).choose(&id("first")).unwrap();
+    // From now on this account cannot write there.
+    fs::remove_file(packages.path().join(".lock")).unwrap();
+    fs::create_dir(packages.path().join(".lock")).unwrap();
+    let folders = vec![packages.path().to_owned(), own.path().to_owned()];
+    let store = || ModelStore::open(folders.clone()).unwrap();
+    let refused = store().choose(&id("second")).unwrap_err().to_string();
+    for words in ["model second is not in use", "use.toml comes first"] {
+        assert!(refused.contains(words), "{refused}");
+    }
+    assert_eq!(store().used(), Some(id("first")));
+    assert!(!own.path().join("use.toml").exists());
+    store().choose(&id("first")).unwrap();
+}
+
+/// The program that made it current was killed before it wrote the line: nobody could tell later since when
+/// it was at work, and a way back passed it over.
+#[test]
+fn a_version_that_is_current_without_a_line_gets_one_when_it_starts() {
+    let folder = place(&["other"]);
+    version(folder.path(), "street", 1);
+    version(folder.path(), "street", 2);
+    fs::write(folder.path().join("street/current"), "1").unwrap();
+    let used = || -> Vec<(u64, String)> {
+        let lines = store(folder.path()).journal().into_iter();
+        let used = lines.filter(|line| line.action == Action::Used);
+        used.map(|line| (line.version.unwrap(), line.detail))
+            .collect()
+    };
+    assert_eq!(used().len(), 2);
+    for _ in 1..=3 {
+        let trial = start(folder.path(), Some("street"), &[]).unwrap();
+        assert_eq!(trial.candidate.version, Some(1));
+        trial.stop();
+    }
+    let found = "found in use at a start; no line told since when".to_owned();
+    assert_eq!(used()[2..], [(1, found)]);
+}
+
+/// A box that is started anew each ten seconds wrote a line each time, for weeks.
+#[test]
+fn why_another_is_at_work_is_written_once_and_not_at_each_start() {
+    let folder = place(&["new", "good"]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    let returned = || {
+        let told = actions(folder.path()).into_iter();
+        told.filter(|(action, _)| *action == Action::Returned)
+            .count()
+    };
+    let counts = [(); 4].map(|()| {
+        assert_eq!(at_work(folder.path(), Some("new"), &["new"]), "good");
+        returned()
+    });
+    // As it fails, and that it had failed.
+    assert_eq!(counts, [1, 2, 2, 2]);
+}
+
+#[test]
+fn a_model_may_have_the_name_of_a_version_or_of_their_folder() {
+    let folder = place(&["other"]);
+    for name in ["7", "versions"] {
+        version(folder.path(), name, 7);
+        assert_eq!(store(folder.path()).version_of(&id(name)), Some(7));
+        assert_eq!(at_work(folder.path(), Some(name), &[]), name);
+    }
 }
 
 #[test]

@@ -28,14 +28,18 @@ pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
     };
     let plates = &detector.plates;
     // What was chosen on this very machine must be here, and whole.
-    let chosen = store.used().filter(|_| detector.model.is_none());
-    let chosen = chosen.and_then(|model| {
-        let error = store.find(&model).err()?;
-        Some(Finding {
-            part: format!("model {model}, which is in use"),
-            outcome: Outcome::Failed(error.to_string()),
-        })
-    });
+    let failed = |part: String, error: StoreError| Finding {
+        part,
+        outcome: Outcome::Failed(error.to_string()),
+    };
+    let chosen = match store.chosen() {
+        _ if detector.model.is_some() => None,
+        Ok(chosen) => chosen.and_then(|model| {
+            let error = store.find(&model).err()?;
+            Some(failed(format!("model {model}, which is in use"), error))
+        }),
+        Err(error) => Some(failed("the chosen model".to_owned(), error)),
+    };
     let named = [
         ("detector.model", detector.model.as_ref(), Task::Detection),
         ("detector.shadow.model", shadow.as_ref(), Task::Detection),

@@ -5,9 +5,12 @@ mod evidence;
 mod healthz;
 mod looks;
 
+use std::future::IntoFuture as _;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -20,6 +23,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use protocol::status::CameraHealth;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use super::CameraState;
 use super::model_state::ModelState;
@@ -41,12 +47,16 @@ pub(super) struct Sources {
 
 /// The running server.
 pub(super) struct Server {
-    stop: tokio::sync::oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
+/// How long open requests may take when the box stops. Whoever is silent in the middle of one, or
+/// does not read its answer, holds up nobody.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 impl Server {
-    /// Ends it; open requests are answered first.
+    /// Ends it; open requests are answered first, as far as they come to their end.
     pub(super) fn stop(self) {
         // The receiver is gone only when the server has ended by itself.
         let _sent = self.stop.send(());
@@ -62,7 +72,7 @@ pub(super) fn serve(listen: SocketAddr, sources: Sources) -> anyhow::Result<Serv
         .enable_all()
         .build()?;
     let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(listen))
+        .block_on(TcpListener::bind(listen))
         .with_context(|| format!("[metrics] listen = {listen}: take another address or port"))?;
     tracing::info!(address = %listener.local_addr()?, "metrics");
     let sources = Arc::new(sources);
@@ -70,22 +80,41 @@ pub(super) fn serve(listen: SocketAddr, sources: Sources) -> anyhow::Result<Serv
     let router = Router::new()
         .route("/metrics", get(move || async move { metrics.text() }))
         .route("/healthz", get(move || async move { sources.health() }));
-    let (stop, stopped) = tokio::sync::oneshot::channel();
+    start(runtime, listener, router)
+}
+
+/// Answers on a thread of its own.
+fn start(runtime: Runtime, listener: TcpListener, router: Router) -> anyhow::Result<Server> {
+    let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("metrics".to_owned())
         .spawn(move || {
-            let served = runtime.block_on(async {
-                axum::serve(listener, router)
-                    .with_graceful_shutdown(async move {
-                        let _either_way = stopped.await;
-                    })
-                    .await
-            });
-            if let Err(error) = served {
+            if let Err(error) = runtime.block_on(answer(listener, router, stopped)) {
                 tracing::error!(%error, "metrics server ended");
             }
+            // And with it whatever still waits for a stranger.
+            drop(runtime);
         })?;
     Ok(Server { stop, thread })
+}
+
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    stopped: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
+    let (close, closing) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _either_way = closing.await;
+    });
+    let mut serving = pin!(serving.into_future());
+    tokio::select! {
+        served = &mut serving => return served,
+        _either_way = stopped => {}
+    }
+    drop(close);
+    let last = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    last.unwrap_or(Ok(()))
 }
 
 impl Sources {
@@ -586,4 +615,46 @@ fn write<M: EncodeMetric>(
         metric(*value).encode(family.encode_family(labels)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on says where it stands
+
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A scraper that had lost its network in the middle of a request held the program that was to stop,
+    /// until systemd killed it: a start of a model on trial that had failed, then.
+    #[test]
+    fn who_is_silent_in_the_middle_of_a_request_does_not_hold_up_the_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/healthz", get(|| async { "ok\n" }));
+        let server = start(runtime, listener, router).unwrap();
+        let ask = |words: &[u8]| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(words).unwrap();
+            stream
+        };
+        let _silent = ask(b"GET /healthz HTTP/1.1\r\nHost: b");
+        // Whoever is answered came after it.
+        let mut answered = ask(b"GET /healthz HTTP/1.1\r\nHost: box\r\n\r\n");
+        let mut first = [0; 15];
+        answered.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        let (told, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            server.stop();
+            told.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
 }

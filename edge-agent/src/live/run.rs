@@ -86,7 +86,8 @@ fn perceive(
     let mut lookers = Lookers::default();
     if needs_detector {
         // Before any model is loaded: whoever ended the program the last time is charged.
-        lookers = Lookers::on_trial(models_command::store(&config.detector)?.watch_over());
+        let store = models_command::store(&config.detector)?.until(stop.shared());
+        lookers = Lookers::on_trial(store.watch_over());
     }
     let mut without = BTreeMap::new();
     for camera in config
@@ -115,12 +116,12 @@ fn perceive(
         camera.cascades.retain(&mut begin);
     }
     let compared = needs_detector
-        .then(|| shadow::begin(&config.detector))
+        .then(|| shadow::begin(&config.detector, stop))
         .flatten();
     // Last, and nothing that can fail between it and the cameras but themselves: a
     // start that ends for another reason says nothing of a model on trial.
     let begun = needs_detector
-        .then(|| models_command::begin_detector(&config.detector))
+        .then(|| models_command::begin_detector(&config.detector, stop))
         .transpose()?;
     let (detector, mut trial) = begun.unzip();
     let looking = Looking {

@@ -94,10 +94,11 @@ pub(super) struct Looking {
 /// Loads it, if it is configured. One that does not load, or was given up, is said, and is
 /// no reason not to watch. Before the detector is begun: a program that ends here is no
 /// failed start of that.
-pub(super) fn begin(config: &DetectorConfig) -> Option<Begun> {
+pub(super) fn begin(config: &DetectorConfig, stop: &StopFlag) -> Option<Begun> {
     let shadow = config.shadow.as_ref()?;
     let load = || {
-        let at_work = models_command::store(config)?.watch_over();
+        let store = models_command::store(config)?.until(stop.shared());
+        let at_work = store.watch_over();
         let (detector, trial) = models_command::begin_shadow(config, &shadow.model, &at_work)?;
         anyhow::Ok(Loaded {
             detector,

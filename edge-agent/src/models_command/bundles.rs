@@ -81,26 +81,24 @@ pub(super) fn install(
             .what
             .parse()
             .with_context(|| format!("`{}`", args.what))?;
-        let before = listing::in_use(config, &store);
+        let before = outranked(config, &store, &model)?;
+        let trials = store.trials();
+        // On a box that is being set up nobody has detected yet.
+        let has_run = trials.proven.or(trials.trial).is_some();
+        if let Some(before) = before.as_ref().filter(|_| has_run) {
+            // Before the file has its name: an agent may start in between, or this be killed.
+            store.keep(before)?;
+        }
         let path = with_bar(&format!("{model} from {}", redacted(from)), |progress| {
             store.install(&model, from, progress)
         })?;
         say!("{model} is installed: {}", path.display());
-        let now = listing::in_use(config, &super::store(config)?);
-        if now.as_ref() == Some(&model)
-            && let Some(before) = before.filter(|before| *before != model)
-        {
-            let store = super::store(config)?;
-            let trials = store.trials();
-            if trials.proven.or(trials.trial).is_none() {
-                // A box that is being set up: nobody has detected here yet.
-                say!("it comes before {before} by rank");
-                return Ok(());
-            }
-            store.keep(&before)?;
-            say!(
+        match before {
+            Some(before) if has_run => say!(
                 "{before} goes on as the detector; to take this one instead: `edge-agent models use {model}`"
-            );
+            ),
+            Some(before) => say!("it comes before {before} by rank"),
+            None => {}
         }
         return Ok(());
     }
@@ -150,6 +148,19 @@ pub(super) fn install(
     }
     let how = (Action::Used, Choice::Kept);
     make_current(config, &store, &installed, how, args.no_self_test)
+}
+
+/// Who detects by rank, where `model` would come before it once it is here.
+fn outranked(
+    config: &DetectorConfig,
+    store: &ModelStore,
+    model: &ModelId,
+) -> anyhow::Result<Option<ModelId>> {
+    if config.model.is_some() || store.chosen()?.is_some() {
+        return Ok(None);
+    }
+    let detects = listing::in_use(config, store);
+    Ok(detects.filter(|detects| detects != model && store.comes_before(model, detects)))
 }
 
 /// The keys of `--key`. Who names a place means that there is one.
@@ -213,7 +224,7 @@ fn make_current(
     store.use_version(&installed.model, installed.version, action)?;
     let store = super::store(config)?;
     // The operator wants it tried, also if it failed before.
-    store.forgive(&installed.model, None)?;
+    store.try_again(&installed.model)?;
     if !sees_road_users(&manifest) {
         say!("{name} is current. {}", place_of(&manifest));
         return Ok(());
@@ -298,7 +309,7 @@ pub(super) fn use_model(
     let Some(version) = version.or_else(|| store.version_of(&model)) else {
         let (manifest, _) = store.find(&model)?;
         if is_for_second_looks_only(&manifest) {
-            store.forgive(&model, None)?;
+            store.try_again(&model)?;
             say!("{model} is here. {}", place_of(&manifest));
             return Ok(());
         }
@@ -344,20 +355,25 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
         bail!("no model is in use; name one");
     };
     let versions = store.versions(&model, &trusted(config)?);
-    let current = versions
-        .iter()
-        .find(|version| version.is_current)
-        .with_context(|| {
-            format!(
+    // By the pointer: of one that lies here damaged nothing else may be known.
+    let Some(current) = store.version_of(&model) else {
+        if versions.is_empty() {
+            bail!(
                 "{model} has no versions here; `edge-agent models use OTHER` goes to another model"
-            )
-        })?;
+            );
+        }
+        let there: Vec<String> = versions.iter().map(|it| it.version.to_string()).collect();
+        bail!(
+            "nobody knows which version of {model} is current; `edge-agent models use {model}@VERSION` goes to one of \
+             {}",
+            there.join(", ")
+        );
+    };
     let failed = store.trials().failed;
     let journal = store.journal();
     let is_good = |version: &&InstalledVersion| {
         let candidate = version.candidate();
-        version.version < current.version
-            && !failed.iter().any(|failed| failed.candidate.is(&candidate))
+        version.version < current && !failed.iter().any(|failed| failed.candidate.is(&candidate))
     };
     // Back is where the box has been: one that only lay here has judged nobody yet.
     let was_used = |version: &InstalledVersion| {
@@ -378,15 +394,10 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
         .copied()
         .with_context(|| {
             format!(
-                "{model}@{} is the oldest good version here; install an older bundle with --allow-downgrade",
-                current.version
+                "{model}@{current} is the oldest good version here; install an older bundle with --allow-downgrade"
             )
         })?;
-    say!(
-        "{model}: from version {} back to {}",
-        current.version,
-        before.version
-    );
+    say!("{model}: from version {current} back to {}", before.version);
     let how = (Action::RolledBack, Choice::Kept);
     make_current(config, &store, before, how, false)
 }

@@ -23,6 +23,7 @@ use edge_inference::{
 use models::Manifest;
 
 use crate::config::{DetectorConfig, named_version};
+use crate::live::StopFlag;
 
 pub use bench::BenchArgs;
 pub(crate) use bench::HELP as BENCH_HELP;
@@ -88,10 +89,13 @@ pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
 
 /// Loads the detector of a box that is to watch: a model that is new here is on
 /// trial, must pass its self-test first, and the last good one takes its place
-/// when it fails.
-pub fn begin_detector(config: &DetectorConfig) -> anyhow::Result<(Detector, OnTrial)> {
+/// when it fails. Whoever is being loaded when `stop` is set is not charged.
+pub fn begin_detector(
+    config: &DetectorConfig,
+    stop: &StopFlag,
+) -> anyhow::Result<(Detector, OnTrial)> {
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-    let store = store(config)?;
+    let store = store(config)?.until(stop.shared());
     let settings = config.settings();
     let grounds = Ground::all(&runtime, &settings);
     let wanted = config.model.as_ref();

@@ -17,7 +17,8 @@ pub struct TrackerConfig {
     /// `high_score`; `None`: from where the detector says.
     pub birth_score: Option<f64>,
     /// How many frames must show a road user before rules see it; one fewer, but
-    /// two at least, where they show it clearly.
+    /// two at least, where they show it clearly. Those into which it was followed
+    /// count, and the detector looked at two of them at least.
     pub confirm_hits: u32,
     /// How long a road user that was moving is kept unseen, s.
     pub keep_lost_s: f64,

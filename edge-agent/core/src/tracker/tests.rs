@@ -129,6 +129,29 @@ fn one_look_is_not_believed_however_long_it_is_followed() {
 }
 
 #[test]
+fn two_looks_are_asked_for_however_many_pictures_are() {
+    for confirm_hits in [2, 3, 5, 8] {
+        for pattern in 0_u32..1 << 7 {
+            let mut tracker = Tracker::new(TrackerConfig {
+                confirm_hits,
+                ..TrackerConfig::default()
+            });
+            tracker.step(&moment(0.0), BELIEVED_FROM, &[car(0.3)]);
+            let mut looks = 1;
+            for picture in 0..7 {
+                let t = 0.1 + 0.1 * f64::from(picture);
+                let is_look = pattern >> picture & 1 == 1;
+                let at = if is_look { moment(t) } else { followed(t) };
+                looks += u32::from(is_look);
+                tracker.step(&at, BELIEVED_FROM, &[car(0.3)]);
+                let is_believed = !confirmed(&tracker).is_empty();
+                assert!(looks >= 2 || !is_believed, "{pattern:b} {confirm_hits}");
+            }
+        }
+    }
+}
+
+#[test]
 fn who_is_followed_has_no_new_word_and_nobody_is_born_of_it() {
     let mut tracker = Tracker::new(TrackerConfig::default());
     let van = |class, score| seen(class, score, (0.3, 0.5));

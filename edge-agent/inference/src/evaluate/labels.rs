@@ -23,6 +23,15 @@ pub enum LabelError {
         /// What is wrong.
         message: String,
     },
+    /// A picture of no size. What is seen in it would be scaled to nothing, and nothing be right.
+    #[error(
+        "image {id} is 0 pixels wide or high; write its `width` and `height`, or leave both out, so that the picture's \
+         own count"
+    )]
+    Size {
+        /// The image's number.
+        id: u64,
+    },
     /// One number for two images, or two categories.
     #[error(
         "{what} {id} is there twice: two files were put together, and which of them an annotation means nobody can \
@@ -70,6 +79,9 @@ pub struct LabelSet {
     pub incomplete: usize,
 }
 
+/// So much of a line that is no label is shown, characters.
+const SHOWN: usize = 80;
+
 /// Words of labelling tools for our classes, besides our own.
 const OTHER_WORDS: [(&str, ObjectClass); 25] = [
     ("pedestrian", ObjectClass::Person),
@@ -115,10 +127,15 @@ pub fn class_of(word: &str) -> Option<ObjectClass> {
 impl LabelSet {
     /// Reads either format.
     pub fn parse(text: &str) -> Result<Self, LabelError> {
-        if text.trim_start().starts_with('{') {
-            Self::of_coco(text)
-        } else {
-            Self::of_mot(text)
+        // Editors on Windows begin a file with the mark of its byte order.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match text.trim_start().chars().next() {
+            Some('{') => Self::of_coco(text),
+            Some('[') => Err(LabelError::Format(
+                "it is a JSON list, as BDD100K's own labels and COCO's results are; convert it first"
+                    .to_owned(),
+            )),
+            _ => Self::of_mot(text),
         }
     }
 
@@ -130,6 +147,10 @@ impl LabelSet {
             "category",
             file.categories.iter().map(|category| category.id),
         )?;
+        let mut images = file.images.iter();
+        if let Some(image) = images.find(|image| [image.width, image.height].contains(&Some(0))) {
+            return Err(LabelError::Size { id: image.id });
+        }
         let classes: BTreeMap<u64, Option<ObjectClass>> = file
             .categories
             .iter()
@@ -228,7 +249,10 @@ impl LabelSet {
             let numbers = numbers
                 .filter(|numbers| numbers.len() >= 6)
                 .ok_or_else(|| {
-                    LabelError::Format(format!("line {} is `{}`", index + 1, line.trim()))
+                    // Of another format one line may be the whole file.
+                    let begins: String = line.trim().chars().take(SHOWN).collect();
+                    let begins = begins.escape_debug();
+                    LabelError::Format(format!("line {} is `{begins}`", index + 1))
                 })?;
             if numbers[0] < 0.0 || numbers[4] < 0.0 || numbers[5] < 0.0 {
                 return Err(LabelError::Value {
@@ -391,6 +415,19 @@ mod tests {
         assert!(!set.classes.contains(&ObjectClass::Other));
     }
 
+    /// It was taken for MOTChallenge's text, and all of it was told as its first line.
+    #[test]
+    fn a_byte_order_mark_is_passed_over_and_a_long_line_is_not_told_whole() {
+        let coco = r#"{"images":[{"id":1,"file_name":"a"}],"categories":[],"annotations":[]}"#;
+        let marked = LabelSet::parse(&format!("\u{feff}{coco}")).unwrap();
+        assert_eq!(marked, LabelSet::parse(coco).unwrap());
+        let mot = "1,9,499,158,31.03,75.17\n";
+        let marked = LabelSet::parse(&format!("\u{feff}{mot}")).unwrap();
+        assert_eq!(marked, LabelSet::parse(mot).unwrap());
+        let message = LabelSet::parse(&"x".repeat(1_000_000)).unwrap_err();
+        assert!(message.to_string().len() < 500, "{message}");
+    }
+
     #[test]
     fn pictures_that_nobody_completed_are_not_measured_with() {
         let text = r#"{
@@ -434,6 +471,14 @@ mod tests {
             (
                 r#"{"images":[],"categories":[],"annotations":[{"image_id":1,"category_id":1,"bbox":[0,0,1,1]}]}"#,
                 "there is no category 1",
+            ),
+            (
+                r#"[{"name":"a.jpg","labels":[]}]"#,
+                "it is a JSON list, as BDD100K's own labels",
+            ),
+            (
+                r#"{"images":[{"id":7,"file_name":"a","width":0,"height":480}],"categories":[],"annotations":[]}"#,
+                "image 7 is 0 pixels wide or high",
             ),
             // Two tasks of a labelling tool, put together: heads of one were cut out of the other's pictures.
             (

@@ -109,9 +109,10 @@ fn run(
         Ok(numbers.to_vec())
     };
     // Who computes is told by the second time.
-    look()?;
-    let answer = look()?;
-    Ok((answer, opened.end().1))
+    let answer = look().and_then(|_| look());
+    // Whatever came of it: a profile that nobody ends stays behind as a file.
+    let (_, placement) = opened.end();
+    Ok((answer?, placement))
 }
 
 fn relative_difference(expected: &[f32], found: &[f32]) -> f32 {

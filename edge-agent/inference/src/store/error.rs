@@ -130,6 +130,28 @@ pub enum StoreError {
         /// Those that there are.
         there: String,
     },
+    /// It cannot be read which model was chosen.
+    #[error(
+        "{}: {message}; which model was chosen is not known, so the last good one goes on: say `edge-agent models use MODEL` again",
+        file.display()
+    )]
+    Choice {
+        /// Where it was written down.
+        file: PathBuf,
+        /// Why it cannot be read.
+        message: String,
+    },
+    /// Another account has chosen, and its word comes first.
+    #[error(
+        "model {model} is not in use: {} comes first, and this account cannot write it; say it as the account of the agent (docs/models.md, Bundles)",
+        file.display()
+    )]
+    ChosenBefore {
+        /// Which.
+        model: ModelId,
+        /// Where another was chosen.
+        file: PathBuf,
+    },
     /// It has versions, and a loose file would not be used.
     #[error(
         "model {model} is installed in versions; a loose file would not be used. Make a bundle of it with `edge-agent models bundle` and install that, or give the model another name"

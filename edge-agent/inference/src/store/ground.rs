@@ -199,7 +199,7 @@ impl GroundLedger {
     /// Counts an end of the program on a ground, or a start that may be one; how many.
     pub(super) fn count(&mut self, ground: &Ground) -> u32 {
         if let Some(tried) = self.tried.iter_mut().find(|t| t.ground == *ground) {
-            tried.attempts += 1;
+            tried.attempts = tried.attempts.saturating_add(1);
             return tried.attempts;
         }
         self.tried.push(TriedGround {
@@ -269,6 +269,14 @@ impl GroundLedger {
     pub(super) fn take_again(&mut self, left: &[Ground], model: &Candidate) {
         self.failed
             .retain(|failed| !left.contains(&failed.ground) || !failed.is_for(model));
+    }
+
+    /// The operator wants a model tried again: also on what was left for it alone.
+    pub(super) fn try_again(&mut self, model: &Candidate) {
+        self.failed.retain(|failed| {
+            let only = failed.model.as_ref();
+            only.is_none_or(|only| !only.is(model))
+        });
     }
 
     /// The operator wants them tried again.

@@ -122,7 +122,30 @@ pub(super) fn write(folder: &Path, action: Action, of: &Candidate, detail: &str)
     }
 }
 
-/// The same of a version that is taken in, with the SHA-256 of its listing. Without its line
+/// The same, unless the last line of that model tells just that: an agent that is started anew each ten
+/// seconds says once why it is at work.
+pub(super) fn write_once(folder: &Path, action: Action, of: &Candidate, detail: &str) {
+    let lines = read(folder);
+    let last = lines.iter().rfind(|entry| entry.model == of.model);
+    let is_told = last.is_some_and(|last| {
+        let is_of_it = (last.version, last.sha256) == (of.version, Some(of.sha256));
+        last.action == action && is_of_it && last.manifest == of.manifest && last.detail == detail
+    });
+    if !is_told {
+        write(folder, action, of, detail);
+    }
+}
+
+/// Whether the last word on which version of a model is in use is of this one.
+pub(super) fn tells_in_use(journal: &[JournalEntry], of: &Candidate) -> bool {
+    let is_switch = |entry: &&JournalEntry| {
+        entry.model == of.model && matches!(entry.action, Action::Used | Action::RolledBack)
+    };
+    let last = journal.iter().rfind(is_switch);
+    last.is_some_and(|last| last.version == of.version)
+}
+
+/// Appends the line of a version that is taken in, with the SHA-256 of its listing. Without its line
 /// nothing could be held against that version later, so it does not come in then.
 pub(super) fn write_taken_in(
     folder: &Path,

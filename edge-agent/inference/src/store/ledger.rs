@@ -156,10 +156,18 @@ impl TrialLedger {
         self.failed.retain(|failed| !failed.candidate.is(candidate));
     }
 
-    /// The operator wants it tried again.
+    /// The operator wants it tried again, and on everything.
     pub(super) fn forgive(&mut self, candidate: &Candidate) {
-        self.forget_failure(candidate);
         self.on.forgive();
+        self.try_again(candidate);
+    }
+
+    /// The operator has put it into use: what it failed at is forgotten. What had ended the program, or
+    /// computes wrong, is left as before: nobody has said that it is mended, and a model that is new would
+    /// be given up for it.
+    pub(super) fn try_again(&mut self, candidate: &Candidate) {
+        self.forget_failure(candidate);
+        self.on.try_again(candidate);
         if means(self.trial.as_ref(), candidate) {
             self.attempts = 0;
         }

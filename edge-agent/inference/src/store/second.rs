@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::ground::{self, FailedGround, GivenUp, Ground};
 use super::journal::{self, Action};
 use super::ledger::{self, Candidate, TrialLedger, change, means};
+use super::stopped;
 use super::trial::{self, ATTEMPTS};
 use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError};
@@ -44,6 +45,8 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct AtWork {
     place: Option<Arc<Place>>,
+    /// Set, somebody has asked the program to end.
+    stop: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -126,6 +129,17 @@ impl AtWork {
         done
     }
 
+    /// Does `load`, and says so in the same way, until somebody asks the program to end.
+    fn while_loading<T>(&self, mark: &AtWorkMark, load: impl FnOnce() -> T) -> T {
+        let nobody = || {
+            if let Some(place) = &self.place {
+                place.write(NOBODY);
+            }
+        };
+        let (loaded, _) = self.while_at_work(mark, || stopped::noting(&self.stop, nobody, load));
+        loaded
+    }
+
     /// Nobody is on trial any more: nothing is written from now on.
     pub fn end(&self) {
         if let Some(place) = &self.place {
@@ -159,6 +173,7 @@ impl ModelStore {
                 return AtWork::default();
             }
         };
+        let stop = Arc::clone(&self.stop);
         let mut own = None;
         let mut left = Vec::new();
         for number in 0..PROGRAMS {
@@ -186,6 +201,7 @@ impl ModelStore {
             charge(&home, &left);
         }
         AtWork {
+            stop,
             place: own.map(|file| {
                 Arc::new(Place {
                     home,
@@ -211,7 +227,9 @@ impl ModelStore {
         let proven = (ledger.second.get(model)).and_then(|record| record.proven.as_ref());
         let mut queue = vec![self.candidate_at(model, version)];
         queue.extend(proven.map(|proven| self.exactly(proven)));
-        begin_first(queue, (at_work, grounds), start)
+        let (started, trial) = begin_first(queue, (at_work, grounds), start)?;
+        self.note_in_use(home, &trial.candidate);
+        Ok((started, trial))
     }
 
     /// The same of a model that is to be compared: this one, or none.
@@ -257,7 +275,7 @@ fn begin_first<T>(
             on_trial(home.as_deref(), &mut ledger, candidate, new.as_ref());
             let mark = AtWorkMark::of(Doing::Loading, vec![candidate.clone()]);
             let load = || start(candidate, manifest.clone(), file, &left);
-            let reason = match at_work.while_at_work(&mark, load) {
+            let reason = match at_work.while_loading(&mark, load) {
                 Ok(started) => return Ok(started),
                 Err(StartFault::Other(error)) => return Err(NotThis::End(error)),
                 Err(StartFault::Passing(reason)) => return Err(NotThis::Next(reason)),
@@ -436,7 +454,7 @@ fn charge(home: &Path, lines: &[Line]) {
                 record.trial = Some(candidate.clone());
                 record.attempts = 0;
             }
-            record.attempts += 1;
+            record.attempts = record.attempts.saturating_add(1);
             let attempts = record.attempts;
             tracing::warn!(model = %candidate, attempts, "the program ended while this model was at work");
             if attempts >= ATTEMPTS && ledger.failure_of(candidate).is_none() {
@@ -485,6 +503,6 @@ fn give_up(home: &Path, ledger: &mut TrialLedger, candidate: &Candidate, reason:
 fn tell_instead(home: Option<&Path>, candidate: &Candidate, why: &str) {
     tracing::error!(model = %candidate, "not the wanted version takes second looks: {why}");
     if let Some(home) = home {
-        journal::write(home, Action::Returned, candidate, why);
+        journal::write_once(home, Action::Returned, candidate, why);
     }
 }

@@ -10,6 +10,7 @@ mod chance;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use models::{Manifest, ModelId, Task};
 use protocol::ObjectClass;
@@ -22,7 +23,7 @@ use super::walk::{self, Entry, NotThis, StartFault};
 use super::{ModelStore, StoreError, durable};
 use crate::provider::Provider;
 
-use chance::Chance;
+use chance::{Chance, Loaded};
 
 /// Starts of a new model that may end badly before the box gives it up. One may
 /// be a power failure, two may be bad luck.
@@ -45,6 +46,8 @@ pub struct OnTrial {
     /// Everything that may compute.
     grounds: Vec<Ground>,
     home: Option<PathBuf>,
+    /// Whether its start counts until it is taken back.
+    is_counted: bool,
 }
 
 impl ModelStore {
@@ -80,19 +83,47 @@ impl ModelStore {
     }
 
     /// The model that the operator chose with `models use`.
+    ///
+    /// Where that cannot be read it is the last good one, as it is for a start.
     pub fn used(&self) -> Option<ModelId> {
+        self.chosen().unwrap_or_else(|fault| {
+            tracing::warn!("{fault}");
+            self.trials().proven.map(|proven| proven.model)
+        })
+    }
+
+    /// The same; an error where somebody has chosen, and it cannot be read whom.
+    pub fn chosen(&self) -> Result<Option<ModelId>, StoreError> {
         #[derive(Deserialize)]
         struct Used {
             model: ModelId,
         }
-        self.folders.iter().find_map(|folder| {
-            let text = std::fs::read_to_string(folder.join(USE)).ok()?;
-            toml::from_str::<Used>(&text).ok().map(|used| used.model)
-        })
+        for folder in &self.folders {
+            let file = folder.join(USE);
+            let unread = |message: String| StoreError::Choice {
+                file: file.clone(),
+                message,
+            };
+            let text = match fs::read_to_string(&file) {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
+                    continue;
+                }
+                text => text.map_err(|error| unread(error.to_string()))?,
+            };
+            let used: Used =
+                toml::from_str(&text).map_err(|error| unread(error.message().to_owned()))?;
+            return Ok(Some(used.model));
+        }
+        Ok(None)
     }
 
     /// Makes a model the one for boxes whose configuration names none, and
-    /// forgets what it failed at: the operator wants it tried again.
+    /// forgets what it failed at, see [`ModelStore::try_again`].
     pub fn choose(&self, model: &ModelId) -> Result<(), StoreError> {
         let (candidate, home) = self.select(model)?;
         journal::write(&home, Action::Used, &candidate, "");
@@ -107,8 +138,8 @@ impl ModelStore {
     /// Writes down who is in use by rank, so that one of a better rank that comes in
     /// changes nothing until the operator says so.
     pub fn keep(&self, model: &ModelId) -> Result<(), StoreError> {
-        match self.used() {
-            Some(used) if used == *model => Ok(()),
+        match self.chosen() {
+            Ok(Some(used)) if used == *model => Ok(()),
             _ => self.write_use(model).map(drop),
         }
     }
@@ -116,12 +147,22 @@ impl ModelStore {
     fn select(&self, model: &ModelId) -> Result<(Candidate, PathBuf), StoreError> {
         let (candidate, ..) = self.candidate(model)?;
         let home = self.write_use(model)?;
-        self.forgive(model, None)?;
+        self.try_again(model)?;
         Ok((candidate, home))
     }
 
     fn write_use(&self, model: &ModelId) -> Result<PathBuf, StoreError> {
         let home = self.writable_home()?;
+        let is_chosen = matches!(self.chosen(), Ok(Some(chosen)) if chosen == *model);
+        let mut before_it = self.folders.iter().take_while(|folder| **folder != home);
+        if let Some(first) = before_it.find(|folder| folder.join(USE).exists())
+            && !is_chosen
+        {
+            return Err(StoreError::ChosenBefore {
+                model: model.clone(),
+                file: first.join(USE),
+            });
+        }
         let io = |source| StoreError::Io {
             path: home.clone(),
             source,
@@ -133,8 +174,23 @@ impl ModelStore {
     }
 
     /// Forgets what a model failed at, its current version or this one, wherever that
-    /// stands. It becomes nothing else by that.
+    /// stands, and what was left on this box. It becomes nothing else by that.
     pub fn forgive(&self, model: &ModelId, version: Option<u64>) -> Result<(), StoreError> {
+        self.in_each_ledger(model, version, TrialLedger::forgive)
+    }
+
+    /// The same of a model that the operator has put into use: what had ended the program under
+    /// another stays left.
+    pub fn try_again(&self, model: &ModelId) -> Result<(), StoreError> {
+        self.in_each_ledger(model, None, TrialLedger::try_again)
+    }
+
+    fn in_each_ledger(
+        &self,
+        model: &ModelId,
+        version: Option<u64>,
+        change: fn(&mut TrialLedger, &Candidate),
+    ) -> Result<(), StoreError> {
         let (candidate, ..) = self.candidate_at(model, version)?;
         for folder in &self.folders {
             // What this account cannot write it need not: its own ledger is another.
@@ -151,7 +207,7 @@ impl ModelStore {
             let _one_at_a_time = durable::must_lock(folder)?;
             let before = ledger::try_read(folder).map_err(io)?.unwrap_or_default();
             let mut ledger = before.clone();
-            ledger.forgive(&candidate);
+            change(&mut ledger, &candidate);
             if ledger != before {
                 ledger::write(folder, &ledger).map_err(io)?;
             }
@@ -208,8 +264,9 @@ impl ModelStore {
         let home = home.as_deref();
         let begun = walk::first_that_starts(queue, instead, |candidate, manifest, file, tried| {
             let has_other = unfailed.iter().any(|other| !tried.contains(other));
-            ledger::update(home, &mut ledger, |ledger| {
-                admit(home, ledger, candidate, has_other)
+            let before = ledger::update(home, &mut ledger, |ledger| {
+                let before = (ledger.trial.clone(), ledger.attempts);
+                admit(home, ledger, candidate, has_other).map(|()| before)
             })
             .map_err(NotThis::Next)?;
             let chance = Chance {
@@ -217,17 +274,24 @@ impl ModelStore {
                 manifest: &manifest,
                 file,
                 grounds,
+                before,
+                stop: &self.stop,
             };
             chance.start(home, &mut ledger, &mut start)
         })?;
         let (candidate, instead) = (begun.candidate, begun.instead);
-        let (started, on) = begun.started;
+        let Loaded {
+            started,
+            on,
+            is_counted,
+        } = begun.started;
         if let Some(why) = &instead {
             tracing::error!(model = %candidate, "not the wanted model is at work: {why}");
             if let Some(home) = home {
-                journal::write(home, Action::Returned, &candidate, why);
+                journal::write_once(home, Action::Returned, &candidate, why);
             }
         }
+        self.note_in_use(home, &candidate);
         let is_on_trial = ledger::update(home, &mut ledger, |ledger| {
             let is_proven = means(ledger.proven.as_ref(), &candidate);
             let Some(on) = &on else { return !is_proven };
@@ -236,11 +300,14 @@ impl ModelStore {
                 ground::add(&mut ledger.on.proven, on);
             }
             let is_new = is_proven && !ledger.on.proven.contains(on);
-            ledger.on.settle(on, is_new);
+            if is_counted {
+                ledger.on.settle(on, is_new);
+            }
             !is_proven || is_new
         });
         let trial = OnTrial {
             is_on_trial,
+            is_counted,
             candidate,
             instead,
             on,
@@ -250,6 +317,21 @@ impl ModelStore {
         Ok((started, trial))
     }
 
+    /// Writes the line of a model that is in use and has none: whoever put it into use was ended between
+    /// the switch and its line, or wrote the switch by hand.
+    pub(super) fn note_in_use(&self, home: Option<&Path>, candidate: &Candidate) {
+        let is_in_use = match candidate.version {
+            Some(version) => self.version_of(&candidate.model) == Some(version),
+            None => matches!(self.chosen(), Ok(Some(chosen)) if chosen == candidate.model),
+        };
+        if let Some(home) = home.filter(|_| is_in_use)
+            && !journal::tells_in_use(&self.journal(), candidate)
+        {
+            let detail = "found in use at a start; no line told since when";
+            journal::write(home, Action::Used, candidate, detail);
+        }
+    }
+
     /// What is to be tried, in order, and why the first is not what was wanted.
     fn queue(
         &self,
@@ -257,10 +339,14 @@ impl ModelStore {
         ledger: &mut TrialLedger,
         home: Option<&Path>,
     ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
-        let first = if let Some(model) = wanted.cloned().or_else(|| self.used()) {
-            self.candidate(&model)
-        } else {
-            self.first_unasked(ledger)
+        let named = match wanted {
+            Some(model) => Ok(Some(model.clone())),
+            None => self.chosen(),
+        };
+        let first = match named {
+            Ok(Some(model)) => self.candidate(&model),
+            Ok(None) => self.first_unasked(ledger),
+            Err(fault) => Err(fault),
         };
         let mut queue = vec![first];
         // The last good one next, then whatever is there, best first.
@@ -281,6 +367,8 @@ impl ModelStore {
             for found in found {
                 ledger.adopt(found);
             }
+            // Of a start that came to no end: its count stands, and nobody takes it back any more.
+            ledger.on.trial = None;
         });
         let failed = |entry: &Entry| {
             let (candidate, ..) = entry.as_ref().ok()?;
@@ -414,7 +502,7 @@ impl OnTrial {
     /// The program ends because somebody said so, or for a fault that is not the
     /// model's; that is no failed start.
     pub fn stop(self) {
-        if self.is_on_trial {
+        if self.is_on_trial && self.is_counted {
             ledger::change(self.home.as_deref(), |_, ledger| {
                 take_back(ledger, &self.candidate);
             });
@@ -435,6 +523,10 @@ fn take_back(ledger: &mut TrialLedger, candidate: &Candidate) {
     if means(ledger.trial.as_ref(), candidate) {
         ledger.attempts = ledger.attempts.saturating_sub(1);
     }
+    take_back_ground(ledger, candidate);
+}
+
+fn take_back_ground(ledger: &mut TrialLedger, candidate: &Candidate) {
     if means(ledger.proven.as_ref(), candidate) {
         ledger.on.take_back();
     }
@@ -472,7 +564,7 @@ fn admit(
         return Err(reason);
     }
     ledger.trial = Some(candidate.clone());
-    ledger.attempts = attempts + 1;
+    ledger.attempts = attempts.saturating_add(1);
     Ok(())
 }
 

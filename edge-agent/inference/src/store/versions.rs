@@ -391,19 +391,17 @@ impl ModelStore {
 
     /// The same, as trials know it.
     pub(super) fn candidate_version(&self, model: &ModelId, version: u64) -> Entry {
-        for folder in &self.folders {
-            let folder = version_folder(&folder.join(model.as_str()), version);
-            if folder.join(LISTING).is_file() {
-                let found = self.whole_version(model, version, &folder)?;
-                let file = folder.join(&found.manifest.file);
-                let candidate = Candidate {
-                    model: model.clone(),
-                    version: Some(version),
-                    sha256: found.manifest.sha256,
-                    manifest: Some(found.text),
-                };
-                return Ok((candidate, found.manifest, file));
-            }
+        if let Some(home) = self.home_of(model, version) {
+            let folder = version_folder(&home.join(model.as_str()), version);
+            let found = self.whole_version(model, version, &folder)?;
+            let file = folder.join(&found.manifest.file);
+            let candidate = Candidate {
+                model: model.clone(),
+                version: Some(version),
+                sha256: found.manifest.sha256,
+                manifest: Some(found.text),
+            };
+            return Ok((candidate, found.manifest, file));
         }
         let there: Vec<String> = self
             .versions(model, &[])
@@ -421,6 +419,15 @@ impl ModelStore {
         })
     }
 
+    /// The first folder of models that has it.
+    fn home_of(&self, model: &ModelId, version: u64) -> Option<&Path> {
+        let has_it = |home: &&PathBuf| {
+            let folder = version_folder(&home.join(model.as_str()), version);
+            folder.join(LISTING).is_file()
+        };
+        self.folders.iter().find(has_it).map(PathBuf::as_path)
+    }
+
     /// Makes a version the current one. The store must be opened again to see it.
     pub fn use_version(
         &self,
@@ -428,18 +435,11 @@ impl ModelStore {
         version: u64,
         action: Action,
     ) -> Result<(), StoreError> {
-        let (candidate, _, file) = self.candidate_version(model, version)?;
-        let model_folder = file
-            .ancestors()
-            .find(|folder| {
-                folder
-                    .file_name()
-                    .is_some_and(|name| name == model.as_str())
-            })
-            .ok_or(StoreError::NoFolder)?;
-        let home = model_folder.parent().ok_or(StoreError::NoFolder)?;
+        let (candidate, ..) = self.candidate_version(model, version)?;
+        let home = self.home_of(model, version).ok_or(StoreError::NoFolder)?;
+        let model_folder = home.join(model.as_str());
         let _one_at_a_time = durable::must_lock(home)?;
-        let before = current(model_folder).map(|(before, _)| before);
+        let before = current(&model_folder).map(|(before, _)| before);
         let pointer = model_folder.join(CURRENT);
         durable::write(&pointer, version.to_string().as_bytes()).map_err(|source| {
             StoreError::Io {

@@ -2,12 +2,14 @@
 //! may compute.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use models::Manifest;
 
-use super::{give_up, leave, take_back};
+use super::{give_up, leave, take_back_ground};
 use crate::store::ground::{self, FailedGround, GivenUp, Ground};
 use crate::store::ledger::{self, Candidate, TrialLedger, means};
+use crate::store::stopped;
 use crate::store::walk::{NotThis, StartFault};
 
 /// A model, and what it may compute on.
@@ -17,6 +19,19 @@ pub(super) struct Chance<'a> {
     pub(super) file: &'a Path,
     /// First wish first.
     pub(super) grounds: &'a [Ground],
+    /// Who was on trial before this start of it was counted, and how many starts that had.
+    pub(super) before: (Option<Candidate>, u32),
+    /// Set, somebody has asked the program to end.
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// A model that was started.
+pub(super) struct Loaded<T> {
+    pub(super) started: T,
+    /// What computes, where that is known.
+    pub(super) on: Option<Ground>,
+    /// Whether this start still counts: not where the program was asked to end meanwhile.
+    pub(super) is_counted: bool,
 }
 
 impl<'a> Chance<'a> {
@@ -32,6 +47,15 @@ impl<'a> Chance<'a> {
         }
     }
 
+    /// This start of it was no attempt. Whoever was on trial before is so again, with all starts that
+    /// were counted: he may be the next in the queue, and end the program as before.
+    fn uncount(&self, ledger: &mut TrialLedger) {
+        if means(ledger.trial.as_ref(), self.candidate) {
+            (ledger.trial, ledger.attempts) = self.before.clone();
+        }
+        take_back_ground(ledger, self.candidate);
+    }
+
     /// Starts it; what is found out of grounds and of the model is in the ledger.
     pub(super) fn start<T>(
         &self,
@@ -43,7 +67,7 @@ impl<'a> Chance<'a> {
             &Path,
             &[FailedGround],
         ) -> Result<(T, Option<Ground>), StartFault>,
-    ) -> Result<(T, Option<Ground>), NotThis> {
+    ) -> Result<Loaded<T>, NotThis> {
         let candidate = self.candidate;
         let is_proven = means(ledger.proven.as_ref(), candidate);
         let (mut left_here, mut passed) = (Vec::new(), Vec::new());
@@ -64,9 +88,17 @@ impl<'a> Chance<'a> {
                     continue;
                 }
             }
-            let fault = match start(candidate, self.manifest.clone(), self.file, &left) {
-                Ok(started) => return Ok(started),
-                Err(fault) => fault,
+            let uncount = || ledger::change(home, |_, ledger| self.uncount(ledger));
+            let load = || start(candidate, self.manifest.clone(), self.file, &left);
+            let fault = match stopped::noting(self.stop, uncount, load) {
+                (Ok((started, on)), is_uncounted) => {
+                    return Ok(Loaded {
+                        started,
+                        on,
+                        is_counted: !is_uncounted,
+                    });
+                }
+                (Err(fault), _) => fault,
             };
             let fault = match fault {
                 // It has seen as it must before: first the others are asked.
@@ -108,7 +140,7 @@ impl<'a> Chance<'a> {
                     });
                 }
                 (fault, _) => {
-                    ledger::update(home, ledger, |ledger| take_back(ledger, candidate));
+                    ledger::update(home, ledger, |ledger| self.uncount(ledger));
                     return Err(match fault {
                         StartFault::Model(reason)
                         | StartFault::SelfTest { reason, .. }
