@@ -218,15 +218,27 @@ fn in_a_replay_what_was_not_seen_is_a_gap_and_a_warning_with_the_reason() {
     }
 }
 
-/// A number in the metrics of a running box.
-fn metric(port: u16, name: &str) -> Option<f64> {
+/// The metrics of a running box.
+fn metrics(port: u16) -> Option<String> {
     let url = format!("http://127.0.0.1:{port}/metrics");
-    let text = ureq::get(&url)
+    ureq::get(&url)
         .call()
         .ok()?
         .body_mut()
         .read_to_string()
-        .ok()?;
+        .ok()
+}
+
+/// What those that begin so are together.
+fn total(metrics: &str, name: &str) -> f64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(name));
+    let numbers = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    numbers.sum()
+}
+
+/// A number in the metrics of a running box.
+fn metric(port: u16, name: &str) -> Option<f64> {
+    let text = metrics(port)?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.rsplit(' ').next()?.parse().ok()
 }
@@ -268,6 +280,15 @@ fn live_what_was_not_seen_is_a_gap_and_no_event_and_replays_the_same() {
             );
         }
         reach("edge_frames_analysed_total", 60.0);
+        if !fault.seen.is_empty() {
+            eventually("each event to be timed", || {
+                let told = metrics(port)?;
+                let timed = total(&told, "edge_event_latency_seconds_count");
+                let untimed = total(&told, "edge_event_latency_unknown_total");
+                let is_told = timed >= 1.0 && total(&told, "edge_events_total") == timed + untimed;
+                is_told.then_some(())
+            });
+        }
         let log = running.log_text();
         assert_eq!(running.terminate(), Some(0));
         assert!(!log.contains("panicked"), "{log}");

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod drops;
+mod latency;
 mod looks;
 mod status;
 
@@ -20,10 +21,11 @@ use motion_gate::{Reason, Verdict};
 use protocol::event::Words;
 use protocol::id::CascadeId;
 use protocol::status::{CameraHealth, CameraStatus, StreamStatus};
-use protocol::{CameraId, Detection, EventTime, TimeQuality};
+use protocol::{CameraId, Detection, Event, EventTime, TimeQuality};
 
 use coverage::CoverageAccount;
 pub(crate) use drops::{Arrived, Drops};
+use latency::EventLatency;
 use looks::LookRate;
 pub(crate) use looks::{Looks, SecondLookCounts};
 
@@ -61,6 +63,8 @@ pub(crate) struct CameraState {
     pulse: Pulse,
     /// Whether the box goes on without a scene of it.
     is_given_up: AtomicBool,
+    /// Whether its pictures are taken now; what is played was captured long ago.
+    is_live: bool,
 }
 
 #[derive(Default)]
@@ -88,6 +92,7 @@ struct Inner {
     clips: BTreeMap<&'static str, u64>,
     time_quality: Option<TimeQuality>,
     events: BTreeMap<String, u64>,
+    latency: EventLatency,
     recorder: Option<RecorderCounters>,
     /// Why inputs are not recorded.
     recorder_trouble: Option<Words>,
@@ -143,6 +148,7 @@ impl CameraState {
             main_looks: SharedCounts::default(),
             pulse: Pulse::default(),
             is_given_up: AtomicBool::new(false),
+            is_live: matches!(camera.source, SourceConfig::Rtsp(_)),
         }
     }
 
@@ -460,6 +466,20 @@ impl CameraState {
     /// A new event of `kind`.
     pub(crate) fn count_event(&self, kind: &str) {
         *self.lock().events.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// An event is on disk since `stored`; none: the disk takes none. What is told of it later
+    /// raises no alert and is not counted.
+    pub(crate) fn count_latency(&self, event: &Event, stored: Option<EventTime>) {
+        if self.is_live && event.revision == 1 {
+            let (captured, clock) = (event.decided.time, event.time_quality);
+            self.lock().latency.count(captured, clock, stored);
+        }
+    }
+
+    /// How long events took from the street to the disk.
+    pub(crate) fn latency(&self) -> EventLatency {
+        self.lock().latency.clone()
     }
 
     /// Events so far, by kind.

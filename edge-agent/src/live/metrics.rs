@@ -3,6 +3,7 @@
 mod detector;
 mod evidence;
 mod healthz;
+mod latency;
 mod looks;
 
 use std::future::IntoFuture as _;
@@ -272,6 +273,7 @@ impl Collector for Reading {
         if let Some(shadow) = &sources.shadow {
             detector::shadow(&mut encoder, shadow)?;
         }
+        self.latency(&mut encoder)?;
         delivery(&mut encoder, &sources.outbox.status())?;
         for (name, help, by_class) in [
             (

@@ -49,7 +49,12 @@ impl Publisher {
 
     /// Durable when it returns, or kept in memory and said.
     pub(crate) fn event(&self, event: &Event) {
-        match self.outbox.append_event(event, super::now()) {
+        let appended = self.outbox.append_event(event, super::now());
+        if self.origin.is_none() {
+            let stored = appended.is_ok().then(super::now);
+            self.state.count_latency(event, stored);
+        }
+        match appended {
             // A replay tells its events on standard output.
             Ok(_) if self.origin.is_some() => {}
             Ok(sequence) => tracing::info!(

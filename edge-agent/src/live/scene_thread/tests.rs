@@ -2,6 +2,7 @@
 //! its scene is shown of it. The recording tells the latter.
 
 mod late_answers;
+mod latency;
 mod recorded;
 
 use edge_core::{Condition, Gap, GapReason, Unwatched};
