@@ -93,8 +93,12 @@ fn digest(content: &[u8]) -> String {
 }
 
 fn metrics(port: u16) -> String {
-    let address = format!("http://127.0.0.1:{port}/metrics");
-    eventually("the metrics", || {
+    page(port, "metrics")
+}
+
+fn page(port: u16, name: &str) -> String {
+    let address = format!("http://127.0.0.1:{port}/{name}");
+    eventually(name, || {
         ureq::get(&address)
             .call()
             .ok()?
@@ -172,6 +176,65 @@ fn a_new_model_whose_process_is_killed_three_times_gives_way_to_the_last_good_on
         assert_eq!(agent.terminate(), Some(0));
         let trials = here.trials();
         assert_eq!(trials["attempts"].as_integer(), Some(0), "{trials:?}");
+    }
+}
+
+/// Who mistyped a name had a line in the log, and another model that judged.
+#[test]
+fn a_model_that_this_box_never_had_is_a_fault_of_the_configuration() {
+    let here = Roadside::new();
+    here.good_is_proven();
+    for (model, why) in [
+        ("nosuch", "there is no model called nosuch; known are "),
+        // The catalogue knows it, and nobody has installed it.
+        ("yolox-nano", "model yolox-nano is not installed"),
+    ] {
+        let (config, _) = here.config("rtsp://127.0.0.1:1/none", &format!("model = \"{model}\"\n"));
+        let mut command = Command::new(binary("edge-agent"));
+        command.arg("run").arg(config);
+        let log = here.path().join(format!("{model}.log"));
+        let code = Process::start(command, log.clone()).end();
+        let log = fs::read_to_string(log).unwrap();
+        assert_eq!(code, Some(2), "{log}");
+        let told = format!("error: detector.model: this box has never had `{model}`");
+        assert!(log.contains(&told) && log.contains(why), "{log}");
+        assert!(!log.contains("watching"), "{log}");
+    }
+}
+
+/// A box at the roadside must not go blind for a file, and must not look well either: `/healthz` said
+/// `ok` while another model judged than the one that was asked for.
+#[test]
+fn a_box_that_lost_its_model_watches_on_with_the_last_good_one_and_says_so() {
+    let here = Roadside::new();
+    here.good_is_proven();
+    let camera = Camera::start(here.path(), &installed("clips/vtest.mp4"), "127.0.0.1:0");
+    let (config, port) = here.config(&camera.url, "model = \"new\"\n");
+    let agent = started(&config, here.path(), "whole.log");
+    assert_eq!(agent.terminate(), Some(0));
+    let folder = here.models().join("new");
+    for (lost, why) in [
+        (
+            folder.join("centernet_mb3_512.onnx"),
+            "model new is not installed",
+        ),
+        (folder.join("model.toml"), "there is no model called new"),
+    ] {
+        fs::remove_file(lost).unwrap();
+        let agent = start_agent(here.path(), &config);
+        let told = format!("campus: degraded: not the wanted model is at work: {why}");
+        eventually(&told, || {
+            page(port, "healthz").contains(&told).then_some(())
+        });
+        let text = metrics(port);
+        for line in [
+            "edge_detector_instead{} 1.0",
+            "edge_camera_watching{camera=\"campus\"} 0.0",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(text.contains("edge_detector{model=\"good\""), "{text}");
+        assert_eq!(agent.terminate(), Some(0));
     }
 }
 

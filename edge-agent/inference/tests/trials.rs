@@ -83,6 +83,26 @@ fn a_model_that_ends_the_process_three_times_gives_way_to_the_last_good_one() {
     assert_eq!(at_work(folder.path(), None, &[]), "new");
 }
 
+/// By this the agent tells a name that was mistyped from a file that was lost, at each start after that.
+#[test]
+fn a_model_that_was_begun_here_is_remembered_when_it_is_lost() {
+    let folder = place(&["good", "broken", "short", "other", "idle"]);
+    let names = ["good", "broken", "short", "other", "idle", "nosuch"];
+    let has_had = |model: &str| store(folder.path()).has_had(&id(model));
+    assert_eq!(names.map(has_had), [false; 6]);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    start(folder.path(), Some("broken"), &["broken"]).unwrap();
+    // It worked for a moment, and the next takes its place on trial.
+    start(folder.path(), Some("short"), &[]).unwrap();
+    for lost in ["good", "broken", "short"] {
+        fs::remove_dir_all(folder.path().join(lost)).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(at_work(folder.path(), Some("short"), &[]), "other");
+        assert_eq!(names.map(has_had), [true, true, true, true, false, false]);
+    }
+}
+
 /// The ordinary first upgrade: a loose file has proven itself, and a bundle of its name comes.
 #[test]
 fn a_loose_file_is_the_way_back_from_a_bundle_of_its_name() {

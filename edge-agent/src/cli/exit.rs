@@ -9,6 +9,7 @@ use protocol::CameraId;
 
 use crate::config::AgentConfig;
 use crate::live::Ending;
+use crate::models_command::NeverHad;
 use crate::recording::RecordingError;
 use crate::replay;
 
@@ -57,6 +58,8 @@ pub(super) fn finish(result: anyhow::Result<()>) -> ExitCode {
 fn code_of(error: &anyhow::Error) -> u8 {
     match error.downcast_ref() {
         Some(Ending::Forlorn(_)) => FORLORN,
+        // It is known only where the models are, and a fault of the configuration all the same.
+        None if error.is::<NeverHad>() => FAULTY,
         Some(Ending::Fault(_)) | None => FAILED,
     }
 }

@@ -30,7 +30,7 @@ use looks::LookRate;
 pub(crate) use looks::{Looks, SecondLookCounts};
 
 use super::main_looks::SharedCounts;
-use super::model_state::ModelState;
+use super::model_state::{Job, ModelState};
 use super::shadow::Shadow;
 use super::supervision::Pulse;
 use crate::config::{AgentConfig, CameraConfig, SourceConfig};
@@ -205,6 +205,14 @@ impl CameraState {
         (self.without.get().cloned())
             .or_else(failing)
             .or_else(small)
+    }
+
+    /// Why a model judges here that is not the wanted one, if so. What is only compared judges nobody.
+    pub(crate) fn instead(&self) -> Option<Words> {
+        let second = self.second_models().iter();
+        let second = second.filter(|model| model.job == Job::Cascade);
+        let mut judging = self.detector.get().into_iter().chain(second);
+        judging.find_map(|model| model.instead())
     }
 
     /// What the detector saw in a part of a picture, for the model in its shadow.

@@ -110,6 +110,13 @@ impl ModelState {
         self
     }
 
+    /// Why another one is at work than was wanted, if so.
+    pub(crate) fn instead(&self) -> Option<Words> {
+        self.is_instead
+            .then(|| self.lock().status.instead.clone())
+            .flatten()
+    }
+
     /// The two networks that read plates, as one.
     pub(crate) fn of_plates(model: String, reader: &PlateReader) -> Self {
         let networks = reader.networks();

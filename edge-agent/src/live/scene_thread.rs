@@ -352,6 +352,7 @@ impl Room {
         self.standing.load = load.map(|load| told.unwrap_or(load));
         self.standing.blind = state.blindness();
         self.standing.partial = state.partial_blindness();
+        self.standing.instead = state.instead();
         let desk = self.setup.desk.as_ref();
         self.standing.evidence = desk.filter(|desk| desk.has_ended()).map(|_| no_evidence());
         let (parked, view) = (&self.setup.parked, &self.setup.view);

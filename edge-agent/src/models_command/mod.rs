@@ -21,6 +21,7 @@ use edge_inference::{
     Started, StoreError,
 };
 use models::Manifest;
+use protocol::id::ModelId;
 
 use crate::config::{DetectorConfig, named_version};
 use crate::live::StopFlag;
@@ -87,6 +88,32 @@ pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
     Ok(detector)
 }
 
+/// The configuration names a detector that this box has never had: a fault of the configuration.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "detector.model: this box has never had `{model}`, so nothing of it was lost, and no other model takes its place \
+     unasked; correct the name, or install it first"
+)]
+pub(crate) struct NeverHad {
+    model: ModelId,
+    source: StoreError,
+}
+
+/// Refuses a model that is not here and never was. One that was here and is lost is another matter:
+/// a box at the roadside watches on with what it has, and says so.
+fn refuse_never_had(store: &ModelStore, wanted: Option<&ModelId>) -> Result<(), NeverHad> {
+    let Some(model) = wanted.filter(|model| !store.has_had(model)) else {
+        return Ok(());
+    };
+    match store.find(model) {
+        Err(source @ (StoreError::Unknown { .. } | StoreError::Missing { .. })) => Err(NeverHad {
+            model: model.clone(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Loads the detector of a box that is to watch: a model that is new here is on
 /// trial, must pass its self-test first, and the last good one takes its place
 /// when it fails. Whoever is being loaded when `stop` is set is not charged.
@@ -96,6 +123,7 @@ pub fn begin_detector(
 ) -> anyhow::Result<(Detector, OnTrial)> {
     let runtime = Runtime::load(config.onnxruntime.as_deref())?;
     let store = store(config)?.until(stop.shared());
+    refuse_never_had(&store, config.model.as_ref())?;
     let settings = config.settings();
     let grounds = Ground::all(&runtime, &settings);
     let wanted = config.model.as_ref();

@@ -1,6 +1,6 @@
 //! What stands on the disk of trials, and which entry means which model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
@@ -96,6 +96,9 @@ pub struct TrialLedger {
     pub attempts: u32,
     /// Those that failed; not tried again unless the operator says so.
     pub failed: Vec<FailedModel>,
+    /// Every detector that was ever begun here, whatever became of it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<ModelId>,
     /// What the models compute on.
     #[serde(skip_serializing_if = "GroundLedger::is_empty")]
     pub on: GroundLedger,

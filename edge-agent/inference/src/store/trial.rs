@@ -77,6 +77,18 @@ impl ModelStore {
         failed
     }
 
+    /// Whether this machine is known to have had a model: by the journal, or by its trials. One
+    /// that it never had was not lost.
+    pub fn has_had(&self, model: &ModelId) -> bool {
+        let trials = self.trials();
+        // What an agent wrote that did not note who was begun.
+        let failed = trials.failed.iter().map(|failed| &failed.candidate);
+        let mut tried = trials.proven.iter().chain(&trials.trial).chain(failed);
+        trials.begun.contains(model)
+            || tried.any(|tried| tried.model == *model)
+            || self.journal().iter().any(|entry| entry.model == *model)
+    }
+
     /// Why no new model can be watched over on this machine by this account, if so.
     pub fn cannot_keep_trials(&self) -> Option<StoreError> {
         self.writable_home().err()
@@ -564,6 +576,7 @@ fn admit(
         return Err(reason);
     }
     ledger.trial = Some(candidate.clone());
+    ledger.begun.insert(candidate.model.clone());
     ledger.attempts = attempts.saturating_add(1);
     Ok(())
 }

@@ -40,6 +40,8 @@ pub(super) struct Standing {
     pub(super) load: Option<Words>,
     /// A part of the rules has no model.
     pub(super) partial: Option<Words>,
+    /// A model judges that is not the wanted one.
+    pub(super) instead: Option<Words>,
     /// What proves events is not made any more.
     pub(super) evidence: Option<Words>,
     /// What is to be known after a restart is not kept.
@@ -85,6 +87,7 @@ impl Standing {
                 self.picture.as_ref(),
                 self.load.as_ref(),
                 self.partial.as_ref(),
+                self.instead.as_ref(),
                 self.evidence.as_ref(),
                 self.kept.as_ref(),
             ],
@@ -121,14 +124,16 @@ mod tests {
         assert_eq!(told(&camera), (CameraHealth::Connecting, String::new()));
         camera.set_link(Link::Connected);
         assert_eq!(told(&camera), (CameraHealth::Watching, String::new()));
+        camera.instead = Some(words("last week's model"));
         camera.partial = Some(words("no helmets"));
         camera.load = Some(words("overloaded"));
         camera.blind = Some(words("model fails"));
-        let all = "model fails; overloaded; no helmets".to_owned();
+        let all = "model fails; overloaded; no helmets; last week's model".to_owned();
         assert_eq!(told(&camera), (CameraHealth::Degraded, all));
         camera.blind = None;
         camera.load = None;
-        let left = "no helmets".to_owned();
+        camera.partial = None;
+        let left = "last week's model".to_owned();
         assert_eq!(told(&camera), (CameraHealth::Degraded, left));
         camera.set_link(Link::Lost(words("gone")));
         assert_eq!(told(&camera), (CameraHealth::Lost, "gone".to_owned()));
