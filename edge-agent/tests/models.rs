@@ -432,6 +432,27 @@ fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() 
         current["version"].as_u64().unwrap()
     };
     assert_eq!(current(), 2);
+    let shown = |name: &str| {
+        let shown = on(&elsewhere, &["show", name, "--json", "--key", &public]).stdout;
+        serde_json::from_slice::<serde_json::Value>(&shown).unwrap()
+    };
+    for (name, version, state, of) in [
+        ("street", 2, "in_use", "new"),
+        ("street@2", 2, "in_use", "new"),
+        ("street@1", 1, "kept", "good"),
+    ] {
+        let shown = shown(name);
+        assert_eq!(shown["version"], version, "{shown}");
+        assert_eq!(shown["state"], state, "{shown}");
+        assert_eq!(shown["manifest"]["sha256"], here.digest(of), "{shown}");
+        let place = format!("street/versions/{version}/");
+        for file in ["file", "manifest_file"] {
+            assert!(shown[file].as_str().unwrap().contains(&place), "{shown}");
+        }
+        for version in shown["versions"].as_array().unwrap() {
+            assert!(version["signed_by"].is_string(), "{shown}");
+        }
+    }
     let old = on(&elsewhere, &["install", &first, "--key", &public]);
     assert_eq!(old.status.code(), Some(1));
     assert!(

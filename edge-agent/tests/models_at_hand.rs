@@ -268,6 +268,53 @@ fn paths_and_commands_of_the_list_can_be_copied() {
     );
 }
 
+/// What judges here stood in a file that nobody could name: there was no command that told it.
+#[test]
+fn a_model_is_shown_with_its_manifest_also_where_it_is_only_known() {
+    let models = models();
+    let folder = models.path().join("mine");
+    let (code, said) = run(models.path(), &["show", "mine"]);
+    assert_eq!(code, Some(0), "{said}");
+    let network = folder.join("centernet_mb3_512.onnx");
+    let manifest = folder.join("model.toml");
+    for told in [
+        format!("mine: in use, {}\n", network.display()).as_str(),
+        "\n  for         detecting road users\n",
+        "\n  head        centernet\n",
+        "\n  input       512×512 pixels, float32\n",
+        "\n  classes     person, ",
+        format!("\n  manifest    {}\n", manifest.display()).as_str(),
+        "\n  self-test   none: what it sees is not checked\n",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+
+    // One's own may begin with it.
+    let shown = command(models.path(), &["show", "mine", "--manifest"]).output();
+    let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+    let read = |text: &str| models::Manifest::parse(text).unwrap();
+    assert_eq!(read(&shown), read(&fs::read_to_string(manifest).unwrap()));
+
+    let known = command(models.path(), &["show", "yolox-nano", "--json"]).output();
+    let known: serde_json::Value = serde_json::from_slice(&known.unwrap().stdout).unwrap();
+    assert_eq!(known["state"], "missing", "{known}");
+    assert_eq!(known["manifest"]["head"]["kind"], "yolox", "{known}");
+    let detail = known["detail"].as_str().unwrap();
+    assert!(detail.contains("models install yolox-nano"), "{detail}");
+    for absent in ["file", "version", "manifest_file", "self_test"] {
+        assert_eq!(known.get(absent), None, "{known}");
+    }
+    for (name, why) in [
+        ("nosuch", "there is no model called nosuch"),
+        ("mine@7", "model mine has no version 7 here; there are none"),
+        ("mine@x", "`x` is no version"),
+    ] {
+        let (code, said) = run(models.path(), &["show", name]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+}
+
 #[test]
 fn who_exported_anew_is_told_to_describe_the_new_file() {
     let models = models();

@@ -115,6 +115,17 @@ pub enum Task {
 }
 
 impl Task {
+    /// What it is, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Detection => "detecting road users",
+            Self::Faces => "finding faces",
+            Self::Classification => "telling kinds apart",
+            Self::TextDetection => "finding writing",
+            Self::TextRecognition => "reading lines",
+        }
+    }
+
     /// What a head for it must answer.
     const fn answer(self) -> Answer {
         match self {

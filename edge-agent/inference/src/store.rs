@@ -211,17 +211,36 @@ impl ModelStore {
 
     /// Every model that is described, in order of preference, its file checked.
     pub fn list(&self) -> Vec<ModelState> {
-        self.manifests()
-            .into_iter()
-            .map(|manifest| ModelState {
-                state: match self.look_for(manifest) {
-                    Ok(path) => Installed::Installed(path),
-                    Err(StoreError::Missing { .. }) => Installed::Missing,
-                    Err(refusal) => Installed::Refused(refusal.to_string()),
-                },
-                manifest: manifest.clone(),
-            })
+        let manifests = self.manifests().into_iter();
+        manifests
+            .map(|manifest| self.with_state(manifest))
             .collect()
+    }
+
+    /// One model, its file checked; an error for one that nothing describes.
+    pub fn state_of(&self, id: &ModelId) -> Result<ModelState, StoreError> {
+        Ok(self.with_state(&self.manifest(id)?.manifest))
+    }
+
+    fn with_state(&self, manifest: &Manifest) -> ModelState {
+        ModelState {
+            state: match self.look_for(manifest) {
+                Ok(path) => Installed::Installed(path),
+                Err(StoreError::Missing { .. }) => Installed::Missing,
+                Err(refusal) => Installed::Refused(refusal.to_string()),
+            },
+            manifest: manifest.clone(),
+        }
+    }
+
+    /// Where a model's manifest stands; none for the catalogue's.
+    pub fn manifest_file(&self, id: &ModelId) -> Option<PathBuf> {
+        if let Some((_, version)) = self.homes.get(id) {
+            return Some(version.join(bundle::MANIFEST));
+        }
+        let mut files =
+            (self.folders.iter()).map(|folder| folder.join(id.as_str()).join(bundle::MANIFEST));
+        files.find(|file| file.is_file())
     }
 
     /// Manifests in the folders that cannot be used; such a model is refused,

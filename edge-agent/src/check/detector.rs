@@ -82,8 +82,8 @@ fn judge(
     if known.manifest.task != task {
         return Some(Outcome::Failed(format!(
             "{model} is for {}, and {} is wanted here; `edge-agent models list` says what each is for",
-            work(known.manifest.task),
-            work(task)
+            known.manifest.task.words(),
+            task.words()
         )));
     }
     match &known.state {
@@ -92,15 +92,5 @@ fn judge(
             "{model} is not installed on this machine; `edge-agent models list` says how it is, on the box"
         ))),
         Installed::Refused(why) => Some(Outcome::Failed(why.clone())),
-    }
-}
-
-const fn work(task: Task) -> &'static str {
-    match task {
-        Task::Detection => "detecting road users",
-        Task::Faces => "finding faces",
-        Task::Classification => "telling kinds apart",
-        Task::TextDetection => "finding writing",
-        Task::TextRecognition => "reading lines",
     }
 }

@@ -164,7 +164,7 @@ fn outranked(
 }
 
 /// The keys of `--key`. Who names a place means that there is one.
-fn named_keys(places: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
+pub(super) fn named_keys(places: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
     let mut keys = Vec::new();
     for place in places {
         let found = PublicKey::trusted(std::slice::from_ref(place))?;

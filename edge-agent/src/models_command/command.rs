@@ -13,7 +13,8 @@ use super::bench::BenchArgs;
 use super::bundles::{BundleArgs, InstallArgs};
 use super::crop_folder::CropsArgs;
 use super::evaluate::EvaluateArgs;
-use super::{bench, bundles, crop_folder, evaluate, listing};
+use super::show::ShowArgs;
+use super::{bench, bundles, crop_folder, evaluate, listing, show};
 use crate::config::DetectorConfig;
 use crate::live::StopFlag;
 
@@ -28,6 +29,8 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// All that is known of one model: where it lies, who signed it, its manifest, its self-test.
+    Show(ShowArgs),
     /// Take in a signed bundle, or a file of a catalogued model.
     #[command(after_help = INSTALL_HELP)]
     Install(InstallArgs),
@@ -139,6 +142,7 @@ pub fn run(config: &DetectorConfig, command: ModelsCommand, stop: &StopFlag) -> 
     std::thread::spawn(move || end_soon_after(&flag));
     let done = match command {
         ModelsCommand::List { model, json } => listing::list(config, model.as_ref(), json),
+        ModelsCommand::Show(args) => show::show(config, &args),
         ModelsCommand::Install(args) => bundles::install(config, &args, stop),
         ModelsCommand::Use {
             model,

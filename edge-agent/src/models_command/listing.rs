@@ -1,10 +1,15 @@
 //! `models list` and `models journal`.
 
+use std::path::PathBuf;
+
 use case_bundle::files::said;
 use case_bundle::{aside, say};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
-use edge_inference::{Candidate, Installed, ModelStore, TrialLedger, Vouched};
+use edge_inference::{
+    Candidate, Installed, ManifestFault, ModelState, ModelStore, PublicKey, TrialLedger, Vouched,
+};
+use models::Manifest;
 use protocol::id::ModelId;
 use serde::Serialize;
 
@@ -26,18 +31,20 @@ pub(super) fn table(header: Vec<&str>) -> Table {
     table
 }
 
+/// A model and how it is here.
 #[derive(Serialize)]
-struct Listed {
+pub(super) struct Listed {
     model: ModelId,
     /// What it is; of one whose description is damaged nothing is known.
     #[serde(flatten)]
     known: Option<Known>,
-    /// `in_use`, `installed`, `missing`, `refused`, `damaged`.
+    /// `in_use`, `installed`, `failed`, `missing`, `refused`, `damaged`; of a version that is not
+    /// the current one `kept`.
     state: &'static str,
     /// Whether a starting agent would take it, if it could.
     is_wanted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<std::path::PathBuf>,
+    pub(super) file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -50,6 +57,17 @@ struct Known {
     licence: String,
     input: [u32; 2],
     sha256: protocol::Digest,
+}
+
+impl Known {
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            title: manifest.title.clone(),
+            licence: manifest.licence.clone(),
+            input: [manifest.input.width, manifest.input.height],
+            sha256: manifest.sha256,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -71,38 +89,38 @@ pub(super) fn in_use(config: &DetectorConfig, store: &ModelStore) -> Option<Mode
         .or_else(|| store.best_detector().ok().map(|(manifest, _)| manifest.id))
 }
 
-/// `models list`
-pub(super) fn list(
-    config: &DetectorConfig,
-    only: Option<&ModelId>,
-    json: bool,
-) -> anyhow::Result<()> {
-    let store = store(config)?;
-    let keys = trusted(config)?;
-    let in_use = in_use(config, &store);
-    let trials = store.trials();
-    let versions = |model: &ModelId| {
-        let versions = store.versions(model, &keys).into_iter();
-        let listed = versions.map(|version| ListedVersion {
-            version: version.version,
-            is_current: version.is_current,
-            note: note(&trials, &version.candidate()),
-            signed_by: match version.vouched {
-                Vouched::Signed(key) => Some(key.to_string()),
-                Vouched::Unsigned(_) => None,
-            },
-        });
-        listed.collect()
-    };
-    let mut listed = Vec::new();
-    for model in store.list() {
+/// What there is to be told of each model by.
+pub(super) struct Lister<'a> {
+    store: &'a ModelStore,
+    /// Whose signatures are named.
+    keys: Vec<PublicKey>,
+    in_use: Option<ModelId>,
+    trials: TrialLedger,
+}
+
+impl<'a> Lister<'a> {
+    pub(super) fn new(
+        config: &DetectorConfig,
+        store: &'a ModelStore,
+        keys: Vec<PublicKey>,
+    ) -> Self {
+        Self {
+            store,
+            keys,
+            in_use: in_use(config, store),
+            trials: store.trials(),
+        }
+    }
+
+    /// A model, its current version where it has several.
+    pub(super) fn listed(&self, model: ModelState) -> Listed {
         let manifest = model.manifest;
-        let is_in_use = in_use.as_ref() == Some(&manifest.id);
-        let candidate = store.candidate_of(&manifest.id);
+        let is_in_use = self.in_use.as_ref() == Some(&manifest.id);
+        let candidate = self.store.candidate_of(&manifest.id);
         // What an agent that starts does not take: it goes back to the last good one.
         let is_given_up = candidate
             .as_ref()
-            .is_some_and(|of| trials.failure_of(of).is_some());
+            .is_some_and(|of| self.trials.failure_of(of).is_some());
         let (state, file, detail) = match model.state {
             Installed::Installed(file) if is_given_up => ("failed", Some(file), None),
             Installed::Installed(file) if is_in_use => ("in_use", Some(file), None),
@@ -110,31 +128,70 @@ pub(super) fn list(
             Installed::Missing => ("missing", None, Some(manifest.obtain.trim().to_owned())),
             Installed::Refused(reason) => ("refused", None, Some(reason)),
         };
-        let of_trial = candidate.and_then(|of| note(&trials, &of));
-        listed.push(Listed {
-            known: Some(Known {
-                title: manifest.title,
-                licence: manifest.licence,
-                input: [manifest.input.width, manifest.input.height],
-                sha256: manifest.sha256,
-            }),
+        let of_trial = candidate.and_then(|of| note(&self.trials, &of));
+        Listed {
+            known: Some(Known::of(&manifest)),
             state,
             is_wanted: is_in_use,
             file,
             detail: detail.or(of_trial),
-            versions: versions(&manifest.id),
+            versions: self.versions(&manifest.id),
             model: manifest.id,
-        });
+        }
     }
-    listed.extend(store.undescribed().map(|(model, fault)| Listed {
-        model: model.clone(),
-        known: None,
-        state: "damaged",
-        is_wanted: in_use.as_ref() == Some(model),
-        file: None,
-        detail: Some(fault.to_string()),
-        versions: versions(model),
-    }));
+
+    /// A version of a model that is not the current one.
+    pub(super) fn kept(&self, manifest: &Manifest, of: &Candidate, file: PathBuf) -> Listed {
+        Listed {
+            known: Some(Known::of(manifest)),
+            state: "kept",
+            is_wanted: false,
+            file: Some(file),
+            detail: note(&self.trials, of),
+            versions: self.versions(&manifest.id),
+            model: manifest.id.clone(),
+        }
+    }
+
+    fn damaged(&self, model: &ModelId, fault: &ManifestFault) -> Listed {
+        Listed {
+            model: model.clone(),
+            known: None,
+            state: "damaged",
+            is_wanted: self.in_use.as_ref() == Some(model),
+            file: None,
+            detail: Some(fault.to_string()),
+            versions: self.versions(model),
+        }
+    }
+
+    fn versions(&self, model: &ModelId) -> Vec<ListedVersion> {
+        let versions = self.store.versions(model, &self.keys).into_iter();
+        let listed = versions.map(|version| ListedVersion {
+            version: version.version,
+            is_current: version.is_current,
+            note: note(&self.trials, &version.candidate()),
+            signed_by: match version.vouched {
+                Vouched::Signed(key) => Some(key.to_string()),
+                Vouched::Unsigned(_) => None,
+            },
+        });
+        listed.collect()
+    }
+}
+
+/// `models list`
+pub(super) fn list(
+    config: &DetectorConfig,
+    only: Option<&ModelId>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let store = store(config)?;
+    let lister = Lister::new(config, &store, trusted(config)?);
+    let models = store.list().into_iter();
+    let mut listed: Vec<Listed> = models.map(|model| lister.listed(model)).collect();
+    let damaged = store.undescribed();
+    listed.extend(damaged.map(|(model, fault)| lister.damaged(model, fault)));
     if let Some(only) = only {
         listed.retain(|model| model.model == *only);
         if listed.is_empty() {
@@ -210,6 +267,7 @@ fn in_a_word(model: &Listed) -> String {
             return "chosen, but FAILED here: the last good one is at work".to_owned();
         }
         "failed" => "installed, FAILED here",
+        "kept" => "kept, not the current version",
         state => state,
     };
     if model.is_wanted && model.state != "in_use" {
@@ -220,7 +278,7 @@ fn in_a_word(model: &Listed) -> String {
 
 /// Where it lies, what is wrong with it or how to obtain it, and its versions: lines that
 /// no frame breaks, since people copy paths and commands from them.
-fn in_full(model: &Listed) -> String {
+pub(super) fn in_full(model: &Listed) -> String {
     let mut text = format!("{}: {}", model.model, in_a_word(model));
     if let Some(file) = &model.file {
         text = format!("{text}, {}", file.display());

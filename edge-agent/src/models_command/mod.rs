@@ -11,6 +11,7 @@ mod parts;
 mod pictures;
 mod recommend;
 mod second;
+mod show;
 mod unfinished;
 
 use std::path::{Path, PathBuf};
