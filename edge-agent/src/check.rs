@@ -190,13 +190,9 @@ fn decoders(cameras: &[&CameraConfig]) -> Vec<Finding> {
         let SourceConfig::Rtsp(source) = &camera.source else {
             return None;
         };
-        let name = source.decoder.missing()?;
         Some(Finding {
             part: format!("camera {}", camera.id),
-            outcome: Outcome::Noted(format!(
-                "there is no decoder `{name}` on this machine; without it the camera stays lost. \
-                 `gst-inspect-1.0 | grep dec` lists those that there are; \"auto\" takes the best that works"
-            )),
+            outcome: Outcome::Noted(source.decoder.missing()?),
         })
     };
     if edge_video::init().is_err() {

@@ -279,7 +279,16 @@ fn a_check_beside_the_running_agent_is_content_and_before_it_leaves_no_trace() {
 #[test]
 fn a_decoder_that_is_not_there_is_noted_before_the_camera_is_lost() {
     let dir = tempfile::tempdir().unwrap();
-    for (decoder, is_noted) in [("nvdek", true), ("avdec_h264", false), ("auto", false)] {
+    for (decoder, noted) in [
+        ("nvdek", "there is no decoder `nvdek` on this machine"),
+        (
+            "vt",
+            "there is no decoder of the family `vt` on this machine",
+        ),
+        ("avdec_h264", ""),
+        ("software", ""),
+        ("auto", ""),
+    ] {
         let config = dir.path().join("box.toml");
         let text = format!(
             "[box]\nsite = 's'\nid = 'b'\n[store]\ndir = 'store'\n[[camera]]\nid = 'gate'\n\
@@ -287,8 +296,12 @@ fn a_decoder_that_is_not_there_is_noted_before_the_camera_is_lost() {
         );
         std::fs::write(&config, text).unwrap();
         let (_, said, errors) = agent(&["check", "--offline", config.to_str().unwrap()]);
-        let noted = said.contains("there is no decoder `nvdek` on this machine");
-        assert_eq!(noted, is_noted, "{decoder}: {said}{errors}");
+        let is_noted = said.contains("there is no decoder ");
+        assert_eq!(is_noted, !noted.is_empty(), "{decoder}: {said}{errors}");
+        assert!(said.contains(noted), "{decoder}: {said}{errors}");
+        if is_noted {
+            assert!(said.contains("`software` ("), "{decoder}: {said}");
+        }
     }
 }
 

@@ -236,14 +236,60 @@ impl DecoderChoice {
         }
     }
 
-    /// The element that is named and is not on this machine; GStreamer must have been started.
-    pub fn missing(&self) -> Option<&str> {
-        match self {
-            Self::Element(name) if gst::ElementFactory::find(name).is_none() => Some(name),
-            _ => None,
-        }
+    /// What must be there for it to be there.
+    pub(super) fn needs(&self) -> String {
+        let family = match self {
+            Self::Auto => Family::Software,
+            Self::Family(family) => *family,
+            Self::Element(name) => Family::of_words(name, ""),
+        };
+        let needs = match family {
+            Family::OtherHardware => {
+                return "`gst-inspect-1.0 | grep dec` lists all that is here".to_owned();
+            }
+            Family::D3d => "are on Windows only",
+            Family::Vt => "are on macOS only",
+            Family::Va => {
+                "need gstreamer1.0-plugins-bad and the driver of the graphics (intel-media-va-driver, mesa-va-drivers)"
+            }
+            Family::Nvdec => {
+                "need gstreamer1.0-plugins-bad and Nvidia's driver with its decoding library (libnvcuvid.so.1)"
+            }
+            Family::Nvv4l2 => "need the GStreamer plug-ins of JetPack or DeepStream",
+            Family::Mpp => "need Rockchip's own plug-in for GStreamer (gstreamer-rockchip)",
+            Family::Imx => "need NXP's own plug-in for GStreamer",
+            Family::V4l2 => {
+                "need gstreamer1.0-plugins-good and -bad, on a kernel whose driver gives a decoder as /dev/video*"
+            }
+            Family::Qsv => {
+                "need gstreamer1.0-plugins-bad and Intel's runtime (libmfx-gen1.2, for older graphics libmfx1)"
+            }
+            Family::Omx => "need gstreamer1.0-omx of the board's maker",
+            Family::Amf => "need AMD's runtime (AMF) and a GStreamer that was built with it",
+            Family::Software => "need gstreamer1.0-libav",
+        };
+        format!("decoders of the family `{family}` {needs}")
     }
 }
+
+/// What people call a family, and no element is called: each would be taken for the name of one, and
+/// the camera be lost for it.
+const CALLED: &[(&str, Family)] = &[
+    ("vaapi", Family::Va),
+    ("va-api", Family::Va),
+    ("nvidia", Family::Nvdec),
+    ("cuda", Family::Nvdec),
+    ("cuvid", Family::Nvdec),
+    ("nvcodec", Family::Nvdec),
+    ("jetson", Family::Nvv4l2),
+    ("rkmpp", Family::Mpp),
+    ("rockchip", Family::Mpp),
+    ("v4l2m2m", Family::V4l2),
+    ("quicksync", Family::Qsv),
+    ("cpu", Family::Software),
+    ("libav", Family::Software),
+    ("ffmpeg", Family::Software),
+];
 
 impl FromStr for DecoderChoice {
     type Err = String;
@@ -254,6 +300,11 @@ impl FromStr for DecoderChoice {
         }
         if let Some(family) = FAMILIES.into_iter().find(|f| f.as_str() == text) {
             return Ok(Self::Family(family));
+        }
+        if let Some((_, family)) = CALLED.iter().find(|(called, _)| *called == text) {
+            return Err(format!(
+                "`{text}` is neither a family of decoders nor the name of one; write \"{family}\""
+            ));
         }
         let is_name = text
             .bytes()
@@ -314,6 +365,20 @@ mod tests {
         for text in ["", "avdec_h264 ! filesink", "va;"] {
             let refusal = text.parse::<DecoderChoice>().unwrap_err();
             assert!(refusal.contains("write auto, va"), "{refusal}");
+        }
+    }
+
+    /// `vaapi` was taken for the name of an element, which is on no machine.
+    #[test]
+    fn what_people_call_a_family_is_refused_with_the_word_for_it() {
+        for (called, family) in CALLED {
+            let refusal = called.parse::<DecoderChoice>().unwrap_err();
+            assert_eq!(
+                refusal,
+                format!(
+                    "`{called}` is neither a family of decoders nor the name of one; write \"{family}\""
+                )
+            );
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct NoDecoder {
     pub choice: DecoderChoice,
     /// What was there and does not work.
     pub refused: Vec<RefusedDecoder>,
+    /// All that is here for the codec, whatever was wanted.
+    pub there: Installed,
 }
 
 impl NoDecoder {
@@ -60,12 +62,90 @@ impl NoDecoder {
                 let beginning = Self::BEGINNING;
                 format!("{beginning} {codec} here{refused}; {}", Self::REMEDY)
             }
-            choice => format!(
-                "{} {codec} here that is `{choice}`, as configured{refused}; \
-                 take `decoder` out of the camera's source, or mend it",
-                Self::BEGINNING
-            ),
+            choice => {
+                let (beginning, there) = (Self::BEGINNING, &self.there);
+                let next = "take `decoder` out of the camera's source for the best that works";
+                // What is there and fails is not to be installed once more.
+                let mend = if self.refused.is_empty() {
+                    format!("or name another; {}", choice.needs())
+                } else {
+                    "name another, or mend it".to_owned()
+                };
+                format!(
+                    "{beginning} {codec} here that is `{choice}`, as configured{refused}; there is {there}: {next}, {mend}"
+                )
+            }
         }
+    }
+}
+
+/// Decoders that are here, by family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Installed(BTreeMap<Family, Vec<String>>);
+
+impl Installed {
+    /// For a format; whether they work is not asked.
+    fn of(caps: &gst::CapsRef) -> Self {
+        let mut installed = Self::default();
+        for (family, factory) in candidates(caps, &Selection::default()) {
+            let names = installed.0.entry(family).or_default();
+            names.push(factory.name().to_string());
+        }
+        installed
+    }
+
+    /// For all that cameras send.
+    fn for_cameras() -> Self {
+        let mut all = Self::default();
+        for codec in ["video/x-h264", "video/x-h265", "image/jpeg"] {
+            let format = gst::Caps::new_empty_simple(codec);
+            for (family, names) in Self::of(&format).0 {
+                let known = all.0.entry(family).or_default();
+                let new: Vec<String> = (names.into_iter())
+                    .filter(|name| !known.contains(name))
+                    .collect();
+                known.extend(new);
+            }
+        }
+        all
+    }
+
+    /// Whether any of it is what is wanted.
+    fn has(&self, choice: &DecoderChoice) -> bool {
+        let mut all = self.0.iter();
+        all.any(|(family, names)| names.iter().any(|name| choice.allows(name, *family)))
+    }
+}
+
+impl std::fmt::Display for Installed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let told =
+            |(family, names): (&Family, &Vec<String>)| format!("`{family}` ({})", names.join(", "));
+        let families: Vec<String> = self.0.iter().map(told).collect();
+        if families.is_empty() {
+            return f.write_str("none at all");
+        }
+        f.write_str(&families.join(", "))
+    }
+}
+
+impl DecoderChoice {
+    /// Why a camera with this choice stays lost on this machine, whatever its codec, and what to do:
+    /// no such decoder is here. GStreamer must have been started.
+    pub fn missing(&self) -> Option<String> {
+        let there = Installed::for_cameras();
+        let (is_here, what) = match self {
+            Self::Auto => (true, ""),
+            Self::Element(name) => (gst::ElementFactory::find(name).is_some(), ""),
+            Self::Family(_) => (there.has(self), "of the family "),
+        };
+        (!is_here).then(|| {
+            format!(
+                "there is no decoder {what}`{self}` on this machine; without it the camera stays lost. There is {there}: \
+                 name one of these, or \"auto\" for the best that works; {}",
+                self.needs()
+            )
+        })
     }
 }
 
@@ -187,6 +267,7 @@ pub(crate) fn make_decoder(
         codec: codec_name(caps),
         choice: selection.choice.clone(),
         refused,
+        there: Installed::of(caps),
     })
 }
 
@@ -361,11 +442,66 @@ mod tests {
         crate::init().unwrap();
         let software = chosen("software", &[]).unwrap();
         assert_eq!(chosen(&software, &[&software]).unwrap(), software);
-        let missing = chosen("nosuchdec", &[]).unwrap_err();
+        let missing = chosen("nosuchdec", &[]).unwrap_err().advice();
+        let begins = "no decoder for H.264 here that is `nosuchdec`, as configured; there is ";
+        let there = format!("`software` ({software}");
+        let next = ": take `decoder` out of the camera's source for the best that works, or name another; \
+                    `gst-inspect-1.0 | grep dec` lists all that is here";
+        assert!(missing.starts_with(begins), "{missing}");
+        assert!(
+            missing.contains(&there) && missing.ends_with(next),
+            "{missing}"
+        );
+    }
+
+    /// It said that there is none, and neither what there is nor what to install.
+    #[test]
+    fn a_family_that_is_not_here_is_told_with_those_that_are_and_what_to_install() {
+        crate::init().unwrap();
+        let noted = |choice: &str| choice.parse::<DecoderChoice>().unwrap().missing();
+        // On no machine that runs these tests.
+        for (family, needs) in [
+            ("vt", "decoders of the family `vt` are on macOS only"),
+            (
+                "imx",
+                "decoders of the family `imx` need NXP's own plug-in for GStreamer",
+            ),
+        ] {
+            let advice = chosen(family, &[]).unwrap_err().advice();
+            let check = noted(family).unwrap();
+            for said in [&advice, &check] {
+                assert!(
+                    said.contains("`software` (") && said.ends_with(needs),
+                    "{said}"
+                );
+            }
+            let begins = format!("there is no decoder of the family `{family}` on this machine; ");
+            assert!(check.starts_with(&begins), "{check}");
+        }
+        for here in ["auto", "software", "avdec_h264"] {
+            assert_eq!(noted(here), None, "{here}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_and_does_not_work_is_not_to_be_installed_once_more() {
+        let no = NoDecoder {
+            codec: "H.264".to_owned(),
+            choice: DecoderChoice::Family(Family::Va),
+            refused: vec![RefusedDecoder {
+                name: "vah264dec".to_owned(),
+                reason: "does not start; its device is missing or busy".to_owned(),
+            }],
+            there: Installed(BTreeMap::from([
+                (Family::Va, vec!["vah264dec".to_owned()]),
+                (Family::Software, vec!["avdec_h264".to_owned()]),
+            ])),
+        };
         assert_eq!(
-            missing.advice(),
-            "no decoder for H.264 here that is `nosuchdec`, as configured; \
-             take `decoder` out of the camera's source, or mend it"
+            no.advice(),
+            "no decoder for H.264 here that is `va`, as configured (vah264dec does not start; its device is missing or \
+             busy); there is `va` (vah264dec), `software` (avdec_h264): take `decoder` out of the camera's source for the \
+             best that works, name another, or mend it"
         );
     }
 
