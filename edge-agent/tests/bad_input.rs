@@ -271,6 +271,31 @@ fn a_truncated_clip_gives_what_is_there_and_says_so() {
     assert!(stderr.contains("1 of 13 pictures are damaged"), "{stderr}");
     assert!(stderr.contains("in 12 frames"), "{stderr}");
 
+    // What says itself that there is more of it was read to its end, with a warning and as if all
+    // had been seen. The index of an MP4 for the web is in front.
+    for (name, encoder) in [
+        (
+            "web.mp4",
+            "-c:v libx264 -bf 0 -preset ultrafast -movflags +faststart",
+        ),
+        ("dashcam.avi", "-c:v mjpeg -q:v 3"),
+    ] {
+        let whole = dir.path().join(name);
+        let mut arguments = vec!["-i", clip.to_str().unwrap(), "-t", "3", "-an"];
+        arguments.extend(encoder.split(' '));
+        arguments.push(whole.to_str().unwrap());
+        ffmpeg(&arguments);
+        let (code, _, stderr) = replay(&whole);
+        assert_eq!(code, Some(0), "{name}: {stderr}");
+        let bytes = std::fs::read(&whole).unwrap();
+        std::fs::write(&whole, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        let (code, _, stderr) = replay(&whole);
+        assert_eq!(code, Some(1), "{name}: {stderr}");
+        let told = format!("warning: {}: the file is cut off, ", whole.display());
+        assert!(stderr.contains(&told), "{name}: {stderr}");
+        assert!(stderr.contains(" event(s) in "), "{name}: {stderr}");
+    }
+
     // An MP4 whose index was never written cannot be read at all.
     let bytes = std::fs::read(&clip).unwrap();
     let broken = dir.path().join("broken.mp4");

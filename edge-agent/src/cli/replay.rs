@@ -14,10 +14,11 @@ use crate::replay::{self, Compared, ReplayOutcome, ReplayRequest, ReplaySource};
 
 /// Shown below `replay --help`.
 pub(super) const HELP: &str = "\
-Exit codes: 0 done; 1 failed, nothing was seen, or a part of the recording or some pictures of the
-clip are damaged (they are named, and the rest is replayed); 2 faulty command line or configuration,
-or --camera is missing where there are several cameras; 130 stopped before the end: files have
-`.part` behind their names, and what stood under the names stays.";
+Exit codes: 0 done; 1 failed, nothing was seen, or not all was: a part of the recording or some
+pictures of the clip are damaged, or the clip is cut off (that is named, the rest is replayed, and
+its files have their names); 2 faulty command line or configuration, or --camera is missing where
+there are several cameras; 130 stopped before the end: files have `.part` behind their names, and
+what stood under the names stays.";
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {

@@ -3,6 +3,7 @@
 //! Reading order: [`reader`] → `waiting` → [`media_time`] → [`pictures`] (a folder of
 //! stills) → [`writer`].
 
+mod cut;
 pub mod encoded;
 mod error;
 pub mod media_time;

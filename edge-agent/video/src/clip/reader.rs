@@ -120,9 +120,11 @@ pub struct ClipReader {
     /// Pictures that a folder has.
     promised: Option<u64>,
     has_ended: bool,
+    /// The file ends before its own end.
+    is_cut: bool,
     warnings: Vec<String>,
     streams: Arc<Streams>,
-    /// Why pictures that are there were not read.
+    /// Why not all of its pictures were read.
     unread: Option<String>,
 }
 
@@ -147,7 +149,7 @@ impl ClipReader {
         self.shown
     }
 
-    /// Why pictures that are there were not read, once
+    /// Why not all of its pictures were read, once
     /// [`next_picture`](Self::next_picture) gave `None`.
     pub fn unread(&self) -> Option<&str> {
         self.unread.as_deref()
@@ -309,9 +311,13 @@ impl ClipReader {
         self.pipeline.set_state(gst::State::Null).ok();
         let length = self.time.length() as f64 / 1e6;
         let at = format!("after {} frames ({length:.1} s)", self.given);
-        if let Some(error) = error {
-            self.warnings
-                .push(format!("reading ended with an error {at}: {error}"));
+        if self.is_cut {
+            self.unread = Some(format!(
+                "the file is cut off, it announces more than there is of it: reading ended {at}; \
+                 where it is whole elsewhere, copy it again"
+            ));
+        } else if let Some(error) = error {
+            self.unread = Some(format!("reading ended with an error {at}: {error}"));
         } else if let Some(other) = self.streams.unread() {
             let codec = &self.info.codec;
             self.unread = Some(format!(
@@ -323,7 +329,7 @@ impl ClipReader {
             && duration.0 - length > (duration.0 * 0.02).max(0.5)
         {
             self.warnings.push(format!(
-                "reading ended {at}, but the file announces {:.1} s; it may be truncated",
+                "reading ended {at}, but the file announces {:.1} s; it may be truncated, or have more sound",
                 duration.0
             ));
         } else if let Some(promised) = self.promised

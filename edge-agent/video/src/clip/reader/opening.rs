@@ -13,6 +13,7 @@ use protocol::EventTime;
 use protocol::units::Seconds;
 
 use super::{ClipInfo, ClipReader, THREADS};
+use crate::clip::cut::is_cut;
 use crate::clip::error::ClipError;
 use crate::clip::media_time::MediaTime;
 use crate::clip::pictures;
@@ -124,21 +125,6 @@ impl ClipReader {
     }
 }
 
-/// Whether the first chunk of an AVI announces more than the file has.
-///
-/// The demuxer mends its index in silence; nothing else tells that it is cut.
-fn is_cut_avi(path: &Path) -> bool {
-    let mut head = [0; 12];
-    let is_read = std::fs::File::open(path)
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head))
-        .is_ok();
-    let announced = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])) + 8;
-    is_read
-        && head.starts_with(b"RIFF")
-        && head.ends_with(b"AVI ")
-        && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() < announced)
-}
-
 fn sink() -> gst_app::AppSink {
     gst_app::AppSink::builder()
         .sync(false)
@@ -195,9 +181,6 @@ impl Opening {
                 fps.unwrap_or(USUAL_FPS)
             ));
         }
-        if is_cut_avi(&self.path) {
-            warnings.push("the file ended before its announced length; it is truncated".to_owned());
-        }
         let duration = Some(&self.pipeline)
             .filter(|_| !is_bare)
             .and_then(ElementExtManual::query_duration::<gst::ClockTime>)
@@ -235,6 +218,7 @@ impl Opening {
             pace: Pace::new(None),
             promised: None,
             has_ended: false,
+            is_cut: is_cut(&self.path),
             warnings,
             streams: Arc::clone(&self.streams),
             unread: None,
