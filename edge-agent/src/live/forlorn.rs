@@ -18,38 +18,6 @@ impl Forlorn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::scene_thread::{OnPanic, Whose};
-    use crate::live::{Ending, StopFlag};
-
-    /// How many looks were taken of a hundred, in each life of the program, until it ended for want
-    /// of a device that is lost from the third look on.
-    fn lives(looks_until_lost: usize, lives: usize) -> Vec<(usize, bool)> {
-        let dir = tempfile::tempdir().unwrap();
-        let live = |_| {
-            let stop = StopFlag::default();
-            let lost = OnPanic::new(Whose::SecondModel, None, dir.path(), &stop);
-            let mut forlorn = Forlorn::default();
-            let mut looks = 0;
-            while looks < 100 && !stop.is_set() {
-                looks += 1;
-                let why = (looks > looks_until_lost).then(|| "an illegal memory access".to_owned());
-                if let Some(why) = forlorn.newly(why) {
-                    lost.give_way(why);
-                }
-            }
-            (looks, matches!(stop.fault(), Some(Ending::Forlorn(_))))
-        };
-        (0..lives).map(live).collect()
-    }
-
-    #[test]
-    fn a_device_that_never_comes_back_ends_three_lives_and_the_fourth_goes_on_without() {
-        assert_eq!(
-            lives(2, 5),
-            [(3, true), (3, true), (3, true), (100, false), (100, false)]
-        );
-        assert_eq!(lives(100, 1), [(100, false)]);
-    }
 
     /// Told at each look it would be three ends within a second, and nothing would be left to try.
     #[test]

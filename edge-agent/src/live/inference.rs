@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
 use edge_core::Input;
-use edge_inference::{AtWork, AtWorkMark, Detector};
+use edge_inference::{AtWork, AtWorkMark, Detector, Network};
 use edge_scheduler::Scheduler;
 use edge_video::{CameraStream, Frame};
 use models::Crop;
@@ -82,8 +82,8 @@ pub(super) struct Second {
 
 impl Second {
     /// Why nothing computes it any more in this process, once each time.
-    fn newly_forlorn(&mut self) -> Option<String> {
-        let why = self.forlorn.newly(self.taker.forlorn())?;
+    fn newly_forlorn(&mut self, lost: &Lost<'_>) -> Option<String> {
+        let why = self.forlorn.newly((lost.second)(&self.taker))?;
         Some(format!(
             "model {} for second looks: {why}",
             self.state.model
@@ -121,6 +121,24 @@ pub(super) struct Calls<'a> {
     pub(super) goes_on: &'a dyn Fn(),
     /// Told why a model for second looks has nothing any more that computes it.
     pub(super) is_forlorn: &'a dyn Fn(String),
+    /// Asked each time whether that is so.
+    pub(super) lost: Lost<'a>,
+}
+
+/// Who says that nothing computes a model any more in this process: the models themselves. Of those
+/// it takes a device that is away for half a minute, so a test has its own.
+pub(super) struct Lost<'a> {
+    detector: &'a dyn Fn(&Network) -> Option<String>,
+    second: &'a dyn Fn(&Taker) -> Option<String>,
+}
+
+impl Default for Lost<'_> {
+    fn default() -> Self {
+        Self {
+            detector: &Network::forlorn,
+            second: &Taker::forlorn,
+        }
+    }
 }
 
 /// Looks at frames until told to stop.
@@ -134,13 +152,13 @@ pub(super) fn run(
     let mut desk = Desk::new(models, feeds, settings);
     while !stop.is_set() && desk.work(calls) {
         (calls.goes_on)();
-        if let Some(why) = desk.models.detector.network().forlorn() {
+        if let Some(why) = (calls.lost.detector)(desk.models.detector.network()) {
             tracing::error!("nothing is watched: {why}");
             stop.give_way(why);
         }
         let second = desk.models.second.iter_mut();
         second
-            .filter_map(Second::newly_forlorn)
+            .filter_map(|second| second.newly_forlorn(&calls.lost))
             .for_each(calls.is_forlorn);
     }
     for camera in 0..feeds.len() {

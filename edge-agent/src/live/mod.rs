@@ -436,6 +436,7 @@ fn watch(
                     asked: &asked,
                     goes_on: &goes_on,
                     is_forlorn: &|why| on_panic(Whose::SecondModel).give_way(why),
+                    lost: inference::Lost::default(),
                 };
                 inference::run(models, &cameras.feeds, &config.inference, &calls, stop);
             }

@@ -11,6 +11,8 @@ mod onnx;
 #[path = "../../../inference/tests/support/small.rs"]
 mod small;
 
+mod lost;
+
 use std::process::Command;
 
 use crossbeam_channel::bounded;
@@ -100,12 +102,17 @@ impl Room {
         }
     }
 
-    /// A desk with one camera, whose scene has room for so many works.
-    fn watch<R>(&self, room: usize, test: impl FnOnce(&mut Watch<'_>) -> R) -> R {
+    /// Its camera, whose scene has room for so many works.
+    fn feed(&self, room: usize) -> (Feed, Receiver<Work>) {
         let camera = &self.config.cameras[0];
         let state = Arc::new(CameraState::new(&self.config, camera, None));
         let (to, scene) = bounded(room);
-        let feeds = [(camera.clone(), Arc::clone(&self.stream), to, state)];
+        let feed = (camera.clone(), Arc::clone(&self.stream), to, state);
+        (feed, scene)
+    }
+
+    /// A detector that finds nobody, and these besides.
+    fn models(&self, second: Vec<Second>) -> Models {
         let small = Small {
             finds_nobody: true,
             fails_when_bright: true,
@@ -120,14 +127,20 @@ impl Room {
             Detector::load,
         );
         let detector = detector.unwrap();
-        let models = Models {
+        Models {
             state: Arc::new(ModelState::of_detector(&detector, None)),
             detector,
-            second: Vec::new(),
+            second,
             at_work: AtWork::default(),
-        };
+        }
+    }
+
+    /// A desk with one camera, whose scene has room for so many works.
+    fn watch<R>(&self, room: usize, test: impl FnOnce(&mut Watch<'_>) -> R) -> R {
+        let (feed, scene) = self.feed(room);
+        let feeds = [feed];
         test(&mut Watch {
-            desk: Desk::new(models, &feeds, &self.config.inference),
+            desk: Desk::new(self.models(Vec::new()), &feeds, &self.config.inference),
             scene,
             views: &self.views,
             number: 0,
