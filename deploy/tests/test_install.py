@@ -165,6 +165,28 @@ class UnitTest(unittest.TestCase):
                     named = machine / (place[0] or place[1]).lstrip("/")
                     self.assertTrue(named.is_file(), f"{unit.name} names {named.relative_to(machine)}, which no step installs")
 
+    def test_what_decodes_and_computes_has_its_nodes_in_the_page_and_in_the_unit(self):
+        page = (ROOT / "docs" / "install.md").read_text()
+        table = page[page.index("### Device nodes") :]
+        rows = re.findall(r"(?m)^\| [^|]+\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|[^|]*\|$", table)
+        named = {word for row in rows for word in re.findall(r"`([a-z0-9_]+)`", row[0] + row[1])}
+        agent = ROOT / "edge-agent"
+        words = {
+            "family.rs": (agent / "video" / "src" / "decoder" / "family.rs", r'Self::\w+ => "(\w+)",'),
+            "provider.rs": (agent / "inference" / "src" / "provider.rs", r'Self::\w+ => "(\w+)",'),
+        }
+        # Not on Linux, or with the graphics' own nodes.
+        elsewhere = {"d3d", "vt", "amf"}
+        for name, (source, word) in words.items():
+            of_code = set(re.findall(word, source.read_text())) - elsewhere
+            self.assertGreaterEqual(len(of_code), 7, name)
+            self.assertLessEqual(of_code, named, f"docs/install.md has no row for some of {name}")
+        unit = (ROOT / "deploy" / "systemd" / "ngatu-edge-agent.service").read_text()
+        allowed = set(re.findall(r"(?m)^DeviceAllow=(\S+) rw$", unit))
+        self.assertEqual({name for row in rows for name in re.findall(r"`(char-[^`]+)`", row[3])}, allowed)
+        for node in re.findall(r"(?m)^#DeviceAllow=(\S+) rw$", unit):
+            self.assertTrue(any(node.startswith(told.rstrip("*")) for row in rows for told in re.findall(r"`(/dev/[^`]+)`", row[2])), node)
+
     def follow(self, step, machine):
         words, given = shlex.split(step), []
         while words:
