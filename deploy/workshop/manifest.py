@@ -6,6 +6,7 @@ copied as it stands.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import re
 import tomllib
@@ -64,6 +65,13 @@ class Manifest:
         if sha256(file) != self.table["sha256"]:
             raise Unusable(f"{file} has another SHA-256 than {self.path} says; it is not that network")
         return file
+
+
+def model_id(text: str) -> str:
+    """A name that the program takes for a model (`protocol/src/id.rs`), before a night is spent on it."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", text) or text == "down":
+        raise argparse.ArgumentTypeError("a model's name is of small letters, digits, - and _, 64 at most")
+    return text
 
 
 def sha256(file: Path) -> str:

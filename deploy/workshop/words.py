@@ -1,6 +1,7 @@
 """Classes in the program's words, and what labelling tools call them.
 
-The same words as `protocol/src/detections.rs`; a test holds the two together.
+The same words as `protocol/src/detections.rs` and `edge-agent/inference/src/evaluate/labels.rs`, so that what is
+trained with can be measured with as well; a test holds them together.
 """
 
 # Word, and its number in COCO's label files (`ObjectClass::coco_category`).
@@ -36,10 +37,21 @@ _OTHER_WORDS: dict[str, str] = {
     "scooter": "motorcycle",
     "lorry": "truck",
     "coach": "bus",
+    "bird": "animal",
+    "cat": "animal",
+    "dog": "animal",
+    "horse": "animal",
+    "sheep": "animal",
+    "cow": "animal",
+    "elephant": "animal",
+    "bear": "animal",
+    "zebra": "animal",
+    "giraffe": "animal",
     "cell_phone": "phone",
     "license_plate": "plate",
     "licence_plate": "plate",
     "number_plate": "plate",
+    "seatbelt": "seat_belt",
 }
 
 

@@ -130,6 +130,8 @@ struct Annotation {
     category_id: u32,
     /// Left, top, width, height in pixels.
     bbox: [f64; 4],
+    /// None: it is a box. CVAT refuses a file whose annotations do not say so.
+    segmentation: [(); 0],
     area: f64,
     iscrowd: u8,
     status: &'static str,
@@ -203,6 +205,7 @@ impl Coco {
                 image_id: id,
                 category_id,
                 bbox,
+                segmentation: [],
                 area: protocol::units::rounded(bbox[2] * bbox[3], 2),
                 iscrowd: u8::from(!is_confirmed),
                 status: if is_confirmed {

@@ -287,10 +287,10 @@ fn a_persons_word_covers_the_boxes_of_the_event_and_nothing_else() {
         ]"#]]
     .assert_eq(&serde_json::to_string_pretty(&train["images"]).unwrap());
     expect![[r#"
-        {"area":384.0,"bbox":[16.0,12.0,16.0,24.0],"category_id":4,"id":1,"iscrowd":1,"score":0.5,"status":"disputed"}
-        {"area":384.0,"bbox":[16.0,12.0,16.0,24.0],"category_id":4,"id":2,"iscrowd":0,"score":0.5,"status":"confirmed"}
-        {"area":192.0,"bbox":[32.0,24.0,16.0,12.0],"category_id":3,"id":3,"iscrowd":0,"score":0.5,"status":"confirmed"}
-        {"area":768.0,"bbox":[0.0,0.0,32.0,24.0],"category_id":1,"id":4,"iscrowd":1,"score":0.5,"status":"disputed"}
+        {"area":384.0,"bbox":[16.0,12.0,16.0,24.0],"category_id":4,"id":1,"iscrowd":1,"score":0.5,"segmentation":[],"status":"disputed"}
+        {"area":384.0,"bbox":[16.0,12.0,16.0,24.0],"category_id":4,"id":2,"iscrowd":0,"score":0.5,"segmentation":[],"status":"confirmed"}
+        {"area":192.0,"bbox":[32.0,24.0,16.0,12.0],"category_id":3,"id":3,"iscrowd":0,"score":0.5,"segmentation":[],"status":"confirmed"}
+        {"area":768.0,"bbox":[0.0,0.0,32.0,24.0],"category_id":1,"id":4,"iscrowd":1,"score":0.5,"segmentation":[],"status":"disputed"}
     "#]].assert_eq(
         &lines(&train["annotations"]),
     );

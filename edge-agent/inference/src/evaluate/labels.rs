@@ -32,7 +32,7 @@ pub enum LabelError {
         /// The image's number.
         id: u64,
     },
-    /// One number for two images, or two categories.
+    /// One number for two images or two categories, or one picture by two numbers.
     #[error(
         "{what} {id} is there twice: two files were put together, and which of them an annotation means nobody can \
          tell; number those of one anew, or give the files one by one"
@@ -40,8 +40,8 @@ pub enum LabelError {
     Twice {
         /// Of what.
         what: &'static str,
-        /// The number.
-        id: u64,
+        /// The number, or the name.
+        id: String,
     },
 }
 
@@ -143,6 +143,8 @@ impl LabelSet {
         let file: Coco =
             serde_json::from_str(text).map_err(|error| LabelError::Format(error.to_string()))?;
         once("image", file.images.iter().map(|image| image.id))?;
+        // By two numbers each half would say of the other's labels that nobody is there.
+        once("picture", file.images.iter().map(|image| &image.file_name))?;
         once(
             "category",
             file.categories.iter().map(|category| category.id),
@@ -206,7 +208,7 @@ impl LabelSet {
             let truth = Truth {
                 bounds,
                 area: annotation.area.unwrap_or_else(|| bounds.area()),
-                is_crowd: annotation.iscrowd.unwrap_or(0) != 0,
+                is_crowd: annotation.need_not_be_found(),
             };
             let Some(class) = class else {
                 let category = file
@@ -312,10 +314,14 @@ impl LabelSet {
 }
 
 /// Refuses numbers that are there twice: the later would take the place of the earlier without a word.
-fn once(what: &'static str, ids: impl Iterator<Item = u64>) -> Result<(), LabelError> {
+fn once<T: Ord + ToString>(
+    what: &'static str,
+    ids: impl Iterator<Item = T>,
+) -> Result<(), LabelError> {
     let mut seen = BTreeSet::new();
     for id in ids {
-        if !seen.insert(id) {
+        if let Some(id) = seen.replace(id) {
+            let id = id.to_string();
             return Err(LabelError::Twice { what, id });
         }
     }
@@ -368,6 +374,25 @@ struct CocoAnnotation {
     bbox: [f64; 4],
     area: Option<f64>,
     iscrowd: Option<u8>,
+    /// Of others' files this may be anything.
+    attributes: Option<serde_json::Value>,
+}
+
+impl CocoAnnotation {
+    /// COCO's word for it, or the box `ignore` that a person ticked.
+    ///
+    /// CVAT writes `iscrowd` for masks alone. A rectangle's is 0, and a tick at `is_crowd` is lost on the way out;
+    /// one of another name travels in `attributes`.
+    fn need_not_be_found(&self) -> bool {
+        let ticked = (self.attributes.as_ref()).and_then(|all| all.get("ignore"));
+        let is_ticked = ticked.is_some_and(|tick| match tick {
+            serde_json::Value::Bool(is_on) => *is_on,
+            serde_json::Value::Number(number) => number.as_u64() == Some(1),
+            serde_json::Value::String(word) => matches!(word.as_str(), "true" | "True" | "1"),
+            _ => false,
+        });
+        is_ticked || self.iscrowd.unwrap_or(0) != 0
+    }
 }
 
 #[derive(Deserialize)]
@@ -441,6 +466,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_ticked_need_not_be_found_however_the_tool_says_it() {
+        for (said, expected) in [
+            (r#""iscrowd": 1"#, true),
+            (
+                r#""iscrowd": 0, "attributes": {"ignore": true, "occluded": false}"#,
+                true,
+            ),
+            (r#""iscrowd": 0, "attributes": {"ignore": "true"}"#, true),
+            (r#""attributes": {"ignore": 1}"#, true),
+            (r#""attributes": {"ignore": false}"#, false),
+            (
+                r#""attributes": {"ignore": "false", "is_crowd": null}"#,
+                false,
+            ),
+            (r#""attributes": []"#, false),
+            (r#""attributes": null"#, false),
+        ] {
+            let text = format!(
+                r#"{{"images": [{{"id": 1, "file_name": "a"}}], "categories": [{{"id": 1, "name": "person"}}],
+                "annotations": [{{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], {said}}}]}}"#
+            );
+            let set = LabelSet::parse(&text).unwrap();
+            assert_eq!(set.pictures[0].labels[0].1.is_crowd, expected, "{said}");
+        }
+    }
+
+    #[test]
     fn mot_of_both_ages_is_read() {
         let old = "1,9,499,158,31.03,75.17,1,-4.1554,-7.3591,0\n1,10,1,1,2,2,0,1,2,3\n";
         let set = LabelSet::parse(old).unwrap();
@@ -484,6 +536,10 @@ mod tests {
             (
                 r#"{"images":[{"id":1,"file_name":"a"},{"id":1,"file_name":"b","complete":false}],"categories":[],"annotations":[]}"#,
                 "image 1 is there twice",
+            ),
+            (
+                r#"{"images":[{"id":1,"file_name":"a"},{"id":2,"file_name":"a"}],"categories":[],"annotations":[]}"#,
+                "picture a is there twice",
             ),
             (
                 r#"{"images":[],"categories":[{"id":1,"name":"helmet"},{"id":1,"name":"no_helmet"}],"annotations":[]}"#,
