@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manifest import Manifest, Unusable, changed, of_file, tell
+from manifest import Manifest, Unusable, changed, model_id, of_file, tell
 
 try:
     import torch
@@ -35,7 +35,12 @@ def state_of(run: Path, is_best: bool) -> dict[str, Any]:
     file = run / ("best.pt" if is_best else "last.pt")
     if is_best and not file.exists() and (run / "last.pt").exists():
         raise Unusable(f"{run} has no best.pt: it was trained without --watch; leave --best out")
-    return torch.load(file, map_location="cpu")
+    try:
+        return torch.load(file, map_location="cpu")
+    except FileNotFoundError:
+        raise
+    except network.NO_STATE as error:
+        raise Unusable(f"{file} is no state of a run of train.py ({error}); train anew") from error
 
 
 def export(args: argparse.Namespace) -> Path:
@@ -46,6 +51,8 @@ def export(args: argparse.Namespace) -> Path:
         state = state_of(run, args.best)
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}; name the folder of a run of train.py") from error
+    except ValueError as error:
+        raise Unusable(f"{run / 'settings.json'} is not what train.py wrote ({error}); train anew") from error
     if settings["model_sha256"] != manifest.table["sha256"]:
         raise Unusable(f"{run} started from another model than {manifest.path}; name that one with --model")
     model = network.build(settings["variant"], settings["classes"])
@@ -80,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of a run of train.py")
     parser.add_argument("--model", type=Path, required=True, help="manifest of the model that it started from")
-    parser.add_argument("--id", required=True, help="name of the new model: letters, digits, dashes")
+    parser.add_argument("--id", type=model_id, required=True, help="name of the new model: small letters, digits, -")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--dynamic", action="store_true", help="leave height and width open (multiples of 32)")
     parser.add_argument(

@@ -11,6 +11,7 @@ On 16 pictures of vtest this takes the first gradient's norm from 2441 to 14.
 from __future__ import annotations
 
 import math
+import pickle
 import warnings
 from pathlib import Path
 
@@ -32,6 +33,8 @@ VARIANTS: dict[str, tuple[float, float, bool]] = {
     "m": (0.67, 0.75, False),
 }
 STRIDES = (8, 16, 32)
+# What torch raises of a file that is no state, or half of one, or of another network.
+NO_STATE = (AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, pickle.PickleError)
 # What a class that was never seen starts from (Lin et al., focal loss).
 _PRIOR = 0.01
 

@@ -7,14 +7,17 @@ ignored. Unknown places teach nothing.
 
 from __future__ import annotations
 
+import hashlib
 import random
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from labels import Coco
+from labels import Coco, is_ignored
 from manifest import Unusable
 from words import class_of
 
@@ -36,6 +39,10 @@ class Picture:
     classes: np.ndarray
     ignore: np.ndarray
     is_complete: bool
+    # Of its bytes: two tasks of a labelling tool both begin with frame_000000.png.
+    sha256: str = ""
+    # Camera and day, as `aggregator labels` says.
+    taken: tuple[str, str] | None = None
 
 
 @dataclass
@@ -50,25 +57,36 @@ class Example:
     unknown: np.ndarray
 
 
-def gather(coco: Coco, folder: Path, numbers: dict[str, int]) -> tuple[list[Picture], dict[str, int]]:
-    """Pictures that something can be learnt from, and how many there are of what."""
+def gather(
+    coco: Coco, folder: Path, numbers: dict[str, int], tell: Callable[[int, int], None] = lambda done, of: None
+) -> tuple[list[Picture], Counter[str]]:
+    """Pictures that something can be learnt from, and how many there are of what.
+
+    Each is looked into once, so that a bad one is named now and not in the middle of a night.
+    """
     words = {category["id"]: class_of(category["name"]) for category in coco["categories"]}
     by_image: dict[int, list[dict]] = {image["id"]: [] for image in coco["images"]}
     for annotation in coco["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
+    gone = [image["file_name"] for image in coco["images"] if not (folder / image["file_name"]).is_file()]
+    if gone:
+        raise Unusable(
+            f"{len(gone)} of {len(coco['images'])} pictures are not there, {folder / min(gone)} for one; name their"
+            " folder with --pictures. Where the centre has deleted them, make the labels anew: labels.py complete"
+        )
     pictures = []
-    counts = {"complete": 0, "boxes only": 0, "passed over": 0, "boxes": 0, "boxes to ignore": 0}
-    for image in sorted(coco["images"], key=lambda image: image["file_name"]):
+    counts = Counter(dict.fromkeys(("complete", "boxes only", "passed over", "boxes", "boxes to ignore"), 0))
+    for done, image in enumerate(sorted(coco["images"], key=lambda image: image["file_name"])):
+        tell(done, len(coco["images"]))
         file = folder / image["file_name"]
-        if not file.is_file():
-            raise Unusable(f"picture {file} is not there; name its folder with --pictures")
         boxes, classes, ignore = [], [], []
         for annotation in by_image[image["id"]]:
             left, top, width, height = annotation["bbox"]
             box = [left, top, left + width, top + height]
             word = words[annotation["category_id"]]
-            # A guess that nobody looked at is no label.
-            if annotation.get("iscrowd") or annotation.get("status") == "proposed" or word not in numbers:
+            # What nobody looked at, or somebody disputed, is no label.
+            is_open = annotation.get("status") in ("proposed", "disputed")
+            if is_ignored(annotation) or is_open or word not in numbers:
                 ignore.append(box)
             else:
                 boxes.append(box)
@@ -78,18 +96,59 @@ def gather(coco: Coco, folder: Path, numbers: dict[str, int]) -> tuple[list[Pict
             counts["passed over"] += 1
             continue
         counts["complete" if is_complete else "boxes only"] += 1
+        counts["complete without a box"] += is_complete and not boxes
         counts["boxes"] += len(boxes)
         counts["boxes to ignore"] += len(ignore)
+        scale, digest = _looked_into(file, image)
+        taken = (image.get("camera"), image.get("day"))
         pictures.append(
             Picture(
                 file,
-                np.array(boxes, np.float32).reshape(-1, 4),
+                np.array(boxes, np.float32).reshape(-1, 4) * scale,
                 np.array(classes, np.float32),
-                np.array(ignore, np.float32).reshape(-1, 4),
+                np.array(ignore, np.float32).reshape(-1, 4) * scale,
                 is_complete,
+                digest,
+                taken if all(isinstance(word, str) for word in taken) else None,
             )
         )
     return pictures, counts
+
+
+def _looked_into(file: Path, image: dict) -> tuple[np.ndarray, str]:
+    """What a box of the labels is multiplied with to be one of the file's pixels, and the file's SHA-256."""
+    data = file.read_bytes()
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if pixels is None:
+        raise Unusable(f"picture {file} cannot be decoded; put it right, or take it out of the labels")
+    height, width = pixels.shape[:2]
+    across, down = width / (image.get("width") or width), height / (image.get("height") or height)
+    # A picture that was made smaller as a whole is the same picture; one that lies on its side is not.
+    if abs(across / down - 1) > 0.02:
+        raise Unusable(
+            f"picture {file} is {width}x{height} and its labels are for {image['width']}x{image['height']};"
+            " give the picture that was labelled"
+        )
+    return np.array([across, down, across, down], np.float32), hashlib.sha256(data).hexdigest()
+
+
+def apart(learnt: list[Picture], watched: list[Picture]) -> int:
+    """Refuses sides that share a picture or a camera's day; of how many pictures nobody knows the day."""
+    known = {picture.sha256 for picture in learnt}
+    shared = [picture.file.name for picture in watched if picture.sha256 in known]
+    if shared:
+        raise Unusable(
+            f"{len(shared)} pictures are trained with and watched, {min(shared)} among them;"
+            " what is watched must be kept apart, or it says how well pictures are remembered"
+        )
+    days = {picture.taken for picture in learnt} & {picture.taken for picture in watched} - {None}
+    if days:
+        camera, day = min(days)
+        raise Unusable(
+            f"{day} of camera {camera} is trained with and watched: two pictures of one queue would measure memory;"
+            " keep whole days of a camera on one side, as `aggregator labels` does"
+        )
+    return sum(picture.taken is None for picture in learnt + watched)
 
 
 class Canvas:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import labels
-from manifest import Manifest, Unusable, changed, of_file, sha256
+from manifest import Manifest, Unusable, changed, model_id, of_file, sha256
 
 try:
     import cv2
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pictures", type=Path, required=True, help="folder of JPEG or PNG to calibrate with")
     parser.add_argument("--labels", type=Path, help="label file: only its pictures, so that those to measure with stay out")
     parser.add_argument("--most", type=int, default=64, help="at most so many of them, evenly chosen [64]")
-    parser.add_argument("--id", required=True, help="name of the new model: letters, digits, dashes")
+    parser.add_argument("--id", type=model_id, required=True, help="name of the new model: small letters, digits, -")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--head", type=int, default=1, help="convolutions back from the answers that stay float [1]")
     parser.add_argument("--plain", action="store_true", help="quantise everything, per tensor")

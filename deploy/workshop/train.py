@@ -27,6 +27,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,38 @@ def numbers_of(manifest: Manifest, coco: label_files.Coco) -> dict[str, int]:
     return numbers
 
 
+# How often a run says how far it is, within an epoch as well.
+SAY_S = 30.0
+
+
+class Progress:
+    """How far a long piece of work is, and about how long it will take, now and then."""
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.what, self.clock = what, clock
+        self.began = self.said = clock()
+        self.first: int | None = None
+
+    def __call__(self, done: int, of: int, where: str = "") -> None:
+        """`done` of `of` parts are done; says so if it has been silent for long enough."""
+        now = self.clock()
+        if self.first is None:
+            self.first, self.began = done, now
+        if now - self.said < SAY_S or done <= self.first:
+            return
+        self.said = now
+        left = (now - self.began) / (done - self.first) * (of - done)
+        print(f"{self.what}{where}: {done} of {of}, {in_words(left)} to go", file=sys.stderr, flush=True)
+
+
+def in_words(seconds: float) -> str:
+    """About how long that is."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes} min" if minutes < 120 else f"about {minutes / 60:.1f} h"
+
+
 class Run:
     """A training run and all of its state."""
 
@@ -75,8 +108,10 @@ class Run:
         coco = label_files.read(args.labels)
         self.size = args.size or manifest.size
         self.numbers = numbers_of(manifest, coco)
-        self.pictures, counts = pictures.gather(coco, args.pictures, self.numbers)
+        looking = Progress("pictures looked into")
+        self.pictures, counts = pictures.gather(coco, args.pictures, self.numbers, looking)
         print(f"{args.labels}: {', '.join(f'{count} {what}' for what, count in counts.items())}")
+        self._say_classes(args.labels)
         if counts["complete"] == 0:
             raise Unusable(
                 f"{args.labels} has no picture that is wholly labelled, so nothing in it says what is no"
@@ -103,7 +138,10 @@ class Run:
         shown = [picture for picture in self.pictures if picture.is_complete][:: max(1, counts["complete"] // 16)]
         plain = [pictures.plain(picture, self.size, self.centres).pixels for picture in shown[:16]]
         network.unfold(model, torch.stack([torch.from_numpy(pixels) for pixels in plain]))
-        self.model = model.to(args.device)
+        try:
+            self.model = model.to(args.device)
+        except (AssertionError, RuntimeError) as error:
+            raise Unusable(f"--device {args.device}: {error}; leave it out to train on the processor") from error
         network.learning(self.model, args.keep)
         self.average = ModelEMA(self.model, 0.998)
         self.steps = -(-len(self.pictures) // args.batch)
@@ -119,12 +157,27 @@ class Run:
         )
         self.optimizer = self._optimizer()
         self.epoch = 0
+        self.progress = Progress("steps")
         # Of the epoch that is best on what is watched: its number, its loss, and which labels those are.
         self.best: dict[str, Any] | None = None
         self._resume()
 
+    def _say_classes(self, file: Path) -> None:
+        """How many boxes there are of what, and what a class without any comes to."""
+        drawn = [number for picture in self.pictures for number in picture.classes.tolist()]
+        found = {word: drawn.count(number) for word, number in self.numbers.items()}
+        print("boxes to learn from: " + ", ".join(f"{word} {count}" for word, count in found.items()))
+        bare = [word for word, count in found.items() if count == 0]
+        if bare:
+            print(
+                f"note: {file} has the categories {', '.join(bare)} and no box of them. Where there is one on a picture"
+                " it is learnt as empty street. If nobody looked for them, take the categories out: the model will"
+                " then not claim to know them",
+                file=sys.stderr,
+            )
+
     def _gather_watched(self) -> list[pictures.Picture]:
-        """Pictures to watch with: wholly labelled, since a loss on gaps says nothing."""
+        """Pictures to watch with: wholly labelled, since a loss on gaps says nothing, and others than are learnt."""
         if not self.args.watch:
             return []
         folder = self.args.watch_pictures or self.args.pictures
@@ -134,6 +187,13 @@ class Run:
             raise Unusable(
                 f"{self.args.watch} has no picture that is wholly labelled, so nothing can be watched with it; complete"
                 " some by hand first (labels.py complete), as for training, or leave --watch out"
+            )
+        undated = pictures.apart(self.pictures, whole)
+        if undated:
+            print(
+                f"note: of {undated} pictures the labels say no camera and day, so nobody knows whether what is"
+                " watched shows the same minutes as what is trained with",
+                file=sys.stderr,
             )
         return whole
 
@@ -155,17 +215,25 @@ class Run:
         file = self.args.out / "settings.json"
         text = json.dumps(self.settings, indent=2, sort_keys=True) + "\n"
         if file.exists() and file.read_text() != text:
-            before, now = json.loads(file.read_text()), json.loads(text)
+            try:
+                before, now = json.loads(file.read_text()), json.loads(text)
+            except ValueError as error:
+                raise Unusable(f"{file} is not what this wrote ({error}); name another --out") from error
             other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
             raise Unusable(f"{self.args.out} is of a run with other {', '.join(other)}; name another --out")
         file.write_text(text)
         if self._checkpoint.exists():
-            state = torch.load(self._checkpoint, map_location=self.args.device)
-            self.model.load_state_dict(state["model"])
-            self.average.ema.load_state_dict(state["average"])
-            self.average.updates = state["updates"]
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.epoch = state["epoch"]
+            try:
+                state = torch.load(self._checkpoint, map_location=self.args.device)
+                self.model.load_state_dict(state["model"])
+                self.average.ema.load_state_dict(state["average"])
+                self.average.updates = state["updates"]
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.epoch = state["epoch"]
+            except network.NO_STATE as error:
+                raise Unusable(
+                    f"{self._checkpoint} is no state of such a run ({error}); delete {self.args.out} and begin anew"
+                ) from error
             best = state.get("best")
             # Losses on other labels cannot be compared.
             if best and (not self.args.watch or best["labels_sha256"] == sha256(self.args.watch)):
@@ -188,7 +256,10 @@ class Run:
         }
         for file in (self.args.out / "best.pt", self._checkpoint) if is_best else (self._checkpoint,):
             part = file.with_suffix(".part")
-            torch.save(state, part)
+            try:
+                torch.save(state, part)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise Unusable(f"{part} cannot be written ({error}); look at the room on the disk") from error
             os.replace(part, file)
 
     def _shown(self, examples: list[pictures.Example]) -> tuple[torch.Tensor, ...]:
@@ -211,7 +282,9 @@ class Run:
         mosaic = self.args.mosaic if self.epoch < self.args.epochs * 0.8 else 0.0
         sums = [0.0] * 4
         for step in range(self.steps):
-            rate = self.rate.update_lr(self.epoch * self.steps + step + 1)
+            done, of = self.epoch * self.steps + step, self.args.epochs * self.steps
+            self.progress(done, of, f", in epoch {self.epoch + 1} of {self.args.epochs}")
+            rate = self.rate.update_lr(done + 1)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             batch = order[step * self.args.batch :][: self.args.batch]
@@ -301,6 +374,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--epochs and --batch are at least 1, --rate above 0, --mosaic between 0 and 1")
     try:
         Run(args).go()
+    except KeyboardInterrupt:
+        print("train: broken off; the same command goes on after the last whole epoch", file=sys.stderr)
+        return 130
     except (Unusable, label_files.Unusable, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import crops
-from manifest import Unusable, of_file, sha256, tell, text_of
+from manifest import Unusable, model_id, of_file, sha256, tell, text_of
 from words import CATEGORIES
 
 try:
@@ -227,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--crops", type=Path, required=True, help="folder of `edge-agent models crops` to learn from")
     parser.add_argument("--watch", type=Path, required=True, help="the same of other days, to choose the epoch by")
-    parser.add_argument("--id", required=True, help="name of the model: letters, digits, dashes")
+    parser.add_argument("--id", type=model_id, required=True, help="name of the model: small letters, digits, dashes")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--network", choices=NETWORKS, default=NETWORKS[0], help=f"[{NETWORKS[0]}]")
     parser.add_argument("--start", type=Path, help="a state of that network to begin with")
