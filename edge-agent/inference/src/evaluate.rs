@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use protocol::{Detection, ObjectClass};
 use serde::Serialize;
 
-use average_precision::{Claim, Rectangle, Sheet, Size, at_score, average_precision};
+use average_precision::{
+    Claim, Rectangle, Sheet, Size, at_score, average_precision, false_at_score,
+};
 use labels::LabelledPicture;
 
 pub use labels::{LabelError, LabelSet};
@@ -78,6 +80,17 @@ pub struct Evaluation {
     pub mean: Scores,
     /// By class.
     pub classes: Vec<ClassScores>,
+    /// Classes that were looked for and not found by whoever labelled, and that the agent believes in.
+    pub unlabelled: Vec<Unlabelled>,
+}
+
+/// A class without a label, of which the agent believes something: average precision says nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Unlabelled {
+    /// Which.
+    pub class: ObjectClass,
+    /// How many boxes the agent would believe; none of them is there.
+    pub believed: u64,
 }
 
 /// Labels and detections of all pictures, as far as they have been looked at.
@@ -154,11 +167,22 @@ impl Evaluator {
         self.pictures.insert(look.labelled.id, looked);
     }
 
-    /// Figures of `classes`; those of which there is no label are left out.
+    /// Figures of `classes`; of those without a label only what is believed all the same.
     pub fn evaluate(&self, classes: &[ObjectClass], believed_from: f64) -> Evaluation {
+        let mut unlabelled = Vec::new();
         let classes: Vec<ClassScores> = classes
             .iter()
-            .filter_map(|class| self.of_class(*class, believed_from))
+            .filter_map(|class| {
+                let scores = self.of_class(*class, believed_from);
+                let believed = false_at_score(self.sheets(*class, None), believed_from);
+                if scores.is_none() && believed > 0 {
+                    unlabelled.push(Unlabelled {
+                        class: *class,
+                        believed,
+                    });
+                }
+                scores
+            })
             .collect();
         let mean = |value: fn(&Scores) -> f64| {
             let sum: f64 = classes.iter().map(|class| value(&class.all)).sum();
@@ -173,6 +197,7 @@ impl Evaluator {
                 ap50_95: mean(|scores| scores.ap50_95),
             },
             classes,
+            unlabelled,
         }
     }
 
@@ -204,5 +229,78 @@ impl Evaluator {
             .values()
             .filter(move |picture| is_night.is_none_or(|is| is == picture.is_night))
             .filter_map(move |picture| picture.sheets.get(&class))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use average_precision::Truth;
+
+    /// A picture of 100 × 100 pixels.
+    fn picture(id: u64, labels: &[(ObjectClass, Rectangle, bool)]) -> LabelledPicture {
+        let truth = |(class, bounds, is_crowd): &(ObjectClass, Rectangle, bool)| {
+            let truth = Truth {
+                bounds: *bounds,
+                area: bounds.area(),
+                is_crowd: *is_crowd,
+            };
+            (*class, truth)
+        };
+        LabelledPicture {
+            id,
+            labels: labels.iter().map(truth).collect(),
+            ..LabelledPicture::default()
+        }
+    }
+
+    fn seen(class: ObjectClass, x: f64, score: f64) -> Detection {
+        Detection {
+            class,
+            score,
+            bounds: [x, 0.0, 0.2, 0.2].into(),
+        }
+    }
+
+    #[test]
+    fn what_is_believed_of_a_class_that_nobody_labelled_is_counted() {
+        use ObjectClass::{Bus, Car, Truck};
+        let square = |x: f64| Rectangle {
+            x,
+            y: 0.0,
+            width: 20.0,
+            height: 20.0,
+        };
+        let labelled = [
+            picture(1, &[(Car, square(0.0), false), (Truck, square(50.0), true)]),
+            picture(2, &[]),
+        ];
+        // Of each picture: a car that is there, a bus that is not, one that is not believed, a truck to be ignored.
+        let detections = [
+            vec![
+                seen(Car, 0.0, 0.9),
+                seen(Bus, 0.0, 0.8),
+                seen(Bus, 0.5, 0.2),
+                seen(Truck, 0.5, 0.9),
+            ],
+            vec![seen(Bus, 0.3, 0.35)],
+        ];
+        let mut evaluator = Evaluator::default();
+        for (labelled, detections) in labelled.iter().zip(&detections) {
+            evaluator.add(&Look {
+                labelled,
+                size: (100, 100),
+                luma: 100.0,
+                detections,
+            });
+        }
+        let evaluation = evaluator.evaluate(&[Car, Bus, Truck], 0.35);
+        let classes: Vec<ObjectClass> = evaluation.classes.iter().map(|of| of.class).collect();
+        assert_eq!(classes, [Car]);
+        let expected = Unlabelled {
+            class: Bus,
+            believed: 2,
+        };
+        assert_eq!(evaluation.unlabelled, [expected]);
     }
 }

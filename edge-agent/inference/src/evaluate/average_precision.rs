@@ -171,6 +171,16 @@ pub fn at_score<'a>(sheets: impl Iterator<Item = &'a Sheet>, score: f64) -> Opti
     })
 }
 
+/// How many claims at or above `score` there are of a class of which nothing is to be found: each is wrong, but
+/// for those that lie on what need not be found.
+pub fn false_at_score<'a>(sheets: impl Iterator<Item = &'a Sheet>, score: f64) -> u64 {
+    let mut judged: Vec<Vec<(f64, bool)>> = vec![Vec::new(); OVERLAPS.len()];
+    for sheet in sheets {
+        judge(sheet, Size::All, &mut judged);
+    }
+    judged[0].iter().filter(|(of, _)| *of >= score).count() as u64
+}
+
 /// Judges the claims of one picture; returns how many labels were to be found.
 fn judge(sheet: &Sheet, size: Size, judged: &mut [Vec<(f64, bool)>]) -> u64 {
     // What counts comes first: a claim takes it before what does not.
