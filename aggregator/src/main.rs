@@ -282,6 +282,12 @@ fn export_labels(args: Labels) -> ExitCode {
             "aggregator: no day of a camera is kept apart to measure with; gather more days, or raise --hold-out"
         );
     }
+    if report.val.pictures > 0 && report.train.pictures == 0 && wanted.hold_out < 1.0 {
+        aside!(
+            "aggregator: every day of a camera is kept apart and none is left to train with; gather more days, or \
+             lower --hold-out"
+        );
+    }
     for (alert, file, message) in &report.faults {
         aside!("aggregator: still {file} of alert {alert}: {message}; restore it from a backup");
     }

@@ -27,6 +27,7 @@ pub mod picture;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::{Digest, EventId};
@@ -207,6 +208,9 @@ fn claim(out: &Path, pictures: &Path) -> Result<(), LabelsError> {
     if is_used && !out.join("train.json").is_file() {
         return Err(LabelsError::Taken(out.to_owned()));
     }
+    if !out.is_dir() {
+        make_for_ourselves(out).map_err(at(out))?;
+    }
     std::fs::create_dir_all(pictures).map_err(at(pictures))?;
     // First, so that a run that is cut short knows its folder again.
     let train = out.join("train.json");
@@ -214,6 +218,15 @@ fn claim(out: &Path, pictures: &Path) -> Result<(), LabelsError> {
         replace(&train, Coco::new(Side::Train).text().as_bytes()).map_err(at(&train))?;
     }
     Ok(())
+}
+
+/// Makes the folder for our account and group alone, as the centre's own is: whatever the shell's mask is, pictures of
+/// people are not for everybody on the machine. Whoever wants it otherwise makes it beforehand.
+fn make_for_ourselves(out: &Path) -> std::io::Result<()> {
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::DirBuilder::new().mode(0o750).create(out)
 }
 
 /// Looks at a still and puts it into the folder; `None` when it cannot be used.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Cursor;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -420,6 +421,43 @@ fn a_damaged_still_is_named_and_the_rest_is_written() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_side_that_stays_empty_is_told_with_the_way_out() {
+    let (decided, _) = three_decisions();
+    for (hold_out, told) in [
+        ("0.000001", Some("no day of a camera is kept apart")),
+        ("0.999999", Some("none is left to train with")),
+        // Asked for so.
+        ("0", None),
+        ("1", None),
+    ] {
+        let out = decided.data().join(format!("labels-{hold_out}"));
+        let ended = decided.labels(&out, &["--hold-out", hold_out]);
+        assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
+        let aside = String::from_utf8_lossy(&ended.stderr);
+        match told {
+            Some(told) => assert!(aside.contains(told), "{hold_out}: {aside}"),
+            None => assert_eq!(aside, "", "{hold_out}"),
+        }
+    }
+}
+
+/// A shell's mask of 022 would show everybody on the machine whom the cameras saw.
+#[test]
+fn pictures_of_people_are_written_for_ones_own_account_and_group() {
+    let (decided, _) = three_decisions();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let out = decided.data().join("new/labels");
+    assert_eq!(decided.labels(&out, &[]).status.code(), Some(0));
+    assert_eq!(mode(&out) & 0o007, 0);
+    // Somebody has made the folder as he wants it.
+    let out = decided.data().join("his");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(decided.labels(&out, &[]).status.code(), Some(0));
+    assert_eq!(mode(&out), 0o755);
 }
 
 #[test]
