@@ -305,7 +305,10 @@ fn fed(config: &AgentConfig, cameras: &[&CameraConfig]) -> Vec<Finding> {
     let models = models_command::store(&config.detector).map_or_else(|_| Vec::new(), |s| s.list());
     cameras
         .iter()
-        .filter(|camera| camera.scene.rules.iter().any(|rule| !rule.needs.is_empty()))
+        .filter(|camera| {
+            let mut rules = camera.scene.rules.iter();
+            rules.any(|rule| !rule.needs.is_empty() || !rule.about.is_empty())
+        })
         .filter_map(|camera| {
             let eyes = feeds::Eyes::of(camera, &config.detector)?;
             let second: Vec<_> = camera

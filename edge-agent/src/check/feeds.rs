@@ -1,6 +1,6 @@
 //! Which rules see nothing, because no model gives the classes that they need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edge_core::{RuleConfig, SceneConfig};
 use edge_inference::{Installed, ModelState};
@@ -51,6 +51,17 @@ impl Eyes {
         chosen.map_or(Self::Nobody, Self::Model)
     }
 
+    /// The detector whose classes are known.
+    fn known<'m>(&'m self, models: &[ModelState]) -> Option<&'m ModelId> {
+        match self {
+            Self::Model(id) => (models.iter())
+                .any(|model| model.manifest.id == *id)
+                .then_some(id),
+            Self::Recorded(id, _) => Some(id),
+            Self::Nobody | Self::Unnamed => None,
+        }
+    }
+
     fn given(&self, models: &[ModelState]) -> BTreeSet<ObjectClass> {
         match self {
             Self::Model(id) => models
@@ -65,7 +76,8 @@ impl Eyes {
 }
 
 /// One line for each rule that is not fed: what it needs, and which model would
-/// give it. `second`: what cascades give beside the detector.
+/// give it. `second`: what cascades give beside the detector. And one for rules that
+/// are about road users whom the detector does not give.
 pub(super) fn unfed(
     scene: &SceneConfig,
     eyes: &Eyes,
@@ -74,17 +86,56 @@ pub(super) fn unfed(
 ) -> Vec<String> {
     let mut given = eyes.given(models);
     given.extend(second);
-    let missing = |rule: &RuleConfig| -> Vec<ObjectClass> {
-        let needs = rule.needs.iter().copied();
-        needs.filter(|class| !given.contains(class)).collect()
+    let missing = |classes: &[ObjectClass]| -> Vec<ObjectClass> {
+        let classes = classes.iter().copied();
+        classes.filter(|class| !given.contains(class)).collect()
     };
-    scene
+    let mut lines: Vec<String> = scene
         .rules
         .iter()
-        .map(|rule| (rule, missing(rule)))
+        .map(|rule| (rule, missing(rule.needs)))
         .filter(|(_, missing)| !missing.is_empty())
         .map(|(rule, missing)| advice(rule, &missing, eyes, models))
-        .collect()
+        .collect();
+    if let Some(model) = eyes.known(models) {
+        // One line for all rules that lack the same.
+        let mut lacking: BTreeMap<Vec<ObjectClass>, Vec<&RuleConfig>> = BTreeMap::new();
+        for rule in &scene.rules {
+            let unseen = missing(&rule.about);
+            if !unseen.is_empty() && missing(rule.needs).is_empty() {
+                lacking.entry(unseen).or_default().push(rule);
+            }
+        }
+        lines.extend(
+            lacking
+                .iter()
+                .map(|(unseen, rules)| unseen_by(model, unseen, rules)),
+        );
+    }
+    lines
+}
+
+/// Which road users rules will not see, though they are about them.
+fn unseen_by(model: &ModelId, unseen: &[ObjectClass], rules: &[&RuleConfig]) -> String {
+    let listed = |words: Vec<String>| words.join(", ");
+    let classes = listed(unseen.iter().map(|class| format!("`{class}`")).collect());
+    let named =
+        |rules: &[&RuleConfig]| listed(rules.iter().map(|r| format!("`{}`", r.id)).collect());
+    let is_blind = |rule: &&&RuleConfig| rule.about.iter().all(|class| unseen.contains(class));
+    let blind: Vec<&RuleConfig> = rules.iter().filter(is_blind).copied().collect();
+    let blind = match &blind[..] {
+        [] => String::new(),
+        blind => format!(
+            " {} will find nothing at all (coverage says `no_model`).",
+            named(blind)
+        ),
+    };
+    format!(
+        "{model} does not give {classes}, and these rules are about them: {}.{blind} Choose a model that gives them \
+         (`edge-agent models list`), train one with pictures in which they are labelled (docs/finetune.md), or take \
+         them out of the rules' `classes`",
+        named(rules)
+    )
 }
 
 fn classes(model: &ModelState) -> BTreeSet<ObjectClass> {
@@ -183,7 +234,7 @@ mod tests {
     #[test]
     fn a_rule_without_its_class_is_told_with_the_model_that_gives_it() {
         let here = || Installed::Installed(PathBuf::from("model.onnx"));
-        let road = model("road", "count = 1\nperson = [0]", here());
+        let road = model("road", "count = 2\nperson = [0]\nmotorcycle = [1]", here());
         let heads = "count = 2\nhelmet = [0]\nno_helmet = [1]";
         let rules =
             scene("rule = [{ id = 'h', kind = 'no_helmet' }, { id = 'r', kind = 'riders_two' }]");
@@ -219,8 +270,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_fed_is_not_told() {
-        let heads = "count = 2\nhelmet = [0]\nno_helmet = [1]";
-        let all = model("all", heads, Installed::Missing);
+        let classes = "count = 3\nhelmet = [0]\nno_helmet = [1]\nmotorcycle = [2]";
+        let all = model("all", classes, Installed::Missing);
         let rules = scene("rule = [{ id = 'h', kind = 'no_helmet' }]");
         let in_use = Eyes::Model(ModelId::new("all").unwrap());
         assert_eq!(unfed(&rules, &in_use, &[all], &[]), Vec::<String>::new());
@@ -244,13 +295,52 @@ mod tests {
             let [line] = unfed(&rules, &eyes, &[], &[]).try_into().unwrap();
             assert!(line.contains(part), "{line}");
         }
-        let fed = Eyes::Recorded(ModelId::new("heads").unwrap(), vec![ObjectClass::NoHelmet]);
+        let classes = vec![ObjectClass::Motorcycle, ObjectClass::NoHelmet];
+        let fed = Eyes::Recorded(ModelId::new("heads").unwrap(), classes);
         assert_eq!(unfed(&rules, &fed, &[], &[]), Vec::<String>::new());
         // A cascade feeds it as well.
         let helmets = [ObjectClass::NoHelmet];
         assert_eq!(
             unfed(&rules, &Eyes::Nobody, &[], &helmets),
             Vec::<String>::new()
+        );
+    }
+
+    /// Trained on with pictures in which nobody looked for motorcycles, it was put on the box, and all was
+    /// said to be well.
+    #[test]
+    fn rules_about_road_users_whom_the_detector_does_not_give_are_told() {
+        let here = Installed::Installed(PathBuf::from("model.onnx"));
+        let hanoi = model("hanoi", "count = 80\nperson = [0]\ncar = [2]", here);
+        let zone = "zone = [{ id = 'z', points = [[0, 0], [1, 0], [1, 1]] }]";
+        let rules = [
+            "{ id = 'lane', kind = 'wrong_lane', zone = 'z' }",
+            "{ id = 'stop', kind = 'stopped_vehicle', zone = 'z', classes = ['motorcycle'] }",
+            "{ id = 'mixed', kind = 'stopped_vehicle', zone = 'z', classes = ['motorcycle', 'car'] }",
+            "{ id = 'people', kind = 'pedestrian_on_carriageway', zone = 'z' }",
+            "{ id = 'picture', kind = 'camera_blocked' }",
+        ];
+        let rules = scene(&format!("{zone}\nrule = [{}]", rules.join(", ")));
+        let eyes = Eyes::Model(ModelId::new("hanoi").unwrap());
+        let [line] = unfed(&rules, &eyes, &[hanoi], &[]).try_into().unwrap();
+        let (told, advised) = line.split_once(" Choose").unwrap();
+        assert_eq!(
+            told,
+            "hanoi does not give `motorcycle`, and these rules are about them: `lane`, `stop`, `mixed`. `lane`, `stop` \
+             will find nothing at all (coverage says `no_model`)."
+        );
+        assert!(advised.contains("docs/finetune.md"), "{advised}");
+        // One of which nobody knows what it gives is told of elsewhere.
+        assert_eq!(unfed(&rules, &eyes, &[], &[]), Vec::<String>::new());
+        let recorded = Eyes::Recorded(ModelId::new("old").unwrap(), vec![ObjectClass::Motorcycle]);
+        let [line, other] = unfed(&rules, &recorded, &[], &[]).try_into().unwrap();
+        assert!(
+            line.contains("`person`") && line.contains("`people` will find nothing"),
+            "{line}"
+        );
+        assert!(
+            other.contains("`car`") && other.contains("about them: `mixed`. Choose"),
+            "{other}"
         );
     }
 

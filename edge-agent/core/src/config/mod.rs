@@ -200,6 +200,8 @@ pub struct RuleConfig {
     pub place: Option<ZoneId>,
     /// Classes that it cannot do without, see [`rules::RuleEntry::needs`].
     pub needs: &'static [ObjectClass],
+    /// Road users of whom it can find something: its `classes`. Empty where it does not say.
+    pub about: Vec<ObjectClass>,
     /// From an onset to its decision at least, s; 0 where it is decided at once.
     pub decided_after_s: f64,
     /// When it is on.

@@ -86,6 +86,12 @@ impl<'a> Section<'a> {
         self.table.get(key).and_then(as_number)
     }
 
+    /// The texts at a key, if it is a list of them, without asking for it.
+    pub fn peek_texts(&self, key: &str) -> Option<Vec<&'a str>> {
+        let list = self.table.get(key)?.as_array()?;
+        list.iter().map(Value::as_str).collect()
+    }
+
     /// Makes a key known without reading it.
     pub fn expect(&mut self, key: &'static str) {
         let _known: Option<&Value> = self.value(key);

@@ -224,6 +224,11 @@ pub trait Rule: Debug + Send + Sync {
         None
     }
 
+    /// Of whom it can find something, where that cannot be chosen with `classes`.
+    fn about(&self) -> &'static [ObjectClass] {
+        &[]
+    }
+
     /// Whether a condition of the picture switches it off. Who judges by places is
     /// suspended while the picture is not well; rules about the camera itself are not.
     /// What a rule is to find must never be what switches it off.
@@ -274,6 +279,10 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
     if section.fault_count() > before {
         return None;
     }
+    let about = match rule.about() {
+        [] => params::about(section, entry.params),
+        about => about.to_vec(),
+    };
     Some(RuleConfig {
         id,
         kind: entry.kind,
@@ -281,6 +290,7 @@ pub(crate) fn read(section: &mut Section<'_>, places: &Places<'_>) -> Option<Rul
         severity,
         place: rule.place().cloned(),
         needs: entry.needs,
+        about,
         decided_after_s,
         schedule,
         rule,

@@ -399,6 +399,23 @@ pub(super) fn decided_after_s(section: &Section<'_>, params: &[Param]) -> f64 {
     seconds.fold(0.0, f64::max)
 }
 
+/// The road users that a rule with these keys is about: its `classes`, if it has them.
+pub(super) fn about(section: &Section<'_>, params: &[Param]) -> Vec<ObjectClass> {
+    let default = params.iter().find_map(|param| match param.form {
+        Form::Classes(default) if param.key == "classes" => Some(default),
+        _ => None,
+    });
+    let Some(default) = default else {
+        return Vec::new();
+    };
+    match section.peek_texts("classes") {
+        Some(names) => (ROAD_USERS.into_iter())
+            .filter(|class| names.contains(&class.as_str()))
+            .collect(),
+        None => default.to_vec(),
+    }
+}
+
 /// `title = "..."` for both languages, or `title = { vi = "...", en = "..." }`.
 pub(super) fn title(section: &mut Section<'_>, default: (&str, &str)) -> Words {
     let default = super::words(default);

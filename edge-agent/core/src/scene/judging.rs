@@ -126,7 +126,9 @@ impl Scene {
             let unfed = if let Some(can) = &self.classes {
                 let is_fed =
                     |class: &ObjectClass| can.contains(class) || self.second_looks.gives(*class);
-                (!needs.all(is_fed)).then_some(Unwatched::NoModel)
+                // A detector that was trained on without motorcycles finds none on a forbidden lane.
+                let sees_somebody = config.about.is_empty() || config.about.iter().any(is_fed);
+                (!sees_somebody || !needs.all(is_fed)).then_some(Unwatched::NoModel)
             } else {
                 let is_given = needs
                     .all(|class| self.given.contains(class) || self.second_looks.gives(*class));

@@ -186,6 +186,10 @@ impl Rule for Crowd {
         Some(&self.zone.id)
     }
 
+    fn about(&self) -> &'static [ObjectClass] {
+        &[ObjectClass::Person]
+    }
+
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         self.members.update(frame, &self.zone.points, |user| {
             user.class == ObjectClass::Person && !user.is_rider

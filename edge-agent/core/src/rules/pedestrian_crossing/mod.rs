@@ -281,6 +281,10 @@ impl Rule for PedestrianCrossing {
         Some(&self.zone.id)
     }
 
+    fn about(&self) -> &'static [ObjectClass] {
+        &[ObjectClass::Person]
+    }
+
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         let mut walks = std::mem::take(&mut self.walks);
         for user in frame.users {

@@ -178,6 +178,10 @@ impl Rule for PedestrianOnCarriageway {
         Some(&self.zone.id)
     }
 
+    fn about(&self) -> &'static [ObjectClass] {
+        &[ObjectClass::Person]
+    }
+
     fn frame(&mut self, frame: &FrameView<'_>, report: &mut Reporter<'_>) {
         let mut stays = std::mem::replace(&mut self.stays, Stays::new(0.0));
         stays.expire(frame, report);

@@ -84,3 +84,51 @@ fn for_long_and_far_enough_in_a_lane_of_others() {
     "#]],
     );
 }
+
+/// A detector that was trained on with pictures of cars alone gives no motorcycles, and the lane looked watched.
+#[test]
+fn a_detector_that_gives_none_of_its_classes_is_no_watch() {
+    use crate::coverage::Unwatched;
+    use crate::input::Output;
+    use protocol::ObjectClass as C;
+
+    let two = RULE.replace("[\"motorcycle\"]", "[\"motorcycle\", \"truck\"]");
+    for (rule, given, reasons) in [
+        (RULE, vec![C::Person, C::Car], vec![Unwatched::NoModel]),
+        (RULE, vec![C::Person, C::Motorcycle], vec![]),
+        // It sees some of those whom it is about.
+        (&two, vec![C::Truck], vec![]),
+        (
+            "kind = 'pedestrian_on_carriageway'\nzone = 'road'",
+            vec![C::Car],
+            vec![Unwatched::NoModel],
+        ),
+        (
+            "kind = 'pedestrian_on_carriageway'\nzone = 'road'",
+            vec![C::Person],
+            vec![],
+        ),
+        // It is about whatever the kind is about.
+        (
+            "kind = 'stopped_vehicle'\nzone = 'road'",
+            vec![C::Person],
+            vec![Unwatched::NoModel],
+        ),
+        (
+            "kind = 'stopped_vehicle'\nzone = 'road'",
+            vec![C::Bus],
+            vec![],
+        ),
+        ("kind = 'camera_blocked'", vec![C::Person], vec![]),
+    ] {
+        let mut scene = scene(rule, true);
+        scene.expect_classes(given);
+        let out = play(&mut scene, "0.0 car#1 at 20.0,30.0\n4.0 car#1 at 50.0,30.0");
+        let hours = out.iter().filter_map(|output| match output {
+            Output::Coverage(hour) => Some(hour),
+            _ => None,
+        });
+        let told: Vec<Unwatched> = hours.flat_map(|h| h.unwatched_s.keys().copied()).collect();
+        assert_eq!(told, reasons, "{rule}");
+    }
+}
