@@ -466,6 +466,17 @@ fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() 
         String::from_utf8_lossy(&none.stderr).contains("oldest good version"),
         "{none:?}"
     );
+    // Where other detectors are, one of them is the way back from a detector's first version.
+    assert!(
+        on(&models, &["install", &first, "--key", &public])
+            .status
+            .success()
+    );
+    let none = on(&models, &["rollback", "street"]);
+    assert!(
+        String::from_utf8_lossy(&none.stderr).contains("`edge-agent models use "),
+        "{none:?}"
+    );
     assert!(on(&elsewhere, &["use", "street@2"]).status.success());
     assert_eq!(current(), 2);
     // Also from one of which nothing can be read any more; its pointer says which it is.

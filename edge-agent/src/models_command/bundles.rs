@@ -9,9 +9,9 @@ use case_bundle::files::said;
 use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
-    Action, BundleTerms, DetectorSettings, InstalledVersion, JournalEntry, ModelStore, Network,
-    PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest, Vouched, bundle as bundles,
-    sees_road_users,
+    Action, BundleTerms, DetectorSettings, Installed, InstalledVersion, JournalEntry, ModelState,
+    ModelStore, Network, PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest, Vouched,
+    bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{Manifest, Task};
@@ -394,12 +394,30 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
         .copied()
         .with_context(|| {
             format!(
-                "{model}@{current} is the oldest good version here; install an older bundle with --allow-downgrade"
+                "{model}@{current} is the oldest good version here; install an older bundle with --allow-downgrade{}",
+                other_detector(&store, &model)
             )
         })?;
     say!("{model}: from version {current} back to {}", before.version);
     let how = (Action::RolledBack, Choice::Kept);
     make_current(config, &store, before, how, false)
+}
+
+/// The way back from a detector's first version: to the best of those that are here besides.
+fn other_detector(store: &ModelStore, model: &ModelId) -> String {
+    let detectors: Vec<ModelState> = (store.list().into_iter())
+        .filter(|known| matches!(known.state, Installed::Installed(_)))
+        .filter(|known| sees_road_users(&known.manifest))
+        .collect();
+    let is_it = |known: &ModelState| known.manifest.id == *model;
+    if !detectors.iter().any(is_it) {
+        return String::new();
+    }
+    let other = detectors.iter().find(|known| !is_it(known));
+    other.map_or_else(String::new, |other| {
+        let id = &other.manifest.id;
+        format!(", or go back to another detector: `edge-agent models use {id}`")
+    })
 }
 
 /// `models verify`
