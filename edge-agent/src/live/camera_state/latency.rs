@@ -50,6 +50,26 @@ impl EventLatency {
             .map(|(clock, latencies)| (*clock, latencies))
     }
 
+    /// The same, how many and what they add up to, as they are told.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> Vec<(&'static str, f64, f64)> {
+        use prometheus_client::encoding::text::encode;
+        use prometheus_client::registry::Registry;
+        let told = |(clock, latencies): (_, &Histogram)| {
+            let mut registry = Registry::default();
+            registry.register("it", "it", latencies.clone());
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let value = |name| {
+                let mut lines = text.lines();
+                let line = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+                line.trim().parse().unwrap()
+            };
+            (clock, value("it_count"), value("it_sum"))
+        };
+        self.by_clock().map(told).collect()
+    }
+
     /// Events of which it is not known, by reason.
     pub(crate) fn unknown(&self) -> Vec<(&'static str, u64)> {
         let unknown = self.unknown.iter();
@@ -105,11 +125,10 @@ mod tests {
         ] {
             latency.count(at(0.0), clock, stored.map(at));
         }
-        let told: Vec<(&str, u64, f64)> = latency
-            .by_clock()
-            .map(|(clock, told)| (clock, told.count(), told.sum()))
-            .collect();
-        assert_eq!(told, [("arrival", 1, 0.1), ("rtcp", 3, 61.75)]);
+        assert_eq!(
+            latency.told(),
+            [("arrival", 1.0, 0.1), ("rtcp", 3.0, 61.75)]
+        );
         assert_eq!(
             latency.unknown(),
             [

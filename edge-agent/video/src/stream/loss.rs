@@ -195,7 +195,7 @@ fn reason(status: Option<u32>, cause: &glib::Error, debug: &str) -> LossReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decoder::DecoderChoice;
+    use crate::decoder::{DecoderChoice, Installed};
 
     #[test]
     fn a_codec_that_only_this_box_cannot_decode_is_not_the_cameras_fault() {
@@ -204,6 +204,7 @@ mod tests {
             codec: "H.264".to_owned(),
             choice: DecoderChoice::Element("nvdecx".to_owned()),
             refused: Vec::new(),
+            there: Installed::default(),
         };
         let of = |detail: String| {
             Loss::with_detail(LossReason::Unsupported, detail).message("gate", &settings)
@@ -211,7 +212,9 @@ mod tests {
         assert_eq!(
             of(none.advice()),
             "camera gate: this box cannot decode what 10.0.0.5 sends (no decoder for H.264 here that is `nvdecx`, as \
-             configured; take `decoder` out of the camera's source, or mend it)"
+             configured; there is none at all: take `decoder` out of the camera's source for the best that works, or name \
+             another; decoders of the family `nvdec` need gstreamer1.0-plugins-bad and Nvidia's driver with its decoding \
+             library (libnvcuvid.so.1))"
         );
         assert_eq!(
             of("RTP MP4V-ES".to_owned()),
