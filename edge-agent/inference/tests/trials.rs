@@ -498,6 +498,32 @@ fn a_model_may_have_the_name_of_a_version_or_of_their_folder() {
     }
 }
 
+/// Nothing that may compute took the new one, whose operators the accelerator does not know: the box ended
+/// at each start, and the last good one was never asked.
+#[test]
+fn a_new_model_that_nothing_computes_gives_way_to_the_last_good_one_and_to_no_other() {
+    let folder = place(&["new", "good", "third"]);
+    let begin = |refused: &[&str]| {
+        let begun = store(folder.path()).begin(Some(&id("new")), |candidate, _, _| {
+            if refused.contains(&candidate.model.as_str()) {
+                return Err(StartFault::Refused("nothing computes it".to_owned()));
+            }
+            Ok(())
+        });
+        begun.map(|((), trial)| trial.candidate.model)
+    };
+    // Where none is known to be good, it may as well be the device.
+    let error = begin(&["new"]).unwrap_err().to_string();
+    assert!(error.contains("new does not start: nothing"), "{error}");
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    assert_eq!(begin(&["new"]).unwrap(), id("good"));
+    // A device that is gone.
+    let error = begin(&["new", "good"]).unwrap_err().to_string();
+    assert!(error.contains("good does not start: nothing"), "{error}");
+    let ledger = store(folder.path()).trials();
+    assert_eq!((ledger.failed.len(), ledger.attempts), (0, 0));
+}
+
 #[test]
 fn a_damaged_ledger_is_begun_anew() {
     let folder = place(&["good"]);

@@ -170,11 +170,11 @@ fn detectors(
 fn start_fault(error: DetectorError) -> StartFault {
     let reason = error.to_string();
     match error {
-        // The provider's: every model would meet it.
-        DetectorError::NoProvider { model, .. } => {
-            StartFault::Other(StoreError::DoesNotStart { model, reason })
+        DetectorError::NoProvider { .. } => StartFault::Refused(reason),
+        // It was whole when it was looked at, a moment before: damage judges nobody.
+        DetectorError::Unreadable { .. } | DetectorError::Differs { .. } => {
+            StartFault::Passing(reason)
         }
-        DetectorError::Unreadable { .. } => StartFault::Passing(reason),
         _ => StartFault::Model(reason),
     }
 }

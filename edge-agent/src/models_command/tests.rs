@@ -80,6 +80,25 @@ fn load(listed: &[Provider], wrong: &[Provider]) -> (anyhow::Result<Provider>, V
     (on, tried.into_inner())
 }
 
+/// A box ended at each start, and the last good model, which its accelerator takes, was never asked. And a
+/// card that gives another byte the second time had a model called bad.
+#[test]
+fn what_nothing_computes_and_what_is_read_otherwise_is_not_called_bad() {
+    let model: protocol::id::ModelId = "street".parse().unwrap();
+    let refused = DetectorError::NoProvider {
+        model: model.clone(),
+        refusals: Vec::new(),
+    };
+    assert!(matches!(start_fault(refused), StartFault::Refused(_)));
+    let differs = DetectorError::Differs {
+        model,
+        file: PathBuf::from("net.onnx"),
+        expected: protocol::Digest([0; 32]),
+        found: protocol::Digest([1; 32]),
+    };
+    assert!(matches!(start_fault(differs), StartFault::Passing(_)));
+}
+
 /// `models install` refused a good version for its provider's sake, and the processor, next in the
 /// list, was never asked.
 #[test]

@@ -278,7 +278,9 @@ fn begin_first<T>(
             let reason = match at_work.while_loading(&mark, load) {
                 Ok(started) => return Ok(started),
                 Err(StartFault::Other(error)) => return Err(NotThis::End(error)),
-                Err(StartFault::Passing(reason)) => return Err(NotThis::Next(reason)),
+                Err(StartFault::Passing(reason) | StartFault::Refused(reason)) => {
+                    return Err(NotThis::Next(reason));
+                }
                 // It has seen as it must before: first the others are asked.
                 Err(StartFault::SelfTest { on, reason })
                     if is_proven && ground::has_other(&allowed, &on) =>

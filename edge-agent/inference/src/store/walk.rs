@@ -23,6 +23,9 @@ pub enum StartFault {
     /// One that may pass, like a disk that cannot be read: another may do now, and
     /// this one is not the worse for it.
     Passing(String),
+    /// Nothing that may compute takes it: for a device that is gone, as it would be for any other, or for
+    /// its own operators and numbers. The last good one tells.
+    Refused(String),
     /// Something that another model would meet as well.
     Other(StoreError),
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use models::Manifest;
 
 use super::{give_up, leave, take_back_ground};
+use crate::store::StoreError;
 use crate::store::ground::{self, FailedGround, GivenUp, Ground};
 use crate::store::ledger::{self, Candidate, TrialLedger, means};
 use crate::store::stopped;
@@ -141,9 +142,19 @@ impl<'a> Chance<'a> {
                 }
                 (fault, _) => {
                     ledger::update(home, ledger, |ledger| self.uncount(ledger));
+                    // A box whose device is gone takes none that nobody knows here: it ends, and is begun
+                    // anew, when the device may be there again.
+                    let has_good = ledger.proven.is_some() && !is_proven;
                     return Err(match fault {
+                        StartFault::Refused(reason) if !has_good => {
+                            NotThis::End(StoreError::DoesNotStart {
+                                model: candidate.model.clone(),
+                                reason,
+                            })
+                        }
                         StartFault::Model(reason)
                         | StartFault::SelfTest { reason, .. }
+                        | StartFault::Refused(reason)
                         | StartFault::Passing(reason) => NotThis::Next(reason),
                         StartFault::Other(error) => NotThis::End(error),
                     });
