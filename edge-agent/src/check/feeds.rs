@@ -43,11 +43,10 @@ impl Eyes {
     }
 
     fn of_network_cameras(detector: &DetectorConfig) -> Self {
-        let best = || {
-            let store = models_command::store(detector).ok()?;
-            Some(store.best_detector().ok()?.0.id)
+        let chosen = match models_command::store(detector) {
+            Ok(store) => models_command::in_use(detector, &store),
+            Err(_) => detector.model.clone(),
         };
-        let chosen = detector.model.clone().or_else(best);
         chosen.map_or(Self::Nobody, Self::Model)
     }
 
@@ -304,6 +303,23 @@ mod tests {
             unfed(&rules, &Eyes::Nobody, &[], &helmets),
             Vec::<String>::new()
         );
+    }
+
+    /// It was judged by the detector with the best rank, whichever had been chosen.
+    #[test]
+    fn rules_are_judged_by_the_model_that_was_chosen_on_this_box() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("use.toml"), "model = \"hanoi\"").unwrap();
+        let mut detector = DetectorConfig {
+            models_dirs: vec![folder.path().to_owned()],
+            ..DetectorConfig::default()
+        };
+        let eyes = Eyes::of_network_cameras(&detector);
+        assert_eq!(eyes, Eyes::Model(ModelId::new("hanoi").unwrap()));
+        // The configuration comes first.
+        detector.model = Some(ModelId::new("named").unwrap());
+        let eyes = Eyes::of_network_cameras(&detector);
+        assert_eq!(eyes, Eyes::Model(ModelId::new("named").unwrap()));
     }
 
     /// Trained on with pictures in which nobody looked for motorcycles, it was put on the box, and all was

@@ -81,7 +81,7 @@ struct ListedVersion {
 }
 
 /// The model that a starting agent would take.
-pub(super) fn in_use(config: &DetectorConfig, store: &ModelStore) -> Option<ModelId> {
+pub(crate) fn in_use(config: &DetectorConfig, store: &ModelStore) -> Option<ModelId> {
     config
         .model
         .clone()

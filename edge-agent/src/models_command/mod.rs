@@ -30,6 +30,7 @@ use crate::live::StopFlag;
 pub use bench::BenchArgs;
 pub(crate) use bench::HELP as BENCH_HELP;
 pub use command::{ModelsCommand, run};
+pub(crate) use listing::in_use;
 pub(crate) use second::{
     Begun, begin_network, begin_plates, begin_shadow, load_shadow, try_network, try_plates,
     try_shadow,
