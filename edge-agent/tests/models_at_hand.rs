@@ -146,11 +146,13 @@ fn a_measurement_that_is_broken_off_ends_at_the_next_look() {
 
     let pictures = tempfile::tempdir().unwrap();
     let picture = support::repository().join("docs/screen.jpg");
-    fs::copy(picture, pictures.path().join("1.jpg")).unwrap();
-    let images = (1..50_000)
-        .map(|id| format!("{{\"id\":{id},\"file_name\":\"1.jpg\",\"width\":64,\"height\":64}}"));
+    let at = |id: u32| pictures.path().join(format!("{id}.jpg"));
+    fs::copy(picture, at(1)).unwrap();
+    (2..10_000).for_each(|id| fs::hard_link(at(1), at(id)).unwrap());
+    let images = (1..10_000)
+        .map(|id| format!("{{\"id\":{id},\"file_name\":\"{id}.jpg\",\"width\":64,\"height\":64}}"));
     let images: Vec<String> = images.collect();
-    let annotations = (1..50_000).map(|id| {
+    let annotations = (1..10_000).map(|id| {
         let category = 1 + id % 2;
         format!("{{\"image_id\":{id},\"category_id\":{category},\"bbox\":[1,1,60,60]}}")
     });
