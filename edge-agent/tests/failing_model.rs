@@ -546,9 +546,13 @@ fn a_box_that_can_no_longer_watch_delivers_what_it_found_before_it_ends() {
     );
     let config = config(dir.path(), Small::default(), &camera.url, &uplink);
     std::fs::remove_dir_all(dir.path().join("models")).unwrap();
-    assert_eq!(start_agent(dir.path(), &config).end(), Some(1));
+    // What showed that it ever had one is gone with the folder.
+    assert_eq!(start_agent(dir.path(), &config).end(), Some(2));
     let log = std::fs::read_to_string(dir.path().join("agent.log")).unwrap();
-    assert!(log.contains("nothing is watched"), "{log}");
+    assert!(
+        log.contains("nothing is watched: detector.model: "),
+        "{log}"
+    );
     let mut at_centre: Vec<String> = (centre.alerts().iter())
         .map(|alert| alert["id"].as_str().unwrap().to_owned())
         .collect();

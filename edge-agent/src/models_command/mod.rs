@@ -93,8 +93,8 @@ pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
 /// The configuration names a detector that this box has never had: a fault of the configuration.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "detector.model: this box has never had `{model}`, so nothing of it was lost, and no other model takes its place \
-     unasked; correct the name, or install it first"
+    "detector.model: nothing here shows that this box ever had `{model}`, and no other model takes its place unasked; \
+     correct the name, or install it"
 )]
 pub(crate) struct NeverHad {
     model: ModelId,
