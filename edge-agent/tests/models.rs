@@ -196,7 +196,8 @@ fn a_model_that_this_box_never_had_is_a_fault_of_the_configuration() {
         let code = Process::start(command, log.clone()).end();
         let log = fs::read_to_string(log).unwrap();
         assert_eq!(code, Some(2), "{log}");
-        let told = format!("error: detector.model: nothing here shows that this box ever had `{model}`");
+        let told =
+            format!("error: detector.model: nothing here shows that this box ever had `{model}`");
         assert!(log.contains(&told) && log.contains(why), "{log}");
         assert!(!log.contains("watching"), "{log}");
     }
