@@ -168,6 +168,7 @@ fn detectors(
 }
 
 /// Whose fault it is that a model does not start.
+#[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
 fn start_fault(error: DetectorError) -> StartFault {
     let reason = error.to_string();
     match error {
