@@ -164,7 +164,9 @@ fn a_recording_tells_which_rules_nobody_fed() {
     for (head, told) in [
         (String::new(), "model_unknown 0:00:04"),
         (head(r#""person""#), "no_model 0:00:04"),
-        (head(r#""no_helmet""#), "100.0 %"),
+        // Heads without those whose they are.
+        (head(r#""no_helmet""#), "no_model 0:00:04"),
+        (head(r#""motorcycle","no_helmet""#), "100.0 %"),
     ] {
         std::fs::write(&inputs, format!("{head}\n{}", frames.join("\n"))).unwrap();
         let (code, _, stderr) = agent(&[
