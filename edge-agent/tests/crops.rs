@@ -157,7 +157,13 @@ fn crops_are_written_wholly_or_not_at_all_and_over_nothing() {
 fn what_a_killed_run_had_cut_is_taken_away_by_the_next_one() {
     let street = street();
     let at = |name: &str| street.path().join(name).to_str().unwrap().to_owned();
-    let image = |id: u32| format!("{{\"id\":{id},\"file_name\":\"1.jpg\"}}");
+    let image = |id: u32| {
+        let (one, same) = (at("1.jpg"), at(&format!("same-{id}.jpg")));
+        if !std::path::Path::new(&same).exists() {
+            fs::hard_link(one, same).unwrap();
+        }
+        format!("{{\"id\":{id},\"file_name\":\"same-{id}.jpg\"}}")
+    };
     let label =
         |id: u32| format!("{{\"image_id\":{id},\"category_id\":1,\"bbox\":[499,158,31,75]}}");
     let labels = |images: u32| {
