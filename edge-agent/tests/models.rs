@@ -369,6 +369,7 @@ fn a_replay_compares_the_shadow_as_a_box_does_and_its_events_stay_the_same() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // the life of a box's versions, in order
 fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() {
     let here = Roadside::new();
     let file = |name: &str| here.path().join(name).to_str().unwrap().to_owned();
@@ -480,25 +481,6 @@ fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() 
     );
     assert!(on(&elsewhere, &["use", "street@2"]).status.success());
     assert_eq!(current(), 2);
-    // Also from one of which nothing can be read any more; its pointer says which it is.
-    let listing = Path::new(&elsewhere).join("street/versions/2/bundle.toml");
-    let whole = fs::read(&listing).unwrap();
-    fs::write(&listing, "x").unwrap();
-    let back = on(&elsewhere, &["rollback", "street"]);
-    let said = String::from_utf8_lossy(&back.stdout);
-    assert!(said.contains("from version 2 back to 1"), "{back:?}");
-    fs::write(&listing, whole).unwrap();
-    assert_eq!(current(), 1);
-    assert!(on(&elsewhere, &["use", "street@2"]).status.success());
-    let pointer = Path::new(&elsewhere).join("street/current");
-    fs::write(&pointer, "two").unwrap();
-    let lost = on(&elsewhere, &["rollback", "street"]);
-    let said = String::from_utf8_lossy(&lost.stderr);
-    assert!(
-        said.contains("which version of street is current") && said.contains("one of 1, 2"),
-        "{said}"
-    );
-    fs::write(&pointer, "2").unwrap();
     let absent = on(&elsewhere, &["use", "street@9"]);
     assert!(
         String::from_utf8_lossy(&absent.stderr).contains("there are 1, 2"),
@@ -513,6 +495,44 @@ fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() 
     .unwrap();
     let verified = on(&elsewhere, &["verify"]);
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+}
+
+/// It was said that the model has no versions here.
+#[test]
+fn the_way_back_leads_from_a_version_that_lies_damaged_as_well() {
+    let here = Roadside::new();
+    let file = |name: &str| here.path().join(name).to_str().unwrap().to_owned();
+    let run = |models: &str, arguments: &[&str]| {
+        let command = ["--log", "error", "models", "--models-dir", models];
+        agent(&[&command[..], arguments].concat())
+    };
+    let (maker, models, public) = (file("models"), file("box"), file("maker.pub"));
+    assert!(run(&maker, &["keygen", &file("maker")]).status.success());
+    for version in ["1", "2"] {
+        let (key, out) = (file("maker.key"), file(&format!("street-{version}.tar")));
+        let words = ["bundle", "good", "--rename", "street", "--version", version];
+        let made = run(
+            &maker,
+            &[&words[..], &["--sign", &key, "--out", &out]].concat(),
+        );
+        assert!(made.status.success(), "{made:?}");
+        let taken = run(&models, &["install", &out, "--key", &public]);
+        assert!(taken.status.success(), "{taken:?}");
+    }
+    // Nothing can be read of it any more; its pointer says which it is.
+    let street = Path::new(&models).join("street");
+    fs::write(street.join("versions/2/bundle.toml"), "x").unwrap();
+    let back = run(&models, &["rollback", "street"]);
+    let said = String::from_utf8_lossy(&back.stdout);
+    assert!(said.contains("from version 2 back to 1"), "{back:?}");
+    assert_eq!(fs::read_to_string(street.join("current")).unwrap(), "1");
+    fs::write(street.join("current"), "one").unwrap();
+    let lost = run(&models, &["rollback", "street"]);
+    let said = String::from_utf8_lossy(&lost.stderr);
+    assert!(
+        said.contains("which version of street is current") && said.contains("one of 1"),
+        "{said}"
+    );
 }
 
 #[test]
