@@ -275,7 +275,7 @@ fn a_stop_while_a_model_is_loaded_is_no_failed_start_though_the_program_is_kille
             })
         };
         match catch_unwind(AssertUnwindSafe(begin)) {
-            Ok(begun) => begun.unwrap().1.stop(),
+            Ok(started) => started.unwrap().1.stop(),
             Err(_) => assert!(is_killed),
         }
     };
