@@ -187,11 +187,11 @@ pub(super) fn list(
     json: bool,
 ) -> anyhow::Result<()> {
     let store = store(config)?;
-    let lister = Lister::new(config, &store, trusted(config)?);
+    let states = Lister::new(config, &store, trusted(config)?);
     let models = store.list().into_iter();
-    let mut listed: Vec<Listed> = models.map(|model| lister.listed(model)).collect();
+    let mut listed: Vec<Listed> = models.map(|model| states.listed(model)).collect();
     let damaged = store.undescribed();
-    listed.extend(damaged.map(|(model, fault)| lister.damaged(model, fault)));
+    listed.extend(damaged.map(|(model, fault)| states.damaged(model, fault)));
     if let Some(only) = only {
         listed.retain(|model| model.model == *only);
         if listed.is_empty() {

@@ -98,7 +98,7 @@ pub fn try_detector(config: &DetectorConfig) -> anyhow::Result<Detector> {
 )]
 pub(crate) struct NeverHad {
     model: ModelId,
-    source: StoreError,
+    source: Box<StoreError>,
 }
 
 /// Refuses a model that is not here and never was. One that was here and is lost is another matter:
@@ -110,7 +110,7 @@ fn refuse_never_had(store: &ModelStore, wanted: Option<&ModelId>) -> Result<(), 
     match store.find(model) {
         Err(source @ (StoreError::Unknown { .. } | StoreError::Missing { .. })) => Err(NeverHad {
             model: model.clone(),
-            source,
+            source: Box::new(source),
         }),
         _ => Ok(()),
     }

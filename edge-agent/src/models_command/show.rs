@@ -62,7 +62,7 @@ pub(super) fn show(config: &DetectorConfig, args: &ShowArgs) -> anyhow::Result<(
     Ok(())
 }
 
-fn shown(store: &ModelStore, lister: &Lister<'_>, name: &str) -> anyhow::Result<Shown> {
+fn shown(store: &ModelStore, states: &Lister<'_>, name: &str) -> anyhow::Result<Shown> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
     let current = store.version_of(&model);
     // A version that is not the current one is looked up by its number; the current one also where
@@ -71,12 +71,12 @@ fn shown(store: &ModelStore, lister: &Lister<'_>, name: &str) -> anyhow::Result<
     let (manifest, listed, manifest_file) = if let Some(version) = other {
         let (candidate, manifest, file) = store.candidate_at(&model, Some(version))?;
         let beside = file.with_file_name(edge_inference::bundle::MANIFEST);
-        let listed = lister.kept(&manifest, &candidate, file);
+        let listed = states.kept(&manifest, &candidate, file);
         (manifest, listed, Some(beside))
     } else {
         let state = store.state_of(&model)?;
         let manifest = state.manifest.clone();
-        (manifest, lister.listed(state), store.manifest_file(&model))
+        (manifest, states.listed(state), store.manifest_file(&model))
     };
     let file = listed.file.as_deref();
     Ok(Shown {

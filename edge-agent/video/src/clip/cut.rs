@@ -138,14 +138,14 @@ mod tests {
         announced(&mut Cursor::new(bytes)).unwrap()
     }
 
-    fn boxed(kind: &[u8; 4], length: u32, content: usize) -> Vec<u8> {
-        let head = [&length.to_be_bytes()[..], kind].concat();
+    fn boxed(kind: [u8; 4], length: u32, content: usize) -> Vec<u8> {
+        let head = [&length.to_be_bytes()[..], &kind].concat();
         [head, vec![0xff; content]].concat()
     }
 
     #[test]
     fn a_file_says_itself_where_it_ends() {
-        let ftyp = boxed(b"ftyp", 16, 8);
+        let ftyp = boxed(*b"ftyp", 16, 8);
         let long = [&ftyp[..], &[0, 0, 0, 1], b"mdat", &[0, 0, 0, 2, 0, 0, 0, 0]].concat();
         let avi = |length: u32, more: &[u8]| {
             [&b"RIFF"[..], &length.to_le_bytes(), b"AVI LIST", more].concat()
@@ -156,12 +156,12 @@ mod tests {
         for (name, bytes, announced) in [
             (
                 "whole",
-                [&ftyp[..], &boxed(b"mdat", 16, 8)].concat(),
+                [&ftyp[..], &boxed(*b"mdat", 16, 8)].concat(),
                 Some(32),
             ),
             (
                 "cut",
-                [&ftyp[..], &boxed(b"mdat", 1000, 8)].concat(),
+                [&ftyp[..], &boxed(*b"mdat", 1000, 8)].concat(),
                 Some(1016),
             ),
             (
@@ -172,7 +172,7 @@ mod tests {
             ("long", long, Some(16 + (2 << 32))),
             (
                 "to the end",
-                [&ftyp[..], &boxed(b"mdat", 0, 8)].concat(),
+                [&ftyp[..], &boxed(*b"mdat", 0, 8)].concat(),
                 Some(16),
             ),
             ("filled up", [&ftyp[..], &[0; 64]].concat(), Some(16)),
