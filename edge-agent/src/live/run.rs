@@ -146,14 +146,18 @@ fn deliver_what_waits(error: &anyhow::Error, uplink: &Uplink, stop: &StopFlag) {
         let status = uplink.status();
         status.waiting + status.uploads_waiting
     };
-    if waits() == 0 || stop.is_set() {
+    if stop.is_set() {
         return;
     }
     let error = said::whole(error.chain());
-    tracing::error!(
-        waiting = waits(),
-        "nothing is watched: {error}; what waits is delivered first, for ten minutes at most (Ctrl-C ends it)"
-    );
+    // Also where nothing waits any more: it may have been delivered while models were being loaded.
+    let waiting = waits();
+    let first = if waiting > 0 {
+        "; what waits is delivered first, for ten minutes at most (Ctrl-C ends it)"
+    } else {
+        ""
+    };
+    tracing::error!(waiting, "nothing is watched: {error}{first}");
     uplink.report(Words::new(
         format!("Hộp không theo dõi được gì: {error}"),
         format!("the box watches nothing: {error}"),
