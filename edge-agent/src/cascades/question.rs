@@ -9,7 +9,6 @@ use edge_core::{Found, Input, SecondLook};
 use edge_inference::Answered;
 use edge_video::Frame;
 use models::heads;
-use plate_reader::PlateLook;
 use protocol::event::{FrameTime, SecondModel};
 use protocol::id::CascadeId;
 use protocol::{Detection, EventTime, NormBox, ObjectClass, TrackId};
@@ -145,33 +144,33 @@ impl Question {
 
     /// What the scene learns of an answer, or of a failure: nothing.
     pub(crate) fn learnt(self, answer: Answer) -> Option<Learnt> {
-        let error: &dyn std::fmt::Display = match &answer {
-            Answer::Network(Err(error)) => error,
-            Answer::Plates(Err(error)) => error,
-            Answer::Network(Ok(_)) | Answer::Plates(Ok(_)) => {
-                return match answer {
-                    Answer::Network(answer) => self.answered(answer.ok()?),
-                    Answer::Plates(answer) => {
-                        let answer = answer.ok()?;
-                        // Nobody knows what stood there: that none was found says nothing.
-                        let is_known = answer.broken == 0 || !answer.found.is_empty();
-                        is_known.then(|| self.read(&answer.found))
-                    }
-                };
+        let broken = answer.broken();
+        let found = match answer {
+            Answer::Network(Ok(answer)) => self.heard_of(answer)?,
+            Answer::Plates(Ok(answer)) => {
+                Found::Plates(answer.found.iter().map(plate_text).collect())
             }
+            Answer::Network(Err(error)) => return self.failed_by(&error),
+            Answer::Plates(Err(error)) => return self.failed_by(&error),
         };
-        // A model that fails does so on every look.
+        // Nobody knows what stood there: that none was found says nothing. And rules judge by a look
+        // that shows none of a plate, a phone, a fire.
+        if broken > 0 && is_nothing(&found) {
+            return self.failed_by(&"its answers are no numbers, and nothing else was found");
+        }
+        Some(self.found(found))
+    }
+
+    /// A model that fails does so on every look: it is said once.
+    fn failed_by(self, why: &dyn std::fmt::Display) -> Option<Learnt> {
         if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::error!(cascade = %self.cascade, frame = self.at.frame, %error, "a second look failed");
+            tracing::error!(cascade = %self.cascade, frame = self.at.frame, error = %why, "a second look failed");
         }
         None
     }
 
-    fn read(self, plates: &[PlateLook]) -> Learnt {
-        self.found(Found::Plates(plates.iter().map(plate_text).collect()))
-    }
-
-    fn answered(self, answer: Answered) -> Option<Learnt> {
+    /// What counts of an answer.
+    fn heard_of(&self, answer: Answered) -> Option<Found> {
         let believed_from = self.believed_from;
         let is_heard = |class: ObjectClass| self.heard.contains(&class);
         let marks = |found: Vec<Detection>| Found::Marks {
@@ -181,7 +180,7 @@ impl Question {
                 .filter(|item| is_heard(item.class))
                 .collect(),
         };
-        let found = match answer {
+        Some(match answer {
             Answered::Detections(seen) => marks(seen.found),
             Answered::Faces(seen) => {
                 let face = |face: heads::Face| Detection {
@@ -204,8 +203,7 @@ impl Question {
             }
             // Such networks are refused when the box starts.
             Answered::TextRegions(_) | Answered::Text(_) => return None,
-        };
-        Some(self.found(found))
+        })
     }
 
     fn found(mut self, found: Found) -> Learnt {
@@ -223,5 +221,14 @@ impl Question {
             input: Input::SecondLook(look.canonical()),
             pledge: self.pledge,
         }
+    }
+}
+
+/// Whether a look shows nothing of what it was taken for.
+fn is_nothing(found: &Found) -> bool {
+    match found {
+        Found::Marks { items, .. } => items.is_empty(),
+        Found::Labels { labels, .. } => labels.is_empty(),
+        Found::Plates(plates) => plates.is_empty(),
     }
 }

@@ -1,5 +1,7 @@
 use edge_cascade::{Crop, Facing, Looks};
-use protocol::EventTime;
+use edge_inference::Answered;
+use models::heads::{self, Answers};
+use protocol::{Detection, EventTime};
 
 use super::*;
 
@@ -61,5 +63,81 @@ fn a_row_of_looks_without_a_picture_is_a_lost_stream_and_one_of_unfit_parts_is_n
         assert!(passed.values().all(|it| it.unclear == unclear), "{why:?}");
         let busy = if why == GivenUp::Unheard { 4 } else { 0 };
         assert!(passed.values().all(|it| it.busy == busy), "{why:?}");
+    }
+}
+
+/// A network that overflowed showed no plate, and whoever it was shown had been searched in vain: after
+/// three such looks he was told of as one who hides his plate.
+#[test]
+fn a_look_of_which_numbers_are_none_and_that_shows_nothing_is_no_search_in_vain() {
+    let seen = |class| Detection {
+        class,
+        score: 0.9,
+        bounds: NormBox::from([0.4, 0.4, 0.1, 0.1]),
+    };
+    let (plate, person) = (seen(ObjectClass::Plate), seen(ObjectClass::Person));
+    let detections = |found: &[Detection], broken| {
+        let found = found.to_vec();
+        Answer::Network(Ok(Answered::Detections(Answers { found, broken })))
+    };
+    let label = heads::Label {
+        number: 0,
+        class: Some(ObjectClass::Plate),
+        score: 0.9,
+    };
+    let labels = |found: &[heads::Label], broken| {
+        let found = found.to_vec();
+        Answer::Network(Ok(Answered::Labels(Answers { found, broken })))
+    };
+    let plates = |broken| {
+        let found = Vec::new();
+        Answer::Plates(Ok(Answers { found, broken }))
+    };
+    for (name, answer, is_heard) in [
+        ("none", detections(&[], 0), true),
+        ("one", detections(&[plate], 0), true),
+        ("one beside rubbish", detections(&[plate], 3), true),
+        ("rubbish", detections(&[], 3), false),
+        // Which says nothing of plates.
+        ("another beside rubbish", detections(&[person], 3), false),
+        ("no label", labels(&[], 0), true),
+        ("a label beside rubbish", labels(&[label], 1), true),
+        ("rubbish of labels", labels(&[], 1), false),
+        ("no plates", plates(0), true),
+        ("rubbish of plates", plates(1), false),
+    ] {
+        let (given_up, told) = bounded(1);
+        let at = EventTime::EPOCH;
+        let failed = Arc::new(AtomicU64::new(0));
+        let question = Question {
+            at: FrameTime { frame: 1, time: at },
+            track: None,
+            cascade: CascadeId::new("plates").unwrap(),
+            by: Arc::new([]),
+            main: None,
+            bounds: NormBox::from([0.0, 0.0, 1.0, 1.0]),
+            heard: vec![ObjectClass::Plate],
+            believed_from: 0.5,
+            failed: Arc::clone(&failed),
+            pledge: Pledge {
+                promise: Some((0, None, at)),
+                given_up,
+                dropped: GivenUp::NoTime,
+            },
+            _under_way: Arc::default(),
+        };
+        let learnt = question.learnt(answer);
+        assert_eq!(learnt.is_some(), is_heard, "{name}");
+        if let Some(learnt) = learnt {
+            learnt.pledge.keep();
+        }
+        // Not taken, then, and the model's fault.
+        let why = told.try_recv().ok().map(|(_, why)| why);
+        assert_eq!(why, (!is_heard).then_some(GivenUp::NoTime), "{name}");
+        assert_eq!(
+            failed.load(Ordering::Relaxed),
+            u64::from(!is_heard),
+            "{name}"
+        );
     }
 }
