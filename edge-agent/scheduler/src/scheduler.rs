@@ -130,6 +130,8 @@ struct Camera<P> {
     missed: Option<EventTime>,
     /// Whether a heartbeat was not looked at since then.
     has_missed_heartbeat: bool,
+    /// Whether pictures of which one may have been a heartbeat never came here.
+    is_passed_over_at_rest: bool,
     turn: u64,
     /// The same of its tiles and second looks, by kind.
     turns: BTreeMap<Kind, u64>,
@@ -187,6 +189,7 @@ impl<P> Scheduler<P> {
             first_offer_us: None,
             missed: None,
             has_missed_heartbeat: false,
+            is_passed_over_at_rest: false,
             turn: 0,
             turns: BTreeMap::new(),
             counters: Counters::default(),
@@ -242,6 +245,13 @@ impl<P> Scheduler<P> {
     pub fn passed_over(&mut self, camera: usize, from: EventTime) {
         if let Some(camera) = self.cameras.get_mut(camera) {
             camera.missed.get_or_insert(from);
+        }
+    }
+
+    /// The same of a camera that rests: of what was taken over a heartbeat may have been due.
+    pub fn passed_over_at_rest(&mut self, camera: usize) {
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            camera.is_passed_over_at_rest = true;
         }
     }
 
@@ -543,6 +553,7 @@ impl<P> Camera<P> {
     fn forget_missed(&mut self) {
         self.missed = None;
         self.has_missed_heartbeat = false;
+        self.is_passed_over_at_rest = false;
     }
 
     /// Of which time before `now` too little was seen.
@@ -552,6 +563,9 @@ impl<P> Camera<P> {
         let is_hole = passed(last) > HOLE_US;
         if self.has_missed_heartbeat && is_hole {
             self.drop_job(Kind::Heartbeat);
+            return Some((last, now));
+        }
+        if self.is_passed_over_at_rest && is_hole {
             return Some((last, now));
         }
         // Until it woke, the heartbeat was enough. A little after that is too much together with a

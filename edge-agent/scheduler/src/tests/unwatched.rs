@@ -102,6 +102,29 @@ fn a_heartbeat_that_a_newer_picture_replaces_in_time_is_not_dropped() {
     assert_eq!(dropped(2_100), Some(1));
 }
 
+/// A look of three seconds, and each of the other cameras, which rested, was said to have sent nothing.
+#[test]
+fn a_heartbeat_that_could_not_be_asked_for_during_a_long_look_is_overload() {
+    let unwatched = |looked_at: i64, are_passed_over: bool| {
+        let mut scheduler = Scheduler::new(Settings::default(), &[TEN_A_SECOND], &[1]);
+        scheduler.offer(whole(Kind::Heartbeat, 0, ()), 0);
+        assert_eq!(scheduler.pick(0).len(), 1);
+        if are_passed_over {
+            scheduler.passed_over_at_rest(0);
+        }
+        let at = looked_at * MS;
+        scheduler.offer(whole(Kind::Heartbeat, at, ()), at);
+        let of = scheduler.pick(at).remove(0).unwatched;
+        // They are counted where they were taken over.
+        assert_eq!(scheduler.counters(0).unwrap().dropped, BTreeMap::new());
+        of.map(|(from, to)| (from.as_micros() / MS, to.as_micros() / MS))
+    };
+    assert_eq!(unwatched(3_000, true), Some((0, 3_000)));
+    assert_eq!(unwatched(1_500, true), None);
+    // The camera itself sent nothing for so long, and its scene sees that.
+    assert_eq!(unwatched(3_000, false), None);
+}
+
 /// The gate vouches for an empty road between rare looks.
 #[test]
 fn a_rest_that_the_scene_knows_of_is_as_good_as_a_heartbeat_unless_something_was_missed() {

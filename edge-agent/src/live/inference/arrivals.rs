@@ -68,7 +68,14 @@ impl Desk<'_> {
                 }
                 return;
             }
-            Some(Verdict::Look(Reason::Heartbeat)) => Kind::Heartbeat,
+            Some(Verdict::Look(Reason::Heartbeat)) => {
+                // Nobody asks a gate while a look is being done: where that took long this
+                // heartbeat is late, and the box is to blame.
+                if before.is_some_and(|before| taken.takes_over_since(before)) {
+                    self.scheduler.passed_over_at_rest(camera);
+                }
+                Kind::Heartbeat
+            }
             Some(Verdict::Look(_)) | None => {
                 if let Some(before) = before
                     && taken.passes_over_since(before)

@@ -31,11 +31,16 @@ impl Taken {
         self.lack.since(before.lack)
     }
 
+    /// Whether there were others between the earlier one and this, for which there was no time.
+    pub(super) const fn takes_over_since(self, before: Self) -> bool {
+        self.untaken > before.untaken
+    }
+
     /// Whether it comes later than the earlier one for want of pictures, or because there was no
     /// time for those between them.
     pub(super) fn passes_over_since(self, before: Self) -> bool {
         let passed = self.time.since(before.time);
-        self.untaken > before.untaken
+        self.takes_over_since(before)
             || perception::lacked(self.lacks_since(before), passed).is_some()
     }
 }

@@ -146,6 +146,7 @@ impl Room {
             number: 0,
             now_ms: 0,
             lack: Lack::default(),
+            skipped: 0,
             looked: Vec::new(),
             heard: Vec::new(),
         })
@@ -162,6 +163,8 @@ struct Watch<'a> {
     now_ms: i64,
     /// For how long pictures had not been there by then.
     lack: Lack,
+    /// How many had come for which there was no time.
+    skipped: u64,
     /// Of which pictures looks were taken.
     looked: Vec<i64>,
     /// What the scene was told, in order.
@@ -175,7 +178,7 @@ impl Watch<'_> {
         self.number += 1;
         let mut frame = self.views[view as usize].clone();
         (frame.number, frame.time) = (self.number, time(self.now_ms));
-        frame.lack = self.lack;
+        (frame.lack, frame.skipped) = (self.lack, self.skipped);
         let (_, _, to, _) = &self.desk.feeds[0];
         self.desk.ways[0].flush(to);
         self.desk.consider(0, frame);
@@ -317,6 +320,26 @@ fn a_road_is_not_vouched_for_while_a_picture_of_it_waits_for_its_look() {
         assert_eq!((ms(seen.time), seen.is_followed), (watch.now_ms, false));
         watch.goes_on_until_vouched_for();
     });
+}
+
+/// While the model was loaded on another provider nobody asked the gates, and each road that rested was
+/// one whose camera had sent no pictures.
+#[test]
+fn a_road_that_rests_is_unwatched_by_the_box_s_fault_where_its_heartbeat_came_too_late() {
+    for (skipped, reasons) in [(80, vec![GapReason::Overload]), (0, vec![])] {
+        Room::new().watch(4, |watch| {
+            watch.goes_on_until_vouched_for();
+            watch.heard.clear();
+            watch.skipped = skipped;
+            watch.goes_on(View::Empty, 3_000);
+            assert_eq!(watch.looked.last(), Some(&watch.now_ms));
+            let gaps = watch.heard.iter().filter_map(|input| match input {
+                Input::Gap(gap) => Some(gap.reason),
+                _ => None,
+            });
+            assert_eq!(gaps.collect::<Vec<_>>(), reasons, "{skipped}");
+        });
+    }
 }
 
 /// What lacked before a heartbeat was forgotten with it where somebody moved before its turn came, and
