@@ -1,11 +1,12 @@
 //! The way to a scene that may be busy: a look may be lost there, and is counted; what a
 //! second look answered waits for room, the newest of it (the looks of others count as not taken:
-//! their pledge is dropped with them), and when nothing was seen is never lost.
+//! their pledge is dropped with them), and when nothing was seen is never lost, of the whole picture
+//! or of a part of it.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crossbeam_channel::{Sender, TrySendError};
-use edge_core::{Gap, GapReason, Input};
+use edge_core::{Gap, GapReason, Input, Unseen};
 use protocol::EventTime;
 use protocol::units::Seconds;
 
@@ -13,6 +14,9 @@ use crate::live::Work;
 
 /// Work that waits for a scene to have room; each may hold a buffer of the decoder.
 const MOST_LATE: usize = 8;
+/// Stretches of parts of the picture that nobody looked at, which wait as well: those of all tiles
+/// that there may be, of a camera that changes its size meanwhile.
+const MOST_UNSEEN: usize = 64;
 /// Where looks were lost and none came for longer, the time between was not watched: as the
 /// scheduler judges looks that were not taken.
 const UNWATCHED: Seconds = Seconds(1.0);
@@ -34,6 +38,9 @@ pub(super) struct ToScene {
     /// Gaps, which go first. While one waits the scene is shown nothing, so a further one
     /// of its kind makes it longer.
     gaps: BTreeMap<GapReason, Gap>,
+    /// What nobody looked at closely, told with looks that were lost: whoever counts it tells each
+    /// stretch once.
+    unseen: Vec<Unseen>,
     /// Answers, oldest first.
     late: VecDeque<Work>,
     /// Of the last look that the scene has.
@@ -54,7 +61,7 @@ impl ToScene {
         {
             // The clock was set back: the scene is told so, and knows nothing of later times.
             (self.has_lost, self.heard) = (false, None);
-            self.gaps.clear();
+            self.forget_owed();
         }
         // Of a picture on which the detector failed there is a gap and no look.
         let gap = work.inputs.iter().find_map(|input| match input {
@@ -79,9 +86,9 @@ impl ToScene {
         // In one piece with what comes after them: where there is room for the gaps alone, the
         // look at their end would be lost in its turn.
         let until = self.until();
-        let gaps = self.owed();
-        self.gaps.clear();
-        work.inputs.splice(..0, gaps);
+        let owed = self.owed();
+        self.forget_owed();
+        work.inputs.splice(..0, owed);
         match to.try_send(work) {
             Ok(()) => {
                 self.told(until);
@@ -97,11 +104,38 @@ impl ToScene {
     }
 
     /// The gaps that wait, as the scene is to hear of them: whoever is told of a gap takes all
-    /// between that and what he heard before for watched.
+    /// between that and what he heard before for watched. And what was unseen in parts, as far as it
+    /// is in no gap.
     fn owed(&self) -> Vec<Input> {
         let mut gaps: Vec<Gap> = self.gaps.values().copied().collect();
         gaps.sort_by_key(|gap| gap.from);
-        gaps.into_iter().map(Input::Gap).collect()
+        let unseen = self.unseen.iter().filter_map(|unseen| {
+            let covers = |gap: &&Gap| gap.from <= unseen.to && unseen.to <= gap.to;
+            let to = gaps.iter().find(covers).map_or(unseen.to, |gap| gap.from);
+            (unseen.from < to).then_some(Input::Unseen(Unseen { to, ..*unseen }))
+        });
+        let unseen: Vec<Input> = unseen.collect();
+        gaps.into_iter().map(Input::Gap).chain(unseen).collect()
+    }
+
+    fn forget_owed(&mut self) {
+        self.gaps.clear();
+        self.unseen.clear();
+    }
+
+    /// A part that nobody looked at closely, of which the scene must hear.
+    fn owe_unseen(&mut self, unseen: Unseen) {
+        let is_before = |known: &&mut Unseen| {
+            (known.part, known.reason, known.to) == (unseen.part, unseen.reason, unseen.from)
+        };
+        if let Some(known) = self.unseen.iter_mut().find(is_before) {
+            known.to = unseen.to;
+            return;
+        }
+        if self.unseen.len() == MOST_UNSEEN {
+            self.unseen.remove(0);
+        }
+        self.unseen.push(unseen);
     }
 
     /// The end of the last gap that waits.
@@ -123,12 +157,12 @@ impl ToScene {
 
     /// Sends what waits as far as there is room.
     pub(super) fn flush(&mut self, to: &Sender<Work>) -> Sent {
-        if !self.gaps.is_empty() {
+        if !self.gaps.is_empty() || !self.unseen.is_empty() {
             let until = self.until();
             match to.try_send(Work::new(self.owed(), None)) {
                 Ok(()) => {
                     self.told(until);
-                    self.gaps.clear();
+                    self.forget_owed();
                 }
                 Err(TrySendError::Disconnected(_)) => return Sent::Gone,
                 Err(TrySendError::Full(_)) => return Sent::Well,
@@ -149,7 +183,7 @@ impl ToScene {
 
     /// Whether something waits for the scene to have room.
     pub(super) fn owes(&self) -> bool {
-        !self.gaps.is_empty() || !self.late.is_empty()
+        !self.gaps.is_empty() || !self.unseen.is_empty() || !self.late.is_empty()
     }
 
     /// Keeps of work what must not be lost.
@@ -161,8 +195,10 @@ impl ToScene {
             self.has_lost = true;
         }
         for input in &work.inputs {
-            if let Input::Gap(gap) = input {
-                self.owe(*gap);
+            match input {
+                Input::Gap(gap) => self.owe(*gap),
+                Input::Unseen(unseen) => self.owe_unseen(*unseen),
+                _ => {}
             }
         }
         // Lamps of a picture that nobody looked at: those of the next are as good.
@@ -337,6 +373,60 @@ mod tests {
         let failed = gap_of(GapReason::DetectorFailed, 12, 14);
         assert_eq!(way.send(&to, work(vec![failed.clone()])), Sent::Well);
         assert_eq!(scene.try_recv().unwrap().inputs, [before, failed]);
+    }
+
+    /// It is told once, with the picture at its end: lost with that, the rules had watched.
+    #[test]
+    fn what_nobody_looked_at_closely_is_told_also_where_its_look_is_lost() {
+        let part = |x: f64| NormBox::from([x, 0.0, 0.5, 1.0]);
+        let unseen = |x: f64, from: u32, to: u32| {
+            Input::Unseen(Unseen {
+                part: part(x),
+                from: at(from),
+                to: at(to),
+                reason: GapReason::Overload,
+            })
+        };
+        for (lost, then, heard) in [
+            // Between two looks that are near.
+            (
+                vec![vec![look(11), unseen(0.0, 8, 11), unseen(0.5, 9, 11)]],
+                11,
+                vec![unseen(0.0, 8, 11), unseen(0.5, 9, 11)],
+            ),
+            // Stretch by stretch, and in a gap it is unwatched by that.
+            (
+                vec![
+                    vec![look(11), unseen(0.0, 8, 11)],
+                    vec![look(13), unseen(0.0, 11, 13), unseen(0.5, 12, 13)],
+                ],
+                14,
+                vec![gap_of(GapReason::Overload, 10, 14), unseen(0.0, 8, 10)],
+            ),
+        ] {
+            let (to, scene) = bounded(1);
+            let mut way = ToScene::default();
+            assert_eq!(way.send(&to, work(vec![look(10)])), Sent::Well);
+            for inputs in lost {
+                assert_eq!(way.send(&to, work(inputs)), Sent::Lost);
+            }
+            assert!(way.owes());
+            assert_eq!(scene.try_recv().unwrap().inputs, [look(10)]);
+            assert_eq!(way.send(&to, work(vec![look(then)])), Sent::Well);
+            let told = scene.try_recv().unwrap().inputs;
+            assert_eq!(told, [&heard[..], &[look(then)]].concat());
+            assert!(!way.owes());
+        }
+        // The same where there is room for it before the next look.
+        let (to, scene) = bounded(1);
+        let mut way = ToScene::default();
+        assert_eq!(way.send(&to, work(vec![look(10)])), Sent::Well);
+        let lost = work(vec![look(11), unseen(0.0, 8, 11)]);
+        assert_eq!(way.send(&to, lost), Sent::Lost);
+        assert_eq!(scene.try_recv().unwrap().inputs, [look(10)]);
+        assert_eq!(way.flush(&to), Sent::Well);
+        assert_eq!(scene.try_recv().unwrap().inputs, [unseen(0.0, 8, 11)]);
+        assert!(!way.owes());
     }
 
     #[test]
