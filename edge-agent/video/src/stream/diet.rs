@@ -206,10 +206,10 @@ impl<T> Intake<T> {
         if unit.is_key {
             // A decoder that has not given the last key picture yet holds it back.
             self.holds_back |= std::mem::take(&mut self.given) == 0;
-            if !self.can_sleep() {
+            // Whoever has woken since the last picture wants what was kept as well.
+            if diet == Diet::All || !self.can_sleep() {
                 return self.wake();
             }
-            self.is_asleep = diet == Diet::KeyFrames;
             self.left_out.idle += self.kept.len() as u64;
             self.kept.clear();
             self.kept_bytes = 0;
@@ -354,6 +354,21 @@ mod tests {
             (226..250).collect::<Vec<_>>()
         );
         assert_eq!(line.intake.left_out().idle, 24 * 5);
+    }
+
+    /// Of five pictures a second each fifth is a key picture: as often what had been kept was thrown away,
+    /// and who had moved in it was seen a second late.
+    #[test]
+    fn waking_right_before_a_key_picture_misses_nothing_since_the_last_one() {
+        let mut line = Line::new(None);
+        line.run(0..100, 25, Diet::All);
+        line.run(100..150, 25, Diet::KeyFrames);
+        let woken = line.run(150..151, 25, Diet::All);
+        assert_eq!(woken, (126..151).collect::<Vec<_>>());
+        assert_eq!(line.intake.left_out().idle, 24);
+        assert!(!line.intake.is_asleep());
+        let awake = line.run(151..200, 25, Diet::All);
+        assert_eq!(awake, (151..200).collect::<Vec<_>>());
     }
 
     #[test]
