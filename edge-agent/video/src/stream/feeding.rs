@@ -31,6 +31,7 @@ pub(super) fn feed(
     let (wiring, intake) = (Arc::clone(wiring), Arc::clone(of));
     let slot = Arc::clone(&wiring.slot);
     let is_told = AtomicBool::new(false);
+    let is_thin = AtomicBool::new(false);
     let form: Mutex<Option<(gst::Caps, ReferenceReader)>> = Mutex::new(None);
     output.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let (Some(buffer), Some(input)) = (info.buffer(), input.upgrade()) else {
@@ -72,7 +73,12 @@ pub(super) fn feed(
             served
         };
         match served {
-            Served::Decoded => gst::PadProbeReturn::Ok,
+            Served::Decoded => {
+                if !unit.is_needed {
+                    is_thin.store(false, Ordering::Relaxed);
+                }
+                gst::PadProbeReturn::Ok
+            }
             Served::DecodedAfter(kept) => {
                 for buffer in kept {
                     // What is wrong will be found again with the picture at hand.
@@ -83,6 +89,9 @@ pub(super) fn feed(
                 gst::PadProbeReturn::Ok
             }
             Served::LeftOut => {
+                if !is_thin.swap(true, Ordering::Relaxed) {
+                    locked(&wiring.rhythm).thin_out(media);
+                }
                 if buffer.flags().contains(gst::BufferFlags::DISCONT) {
                     locked(&wiring.screen).tear();
                 }

@@ -32,6 +32,8 @@ pub(crate) struct Rhythm {
     /// How many were skipped that are shown before it.
     skipped: u64,
     recent: VecDeque<i64>,
+    /// From this media time on (µs) other pictures come than before: what was usual is so no more.
+    other_from: Option<i64>,
 }
 
 /// A picture that is not decoded.
@@ -62,6 +64,12 @@ impl Rhythm {
         self.leave_out(media, false);
     }
 
+    /// From the picture of this media time (µs) on those are left out that nobody refers to. One by one
+    /// they are not told: what is lost between two others would be taken for them.
+    pub(crate) fn thin_out(&mut self, media: i64) {
+        self.other_from.get_or_insert(media);
+    }
+
     fn leave_out(&mut self, media: i64, is_skipped: bool) {
         if self.left_out.len() == MOST_LEFT_OUT
             && let Some(first) = self.left_out.pop_front()
@@ -86,6 +94,7 @@ impl Rhythm {
         let passed = media.saturating_sub(last);
         if passed < -BACK {
             self.recent.clear();
+            self.other_from = None;
             self.last = Some(media);
             // Its times are those of before.
             self.pass_left_out(i64::MAX, i64::MAX);
@@ -95,6 +104,10 @@ impl Rhythm {
             return Step::default();
         }
         self.last = Some(media);
+        // Pictures wait in the queue and in the decoder while this is decided.
+        if self.other_from.take_if(|from| media >= *from).is_some() {
+            self.recent.clear();
+        }
         let usual = self.usual();
         if self.pass_left_out(last, media) {
             let own_us = usual.unwrap_or(0).min(passed);
@@ -219,6 +232,21 @@ mod tests {
             }
             assert_eq!(told, [0; 0], "{behind} behind");
         }
+    }
+
+    /// With each connection, and each scene in which B pictures became fewer, a camera whose B pictures are
+    /// left out had five holes.
+    #[test]
+    fn pictures_that_nobody_refers_to_are_not_missed_and_others_are_as_soon_as_the_pace_is_known() {
+        let mut rhythm = Rhythm::default();
+        // Three B pictures between two others, which come out one behind.
+        let mut told: Vec<i64> = (0..40)
+            .filter(|n| rhythm.step(n * 40_000).missing_us > 0)
+            .collect();
+        rhythm.thin_out(37 * 40_000);
+        let others = (10..30).filter(|n| !(20..25).contains(n)).map(|n| n * 4);
+        told.extend(others.filter(|n| rhythm.step(n * 40_000).missing_us > 0));
+        assert_eq!(told, [100]);
     }
 
     #[test]
