@@ -6,7 +6,7 @@ use edge_core::Calibration;
 use edge_core::calibration::{Fitted, Ground, SurveyedPoint};
 use protocol::Point;
 
-use super::{Expected, Survey};
+use super::{Expected, Survey, blunder};
 use crate::config::CameraConfig;
 
 /// Clicks in a smaller part of the picture fix no plane outside it.
@@ -90,24 +90,26 @@ pub(super) fn objections(survey: &Survey, fitted: &Fitted) -> anyhow::Result<Vec
         objections.push(crate::scene_setup::MIRRORED.to_owned());
     }
     objections.extend(other_height(survey, &ground));
-    let worst = fitted
-        .per_point_sigmas
-        .iter()
-        .enumerate()
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))
-        .map_or(0, |(index, _)| index);
-    let name = survey.names().get(worst).cloned().unwrap_or_default();
-    let misfit = fitted.misfit.unwrap_or(0.0).sqrt();
-    let residual = fitted.calibration.residual_m.0;
-    if misfit > MOST_MISFIT || residual > MOST_RESIDUAL_M {
+    if is_poor(fitted) {
         objections.push(format!(
-            "the residual is {residual:.2} m, {misfit:.1} times what click and tape are said to be good for; \
-             measure `{name}` again first, it is off by {:.2} m; or say with click_sigma_px and \
-             ground_sigma_m what the survey is really good for",
-            fitted.per_point_m.get(worst).copied().unwrap_or_default()
+            "the residual is {:.2} m, {:.1} times what click and tape are said to be good for; {}; or say with \
+             click_sigma_px and ground_sigma_m what the survey is really good for",
+            fitted.calibration.residual_m.0,
+            misfit(fitted),
+            blunder::remedy(survey, fitted)
         ));
     }
     Ok(objections)
+}
+
+/// Whether measurements fit too badly to be used.
+pub(super) fn is_poor(fitted: &Fitted) -> bool {
+    misfit(fitted) > MOST_MISFIT || fitted.calibration.residual_m.0 > MOST_RESIDUAL_M
+}
+
+/// How many times worse than promised they fit; 0 where nothing is left over to tell.
+fn misfit(fitted: &Fitted) -> f64 {
+    fitted.misfit.unwrap_or(0.0).sqrt()
 }
 
 /// A tape or the pole's drawing says how high the camera hangs, and the survey says otherwise.

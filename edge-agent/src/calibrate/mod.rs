@@ -8,6 +8,7 @@
 //! follows is refused with the reason and what to do. `--check` compares with
 //! runs whose speed is known. The guide is `docs/calibration.md`.
 
+mod blunder;
 mod file;
 mod grid;
 mod judge;
