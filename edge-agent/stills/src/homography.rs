@@ -1,7 +1,7 @@
 //! The map from the picture to the ground, from surveyed points.
 //!
 //! OpenCV's calib3d does the estimation (linear solution, then
-//! Levenberg–Marquardt on the error in metres, RANSAC when asked). Around it
+//! Levenberg–Marquardt on the error in metres). Around it
 //! stand three things it leaves to the caller: it narrows every coordinate to
 //! 32 bits, in which a UTM northing is only good for a quarter of a metre, so
 //! both sides are centred and scaled first and the result is refined once more
@@ -17,7 +17,7 @@ use protocol::Point;
 use protocol::units::Metres;
 
 use crate::single_threaded;
-use crate::survey::{CalibrationError, Survey, check, check_spread, isotropic};
+use crate::survey::{CalibrationError, Survey, check, isotropic};
 
 /// Maps places in the picture to metres on the ground.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,26 +28,17 @@ pub struct Homography {
     /// Scaled so that the third coordinate is 1 at the middle of the surveyed
     /// points, positive in front of the camera, zero on the horizon.
     pub matrix: [[f64; 3]; 3],
-    /// Root mean square of the distances in `per_point_m`, over the points used.
+    /// Root mean square of the distances in `per_point_m`.
     ///
-    /// Zero by construction when [`redundancy`](Self::redundancy) is 0: four
-    /// points fit exactly, also when one was measured wrongly.
+    /// Zero by construction of four points: they fit exactly, also when one was
+    /// measured wrongly.
     pub residual_m: Metres,
     /// For every surveyed point the distance between its measured and its
-    /// mapped place on the ground, in metres; infinite for a point that was
-    /// not used and maps behind the camera.
+    /// mapped place on the ground, in metres.
     pub per_point_m: Vec<f64>,
-    /// Which points were used; all, unless the robust fit set some aside.
-    pub used: Vec<bool>,
 }
 
 impl Homography {
-    /// Measurements beyond those needed: 0 means that the residual proves nothing.
-    pub fn redundancy(&self) -> usize {
-        let used = self.used.iter().filter(|used| **used).count();
-        (2 * used).saturating_sub(8)
-    }
-
     /// Whether the ground's frame is left-handed as seen from above.
     ///
     /// Distances and speeds are right, but headings and left and right are
@@ -75,89 +66,24 @@ impl Homography {
 /// collinear points, and a fit whose horizon runs through the points.
 pub fn estimate_homography(points: &[Survey], aspect: f64) -> Result<Homography, CalibrationError> {
     check(points, aspect)?;
-    fit(points, aspect, &vec![true; points.len()])
-}
-
-/// As [`estimate_homography`], after setting aside the points that disagree by more than `tolerance` (RANSAC).
-///
-/// For a survey with blunders, such as points read off a map. With four points
-/// there is nothing to set aside and it is the same as the plain fit.
-pub fn estimate_homography_robust(
-    points: &[Survey],
-    aspect: f64,
-    tolerance: Metres,
-) -> Result<Homography, CalibrationError> {
-    check(points, aspect)?;
-    let Metres(tolerance_m) = tolerance;
-    if !(tolerance_m.is_finite() && tolerance_m > 0.0) {
-        return Err(CalibrationError::Tolerance { tolerance_m });
-    }
-    let mut used = vec![true; points.len()];
-    if points.len() > 4 {
-        let frame = Frame::around(points, aspect);
-        let mut mask = Mat::default();
-        frame
-            .find(
-                points,
-                calib3d::RANSAC,
-                tolerance_m / frame.ground.scale,
-                &mut mask,
-            )
-            .map_err(|source| opencv_failed(points, source))?;
-        let agrees = mask.data_bytes().unwrap_or_default();
-        for (point, used) in used.iter_mut().enumerate() {
-            *used = agrees.get(point).is_some_and(|agrees| *agrees != 0);
-        }
-        let agree = used.iter().filter(|used| **used).count();
-        // Any four points agree with each other; only a fifth confirms them.
-        if agree < 5 {
-            return Err(CalibrationError::NoAgreement {
-                agree,
-                of: points.len(),
-                tolerance_m,
-            });
-        }
-        check_spread(&chosen(points, &used), aspect)?;
-    }
-    fit(points, aspect, &used)
-}
-
-fn opencv_failed(points: &[Survey], source: opencv::Error) -> CalibrationError {
-    CalibrationError::OpenCv {
+    let frame = Frame::around(points, aspect);
+    let failed = |source| CalibrationError::OpenCv {
         points: points.len(),
         source,
-    }
-}
-
-fn chosen(points: &[Survey], used: &[bool]) -> Vec<Survey> {
-    points
-        .iter()
-        .zip(used)
-        .filter_map(|(point, used)| used.then_some(*point))
-        .collect()
-}
-
-fn fit(points: &[Survey], aspect: f64, used: &[bool]) -> Result<Homography, CalibrationError> {
-    let chosen = chosen(points, used);
-    let frame = Frame::around(&chosen, aspect);
-    let rough = frame
-        .find(&chosen, 0, 0.0, &mut core::no_array())
-        .map_err(|source| opencv_failed(&chosen, source))?;
-    let refined = frame
-        .refine(rough, &chosen)
-        .map_err(|source| opencv_failed(&chosen, source))?;
+    };
+    let rough = frame.find(points).map_err(failed)?;
+    let refined = frame.refine(rough, points).map_err(failed)?;
     let matrix = frame.leave(refined);
 
     // The third coordinate is one over the distance from the horizon, as a
     // share of that at the middle. A thousandth is a thousand times as far.
-    let behind: Vec<usize> = (0..points.len())
-        .filter(|&point| {
-            let Point { x, y } = points[point].image;
-            let [a, b, c] = matrix[2];
-            let w = a * x + b * y + c;
-            used[point] && (w.is_nan() || w < 1e-3)
-        })
-        .collect();
+    let is_behind = |point: &usize| {
+        let Point { x, y } = points[*point].image;
+        let [a, b, c] = matrix[2];
+        let w = a * x + b * y + c;
+        w.is_nan() || w < 1e-3
+    };
+    let behind: Vec<usize> = (0..points.len()).filter(is_behind).collect();
     if !behind.is_empty() {
         return Err(CalibrationError::AcrossHorizon { points: behind });
     }
@@ -166,7 +92,6 @@ fn fit(points: &[Survey], aspect: f64, used: &[bool]) -> Result<Homography, Cali
         matrix,
         residual_m: Metres(0.0),
         per_point_m: Vec::new(),
-        used: used.to_vec(),
     };
     homography.per_point_m = points
         .iter()
@@ -175,13 +100,8 @@ fn fit(points: &[Survey], aspect: f64, used: &[bool]) -> Result<Homography, Cali
             None => f64::INFINITY,
         })
         .collect();
-    let squares: f64 = homography
-        .per_point_m
-        .iter()
-        .zip(used)
-        .filter_map(|(m, used)| used.then_some(m * m))
-        .sum();
-    homography.residual_m = Metres((squares / chosen.len() as f64).sqrt());
+    let squares: f64 = homography.per_point_m.iter().map(|m| m * m).sum();
+    homography.residual_m = Metres((squares / points.len() as f64).sqrt());
     Ok(homography)
 }
 
@@ -242,17 +162,13 @@ impl Frame {
         )
     }
 
-    fn find(
-        &self,
-        points: &[Survey],
-        method: i32,
-        tolerance: f64,
-        mask: &mut impl core::ToOutputArray,
-    ) -> opencv::Result<Matrix> {
+    fn find(&self, points: &[Survey]) -> opencv::Result<Matrix> {
+        // Least squares over all of them, which has no tolerance.
+        const ALL: i32 = 0;
         single_threaded()?;
         let (from, to): (Vector<Point2d>, Vector<Point2d>) =
             points.iter().map(|point| self.enter(point)).unzip();
-        let found = calib3d::find_homography(&from, &to, mask, method, tolerance)?;
+        let found = calib3d::find_homography(&from, &to, &mut core::no_array(), ALL, 0.0)?;
         if found.empty() {
             return Err(opencv::Error::new(
                 core::StsNoConv,

@@ -29,7 +29,7 @@ mod survey;
 mod text;
 
 pub use error::StillError;
-pub use homography::{Homography, estimate_homography, estimate_homography_robust};
+pub use homography::{Homography, estimate_homography};
 pub use overlay::{Emphasis, Overlay, OverlayBox};
 pub use picture::{BACKDROP, MAX_PIXELS, MAX_SIDE, Picture};
 pub use planes::YuvPlanes;

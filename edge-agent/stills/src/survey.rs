@@ -52,14 +52,6 @@ pub enum CalibrationError {
         /// What was given.
         aspect: f64,
     },
-    /// The tolerance of the robust fit is not a length.
-    #[error(
-        "a tolerance of {tolerance_m} m separates nothing; give what the survey is good for, for example 0.3"
-    )]
-    Tolerance {
-        /// What was given, in metres.
-        tolerance_m: f64,
-    },
     /// Not in the picture: most often typed in pixels.
     #[error(
         "point[{point}] is at {x}, {y} {}; give fractions between 0 and 1 of the picture's width and height, not pixels",
@@ -115,18 +107,6 @@ pub enum CalibrationError {
     AcrossHorizon {
         /// The points on the wrong side of the horizon, or on it.
         points: Vec<usize>,
-    },
-    /// The robust fit found no plane that enough points share.
-    #[error(
-        "only {agree} of {of} points agree on one plane within {tolerance_m} m; measure again, or survey only what lies on the road surface"
-    )]
-    NoAgreement {
-        /// How many agree.
-        agree: usize,
-        /// Of how many.
-        of: usize,
-        /// Within what, in metres.
-        tolerance_m: f64,
     },
     /// OpenCV itself failed.
     #[error(
@@ -189,7 +169,7 @@ pub(crate) fn check(points: &[Survey], aspect: f64) -> Result<(), CalibrationErr
 }
 
 /// Refuses coinciding points, and points of which no four span a plane.
-pub(crate) fn check_spread(points: &[Survey], aspect: f64) -> Result<(), CalibrationError> {
+fn check_spread(points: &[Survey], aspect: f64) -> Result<(), CalibrationError> {
     let picture: Vec<[f64; 2]> = points.iter().map(|p| isotropic(p.image, aspect)).collect();
     let ground: Vec<[f64; 2]> = points.iter().map(|p| p.ground).collect();
     for (places, same, side) in [
