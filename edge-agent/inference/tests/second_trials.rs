@@ -273,6 +273,22 @@ fn a_shadow_at_work_in_three_ends_is_left_out_and_nothing_takes_its_place() {
     assert_eq!(start(None), Ok(()));
 }
 
+/// `models rollback` took a version that had only been compared for one that had been in use.
+#[test]
+fn the_journal_tells_who_was_only_compared_from_who_has_judged() {
+    let folder = place(&["shade"]);
+    let store = store(folder.path());
+    let beside = store.watch_over();
+    let begun = store.begin_shadow((&id("shade"), None), (&beside, &[]), |_, _, _, _| {
+        Ok(((), None))
+    });
+    begun.unwrap().1.prove();
+    assert_eq!(
+        actions(folder.path()),
+        [(Action::Compared, "shade".to_owned())]
+    );
+}
+
 /// A shadow that has proven itself takes the blame from nobody: a detector that ends
 /// the program is given up though the shadow is at work each time.
 #[test]

@@ -67,6 +67,9 @@ pub enum Action {
     RolledBack,
     /// It did its work for long enough to be trusted.
     Proven,
+    /// The same in the detector's shadow, where it judged nobody. Agents that do not know the word pass
+    /// the line over.
+    Compared,
     /// It failed and was taken out of use.
     Failed,
     /// What it computed on failed and was left; it had proven itself on another.

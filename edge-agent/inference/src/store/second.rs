@@ -91,6 +91,8 @@ pub struct SecondTrial {
     pub instead: Option<String>,
     /// What computes, where that is known.
     pub on: Option<Ground>,
+    /// Whether it is only compared, and judges nobody.
+    is_shadow: bool,
     /// Everything that may compute.
     grounds: Vec<Ground>,
     home: Option<PathBuf>,
@@ -240,7 +242,9 @@ impl ModelStore {
         start: impl FnMut(&Candidate, Manifest, &Path, &[FailedGround]) -> Started<T>,
     ) -> Result<(T, SecondTrial), StoreError> {
         let queue = vec![self.candidate_at(model, version)];
-        begin_first(queue, (at_work, grounds), start)
+        let (started, mut trial) = begin_first(queue, (at_work, grounds), start)?;
+        trial.is_shadow = true;
+        Ok((started, trial))
     }
 }
 
@@ -343,6 +347,7 @@ fn begin_first<T>(
         candidate,
         instead: begun.instead,
         on,
+        is_shadow: false,
         grounds: grounds.to_vec(),
         home,
     };
@@ -411,9 +416,19 @@ impl SecondTrial {
             record.attempts = 0;
             ledger.forget_failure(candidate);
             let detail = on.map_or_else(String::new, |on| format!("on {on}"));
-            journal::write(home, Action::Proven, candidate, &detail);
+            // The way back leads to what was in use; who was compared never was.
+            let action = if self.is_shadow {
+                Action::Compared
+            } else {
+                Action::Proven
+            };
+            journal::write(home, action, candidate, &detail);
         });
-        tracing::info!(model = %candidate, "the model beside the detector has proven itself; it is its last good version now");
+        if self.is_shadow {
+            tracing::info!(model = %candidate, "the shadow model has worked for long enough and is on trial no more; as the detector it would be, all the same");
+        } else {
+            tracing::info!(model = %candidate, "the model beside the detector has proven itself; it is its last good version now");
+        }
     }
 }
 
