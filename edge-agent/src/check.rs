@@ -9,6 +9,7 @@ mod cascades;
 mod clips;
 mod detector;
 mod feeds;
+mod given_up;
 mod means;
 mod never;
 mod record;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use case_bundle::files::said;
 use case_bundle::say;
-use edge_inference::{Detector, Provider};
+use edge_inference::{Candidate, Detector, ModelStore, Provider};
 use edge_uplink::UplinkError;
 use protocol::CameraId;
 
@@ -122,14 +123,19 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
     let mut detector = None;
     if needs_detector {
         let loaded = models_command::try_detector(&config.detector);
+        let store = models_command::store(&config.detector).ok();
+        let store = store.as_ref();
+        // It may load and see what it must, and not be taken all the same.
+        let replaced = store.and_then(|store| models_command::stand_in(&config.detector, store));
         findings.push(Finding {
             part: "model".to_owned(),
-            outcome: match &loaded {
-                Ok(loaded) => in_use_on(loaded),
-                Err(error) => Outcome::Failed(said::whole(error.chain())),
+            outcome: match (&loaded, &replaced) {
+                (_, Some(by)) => given_up::replaced(by),
+                (Ok(loaded), None) => in_use_on(loaded, store),
+                (Err(error), None) => Outcome::Failed(said::whole(error.chain())),
             },
         });
-        findings.extend(failed_here(&config));
+        findings.extend(failed_here(&config, replaced.is_some()));
         findings.extend(beside::shadow(&config));
         findings.extend(trials_not_kept(&config));
         detector = loaded.ok();
@@ -157,10 +163,12 @@ pub fn check(file: &Path, scope: &CheckScope) -> Result<Vec<Finding>, ConfigFaul
 }
 
 /// Which model, on what; and which providers come first but do not work.
-fn in_use_on(detector: &Detector) -> Outcome {
+fn in_use_on(detector: &Detector, store: Option<&ModelStore>) -> Outcome {
     let manifest = detector.manifest();
+    let version = store.and_then(|store| store.version_of(&manifest.id));
+    let version = version.map_or_else(String::new, |version| format!("@{version}"));
     let mut text = format!(
-        "{} ({}) on {}",
+        "{}{version} ({}) on {}",
         manifest.id,
         manifest.licence,
         detector.provider()
@@ -239,8 +247,8 @@ fn named_files(config: &AgentConfig) -> Vec<Finding> {
     .collect()
 }
 
-/// Models that were given up on this box.
-fn failed_here(config: &AgentConfig) -> Vec<Finding> {
+/// Models that were given up on this box, but for those that are told with their jobs.
+fn failed_here(config: &AgentConfig, is_detector_told: bool) -> Vec<Finding> {
     let Ok(store) = models_command::store(&config.detector) else {
         return Vec::new();
     };
@@ -258,16 +266,18 @@ fn failed_here(config: &AgentConfig) -> Vec<Finding> {
             ),
         }),
     });
+    let detector = models_command::in_use(&config.detector, &store).filter(|_| is_detector_told);
+    let shadow = config.detector.shadow.as_ref().map(|it| it.model.clone());
+    let named = detector.map(String::from).into_iter().chain(shadow);
+    let told: Vec<Candidate> = named
+        .filter_map(|name| Some(given_up::of(&store, &name)?.candidate))
+        .collect();
     let failed = store.failed_here().into_iter();
     failed
+        .filter(|failed| !told.contains(&failed.candidate))
         .map(|failed| Finding {
             part: format!("model {}", failed.candidate),
-            outcome: Outcome::Noted(format!(
-                "was given up on {}: {}; {}",
-                failed.at,
-                failed.reason,
-                failed.next_step()
-            )),
+            outcome: Outcome::Noted(given_up::in_words(&failed)),
         })
         .chain(left)
         .collect()

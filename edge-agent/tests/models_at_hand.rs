@@ -243,7 +243,7 @@ fn a_model_that_lies_damaged_keeps_its_row_and_is_told_once() {
     fs::write(models.path().join("mine/model.toml"), "x").unwrap();
     let (code, said) = run(models.path(), &["list"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("mine: in use, DAMAGED\n"), "{said}");
+    assert!(said.contains("mine: chosen, but DAMAGED\n"), "{said}");
     assert!(!said.contains("warning:"), "{said}");
     let json = command(models.path(), &["list", "mine", "--json"]);
     let json = { json }.output().unwrap().stdout;

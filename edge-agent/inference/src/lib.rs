@@ -75,6 +75,6 @@ pub use store::{
     ATTEMPTS, Action, AtWork, AtWorkMark, BundleTerms, Candidate, Examinee, Expected,
     ExpectedLabel, ExpectedText, FailedGround, FailedModel, Fault, Ground, GroundLedger,
     HEALTHY_AFTER, Installed, InstalledVersion, JournalEntry, ManifestFault, ModelState,
-    ModelStore, OnTrial, SELF_TEST, SecondLedger, SecondTrial, SelfTest, SelfTestFault, StartFault,
-    Started, StoreError, TestPicture, TrialLedger, Verification, sees_road_users,
+    ModelStore, OnTrial, SELF_TEST, SecondLedger, SecondTrial, SelfTest, SelfTestFault, StandIn,
+    StartFault, Started, StoreError, TestPicture, TrialLedger, Verification, sees_road_users,
 };

@@ -70,7 +70,7 @@ pub use self_test::{
     Examinee, Expected, ExpectedLabel, ExpectedText, SELF_TEST, SelfTest, SelfTestFault,
     TestPicture,
 };
-pub use trial::{ATTEMPTS, HEALTHY_AFTER, OnTrial, sees_road_users};
+pub use trial::{ATTEMPTS, HEALTHY_AFTER, OnTrial, StandIn, sees_road_users};
 pub use versions::{BundleTerms, InstalledVersion};
 pub use walk::StartFault;
 

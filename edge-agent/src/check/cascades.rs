@@ -5,7 +5,7 @@ use edge_core::SceneConfig;
 use edge_inference::{Installed, ModelState, ModelStore};
 
 use super::beside::Tried;
-use super::{Finding, Outcome};
+use super::{Finding, Outcome, given_up};
 use crate::cascades::misfit;
 use crate::config::{
     AgentConfig, CameraConfig, CascadeConfig, Looker, PlatesConfig, RtspConfig, SourceConfig,
@@ -31,11 +31,16 @@ pub(super) fn look(
     for camera in cameras {
         for cascade in &camera.cascades {
             let mut outcome = judge(cascade, &camera.scene, &config.detector.plates, here);
-            if !matches!(outcome, Outcome::Failed(_))
-                && let Some(fault) = tried.as_mut().and_then(|t| t.fault(&cascade.looker))
-            {
-                let words = in_words(cascade);
-                outcome = Outcome::Failed(format!("{words}, but it does not start: {fault}"));
+            if !matches!(outcome, Outcome::Failed(_)) {
+                let (words, plates) = (in_words(cascade), &config.detector.plates);
+                let left = store
+                    .as_ref()
+                    .and_then(|store| given_up::of_looker(store, &cascade.looker, plates));
+                if let Some(left) = left {
+                    outcome = Outcome::Failed(format!("{words}, but {left}"));
+                } else if let Some(fault) = tried.as_mut().and_then(|t| t.fault(&cascade.looker)) {
+                    outcome = Outcome::Failed(format!("{words}, but it does not start: {fault}"));
+                }
             }
             findings.push(Finding {
                 part: format!("camera {} cascade {}", camera.id, cascade.id),

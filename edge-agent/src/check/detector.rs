@@ -4,7 +4,7 @@ use edge_inference::{Installed, ModelState, ModelStore, StoreError};
 use models::manifest::Task;
 use protocol::id::ModelId;
 
-use super::{Finding, Outcome};
+use super::{Finding, Outcome, given_up};
 use crate::config::{AgentConfig, named_version};
 use crate::models_command;
 
@@ -40,8 +40,31 @@ pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
         }),
         Err(error) => Some(failed("the chosen model".to_owned(), error)),
     };
+    let of_detector = match &detector.model {
+        Some(model) => judge(model, Task::Detection, &store, &models).map(|outcome| Finding {
+            part: "detector.model".to_owned(),
+            outcome,
+        }),
+        None => chosen,
+    };
+    // It may be here and whole, and not be taken all the same.
+    let of_detector = of_detector.or_else(|| {
+        let by = models_command::stand_in(detector, &store)?;
+        Some(Finding {
+            part: "model".to_owned(),
+            outcome: given_up::replaced(&by),
+        })
+    });
+    let of_shadow = |key: &str| {
+        let name = (detector.shadow.as_ref()).filter(|_| key == "detector.shadow.model")?;
+        let left = given_up::of(&store, &name.model)?;
+        Some(Outcome::Failed(format!(
+            "nothing is compared: {} {}",
+            name.model,
+            given_up::in_words(&left)
+        )))
+    };
     let named = [
-        ("detector.model", detector.model.as_ref(), Task::Detection),
         ("detector.shadow.model", shadow.as_ref(), Task::Detection),
         (
             "detector.plates.find",
@@ -58,10 +81,12 @@ pub(super) fn look(config: &AgentConfig) -> Vec<Finding> {
     .filter_map(|(key, model, task)| {
         Some(Finding {
             part: key.to_owned(),
-            outcome: judge(model?, task, &store, &models).or_else(|| of_version(key))?,
+            outcome: judge(model?, task, &store, &models)
+                .or_else(|| of_version(key))
+                .or_else(|| of_shadow(key))?,
         })
     });
-    named.chain(chosen).collect()
+    of_detector.into_iter().chain(named).collect()
 }
 
 fn judge(

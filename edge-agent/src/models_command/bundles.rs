@@ -10,7 +10,7 @@ use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
     Action, BundleTerms, DetectorSettings, Installed, InstalledVersion, JournalEntry, ModelState,
-    ModelStore, Network, PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest, Vouched,
+    ModelStore, Network, PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest, StoreError, Vouched,
     bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -226,7 +226,7 @@ fn make_current(
     // The operator wants it tried, also if it failed before.
     store.try_again(&installed.model)?;
     if !sees_road_users(&manifest) {
-        say!("{name} is current. {}", place_of(&manifest));
+        say!("{name} is current. {}", place_of(config, &manifest));
         return Ok(());
     }
     match other {
@@ -251,19 +251,21 @@ fn make_current(
 }
 
 /// Where a model works that cannot be the detector.
-fn place_of(manifest: &Manifest) -> String {
+fn place_of(config: &DetectorConfig, manifest: &Manifest) -> String {
     let model = &manifest.id;
+    let reader = config.plates.settings();
+    let of_plates = |does, key, named: &ModelId| {
+        if named == model {
+            format!("It {does} plates, for cascades that give `plate_text`; restart the agent")
+        } else {
+            format!(
+                "It {does} plates if `{key} = \"{model}\"` stands under [detector.plates]; restart the agent"
+            )
+        }
+    };
     match manifest.task {
-        Task::TextDetection => {
-            format!(
-                "It finds plates if `find = \"{model}\"` stands under [detector.plates]; restart the agent"
-            )
-        }
-        Task::TextRecognition => {
-            format!(
-                "It reads plates if `read = \"{model}\"` stands under [detector.plates]; restart the agent"
-            )
-        }
+        Task::TextDetection => of_plates("finds", "find", &reader.places),
+        Task::TextRecognition => of_plates("reads", "read", &reader.lines),
         _ => format!(
             "It knows no road users, so it does not become the detector: name it in a cascade, \
              `model = \"{model}\"` (docs/cascades.md), and restart the agent"
@@ -310,7 +312,7 @@ pub(super) fn use_model(
         let (manifest, _) = store.find(&model)?;
         if is_for_second_looks_only(&manifest) {
             store.try_again(&model)?;
-            say!("{model} is here. {}", place_of(&manifest));
+            say!("{model} is here. {}", place_of(config, &manifest));
             return Ok(());
         }
         store.choose(&model)?;
@@ -325,8 +327,11 @@ pub(super) fn use_model(
 /// `models forgive`
 pub(super) fn forgive(config: &DetectorConfig, name: &str) -> anyhow::Result<()> {
     let (model, version) = named_version(name).map_err(anyhow::Error::msg)?;
-    store(config)?.forgive(&model, version)?;
-    say!("{name} is tried again when the agent starts; it is used for what it was used for");
+    if store(config)?.forgive(&model, version)? {
+        say!("{name} is tried again when the agent starts; it is used for what it was used for");
+    } else {
+        say!("nothing is held against {name} here, and no provider was left: all stays as it is");
+    }
     Ok(())
 }
 
@@ -392,28 +397,43 @@ pub(super) fn roll_back(config: &DetectorConfig, model: Option<ModelId>) -> anyh
     let before = used
         .or(good.first())
         .copied()
-        .with_context(|| {
-            format!(
-                "{model}@{current} is the oldest good version here; install an older bundle with --allow-downgrade{}",
-                other_detector(&store, &model)
-            )
-        })?;
+        .with_context(|| no_way_back(config, &store, (&model, current)))?;
     say!("{model}: from version {current} back to {}", before.version);
     let how = (Action::RolledBack, Choice::Kept);
     make_current(config, &store, before, how, false)
 }
 
+/// What to do where there is no version to go back to.
+fn no_way_back(
+    config: &DetectorConfig,
+    store: &ModelStore,
+    (model, current): (&ModelId, u64),
+) -> String {
+    let other = other_detector(config, store, model);
+    match store.find(model) {
+        Err(StoreError::Damaged { .. } | StoreError::Manifest(_)) => format!(
+            "{model}@{current} lies here damaged, and there is no older good version: its bundle installed again \
+             mends it (`edge-agent models install BUNDLE`){other}"
+        ),
+        _ => format!(
+            "{model}@{current} is the oldest good version here; install an older bundle with --allow-downgrade{other}"
+        ),
+    }
+}
+
 /// The way back from a detector's first version: to the best of those that are here besides.
-fn other_detector(store: &ModelStore, model: &ModelId) -> String {
+fn other_detector(config: &DetectorConfig, store: &ModelStore, model: &ModelId) -> String {
     let detectors: Vec<ModelState> = (store.list().into_iter())
-        .filter(|known| matches!(known.state, Installed::Installed(_)))
         .filter(|known| sees_road_users(&known.manifest))
         .collect();
     let is_it = |known: &ModelState| known.manifest.id == *model;
-    if !detectors.iter().any(is_it) {
+    // Of one that lies here damaged it may not be known what it sees.
+    let detects = || listing::in_use(config, store).is_some_and(|detects| detects == *model);
+    if !detectors.iter().any(is_it) && !detects() {
         return String::new();
     }
-    let other = detectors.iter().find(|known| !is_it(known));
+    let is_here = |known: &&ModelState| matches!(known.state, Installed::Installed(_));
+    let other = (detectors.iter().filter(is_here)).find(|known| !is_it(known));
     other.map_or_else(String::new, |other| {
         let id = &other.manifest.id;
         format!(", or go back to another detector: `edge-agent models use {id}`")

@@ -13,7 +13,7 @@ use models::Manifest;
 use protocol::id::ModelId;
 use serde::Serialize;
 
-use super::{store, trusted};
+use super::{stand_in, store, trusted};
 use crate::config::DetectorConfig;
 
 /// A table as all of these commands print it.
@@ -47,6 +47,9 @@ pub(super) struct Listed {
     pub(super) file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// Who detects in its place, where it is wanted and would not be taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     versions: Vec<ListedVersion>,
 }
@@ -94,19 +97,21 @@ pub(super) struct Lister<'a> {
     store: &'a ModelStore,
     /// Whose signatures are named.
     keys: Vec<PublicKey>,
+    config: &'a DetectorConfig,
     in_use: Option<ModelId>,
     trials: TrialLedger,
 }
 
 impl<'a> Lister<'a> {
     pub(super) fn new(
-        config: &DetectorConfig,
+        config: &'a DetectorConfig,
         store: &'a ModelStore,
         keys: Vec<PublicKey>,
     ) -> Self {
         Self {
             store,
             keys,
+            config,
             in_use: in_use(config, store),
             trials: store.trials(),
         }
@@ -135,6 +140,7 @@ impl<'a> Lister<'a> {
             is_wanted: is_in_use,
             file,
             detail: detail.or(of_trial),
+            instead: self.instead(is_in_use && state != "in_use"),
             versions: self.versions(&manifest.id),
             model: manifest.id,
         }
@@ -148,21 +154,30 @@ impl<'a> Lister<'a> {
             is_wanted: false,
             file: Some(file),
             detail: note(&self.trials, of),
+            instead: None,
             versions: self.versions(&manifest.id),
             model: manifest.id.clone(),
         }
     }
 
     fn damaged(&self, model: &ModelId, fault: &ManifestFault) -> Listed {
+        let is_wanted = self.in_use.as_ref() == Some(model);
         Listed {
             model: model.clone(),
             known: None,
             state: "damaged",
-            is_wanted: self.in_use.as_ref() == Some(model),
+            is_wanted,
             file: None,
             detail: Some(fault.to_string()),
+            instead: self.instead(is_wanted),
             versions: self.versions(model),
         }
+    }
+
+    /// Who takes the place of a model that is wanted and cannot be had.
+    fn instead(&self, is_not_had: bool) -> Option<String> {
+        let stand_in = is_not_had.then(|| stand_in(self.config, self.store));
+        Some(stand_in.flatten()?.candidate.to_string())
     }
 
     fn versions(&self, model: &ModelId) -> Vec<ListedVersion> {
@@ -237,7 +252,18 @@ fn note(trials: &TrialLedger, of: &Candidate) -> Option<String> {
             record.attempts
         ));
     }
-    (trials.has_proven(of)).then(|| "proven, the last good one".to_owned())
+    let mut second = trials.second.values();
+    let proven = match (
+        is_it(&trials.proven),
+        second.any(|record| is_it(&record.proven)),
+    ) {
+        (true, false) => "proven, the last good detector",
+        // Who detects is another matter: as a detector it is new.
+        (false, true) => "proven in a cascade or in the shadow, the last good version there",
+        (true, true) => "proven, the last good detector, and in a cascade or in the shadow",
+        (false, false) => return None,
+    };
+    Some(proven.to_owned())
 }
 
 fn as_table(listed: &[Listed]) -> Table {
@@ -263,15 +289,13 @@ fn in_a_word(model: &Listed) -> String {
         "missing" => "not installed",
         "damaged" => "DAMAGED",
         "refused" => "REFUSED",
-        "failed" if model.is_wanted => {
-            return "chosen, but FAILED here: the last good one is at work".to_owned();
-        }
+        "failed" if model.is_wanted => "FAILED here",
         "failed" => "installed, FAILED here",
         "kept" => "kept, not the current version",
         state => state,
     };
     if model.is_wanted && model.state != "in_use" {
-        return format!("in use, {state}");
+        return format!("chosen, but {state}");
     }
     state.to_owned()
 }
@@ -282,6 +306,9 @@ pub(super) fn in_full(model: &Listed) -> String {
     let mut text = format!("{}: {}", model.model, in_a_word(model));
     if let Some(file) = &model.file {
         text = format!("{text}, {}", file.display());
+    }
+    if let Some(instead) = &model.instead {
+        text = format!("{text}\n  {instead} takes its place, and cameras are degraded meanwhile");
     }
     for line in model.detail.iter().flat_map(|detail| detail.lines()) {
         text = format!("{text}\n  {line}");

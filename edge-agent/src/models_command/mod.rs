@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use edge_inference::{
     Candidate, Detector, DetectorError, DetectorSettings, Examinee, FailedGround, Ground,
-    ModelStore, OnTrial, Provider, PublicKey, Runtime, SelfTest, SelfTestFault, StartFault,
-    Started, StoreError,
+    ModelStore, OnTrial, Provider, PublicKey, Runtime, SelfTest, SelfTestFault, StandIn,
+    StartFault, Started, StoreError,
 };
 use models::Manifest;
 use protocol::id::ModelId;
@@ -114,6 +114,13 @@ fn refuse_never_had(store: &ModelStore, wanted: Option<&ModelId>) -> Result<(), 
         }),
         _ => Ok(()),
     }
+}
+
+/// Who a box that starts now begins with in place of the detector that it was told to, and why.
+pub(crate) fn stand_in(config: &DetectorConfig, store: &ModelStore) -> Option<StandIn> {
+    let wanted = config.model.as_ref();
+    refuse_never_had(store, wanted).ok()?;
+    store.stand_in(wanted)
 }
 
 /// Loads the detector of a box that is to watch: a model that is new here is on

@@ -118,13 +118,6 @@ impl TrialLedger {
             .find(|failed| failed.candidate.is(candidate))
     }
 
-    /// Whether it is the last good one, of the detectors or of its own versions.
-    pub fn has_proven(&self, candidate: &Candidate) -> bool {
-        let second = self.second.values().map(|record| &record.proven);
-        let mut proven = second.chain([&self.proven]).flatten();
-        proven.any(|proven| proven.is(candidate))
-    }
-
     /// Fills in what an older agent did not note: which manifest. `found` is what
     /// stands here now; what was said of the model without a manifest was said of
     /// that, as far as anybody knows. So a proven model stays proven, starts that

@@ -50,6 +50,15 @@ pub struct OnTrial {
     is_counted: bool,
 }
 
+/// Who takes the place of the wanted detector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// Who a start tries first.
+    pub candidate: Candidate,
+    /// Why not the wanted one.
+    pub why: String,
+}
+
 impl ModelStore {
     /// What is known of trials on this machine.
     ///
@@ -186,15 +195,17 @@ impl ModelStore {
     }
 
     /// Forgets what a model failed at, its current version or this one, wherever that
-    /// stands, and what was left on this box. It becomes nothing else by that.
-    pub fn forgive(&self, model: &ModelId, version: Option<u64>) -> Result<(), StoreError> {
+    /// stands, and what was left on this box. It becomes nothing else by that. False where
+    /// nothing of that stood anywhere.
+    pub fn forgive(&self, model: &ModelId, version: Option<u64>) -> Result<bool, StoreError> {
         self.in_each_ledger(model, version, TrialLedger::forgive)
     }
 
     /// The same of a model that the operator has put into use: what had ended the program under
     /// another stays left.
     pub fn try_again(&self, model: &ModelId) -> Result<(), StoreError> {
-        self.in_each_ledger(model, None, TrialLedger::try_again)
+        self.in_each_ledger(model, None, TrialLedger::try_again)?;
+        Ok(())
     }
 
     fn in_each_ledger(
@@ -202,8 +213,9 @@ impl ModelStore {
         model: &ModelId,
         version: Option<u64>,
         change: fn(&mut TrialLedger, &Candidate),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (candidate, ..) = self.candidate_at(model, version)?;
+        let mut is_changed = false;
         for folder in &self.folders {
             // What this account cannot write it need not: its own ledger is another.
             if !is_writable(folder) {
@@ -222,9 +234,10 @@ impl ModelStore {
             change(&mut ledger, &candidate);
             if ledger != before {
                 ledger::write(folder, &ledger).map_err(io)?;
+                is_changed = true;
             }
         }
-        Ok(())
+        Ok(is_changed)
     }
 
     /// Starts the wanted model, or the last good one if that fails, with `start`.
@@ -398,6 +411,20 @@ impl ModelStore {
             queue.into_iter().partition(|entry| failed(entry).is_none());
         queue.extend(last);
         Ok((queue, instead))
+    }
+
+    /// Who a start begins with in place of the wanted detector (see [`ModelStore::begin`]), where that
+    /// failed here, is damaged or gone, or cannot be known. None where it is tried itself, and where
+    /// there is nobody else.
+    pub fn stand_in(&self, wanted: Option<&ModelId>) -> Option<StandIn> {
+        let mut ledger = self.trials();
+        let (queue, failed) = self.queue(wanted, &mut ledger, None).ok()?;
+        let lost = queue.first()?.as_ref().err().map(ToString::to_string);
+        let why = failed.or(lost)?;
+        let (candidate, ..) = queue.into_iter().flatten().next()?;
+        // What failed is the last of all, and has nobody before it where it is the only one.
+        let is_other = ledger.failure_of(&candidate).is_none();
+        is_other.then_some(StandIn { candidate, why })
     }
 
     /// Who is first where nobody was named: the best by rank. One that is damaged is first
