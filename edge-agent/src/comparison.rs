@@ -6,6 +6,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use edge_inference::Agreement;
 use protocol::{CameraId, Detection};
 
+/// What is said where the model in the shadow is the detector, as it is once it was put into use.
+pub(crate) const ITSELF: &str = "the detector is compared with itself, so the two can only agree; name another model \
+                                 under [detector.shadow], or take that out";
+
 /// What a model saw in a picture, or in a part of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sight<'a> {

@@ -151,6 +151,9 @@ pub(super) fn start(
         }
     };
     tracing::info!(model, every, "shadow model");
+    if detector.manifest() == first.manifest() {
+        tracing::warn!(model, "{}", comparison::ITSELF);
+    }
     let (to, from) = bounded(1);
     let state = ModelState::of_network(model.clone(), Job::Shadow, detector.network());
     let shadow = Arc::new(Shadow {
@@ -286,6 +289,17 @@ impl Shadow {
     /// One line that says how far the two agree.
     fn report(&self) {
         let counters = self.counters();
+        if counters.agreement.pictures == 0 {
+            // Who saw nothing does not agree in everything.
+            tracing::warn!(
+                model = self.model,
+                skipped = counters.skipped,
+                failed = counters.failed,
+                every = self.every,
+                "nothing was compared so far"
+            );
+            return;
+        }
         let total = counters.agreement.total();
         tracing::info!(
             model = self.model,

@@ -19,6 +19,8 @@ use crate::perception::Seen;
 /// A second model that looks at some of a clip's pictures.
 pub(super) struct Shadow {
     detector: Detector,
+    /// It is compared with itself.
+    is_the_first: bool,
     /// The first detector believes in what it gives a score of so much.
     believed_from: f64,
     compared: Compared,
@@ -59,8 +61,10 @@ impl Shadow {
         let Some(ShadowConfig { model, every }) = &config.shadow else {
             return Ok(None);
         };
+        let detector = models_command::load_shadow(config, model)?;
         Ok(Some(Self {
-            detector: models_command::load_shadow(config, model)?,
+            is_the_first: detector.manifest() == first.manifest(),
+            detector,
             believed_from: first.manifest().thresholds.high,
             compared: Compared {
                 model: model.clone(),
@@ -103,9 +107,15 @@ impl Shadow {
     /// What came of it, and what speaks against that.
     pub(super) fn end(self) -> (Compared, Vec<String>) {
         let Self {
-            compared, failed, ..
+            compared,
+            failed,
+            is_the_first,
+            ..
         } = self;
         let mut doubts = Vec::new();
+        if is_the_first {
+            doubts.push(comparison::ITSELF.to_owned());
+        }
         if let Some((frame, error)) = failed {
             doubts.push(format!(
                 "the shadow model failed on {} pictures, first on frame {frame}: {error}",
@@ -183,10 +193,14 @@ impl std::fmt::Display for Compared {
                  `every = 1` under [detector.shadow]"
             );
         }
+        let of = match every {
+            1 => "all".to_owned(),
+            every => format!("one of {every}"),
+        };
         write!(
             f,
-            "shadow model {model}: it agrees with the detector in {:.1} % of {} things in {pictures} pictures, one of \
-             {every} that were looked at",
+            "shadow model {model}: it agrees with the detector in {:.1} % of {} things in {pictures} pictures, {of} that \
+             were looked at",
             100.0 * total.share(),
             total.things()
         )
@@ -229,6 +243,9 @@ mod tests {
             },
         );
         expect!["shadow model next: it agrees with the detector in 66.7 % of 12 things in 3 pictures, one of 10 that were looked at"]
+            .assert_eq(&compared.to_string());
+        compared.every = 1;
+        expect!["shadow model next: it agrees with the detector in 66.7 % of 12 things in 3 pictures, all that were looked at"]
             .assert_eq(&compared.to_string());
         let table = compared.table();
         assert!(table.contains("│ person ┆  60.0 % ┆    6 ┆                1 ┆                 2 ┆               1 │"), "{table}");
