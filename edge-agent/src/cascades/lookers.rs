@@ -232,7 +232,9 @@ impl Lookers {
                 }
                 Taker::Plates(reader) => ModelState::of_plates(name_of(name).to_owned(), reader),
             };
-            state.with_instead(trials.iter().find_map(|trial| trial.instead.as_deref()))
+            let instead = (trials.iter())
+                .find_map(|trial| Some((trial.instead.as_deref()?, &trial.candidate)));
+            state.with_instead(instead)
         };
         let each = self.names.iter().zip(&self.takers).zip(&self.trials);
         each.map(state).map(Arc::new).collect()

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use edge_inference::{Detector, Network, OnTrial, Placement, Provider, Refusal};
+use edge_inference::{Candidate, Detector, Network, OnTrial, Placement, Provider, Refusal};
 use plate_reader::PlateReader;
 use protocol::event::Words;
 use protocol::status::{DetectorStatus, RefusedProvider, SecondModelStatus};
@@ -63,7 +63,7 @@ impl ModelState {
             Some(trial) => trial.candidate.to_string(),
             None => detector.manifest().id.to_string(),
         };
-        let instead = trial.and_then(|trial| trial.instead.as_deref());
+        let instead = trial.and_then(|trial| Some((trial.instead.as_deref()?, &trial.candidate)));
         Self::of_network(model, Job::Detector, detector.network()).with_instead(instead)
     }
 
@@ -99,13 +99,15 @@ impl ModelState {
         }
     }
 
-    /// Why it is another one than was wanted.
-    pub(crate) fn with_instead(mut self, why: Option<&str>) -> Self {
-        let Some(why) = why else { return self };
+    /// Why it is another one than was wanted, and which.
+    pub(crate) fn with_instead(mut self, told: Option<(&str, &Candidate)>) -> Self {
+        let Some((why, who)) = told else { return self };
         self.is_instead = true;
         self.lock().status.instead = Some(Words::new(
-            format!("Không phải mô hình đã chọn; chạy edge-agent check, rồi xem: {why}"),
-            format!("not the wanted model is at work: {why}"),
+            format!(
+                "Đang chạy {who}, không phải mô hình đã chọn; chạy edge-agent check, rồi xem: {why}"
+            ),
+            format!("not the wanted model is at work: {why}; {who} works meanwhile"),
         ));
         self
     }
