@@ -220,6 +220,11 @@ pub fn replay(request: &ReplayRequest, stop: &StopFlag) -> anyhow::Result<Replay
     }
 }
 
+/// A command line that cannot be meant, in contrast to a clip or a recording that is at fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotBeMeant(pub String);
+
 /// Refuses what is made of pictures, where there are none.
 fn refuse_pictures_of_inputs(request: &ReplayRequest) -> anyhow::Result<()> {
     let asked = [
@@ -230,7 +235,9 @@ fn refuse_pictures_of_inputs(request: &ReplayRequest) -> anyhow::Result<()> {
     let is_of_inputs = matches!(request.source, ReplaySource::Inputs(_));
     let refused = asked.iter().find(|(_, is_asked)| is_of_inputs && *is_asked);
     if let Some((option, _)) = refused {
-        bail!("a recording of inputs has no pictures; {option} needs the clip itself");
+        bail!(CannotBeMeant(format!(
+            "a recording of inputs has no pictures; {option} needs the clip itself"
+        )));
     }
     Ok(())
 }
@@ -238,10 +245,10 @@ fn refuse_pictures_of_inputs(request: &ReplayRequest) -> anyhow::Result<()> {
 /// Refuses to write of a comparison that there is not.
 fn refuse_shadow(request: &ReplayRequest, config: &AgentConfig) -> anyhow::Result<()> {
     if request.shadow.is_some() && config.detector.shadow.is_none() {
-        bail!(
+        bail!(CannotBeMeant(format!(
             "--shadow: no second model is configured; name one under [detector.shadow] in {}",
             config.file.display()
-        );
+        )));
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ fn a_replay_writes_over_nothing_that_it_reads() {
         let mut arguments = vec!["replay", clip, "--config", config];
         arguments.extend(&options);
         let (code, _, stderr) = agent(&arguments);
-        assert_eq!(code, Some(1), "{options:?}: {stderr}");
+        assert_eq!(code, Some(2), "{options:?}: {stderr}");
         assert!(
             stderr.contains("would overwrite") && stderr.contains("give another name"),
             "{options:?}: {stderr}"

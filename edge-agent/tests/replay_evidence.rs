@@ -183,7 +183,7 @@ fn each_event_of_a_clip_becomes_a_case_that_verifies_and_one_flipped_byte_is_nam
     assert!(stderr.contains("is there already"), "{stderr}");
     let inputs = ["replay", "--inputs", "none.jsonl"];
     let (code, _, stderr) = agent(&[&inputs[..], &replay[2..6]].concat());
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(
         stderr.contains("--evidence needs the clip itself"),
         "{stderr}"

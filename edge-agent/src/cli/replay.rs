@@ -8,9 +8,9 @@ use case_bundle::aside;
 use clap::Args;
 use protocol::{CameraId, EventTime};
 
-use super::exit::{FAILED, STOPPED, finish, refused};
+use super::exit::{FAILED, STOPPED, faulty, finish, refused};
 use crate::live::StopFlag;
-use crate::replay::{self, Compared, ReplayOutcome, ReplayRequest, ReplaySource};
+use crate::replay::{self, CannotBeMeant, Compared, ReplayOutcome, ReplayRequest, ReplaySource};
 
 /// Shown below `replay --help`.
 pub(super) const HELP: &str = "\
@@ -114,6 +114,7 @@ impl ReplayArgs {
         };
         let outcome = match replay::replay(&request, stop) {
             Ok(outcome) => outcome,
+            Err(error) if error.is::<CannotBeMeant>() => return faulty(&error),
             Err(error) => return finish(Err(error)),
         };
         for warning in outcome.damage.iter().chain(&outcome.warnings) {

@@ -243,8 +243,7 @@ impl CascadeKeys {
         let looker = match (&self.model, reads_plates) {
             (None, true) => Looker::Plates,
             (Some(_), true) => {
-                let message =
-                    "plates are read by PP-OCR, which is found by itself; take `model` out";
+                let message = "plates are read by what `find` and `read` under [detector.plates] name, PP-OCR if they are left out; take `model` out";
                 refused.push(("model", message.to_owned()));
                 Looker::Plates
             }
@@ -464,7 +463,7 @@ fn classes(
                 "no mark; write \"plate_text\" to read plates, or some of helmet, no_helmet, plate, \
                  face, phone, seat_belt, no_seat_belt, fire, smoke"
             } else {
-                "no road user; write some of person, bicycle, motorcycle, car, bus, truck"
+                "no road user; write some of person, bicycle, motorcycle, car, bus, truck, train, animal"
             };
             refused.push((key, format!("`{word}` is {what}")));
         } else if !classes.contains(&class) {

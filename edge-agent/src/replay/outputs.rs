@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::ReplayRequest;
+use super::{CannotBeMeant, ReplayRequest};
 use crate::draft::{self, Draft};
 use crate::recording::RecordingWriter;
 
@@ -186,10 +186,10 @@ pub(super) fn refuse_collisions(request: &ReplayRequest) -> anyhow::Result<()> {
         let place = place_of(path);
         for place in [draft::part_of(&place), place] {
             if let Some((other, _)) = taken.iter().find(|(_, used)| *used == place) {
-                bail!(
+                bail!(CannotBeMeant(format!(
                     "{option} {} would overwrite {other}; give another name",
                     path.display()
-                );
+                )));
             }
             taken.push((option, place));
         }
