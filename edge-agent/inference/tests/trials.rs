@@ -74,13 +74,49 @@ fn a_model_that_ends_the_process_three_times_gives_way_to_the_last_good_one() {
         why.contains("new") && why.contains("ended 3 times"),
         "{why}"
     );
-    // And so from now on, without another try.
+    // And so from now on, without another try; who asks before is told.
+    let by = store(folder.path()).stand_in(Some(&id("new"))).unwrap();
+    assert_eq!(by.candidate.model, id("good"));
+    assert!(
+        by.why
+            .contains("new failed here: the program ended 3 times"),
+        "{by:?}"
+    );
     assert_eq!(at_work(folder.path(), Some("new"), &[]), "good");
     let failed = store(folder.path()).trials().failed;
     assert_eq!(failed[0].candidate.model, id("new"));
     // Until somebody says otherwise.
     store(folder.path()).choose(&id("new")).unwrap();
     assert_eq!(at_work(folder.path(), None, &[]), "new");
+}
+
+/// `check` and `models list` named the wanted model while another watched.
+#[test]
+fn who_would_watch_in_place_of_the_wanted_model_is_known_without_a_start() {
+    let folder = place(&["new", "good"]);
+    let instead_of = |wanted: Option<&str>| {
+        let by = store(folder.path()).stand_in(wanted.map(id).as_ref());
+        by.map(|by| (by.candidate.to_string(), by.why))
+    };
+    assert_eq!(instead_of(None), None);
+    start(folder.path(), Some("good"), &[]).unwrap().prove();
+    assert_eq!(instead_of(Some("new")), None);
+    // Which was chosen cannot be read.
+    let choice = folder.path().join("use.toml");
+    fs::write(&choice, "model =").unwrap();
+    let (who, why) = instead_of(None).unwrap();
+    assert!(who == "good" && why.contains("use.toml"), "{who}: {why}");
+    fs::remove_file(&choice).unwrap();
+    // It is gone.
+    fs::remove_file(folder.path().join("new/net.onnx")).unwrap();
+    let (who, why) = instead_of(Some("new")).unwrap();
+    assert!(
+        who == "good" && why.contains("not installed"),
+        "{who}: {why}"
+    );
+    // Nobody else is there: it goes on trying.
+    start(folder.path(), Some("good"), &["good"]).unwrap_err();
+    assert_eq!(instead_of(Some("good")), None);
 }
 
 /// By this the agent tells a name that was mistyped from a file that was lost, at each start after that.
