@@ -9,9 +9,9 @@ use case_bundle::files::said;
 use case_bundle::{aside, say};
 use clap::Args;
 use edge_inference::{
-    Action, BundleTerms, DetectorSettings, Installed, InstalledVersion, JournalEntry, ModelState,
-    ModelStore, Network, PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest, StoreError, Vouched,
-    bundle as bundles, sees_road_users,
+    Action, BundleTerms, Candidate, DetectorSettings, Installed, InstalledVersion, JournalEntry,
+    ModelState, ModelStore, Network, PublicKey, Runtime, SELF_TEST, SecretKey, SelfTest,
+    StoreError, Vouched, bundle as bundles, sees_road_users,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use models::{Manifest, Task};
@@ -443,14 +443,18 @@ fn other_detector(config: &DetectorConfig, store: &ModelStore, model: &ModelId) 
 /// `models verify`
 pub(super) fn verify(
     config: &DetectorConfig,
-    model: Option<&ModelId>,
+    named: Option<&(ModelId, Option<u64>)>,
     with_self_test: bool,
     keys: &[PathBuf],
 ) -> anyhow::Result<()> {
     let store = store(config)?;
     let mut trusted = trusted(config)?;
     trusted.extend(named_keys(keys)?);
-    let results = store.verify(model);
+    if let Some((model, Some(version))) = named {
+        let installed = one_version(&store, &trusted, model, *version)?;
+        return verify_one(config, &store, &installed, with_self_test);
+    }
+    let results = store.verify(named.map(|(model, _)| model));
     if results.is_empty() {
         bail!("no model is installed; see `edge-agent models list` for how to obtain one");
     }
@@ -472,7 +476,7 @@ pub(super) fn verify(
             .map(|path| path.display().to_string())
             .map_err(|error| error.to_string());
         if let (Ok(detail), Some(runtime)) = (&result, &runtime) {
-            let tested = test_installed(config, &store, runtime, model);
+            let tested = test_current(config, &store, runtime, model);
             result = match tested {
                 Ok(said) => Ok(format!("{detail}; {said}")),
                 Err(reason) => Err(reason),
@@ -483,14 +487,8 @@ pub(super) fn verify(
         for version in store.versions(model, &trusted) {
             let name = format!("{model}@{}", version.version);
             let checked = store.verify_version(&version);
-            let vouched = match &version.vouched {
-                Vouched::Signed(key) => Ok(format!("signed with {key}")),
-                Vouched::Unsigned(why) if why.contains("not signed") => {
-                    Ok("taken unsigned at the operator's word".to_owned())
-                }
-                Vouched::Unsigned(why) => Ok(format!("UNSIGNED: {why}")),
-            };
-            say(&name, checked.map_err(|e| e.to_string()).and(vouched));
+            let checked = checked.map_err(|error| error.to_string());
+            say(&name, checked.map(|()| word_of(&version)));
         }
         let current = store.version_of(model);
         for (version, fault) in store.damaged_versions(model, &trusted) {
@@ -506,7 +504,42 @@ pub(super) fn verify(
     Ok(())
 }
 
-fn test_installed(
+/// One version, current or not: one that was put beside the others is tried before it is used.
+fn verify_one(
+    config: &DetectorConfig,
+    store: &ModelStore,
+    installed: &InstalledVersion,
+    with_self_test: bool,
+) -> anyhow::Result<()> {
+    let name = format!("{}@{}", installed.model, installed.version);
+    let mut detail = word_of(installed);
+    if with_self_test {
+        let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+        let (manifest, file) = store.find_version(&installed.model, installed.version)?;
+        match test(config, &runtime, &manifest, (&installed.candidate(), &file)) {
+            Ok(said) => detail = format!("{detail}; {said}"),
+            Err(reason) => {
+                say!("FAILED  {name}  {reason}");
+                bail!("1 check failed; install a later version, or its bundle again");
+            }
+        }
+    }
+    say!("ok      {name}  {detail}");
+    Ok(())
+}
+
+/// Who vouches for a version.
+fn word_of(version: &InstalledVersion) -> String {
+    match &version.vouched {
+        Vouched::Signed(key) => format!("signed with {key}"),
+        Vouched::Unsigned(why) if why.contains("not signed") => {
+            "taken unsigned at the operator's word".to_owned()
+        }
+        Vouched::Unsigned(why) => format!("UNSIGNED: {why}"),
+    }
+}
+
+fn test_current(
     config: &DetectorConfig,
     store: &ModelStore,
     runtime: &Runtime,
@@ -514,10 +547,19 @@ fn test_installed(
 ) -> Result<String, String> {
     let (manifest, file) = store.find(model).map_err(|error| error.to_string())?;
     let candidate = (store.candidate_of(model)).ok_or("its manifest is gone")?;
+    test(config, runtime, &manifest, (&candidate, &file))
+}
+
+fn test(
+    config: &DetectorConfig,
+    runtime: &Runtime,
+    manifest: &Manifest,
+    (candidate, file): (&Candidate, &Path),
+) -> Result<String, String> {
     let load = |settings: &DetectorSettings| {
-        anyhow::Ok(Network::load(runtime, manifest.clone(), &file, settings)?)
+        anyhow::Ok(Network::load(runtime, manifest.clone(), file, settings)?)
     };
-    let (network, has_test) = load_tested(&config.settings(), (&candidate, &file), load)
+    let (network, has_test) = load_tested(&config.settings(), (candidate, file), load)
         .map_err(|error| said::whole(error.chain()))?;
     Ok(if has_test {
         format!("self-test passed on {}", network.computes_on())

@@ -15,7 +15,7 @@ use super::crop_folder::CropsArgs;
 use super::evaluate::EvaluateArgs;
 use super::show::ShowArgs;
 use super::{bench, bundles, crop_folder, evaluate, listing, show};
-use crate::config::DetectorConfig;
+use crate::config::{DetectorConfig, named_version};
 use crate::live::StopFlag;
 
 /// `edge-agent models …`
@@ -62,9 +62,10 @@ pub enum ModelsCommand {
     },
     /// Check the installed models: hashes, signatures and, if asked, what they see.
     Verify {
-        /// Only this one.
-        model: Option<ModelId>,
-        /// Run the self-tests as well.
+        /// Only this one: `MODEL`, or `MODEL@VERSION`.
+        #[arg(value_parser = named_version)]
+        model: Option<(ModelId, Option<u64>)>,
+        /// Run the self-tests as well: of the current version of each, or of the one that is named.
         #[arg(long)]
         self_test: bool,
         /// Trusted keys, files or folders of `.pub`, besides the configured ones.
