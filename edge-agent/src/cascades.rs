@@ -24,7 +24,7 @@ use protocol::{EventTime, NormBox, ObjectClass, TrackId};
 use crate::config::CascadeConfig;
 
 pub(crate) use fares::Fares;
-pub(crate) use lookers::{Answer, LookerIndex, Lookers, Part, Taker, misfit};
+pub(crate) use lookers::{Answer, LookerIndex, Lookers, Part, Taker, misfit, name_of};
 use question::Promise;
 pub(crate) use question::{GivenUp, Learnt, Least, Pledge, Question, Wish};
 use unanswered::Row;

@@ -299,6 +299,8 @@ fn a_version_that_fails_its_self_test_is_not_at_work_and_the_last_good_one_is() 
     let running = start_agent(bench.dir.path(), &config);
     reach(port, UNWATCHED, 1.0);
     reach(port, LOOKED, 1.0);
+    // Who watches over boxes is told, and not only who looks at the camera.
+    reach(port, "edge_second_model_instead{model=\"flames\"", 1.0);
     let said = "its self-test fails on CPUExecutionProvider";
     eventually(said, || running.log_text().contains(said).then_some(()));
     assert_eq!(running.terminate(), Some(0));

@@ -221,6 +221,11 @@ impl Lookers {
         Ok(())
     }
 
+    /// Whether it is loaded.
+    pub(crate) fn has(&self, looker: &Looker) -> bool {
+        self.names.contains(looker)
+    }
+
     /// How each of them fares, in their order.
     pub(crate) fn states(&self) -> Vec<Arc<ModelState>> {
         let state = |((name, taker), trials): ((&Looker, &Taker), &Vec<SecondTrial>)| {
@@ -349,7 +354,8 @@ fn second_model(candidate: &Candidate) -> SecondModel {
 }
 
 /// Who takes looks, in messages and metrics.
-fn name_of(looker: &Looker) -> &str {
+/// Its name in statuses and metrics.
+pub(crate) fn name_of(looker: &Looker) -> &str {
     match looker {
         Looker::Model(name) => name,
         Looker::Plates => "plates",

@@ -207,10 +207,11 @@ impl CameraState {
             .or_else(small)
     }
 
-    /// Why a model judges here that is not the wanted one, if so. What is only compared judges nobody.
+    /// Why a model judges here that is not the wanted one, if so. What is only compared judges nobody,
+    /// and neither does what was left out: that is told with the rules that it leaves blind.
     pub(crate) fn instead(&self) -> Option<Words> {
         let second = self.second_models().iter();
-        let second = second.filter(|model| model.job == Job::Cascade);
+        let second = second.filter(|model| model.job == Job::Cascade && !model.is_left_out());
         let mut judging = self.detector.get().into_iter().chain(second);
         judging.find_map(|model| model.instead())
     }

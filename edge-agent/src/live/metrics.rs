@@ -41,6 +41,8 @@ pub(super) struct Sources {
     pub(super) detector: Option<Arc<ModelState>>,
     /// What looks besides, for cascades.
     pub(super) second: Vec<Arc<ModelState>>,
+    /// What would, and could not begin.
+    pub(super) left_out: Vec<Arc<ModelState>>,
     /// What is compared, or would be.
     pub(super) compared: Option<Arc<ModelState>>,
     pub(super) shadow: Option<Arc<Shadow>>,
@@ -268,7 +270,8 @@ impl Collector for Reading {
         if let Some(info) = &sources.detector {
             detector::detector(&mut encoder, info)?;
         }
-        let beside = sources.second.iter().chain(&sources.compared);
+        let beside = sources.second.iter().chain(&sources.left_out);
+        let beside = beside.chain(&sources.compared);
         detector::second(&mut encoder, beside)?;
         if let Some(shadow) = &sources.shadow {
             detector::shadow(&mut encoder, shadow)?;

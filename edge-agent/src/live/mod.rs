@@ -62,6 +62,7 @@ use forlorn::Forlorn;
 pub(crate) use load::LEAST_FPS;
 pub(crate) use model_state::{Job, ModelState};
 pub(crate) use publisher::Publisher;
+use run::LeftOut;
 pub use run::run;
 pub(crate) use scene_thread::TICK_BEHIND_S;
 use scene_thread::{OnPanic, Whose};
@@ -260,6 +261,8 @@ struct Looking<'a> {
     compared: Option<shadow::Begun>,
     /// Of which cameras some cascade could not begin, and why.
     without: &'a BTreeMap<CameraId, Words>,
+    /// Which models of cascades that are.
+    left_out: &'a [LeftOut],
 }
 
 #[allow(clippy::too_many_lines)] // what is started, in order, and ended in the other
@@ -276,6 +279,7 @@ fn watch(
         lookers,
         compared,
         without,
+        left_out,
     } = looking;
     let (detector, trial) = detector.unzip();
     let trial = trial.flatten();
@@ -299,7 +303,9 @@ fn watch(
     for (camera, state) in config.cameras.iter().zip(&states) {
         let of_cascades = index.used_by(&camera.cascades).into_iter();
         let of_cascades = of_cascades.filter_map(|number| second.get(number));
-        state.set_models(info.as_ref(), of_cascades.chain(&compared), shown);
+        let absent = left_out.iter().filter(|it| it.cameras.contains(&camera.id));
+        let beside = of_cascades.chain(absent.map(|it| &it.state));
+        state.set_models(info.as_ref(), beside.chain(&compared), shown);
         if let Some(why) = without.get(&camera.id) {
             state.set_without_cascades(why.clone());
         }
@@ -310,6 +316,7 @@ fn watch(
         uplink: uplink.cloned(),
         detector: info.clone(),
         second: second.clone(),
+        left_out: left_out.iter().map(|it| Arc::clone(&it.state)).collect(),
         compared,
         shadow: shown.cloned(),
     };

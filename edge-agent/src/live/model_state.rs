@@ -99,6 +99,11 @@ impl ModelState {
         }
     }
 
+    /// Whether nothing of it is at work.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.lock().provider.is_empty()
+    }
+
     /// Why it is another one than was wanted, and which.
     pub(crate) fn with_instead(mut self, told: Option<(&str, &Candidate)>) -> Self {
         let Some((why, who)) = told else { return self };

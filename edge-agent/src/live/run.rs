@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use case_bundle::files::said;
 use edge_uplink::{Outbox, Uplink};
+use protocol::CameraId;
 use protocol::event::Words;
 
 use super::supervision::Supervisor;
-use super::{Looking, Outlet, StopFlag, recovery, shadow, watch};
-use crate::cascades::Lookers;
+use super::{Job, Looking, ModelState, Outlet, StopFlag, recovery, shadow, watch};
+use crate::cascades::{Lookers, name_of};
 use crate::case::Signer;
-use crate::config::{AgentConfig, CameraConfig, CascadeConfig, SourceConfig, UplinkConfig};
+use crate::config::{AgentConfig, CameraConfig, CascadeConfig, Looker, SourceConfig, UplinkConfig};
 use crate::{models_command, uplink_settings};
 
 /// How long the uplink may still send when the box stops.
@@ -70,6 +71,30 @@ pub fn run(config: &AgentConfig, stop: &StopFlag) -> anyhow::Result<()> {
     }
 }
 
+/// A model of cascades that could not begin.
+pub(super) struct LeftOut {
+    looker: Looker,
+    /// Who goes without it.
+    pub(super) cameras: Vec<CameraId>,
+    pub(super) state: Arc<ModelState>,
+}
+
+impl LeftOut {
+    /// Each is known once, whoever wants it.
+    fn note(all: &mut Vec<Self>, (looker, camera): (&Looker, &CameraId), why: &Words) {
+        if let Some(known) = all.iter_mut().find(|known| known.looker == *looker) {
+            known.cameras.push(camera.clone());
+            return;
+        }
+        let name = name_of(looker).to_owned();
+        all.push(Self {
+            looker: looker.clone(),
+            cameras: vec![camera.clone()],
+            state: Arc::new(ModelState::left_out(name, Job::Cascade, why.clone())),
+        });
+    }
+}
+
 /// Loads the models and watches until `stop` is set.
 fn perceive(
     config: &AgentConfig,
@@ -90,6 +115,7 @@ fn perceive(
         lookers = Lookers::on_trial(store.watch_over());
     }
     let mut without = BTreeMap::new();
+    let mut left_out = Vec::new();
     for camera in config
         .cameras
         .iter_mut()
@@ -102,19 +128,21 @@ fn perceive(
             };
             let error = said::whole(error.chain());
             tracing::error!(camera = %id, "rules that rest on it see nothing: {error}");
-            without.entry(id.clone()).or_insert_with(|| {
-                Words::new(
-                    format!(
-                        "Tầng `{}` không chạy được, các luật dựa vào nó không thấy gì; chạy edge-agent check",
-                        cascade.id
-                    ),
-                    format!("{error}; rules that rest on it see nothing: run `edge-agent check`"),
-                )
-            });
+            let why = Words::new(
+                format!(
+                    "Tầng `{}` không chạy được, các luật dựa vào nó không thấy gì; chạy edge-agent check",
+                    cascade.id
+                ),
+                format!("{error}; rules that rest on it see nothing: run `edge-agent check`"),
+            );
+            LeftOut::note(&mut left_out, (&cascade.looker, &id), &why);
+            without.entry(id.clone()).or_insert(why);
             false
         };
         camera.cascades.retain(&mut begin);
     }
+    // It may look for others: then it is not the model that is at fault.
+    left_out.retain(|it| !lookers.has(&it.looker));
     let compared = needs_detector
         .then(|| shadow::begin(&config.detector, stop))
         .flatten();
@@ -129,6 +157,7 @@ fn perceive(
         lookers,
         compared,
         without: &without,
+        left_out: &left_out,
     };
     let result = watch(&config, looking, outlet, supervisor, stop);
     // A model that failed would not have come so far, and one that ended the

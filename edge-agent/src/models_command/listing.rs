@@ -344,6 +344,10 @@ pub(super) fn journal(config: &DetectorConfig, json: bool) -> anyhow::Result<()>
         }
         return Ok(());
     }
+    if entries.is_empty() {
+        say!("nothing was done to models here so far");
+        return Ok(());
+    }
     let mut table = table(vec!["when", "what", "model", "by", "detail"]);
     for entry in entries {
         let action = serde_json::to_value(entry.action)?;
