@@ -28,6 +28,11 @@ use explain::ExplainArgs;
 use replay::ReplayArgs;
 use run::RunArgs;
 
+/// Options of all commands stand below those of the command, of which somebody asks.
+const LAST: usize = 900;
+/// And above them those of a family of commands.
+const NEARLY_LAST: usize = 800;
+
 /// The roadside box: watches cameras, finds violations and incidents, explains
 /// each with its numbers, and delivers them to the centre.
 #[derive(Debug, Parser)]
@@ -41,10 +46,22 @@ use run::RunArgs;
 pub struct Cli {
     /// What to log, for example `info`, `debug`, `info,edge_video=debug`. ONNX Runtime tells
     /// warnings, unless it is named: `info,ort=info`.
-    #[arg(long, global = true, env = "NGATU_LOG", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        env = "NGATU_LOG",
+        default_value = "info",
+        display_order = LAST
+    )]
     log: String,
     /// How to log: text for people, json for collectors.
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        display_order = LAST
+    )]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
@@ -71,14 +88,23 @@ enum Command {
     #[command(after_help = explain::HELP)]
     Explain(ExplainArgs),
     /// Find everything that is wrong with CONFIG, its cameras, models and uplink.
+    #[command(after_help = check::HELP)]
     Check(CheckArgs),
     /// List, install, verify, compare and measure models.
+    #[command(
+        after_help = "Exit codes: 0 done, 1 refused or failed, 2 faulty command line or configuration, 130 broken off."
+    )]
     Models {
         /// Folders of installed models, instead of the usual ones.
-        #[arg(long = "models-dir", global = true)]
+        #[arg(
+            long = "models-dir",
+            value_name = "DIR",
+            global = true,
+            display_order = NEARLY_LAST
+        )]
         models_dirs: Vec<PathBuf>,
         /// Take folders, keys, provider and library from this configuration.
-        #[arg(long, global = true)]
+        #[arg(long, global = true, display_order = NEARLY_LAST)]
         config: Option<PathBuf>,
         #[command(subcommand)]
         command: ModelsCommand,
@@ -87,7 +113,7 @@ enum Command {
     #[command(after_help = models_command::BENCH_HELP)]
     BenchModels {
         /// Folders of installed models, instead of the usual ones.
-        #[arg(long = "models-dir")]
+        #[arg(long = "models-dir", value_name = "DIR")]
         models_dirs: Vec<PathBuf>,
         /// Take folders, keys, provider and library from this configuration.
         #[arg(long)]
@@ -98,10 +124,15 @@ enum Command {
     /// Read number plates in pictures, and measure how well that goes.
     Plates {
         /// Folders of installed models, instead of the usual ones.
-        #[arg(long = "models-dir", global = true)]
+        #[arg(
+            long = "models-dir",
+            value_name = "DIR",
+            global = true,
+            display_order = NEARLY_LAST
+        )]
         models_dirs: Vec<PathBuf>,
         /// Take folders, provider and library from this configuration.
-        #[arg(long, global = true)]
+        #[arg(long, global = true, display_order = NEARLY_LAST)]
         config: Option<PathBuf>,
         #[command(subcommand)]
         command: PlatesCommand,

@@ -11,6 +11,10 @@ use protocol::CameraId;
 use super::exit::{FAILED, FAULTY};
 use crate::check::{self, CheckScope};
 
+/// Shown below `check --help`.
+pub(super) const HELP: &str = "\
+Exit codes: 0 nothing is FAILED, 1 something is and needs attention, 2 the file or the command line is faulty.";
+
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// The box's configuration.

@@ -110,7 +110,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 const INSTALL_HELP: &str = "\
-  edge-agent models install my-model-7.tar --config box.toml    a bundle, from a file or http(s) URL
+\x20 edge-agent models install my-model-7.tar --config box.toml    a bundle, from a file or http(s) URL
   edge-agent models install yolox-nano --from yolox_nano.onnx   a file of a model that `list` knows
   edge-agent models install centernet-mb3-512 --from PACKAGE.whl
                                                                 a package that has it: .whl, .tgz, .zip, .tar
@@ -124,7 +124,7 @@ a version that lies here damaged.
 Exit codes: 0 installed (and current, unless --no-use), 1 refused or failed, 2 faulty command line, 130 broken off (Ctrl-C, SIGTERM).";
 
 const BUNDLE_HELP: &str = "\
-  edge-agent models keygen maker
+\x20 edge-agent models keygen maker
   edge-agent models bundle my-model --version 7 --pictures selftest/ --sign maker.key --out my-model-7.tar
 
 The pictures (JPEG or PNG, a handful, from the cameras that the model is for) go into the bundle together

@@ -28,7 +28,7 @@ use crate::live::StopFlag;
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
-  edge-agent models crops --labels train.json --pictures labels/pictures --crop riders --out crops/train
+\x20 edge-agent models crops --labels train.json --pictures labels/pictures --crop riders --out crops/train
   edge-agent models crops --labels val.json --pictures labels/pictures --crop riders --out crops/val
 
 Labels are COCO's: each box is a road user's, as the detector draws it (with --crop riders a rider's, crown to

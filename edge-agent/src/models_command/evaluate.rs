@@ -27,7 +27,7 @@ use crate::perception::{self, Parts};
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
-  edge-agent models evaluate my-model@7 --labels val.json --pictures val/
+\x20 edge-agent models evaluate my-model@7 --labels val.json --pictures val/
   edge-agent models evaluate yolox-nano --labels gt.txt --pictures clip.mp4 --json > result.json
   edge-agent models evaluate yolox-nano --detect 'tiles = { largest = [0.05, 0.1] }' --labels gt.txt --pictures img1/
 

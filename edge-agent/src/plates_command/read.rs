@@ -17,7 +17,7 @@ use crate::config::DetectorConfig;
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
-  edge-agent plates read gate.jpg
+\x20 edge-agent plates read gate.jpg
   edge-agent plates read gate.jpg --box 0.30,0.40,0.25,0.50 --class motorcycle
   edge-agent plates read stills/*.jpg --json > plates.jsonl
 

@@ -21,7 +21,7 @@ use crate::config::DetectorConfig;
 
 /// Shown below `--help`.
 pub(super) const HELP: &str = "\
-  edge-agent plates score --truth edge-agent/plate-reader/truth/vn-streets.jsonl --pictures pictures/
+\x20 edge-agent plates score --truth edge-agent/plate-reader/truth/vn-streets.jsonl --pictures pictures/
   edge-agent plates score --truth my-street.jsonl --pictures stills/ --from vehicle --list
 
 TRUTH has one JSON object per line and picture; edge-agent/plate-reader/truth/README.md tells its keys.

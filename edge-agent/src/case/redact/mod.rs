@@ -69,7 +69,7 @@ impl What {
 
 /// Shown below `--help`.
 pub const HELP: &str = "\
-  edge-agent redact case.zip --keys keys/ --out copy/
+\x20 edge-agent redact case.zip --keys keys/ --out copy/
   edge-agent redact case.zip --keys keys/ --out copy/ --cover faces --whom everyone
 
 The copy is a new folder: pictures and clips with faces and plates covered by a mosaic, `original-case.json`
