@@ -43,7 +43,7 @@ use table::Row;
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
-    /// Fewer rounds and pictures: minutes instead of half an hour, with more noise.
+    /// Fewer rounds and pictures: minutes instead of three quarters of an hour, with more noise.
     #[arg(long)]
     quick: bool,
     /// Only these parts; all by default.
