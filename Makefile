@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 # Node.js that deploy/setup brought where the machine has none; rustup's place where a login shell did not add it.
 export PATH := $(CURDIR)/.local/node/bin:$(PATH):$(HOME)/.cargo/bin
 
+# ONNX Runtime as its makers publish it tells them of each start: not of ours.
+export ORT_DISABLE_TELEMETRY := 1
+
 # Every script here: those that are run and those that are only sourced.
 SCRIPTS = $(shell grep -rlE '^\#(!.*bash| shellcheck shell=bash)$$' .ci deploy)
 

@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::case::commands::{BundleArgs, KeysCommand};
 use crate::case::redact::{self, RedactArgs};
 use crate::config::{AgentConfig, DetectorConfig};
+use crate::environment::Work;
 use crate::live::StopFlag;
 use crate::models_command::{self, BenchArgs, ModelsCommand};
 use crate::plates_command::{self, PlatesCommand};
@@ -157,18 +158,27 @@ enum Command {
 }
 
 impl Cli {
-    /// Whether this is work with pictures and models, for which the allocator matters.
-    pub fn looks_at_pictures(&self) -> bool {
-        matches!(
-            self.command,
+    /// What is asked, as far as the program's environment matters.
+    pub fn work(&self) -> Work {
+        match self.command {
             Command::Run(_)
-                | Command::Replay(_)
-                | Command::BenchModels { .. }
-                | Command::Models {
-                    command: ModelsCommand::Bench(_) | ModelsCommand::Evaluate(_),
-                    ..
-                }
-        )
+            | Command::Replay(_)
+            | Command::BenchModels { .. }
+            | Command::Models {
+                command: ModelsCommand::Bench(_) | ModelsCommand::Evaluate(_),
+                ..
+            } => Work::Pictures,
+            Command::Check(_)
+            | Command::Models { .. }
+            | Command::Plates { .. }
+            | Command::Redact(_) => Work::Models,
+            Command::Calibrate(_)
+            | Command::Explain(_)
+            | Command::Keys { .. }
+            | Command::Bundle(_)
+            | Command::Verify(_)
+            | Command::Rules { .. } => Work::Words,
+        }
     }
 
     /// Does what was asked.

@@ -16,7 +16,6 @@
 /// `0.1.0+d2f1a0c4b7e9`, or `+dev` where it was not built for release.
 pub const VERSION: &str = env!("NGATU_VERSION");
 
-pub mod allocator;
 mod annotate;
 pub mod between_looks;
 pub mod calibrate;
@@ -29,6 +28,7 @@ pub mod config;
 pub mod controller;
 pub mod coverage;
 mod draft;
+pub mod environment;
 pub mod explain;
 pub mod live;
 pub mod models_command;

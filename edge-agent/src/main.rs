@@ -7,24 +7,20 @@ use std::process::ExitCode;
 use case_bundle::aside;
 use case_bundle::files::said;
 use clap::Parser as _;
-use edge_agent::allocator;
 use edge_agent::cli::Cli;
+use edge_agent::environment;
 use edge_agent::live::StopFlag;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let settled = if cli.looks_at_pictures() {
-        allocator::settle()
-    } else {
-        Ok(())
-    };
+    let settled = environment::settle(cli.work());
     if let Err(error) = cli.start_logging() {
         aside!("error: {}", said::whole(error.chain()));
         return ExitCode::from(2);
     }
     if let Err(error) = settled {
-        // It is slower and larger so, and right all the same.
-        tracing::warn!("the allocator is left as it is: {error}");
+        // It is slower and larger so, and right all the same; whom the runtime tells is said where it is loaded.
+        tracing::warn!("the environment is left as it is: {error}");
     }
     // Several crates speak TLS; they all take the process-wide provider.
     if rustls::crypto::ring::default_provider()

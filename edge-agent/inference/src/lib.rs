@@ -66,7 +66,7 @@ pub use free::FreeNetwork;
 pub use network::{Answered, Look, Network};
 pub use outside::NotWhole;
 pub use provider::{Devices, Placement, Probe, Provider, ProviderChoice, ProviderOptions, probe};
-pub use runtime::{Runtime, RuntimeError};
+pub use runtime::{Runtime, RuntimeError, TELLS_NOBODY};
 pub use session::{DetectorSettings, Refusal, TOLERANCE, TOLERANCES};
 pub use still::Still;
 pub use store::bundle::{self, BundleError, Listing, Vouched};

@@ -93,6 +93,13 @@ struct Loaded {
 /// `ort` allows one environment in the life of a process, even after the first is dropped.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
+/// With this variable, set to 1 before the library is loaded, ONNX Runtime tells nobody of its start.
+///
+/// From 1.29 on the library that its makers publish for Linux sends them the program's path, the
+/// processor, the system and an id of the machine that it keeps on the disk. That is done while its
+/// environment is being made, and the call that forbids it wants one that is made.
+pub const TELLS_NOBODY: &str = "ORT_DISABLE_TELEMETRY";
+
 impl Runtime {
     /// Finds and loads the library.
     ///
@@ -128,6 +135,11 @@ impl Runtime {
             path: library.to_owned(),
             message,
         };
+        if std::env::var_os(TELLS_NOBODY).is_none_or(|value| value.is_empty() || value == "0") {
+            tracing::warn!(
+                "ONNX Runtime may tell its makers of this start: set {TELLS_NOBODY}=1 in the environment"
+            );
+        }
         let environment = ort::init_from(library)
             .map_err(|error| match error {
                 LoadDynamicError::BadVersion { version_str, .. } => RuntimeError::TooOld {
@@ -144,7 +156,8 @@ impl Runtime {
                 }
             })?
             .with_name("ngatu")
-            // Nobody outside needs to know what a camera sees and when.
+            // Nobody outside needs to know what a camera sees and when. By then it has told of its
+            // start, where it was not forbidden before.
             .with_telemetry(false)
             .with_logger(Arc::new(log::hear))
             .build()
