@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use edge_inference::TELLS_NOBODY;
 use serde_json::Value;
 
 use crate::agent::{Agent, Watching};
@@ -241,6 +242,7 @@ impl Peer {
         let out = setting.folder.path().join("peer.jsonl");
         let mut command = Command::new(python(&setting.root));
         command.env_remove("PYTHONPATH");
+        command.env(TELLS_NOBODY, "1");
         command.arg(setting.root.join("benches/peers").join(self.script));
         command.arg(clip).arg(&setting.model.file).arg(&out);
         command.args(["--zone", ZONE, "--looks", self.looks]);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use edge_inference::ModelStore;
+use edge_inference::{ModelStore, TELLS_NOBODY};
 use protocol::id::ModelId;
 
 use crate::floors::{Cost, Stage};
@@ -253,6 +253,8 @@ impl Setting {
     pub(crate) fn stage(&self, stage: &Stage) -> anyhow::Result<Cost> {
         let mut command = Command::new(std::env::current_exe()?);
         command.current_dir(&self.root);
+        // As the agent sees to it by itself.
+        command.env(TELLS_NOBODY, "1");
         match stage {
             Stage::Decode { sources, pictures } => {
                 command.arg("decode").args(sources);
