@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::roadside::{Roadside, agent};
+use crate::support::binary;
 
 #[test]
 #[allow(clippy::too_many_lines)] // the life of a box's versions, in order
@@ -125,6 +127,24 @@ fn bundles_are_made_signed_installed_used_and_rolled_back_on_the_command_line() 
     );
     let verified = on(&elsewhere, &["verify", "--self-test", "--key", &public]);
     assert!(verified.status.success(), "{verified:?}");
+    // ONNX Runtime's makers would be told of this start, and know the machine by a file in the home folder.
+    let home = here.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let one = ["models", "--models-dir", &elsewhere, "verify", "street@1"];
+    let verified = Command::new(binary("edge-agent"))
+        .args(["--log", "error"])
+        .args([&one[..], &["--self-test", "--key", &public]].concat())
+        .env_remove(edge_inference::TELLS_NOBODY)
+        .env_remove("XDG_CACHE_HOME")
+        .env("HOME", &home)
+        .output();
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+    let said = String::from_utf8(verified.unwrap().stdout).unwrap();
+    assert!(said.starts_with("ok      street@1  signed with "), "{said}");
+    assert!(
+        said.ends_with("; loads; it brings no self-test\n"),
+        "{said}"
+    );
     fs::write(
         Path::new(&elsewhere).join("street/versions/1/centernet_mb3_512.onnx"),
         "x",

@@ -68,6 +68,11 @@ fn the_way_back_leads_to_a_version_that_was_in_use() {
             &[&["install", &out, "--key", &public][..], more].concat(),
         );
     }
+    // It was in the shadow as well, and that is no use either.
+    let journal = Path::new(&models).join("journal.jsonl");
+    let told = fs::read_to_string(&journal).unwrap();
+    let line = r#"{"at":"2026-11-26T07:00:00Z","action":"compared","model":"street","version":2,"by":"x"}"#;
+    fs::write(&journal, format!("{told}{line}\n")).unwrap();
     let said = run(&models, &["rollback", "street"]);
     assert!(said.contains("from version 3 back to 1"), "{said}");
     // Where it lay here all the while and nobody can tell, the one before it.

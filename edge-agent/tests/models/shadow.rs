@@ -118,7 +118,7 @@ fn a_replay_compares_the_shadow_as_a_box_does_and_its_events_stay_the_same() {
     let (code, _, told) = replay("", &to);
     assert_eq!(
         (code, told.contains("[detector.shadow]")),
-        (Some(1), true),
+        (Some(2), true),
         "{told}"
     );
 }

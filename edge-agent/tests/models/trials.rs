@@ -29,6 +29,15 @@ fn a_new_model_whose_process_is_killed_three_times_gives_way_to_the_last_good_on
     );
     assert!(text.contains("provider=\"CPUExecutionProvider\""), "{text}");
     assert_eq!(agent.terminate(), Some(0));
+    // It loads, and is not what a start takes.
+    let checked = crate::roadside::agent(&["check", "--offline", config.to_str().unwrap()]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for words in [
+        "FAILED  model: new failed here: the program ended 3 times",
+        "good takes its place",
+    ] {
+        assert!(checked.contains(words), "{checked}");
+    }
 
     let models = here.models();
     let models = models.to_str().unwrap();
